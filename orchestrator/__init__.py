@@ -1,0 +1,1 @@
+"""Many trials, one table: the study, its search, its results and their comparison."""

@@ -1,0 +1,254 @@
+"""The tables of a study on disk: their schemas, and how they are written whole and read back."""
+
+import json
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
+
+SCHEMA_VERSION = 1
+
+ENUM = pa.dictionary(pa.int32(), pa.string())
+TIME = pa.timestamp("us", tz="UTC")
+
+METRICS = ("loss", "accuracy", "precision", "recall")
+
+_EPOCH_METRICS = [
+    ("train_loss", pa.float64()),
+    ("train_accuracy", pa.float64()),
+    ("validation_loss", pa.float64()),
+    ("validation_accuracy", pa.float64()),
+    ("validation_precision", pa.float64()),
+    ("validation_recall", pa.float64()),
+    ("learning_rate", pa.float64()),
+    ("epoch_seconds", pa.float64()),
+    ("images_per_second", pa.float64()),
+    ("device_memory_peak_bytes", pa.int64()),
+]
+
+_EPOCHS = [
+    ("study", ENUM),
+    ("family", ENUM),
+    ("trial_id", pa.string()),
+    ("epoch", pa.int32()),
+    ("sequence", pa.int64()),
+    ("attempt", pa.int32()),
+    *_EPOCH_METRICS,
+    ("reported_at", TIME),
+]
+
+_TRIALS = [
+    ("study", ENUM),
+    ("family", ENUM),
+    ("trial_id", pa.string()),
+    ("role", ENUM),
+    ("status", ENUM),
+    ("stop_reason", pa.string()),
+    ("epochs_run", pa.int32()),
+    ("attempts", pa.int32()),
+    ("best_epoch", pa.int32()),
+    ("validation_loss", pa.float64()),
+    ("validation_accuracy", pa.float64()),
+    ("validation_precision", pa.float64()),
+    ("validation_recall", pa.float64()),
+    ("device_seconds", pa.float64()),
+    ("train_fraction", pa.float64()),
+    ("seed", pa.int64()),
+    ("node", pa.string()),
+    ("device", pa.string()),
+    ("started_at", TIME),
+    ("ended_at", TIME),
+    ("error", pa.string()),
+]
+
+_FINAL = [
+    ("study", ENUM),
+    ("family", ENUM),
+    ("role", ENUM),
+    ("seed", pa.int64()),
+    ("trial_id", pa.string()),
+    ("train_fraction", pa.float64()),
+    ("train_images", pa.int64()),
+    ("validation_images", pa.int64()),
+    ("epoch", pa.int32()),
+    ("validation_loss", pa.float64()),
+    ("validation_accuracy", pa.float64()),
+    *[(f"test_{metric}", pa.float64()) for metric in METRICS],
+    ("test_precision_micro_at_half", pa.float64()),
+    ("test_recall_micro_at_half", pa.float64()),
+    ("last_epoch", pa.int32()),
+    *[(f"test_{metric}_last_epoch", pa.float64()) for metric in METRICS],
+    ("test_precision_micro_at_half_last_epoch", pa.float64()),
+    ("test_recall_micro_at_half_last_epoch", pa.float64()),
+    ("classes_never_predicted", pa.int32()),
+    ("test_images", pa.int64()),
+    ("parameters", pa.int64()),
+    ("train_seconds", pa.float64()),
+    ("device_seconds", pa.float64()),
+    ("device", pa.string()),
+]
+
+FIXED_SCHEMAS: Mapping[str, pa.Schema] = {
+    "epochs": pa.schema(_EPOCHS),
+    "rungs": pa.schema(
+        [
+            ("study", ENUM),
+            ("sequence", pa.int64()),
+            ("family", ENUM),
+            ("trial_id", pa.string()),
+            ("epoch", pa.int32()),
+            ("rung", pa.int32()),
+            ("value", pa.float64()),
+            ("cutoff", pa.float64()),
+            ("decision", ENUM),
+        ]
+    ),
+    "events": pa.schema(
+        [
+            ("study", ENUM),
+            ("at", TIME),
+            ("kind", ENUM),
+            ("family", ENUM),
+            ("trial_id", pa.string()),
+            ("detail", pa.string()),
+        ]
+    ),
+    "final_epochs": pa.schema(
+        [*_EPOCHS, ("role", ENUM), ("seed", pa.int64()), ("train_fraction", pa.float64())]
+    ),
+    "predictions": pa.schema(
+        [
+            ("study", ENUM),
+            ("family", ENUM),
+            ("role", ENUM),
+            ("seed", pa.int64()),
+            ("train_fraction", pa.float64()),
+            ("image_index", pa.int32()),
+            ("label", pa.int16()),
+            ("predicted", pa.int16()),
+            ("probabilities", pa.list_(pa.float32())),
+        ]
+    ),
+    "comparison": pa.schema(
+        [
+            ("study", ENUM),
+            ("train_fraction", pa.float64()),
+            ("seed", pa.int64()),
+            ("a_family", ENUM),
+            ("a_role", ENUM),
+            ("b_family", ENUM),
+            ("b_role", ENUM),
+            ("metric", ENUM),
+            ("difference", pa.float64()),
+            ("ci_low", pa.float64()),
+            ("ci_high", pa.float64()),
+            ("p_value", pa.float64()),
+            ("p_value_holm", pa.float64()),
+            ("n_images", pa.int64()),
+            ("n_seeds", pa.int32()),
+        ]
+    ),
+}
+
+
+def parameter_type(distribution: BaseDistribution) -> pa.DataType:
+    """The column type of a hyperparameter, from what it may be."""
+    if isinstance(distribution, FloatDistribution):
+        return pa.float64()
+    if isinstance(distribution, IntDistribution):
+        return pa.int64()
+    assert isinstance(distribution, CategoricalDistribution), distribution
+    kinds = {type(choice) for choice in distribution.choices}
+    if kinds == {bool}:
+        return pa.bool_()
+    if kinds == {int}:
+        return pa.int64()
+    if kinds <= {int, float}:
+        return pa.float64()
+    return ENUM
+
+
+def schemas(spaces: Iterable[Mapping[str, BaseDistribution]]) -> dict[str, pa.Schema]:
+    """The full schema of every table of a study, with one `param_<name>` column a dimension.
+
+    Args:
+        spaces: The search space of each family, name to distribution.
+
+    Raises:
+        ValueError: A name stands for values of different types in two families.
+    """
+    types: dict[str, pa.DataType] = {}
+    for space in spaces:
+        for name, distribution in space.items():
+            kind = parameter_type(distribution)
+            if types.setdefault(name, kind) != kind:
+                message = (
+                    f"hyperparameter {name!r} must have one type in all families, "
+                    f"but got {types[name]} and {kind}"
+                )
+                raise ValueError(message)
+    params = [(f"param_{name}", types[name]) for name in sorted(types)]
+    params.append(("params_json", pa.string()))
+    return {
+        "trials": pa.schema([*_TRIALS, *params]),
+        "final": pa.schema([*_FINAL, *params]),
+        **FIXED_SCHEMAS,
+    }
+
+
+def parameter_columns(params: Mapping[str, Any]) -> dict[str, Any]:
+    """The `param_*` and `params_json` columns of a row."""
+    columns = {f"param_{name}": value for name, value in params.items()}
+    return {**columns, "params_json": json.dumps(dict(params), sort_keys=True)}
+
+
+def to_table(rows: Sequence[Mapping[str, Any]], schema: pa.Schema) -> pa.Table:
+    """Rows as a table; a missing column is null, an unknown one an error.
+
+    Raises:
+        ValueError: A row has a column that the schema lacks.
+    """
+    known = set(schema.names)
+    for row in rows:
+        unknown = sorted(set(row) - known)
+        if unknown:
+            message = f"columns must be in the schema, but got {', '.join(unknown)}"
+            raise ValueError(message)
+    return pa.Table.from_pylist([dict(row) for row in rows], schema=schema)
+
+
+def write_table(folder: Path, name: str, table: pa.Table, metadata: Mapping[str, str]) -> None:
+    """Writes `<folder>/<name>.parquet` whole: a temporary dot name first, then a rename."""
+    temporary = folder / f".{name}.parquet.{os.getpid()}"
+    stamped = table.replace_schema_metadata({**metadata, "schema_version": str(SCHEMA_VERSION)})
+    pq.write_table(stamped, temporary, compression="zstd")
+    temporary.replace(folder / f"{name}.parquet")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Writes a text file whole: a temporary name that starts with a dot, then a rename."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary.write_text(text, encoding="utf-8")
+    temporary.replace(path)
+
+
+def read_table(folder: Path, name: str) -> pa.Table:
+    """Reads a table of a study.
+
+    Raises:
+        ValueError: The study has no such table (it did not get that far, or is no study).
+    """
+    path = folder / f"{name}.parquet"
+    if not path.is_file():
+        message = f"{name}.parquet must exist in a study's folder, but {path} does not"
+        raise ValueError(message)
+    return pq.read_table(path)

@@ -1,0 +1,1 @@
+"""What may vary in a trial: data on optuna.distributions, and the baseline with its source."""

@@ -1,0 +1,1 @@
+"""How one trial is trained: model families, data sets, metrics, and the training loop."""
