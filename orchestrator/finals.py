@@ -1,0 +1,166 @@
+"""The finals: the choice, the winners and baselines re-trained, and the one test opening."""
+
+import hashlib
+import json
+import shutil
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from orchestrator import results
+from orchestrator.planning import FamilyPlan
+from orchestrator.recording import Recorder, TrialRecord, TrialSpec, winner
+from orchestrator.settings import Settings
+from trainables.attempt import BEST_WEIGHTS, PREDICTIONS, checkpoint_folder
+from trainables.seeding import derive_seed
+
+Choice = Mapping[str, Mapping[str, Any]]
+
+
+def choose(recorder: Recorder, plans: Sequence[FamilyPlan]) -> dict[str, dict[str, Any]]:
+    """The winner of each family that has one, by validation alone.
+
+    Returns:
+        Family to `trial_id`, `params`, `validation_accuracy` and `baseline_won`.
+    """
+    choice = {}
+    for plan in plans:
+        best = winner(recorder.of_family(plan.name))
+        if best is not None and best.best is not None:
+            choice[plan.name] = {
+                "trial_id": best.spec.trial_id,
+                "params": dict(best.spec.params),
+                "validation_accuracy": best.best["validation_accuracy"],
+                "baseline_won": best.spec.role == "baseline",
+            }
+    return choice
+
+
+def digest(choice: Choice, settings: Mapping[str, Any]) -> str:
+    """SHA-256 of a choice and of the settings it was made under; an opening belongs to it."""
+    text = json.dumps({"choice": choice, "settings": settings}, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def final_specs(choice: Choice, plans: Sequence[FamilyPlan], settings: Settings) -> list[TrialSpec]:
+    """What the finals train: baseline and winner of each chosen family, per seed and fraction.
+
+    A winner that is the baseline is trained once. Baseline and winner share their seeds.
+    """
+    return [
+        TrialSpec(
+            trial_id=f"{plan.name}-{role}-s{seed}-f{fraction:g}",
+            family=plan.name,
+            role=role,
+            params=params,
+            seed=derive_seed(settings.seed, plan.name, "final", seed),
+            train_fraction=fraction,
+            seed_index=seed,
+        )
+        for fraction in settings.train_fractions
+        for seed in range(settings.seeds)
+        for plan in plans
+        if plan.name in choice
+        for role, params in _roles(choice[plan.name], plan)
+    ]
+
+
+def final_rows(
+    record: TrialRecord,
+    *,
+    study: str,
+    device: str,
+    device_seconds: float,
+    train_images: int,
+    validation_images: int,
+    roles: Sequence[str],
+) -> list[dict[str, Any]]:
+    """The rows of `final.parquet` that a completed run gives: one for each role it stands for."""
+    result, best, spec = record.final, record.best, record.spec
+    assert result is not None
+    assert best is not None
+    measured = {
+        name: value
+        for name, value in result.items()
+        if name.startswith("test_") or name in {"classes_never_predicted", "parameters"}
+    }
+    row = {
+        "study": study,
+        "family": spec.family,
+        "seed": spec.seed_index,
+        "trial_id": spec.trial_id,
+        "train_fraction": spec.train_fraction,
+        "train_images": train_images,
+        "validation_images": validation_images,
+        "epoch": best["epoch"],
+        "validation_loss": best["validation_loss"],
+        "validation_accuracy": best["validation_accuracy"],
+        "last_epoch": len(record.rows),
+        "train_seconds": sum(epoch["epoch_seconds"] for epoch in record.rows),
+        "device_seconds": device_seconds,
+        "device": device,
+        **measured,
+        **results.parameter_columns(spec.params),
+    }
+    return [{**row, "role": role} for role in roles]
+
+
+def predictions(folder: Path, rows: Iterable[Mapping[str, Any]]) -> pa.Table:
+    """The table of `predictions.parquet` for rows of `final.parquet`."""
+    tables = [_predictions_of(folder, row) for row in rows]
+    schema = results.FIXED_SCHEMAS["predictions"]
+    return pa.concat_tables(tables) if tables else schema.empty_table()
+
+
+def keep_winners(folder: Path, rows: Sequence[Mapping[str, Any]], classes: Sequence[str]) -> None:
+    """Copies each tuned family's weights at its largest fraction and best seed on validation."""
+    tuned = [row for row in rows if row["role"] == "tuned"]
+    for family in sorted({row["family"] for row in tuned}):
+        own = [row for row in tuned if row["family"] == family]
+        largest = max(row["train_fraction"] for row in own)
+        best = min(
+            (row for row in own if row["train_fraction"] == largest),
+            key=lambda row: (-row["validation_accuracy"], row["validation_loss"], row["seed"]),
+        )
+        target = folder / "winners" / family
+        target.mkdir(parents=True, exist_ok=True)
+        source = checkpoint_folder(folder, best["trial_id"]) / BEST_WEIGHTS
+        temporary = target / ".model.safetensors"
+        shutil.copyfile(source, temporary)
+        temporary.replace(target / "model.safetensors")
+        card = {
+            "family": family,
+            "trial_id": best["trial_id"],
+            "seed": best["seed"],
+            "epoch": best["epoch"],
+            "train_images": best["train_images"],
+            "params": json.loads(best["params_json"]),
+            "classes": list(classes),
+            **{f"test_{name}": best[f"test_{name}"] for name in results.METRICS},
+        }
+        results.write_text(target / "config.json", json.dumps(card, indent=2) + "\n")
+
+
+def _roles(chosen: Mapping[str, Any], plan: FamilyPlan) -> list[tuple[str, Mapping[str, Any]]]:
+    if chosen["baseline_won"]:
+        return [("baseline", plan.baseline)]
+    return [("baseline", plan.baseline), ("tuned", chosen["params"])]
+
+
+def _predictions_of(folder: Path, row: Mapping[str, Any]) -> pa.Table:
+    with np.load(checkpoint_folder(folder, row["trial_id"]) / PREDICTIONS) as arrays:
+        probabilities, labels = arrays["probabilities"], arrays["labels"]
+    count, classes = probabilities.shape
+    offsets = np.arange(0, (count + 1) * classes, classes, dtype=np.int32)
+    same = {name: row[name] for name in ("study", "family", "role", "seed", "train_fraction")}
+    columns = {
+        **{name: pa.array([value] * count) for name, value in same.items()},
+        "image_index": np.arange(count, dtype=np.int32),
+        "label": labels.astype(np.int16),
+        "predicted": probabilities.argmax(axis=1).astype(np.int16),
+        "probabilities": pa.ListArray.from_arrays(offsets, probabilities.ravel()),
+    }
+    return pa.table(columns).cast(results.FIXED_SCHEMAS["predictions"])

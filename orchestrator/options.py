@@ -1,0 +1,77 @@
+"""The flags of the study command: few, each with its unit; the rest is `--set` or `--config`."""
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import fields
+from pathlib import Path
+from typing import Any, NoReturn
+
+from orchestrator.settings import PRESETS, Settings, resolve
+
+_DEFAULTS = {field.name: field.default for field in fields(Settings)}
+
+
+class OneLineParser(argparse.ArgumentParser):
+    """Answers wrong usage with one line and exit code 2."""
+
+    def error(self, message: str) -> NoReturn:
+        """Prints the message and exits."""
+        self.exit(2, f"{self.prog}: {message}\n")
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """The parser of `python -m orchestrator.study`."""
+    parser = OneLineParser(
+        prog="python -m orchestrator.study",
+        description="Searches each model family around its baseline and compares them honestly.",
+        epilog="Anything else is a field of Settings (orchestrator/settings.py): --set name=value.",
+        allow_abbrev=False,
+    )
+    add = parser.add_argument
+    add("--families", help=_help("all, or names separated by commas", "families"))
+    add("--preset", help=_help(", ".join(PRESETS), "preset"))
+    add("--dataset", help=_help("cifar10, digits, folder, or another by name", "dataset"))
+    add("--data-dir", help="path or URI of its files (the user's cache, downloaded once)")
+    add("--weights", help=_help("imagenet, imagenet_v2, or a .pth/.safetensors file", "weights"))
+    add("--trials", help=_help("trials per family, the baseline included", "trials"))
+    add("--epochs", help=_help("epochs of a trial that is not stopped", "epochs"))
+    add("--grace-period", help=_help("epochs before a trial can be stopped", "grace_period"))
+    add("--reduction-factor", help=_help("one in this many survives a rung", "reduction_factor"))
+    add("--train-fractions", help="shares of the training images for the finals (1.0)")
+    add("--gpus-per-trial", help="GPUs per trial, a share or whole (1 where there are any)")
+    add("--cpus-per-trial", help="CPUs per trial, and its torch threads (1)")
+    add("--max-concurrent", help="trials at a time (as many as fit); 1: reproducible order")
+    add("--address", help="Ray cluster (RAY_ADDRESS, the one running here, else a new one); local")
+    add("--results-dir", help=_help("where studies are kept", "results_dir"))
+    add("--name", help="the study's folder in there (preset, data set and time)")
+    add("--seeds", help=_help("re-trainings of each winner and baseline", "seeds"))
+    add("--seed", help=_help("decides the split, the search and each trial", "seed"))
+    add("--config", type=Path, metavar="FILE", help="YAML file with fields of Settings")
+    add("--set", action="append", default=[], metavar="NAME=VALUE", help="any field of Settings")
+    add("--dry-run", action="store_true", help="print the plan with its forecast and stop")
+    add("--debug", action="store_true", help="show tracebacks")
+    return parser
+
+
+def settings_of(options: argparse.Namespace) -> Settings:
+    """The settings that parsed flags name.
+
+    Raises:
+        ValueError: A value is wrong.
+    """
+    given = {
+        name: value
+        for name, value in vars(options).items()
+        if name in _DEFAULTS and value is not None
+    }
+    return resolve(given, config=options.config, assignments=options.set)
+
+
+def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    """The flags; exits with code 2 and one line where they are wrong."""
+    return make_parser().parse_args(arguments)
+
+
+def _help(text: str, name: str) -> str:
+    default: Any = _DEFAULTS[name]
+    return f"{text} ({default})"

@@ -1,0 +1,155 @@
+"""What a study will run: its families with their narrowed spaces, and the work that follows."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from optuna.distributions import BaseDistribution
+from rich.console import Console
+from rich.table import Table
+
+from orchestrator.settings import Settings
+from search_spaces.dimension import describe, distributions, outside
+from search_spaces.narrowing import narrow, parse_value
+from trainables import registry
+from trainables.family import Family
+
+
+@dataclass(frozen=True, kw_only=True)
+class FamilyPlan:
+    """One family as this study runs it.
+
+    Attributes:
+        name: The family's name.
+        space: Dimension to distribution, narrowed.
+        full_space: The same, not narrowed.
+        baseline: One value for each dimension.
+        deviations: Dimension to (used, standard) where the baseline is not the standard one.
+        pretrained: Starts from the weights that the settings name.
+    """
+
+    name: str
+    space: Mapping[str, BaseDistribution]
+    full_space: Mapping[str, BaseDistribution]
+    baseline: Mapping[str, Any]
+    deviations: Mapping[str, tuple[Any, Any]]
+    pretrained: bool
+
+    @property
+    def baseline_outside(self) -> list[str]:
+        """The dimensions whose narrowed space lacks the baseline's value."""
+        return outside(self.space, self.baseline)
+
+
+def plan_families(settings: Settings) -> list[FamilyPlan]:
+    """The families that the settings name, their spaces narrowed.
+
+    Raises:
+        ValueError: A family or dimension is unknown, or a value lies outside its dimension.
+    """
+    families = registry.load_families(settings.families)
+    for field in ("space", "baseline"):
+        for name in getattr(settings, field):
+            registry.load_family(name)
+    return [_plan_family(family, settings) for family in families]
+
+
+def _plan_family(family: Family, settings: Settings) -> FamilyPlan:
+    full = distributions(family.search_space)
+    narrowed = {
+        name: narrow(where, full[name], text)
+        for name, text, where in _texts("space", family, settings)
+    }
+    baseline = dict(family.baseline)
+    deviations = {}
+    for name, text, where in _texts("baseline", family, settings):
+        value = parse_value(where, full[name], text)
+        if value != baseline[name]:
+            deviations[name] = (value, baseline[name])
+            baseline[name] = value
+    return FamilyPlan(
+        name=family.name,
+        space={**full, **narrowed},
+        full_space=full,
+        baseline=baseline,
+        deviations=deviations,
+        pretrained=family.pretrained,
+    )
+
+
+def _texts(field: str, family: Family, settings: Settings) -> list[tuple[str, str, str]]:
+    """Dimension, text and full name of what the settings say of a family's space or baseline."""
+    texts = getattr(settings, field).get(family.name, {})
+    for name in texts:
+        if name not in family.search_space:
+            message = (
+                f"unknown dimension {field}.{family.name}.{name}; choose from "
+                f"{', '.join(family.search_space)}"
+            )
+            raise ValueError(message)
+    return [(name, text, f"{field}.{family.name}.{name}") for name, text in texts.items()]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Work:
+    """How much a study trains at most, in epochs and images.
+
+    Attributes:
+        search_trials: Trials of the search.
+        search_epochs: Epochs of the search if no trial is stopped.
+        least_search_epochs: The same if ASHA stops all it may at the grace period.
+        final_runs: Re-trainings.
+        final_epochs: Their epochs.
+    """
+
+    search_trials: int
+    search_epochs: int
+    least_search_epochs: int
+    final_runs: int
+    final_epochs: int
+
+
+def forecast(plans: Sequence[FamilyPlan], settings: Settings) -> Work:
+    """The work of a study before any of it is measured."""
+    families, others = len(plans), settings.trials - 1
+    final_runs = families * 2 * settings.seeds * len(settings.train_fractions)
+    return Work(
+        search_trials=families * settings.trials,
+        search_epochs=families * settings.trials * settings.epochs,
+        least_search_epochs=families * (settings.epochs + others * settings.grace_period),
+        final_runs=final_runs,
+        final_epochs=final_runs * settings.epochs,
+    )
+
+
+def print_plan(
+    console: Console, plans: Sequence[FamilyPlan], settings: Settings, *, train_images: int
+) -> None:
+    """Prints the families, their spaces and baselines, and the forecast.
+
+    Args:
+        console: Where to.
+        plans: The families.
+        settings: The study's.
+        train_images: Images the search trains on, after validation is taken out.
+    """
+    for plan in plans:
+        table = Table(title=f"{plan.name}: {registry.summary(plan.name)}", title_justify="left")
+        for column in ("dimension", "space", "baseline"):
+            table.add_column(column)
+        for name, distribution in plan.space.items():
+            table.add_row(name, describe(distribution), str(plan.baseline[name]))
+        console.print(table)
+        for name, (used, standard) in plan.deviations.items():
+            console.print(f"  The baseline deviates: {name} is {used}, the standard is {standard}.")
+        if plan.baseline_outside:
+            console.print(
+                f"  The baseline lies outside the narrowed space in "
+                f"{', '.join(plan.baseline_outside)}: it runs, but Optuna is not told of it."
+            )
+    work = forecast(plans, settings)
+    console.print(
+        f"Search: {work.search_trials} trials, {work.least_search_epochs} to {work.search_epochs} "
+        f"epochs of {train_images} images. Finals: up to {work.final_runs} runs, "
+        f"{work.final_epochs} epochs. Device time is not forecast before any epoch is measured."
+    )

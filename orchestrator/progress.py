@@ -1,0 +1,87 @@
+"""What a study shows while it runs: one row per family on a terminal, nothing elsewhere."""
+
+import contextlib
+import time
+from collections.abc import Iterator, Sequence
+from datetime import timedelta
+
+from rich.console import Console, ConsoleOptions, RenderResult
+from rich.live import Live
+from rich.table import Table
+
+from orchestrator.recording import Recorder, TrialRecord
+
+
+class ProgressTable:
+    """Renders the state of a phase each time it is drawn."""
+
+    def __init__(
+        self, title: str, recorder: Recorder, families: Sequence[str], *, trials: int, epochs: int
+    ) -> None:
+        """Takes what to show.
+
+        Args:
+            title: Above the table.
+            recorder: Of the phase.
+            families: One row each.
+            trials: Per family, at most.
+            epochs: Of a trial that is not stopped.
+        """
+        self._title, self._recorder, self._families = title, recorder, families
+        self._trials, self._epochs = trials, epochs
+        self._started = time.monotonic()
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """Draws the table as things stand."""
+        del console, options
+        table = Table(title=self._title, title_justify="left", caption=self._remaining())
+        for name in ("family", "best validation accuracy", "running", "stopped", "done"):
+            table.add_column(name, justify="left" if name == "family" else "right")
+        for name in ("failed", "of", "epochs", "device-seconds"):
+            table.add_column(name, justify="right")
+        for family in self._families:
+            table.add_row(family, *self._cells(self._recorder.of_family(family)))
+        yield table
+
+    def _cells(self, records: Sequence[TrialRecord]) -> list[str]:
+        best = max((r.best["validation_accuracy"] for r in records if r.best), default=None)
+        count = {
+            status: sum(record.status in statuses for record in records)
+            for status, statuses in {
+                "running": {"running"},
+                "stopped": {"stopped"},
+                "done": {"completed"},
+                "failed": {"failed", "diverged"},
+            }.items()
+        }
+        return [
+            "-" if best is None else f"{best:.1%}",
+            *(str(number) for number in count.values()),
+            str(self._trials),
+            str(sum(len(record.rows) for record in records)),
+            f"{sum(self._recorder.device_seconds(record) for record in records):.0f}",
+        ]
+
+    def _remaining(self) -> str:
+        """Time left at the pace so far: trials ended against trials to come."""
+        records = [r for family in self._families for r in self._recorder.of_family(family)]
+        ended = sum(
+            1.0 if record.status != "running" else len(record.rows) / self._epochs
+            for record in records
+        )
+        total = self._trials * len(self._families)
+        if not ended:
+            return "time left: unknown before the first epoch"
+        elapsed = time.monotonic() - self._started
+        left = elapsed / ended * max(0.0, total - ended)
+        return f"time left: about {timedelta(seconds=round(left))}"
+
+
+@contextlib.contextmanager
+def shown(console: Console, table: ProgressTable) -> Iterator[None]:
+    """Draws a table on a terminal twice a second; elsewhere nothing."""
+    if not console.is_terminal:
+        yield
+        return
+    with Live(table, console=console, refresh_per_second=2):
+        yield

@@ -1,0 +1,264 @@
+"""Which trial comes next: attempts owed first, then the family with the least device time."""
+
+from collections import Counter, deque
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
+
+import optuna
+from optuna.samplers import TPESampler
+from optuna.trial import TrialState
+from ray.tune.search import Searcher
+
+from orchestrator.planning import FamilyPlan
+from orchestrator.recording import Recorder, TrialRecord, TrialSpec
+from trainables.seeding import derive_seed
+
+IDENTICAL_ERRORS: Final = 3
+
+
+class TrialQueue(Searcher):
+    """Hands out attempts: those owed to trials that lost theirs, then new trials.
+
+    A trial is the study's and an attempt is Tune's, so each retry is a new Tune trial.
+    """
+
+    def __init__(self, recorder: Recorder, *, epochs: int, max_attempts: int) -> None:
+        """Takes the recorder of the phase.
+
+        Args:
+            recorder: Of the phase.
+            epochs: Of a whole trial.
+            max_attempts: At a trial whose process dies; preemptions do not count.
+        """
+        super().__init__()
+        self._recorder, self._epochs, self._max_attempts = recorder, epochs, max_attempts
+        self._running: dict[str, TrialSpec] = {}
+        self._owed: deque[TrialSpec] = deque()
+        self._errors: Counter[tuple[str, str]] = Counter()
+        self.halted: dict[str, str] = {}
+
+    def propose(self) -> TrialSpec | None:
+        """The next new trial, None when there is none (now)."""
+        raise NotImplementedError
+
+    def ended(self, record: TrialRecord) -> None:
+        """Called when a trial has reached its terminal state."""
+
+    def set_search_properties(
+        self, metric: str | None, mode: str | None, config: Mapping[str, Any], **spec: Any
+    ) -> bool:
+        """The objective is fixed, so there is nothing to take over."""
+        del metric, mode, config, spec
+        return True
+
+    # Ray annotates a dictionary, but its own FINISHED is a string.
+    def suggest(  # type: ignore[override]
+        self, trial_id: str
+    ) -> dict[str, Any] | str | None:
+        """The configuration of Tune's next trial.
+
+        Returns:
+            None while something runs that may need another attempt, FINISHED after that.
+        """
+        spec = self._owed.popleft() if self._owed else self.propose()
+        if spec is None:
+            return None if self._running else str(Searcher.FINISHED)
+        self._running[trial_id] = spec
+        attempt = self._recorder.propose(spec)
+        return {
+            "trial_id": spec.trial_id,
+            "family": spec.family,
+            "role": spec.role,
+            "attempt": attempt,
+            "params": dict(spec.params),
+            "seed": spec.seed,
+            "train_fraction": spec.train_fraction,
+        }
+
+    def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
+        """Nothing: the scheduler records results."""
+
+    def on_trial_complete(
+        self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
+    ) -> None:
+        """Decides what became of the trial: its state, or another attempt."""
+        spec = self._running.pop(trial_id, None)
+        if spec is None:
+            return
+        record = self._recorder.trials[spec.trial_id]
+        if error:
+            self._after_failure(record)
+        elif result is not None and "diverged" in result:
+            self._end(record, "diverged", str(result["diverged"]))
+        elif len(record.rows) >= self._epochs:
+            record.final = dict(result or {})
+            self._end(record, "completed")
+        elif record.stopping:
+            self._end(record, "stopped", "below the cut-off of its rung")
+
+    def save(self, checkpoint_path: str) -> None:
+        """Nothing: the table is the study, and no state of Tune's is ever read."""
+
+    def restore(self, checkpoint_path: str) -> None:
+        """Nothing, as `save`."""
+
+    def _after_failure(self, record: TrialRecord) -> None:
+        failure = record.failures[-1]
+        family = record.spec.family
+        if failure.kind == "preempted":
+            self._owed.append(record.spec)
+            return
+        counted = [f for f in record.failures if f.kind != "preempted"]
+        repeated = failure.kind == "error" and failure in counted[:-1]
+        if failure.kind == "error":
+            self._errors[family, failure.message] += 1
+            if self._errors[family, failure.message] >= IDENTICAL_ERRORS:
+                self._halt(family, failure.message)
+        if repeated or len(counted) >= self._max_attempts or family in self.halted:
+            self._end(record, "failed", failure.kind)
+        else:
+            self._owed.append(record.spec)
+
+    def _halt(self, family: str, message: str) -> None:
+        """Stops proposing trials of a family that fails the same way again and again."""
+        if family not in self.halted:
+            self.halted[family] = message
+            detail = f"{IDENTICAL_ERRORS} identical errors: {message}"
+            self._recorder.event("family_halted", f"{family}: {detail}")
+        for spec in [s for s in self._owed if s.family == family]:
+            self._owed.remove(spec)
+            self._end(self._recorder.trials[spec.trial_id], "failed", "family_halted")
+
+    def _end(self, record: TrialRecord, status: str, reason: str | None = None) -> None:
+        self._recorder.end(record.spec.trial_id, status, reason)
+        self.ended(record)
+
+
+class FamilySearch(TrialQueue):
+    """One Optuna study per family; the family that has used the least device time proposes."""
+
+    def __init__(
+        self,
+        recorder: Recorder,
+        plans: Sequence[FamilyPlan],
+        *,
+        trials: int,
+        seed: int,
+        epochs: int,
+        max_attempts: int,
+        train_fraction: float,
+        first_cut: Callable[[str], int | None],
+        by_device_time: bool,
+    ) -> None:
+        """Makes one Optuna study for each family.
+
+        Args:
+            recorder: Of the search.
+            plans: The families.
+            trials: Per family, the baseline included.
+            seed: The study's.
+            epochs: Of a whole trial.
+            max_attempts: At a trial whose process dies.
+            train_fraction: Share of the training images that the search sees.
+            first_cut: The epoch at which ASHA would have stopped a baseline, by trial id.
+            by_device_time: Balance the families by measured device time; otherwise by trials
+                started, which does not depend on clocks.
+        """
+        super().__init__(recorder, epochs=epochs, max_attempts=max_attempts)
+        self._plans = {plan.name: plan for plan in plans}
+        self._trials, self._seed, self._train_fraction = trials, seed, train_fraction
+        self._first_cut, self._by_device_time = first_cut, by_device_time
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        self.studies = {
+            name: optuna.create_study(study_name=name, direction="maximize") for name in self._plans
+        }
+        self._asked: dict[str, optuna.Trial] = {}
+
+    def propose(self) -> TrialSpec | None:
+        """A new trial of the family whose turn it is: its baseline first, then what TPE asks."""
+        families = [name for name in self._plans if self._may_propose(name)]
+        if not families:
+            return None
+        family = min(families, key=self._turn)
+        number = len(self._recorder.of_family(family))
+        trial_id = f"{family}-{number:03d}"
+        baseline = number == 0
+        return TrialSpec(
+            trial_id=trial_id,
+            family=family,
+            role="baseline" if baseline else "search",
+            params=self._ask(family, trial_id, number),
+            seed=derive_seed(self._seed, family, number),
+            train_fraction=self._train_fraction,
+        )
+
+    def ended(self, record: TrialRecord) -> None:
+        """Tells Optuna: COMPLETE, PRUNED with or without values, or FAIL."""
+        trial = self._asked.pop(record.spec.trial_id, None)
+        if trial is None:
+            return
+        study, rows = self.studies[record.spec.family], record.rows
+        if record.status == "failed":
+            study.tell(trial, state=TrialState.FAIL)
+            return
+        if record.status == "diverged":  # without values TPE ranks it last; it forgets FAIL
+            study.tell(trial, state=TrialState.PRUNED)
+            return
+        cut = self._first_cut(record.spec.trial_id) if record.spec.role == "baseline" else None
+        best = 0.0
+        for row in rows[:cut]:
+            best = max(best, row["validation_accuracy"])
+            trial.report(best, row["epoch"])
+        if record.status == "completed" and cut is None:
+            study.tell(trial, best)
+        else:
+            study.tell(trial, state=TrialState.PRUNED)
+
+    def _may_propose(self, family: str) -> bool:
+        started = len(self._recorder.of_family(family))
+        return started < self._trials and family not in self.halted
+
+    def _turn(self, family: str) -> tuple[float, int]:
+        """What the family with the least of proposes next; ties by order."""
+        records = self._recorder.of_family(family)
+        return (self._forecast(records) if self._by_device_time else 0.0), len(records)
+
+    def _forecast(self, records: Sequence[TrialRecord]) -> float:
+        """Device-seconds of a family, its running trials counted at what such a trial takes."""
+        spent = [self._recorder.device_seconds(record) for record in records]
+        ended = [s for s, r in zip(spent, records, strict=True) if r.status != "running"]
+        usual = sum(ended) / len(ended) if ended else 0.0
+        return sum(
+            s if r.status != "running" else max(s, usual)
+            for s, r in zip(spent, records, strict=True)
+        )
+
+    def _ask(self, family: str, trial_id: str, number: int) -> dict[str, Any]:
+        """Hyperparameters of a family's trial; the baseline's where the number is 0.
+
+        The sampler is made anew: one seeded once would repeat its first points after a replay.
+        """
+        plan, study = self._plans[family], self.studies[family]
+        if number == 0:
+            if plan.baseline_outside:  # TPE takes a point outside its space for one inside
+                return dict(plan.baseline)
+            study.enqueue_trial(dict(plan.baseline))
+        study.sampler = TPESampler(seed=derive_seed(self._seed, family, number, "sampler"))
+        trial = study.ask(dict(plan.space))
+        self._asked[trial_id] = trial
+        return {name: trial.params[name] for name in plan.space}
+
+
+class ListedTrials(TrialQueue):
+    """Hands out a list of trials in order, as the finals are."""
+
+    def __init__(
+        self, recorder: Recorder, specs: Sequence[TrialSpec], *, epochs: int, max_attempts: int
+    ) -> None:
+        """Takes the trials; see `TrialQueue`."""
+        super().__init__(recorder, epochs=epochs, max_attempts=max_attempts)
+        self._specs = deque(specs)
+
+    def propose(self) -> TrialSpec | None:
+        """The next of the list."""
+        return self._specs.popleft() if self._specs else None

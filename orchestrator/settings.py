@@ -1,0 +1,236 @@
+"""What a study is told: every setting with its unit, from presets, a YAML file and the flags."""
+
+import dataclasses
+import typing
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+from pydantic import TypeAdapter, ValidationError
+
+Texts = Mapping[str, Mapping[str, str]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """The settings of a study; checked when made."""
+
+    families: str = "all"
+    """`all`, or names separated by commas."""
+    preset: str = "standard"
+    """`standard`, `baseline` (the baselines alone), or `demo` (no downloads; stand-ins)."""
+    dataset: str = "cifar10"
+    """A data set that the registry lists."""
+    data_dir: str | None = None
+    """Where its files are: a path or fsspec URI; None: the user's cache, downloaded once."""
+    image_size: int = 32
+    """Edge in pixels that images of free size are resized to."""
+    validation_images: int | None = None
+    """Images taken out of the training part for validation; None: a tenth of it."""
+    train_images: int | None = None
+    """Images the whole study trains on, after validation is taken out; None: all."""
+    weights: str = "imagenet"
+    """`imagenet`, `imagenet_v2` (torchvision's), or a `.pth` or `.safetensors` file."""
+    trials: int = 32
+    """Trials per family, the baseline included."""
+    epochs: int = 50
+    """Epochs of a trial that is not stopped."""
+    grace_period: int = 5
+    """Epochs before a trial can be stopped."""
+    reduction_factor: int = 3
+    """One in this many survives a rung, and rungs lie this factor apart."""
+    seeds: int = 3
+    """Re-trainings of each winner and baseline."""
+    train_fractions: tuple[float, ...] = (1.0,)
+    """Shares of the training images that winners and baselines are re-trained on."""
+    gpus_per_trial: float | None = None
+    """GPUs per trial, a share below 1 or a whole number; None: 1 where there are any."""
+    cpus_per_trial: int | None = None
+    """CPUs per trial, and its torch threads; None: 1, or an equal part per GPU."""
+    max_concurrent: int | None = None
+    """Trials at a time; None: as many as fit. 1 makes the order of trials reproducible."""
+    max_attempts: int = 3
+    """Attempts at a trial whose process dies; an error of its own is tried once more at most."""
+    address: str | None = None
+    """Ray cluster: None: RAY_ADDRESS, the one running here, else a new one; `local`: a new one."""
+    results_dir: str = "results"
+    """Where studies are kept."""
+    name: str | None = None
+    """The study's folder in there; None: preset, data set and time."""
+    seed: int = 0
+    """Decides the split, the search and each trial."""
+    space: Texts = field(default_factory=dict)
+    """Family to dimension to what it is narrowed to: `1e-5..1e-3`, or choices `32,48`."""
+    baseline: Texts = field(default_factory=dict)
+    """Family to dimension to the value its baseline deviates to; every report says so."""
+
+    def __post_init__(self) -> None:
+        for name, lowest in _LOWEST.items():
+            value = getattr(self, name)
+            if value is not None and value < lowest:
+                _refuse(f"{name} must be at least {lowest}, but got {value}")
+        if self.grace_period > self.epochs:
+            _refuse(
+                f"grace_period must be at most epochs, but got grace_period={self.grace_period}, "
+                f"epochs={self.epochs}"
+            )
+        if not self.train_fractions or not all(0 < share <= 1 for share in self.train_fractions):
+            _refuse(f"train_fractions must lie in (0, 1], but got {self.train_fractions}")
+        gpus = self.gpus_per_trial
+        if gpus is not None and (gpus < 0 or (gpus > 1 and gpus != int(gpus))):
+            _refuse(f"gpus_per_trial must be 0, a share below 1, or a whole number, but got {gpus}")
+        if self.weights == "demo" and self.preset != "demo":
+            _refuse("weights 'demo' must go with --preset demo, which says so in every output")
+        if self.name is not None and Path(self.name).name != self.name:
+            _refuse(f"name must be the name of a folder, not a path, but got {self.name!r}")
+
+
+_LOWEST: Final = {
+    "image_size": 8,
+    "validation_images": 1,
+    "train_images": 2,
+    "trials": 1,
+    "epochs": 1,
+    "grace_period": 1,
+    "reduction_factor": 2,
+    "seeds": 1,
+    "cpus_per_trial": 1,
+    "max_concurrent": 1,
+    "max_attempts": 1,
+    "seed": 0,
+}
+
+# What a preset sets; a YAML file and flags override it.
+PRESETS: Final[Mapping[str, Mapping[str, Any]]] = {
+    "standard": {},
+    "baseline": {"trials": 1},
+    "demo": {
+        "dataset": "digits",
+        "weights": "demo",
+        "validation_images": 237,
+        "train_images": 600,
+        "trials": 2,
+        "epochs": 2,
+        "grace_period": 1,
+        "seeds": 1,
+        "space": {
+            "resnet50_scratch": {"stem": "imagenet"},
+            "resnet50_transfer": {"input_size": "32"},
+        },
+        "baseline": {"resnet50_transfer": {"input_size": "32"}},
+    },
+}
+
+DEMO_NOTES: Final = (
+    "This is the demo: it shows what a study does, not how good the families are.",
+    "Data: scikit-learn's 1,797 digits, enlarged from 8 to 32 pixels, stand in for CIFAR-10.",
+    "Weights: a ResNet50 pre-trained for a minute on generated images stands in for ImageNet's.",
+    "Size: 600 training images, 2 trials a family, 2 epochs and 1 seed stand in for "
+    "45,000 images, 32 trials, 50 epochs and 3 seeds.",
+)
+
+
+def resolve(given: Mapping[str, Any], *, config: Path | None, assignments: list[str]) -> Settings:
+    """The settings from, in rising order: defaults, preset, YAML file, flags, `--set`.
+
+    Args:
+        given: What flags set, by field name.
+        config: A YAML file with fields of `Settings`.
+        assignments: Texts `name=value`, e.g. `space.cnn.learning_rate=1e-5..1e-3`.
+
+    Raises:
+        ValueError: A name is unknown, or a value of the wrong type or outside its rule.
+    """
+    assigned = _assigned(assignments)
+    layers: list[Mapping[str, Any]] = [_read_yaml(config) if config else {}, given, assigned]
+    named = [layer["preset"] for layer in layers if "preset" in layer]
+    preset = named[-1] if named else "standard"
+    if preset not in PRESETS:
+        _refuse(f"unknown preset {preset!r}; choose from {', '.join(PRESETS)}")
+    merged: dict[str, Any] = {}
+    for layer in (PRESETS[preset], *layers):
+        for name, value in layer.items():
+            nested = isinstance(merged.get(name), Mapping) and isinstance(value, Mapping)
+            merged[name] = _deep_merge(merged[name], value) if nested else value
+    return Settings(**{name: _checked(name, value) for name, value in merged.items()})
+
+
+def to_json(settings: Settings) -> dict[str, Any]:
+    """The settings as plain values for `study.json`."""
+    return dataclasses.asdict(settings)
+
+
+def _checked(name: str, value: Any) -> Any:
+    """A value in its field's type; texts as a user writes them are taken too."""
+    hints = typing.get_type_hints(Settings)
+    if name not in hints:
+        _refuse(f"unknown setting {name!r}; choose from {', '.join(hints)}")
+    if name in {"space", "baseline"}:
+        value = _as_texts(name, value)
+    if name == "train_fractions" and not isinstance(value, list | tuple):
+        value = str(value).split(",")
+    if isinstance(value, str) and value.lower() in {"none", "null"}:
+        value = None
+    try:
+        return TypeAdapter(hints[name]).validate_python(value)
+    except ValidationError as error:
+        problem = error.errors()[0]["msg"]
+        message = f"setting {name} does not take {value!r}: {problem}"
+        raise ValueError(message) from error
+
+
+def _assigned(assignments: list[str]) -> dict[str, Any]:
+    """Nested values from texts such as `space.cnn.dropout=0.1..0.5`."""
+    values: dict[str, Any] = {}
+    for text in assignments:
+        path, equals, value = text.partition("=")
+        if not equals:
+            _refuse(f"--set takes name=value, but got {text!r}")
+        *parents, last = path.strip().split(".")
+        inner = values
+        for parent in parents:
+            inner = inner.setdefault(parent, {})
+        inner[last] = value
+    return values
+
+
+def _as_texts(name: str, value: Any) -> dict[str, dict[str, str]]:
+    """Family to dimension to text, where a YAML list stands for choices."""
+    if not isinstance(value, Mapping) or not all(isinstance(v, Mapping) for v in value.values()):
+        _refuse(f"{name} must be given as {name}.<family>.<dimension>, but got {value!r}")
+    return {
+        str(family): {
+            str(dimension): ",".join(map(str, v)) if isinstance(v, list | tuple) else str(v)
+            for dimension, v in dimensions.items()
+        }
+        for family, dimensions in value.items()
+    }
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except (OSError, yaml.YAMLError) as error:
+        message = f"--config must be a readable YAML file, but {path}: {_one_line(error)}"
+        raise ValueError(message) from error
+    if not isinstance(content, dict):
+        _refuse(f"--config must hold settings by name, but {path} holds a {type(content).__name__}")
+    return content
+
+
+def _deep_merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(below)
+    for name, value in above.items():
+        nested = isinstance(merged.get(name), Mapping) and isinstance(value, Mapping)
+        merged[name] = _deep_merge(merged[name], value) if nested else value
+    return merged
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())
+
+
+def _refuse(message: str) -> typing.NoReturn:
+    raise ValueError(message)

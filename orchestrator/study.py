@@ -1,0 +1,93 @@
+"""The main job: plan, search, choose, re-train, test once, compare.
+
+`python -m orchestrator.study --families all`
+"""
+
+import os
+import signal
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from types import FrameType
+
+from rich.console import Console
+
+from orchestrator import options
+from orchestrator.settings import DEMO_NOTES, Settings
+
+DONE, INCOMPLETE, WRONG_INPUT, INFRASTRUCTURE = 0, 1, 2, 3
+INTERRUPTED, TERMINATED = 130, 143
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the command; returns its exit code."""
+    flags = options.parse(arguments)
+    try:
+        return _main(flags.dry_run, options.settings_of(flags))
+    except ValueError as error:
+        if flags.debug:
+            raise
+        print(f"study: {' '.join(str(error).split())}", file=sys.stderr)  # noqa: T201
+        return WRONG_INPUT
+
+
+def _main(dry_run: bool, settings: Settings) -> int:
+    """Checks everything that can be wrong before anything is written or started.
+
+    Raises:
+        ValueError: An input is wrong.
+    """
+    from orchestrator.planning import plan_families, print_plan
+    from orchestrator.preparation import prepare
+
+    console = Console()
+    plans = plan_families(settings)
+    name = settings.name or f"{settings.preset}-{settings.dataset}-{time.strftime('%Y%m%d-%H%M%S')}"
+    folder = (Path(settings.results_dir).expanduser() / name).resolve()
+    if (folder / "study.json").exists():
+        message = f"--name must be new, but {folder} holds a study already"
+        raise ValueError(message)
+    if settings.preset == "demo":
+        for note in DEMO_NOTES:
+            console.print(note, style="bold")
+    inputs = prepare(settings, plans)
+    if dry_run:
+        print_plan(console, plans, settings, train_images=len(inputs.split.train))
+        return DONE
+
+    from orchestrator.cluster import InfrastructureError
+    from orchestrator.running import CheckedStudy, run_study
+
+    received = _listen_for_sigterm()
+    try:
+        done = run_study(
+            CheckedStudy(name=name, folder=folder, settings=settings, plans=plans, inputs=inputs),
+            console,
+        )
+    except InfrastructureError as error:
+        print(f"study: {error}", file=sys.stderr)  # noqa: T201
+        return INFRASTRUCTURE
+    except KeyboardInterrupt:
+        done = None
+    if done is None:
+        console.print(f"Interrupted; what was found so far is in {folder}")
+        return TERMINATED if received else INTERRUPTED
+    return DONE if done else INCOMPLETE
+
+
+def _listen_for_sigterm() -> list[int]:
+    """Turns SIGTERM into the SIGINT that Tune ends a run on; returns where it is noted."""
+    received: list[int] = []
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        del frame
+        received.append(number)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    signal.signal(signal.SIGTERM, interrupt)
+    return received
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,100 @@
+"""Runs one Tuner over one phase's trials, with the study's own searcher and scheduler."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ray import tune
+from ray.tune.experiment import Trial
+
+from orchestrator.cluster import Reservation
+from orchestrator.recording import Recorder
+from orchestrator.scheduling import RecordingScheduler
+from orchestrator.search import TrialQueue
+from trainables.trial import References, StudyTrial
+
+
+@dataclass(frozen=True, kw_only=True)
+class Phase:
+    """What one Tuner runs.
+
+    Attributes:
+        name: `search` or `finals`; Tune's own files go to `tune/<name>`, and are disposable.
+        searcher: Proposes attempts.
+        scheduler: Records and decides.
+        recorder: Keeps the rows.
+        references: What trials share.
+        epochs: Of a whole trial.
+        folder: The study's folder, absolute.
+        reservation: What each trial reserves.
+    """
+
+    name: str
+    searcher: TrialQueue
+    scheduler: RecordingScheduler
+    recorder: Recorder
+    references: References
+    epochs: int
+    folder: Path
+    reservation: Reservation
+
+
+def run(phase: Phase) -> None:
+    """Runs all trials of a phase.
+
+    Tune's own count of errors is ignored: what became of a trial is in the recorder.
+    """
+    os.environ["TUNE_DISABLE_AUTO_CALLBACK_LOGGERS"] = "1"
+    tuner = tune.Tuner(
+        tune.with_parameters(StudyTrial, references=phase.references),
+        param_space={
+            "epochs": phase.epochs,
+            "folder": str(phase.folder),
+            "device": phase.reservation.device,
+            "threads": phase.reservation.cpus,
+            "resources": phase.reservation.bundle,
+        },
+        tune_config=tune.TuneConfig(
+            search_alg=phase.searcher,
+            scheduler=phase.scheduler,
+            num_samples=-1,
+            max_concurrent_trials=phase.reservation.max_concurrent,
+            trial_name_creator=_attempt_name,
+            trial_dirname_creator=_attempt_name,
+            reuse_actors=False,
+        ),
+        run_config=tune.RunConfig(
+            name=_unused_name(phase.folder / "tune", phase.name),
+            storage_path=str(phase.folder / "tune"),
+            failure_config=tune.FailureConfig(max_failures=0),
+            callbacks=[AttemptClock(phase.recorder)],
+            verbose=0,
+        ),
+    )
+    tuner.fit()
+
+
+class AttemptClock(tune.Callback):
+    """Starts a trial's clock when its process has its devices."""
+
+    def __init__(self, recorder: Recorder) -> None:
+        """Takes the recorder of the phase."""
+        self._recorder = recorder
+
+    def on_trial_start(
+        self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
+    ) -> None:
+        """See the class."""
+        del iteration, trials, info
+        self._recorder.attempt_began(trial.config["trial_id"])
+
+
+def _attempt_name(trial: Trial) -> str:
+    return f"{trial.config['trial_id']}_attempt-{trial.config['attempt']}"
+
+
+def _unused_name(folder: Path, name: str) -> str:
+    """A name that no earlier Tuner of the study used: Tune would mix trials into its folder."""
+    earlier = len(list(folder.glob(f"{name}-*")))
+    return f"{name}-{earlier + 1}"

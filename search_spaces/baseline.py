@@ -1,0 +1,22 @@
+"""The baseline around which every family is searched, and the reference results beside ours."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, Final
+
+# The reference study's settings: Adam, learning rate 1e-4, batch 64, 50 epochs, a constant rate,
+# no augmentation, cross-entropy on one-hot targets, images in [0, 1] without mean or deviation.
+BASELINE: Final[Mapping[str, Any]] = MappingProxyType(
+    {
+        "learning_rate": 1e-4,
+        "batch_size": 64,
+        "optimizer": "adam",
+        "weight_decay": 0.0,
+        "schedule": "constant",
+        "warmup_fraction": 0.0,
+        "dropout": 0.0,
+        "label_smoothing": 0.0,
+        "augmentation": "none",
+    }
+)
+BASELINE_EPOCHS: Final = 50

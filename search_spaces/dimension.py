@@ -1,0 +1,55 @@
+"""One dimension of a search space: what a hyperparameter may be, and what it means."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dimension:
+    """A hyperparameter's possible values.
+
+    Attributes:
+        values: The distribution that Optuna samples from.
+        meaning: What it does, with its unit, in a few words.
+    """
+
+    values: BaseDistribution
+    meaning: str
+
+
+Space = Mapping[str, Dimension]
+
+
+def distributions(space: Space) -> dict[str, BaseDistribution]:
+    """The space as Optuna takes it: name to distribution."""
+    return {name: dimension.values for name, dimension in space.items()}
+
+
+def describe(distribution: BaseDistribution) -> str:
+    """A distribution as a user reads and writes it, e.g. `1e-05..0.01 (log)` or `32,64,128`."""
+    if isinstance(distribution, CategoricalDistribution):
+        return ",".join(str(choice) for choice in distribution.choices)
+    assert isinstance(distribution, FloatDistribution | IntDistribution), distribution
+    scale = " (log)" if distribution.log else ""
+    return f"{distribution.low:g}..{distribution.high:g}{scale}"
+
+
+def contains(distribution: BaseDistribution, value: Any) -> bool:
+    """Whether a distribution may yield a value."""
+    if isinstance(distribution, CategoricalDistribution):
+        return value in distribution.choices
+    assert isinstance(distribution, FloatDistribution | IntDistribution), distribution
+    return bool(distribution.low <= value <= distribution.high)
+
+
+def outside(space: Mapping[str, BaseDistribution], params: Mapping[str, Any]) -> list[str]:
+    """The names of parameters whose value the space does not contain."""
+    return [name for name in space if not contains(space[name], params[name])]

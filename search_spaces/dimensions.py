@@ -1,0 +1,94 @@
+"""The dimensions that families share, and the two spaces they start from."""
+
+from optuna.distributions import (
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
+
+from search_spaces.dimension import Dimension
+
+LEARNING_RATE = Dimension(
+    values=FloatDistribution(1e-5, 1e-2, log=True),
+    meaning="peak learning rate per step",
+)
+BATCH_SIZE = Dimension(
+    values=CategoricalDistribution((32, 64, 128, 256)),
+    meaning="images per optimizer step",
+)
+OPTIMIZER = Dimension(
+    values=CategoricalDistribution(("adam", "adamw", "sgd")),
+    meaning="Adam, AdamW, or SGD with Nesterov momentum 0.9",
+)
+WEIGHT_DECAY = Dimension(
+    values=CategoricalDistribution((0.0, 1e-5, 1e-4, 1e-3, 1e-2)),
+    meaning="L2 penalty (Adam, SGD) or decoupled decay (AdamW)",
+)
+SCHEDULE = Dimension(
+    values=CategoricalDistribution(("constant", "cosine")),
+    meaning="learning rate after the warm-up: constant, or a cosine to 0 at the last epoch",
+)
+WARMUP_FRACTION = Dimension(
+    values=FloatDistribution(0.0, 0.2),
+    meaning="share of all steps in which the rate rises linearly from 0",
+)
+DROPOUT = Dimension(
+    values=FloatDistribution(0.0, 0.7),
+    meaning="probability of zeroing a feature before the last layer",
+)
+LABEL_SMOOTHING = Dimension(
+    values=FloatDistribution(0.0, 0.2),
+    meaning="share of the target spread over all classes; shapes the gradient only",
+)
+AUGMENTATION = Dimension(
+    values=CategoricalDistribution(("none", "flip", "flip_crop", "flip_crop_cutout")),
+    meaning="strength: mirror; also shift by up to an eighth; also hide a square of a quarter",
+)
+
+STEM = Dimension(
+    values=CategoricalDistribution(("imagenet", "small")),
+    meaning="ImageNet's 7x7 stride 2 with max-pooling, or 3x3 stride 1 without",
+)
+
+INPUT_SIZE = Dimension(
+    values=CategoricalDistribution((32, 48, 64, 96, 128)),
+    meaning="edge in pixels that images are upsampled to",
+)
+FROZEN_STAGES = Dimension(
+    values=IntDistribution(0, 4),
+    meaning="0: all layers are fine-tuned; k: the stem and the first k stages are not",
+)
+HEAD_LEARNING_RATE_MULTIPLIER = Dimension(
+    values=FloatDistribution(1.0, 10.0, log=True),
+    meaning="learning rate of the new head relative to the pre-trained layers",
+)
+NORMALIZATION = Dimension(
+    values=CategoricalDistribution(("zero_one", "imagenet")),
+    meaning="images in [0, 1] as they are, or with ImageNet's mean and deviation",
+)
+
+
+def from_scratch() -> dict[str, Dimension]:
+    """The space of a network with random weights."""
+    return {
+        "learning_rate": LEARNING_RATE,
+        "batch_size": BATCH_SIZE,
+        "optimizer": OPTIMIZER,
+        "weight_decay": WEIGHT_DECAY,
+        "schedule": SCHEDULE,
+        "warmup_fraction": WARMUP_FRACTION,
+        "dropout": DROPOUT,
+        "label_smoothing": LABEL_SMOOTHING,
+        "augmentation": AUGMENTATION,
+    }
+
+
+def fine_tuning() -> dict[str, Dimension]:
+    """The space of a network from pre-trained weights: as from scratch, and what only it has."""
+    return {
+        **from_scratch(),
+        "input_size": INPUT_SIZE,
+        "frozen_stages": FROZEN_STAGES,
+        "head_learning_rate_multiplier": HEAD_LEARNING_RATE_MULTIPLIER,
+        "normalization": NORMALIZATION,
+    }

@@ -1,0 +1,69 @@
+"""Narrowing a dimension without code: `1e-5..1e-3` for a range, `32,48` for choices."""
+
+from typing import Any
+
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
+
+from search_spaces.dimension import contains, describe
+
+
+def narrow(name: str, distribution: BaseDistribution, text: str) -> BaseDistribution:
+    """The part of a distribution that a text names.
+
+    Args:
+        name: The dimension, for messages, e.g. `space.cnn.learning_rate`.
+        distribution: What it may be without the text.
+        text: `low..high` or one number for a range; choices separated by commas otherwise.
+
+    Raises:
+        ValueError: The text does not parse, low is above high, or it leaves the distribution.
+    """
+    if isinstance(distribution, CategoricalDistribution):
+        choices = tuple(parse_value(name, distribution, part) for part in text.split(","))
+        return CategoricalDistribution(choices)
+    assert isinstance(distribution, FloatDistribution | IntDistribution), distribution
+    low_text, dots, high_text = text.partition("..")
+    low = parse_value(name, distribution, low_text)
+    high = parse_value(name, distribution, high_text) if dots else low
+    if low > high:
+        message = f"{name} must have low <= high, but got low={low:g}, high={high:g}"
+        raise ValueError(message)
+    return type(distribution)(low, high, log=distribution.log)
+
+
+def parse_value(name: str, distribution: BaseDistribution, text: str) -> Any:
+    """One value of a distribution from its text.
+
+    Raises:
+        ValueError: The distribution does not contain it.
+    """
+    wanted = text.strip()
+    if isinstance(distribution, CategoricalDistribution):
+        matching = [choice for choice in distribution.choices if _same(choice, wanted)]
+        if matching:
+            return matching[0]
+    else:
+        number = int if isinstance(distribution, IntDistribution) else float
+        try:
+            value = number(wanted)
+        except ValueError:
+            value = None
+        if value is not None and contains(distribution, value):
+            return value
+    message = f"{name} must lie in {describe(distribution)}, but got {wanted!r}"
+    raise ValueError(message)
+
+
+def _same(choice: Any, text: str) -> bool:
+    """Whether a text means a choice: the same string, or the same number."""
+    if isinstance(choice, str):
+        return choice == text
+    try:
+        return float(choice) == float(text)
+    except ValueError:
+        return False

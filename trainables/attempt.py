@@ -1,0 +1,225 @@
+"""One attempt at one trial: goes on from its checkpoint, trains epoch by epoch, tests a final."""
+
+import importlib
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+import numpy as np
+
+from trainables import checkpointing
+from trainables.dataset import LabeledImages
+from trainables.family import Family
+from trainables.registry import load_family
+from trainables.sharing import SharedData
+
+log = logging.getLogger(__name__)
+
+PREDICTIONS: Final = "predictions.npz"
+BEST_WEIGHTS: Final = "best.safetensors"
+
+
+class TestEvaluation(Protocol):
+    """What a trainer says about the test part."""
+
+    probabilities: Any
+    labels: Any
+    scores: Any
+
+    def test_metrics(self) -> dict[str, float]:
+        """The `test_*` columns of `final.parquet`."""
+
+
+class Trainer(Protocol):
+    """What an attempt needs of a trainer; `trainables.training.Trainer` is the real one."""
+
+    epoch: int
+
+    @property
+    def parameters(self) -> int:
+        """How many parameters the network has."""
+
+    def train_epoch(self) -> dict[str, Any]:
+        """Trains for one epoch and validates; the epoch's columns."""
+
+    def evaluate(self, data: LabeledImages) -> TestEvaluation:
+        """Evaluates on other images."""
+
+    def state(self) -> bytes:
+        """Everything that training goes on from."""
+
+    def load_state(self, state: bytes) -> None:
+        """Goes on from a state."""
+
+    def weights(self) -> bytes:
+        """The network's weights."""
+
+    def load_weights(self, weights: bytes) -> None:
+        """Takes over weights."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AttemptConfig:
+    """What one attempt is told; plain values, since it crosses processes.
+
+    Attributes:
+        trial_id: The study's own id, e.g. `cnn-003`.
+        family: The family's name.
+        role: `baseline` or `search`; in the finals `baseline` or `tuned`.
+        attempt: From 1.
+        params: The family's hyperparameters.
+        seed: The trial's.
+        epochs: Of the whole training.
+        train_fraction: Share of the training images to train on.
+        folder: The study's folder, absolute.
+        device: `cpu` or `cuda`.
+        threads: CPU threads.
+    """
+
+    trial_id: str
+    family: str
+    role: str
+    attempt: int
+    params: Mapping[str, Any]
+    seed: int
+    epochs: int
+    train_fraction: float
+    folder: str
+    device: str
+    threads: int
+
+    @property
+    def checkpoints(self) -> Path:
+        """The folder of this trial's checkpoints."""
+        return checkpoint_folder(Path(self.folder), self.trial_id)
+
+
+class Attempt:
+    """Trains a trial from wherever its last attempt came to."""
+
+    def __init__(
+        self, config: AttemptConfig, shared: SharedData, test: LabeledImages | None
+    ) -> None:
+        """Builds the trainer and loads the newest intact checkpoint, if there is one.
+
+        Args:
+            config: What to train.
+            shared: What it is trained on.
+            test: The decoded test part of a final; None in the search.
+
+        Raises:
+            RuntimeError: There are checkpoints and all are damaged: nothing starts over silently.
+        """
+        self._config, self._test = config, test
+        self._trainer = make_trainer(load_family(config.family), config, shared)
+        checkpoint, self._damaged = checkpointing.newest(config.checkpoints)
+        self.rows: list[dict[str, Any]] = []
+        self._reported = False
+        if checkpoint is not None:
+            self._trainer.load_state(checkpoint.state)
+            self.rows = checkpoint.rows
+            log.info("attempt %d goes on after epoch %d", config.attempt, checkpoint.epoch)
+        elif self._damaged:
+            raise RuntimeError("; ".join(self._damaged))
+
+    def step(self) -> dict[str, Any]:
+        """One epoch and its checkpoint; after the last epoch of a final, the test as well.
+
+        Returns:
+            The epoch's columns, `done`, and where they apply `diverged` and the columns of
+            `final.parquet`. The first step of an attempt adds `earlier_rows`, those of its
+            checkpoint, since the last of them may never have been reported, and
+            `damaged_checkpoints`, a sentence for each.
+        """
+        first = self._first_report()
+        if self._trainer.epoch < self._config.epochs:
+            try:
+                row = self._trainer.train_epoch()
+            except ArithmeticError as error:
+                log.warning("diverged: %s", error)
+                return {**first, "done": True, "diverged": str(error)}
+            self.rows.append(row)
+            self._keep_best()
+            self._save()
+            log.info("%s", {k: round(v, 4) for k, v in row.items() if isinstance(v, float)})
+        result = {**first, **self.rows[-1]}
+        if self._trainer.epoch < self._config.epochs:
+            return {**result, "done": False}
+        return {**result, "done": True, **self._final()}
+
+    def _first_report(self) -> dict[str, Any]:
+        if self._reported:
+            return {}
+        self._reported = True
+        return {"earlier_rows": list(self.rows), "damaged_checkpoints": self._damaged}
+
+    def _save(self) -> None:
+        checkpointing.save(
+            self._config.checkpoints,
+            epoch=self._trainer.epoch,
+            state=self._trainer.state(),
+            rows=self.rows,
+        )
+
+    def _keep_best(self) -> None:
+        """Keeps a final's weights while they are the best on validation."""
+        if self._test is not None and best_row(self.rows) is self.rows[-1]:
+            folder = self._config.checkpoints
+            folder.mkdir(parents=True, exist_ok=True)
+            checkpointing.write_bytes(folder / BEST_WEIGHTS, self._trainer.weights())
+
+    def _final(self) -> dict[str, Any]:
+        """Tests the last epoch and the best one; keeps the predictions of the best."""
+        if self._test is None:
+            return {}
+        last = self._trainer.evaluate(self._test)
+        best, row = last, best_row(self.rows)
+        if row is not self.rows[-1]:
+            self._trainer.load_weights((self._config.checkpoints / BEST_WEIGHTS).read_bytes())
+            best = self._trainer.evaluate(self._test)
+        self._keep_predictions(best)
+        return {
+            **best.test_metrics(),
+            **{f"{name}_last_epoch": value for name, value in last.test_metrics().items()},
+            "best_epoch": row["epoch"],
+            "classes_never_predicted": best.scores.classes_never_predicted,
+            "test_images": len(self._test),
+            "parameters": self._trainer.parameters,
+        }
+
+    def _keep_predictions(self, evaluation: TestEvaluation) -> None:
+        path = self._config.checkpoints / f".{PREDICTIONS}"
+        with path.open("wb") as file:
+            np.savez(file, probabilities=evaluation.probabilities, labels=evaluation.labels)
+        path.replace(self._config.checkpoints / PREDICTIONS)
+
+
+def make_trainer(family: Family, config: AttemptConfig, shared: SharedData) -> Trainer:
+    """The family's trainer for one attempt."""
+    module, _, name = family.trainer.partition(":")
+    trainer: Trainer = getattr(importlib.import_module(module), name)(
+        family,
+        config.params,
+        shared.training,
+        train=shared.train[config.train_fraction],
+        validation=shared.validation,
+        num_classes=len(shared.classes),
+        weights=shared.weights if family.pretrained else None,
+        seed=config.seed,
+        epochs=config.epochs,
+        device=config.device,
+        threads=config.threads,
+    )
+    return trainer
+
+
+def best_row(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """The row of the highest validation accuracy; ties by lower loss, then the earlier epoch."""
+    return max(rows, key=lambda row: (row["validation_accuracy"], -row["validation_loss"]))
+
+
+def checkpoint_folder(folder: Path, trial_id: str) -> Path:
+    """Where the checkpoints of a trial of a study lie."""
+    return folder / "checkpoints" / trial_id

@@ -1,0 +1,57 @@
+"""What does ResNet50 reach when it is fine-tuned from ImageNet weights?"""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from search_spaces.baseline import BASELINE
+from search_spaces.dimensions import fine_tuning
+from trainables.family import Family
+
+if TYPE_CHECKING:
+    from torch import nn
+
+DENSE_UNITS = 256
+
+
+def build(config: Mapping[str, Any]) -> "nn.Module":
+    """Torchvision's ResNet50 with pre-trained weights and a new dense head.
+
+    Args:
+        config: `weights` (torchvision's names to arrays), `frozen_stages` (k: the stem and the
+            first k of the four stages keep their weights), `dropout`, `num_classes`.
+    """
+    from torch import nn
+    from torchvision.models import resnet50
+
+    from trainables.weights import load_pretrained
+
+    model: nn.Module = resnet50(weights=None)
+    load_pretrained(model, config["weights"], head="fc.")
+    stages = [(model.conv1, model.bn1), model.layer1, model.layer2, model.layer3, model.layer4]
+    frozen = config["frozen_stages"]
+    for stage in stages[: frozen + 1 if frozen else 0]:
+        for module in stage if isinstance(stage, tuple) else (stage,):
+            module.requires_grad_(False)
+    model.fc = nn.Sequential(
+        nn.Linear(2048, DENSE_UNITS),
+        nn.ReLU(inplace=True),
+        nn.Dropout(config["dropout"]),
+        nn.Linear(DENSE_UNITS, config["num_classes"]),
+    )
+    return model
+
+
+FAMILY = Family(
+    name="resnet50_transfer",
+    build=build,
+    search_space=fine_tuning(),
+    baseline={
+        **BASELINE,
+        "dropout": 0.5,
+        "input_size": 48,
+        "frozen_stages": 0,
+        "head_learning_rate_multiplier": 1.0,
+        "normalization": "zero_one",
+    },
+    pretrained=True,
+)

@@ -1,0 +1,47 @@
+"""What a model family is: how its network is built, what may vary, and its baseline."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from search_spaces.dimension import Space
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+@dataclass(frozen=True, kw_only=True)
+class Family:
+    """One model family: a file in `trainables/families/` that defines `FAMILY`.
+
+    Attributes:
+        name: The file's name; what `--families` takes.
+        build: Makes the network from a trial's hyperparameters, to which are added
+            `num_classes`, `input_size` (edge in pixels of what the network will be given) and
+            `weights` (names to arrays, None unless `pretrained`). It takes float32 images
+            [batch, 3, input_size, input_size] and returns logits [batch, num_classes].
+            torch and torchvision are imported inside it, so that lists and messages are fast.
+        search_space: Name to dimension.
+        baseline: One value for each dimension, inside the space.
+        pretrained: The network starts from the weights that `--weights` names.
+        head: Prefix of the parameters that are new in a pre-trained network.
+        trainer: `module:class` of what trains it; anything with the interface of
+            `trainables.training.Trainer`.
+    """
+
+    name: str
+    build: "Callable[[Mapping[str, Any]], nn.Module]"
+    search_space: Space
+    baseline: Mapping[str, Any]
+    pretrained: bool = False
+    head: str = "fc."
+    trainer: str = "trainables.training:Trainer"
+
+    def __post_init__(self) -> None:
+        if set(self.search_space) != set(self.baseline):
+            message = (
+                f"the baseline of family {self.name!r} must have one value for each dimension of "
+                f"its space, but they differ in "
+                f"{sorted(set(self.search_space) ^ set(self.baseline))}"
+            )
+            raise ValueError(message)

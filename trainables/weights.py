@@ -1,0 +1,177 @@
+"""Pre-trained weights: found, downloaded once, checked by hash, and loaded whole or not at all."""
+
+import hashlib
+import os
+import pickle
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+import numpy.typing as npt
+
+if TYPE_CHECKING:
+    from torch import nn
+
+Weights = Mapping[str, npt.NDArray[np.generic]]
+
+# torchvision's ResNet50_Weights, BSD-3-Clause; the file names carry the hash's first 8 digits.
+DOWNLOADS: Final[Mapping[str, tuple[str, str]]] = {
+    "imagenet": (
+        "https://download.pytorch.org/models/resnet50-0676ba61.pth",
+        "0676ba61b6795bbe1773cffd859882e5e297624d384b6993f7c9e683e722fb8a",
+    ),
+    "imagenet_v2": (
+        "https://download.pytorch.org/models/resnet50-11ad3fa6.pth",
+        "11ad3fa62ca79e40addfd354a8ec4b7c75143b3038b8d2a807fbc68deab379ca",
+    ),
+}
+DOWNLOAD_TIMEOUT_SECONDS: Final = 8
+
+
+@dataclass(frozen=True, kw_only=True)
+class WeightsFile:
+    """A file of pre-trained weights that exists and was hashed.
+
+    Attributes:
+        name: `imagenet`, `imagenet_v2`, or the file's name.
+        path: Where it is.
+        sha256: Of its bytes, in hexadecimal.
+    """
+
+    name: str
+    path: Path
+    sha256: str
+
+
+def locate(weights: str) -> WeightsFile:
+    """Finds the weights that `--weights` names, downloading torchvision's if need be.
+
+    Args:
+        weights: A key of `DOWNLOADS`, or the path of a `.pth` or `.safetensors` file.
+
+    Raises:
+        ValueError: The file is missing, of another kind, or has another hash.
+    """
+    if weights in DOWNLOADS:
+        return _download(weights)
+    path = Path(weights).expanduser().resolve()
+    if path.suffix not in {".pth", ".safetensors"}:
+        names = ", ".join(DOWNLOADS)
+        message = f"weights must be {names}, or a .pth or .safetensors file, but got {weights!r}"
+        raise ValueError(message)
+    if not path.is_file():
+        message = f"the weights file must exist, but {path} does not; give its path to --weights"
+        raise ValueError(message)
+    return WeightsFile(name=path.name, path=path, sha256=file_sha256(path))
+
+
+def read(file: WeightsFile) -> dict[str, npt.NDArray[np.generic]]:
+    """Reads a weights file into arrays; code in it is never run.
+
+    Raises:
+        ValueError: It is damaged, holds more than tensors, or not torchvision's key names.
+    """
+    try:
+        weights = _read_safetensors(file.path) if _is_safetensors(file) else _read_pth(file.path)
+    except (ValueError, KeyError, RuntimeError, EOFError, TypeError, pickle.UnpicklingError) as e:
+        message = f"{file.path} must hold a state dict of tensors only: {_first_line(e)}"
+        raise ValueError(message) from e
+    if "conv1.weight" not in weights:
+        found = ", ".join(list(weights)[:3]) or "nothing"
+        message = (
+            f"{file.path} must use torchvision's key names (conv1.weight, ...), but has {found}"
+        )
+        raise ValueError(message)
+    return weights
+
+
+def load_pretrained(model: "nn.Module", weights: Weights, *, head: str) -> None:
+    """Copies weights into a network; each parameter outside the head must be among them.
+
+    Args:
+        model: Changed in place; its own precision is kept.
+        weights: torchvision's names to arrays, fp16 or fp32.
+        head: Prefix of the names that are left as they are.
+
+    Raises:
+        ValueError: A name is missing or unknown, or a shape differs.
+    """
+    import torch
+
+    own = {name: tensor for name, tensor in model.state_dict().items() if not name.startswith(head)}
+    given = {name: array for name, array in weights.items() if not name.startswith(head)}
+    wrong = sorted(set(own) ^ set(given)) or [
+        f"{name} {given[name].shape}" for name in own if given[name].shape != own[name].shape
+    ]
+    if wrong:
+        message = (
+            f"weights must match the network in names and shapes, but {len(wrong)} differ: "
+            f"{', '.join(wrong[:3])}"
+        )
+        raise ValueError(message)
+    with torch.no_grad():
+        for name, tensor in own.items():
+            tensor.copy_(torch.from_numpy(np.array(given[name])))
+
+
+def file_sha256(path: Path) -> str:
+    """SHA-256 of a file's bytes, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _download(name: str) -> WeightsFile:
+    import pooch
+
+    url, sha256 = DOWNLOADS[name]
+    folder = _torch_cache()
+    pooch.get_logger().setLevel("WARNING")
+    try:
+        path = pooch.retrieve(
+            url,
+            known_hash=f"sha256:{sha256}",
+            fname=Path(url).name,
+            path=folder,
+            downloader=pooch.HTTPDownloader(timeout=DOWNLOAD_TIMEOUT_SECONDS),
+        )
+    except (OSError, ValueError) as error:
+        message = (
+            f"weights {name!r} must be in {folder / Path(url).name} or downloadable from {url} "
+            f"(SHA-256 {sha256}), but: {_first_line(error)}; or give a local file to --weights"
+        )
+        raise ValueError(message) from error
+    return WeightsFile(name=name, path=Path(path), sha256=sha256)
+
+
+def _torch_cache() -> Path:
+    """Where torch.hub keeps downloads, found without importing torch."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser()
+    home = Path(os.environ.get("TORCH_HOME", cache / "torch")).expanduser()
+    return home / "hub" / "checkpoints"
+
+
+def _is_safetensors(file: WeightsFile) -> bool:
+    return file.path.suffix == ".safetensors"
+
+
+def _read_safetensors(path: Path) -> dict[str, npt.NDArray[np.generic]]:
+    from safetensors import SafetensorError
+    from safetensors.numpy import load_file
+
+    try:
+        return dict(load_file(path))
+    except SafetensorError as error:
+        raise ValueError(str(error)) from error
+
+
+def _read_pth(path: Path) -> dict[str, npt.NDArray[np.generic]]:
+    import torch
+
+    state = torch.load(path, map_location="cpu", weights_only=True)
+    return {name: tensor.numpy() for name, tensor in state.items()}
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip() or type(error).__name__).partition("\n")[0][:200]
