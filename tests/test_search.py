@@ -1,0 +1,221 @@
+"""Proposals: baseline first, owed attempts before new trials, Optuna told the honest state."""
+
+from collections.abc import Callable
+
+import pytest
+from conftest import row_of, spec_of
+from optuna.trial import TrialState
+
+from orchestrator.planning import FamilyPlan, plan_families
+from orchestrator.recording import Failure, Recorder
+from orchestrator.search import FamilySearch, ListedTrials
+from orchestrator.settings import resolve
+
+EPOCHS = 3
+
+
+def plans_of(*assignments: str) -> list[FamilyPlan]:
+    settings = {"families": "cnn,resnet50_scratch"}
+    return plan_families(resolve(settings, config=None, assignments=list(assignments)))
+
+
+def make_search(
+    recorder: Recorder,
+    *,
+    trials: int = 4,
+    plans: list[FamilyPlan] | None = None,
+    first_cut: Callable[[str], int | None] = lambda _: None,
+    by_device_time: bool = False,
+) -> FamilySearch:
+    return FamilySearch(
+        recorder,
+        plans or plans_of(),
+        trials=trials,
+        seed=7,
+        epochs=EPOCHS,
+        max_attempts=3,
+        train_fraction=1.0,
+        first_cut=first_cut,
+        by_device_time=by_device_time,
+    )
+
+
+def run_one(search: FamilySearch, recorder: Recorder, *, epochs: int = EPOCHS) -> dict:
+    """Proposes a trial, gives it rows, and ends it as stopped or completed."""
+    config = search.suggest("tune")
+    assert isinstance(config, dict)
+    for epoch in range(1, epochs + 1):
+        recorder.epoch(config["trial_id"], row_of(epoch, 0.1 * epoch))
+    recorder.trials[config["trial_id"]].stopping = epochs < EPOCHS
+    search.on_trial_complete("tune", {"epoch": epochs})
+    return config
+
+
+def fail_one(search: FamilySearch, recorder: Recorder, kind: str, message: str = "no") -> str:
+    config = search.suggest("tune")
+    assert isinstance(config, dict)
+    recorder.failed_attempt(config["trial_id"], Failure(kind=kind, message=message))
+    search.on_trial_complete("tune", error=True)
+    return config["trial_id"]
+
+
+def test_each_familys_first_trial_is_its_baseline(recorder: Recorder) -> None:
+    search = make_search(recorder)
+    configs = [search.suggest(f"tune-{number}") for number in range(2)]
+    assert [c["trial_id"] for c in configs] == ["cnn-000", "resnet50_scratch-000"]
+    assert [c["role"] for c in configs] == ["baseline", "baseline"]
+    for plan, config in zip(plans_of(), configs, strict=True):
+        assert config["params"] == plan.baseline
+
+
+def test_all_trials_are_proposed_and_then_none(recorder: Recorder) -> None:
+    search = make_search(recorder, trials=2)
+    ids = [run_one(search, recorder)["trial_id"] for _ in range(4)]
+    assert sorted(ids) == ["cnn-000", "cnn-001", "resnet50_scratch-000", "resnet50_scratch-001"]
+    assert search.suggest("tune") == "FINISHED"
+
+
+def test_finished_is_not_said_while_something_runs(recorder: Recorder) -> None:
+    search = make_search(recorder, trials=1)
+    for number in range(2):
+        search.suggest(f"tune-{number}")
+    assert search.suggest("tune-2") is None
+    assert search.suggest("tune-3") is None
+
+
+def test_the_family_with_the_least_device_time_proposes_next(recorder: Recorder) -> None:
+    search = make_search(recorder, by_device_time=True)
+    for _ in range(2):
+        run_one(search, recorder)
+    recorder.trials["cnn-000"].spent_seconds = 5.0
+    recorder.trials["resnet50_scratch-000"].spent_seconds = 50.0
+    assert search.suggest("a")["trial_id"] == "cnn-001"
+    recorder.trials["cnn-000"].spent_seconds = 60.0
+    assert search.suggest("b")["trial_id"] == "resnet50_scratch-001"
+
+
+def test_a_running_trial_counts_at_what_such_a_trial_takes(recorder: Recorder) -> None:
+    search = make_search(recorder, by_device_time=True)
+    for _ in range(2):
+        run_one(search, recorder)
+    recorder.trials["cnn-000"].spent_seconds = 30.0
+    recorder.trials["resnet50_scratch-000"].spent_seconds = 40.0
+    assert search.suggest("a")["trial_id"] == "cnn-001"  # 30 < 40; from now on 30 + 30
+    assert search.suggest("b")["trial_id"] == "resnet50_scratch-001"
+
+
+def test_the_same_seed_proposes_the_same_trials(recorder: Recorder) -> None:
+    first = [run_one(make_search(recorder), recorder)["params"]]
+    recorder.trials.clear()
+    again = [run_one(make_search(recorder), recorder)["params"]]
+    assert first == again
+
+
+def test_a_family_does_not_repeat_its_points(recorder: Recorder) -> None:
+    search = make_search(recorder, trials=8)
+    rates = {run_one(search, recorder)["params"]["learning_rate"] for _ in range(16)}
+    assert len(rates) == 15  # two baselines share theirs
+
+
+@pytest.mark.parametrize(
+    ("epochs", "state", "values"),
+    [(3, TrialState.COMPLETE, 3), (1, TrialState.PRUNED, 1)],
+)
+def test_optuna_is_told_complete_or_pruned_with_values(
+    recorder: Recorder, epochs: int, state: TrialState, values: int
+) -> None:
+    search = make_search(recorder)
+    run_one(search, recorder, epochs=epochs)
+    told = search.studies["cnn"].trials[0]
+    assert told.state == state
+    assert len(told.intermediate_values) == values
+
+
+def test_a_diverged_trial_is_pruned_without_values_so_that_tpe_ranks_it_last(
+    recorder: Recorder,
+) -> None:
+    search = make_search(recorder)
+    search.suggest("tune")
+    search.on_trial_complete("tune", {"done": True, "diverged": "the loss is nan"})
+    told = search.studies["cnn"].trials[0]
+    assert (told.state, told.intermediate_values, told.value) == (TrialState.PRUNED, {}, None)
+    assert recorder.trials["cnn-000"].status == "diverged"
+
+
+def test_a_baseline_under_a_cutoff_is_told_as_pruned_there(recorder: Recorder) -> None:
+    search = make_search(recorder, first_cut=lambda _: 2)
+    run_one(search, recorder)
+    told = search.studies["cnn"].trials[0]
+    assert told.state == TrialState.PRUNED
+    assert sorted(told.intermediate_values) == [1, 2]
+    assert recorder.trials["cnn-000"].status == "completed"
+
+
+def test_a_baseline_outside_a_narrowed_space_runs_but_optuna_is_not_told(
+    recorder: Recorder,
+) -> None:
+    search = make_search(recorder, plans=plans_of("space.cnn.learning_rate=1e-3..1e-2"))
+    assert run_one(search, recorder)["params"]["learning_rate"] == 1e-4
+    assert search.studies["cnn"].trials == []
+
+
+def test_an_attempt_owed_comes_before_a_new_trial(recorder: Recorder) -> None:
+    search = make_search(recorder)
+    assert fail_one(search, recorder, "process_died") == "cnn-000"
+    config = search.suggest("tune")
+    assert (config["trial_id"], config["attempt"]) == ("cnn-000", 2)
+
+
+def test_a_trial_fails_after_its_last_attempt_and_optuna_is_told(recorder: Recorder) -> None:
+    search = make_search(recorder)
+    for _ in range(3):
+        assert fail_one(search, recorder, "process_died") == "cnn-000"
+    assert recorder.trials["cnn-000"].status == "failed"
+    assert search.studies["cnn"].trials[0].state == TrialState.FAIL
+
+
+def test_preemptions_do_not_use_up_attempts(recorder: Recorder) -> None:
+    search = make_search(recorder)
+    for _ in range(5):
+        assert fail_one(search, recorder, "preempted") == "cnn-000"
+    assert recorder.trials["cnn-000"].status == "running"
+
+
+def test_the_same_error_twice_fails_the_trial_at_once(recorder: Recorder) -> None:
+    search = make_search(recorder)
+    for _ in range(2):
+        assert fail_one(search, recorder, "error") == "cnn-000"
+    assert recorder.trials["cnn-000"].status == "failed"
+
+
+def test_a_family_stops_after_three_identical_errors_and_the_others_go_on(
+    recorder: Recorder,
+) -> None:
+    search = make_search(recorder)
+    fail_one(search, recorder, "error", "the same bug")
+    fail_one(search, recorder, "error", "the same bug")
+    assert run_one(search, recorder)["trial_id"] == "resnet50_scratch-000"
+    assert fail_one(search, recorder, "error", "the same bug") == "cnn-001"
+    assert "cnn" in search.halted
+    rest = [run_one(search, recorder)["family"] for _ in range(3)]
+    assert set(rest) == {"resnet50_scratch"}
+    assert search.suggest("tune") == "FINISHED"
+
+
+def test_a_trial_that_tune_merely_cleans_up_stays_running(recorder: Recorder) -> None:
+    search = make_search(recorder)
+    config = search.suggest("tune")
+    recorder.epoch(config["trial_id"], row_of(1, 0.5))
+    search.on_trial_complete("tune", {"epoch": 1})
+    assert recorder.trials["cnn-000"].status == "running"
+
+
+def test_listed_trials_come_in_order_and_keep_their_last_result(recorder: Recorder) -> None:
+    specs = [spec_of("cnn-001"), spec_of("cnn-002")]
+    queue = ListedTrials(recorder, specs, epochs=1, max_attempts=1)
+    for spec in specs:
+        assert queue.suggest("tune")["trial_id"] == spec.trial_id
+        recorder.epoch(spec.trial_id, row_of(1, 0.5))
+        queue.on_trial_complete("tune", {"epoch": 1, "test_loss": 0.3})
+        assert recorder.trials[spec.trial_id].final["test_loss"] == 0.3
+    assert queue.suggest("tune") == "FINISHED"
