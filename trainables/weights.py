@@ -3,6 +3,7 @@
 import hashlib
 import os
 import pickle
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -169,7 +170,10 @@ def _read_safetensors(path: Path) -> dict[str, npt.NDArray[np.generic]]:
 def _read_pth(path: Path) -> dict[str, npt.NDArray[np.generic]]:
     import torch
 
-    state = torch.load(path, map_location="cpu", weights_only=True)
+    with warnings.catch_warnings():
+        # A foreign pickle is refused right after; the warning about it would add nothing.
+        warnings.filterwarnings("ignore", message="Detected pickle protocol")
+        state = torch.load(path, map_location="cpu", weights_only=True)
     return {name: tensor.numpy() for name, tensor in state.items()}
 
 

@@ -1,0 +1,171 @@
+"""What every family in the folder must do; a new file is tested by lying there."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from orchestrator.results import schemas
+from search_spaces.dimension import distributions, outside
+from trainables import registry
+from trainables.dataset import LabeledImages
+from trainables.training import Trainer
+
+NAMES = registry.family_names()
+EPOCHS = 2
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="module")
+def resnet_weights() -> dict[str, np.ndarray]:
+    """Made-up weights with torchvision's names, whose head does not match."""
+    from torchvision.models import resnet50
+
+    torch.manual_seed(0)
+    state = resnet50(num_classes=7).state_dict()
+    return {name: tensor.numpy() for name, tensor in state.items()}
+
+
+@pytest.fixture
+def data() -> LabeledImages:
+    """24 images of 3 classes that differ in colour: uint8 [24, 32, 32, 3]."""
+    random = np.random.default_rng(0)
+    labels = np.arange(24, dtype=np.int64) % 3
+    images = random.integers(0, 80, (24, 32, 32, 3), dtype=np.uint8)
+    images[np.arange(24), :, :, labels] += 120
+    return LabeledImages(images=images, labels=labels)
+
+
+def make_trainer(
+    name: str, data: LabeledImages, weights: Any, *, seed: int = 1, **params: Any
+) -> Trainer:
+    family = registry.load_family(name)
+    return Trainer(
+        family,
+        {**family.baseline, "batch_size": 8, **params},
+        data,
+        train=np.arange(17),  # the last batch would be one image
+        validation=np.arange(17, 24),
+        num_classes=3,
+        weights=weights if family.pretrained else None,
+        seed=seed,
+        epochs=EPOCHS,
+        device="cpu",
+        threads=1,
+    )
+
+
+def without_clock(row: dict[str, Any]) -> dict[str, Any]:
+    return {k: v for k, v in row.items() if k not in {"epoch_seconds", "images_per_second"}}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_its_baseline_lies_inside_its_space(name: str) -> None:
+    family = registry.load_family(name)
+    assert outside(distributions(family.search_space), family.baseline) == []
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_its_file_opens_with_the_question_it_answers(name: str) -> None:
+    assert registry.summary(name).endswith("?")
+
+
+def test_all_spaces_fit_into_one_table() -> None:
+    assert schemas(distributions(registry.load_family(name).search_space) for name in NAMES)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_it_trains_and_repeats_itself_and_goes_on_from_a_checkpoint(
+    name: str, data: LabeledImages, resnet_weights: dict[str, np.ndarray]
+) -> None:
+    whole = make_trainer(name, data, resnet_weights)
+    first = whole.train_epoch()
+    state = whole.state()
+    second = whole.train_epoch()
+    resumed = make_trainer(name, data, resnet_weights, seed=1)
+    resumed.load_state(state)
+    assert resumed.epoch == 1
+    assert without_clock(resumed.train_epoch()) == without_clock(second)
+    assert without_clock(first) != without_clock(second)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_it_gives_probabilities_and_its_weights_carry_over(
+    name: str, data: LabeledImages, resnet_weights: dict[str, np.ndarray]
+) -> None:
+    one = make_trainer(name, data, resnet_weights, seed=1)
+    other = make_trainer(name, data, resnet_weights, seed=2)
+    evaluation = one.evaluate(data)
+    assert evaluation.probabilities.shape == (24, 3)
+    assert evaluation.probabilities.sum(axis=1) == pytest.approx(np.ones(24), abs=1e-5)
+    other.load_weights(one.weights())
+    assert np.array_equal(other.evaluate(data).probabilities, evaluation.probabilities)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_no_convolution_before_batch_norm_has_a_bias(
+    name: str, data: LabeledImages, resnet_weights: dict[str, np.ndarray]
+) -> None:
+    model = make_trainer(name, data, resnet_weights)._model
+    convolutions = [m for m in model.modules() if isinstance(m, torch.nn.Conv2d)]
+    assert convolutions
+    assert all(convolution.bias is None for convolution in convolutions)
+
+
+def test_the_cnn_is_the_double_convolution_network_of_815_thousand_parameters(
+    data: LabeledImages,
+) -> None:
+    trainer = Trainer(
+        registry.load_family("cnn"),
+        registry.load_family("cnn").baseline,
+        data,
+        train=np.arange(17),
+        validation=np.arange(17, 24),
+        num_classes=10,
+        weights=None,
+        seed=0,
+        epochs=1,
+        device="cpu",
+        threads=1,
+    )
+    assert trainer.parameters == 814_570
+
+
+def test_the_small_stem_keeps_the_size_of_the_image(data: LabeledImages) -> None:
+    model = make_trainer("resnet50_scratch", data, None, stem="small")._model
+    assert model.maxpool(model.conv1(torch.zeros(1, 3, 32, 32))).shape == (1, 64, 32, 32)
+
+
+@pytest.mark.parametrize("frozen", [0, 1, 4])
+def test_frozen_stages_keep_their_weights_and_statistics(
+    data: LabeledImages, resnet_weights: dict[str, np.ndarray], frozen: int
+) -> None:
+    trainer = make_trainer("resnet50_transfer", data, resnet_weights, frozen_stages=frozen)
+    trainer.train_epoch()
+    for stage, name in enumerate(("bn1", "layer1.0.bn1", "layer2.0.bn1", "layer4.2.bn3")):
+        mean = trainer._model.state_dict()[f"{name}.running_mean"].numpy()
+        kept = np.array_equal(mean, resnet_weights[f"{name}.running_mean"])
+        assert kept == (stage <= frozen and frozen > 0), name
+
+
+def test_the_heads_learning_rate_is_multiplied(
+    data: LabeledImages, resnet_weights: dict[str, np.ndarray]
+) -> None:
+    trainer = make_trainer(
+        "resnet50_transfer", data, resnet_weights, head_learning_rate_multiplier=10.0
+    )
+    body, head = trainer._optimizer.param_groups
+    assert head["lr"] == pytest.approx(10 * body["lr"])
+    assert sum(p.numel() for p in head["params"]) == 2048 * 256 + 256 + 256 * 3 + 3
+
+
+def test_images_are_upsampled_to_the_input_size(
+    data: LabeledImages, resnet_weights: dict[str, np.ndarray]
+) -> None:
+    trainer = make_trainer("resnet50_transfer", data, resnet_weights, input_size=64)
+    assert trainer._prepare(torch.from_numpy(data.images[:2])).shape == (2, 3, 64, 64)

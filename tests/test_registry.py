@@ -1,0 +1,50 @@
+"""The registry: what lies in the folder is listed; a wrong name is answered with the choices."""
+
+from pathlib import Path
+
+import pytest
+
+from trainables import registry
+
+
+def test_the_three_families_are_listed() -> None:
+    assert {"cnn", "resnet50_scratch", "resnet50_transfer"} <= set(registry.family_names())
+
+
+def test_the_data_sets_are_listed_and_named_as_their_files() -> None:
+    assert {"cifar10", "digits", "folder"} <= set(registry.dataset_names())
+    for name in registry.dataset_names():
+        assert registry.load_dataset(name).name == name
+
+
+@pytest.mark.parametrize(
+    ("selection", "message"),
+    [
+        ("vgg", "unknown family 'vgg'; choose from cnn, resnet50_scratch, resnet50_transfer"),
+        ("cnn,cnn", "each family must be named once, but got 'cnn,cnn'"),
+        ("", "unknown family ''"),
+    ],
+)
+def test_a_wrong_selection_is_answered_with_the_choices(selection: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        registry.load_families(selection)
+
+
+def test_an_unknown_data_set_is_answered_with_the_choices() -> None:
+    with pytest.raises(ValueError, match="unknown data set 'mnist'; choose from cifar10, digits"):
+        registry.load_dataset("mnist")
+
+
+def test_a_file_whose_family_has_another_name_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "misnamed.py").write_text("from trainables.families.cnn import FAMILY\n")
+    monkeypatch.setenv("STUDY_FAMILY_PATH", str(tmp_path))
+    with pytest.raises(ValueError, match=r"must define FAMILY with the name 'misnamed'"):
+        registry.load_family("misnamed")
+
+
+@pytest.mark.usefixtures("curve_family")
+def test_a_family_outside_the_checkout_is_listed() -> None:
+    assert "curve" in registry.family_names()
+    assert registry.load_family("curve").name == "curve"

@@ -1,0 +1,200 @@
+"""The training loop: learns, is reproducible, shares memory, and reports what it should."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from sklearn.metrics import accuracy_score, log_loss, precision_score, recall_score
+from torch import nn
+
+from search_spaces.baseline import BASELINE
+from search_spaces.dimensions import from_scratch
+from trainables.dataset import LabeledImages
+from trainables.family import Family
+from trainables.optimization import make_optimizer, make_schedule
+from trainables.training import DivergedError, Trainer, _batches
+
+
+def build(config: Mapping[str, Any]) -> nn.Module:
+    return nn.Sequential(
+        nn.Conv2d(3, 8, 3, stride=2),
+        nn.ReLU(),
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
+        nn.Dropout(config["dropout"]),
+        nn.Linear(8, config["num_classes"]),
+    )
+
+
+TINY = Family(name="tiny", build=build, search_space=from_scratch(), baseline=BASELINE)
+
+
+def make_trainer(data: LabeledImages, *, epochs: int = 3, seed: int = 1, **params: Any) -> Trainer:
+    return Trainer(
+        TINY,
+        {**BASELINE, "batch_size": 8, "learning_rate": 1e-2, **params},
+        data,
+        train=np.arange(40),
+        validation=np.arange(40, 60),
+        num_classes=3,
+        weights=None,
+        seed=seed,
+        epochs=epochs,
+        device="cpu",
+        threads=1,
+    )
+
+
+def losses(trainer: Trainer, epochs: int) -> list[float | None]:
+    return [trainer.train_epoch()["validation_loss"] for _ in range(epochs)]
+
+
+def test_it_learns(made_up_images: LabeledImages) -> None:
+    trainer = make_trainer(made_up_images, epochs=15)
+    rows = [trainer.train_epoch() for _ in range(15)]
+    assert rows[-1]["validation_accuracy"] == 1.0
+    assert rows[-1]["train_loss"] < rows[0]["train_loss"] / 2
+
+
+@pytest.mark.parametrize("augmentation", ["none", "flip", "flip_crop", "flip_crop_cutout"])
+def test_the_same_seed_gives_the_same_curve_and_another_seed_another(
+    made_up_images: LabeledImages, augmentation: str
+) -> None:
+    params = {"augmentation": augmentation, "dropout": 0.5}
+    first = losses(make_trainer(made_up_images, **params), 3)
+    assert losses(make_trainer(made_up_images, **params), 3) == first
+    assert losses(make_trainer(made_up_images, seed=2, **params), 3) != first
+
+
+def test_what_else_drew_random_numbers_does_not_matter(made_up_images: LabeledImages) -> None:
+    first = losses(make_trainer(made_up_images, dropout=0.5), 2)
+    trainer = make_trainer(made_up_images, dropout=0.5)
+    torch.rand(100)
+    assert losses(trainer, 2) == first
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "adamw", "sgd"])
+def test_it_goes_on_from_a_state_as_if_nothing_had_happened(
+    made_up_images: LabeledImages, optimizer: str
+) -> None:
+    params = {
+        "optimizer": optimizer,
+        "schedule": "cosine",
+        "warmup_fraction": 0.2,
+        "dropout": 0.5,
+        "augmentation": "flip_crop_cutout",
+        "label_smoothing": 0.1,
+    }
+    whole = losses(make_trainer(made_up_images, **params), 3)
+    before = make_trainer(made_up_images, **params)
+    losses(before, 1)
+    after = make_trainer(made_up_images, **params)
+    after.load_state(before.state())
+    assert losses(after, 2) == whole[1:]
+
+
+def test_its_scores_equal_scikit_learns(made_up_images: LabeledImages) -> None:
+    trainer = make_trainer(made_up_images)
+    row = trainer.train_epoch()
+    part = LabeledImages(images=made_up_images.images[40:], labels=made_up_images.labels[40:])
+    found = trainer.evaluate(part)
+    predicted = found.probabilities.argmax(axis=1)
+    macro = {"average": "macro", "zero_division": 0}
+    assert row["validation_accuracy"] == accuracy_score(part.labels, predicted)
+    assert row["validation_precision"] == pytest.approx(
+        precision_score(part.labels, predicted, **macro)
+    )
+    assert row["validation_recall"] == pytest.approx(recall_score(part.labels, predicted, **macro))
+    assert row["validation_loss"] == pytest.approx(
+        log_loss(part.labels, found.probabilities, labels=range(3)), abs=1e-5
+    )
+
+
+def test_label_smoothing_shapes_the_gradient_as_torch_does_and_not_the_reported_loss(
+    made_up_images: LabeledImages,
+) -> None:
+    trainer = make_trainer(made_up_images, label_smoothing=0.2, batch_size=40, learning_rate=1e-5)
+    images, labels = trainer._images[:40], trainer._labels[:40]
+    with torch.no_grad():
+        logits = trainer._model.eval()(trainer._prepare(images))
+    hard = float(nn.functional.cross_entropy(logits, labels))
+    log_probabilities = logits.log_softmax(1)
+    own = 0.8 * nn.functional.nll_loss(log_probabilities, labels) - 0.2 * log_probabilities.mean()
+    assert float(own) == pytest.approx(
+        float(nn.functional.cross_entropy(logits, labels, label_smoothing=0.2))
+    )
+    assert trainer.train_epoch()["train_loss"] == pytest.approx(hard, abs=1e-5)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_a_loss_that_is_not_finite_ends_the_epoch_without_a_row(
+    made_up_images: LabeledImages, value: float
+) -> None:
+    trainer = make_trainer(made_up_images)
+    trainer.train_epoch()
+    with torch.no_grad():
+        trainer._model[0].weight.fill_(value)
+    with pytest.raises(DivergedError, match=r"training loss must be finite, but is .* in epoch 2"):
+        trainer.train_epoch()
+    assert trainer.epoch == 1
+
+
+def test_read_only_data_are_used_in_place_and_without_a_warning(
+    made_up_images: LabeledImages,
+) -> None:
+    made_up_images.images.flags.writeable = False
+    trainer = make_trainer(made_up_images)
+    assert trainer._images.data_ptr() == made_up_images.images.ctypes.data
+
+
+def test_a_gpu_that_is_not_there_is_an_error_and_not_a_cpu(made_up_images: LabeledImages) -> None:
+    if torch.cuda.is_available():
+        pytest.skip("there is a GPU")
+    with pytest.raises((RuntimeError, AssertionError)):
+        Trainer(
+            TINY,
+            BASELINE,
+            made_up_images,
+            train=np.arange(40),
+            validation=np.arange(40, 60),
+            num_classes=3,
+            weights=None,
+            seed=1,
+            epochs=1,
+            device="cuda",
+            threads=1,
+        )
+
+
+@pytest.mark.parametrize(
+    ("images", "batch", "sizes"),
+    [(10, 4, [4, 4, 2]), (9, 4, [4, 5]), (8, 4, [4, 4]), (1, 4, [1]), (3, 4, [3])],
+)
+def test_an_image_left_alone_joins_the_batch_before_it(
+    images: int, batch: int, sizes: list[int]
+) -> None:
+    assert [part.stop - part.start for part in _batches(images, batch)] == sizes
+
+
+def test_the_rate_rises_in_the_warm_up_and_falls_as_a_cosine() -> None:
+    model = nn.Linear(2, 2)
+    params = {
+        "optimizer": "sgd",
+        "learning_rate": 1.0,
+        "weight_decay": 0.0,
+        "head_learning_rate_multiplier": 1.0,
+        "schedule": "cosine",
+        "warmup_fraction": 0.2,
+    }
+    optimizer = make_optimizer(model, params, head="fc.")
+    schedule = make_schedule(optimizer, params, steps=10)
+    rates = []
+    for _ in range(10):
+        rates.append(schedule.get_last_lr()[0])
+        optimizer.step()
+        schedule.step()
+    assert rates[:3] == pytest.approx([1 / 3, 2 / 3, 1.0])
+    assert rates[2:] == sorted(rates[2:], reverse=True)
+    assert schedule.get_last_lr()[0] == pytest.approx(0.0, abs=1e-9)
