@@ -1,0 +1,93 @@
+"""Digits: 1,797 real scans of handwritten digits, 8x8 grey, shipped with scikit-learn.
+
+Source: Alpaydin and Kaynak, Optical Recognition of Handwritten Digits, UCI (1998); the 1,797
+are its test part. A row is 64 values from 0 (paper) to 16 (ink), then the digit:
+`0,0,5,13,9,1,0,0, ... ,0,0,6,13,10,0,0,0,0`. Here an image is 32x32 RGB, upsampled (bicubic).
+"""
+
+import hashlib
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from trainables.dataset import DataSet, LabeledImages, OpenedDataSet
+from trainables.splitting import Indices, Split, split
+
+CLASSES = tuple("0123456789")
+FILE = "digits.csv.gz"
+IMAGE_SIZE = 32
+MOST_INK = 16
+TEST_IMAGES = 360
+# There is no official test part. This division belongs to the data set: the seed of a study
+# must not move an image from the test part to the training part.
+TEST_SEED = 1797
+
+
+def open_digits(data_dir: str | None, _image_size: int) -> OpenedDataSet:
+    """Finds the file inside scikit-learn; images are always 32x32.
+
+    Raises:
+        ValueError: If a folder is given.
+    """
+    if data_dir is not None:
+        msg = f"digits ships with scikit-learn and takes no --data-dir, but got {data_dir!r}"
+        raise ValueError(msg)
+    return OpenedDataSet(
+        classes=CLASSES,
+        files={FILE: _file_hash()},
+        read_training=_read_training,
+        read_test=_read_test,
+    )
+
+
+def _file_hash() -> str:
+    spec = find_spec("sklearn")  # finds it without importing it, which takes seconds
+    assert spec is not None
+    assert spec.origin is not None
+    file = Path(spec.origin).parent / "datasets" / "data" / FILE
+    return hashlib.sha256(file.read_bytes()).hexdigest()
+
+
+def _read_training() -> LabeledImages:
+    grey, labels = _scans()
+    return _labeled(grey, labels, _parts(labels).train)
+
+
+def _read_test() -> LabeledImages:
+    grey, labels = _scans()
+    return _labeled(grey, labels, _parts(labels).validation)
+
+
+def _parts(labels: Indices) -> Split:
+    """The test part (as `validation`) and what is left (as `train`)."""
+    return split(labels, validation_images=TEST_IMAGES, train_images=None, seed=TEST_SEED)
+
+
+def _scans() -> tuple[npt.NDArray[np.uint8], Indices]:
+    """All scans, ink white on black in 0 to 255, shape [images, 8, 8], and their labels."""
+    from sklearn.datasets import load_digits
+
+    bunch = load_digits()
+    grey = np.rint(bunch.images * (255 / MOST_INK)).astype(np.uint8)
+    return grey, bunch.target.astype(np.int64)
+
+
+def _labeled(grey: npt.NDArray[np.uint8], labels: Indices, chosen: Indices) -> LabeledImages:
+    return LabeledImages(images=np.stack([_rgb(grey[i]) for i in chosen]), labels=labels[chosen])
+
+
+def _rgb(grey: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """[8, 8] to [32, 32, 3]."""
+    from PIL import Image
+
+    large = Image.fromarray(grey).resize((IMAGE_SIZE, IMAGE_SIZE), Image.Resampling.BICUBIC)
+    return np.asarray(large.convert("RGB"))
+
+
+DATASET = DataSet(
+    name="digits",
+    summary="1,797 handwritten digits as 32x32 RGB in 10 classes, shipped with scikit-learn",
+    open=open_digits,
+)

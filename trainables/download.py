@@ -1,0 +1,85 @@
+"""An archive fetched once into the user's cache, checked by hash, also if eight processes ask."""
+
+import shutil
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from threading import Thread
+
+import pooch
+from filelock import FileLock
+
+CONNECT_SECONDS = 5
+ANSWER_SECONDS = 7  # name look-up, connection and first answer together
+STALL_SECONDS = 60  # without a byte, in the middle of a download
+
+
+def fetch_folder(*, url: str, sha256: str, folder: str, cache: Path) -> Path:
+    """Returns `cache/folder`, downloading and unpacking the archive that has it if need be.
+
+    Args:
+        url: Where a tar archive is.
+        sha256: Of the archive.
+        folder: The folder at the top of the archive that is wanted.
+        cache: Where it is kept. Its folder is renamed into place last: if it is there, it is whole.
+
+    Raises:
+        ValueError: If nobody answers within seconds, the archive is not the expected one, or
+            the cache cannot be written.
+    """
+    wanted = cache / folder
+    if wanted.is_dir():
+        return wanted
+    try:
+        _ask(url)  # before the lock, so that of several processes without network none waits long
+        cache.mkdir(parents=True, exist_ok=True)
+        with FileLock(cache / "download.lock"):
+            if not wanted.is_dir():
+                _unpack(url, sha256, folder, cache)
+    except (OSError, ValueError) as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        msg = f"{folder} is not in {cache}, and getting {url} (SHA-256 {sha256}) failed: {reason}"
+        raise ValueError(msg) from error
+    return wanted
+
+
+def _ask(url: str) -> None:
+    """Raises OSError unless the address answers; name look-ups have no time limit of their own."""
+    answers: SimpleQueue[bool | OSError] = SimpleQueue()
+
+    def ask() -> None:
+        try:
+            downloader = pooch.HTTPDownloader(timeout=CONNECT_SECONDS)
+            answers.put(downloader(url, None, None, check_only=True))
+        except OSError as error:
+            answers.put(OSError(str(_root_cause(error))))
+
+    Thread(target=ask, daemon=True).start()
+    try:
+        answer = answers.get(timeout=ANSWER_SECONDS)
+    except Empty:
+        answer = TimeoutError(f"no answer within {ANSWER_SECONDS} s")
+    if isinstance(answer, OSError):
+        raise answer
+    if not answer:
+        msg = "the server does not have it"
+        raise OSError(msg)
+
+
+def _root_cause(error: BaseException) -> BaseException:
+    # What requests says of a failed connection is three wrappings around one short sentence.
+    return _root_cause(error.__context__) if error.__context__ else error
+
+
+def _unpack(url: str, sha256: str, folder: str, cache: Path) -> None:
+    incoming = cache / ".incoming"
+    shutil.rmtree(incoming, ignore_errors=True)  # of a process that was killed
+    pooch.retrieve(
+        url,
+        known_hash=f"sha256:{sha256}",
+        fname="archive",
+        path=incoming,
+        downloader=pooch.HTTPDownloader(timeout=STALL_SECONDS),
+        processor=pooch.Untar(extract_dir="unpacked"),
+    )
+    (incoming / "unpacked" / folder).rename(cache / folder)
+    shutil.rmtree(incoming)

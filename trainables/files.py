@@ -1,0 +1,92 @@
+"""A folder of files, on this machine or behind an fsspec address, listed and read as bytes."""
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import fsspec  # type: ignore[import-untyped]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Folder:
+    """A folder that exists.
+
+    Attributes:
+        filesystem: The fsspec file system that it is on.
+        path: Where it is there, for reading and for messages.
+    """
+
+    filesystem: Any
+    path: str
+
+    def child(self, *names: str) -> "Folder":
+        """The folder below this one that `names` lead to."""
+        return Folder(filesystem=self.filesystem, path=self.at("/".join(names)))
+
+    def at(self, name: str) -> str:
+        """The path of a file or folder in this folder."""
+        return f"{self.path}/{name}"
+
+    def list(self) -> tuple[list[str], list[str]]:
+        """Names of its folders and of its files, each sorted; hidden ones are left out.
+
+        Raises:
+            ValueError: If it cannot be listed.
+        """
+        with _one_line_errors(self.path):
+            entries = self.filesystem.ls(self.path, detail=True)
+            paths = sorted(e["name"].rstrip("/") for e in entries)
+            names = [PurePosixPath(path).name for path in paths if path != self.path]
+            seen = [name for name in names if not name.startswith(".")]
+            folders = [name for name in seen if self.filesystem.isdir(self.at(name))]
+        return folders, [name for name in seen if name not in set(folders)]
+
+    def read(self, name: str, *, sha256: str | None = None) -> bytes:
+        """The bytes of one file.
+
+        Args:
+            name: Path below this folder, parts joined by `/`.
+            sha256: What its bytes hashed to when it was opened; None where that is not known.
+
+        Raises:
+            ValueError: If it cannot be read, or is no longer what it was.
+        """
+        with _one_line_errors(self.at(name)):
+            content: bytes = self.filesystem.cat_file(self.at(name))
+        found = hashlib.sha256(content).hexdigest()
+        if sha256 is not None and found != sha256:
+            msg = f"{self.at(name)} has changed: expected SHA-256 {sha256}, found {found}"
+            raise ValueError(msg)
+        return content
+
+
+def open_folder(address: str) -> Folder:
+    """Finds a folder by path (`~` is the home folder) or by fsspec address (with `://`).
+
+    Raises:
+        ValueError: If there is no such folder, or its file system cannot be reached.
+    """
+    with _one_line_errors(address):
+        if "://" in address:
+            filesystem, path = fsspec.url_to_fs(address)
+        else:
+            filesystem, path = fsspec.filesystem("file"), str(Path(address).expanduser().absolute())
+        is_folder = filesystem.isdir(path)
+    if not is_folder:
+        msg = f"there is no folder {address!r}"
+        raise ValueError(msg)
+    return Folder(filesystem=filesystem, path=path.rstrip("/"))
+
+
+@contextmanager
+def _one_line_errors(path: str) -> Iterator[None]:
+    # Each file system behind fsspec has exceptions of its own, with no common base.
+    try:
+        yield
+    except Exception as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        msg = f"cannot read {path}: {reason}"
+        raise ValueError(msg) from error
