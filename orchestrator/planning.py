@@ -134,7 +134,8 @@ def print_plan(
         train_images: Images the search trains on, after validation is taken out.
     """
     for plan in plans:
-        table = Table(title=f"{plan.name}: {registry.summary(plan.name)}", title_justify="left")
+        console.print(f"{plan.name}: {registry.summary(plan.name)}")
+        table = Table()
         for column in ("dimension", "space", "baseline"):
             table.add_column(column)
         for name, distribution in plan.space.items():

@@ -131,6 +131,10 @@ class Recorder:
         writer.add(epochs_table, lambda: list(self._epochs))
         writer.add("events", lambda: list(self._events))
 
+    def __reduce__(self) -> tuple[type[object], tuple[()]]:
+        """An empty object: Tune pickles what it is given, and nothing ever reads that back."""
+        return object, ()
+
     def write_search_tables(self) -> None:
         """Has `trials.parquet` and `rungs.parquet` written from this phase."""
         self._writer.add("trials", self.trial_rows)

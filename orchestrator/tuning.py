@@ -1,5 +1,6 @@
 """Runs one Tuner over one phase's trials, with the study's own searcher and scheduler."""
 
+import logging
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,7 +46,7 @@ def run(phase: Phase) -> None:
 
     Tune's own count of errors is ignored: what became of a trial is in the recorder.
     """
-    os.environ["TUNE_DISABLE_AUTO_CALLBACK_LOGGERS"] = "1"
+    _silence_tune()
     tuner = tune.Tuner(
         tune.with_parameters(StudyTrial, references=phase.references),
         param_space={
@@ -68,6 +69,7 @@ def run(phase: Phase) -> None:
             name=_unused_name(phase.folder / "tune", phase.name),
             storage_path=str(phase.folder / "tune"),
             failure_config=tune.FailureConfig(max_failures=0),
+            checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
             callbacks=[AttemptClock(phase.recorder)],
             verbose=0,
         ),
@@ -88,6 +90,13 @@ class AttemptClock(tune.Callback):
         """See the class."""
         del iteration, trials, info
         self._recorder.attempt_began(trial.config["trial_id"])
+
+
+def _silence_tune() -> None:
+    """The study says and writes itself what Tune would; a trial's traceback is in its log."""
+    os.environ["TUNE_DISABLE_AUTO_CALLBACK_LOGGERS"] = "1"
+    os.environ["RAY_AIR_NEW_OUTPUT"] = "0"  # the new output engine prints at any verbosity
+    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
 
 
 def _attempt_name(trial: Trial) -> str:

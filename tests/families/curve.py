@@ -1,4 +1,4 @@
-"""A family for tests: its learning curve is a formula, and it fails where it is told to."""
+"""Does the orchestrator do as it should? A curve by formula, with faults where it is told to."""
 
 import json
 import math
