@@ -161,7 +161,9 @@ def _winner_is_baseline(runs: Sequence[Row]) -> bool:
     for row in sorted(runs, key=lambda row: (row["train_fraction"], row["seed"])):
         compared = {name: row[name] for name in row if name.startswith(("test_", "params_json"))}
         by_role[row["role"]].append({**compared, "seed": row["seed"]})
-    return bool(by_role["tuned"]) and by_role["tuned"] == by_role["baseline"]
+    # Two runs without a measured accuracy are not the same for having nothing to tell them apart.
+    measured = all(_present([row["test_accuracy"]]) for row in by_role["tuned"])
+    return bool(by_role["tuned"]) and measured and by_role["tuned"] == by_role["baseline"]
 
 
 def _main_sections(trials: Sequence[Row], finals: Sequence[Row]) -> Iterator[Section]:

@@ -236,6 +236,12 @@ def test_what_a_reader_must_know_is_flagged():
     assert "epochs 2 instead of 50, input_size 32 instead of 48" in markdown
 
 
+def test_runs_without_measurements_are_not_called_the_same():
+    names = results.schemas([])["final"].names
+    missing = ("params_json", *(name for name in names if name.startswith("test_")))
+    assert "found nothing better" not in Study(families=("cnn",), missing=missing).markdown()
+
+
 def test_a_family_without_a_finished_trial_is_named_and_gets_no_winner():
     study = Study(families=("cnn", "resnet50_transfer"), failed=("resnet50_scratch",))
     markdown = study.markdown()
