@@ -38,7 +38,7 @@ def write_comparison(folder: Path, console: "Console | None") -> None:
         console: Where to print the tables; None prints nothing.
 
     Raises:
-        ValueError: The folder is no study, or has no final runs yet.
+        ValueError: The folder is no study, or its finals have not begun.
         OSError: The folder cannot be read or written.
     """
     study = _read_study(folder)
@@ -48,9 +48,6 @@ def write_comparison(folder: Path, console: "Console | None") -> None:
     trials, final, predictions = (
         results.read_table(folder, name) for name in ("trials", "final", "predictions")
     )
-    if not final.num_rows or not predictions.num_rows:
-        message = f"a study must have final runs to be compared, but {folder} has none yet"
-        raise ValueError(message)
     comparison = compare(final, predictions)
     metadata = {key.decode(): value.decode() for key, value in final.schema.metadata.items()}
     results.write_table(folder, "comparison", comparison, metadata)

@@ -99,7 +99,11 @@ def describe(
 
 def table_metadata(name: str) -> dict[str, str]:
     """What every Parquet file is stamped with."""
-    return {"study": name, "git_commit": git_commit() or "", **environment()}
+    return {
+        "study": name,
+        "git_commit": git_commit() or "",
+        "environment": json.dumps(environment()),
+    }
 
 
 def environment() -> dict[str, str]:

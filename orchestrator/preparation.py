@@ -5,12 +5,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from trainables.splitting import Split, fraction_of, split
 
 from orchestrator.planning import FamilyPlan
 from orchestrator.settings import Settings
 from trainables import registry, weights
 from trainables.dataset import LabeledImages, OpenedDataSet
+from trainables.splitting import Split, fraction_of, split
 
 DEMO_WEIGHTS = "demo"
 

@@ -281,6 +281,9 @@ def _demo_weights(checked: CheckedStudy, console: Console) -> weights.WeightsFil
     if not path.is_file():
         console.print("Pre-training the stand-in for ImageNet weights, about a minute, once ...")
         path.parent.mkdir(parents=True, exist_ok=True)
-        task = ray.remote(num_cpus=1)(pretraining.pretrain_resnet50)
-        ray.get(task.remote(path, seed=0, threads=1))
+
+        def pretrain() -> None:
+            pretraining.pretrain_resnet50(path, seed=0, threads=1)
+
+        ray.get(ray.remote(pretrain).remote())
     return weights.WeightsFile(name=path.name, path=path, sha256=weights.file_sha256(path))

@@ -283,22 +283,29 @@ def test_comparing_again_gives_the_same_files(tmp_path):
     ]
 
 
+def test_a_study_in_which_every_family_failed_is_reported_without_numbers(tmp_path):
+    folder = Study(families=()).write(tmp_path)
+    compare.write_comparison(folder, None)
+    assert results.read_table(folder, "comparison").num_rows == 0
+    text = (folder / "comparison.md").read_text(encoding="utf-8")
+    assert "nothing was measured on the test set" in text
+
+
 @pytest.mark.parametrize(
     ("lacking", "message"),
     [
         ("study.json", "no study.json"),
         ("final.parquet", "final.parquet must exist"),
-        ("rows", "must have final runs"),
         ("name", "must have a name"),
     ],
 )
 def test_a_folder_that_cannot_be_compared_is_one_line_and_exit_2(
     tmp_path, capsys, lacking, message
 ):
-    folder = Study(families=() if lacking == "rows" else ("cnn",)).write(tmp_path)
+    folder = Study(families=("cnn",)).write(tmp_path)
     if lacking == "name":
         (folder / "study.json").write_text("{}")
-    elif lacking != "rows":
+    else:
         (folder / lacking).unlink()
     assert compare.main([str(folder)]) == 2
     captured = capsys.readouterr()

@@ -1,0 +1,380 @@
+"""What the comparison says: its sections, sentences and flags, the same in every form."""
+
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+Row = Mapping[str, Any]
+
+MISSING = "—"
+SMALLEST_P = 0.0001
+FINISHED = ("completed", "stopped")
+METRICS = ("loss", "accuracy", "precision", "recall")
+MAIN_COLUMNS = ("test loss", "test accuracy", "macro precision", "macro recall")
+FORMATS = {
+    "loss": (1, 3, ""),
+    "accuracy": (100, 2, "%"),
+    "precision": (1, 3, ""),
+    "recall": (1, 3, ""),
+}
+"""Metric to what a value is multiplied by to be shown, its decimals, and its unit."""
+
+REFERENCE_DATASET = "cifar10"
+REFERENCE = {
+    "cnn": ("50", "1.58", "70%", "0.71", "0.69"),
+    "resnet50_scratch": ("50", "1.56", "66%", "0.68", "0.65"),
+    "resnet50_transfer": ("50", "0.52", "88%", "0.88", "0.87"),
+}
+"""Family to epochs and then loss, accuracy, precision and recall on CIFAR-10's test split."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Section:
+    """A heading with a table, sentences, or both."""
+
+    title: str
+    columns: tuple[str, ...] = ()
+    rows: tuple[tuple[str, ...], ...] = ()
+    sentences: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """Everything that both forms of the comparison say, in their order."""
+
+    title: str
+    demo: tuple[str, ...]
+    sections: tuple[Section, ...]
+
+
+def prepare(study: Row, trials: pa.Table, final: pa.Table, comparison: pa.Table) -> Report:
+    """What there is to say.
+
+    Args:
+        study: `study.json`: `name`, `settings` with `dataset` and `families`, and where they apply
+            `demo`, `baseline_deviations`, `test_openings`.
+        trials: `trials.parquet`.
+        final: `final.parquet`; may be empty where every family failed.
+        comparison: `comparison.parquet`.
+    """
+    searched: list[Row] = trials.to_pylist()
+    finals = _in_order(final.to_pylist())
+    pairs: list[Row] = comparison.to_pylist()
+    sections = [
+        Section(title="Read this first", sentences=tuple(_flags(study, searched, finals))),
+        *_main_sections(searched, finals),
+        _tuning_section(pairs),
+        _pairs_section(pairs),
+        _reference_section(study, finals),
+    ]
+    return Report(
+        title=f"Comparison of {study['name']}",
+        demo=tuple(study.get("demo") or ()),
+        sections=tuple(section for section in sections if section.rows or section.sentences),
+    )
+
+
+def _flags(study: Row, trials: Sequence[Row], finals: Sequence[Row]) -> Iterator[str]:
+    """Sentences on whatever makes the tables mean something else than they seem to."""
+    openings = study.get("test_openings", 1)
+    if openings > 1:
+        yield (
+            f"The test set was opened {openings} times, for different choices: the results of the "
+            "later ones are not from a test set unseen until then."
+        )
+    yield from _unfinished(study, trials, finals)
+    for family, deviations in (study.get("baseline_deviations") or {}).items():
+        listed = ", ".join(
+            f"{name} {used} instead of {standard}" for name, (used, standard) in deviations.items()
+        )
+        if listed:
+            yield f"{family}: the baseline deviates from the standard one: {listed}."
+    for (family,), runs in _grouped(finals, "family"):
+        if _winner_is_baseline(runs):
+            yield f"{family}: the search found nothing better than the baseline."
+    for _, runs in _grouped(finals, "train_fraction", "family", "role"):
+        never = [run for run in runs if (run["classes_never_predicted"] or 0) > 0]
+        if never:
+            listed = ", ".join(f"{r['classes_never_predicted']} (seed {r['seed']})" for r in never)
+            yield (
+                f"{_name(runs[0])} at train fraction {runs[0]['train_fraction']:g} never predicts "
+                f"some classes: {listed}. Their precision counts as 0."
+            )
+
+
+def _unfinished(study: Row, trials: Sequence[Row], finals: Sequence[Row]) -> Iterator[str]:
+    """Sentences on the families that were asked for and are not in the tables."""
+    of_family = dict(_grouped(trials, "family"))
+    for family in study["settings"]["families"]:
+        statuses = [row["status"] for row in of_family.get((family,), [])]
+        if not any(status in FINISHED for status in statuses):
+            counts = [f"{statuses.count(status)} {status}" for status in dict.fromkeys(statuses)]
+            listed = ", ".join(counts) or "none was started"
+            yield f"{family}: no trial finished ({listed}), so the family has no winner."
+        elif all(row["family"] != family for row in finals):
+            yield f"{family}: trials finished, but there are no final runs, so it has no results."
+
+
+def _winner_is_baseline(runs: Sequence[Row]) -> bool:
+    """Whether the tuned runs of a family are its baseline runs, under both names."""
+    by_role: dict[str, list[dict[str, Any]]] = {"baseline": [], "tuned": []}
+    for row in sorted(runs, key=lambda row: (row["train_fraction"], row["seed"])):
+        compared = {name: row[name] for name in row if name.startswith(("test_", "params_json"))}
+        by_role[row["role"]].append({**compared, "seed": row["seed"]})
+    # Two runs without a measured accuracy are not the same for having nothing to tell them apart.
+    measured = all(_present([row["test_accuracy"]]) for row in by_role["tuned"])
+    return bool(by_role["tuned"]) and measured and by_role["tuned"] == by_role["baseline"]
+
+
+def _main_sections(trials: Sequence[Row], finals: Sequence[Row]) -> Iterator[Section]:
+    """Every model at its best validation epoch, one table for each train fraction."""
+    device_seconds = {
+        family: _total(row["device_seconds"] for row in rows)
+        for (family,), rows in _grouped(trials, "family")
+    }
+    for (fraction,), of_fraction in _grouped(finals, "train_fraction"):
+        train, validation, test = (
+            _count(of_fraction[0][f"{split}_images"]) for split in ("train", "validation", "test")
+        )
+        yield Section(
+            title=f"Test results at train fraction {fraction:g}: {train} training images",
+            columns=("model", *MAIN_COLUMNS, "seeds", "parameters", "search device seconds"),
+            rows=tuple(
+                (*_measured(runs), device_seconds.get(family, MISSING))
+                for (family, _), runs in _grouped(of_fraction, "family", "role")
+            ),
+            sentences=(f"{validation} validation images, {test} test images.",),
+        )
+    yield Section(title="How to read the test results", sentences=tuple(_main_notes(finals)))
+
+
+def _measured(runs: Sequence[Row]) -> Iterator[str]:
+    """The cells of one model at one train fraction."""
+    yield _name(runs[0])
+    for metric in METRICS:
+        yield _spread([run[f"test_{metric}"] for run in runs], metric)
+    yield str(len(runs))
+    yield _count(runs[0]["parameters"])
+
+
+def _main_notes(finals: Sequence[Row]) -> Iterator[str]:
+    if not finals:
+        yield "There are no final runs: nothing was measured on the test set."
+        return
+    yield "All at the epoch with the best validation accuracy; precision and recall are macro."
+    runs = [len(rows) for _, rows in _grouped(finals, "train_fraction", "family", "role")]
+    if max(runs) > 1:
+        yield "Mean ± standard deviation over the seeds of the final trainings."
+    if min(runs) == 1:
+        yield "One seed shows no training noise: where there is one, there is no ±."
+    fractions = {row["train_fraction"] for row in finals}
+    if len(fractions) > 1:
+        yield (
+            f"The search ran once, at train fraction {max(fractions):g}; smaller fractions "
+            "re-train the hyperparameters chosen there."
+        )
+    yield "Device seconds are those of the family's whole search, baseline included."
+
+
+def _tuning_section(pairs: Sequence[Row]) -> Section:
+    """Tuned minus baseline of each family."""
+    means = [row for row in pairs if row["seed"] is None and row["a_family"] == row["b_family"]]
+    rows, sentences = [], list(_interval_notes(means))
+    for (fraction, family), metrics in _grouped(means, "train_fraction", "a_family"):
+        of_metric = {row["metric"]: _swapped(row) for row in metrics}
+        cells = [_interval_cell(of_metric[metric], metric) for metric in METRICS]
+        rows.append((f"{fraction:g}", family, *cells))
+        sentences.append(f"{_difference(of_metric['accuracy'])}.")
+    return Section(
+        title="Tuned minus baseline",
+        columns=("train fraction", "family", "loss", "accuracy (points)", "precision", "recall"),
+        rows=tuple(rows),
+        sentences=tuple(sentences),
+    )
+
+
+def _interval_notes(means: Sequence[Row]) -> Iterator[str]:
+    """Sentences on what the intervals of differences of seed means cover."""
+    if not means:
+        return
+    yield "Differences of the means over seeds, in brackets their 95% bootstrap intervals."
+    seeds = min(row["n_seeds"] for row in means)
+    if seeds == 1:
+        yield "With one seed an interval covers test-sampling noise only, not training noise."
+    else:
+        yield (
+            f"The intervals cover test-sampling noise and training noise; from {seeds} seeds the "
+            "latter is a rough estimate, too small rather than too large."
+        )
+
+
+def _pairs_section(pairs: Sequence[Row]) -> Section:
+    """One sentence for every pair of tuned families."""
+    tuned = [
+        row
+        for row in pairs
+        if row["a_role"] == row["b_role"] == "tuned" and row["metric"] == "accuracy"
+    ]
+    sentences = []
+    for _, rows in _grouped(tuned, "train_fraction", "a_family", "b_family"):
+        p_values = [
+            f"{_p_value(row['p_value_holm'])} (seed {row['seed']})"
+            for row in rows
+            if row["seed"] is not None
+        ]
+        listed = ", ".join(p_values) or MISSING
+        means = [row for row in rows if row["seed"] is None]
+        sentences += [f"{_difference(row)}; Holm-adjusted p: {listed}." for row in means]
+    if sentences:
+        sentences.append(
+            "p is McNemar's exact test on the same test images, adjusted by Holm over all pairs of "
+            "families and roles of that train fraction and seed."
+        )
+    return Section(title="Tuned families against each other", sentences=tuple(sentences))
+
+
+def _reference_section(study: Row, finals: Sequence[Row]) -> Section:
+    """The reference results beside the last epoch of our baselines, where the data are the same."""
+    title = "Beside the reference results"
+    dataset = study["settings"]["dataset"]
+    if dataset != REFERENCE_DATASET:
+        why = f"Not shown: the reference results are for {REFERENCE_DATASET}, this is {dataset}."
+        return Section(title=title, sentences=(why,))
+    largest = max((row["train_fraction"] for row in finals), default=None)
+    runs = [row for row in finals if (row["train_fraction"], row["role"]) == (largest, "baseline")]
+    baselines = dict(_grouped(runs, "family"))
+    rows = []
+    for family in study["settings"]["families"]:
+        ours = baselines.get((family,), [])
+        rows.append((family, "reference", *REFERENCE.get(family, (MISSING,) * 5)))
+        rows.append((family, "ours, macro", *_last_epoch(ours, "")))
+        rows.append((family, "ours, micro at 0.5", *_last_epoch(ours, "_micro_at_half")))
+    sentences = [
+        "CIFAR-10, test split; ours are the baselines at their last epoch, as the reference's.",
+        "The reference's precision and recall fit Keras' micro average at threshold 0.5.",
+    ]
+    if runs:
+        sentences.append(f"Ours were trained on {_count(runs[0]['train_images'])} images.")
+    return Section(
+        title=title,
+        columns=("family", "results", "epoch", "test loss", "test accuracy", "precision", "recall"),
+        rows=tuple(rows),
+        sentences=tuple(sentences),
+    )
+
+
+def _last_epoch(runs: Sequence[Row], average: str) -> tuple[str, ...]:
+    """Epoch, loss, accuracy, precision and recall of one family's baselines at the last epoch."""
+    names = ("loss", "accuracy", f"precision{average}", f"recall{average}")
+    cells = [
+        _spread([run[f"test_{name}_last_epoch"] for run in runs], metric)
+        for name, metric in zip(names, METRICS, strict=True)
+    ]
+    return (_count(runs[0]["last_epoch"]) if runs else MISSING, *cells)
+
+
+def _in_order(finals: Sequence[Row]) -> list[Row]:
+    """Smallest fraction first, families as they appear, baseline before tuned, seeds ascending."""
+    families = list(dict.fromkeys(row["family"] for row in finals))
+    return sorted(
+        finals,
+        key=lambda row: (
+            row["train_fraction"],
+            families.index(row["family"]),
+            row["role"],
+            row["seed"],
+        ),
+    )
+
+
+def _grouped(rows: Iterable[Row], *names: str) -> Iterable[tuple[tuple[Any, ...], list[Row]]]:
+    """Rows with equal values in the named columns, in order of appearance."""
+    groups: dict[tuple[Any, ...], list[Row]] = {}
+    for row in rows:
+        groups.setdefault(tuple(row[name] for name in names), []).append(row)
+    return groups.items()
+
+
+def _swapped(row: Row) -> Row:
+    """The same pair as b - a."""
+    names = [("a_family", "b_family"), ("a_role", "b_role")]
+    sides = {**{a: row[b] for a, b in names}, **{b: row[a] for a, b in names}}
+    ends = {"difference": "difference", "ci_low": "ci_high", "ci_high": "ci_low"}
+    # 0 - x, since the negative of 0.0 is shown with a sign.
+    values = {new: None if row[old] is None else 0 - row[old] for new, old in ends.items()}
+    return {**row, **sides, **values}
+
+
+def _difference(row: Row) -> str:
+    """A pair's difference in accuracy in plain words, the more accurate one first."""
+    where = f"At train fraction {row['train_fraction']:g}"
+    if not _is_measured(row):
+        return f"{where}, {_name(row, 'a_')} against {_name(row, 'b_')}: {MISSING}"
+    if row["difference"] < 0:
+        row = _swapped(row)
+    points, low, high = (100 * row[name] for name in ("difference", "ci_low", "ci_high"))
+    found = "excludes 0" if low > 0 or high < 0 else "includes 0"
+    than = (
+        f"is {points:.2f} percentage points more accurate than" if points else "is as accurate as"
+    )
+    return (
+        f"{where}, {_name(row, 'a_')} {than} {_name(row, 'b_')} "
+        f"(95% interval {low:z.2f} to {high:z.2f}, which {found})"
+    )
+
+
+def _is_measured(row: Row) -> bool:
+    values = [row["difference"], row["ci_low"], row["ci_high"]]
+    return _present(values) == values
+
+
+def _interval_cell(row: Row, metric: str) -> str:
+    """A difference with its interval, accuracy in percentage points."""
+    if not _is_measured(row):
+        return MISSING
+    scale, digits, _ = FORMATS[metric]
+    difference, low, high = (
+        f"{scale * row[name]:+z.{digits}f}" for name in ("difference", "ci_low", "ci_high")
+    )
+    return f"{difference} [{low}, {high}]"
+
+
+def _name(row: Row, side: str = "") -> str:
+    return f"{row[f'{side}family']} {row[f'{side}role']}"
+
+
+def _present(values: Iterable[float | None]) -> list[float]:
+    """The values that are numbers."""
+    return [value for value in values if value is not None and math.isfinite(value)]
+
+
+def _spread(values: Sequence[float | None], metric: str) -> str:
+    """Mean ± sample standard deviation over seeds; no ± with one."""
+    present = _present(values)
+    if not present:
+        return MISSING
+    scale, digits, unit = FORMATS[metric]
+    text = f"{scale * np.mean(present):.{digits}f}"
+    if len(present) > 1:
+        text += f" ± {scale * np.std(present, ddof=1):.{digits}f}"
+    partial = f" ({len(present)} of {len(values)} seeds)" if len(present) < len(values) else ""
+    return f"{text}{unit}{partial}"
+
+
+def _total(values: Iterable[float | None]) -> str:
+    present = _present(values)
+    return f"{sum(present):,.0f}" if present else MISSING
+
+
+def _count(value: int | None) -> str:
+    return MISSING if value is None else f"{value:,}"
+
+
+def _p_value(value: float | None) -> str:
+    if value is None:
+        return MISSING
+    return f"{value:.4f}" if value >= SMALLEST_P else f"below {SMALLEST_P}"
