@@ -125,7 +125,7 @@ def forecast(plans: Sequence[FamilyPlan], settings: Settings) -> Work:
 def print_plan(
     console: Console, plans: Sequence[FamilyPlan], settings: Settings, *, train_images: int
 ) -> None:
-    """Prints the families, their spaces and baselines, and the forecast.
+    """Prints the families, what is unusual about their baselines, and the forecast.
 
     Args:
         console: Where to.
@@ -135,12 +135,6 @@ def print_plan(
     """
     for plan in plans:
         console.print(f"{plan.name}: {registry.summary(plan.name)}")
-        table = Table()
-        for column in ("dimension", "space", "baseline"):
-            table.add_column(column)
-        for name, distribution in plan.space.items():
-            table.add_row(name, describe(distribution), str(plan.baseline[name]))
-        console.print(table)
         for name, (used, standard) in plan.deviations.items():
             console.print(f"  The baseline deviates: {name} is {used}, the standard is {standard}.")
         if plan.baseline_outside:
@@ -154,3 +148,17 @@ def print_plan(
         f"epochs of {train_images} images. Finals: up to {work.final_runs} runs, "
         f"{work.final_epochs} epochs. Device time is not forecast before any epoch is measured."
     )
+
+
+def print_spaces(console: Console, plans: Sequence[FamilyPlan]) -> None:
+    """Prints each family's dimensions, what they may be here, and the baseline's values."""
+    for plan in plans:
+        dimensions = registry.load_family(plan.name).search_space
+        table = Table(title=plan.name, title_justify="left")
+        table.add_column("dimension", no_wrap=True)
+        for column in ("space", "baseline", "meaning"):
+            table.add_column(column)
+        for name, distribution in plan.space.items():
+            meaning = dimensions[name].meaning
+            table.add_row(name, describe(distribution), str(plan.baseline[name]), meaning)
+        console.print(table)

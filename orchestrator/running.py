@@ -12,7 +12,7 @@ from orchestrator import finals, manifest, results
 from orchestrator.cluster import Cluster, Reservation, connect, reserve
 from orchestrator.compare import write_comparison
 from orchestrator.manifest import Manifest
-from orchestrator.planning import FamilyPlan, print_plan
+from orchestrator.planning import FamilyPlan
 from orchestrator.preparation import DEMO_WEIGHTS, Inputs
 from orchestrator.progress import ProgressTable, shown
 from orchestrator.recording import RUNNING, Recorder
@@ -100,8 +100,6 @@ class Study:
     def run(self, weights_file: weights.WeightsFile | None) -> bool | None:
         """Search, choice, finals, comparison; see `run_study`."""
         shared = ray.put(self._shared(weights_file))
-        train_images = len(self._inputs.split.train)
-        print_plan(self._console, self._plans, self._settings, train_images=train_images)
         self._console.print(f"Study {self._name} writes to {self._folder}")
         with self._writer.running():
             complete = self._search(References(shared=shared, test=None))

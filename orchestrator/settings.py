@@ -110,7 +110,6 @@ PRESETS: Final[Mapping[str, Mapping[str, Any]]] = {
         "dataset": "digits",
         "weights": "demo",
         "validation_images": 237,
-        "train_images": 600,
         "trials": 2,
         "epochs": 2,
         "grace_period": 1,
@@ -127,7 +126,7 @@ DEMO_NOTES: Final = (
     "This is the demo: it shows what a study does, not how good the families are.",
     "Data: scikit-learn's 1,797 digits, enlarged from 8 to 32 pixels, stand in for CIFAR-10.",
     "Weights: a ResNet50 pre-trained for a minute on generated images stands in for ImageNet's.",
-    "Size: 600 training images, 2 trials a family, 2 epochs and 1 seed stand in for "
+    "Size: 1,200 training images, 2 trials a family, 2 epochs and 1 seed stand in for "
     "45,000 images, 32 trials, 50 epochs and 3 seeds.",
 )
 

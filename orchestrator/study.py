@@ -38,7 +38,7 @@ def _main(dry_run: bool, settings: Settings) -> int:
     Raises:
         ValueError: An input is wrong.
     """
-    from orchestrator.planning import plan_families, print_plan
+    from orchestrator.planning import plan_families, print_plan, print_spaces
     from orchestrator.preparation import prepare
 
     console = Console()
@@ -52,8 +52,9 @@ def _main(dry_run: bool, settings: Settings) -> int:
         for note in DEMO_NOTES:
             console.print(note, style="bold")
     inputs = prepare(settings, plans)
+    print_plan(console, plans, settings, train_images=len(inputs.split.train))
     if dry_run:
-        print_plan(console, plans, settings, train_images=len(inputs.split.train))
+        print_spaces(console, plans)
         return DONE
 
     from orchestrator.cluster import InfrastructureError

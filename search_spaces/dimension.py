@@ -34,9 +34,9 @@ def distributions(space: Space) -> dict[str, BaseDistribution]:
 
 
 def describe(distribution: BaseDistribution) -> str:
-    """A distribution as a user reads and writes it, e.g. `1e-05..0.01 (log)` or `32,64,128`."""
+    """A distribution as a user reads and writes it, e.g. `1e-05..0.01 (log)` or `32, 64, 128`."""
     if isinstance(distribution, CategoricalDistribution):
-        return ",".join(str(choice) for choice in distribution.choices)
+        return ", ".join(str(choice) for choice in distribution.choices)
     assert isinstance(distribution, FloatDistribution | IntDistribution), distribution
     scale = " (log)" if distribution.log else ""
     return f"{distribution.low:g}..{distribution.high:g}{scale}"

@@ -60,7 +60,7 @@ def test_a_dimension_is_narrowed_by_a_text(distribution, text, narrowed) -> None
         (RATE, "1e-2..1e-5", r"space.x.y must have low <= high, but got low=0.01, high=1e-05"),
         (RATE, "1e-9..1e-3", r"space.x.y must lie in 1e-05..0.01 \(log\), but got '1e-9'"),
         (RATE, "fast", r"space.x.y must lie in 1e-05..0.01 \(log\), but got 'fast'"),
-        (SIZES, "32,40", r"space.x.y must lie in 32,48,64, but got '40'"),
+        (SIZES, "32,40", r"space.x.y must lie in 32, 48, 64, but got '40'"),
         (IntDistribution(0, 4), "1.5", r"space.x.y must lie in 0..4, but got '1.5'"),
     ],
 )
@@ -71,4 +71,4 @@ def test_a_wrong_narrowing_names_the_rule_and_the_value(distribution, text, mess
 
 def test_a_distribution_is_described_as_it_is_written() -> None:
     assert describe(RATE) == "1e-05..0.01 (log)"
-    assert describe(SIZES) == "32,48,64"
+    assert describe(SIZES) == "32, 48, 64"
