@@ -40,11 +40,12 @@ def prepare(settings: Settings, plans: Sequence[FamilyPlan]) -> Inputs:
     Raises:
         ValueError: Data or weights are missing, damaged or too few.
     """
+    named = registry.load_dataset(settings.dataset)
     weights_file = None
     if any(plan.pretrained for plan in plans) and settings.weights != DEMO_WEIGHTS:
         weights_file = weights.locate(settings.weights)
         weights.read(weights_file)
-    dataset = registry.load_dataset(settings.dataset).open(settings.data_dir, settings.image_size)
+    dataset = named.open(settings.data_dir, settings.image_size)
     training = dataset.read_training()
     tenth = max(1, len(training) // 10)
     parts = split(

@@ -133,7 +133,9 @@ def test_weights_in_torchs_cache_with_a_wrong_hash_are_not_used(
     cached = tmp_path / "hub" / "checkpoints" / "r50.pth"
     cached.parent.mkdir(parents=True)
     cached.write_bytes(b"truncated")
-    with pytest.raises(ValueError, match=r"weights 'imagenet' must be in .*r50.pth or download"):
+    with pytest.raises(
+        ValueError, match=r"no weights 'imagenet': .*r50.pth is not there, and getting"
+    ):
         weights.locate("imagenet")
 
 

@@ -1,7 +1,8 @@
-"""An archive fetched once into the user's cache, checked by hash, also if eight processes ask."""
+"""Files and archives fetched once into a cache, checked by hash, also if eight processes ask."""
 
+import hashlib
 import shutil
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from queue import Empty, SimpleQueue
 from threading import Thread
 
@@ -40,6 +41,46 @@ def fetch_folder(*, url: str, sha256: str, folder: str, cache: Path) -> Path:
         msg = f"{folder} is not in {cache}, and getting {url} (SHA-256 {sha256}) failed: {reason}"
         raise ValueError(msg) from error
     return wanted
+
+
+def fetch_file(*, url: str, sha256: str, cache: Path) -> Path:
+    """Returns the file in `cache` that an address names, downloading it if it is not there whole.
+
+    Args:
+        url: Where the file is; its last part is the file's name.
+        sha256: Of the file.
+        cache: Where it is kept.
+
+    Raises:
+        ValueError: If nobody answers within seconds, the file is not the expected one, or
+            the cache cannot be written.
+    """
+    wanted = cache / PurePosixPath(url).name
+    if _has_hash(wanted, sha256):
+        return wanted
+    try:
+        _ask(url)
+        cache.mkdir(parents=True, exist_ok=True)
+        with FileLock(cache / f".{wanted.name}.lock"):
+            pooch.retrieve(
+                url,
+                known_hash=f"sha256:{sha256}",
+                fname=wanted.name,
+                path=cache,
+                downloader=pooch.HTTPDownloader(timeout=STALL_SECONDS),
+            )
+    except (OSError, ValueError) as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        msg = f"{wanted} is not there, and getting {url} (SHA-256 {sha256}) failed: {reason}"
+        raise ValueError(msg) from error
+    return wanted
+
+
+def _has_hash(path: Path, sha256: str) -> bool:
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest() == sha256
 
 
 def _ask(url: str) -> None:

@@ -28,7 +28,6 @@ DOWNLOADS: Final[Mapping[str, tuple[str, str]]] = {
         "11ad3fa62ca79e40addfd354a8ec4b7c75143b3038b8d2a807fbc68deab379ca",
     ),
 }
-DOWNLOAD_TIMEOUT_SECONDS: Final = 8
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,26 +123,15 @@ def file_sha256(path: Path) -> str:
 
 
 def _download(name: str) -> WeightsFile:
-    import pooch
+    from trainables.download import fetch_file
 
     url, sha256 = DOWNLOADS[name]
-    folder = _torch_cache()
-    pooch.get_logger().setLevel("WARNING")
     try:
-        path = pooch.retrieve(
-            url,
-            known_hash=f"sha256:{sha256}",
-            fname=Path(url).name,
-            path=folder,
-            downloader=pooch.HTTPDownloader(timeout=DOWNLOAD_TIMEOUT_SECONDS),
-        )
-    except (OSError, ValueError) as error:
-        message = (
-            f"weights {name!r} must be in {folder / Path(url).name} or downloadable from {url} "
-            f"(SHA-256 {sha256}), but: {_first_line(error)}; or give a local file to --weights"
-        )
+        path = fetch_file(url=url, sha256=sha256, cache=_torch_cache())
+    except ValueError as error:
+        message = f"no weights {name!r}: {error}; or give a local file to --weights"
         raise ValueError(message) from error
-    return WeightsFile(name=name, path=Path(path), sha256=sha256)
+    return WeightsFile(name=name, path=path, sha256=sha256)
 
 
 def _torch_cache() -> Path:

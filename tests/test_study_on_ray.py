@@ -1,0 +1,207 @@
+"""Whole studies on a real local Ray cluster, with a family whose learning curve is a formula."""
+
+import json
+import mmap
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import ray
+import torch
+
+from orchestrator import study
+from trainables import registry
+from trainables.dataset import DataSet, LabeledImages, OpenedDataSet
+from trainables.sharing import SharedData
+from trainables.training import _to_device
+
+ROOT = Path(__file__).resolve().parents[1]
+pytestmark = [
+    pytest.mark.cluster,
+    pytest.mark.filterwarnings("ignore::ResourceWarning"),
+    pytest.mark.filterwarnings("ignore::DeprecationWarning:ray"),
+    pytest.mark.filterwarnings("ignore::FutureWarning:ray"),
+]
+CURVE = [
+    *("--families", "curve", "--dataset", "digits", "--address", "local"),
+    *("--epochs", "4", "--grace-period", "1", "--seeds", "2"),
+]
+
+
+@pytest.fixture(scope="module")
+def faulty_study(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A study of 12 trials in which processes are killed, losses are NaN, and errors happen."""
+    results = tmp_path_factory.mktemp("étude with spaces")
+    command = [
+        *(sys.executable, "-m", "orchestrator.study", *CURVE, "--trials", "12"),
+        *("--set", "space.curve.fault=none,nan,error_once,kill_once"),
+        *("--results-dir", str(results), "--name", "faulty"),
+    ]
+    environment = {**os.environ, "STUDY_FAMILY_PATH": str(ROOT / "tests" / "families")}
+    done = subprocess.run(
+        command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return results / "faulty"
+
+
+def test_every_trial_has_one_honest_state(faulty_study: Path) -> None:
+    trials = pd.read_parquet(faulty_study / "trials.parquet").set_index("trial_id")
+    assert sorted(trials.index) == [f"curve-{number:03d}" for number in range(12)]
+    assert set(trials.param_fault) == {"none", "nan", "error_once", "kill_once"}
+    for trial_id, trial in trials.iterrows():
+        reached_the_fault = trial.epochs_run >= 2 or trial.status == "diverged"
+        lost = reached_the_fault and trial.param_fault in {"error_once", "kill_once"}
+        assert trial.attempts == (2 if lost else 1), trial_id
+        if trial.status == "diverged":
+            assert (trial.param_fault, trial.epochs_run) == ("nan", 1)
+        elif trial.status == "stopped":
+            assert trial.epochs_run in {1, 3}
+        else:
+            assert (trial.status, trial.epochs_run) == ("completed", 4)
+    baseline = trials.loc["curve-000"]
+    assert (baseline.role, baseline.status, baseline.param_skill) == ("baseline", "completed", 0.5)
+
+
+def test_no_epoch_is_missing_or_twice_and_the_sequence_has_no_gap(faulty_study: Path) -> None:
+    epochs = pd.read_parquet(faulty_study / "epochs.parquet")
+    trials = pd.read_parquet(faulty_study / "trials.parquet").set_index("trial_id")
+    for trial_id, rows in epochs.groupby("trial_id"):
+        assert rows.epoch.tolist() == list(range(1, trials.epochs_run[trial_id] + 1))
+    assert epochs.sequence.tolist() == list(range(1, len(epochs) + 1))
+
+
+def test_each_lost_attempt_is_an_event(faulty_study: Path) -> None:
+    trials = pd.read_parquet(faulty_study / "trials.parquet")
+    events = pd.read_parquet(faulty_study / "events.parquet")
+    lost = trials[trials.attempts == 2]
+    assert len(lost) > 0
+    kinds = events[events.kind != "test_opened"].set_index("trial_id").kind.astype(str)
+    expected = {"kill_once": "process_died", "error_once": "error"}
+    assert kinds.to_dict() == {t.trial_id: expected[t.param_fault] for t in lost.itertuples()}
+    assert (events.kind == "test_opened").sum() == 1
+
+
+def test_the_tables_of_the_finals_agree_with_each_other(faulty_study: Path) -> None:
+    final = pd.read_parquet(faulty_study / "final.parquet")
+    predictions = pd.read_parquet(faulty_study / "predictions.parquet")
+    assert sorted(zip(final.role, final.seed, strict=True)) == [
+        ("baseline", 0),
+        ("baseline", 1),
+        ("tuned", 0),
+        ("tuned", 1),
+    ]
+    for row in final.itertuples():
+        own = predictions[(predictions.role == row.role) & (predictions.seed == row.seed)]
+        assert own.image_index.tolist() == list(range(360))
+        assert (own.label == own.predicted).mean() == pytest.approx(row.test_accuracy, abs=1e-12)
+    assert len(pd.read_parquet(faulty_study / "comparison.parquet")) == 3 * 4
+    assert "curve tuned" in (faulty_study / "comparison.md").read_text()
+    kept = json.loads((faulty_study / "winners" / "curve" / "config.json").read_text())
+    choice = json.loads((faulty_study / "study.json").read_text())["choice"]["curve"]
+    assert kept["params"] == choice["params"]
+    assert (faulty_study / "winners" / "curve" / "model.safetensors").is_file()
+
+
+def test_trials_leave_a_log_and_no_checkpoint(faulty_study: Path) -> None:
+    logs = {path.stem for path in (faulty_study / "logs").iterdir()}
+    assert {f"curve-{number:03d}" for number in range(12)} <= logs
+    left = [path.name for path in (faulty_study / "checkpoints").iterdir()]
+    assert all(re.search(r"-s\d-f1$", name) for name in left)
+    assert not [path for path in faulty_study.iterdir() if path.name.startswith(".")]
+
+
+@pytest.mark.usefixtures("curve_family")
+def test_the_test_part_is_decoded_only_after_the_choice_is_on_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    digits = registry.load_dataset("digits")
+    seen: list[dict[str, Any]] = []
+
+    def open_sealed(data_dir: str | None, image_size: int) -> OpenedDataSet:
+        opened = digits.open(data_dir, image_size)
+
+        def read_test() -> LabeledImages:
+            seen.append(json.loads((tmp_path / "sealed" / "study.json").read_text()))
+            message = "the test part is sealed"
+            raise ValueError(message)
+
+        return OpenedDataSet(
+            classes=opened.classes,
+            files=opened.files,
+            read_training=opened.read_training,
+            read_test=read_test,
+        )
+
+    sealed = DataSet(name="digits", summary="sealed", open=open_sealed)
+    monkeypatch.setattr(registry, "load_dataset", lambda _: sealed)
+    arguments = [*CURVE, "--trials", "2", "--set", "space.curve.fault=none"]
+    assert study.main([*arguments, "--results-dir", str(tmp_path), "--name", "sealed"]) == 2
+    assert [set(content["choice"]) for content in seen] == [{"curve"}]
+    trials = pd.read_parquet(tmp_path / "sealed" / "trials.parquet")
+    assert not trials.status.eq("running").any()
+
+
+@pytest.fixture
+def local_ray() -> Iterator[None]:
+    ray.init(address="local", num_cpus=3, include_dashboard=False, log_to_driver=False)
+    yield
+    ray.shutdown()
+
+
+def _private_bytes() -> int:
+    """Memory that only this process has, in bytes."""
+    text = Path("/proc/self/smaps_rollup").read_text()
+    return 1024 * sum(int(n) for n in re.findall(r"Private_(?:Clean|Dirty): +(\d+) kB", text))
+
+
+def _mapping_of(address: int) -> str:
+    """What the memory at an address is mapped from."""
+    for line in Path("/proc/self/maps").read_text().splitlines():
+        low, high = (int(part, 16) for part in line.split()[0].split("-"))
+        if low <= address < high:
+            return line.split(maxsplit=5)[-1]
+    return "nothing"
+
+
+@pytest.mark.usefixtures("local_ray")
+def test_three_processes_share_the_data_of_cifar10s_size_without_a_copy() -> None:
+    random = np.random.default_rng(0)
+    training = LabeledImages(
+        images=random.integers(0, 256, (50_000, 32, 32, 3), dtype=np.uint8),
+        labels=random.integers(0, 10, 50_000),
+    )
+    indices = np.arange(45_000)
+    shared = SharedData(
+        training=training,
+        train={1.0: indices},
+        validation=np.arange(45_000, 50_000),
+        classes=tuple("abcdefghij"),
+        weights=None,
+    )
+
+    @ray.remote(num_cpus=1)
+    class Process:
+        def load(self, references: list[Any]) -> tuple[str, int, int]:
+            """Loads as a trial does; mapping, growth in private bytes, and a check sum."""
+            _to_device(np.zeros(mmap.PAGESIZE, np.uint8), torch.device("cpu"))  # imports torch
+            before = _private_bytes()
+            data = ray.get(references[0]).training
+            images = _to_device(data.images, torch.device("cpu"))
+            total = int(images[::50].sum())
+            self.kept = images
+            return _mapping_of(images.data_ptr()), _private_bytes() - before, total
+
+    reference = [ray.put(shared)]
+    processes = [Process.remote() for _ in range(3)]
+    for mapping, growth, total in ray.get([p.load.remote(reference) for p in processes]):
+        assert "plasma" in mapping or "/dev/shm" in mapping, mapping
+        assert growth < 20e6
+        assert total == int(training.images[::50].sum())
