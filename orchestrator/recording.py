@@ -1,6 +1,5 @@
 """What happened in a study so far: its trials, epochs, rungs and events, in memory as rows."""
 
-import shutil
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -11,6 +10,7 @@ from typing import Any, Final
 
 from orchestrator.results import parameter_columns
 from orchestrator.writing import TableWriter
+from trainables import checkpointing
 from trainables.attempt import best_row, checkpoint_folder
 
 EPOCH_COLUMNS: Final = (
@@ -199,9 +199,8 @@ class Recorder:
             record = self.trials[trial_id]
             record.status, record.stop_reason, record.ended_at = status, reason, _now()
         self._changed("trials", "final", "predictions")
-        if self._epochs_table == "epochs":
-            folder = checkpoint_folder(self._folder, trial_id)
-            self._writer.afterwards(lambda: shutil.rmtree(folder, ignore_errors=True))
+        folder = checkpoint_folder(self._folder, trial_id)
+        self._writer.afterwards(lambda: checkpointing.remove(folder))
 
     def event(self, kind: str, detail: str, trial_id: str | None = None) -> None:
         """Records a fault, a retry, a test opening."""

@@ -1,5 +1,6 @@
 """Runs a study that has been checked, from the first trial to the comparison."""
 
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -109,6 +110,7 @@ class Study:
             tested = self._finals(References(shared=shared, test=test))
             if tested is None:
                 return self._end("interrupted", None)
+        shutil.rmtree(self._folder / "checkpoints", ignore_errors=True)
         write_comparison(self._folder, self._console)
         self._console.print(f"Results: {self._folder}")
         done = complete and tested
@@ -278,7 +280,6 @@ def _demo_weights(checked: CheckedStudy, console: Console) -> weights.WeightsFil
     path = pretraining.cached_weights_path()
     if not path.is_file():
         console.print("Pre-training the stand-in for ImageNet weights, about a minute, once ...")
-        path.parent.mkdir(parents=True, exist_ok=True)
 
         def pretrain() -> None:
             pretraining.pretrain_resnet50(path, seed=0, threads=1)

@@ -42,3 +42,12 @@ def test_a_state_without_its_manifest_does_not_count(tmp_path: Path) -> None:
 
 def test_a_trial_without_checkpoints_starts_afresh(tmp_path: Path) -> None:
     assert checkpointing.newest(tmp_path / "none") == (None, [])
+
+
+def test_removing_checkpoints_leaves_what_is_not_one(tmp_path: Path) -> None:
+    for name in ("search", "final"):
+        checkpointing.save(tmp_path / name, epoch=1, state=b"one", rows=ROWS)
+    (tmp_path / "final" / "best.safetensors").write_bytes(b"weights")
+    for name in ("search", "final", "none"):
+        checkpointing.remove(tmp_path / name)
+    assert [path.name for path in tmp_path.rglob("*")] == ["final", "best.safetensors"]

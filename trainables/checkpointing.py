@@ -40,9 +40,7 @@ def save(folder: Path, *, epoch: int, state: bytes, rows: Sequence[Mapping[str, 
         "rows": [dict(row) for row in rows],
     }
     write_bytes(_manifest_file(folder, epoch), json.dumps(manifest).encode())
-    for old in epochs(folder)[:-KEPT]:
-        _manifest_file(folder, old).unlink()
-        _state_file(folder, old).unlink()
+    _remove(folder, epochs(folder)[:-KEPT])
 
 
 def newest(folder: Path) -> tuple[Checkpoint | None, list[str]]:
@@ -65,6 +63,19 @@ def newest(folder: Path) -> tuple[Checkpoint | None, list[str]]:
 def epochs(folder: Path) -> list[int]:
     """The epochs that have a checkpoint, in ascending order."""
     return sorted(int(path.stem.removeprefix("epoch-")) for path in folder.glob("epoch-*.json"))
+
+
+def remove(folder: Path) -> None:
+    """Removes a trial's checkpoints, and the folder if nothing else is in it."""
+    _remove(folder, epochs(folder))
+    if folder.is_dir() and not any(folder.iterdir()):
+        folder.rmdir()
+
+
+def _remove(folder: Path, some: list[int]) -> None:
+    for epoch in some:
+        _manifest_file(folder, epoch).unlink()
+        _state_file(folder, epoch).unlink()
 
 
 def write_bytes(path: Path, content: bytes) -> None:
