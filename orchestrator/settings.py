@@ -10,6 +10,8 @@ from typing import Any, Final
 import yaml
 from pydantic import TypeAdapter, ValidationError
 
+from search_spaces.baseline import BASELINE_EPOCHS
+
 Texts = Mapping[str, Mapping[str, str]]
 
 
@@ -35,7 +37,7 @@ class Settings:
     """`imagenet`, `imagenet_v2` (torchvision's), or a `.pth` or `.safetensors` file."""
     trials: int = 32
     """Trials per family, the baseline included."""
-    epochs: int = 50
+    epochs: int = BASELINE_EPOCHS
     """Epochs of a trial that is not stopped."""
     grace_period: int = 5
     """Epochs before a trial can be stopped."""

@@ -1,4 +1,4 @@
-"""The baseline around which every family is searched, and the reference results beside ours."""
+"""The baseline around which every family is searched, with its source."""
 
 from collections.abc import Mapping
 from types import MappingProxyType

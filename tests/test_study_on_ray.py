@@ -1,7 +1,6 @@
 """Whole studies on a real local Ray cluster, with a family whose learning curve is a formula."""
 
 import json
-import mmap
 import os
 import re
 import subprocess
@@ -14,13 +13,13 @@ import numpy as np
 import pandas as pd
 import pytest
 import ray
-import torch
 
 from orchestrator import study
 from trainables import registry
+from trainables.attempt import make_trainer
 from trainables.dataset import DataSet, LabeledImages, OpenedDataSet
 from trainables.sharing import SharedData
-from trainables.training import _to_device
+from trainables.trial import References, StudyTrial
 
 ROOT = Path(__file__).resolve().parents[1]
 pytestmark = [
@@ -150,7 +149,15 @@ def test_the_test_part_is_decoded_only_after_the_choice_is_on_disk(
 
 @pytest.fixture
 def local_ray() -> Iterator[None]:
-    ray.init(address="local", num_cpus=3, include_dashboard=False, log_to_driver=False)
+    """A cluster of three CPUs whose processes can import this file."""
+    paths = os.pathsep.join([str(ROOT), str(ROOT / "tests")])
+    ray.init(
+        address="local",
+        num_cpus=3,
+        include_dashboard=False,
+        log_to_driver=False,
+        runtime_env={"env_vars": {"PYTHONPATH": paths}},
+    )
     yield
     ray.shutdown()
 
@@ -170,37 +177,62 @@ def _mapping_of(address: int) -> str:
     return "nothing"
 
 
+class MeasuredTrial(StudyTrial):
+    """The study's own trial process, which measures what loading the data costs it."""
+
+    def setup(self, config: dict[str, Any]) -> None:
+        super().setup(config, config["references"])
+
+    def load(self) -> tuple[str, int, int]:
+        """Mapping of the images, growth of private memory in bytes, and a check sum."""
+        self._make_trainer_of_nothing()
+        before = _private_bytes()
+        self._attempt = self._make_attempt()
+        images = self._attempt._trainer._images
+        total = int(images[::50].sum())
+        return _mapping_of(images.data_ptr()), _private_bytes() - before, total
+
+    def _make_trainer_of_nothing(self) -> None:
+        """What torch takes for a first network and optimizer is not the data's."""
+        images = np.zeros((4, 32, 32, 3), np.uint8)
+        tiny = SharedData(
+            training=LabeledImages(images=images, labels=np.zeros(4, np.int64)),
+            train={1.0: np.arange(2)},
+            validation=np.arange(2, 4),
+            classes=tuple("abcdefghij"),
+            weights=None,
+        )
+        make_trainer(registry.load_family("cnn"), self._config, tiny)
+
+
 @pytest.mark.usefixtures("local_ray")
-def test_three_processes_share_the_data_of_cifar10s_size_without_a_copy() -> None:
+def test_three_trial_processes_share_data_of_cifar10s_size_without_a_copy(tmp_path: Path) -> None:
     random = np.random.default_rng(0)
-    training = LabeledImages(
-        images=random.integers(0, 256, (50_000, 32, 32, 3), dtype=np.uint8),
-        labels=random.integers(0, 10, 50_000),
-    )
-    indices = np.arange(45_000)
+    images = random.integers(0, 256, (50_000, 32, 32, 3), dtype=np.uint8)
     shared = SharedData(
-        training=training,
-        train={1.0: indices},
+        training=LabeledImages(images=images, labels=random.integers(0, 10, 50_000)),
+        train={1.0: np.arange(45_000)},
         validation=np.arange(45_000, 50_000),
         classes=tuple("abcdefghij"),
         weights=None,
     )
-
-    @ray.remote(num_cpus=1)
-    class Process:
-        def load(self, references: list[Any]) -> tuple[str, int, int]:
-            """Loads as a trial does; mapping, growth in private bytes, and a check sum."""
-            _to_device(np.zeros(mmap.PAGESIZE, np.uint8), torch.device("cpu"))  # imports torch
-            before = _private_bytes()
-            data = ray.get(references[0]).training
-            images = _to_device(data.images, torch.device("cpu"))
-            total = int(images[::50].sum())
-            self.kept = images
-            return _mapping_of(images.data_ptr()), _private_bytes() - before, total
-
-    reference = [ray.put(shared)]
-    processes = [Process.remote() for _ in range(3)]
-    for mapping, growth, total in ray.get([p.load.remote(reference) for p in processes]):
+    config = {
+        "trial_id": "cnn-000",
+        "family": "cnn",
+        "role": "baseline",
+        "attempt": 1,
+        "seed": 1,
+        "epochs": 1,
+        "train_fraction": 1.0,
+        "folder": str(tmp_path),
+        "device": "cpu",
+        "threads": 1,
+        "params": dict(registry.load_family("cnn").baseline),
+        "references": References(shared=ray.put(shared), test=None),
+    }
+    actors = [ray.remote(num_cpus=1)(MeasuredTrial).remote(config=config) for _ in range(3)]
+    for mapping, growth, total in ray.get([actor.load.remote() for actor in actors]):
+        print(f"mapped from {mapping}, private memory grew by {growth / 1e6:.1f} MB")  # noqa: T201
         assert "plasma" in mapping or "/dev/shm" in mapping, mapping
         assert growth < 20e6
-        assert total == int(training.images[::50].sum())
+        assert total == int(images[::50].sum())
