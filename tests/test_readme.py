@@ -1,0 +1,46 @@
+"""What the README says is so: its tree, its links, its commands."""
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+from orchestrator.options import make_parser
+from orchestrator.results import FIXED_SCHEMAS
+
+ROOT = Path(__file__).resolve().parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+MODULES = sorted(
+    path
+    for package in ("search_spaces", "trainables", "orchestrator")
+    for path in (ROOT / package).rglob("*.py")
+    if path.name != "__init__.py"
+)
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: path.stem)
+def test_the_tree_has_a_line_for_each_file_with_the_sentence_it_opens_with(path: Path) -> None:
+    document = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))
+    assert document
+    inside = path.relative_to(ROOT / path.relative_to(ROOT).parts[0])
+    assert f"  {inside} - {document.partition(chr(10))[0]}\n" in README
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/CLUSTER.md"])
+def test_links_lead_to_files(page: str) -> None:
+    text = (ROOT / page).read_text(encoding="utf-8")
+    for target in re.findall(r"\]\((?!https?:)([^)#]+)", text):
+        assert ((ROOT / page).parent / target).exists(), target
+
+
+def test_every_flag_it_names_exists() -> None:
+    flags = {text for action in make_parser()._actions for text in action.option_strings}
+    for line in README.splitlines():
+        if "orchestrator.study" in line or line.startswith("| "):
+            assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", line)) <= flags, line
+
+
+def test_it_names_every_table() -> None:
+    for name in (*FIXED_SCHEMAS, "trials", "final"):
+        assert f"`{name}.parquet`" in README
