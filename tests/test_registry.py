@@ -48,3 +48,14 @@ def test_a_file_whose_family_has_another_name_is_refused(
 def test_a_family_outside_the_checkout_is_listed() -> None:
     assert "curve" in registry.family_names()
     assert registry.load_family("curve").name == "curve"
+
+
+def test_a_folder_no_longer_named_is_no_longer_listed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = registry.family_names()
+    (tmp_path / "passing.py").write_text("")
+    monkeypatch.setenv("STUDY_FAMILY_PATH", str(tmp_path))
+    assert "passing" in registry.family_names()
+    monkeypatch.delenv("STUDY_FAMILY_PATH")
+    assert registry.family_names() == before

@@ -78,12 +78,11 @@ def summary(name: str) -> str:
 
 
 def _families_package() -> ModuleType:
-    """The package of families, its path extended by the folders of the user."""
+    """The package of families; its path is its own folder and those of the user."""
     package = trainables.families
-    for folder in filter(None, os.environ.get(FAMILY_PATH, "").split(os.pathsep)):
-        absolute = str(Path(folder).resolve())
-        if absolute not in package.__path__:
-            package.__path__.append(absolute)
+    own = str(Path(str(package.__file__)).parent)
+    more = filter(None, os.environ.get(FAMILY_PATH, "").split(os.pathsep))
+    package.__path__ = [own, *(str(Path(folder).resolve()) for folder in more)]
     return package
 
 
