@@ -3,6 +3,7 @@
 import logging
 import math
 import os
+import signal
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -87,6 +88,7 @@ def connect(address: str | None, console: Console) -> Cluster:
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    own_handler = signal.getsignal(signal.SIGTERM)
     for attempt in range(1, TRIES + 1):
         try:
             context = ray.init(
@@ -107,6 +109,7 @@ def connect(address: str | None, console: Console) -> Cluster:
                 )
                 raise InfrastructureError(message) from error
             time.sleep(attempt)
+    signal.signal(signal.SIGTERM, own_handler)  # Ray's would exit at once, losing rows
     return _describe(context)
 
 
