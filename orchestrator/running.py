@@ -106,7 +106,8 @@ class Study:
             complete = self._search(References(shared=shared, test=None))
             if complete is None:
                 return self._end("interrupted", None)
-            test = ray.put(self._inputs.dataset.read_test())
+            # The test part stays closed where no family has anything to test.
+            test = ray.put(self._inputs.dataset.read_test()) if self._choice else None
             tested = self._finals(References(shared=shared, test=test))
             if tested is None:
                 return self._end("interrupted", None)
@@ -168,8 +169,9 @@ class Study:
         self._choice = finals.choose(recorder, self._plans)
         choice_digest = finals.digest(self._choice, self._manifest.content["settings"])
         self._manifest.add(choice=self._choice, choice_sha256=choice_digest, halted=halted)
-        recorder.event("test_opened", choice_digest)
-        self._manifest.add(test_openings=1)
+        if self._choice:
+            recorder.event("test_opened", choice_digest)
+            self._manifest.add(test_openings=1)
         for family, message in halted.items():
             self._console.print(f"{family} was given up: {message}", style="bold")
 

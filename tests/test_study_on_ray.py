@@ -147,6 +147,23 @@ def test_the_test_part_is_decoded_only_after_the_choice_is_on_disk(
     assert not trials.status.eq("running").any()
 
 
+@pytest.mark.usefixtures("curve_family")
+def test_a_study_whose_only_family_fails_says_so_and_leaves_the_test_part_closed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fault = [*("--set", "space.curve.fault=error"), *("--set", "baseline.curve.fault=error")]
+    arguments = [*CURVE, "--trials", "6", *fault, "--max-concurrent", "1"]
+    assert study.main([*arguments, "--results-dir", str(tmp_path), "--name", "failed"]) == 1
+    assert "curve was given up: RuntimeError: a made-up error" in capsys.readouterr().out
+    trials = pd.read_parquet(tmp_path / "failed" / "trials.parquet")
+    assert trials.status.tolist() == ["failed", "failed"]
+    assert trials.attempts.tolist() == [2, 1]
+    events = pd.read_parquet(tmp_path / "failed" / "events.parquet")
+    assert events.kind.tolist() == ["error", "error", "error", "family_halted"]
+    assert len(pd.read_parquet(tmp_path / "failed" / "final.parquet")) == 0
+    assert "no trial finished (2 failed)" in (tmp_path / "failed" / "comparison.md").read_text()
+
+
 @pytest.fixture
 def local_ray() -> Iterator[None]:
     """A cluster of three CPUs whose processes can import this file."""
