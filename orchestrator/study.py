@@ -28,7 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ValueError as error:
         if flags.debug:
             raise
-        print(f"study: {' '.join(str(error).split())}", file=sys.stderr)  # noqa: T201
+        _complain(error)
         return WRONG_INPUT
 
 
@@ -67,7 +67,7 @@ def _main(dry_run: bool, settings: Settings) -> int:
             console,
         )
     except InfrastructureError as error:
-        print(f"study: {error}", file=sys.stderr)  # noqa: T201
+        _complain(error)
         return INFRASTRUCTURE
     except KeyboardInterrupt:
         done = None
@@ -75,6 +75,11 @@ def _main(dry_run: bool, settings: Settings) -> int:
         console.print(f"Interrupted; what was found so far is in {folder}")
         return TERMINATED if received else INTERRUPTED
     return DONE if done else INCOMPLETE
+
+
+def _complain(error: Exception) -> None:
+    """Says what is wrong in one line, which Rich would wrap."""
+    sys.stderr.write(f"study: {' '.join(str(error).split())}\n")
 
 
 def _listen_for_sigterm() -> list[int]:
