@@ -13,8 +13,9 @@ from search_spaces.baseline import BASELINE
 from search_spaces.dimensions import from_scratch
 from trainables.dataset import LabeledImages
 from trainables.family import Family
+from trainables.inputs import batches
 from trainables.optimization import make_optimizer, make_schedule
-from trainables.training import DivergedError, Trainer, _batches
+from trainables.training import DivergedError, Trainer
 
 
 def build(config: Mapping[str, Any]) -> nn.Module:
@@ -175,7 +176,7 @@ def test_a_gpu_that_is_not_there_is_an_error_and_not_a_cpu(made_up_images: Label
 def test_an_image_left_alone_joins_the_batch_before_it(
     images: int, batch: int, sizes: list[int]
 ) -> None:
-    assert [part.stop - part.start for part in _batches(images, batch)] == sizes
+    assert [part.stop - part.start for part in batches(images, batch)] == sizes
 
 
 def test_the_rate_rises_in_the_warm_up_and_falls_as_a_cosine() -> None:

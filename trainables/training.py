@@ -3,8 +3,7 @@
 import io
 import math
 import time
-import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -18,6 +17,7 @@ from torch.nn import functional
 from trainables.augmentation import STRENGTHS
 from trainables.dataset import LabeledImages
 from trainables.family import Family
+from trainables.inputs import batches, preparation, to_device
 from trainables.metrics import Scores, micro_at_half, scores
 from trainables.optimization import make_optimizer, make_schedule
 from trainables.seeding import derive_seed
@@ -30,11 +30,6 @@ PLAIN_INPUT: Final[Mapping[str, Any]] = {
     "input_size": None,
     "normalization": "zero_one",
     "head_learning_rate_multiplier": 1.0,
-}
-# Mean and standard deviation per channel of images in [0, 1]; ImageNet's are torchvision's.
-NORMALIZATIONS: Final[Mapping[str, tuple[list[float], list[float]]]] = {
-    "zero_one": ([0.0, 0.0, 0.0], [1.0, 1.0, 1.0]),
-    "imagenet": ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225]),
 }
 
 
@@ -115,19 +110,19 @@ class Trainer:
         self._device = torch.device(device)
         self._params = {**PLAIN_INPUT, **params}
         self._seed, self._epochs, self._classes = seed, epochs, num_classes
-        self._images = _to_device(data.images, self._device)
-        self._labels = _to_device(data.labels, self._device)
+        self._images = to_device(data.images, self._device)
+        self._labels = to_device(data.labels, self._device)
         self._train = torch.tensor(train, device=self._device)
         self._validation = torch.tensor(validation, device=self._device)
         size = self._params["input_size"] or data.images.shape[1]
-        self._prepare = _preparation(self._params["normalization"], size, self._device)
+        self._prepare = preparation(self._params["normalization"], size, self._device)
         self._augment = STRENGTHS[self._params["augmentation"]]
         torch.manual_seed(derive_seed(seed, "weights"))
         config = {**params, "num_classes": num_classes, "input_size": size, "weights": weights}
         self._model = family.build(config).to(self._device)
         self._model = self._model.to(memory_format=torch.channels_last)
         self._optimizer = make_optimizer(self._model, self._params, head=family.head)
-        steps = len(_batches(len(train), self._params["batch_size"]))
+        steps = len(batches(len(train), self._params["batch_size"]))
         self._schedule = make_schedule(self._optimizer, self._params, steps=steps * epochs)
         self.epoch = 0
 
@@ -177,8 +172,8 @@ class Trainer:
             data: Images uint8 [n, height, width, 3] and their labels.
         """
         images, labels = (
-            _to_device(data.images, self._device),
-            _to_device(data.labels, self._device),
+            to_device(data.images, self._device),
+            to_device(data.labels, self._device),
         )
         return self._evaluate(images, labels, torch.arange(len(data), device=self._device))
 
@@ -224,7 +219,7 @@ class Trainer:
         _to_training_mode(self._model)
         loss_sum = torch.zeros((), dtype=torch.float64, device=self._device)
         hits = torch.zeros((), dtype=torch.int64, device=self._device)
-        for batch in _batches(len(order), self._params["batch_size"]):
+        for batch in batches(len(order), self._params["batch_size"]):
             indices = order[batch]
             images, labels = self._images[indices], self._labels[indices]
             for augment in self._augment:
@@ -269,42 +264,6 @@ class Trainer:
         if self._device.type == "cuda":
             return torch.cuda.max_memory_allocated(self._device)
         return None
-
-
-def _to_device(array: npt.NDArray[Any], device: torch.device) -> Tensor:
-    """A tensor on the device; on a CPU it shares the array's memory, read-only or not."""
-    with warnings.catch_warnings():
-        # The object store's memory is read-only, and nothing here writes into it.
-        warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
-        return torch.from_numpy(array).to(device)
-
-
-def _preparation(normalization: str, size: int, device: torch.device) -> Callable[[Tensor], Tensor]:
-    """What turns uint8 [batch, height, width, 3] into float32 [batch, 3, size, size]."""
-    mean, deviation = NORMALIZATIONS[normalization]
-    scale = (255 * torch.tensor(deviation, device=device)).view(1, 3, 1, 1)
-    shift = (255 * torch.tensor(mean, device=device)).view(1, 3, 1, 1)
-
-    def prepare(images: Tensor) -> Tensor:
-        channels_first = images.permute(0, 3, 1, 2)
-        floats = channels_first.to(torch.float32, memory_format=torch.channels_last)
-        normalized = (floats - shift) / scale
-        if normalized.shape[-1] == size:
-            return normalized
-        return functional.interpolate(normalized, size=(size, size), mode="bilinear")
-
-    return prepare
-
-
-def _batches(images: int, batch_size: int) -> list[slice]:
-    """Slices of a batch each; a last image left alone joins the batch before it.
-
-    Batch norm cannot normalise one value, which is what one image leaves of a 1x1 map.
-    """
-    starts = list(range(0, images, batch_size))
-    if len(starts) > 1 and images - starts[-1] == 1:
-        starts.pop()
-    return [slice(*pair) for pair in zip(starts, [*starts[1:], images], strict=True)]
 
 
 def _to_training_mode(model: nn.Module) -> None:
