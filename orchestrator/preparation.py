@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -32,6 +33,25 @@ class Inputs:
     split: Split
     train: Mapping[float, npt.NDArray[np.int64]]
     weights_file: weights.WeightsFile | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckedStudy:
+    """A study in which nothing the user gave is wrong.
+
+    Attributes:
+        name: Of the study.
+        folder: Where it is kept, absolute; it holds no study yet.
+        settings: As resolved.
+        plans: Its families.
+        inputs: Its data and weights.
+    """
+
+    name: str
+    folder: Path
+    settings: Settings
+    plans: Sequence[FamilyPlan]
+    inputs: Inputs
 
 
 def prepare(settings: Settings, plans: Sequence[FamilyPlan]) -> Inputs:

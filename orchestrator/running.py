@@ -1,9 +1,6 @@
 """Runs a study that has been checked, from the first trial to the comparison."""
 
 import shutil
-from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import ray
@@ -13,37 +10,16 @@ from orchestrator import finals, manifest, results
 from orchestrator.cluster import Cluster, Reservation, connect, reserve
 from orchestrator.compare import write_comparison
 from orchestrator.manifest import Manifest
-from orchestrator.planning import FamilyPlan
-from orchestrator.preparation import DEMO_WEIGHTS, Inputs
+from orchestrator.preparation import DEMO_WEIGHTS, CheckedStudy
 from orchestrator.progress import ProgressTable, shown
 from orchestrator.recording import RUNNING, Recorder
 from orchestrator.scheduling import FamilyASHA, RecordingScheduler
 from orchestrator.search import FamilySearch, ListedTrials, TrialQueue
-from orchestrator.settings import Settings
 from orchestrator.tuning import Phase, run
 from orchestrator.writing import TableWriter
 from trainables import pretraining, weights
 from trainables.sharing import SharedData
 from trainables.trial import References
-
-
-@dataclass(frozen=True, kw_only=True)
-class CheckedStudy:
-    """A study in which nothing the user gave is wrong.
-
-    Attributes:
-        name: Of the study.
-        folder: Where it is kept, absolute; it holds no study yet.
-        settings: As resolved.
-        plans: Its families.
-        inputs: Its data and weights.
-    """
-
-    name: str
-    folder: Path
-    settings: Settings
-    plans: Sequence[FamilyPlan]
-    inputs: Inputs
 
 
 def run_study(checked: CheckedStudy, console: Console) -> bool | None:
@@ -100,6 +76,14 @@ class Study:
 
     def run(self, weights_file: weights.WeightsFile | None) -> bool | None:
         """Search, choice, finals, comparison; see `run_study`."""
+        try:
+            return self._run(weights_file)
+        except BaseException as error:
+            interrupted = isinstance(error, KeyboardInterrupt)
+            self._end("interrupted" if interrupted else "failed", None)
+            raise
+
+    def _run(self, weights_file: weights.WeightsFile | None) -> bool | None:
         shared = ray.put(self._shared(weights_file))
         self._console.print(f"Study {self._name} writes to {self._folder}")
         with self._writer.running():

@@ -50,7 +50,7 @@ class Settings:
     gpus_per_trial: float | None = None
     """GPUs per trial, a share below 1 or a whole number; None: 1 where there are any."""
     cpus_per_trial: int | None = None
-    """CPUs per trial, and its torch threads; None: 1, or an equal part per GPU."""
+    """CPUs per trial, and its torch threads; None: 1."""
     max_concurrent: int | None = None
     """Trials at a time; None: as many as fit. 1 makes the order of trials reproducible."""
     max_attempts: int = 3
@@ -80,6 +80,8 @@ class Settings:
             )
         if not self.train_fractions or not all(0 < share <= 1 for share in self.train_fractions):
             _refuse(f"train_fractions must lie in (0, 1], but got {self.train_fractions}")
+        if len(set(self.train_fractions)) < len(self.train_fractions):
+            _refuse(f"each of train_fractions must be named once, but got {self.train_fractions}")
         gpus = self.gpus_per_trial
         if gpus is not None and (gpus < 0 or (gpus > 1 and gpus != int(gpus))):
             _refuse(f"gpus_per_trial must be 0, a share below 1, or a whole number, but got {gpus}")

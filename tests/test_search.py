@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import pytest
 from conftest import row_of, spec_of
+from optuna.samplers._tpe.sampler import _split_trials
 from optuna.trial import TrialState
 
 from orchestrator.planning import FamilyPlan, plan_families
@@ -140,6 +141,25 @@ def test_a_diverged_trial_is_pruned_without_values_so_that_tpe_ranks_it_last(
     told = search.studies["cnn"].trials[0]
     assert (told.state, told.intermediate_values, told.value) == (TrialState.PRUNED, {}, None)
     assert recorder.trials["cnn-000"].status == "diverged"
+
+
+def test_tpe_ranks_a_diverged_trial_below_every_other(recorder: Recorder) -> None:
+    search = make_search(recorder, trials=6)
+    ended = {"cnn": 0}
+    while ended["cnn"] < 6:
+        config = search.suggest("tune")
+        if config["family"] == "cnn":
+            ended["cnn"] += 1
+        if config["trial_id"] == "cnn-002":
+            search.on_trial_complete("tune", {"done": True, "diverged": "the loss is nan"})
+            continue
+        recorder.epoch(config["trial_id"], row_of(1, 0.1))
+        recorder.trials[config["trial_id"]].stopping = True
+        search.on_trial_complete("tune", {"epoch": 1})
+    study = search.studies["cnn"]
+    others, worst = _split_trials(study, study.trials, n_below=5)
+    assert [trial.number for trial in worst] == [2]
+    assert len(others) == 5
 
 
 def test_a_baseline_under_a_cutoff_is_told_as_pruned_there(recorder: Recorder) -> None:

@@ -49,6 +49,7 @@ def test_spaces_and_baselines_are_set_by_family_and_dimension() -> None:
         ("epochs=many", "setting epochs does not take 'many'"),
         ("epochz=3", "unknown setting 'epochz'; choose from"),
         ("train_fractions=0,1", r"train_fractions must lie in \(0, 1\]"),
+        ("train_fractions=0.5,0.5", "each of train_fractions must be named once"),
         ("gpus_per_trial=1.5", "gpus_per_trial must be 0, a share below 1, or a whole number"),
         ("preset=fast", "unknown preset 'fast'; choose from standard, baseline, demo"),
         ("weights=demo", "weights 'demo' must go with --preset demo"),

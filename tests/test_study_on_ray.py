@@ -141,7 +141,9 @@ def test_the_test_part_is_decoded_only_after_the_choice_is_on_disk(
     sealed = DataSet(name="digits", summary="sealed", open=open_sealed)
     monkeypatch.setattr(registry, "load_dataset", lambda _: sealed)
     arguments = [*CURVE, "--trials", "2", "--set", "space.curve.fault=none"]
-    assert study.main([*arguments, "--results-dir", str(tmp_path), "--name", "sealed"]) == 2
+    with pytest.raises(ValueError, match="the test part is sealed"):
+        study.main([*arguments, "--results-dir", str(tmp_path), "--name", "sealed"])
+    assert json.loads((tmp_path / "sealed" / "study.json").read_text())["outcome"] == "failed"
     assert [set(content["choice"]) for content in seen] == [{"curve"}]
     trials = pd.read_parquet(tmp_path / "sealed" / "trials.parquet")
     assert not trials.status.eq("running").any()
@@ -249,7 +251,6 @@ def test_three_trial_processes_share_data_of_cifar10s_size_without_a_copy(tmp_pa
     }
     actors = [ray.remote(num_cpus=1)(MeasuredTrial).remote(config=config) for _ in range(3)]
     for mapping, growth, total in ray.get([actor.load.remote() for actor in actors]):
-        print(f"mapped from {mapping}, private memory grew by {growth / 1e6:.1f} MB")  # noqa: T201
         assert "plasma" in mapping or "/dev/shm" in mapping, mapping
         assert growth < 20e6
         assert total == int(images[::50].sum())

@@ -1,0 +1,105 @@
+"""The cluster: three tries to start Ray, and reservations that fit or are refused."""
+
+import signal
+
+import pytest
+import ray
+from rich.console import Console
+
+from orchestrator import cluster
+from orchestrator.cluster import Cluster, InfrastructureError, Reservation, connect, reserve
+from orchestrator.settings import Settings
+
+
+def a_cluster(cpus: float, gpus: float = 0.0, *, grown_gpus: float = 0.0) -> Cluster:
+    return Cluster(
+        kind="running cluster",
+        cpus=cpus,
+        gpus=gpus,
+        possible={"CPU": cpus, "GPU": max(gpus, grown_gpus)},
+        nodes=1,
+        dashboard="",
+    )
+
+
+@pytest.mark.parametrize(
+    ("found", "settings", "expected"),
+    [
+        (a_cluster(2), Settings(), Reservation(cpus=1, gpus=0.0, max_concurrent=2)),
+        (a_cluster(16, 4), Settings(), Reservation(cpus=1, gpus=1.0, max_concurrent=4)),
+        (
+            a_cluster(16, 1),
+            Settings(gpus_per_trial=0.25),
+            Reservation(cpus=1, gpus=0.25, max_concurrent=4),
+        ),
+        (
+            a_cluster(2, 1),
+            Settings(gpus_per_trial=0.25),
+            Reservation(cpus=1, gpus=0.25, max_concurrent=2),
+        ),
+        (
+            a_cluster(8, 1),
+            Settings(gpus_per_trial=0, cpus_per_trial=4),
+            Reservation(cpus=4, gpus=0, max_concurrent=2),
+        ),
+        (
+            a_cluster(8),
+            Settings(max_concurrent=1),
+            Reservation(cpus=1, gpus=0.0, max_concurrent=1),
+        ),
+        (a_cluster(8, grown_gpus=4), Settings(), Reservation(cpus=1, gpus=1.0, max_concurrent=4)),
+    ],
+)
+def test_trials_reserve_what_was_asked_or_one_gpu_where_there_may_be_any(
+    found: Cluster, settings: Settings, expected: Reservation
+) -> None:
+    assert reserve(settings, found) == expected
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (Settings(gpus_per_trial=1), "asks for 1 GPU of 0"),
+        (Settings(cpus_per_trial=4), "asks for 4 CPU of 2"),
+    ],
+)
+def test_more_than_the_cluster_can_have_is_refused_and_never_replaced(
+    settings: Settings, message: str
+) -> None:
+    with pytest.raises(InfrastructureError, match=message):
+        reserve(settings, a_cluster(2))
+
+
+def test_devices_are_gpus_or_their_share_and_cpus_only_without_any() -> None:
+    assert Reservation(cpus=4, gpus=0.25, max_concurrent=1).devices == 0.25
+    assert Reservation(cpus=4, gpus=0, max_concurrent=1).devices == 4
+    assert Reservation(cpus=4, gpus=0, max_concurrent=1).bundle == {"CPU": 4}
+
+
+def test_ray_is_tried_three_times_and_then_said_to_be_missing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    tries: list[str | None] = []
+
+    def init(address: str | None = None, **_: object) -> None:
+        tries.append(address)
+        message = "the raylet did not answer"
+        raise ConnectionError(message)
+
+    monkeypatch.setattr(ray, "init", init)
+    monkeypatch.setattr(cluster.time, "sleep", lambda _: None)
+    console = Console(record=True, width=200)
+    with pytest.raises(InfrastructureError, match="3 tries failed: the raylet did not answer"):
+        connect("10.0.0.1:6379", console)
+    assert tries == ["10.0.0.1:6379"] * 3
+    assert "try 2 of 3" in console.export_text()
+
+
+def test_the_drivers_own_handler_of_sigterm_survives_the_start_of_ray(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    monkeypatch.setattr(ray, "init", lambda **_: signal.signal(signal.SIGTERM, signal.SIG_IGN))
+    monkeypatch.setattr(cluster, "_describe", lambda _: a_cluster(1))
+    connect("local", Console())
+    assert signal.getsignal(signal.SIGTERM) == before
