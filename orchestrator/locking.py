@@ -1,0 +1,148 @@
+"""One driver per study: who holds a study's folder, and when a holder counts as dead."""
+
+import contextlib
+import os
+import socket
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from filelock import FileLock, SoftFileLease, Timeout
+
+LOCK: Final = ".driver.lock"
+LEASE: Final = ".driver.lease"
+LEASE_SECONDS: Final = 30.0
+RENEWAL_SECONDS: Final = 5.0
+# How long a second driver may wait for a lock that is free but was looked at by another process.
+LOOK_SECONDS: Final = 1.0
+
+
+class HeldError(RuntimeError):
+    """Another driver holds the study, or has taken it over."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Holder:
+    """The driver that a study's lease names.
+
+    Attributes:
+        host: Name of its machine.
+        pid: Its process there.
+        alive: Its process exists, or, seen from another machine, its lease was renewed lately.
+    """
+
+    host: str
+    pid: int
+    alive: bool
+
+
+class Hold:
+    """A study's folder, held by this process."""
+
+    def __init__(self, folder: Path) -> None:
+        """Takes the folder, which must exist; see `holding`."""
+        self._folder = folder
+        self._lost = False
+        self._lock = FileLock(folder / LOCK, thread_local=False, is_singleton=False)
+        self._lease = _lease(folder, on_compromise=lambda _: setattr(self, "_lost", True))
+
+    def acquire(self) -> None:
+        """See `holding`."""
+        try:
+            self._lock.acquire(timeout=LOOK_SECONDS)
+            first = _renewed_at(self._folder)
+            # A holder on another machine lives if its lease is renewed, and is dead if it is not.
+            self._lease.acquire(
+                timeout=LEASE_SECONDS + RENEWAL_SECONDS,
+                cancel_check=lambda: _renewed_at(self._folder) not in {None, first},
+            )
+        except Timeout as error:
+            self._lock.release()
+            raise HeldError(_held(self._folder)) from error
+
+    def release(self) -> None:
+        """Gives the folder back."""
+        self._lease.release()
+        self._lock.release()
+
+    def check(self) -> None:
+        """Must be called before anything is written.
+
+        Raises:
+            HeldError: This process slept so long that another driver took the study over.
+        """
+        if self._lost:
+            message = f"this driver lost its lease on the study: {_held(self._folder)}"
+            raise HeldError(message)
+
+
+@contextlib.contextmanager
+def holding(folder: Path) -> Iterator[Hold]:
+    """Holds a study's folder: by flock, and by a lease for file systems where that means nothing.
+
+    A dead holder's lock is taken over: at once where it ran on this machine, otherwise once its
+    lease was not renewed for 30 seconds.
+
+    Args:
+        folder: The study's, which exists.
+
+    Raises:
+        HeldError: Another driver holds it.
+        OSError: The folder cannot be written.
+    """
+    hold = Hold(folder)
+    hold.acquire()
+    try:
+        yield hold
+    finally:
+        hold.release()
+
+
+def holder_of(folder: Path) -> Holder | None:
+    """The driver that a study's lease names; None where no driver has it, or ended by itself."""
+    owner, renewed = _lease(folder).owner, _renewed_at(folder)
+    if owner is None or renewed is None:
+        return None
+    host = owner.hostname.partition("?")[0]  # after it filelock notes a PID namespace
+    if host == socket.gethostname():
+        alive = _exists(owner.pid)
+    else:
+        alive = time.time() - renewed < LEASE_SECONDS
+    return Holder(host=host, pid=owner.pid, alive=alive)
+
+
+def _lease(folder: Path, **options: object) -> SoftFileLease:
+    return SoftFileLease(
+        folder / LEASE,
+        lease_duration=LEASE_SECONDS,
+        heartbeat_interval=RENEWAL_SECONDS,
+        thread_local=False,
+        is_singleton=False,
+        **options,  # type: ignore[arg-type]
+    )
+
+
+def _renewed_at(folder: Path) -> float | None:
+    """When the lease was last renewed, by the file system's clock; None where there is none."""
+    try:
+        return (folder / LEASE).stat().st_mtime
+    except FileNotFoundError:
+        return None
+
+
+def _exists(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # it is another user's
+        return True
+    return True
+
+
+def _held(folder: Path) -> str:
+    holder = holder_of(folder)
+    name = f"process {holder.pid} on {holder.host}" if holder else "another process"
+    return f"{folder} must have one driver at a time, but {name} holds it"
