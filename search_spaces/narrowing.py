@@ -21,10 +21,14 @@ def narrow(name: str, distribution: BaseDistribution, text: str) -> BaseDistribu
         text: `low..high` or one number for a range; choices separated by commas otherwise.
 
     Raises:
-        ValueError: The text does not parse, low is above high, or it leaves the distribution.
+        ValueError: The text does not parse, low is above high, a choice is named twice, or it
+            leaves the distribution.
     """
     if isinstance(distribution, CategoricalDistribution):
         choices = tuple(parse_value(name, distribution, part) for part in text.split(","))
+        if len(set(choices)) < len(choices):
+            message = f"{name} must name each choice once, but got {text!r}"
+            raise ValueError(message)
         return CategoricalDistribution(choices)
     assert isinstance(distribution, FloatDistribution | IntDistribution), distribution
     low_text, dots, high_text = text.partition("..")

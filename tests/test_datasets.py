@@ -23,6 +23,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image
+from sklearn.datasets import load_digits
 
 from trainables import download
 from trainables.dataset import LabeledImages, OpenedDataSet
@@ -488,6 +489,18 @@ def test_digits_are_32_pixels_wide_and_360_of_them_are_for_the_test():
     assert np.bincount(test.labels).min() >= 35
     assert training.images.min() == 0
     assert training.images.max() == 255
+
+
+def test_digits_are_scikit_learns_without_the_seconds_that_importing_it_takes():
+    code = (
+        "import sys; from trainables.datasets.digits import DATASET; DATASET.open(None, 32)"
+        ".read_training(); assert 'sklearn' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[1])
+    grey, labels = digits._scans()
+    theirs = load_digits()
+    assert np.array_equal(grey, np.rint(theirs.images * 255 / 16))
+    assert np.array_equal(labels, theirs.target)
 
 
 def test_digits_take_no_folder(tmp_path):

@@ -1,13 +1,12 @@
 """Pre-trained weights: whole or refused, never random in their place, never code."""
 
-import os
-import pickle
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from safetensors.numpy import save_file
+from safetensors.torch import save_file as save_torch_file
 from torch import nn
 
 from trainables import weights
@@ -91,26 +90,62 @@ def test_foreign_key_names_are_refused(tmp_path: Path) -> None:
         weights.read(weights.locate(str(tmp_path / "other.safetensors")))
 
 
-class Payload:
-    """Makes a file when it is unpickled."""
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ([1, 2], "it is a list"),
+        (torch.zeros(2), "it is a Tensor"),
+        ({"state_dict": {"conv1.weight": torch.zeros(2)}}, "under 'state_dict' it has a dict"),
+        ({"conv1.weight": 5}, "under 'conv1.weight' it has a int"),
+        ({1: torch.zeros(2)}, "under 1 it has a Tensor"),
+        ({"conv1.weight": torch.zeros(2, dtype=torch.bfloat16)}, "BFloat16"),
+        ({"conv1.weight": torch.zeros(2, device="meta")}, "meta"),
+    ],
+)
+def test_a_file_of_another_shape_is_refused_in_one_line(
+    tmp_path: Path, content: object, message: str
+) -> None:
+    torch.save(content, tmp_path / "other.pth")
+    with pytest.raises(ValueError, match=message) as caught:
+        weights.read(weights.locate(str(tmp_path / "other.pth")))
+    assert "must hold a state dict of tensors only" in str(caught.value)
+    assert "\n" not in str(caught.value)
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
 
-    def __reduce__(self) -> tuple[object, tuple[str]]:
-        return os.mkdir, (str(self.path),)
-
-
-@pytest.mark.parametrize("torch_file", [True, False])
-def test_code_in_a_weights_file_does_not_run(tmp_path: Path, torch_file: bool) -> None:
-    path, trace = tmp_path / "hostile.pth", tmp_path / "it-ran"
-    if torch_file:
-        torch.save({"conv1.weight": Payload(trace)}, path)
-    else:
-        path.write_bytes(pickle.dumps({"conv1.weight": Payload(trace)}))
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float8_e4m3fn])
+def test_a_precision_that_numpy_lacks_is_refused_in_one_line(
+    tmp_path: Path, dtype: torch.dtype
+) -> None:
+    path = tmp_path / "other.safetensors"
+    save_torch_file({"conv1.weight": torch.zeros(2, dtype=dtype)}, path)
     with pytest.raises(ValueError, match="must hold a state dict of tensors only"):
         weights.read(weights.locate(str(path)))
-    assert not trace.exists()
+
+
+def test_weights_saved_as_parameters_are_loaded(tmp_path: Path) -> None:
+    torch.save(dict(Net().named_parameters()), tmp_path / "weights.pth")
+    assert "conv1.weight" in weights.read(weights.locate(str(tmp_path / "weights.pth")))
+
+
+def test_a_link_to_a_file_without_a_suffix_is_followed(tmp_path: Path) -> None:
+    save_file(arrays(), tmp_path / "blob")
+    (tmp_path / "model.safetensors").symlink_to(tmp_path / "blob")
+    file = weights.locate(str(tmp_path / "model.safetensors"))
+    assert (file.name, list(weights.read(file))) == ("model.safetensors", sorted(arrays()))
+
+
+def test_a_file_that_cannot_be_read_is_refused_in_one_line(tmp_path: Path) -> None:
+    unreadable = Path("/proc/self/mem")  # for root as well
+    if not unreadable.is_file():
+        pytest.skip("no /proc here")
+    (tmp_path / "x.pth").symlink_to(unreadable)
+    with pytest.raises(ValueError, match="the weights file must be readable, but"):
+        weights.locate(str(tmp_path / "x.pth"))
+
+
+def test_a_home_that_does_not_exist_is_refused_in_one_line() -> None:
+    with pytest.raises(ValueError, match=r"but got '~no-such-user/x\.pth'"):
+        weights.locate("~no-such-user/x.pth")
 
 
 def test_the_downloads_are_torchvisions_and_their_names_carry_the_hash() -> None:

@@ -52,8 +52,10 @@ class DataSet:
             user's cache, downloaded once); `image_size` is the edge in pixels that images of
             free size are resized to. Raises ValueError with one line that says what was
             looked for, where, and how to get it.
+        licence: Under which terms the images are given, in a few words, for model cards.
     """
 
     name: str
     summary: str
     open: Callable[[str | None, int], OpenedDataSet]
+    licence: str = ""

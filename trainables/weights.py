@@ -56,7 +56,7 @@ def locate(weights: str) -> WeightsFile:
     """
     if weights in DOWNLOADS:
         return _download(weights)
-    path = Path(weights).expanduser().resolve()
+    path = _absolute(weights)
     if path.suffix not in {".pth", ".safetensors"}:
         names = ", ".join(DOWNLOADS)
         message = f"weights must be {names}, or a .pth or .safetensors file, but got {weights!r}"
@@ -64,7 +64,11 @@ def locate(weights: str) -> WeightsFile:
     if not path.is_file():
         message = f"the weights file must exist, but {path} does not; give its path to --weights"
         raise ValueError(message)
-    return WeightsFile(name=path.name, path=path, sha256=file_sha256(path))
+    try:
+        return WeightsFile(name=path.name, path=path, sha256=file_sha256(path))
+    except OSError as error:
+        message = f"the weights file must be readable, but {path} is not: {error.strerror}"
+        raise ValueError(message) from error
 
 
 def read(file: WeightsFile) -> dict[str, npt.NDArray[np.generic]]:
@@ -76,7 +80,7 @@ def read(file: WeightsFile) -> dict[str, npt.NDArray[np.generic]]:
     try:
         weights = _read_safetensors(file.path) if _is_safetensors(file) else _read_pth(file.path)
     except (ValueError, KeyError, RuntimeError, EOFError, TypeError, pickle.UnpicklingError) as e:
-        message = f"{file.path} must hold a state dict of tensors only: {_first_line(e)}"
+        message = f"{file.path} must hold a state dict of tensors only: {_reason(e)}"
         raise ValueError(message) from e
     if "conv1.weight" not in weights:
         found = ", ".join(list(weights)[:3]) or "nothing"
@@ -141,6 +145,15 @@ def _torch_cache() -> Path:
     return home / "hub" / "checkpoints"
 
 
+def _absolute(path: str) -> Path:
+    """The path from the root; links stay, since a cache may link to files without a suffix."""
+    try:
+        return Path(path).expanduser().absolute()
+    except RuntimeError as error:  # no such user's home
+        message = f"weights must be the path of a file, but got {path!r}: {error}"
+        raise ValueError(message) from error
+
+
 def _is_safetensors(file: WeightsFile) -> bool:
     return file.path.suffix == ".safetensors"
 
@@ -151,7 +164,7 @@ def _read_safetensors(path: Path) -> dict[str, npt.NDArray[np.generic]]:
 
     try:
         return dict(load_file(path))
-    except SafetensorError as error:
+    except (SafetensorError, AttributeError) as error:  # AttributeError: a type that NumPy lacks
         raise ValueError(str(error)) from error
 
 
@@ -159,11 +172,22 @@ def _read_pth(path: Path) -> dict[str, npt.NDArray[np.generic]]:
     import torch
 
     with warnings.catch_warnings():
-        # A foreign pickle is refused right after; the warning about it would add nothing.
-        warnings.filterwarnings("ignore", message="Detected pickle protocol")
+        # A foreign file is refused right after; a warning about it would add nothing.
+        warnings.simplefilter("ignore")
         state = torch.load(path, map_location="cpu", weights_only=True)
-    return {name: tensor.numpy() for name, tensor in state.items()}
+    if not isinstance(state, Mapping):
+        message = f"it is a {type(state).__name__}"
+        raise TypeError(message)
+    for name, tensor in state.items():
+        if not isinstance(name, str) or not isinstance(tensor, torch.Tensor):
+            message = f"under {name!r} it has a {type(tensor).__name__}"
+            raise TypeError(message)
+    return {name: tensor.detach().numpy() for name, tensor in state.items()}
 
 
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip() or type(error).__name__).partition("\n")[0][:200]
+def _reason(error: BaseException) -> str:
+    """Why a file cannot be read; torch would have the reader try again with code allowed."""
+    if isinstance(error, pickle.UnpicklingError):
+        return "it is damaged, or holds something else, which is not loaded since it may run code"
+    text = str(error).strip() or type(error).__name__
+    return text.partition("\n")[0].partition(". ")[0][:200]

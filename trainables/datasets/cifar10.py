@@ -270,4 +270,5 @@ DATASET = DataSet(
     name="cifar10",
     summary="60,000 photographs, 32x32 RGB, in 10 classes, from the CIFAR-10 archive or Parquet",
     open=open_cifar10,
+    licence="its authors name none and ask to cite Krizhevsky (2009)",
 )

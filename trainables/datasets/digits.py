@@ -5,7 +5,9 @@ are its test part. A row is 64 values from 0 (paper) to 16 (ink), then the digit
 `0,0,5,13,9,1,0,0, ... ,0,0,6,13,10,0,0,0,0`. Here an image is 32x32 RGB, upsampled (bicubic).
 """
 
+import gzip
 import hashlib
+import io
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -43,11 +45,15 @@ def open_digits(data_dir: str | None, _image_size: int) -> OpenedDataSet:
 
 
 def _file_hash() -> str:
-    spec = find_spec("sklearn")  # finds it without importing it, which takes seconds
+    return hashlib.sha256(_file().read_bytes()).hexdigest()
+
+
+def _file() -> Path:
+    """The file as scikit-learn ships it, found without importing that, which takes seconds."""
+    spec = find_spec("sklearn")
     assert spec is not None
     assert spec.origin is not None
-    file = Path(spec.origin).parent / "datasets" / "data" / FILE
-    return hashlib.sha256(file.read_bytes()).hexdigest()
+    return Path(spec.origin).parent / "datasets" / "data" / FILE
 
 
 def _read_training() -> LabeledImages:
@@ -67,11 +73,9 @@ def _parts(labels: Indices) -> Split:
 
 def _scans() -> tuple[npt.NDArray[np.uint8], Indices]:
     """All scans, ink white on black in 0 to 255, shape [images, 8, 8], and their labels."""
-    from sklearn.datasets import load_digits
-
-    bunch = load_digits()
-    grey = np.rint(bunch.images * (255 / MOST_INK)).astype(np.uint8)
-    return grey, bunch.target.astype(np.int64)
+    rows = np.loadtxt(io.BytesIO(gzip.decompress(_file().read_bytes())), delimiter=",")
+    ink = rows[:, :-1].reshape(-1, 8, 8)
+    return np.rint(ink * (255 / MOST_INK)).astype(np.uint8), rows[:, -1].astype(np.int64)
 
 
 def _labeled(grey: npt.NDArray[np.uint8], labels: Indices, chosen: Indices) -> LabeledImages:
@@ -90,4 +94,5 @@ DATASET = DataSet(
     name="digits",
     summary="1,797 handwritten digits as 32x32 RGB in 10 classes, shipped with scikit-learn",
     open=open_digits,
+    licence="UCI Optical Recognition of Handwritten Digits, CC BY 4.0",
 )
