@@ -27,13 +27,6 @@ def test_scores_equal_scikit_learns(seed: int, never_predicted: bool) -> None:
     assert found.classes_never_predicted == int(never_predicted)
 
 
-def test_a_constant_classifier_scores_without_nan() -> None:
-    confusion = np.array([[5, 0, 0], [5, 0, 0], [5, 0, 0]])
-    found = scores(confusion)
-    assert (found.accuracy, found.precision) == pytest.approx((1 / 3, 1 / 9))
-    assert found.classes_never_predicted == 2
-
-
 def test_micro_averages_at_half_leave_unsure_images_unpredicted() -> None:
     probabilities = np.array([[0.9, 0.1], [0.6, 0.4], [0.5, 0.5], [0.2, 0.8]], dtype=np.float32)
     labels = np.array([0, 1, 0, 1])

@@ -1,0 +1,180 @@
+"""F20: where all trials of a family failed the comparison is made, says so, and has no winner."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import row_of, spec_of
+from test_comparison import Study
+
+from orchestrator import compare, finals, results
+from orchestrator.planning import FamilyPlan, plan_families
+from orchestrator.recording import Failure, Recorder, winner
+from orchestrator.settings import Settings, resolve
+
+FAILED, FINISHED = "resnet50_scratch", "cnn"
+Trial = tuple[str, str, float | None]
+"""Id, status, and validation accuracy of its one epoch; None where it failed before."""
+
+
+def settings_of(*families: str) -> Settings:
+    return resolve({"families": ",".join(families)}, config=None, assignments=[])
+
+
+def play(recorder: Recorder, trials: Sequence[Trial]) -> None:
+    """Has trials run and end as told."""
+    for trial_id, status, accuracy in trials:
+        recorder.propose(spec_of(trial_id, "baseline" if trial_id.endswith("-000") else "search"))
+        if accuracy is not None:
+            recorder.epoch(trial_id, row_of(1, accuracy))
+        if status == "failed":
+            recorder.failed_attempt(trial_id, Failure(kind="error", message="made up"))
+        recorder.end(trial_id, status)
+
+
+@pytest.mark.parametrize(
+    "trials",
+    [
+        [],
+        [("cnn-000", "failed", None)],
+        [("cnn-000", "failed", 0.99), ("cnn-001", "failed", 0.98)],
+        [("cnn-000", "diverged", 0.99), ("cnn-001", "failed", None)],
+    ],
+)
+def test_f20_a_family_whose_trials_all_failed_has_no_winner_however_good_they_were(
+    recorder: Recorder, trials: list[Trial]
+) -> None:
+    play(recorder, trials)
+    settings = settings_of(FINISHED)
+    plans = plan_families(settings)
+    assert winner(recorder.of_family(FINISHED)) is None
+    choice = finals.choose(recorder, plans)
+    assert choice == {}
+    assert finals.final_specs(choice, plans, settings) == []
+
+
+def test_f20_the_other_families_have_their_winner_and_their_finals(recorder: Recorder) -> None:
+    play(recorder, [(f"{FAILED}-000", "failed", 0.99), ("cnn-000", "completed", 0.3)])
+    settings = settings_of(FINISHED, FAILED)
+    plans: list[FamilyPlan] = plan_families(settings)
+    choice = finals.choose(recorder, plans)
+    assert list(choice) == [FINISHED]
+    assert {spec.family for spec in finals.final_specs(choice, plans, settings)} == {FINISHED}
+
+
+def test_f20_no_weights_are_kept_where_nothing_was_tested(tmp_path: Path) -> None:
+    finals.keep_winners(tmp_path, [], ("a", "b"))
+    assert list(tmp_path.iterdir()) == []
+    assert finals.predictions(tmp_path, []).num_rows == 0
+
+
+def write(folder: Path, study: Study, recorder: Recorder) -> Path:
+    """A study's folder, its `trials.parquet` from a recorder."""
+    study.write(folder)
+    trials = recorder.trial_rows()
+    known = set(results.schemas([])["trials"].names)
+    rows = [{name: row[name] for name in row if name in known} for row in trials]
+    table = results.to_table(rows, results.schemas([])["trials"])
+    results.write_table(folder, "trials", table, {})
+    return folder
+
+
+def compared(folder: Path, capsys: pytest.CaptureFixture[str]) -> tuple[str, Any]:
+    """What `python -m orchestrator.compare` writes: the text, and the table's rows."""
+    assert compare.main([str(folder)]) == 0
+    text = (folder / "comparison.md").read_text(encoding="utf-8")
+    printed = " ".join(capsys.readouterr().out.split())
+    for line in text.splitlines():
+        if line.startswith("- "):
+            assert line in printed
+    return text, results.read_table(folder, "comparison").to_pylist()
+
+
+def test_f20_the_comparison_without_the_failed_family_says_so_and_compares_the_others(
+    awkward_path: Path, recorder: Recorder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    others = ("cnn", "resnet50_transfer")
+    finished = [(f"{family}-000", "completed", 0.5) for family in others]
+    failed = [(f"{FAILED}-00{number}", "failed", 0.99) for number in range(3)]
+    play(recorder, [*finished, *failed, (f"{FAILED}-003", "diverged", None)])
+    folder = write(awkward_path, Study(families=others, failed=(FAILED,)), recorder)
+    text, rows = compared(folder, capsys)
+    line = f"- {FAILED}: no trial finished (3 failed, 1 diverged), so the family has no winner."
+    assert line in text.splitlines()
+    assert {row["a_family"] for row in rows} | {row["b_family"] for row in rows} == set(others)
+    assert f"{FAILED} tuned" not in text
+    assert f"{FAILED} baseline" not in text
+    assert "resnet50_transfer tuned is" in text
+    assert "nan" not in text.lower()
+
+
+@pytest.mark.parametrize(
+    ("trials", "said"),
+    [
+        ([("cnn-000", "failed", 0.9), ("cnn-001", "failed", None)], "(2 failed)"),
+        ([("cnn-000", "diverged", 0.9)], "(1 diverged)"),
+        ([], "(none was started)"),
+    ],
+)
+def test_f20_the_comparison_of_nothing_says_so_for_each_family(
+    tmp_path: Path,
+    recorder: Recorder,
+    capsys: pytest.CaptureFixture[str],
+    trials: list[Trial],
+    said: str,
+) -> None:
+    play(recorder, [*trials, (f"{FAILED}-000", "failed", None)])
+    folder = write(tmp_path, Study(families=(), failed=("cnn", FAILED)), recorder)
+    text, rows = compared(folder, capsys)
+    assert rows == []
+    assert f"- cnn: no trial finished {said}, so the family has no winner." in text
+    assert f"- {FAILED}: no trial finished (1 failed), so the family has no winner." in text
+    assert "nothing was measured on the test set" in text
+    for word in ("tuned is", "more accurate", "Mean ±", "nan"):
+        assert word not in text
+    assert not (folder / "winners").exists()
+
+
+ONE_OF_TWO = "1 of 2 final runs completed."
+
+
+@pytest.mark.parametrize(
+    ("lost", "said"),
+    [
+        ([], {}),
+        ([("tuned", 0), ("tuned", 1)], {"cnn tuned": "0 of 2 final runs completed."}),
+        (
+            [("tuned", 1), ("baseline", 0)],
+            {"cnn baseline": ONE_OF_TWO, "cnn tuned": ONE_OF_TWO},
+        ),
+    ],
+)
+def test_f20_final_runs_that_failed_are_counted_and_nothing_stands_in_for_them(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    lost: list[tuple[str, int]],
+    said: dict[str, str],
+) -> None:
+    study = Study(families=("cnn", "resnet50_transfer"))
+    for role, seed in lost:
+        study.drop("cnn", role, seed)
+    text, rows = compared(study.write(tmp_path), capsys)
+    lines = [line[2:] for line in text.splitlines() if "final runs completed" in line]
+    assert dict(line.split(": only ") for line in lines) == said
+    compared_models = {
+        (row[f"{side}_family"], row[f"{side}_role"]) for row in rows for side in "ab"
+    }
+    assert compared_models == {key[:2] for key in study.runs}
+
+
+def test_f20_a_family_whose_final_runs_all_failed_is_named(
+    tmp_path: Path, recorder: Recorder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    play(recorder, [("cnn-000", "completed", 0.5), (f"{FAILED}-000", "stopped", 0.6)])
+    folder = write(tmp_path, Study(families=("cnn",), failed=(FAILED,)), recorder)
+    text, _ = compared(folder, capsys)
+    assert (
+        f"- {FAILED}: trials finished, but there are no final runs, so it has no results." in text
+    )
+    assert f"{FAILED} tuned" not in text
