@@ -1,5 +1,6 @@
 """One attempt without Ray: checkpoints each epoch, goes on where the last one came to, tests."""
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ def config(folder: Path, *, number: int = 1, **params: Any) -> AttemptConfig:
         family="curve",
         role="search",
         attempt=number,
+        epochs_known=0,
         params={"skill": 0.9, "fault": "none", **params},
         seed=1,
         epochs=3,
@@ -135,3 +137,11 @@ def test_checkpoints_lie_in_the_study_under_the_trials_own_id(
 ) -> None:
     Attempt(config(tmp_path), shared, None).step()
     assert checkpointing.epochs(tmp_path / "checkpoints" / "curve-001") == [1]
+
+
+def test_recorded_epochs_without_a_checkpoint_are_an_error_not_a_fresh_start(
+    tmp_path: Path, shared: SharedData
+) -> None:
+    known = dataclasses.replace(config(tmp_path, number=2), epochs_known=3)
+    with pytest.raises(RuntimeError, match="3 epochs are recorded, but no checkpoint is intact"):
+        Attempt(known, shared, None)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Final, Protocol
 
 import numpy as np
+import numpy.typing as npt
 
 from trainables import checkpointing
 from trainables.dataset import LabeledImages
@@ -69,6 +70,7 @@ class AttemptConfig:
         family: The family's name.
         role: `baseline` or `search`; in the finals `baseline` or `tuned`.
         attempt: From 1.
+        epochs_known: Epochs of the trial that are recorded already, and so must have a checkpoint.
         params: The family's hyperparameters.
         seed: The trial's.
         epochs: Of the whole training.
@@ -82,6 +84,7 @@ class AttemptConfig:
     family: str
     role: str
     attempt: int
+    epochs_known: int
     params: Mapping[str, Any]
     seed: int
     epochs: int
@@ -94,6 +97,12 @@ class AttemptConfig:
     def checkpoints(self) -> Path:
         """The folder of this trial's checkpoints."""
         return checkpoint_folder(Path(self.folder), self.trial_id)
+
+    @property
+    def trial(self) -> dict[str, Any]:
+        """What tells the trial from others, whatever attempts it takes."""
+        names = ("trial_id", "family", "role", "seed", "train_fraction")
+        return {**{name: getattr(self, name) for name in names}, "params": dict(self.params)}
 
 
 class Attempt:
@@ -110,9 +119,13 @@ class Attempt:
             test: The decoded test part of a final; None in the search.
 
         Raises:
-            RuntimeError: There are checkpoints and all are damaged: nothing starts over silently.
+            RuntimeError: All checkpoints are damaged, or none is there of epochs that are recorded:
+                nothing starts over silently.
         """
         self._config, self._test = config, test
+        self._claim = checkpointing.claim(
+            config.checkpoints, attempt=config.attempt, trial=config.trial
+        )
         self._trainer = make_trainer(load_family(config.family), config, shared)
         checkpoint, self._damaged = checkpointing.newest(config.checkpoints)
         self.rows: list[dict[str, Any]] = []
@@ -121,8 +134,9 @@ class Attempt:
             self._trainer.load_state(checkpoint.state)
             self.rows = checkpoint.rows
             log.info("attempt %d goes on after epoch %d", config.attempt, checkpoint.epoch)
-        elif self._damaged:
-            raise RuntimeError("; ".join(self._damaged))
+        elif self._damaged or config.epochs_known:
+            missing = f"{config.epochs_known} epochs are recorded, but no checkpoint is intact"
+            raise RuntimeError("; ".join([*self._damaged, missing]))
 
     def step(self) -> dict[str, Any]:
         """One epoch and its checkpoint; after the last epoch of a final, the test as well.
@@ -161,13 +175,14 @@ class Attempt:
             epoch=self._trainer.epoch,
             state=self._trainer.state(),
             rows=self.rows,
+            claim=self._claim,
         )
 
     def _keep_best(self) -> None:
         """Keeps a final's weights while they are the best on validation."""
         if self._test is not None and best_row(self.rows) is self.rows[-1]:
             folder = self._config.checkpoints
-            folder.mkdir(parents=True, exist_ok=True)
+            checkpointing.must_hold(folder, self._claim)
             checkpointing.write_bytes(folder / BEST_WEIGHTS, self._trainer.weights())
 
     def _final(self) -> dict[str, Any]:
@@ -179,7 +194,7 @@ class Attempt:
         if row is not self.rows[-1]:
             self._trainer.load_weights((self._config.checkpoints / BEST_WEIGHTS).read_bytes())
             best = self._trainer.evaluate(self._test)
-        self._keep_predictions(best)
+        keep_predictions(self._config.checkpoints, best.probabilities, best.labels)
         return {
             **best.test_metrics(),
             **{f"{name}_last_epoch": value for name, value in last.test_metrics().items()},
@@ -188,12 +203,6 @@ class Attempt:
             "test_images": len(self._test),
             "parameters": self._trainer.parameters,
         }
-
-    def _keep_predictions(self, evaluation: TestEvaluation) -> None:
-        path = self._config.checkpoints / f".{PREDICTIONS}"
-        with path.open("wb") as file:
-            np.savez(file, probabilities=evaluation.probabilities, labels=evaluation.labels)
-        path.replace(self._config.checkpoints / PREDICTIONS)
 
 
 def make_trainer(family: Family, config: AttemptConfig, shared: SharedData) -> Trainer:
@@ -213,6 +222,23 @@ def make_trainer(family: Family, config: AttemptConfig, shared: SharedData) -> T
         threads=config.threads,
     )
     return trainer
+
+
+def keep_predictions(
+    folder: Path, probabilities: npt.NDArray[np.float32], labels: npt.NDArray[np.int64]
+) -> None:
+    """Keeps what a final predicted beside its checkpoints, written whole.
+
+    Args:
+        folder: The final's.
+        probabilities: Shape [test images, classes].
+        labels: Shape [test images].
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    temporary = folder / f".{PREDICTIONS}"
+    with temporary.open("wb") as file:
+        np.savez(file, probabilities=probabilities, labels=labels)
+    temporary.replace(folder / PREDICTIONS)
 
 
 def best_row(rows: list[dict[str, Any]]) -> dict[str, Any]:
