@@ -1,0 +1,123 @@
+"""How long a running study will still take if it goes on as it went so far, from its tables."""
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import StatisticsError, fmean, median
+from typing import Any
+
+from orchestrator.final_runs import FinalRun
+
+Row = Mapping[str, Any]
+
+
+def seconds_left(
+    study: Row,
+    trials: Sequence[Row],
+    finals: Sequence[FinalRun] | None,
+    given_up: Collection[str],
+) -> float | None:
+    """Wall seconds from the moment the tables were written to the last final.
+
+    Trials to come are taken to be as long as those that ended, an epoch to last as long as the
+    family's others, and as many trials to run at a time as the study is allowed. Before the choice
+    each family counts with its baseline and a winner to re-train.
+
+    Args:
+        study: `study.json`.
+        trials: Rows of `trials.parquet`.
+        finals: The re-trainings; None before the choice.
+        given_up: Families that get no more trials.
+
+    Returns:
+        None where the tables say too little: a family without an epoch, or trials to come before
+        any was seen to end.
+    """
+    if "cluster" not in study:
+        return None
+    pace = _Pace(study, trials)
+    try:
+        search = list(pace.search(given_up))
+        return pace.phase(search) + pace.phase(list(pace.finals(finals, given_up)))
+    except StatisticsError:  # the mean of nothing
+        return None
+
+
+@dataclass(frozen=True)
+class _Pace:
+    """What the trials so far say about those to come; all times are wall seconds."""
+
+    study: Row
+    trials: Sequence[Row]
+
+    def phase(self, seconds: Sequence[float]) -> float:
+        """How long trainings of these lengths take together."""
+        at_a_time: int = self.study["cluster"]["max_concurrent"]
+        return max(sum(seconds) / at_a_time, max(seconds, default=0.0))
+
+    def search(self, given_up: Collection[str]) -> Iterator[float]:
+        """The lengths of the search's trials to come and of the rests of those that run."""
+        settings = self.study["settings"]
+        for family in settings["families"]:
+            own = [row for row in self.trials if row["family"] == family]
+            running = [row for row in own if row["status"] == "running"]
+            for row in running:
+                yield self._training(family, self._epochs_left(row), begun=row["epochs_run"] > 0)
+            if family not in given_up:
+                for _ in range(settings["trials"] - len(own)):
+                    yield self._training(family, self._usual_epochs(family, 0))
+
+    def finals(self, runs: Sequence[FinalRun] | None, given_up: Collection[str]) -> Iterator[float]:
+        """The lengths of the re-trainings that are not done, or of what is left of them."""
+        settings = self.study["settings"]
+        whole, largest = settings["epochs"], max(settings["train_fractions"])
+        if runs is not None:
+            for run in runs:
+                if not run.done:
+                    share = run.train_fraction / largest
+                    epochs = (whole - run.epochs) * share
+                    yield self._training(run.family, epochs, begun=run.epochs > 0)
+            return
+        for family in settings["families"]:
+            if family not in given_up:
+                for fraction in settings["train_fractions"]:
+                    seconds = self._training(family, whole * fraction / largest)
+                    yield from [seconds] * (2 * settings["seeds"])
+
+    def _training(self, family: str, epochs: float, *, begun: bool = False) -> float:
+        return (0.0 if begun else self._start_seconds()) + epochs * self._epoch_seconds(family)
+
+    def _epochs_left(self, row: Row) -> float:
+        done: int = row["epochs_run"]
+        if row["role"] == "baseline":
+            return float(self.study["settings"]["epochs"] - done)
+        return self._usual_epochs(row["family"], done) - done
+
+    def _usual_epochs(self, family: str, done: int) -> float:
+        """Epochs of a search trial that has had `done` so far, by those that came further."""
+        ended = [r for r in self.trials if r["status"] != "running" and r["role"] != "baseline"]
+        lengths = [r["epochs_run"] for r in ended if r["family"] == family]
+        lengths = lengths or [r["epochs_run"] for r in ended]
+        further = [length for length in lengths if length > done]
+        if lengths and not further:
+            return float(self.study["settings"]["epochs"])
+        return fmean(further)
+
+    def _epoch_seconds(self, family: str) -> float:
+        own = [r for r in self.trials if r["family"] == family and r["epochs_run"]]
+        seconds = [self._seconds(r) / r["epochs_run"] for r in own]
+        return fmean(seconds, weights=[r["epochs_run"] for r in own])
+
+    def _start_seconds(self) -> float:
+        """What a trial takes beside its device time, above all the start of its process."""
+        waited = [
+            (r["ended_at"] - r["started_at"]).total_seconds() - self._seconds(r)
+            for r in self.trials
+            if r["status"] != "running" and r["attempts"] == 1
+        ]
+        return max(0.0, median(waited)) if waited else 0.0
+
+    def _seconds(self, row: Row) -> float:
+        cluster = self.study["cluster"]
+        return float(
+            row["device_seconds"] / (cluster["gpus_per_trial"] or cluster["cpus_per_trial"])
+        )
