@@ -1,6 +1,6 @@
 """What a model family is: how its network is built, what may vary, and its baseline."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +27,10 @@ class Family:
         head: Prefix of the parameters that are new in a pre-trained network.
         trainer: `module:class` of what trains it; anything with the interface of
             `trainables.training.Trainer`.
+        standalone: Functions whose source alone makes the bare network with the same names of
+            weights: helpers, then one that takes `build`'s configuration without `weights`. They
+            import torch and torchvision inside. They stand in the card of an exported winner,
+            which then can be used without this project; without them it cannot.
     """
 
     name: str
@@ -36,6 +40,7 @@ class Family:
     pretrained: bool = False
     head: str = "fc."
     trainer: str = "trainables.training:Trainer"
+    standalone: Sequence[Callable[..., Any]] = ()
 
     def __post_init__(self) -> None:
         if set(self.search_space) != set(self.baseline):

@@ -1,19 +1,15 @@
 """From stored images to what a network is given: on the device, normalised, in batches."""
 
 import warnings
-from collections.abc import Callable, Mapping
-from typing import Any, Final
+from collections.abc import Callable
+from typing import Any
 
 import numpy.typing as npt
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-# Mean and standard deviation per channel of images in [0, 1]; ImageNet's are torchvision's.
-NORMALIZATIONS: Final[Mapping[str, tuple[list[float], list[float]]]] = {
-    "zero_one": ([0.0, 0.0, 0.0], [1.0, 1.0, 1.0]),
-    "imagenet": ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225]),
-}
+from trainables.normalization import NORMALIZATIONS
 
 
 def to_device(array: npt.NDArray[Any], device: torch.device) -> Tensor:

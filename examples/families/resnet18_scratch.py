@@ -22,5 +22,9 @@ def build(config: Mapping[str, Any]) -> "nn.Module":
 
 
 FAMILY = Family(
-    name="resnet18_scratch", build=build, search_space=from_scratch(), baseline=BASELINE
+    name="resnet18_scratch",
+    build=build,
+    search_space=from_scratch(),
+    baseline=BASELINE,
+    standalone=(build,),
 )

@@ -67,4 +67,5 @@ FAMILY = Family(
         ),
     },
     baseline={**BASELINE, "dropout": 0.5, "width": 32, "dense_units": 256},
+    standalone=(_convolution, build),
 )

@@ -38,4 +38,5 @@ FAMILY = Family(
     build=build,
     search_space={**from_scratch(), "stem": STEM},
     baseline={**BASELINE, "stem": "imagenet"},
+    standalone=(build,),
 )

@@ -10,34 +10,43 @@ from trainables.family import Family
 if TYPE_CHECKING:
     from torch import nn
 
-DENSE_UNITS = 256
+
+def network(config: Mapping[str, Any]) -> "nn.Module":
+    """Torchvision's ResNet50 with a dense head, all weights random.
+
+    Args:
+        config: `dropout`, `num_classes`.
+    """
+    from torch import nn
+    from torchvision.models import resnet50
+
+    dense_units = 256
+    model: nn.Module = resnet50(weights=None)
+    model.fc = nn.Sequential(
+        nn.Linear(2048, dense_units),
+        nn.ReLU(inplace=True),
+        nn.Dropout(config["dropout"]),
+        nn.Linear(dense_units, config["num_classes"]),
+    )
+    return model
 
 
 def build(config: Mapping[str, Any]) -> "nn.Module":
-    """Torchvision's ResNet50 with pre-trained weights and a new dense head.
+    """The network with pre-trained weights but for its head, which is new.
 
     Args:
         config: `weights` (torchvision's names to arrays), `frozen_stages` (k: the stem and the
             first k of the four stages keep their weights), `dropout`, `num_classes`.
     """
-    from torch import nn
-    from torchvision.models import resnet50
-
     from trainables.weights import load_pretrained
 
-    model: nn.Module = resnet50(weights=None)
+    model = network(config)
     load_pretrained(model, config["weights"], head="fc.")
     stages = [(model.conv1, model.bn1), model.layer1, model.layer2, model.layer3, model.layer4]
     frozen = config["frozen_stages"]
     for stage in stages[: frozen + 1 if frozen else 0]:
         for module in stage if isinstance(stage, tuple) else (stage,):
             module.requires_grad_(False)
-    model.fc = nn.Sequential(
-        nn.Linear(2048, DENSE_UNITS),
-        nn.ReLU(inplace=True),
-        nn.Dropout(config["dropout"]),
-        nn.Linear(DENSE_UNITS, config["num_classes"]),
-    )
     return model
 
 
@@ -54,4 +63,5 @@ FAMILY = Family(
         "normalization": "zero_one",
     },
     pretrained=True,
+    standalone=(network,),
 )

@@ -1,0 +1,49 @@
+"""What Optuna is told of a trial: complete, pruned with values or without, or failed."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from optuna.trial import TrialState
+
+
+@dataclass(frozen=True, kw_only=True)
+class Told:
+    """A trial as Optuna knows it.
+
+    Attributes:
+        state: Optuna's.
+        best_so_far: Epoch to the best validation accuracy up to it.
+        value: The best validation accuracy of a trial that is complete.
+    """
+
+    state: TrialState
+    best_so_far: Mapping[int, float] = field(default_factory=dict)
+    value: float | None = None
+
+
+def told(status: str, rows: Sequence[Mapping[str, Any]], cut: int | None) -> Told:
+    """What Optuna is told of a trial.
+
+    A diverged trial is pruned without values, so that TPE ranks it last: it would forget a failed
+    one and propose the same again. A baseline that ASHA would have stopped is pruned there, since
+    TPE ranks every complete trial above every pruned one.
+
+    Args:
+        status: As in `trials.parquet`.
+        rows: Its epochs in order.
+        cut: The epoch at which ASHA would have stopped a baseline; None for never.
+    """
+    if status == "failed":
+        return Told(state=TrialState.FAIL)
+    if status == "diverged":
+        return Told(state=TrialState.PRUNED)
+    best, best_so_far = 0.0, {}
+    for row in rows[:cut]:
+        best = max(best, row["validation_accuracy"])
+        best_so_far[row["epoch"]] = best
+    if status == "running":
+        return Told(state=TrialState.RUNNING, best_so_far=best_so_far)
+    if status == "completed" and cut is None:
+        return Told(state=TrialState.COMPLETE, best_so_far=best_so_far, value=best)
+    return Told(state=TrialState.PRUNED, best_so_far=best_so_far)
