@@ -1,11 +1,12 @@
 """The command `python -m orchestrator.compare RESULTS`: compares a study's models again."""
 
 import argparse
-import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from orchestrator.usage import OneLineParser
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -41,36 +42,30 @@ def write_comparison(folder: Path, console: "Console | None") -> None:
         ValueError: The folder is no study, or its finals have not begun.
         OSError: The folder cannot be read or written.
     """
-    study = _read_study(folder)
     from orchestrator import comparison_report, results
     from orchestrator.comparison import compare
+    from orchestrator.evidence import gather
 
-    trials, final, predictions = (
-        results.read_table(folder, name) for name in ("trials", "final", "predictions")
+    study = results.read_study(folder)
+    trials, final, predictions, epochs, rungs = (
+        results.read_table(folder, name)
+        for name in ("trials", "final", "predictions", "epochs", "rungs")
     )
     comparison = compare(final, predictions)
     metadata = {key.decode(): value.decode() for key, value in final.schema.metadata.items()}
     results.write_table(folder, "comparison", comparison, metadata)
+    evidence = gather(
+        study, trials=trials, epochs=epochs, rungs=rungs, final=final, predictions=predictions
+    )
     tables = (study, trials, final, comparison)
-    results.write_text(folder / "comparison.md", comparison_report.render_markdown(*tables))
+    markdown = comparison_report.render_markdown(*tables, evidence=evidence)
+    results.write_text(folder / "comparison.md", markdown)
     if console is not None:
-        comparison_report.print_tables(console, *tables)
-
-
-def _read_study(folder: Path) -> dict[str, Any]:
-    path = folder / "study.json"
-    if not path.is_file():
-        message = f"RESULTS must be a study's folder, but {folder} has no study.json"
-        raise ValueError(message)
-    study = json.loads(path.read_text(encoding="utf-8"))
-    if not isinstance(study, dict) or not {"name", "settings"} <= study.keys():
-        message = f"study.json must have a name and settings, but {path} has not"
-        raise ValueError(message)
-    return study
+        comparison_report.print_tables(console, *tables, evidence=evidence)
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = OneLineParser(
         prog="python -m orchestrator.compare",
         description="Compares the families of a study on its test set again, from the stored "
         "predictions: writes comparison.parquet and comparison.md and prints the tables.",

@@ -14,7 +14,6 @@ from orchestrator import results, statistics
 Model = tuple[str, str]
 """A family and a role (`baseline` or `tuned`)."""
 
-ROLES = ("baseline", "tuned")
 METRICS = ("accuracy", "precision", "recall", "loss")
 SMALLEST = float(np.nextafter(np.float32(0), np.float32(1)))
 """The smallest positive float32: a probability of 0 is read as this, so no loss is infinite."""
@@ -80,7 +79,9 @@ def _models(final: pa.Table) -> list[Model]:
     """The models in the order of the tables: families as they appear, baseline before tuned."""
     families = dict.fromkeys(final["family"].to_pylist())
     present = set(zip(final["family"].to_pylist(), final["role"].to_pylist(), strict=True))
-    return [(family, role) for family in families for role in ROLES if (family, role) in present]
+    return [
+        (family, role) for family in families for role in results.ROLES if (family, role) in present
+    ]
 
 
 def _by_fraction(

@@ -1,5 +1,7 @@
 """The comparison for people: written as Markdown and printed in the terminal."""
 
+from collections.abc import Sequence
+
 import pyarrow as pa
 from rich import box
 from rich.console import Console
@@ -7,12 +9,20 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from orchestrator.comparison_sections import Row, Section, prepare
+from orchestrator.comparison_sections import prepare
+from orchestrator.section import Row, Section
 
 
-def render_markdown(study: Row, trials: pa.Table, final: pa.Table, comparison: pa.Table) -> str:
+def render_markdown(
+    study: Row,
+    trials: pa.Table,
+    final: pa.Table,
+    comparison: pa.Table,
+    *,
+    evidence: Sequence[Section] = (),
+) -> str:
     """The comparison as Markdown, for `comparison.md`; see `comparison_sections.prepare`."""
-    report = prepare(study, trials, final, comparison)
+    report = prepare(study, trials, final, comparison, evidence=evidence)
     parts = [f"# {_one_line(report.title)}"]
     if report.demo:
         parts.append("\n>\n".join(f"> **{_one_line(line)}**" for line in report.demo))
@@ -26,10 +36,16 @@ def render_markdown(study: Row, trials: pa.Table, final: pa.Table, comparison: p
 
 
 def print_tables(
-    console: Console, study: Row, trials: pa.Table, final: pa.Table, comparison: pa.Table
+    console: Console,
+    study: Row,
+    trials: pa.Table,
+    final: pa.Table,
+    comparison: pa.Table,
+    *,
+    evidence: Sequence[Section] = (),
 ) -> None:
     """Prints the comparison; see `comparison_sections.prepare`."""
-    report = prepare(study, trials, final, comparison)
+    report = prepare(study, trials, final, comparison, evidence=evidence)
     console.print(Text(report.title, style="bold"))
     if report.demo:
         console.print(Panel(Text("\n".join(report.demo), style="bold"), box=box.HEAVY))

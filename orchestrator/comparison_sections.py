@@ -1,28 +1,29 @@
 """What the comparison says: its sections, sentences and flags, the same in every form."""
 
-import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 
-Row = Mapping[str, Any]
+from orchestrator.results import ROLES
+from orchestrator.section import (
+    FORMATS,
+    MISSING,
+    Row,
+    Section,
+    count,
+    grouped,
+    model_name,
+    present,
+    spread,
+    total,
+)
 
-MISSING = "—"
 SMALLEST_P = 0.0001
 FINISHED = ("completed", "stopped")
 METRICS = ("loss", "accuracy", "precision", "recall")
 MAIN_COLUMNS = ("test loss", "test accuracy", "macro precision", "macro recall")
-FORMATS = {
-    "loss": (1, 3, ""),
-    "accuracy": (100, 2, "%"),
-    "precision": (1, 3, ""),
-    "recall": (1, 3, ""),
-}
-"""Metric to what a value is multiplied by to be shown, its decimals, and its unit."""
-
 REFERENCE_DATASET = "cifar10"
 REFERENCE = {
     "cnn": ("50", "1.58", "70%", "0.71", "0.69"),
@@ -30,16 +31,6 @@ REFERENCE = {
     "resnet50_transfer": ("50", "0.52", "88%", "0.88", "0.87"),
 }
 """Family to epochs and then loss, accuracy, precision and recall on CIFAR-10's test split."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Section:
-    """A heading with a table, sentences, or both."""
-
-    title: str
-    columns: tuple[str, ...] = ()
-    rows: tuple[tuple[str, ...], ...] = ()
-    sentences: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,15 +42,23 @@ class Report:
     sections: tuple[Section, ...]
 
 
-def prepare(study: Row, trials: pa.Table, final: pa.Table, comparison: pa.Table) -> Report:
+def prepare(
+    study: Row,
+    trials: pa.Table,
+    final: pa.Table,
+    comparison: pa.Table,
+    *,
+    evidence: Sequence[Section] = (),
+) -> Report:
     """What there is to say.
 
     Args:
-        study: `study.json`: `name`, `settings` with `dataset` and `families`, and where they apply
-            `demo`, `baseline_deviations`, `test_openings`.
+        study: `study.json`: `name`, `settings` with `dataset`, `families`, `seeds` and
+            `train_fractions`, and where they apply `demo`, `baseline_deviations`, `test_openings`.
         trials: `trials.parquet`.
         final: `final.parquet`; may be empty where every family failed.
         comparison: `comparison.parquet`.
+        evidence: Further sections, from `evidence.gather`; they stand last.
     """
     searched: list[Row] = trials.to_pylist()
     finals = _in_order(final.to_pylist())
@@ -70,6 +69,7 @@ def prepare(study: Row, trials: pa.Table, final: pa.Table, comparison: pa.Table)
         _tuning_section(pairs),
         _pairs_section(pairs),
         _reference_section(study, finals),
+        *evidence,
     ]
     return Report(
         title=f"Comparison of {study['name']}",
@@ -93,22 +93,22 @@ def _flags(study: Row, trials: Sequence[Row], finals: Sequence[Row]) -> Iterator
         )
         if listed:
             yield f"{family}: the baseline deviates from the standard one: {listed}."
-    for (family,), runs in _grouped(finals, "family"):
+    for (family,), runs in grouped(finals, "family"):
         if _winner_is_baseline(runs):
             yield f"{family}: the search found nothing better than the baseline."
-    for _, runs in _grouped(finals, "train_fraction", "family", "role"):
+    for _, runs in grouped(finals, "train_fraction", "family", "role"):
         never = [run for run in runs if (run["classes_never_predicted"] or 0) > 0]
         if never:
             listed = ", ".join(f"{r['classes_never_predicted']} (seed {r['seed']})" for r in never)
             yield (
-                f"{_name(runs[0])} at train fraction {runs[0]['train_fraction']:g} never predicts "
-                f"some classes: {listed}. Their precision counts as 0."
+                f"{model_name(runs[0])} at train fraction {runs[0]['train_fraction']:g} never "
+                f"predicts some classes: {listed}. Their precision counts as 0."
             )
 
 
 def _unfinished(study: Row, trials: Sequence[Row], finals: Sequence[Row]) -> Iterator[str]:
-    """Sentences on the families that were asked for and are not in the tables."""
-    of_family = dict(_grouped(trials, "family"))
+    """Sentences on the families and runs that were asked for and are not in the tables."""
+    of_family = dict(grouped(trials, "family"))
     for family in study["settings"]["families"]:
         statuses = [row["status"] for row in of_family.get((family,), [])]
         if not any(status in FINISHED for status in statuses):
@@ -117,6 +117,18 @@ def _unfinished(study: Row, trials: Sequence[Row], finals: Sequence[Row]) -> Ite
             yield f"{family}: no trial finished ({listed}), so the family has no winner."
         elif all(row["family"] != family for row in finals):
             yield f"{family}: trials finished, but there are no final runs, so it has no results."
+        else:
+            yield from _missing_runs(study, [row for row in finals if row["family"] == family])
+
+
+def _missing_runs(study: Row, finals: Sequence[Row]) -> Iterator[str]:
+    """Sentences on the final runs of one family that are not in the tables."""
+    wanted = study["settings"]["seeds"] * len(study["settings"]["train_fractions"])
+    for role in ROLES:
+        completed = sum(row["role"] == role for row in finals)
+        if completed < wanted:
+            name = f"{finals[0]['family']} {role}"
+            yield f"{name}: only {completed} of {wanted} final runs completed."
 
 
 def _winner_is_baseline(runs: Sequence[Row]) -> bool:
@@ -126,26 +138,26 @@ def _winner_is_baseline(runs: Sequence[Row]) -> bool:
         compared = {name: row[name] for name in row if name.startswith(("test_", "params_json"))}
         by_role[row["role"]].append({**compared, "seed": row["seed"]})
     # Two runs without a measured accuracy are not the same for having nothing to tell them apart.
-    measured = all(_present([row["test_accuracy"]]) for row in by_role["tuned"])
+    measured = all(present([row["test_accuracy"]]) for row in by_role["tuned"])
     return bool(by_role["tuned"]) and measured and by_role["tuned"] == by_role["baseline"]
 
 
 def _main_sections(trials: Sequence[Row], finals: Sequence[Row]) -> Iterator[Section]:
     """Every model at its best validation epoch, one table for each train fraction."""
     device_seconds = {
-        family: _total(row["device_seconds"] for row in rows)
-        for (family,), rows in _grouped(trials, "family")
+        family: total(row["device_seconds"] for row in rows)
+        for (family,), rows in grouped(trials, "family")
     }
-    for (fraction,), of_fraction in _grouped(finals, "train_fraction"):
+    for (fraction,), of_fraction in grouped(finals, "train_fraction"):
         train, validation, test = (
-            _count(of_fraction[0][f"{split}_images"]) for split in ("train", "validation", "test")
+            count(of_fraction[0][f"{split}_images"]) for split in ("train", "validation", "test")
         )
         yield Section(
             title=f"Test results at train fraction {fraction:g}: {train} training images",
             columns=("model", *MAIN_COLUMNS, "seeds", "parameters", "search device seconds"),
             rows=tuple(
                 (*_measured(runs), device_seconds.get(family, MISSING))
-                for (family, _), runs in _grouped(of_fraction, "family", "role")
+                for (family, _), runs in grouped(of_fraction, "family", "role")
             ),
             sentences=(f"{validation} validation images, {test} test images.",),
         )
@@ -154,11 +166,11 @@ def _main_sections(trials: Sequence[Row], finals: Sequence[Row]) -> Iterator[Sec
 
 def _measured(runs: Sequence[Row]) -> Iterator[str]:
     """The cells of one model at one train fraction."""
-    yield _name(runs[0])
+    yield model_name(runs[0])
     for metric in METRICS:
-        yield _spread([run[f"test_{metric}"] for run in runs], metric)
+        yield spread([run[f"test_{metric}"] for run in runs], metric)
     yield str(len(runs))
-    yield _count(runs[0]["parameters"])
+    yield count(runs[0]["parameters"])
 
 
 def _main_notes(finals: Sequence[Row]) -> Iterator[str]:
@@ -166,7 +178,7 @@ def _main_notes(finals: Sequence[Row]) -> Iterator[str]:
         yield "There are no final runs: nothing was measured on the test set."
         return
     yield "All at the epoch with the best validation accuracy; precision and recall are macro."
-    runs = [len(rows) for _, rows in _grouped(finals, "train_fraction", "family", "role")]
+    runs = [len(rows) for _, rows in grouped(finals, "train_fraction", "family", "role")]
     if max(runs) > 1:
         yield "Mean ± standard deviation over the seeds of the final trainings."
     if min(runs) == 1:
@@ -184,7 +196,7 @@ def _tuning_section(pairs: Sequence[Row]) -> Section:
     """Tuned minus baseline of each family."""
     means = [row for row in pairs if row["seed"] is None and row["a_family"] == row["b_family"]]
     rows, sentences = [], list(_interval_notes(means))
-    for (fraction, family), metrics in _grouped(means, "train_fraction", "a_family"):
+    for (fraction, family), metrics in grouped(means, "train_fraction", "a_family"):
         of_metric = {row["metric"]: _swapped(row) for row in metrics}
         cells = [_interval_cell(of_metric[metric], metric) for metric in METRICS]
         rows.append((f"{fraction:g}", family, *cells))
@@ -220,7 +232,7 @@ def _pairs_section(pairs: Sequence[Row]) -> Section:
         if row["a_role"] == row["b_role"] == "tuned" and row["metric"] == "accuracy"
     ]
     sentences = []
-    for _, rows in _grouped(tuned, "train_fraction", "a_family", "b_family"):
+    for _, rows in grouped(tuned, "train_fraction", "a_family", "b_family"):
         p_values = [
             f"{_p_value(row['p_value_holm'])} (seed {row['seed']})"
             for row in rows
@@ -246,7 +258,7 @@ def _reference_section(study: Row, finals: Sequence[Row]) -> Section:
         return Section(title=title, sentences=(why,))
     largest = max((row["train_fraction"] for row in finals), default=None)
     runs = [row for row in finals if (row["train_fraction"], row["role"]) == (largest, "baseline")]
-    baselines = dict(_grouped(runs, "family"))
+    baselines = dict(grouped(runs, "family"))
     rows = []
     for family in study["settings"]["families"]:
         ours = baselines.get((family,), [])
@@ -258,7 +270,7 @@ def _reference_section(study: Row, finals: Sequence[Row]) -> Section:
         "The reference's precision and recall fit Keras' micro average at threshold 0.5.",
     ]
     if runs:
-        sentences.append(f"Ours were trained on {_count(runs[0]['train_images'])} images.")
+        sentences.append(f"Ours were trained on {count(runs[0]['train_images'])} images.")
     return Section(
         title=title,
         columns=("family", "results", "epoch", "test loss", "test accuracy", "precision", "recall"),
@@ -271,10 +283,10 @@ def _last_epoch(runs: Sequence[Row], average: str) -> tuple[str, ...]:
     """Epoch, loss, accuracy, precision and recall of one family's baselines at the last epoch."""
     names = ("loss", "accuracy", f"precision{average}", f"recall{average}")
     cells = [
-        _spread([run[f"test_{name}_last_epoch"] for run in runs], metric)
+        spread([run[f"test_{name}_last_epoch"] for run in runs], metric)
         for name, metric in zip(names, METRICS, strict=True)
     ]
-    return (_count(runs[0]["last_epoch"]) if runs else MISSING, *cells)
+    return (count(runs[0]["last_epoch"]) if runs else MISSING, *cells)
 
 
 def _in_order(finals: Sequence[Row]) -> list[Row]:
@@ -291,14 +303,6 @@ def _in_order(finals: Sequence[Row]) -> list[Row]:
     )
 
 
-def _grouped(rows: Iterable[Row], *names: str) -> Iterable[tuple[tuple[Any, ...], list[Row]]]:
-    """Rows with equal values in the named columns, in order of appearance."""
-    groups: dict[tuple[Any, ...], list[Row]] = {}
-    for row in rows:
-        groups.setdefault(tuple(row[name] for name in names), []).append(row)
-    return groups.items()
-
-
 def _swapped(row: Row) -> Row:
     """The same pair as b - a."""
     names = [("a_family", "b_family"), ("a_role", "b_role")]
@@ -313,7 +317,7 @@ def _difference(row: Row) -> str:
     """A pair's difference in accuracy in plain words, the more accurate one first."""
     where = f"At train fraction {row['train_fraction']:g}"
     if not _is_measured(row):
-        return f"{where}, {_name(row, 'a_')} against {_name(row, 'b_')}: {MISSING}"
+        return f"{where}, {model_name(row, 'a_')} against {model_name(row, 'b_')}: {MISSING}"
     if row["difference"] < 0:
         row = _swapped(row)
     points, low, high = (100 * row[name] for name in ("difference", "ci_low", "ci_high"))
@@ -322,14 +326,14 @@ def _difference(row: Row) -> str:
         f"is {points:.2f} percentage points more accurate than" if points else "is as accurate as"
     )
     return (
-        f"{where}, {_name(row, 'a_')} {than} {_name(row, 'b_')} "
+        f"{where}, {model_name(row, 'a_')} {than} {model_name(row, 'b_')} "
         f"(95% interval {low:z.2f} to {high:z.2f}, which {found})"
     )
 
 
 def _is_measured(row: Row) -> bool:
     values = [row["difference"], row["ci_low"], row["ci_high"]]
-    return _present(values) == values
+    return present(values) == values
 
 
 def _interval_cell(row: Row, metric: str) -> str:
@@ -341,37 +345,6 @@ def _interval_cell(row: Row, metric: str) -> str:
         f"{scale * row[name]:+z.{digits}f}" for name in ("difference", "ci_low", "ci_high")
     )
     return f"{difference} [{low}, {high}]"
-
-
-def _name(row: Row, side: str = "") -> str:
-    return f"{row[f'{side}family']} {row[f'{side}role']}"
-
-
-def _present(values: Iterable[float | None]) -> list[float]:
-    """The values that are numbers."""
-    return [value for value in values if value is not None and math.isfinite(value)]
-
-
-def _spread(values: Sequence[float | None], metric: str) -> str:
-    """Mean ± sample standard deviation over seeds; no ± with one."""
-    present = _present(values)
-    if not present:
-        return MISSING
-    scale, digits, unit = FORMATS[metric]
-    text = f"{scale * np.mean(present):.{digits}f}"
-    if len(present) > 1:
-        text += f" ± {scale * np.std(present, ddof=1):.{digits}f}"
-    partial = f" ({len(present)} of {len(values)} seeds)" if len(present) < len(values) else ""
-    return f"{text}{unit}{partial}"
-
-
-def _total(values: Iterable[float | None]) -> str:
-    present = _present(values)
-    return f"{sum(present):,.0f}" if present else MISSING
-
-
-def _count(value: int | None) -> str:
-    return MISSING if value is None else f"{value:,}"
 
 
 def _p_value(value: float | None) -> str:

@@ -105,6 +105,21 @@ def estimate(
     )
 
 
+def accuracy_draws(correct: Bools, *, draws: int = DRAWS, seed: int = SEED) -> Floats:
+    """Accuracies on resampled test images, the very draws of `estimate`, [models, draws].
+
+    Args:
+        correct: Whether each model classifies each image correctly, [models, images].
+        draws: How many times the images are resampled.
+        seed: The seed of the resampling.
+    """
+    images = correct.shape[1]
+    generator = np.random.default_rng(seed)
+    hits = correct.astype(np.float64)
+    chunks = [hits @ weights / images for weights in _image_weights(images, draws, generator)]
+    return np.concatenate(chunks, axis=1)
+
+
 def resampled_seeds(seeds: int, draws: int, generator: np.random.Generator) -> Integers:
     """Which seeds stand in each draw of a bootstrap over seeds, [seeds, draws].
 

@@ -15,6 +15,7 @@ from sklearn import metrics
 from orchestrator import compare, results, statistics
 from orchestrator.comparison import compare as compare_models
 from orchestrator.comparison_report import print_tables, render_markdown
+from orchestrator.evidence import gather
 
 CLASSES = 4
 IMAGES = 300
@@ -354,6 +355,7 @@ class Study:
         self.families, self.failed, self.missing = families, failed, missing
         self.dataset, self.demo, self.test_openings = dataset, demo, test_openings
         self.deviations = {}
+        self.seeds, self.fractions = seeds, fractions
         generator = np.random.default_rng(5)
         self.labels = generator.integers(CLASSES, size=IMAGES).astype(np.int16)
         self.runs = {}
@@ -392,6 +394,7 @@ class Study:
                 "family": family,
                 "role": role,
                 "seed": seed,
+                "trial_id": f"{family}-{'baseline' if same else role}-s{seed}-f{fraction:g}",
                 "train_fraction": fraction,
                 "train_images": round(45_000 * fraction),
                 "validation_images": 5_000,
@@ -434,8 +437,17 @@ class Study:
 
     def trials(self):
         rows = [
-            {"study": "made up", "family": family, "trial_id": f"{family}-{n:03}", "status": status}
-            | {"role": "search" if n else "baseline", "device_seconds": 3000.0}
+            {
+                "study": "made up",
+                "family": family,
+                "trial_id": f"{family}-{n:03}",
+                "status": status,
+                "role": "search" if n else "baseline",
+                "epochs_run": {"completed": 50, "stopped": 15}.get(status, 0),
+                "validation_accuracy": {"completed": 0.6, "stopped": 0.7}.get(status),
+                "validation_loss": {"completed": 1.0, "stopped": 0.9}.get(status),
+                "device_seconds": 3000.0,
+            }
             for families, statuses in (
                 (self.families, ("completed", "stopped")),
                 (self.failed, ("failed", "diverged")),
@@ -451,6 +463,9 @@ class Study:
             "settings": {
                 "dataset": self.dataset,
                 "families": [*self.families, *self.failed],
+                "epochs": 50,
+                "seeds": self.seeds,
+                "train_fractions": list(self.fractions),
             },
             "baseline_deviations": self.deviations,
             "demo": self.demo,
@@ -463,22 +478,30 @@ class Study:
     def compared(self):
         return self.comparison().to_pylist()
 
+    def tables(self):
+        return {
+            "trials": self.trials(),
+            "final": self.final(),
+            "predictions": self.predictions(),
+            **{name: results.FIXED_SCHEMAS[name].empty_table() for name in ("epochs", "rungs")},
+        }
+
+    def evidence(self):
+        return gather(self.study(), **self.tables())
+
     def markdown(self):
-        return render_markdown(self.study(), self.trials(), self.final(), self.comparison())
+        tables = (self.study(), self.trials(), self.final(), self.comparison())
+        return render_markdown(*tables, evidence=self.evidence())
 
     def terminal(self, width=200):
         console = Console(file=io.StringIO(), width=width)
-        print_tables(console, self.study(), self.trials(), self.final(), self.comparison())
+        tables = (self.study(), self.trials(), self.final(), self.comparison())
+        print_tables(console, *tables, evidence=self.evidence())
         return console.file.getvalue()
 
     def write(self, folder):
         folder.mkdir(exist_ok=True)
-        tables = {
-            "trials": self.trials(),
-            "final": self.final(),
-            "predictions": self.predictions(),
-        }
-        for name, table in tables.items():
+        for name, table in self.tables().items():
             results.write_table(folder, name, table, {"git_commit": "abc"})
         (folder / "study.json").write_text(json.dumps(self.study()), encoding="utf-8")
         return folder

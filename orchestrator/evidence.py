@@ -1,0 +1,48 @@
+"""What stands behind the comparison: further sections, each from the stored tables alone."""
+
+from collections.abc import Iterator
+
+import pyarrow as pa
+
+from orchestrator.best_so_far import best_so_far_sections
+from orchestrator.calibration import calibration_sections
+from orchestrator.early_stopping_sections import early_stopping_sections
+from orchestrator.fairness_sections import fairness_sections
+from orchestrator.per_class import per_class_sections
+from orchestrator.predicted_runs import split_runs
+from orchestrator.sample_efficiency_sections import sample_efficiency_sections
+from orchestrator.section import Row, Section
+from orchestrator.training_noise import training_noise_sections
+
+
+def gather(
+    study: Row,
+    *,
+    trials: pa.Table,
+    epochs: pa.Table,
+    rungs: pa.Table,
+    final: pa.Table,
+    predictions: pa.Table,
+) -> tuple[Section, ...]:
+    """The sections that support the comparison, in their order.
+
+    Args:
+        study: `study.json`.
+        trials: `trials.parquet`.
+        epochs: `epochs.parquet`.
+        rungs: `rungs.parquet`; empty where nothing could be stopped.
+        final: `final.parquet`; empty where every family failed.
+        predictions: `predictions.parquet`; empty with `final`.
+    """
+    runs = split_runs(predictions)
+
+    def sections() -> Iterator[Section]:
+        yield from training_noise_sections(final)
+        yield from sample_efficiency_sections(final, runs)
+        yield from calibration_sections(runs)
+        yield from per_class_sections(study, runs)
+        yield from fairness_sections(study, trials, final)
+        yield from best_so_far_sections(study, trials, epochs)
+        yield from early_stopping_sections(study, trials, epochs, rungs)
+
+    return tuple(sections())

@@ -1,0 +1,69 @@
+"""What each final run said about the test images: rows of `predictions.parquet` as arrays."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+
+from orchestrator.statistics import Bools, Floats, Integers
+
+
+@dataclass(frozen=True, kw_only=True)
+class PredictedRun:
+    """One final run on the test images, in the order of `image_index`.
+
+    Attributes:
+        family: The family's name.
+        role: `baseline` or `tuned`.
+        seed: The number of the re-training.
+        fraction: The train fraction.
+        labels: The true classes, [images].
+        predicted: The predicted classes, [images].
+        probabilities: Of each class, fractions, [images, classes].
+    """
+
+    family: str
+    role: str
+    seed: int
+    fraction: float
+    labels: Integers
+    predicted: Integers
+    probabilities: Floats
+
+    @property
+    def model(self) -> tuple[str, str]:
+        """Family and role."""
+        return self.family, self.role
+
+    @property
+    def correct(self) -> Bools:
+        """Whether each test image is classified correctly, [images]."""
+        return np.equal(self.labels, self.predicted)
+
+
+def split_runs(predictions: pa.Table) -> list[PredictedRun]:
+    """The runs in the order of the tables: families as they appear, baseline first, then seeds.
+
+    Args:
+        predictions: `predictions.parquet`.
+    """
+    columns = ["family", "role", "seed", "train_fraction"]
+    keys = predictions.select(columns).to_pandas()
+    families = list(dict.fromkeys(keys["family"]))
+    groups = keys.groupby(columns, observed=True, sort=False).indices
+    order = sorted(groups, key=lambda key: (key[3], families.index(key[0]), key[1], key[2]))
+    return [_run(key, predictions.take(groups[key]).sort_by("image_index")) for key in order]
+
+
+def _run(key: tuple[str, str, int, float], table: pa.Table) -> PredictedRun:
+    family, role, seed, fraction = key
+    flat = table["probabilities"].combine_chunks().flatten().to_numpy()
+    return PredictedRun(
+        family=family,
+        role=role,
+        seed=int(seed),
+        fraction=float(fraction),
+        labels=table["label"].to_numpy(),
+        predicted=table["predicted"].to_numpy(),
+        probabilities=flat.reshape(table.num_rows, -1).astype(np.float64),
+    )

@@ -1,0 +1,175 @@
+"""Sample efficiency shown: curves, crossing points, and training images for equal accuracy."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import combinations
+
+import pyarrow as pa
+
+from orchestrator.predicted_runs import PredictedRun
+from orchestrator.results import ROLES
+from orchestrator.sample_efficiency import (
+    Curve,
+    Model,
+    Point,
+    find_crossings,
+    images_to_reach,
+    measure_curves,
+    shared_sizes,
+)
+from orchestrator.section import MISSING, Section
+
+FEWEST_SIZES = 2
+"""A curve needs two points."""
+
+
+def sample_efficiency_sections(
+    final: pa.Table, runs: Sequence[PredictedRun]
+) -> tuple[Section, ...]:
+    """The sections on sample efficiency, for `comparison.md` and the terminal.
+
+    Args:
+        final: `final.parquet`.
+        runs: The final runs, from `predicted_runs.split_runs`.
+    """
+    fractions = sorted({run.fraction for run in runs})
+    if len(fractions) < FEWEST_SIZES:
+        shown = tuple(
+            f"Only train fraction {fraction:g} was run. Accuracy against training images needs "
+            "two or more: for example `--train-fractions 0.1,0.3,1.0`."
+            for fraction in fractions
+        )
+        return (Section(title="Sample efficiency", sentences=shown),)
+    curves = measure_curves(final, runs)
+    tuned = {family: curve for (family, role), curve in curves.items() if role == ROLES[1]}
+    return (
+        _curve_section(curves),
+        Section(
+            title="Sample efficiency: where families cross",
+            sentences=tuple(
+                _crossing_sentence(role, (a, curves[a, role]), (b, curves[b, role]))
+                for role in reversed(ROLES)
+                for a, b in combinations([f for f, own in curves if own == role], 2)
+            ),
+        ),
+        _equal_section(tuned),
+    )
+
+
+def _curve_section(curves: Mapping[Model, Curve]) -> Section:
+    families = list(dict.fromkeys(family for family, _ in curves))
+    points = {
+        (role, point.images, family): point
+        for (family, role), curve in curves.items()
+        for point in curve
+    }
+    sizes = sorted({images for _, images, _ in points})
+    seeds = sorted({point.seeds for point in points.values()})
+    covered = "test images and seeds" if seeds[-1] > 1 else "test images only: there is one seed"
+    return Section(
+        title="Sample efficiency: test accuracy against training images",
+        columns=("role", "training images", *families),
+        rows=tuple(
+            (
+                role,
+                f"{images:,}",
+                *(_accuracy_cell(points.get((role, images, family))) for family in families),
+            )
+            for role in reversed(ROLES)
+            for images in sizes
+            if any((role, images, family) in points for family in families)
+        ),
+        sentences=(
+            f"Mean over seeds, in brackets its 95% bootstrap interval over {covered}.",
+            "The hyperparameters were chosen with the most images and are the same with fewer.",
+        ),
+    )
+
+
+def _accuracy_cell(point: Point | None) -> str:
+    if point is None:
+        return MISSING
+    return f"{100 * point.accuracy:.2f}% [{100 * point.low:.2f}, {100 * point.high:.2f}]"
+
+
+def _crossing_sentence(role: str, a: tuple[str, Curve], b: tuple[str, Curve]) -> str:
+    (a_name, a_curve), (b_name, b_curve) = a, b
+    names = f"{a_name} {role} and {b_name} {role}"
+    sizes = shared_sizes(a_curve, b_curve)
+    if len(sizes) < FEWEST_SIZES:
+        return f"{names} were measured together at fewer than two numbers of training images."
+    first = _leader(a, b, sizes)
+    between = f"{sizes[0]:,} and {sizes[-1]:,} training images"
+    if first is None:
+        return f"{names} are equally accurate between {between}."
+    crossings = find_crossings(a_curve, b_curve)
+    if not crossings:
+        return f"{names} do not cross: none in range, {first} {role} is ahead between {between}."
+    places = " and ".join(_about(images) for images in crossings)
+    last = _leader(a, b, sizes[::-1])
+    return (
+        f"{names} cross at about {places} training images: {first} {role} is ahead with the "
+        f"fewest, {last} {role} with the most."
+    )
+
+
+def _leader(a: tuple[str, Curve], b: tuple[str, Curve], sizes: Sequence[int]) -> str | None:
+    """The more accurate of two at the first of the sizes at which they are not equal."""
+    of_a, of_b = ({point.images: point.accuracy for point in curve} for _, curve in (a, b))
+    for images in sizes:
+        if of_a[images] != of_b[images]:
+            return a[0] if of_a[images] > of_b[images] else b[0]
+    return None
+
+
+def _equal_section(curves: Mapping[str, Curve]) -> Section:
+    """How many images the less accurate of two tuned families needs to come up to the other."""
+    rows, sentences = [], []
+    for a, b in combinations(curves, 2):
+        found = list(_equal_pair((a, curves[a]), (b, curves[b])))
+        rows += [row for row, _ in found]
+        sentences += [sentence for _, sentence in found[:1]]
+    if rows:
+        sentences.append(
+            "Between the measured sizes accuracy is taken as linear over log(images); these "
+            "numbers have the noise of the accuracies they come from."
+        )
+    return Section(
+        title="Sample efficiency: training images for the same accuracy, tuned",
+        columns=("what this reaches", "with images", "this needs", "images", "times as many"),
+        rows=tuple(rows),
+        sentences=tuple(sentences),
+    )
+
+
+def _equal_pair(
+    a: tuple[str, Curve], b: tuple[str, Curve]
+) -> Iterator[tuple[tuple[str, ...], str]]:
+    """A row and a sentence for each shared size at which one of the two is behind."""
+    for images in shared_sizes(a[1], b[1]):
+        ahead = _leader(a, b, [images])
+        if ahead is None:
+            continue
+        (leader, best), (follower, curve) = (a, b) if ahead == a[0] else (b, a)
+        target = next(point.accuracy for point in best if point.images == images)
+        needed = images_to_reach(curve, target)
+        words = _words(needed, curve)
+        times = f"{words[0]}{(needed or curve[-1].images) / images:.1f}"
+        sentence = (
+            f"{follower} tuned needs {words[0] or 'about '}{words[1]} training images to reach "
+            f"what {leader} tuned reaches with {images:,}."
+        )
+        yield (leader, f"{images:,}", follower, "".join(words), times), sentence
+
+
+def _words(needed: float | None, curve: Curve) -> tuple[str, str]:
+    """How many images are needed, and whether the curve is too short to say more than a bound."""
+    if needed is None:
+        return "more than ", f"{curve[-1].images:,}"
+    if needed <= curve[0].images:
+        return "at most ", f"{curve[0].images:,}"
+    return "", _about(needed)
+
+
+def _about(images: float) -> str:
+    """Images to two significant digits, since more would not be known."""
+    return f"{float(f'{images:.2g}'):,.0f}"
