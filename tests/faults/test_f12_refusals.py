@@ -1,0 +1,299 @@
+"""F12: a study is resumed as it was begun; anything else is refused with the difference."""
+
+import contextlib
+import hashlib
+import json
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from in_process import NO_FAULTS, Driver
+from made_up_inputs import add_family, image_folder, weights_file
+
+from orchestrator import results, resuming, running, study
+from orchestrator.checking import CheckedStudy
+from orchestrator.locking import LOCK
+
+SETTINGS = {
+    **dict.fromkeys(("trials", "epochs", "seeds"), 3),
+    "grace_period": 1,
+    "families": "curve,pretrained",
+    "train_fractions": "0.5,1.0",
+    "dataset": "folder",
+    "validation_images": 10,
+    "train_images": 20,
+}
+
+
+@pytest.fixture(scope="module")
+def begun(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a study that was begun, its images, its weights, and its second family."""
+    folder = tmp_path_factory.mktemp("begun")
+    with pytest.MonkeyPatch.context() as patch:
+        add_family(folder / "families", patch, "pretrained", pretrained=True)
+        inputs = {
+            "data_dir": str(image_folder(folder / "images")),
+            "weights": str(weights_file(folder / "weights.safetensors")),
+        }
+        driver = Driver(folder / "results", patch, {**SETTINGS, **inputs})
+        driver.assignments = (*NO_FAULTS, "space.pretrained.fault=none")
+        assert driver.start()
+    return folder
+
+
+@pytest.fixture
+def folder(begun: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The same, copied, in which commands run."""
+    add_family(begun / "families", monkeypatch, "pretrained", pretrained=True)
+    shutil.copytree(begun, tmp_path / "copy")
+    path = tmp_path / "copy" / "results" / "mine" / "study.json"
+    path.write_text(path.read_text().replace(str(begun), str(tmp_path / "copy")))
+    with contextlib.chdir(tmp_path / "copy"):
+        yield tmp_path / "copy"
+
+
+def files(folder: Path) -> dict[str, str]:
+    """The hash of each file but the lock, which remains."""
+    return {
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path.name != LOCK
+    }
+
+
+@dataclass
+class Command:
+    """The study command in a folder; what would have run is noted, and Ray never started."""
+
+    folder: Path
+    capsys: pytest.CaptureFixture[str]
+    runs: list[CheckedStudy] = field(default_factory=list)
+
+    def refused(self, *arguments: str) -> str:
+        """The one line that it answers, before anything is written or started."""
+        before = files(self.folder)
+        assert study.main(arguments) == 2
+        assert self.runs == []
+        assert files(self.folder) == before
+        error = self.capsys.readouterr().err
+        assert error.count("\n") == 1
+        return error
+
+    def accepted(self, *arguments: str) -> CheckedStudy:
+        """The study that would have run; not even that is written before."""
+        before = files(self.folder)
+        assert study.main(arguments) == 0
+        assert files(self.folder) == before
+        return self.runs.pop()
+
+
+@pytest.fixture
+def command(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Command:
+    made = Command(folder, capsys)
+
+    def run_study(checked: CheckedStudy, *_: object) -> bool:
+        made.runs.append(checked)
+        return True
+
+    monkeypatch.setattr(running, "run_study", run_study)
+    return made
+
+
+@pytest.mark.parametrize(
+    ("arguments", "rule", "difference"),
+    [
+        (
+            "--set space.curve.skill=0.2..0.9",
+            "space.curve.skill must stay",
+            "0.1..1 and is 0.2..0.9",
+        ),
+        (
+            "--set space.curve.fault=none,nan",
+            "space.curve.fault must stay",
+            "none and is none, nan",
+        ),
+        ("--set baseline.curve.skill=0.7", "baseline.curve.skill must stay", "0.5 and is 0.7"),
+        ("--families curve", "families must stay", "curve,pretrained and is curve"),
+        (
+            "--families pretrained,curve",
+            "families must stay",
+            "curve,pretrained and is pretrained,curve",
+        ),
+        ("--dataset digits", "dataset must stay", "folder and is digits"),
+        ("--set image_size=64", "image_size must stay", "32 and is 64"),
+        ("--seed 4", "seed must stay", "3 and is 4"),
+        ("--set validation_images=12", "validation_images must stay", "10 and is 12"),
+        ("--set train_images=none", "train_images must stay", "20 and is None"),
+        ("--epochs 4", "epochs must stay", "3 and is 4"),
+        ("--grace-period 2", "grace_period must stay", "1 and is 2"),
+        ("--reduction-factor 2", "reduction_factor must stay", "3 and is 2"),
+        ("--preset demo", "preset must stay", "standard and is demo"),
+        ("--trials 2", "trials must not shrink", "3 and is 2"),
+        ("--seeds 1", "seeds must not shrink", "3 and is 1"),
+        ("--train-fractions 1.0", "train_fractions must keep all", "0.5,1 and is 1"),
+        ("--train-fractions 0.25,0.5", "train_fractions must keep all", "0.5,1 and is 0.25,0.5"),
+        ("--set name=other", "name must stay", "mine and is other"),
+        ("--set warm_start=results/other", "warm_start must stay", "None and is results/other"),
+    ],
+)
+def test_f12_another_setting_is_refused_with_the_difference(
+    arguments: str, rule: str, difference: str, command: Command
+) -> None:
+    error = command.refused("--resume", "mine", *arguments.split())
+    assert error.startswith(f"study: {rule} ")
+    assert f" when a study is resumed, but was {difference}; " in error
+
+
+@pytest.mark.parametrize(
+    ("arguments", "advice"),
+    [
+        ("--grace-period 2", "start a new study; with --warm-start it learns from this one"),
+        ("--epochs 4", "start a new study"),
+        ("--trials 2", "give 3 or more"),
+        ("--set name=other", "leave it out"),
+    ],
+)
+def test_f12_it_says_what_to_do(arguments: str, advice: str, command: Command) -> None:
+    error = command.refused("--resume", "mine", *arguments.split())
+    assert error.partition("; ")[2] == f"{advice}\n"
+
+
+def test_f12_another_data_file_is_refused_with_both_hashes(folder: Path, command: Command) -> None:
+    image = folder / "images" / "test" / "dark" / "01.png"
+    before = hashlib.sha256(image.read_bytes()).hexdigest()
+    shutil.copyfile(folder / "images" / "test" / "light" / "01.png", image)
+    error = command.refused("--resume", "mine")
+    assert "SHA-256 of the data file test/dark/01.png must stay when a study is resumed" in error
+    assert f"but was {before} and is {hashlib.sha256(image.read_bytes()).hexdigest()}" in error
+
+
+@pytest.mark.parametrize("change", ["gone", "new"])
+def test_f12_a_data_file_too_few_or_too_many_is_refused(
+    change: str, folder: Path, command: Command
+) -> None:
+    images = folder / "images" / "train" / "dark"
+    if change == "gone":
+        (images / "19.png").unlink()
+    else:
+        shutil.copyfile(images / "19.png", images / "20.png")
+    error = command.refused("--resume", "mine")
+    number, difference = ("19", "and is None") if change == "gone" else ("20", "but was None and")
+    assert f"SHA-256 of the data file train/dark/{number}.png must stay" in error
+    assert difference in error
+
+
+def test_f12_other_weights_are_refused_with_both_hashes_and_the_same_elsewhere_are_not(
+    folder: Path, command: Command
+) -> None:
+    before = hashlib.sha256((folder / "weights.safetensors").read_bytes()).hexdigest()
+    other = weights_file(folder / "other.safetensors", 1.0)
+    arguments = ["--resume", "mine", "--weights", str(other)]
+    error = command.refused(*arguments)
+    now = hashlib.sha256(other.read_bytes()).hexdigest()
+    assert "SHA-256 of the weights must stay when a study is resumed" in error
+    assert f"but was {before} and is {now}; give the same file to --weights" in error
+    shutil.copyfile(folder / "weights.safetensors", other)
+    assert command.accepted(*arguments).name == "mine"
+
+
+def test_f12_another_split_or_class_is_refused(folder: Path, command: Command) -> None:
+    path = folder / "results" / "mine" / "study.json"
+    content = json.loads(path.read_text())
+    content["dataset"]["split_sha256"] = "of another split"
+    path.write_text(json.dumps(content))
+    error = command.refused("--resume", "mine")
+    assert "SHA-256 of the split must stay when a study is resumed, but was of another" in error
+    content["dataset"]["classes"] = ["dark", "bright"]
+    path.write_text(json.dumps(content))
+    error = command.refused("--resume", "mine")
+    assert "the classes must stay when a study is resumed, but was ['dark', 'bright']" in error
+
+
+def test_f12_other_code_is_refused_unless_it_is_accepted(
+    folder: Path,
+    command: Command,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(resuming, "hash_code", lambda _: "of other code")
+    error = command.refused("--resume", "mine")
+    before = results.read_study(folder / "results" / "mine")["code_sha256"]
+    assert "with --accept-code-change, but SHA-256 of the code was " in error
+    assert before in error
+    assert "and is of other code" in error
+    accepted = command.accepted("--resume", "mine", "--accept-code-change")
+    assert accepted.resumed is not None
+    assert accepted.resumed.code_changed
+
+
+@pytest.mark.usefixtures("curve_family")
+def test_f12_code_that_was_accepted_is_an_event(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    driver = Driver(tmp_path, monkeypatch, {"trials": 1, "epochs": 1, "grace_period": 1})
+    assert driver.start()
+    path = driver.folder / "study.json"
+    now = results.read_study(driver.folder)["code_sha256"]
+    path.write_text(path.read_text().replace(now, "of earlier code"))
+    assert driver.resume(accept=True)
+    events = results.read_table(driver.folder, "events").to_pylist()
+    changed = [row["detail"] for row in events if row["kind"] == "code_changed"]
+    assert changed == [f"of earlier code -> {now}"]
+    runs = results.read_study(driver.folder)["runs"]
+    assert [run["code_sha256"] for run in runs] == ["of earlier code", now]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        "",
+        "--max-concurrent 2 --cpus-per-trial 1 --address local",
+        "--set max_attempts=5 --gpus-per-trial 0.5",
+        "--results-dir results --name mine",
+        "--data-dir images/../images",
+        "--families curve,pretrained --epochs 3 --seed 3",
+        "--trials 5 --seeds 4 --train-fractions 0.25,0.5,1.0",
+    ],
+)
+def test_f12_where_it_runs_may_differ_and_more_may_be_asked_for(
+    arguments: str, command: Command
+) -> None:
+    assert command.accepted("--resume", "mine", *arguments.split()).name == "mine"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (
+            "--resume results/mine",
+            "not a path, but got 'results/mine'; to resume it: --resume mine",
+        ),
+        ("--resume mine/", "not a path, but got 'mine/'; to resume it: --resume mine\n"),
+        ("--resume ..", "--resume must be the name of a study, not a path, but got '..'\n"),
+        ("--resume=", "--resume must be the name of a study, not a path, but got ''\n"),
+        (
+            "--resume mine --warm-start x",
+            "must go with a new study, but got 'x' with --resume mine",
+        ),
+        (
+            "--resume mine --name other",
+            "--name must be left out with --resume, or be the same, but",
+        ),
+        ("--accept-code-change", "must go with --resume NAME, but that is missing"),
+        ("--resume yours", "results, but got 'yours'; choose from mine\n"),
+        ("--resume mine --results-dir x", "/x, but got 'mine'; there is none; is it another --res"),
+        (
+            "--resume empty",
+            "has no study.json: it may have been killed before that; start it with "
+            "--name empty without --resume\n",
+        ),
+    ],
+)
+def test_f12_what_is_no_study_to_resume_is_one_line_that_says_what_to_do(
+    arguments: str, message: str, command: Command
+) -> None:
+    (command.folder / "results" / "empty").mkdir()
+    assert message in command.refused(*arguments.split())
