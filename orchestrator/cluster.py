@@ -14,11 +14,13 @@ from typing import Any, Final
 import ray
 from rich.console import Console
 
+from orchestrator.code_version import PACKAGES
 from orchestrator.settings import Settings
 from trainables.registry import FAMILY_PATH
 
 TRIES: Final = 3
-PACKAGES: Final = ("orchestrator", "trainables", "search_spaces")
+# Environment variables that families may read reach the trials, wherever these run.
+PASSED_ON: Final = "STUDY_"
 
 
 class InfrastructureError(RuntimeError):
@@ -141,10 +143,13 @@ def _runtime_environment() -> dict[str, Any]:
     """The three packages as the driver has them, so that a new family reaches running nodes."""
     paths = [find_spec(name) for name in PACKAGES]
     modules = [str(Path(spec.origin).parent) for spec in paths if spec and spec.origin]
-    own_families = os.environ.get(FAMILY_PATH)
+    # Trials run in other folders, so that a relative one would mean nothing there.
+    folders = filter(None, os.environ.get(FAMILY_PATH, "").split(os.pathsep))
+    own_families = os.pathsep.join(str(Path(folder).resolve()) for folder in folders)
+    passed_on = {key: value for key, value in os.environ.items() if key.startswith(PASSED_ON)}
     return {
         "py_modules": modules,
-        "env_vars": {FAMILY_PATH: own_families} if own_families else {},
+        "env_vars": {**passed_on, **({FAMILY_PATH: own_families} if own_families else {})},
     }
 
 

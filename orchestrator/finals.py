@@ -5,17 +5,26 @@ import json
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from orchestrator import results
 from orchestrator.planning import FamilyPlan
 from orchestrator.recording import Recorder, TrialRecord, TrialSpec, winner
-from orchestrator.settings import Settings
-from trainables.attempt import BEST_WEIGHTS, PREDICTIONS, checkpoint_folder
+from orchestrator.settings import OPERATIONAL, Settings
+from trainables.attempt import (
+    BEST_WEIGHTS,
+    PREDICTIONS,
+    checkpoint_folder,
+    keep_predictions,
+)
 from trainables.seeding import derive_seed
+from trainables.weights import file_sha256
+
+TEST_OPENED: Final = "test_opened"
 
 Choice = Mapping[str, Mapping[str, Any]]
 
@@ -26,23 +35,34 @@ def choose(recorder: Recorder, plans: Sequence[FamilyPlan]) -> dict[str, dict[st
     Returns:
         Family to `trial_id`, `params`, `validation_accuracy` and `baseline_won`.
     """
-    choice = {}
-    for plan in plans:
-        best = winner(recorder.of_family(plan.name))
-        if best is not None and best.best is not None:
-            choice[plan.name] = {
-                "trial_id": best.spec.trial_id,
-                "params": dict(best.spec.params),
-                "validation_accuracy": best.best["validation_accuracy"],
-                "baseline_won": best.spec.role == "baseline",
-            }
-    return choice
+    best = {plan.name: winner(recorder.of_family(plan.name)) for plan in plans}
+    return {family: choice_of(record) for family, record in best.items() if record is not None}
+
+
+def choice_of(record: TrialRecord) -> dict[str, Any]:
+    """What `study.json` says of a winner."""
+    assert record.best is not None
+    return {
+        "trial_id": record.spec.trial_id,
+        "params": dict(record.spec.params),
+        "validation_accuracy": record.best["validation_accuracy"],
+        "baseline_won": record.spec.role == "baseline",
+    }
 
 
 def digest(choice: Choice, settings: Mapping[str, Any]) -> str:
-    """SHA-256 of a choice and of the settings it was made under; an opening belongs to it."""
-    text = json.dumps({"choice": choice, "settings": settings}, sort_keys=True, default=str)
+    """SHA-256 of a choice and of the settings it was made under; an opening belongs to it.
+
+    Where a study runs is left out: on another machine the choice is the same.
+    """
+    frozen = {name: value for name, value in settings.items() if name not in OPERATIONAL}
+    text = json.dumps({"choice": choice, "settings": frozen}, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def final_id(family: str, role: str, seed: int, fraction: float) -> str:
+    """The trial id of a final."""
+    return f"{family}-{role}-s{seed}-f{fraction:g}"
 
 
 def final_specs(choice: Choice, plans: Sequence[FamilyPlan], settings: Settings) -> list[TrialSpec]:
@@ -52,11 +72,11 @@ def final_specs(choice: Choice, plans: Sequence[FamilyPlan], settings: Settings)
     """
     return [
         TrialSpec(
-            trial_id=f"{plan.name}-{role}-s{seed}-f{fraction:g}",
+            trial_id=final_id(plan.name, role, seed, fraction),
             family=plan.name,
             role=role,
             params=params,
-            seed=derive_seed(settings.seed, plan.name, "final", seed),
+            seed=final_seed(settings, plan.name, seed),
             train_fraction=fraction,
             seed_index=seed,
         )
@@ -66,6 +86,11 @@ def final_specs(choice: Choice, plans: Sequence[FamilyPlan], settings: Settings)
         if plan.name in choice
         for role, params in _roles(choice[plan.name], plan)
     ]
+
+
+def final_seed(settings: Settings, family: str, seed_index: int) -> int:
+    """What the random numbers of a family's re-training come from, whatever its role."""
+    return derive_seed(settings.seed, family, "final", seed_index)
 
 
 def final_rows(
@@ -82,11 +107,6 @@ def final_rows(
     result, best, spec = record.final, record.best, record.spec
     assert result is not None
     assert best is not None
-    measured = {
-        name: value
-        for name, value in result.items()
-        if name.startswith("test_") or name in {"classes_never_predicted", "parameters"}
-    }
     row = {
         "study": study,
         "family": spec.family,
@@ -102,10 +122,42 @@ def final_rows(
         "train_seconds": sum(epoch["epoch_seconds"] for epoch in record.rows),
         "device_seconds": device_seconds,
         "device": device,
-        **measured,
+        **measured(result),
         **results.parameter_columns(spec.params),
     }
     return [{**row, "role": role} for role in roles]
+
+
+def measured(result: Mapping[str, Any]) -> dict[str, Any]:
+    """What a run found on the test set, from its last report or from its row in `final.parquet`."""
+    return {
+        name: value
+        for name, value in result.items()
+        if name.startswith("test_") or name in {"classes_never_predicted", "parameters"}
+    }
+
+
+def restore_predictions(folder: Path, records: Iterable[TrialRecord]) -> None:
+    """Writes the predictions of tested runs where their checkpoints went with the study's end."""
+    missing = [
+        record.spec
+        for record in records
+        if not (checkpoint_folder(folder, record.spec.trial_id) / PREDICTIONS).exists()
+    ]
+    if not missing:
+        return
+    table = results.read_table(folder, "predictions")
+    for spec in missing:
+        own = table.filter(
+            (pc.field("family") == spec.family)
+            & (pc.field("role") == spec.role)
+            & (pc.field("seed") == spec.seed_index)
+            & (pc.field("train_fraction") == spec.train_fraction)
+        )
+        probabilities = np.stack(own["probabilities"].to_numpy())
+        keep_predictions(
+            checkpoint_folder(folder, spec.trial_id), probabilities, own["label"].to_numpy()
+        )
 
 
 def predictions(folder: Path, rows: Iterable[Mapping[str, Any]]) -> pa.Table:
@@ -128,6 +180,8 @@ def keep_winners(folder: Path, rows: Sequence[Mapping[str, Any]], classes: Seque
         target = folder / "winners" / family
         target.mkdir(parents=True, exist_ok=True)
         source = checkpoint_folder(folder, best["trial_id"]) / BEST_WEIGHTS
+        if not source.exists():  # the run was kept before a finished study was extended
+            continue
         temporary = target / ".model.safetensors"
         shutil.copyfile(source, temporary)
         temporary.replace(target / "model.safetensors")
@@ -138,6 +192,7 @@ def keep_winners(folder: Path, rows: Sequence[Mapping[str, Any]], classes: Seque
             "epoch": best["epoch"],
             "train_images": best["train_images"],
             "params": json.loads(best["params_json"]),
+            "weights_sha256": file_sha256(target / "model.safetensors"),
             "classes": list(classes),
             **{f"test_{name}": best[f"test_{name}"] for name in results.METRICS},
         }
@@ -151,7 +206,8 @@ def _roles(chosen: Mapping[str, Any], plan: FamilyPlan) -> list[tuple[str, Mappi
 
 
 def _predictions_of(folder: Path, row: Mapping[str, Any]) -> pa.Table:
-    with np.load(checkpoint_folder(folder, row["trial_id"]) / PREDICTIONS) as arrays:
+    path = checkpoint_folder(folder, row["trial_id"]) / PREDICTIONS
+    with np.load(path, allow_pickle=False) as arrays:
         probabilities, labels = arrays["probabilities"], arrays["labels"]
     count, classes = probabilities.shape
     offsets = np.arange(0, (count + 1) * classes, classes, dtype=np.int32)

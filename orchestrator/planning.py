@@ -1,10 +1,11 @@
 """What a study will run: its families with their narrowed spaces, and the work that follows."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from optuna.distributions import BaseDistribution
+from optuna.distributions import BaseDistribution, distribution_to_json
 from rich.console import Console
 from rich.table import Table
 
@@ -36,6 +37,13 @@ class FamilyPlan:
     pretrained: bool
 
     @property
+    def space_json(self) -> dict[str, Any]:
+        """The space as `study.json` has it: dimension to Optuna's own description."""
+        return {
+            name: json.loads(distribution_to_json(values)) for name, values in self.space.items()
+        }
+
+    @property
     def baseline_outside(self) -> list[str]:
         """The dimensions whose narrowed space lacks the baseline's value."""
         return outside(self.space, self.baseline)
@@ -48,9 +56,9 @@ def plan_families(settings: Settings) -> list[FamilyPlan]:
         ValueError: A family or dimension is unknown, or a value lies outside its dimension.
     """
     families = registry.load_families(settings.families)
-    for field in ("space", "baseline"):
-        for name in getattr(settings, field):
-            registry.load_family(name)
+    for name in {**settings.space, **settings.baseline}:
+        # What is said of a family that is left out must be right too.
+        _plan_family(registry.load_family(name), settings)
     return [_plan_family(family, settings) for family in families]
 
 

@@ -2,14 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from orchestrator.planning import FamilyPlan
 from orchestrator.settings import Settings
-from trainables import registry, weights
+from orchestrator.writable import check_writable
+from trainables import pretraining, registry, weights
 from trainables.dataset import LabeledImages, OpenedDataSet
 from trainables.splitting import Split, fraction_of, split
 
@@ -35,45 +35,19 @@ class Inputs:
     weights_file: weights.WeightsFile | None
 
 
-@dataclass(frozen=True, kw_only=True)
-class CheckedStudy:
-    """A study in which nothing the user gave is wrong.
-
-    Attributes:
-        name: Of the study.
-        folder: Where it is kept, absolute; it holds no study yet.
-        settings: As resolved.
-        plans: Its families.
-        inputs: Its data and weights.
-    """
-
-    name: str
-    folder: Path
-    settings: Settings
-    plans: Sequence[FamilyPlan]
-    inputs: Inputs
-
-
 def prepare(settings: Settings, plans: Sequence[FamilyPlan]) -> Inputs:
     """Finds, checks and decodes; nothing is written but a first download into the user's cache.
 
     Raises:
-        ValueError: Data or weights are missing, damaged or too few.
+        ValueError: Data or weights are missing, damaged or too few, or the demo's cannot be kept.
     """
     named = registry.load_dataset(settings.dataset)
     weights_file = None
-    if any(plan.pretrained for plan in plans) and settings.weights != DEMO_WEIGHTS:
-        weights_file = weights.locate(settings.weights)
-        weights.read(weights_file)
+    if any(plan.pretrained for plan in plans):
+        weights_file = _weights(settings.weights)
     dataset = named.open(settings.data_dir, settings.image_size)
     training = dataset.read_training()
-    tenth = max(1, len(training) // 10)
-    parts = split(
-        training.labels,
-        validation_images=settings.validation_images or tenth,
-        train_images=settings.train_images,
-        seed=settings.seed,
-    )
+    parts = divide(settings, training.labels)
     return Inputs(
         dataset=dataset,
         training=training,
@@ -84,3 +58,34 @@ def prepare(settings: Settings, plans: Sequence[FamilyPlan]) -> Inputs:
         },
         weights_file=weights_file,
     )
+
+
+def divide(settings: Settings, labels: npt.NDArray[np.int64]) -> Split:
+    """The study's split of a training part.
+
+    Args:
+        settings: The study's.
+        labels: Class of each image of the training part, shape [images].
+
+    Raises:
+        ValueError: There are too few images.
+    """
+    return split(
+        labels,
+        validation_images=settings.validation_images or max(1, len(labels) // 10),
+        train_images=settings.train_images,
+        seed=settings.seed,
+    )
+
+
+def _weights(name: str) -> weights.WeightsFile | None:
+    """The weights file that a study names, read once; None if it is the demo's and not made yet."""
+    if name == DEMO_WEIGHTS:
+        path = pretraining.cached_weights_path()
+        if not path.is_file():
+            check_writable(path.parent)
+            return None
+        name = str(path)
+    file = weights.locate(name)
+    weights.read(file)
+    return file

@@ -29,7 +29,7 @@ class ProgressTable:
         """
         self._title, self._recorder, self._families = title, recorder, families
         self._trials, self._epochs = trials, epochs
-        self._started = time.monotonic()
+        self._started, self._ended_before = time.monotonic(), self._ended()
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """Draws the table as things stand."""
@@ -63,18 +63,21 @@ class ProgressTable:
         ]
 
     def _remaining(self) -> str:
-        """Time left at the pace so far: trials ended against trials to come."""
+        """Time left at the pace of this run: trials ended against trials to come."""
+        ended, total = self._ended(), self._trials * len(self._families)
+        if ended == self._ended_before:
+            return "time left: unknown before the first epoch"
+        elapsed = time.monotonic() - self._started
+        left = elapsed / (ended - self._ended_before) * max(0.0, total - ended)
+        return f"time left: about {timedelta(seconds=round(left))}"
+
+    def _ended(self) -> float:
+        """Trials that have ended, and shares of those that run."""
         records = [r for family in self._families for r in self._recorder.of_family(family)]
-        ended = sum(
+        return sum(
             1.0 if record.status != "running" else len(record.rows) / self._epochs
             for record in records
         )
-        total = self._trials * len(self._families)
-        if not ended:
-            return "time left: unknown before the first epoch"
-        elapsed = time.monotonic() - self._started
-        left = elapsed / ended * max(0.0, total - ended)
-        return f"time left: about {timedelta(seconds=round(left))}"
 
 
 @contextlib.contextmanager

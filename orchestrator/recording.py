@@ -1,6 +1,5 @@
 """What happened in a study so far: its trials, epochs, rungs and events, in memory as rows."""
 
-import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -27,6 +26,7 @@ EPOCH_COLUMNS: Final = (
     "device_memory_peak_bytes",
 )
 RUNNING: Final = "running"
+BASELINE_ROLE: Final = "baseline"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,27 +122,44 @@ class Recorder:
         """
         self._study, self._folder, self._writer = study, folder, writer
         self._devices, self._device, self._epochs_table = devices_per_trial, device, epochs_table
-        self._lock = threading.RLock()
+        self.lock = writer.lock  # what is recorded under it is written together
         self._sequence = 0
         self.trials: dict[str, TrialRecord] = {}
         self._epochs: list[dict[str, Any]] = []
         self._rungs: list[dict[str, Any]] = []
         self._events = events
-        writer.add(epochs_table, lambda: list(self._epochs))
-        writer.add("events", lambda: list(self._events))
 
     def __reduce__(self) -> tuple[type[object], tuple[()]]:
         """An empty object: Tune pickles what it is given, and nothing ever reads that back."""
         return object, ()
 
-    def write_search_tables(self) -> None:
-        """Has `trials.parquet` and `rungs.parquet` written from this phase."""
-        self._writer.add("trials", self.trial_rows)
-        self._writer.add("rungs", lambda: list(self._rungs))
+    def publish(self, *, search: bool) -> None:
+        """Has the tables of this phase written from now on; what is restored must be there.
+
+        Args:
+            search: Also `trials` and `rungs`.
+        """
+        self._writer.add(self._epochs_table, lambda: list(self._epochs))
+        self._writer.add("events", lambda: list(self._events))
+        if search:
+            self._writer.add("trials", self.trial_rows)
+            self._writer.add("rungs", lambda: list(self._rungs))
+
+    def restore(self, record: TrialRecord) -> None:
+        """Takes up a trial of an earlier run; its epochs follow by `restore_epoch`."""
+        self.trials[record.spec.trial_id] = record
+
+    def restore_epoch(self, trial_id: str, row: Mapping[str, Any]) -> int:
+        """Takes up a row of `epochs.parquet`, in the order of `sequence`; returns that."""
+        record = self.trials[trial_id]
+        record.rows.append({name: row[name] for name in EPOCH_COLUMNS})
+        self._epochs.append(dict(row))
+        self._sequence = int(row["sequence"])
+        return self._sequence
 
     def propose(self, spec: TrialSpec) -> int:
         """Takes up an attempt at a trial; returns its number, from 1."""
-        with self._lock:
+        with self.lock:
             record = self.trials.setdefault(spec.trial_id, TrialRecord(spec=spec))
             record.attempts += 1
             record.started_at = record.started_at or _now()
@@ -155,16 +172,19 @@ class Recorder:
 
     def attempt_ended(self, trial_id: str) -> None:
         """The attempt gives its devices back: the clock stops."""
-        with self._lock:
+        with self.lock:
             record = self.trials[trial_id]
             record.spent_seconds = record.wall_seconds()
             record.attempt_began = None
 
     def epoch(self, trial_id: str, result: Mapping[str, Any]) -> int | None:
-        """Records an epoch; returns its sequence number, None if the row was there already."""
-        with self._lock:
+        """Records an epoch; returns its sequence number, None if the row was there already.
+
+        A trial that is to stop gets no more rows: an attempt may report some at once.
+        """
+        with self.lock:
             record = self.trials[trial_id]
-            if result["epoch"] <= len(record.rows):
+            if result["epoch"] <= len(record.rows) or record.stopping:
                 return None
             assert result["epoch"] == len(record.rows) + 1, (trial_id, result["epoch"])
             row = {name: result[name] for name in EPOCH_COLUMNS}
@@ -178,9 +198,15 @@ class Recorder:
     def rung(self, trial_id: str, **columns: Any) -> None:
         """Records an arrival at a rung of ASHA and what was decided."""
         family = self.trials[trial_id].spec.family
-        row = {"study": self._study, "family": family, "trial_id": trial_id, **columns}
-        self._rungs.append(row)
+        with self.lock:
+            row = {"study": self._study, "family": family, "trial_id": trial_id, **columns}
+            self._rungs.append(row)
         self._changed("rungs")
+
+    @property
+    def events(self) -> list[dict[str, Any]]:
+        """Rows of `events.parquet`, of all phases and runs."""
+        return self._events
 
     def rungs_of(self, trial_id: str) -> list[dict[str, Any]]:
         """A trial's arrivals at rungs, in order."""
@@ -195,16 +221,22 @@ class Recorder:
 
     def end(self, trial_id: str, status: str, reason: str | None = None) -> None:
         """Records a trial's terminal state; its checkpoints go once its rows lie on disk."""
-        with self._lock:
+        with self.lock:
             record = self.trials[trial_id]
             record.status, record.stop_reason, record.ended_at = status, reason, _now()
         self._changed("trials", "final", "predictions")
+        self.discard_checkpoints(trial_id)
+
+    def discard_checkpoints(self, trial_id: str) -> None:
+        """Removes the checkpoints of an ended trial once its rows lie on disk."""
         folder = checkpoint_folder(self._folder, trial_id)
         self._writer.afterwards(lambda: checkpointing.remove(folder))
 
-    def event(self, kind: str, detail: str, trial_id: str | None = None) -> None:
-        """Records a fault, a retry, a test opening."""
-        family = self.trials[trial_id].spec.family if trial_id in self.trials else None
+    def event(
+        self, kind: str, detail: str, trial_id: str | None = None, family: str | None = None
+    ) -> None:
+        """Records a fault, a retry, a test opening; a known trial's family need not be named."""
+        family = self.trials[trial_id].spec.family if trial_id in self.trials else family
         self._events.append(
             {
                 "study": self._study,
@@ -221,14 +253,18 @@ class Recorder:
         """Wall seconds of a trial times the devices it reserves."""
         return record.wall_seconds() * self._devices
 
+    def wall_seconds(self, device_seconds: float) -> float:
+        """The inverse of `device_seconds`, for a stored row."""
+        return device_seconds / self._devices
+
     def of_family(self, family: str) -> list[TrialRecord]:
         """The records of a family in the order of their first attempts."""
-        with self._lock:
+        with self.lock:
             return [r for r in self.trials.values() if r.spec.family == family]
 
     def trial_rows(self) -> list[dict[str, Any]]:
         """The rows of `trials.parquet`, sorted by trial."""
-        with self._lock:
+        with self.lock:
             return [self._trial_row(self.trials[name]) for name in sorted(self.trials)]
 
     def _trial_row(self, record: TrialRecord) -> dict[str, Any]:

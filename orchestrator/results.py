@@ -4,7 +4,7 @@ import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -21,6 +21,7 @@ ENUM = pa.dictionary(pa.int32(), pa.string())
 TIME = pa.timestamp("us", tz="UTC")
 
 METRICS = ("loss", "accuracy", "precision", "recall")
+ROLES = ("baseline", "tuned")
 
 _EPOCH_METRICS = [
     ("train_loss", pa.float64()),
@@ -160,6 +161,14 @@ FIXED_SCHEMAS: Mapping[str, pa.Schema] = {
 }
 
 
+TABLES: Final = ("trials", "final", *FIXED_SCHEMAS)
+
+
+def columns_of_all() -> dict[str, pa.Schema]:
+    """The columns of each table that do not depend on the families."""
+    return {"trials": pa.schema(_TRIALS), "final": pa.schema(_FINAL), **FIXED_SCHEMAS}
+
+
 def parameter_type(distribution: BaseDistribution) -> pa.DataType:
     """The column type of a hyperparameter, from what it may be."""
     if isinstance(distribution, FloatDistribution):
@@ -234,11 +243,49 @@ def write_table(folder: Path, name: str, table: pa.Table, metadata: Mapping[str,
     temporary.replace(folder / f"{name}.parquet")
 
 
+def leftovers(folder: Path) -> list[Path]:
+    """What killed writers left half written in a study's folder; checkpoints have their own."""
+    return [
+        path
+        for path in folder.rglob(".*.*")
+        if path.is_file()
+        and "checkpoints" not in path.relative_to(folder).parts
+        and (path.suffix.removeprefix(".").isdigit() or path.name == ".model.safetensors")
+    ]
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Removes what killed writers left half written."""
+    for path in leftovers(folder):
+        path.unlink()
+
+
 def write_text(path: Path, text: str) -> None:
     """Writes a text file whole: a temporary name that starts with a dot, then a rename."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     temporary.write_text(text, encoding="utf-8")
     temporary.replace(path)
+
+
+def read_study(folder: Path) -> dict[str, Any]:
+    """Reads `study.json`.
+
+    Raises:
+        ValueError: The folder is no study.
+    """
+    path = folder / "study.json"
+    if not path.is_file():
+        message = f"RESULTS must be a study's folder, but {folder} has no study.json"
+        raise ValueError(message)
+    try:
+        study = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        message = f"study.json must be JSON, but {path} is not: {error}"
+        raise ValueError(message) from error
+    if not isinstance(study, dict) or not {"name", "settings"} <= study.keys():
+        message = f"study.json must have a name and settings, but {path} has not"
+        raise ValueError(message)
+    return study
 
 
 def read_table(folder: Path, name: str) -> pa.Table:

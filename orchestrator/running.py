@@ -1,18 +1,26 @@
-"""Runs a study that has been checked, from the first trial to the comparison."""
+"""Runs a study that has been checked, from wherever its rows say it is to the comparison."""
 
+import contextlib
 import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import ray
 from rich.console import Console
 
-from orchestrator import finals, manifest, results
-from orchestrator.cluster import Cluster, Reservation, connect, reserve
+from orchestrator import finals, manifest, replay, results, resuming, warm_start
+from orchestrator.checking import CheckedStudy
+from orchestrator.cluster import Cluster, InfrastructureError, Reservation, connect, reserve
 from orchestrator.compare import write_comparison
+from orchestrator.interruption import Interruption
+from orchestrator.locking import Hold, holding
 from orchestrator.manifest import Manifest
-from orchestrator.preparation import DEMO_WEIGHTS, CheckedStudy
+from orchestrator.preparation import DEMO_WEIGHTS
 from orchestrator.progress import ProgressTable, shown
 from orchestrator.recording import RUNNING, Recorder
+from orchestrator.replay import StoredStudy
+from orchestrator.rungs import FamilyRungs
 from orchestrator.scheduling import FamilyASHA, RecordingScheduler
 from orchestrator.search import FamilySearch, ListedTrials, TrialQueue
 from orchestrator.tuning import Phase, run
@@ -22,21 +30,32 @@ from trainables.sharing import SharedData
 from trainables.trial import References
 
 
-def run_study(checked: CheckedStudy, console: Console) -> bool | None:
+def run_study(
+    checked: CheckedStudy,
+    held: contextlib.ExitStack,
+    interruption: Interruption,
+    console: Console,
+) -> bool | None:
     """Runs a study into its folder.
+
+    Args:
+        checked: The study.
+        held: Holds its folder until it is closed.
+        interruption: Says when the user wants it to end.
+        console: Where to print.
 
     Returns:
         Whether every family was compared; None if the user interrupted it.
 
     Raises:
         InfrastructureError: Ray cannot be had, or not what a trial asks for.
+        HeldError: Another driver has the study.
     """
     cluster = connect(checked.settings.address, console)
     try:
         reservation = reserve(checked.settings, cluster)
         console.print(_cluster_line(cluster, reservation))
         weights_file = checked.inputs.weights_file or _demo_weights(checked, console)
-        checked.folder.mkdir(parents=True, exist_ok=True)
         content = manifest.describe(
             name=checked.name,
             settings=checked.settings,
@@ -46,10 +65,32 @@ def run_study(checked: CheckedStudy, console: Console) -> bool | None:
             cluster=cluster,
             reservation=reservation,
         )
-        study = Study(checked, reservation, console, Manifest(checked.folder, content))
+        hold = checked.resumed.hold if checked.resumed else _begin(checked, held)
+        stored = StoredStudy()
+        if checked.resumed is not None:
+            stored = replay.read(checked.folder, checked.resumed.study, content)
+            content = manifest.continued(checked.resumed.study, content)
+        study = Study(
+            checked,
+            reservation=reservation,
+            console=console,
+            study_json=Manifest(checked.folder, content, hold.check),
+            stored=stored,
+            interruption=interruption,
+            hold=hold,
+        )
         return study.run(weights_file)
     finally:
         ray.shutdown()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Search:
+    """The parts of a search, brought to where its rows say it was."""
+
+    recorder: Recorder
+    scheduler: FamilyASHA
+    searcher: FamilySearch
 
 
 class Study:
@@ -58,48 +99,80 @@ class Study:
     def __init__(
         self,
         checked: CheckedStudy,
+        *,
         reservation: Reservation,
         console: Console,
         study_json: Manifest,
+        stored: StoredStudy,
+        interruption: Interruption,
+        hold: Hold,
     ) -> None:
-        """Takes what was checked, what trials reserve, and where to print and to note."""
+        """Takes what was checked, what trials reserve, where to print and to note, and its rows."""
         self._name, self._folder, self._settings = checked.name, checked.folder, checked.settings
         self._plans, self._inputs = checked.plans, checked.inputs
         self._reservation, self._console, self._manifest = reservation, console, study_json
-        self._events: list[dict[str, Any]] = []
+        self._stored, self._interruption, self._hold = stored, interruption, hold
+        self._events = list(stored.events)
         self._choice: dict[str, dict[str, Any]] = {}
         self._writer = TableWriter(
             self._folder,
             results.schemas(plan.full_space for plan in self._plans),
-            manifest.table_metadata(self._name),
+            manifest.table_metadata(study_json.content),
+            hold.check,
         )
 
     def run(self, weights_file: weights.WeightsFile | None) -> bool | None:
         """Search, choice, finals, comparison; see `run_study`."""
         try:
-            return self._run(weights_file)
+            done = self._run(weights_file)
         except BaseException as error:
-            interrupted = isinstance(error, KeyboardInterrupt)
-            self._end("interrupted" if interrupted else "failed", None)
+            self._hold.check()  # a driver that lost the study says so, and notes nothing in it
+            if self._manifest.content["outcome"] == "running":  # not where only printing failed
+                interrupted = isinstance(error, KeyboardInterrupt)
+                self._manifest.end("interrupted" if interrupted else "failed")
             raise
+        if done is None:
+            self._manifest.end("interrupted")
+        return done
 
     def _run(self, weights_file: weights.WeightsFile | None) -> bool | None:
-        shared = ray.put(self._shared(weights_file))
+        results.remove_leftovers(self._folder)
+        shared = self._put(self._shared(weights_file))
         self._console.print(f"Study {self._name} writes to {self._folder}")
+        search = self._restored_search()
         with self._writer.running():
-            complete = self._search(References(shared=shared, test=None))
-            if complete is None:
-                return self._end("interrupted", None)
-            # The test part stays closed where no family has anything to test.
-            test = ray.put(self._inputs.dataset.read_test()) if self._choice else None
-            tested = self._finals(References(shared=shared, test=test))
+            if not self._search(search, References(shared=shared, test=None)):
+                return None
+            self._choose(search)
+            tested = self._finals(shared)
             if tested is None:
-                return self._end("interrupted", None)
+                return None
         shutil.rmtree(self._folder / "checkpoints", ignore_errors=True)
+        done = tested and not search.searcher.halted
         write_comparison(self._folder, self._console)
+        self._manifest.end("completed" if done else "incomplete")
         self._console.print(f"Results: {self._folder}")
-        done = complete and tested
-        return self._end("completed" if done else "incomplete", done)
+        sound = self._verified()
+        return done and sound
+
+    def _verified(self) -> bool:
+        """Whether the study, as it lies on disk, is what it must be."""
+        from orchestrator.verifying import verify  # scikit-learn would delay every start
+
+        verdict = verify(self._folder, sources=False)
+        for problem in verdict.problems:
+            self._console.print(f"WRONG, {problem.check}: {problem.sentence}", style="bold")
+        if not verdict.problems:
+            self._console.print(f"Verified: {verdict.checks} checks, nothing wrong")
+        return not verdict.problems
+
+    def _put(self, value: Any) -> "ray.ObjectRef[Any]":
+        """Shares a value with all trials."""
+        return ray.put(value)
+
+    def _run_phase(self, phase: Phase) -> None:
+        """Runs the trials of a phase."""
+        run(phase)
 
     def _shared(self, weights_file: weights.WeightsFile | None) -> SharedData:
         return SharedData(
@@ -110,19 +183,16 @@ class Study:
             weights=None if weights_file is None else weights.read(weights_file),
         )
 
-    def _search(self, references: References) -> bool | None:
-        """All trials of the search, and the choice on disk; whether no family was given up."""
-        settings = self._settings
-        recorder = self._recorder("epochs")
-        recorder.write_search_tables()
-        self._writer.write()
-        asha = FamilyASHA(
-            recorder,
+    def _restored_search(self) -> Search:
+        """The search with all that its rows say; a new study's has none."""
+        settings, recorder = self._settings, self._recorder("epochs")
+        rungs = FamilyRungs(
             [plan.name for plan in self._plans],
             epochs=settings.epochs,
             grace_period=settings.grace_period,
             reduction_factor=settings.reduction_factor,
         )
+        scheduler = FamilyASHA(recorder, rungs)
         searcher = FamilySearch(
             recorder,
             self._plans,
@@ -131,49 +201,62 @@ class Study:
             epochs=settings.epochs,
             max_attempts=settings.max_attempts,
             train_fraction=max(settings.train_fractions),
-            first_cut=asha.first_cut,
+            first_cut=scheduler.first_cut,
             by_device_time=self._reservation.max_concurrent > 1,
         )
+        replay.replay_warm_start(self._folder, rungs, searcher)
+        replay.replay_search(self._stored, recorder, scheduler, searcher)
+        for kind, detail in self._stored.changes:
+            recorder.event(kind, detail)
+            self._console.print(f"{kind.replace('_', ' ').capitalize()}: {detail}")
+        recorder.publish(search=True)
+        return Search(recorder=recorder, scheduler=scheduler, searcher=searcher)
+
+    def _search(self, search: Search, references: References) -> bool:
+        """All trials of the search; False if the user interrupted it."""
         table = ProgressTable(
             "Search",
-            recorder,
+            search.recorder,
             [plan.name for plan in self._plans],
-            trials=settings.trials,
-            epochs=settings.epochs,
+            trials=self._settings.trials,
+            epochs=self._settings.epochs,
         )
-        with shown(self._console, table):
-            run(self._phase("search", searcher, asha, recorder, references))
-        if _unfinished(recorder):
-            return None
-        self._choose(recorder, searcher.halted)
-        return not searcher.halted
+        if search.searcher.has_work():
+            with shown(self._console, table):
+                self._run_phase(
+                    self._phase(
+                        "search", search.searcher, search.scheduler, search.recorder, references
+                    )
+                )
+        return self._ended(search.recorder)
 
-    def _choose(self, recorder: Recorder, halted: dict[str, str]) -> None:
-        """Writes the choice down before the test part is decoded."""
-        self._choice = finals.choose(recorder, self._plans)
+    def _choose(self, search: Search) -> None:
+        """Writes the choice down before the test part is decoded.
+
+        An opening belongs to a choice: the same one, made again after a crash, is the same opening.
+        """
+        self._choice = finals.choose(search.recorder, self._plans)
         choice_digest = finals.digest(self._choice, self._manifest.content["settings"])
+        halted = search.searcher.halted
         self._manifest.add(choice=self._choice, choice_sha256=choice_digest, halted=halted)
         if self._choice:
-            recorder.event("test_opened", choice_digest)
-            self._manifest.add(test_openings=1)
+            opened = {row["detail"] for row in self._events if row["kind"] == finals.TEST_OPENED}
+            if choice_digest not in opened:
+                search.recorder.event(finals.TEST_OPENED, choice_digest)
+                self._writer.write()
+            self._manifest.add(test_openings=len(opened | {choice_digest}))
         for family, message in halted.items():
             self._console.print(f"{family} was given up: {message}", style="bold")
 
-    def _finals(self, references: References) -> bool | None:
-        """Re-trains and tests; whether every family and role has its rows."""
+    def _finals(self, shared: "ray.ObjectRef[Any]") -> bool | None:
+        """Re-trains and tests; whether every family and role has its rows, None if interrupted."""
         specs = finals.final_specs(self._choice, self._plans, self._settings)
         recorder = self._recorder("final_epochs")
+        left = replay.replay_finals(self._stored, specs, recorder, self._folder)
         self._writer.add("final", lambda: self._final_rows(recorder))
-        self._writer.add(
-            "predictions", lambda: finals.predictions(self._folder, self._final_rows(recorder))
-        )
+        self._writer.add("predictions", lambda: self._predictions(recorder))
+        recorder.publish(search=False)
         self._writer.write()
-        searcher = ListedTrials(
-            recorder,
-            specs,
-            epochs=self._settings.epochs,
-            max_attempts=self._settings.max_attempts,
-        )
         families = [plan.name for plan in self._plans if plan.name in self._choice]
         table = ProgressTable(
             "Finals: re-training, then the test set",
@@ -182,10 +265,18 @@ class Study:
             trials=len(specs) // max(1, len(families)),
             epochs=self._settings.epochs,
         )
-        with shown(self._console, table):
-            scheduler = RecordingScheduler(recorder)
-            run(self._phase("finals", searcher, scheduler, recorder, references))
-        if _unfinished(recorder):
+        if left:  # the test part stays closed where nothing is to be tested
+            references = References(shared=shared, test=self._put(self._inputs.dataset.read_test()))
+            searcher = ListedTrials(
+                recorder,
+                left,
+                epochs=self._settings.epochs,
+                max_attempts=self._settings.max_attempts,
+            )
+            with shown(self._console, table):
+                scheduler = RecordingScheduler(recorder)
+                self._run_phase(self._phase("finals", searcher, scheduler, recorder, references))
+        if not self._ended(recorder):
             return None
         finals.keep_winners(self._folder, self._final_rows(recorder), self._inputs.dataset.classes)
         completed = all(record.status == "completed" for record in recorder.trials.values())
@@ -207,6 +298,11 @@ class Study:
                     roles=("baseline", "tuned") if both else (record.spec.role,),
                 )
         return sorted(rows, key=lambda r: (r["train_fraction"], r["family"], r["role"], r["seed"]))
+
+    def _predictions(self, recorder: Recorder) -> Callable[[], Any]:
+        """What makes `predictions.parquet` of the runs completed now; it reads files."""
+        rows = self._final_rows(recorder)
+        return lambda: finals.predictions(self._folder, rows)
 
     def _recorder(self, epochs_table: str) -> Recorder:
         return Recorder(
@@ -236,16 +332,33 @@ class Study:
             epochs=self._settings.epochs,
             folder=self._folder,
             reservation=self._reservation,
+            interruption=self._interruption,
         )
 
-    def _end(self, outcome: str, done: bool | None) -> bool | None:
-        self._manifest.add(outcome=outcome, ended_at=manifest.now())
-        return done
+    def _ended(self, recorder: Recorder) -> bool:
+        """Whether a phase ran to its end, which Tune does not on an interruption.
+
+        Raises:
+            RuntimeError: Tune came back too early without having been asked to.
+        """
+        if self._interruption:
+            return False
+        running = [name for name, r in recorder.trials.items() if r.status == RUNNING]
+        if running:
+            message = f"all trials must have ended, but Tune left {', '.join(running)}"
+            raise RuntimeError(message)
+        return True
 
 
-def _unfinished(recorder: Recorder) -> bool:
-    """Whether Tune came back before all trials had ended, as it does on Ctrl-C."""
-    return any(record.status == RUNNING for record in recorder.trials.values())
+def _begin(checked: CheckedStudy, held: contextlib.ExitStack) -> Hold:
+    """Makes a new study's folder, unless another driver was faster."""
+    checked.folder.mkdir(parents=True, exist_ok=True)
+    hold = held.enter_context(holding(checked.folder))
+    if (checked.folder / "study.json").exists():
+        message = f"another driver began a study in {checked.folder}; choose another --name"
+        raise InfrastructureError(message)
+    warm_start.keep(checked.folder, checked.warm_start)
+    return hold
 
 
 def _cluster_line(cluster: Cluster, reservation: Reservation) -> str:
@@ -271,4 +384,10 @@ def _demo_weights(checked: CheckedStudy, console: Console) -> weights.WeightsFil
             pretraining.pretrain_resnet50(path, seed=0, threads=1)
 
         ray.get(ray.remote(pretrain).remote())
-    return weights.WeightsFile(name=path.name, path=path, sha256=weights.file_sha256(path))
+    sha256 = weights.file_sha256(path)
+    if checked.resumed is not None:
+        try:
+            resuming.check_weights(checked.resumed.study, sha256)
+        except ValueError as error:
+            raise InfrastructureError(str(error)) from error
+    return weights.WeightsFile(name=path.name, path=path, sha256=sha256)

@@ -1,22 +1,19 @@
 """Which trials go on: every epoch is recorded, and one ASHA per family stops the weak."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import ray.cloudpickle
 from ray.exceptions import OutOfMemoryError, RayActorError, RayError, RayTaskError
 from ray.tune.experiment import Trial
-from ray.tune.schedulers import ASHAScheduler, FIFOScheduler, TrialScheduler
+from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 
-from orchestrator.recording import Failure, Recorder
+from orchestrator.recording import BASELINE_ROLE, Failure, Recorder
+from orchestrator.rungs import FamilyRungs
 
 if TYPE_CHECKING:
     from ray.tune.execution.tune_controller import TuneController
-
-OBJECTIVE = "validation_accuracy"
 
 
 class RecordingScheduler(FIFOScheduler):
@@ -64,98 +61,47 @@ class RecordingScheduler(FIFOScheduler):
         self._recorder.attempt_ended(trial.config["trial_id"])
         self._recorder.failed_attempt(trial.config["trial_id"], failure_of(trial))
 
+    def replay(self, trial_id: str, row: Mapping[str, Any]) -> None:
+        """Takes up a stored row of an earlier run as if it came now; its decision was heeded."""
+        sequence = self._recorder.restore_epoch(trial_id, row)
+        if self.decide(trial_id, row, sequence) == TrialScheduler.STOP:
+            self._recorder.trials[trial_id].stopping = True
+
     def _take(self, trial_id: str, result: Mapping[str, Any]) -> str:
         """Records the new epochs of a report; stops at the first that is to stop."""
         for sentence in result.get("damaged_checkpoints", ()):
             self._recorder.event("checkpoint_damaged", sentence, trial_id)
-        for row in _rows_of(result):
-            sequence = self._recorder.epoch(trial_id, row)
-            if sequence is None:
-                continue
-            decision = self.decide(trial_id, row, sequence)
-            if decision == TrialScheduler.STOP:
-                self._recorder.trials[trial_id].stopping = True
-                return decision
+        with self._recorder.lock:  # an epoch and its decision are written together
+            for row in _rows_of(result):
+                sequence = self._recorder.epoch(trial_id, row)
+                if sequence is None:
+                    continue
+                decision = self.decide(trial_id, row, sequence)
+                if decision == TrialScheduler.STOP:
+                    self._recorder.trials[trial_id].stopping = True
+                    return decision
         return str(TrialScheduler.CONTINUE)
 
 
 class FamilyASHA(RecordingScheduler):
-    """One asynchronous successive halving (Li et al. 2020) per family; baselines never stop.
+    """Stops a trial where its family's rungs say so, and records each arrival at one."""
 
-    Ray's ASHA is handed stand-ins that carry the study's own trial ids, since Tune's change with
-    each attempt and its rungs are keyed by them.
-    """
-
-    def __init__(
-        self,
-        recorder: Recorder,
-        families: Iterable[str],
-        *,
-        epochs: int,
-        grace_period: int,
-        reduction_factor: int,
-    ) -> None:
-        """Makes one ASHA for each family.
-
-        Args:
-            recorder: Of the search.
-            families: Names.
-            epochs: Of a whole trial.
-            grace_period: Epochs before a trial can be stopped.
-            reduction_factor: One in this many survives a rung.
-        """
+    def __init__(self, recorder: Recorder, rungs: FamilyRungs) -> None:
+        """Takes the recorder of the search and the rungs of its families."""
         super().__init__(recorder)
-        self._epochs = epochs
-        self._ashas = {
-            family: ASHAScheduler(
-                time_attr="epoch",
-                metric=OBJECTIVE,
-                mode="max",
-                max_t=epochs,
-                grace_period=grace_period,
-                reduction_factor=reduction_factor,
-                brackets=1,
-            )
-            for family in families
-        }
-
-    def on_trial_add(self, tune_controller: "TuneController", trial: Trial) -> None:
-        """Takes up an attempt; a trial's earlier rungs stay."""
-        del tune_controller
-        self.add(trial.config["family"], trial.config["trial_id"])
-
-    def add(self, family: str, trial_id: str) -> None:
-        """Takes up a trial in its family's ASHA."""
-        self._ashas[family].on_trial_add(_NO_CONTROLLER, _stand_in(trial_id))
+        self._rungs = rungs
 
     def decide(self, trial_id: str, row: Mapping[str, Any], sequence: int) -> str:
         """What the family's ASHA says, except that a baseline always goes on."""
         spec = self._recorder.trials[trial_id].spec
-        asha, value = self._ashas[spec.family], row[OBJECTIVE]
-        arrival = _arrival(asha, trial_id, row["epoch"])
-        stand_in, answer = _stand_in(trial_id), TrialScheduler.CONTINUE
-        if row["epoch"] >= self._epochs:
-            asha.on_trial_complete(_NO_CONTROLLER, stand_in, dict(row))
-        else:
-            answer = asha.on_trial_result(_NO_CONTROLLER, stand_in, dict(row))
+        arrival = self._rungs.arrive(
+            spec.family, trial_id, row, protected=spec.role == BASELINE_ROLE
+        )
         if arrival is None:
             return str(TrialScheduler.CONTINUE)
-        rung, cutoff = arrival
-        decision = "continue"
-        if row["epoch"] >= self._epochs:
-            decision = "finished"
-        elif answer == TrialScheduler.STOP:
-            decision = "protected" if spec.role == "baseline" else "stop"
-        self._recorder.rung(
-            trial_id,
-            sequence=sequence,
-            epoch=row["epoch"],
-            rung=rung,
-            value=value,
-            cutoff=cutoff,
-            decision=decision,
-        )
-        return str(TrialScheduler.STOP if decision == "stop" else TrialScheduler.CONTINUE)
+        self._recorder.rung(trial_id, sequence=sequence, **vars(arrival))
+        stops = arrival.decision == "stop"
+        return str(TrialScheduler.STOP if stops else TrialScheduler.CONTINUE)
 
     def first_cut(self, trial_id: str) -> int | None:
         """The epoch at which a baseline fell under a cut-off, None if it never did."""
@@ -165,14 +111,6 @@ class FamilyASHA(RecordingScheduler):
             if row["decision"] == "protected"
         ]
         return cuts[0] if cuts else None
-
-
-# Ray's ASHA reads nothing of a trial but its id, and nothing of the controller.
-_NO_CONTROLLER = cast("TuneController", None)
-
-
-def _stand_in(trial_id: str) -> Trial:
-    return cast("Trial", SimpleNamespace(trial_id=trial_id))
 
 
 def failure_of(trial: Trial) -> Failure:
@@ -200,16 +138,6 @@ def _rows_of(result: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     node = {"node": result["node"]} if "node" in result else {}
     earlier: list[Mapping[str, Any]] = [{**row, **node} for row in result.get("earlier_rows", ())]
     return [*earlier, result] if "epoch" in result else earlier
-
-
-def _arrival(asha: ASHAScheduler, trial_id: str, epoch: int) -> tuple[int, float | None] | None:
-    """The rung that an epoch reaches and its cut-off so far, as Ray's bracket sees it."""
-    (bracket,) = asha._brackets
-    for milestone, recorded in bracket._rungs:
-        if epoch >= milestone and trial_id not in recorded:
-            cutoff = bracket.cutoff(recorded)
-            return int(milestone), None if cutoff is None else float(np.asarray(cutoff))
-    return None
 
 
 def _first_line(error: BaseException) -> str:

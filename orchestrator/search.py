@@ -9,11 +9,20 @@ from optuna.samplers import TPESampler
 from optuna.trial import TrialState
 from ray.tune.search import Searcher
 
+from orchestrator.optuna_states import told
 from orchestrator.planning import FamilyPlan
-from orchestrator.recording import Recorder, TrialRecord, TrialSpec
+from orchestrator.recording import (
+    BASELINE_ROLE,
+    RUNNING,
+    Failure,
+    Recorder,
+    TrialRecord,
+    TrialSpec,
+)
 from trainables.seeding import derive_seed
 
 IDENTICAL_ERRORS: Final = 3
+BELOW_CUTOFF: Final = "below the cut-off of its rung"
 
 
 class TrialQueue(Searcher):
@@ -41,8 +50,17 @@ class TrialQueue(Searcher):
         """The next new trial, None when there is none (now)."""
         raise NotImplementedError
 
+    def has_work(self) -> bool:
+        """Whether anything is left to hand out."""
+        raise NotImplementedError
+
     def ended(self, record: TrialRecord) -> None:
         """Called when a trial has reached its terminal state."""
+
+    def restore_failure(self, family: str, failure: Failure) -> None:
+        """Counts a failure of an earlier run against its family."""
+        if failure.kind == "error":
+            self._errors[family, failure.message] += 1
 
     def set_search_properties(
         self, metric: str | None, mode: str | None, config: Mapping[str, Any], **spec: Any
@@ -70,6 +88,7 @@ class TrialQueue(Searcher):
             "family": spec.family,
             "role": spec.role,
             "attempt": attempt,
+            "epochs_known": len(self._recorder.trials[spec.trial_id].rows),
             "params": dict(spec.params),
             "seed": spec.seed,
             "train_fraction": spec.train_fraction,
@@ -94,7 +113,7 @@ class TrialQueue(Searcher):
             record.final = dict(result or {})
             self._end(record, "completed")
         elif record.stopping:
-            self._end(record, "stopped", "below the cut-off of its rung")
+            self._end(record, "stopped", BELOW_CUTOFF)
 
     def save(self, checkpoint_path: str) -> None:
         """Nothing: the table is the study, and no state of Tune's is ever read."""
@@ -123,8 +142,7 @@ class TrialQueue(Searcher):
         """Stops proposing trials of a family that fails the same way again and again."""
         if family not in self.halted:
             self.halted[family] = message
-            detail = f"{IDENTICAL_ERRORS} identical errors: {message}"
-            self._recorder.event("family_halted", f"{family}: {detail}")
+            self._recorder.event("family_halted", message, family=family)
         for spec in [s for s in self._owed if s.family == family]:
             self._owed.remove(spec)
             self._end(self._recorder.trials[spec.trial_id], "failed", "family_halted")
@@ -173,6 +191,7 @@ class FamilySearch(TrialQueue):
             name: optuna.create_study(study_name=name, direction="maximize") for name in self._plans
         }
         self._asked: dict[str, optuna.Trial] = {}
+        self._numbers: Counter[str] = Counter()
 
     def propose(self) -> TrialSpec | None:
         """A new trial of the family whose turn it is: its baseline first, then what TPE asks."""
@@ -180,39 +199,80 @@ class FamilySearch(TrialQueue):
         if not families:
             return None
         family = min(families, key=self._turn)
-        number = len(self._recorder.of_family(family))
+        number = self._unused_number(family)
         trial_id = f"{family}-{number:03d}"
         baseline = number == 0
         return TrialSpec(
             trial_id=trial_id,
             family=family,
-            role="baseline" if baseline else "search",
+            role=BASELINE_ROLE if baseline else "search",
             params=self._ask(family, trial_id, number),
             seed=derive_seed(self._seed, family, number),
             train_fraction=self._train_fraction,
         )
 
+    def has_work(self) -> bool:
+        """Whether an attempt is owed or a new trial may be proposed."""
+        return bool(self._owed) or any(self._may_propose(name) for name in self._plans)
+
+    def go_on_with(self, record: TrialRecord) -> None:
+        """Takes up a trial of an earlier run in Optuna; one that has not ended is owed an attempt.
+
+        The rungs must have been replayed: Optuna is told of a baseline what ASHA says of it.
+        """
+        spec, plan = record.spec, self._plans[record.spec.family]
+        if spec.role != BASELINE_ROLE or not plan.baseline_outside:
+            self._asked[spec.trial_id] = self._add_to_optuna(spec)
+        if record.status != RUNNING:
+            self.ended(record)
+        elif record.stopping:
+            self._end(record, "stopped", BELOW_CUTOFF)
+        elif len(record.rows) >= self._epochs:
+            self._end(record, "completed")
+        else:
+            self._owed.append(spec)
+
     def ended(self, record: TrialRecord) -> None:
         """Tells Optuna: COMPLETE, PRUNED with or without values, or FAIL."""
         trial = self._asked.pop(record.spec.trial_id, None)
-        if trial is None:
-            return
-        study, rows = self.studies[record.spec.family], record.rows
-        if record.status == "failed":
-            study.tell(trial, state=TrialState.FAIL)
-            return
-        if record.status == "diverged":  # without values TPE ranks it last; it forgets FAIL
-            study.tell(trial, state=TrialState.PRUNED)
-            return
-        cut = self._first_cut(record.spec.trial_id) if record.spec.role == "baseline" else None
-        best = 0.0
-        for row in rows[:cut]:
-            best = max(best, row["validation_accuracy"])
-            trial.report(best, row["epoch"])
-        if record.status == "completed" and cut is None:
-            study.tell(trial, best)
-        else:
-            study.tell(trial, state=TrialState.PRUNED)
+        if trial is not None:
+            baseline = record.spec.role == BASELINE_ROLE
+            cut = self._first_cut(record.spec.trial_id) if baseline else None
+            self._tell(trial, record, cut)
+
+    def learn(self, record: TrialRecord, cut: int | None) -> None:
+        """Tells Optuna of an ended trial of another study.
+
+        Args:
+            record: The trial, inside its family's space.
+            cut: The epoch at which ASHA would have stopped it, were it no baseline.
+        """
+        self._tell(self._add_to_optuna(record.spec), record, cut)
+
+    def _add_to_optuna(self, spec: TrialSpec) -> optuna.Trial:
+        """A trial that Optuna did not propose in this process, as one that runs."""
+        study = self.studies[spec.family]
+        study.add_trial(
+            optuna.trial.create_trial(
+                state=TrialState.RUNNING,
+                params=dict(spec.params),
+                distributions=dict(self._plans[spec.family].space),
+            )
+        )
+        added = study.get_trials(deepcopy=False)[-1]  # add_trial returns nothing
+        return optuna.trial.Trial(study, added._trial_id)
+
+    def _tell(self, trial: optuna.Trial, record: TrialRecord, cut: int | None) -> None:
+        what = told(record.status, record.rows, cut)
+        for epoch, best in what.best_so_far.items():
+            trial.report(best, epoch)
+        self.studies[record.spec.family].tell(trial, what.value, state=what.state)
+
+    def _unused_number(self, family: str) -> int:
+        """The first number without a trial: a killed driver may have left a gap."""
+        while f"{family}-{self._numbers[family]:03d}" in self._recorder.trials:
+            self._numbers[family] += 1
+        return self._numbers[family]
 
     def _may_propose(self, family: str) -> bool:
         started = len(self._recorder.of_family(family))
@@ -262,3 +322,13 @@ class ListedTrials(TrialQueue):
     def propose(self) -> TrialSpec | None:
         """The next of the list."""
         return self._specs.popleft() if self._specs else None
+
+    def has_work(self) -> bool:
+        """Whether the list has a trial left."""
+        return bool(self._owed or self._specs)
+
+    def ended(self, record: TrialRecord) -> None:
+        """Notes a divergence, which no table of the finals has a column for."""
+        if record.status == "diverged":
+            reason = record.stop_reason or record.status
+            self._recorder.event("final_diverged", reason, record.spec.trial_id)

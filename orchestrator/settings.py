@@ -1,6 +1,7 @@
 """What a study is told: every setting with its unit, from presets, a YAML file and the flags."""
 
 import dataclasses
+import re
 import typing
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -65,10 +66,15 @@ class Settings:
     """Decides the split, the search and each trial."""
     space: Texts = field(default_factory=dict)
     """Family to dimension to what it is narrowed to: `1e-5..1e-3`, or choices `32,48`."""
+    warm_start: str | None = None
+    """Folder of another study on the same data, whose trials the search learns from first."""
     baseline: Texts = field(default_factory=dict)
     """Family to dimension to the value its baseline deviates to; every report says so."""
 
     def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            if isinstance(value, str):
+                _check_text(name, value)
         for name, lowest in _LOWEST.items():
             value = getattr(self, name)
             if value is not None and value < lowest:
@@ -78,17 +84,15 @@ class Settings:
                 f"grace_period must be at most epochs, but got grace_period={self.grace_period}, "
                 f"epochs={self.epochs}"
             )
-        if not self.train_fractions or not all(0 < share <= 1 for share in self.train_fractions):
-            _refuse(f"train_fractions must lie in (0, 1], but got {self.train_fractions}")
-        if len(set(self.train_fractions)) < len(self.train_fractions):
-            _refuse(f"each of train_fractions must be named once, but got {self.train_fractions}")
+        _check_fractions(self.train_fractions)
         gpus = self.gpus_per_trial
-        if gpus is not None and (gpus < 0 or (gpus > 1 and gpus != int(gpus))):
+        if gpus is not None and not (0 <= gpus <= 1 or (gpus > 1 and gpus % 1 == 0)):
             _refuse(f"gpus_per_trial must be 0, a share below 1, or a whole number, but got {gpus}")
         if self.weights == "demo" and self.preset != "demo":
             _refuse("weights 'demo' must go with --preset demo, which says so in every output")
-        if self.name is not None and Path(self.name).name != self.name:
+        if self.name is not None and (Path(self.name).name != self.name or self.name == ".."):
             _refuse(f"name must be the name of a folder, not a path, but got {self.name!r}")
+        _check_results_dir(self.results_dir)
 
 
 _LOWEST: Final = {
@@ -105,6 +109,21 @@ _LOWEST: Final = {
     "max_attempts": 1,
     "seed": 0,
 }
+
+# Where and how a study runs, not what it finds: a resumed study may have others.
+OPERATIONAL: Final = frozenset(
+    {
+        "address",
+        "results_dir",
+        "name",
+        "data_dir",
+        "weights",
+        "cpus_per_trial",
+        "gpus_per_trial",
+        "max_concurrent",
+        "max_attempts",
+    }
+)
 
 # What a preset sets; a YAML file and flags override it.
 PRESETS: Final[Mapping[str, Mapping[str, Any]]] = {
@@ -135,29 +154,53 @@ DEMO_NOTES: Final = (
 )
 
 
-def resolve(given: Mapping[str, Any], *, config: Path | None, assignments: list[str]) -> Settings:
+def resolve(
+    given: Mapping[str, Any],
+    *,
+    config: Path | None,
+    assignments: list[str],
+    stored: Mapping[str, Any] | None = None,
+) -> Settings:
     """The settings from, in rising order: defaults, preset, YAML file, flags, `--set`.
 
     Args:
         given: What flags set, by field name.
         config: A YAML file with fields of `Settings`.
         assignments: Texts `name=value`, e.g. `space.cnn.learning_rate=1e-5..1e-3`.
+        stored: Settings of the study that is resumed, which stand in for defaults and preset.
 
     Raises:
         ValueError: A name is unknown, or a value of the wrong type or outside its rule.
     """
-    assigned = _assigned(assignments)
-    layers: list[Mapping[str, Any]] = [_read_yaml(config) if config else {}, given, assigned]
+    layers = _layers(given, config, assignments)
     named = [layer["preset"] for layer in layers if "preset" in layer]
     preset = named[-1] if named else "standard"
-    if preset not in PRESETS:
+    if not isinstance(preset, str) or preset not in PRESETS:
         _refuse(f"unknown preset {preset!r}; choose from {', '.join(PRESETS)}")
     merged: dict[str, Any] = {}
-    for layer in (PRESETS[preset], *layers):
+    for layer in (PRESETS[preset] if stored is None else stored, *layers):
         for name, value in layer.items():
             nested = isinstance(merged.get(name), Mapping) and isinstance(value, Mapping)
             merged[name] = _deep_merge(merged[name], value) if nested else value
     return Settings(**{name: _checked(name, value) for name, value in merged.items()})
+
+
+def results_dir_of(given: Mapping[str, Any], *, config: Path | None, assignments: list[str]) -> str:
+    """Where the study that is resumed is kept; its own settings lie there.
+
+    Raises:
+        ValueError: The YAML file or an assignment is wrong.
+    """
+    places = [Settings.results_dir]
+    for layer in _layers(given, config, assignments):
+        places.append(str(layer.get("results_dir", places[-1])))
+    _check_results_dir(places[-1])
+    return places[-1]
+
+
+def from_json(stored: Mapping[str, Any]) -> Settings:
+    """The settings that `study.json` has."""
+    return Settings(**{name: _checked(name, value) for name, value in stored.items()})
 
 
 def to_json(settings: Settings) -> dict[str, Any]:
@@ -172,16 +215,28 @@ def _checked(name: str, value: Any) -> Any:
         _refuse(f"unknown setting {name!r}; choose from {', '.join(hints)}")
     if name in {"space", "baseline"}:
         value = _as_texts(name, value)
+    if name == "families" and isinstance(value, list | tuple):
+        value = ",".join(map(str, value))
     if name == "train_fractions" and not isinstance(value, list | tuple):
         value = str(value).split(",")
     if isinstance(value, str) and value.lower() in {"none", "null"}:
         value = None
+    parts = value if isinstance(value, list) else [value]
+    if hints[name] is not bool and any(isinstance(part, bool) for part in parts):
+        _refuse(f"setting {name} does not take {value!r}: it must be text or a number")
     try:
         return TypeAdapter(hints[name]).validate_python(value)
     except ValidationError as error:
         problem = error.errors()[0]["msg"]
         message = f"setting {name} does not take {value!r}: {problem}"
         raise ValueError(message) from error
+
+
+def _layers(
+    given: Mapping[str, Any], config: Path | None, assignments: list[str]
+) -> list[Mapping[str, Any]]:
+    """What the user says, in rising order."""
+    return [_read_yaml(config) if config else {}, given, _assigned(assignments)]
 
 
 def _assigned(assignments: list[str]) -> dict[str, Any]:
@@ -192,11 +247,42 @@ def _assigned(assignments: list[str]) -> dict[str, Any]:
         if not equals:
             _refuse(f"--set takes name=value, but got {text!r}")
         *parents, last = path.strip().split(".")
-        inner = values
+        inner: Any = values
         for parent in parents:
-            inner = inner.setdefault(parent, {})
+            inner = inner.setdefault(parent, {}) if isinstance(inner, dict) else inner
+        if not isinstance(inner, dict) or isinstance(inner.get(last), dict):
+            _refuse(f"--set must give a name a value or parts with values, not both: {text!r}")
         inner[last] = value
     return values
+
+
+def _check_text(name: str, text: str) -> None:
+    """Refuses what no folder, address or name can be, before something else trips over it."""
+    if not text.strip():
+        _refuse(f"{name} must not be empty, but got {text!r}")
+    if re.search(r"[\x00-\x1f\x7f\ud800-\udfff]", text):
+        _refuse(f"{name} must be text without control characters, but got {text!r}")
+
+
+def _check_fractions(fractions: tuple[float, ...]) -> None:
+    if not fractions or not all(0 < share <= 1 for share in fractions):
+        _refuse(f"train_fractions must lie in (0, 1], but got {fractions}")
+    # As trial ids have them, so that each run of the finals has an id of its own.
+    if len({f"{share:g}" for share in fractions}) < len(fractions):
+        _refuse(f"each of train_fractions must be named once, but got {fractions}")
+
+
+def _check_results_dir(results_dir: str) -> None:
+    if "://" in results_dir:
+        _refuse(
+            "results_dir must be a path, where a shared folder is mounted, not an address, "
+            f"but got {results_dir!r}"
+        )
+    try:
+        Path(results_dir).expanduser().resolve()
+    except (OSError, RuntimeError) as error:  # no such user's home; links in a circle
+        message = f"results_dir must be a path, but got {results_dir!r}: {_one_line(error)}"
+        raise ValueError(message) from error
 
 
 def _as_texts(name: str, value: Any) -> dict[str, dict[str, str]]:
@@ -212,12 +298,27 @@ def _as_texts(name: str, value: Any) -> dict[str, dict[str, str]]:
     }
 
 
+class _OnceEachLoader(yaml.SafeLoader):
+    """YAML's safe loader, but a name given twice is an error: it would keep the last."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        names = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
+        for key, _ in node.value:
+            if names.count(key.value) > 1:
+                raise yaml.MarkedYAMLError(
+                    problem=f"found {key.value!r} twice", problem_mark=key.start_mark
+                )
+        return super().construct_mapping(node, deep)
+
+
 def _read_yaml(path: Path) -> dict[str, Any]:
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    except (OSError, yaml.YAMLError) as error:
+        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_OnceEachLoader)
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError) as error:
         message = f"--config must be a readable YAML file, but {path}: {_one_line(error)}"
         raise ValueError(message) from error
+    if content is None:
+        return {}
     if not isinstance(content, dict):
         _refuse(f"--config must hold settings by name, but {path} holds a {type(content).__name__}")
     return content

@@ -10,6 +10,7 @@ from ray import tune
 from ray.tune.experiment import Trial
 
 from orchestrator.cluster import Reservation
+from orchestrator.interruption import Interruption
 from orchestrator.recording import Recorder
 from orchestrator.scheduling import RecordingScheduler
 from orchestrator.search import TrialQueue
@@ -29,6 +30,7 @@ class Phase:
         epochs: Of a whole trial.
         folder: The study's folder, absolute.
         reservation: What each trial reserves.
+        interruption: Ends the phase before all trials have ended.
     """
 
     name: str
@@ -39,6 +41,7 @@ class Phase:
     epochs: int
     folder: Path
     reservation: Reservation
+    interruption: Interruption
 
 
 def run(phase: Phase) -> None:
@@ -74,7 +77,8 @@ def run(phase: Phase) -> None:
             verbose=0,
         ),
     )
-    tuner.fit()
+    with phase.interruption.tuning():
+        tuner.fit()
 
 
 class AttemptClock(tune.Callback):

@@ -14,31 +14,65 @@ from orchestrator import results
 LEAST_SECONDS: Final = 5.0
 REST_FACTOR: Final = 20
 
-Source = Callable[[], list[dict[str, Any]] | pa.Table]
+Rows = list[dict[str, Any]]
+Source = Callable[[], Rows | Callable[[], pa.Table]]
+
+# A kill between two files must leave no row without what it belongs to: no epoch of an unknown
+# trial, no final without its predictions.
+ORDER: Final = (
+    "trials",
+    "epochs",
+    "rungs",
+    "events",
+    "final_epochs",
+    "predictions",
+    "final",
+    "comparison",
+)
 
 
 class TableWriter:
     """Rewrites changed tables every max(5 s, 20 times the last write's duration).
 
-    A source is called in the writer's thread and returns rows of its own, or a table.
+    Attributes:
+        lock: Changed tables are read under it: what is recorded under it is written together.
     """
 
     def __init__(
-        self, folder: Path, schemas: Mapping[str, pa.Schema], metadata: Mapping[str, str]
+        self,
+        folder: Path,
+        schemas: Mapping[str, pa.Schema],
+        metadata: Mapping[str, str],
+        check: Callable[[], None] = lambda: None,
     ) -> None:
-        """Takes the study's folder, the schema of each table, and what to stamp files with."""
+        """Takes what all tables have in common.
+
+        Args:
+            folder: The study's.
+            schemas: Of each table, by name.
+            metadata: What to stamp files with.
+            check: Called before each write; raises where this process must not write any more.
+        """
         self._folder, self._schemas, self._metadata = folder, schemas, metadata
+        self._check = check
         self._sources: dict[str, Source] = {}
         self._changed: set[str] = set()
         self._afterwards: list[Callable[[], None]] = []
-        self._lock = threading.Lock()
+        self.lock = threading.RLock()
+        self._writing = threading.Lock()
         self._stop = threading.Event()
         self._error: Exception | None = None
         self._thread = threading.Thread(target=self._run, name="table-writer", daemon=True)
 
     def add(self, name: str, source: Source) -> None:
-        """Takes up a table and marks it changed, so that it is written with its schema."""
-        with self._lock:
+        """Takes up a table and marks it changed, so that it is written with its schema.
+
+        Args:
+            name: Of the table.
+            source: Called under `lock`, in the writer's thread; returns rows of its own, or what
+                makes the table once the lock is released.
+        """
+        with self.lock:
             self._sources[name] = source
             self._changed.add(name)
 
@@ -50,30 +84,44 @@ class TableWriter:
         """
         if self._error is not None:
             raise self._error
-        with self._lock:
+        with self.lock:
             if name in self._sources:
                 self._changed.add(name)
 
     def afterwards(self, action: Callable[[], None]) -> None:
         """Does something once all rows there are now lie on disk."""
-        with self._lock:
+        with self.lock:
             self._afterwards.append(action)
 
     def write(self) -> None:
-        """Writes the changed tables now."""
-        with self._lock:
-            names, self._changed = self._changed, set()
-            actions, self._afterwards = self._afterwards, []
-        for name in sorted(names):
-            rows = self._sources[name]()
-            table = results.to_table(rows, self._schemas[name]) if isinstance(rows, list) else rows
-            results.write_table(self._folder, name, table, self._metadata)
-        for action in actions:
-            action()
+        """Writes the changed tables now, as they stand at one moment.
+
+        Raises:
+            OSError: A file cannot be written.
+        """
+        with self._writing:  # the driver writes too, now and then
+            self._check()
+            with self.lock:
+                names, self._changed = self._changed, set()
+                actions, self._afterwards = self._afterwards, []
+                snapshot = {name: self._sources[name]() for name in ORDER if name in names}
+            for name, rows in snapshot.items():
+                table = rows() if callable(rows) else results.to_table(rows, self._schemas[name])
+                results.write_table(self._folder, name, table, self._metadata)
+            for action in actions:
+                action()
+
+    def write_missing(self) -> None:
+        """Writes each table that is not there yet without rows, so that all can be read at once."""
+        for name in self._schemas:
+            if not (self._folder / f"{name}.parquet").exists():
+                table = self._schemas[name].empty_table()
+                results.write_table(self._folder, name, table, self._metadata)
 
     @contextlib.contextmanager
     def running(self) -> Iterator["TableWriter"]:
         """Writes at once, then now and then, and once more at the end."""
+        self.write_missing()
         self.write()
         self._thread.start()
         try:
@@ -89,7 +137,7 @@ class TableWriter:
             started = time.monotonic()
             try:
                 self.write()
-            except (OSError, pa.ArrowException) as error:
+            except (OSError, RuntimeError, pa.ArrowException) as error:
                 self._error = error
                 return
             pause = max(LEAST_SECONDS, REST_FACTOR * (time.monotonic() - started))

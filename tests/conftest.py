@@ -1,5 +1,6 @@
 """What several tests share: made-up images, a family without torch, and a recorder."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -40,6 +41,20 @@ def curve_family(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STUDY_FAMILY_PATH", str(FAMILIES))
 
 
+@pytest.fixture(scope="session")
+def finished_study(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A study with stopped, diverged and retried trials; copy it before anything is changed."""
+    from in_process import Driver  # Ray takes seconds to import
+
+    settings = {"trials": 9, "epochs": 4, "grace_period": 1, "seeds": 2, "seed": 6}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("STUDY_FAMILY_PATH", str(FAMILIES))
+        driver = Driver(tmp_path_factory.mktemp("finished"), patch, settings)
+        driver.assignments = ("space.curve.fault=none,nan,error_once",)
+        assert driver.start(order=6)
+    return driver.folder
+
+
 @pytest.fixture
 def recorder(tmp_path: Path) -> Recorder:
     """A recorder of a search of the shipped families; nothing is written until asked."""
@@ -54,7 +69,7 @@ def recorder(tmp_path: Path) -> Recorder:
         epochs_table="epochs",
         events=[],
     )
-    recorder.write_search_tables()
+    recorder.publish(search=True)
     return recorder
 
 
@@ -85,3 +100,23 @@ def row_of(epoch: int, accuracy: float, loss: float = 1.0) -> dict[str, float | 
         "images_per_second": 10.0,
         "device_memory_peak_bytes": None,
     }
+
+
+@pytest.fixture(scope="session")
+def shared_cluster() -> Iterator[str]:
+    """The address of a Ray cluster of two CPUs that outlives the drivers it is given to."""
+    from ray.cluster_utils import Cluster
+
+    head = {"num_cpus": 2, "include_dashboard": False}
+    cluster = Cluster()
+    for tries_left in (2, 1, 0):  # a busy machine can be too slow for Ray's 30 seconds
+        try:
+            cluster.add_node(**head)
+            break
+        except Exception:
+            cluster.shutdown()
+            cluster = Cluster()
+            if not tries_left:
+                raise
+    yield cluster.address
+    cluster.shutdown()

@@ -79,7 +79,8 @@ def test_checkpoints_of_an_ended_trial_go_only_after_its_rows_are_written(
 ) -> None:
     folder = tmp_path / "checkpoints" / "cnn-000"
     recorder.propose(spec_of("cnn-000"))
-    checkpointing.save(folder, epoch=1, state=b"state", rows=[])
+    claim = checkpointing.claim(folder, attempt=1, trial={})
+    checkpointing.save(folder, epoch=1, state=b"state", rows=[], claim=claim)
     recorder.end("cnn-000", "stopped")
     assert folder.is_dir()
     recorder._writer.write()

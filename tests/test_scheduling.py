@@ -7,11 +7,13 @@ from conftest import row_of, spec_of
 from ray.exceptions import RayTaskError
 
 from orchestrator.recording import Recorder
+from orchestrator.rungs import FamilyRungs
 from orchestrator.scheduling import FamilyASHA, RecordingScheduler, classify
 
 
 def make_asha(recorder: Recorder, epochs: int = 9) -> FamilyASHA:
-    return FamilyASHA(recorder, ["cnn", "other"], epochs=epochs, grace_period=1, reduction_factor=3)
+    rungs = FamilyRungs(["cnn", "other"], epochs=epochs, grace_period=1, reduction_factor=3)
+    return FamilyASHA(recorder, rungs)
 
 
 def report(asha: RecordingScheduler, trial_id: str, accuracy: float, epoch: int = 1) -> str:
@@ -22,16 +24,15 @@ def report(asha: RecordingScheduler, trial_id: str, accuracy: float, epoch: int 
     return asha.on_trial_result(None, trial, row_of(epoch, accuracy))
 
 
-def start(asha: FamilyASHA, recorder: Recorder, trial_id: str, role: str = "search") -> None:
+def start(recorder: Recorder, trial_id: str, role: str = "search") -> None:
     recorder.propose(spec_of(trial_id, role))
-    asha.add(trial_id.rpartition("-")[0], trial_id)
 
 
 def test_the_weakest_of_a_rung_stops_and_the_first_arrival_survives(recorder: Recorder) -> None:
     asha = make_asha(recorder)
     answers = []
     for number, accuracy in enumerate((0.5, 0.6, 0.1)):
-        start(asha, recorder, f"cnn-{number + 1:03d}")
+        start(recorder, f"cnn-{number + 1:03d}")
         answers.append(report(asha, f"cnn-{number + 1:03d}", accuracy))
     assert answers == ["CONTINUE", "CONTINUE", "STOP"]
     assert recorder.trials["cnn-003"].stopping
@@ -40,7 +41,7 @@ def test_the_weakest_of_a_rung_stops_and_the_first_arrival_survives(recorder: Re
 def test_families_do_not_share_a_bracket(recorder: Recorder) -> None:
     asha = make_asha(recorder)
     for trial_id, accuracy in (("other-001", 0.9), ("other-002", 0.95), ("cnn-001", 0.1)):
-        start(asha, recorder, trial_id)
+        start(recorder, trial_id)
         assert report(asha, trial_id, accuracy) == "CONTINUE"
 
 
@@ -48,9 +49,9 @@ def test_a_baseline_under_the_cutoff_goes_on_and_its_first_cut_is_known(
     recorder: Recorder,
 ) -> None:
     asha = make_asha(recorder)
-    start(asha, recorder, "cnn-001")
+    start(recorder, "cnn-001")
     report(asha, "cnn-001", 0.9)
-    start(asha, recorder, "cnn-000", "baseline")
+    start(recorder, "cnn-000", "baseline")
     assert asha.first_cut("cnn-000") is None
     assert report(asha, "cnn-000", 0.2) == "CONTINUE"
     assert asha.first_cut("cnn-000") == 1
@@ -60,7 +61,7 @@ def test_a_baseline_under_the_cutoff_goes_on_and_its_first_cut_is_known(
 def test_each_arrival_is_a_row_with_the_cutoff_it_met(recorder: Recorder) -> None:
     asha = make_asha(recorder)
     for number, accuracy in enumerate((0.5, 0.2)):
-        start(asha, recorder, f"cnn-{number:03d}")
+        start(recorder, f"cnn-{number:03d}")
         for epoch in (1, 2):
             report(asha, f"cnn-{number:03d}", accuracy, epoch)
     rungs = [recorder.rungs_of(name)[0] for name in ("cnn-000", "cnn-001")]
@@ -75,9 +76,9 @@ def test_an_attempt_that_goes_on_is_not_judged_again_at_rungs_it_passed(
     recorder: Recorder,
 ) -> None:
     asha = make_asha(recorder)
-    start(asha, recorder, "cnn-001")
+    start(recorder, "cnn-001")
     report(asha, "cnn-001", 0.5, 1)
-    start(asha, recorder, "cnn-001")  # the second attempt, under another id of Tune's
+    start(recorder, "cnn-001")  # the second attempt, under another id of Tune's
     assert report(asha, "cnn-001", 0.1, 2) == "CONTINUE"
     assert [row["rung"] for row in recorder.rungs_of("cnn-001")] == [1]
 
@@ -86,7 +87,7 @@ def test_rows_that_only_the_checkpoint_knew_are_recorded_before_the_new_one(
     recorder: Recorder,
 ) -> None:
     asha = make_asha(recorder)
-    start(asha, recorder, "cnn-001")
+    start(recorder, "cnn-001")
     trial = SimpleNamespace(config={"trial_id": "cnn-001", "family": "cnn"})
     earlier = [row_of(1, 0.5), row_of(2, 0.6)]
     asha.on_trial_result(None, trial, {**row_of(3, 0.7), "earlier_rows": earlier, "node": "here"})
@@ -96,7 +97,7 @@ def test_rows_that_only_the_checkpoint_knew_are_recorded_before_the_new_one(
 
 def test_a_rung_at_the_last_epoch_is_recorded_as_finished(recorder: Recorder) -> None:
     asha = make_asha(recorder, epochs=3)
-    start(asha, recorder, "cnn-001")
+    start(recorder, "cnn-001")
     for epoch in (1, 2):
         report(asha, "cnn-001", 0.5, epoch)
     trial = SimpleNamespace(config={"trial_id": "cnn-001", "family": "cnn"})
@@ -109,7 +110,7 @@ def test_a_rung_at_the_last_epoch_is_recorded_as_finished(recorder: Recorder) ->
 
 def test_a_diverged_epoch_gives_no_row_and_enters_no_rung(recorder: Recorder) -> None:
     asha = make_asha(recorder)
-    start(asha, recorder, "cnn-001")
+    start(recorder, "cnn-001")
     trial = SimpleNamespace(config={"trial_id": "cnn-001", "family": "cnn"})
     asha.on_trial_complete(None, trial, {"done": True, "diverged": "nan", "earlier_rows": []})
     assert recorder.trials["cnn-001"].rows == []

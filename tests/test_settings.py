@@ -84,7 +84,7 @@ def test_the_flags_are_few_and_frozen() -> None:
         *("--trials", "--epochs", "--grace-period", "--reduction-factor", "--train-fractions"),
         *("--gpus-per-trial", "--cpus-per-trial", "--max-concurrent", "--address"),
         *("--results-dir", "--name", "--seeds", "--seed", "--config", "--set", "--dry-run"),
-        "--debug",
+        *("--resume", "--accept-code-change", "--warm-start", "--debug"),
     }
 
 

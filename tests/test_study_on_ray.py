@@ -29,17 +29,18 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::FutureWarning:ray"),
 ]
 CURVE = [
-    *("--families", "curve", "--dataset", "digits", "--address", "local"),
+    *("--families", "curve", "--dataset", "digits"),
     *("--epochs", "4", "--grace-period", "1", "--seeds", "2"),
 ]
 
 
 @pytest.fixture(scope="module")
-def faulty_study(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def faulty_study(tmp_path_factory: pytest.TempPathFactory, shared_cluster: str) -> Path:
     """A study of 12 trials in which processes are killed, losses are NaN, and errors happen."""
     results = tmp_path_factory.mktemp("étude with spaces")
     command = [
         *(sys.executable, "-m", "orchestrator.study", *CURVE, "--trials", "12"),
+        *("--address", shared_cluster),
         *("--set", "space.curve.fault=none,nan,error_once,kill_once"),
         *("--results-dir", str(results), "--name", "faulty"),
     ]
@@ -67,6 +68,35 @@ def test_every_trial_has_one_honest_state(faulty_study: Path) -> None:
             assert (trial.status, trial.epochs_run) == ("completed", 4)
     baseline = trials.loc["curve-000"]
     assert (baseline.role, baseline.status, baseline.param_skill) == ("baseline", "completed", 0.5)
+
+
+def test_f2_a_killed_process_costs_one_attempt_and_at_most_one_epoch(faulty_study: Path) -> None:
+    trials = pd.read_parquet(faulty_study / "trials.parquet").set_index("trial_id")
+    epochs = pd.read_parquet(faulty_study / "epochs.parquet")
+    killed = trials[(trials.param_fault == "kill_once") & (trials.epochs_run >= 2)]
+    assert len(killed) > 0
+    for trial_id in killed.index:
+        log = (faulty_study / "logs" / f"{trial_id}.log").read_text()
+        assert log.count("attempt 2 goes on after epoch 1") == 1
+        assert trials.attempts[trial_id] == 2
+        own = epochs[epochs.trial_id == trial_id]
+        assert own.attempt.tolist() == [1] + [2] * (len(own) - 1)
+    assert (trials[trials.param_fault == "none"].attempts == 1).all()
+
+
+def test_f4_a_diverged_trial_keeps_its_epochs_before_reaches_no_later_rung_and_never_wins(
+    faulty_study: Path,
+) -> None:
+    trials = pd.read_parquet(faulty_study / "trials.parquet")
+    epochs = pd.read_parquet(faulty_study / "epochs.parquet")
+    rungs = pd.read_parquet(faulty_study / "rungs.parquet")
+    diverged = trials[trials.status == "diverged"].trial_id
+    assert len(diverged) > 0
+    for trial_id in diverged:
+        assert epochs[epochs.trial_id == trial_id].epoch.tolist() == [1]
+        assert rungs[rungs.trial_id == trial_id].rung.tolist() == [1]
+    choice = json.loads((faulty_study / "study.json").read_text())["choice"]["curve"]
+    assert choice["trial_id"] not in set(diverged)
 
 
 def test_no_epoch_is_missing_or_twice_and_the_sequence_has_no_gap(faulty_study: Path) -> None:
@@ -113,12 +143,13 @@ def test_trials_leave_a_log_and_no_checkpoint(faulty_study: Path) -> None:
     logs = {path.stem for path in (faulty_study / "logs").iterdir()}
     assert {f"curve-{number:03d}" for number in range(12)} <= logs
     assert not (faulty_study / "checkpoints").exists()
-    assert not [path for path in faulty_study.iterdir() if path.name.startswith(".")]
+    hidden = [path.name for path in faulty_study.iterdir() if path.name.startswith(".")]
+    assert hidden == [".driver.lock"]
 
 
 @pytest.mark.usefixtures("curve_family")
 def test_the_test_part_is_decoded_only_after_the_choice_is_on_disk(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shared_cluster: str
 ) -> None:
     digits = registry.load_dataset("digits")
     seen: list[dict[str, Any]] = []
@@ -141,6 +172,7 @@ def test_the_test_part_is_decoded_only_after_the_choice_is_on_disk(
     sealed = DataSet(name="digits", summary="sealed", open=open_sealed)
     monkeypatch.setattr(registry, "load_dataset", lambda _: sealed)
     arguments = [*CURVE, "--trials", "2", "--set", "space.curve.fault=none"]
+    arguments += ["--address", shared_cluster]
     with pytest.raises(ValueError, match="the test part is sealed"):
         study.main([*arguments, "--results-dir", str(tmp_path), "--name", "sealed"])
     assert json.loads((tmp_path / "sealed" / "study.json").read_text())["outcome"] == "failed"
@@ -151,10 +183,11 @@ def test_the_test_part_is_decoded_only_after_the_choice_is_on_disk(
 
 @pytest.mark.usefixtures("curve_family")
 def test_a_study_whose_only_family_fails_says_so_and_leaves_the_test_part_closed(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], shared_cluster: str
 ) -> None:
     fault = [*("--set", "space.curve.fault=error"), *("--set", "baseline.curve.fault=error")]
     arguments = [*CURVE, "--trials", "6", *fault, "--max-concurrent", "1"]
+    arguments += ["--address", shared_cluster]
     assert study.main([*arguments, "--results-dir", str(tmp_path), "--name", "failed"]) == 1
     assert "curve was given up: RuntimeError: a made-up error" in capsys.readouterr().out
     trials = pd.read_parquet(tmp_path / "failed" / "trials.parquet")
@@ -240,6 +273,7 @@ def test_three_trial_processes_share_data_of_cifar10s_size_without_a_copy(tmp_pa
         "family": "cnn",
         "role": "baseline",
         "attempt": 1,
+        "epochs_known": 0,
         "seed": 1,
         "epochs": 1,
         "train_fraction": 1.0,

@@ -39,6 +39,16 @@ def load_family(name: str) -> Family:
     return family
 
 
+def family_file(name: str) -> Path:
+    """The file that defines a family.
+
+    Raises:
+        ValueError: There is no such family.
+    """
+    load_family(name)
+    return Path(str(importlib.import_module(f"trainables.families.{name}").__file__)).resolve()
+
+
 def load_families(selection: str) -> list[Family]:
     """Loads the families that a text names: `all`, or names separated by commas.
 

@@ -2,6 +2,7 @@
 
 import io
 import math
+import pickle
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -19,18 +20,12 @@ from trainables.dataset import LabeledImages
 from trainables.family import Family
 from trainables.inputs import batches, preparation, to_device
 from trainables.metrics import Scores, micro_at_half, scores
+from trainables.normalization import PLAIN_INPUT
 from trainables.optimization import make_optimizer, make_schedule
 from trainables.seeding import derive_seed
 from trainables.weights import Weights
 
 EVALUATION_BATCH: Final = 500
-
-# What families without these dimensions use. input_size None: images as large as they are.
-PLAIN_INPUT: Final[Mapping[str, Any]] = {
-    "input_size": None,
-    "normalization": "zero_one",
-    "head_learning_rate_multiplier": 1.0,
-}
 
 
 class DivergedError(ArithmeticError):
@@ -190,8 +185,16 @@ class Trainer:
         )
 
     def load_state(self, state: bytes) -> None:
-        """Goes on from a state of the same trial."""
-        loaded = torch.load(io.BytesIO(state), map_location=self._device, weights_only=True)
+        """Goes on from a state of the same trial.
+
+        Raises:
+            ValueError: It holds more than tensors and plain values; code in it is never run.
+        """
+        try:
+            loaded = torch.load(io.BytesIO(state), map_location=self._device, weights_only=True)
+        except pickle.UnpicklingError as error:
+            message = "a checkpoint must hold tensors and plain values only: others may run code"
+            raise ValueError(message) from error
         assert loaded["seed"] == self._seed, "the checkpoint is of another trial"
         self._model.load_state_dict(loaded["model"])
         self._optimizer.load_state_dict(loaded["optimizer"])
@@ -248,9 +251,10 @@ class Trainer:
             truth = labels[batch]
             logits = self._model(self._prepare(images[batch])).float()
             loss += functional.cross_entropy(logits.double(), truth, reduction="sum")
-            cells = truth * self._classes + logits.argmax(1)
-            confusion.index_add_(0, cells, torch.ones_like(cells))
+            # Of the probabilities, as they are stored: rounding may have made two of them equal.
             probabilities.append(logits.softmax(1))
+            cells = truth * self._classes + probabilities[-1].argmax(1)
+            confusion.index_add_(0, cells, torch.ones_like(cells))
         table = confusion.view(self._classes, self._classes).cpu().numpy()
         return Evaluation(
             loss=float(loss) / len(indices),

@@ -1,0 +1,69 @@
+"""Ctrl-C and SIGTERM: the first ends a study in order, the second at once."""
+
+import contextlib
+import os
+import signal
+from collections.abc import Iterator
+from types import FrameType
+from typing import Final
+
+INTERRUPTED: Final = 130
+TERMINATED: Final = 143
+
+
+class Interruption:
+    """Notes the signals that ask a study to end, and passes the first on to where it is heeded."""
+
+    def __init__(self) -> None:
+        """Nothing was received yet."""
+        self._received: list[int] = []
+        self._tuning = False
+
+    def __bool__(self) -> bool:
+        """Whether the study is to end."""
+        return bool(self._received)
+
+    @property
+    def exit_code(self) -> int:
+        """As shells have it: 128 and the number of the signal that came first."""
+        return TERMINATED if self._received[:1] == [signal.SIGTERM] else INTERRUPTED
+
+    @contextlib.contextmanager
+    def listening(self) -> Iterator["Interruption"]:
+        """Handles the signals inside; a Ctrl-C that the shell has ignored stays ignored."""
+        numbers = [signal.SIGTERM]
+        if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+            numbers.append(signal.SIGINT)
+        earlier = {number: signal.signal(number, self._handle) for number in numbers}
+        try:
+            yield self
+        finally:
+            for number, handler in earlier.items():
+                signal.signal(number, handler)
+
+    @contextlib.contextmanager
+    def tuning(self) -> Iterator[None]:
+        """Inside, Tune runs trials: it is asked to end by SIGUSR1, which it heeds between steps."""
+        os.environ["TUNE_DISABLE_SIGINT_HANDLER"] = "1"
+        # Until Tune has set its own handler.
+        earlier = signal.signal(signal.SIGUSR1, _interrupt)
+        self._tuning = True
+        try:
+            yield
+        finally:
+            self._tuning = False
+            signal.signal(signal.SIGUSR1, earlier)
+
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        self._received.append(number)
+        if len(self._received) > 1:
+            os._exit(self.exit_code)
+        if self._tuning:
+            os.kill(os.getpid(), signal.SIGUSR1)
+        else:
+            _interrupt(number, frame)
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    del number, frame
+    raise KeyboardInterrupt

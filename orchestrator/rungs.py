@@ -1,0 +1,122 @@
+"""The rungs of each family: Ray's ASHA, fed with the study's own trials, live or replayed."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, Final, cast
+
+import numpy as np
+from ray.tune.experiment import Trial
+from ray.tune.schedulers import ASHAScheduler, TrialScheduler
+
+if TYPE_CHECKING:
+    from ray.tune.execution.tune_controller import TuneController
+
+OBJECTIVE: Final = "validation_accuracy"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Arrival:
+    """A trial's arrival at a rung; the last columns of `rungs.parquet`.
+
+    Attributes:
+        epoch: At which it arrived.
+        rung: The rung's milestone, in epochs.
+        value: The objective there.
+        cutoff: What the rung's earlier arrivals ask for; None for the first.
+        decision: `continue`, `stop`, `protected` (a baseline that would have been stopped) or
+            `finished` (the last epoch).
+    """
+
+    epoch: int
+    rung: int
+    value: float
+    cutoff: float | None
+    decision: str
+
+
+class FamilyRungs:
+    """One asynchronous successive halving (Li et al. 2020) per family; baselines never stop.
+
+    Ray's ASHA is handed stand-ins that carry the study's own trial ids, since Tune's change with
+    each attempt and its rungs are keyed by them. It decides by the order of arrivals alone, so the
+    same rows in the same order give the same rungs.
+    """
+
+    def __init__(
+        self, families: Iterable[str], *, epochs: int, grace_period: int, reduction_factor: int
+    ) -> None:
+        """Makes one ASHA for each family.
+
+        Args:
+            families: Names.
+            epochs: Of a whole trial.
+            grace_period: Epochs before a trial can be stopped.
+            reduction_factor: One in this many survives a rung.
+        """
+        self._epochs = epochs
+        self._known: set[str] = set()
+        self._ashas = {
+            family: ASHAScheduler(
+                time_attr="epoch",
+                metric=OBJECTIVE,
+                mode="max",
+                max_t=epochs,
+                grace_period=grace_period,
+                reduction_factor=reduction_factor,
+                brackets=1,
+            )
+            for family in families
+        }
+
+    def arrive(
+        self, family: str, trial_id: str, row: Mapping[str, Any], *, protected: bool
+    ) -> Arrival | None:
+        """Takes up an epoch of a trial.
+
+        Args:
+            family: The trial's.
+            trial_id: The study's own.
+            row: The epoch's columns.
+            protected: The trial is a baseline, which goes on whatever ASHA says.
+
+        Returns:
+            What was decided, None between rungs.
+        """
+        asha, epoch, value = self._ashas[family], row["epoch"], row[OBJECTIVE]
+        stand_in, answer = _stand_in(trial_id), TrialScheduler.CONTINUE
+        if trial_id not in self._known:  # a trial's further attempts keep its arrivals
+            self._known.add(trial_id)
+            asha.on_trial_add(_NO_CONTROLLER, stand_in)
+        reached = _reached(asha, trial_id, epoch)
+        if epoch >= self._epochs:
+            asha.on_trial_complete(_NO_CONTROLLER, stand_in, dict(row))
+        else:
+            answer = asha.on_trial_result(_NO_CONTROLLER, stand_in, dict(row))
+        if reached is None:
+            return None
+        rung, cutoff = reached
+        decision = "continue"
+        if epoch >= self._epochs:
+            decision = "finished"
+        elif answer == TrialScheduler.STOP:
+            decision = "protected" if protected else "stop"
+        return Arrival(epoch=epoch, rung=rung, value=value, cutoff=cutoff, decision=decision)
+
+
+# Ray's ASHA reads nothing of a trial but its id, and nothing of the controller.
+_NO_CONTROLLER = cast("TuneController", None)
+
+
+def _stand_in(trial_id: str) -> Trial:
+    return cast("Trial", SimpleNamespace(trial_id=trial_id))
+
+
+def _reached(asha: ASHAScheduler, trial_id: str, epoch: int) -> tuple[int, float | None] | None:
+    """The rung that an epoch reaches and its cut-off so far, as Ray's bracket sees it."""
+    (bracket,) = asha._brackets
+    for milestone, recorded in bracket._rungs:
+        if epoch >= milestone and trial_id not in recorded:
+            cutoff = bracket.cutoff(recorded)
+            return int(milestone), None if cutoff is None else float(np.asarray(cutoff))
+    return None
