@@ -1,10 +1,10 @@
-# make setup | study | test | check | lock: everything a user or CI runs. Needs Python 3.11+ with pip.
+# make setup | study | test | check | soak | lock: everything a user or CI runs. Needs Python 3.11+ with pip.
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/installed
 PACKAGES := orchestrator trainables search_spaces
 
-.PHONY: setup study test check format lock clean
+.PHONY: setup study test check soak format lock clean
 
 setup: $(INSTALLED)
 
@@ -27,6 +27,11 @@ check: setup
 	$(BIN)/ruff check .
 	$(BIN)/lint-imports
 	$(BIN)/mypy
+
+# One study whose driver is killed KILLS times at random moments; about a minute a kill.
+KILLS ?= 50
+soak: setup
+	$(BIN)/python tests/faults/soak.py --kills $(KILLS) $(ARGS)
 
 format: setup
 	$(BIN)/ruff format .

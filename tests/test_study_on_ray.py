@@ -24,6 +24,7 @@ from trainables.trial import References, StudyTrial
 ROOT = Path(__file__).resolve().parents[1]
 pytestmark = [
     pytest.mark.cluster,
+    pytest.mark.timeout(900),  # a whole study, also on a busy machine
     pytest.mark.filterwarnings("ignore::ResourceWarning"),
     pytest.mark.filterwarnings("ignore::DeprecationWarning:ray"),
     pytest.mark.filterwarnings("ignore::FutureWarning:ray"),
