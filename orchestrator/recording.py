@@ -1,5 +1,6 @@
 """What happened in a study so far: its trials, epochs, rungs and events, in memory as rows."""
 
+import json
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -50,6 +51,13 @@ class TrialSpec:
     seed: int
     train_fraction: float
     seed_index: int = 0
+
+
+def spec_of_row(row: Mapping[str, Any]) -> TrialSpec:
+    """The trial of the search that a row of `trials.parquet` describes."""
+    names = ("trial_id", "family", "role", "seed", "train_fraction")
+    params = json.loads(row["params_json"])
+    return TrialSpec(**{name: row[name] for name in names}, params=params)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -202,11 +210,6 @@ class Recorder:
             row = {"study": self._study, "family": family, "trial_id": trial_id, **columns}
             self._rungs.append(row)
         self._changed("rungs")
-
-    @property
-    def events(self) -> list[dict[str, Any]]:
-        """Rows of `events.parquet`, of all phases and runs."""
-        return self._events
 
     def rungs_of(self, trial_id: str) -> list[dict[str, Any]]:
         """A trial's arrivals at rungs, in order."""

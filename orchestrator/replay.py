@@ -15,6 +15,7 @@ from orchestrator.recording import (
     Recorder,
     TrialRecord,
     TrialSpec,
+    spec_of_row,
 )
 from orchestrator.rungs import FamilyRungs
 from orchestrator.scheduling import RecordingScheduler
@@ -216,16 +217,8 @@ def _replay_failures(stored: StoredStudy, recorder: Recorder, search: FamilySear
 
 def _record_of(row: Mapping[str, Any]) -> TrialRecord:
     """A trial as its row has it, without its epochs."""
-    spec = TrialSpec(
-        trial_id=row["trial_id"],
-        family=row["family"],
-        role=row["role"],
-        params=json.loads(row["params_json"]),
-        seed=row["seed"],
-        train_fraction=row["train_fraction"],
-    )
     return TrialRecord(
-        spec=spec,
+        spec=spec_of_row(row),
         status=row["status"],
         stop_reason=row["stop_reason"],
         error=row["error"],

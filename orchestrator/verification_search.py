@@ -9,7 +9,7 @@ from optuna.distributions import json_to_distribution
 
 from orchestrator import results, warm_start
 from orchestrator.finals import TEST_OPENED, choice_of, digest
-from orchestrator.recording import BASELINE_ROLE, TrialRecord, TrialSpec, winner
+from orchestrator.recording import BASELINE_ROLE, TrialRecord, spec_of_row, winner
 from orchestrator.replay import replay_warm_start
 from orchestrator.rungs import FamilyRungs
 from orchestrator.verification import Check, Rows, Tables, contiguous, differing
@@ -248,14 +248,7 @@ def _out_of_range(where: str, row: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _record(row: Mapping[str, Any], tables: Tables) -> TrialRecord:
-    spec = TrialSpec(
-        trial_id=row["trial_id"],
-        family=row["family"],
-        role=row["role"],
-        params=json.loads(row["params_json"]),
-        seed=row["seed"],
-        train_fraction=row["train_fraction"],
-    )
+    spec = spec_of_row(row)
     return TrialRecord(
         spec=spec, status=row["status"], rows=list(tables.by_trial.get(spec.trial_id, []))
     )
