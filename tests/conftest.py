@@ -1,5 +1,6 @@
 """What several tests share: made-up images, a family without torch, and a recorder."""
 
+import gc
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +13,13 @@ from orchestrator.writing import TableWriter
 from search_spaces.dimension import distributions
 from trainables.dataset import LabeledImages
 from trainables.registry import load_family
+
+
+@pytest.fixture(autouse=True, scope="module")
+def quick_garbage_collection() -> None:
+    """Sets aside what is imported by now: statsmodels collects all garbage with each adjustment."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture
