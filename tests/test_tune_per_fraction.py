@@ -8,12 +8,14 @@ import optuna
 import pandas as pd
 import pytest
 from conftest import row_of
-from in_process import Driver, Moments
+from in_process import CURVE, Driver, Moments
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
+from rich.console import Console
 from test_search import make_search
 
 from orchestrator import standing
+from orchestrator.checking import check_new
 from orchestrator.optuna_journal import write_journal
 from orchestrator.recording import Recorder
 from orchestrator.searches import deciding, list_searches
@@ -178,3 +180,26 @@ def test_the_plan_says_what_it_costs(capsys: pytest.CaptureFixture[str]) -> None
 def test_a_single_share_has_nothing_to_be_tuned_at() -> None:
     with pytest.raises(ValueError, match="two train_fractions or more, but got"):
         resolve({"tune_per_fraction": True}, config=None, assignments=[])
+
+
+@pytest.mark.usefixtures("curve_family")
+@pytest.mark.parametrize(("per_fraction", "learned"), [(True, SEARCHES), (False, ["curve"])])
+def test_another_study_learns_from_the_searches_that_it_has_too(
+    finished: Path, tmp_path: Path, per_fraction: bool, learned: list[str]
+) -> None:
+    given = {**CURVE, **TUNED, "tune_per_fraction": per_fraction, "warm_start": str(finished)}
+    settings = resolve({**given, "results_dir": str(tmp_path)}, config=None, assignments=[])
+    warm = check_new(settings, Console(quiet=True)).warm_start
+    assert warm is not None
+    trials = warm.trials.to_pandas()
+    assert set(trials.trial_id.str.rpartition("-")[0]) == set(learned)
+    ended = read(finished, "trials").status.isin(["completed", "stopped", "diverged"]).sum()
+    assert warm.left_out == 12 - len(trials)
+    assert not per_fraction or len(trials) == ended
+
+
+@pytest.mark.usefixtures("curve_family")
+def test_a_study_stays_tuned_per_fraction_when_it_is_resumed(finished: Path) -> None:
+    driver = Driver(finished.parent, pytest.MonkeyPatch(), TUNED, name=finished.name)
+    with pytest.raises(ValueError, match="tune_per_fraction must stay .* was True and is False"):
+        driver.resume(tune_per_fraction=False)
