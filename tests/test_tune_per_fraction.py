@@ -201,5 +201,5 @@ def test_another_study_learns_from_the_searches_that_it_has_too(
 @pytest.mark.usefixtures("curve_family")
 def test_a_study_stays_tuned_per_fraction_when_it_is_resumed(finished: Path) -> None:
     driver = Driver(finished.parent, pytest.MonkeyPatch(), TUNED, name=finished.name)
-    with pytest.raises(ValueError, match="tune_per_fraction must stay .* was True and is False"):
+    with pytest.raises(ValueError, match=r"tune_per_fraction must stay .* was True and is False"):
         driver.resume(tune_per_fraction=False)
