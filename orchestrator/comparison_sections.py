@@ -94,9 +94,14 @@ def _flags(study: Row, trials: Sequence[Row], finals: Sequence[Row]) -> Iterator
         )
         if listed:
             yield f"{family}: the baseline deviates from the standard one: {listed}."
-    for (family,), runs in grouped(finals, "family"):
+    searches = stored_searches(study["settings"])
+    of_search: dict[str, list[Row]] = {}
+    for row in finals:
+        name = deciding(searches, row["family"], row["train_fraction"]).name
+        of_search.setdefault(name, []).append(row)
+    for name, runs in of_search.items():
         if _winner_is_baseline(runs):
-            yield f"{family}: the search found nothing better than the baseline."
+            yield f"{name}: the search found nothing better than the baseline."
     for _, runs in grouped(finals, "train_fraction", "family", "role"):
         never = [run for run in runs if (run["classes_never_predicted"] or 0) > 0]
         if never:
