@@ -13,6 +13,7 @@ from orchestrator.predicted_runs import split_runs
 from orchestrator.sample_efficiency_sections import sample_efficiency_sections
 from orchestrator.section import Row, Section
 from orchestrator.training_noise import training_noise_sections
+from orchestrator.transfer_card import transfer_card_sections
 
 
 def gather(
@@ -42,6 +43,7 @@ def gather(
         yield from calibration_sections(runs)
         yield from per_class_sections(study, runs)
         yield from fairness_sections(study, trials, final)
+        yield from transfer_card_sections(study, final)
         yield from best_so_far_sections(study, trials, epochs)
         yield from early_stopping_sections(study, trials, epochs, rungs)
 
