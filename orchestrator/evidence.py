@@ -14,6 +14,7 @@ from orchestrator.sample_efficiency_sections import sample_efficiency_sections
 from orchestrator.searches import relabel, relabel_finals, stored_searches
 from orchestrator.section import Row, Section
 from orchestrator.training_noise import training_noise_sections
+from orchestrator.transfer_card import transfer_card_sections
 
 
 def gather(
@@ -47,6 +48,7 @@ def gather(
         yield from calibration_sections(runs)
         yield from per_class_sections(study, runs)
         yield from fairness_sections(by_search, searched[0], relabel_finals(final, searches))
+        yield from transfer_card_sections(study, final)
         yield from best_so_far_sections(by_search, *searched[:2])
         yield from early_stopping_sections(by_search, *searched)
 

@@ -25,14 +25,14 @@ def fairness_sections(study: Row, trials: pa.Table, final: pa.Table) -> tuple[Se
     families = study["settings"]["families"]
     selections = describe_selection(families, trials, final)
     return (
-        _effort_section(measure_effort(families, trials, final)),
+        _effort_section(study, measure_effort(families, trials, final)),
         _gain_section(selections),
         _luck_section(selections),
         _optimism_section(selections),
     )
 
 
-def _effort_section(efforts: Sequence[Effort]) -> Section:
+def _effort_section(study: Row, efforts: Sequence[Effort]) -> Section:
     return Section(
         title="Fairness: what each family was given",
         columns=("family", "trials", "epochs", "search device s", "final runs", "finals device s"),
@@ -47,7 +47,23 @@ def _effort_section(efforts: Sequence[Effort]) -> Section:
             )
             for each in efforts
         ),
-        sentences=tuple(_effort_sentences(efforts)),
+        sentences=(_budget_rule(study), *_effort_sentences(efforts)),
+    )
+
+
+def _budget_rule(study: Row) -> str:
+    """What was made equal between the families, in a sentence."""
+    settings = study["settings"]
+    hours, trials = settings.get("budget_gpu_hours"), settings.get("trials")
+    if hours:
+        return f"Budget rule: equal device time, {hours:g} device-hours shared by the families."
+    cap = "the same number of trials" if trials is None else f"at most {count(trials)} trials"
+    # `search.FamilySearch`: with one trial at a time nothing depends on clocks.
+    alone = (study.get("cluster") or {}).get("max_concurrent") == 1
+    order = "started the fewest trials" if alone else "used the least device time so far"
+    return (
+        f"Budget rule: {cap} for each family, its baseline included; device time was not made "
+        f"equal. Only the order was balanced: the family that had {order} was always next."
     )
 
 

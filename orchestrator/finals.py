@@ -19,6 +19,7 @@ from orchestrator.settings import OPERATIONAL, Settings
 from trainables.attempt import (
     BEST_WEIGHTS,
     PREDICTIONS,
+    SIZES,
     checkpoint_folder,
     keep_predictions,
 )
@@ -137,7 +138,7 @@ def measured(result: Mapping[str, Any]) -> dict[str, Any]:
     return {
         name: value
         for name, value in result.items()
-        if name.startswith("test_") or name in {"classes_never_predicted", "parameters"}
+        if name.startswith("test_") or name in {"classes_never_predicted", *SIZES}
     }
 
 

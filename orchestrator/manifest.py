@@ -15,7 +15,7 @@ from orchestrator.code_version import code_sha256, git_commit
 from orchestrator.planning import FamilyPlan
 from orchestrator.preparation import Inputs
 from orchestrator.settings import DEMO_NOTES, Settings, to_json
-from trainables.weights import WeightsFile
+from trainables.weights import WeightsFile, own_words
 
 if TYPE_CHECKING:  # what reads a study's environment needs no Ray
     from orchestrator.cluster import Cluster, Reservation
@@ -105,7 +105,11 @@ def describe(
         },
         "weights": None
         if weights_file is None
-        else {"name": weights_file.name, "sha256": weights_file.sha256},
+        else {
+            "name": weights_file.name,
+            "sha256": weights_file.sha256,
+            "own_words": own_words(weights_file),
+        },
         **code,
         "environment": environment(),
         "cluster": {

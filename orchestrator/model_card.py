@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 import yaml
@@ -11,16 +11,7 @@ from orchestrator import results
 from orchestrator.card_code import code_of
 from trainables.dataset import DataSet
 from trainables.family import Family
-
-IMAGENET_LICENCE: Final = (
-    "torchvision's weights (BSD-3-Clause), trained on ImageNet, whose terms of access are for "
-    "non-commercial research and education"
-)
-WEIGHTS_LICENCES: Final = {
-    "imagenet": IMAGENET_LICENCE,
-    "imagenet_v2": IMAGENET_LICENCE,
-    "demo": "made by this project from generated images, none of them real",
-}
+from trainables.weights_source import NOT_STATED, source_of
 
 Row = Mapping[str, Any]
 
@@ -222,12 +213,13 @@ def _limits(facts: Facts) -> Iterator[str]:
 
 
 def _licences(facts: Facts) -> Iterator[str]:
-    data = facts.dataset.licence or "its file says nothing of a licence"
-    yield f"- Data, {facts.dataset.name}: {data}."
+    yield f"- Data, {facts.dataset.name}: {facts.dataset.licence or NOT_STATED}."
     if facts.family.pretrained:
-        name = facts.study["settings"]["weights"]
-        given = WEIGHTS_LICENCES.get(name, "a file that the study's author gave: ask there")
-        yield f"- Pre-trained weights, `{facts.study['weights']['name']}`: {given}."
+        source = source_of(facts.study)
+        yield (
+            f"- Pre-trained weights, `{facts.study['weights']['name']}`: {source.origin}; trained "
+            f"on: {source.trained_on}; licence: {source.licence}."
+        )
     yield "- The project's code, of which parts stand above: MIT."
 
 

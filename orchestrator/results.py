@@ -93,6 +93,8 @@ _FINAL = [
     ("classes_never_predicted", pa.int32()),
     ("test_images", pa.int64()),
     ("parameters", pa.int64()),
+    ("trained_parameters", pa.int64()),
+    ("forward_flops_per_image", pa.int64()),
     ("train_seconds", pa.float64()),
     ("device_seconds", pa.float64()),
     ("device", pa.string()),

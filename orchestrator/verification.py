@@ -36,6 +36,7 @@ NULLABLE: Final[Mapping[str, frozenset[str]]] = {
     "epochs": frozenset({"device_memory_peak_bytes"}),
     "rungs": frozenset({"cutoff"}),
     "events": frozenset({"family", "trial_id"}),
+    "final": frozenset({"forward_flops_per_image"}),
     "final_epochs": frozenset({"device_memory_peak_bytes"}),
     "comparison": frozenset({"seed", "difference", "ci_low", "ci_high", "p_value", "p_value_holm"}),
 }

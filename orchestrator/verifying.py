@@ -17,6 +17,7 @@ from orchestrator.verification import Check, Tables, UnusableError
 from trainables import download, pretraining, registry, weights
 from trainables.dataset import OpenedDataSet
 from trainables.files import open_folder
+from trainables.weights_source import DOWNLOADS
 
 CHECKS: Final[tuple[Check, ...]] = (
     *verification.CHECKS,
@@ -160,8 +161,8 @@ def _opened(settings: Settings) -> OpenedDataSet:
 
 def _weights_sha256(name: str) -> str:
     """SHA-256 of the weights that a study names; torchvision's are known by their names."""
-    if name in weights.DOWNLOADS:
-        return weights.DOWNLOADS[name][1]
+    if name in DOWNLOADS:
+        return DOWNLOADS[name][1]
     if name == DEMO_WEIGHTS:
         name = str(pretraining.cached_weights_path())
     try:

@@ -135,6 +135,8 @@ def configuration(study: Row, record: Row, row: Row) -> dict[str, Any]:
             "standard_deviation": deviation,
         },
         "parameters": row["parameters"],
+        "trained_parameters": row.get("trained_parameters"),
+        "forward_flops_per_image": row.get("forward_flops_per_image"),
         "study": study["name"],
         "trial_id": record["trial_id"],
         "seed": record["seed"],

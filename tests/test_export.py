@@ -231,7 +231,7 @@ def test_the_card_has_the_test_metrics_with_their_n_and_what_they_rest_on(
         assert f"| {sha256} |" in card
     for name, value in config["params"].items():
         assert f"| {name} | {value} |" in card
-    assert "CC BY 4.0" in card
+    assert "Data, digits: not stated by its source: scikit-learn's description of it" in card
 
 
 def test_the_card_has_the_intervals_of_the_comparison_turned_to_its_model(
@@ -258,7 +258,8 @@ def test_the_configuration_says_what_the_network_is_and_what_it_is_given(
     assert config["normalization"]["standard_deviation"] == [1.0, 1.0, 1.0]
     state = torch.nn.Module.state_dict(registry.load_family("cnn").build(build_config(config)))
     sizes = [t.numel() for n, t in state.items() if "running" not in n and "num_" not in n]
-    assert config["parameters"] == sum(sizes)
+    assert config["parameters"] == config["trained_parameters"] == sum(sizes)
+    assert config["forward_flops_per_image"] > config["parameters"]
 
 
 def build_config(config: dict[str, Any]) -> dict[str, Any]:

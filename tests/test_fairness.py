@@ -76,6 +76,33 @@ def test_effort_counts_every_trial_and_a_run_in_two_roles_once() -> None:
     assert ("cnn", "2", "5", "23", "1", "7") in said(trials, finals)
 
 
+@pytest.mark.parametrize(
+    ("study", "sentence"),
+    [
+        (
+            {"settings": {"trials": 32}, "cluster": {"max_concurrent": 4}},
+            "at most 32 trials for each family, its baseline included; device time was not made "
+            "equal. Only the order was balanced: the family that had used the least device time "
+            "so far was always next.",
+        ),
+        (
+            {"settings": {"trials": 2}, "cluster": {"max_concurrent": 1}},
+            "at most 2 trials for each family, its baseline included; device time was not made "
+            "equal. Only the order was balanced: the family that had started the fewest trials "
+            "was always next.",
+        ),
+        (
+            {"settings": {"trials": 32, "budget_gpu_hours": 12.0}},
+            "equal device time, 12 device-hours shared by the families.",
+        ),
+    ],
+)
+def test_the_budget_rule_that_held_is_said(study, sentence) -> None:
+    study["settings"]["families"] = ["cnn"]
+    effort, *_ = fairness_sections(study, *tables([trial(0, 0.5)]))
+    assert effort.sentences[0] == f"Budget rule: {sentence}"
+
+
 def test_unequal_effort_is_said_with_its_factor() -> None:
     trials = [trial(0, 0.5), trial(0, 0.5, family="vit", device_seconds=50.0)]
     assert (
@@ -162,7 +189,9 @@ def test_a_family_without_a_finished_trial_gets_no_winner_and_no_number() -> Non
 
 
 def test_a_study_without_a_trial_has_neither_luck_nor_optimism() -> None:
-    assert said([]) == [
+    rule, *rest = said([])
+    assert rule.startswith("Budget rule: the same number of trials for each family")
+    assert rest == [
         "cnn: no device time was spent on its search.",
         ("cnn", "0", "0", "0", "0", "0"),
         "cnn: no trial can win.",

@@ -10,6 +10,7 @@ from orchestrator.results import schemas
 from search_spaces.dimension import distributions, outside
 from trainables import registry
 from trainables.dataset import LabeledImages
+from trainables.network_size import forward_flops, parameter_counts
 from trainables.training import Trainer
 
 NAMES = registry.family_names()
@@ -133,7 +134,23 @@ def test_the_cnn_is_the_double_convolution_network_of_815_thousand_parameters(
         device="cpu",
         threads=1,
     )
-    assert trainer.parameters == 814_570
+    assert trainer.parameters == trainer.trained_parameters == 814_570
+    # 3x3 convolutions at 32, 16 and 8 px, then two dense layers: two operations a multiplication
+    pixels, widths = (1024, 256, 64), (32, 64, 128)
+    pairs = zip(pixels, (3, *widths), widths, strict=False)
+    convolutions = sum(9 * area * (i * o + o * o) for area, i, o in pairs)
+    assert trainer.forward_flops_per_image == 2 * (convolutions + 2048 * 256 + 256 * 10)
+
+
+def test_resnet50_takes_the_operations_that_torchvision_publishes() -> None:
+    from torchvision.models import ResNet50_Weights, resnet50
+
+    published = ResNet50_Weights.IMAGENET1K_V1.meta
+    model = resnet50()
+    assert parameter_counts(model) == (published["num_params"], published["num_params"])
+    # torchvision counts a multiplication and an addition as one, in units of 10^9
+    giga = forward_flops(model, 224, torch.device("cpu")) / 2e9
+    assert giga == pytest.approx(published["_ops"], abs=5e-4)
 
 
 def test_the_small_stem_keeps_the_size_of_the_image(data: LabeledImages) -> None:
@@ -151,6 +168,38 @@ def test_frozen_stages_keep_their_weights_and_statistics(
         mean = trainer._model.state_dict()[f"{name}.running_mean"].numpy()
         kept = np.array_equal(mean, resnet_weights[f"{name}.running_mean"])
         assert kept == (stage <= frozen and frozen > 0), name
+
+
+@pytest.mark.parametrize(
+    ("frozen", "stages", "words"),
+    [
+        (0, (), "all"),
+        (1, (1,), "all but the stem and stage 1 of 4"),
+        (3, (1, 2, 3), "all but the stem and stages 1 to 3 of 4"),
+    ],
+)
+def test_what_the_transfer_family_says_of_its_network_is_so(
+    data: LabeledImages,
+    resnet_weights: dict[str, np.ndarray],
+    frozen: int,
+    stages: tuple[int, ...],
+    words: str,
+) -> None:
+    trainer = make_trainer("resnet50_transfer", data, resnet_weights, frozen_stages=frozen)
+    describe = registry.load_family("resnet50_transfer").describe
+    assert describe is not None
+    said = describe({**trainer._params, "num_classes": 3})
+    model = trainer._model
+    assert said["trained layers"].startswith(words)
+    kept = ("conv1.", "bn1.", *(f"layer{stage}." for stage in stages)) if stages else ()
+    sizes = {name: (p.numel(), p.requires_grad) for name, p in model.named_parameters()}
+    assert all(trained != name.startswith(kept or "-") for name, (_, trained) in sizes.items())
+    assert trainer.trained_parameters == sum(n for n, trained in sizes.values() if trained)
+    assert "7x7 convolution with stride 2, then 3x3 max-pooling with stride 2" in said["stem"]
+    assert (model.conv1.kernel_size, model.conv1.stride) == ((7, 7), (2, 2))
+    assert (model.maxpool.kernel_size, model.maxpool.stride) == (3, 2)
+    units, classes = model.fc[0].out_features, model.fc[3].out_features
+    assert said["head"] == f"new: {units} units, ReLU, dropout {model.fc[2].p}, {classes} classes"
 
 
 def test_the_heads_learning_rate_is_multiplied(

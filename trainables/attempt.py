@@ -20,6 +20,8 @@ log = logging.getLogger(__name__)
 
 PREDICTIONS: Final = "predictions.npz"
 BEST_WEIGHTS: Final = "best.safetensors"
+# Columns of `final.parquet` and what a trainer calls them.
+SIZES: Final = ("parameters", "trained_parameters", "forward_flops_per_image")
 
 
 class TestEvaluation(Protocol):
@@ -41,6 +43,14 @@ class Trainer(Protocol):
     @property
     def parameters(self) -> int:
         """How many parameters the network has."""
+
+    @property
+    def trained_parameters(self) -> int:
+        """How many of them are trained."""
+
+    @property
+    def forward_flops_per_image(self) -> int | None:
+        """Floating point operations of one image's way forward; None where nobody can count."""
 
     def train_epoch(self) -> dict[str, Any]:
         """Trains for one epoch and validates; the epoch's columns."""
@@ -201,7 +211,7 @@ class Attempt:
             "best_epoch": row["epoch"],
             "classes_never_predicted": best.scores.classes_never_predicted,
             "test_images": len(self._test),
-            "parameters": self._trainer.parameters,
+            **{name: getattr(self._trainer, name) for name in SIZES},
         }
 
 

@@ -27,6 +27,8 @@ class Family:
         head: Prefix of the parameters that are new in a pre-trained network.
         trainer: `module:class` of what trains it; anything with the interface of
             `trainables.training.Trainer`.
+        describe: From a trial's hyperparameters and `num_classes`, what its network is made of:
+            part (`stem`, `trained layers`, `head`) to a few words; for the transfer card.
         standalone: Functions whose source alone makes the bare network with the same names of
             weights: helpers, then one that takes `build`'s configuration without `weights`. They
             import torch and torchvision inside. They stand in the card of an exported winner,
@@ -40,6 +42,7 @@ class Family:
     pretrained: bool = False
     head: str = "fc."
     trainer: str = "trainables.training:Trainer"
+    describe: Callable[[Mapping[str, Any]], Mapping[str, str]] | None = None
     standalone: Sequence[Callable[..., Any]] = ()
 
     def __post_init__(self) -> None:

@@ -20,6 +20,7 @@ from trainables.dataset import LabeledImages
 from trainables.family import Family
 from trainables.inputs import batches, preparation, to_device
 from trainables.metrics import Scores, micro_at_half, scores
+from trainables.network_size import forward_flops, parameter_counts
 from trainables.normalization import PLAIN_INPUT
 from trainables.optimization import make_optimizer, make_schedule
 from trainables.seeding import derive_seed
@@ -110,6 +111,7 @@ class Trainer:
         self._train = torch.tensor(train, device=self._device)
         self._validation = torch.tensor(validation, device=self._device)
         size = self._params["input_size"] or data.images.shape[1]
+        self._size = size
         self._prepare = preparation(self._params["normalization"], size, self._device)
         self._augment = STRENGTHS[self._params["augmentation"]]
         torch.manual_seed(derive_seed(seed, "weights"))
@@ -124,7 +126,17 @@ class Trainer:
     @property
     def parameters(self) -> int:
         """How many parameters the network has, frozen ones included."""
-        return sum(parameter.numel() for parameter in self._model.parameters())
+        return parameter_counts(self._model)[0]
+
+    @property
+    def trained_parameters(self) -> int:
+        """How many of them are trained."""
+        return parameter_counts(self._model)[1]
+
+    @property
+    def forward_flops_per_image(self) -> int | None:
+        """Operations of one image's way forward; see `network_size.forward_flops`."""
+        return forward_flops(self._model, self._size, self._device)
 
     def train_epoch(self) -> dict[str, float | None]:
         """Trains for one epoch and validates.

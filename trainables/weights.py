@@ -7,27 +7,17 @@ import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
+
+from trainables.weights_source import DOWNLOADS
 
 if TYPE_CHECKING:
     from torch import nn
 
 Weights = Mapping[str, npt.NDArray[np.generic]]
-
-# torchvision's ResNet50_Weights, BSD-3-Clause; the file names carry the hash's first 8 digits.
-DOWNLOADS: Final[Mapping[str, tuple[str, str]]] = {
-    "imagenet": (
-        "https://download.pytorch.org/models/resnet50-0676ba61.pth",
-        "0676ba61b6795bbe1773cffd859882e5e297624d384b6993f7c9e683e722fb8a",
-    ),
-    "imagenet_v2": (
-        "https://download.pytorch.org/models/resnet50-11ad3fa6.pth",
-        "11ad3fa62ca79e40addfd354a8ec4b7c75143b3038b8d2a807fbc68deab379ca",
-    ),
-}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,6 +79,16 @@ def read(file: WeightsFile) -> dict[str, npt.NDArray[np.generic]]:
         )
         raise ValueError(message)
     return weights
+
+
+def own_words(file: WeightsFile) -> dict[str, str]:
+    """What a safetensors file says of itself; nothing where it does not, or is of another kind."""
+    from safetensors import safe_open
+
+    if not _is_safetensors(file):
+        return {}
+    with safe_open(file.path, framework="np") as opened:
+        return dict(opened.metadata() or {})
 
 
 def load_pretrained(model: "nn.Module", weights: Weights, *, head: str) -> None:

@@ -57,6 +57,8 @@ class CurveTrainer:
     """Accuracy rises towards `skill`; at epoch 2 the fault happens, in the first attempt."""
 
     parameters = 1
+    trained_parameters = 1
+    forward_flops_per_image = None  # a formula has none
 
     def __init__(self, family: Family, params: Mapping[str, Any], data: Any, **rest: Any) -> None:
         del family, data

@@ -270,5 +270,9 @@ DATASET = DataSet(
     name="cifar10",
     summary="60,000 photographs, 32x32 RGB, in 10 classes, from the CIFAR-10 archive or Parquet",
     open=open_cifar10,
-    licence="its authors name none and ask to cite Krizhevsky (2009)",
+    # Its page as mirrored, and Hugging Face's card of uoft-cs/cifar10 (`license: unknown`).
+    licence=(
+        "not stated by its source (https://www.cs.toronto.edu/~kriz/cifar.html), which asks to "
+        "cite Krizhevsky (2009); Hugging Face's card of it says `unknown`"
+    ),
 )

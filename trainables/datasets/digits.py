@@ -94,5 +94,10 @@ DATASET = DataSet(
     name="digits",
     summary="1,797 handwritten digits as 32x32 RGB in 10 classes, shipped with scikit-learn",
     open=open_digits,
-    licence="UCI Optical Recognition of Handwritten Digits, CC BY 4.0",
+    licence=(
+        "not stated by its source: scikit-learn's description of it "
+        "(sklearn/datasets/descr/digits.rst) names none, and calls it a copy of the test set of "
+        "UCI's Optical Recognition of Handwritten Digits "
+        "(https://archive.ics.uci.edu/ml/datasets/Optical+Recognition+of+Handwritten+Digits)"
+    ),
 )

@@ -192,5 +192,5 @@ DATASET = DataSet(
     name="folder",
     summary="your own images: --data-dir with a sub-folder per class, or train/ and test/ of these",
     open=open_image_folder,
-    licence="that of your own images",
+    licence="not stated: the images are those of whoever ran the study",
 )

@@ -50,6 +50,26 @@ def build(config: Mapping[str, Any]) -> "nn.Module":
     return model
 
 
+def describe(config: Mapping[str, Any]) -> dict[str, str]:
+    """What the network is made of, in words.
+
+    Args:
+        config: `frozen_stages`, `dropout`, `num_classes`.
+    """
+    frozen = config["frozen_stages"]
+    trained = "all"
+    if frozen:
+        kept = "the stem and stage 1" if frozen == 1 else f"the stem and stages 1 to {frozen}"
+        trained = f"all but {kept} of 4, whose batch norm statistics are kept too"
+    return {
+        "stem": "ImageNet's: 7x7 convolution with stride 2, then 3x3 max-pooling with stride 2",
+        "trained layers": trained,
+        "head": (
+            f"new: 256 units, ReLU, dropout {config['dropout']:g}, {config['num_classes']} classes"
+        ),
+    }
+
+
 FAMILY = Family(
     name="resnet50_transfer",
     build=build,
@@ -63,5 +83,6 @@ FAMILY = Family(
         "normalization": "zero_one",
     },
     pretrained=True,
+    describe=describe,
     standalone=(network,),
 )
