@@ -13,12 +13,12 @@ from orchestrator.optuna_states import told
 from orchestrator.planning import FamilyPlan
 from orchestrator.recording import (
     BASELINE_ROLE,
-    RUNNING,
     Failure,
     Recorder,
     TrialRecord,
     TrialSpec,
 )
+from orchestrator.tally import RUNNING
 from trainables.seeding import derive_seed
 
 IDENTICAL_ERRORS: Final = 3
@@ -275,23 +275,14 @@ class FamilySearch(TrialQueue):
         return self._numbers[family]
 
     def _may_propose(self, family: str) -> bool:
-        started = len(self._recorder.of_family(family))
+        started = len(self._recorder.tally(family).records)
         return started < self._trials and family not in self.halted
 
     def _turn(self, family: str) -> tuple[float, int]:
         """What the family with the least of proposes next; ties by order."""
-        records = self._recorder.of_family(family)
-        return (self._forecast(records) if self._by_device_time else 0.0), len(records)
-
-    def _forecast(self, records: Sequence[TrialRecord]) -> float:
-        """Device-seconds of a family, its running trials counted at what such a trial takes."""
-        spent = [self._recorder.device_seconds(record) for record in records]
-        ended = [s for s, r in zip(spent, records, strict=True) if r.status != "running"]
-        usual = sum(ended) / len(ended) if ended else 0.0
-        return sum(
-            s if r.status != "running" else max(s, usual)
-            for s, r in zip(spent, records, strict=True)
-        )
+        tally = self._recorder.tally(family)
+        seconds = tally.forecast_wall_seconds() if self._by_device_time else 0.0
+        return seconds, len(tally.records)
 
     def _ask(self, family: str, trial_id: str, number: int) -> dict[str, Any]:
         """Hyperparameters of a family's trial; the baseline's where the number is 0.
