@@ -279,7 +279,7 @@ def main() -> None:
     parser.add_argument("--trials", type=int, default=10_000)
     parser.add_argument("--live", type=int, default=1_000)
     parser.add_argument("--tpe-every", type=int, default=100)
-    parser.add_argument("--profile", action="store_true")
+    parser.add_argument("--profile", action="store_true", help="the replay, by cProfile")
     flags = parser.parse_args()
     plans = plan_families(Settings(families="all"))
     settings = Settings(trials=math.ceil(flags.trials / len(plans)))
@@ -294,17 +294,17 @@ def main() -> None:
         profile = cProfile.Profile()
         started, cpu = time.perf_counter(), time.process_time()
         with parts.writer.running():
-            if flags.profile:
-                profile.enable()
             seconds = np.array(list(reports(parts, settings, flags.live, asking)))
-            profile.disable()
         wall, cpu = time.perf_counter() - started, time.process_time() - cpu
         for clock, of_clock in zip(CLOCKS, seconds.T, strict=True):
             print(f"\n{clock} time of a report, without the asking of a sampler\n")
             print_reports(of_clock)
         print_asking(asking)
         print(f"run: {wall:.0f} s, {cpu:.0f} CPU s with the writer, {flags.live} live trials")
+        if flags.profile:
+            profile.enable()
         after, replay_seconds = replayed(folder, plans, settings)
+        profile.disable()
         check_same(parts, after)
     rows = len(parts.recorder._epochs)
     print(f"replay of {len(parts.recorder.trials)} trials, {rows} epochs: {replay_seconds:.1f} s")

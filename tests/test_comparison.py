@@ -172,7 +172,7 @@ def test_markdown_and_terminal_show_the_same_cells_and_no_nan():
 def test_tables_fit_the_terminal_and_break_no_number(width):
     terminal = Study().terminal(width)
     assert max(len(line.rstrip()) for line in terminal.splitlines()) <= width
-    assert terminal.count("11,173,962") == 6
+    assert terminal.count("11,173,962") == 12
 
 
 def test_names_from_outside_do_not_break_the_tables():
