@@ -9,7 +9,7 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.live import Live
 from rich.table import Table
 
-from orchestrator.recording import Recorder, TrialRecord
+from orchestrator.recording import Recorder
 
 
 class ProgressTable:
@@ -40,27 +40,23 @@ class ProgressTable:
         for name in ("failed", "of", "epochs", "device-seconds"):
             table.add_column(name, justify="right")
         for family in self._families:
-            table.add_row(family, *self._cells(self._recorder.of_family(family)))
+            table.add_row(family, *self._cells(family))
         yield table
 
-    def _cells(self, records: Sequence[TrialRecord]) -> list[str]:
-        best = max((r.best["validation_accuracy"] for r in records if r.best), default=None)
-        count = {
-            status: sum(record.status in statuses for record in records)
-            for status, statuses in {
-                "running": {"running"},
-                "stopped": {"stopped"},
-                "done": {"completed"},
-                "failed": {"failed", "diverged"},
-            }.items()
-        }
-        return [
-            "-" if best is None else f"{best:.1%}",
-            *(str(number) for number in count.values()),
-            str(self._trials),
-            str(sum(len(record.rows) for record in records)),
-            f"{sum(self._recorder.device_seconds(record) for record in records):.0f}",
-        ]
+    def _cells(self, family: str) -> list[str]:
+        with self._recorder.lock:
+            tally = self._recorder.tally(family)
+            best, ended = tally.best_validation_accuracy, tally.ended
+            return [
+                "-" if best is None else f"{best:.1%}",
+                str(len(tally.running)),
+                str(ended["stopped"]),
+                str(ended["completed"]),
+                str(ended["failed"] + ended["diverged"]),
+                str(self._trials),
+                str(tally.epochs),
+                f"{self._recorder.device_seconds_of(tally.wall_seconds()):.0f}",
+            ]
 
     def _remaining(self) -> str:
         """Time left at the pace of this run: trials ended against trials to come."""
@@ -73,11 +69,11 @@ class ProgressTable:
 
     def _ended(self) -> float:
         """Trials that have ended, and shares of those that run."""
-        records = [r for family in self._families for r in self._recorder.of_family(family)]
-        return sum(
-            1.0 if record.status != "running" else len(record.rows) / self._epochs
-            for record in records
-        )
+        with self._recorder.lock:
+            tallies = [self._recorder.tally(family) for family in self._families]
+            running = [record for tally in tallies for record in tally.running.values()]
+            shares = sum(len(record.rows) / self._epochs for record in running)
+            return sum(tally.ended.total() for tally in tallies) + shares
 
 
 @contextlib.contextmanager

@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -10,6 +11,7 @@ from typing import Any, Final
 
 from orchestrator.results import parameter_columns
 from orchestrator.searches import search_of
+from orchestrator.tally import RUNNING, FamilyTally
 from orchestrator.writing import TableWriter
 from trainables import checkpointing
 from trainables.attempt import best_row, checkpoint_folder
@@ -27,7 +29,6 @@ EPOCH_COLUMNS: Final = (
     "images_per_second",
     "device_memory_peak_bytes",
 )
-RUNNING: Final = "running"
 BASELINE_ROLE: Final = "baseline"
 
 
@@ -140,6 +141,7 @@ class Recorder:
         self.lock = writer.lock  # what is recorded under it is written together
         self._sequence = 0
         self.trials: dict[str, TrialRecord] = {}
+        self._tallies: defaultdict[str, FamilyTally] = defaultdict(FamilyTally)
         self._epochs: list[dict[str, Any]] = []
         self._rungs: list[dict[str, Any]] = []
         self._events = events
@@ -163,11 +165,21 @@ class Recorder:
     def restore(self, record: TrialRecord) -> None:
         """Takes up a trial of an earlier run; its epochs follow by `restore_epoch`."""
         self.trials[record.spec.trial_id] = record
+        self.tally(record.spec.family).take(record)
+
+    def reopen(self, record: TrialRecord) -> None:
+        """A trial that had ended goes on after all; one that runs does anyway."""
+        if record.status == RUNNING:
+            return
+        with self.lock:
+            self.tally(record.spec.family).reopen(record)
+            record.status, record.stop_reason, record.ended_at = RUNNING, None, None
 
     def restore_epoch(self, trial_id: str, row: Mapping[str, Any]) -> int:
         """Takes up a row of `epochs.parquet`, in the order of `sequence`; returns that."""
         record = self.trials[trial_id]
         record.rows.append({name: row[name] for name in EPOCH_COLUMNS})
+        self.tally(record.spec.family).epoch(row)
         self._epochs.append(dict(row))
         self._sequence = int(row["sequence"])
         return self._sequence
@@ -175,7 +187,9 @@ class Recorder:
     def propose(self, spec: TrialSpec) -> int:
         """Takes up an attempt at a trial; returns its number, from 1."""
         with self.lock:
-            record = self.trials.setdefault(spec.trial_id, TrialRecord(spec=spec))
+            if spec.trial_id not in self.trials:
+                self.restore(TrialRecord(spec=spec))
+            record = self.trials[spec.trial_id]
             record.attempts += 1
             record.started_at = record.started_at or _now()
         self._changed("trials")
@@ -204,6 +218,7 @@ class Recorder:
             assert result["epoch"] == len(record.rows) + 1, (trial_id, result["epoch"])
             row = {name: result[name] for name in EPOCH_COLUMNS}
             record.rows.append(row)
+            self.tally(record.spec.family).epoch(row)
             record.node = result.get("node", record.node)
             self._sequence += 1
             self._epochs.append(self._epoch_columns(record, row))
@@ -234,6 +249,7 @@ class Recorder:
         with self.lock:
             record = self.trials[trial_id]
             record.status, record.stop_reason, record.ended_at = status, reason, _now()
+            self.tally(record.spec.family).end(record)
         self._changed("trials", "final", "predictions")
         self.discard_checkpoints(trial_id)
 
@@ -261,7 +277,11 @@ class Recorder:
 
     def device_seconds(self, record: TrialRecord) -> float:
         """Wall seconds of a trial times the devices it reserves."""
-        return record.wall_seconds() * self._devices
+        return self.device_seconds_of(record.wall_seconds())
+
+    def device_seconds_of(self, wall_seconds: float) -> float:
+        """Wall seconds of trials times the devices that each reserves."""
+        return wall_seconds * self._devices
 
     def wall_seconds(self, device_seconds: float) -> float:
         """The inverse of `device_seconds`, for a stored row."""
@@ -270,7 +290,11 @@ class Recorder:
     def of_family(self, family: str) -> list[TrialRecord]:
         """The records of a family in the order of their first attempts."""
         with self.lock:
-            return [r for r in self.trials.values() if r.spec.family == family]
+            return list(self.tally(family).records)
+
+    def tally(self, family: str) -> FamilyTally:
+        """What a family's trials add up to; changes with each row, so read it under `lock`."""
+        return self._tallies[family]
 
     def of_search(self, search: str) -> list[TrialRecord]:
         """The records of a search in the order of their first attempts."""

@@ -10,7 +10,6 @@ from typing import Any, Final
 from orchestrator import finals, results, warm_start
 from orchestrator.recording import (
     BASELINE_ROLE,
-    RUNNING,
     Failure,
     Recorder,
     TrialRecord,
@@ -21,6 +20,7 @@ from orchestrator.rungs import FamilyRungs
 from orchestrator.scheduling import RecordingScheduler
 from orchestrator.search import FamilySearch
 from orchestrator.searches import search_of, stored_searches
+from orchestrator.tally import RUNNING
 from trainables import checkpointing
 from trainables.attempt import checkpoint_folder
 
@@ -133,7 +133,7 @@ def replay_search(
         record = recorder.trials[row["trial_id"]]
         if len(record.rows) < row["epochs_run"]:
             # The driver died between two files: what is missing comes again from the checkpoint.
-            record.status, record.stop_reason, record.ended_at = RUNNING, None, None
+            recorder.reopen(record)
     if not stored.forgiven:
         _replay_failures(stored, recorder, search)
     for record in list(recorder.trials.values()):

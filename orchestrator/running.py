@@ -18,12 +18,13 @@ from orchestrator.locking import Hold, holding
 from orchestrator.manifest import Manifest
 from orchestrator.preparation import DEMO_WEIGHTS
 from orchestrator.progress import ProgressTable, shown
-from orchestrator.recording import RUNNING, Recorder
+from orchestrator.recording import Recorder
 from orchestrator.replay import StoredStudy
 from orchestrator.rungs import FamilyRungs
 from orchestrator.scheduling import FamilyASHA, RecordingScheduler
 from orchestrator.search import FamilySearch, ListedTrials, TrialQueue
 from orchestrator.searches import deciding, list_searches
+from orchestrator.tally import RUNNING
 from orchestrator.tuning import Phase, run
 from orchestrator.writing import TableWriter
 from trainables import pretraining, weights

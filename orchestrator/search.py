@@ -13,13 +13,13 @@ from orchestrator.optuna_states import told
 from orchestrator.planning import FamilyPlan
 from orchestrator.recording import (
     BASELINE_ROLE,
-    RUNNING,
     Failure,
     Recorder,
     TrialRecord,
     TrialSpec,
 )
 from orchestrator.searches import Search
+from orchestrator.tally import RUNNING
 from trainables.seeding import derive_seed
 
 IDENTICAL_ERRORS: Final = 3
@@ -278,24 +278,14 @@ class FamilySearch(TrialQueue):
         return self._numbers[search]
 
     def _may_propose(self, search: Search) -> bool:
-        started = len(self._recorder.of_search(search.name))
+        started = self._recorder.tally(search.family).of_search[search.name]
         return started < self._trials and search.family not in self.halted
 
     def _turn(self, search: Search) -> tuple[float, int, int]:
         """What the search with the least of proposes next: its family's time, trials, its own."""
-        records = self._recorder.of_family(search.family)
-        own = len(self._recorder.of_search(search.name))
-        return (self._forecast(records) if self._by_device_time else 0.0), len(records), own
-
-    def _forecast(self, records: Sequence[TrialRecord]) -> float:
-        """Device-seconds of a family, its running trials counted at what such a trial takes."""
-        spent = [self._recorder.device_seconds(record) for record in records]
-        ended = [s for s, r in zip(spent, records, strict=True) if r.status != "running"]
-        usual = sum(ended) / len(ended) if ended else 0.0
-        return sum(
-            s if r.status != "running" else max(s, usual)
-            for s, r in zip(spent, records, strict=True)
-        )
+        tally = self._recorder.tally(search.family)
+        seconds = tally.forecast_wall_seconds() if self._by_device_time else 0.0
+        return seconds, len(tally.records), tally.of_search[search.name]
 
     def _ask(self, search: Search, trial_id: str, number: int) -> dict[str, Any]:
         """Hyperparameters of a search's trial; the baseline's where the number is 0.

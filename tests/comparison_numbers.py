@@ -19,6 +19,7 @@ from sklearn import metrics
 from statsmodels.stats.multitest import multipletests
 
 NUMBER = re.compile(r"(?<![\w.])[+-]?\d[\d,]*(?:\.\d+)?(?:e-?\d+)?")
+PAIR = ["a_family", "a_role", "b_family", "b_role", "train_fraction", "seed"]
 Values = Mapping[tuple[str, ...], list[float]]
 
 
@@ -88,7 +89,10 @@ class Recomputed:
             macro = {"labels": classes, "average": "macro", "zero_division": 0}
             rows.append(
                 {
-                    "family": family, "role": role, "fraction": fraction, "seed": seed,
+                    "family": family,
+                    "role": role,
+                    "fraction": fraction,
+                    "seed": seed,
                     "loss": float(-np.log(chosen).mean()),
                     "accuracy": metrics.accuracy_score(labels, predicted),
                     "precision": metrics.precision_score(labels, predicted, **macro),
@@ -255,32 +259,36 @@ def check(folder: Path) -> tuple[int, list[str]]:
     """How many numbers of a study's `comparison.md` were computed again, and what differs."""
     again, problems, checked = Recomputed(folder), [], 0
     shown = sections((folder / "comparison.md").read_text())
+    for found, problem in [*_cells(shown, again), *_pairs(again)]:
+        checked += found
+        problems += [problem] if problem else []
+    return checked, problems
+
+
+def _cells(shown: Mapping[str, Shown], again: Recomputed) -> Iterator[tuple[int, str | None]]:
+    """How many numbers each cell has, and what is wrong with it."""
     for title, section in shown.items():
         for prefix, keys, cells in _expected(again):
-            if not title.startswith(prefix):
-                continue
-            for row in section.rows:
-                for column, cell in zip(section.columns[keys:], row[keys:], strict=True):
-                    found = NUMBER.findall(cell)
-                    values = cells(title).get((*row[:keys], column))
-                    if values is None:
-                        problems.append(f"{title}: nothing to hold {row[:keys]} {column} against")
-                    elif len(found) != len(values) or not all(map(agrees, found, values)):
-                        problems.append(f"{title}: {row[:keys]} {column} {cell}, not {values}")
-                    checked += len(found)
+            if title.startswith(prefix):
+                expected = cells(title)
+                for row in section.rows:
+                    for column, cell in zip(section.columns[keys:], row[keys:], strict=True):
+                        found, values = NUMBER.findall(cell), expected.get((*row[:keys], column))
+                        wrong = values is None or len(found) != len(values)
+                        wrong = wrong or not all(map(agrees, found, values))
+                        what = f"{title}: {row[:keys]} {column} is {cell}, not {values}"
+                        yield len(found), what if wrong else None
+
+
+def _pairs(again: Recomputed) -> Iterator[tuple[int, str | None]]:
+    """The same for the differences and p-values of `comparison.parquet`."""
     for row, stored, computed in again.differences():
-        checked += 1
-        if abs(stored - computed) > 1e-6:
-            problems.append(f"difference of {row} is {computed}")
-    stored = again.table["comparison"]
-    for (a, ar, b, br, fraction, seed), ps in again.p_values().items():
-        own = stored[(stored.metric == "accuracy") & (stored.seed == seed)]
-        own = own[(own.train_fraction == fraction) & (own.a_family == a) & (own.a_role == ar)]
-        own = own[(own.b_family == b) & (own.b_role == br)]
-        checked += 2
-        if not np.allclose(own[["p_value", "p_value_holm"]].to_numpy()[0], ps, rtol=1e-9):
-            problems.append(f"p of {a} {ar} against {b} {br} at {fraction:g}: {ps}")
-    return checked, problems
+        yield 1, None if abs(stored - computed) < 1e-6 else f"{row} differs by {computed}"
+    pairs = again.table["comparison"].set_index(PAIR)
+    pairs = pairs[(pairs.metric == "accuracy") & pairs.index.get_level_values("seed").notna()]
+    for key, expected in again.p_values().items():
+        found = pairs.loc[key, ["p_value", "p_value_holm"]].to_numpy(float)
+        yield 2, None if np.allclose(found, expected, rtol=1e-9) else f"p of {key} is {expected}"
 
 
 def _expected(again: Recomputed) -> Iterator[tuple[str, int, Callable[[str], Values]]]:
