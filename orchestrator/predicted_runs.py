@@ -1,6 +1,6 @@
 """What each final run said about the test images: rows of `predictions.parquet` as arrays."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import pyarrow as pa
@@ -20,6 +20,7 @@ class PredictedRun:
         labels: The true classes, [images].
         predicted: The predicted classes, [images].
         probabilities: Of each class, fractions, [images, classes].
+        images: Their `image_index`, [images]; empty where it does not matter.
     """
 
     family: str
@@ -29,6 +30,7 @@ class PredictedRun:
     labels: Integers
     predicted: Integers
     probabilities: Floats
+    images: Integers = field(default_factory=lambda: np.empty(0, dtype=np.int64), repr=False)
 
     @property
     def model(self) -> tuple[str, str]:
@@ -63,6 +65,7 @@ def _run(key: tuple[str, str, int, float], table: pa.Table) -> PredictedRun:
         role=role,
         seed=int(seed),
         fraction=float(fraction),
+        images=table["image_index"].to_numpy(),
         labels=table["label"].to_numpy(),
         predicted=table["predicted"].to_numpy(),
         probabilities=flat.reshape(table.num_rows, -1).astype(np.float64),

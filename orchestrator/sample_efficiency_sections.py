@@ -1,5 +1,6 @@
 """Sample efficiency shown: curves, crossing points, and training images for equal accuracy."""
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations
 
@@ -11,12 +12,14 @@ from orchestrator.sample_efficiency import (
     Curve,
     Model,
     Point,
+    crossing_interval,
     find_crossings,
     images_to_reach,
     measure_curves,
+    share_of_changed_leads,
     shared_sizes,
 )
-from orchestrator.section import MISSING, Section
+from orchestrator.section import MISSING, Section, percent
 
 FEWEST_SIZES = 2
 """A curve needs two points."""
@@ -79,7 +82,7 @@ def _curve_section(curves: Mapping[Model, Curve]) -> Section:
             if any((role, images, family) in points for family in families)
         ),
         sentences=(
-            f"Mean over seeds, in brackets its 95% bootstrap interval over {covered}.",
+            f"Mean over seeds, in brackets its 95% interval over {covered}.",
             "The hyperparameters were chosen with the most images and are the same with fewer.",
         ),
     )
@@ -103,13 +106,29 @@ def _crossing_sentence(role: str, a: tuple[str, Curve], b: tuple[str, Curve]) ->
         return f"{names} are equally accurate between {between}."
     crossings = find_crossings(a_curve, b_curve)
     if not crossings:
-        return f"{names} do not cross: none in range, {first} {role} is ahead between {between}."
+        other = a_name if first == b_name else b_name
+        changed = percent(share_of_changed_leads(a_curve, b_curve), 0)
+        return (
+            f"{names} do not cross: none in range, {first} {role} is ahead between {between}; "
+            f"{other} is ahead somewhere there in {changed} of resamples."
+        )
     places = " and ".join(_about(images) for images in crossings)
     last = _leader(a, b, sizes[::-1])
     return (
-        f"{names} cross at about {places} training images: {first} {role} is ahead with the "
-        f"fewest, {last} {role} with the most."
+        f"{names} cross at about {places} training images{_range(a_curve, b_curve, crossings)}: "
+        f"{first} {role} is ahead with the fewest, {last} {role} with the most."
     )
+
+
+def _range(a: Curve, b: Curve, crossings: Sequence[float]) -> str:
+    """The 95% interval of a crossing; none where there are several, which could be any of them."""
+    if len(crossings) > 1:
+        return " (no interval: more than one crossing)"
+    sizes = shared_sizes(a, b)
+    low, high = crossing_interval(a, b)
+    start = _about(low) if low else f"fewer than {sizes[0]:,}"
+    end = f"more than {sizes[-1]:,}" if math.isinf(high) else _about(high)
+    return f" (95% interval {start} to {end})"
 
 
 def _leader(a: tuple[str, Curve], b: tuple[str, Curve], sizes: Sequence[int]) -> str | None:

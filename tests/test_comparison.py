@@ -16,6 +16,7 @@ from orchestrator import compare, results, statistics
 from orchestrator.comparison import compare as compare_models
 from orchestrator.comparison_report import print_tables, render_markdown
 from orchestrator.evidence import gather
+from orchestrator.pair_words import other_metrics
 
 CLASSES = 4
 IMAGES = 300
@@ -224,6 +225,65 @@ def test_every_pair_of_tuned_families_has_a_sentence():
         for line in sentences
     )
     assert all("which excludes 0" in line or "which includes 0" in line for line in sentences)
+
+
+def test_every_pair_has_a_row_with_the_better_model_first():
+    study = Study(fractions=(0.1, 1.0))
+    parts = study.markdown().split("## ")
+    (shown,) = [part for part in parts if part.startswith("Every pair at train fraction 1")]
+    lines = [line.split(" | ") for line in shown.splitlines() if line.startswith("| ")][2:]
+    assert len(lines) == 15
+    for row in study.compared():
+        if (row["seed"], row["metric"], row["train_fraction"]) != (None, "accuracy", 1.0):
+            continue
+        names = [f"{row['a_family']} {row['a_role']}", f"{row['b_family']} {row['b_role']}"]
+        better, worse = names if row["difference"] >= 0 else names[::-1]
+        (line,) = [line for line in lines if (line[0][2:], line[1]) == (better, worse)]
+        assert line[2].startswith(f"{abs(100 * row['difference']):+.2f} [")
+        certain = row["ci_low"] > 0 or row["ci_high"] < 0
+        assert line[3] == f"{'yes' if certain else 'no'} |"
+
+
+def pair(metric, difference, low, high):
+    names = {"a_family": "a", "a_role": "tuned", "b_family": "b", "b_role": "tuned"}
+    return {**names, "metric": metric, "difference": difference, "ci_low": low, "ci_high": high}
+
+
+@pytest.mark.parametrize(
+    ("accuracy", "precision", "loss", "said"),
+    [
+        (
+            (0.1, 0.05, 0.15),
+            (0.1, 0.05, 0.15),
+            (-1, -2, -0.5),
+            "macro precision and loss say the same",
+        ),
+        (
+            (-0.1, -0.15, -0.05),
+            (-0.1, -0.2, -0.1),
+            (1, 0.5, 2),
+            "macro precision and loss say the same",
+        ),
+        ((0.1, -0.1, 0.3), (0.1, -0.1, 0.3), (1, -1, 2), "macro precision and loss say the same"),
+        (
+            (0.1, 0.05, 0.15),
+            (0.1, -0.05, 0.25),
+            (1, 0.5, 2),
+            "macro precision says no difference that is certain: +0.100 [-0.050, +0.250]; "
+            "loss says the opposite: +1.000 [+0.500, +2.000]",
+        ),
+        (
+            (-0.1, -0.2, 0.1),
+            (-0.1, -0.2, 0.1),
+            (1, 0.5, 2),
+            "loss says that this is certain: -1.000 [-2.000, -0.500]",
+        ),
+        ((0.1, 0.05, 0.15), (None, None, None), (1, 0.5, 2), ""),
+    ],
+)
+def test_where_the_other_metrics_say_something_else_it_is_said(accuracy, precision, loss, said):
+    rows = {"accuracy": accuracy, "precision": precision, "loss": loss}
+    assert other_metrics({name: pair(name, *row) for name, row in rows.items()}) == said
 
 
 def test_what_a_reader_must_know_is_flagged():
