@@ -97,16 +97,19 @@ def _flags(study: Row, trials: Sequence[Row], finals: Sequence[Row]) -> Iterator
     for row in finals:
         name = deciding(searches, row["family"], row["train_fraction"]).name
         of_search.setdefault(name, []).append(row)
-    for name, runs in of_search.items():
-        if _winner_is_baseline(runs):
-            yield f"{name}: the search found nothing better than the baseline."
-    for _, runs in grouped(finals, "train_fraction", "family", "role"):
+    unchanged = [name for name, runs in of_search.items() if _winner_is_baseline(runs)]
+    for name in unchanged:
+        yield f"{name}: the search found nothing better than the baseline."
+    for (fraction, family, role), runs in grouped(finals, "train_fraction", "family", "role"):
         never = [run for run in runs if (run["classes_never_predicted"] or 0) > 0]
-        if never:
-            listed = ", ".join(f"{r['classes_never_predicted']} (seed {r['seed']})" for r in never)
+        again = role == ROLES[1] and deciding(searches, family, fraction).name in unchanged
+        if never and not again:
+            listed = ", ".join(
+                f"{r['classes_never_predicted']} with seed {r['seed']}" for r in never
+            )
             yield (
-                f"{model_name(runs[0])} at train fraction {runs[0]['train_fraction']:g} never "
-                f"predicts some classes: {listed}. Their precision counts as 0."
+                f"{model_name(runs[0])} at train fraction {fraction:g} leaves classes that it "
+                f"never predicts, {listed}; their precision counts as 0."
             )
 
 

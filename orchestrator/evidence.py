@@ -44,7 +44,9 @@ def gather(
 
     def sections() -> Iterator[Section]:
         yield from training_noise_sections(final)
-        yield from sample_efficiency_sections(final, runs)
+        yield from sample_efficiency_sections(
+            final, runs, per_fraction=bool(study["settings"].get("tune_per_fraction"))
+        )
         yield from calibration_sections(runs)
         yield from per_class_sections(study, runs)
         yield from fairness_sections(by_search, searched[0], relabel_finals(final, searches))

@@ -26,10 +26,12 @@ def pair_sections(pairs: Sequence[Row]) -> tuple[Section, ...]:
 
 
 def _tuning_section(pairs: Sequence[Row]) -> Section:
-    """Tuned minus baseline of each family."""
+    """Tuned minus baseline of each family that has another winner."""
     means = [row for row in pairs if row["seed"] is None and row["a_family"] == row["b_family"]]
-    rows, sentences = [], list(_interval_notes(means))
-    for (fraction, family), metrics in grouped(means, "train_fraction", "a_family"):
+    same = _unchanged(pairs)
+    shown = [row for row in means if (row["train_fraction"], row["a_family"]) not in same]
+    rows, sentences = [], [*_interval_notes(shown), *_unchanged_notes(same)]
+    for (fraction, family), metrics in grouped(shown, "train_fraction", "a_family"):
         of_metric = {row["metric"]: swapped(row) for row in metrics}
         cells = [interval_cell(of_metric[metric], metric) for metric in METRICS]
         rows.append((f"{fraction:g}", family, *cells))
@@ -40,6 +42,27 @@ def _tuning_section(pairs: Sequence[Row]) -> Section:
         rows=tuple(rows),
         sentences=tuple(sentences),
     )
+
+
+def _unchanged(pairs: Sequence[Row]) -> list[tuple[float, str]]:
+    """Fraction and family where tuned and baseline are one model: no loss differs on any image."""
+    return [
+        (row["train_fraction"], row["a_family"])
+        for row in pairs
+        if row["seed"] is None
+        and row["a_family"] == row["b_family"]
+        and row["metric"] == "loss"
+        and row["difference"] == row["ci_low"] == row["ci_high"] == 0
+    ]
+
+
+def _unchanged_notes(same: Sequence[tuple[float, str]]) -> Iterator[str]:
+    for fraction in dict.fromkeys(each for each, _ in same):
+        families = ", ".join(family for each, family in same if each == fraction)
+        yield (
+            f"At train fraction {fraction:g} the search found nothing better than the baseline of "
+            f"{families}: tuned and baseline are the same model there."
+        )
 
 
 def _interval_notes(means: Sequence[Row]) -> Iterator[str]:
@@ -91,7 +114,15 @@ def _also(means: Sequence[Row]) -> str:
 
 def _all_sections(pairs: Sequence[Row]) -> Iterator[Section]:
     """Every pair, a row each that reads as a sentence, one table for each train fraction."""
-    means = [row for row in pairs if row["seed"] is None and row["metric"] == "accuracy"]
+    same = _unchanged(pairs)
+    again = {(fraction, family, ROLES[1]) for fraction, family in same}
+    means = [
+        row
+        for row in pairs
+        if row["seed"] is None
+        and row["metric"] == "accuracy"
+        and not any((row["train_fraction"], *_model(row, side)) in again for side in ("a_", "b_"))
+    ]
     for (fraction,), of_fraction in grouped(means, "train_fraction"):
         if len(of_fraction) > 1:
             yield Section(
@@ -102,8 +133,13 @@ def _all_sections(pairs: Sequence[Row]) -> Iterator[Section]:
                     "Certain is what has an interval without 0. These intervals are not adjusted "
                     f"for there being {len(of_fraction)} of them; McNemar's p-values of each seed, "
                     "which are, stand in comparison.parquet with the other metrics.",
+                    *_unchanged_notes([each for each in same if each[0] == fraction]),
                 ),
             )
+
+
+def _model(row: Row, side: str) -> tuple[str, str]:
+    return row[f"{side}family"], row[f"{side}role"]
 
 
 def _pair_row(row: Row) -> tuple[str, ...]:

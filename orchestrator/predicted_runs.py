@@ -1,14 +1,16 @@
 """What each final run said about the test images: rows of `predictions.parquet` as arrays."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 import pyarrow as pa
 
+from orchestrator.results import ROLES
 from orchestrator.statistics import Bools, Floats, Integers
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class PredictedRun:
     """One final run on the test images, in the order of `image_index`.
 
@@ -55,6 +57,19 @@ def split_runs(predictions: pa.Table) -> list[PredictedRun]:
     groups = keys.groupby(columns, observed=True, sort=False).indices
     order = sorted(groups, key=lambda key: (key[3], families.index(key[0]), key[1], key[2]))
     return [_run(key, predictions.take(groups[key]).sort_by("image_index")) for key in order]
+
+
+def repeated(runs: Sequence[PredictedRun]) -> list[PredictedRun]:
+    """The tuned runs that are their family's baseline under another name: the winner is that."""
+    found = {(run.fraction, run.family, run.role, run.seed): run for run in runs}
+    baselines = ((run, found.get((run.fraction, run.family, ROLES[0], run.seed))) for run in runs)
+    return [
+        run
+        for run, baseline in baselines
+        if baseline is not None
+        and run.role == ROLES[1]
+        and np.array_equal(run.probabilities, baseline.probabilities)
+    ]
 
 
 def _run(key: tuple[str, str, int, float], table: pa.Table) -> PredictedRun:

@@ -6,7 +6,7 @@ from itertools import combinations
 
 import pyarrow as pa
 
-from orchestrator.predicted_runs import PredictedRun
+from orchestrator.predicted_runs import PredictedRun, repeated
 from orchestrator.results import ROLES
 from orchestrator.sample_efficiency import (
     Curve,
@@ -26,13 +26,14 @@ FEWEST_SIZES = 2
 
 
 def sample_efficiency_sections(
-    final: pa.Table, runs: Sequence[PredictedRun]
+    final: pa.Table, runs: Sequence[PredictedRun], *, per_fraction: bool = False
 ) -> tuple[Section, ...]:
     """The sections on sample efficiency, for `comparison.md` and the terminal.
 
     Args:
         final: `final.parquet`.
         runs: The final runs, from `predicted_runs.split_runs`.
+        per_fraction: Each fraction had a search of its own.
     """
     fractions = sorted({run.fraction for run in runs})
     if len(fractions) < FEWEST_SIZES:
@@ -43,14 +44,15 @@ def sample_efficiency_sections(
         )
         return (Section(title="Sample efficiency", sentences=shown),)
     curves = measure_curves(final, runs)
+    roles = _different_roles(runs)
     tuned = {family: curve for (family, role), curve in curves.items() if role == ROLES[1]}
     return (
-        _curve_section(curves),
+        _curve_section(curves, roles, per_fraction=per_fraction),
         Section(
             title="Sample efficiency: where families cross",
             sentences=tuple(
                 _crossing_sentence(role, (a, curves[a, role]), (b, curves[b, role]))
-                for role in reversed(ROLES)
+                for role in roles
                 for a, b in combinations([f for f, own in curves if own == role], 2)
             ),
         ),
@@ -58,7 +60,15 @@ def sample_efficiency_sections(
     )
 
 
-def _curve_section(curves: Mapping[Model, Curve]) -> Section:
+def _different_roles(runs: Sequence[PredictedRun]) -> tuple[str, ...]:
+    """`tuned`, and `baseline` unless it is the winner of each family at each fraction."""
+    tuned = [run for run in runs if run.role == ROLES[1]]
+    return ROLES[1:] if len(repeated(runs)) == len(tuned) else tuple(reversed(ROLES))
+
+
+def _curve_section(
+    curves: Mapping[Model, Curve], roles: Sequence[str], *, per_fraction: bool
+) -> Section:
     families = list(dict.fromkeys(family for family, _ in curves))
     points = {
         (role, point.images, family): point
@@ -77,13 +87,19 @@ def _curve_section(curves: Mapping[Model, Curve]) -> Section:
                 f"{images:,}",
                 *(_accuracy_cell(points.get((role, images, family))) for family in families),
             )
-            for role in reversed(ROLES)
+            for role in roles
             for images in sizes
             if any((role, images, family) in points for family in families)
         ),
         sentences=(
             f"Mean over seeds, in brackets its 95% interval over {covered}.",
-            "The hyperparameters were chosen with the most images and are the same with fewer.",
+            "The hyperparameters were chosen "
+            + (
+                "at each number of images by a search of its own."
+                if per_fraction
+                else "with the most images and are the same with fewer."
+            ),
+            *([] if len(roles) > 1 else ["Each winner is its family's baseline."]),
         ),
     )
 

@@ -4,17 +4,20 @@
 """
 
 import json
+import math
 import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import combinations
+from math import comb
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.stats import binomtest, spearmanr
+from scipy.stats import binom, binomtest, spearmanr
 from sklearn import metrics
 from statsmodels.stats.multitest import multipletests
 
@@ -49,8 +52,20 @@ def sections(text: str) -> dict[str, Shown]:
     return found
 
 
+class Near(float):
+    """A value that another method gives: 0.1 points are close enough."""
+
+
+ANY = float("nan")
+"""A value that nothing else gives."""
+
+
 def agrees(shown: str, value: float) -> bool:
     """Whether a number as it is printed is the rounding of a value."""
+    if math.isnan(value):
+        return True
+    if isinstance(value, Near):
+        return abs(float(shown) - value) <= 0.1
     text = shown.replace(",", "").lstrip("+")
     mantissa, _, exponent = text.partition("e")
     decimals = len(mantissa.partition(".")[2]) - int(exponent or 0)
@@ -236,6 +251,83 @@ class Recomputed:
             cells[family, "finals device s"] = [retrained.device_seconds.sum()]
         return cells
 
+    def interval(self, row: Any, sign: int = 1) -> list[float]:
+        """A difference computed again, and its interval as stored, as they are shown."""
+        a = self.of_model(row.a_family, row.a_role, row.train_fraction)[row.metric].mean()
+        b = self.of_model(row.b_family, row.b_role, row.train_fraction)[row.metric].mean()
+        scale = sign * (100 if row.metric == "accuracy" else 1)
+        return [scale * (a - b), *sorted((scale * row.ci_low, scale * row.ci_high))]
+
+    @cached_property
+    def means(self) -> pd.DataFrame:
+        """The rows of `comparison.parquet` on means over seeds."""
+        return self.table["comparison"][self.table["comparison"].seed.isna()]
+
+    def pairs(self, fraction: float) -> Values:
+        """Cells of a table of every pair, the more accurate model first."""
+        cells: dict[tuple[str, ...], list[float]] = {}
+        own = self.means[
+            (self.means.train_fraction == fraction) & (self.means.metric == "accuracy")
+        ]
+        for row in own.itertuples():
+            names = f"{row.a_family} {row.a_role}", f"{row.b_family} {row.b_role}"
+            for key, sign in ((names, 1), (names[::-1], -1)):
+                cells[*key, "by points [95% interval]"] = self.interval(row, sign)
+                cells[*key, "certain"] = []
+        return cells
+
+    def tuning(self) -> Values:
+        """Cells of the table of tuned minus baseline."""
+        names = {"accuracy": "accuracy (points)"}
+        own = self.means[self.means.a_family == self.means.b_family]
+        return {
+            (f"{row.train_fraction:g}", row.a_family, names.get(row.metric, row.metric)): (
+                self.interval(row, 1 if row.a_role == "tuned" else -1)
+            )
+            for row in own.itertuples()
+        }
+
+    def curves(self) -> Values:
+        """Cells of the table of accuracies by training images; intervals of one seed are exact."""
+        images = self.table["final"].groupby("train_fraction").train_images.first()
+        cells = {}
+        for (family, role, fraction), own in self.measured.groupby(["family", "role", "fraction"]):
+            accuracy, ends = own.accuracy.mean(), [ANY, ANY]
+            if len(own) == 1:
+                tested = len(self.runs[family, role, fraction, own.seed.iloc[0]])
+                ends = [Near(100 * e / tested) for e in binom.ppf([0.025, 0.975], tested, accuracy)]
+            cells[role, f"{images[fraction]:,}", family] = [100 * accuracy, *ends]
+        return cells
+
+    def confusions(self, family: str) -> Values:
+        """Cells of a confusion matrix."""
+        names = self.study["dataset"]["classes"]
+        largest = max(self.measured.fraction)
+        pooled = pd.concat(r for k, r in self.runs.items() if k[:3] == (family, "tuned", largest))
+        matrix = metrics.confusion_matrix(pooled.label, pooled.predicted, labels=range(len(names)))
+        return {
+            (name if name == str(index) else f"{index} {name}", str(column)): [
+                matrix[index, column]
+            ]
+            for index, name in enumerate(names)
+            for column in range(len(names))
+        }
+
+    def luck(self) -> Values:
+        """Cells of the table of the expected best of k trials, by going through all draws."""
+        cells = {}
+        able = self.table["trials"]
+        able = able[able.status.isin(["completed", "stopped"]) & able.validation_accuracy.notna()]
+        for family in self.study["settings"]["families"]:
+            own = able[able.family == family].validation_accuracy
+            cells[family, "trials"] = [len(own)]
+            for k in (1, 2, 4, 8, 16, 32):
+                draws = (
+                    [max(draw) for draw in combinations(own, k)] if comb(len(own), k) < 1e5 else []
+                )
+                cells[family, f"k={k}"] = [100 * np.mean(draws)] if draws else []
+        return cells
+
     def optimism(self) -> Values:
         """Cells of the table of selection optimism."""
         cells = {}
@@ -300,6 +392,11 @@ def _expected(again: Recomputed) -> Iterator[tuple[str, int, Callable[[str], Val
     yield "Test results at train fraction", 1, results_at
     yield "Calibration on the test images", 2, lambda _: again.calibration()
     yield "Classes: precision / recall", 1, lambda _: again.classes()
+    yield "Every pair at train fraction", 2, lambda title: again.pairs(float(title.split()[-1]))
+    yield "Tuned minus baseline", 2, lambda _: again.tuning()
+    yield "Sample efficiency: test accuracy against", 2, lambda _: again.curves()
+    yield "Classes: confusion matrix of", 1, lambda title: again.confusions(title.split()[-2])
+    yield "Fairness: expected best of k", 1, lambda _: again.luck()
     yield "Early stopping: the rungs", 2, lambda _: again.rungs()
     yield "Early stopping: do early ranks hold?", 3, lambda _: again.ranks()
     yield "Fairness: what each family was given", 1, lambda _: again.effort()

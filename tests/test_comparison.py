@@ -290,11 +290,24 @@ def test_what_a_reader_must_know_is_flagged():
     study = Study(never_predicted=("cnn",), identical=("resnet50_scratch",), test_openings=2)
     study.deviations = {"resnet50_transfer": {"epochs": [2, 50], "input_size": [32, 48]}}
     markdown = study.markdown()
-    assert "cnn baseline at train fraction 1 never predicts some classes: 1 (seed 0), 1" in markdown
+    assert (
+        "cnn baseline at train fraction 1 leaves classes that it never predicts, 1 with" in markdown
+    )
     assert "resnet50_scratch: the search found nothing better than the baseline" in markdown
     assert "cnn: the search found nothing better" not in markdown
     assert "test set was opened 2 times" in markdown
     assert "epochs 2 instead of 50, input_size 32 instead of 48" in markdown
+
+
+def test_a_winner_that_is_the_baseline_is_not_compared_with_itself_or_shown_again():
+    markdown = Study(identical=("resnet50_scratch",)).markdown()
+    results, _, rest = markdown.partition("## Tuned minus baseline")
+    assert "| resnet50_scratch tuned |" in results
+    for title in ("## Every pair at train fraction 1", "## Calibration on the test images"):
+        assert "| resnet50_scratch tuned |" not in rest.partition(title)[2].partition("## ")[0]
+    assert "nothing better than the baseline of resnet50_scratch: tuned and baseline" in rest
+    assert "| 1 | resnet50_scratch | +0.000" not in rest
+    assert "Tuned models that are their family's baseline are not shown again" in rest
 
 
 def test_runs_without_measurements_are_not_called_the_same():
