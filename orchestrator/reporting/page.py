@@ -1,0 +1,117 @@
+"""The page: one HTML file with its style, its script and Plotly inside, that asks for nothing."""
+
+import base64
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any, Final
+
+import jinja2
+from plotly.offline import get_plotlyjs
+
+from orchestrator.comparison_sections import prepare
+from orchestrator.evidence import gather
+from orchestrator.reporting import interactive, settings_sections, style
+from orchestrator.reporting.answer import answer, progress
+from orchestrator.reporting.chapters import arrange
+from orchestrator.reporting.inputs import Inputs
+
+TEMPLATES: Final = Path(__file__).parent / "templates"
+
+
+def render(inputs: Inputs) -> str:
+    """The whole page; the same tables give the same bytes.
+
+    Args:
+        inputs: The study.
+    """
+    tables = inputs.tables
+    evidence = gather(
+        inputs.study,
+        **{name: tables[name] for name in ("trials", "epochs", "rungs", "final", "predictions")},
+    )
+    report = prepare(
+        inputs.study,
+        tables["trials"],
+        tables["final"],
+        tables["comparison"],
+        evidence=(*evidence, *settings_sections.gather(inputs)),
+    )
+    arranged = arrange(inputs, report.sections)
+    charts = [chart for chapter in arranged.chapters for chart in chapter.charts]
+    scripts = [get_plotlyjs(), _source("page.js")]
+    return _environment().get_template("page.html").render(
+        study=inputs.study,
+        state=inputs.standing.state,
+        ended=inputs.ended,
+        progress=None if inputs.ended else progress(inputs),
+        demo=report.demo,
+        answer=answer(inputs),
+        facts=settings_sections.facts(inputs),
+        warnings=arranged.warnings,
+        chapters=arranged.chapters,
+        panels=_json({chart.key: [interactive.draw(p) for p in chart.panels] for chart in charts}),
+        colours=_json({mode: style.colours(dark=mode == "dark") for mode in ("light", "dark")}),
+        style=_source("page.css") + _palette(),
+        scripts=scripts,
+        policy=_policy(scripts),
+        legend=interactive.legend,
+        is_number=_is_number,
+    )
+
+
+@cache
+def _environment() -> jinja2.Environment:
+    return jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )
+
+
+def _source(name: str) -> str:
+    return (TEMPLATES / name).read_text(encoding="utf-8")
+
+
+def _palette() -> str:
+    """The colours as custom properties, for either preference and either choice."""
+
+    def block(mode: str) -> str:
+        values = style.colours(dark=mode == "dark").items()
+        return f"color-scheme:{mode};" + "".join(f"--{name}:{value};" for name, value in values)
+
+    return (
+        f":root{{{block('light')}}}"
+        f"@media (prefers-color-scheme:dark){{:root:not([data-theme=light]){{{block('dark')}}}}}"
+        f":root[data-theme=dark]{{{block('dark')}}}"
+        f"@media print{{:root,:root[data-theme=dark]{{{block('light')}}}}}"
+    )
+
+
+def _policy(scripts: Sequence[str]) -> str:
+    """What the browser may do with the page: run these scripts, and load nothing."""
+    hashes = " ".join(
+        f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+        for text in scripts
+    )
+    return (
+        f"default-src 'none'; script-src {hashes}; style-src 'unsafe-inline'; img-src data:; "
+        "base-uri 'none'; form-action 'none'"
+    )
+
+
+def _json(value: Mapping[str, Any]) -> str:
+    """JSON that may stand inside a script element, whatever names are in it."""
+    text = json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
+
+
+def _is_number(cell: str) -> bool:
+    """Whether a cell of a table is to be aligned as a number."""
+    return cell[:1].isdigit() or cell[:1] in {"+", "-", "−", "—"}
+
+
