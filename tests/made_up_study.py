@@ -318,9 +318,7 @@ class _Maker:
                 self.sequence += 1
                 moment = started + timedelta(seconds=10 * epoch)
                 made = self._epoch(run[0], row["trial_id"], epoch, 0.5, moment)
-                epochs.append(
-                    {**made, "role": run[1], "seed": run[2], "train_fraction": run[3]}
-                )
+                epochs.append({**made, "role": run[1], "seed": run[2], "train_fraction": run[3]})
         return (
             results.to_table(final, schemas["final"]),
             pa.concat_tables(predictions),

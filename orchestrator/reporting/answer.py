@@ -72,7 +72,9 @@ def progress(inputs: Inputs) -> str:
     if standing.finals is None:
         text += " and the finals have not begun."
     else:
-        text += f" and {standing.finals.done:,} of {standing.finals.expected:,} final runs are done."
+        text += (
+            f" and {standing.finals.done:,} of {standing.finals.expected:,} final runs are done."
+        )
     if standing.time_left_seconds is not None:
         text += f" If it goes on as so far, about {duration(standing.time_left_seconds)} are left."
     return text
@@ -86,9 +88,7 @@ def rank(final: Sequence[Row]) -> list[Ranked]:
     for (family,), rows in grouped(tuned, "family"):
         values = present(row["test_accuracy"] for row in rows)
         if values:
-            ranked.append(
-                Ranked(family=family, accuracy=float(np.mean(values)), seeds=len(values))
-            )
+            ranked.append(Ranked(family=family, accuracy=float(np.mean(values)), seeds=len(values)))
     return sorted(ranked, key=lambda each: -each.accuracy)
 
 

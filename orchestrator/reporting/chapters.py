@@ -5,7 +5,18 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from orchestrator.reporting.chart import Chart
-from orchestrator.reporting.figures import differences, finals
+from orchestrator.reporting.figures import (
+    best_so_far,
+    confusion,
+    differences,
+    early_stopping,
+    finals,
+    hyperparameters,
+    importances,
+    learning_curves,
+    sample_efficiency,
+    timeline,
+)
 from orchestrator.reporting.inputs import Inputs
 from orchestrator.section import Section
 
@@ -49,22 +60,44 @@ PLANS: Final = (
         figures=(differences.figure,),
         sections=("Tuned minus baseline", "Tuned families", "Training noise"),
     ),
-    Plan(key="data", title="What the data buy", sections=("Sample efficiency",)),
-    Plan(key="curves", title="How the trials learned"),
-    Plan(key="effort", title="What the search found with its time", sections=("Fairness",)),
-    Plan(key="stopping", title="What early stopping did", sections=("Early stopping",)),
-    Plan(key="search", title="Where good hyperparameters lie"),
+    Plan(
+        key="data",
+        title="What the data buy",
+        figures=(sample_efficiency.figure,),
+        sections=("Sample efficiency",),
+    ),
+    Plan(key="curves", title="How the trials learned", figures=(learning_curves.figure,)),
+    Plan(
+        key="effort",
+        title="What the search found with its time",
+        figures=(best_so_far.figure,),
+        sections=("Fairness",),
+    ),
+    Plan(
+        key="stopping",
+        title="What early stopping did",
+        figures=(early_stopping.figure,),
+        sections=("Early stopping",),
+    ),
+    Plan(
+        key="search",
+        title="Where good hyperparameters lie",
+        figures=(hyperparameters.figure, importances.figure),
+        sections=("Search",),
+    ),
     Plan(
         key="classes",
         title="Which classes are confused",
+        figures=(confusion.figure,),
         sections=("Classes", "Confusion", "Calibration"),
     ),
-    Plan(key="time", title="When the devices were busy"),
-    Plan(key="failures", title="What failed"),
-    Plan(key="transfer", title="Transfer card", sections=("Transfer",)),
+    Plan(key="time", title="When the devices were busy", figures=(timeline.figure,)),
+    Plan(key="failures", title="What failed", sections=("Failures",)),
+    Plan(key="transfer", title="Transfer card", sections=("Transfer",), open=True),
 )
 FURTHER: Final = Plan(key="further", title="Further evidence")
 """Where sections stand that no chapter asks for."""
+LAST: Final = Plan(key="settings", title="How to run it again", sections=("Settings",))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,11 +140,11 @@ def arrange(inputs: Inputs, sections: Sequence[Section]) -> Chapters:
     above = [section for section in left if section.title == WARNINGS]
     left = [section for section in left if section.title != WARNINGS]
     chapters = []
-    for plan in PLANS:
+    for plan in (*PLANS, LAST):
         own = [section for section in left if section.title.startswith(tuple(plan.sections))]
         left = [section for section in left if section not in own]
         chapters.append(_chapter(plan, inputs, own))
-    chapters.append(_chapter(FURTHER, inputs, left))
+    chapters.insert(-1, _chapter(FURTHER, inputs, left))
     return Chapters(
         warnings=tuple(line for section in above for line in section.sentences),
         chapters=tuple(each for each in chapters if each.charts or each.sections),

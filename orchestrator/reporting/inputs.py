@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from orchestrator import results
 from orchestrator.predicted_runs import PredictedRun, split_runs
+from orchestrator.searches import Search, relabel, stored_searches
 from orchestrator.section import Row
 from orchestrator.standing import Standing, read_standing
 
@@ -45,6 +46,16 @@ class Inputs:
         """Names of the classes; empty where `study.json` has none."""
         return [str(name) for name in (self.study.get("dataset") or {}).get("classes") or ()]
 
+    @property
+    def searches(self) -> list[Search]:
+        """One per family, or one per family and share of the training images."""
+        return stored_searches(self.study["settings"])
+
+    @cached_property
+    def searched(self) -> dict[str, pa.Table]:
+        """The tables of the search with the name of each row's search as its `family`."""
+        return {name: relabel(self.tables[name]) for name in ("trials", "epochs", "rungs")}
+
     @cached_property
     def runs(self) -> list[PredictedRun]:
         """The final runs with what they said about the test images."""
@@ -52,13 +63,8 @@ class Inputs:
 
     @cached_property
     def trials(self) -> list[dict[str, Any]]:
-        """The rows of `trials.parquet`."""
-        return _rows(self.tables["trials"])
-
-    @cached_property
-    def epochs(self) -> list[dict[str, Any]]:
-        """The rows of `epochs.parquet`."""
-        return _rows(self.tables["epochs"])
+        """The rows of `trials.parquet`, with the name of each one's search as its `family`."""
+        return _rows(self.searched["trials"])
 
     @cached_property
     def final(self) -> list[dict[str, Any]]:

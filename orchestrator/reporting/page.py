@@ -13,7 +13,7 @@ from plotly.offline import get_plotlyjs
 
 from orchestrator.comparison_sections import prepare
 from orchestrator.evidence import gather
-from orchestrator.reporting import interactive, settings_sections, style
+from orchestrator.reporting import failure_sections, interactive, settings_sections, style
 from orchestrator.reporting.answer import answer, progress
 from orchestrator.reporting.chapters import arrange
 from orchestrator.reporting.inputs import Inputs
@@ -37,28 +37,34 @@ def render(inputs: Inputs) -> str:
         tables["trials"],
         tables["final"],
         tables["comparison"],
-        evidence=(*evidence, *settings_sections.gather(inputs)),
+        evidence=(*evidence, *failure_sections.gather(inputs), *settings_sections.gather(inputs)),
     )
     arranged = arrange(inputs, report.sections)
     charts = [chart for chapter in arranged.chapters for chart in chapter.charts]
     scripts = [get_plotlyjs(), _source("page.js")]
-    return _environment().get_template("page.html").render(
-        study=inputs.study,
-        state=inputs.standing.state,
-        ended=inputs.ended,
-        progress=None if inputs.ended else progress(inputs),
-        demo=report.demo,
-        answer=answer(inputs),
-        facts=settings_sections.facts(inputs),
-        warnings=arranged.warnings,
-        chapters=arranged.chapters,
-        panels=_json({chart.key: [interactive.draw(p) for p in chart.panels] for chart in charts}),
-        colours=_json({mode: style.colours(dark=mode == "dark") for mode in ("light", "dark")}),
-        style=_source("page.css") + _palette(),
-        scripts=scripts,
-        policy=_policy(scripts),
-        legend=interactive.legend,
-        is_number=_is_number,
+    return (
+        _environment()
+        .get_template("page.html")
+        .render(
+            study=inputs.study,
+            state=inputs.standing.state,
+            ended=inputs.ended,
+            progress=None if inputs.ended else progress(inputs),
+            demo=report.demo,
+            answer=answer(inputs),
+            facts=settings_sections.facts(inputs),
+            warnings=arranged.warnings,
+            chapters=arranged.chapters,
+            panels=_json(
+                {chart.key: [interactive.draw(p) for p in chart.panels] for chart in charts}
+            ),
+            colours=_json({mode: style.colours(dark=mode == "dark") for mode in ("light", "dark")}),
+            style=_source("page.css") + _palette(),
+            scripts=scripts,
+            policy=_policy(scripts),
+            legend=interactive.legend,
+            is_number=_is_number,
+        )
     )
 
 
@@ -113,5 +119,3 @@ def _json(value: Mapping[str, Any]) -> str:
 def _is_number(cell: str) -> bool:
     """Whether a cell of a table is to be aligned as a number."""
     return cell[:1].isdigit() or cell[:1] in {"+", "-", "−", "—"}
-
-

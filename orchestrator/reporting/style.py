@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+from orchestrator.searches import Search
+
 FAMILY_COLOURS: Final = (
     ("#0067a8", "#5cb3ee"),
     ("#c2500a", "#f29a56"),
@@ -25,6 +27,13 @@ INK: Final[Mapping[str, tuple[str, str]]] = {
 """Everything that is no family, in light and dark."""
 SYMBOLS: Final = ("circle", "square", "diamond", "triangle-up", "cross", "star")
 """Of each family, so that no figure rests on colour alone; names as Plotly has them."""
+
+
+def search_looks(searches: Sequence[Search]) -> dict[str, tuple[str, str]]:
+    """Search to the name of its family's colour and to its family's symbol."""
+    families = list(dict.fromkeys(search.family for search in searches))
+    tokens, symbols = family_tokens(families), family_symbols(families)
+    return {each.name: (tokens[each.family], symbols[each.family]) for each in searches}
 
 
 def family_tokens(families: Sequence[str]) -> dict[str, str]:

@@ -83,7 +83,7 @@ def _panel(inputs: Inputs, pairs: Sequence[Pair], title: str) -> Panel:
         marks=marks,
         x=Axis(title="difference in test accuracy (percentage points)"),
         y=Axis(
-            ticks={-place: what.replace(" − ", " −\n", 1) for place, (_, what, _) in enumerate(pairs)},
+            ticks={-place: _two_lines(what) for place, (_, what, _) in enumerate(pairs)},
             limits=(0.6 - len(pairs), 0.6),
         ),
         height=90 + ROW_PIXELS * len(pairs),
@@ -100,6 +100,10 @@ def _finding(pairs: Sequence[Pair]) -> str:
         f"{len(clear)} of {len(families)} differences between tuned families have an interval that "
         f"excludes 0; the largest is {largest[1]}, {_interval(largest[2])} percentage points."
     )
+
+
+def _two_lines(what: str) -> str:
+    return what.replace(": ", "\n") if ": " in what else what.replace(" − ", " −\n")
 
 
 def _interval(numbers: tuple[float, float, float]) -> str:
