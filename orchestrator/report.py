@@ -21,22 +21,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     options = _parser().parse_args(arguments)
     try:
-        sys.stdout.write(f"{write_report(options.results)}\n")
+        for path in write_report(options.results, figures=options.figures):
+            sys.stdout.write(f"{path}\n")
     except (ValueError, OSError) as error:
         sys.stderr.write(f"report: {' '.join(str(error).split())}\n")
         return WRONG_INPUT
     return DONE
 
 
-def write_report(folder: Path, output: Path | None = None) -> Path:
-    """Writes the page of a study, also of one that runs at this moment.
+def write_report(folder: Path, *, figures: Path | None = None) -> list[Path]:
+    """Writes `report.html` into a study's folder, also into that of one that runs at this moment.
 
     Args:
         folder: The study's.
-        output: The file to write; None for `report.html` in the folder.
+        figures: Where each figure goes as SVG and PNG too; None for nowhere.
 
     Returns:
-        The file.
+        The files.
 
     Raises:
         ValueError: The folder is no study, or a file in it is damaged.
@@ -45,9 +46,15 @@ def write_report(folder: Path, output: Path | None = None) -> Path:
     from orchestrator import results
     from orchestrator.reporting import inputs, page
 
-    path = output or folder / PAGE
-    results.write_text(path, page.render(inputs.read(folder)))
-    return path
+    study = inputs.read(folder)
+    report = page.compose(study)
+    path = folder / PAGE
+    results.write_text(path, page.render(study, report))
+    if figures is None:
+        return [path]
+    from orchestrator.reporting.static import write_figures
+
+    return [path, *write_figures(report.charts, figures)]
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -58,6 +65,12 @@ def _parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     parser.add_argument("results", metavar="RESULTS", type=Path, help="the folder of a study")
+    parser.add_argument(
+        "--figures",
+        metavar="DIR",
+        type=Path,
+        help="write each figure there too, as SVG and PNG for a paper",
+    )
     return parser
 
 

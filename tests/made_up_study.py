@@ -144,7 +144,7 @@ class _Maker:
         }
 
     def _trials(self) -> Iterator[dict[str, Any]]:
-        """Trials of all families in turn, two at a time, stopped where they are in the lower half."""
+        """Trials of all families in turn, two at a time, stopped where they are weak."""
         free = [START, START]
         seen: dict[tuple[str, int], list[float]] = {}
         for number in range(self.study.trials):
@@ -157,7 +157,7 @@ class _Maker:
                 seconds = 20.0 * len(curve) + float(self.random.uniform(0, 5))
                 started = free[lane] + timedelta(seconds=float(self.random.uniform(1, 30)))
                 free[lane] = started + timedelta(seconds=seconds)
-                yield self._trial(family, number, params, curve, started, seconds)
+                yield self._trial(family, number, params, curve, (started, seconds))
 
     def _params(self) -> dict[str, Any]:
         return {
@@ -190,21 +190,21 @@ class _Maker:
             values.append(value)
             below = cutoff is not None and value < cutoff
             decision = ("stop" if number else "protected") if below else "continue"
-            self._arrive(family, trial, epoch, value, cutoff, decision)
+            self._arrive((family, trial), epoch, value, cutoff, decision)
             if decision == "stop":
                 return epoch
-        self._arrive(family, trial, epochs, float(curve[-1]), None, "finished")
+        self._arrive((family, trial), epochs, float(curve[-1]), None, "finished")
         return epochs
 
     def _arrive(
-        self, family: str, trial: str, epoch: int, value: float, cutoff: float | None, what: str
+        self, who: tuple[str, str], epoch: int, value: float, cutoff: float | None, what: str
     ) -> None:
         self.rungs.append(
             {
                 "study": "made up",
                 "sequence": self.sequence + epoch,
-                "family": family,
-                "trial_id": trial,
+                "family": who[0],
+                "trial_id": who[1],
                 "epoch": epoch,
                 "rung": epoch,
                 "value": value,
@@ -219,10 +219,9 @@ class _Maker:
         number: int,
         params: dict[str, Any],
         curve: np.ndarray,
-        started: datetime,
-        seconds: float,
+        times: tuple[datetime, float],
     ) -> dict[str, Any]:
-        trial, best = f"{family}-{number:03}", int(np.argmax(curve))
+        trial, best, (started, seconds) = f"{family}-{number:03}", int(np.argmax(curve)), times
         last = number == self.study.trials - 1 and number > 1
         status = "completed" if len(curve) == self.study.epochs else "stopped"
         if last and family == self.study.families[0]:
@@ -310,7 +309,7 @@ class _Maker:
         )
         labels = np.arange(self.study.test_images) % len(self.study.classes)
         for number, run in enumerate(runs if self.study.finished and self.study.begun else ()):
-            row, table = self._final(*run, labels, schemas["predictions"])
+            row, table = self._final(run, labels, schemas["predictions"])
             final.append(row)
             predictions.append(table)
             started = START + timedelta(hours=4, seconds=120 * number)
@@ -326,8 +325,9 @@ class _Maker:
         )
 
     def _final(
-        self, family: str, role: str, seed: int, fraction: float, labels: np.ndarray, schema: Any
+        self, run: tuple[str, str, int, float], labels: np.ndarray, schema: Any
     ) -> tuple[dict[str, Any], pa.Table]:
+        family, role, seed, fraction = run
         classes = len(self.study.classes)
         skill = SKILL.get(family, 0.6) + 0.03 * (role == "tuned") + 0.01 * seed
         scratch = 0 if "transfer" in family else 0.13

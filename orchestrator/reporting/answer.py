@@ -12,6 +12,8 @@ from orchestrator.section import Row, count, grouped, percent, points, present
 
 TUNED: Final = ROLES[1]
 FEWEST_TO_COMPARE: Final = 2
+TELLING: Final = 100
+"""Seconds or minutes up to which a time is not told in the next longer unit."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,7 +101,7 @@ def mean_pairs(comparison: Sequence[Row], metric: str = "accuracy") -> list[Row]
         for row in comparison
         if row["seed"] is None
         and row["metric"] == metric
-        and len(present([row["difference"], row["ci_low"], row["ci_high"]])) == 3
+        and None not in (row["difference"], row["ci_low"], row["ci_high"])
     ]
 
 
@@ -125,9 +127,9 @@ def pair_of(comparison: Sequence[Row], first: str, second: str) -> tuple[float, 
 
 def duration(seconds: float) -> str:
     """A length of time with no more digits than matter."""
-    if seconds < 100:
+    if seconds < TELLING:
         return f"{seconds:.0f} s"
-    if seconds < 6000:
+    if seconds < TELLING * 60:
         return f"{seconds / 60:.0f} min"
     return f"{seconds / 3600:.1f} h"
 
@@ -151,9 +153,9 @@ def _verdict(ranked: Sequence[Ranked], comparison: Sequence[Row]) -> str:
     interval = f"95% interval {low:z.2f} to {high:z.2f}"
     if low > 0 or high < 0:
         return (
-            f"{first.family} is the most accurate of {len(ranked)}: it is right on "
-            f"{percent(first.accuracy)} of the test images, {difference:z.2f} percentage points "
-            f"more than {second.family}, the next ({interval}, which excludes 0)."
+            f"{first.family} is the most accurate of {len(ranked)}: {percent(first.accuracy)} on "
+            f"the test set, {difference:z.2f} percentage points above {second.family} ({interval}, "
+            "which excludes 0)."
         )
     return (
         f"The two best cannot be told apart: {first.family} is right on "

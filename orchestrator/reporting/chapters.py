@@ -92,7 +92,7 @@ PLANS: Final = (
         sections=("Classes", "Confusion", "Calibration"),
     ),
     Plan(key="time", title="When the devices were busy", figures=(timeline.figure,)),
-    Plan(key="failures", title="What failed", sections=("Failures",)),
+    Plan(key="failures", title="What failed", sections=("Failures",), open=True),
     Plan(key="transfer", title="Transfer card", sections=("Transfer",), open=True),
 )
 FURTHER: Final = Plan(key="further", title="Further evidence")

@@ -248,20 +248,22 @@ def _numbers(values: Sequence[Number]) -> list[Number]:
     return [float(f"{v:.6g}") if isinstance(v, float) else v for v in values]
 
 
-def legend(panels: Sequence[Panel]) -> list[Mapping[str, str]]:
+def legend(panels: Sequence[Panel]) -> Sequence[Mapping[str, str]]:
     """What the panels' marks stand for, each once, in order of appearance.
 
     Returns:
         For each entry its `label`, `name` (as in the traces), `colour`, `kind` and `dash`.
     """
-    entries: dict[str, Mapping[str, str]] = {}
+    entries: dict[str, dict[str, str]] = {}
     for mark in (mark for panel in panels for mark in panel.marks):
         if isinstance(mark, Line | Band | Points | Bars) and mark.label:
-            entries.setdefault(mark.label, _entry(mark))
+            entry = entries.setdefault(mark.label, _entry(mark))
+            if entry["colour"] != mark.colour:  # what each panel has in its own colour
+                entry["colour"] = "muted"
     return list(entries.values())
 
 
-def _entry(mark: Line | Band | Points | Bars) -> Mapping[str, str]:
+def _entry(mark: Line | Band | Points | Bars) -> dict[str, str]:
     symbol = mark.symbol if isinstance(mark, Line | Points) else ""
     hollow = "yes" if isinstance(mark, Bars) and mark.hollow else ""
     return {

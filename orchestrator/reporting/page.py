@@ -4,6 +4,7 @@ import base64
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
@@ -15,14 +16,29 @@ from orchestrator.comparison_sections import prepare
 from orchestrator.evidence import gather
 from orchestrator.reporting import failure_sections, interactive, settings_sections, style
 from orchestrator.reporting.answer import answer, progress
-from orchestrator.reporting.chapters import arrange
+from orchestrator.reporting.chapters import Chapters, arrange
+from orchestrator.reporting.chart import Chart
 from orchestrator.reporting.inputs import Inputs
+from orchestrator.section import MISSING
 
 TEMPLATES: Final = Path(__file__).parent / "templates"
 
 
-def render(inputs: Inputs) -> str:
-    """The whole page; the same tables give the same bytes.
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """A study's report before it is drawn."""
+
+    demo: tuple[str, ...]
+    chapters: Chapters
+
+    @property
+    def charts(self) -> list[Chart]:
+        """All figures in their order."""
+        return [chart for chapter in self.chapters.chapters for chart in chapter.charts]
+
+
+def compose(inputs: Inputs) -> Report:
+    """Everything that the report says and shows.
 
     Args:
         inputs: The study.
@@ -39,8 +55,16 @@ def render(inputs: Inputs) -> str:
         tables["comparison"],
         evidence=(*evidence, *failure_sections.gather(inputs), *settings_sections.gather(inputs)),
     )
-    arranged = arrange(inputs, report.sections)
-    charts = [chart for chapter in arranged.chapters for chart in chapter.charts]
+    return Report(demo=report.demo, chapters=arrange(inputs, report.sections))
+
+
+def render(inputs: Inputs, report: Report) -> str:
+    """The whole page; the same tables give the same bytes.
+
+    Args:
+        inputs: The study.
+        report: From `compose`.
+    """
     scripts = [get_plotlyjs(), _source("page.js")]
     return (
         _environment()
@@ -53,10 +77,11 @@ def render(inputs: Inputs) -> str:
             demo=report.demo,
             answer=answer(inputs),
             facts=settings_sections.facts(inputs),
-            warnings=arranged.warnings,
-            chapters=arranged.chapters,
+            command=settings_sections.command(inputs),
+            warnings=report.chapters.warnings,
+            chapters=report.chapters.chapters,
             panels=_json(
-                {chart.key: [interactive.draw(p) for p in chart.panels] for chart in charts}
+                {chart.key: [interactive.draw(p) for p in chart.panels] for chart in report.charts}
             ),
             colours=_json({mode: style.colours(dark=mode == "dark") for mode in ("light", "dark")}),
             style=_source("page.css") + _palette(),
@@ -118,4 +143,4 @@ def _json(value: Mapping[str, Any]) -> str:
 
 def _is_number(cell: str) -> bool:
     """Whether a cell of a table is to be aligned as a number."""
-    return cell[:1].isdigit() or cell[:1] in {"+", "-", "−", "—"}
+    return cell[:1].isdigit() or cell[:1] in {"+", "-", MISSING}

@@ -25,10 +25,6 @@ def gather(inputs: Inputs) -> tuple[Section, ...]:
     """The sections on how the study was run and how to run it again."""
     study = inputs.study
     return (
-        Section(
-            title="Settings: the command that repeats this study",
-            sentences=(command(inputs),),
-        ),
         _table("Settings: as they were resolved", _flat(study["settings"])),
         _table("Settings: hashes", _hashes(study)),
         _table("Settings: environment", _flat(study.get("environment") or {})),

@@ -1,17 +1,19 @@
 """Confusion matrices of the tuned models: what each class of test images is taken for."""
 
 from collections.abc import Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from orchestrator.per_class import CLASSES_SHOWN, ClassScores, score_classes
-from orchestrator.predicted_runs import PredictedRun
 from orchestrator.reporting.answer import TUNED
 from orchestrator.reporting.chart import Axis, Cells, Chart, Panel
 from orchestrator.reporting.inputs import Inputs
 from orchestrator.reporting.style import family_tokens
 from orchestrator.section import Section, count, percent
+
+if TYPE_CHECKING:
+    from orchestrator.predicted_runs import PredictedRun
 
 CELL_PIXELS: Final = 26
 MOST_WITH_TEXT: Final = 12

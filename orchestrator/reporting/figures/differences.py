@@ -49,10 +49,10 @@ def _pairs(rows: Sequence[Row]) -> list[Pair]:
         if first != second and row["a_role"] == row["b_role"] == TUNED:
             if numbers[0] < 0:
                 first, second, numbers = second, first, turned(row)
-            found.append((first, f"{first} − {second}", _scaled(numbers)))
+            found.append((first, f"{first} minus {second}", _scaled(numbers)))
     for row in rows:
         if row["a_family"] == row["b_family"]:
-            what = f"{row['a_family']}: tuned − baseline"
+            what = f"{row['a_family']}: tuned minus baseline"
             found.append((row["a_family"], what, _scaled(turned(row))))
     return found
 
@@ -81,7 +81,7 @@ def _panel(inputs: Inputs, pairs: Sequence[Pair], title: str) -> Panel:
     return Panel(
         title=title,
         marks=marks,
-        x=Axis(title="difference in test accuracy (percentage points)"),
+        x=Axis(title="difference (percentage points)"),
         y=Axis(
             ticks={-place: _two_lines(what) for place, (_, what, _) in enumerate(pairs)},
             limits=(0.6 - len(pairs), 0.6),
@@ -103,7 +103,7 @@ def _finding(pairs: Sequence[Pair]) -> str:
 
 
 def _two_lines(what: str) -> str:
-    return what.replace(": ", "\n") if ": " in what else what.replace(" − ", " −\n")
+    return what.replace(": ", "\n") if ": " in what else what.replace(" minus ", "\nminus ")
 
 
 def _interval(numbers: tuple[float, float, float]) -> str:

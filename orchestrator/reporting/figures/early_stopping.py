@@ -10,12 +10,11 @@ from orchestrator.early_stopping import (
     estimate_savings,
     summarize_rungs,
 )
+from orchestrator.early_stopping_sections import ENOUGH_TRIALS, LOW_CORRELATION
 from orchestrator.reporting.chart import Axis, Bars, Chart, Line, Panel, Points, Rule
 from orchestrator.reporting.inputs import Inputs
 from orchestrator.reporting.style import search_looks
 from orchestrator.section import MISSING, Section, count, percent
-
-LOW_CORRELATION = 0.5
 
 
 def figure(inputs: Inputs) -> Chart | None:
@@ -102,7 +101,7 @@ def _ranks(inputs: Inputs, known: Sequence[RankCorrelation]) -> Panel:
             )
         )
     return Panel(
-        title="Do early ranks hold? (Spearman's rho)",
+        title="Do early ranks hold? Spearman's rho",
         marks=marks,
         x=Axis(title="rank correlation", limits=(min(-0.05, *(e.rho or 0 for e in known)), 1.05)),
         y=Axis(
@@ -133,7 +132,7 @@ def _savings(inputs: Inputs, savings: Sequence[Saving]) -> Panel:
                 )
             )
     return Panel(
-        title="Epochs run (filled) and saved (outlined)",
+        title="Epochs run, saved (outlined)",
         marks=marks,
         x=Axis(title="epochs"),
         y=Axis(
@@ -150,6 +149,7 @@ def _finding(savings: Sequence[Saving], known: Sequence[RankCorrelation]) -> str
         f"{count(stopped)} of {count(trials)} trials were stopped early, which saved "
         f"{count(saved)} of {count(run + saved)} epochs ({percent(saved / (run + saved or 1), 0)})"
     )
+    known = [each for each in known if each.trials >= ENOUGH_TRIALS]
     if not known:
         return f"{text}; too few trials reached a later rung to say whether early ranks held."
     lowest = min(known, key=lambda each: each.rho or 0.0)

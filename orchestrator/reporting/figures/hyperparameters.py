@@ -15,7 +15,7 @@ from optuna.distributions import (
 )
 
 from orchestrator.fairness import ELIGIBLE
-from orchestrator.reporting.chart import Axis, Chart, Dash, Line, Mark, Panel
+from orchestrator.reporting.chart import Axis, Chart, Dash, Line, Panel
 from orchestrator.reporting.inputs import Inputs
 from orchestrator.reporting.style import search_looks
 from orchestrator.searches import Search
@@ -105,35 +105,20 @@ def figure(inputs: Inputs) -> Chart | None:
         ),
         wide=True,
         notes=(
-            "Each row of a panel is one hyperparameter, low to high from left to right. A trial "
-            "that was stopped early is dotted and counts with its best accuracy until then.",
+            "Each row of a panel is one hyperparameter, low to high, or its choices in order, from "
+            "left to right. A trial that was stopped early is dotted and counts with its best "
+            "accuracy until then.",
         ),
     )
 
 
 def _panel(each: Searched, colour: str) -> Panel:
-    order = range(len(each.trials))
-    baseline = [i for i in order if each.trials[i]["role"] == "baseline"]
-    good = [i for i in order if i < each.best and i not in baseline]
-    other = [i for i in order if i >= each.best and i not in baseline]
-    stopped = {i for i in order if each.trials[i]["status"] == "stopped"}
-    groups: list[tuple[str, list[int], str, float, float, Dash]] = [
-        ("others, stopped", [i for i in other if i in stopped], "muted", 1, 0.35, "dot"),
-        ("others, not stopped", [i for i in other if i not in stopped], "muted", 1, 0.5, "solid"),
-        ("best fifth, stopped", [i for i in good if i in stopped], colour, 1.8, 0.9, "dot"),
-        ("best fifth, not stopped", [i for i in good if i not in stopped], colour, 2, 1, "solid"),
-        ("baseline", baseline, "ink", 2, 1, "dash"),
-    ]
-    marks: list[Mark] = [
-        _lines(each, chosen, label, shade, width, opacity, dash)
-        for label, chosen, shade, width, opacity, dash in groups
-        if chosen
-    ]
+    marks = [_lines(each, group) for group in _groups(each, colour) if group.chosen]
     names = list(each.space)
     return Panel(
         title=f"{each.name}: {count(len(each.trials))} trials",
         marks=marks,
-        x=Axis(ticks={0: "low or first", 1: "high or last"}, limits=(-0.06, 1.06)),
+        x=Axis(ticks={0: "low", 1: "high"}, limits=(-0.06, 1.06)),
         y=Axis(
             ticks={-i: f"{name}\n{describe(each.space[name])}" for i, name in enumerate(names)},
             limits=(0.5 - len(names), 0.5),
@@ -142,20 +127,62 @@ def _panel(each: Searched, colour: str) -> Panel:
     )
 
 
-def _lines(
-    each: Searched,
-    chosen: Sequence[int],
-    label: str,
-    colour: str,
-    width: float,
-    opacity: float,
-    dash: Dash,
-) -> Line:
+@dataclass(frozen=True, kw_only=True)
+class _Group:
+    """Trials that are drawn alike, by their numbers from the best."""
+
+    label: str
+    chosen: Sequence[int]
+    colour: str
+    width: float = 1.0
+    opacity: float = 1.0
+    dash: Dash = "solid"
+
+
+def _groups(each: Searched, colour: str) -> list[_Group]:
+    order = range(len(each.trials))
+    baseline = [i for i in order if each.trials[i]["role"] == "baseline"]
+    stopped = {i for i in order if each.trials[i]["status"] == "stopped"} - {*baseline}
+    whole = {*order} - stopped - {*baseline}
+    good = range(each.best)
+    other = range(each.best, len(each.trials))
+    return [
+        _Group(
+            label="others, stopped",
+            chosen=[i for i in other if i in stopped],
+            colour="muted",
+            opacity=0.35,
+            dash="dot",
+        ),
+        _Group(
+            label="others, not stopped",
+            chosen=[i for i in other if i in whole],
+            colour="muted",
+            opacity=0.5,
+        ),
+        _Group(
+            label="best fifth, stopped",
+            chosen=[i for i in good if i in stopped],
+            colour=colour,
+            width=1.8,
+            dash="dot",
+        ),
+        _Group(
+            label="best fifth, not stopped",
+            chosen=[i for i in good if i in whole],
+            colour=colour,
+            width=2.0,
+        ),
+        _Group(label="baseline", chosen=baseline, colour="ink", width=2.0, dash="dash"),
+    ]
+
+
+def _lines(each: Searched, group: _Group) -> Line:
     """One line of several parts, since thousands of lines of their own are slow to draw."""
     x: list[float | None] = []
     y: list[float | None] = []
     hover: list[str] = []
-    for i in chosen:
+    for i in group.chosen:
         for place, (name, distribution) in enumerate(each.space.items()):
             value = each.params[i].get(name)
             x.append(_place(distribution, value, i / max(1, len(each.trials) - 1)))
@@ -167,9 +194,16 @@ def _lines(
         x.append(None)
         y.append(None)
         hover.append("")
-    told = hover if len(each.trials) <= MOST_WITH_HOVER or colour != "muted" else ()
+    told = hover if len(each.trials) <= MOST_WITH_HOVER or group.colour != "muted" else ()
     return Line(
-        x=x, y=y, colour=colour, label=label, width=width, opacity=opacity, dash=dash, hover=told
+        x=x,
+        y=y,
+        colour=group.colour,
+        label=group.label,
+        width=group.width,
+        opacity=group.opacity,
+        dash=group.dash,
+        hover=told,
     )
 
 
@@ -212,11 +246,12 @@ def _finding(each: Searched) -> str:
 
 
 def _words(each: Searched) -> str:
+    first = each.trials[0]
     best = ", ".join(f"{name} {_shown(value)}" for name, value in each.params[0].items())
     stopped = sum(row["status"] == "stopped" for row in each.trials)
     return (
         f"{each.name}: {len(each.trials)} trials, {stopped} stopped early; best "
-        f"{each.trials[0]['trial_id']} with {percent(each.trials[0]['validation_accuracy'])}: {best}"
+        f"{first['trial_id']} with {percent(first['validation_accuracy'])}: {best}"
     )
 
 

@@ -58,14 +58,14 @@ def measure(inputs: Inputs) -> list[Curves]:
 
 def _measure(name: str, rows: pd.DataFrame, winner: str | None) -> Curves:
     by_epoch = rows.groupby("epoch")["validation_accuracy"]
-    bands = by_epoch.quantile(list(QUARTILES)).unstack()
+    low, median, high = (by_epoch.quantile(share) for share in QUARTILES)
     return Curves(
         name=name,
-        epochs=[int(epoch) for epoch in bands.index],
+        epochs=[int(epoch) for epoch in median.index],
         trials=[int(n) for n in by_epoch.count()],
-        low=bands[QUARTILES[0]].tolist(),
-        median=bands[QUARTILES[1]].tolist(),
-        high=bands[QUARTILES[2]].tolist(),
+        low=low.tolist(),
+        median=median.tolist(),
+        high=high.tolist(),
         baseline=_one(rows, f"{name}-000"),
         best=_one(rows, winner),
         best_trial=winner,

@@ -7,7 +7,7 @@ from orchestrator.reporting.chart import Axis, Chart, Line, Mark, Panel, Points
 from orchestrator.reporting.inputs import Inputs
 from orchestrator.reporting.style import family_symbols, family_tokens
 from orchestrator.sample_efficiency import Curve, Model, Point, measure_curves
-from orchestrator.section import Section, count, percent, points
+from orchestrator.section import Section, count, percent
 
 FEWEST_SIZES = 2
 FEWEST_FAMILIES = 2
@@ -114,5 +114,5 @@ def _lead(tuned: Mapping[str, Curve], which: int) -> str:
         key=lambda each: -each[1].accuracy,
     )
     (first, best), (second, next_best) = ends[:2]
-    ahead = points(best.accuracy - next_best.accuracy)
+    ahead = f"{100 * (best.accuracy - next_best.accuracy):.2f}"
     return f"{count(best.images)}, {first} is {ahead} points ahead of {second}"

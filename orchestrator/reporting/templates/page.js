@@ -19,7 +19,10 @@
       return value.replace(/^var\(--([a-z0-9-]+)\)$/, (_, name) => palette[name]);
     }
     if (Array.isArray(value)) {
-      return typeof value[0] === "number" ? value : value.map((each) => filled(each, palette));
+      // Long lists of numbers hold no colour; a colour scale is a short one that begins with one.
+      return value.length > 2 && typeof value[0] === "number"
+        ? value
+        : value.map((each) => filled(each, palette));
     }
     if (value && typeof value === "object") {
       const made = {};
