@@ -50,7 +50,7 @@ def measure_curves(
         draws: Bootstrap draws.
 
     Raises:
-        ValueError: Two runs of one fraction were not tested on the same number of images.
+        ValueError: Two runs were not tested on the same number of images.
     """
     images = {
         (row["family"], row["role"], row["train_fraction"]): row["train_images"]
@@ -58,18 +58,18 @@ def measure_curves(
         if row["train_images"]
     }
     curves: dict[Model, list[Point]] = {run.model: [] for run in runs}
+    if not runs:
+        return {}
+    # One bootstrap for all models, as in the comparison of pairs.
+    accuracies = statistics.accuracy_draws(np.stack([run.correct for run in runs]), draws=draws)
     for fraction in sorted({run.fraction for run in runs}):
-        of_fraction = [run for run in runs if run.fraction == fraction]
-        # One bootstrap for all models, as in the comparison of pairs.
-        accuracies = statistics.accuracy_draws(
-            np.stack([run.correct for run in of_fraction]), draws=draws
-        )
-        for model in dict.fromkeys(run.model for run in of_fraction):
-            rows = [index for index, run in enumerate(of_fraction) if run.model == model]
+        for model, curve in curves.items():
+            rows = [
+                i for i, run in enumerate(runs) if (run.fraction, run.model) == (fraction, model)
+            ]
             size = images.get((*model, fraction))
-            if size:
-                own = [of_fraction[row] for row in rows]
-                curves[model].append(_point(size, own, accuracies[rows]))
+            if size and rows:
+                curve.append(_point(size, [runs[row] for row in rows], accuracies[rows]))
     return {model: curve for model, curve in curves.items() if curve}
 
 

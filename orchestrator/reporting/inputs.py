@@ -1,7 +1,7 @@
 """What a report is made of: a study's tables as they lie on disk, and how the study stands."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
@@ -9,6 +9,7 @@ from typing import Any, Final
 import pyarrow as pa
 
 from orchestrator import results
+from orchestrator.confusion_examples import read_examples
 from orchestrator.predicted_runs import PredictedRun, split_runs
 from orchestrator.searches import Search, relabel, stored_searches
 from orchestrator.section import Row
@@ -25,11 +26,13 @@ class Inputs:
         study: `study.json`.
         standing: How it stands; nothing in it depends on the moment of reading.
         tables: Each table by name; one that is not there yet is empty.
+        examples: Index of a test image to its PNG, of those that the study kept.
     """
 
     study: Row
     standing: Standing
     tables: Mapping[str, pa.Table]
+    examples: Mapping[int, bytes] = field(default_factory=dict)
 
     @property
     def families(self) -> list[str]:
@@ -93,7 +96,12 @@ def read(folder: Path) -> Inputs:
     standing = read_standing(folder, now=max(written, default=0.0))
     if standing.state not in ENDED:  # what it says may be of a choice made before an extension
         tables["comparison"] = tables["comparison"].slice(0, 0)
-    return Inputs(study=results.read_study(folder), standing=standing, tables=tables)
+    return Inputs(
+        study=results.read_study(folder),
+        standing=standing,
+        tables=tables,
+        examples=read_examples(folder),
+    )
 
 
 def _table(folder: Path, name: str) -> pa.Table:

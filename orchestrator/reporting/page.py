@@ -18,6 +18,7 @@ from orchestrator.reporting import failure_sections, interactive, settings_secti
 from orchestrator.reporting.answer import answer, progress
 from orchestrator.reporting.chapters import Chapters, arrange
 from orchestrator.reporting.chart import Chart
+from orchestrator.reporting.gallery import galleries
 from orchestrator.reporting.inputs import Inputs
 from orchestrator.section import MISSING
 
@@ -78,6 +79,7 @@ def render(inputs: Inputs, report: Report) -> str:
             answer=answer(inputs),
             facts=settings_sections.facts(inputs),
             command=settings_sections.command(inputs),
+            galleries=galleries(inputs),
             warnings=report.chapters.warnings,
             chapters=report.chapters.chapters,
             panels=_json(
