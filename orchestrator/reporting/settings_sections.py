@@ -13,6 +13,8 @@ from orchestrator.section import Section, count, present
 from orchestrator.settings import Settings
 
 SECONDS_PER_HOUR = 3600
+ELSEWHERE = ("families", "preset", "name", "results_dir", "address")
+"""Settings that have a flag in the command, or that another machine has otherwise."""
 Pairs = Iterator[tuple[str, str]]
 
 
@@ -45,14 +47,11 @@ def command(inputs: Inputs) -> str:
     if settings.get("preset", "standard") != "standard":
         words += ["--preset", str(settings["preset"])]
     for name, value in settings.items():
-        if name in {"families", "preset", "space", "name", "results_dir", "address"}:
+        if name in ELSEWHERE or value is None or value == _plain(defaults.get(name)):
             continue
-        same = value == _plain(defaults.get(name))
-        if not same and value is not None:
-            words += ["--set", f"{name}={_text(value, ',')}"]
-    for family, dimensions in (settings.get("space") or {}).items():
-        for dimension, text in dimensions.items():
-            words += ["--set", f"space.{family}.{dimension}={text}"]
+        assigned = _flat({name: value}) if isinstance(value, Mapping) else [(name, value)]
+        for each, given in assigned:
+            words += ["--set", f"{each}={_text(given, ',')}"]
     return shlex.join(words)
 
 
