@@ -230,7 +230,8 @@ def _colour(name: str) -> str:
 
 def _text(text: str) -> str:
     """Text in which Plotly finds no mark-up; a newline breaks the line."""
-    return html.escape(text, quote=False).replace("\n", "<br>")
+    # A dollar is the sign of formulas, for which Plotly would ask for MathJax.
+    return html.escape(text, quote=False).replace("$", "&#36;").replace("\n", "<br>")
 
 
 def shorten(label: str, most: int = LONGEST_LABEL) -> str:

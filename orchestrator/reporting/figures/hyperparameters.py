@@ -24,7 +24,8 @@ from search_spaces.dimension import describe
 
 ROW_PIXELS: Final = 52
 BEST_SHARE: Final = 5
-"""The best of so many are drawn in colour."""
+"""One in so many is drawn in colour, the best."""
+MOST_IN_COLOUR: Final = 20
 FEWEST_BEST: Final = 3
 """From fewer good trials nothing can be said of where they lie."""
 MOST_WITH_HOVER: Final = 300
@@ -51,8 +52,8 @@ class Searched:
 
     @property
     def best(self) -> int:
-        """How many are in the best fifth, at least one."""
-        return max(1, len(self.trials) // BEST_SHARE)
+        """How many are drawn in colour: the best fifth, at least 1 and at most 20."""
+        return max(1, min(len(self.trials) // BEST_SHARE, MOST_IN_COLOUR))
 
 
 def searched(inputs: Inputs) -> list[Searched]:
@@ -161,14 +162,14 @@ def _groups(each: Searched, colour: str) -> list[_Group]:
             opacity=0.5,
         ),
         _Group(
-            label="best fifth, stopped",
+            label="best, stopped",
             chosen=[i for i in good if i in stopped],
             colour=colour,
             width=1.8,
             dash="dot",
         ),
         _Group(
-            label="best fifth, not stopped",
+            label="best, not stopped",
             chosen=[i for i in good if i in whole],
             colour=colour,
             width=2.0,
