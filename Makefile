@@ -1,10 +1,10 @@
-# make setup | study | test | check | soak | lock: everything a user or CI runs. Needs Python 3.11+ with pip.
+# make setup | study | test | browser-test | check | soak | lock: everything a user or CI runs. Needs Python 3.11+ with pip.
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/installed
 PACKAGES := orchestrator trainables search_spaces
 
-.PHONY: setup study test check soak format lock clean
+.PHONY: setup study test browser-test check soak format lock clean
 
 setup: $(INSTALLED)
 
@@ -21,7 +21,11 @@ study: setup
 
 # Two processes: Ray's tests wait most of the time, and the others compute meanwhile.
 test: setup
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadgroup --no-loadscope-reorder $(ARGS)
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadgroup --no-loadscope-reorder -m "not browser" $(ARGS)
+
+# The report in Chromium (apt-get install chromium): a minute or two.
+browser-test: setup
+	$(BIN)/python -m pytest -m browser $(ARGS)
 
 check: setup
 	$(BIN)/ruff format --check .

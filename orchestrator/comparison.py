@@ -218,6 +218,8 @@ def _row(a: _Entry, b: _Entry, metric: str) -> dict[str, Any]:
         if a.rows == b.rows
         else mean_interval(of_a, of_b)
     )
+    if metric != "loss":  # no share can differ by more; Student's t knows no bounds
+        low, high = max(low, -1.0), min(high, 1.0)
     return {
         "a_family": a.model[0],
         "a_role": a.model[1],

@@ -4,7 +4,7 @@ import contextlib
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import ray
 from rich.console import Console
@@ -13,13 +13,16 @@ from orchestrator import finals, manifest, replay, results, resuming, warm_start
 from orchestrator.checking import CheckedStudy
 from orchestrator.cluster import Cluster, InfrastructureError, Reservation, connect, reserve
 from orchestrator.compare import write_comparison
+from orchestrator.confusion_examples import write_examples
 from orchestrator.interruption import Interruption
 from orchestrator.locking import Hold, holding
 from orchestrator.manifest import Manifest
+from orchestrator.predicted_runs import split_runs
 from orchestrator.preparation import DEMO_WEIGHTS
 from orchestrator.progress import ProgressTable, shown
 from orchestrator.recording import Recorder
 from orchestrator.replay import StoredStudy
+from orchestrator.report import write_report
 from orchestrator.rungs import FamilyRungs
 from orchestrator.scheduling import FamilyASHA, RecordingScheduler
 from orchestrator.search import FamilySearch, ListedTrials, TrialQueue
@@ -30,6 +33,9 @@ from orchestrator.writing import TableWriter
 from trainables import pretraining, weights
 from trainables.sharing import SharedData
 from trainables.trial import References
+
+if TYPE_CHECKING:
+    from trainables.dataset import LabeledImages
 
 
 def run_study(
@@ -121,6 +127,7 @@ class Study:
         self._stored, self._interruption, self._hold = stored, interruption, hold
         self._events = list(stored.events)
         self._choice: dict[str, dict[str, Any]] = {}
+        self._test: LabeledImages | None = None
         self._writer = TableWriter(
             self._folder,
             results.schemas(plan.full_space for plan in self._plans),
@@ -160,6 +167,7 @@ class Study:
         self._manifest.end("completed" if done else "incomplete")
         self._console.print(f"Results: {self._folder}")
         sound = self._verified()
+        self._report()
         return done and sound
 
     def _verified(self) -> bool:
@@ -172,6 +180,23 @@ class Study:
         if not verdict.problems:
             self._console.print(f"Verified: {verdict.checks} checks, nothing wrong")
         return not verdict.problems
+
+    def _keep_examples(self) -> None:
+        """Keeps test images of the worst confusions, if the test part was decoded in this run."""
+        if self._test is not None:
+            runs = split_runs(results.read_table(self._folder, "predictions"))
+            write_examples(self._folder, runs, self._test.images)
+
+    def _report(self) -> None:
+        """Writes the page that people look at; the study is done, whatever becomes of it."""
+        try:
+            self._keep_examples()
+            (path,) = write_report(self._folder)
+        except (ValueError, OSError) as error:
+            reason = " ".join(str(error).split())
+            self._console.print(f"The report could not be written: {reason}", style="bold")
+            return
+        self._console.print(f"Report: {path}", soft_wrap=True)
 
     def _put(self, value: Any) -> "ray.ObjectRef[Any]":
         """Shares a value with all trials."""
@@ -274,7 +299,8 @@ class Study:
             epochs=self._settings.epochs,
         )
         if left:  # the test part stays closed where nothing is to be tested
-            references = References(shared=shared, test=self._put(self._inputs.dataset.read_test()))
+            self._test = self._inputs.dataset.read_test()
+            references = References(shared=shared, test=self._put(self._test))
             searcher = ListedTrials(
                 recorder,
                 left,

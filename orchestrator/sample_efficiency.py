@@ -53,7 +53,7 @@ def measure_curves(
         draws: Bootstrap draws.
 
     Raises:
-        ValueError: Two runs of one fraction were not tested on the same number of images.
+        ValueError: Two runs were not tested on the same number of images.
     """
     images = {
         (row["family"], row["role"], row["train_fraction"]): row["train_images"]
@@ -61,19 +61,20 @@ def measure_curves(
         if row["train_images"]
     }
     curves: dict[Model, list[Point]] = {run.model: [] for run in runs}
+    if not runs:
+        return {}
     generator = np.random.default_rng([statistics.SEED, 2])
+    # One bootstrap for all models, as in the comparison of pairs.
+    accuracies = statistics.accuracy_draws(np.stack([run.correct for run in runs]), draws=draws)
     for fraction in sorted({run.fraction for run in runs}):
-        of_fraction = [run for run in runs if run.fraction == fraction]
-        # One bootstrap for all models, as in the comparison of pairs.
-        accuracies = statistics.accuracy_draws(
-            np.stack([run.correct for run in of_fraction]), draws=draws
-        )
-        for model in dict.fromkeys(run.model for run in of_fraction):
-            rows = [index for index, run in enumerate(of_fraction) if run.model == model]
+        for model, curve in curves.items():
+            rows = [
+                i for i, run in enumerate(runs) if (run.fraction, run.model) == (fraction, model)
+            ]
             size = images.get((*model, fraction))
-            if size:
-                own = [of_fraction[row] for row in rows]
-                curves[model].append(_point(size, own, accuracies[rows], generator))
+            if size and rows:
+                own = [runs[row] for row in rows]
+                curve.append(_point(size, own, accuracies[rows], generator))
     return {model: curve for model, curve in curves.items() if curve}
 
 
@@ -181,13 +182,13 @@ def _point(
 ) -> Point:
     """One model at one fraction, from its seeds' accuracies on resampled images, [seeds, draws]."""
     own = SeedRuns(points=np.array([run.correct.mean() for run in runs]), draws=draws)
-    low, high = mean_interval(own)
+    low, high = np.clip(mean_interval(own), 0, 1)  # Student's t knows no bounds
     return Point(
         images=images,
         fraction=runs[0].fraction,
         accuracy=own.mean,
-        low=low,
-        high=high,
+        low=float(low),
+        high=float(high),
         seeds=len(runs),
         draws=noisy_means(own, generator),
     )

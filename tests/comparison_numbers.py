@@ -53,7 +53,15 @@ def sections(text: str) -> dict[str, Shown]:
 
 
 class Near(float):
-    """A value that another method gives: 0.1 points are close enough."""
+    """The end of an interval of an accuracy, exact: 0.1 points and one image are close enough."""
+
+    room: float
+
+    def __new__(cls, images: float, tested: int) -> "Near":
+        """The end in points, from the images that are right."""
+        near = super().__new__(cls, 100 * images / tested)
+        near.room = 0.1 + 100 / tested
+        return near
 
 
 ANY = float("nan")
@@ -65,7 +73,7 @@ def agrees(shown: str, value: float) -> bool:
     if math.isnan(value):
         return True
     if isinstance(value, Near):
-        return abs(float(shown) - value) <= 0.1
+        return abs(float(shown) - value) <= value.room
     text = shown.replace(",", "").lstrip("+")
     mantissa, _, exponent = text.partition("e")
     decimals = len(mantissa.partition(".")[2]) - int(exponent or 0)
@@ -185,7 +193,8 @@ class Recomputed:
                 ("confidence", "confidence"),
                 ("accuracy", "accuracy"),
             ):
-                cells[*key, column] = [100 * own[name].mean()]
+                values = 100 * own[name]
+                cells[*key, column] = [values.mean(), *([values.std()] if len(own) > 1 else [])]
         return cells
 
     def classes(self) -> Values:
@@ -295,7 +304,7 @@ class Recomputed:
             accuracy, ends = own.accuracy.mean(), [ANY, ANY]
             if len(own) == 1:
                 tested = len(self.runs[family, role, fraction, own.seed.iloc[0]])
-                ends = [Near(100 * e / tested) for e in binom.ppf([0.025, 0.975], tested, accuracy)]
+                ends = [Near(e, tested) for e in binom.ppf([0.025, 0.975], tested, accuracy)]
             cells[role, f"{images[fraction]:,}", family] = [100 * accuracy, *ends]
         return cells
 

@@ -134,6 +134,7 @@ def test_the_tables_of_the_finals_agree_with_each_other(faulty_study: Path) -> N
         assert (own.label == own.predicted).mean() == pytest.approx(row.test_accuracy, abs=1e-12)
     assert len(pd.read_parquet(faulty_study / "comparison.parquet")) == 3 * 4
     assert "curve tuned" in (faulty_study / "comparison.md").read_text()
+    assert "<h1>" in (faulty_study / "report.html").read_text(encoding="utf-8")
     kept = json.loads((faulty_study / "winners" / "curve" / "config.json").read_text())
     choice = json.loads((faulty_study / "study.json").read_text())["choice"]["curve"]
     assert kept["params"] == choice["params"]
