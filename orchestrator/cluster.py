@@ -90,6 +90,8 @@ def connect(address: str | None, console: Console) -> Cluster:
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    # A submitted job's variables reach this process, which passes them on to the trials itself.
+    os.environ.setdefault("RAY_OVERRIDE_JOB_RUNTIME_ENV", "1")
     own_handler = signal.getsignal(signal.SIGTERM)
     for attempt in range(1, TRIES + 1):
         try:

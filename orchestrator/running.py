@@ -16,6 +16,7 @@ from orchestrator.compare import write_comparison
 from orchestrator.interruption import Interruption
 from orchestrator.locking import Hold, holding
 from orchestrator.manifest import Manifest
+from orchestrator.nodes import check_nodes
 from orchestrator.preparation import DEMO_WEIGHTS
 from orchestrator.progress import ProgressTable, shown
 from orchestrator.recording import RUNNING, Recorder
@@ -55,6 +56,7 @@ def run_study(
     try:
         reservation = reserve(checked.settings, cluster)
         console.print(_cluster_line(cluster, reservation))
+        check_nodes(checked.folder)
         weights_file = checked.inputs.weights_file or _demo_weights(checked, console)
         content = manifest.describe(
             name=checked.name,
