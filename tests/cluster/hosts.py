@@ -174,7 +174,8 @@ class Hosts:
         for process in self._processes.values():
             process.kill()
             process.wait()
-        subprocess.run(["ip", "link", "del", BRIDGE], capture_output=True, check=False)
+        for link in (*(f"study-{name}" for name in ADDRESSES), BRIDGE):  # the kernel takes its time
+            subprocess.run(["ip", "link", "del", link], capture_output=True, check=False)
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
