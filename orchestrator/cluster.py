@@ -15,6 +15,7 @@ import ray
 from rich.console import Console
 
 from orchestrator.code_version import PACKAGES
+from orchestrator.growth import can_grow_to
 from orchestrator.settings import Settings
 from trainables.registry import FAMILY_PATH
 
@@ -161,7 +162,7 @@ def _describe(context: Any) -> Cluster:
         kind="new local cluster" if _started_here() else "running cluster",
         cpus=present.get("CPU", 0.0),
         gpus=present.get("GPU", 0.0),
-        possible=_possible(present),
+        possible=_possible(present, context.address_info["gcs_address"]),
         nodes=len([n for n in ray.nodes() if n["Alive"]]),  # type: ignore[no-untyped-call]
         dashboard=context.dashboard_url or "",
     )
@@ -173,7 +174,7 @@ def _started_here() -> bool:
     return bool(node.is_head())
 
 
-def _possible(present: Mapping[str, float]) -> dict[str, float]:
+def _possible(present: Mapping[str, float], gcs_address: str) -> dict[str, float]:
     """CPUs and GPUs that the cluster has or that its autoscaler may add."""
-    grown = ray._private.state.state.get_max_resources_from_cluster_config() or {}
-    return {name: max(present.get(name, 0.0), grown.get(name, 0.0)) for name in ("CPU", "GPU")}
+    grown = can_grow_to(gcs_address)
+    return {name: max(present.get(name, 0.0), most) for name, most in grown.items()}

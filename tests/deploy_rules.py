@@ -125,6 +125,9 @@ ON_PREMISES_RULES: Rules = {
         re.findall(r"--num-\S+", ray_starts(c)[0]) == ["--num-cpus=0", "--num-gpus=0"]
     ),
     "workers offer what Ray finds": lambda c: "--num-" not in ray_starts(c)[1],
+    "workers start nothing that outlives the head": lambda c: (
+        "--include-log-monitor=false" in ray_starts(c)[1]
+    ),
     "agents have fixed ports, which a slow machine needs": lambda c: all(
         len(re.findall(r"--(?:metrics-export|\S+agent\S*)-port=\d+", start)) == 4
         for start in ray_starts(c)

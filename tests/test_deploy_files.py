@@ -91,6 +91,7 @@ BROKEN_ON_PREMISES: list[tuple[str, Place, object]] = [
     ("the head offers no device", HEAD_START, without("--num-cpus=0 ")),
     ("the head offers no device", HEAD_START, without("--num-gpus=0", "--num-gpus=1")),
     ("workers offer what Ray finds", WORKER_START, lambda command: f"{command} --num-gpus=8"),
+    ("workers start nothing that", WORKER_START, without("--include-log-monitor=false")),
     ("agents have fixed ports", WORKER_START, without("--runtime-env-agent-port=8092")),
     ("no key of the provider", ("provider", "worker_ip"), ["10.0.0.1"]),
     ("every command is valid bash", ("setup_commands", 1), without("}")),

@@ -113,6 +113,12 @@ class Hosts:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
 
+    def keep_logs(self, logs: Path) -> None:
+        """Copies the logs of Ray on each host; what is left of other runs there stays."""
+        for folder in self.folder.glob("*/tmp/ray/session_2*/logs"):
+            name = folder.relative_to(self.folder).parts[0]
+            shutil.copytree(folder, logs / name, ignore_dangling_symlinks=True, dirs_exist_ok=True)
+
     def _start(self) -> None:
         self.shared.mkdir()
         _generate_key(self.key)

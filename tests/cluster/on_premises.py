@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -105,7 +106,7 @@ class OnPremises:
             wait_for("the dashboard", lambda: self.answers("/api/version"), 120)
             yield
         finally:
-            os.killpg(forward.pid, 15)
+            os.killpg(forward.pid, signal.SIGTERM)
             forward.wait()
 
     def get(self, path: str) -> Any:

@@ -6,7 +6,6 @@ each other, so they run in their order. Logs and what was measured are kept in `
 
 import contextlib
 import shutil
-import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,23 +13,17 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from filelock import FileLock, Timeout
 from harness import DEATH, StudyFolder, count
-from hosts import ROOT, SHARED_AT, Hosts, wait_for, why_not
+from hosts import ADDRESSES, ROOT, SHARED_AT, Hosts, wait_for
 from on_premises import OnPremises, home_files
 
-LOGS = ROOT / ".cluster-test"
+LOGS = ROOT / ".cluster-test" / "ray-up"
 TRIALS = 12
 STUDY = (
     f"--families curve --dataset digits --set space.curve.fault=none --trials {TRIALS} "
     f"--epochs 6 --grace-period 2 --seeds 2 --results-dir {SHARED_AT}/results"
 )
-REASON = why_not()
-pytestmark = [
-    pytest.mark.hosts,
-    pytest.mark.skipif(bool(REASON), reason=REASON),
-    pytest.mark.timeout(1800),
-]
+pytestmark = pytest.mark.hosts
 
 
 @dataclass(frozen=True)
@@ -39,6 +32,7 @@ class Cluster:
 
     hosts: Hosts
     ray: OnPremises
+    forward: contextlib.ExitStack
 
     def study(self, name: str) -> StudyFolder:
         """A study on the cluster, as its folder looks from here."""
@@ -53,17 +47,6 @@ class Cluster:
         }
         given = " ".join(f"{name}={value}" for name, value in variables.items())
         return f"env {given} python -m orchestrator.study {arguments}"
-
-
-@pytest.fixture(scope="module")
-def alone() -> Iterator[None]:
-    """The bridge and its addresses are one for the whole machine."""
-    lock = FileLock(Path(tempfile.gettempdir()) / "study-hosts.lock", timeout=0)
-    try:
-        with lock:
-            yield
-    except Timeout:
-        pytest.skip("another run has the hosts")
 
 
 @pytest.fixture(scope="module")
@@ -84,17 +67,18 @@ def start(stack: contextlib.ExitStack, logs: Path) -> Cluster:
     """Starts hosts and cluster; the stack ends them, and keeps their logs before."""
     logs.mkdir(parents=True)
     hosts = stack.enter_context(Hosts(home_files()))
-    stack.callback(keep_logs, hosts, logs)
+    stack.callback(hosts.keep_logs, logs)
     shutil.copytree(ROOT / "tests" / "families", hosts.shared / "families")
     (hosts.shared / "results").mkdir()
     ray = OnPremises(hosts, logs)
     began = time.monotonic()
     ray.up()
     note(f"ray up: {time.monotonic() - began:.0f} s")
-    stack.enter_context(ray.forwarded())
+    forward = stack.enter_context(contextlib.ExitStack())
+    forward.enter_context(ray.forwarded())
     wait_for("three nodes", lambda: ray.alive() >= {"head", "w1", "w2"}, 600, every=2)
     note(f"three nodes: {time.monotonic() - began:.0f} s")
-    return Cluster(hosts, ray)
+    return Cluster(hosts, ray, forward)
 
 
 def note(text: str) -> None:
@@ -103,17 +87,11 @@ def note(text: str) -> None:
         file.write(f"{text}\n")
 
 
-def keep_logs(hosts: Hosts, logs: Path) -> None:
-    """Keeps the logs of Ray on each host."""
-    for folder in hosts.folder.glob("*/tmp/ray/session_2*/logs"):
-        name = folder.relative_to(hosts.folder).parts[0]
-        shutil.copytree(folder, logs / name, ignore_dangling_symlinks=True, dirs_exist_ok=True)
-
-
 @pytest.fixture(scope="module")
 def finished(cluster: Cluster) -> StudyFolder:
     """A study of 12 trials on both workers, one of which loses its power in the middle."""
     study = cluster.study("first")
+    began = time.monotonic()
     cluster.ray.submit("first", cluster.command(f"{STUDY} --name first", pace=1.5))
     wait_for("trials on both workers", lambda: ended_on(study) >= {"w1", "w2"}, 600, every=1)
     wait_for("a trial under way on w1", lambda: under_way(study, "w1"), 300, every=0.2)
@@ -124,6 +102,7 @@ def finished(cluster: Cluster) -> StudyFolder:
     with study.ledger.open("a", encoding="utf-8") as ledger:
         ledger.write(f"{DEATH} {study.deaths}\n")
     assert cluster.ray.wait_for_end("first", 900) == "SUCCEEDED", cluster.ray.printed("first")
+    note(f"the study: {time.monotonic() - began:.0f} s")
     return study
 
 
@@ -174,7 +153,7 @@ def test_what_ran_on_the_lost_worker_went_on_elsewhere(finished: StudyFolder) ->
     again = set(trials[trials.attempts > 1].trial_id)
     assert again
     assert set(events[events.kind != "test_opened"].trial_id) == again
-    note(events.to_string())
+    note(f"attempts again: {sorted(again)}")
 
 
 def test_its_tables_are_those_of_a_local_study(
@@ -219,9 +198,11 @@ def test_a_stopped_job_says_how_to_go_on_and_another_one_ends_the_study(cluster:
     study = cluster.study("stopped")
     cluster.ray.submit("stopped", cluster.command(f"{STUDY} --name stopped", pace=60))
     wait_for("a trial", (study.folder / "trials.parquet").exists, 300, every=1)
+    began = time.monotonic()
     stopped = cluster.ray.ray("job", "stop", "--address", cluster.ray.url, "stopped")
     assert stopped.returncode == 0, stopped.stdout + stopped.stderr
     assert cluster.ray.wait_for_end("stopped", 120) == "STOPPED"
+    note(f"job stop: {time.monotonic() - began:.0f} s")
     assert "--resume stopped" in cluster.ray.printed("stopped")
     assert study.study()["outcome"] == "interrupted"
     go_on = f"--resume stopped --results-dir {SHARED_AT}/results"
@@ -232,10 +213,13 @@ def test_a_stopped_job_says_how_to_go_on_and_another_one_ends_the_study(cluster:
 
 
 def test_ray_down_leaves_no_process_on_any_host(cluster: Cluster) -> None:
+    cluster.forward.close()
     cluster.ray.down()
+    began = time.monotonic()
 
     def left() -> list[str]:
-        return [c for host in ("head", "w1", "w2") for c in cluster.hosts.processes(host).values()]
+        return [c for host in ADDRESSES for c in cluster.hosts.processes(host).values()]
 
     # The workers' raylets notice the end of their head a minute later.
-    wait_for("the end of all processes", lambda: not left(), 180, every=2)
+    wait_for("the end of all processes", lambda: not left(), 240, every=2)
+    note(f"no process on any host {time.monotonic() - began:.0f} s after ray down")
