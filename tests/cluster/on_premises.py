@@ -132,9 +132,11 @@ class OnPremises:
             return set()
         return {node.get("hostname") for node in nodes if node["raylet"].get("state") == "ALIVE"}
 
-    def submit(self, name: str, entrypoint: str) -> None:
-        """Submits a job that outlives this process."""
+    def submit(self, name: str, entrypoint: str, **variables: str) -> None:
+        """Submits a job that outlives this process, with environment variables of its own."""
+        given = json.dumps({"env_vars": variables})
         arguments = ("--address", self.url, "--submission-id", name, "--no-wait")
+        arguments += ("--runtime-env-json", given) if variables else ()
         done = self.ray("job", "submit", *arguments, "--", *entrypoint.split())
         assert done.returncode == 0, done.stdout + done.stderr
 
