@@ -133,7 +133,8 @@ def reserve(settings: Settings, cluster: Cluster) -> Reservation:
         if amount > cluster.possible[name]:
             message = (
                 f"a trial must fit into the cluster, but asks for {amount:g} {name} of "
-                f"{cluster.possible[name]:g} that it has or can grow to"
+                f"{cluster.possible[name]:g} that it has or can grow to; `ray status` says which "
+                "nodes there are"
             )
             raise InfrastructureError(message)
     fitting = min(math.floor(cluster.possible[name] / amount) for name, amount in asked.items())

@@ -22,7 +22,17 @@ ROOT = Path(__file__).resolve().parents[2]
 BRIDGE, NETWORK = "studybr0", "10.77.0"
 ADDRESSES = {"head": f"{NETWORK}.11", "w1": f"{NETWORK}.12", "w2": f"{NETWORK}.13"}
 SHARED_AT = "/mnt/study"
-PROGRAMS = ("ip", "unshare", "nsenter", "mount", "ssh", "ssh-keygen", "rsync", "/usr/sbin/sshd")
+PROGRAMS = (
+    "ip",
+    "unshare",
+    "nsenter",
+    "setpriv",
+    "mount",
+    "ssh",
+    "ssh-keygen",
+    "rsync",
+    "/usr/sbin/sshd",
+)
 SSHD_CONFIG = """\
 Port 22
 HostKey /run/sshd/host_key
@@ -123,6 +133,7 @@ class Hosts:
         self.shared.mkdir()
         _generate_key(self.key)
         _generate_key(self.folder / "host_key")
+        _remove_links()  # of a run that was killed; this one has the hosts for itself
         _ip("link", "add", BRIDGE, "type", "bridge")
         _ip("addr", "add", f"{NETWORK}.1/24", "dev", BRIDGE)
         _ip("link", "set", BRIDGE, "up")
@@ -164,11 +175,12 @@ class Hosts:
             "shared_at": SHARED_AT,
             "visible": visible_paths(),
         }
+        starter = ["setpriv", "--pdeathsig", "KILL", "unshare", "--fork", "--kill-child"]
         spaces = ["--net", "--mount", "--pid", "--ipc", "--uts", "--mount-proc"]
         program = [sys.executable, "-S", str(Path(__file__).with_name("host.py"))]
         with (self.folder / f"{name}.log").open("wb") as log:
             return subprocess.Popen(
-                ["unshare", "--fork", "--kill-child", *spaces, *program, json.dumps(specification)],
+                [*starter, *spaces, *program, json.dumps(specification)],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -180,8 +192,7 @@ class Hosts:
         for process in self._processes.values():
             process.kill()
             process.wait()
-        for link in (*(f"study-{name}" for name in ADDRESSES), BRIDGE):  # the kernel takes its time
-            subprocess.run(["ip", "link", "del", link], capture_output=True, check=False)
+        _remove_links()
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
@@ -209,6 +220,12 @@ def _connect(name: str, pid: int) -> None:
         f"route add default via {NETWORK}.1",
     ):
         subprocess.run([*inside, *command.split()], check=True)
+
+
+def _remove_links() -> None:
+    """Removes all links at once: the kernel takes its time after the end of a host."""
+    for link in (*(f"study-{name}" for name in ADDRESSES), BRIDGE):
+        subprocess.run(["ip", "link", "del", link], capture_output=True, check=False)
 
 
 def _ip(*arguments: str) -> None:

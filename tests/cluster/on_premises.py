@@ -16,6 +16,7 @@ import yaml
 from hosts import ADDRESSES, ROOT, Hosts, wait_for
 
 FILE = ROOT / "deploy" / "on-premises.yaml"
+METRICS_PORT = 8090
 RAY = str(Path(sys.executable).with_name("ray"))
 # What stands for GPUs, and what three hosts on one small machine can have.
 SMALL = "--object-store-memory=100000000"
@@ -131,6 +132,13 @@ class OnPremises:
         except OSError:
             return set()
         return {node.get("hostname") for node in nodes if node["raylet"].get("state") == "ALIVE"}
+
+    def metrics(self, host: str) -> str:
+        """What Prometheus would read from a node now; kept in the logs too."""
+        with urllib.request.urlopen(f"http://{ADDRESSES[host]}:{METRICS_PORT}/metrics") as answer:
+            text: str = answer.read().decode()
+        (self._logs / f"metrics-{host}.txt").write_text(text, encoding="utf-8")
+        return text
 
     def submit(self, name: str, entrypoint: str, **variables: str) -> None:
         """Submits a job that outlives this process, with environment variables of its own."""
