@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import ray
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from rich.console import Console
 
 from orchestrator import finals, manifest, replay, results, resuming, warm_start
@@ -17,6 +18,7 @@ from orchestrator.confusion_examples import write_examples
 from orchestrator.interruption import Interruption
 from orchestrator.locking import Hold, holding
 from orchestrator.manifest import Manifest
+from orchestrator.nodes import check_nodes
 from orchestrator.predicted_runs import split_runs
 from orchestrator.preparation import DEMO_WEIGHTS
 from orchestrator.progress import ProgressTable, shown
@@ -63,6 +65,7 @@ def run_study(
     try:
         reservation = reserve(checked.settings, cluster)
         console.print(_cluster_line(cluster, reservation))
+        check_nodes(checked.folder)
         weights_file = checked.inputs.weights_file or _demo_weights(checked, console)
         content = manifest.describe(
             name=checked.name,
@@ -399,11 +402,13 @@ def _begin(checked: CheckedStudy, held: contextlib.ExitStack) -> Hold:
 
 def _cluster_line(cluster: Cluster, reservation: Reservation) -> str:
     where = f"; dashboard http://{cluster.dashboard}" if cluster.dashboard else ""
+    enough = cluster.cpus >= reservation.cpus and cluster.gpus >= reservation.gpus
+    waiting = "" if enough else "; trials wait for the first node that the autoscaler starts"
     return (
         f"Ray: {cluster.kind}, {cluster.nodes} node(s), {cluster.cpus:g} CPUs, "
         f"{cluster.gpus:g} GPUs; {reservation.max_concurrent} trial(s) at a time on "
         f"{reservation.gpus or reservation.cpus:g} {'GPU' if reservation.gpus else 'CPU'}(s) each"
-        f"{where}"
+        f"{where}{waiting}"
     )
 
 
@@ -419,7 +424,10 @@ def _demo_weights(checked: CheckedStudy, console: Console) -> weights.WeightsFil
         def pretrain() -> None:
             pretraining.pretrain_resnet50(path, seed=0, threads=1)
 
-        ray.get(ray.remote(pretrain).remote())
+        # On this node, whose cache it is to be in; it may offer no CPU to trials.
+        here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+        task = ray.remote(pretrain).options(num_cpus=0, scheduling_strategy=here)
+        ray.get(task.remote())
     sha256 = weights.file_sha256(path)
     if checked.resumed is not None:
         try:

@@ -15,7 +15,7 @@ import pytest
 import ray
 
 from orchestrator import study
-from trainables import registry
+from trainables import node, registry
 from trainables.attempt import make_trainer
 from trainables.dataset import DataSet, LabeledImages, OpenedDataSet
 from trainables.sharing import SharedData
@@ -283,6 +283,7 @@ def test_three_trial_processes_share_data_of_cifar10s_size_without_a_copy(tmp_pa
         "device": "cpu",
         "threads": 1,
         "params": dict(registry.load_family("cnn").baseline),
+        "software": node.software(),
         "references": References(shared=ray.put(shared), test=None),
     }
     actors = [ray.remote(num_cpus=1)(MeasuredTrial).remote(config=config) for _ in range(3)]
