@@ -21,7 +21,26 @@ from scipy.stats import binom, binomtest, spearmanr
 from sklearn import metrics
 from statsmodels.stats.multitest import multipletests
 
-NUMBER = re.compile(r"(?<![\w.])[+-]?\d[\d,]*(?:\.\d+)?(?:e-?\d+)?")
+NUMBER = re.compile(r"(?<![\w.])[+-]?\d+(?:,\d{3})*(?:\.\d+)?(?:e-?\d+)?(?!\w)")
+# Names and sources, whose digits count nothing.
+NAMES = re.compile(
+    r"resnet[\w-]+|\b[\w.-]+-\d{3}\b|\(?\b(?:19|20)\d\d\)?|CIFAR-10|SHA-256 \w+|[\w.-]+\.safetensors"
+)
+# Not said in a table either; `test_sample_efficiency.py` and `test_training_noise.py` hold these.
+BOOTSTRAPPED = ("Sample efficiency: where families cross",)
+REFERENCE = {
+    (family, "reference", column): [value]
+    for family, values in {
+        "cnn": (50, 1.58, 70, 0.71, 0.69),
+        "resnet50_scratch": (50, 1.56, 66, 0.68, 0.65),
+        "resnet50_transfer": (50, 0.52, 88, 0.88, 0.87),
+    }.items()
+    for column, value in zip(
+        ("epoch", "test loss", "test accuracy", "precision", "recall"), values, strict=True
+    )
+}
+FIXED = ("95", "0.0001", "0", "0.5", "15", "2")
+"""Confidence, the least p shown, thresholds, bins of the calibration error, a FLOP's count."""
 PAIR = ["a_family", "a_role", "b_family", "b_role", "train_fraction", "seed"]
 Values = Mapping[tuple[str, ...], list[float]]
 
@@ -64,6 +83,10 @@ class Near(float):
         return near
 
 
+class Rounded(float):
+    """A value of which two digits are shown."""
+
+
 ANY = float("nan")
 """A value that nothing else gives."""
 
@@ -72,6 +95,8 @@ def agrees(shown: str, value: float) -> bool:
     """Whether a number as it is printed is the rounding of a value."""
     if math.isnan(value):
         return True
+    if isinstance(value, Rounded):
+        return float(shown.replace(",", "")) == float(f"{value:.2g}") or float(value).is_integer()
     if isinstance(value, Near):
         return abs(float(shown) - value) <= value.room
     text = shown.replace(",", "").lstrip("+")
@@ -247,6 +272,92 @@ class Recomputed:
                     cells[*key, "Spearman's rho"] = rho
         return cells
 
+    def reference(self) -> Values:
+        """Cells of the table beside the reference results: our baselines at their last epoch."""
+        final = self.table["final"]
+        final = final[
+            (final.role == "baseline") & (final.train_fraction == final.train_fraction.max())
+        ]
+        cells: dict[tuple[str, ...], list[float]] = {}
+        for family, own in final.groupby("family"):
+            for kind, end in (("macro", ""), ("micro at 0.5", "_micro_at_half")):
+                key = (family, f"ours, {kind}")
+                cells[*key, "epoch"] = [own.last_epoch.max()]
+                for column, name, scale in (
+                    ("test loss", "test_loss", 1),
+                    ("test accuracy", "test_accuracy", 100),
+                    ("precision", f"test_precision{end}", 1),
+                    ("recall", f"test_recall{end}", 1),
+                ):
+                    values = scale * own[f"{name}_last_epoch"]
+                    spread = [values.std()] if len(own) > 1 else []
+                    cells[*key, column] = [values.mean(), *spread]
+        return cells
+
+    def equal_accuracy(self) -> Values:
+        """Cells of the table of training images for the same accuracy."""
+        sizes = self.table["final"].groupby("train_fraction").train_images.first()
+        tuned = self.measured[self.measured.role == "tuned"]
+        means = tuned.pivot_table("accuracy", "family", "fraction")
+        logs = np.log(sizes.to_numpy())
+        cells: dict[tuple[str, ...], list[float]] = {}
+        for leader, reached in means.iterrows():
+            for other, own in means.drop(leader).iterrows():
+                for images, accuracy in zip(sizes, reached, strict=True):
+                    needed = _images_to_reach(logs, own.to_numpy(), accuracy)
+                    key = (str(leader), f"{images:,}", str(other))
+                    cells[*key, "images"] = [Rounded(needed)]
+                    cells[*key, "times as many"] = [needed / images]
+        return cells
+
+    def sizes(self) -> Values:
+        """Cells of the table of sizes."""
+        columns = ("parameters", "of them trained", "forward MFLOPs per image")
+        names = ("parameters", "trained_parameters", "forward_flops_per_image")
+        cells = {}
+        for (family, role), own in self.table["final"].groupby(["family", "role"]):
+            row = own.loc[own.train_fraction.idxmax()]
+            for column, name in zip(columns, names, strict=True):
+                scale = 1e6 if "flops" in name else 1
+                known = [] if pd.isna(row.get(name)) else [row[name] / scale]
+                cells[f"{family} {role}", column] = known
+        return cells
+
+    def confused(self) -> Values:
+        """Cells of the table of the worst confusions."""
+        names, cells = self.study["dataset"]["classes"], {}
+        for family in self.measured.family.unique():
+            matrix = self.confusion_matrix(family)
+            for true, label in enumerate(names):
+                for taken, other in enumerate(names):
+                    share = 100 * matrix[true, taken] / matrix[true].sum()
+                    cells[f"{family} tuned", label, other, "of its images"] = [share]
+                    counts = [matrix[true, taken], matrix[true].sum()]
+                    cells[f"{family} tuned", label, other, "images"] = counts
+        return cells
+
+    def gain(self) -> Values:
+        """Cells of the table of the best trial against the baseline."""
+        trials = self.table["trials"].set_index("trial_id")
+        cells = {}
+        for family, chosen in self.study["choice"].items():
+            best = trials.validation_accuracy[chosen["trial_id"]]
+            baseline = trials.validation_accuracy[f"{family}-000"]
+            cells[family, "baseline"] = [100 * baseline]
+            cells[family, "its accuracy"] = [100 * best]
+            cells[family, "gain (points)"] = [100 * (best - baseline)]
+        return cells
+
+    def savings(self) -> list[float]:
+        """Epochs and device-hours saved, and device-seconds per epoch; ratios of the searches."""
+        last, values = self.study["settings"]["epochs"], []
+        spent = self.table["trials"].groupby("family").device_seconds.sum()
+        for _, own in self.table["trials"].groupby("family"):
+            ended, run = own[own.status == "stopped"], own.epochs_run.sum()
+            saved, each = (last - ended.epochs_run).sum(), own.device_seconds.sum() / run
+            values += [saved, run + saved, 100 * saved / (run + saved), each, saved * each / 3600]
+        return [*values, *(a / b for a in spent for b in spent)]
+
     def effort(self) -> Values:
         """Cells of the table of effort."""
         cells = {}
@@ -308,12 +419,15 @@ class Recomputed:
             cells[role, f"{images[fraction]:,}", family] = [100 * accuracy, *ends]
         return cells
 
+    def confusion_matrix(self, family: str) -> np.ndarray:
+        """Of a tuned family at the largest fraction, all seeds together, [true, predicted]."""
+        largest, classes = max(self.measured.fraction), len(self.study["dataset"]["classes"])
+        pooled = pd.concat(r for k, r in self.runs.items() if k[:3] == (family, "tuned", largest))
+        return metrics.confusion_matrix(pooled.label, pooled.predicted, labels=range(classes))
+
     def confusions(self, family: str) -> Values:
         """Cells of a confusion matrix."""
-        names = self.study["dataset"]["classes"]
-        largest = max(self.measured.fraction)
-        pooled = pd.concat(r for k, r in self.runs.items() if k[:3] == (family, "tuned", largest))
-        matrix = metrics.confusion_matrix(pooled.label, pooled.predicted, labels=range(len(names)))
+        names, matrix = self.study["dataset"]["classes"], self.confusion_matrix(family)
         return {
             (name if name == str(index) else f"{index} {name}", str(column)): [
                 matrix[index, column]
@@ -360,7 +474,7 @@ def check(folder: Path) -> tuple[int, list[str]]:
     """How many numbers of a study's `comparison.md` were computed again, and what differs."""
     again, problems, checked = Recomputed(folder), [], 0
     shown = sections((folder / "comparison.md").read_text())
-    for found, problem in [*_cells(shown, again), *_pairs(again)]:
+    for found, problem in [*_cells(shown, again), *_pairs(again), *_sentences(shown, again)]:
         checked += found
         problems += [problem] if problem else []
     return checked, problems
@@ -374,11 +488,41 @@ def _cells(shown: Mapping[str, Shown], again: Recomputed) -> Iterator[tuple[int,
                 expected = cells(title)
                 for row in section.rows:
                     for column, cell in zip(section.columns[keys:], row[keys:], strict=True):
-                        found, values = NUMBER.findall(cell), expected.get((*row[:keys], column))
+                        found = NUMBER.findall(NAMES.sub("", cell))
+                        values = expected.get((*row[:keys], column))
+                        if values is None and not found:
+                            continue
                         wrong = values is None or len(found) != len(values)
                         wrong = wrong or not all(map(agrees, found, values))
                         what = f"{title}: {row[:keys]} {column} is {cell}, not {values}"
                         yield len(found), what if wrong else None
+
+
+def _sentences(shown: Mapping[str, Shown], again: Recomputed) -> Iterator[tuple[int, str | None]]:
+    """How many numbers each sentence has, and those that neither a table nor a query gives."""
+    cells = (cell for section in shown.values() for row in section.rows for cell in row)
+    in_tables = {token.lstrip("+-") for cell in cells for token in NUMBER.findall(cell)}
+    settings = again.study["settings"]
+    pool = [
+        *again.savings(),
+        *again.table["final"].test_images,
+        *again.table["final"].validation_images,
+        *(settings[name] for name in ("seeds", "trials", "epochs")),
+        *range(len(again.means) + 1),
+        *again.table["comparison"].p_value_holm.dropna(),
+    ]
+    for section in shown.values():
+        for sentence in section.sentences:
+            found = [token.lstrip("+-") for token in NUMBER.findall(NAMES.sub("", sentence))]
+            stray = [
+                token
+                for token in found
+                if token not in in_tables
+                and token not in FIXED
+                and not any(agrees(token, value) for value in pool)
+            ]
+            what = f"{section.title}: nothing gives {stray} of: {sentence}"
+            yield len(found), what if stray and section.title not in BOOTSTRAPPED else None
 
 
 def _pairs(again: Recomputed) -> Iterator[tuple[int, str | None]]:
@@ -406,10 +550,26 @@ def _expected(again: Recomputed) -> Iterator[tuple[str, int, Callable[[str], Val
     yield "Sample efficiency: test accuracy against", 2, lambda _: again.curves()
     yield "Classes: confusion matrix of", 1, lambda title: again.confusions(title.split()[-2])
     yield "Fairness: expected best of k", 1, lambda _: again.luck()
+    yield "Beside the reference results", 2, lambda _: {**again.reference(), **REFERENCE}
+    yield "Sample efficiency: training images for", 3, lambda _: again.equal_accuracy()
+    yield "Fairness: how large", 1, lambda _: again.sizes()
+    yield "Classes: the worst confusions", 3, lambda _: again.confused()
+    yield "Fairness: the best trial against", 1, lambda _: again.gain()
     yield "Early stopping: the rungs", 2, lambda _: again.rungs()
     yield "Early stopping: do early ranks hold?", 3, lambda _: again.ranks()
     yield "Fairness: what each family was given", 1, lambda _: again.effort()
     yield "Fairness: selection optimism", 1, lambda _: again.optimism()
+
+
+def _images_to_reach(logs: np.ndarray, accuracies: np.ndarray, goal: float) -> float:
+    """The fewest images, on lines over log(images); the most where they do not do."""
+    for index, accuracy in enumerate(accuracies):
+        if accuracy >= goal and not index:
+            return float(round(np.exp(logs[0])))
+        if accuracy >= goal:
+            ends = slice(index - 1, index + 1)
+            return float(np.exp(np.interp(goal, accuracies[ends], logs[ends])))
+    return float(round(np.exp(logs[-1])))
 
 
 def _calibration_error(probabilities: np.ndarray, labels: np.ndarray, bins: int = 15) -> float:
