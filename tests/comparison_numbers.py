@@ -24,7 +24,8 @@ from statsmodels.stats.multitest import multipletests
 NUMBER = re.compile(r"(?<![\w.])[+-]?\d+(?:,\d{3})*(?:\.\d+)?(?:e-?\d+)?(?!\w)")
 # Names and sources, whose digits count nothing.
 NAMES = re.compile(
-    r"resnet[\w-]+|\b[\w.-]+-\d{3}\b|\(?\b(?:19|20)\d\d\)?|CIFAR-10|SHA-256 \w+|[\w.-]+\.safetensors"
+    r"resnet[\w-]+|\b[\w.-]+-\d{3}\b|\(?\b(?:19|20)\d\d\)?|CIFAR-10|SHA-256 \w+"
+    r"|[\w.-]+\.safetensors"
 )
 # Not said in a table either; `test_sample_efficiency.py` and `test_training_noise.py` hold these.
 BOOTSTRAPPED = ("Sample efficiency: where families cross",)
