@@ -48,6 +48,8 @@ def compose(inputs: Inputs) -> Report:
     evidence = gather(
         inputs.study,
         **{name: tables[name] for name in ("trials", "epochs", "rungs", "final", "predictions")},
+        runs=inputs.runs,
+        curves=inputs.curves,
     )
     report = prepare(
         inputs.study,
