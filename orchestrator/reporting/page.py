@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -147,4 +148,4 @@ def _json(value: Mapping[str, Any]) -> str:
 
 def _is_number(cell: str) -> bool:
     """Whether a cell of a table is to be aligned as a number."""
-    return cell[:1].isdigit() or cell[:1] in {"+", "-", MISSING}
+    return cell == MISSING or re.fullmatch(r"[-+\d.,%±\[\] ]+", cell) is not None
