@@ -8,7 +8,7 @@ from pathlib import Path
 from PIL import Image
 from playwright.sync_api import sync_playwright
 
-WIDTH, HEIGHT = 1180, 2050
+WIDTH, HEIGHT = 1100, 1960
 
 
 def main() -> None:
