@@ -26,7 +26,11 @@ FEWEST_SIZES = 2
 
 
 def sample_efficiency_sections(
-    final: pa.Table, runs: Sequence[PredictedRun], *, per_fraction: bool = False
+    final: pa.Table,
+    runs: Sequence[PredictedRun],
+    *,
+    per_fraction: bool = False,
+    curves: Mapping[Model, Curve] | None = None,
 ) -> tuple[Section, ...]:
     """The sections on sample efficiency, for `comparison.md` and the terminal.
 
@@ -34,6 +38,7 @@ def sample_efficiency_sections(
         final: `final.parquet`.
         runs: The final runs, from `predicted_runs.split_runs`.
         per_fraction: Each fraction had a search of its own.
+        curves: From `sample_efficiency.measure_curves`, where they were measured already.
     """
     fractions = sorted({run.fraction for run in runs})
     if len(fractions) < FEWEST_SIZES:
@@ -43,7 +48,7 @@ def sample_efficiency_sections(
             for fraction in fractions
         )
         return (Section(title="Sample efficiency", sentences=shown),)
-    curves = measure_curves(final, runs)
+    curves = measure_curves(final, runs) if curves is None else curves
     roles = _different_roles(runs)
     tuned = {family: curve for (family, role), curve in curves.items() if role == ROLES[1]}
     return (

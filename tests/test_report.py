@@ -16,7 +16,7 @@ from made_up_study import MadeUpStudy
 
 from orchestrator import options, report, results
 from orchestrator.predicted_runs import split_runs
-from orchestrator.reporting import inputs, interactive, page, settings_sections, style
+from orchestrator.reporting import inputs, interactive, page, settings_sections, study_page, style
 from orchestrator.reporting.chapters import arrange
 from orchestrator.section import Section
 from orchestrator.settings import to_json
@@ -78,13 +78,13 @@ def read(study: Path) -> inputs.Inputs:
 
 
 @pytest.fixture(scope="module")
-def composed(read: inputs.Inputs) -> page.Report:
-    return page.compose(read)
+def composed(read: inputs.Inputs) -> page.Page:
+    return study_page.compose(read)
 
 
 @pytest.fixture(scope="module")
-def shown(study: Path, read: inputs.Inputs, composed: page.Report) -> Page:
-    text = page.render(read, composed)
+def shown(study: Path, composed: page.Page) -> Page:
+    text = page.render(composed)
     (study / "report.html").write_text(text, encoding="utf-8")
     return Page(text)
 
@@ -118,7 +118,7 @@ def test_names_of_classes_are_text_wherever_they_stand(study: Path, shown: Page)
     assert len(ticks[3]) < 30
 
 
-def test_every_figure_is_one_that_plotly_draws(composed: page.Report) -> None:
+def test_every_figure_is_one_that_plotly_draws(composed: page.Page) -> None:
     import plotly.graph_objects as go
 
     keys = [chart.key for chart in composed.charts]
@@ -145,7 +145,7 @@ def _colour(name: str) -> str:
     return style.colours(dark=True)[name]
 
 
-def test_every_figure_says_its_numbers_in_words_and_in_a_table(composed: page.Report) -> None:
+def test_every_figure_says_its_numbers_in_words_and_in_a_table(composed: page.Page) -> None:
     for chart in composed.charts:
         assert re.search(r"\d", chart.alt), chart.key
         assert re.search(r"\d", chart.finding), chart.key
@@ -188,7 +188,7 @@ def test_a_difference_that_may_be_none_is_not_called_one(tmp_path: Path) -> None
     assert "training noise is not in the interval" in text
 
 
-def test_the_median_curve_is_that_of_the_table(study: Path, composed: page.Report) -> None:
+def test_the_median_curve_is_that_of_the_table(study: Path, composed: page.Page) -> None:
     epochs = pd.read_parquet(study / "epochs.parquet")
     chart = next(chart for chart in composed.charts if chart.key == "learning-curves")
     for panel in chart.panels:
@@ -200,7 +200,7 @@ def test_the_median_curve_is_that_of_the_table(study: Path, composed: page.Repor
 
 
 def test_the_timeline_has_every_trial_once_and_none_beside_another_in_its_row(
-    study: Path, composed: page.Report
+    study: Path, composed: page.Page
 ) -> None:
     trials, final = (pd.read_parquet(study / f"{n}.parquet") for n in ("trials", "final"))
     chart = next(chart for chart in composed.charts if chart.key == "timeline")
@@ -318,9 +318,7 @@ def test_help_answers_without_the_heavy_imports() -> None:
     assert out.stdout.strip() == "[]"
 
 
-def test_figures_for_a_paper_are_the_same_bytes_twice(
-    tmp_path: Path, composed: page.Report
-) -> None:
+def test_figures_for_a_paper_are_the_same_bytes_twice(tmp_path: Path, composed: page.Page) -> None:
     from orchestrator.reporting.static import write_figures
 
     charts = [chart for chart in composed.charts if chart.key in {"differences", "confusion"}]
@@ -381,3 +379,33 @@ def test_examples_are_test_images_that_are_taken_for_another_class(tmp_path: Pat
     pictures = [value for tag, name, value in shown.attributes if (tag, name) == ("img", "src")]
     assert len(pictures) == sum(len(each.examples) for each in found)
     assert f"{found[0].wrong} of {found[0].images}" in shown.chapter("classes")
+
+
+def test_several_studies_are_one_page_and_nothing_is_written_into_their_folders(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folders = [
+        MadeUpStudy(fractions=(1.0,), families=("cnn", "resnet50_scratch"), trials=trials).write(
+            tmp_path / name
+        )
+        for name, trials in (("first", 9), ("<b>second", 12))
+    ]
+    before = {path: path.read_bytes() for folder in folders for path in folder.iterdir()}
+    output = tmp_path / "both.html"
+    assert report.main([*map(str, folders), "--output", str(output)]) == 0
+    assert capsys.readouterr().out == f"{output}\n"
+    assert {path: path.read_bytes() for folder in folders for path in folder.iterdir()} == before
+    shown = Page(output.read_text(encoding="utf-8"))
+    assert set(shown.text) == {"", "differs", "results", "pairs", "effort", "openings"}
+    assert "of 4 differences in test accuracy have an interval that excludes 0" in shown.chapter("")
+    assert "first minus <b>second" in shown.chapter("pairs")
+    assert "<b>second" not in output.read_text(encoding="utf-8")
+
+
+def test_an_output_for_one_study_is_refused_in_one_line(
+    study: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        report.main([str(study), "--output", "x.html"])
+    assert ended.value.code == 2
+    assert "--output is for two or more studies" in capsys.readouterr().err

@@ -189,8 +189,11 @@ def _gains(inputs: Inputs) -> Iterator[str]:
     for row in rows:
         same = row["a_family"] == row["b_family"] and row["train_fraction"] == largest
         if same:
-            difference, low, high = turned(row)
-            found = f"{points(difference)} [{points(low)}, {points(high)}]"
+            numbers = turned(row)
+            found = "0, since its best trial is the baseline"
+            if any(numbers):
+                difference, low, high = map(points, numbers)
+                found = f"{difference} [{low}, {high}]"
             gains.append(f"{row['a_family']} {found}")
     if gains:
         yield f"Tuned minus baseline, in percentage points: {'; '.join(gains)}."

@@ -157,6 +157,14 @@ class Rule:
     label: str = ""
 
 
+MOST_WHOLE = 10
+
+
+def whole_numbers(most: int) -> Mapping[float, str] | None:
+    """Ticks at each number from 0, where there are so few that a drawer would put some between."""
+    return {n: str(n) for n in range(most + 1)} if most <= MOST_WHOLE else None
+
+
 Mark = Line | Band | Points | Bars | Cells | Rule
 
 

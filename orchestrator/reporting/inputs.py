@@ -11,6 +11,8 @@ import pyarrow as pa
 from orchestrator import results
 from orchestrator.confusion_examples import read_examples
 from orchestrator.predicted_runs import PredictedRun, split_runs
+from orchestrator.sample_efficiency import Model, Point, measure_curves
+from orchestrator.sample_efficiency_sections import FEWEST_SIZES
 from orchestrator.searches import Search, relabel, stored_searches
 from orchestrator.section import Row
 from orchestrator.standing import Standing, read_standing
@@ -63,6 +65,13 @@ class Inputs:
     def runs(self) -> list[PredictedRun]:
         """The final runs with what they said about the test images."""
         return split_runs(self.tables["predictions"])
+
+    @cached_property
+    def curves(self) -> dict[Model, list[Point]]:
+        """Accuracy against training images; empty with fewer than two train fractions."""
+        if len({run.fraction for run in self.runs}) < FEWEST_SIZES:
+            return {}
+        return measure_curves(self.tables["final"], self.runs)
 
     @cached_property
     def trials(self) -> list[dict[str, Any]]:

@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -12,86 +13,63 @@ from typing import Any, Final
 import jinja2
 from plotly.offline import get_plotlyjs
 
-from orchestrator.comparison_sections import prepare
-from orchestrator.evidence import gather
-from orchestrator.reporting import failure_sections, interactive, settings_sections, style
-from orchestrator.reporting.answer import answer, progress
-from orchestrator.reporting.chapters import Chapters, arrange
+from orchestrator.reporting import interactive, style
+from orchestrator.reporting.answer import Answer
+from orchestrator.reporting.chapters import Chapter
 from orchestrator.reporting.chart import Chart
-from orchestrator.reporting.gallery import galleries
-from orchestrator.reporting.inputs import Inputs
+from orchestrator.reporting.gallery import Gallery
 from orchestrator.section import MISSING
 
 TEMPLATES: Final = Path(__file__).parent / "templates"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Report:
-    """A study's report before it is drawn."""
+class Page:
+    """What a page says and shows, before it is HTML.
 
+    Attributes:
+        name: Of what it is about.
+        state: How that stands, in a word; empty where there is no such thing.
+        answer: The question and what was found.
+        demo: What stands in for what; empty unless it is a demonstration.
+        warnings: Sentences that stand above all chapters.
+        facts: Names and values of the few things to know at once.
+        chapters: In their order.
+        galleries: Example images of the worst confusions.
+        command: What runs it again; empty for none.
+    """
+
+    name: str
+    state: str
+    answer: Answer
     demo: tuple[str, ...]
-    chapters: Chapters
+    warnings: tuple[str, ...]
+    facts: Sequence[tuple[str, str]]
+    chapters: Sequence[Chapter]
+    galleries: Sequence[Gallery] = ()
+    command: str = ""
 
     @property
     def charts(self) -> list[Chart]:
         """All figures in their order."""
-        return [chart for chapter in self.chapters.chapters for chart in chapter.charts]
+        return [chart for chapter in self.chapters for chart in chapter.charts]
 
 
-def compose(inputs: Inputs) -> Report:
-    """Everything that the report says and shows.
-
-    Args:
-        inputs: The study.
-    """
-    tables = inputs.tables
-    evidence = gather(
-        inputs.study,
-        **{name: tables[name] for name in ("trials", "epochs", "rungs", "final", "predictions")},
-    )
-    report = prepare(
-        inputs.study,
-        tables["trials"],
-        tables["final"],
-        tables["comparison"],
-        evidence=(*evidence, *failure_sections.gather(inputs), *settings_sections.gather(inputs)),
-    )
-    return Report(demo=report.demo, chapters=arrange(inputs, report.sections))
-
-
-def render(inputs: Inputs, report: Report) -> str:
-    """The whole page; the same tables give the same bytes.
-
-    Args:
-        inputs: The study.
-        report: From `compose`.
-    """
+def render(page: Page) -> str:
+    """The page as HTML; the same content gives the same bytes."""
     scripts = [get_plotlyjs(), _source("page.js")]
-    return (
-        _environment()
-        .get_template("page.html")
-        .render(
-            study=inputs.study,
-            state=inputs.standing.state,
-            ended=inputs.ended,
-            progress=None if inputs.ended else progress(inputs),
-            demo=report.demo,
-            answer=answer(inputs),
-            facts=settings_sections.facts(inputs),
-            command=settings_sections.command(inputs),
-            galleries=galleries(inputs),
-            warnings=report.chapters.warnings,
-            chapters=report.chapters.chapters,
-            panels=_json(
-                {chart.key: [interactive.draw(p) for p in chart.panels] for chart in report.charts}
-            ),
-            colours=_json({mode: style.colours(dark=mode == "dark") for mode in ("light", "dark")}),
-            style=_source("page.css") + _palette(),
-            scripts=scripts,
-            policy=_policy(scripts),
-            legend=interactive.legend,
-            is_number=_is_number,
-        )
+    panels = {each.key: [interactive.draw(panel) for panel in each.panels] for each in page.charts}
+    themes = {mode: style.colours(dark=mode == "dark") for mode in ("light", "dark")}
+    template = _environment().get_template("page.html")
+    return template.render(
+        page=page,
+        panels=_json(panels),
+        colours=_json(themes),
+        style=_source("page.css") + _palette(),
+        scripts=scripts,
+        policy=_policy(scripts),
+        legend=interactive.legend,
+        is_number=_is_number,
     )
 
 
@@ -145,4 +123,4 @@ def _json(value: Mapping[str, Any]) -> str:
 
 def _is_number(cell: str) -> bool:
     """Whether a cell of a table is to be aligned as a number."""
-    return cell[:1].isdigit() or cell[:1] in {"+", "-", MISSING}
+    return cell == MISSING or re.fullmatch(r"[-+\d.,%±\[\] ]+", cell) is not None

@@ -92,7 +92,9 @@ def _search(inputs: Inputs) -> str:
 
 def _finals(settings: Mapping[str, Any]) -> str:
     fractions = ", ".join(f"{share:g}" for share in settings["train_fractions"])
-    return f"{count(settings['seeds'])} seeds at train fractions {fractions}"
+    several = "s" if len(settings["train_fractions"]) > 1 else ""
+    seeds = f"{count(settings['seeds'])} seed{'s' if settings['seeds'] > 1 else ''}"
+    return f"{seeds} at train fraction{several} {fractions}"
 
 
 def _hashes(study: Mapping[str, Any]) -> Pairs:

@@ -11,7 +11,7 @@ from orchestrator.early_stopping import (
     summarize_rungs,
 )
 from orchestrator.early_stopping_sections import ENOUGH_TRIALS, LOW_CORRELATION
-from orchestrator.reporting.chart import Axis, Bars, Chart, Line, Panel, Points, Rule
+from orchestrator.reporting.chart import Axis, Bars, Chart, Line, Panel, Points, Rule, whole_numbers
 from orchestrator.reporting.inputs import Inputs
 from orchestrator.reporting.style import search_looks
 from orchestrator.section import MISSING, Section, count, percent
@@ -68,8 +68,12 @@ def _survival(inputs: Inputs, rungs: Sequence[Rung], savings: Sequence[Saving]) 
     return Panel(
         title="Trials that went on after each rung",
         marks=marks,
-        x=Axis(title="epoch"),
-        y=Axis(title="trials", limits=(0, 1.08 * max(trials.values()))),
+        x=Axis(title="epoch", ticks=whole_numbers(max(rung.epoch for rung in rungs))),
+        y=Axis(
+            title="trials",
+            limits=(0, 1.08 * max(trials.values())),
+            ticks=whole_numbers(max(trials.values())),
+        ),
     )
 
 

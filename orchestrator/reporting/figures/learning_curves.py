@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from orchestrator.fairness import describe_selection
-from orchestrator.reporting.chart import Axis, Band, Chart, Line, Mark, Panel, Rule
+from orchestrator.reporting.chart import Axis, Band, Chart, Line, Mark, Panel, Rule, whole_numbers
 from orchestrator.reporting.inputs import Inputs
 from orchestrator.reporting.style import search_looks
 from orchestrator.section import MISSING, Section, count, percent
@@ -119,7 +119,7 @@ def _panels(inputs: Inputs, curves: Sequence[Curves]) -> list[Panel]:
                 ),
                 *_marks(each, looks[each.name][0]),
             ],
-            x=Axis(title="epoch"),
+            x=Axis(title="epoch", ticks=whole_numbers(max(each.epochs))),
             y=Axis(title="validation accuracy", suffix="%", limits=limits),
         )
         for each in curves

@@ -6,18 +6,17 @@ from orchestrator.reporting.answer import TUNED
 from orchestrator.reporting.chart import Axis, Chart, Line, Mark, Panel, Points
 from orchestrator.reporting.inputs import Inputs
 from orchestrator.reporting.style import family_symbols, family_tokens
-from orchestrator.sample_efficiency import Curve, Model, Point, measure_curves
+from orchestrator.sample_efficiency import Curve, Model, Point
 from orchestrator.section import Section, count, percent
 
-FEWEST_SIZES = 2
 FEWEST_FAMILIES = 2
 
 
 def figure(inputs: Inputs) -> Chart | None:
     """Tuned and baseline of each family; None with fewer than two train fractions."""
-    if len({run.fraction for run in inputs.runs}) < FEWEST_SIZES:
+    curves = inputs.curves
+    if not curves:
         return None
-    curves = measure_curves(inputs.tables["final"], inputs.runs)
     words = [
         f"{family} {role}: "
         + ", ".join(f"{percent(p.accuracy)} with {count(p.images)} images" for p in curve)
