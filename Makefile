@@ -19,8 +19,9 @@ $(INSTALLED): requirements.lock pyproject.toml
 study: setup
 	$(BIN)/python -m orchestrator.study --families all --preset demo $(ARGS)
 
+# Two processes: Ray's tests wait most of the time, and the others compute meanwhile.
 test: setup
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadgroup --no-loadscope-reorder $(ARGS)
 
 check: setup
 	$(BIN)/ruff format --check .

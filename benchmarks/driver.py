@@ -37,6 +37,7 @@ from orchestrator.replay import StoredStudy
 from orchestrator.rungs import FamilyRungs
 from orchestrator.scheduling import FamilyASHA
 from orchestrator.search import FamilySearch
+from orchestrator.searches import list_searches
 from orchestrator.settings import Settings
 from orchestrator.writing import TableWriter
 
@@ -129,11 +130,11 @@ def make_parts(folder: Path, plans: list[FamilyPlan], settings: Settings) -> Par
     searcher = FamilySearch(
         recorder,
         plans,
+        list_searches([plan.name for plan in plans], (1.0,), per_fraction=False),
         trials=settings.trials,
         seed=settings.seed,
         epochs=settings.epochs,
         max_attempts=settings.max_attempts,
-        train_fraction=1.0,
         first_cut=scheduler.first_cut,
         by_device_time=True,
     )

@@ -7,6 +7,7 @@ from typing import Any
 import pyarrow as pa
 
 from orchestrator.results import ROLES
+from orchestrator.searches import deciding, search_of, stored_searches
 from orchestrator.section import (
     FORMATS,
     MISSING,
@@ -65,7 +66,7 @@ def prepare(
     pairs: list[Row] = comparison.to_pylist()
     sections = [
         Section(title="Read this first", sentences=tuple(_flags(study, searched, finals))),
-        *_main_sections(searched, finals),
+        *_main_sections(study, searched, finals),
         _tuning_section(pairs),
         _pairs_section(pairs),
         _reference_section(study, finals),
@@ -93,9 +94,14 @@ def _flags(study: Row, trials: Sequence[Row], finals: Sequence[Row]) -> Iterator
         )
         if listed:
             yield f"{family}: the baseline deviates from the standard one: {listed}."
-    for (family,), runs in grouped(finals, "family"):
+    searches = stored_searches(study["settings"])
+    of_search: dict[str, list[Row]] = {}
+    for row in finals:
+        name = deciding(searches, row["family"], row["train_fraction"]).name
+        of_search.setdefault(name, []).append(row)
+    for name, runs in of_search.items():
         if _winner_is_baseline(runs):
-            yield f"{family}: the search found nothing better than the baseline."
+            yield f"{name}: the search found nothing better than the baseline."
     for _, runs in grouped(finals, "train_fraction", "family", "role"):
         never = [run for run in runs if (run["classes_never_predicted"] or 0) > 0]
         if never:
@@ -142,12 +148,12 @@ def _winner_is_baseline(runs: Sequence[Row]) -> bool:
     return bool(by_role["tuned"]) and measured and by_role["tuned"] == by_role["baseline"]
 
 
-def _main_sections(trials: Sequence[Row], finals: Sequence[Row]) -> Iterator[Section]:
+def _main_sections(study: Row, trials: Sequence[Row], finals: Sequence[Row]) -> Iterator[Section]:
     """Every model at its best validation epoch, one table for each train fraction."""
-    device_seconds = {
-        family: total(row["device_seconds"] for row in rows)
-        for (family,), rows in grouped(trials, "family")
-    }
+    searches = stored_searches(study["settings"])
+    seconds: dict[str, list[float | None]] = {}
+    for row in trials:
+        seconds.setdefault(search_of(row["trial_id"]), []).append(row["device_seconds"])
     for (fraction,), of_fraction in grouped(finals, "train_fraction"):
         train, validation, test = (
             count(of_fraction[0][f"{split}_images"]) for split in ("train", "validation", "test")
@@ -156,12 +162,15 @@ def _main_sections(trials: Sequence[Row], finals: Sequence[Row]) -> Iterator[Sec
             title=f"Test results at train fraction {fraction:g}: {train} training images",
             columns=("model", *MAIN_COLUMNS, "seeds", "parameters", "search device seconds"),
             rows=tuple(
-                (*_measured(runs), device_seconds.get(family, MISSING))
+                (
+                    *_measured(runs),
+                    total(seconds.get(deciding(searches, family, fraction).name, ())),
+                )
                 for (family, _), runs in grouped(of_fraction, "family", "role")
             ),
             sentences=(f"{validation} validation images, {test} test images.",),
         )
-    yield Section(title="How to read the test results", sentences=tuple(_main_notes(finals)))
+    yield Section(title="How to read the test results", sentences=tuple(_main_notes(study, finals)))
 
 
 def _measured(runs: Sequence[Row]) -> Iterator[str]:
@@ -173,7 +182,7 @@ def _measured(runs: Sequence[Row]) -> Iterator[str]:
     yield count(runs[0]["parameters"])
 
 
-def _main_notes(finals: Sequence[Row]) -> Iterator[str]:
+def _main_notes(study: Row, finals: Sequence[Row]) -> Iterator[str]:
     if not finals:
         yield "There are no final runs: nothing was measured on the test set."
         return
@@ -186,10 +195,12 @@ def _main_notes(finals: Sequence[Row]) -> Iterator[str]:
     fractions = {row["train_fraction"] for row in finals}
     if len(fractions) > 1:
         yield (
-            f"The search ran once, at train fraction {max(fractions):g}; smaller fractions "
+            "Each train fraction had a search of its own; baseline and winner are re-trained at it."
+            if study["settings"].get("tune_per_fraction")
+            else f"The search ran once, at train fraction {max(fractions):g}; smaller fractions "
             "re-train the hyperparameters chosen there."
         )
-    yield "Device seconds are those of the family's whole search, baseline included."
+    yield "Device seconds are those of the whole search behind a model, baseline included."
 
 
 def _tuning_section(pairs: Sequence[Row]) -> Section:

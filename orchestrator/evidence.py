@@ -11,6 +11,7 @@ from orchestrator.fairness_sections import fairness_sections
 from orchestrator.per_class import per_class_sections
 from orchestrator.predicted_runs import split_runs
 from orchestrator.sample_efficiency_sections import sample_efficiency_sections
+from orchestrator.searches import relabel, relabel_finals, stored_searches
 from orchestrator.section import Row, Section
 from orchestrator.training_noise import training_noise_sections
 from orchestrator.transfer_card import transfer_card_sections
@@ -36,15 +37,19 @@ def gather(
         predictions: `predictions.parquet`; empty with `final`.
     """
     runs = split_runs(predictions)
+    searches = stored_searches(study["settings"])
+    searched = [relabel(table) for table in (trials, epochs, rungs)]
+    names = [search.name for search in searches]
+    by_search = {**study, "settings": {**study["settings"], "families": names}}
 
     def sections() -> Iterator[Section]:
         yield from training_noise_sections(final)
         yield from sample_efficiency_sections(final, runs)
         yield from calibration_sections(runs)
         yield from per_class_sections(study, runs)
-        yield from fairness_sections(study, trials, final)
+        yield from fairness_sections(by_search, searched[0], relabel_finals(final, searches))
         yield from transfer_card_sections(study, final)
-        yield from best_so_far_sections(study, trials, epochs)
-        yield from early_stopping_sections(study, trials, epochs, rungs)
+        yield from best_so_far_sections(by_search, *searched[:2])
+        yield from early_stopping_sections(by_search, *searched)
 
     return tuple(sections())

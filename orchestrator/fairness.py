@@ -48,7 +48,7 @@ class Selection:
         winner: The winner's trial_id; None where no trial can win.
         winner_is_baseline: Nothing better than the baseline was found.
         search_validation: The winner's validation accuracy in the search.
-        final_validation: That of its re-trainings at the largest fraction, mean over seeds.
+        final_validation: That of its re-trainings at the fraction searched at, mean over seeds.
         final_test: Their test accuracy, mean over seeds.
     """
 
@@ -130,20 +130,16 @@ def describe_selection(
     Args:
         families: Names, in the order of the result.
         trials: `trials.parquet`.
-        final: `final.parquet`; its largest fraction is the one that was searched at.
+        final: `final.parquet`.
     """
     searched = dict(grouped(trials.to_pylist(), "family"))
-    finals: list[Row] = final.to_pylist()
-    largest = max((row["train_fraction"] for row in finals), default=None)
-    retrained = {
-        family: rows
-        for (family, role, fraction), rows in grouped(finals, "family", "role", "train_fraction")
-        if role == ROLES[1] and fraction == largest
-    }
-    return [
-        _selection(family, searched.get((family,), []), retrained.get(family, []))
-        for family in families
-    ]
+    retrained = dict(grouped(final.to_pylist(), "family", "role", "train_fraction"))
+    selections = []
+    for family in families:
+        own = searched.get((family,), [])
+        fraction = own[0]["train_fraction"] if own else None  # that it was searched at
+        selections.append(_selection(family, own, retrained.get((family, ROLES[1], fraction), [])))
+    return selections
 
 
 def _selection(family: str, trials: Sequence[Row], finals: Sequence[Row]) -> Selection:

@@ -5,6 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from orchestrator.searches import search_of, stored_searches
+
 Row = Mapping[str, Any]
 
 
@@ -14,7 +16,8 @@ class FamilyStanding:
 
     Attributes:
         family: Its name.
-        best_validation_accuracy: Of the trials that neither diverged nor failed.
+        best_validation_accuracy: Of the trials at the largest share of the training images that
+            neither diverged nor failed.
         best_trial_id: The trial that has it.
         running: Trials that run.
         interrupted: Trials that ran when their driver ended.
@@ -55,11 +58,13 @@ def family_standing(
         alive: The study has a driver, so that trials that are said to run do.
         given_up: Why the family gets no more trials, if so.
     """
+    searches = stored_searches(settings)
     own = [row for row in trials if row["family"] == name]
+    chosen = [row for row in own if search_of(row["trial_id"]) == name]  # at the largest share
     count = Counter(row["status"] for row in own)
     sound = [
         row
-        for row in own
+        for row in chosen
         if row["status"] not in {"diverged", "failed"} and row["validation_accuracy"] is not None
     ]
     best = min(sound, key=_rank, default=None)
@@ -73,7 +78,7 @@ def family_standing(
         completed=count["completed"],
         failed=count["failed"],
         diverged=count["diverged"],
-        trials=settings["trials"],
+        trials=settings["trials"] * len(searches) // len(settings["families"]),
         epochs=sum(row["epochs_run"] for row in own),
         device_seconds=sum(row["device_seconds"] for row in own),
         given_up=given_up,

@@ -5,6 +5,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from orchestrator.searches import deciding, stored_searches
+
 Row = Mapping[str, Any]
 Key = tuple[str, str, int, float]
 
@@ -65,10 +67,13 @@ def final_runs(
 
 
 def _expected(study: Row) -> Iterator[Key]:
-    settings = study["settings"]
+    settings, searches = study["settings"], stored_searches(study["settings"])
     for fraction in settings["train_fractions"]:
         for seed in range(settings["seeds"]):
-            for family, chosen in study["choice"].items():
+            for family in settings["families"]:
+                chosen = study["choice"].get(deciding(searches, family, fraction).name)
+                if chosen is None:
+                    continue
                 yield family, "baseline", seed, fraction
                 if not chosen["baseline_won"]:
                     yield family, "tuned", seed, fraction

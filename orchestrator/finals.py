@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 from orchestrator import results
 from orchestrator.planning import FamilyPlan
 from orchestrator.recording import Recorder, TrialRecord, TrialSpec, winner
+from orchestrator.searches import Search, deciding
 from orchestrator.settings import OPERATIONAL, Settings
 from trainables.attempt import (
     BEST_WEIGHTS,
@@ -30,14 +31,14 @@ TEST_OPENED: Final = "test_opened"
 Choice = Mapping[str, Mapping[str, Any]]
 
 
-def choose(recorder: Recorder, plans: Sequence[FamilyPlan]) -> dict[str, dict[str, Any]]:
-    """The winner of each family that has one, by validation alone.
+def choose(recorder: Recorder, searches: Sequence[Search]) -> dict[str, dict[str, Any]]:
+    """The winner of each search that has one, by validation alone.
 
     Returns:
-        Family to `trial_id`, `params`, `validation_accuracy` and `baseline_won`.
+        The search's name to `trial_id`, `params`, `validation_accuracy` and `baseline_won`.
     """
-    best = {plan.name: winner(recorder.of_family(plan.name)) for plan in plans}
-    return {family: choice_of(record) for family, record in best.items() if record is not None}
+    best = {search.name: winner(recorder.of_search(search.name)) for search in searches}
+    return {name: choice_of(record) for name, record in best.items() if record is not None}
 
 
 def choice_of(record: TrialRecord) -> dict[str, Any]:
@@ -66,8 +67,10 @@ def final_id(family: str, role: str, seed: int, fraction: float) -> str:
     return f"{family}-{role}-s{seed}-f{fraction:g}"
 
 
-def final_specs(choice: Choice, plans: Sequence[FamilyPlan], settings: Settings) -> list[TrialSpec]:
-    """What the finals train: baseline and winner of each chosen family, per seed and fraction.
+def final_specs(
+    choice: Choice, plans: Sequence[FamilyPlan], searches: Sequence[Search], settings: Settings
+) -> list[TrialSpec]:
+    """What the finals train: baseline and winner of each chosen search, per seed and fraction.
 
     A winner that is the baseline is trained once. Baseline and winner share their seeds.
     """
@@ -84,8 +87,9 @@ def final_specs(choice: Choice, plans: Sequence[FamilyPlan], settings: Settings)
         for fraction in settings.train_fractions
         for seed in range(settings.seeds)
         for plan in plans
-        if plan.name in choice
-        for role, params in _roles(choice[plan.name], plan)
+        for search in [deciding(searches, plan.name, fraction)]
+        if search.name in choice
+        for role, params in _roles(choice[search.name], plan)
     ]
 
 

@@ -32,6 +32,12 @@ def make_parser() -> argparse.ArgumentParser:
     add("--grace-period", help=_help("epochs before a trial can be stopped", "grace_period"))
     add("--reduction-factor", help=_help("one in this many survives a rung", "reduction_factor"))
     add("--train-fractions", help="shares of the training images for the finals (1.0)")
+    add(
+        "--tune-per-fraction",
+        action="store_const",
+        const=True,
+        help="search at each of these shares too; the plan says what it costs",
+    )
     add("--gpus-per-trial", help="GPUs per trial, a share or whole (1 where there are any)")
     add("--cpus-per-trial", help="CPUs per trial, and its torch threads (1)")
     add("--max-concurrent", help="trials at a time (as many as fit); 1: reproducible order")

@@ -16,13 +16,14 @@ from optuna.trial import FrozenTrial
 
 from orchestrator import results
 from orchestrator.optuna_states import told
+from orchestrator.searches import search_of, stored_searches
 from search_spaces.dimension import outside
 
 Row = Mapping[str, Any]
 
 
 def write_journal(folder: Path, study: Row, path: Path) -> list[str]:
-    """Writes one Optuna study per family, with what the search told Optuna of each trial.
+    """Writes one Optuna study per search, with what the search told Optuna of each trial.
 
     Args:
         folder: The study's.
@@ -43,12 +44,12 @@ def write_journal(folder: Path, study: Row, path: Path) -> list[str]:
     left_out = []
     try:
         storage = JournalStorage(JournalFileBackend(str(temporary)))
-        for family in study["settings"]["families"]:
-            own = optuna.create_study(study_name=family, storage=storage, direction="maximize")
+        for search in stored_searches(study["settings"]):
+            own = optuna.create_study(study_name=search.name, storage=storage, direction="maximize")
             own.set_user_attr("study", study["name"])
             own.set_user_attr("objective", "validation_accuracy, the best so far")
-            space = _space(study, family)
-            for row in (row for row in trials if row["family"] == family):
+            space = _space(study, search.family)
+            for row in (row for row in trials if search_of(row["trial_id"]) == search.name):
                 trial_id, wrong = row["trial_id"], outside(space, _params(row))
                 if wrong:  # neither was the search able to tell Optuna of it
                     names = ", ".join(wrong)

@@ -9,6 +9,7 @@ from optuna.distributions import BaseDistribution, distribution_to_json
 from rich.console import Console
 from rich.table import Table
 
+from orchestrator.searches import list_searches
 from orchestrator.settings import Settings
 from search_spaces.dimension import describe, distributions, outside
 from search_spaces.narrowing import narrow, parse_value
@@ -103,28 +104,41 @@ class Work:
     """How much a study trains at most, in epochs and images.
 
     Attributes:
-        search_trials: Trials of the search.
-        search_epochs: Epochs of the search if no trial is stopped.
+        searches: One per family, or per family and fraction.
+        search_trials: Their trials.
+        search_epochs: Their epochs if no trial is stopped.
         least_search_epochs: The same if ASHA stops all it may at the grace period.
+        smaller_search_epochs: Of `search_epochs`, those at smaller fractions than the largest, each
+            counted at its share of the images of one at the largest.
         final_runs: Re-trainings.
         final_epochs: Their epochs.
     """
 
+    searches: int
     search_trials: int
     search_epochs: int
     least_search_epochs: int
+    smaller_search_epochs: float
     final_runs: int
     final_epochs: int
 
 
 def forecast(plans: Sequence[FamilyPlan], settings: Settings) -> Work:
     """The work of a study before any of it is measured."""
-    families, others = len(plans), settings.trials - 1
-    final_runs = families * 2 * settings.seeds * len(settings.train_fractions)
+    searches = list_searches(
+        [plan.name for plan in plans],
+        settings.train_fractions,
+        per_fraction=settings.tune_per_fraction,
+    )
+    others, largest = settings.trials - 1, max(settings.train_fractions)
+    smaller = sum(each.train_fraction / largest for each in searches) - len(plans)
+    final_runs = len(plans) * 2 * settings.seeds * len(settings.train_fractions)
     return Work(
-        search_trials=families * settings.trials,
-        search_epochs=families * settings.trials * settings.epochs,
-        least_search_epochs=families * (settings.epochs + others * settings.grace_period),
+        searches=len(searches),
+        search_trials=len(searches) * settings.trials,
+        search_epochs=len(searches) * settings.trials * settings.epochs,
+        least_search_epochs=len(searches) * (settings.epochs + others * settings.grace_period),
+        smaller_search_epochs=smaller * settings.trials * settings.epochs,
         final_runs=final_runs,
         final_epochs=final_runs * settings.epochs,
     )
@@ -151,6 +165,12 @@ def print_plan(
                 f"{', '.join(plan.baseline_outside)}: it runs, but Optuna is not told of it."
             )
     work = forecast(plans, settings)
+    if settings.tune_per_fraction:
+        console.print(
+            f"Tuned per fraction: {work.searches} searches in place of {len(plans)}. Those at "
+            f"smaller fractions cost up to as much as {work.smaller_search_epochs:,.0f} epochs at "
+            "the largest, beside their own baselines' and winners' finals, which run anyway."
+        )
     console.print(
         f"Search: {work.search_trials} trials, {work.least_search_epochs} to {work.search_epochs} "
         f"epochs of {train_images} images. Finals: up to {work.final_runs} runs, "

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from orchestrator.results import parameter_columns
+from orchestrator.searches import search_of
 from orchestrator.tally import RUNNING, FamilyTally
 from orchestrator.writing import TableWriter
 from trainables import checkpointing
@@ -36,7 +37,8 @@ class TrialSpec:
     """What a trial is, whatever attempts it takes.
 
     Attributes:
-        trial_id: `<family>-<nnn>`; in the finals `<family>-<role>-s<seed>-f<fraction>`.
+        trial_id: `<family>-<nnn>`, in a search at a smaller share `<family>-f<fraction>-<nnn>`; in
+            the finals `<family>-<role>-s<seed>-f<fraction>`.
         family: The family's name.
         role: `baseline` or `search`; in the finals `baseline` or `tuned`.
         params: The family's hyperparameters.
@@ -52,6 +54,11 @@ class TrialSpec:
     seed: int
     train_fraction: float
     seed_index: int = 0
+
+    @property
+    def search(self) -> str:
+        """The name of the search that it belongs to."""
+        return search_of(self.trial_id)
 
 
 def spec_of_row(row: Mapping[str, Any]) -> TrialSpec:
@@ -288,6 +295,11 @@ class Recorder:
     def tally(self, family: str) -> FamilyTally:
         """What a family's trials add up to; changes with each row, so read it under `lock`."""
         return self._tallies[family]
+
+    def of_search(self, search: str) -> list[TrialRecord]:
+        """The records of a search in the order of their first attempts."""
+        with self.lock:
+            return [r for r in self.trials.values() if r.spec.search == search]
 
     def trial_rows(self) -> list[dict[str, Any]]:
         """The rows of `trials.parquet`, sorted by trial."""

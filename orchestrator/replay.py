@@ -19,6 +19,7 @@ from orchestrator.recording import (
 from orchestrator.rungs import FamilyRungs
 from orchestrator.scheduling import RecordingScheduler
 from orchestrator.search import FamilySearch
+from orchestrator.searches import search_of, stored_searches
 from orchestrator.tally import RUNNING
 from trainables import checkpointing
 from trainables.attempt import checkpoint_folder
@@ -75,11 +76,11 @@ def read(folder: Path, study: Mapping[str, Any], now: Mapping[str, Any]) -> Stor
     }
     trials = _rows(folder, "trials")
     known = {row["trial_id"] for row in trials}
-    families = study["settings"]["families"]
+    searches = {search.name for search in stored_searches(study["settings"])}
     trials += [
         _row_of_claim(claim)
         for trial_id, claim in claims.items()
-        if trial_id not in known and trial_id.rpartition("-")[0] in families
+        if trial_id not in known and search_of(trial_id) in searches
     ]
     return StoredStudy(
         trials=sorted(trials, key=lambda row: str(row["trial_id"])),
@@ -118,7 +119,7 @@ def replay_search(
 ) -> None:
     """Brings the search to where the rows say it was.
 
-    Each row goes through the family's rungs in its original order; what they decide is what was
+    Each row goes through its search's rungs in its original order; what they decide is what was
     decided then. Ended trials are told to Optuna, others are owed an attempt.
     """
     for row in stored.trials:
@@ -156,7 +157,7 @@ def replay_warm_start(folder: Path, rungs: FamilyRungs, search: FamilySearch | N
         record = records[row["trial_id"]]
         record.rows.append(row)
         arrival = rungs.arrive(
-            record.spec.family,
+            record.spec.search,
             f"{warm_start.FOLDER}/{record.spec.trial_id}",
             row,
             protected=record.spec.role == BASELINE_ROLE,

@@ -1,4 +1,4 @@
-"""The rungs of each family: Ray's ASHA, fed with the study's own trials, live or replayed."""
+"""The rungs of each search: Ray's ASHA, fed with the study's own trials, live or replayed."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -36,7 +36,7 @@ class Arrival:
 
 
 class FamilyRungs:
-    """One asynchronous successive halving (Li et al. 2020) per family; baselines never stop.
+    """One asynchronous successive halving (Li et al. 2020) per search; baselines never stop.
 
     Ray's ASHA is handed stand-ins that carry the study's own trial ids, since Tune's change with
     each attempt and its rungs are keyed by them. It decides by the order of arrivals alone, so the
@@ -44,12 +44,12 @@ class FamilyRungs:
     """
 
     def __init__(
-        self, families: Iterable[str], *, epochs: int, grace_period: int, reduction_factor: int
+        self, searches: Iterable[str], *, epochs: int, grace_period: int, reduction_factor: int
     ) -> None:
-        """Makes one ASHA for each family.
+        """Makes one ASHA for each search.
 
         Args:
-            families: Names.
+            searches: Names; see `orchestrator.searches`.
             epochs: Of a whole trial.
             grace_period: Epochs before a trial can be stopped.
             reduction_factor: One in this many survives a rung.
@@ -57,7 +57,7 @@ class FamilyRungs:
         self._epochs = epochs
         self._known: set[str] = set()
         self._ashas = {
-            family: ASHAScheduler(
+            search: ASHAScheduler(
                 time_attr="epoch",
                 metric=OBJECTIVE,
                 mode="max",
@@ -66,16 +66,16 @@ class FamilyRungs:
                 reduction_factor=reduction_factor,
                 brackets=1,
             )
-            for family in families
+            for search in searches
         }
 
     def arrive(
-        self, family: str, trial_id: str, row: Mapping[str, Any], *, protected: bool
+        self, search: str, trial_id: str, row: Mapping[str, Any], *, protected: bool
     ) -> Arrival | None:
         """Takes up an epoch of a trial.
 
         Args:
-            family: The trial's.
+            search: The name of the trial's.
             trial_id: The study's own.
             row: The epoch's columns.
             protected: The trial is a baseline, which goes on whatever ASHA says.
@@ -83,7 +83,7 @@ class FamilyRungs:
         Returns:
             What was decided, None between rungs.
         """
-        asha, epoch, value = self._ashas[family], row["epoch"], row[OBJECTIVE]
+        asha, epoch, value = self._ashas[search], row["epoch"], row[OBJECTIVE]
         stand_in, answer = _stand_in(trial_id), TrialScheduler.CONTINUE
         if trial_id not in self._known:  # a trial's further attempts keep its arrivals
             self._known.add(trial_id)

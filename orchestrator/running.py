@@ -23,6 +23,7 @@ from orchestrator.replay import StoredStudy
 from orchestrator.rungs import FamilyRungs
 from orchestrator.scheduling import FamilyASHA, RecordingScheduler
 from orchestrator.search import FamilySearch, ListedTrials, TrialQueue
+from orchestrator.searches import deciding, list_searches
 from orchestrator.tally import RUNNING
 from orchestrator.tuning import Phase, run
 from orchestrator.writing import TableWriter
@@ -86,8 +87,8 @@ def run_study(
 
 
 @dataclass(frozen=True, kw_only=True)
-class Search:
-    """The parts of a search, brought to where its rows say it was."""
+class RestoredSearch:
+    """The parts of the search, brought to where its rows say it was."""
 
     recorder: Recorder
     scheduler: FamilyASHA
@@ -111,6 +112,11 @@ class Study:
         """Takes what was checked, what trials reserve, where to print and to note, and its rows."""
         self._name, self._folder, self._settings = checked.name, checked.folder, checked.settings
         self._plans, self._inputs = checked.plans, checked.inputs
+        self._searches = list_searches(
+            [plan.name for plan in self._plans],
+            self._settings.train_fractions,
+            per_fraction=self._settings.tune_per_fraction,
+        )
         self._reservation, self._console, self._manifest = reservation, console, study_json
         self._stored, self._interruption, self._hold = stored, interruption, hold
         self._events = list(stored.events)
@@ -184,11 +190,11 @@ class Study:
             weights=None if weights_file is None else weights.read(weights_file),
         )
 
-    def _restored_search(self) -> Search:
+    def _restored_search(self) -> RestoredSearch:
         """The search with all that its rows say; a new study's has none."""
         settings, recorder = self._settings, self._recorder("epochs")
         rungs = FamilyRungs(
-            [plan.name for plan in self._plans],
+            [search.name for search in self._searches],
             epochs=settings.epochs,
             grace_period=settings.grace_period,
             reduction_factor=settings.reduction_factor,
@@ -197,11 +203,11 @@ class Study:
         searcher = FamilySearch(
             recorder,
             self._plans,
+            self._searches,
             trials=settings.trials,
             seed=settings.seed,
             epochs=settings.epochs,
             max_attempts=settings.max_attempts,
-            train_fraction=max(settings.train_fractions),
             first_cut=scheduler.first_cut,
             by_device_time=self._reservation.max_concurrent > 1,
         )
@@ -211,15 +217,15 @@ class Study:
             recorder.event(kind, detail)
             self._console.print(f"{kind.replace('_', ' ').capitalize()}: {detail}")
         recorder.publish(search=True)
-        return Search(recorder=recorder, scheduler=scheduler, searcher=searcher)
+        return RestoredSearch(recorder=recorder, scheduler=scheduler, searcher=searcher)
 
-    def _search(self, search: Search, references: References) -> bool:
+    def _search(self, search: RestoredSearch, references: References) -> bool:
         """All trials of the search; False if the user interrupted it."""
         table = ProgressTable(
             "Search",
             search.recorder,
             [plan.name for plan in self._plans],
-            trials=self._settings.trials,
+            trials=self._settings.trials * len(self._searches) // len(self._plans),
             epochs=self._settings.epochs,
         )
         if search.searcher.has_work():
@@ -231,12 +237,12 @@ class Study:
                 )
         return self._ended(search.recorder)
 
-    def _choose(self, search: Search) -> None:
+    def _choose(self, search: RestoredSearch) -> None:
         """Writes the choice down before the test part is decoded.
 
         An opening belongs to a choice: the same one, made again after a crash, is the same opening.
         """
-        self._choice = finals.choose(search.recorder, self._plans)
+        self._choice = finals.choose(search.recorder, self._searches)
         choice_digest = finals.digest(self._choice, self._manifest.content["settings"])
         halted = search.searcher.halted
         self._manifest.add(choice=self._choice, choice_sha256=choice_digest, halted=halted)
@@ -251,14 +257,15 @@ class Study:
 
     def _finals(self, shared: "ray.ObjectRef[Any]") -> bool | None:
         """Re-trains and tests; whether every family and role has its rows, None if interrupted."""
-        specs = finals.final_specs(self._choice, self._plans, self._settings)
+        specs = finals.final_specs(self._choice, self._plans, self._searches, self._settings)
         recorder = self._recorder("final_epochs")
         left = replay.replay_finals(self._stored, specs, recorder, self._folder)
         self._writer.add("final", lambda: self._final_rows(recorder))
         self._writer.add("predictions", lambda: self._predictions(recorder))
         recorder.publish(search=False)
         self._writer.write()
-        families = [plan.name for plan in self._plans if plan.name in self._choice]
+        tested = {spec.family for spec in specs}
+        families = [plan.name for plan in self._plans if plan.name in tested]
         table = ProgressTable(
             "Finals: re-training, then the test set",
             recorder,
@@ -281,14 +288,16 @@ class Study:
             return None
         finals.keep_winners(self._folder, self._final_rows(recorder), self._inputs.dataset.classes)
         completed = all(record.status == "completed" for record in recorder.trials.values())
-        return completed and len(families) == len(self._plans)
+        return completed and len(self._choice) == len(self._searches)
 
     def _final_rows(self, recorder: Recorder) -> list[dict[str, Any]]:
         """The rows of `final.parquet` of the runs that are completed."""
         rows = []
         for record in list(recorder.trials.values()):
             if record.status == "completed":
-                both = self._choice[record.spec.family]["baseline_won"]
+                spec = record.spec
+                search = deciding(self._searches, spec.family, spec.train_fraction)
+                both = self._choice[search.name]["baseline_won"]
                 rows += finals.final_rows(
                     record,
                     study=self._name,

@@ -1,4 +1,4 @@
-"""Which trials go on: every epoch is recorded, and one ASHA per family stops the weak."""
+"""Which trials go on: every epoch is recorded, and one ASHA per search stops the weak."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -84,18 +84,18 @@ class RecordingScheduler(FIFOScheduler):
 
 
 class FamilyASHA(RecordingScheduler):
-    """Stops a trial where its family's rungs say so, and records each arrival at one."""
+    """Stops a trial where its search's rungs say so, and records each arrival at one."""
 
     def __init__(self, recorder: Recorder, rungs: FamilyRungs) -> None:
-        """Takes the recorder of the search and the rungs of its families."""
+        """Takes the recorder and the rungs of the searches."""
         super().__init__(recorder)
         self._rungs = rungs
 
     def decide(self, trial_id: str, row: Mapping[str, Any], sequence: int) -> str:
-        """What the family's ASHA says, except that a baseline always goes on."""
+        """What the search's ASHA says, except that a baseline always goes on."""
         spec = self._recorder.trials[trial_id].spec
         arrival = self._rungs.arrive(
-            spec.family, trial_id, row, protected=spec.role == BASELINE_ROLE
+            spec.search, trial_id, row, protected=spec.role == BASELINE_ROLE
         )
         if arrival is None:
             return str(TrialScheduler.CONTINUE)

@@ -18,6 +18,7 @@ from orchestrator.recording import (
     TrialRecord,
     TrialSpec,
 )
+from orchestrator.searches import Search
 from orchestrator.tally import RUNNING
 from trainables.seeding import derive_seed
 
@@ -153,67 +154,69 @@ class TrialQueue(Searcher):
 
 
 class FamilySearch(TrialQueue):
-    """One Optuna study per family; the family that has used the least device time proposes."""
+    """One Optuna study per search; the family that has used the least device time proposes."""
 
     def __init__(
         self,
         recorder: Recorder,
         plans: Sequence[FamilyPlan],
+        searches: Sequence[Search],
         *,
         trials: int,
         seed: int,
         epochs: int,
         max_attempts: int,
-        train_fraction: float,
         first_cut: Callable[[str], int | None],
         by_device_time: bool,
     ) -> None:
-        """Makes one Optuna study for each family.
+        """Makes one Optuna study for each search.
 
         Args:
             recorder: Of the search.
             plans: The families.
-            trials: Per family, the baseline included.
+            searches: Theirs, those of a family in the order in which they begin.
+            trials: Per search, the baseline included.
             seed: The study's.
             epochs: Of a whole trial.
             max_attempts: At a trial whose process dies.
-            train_fraction: Share of the training images that the search sees.
             first_cut: The epoch at which ASHA would have stopped a baseline, by trial id.
             by_device_time: Balance the families by measured device time; otherwise by trials
                 started, which does not depend on clocks.
         """
         super().__init__(recorder, epochs=epochs, max_attempts=max_attempts)
         self._plans = {plan.name: plan for plan in plans}
-        self._trials, self._seed, self._train_fraction = trials, seed, train_fraction
+        self._searches = {search.name: search for search in searches}
+        self._trials, self._seed = trials, seed
         self._first_cut, self._by_device_time = first_cut, by_device_time
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         self.studies = {
-            name: optuna.create_study(study_name=name, direction="maximize") for name in self._plans
+            name: optuna.create_study(study_name=name, direction="maximize")
+            for name in self._searches
         }
         self._asked: dict[str, optuna.Trial] = {}
         self._numbers: Counter[str] = Counter()
 
     def propose(self) -> TrialSpec | None:
-        """A new trial of the family whose turn it is: its baseline first, then what TPE asks."""
-        families = [name for name in self._plans if self._may_propose(name)]
-        if not families:
+        """A new trial of the search whose turn it is: its baseline first, then what TPE asks."""
+        open_searches = [each for each in self._searches.values() if self._may_propose(each)]
+        if not open_searches:
             return None
-        family = min(families, key=self._turn)
-        number = self._unused_number(family)
-        trial_id = f"{family}-{number:03d}"
+        search = min(open_searches, key=self._turn)
+        number = self._unused_number(search.name)
+        trial_id = f"{search.name}-{number:03d}"
         baseline = number == 0
         return TrialSpec(
             trial_id=trial_id,
-            family=family,
+            family=search.family,
             role=BASELINE_ROLE if baseline else "search",
-            params=self._ask(family, trial_id, number),
-            seed=derive_seed(self._seed, family, number),
-            train_fraction=self._train_fraction,
+            params=self._ask(search, trial_id, number),
+            seed=derive_seed(self._seed, search.name, number),
+            train_fraction=search.train_fraction,
         )
 
     def has_work(self) -> bool:
         """Whether an attempt is owed or a new trial may be proposed."""
-        return bool(self._owed) or any(self._may_propose(name) for name in self._plans)
+        return bool(self._owed) or any(map(self._may_propose, self._searches.values()))
 
     def go_on_with(self, record: TrialRecord) -> None:
         """Takes up a trial of an earlier run in Optuna; one that has not ended is owed an attempt.
@@ -251,7 +254,7 @@ class FamilySearch(TrialQueue):
 
     def _add_to_optuna(self, spec: TrialSpec) -> optuna.Trial:
         """A trial that Optuna did not propose in this process, as one that runs."""
-        study = self.studies[spec.family]
+        study = self.studies[spec.search]
         study.add_trial(
             optuna.trial.create_trial(
                 state=TrialState.RUNNING,
@@ -266,35 +269,35 @@ class FamilySearch(TrialQueue):
         what = told(record.status, record.rows, cut)
         for epoch, best in what.best_so_far.items():
             trial.report(best, epoch)
-        self.studies[record.spec.family].tell(trial, what.value, state=what.state)
+        self.studies[record.spec.search].tell(trial, what.value, state=what.state)
 
-    def _unused_number(self, family: str) -> int:
+    def _unused_number(self, search: str) -> int:
         """The first number without a trial: a killed driver may have left a gap."""
-        while f"{family}-{self._numbers[family]:03d}" in self._recorder.trials:
-            self._numbers[family] += 1
-        return self._numbers[family]
+        while f"{search}-{self._numbers[search]:03d}" in self._recorder.trials:
+            self._numbers[search] += 1
+        return self._numbers[search]
 
-    def _may_propose(self, family: str) -> bool:
-        started = len(self._recorder.tally(family).records)
-        return started < self._trials and family not in self.halted
+    def _may_propose(self, search: Search) -> bool:
+        started = self._recorder.tally(search.family).started[search.name]
+        return started < self._trials and search.family not in self.halted
 
-    def _turn(self, family: str) -> tuple[float, int]:
-        """What the family with the least of proposes next; ties by order."""
-        tally = self._recorder.tally(family)
+    def _turn(self, search: Search) -> tuple[float, int, int]:
+        """What the search with the least of proposes next: its family's time, trials, its own."""
+        tally = self._recorder.tally(search.family)
         seconds = tally.forecast_wall_seconds() if self._by_device_time else 0.0
-        return seconds, len(tally.records)
+        return seconds, len(tally.records), tally.started[search.name]
 
-    def _ask(self, family: str, trial_id: str, number: int) -> dict[str, Any]:
-        """Hyperparameters of a family's trial; the baseline's where the number is 0.
+    def _ask(self, search: Search, trial_id: str, number: int) -> dict[str, Any]:
+        """Hyperparameters of a search's trial; the baseline's where the number is 0.
 
         The sampler is made anew: one seeded once would repeat its first points after a replay.
         """
-        plan, study = self._plans[family], self.studies[family]
+        plan, study = self._plans[search.family], self.studies[search.name]
         if number == 0:
             if plan.baseline_outside:  # TPE takes a point outside its space for one inside
                 return dict(plan.baseline)
             study.enqueue_trial(dict(plan.baseline))
-        study.sampler = TPESampler(seed=derive_seed(self._seed, family, number, "sampler"))
+        study.sampler = TPESampler(seed=derive_seed(self._seed, search.name, number, "sampler"))
         trial = study.ask(dict(plan.space))
         self._asked[trial_id] = trial
         return {name: trial.params[name] for name in plan.space}

@@ -48,6 +48,8 @@ class Settings:
     """Re-trainings of each winner and baseline."""
     train_fractions: tuple[float, ...] = (1.0,)
     """Shares of the training images that winners and baselines are re-trained on."""
+    tune_per_fraction: bool = False
+    """Search at each of these shares, with as many trials, not at the largest alone."""
     gpus_per_trial: float | None = None
     """GPUs per trial, a share below 1 or a whole number; None: 1 where there are any."""
     cpus_per_trial: int | None = None
@@ -85,6 +87,11 @@ class Settings:
                 f"epochs={self.epochs}"
             )
         _check_fractions(self.train_fractions)
+        if self.tune_per_fraction and len(self.train_fractions) == 1:
+            _refuse(
+                "tune_per_fraction must go with two train_fractions or more, but got "
+                f"{self.train_fractions}"
+            )
         gpus = self.gpus_per_trial
         if gpus is not None and not (0 <= gpus <= 1 or (gpus > 1 and gpus % 1 == 0)):
             _refuse(f"gpus_per_trial must be 0, a share below 1, or a whole number, but got {gpus}")

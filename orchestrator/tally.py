@@ -17,6 +17,7 @@ class FamilyTally:
 
     Attributes:
         records: Its trials in the order of their first attempts.
+        started: Search to number of its trials.
         running: Those that have not ended, by trial id.
         ended: State to number of trials that have.
         ended_wall_seconds: Of the attempts of these.
@@ -25,6 +26,7 @@ class FamilyTally:
     """
 
     records: "list[TrialRecord]" = field(default_factory=list)
+    started: Counter[str] = field(default_factory=Counter)
     running: "dict[str, TrialRecord]" = field(default_factory=dict)
     ended: Counter[str] = field(default_factory=Counter)
     ended_wall_seconds: float = 0.0
@@ -34,6 +36,7 @@ class FamilyTally:
     def take(self, record: "TrialRecord") -> None:
         """A trial is new here, running or ended."""
         self.records.append(record)
+        self.started[record.spec.search] += 1
         self.running[record.spec.trial_id] = record
         if record.status != RUNNING:
             self.end(record)

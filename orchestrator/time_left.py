@@ -6,6 +6,7 @@ from statistics import StatisticsError, fmean, median
 from typing import Any
 
 from orchestrator.final_runs import FinalRun
+from orchestrator.searches import search_of, stored_searches
 
 Row = Mapping[str, Any]
 
@@ -57,14 +58,17 @@ class _Pace:
     def search(self, given_up: Collection[str]) -> Iterator[float]:
         """The lengths of the search's trials to come and of the rests of those that run."""
         settings = self.study["settings"]
-        for family in settings["families"]:
-            own = [row for row in self.trials if row["family"] == family]
+        largest = max(settings["train_fractions"])
+        for search in stored_searches(settings):
+            family, share = search.family, search.train_fraction / largest
+            own = [row for row in self.trials if search_of(row["trial_id"]) == search.name]
             running = [row for row in own if row["status"] == "running"]
             for row in running:
-                yield self._training(family, self._epochs_left(row), begun=row["epochs_run"] > 0)
+                epochs = self._epochs_left(row) * share
+                yield self._training(family, epochs, begun=row["epochs_run"] > 0)
             if family not in given_up:
                 for _ in range(settings["trials"] - len(own)):
-                    yield self._training(family, self._usual_epochs(family, 0))
+                    yield self._training(family, self._usual_epochs(family, 0) * share)
 
     def finals(self, runs: Sequence[FinalRun] | None, given_up: Collection[str]) -> Iterator[float]:
         """The lengths of the re-trainings that are not done, or of what is left of them."""
@@ -103,9 +107,12 @@ class _Pace:
         return fmean(further)
 
     def _epoch_seconds(self, family: str) -> float:
+        """Of an epoch at the largest share of the training images."""
+        largest = max(self.study["settings"]["train_fractions"])
         own = [r for r in self.trials if r["family"] == family and r["epochs_run"]]
-        seconds = [self._seconds(r) / r["epochs_run"] for r in own]
-        return fmean(seconds, weights=[r["epochs_run"] for r in own])
+        epochs = [r["epochs_run"] * r["train_fraction"] / largest for r in own]
+        seconds = [self._seconds(r) / n for r, n in zip(own, epochs, strict=True)]
+        return fmean(seconds, weights=epochs)
 
     def _start_seconds(self) -> float:
         """What a trial takes beside its device time, above all the start of its process."""

@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 
 from orchestrator import results
 from orchestrator.manifest import stamp
+from orchestrator.searches import Search, stored_searches
 
 Rows = list[dict[str, Any]]
 Check = Callable[["Tables"], Iterable[str]]
@@ -67,9 +68,14 @@ class Tables:
         settings: Mapping[str, Any] = self.study["settings"]
         return settings
 
+    @cached_property
+    def searches(self) -> Sequence[Search]:
+        """The study's searches."""
+        return stored_searches(self.settings)
+
     @property
     def choice(self) -> Mapping[str, Mapping[str, Any]]:
-        """Each family's winner; empty where there is none."""
+        """Each search's winner; empty where there is none."""
         return self.study.get("choice") or {}
 
     def table(self, name: str) -> pa.Table:

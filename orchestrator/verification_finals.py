@@ -9,6 +9,7 @@ from typing import Any, Final
 from orchestrator import results
 from orchestrator.finals import final_id
 from orchestrator.replay import FAILURES
+from orchestrator.searches import deciding
 from orchestrator.verification import Check, Rows, Tables, contiguous, differing, grouped
 from orchestrator.verification_search import parameter_columns
 from trainables.attempt import best_row
@@ -64,7 +65,8 @@ def check_final_params(tables: Tables) -> Iterator[str]:
         family, name = row["family"], name_of(key_of(row))
         expected = tables.study["baselines"].get(family)
         if row["role"] == "tuned":
-            expected = tables.choice.get(family, {}).get("params")
+            search = deciding(tables.searches, family, row["train_fraction"])
+            expected = tables.choice.get(search.name, {}).get("params")
         found = json.loads(row["params_json"])
         if found != expected:
             yield f"{name} must be trained with {expected}, but was with {found}"
@@ -105,11 +107,13 @@ def _expected(tables: Tables) -> dict[Key, dict[str, Any]]:
             "validation_images": dataset["validation_images"],
             "last_epoch": tables.settings["epochs"],
         }
-        for family, chosen in tables.choice.items()
+        for fraction in tables.settings["train_fractions"]
+        for family in tables.settings["families"]
+        for chosen in [tables.choice.get(deciding(tables.searches, family, fraction).name)]
+        if chosen is not None
         for role in results.ROLES
         for trained in ("baseline" if chosen["baseline_won"] else role,)
         for seed in range(tables.settings["seeds"])
-        for fraction in tables.settings["train_fractions"]
     }
 
 

@@ -12,6 +12,7 @@ from orchestrator.finals import TEST_OPENED, choice_of, digest
 from orchestrator.recording import BASELINE_ROLE, TrialRecord, spec_of_row, winner
 from orchestrator.replay import replay_warm_start
 from orchestrator.rungs import FamilyRungs
+from orchestrator.searches import search_of
 from orchestrator.verification import Check, Rows, Tables, contiguous, differing
 from search_spaces.dimension import contains, describe
 from trainables.attempt import best_row
@@ -29,7 +30,7 @@ def check_trials(tables: Tables) -> Iterator[str]:
     for trial_id in sorted(expected.keys() - found.keys()):
         yield f"{trial_id} must be in trials.parquet, but is missing"
     for trial_id in sorted(found.keys() - expected.keys()):
-        asked = f"{tables.settings['trials']} trials a family"
+        asked = f"{tables.settings['trials']} trials a search"
         yield f"{trial_id} must not be in trials.parquet, since it is none of {asked}"
     for trial_id, count in found.items():
         if count > 1:
@@ -120,8 +121,9 @@ def check_stops(tables: Tables) -> Iterator[str]:
 def replayed_rungs(tables: Tables) -> Rows:
     """The rows of `rungs.parquet` that the epochs give, in their order."""
     settings = tables.settings
+    searches = {search.name for search in tables.searches}
     rungs = FamilyRungs(
-        settings["families"],
+        searches,
         epochs=settings["epochs"],
         grace_period=settings["grace_period"],
         reduction_factor=settings["reduction_factor"],
@@ -130,22 +132,23 @@ def replayed_rungs(tables: Tables) -> Rows:
     roles = {row["trial_id"]: row["role"] for row in tables.trials}
     rows = []
     for row in tables.epochs:
-        family, trial_id = row["family"], row["trial_id"]
-        if family not in settings["families"]:
+        trial_id = row["trial_id"]
+        if search_of(trial_id) not in searches:
             continue
         protected = roles.get(trial_id) == BASELINE_ROLE
-        arrival = rungs.arrive(family, trial_id, row, protected=protected)
+        arrival = rungs.arrive(search_of(trial_id), trial_id, row, protected=protected)
         if arrival is not None:
-            key = {"family": family, "trial_id": trial_id, "sequence": row["sequence"]}
+            key = {"family": row["family"], "trial_id": trial_id, "sequence": row["sequence"]}
             rows.append({**key, **vars(arrival)})
     return rows
 
 
 def check_choice(tables: Tables) -> Iterator[str]:
-    """Each family's winner is the best of its trials on validation."""
-    for family in sorted({*tables.settings["families"], *tables.choice}):
-        best = winner([_record(row, tables) for row in tables.trials if row["family"] == family])
-        chosen, what = tables.choice.get(family), f"the winner of {family}"
+    """Each search's winner is the best of its trials on validation."""
+    for search in sorted({*(each.name for each in tables.searches), *tables.choice}):
+        own = [row for row in tables.trials if search_of(row["trial_id"]) == search]
+        best = winner([_record(row, tables) for row in own])
+        chosen, what = tables.choice.get(search), f"the winner of {search}"
         expected = None if best is None else best.spec.trial_id
         found = None if chosen is None else chosen["trial_id"]
         if found != expected:
@@ -209,16 +212,16 @@ def _expected_trials(tables: Tables) -> dict[str, dict[str, Any]]:
     settings, halted = tables.settings, tables.study.get("halted") or {}
     known = {row["trial_id"] for row in tables.trials}
     expected = {}
-    for family in settings["families"]:
-        ids = [f"{family}-{number:03d}" for number in range(settings["trials"])]
-        if family in halted:
+    for search in tables.searches:
+        ids = [f"{search.name}-{number:03d}" for number in range(settings["trials"])]
+        if search.family in halted:
             ids = ids[: max((n for n, name in enumerate(ids, 1) if name in known), default=0)]
         for number, trial_id in enumerate(ids):
             expected[trial_id] = {
-                "family": family,
+                "family": search.family,
                 "role": BASELINE_ROLE if number == 0 else "search",
-                "seed": derive_seed(settings["seed"], family, number),
-                "train_fraction": max(settings["train_fractions"]),
+                "seed": derive_seed(settings["seed"], search.name, number),
+                "train_fraction": search.train_fraction,
             }
     return expected
 

@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 from orchestrator import results
 from orchestrator.planning import FamilyPlan
 from orchestrator.preparation import Inputs
+from orchestrator.searches import list_searches, search_of
 from orchestrator.settings import Settings
 from search_spaces.dimension import outside
 
@@ -63,8 +64,12 @@ def check(
     pretrained = {plan.name for plan in plans if plan.pretrained}
     needs_weights = any(row["family"] in pretrained for row in own)
     _check_comparable(source, study, settings, inputs, needs_weights=needs_weights)
-    fraction = max(settings.train_fractions)
+    searches = list_searches(
+        spaces, settings.train_fractions, per_fraction=settings.tune_per_fraction
+    )
+    fractions = {search.name: search.train_fraction for search in searches}
     for row in own:
+        fraction = fractions.get(search_of(row["trial_id"]), row["train_fraction"])
         if row["train_fraction"] != fraction:
             _refuse(source, "train_fraction", row["train_fraction"], fraction)
     counted = Counter(epochs["trial_id"].to_pylist())
@@ -72,6 +77,7 @@ def check(
         row["trial_id"]
         for row in own
         if row["status"] in LEARNED_FROM
+        and search_of(row["trial_id"]) in fractions
         and counted[row["trial_id"]] == row["epochs_run"]
         and set(params := json.loads(row["params_json"])) == set(spaces[row["family"]])
         and not outside(spaces[row["family"]], params)

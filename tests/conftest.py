@@ -15,6 +15,14 @@ from trainables.dataset import LabeledImages
 from trainables.registry import load_family
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Two processes run the tests: one those that start Ray, first, and then both file by file."""
+    items.sort(key=lambda item: item.get_closest_marker("cluster") is None)
+    for item in items:
+        group = "cluster" if item.get_closest_marker("cluster") else item.path.name
+        item.add_marker(pytest.mark.xdist_group(group))
+
+
 @pytest.fixture(autouse=True, scope="module")
 def quick_garbage_collection() -> None:
     """Sets aside what is imported by now: statsmodels collects all garbage with each adjustment."""

@@ -17,6 +17,7 @@ def trial(number, accuracy, *, family="cnn", status="completed", **more):
         "role": "search" if number else "baseline",
         "status": status,
         "epochs_run": 5,
+        "train_fraction": 1.0,
         "device_seconds": 20.0,
         "validation_accuracy": accuracy,
         "validation_loss": 1.0,

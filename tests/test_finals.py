@@ -9,14 +9,24 @@ from conftest import row_of, spec_of
 
 from orchestrator import finals
 from orchestrator.planning import plan_families
-from orchestrator.recording import Recorder
+from orchestrator.recording import Recorder, TrialSpec
 from orchestrator.results import parameter_columns
+from orchestrator.searches import Search, list_searches
 from orchestrator.settings import Settings, resolve
 from trainables.attempt import BEST_WEIGHTS, checkpoint_folder
 
 
 def settings_of(*assignments: str) -> Settings:
     return resolve({"families": "cnn"}, config=None, assignments=list(assignments))
+
+
+def searches_of(settings: Settings) -> list[Search]:
+    return list_searches(["cnn"], settings.train_fractions, per_fraction=settings.tune_per_fraction)
+
+
+def specs_of(choice: dict[str, dict[str, Any]], settings: Settings) -> list[TrialSpec]:
+    plans = plan_families(settings)
+    return finals.final_specs(choice, plans, searches_of(settings), settings)
 
 
 def choice_of(*, baseline_won: bool) -> dict[str, dict[str, Any]]:
@@ -27,7 +37,7 @@ def choice_of(*, baseline_won: bool) -> dict[str, dict[str, Any]]:
 
 def test_each_winner_and_baseline_is_trained_per_seed_and_fraction_with_shared_seeds() -> None:
     settings = settings_of("seeds=2", "train_fractions=0.5,1.0")
-    specs = finals.final_specs(choice_of(baseline_won=False), plan_families(settings), settings)
+    specs = specs_of(choice_of(baseline_won=False), settings)
     assert [spec.trial_id for spec in specs] == [
         f"cnn-{role}-s{seed}-f{fraction}"
         for fraction in ("0.5", "1")
@@ -42,19 +52,18 @@ def test_each_winner_and_baseline_is_trained_per_seed_and_fraction_with_shared_s
 
 def test_a_winner_that_is_the_baseline_is_trained_once() -> None:
     settings = settings_of("seeds=1")
-    specs = finals.final_specs(choice_of(baseline_won=True), plan_families(settings), settings)
+    specs = specs_of(choice_of(baseline_won=True), settings)
     assert [spec.trial_id for spec in specs] == ["cnn-baseline-s0-f1"]
 
 
 def test_a_family_without_a_winner_has_no_finals() -> None:
     settings = settings_of()
-    assert finals.final_specs({}, plan_families(settings), settings) == []
+    assert specs_of({}, settings) == []
 
 
 def test_the_choice_is_made_by_validation_and_says_whether_the_baseline_won(
     recorder: Recorder,
 ) -> None:
-    plans = plan_families(settings_of())
     for trial_id, role, accuracy in (
         ("cnn-000", "baseline", 0.6),
         ("cnn-001", "search", 0.5),
@@ -62,7 +71,7 @@ def test_the_choice_is_made_by_validation_and_says_whether_the_baseline_won(
         recorder.propose(spec_of(trial_id, role))
         recorder.epoch(trial_id, row_of(1, accuracy))
         recorder.end(trial_id, "completed")
-    chosen = finals.choose(recorder, plans)["cnn"]
+    chosen = finals.choose(recorder, searches_of(settings_of()))["cnn"]
     assert (chosen["trial_id"], chosen["baseline_won"]) == ("cnn-000", True)
 
 

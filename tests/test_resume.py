@@ -82,22 +82,26 @@ def test_f1_a_driver_killed_again_and_again_loses_no_row_and_computes_none_twice
 
 
 @pytest.mark.parametrize(
-    ("writes", "kill_before"),
+    ("writes", "kill_before", "every"),
     [
-        pytest.param(0.0, ("report", "end"), id="with nothing on disk but checkpoints"),
-        pytest.param(1.0, ("write",), id="between two files"),
+        pytest.param(0.0, ("report", "end"), 2, id="with nothing on disk but checkpoints"),
+        # The tables are written in turn, so that each seventh file is now one and now another.
+        pytest.param(1.0, ("write",), 7, id="between two files"),
     ],
 )
 def test_f1_killed_at_any_one_moment_the_study_ends_as_if_nothing_had_happened(
-    writes: float, kill_before: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    writes: float,
+    kill_before: tuple[str, ...],
+    every: int,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     tiny = {"trials": 3, "epochs": 2, "grace_period": 1, "seeds": 1}
     whole = Driver(tmp_path / "whole", monkeypatch, tiny, slots=1, writes=writes)
     moments = Moments()
     assert whole.start(moments, order=5)
-    for kill_at, what in enumerate(moments.seen, start=1):
-        if kill_at == 1 or not what.startswith(kill_before):
-            continue
+    kills = [n for n, what in enumerate(moments.seen, 1) if n > 1 and what.startswith(kill_before)]
+    for kill_at in kills[::every]:
         killed = Driver(
             tmp_path / "killed", monkeypatch, tiny, slots=1, name=f"at-{kill_at}", writes=writes
         )
@@ -169,7 +173,7 @@ def test_f1_an_extension_killed_between_any_two_files_tests_its_new_winner_and_n
     assert not expected.equals(read(driver, "final")), "the test needs a seed with another winner"
     chosen = moments.seen.index("write trials", moments.seen.index("end curve-007"))
     writes = [n for n, what in enumerate(moments.seen, 1) if n >= chosen and "write" in what]
-    for kill_at in writes[::2]:
+    for kill_at in writes[::5]:
         killed = replace(driver, name=f"at-{kill_at}")
         shutil.copytree(finished, killed.folder)
         assert killed.resume(Moments(kill_at=kill_at), order=6, trials=8) is None
@@ -224,8 +228,8 @@ def test_a_family_given_up_stays_so_after_a_kill_and_is_tried_again_once_the_stu
 def test_f1_a_real_network_killed_in_the_middle_learns_what_it_would_have_learned(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    cnn = {"families": "cnn", "trials": 2, "epochs": 3, "grace_period": 1, "seeds": 1}
-    cnn["train_images"] = 100
+    cnn = {"families": "cnn", "trials": 2, "epochs": 2, "grace_period": 1, "seeds": 1}
+    cnn |= {"train_images": 60, "validation_images": 30}
     whole, killed = (
         Driver(tmp_path / name, monkeypatch, cnn, assignments=(), slots=1, writes=0.5)
         for name in ("whole", "killed")

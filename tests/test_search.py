@@ -10,6 +10,7 @@ from optuna.trial import TrialState
 from orchestrator.planning import FamilyPlan, plan_families
 from orchestrator.recording import Failure, Recorder
 from orchestrator.search import FamilySearch, ListedTrials
+from orchestrator.searches import list_searches
 from orchestrator.settings import resolve
 
 EPOCHS = 3
@@ -27,15 +28,17 @@ def make_search(
     plans: list[FamilyPlan] | None = None,
     first_cut: Callable[[str], int | None] = lambda _: None,
     by_device_time: bool = False,
+    fractions: tuple[float, ...] = (1.0,),
 ) -> FamilySearch:
+    plans = plans or plans_of()
     return FamilySearch(
         recorder,
-        plans or plans_of(),
+        plans,
+        list_searches([plan.name for plan in plans], fractions, per_fraction=True),
         trials=trials,
         seed=7,
         epochs=EPOCHS,
         max_attempts=3,
-        train_fraction=1.0,
         first_cut=first_cut,
         by_device_time=by_device_time,
     )

@@ -89,6 +89,7 @@ def trial(
         "attempts": 1,
         "validation_accuracy": accuracy,
         "validation_loss": 1.0,
+        "train_fraction": 1.0,
         "device_seconds": 20.0 * epochs,
         "started_at": START,
         "ended_at": None if state == "running" else ended,

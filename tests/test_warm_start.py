@@ -18,6 +18,7 @@ from orchestrator.recording import Recorder
 from orchestrator.replay import replay_warm_start
 from orchestrator.rungs import FamilyRungs
 from orchestrator.search import FamilySearch
+from orchestrator.searches import list_searches
 from orchestrator.settings import resolve
 from orchestrator.verifying import verify
 from orchestrator.warm_start import WarmStart
@@ -80,11 +81,11 @@ def learned(folder: Path, recorder: Recorder) -> tuple[FamilyRungs, list[FrozenT
     search = FamilySearch(
         recorder,
         plans,
+        list_searches(["curve"], [1.0], per_fraction=False),
         trials=4,
         seed=6,
         epochs=4,
         max_attempts=3,
-        train_fraction=1.0,
         first_cut=lambda _: None,
         by_device_time=False,
     )

@@ -11,6 +11,7 @@ from test_comparison import Study
 from orchestrator import compare, finals, results
 from orchestrator.planning import FamilyPlan, plan_families
 from orchestrator.recording import Failure, Recorder, winner
+from orchestrator.searches import list_searches
 from orchestrator.settings import Settings, resolve
 
 FAILED, FINISHED = "resnet50_scratch", "cnn"
@@ -49,18 +50,22 @@ def test_f20_a_family_whose_trials_all_failed_has_no_winner_however_good_they_we
     settings = settings_of(FINISHED)
     plans = plan_families(settings)
     assert winner(recorder.of_family(FINISHED)) is None
-    choice = finals.choose(recorder, plans)
+    searches = list_searches([plan.name for plan in plans], [1.0], per_fraction=False)
+    choice = finals.choose(recorder, searches)
     assert choice == {}
-    assert finals.final_specs(choice, plans, settings) == []
+    assert finals.final_specs(choice, plans, searches, settings) == []
 
 
 def test_f20_the_other_families_have_their_winner_and_their_finals(recorder: Recorder) -> None:
     play(recorder, [(f"{FAILED}-000", "failed", 0.99), ("cnn-000", "completed", 0.3)])
     settings = settings_of(FINISHED, FAILED)
     plans: list[FamilyPlan] = plan_families(settings)
-    choice = finals.choose(recorder, plans)
+    searches = list_searches([plan.name for plan in plans], [1.0], per_fraction=False)
+    choice = finals.choose(recorder, searches)
     assert list(choice) == [FINISHED]
-    assert {spec.family for spec in finals.final_specs(choice, plans, settings)} == {FINISHED}
+    assert {spec.family for spec in finals.final_specs(choice, plans, searches, settings)} == {
+        FINISHED
+    }
 
 
 def test_f20_no_weights_are_kept_where_nothing_was_tested(tmp_path: Path) -> None:

@@ -1,0 +1,87 @@
+"""The searches of a study: one per family, or one per family and share of the training images."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+
+
+@dataclass(frozen=True, kw_only=True)
+class Search:
+    """One family, searched with one share of the training images.
+
+    Attributes:
+        name: The family's, at smaller shares than the largest with the share: `cnn-f0.1`. Its
+            trials are `<name>-<nnn>`.
+        family: The family's name.
+        train_fraction: Share of the training images its trials train on.
+    """
+
+    name: str
+    family: str
+    train_fraction: float
+
+
+def list_searches(
+    families: Iterable[str], train_fractions: Sequence[float], *, per_fraction: bool
+) -> list[Search]:
+    """A study's searches, family by family, the largest share first.
+
+    Args:
+        families: Names.
+        train_fractions: Those of the finals.
+        per_fraction: Search at each of them, not at the largest alone.
+    """
+    largest, *smaller = sorted(train_fractions, reverse=True)
+    return [
+        Search(
+            name=family if fraction == largest else f"{family}-f{fraction:g}",
+            family=family,
+            train_fraction=fraction,
+        )
+        for family in families
+        for fraction in [largest, *(smaller if per_fraction else ())]
+    ]
+
+
+def stored_searches(settings: Mapping[str, Any]) -> list[Search]:
+    """The searches of a study that lies on disk.
+
+    Args:
+        settings: Those in its `study.json`.
+    """
+    per_fraction = bool(settings.get("tune_per_fraction"))
+    return list_searches(
+        settings["families"], settings["train_fractions"], per_fraction=per_fraction
+    )
+
+
+def deciding(searches: Iterable[Search], family: str, train_fraction: float) -> Search:
+    """The search whose winner is re-trained on a share of the training images.
+
+    It is the search at that share; where there is none, the family's one.
+    """
+    own = [search for search in searches if search.family == family]
+    return next((s for s in own if s.train_fraction == train_fraction), own[0])
+
+
+def search_of(trial_id: str) -> str:
+    """The name of the search that a trial belongs to."""
+    return trial_id.rpartition("-")[0]
+
+
+def relabel(table: pa.Table) -> pa.Table:
+    """A table of search trials with the name of each row's search as its `family`."""
+    return _with_family(table, [search_of(name) for name in table["trial_id"].to_pylist()])
+
+
+def relabel_finals(final: pa.Table, searches: Sequence[Search]) -> pa.Table:
+    """`final.parquet` with the name of the search that decided each row as its `family`."""
+    keys = zip(final["family"].to_pylist(), final["train_fraction"].to_pylist(), strict=True)
+    return _with_family(final, [deciding(searches, *key).name for key in keys])
+
+
+def _with_family(table: pa.Table, names: Sequence[str]) -> pa.Table:
+    index = table.schema.get_field_index("family")
+    return table.set_column(index, "family", pa.array(names, table.schema.field(index).type))
