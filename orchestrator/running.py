@@ -2,7 +2,7 @@
 
 import contextlib
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,11 +13,14 @@ from orchestrator import finals, manifest, replay, results, resuming, warm_start
 from orchestrator.checking import CheckedStudy
 from orchestrator.cluster import Cluster, InfrastructureError, Reservation, connect, reserve
 from orchestrator.compare import write_comparison
+from orchestrator.final_runs import final_runs
 from orchestrator.interruption import Interruption
 from orchestrator.locking import Hold, holding
 from orchestrator.manifest import Manifest
+from orchestrator.measurement import Sample, measure, measure_time_left
 from orchestrator.preparation import DEMO_WEIGHTS
 from orchestrator.progress import ProgressTable, shown
+from orchestrator.publishing import Publisher
 from orchestrator.recording import Recorder
 from orchestrator.replay import StoredStudy
 from orchestrator.rungs import FamilyRungs
@@ -25,6 +28,7 @@ from orchestrator.scheduling import FamilyASHA, RecordingScheduler
 from orchestrator.search import FamilySearch, ListedTrials, TrialQueue
 from orchestrator.searches import deciding, list_searches
 from orchestrator.tally import RUNNING
+from orchestrator.time_left import seconds_left
 from orchestrator.tuning import Phase, run
 from orchestrator.writing import TableWriter
 from trainables import pretraining, weights
@@ -53,7 +57,7 @@ def run_study(
         InfrastructureError: Ray cannot be had, or not what a trial asks for.
         HeldError: Another driver has the study.
     """
-    cluster = connect(checked.settings.address, console)
+    cluster = connect(checked.settings.address, console, _job(checked))
     try:
         reservation = reserve(checked.settings, cluster)
         console.print(_cluster_line(cluster, reservation))
@@ -151,7 +155,7 @@ class Study:
             if not self._search(search, References(shared=shared, test=None)):
                 return None
             self._choose(search)
-            tested = self._finals(shared)
+            tested = self._finals(shared, search)
             if tested is None:
                 return None
         shutil.rmtree(self._folder / "checkpoints", ignore_errors=True)
@@ -229,7 +233,12 @@ class Study:
             epochs=self._settings.epochs,
         )
         if search.searcher.has_work():
-            with shown(self._console, table):
+            content, recorder = self._manifest.content, search.recorder
+
+            def time_left() -> float | None:
+                return seconds_left(content, recorder.trial_rows(), None, search.searcher.halted)
+
+            with shown(self._console, table), self._published("search", recorder, time_left):
                 self._run_phase(
                     self._phase(
                         "search", search.searcher, search.scheduler, search.recorder, references
@@ -255,7 +264,7 @@ class Study:
         for family, message in halted.items():
             self._console.print(f"{family} was given up: {message}", style="bold")
 
-    def _finals(self, shared: "ray.ObjectRef[Any]") -> bool | None:
+    def _finals(self, shared: "ray.ObjectRef[Any]", search: RestoredSearch) -> bool | None:
         """Re-trains and tests; whether every family and role has its rows, None if interrupted."""
         specs = finals.final_specs(self._choice, self._plans, self._searches, self._settings)
         recorder = self._recorder("final_epochs")
@@ -281,7 +290,13 @@ class Study:
                 epochs=self._settings.epochs,
                 max_attempts=self._settings.max_attempts,
             )
-            with shown(self._console, table):
+            content, trials = self._manifest.content, search.recorder.trial_rows()
+
+            def time_left() -> float | None:
+                runs = final_runs(content, recorder.epoch_rows(), self._final_rows(recorder))
+                return seconds_left(content, trials, runs, search.searcher.halted)
+
+            with shown(self._console, table), self._published("finals", recorder, time_left):
                 scheduler = RecordingScheduler(recorder)
                 self._run_phase(self._phase("finals", searcher, scheduler, recorder, references))
         if not self._ended(recorder):
@@ -289,6 +304,18 @@ class Study:
         finals.keep_winners(self._folder, self._final_rows(recorder), self._inputs.dataset.classes)
         completed = all(record.status == "completed" for record in recorder.trials.values())
         return completed and len(self._choice) == len(self._searches)
+
+    def _published(
+        self, phase: str, recorder: Recorder, time_left: Callable[[], float | None]
+    ) -> contextlib.AbstractContextManager[None]:
+        """Has a phase's numbers published through Ray while it runs."""
+        families, where = [plan.name for plan in self._plans], {"study": self._name, "phase": phase}
+
+        def samples() -> Iterator[Sample]:
+            yield from measure(recorder, families, **where)
+            yield from measure_time_left(time_left(), **where)
+
+        return Publisher(samples).running()
 
     def _final_rows(self, recorder: Recorder) -> list[dict[str, Any]]:
         """The rows of `final.parquet` of the runs that are completed."""
@@ -369,6 +396,12 @@ def _begin(checked: CheckedStudy, held: contextlib.ExitStack) -> Hold:
         raise InfrastructureError(message)
     warm_start.keep(checked.folder, checked.warm_start)
     return hold
+
+
+def _job(checked: CheckedStudy) -> dict[str, str]:
+    """What the cluster's list of jobs says of the study."""
+    families = ",".join(plan.name for plan in checked.plans)
+    return {"study": checked.name, "families": families, "results": str(checked.folder)}
 
 
 def _cluster_line(cluster: Cluster, reservation: Reservation) -> str:

@@ -74,6 +74,9 @@ class InProcessStudy(Study):
     def _put(self, value: Any) -> Any:
         return value
 
+    def _published(self, *_: Any) -> Any:
+        return contextlib.nullcontext()
+
     def _run_phase(self, phase: Phase) -> None:
         running: dict[str, tuple[SimpleNamespace, Attempt | None]] = {}
         ids = iter(range(10_000))
