@@ -10,10 +10,11 @@ import ray
 from rich.console import Console
 
 from orchestrator import finals, manifest, replay, results, resuming, warm_start
-from orchestrator.checking import CheckedStudy
+from orchestrator.checking import CheckedStudy, forecast_of
 from orchestrator.cluster import Cluster, InfrastructureError, Reservation, connect, reserve
 from orchestrator.compare import write_comparison
 from orchestrator.final_runs import final_runs
+from orchestrator.forecast import Forecast
 from orchestrator.interruption import Interruption
 from orchestrator.locking import Hold, holding
 from orchestrator.manifest import Manifest
@@ -60,7 +61,7 @@ def run_study(
     cluster = connect(checked.settings.address, console, _job(checked))
     try:
         reservation = reserve(checked.settings, cluster)
-        console.print(_cluster_line(cluster, reservation))
+        console.print(cluster_line(cluster, reservation))
         weights_file = checked.inputs.weights_file or _demo_weights(checked, console)
         content = manifest.describe(
             name=checked.name,
@@ -71,6 +72,7 @@ def run_study(
             cluster=cluster,
             reservation=reservation,
         )
+        content["forecast"] = reserved_forecast(checked, reservation).to_json()
         hold = checked.resumed.hold if checked.resumed else _begin(checked, held)
         stored = StoredStudy()
         if checked.resumed is not None:
@@ -398,13 +400,25 @@ def _begin(checked: CheckedStudy, held: contextlib.ExitStack) -> Hold:
     return hold
 
 
+def reserved_forecast(checked: CheckedStudy, reservation: Reservation) -> Forecast:
+    """What a study will take where each trial reserves this."""
+    return forecast_of(
+        checked.settings,
+        checked.plans,
+        checked.inputs,
+        name=checked.name,
+        reserved=(reservation.device, reservation.devices, reservation.max_concurrent),
+    )
+
+
 def _job(checked: CheckedStudy) -> dict[str, str]:
     """What the cluster's list of jobs says of the study."""
     families = ",".join(plan.name for plan in checked.plans)
     return {"study": checked.name, "families": families, "results": str(checked.folder)}
 
 
-def _cluster_line(cluster: Cluster, reservation: Reservation) -> str:
+def cluster_line(cluster: Cluster, reservation: Reservation) -> str:
+    """What a study has of the cluster, in a line."""
     where = f"; dashboard http://{cluster.dashboard}" if cluster.dashboard else ""
     return (
         f"Ray: {cluster.kind}, {cluster.nodes} node(s), {cluster.cpus:g} CPUs, "
