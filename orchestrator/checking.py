@@ -10,6 +10,7 @@ from typing import Any, Final
 from rich.console import Console
 
 from orchestrator import results, resuming, warm_start
+from orchestrator.forecast import Forecast, forecast_study, time_sentences
 from orchestrator.locking import Hold, holding
 from orchestrator.planning import FamilyPlan, plan_families, print_plan
 from orchestrator.preparation import Inputs, prepare
@@ -170,4 +171,25 @@ def _prepare(settings: Settings, plans: Sequence[FamilyPlan], console: Console) 
             console.print(note, style="bold")
     inputs = prepare(settings, plans)
     print_plan(console, plans, settings, train_images=len(inputs.split.train))
+    for sentence in time_sentences(forecast_of(settings, plans, inputs)):
+        console.print(sentence)
     return inputs
+
+
+def forecast_of(
+    settings: Settings,
+    plans: Sequence[FamilyPlan],
+    inputs: Inputs,
+    *,
+    name: str = "",
+    reserved: tuple[str, float, int] | None = None,
+) -> Forecast:
+    """What a study will take; see `forecast.forecast_study`."""
+    return forecast_study(
+        settings,
+        [plan.name for plan in plans],
+        {fraction: len(images) for fraction, images in inputs.train.items()},
+        len(inputs.split.validation),
+        name=name,
+        reserved=reserved,
+    )

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import ray
+from ray.job_config import JobConfig
 from rich.console import Console
 
 from orchestrator.code_version import PACKAGES
@@ -79,12 +80,15 @@ class Reservation:
         return {"CPU": self.cpus, **({"GPU": self.gpus} if self.gpus else {})}
 
 
-def connect(address: str | None, console: Console) -> Cluster:
+def connect(
+    address: str | None, console: Console, metadata: Mapping[str, str] | None = None
+) -> Cluster:
     """Connects to a cluster, three times if need be, since a busy machine can be too slow for Ray.
 
     Args:
         address: As in the settings.
         console: Says which try failed.
+        metadata: What the cluster's list of jobs says of this one.
 
     Raises:
         InfrastructureError: All tries failed.
@@ -101,6 +105,7 @@ def connect(address: str | None, console: Console) -> Cluster:
                 log_to_driver=False,
                 logging_level=logging.ERROR,
                 runtime_env=_runtime_environment(),
+                job_config=JobConfig(metadata=dict(metadata or {})),
             )
             break
         except (OSError, RuntimeError, TimeoutError, ValueError, ray.exceptions.RayError) as error:

@@ -8,6 +8,7 @@ from orchestrator.best_so_far import best_so_far_sections
 from orchestrator.calibration import calibration_sections
 from orchestrator.early_stopping_sections import early_stopping_sections
 from orchestrator.fairness_sections import fairness_sections
+from orchestrator.forecast_section import forecast_sections
 from orchestrator.per_class import per_class_sections
 from orchestrator.predicted_runs import PredictedRun, split_runs
 from orchestrator.sample_efficiency import Curve, Model
@@ -59,6 +60,7 @@ def gather(
         yield from per_class_sections(study, runs)
         yield from fairness_sections(by_search, searched[0], relabel_finals(final, searches))
         yield from transfer_card_sections(study, final)
+        yield from forecast_sections(study, trials, final)
         yield from best_so_far_sections(by_search, *searched[:2])
         yield from early_stopping_sections(by_search, *searched)
 

@@ -58,11 +58,12 @@ def _budget_rule(study: Row) -> str:
     if hours:
         return f"Budget rule: equal device time, {hours:g} device-hours shared by the families."
     cap = "the same number of trials" if trials is None else f"at most {count(trials)} trials"
+    whom = "each family and training share" if settings.get("tune_per_fraction") else "each family"
     # `search.FamilySearch`: with one trial at a time nothing depends on clocks.
     alone = (study.get("cluster") or {}).get("max_concurrent") == 1
     order = "started the fewest trials" if alone else "used the least device time so far"
     return (
-        f"Budget rule: {cap} for each family, its baseline included; device time was not made "
+        f"Budget rule: {cap} for {whom}, its baseline included; device time was not made "
         f"equal. Only the order was balanced: the family that had {order} was always next."
     )
 

@@ -174,7 +174,7 @@ def print_plan(
     console.print(
         f"Search: {work.search_trials} trials, {work.least_search_epochs} to {work.search_epochs} "
         f"epochs of {train_images} images. Finals: up to {work.final_runs} runs, "
-        f"{work.final_epochs} epochs. Device time is not forecast before any epoch is measured."
+        f"{work.final_epochs} epochs."
     )
 
 

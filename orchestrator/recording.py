@@ -301,6 +301,11 @@ class Recorder:
         with self.lock:
             return [r for r in self.trials.values() if r.spec.search == search]
 
+    def epoch_rows(self) -> list[dict[str, Any]]:
+        """The rows of the phase's table of epochs, in the order in which they came."""
+        with self.lock:
+            return list(self._epochs)
+
     def trial_rows(self) -> list[dict[str, Any]]:
         """The rows of `trials.parquet`, sorted by trial."""
         with self.lock:

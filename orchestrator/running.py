@@ -2,7 +2,7 @@
 
 import contextlib
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -11,17 +11,21 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from rich.console import Console
 
 from orchestrator import finals, manifest, replay, results, resuming, warm_start
-from orchestrator.checking import CheckedStudy
+from orchestrator.checking import CheckedStudy, forecast_of
 from orchestrator.cluster import Cluster, InfrastructureError, Reservation, connect, reserve
 from orchestrator.compare import write_comparison
 from orchestrator.confusion_examples import write_examples
+from orchestrator.final_runs import final_runs
+from orchestrator.forecast import Forecast
 from orchestrator.interruption import Interruption
 from orchestrator.locking import Hold, holding
 from orchestrator.manifest import Manifest
+from orchestrator.measurement import Sample, measure, measure_time_left
 from orchestrator.nodes import check_nodes
 from orchestrator.predicted_runs import split_runs
 from orchestrator.preparation import DEMO_WEIGHTS
 from orchestrator.progress import ProgressTable, shown
+from orchestrator.publishing import Publisher
 from orchestrator.recording import Recorder
 from orchestrator.replay import StoredStudy
 from orchestrator.report import write_report
@@ -30,6 +34,7 @@ from orchestrator.scheduling import FamilyASHA, RecordingScheduler
 from orchestrator.search import FamilySearch, ListedTrials, TrialQueue
 from orchestrator.searches import deciding, list_searches
 from orchestrator.tally import RUNNING
+from orchestrator.time_left import seconds_left
 from orchestrator.tuning import Phase, run
 from orchestrator.writing import TableWriter
 from trainables import pretraining, weights
@@ -61,10 +66,10 @@ def run_study(
         InfrastructureError: Ray cannot be had, or not what a trial asks for.
         HeldError: Another driver has the study.
     """
-    cluster = connect(checked.settings.address, console)
+    cluster = connect(checked.settings.address, console, _job(checked))
     try:
         reservation = reserve(checked.settings, cluster)
-        console.print(_cluster_line(cluster, reservation))
+        console.print(cluster_line(cluster, reservation))
         check_nodes(checked.folder)
         weights_file = checked.inputs.weights_file or _demo_weights(checked, console)
         content = manifest.describe(
@@ -76,6 +81,7 @@ def run_study(
             cluster=cluster,
             reservation=reservation,
         )
+        content["forecast"] = reserved_forecast(checked, reservation).to_json()
         hold = checked.resumed.hold if checked.resumed else _begin(checked, held)
         stored = StoredStudy()
         if checked.resumed is not None:
@@ -161,7 +167,7 @@ class Study:
             if not self._search(search, References(shared=shared, test=None)):
                 return None
             self._choose(search)
-            tested = self._finals(shared)
+            tested = self._finals(shared, search)
             if tested is None:
                 return None
         shutil.rmtree(self._folder / "checkpoints", ignore_errors=True)
@@ -257,7 +263,12 @@ class Study:
             epochs=self._settings.epochs,
         )
         if search.searcher.has_work():
-            with shown(self._console, table):
+            content, recorder = self._manifest.content, search.recorder
+
+            def time_left() -> float | None:
+                return seconds_left(content, recorder.trial_rows(), None, search.searcher.halted)
+
+            with shown(self._console, table), self._published("search", recorder, time_left):
                 self._run_phase(
                     self._phase(
                         "search", search.searcher, search.scheduler, search.recorder, references
@@ -283,7 +294,7 @@ class Study:
         for family, message in halted.items():
             self._console.print(f"{family} was given up: {message}", style="bold")
 
-    def _finals(self, shared: "ray.ObjectRef[Any]") -> bool | None:
+    def _finals(self, shared: "ray.ObjectRef[Any]", search: RestoredSearch) -> bool | None:
         """Re-trains and tests; whether every family and role has its rows, None if interrupted."""
         specs = finals.final_specs(self._choice, self._plans, self._searches, self._settings)
         recorder = self._recorder("final_epochs")
@@ -310,7 +321,13 @@ class Study:
                 epochs=self._settings.epochs,
                 max_attempts=self._settings.max_attempts,
             )
-            with shown(self._console, table):
+            content, trials = self._manifest.content, search.recorder.trial_rows()
+
+            def time_left() -> float | None:
+                runs = final_runs(content, recorder.epoch_rows(), self._final_rows(recorder))
+                return seconds_left(content, trials, runs, search.searcher.halted)
+
+            with shown(self._console, table), self._published("finals", recorder, time_left):
                 scheduler = RecordingScheduler(recorder)
                 self._run_phase(self._phase("finals", searcher, scheduler, recorder, references))
         if not self._ended(recorder):
@@ -318,6 +335,18 @@ class Study:
         finals.keep_winners(self._folder, self._final_rows(recorder), self._inputs.dataset.classes)
         completed = all(record.status == "completed" for record in recorder.trials.values())
         return completed and len(self._choice) == len(self._searches)
+
+    def _published(
+        self, phase: str, recorder: Recorder, time_left: Callable[[], float | None]
+    ) -> contextlib.AbstractContextManager[None]:
+        """Has a phase's numbers published through Ray while it runs."""
+        families, where = [plan.name for plan in self._plans], {"study": self._name, "phase": phase}
+
+        def samples() -> Iterator[Sample]:
+            yield from measure(recorder, families, **where)
+            yield from measure_time_left(time_left(), **where)
+
+        return Publisher(samples).running()
 
     def _final_rows(self, recorder: Recorder) -> list[dict[str, Any]]:
         """The rows of `final.parquet` of the runs that are completed."""
@@ -400,7 +429,25 @@ def _begin(checked: CheckedStudy, held: contextlib.ExitStack) -> Hold:
     return hold
 
 
-def _cluster_line(cluster: Cluster, reservation: Reservation) -> str:
+def reserved_forecast(checked: CheckedStudy, reservation: Reservation) -> Forecast:
+    """What a study will take where each trial reserves this."""
+    return forecast_of(
+        checked.settings,
+        checked.plans,
+        checked.inputs,
+        name=checked.name,
+        reserved=(reservation.device, reservation.devices, reservation.max_concurrent),
+    )
+
+
+def _job(checked: CheckedStudy) -> dict[str, str]:
+    """What the cluster's list of jobs says of the study."""
+    families = ",".join(plan.name for plan in checked.plans)
+    return {"study": checked.name, "families": families, "results": str(checked.folder)}
+
+
+def cluster_line(cluster: Cluster, reservation: Reservation) -> str:
+    """What a study has of the cluster, in a line."""
     where = f"; dashboard http://{cluster.dashboard}" if cluster.dashboard else ""
     enough = cluster.cpus >= reservation.cpus and cluster.gpus >= reservation.gpus
     waiting = "" if enough else "; trials wait for the first node that the autoscaler starts"

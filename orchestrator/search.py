@@ -224,11 +224,14 @@ class FamilySearch(TrialQueue):
         The rungs must have been replayed: Optuna is told of a baseline what ASHA says of it.
         """
         spec, plan = record.spec, self._plans[record.spec.family]
-        if spec.role != BASELINE_ROLE or not plan.baseline_outside:
-            self._asked[spec.trial_id] = self._add_to_optuna(spec)
+        known = spec.role != BASELINE_ROLE or not plan.baseline_outside
         if record.status != RUNNING:
-            self.ended(record)
-        elif record.stopping:
+            if known:
+                self.learn(record, self._cut(record))
+            return
+        if known:
+            self._asked[spec.trial_id] = self._add_to_optuna(spec)
+        if record.stopping:
             self._end(record, "stopped", BELOW_CUTOFF)
         elif len(record.rows) >= self._epochs:
             self._end(record, "completed")
@@ -239,18 +242,36 @@ class FamilySearch(TrialQueue):
         """Tells Optuna: COMPLETE, PRUNED with or without values, or FAIL."""
         trial = self._asked.pop(record.spec.trial_id, None)
         if trial is not None:
-            baseline = record.spec.role == BASELINE_ROLE
-            cut = self._first_cut(record.spec.trial_id) if baseline else None
-            self._tell(trial, record, cut)
+            what = told(record.status, record.rows, self._cut(record))
+            for epoch, best in what.best_so_far.items():
+                trial.report(best, epoch)
+            self.studies[record.spec.search].tell(trial, what.value, state=what.state)
 
     def learn(self, record: TrialRecord, cut: int | None) -> None:
-        """Tells Optuna of an ended trial of another study.
+        """Tells Optuna of an ended trial that it did not propose in this process, at once.
+
+        Asking and telling would copy it twice; a pruned one has the value that `tell` gives it.
 
         Args:
             record: The trial, inside its family's space.
             cut: The epoch at which ASHA would have stopped it, were it no baseline.
         """
-        self._tell(self._add_to_optuna(record.spec), record, cut)
+        what = told(record.status, record.rows, cut)
+        values = [what.value] if what.value is not None else list(what.best_so_far.values())[-1:]
+        self.studies[record.spec.search].add_trial(
+            optuna.trial.create_trial(
+                state=what.state,
+                values=values or None,
+                params=dict(record.spec.params),
+                distributions=dict(self._plans[record.spec.family].space),
+                intermediate_values=dict(what.best_so_far),
+            )
+        )
+
+    def _cut(self, record: TrialRecord) -> int | None:
+        """The epoch at which ASHA would have stopped a baseline."""
+        spec = record.spec
+        return self._first_cut(spec.trial_id) if spec.role == BASELINE_ROLE else None
 
     def _add_to_optuna(self, spec: TrialSpec) -> optuna.Trial:
         """A trial that Optuna did not propose in this process, as one that runs."""
@@ -265,12 +286,6 @@ class FamilySearch(TrialQueue):
         added = study.get_trials(deepcopy=False)[-1]  # add_trial returns nothing
         return optuna.trial.Trial(study, added._trial_id)
 
-    def _tell(self, trial: optuna.Trial, record: TrialRecord, cut: int | None) -> None:
-        what = told(record.status, record.rows, cut)
-        for epoch, best in what.best_so_far.items():
-            trial.report(best, epoch)
-        self.studies[record.spec.search].tell(trial, what.value, state=what.state)
-
     def _unused_number(self, search: str) -> int:
         """The first number without a trial: a killed driver may have left a gap."""
         while f"{search}-{self._numbers[search]:03d}" in self._recorder.trials:
@@ -278,14 +293,14 @@ class FamilySearch(TrialQueue):
         return self._numbers[search]
 
     def _may_propose(self, search: Search) -> bool:
-        started = self._recorder.tally(search.family).of_search[search.name]
+        started = self._recorder.tally(search.family).started[search.name]
         return started < self._trials and search.family not in self.halted
 
     def _turn(self, search: Search) -> tuple[float, int, int]:
         """What the search with the least of proposes next: its family's time, trials, its own."""
         tally = self._recorder.tally(search.family)
         seconds = tally.forecast_wall_seconds() if self._by_device_time else 0.0
-        return seconds, len(tally.records), tally.of_search[search.name]
+        return seconds, len(tally.records), tally.started[search.name]
 
     def _ask(self, search: Search, trial_id: str, number: int) -> dict[str, Any]:
         """Hyperparameters of a search's trial; the baseline's where the number is 0.

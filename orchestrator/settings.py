@@ -64,6 +64,10 @@ class Settings:
     """Where studies are kept."""
     name: str | None = None
     """The study's folder in there; None: preset, data set and time."""
+    pace_from: str | None = None
+    """Folder of a study whose epochs the forecast rests on; None: the latest on the same data."""
+    prices: str | None = None
+    """YAML table of what nodes cost an hour; None: deploy/prices.yaml, where it is."""
     seed: int = 0
     """Decides the split, the search and each trial."""
     space: Texts = field(default_factory=dict)
@@ -129,6 +133,8 @@ OPERATIONAL: Final = frozenset(
         "gpus_per_trial",
         "max_concurrent",
         "max_attempts",
+        "pace_from",
+        "prices",
     }
 )
 

@@ -5,6 +5,7 @@
 
 import argparse
 import contextlib
+import os
 import shlex
 import sys
 from collections.abc import Sequence
@@ -37,10 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 raise
             return _complain(error, WRONG_INPUT)
         if flags.dry_run:
-            from orchestrator.planning import print_spaces
-
-            print_spaces(console, checked.plans)
-            return DONE
+            return _dry_run(checked, console)
         return _run(checked, held, console)
 
 
@@ -68,6 +66,36 @@ def _check(
         console,
         accept_code_change=flags.accept_code_change,
     )
+
+
+def _dry_run(checked: "CheckedStudy", console: Console) -> int:
+    """Prints what would run and what it would cost; asks a cluster only if one is named."""
+    from orchestrator.checking import forecast_of
+    from orchestrator.forecast import cost_sentences, missing_prices, time_sentences
+    from orchestrator.planning import print_spaces
+
+    print_spaces(console, checked.plans)
+    forecast = forecast_of(checked.settings, checked.plans, checked.inputs, name=checked.name)
+    address = checked.settings.address or os.environ.get("RAY_ADDRESS")
+    if address and address != "local":
+        from orchestrator.cluster import InfrastructureError, connect, reserve
+        from orchestrator.running import cluster_line, reserved_forecast
+
+        try:
+            cluster = connect(address, console)
+            reservation = reserve(checked.settings, cluster)
+        except InfrastructureError as error:
+            return _complain(error, INFRASTRUCTURE)
+        console.print(cluster_line(cluster, reservation))
+        forecast = reserved_forecast(checked, reservation)
+        for sentence in time_sentences(forecast):
+            console.print(sentence)
+    if forecast.device_hours is not None:
+        for sentence in cost_sentences(forecast.prices, forecast.device_hours):
+            console.print(sentence)
+    for sentence in missing_prices(forecast.prices):
+        console.print(sentence)
+    return DONE
 
 
 def _run(checked: "CheckedStudy", held: contextlib.ExitStack, console: Console) -> int:

@@ -17,7 +17,7 @@ class FamilyTally:
 
     Attributes:
         records: Its trials in the order of their first attempts.
-        of_search: Search to number of its trials.
+        started: Search to number of its trials.
         running: Those that have not ended, by trial id.
         ended: State to number of trials that have.
         ended_wall_seconds: Of the attempts of these.
@@ -26,7 +26,7 @@ class FamilyTally:
     """
 
     records: "list[TrialRecord]" = field(default_factory=list)
-    of_search: Counter[str] = field(default_factory=Counter)
+    started: Counter[str] = field(default_factory=Counter)
     running: "dict[str, TrialRecord]" = field(default_factory=dict)
     ended: Counter[str] = field(default_factory=Counter)
     ended_wall_seconds: float = 0.0
@@ -36,7 +36,7 @@ class FamilyTally:
     def take(self, record: "TrialRecord") -> None:
         """A trial is new here, running or ended."""
         self.records.append(record)
-        self.of_search[record.spec.search] += 1
+        self.started[record.spec.search] += 1
         self.running[record.spec.trial_id] = record
         if record.status != RUNNING:
             self.end(record)

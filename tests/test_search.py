@@ -44,10 +44,13 @@ def make_search(
     )
 
 
-def run_one(search: FamilySearch, recorder: Recorder, *, epochs: int = EPOCHS) -> dict:
+def run_one(
+    search: FamilySearch, recorder: Recorder, *, epochs: int = EPOCHS, seconds: float = 0.0
+) -> dict:
     """Proposes a trial, gives it rows, and ends it as stopped or completed."""
     config = search.suggest("tune")
     assert isinstance(config, dict)
+    recorder.trials[config["trial_id"]].spent_seconds = seconds
     for epoch in range(1, epochs + 1):
         recorder.epoch(config["trial_id"], row_of(epoch, 0.1 * epoch))
     recorder.trials[config["trial_id"]].stopping = epochs < EPOCHS
@@ -89,23 +92,46 @@ def test_finished_is_not_said_while_something_runs(recorder: Recorder) -> None:
 
 def test_the_family_with_the_least_device_time_proposes_next(recorder: Recorder) -> None:
     search = make_search(recorder, by_device_time=True)
-    for _ in range(2):
-        run_one(search, recorder)
-    recorder.trials["cnn-000"].spent_seconds = 5.0
-    recorder.trials["resnet50_scratch-000"].spent_seconds = 50.0
-    assert search.suggest("a")["trial_id"] == "cnn-001"
-    recorder.trials["cnn-000"].spent_seconds = 60.0
-    assert search.suggest("b")["trial_id"] == "resnet50_scratch-001"
+    for seconds in (50.0, 5.0):
+        run_one(search, recorder, seconds=seconds)
+    assert search.suggest("a")["trial_id"] == "resnet50_scratch-001"
+    assert search.suggest("b")["trial_id"] == "resnet50_scratch-002"  # 5 + 5 is still the least
 
 
 def test_a_running_trial_counts_at_what_such_a_trial_takes(recorder: Recorder) -> None:
     search = make_search(recorder, by_device_time=True)
-    for _ in range(2):
-        run_one(search, recorder)
-    recorder.trials["cnn-000"].spent_seconds = 30.0
-    recorder.trials["resnet50_scratch-000"].spent_seconds = 40.0
-    assert search.suggest("a")["trial_id"] == "cnn-001"  # 30 < 40; from now on 30 + 30
-    assert search.suggest("b")["trial_id"] == "resnet50_scratch-001"
+    for seconds in (40.0, 30.0):
+        run_one(search, recorder, seconds=seconds)
+    assert search.suggest("a")["trial_id"] == "resnet50_scratch-001"  # from now on 30 + 30
+    assert search.suggest("b")["trial_id"] == "cnn-001"
+
+
+@pytest.mark.parametrize("cut", [None, 1])
+def test_what_optuna_learns_of_an_ended_trial_is_what_it_was_told(
+    recorder: Recorder, cut: int | None
+) -> None:
+    search = make_search(recorder, trials=6, first_cut=lambda _: cut)
+    for epochs in (EPOCHS, EPOCHS, 2, 1):
+        run_one(search, recorder, epochs=epochs)
+    for kind in ("error", "error"):  # twice the same trial: it has failed
+        fail_one(search, recorder, kind)
+    diverged = search.suggest("tune")["trial_id"]
+    recorder.epoch(diverged, row_of(1, 0.9))
+    search.on_trial_complete("tune", {"diverged": "the loss is nan"})
+    again = make_search(recorder, trials=6, first_cut=lambda _: cut)
+    for record in recorder.trials.values():
+        again.go_on_with(record)
+    states = set()
+    for name, study in search.studies.items():
+        told = [vars(trial) for trial in study.get_trials()]
+        learned = [vars(trial) for trial in again.studies[name].get_trials()]
+        left_out = {"_trial_id", "datetime_start", "_datetime_start", "datetime_complete"}
+        for one, other in zip(told, learned, strict=True):
+            assert {k: v for k, v in one.items() if k not in left_out and "attrs" not in k} == {
+                k: v for k, v in other.items() if k not in left_out and "attrs" not in k
+            }
+            states.add(one["state"].name)
+    assert states == {"PRUNED", "FAIL", *(() if cut else ("COMPLETE",))}
 
 
 def test_the_same_seed_proposes_the_same_trials(recorder: Recorder) -> None:

@@ -1,0 +1,86 @@
+"""What nodes cost by the hour: a small table that the user fills in, read and checked."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+
+DEFAULT: Final = "deploy/prices.yaml"
+FIELDS: Final = ("name", "devices", "per_hour", "source", "date")
+
+
+@dataclass(frozen=True, kw_only=True)
+class NodePrice:
+    """What a node of one type costs.
+
+    Attributes:
+        name: The type's.
+        devices: That its trials can reserve.
+        per_hour: In `currency`; None where nobody has filled it in.
+        currency: As the table has it.
+        source: Where the price was read, and when.
+    """
+
+    name: str
+    devices: float
+    per_hour: float | None
+    currency: str
+    source: str
+
+
+def read_prices(path: str | None) -> list[NodePrice]:
+    """Reads the table.
+
+    Args:
+        path: As in the settings; None for the project's, which may not be there.
+
+    Raises:
+        ValueError: The table is missing, or not as it must be.
+    """
+    file = Path(path or DEFAULT).expanduser()
+    if path is None and not file.is_file():
+        return []
+    try:
+        table = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
+        message = f"prices must be a YAML file, but {file} cannot be read: {error}"
+        raise ValueError(" ".join(message.split())) from error
+    types = table.get("node_types") if isinstance(table, Mapping) else None
+    if not isinstance(types, list):
+        message = f"prices must have a list node_types, but {file} has none"
+        raise ValueError(message)
+    return [_price(file, str(table.get("currency", "")), each) for each in types]
+
+
+def _price(file: Path, currency: str, given: Any) -> NodePrice:
+    if not isinstance(given, Mapping) or not {"name", "devices"} <= given.keys() <= {*FIELDS}:
+        message = (
+            f"a node type must have name and devices, and may have {', '.join(FIELDS[2:])}, but "
+            f"{file} has {given!r}"
+        )
+        raise ValueError(message)
+    per_hour = given.get("per_hour")
+    devices = _positive(file, given, "devices")
+    source = ", ".join(str(given[key]) for key in ("source", "date") if given.get(key))
+    if per_hour is not None and not source:
+        message = f"a price must say its source or date, but {given['name']} in {file} does not"
+        raise ValueError(message)
+    return NodePrice(
+        name=str(given["name"]),
+        devices=devices,
+        per_hour=None if per_hour is None else _positive(file, given, "per_hour"),
+        currency=currency,
+        source=source,
+    )
+
+
+def _positive(file: Path, given: Mapping[str, Any], key: str) -> float:
+    value = given[key]
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not number or not 0 < value < math.inf:
+        message = f"{key} must be a number above 0, but {given['name']} in {file} has {value!r}"
+        raise ValueError(message)
+    return float(value)
