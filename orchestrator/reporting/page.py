@@ -89,7 +89,7 @@ def _source(name: str) -> str:
 
 
 def _palette() -> str:
-    """The colours as custom properties, for either preference and either choice."""
+    """The colours as custom properties, by preference and choice; on paper the light ones."""
 
     def block(mode: str) -> str:
         values = style.colours(dark=mode == "dark").items()
@@ -97,9 +97,9 @@ def _palette() -> str:
 
     return (
         f":root{{{block('light')}}}"
-        f"@media (prefers-color-scheme:dark){{:root:not([data-theme=light]){{{block('dark')}}}}}"
-        f":root[data-theme=dark]{{{block('dark')}}}"
-        f"@media print{{:root,:root[data-theme=dark]{{{block('light')}}}}}"
+        "@media screen and (prefers-color-scheme:dark)"
+        f"{{:root:not([data-theme=light]){{{block('dark')}}}}}"
+        f"@media screen{{:root[data-theme=dark]{{{block('dark')}}}}}"
     )
 
 
