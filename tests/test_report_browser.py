@@ -92,6 +92,16 @@ def test_the_theme_and_the_legend_are_switched_by_keyboard(browser: Any, address
     context.close()
 
 
+def test_on_paper_the_page_is_light_whatever_is_preferred(browser: Any, address: str) -> None:
+    context = browser.new_context(color_scheme="dark", viewport={"width": 750, "height": 1060})
+    page = context.new_page()
+    page.emulate_media(media="print")
+    page.goto(address)
+    ground = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert ground == "rgb(255, 255, 255)"
+    context.close()
+
+
 @pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
 def test_axe_finds_nothing_serious(browser: Any, address: str, width: int, scheme: str) -> None:
     import axe_playwright_python

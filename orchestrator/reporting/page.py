@@ -18,7 +18,7 @@ from orchestrator.reporting.answer import Answer
 from orchestrator.reporting.chapters import Chapter
 from orchestrator.reporting.chart import Chart
 from orchestrator.reporting.gallery import Gallery
-from orchestrator.section import MISSING
+from orchestrator.section import MISSING, Section
 
 TEMPLATES: Final = Path(__file__).parent / "templates"
 
@@ -69,7 +69,7 @@ def render(page: Page) -> str:
         scripts=scripts,
         policy=_policy(scripts),
         legend=interactive.legend,
-        is_number=_is_number,
+        number_columns=_number_columns,
     )
 
 
@@ -89,7 +89,7 @@ def _source(name: str) -> str:
 
 
 def _palette() -> str:
-    """The colours as custom properties, for either preference and either choice."""
+    """The colours as custom properties, by preference and choice; on paper the light ones."""
 
     def block(mode: str) -> str:
         values = style.colours(dark=mode == "dark").items()
@@ -97,9 +97,9 @@ def _palette() -> str:
 
     return (
         f":root{{{block('light')}}}"
-        f"@media (prefers-color-scheme:dark){{:root:not([data-theme=light]){{{block('dark')}}}}}"
-        f":root[data-theme=dark]{{{block('dark')}}}"
-        f"@media print{{:root,:root[data-theme=dark]{{{block('light')}}}}}"
+        "@media screen and (prefers-color-scheme:dark)"
+        f"{{:root:not([data-theme=light]){{{block('dark')}}}}}"
+        f"@media screen{{:root[data-theme=dark]{{{block('dark')}}}}}"
     )
 
 
@@ -121,6 +121,10 @@ def _json(value: Mapping[str, Any]) -> str:
     return text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
 
 
+def _number_columns(section: Section) -> list[bool]:
+    """Which columns of a table are to be aligned as numbers: those without a word in them."""
+    return [all(_is_number(cell) for cell in column) for column in zip(*section.rows, strict=True)]
+
+
 def _is_number(cell: str) -> bool:
-    """Whether a cell of a table is to be aligned as a number."""
     return cell == MISSING or re.fullmatch(r"[-+\d.,%±\[\] ]+", cell) is not None

@@ -83,18 +83,21 @@ def _facts(inputs: Inputs) -> Pairs:
 
 def _search(inputs: Inputs) -> str:
     settings = inputs.study["settings"]
-    begun = len(inputs.trials)
-    return (
-        f"{count(begun)} trials in {count(len(inputs.families))} families, "
-        f"at most {count(settings['epochs'])} epochs each"
-    )
+    trials, families = _several(len(inputs.trials), "trial"), len(inputs.families)
+    epochs = _several(settings["epochs"], "epoch")
+    return f"{trials} of {_several(families, 'family')}, at most {epochs} each"
 
 
 def _finals(settings: Mapping[str, Any]) -> str:
     fractions = ", ".join(f"{share:g}" for share in settings["train_fractions"])
     several = "s" if len(settings["train_fractions"]) > 1 else ""
-    seeds = f"{count(settings['seeds'])} seed{'s' if settings['seeds'] > 1 else ''}"
-    return f"{seeds} at train fraction{several} {fractions}"
+    return f"{_several(settings['seeds'], 'seed')} at train fraction{several} {fractions}"
+
+
+def _several(number: int, what: str) -> str:
+    """A number of things, in the singular where there is one."""
+    plural = f"{what.removesuffix('y')}ies" if what.endswith("y") else f"{what}s"
+    return f"{count(number)} {what if number == 1 else plural}"
 
 
 def _hashes(study: Mapping[str, Any]) -> Pairs:

@@ -16,9 +16,9 @@ from orchestrator.study_pairs import why_not_comparable
 Rows = Sequence[dict[str, Any]]
 
 TITLES: Final = (
-    ("differs", "What differs between the studies"),
-    ("results", "Test results"),
     ("pairs", "The same models compared"),
+    ("results", "Test results"),
+    ("differs", "What differs between the studies"),
     ("effort", "What each search was given"),
     ("openings", "Openings of the test set"),
 )

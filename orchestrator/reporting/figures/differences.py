@@ -81,7 +81,7 @@ def _panel(inputs: Inputs, pairs: Sequence[Pair], title: str) -> Panel:
     return Panel(
         title=title,
         marks=marks,
-        x=Axis(title="difference (percentage points)"),
+        x=Axis(title="percentage points"),
         y=Axis(
             ticks={-place: _two_lines(what) for place, (_, what, _) in enumerate(pairs)},
             limits=(0.6 - len(pairs), 0.6),

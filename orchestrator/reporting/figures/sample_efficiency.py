@@ -45,7 +45,7 @@ def figure(inputs: Inputs) -> Chart | None:
             ),
         ),
         wide=True,
-        notes=("Bars are 95% bootstrap intervals of the mean over seeds.",),
+        notes=("Bars are 95% intervals of the mean over seeds.",),
     )
 
 

@@ -90,7 +90,7 @@ def _panel(rows: Sequence[Row], families: Sequence[str]) -> Panel:
     return Panel(
         title=_what(rows[0]),
         marks=marks,
-        x=Axis(title="difference (percentage points)"),
+        x=Axis(title="percentage points"),
         y=Axis(
             ticks={-i: f"{row['a_family']}\n{row['a_role']}" for i, row in enumerate(rows)},
             limits=(0.6 - len(rows), 0.6),
