@@ -241,7 +241,10 @@ def test_f16_wrong_names_are_answered_before_torch_ray_or_pandas_is_imported() -
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
-    [([], "the following arguments are required: RESULTS"), (["a", "--b"], "unrecognized arguments: --b")],
+    [
+        ([], "the following arguments are required: RESULTS"),
+        (["a", "--b"], "unrecognized arguments: --b"),
+    ],
 )
 def test_f16_the_comparison_too_answers_wrong_usage_in_one_line(
     arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
