@@ -1,6 +1,6 @@
 """The rungs of each search: Ray's ASHA, fed with the study's own trials, live or replayed."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Final, cast
@@ -68,6 +68,7 @@ class FamilyRungs:
             )
             for search in searches
         }
+        self._cutoffs = {search: _remembered(asha) for search, asha in self._ashas.items()}
 
     def arrive(
         self, search: str, trial_id: str, row: Mapping[str, Any], *, protected: bool
@@ -88,19 +89,19 @@ class FamilyRungs:
         if trial_id not in self._known:  # a trial's further attempts keep its arrivals
             self._known.add(trial_id)
             asha.on_trial_add(_NO_CONTROLLER, stand_in)
-        reached = _reached(asha, trial_id, epoch)
+        rung = _reached(asha, trial_id, epoch)
         if epoch >= self._epochs:
             asha.on_trial_complete(_NO_CONTROLLER, stand_in, dict(row))
         else:
             answer = asha.on_trial_result(_NO_CONTROLLER, stand_in, dict(row))
-        if reached is None:
+        if rung is None:
             return None
-        rung, cutoff = reached
         decision = "continue"
         if epoch >= self._epochs:
             decision = "finished"
         elif answer == TrialScheduler.STOP:
             decision = "protected" if protected else "stop"
+        cutoff = self._cutoffs[search].latest
         return Arrival(epoch=epoch, rung=rung, value=value, cutoff=cutoff, decision=decision)
 
 
@@ -112,11 +113,31 @@ def _stand_in(trial_id: str) -> Trial:
     return cast("Trial", SimpleNamespace(trial_id=trial_id))
 
 
-def _reached(asha: ASHAScheduler, trial_id: str, epoch: int) -> tuple[int, float | None] | None:
-    """The rung that an epoch reaches and its cut-off so far, as Ray's bracket sees it."""
+def _reached(asha: ASHAScheduler, trial_id: str, epoch: int) -> int | None:
+    """The rung that an epoch reaches, as Ray's bracket sees it."""
     (bracket,) = asha._brackets
     for milestone, recorded in bracket._rungs:
         if epoch >= milestone and trial_id not in recorded:
-            cutoff = bracket.cutoff(recorded)
-            return int(milestone), None if cutoff is None else float(np.asarray(cutoff))
+            return int(milestone)
     return None
+
+
+class _Cutoff:
+    """Ray's cut-off of a rung, which also remembers it: to compute it again costs as much."""
+
+    def __init__(self, compute: Callable[[Mapping[str, float]], Any]) -> None:
+        self._compute = compute
+        self.latest: float | None = None
+
+    def __call__(self, recorded: Mapping[str, float]) -> float | None:
+        cutoff = self._compute(recorded)
+        self.latest = None if cutoff is None else float(np.asarray(cutoff))
+        return self.latest
+
+
+def _remembered(asha: ASHAScheduler) -> _Cutoff:
+    """Has an ASHA's bracket remember the cut-off that it decided by."""
+    (bracket,) = asha._brackets
+    remembered = _Cutoff(bracket.cutoff)
+    bracket.cutoff = remembered  # type: ignore[method-assign]
+    return remembered
