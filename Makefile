@@ -1,10 +1,10 @@
-# make setup | study | test | check | soak | lock: everything a user or CI runs. Needs Python 3.11+ with pip.
+# make setup | study | test | browser-test | cluster-test | check | soak | lock: everything a user or CI runs. Needs Python 3.11+ with pip.
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/installed
 PACKAGES := orchestrator trainables search_spaces
 
-.PHONY: setup study test check soak format lock clean
+.PHONY: setup study test browser-test cluster-test check soak format lock clean
 
 setup: $(INSTALLED)
 
@@ -21,13 +21,22 @@ study: setup
 
 # Two processes: Ray's tests wait most of the time, and the others compute meanwhile.
 test: setup
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadgroup --no-loadscope-reorder $(ARGS)
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadgroup --no-loadscope-reorder -m "not browser" $(ARGS)
+
+# The report in Chromium (apt-get install chromium): a minute or two.
+browser-test: setup
+	$(BIN)/python -m pytest -m browser $(ARGS)
 
 check: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/lint-imports
 	$(BIN)/mypy
+
+# Real `ray up` on three hosts made of namespaces; needs root, sshd, rsync and ip, else it says so.
+# About five minutes on an idle machine; logs are kept in .cluster-test/.
+cluster-test: setup
+	$(BIN)/python -m pytest tests/cluster $(ARGS)
 
 # One study whose driver is killed KILLS times at random moments; about a minute a kill.
 KILLS ?= 50

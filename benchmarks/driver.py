@@ -130,7 +130,7 @@ def make_parts(folder: Path, plans: list[FamilyPlan], settings: Settings) -> Par
     searcher = FamilySearch(
         recorder,
         plans,
-        list_searches([plan.name for plan in plans], (1.0,), per_fraction=False),
+        list_searches([plan.name for plan in plans], settings.train_fractions, per_fraction=False),
         trials=settings.trials,
         seed=settings.seed,
         epochs=settings.epochs,

@@ -5,7 +5,7 @@ from itertools import groupby
 
 import numpy as np
 
-from orchestrator.predicted_runs import PredictedRun
+from orchestrator.predicted_runs import PredictedRun, repeated
 from orchestrator.section import Section, percent, spread
 from orchestrator.statistics import Bools, Floats
 
@@ -45,9 +45,12 @@ def calibration_sections(runs: Sequence[PredictedRun]) -> tuple[Section, ...]:
         runs: The final runs, from `predicted_runs.split_runs`.
     """
     rows, sentences = [], []
+    left_out = repeated(runs)
     largest = max((run.fraction for run in runs), default=None)
     for (fraction, model), group in groupby(runs, key=lambda run: (run.fraction, run.model)):
-        own = list(group)
+        own = [run for run in group if run not in left_out]
+        if not own:
+            continue
         confidences = [run.probabilities.max(axis=1) for run in own]
         errors = [
             expected_calibration_error(sure, run.correct)
@@ -65,17 +68,19 @@ def calibration_sections(runs: Sequence[PredictedRun]) -> tuple[Section, ...]:
             title="Calibration on the test images",
             columns=("model", "train fraction", "calibration error", "confidence", "accuracy"),
             rows=tuple(rows),
-            sentences=(*_notes(runs), *sentences),
+            sentences=(*_notes(runs, left_out), *sentences),
         ),
     )
 
 
-def _notes(runs: Sequence[PredictedRun]) -> Iterator[str]:
+def _notes(runs: Sequence[PredictedRun], left_out: Sequence[PredictedRun]) -> Iterator[str]:
     if runs:
         yield (
             f"Expected calibration error in {BINS} bins of equal width on the probability of the "
             "predicted class (Guo et al. 2017): 0% means that a model is right as often as it says."
         )
+    if left_out:
+        yield "Tuned models that are their family's baseline are not shown again."
 
 
 def _verdict(sure: float, right: float) -> str:

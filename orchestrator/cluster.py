@@ -16,6 +16,7 @@ from ray.job_config import JobConfig
 from rich.console import Console
 
 from orchestrator.code_version import PACKAGES
+from orchestrator.growth import can_grow_to
 from orchestrator.settings import Settings
 from trainables.registry import FAMILY_PATH
 
@@ -94,6 +95,8 @@ def connect(
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    # A submitted job's variables reach this process, which passes them on to the trials itself.
+    os.environ.setdefault("RAY_OVERRIDE_JOB_RUNTIME_ENV", "1")
     own_handler = signal.getsignal(signal.SIGTERM)
     for attempt in range(1, TRIES + 1):
         try:
@@ -135,7 +138,8 @@ def reserve(settings: Settings, cluster: Cluster) -> Reservation:
         if amount > cluster.possible[name]:
             message = (
                 f"a trial must fit into the cluster, but asks for {amount:g} {name} of "
-                f"{cluster.possible[name]:g} that it has or can grow to"
+                f"{cluster.possible[name]:g} that it has or can grow to; `ray status` says which "
+                "nodes there are"
             )
             raise InfrastructureError(message)
     fitting = min(math.floor(cluster.possible[name] / amount) for name, amount in asked.items())
@@ -164,7 +168,7 @@ def _describe(context: Any) -> Cluster:
         kind="new local cluster" if _started_here() else "running cluster",
         cpus=present.get("CPU", 0.0),
         gpus=present.get("GPU", 0.0),
-        possible=_possible(present),
+        possible=_possible(present, context.address_info["gcs_address"]),
         nodes=len([n for n in ray.nodes() if n["Alive"]]),  # type: ignore[no-untyped-call]
         dashboard=context.dashboard_url or "",
     )
@@ -176,7 +180,7 @@ def _started_here() -> bool:
     return bool(node.is_head())
 
 
-def _possible(present: Mapping[str, float]) -> dict[str, float]:
+def _possible(present: Mapping[str, float], gcs_address: str) -> dict[str, float]:
     """CPUs and GPUs that the cluster has or that its autoscaler may add."""
-    grown = ray._private.state.state.get_max_resources_from_cluster_config() or {}
-    return {name: max(present.get(name, 0.0), grown.get(name, 0.0)) for name in ("CPU", "GPU")}
+    grown = can_grow_to(gcs_address)
+    return {name: max(present.get(name, 0.0), most) for name, most in grown.items()}

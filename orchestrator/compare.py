@@ -1,4 +1,4 @@
-"""The command `python -m orchestrator.compare RESULTS`: compares a study's models again."""
+"""The command `python -m orchestrator.compare RESULTS ...`: a study's models again, or studies."""
 
 import argparse
 import sys
@@ -18,13 +18,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command.
 
     Returns:
-        The exit code: 0 done, 2 where the folder is no study, has no finals, or is read-only.
+        The exit code: 0 done, 2 where a folder is no study, has no finals, or is read-only.
     """
-    folder = _parser().parse_args(arguments).results
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    folders = options.results
+    if len(folders) == 1 and (options.output or options.csv):
+        parser.error("--output and --csv are for two or more studies; one has its own files")
     from rich.console import Console
 
     try:
-        write_comparison(folder, Console())
+        if len(folders) == 1:
+            write_comparison(folders[0], Console())
+        else:
+            _side_by_side(folders, Console(), options.output, options.csv)
     except (ValueError, OSError) as error:
         sys.stderr.write(f"error: {' '.join(str(error).split())}\n")
         return 2
@@ -64,14 +71,42 @@ def write_comparison(folder: Path, console: "Console | None") -> None:
         comparison_report.print_tables(console, *tables, evidence=evidence)
 
 
+def _side_by_side(
+    folders: Sequence[Path], console: "Console", output: Path | None, csv: Path | None
+) -> None:
+    from orchestrator import results
+    from orchestrator.comparison_report import markdown_of, print_report
+    from orchestrator.side_by_side import differences_csv, read_side, side_by_side
+
+    sides = [read_side(folder, names=[each.resolve() for each in folders]) for folder in folders]
+    report, rows = side_by_side(sides)
+    if output is not None:
+        results.write_text(output, markdown_of(report))
+    if csv is not None:
+        results.write_text(csv, differences_csv(rows))
+    print_report(console, report)
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = OneLineParser(
         prog="python -m orchestrator.compare",
         description="Compares the families of a study on its test set again, from the stored "
-        "predictions: writes comparison.parquet and comparison.md and prints the tables.",
+        "predictions: writes comparison.parquet and comparison.md and prints the tables. Of two or "
+        "more studies it prints what differs and their results side by side, and writes nothing "
+        "into their folders.",
     )
     parser.add_argument(
-        "results", metavar="RESULTS", type=Path, help="the folder of a study with final runs"
+        "results",
+        metavar="RESULTS",
+        type=Path,
+        nargs="+",
+        help="the folder of a study with final runs; two or more to compare studies",
+    )
+    parser.add_argument(
+        "--output", metavar="FILE.md", type=Path, help="of two or more: write it as Markdown too"
+    )
+    parser.add_argument(
+        "--csv", metavar="FILE", type=Path, help="of two or more: write the paired differences"
     )
     return parser
 

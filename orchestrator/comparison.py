@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from orchestrator import results, statistics
+from orchestrator.mean_intervals import SeedRuns, mean_interval
 
 Model = tuple[str, str]
 """A family and a role (`baseline` or `tuned`)."""
@@ -39,10 +40,9 @@ class _Entry:
     """One side of a pair: a model at one seed, or the mean of its seeds."""
 
     model: Model
-    point: Mapping[str, float]
-    draws: Mapping[str, statistics.Floats]
-    """Metric to its bootstrap draws, [draws]."""
-    n_seeds: int
+    rows: tuple[int, ...]
+    """Of its runs in `_Predictions`: the same in a winner that is its baseline."""
+    metrics: Mapping[str, SeedRuns]
     correct: statistics.Bools | None
     """Whether each test image is classified correctly, [images]; None for a mean of seeds."""
 
@@ -52,8 +52,9 @@ def compare(final: pa.Table, predictions: pa.Table, *, draws: int = statistics.D
 
     A row with a seed pairs the two runs of that seed: its interval covers test-sampling noise, and
     accuracy has McNemar's exact p-value, Holm-adjusted over the pairs of that fraction and seed.
-    A row with seed null is the difference of the seed means, its interval a bootstrap over images
-    (paired) and over seeds (independent in a and b); `n_seeds` is the smaller number of the two.
+    A row with seed null is the difference of the seed means; its interval covers test-sampling
+    noise (paired) and training noise (independent in a and b), see `mean_intervals`. `n_seeds` is
+    the smaller number of the two; with one seed nothing is known of training noise.
 
     Args:
         final: `final.parquet`; gives the order of the families and the study's name.
@@ -153,44 +154,38 @@ def _compare_fraction(part: _Predictions, draws: int) -> Iterator[dict[str, Any]
     )
     for seed in sorted({seed for seeds in part.seeds.values() for seed in seeds}):
         entries = [
-            _run_entry(model, seeds[seed], part, estimates)
+            _entry(model, (seeds[seed],), part, estimates)
             for model, seeds in part.seeds.items()
             if seed in seeds
         ]
         yield from _rows(entries, seed)
-    yield from _rows(_mean_entries(part, estimates, draws), None)
+    means = [
+        _entry(model, tuple(seeds.values()), part, estimates, of_seed=False)
+        for model, seeds in part.seeds.items()
+    ]
+    yield from _rows(means, None)
 
 
-def _run_entry(
-    model: Model, row: int, part: _Predictions, estimates: statistics.Estimates
+def _entry(
+    model: Model,
+    rows: tuple[int, ...],
+    part: _Predictions,
+    estimates: statistics.Estimates,
+    *,
+    of_seed: bool = True,
 ) -> _Entry:
+    chosen = list(rows)
     return _Entry(
         model=model,
-        point={metric: float(estimates.point[metric][row]) for metric in METRICS},
-        draws={metric: estimates.draws[metric][row] for metric in METRICS},
-        n_seeds=1,
-        correct=part.predicted[row] == part.labels,
+        rows=rows,
+        metrics={
+            metric: SeedRuns(
+                points=estimates.point[metric][chosen], draws=estimates.draws[metric][chosen]
+            )
+            for metric in METRICS
+        },
+        correct=part.predicted[rows[0]] == part.labels if of_seed else None,
     )
-
-
-def _mean_entries(
-    part: _Predictions, estimates: statistics.Estimates, draws: int
-) -> Iterator[_Entry]:
-    """Each model's mean over its seeds; the same runs in two roles draw the same seeds."""
-    generator = np.random.default_rng([statistics.SEED, 1])
-    chosen: dict[tuple[int, ...], statistics.Integers] = {}
-    for model, seeds in part.seeds.items():
-        rows = tuple(seeds.values())
-        if rows not in chosen:
-            chosen[rows] = statistics.resampled_seeds(len(rows), draws, generator)
-        of_seeds = {metric: estimates.draws[metric][list(rows)] for metric in METRICS}
-        yield _Entry(
-            model=model,
-            point={metric: float(estimates.point[metric][list(rows)].mean()) for metric in METRICS},
-            draws={m: statistics.seed_mean(of_seeds[m], chosen[rows]) for m in METRICS},
-            n_seeds=len(rows),
-            correct=None,
-        )
 
 
 def _rows(entries: Iterable[_Entry], seed: int | None) -> list[dict[str, Any]]:
@@ -216,17 +211,25 @@ def _p_values(pairs: Sequence[tuple[_Entry, _Entry]]) -> list[float]:
 
 
 def _row(a: _Entry, b: _Entry, metric: str) -> dict[str, Any]:
-    low, high = statistics.percentile_interval(a.draws[metric] - b.draws[metric])
+    of_a, of_b = a.metrics[metric], b.metrics[metric]
+    low, high = (
+        # The same trainings in both: what chance there was in them is in neither side alone.
+        statistics.percentile_interval(of_a.mean_draws - of_b.mean_draws)
+        if a.rows == b.rows
+        else mean_interval(of_a, of_b)
+    )
+    if metric != "loss":  # no share can differ by more; Student's t knows no bounds
+        low, high = max(low, -1.0), min(high, 1.0)
     return {
         "a_family": a.model[0],
         "a_role": a.model[1],
         "b_family": b.model[0],
         "b_role": b.model[1],
         "metric": metric,
-        "difference": _finite(a.point[metric] - b.point[metric]),
+        "difference": _finite(of_a.mean - of_b.mean),
         "ci_low": _finite(low),
         "ci_high": _finite(high),
-        "n_seeds": min(a.n_seeds, b.n_seeds),
+        "n_seeds": min(len(a.rows), len(b.rows)),
     }
 
 

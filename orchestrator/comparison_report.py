@@ -9,7 +9,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from orchestrator.comparison_sections import prepare
+from orchestrator.comparison_sections import Report, prepare
 from orchestrator.section import Row, Section
 
 
@@ -22,7 +22,11 @@ def render_markdown(
     evidence: Sequence[Section] = (),
 ) -> str:
     """The comparison as Markdown, for `comparison.md`; see `comparison_sections.prepare`."""
-    report = prepare(study, trials, final, comparison, evidence=evidence)
+    return markdown_of(prepare(study, trials, final, comparison, evidence=evidence))
+
+
+def markdown_of(report: Report) -> str:
+    """A report as Markdown."""
     parts = [f"# {_one_line(report.title)}"]
     if report.demo:
         parts.append("\n>\n".join(f"> **{_one_line(line)}**" for line in report.demo))
@@ -45,7 +49,11 @@ def print_tables(
     evidence: Sequence[Section] = (),
 ) -> None:
     """Prints the comparison; see `comparison_sections.prepare`."""
-    report = prepare(study, trials, final, comparison, evidence=evidence)
+    print_report(console, prepare(study, trials, final, comparison, evidence=evidence))
+
+
+def print_report(console: Console, report: Report) -> None:
+    """Prints a report."""
     console.print(Text(report.title, style="bold"))
     if report.demo:
         console.print(Panel(Text("\n".join(report.demo), style="bold"), box=box.HEAVY))

@@ -6,10 +6,10 @@ from typing import Any
 
 import pyarrow as pa
 
+from orchestrator.pair_sections import pair_sections
 from orchestrator.results import ROLES
 from orchestrator.searches import deciding, search_of, stored_searches
 from orchestrator.section import (
-    FORMATS,
     MISSING,
     Row,
     Section,
@@ -21,7 +21,6 @@ from orchestrator.section import (
     total,
 )
 
-SMALLEST_P = 0.0001
 FINISHED = ("completed", "stopped")
 METRICS = ("loss", "accuracy", "precision", "recall")
 MAIN_COLUMNS = ("test loss", "test accuracy", "macro precision", "macro recall")
@@ -67,8 +66,7 @@ def prepare(
     sections = [
         Section(title="Read this first", sentences=tuple(_flags(study, searched, finals))),
         *_main_sections(study, searched, finals),
-        _tuning_section(pairs),
-        _pairs_section(pairs),
+        *pair_sections(pairs),
         _reference_section(study, finals),
         *evidence,
     ]
@@ -99,16 +97,19 @@ def _flags(study: Row, trials: Sequence[Row], finals: Sequence[Row]) -> Iterator
     for row in finals:
         name = deciding(searches, row["family"], row["train_fraction"]).name
         of_search.setdefault(name, []).append(row)
-    for name, runs in of_search.items():
-        if _winner_is_baseline(runs):
-            yield f"{name}: the search found nothing better than the baseline."
-    for _, runs in grouped(finals, "train_fraction", "family", "role"):
+    unchanged = [name for name, runs in of_search.items() if _winner_is_baseline(runs)]
+    for name in unchanged:
+        yield f"{name}: the search found nothing better than the baseline."
+    for (fraction, family, role), runs in grouped(finals, "train_fraction", "family", "role"):
         never = [run for run in runs if (run["classes_never_predicted"] or 0) > 0]
-        if never:
-            listed = ", ".join(f"{r['classes_never_predicted']} (seed {r['seed']})" for r in never)
+        again = role == ROLES[1] and deciding(searches, family, fraction).name in unchanged
+        if never and not again:
+            listed = ", ".join(
+                f"{r['classes_never_predicted']} with seed {r['seed']}" for r in never
+            )
             yield (
-                f"{model_name(runs[0])} at train fraction {runs[0]['train_fraction']:g} never "
-                f"predicts some classes: {listed}. Their precision counts as 0."
+                f"{model_name(runs[0])} at train fraction {fraction:g} leaves classes that it "
+                f"never predicts, {listed}; their precision counts as 0."
             )
 
 
@@ -203,63 +204,6 @@ def _main_notes(study: Row, finals: Sequence[Row]) -> Iterator[str]:
     yield "Device seconds are those of the whole search behind a model, baseline included."
 
 
-def _tuning_section(pairs: Sequence[Row]) -> Section:
-    """Tuned minus baseline of each family."""
-    means = [row for row in pairs if row["seed"] is None and row["a_family"] == row["b_family"]]
-    rows, sentences = [], list(_interval_notes(means))
-    for (fraction, family), metrics in grouped(means, "train_fraction", "a_family"):
-        of_metric = {row["metric"]: _swapped(row) for row in metrics}
-        cells = [_interval_cell(of_metric[metric], metric) for metric in METRICS]
-        rows.append((f"{fraction:g}", family, *cells))
-        sentences.append(f"{_difference(of_metric['accuracy'])}.")
-    return Section(
-        title="Tuned minus baseline",
-        columns=("train fraction", "family", "loss", "accuracy (points)", "precision", "recall"),
-        rows=tuple(rows),
-        sentences=tuple(sentences),
-    )
-
-
-def _interval_notes(means: Sequence[Row]) -> Iterator[str]:
-    """Sentences on what the intervals of differences of seed means cover."""
-    if not means:
-        return
-    yield "Differences of the means over seeds, in brackets their 95% bootstrap intervals."
-    seeds = min(row["n_seeds"] for row in means)
-    if seeds == 1:
-        yield "With one seed an interval covers test-sampling noise only, not training noise."
-    else:
-        yield (
-            f"The intervals cover test-sampling noise and training noise; from {seeds} seeds the "
-            "latter is a rough estimate, too small rather than too large."
-        )
-
-
-def _pairs_section(pairs: Sequence[Row]) -> Section:
-    """One sentence for every pair of tuned families."""
-    tuned = [
-        row
-        for row in pairs
-        if row["a_role"] == row["b_role"] == "tuned" and row["metric"] == "accuracy"
-    ]
-    sentences = []
-    for _, rows in grouped(tuned, "train_fraction", "a_family", "b_family"):
-        p_values = [
-            f"{_p_value(row['p_value_holm'])} (seed {row['seed']})"
-            for row in rows
-            if row["seed"] is not None
-        ]
-        listed = ", ".join(p_values) or MISSING
-        means = [row for row in rows if row["seed"] is None]
-        sentences += [f"{_difference(row)}; Holm-adjusted p: {listed}." for row in means]
-    if sentences:
-        sentences.append(
-            "p is McNemar's exact test on the same test images, adjusted by Holm over all pairs of "
-            "families and roles of that train fraction and seed."
-        )
-    return Section(title="Tuned families against each other", sentences=tuple(sentences))
-
-
 def _reference_section(study: Row, finals: Sequence[Row]) -> Section:
     """The reference results beside the last epoch of our baselines, where the data are the same."""
     title = "Beside the reference results"
@@ -312,53 +256,3 @@ def _in_order(finals: Sequence[Row]) -> list[Row]:
             row["seed"],
         ),
     )
-
-
-def _swapped(row: Row) -> Row:
-    """The same pair as b - a."""
-    names = [("a_family", "b_family"), ("a_role", "b_role")]
-    sides = {**{a: row[b] for a, b in names}, **{b: row[a] for a, b in names}}
-    ends = {"difference": "difference", "ci_low": "ci_high", "ci_high": "ci_low"}
-    # 0 - x, since the negative of 0.0 is shown with a sign.
-    values = {new: None if row[old] is None else 0 - row[old] for new, old in ends.items()}
-    return {**row, **sides, **values}
-
-
-def _difference(row: Row) -> str:
-    """A pair's difference in accuracy in plain words, the more accurate one first."""
-    where = f"At train fraction {row['train_fraction']:g}"
-    if not _is_measured(row):
-        return f"{where}, {model_name(row, 'a_')} against {model_name(row, 'b_')}: {MISSING}"
-    if row["difference"] < 0:
-        row = _swapped(row)
-    points, low, high = (100 * row[name] for name in ("difference", "ci_low", "ci_high"))
-    found = "excludes 0" if low > 0 or high < 0 else "includes 0"
-    than = (
-        f"is {points:.2f} percentage points more accurate than" if points else "is as accurate as"
-    )
-    return (
-        f"{where}, {model_name(row, 'a_')} {than} {model_name(row, 'b_')} "
-        f"(95% interval {low:z.2f} to {high:z.2f}, which {found})"
-    )
-
-
-def _is_measured(row: Row) -> bool:
-    values = [row["difference"], row["ci_low"], row["ci_high"]]
-    return present(values) == values
-
-
-def _interval_cell(row: Row, metric: str) -> str:
-    """A difference with its interval, accuracy in percentage points."""
-    if not _is_measured(row):
-        return MISSING
-    scale, digits, _ = FORMATS[metric]
-    difference, low, high = (
-        f"{scale * row[name]:+z.{digits}f}" for name in ("difference", "ci_low", "ci_high")
-    )
-    return f"{difference} [{low}, {high}]"
-
-
-def _p_value(value: float | None) -> str:
-    if value is None:
-        return MISSING
-    return f"{value:.4f}" if value >= SMALLEST_P else f"below {SMALLEST_P}"

@@ -1,6 +1,6 @@
 """What stands behind the comparison: further sections, each from the stored tables alone."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 
 import pyarrow as pa
 
@@ -10,7 +10,8 @@ from orchestrator.early_stopping_sections import early_stopping_sections
 from orchestrator.fairness_sections import fairness_sections
 from orchestrator.forecast_section import forecast_sections
 from orchestrator.per_class import per_class_sections
-from orchestrator.predicted_runs import split_runs
+from orchestrator.predicted_runs import PredictedRun, split_runs
+from orchestrator.sample_efficiency import Curve, Model
 from orchestrator.sample_efficiency_sections import sample_efficiency_sections
 from orchestrator.searches import relabel, relabel_finals, stored_searches
 from orchestrator.section import Row, Section
@@ -26,6 +27,8 @@ def gather(
     rungs: pa.Table,
     final: pa.Table,
     predictions: pa.Table,
+    runs: Sequence[PredictedRun] | None = None,
+    curves: Mapping[Model, Curve] | None = None,
 ) -> tuple[Section, ...]:
     """The sections that support the comparison, in their order.
 
@@ -36,8 +39,10 @@ def gather(
         rungs: `rungs.parquet`; empty where nothing could be stopped.
         final: `final.parquet`; empty where every family failed.
         predictions: `predictions.parquet`; empty with `final`.
+        runs: From `predicted_runs.split_runs`, where they were split already.
+        curves: From `sample_efficiency.measure_curves`, where they were measured already.
     """
-    runs = split_runs(predictions)
+    runs = split_runs(predictions) if runs is None else runs
     searches = stored_searches(study["settings"])
     searched = [relabel(table) for table in (trials, epochs, rungs)]
     names = [search.name for search in searches]
@@ -45,7 +50,12 @@ def gather(
 
     def sections() -> Iterator[Section]:
         yield from training_noise_sections(final)
-        yield from sample_efficiency_sections(final, runs)
+        yield from sample_efficiency_sections(
+            final,
+            runs,
+            per_fraction=bool(study["settings"].get("tune_per_fraction")),
+            curves=curves,
+        )
         yield from calibration_sections(runs)
         yield from per_class_sections(study, runs)
         yield from fairness_sections(by_search, searched[0], relabel_finals(final, searches))

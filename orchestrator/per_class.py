@@ -97,10 +97,12 @@ def per_class_sections(study: Row, runs: Sequence[PredictedRun]) -> tuple[Sectio
     scores = [score_classes(group) for group in own.values()]
     if not scores:
         return ()
-    names = (study.get("dataset") or {}).get("classes") or list(range(len(scores[0].confusion)))
+    numbers = range(len(scores[0].confusion))
+    names = [str(name) for name in (study.get("dataset") or {}).get("classes") or numbers]
     return (
-        _class_section([str(name) for name in names], scores, largest),
-        _confusion_section([str(name) for name in names], scores),
+        _class_section(names, scores, largest),
+        _confusion_section(names, scores),
+        *(_matrix_section(names, each) for each in scores if len(names) <= CLASSES_SHOWN),
     )
 
 
@@ -150,6 +152,22 @@ def _confusion_section(names: Sequence[str], scores: Iterable[ClassScores]) -> S
         columns=("model", "true class", "taken for", "of its images", "images"),
         rows=tuple(rows),
         sentences=tuple(sentences),
+    )
+
+
+def _matrix_section(names: Sequence[str], scores: ClassScores) -> Section:
+    """The whole confusion matrix; predicted classes are numbers, so that it fits a terminal."""
+    return Section(
+        title=f"Classes: confusion matrix of {scores.family} {scores.role}",
+        columns=("true class", *(str(number) for number in range(len(names)))),
+        rows=tuple(
+            (name if name == str(number) else f"{number} {name}", *(str(cell) for cell in row))
+            for number, (name, row) in enumerate(zip(names, scores.confusion, strict=True))
+        ),
+        sentences=(
+            f"Test images of {scores.seeds} seed{'s' if scores.seeds > 1 else ''} together; a "
+            "column for each predicted class.",
+        ),
     )
 
 

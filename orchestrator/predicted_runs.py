@@ -1,14 +1,16 @@
 """What each final run said about the test images: rows of `predictions.parquet` as arrays."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 import pyarrow as pa
 
+from orchestrator.results import ROLES
 from orchestrator.statistics import Bools, Floats, Integers
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class PredictedRun:
     """One final run on the test images, in the order of `image_index`.
 
@@ -20,6 +22,7 @@ class PredictedRun:
         labels: The true classes, [images].
         predicted: The predicted classes, [images].
         probabilities: Of each class, fractions, [images, classes].
+        images: Their `image_index`, [images]; empty where it does not matter.
     """
 
     family: str
@@ -29,6 +32,7 @@ class PredictedRun:
     labels: Integers
     predicted: Integers
     probabilities: Floats
+    images: Integers = field(default_factory=lambda: np.empty(0, dtype=np.int64), repr=False)
 
     @property
     def model(self) -> tuple[str, str]:
@@ -55,6 +59,19 @@ def split_runs(predictions: pa.Table) -> list[PredictedRun]:
     return [_run(key, predictions.take(groups[key]).sort_by("image_index")) for key in order]
 
 
+def repeated(runs: Sequence[PredictedRun]) -> list[PredictedRun]:
+    """The tuned runs that are their family's baseline under another name: the winner is that."""
+    found = {(run.fraction, run.family, run.role, run.seed): run for run in runs}
+    baselines = ((run, found.get((run.fraction, run.family, ROLES[0], run.seed))) for run in runs)
+    return [
+        run
+        for run, baseline in baselines
+        if baseline is not None
+        and run.role == ROLES[1]
+        and np.array_equal(run.probabilities, baseline.probabilities)
+    ]
+
+
 def _run(key: tuple[str, str, int, float], table: pa.Table) -> PredictedRun:
     family, role, seed, fraction = key
     flat = table["probabilities"].combine_chunks().flatten().to_numpy()
@@ -63,6 +80,7 @@ def _run(key: tuple[str, str, int, float], table: pa.Table) -> PredictedRun:
         role=role,
         seed=int(seed),
         fraction=float(fraction),
+        images=table["image_index"].to_numpy(),
         labels=table["label"].to_numpy(),
         predicted=table["predicted"].to_numpy(),
         probabilities=flat.reshape(table.num_rows, -1).astype(np.float64),

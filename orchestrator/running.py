@@ -4,26 +4,31 @@ import contextlib
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import ray
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from rich.console import Console
 
 from orchestrator import finals, manifest, replay, results, resuming, warm_start
 from orchestrator.checking import CheckedStudy, forecast_of
 from orchestrator.cluster import Cluster, InfrastructureError, Reservation, connect, reserve
 from orchestrator.compare import write_comparison
+from orchestrator.confusion_examples import write_examples
 from orchestrator.final_runs import final_runs
 from orchestrator.forecast import Forecast
 from orchestrator.interruption import Interruption
 from orchestrator.locking import Hold, holding
 from orchestrator.manifest import Manifest
 from orchestrator.measurement import Sample, measure, measure_time_left
+from orchestrator.nodes import check_nodes
+from orchestrator.predicted_runs import split_runs
 from orchestrator.preparation import DEMO_WEIGHTS
 from orchestrator.progress import ProgressTable, shown
 from orchestrator.publishing import Publisher
 from orchestrator.recording import Recorder
 from orchestrator.replay import StoredStudy
+from orchestrator.report import write_report
 from orchestrator.rungs import FamilyRungs
 from orchestrator.scheduling import FamilyASHA, RecordingScheduler
 from orchestrator.search import FamilySearch, ListedTrials, TrialQueue
@@ -35,6 +40,9 @@ from orchestrator.writing import TableWriter
 from trainables import pretraining, weights
 from trainables.sharing import SharedData
 from trainables.trial import References
+
+if TYPE_CHECKING:
+    from trainables.dataset import LabeledImages
 
 
 def run_study(
@@ -62,6 +70,7 @@ def run_study(
     try:
         reservation = reserve(checked.settings, cluster)
         console.print(cluster_line(cluster, reservation))
+        check_nodes(checked.folder)
         weights_file = checked.inputs.weights_file or _demo_weights(checked, console)
         content = manifest.describe(
             name=checked.name,
@@ -127,6 +136,7 @@ class Study:
         self._stored, self._interruption, self._hold = stored, interruption, hold
         self._events = list(stored.events)
         self._choice: dict[str, dict[str, Any]] = {}
+        self._test: LabeledImages | None = None
         self._writer = TableWriter(
             self._folder,
             results.schemas(plan.full_space for plan in self._plans),
@@ -166,6 +176,7 @@ class Study:
         self._manifest.end("completed" if done else "incomplete")
         self._console.print(f"Results: {self._folder}")
         sound = self._verified()
+        self._report()
         return done and sound
 
     def _verified(self) -> bool:
@@ -178,6 +189,23 @@ class Study:
         if not verdict.problems:
             self._console.print(f"Verified: {verdict.checks} checks, nothing wrong")
         return not verdict.problems
+
+    def _keep_examples(self) -> None:
+        """Keeps test images of the worst confusions, if the test part was decoded in this run."""
+        if self._test is not None:
+            runs = split_runs(results.read_table(self._folder, "predictions"))
+            write_examples(self._folder, runs, self._test.images)
+
+    def _report(self) -> None:
+        """Writes the page that people look at; the study is done, whatever becomes of it."""
+        try:
+            self._keep_examples()
+            (path,) = write_report(self._folder)
+        except (ValueError, OSError) as error:
+            reason = " ".join(str(error).split())
+            self._console.print(f"The report could not be written: {reason}", style="bold")
+            return
+        self._console.print(f"Report: {path}", soft_wrap=True)
 
     def _put(self, value: Any) -> "ray.ObjectRef[Any]":
         """Shares a value with all trials."""
@@ -285,7 +313,8 @@ class Study:
             epochs=self._settings.epochs,
         )
         if left:  # the test part stays closed where nothing is to be tested
-            references = References(shared=shared, test=self._put(self._inputs.dataset.read_test()))
+            self._test = self._inputs.dataset.read_test()
+            references = References(shared=shared, test=self._put(self._test))
             searcher = ListedTrials(
                 recorder,
                 left,
@@ -420,11 +449,13 @@ def _job(checked: CheckedStudy) -> dict[str, str]:
 def cluster_line(cluster: Cluster, reservation: Reservation) -> str:
     """What a study has of the cluster, in a line."""
     where = f"; dashboard http://{cluster.dashboard}" if cluster.dashboard else ""
+    enough = cluster.cpus >= reservation.cpus and cluster.gpus >= reservation.gpus
+    waiting = "" if enough else "; trials wait for the first node that the autoscaler starts"
     return (
         f"Ray: {cluster.kind}, {cluster.nodes} node(s), {cluster.cpus:g} CPUs, "
         f"{cluster.gpus:g} GPUs; {reservation.max_concurrent} trial(s) at a time on "
         f"{reservation.gpus or reservation.cpus:g} {'GPU' if reservation.gpus else 'CPU'}(s) each"
-        f"{where}"
+        f"{where}{waiting}"
     )
 
 
@@ -440,7 +471,10 @@ def _demo_weights(checked: CheckedStudy, console: Console) -> weights.WeightsFil
         def pretrain() -> None:
             pretraining.pretrain_resnet50(path, seed=0, threads=1)
 
-        ray.get(ray.remote(pretrain).remote())
+        # On this node, whose cache it is to be in; it may offer no CPU to trials.
+        here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+        task = ray.remote(pretrain).options(num_cpus=0, scheduling_strategy=here)
+        ray.get(task.remote())
     sha256 = weights.file_sha256(path)
     if checked.resumed is not None:
         try:

@@ -1,13 +1,14 @@
 """What the data buy: accuracy against training images, crossings, images for equal accuracy."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 
 import numpy as np
 import pyarrow as pa
 
 from orchestrator import statistics
+from orchestrator.mean_intervals import SeedRuns, mean_interval, noisy_means
 from orchestrator.predicted_runs import PredictedRun
 
 Model = tuple[str, str]
@@ -22,9 +23,10 @@ class Point:
         images: Training images.
         fraction: The train fraction.
         accuracy: Mean over seeds, a fraction.
-        low: Lower end of its 95% interval, from a bootstrap over images and seeds.
+        low: Lower end of its 95% interval over images and seeds, see `mean_intervals`.
         high: Its upper end.
         seeds: How many.
+        draws: The accuracy as it might have come out with other test images and seeds, [draws].
     """
 
     images: int
@@ -33,6 +35,7 @@ class Point:
     low: float
     high: float
     seeds: int
+    draws: statistics.Floats = field(default_factory=lambda: np.empty(0), repr=False)
 
 
 Curve = Sequence[Point]
@@ -50,7 +53,7 @@ def measure_curves(
         draws: Bootstrap draws.
 
     Raises:
-        ValueError: Two runs of one fraction were not tested on the same number of images.
+        ValueError: Two runs were not tested on the same number of images.
     """
     images = {
         (row["family"], row["role"], row["train_fraction"]): row["train_images"]
@@ -58,18 +61,20 @@ def measure_curves(
         if row["train_images"]
     }
     curves: dict[Model, list[Point]] = {run.model: [] for run in runs}
+    if not runs:
+        return {}
+    generator = np.random.default_rng([statistics.SEED, 2])
+    # One bootstrap for all models, as in the comparison of pairs.
+    accuracies = statistics.accuracy_draws(np.stack([run.correct for run in runs]), draws=draws)
     for fraction in sorted({run.fraction for run in runs}):
-        of_fraction = [run for run in runs if run.fraction == fraction]
-        # One bootstrap for all models, as in the comparison of pairs.
-        accuracies = statistics.accuracy_draws(
-            np.stack([run.correct for run in of_fraction]), draws=draws
-        )
-        for model in dict.fromkeys(run.model for run in of_fraction):
-            rows = [index for index, run in enumerate(of_fraction) if run.model == model]
+        for model, curve in curves.items():
+            rows = [
+                i for i, run in enumerate(runs) if (run.fraction, run.model) == (fraction, model)
+            ]
             size = images.get((*model, fraction))
-            if size:
-                own = [of_fraction[row] for row in rows]
-                curves[model].append(_point(size, own, accuracies[rows]))
+            if size and rows:
+                own = [runs[row] for row in rows]
+                curve.append(_point(size, own, accuracies[rows], generator))
     return {model: curve for model, curve in curves.items() if curve}
 
 
@@ -90,6 +95,49 @@ def find_crossings(a: Curve, b: Curve) -> list[float]:
             log_images = np.log(x0) + share * (np.log(x1) - np.log(x0))
             crossings.append(float(differences[left + 1][0] if tied else np.exp(log_images)))
     return crossings
+
+
+def crossing_interval(a: Curve, b: Curve) -> tuple[float, float]:
+    """The 95% interval of the training images at which the lead changes first.
+
+    In each draw of the points' accuracies, whoever leads with the fewest images on the curves as
+    they are leads until a crossing, or not at all, or everywhere. Source of the method: the
+    percentile bootstrap, Efron and Tibshirani (1993), chapter 13.
+
+    Args:
+        a: A curve with draws.
+        b: Another that is measured at two of the same sizes and crosses it.
+
+    Returns:
+        Images; 0 where the interval begins below the fewest, infinity where it ends above the most.
+    """
+    found = _first_crossings(a, b)
+    tail = (1 - statistics.CONFIDENCE) / 2
+    low, high = np.quantile(found, [tail, 1 - tail], method="inverted_cdf")
+    return float(low), float(high)
+
+
+def share_of_changed_leads(a: Curve, b: Curve) -> float:
+    """In how many draws of two curves that do not cross the one behind is ahead somewhere."""
+    return float(np.isfinite(_first_crossings(a, b)).mean())
+
+
+def _first_crossings(a: Curve, b: Curve) -> statistics.Floats:
+    """Training images at which the lead changes in each draw, [draws]; 0 below, inf above range."""
+    of_b = {point.images: point for point in b}
+    shared = [(point, of_b[point.images]) for point in a if point.images in of_b]
+    sign = next(np.sign(d) for _, d in _differences(a, b) if d)
+    ahead = sign * np.stack([one.draws - other.draws for one, other in shared])
+    found = np.full(ahead.shape[1], np.inf)
+    # From the most images to the fewest, so that the first crossing is what remains.
+    for (x0, d0), (x1, d1) in reversed(
+        list(pairwise(zip([one.images for one, _ in shared], ahead, strict=True)))
+    ):
+        crossing = (d0 > 0) & (d1 <= 0)
+        share = d0[crossing] / (d0[crossing] - d1[crossing])
+        found[crossing] = np.exp(np.log(x0) + share * (np.log(x1) - np.log(x0)))
+    found[ahead[0] <= 0] = 0
+    return found
 
 
 def shared_sizes(a: Curve, b: Curve) -> list[int]:
@@ -126,16 +174,21 @@ def _differences(a: Curve, b: Curve) -> list[tuple[int, float]]:
     ]
 
 
-def _point(images: int, runs: Sequence[PredictedRun], draws: statistics.Floats) -> Point:
+def _point(
+    images: int,
+    runs: Sequence[PredictedRun],
+    draws: statistics.Floats,
+    generator: np.random.Generator,
+) -> Point:
     """One model at one fraction, from its seeds' accuracies on resampled images, [seeds, draws]."""
-    generator = np.random.default_rng([statistics.SEED, 2])
-    chosen = statistics.resampled_seeds(len(runs), draws.shape[1], generator)
-    low, high = statistics.percentile_interval(statistics.seed_mean(draws, chosen))
+    own = SeedRuns(points=np.array([run.correct.mean() for run in runs]), draws=draws)
+    low, high = np.clip(mean_interval(own), 0, 1)  # Student's t knows no bounds
     return Point(
         images=images,
         fraction=runs[0].fraction,
-        accuracy=float(np.mean([run.correct.mean() for run in runs])),
-        low=low,
-        high=high,
+        accuracy=own.mean,
+        low=float(low),
+        high=float(high),
         seeds=len(runs),
+        draws=noisy_means(own, generator),
     )

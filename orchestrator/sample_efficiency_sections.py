@@ -1,35 +1,44 @@
 """Sample efficiency shown: curves, crossing points, and training images for equal accuracy."""
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations
 
 import pyarrow as pa
 
-from orchestrator.predicted_runs import PredictedRun
+from orchestrator.predicted_runs import PredictedRun, repeated
 from orchestrator.results import ROLES
 from orchestrator.sample_efficiency import (
     Curve,
     Model,
     Point,
+    crossing_interval,
     find_crossings,
     images_to_reach,
     measure_curves,
+    share_of_changed_leads,
     shared_sizes,
 )
-from orchestrator.section import MISSING, Section
+from orchestrator.section import MISSING, Section, percent
 
 FEWEST_SIZES = 2
 """A curve needs two points."""
 
 
 def sample_efficiency_sections(
-    final: pa.Table, runs: Sequence[PredictedRun]
+    final: pa.Table,
+    runs: Sequence[PredictedRun],
+    *,
+    per_fraction: bool = False,
+    curves: Mapping[Model, Curve] | None = None,
 ) -> tuple[Section, ...]:
     """The sections on sample efficiency, for `comparison.md` and the terminal.
 
     Args:
         final: `final.parquet`.
         runs: The final runs, from `predicted_runs.split_runs`.
+        per_fraction: Each fraction had a search of its own.
+        curves: From `sample_efficiency.measure_curves`, where they were measured already.
     """
     fractions = sorted({run.fraction for run in runs})
     if len(fractions) < FEWEST_SIZES:
@@ -39,15 +48,16 @@ def sample_efficiency_sections(
             for fraction in fractions
         )
         return (Section(title="Sample efficiency", sentences=shown),)
-    curves = measure_curves(final, runs)
+    curves = measure_curves(final, runs) if curves is None else curves
+    roles = _different_roles(runs)
     tuned = {family: curve for (family, role), curve in curves.items() if role == ROLES[1]}
     return (
-        _curve_section(curves),
+        _curve_section(curves, roles, per_fraction=per_fraction),
         Section(
             title="Sample efficiency: where families cross",
             sentences=tuple(
                 _crossing_sentence(role, (a, curves[a, role]), (b, curves[b, role]))
-                for role in reversed(ROLES)
+                for role in roles
                 for a, b in combinations([f for f, own in curves if own == role], 2)
             ),
         ),
@@ -55,7 +65,15 @@ def sample_efficiency_sections(
     )
 
 
-def _curve_section(curves: Mapping[Model, Curve]) -> Section:
+def _different_roles(runs: Sequence[PredictedRun]) -> tuple[str, ...]:
+    """`tuned`, and `baseline` unless it is the winner of each family at each fraction."""
+    tuned = [run for run in runs if run.role == ROLES[1]]
+    return ROLES[1:] if len(repeated(runs)) == len(tuned) else tuple(reversed(ROLES))
+
+
+def _curve_section(
+    curves: Mapping[Model, Curve], roles: Sequence[str], *, per_fraction: bool
+) -> Section:
     families = list(dict.fromkeys(family for family, _ in curves))
     points = {
         (role, point.images, family): point
@@ -74,13 +92,19 @@ def _curve_section(curves: Mapping[Model, Curve]) -> Section:
                 f"{images:,}",
                 *(_accuracy_cell(points.get((role, images, family))) for family in families),
             )
-            for role in reversed(ROLES)
+            for role in roles
             for images in sizes
             if any((role, images, family) in points for family in families)
         ),
         sentences=(
-            f"Mean over seeds, in brackets its 95% bootstrap interval over {covered}.",
-            "The hyperparameters were chosen with the most images and are the same with fewer.",
+            f"Mean over seeds, in brackets its 95% interval over {covered}.",
+            "The hyperparameters were chosen "
+            + (
+                "at each number of images by a search of its own."
+                if per_fraction
+                else "with the most images and are the same with fewer."
+            ),
+            *([] if len(roles) > 1 else ["Each winner is its family's baseline."]),
         ),
     )
 
@@ -103,13 +127,29 @@ def _crossing_sentence(role: str, a: tuple[str, Curve], b: tuple[str, Curve]) ->
         return f"{names} are equally accurate between {between}."
     crossings = find_crossings(a_curve, b_curve)
     if not crossings:
-        return f"{names} do not cross: none in range, {first} {role} is ahead between {between}."
+        other = a_name if first == b_name else b_name
+        changed = percent(share_of_changed_leads(a_curve, b_curve), 0)
+        return (
+            f"{names} do not cross: none in range, {first} {role} is ahead between {between}; "
+            f"{other} is ahead somewhere there in {changed} of resamples."
+        )
     places = " and ".join(_about(images) for images in crossings)
     last = _leader(a, b, sizes[::-1])
     return (
-        f"{names} cross at about {places} training images: {first} {role} is ahead with the "
-        f"fewest, {last} {role} with the most."
+        f"{names} cross at about {places} training images{_range(a_curve, b_curve, crossings)}: "
+        f"{first} {role} is ahead with the fewest, {last} {role} with the most."
     )
+
+
+def _range(a: Curve, b: Curve, crossings: Sequence[float]) -> str:
+    """The 95% interval of a crossing; none where there are several, which could be any of them."""
+    if len(crossings) > 1:
+        return " (no interval: more than one crossing)"
+    sizes = shared_sizes(a, b)
+    low, high = crossing_interval(a, b)
+    start = _about(low) if low else f"fewer than {sizes[0]:,}"
+    end = f"more than {sizes[-1]:,}" if math.isinf(high) else _about(high)
+    return f" (95% interval {start} to {end})"
 
 
 def _leader(a: tuple[str, Curve], b: tuple[str, Curve], sizes: Sequence[int]) -> str | None:

@@ -120,25 +120,6 @@ def accuracy_draws(correct: Bools, *, draws: int = DRAWS, seed: int = SEED) -> F
     return np.concatenate(chunks, axis=1)
 
 
-def resampled_seeds(seeds: int, draws: int, generator: np.random.Generator) -> Integers:
-    """Which seeds stand in each draw of a bootstrap over seeds, [seeds, draws].
-
-    With one seed it is that seed in every draw: an interval then covers test-sampling noise only.
-    With few seeds it is too narrow by about sqrt((seeds - 1) / seeds) in the share of the seeds.
-    """
-    return generator.integers(seeds, size=(seeds, draws))
-
-
-def seed_mean(draws: Floats, chosen: Integers) -> Floats:
-    """The mean over the seeds of each draw, [draws].
-
-    Args:
-        draws: A metric's bootstrap draws over images, [seeds, draws].
-        chosen: The seeds in each draw, [seeds, draws], from `resampled_seeds`.
-    """
-    return cast("Floats", np.take_along_axis(draws, chosen, axis=0).mean(axis=0))
-
-
 def _image_weights(images: int, draws: int, generator: np.random.Generator) -> Iterator[Floats]:
     """How often each image stands in each resampled test set, [images, draws of the chunk].
 

@@ -87,9 +87,12 @@ def _card(study: Row, family: Family, models: Mapping[tuple[str, str], Row]) -> 
 
 
 def _network(study: Row, family: Family, params: Mapping[str, Any] | None) -> dict[str, str]:
-    """What a network is made of and given, with these hyperparameters; dashes without any."""
+    """What a network is made of and given, with these hyperparameters; dashes without any.
+
+    A study that was run with another version of the family has dashes too.
+    """
     names = (*PARTS[:1], "input size", "normalisation", *PARTS[1:])
-    if params is None:
+    if params is None or not params.keys() >= family.search_space.keys():
         return dict.fromkeys(names, MISSING)
     told = {**params, "num_classes": len(study["dataset"]["classes"])}
     parts = family.describe(told) if family.describe else {}

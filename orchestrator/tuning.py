@@ -14,6 +14,7 @@ from orchestrator.interruption import Interruption
 from orchestrator.recording import Recorder
 from orchestrator.scheduling import RecordingScheduler
 from orchestrator.search import TrialQueue
+from trainables import node
 from trainables.trial import References, StudyTrial
 
 
@@ -58,6 +59,7 @@ def run(phase: Phase) -> None:
             "device": phase.reservation.device,
             "threads": phase.reservation.cpus,
             "resources": phase.reservation.bundle,
+            "software": node.software(),
         },
         tune_config=tune.TuneConfig(
             search_alg=phase.searcher,

@@ -16,6 +16,7 @@ from orchestrator import compare, results, statistics
 from orchestrator.comparison import compare as compare_models
 from orchestrator.comparison_report import print_tables, render_markdown
 from orchestrator.evidence import gather
+from orchestrator.pair_words import other_metrics
 
 CLASSES = 4
 IMAGES = 300
@@ -172,7 +173,7 @@ def test_markdown_and_terminal_show_the_same_cells_and_no_nan():
 def test_tables_fit_the_terminal_and_break_no_number(width):
     terminal = Study().terminal(width)
     assert max(len(line.rstrip()) for line in terminal.splitlines()) <= width
-    assert terminal.count("11,173,962") == 12
+    assert terminal.count("11,173,962") == 12  # in the table of results and in that of sizes
 
 
 def test_names_from_outside_do_not_break_the_tables():
@@ -226,15 +227,87 @@ def test_every_pair_of_tuned_families_has_a_sentence():
     assert all("which excludes 0" in line or "which includes 0" in line for line in sentences)
 
 
+def test_every_pair_has_a_row_with_the_better_model_first():
+    study = Study(fractions=(0.1, 1.0))
+    parts = study.markdown().split("## ")
+    (shown,) = [part for part in parts if part.startswith("Every pair at train fraction 1")]
+    lines = [line.split(" | ") for line in shown.splitlines() if line.startswith("| ")][2:]
+    assert len(lines) == 15
+    for row in study.compared():
+        if (row["seed"], row["metric"], row["train_fraction"]) != (None, "accuracy", 1.0):
+            continue
+        names = [f"{row['a_family']} {row['a_role']}", f"{row['b_family']} {row['b_role']}"]
+        better, worse = names if row["difference"] >= 0 else names[::-1]
+        (line,) = [line for line in lines if (line[0][2:], line[1]) == (better, worse)]
+        assert line[2].startswith(f"{abs(100 * row['difference']):+.2f} [")
+        certain = row["ci_low"] > 0 or row["ci_high"] < 0
+        assert line[3] == f"{'yes' if certain else 'no'} |"
+
+
+def pair(metric, difference, low, high):
+    names = {"a_family": "a", "a_role": "tuned", "b_family": "b", "b_role": "tuned"}
+    return {**names, "metric": metric, "difference": difference, "ci_low": low, "ci_high": high}
+
+
+@pytest.mark.parametrize(
+    ("accuracy", "precision", "loss", "said"),
+    [
+        (
+            (0.1, 0.05, 0.15),
+            (0.1, 0.05, 0.15),
+            (-1, -2, -0.5),
+            "macro precision and loss say the same",
+        ),
+        (
+            (-0.1, -0.15, -0.05),
+            (-0.1, -0.2, -0.1),
+            (1, 0.5, 2),
+            "macro precision and loss say the same",
+        ),
+        ((0.1, -0.1, 0.3), (0.1, -0.1, 0.3), (1, -1, 2), "macro precision and loss say the same"),
+        (
+            (0.1, 0.05, 0.15),
+            (0.1, -0.05, 0.25),
+            (1, 0.5, 2),
+            "macro precision says no difference that is certain: +0.100 [-0.050, +0.250]; "
+            "loss says the opposite: +1.000 [+0.500, +2.000]",
+        ),
+        (
+            (-0.1, -0.2, 0.1),
+            (-0.1, -0.2, 0.1),
+            (1, 0.5, 2),
+            "loss says that this is certain: -1.000 [-2.000, -0.500]",
+        ),
+        ((0.1, 0.05, 0.15), (None, None, None), (1, 0.5, 2), ""),
+    ],
+)
+def test_where_the_other_metrics_say_something_else_it_is_said(accuracy, precision, loss, said):
+    rows = {"accuracy": accuracy, "precision": precision, "loss": loss}
+    assert other_metrics({name: pair(name, *row) for name, row in rows.items()}) == said
+
+
 def test_what_a_reader_must_know_is_flagged():
     study = Study(never_predicted=("cnn",), identical=("resnet50_scratch",), test_openings=2)
     study.deviations = {"resnet50_transfer": {"epochs": [2, 50], "input_size": [32, 48]}}
     markdown = study.markdown()
-    assert "cnn baseline at train fraction 1 never predicts some classes: 1 (seed 0), 1" in markdown
+    assert (
+        "cnn baseline at train fraction 1 leaves classes that it never predicts, 1 with" in markdown
+    )
     assert "resnet50_scratch: the search found nothing better than the baseline" in markdown
     assert "cnn: the search found nothing better" not in markdown
     assert "test set was opened 2 times" in markdown
     assert "epochs 2 instead of 50, input_size 32 instead of 48" in markdown
+
+
+def test_a_winner_that_is_the_baseline_is_not_compared_with_itself_or_shown_again():
+    markdown = Study(identical=("resnet50_scratch",)).markdown()
+    results, _, rest = markdown.partition("## Tuned minus baseline")
+    assert "| resnet50_scratch tuned |" in results
+    for title in ("## Every pair at train fraction 1", "## Calibration on the test images"):
+        assert "| resnet50_scratch tuned |" not in rest.partition(title)[2].partition("## ")[0]
+    assert "nothing better than the baseline of resnet50_scratch: tuned and baseline" in rest
+    assert "| 1 | resnet50_scratch | +0.000" not in rest
+    assert "Tuned models that are their family's baseline are not shown again" in rest
 
 
 def test_runs_without_measurements_are_not_called_the_same():

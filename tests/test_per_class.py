@@ -129,3 +129,19 @@ def test_runs_are_read_from_the_table_in_the_order_of_their_images() -> None:
     assert runs[0].probabilities.tolist() == [[1.0, 0.0], [0.75, 0.25]]
     assert runs[0].correct.tolist() == [True, False]
     assert split_runs(pa.concat_tables([table.slice(0, 0)])) == []
+
+
+def test_the_confusion_matrix_is_shown_whole_up_to_20_classes() -> None:
+    runs = [run([0, 1, 2, 2], [0, 1, 1, 0], seed=seed) for seed in (0, 1)]
+    matrix = per_class_sections({"dataset": {"classes": NAMES}}, runs)[-1]
+    assert matrix.title == "Classes: confusion matrix of cnn tuned"
+    assert matrix.columns == ("true class", "0", "1", "2")
+    shown = [[int(cell) for cell in row[1:]] for row in matrix.rows]
+    both = [
+        np.concatenate([getattr(each, what) for each in runs]) for what in ("labels", "predicted")
+    ]
+    assert shown == metrics.confusion_matrix(*both).tolist()
+    assert [row[0] for row in matrix.rows] == ["0 cat", "1 dog", "2 ship"]
+    many = run(np.arange(21), np.arange(21), classes=21)
+    titles = [each.title for each in per_class_sections({}, [many])]
+    assert not [title for title in titles if "matrix" in title]

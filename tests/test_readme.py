@@ -11,6 +11,7 @@ from orchestrator.results import FIXED_SCHEMAS
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+PAGES = ["README.md", "docs/CLUSTER.md", "docs/RELIABILITY.md", "docs/STATISTICS.md"]
 MODULES = sorted(
     path
     for package in ("search_spaces", "trainables", "orchestrator")
@@ -28,14 +29,14 @@ def test_the_tree_has_a_line_for_each_file_with_the_sentence_it_opens_with(path:
     assert f"  {inside} - {document.partition(chr(10))[0]}\n" in README
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/CLUSTER.md", "docs/RELIABILITY.md"])
+@pytest.mark.parametrize("page", PAGES)
 def test_links_lead_to_files(page: str) -> None:
     text = (ROOT / page).read_text(encoding="utf-8")
     for target in re.findall(r"\]\((?!https?:)([^)#]+)", text):
         assert ((ROOT / page).parent / target).exists(), target
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/CLUSTER.md", "docs/RELIABILITY.md"])
+@pytest.mark.parametrize("page", PAGES)
 def test_every_flag_of_the_study_it_names_exists(page: str) -> None:
     flags = {text for action in make_parser()._actions for text in action.option_strings}
     text = (ROOT / page).read_text(encoding="utf-8").replace("\\\n", " ")

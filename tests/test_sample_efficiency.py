@@ -1,17 +1,25 @@
 """What the data buy is read off known curves, and said so that it is true of them."""
 
+import dataclasses
+
 import numpy as np
 import pytest
+from scipy import stats
 
 from orchestrator import results, statistics
 from orchestrator.predicted_runs import PredictedRun
 from orchestrator.sample_efficiency import (
     Point,
+    crossing_interval,
     find_crossings,
     images_to_reach,
     measure_curves,
+    share_of_changed_leads,
 )
-from orchestrator.sample_efficiency_sections import sample_efficiency_sections
+from orchestrator.sample_efficiency_sections import (
+    _crossing_sentence,
+    sample_efficiency_sections,
+)
 
 IMAGES = 200
 LARGEST = 10_000
@@ -108,7 +116,7 @@ def test_a_curve_that_falls_reaches_an_accuracy_where_it_first_does() -> None:
     assert images_to_reach(falling, 0.4) == pytest.approx(10**2.5)
 
 
-def test_intervals_are_the_bootstrap_of_the_comparison() -> None:
+def test_intervals_are_those_of_the_comparison() -> None:
     final, runs = made_up({("cnn", "tuned"): {100: [0.3, 0.4], 1000: [0.7, 0.7]}})
     points = measure_curves(final, runs)["cnn", "tuned"]
     assert [point.accuracy for point in points] == pytest.approx([0.35, 0.7])
@@ -130,16 +138,54 @@ def test_accuracy_draws_are_those_of_the_estimates() -> None:
 
 def test_a_crossing_is_said_with_who_is_ahead_on_each_side() -> None:
     assert (
-        "cnn tuned and transfer tuned cross at about 3,200 training images: transfer tuned is "
-        "ahead with the fewest, cnn tuned with the most."
+        "cnn tuned and transfer tuned cross at about 3,200 training images (95% interval 2,200 to "
+        "4,500): transfer tuned is ahead with the fewest, cnn tuned with the most."
     ) in said(tuned(cnn=CNN, transfer=TRANSFER))
 
 
 def test_families_that_do_not_cross_are_none_in_range() -> None:
     assert (
         "cnn tuned and transfer tuned do not cross: none in range, transfer tuned is ahead between "
-        "100 and 10,000 training images."
+        "100 and 10,000 training images; cnn is ahead somewhere there in 0% of resamples."
     ) in said(tuned(cnn=CNN, transfer={n: value + 0.05 for n, value in CNN.items()}))
+
+
+def drawn(accuracies, spread, seed):
+    """A curve whose points vary by so much."""
+    generator = np.random.default_rng(seed)
+    return [
+        dataclasses.replace(point, draws=point.accuracy + spread * generator.standard_normal(4000))
+        for point in curve(accuracies)
+    ]
+
+
+def test_the_interval_of_a_crossing_is_that_of_the_line_between_two_points() -> None:
+    # At 100 images b is ahead by 0.4 for certain; at 10,000 a by about 0.4: at log10(n) = 3.
+    a, b = drawn({100: 0.1, 10_000: 0.9}, 0.05, 1), curve({100: 0.5, 10_000: 0.5})
+    b = [dataclasses.replace(point, draws=np.full(4000, point.accuracy)) for point in b]
+    low, high = crossing_interval(a, b)
+    crossings = 2 + 2 * 0.4 / (0.8 + 0.05 * np.sqrt(2) * np.array([1.96, -1.96]))
+    assert np.log10([low, high]) == pytest.approx(crossings, abs=0.12)
+    assert crossing_interval(b, a) == pytest.approx((low, high))
+
+
+def test_a_crossing_that_may_lie_beyond_the_range_has_an_interval_that_says_so() -> None:
+    a, b = drawn({100: 0.3, 1000: 0.51}, 0.05, 1), drawn({100: 0.31, 1000: 0.5}, 0.05, 2)
+    assert crossing_interval(a, b) == (0, np.inf)
+    line = _crossing_sentence("tuned", ("cnn", a), ("transfer", b))
+    assert "(95% interval fewer than 100 to more than 1,000)" in line
+
+
+def test_where_families_do_not_cross_it_is_said_how_often_they_might() -> None:
+    a, b = drawn({100: 0.3, 1000: 0.6}, 0.0, 1), drawn({100: 0.4, 1000: 0.65}, 0.05, 2)
+    # The one behind is ahead where the other is off by 2 or by 1 of its standard deviations.
+    expected = 1 - stats.norm.cdf(2) * stats.norm.cdf(1)
+    assert share_of_changed_leads(a, b) == pytest.approx(expected, abs=0.02)
+
+
+def test_several_crossings_have_no_interval() -> None:
+    models = tuned(cnn={100: 0.3, 1000: 0.6, 10_000: 0.5}, transfer=dict.fromkeys(CNN, 0.55))
+    assert any("(no interval: more than one crossing)" in line for line in said(models))
 
 
 def test_equal_families_are_said_to_be_equal_and_need_nothing() -> None:

@@ -15,7 +15,7 @@ import pytest
 import ray
 
 from orchestrator import study
-from trainables import registry
+from trainables import node, registry
 from trainables.attempt import make_trainer
 from trainables.dataset import DataSet, LabeledImages, OpenedDataSet
 from trainables.sharing import SharedData
@@ -134,6 +134,7 @@ def test_the_tables_of_the_finals_agree_with_each_other(faulty_study: Path) -> N
         assert (own.label == own.predicted).mean() == pytest.approx(row.test_accuracy, abs=1e-12)
     assert len(pd.read_parquet(faulty_study / "comparison.parquet")) == 3 * 4
     assert "curve tuned" in (faulty_study / "comparison.md").read_text()
+    assert "<h1>" in (faulty_study / "report.html").read_text(encoding="utf-8")
     kept = json.loads((faulty_study / "winners" / "curve" / "config.json").read_text())
     choice = json.loads((faulty_study / "study.json").read_text())["choice"]["curve"]
     assert kept["params"] == choice["params"]
@@ -282,6 +283,7 @@ def test_three_trial_processes_share_data_of_cifar10s_size_without_a_copy(tmp_pa
         "device": "cpu",
         "threads": 1,
         "params": dict(registry.load_family("cnn").baseline),
+        "software": node.software(),
         "references": References(shared=ray.put(shared), test=None),
     }
     actors = [ray.remote(num_cpus=1)(MeasuredTrial).remote(config=config) for _ in range(3)]

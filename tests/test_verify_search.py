@@ -28,7 +28,7 @@ SEARCH = [
     Inconsistency(
         "a trial that nobody asked for",
         again("trials", {"trial_id": "{diverged}"}, trial_id="curve-009"),
-        "curve-009 must not be in trials.parquet, since it is none of 9 trials a family",
+        "curve-009 must not be in trials.parquet, since it is none of 9 trials a search",
     ),
     Inconsistency(
         "a trial still runs",

@@ -10,6 +10,7 @@ from typing import Any
 import ray
 from ray import tune
 
+from trainables import node
 from trainables.attempt import Attempt, AttemptConfig
 
 log = logging.getLogger("trainables")
@@ -43,13 +44,14 @@ class StudyTrial(tune.Trainable):
         A failure there is the trial's own error, which a failing constructor would hide.
         """
         self._config = AttemptConfig(**{f.name: config[f.name] for f in fields(AttemptConfig)})
-        self._references = references
+        self._references, self._software = references, config["software"]
         self._attempt: Attempt | None = None
 
     def step(self) -> dict[str, Any]:
         """One epoch; see `Attempt.step`."""
         try:
             if self._attempt is None:
+                self._check_node()
                 _log_to(Path(self._config.folder) / "logs" / f"{self._config.trial_id}.log")
                 log.info("attempt %d: %s", self._config.attempt, self._config)
                 self._attempt = self._make_attempt()
@@ -57,6 +59,12 @@ class StudyTrial(tune.Trainable):
         except Exception:
             log.exception("attempt %d failed", self._config.attempt)
             raise
+
+    def _check_node(self) -> None:
+        """Refuses a node that joined after the study began, and cannot run its trials."""
+        complaint = node.complaint(self._software, Path(self._config.folder) / "study.json")
+        if complaint:
+            raise RuntimeError(complaint)
 
     def _make_attempt(self) -> Attempt:
         test = self._references.test

@@ -158,12 +158,12 @@ def test_f19_the_report_flags_a_constant_classifier_and_shows_no_nan() -> None:
     for seed in (0, 1):
         made_up.run("cnn", "tuned", seed)[:] = always(0)
     flag = (
-        "cnn tuned at train fraction 1 never predicts some classes: 3 (seed 0), 3 (seed 1). "
-        "Their precision counts as 0."
+        "cnn tuned at train fraction 1 leaves classes that it never predicts, 3 with seed 0, "
+        "3 with seed 1; their precision counts as 0."
     )
     for text in (made_up.markdown(), made_up.terminal(1000)):
         assert flag in text
-        assert "cnn baseline at train fraction 1 never predicts" not in text
+        assert "cnn baseline at train fraction 1 leaves classes" not in text
         assert "nan" not in text.lower()
 
 

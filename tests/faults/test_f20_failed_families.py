@@ -1,5 +1,6 @@
 """F20: where all trials of a family failed the comparison is made, says so, and has no winner."""
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 import pytest
 from conftest import row_of, spec_of
 from test_comparison import Study
+from test_f19_constant_classifier import assert_no_nan
 
 from orchestrator import compare, finals, results
 from orchestrator.planning import FamilyPlan, plan_families
@@ -93,7 +95,12 @@ def compared(folder: Path, capsys: pytest.CaptureFixture[str]) -> tuple[str, Any
     for line in text.splitlines():
         if line.startswith("- "):
             assert line in printed
-    return text, results.read_table(folder, "comparison").to_pylist()
+    for shown in (text, printed):
+        # No number that is none, however it is written.
+        assert not re.search(r"\b(nan|NaN|None|null|inf)\b", shown)
+    table = results.read_table(folder, "comparison")
+    assert_no_nan(table)
+    return text, table.to_pylist()
 
 
 def test_f20_the_comparison_without_the_failed_family_says_so_and_compares_the_others(
@@ -183,3 +190,37 @@ def test_f20_a_family_whose_final_runs_all_failed_is_named(
         f"- {FAILED}: trials finished, but there are no final runs, so it has no results." in text
     )
     assert f"{FAILED} tuned" not in text
+
+
+def test_f20_all_that_can_be_missing_at_once_is_said_and_no_number_stands_in_for_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    study = Study(
+        families=("cnn", "resnet50_transfer"),
+        failed=(FAILED,),
+        identical=("cnn",),
+        never_predicted=("resnet50_transfer",),
+        fractions=(0.1, 1.0),
+        seeds=1,
+    )
+    text, rows = compared(study.write(tmp_path), capsys)
+    for said in (
+        f"{FAILED}: no trial finished (1 failed, 1 diverged), so the family has no winner.",
+        "cnn: the search found nothing better than the baseline.",
+        "resnet50_transfer tuned at train fraction 1 leaves classes that it never predicts, 1 with",
+        "resnet50_transfer tuned never predicts 3: that counts as precision 0.",
+        "One seed shows no training noise: where there is one, there is no ±.",
+        "With one seed an interval covers test-sampling noise only, not training noise.",
+        "A model with one seed shows no training noise and is left out",
+        "nothing better than the baseline of cnn: tuned and baseline are the same model there",
+    ):
+        assert said in text
+    assert "±" not in text.replace("there is no ±", "")
+    assert not [line for line in text.splitlines() if f"{FAILED} tuned" in line]
+    # Every number there must be is there, and a winner that is its baseline gains exactly nothing.
+    assert all(
+        row[name] is not None for row in rows for name in ("difference", "ci_low", "ci_high")
+    )
+    own = [row for row in rows if row["a_family"] == row["b_family"] == "cnn"]
+    assert {(row["difference"], row["ci_low"], row["ci_high"]) for row in own} == {(0, 0, 0)}
+    assert {row["n_seeds"] for row in rows} == {1}

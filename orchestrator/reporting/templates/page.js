@@ -1,0 +1,88 @@
+"use strict";
+(function () {
+  const panels = JSON.parse(document.getElementById("panels").textContent);
+  const colours = JSON.parse(document.getElementById("colours").textContent);
+  const root = document.documentElement;
+  const prefersDark = window.matchMedia("(prefers-color-scheme: dark)");
+  const coarse = window.matchMedia("(pointer: coarse)").matches;
+  const config = { displayModeBar: false, responsive: true, doubleClick: "reset" };
+  const hidden = {};
+  let printing = false;
+
+  function mode() {
+    if (printing) return "light";
+    return root.dataset.theme || (prefersDark.matches ? "dark" : "light");
+  }
+  // Charts name their colours; a theme gives them values.
+  function filled(value, palette) {
+    if (typeof value === "string") {
+      return value.replace(/^var\(--([a-z0-9-]+)\)$/, (_, name) => palette[name]);
+    }
+    if (Array.isArray(value)) {
+      // Long lists of numbers hold no colour; a colour scale is a short one that begins with one.
+      return value.length > 2 && typeof value[0] === "number"
+        ? value
+        : value.map((each) => filled(each, palette));
+    }
+    if (value && typeof value === "object") {
+      const made = {};
+      for (const key of Object.keys(value)) made[key] = filled(value[key], palette);
+      return made;
+    }
+    return value;
+  }
+  function draw(element) {
+    const figure = element.dataset.figure;
+    const panel = filled(panels[figure][Number(element.dataset.panel)], colours[mode()]);
+    for (const trace of panel.data) trace.visible = !(hidden[figure] || {})[trace.name];
+    // A finger that moves over a chart moves the page.
+    panel.layout.dragmode = coarse ? false : "zoom";
+    return Plotly.react(element, panel.data, panel.layout, config);
+  }
+  const elements = Array.from(document.querySelectorAll(".panel"));
+  function drawAll() {
+    return elements.map(draw);
+  }
+  // One after another, so that the page can be read and scrolled meanwhile.
+  let next = 0;
+  function drawNext() {
+    if (next === elements.length) {
+      root.dataset.drawn = "all";
+      return;
+    }
+    draw(elements[next]);
+    next += 1;
+    window.setTimeout(drawNext, 0);
+  }
+
+  for (const button of document.querySelectorAll(".legend button")) {
+    button.addEventListener("click", () => {
+      const figure = button.dataset.figure;
+      const shown = button.getAttribute("aria-pressed") === "true";
+      button.setAttribute("aria-pressed", String(!shown));
+      hidden[figure] = hidden[figure] || {};
+      hidden[figure][button.dataset.name] = shown;
+      elements.filter((each) => each.dataset.figure === figure).forEach(draw);
+    });
+  }
+  const toggle = document.getElementById("theme");
+  function label() {
+    toggle.textContent = mode() === "dark" ? "Light" : "Dark";
+    toggle.setAttribute("aria-label", "Switch to " + toggle.textContent.toLowerCase() + " colours");
+  }
+  toggle.hidden = false;
+  toggle.addEventListener("click", () => {
+    root.dataset.theme = mode() === "dark" ? "light" : "dark";
+    label();
+    drawAll();
+  });
+  prefersDark.addEventListener("change", () => { label(); drawAll(); });
+  window.addEventListener("beforeprint", () => {
+    printing = true;
+    for (const each of document.querySelectorAll("details")) each.open = true;
+    drawAll();
+  });
+  window.addEventListener("afterprint", () => { printing = false; drawAll(); });
+  label();
+  drawNext();
+})();

@@ -1,0 +1,55 @@
+"""What a cluster may grow to, from made-up processes and files."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+from deploy_rules import AWS, read_config
+
+from orchestrator.growth import can_grow_to
+
+HERE = "10.0.0.1:6379"
+
+
+@pytest.fixture
+def proc(tmp_path: Path) -> Path:
+    """A machine on which the cluster at HERE has an autoscaler with cluster.yaml."""
+    file = tmp_path / "bootstrap.yaml"
+    file.write_text(yaml.safe_dump(read_config(AWS)), encoding="utf-8")
+    add_process(tmp_path, 7, f"--gcs-address={HERE}", f"--autoscaling-config={file}")
+    add_process(tmp_path, 8, f"--gcs-address={HERE}", "--raylet")
+    return tmp_path
+
+
+def add_process(proc: Path, number: int, *arguments: str) -> None:
+    folder = proc / str(number)
+    folder.mkdir()
+    command = "\0".join(["python", "-u", "monitor.py", *arguments, ""])
+    (folder / "cmdline").write_bytes(command.encode())
+
+
+def test_it_counts_no_more_workers_than_all_types_together_may_have(proc: Path) -> None:
+    assert can_grow_to(HERE, proc) == {"CPU": 16.0, "GPU": 4.0}
+
+
+def test_the_file_of_another_cluster_does_not_count(proc: Path) -> None:
+    assert can_grow_to("10.0.0.2:6379", proc) == {"CPU": 0.0, "GPU": 0.0}
+
+
+def test_a_cluster_without_autoscaler_cannot_grow(tmp_path: Path) -> None:
+    add_process(tmp_path, 7, f"--gcs-address={HERE}")
+    (tmp_path / "9").mkdir()  # ended between listing and reading
+    assert can_grow_to(HERE, tmp_path) == {"CPU": 0.0, "GPU": 0.0}
+
+
+def test_on_premises_workers_count_once_they_are_there(tmp_path: Path) -> None:
+    file = tmp_path / "bootstrap.yaml"
+    types = {"local.cluster.node": {"resources": {}, "node_config": {}, "max_workers": 2}}
+    config = {
+        "max_workers": 2,
+        "head_node_type": "local.cluster.node",
+        "available_node_types": types,
+    }
+    file.write_text(yaml.safe_dump(config), encoding="utf-8")
+    add_process(tmp_path, 7, f"--gcs-address={HERE}", f"--autoscaling-config={file}")
+    assert can_grow_to(HERE, tmp_path) == {"CPU": 0.0, "GPU": 0.0}
