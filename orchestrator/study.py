@@ -79,7 +79,7 @@ def _dry_run(checked: "CheckedStudy", console: Console) -> int:
     address = checked.settings.address or os.environ.get("RAY_ADDRESS")
     if address and address != "local":
         from orchestrator.cluster import InfrastructureError, connect, reserve
-        from orchestrator.running import cluster_line, reserved_forecast
+        from orchestrator.starting import cluster_line, reserved_forecast
 
         try:
             cluster = connect(address, console)
@@ -101,7 +101,7 @@ def _dry_run(checked: "CheckedStudy", console: Console) -> int:
 def _run(checked: "CheckedStudy", held: contextlib.ExitStack, console: Console) -> int:
     """Runs a checked study; an error from here on is no wrong input, and keeps its traceback."""
     from orchestrator.cluster import InfrastructureError
-    from orchestrator.running import run_study
+    from orchestrator.starting import run_study
 
     with Interruption().listening() as interruption:
         try:

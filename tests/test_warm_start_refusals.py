@@ -10,7 +10,7 @@ from in_process import NO_FAULTS, Driver
 from made_up_inputs import add_family, image_folder, weights_file
 from tampering import drop, truncated
 
-from orchestrator import running, study
+from orchestrator import starting, study
 from orchestrator.checking import CheckedStudy
 
 Start = Callable[..., CheckedStudy]
@@ -89,7 +89,7 @@ def command(
         made.started.append(checked)
         return True
 
-    monkeypatch.setattr(running, "run_study", run_study)
+    monkeypatch.setattr(starting, "run_study", run_study)
     return made
 
 

@@ -12,7 +12,7 @@ import pytest
 from in_process import NO_FAULTS, Driver
 from made_up_inputs import add_family, image_folder, weights_file
 
-from orchestrator import results, resuming, running, study
+from orchestrator import results, resuming, starting, study
 from orchestrator.checking import CheckedStudy
 from orchestrator.locking import LOCK
 
@@ -99,7 +99,7 @@ def command(
         made.runs.append(checked)
         return True
 
-    monkeypatch.setattr(running, "run_study", run_study)
+    monkeypatch.setattr(starting, "run_study", run_study)
     return made
 
 
