@@ -2,12 +2,14 @@
 
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 from conftest import row_of, spec_of
 from ray.exceptions import RayTaskError
+from ray.tune.schedulers import ASHAScheduler
 
 from orchestrator.recording import Recorder
-from orchestrator.rungs import FamilyRungs
+from orchestrator.rungs import Cutoff, FamilyRungs
 from orchestrator.scheduling import FamilyASHA, RecordingScheduler, classify
 
 
@@ -132,3 +134,19 @@ def test_failures_have_a_kind_and_one_line(error: Exception, kind: str) -> None:
     failure = classify(error)
     assert failure.kind == kind
     assert "\n" not in failure.message
+
+
+@pytest.mark.parametrize("factor", [2, 3, 4])
+def test_a_cutoff_is_the_one_that_rays_own_bracket_computes(factor: int) -> None:
+    ashas = [
+        ASHAScheduler(metric="a", mode="max", max_t=9, grace_period=1, reduction_factor=factor)
+        for _ in range(2)
+    ]
+    theirs, ours = ashas[0]._brackets[0], Cutoff(factor)
+    random = np.random.default_rng(0)
+    rungs: list[dict[str, float]] = [{}, {}]
+    for number, value in enumerate([*random.random(200), np.nan, 0.5, 0.5, *random.random(50)]):
+        for rung in rungs[: 1 + number % 2]:
+            assert ours(rung) == theirs.cutoff(rung)
+            assert ours.latest == theirs.cutoff(rung)
+            rung[f"cnn-{number:03d}"] = float(value)
