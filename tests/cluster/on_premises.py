@@ -140,6 +140,10 @@ class OnPremises:
         (self._logs / f"metrics-{host}.txt").write_text(text, encoding="utf-8")
         return text
 
+    def kept_metrics(self, host: str) -> str:
+        """What `metrics` read last."""
+        return (self._logs / f"metrics-{host}.txt").read_text(encoding="utf-8")
+
     def submit(self, name: str, entrypoint: str, **variables: str) -> None:
         """Submits a job that outlives this process, with environment variables of its own."""
         given = json.dumps({"env_vars": variables})

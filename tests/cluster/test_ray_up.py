@@ -16,6 +16,9 @@ import pytest
 from harness import DEATH, StudyFolder, count
 from hosts import ADDRESSES, ROOT, SHARED_AT, Hosts, wait_for
 from on_premises import OnPremises, home_files
+from prometheus_client.parser import text_string_to_metric_families
+
+from orchestrator.measurement import METRICS
 
 LOGS = ROOT / ".cluster-test" / "ray-up"
 TRIALS = 12
@@ -96,7 +99,7 @@ def finished(cluster: Cluster) -> StudyFolder:
     wait_for("trials on both workers", lambda: ended_on(study) >= {"w1", "w2"}, 600, every=1)
     wait_for("a trial under way on w1", lambda: under_way(study, "w1"), 300, every=0.2)
     study.check_that_no_row_is_lost()
-    cluster.ray.metrics("head")  # the driver's own come with those of its node
+    cluster.ray.metrics("head")  # kept; the driver's own come with those of its node
     assert any("raylet/raylet" in command for command in cluster.hosts.processes("w1").values())
     cluster.hosts.lose_power("w1")
     study.deaths += 1
@@ -147,6 +150,27 @@ def test_a_study_completes_on_both_workers_and_none_of_its_rows_is_lost(
     finished.check_that_no_row_is_lost()
     assert finished.study()["outcome"] == "completed"
     note(str(counted))
+
+
+def test_the_studys_numbers_were_at_the_heads_metrics_end_point(
+    cluster: Cluster, finished: StudyFolder
+) -> None:
+    published = {
+        sample.name: sample.value
+        for metric in text_string_to_metric_families(cluster.ray.kept_metrics("head"))
+        for sample in metric.samples
+        if sample.labels.get("study") == "first" and sample.labels.get("state") in {None, "running"}
+    }
+    assert set(published) == {metric.exported_name for metric in METRICS}
+    epochs = finished.table("epochs").sort_values("sequence")
+    so_far = epochs.head(int(published["ray_study_epochs_total"]))
+    best = published["ray_study_best_validation_accuracy"]
+    assert best == pytest.approx(so_far.validation_accuracy.max(), abs=1e-12)
+    assert 0 < len(so_far) < len(epochs)
+    assert 1 <= published["ray_study_trials"] <= 2  # that ran, one GPU each
+    spent = finished.table("trials").device_seconds.sum()
+    assert 0 < published["ray_study_device_seconds"] < spent
+    note(f"published in the middle: {published}")
 
 
 def test_what_ran_on_the_lost_worker_went_on_elsewhere(finished: StudyFolder) -> None:
