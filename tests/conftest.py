@@ -15,6 +15,7 @@ from trainables.dataset import LabeledImages
 from trainables.registry import load_family
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Two processes run the tests: one those that start Ray, first, and then both file by file."""
     items.sort(key=lambda item: item.get_closest_marker("cluster") is None)
