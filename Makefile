@@ -21,7 +21,7 @@ study: setup
 
 # Two processes: Ray's tests wait most of the time, and the others compute meanwhile.
 test: setup
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadgroup --no-loadscope-reorder -m "not browser" $(ARGS)
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder -m "not browser" $(ARGS)
 
 # The report in Chromium (apt-get install chromium): a minute or two.
 browser-test: setup

@@ -3,9 +3,11 @@
 import gc
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 from orchestrator.recording import Recorder, TrialSpec
 from orchestrator.results import schemas
@@ -15,13 +17,23 @@ from trainables.dataset import LabeledImages
 from trainables.registry import load_family
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Two processes run the tests: one those that start Ray, first, and then both file by file."""
+    """The tests that start Ray come first: while they wait, others compute."""
     items.sort(key=lambda item: item.get_closest_marker("cluster") is None)
-    for item in items:
-        group = "cluster" if item.get_closest_marker("cluster") else item.path.name
-        item.add_marker(pytest.mark.xdist_group(group))
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
+    """Hands the tests out file by file, and all that start Ray to one process."""
+    return FileByFile(config, log)
+
+
+class FileByFile(LoadScopeScheduling):
+    """A file is the unit that a process gets; the files of tests that start Ray are one unit."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        starts_ray = "pytest.mark.cluster" in (self.config.rootpath / file).read_text("utf-8")
+        return "cluster" if starts_ray else file
 
 
 @pytest.fixture(autouse=True, scope="module")
