@@ -33,9 +33,9 @@ Scrape = dict[tuple[str, ...], float]
 
 @contextlib.contextmanager
 def scraping() -> Iterator[tuple[list[Scrape], dict[str, str]]]:
-    """What each reading of the end point has of ours, and the jobs' metadata."""
+    """What each reading of the end point has of ours, and each job's study with its families."""
     seen: list[Scrape] = []
-    metadata: dict[str, str] = {}
+    studies: dict[str, str] = {}
     over = threading.Event()
 
     def read_on() -> None:
@@ -44,12 +44,12 @@ def scraping() -> Iterator[tuple[list[Scrape], dict[str, str]]]:
                 found = read()
                 seen.extend([found] if found else [])
                 jobs = ray._private.worker.global_worker.gcs_client.get_all_job_info()
-                for job in jobs.values():
-                    metadata.update(job.config.metadata)
+                said = [job.config.metadata for job in jobs.values()]
+                studies.update({one["study"]: one["families"] for one in said if "study" in one})
 
     thread = threading.Thread(target=read_on, daemon=True)
     thread.start()
-    yield seen, metadata
+    yield seen, studies
     over.set()
     thread.join()
 
@@ -77,10 +77,10 @@ def test_a_studys_metrics_are_at_its_nodes_end_point_with_the_values_of_its_tabl
     monkeypatch.setenv("STUDY_CURVE_EPOCH_SECONDS", "0.5")
     arguments = [*CURVE, "--results-dir", str(tmp_path), "--name", "watched"]
     started = time.monotonic()
-    with scraping() as (seen, metadata):
+    with scraping() as (seen, studies):
         assert study.main([*arguments, "--address", shared_cluster]) == 0
     wall = time.monotonic() - started
-    assert (metadata["study"], metadata["families"]) == ("watched", "curve")
+    assert studies["watched"] == "curve"
     assert {key[0] for scrape in seen for key in scrape} == {m.exported_name for m in METRICS}
     trials = pd.read_parquet(tmp_path / "watched" / "trials.parquet")
     epochs = pd.read_parquet(tmp_path / "watched" / "epochs.parquet")
