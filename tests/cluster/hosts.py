@@ -37,7 +37,7 @@ SSHD_CONFIG = """\
 Port 22
 HostKey /run/sshd/host_key
 PidFile none
-AuthorizedKeysFile /root/.ssh/authorized_keys
+AuthorizedKeysFile .ssh/authorized_keys
 PermitRootLogin prohibit-password
 PasswordAuthentication no
 KbdInteractiveAuthentication no
