@@ -25,7 +25,7 @@ NUMBER = re.compile(r"(?<![\w.])[+-]?\d+(?:,\d{3})*(?:\.\d+)?(?:e-?\d+)?(?!\w)")
 # Names and sources, whose digits count nothing.
 NAMES = re.compile(
     r"resnet[\w-]+|\b[\w.-]+-\d{3}\b|\(?\b(?:19|20)\d\d\)?|CIFAR-10|SHA-256 \w+"
-    r"|[\w.-]+\.safetensors"
+    r"|[\w.-]+\.safetensors|`[^`]*`|They were trained on: .*"
 )
 # Not said in a table either; `test_sample_efficiency.py` and `test_training_noise.py` hold these.
 BOOTSTRAPPED = ("Sample efficiency: where families cross",)
