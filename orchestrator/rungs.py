@@ -150,5 +150,6 @@ def _remembered(asha: ASHAScheduler) -> Cutoff:
     """Has an ASHA's bracket decide by cut-offs that are remembered."""
     (bracket,) = asha._brackets
     cutoff = Cutoff(bracket.rf)
+    # The bracket has no setting for it; a test holds the two to the same answers.
     bracket.cutoff = cutoff  # type: ignore[method-assign]
     return cutoff
