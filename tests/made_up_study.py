@@ -28,8 +28,26 @@ SPACE: dict[str, BaseDistribution] = {
     "dropout": FloatDistribution(0.0, 0.7),
 }
 BASELINE = {"learning_rate": 1e-4, "batch_size": 64, "optimizer": "adam", "dropout": 0.0}
-PRETRAINED = {"frozen_stages": 0, "input_size": 48, "normalization": "zero_one"}
-"""What only the fine-tuned family has; fixed in a made-up study."""
+PRETRAINED = {
+    "frozen_stages": 0,
+    "input_size": 48,
+    "normalization": "zero_one",
+    "head_learning_rate_multiplier": 1.0,
+    "weight_decay": 0.0,
+    "label_smoothing": 0.0,
+    "schedule": "constant",
+    "warmup_fraction": 0.0,
+    "augmentation": "none",
+}
+"""What only the fine-tuned family has here; fixed in a made-up study."""
+
+
+def space_of(family: str) -> dict[str, BaseDistribution]:
+    """A family's search space."""
+    fixed = PRETRAINED.items() if "transfer" in family else ()
+    return {**SPACE, **{name: CategoricalDistribution((value,)) for name, value in fixed}}
+
+
 START = datetime(2026, 3, 1, 9, tzinfo=UTC)
 
 
@@ -88,7 +106,9 @@ class MadeUpStudy:
             },
             "demo": [],
             "spaces": {
-                family: {name: json.loads(distribution_to_json(d)) for name, d in SPACE.items()}
+                family: {
+                    n: json.loads(distribution_to_json(d)) for n, d in space_of(family).items()
+                }
                 for family in self.families
             },
             "baselines": {
@@ -153,7 +173,7 @@ class _Maker:
         self.sequence = 0
 
     def tables(self) -> dict[str, pa.Table]:
-        schemas = results.schemas([SPACE])
+        schemas = results.schemas(map(space_of, self.study.families))
         trials = list(self._trials()) if self.study.begun else []
         final, predictions, final_epochs = self._finals(schemas)
         comparison = schemas["comparison"].empty_table()
@@ -177,6 +197,7 @@ class _Maker:
         for number in range(self.study.trials):
             for family in self.study.families:
                 params = BASELINE if number == 0 else self._params()
+                params = {**params, **(PRETRAINED if "transfer" in family else {})}
                 curve = self._curve(family, params)
                 stop = self._stop(family, number, curve, seen)
                 curve = curve[:stop]

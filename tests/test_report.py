@@ -2,6 +2,7 @@
 
 import html.parser
 import json
+import os
 import re
 import shlex
 import subprocess
@@ -95,6 +96,17 @@ def test_two_builds_are_the_same_bytes_and_under_ten_megabytes(study: Path) -> N
     report.write_report(study)
     assert (study / "report.html").read_bytes() == first
     assert len(first) < 10_000_000
+
+
+def test_two_processes_whose_sets_are_in_another_order_build_the_same_bytes(tmp_path: Path) -> None:
+    folder = MadeUpStudy(trials=12, seeds=1).write(tmp_path)
+    pages = set()
+    for order in ("1", "2"):
+        environment = {**os.environ, "PYTHONHASHSEED": order}
+        command = [sys.executable, "-m", "orchestrator.report", str(folder)]
+        subprocess.run(command, check=True, capture_output=True, env=environment)
+        pages.add((folder / "report.html").read_bytes())
+    assert len(pages) == 1
 
 
 def test_the_page_asks_for_nothing(shown: Page) -> None:

@@ -98,7 +98,7 @@ def _ranks(inputs: Inputs, known: Sequence[RankCorrelation]) -> Panel:
                 symbol=looks[name][1],
                 label=name,
                 hover=[
-                    f"{name}: rho {each.rho:.2f} over {each.trials} trials\n"
+                    f"{name}: rho {each.rho:z.2f} over {each.trials} trials\n"
                     f"epoch {each.earlier} against epoch {each.later}"
                     for each in own
                 ],
@@ -159,7 +159,7 @@ def _finding(savings: Sequence[Saving], known: Sequence[RankCorrelation]) -> str
     lowest = min(known, key=lambda each: each.rho or 0.0)
     return (
         f"{text}; ranks held least in {lowest.family} from epoch {lowest.earlier} to "
-        f"{lowest.later} (rho {lowest.rho:.2f} over {lowest.trials} trials)."
+        f"{lowest.later} (rho {lowest.rho:z.2f} over {lowest.trials} trials)."
     )
 
 
@@ -170,7 +170,7 @@ def _alt(rungs: Sequence[Rung], known: Sequence[RankCorrelation], savings: Seque
         for rung in rungs
     ]
     parts += [
-        f"{each.family}: rank correlation {each.rho:.2f} from epoch {each.earlier} to {each.later}"
+        f"{each.family}: rank correlation {each.rho:z.2f} from epoch {each.earlier} to {each.later}"
         for each in known
     ]
     parts += [f"{s.family}: {s.epochs_run} epochs run, {s.epochs_saved} saved" for s in savings]

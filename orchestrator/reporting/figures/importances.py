@@ -106,14 +106,19 @@ def _study(
 
 
 def _shares(study: optuna.Study, evaluator: BaseImportanceEvaluator) -> dict[str, float]:
-    """None of it where the evaluator cannot tell, as where all trials are nearly the same."""
+    """The largest first; none where the evaluator cannot tell, as where all trials are alike."""
+    spaces = (trial.distributions.items() for trial in study.trials)
+    # What has one value explains nothing.
+    names = sorted({name for space in spaces for name, values in space if not values.single()})
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of evaluators that are marked as experimental
         try:
-            found = get_param_importances(study, evaluator=evaluator)
+            found = get_param_importances(study, evaluator=evaluator, params=names)
         except (RuntimeError, ValueError):
             return {}
-    return {name: float(share) for name, share in found.items()}
+    # By name among equals, whose order differs from process to process.
+    ranked = sorted(found.items(), key=lambda each: (-each[1], each[0]))
+    return {name: float(share) for name, share in ranked}
 
 
 def figure(inputs: Inputs) -> Chart | None:

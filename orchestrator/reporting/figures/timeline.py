@@ -149,8 +149,8 @@ def figure(inputs: Inputs) -> Chart | None:
             f"{count(len(line.lanes))} rows was idle; {_longest_gap(line)}."
         ),
         alt=(
-            f"{count(len(line.stays))} trials on {count(len(nodes))} nodes; busy time by family: "
-            f"{words}."
+            f"{count(len(line.stays))} trials and final runs on {count(len(nodes))} "
+            f"node{'s' if len(nodes) > 1 else ''}; busy time by family: {words}."
         ),
         panels=[_panel(inputs, line, per_unit, unit)],
         numbers=Section(
