@@ -53,10 +53,19 @@ def test_every_number_of_a_report_is_what_its_tables_give(folder: Path) -> None:
             },
             3000,
         ),
+        ({"trials": 70, "families": ("cnn",), "seeds": 2, "fractions": (1.0,)}, 900),
         ({"finished": False}, 1000),
         ({"finished": False, "begun": False}, 80),
     ],
-    ids=["one seed", "two families", "one trial", "many classes", "running", "just begun"],
+    ids=[
+        "one seed",
+        "two families",
+        "one trial",
+        "many classes",
+        "many trials",
+        "running",
+        "just begun",
+    ],
 )
 def test_the_same_holds_of_studies_of_other_shapes(
     tmp_path: Path, given: dict[str, object], least: int

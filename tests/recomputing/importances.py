@@ -9,6 +9,8 @@ from optuna.importance import FanovaImportanceEvaluator, PedAnovaImportanceEvalu
 
 from recomputing.study import Recomputed
 
+MOST_FOR_FANOVA = 64
+
 
 def importances(r: Recomputed, name: str) -> dict[str, dict[str, float]]:
     """Of a search, by Optuna on the trials that can win and lie in its space."""
@@ -59,7 +61,7 @@ def _importances(r: Recomputed, name: str) -> dict[str, dict[str, float]]:
             )
         )
     methods: dict[str, Any] = {"PED-ANOVA": PedAnovaImportanceEvaluator()}
-    if len(rows) <= 64:
+    if len(rows) <= MOST_FOR_FANOVA:
         methods["fANOVA"] = FanovaImportanceEvaluator(n_trees=16, seed=0)
     names, found = sorted(name for name in space if not space[name].single()), {}
     for method, evaluator in methods.items():

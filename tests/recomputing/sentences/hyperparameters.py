@@ -6,7 +6,7 @@ from math import isclose
 import numpy as np
 import pandas as pd
 
-from recomputing.importances import importances, inside
+from recomputing.importances import MOST_FOR_FANOVA, importances, inside
 from recomputing.rules import STUDY, Values
 from recomputing.study import Recomputed
 from recomputing.words import hyper, shortened
@@ -107,12 +107,20 @@ def stopped_among(r: Recomputed, rest: str) -> Values:
 @STUDY.says(
     "{a} over # trials: fANOVA {rest}; PED-ANOVA {other};",
     "{a} over # trials: fANOVA {rest}; PED-ANOVA {other}.$",
+    "{a} over # trials: PED-ANOVA {other};",
+    "{a} over # trials: PED-ANOVA {other}.$",
 )
-def importances_in_words(r: Recomputed, a: str, rest: str, other: str) -> Values:
+def importances_in_words(r: Recomputed, a: str, other: str, rest: str = "") -> Values:
     for method, listed in (("fANOVA", rest), ("PED-ANOVA", other)):
-        shares = importances(r, a)[method]
+        shares = importances(r, a).get(method, {})
         assert listed == ", ".join(f"{name} {share:.2f}" for name, share in shares.items()), shares
     return [len(inside(r, a))]
+
+
+@STUDY.says("fANOVA is left out above # trials")
+def no_fanova(r: Recomputed) -> Values:
+    assert max(len(inside(r, name)) for name in r.searches) > MOST_FOR_FANOVA
+    return [MOST_FOR_FANOVA]
 
 
 @STUDY.says("importances | {a}, n = {n} | {word}: {method} #")
