@@ -87,11 +87,11 @@ def figure(inputs: Inputs) -> Chart | None:
         return None
     looks = search_looks(inputs.searches)
     findings = [finding for finding in map(_finding, found) if finding]
-    few = f"too few trials to say where good ones lie: {FEWEST_BEST * BEST_SHARE} are needed"
+    few = f"Too few trials to say where good ones lie: {FEWEST_BEST * BEST_SHARE} are needed"
     return Chart(
         key="hyperparameters",
         title="Every trial through its hyperparameters",
-        finding=f"{'; '.join(findings)}." if findings else f"{few.capitalize()} in a search.",
+        finding=f"The {'; the '.join(findings)}." if findings else f"{few} in a search.",
         alt=f"{'; '.join(map(_words, found))}.",
         panels=[_panel(each, looks[each.name][0]) for each in found],
         numbers=Section(
@@ -162,14 +162,14 @@ def _groups(each: Searched, colour: str) -> list[_Group]:
             opacity=0.5,
         ),
         _Group(
-            label="best, stopped",
+            label="in colour: the best, stopped",
             chosen=[i for i in good if i in stopped],
             colour=colour,
             width=1.8,
             dash="dot",
         ),
         _Group(
-            label="best, not stopped",
+            label="in colour: the best, not stopped",
             chosen=[i for i in good if i in whole],
             colour=colour,
             width=2.0,
@@ -241,7 +241,7 @@ def _finding(each: Searched) -> str:
     name = min(widths, key=lambda each: widths[each])
     values = present(params.get(name) for params in each.params[: each.best])
     return (
-        f"the best {each.best} of {each.name}'s {len(each.trials)} trials lie closest together in "
+        f"best {each.best} of {each.name}'s {len(each.trials)} trials lie closest together in "
         f"{name}, {_shown(min(values))} to {_shown(max(values))}"
     )
 

@@ -19,7 +19,10 @@ def best_first(r: Recomputed, name: str) -> pd.DataFrame:
     return r.can_win(name).sort_values(["validation_accuracy", "trial_id"], ascending=[False, True])
 
 
-@STUDY.says("the best # of {a}'s # trials lie closest together in {word}, # to #")
+@STUDY.says(
+    "The best # of {a}'s # trials lie closest together in {word}, # to #",
+    "the best # of {a}'s # trials lie closest together in {word}, # to #",
+)
 def closest(r: Recomputed, a: str, word: str) -> Values:
     own = best_first(r, a)
     best = max(1, min(len(own) // 5, 20))
