@@ -13,6 +13,10 @@ from orchestrator.fairness import (
 )
 from orchestrator.section import MISSING, Row, Section, count, percent, points
 
+SECONDS_PER_HOUR = 3600
+SPENT_EXACTLY = 1.005
+"""A share is kept if no more than half a percent above it was spent."""
+
 
 def fairness_sections(study: Row, trials: pa.Table, final: pa.Table) -> tuple[Section, ...]:
     """The sections on fairness, for `comparison.md` and the terminal.
@@ -47,7 +51,11 @@ def _effort_section(study: Row, efforts: Sequence[Effort]) -> Section:
             )
             for each in efforts
         ),
-        sentences=(_budget_rule(study), *_effort_sentences(efforts)),
+        sentences=(
+            _budget_rule(study),
+            *_overspent(study, efforts),
+            *_effort_sentences(efforts),
+        ),
     )
 
 
@@ -55,17 +63,52 @@ def _budget_rule(study: Row) -> str:
     """What was made equal between the families, in a sentence."""
     settings = study["settings"]
     hours, trials = settings.get("budget_gpu_hours"), settings.get("trials")
-    if hours:
-        return f"Budget rule: equal device time, {hours:g} device-hours shared by the families."
     cap = "the same number of trials" if trials is None else f"at most {count(trials)} trials"
     whom = "each family and training share" if settings.get("tune_per_fraction") else "each family"
     # `search.FamilySearch`: with one trial at a time nothing depends on clocks.
     alone = (study.get("cluster") or {}).get("max_concurrent") == 1
     order = "started the fewest trials" if alone else "used the least device time so far"
+    budgets = _budgets(hours, settings.get("time_budget"))
+    if budgets:
+        return f"Budget rule: {budgets}{_ended(study)}; {cap} for {whom}, its baseline included."
     return (
         f"Budget rule: {cap} for {whom}, its baseline included; device time was not made "
         f"equal. Only the order was balanced: the family that had {order} was always next."
     )
+
+
+def _budgets(hours: float | None, wall_hours: float | None) -> str:
+    """What was to be spent at most."""
+    parts = []
+    if hours is not None:
+        parts.append(f"{hours:g} device-hours, an equal share for each family")
+    if wall_hours is not None:
+        parts.append(f"{wall_hours:g} hours of wall time")
+    return f"{' and '.join(parts)}, finals included" if parts else ""
+
+
+def _ended(study: Row) -> str:
+    """Which searches a budget ended, and after how many trials."""
+    closed = study.get("closed") or {}
+    if not closed:
+        return ", which no search came to the end of"
+    listed = ", ".join(f"{name} after {why['trials']:,} trials" for name, why in closed.items())
+    return f", which ended the search of {listed}"
+
+
+def _overspent(study: Row, efforts: Sequence[Effort]) -> Iterator[str]:
+    """Families that took more than their share: a baseline and the finals run all the same."""
+    hours, families = study["settings"].get("budget_gpu_hours"), study["settings"]["families"]
+    if hours is None or study["settings"].get("tune_per_fraction"):  # there a row is one search
+        return
+    share = hours / len(families)
+    for each in efforts:
+        took = (each.search_seconds + each.finals_seconds) / SECONDS_PER_HOUR
+        if took > share * SPENT_EXACTLY:
+            yield (
+                f"{each.family} took {took:.3g} device-hours, more than its share of {share:.3g}: "
+                "a baseline and the finals run whatever they cost, and what runs is not ended."
+            )
 
 
 def _effort_sentences(efforts: Sequence[Effort]) -> Iterator[str]:

@@ -47,7 +47,13 @@ class FamilyStanding:
 
 
 def family_standing(
-    name: str, trials: Sequence[Row], settings: Row, *, alive: bool, given_up: str | None
+    name: str,
+    trials: Sequence[Row],
+    settings: Row,
+    *,
+    alive: bool,
+    given_up: str | None,
+    closed: Row | None = None,
 ) -> FamilyStanding:
     """How far a family's search is.
 
@@ -57,8 +63,10 @@ def family_standing(
         settings: Of `study.json`.
         alive: The study has a driver, so that trials that are said to run do.
         given_up: Why the family gets no more trials, if so.
+        closed: Of `study.json`: search to its `trials` where a budget ended it.
     """
-    searches = stored_searches(settings)
+    searches = [each.name for each in stored_searches(settings) if each.family == name]
+    planned = [((closed or {}).get(each) or settings)["trials"] for each in searches]
     own = [row for row in trials if row["family"] == name]
     chosen = [row for row in own if search_of(row["trial_id"]) == name]  # at the largest share
     count = Counter(row["status"] for row in own)
@@ -78,7 +86,7 @@ def family_standing(
         completed=count["completed"],
         failed=count["failed"],
         diverged=count["diverged"],
-        trials=settings["trials"] * len(searches) // len(settings["families"]),
+        trials=sum(planned),
         epochs=sum(row["epochs_run"] for row in own),
         device_seconds=sum(row["device_seconds"] for row in own),
         given_up=given_up,

@@ -15,7 +15,7 @@ from orchestrator import results
 from orchestrator.planning import FamilyPlan
 from orchestrator.recording import Recorder, TrialRecord, TrialSpec, winner
 from orchestrator.searches import Search, deciding
-from orchestrator.settings import OPERATIONAL, Settings
+from orchestrator.settings import BUDGETS, OPERATIONAL, Settings
 from trainables.attempt import (
     BEST_WEIGHTS,
     PREDICTIONS,
@@ -57,7 +57,12 @@ def digest(choice: Choice, settings: Mapping[str, Any]) -> str:
 
     Where a study runs is left out: on another machine the choice is the same.
     """
-    frozen = {name: value for name, value in settings.items() if name not in OPERATIONAL}
+    frozen = {
+        name: value
+        for name, value in settings.items()
+        # Without a budget a choice is what it was before there were any.
+        if name not in OPERATIONAL and not (name in BUDGETS and value is None)
+    }
     text = json.dumps({"choice": choice, "settings": frozen}, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()
 

@@ -167,9 +167,10 @@ def _against(row: Row, facts: Facts) -> tuple[str, ...]:
 def _training(facts: Facts) -> Iterator[str]:
     study, final, settings = facts.study, facts.final, facts.study["settings"]
     chosen = study["choice"][facts.family.name]
+    trials = ((study.get("closed") or {}).get(facts.family.name) or settings)["trials"]
     won = "the baseline itself, which nothing beat" if facts.baseline_won else "found by search"
     yield (
-        f"Of {settings['trials']} trials, scheduled by ASHA, `{chosen['trial_id']}` had the best "
+        f"Of {trials} trials, scheduled by ASHA, `{chosen['trial_id']}` had the best "
         f"validation accuracy: {won}. With its hyperparameters the network was trained anew, for "
         f"{final['last_epoch']} epochs on {final['train_images']:,} images, {settings['seeds']} "
         f"seed(s); this is seed {final['seed']}, the best on validation, at its best epoch, "

@@ -28,6 +28,12 @@ def make_parser() -> argparse.ArgumentParser:
     add("--data-dir", help="path or URI of its files (the user's cache, downloaded once)")
     add("--weights", help=_help("imagenet, imagenet_v2, or a .pth/.safetensors file", "weights"))
     add("--trials", help=_help("trials per family, the baseline included", "trials"))
+    add(
+        "--budget-gpu-hours",
+        metavar="HOURS",
+        help="device-hours for all, finals included, an equal share per family (no limit)",
+    )
+    add("--time-budget", metavar="HOURS", help="wall hours for all, finals included (no limit)")
     add("--epochs", help=_help("epochs of a trial that is not stopped", "epochs"))
     add("--grace-period", help=_help("epochs before a trial can be stopped", "grace_period"))
     add("--reduction-factor", help=_help("one in this many survives a rung", "reduction_factor"))

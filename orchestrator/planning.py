@@ -1,7 +1,7 @@
 """What a study will run: its families with their narrowed spaces, and the work that follows."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -171,11 +171,29 @@ def print_plan(
             f"smaller fractions cost up to as much as {work.smaller_search_epochs:,.0f} epochs at "
             "the largest, beside their own baselines' and winners' finals, which run anyway."
         )
+    for sentence in _budgets(settings, len(plans)):
+        console.print(sentence)
     console.print(
         f"Search: {work.search_trials} trials, {work.least_search_epochs} to {work.search_epochs} "
         f"epochs of {train_images} images. Finals: up to {work.final_runs} runs, "
         f"{work.final_epochs} epochs."
     )
+
+
+def _budgets(settings: Settings, families: int) -> Iterator[str]:
+    """What may be spent at most, a sentence each."""
+    hours = settings.budget_gpu_hours
+    if hours is not None:
+        yield (
+            f"Budget: {hours:g} device-hours, {hours / families:.3g} for each family, finals "
+            "included. A search ends earlier than below where its next trial would not leave "
+            "enough for its finals."
+        )
+    if settings.time_budget is not None:
+        yield (
+            f"Time budget: {settings.time_budget:g} hours of wall time, finals included. The "
+            "search ends earlier than below where another trial would not leave enough for them."
+        )
 
 
 def print_spaces(console: Console, plans: Sequence[FamilyPlan]) -> None:

@@ -1,6 +1,7 @@
 """What may change when a study is resumed, and what is refused with the difference."""
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, NoReturn
 
@@ -9,11 +10,11 @@ from optuna.distributions import json_to_distribution
 from orchestrator.code_version import code_sha256 as hash_code
 from orchestrator.planning import FamilyPlan
 from orchestrator.preparation import Inputs
-from orchestrator.settings import OPERATIONAL, Settings, to_json
+from orchestrator.settings import BUDGETS, OPERATIONAL, Settings, to_json
 from search_spaces.dimension import describe
 
 # More of these extends a study; less of what it has would lose something.
-GROWING: Final = ("trials", "seeds")
+GROWING: Final = ("trials", "seeds", *BUDGETS)
 # With another of these a study's accuracies cannot be compared with what it has already.
 OTHER_ACCURACIES: Final = frozenset(
     {"dataset", "image_size", "validation_images", "train_images", "seed", "epochs", "preset"}
@@ -77,8 +78,9 @@ def check_settings(study: Mapping[str, Any], settings: Settings) -> None:
         if name in OPERATIONAL or value == before:
             continue
         if name in GROWING:
-            if value < before:
-                _refuse(f"{name} must not shrink", before, value, f"give {before} or more")
+            if _size(value) < _size(before):
+                limit = "leave it out" if before is None else f"give {before} or more"
+                _refuse(f"{name} must not shrink", before, value, limit)
         elif name == "train_fractions":
             _check_fractions(before, value)
         else:
@@ -143,6 +145,11 @@ def check_code(study: Mapping[str, Any], plans: Sequence[FamilyPlan], *, accepte
         )
         raise ValueError(message)
     return changed
+
+
+def _size(value: float | None) -> float:
+    """A limit; none is the largest."""
+    return math.inf if value is None else value
 
 
 def _check_fractions(before: Sequence[float], now: Sequence[float]) -> None:

@@ -10,6 +10,7 @@ import ray
 from rich.console import Console
 
 from orchestrator import finals, manifest, replay, results
+from orchestrator.budget import Budget, Images
 from orchestrator.checking import CheckedStudy
 from orchestrator.cluster import Reservation
 from orchestrator.compare import write_comparison
@@ -25,10 +26,12 @@ from orchestrator.publishing import Publisher
 from orchestrator.recording import Recorder
 from orchestrator.replay import StoredStudy
 from orchestrator.report import write_report
+from orchestrator.run_times import earlier_seconds
 from orchestrator.rungs import FamilyRungs
 from orchestrator.scheduling import FamilyASHA, RecordingScheduler
 from orchestrator.search import FamilySearch, ListedTrials, TrialQueue
 from orchestrator.searches import deciding, list_searches
+from orchestrator.settings import BUDGETS
 from orchestrator.tally import RUNNING
 from orchestrator.time_left import seconds_left
 from orchestrator.tuning import Phase, run
@@ -76,6 +79,7 @@ class Study:
         self._stored, self._interruption, self._hold = stored, interruption, hold
         self._events = list(stored.events)
         self._choice: dict[str, dict[str, Any]] = {}
+        self._closed_before = _closed_before(checked)
         self._test: LabeledImages | None = None
         self._writer = TableWriter(
             self._folder,
@@ -174,6 +178,21 @@ class Study:
             reduction_factor=settings.reduction_factor,
         )
         scheduler = FamilyASHA(recorder, rungs)
+        budget = Budget(
+            settings,
+            recorder,
+            self._searches,
+            images=Images(
+                train={fraction: len(images) for fraction, images in self._inputs.train.items()},
+                validation=len(self._inputs.split.validation),
+            ),
+            at_a_time=self._reservation.max_concurrent,
+            spent_seconds=earlier_seconds(
+                self._manifest.content["runs"],
+                [row["reported_at"] for row in (*self._stored.epochs, *self._stored.final_epochs)],
+            ),
+            closed={name: why["setting"] for name, why in self._closed_before.items()},
+        )
         searcher = FamilySearch(
             recorder,
             self._plans,
@@ -184,6 +203,7 @@ class Study:
             max_attempts=settings.max_attempts,
             first_cut=scheduler.first_cut,
             by_device_time=self._reservation.max_concurrent > 1,
+            refuses=budget.refuses,
         )
         replay.replay_warm_start(self._folder, rungs, searcher)
         replay.replay_search(self._stored, recorder, scheduler, searcher)
@@ -223,8 +243,13 @@ class Study:
         """
         self._choice = finals.choose(search.recorder, self._searches)
         choice_digest = finals.digest(self._choice, self._manifest.content["settings"])
-        halted = search.searcher.halted
-        self._manifest.add(choice=self._choice, choice_sha256=choice_digest, halted=halted)
+        halted, closed = search.searcher.halted, search.searcher.closed()
+        for name, why in closed.items():
+            if name not in self._closed_before:
+                self._close(search.recorder, name, **why)
+        self._manifest.add(
+            choice=self._choice, choice_sha256=choice_digest, halted=halted, closed=closed
+        )
         if self._choice:
             opened = {row["detail"] for row in self._events if row["kind"] == finals.TEST_OPENED}
             if choice_digest not in opened:
@@ -233,6 +258,16 @@ class Study:
             self._manifest.add(test_openings=len(opened | {choice_digest}))
         for family, message in halted.items():
             self._console.print(f"{family} was given up: {message}", style="bold")
+
+    def _close(self, recorder: Recorder, name: str, *, trials: int, setting: str) -> None:
+        """Says that a budget ended a search."""
+        detail = (
+            f"{name} ended after {trials} of {self._settings.trials} trials: another would not "
+            f"have left enough of {setting} for the finals"
+        )
+        (family,) = (search.family for search in self._searches if search.name == name)
+        recorder.event("budget_reached", detail, family=family)
+        self._console.print(f"{detail}.")
 
     def _finals(self, shared: "ray.ObjectRef[Any]", search: RestoredSearch) -> bool | None:
         """Re-trains and tests; whether every family and role has its rows, None if interrupted."""
@@ -356,3 +391,12 @@ class Study:
             message = f"all trials must have ended, but Tune left {', '.join(running)}"
             raise RuntimeError(message)
         return True
+
+
+def _closed_before(checked: CheckedStudy) -> dict[str, Any]:
+    """Searches that a budget ended in an earlier run, and which it has not been raised for."""
+    if checked.resumed is None:
+        return {}
+    before = checked.resumed.study
+    same = all(before["settings"].get(n) == getattr(checked.settings, n) for n in BUDGETS)
+    return dict(before.get("closed") or {}) if same else {}

@@ -168,6 +168,7 @@ class FamilySearch(TrialQueue):
         max_attempts: int,
         first_cut: Callable[[str], int | None],
         by_device_time: bool,
+        refuses: Callable[[Search], str | None] = lambda _: None,
     ) -> None:
         """Makes one Optuna study for each search.
 
@@ -182,12 +183,14 @@ class FamilySearch(TrialQueue):
             first_cut: The epoch at which ASHA would have stopped a baseline, by trial id.
             by_device_time: Balance the families by measured device time; otherwise by trials
                 started, which does not depend on clocks.
+            refuses: The setting of a budget that keeps a search from proposing now, if any.
         """
         super().__init__(recorder, epochs=epochs, max_attempts=max_attempts)
         self._plans = {plan.name: plan for plan in plans}
         self._searches = {search.name: search for search in searches}
         self._trials, self._seed = trials, seed
         self._first_cut, self._by_device_time = first_cut, by_device_time
+        self._refuses = refuses
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         self.studies = {
             name: optuna.create_study(study_name=name, direction="maximize")
@@ -217,6 +220,16 @@ class FamilySearch(TrialQueue):
     def has_work(self) -> bool:
         """Whether an attempt is owed or a new trial may be proposed."""
         return bool(self._owed) or any(map(self._may_propose, self._searches.values()))
+
+    def closed(self) -> dict[str, dict[str, Any]]:
+        """Search to its `trials` and the `setting` that left it without those that are missing."""
+        found = {}
+        for search in filter(self._is_open, self._searches.values()):
+            setting = self._refuses(search)
+            if setting is not None:
+                started = self._recorder.tally(search.family).started[search.name]
+                found[search.name] = {"trials": started, "setting": setting}
+        return found
 
     def go_on_with(self, record: TrialRecord) -> None:
         """Takes up a trial of an earlier run in Optuna; one that has not ended is owed an attempt.
@@ -293,6 +306,9 @@ class FamilySearch(TrialQueue):
         return self._numbers[search]
 
     def _may_propose(self, search: Search) -> bool:
+        return self._is_open(search) and self._refuses(search) is None
+
+    def _is_open(self, search: Search) -> bool:
         started = self._recorder.tally(search.family).started[search.name]
         return started < self._trials and search.family not in self.halted
 

@@ -1,6 +1,7 @@
 """What a study is told: every setting with its unit, from presets, a YAML file and the flags."""
 
 import dataclasses
+import math
 import re
 import typing
 from collections.abc import Mapping
@@ -38,6 +39,10 @@ class Settings:
     """`imagenet`, `imagenet_v2` (torchvision's), or a `.pth` or `.safetensors` file."""
     trials: int = 32
     """Trials per family, the baseline included."""
+    budget_gpu_hours: float | None = None
+    """Device-hours (CPU-hours without GPUs) for all, an equal share per family; None: no limit."""
+    time_budget: float | None = None
+    """Wall hours for all; None: no limit. Both end the search in time for the finals."""
     epochs: int = BASELINE_EPOCHS
     """Epochs of a trial that is not stopped."""
     grace_period: int = 5
@@ -90,6 +95,7 @@ class Settings:
                 f"grace_period must be at most epochs, but got grace_period={self.grace_period}, "
                 f"epochs={self.epochs}"
             )
+        _check_budgets({name: getattr(self, name) for name in BUDGETS})
         _check_fractions(self.train_fractions)
         if self.tune_per_fraction and len(self.train_fractions) == 1:
             _refuse(
@@ -120,6 +126,8 @@ _LOWEST: Final = {
     "max_attempts": 1,
     "seed": 0,
 }
+
+BUDGETS: Final = ("budget_gpu_hours", "time_budget")
 
 # Where and how a study runs, not what it finds: a resumed study may have others.
 OPERATIONAL: Final = frozenset(
@@ -275,6 +283,12 @@ def _check_text(name: str, text: str) -> None:
         _refuse(f"{name} must not be empty, but got {text!r}")
     if re.search(r"[\x00-\x1f\x7f\ud800-\udfff]", text):
         _refuse(f"{name} must be text without control characters, but got {text!r}")
+
+
+def _check_budgets(budgets: Mapping[str, float | None]) -> None:
+    for name, hours in budgets.items():
+        if hours is not None and not (hours > 0 and math.isfinite(hours)):
+            _refuse(f"{name} must be hours above 0, but got {hours}")
 
 
 def _check_fractions(fractions: tuple[float, ...]) -> None:

@@ -28,6 +28,7 @@ NO_FAULTS: Final = (
     "code_changed",
     "final_superseded",
     "final_restarted",
+    "budget_reached",
 )
 NEEDED_SETTINGS: Final = ("families", "trials", "epochs", "seeds", "train_fractions")
 
@@ -202,7 +203,14 @@ def _families(
 ) -> tuple[FamilyStanding, ...]:
     settings = study["settings"]
     return tuple(
-        family_standing(name, trials, settings, alive=alive, given_up=given_up.get(name))
+        family_standing(
+            name,
+            trials,
+            settings,
+            alive=alive,
+            given_up=given_up.get(name),
+            closed=study.get("closed"),
+        )
         for name in settings["families"]
     )
 

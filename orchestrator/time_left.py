@@ -2,11 +2,15 @@
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from statistics import StatisticsError, fmean, median
-from typing import Any
+from typing import Any, Final
 
 from orchestrator.final_runs import FinalRun
-from orchestrator.searches import search_of, stored_searches
+from orchestrator.run_times import earlier_seconds
+from orchestrator.searches import Search, search_of, stored_searches
+
+SECONDS_PER_HOUR: Final = 3600
 
 Row = Mapping[str, Any]
 
@@ -38,9 +42,20 @@ def seconds_left(
     pace = _Pace(study, trials)
     try:
         search = list(pace.search(given_up))
-        return pace.phase(search) + pace.phase(list(pace.finals(finals, given_up)))
+        left = pace.phase(search) + pace.phase(list(pace.finals(finals, given_up)))
     except StatisticsError:  # the mean of nothing
         return None
+    hours = study["settings"].get("time_budget")
+    return left if hours is None or not search else min(left, _of_budget(study, trials, hours))
+
+
+def _of_budget(study: Row, trials: Sequence[Row], hours: float) -> float:
+    """What is left of a study's wall time at the last moment that its trials tell of."""
+    runs = study.get("runs") or [study]
+    began = datetime.fromisoformat(runs[-1]["started_at"])
+    moments = [row[name] for row in trials for name in ("started_at", "ended_at") if row[name]]
+    spent = earlier_seconds(runs, moments) + (max(moments, default=began) - began).total_seconds()
+    return max(0.0, hours * SECONDS_PER_HOUR - spent)
 
 
 @dataclass(frozen=True)
@@ -67,8 +82,24 @@ class _Pace:
                 epochs = self._epochs_left(row) * share
                 yield self._training(family, epochs, begun=row["epochs_run"] > 0)
             if family not in given_up:
-                for _ in range(settings["trials"] - len(own)):
-                    yield self._training(family, self._usual_epochs(family, 0) * share)
+                usual = self._training(family, self._usual_epochs(family, 0) * share)
+                yield from [usual] * self._to_come(search, len(own), usual)
+
+    def _to_come(self, search: Search, started: int, usual: float) -> int:
+        """Trials that are still to be proposed, as far as there is a budget for them."""
+        settings = self.study["settings"]
+        trials: int = settings["trials"] - started
+        hours = settings.get("budget_gpu_hours")
+        if search.name in (self.study.get("closed") or {}):
+            return 0
+        if hours is None or usual <= 0:
+            return trials
+        cluster, family = self.study["cluster"], search.family
+        devices = cluster["gpus_per_trial"] or cluster["cpus_per_trial"]
+        share = hours * SECONDS_PER_HOUR / devices / len(settings["families"])
+        spent = sum(self._seconds(row) for row in self.trials if row["family"] == family)
+        finals = sum(self._all_finals(family))
+        return max(0, min(trials, int((share - spent - finals) / usual)))
 
     def finals(self, runs: Sequence[FinalRun] | None, given_up: Collection[str]) -> Iterator[float]:
         """The lengths of the re-trainings that are not done, or of what is left of them."""
@@ -83,9 +114,15 @@ class _Pace:
             return
         for family in settings["families"]:
             if family not in given_up:
-                for fraction in settings["train_fractions"]:
-                    seconds = self._training(family, whole * fraction / largest)
-                    yield from [seconds] * (2 * settings["seeds"])
+                yield from self._all_finals(family)
+
+    def _all_finals(self, family: str) -> Iterator[float]:
+        """The lengths of a family's re-trainings, before the choice."""
+        settings = self.study["settings"]
+        largest = max(settings["train_fractions"])
+        for fraction in settings["train_fractions"]:
+            seconds = self._training(family, settings["epochs"] * fraction / largest)
+            yield from [seconds] * (2 * settings["seeds"])
 
     def _training(self, family: str, epochs: float, *, begun: bool = False) -> float:
         return (0.0 if begun else self._start_seconds()) + epochs * self._epoch_seconds(family)

@@ -13,6 +13,7 @@ from orchestrator.recording import BASELINE_ROLE, TrialRecord, spec_of_row, winn
 from orchestrator.replay import replay_warm_start
 from orchestrator.rungs import FamilyRungs
 from orchestrator.searches import search_of
+from orchestrator.settings import BUDGETS
 from orchestrator.verification import Check, Rows, Tables, contiguous, differing
 from search_spaces.dimension import contains, describe
 from trainables.attempt import best_row
@@ -173,6 +174,16 @@ def check_test_openings(tables: Tables) -> Iterator[str]:
         yield f"the test part must be opened for the choice {expected}, but was not"
 
 
+def check_budget(tables: Tables) -> Iterator[str]:
+    """Only a budget that was set ends a search before all its trials, and an event says so."""
+    said = [row["detail"] for row in tables.events if row["kind"] == "budget_reached"]
+    for name, why in (tables.study.get("closed") or {}).items():
+        if why["setting"] not in BUDGETS or tables.settings.get(why["setting"]) is None:
+            yield f"{name} must not be ended by {why['setting']}, which is not set"
+        if not any(detail.startswith(f"{name} ended after {why['trials']} of") for detail in said):
+            yield f"{name} must have an event where a budget ended it, but has none"
+
+
 def check_outcome(tables: Tables) -> Iterator[str]:
     """A study is completed if no family was given up and each was tested whole."""
     settings, halted = tables.settings, tables.study.get("halted") or {}
@@ -208,12 +219,17 @@ def _outside(row: Mapping[str, Any], params: Mapping[str, Any], tables: Tables) 
 
 
 def _expected_trials(tables: Tables) -> dict[str, dict[str, Any]]:
-    """All trials asked for, and what is known of each; of a family given up, up to its last."""
+    """All trials asked for, and what is known of each.
+
+    Of a family given up up to its last, of a search that a budget ended as many as it had.
+    """
     settings, halted = tables.settings, tables.study.get("halted") or {}
+    closed = tables.study.get("closed") or {}
     known = {row["trial_id"] for row in tables.trials}
     expected = {}
     for search in tables.searches:
-        ids = [f"{search.name}-{number:03d}" for number in range(settings["trials"])]
+        trials = closed.get(search.name, settings)["trials"]
+        ids = [f"{search.name}-{number:03d}" for number in range(trials)]
         if search.family in halted:
             ids = ids[: max((n for n, name in enumerate(ids, 1) if name in known), default=0)]
         for number, trial_id in enumerate(ids):
@@ -271,5 +287,6 @@ CHECKS: Final[Sequence[Check]] = (
     check_stops,
     check_choice,
     check_test_openings,
+    check_budget,
     check_outcome,
 )

@@ -121,10 +121,9 @@ class InProcessStudy(Study):
             del running[tune_id]
             return
         self._moments.pass_one(f"report {trial.config['trial_id']} {result.get('epoch')}")
-        if result["done"]:
-            phase.scheduler.on_trial_complete(None, trial, result)
-        elif phase.scheduler.on_trial_result(None, trial, result) != "STOP":
+        if not result["done"] and phase.scheduler.on_trial_result(None, trial, result) != "STOP":
             return
+        phase.scheduler.on_trial_complete(None, trial, result)  # as Tune does after a stop too
         phase.searcher.on_trial_complete(tune_id, result)
         del running[tune_id]
         self._moments.pass_one(f"end {trial.config['trial_id']}")

@@ -93,7 +93,17 @@ def test_effort_counts_every_trial_and_a_run_in_two_roles_once() -> None:
         ),
         (
             {"settings": {"trials": 32, "budget_gpu_hours": 12.0}},
-            "equal device time, 12 device-hours shared by the families.",
+            "12 device-hours, an equal share for each family, finals included, which no search "
+            "came to the end of; at most 32 trials for each family, its baseline included.",
+        ),
+        (
+            {
+                "settings": {"trials": 32, "budget_gpu_hours": 12.0, "time_budget": 2.5},
+                "closed": {"cnn": {"trials": 9}, "vit": {"trials": 4}},
+            },
+            "12 device-hours, an equal share for each family and 2.5 hours of wall time, finals "
+            "included, which ended the search of cnn after 9 trials, vit after 4 trials; at most "
+            "32 trials for each family, its baseline included.",
         ),
     ],
 )
@@ -101,6 +111,15 @@ def test_the_budget_rule_that_held_is_said(study, sentence) -> None:
     study["settings"]["families"] = ["cnn"]
     effort, *_ = fairness_sections(study, *tables([trial(0, 0.5)]))
     assert effort.sentences[0] == f"Budget rule: {sentence}"
+
+
+@pytest.mark.parametrize(("hours", "said"), [(0.02, False), (0.01992, False), (0.0195, True)])
+def test_a_family_that_took_more_than_its_share_is_named(hours: float, said: bool) -> None:
+    trials = [trial(0, 0.5, device_seconds=36.0), trial(0, 0.5, family="vit", device_seconds=1.0)]
+    study = {"settings": {"families": ["cnn", "vit"], "trials": 2, "budget_gpu_hours": hours}}
+    effort, *_ = fairness_sections(study, *tables(trials))
+    assert any("cnn took 0.01 device-hours, more" in line for line in effort.sentences) == said
+    assert not any("vit took 0" in line for line in effort.sentences)
 
 
 def test_unequal_effort_is_said_with_its_factor() -> None:

@@ -77,6 +77,18 @@ def test_the_same_holds_of_studies_of_other_shapes(
     assert checked > least
 
 
+def test_what_a_budget_ended_is_what_its_tables_give(tmp_path: Path) -> None:
+    study = made_up(tmp_path, fractions=(1.0,), families=("cnn", "resnet50_transfer"))
+    content = json.loads((study / "study.json").read_text())
+    content["settings"] |= {"trials": 40, "budget_gpu_hours": 0.3, "time_budget": 2}
+    names = content["settings"]["families"]
+    content["closed"] = {name: {"trials": 9, "setting": "time_budget"} for name in names}
+    (study / "study.json").write_text(json.dumps(content))
+    report.write_report(study)
+    assert "and 2 hours of wall time" in (study / "report.html").read_text(encoding="utf-8")
+    assert check_report(study)[1] == []
+
+
 @pytest.mark.parametrize("begun_finals", [0, 7])
 def test_how_far_a_running_study_is_and_how_long_it_takes_is_what_its_tables_give(
     tmp_path: Path, begun_finals: int

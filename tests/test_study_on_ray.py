@@ -71,6 +71,27 @@ def test_every_trial_has_one_honest_state(faulty_study: Path) -> None:
     assert (baseline.role, baseline.status, baseline.param_skill) == ("baseline", "completed", 0.5)
 
 
+def test_a_budget_ends_the_search_in_time_for_the_finals(
+    tmp_path: Path, shared_cluster: str
+) -> None:
+    command = [
+        *(sys.executable, "-m", "orchestrator.study", *CURVE, "--trials", "60", "--seeds", "1"),
+        *("--address", shared_cluster, "--max-concurrent", "2"),
+        *("--time-budget", str(50 / 3600), "--set", "space.curve.fault=none"),
+        *("--results-dir", str(tmp_path), "--name", "limited"),
+    ]
+    families = {"STUDY_FAMILY_PATH": str(ROOT / "tests" / "families")}
+    environment = {**os.environ, **families, "STUDY_CURVE_EPOCH_SECONDS": "1"}
+    done = subprocess.run(
+        command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    trials = pd.read_parquet(tmp_path / "limited" / "trials.parquet")
+    assert 1 <= len(trials) < 60
+    told = f"curve ended after {len(trials)} of 60 trials: another would not"
+    assert told in " ".join(done.stdout.split())
+
+
 def test_f2_a_killed_process_costs_one_attempt_and_at_most_one_epoch(faulty_study: Path) -> None:
     trials = pd.read_parquet(faulty_study / "trials.parquet").set_index("trial_id")
     epochs = pd.read_parquet(faulty_study / "epochs.parquet")

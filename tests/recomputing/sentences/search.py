@@ -100,11 +100,35 @@ def all_given(r: Recomputed, a: str, rest: str) -> Values:
     return [ends[a] if ends[a] >= 40 else Digits(ends[a], 2)]
 
 
-@STUDY.says(
-    "Budget rule: at most # trials for each family", "Budget rule: at most # trials for each"
-)
+@STUDY.says("Budget rule: at most # trials for each", "; at most # trials for each")
 def budget(r: Recomputed) -> Values:
     return [r.settings["trials"]]
+
+
+@STUDY.says("Budget rule: # device-hours, an equal share")
+def device_hours(r: Recomputed) -> Values:
+    return [r.settings["budget_gpu_hours"]]
+
+
+@STUDY.says("{a} took # device-hours, more than its share of #:")
+def overspent(r: Recomputed, a: str) -> Values:
+    final = r.final[r.final.family == a].drop_duplicates("trial_id")
+    took = (r.spent(a) + final.device_seconds.sum()) / 3600
+    share = r.settings["budget_gpu_hours"] / len(r.families)
+    assert took > share
+    return [Digits(took, 3), Digits(share, 3)]
+
+
+@STUDY.says("and # hours of wall time", "Budget rule: # hours of wall time")
+def wall_hours(r: Recomputed) -> Values:
+    return [r.settings["time_budget"]]
+
+
+@STUDY.says("which ended the search of {rest} · ")
+def ended_by_budget(r: Recomputed, rest: str) -> Values:
+    listed = (f"{name} after {len(r.of_search(name))} trials" for name in r.study["closed"])
+    assert rest == ", ".join(listed)
+    return []
 
 
 @STUDY.says(
