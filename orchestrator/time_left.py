@@ -82,24 +82,24 @@ class _Pace:
                 epochs = self._epochs_left(row) * share
                 yield self._training(family, epochs, begun=row["epochs_run"] > 0)
             if family not in given_up:
-                usual = self._training(family, self._usual_epochs(family, 0) * share)
-                yield from [usual] * self._to_come(search, len(own), usual)
+                yield from self._to_come(search, settings["trials"] - len(own))
 
-    def _to_come(self, search: Search, started: int, usual: float) -> int:
-        """Trials that are still to be proposed, as far as there is a budget for them."""
+    def _to_come(self, search: Search, trials: int) -> list[float]:
+        """The lengths of so many trials to be proposed, as far as there is a budget for them."""
         settings = self.study["settings"]
-        trials: int = settings["trials"] - started
+        if trials <= 0 or search.name in (self.study.get("closed") or {}):
+            return []
+        share = search.train_fraction / max(settings["train_fractions"])
+        usual = self._training(search.family, self._usual_epochs(search.family, 0) * share)
         hours = settings.get("budget_gpu_hours")
-        if search.name in (self.study.get("closed") or {}):
-            return 0
         if hours is None or usual <= 0:
-            return trials
+            return [usual] * trials
         cluster, family = self.study["cluster"], search.family
         devices = cluster["gpus_per_trial"] or cluster["cpus_per_trial"]
-        share = hours * SECONDS_PER_HOUR / devices / len(settings["families"])
+        limit = hours * SECONDS_PER_HOUR / devices / len(settings["families"])
         spent = sum(self._seconds(row) for row in self.trials if row["family"] == family)
         finals = sum(self._all_finals(family))
-        return max(0, min(trials, int((share - spent - finals) / usual)))
+        return [usual] * min(trials, max(0, int((limit - spent - finals) / usual)))
 
     def finals(self, runs: Sequence[FinalRun] | None, given_up: Collection[str]) -> Iterator[float]:
         """The lengths of the re-trainings that are not done, or of what is left of them."""
