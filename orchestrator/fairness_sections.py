@@ -92,7 +92,10 @@ def _ended(study: Row) -> str:
     closed = study.get("closed") or {}
     if not closed:
         return ", which no search came to the end of"
-    listed = ", ".join(f"{name} after {why['trials']:,} trials" for name, why in closed.items())
+    listed = ", ".join(
+        f"{name} after {why['trials']:,} trial{'s' if why['trials'] > 1 else ''}"
+        for name, why in closed.items()
+    )
     return f", which ended the search of {listed}"
 
 

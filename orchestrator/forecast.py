@@ -1,14 +1,14 @@
 """What a study will take, before it is run: epochs, device time and money, each as a range."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
 from orchestrator.pace import Pace, Range, find_pace, read_pace
 from orchestrator.prices import DEFAULT, NodePrice, read_prices
 from orchestrator.searches import list_searches
-from orchestrator.settings import Settings
+from orchestrator.settings import BUDGETS, Settings
 
 SECONDS_PER_HOUR: Final = 3600
 
@@ -116,7 +116,13 @@ def forecast_study(
         pace = None
     return Forecast(
         families=tuple(
-            _family(family, settings, train_images, validation_images, pace) for family in families
+            _within(
+                _family(family, settings, train_images, validation_images, pace),
+                settings.budget_gpu_hours,
+                families=len(families),
+                devices=devices,
+            )
+            for family in families
         ),
         pace=pace,
         devices_per_trial=devices,
@@ -212,9 +218,21 @@ def _family(
     )
 
 
+def _within(
+    forecast: FamilyForecast, hours: float | None, *, families: int, devices: float
+) -> FamilyForecast:
+    """A forecast whose high end is no more than the family's share of a budget, if it can be."""
+    if hours is None or forecast.wall_seconds is None:
+        return forecast
+    low, high = forecast.wall_seconds
+    share = hours * SECONDS_PER_HOUR / families / devices
+    return replace(forecast, wall_seconds=(low, max(low, min(high, share))))
+
+
 def _parts(family: str, settings: Settings) -> Iterator[tuple[float, int, int]]:
     """Share and epochs, low and high, of each search of a family and of its finals."""
-    others, epochs = settings.trials - 1, settings.epochs
+    epochs, limited = settings.epochs, any(getattr(settings, name) is not None for name in BUDGETS)
+    others = 0 if limited else settings.trials - 1  # a budget may leave the baseline alone
     for search in list_searches(
         [family], settings.train_fractions, per_fraction=settings.tune_per_fraction
     ):

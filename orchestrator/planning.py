@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from orchestrator.searches import list_searches
-from orchestrator.settings import Settings
+from orchestrator.settings import BUDGETS, Settings
 from search_spaces.dimension import describe, distributions, outside
 from search_spaces.narrowing import narrow, parse_value
 from trainables import registry
@@ -107,7 +107,8 @@ class Work:
         searches: One per family, or per family and fraction.
         search_trials: Their trials.
         search_epochs: Their epochs if no trial is stopped.
-        least_search_epochs: The same if ASHA stops all it may at the grace period.
+        least_search_epochs: The same if ASHA stops all it may at the grace period, or a budget
+            leaves the baselines alone.
         smaller_search_epochs: Of `search_epochs`, those at smaller fractions than the largest, each
             counted at its share of the images of one at the largest.
         final_runs: Re-trainings.
@@ -130,7 +131,8 @@ def forecast(plans: Sequence[FamilyPlan], settings: Settings) -> Work:
         settings.train_fractions,
         per_fraction=settings.tune_per_fraction,
     )
-    others, largest = settings.trials - 1, max(settings.train_fractions)
+    limited = any(getattr(settings, name) is not None for name in BUDGETS)
+    others, largest = 0 if limited else settings.trials - 1, max(settings.train_fractions)
     smaller = sum(each.train_fraction / largest for each in searches) - len(plans)
     final_runs = len(plans) * 2 * settings.seeds * len(settings.train_fractions)
     return Work(

@@ -138,6 +138,26 @@ class MadeUpStudy:
                 "gpus_per_trial": 1,
                 "max_concurrent": 2,
             },
+            "forecast": {
+                "families": {
+                    family: {
+                        "trials": self.trials,
+                        "epochs": [self.epochs, self.epochs * self.trials],
+                        "device_seconds": [4_000.0, 5_000.0],
+                    }
+                    for family in self.families
+                },
+                "pace": {"study": "an earlier one", "device": "cuda"},
+                "prices": [
+                    {
+                        "name": "g5.xlarge",
+                        "devices": 1,
+                        "per_hour": 1.25,
+                        "currency": "USD",
+                        "source": "made up",
+                    }
+                ],
+            },
             "runs": [{"started_at": START.isoformat(), "outcome": "completed", "host": "here"}],
         }
         if ended:

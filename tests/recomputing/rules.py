@@ -16,14 +16,16 @@ A_NUMBER = rf"(?<![\w.]){NUMBER}(?![\w%])"
 KINDS = {
     **dict.fromkeys(("word", "method"), r"[\w-]+"),
     "unit": r"(?:s|min|h)\b",
-    **dict.fromkeys(("rest", "other", "values", "time"), r".*?"),
+    **dict.fromkeys(("rest", "other", "values", "time", "name"), r".*?"),
+    "verdict": r"\w+",
 }
 # Digits that count nothing: names, sources, tests, and what is said of the statistics themselves.
 NAMES = re.compile(
     r"`[^`]*`|\(?(?:after )?[A-Z][a-z]+ et al\.? \(?\d{4}|95% interval|95% from|CIFAR-10|SHA-256"
-    r"|excludes 0|includes 0|without 0|dotted line at 0|an interval that excludes 0"
-    r"|micro average at threshold 0\.5|micro at 0\.5|as 2\b"
+    r"|(?:excludes|includes|without|dotted line at|an interval that excludes) 0(?!\.?\d)"
+    r"|micro average at threshold 0\.5|micro at 0\.5|an addition as 2\b"
     r"|in 15 bins|0% means|each row sums to 100%|50% is a coin toss|shares that sum to 1\b"
+    r"|\(\d\d\.\d{3}% top-1 there, it says\)"  # torchvision's own words, by the weights' hash
     r"|counts as 0\b|counts as precision 0\b|in 93% to 98% of cases|below 0\.5\)"
 )
 

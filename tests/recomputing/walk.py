@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import recomputing.forecast
 import recomputing.sentences  # noqa: F401 (registers its rules)
 from recomputing.cells import TABLES
 from recomputing.rules import NAMES, STUDIES, STUDY, one_of

@@ -126,7 +126,8 @@ def wall_hours(r: Recomputed) -> Values:
 
 @STUDY.says("which ended the search of {rest} · ")
 def ended_by_budget(r: Recomputed, rest: str) -> Values:
-    listed = (f"{name} after {len(r.of_search(name))} trials" for name in r.study["closed"])
+    counts = {name: len(r.of_search(name)) for name in r.study["closed"]}
+    listed = (f"{name} after {n} trial{'s' * (n > 1)}" for name, n in counts.items())
     assert rest == ", ".join(listed)
     return []
 
