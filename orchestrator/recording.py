@@ -73,7 +73,8 @@ class Failure:
     """Why an attempt ended early.
 
     Attributes:
-        kind: `error` (raised by the trial), `process_died`, `preempted`, `host_out_of_memory`.
+        kind: `error` (raised by the trial), `process_died`, `timeout` (it hung and was ended),
+            `preempted`, `host_out_of_memory`.
         message: One line.
     """
 
@@ -136,7 +137,7 @@ class Recorder:
             epochs_table: `epochs` or `final_epochs`.
             events: Rows of `events.parquet`, shared by the phases.
         """
-        self._study, self._folder, self._writer = study, folder, writer
+        self._study, self.folder, self._writer = study, folder, writer
         self._devices, self._device, self._epochs_table = devices_per_trial, device, epochs_table
         self.lock = writer.lock  # what is recorded under it is written together
         self._sequence = 0
@@ -255,7 +256,7 @@ class Recorder:
 
     def discard_checkpoints(self, trial_id: str) -> None:
         """Removes the checkpoints of an ended trial once its rows lie on disk."""
-        folder = checkpoint_folder(self._folder, trial_id)
+        folder = checkpoint_folder(self.folder, trial_id)
         self._writer.afterwards(lambda: checkpointing.remove(folder))
 
     def event(

@@ -373,6 +373,7 @@ class Study:
             recorder=recorder,
             references=references,
             epochs=self._settings.epochs,
+            epoch_time_limit=self._settings.epoch_time_limit,
             folder=self._folder,
             reservation=self._reservation,
             interruption=self._interruption,

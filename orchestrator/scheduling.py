@@ -11,6 +11,7 @@ from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 
 from orchestrator.recording import BASELINE_ROLE, Failure, Recorder
 from orchestrator.rungs import FamilyRungs
+from trainables import hanging
 
 if TYPE_CHECKING:
     from ray.tune.execution.tune_controller import TuneController
@@ -59,7 +60,21 @@ class RecordingScheduler(FIFOScheduler):
         """Records why an attempt failed; the searcher is told right after."""
         del tune_controller
         self._recorder.attempt_ended(trial.config["trial_id"])
-        self._recorder.failed_attempt(trial.config["trial_id"], failure_of(trial))
+        self._recorder.failed_attempt(trial.config["trial_id"], self._failure_of(trial))
+
+    def _failure_of(self, trial: Trial) -> Failure:
+        """Why an attempt failed; one that hung ended its own process."""
+        trial_id, failure = trial.config["trial_id"], failure_of(trial)
+        if failure.kind == "process_died" and hanging.take_traceback(
+            self._recorder.folder, trial_id
+        ):
+            limit = trial.config["epoch_time_limit"]
+            message = (
+                f"an epoch took longer than epoch_time_limit, {limit:g} s; where it was stands in "
+                f"logs/{trial_id}.log"
+            )
+            return Failure(kind="timeout", message=message)
+        return failure
 
     def replay(self, trial_id: str, row: Mapping[str, Any]) -> None:
         """Takes up a stored row of an earlier run as if it came now; its decision was heeded."""

@@ -129,7 +129,7 @@ class TrialQueue(Searcher):
             self._owed.append(record.spec)
             return
         counted = [f for f in record.failures if f.kind != "preempted"]
-        repeated = failure.kind == "error" and failure in counted[:-1]
+        repeated = failure.kind in {"error", "timeout"} and failure in counted[:-1]
         if failure.kind == "error":
             self._errors[family, failure.message] += 1
             if self._errors[family, failure.message] >= IDENTICAL_ERRORS:

@@ -63,6 +63,8 @@ class Settings:
     """Trials at a time; None: as many as fit. 1 makes the order of trials reproducible."""
     max_attempts: int = 3
     """Attempts at a trial whose process dies; an error of its own is tried once more at most."""
+    epoch_time_limit: float = 14_400.0
+    """Seconds an epoch may take, the first with its start, before its process counts as hung."""
     address: str | None = None
     """Ray cluster: None: RAY_ADDRESS, the one running here, else a new one; `local`: a new one."""
     results_dir: str = "results"
@@ -124,6 +126,7 @@ _LOWEST: Final = {
     "cpus_per_trial": 1,
     "max_concurrent": 1,
     "max_attempts": 1,
+    "epoch_time_limit": 1,
     "seed": 0,
 }
 
@@ -141,6 +144,7 @@ OPERATIONAL: Final = frozenset(
         "gpus_per_trial",
         "max_concurrent",
         "max_attempts",
+        "epoch_time_limit",
         "pace_from",
         "prices",
     }

@@ -29,6 +29,7 @@ class Phase:
         recorder: Keeps the rows.
         references: What trials share.
         epochs: Of a whole trial.
+        epoch_time_limit: Seconds that an epoch may take.
         folder: The study's folder, absolute.
         reservation: What each trial reserves.
         interruption: Ends the phase before all trials have ended.
@@ -40,6 +41,7 @@ class Phase:
     recorder: Recorder
     references: References
     epochs: int
+    epoch_time_limit: float
     folder: Path
     reservation: Reservation
     interruption: Interruption
@@ -55,6 +57,7 @@ def run(phase: Phase) -> None:
         tune.with_parameters(StudyTrial, references=phase.references),
         param_space={
             "epochs": phase.epochs,
+            "epoch_time_limit": phase.epoch_time_limit,
             "folder": str(phase.folder),
             "device": phase.reservation.device,
             "threads": phase.reservation.cpus,

@@ -90,6 +90,15 @@ def test_finished_is_not_said_while_something_runs(recorder: Recorder) -> None:
     assert search.suggest("tune-3") is None
 
 
+def test_a_trial_that_hangs_twice_has_failed(recorder: Recorder) -> None:
+    search = make_search(recorder)
+    first = fail_one(search, recorder, "timeout", "longer than 12 s")
+    assert fail_one(search, recorder, "timeout", "longer than 12 s") == first
+    record = recorder.trials[first]
+    assert (record.status, record.stop_reason, record.attempts) == ("failed", "timeout", 2)
+    assert not search.halted
+
+
 def test_the_family_with_the_least_device_time_proposes_next(recorder: Recorder) -> None:
     search = make_search(recorder, by_device_time=True)
     for seconds in (50.0, 5.0):

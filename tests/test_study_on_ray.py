@@ -71,6 +71,47 @@ def test_every_trial_has_one_honest_state(faulty_study: Path) -> None:
     assert (baseline.role, baseline.status, baseline.param_skill) == ("baseline", "completed", 0.5)
 
 
+def test_f7_a_trial_that_hangs_is_ended_at_its_limit_and_tried_once_more(
+    tmp_path: Path, shared_cluster: str
+) -> None:
+    command = [
+        *(sys.executable, "-m", "orchestrator.study", *CURVE, "--trials", "4", "--seeds", "1"),
+        *("--address", shared_cluster, "--set", "epoch_time_limit=12"),
+        *("--set", "space.curve.fault=hang_once,hang", "--grace-period", "2"),
+        *("--results-dir", str(tmp_path), "--name", "hanging"),
+    ]
+    families = {"STUDY_FAMILY_PATH": str(ROOT / "tests" / "families")}
+    done = subprocess.run(
+        command,
+        cwd=ROOT,
+        env={**os.environ, **families},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    folder = tmp_path / "hanging"
+    trials = pd.read_parquet(folder / "trials.parquet").set_index("trial_id")
+    events = pd.read_parquet(folder / "events.parquet")
+    hung = events[events.kind == "timeout"]
+    assert len(set(trials.param_fault)) == 3  # the baseline has none
+    for trial_id, trial in trials.iterrows():
+        times = {"none": 0, "hang_once": 1, "hang": 2}[trial.param_fault]
+        assert (hung.trial_id == trial_id).sum() == times
+        assert trial.attempts == (1 if times == 0 else 2)
+        assert trial.device_seconds < 2 * (12 + 30)
+        if times:
+            log = (folder / "logs" / f"{trial_id}.log").read_text()
+            assert log.count("Timeout (0:00:12)!") == times
+            assert 'curve.py", line' in log
+        if trial.param_fault == "hang":
+            assert (trial.status, trial.stop_reason, trial.epochs_run) == ("failed", "timeout", 1)
+            assert "an epoch took longer than epoch_time_limit, 12 s" in trial.error
+        else:
+            assert trial.status in {"completed", "stopped"}
+    assert not list((folder / "logs").glob(".*"))
+
+
 def test_a_budget_ends_the_search_in_time_for_the_finals(
     tmp_path: Path, shared_cluster: str
 ) -> None:

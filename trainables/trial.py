@@ -10,7 +10,7 @@ from typing import Any
 import ray
 from ray import tune
 
-from trainables import node
+from trainables import hanging, node
 from trainables.attempt import Attempt, AttemptConfig
 
 log = logging.getLogger("trainables")
@@ -45,10 +45,16 @@ class StudyTrial(tune.Trainable):
         """
         self._config = AttemptConfig(**{f.name: config[f.name] for f in fields(AttemptConfig)})
         self._references, self._software = references, config["software"]
+        self._epoch_time_limit = config["epoch_time_limit"]
         self._attempt: Attempt | None = None
 
     def step(self) -> dict[str, Any]:
-        """One epoch; see `Attempt.step`."""
+        """One epoch; see `Attempt.step`. A process that hangs in it is ended."""
+        hanging_file = hanging.file_of(Path(self._config.folder), self._config.trial_id)
+        with hanging.ended_after(self._epoch_time_limit, hanging_file):
+            return self._step()
+
+    def _step(self) -> dict[str, Any]:
         try:
             if self._attempt is None:
                 self._check_node()

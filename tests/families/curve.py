@@ -17,7 +17,7 @@ from trainables.dataset import LabeledImages
 from trainables.family import Family
 from trainables.metrics import Scores, micro_at_half, scores
 
-FAULTS = ("none", "nan", "error", "error_once", "kill_once")
+FAULTS = ("none", "nan", "error", "error_once", "kill_once", "hang", "hang_once")
 # Environment variables: a file in which each epoch that is begun is a line, and seconds per epoch.
 LEDGER, PACE = "STUDY_CURVE_LEDGER", "STUDY_CURVE_EPOCH_SECONDS"
 
@@ -77,6 +77,8 @@ class CurveTrainer:
             if fault == "error" or (fault == "error_once" and not self.resumed):
                 message = "a made-up error"
                 raise RuntimeError(message)
+            if fault == "hang" or (fault == "hang_once" and not self.resumed):
+                time.sleep(3600)
             if fault == "kill_once" and not self.resumed:
                 os.kill(os.getpid(), signal.SIGKILL)
         self.epoch += 1

@@ -1,0 +1,52 @@
+"""Ends a process that hangs: a limit for each epoch, and where it was when the limit passed."""
+
+import contextlib
+import faulthandler
+from collections.abc import Iterator
+from pathlib import Path
+
+
+@contextlib.contextmanager
+def ended_after(seconds: float, file: Path) -> Iterator[None]:
+    """Ends this process where what is inside takes longer, even if it holds Python's lock.
+
+    Args:
+        seconds: The limit.
+        file: Gets the traceback of every thread then; there is none where nothing hung.
+    """
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with file.open("w", encoding="utf-8") as traceback:
+        faulthandler.dump_traceback_later(seconds, exit=True, file=traceback)
+        try:
+            yield
+        finally:
+            faulthandler.cancel_dump_traceback_later()
+            file.unlink(missing_ok=True)
+
+
+def file_of(folder: Path, trial_id: str) -> Path:
+    """Where an attempt at a trial says that it hung.
+
+    Args:
+        folder: The study's.
+        trial_id: The study's own id.
+    """
+    return folder / "logs" / f".{trial_id}.hanging"
+
+
+def take_traceback(folder: Path, trial_id: str) -> str:
+    """Where an attempt that has ended was when its limit passed, moved to the trial's log.
+
+    Returns:
+        The traceback, empty where the attempt did not hang.
+    """
+    file = file_of(folder, trial_id)
+    try:
+        text = file.read_text(encoding="utf-8", errors="replace")
+    except FileNotFoundError:
+        return ""
+    if text:
+        with (folder / "logs" / f"{trial_id}.log").open("a", encoding="utf-8") as log:
+            log.write(text)
+    file.unlink(missing_ok=True)
+    return text
