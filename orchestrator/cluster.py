@@ -21,6 +21,8 @@ from orchestrator.settings import Settings
 from trainables.registry import FAMILY_PATH
 
 TRIES: Final = 3
+ACCUMULATION: Final = 4
+"""Parts of a batch that a quarter of the memory for activations does for."""
 # Environment variables that families may read reach the trials, wherever these run.
 PASSED_ON: Final = "STUDY_"
 
@@ -78,6 +80,16 @@ class Reservation:
     def bundle(self) -> dict[str, float]:
         """The resources in Ray's names."""
         return {"CPU": self.cpus, **({"GPU": self.gpus} if self.gpus else {})}
+
+    @property
+    def after_out_of_memory(self) -> list[dict[str, Any]]:
+        """What a trial is given, one after the other, whose device's memory did not do.
+
+        A whole device where it had a share, then batches in parts.
+        """
+        whole = {"resources": {**self.bundle, "GPU": 1.0}} if 0 < self.gpus < 1 else {}
+        parts = {**whole, "accumulation": ACCUMULATION}
+        return [whole, parts] if whole else [parts]
 
 
 def connect(

@@ -74,7 +74,7 @@ class Failure:
 
     Attributes:
         kind: `error` (raised by the trial), `process_died`, `timeout` (it hung and was ended),
-            `preempted`, `host_out_of_memory`.
+            `preempted`, `out_of_memory` (of its device), `host_out_of_memory`.
         message: One line.
     """
 
@@ -100,6 +100,7 @@ class TrialRecord:
     ended_at: datetime | None = None
     spent_seconds: float = 0.0
     attempt_began: float | None = None
+    attempt_devices: float = 1.0
 
     @property
     def best(self) -> dict[str, Any] | None:
@@ -107,9 +108,12 @@ class TrialRecord:
         return best_row(self.rows) if self.rows else None
 
     def wall_seconds(self) -> float:
-        """Wall seconds of all attempts, the running one up to now."""
+        """Wall seconds of all attempts, the running one up to now.
+
+        An attempt that reserves more than trials usually do counts that many times as much.
+        """
         running = 0.0 if self.attempt_began is None else time.monotonic() - self.attempt_began
-        return self.spent_seconds + running
+        return self.spent_seconds + running * self.attempt_devices
 
 
 class Recorder:
@@ -196,9 +200,16 @@ class Recorder:
         self._changed("trials")
         return record.attempts
 
-    def attempt_began(self, trial_id: str) -> None:
-        """The attempt's process has its devices: the clock runs."""
-        self.trials[trial_id].attempt_began = time.monotonic()
+    def attempt_began(self, trial_id: str, devices: float | None = None) -> None:
+        """The attempt's process has its devices: the clock runs.
+
+        Args:
+            trial_id: The study's own.
+            devices: That it reserves; None: as many as trials do.
+        """
+        record = self.trials[trial_id]
+        record.attempt_devices = 1.0 if devices is None else devices / self._devices
+        record.attempt_began = time.monotonic()
 
     def attempt_ended(self, trial_id: str) -> None:
         """The attempt gives its devices back: the clock stops."""

@@ -24,7 +24,9 @@ from orchestrator.tally import RUNNING
 from trainables import checkpointing
 from trainables.attempt import checkpoint_folder
 
-FAILURES: Final = ("error", "process_died", "timeout", "preempted", "host_out_of_memory")
+FAILURES: Final = frozenset(
+    {"error", "process_died", "timeout", "preempted", "out_of_memory", "host_out_of_memory"}
+)
 
 Rows = list[dict[str, Any]]
 

@@ -134,6 +134,7 @@ def prepare(
         epochs=settings.epochs,
         folder=str(folder),
         device=device,
+        accumulation=1,
         threads=study["cluster"]["cpus_per_trial"],
     )
     return Retraining(
@@ -176,6 +177,8 @@ def explanations(retraining: Retraining) -> list[str]:
             f"the study ran {len(study['runs'])} times, and study.json has the environment and "
             "the CPUs per trial of the last run"
         )
+    if stored.in_parts:
+        found.append("its batches may have been cut into parts: its device ran out of memory")
     if retraining.device == "cuda":
         found.append("on a GPU not every operation gives the same bits each time")
     return found

@@ -204,6 +204,7 @@ class Study:
             first_cut=scheduler.first_cut,
             by_device_time=self._reservation.max_concurrent > 1,
             refuses=budget.refuses,
+            after_out_of_memory=self._reservation.after_out_of_memory,
         )
         replay.replay_warm_start(self._folder, rungs, searcher)
         replay.replay_search(self._stored, recorder, scheduler, searcher)
@@ -295,6 +296,7 @@ class Study:
                 left,
                 epochs=self._settings.epochs,
                 max_attempts=self._settings.max_attempts,
+                after_out_of_memory=self._reservation.after_out_of_memory,
             )
             content, trials = self._manifest.content, search.recorder.trial_rows()
 

@@ -138,13 +138,22 @@ def classify(error: BaseException) -> Failure:
     """The kind and the one line of an exception that ended an attempt."""
     if isinstance(error, RayTaskError):
         cause = error.cause if isinstance(error.cause, BaseException) else error
-        return Failure(kind="error", message=f"{type(cause).__name__}: {_first_line(cause)}")
+        return _raised(cause)
     if isinstance(error, OutOfMemoryError):
         return Failure(kind="host_out_of_memory", message=_first_line(error))
     if isinstance(error, RayActorError):
         kind = "preempted" if error.preempted else "process_died"
         return Failure(kind=kind, message=_first_line(error))
-    kind = "process_died" if isinstance(error, RayError) else "error"
+    if isinstance(error, RayError):
+        message = f"{type(error).__name__}: {_first_line(error)}"
+        return Failure(kind="process_died", message=message)
+    return _raised(error)
+
+
+def _raised(error: BaseException) -> Failure:
+    """What the trial's own code raised."""
+    # PyTorch's, of a device; by its name, since the driver need not import it.
+    kind = "out_of_memory" if type(error).__name__ == "OutOfMemoryError" else "error"
     return Failure(kind=kind, message=f"{type(error).__name__}: {_first_line(error)}")
 
 

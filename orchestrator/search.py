@@ -23,6 +23,7 @@ from orchestrator.tally import RUNNING
 from trainables.seeding import derive_seed
 
 IDENTICAL_ERRORS: Final = 3
+OUT_OF_MEMORY: Final = "out_of_memory"
 BELOW_CUTOFF: Final = "below the cut-off of its rung"
 
 
@@ -32,15 +33,25 @@ class TrialQueue(Searcher):
     A trial is the study's and an attempt is Tune's, so each retry is a new Tune trial.
     """
 
-    def __init__(self, recorder: Recorder, *, epochs: int, max_attempts: int) -> None:
+    def __init__(
+        self,
+        recorder: Recorder,
+        *,
+        epochs: int,
+        max_attempts: int,
+        after_out_of_memory: Sequence[Mapping[str, Any]] = (),
+    ) -> None:
         """Takes the recorder of the phase.
 
         Args:
             recorder: Of the phase.
             epochs: Of a whole trial.
             max_attempts: At a trial whose process dies; preemptions do not count.
+            after_out_of_memory: What a trial's configuration has instead, attempt by attempt, after
+                the memory of its device did not do.
         """
         super().__init__()
+        self._after_out_of_memory = after_out_of_memory
         self._recorder, self._epochs, self._max_attempts = recorder, epochs, max_attempts
         self._running: dict[str, TrialSpec] = {}
         self._owed: deque[TrialSpec] = deque()
@@ -93,7 +104,15 @@ class TrialQueue(Searcher):
             "params": dict(spec.params),
             "seed": spec.seed,
             "train_fraction": spec.train_fraction,
+            "accumulation": 1,
+            **self._for_memory(self._recorder.trials[spec.trial_id]),
         }
+
+    def _for_memory(self, record: TrialRecord) -> Mapping[str, Any]:
+        """What an attempt has otherwise since earlier ones ran out of memory."""
+        times = sum(failure.kind == OUT_OF_MEMORY for failure in record.failures)
+        steps = self._after_out_of_memory
+        return steps[min(times, len(steps)) - 1] if times and steps else {}
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
         """Nothing: the scheduler records results."""
@@ -128,8 +147,14 @@ class TrialQueue(Searcher):
         if failure.kind == "preempted":
             self._owed.append(record.spec)
             return
-        counted = [f for f in record.failures if f.kind != "preempted"]
-        repeated = failure.kind in {"error", "timeout"} and failure in counted[:-1]
+        counted = [f for f in record.failures if f.kind not in {"preempted", OUT_OF_MEMORY}]
+        if failure.kind == OUT_OF_MEMORY:
+            times = sum(f.kind == OUT_OF_MEMORY for f in record.failures)
+            repeated = times > len(self._after_out_of_memory)
+        elif failure.kind == "host_out_of_memory":
+            repeated = any(f.kind == failure.kind for f in counted[:-1])
+        else:
+            repeated = failure.kind in {"error", "timeout"} and failure in counted[:-1]
         if failure.kind == "error":
             self._errors[family, failure.message] += 1
             if self._errors[family, failure.message] >= IDENTICAL_ERRORS:
@@ -169,6 +194,7 @@ class FamilySearch(TrialQueue):
         first_cut: Callable[[str], int | None],
         by_device_time: bool,
         refuses: Callable[[Search], str | None] = lambda _: None,
+        after_out_of_memory: Sequence[Mapping[str, Any]] = (),
     ) -> None:
         """Makes one Optuna study for each search.
 
@@ -184,8 +210,14 @@ class FamilySearch(TrialQueue):
             by_device_time: Balance the families by measured device time; otherwise by trials
                 started, which does not depend on clocks.
             refuses: The setting of a budget that keeps a search from proposing now, if any.
+            after_out_of_memory: See `TrialQueue`.
         """
-        super().__init__(recorder, epochs=epochs, max_attempts=max_attempts)
+        super().__init__(
+            recorder,
+            epochs=epochs,
+            max_attempts=max_attempts,
+            after_out_of_memory=after_out_of_memory,
+        )
         self._plans = {plan.name: plan for plan in plans}
         self._searches = {search.name: search for search in searches}
         self._trials, self._seed = trials, seed
@@ -337,11 +369,9 @@ class FamilySearch(TrialQueue):
 class ListedTrials(TrialQueue):
     """Hands out a list of trials in order, as the finals are."""
 
-    def __init__(
-        self, recorder: Recorder, specs: Sequence[TrialSpec], *, epochs: int, max_attempts: int
-    ) -> None:
-        """Takes the trials; see `TrialQueue`."""
-        super().__init__(recorder, epochs=epochs, max_attempts=max_attempts)
+    def __init__(self, recorder: Recorder, specs: Sequence[TrialSpec], **options: Any) -> None:
+        """Takes the trials, and the options of a `TrialQueue`."""
+        super().__init__(recorder, **options)
         self._specs = deque(specs)
 
     def propose(self) -> TrialSpec | None:

@@ -24,12 +24,14 @@ class StoredTrial:
         status: As in `trials.parquet`; a final run in `final.parquet` is `completed`.
         device: `cpu` or `cuda`.
         rows: Its epochs in order.
+        in_parts: Its batches may have been cut into parts, since its device's memory did not do.
     """
 
     spec: TrialSpec
     status: str
     device: str
     rows: Sequence[Row]
+    in_parts: bool
 
     @property
     def diverged(self) -> bool:
@@ -70,6 +72,10 @@ def read_trial(folder: Path, settings: Settings, trial_id: str) -> StoredTrial:
         status=row.get("status", "completed"),
         device=row["device"],
         rows=_rows(folder, epochs, trial_id),
+        in_parts=any(
+            (row["trial_id"], row["kind"]) == (trial_id, "out_of_memory")
+            for row in _rows(folder, "events")
+        ),
     )
     if not stored.rows and not stored.diverged:
         message = (

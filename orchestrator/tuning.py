@@ -98,7 +98,9 @@ class AttemptClock(tune.Callback):
     ) -> None:
         """See the class."""
         del iteration, trials, info
-        self._recorder.attempt_began(trial.config["trial_id"])
+        resources = trial.config["resources"]
+        devices = resources.get("GPU") or resources["CPU"]
+        self._recorder.attempt_began(trial.config["trial_id"], devices)
 
 
 def _silence_tune() -> None:

@@ -40,6 +40,7 @@ def config(folder: Path, *, number: int = 1, **params: Any) -> AttemptConfig:
         folder=str(folder),
         device="cpu",
         threads=1,
+        accumulation=1,
     )
 
 

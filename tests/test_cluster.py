@@ -103,3 +103,23 @@ def test_the_drivers_own_handler_of_sigterm_survives_the_start_of_ray(
     monkeypatch.setattr(cluster, "_describe", lambda _: a_cluster(1))
     connect("local", Console())
     assert signal.getsignal(signal.SIGTERM) == before
+
+
+@pytest.mark.parametrize(
+    ("gpus", "steps"),
+    [
+        (0.0, [{"accumulation": 4}]),
+        (1.0, [{"accumulation": 4}]),
+        (
+            0.25,
+            [
+                {"resources": {"CPU": 2, "GPU": 1.0}},
+                {"resources": {"CPU": 2, "GPU": 1.0}, "accumulation": 4},
+            ],
+        ),
+    ],
+)
+def test_where_memory_did_not_do_a_trial_gets_a_whole_device_then_smaller_batches(
+    gpus: float, steps: list[dict[str, object]]
+) -> None:
+    assert Reservation(cpus=2, gpus=gpus, max_concurrent=4).after_out_of_memory == steps

@@ -7,6 +7,8 @@ import pytest
 from conftest import row_of, spec_of
 
 from orchestrator.recording import Recorder, winner
+from orchestrator.results import schemas
+from orchestrator.writing import TableWriter
 from trainables import checkpointing
 
 
@@ -26,6 +28,29 @@ def test_an_epoch_that_skips_one_is_a_bug(recorder: Recorder) -> None:
 
 def test_attempts_are_counted(recorder: Recorder) -> None:
     assert [recorder.propose(spec_of("cnn-001")) for _ in range(3)] == [1, 2, 3]
+
+
+def test_an_attempt_that_reserves_a_whole_device_counts_all_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [100.0]
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
+    writer = TableWriter(tmp_path, schemas([]), {})
+    recorder = Recorder(
+        study="test",
+        folder=tmp_path,
+        writer=writer,
+        devices_per_trial=0.25,
+        device="cuda",
+        epochs_table="epochs",
+        events=[],
+    )
+    recorder.propose(spec_of("cnn-001"))
+    for devices, seconds in ((None, 8.0), (1.0, 3.0)):
+        recorder.attempt_began("cnn-001", devices)
+        now[0] += seconds
+        recorder.attempt_ended("cnn-001")
+    assert recorder.device_seconds(recorder.trials["cnn-001"]) == 8.0 / 4 + 3.0
 
 
 def test_the_best_epoch_is_the_highest_accuracy_then_the_lower_loss(recorder: Recorder) -> None:

@@ -48,6 +48,21 @@ def must_have_computed_again_at_most_one_epoch_per_death(driver: Driver, deaths:
         assert len(epochs) - len(set(epochs)) <= deaths
 
 
+def test_f5_a_study_goes_on_where_the_memory_of_a_device_did_not_do(driver: Driver) -> None:
+    driver.assignments = ("space.curve.fault=memory",)
+    driver.settings = {**SMALL, "grace_period": 2}
+    assert driver.start()
+    must_be_sound(driver)
+    trials = pd.read_parquet(driver.folder / "trials.parquet").set_index("trial_id")
+    events = pd.read_parquet(driver.folder / "events.parquet")
+    short = events[events.kind == "out_of_memory"]
+    assert "CUDA out of memory" in short.detail.iloc[0]
+    for trial_id, trial in trials.iterrows():
+        assert trial.status in {"completed", "stopped"}
+        assert trial.attempts == (2 if trial.param_fault == "memory" else 1)
+        assert (short.trial_id == trial_id).sum() == trial.attempts - 1
+
+
 def test_a_study_without_a_fault_is_sound(driver: Driver) -> None:
     driver.compares = True
     assert driver.start()

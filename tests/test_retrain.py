@@ -149,6 +149,16 @@ def test_what_may_explain_a_difference_is_said(
     assert "numpy:" not in printed
 
 
+def test_a_trial_that_ran_out_of_memory_may_differ_for_its_batches(
+    curve_study: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    change(curve_study, "epochs", "validation_loss", 0.25, trial_id="curve-000", epoch=1)
+    change(curve_study, "events", "trial_id", "curve-000", kind="test_opened")
+    change(curve_study, "events", "kind", "out_of_memory", trial_id="curve-000")
+    assert retrain.main([str(curve_study), "--trial", "curve-000"]) == 0
+    assert "its batches may have been cut into parts" in capsys.readouterr().out
+
+
 def test_a_difference_that_nothing_known_explains_is_called_that(
     curve_study: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -4,8 +4,9 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
 from conftest import row_of, spec_of
-from ray.exceptions import RayTaskError
+from ray.exceptions import OutOfMemoryError, RayTaskError
 from ray.tune.schedulers import ASHAScheduler
 
 from orchestrator.recording import Recorder
@@ -128,7 +129,12 @@ def test_the_finals_scheduler_stops_nothing(recorder: Recorder) -> None:
 
 @pytest.mark.parametrize(
     ("error", "kind"),
-    [(RayTaskError("f", "trace", ValueError("no")), "error"), (OSError("disk full"), "error")],
+    [
+        (RayTaskError("f", "trace", ValueError("no")), "error"),
+        (OSError("disk full"), "error"),
+        (RayTaskError("f", "trace", torch.OutOfMemoryError("CUDA\nno")), "out_of_memory"),
+        (OutOfMemoryError("the node"), "host_out_of_memory"),
+    ],
 )
 def test_failures_have_a_kind_and_one_line(error: Exception, kind: str) -> None:
     failure = classify(error)

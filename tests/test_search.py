@@ -29,6 +29,7 @@ def make_search(
     first_cut: Callable[[str], int | None] = lambda _: None,
     by_device_time: bool = False,
     fractions: tuple[float, ...] = (1.0,),
+    max_attempts: int = 3,
 ) -> FamilySearch:
     plans = plans or plans_of()
     return FamilySearch(
@@ -38,7 +39,7 @@ def make_search(
         trials=trials,
         seed=7,
         epochs=EPOCHS,
-        max_attempts=3,
+        max_attempts=max_attempts,
         first_cut=first_cut,
         by_device_time=by_device_time,
     )
@@ -88,6 +89,36 @@ def test_finished_is_not_said_while_something_runs(recorder: Recorder) -> None:
         search.suggest(f"tune-{number}")
     assert search.suggest("tune-2") is None
     assert search.suggest("tune-3") is None
+
+
+def test_f5_a_trial_whose_device_has_too_little_memory_gets_it_alone_then_with_batches_in_parts(
+    recorder: Recorder,
+) -> None:
+    alone, parts = {"resources": {"GPU": 1.0}}, {"resources": {"GPU": 1.0}, "accumulation": 4}
+    search = make_search(recorder, max_attempts=1)
+    search._after_out_of_memory = [alone, parts]
+    for given in ({}, alone, parts):
+        config = search.suggest("tune")
+        assert config["trial_id"] == "cnn-000"
+        assert config["accumulation"] == given.get("accumulation", 1)
+        assert config.get("resources") == given.get("resources")
+        failure = Failure(kind="out_of_memory", message=f"CUDA, {given}")
+        recorder.failed_attempt("cnn-000", failure)
+        search.on_trial_complete("tune", error=True)
+    record = recorder.trials["cnn-000"]
+    assert (record.status, record.stop_reason, record.attempts) == ("failed", "out_of_memory", 3)
+    assert not search.halted
+    assert search.suggest("tune")["trial_id"] == "resnet50_scratch-000"
+
+
+def test_f6_a_trial_that_the_hosts_memory_did_not_do_for_is_tried_once_more(
+    recorder: Recorder,
+) -> None:
+    search = make_search(recorder, max_attempts=5)
+    first = fail_one(search, recorder, "host_out_of_memory", "killed at 95%")
+    assert fail_one(search, recorder, "host_out_of_memory", "killed at 96%") == first
+    record = recorder.trials[first]
+    assert (record.status, record.stop_reason) == ("failed", "host_out_of_memory")
 
 
 def test_a_trial_that_hangs_twice_has_failed(recorder: Recorder) -> None:

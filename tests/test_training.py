@@ -32,7 +32,9 @@ def build(config: Mapping[str, Any]) -> nn.Module:
 TINY = Family(name="tiny", build=build, search_space=from_scratch(), baseline=BASELINE)
 
 
-def make_trainer(data: LabeledImages, *, epochs: int = 3, seed: int = 1, **params: Any) -> Trainer:
+def make_trainer(
+    data: LabeledImages, *, epochs: int = 3, seed: int = 1, accumulation: int = 1, **params: Any
+) -> Trainer:
     return Trainer(
         TINY,
         {**BASELINE, "batch_size": 8, "learning_rate": 1e-2, **params},
@@ -45,11 +47,33 @@ def make_trainer(data: LabeledImages, *, epochs: int = 3, seed: int = 1, **param
         epochs=epochs,
         device="cpu",
         threads=1,
+        accumulation=accumulation,
     )
 
 
 def losses(trainer: Trainer, epochs: int) -> list[float | None]:
     return [trainer.train_epoch()["validation_loss"] for _ in range(epochs)]
+
+
+@pytest.mark.parametrize("batch_size", [8, 7])
+def test_batches_in_parts_train_the_same_network(
+    made_up_images: LabeledImages, batch_size: int
+) -> None:
+    whole, parts = (
+        make_trainer(made_up_images, accumulation=n, batch_size=batch_size, label_smoothing=0.1)
+        for n in (1, 4)
+    )
+    for _ in range(3):
+        one, other = whole.train_epoch(), parts.train_epoch()
+        for name in ("train_loss", "train_accuracy", "validation_loss", "validation_accuracy"):
+            assert other[name] == pytest.approx(one[name], rel=1e-4)
+
+
+def test_no_part_of_a_batch_is_a_single_image(made_up_images: LabeledImages) -> None:
+    trainer = make_trainer(made_up_images, accumulation=4)
+    for size, parts in ((8, [2, 2, 2, 2]), (5, [3, 2]), (3, [3]), (1, [1])):
+        images, labels = torch.zeros(size, 3, 8, 8), torch.zeros(size)
+        assert [len(part) for part, _ in trainer._parts(images, labels)] == parts
 
 
 def test_it_learns(made_up_images: LabeledImages) -> None:

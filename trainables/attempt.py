@@ -88,6 +88,7 @@ class AttemptConfig:
         folder: The study's folder, absolute.
         device: `cpu` or `cuda`.
         threads: CPU threads.
+        accumulation: Parts that each batch is cut into; more than 1 after the memory did not do.
     """
 
     trial_id: str
@@ -102,6 +103,7 @@ class AttemptConfig:
     folder: str
     device: str
     threads: int
+    accumulation: int
 
     @property
     def checkpoints(self) -> Path:
@@ -230,6 +232,7 @@ def make_trainer(family: Family, config: AttemptConfig, shared: SharedData) -> T
         epochs=config.epochs,
         device=config.device,
         threads=config.threads,
+        accumulation=config.accumulation,
     )
     return trainer
 

@@ -83,6 +83,7 @@ class Trainer:
         epochs: int,
         device: str,
         threads: int,
+        accumulation: int = 1,
     ) -> None:
         """Builds the network and puts the data on the device.
 
@@ -98,6 +99,8 @@ class Trainer:
             epochs: The whole training, which schedules reach to.
             device: `cpu` or `cuda`.
             threads: CPU threads; more than the trial's CPUs make it several times slower.
+            accumulation: Parts that each batch is cut into to need less memory; their gradients
+                are added up. Batch norm then sees the parts, and dropout is drawn for each.
 
         Raises:
             RuntimeError: The device is `cuda` and there is none.
@@ -106,6 +109,7 @@ class Trainer:
         self._device = torch.device(device)
         self._params = {**PLAIN_INPUT, **params}
         self._seed, self._epochs, self._classes = seed, epochs, num_classes
+        self._accumulation = accumulation
         self._images = to_device(data.images, self._device)
         self._labels = to_device(data.labels, self._device)
         self._train = torch.tensor(train, device=self._device)
@@ -239,18 +243,28 @@ class Trainer:
             images, labels = self._images[indices], self._labels[indices]
             for augment in self._augment:
                 images = augment(images, generator)
-            log_probabilities = functional.log_softmax(self._model(self._prepare(images)), dim=1)
-            hard = functional.nll_loss(log_probabilities, labels)
-            # cross-entropy with label smoothing; the hard part alone is reported
-            loss = (1 - smoothing) * hard - smoothing * log_probabilities.mean()
             self._optimizer.zero_grad()
-            loss.backward()
+            for part, truth in self._parts(images, labels):
+                log_probabilities = functional.log_softmax(self._model(self._prepare(part)), dim=1)
+                hard = functional.nll_loss(log_probabilities, truth)
+                # cross-entropy with label smoothing; the hard part alone is reported
+                loss = (1 - smoothing) * hard - smoothing * log_probabilities.mean()
+                share = len(truth) / len(labels)
+                (loss if share == 1 else share * loss).backward()
+                loss_sum += hard.detach() * len(truth)
+                hits += (log_probabilities.argmax(1) == truth).sum()
             rate = self._schedule.get_last_lr()[0]
             self._optimizer.step()
             self._schedule.step()
-            loss_sum += hard.detach() * len(labels)
-            hits += (log_probabilities.argmax(1) == labels).sum()
         return float(loss_sum) / len(order), float(hits) / len(order), float(rate)
+
+    def _parts(self, images: Tensor, labels: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+        """A batch in as many parts as gradients are accumulated over, none with a single image.
+
+        Batch norm cannot train on one.
+        """
+        parts = max(1, min(self._accumulation, len(labels) // 2))
+        return zip(images.tensor_split(parts), labels.tensor_split(parts), strict=True)
 
     @torch.no_grad()
     def _evaluate(self, images: Tensor, labels: Tensor, indices: Tensor) -> Evaluation:
@@ -259,7 +273,7 @@ class Trainer:
         loss = torch.zeros((), dtype=torch.float64, device=self._device)
         confusion = torch.zeros(self._classes**2, dtype=torch.int64, device=self._device)
         probabilities = []
-        for batch in torch.split(indices, EVALUATION_BATCH):
+        for batch in torch.split(indices, EVALUATION_BATCH // self._accumulation):
             truth = labels[batch]
             logits = self._model(self._prepare(images[batch])).float()
             loss += functional.cross_entropy(logits.double(), truth, reduction="sum")

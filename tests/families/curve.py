@@ -17,7 +17,7 @@ from trainables.dataset import LabeledImages
 from trainables.family import Family
 from trainables.metrics import Scores, micro_at_half, scores
 
-FAULTS = ("none", "nan", "error", "error_once", "kill_once", "hang", "hang_once")
+FAULTS = ("none", "nan", "error", "error_once", "kill_once", "hang", "hang_once", "memory")
 # Environment variables: a file in which each epoch that is begun is a line, and seconds per epoch.
 LEDGER, PACE = "STUDY_CURVE_LEDGER", "STUDY_CURVE_EPOCH_SECONDS"
 
@@ -44,6 +44,10 @@ class Evaluated:
         }
 
 
+class OutOfMemoryError(RuntimeError):
+    """Named as PyTorch's."""
+
+
 def note_in_ledger(trial: str, epoch: int) -> None:
     """Notes that an epoch is begun, in one write that no other process can tear."""
     if LEDGER in os.environ:
@@ -64,6 +68,7 @@ class CurveTrainer:
         del family, data
         self.params, self.classes, self.seed = params, rest["num_classes"], rest["seed"]
         self.epoch, self.resumed = 0, False
+        self.accumulation = rest["accumulation"]
 
     def train_epoch(self) -> dict[str, Any]:
         fault = self.params["fault"]
@@ -79,6 +84,9 @@ class CurveTrainer:
                 raise RuntimeError(message)
             if fault == "hang" or (fault == "hang_once" and not self.resumed):
                 time.sleep(3600)
+            if fault == "memory" and self.accumulation == 1:
+                message = f"CUDA out of memory. Tried to allocate {os.getpid()} GiB."
+                raise OutOfMemoryError(message)
             if fault == "kill_once" and not self.resumed:
                 os.kill(os.getpid(), signal.SIGKILL)
         self.epoch += 1
