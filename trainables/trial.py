@@ -50,6 +50,8 @@ class StudyTrial(tune.Trainable):
 
     def step(self) -> dict[str, Any]:
         """One epoch; see `Attempt.step`. A process that hangs in it is ended."""
+        if self._attempt is None:
+            self._check_node()  # before anything is written
         hanging_file = hanging.file_of(Path(self._config.folder), self._config.trial_id)
         with hanging.ended_after(self._epoch_time_limit, hanging_file):
             return self._step()
@@ -57,7 +59,6 @@ class StudyTrial(tune.Trainable):
     def _step(self) -> dict[str, Any]:
         try:
             if self._attempt is None:
-                self._check_node()
                 _log_to(Path(self._config.folder) / "logs" / f"{self._config.trial_id}.log")
                 log.info("attempt %d: %s", self._config.attempt, self._config)
                 self._attempt = self._make_attempt()
