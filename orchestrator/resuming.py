@@ -13,6 +13,8 @@ from orchestrator.preparation import Inputs
 from orchestrator.settings import BUDGETS, OPERATIONAL, Settings, to_json
 from search_spaces.dimension import describe
 
+# What a study ran with that is older than a setting.
+_DEFAULTS: Final[Mapping[str, Any]] = json.loads(json.dumps(to_json(Settings())))
 # More of these extends a study; less of what it has would lose something.
 GROWING: Final = ("trials", "seeds", *BUDGETS)
 # With another of these a study's accuracies cannot be compared with what it has already.
@@ -72,7 +74,7 @@ def check_settings(study: Mapping[str, Any], settings: Settings) -> None:
     stored, given = study["settings"], json.loads(json.dumps(to_json(settings)))
     del given["families"]
     for name, value in given.items():
-        before = stored.get(name)
+        before = stored.get(name, _DEFAULTS[name])  # a study may be older than a setting
         if name == "name" and value not in {before, study["name"]}:
             _refuse("name must stay", study["name"], value, "leave it out")
         if name in OPERATIONAL or value == before:

@@ -210,6 +210,20 @@ def test_more_seeds_extend_a_finished_study_and_nothing_is_computed_again(driver
     assert len(ledger) == len(set(ledger))
 
 
+def test_a_study_that_is_older_than_a_setting_is_resumed_with_its_default(driver: Driver) -> None:
+    assert driver.start()
+    path = driver.folder / "study.json"
+    study = json.loads(path.read_text())
+    for name in ("tune_per_fraction", "budget_gpu_hours", "time_budget", "epoch_time_limit"):
+        del study["settings"][name]
+    del study["closed"]
+    path.write_text(json.dumps(study))
+    assert driver.resume()
+    assert json.loads(path.read_text())["test_openings"] == 1
+    with pytest.raises(ValueError, match="tune_per_fraction must stay"):
+        driver.resume(tune_per_fraction=True, train_fractions=(0.5, 1.0))
+
+
 def test_resuming_a_finished_study_as_it_is_changes_no_row(driver: Driver) -> None:
     driver.compares = True
     assert driver.start()
