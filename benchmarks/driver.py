@@ -90,7 +90,7 @@ class Asking:
                 self.of_tpe.append((self.asked, spent))
             return trial
 
-        study.ask = timed_ask  # type: ignore[method-assign]
+        study.ask = timed_ask
 
     def take(self) -> Seconds:
         """The seconds since the last time, which are then forgotten."""
@@ -205,9 +205,9 @@ class FakeTune:
         tune, parts = self._trials[chosen].tune, self._parts
         stops = result["done"]
         if not stops:
-            stops = parts.scheduler.on_trial_result(None, tune, result) == "STOP"  # type: ignore[arg-type]
+            stops = parts.scheduler.on_trial_result(None, tune, result) == "STOP"
         if stops:
-            parts.scheduler.on_trial_complete(None, tune, result)  # type: ignore[arg-type]
+            parts.scheduler.on_trial_complete(None, tune, result)
             parts.searcher.on_trial_complete(tune.trial_id, result)
             self._trials[chosen] = self._trials[-1]
             self._trials.pop()
@@ -285,7 +285,7 @@ def main() -> None:
     plans = plan_families(Settings(families="all"))
     settings = Settings(trials=math.ceil(flags.trials / len(plans)))
     asking = Asking(tpe_every=flags.tpe_every)
-    search.TPESampler = asking.sampler  # type: ignore[assignment,misc]
+    search.TPESampler = asking.sampler
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         parts = make_parts(folder, plans, settings)

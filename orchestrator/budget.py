@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import Final
 
-from orchestrator.recording import BASELINE_ROLE, Recorder, TrialRecord
+from orchestrator.recording import BASELINE_ROLE, Recorder, TrialRecord, winner
 from orchestrator.searches import Search
 from orchestrator.settings import Settings
 from orchestrator.tally import RUNNING
@@ -135,10 +135,9 @@ class Budget:
         usual = fmean(paces.values())
         over = [record for record in records if record.status != RUNNING]
         start = max(0.0, fmean(map(_beside_epochs, over))) if over else 0.0
-        can_win = [r for r in records if r.status not in {"failed", "diverged"}]
         baselines = [paces[r.spec.trial_id] for r in records if r.spec.role == BASELINE_ROLE]
-        best = max(can_win, key=_accuracy, default=None)
-        winner = [paces[r.spec.trial_id] for r in can_win if r is best or r.status == RUNNING]
+        best = winner(records)
+        winners = [paces[r.spec.trial_id] for r in records if r is best or r.status == RUNNING]
         settings = self._settings
         return _Costs(
             start=start,
@@ -154,7 +153,7 @@ class Budget:
             finals=[
                 start + settings.epochs * pace * self._images.work(fraction)
                 for fraction in settings.train_fractions
-                for pace in (max(baselines, default=usual), max(winner, default=usual))
+                for pace in (max(baselines, default=usual), max(winners, default=usual))
                 for _ in range(settings.seeds)
             ],
         )
@@ -191,8 +190,3 @@ class _Costs:
 def _beside_epochs(record: TrialRecord) -> float:
     """Wall seconds of a trial that no epoch of its took."""
     return float(record.wall_seconds() - sum(row["epoch_seconds"] for row in record.rows))
-
-
-def _accuracy(record: TrialRecord) -> float:
-    best = record.best
-    return float(best["validation_accuracy"]) if best is not None else -1.0

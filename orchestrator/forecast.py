@@ -8,7 +8,7 @@ from typing import Any, Final
 from orchestrator.pace import Pace, Range, find_pace, read_pace
 from orchestrator.prices import DEFAULT, NodePrice, read_prices
 from orchestrator.searches import list_searches
-from orchestrator.settings import BUDGETS, Settings
+from orchestrator.settings import Settings
 
 SECONDS_PER_HOUR: Final = 3600
 
@@ -231,8 +231,10 @@ def _within(
 
 def _parts(family: str, settings: Settings) -> Iterator[tuple[float, int, int]]:
     """Share and epochs, low and high, of each search of a family and of its finals."""
-    epochs, limited = settings.epochs, any(getattr(settings, name) is not None for name in BUDGETS)
-    others = 0 if limited else settings.trials - 1  # a budget may leave the baseline alone
+    epochs = settings.epochs
+    others = (
+        0 if settings.has_budget else settings.trials - 1
+    )  # a budget may leave the baseline alone
     for search in list_searches(
         [family], settings.train_fractions, per_fraction=settings.tune_per_fraction
     ):

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from orchestrator.searches import list_searches
-from orchestrator.settings import BUDGETS, Settings
+from orchestrator.settings import Settings
 from search_spaces.dimension import describe, distributions, outside
 from search_spaces.narrowing import narrow, parse_value
 from trainables import registry
@@ -131,8 +131,8 @@ def forecast(plans: Sequence[FamilyPlan], settings: Settings) -> Work:
         settings.train_fractions,
         per_fraction=settings.tune_per_fraction,
     )
-    limited = any(getattr(settings, name) is not None for name in BUDGETS)
-    others, largest = 0 if limited else settings.trials - 1, max(settings.train_fractions)
+    others = 0 if settings.has_budget else settings.trials - 1
+    largest = max(settings.train_fractions)
     smaller = sum(each.train_fraction / largest for each in searches) - len(plans)
     final_runs = len(plans) * 2 * settings.seeds * len(settings.train_fractions)
     return Work(

@@ -246,8 +246,7 @@ class Study:
         choice_digest = finals.digest(self._choice, self._manifest.content["settings"])
         halted, closed = search.searcher.halted, search.searcher.closed()
         for name, why in closed.items():
-            if name not in self._closed_before:
-                self._close(search.recorder, name, **why)
+            self._close(search.recorder, name, **why)
         self._manifest.add(
             choice=self._choice, choice_sha256=choice_digest, halted=halted, closed=closed
         )
@@ -267,7 +266,8 @@ class Study:
             f"have left enough of {setting} for the finals"
         )
         (family,) = (search.family for search in self._searches if search.name == name)
-        recorder.event("budget_reached", detail, family=family)
+        if name not in self._closed_before:
+            recorder.event("budget_reached", detail, family=family)
         self._console.print(f"{detail}.")
 
     def _finals(self, shared: "ray.ObjectRef[Any]", search: RestoredSearch) -> bool | None:

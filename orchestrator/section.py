@@ -10,6 +10,8 @@ import numpy as np
 Row = Mapping[str, Any]
 
 MISSING = "—"
+TELLING = 100
+"""Seconds or minutes up to which a time is not told in the next longer unit."""
 FORMATS = {
     "loss": (1, 3, ""),
     "accuracy": (100, 2, "%"),
@@ -74,6 +76,15 @@ def count(value: int | None) -> str:
 def percent(value: float | None, digits: int = 2) -> str:
     """A fraction from 0 to 1 in percent."""
     return f"{100 * value:.{digits}f}%" if present([value]) and value is not None else MISSING
+
+
+def duration(seconds: float) -> str:
+    """A length of time with no more digits than matter."""
+    if seconds < TELLING:
+        return f"{seconds:.0f} s"
+    if seconds < TELLING * 60:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h"
 
 
 def points(difference: float | None) -> str:

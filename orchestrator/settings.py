@@ -3,6 +3,7 @@
 import dataclasses
 import math
 import re
+import threading
 import typing
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -97,6 +98,7 @@ class Settings:
                 f"grace_period must be at most epochs, but got grace_period={self.grace_period}, "
                 f"epochs={self.epochs}"
             )
+        _check_epoch_time_limit(self.epoch_time_limit)
         _check_budgets({name: getattr(self, name) for name in BUDGETS})
         _check_fractions(self.train_fractions)
         if self.tune_per_fraction and len(self.train_fractions) == 1:
@@ -112,6 +114,11 @@ class Settings:
         if self.name is not None and (Path(self.name).name != self.name or self.name == ".."):
             _refuse(f"name must be the name of a folder, not a path, but got {self.name!r}")
         _check_results_dir(self.results_dir)
+
+    @property
+    def has_budget(self) -> bool:
+        """Whether anything but the number of trials may end a search."""
+        return any(getattr(self, name) is not None for name in BUDGETS)
 
 
 _LOWEST: Final = {
@@ -287,6 +294,14 @@ def _check_text(name: str, text: str) -> None:
         _refuse(f"{name} must not be empty, but got {text!r}")
     if re.search(r"[\x00-\x1f\x7f\ud800-\udfff]", text):
         _refuse(f"{name} must be text without control characters, but got {text!r}")
+
+
+def _check_epoch_time_limit(seconds: float) -> None:
+    if not seconds <= threading.TIMEOUT_MAX:  # a NaN is not either
+        _refuse(
+            f"epoch_time_limit must be at most {threading.TIMEOUT_MAX:.0f} seconds, but got "
+            f"{seconds}"
+        )
 
 
 def _check_budgets(budgets: Mapping[str, float | None]) -> None:

@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from orchestrator.family_standing import FamilyStanding
+from orchestrator.section import TELLING, duration
 from orchestrator.standing import INTERRUPTED, RUNNING, FaultsStanding, FinalsStanding, Standing
 
 MISSING: Final = "-"
@@ -27,8 +28,6 @@ TITLES: Final = (
     "best trial",
 )
 LEFT: Final = ("family", "best trial")
-TELLING: Final = 100
-"""Seconds or minutes up to which an estimate is not told in the next longer unit."""
 
 
 def print_standing(console: Console, standing: Standing) -> None:
@@ -146,11 +145,7 @@ def _freshness(standing: Standing) -> str:
 
 def _rough(seconds: float) -> str:
     """A duration with no more digits than an estimate deserves."""
-    if seconds < TELLING:
-        return f"{max(10, round(seconds, -1)):.0f} s"
-    if seconds < TELLING * 60:
-        return f"{seconds / 60:.0f} min"
-    return f"{seconds / 3600:.1f} h"
+    return f"{max(10, round(seconds, -1)):.0f} s" if seconds < TELLING else duration(seconds)
 
 
 def _time(text: str) -> str:

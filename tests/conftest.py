@@ -94,19 +94,24 @@ def finished_study(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def recorder(tmp_path: Path) -> Recorder:
     """A recorder of a search of the shipped families; nothing is written until asked."""
+    recorder = make_recorder(tmp_path)
+    recorder.publish(search=True)
+    return recorder
+
+
+def make_recorder(folder: Path, devices_per_trial: float = 1) -> Recorder:
+    """A recorder whose trials reserve so many devices."""
     spaces = [distributions(load_family(name).search_space) for name in ("cnn",)]
-    writer = TableWriter(tmp_path, schemas(spaces), {})
-    recorder = Recorder(
+    writer = TableWriter(folder, schemas(spaces), {})
+    return Recorder(
         study="test",
-        folder=tmp_path,
+        folder=folder,
         writer=writer,
-        devices_per_trial=1,
+        devices_per_trial=devices_per_trial,
         device="cpu",
         epochs_table="epochs",
         events=[],
     )
-    recorder.publish(search=True)
-    return recorder
 
 
 def spec_of(trial_id: str, role: str = "search") -> TrialSpec:

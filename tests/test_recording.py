@@ -4,11 +4,9 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from conftest import row_of, spec_of
+from conftest import make_recorder, row_of, spec_of
 
 from orchestrator.recording import Recorder, winner
-from orchestrator.results import schemas
-from orchestrator.writing import TableWriter
 from trainables import checkpointing
 
 
@@ -35,16 +33,7 @@ def test_an_attempt_that_reserves_a_whole_device_counts_all_of_it(
 ) -> None:
     now = [100.0]
     monkeypatch.setattr("time.monotonic", lambda: now[0])
-    writer = TableWriter(tmp_path, schemas([]), {})
-    recorder = Recorder(
-        study="test",
-        folder=tmp_path,
-        writer=writer,
-        devices_per_trial=0.25,
-        device="cuda",
-        epochs_table="epochs",
-        events=[],
-    )
+    recorder = make_recorder(tmp_path, devices_per_trial=0.25)
     recorder.propose(spec_of("cnn-001"))
     for devices, seconds in ((None, 8.0), (1.0, 3.0)):
         recorder.attempt_began("cnn-001", devices)

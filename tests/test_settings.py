@@ -45,6 +45,9 @@ def test_spaces_and_baselines_are_set_by_family_and_dimension() -> None:
     ("assignment", "message"),
     [
         ("epochs=0", "epochs must be at least 1, but got 0"),
+        ("epoch_time_limit=0.5", "epoch_time_limit must be at least 1, but got 0.5"),
+        ("epoch_time_limit=nan", "epoch_time_limit must be at most "),
+        ("epoch_time_limit=inf", "epoch_time_limit must be at most "),
         ("grace_period=60", "grace_period must be at most epochs, but got grace_period=60"),
         ("epochs=many", "setting epochs does not take 'many'"),
         ("epochz=3", "unknown setting 'epochz'; choose from"),

@@ -8,12 +8,10 @@ import numpy as np
 
 from orchestrator.reporting.inputs import Inputs
 from orchestrator.results import ROLES
-from orchestrator.section import Row, count, grouped, percent, points, present
+from orchestrator.section import Row, count, duration, grouped, percent, points, present
 
 TUNED: Final = ROLES[1]
 FEWEST_TO_COMPARE: Final = 2
-TELLING: Final = 100
-"""Seconds or minutes up to which a time is not told in the next longer unit."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,15 +121,6 @@ def pair_of(comparison: Sequence[Row], first: str, second: str) -> tuple[float, 
             if names == (second, first):
                 return turned(row)
     return None
-
-
-def duration(seconds: float) -> str:
-    """A length of time with no more digits than matter."""
-    if seconds < TELLING:
-        return f"{seconds:.0f} s"
-    if seconds < TELLING * 60:
-        return f"{seconds / 60:.0f} min"
-    return f"{seconds / 3600:.1f} h"
 
 
 def _question(inputs: Inputs) -> str:

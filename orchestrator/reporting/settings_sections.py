@@ -7,9 +7,8 @@ from dataclasses import fields
 from datetime import UTC, datetime
 from typing import Any
 
-from orchestrator.reporting.answer import duration
 from orchestrator.reporting.inputs import Inputs
-from orchestrator.section import Section, count, present
+from orchestrator.section import Section, count, duration, present
 from orchestrator.settings import Settings
 
 SECONDS_PER_HOUR = 3600

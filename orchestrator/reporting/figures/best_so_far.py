@@ -3,11 +3,10 @@
 from collections.abc import Mapping, Sequence
 
 from orchestrator.best_so_far import best_after, trace_best
-from orchestrator.reporting.answer import duration
 from orchestrator.reporting.chart import Axis, Chart, Line, Panel
 from orchestrator.reporting.inputs import Inputs
 from orchestrator.reporting.style import search_looks
-from orchestrator.section import Section, percent
+from orchestrator.section import Section, duration, percent
 
 SECONDS_PER_HOUR = 3600
 Steps = Sequence[tuple[float, float]]

@@ -5,11 +5,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from orchestrator.reporting.answer import duration
 from orchestrator.reporting.chart import Axis, Bars, Chart, Panel
 from orchestrator.reporting.inputs import Inputs
 from orchestrator.reporting.style import family_tokens
-from orchestrator.section import Section, count, grouped, percent
+from orchestrator.section import Section, count, duration, grouped, percent
 
 SECONDS_PER_MINUTE: Final = 60
 LONG_MINUTES: Final = 180
