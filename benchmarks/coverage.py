@@ -19,8 +19,8 @@ import numpy as np
 import scipy
 from scipy.stats import norm
 
-from orchestrator import statistics
-from orchestrator.mean_intervals import SeedRuns, mean_interval
+from orchestrator.stats import bootstrap as statistics
+from orchestrator.stats.intervals import SeedRuns, mean_interval
 
 SKILLS = (0.8, 0.6)
 EASE, EASE_FOR_MODEL, LUCK_WITH_IMAGE = 0.8, 0.5, 0.6

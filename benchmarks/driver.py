@@ -30,16 +30,18 @@ import numpy as np
 import numpy.typing as npt
 import optuna
 
-from orchestrator import replay, results, search
-from orchestrator.planning import FamilyPlan, plan_families
-from orchestrator.recording import Recorder
-from orchestrator.replay import StoredStudy
-from orchestrator.rungs import FamilyRungs
-from orchestrator.scheduling import FamilyASHA
-from orchestrator.search import FamilySearch
-from orchestrator.searches import list_searches
-from orchestrator.settings import Settings
-from orchestrator.writing import TableWriter
+from orchestrator.config.searches import list_searches
+from orchestrator.config.settings import Settings
+from orchestrator.plan.families import FamilyPlan, plan_families
+from orchestrator.results import schema as results
+from orchestrator.run import replay
+from orchestrator.run.replay import StoredStudy
+from orchestrator.search import family_searcher as search
+from orchestrator.search.asha import FamilyRungs
+from orchestrator.search.family_searcher import FamilySearch
+from orchestrator.search.scheduler import FamilyASHA
+from orchestrator.trials.recorder import Recorder
+from orchestrator.trials.table_writer import TableWriter
 
 PARTS = 10  # the run is reported in tenths
 STUDY = "driver-benchmark"

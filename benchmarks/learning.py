@@ -14,9 +14,9 @@ import time
 import numpy as np
 import torch
 
+from trainables.data.splitting import split
 from trainables.registry import load_dataset, load_family
-from trainables.splitting import split
-from trainables.training import Trainer
+from trainables.training.trainer import Trainer
 
 
 def main() -> None:

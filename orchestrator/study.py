@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from orchestrator import options
-from orchestrator.interruption import Interruption
-from orchestrator.locking import HeldError
-from orchestrator.settings import Settings
+from orchestrator.config import flags as options
+from orchestrator.config.settings import Settings
+from orchestrator.results.lock import HeldError
+from orchestrator.run.signals import Interruption
 
 if TYPE_CHECKING:
-    from orchestrator.checking import CheckedStudy
+    from orchestrator.plan.preflight import CheckedStudy
 
 DONE, INCOMPLETE, WRONG_INPUT, INFRASTRUCTURE = 0, 1, 2, 3
 
@@ -53,7 +53,7 @@ def _check(
     """
     options.check_resume(flags)
     settings = options.settings_of(flags) if flags.resume is None else None
-    from orchestrator import checking
+    from orchestrator.plan import preflight as checking
 
     if settings is not None:
         return checking.check_new(settings, console)
@@ -70,16 +70,16 @@ def _check(
 
 def _dry_run(checked: "CheckedStudy", console: Console) -> int:
     """Prints what would run and what it would cost; asks a cluster only if one is named."""
-    from orchestrator.checking import forecast_of
-    from orchestrator.forecast import cost_sentences, missing_prices, time_sentences
-    from orchestrator.planning import print_spaces
+    from orchestrator.forecast.estimate import cost_sentences, missing_prices, time_sentences
+    from orchestrator.plan.families import print_spaces
+    from orchestrator.plan.preflight import forecast_of
 
     print_spaces(console, checked.plans)
     forecast = forecast_of(checked.settings, checked.plans, checked.inputs, name=checked.name)
     address = checked.settings.address or os.environ.get("RAY_ADDRESS")
     if address and address != "local":
-        from orchestrator.cluster import InfrastructureError, connect, reserve
-        from orchestrator.starting import cluster_line, reserved_forecast
+        from orchestrator.run.cluster import InfrastructureError, connect, reserve
+        from orchestrator.run.starting import cluster_line, reserved_forecast
 
         try:
             cluster = connect(address, console)
@@ -100,8 +100,8 @@ def _dry_run(checked: "CheckedStudy", console: Console) -> int:
 
 def _run(checked: "CheckedStudy", held: contextlib.ExitStack, console: Console) -> int:
     """Runs a checked study; an error from here on is no wrong input, and keeps its traceback."""
-    from orchestrator.cluster import InfrastructureError
-    from orchestrator.starting import run_study
+    from orchestrator.run.cluster import InfrastructureError
+    from orchestrator.run.starting import run_study
 
     with Interruption().listening() as interruption:
         try:

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
-from orchestrator.recording import Recorder, TrialSpec
-from orchestrator.results import schemas
-from orchestrator.writing import TableWriter
+from orchestrator.results.schema import schemas
+from orchestrator.trials.recorder import Recorder, TrialSpec
+from orchestrator.trials.table_writer import TableWriter
 from search_spaces.dimension import distributions
-from trainables.dataset import LabeledImages
+from trainables.data.dataset import LabeledImages
 from trainables.registry import load_family
 
 

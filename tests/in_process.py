@@ -14,17 +14,23 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from orchestrator import comparison, manifest, replay, results, warm_start, writing
-from orchestrator.checking import CheckedStudy, check_new, check_resumed
-from orchestrator.cluster import Cluster, Reservation
-from orchestrator.interruption import Interruption
-from orchestrator.manifest import Manifest
-from orchestrator.running import Study
-from orchestrator.settings import resolve
-from orchestrator.tuning import Phase
+from orchestrator.config.settings import resolve
+from orchestrator.plan import warm_start
+from orchestrator.plan.preflight import CheckedStudy, check_new, check_resumed
+from orchestrator.results import manifest
+from orchestrator.results import schema as results
+from orchestrator.results.manifest import Manifest
+from orchestrator.run import replay
+from orchestrator.run.cluster import Cluster, Reservation
+from orchestrator.run.describe import describe
+from orchestrator.run.phase import Phase
+from orchestrator.run.session import Study
+from orchestrator.run.signals import Interruption
+from orchestrator.stats import pairwise as comparison
+from orchestrator.trials import table_writer as writing
 from trainables import registry
 from trainables.attempt import Attempt, AttemptConfig
-from trainables.dataset import DataSet
+from trainables.data.dataset import DataSet
 
 CURVE = {"families": "curve", "dataset": "digits", "seed": 3}
 NO_FAULTS = ("space.curve.fault=none",)
@@ -193,7 +199,7 @@ class Driver:
         cluster = Cluster(
             kind="in process", cpus=1, gpus=0, possible={"CPU": 1, "GPU": 0}, nodes=1, dashboard=""
         )
-        content = manifest.describe(
+        content = describe(
             name=checked.name,
             settings=checked.settings,
             plans=checked.plans,

@@ -17,8 +17,8 @@ from optuna.distributions import (
 )
 from sklearn.metrics import precision_recall_fscore_support
 
-from orchestrator import results
-from orchestrator.comparison import SMALLEST, compare
+from orchestrator.results import schema as results
+from orchestrator.stats.pairwise import SMALLEST, compare
 
 SKILL = {"cnn": 0.70, "resnet50_scratch": 0.66, "resnet50_transfer": 0.88}
 SPACE: dict[str, BaseDistribution] = {

@@ -9,8 +9,8 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from orchestrator import results
-from orchestrator.verifying import Verdict, verify
+from orchestrator.results import schema as results
+from orchestrator.verify.runner import Verdict, verify
 
 Names = Mapping[str, Any]
 Damage = Callable[[Path, Names], None]

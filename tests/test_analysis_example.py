@@ -9,7 +9,7 @@ from optuna.distributions import FloatDistribution, IntDistribution
 from test_comparison import CLASSES, Study
 
 from examples import analysis
-from orchestrator import results
+from orchestrator.results import schema as results
 
 HARD = [7, 30]
 """Images that every model gets wrong."""

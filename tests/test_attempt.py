@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from trainables import attempt, checkpointing
+from trainables import attempt
+from trainables import checkpoints as checkpointing
 from trainables.attempt import Attempt, AttemptConfig
-from trainables.dataset import LabeledImages
-from trainables.sharing import SharedData
+from trainables.data.dataset import LabeledImages
+from trainables.shared_data import SharedData
 
 pytestmark = pytest.mark.usefixtures("curve_family")
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from trainables.augmentation import STRENGTHS, crop, cutout, flip
+from trainables.training.augmentation import STRENGTHS, crop, cutout, flip
 
 
 @pytest.fixture

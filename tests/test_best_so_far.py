@@ -2,8 +2,8 @@
 
 import pytest
 
-from orchestrator import results
-from orchestrator.best_so_far import best_after, best_so_far_sections, trace_best
+from orchestrator.analysis.anytime_performance import best_after, best_so_far_sections, trace_best
+from orchestrator.results import schema as results
 
 
 def tables(trials, epochs):

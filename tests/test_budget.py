@@ -14,16 +14,16 @@ from conftest import row_of, spec_of
 from in_process import Driver, Moments
 from test_search import make_search
 
-from orchestrator import results
-from orchestrator.budget import Budget, Images
-from orchestrator.recording import BASELINE_ROLE, Recorder, TrialRecord
-from orchestrator.run_times import earlier_seconds
-from orchestrator.searches import Search, list_searches
-from orchestrator.settings import BUDGETS, resolve
-from orchestrator.status import main as status
+from orchestrator.config.searches import Search, list_searches
+from orchestrator.config.settings import BUDGETS, resolve
+from orchestrator.forecast.remaining import seconds_left
+from orchestrator.forecast.run_times import earlier_seconds
+from orchestrator.results import schema as results
+from orchestrator.search.budget import Budget, Images
+from orchestrator.status.__main__ import main as status
 from orchestrator.study import main as study
-from orchestrator.time_left import seconds_left
-from orchestrator.verifying import verify
+from orchestrator.trials.recorder import BASELINE_ROLE, Recorder, TrialRecord
+from orchestrator.verify.runner import verify
 
 CNN = Search(name="cnn", family="cnn", train_fraction=1.0)
 EPOCHS = 10
@@ -226,8 +226,8 @@ def driver(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, curve_family: None) 
 
     monkeypatch.setenv("STUDY_CURVE_EPOCH_SECONDS", "1")
     monkeypatch.setattr("time.sleep", sleep)
-    monkeypatch.setattr("orchestrator.recording.time", SimpleNamespace(monotonic=clock))
-    monkeypatch.setattr("orchestrator.running.Budget", functools.partial(Budget, clock=clock))
+    monkeypatch.setattr("orchestrator.trials.recorder.time", SimpleNamespace(monotonic=clock))
+    monkeypatch.setattr("orchestrator.run.session.Budget", functools.partial(Budget, clock=clock))
     settings = {"trials": 40, "epochs": 4, "grace_period": 1, "seeds": 2}
     return Driver(tmp_path / "results", monkeypatch, settings, slots=1)
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from orchestrator.calibration import calibration_sections, expected_calibration_error
-from orchestrator.predicted_runs import PredictedRun
+from orchestrator.analysis.calibration import calibration_sections, expected_calibration_error
+from orchestrator.stats.predictions import PredictedRun
 
 
 def run(probabilities, labels, *, family="cnn", role="tuned", seed=0, fraction=1.0):

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from trainables import checkpointing
-from trainables.checkpointing import SupersededError
+from trainables import checkpoints as checkpointing
+from trainables.checkpoints import SupersededError
 
 ROWS = [{"epoch": 1, "validation_accuracy": 0.5}]
 TRIAL = {"trial_id": "cnn-001", "params": {"width": 32}}

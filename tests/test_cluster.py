@@ -6,9 +6,9 @@ import pytest
 import ray
 from rich.console import Console
 
-from orchestrator import cluster
-from orchestrator.cluster import Cluster, InfrastructureError, Reservation, connect, reserve
-from orchestrator.settings import Settings
+from orchestrator.config.settings import Settings
+from orchestrator.run import cluster
+from orchestrator.run.cluster import Cluster, InfrastructureError, Reservation, connect, reserve
 
 
 def a_cluster(cpus: float, gpus: float = 0.0, *, grown_gpus: float = 0.0) -> Cluster:

@@ -12,11 +12,13 @@ from rich.console import Console
 from scipy.stats import binomtest
 from sklearn import metrics
 
-from orchestrator import compare, results, statistics
-from orchestrator.comparison import compare as compare_models
-from orchestrator.comparison_report import print_tables, render_markdown
-from orchestrator.evidence import gather
-from orchestrator.pair_words import other_metrics
+from orchestrator.analysis.pair_words import other_metrics
+from orchestrator.compare import __main__ as compare
+from orchestrator.compare.evidence import gather
+from orchestrator.compare.render import print_tables, render_markdown
+from orchestrator.results import schema as results
+from orchestrator.stats import bootstrap as statistics
+from orchestrator.stats.pairwise import compare as compare_models
 
 CLASSES = 4
 IMAGES = 300

@@ -25,8 +25,8 @@ import pytest
 from PIL import Image
 from sklearn.datasets import load_digits
 
-from trainables import download
-from trainables.dataset import LabeledImages, OpenedDataSet
+from trainables.data import download
+from trainables.data.dataset import LabeledImages, OpenedDataSet
 from trainables.datasets import cifar10, digits, folder
 
 TRAINING_IMAGES, TEST_IMAGES = 50, 20
@@ -414,7 +414,7 @@ def test_cifar10_is_downloaded_once(server, cache):
 
 def test_eight_processes_that_race_leave_one_good_copy(server, cache):
     code = (
-        "import sys; from pathlib import Path; from trainables.download import fetch_folder;"
+        "import sys; from pathlib import Path; from trainables.data.download import fetch_folder;"
         "url, sha256, folder, cache = sys.argv[1:];"
         "fetch_folder(url=url, sha256=sha256, folder=folder, cache=Path(cache))"
     )

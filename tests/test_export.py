@@ -27,13 +27,14 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 from PIL import Image
 
-from orchestrator import export, results
-from orchestrator.card_code import code_of
-from orchestrator.compare import write_comparison
-from orchestrator.winner_export import configuration
+from orchestrator.compare.__main__ import write_comparison
+from orchestrator.export import __main__ as export
+from orchestrator.export.card_code import code_of
+from orchestrator.export.winners import configuration
+from orchestrator.results import schema as results
 from trainables import registry
-from trainables.dataset import LabeledImages
-from trainables.training import Trainer
+from trainables.data.dataset import LabeledImages
+from trainables.training.trainer import Trainer
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("orchestrator", "trainables", "search_spaces")

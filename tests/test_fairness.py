@@ -5,9 +5,9 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from orchestrator import results
-from orchestrator.fairness import describe_selection, expected_best, measure_effort
-from orchestrator.fairness_sections import fairness_sections
+from orchestrator.analysis.fairness_sections import fairness_sections
+from orchestrator.analysis.selection import describe_selection, expected_best, measure_effort
+from orchestrator.results import schema as results
 
 
 def trial(number, accuracy, *, family="cnn", status="completed", **more):

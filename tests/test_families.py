@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import torch
 
-from orchestrator.results import schemas
+from orchestrator.results.schema import schemas
 from search_spaces.dimension import distributions, outside
 from trainables import registry
-from trainables.dataset import LabeledImages
-from trainables.network_size import forward_flops, parameter_counts
-from trainables.training import Trainer
+from trainables.data.dataset import LabeledImages
+from trainables.training.model_size import forward_flops, parameter_counts
+from trainables.training.trainer import Trainer
 
 NAMES = registry.family_names()
 EPOCHS = 2

@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 from conftest import row_of, spec_of
 
-from orchestrator import finals
-from orchestrator.planning import plan_families
-from orchestrator.recording import Recorder, TrialSpec
-from orchestrator.results import parameter_columns
-from orchestrator.searches import Search, list_searches
-from orchestrator.settings import Settings, resolve
+from orchestrator.config.searches import Search, list_searches
+from orchestrator.config.settings import Settings, resolve
+from orchestrator.plan.families import plan_families
+from orchestrator.results.schema import parameter_columns
+from orchestrator.run import finals
+from orchestrator.trials.recorder import Recorder, TrialSpec
 from trainables.attempt import BEST_WEIGHTS, checkpoint_folder
 
 

@@ -7,12 +7,20 @@ from typing import Any
 import pytest
 import yaml
 
-from orchestrator import planning, results, study
-from orchestrator.forecast import Forecast, between, cost_sentences, forecast_study, time_sentences
-from orchestrator.forecast_section import forecast_sections
-from orchestrator.pace import find_pace, read_pace
-from orchestrator.prices import NodePrice, read_prices
-from orchestrator.settings import Settings, resolve
+from orchestrator import study
+from orchestrator.analysis.forecast_accuracy import forecast_sections
+from orchestrator.config.settings import Settings, resolve
+from orchestrator.forecast.estimate import (
+    Forecast,
+    between,
+    cost_sentences,
+    forecast_study,
+    time_sentences,
+)
+from orchestrator.forecast.prices import NodePrice, read_prices
+from orchestrator.forecast.throughput import find_pace, read_pace
+from orchestrator.plan import families as planning
+from orchestrator.results import schema as results
 
 ROOT = Path(__file__).resolve().parents[1]
 TRAIN, VALIDATION = 1000, 100

@@ -6,7 +6,7 @@ import pytest
 import yaml
 from deploy_rules import AWS, read_config
 
-from orchestrator.growth import can_grow_to
+from orchestrator.run.autoscaler import can_grow_to
 
 HERE = "10.0.0.1:6379"
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from trainables import hanging
+from trainables import watchdog as hanging
 
 # A search that never ends and holds Python's lock: no other thread of Python's can run.
 HANGS = """

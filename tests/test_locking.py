@@ -11,14 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator import locking
-from orchestrator.locking import HeldError, holder_of, holding
+from orchestrator.results import lock as locking
+from orchestrator.results.lock import HeldError, holder_of, holding
 
 ROOT = Path(__file__).resolve().parents[1]
 HOLD = """
 import sys
 from pathlib import Path
-from orchestrator.locking import holding
+from orchestrator.results.lock import holding
 with holding(Path(sys.argv[1])):
     print("held", flush=True)
     sys.stdin.read()

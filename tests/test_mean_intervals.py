@@ -5,8 +5,8 @@ import pytest
 from scipy import stats
 
 from benchmarks.coverage import REGIMES, coverage
-from orchestrator import statistics
-from orchestrator.mean_intervals import SeedRuns, mean_interval, noisy_means, seed_margin
+from orchestrator.stats import bootstrap as statistics
+from orchestrator.stats.intervals import SeedRuns, mean_interval, noisy_means, seed_margin
 
 CLASSES, IMAGES, DRAWS = 4, 1500, 3000
 TENTH_OF_A_POINT = 0.001

@@ -9,7 +9,7 @@ from sklearn.metrics import (
     recall_score,
 )
 
-from trainables.metrics import micro_at_half, scores
+from trainables.training.metrics import micro_at_half, scores
 
 
 @pytest.mark.parametrize("never_predicted", [False, True])

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from trainables import node
+from trainables import node_check as node
 from trainables.registry import load_family
 from trainables.trial import References, StudyTrial
 

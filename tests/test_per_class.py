@@ -5,9 +5,9 @@ import pyarrow as pa
 import pytest
 from sklearn import metrics
 
-from orchestrator import results
-from orchestrator.per_class import per_class_sections, score_classes
-from orchestrator.predicted_runs import PredictedRun, split_runs
+from orchestrator.analysis.per_class import per_class_sections, score_classes
+from orchestrator.results import schema as results
+from orchestrator.stats.predictions import PredictedRun, split_runs
 
 NAMES = ["cat", "dog", "ship"]
 

@@ -11,8 +11,12 @@ import pytest
 from safetensors import safe_open
 from safetensors.torch import load_file
 
-from trainables import pretraining
-from trainables.pretraining import cached_weights_path, generate_source_task, pretrain_resnet50
+from trainables.weights import pretraining
+from trainables.weights.pretraining import (
+    cached_weights_path,
+    generate_source_task,
+    pretrain_resnet50,
+)
 
 PROJECT = Path(__file__).parents[1]
 

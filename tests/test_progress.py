@@ -5,8 +5,8 @@ import io
 from conftest import row_of, spec_of
 from rich.console import Console
 
-from orchestrator.progress import ProgressTable, shown
-from orchestrator.recording import Recorder
+from orchestrator.run.progress import ProgressTable, shown
+from orchestrator.trials.recorder import Recorder
 
 
 def drawn(table: ProgressTable) -> str:

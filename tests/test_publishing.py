@@ -9,8 +9,8 @@ import pytest
 import yaml
 from conftest import row_of, spec_of
 
-from orchestrator import publishing
-from orchestrator.measurement import (
+from orchestrator.run import metrics_publisher as publishing
+from orchestrator.run.metrics import (
     BEST,
     EPOCHS,
     METRICS,
@@ -20,8 +20,8 @@ from orchestrator.measurement import (
     measure,
     measure_time_left,
 )
-from orchestrator.publishing import Publisher
-from orchestrator.recording import Recorder
+from orchestrator.run.metrics_publisher import Publisher
+from orchestrator.trials.recorder import Recorder
 
 ROOT = Path(__file__).resolve().parents[1]
 DASHBOARD = json.loads((ROOT / "deploy" / "grafana" / "transfer_study.json").read_text())

@@ -13,8 +13,9 @@ import pytest
 import ray
 from prometheus_client.parser import text_string_to_metric_families
 
-from orchestrator import publishing, study
-from orchestrator.measurement import METRICS, STATES
+from orchestrator import study
+from orchestrator.run import metrics_publisher as publishing
+from orchestrator.run.metrics import METRICS, STATES
 
 pytestmark = [
     pytest.mark.cluster,

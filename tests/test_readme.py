@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.options import make_parser
-from orchestrator.results import FIXED_SCHEMAS
+from orchestrator.config.flags import make_parser
+from orchestrator.results.schema import FIXED_SCHEMAS
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -6,8 +6,8 @@ import pandas as pd
 import pytest
 from conftest import make_recorder, row_of, spec_of
 
-from orchestrator.recording import Recorder, winner
-from trainables import checkpointing
+from orchestrator.trials.recorder import Recorder, winner
+from trainables import checkpoints as checkpointing
 
 
 def test_an_epoch_is_recorded_once_however_often_it_is_reported(recorder: Recorder) -> None:

@@ -15,12 +15,16 @@ import pandas as pd
 import pytest
 from made_up_study import MadeUpStudy
 
-from orchestrator import options, report, results
-from orchestrator.predicted_runs import split_runs
-from orchestrator.reporting import inputs, interactive, page, settings_sections, study_page, style
-from orchestrator.reporting.chapters import arrange
-from orchestrator.section import Section
-from orchestrator.settings import to_json
+from orchestrator.analysis.section import Section
+from orchestrator.config import flags as options
+from orchestrator.config.settings import to_json
+from orchestrator.report import __main__ as report
+from orchestrator.report import draw_plotly as interactive
+from orchestrator.report import inputs, page, study_page, style
+from orchestrator.report import provenance as settings_sections
+from orchestrator.report.chapters import arrange
+from orchestrator.results import schema as results
+from orchestrator.stats.predictions import split_runs
 
 HOSTILE = ("<script>alert(1)</script>", "a & b", "$x$ %{y} <b>c</b>", "d" * 200)
 
@@ -277,7 +281,7 @@ def test_a_study_of_any_size_and_at_any_moment_has_a_page(
 
 
 def test_a_study_that_runs_says_so_and_how_far(tmp_path: Path) -> None:
-    from orchestrator.locking import holding
+    from orchestrator.results.lock import holding
 
     folder = MadeUpStudy(finished=False).write(tmp_path)
     with holding(folder):
@@ -331,7 +335,7 @@ def test_help_answers_without_the_heavy_imports() -> None:
 
 
 def test_figures_for_a_paper_are_the_same_bytes_twice(tmp_path: Path, composed: page.Page) -> None:
-    from orchestrator.reporting.static import write_figures
+    from orchestrator.report.draw_matplotlib import write_figures
 
     charts = [chart for chart in composed.charts if chart.key in {"differences", "confusion"}]
     first, second = (write_figures(charts, tmp_path / name) for name in ("one", "two"))
@@ -368,7 +372,11 @@ def _contrast(a: str, b: str) -> float:
 
 
 def test_examples_are_test_images_that_are_taken_for_another_class(tmp_path: Path) -> None:
-    from orchestrator.confusion_examples import read_examples, worst_confusions, write_examples
+    from orchestrator.analysis.confusion_examples import (
+        read_examples,
+        worst_confusions,
+        write_examples,
+    )
 
     folder = MadeUpStudy(fractions=(1.0,)).write(tmp_path)
     runs = split_runs(results.read_table(folder, "predictions"))

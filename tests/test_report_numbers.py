@@ -12,10 +12,11 @@ from recomputing.shown import ANY_NUMBER, Table, agrees, read_page
 from recomputing.study import Recomputed
 from recomputing.walk import check_report, check_sentences, check_studies, check_tables
 
-from orchestrator import report, results
-from orchestrator.confusion_examples import write_examples
-from orchestrator.locking import holding
-from orchestrator.predicted_runs import split_runs
+from orchestrator.analysis.confusion_examples import write_examples
+from orchestrator.report import __main__ as report
+from orchestrator.results import schema as results
+from orchestrator.results.lock import holding
+from orchestrator.stats.predictions import split_runs
 
 
 def made_up(folder: Path, **given: object) -> Path:

@@ -8,8 +8,8 @@ import pyarrow as pa
 import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
-from orchestrator import results
-from orchestrator.writing import TableWriter
+from orchestrator.results import schema as results
+from orchestrator.trials.table_writer import TableWriter
 
 SPACE = {
     "learning_rate": FloatDistribution(1e-5, 1e-2, log=True),

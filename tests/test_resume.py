@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from in_process import Driver, Moments
 
-from orchestrator.verifying import verify
+from orchestrator.verify.runner import verify
 
 pytestmark = pytest.mark.usefixtures("curve_family")
 

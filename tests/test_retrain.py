@@ -17,7 +17,8 @@ from conftest import FAMILIES
 from in_process import Driver
 from safetensors.numpy import save_file
 
-from orchestrator import results, retrain
+from orchestrator.results import schema as results
+from orchestrator.retrain import __main__ as retrain
 
 pytestmark = pytest.mark.usefixtures("curve_family")
 

@@ -6,9 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from orchestrator import results, statistics
-from orchestrator.predicted_runs import PredictedRun
-from orchestrator.sample_efficiency import (
+from orchestrator.analysis.sample_efficiency import (
     Point,
     crossing_interval,
     find_crossings,
@@ -16,10 +14,13 @@ from orchestrator.sample_efficiency import (
     measure_curves,
     share_of_changed_leads,
 )
-from orchestrator.sample_efficiency_sections import (
+from orchestrator.analysis.sample_efficiency_sections import (
     _crossing_sentence,
     sample_efficiency_sections,
 )
+from orchestrator.results import schema as results
+from orchestrator.stats import bootstrap as statistics
+from orchestrator.stats.predictions import PredictedRun
 
 IMAGES = 200
 LARGEST = 10_000

@@ -9,9 +9,9 @@ from conftest import row_of, spec_of
 from ray.exceptions import OutOfMemoryError, RayTaskError
 from ray.tune.schedulers import ASHAScheduler
 
-from orchestrator.recording import Recorder
-from orchestrator.rungs import Cutoff, FamilyRungs
-from orchestrator.scheduling import FamilyASHA, RecordingScheduler, classify
+from orchestrator.search.asha import Cutoff, FamilyRungs
+from orchestrator.search.scheduler import FamilyASHA, RecordingScheduler, classify
+from orchestrator.trials.recorder import Recorder
 
 
 def make_asha(recorder: Recorder, epochs: int = 9) -> FamilyASHA:

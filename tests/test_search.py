@@ -7,11 +7,11 @@ from conftest import row_of, spec_of
 from optuna.samplers._tpe.sampler import _split_trials
 from optuna.trial import TrialState
 
-from orchestrator.planning import FamilyPlan, plan_families
-from orchestrator.recording import Failure, Recorder
-from orchestrator.search import FamilySearch, ListedTrials
-from orchestrator.searches import list_searches
-from orchestrator.settings import resolve
+from orchestrator.config.searches import list_searches
+from orchestrator.config.settings import resolve
+from orchestrator.plan.families import FamilyPlan, plan_families
+from orchestrator.search.family_searcher import FamilySearch, ListedTrials
+from orchestrator.trials.recorder import Failure, Recorder
 
 EPOCHS = 3
 

@@ -5,8 +5,8 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution, Int
 
 from search_spaces.baseline import BASELINE
 from search_spaces.dimension import describe, distributions, outside
-from search_spaces.dimensions import fine_tuning, from_scratch
 from search_spaces.narrowing import narrow
+from search_spaces.spaces import fine_tuning, from_scratch
 
 RATE = FloatDistribution(1e-5, 1e-2, log=True)
 SIZES = CategoricalDistribution((32, 48, 64))

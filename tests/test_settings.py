@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.options import make_parser, parse, settings_of
-from orchestrator.settings import PRESETS, Settings, resolve
+from orchestrator.config.flags import make_parser, parse, settings_of
+from orchestrator.config.settings import PRESETS, Settings, resolve
 
 
 def resolved(*assignments: str, **given: object) -> Settings:

@@ -8,7 +8,9 @@ import pytest
 from scipy.stats import binomtest
 from test_comparison import CLASSES, Study
 
-from orchestrator import compare, results, statistics
+from orchestrator.compare import __main__ as compare
+from orchestrator.results import schema as results
+from orchestrator.stats import bootstrap as statistics
 
 FILES = {"train": "a" * 64, "test": "b" * 64}
 

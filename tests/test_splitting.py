@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from trainables.splitting import Indices, Split, fraction_of, split
+from trainables.data.splitting import Indices, Split, fraction_of, split
 
 CIFAR10_LABELS = np.random.default_rng(0).permutation(np.repeat(np.arange(10), 5_000))
 UNBALANCED_LABELS = np.repeat(np.arange(4), [500, 60, 7, 2])

@@ -6,7 +6,7 @@ from scipy import stats
 from sklearn import metrics
 from statsmodels.stats.contingency_tables import mcnemar
 
-from orchestrator import statistics
+from orchestrator.stats import bootstrap as statistics
 
 IMAGES = 2000
 CLASSES = 5

@@ -15,9 +15,10 @@ from typing import Any
 
 import pytest
 
-from orchestrator import results, status
-from orchestrator.locking import holding
-from orchestrator.standing import read_standing
+from orchestrator.results import schema as results
+from orchestrator.results.lock import holding
+from orchestrator.status import __main__ as status
+from orchestrator.status.study_status import read_standing
 
 ROOT = Path(__file__).resolve().parents[1]
 START = datetime(2026, 5, 4, 12, 0, tzinfo=UTC)
@@ -36,7 +37,7 @@ CHOICE = {
 HOLD = """
 import sys
 from pathlib import Path
-from orchestrator.locking import holding
+from orchestrator.results.lock import holding
 with holding(Path(sys.argv[1])):
     print("held", flush=True)
     sys.stdin.read()
@@ -462,7 +463,7 @@ def test_the_time_left_leaves_out_a_family_that_was_given_up(tmp_path: Path) -> 
 def test_an_estimate_is_told_in_round_numbers(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shown: Any, seconds: float, text: str
 ) -> None:
-    monkeypatch.setattr("orchestrator.standing.seconds_left", lambda *_: seconds + 1)
+    monkeypatch.setattr("orchestrator.status.study_status.seconds_left", lambda *_: seconds + 1)
     folder = write_study(tmp_path / "mine", trials=SEARCHED)
     written = max(path.stat().st_mtime for path in folder.glob("*.parquet"))
     monkeypatch.setattr(time, "time", lambda: written + 1)

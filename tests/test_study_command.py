@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from orchestrator import planning, study
-from orchestrator.settings import resolve
+from orchestrator import study
+from orchestrator.config.settings import resolve
+from orchestrator.plan import families as planning
 
 ROOT = Path(__file__).resolve().parents[1]
 DIGITS = ["--dataset", "digits", "--families", "cnn"]

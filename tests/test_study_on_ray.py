@@ -15,10 +15,11 @@ import pytest
 import ray
 
 from orchestrator import study
-from trainables import node, registry
+from trainables import node_check as node
+from trainables import registry
 from trainables.attempt import make_trainer
-from trainables.dataset import DataSet, LabeledImages, OpenedDataSet
-from trainables.sharing import SharedData
+from trainables.data.dataset import DataSet, LabeledImages, OpenedDataSet
+from trainables.shared_data import SharedData
 from trainables.trial import References, StudyTrial
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -10,12 +10,12 @@ from sklearn.metrics import accuracy_score, log_loss, precision_score, recall_sc
 from torch import nn
 
 from search_spaces.baseline import BASELINE
-from search_spaces.dimensions import from_scratch
-from trainables.dataset import LabeledImages
+from search_spaces.spaces import from_scratch
+from trainables.data.dataset import LabeledImages
 from trainables.family import Family
-from trainables.inputs import batches
-from trainables.optimization import make_optimizer, make_schedule
-from trainables.training import DivergedError, Trainer
+from trainables.training.optimizer import make_optimizer, make_schedule
+from trainables.training.preprocessing import batches
+from trainables.training.trainer import DivergedError, Trainer
 
 
 def build(config: Mapping[str, Any]) -> nn.Module:

@@ -5,8 +5,8 @@ from itertools import product
 import numpy as np
 import pytest
 
-from orchestrator import results
-from orchestrator.training_noise import probability_of_improvement, training_noise_sections
+from orchestrator.analysis.seed_variance import probability_of_improvement, training_noise_sections
+from orchestrator.results import schema as results
 
 
 def said(models, same=()):

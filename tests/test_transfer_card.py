@@ -5,10 +5,10 @@ import json
 import pytest
 from made_up_inputs import add_family
 
-from orchestrator import results
-from orchestrator.transfer_card import CONVENTION, transfer_card_sections
+from orchestrator.analysis.model_size import CONVENTION, transfer_card_sections
+from orchestrator.results import schema as results
 from trainables import registry
-from trainables.weights_source import DOWNLOADS
+from trainables.weights.sources import DOWNLOADS
 
 FAMILY = "resnet50_transfer"
 TUNED = {

@@ -14,14 +14,14 @@ from optuna.storages.journal import JournalFileBackend
 from rich.console import Console
 from test_search import make_search
 
-from orchestrator import standing
-from orchestrator.checking import check_new
-from orchestrator.optuna_journal import write_journal
-from orchestrator.recording import Recorder
-from orchestrator.searches import deciding, list_searches
-from orchestrator.settings import resolve
+from orchestrator.config.searches import deciding, list_searches
+from orchestrator.config.settings import resolve
+from orchestrator.export.optuna_journal import write_journal
+from orchestrator.plan.preflight import check_new
+from orchestrator.status import study_status as standing
 from orchestrator.study import main
-from orchestrator.verifying import verify
+from orchestrator.trials.recorder import Recorder
+from orchestrator.verify.runner import verify
 
 FRACTIONS = (0.1, 0.5, 1.0)
 TUNED = {

@@ -21,8 +21,8 @@ from tampering import (
 from test_verify_finals import FINALS
 from test_verify_search import SEARCH
 
-from orchestrator.verify import main
-from orchestrator.verifying import CHECKS, SOURCES, verify
+from orchestrator.verify.__main__ import main
+from orchestrator.verify.runner import CHECKS, SOURCES, verify
 
 SMALL = {"trials": 4, "epochs": 3, "grace_period": 1, "seeds": 2}
 

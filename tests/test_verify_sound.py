@@ -7,8 +7,8 @@ import pytest
 from in_process import NO_FAULTS, Driver, Moments
 from made_up_inputs import add_family, weights_file
 
-from orchestrator import results
-from orchestrator.verifying import verify
+from orchestrator.results import schema as results
+from orchestrator.verify.runner import verify
 
 pytestmark = pytest.mark.usefixtures("curve_family")
 

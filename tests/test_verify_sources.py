@@ -11,9 +11,9 @@ import pytest
 from in_process import Driver
 from made_up_inputs import add_family, image_folder, weights_file
 
-from orchestrator import results
-from orchestrator.verify import main
-from orchestrator.verifying import verify
+from orchestrator.results import schema as results
+from orchestrator.verify.__main__ import main
+from orchestrator.verify.runner import verify
 
 
 @pytest.fixture(scope="module")

@@ -12,16 +12,17 @@ from optuna.trial import FrozenTrial, TrialState
 from rich.console import Console
 from tampering import alter, drop
 
-from orchestrator import checking, results
-from orchestrator.planning import plan_families
-from orchestrator.recording import Recorder
-from orchestrator.replay import replay_warm_start
-from orchestrator.rungs import FamilyRungs
-from orchestrator.search import FamilySearch
-from orchestrator.searches import list_searches
-from orchestrator.settings import resolve
-from orchestrator.verifying import verify
-from orchestrator.warm_start import WarmStart
+from orchestrator.config.searches import list_searches
+from orchestrator.config.settings import resolve
+from orchestrator.plan import preflight as checking
+from orchestrator.plan.families import plan_families
+from orchestrator.plan.warm_start import WarmStart
+from orchestrator.results import schema as results
+from orchestrator.run.replay import replay_warm_start
+from orchestrator.search.asha import FamilyRungs
+from orchestrator.search.family_searcher import FamilySearch
+from orchestrator.trials.recorder import Recorder
+from orchestrator.verify.runner import verify
 
 pytestmark = pytest.mark.usefixtures("curve_family")
 

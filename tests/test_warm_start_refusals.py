@@ -10,8 +10,9 @@ from in_process import NO_FAULTS, Driver
 from made_up_inputs import add_family, image_folder, weights_file
 from tampering import drop, truncated
 
-from orchestrator import starting, study
-from orchestrator.checking import CheckedStudy
+from orchestrator import study
+from orchestrator.plan.preflight import CheckedStudy
+from orchestrator.run import starting
 
 Start = Callable[..., CheckedStudy]
 

@@ -9,7 +9,7 @@ from safetensors.numpy import save_file
 from safetensors.torch import save_file as save_torch_file
 from torch import nn
 
-from trainables import weights
+from trainables.weights import loading as weights
 
 
 class Net(nn.Module):

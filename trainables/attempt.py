@@ -10,11 +10,11 @@ from typing import Any, Final, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from trainables import checkpointing
-from trainables.dataset import LabeledImages
+from trainables import checkpoints as checkpointing
+from trainables.data.dataset import LabeledImages
 from trainables.family import Family
 from trainables.registry import load_family
-from trainables.sharing import SharedData
+from trainables.shared_data import SharedData
 
 log = logging.getLogger(__name__)
 

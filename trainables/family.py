@@ -41,7 +41,7 @@ class Family:
     baseline: Mapping[str, Any]
     pretrained: bool = False
     head: str = "fc."
-    trainer: str = "trainables.training:Trainer"
+    trainer: str = "trainables.training.trainer:Trainer"
     describe: Callable[[Mapping[str, Any]], Mapping[str, str]] | None = None
     standalone: Sequence[Callable[..., Any]] = ()
 

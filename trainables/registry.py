@@ -8,7 +8,7 @@ from types import ModuleType
 
 import trainables.datasets
 import trainables.families
-from trainables.dataset import DataSet
+from trainables.data.dataset import DataSet
 from trainables.family import Family
 
 # More folders with family files, separated as in PATH: families kept outside the checkout.

@@ -10,7 +10,8 @@ from typing import Any
 import ray
 from ray import tune
 
-from trainables import hanging, node
+from trainables import node_check as node
+from trainables import watchdog as hanging
 from trainables.attempt import Attempt, AttemptConfig
 
 log = logging.getLogger("trainables")

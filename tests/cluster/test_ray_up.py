@@ -18,7 +18,7 @@ from hosts import ADDRESSES, ROOT, SHARED_AT, Hosts, wait_for
 from on_premises import OnPremises, home_files
 from prometheus_client.parser import text_string_to_metric_families
 
-from orchestrator.measurement import METRICS
+from orchestrator.run.metrics import METRICS
 
 LOGS = ROOT / ".cluster-test" / "ray-up"
 TRIALS = 12

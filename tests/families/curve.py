@@ -13,9 +13,9 @@ import numpy as np
 from optuna.distributions import CategoricalDistribution, FloatDistribution
 
 from search_spaces.dimension import Dimension
-from trainables.dataset import LabeledImages
+from trainables.data.dataset import LabeledImages
 from trainables.family import Family
-from trainables.metrics import Scores, micro_at_half, scores
+from trainables.training.metrics import Scores, micro_at_half, scores
 
 FAULTS = ("none", "nan", "error", "error_once", "kill_once", "hang", "hang_once", "memory")
 # Environment variables: a file in which each epoch that is begun is a line, and seconds per epoch.

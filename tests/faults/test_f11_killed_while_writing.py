@@ -8,8 +8,8 @@ import pyarrow.parquet as pq
 import pytest
 from in_process import Driver, Killed, Moments
 
-from orchestrator import results
-from orchestrator.verifying import verify
+from orchestrator.results import schema as results
+from orchestrator.verify.runner import verify
 
 pytestmark = pytest.mark.usefixtures("curve_family")
 

@@ -12,9 +12,12 @@ import pytest
 from in_process import NO_FAULTS, Driver
 from made_up_inputs import add_family, image_folder, weights_file
 
-from orchestrator import results, resuming, starting, study
-from orchestrator.checking import CheckedStudy
-from orchestrator.locking import LOCK
+from orchestrator import study
+from orchestrator.plan import resume as resuming
+from orchestrator.plan.preflight import CheckedStudy
+from orchestrator.results import schema as results
+from orchestrator.results.lock import LOCK
+from orchestrator.run import starting
 
 SETTINGS = {
     **dict.fromkeys(("trials", "epochs", "seeds"), 3),

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator import compare, study
-from orchestrator.settings import resolve
+from orchestrator import study
+from orchestrator.compare import __main__ as compare
+from orchestrator.config.settings import resolve
 
 ROOT = Path(__file__).resolve().parents[2]
 DIGITS = ["--dataset", "digits", "--families", "cnn"]

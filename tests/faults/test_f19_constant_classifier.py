@@ -14,15 +14,17 @@ from sklearn.metrics import confusion_matrix, precision_score, recall_score
 from test_attempt import config
 from test_comparison import CLASSES, IMAGES, Study
 
-from orchestrator import finals, results, statistics
-from orchestrator.comparison import compare
-from orchestrator.recording import Recorder, TrialRecord
+from orchestrator.results import schema as results
+from orchestrator.run import finals
+from orchestrator.stats import bootstrap as statistics
+from orchestrator.stats.pairwise import compare
+from orchestrator.trials.recorder import Recorder, TrialRecord
 from search_spaces.dimension import distributions
 from trainables.attempt import Attempt
-from trainables.dataset import LabeledImages
-from trainables.metrics import micro_at_half, scores
+from trainables.data.dataset import LabeledImages
 from trainables.registry import load_family
-from trainables.sharing import SharedData
+from trainables.shared_data import SharedData
+from trainables.training.metrics import micro_at_half, scores
 
 Rows = list[dict[str, Any]]
 

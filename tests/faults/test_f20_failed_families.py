@@ -10,11 +10,13 @@ from conftest import row_of, spec_of
 from test_comparison import Study
 from test_f19_constant_classifier import assert_no_nan
 
-from orchestrator import compare, finals, results
-from orchestrator.planning import FamilyPlan, plan_families
-from orchestrator.recording import Failure, Recorder, winner
-from orchestrator.searches import list_searches
-from orchestrator.settings import Settings, resolve
+from orchestrator.compare import __main__ as compare
+from orchestrator.config.searches import list_searches
+from orchestrator.config.settings import Settings, resolve
+from orchestrator.plan.families import FamilyPlan, plan_families
+from orchestrator.results import schema as results
+from orchestrator.run import finals
+from orchestrator.trials.recorder import Failure, Recorder, winner
 
 FAILED, FINISHED = "resnet50_scratch", "cnn"
 Trial = tuple[str, str, float | None]

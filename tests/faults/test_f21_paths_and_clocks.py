@@ -18,14 +18,19 @@ import pytest
 from conftest import row_of, spec_of
 from test_comparison import Study
 
-from orchestrator import compare, progress, recording, results, study, writing
-from orchestrator.locking import holding
-from orchestrator.recording import Recorder
-from orchestrator.writable import check_writable
-from orchestrator.writing import TableWriter
-from trainables.dataset import LabeledImages
+from orchestrator import study
+from orchestrator.compare import __main__ as compare
+from orchestrator.results import schema as results
+from orchestrator.results.lock import holding
+from orchestrator.results.writable import check_writable
+from orchestrator.run import progress
+from orchestrator.trials import recorder as recording
+from orchestrator.trials import table_writer as writing
+from orchestrator.trials.recorder import Recorder
+from orchestrator.trials.table_writer import TableWriter
+from trainables.data.dataset import LabeledImages
 from trainables.registry import load_family
-from trainables.training import Trainer
+from trainables.training.trainer import Trainer
 
 DIGITS = ["--dataset", "digits", "--families", "cnn"]
 AWKWARD = ("étude d'images (1)", "100% #1?x=1&y;2", "数据 [🧪]", "-rf", "a:b\\c", ' "q" ')

@@ -16,12 +16,14 @@ import torch
 from safetensors import SafetensorError
 from test_attempt import config
 
-from orchestrator import finals, study
-from trainables import checkpointing, weights
+from orchestrator import study
+from orchestrator.run import finals
+from trainables import checkpoints as checkpointing
 from trainables.attempt import BEST_WEIGHTS, PREDICTIONS, Attempt, AttemptConfig, checkpoint_folder
-from trainables.dataset import LabeledImages
+from trainables.data.dataset import LabeledImages
 from trainables.registry import load_family
-from trainables.sharing import SharedData
+from trainables.shared_data import SharedData
+from trainables.weights import loading as weights
 
 
 class Payload:

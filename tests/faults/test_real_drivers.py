@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from harness import TABLES, StudyFolder, count
 
-from orchestrator.locking import holder_of
+from orchestrator.results.lock import holder_of
 
 pytestmark = [
     pytest.mark.cluster,

@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from trainables.dataset import DataSet, LabeledImages, OpenedDataSet
+from trainables.data.dataset import DataSet, LabeledImages, OpenedDataSet
 
 if TYPE_CHECKING:
-    from trainables.files import Folder
+    from trainables.data.files import Folder
 
 CLASSES = (
     *("airplane", "automobile", "bird", "cat", "deer"),
@@ -82,7 +82,7 @@ def open_cifar10(data_dir: str | None, _image_size: int) -> OpenedDataSet:
     Raises:
         ValueError: If files are missing, not whole, or cannot be downloaded.
     """
-    from trainables.files import open_folder
+    from trainables.data.files import open_folder
 
     layout = _find(open_folder(str(_downloaded()) if data_dir is None else data_dir))
     files = {name: _checked_hash(layout, name) for name in (*layout.training, *layout.test)}
@@ -97,7 +97,7 @@ def open_cifar10(data_dir: str | None, _image_size: int) -> OpenedDataSet:
 def _downloaded() -> str:
     from platformdirs import user_cache_path
 
-    from trainables.download import fetch_folder
+    from trainables.data.download import fetch_folder
 
     cache = user_cache_path("transfer-study") / "cifar10"
     try:

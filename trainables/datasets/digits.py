@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from trainables.dataset import DataSet, LabeledImages, OpenedDataSet
-from trainables.splitting import Indices, Split, split
+from trainables.data.dataset import DataSet, LabeledImages, OpenedDataSet
+from trainables.data.splitting import Indices, Split, split
 
 CLASSES = tuple("0123456789")
 FILE = "digits.csv.gz"

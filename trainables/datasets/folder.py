@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from trainables.dataset import DataSet, LabeledImages, OpenedDataSet
-from trainables.splitting import Indices, split
+from trainables.data.dataset import DataSet, LabeledImages, OpenedDataSet
+from trainables.data.splitting import Indices, split
 
 if TYPE_CHECKING:
     from PIL import Image
 
-    from trainables.files import Folder
+    from trainables.data.files import Folder
 
 TEST_SHARE = 0.2
 # The division belongs to the data set: a study's seed must not move an image out of the test part.
@@ -51,7 +51,7 @@ def open_image_folder(data_dir: str | None, image_size: int) -> OpenedDataSet:
     Raises:
         ValueError: If the folder is missing, or not laid out as one sub-folder per class.
     """
-    from trainables.files import open_folder
+    from trainables.data.files import open_folder
 
     if data_dir is None:
         msg = "the data set 'folder' needs --data-dir, a folder with one sub-folder per class"

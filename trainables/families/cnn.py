@@ -7,7 +7,7 @@ from optuna.distributions import CategoricalDistribution
 
 from search_spaces.baseline import BASELINE
 from search_spaces.dimension import Dimension
-from search_spaces.dimensions import from_scratch
+from search_spaces.spaces import from_scratch
 from trainables.family import Family
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from search_spaces.baseline import BASELINE
-from search_spaces.dimensions import STEM, from_scratch
+from search_spaces.spaces import STEM, from_scratch
 from trainables.family import Family
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from search_spaces.baseline import BASELINE
-from search_spaces.dimensions import fine_tuning
+from search_spaces.spaces import fine_tuning
 from trainables.family import Family
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def build(config: Mapping[str, Any]) -> "nn.Module":
         config: `weights` (torchvision's names to arrays), `frozen_stages` (k: the stem and the
             first k of the four stages keep their weights), `dropout`, `num_classes`.
     """
-    from trainables.weights import load_pretrained
+    from trainables.weights.loading import load_pretrained
 
     model = network(config)
     load_pretrained(model, config["weights"], head="fc.")

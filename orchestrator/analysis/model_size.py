@@ -1,0 +1,139 @@
+"""Sizes and sources: how large each network is, and what a pre-trained one starts from."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import pyarrow as pa
+
+from orchestrator.analysis.section import MISSING, Row, Section, count, grouped, model_name
+from orchestrator.results.schema import ROLES
+from trainables import registry
+from trainables.family import Family
+from trainables.training.normalization import NORMALIZATIONS, PLAIN_INPUT
+from trainables.weights.sources import NOT_STATED, source_of
+
+CONVENTION = (
+    "FLOPs are of one image's way forward, counted from shapes by PyTorch's flop_counter: "
+    "convolutions and matrix products, a multiplication and an addition as 2."
+)
+PARTS = ("stem", "trained layers", "head")
+
+
+def transfer_card_sections(study: Row, final: pa.Table) -> tuple[Section, ...]:
+    """The size of every model, and a card for each family that starts from pre-trained weights.
+
+    Args:
+        study: `study.json`.
+        final: `final.parquet`; empty where every family failed.
+    """
+    models = {
+        (runs[0]["family"], runs[0]["role"]): runs[0]
+        for _, runs in grouped(_largest(final.to_pylist()), "family", "role")
+    }
+    cards = (_card(study, family, models) for family in _pretrained(study))
+    return (_sizes(list(models.values())), *cards)
+
+
+def _largest(finals: Sequence[Row]) -> list[Row]:
+    """The rows of the largest fraction."""
+    largest = max((row["train_fraction"] for row in finals), default=None)
+    return [row for row in finals if row["train_fraction"] == largest]
+
+
+def _pretrained(study: Row) -> Iterator[Family]:
+    """The families of a study with pre-trained weights that start from them."""
+    if not study.get("weights"):
+        return
+    known = set(registry.family_names())
+    for name in study["settings"]["families"]:
+        if name in known and registry.load_family(name).pretrained:
+            yield registry.load_family(name)
+
+
+def _sizes(models: Sequence[Row]) -> Section:
+    if not models:
+        return Section(title="Fairness: how large the networks are")
+    return Section(
+        title="Fairness: how large the networks are",
+        columns=("model", "parameters", "of them trained", "forward MFLOPs per image"),
+        rows=tuple((model_name(row), *_size(row).values()) for row in models),
+        sentences=(CONVENTION,),
+    )
+
+
+def _size(row: Row) -> dict[str, str]:
+    """What a run's network measures; a dash where its study did not say yet."""
+    flops = row.get("forward_flops_per_image")
+    return {
+        "parameters": count(row.get("parameters")),
+        "trained parameters": count(row.get("trained_parameters")),
+        "forward MFLOPs per image": MISSING if flops is None else f"{flops / 1e6:,.1f}",
+    }
+
+
+def _card(study: Row, family: Family, models: Mapping[tuple[str, str], Row]) -> Section:
+    baseline = (study.get("baselines") or {}).get(family.name)
+    tuned = (study.get("choice") or {}).get(family.name, {}).get("params")
+    sides = [
+        {**_network(study, family, params), **_size(models.get((family.name, role), {}))}
+        for role, params in zip(ROLES, (baseline, tuned), strict=True)
+    ]
+    return Section(
+        title=f"Transfer card: {family.name}",
+        columns=("", *ROLES),
+        rows=tuple((part, *(side[part] for side in sides)) for part in sides[0]),
+        sentences=tuple(_weights(study)),
+    )
+
+
+def _network(study: Row, family: Family, params: Mapping[str, Any] | None) -> dict[str, str]:
+    """What a network is made of and given, with these hyperparameters; dashes without any.
+
+    A study that was run with another version of the family has dashes too.
+    """
+    names = (*PARTS[:1], "input size", "normalisation", *PARTS[1:])
+    if params is None or not params.keys() >= family.search_space.keys():
+        return dict.fromkeys(names, MISSING)
+    told = {**params, "num_classes": len(study["dataset"]["classes"])}
+    parts = family.describe(told) if family.describe else {}
+    return {
+        **dict.fromkeys(names, "not stated by the family's file"),
+        **parts,
+        **_input(study["dataset"]["image_shape"], params),
+    }
+
+
+def _input(image_shape: Sequence[int], params: Mapping[str, Any]) -> dict[str, str]:
+    given = {**PLAIN_INPUT, **params}
+    own = image_shape[0]
+    size = given["input_size"] or own
+    mean, deviation = NORMALIZATIONS[given["normalization"]]
+    plain = given["normalization"] == PLAIN_INPUT["normalization"]
+    return {
+        "input size": f"{size} px" if size == own else f"{size} px, resized from {own}, bilinear",
+        "normalisation": "[0, 1], no mean or deviation"
+        if plain
+        else f"{given['normalization']}: mean {_listed(mean)}, deviation {_listed(deviation)}",
+    }
+
+
+def _listed(values: Sequence[float]) -> str:
+    return ", ".join(f"{value:g}" for value in values)
+
+
+def _weights(study: Row) -> Iterator[str]:
+    """Sentences on the weights that the family starts from."""
+    weights, source = study["weights"], source_of(study)
+    yield f"Weights: {weights['name']}, SHA-256 {weights['sha256']}."
+    yield f"They come from: {source.origin}."
+    yield f"They were trained on: {source.trained_on}."
+    yield f"Their licence: {source.licence}."
+    if source.trained_on == NOT_STATED:
+        yield (
+            "Where it is not known what weights were trained on, it is not known either whether "
+            "they have seen test images of this study."
+        )
+    yield (
+        "The cost of pre-training is excluded: its images, device time and tuning are in no number "
+        "of this report, so the family is compared as one that finds its weights ready made."
+    )

@@ -1,0 +1,116 @@
+"""The command `python -m orchestrator.compare RESULTS ...`: a study's models again, or studies."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from orchestrator.cli import OneLineParser
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+# NumPy, SciPy and PyArrow are imported late, so that --help answers at once.
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the command.
+
+    Returns:
+        The exit code: 0 done, 2 where a folder is no study, has no finals, or is read-only.
+    """
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    folders = options.results
+    if len(folders) == 1 and (options.output or options.csv):
+        parser.error("--output and --csv are for two or more studies; one has its own files")
+    from rich.console import Console
+
+    try:
+        if len(folders) == 1:
+            write_comparison(folders[0], Console())
+        else:
+            _side_by_side(folders, Console(), options.output, options.csv)
+    except (ValueError, OSError) as error:
+        sys.stderr.write(f"error: {' '.join(str(error).split())}\n")
+        return 2
+    return 0
+
+
+def write_comparison(folder: Path, console: "Console | None") -> None:
+    """Writes `comparison.parquet` and `comparison.md` from the other tables of a study.
+
+    Args:
+        folder: The study's folder.
+        console: Where to print the tables; None prints nothing.
+
+    Raises:
+        ValueError: The folder is no study, or its finals have not begun.
+        OSError: The folder cannot be read or written.
+    """
+    from orchestrator.compare import render as comparison_report
+    from orchestrator.compare.evidence import gather
+    from orchestrator.results import schema as results
+    from orchestrator.stats.pairwise import compare
+
+    study = results.read_study(folder)
+    trials, final, predictions, epochs, rungs = (
+        results.read_table(folder, name)
+        for name in ("trials", "final", "predictions", "epochs", "rungs")
+    )
+    comparison = compare(final, predictions)
+    metadata = {key.decode(): value.decode() for key, value in final.schema.metadata.items()}
+    results.write_table(folder, "comparison", comparison, metadata)
+    evidence = gather(
+        study, trials=trials, epochs=epochs, rungs=rungs, final=final, predictions=predictions
+    )
+    tables = (study, trials, final, comparison)
+    markdown = comparison_report.render_markdown(*tables, evidence=evidence)
+    results.write_text(folder / "comparison.md", markdown)
+    if console is not None:
+        comparison_report.print_tables(console, *tables, evidence=evidence)
+
+
+def _side_by_side(
+    folders: Sequence[Path], console: "Console", output: Path | None, csv: Path | None
+) -> None:
+    from orchestrator.compare.across_studies import differences_csv, read_side, side_by_side
+    from orchestrator.compare.render import markdown_of, print_report
+    from orchestrator.results import schema as results
+
+    sides = [read_side(folder, names=[each.resolve() for each in folders]) for folder in folders]
+    report, rows = side_by_side(sides)
+    if output is not None:
+        results.write_text(output, markdown_of(report))
+    if csv is not None:
+        results.write_text(csv, differences_csv(rows))
+    print_report(console, report)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = OneLineParser(
+        prog="python -m orchestrator.compare",
+        description="Compares the families of a study on its test set again, from the stored "
+        "predictions: writes comparison.parquet and comparison.md and prints the tables. Of two or "
+        "more studies it prints what differs and their results side by side, and writes nothing "
+        "into their folders.",
+    )
+    parser.add_argument(
+        "results",
+        metavar="RESULTS",
+        type=Path,
+        nargs="+",
+        help="the folder of a study with final runs; two or more to compare studies",
+    )
+    parser.add_argument(
+        "--output", metavar="FILE.md", type=Path, help="of two or more: write it as Markdown too"
+    )
+    parser.add_argument(
+        "--csv", metavar="FILE", type=Path, help="of two or more: write the paired differences"
+    )
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,162 @@
+"""The command `python -m orchestrator.export RESULTS`: winners, trials and tables for elsewhere."""
+
+import argparse
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from orchestrator.cli import OneLineParser
+
+if TYPE_CHECKING:
+    from orchestrator.export.winners import Winner
+
+# PyArrow and Optuna are imported late, so that --help and a wrong flag answer at once.
+
+EXPORTED, WRONG_INPUT = 0, 2
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the command.
+
+    Returns:
+        The exit code: 0 exported; 2 where there is nothing to export, or a file is in the way.
+    """
+    options = _parser().parse_args(arguments)
+    try:
+        for line in _export(options):
+            sys.stdout.write(f"{line}\n")
+    except (ValueError, OSError) as error:
+        sys.stderr.write(f"export: {' '.join(str(error).split())}\n")
+        return WRONG_INPUT
+    return EXPORTED
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Job:
+    """One thing to export.
+
+    Attributes:
+        title: What is printed once it is done.
+        files: What it writes.
+        run: Does it; returns a sentence for each thing that had to be left out.
+    """
+
+    title: str
+    files: Sequence[Path]
+    run: Callable[[], Sequence[str]]
+
+
+def _export(options: argparse.Namespace) -> Iterator[str]:
+    """Exports what is asked for, once nothing is in the way; lines that say what was done.
+
+    Raises:
+        ValueError: There is nothing to export, or a file is there already.
+    """
+    from orchestrator.export.winners import read_winners
+    from orchestrator.results.schema import read_study
+
+    folder, study = options.results, read_study(options.results)
+    winners, missing = read_winners(folder, study)
+    jobs = [_of_winner(winner, options.output or folder / "export") for winner in winners]
+    if options.optuna is not None:
+        jobs.append(_of_trials(folder, study, options.optuna))
+    if options.csv is not None:
+        jobs += _of_tables(folder, options.csv)
+    if not jobs:
+        message = f"RESULTS must have a winner to export, but in {folder}: {'; '.join(missing)}"
+        raise ValueError(message)
+    _check_targets([path for job in jobs for path in job.files], overwrite=options.overwrite)
+    for job in jobs:
+        left_out = job.run()
+        yield from (job.title, *left_out)
+    yield from missing
+
+
+def _of_winner(winner: "Winner", output: Path) -> _Job:
+    def run() -> Sequence[str]:
+        winner.write(output)
+        return ()
+
+    title = f"winner: {output / winner.family}"
+    return _Job(title=title, files=winner.files(output), run=run)
+
+
+def _of_trials(folder: Path, study: Mapping[str, Any], path: Path) -> _Job:
+    from orchestrator.export.optuna_journal import write_journal
+
+    def run() -> Sequence[str]:
+        return write_journal(folder, study, path)
+
+    return _Job(title=f"Optuna journal: {path}", files=[path], run=run)
+
+
+def _of_tables(folder: Path, output: Path) -> Iterator[_Job]:
+    from orchestrator.export.csv import tables_in, write_csv
+
+    for name in tables_in(folder):
+        path = output / f"{name}.csv"
+
+        def run(name: str = name, path: Path = path) -> Sequence[str]:
+            write_csv(folder, name, path)
+            return ()
+
+        yield _Job(title=f"table: {path}", files=[path], run=run)
+
+
+def _check_targets(paths: Sequence[Path], *, overwrite: bool) -> None:
+    """Makes the folders of what is going to be written, and refuses to replace any of it.
+
+    Raises:
+        ValueError: A file is there and must not be replaced, or a folder cannot be written.
+    """
+    from orchestrator.results.writable import check_writable
+
+    for path in paths:
+        if path.is_dir() or (path.exists() and not overwrite):
+            message = (
+                f"what is exported must be new, or replaced with --overwrite, but {path} is there"
+            )
+            raise ValueError(message)
+    folders = sorted({path.parent for path in paths})
+    for folder in folders:
+        check_writable(folder.absolute())
+    for folder in folders:
+        folder.mkdir(parents=True, exist_ok=True)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = OneLineParser(
+        prog="python -m orchestrator.export",
+        description="Exports the winner of each family in the Hugging Face layout: weights, "
+        "configuration, and a card with code that uses them without this project. With the flags "
+        "below also the trials for Optuna, and the tables as CSV.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("results", metavar="RESULTS", type=Path, help="the folder of a study")
+    parser.add_argument(
+        "--output",
+        metavar="DIR",
+        type=Path,
+        help="where the winners go, a folder for each family (RESULTS/export)",
+    )
+    parser.add_argument(
+        "--optuna",
+        metavar="FILE",
+        type=Path,
+        help="write an Optuna journal there, with one study per family: optuna-dashboard FILE",
+    )
+    parser.add_argument(
+        "--csv",
+        metavar="DIR",
+        type=Path,
+        help="write each table there as CSV: UTF-8, a header, nothing for null, the probabilities "
+        "in predictions.csv as JSON text in one column",
+    )
+    parser.add_argument("--overwrite", action="store_true", help="replace files that are there")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,44 @@
+"""A study's tables as CSV, for what cannot read Parquet."""
+
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyarrow import csv
+
+from orchestrator.results import schema as results
+
+
+def tables_in(folder: Path) -> list[str]:
+    """The tables that a study has so far."""
+    return [name for name in results.TABLES if (folder / f"{name}.parquet").is_file()]
+
+
+def write_csv(folder: Path, name: str, path: Path) -> None:
+    """Writes one table of a study; a file that is there is replaced.
+
+    Args:
+        folder: The study's.
+        name: The table's.
+        path: The file, written whole: a temporary name first, then a rename.
+    """
+    temporary = path.with_name(f".{path.name}")
+    csv.write_csv(_flat(results.read_table(folder, name)), temporary)
+    temporary.replace(path)
+
+
+def _flat(table: pa.Table) -> pa.Table:
+    """The table in types that CSV has: enums as text, lists as JSON text."""
+    for index, field in enumerate(table.schema):
+        column = table.column(index)
+        if pa.types.is_dictionary(field.type):
+            table = table.set_column(index, field.name, column.cast(pa.string()))
+        elif pa.types.is_list(field.type):
+            table = table.set_column(index, field.name, _as_json(column))
+    return table
+
+
+def _as_json(lists: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Lists of numbers as JSON text, e.g. `[0.25, 0.75]`."""
+    texts = pc.binary_join(lists.cast(pa.list_(pa.string())), ", ")
+    return pc.binary_join_element_wise("[", texts, "]", "")

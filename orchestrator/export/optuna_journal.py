@@ -1,0 +1,127 @@
+"""A study's search as an Optuna journal, which Optuna and optuna-dashboard open."""
+
+import json
+import os
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import optuna
+from optuna.distributions import BaseDistribution, json_to_distribution
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
+from optuna.trial import FrozenTrial
+
+from orchestrator.config.searches import search_of, stored_searches
+from orchestrator.results import schema as results
+from orchestrator.search.optuna_states import told
+from search_spaces.dimension import outside
+
+Row = Mapping[str, Any]
+
+
+def write_journal(folder: Path, study: Row, path: Path) -> list[str]:
+    """Writes one Optuna study per search, with what the search told Optuna of each trial.
+
+    Args:
+        folder: The study's.
+        study: The content of its `study.json`.
+        path: The journal; one that is there is replaced.
+
+    Returns:
+        A sentence for each trial that Optuna cannot be told of.
+
+    Raises:
+        ValueError: The study has no table of trials.
+    """
+    trials = sorted(results.read_table(folder, "trials").to_pylist(), key=lambda r: r["trial_id"])
+    epochs, cuts = _epochs(folder), _first_cuts(folder)
+    verbosity = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    left_out = []
+    try:
+        storage = JournalStorage(JournalFileBackend(str(temporary)))
+        for search in stored_searches(study["settings"]):
+            own = optuna.create_study(study_name=search.name, storage=storage, direction="maximize")
+            own.set_user_attr("study", study["name"])
+            own.set_user_attr("objective", "validation_accuracy, the best so far")
+            space = _space(study, search.family)
+            for row in (row for row in trials if search_of(row["trial_id"]) == search.name):
+                trial_id, wrong = row["trial_id"], outside(space, _params(row))
+                if wrong:  # neither was the search able to tell Optuna of it
+                    names = ", ".join(wrong)
+                    left_out.append(f"{trial_id} is not in it: outside the space in {names}")
+                else:
+                    own.add_trial(_frozen(row, space, epochs[trial_id], cuts.get(trial_id)))
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+        optuna.logging.set_verbosity(verbosity)
+    return left_out
+
+
+def _frozen(
+    row: Row,
+    space: Mapping[str, BaseDistribution],
+    epochs: Sequence[Row],
+    cut: int | None,
+) -> FrozenTrial:
+    """A trial as Optuna keeps it."""
+    what = told(row["status"], epochs, cut)
+    value = what.value
+    if value is None and what.state.is_finished() and what.best_so_far:
+        # Optuna itself gives a pruned trial its last intermediate value.
+        value = what.best_so_far[max(what.best_so_far)]
+    started = row["started_at"] or row["ended_at"] or datetime.now().astimezone()
+    ended = (row["ended_at"] or started) if what.state.is_finished() else None
+    return FrozenTrial(
+        number=-1,  # this and the next are given by the storage
+        trial_id=-1,
+        state=what.state,
+        value=value,
+        datetime_start=_local(started),
+        datetime_complete=None if ended is None else _local(ended),
+        params=_params(row),
+        distributions=dict(space),
+        user_attrs={name: row[name] for name in ("trial_id", "role", "status", "stop_reason")},
+        system_attrs={},
+        intermediate_values=dict(what.best_so_far),
+    )
+
+
+def _params(row: Row) -> dict[str, Any]:
+    params: dict[str, Any] = json.loads(row["params_json"])
+    return params
+
+
+def _space(study: Row, family: str) -> dict[str, BaseDistribution]:
+    """A family's space as the study narrowed it."""
+    return {
+        name: json_to_distribution(json.dumps(values))
+        for name, values in study["spaces"][family].items()
+    }
+
+
+def _epochs(folder: Path) -> Mapping[str, list[Row]]:
+    """Each trial's epochs in order."""
+    epochs: dict[str, list[Row]] = defaultdict(list)
+    for row in results.read_table(folder, "epochs").sort_by("epoch").to_pylist():
+        epochs[row["trial_id"]].append(row)
+    return epochs
+
+
+def _first_cuts(folder: Path) -> dict[str, int]:
+    """Baseline to the epoch at which ASHA would have stopped it."""
+    cuts: dict[str, int] = {}
+    for row in results.read_table(folder, "rungs").sort_by("sequence").to_pylist():
+        if row["decision"] == "protected":
+            cuts.setdefault(row["trial_id"], row["epoch"])
+    return cuts
+
+
+def _local(moment: datetime) -> datetime:
+    """A time as Optuna has it: local, without a zone."""
+    return moment.astimezone().replace(tzinfo=None)

@@ -1,0 +1,164 @@
+"""Each family's winner in the Hugging Face layout: its weights, its configuration and its card."""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from orchestrator.export.model_card import Facts, render
+from orchestrator.results import schema as results
+from trainables import registry
+from trainables.training.normalization import NORMALIZATIONS, PLAIN_INPUT
+
+MODEL: Final = "model.safetensors"
+CONFIG: Final = "config.json"
+CARD: Final = "README.md"
+
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Winner:
+    """A winner that a study has kept.
+
+    Attributes:
+        family: Its family's name.
+        weights: Of `model.safetensors`, as they are.
+        facts: What its card is written from.
+    """
+
+    family: str
+    weights: bytes
+    facts: Facts
+
+    def files(self, folder: Path) -> list[Path]:
+        """The files of its export below a folder."""
+        return [folder / self.family / name for name in (MODEL, CONFIG, CARD)]
+
+    def write(self, folder: Path) -> None:
+        """Writes its export below a folder, each file whole, the card last."""
+        model, config, card = self.files(folder)
+        model.parent.mkdir(parents=True, exist_ok=True)
+        temporary = model.with_name(f".{model.name}")
+        temporary.write_bytes(self.weights)
+        temporary.replace(model)
+        results.write_text(config, json.dumps(self.facts.config, indent=2) + "\n")
+        results.write_text(card, render(self.facts))
+
+
+def read_winners(folder: Path, study: Row) -> tuple[list[Winner], list[str]]:
+    """The winners of a study, and a sentence for each family that has none.
+
+    Args:
+        folder: The study's.
+        study: The content of its `study.json`.
+
+    Raises:
+        ValueError: A winner's weights are not those that were kept, or its family is not here.
+    """
+    winners, missing = [], []
+    final = _rows(folder, "final")
+    for family in study["settings"]["families"]:
+        why = _why_missing(folder, study, family, final)
+        if why is None:
+            winners.append(_read_winner(folder, study, family, final))
+        else:
+            missing.append(f"{family}: {why}")
+    return winners, missing
+
+
+def _why_missing(folder: Path, study: Row, family: str, final: Sequence[Row]) -> str | None:
+    """Why a family has no winner to export; None if it has one."""
+    if "choice" not in study:
+        return "no winner yet, the search has not ended"
+    if family not in study["choice"]:
+        return "no winner, for none of its trials came to an end"
+    chosen = study["choice"][family]
+    kept = folder / "winners" / family
+    if not (kept / CONFIG).is_file() or not (kept / MODEL).is_file():
+        return f"no weights of its winner {chosen['trial_id']}, which was not re-trained to the end"
+    record = json.loads((kept / CONFIG).read_text(encoding="utf-8"))
+    if record["params"] != chosen["params"] or _row_of(record, final) is None:
+        return f"no weights of its winner {chosen['trial_id']}; those kept are of an earlier choice"
+    return None
+
+
+def _read_winner(folder: Path, study: Row, family: str, final: Sequence[Row]) -> Winner:
+    kept = folder / "winners" / family
+    record = json.loads((kept / CONFIG).read_text(encoding="utf-8"))
+    weights = (kept / MODEL).read_bytes()
+    found = hashlib.sha256(weights).hexdigest()
+    if found != record["weights_sha256"]:
+        message = (
+            f"{kept / MODEL} must have SHA-256 {record['weights_sha256']} as recorded, "
+            f"but has {found}"
+        )
+        raise ValueError(message)
+    row = _row_of(record, final)
+    assert row is not None
+    metadata = results.read_table(folder, "final").schema.metadata
+    facts = Facts(
+        study=study,
+        stamp={key.decode(): value.decode() for key, value in metadata.items()},
+        family=registry.load_family(family),
+        summary=registry.summary(family),
+        dataset=registry.load_dataset(study["settings"]["dataset"]),
+        config=configuration(study, record, row),
+        final=row,
+        seeds=[
+            other
+            for other in final
+            if all(other[name] == row[name] for name in ("family", "role", "train_fraction"))
+        ],
+        comparisons=_rows(folder, "comparison"),
+    )
+    return Winner(family=family, weights=weights, facts=facts)
+
+
+def configuration(study: Row, record: Row, row: Row) -> dict[str, Any]:
+    """The content of the exported `config.json`: all that the network and its input are made of."""
+    shape, classes = study["dataset"]["image_shape"], record["classes"]
+    given = {**PLAIN_INPUT, **record["params"]}
+    mean, deviation = NORMALIZATIONS[given["normalization"]]
+    return {
+        "architecture": record["family"],
+        "params": record["params"],
+        "num_classes": len(classes),
+        "classes": classes,
+        "image_shape": shape,
+        "input_size": given["input_size"] or shape[0],
+        "normalization": {
+            "name": given["normalization"],
+            "mean": mean,
+            "standard_deviation": deviation,
+        },
+        "parameters": row["parameters"],
+        "trained_parameters": row.get("trained_parameters"),
+        "forward_flops_per_image": row.get("forward_flops_per_image"),
+        "study": study["name"],
+        "trial_id": record["trial_id"],
+        "seed": record["seed"],
+        "epoch": record["epoch"],
+        "train_images": record["train_images"],
+        "weights_sha256": record["weights_sha256"],
+        **{f"test_{name}": row[f"test_{name}"] for name in results.METRICS},
+    }
+
+
+def _row_of(record: Row, final: Sequence[Row]) -> Row | None:
+    """The row in `final.parquet` of the run whose weights were kept."""
+    for row in final:
+        same = row["trial_id"] == record["trial_id"] and row["role"] == "tuned"
+        if same and json.loads(row["params_json"]) == record["params"]:
+            return row
+    return None
+
+
+def _rows(folder: Path, name: str) -> list[dict[str, Any]]:
+    """The rows of a table; none before it is written."""
+    if not (folder / f"{name}.parquet").is_file():
+        return []
+    rows: list[dict[str, Any]] = results.read_table(folder, name).to_pylist()
+    return rows

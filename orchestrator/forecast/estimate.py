@@ -1,0 +1,244 @@
+"""What a study will take, before it is run: epochs, device time and money, each as a range."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final
+
+from orchestrator.config.searches import list_searches
+from orchestrator.config.settings import Settings
+from orchestrator.forecast.prices import DEFAULT, NodePrice, read_prices
+from orchestrator.forecast.throughput import Pace, Range, find_pace, read_pace
+
+SECONDS_PER_HOUR: Final = 3600
+
+
+@dataclass(frozen=True, kw_only=True)
+class FamilyForecast:
+    """What one family will take, low to high.
+
+    Low is where ASHA stops at the grace period all it may and the baseline wins; high is where
+    nothing is stopped and another trial wins.
+
+    Attributes:
+        family: The family's name.
+        trials: Of its searches.
+        epochs: Of search and finals.
+        wall_seconds: Of all trials, one after another; None where no pace is known.
+    """
+
+    family: str
+    trials: int
+    epochs: tuple[int, int]
+    wall_seconds: Range | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Forecast:
+    """What a study will take.
+
+    Attributes:
+        families: In the order of the settings.
+        pace: Where the device time is from; None where it is not known.
+        devices_per_trial: That each trial reserves.
+        at_a_time: Trials at a time; None before the cluster is known.
+        prices: What nodes cost.
+    """
+
+    families: tuple[FamilyForecast, ...]
+    pace: Pace | None
+    devices_per_trial: float
+    at_a_time: int | None
+    prices: tuple[NodePrice, ...]
+
+    @property
+    def device_hours(self) -> Range | None:
+        """Of all families; None where it is not known."""
+        ranges = [each.wall_seconds for each in self.families if each.wall_seconds is not None]
+        if self.pace is None:
+            return None
+        low, high = (sum(ends) for ends in zip(*ranges, strict=True))
+        scale = self.devices_per_trial / SECONDS_PER_HOUR
+        return low * scale, high * scale
+
+    def to_json(self) -> dict[str, Any]:
+        """As `study.json` has it."""
+        return {
+            "families": {
+                each.family: {
+                    "trials": each.trials,
+                    "epochs": list(each.epochs),
+                    "device_seconds": None
+                    if each.wall_seconds is None
+                    else [end * self.devices_per_trial for end in each.wall_seconds],
+                }
+                for each in self.families
+            },
+            "pace": None
+            if self.pace is None
+            else {"study": self.pace.study, "device": self.pace.device},
+            "prices": [vars(price) for price in self.prices],
+        }
+
+
+def forecast_study(
+    settings: Settings,
+    families: Sequence[str],
+    train_images: Mapping[float, int],
+    validation_images: int,
+    *,
+    name: str = "",
+    reserved: tuple[str, float, int] | None = None,
+) -> Forecast:
+    """What a study will take.
+
+    Args:
+        settings: The study's.
+        families: Names.
+        train_images: Share to number of training images.
+        validation_images: How many.
+        name: The study's, whose own epochs are not its forecast.
+        reserved: Device (`cuda` or `cpu`), devices per trial and trials at a time; None before
+            the cluster is known.
+
+    Raises:
+        ValueError: The study of the pace or the table of prices is not as it must be.
+    """
+    if settings.pace_from is not None:
+        pace = read_pace(Path(settings.pace_from).expanduser())
+    else:
+        folder = Path(settings.results_dir).expanduser()
+        pace = find_pace(folder, settings.dataset, families, leave_out=name)
+    if pace is not None and not {*families} <= pace.training.keys():
+        pace = None
+    device, devices, at_a_time = reserved or (None, pace.devices_per_trial if pace else 1.0, None)
+    if pace is not None and device not in {None, pace.device}:
+        pace = None
+    return Forecast(
+        families=tuple(
+            _within(
+                _family(family, settings, train_images, validation_images, pace),
+                settings.budget_gpu_hours,
+                families=len(families),
+                devices=devices,
+            )
+            for family in families
+        ),
+        pace=pace,
+        devices_per_trial=devices,
+        at_a_time=at_a_time,
+        prices=tuple(read_prices(settings.prices)),
+    )
+
+
+def time_sentences(forecast: Forecast) -> Iterator[str]:
+    """What there is to say of a forecast's device time, a line each."""
+    hours, pace = forecast.device_hours, forecast.pace
+    if hours is None or pace is None:
+        yield (
+            "Device time is not forecast: no earlier study in the results folder has epochs of "
+            "these families on these data and this kind of device; `--preset baseline` with few "
+            "`--epochs` makes one, `--set pace_from=RESULTS` names one elsewhere."
+        )
+    else:
+        yield (
+            f"Device time: {between(hours)} device-hours ({_by_family(forecast)}), by the middle "
+            f"80% of the epochs of {pace.study} on {pace.device}; starts of processes come on top."
+        )
+        if forecast.at_a_time is not None:
+            wall = [end / forecast.devices_per_trial / forecast.at_a_time for end in hours]
+            yield (
+                f"With {forecast.at_a_time} trial(s) at a time, {between(wall)} hours of wall time "
+                "at least."
+            )
+
+
+def missing_prices(prices: Sequence[NodePrice]) -> Iterator[str]:
+    """A sentence for each type of node that has no price; none is made up."""
+    for price in prices:
+        if price.per_hour is None:
+            yield f"No price for {price.name}: fill in {DEFAULT}, or --set prices=FILE."
+
+
+def cost_sentences(prices: Sequence[NodePrice], hours: Sequence[float]) -> Iterator[str]:
+    """What device-hours cost on each type of node that has a price."""
+    for price in prices:
+        if price.per_hour is None:
+            continue
+        nodes = [end / price.devices for end in hours]
+        money = between([end * price.per_hour for end in nodes])
+        yield (
+            f"On {price.name}: {between(nodes)} node-hours, {money} {price.currency} at "
+            f"{price.per_hour:g} an hour ({price.source}); head, storage and traffic come on top."
+        )
+
+
+def between(ends: Sequence[float]) -> str:
+    """A range as text, with two digits that count."""
+    # Two digits say enough below ten, where a whole number would say too little.
+    low, high = (f"{end:,.0f}" if end >= 10 else f"{end:.2g}" for end in ends)  # noqa: PLR2004
+    return low if low == high else f"{low} to {high}"
+
+
+def _by_family(forecast: Forecast) -> str:
+    scale = forecast.devices_per_trial / SECONDS_PER_HOUR
+    return ", ".join(
+        f"{each.family} {between([end * scale for end in each.wall_seconds])}"
+        for each in forecast.families
+        if each.wall_seconds is not None
+    )
+
+
+def _family(
+    family: str,
+    settings: Settings,
+    train_images: Mapping[float, int],
+    validation_images: int,
+    pace: Pace | None,
+) -> FamilyForecast:
+    parts = list(_parts(family, settings))
+    seconds = None
+    if pace is not None:
+        paces = {
+            fraction: pace.epoch_seconds(family, images, validation_images)
+            for fraction, images in train_images.items()
+        }
+        seconds = (
+            sum(low * paces[fraction][0] for fraction, low, _ in parts),
+            sum(high * paces[fraction][1] for fraction, _, high in parts),
+        )
+    searches = list_searches(
+        [family], settings.train_fractions, per_fraction=settings.tune_per_fraction
+    )
+    return FamilyForecast(
+        family=family,
+        trials=len(searches) * settings.trials,
+        epochs=(sum(low for _, low, _ in parts), sum(high for *_, high in parts)),
+        wall_seconds=seconds,
+    )
+
+
+def _within(
+    forecast: FamilyForecast, hours: float | None, *, families: int, devices: float
+) -> FamilyForecast:
+    """A forecast whose high end is no more than the family's share of a budget, if it can be."""
+    if hours is None or forecast.wall_seconds is None:
+        return forecast
+    low, high = forecast.wall_seconds
+    share = hours * SECONDS_PER_HOUR / families / devices
+    return replace(forecast, wall_seconds=(low, max(low, min(high, share))))
+
+
+def _parts(family: str, settings: Settings) -> Iterator[tuple[float, int, int]]:
+    """Share and epochs, low and high, of each search of a family and of its finals."""
+    epochs = settings.epochs
+    others = (
+        0 if settings.has_budget else settings.trials - 1
+    )  # a budget may leave the baseline alone
+    for search in list_searches(
+        [family], settings.train_fractions, per_fraction=settings.tune_per_fraction
+    ):
+        least = epochs + others * settings.grace_period
+        yield search.train_fraction, least, settings.trials * epochs
+    for fraction in settings.train_fractions:
+        yield fraction, settings.seeds * epochs, 2 * settings.seeds * epochs

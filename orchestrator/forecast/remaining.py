@@ -1,0 +1,167 @@
+"""How long a running study will still take if it goes on as it went so far, from its tables."""
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from statistics import StatisticsError, fmean, median
+from typing import Any, Final
+
+from orchestrator.config.searches import Search, search_of, stored_searches
+from orchestrator.forecast.run_times import earlier_seconds
+from orchestrator.results.final_runs import FinalRun
+
+SECONDS_PER_HOUR: Final = 3600
+
+Row = Mapping[str, Any]
+
+
+def seconds_left(
+    study: Row,
+    trials: Sequence[Row],
+    finals: Sequence[FinalRun] | None,
+    given_up: Collection[str],
+) -> float | None:
+    """Wall seconds from the moment the tables were written to the last final.
+
+    Trials to come are taken to be as long as those that ended, an epoch to last as long as the
+    family's others, and as many trials to run at a time as the study is allowed. Before the choice
+    each family counts with its baseline and a winner to re-train.
+
+    Args:
+        study: `study.json`.
+        trials: Rows of `trials.parquet`.
+        finals: The re-trainings; None before the choice.
+        given_up: Families that get no more trials.
+
+    Returns:
+        None where the tables say too little: a family without an epoch, or trials to come before
+        any was seen to end.
+    """
+    if "cluster" not in study:
+        return None
+    pace = _Pace(study, trials)
+    try:
+        search = list(pace.search(given_up))
+        left = pace.phase(search) + pace.phase(list(pace.finals(finals, given_up)))
+    except StatisticsError:  # the mean of nothing
+        return None
+    hours = study["settings"].get("time_budget")
+    return left if hours is None or not search else min(left, _of_budget(study, trials, hours))
+
+
+def _of_budget(study: Row, trials: Sequence[Row], hours: float) -> float:
+    """What is left of a study's wall time at the last moment that its trials tell of."""
+    runs = study.get("runs") or [study]
+    began = datetime.fromisoformat(runs[-1]["started_at"])
+    moments = [row[name] for row in trials for name in ("started_at", "ended_at") if row[name]]
+    spent = earlier_seconds(runs, moments) + (max(moments, default=began) - began).total_seconds()
+    return max(0.0, hours * SECONDS_PER_HOUR - spent)
+
+
+@dataclass(frozen=True)
+class _Pace:
+    """What the trials so far say about those to come; all times are wall seconds."""
+
+    study: Row
+    trials: Sequence[Row]
+
+    def phase(self, seconds: Sequence[float]) -> float:
+        """How long trainings of these lengths take together."""
+        at_a_time: int = self.study["cluster"]["max_concurrent"]
+        return max(sum(seconds) / at_a_time, max(seconds, default=0.0))
+
+    def search(self, given_up: Collection[str]) -> Iterator[float]:
+        """The lengths of the search's trials to come and of the rests of those that run."""
+        settings = self.study["settings"]
+        largest = max(settings["train_fractions"])
+        for search in stored_searches(settings):
+            family, share = search.family, search.train_fraction / largest
+            own = [row for row in self.trials if search_of(row["trial_id"]) == search.name]
+            running = [row for row in own if row["status"] == "running"]
+            for row in running:
+                epochs = self._epochs_left(row) * share
+                yield self._training(family, epochs, begun=row["epochs_run"] > 0)
+            if family not in given_up:
+                yield from self._to_come(search, settings["trials"] - len(own))
+
+    def _to_come(self, search: Search, trials: int) -> list[float]:
+        """The lengths of so many trials to be proposed, as far as there is a budget for them."""
+        settings = self.study["settings"]
+        if trials <= 0 or search.name in (self.study.get("closed") or {}):
+            return []
+        share = search.train_fraction / max(settings["train_fractions"])
+        usual = self._training(search.family, self._usual_epochs(search.family, 0) * share)
+        hours = settings.get("budget_gpu_hours")
+        if hours is None or usual <= 0:
+            return [usual] * trials
+        cluster, family = self.study["cluster"], search.family
+        devices = cluster["gpus_per_trial"] or cluster["cpus_per_trial"]
+        limit = hours * SECONDS_PER_HOUR / devices / len(settings["families"])
+        spent = sum(self._seconds(row) for row in self.trials if row["family"] == family)
+        finals = sum(self._all_finals(family))
+        return [usual] * min(trials, max(0, int((limit - spent - finals) / usual)))
+
+    def finals(self, runs: Sequence[FinalRun] | None, given_up: Collection[str]) -> Iterator[float]:
+        """The lengths of the re-trainings that are not done, or of what is left of them."""
+        settings = self.study["settings"]
+        whole, largest = settings["epochs"], max(settings["train_fractions"])
+        if runs is not None:
+            for run in runs:
+                if not run.done:
+                    share = run.train_fraction / largest
+                    epochs = (whole - run.epochs) * share
+                    yield self._training(run.family, epochs, begun=run.epochs > 0)
+            return
+        for family in settings["families"]:
+            if family not in given_up:
+                yield from self._all_finals(family)
+
+    def _all_finals(self, family: str) -> Iterator[float]:
+        """The lengths of a family's re-trainings, before the choice."""
+        settings = self.study["settings"]
+        largest = max(settings["train_fractions"])
+        for fraction in settings["train_fractions"]:
+            seconds = self._training(family, settings["epochs"] * fraction / largest)
+            yield from [seconds] * (2 * settings["seeds"])
+
+    def _training(self, family: str, epochs: float, *, begun: bool = False) -> float:
+        return (0.0 if begun else self._start_seconds()) + epochs * self._epoch_seconds(family)
+
+    def _epochs_left(self, row: Row) -> float:
+        done: int = row["epochs_run"]
+        if row["role"] == "baseline":
+            return float(self.study["settings"]["epochs"] - done)
+        return self._usual_epochs(row["family"], done) - done
+
+    def _usual_epochs(self, family: str, done: int) -> float:
+        """Epochs of a search trial that has had `done` so far, by those that came further."""
+        ended = [r for r in self.trials if r["status"] != "running" and r["role"] != "baseline"]
+        lengths = [r["epochs_run"] for r in ended if r["family"] == family]
+        lengths = lengths or [r["epochs_run"] for r in ended]
+        further = [length for length in lengths if length > done]
+        if lengths and not further:
+            return float(self.study["settings"]["epochs"])
+        return fmean(further)
+
+    def _epoch_seconds(self, family: str) -> float:
+        """Of an epoch at the largest share of the training images."""
+        largest = max(self.study["settings"]["train_fractions"])
+        own = [r for r in self.trials if r["family"] == family and r["epochs_run"]]
+        epochs = [r["epochs_run"] * r["train_fraction"] / largest for r in own]
+        seconds = [self._seconds(r) / n for r, n in zip(own, epochs, strict=True)]
+        return fmean(seconds, weights=epochs)
+
+    def _start_seconds(self) -> float:
+        """What a trial takes beside its device time, above all the start of its process."""
+        waited = [
+            (r["ended_at"] - r["started_at"]).total_seconds() - self._seconds(r)
+            for r in self.trials
+            if r["status"] != "running" and r["attempts"] == 1
+        ]
+        return max(0.0, median(waited)) if waited else 0.0
+
+    def _seconds(self, row: Row) -> float:
+        cluster = self.study["cluster"]
+        return float(
+            row["device_seconds"] / (cluster["gpus_per_trial"] or cluster["cpus_per_trial"])
+        )

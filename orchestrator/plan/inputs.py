@@ -1,0 +1,93 @@
+"""What a study trains on: data found, checked, decoded and split; weights found and checked."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from orchestrator.config.settings import Settings
+from orchestrator.plan.families import FamilyPlan
+from orchestrator.results.writable import check_writable
+from trainables import registry
+from trainables.data.dataset import LabeledImages, OpenedDataSet
+from trainables.data.splitting import Split, fraction_of, split
+from trainables.weights import loading as weights
+from trainables.weights import pretraining
+
+DEMO_WEIGHTS = "demo"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inputs:
+    """Everything a study reads, checked; the test part is not decoded.
+
+    Attributes:
+        dataset: Found and checked.
+        training: Its decoded training part, validation included.
+        split: Into training and validation.
+        train: Share to indices of the training images, for each fraction.
+        weights_file: Of the pre-trained families; None where there is none, or it is to be made.
+    """
+
+    dataset: OpenedDataSet
+    training: LabeledImages
+    split: Split
+    train: Mapping[float, npt.NDArray[np.int64]]
+    weights_file: weights.WeightsFile | None
+
+
+def prepare(settings: Settings, plans: Sequence[FamilyPlan]) -> Inputs:
+    """Finds, checks and decodes; nothing is written but a first download into the user's cache.
+
+    Raises:
+        ValueError: Data or weights are missing, damaged or too few, or the demo's cannot be kept.
+    """
+    named = registry.load_dataset(settings.dataset)
+    weights_file = None
+    if any(plan.pretrained for plan in plans):
+        weights_file = _weights(settings.weights)
+    dataset = named.open(settings.data_dir, settings.image_size)
+    training = dataset.read_training()
+    parts = divide(settings, training.labels)
+    return Inputs(
+        dataset=dataset,
+        training=training,
+        split=parts,
+        train={
+            fraction: fraction_of(parts.train, training.labels, fraction, settings.seed)
+            for fraction in settings.train_fractions
+        },
+        weights_file=weights_file,
+    )
+
+
+def divide(settings: Settings, labels: npt.NDArray[np.int64]) -> Split:
+    """The study's split of a training part.
+
+    Args:
+        settings: The study's.
+        labels: Class of each image of the training part, shape [images].
+
+    Raises:
+        ValueError: There are too few images.
+    """
+    return split(
+        labels,
+        validation_images=settings.validation_images or max(1, len(labels) // 10),
+        train_images=settings.train_images,
+        seed=settings.seed,
+    )
+
+
+def _weights(name: str) -> weights.WeightsFile | None:
+    """The weights file that a study names, read once; None if it is the demo's and not made yet."""
+    if name == DEMO_WEIGHTS:
+        path = pretraining.cached_weights_path()
+        if not path.is_file():
+            check_writable(path.parent)
+            return None
+        name = str(path)
+    file = weights.locate(name)
+    weights.read(file)
+    return file

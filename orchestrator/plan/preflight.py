@@ -1,0 +1,197 @@
+"""Finds what is wrong with a study before anything is written or started, new or resumed."""
+
+import contextlib
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from rich.console import Console
+
+from orchestrator.config.settings import DEMO_NOTES, Settings
+from orchestrator.forecast.estimate import Forecast, forecast_study, time_sentences
+from orchestrator.plan import resume as resuming
+from orchestrator.plan import warm_start
+from orchestrator.plan.families import FamilyPlan, plan_families, print_plan
+from orchestrator.plan.inputs import Inputs, prepare
+from orchestrator.plan.warm_start import WarmStart
+from orchestrator.results import schema as results
+from orchestrator.results.lock import Hold, holding
+from orchestrator.results.writable import check_writable
+
+# The studies named to choose from, the latest first.
+MOST_CHOICES: Final = 10
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResumedStudy:
+    """A study that goes on.
+
+    Attributes:
+        study: The content of its `study.json`.
+        hold: Its folder, held.
+        code_changed: The code is not what the study has run with so far.
+    """
+
+    study: Mapping[str, Any]
+    hold: Hold
+    code_changed: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckedStudy:
+    """A study in which nothing the user gave is wrong.
+
+    Attributes:
+        name: Of the study.
+        folder: Where it is kept, absolute.
+        settings: As resolved.
+        plans: Its families.
+        inputs: Its data and weights.
+        resumed: What it goes on from; None for a new study.
+        warm_start: What a new study learns from first; None for nothing.
+    """
+
+    name: str
+    folder: Path
+    settings: Settings
+    plans: Sequence[FamilyPlan]
+    inputs: Inputs
+    resumed: ResumedStudy | None = None
+    warm_start: WarmStart | None = None
+
+
+def check_new(settings: Settings, console: Console) -> CheckedStudy:
+    """Checks a new study, and prints what it will do.
+
+    Raises:
+        ValueError: An input is wrong.
+    """
+    plans = plan_families(settings)
+    name = settings.name or f"{settings.preset}-{settings.dataset}-{time.strftime('%Y%m%d-%H%M%S')}"
+    folder = folder_of(settings.results_dir, name)
+    check_writable(folder)
+    if (folder / "study.json").exists():
+        message = (
+            f"--name must be new, but {folder} holds a study already; "
+            f"to go on with it: --resume {name}"
+        )
+        raise ValueError(message)
+    inputs = _prepare(settings, plans, console)
+    warm = None
+    if settings.warm_start is not None:
+        source = Path(settings.warm_start).expanduser().resolve()
+        warm = warm_start.check(source, plans, settings, inputs)
+        left_out = f"; {warm.left_out} others do not count here" if warm.left_out else ""
+        console.print(f"Warm start: {len(warm.trials)} trials of {warm.study}{left_out}")
+    return CheckedStudy(
+        name=name, folder=folder, settings=settings, plans=plans, inputs=inputs, warm_start=warm
+    )
+
+
+def check_resumed(
+    settings: Settings,
+    folder: Path,
+    held: contextlib.ExitStack,
+    console: Console,
+    *,
+    accept_code_change: bool,
+) -> CheckedStudy:
+    """Checks that a study can go on as it was begun, and prints what it will do.
+
+    Args:
+        settings: Its own, with what the user changes.
+        folder: Its folder.
+        held: Holds the folder until it is closed.
+        console: Where to print.
+        accept_code_change: The user knows that the code is another.
+
+    Raises:
+        HeldError: Another driver has it.
+        ValueError: Something differs that must not, or the folder cannot be written.
+    """
+    hold = _hold(folder, held)
+    study = results.read_study(folder)  # as its last driver left it, whatever was read before
+    plans = plan_families(settings)
+    resuming.check_families(study, plans)
+    resuming.check_spaces(study, plans)
+    resuming.check_settings(study, settings)
+    warm_start.check_kept(folder, settings)
+    changed = resuming.check_code(study, plans, accepted=accept_code_change)
+    inputs = _prepare(settings, plans, console)
+    resuming.check_inputs(study, inputs)
+    return CheckedStudy(
+        name=study["name"],
+        folder=folder,
+        settings=settings,
+        plans=plans,
+        inputs=inputs,
+        resumed=ResumedStudy(study=study, hold=hold, code_changed=changed),
+    )
+
+
+def study_to_resume(folder: Path) -> dict[str, Any]:
+    """The content of `study.json` of a study to go on with.
+
+    Raises:
+        ValueError: There is no study in the folder.
+    """
+    if (folder / "study.json").is_file():
+        return results.read_study(folder)
+    if folder.is_dir():
+        message = (
+            f"--resume must name a study that has begun, but {folder} has no study.json: it may "
+            f"have been killed before that; start it with --name {folder.name} without --resume"
+        )
+        raise ValueError(message)
+    known = sorted(folder.parent.glob("*/study.json"), key=lambda path: -path.stat().st_mtime)
+    choices = ", ".join(path.parent.name for path in known[:MOST_CHOICES])
+    message = (
+        f"--resume must name a study in {folder.parent}, but got {folder.name!r}; "
+        f"{f'choose from {choices}' if choices else 'there is none; is it another --results-dir?'}"
+    )
+    raise ValueError(message)
+
+
+def folder_of(results_dir: str, name: str) -> Path:
+    """The folder of a study, absolute."""
+    return (Path(results_dir).expanduser() / name).resolve()
+
+
+def _hold(folder: Path, held: contextlib.ExitStack) -> Hold:
+    try:
+        return held.enter_context(holding(folder))
+    except OSError as error:
+        message = f"a study's folder must be writable, but {folder} is not: {error}"
+        raise ValueError(message) from error
+
+
+def _prepare(settings: Settings, plans: Sequence[FamilyPlan], console: Console) -> Inputs:
+    if settings.preset == "demo":
+        for note in DEMO_NOTES:
+            console.print(note, style="bold")
+    inputs = prepare(settings, plans)
+    print_plan(console, plans, settings, train_images=len(inputs.split.train))
+    for sentence in time_sentences(forecast_of(settings, plans, inputs)):
+        console.print(sentence)
+    return inputs
+
+
+def forecast_of(
+    settings: Settings,
+    plans: Sequence[FamilyPlan],
+    inputs: Inputs,
+    *,
+    name: str = "",
+    reserved: tuple[str, float, int] | None = None,
+) -> Forecast:
+    """What a study will take; see `forecast.forecast_study`."""
+    return forecast_study(
+        settings,
+        [plan.name for plan in plans],
+        {fraction: len(images) for fraction, images in inputs.train.items()},
+        len(inputs.split.validation),
+        name=name,
+        reserved=reserved,
+    )

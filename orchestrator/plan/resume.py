@@ -1,0 +1,173 @@
+"""What may change when a study is resumed, and what is refused with the difference."""
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, NoReturn
+
+from optuna.distributions import json_to_distribution
+
+from orchestrator.config.settings import BUDGETS, OPERATIONAL, Settings, to_json
+from orchestrator.plan.families import FamilyPlan
+from orchestrator.plan.inputs import Inputs
+from orchestrator.results.code_version import code_sha256 as hash_code
+from search_spaces.dimension import describe
+
+# What a study ran with that is older than a setting.
+_DEFAULTS: Final[Mapping[str, Any]] = json.loads(json.dumps(to_json(Settings())))
+# More of these extends a study; less of what it has would lose something.
+GROWING: Final = ("trials", "seeds", *BUDGETS)
+# With another of these a study's accuracies cannot be compared with what it has already.
+OTHER_ACCURACIES: Final = frozenset(
+    {"dataset", "image_size", "validation_images", "train_images", "seed", "epochs", "preset"}
+)
+NEW: Final = "start a new study"
+NEW_WARM: Final = f"{NEW}; with --warm-start it learns from this one"
+
+
+def check_families(study: Mapping[str, Any], plans: Sequence[FamilyPlan]) -> None:
+    """Checks that a study is resumed with the families that it has.
+
+    Raises:
+        ValueError: One is new or gone.
+    """
+    if "runs" not in study:
+        message = "a study must be resumed by a version that knows how it was begun; this is older"
+        raise ValueError(message)
+    before, now = study["settings"]["families"], [plan.name for plan in plans]
+    if before != now:
+        _refuse("families must stay", ",".join(before), ",".join(now), NEW_WARM)
+
+
+def check_spaces(study: Mapping[str, Any], plans: Sequence[FamilyPlan]) -> None:
+    """Checks that each family's space and baseline are what the study has searched.
+
+    Raises:
+        ValueError: A dimension is new, gone, or has another distribution or baseline.
+    """
+    for plan in plans:
+        before, baseline = study["spaces"][plan.name], study["baselines"][plan.name]
+        for name in sorted({*before, *plan.space}):
+            old, new = before.get(name), plan.space_json.get(name)
+            if old != new:
+                rule = f"space.{plan.name}.{name} must stay"
+                _refuse(rule, _described(old), _described(new), NEW_WARM)
+        for name in sorted({*baseline, *plan.baseline}):
+            old, new = baseline.get(name), plan.baseline.get(name)
+            if old != new:
+                _refuse(f"baseline.{plan.name}.{name} must stay", old, new, NEW_WARM)
+
+
+def check_settings(study: Mapping[str, Any], settings: Settings) -> None:
+    """Checks that a study is resumed with its own settings, or with more trials or seeds.
+
+    Families, spaces and baselines are for `check_families` and `check_spaces`: what counts is what
+    their settings come to.
+
+    Args:
+        study: Its `study.json`.
+        settings: What it is to be resumed with.
+
+    Raises:
+        ValueError: Something else differs.
+    """
+    stored, given = study["settings"], json.loads(json.dumps(to_json(settings)))
+    del given["families"]
+    for name, value in given.items():
+        before = stored.get(name, _DEFAULTS[name])  # a study may be older than a setting
+        if name == "name" and value not in {before, study["name"]}:
+            _refuse("name must stay", study["name"], value, "leave it out")
+        if name in OPERATIONAL or value == before:
+            continue
+        if name in GROWING:
+            if _size(value) < _size(before):
+                limit = "leave it out" if before is None else f"give {before} or more"
+                _refuse(f"{name} must not shrink", before, value, limit)
+        elif name == "train_fractions":
+            _check_fractions(before, value)
+        else:
+            advice = NEW if name in OTHER_ACCURACIES else NEW_WARM
+            _refuse(f"{name} must stay", before, value, advice)
+
+
+def check_inputs(study: Mapping[str, Any], inputs: Inputs) -> None:
+    """Checks that data, split and weights are what the study was begun with.
+
+    Raises:
+        ValueError: A file, the division into training and validation, or the weights differ.
+    """
+    before, files = study["dataset"], dict(inputs.dataset.files)
+    for name in sorted({*before["files"], *files}):
+        if before["files"].get(name) != files.get(name):
+            _refuse(
+                f"SHA-256 of the data file {name} must stay",
+                before["files"].get(name),
+                files.get(name),
+                f"restore the file, or {NEW}",
+            )
+    for what, stored, now in (
+        ("the classes", before["classes"], list(inputs.dataset.classes)),
+        ("SHA-256 of the split", before["split_sha256"], inputs.split.digest),
+    ):
+        if stored != now:
+            _refuse(f"{what} must stay", stored, now, NEW)
+    if inputs.weights_file is not None:
+        check_weights(study, inputs.weights_file.sha256)
+
+
+def check_weights(study: Mapping[str, Any], sha256: str) -> None:
+    """Checks the hash of the pre-trained weights.
+
+    Raises:
+        ValueError: It is another.
+    """
+    before = (study["weights"] or {}).get("sha256")
+    if before != sha256:
+        _refuse(
+            "SHA-256 of the weights must stay",
+            before,
+            sha256,
+            f"give the same file to --weights, or {NEW}",
+        )
+
+
+def check_code(study: Mapping[str, Any], plans: Sequence[FamilyPlan], *, accepted: bool) -> bool:
+    """Checks that the code is what the study has run so far; returns whether it changed.
+
+    Raises:
+        ValueError: It changed and the user has not accepted that.
+    """
+    code_sha256 = hash_code([plan.name for plan in plans])
+    changed = bool(study["code_sha256"] != code_sha256)
+    if changed and not accepted:
+        message = (
+            "a study must be resumed with the code that it has run so far, or with "
+            f"--accept-code-change, but SHA-256 of the code was {study['code_sha256']} "
+            f"(commit {study['git_commit']}) and is {code_sha256}"
+        )
+        raise ValueError(message)
+    return changed
+
+
+def _size(value: float | None) -> float:
+    """A limit; none is the largest."""
+    return math.inf if value is None else value
+
+
+def _check_fractions(before: Sequence[float], now: Sequence[float]) -> None:
+    """Smaller fractions may join; the search has run on the largest."""
+    if not set(before) <= set(now) or max(before) != max(now):
+        old, new = (",".join(f"{fraction:g}" for fraction in some) for some in (before, now))
+        _refuse("train_fractions must keep all it has and the same largest", old, new, NEW)
+
+
+def _described(distribution: Mapping[str, Any] | None) -> str | None:
+    """A dimension's values as a user writes them."""
+    if distribution is None:
+        return None
+    return describe(json_to_distribution(json.dumps(distribution)))
+
+
+def _refuse(rule: str, before: object, now: object, advice: str) -> NoReturn:
+    message = f"{rule} when a study is resumed, but was {before} and is {now}; {advice}"
+    raise ValueError(message)

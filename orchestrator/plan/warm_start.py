@@ -1,0 +1,188 @@
+"""A warm start: another study's trials on the same data, from which the search learns first."""
+
+import json
+import shutil
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, NoReturn
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from orchestrator.config.searches import list_searches, search_of
+from orchestrator.config.settings import Settings
+from orchestrator.plan.families import FamilyPlan
+from orchestrator.plan.inputs import Inputs
+from orchestrator.results import schema as results
+from search_spaces.dimension import outside
+
+FOLDER: Final = "warm_start"
+TABLES: Final = ("trials", "epochs")
+LEARNED_FROM: Final = ("completed", "stopped", "diverged")
+
+
+@dataclass(frozen=True, kw_only=True)
+class WarmStart:
+    """Trials to learn from, as tables of their own study.
+
+    Attributes:
+        study: The name of that study.
+        trials: Rows of its `trials.parquet` that this study's spaces have.
+        epochs: Their epochs, by sequence.
+        left_out: How many of its trials of these families do not count.
+    """
+
+    study: str
+    trials: pa.Table
+    epochs: pa.Table
+    left_out: int
+
+
+def check(
+    source: Path, plans: Sequence[FamilyPlan], settings: Settings, inputs: Inputs
+) -> WarmStart:
+    """Reads a study to learn from.
+
+    Trials that failed, have not ended, lack an epoch (their driver was killed between two files),
+    or lie outside the spaces are left out.
+
+    Args:
+        source: The other study's folder.
+        plans: The families of this one.
+        settings: Of this one.
+        inputs: Of this one.
+
+    Raises:
+        ValueError: It is no study, or its accuracies cannot be compared with this one's: other
+            data, split, weights, epochs or share of the training images.
+    """
+    study, trials, epochs = _read(source)
+    spaces = {plan.name: plan.space for plan in plans}
+    own = [row for row in trials.to_pylist() if row["family"] in spaces]
+    pretrained = {plan.name for plan in plans if plan.pretrained}
+    needs_weights = any(row["family"] in pretrained for row in own)
+    _check_comparable(source, study, settings, inputs, needs_weights=needs_weights)
+    searches = list_searches(
+        spaces, settings.train_fractions, per_fraction=settings.tune_per_fraction
+    )
+    fractions = {search.name: search.train_fraction for search in searches}
+    for row in own:
+        fraction = fractions.get(search_of(row["trial_id"]), row["train_fraction"])
+        if row["train_fraction"] != fraction:
+            _refuse(source, "train_fraction", row["train_fraction"], fraction)
+    counted = Counter(epochs["trial_id"].to_pylist())
+    used = [
+        row["trial_id"]
+        for row in own
+        if row["status"] in LEARNED_FROM
+        and search_of(row["trial_id"]) in fractions
+        and counted[row["trial_id"]] == row["epochs_run"]
+        and set(params := json.loads(row["params_json"])) == set(spaces[row["family"]])
+        and not outside(spaces[row["family"]], params)
+    ]
+    if not used:
+        message = (
+            f"--warm-start must name a study with trials in these spaces, but {source} has none"
+        )
+        raise ValueError(message)
+    chosen = pc.field("trial_id").isin(used)
+    return WarmStart(
+        study=study["name"],
+        trials=trials.filter(chosen),
+        epochs=epochs.filter(chosen).sort_by("sequence"),
+        left_out=len(own) - len(used),
+    )
+
+
+def keep(folder: Path, warm: WarmStart | None) -> None:
+    """Keeps the trials in a new study's own folder, which then needs the other study no more.
+
+    What another start in this folder left, killed before its study began, is removed.
+
+    Args:
+        folder: The new study's.
+        warm: What it learns from; None for nothing.
+    """
+    shutil.rmtree(folder / FOLDER, ignore_errors=True)
+    if warm is None:
+        return
+    (folder / FOLDER).mkdir()
+    for name in TABLES:
+        table = getattr(warm, name)
+        metadata = {k.decode(): v.decode() for k, v in (table.schema.metadata or {}).items()}
+        results.write_table(folder / FOLDER, name, table, metadata)
+
+
+def check_kept(folder: Path, settings: Settings) -> None:
+    """Checks that a study that is resumed still has what it has learned from.
+
+    Raises:
+        ValueError: It is missing.
+    """
+    if settings.warm_start is not None and not (folder / FOLDER).is_dir():
+        message = (
+            f"{folder / FOLDER} must keep the trials of {settings.warm_start} that the study has "
+            "learned from, but is missing"
+        )
+        raise ValueError(message)
+
+
+def kept(folder: Path) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Rows of the trials and epochs that a study has learned from; none without warm start."""
+    if not (folder / FOLDER).exists():
+        return [], []
+    trials, epochs = (results.read_table(folder / FOLDER, name).to_pylist() for name in TABLES)
+    return trials, epochs
+
+
+def _read(source: Path) -> tuple[dict[str, Any], pa.Table, pa.Table]:
+    """`study.json`, `trials.parquet` and `epochs.parquet` of the study to learn from."""
+    if not (source / "study.json").is_file():
+        message = f"--warm-start must name the folder of a study, but {source} has no study.json"
+        raise ValueError(message)
+    try:
+        study = results.read_study(source)
+        trials, epochs = (results.read_table(source, name) for name in TABLES)
+    except (ValueError, OSError, pa.ArrowException) as error:
+        message = f"--warm-start must name a study that can be read, but {error}"
+        raise ValueError(message) from error
+    return study, trials, epochs
+
+
+def _check_comparable(
+    source: Path,
+    study: Mapping[str, Any],
+    settings: Settings,
+    inputs: Inputs,
+    *,
+    needs_weights: bool,
+) -> None:
+    theirs, files = study["dataset"], inputs.dataset.files
+    pairs: list[tuple[str, object, object]] = [
+        ("dataset", theirs["name"], settings.dataset),
+        *(
+            (f"SHA-256 of the data file {name}", theirs["files"].get(name), files.get(name))
+            for name in sorted({*theirs["files"], *files})
+        ),
+        ("image shape", theirs["image_shape"], list(inputs.training.images.shape[1:])),
+        ("SHA-256 of the split", theirs["split_sha256"], inputs.split.digest),
+        ("epochs", study["settings"]["epochs"], settings.epochs),
+    ]
+    if needs_weights:
+        # The demo's own are not made yet where they are None, so no study can have used them.
+        own = inputs.weights_file.sha256 if inputs.weights_file else None
+        their_weights = (study["weights"] or {}).get("sha256")
+        pairs.append(("SHA-256 of the weights", their_weights, own))
+    for what, before, now in pairs:
+        if before != now:
+            _refuse(source, what, before, now)
+
+
+def _refuse(source: Path, what: str, theirs: object, ours: object) -> NoReturn:
+    message = (
+        f"--warm-start must name a study whose accuracies compare with this one's, but {what} is "
+        f"{theirs} in {source} and {ours} here"
+    )
+    raise ValueError(message)

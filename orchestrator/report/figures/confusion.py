@@ -1,0 +1,129 @@
+"""Confusion matrices of the tuned models: what each class of test images is taken for."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from orchestrator.analysis.per_class import CLASSES_SHOWN, ClassScores, score_classes
+from orchestrator.analysis.section import Section, count, percent
+from orchestrator.report.answer import TUNED
+from orchestrator.report.chart import Axis, Cells, Chart, Panel
+from orchestrator.report.inputs import Inputs
+from orchestrator.report.style import family_tokens
+
+if TYPE_CHECKING:
+    from orchestrator.stats.predictions import PredictedRun
+
+CELL_PIXELS: Final = 26
+MOST_WITH_TEXT: Final = 12
+OTHERS: Final = "others"
+
+
+def scores(inputs: Inputs) -> list[ClassScores]:
+    """How each tuned model does on each class at the largest train fraction."""
+    largest = max((run.fraction for run in inputs.runs), default=None)
+    own: dict[str, list[PredictedRun]] = {}
+    for run in inputs.runs:
+        if (run.fraction, run.role) == (largest, TUNED):
+            own.setdefault(run.family, []).append(run)
+    return [score_classes(runs) for runs in own.values()]
+
+
+def names(inputs: Inputs, classes: int) -> list[str]:
+    """Names of the classes, their numbers where they have none."""
+    known = inputs.classes
+    return known if len(known) == classes else [str(i) for i in range(classes)]
+
+
+def figure(inputs: Inputs) -> Chart | None:
+    """A matrix a family; with many classes those with the lowest recall, the others together."""
+    found = scores(inputs)
+    if not found:
+        return None
+    classes = len(found[0].confusion)
+    labels = names(inputs, classes)
+    recall = np.mean([each.recall for each in found], axis=0)
+    shown = sorted(np.argsort(recall, kind="stable")[:CLASSES_SHOWN].tolist())
+    tokens = family_tokens(inputs.families)
+    notes = ["Rows are the true class, columns what it is taken for; each row sums to 100%."]
+    if len(shown) < classes:
+        notes.append(
+            f"The {len(shown)} of {classes} classes with the lowest mean recall are shown."
+        )
+    return Chart(
+        key="confusion",
+        title="Confusion matrices of the tuned models",
+        finding=f"{'; '.join(_finding(each, labels) for each in found)}.",
+        alt=f"{'; '.join(_words(each, labels) for each in found)}.",
+        panels=[_panel(each, shown, labels, tokens[each.family]) for each in found],
+        numbers=Section(
+            title="Each class: recall, and what it is most often taken for",
+            columns=("model", "true class", "recall", "most often taken for", "of its images"),
+            rows=tuple(
+                _row(each, labels, index) for each in found for index in shown if each.images[index]
+            ),
+        ),
+        notes=tuple(notes),
+    )
+
+
+def _panel(each: ClassScores, shown: Sequence[int], labels: Sequence[str], colour: str) -> Panel:
+    columns = [*(labels[i] for i in shown)]
+    counts = each.confusion[np.ix_(shown, shown)]
+    if len(shown) < len(labels):
+        rest = each.images[shown] - counts.sum(axis=1)
+        counts = np.column_stack([counts, rest])
+        columns.append(OTHERS)
+    shares = counts / np.maximum(each.images[shown], 1)[:, None]
+    texts = [[_cell(s) if len(columns) <= MOST_WITH_TEXT else "" for s in row] for row in shares]
+    hover = [
+        [
+            f"{labels[true]} taken for {guess}:\n{counts[i, j]:,} of {each.images[true]:,} "
+            f"({percent(shares[i, j], 1)})"
+            for j, guess in enumerate(columns)
+        ]
+        for i, true in enumerate(shown)
+    ]
+    return Panel(
+        title=f"{each.family} {each.role}",
+        marks=[Cells(shares=shares.tolist(), texts=texts, colour=colour, hover=hover)],
+        x=Axis(title="taken for", ticks=dict(enumerate(columns))),
+        y=Axis(title="true class", ticks={i: labels[true] for i, true in enumerate(shown)}),
+        height=150 + CELL_PIXELS * len(shown),
+    )
+
+
+def _cell(share: float) -> str:
+    """A share in percent, without decimals; nothing for none."""
+    return f"{100 * share:.0f}" if share >= 0.005 else ""  # noqa: PLR2004 (rounds to 0)
+
+
+def _finding(each: ClassScores, labels: Sequence[str]) -> str:
+    worst = each.worst_confusions(1)
+    if not worst:
+        return f"{each.family} confuses nothing"
+    true, guess = worst[0]
+    wrong, images = int(each.confusion[true, guess]), int(each.images[true])
+    return (
+        f"{each.family} most often takes {labels[true]} for {labels[guess]}: "
+        f"{percent(wrong / images, 1)} of its images"
+    )
+
+
+def _words(each: ClassScores, labels: Sequence[str]) -> str:
+    right = int(np.trace(each.confusion))
+    return (
+        f"{each.family} {each.role}: {count(right)} of {count(int(each.images.sum()))} right over "
+        f"{each.seeds} seeds; {_finding(each, labels)}"
+    )
+
+
+def _row(each: ClassScores, labels: Sequence[str], index: int) -> tuple[str, ...]:
+    wrong = each.confusion[index].copy()
+    wrong[index] = 0
+    guess = int(wrong.argmax())
+    share = wrong[guess] / each.images[index]
+    name = labels[guess] if wrong[guess] else "nothing else"
+    model = f"{each.family} {each.role}"
+    return model, labels[index], percent(each.recall[index]), name, percent(float(share))

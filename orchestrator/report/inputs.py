@@ -1,0 +1,124 @@
+"""What a report is made of: a study's tables as they lie on disk, and how the study stands."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Final
+
+import pyarrow as pa
+
+from orchestrator.analysis.confusion_examples import read_examples
+from orchestrator.analysis.sample_efficiency import Model, Point, measure_curves
+from orchestrator.analysis.sample_efficiency_sections import FEWEST_SIZES
+from orchestrator.analysis.section import Row
+from orchestrator.config.searches import Search, relabel, stored_searches
+from orchestrator.results import schema as results
+from orchestrator.stats.predictions import PredictedRun, split_runs
+from orchestrator.status.study_status import Standing, read_standing
+
+ENDED: Final = ("completed", "incomplete")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inputs:
+    """A study, read at one moment.
+
+    Attributes:
+        study: `study.json`.
+        standing: How it stands; nothing in it depends on the moment of reading.
+        tables: Each table by name; one that is not there yet is empty.
+        examples: Index of a test image to its PNG, of those that the study kept.
+    """
+
+    study: Row
+    standing: Standing
+    tables: Mapping[str, pa.Table]
+    examples: Mapping[int, bytes] = field(default_factory=dict)
+
+    @property
+    def families(self) -> list[str]:
+        """Names, in the order of the settings."""
+        return list(self.study["settings"]["families"])
+
+    @property
+    def ended(self) -> bool:
+        """Whether all is done that was asked for, or will never be."""
+        return self.standing.state in ENDED
+
+    @property
+    def classes(self) -> list[str]:
+        """Names of the classes; empty where `study.json` has none."""
+        return [str(name) for name in (self.study.get("dataset") or {}).get("classes") or ()]
+
+    @property
+    def searches(self) -> list[Search]:
+        """One per family, or one per family and share of the training images."""
+        return stored_searches(self.study["settings"])
+
+    @cached_property
+    def searched(self) -> dict[str, pa.Table]:
+        """The tables of the search with the name of each row's search as its `family`."""
+        return {name: relabel(self.tables[name]) for name in ("trials", "epochs", "rungs")}
+
+    @cached_property
+    def runs(self) -> list[PredictedRun]:
+        """The final runs with what they said about the test images."""
+        return split_runs(self.tables["predictions"])
+
+    @cached_property
+    def curves(self) -> dict[Model, list[Point]]:
+        """Accuracy against training images; empty with fewer than two train fractions."""
+        if len({run.fraction for run in self.runs}) < FEWEST_SIZES:
+            return {}
+        return measure_curves(self.tables["final"], self.runs)
+
+    @cached_property
+    def trials(self) -> list[dict[str, Any]]:
+        """The rows of `trials.parquet`, with the name of each one's search as its `family`."""
+        return _rows(self.searched["trials"])
+
+    @cached_property
+    def final(self) -> list[dict[str, Any]]:
+        """The rows of `final.parquet`."""
+        return _rows(self.tables["final"])
+
+    @cached_property
+    def comparison(self) -> list[dict[str, Any]]:
+        """The rows of `comparison.parquet`."""
+        return _rows(self.tables["comparison"])
+
+
+def read(folder: Path) -> Inputs:
+    """Reads a study, also one that runs at this moment.
+
+    Args:
+        folder: The study's.
+
+    Raises:
+        ValueError: The folder is no study, or a file in it is damaged.
+        OSError: A file cannot be read.
+    """
+    tables = {name: _table(folder, name) for name in results.TABLES}
+    written = [path.stat().st_mtime for path in folder.glob("*.parquet")]
+    # The newest table is the present moment: the same files give the same report.
+    standing = read_standing(folder, now=max(written, default=0.0))
+    if standing.state not in ENDED:  # what it says may be of a choice made before an extension
+        tables["comparison"] = tables["comparison"].slice(0, 0)
+    return Inputs(
+        study=results.read_study(folder),
+        standing=standing,
+        tables=tables,
+        examples=read_examples(folder),
+    )
+
+
+def _table(folder: Path, name: str) -> pa.Table:
+    if not (folder / f"{name}.parquet").is_file():
+        return results.columns_of_all()[name].empty_table()
+    return results.read_table(folder, name)
+
+
+def _rows(table: pa.Table) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = table.to_pylist()
+    return rows

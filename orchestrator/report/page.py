@@ -1,0 +1,131 @@
+"""The page: one HTML file with its style, its script and Plotly inside, that asks for nothing."""
+
+import base64
+import hashlib
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, Final
+
+import jinja2
+from plotly.offline import get_plotlyjs
+
+from orchestrator.analysis.section import MISSING, Section
+from orchestrator.report import draw_plotly as interactive
+from orchestrator.report import style
+from orchestrator.report.answer import Answer
+from orchestrator.report.chapters import Chapter
+from orchestrator.report.chart import Chart
+from orchestrator.report.gallery import Gallery
+
+TEMPLATES: Final = Path(__file__).parent / "templates"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Page:
+    """What a page says and shows, before it is HTML.
+
+    Attributes:
+        name: Of what it is about.
+        state: How that stands, in a word; empty where there is no such thing.
+        answer: The question and what was found.
+        demo: What stands in for what; empty unless it is a demonstration.
+        warnings: Sentences that stand above all chapters.
+        facts: Names and values of the few things to know at once.
+        chapters: In their order.
+        galleries: Example images of the worst confusions.
+        command: What runs it again; empty for none.
+    """
+
+    name: str
+    state: str
+    answer: Answer
+    demo: tuple[str, ...]
+    warnings: tuple[str, ...]
+    facts: Sequence[tuple[str, str]]
+    chapters: Sequence[Chapter]
+    galleries: Sequence[Gallery] = ()
+    command: str = ""
+
+    @property
+    def charts(self) -> list[Chart]:
+        """All figures in their order."""
+        return [chart for chapter in self.chapters for chart in chapter.charts]
+
+
+def render(page: Page) -> str:
+    """The page as HTML; the same content gives the same bytes."""
+    scripts = [get_plotlyjs(), _source("page.js")]
+    panels = {each.key: [interactive.draw(panel) for panel in each.panels] for each in page.charts}
+    themes = {mode: style.colours(dark=mode == "dark") for mode in ("light", "dark")}
+    template = _environment().get_template("page.html")
+    return template.render(
+        page=page,
+        panels=_json(panels),
+        colours=_json(themes),
+        style=_source("page.css") + _palette(),
+        scripts=scripts,
+        policy=_policy(scripts),
+        legend=interactive.legend,
+        number_columns=_number_columns,
+    )
+
+
+@cache
+def _environment() -> jinja2.Environment:
+    return jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )
+
+
+def _source(name: str) -> str:
+    return (TEMPLATES / name).read_text(encoding="utf-8")
+
+
+def _palette() -> str:
+    """The colours as custom properties, by preference and choice; on paper the light ones."""
+
+    def block(mode: str) -> str:
+        values = style.colours(dark=mode == "dark").items()
+        return f"color-scheme:{mode};" + "".join(f"--{name}:{value};" for name, value in values)
+
+    return (
+        f":root{{{block('light')}}}"
+        "@media screen and (prefers-color-scheme:dark)"
+        f"{{:root:not([data-theme=light]){{{block('dark')}}}}}"
+        f"@media screen{{:root[data-theme=dark]{{{block('dark')}}}}}"
+    )
+
+
+def _policy(scripts: Sequence[str]) -> str:
+    """What the browser may do with the page: run these scripts, and load nothing."""
+    hashes = " ".join(
+        f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+        for text in scripts
+    )
+    return (
+        f"default-src 'none'; script-src {hashes}; style-src 'unsafe-inline'; img-src data:; "
+        "base-uri 'none'; form-action 'none'"
+    )
+
+
+def _json(value: Mapping[str, Any]) -> str:
+    """JSON that may stand inside a script element, whatever names are in it."""
+    text = json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
+
+
+def _number_columns(section: Section) -> list[bool]:
+    """Which columns of a table are to be aligned as numbers: those without a word in them."""
+    return [all(_is_number(cell) for cell in column) for column in zip(*section.rows, strict=True)]
+
+
+def _is_number(cell: str) -> bool:
+    return cell == MISSING or re.fullmatch(r"[-+\d.,%±\[\] ]+", cell) is not None

@@ -1,0 +1,158 @@
+"""What was run, on what, by which code: settings, environment, hashes, and the command again."""
+
+import shlex
+from collections.abc import Iterator, Mapping
+from dataclasses import MISSING as NO_DEFAULT
+from dataclasses import fields
+from datetime import UTC, datetime
+from typing import Any
+
+from orchestrator.analysis.section import Section, count, duration, present
+from orchestrator.config.settings import Settings
+from orchestrator.report.inputs import Inputs
+
+SECONDS_PER_HOUR = 3600
+ELSEWHERE = ("families", "preset", "name", "results_dir", "address")
+"""Settings that have a flag in the command, or that another machine has otherwise."""
+Pairs = Iterator[tuple[str, str]]
+
+
+def facts(inputs: Inputs) -> list[tuple[str, str]]:
+    """The few lines that stand at the top of the page."""
+    return [(name, value) for name, value in _facts(inputs) if value]
+
+
+def gather(inputs: Inputs) -> tuple[Section, ...]:
+    """The sections on how the study was run and how to run it again."""
+    study = inputs.study
+    return (
+        _table("Settings: as they were resolved", _flat(study["settings"])),
+        _table("Settings: hashes", _hashes(study)),
+        _table("Settings: environment", _flat(study.get("environment") or {})),
+        _table("Settings: cluster", _flat(study.get("cluster") or {})),
+        _runs(study.get("runs") or []),
+    )
+
+
+def command(inputs: Inputs) -> str:
+    """The command that runs the same study again, from its resolved settings."""
+    settings = inputs.study["settings"]
+    words = ["python", "-m", "orchestrator.study"]
+    words += ["--families", ",".join(settings["families"])]
+    defaults = {
+        field.name: field.default if field.default is not NO_DEFAULT else None
+        for field in fields(Settings)
+    }
+    if settings.get("preset", "standard") != "standard":
+        words += ["--preset", str(settings["preset"])]
+    for name, value in settings.items():
+        if name in ELSEWHERE or value is None or value == _plain(defaults.get(name)):
+            continue
+        assigned = _flat({name: value}) if isinstance(value, Mapping) else [(name, value)]
+        for each, given in assigned:
+            words += ["--set", f"{each}={_text(given, ',')}"]
+    return shlex.join(words)
+
+
+def _facts(inputs: Inputs) -> Pairs:
+    study, settings = inputs.study, inputs.study["settings"]
+    yield "data set", str(settings["dataset"])
+    data = study.get("dataset") or {}
+    parts = [
+        f"{count(data[f'{part}_images'])} {part}"
+        for part in ("train", "validation")
+        if f"{part}_images" in data
+    ]
+    tested = {row["test_images"] for row in inputs.final}
+    parts += [f"{count(images)} test" for images in sorted(tested)]
+    yield "images", ", ".join(parts)
+    yield "classes", count(len(inputs.classes)) if inputs.classes else ""
+    yield "search", _search(inputs)
+    yield "finals", _finals(settings)
+    seconds = sum(present(row["device_seconds"] for row in inputs.trials))
+    seconds += sum(
+        present({row["trial_id"]: row["device_seconds"] for row in inputs.final}.values())
+    )
+    yield "device time", duration(seconds) if seconds else ""
+    started = study.get("started_at")
+    yield "started", _time(started) if started else ""
+    ended = inputs.standing.ended_at
+    yield "ended", _time(ended) if ended else ""
+
+
+def _search(inputs: Inputs) -> str:
+    settings = inputs.study["settings"]
+    trials, families = _several(len(inputs.trials), "trial"), len(inputs.families)
+    epochs = _several(settings["epochs"], "epoch")
+    return f"{trials} of {_several(families, 'family')}, at most {epochs} each"
+
+
+def _finals(settings: Mapping[str, Any]) -> str:
+    fractions = ", ".join(f"{share:g}" for share in settings["train_fractions"])
+    several = "s" if len(settings["train_fractions"]) > 1 else ""
+    return f"{_several(settings['seeds'], 'seed')} at train fraction{several} {fractions}"
+
+
+def _several(number: int, what: str) -> str:
+    """A number of things, in the singular where there is one."""
+    plural = f"{what.removesuffix('y')}ies" if what.endswith("y") else f"{what}s"
+    return f"{count(number)} {what if number == 1 else plural}"
+
+
+def _hashes(study: Mapping[str, Any]) -> Pairs:
+    data, weights = study.get("dataset") or {}, study.get("weights") or {}
+    yield "code", str(study.get("code_sha256") or "")
+    yield "git commit", str(study.get("git_commit") or "")
+    yield "split", str(data.get("split_sha256") or "")
+    for name, digest in sorted((data.get("files") or {}).items()):
+        yield f"data: {name}", str(digest)
+    if weights:
+        yield f"weights: {weights.get('name')}", str(weights.get("sha256"))
+    yield "choice", str(study.get("choice_sha256") or "")
+
+
+def _flat(values: Mapping[str, Any], above: str = "") -> Pairs:
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{above}{name}.")
+        elif value is not None:
+            yield f"{above}{name}", _text(value, ", ")
+
+
+def _table(title: str, pairs: Pairs) -> Section:
+    return Section(
+        title=title,
+        columns=("name", "value"),
+        rows=tuple((name, value) for name, value in pairs if value),
+    )
+
+
+def _runs(runs: list[Mapping[str, Any]]) -> Section:
+    return Section(
+        title="Settings: runs of the driver",
+        columns=("run", "started", "ended", "outcome", "host"),
+        rows=tuple(
+            (
+                str(number),
+                _time(run["started_at"]),
+                _time(run["ended_at"]) if run.get("ended_at") else "—",
+                str(run.get("outcome", "—")),
+                str(run.get("host", "—")),
+            )
+            for number, run in enumerate(runs, 1)
+        ),
+    )
+
+
+def _text(value: Any, between: str) -> str:
+    if isinstance(value, list | tuple):
+        return between.join(str(each) for each in value)
+    return str(value)
+
+
+def _plain(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _time(text: str) -> str:
+    return f"{datetime.fromisoformat(text).astimezone(UTC):%Y-%m-%d %H:%M} UTC"

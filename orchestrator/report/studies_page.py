@@ -1,0 +1,95 @@
+"""The page of several studies side by side: what differs, and what each found."""
+
+from collections.abc import Iterator, Sequence
+from itertools import combinations
+from pathlib import Path
+from typing import Any, Final
+
+from orchestrator.analysis.section import Section
+from orchestrator.compare.across_studies import Side, read_side, side_by_side
+from orchestrator.report.answer import Answer
+from orchestrator.report.chapters import WARNINGS, Chapter
+from orchestrator.report.figures import study_differences
+from orchestrator.report.page import Page
+from orchestrator.stats.study_pairs import why_not_comparable
+
+Rows = Sequence[dict[str, Any]]
+
+TITLES: Final = (
+    ("pairs", "The same models compared"),
+    ("results", "Test results"),
+    ("differs", "What differs between the studies"),
+    ("effort", "What each search was given"),
+    ("openings", "Openings of the test set"),
+)
+"""Key and heading of each chapter, in their order."""
+
+
+def compose(folders: Sequence[Path]) -> Page:
+    """Everything that the report of several studies says and shows.
+
+    Args:
+        folders: The studies', two or more.
+
+    Raises:
+        ValueError: A folder is no study, its finals have not begun, or it stands twice.
+        OSError: A file cannot be read.
+    """
+    names = [folder.resolve() for folder in folders]
+    sides = [read_side(folder, names=names) for folder in folders]
+    report, rows = side_by_side(sides)
+    chapters: dict[str, list[Section]] = {key: [] for key, _ in TITLES}
+    for section in report.sections:
+        if section.title != WARNINGS:
+            chapters[_chapter_of(section)].append(section)
+    chart = study_differences.figure(rows)
+    return Page(
+        name=" and ".join(side.name for side in sides),
+        state="",
+        answer=_answer(sides, rows),
+        demo=report.demo,
+        warnings=tuple(
+            line
+            for section in report.sections
+            if section.title == WARNINGS
+            for line in section.sentences
+        ),
+        facts=[(side.name, str(side.study["settings"]["dataset"])) for side in sides],
+        chapters=[
+            Chapter(
+                key=key,
+                title=title,
+                charts=(chart,) if key == "pairs" and chart else (),
+                sections=tuple(chapters[key]),
+                open=True,
+            )
+            for key, title in TITLES
+            if chapters[key]
+        ],
+    )
+
+
+def _chapter_of(section: Section) -> str:
+    """Where a section stands; the differences between two studies have their names as title."""
+    starts = {"Test results": "results", "What each search": "effort", "Openings": "openings"}
+    for start, key in starts.items():
+        if section.title.startswith(start):
+            return key
+    return "pairs" if " minus " in section.title else "differs"
+
+
+def _answer(sides: Sequence[Side], rows: Rows) -> Answer:
+    names = [side.name for side in sides]
+    listed = f"{', '.join(names[:-1])} and {names[-1]}"
+    return Answer(
+        question=f"How do the models of {listed} compare?",
+        headline=study_differences.finding(rows),
+        details=tuple(_not_comparable(sides)),
+    )
+
+
+def _not_comparable(sides: Sequence[Side]) -> Iterator[str]:
+    for a, b in combinations(sides, 2):
+        why = why_not_comparable(a.tested, b.tested)
+        if why is not None:
+            yield f"{a.name} and {b.name} cannot be compared pairwise: {why}."

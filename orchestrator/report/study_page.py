@@ -1,0 +1,45 @@
+"""The page of one study: its answer, and every section and figure in its chapter."""
+
+from orchestrator.analysis.test_results import prepare
+from orchestrator.compare.evidence import gather
+from orchestrator.report import failures as failure_sections
+from orchestrator.report import provenance as settings_sections
+from orchestrator.report.answer import answer
+from orchestrator.report.chapters import arrange
+from orchestrator.report.gallery import galleries
+from orchestrator.report.inputs import Inputs
+from orchestrator.report.page import Page
+
+
+def compose(inputs: Inputs) -> Page:
+    """Everything that the report of a study says and shows.
+
+    Args:
+        inputs: The study.
+    """
+    tables = inputs.tables
+    evidence = gather(
+        inputs.study,
+        **{name: tables[name] for name in ("trials", "epochs", "rungs", "final", "predictions")},
+        runs=inputs.runs,
+        curves=inputs.curves,
+    )
+    report = prepare(
+        inputs.study,
+        tables["trials"],
+        tables["final"],
+        tables["comparison"],
+        evidence=(*evidence, *failure_sections.gather(inputs), *settings_sections.gather(inputs)),
+    )
+    arranged = arrange(inputs, report.sections)
+    return Page(
+        name=str(inputs.study["name"]),
+        state=inputs.standing.state,
+        answer=answer(inputs),
+        demo=report.demo,
+        warnings=arranged.warnings,
+        facts=settings_sections.facts(inputs),
+        chapters=arranged.chapters,
+        galleries=galleries(inputs),
+        command=settings_sections.command(inputs),
+    )

@@ -1,0 +1,83 @@
+"""The re-trainings that a study's choice asks for, and how far each is, from its tables."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from orchestrator.config.searches import deciding, stored_searches
+
+Row = Mapping[str, Any]
+Key = tuple[str, str, int, float]
+
+
+@dataclass(frozen=True, kw_only=True)
+class FinalRun:
+    """One re-training.
+
+    Attributes:
+        family: The family's name.
+        role: `baseline` or `tuned`.
+        seed: Its number, from 0.
+        train_fraction: Share of the training images.
+        trial_id: As in the tables; None before its first epoch.
+        epochs: How many it has.
+        done: It was tested.
+    """
+
+    family: str
+    role: str
+    seed: int
+    train_fraction: float
+    trial_id: str | None
+    epochs: int
+    done: bool
+
+
+def final_runs(
+    study: Row, final_epochs: Sequence[Row], final: Sequence[Row]
+) -> list[FinalRun] | None:
+    """All re-trainings of a study; a winner that is the baseline is trained once.
+
+    Args:
+        study: `study.json`.
+        final_epochs: Rows of `final_epochs.parquet`.
+        final: Rows of `final.parquet`.
+
+    Returns:
+        None before the choice.
+    """
+    if "choice" not in study:
+        return None
+    epochs = Counter(_key(row) for row in final_epochs)
+    names = {_key(row): row["trial_id"] for row in final_epochs}
+    tested = {_key(row) for row in final}
+    return [
+        FinalRun(
+            family=key[0],
+            role=key[1],
+            seed=key[2],
+            train_fraction=key[3],
+            trial_id=names.get(key),
+            epochs=epochs[key],
+            done=key in tested,
+        )
+        for key in _expected(study)
+    ]
+
+
+def _expected(study: Row) -> Iterator[Key]:
+    settings, searches = study["settings"], stored_searches(study["settings"])
+    for fraction in settings["train_fractions"]:
+        for seed in range(settings["seeds"]):
+            for family in settings["families"]:
+                chosen = study["choice"].get(deciding(searches, family, fraction).name)
+                if chosen is None:
+                    continue
+                yield family, "baseline", seed, fraction
+                if not chosen["baseline_won"]:
+                    yield family, "tuned", seed, fraction
+
+
+def _key(row: Row) -> Key:
+    return row["family"], row["role"], row["seed"], row["train_fraction"]

@@ -1,0 +1,102 @@
+"""What `study.json` says of a study: settings, data, code and the machines it ran on."""
+
+import hashlib
+import json
+import platform
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Final
+
+from orchestrator.results import schema as results
+
+LIBRARIES: Final = ("ray", "optuna", "torch", "torchvision", "numpy", "pandas", "pyarrow")
+
+
+class Manifest:
+    """`study.json`, rewritten whole each time something is added."""
+
+    def __init__(self, folder: Path, content: Mapping[str, Any], check: Callable[[], None]) -> None:
+        """Writes the file with its first content.
+
+        Args:
+            folder: The study's.
+            content: See `describe`.
+            check: Called before each write; raises where this process must not write any more.
+        """
+        self._path, self._check = folder / "study.json", check
+        self.content: dict[str, Any] = {}
+        self.add(**content)
+
+    def add(self, **content: Any) -> None:
+        """Adds or replaces entries and writes the file."""
+        self._check()
+        self.content.update(content)
+        results.write_text(self._path, json.dumps(self.content, indent=2, default=str) + "\n")
+
+    def end(self, outcome: str) -> None:
+        """Notes how this run of the study ended: `completed`, `incomplete`, `interrupted`, ..."""
+        *earlier, this = self.content["runs"]
+        ended = {"outcome": outcome, "ended_at": now()}
+        self.add(**ended, runs=[*earlier, {**this, **ended}])
+
+
+def continued(study: Mapping[str, Any], description: Mapping[str, Any]) -> dict[str, Any]:
+    """The content of `study.json` when a study is resumed.
+
+    Args:
+        study: Its content so far.
+        description: Of the run that begins; see `describe`.
+    """
+    *earlier, last = study["runs"]
+    if last["outcome"] == "running":  # it had no time to say how it ended
+        last = {**last, "outcome": "killed"}
+    runs = [*earlier, last, *description["runs"]]
+    return {**study, **description, "started_at": study["started_at"], "runs": runs}
+
+
+def table_metadata(study: Mapping[str, Any]) -> dict[str, str]:
+    """What every Parquet file is stamped with: what its rows rest on.
+
+    Args:
+        study: The content of `study.json`.
+    """
+    return {
+        "study": study["name"],
+        "git_commit": study["git_commit"] or "",
+        "environment": json.dumps(study["environment"]),
+        **stamp(study),
+    }
+
+
+def stamp(study: Mapping[str, Any]) -> dict[str, str]:
+    """The hashes of split, data and weights, by which a table is known to be of a study."""
+    files = json.dumps(study["dataset"]["files"], sort_keys=True)
+    return {
+        "split_sha256": study["dataset"]["split_sha256"],
+        "data_sha256": hashlib.sha256(files.encode()).hexdigest(),
+        "weights_sha256": (study["weights"] or {}).get("sha256", ""),
+    }
+
+
+def environment() -> dict[str, str]:
+    """Versions of Python and the libraries that results depend on, and the processor."""
+    return {
+        "python": platform.python_version(),
+        "machine": platform.machine(),
+        "processor": _processor(),
+        **{library: version(library) for library in LIBRARIES},
+    }
+
+
+def now() -> str:
+    """The time as ISO 8601 text in UTC."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def _processor() -> str:
+    cpuinfo = Path("/proc/cpuinfo")
+    lines = cpuinfo.read_text().splitlines() if cpuinfo.is_file() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor()

@@ -1,0 +1,176 @@
+"""The command `python -m orchestrator.retrain RESULTS --trial ID`: is the curve the same again?"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from orchestrator.cli import OneLineParser
+
+if TYPE_CHECKING:
+    from orchestrator.retrain.reproduce import Epoch, Retraining
+
+# PyArrow, Optuna and torch are imported late, so that --help and a wrong name answer at once.
+
+TRAINED, WRONG_INPUT, INTERRUPTED = 0, 2, 130
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the command.
+
+    Returns:
+        The exit code: 0 trained again, whatever the difference; 2 wrong input; 130 on Ctrl-C.
+    """
+    options = _parser().parse_args(arguments)
+    try:
+        return _retrain(options)
+    except KeyboardInterrupt:
+        return INTERRUPTED
+
+
+def _retrain(options: argparse.Namespace) -> int:
+    from orchestrator.retrain.reproduce import prepare
+
+    try:
+        if options.output is not None:
+            _check_output(options.output, options.results)
+        retraining = prepare(
+            options.results,
+            options.trial,
+            data_dir=options.data_dir,
+            weights_name=options.weights,
+            device=options.device,
+        )
+    except (ValueError, OSError) as error:
+        sys.stderr.write(f"retrain: {' '.join(str(error).split())}\n")
+        return WRONG_INPUT
+    epochs = _train(retraining)
+    _print("\n".join(_verdict(retraining, epochs)))
+    if options.output is not None:
+        _write(retraining, epochs, options.output)
+    return TRAINED
+
+
+def _train(retraining: "Retraining") -> list["Epoch"]:
+    """Trains and prints each epoch as it ends."""
+    stored = retraining.stored
+    _print(
+        f"{stored.spec.trial_id} of {retraining.study['name']}: {stored.status} after "
+        f"{len(stored.rows)} epoch(s) on {stored.device}; trained again on {retraining.device} "
+        f"with {retraining.threads} thread(s)"
+    )
+    for flag in retraining.unused:
+        _print(f"{flag} is not used: {stored.spec.family} starts from random weights")
+    epochs = []
+    for epoch in retraining.run():
+        epochs.append(epoch)
+        _print(_line(epoch))
+    return epochs
+
+
+def _line(epoch: "Epoch") -> str:
+    """What an epoch was and is, e.g. `epoch 1: validation loss 2.30 then, 2.30 now, ...`."""
+    largest = max(epoch.differences().values(), default=None)
+    if largest is None:
+        then, now = ("diverged" if row is None else "did not" for row in (epoch.stored, epoch.now))
+        return f"epoch {epoch.number}: {then} then, {now} now"
+    assert epoch.stored is not None
+    assert epoch.now is not None
+    parts = [
+        f"validation {metric} {epoch.stored[name]:.6f} then, {epoch.now[name]:.6f} now"
+        for metric in ("loss", "accuracy")
+        for name in (f"validation_{metric}",)
+    ]
+    return f"epoch {epoch.number}: {'; '.join(parts)}; difference {largest:.3g}"
+
+
+def _verdict(retraining: "Retraining", epochs: Sequence["Epoch"]) -> list[str]:
+    """Whether the curve is the same; if not, how far off, and what may explain it."""
+    from orchestrator.retrain.reproduce import explanations, largest_difference
+
+    difference, name, number = largest_difference(epochs)
+    ends = [epoch for epoch in epochs if (epoch.stored is None) != (epoch.now is None)]
+    if not difference and not ends:
+        return ["same curve, difference 0"]
+    lines = [f"the curves end otherwise: see epoch {epoch.number}" for epoch in ends]
+    if difference:
+        lines.append(
+            f"largest difference to the stored curve: {difference:.3g} ({name}, epoch {number})"
+        )
+    found = explanations(retraining) or [
+        "nothing: device, versions and code are as study.json says"
+    ]
+    return [*lines, "what may explain it:", *(f"  {sentence}" for sentence in found)]
+
+
+def _check_output(output: Path, folder: Path) -> None:
+    """Refuses a file that is there, is no Parquet file by its name, or lies in the study.
+
+    Raises:
+        ValueError: One of these, or it cannot be written.
+    """
+    from orchestrator.results.writable import check_writable
+
+    path = output.expanduser().resolve()
+    if path.suffix != ".parquet" or path.exists() or path.is_relative_to(folder.resolve()):
+        message = (
+            f"--output must be a new .parquet file outside the study's folder, but got {output}"
+        )
+        raise ValueError(message)
+    check_writable(path.parent)
+
+
+def _write(retraining: "Retraining", epochs: Sequence["Epoch"], output: Path) -> None:
+    from orchestrator.results import manifest
+    from orchestrator.results import schema as results
+
+    path = output.expanduser().resolve()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    metadata = {**manifest.table_metadata(retraining.study), "retrained_at": manifest.now()}
+    results.write_table(path.parent, path.stem, retraining.table(epochs), metadata)
+    _print(f"New curve: {output}")
+
+
+def _print(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = OneLineParser(
+        prog="python -m orchestrator.retrain",
+        description="Trains one trial of a study again with the same settings, seed, split and "
+        "data, in this process and without Ray, and compares the curves. What it is trained on "
+        "must have the hashes that study.json records. The study's folder is not changed.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("results", metavar="RESULTS", type=Path, help="the folder of a study")
+    parser.add_argument(
+        "--trial",
+        metavar="ID",
+        required=True,
+        help="a trial of trials.parquet (cnn-003) or a run of final.parquet (cnn-tuned-s0-f1)",
+    )
+    parser.add_argument(
+        "--data-dir", metavar="FOLDER", help="where the data lie now (default: where they lay)"
+    )
+    parser.add_argument(
+        "--weights",
+        metavar="FILE",
+        help="where the pre-trained weights lie now (default: where they lay)",
+    )
+    parser.add_argument(
+        "--device", choices=("cpu", "cuda"), help="train on this (default: what the trial ran on)"
+    )
+    parser.add_argument(
+        "--output",
+        metavar="FILE.parquet",
+        type=Path,
+        help="write the new curve there, with the columns of epochs.parquet",
+    )
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,242 @@
+"""Trains one trial of a study again, with all that made it, and compares the two curves."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+import pyarrow as pa
+
+from orchestrator.config.settings import Settings, from_json
+from orchestrator.plan import inputs as preparation
+from orchestrator.plan import provenance
+from orchestrator.results import code_version, manifest
+from orchestrator.results import schema as results
+from orchestrator.retrain.stored_trial import Row, StoredTrial, read_trial
+from trainables import registry
+from trainables.attempt import AttemptConfig, Trainer, make_trainer
+from trainables.data.splitting import fraction_of
+from trainables.family import Family
+from trainables.shared_data import SharedData
+from trainables.weights import loading as weights
+
+# What depends on the seed alone and not on the clock.
+COMPARED: Final = (
+    *("train_loss", "train_accuracy", "learning_rate"),
+    *(f"validation_{metric}" for metric in results.METRICS),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Epoch:
+    """One epoch, as it was and as it is now.
+
+    Attributes:
+        number: From 1.
+        stored: Its row in the study; None where the trial diverged.
+        now: Its columns now; None where it diverges.
+    """
+
+    number: int
+    stored: Row | None
+    now: Row | None
+
+    def differences(self) -> dict[str, float]:
+        """Column to how far it is from the stored one; none where an epoch has no row."""
+        if self.stored is None or self.now is None:
+            return {}
+        return {name: abs(self.now[name] - self.stored[name]) for name in COMPARED}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Retraining:
+    """A trial that is ready to be trained again.
+
+    Attributes:
+        study: The content of `study.json`.
+        stored: The trial.
+        trainer: With its network built and its data in place.
+        device: What it is trained on now.
+        threads: CPU threads, as in the study.
+        epochs: How many it is trained for.
+        unused: What the user named that this trial does not need.
+    """
+
+    study: Mapping[str, Any]
+    stored: StoredTrial
+    trainer: Trainer
+    device: str
+    threads: int
+    epochs: int
+    unused: Sequence[str]
+
+    def run(self) -> Iterator[Epoch]:
+        """Trains, epoch by epoch; ends at one that diverges."""
+        for number in range(1, self.epochs + 1):
+            stored = self.stored.rows[number - 1] if number <= len(self.stored.rows) else None
+            try:
+                now = self.trainer.train_epoch()
+            except ArithmeticError:
+                yield Epoch(number=number, stored=stored, now=None)
+                return
+            now["reported_at"] = datetime.now(UTC)
+            yield Epoch(number=number, stored=stored, now=now)
+
+    def table(self, epochs: Sequence[Epoch]) -> pa.Table:
+        """The new curve in the columns of `epochs.parquet`."""
+        spec = self.stored.spec
+        same = {"study": self.study["name"], "family": spec.family, "trial_id": spec.trial_id}
+        rows = [
+            {**same, "sequence": epoch.number, "attempt": 1, **epoch.now}
+            for epoch in epochs
+            if epoch.now is not None
+        ]
+        return results.to_table(rows, results.FIXED_SCHEMAS["epochs"])
+
+
+def prepare(
+    folder: Path,
+    trial_id: str,
+    *,
+    data_dir: str | None,
+    weights_name: str | None,
+    device: str | None,
+) -> Retraining:
+    """Finds the trial, checks what it was trained on, and builds its network anew.
+
+    Args:
+        folder: The study's.
+        trial_id: Of a search trial or a final run.
+        data_dir: Where the data lie now; None: where they lay.
+        weights_name: Where the pre-trained weights lie now; None: where they lay.
+        device: `cpu` or `cuda`; None: what the trial ran on.
+
+    Raises:
+        ValueError: There is no such trial, it has no epoch, the device is not there, or data,
+            split or weights are not those that `study.json` records.
+    """
+    study = results.read_study(folder)
+    settings = from_json(study["settings"])
+    settings = replace(
+        settings,
+        data_dir=settings.data_dir if data_dir is None else data_dir,
+        weights=settings.weights if weights_name is None else weights_name,
+    )
+    stored = read_trial(folder, settings, trial_id)
+    family = registry.load_family(stored.spec.family)
+    if device is None:
+        device = stored.device
+    _check_device(device, stored)
+    shared = _shared(study, settings, family, stored.spec.train_fraction)
+    config = AttemptConfig(
+        **{name: getattr(stored.spec, name) for name in ("trial_id", "family", "role", "seed")},
+        params=stored.spec.params,
+        train_fraction=stored.spec.train_fraction,
+        attempt=1,
+        epochs_known=0,
+        epochs=settings.epochs,
+        folder=str(folder),
+        device=device,
+        accumulation=1,
+        threads=study["cluster"]["cpus_per_trial"],
+    )
+    return Retraining(
+        study=study,
+        stored=stored,
+        trainer=make_trainer(family, config, shared),
+        device=device,
+        threads=config.threads,
+        epochs=len(stored.rows) + stored.diverged,
+        unused=["--weights"] if weights_name is not None and not family.pretrained else [],
+    )
+
+
+def largest_difference(epochs: Sequence[Epoch]) -> tuple[float, str, int]:
+    """The largest difference of all epochs, its column, and its epoch; 0 where there is none."""
+    return max(
+        (
+            (difference, name, epoch.number)
+            for epoch in epochs
+            for name, difference in epoch.differences().items()
+        ),
+        default=(0.0, "", 0),
+    )
+
+
+def explanations(retraining: Retraining) -> list[str]:
+    """What is not as it was when the study ran, and so may explain a difference."""
+    study, stored = retraining.study, retraining.stored
+    now = manifest.environment()
+    pairs = {"device": (stored.device, retraining.device)}
+    pairs |= {name: (study["environment"].get(name), now[name]) for name in now}
+    found = [
+        f"{name}: {before} then, {after} now"
+        for name, (before, after) in pairs.items()
+        if before != after
+    ]
+    found += _other_code(study)
+    if len(study["runs"]) > 1:
+        found.append(
+            f"the study ran {len(study['runs'])} times, and study.json has the environment and "
+            "the CPUs per trial of the last run"
+        )
+    if stored.in_parts:
+        found.append("its batches may have been cut into parts: its device ran out of memory")
+    if retraining.device == "cuda":
+        found.append("on a GPU not every operation gives the same bits each time")
+    return found
+
+
+def _other_code(study: Mapping[str, Any]) -> list[str]:
+    try:
+        now = code_version.code_sha256(study["settings"]["families"])
+    except ValueError:  # a family outside the checkout that is not at hand
+        return ["code: not all families of the study are here to be compared"]
+    if now == study["code_sha256"]:
+        return []
+    return [
+        f"code: SHA-256 {study['code_sha256']} (commit {study['git_commit']}) then, "
+        f"{now} (commit {code_version.git_commit()}) now"
+    ]
+
+
+def _check_device(device: str, stored: StoredTrial) -> None:
+    if device != "cuda":
+        return
+    import torch
+
+    if not torch.cuda.is_available():
+        message = (
+            f"the device must be there, but {stored.spec.trial_id} ran on {stored.device}, cuda is "
+            "asked for, and there is no CUDA device; --device cpu trains it on the CPU, which "
+            "rounds otherwise"
+        )
+        raise ValueError(message)
+
+
+def _shared(
+    study: Mapping[str, Any], settings: Settings, family: Family, fraction: float
+) -> SharedData:
+    """What the trial was trained on, its hashes checked; the test part stays closed."""
+    file = None
+    if family.pretrained:
+        file = provenance.locate_weights(settings.weights)
+        _refuse_any(provenance.other_weights(study, file))
+    dataset = registry.load_dataset(settings.dataset).open(settings.data_dir, settings.image_size)
+    _refuse_any(provenance.other_files(study, dataset))
+    training = dataset.read_training()
+    parts = preparation.divide(settings, training.labels)
+    _refuse_any(provenance.other_split(study, parts))
+    return SharedData(
+        training=training,
+        train={fraction: fraction_of(parts.train, training.labels, fraction, settings.seed)},
+        validation=parts.validation,
+        classes=dataset.classes,
+        weights=None if file is None else weights.read(file),
+    )
+
+
+def _refuse_any(sentences: Iterator[str]) -> None:
+    for sentence in sentences:
+        raise ValueError(sentence)

@@ -1,0 +1,97 @@
+"""A trial of a study as its tables have it, of the search or of the finals, with its epochs."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow.compute as pc
+
+from orchestrator.config.settings import Settings
+from orchestrator.results import schema as results
+from orchestrator.run import finals
+from orchestrator.trials.recorder import TrialSpec
+
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoredTrial:
+    """A trial of the search, or a final run, as a study's tables have it.
+
+    Attributes:
+        spec: What it is.
+        status: As in `trials.parquet`; a final run in `final.parquet` is `completed`.
+        device: `cpu` or `cuda`.
+        rows: Its epochs in order.
+        in_parts: Its batches may have been cut into parts, since its device's memory did not do.
+    """
+
+    spec: TrialSpec
+    status: str
+    device: str
+    rows: Sequence[Row]
+    in_parts: bool
+
+    @property
+    def diverged(self) -> bool:
+        """The epoch after its last one had a loss that was not finite."""
+        return self.status == "diverged"
+
+
+def read_trial(folder: Path, settings: Settings, trial_id: str) -> StoredTrial:
+    """A trial of `trials.parquet` or a run of `final.parquet`, with its epochs.
+
+    Raises:
+        ValueError: There is no such trial, or it has no epoch to compare with.
+    """
+    search = {row["trial_id"]: row for row in _rows(folder, "trials")}
+    # A winner that is the baseline has a row in either role; the baseline's comes first.
+    final = {row["trial_id"]: row for row in reversed(_rows(folder, "final"))}
+    if trial_id in search:
+        row, epochs, seed = search[trial_id], "epochs", search[trial_id]["seed"]
+    elif trial_id in final:
+        row, epochs = final[trial_id], "final_epochs"
+        seed = finals.final_seed(settings, row["family"], row["seed"])
+    else:
+        choices = ", ".join([*sorted(search), *sorted(final)]) or "none yet"
+        message = (
+            f"--trial must be in trials.parquet or final.parquet of {folder}, but got "
+            f"{trial_id!r}; choose from {choices}"
+        )
+        raise ValueError(message)
+    stored = StoredTrial(
+        spec=TrialSpec(
+            trial_id=trial_id,
+            family=row["family"],
+            role=row["role"],
+            params=json.loads(row["params_json"]),
+            seed=seed,
+            train_fraction=row["train_fraction"],
+        ),
+        status=row.get("status", "completed"),
+        device=row["device"],
+        rows=_rows(folder, epochs, trial_id),
+        in_parts=any(
+            (row["trial_id"], row["kind"]) == (trial_id, "out_of_memory")
+            for row in _rows(folder, "events")
+        ),
+    )
+    if not stored.rows and not stored.diverged:
+        message = (
+            f"a trial must have an epoch to be compared, but {trial_id} ({stored.status}) has none"
+        )
+        raise ValueError(message)
+    return stored
+
+
+def _rows(folder: Path, name: str, trial_id: str | None = None) -> list[dict[str, Any]]:
+    """The rows of a table, of one trial in the order of its epochs; none before it is written."""
+    if not (folder / f"{name}.parquet").is_file():
+        return []
+    table = results.read_table(folder, name)
+    if trial_id is not None:
+        table = table.filter(pc.field("trial_id") == trial_id).sort_by("epoch")
+    rows: list[dict[str, Any]] = table.to_pylist()
+    return rows

@@ -1,0 +1,198 @@
+"""The Ray cluster a study runs on: found or started, and what of it each trial reserves."""
+
+import logging
+import math
+import os
+import signal
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Final
+
+import ray
+from ray.job_config import JobConfig
+from rich.console import Console
+
+from orchestrator.config.settings import Settings
+from orchestrator.results.code_version import PACKAGES
+from orchestrator.run.autoscaler import can_grow_to
+from trainables.registry import FAMILY_PATH
+
+TRIES: Final = 3
+ACCUMULATION: Final = 4
+"""Parts of a batch that a quarter of the memory for activations does for."""
+# Environment variables that families may read reach the trials, wherever these run.
+PASSED_ON: Final = "STUDY_"
+
+
+class InfrastructureError(RuntimeError):
+    """Ray cannot be started or reached, or has not what a trial asks for."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cluster:
+    """A cluster that is connected.
+
+    Attributes:
+        kind: `new local cluster` or `running cluster`, for people.
+        cpus: Of all nodes at present.
+        gpus: Of all nodes at present.
+        possible: `CPU` and `GPU` that the cluster has or may grow to.
+        nodes: How many there are at present.
+        dashboard: `host:port` of the Ray dashboard; empty if it does not run.
+    """
+
+    kind: str
+    cpus: float
+    gpus: float
+    possible: Mapping[str, float]
+    nodes: int
+    dashboard: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reservation:
+    """What each trial reserves, and how many run at a time.
+
+    Attributes:
+        cpus: CPUs, and torch threads.
+        gpus: GPUs, or a share of one.
+        max_concurrent: Trials at a time.
+    """
+
+    cpus: int
+    gpus: float
+    max_concurrent: int
+
+    @property
+    def device(self) -> str:
+        """`cuda` or `cpu`."""
+        return "cuda" if self.gpus else "cpu"
+
+    @property
+    def devices(self) -> float:
+        """GPUs, or CPUs where a trial reserves no GPU: what device-seconds count."""
+        return self.gpus or self.cpus
+
+    @property
+    def bundle(self) -> dict[str, float]:
+        """The resources in Ray's names."""
+        return {"CPU": self.cpus, **({"GPU": self.gpus} if self.gpus else {})}
+
+    @property
+    def after_out_of_memory(self) -> list[dict[str, Any]]:
+        """What a trial is given, one after the other, whose device's memory did not do.
+
+        A whole device where it had a share, then batches in parts.
+        """
+        whole = {"resources": {**self.bundle, "GPU": 1.0}} if 0 < self.gpus < 1 else {}
+        parts = {**whole, "accumulation": ACCUMULATION}
+        return [whole, parts] if whole else [parts]
+
+
+def connect(
+    address: str | None, console: Console, metadata: Mapping[str, str] | None = None
+) -> Cluster:
+    """Connects to a cluster, three times if need be, since a busy machine can be too slow for Ray.
+
+    Args:
+        address: As in the settings.
+        console: Says which try failed.
+        metadata: What the cluster's list of jobs says of this one.
+
+    Raises:
+        InfrastructureError: All tries failed.
+    """
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    # A submitted job's variables reach this process, which passes them on to the trials itself.
+    os.environ.setdefault("RAY_OVERRIDE_JOB_RUNTIME_ENV", "1")
+    own_handler = signal.getsignal(signal.SIGTERM)
+    for attempt in range(1, TRIES + 1):
+        try:
+            context = ray.init(
+                address=address,
+                log_to_driver=False,
+                logging_level=logging.ERROR,
+                runtime_env=_runtime_environment(),
+                job_config=JobConfig(metadata=dict(metadata or {})),
+            )
+            break
+        except (OSError, RuntimeError, TimeoutError, ValueError, ray.exceptions.RayError) as error:
+            ray.shutdown()
+            reason = str(error).strip().partition("\n")[0]
+            console.print(f"Ray did not start (try {attempt} of {TRIES}): {reason}")
+            if attempt == TRIES:
+                message = (
+                    f"Ray must start or be reachable at address {address or 'found by ray.init'}, "
+                    f"but {TRIES} tries failed: {reason}; check `ray status`, free memory and load"
+                )
+                raise InfrastructureError(message) from error
+            time.sleep(attempt)
+    signal.signal(signal.SIGTERM, own_handler)  # Ray's would exit at once, losing rows
+    return _describe(context)
+
+
+def reserve(settings: Settings, cluster: Cluster) -> Reservation:
+    """What a trial reserves: as asked, else one CPU, and one GPU where there may be any.
+
+    Raises:
+        InfrastructureError: A trial asks for more than the cluster has.
+    """
+    gpus = settings.gpus_per_trial
+    if gpus is None:
+        gpus = 1.0 if cluster.possible["GPU"] else 0.0
+    cpus = settings.cpus_per_trial or 1
+    asked = {"CPU": cpus, **({"GPU": gpus} if gpus else {})}
+    for name, amount in asked.items():
+        if amount > cluster.possible[name]:
+            message = (
+                f"a trial must fit into the cluster, but asks for {amount:g} {name} of "
+                f"{cluster.possible[name]:g} that it has or can grow to; `ray status` says which "
+                "nodes there are"
+            )
+            raise InfrastructureError(message)
+    fitting = min(math.floor(cluster.possible[name] / amount) for name, amount in asked.items())
+    return Reservation(
+        cpus=cpus, gpus=gpus, max_concurrent=min(settings.max_concurrent or fitting, fitting)
+    )
+
+
+def _runtime_environment() -> dict[str, Any]:
+    """The three packages as the driver has them, so that a new family reaches running nodes."""
+    paths = [find_spec(name) for name in PACKAGES]
+    modules = [str(Path(spec.origin).parent) for spec in paths if spec and spec.origin]
+    # Trials run in other folders, so that a relative one would mean nothing there.
+    folders = filter(None, os.environ.get(FAMILY_PATH, "").split(os.pathsep))
+    own_families = os.pathsep.join(str(Path(folder).resolve()) for folder in folders)
+    passed_on = {key: value for key, value in os.environ.items() if key.startswith(PASSED_ON)}
+    return {
+        "py_modules": modules,
+        "env_vars": {**passed_on, **({FAMILY_PATH: own_families} if own_families else {})},
+    }
+
+
+def _describe(context: Any) -> Cluster:
+    present = ray.cluster_resources()  # type: ignore[no-untyped-call]
+    return Cluster(
+        kind="new local cluster" if _started_here() else "running cluster",
+        cpus=present.get("CPU", 0.0),
+        gpus=present.get("GPU", 0.0),
+        possible=_possible(present, context.address_info["gcs_address"]),
+        nodes=len([n for n in ray.nodes() if n["Alive"]]),  # type: ignore[no-untyped-call]
+        dashboard=context.dashboard_url or "",
+    )
+
+
+def _started_here() -> bool:
+    """Whether `ray.init` started the cluster; Ray has no public way to ask."""
+    node = vars(ray._private.worker)["_global_node"]
+    return bool(node.is_head())
+
+
+def _possible(present: Mapping[str, float], gcs_address: str) -> dict[str, float]:
+    """CPUs and GPUs that the cluster has or that its autoscaler may add."""
+    grown = can_grow_to(gcs_address)
+    return {name: max(present.get(name, 0.0), most) for name, most in grown.items()}

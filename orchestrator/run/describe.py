@@ -1,0 +1,84 @@
+"""What `study.json` says of a study at the start of a run."""
+
+import os
+import platform
+from collections.abc import Sequence
+from typing import Any
+
+from orchestrator.config.settings import DEMO_NOTES, Settings, to_json
+from orchestrator.plan.families import FamilyPlan
+from orchestrator.plan.inputs import Inputs
+from orchestrator.results import schema as results
+from orchestrator.results.code_version import code_sha256, git_commit
+from orchestrator.results.manifest import environment, now
+from orchestrator.run.cluster import Cluster, Reservation
+from trainables.weights.loading import WeightsFile, own_words
+
+
+def describe(
+    *,
+    name: str,
+    settings: Settings,
+    plans: Sequence[FamilyPlan],
+    inputs: Inputs,
+    weights_file: WeightsFile | None,
+    cluster: Cluster,
+    reservation: Reservation,
+) -> dict[str, Any]:
+    """The content of `study.json` at the start of a run."""
+    started_at = now()
+    code = {"code_sha256": code_sha256([p.name for p in plans]), "git_commit": git_commit()}
+    return {
+        "name": name,
+        "schema_version": results.SCHEMA_VERSION,
+        "outcome": "running",
+        "started_at": started_at,
+        "ended_at": None,
+        "settings": {**to_json(settings), "families": [plan.name for plan in plans]},
+        "demo": list(DEMO_NOTES) if settings.preset == "demo" else [],
+        "spaces": {plan.name: plan.space_json for plan in plans},
+        "baselines": {plan.name: dict(plan.baseline) for plan in plans},
+        "baseline_deviations": {
+            plan.name: {key: list(pair) for key, pair in plan.deviations.items()}
+            for plan in plans
+            if plan.deviations
+        },
+        "dataset": {
+            "name": settings.dataset,
+            "classes": list(inputs.dataset.classes),
+            "files": dict(inputs.dataset.files),
+            "train_images": len(inputs.split.train),
+            "validation_images": len(inputs.split.validation),
+            "train_images_by_fraction": {str(f): len(i) for f, i in inputs.train.items()},
+            "image_shape": list(inputs.training.images.shape[1:]),
+            "split_sha256": inputs.split.digest,
+        },
+        "weights": None
+        if weights_file is None
+        else {
+            "name": weights_file.name,
+            "sha256": weights_file.sha256,
+            "own_words": own_words(weights_file),
+        },
+        **code,
+        "environment": environment(),
+        "cluster": {
+            "kind": cluster.kind,
+            "nodes": cluster.nodes,
+            "cpus": cluster.cpus,
+            "gpus": cluster.gpus,
+            "cpus_per_trial": reservation.cpus,
+            "gpus_per_trial": reservation.gpus,
+            "max_concurrent": reservation.max_concurrent,
+        },
+        "runs": [
+            {
+                "started_at": started_at,
+                "ended_at": None,
+                "outcome": "running",
+                "host": platform.node(),
+                "pid": os.getpid(),
+                **code,
+            }
+        ],
+    }

@@ -1,0 +1,232 @@
+"""The finals: the choice, the winners and baselines re-trained, and the one test opening."""
+
+import hashlib
+import json
+import shutil
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from orchestrator.config.searches import Search, deciding
+from orchestrator.config.settings import BUDGETS, OPERATIONAL, Settings
+from orchestrator.plan.families import FamilyPlan
+from orchestrator.results import schema as results
+from orchestrator.trials.recorder import Recorder, TrialRecord, TrialSpec, winner
+from trainables.attempt import (
+    BEST_WEIGHTS,
+    PREDICTIONS,
+    SIZES,
+    checkpoint_folder,
+    keep_predictions,
+)
+from trainables.training.seeding import derive_seed
+from trainables.weights.loading import file_sha256
+
+TEST_OPENED: Final = "test_opened"
+
+Choice = Mapping[str, Mapping[str, Any]]
+
+
+def choose(recorder: Recorder, searches: Sequence[Search]) -> dict[str, dict[str, Any]]:
+    """The winner of each search that has one, by validation alone.
+
+    Returns:
+        The search's name to `trial_id`, `params`, `validation_accuracy` and `baseline_won`.
+    """
+    best = {search.name: winner(recorder.of_search(search.name)) for search in searches}
+    return {name: choice_of(record) for name, record in best.items() if record is not None}
+
+
+def choice_of(record: TrialRecord) -> dict[str, Any]:
+    """What `study.json` says of a winner."""
+    assert record.best is not None
+    return {
+        "trial_id": record.spec.trial_id,
+        "params": dict(record.spec.params),
+        "validation_accuracy": record.best["validation_accuracy"],
+        "baseline_won": record.spec.role == "baseline",
+    }
+
+
+def digest(choice: Choice, settings: Mapping[str, Any]) -> str:
+    """SHA-256 of a choice and of the settings it was made under; an opening belongs to it.
+
+    Where a study runs is left out: on another machine the choice is the same.
+    """
+    frozen = {
+        name: value
+        for name, value in settings.items()
+        # Without a budget a choice is what it was before there were any.
+        if name not in OPERATIONAL and not (name in BUDGETS and value is None)
+    }
+    text = json.dumps({"choice": choice, "settings": frozen}, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def final_id(family: str, role: str, seed: int, fraction: float) -> str:
+    """The trial id of a final."""
+    return f"{family}-{role}-s{seed}-f{fraction:g}"
+
+
+def final_specs(
+    choice: Choice, plans: Sequence[FamilyPlan], searches: Sequence[Search], settings: Settings
+) -> list[TrialSpec]:
+    """What the finals train: baseline and winner of each chosen search, per seed and fraction.
+
+    A winner that is the baseline is trained once. Baseline and winner share their seeds.
+    """
+    return [
+        TrialSpec(
+            trial_id=final_id(plan.name, role, seed, fraction),
+            family=plan.name,
+            role=role,
+            params=params,
+            seed=final_seed(settings, plan.name, seed),
+            train_fraction=fraction,
+            seed_index=seed,
+        )
+        for fraction in settings.train_fractions
+        for seed in range(settings.seeds)
+        for plan in plans
+        for search in [deciding(searches, plan.name, fraction)]
+        if search.name in choice
+        for role, params in _roles(choice[search.name], plan)
+    ]
+
+
+def final_seed(settings: Settings, family: str, seed_index: int) -> int:
+    """What the random numbers of a family's re-training come from, whatever its role."""
+    return derive_seed(settings.seed, family, "final", seed_index)
+
+
+def final_rows(
+    record: TrialRecord,
+    *,
+    study: str,
+    device: str,
+    device_seconds: float,
+    train_images: int,
+    validation_images: int,
+    roles: Sequence[str],
+) -> list[dict[str, Any]]:
+    """The rows of `final.parquet` that a completed run gives: one for each role it stands for."""
+    result, best, spec = record.final, record.best, record.spec
+    assert result is not None
+    assert best is not None
+    row = {
+        "study": study,
+        "family": spec.family,
+        "seed": spec.seed_index,
+        "trial_id": spec.trial_id,
+        "train_fraction": spec.train_fraction,
+        "train_images": train_images,
+        "validation_images": validation_images,
+        "epoch": best["epoch"],
+        "validation_loss": best["validation_loss"],
+        "validation_accuracy": best["validation_accuracy"],
+        "last_epoch": len(record.rows),
+        "train_seconds": sum(epoch["epoch_seconds"] for epoch in record.rows),
+        "device_seconds": device_seconds,
+        "device": device,
+        **measured(result),
+        **results.parameter_columns(spec.params),
+    }
+    return [{**row, "role": role} for role in roles]
+
+
+def measured(result: Mapping[str, Any]) -> dict[str, Any]:
+    """What a run found on the test set, from its last report or from its row in `final.parquet`."""
+    return {
+        name: value
+        for name, value in result.items()
+        if name.startswith("test_") or name in {"classes_never_predicted", *SIZES}
+    }
+
+
+def restore_predictions(folder: Path, records: Iterable[TrialRecord]) -> None:
+    """Writes the predictions of tested runs where their checkpoints went with the study's end."""
+    missing = [
+        record.spec
+        for record in records
+        if not (checkpoint_folder(folder, record.spec.trial_id) / PREDICTIONS).exists()
+    ]
+    if not missing:
+        return
+    table = results.read_table(folder, "predictions")
+    for spec in missing:
+        own = table.filter(
+            (pc.field("family") == spec.family)
+            & (pc.field("role") == spec.role)
+            & (pc.field("seed") == spec.seed_index)
+            & (pc.field("train_fraction") == spec.train_fraction)
+        )
+        probabilities = np.stack(own["probabilities"].to_numpy())
+        keep_predictions(
+            checkpoint_folder(folder, spec.trial_id), probabilities, own["label"].to_numpy()
+        )
+
+
+def predictions(folder: Path, rows: Iterable[Mapping[str, Any]]) -> pa.Table:
+    """The table of `predictions.parquet` for rows of `final.parquet`."""
+    tables = [_predictions_of(folder, row) for row in rows]
+    schema = results.FIXED_SCHEMAS["predictions"]
+    return pa.concat_tables(tables) if tables else schema.empty_table()
+
+
+def keep_winners(folder: Path, rows: Sequence[Mapping[str, Any]], classes: Sequence[str]) -> None:
+    """Copies each tuned family's weights at its largest fraction and best seed on validation."""
+    tuned = [row for row in rows if row["role"] == "tuned"]
+    for family in sorted({row["family"] for row in tuned}):
+        own = [row for row in tuned if row["family"] == family]
+        largest = max(row["train_fraction"] for row in own)
+        best = min(
+            (row for row in own if row["train_fraction"] == largest),
+            key=lambda row: (-row["validation_accuracy"], row["validation_loss"], row["seed"]),
+        )
+        target = folder / "winners" / family
+        target.mkdir(parents=True, exist_ok=True)
+        source = checkpoint_folder(folder, best["trial_id"]) / BEST_WEIGHTS
+        if not source.exists():  # the run was kept before a finished study was extended
+            continue
+        temporary = target / ".model.safetensors"
+        shutil.copyfile(source, temporary)
+        temporary.replace(target / "model.safetensors")
+        card = {
+            "family": family,
+            "trial_id": best["trial_id"],
+            "seed": best["seed"],
+            "epoch": best["epoch"],
+            "train_images": best["train_images"],
+            "params": json.loads(best["params_json"]),
+            "weights_sha256": file_sha256(target / "model.safetensors"),
+            "classes": list(classes),
+            **{f"test_{name}": best[f"test_{name}"] for name in results.METRICS},
+        }
+        results.write_text(target / "config.json", json.dumps(card, indent=2) + "\n")
+
+
+def _roles(chosen: Mapping[str, Any], plan: FamilyPlan) -> list[tuple[str, Mapping[str, Any]]]:
+    if chosen["baseline_won"]:
+        return [("baseline", plan.baseline)]
+    return [("baseline", plan.baseline), ("tuned", chosen["params"])]
+
+
+def _predictions_of(folder: Path, row: Mapping[str, Any]) -> pa.Table:
+    path = checkpoint_folder(folder, row["trial_id"]) / PREDICTIONS
+    with np.load(path, allow_pickle=False) as arrays:
+        probabilities, labels = arrays["probabilities"], arrays["labels"]
+    count, classes = probabilities.shape
+    offsets = np.arange(0, (count + 1) * classes, classes, dtype=np.int32)
+    same = {name: row[name] for name in ("study", "family", "role", "seed", "train_fraction")}
+    columns = {
+        **{name: pa.array([value] * count) for name, value in same.items()},
+        "image_index": np.arange(count, dtype=np.int32),
+        "label": labels.astype(np.int16),
+        "predicted": probabilities.argmax(axis=1).astype(np.int16),
+        "probabilities": pa.ListArray.from_arrays(offsets, probabilities.ravel()),
+    }
+    return pa.table(columns).cast(results.FIXED_SCHEMAS["predictions"])

@@ -1,0 +1,120 @@
+"""Runs one Tuner over one phase's trials, with the study's own searcher and scheduler."""
+
+import logging
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ray import tune
+from ray.tune.experiment import Trial
+
+from orchestrator.run.cluster import Reservation
+from orchestrator.run.signals import Interruption
+from orchestrator.search.family_searcher import TrialQueue
+from orchestrator.search.scheduler import RecordingScheduler
+from orchestrator.trials.recorder import Recorder
+from trainables import node_check as node
+from trainables.trial import References, StudyTrial
+
+
+@dataclass(frozen=True, kw_only=True)
+class Phase:
+    """What one Tuner runs.
+
+    Attributes:
+        name: `search` or `finals`; Tune's own files go to `tune/<name>`, and are disposable.
+        searcher: Proposes attempts.
+        scheduler: Records and decides.
+        recorder: Keeps the rows.
+        references: What trials share.
+        epochs: Of a whole trial.
+        epoch_time_limit: Seconds that an epoch may take.
+        folder: The study's folder, absolute.
+        reservation: What each trial reserves.
+        interruption: Ends the phase before all trials have ended.
+    """
+
+    name: str
+    searcher: TrialQueue
+    scheduler: RecordingScheduler
+    recorder: Recorder
+    references: References
+    epochs: int
+    epoch_time_limit: float
+    folder: Path
+    reservation: Reservation
+    interruption: Interruption
+
+
+def run(phase: Phase) -> None:
+    """Runs all trials of a phase.
+
+    Tune's own count of errors is ignored: what became of a trial is in the recorder.
+    """
+    _silence_tune()
+    tuner = tune.Tuner(
+        tune.with_parameters(StudyTrial, references=phase.references),
+        param_space={
+            "epochs": phase.epochs,
+            "epoch_time_limit": phase.epoch_time_limit,
+            "folder": str(phase.folder),
+            "device": phase.reservation.device,
+            "threads": phase.reservation.cpus,
+            "resources": phase.reservation.bundle,
+            "software": node.software(),
+        },
+        tune_config=tune.TuneConfig(
+            search_alg=phase.searcher,
+            scheduler=phase.scheduler,
+            num_samples=-1,
+            max_concurrent_trials=phase.reservation.max_concurrent,
+            trial_name_creator=_attempt_name,
+            trial_dirname_creator=_attempt_name,
+            reuse_actors=False,
+        ),
+        run_config=tune.RunConfig(
+            name=_unused_name(phase.folder / "tune", phase.name),
+            storage_path=str(phase.folder / "tune"),
+            failure_config=tune.FailureConfig(max_failures=0),
+            checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
+            callbacks=[AttemptClock(phase.recorder)],
+            verbose=0,
+        ),
+    )
+    with phase.interruption.tuning():
+        tuner.fit()
+
+
+class AttemptClock(tune.Callback):
+    """Starts a trial's clock when its process has its devices."""
+
+    def __init__(self, recorder: Recorder) -> None:
+        """Takes the recorder of the phase."""
+        self._recorder = recorder
+
+    def on_trial_start(
+        self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
+    ) -> None:
+        """See the class."""
+        del iteration, trials, info
+        resources = trial.config["resources"]
+        devices = resources.get("GPU") or resources["CPU"]
+        self._recorder.attempt_began(trial.config["trial_id"], devices)
+
+
+def _silence_tune() -> None:
+    """The study says and writes itself what Tune would; a trial's traceback is in its log."""
+    os.environ["TUNE_DISABLE_AUTO_CALLBACK_LOGGERS"] = "1"
+    os.environ["RAY_AIR_NEW_OUTPUT"] = "0"  # the new output engine prints at any verbosity
+    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
+
+
+def _attempt_name(trial: Trial) -> str:
+    return f"{trial.config['trial_id']}_attempt-{trial.config['attempt']}"
+
+
+def _unused_name(folder: Path, name: str) -> str:
+    """A name that no earlier Tuner of the study used: Tune would mix trials into its folder."""
+    earlier = len(list(folder.glob(f"{name}-*")))
+    return f"{name}-{earlier + 1}"

@@ -1,0 +1,288 @@
+"""Replays a study's rows as they came: into its records, its rungs and Optuna."""
+
+import json
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from orchestrator.config.searches import search_of, stored_searches
+from orchestrator.plan import warm_start
+from orchestrator.results import schema as results
+from orchestrator.run import finals
+from orchestrator.search.asha import FamilyRungs
+from orchestrator.search.family_searcher import FamilySearch
+from orchestrator.search.scheduler import RecordingScheduler
+from orchestrator.trials.family_totals import RUNNING
+from orchestrator.trials.recorder import (
+    BASELINE_ROLE,
+    Failure,
+    Recorder,
+    TrialRecord,
+    TrialSpec,
+    spec_of_row,
+)
+from trainables import checkpoints as checkpointing
+from trainables.attempt import checkpoint_folder
+
+FAILURES: Final = frozenset(
+    {"error", "process_died", "timeout", "preempted", "out_of_memory", "host_out_of_memory"}
+)
+
+Rows = list[dict[str, Any]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoredStudy:
+    """A study's tables as rows, as earlier runs left them; a new study has none.
+
+    Attributes:
+        trials: Of `trials.parquet`, and of trials that only a claim names; sorted by trial.
+        epochs: Of `epochs.parquet`, sorted by sequence.
+        events: Of `events.parquet`, in order.
+        final: Of `final.parquet`.
+        final_epochs: Of `final_epochs.parquet`, sorted by sequence.
+        claims: Trial or final to its last attempt's claim, where there are checkpoints.
+        changes: Kind and detail of the events that resuming it gives.
+        forgiven: Earlier errors do not count: the code changed, or the study had ended.
+    """
+
+    trials: Rows = field(default_factory=list)
+    epochs: Rows = field(default_factory=list)
+    events: Rows = field(default_factory=list)
+    final: Rows = field(default_factory=list)
+    final_epochs: Rows = field(default_factory=list)
+    claims: Mapping[str, checkpointing.Claim] = field(default_factory=dict)
+    changes: Sequence[tuple[str, str]] = ()
+    forgiven: bool = False
+
+    def attempts(self, trial_id: str) -> int:
+        """How many attempts at a trial have begun, as its checkpoints know."""
+        return self.claims[trial_id].attempt if trial_id in self.claims else 0
+
+
+def read(folder: Path, study: Mapping[str, Any], now: Mapping[str, Any]) -> StoredStudy:
+    """Reads what a killed, interrupted or finished driver left.
+
+    A trial that was proposed just before the driver died may be in no table yet, but its attempt
+    has left a claim beside its checkpoints: it too is the study's.
+
+    Args:
+        folder: The study's.
+        study: Its `study.json`.
+        now: What `study.json` says of the run that begins.
+    """
+    claims = {
+        path.name: claim
+        for path in sorted((folder / "checkpoints").glob("*"))
+        if (claim := checkpointing.claimed(path)) is not None
+    }
+    trials = _rows(folder, "trials")
+    known = {row["trial_id"] for row in trials}
+    searches = {search.name for search in stored_searches(study["settings"])}
+    trials += [
+        _row_of_claim(claim)
+        for trial_id, claim in claims.items()
+        if trial_id not in known and search_of(trial_id) in searches
+    ]
+    return StoredStudy(
+        trials=sorted(trials, key=lambda row: str(row["trial_id"])),
+        epochs=_by_sequence(_rows(folder, "epochs")),
+        events=_rows(folder, "events"),
+        final=_rows(folder, "final"),
+        final_epochs=_by_sequence(_rows(folder, "final_epochs")),
+        claims=claims,
+        changes=changes(study, now),
+        forgiven=study["code_sha256"] != now["code_sha256"] or study["outcome"] == "incomplete",
+    )
+
+
+def changes(study: Mapping[str, Any], now: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """What is to be noted when a study is resumed: the events' kinds and details."""
+    last = study["runs"][-1]["outcome"]
+    before = "killed" if last == "running" else last
+    noted = [("resumed", f"run {len(study['runs']) + 1}, after one that was {before}")]
+    for kind, what in (
+        ("settings_changed", "settings"),
+        ("environment_changed", "environment"),
+    ):
+        old, new = study[what], json.loads(json.dumps(now[what]))
+        noted += [
+            (kind, f"{name}: {old.get(name)} -> {value}")
+            for name, value in new.items()
+            if old.get(name) != value
+        ]
+    if study["code_sha256"] != now["code_sha256"]:
+        noted.append(("code_changed", f"{study['code_sha256']} -> {now['code_sha256']}"))
+    return noted
+
+
+def replay_search(
+    stored: StoredStudy, recorder: Recorder, scheduler: RecordingScheduler, search: FamilySearch
+) -> None:
+    """Brings the search to where the rows say it was.
+
+    Each row goes through its search's rungs in its original order; what they decide is what was
+    decided then. Ended trials are told to Optuna, others are owed an attempt.
+    """
+    for row in stored.trials:
+        record = _record_of(row)
+        record.attempts = max(record.attempts, stored.attempts(record.spec.trial_id))
+        record.spent_seconds = recorder.wall_seconds(row["device_seconds"])
+        recorder.restore(record)
+    for row in stored.epochs:
+        scheduler.replay(row["trial_id"], row)
+    for row in stored.trials:
+        record = recorder.trials[row["trial_id"]]
+        if len(record.rows) < row["epochs_run"]:
+            # The driver died between two files: what is missing comes again from the checkpoint.
+            recorder.reopen(record)
+    if not stored.forgiven:
+        _replay_failures(stored, recorder, search)
+    for record in list(recorder.trials.values()):
+        if record.status != RUNNING:
+            recorder.discard_checkpoints(record.spec.trial_id)
+        search.go_on_with(record)
+
+
+def replay_warm_start(folder: Path, rungs: FamilyRungs, search: FamilySearch | None) -> None:
+    """Has the rungs and Optuna learn from another study's trials, as they came there.
+
+    Args:
+        folder: The study's that learns.
+        rungs: Its families'.
+        search: Its search; None to replay the rungs alone.
+    """
+    trials, epochs = warm_start.kept(folder)
+    records = {row["trial_id"]: _record_of(row) for row in trials}
+    first_cuts: dict[str, int] = {}
+    for row in epochs:
+        record = records[row["trial_id"]]
+        record.rows.append(row)
+        arrival = rungs.arrive(
+            record.spec.search,
+            f"{warm_start.FOLDER}/{record.spec.trial_id}",
+            row,
+            protected=record.spec.role == BASELINE_ROLE,
+        )
+        if arrival is not None and arrival.decision == "protected":
+            first_cuts.setdefault(record.spec.trial_id, row["epoch"])
+    if search is not None:
+        for trial_id, record in records.items():
+            search.learn(record, first_cuts.get(trial_id))
+
+
+def replay_finals(
+    stored: StoredStudy, specs: Sequence[TrialSpec], recorder: Recorder, folder: Path
+) -> list[TrialSpec]:
+    """Brings the finals to where the rows say they were.
+
+    Those of a winner that is the winner no more are discarded, and those that had ended without a
+    test (and so without a checkpoint to go on from) start again, both with an event.
+
+    Args:
+        stored: The study's rows.
+        specs: All finals of the choice as it is now.
+        recorder: Of the finals.
+        folder: The study's.
+
+    Returns:
+        The finals still to be run, those that had begun first.
+    """
+    begun = {*stored.claims, *(row["trial_id"] for row in stored.final_epochs)}
+    for spec in specs:
+        if spec.trial_id not in begun:
+            continue
+        discarded = _discarded(spec, stored)
+        if discarded is None:
+            recorder.restore(_final_record(spec, stored, recorder))
+        else:
+            shutil.rmtree(checkpoint_folder(folder, spec.trial_id), ignore_errors=True)
+            recorder.event(*discarded)
+    for row in stored.final_epochs:
+        if row["trial_id"] in recorder.trials:
+            recorder.restore_epoch(row["trial_id"], row)
+    records = recorder.trials
+    finals.restore_predictions(folder, [r for r in records.values() if r.status != RUNNING])
+    left = [s for s in specs if s.trial_id not in records or records[s.trial_id].status == RUNNING]
+    return sorted(left, key=lambda spec: spec.trial_id not in records)
+
+
+def _replay_failures(stored: StoredStudy, recorder: Recorder, search: FamilySearch) -> None:
+    for row in stored.events:
+        if row["kind"] == "family_halted":
+            search.halted[row["family"]] = row["detail"]
+        record = recorder.trials.get(row["trial_id"])
+        if record is not None and row["kind"] in FAILURES:
+            failure = Failure(kind=row["kind"], message=row["detail"])
+            record.failures.append(failure)
+            search.restore_failure(record.spec.family, failure)
+
+
+def _record_of(row: Mapping[str, Any]) -> TrialRecord:
+    """A trial as its row has it, without its epochs."""
+    return TrialRecord(
+        spec=spec_of_row(row),
+        status=row["status"],
+        stop_reason=row["stop_reason"],
+        error=row["error"],
+        attempts=row["attempts"],
+        node=row["node"],
+        started_at=row["started_at"],
+        ended_at=row["ended_at"],
+    )
+
+
+def _final_record(spec: TrialSpec, stored: StoredStudy, recorder: Recorder) -> TrialRecord:
+    """A final as its rows have it, without its epochs; running if it was not tested yet."""
+    tested = [row for row in stored.final if row["trial_id"] == spec.trial_id]
+    attempts = [r["attempt"] for r in stored.final_epochs if r["trial_id"] == spec.trial_id]
+    record = TrialRecord(spec=spec, attempts=max([*attempts, stored.attempts(spec.trial_id)]))
+    if tested:
+        record.status, record.final = "completed", finals.measured(tested[0])
+        record.spent_seconds = recorder.wall_seconds(tested[0]["device_seconds"])
+    return record
+
+
+def _discarded(spec: TrialSpec, stored: StoredStudy) -> tuple[str, str] | None:
+    """Why what is stored of a final must not be used, as an event; None if it is this final's.
+
+    What it was trained with is said by its own rows and claim: `study.json` may have a newer choice
+    already, if the driver was killed right after that was made.
+    """
+    trained = [
+        *(json.loads(r["params_json"]) for r in stored.final if r["trial_id"] == spec.trial_id),
+        *(c.trial["params"] for name, c in stored.claims.items() if name == spec.trial_id),
+    ]
+    if not trained:
+        return "final_restarted", f"{spec.trial_id} had ended without a test"
+    if any(params != dict(spec.params) for params in trained):
+        return "final_superseded", f"{spec.trial_id} was of an earlier winner"
+    return None
+
+
+def _row_of_claim(claim: checkpointing.Claim) -> dict[str, Any]:
+    """A trial that no table has yet, as a row of `trials.parquet`."""
+    trial = dict(claim.trial)
+    params = trial.pop("params")
+    unknown = dict.fromkeys(("stop_reason", "error", "node", "started_at", "ended_at"))
+    counted = {"epochs_run": 0, "attempts": claim.attempt, "device_seconds": 0.0}
+    return {
+        **trial,
+        **unknown,
+        **counted,
+        "status": RUNNING,
+        "params_json": json.dumps(params),
+    }
+
+
+def _rows(folder: Path, name: str) -> Rows:
+    if not (folder / f"{name}.parquet").exists():  # the driver died before its first write
+        return []
+    rows: Rows = results.read_table(folder, name).to_pylist()
+    return rows
+
+
+def _by_sequence(rows: Rows) -> Rows:
+    return sorted(rows, key=lambda row: int(row["sequence"]))

@@ -1,0 +1,147 @@
+"""Starts a study that has been checked: its cluster, weights, folder, and what its rows say."""
+
+import contextlib
+
+import ray
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+from rich.console import Console
+
+from orchestrator.forecast.estimate import Forecast
+from orchestrator.plan import resume as resuming
+from orchestrator.plan import warm_start
+from orchestrator.plan.inputs import DEMO_WEIGHTS
+from orchestrator.plan.preflight import CheckedStudy, forecast_of
+from orchestrator.results import manifest
+from orchestrator.results.lock import Hold, holding
+from orchestrator.results.manifest import Manifest
+from orchestrator.run import replay
+from orchestrator.run.cluster import Cluster, InfrastructureError, Reservation, connect, reserve
+from orchestrator.run.describe import describe
+from orchestrator.run.nodes import check_nodes
+from orchestrator.run.replay import StoredStudy
+from orchestrator.run.session import Study
+from orchestrator.run.signals import Interruption
+from trainables.weights import loading as weights
+from trainables.weights import pretraining
+
+
+def run_study(
+    checked: CheckedStudy,
+    held: contextlib.ExitStack,
+    interruption: Interruption,
+    console: Console,
+) -> bool | None:
+    """Runs a study into its folder.
+
+    Args:
+        checked: The study.
+        held: Holds its folder until it is closed.
+        interruption: Says when the user wants it to end.
+        console: Where to print.
+
+    Returns:
+        Whether every family was compared; None if the user interrupted it.
+
+    Raises:
+        InfrastructureError: Ray cannot be had, or not what a trial asks for.
+        HeldError: Another driver has the study.
+    """
+    cluster = connect(checked.settings.address, console, _job(checked))
+    try:
+        reservation = reserve(checked.settings, cluster)
+        console.print(cluster_line(cluster, reservation))
+        check_nodes(checked.folder)
+        weights_file = checked.inputs.weights_file or _demo_weights(checked, console)
+        content = describe(
+            name=checked.name,
+            settings=checked.settings,
+            plans=checked.plans,
+            inputs=checked.inputs,
+            weights_file=weights_file,
+            cluster=cluster,
+            reservation=reservation,
+        )
+        content["forecast"] = reserved_forecast(checked, reservation).to_json()
+        hold = checked.resumed.hold if checked.resumed else _begin(checked, held)
+        stored = StoredStudy()
+        if checked.resumed is not None:
+            stored = replay.read(checked.folder, checked.resumed.study, content)
+            content = manifest.continued(checked.resumed.study, content)
+        study = Study(
+            checked,
+            reservation=reservation,
+            console=console,
+            study_json=Manifest(checked.folder, content, hold.check),
+            stored=stored,
+            interruption=interruption,
+            hold=hold,
+        )
+        return study.run(weights_file)
+    finally:
+        ray.shutdown()
+
+
+def _begin(checked: CheckedStudy, held: contextlib.ExitStack) -> Hold:
+    """Makes a new study's folder, unless another driver was faster."""
+    checked.folder.mkdir(parents=True, exist_ok=True)
+    hold = held.enter_context(holding(checked.folder))
+    if (checked.folder / "study.json").exists():
+        message = f"another driver began a study in {checked.folder}; choose another --name"
+        raise InfrastructureError(message)
+    warm_start.keep(checked.folder, checked.warm_start)
+    return hold
+
+
+def reserved_forecast(checked: CheckedStudy, reservation: Reservation) -> Forecast:
+    """What a study will take where each trial reserves this."""
+    return forecast_of(
+        checked.settings,
+        checked.plans,
+        checked.inputs,
+        name=checked.name,
+        reserved=(reservation.device, reservation.devices, reservation.max_concurrent),
+    )
+
+
+def _job(checked: CheckedStudy) -> dict[str, str]:
+    """What the cluster's list of jobs says of the study."""
+    families = ",".join(plan.name for plan in checked.plans)
+    return {"study": checked.name, "families": families, "results": str(checked.folder)}
+
+
+def cluster_line(cluster: Cluster, reservation: Reservation) -> str:
+    """What a study has of the cluster, in a line."""
+    where = f"; dashboard http://{cluster.dashboard}" if cluster.dashboard else ""
+    enough = cluster.cpus >= reservation.cpus and cluster.gpus >= reservation.gpus
+    waiting = "" if enough else "; trials wait for the first node that the autoscaler starts"
+    return (
+        f"Ray: {cluster.kind}, {cluster.nodes} node(s), {cluster.cpus:g} CPUs, "
+        f"{cluster.gpus:g} GPUs; {reservation.max_concurrent} trial(s) at a time on "
+        f"{reservation.gpus or reservation.cpus:g} {'GPU' if reservation.gpus else 'CPU'}(s) each"
+        f"{where}{waiting}"
+    )
+
+
+def _demo_weights(checked: CheckedStudy, console: Console) -> weights.WeightsFile | None:
+    """The demo's stand-in for ImageNet weights, made once and cached."""
+    pretrained = any(plan.pretrained for plan in checked.plans)
+    if checked.settings.weights != DEMO_WEIGHTS or not pretrained:
+        return None
+    path = pretraining.cached_weights_path()
+    if not path.is_file():
+        console.print("Pre-training the stand-in for ImageNet weights, about a minute, once ...")
+
+        def pretrain() -> None:
+            pretraining.pretrain_resnet50(path, seed=0, threads=1)
+
+        # On this node, whose cache it is to be in; it may offer no CPU to trials.
+        here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+        task = ray.remote(pretrain).options(num_cpus=0, scheduling_strategy=here)
+        ray.get(task.remote())
+    sha256 = weights.file_sha256(path)
+    if checked.resumed is not None:
+        try:
+            resuming.check_weights(checked.resumed.study, sha256)
+        except ValueError as error:
+            raise InfrastructureError(str(error)) from error
+    return weights.WeightsFile(name=path.name, path=path, sha256=sha256)

@@ -1,0 +1,383 @@
+"""Which trial comes next: attempts owed first, then the family with the least device time."""
+
+from collections import Counter, deque
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
+
+import optuna
+from optuna.samplers import TPESampler
+from optuna.trial import TrialState
+from ray.tune.search import Searcher
+
+from orchestrator.config.searches import Search
+from orchestrator.plan.families import FamilyPlan
+from orchestrator.search.optuna_states import told
+from orchestrator.trials.family_totals import RUNNING
+from orchestrator.trials.recorder import BASELINE_ROLE, Failure, Recorder, TrialRecord, TrialSpec
+from trainables.training.seeding import derive_seed
+
+IDENTICAL_ERRORS: Final = 3
+OUT_OF_MEMORY: Final = "out_of_memory"
+BELOW_CUTOFF: Final = "below the cut-off of its rung"
+
+
+class TrialQueue(Searcher):
+    """Hands out attempts: those owed to trials that lost theirs, then new trials.
+
+    A trial is the study's and an attempt is Tune's, so each retry is a new Tune trial.
+    """
+
+    def __init__(
+        self,
+        recorder: Recorder,
+        *,
+        epochs: int,
+        max_attempts: int,
+        after_out_of_memory: Sequence[Mapping[str, Any]] = (),
+    ) -> None:
+        """Takes the recorder of the phase.
+
+        Args:
+            recorder: Of the phase.
+            epochs: Of a whole trial.
+            max_attempts: At a trial whose process dies; preemptions do not count.
+            after_out_of_memory: What a trial's configuration has instead, attempt by attempt, after
+                the memory of its device did not do.
+        """
+        super().__init__()
+        self._after_out_of_memory = after_out_of_memory
+        self._recorder, self._epochs, self._max_attempts = recorder, epochs, max_attempts
+        self._running: dict[str, TrialSpec] = {}
+        self._owed: deque[TrialSpec] = deque()
+        self._errors: Counter[tuple[str, str]] = Counter()
+        self.halted: dict[str, str] = {}
+
+    def propose(self) -> TrialSpec | None:
+        """The next new trial, None when there is none (now)."""
+        raise NotImplementedError
+
+    def has_work(self) -> bool:
+        """Whether anything is left to hand out."""
+        raise NotImplementedError
+
+    def ended(self, record: TrialRecord) -> None:
+        """Called when a trial has reached its terminal state."""
+
+    def restore_failure(self, family: str, failure: Failure) -> None:
+        """Counts a failure of an earlier run against its family."""
+        if failure.kind == "error":
+            self._errors[family, failure.message] += 1
+
+    def set_search_properties(
+        self, metric: str | None, mode: str | None, config: Mapping[str, Any], **spec: Any
+    ) -> bool:
+        """The objective is fixed, so there is nothing to take over."""
+        del metric, mode, config, spec
+        return True
+
+    # Ray annotates a dictionary, but its own FINISHED is a string.
+    def suggest(  # type: ignore[override]
+        self, trial_id: str
+    ) -> dict[str, Any] | str | None:
+        """The configuration of Tune's next trial.
+
+        Returns:
+            None while something runs that may need another attempt, FINISHED after that.
+        """
+        spec = self._owed.popleft() if self._owed else self.propose()
+        if spec is None:
+            return None if self._running else str(Searcher.FINISHED)
+        self._running[trial_id] = spec
+        attempt = self._recorder.propose(spec)
+        return {
+            "trial_id": spec.trial_id,
+            "family": spec.family,
+            "role": spec.role,
+            "attempt": attempt,
+            "epochs_known": len(self._recorder.trials[spec.trial_id].rows),
+            "params": dict(spec.params),
+            "seed": spec.seed,
+            "train_fraction": spec.train_fraction,
+            "accumulation": 1,
+            **self._for_memory(self._recorder.trials[spec.trial_id]),
+        }
+
+    def _for_memory(self, record: TrialRecord) -> Mapping[str, Any]:
+        """What an attempt has otherwise since earlier ones ran out of memory."""
+        times = sum(failure.kind == OUT_OF_MEMORY for failure in record.failures)
+        steps = self._after_out_of_memory
+        return steps[min(times, len(steps)) - 1] if times and steps else {}
+
+    def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
+        """Nothing: the scheduler records results."""
+
+    def on_trial_complete(
+        self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
+    ) -> None:
+        """Decides what became of the trial: its state, or another attempt."""
+        spec = self._running.pop(trial_id, None)
+        if spec is None:
+            return
+        record = self._recorder.trials[spec.trial_id]
+        if error:
+            self._after_failure(record)
+        elif result is not None and "diverged" in result:
+            self._end(record, "diverged", str(result["diverged"]))
+        elif len(record.rows) >= self._epochs:
+            record.final = dict(result or {})
+            self._end(record, "completed")
+        elif record.stopping:
+            self._end(record, "stopped", BELOW_CUTOFF)
+
+    def save(self, checkpoint_path: str) -> None:
+        """Nothing: the table is the study, and no state of Tune's is ever read."""
+
+    def restore(self, checkpoint_path: str) -> None:
+        """Nothing, as `save`."""
+
+    def _after_failure(self, record: TrialRecord) -> None:
+        failure = record.failures[-1]
+        family = record.spec.family
+        if failure.kind == "preempted":
+            self._owed.append(record.spec)
+            return
+        counted = [f for f in record.failures if f.kind not in {"preempted", OUT_OF_MEMORY}]
+        if failure.kind == OUT_OF_MEMORY:
+            times = sum(f.kind == OUT_OF_MEMORY for f in record.failures)
+            repeated = times > len(self._after_out_of_memory)
+        elif failure.kind == "host_out_of_memory":
+            repeated = any(f.kind == failure.kind for f in counted[:-1])
+        else:
+            repeated = failure.kind in {"error", "timeout"} and failure in counted[:-1]
+        if failure.kind == "error":
+            self._errors[family, failure.message] += 1
+            if self._errors[family, failure.message] >= IDENTICAL_ERRORS:
+                self._halt(family, failure.message)
+        if repeated or len(counted) >= self._max_attempts or family in self.halted:
+            self._end(record, "failed", failure.kind)
+        else:
+            self._owed.append(record.spec)
+
+    def _halt(self, family: str, message: str) -> None:
+        """Stops proposing trials of a family that fails the same way again and again."""
+        if family not in self.halted:
+            self.halted[family] = message
+            self._recorder.event("family_halted", message, family=family)
+        for spec in [s for s in self._owed if s.family == family]:
+            self._owed.remove(spec)
+            self._end(self._recorder.trials[spec.trial_id], "failed", "family_halted")
+
+    def _end(self, record: TrialRecord, status: str, reason: str | None = None) -> None:
+        self._recorder.end(record.spec.trial_id, status, reason)
+        self.ended(record)
+
+
+class FamilySearch(TrialQueue):
+    """One Optuna study per search; the family that has used the least device time proposes."""
+
+    def __init__(
+        self,
+        recorder: Recorder,
+        plans: Sequence[FamilyPlan],
+        searches: Sequence[Search],
+        *,
+        trials: int,
+        seed: int,
+        epochs: int,
+        max_attempts: int,
+        first_cut: Callable[[str], int | None],
+        by_device_time: bool,
+        refuses: Callable[[Search], str | None] = lambda _: None,
+        after_out_of_memory: Sequence[Mapping[str, Any]] = (),
+    ) -> None:
+        """Makes one Optuna study for each search.
+
+        Args:
+            recorder: Of the search.
+            plans: The families.
+            searches: Theirs, those of a family in the order in which they begin.
+            trials: Per search, the baseline included.
+            seed: The study's.
+            epochs: Of a whole trial.
+            max_attempts: At a trial whose process dies.
+            first_cut: The epoch at which ASHA would have stopped a baseline, by trial id.
+            by_device_time: Balance the families by measured device time; otherwise by trials
+                started, which does not depend on clocks.
+            refuses: The setting of a budget that keeps a search from proposing now, if any.
+            after_out_of_memory: See `TrialQueue`.
+        """
+        super().__init__(
+            recorder,
+            epochs=epochs,
+            max_attempts=max_attempts,
+            after_out_of_memory=after_out_of_memory,
+        )
+        self._plans = {plan.name: plan for plan in plans}
+        self._searches = {search.name: search for search in searches}
+        self._trials, self._seed = trials, seed
+        self._first_cut, self._by_device_time = first_cut, by_device_time
+        self._refuses = refuses
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        self.studies = {
+            name: optuna.create_study(study_name=name, direction="maximize")
+            for name in self._searches
+        }
+        self._asked: dict[str, optuna.Trial] = {}
+        self._numbers: Counter[str] = Counter()
+
+    def propose(self) -> TrialSpec | None:
+        """A new trial of the search whose turn it is: its baseline first, then what TPE asks."""
+        open_searches = [each for each in self._searches.values() if self._may_propose(each)]
+        if not open_searches:
+            return None
+        search = min(open_searches, key=self._turn)
+        number = self._unused_number(search.name)
+        trial_id = f"{search.name}-{number:03d}"
+        baseline = number == 0
+        return TrialSpec(
+            trial_id=trial_id,
+            family=search.family,
+            role=BASELINE_ROLE if baseline else "search",
+            params=self._ask(search, trial_id, number),
+            seed=derive_seed(self._seed, search.name, number),
+            train_fraction=search.train_fraction,
+        )
+
+    def has_work(self) -> bool:
+        """Whether an attempt is owed or a new trial may be proposed."""
+        return bool(self._owed) or any(map(self._may_propose, self._searches.values()))
+
+    def closed(self) -> dict[str, dict[str, Any]]:
+        """Search to its `trials` and the `setting` that left it without those that are missing."""
+        found = {}
+        for search in filter(self._is_open, self._searches.values()):
+            setting = self._refuses(search)
+            if setting is not None:
+                started = self._recorder.tally(search.family).started[search.name]
+                found[search.name] = {"trials": started, "setting": setting}
+        return found
+
+    def go_on_with(self, record: TrialRecord) -> None:
+        """Takes up a trial of an earlier run in Optuna; one that has not ended is owed an attempt.
+
+        The rungs must have been replayed: Optuna is told of a baseline what ASHA says of it.
+        """
+        spec, plan = record.spec, self._plans[record.spec.family]
+        known = spec.role != BASELINE_ROLE or not plan.baseline_outside
+        if record.status != RUNNING:
+            if known:
+                self.learn(record, self._cut(record))
+            return
+        if known:
+            self._asked[spec.trial_id] = self._add_to_optuna(spec)
+        if record.stopping:
+            self._end(record, "stopped", BELOW_CUTOFF)
+        elif len(record.rows) >= self._epochs:
+            self._end(record, "completed")
+        else:
+            self._owed.append(spec)
+
+    def ended(self, record: TrialRecord) -> None:
+        """Tells Optuna: COMPLETE, PRUNED with or without values, or FAIL."""
+        trial = self._asked.pop(record.spec.trial_id, None)
+        if trial is not None:
+            what = told(record.status, record.rows, self._cut(record))
+            for epoch, best in what.best_so_far.items():
+                trial.report(best, epoch)
+            self.studies[record.spec.search].tell(trial, what.value, state=what.state)
+
+    def learn(self, record: TrialRecord, cut: int | None) -> None:
+        """Tells Optuna of an ended trial that it did not propose in this process, at once.
+
+        Asking and telling would copy it twice; a pruned one has the value that `tell` gives it.
+
+        Args:
+            record: The trial, inside its family's space.
+            cut: The epoch at which ASHA would have stopped it, were it no baseline.
+        """
+        what = told(record.status, record.rows, cut)
+        values = [what.value] if what.value is not None else list(what.best_so_far.values())[-1:]
+        self.studies[record.spec.search].add_trial(
+            optuna.trial.create_trial(
+                state=what.state,
+                values=values or None,
+                params=dict(record.spec.params),
+                distributions=dict(self._plans[record.spec.family].space),
+                intermediate_values=dict(what.best_so_far),
+            )
+        )
+
+    def _cut(self, record: TrialRecord) -> int | None:
+        """The epoch at which ASHA would have stopped a baseline."""
+        spec = record.spec
+        return self._first_cut(spec.trial_id) if spec.role == BASELINE_ROLE else None
+
+    def _add_to_optuna(self, spec: TrialSpec) -> optuna.Trial:
+        """A trial that Optuna did not propose in this process, as one that runs."""
+        study = self.studies[spec.search]
+        study.add_trial(
+            optuna.trial.create_trial(
+                state=TrialState.RUNNING,
+                params=dict(spec.params),
+                distributions=dict(self._plans[spec.family].space),
+            )
+        )
+        added = study.get_trials(deepcopy=False)[-1]  # add_trial returns nothing
+        return optuna.trial.Trial(study, added._trial_id)
+
+    def _unused_number(self, search: str) -> int:
+        """The first number without a trial: a killed driver may have left a gap."""
+        while f"{search}-{self._numbers[search]:03d}" in self._recorder.trials:
+            self._numbers[search] += 1
+        return self._numbers[search]
+
+    def _may_propose(self, search: Search) -> bool:
+        return self._is_open(search) and self._refuses(search) is None
+
+    def _is_open(self, search: Search) -> bool:
+        started = self._recorder.tally(search.family).started[search.name]
+        return started < self._trials and search.family not in self.halted
+
+    def _turn(self, search: Search) -> tuple[float, int, int]:
+        """What the search with the least of proposes next: its family's time, trials, its own."""
+        tally = self._recorder.tally(search.family)
+        seconds = tally.forecast_wall_seconds() if self._by_device_time else 0.0
+        return seconds, len(tally.records), tally.started[search.name]
+
+    def _ask(self, search: Search, trial_id: str, number: int) -> dict[str, Any]:
+        """Hyperparameters of a search's trial; the baseline's where the number is 0.
+
+        The sampler is made anew: one seeded once would repeat its first points after a replay.
+        """
+        plan, study = self._plans[search.family], self.studies[search.name]
+        if number == 0:
+            if plan.baseline_outside:  # TPE takes a point outside its space for one inside
+                return dict(plan.baseline)
+            study.enqueue_trial(dict(plan.baseline))
+        study.sampler = TPESampler(seed=derive_seed(self._seed, search.name, number, "sampler"))
+        trial = study.ask(dict(plan.space))
+        self._asked[trial_id] = trial
+        return {name: trial.params[name] for name in plan.space}
+
+
+class ListedTrials(TrialQueue):
+    """Hands out a list of trials in order, as the finals are."""
+
+    def __init__(self, recorder: Recorder, specs: Sequence[TrialSpec], **options: Any) -> None:
+        """Takes the trials, and the options of a `TrialQueue`."""
+        super().__init__(recorder, **options)
+        self._specs = deque(specs)
+
+    def propose(self) -> TrialSpec | None:
+        """The next of the list."""
+        return self._specs.popleft() if self._specs else None
+
+    def has_work(self) -> bool:
+        """Whether the list has a trial left."""
+        return bool(self._owed or self._specs)
+
+    def ended(self, record: TrialRecord) -> None:
+        """Notes a divergence, which no table of the finals has a column for."""
+        if record.status == "diverged":
+            reason = record.stop_reason or record.status
+            self._recorder.event("final_diverged", reason, record.spec.trial_id)

@@ -1,0 +1,168 @@
+"""Which trials go on: every epoch is recorded, and one ASHA per search stops the weak."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import ray.cloudpickle
+from ray.exceptions import OutOfMemoryError, RayActorError, RayError, RayTaskError
+from ray.tune.experiment import Trial
+from ray.tune.schedulers import FIFOScheduler, TrialScheduler
+
+from orchestrator.search.asha import FamilyRungs
+from orchestrator.trials.recorder import BASELINE_ROLE, Failure, Recorder
+from trainables import watchdog as hanging
+
+if TYPE_CHECKING:
+    from ray.tune.execution.tune_controller import TuneController
+
+
+class RecordingScheduler(FIFOScheduler):
+    """First in, first out; records every epoch and every failure, and stops nothing."""
+
+    def __init__(self, recorder: Recorder) -> None:
+        """Takes the recorder of the phase."""
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._recorder = recorder
+
+    def decide(self, trial_id: str, row: Mapping[str, Any], sequence: int) -> str:
+        """What to do after a new epoch: `CONTINUE`, or `STOP`.
+
+        Args:
+            trial_id: The study's own.
+            row: The epoch's columns.
+            sequence: Number of the row in the study.
+        """
+        del trial_id, row, sequence
+        return str(TrialScheduler.CONTINUE)
+
+    def set_search_properties(self, metric: str | None, mode: str | None, **spec: Any) -> bool:
+        """The objective is fixed, so there is nothing to take over."""
+        del metric, mode, spec
+        return True
+
+    def on_trial_result(
+        self, tune_controller: "TuneController", trial: Trial, result: dict[str, Any]
+    ) -> str:
+        """Records what a trial reports and decides."""
+        del tune_controller
+        return self._take(trial.config["trial_id"], result)
+
+    def on_trial_complete(
+        self, tune_controller: "TuneController", trial: Trial, result: dict[str, Any]
+    ) -> None:
+        """Records the last report of a trial that ends by itself; a stopped one's is there."""
+        del tune_controller
+        self._take(trial.config["trial_id"], result)
+        self._recorder.attempt_ended(trial.config["trial_id"])
+
+    def on_trial_error(self, tune_controller: "TuneController", trial: Trial) -> None:
+        """Records why an attempt failed; the searcher is told right after."""
+        del tune_controller
+        self._recorder.attempt_ended(trial.config["trial_id"])
+        self._recorder.failed_attempt(trial.config["trial_id"], self._failure_of(trial))
+
+    def _failure_of(self, trial: Trial) -> Failure:
+        """Why an attempt failed; one that hung ended its own process."""
+        trial_id, failure = trial.config["trial_id"], failure_of(trial)
+        if failure.kind == "process_died" and hanging.take_traceback(
+            self._recorder.folder, trial_id
+        ):
+            limit = trial.config["epoch_time_limit"]
+            message = (
+                f"an epoch took longer than epoch_time_limit, {limit:g} s; where it was stands in "
+                f"logs/{trial_id}.log"
+            )
+            return Failure(kind="timeout", message=message)
+        return failure
+
+    def replay(self, trial_id: str, row: Mapping[str, Any]) -> None:
+        """Takes up a stored row of an earlier run as if it came now; its decision was heeded."""
+        sequence = self._recorder.restore_epoch(trial_id, row)
+        if self.decide(trial_id, row, sequence) == TrialScheduler.STOP:
+            self._recorder.trials[trial_id].stopping = True
+
+    def _take(self, trial_id: str, result: Mapping[str, Any]) -> str:
+        """Records the new epochs of a report; stops at the first that is to stop."""
+        for sentence in result.get("damaged_checkpoints", ()):
+            self._recorder.event("checkpoint_damaged", sentence, trial_id)
+        with self._recorder.lock:  # an epoch and its decision are written together
+            for row in _rows_of(result):
+                sequence = self._recorder.epoch(trial_id, row)
+                if sequence is None:
+                    continue
+                decision = self.decide(trial_id, row, sequence)
+                if decision == TrialScheduler.STOP:
+                    self._recorder.trials[trial_id].stopping = True
+                    return decision
+        return str(TrialScheduler.CONTINUE)
+
+
+class FamilyASHA(RecordingScheduler):
+    """Stops a trial where its search's rungs say so, and records each arrival at one."""
+
+    def __init__(self, recorder: Recorder, rungs: FamilyRungs) -> None:
+        """Takes the recorder and the rungs of the searches."""
+        super().__init__(recorder)
+        self._rungs = rungs
+
+    def decide(self, trial_id: str, row: Mapping[str, Any], sequence: int) -> str:
+        """What the search's ASHA says, except that a baseline always goes on."""
+        spec = self._recorder.trials[trial_id].spec
+        arrival = self._rungs.arrive(
+            spec.search, trial_id, row, protected=spec.role == BASELINE_ROLE
+        )
+        if arrival is None:
+            return str(TrialScheduler.CONTINUE)
+        self._recorder.rung(trial_id, sequence=sequence, **vars(arrival))
+        stops = arrival.decision == "stop"
+        return str(TrialScheduler.STOP if stops else TrialScheduler.CONTINUE)
+
+    def first_cut(self, trial_id: str) -> int | None:
+        """The epoch at which a baseline fell under a cut-off, None if it never did."""
+        cuts = [
+            row["epoch"]
+            for row in self._recorder.rungs_of(trial_id)
+            if row["decision"] == "protected"
+        ]
+        return cuts[0] if cuts else None
+
+
+def failure_of(trial: Trial) -> Failure:
+    """Why Tune's trial failed, from the exception that the driver keeps of it."""
+    error = ray.cloudpickle.loads(Path(trial.pickled_error_file).read_bytes())
+    return classify(error)
+
+
+def classify(error: BaseException) -> Failure:
+    """The kind and the one line of an exception that ended an attempt."""
+    if isinstance(error, RayTaskError):
+        cause = error.cause if isinstance(error.cause, BaseException) else error
+        return _raised(cause)
+    if isinstance(error, OutOfMemoryError):
+        return Failure(kind="host_out_of_memory", message=_first_line(error))
+    if isinstance(error, RayActorError):
+        kind = "preempted" if error.preempted else "process_died"
+        return Failure(kind=kind, message=_first_line(error))
+    if isinstance(error, RayError):
+        message = f"{type(error).__name__}: {_first_line(error)}"
+        return Failure(kind="process_died", message=message)
+    return _raised(error)
+
+
+def _raised(error: BaseException) -> Failure:
+    """What the trial's own code raised."""
+    # PyTorch's, of a device; by its name, since the driver need not import it.
+    kind = "out_of_memory" if type(error).__name__ == "OutOfMemoryError" else "error"
+    return Failure(kind=kind, message=f"{type(error).__name__}: {_first_line(error)}")
+
+
+def _rows_of(result: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The epochs of a report, oldest first; none where the trial diverged in its first."""
+    node = {"node": result["node"]} if "node" in result else {}
+    earlier: list[Mapping[str, Any]] = [{**row, **node} for row in result.get("earlier_rows", ())]
+    return [*earlier, result] if "epoch" in result else earlier
+
+
+def _first_line(error: BaseException) -> str:
+    return str(error).strip().partition("\n")[0][:300] or type(error).__name__

@@ -1,0 +1,87 @@
+"""What each final run said about the test images: rows of `predictions.parquet` as arrays."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import pyarrow as pa
+
+from orchestrator.results.schema import ROLES
+from orchestrator.stats.bootstrap import Bools, Floats, Integers
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class PredictedRun:
+    """One final run on the test images, in the order of `image_index`.
+
+    Attributes:
+        family: The family's name.
+        role: `baseline` or `tuned`.
+        seed: The number of the re-training.
+        fraction: The train fraction.
+        labels: The true classes, [images].
+        predicted: The predicted classes, [images].
+        probabilities: Of each class, fractions, [images, classes].
+        images: Their `image_index`, [images]; empty where it does not matter.
+    """
+
+    family: str
+    role: str
+    seed: int
+    fraction: float
+    labels: Integers
+    predicted: Integers
+    probabilities: Floats
+    images: Integers = field(default_factory=lambda: np.empty(0, dtype=np.int64), repr=False)
+
+    @property
+    def model(self) -> tuple[str, str]:
+        """Family and role."""
+        return self.family, self.role
+
+    @property
+    def correct(self) -> Bools:
+        """Whether each test image is classified correctly, [images]."""
+        return np.equal(self.labels, self.predicted)
+
+
+def split_runs(predictions: pa.Table) -> list[PredictedRun]:
+    """The runs in the order of the tables: families as they appear, baseline first, then seeds.
+
+    Args:
+        predictions: `predictions.parquet`.
+    """
+    columns = ["family", "role", "seed", "train_fraction"]
+    keys = predictions.select(columns).to_pandas()
+    families = list(dict.fromkeys(keys["family"]))
+    groups = keys.groupby(columns, observed=True, sort=False).indices
+    order = sorted(groups, key=lambda key: (key[3], families.index(key[0]), key[1], key[2]))
+    return [_run(key, predictions.take(groups[key]).sort_by("image_index")) for key in order]
+
+
+def repeated(runs: Sequence[PredictedRun]) -> list[PredictedRun]:
+    """The tuned runs that are their family's baseline under another name: the winner is that."""
+    found = {(run.fraction, run.family, run.role, run.seed): run for run in runs}
+    baselines = ((run, found.get((run.fraction, run.family, ROLES[0], run.seed))) for run in runs)
+    return [
+        run
+        for run, baseline in baselines
+        if baseline is not None
+        and run.role == ROLES[1]
+        and np.array_equal(run.probabilities, baseline.probabilities)
+    ]
+
+
+def _run(key: tuple[str, str, int, float], table: pa.Table) -> PredictedRun:
+    family, role, seed, fraction = key
+    flat = table["probabilities"].combine_chunks().flatten().to_numpy()
+    return PredictedRun(
+        family=family,
+        role=role,
+        seed=int(seed),
+        fraction=float(fraction),
+        images=table["image_index"].to_numpy(),
+        labels=table["label"].to_numpy(),
+        predicted=table["predicted"].to_numpy(),
+        probabilities=flat.reshape(table.num_rows, -1).astype(np.float64),
+    )

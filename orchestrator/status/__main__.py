@@ -1,0 +1,113 @@
+"""The command `python -m orchestrator.status RESULTS`: how a study stands, at any moment."""
+
+import argparse
+import sys
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from rich.console import Console
+
+from orchestrator.cli import OneLineParser
+
+if TYPE_CHECKING:
+    from orchestrator.status.study_status import Standing
+
+# PyArrow and Optuna are imported late, so that --help answers at once.
+
+SHOWN, WRONG_INPUT, INTERRUPTED = 0, 2, 130
+WATCH_SECONDS: Final = 5.0
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the command.
+
+    Returns:
+        The exit code: 0 shown, 2 where the folder is no study or damaged, 130 on Ctrl-C.
+    """
+    options = _parser().parse_args(arguments)
+    standings = _standings(options.results, watch=options.watch)
+    try:
+        if options.json:
+            _print_lines(standings)
+        else:
+            _print_tables(standings, Console(), redraw=options.watch)
+    except (ValueError, OSError) as error:
+        sys.stderr.write(f"status: {' '.join(str(error).split())}\n")
+        return WRONG_INPUT
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    return SHOWN
+
+
+def _standings(folder: Path, *, watch: bool) -> Iterator["Standing"]:
+    """How the study stands now and, watched, every 5 seconds until no driver runs it."""
+    from orchestrator.status.study_status import RUNNING, read_standing
+
+    while True:
+        standing = read_standing(folder, now=time.time())
+        yield standing
+        if not watch or standing.state != RUNNING:
+            return
+        time.sleep(WATCH_SECONDS)
+
+
+def _print_lines(standings: Iterable["Standing"]) -> None:
+    """One JSON object in a line of its own for each."""
+    from orchestrator.status.study_status import to_json
+
+    for standing in standings:
+        sys.stdout.write(f"{to_json(standing)}\n")
+        sys.stdout.flush()
+
+
+def _print_tables(standings: Iterable["Standing"], console: Console, *, redraw: bool) -> None:
+    """On a terminal each picture replaces the last one; elsewhere only news is printed."""
+    from orchestrator.status.render import print_standing
+
+    if redraw and console.is_terminal:
+        standings = _drawn_while_running(standings, console)
+    news = None
+    for standing in standings:
+        # What changes by itself is no news.
+        lasting = replace(standing, tables_age_seconds=None, time_left_seconds=None)
+        if lasting != news:
+            print_standing(console, standing)
+        news = lasting
+
+
+def _drawn_while_running(standings: Iterable["Standing"], console: Console) -> Iterator["Standing"]:
+    """Draws each in the place of the last; gives back the one in which nothing runs any more."""
+    from rich.live import Live
+
+    from orchestrator.status.render import drawn
+    from orchestrator.status.study_status import RUNNING
+
+    with Live(console=console, auto_refresh=False) as live:
+        for standing in standings:
+            if standing.state != RUNNING:
+                live.transient = True
+                break
+            live.update(drawn(standing), refresh=True)
+    yield standing
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = OneLineParser(
+        prog="python -m orchestrator.status",
+        description="Shows how a study stands, from its tables and study.json alone, while it runs "
+        "and afterwards: best validation accuracy, trials, re-trainings, faults, time left.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("results", metavar="RESULTS", type=Path, help="the folder of a study")
+    parser.add_argument(
+        "--watch", action="store_true", help="show it again every 5 s until the study has ended"
+    )
+    parser.add_argument("--json", action="store_true", help="print one JSON object in a line")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,97 @@
+"""How far the search of one family is, from the rows of its trials."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from orchestrator.config.searches import search_of, stored_searches
+
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class FamilyStanding:
+    """One family in the search.
+
+    Attributes:
+        family: Its name.
+        best_validation_accuracy: Of the trials at the largest share of the training images that
+            neither diverged nor failed.
+        best_trial_id: The trial that has it.
+        running: Trials that run.
+        interrupted: Trials that ran when their driver ended.
+        stopped: Trials that ASHA stopped.
+        completed: Trials that reached the last epoch.
+        failed: Trials that failed for good.
+        diverged: Trials whose loss was no longer finite.
+        trials: How many there are to be.
+        epochs: Of all its trials together.
+        device_seconds: Of all its trials together.
+        given_up: Why it gets no more trials, if so.
+    """
+
+    family: str
+    best_validation_accuracy: float | None
+    best_trial_id: str | None
+    running: int
+    interrupted: int
+    stopped: int
+    completed: int
+    failed: int
+    diverged: int
+    trials: int
+    epochs: int
+    device_seconds: float
+    given_up: str | None
+
+
+def family_standing(
+    name: str,
+    trials: Sequence[Row],
+    settings: Row,
+    *,
+    alive: bool,
+    given_up: str | None,
+    closed: Row | None = None,
+) -> FamilyStanding:
+    """How far a family's search is.
+
+    Args:
+        name: The family's.
+        trials: Rows of `trials.parquet`, of all families.
+        settings: Of `study.json`.
+        alive: The study has a driver, so that trials that are said to run do.
+        given_up: Why the family gets no more trials, if so.
+        closed: Of `study.json`: search to its `trials` where a budget ended it.
+    """
+    searches = [each.name for each in stored_searches(settings) if each.family == name]
+    planned = [((closed or {}).get(each) or settings)["trials"] for each in searches]
+    own = [row for row in trials if row["family"] == name]
+    chosen = [row for row in own if search_of(row["trial_id"]) == name]  # at the largest share
+    count = Counter(row["status"] for row in own)
+    sound = [
+        row
+        for row in chosen
+        if row["status"] not in {"diverged", "failed"} and row["validation_accuracy"] is not None
+    ]
+    best = min(sound, key=_rank, default=None)
+    return FamilyStanding(
+        family=name,
+        best_validation_accuracy=None if best is None else best["validation_accuracy"],
+        best_trial_id=None if best is None else best["trial_id"],
+        running=count["running"] if alive else 0,
+        interrupted=0 if alive else count["running"],
+        stopped=count["stopped"],
+        completed=count["completed"],
+        failed=count["failed"],
+        diverged=count["diverged"],
+        trials=sum(planned),
+        epochs=sum(row["epochs_run"] for row in own),
+        device_seconds=sum(row["device_seconds"] for row in own),
+        given_up=given_up,
+    )
+
+
+def _rank(row: Row) -> tuple[float, float, str]:
+    return -row["validation_accuracy"], row["validation_loss"], row["trial_id"]

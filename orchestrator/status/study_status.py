@@ -1,0 +1,245 @@
+"""How a study stands, from its tables and `study.json` alone, during a run and after it."""
+
+import json
+import shlex
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final
+
+from orchestrator.config.settings import Settings
+from orchestrator.forecast.remaining import seconds_left
+from orchestrator.results import schema as results
+from orchestrator.results.final_runs import FinalRun, final_runs
+from orchestrator.results.lock import Holder, holder_of
+from orchestrator.status.family_status import FamilyStanding, family_standing
+
+RUNNING: Final = "running"
+INTERRUPTED: Final = "interrupted"
+FAILED: Final = "failed"
+# What is noted as an event and is as it should be; a kind that is new here counts as a fault.
+NO_FAULTS: Final = (
+    "test_opened",
+    "resumed",
+    "settings_changed",
+    "environment_changed",
+    "code_changed",
+    "final_superseded",
+    "final_restarted",
+    "budget_reached",
+)
+NEEDED_SETTINGS: Final = ("families", "trials", "epochs", "seeds", "train_fractions")
+
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class FinalsStanding:
+    """The re-trainings; `unfinished` are those that have an epoch and were not tested."""
+
+    done: int
+    expected: int
+    epochs: int
+    epochs_expected: int
+    unfinished: tuple[FinalRun, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fault:
+    """A row of `events.parquet`."""
+
+    at: datetime
+    kind: str
+    trial_id: str | None
+    detail: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class FaultsStanding:
+    """What went wrong: kind to how often, and the last three, the latest first."""
+
+    counts: Mapping[str, int]
+    latest: tuple[Fault, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Standing:
+    """How a study stands.
+
+    Attributes:
+        study: Its name.
+        folder: Absolute.
+        demo: What stands in for what; empty unless it is the demo.
+        state: `running` (a driver holds it), `interrupted`, `completed`, `incomplete`, `failed`.
+        run: Which run is the last one, from 1; more than 1 if it was resumed.
+        driver: Who holds it, or died holding it.
+        started_at: As in `study.json`.
+        run_started_at: The same of the last run.
+        ended_at: None while it runs and where its driver was killed.
+        resume_command: How to go on where it was interrupted or its driver failed.
+        families: In the order of the settings.
+        finals: None before the choice.
+        faults: What went wrong.
+        tables_age_seconds: Since the last table was written; None where there is none.
+        time_left_seconds: An estimate; None where there is nothing to estimate it from.
+    """
+
+    study: str
+    folder: str
+    demo: tuple[str, ...]
+    state: str
+    run: int
+    driver: Holder | None
+    started_at: str | None
+    run_started_at: str | None
+    ended_at: str | None
+    resume_command: str | None
+    families: tuple[FamilyStanding, ...]
+    finals: FinalsStanding | None
+    faults: FaultsStanding
+    tables_age_seconds: float | None
+    time_left_seconds: float | None
+
+
+def read_standing(folder: Path, *, now: float) -> Standing:
+    """Reads how a study stands; tables that are not there yet count as empty.
+
+    Args:
+        folder: The study's.
+        now: The time, in seconds since the epoch.
+
+    Raises:
+        ValueError: The folder is no study, or a file in it is damaged.
+        OSError: A file cannot be read.
+    """
+    folder = folder.resolve()
+    # The holder first: one that ends while the rest is read has then written the outcome.
+    holder = holder_of(folder)
+    study = _read_study(folder)
+    state = _state(study, holder)
+    trials, events = _rows(folder, "trials"), _rows(folder, "events")
+    if any(row["status"] == RUNNING for row in trials):
+        # The search is not over: a choice there is was made before the study was extended.
+        study = {name: study[name] for name in study.keys() - {"choice", "halted"}}
+    finals = final_runs(study, _rows(folder, "final_epochs"), _rows(folder, "final"))
+    given_up = _given_up(study, trials, events)
+    runs = study.get("runs") or [study]
+    age = _age(folder, now)
+    left = seconds_left(study, trials, finals, given_up) if state == RUNNING else None
+    return Standing(
+        study=study["name"],
+        folder=str(folder),
+        demo=tuple(study.get("demo") or ()),
+        state=state,
+        run=len(runs),
+        driver=holder if state in {RUNNING, INTERRUPTED} else None,
+        started_at=study.get("started_at"),
+        run_started_at=runs[-1].get("started_at"),
+        ended_at=None if RUNNING in {state, study.get("outcome")} else study.get("ended_at"),
+        resume_command=_resume_command(folder) if state in {INTERRUPTED, FAILED} else None,
+        families=_families(study, trials, given_up, alive=state == RUNNING),
+        finals=None if finals is None else _finals(finals, study["settings"]),
+        faults=_faults(events),
+        tables_age_seconds=age,
+        # Where it is overdue, what the estimate rested on no longer holds.
+        time_left_seconds=left - age if left and age is not None and left > age else None,
+    )
+
+
+def to_json(standing: Standing) -> str:
+    """The same as one JSON object in one line; times are ISO 8601."""
+    return json.dumps(asdict(standing), default=lambda time: time.isoformat())
+
+
+def _read_study(folder: Path) -> dict[str, Any]:
+    study = results.read_study(folder)
+    settings = study["settings"]
+    if not isinstance(settings, dict) or not settings.keys() >= set(NEEDED_SETTINGS):
+        needed = ", ".join(NEEDED_SETTINGS)
+        message = f"the settings in {folder / 'study.json'} must have {needed}, but lack some"
+        raise ValueError(message)
+    return study
+
+
+def _rows(folder: Path, name: str) -> list[Row]:
+    if not (folder / f"{name}.parquet").is_file():
+        return []
+    rows: list[Row] = results.read_table(folder, name).to_pylist()
+    return rows
+
+
+def _state(study: Row, holder: Holder | None) -> str:
+    outcome = str(study.get("outcome", RUNNING))
+    if outcome not in {RUNNING, INTERRUPTED}:
+        return outcome
+    return RUNNING if holder is not None and holder.alive else INTERRUPTED
+
+
+def _resume_command(folder: Path) -> str:
+    """The command that goes on from here, as a shell takes it."""
+    words = ["python", "-m", "orchestrator.study", "--resume", folder.name]
+    if folder.parent != Path(Settings.results_dir).resolve():
+        words += ["--results-dir", str(folder.parent)]
+    return shlex.join(words)
+
+
+def _given_up(study: Row, trials: Sequence[Row], events: Sequence[Row]) -> dict[str, str]:
+    """Family to why; `study.json` says so after the search, until then the events do."""
+    if "halted" in study:
+        return dict(study["halted"])
+    # One that was given up in an earlier run may be tried again.
+    busy = {row["family"] for row in trials if row["status"] == RUNNING}
+    return {
+        row["family"]: row["detail"]
+        for row in events
+        if row["kind"] == "family_halted" and row["family"] not in busy
+    }
+
+
+def _families(
+    study: Row, trials: Sequence[Row], given_up: Mapping[str, str], *, alive: bool
+) -> tuple[FamilyStanding, ...]:
+    settings = study["settings"]
+    return tuple(
+        family_standing(
+            name,
+            trials,
+            settings,
+            alive=alive,
+            given_up=given_up.get(name),
+            closed=study.get("closed"),
+        )
+        for name in settings["families"]
+    )
+
+
+def _finals(runs: Sequence[FinalRun], settings: Row) -> FinalsStanding:
+    return FinalsStanding(
+        done=sum(run.done for run in runs),
+        expected=len(runs),
+        epochs=sum(run.epochs for run in runs),
+        epochs_expected=len(runs) * settings["epochs"],
+        unfinished=tuple(run for run in runs if run.epochs and not run.done),
+    )
+
+
+def _faults(events: Sequence[Row]) -> FaultsStanding:
+    faults = [row for row in events if row["kind"] not in NO_FAULTS]
+    latest = [
+        Fault(
+            at=row["at"],
+            kind=row["kind"],
+            trial_id=row["trial_id"],
+            detail=" ".join(row["detail"].split()),
+        )
+        for row in reversed(faults[-3:])
+    ]
+    counts = Counter(row["kind"] for row in faults).most_common()
+    return FaultsStanding(counts=dict(counts), latest=tuple(latest))
+
+
+def _age(folder: Path, now: float) -> float | None:
+    written = [path.stat().st_mtime for path in folder.glob("*.parquet")]
+    return max(0.0, now - max(written)) if written else None

@@ -1,0 +1,72 @@
+"""What a family's trials add up to so far, kept with each row, since a search asks at each step."""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from orchestrator.trials.recorder import TrialRecord
+
+RUNNING: Final = "running"
+
+
+@dataclass(kw_only=True)
+class FamilyTally:
+    """One family's sums; what each costs does not grow with the trials that have ended.
+
+    Attributes:
+        records: Its trials in the order of their first attempts.
+        started: Search to number of its trials.
+        running: Those that have not ended, by trial id.
+        ended: State to number of trials that have.
+        ended_wall_seconds: Of the attempts of these.
+        epochs: Of all trials.
+        best_validation_accuracy: Of all epochs; None before the first.
+    """
+
+    records: "list[TrialRecord]" = field(default_factory=list)
+    started: Counter[str] = field(default_factory=Counter)
+    running: "dict[str, TrialRecord]" = field(default_factory=dict)
+    ended: Counter[str] = field(default_factory=Counter)
+    ended_wall_seconds: float = 0.0
+    epochs: int = 0
+    best_validation_accuracy: float | None = None
+
+    def take(self, record: "TrialRecord") -> None:
+        """A trial is new here, running or ended."""
+        self.records.append(record)
+        self.started[record.spec.search] += 1
+        self.running[record.spec.trial_id] = record
+        if record.status != RUNNING:
+            self.end(record)
+
+    def end(self, record: "TrialRecord") -> None:
+        """A trial has reached its terminal state."""
+        del self.running[record.spec.trial_id]
+        self.ended[record.status] += 1
+        self.ended_wall_seconds += record.wall_seconds()
+
+    def reopen(self, record: "TrialRecord") -> None:
+        """A trial that had ended goes on after all; it still has its former state."""
+        self.running[record.spec.trial_id] = record
+        self.ended[record.status] -= 1
+        self.ended_wall_seconds -= record.wall_seconds()
+
+    def epoch(self, row: Mapping[str, Any]) -> None:
+        """A trial has one more epoch."""
+        accuracy = row["validation_accuracy"]
+        best = self.best_validation_accuracy
+        self.best_validation_accuracy = accuracy if best is None else max(best, accuracy)
+        self.epochs += 1
+
+    def wall_seconds(self) -> float:
+        """Of all attempts, running ones up to now."""
+        return self.ended_wall_seconds + sum(r.wall_seconds() for r in self.running.values())
+
+    def forecast_wall_seconds(self) -> float:
+        """The same with each running trial at what an ended one took, if that is more."""
+        ended = self.ended.total()
+        usual = self.ended_wall_seconds / ended if ended else 0.0
+        running = sum(max(r.wall_seconds(), usual) for r in self.running.values())
+        return self.ended_wall_seconds + running

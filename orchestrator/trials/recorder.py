@@ -1,0 +1,389 @@
+"""What happened in a study so far: its trials, epochs, rungs and events, in memory as rows."""
+
+import json
+import time
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+from orchestrator.config.searches import search_of
+from orchestrator.results.schema import parameter_columns
+from orchestrator.trials.family_totals import RUNNING, FamilyTally
+from orchestrator.trials.table_writer import TableWriter
+from trainables import checkpoints as checkpointing
+from trainables.attempt import best_row, checkpoint_folder
+
+EPOCH_COLUMNS: Final = (
+    "epoch",
+    "train_loss",
+    "train_accuracy",
+    "validation_loss",
+    "validation_accuracy",
+    "validation_precision",
+    "validation_recall",
+    "learning_rate",
+    "epoch_seconds",
+    "images_per_second",
+    "device_memory_peak_bytes",
+)
+BASELINE_ROLE: Final = "baseline"
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrialSpec:
+    """What a trial is, whatever attempts it takes.
+
+    Attributes:
+        trial_id: `<family>-<nnn>`, in a search at a smaller share `<family>-f<fraction>-<nnn>`; in
+            the finals `<family>-<role>-s<seed>-f<fraction>`.
+        family: The family's name.
+        role: `baseline` or `search`; in the finals `baseline` or `tuned`.
+        params: The family's hyperparameters.
+        seed: What its random numbers come from.
+        train_fraction: Share of the training images.
+        seed_index: In the finals the number of the re-training, from 0.
+    """
+
+    trial_id: str
+    family: str
+    role: str
+    params: Mapping[str, Any]
+    seed: int
+    train_fraction: float
+    seed_index: int = 0
+
+    @property
+    def search(self) -> str:
+        """The name of the search that it belongs to."""
+        return search_of(self.trial_id)
+
+
+def spec_of_row(row: Mapping[str, Any]) -> TrialSpec:
+    """The trial of the search that a row of `trials.parquet` describes."""
+    names = ("trial_id", "family", "role", "seed", "train_fraction")
+    params = json.loads(row["params_json"])
+    return TrialSpec(**{name: row[name] for name in names}, params=params)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Failure:
+    """Why an attempt ended early.
+
+    Attributes:
+        kind: `error` (raised by the trial), `process_died`, `timeout` (it hung and was ended),
+            `preempted`, `out_of_memory` (of its device), `host_out_of_memory`.
+        message: One line.
+    """
+
+    kind: str
+    message: str
+
+
+@dataclass(kw_only=True)
+class TrialRecord:
+    """A trial and what became of it; `rows` are its epochs in order."""
+
+    spec: TrialSpec
+    status: str = RUNNING
+    stop_reason: str | None = None
+    error: str | None = None
+    attempts: int = 0
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    stopping: bool = False
+    failures: list[Failure] = field(default_factory=list)
+    final: dict[str, Any] | None = None
+    node: str | None = None
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+    spent_seconds: float = 0.0
+    attempt_began: float | None = None
+    attempt_devices: float = 1.0
+
+    @property
+    def best(self) -> dict[str, Any] | None:
+        """The row of the best epoch, None before the first."""
+        return best_row(self.rows) if self.rows else None
+
+    def wall_seconds(self) -> float:
+        """Wall seconds of all attempts, the running one up to now.
+
+        An attempt that reserves more than trials usually do counts that many times as much.
+        """
+        running = 0.0 if self.attempt_began is None else time.monotonic() - self.attempt_began
+        return self.spent_seconds + running * self.attempt_devices
+
+
+class Recorder:
+    """Keeps the rows of one phase (search or finals) and hands them to the writer."""
+
+    def __init__(
+        self,
+        *,
+        study: str,
+        folder: Path,
+        writer: TableWriter,
+        devices_per_trial: float,
+        device: str,
+        epochs_table: str,
+        events: list[dict[str, Any]],
+    ) -> None:
+        """Starts empty.
+
+        Args:
+            study: The study's name.
+            folder: The study's folder.
+            writer: Writes the tables.
+            devices_per_trial: GPUs (or a share of one) a trial reserves; CPUs where none is.
+            device: What trials run on, for the table.
+            epochs_table: `epochs` or `final_epochs`.
+            events: Rows of `events.parquet`, shared by the phases.
+        """
+        self._study, self.folder, self._writer = study, folder, writer
+        self._devices, self._device, self._epochs_table = devices_per_trial, device, epochs_table
+        self.lock = writer.lock  # what is recorded under it is written together
+        self._sequence = 0
+        self.trials: dict[str, TrialRecord] = {}
+        self._tallies: defaultdict[str, FamilyTally] = defaultdict(FamilyTally)
+        self._epochs: list[dict[str, Any]] = []
+        self._rungs: list[dict[str, Any]] = []
+        self._events = events
+
+    def __reduce__(self) -> tuple[type[object], tuple[()]]:
+        """An empty object: Tune pickles what it is given, and nothing ever reads that back."""
+        return object, ()
+
+    def publish(self, *, search: bool) -> None:
+        """Has the tables of this phase written from now on; what is restored must be there.
+
+        Args:
+            search: Also `trials` and `rungs`.
+        """
+        self._writer.add(self._epochs_table, lambda: list(self._epochs))
+        self._writer.add("events", lambda: list(self._events))
+        if search:
+            self._writer.add("trials", self.trial_rows)
+            self._writer.add("rungs", lambda: list(self._rungs))
+
+    def restore(self, record: TrialRecord) -> None:
+        """Takes up a trial of an earlier run; its epochs follow by `restore_epoch`."""
+        self.trials[record.spec.trial_id] = record
+        self.tally(record.spec.family).take(record)
+
+    def reopen(self, record: TrialRecord) -> None:
+        """A trial that had ended goes on after all; one that runs does anyway."""
+        if record.status == RUNNING:
+            return
+        with self.lock:
+            self.tally(record.spec.family).reopen(record)
+            record.status, record.stop_reason, record.ended_at = RUNNING, None, None
+
+    def restore_epoch(self, trial_id: str, row: Mapping[str, Any]) -> int:
+        """Takes up a row of `epochs.parquet`, in the order of `sequence`; returns that."""
+        record = self.trials[trial_id]
+        record.rows.append({name: row[name] for name in EPOCH_COLUMNS})
+        self.tally(record.spec.family).epoch(row)
+        self._epochs.append(dict(row))
+        self._sequence = int(row["sequence"])
+        return self._sequence
+
+    def propose(self, spec: TrialSpec) -> int:
+        """Takes up an attempt at a trial; returns its number, from 1."""
+        with self.lock:
+            if spec.trial_id not in self.trials:
+                self.restore(TrialRecord(spec=spec))
+            record = self.trials[spec.trial_id]
+            record.attempts += 1
+            record.started_at = record.started_at or _now()
+        self._changed("trials")
+        return record.attempts
+
+    def attempt_began(self, trial_id: str, devices: float | None = None) -> None:
+        """The attempt's process has its devices: the clock runs.
+
+        Args:
+            trial_id: The study's own.
+            devices: That it reserves; None: as many as trials do.
+        """
+        record = self.trials[trial_id]
+        record.attempt_devices = 1.0 if devices is None else devices / self._devices
+        record.attempt_began = time.monotonic()
+
+    def attempt_ended(self, trial_id: str) -> None:
+        """The attempt gives its devices back: the clock stops."""
+        with self.lock:
+            record = self.trials[trial_id]
+            record.spent_seconds = record.wall_seconds()
+            record.attempt_began = None
+
+    def epoch(self, trial_id: str, result: Mapping[str, Any]) -> int | None:
+        """Records an epoch; returns its sequence number, None if the row was there already.
+
+        A trial that is to stop gets no more rows: an attempt may report some at once.
+        """
+        with self.lock:
+            record = self.trials[trial_id]
+            if result["epoch"] <= len(record.rows) or record.stopping:
+                return None
+            assert result["epoch"] == len(record.rows) + 1, (trial_id, result["epoch"])
+            row = {name: result[name] for name in EPOCH_COLUMNS}
+            record.rows.append(row)
+            self.tally(record.spec.family).epoch(row)
+            record.node = result.get("node", record.node)
+            self._sequence += 1
+            self._epochs.append(self._epoch_columns(record, row))
+        self._changed(self._epochs_table, "trials")
+        return self._sequence
+
+    def rung(self, trial_id: str, **columns: Any) -> None:
+        """Records an arrival at a rung of ASHA and what was decided."""
+        family = self.trials[trial_id].spec.family
+        with self.lock:
+            row = {"study": self._study, "family": family, "trial_id": trial_id, **columns}
+            self._rungs.append(row)
+        self._changed("rungs")
+
+    def rungs_of(self, trial_id: str) -> list[dict[str, Any]]:
+        """A trial's arrivals at rungs, in order."""
+        return [row for row in self._rungs if row["trial_id"] == trial_id]
+
+    def failed_attempt(self, trial_id: str, failure: Failure) -> None:
+        """Records why an attempt ended early."""
+        record = self.trials[trial_id]
+        record.failures.append(failure)
+        record.error = failure.message
+        self.event(failure.kind, failure.message, trial_id)
+
+    def end(self, trial_id: str, status: str, reason: str | None = None) -> None:
+        """Records a trial's terminal state; its checkpoints go once its rows lie on disk."""
+        with self.lock:
+            record = self.trials[trial_id]
+            record.status, record.stop_reason, record.ended_at = status, reason, _now()
+            self.tally(record.spec.family).end(record)
+        self._changed("trials", "final", "predictions")
+        self.discard_checkpoints(trial_id)
+
+    def discard_checkpoints(self, trial_id: str) -> None:
+        """Removes the checkpoints of an ended trial once its rows lie on disk."""
+        folder = checkpoint_folder(self.folder, trial_id)
+        self._writer.afterwards(lambda: checkpointing.remove(folder))
+
+    def event(
+        self, kind: str, detail: str, trial_id: str | None = None, family: str | None = None
+    ) -> None:
+        """Records a fault, a retry, a test opening; a known trial's family need not be named."""
+        family = self.trials[trial_id].spec.family if trial_id in self.trials else family
+        self._events.append(
+            {
+                "study": self._study,
+                "at": _now(),
+                "kind": kind,
+                "family": family,
+                "trial_id": trial_id,
+                "detail": detail,
+            }
+        )
+        self._changed("events")
+
+    def device_seconds(self, record: TrialRecord) -> float:
+        """Wall seconds of a trial times the devices it reserves."""
+        return self.device_seconds_of(record.wall_seconds())
+
+    def device_seconds_of(self, wall_seconds: float) -> float:
+        """Wall seconds of trials times the devices that each reserves."""
+        return wall_seconds * self._devices
+
+    def wall_seconds(self, device_seconds: float) -> float:
+        """The inverse of `device_seconds`, for a stored row."""
+        return device_seconds / self._devices
+
+    def of_family(self, family: str) -> list[TrialRecord]:
+        """The records of a family in the order of their first attempts."""
+        with self.lock:
+            return list(self.tally(family).records)
+
+    def tally(self, family: str) -> FamilyTally:
+        """What a family's trials add up to; changes with each row, so read it under `lock`."""
+        return self._tallies[family]
+
+    def of_search(self, search: str) -> list[TrialRecord]:
+        """The records of a search in the order of their first attempts."""
+        with self.lock:
+            return [r for r in self.trials.values() if r.spec.search == search]
+
+    def epoch_rows(self) -> list[dict[str, Any]]:
+        """The rows of the phase's table of epochs, in the order in which they came."""
+        with self.lock:
+            return list(self._epochs)
+
+    def trial_rows(self) -> list[dict[str, Any]]:
+        """The rows of `trials.parquet`, sorted by trial."""
+        with self.lock:
+            return [self._trial_row(self.trials[name]) for name in sorted(self.trials)]
+
+    def _trial_row(self, record: TrialRecord) -> dict[str, Any]:
+        spec, best = record.spec, record.best or {}
+        validation = ("loss", "accuracy", "precision", "recall")
+        return {
+            "study": self._study,
+            "family": spec.family,
+            "trial_id": spec.trial_id,
+            "role": spec.role,
+            "status": record.status,
+            "stop_reason": record.stop_reason,
+            "epochs_run": len(record.rows),
+            "attempts": record.attempts,
+            "best_epoch": best.get("epoch"),
+            **{f"validation_{name}": best.get(f"validation_{name}") for name in validation},
+            "device_seconds": self.device_seconds(record),
+            "train_fraction": spec.train_fraction,
+            "seed": spec.seed,
+            "node": record.node,
+            "device": self._device,
+            "started_at": record.started_at,
+            "ended_at": record.ended_at,
+            "error": record.error,
+            **parameter_columns(spec.params),
+        }
+
+    def _epoch_columns(self, record: TrialRecord, row: Mapping[str, Any]) -> dict[str, Any]:
+        spec = record.spec
+        columns = {
+            "study": self._study,
+            "family": spec.family,
+            "trial_id": spec.trial_id,
+            "sequence": self._sequence,
+            "attempt": record.attempts,
+            "reported_at": _now(),
+            **row,
+        }
+        if self._epochs_table == "final_epochs":
+            own = {"role": spec.role, "seed": spec.seed_index}
+            return {**columns, **own, "train_fraction": spec.train_fraction}
+        return columns
+
+    def _changed(self, *names: str) -> None:
+        """Tells the writer; it ignores tables that this phase does not have."""
+        for name in names:
+            self._writer.changed(name)
+
+
+def winner(records: Sequence[TrialRecord]) -> TrialRecord | None:
+    """The trial of the highest validation accuracy among those that neither diverged nor failed.
+
+    Ties go to the lower validation loss, then to the first trial_id.
+    """
+    eligible = [r for r in records if r.status in {"completed", "stopped"} and r.best is not None]
+    return min(eligible, key=_rank, default=None)
+
+
+def _rank(record: TrialRecord) -> tuple[float, float, str]:
+    best = record.best
+    assert best is not None
+    return -best["validation_accuracy"], best["validation_loss"], record.spec.trial_id
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

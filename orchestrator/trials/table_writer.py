@@ -1,0 +1,143 @@
+"""Writes the tables of a running study from a thread, so that the driver loop never waits."""
+
+import contextlib
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import pyarrow as pa
+
+from orchestrator.results import schema as results
+
+LEAST_SECONDS: Final = 5.0
+REST_FACTOR: Final = 20
+
+Rows = list[dict[str, Any]]
+Source = Callable[[], Rows | Callable[[], pa.Table]]
+
+# A kill between two files must leave no row without what it belongs to: no epoch of an unknown
+# trial, no final without its predictions.
+ORDER: Final = (
+    "trials",
+    "epochs",
+    "rungs",
+    "events",
+    "final_epochs",
+    "predictions",
+    "final",
+    "comparison",
+)
+
+
+class TableWriter:
+    """Rewrites changed tables every max(5 s, 20 times the last write's duration).
+
+    Attributes:
+        lock: Changed tables are read under it: what is recorded under it is written together.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        schemas: Mapping[str, pa.Schema],
+        metadata: Mapping[str, str],
+        check: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Takes what all tables have in common.
+
+        Args:
+            folder: The study's.
+            schemas: Of each table, by name.
+            metadata: What to stamp files with.
+            check: Called before each write; raises where this process must not write any more.
+        """
+        self._folder, self._schemas, self._metadata = folder, schemas, metadata
+        self._check = check
+        self._sources: dict[str, Source] = {}
+        self._changed: set[str] = set()
+        self._afterwards: list[Callable[[], None]] = []
+        self.lock = threading.RLock()
+        self._writing = threading.Lock()
+        self._stop = threading.Event()
+        self._error: Exception | None = None
+        self._thread = threading.Thread(target=self._run, name="table-writer", daemon=True)
+
+    def add(self, name: str, source: Source) -> None:
+        """Takes up a table and marks it changed, so that it is written with its schema.
+
+        Args:
+            name: Of the table.
+            source: Called under `lock`, in the writer's thread; returns rows of its own, or what
+                makes the table once the lock is released.
+        """
+        with self.lock:
+            self._sources[name] = source
+            self._changed.add(name)
+
+    def changed(self, name: str) -> None:
+        """Says that a table has new rows; one that was not added is ignored.
+
+        Raises:
+            OSError: An earlier write failed; the study cannot keep what it finds.
+        """
+        if self._error is not None:
+            raise self._error
+        with self.lock:
+            if name in self._sources:
+                self._changed.add(name)
+
+    def afterwards(self, action: Callable[[], None]) -> None:
+        """Does something once all rows there are now lie on disk."""
+        with self.lock:
+            self._afterwards.append(action)
+
+    def write(self) -> None:
+        """Writes the changed tables now, as they stand at one moment.
+
+        Raises:
+            OSError: A file cannot be written.
+        """
+        with self._writing:  # the driver writes too, now and then
+            self._check()
+            with self.lock:
+                names, self._changed = self._changed, set()
+                actions, self._afterwards = self._afterwards, []
+                snapshot = {name: self._sources[name]() for name in ORDER if name in names}
+            for name, rows in snapshot.items():
+                table = rows() if callable(rows) else results.to_table(rows, self._schemas[name])
+                results.write_table(self._folder, name, table, self._metadata)
+            for action in actions:
+                action()
+
+    def write_missing(self) -> None:
+        """Writes each table that is not there yet without rows, so that all can be read at once."""
+        for name in self._schemas:
+            if not (self._folder / f"{name}.parquet").exists():
+                table = self._schemas[name].empty_table()
+                results.write_table(self._folder, name, table, self._metadata)
+
+    @contextlib.contextmanager
+    def running(self) -> Iterator["TableWriter"]:
+        """Writes at once, then now and then, and once more at the end."""
+        self.write_missing()
+        self.write()
+        self._thread.start()
+        try:
+            yield self
+        finally:
+            self._stop.set()
+            self._thread.join()
+            self.write()
+
+    def _run(self) -> None:
+        pause = LEAST_SECONDS
+        while not self._stop.wait(pause):
+            started = time.monotonic()
+            try:
+                self.write()
+            except (OSError, RuntimeError, pa.ArrowException) as error:
+                self._error = error
+                return
+            pause = max(LEAST_SECONDS, REST_FACTOR * (time.monotonic() - started))

@@ -1,0 +1,46 @@
+"""The command `python -m orchestrator.verify RESULTS`: is everything in a study as it must be?"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from orchestrator.cli import OneLineParser
+
+SOUND, UNSOUND, WRONG_INPUT = 0, 1, 2
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the command.
+
+    Returns:
+        The exit code: 0 all checks hold, 1 something is wrong, 2 the folder is no study.
+    """
+    folder = _parser().parse_args(arguments).results
+    from orchestrator.verify.runner import verify
+
+    try:
+        verdict = verify(folder, sources=True)
+    except (ValueError, OSError) as error:
+        sys.stderr.write(f"verify: {' '.join(str(error).split())}\n")
+        return WRONG_INPUT
+    lines = [f"{problem.check}: {problem.sentence}" for problem in verdict.problems]
+    lines += [f"note: {note}" for note in verdict.notes]
+    found = f"{len(verdict.problems)} problem(s)" if verdict.problems else "nothing wrong"
+    sys.stdout.write("\n".join([*lines, f"{folder}: {verdict.checks} checks, {found}"]) + "\n")
+    return UNSOUND if verdict.problems else SOUND
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = OneLineParser(
+        prog="python -m orchestrator.verify",
+        description="Checks every invariant of a study and names what is wrong: each trial in one "
+        "terminal state, epochs contiguous and unique, rungs as a replay of the rows gives them, "
+        "finals as their predictions say, hashes as recorded, the test part opened once.",
+    )
+    parser.add_argument("results", metavar="RESULTS", type=Path, help="the folder of a study")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,162 @@
+"""What must be true of a study's finals: rows, curves and kept winners are those of the choice."""
+
+import json
+import math
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
+
+from orchestrator.config.searches import deciding
+from orchestrator.results import schema as results
+from orchestrator.run.finals import final_id
+from orchestrator.run.replay import FAILURES
+from orchestrator.verify.search import parameter_columns
+from orchestrator.verify.tables import Check, Rows, Tables, contiguous, differing, grouped
+from trainables.attempt import best_row
+from trainables.weights.loading import file_sha256
+
+Key = tuple[str, str, int, float]
+# A final that is not in `final.parquet` must have one of these events.
+EXCUSES: Final = frozenset({*FAILURES, "final_diverged"})
+TEST_METRICS: Final = (
+    *(f"test_{metric}" for metric in results.METRICS),
+    *("test_precision_micro_at_half", "test_recall_micro_at_half"),
+)
+CARD: Final = ("family", "trial_id", "seed", "epoch", "train_images")
+
+
+def check_final_runs(tables: Tables) -> Iterator[str]:
+    """Each family's baseline and winner has a row for each seed and fraction, and no other has."""
+    expected = _expected(tables)
+    found = Counter(key_of(row) for row in tables.final)
+    for key, count in found.items():
+        if count > 1:
+            yield f"{name_of(key)} must be one row of final.parquet, but is {count}"
+    excused = {row["trial_id"] for row in tables.events if row["kind"] in EXCUSES}
+    for key in sorted(expected.keys() - found.keys()):
+        if tables.study["outcome"] == "completed" or expected[key]["trial_id"] not in excused:
+            yield f"{name_of(key)} must be in final.parquet, but is missing"
+    for key in sorted(found.keys() - expected.keys()):
+        yield f"{name_of(key)} must not be in final.parquet: the choice does not ask for it"
+    for row in tables.final:
+        yield from differing(name_of(key_of(row)), expected.get(key_of(row), {}), row)
+
+
+def check_final_epochs(tables: Tables) -> Iterator[str]:
+    """A final run's epochs are contiguous, and its row names the best of them."""
+    yield from contiguous("final_epochs.parquet", tables.final_epochs)
+    for sequence, count in Counter(row["sequence"] for row in tables.final_epochs).items():
+        if count > 1:
+            yield f"sequence {sequence} must be in final_epochs.parquet once, but is {count} times"
+    curves = grouped(tables.final_epochs)
+    asked = {known["trial_id"] for known in _expected(tables).values()}
+    for trial_id in sorted(curves.keys() - asked):
+        yield f"{trial_id} has final epochs, but the choice does not ask for it"
+    for row in tables.final_epochs:
+        where = f"epoch {row['epoch']} of {row['trial_id']} in final_epochs.parquet"
+        yield from differing(where, {"trial_id": final_id(*key_of(row))}, row)
+    for row in tables.final:
+        yield from _check_curve(row, curves.get(row["trial_id"], []), tables)
+
+
+def check_final_params(tables: Tables) -> Iterator[str]:
+    """Finals were trained with the hyperparameters of the baseline or of the choice."""
+    for row in tables.final:
+        family, name = row["family"], name_of(key_of(row))
+        expected = tables.study["baselines"].get(family)
+        if row["role"] == "tuned":
+            search = deciding(tables.searches, family, row["train_fraction"])
+            expected = tables.choice.get(search.name, {}).get("params")
+        found = json.loads(row["params_json"])
+        if found != expected:
+            yield f"{name} must be trained with {expected}, but was with {found}"
+        yield from parameter_columns(name, row)
+
+
+def check_winners(tables: Tables) -> Iterator[str]:
+    """The weights that are kept are of the tuned run that is best on validation."""
+    tuned = [row for row in tables.final if row["role"] == "tuned"]
+    for family in sorted({row["family"] for row in tuned}):
+        own = [row for row in tuned if row["family"] == family]
+        largest = max(row["train_fraction"] for row in own)
+        best = min(
+            (row for row in own if row["train_fraction"] == largest),
+            key=lambda r: (-r["validation_accuracy"], r["validation_loss"], r["seed"]),
+        )
+        yield from _check_kept(best, tables)
+
+
+def key_of(row: Mapping[str, Any]) -> Key:
+    """What tells a final run from the others."""
+    return row["family"], row["role"], row["seed"], row["train_fraction"]
+
+
+def name_of(key: Key) -> str:
+    """A final run in words."""
+    family, role, seed, fraction = key
+    return f"{family} {role} seed {seed} fraction {fraction:g}"
+
+
+def _expected(tables: Tables) -> dict[Key, dict[str, Any]]:
+    """The final runs that the choice asks for, and what is known of each."""
+    dataset = tables.study["dataset"]
+    return {
+        (family, role, seed, fraction): {
+            "trial_id": final_id(family, trained, seed, fraction),
+            "train_images": dataset["train_images_by_fraction"][str(fraction)],
+            "validation_images": dataset["validation_images"],
+            "last_epoch": tables.settings["epochs"],
+        }
+        for fraction in tables.settings["train_fractions"]
+        for family in tables.settings["families"]
+        for chosen in [tables.choice.get(deciding(tables.searches, family, fraction).name)]
+        if chosen is not None
+        for role in results.ROLES
+        for trained in ("baseline" if chosen["baseline_won"] else role,)
+        for seed in range(tables.settings["seeds"])
+    }
+
+
+def _check_curve(row: Mapping[str, Any], rows: Rows, tables: Tables) -> Iterator[str]:
+    """A final's row says of its epochs what they are."""
+    name = name_of(key_of(row))
+    if len(rows) != tables.settings["epochs"]:
+        yield f"{name} must have {tables.settings['epochs']} epochs, but has {len(rows)}"
+        return
+    best = best_row(rows)
+    expected = {"epoch": best["epoch"]}
+    expected |= {column: best[column] for column in ("validation_loss", "validation_accuracy")}
+    yield from differing(name, expected, row, " as in its epochs")
+    if row["epoch"] == row["last_epoch"]:
+        same = {f"{metric}_last_epoch": row[metric] for metric in TEST_METRICS}
+        yield from differing(name, same, row, " as at the best epoch, which is the last")
+    seconds = sum(epoch["epoch_seconds"] for epoch in rows)
+    if not math.isclose(row["train_seconds"], seconds, rel_tol=1e-9, abs_tol=1e-9):
+        yield f"train_seconds of {name} must be {seconds}, but is {row['train_seconds']}"
+
+
+def _check_kept(best: Mapping[str, Any], tables: Tables) -> Iterator[str]:
+    """The files of a family's winner are those of its best run."""
+    family, folder = best["family"], tables.folder / "winners" / best["family"]
+    for name in ("config.json", "model.safetensors"):
+        if not (folder / name).is_file():
+            yield f"the winner of {family} must be kept with its {name}, but that is missing"
+            return
+    card = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    expected = {
+        **{name: best[name] for name in (*CARD, *TEST_METRICS[: len(results.METRICS)])},
+        "params": json.loads(best["params_json"]),
+        "classes": tables.study["dataset"]["classes"],
+    }
+    yield from differing(f"the kept winner of {family}", expected, card)
+    sha256, recorded = file_sha256(folder / "model.safetensors"), card.get("weights_sha256")
+    if recorded != sha256:
+        yield f"the kept weights of {family} must have SHA-256 {recorded}, but have {sha256}"
+
+
+CHECKS: Final[Sequence[Check]] = (
+    check_final_runs,
+    check_final_epochs,
+    check_final_params,
+    check_winners,
+)

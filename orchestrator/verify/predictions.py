@@ -1,0 +1,172 @@
+"""What must be true of a study's predictions: the test metrics and the comparison follow from them.
+
+The metrics are computed by scikit-learn, not by the code that the finals were tested with.
+"""
+
+import math
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+from sklearn.metrics import accuracy_score, precision_recall_fscore_support
+
+from orchestrator.stats.pairwise import compare
+from orchestrator.verify.finals import Key, key_of, name_of
+from orchestrator.verify.tables import Check, Tables, differing
+
+# Probabilities are stored as float32, of which a loss is off by a few of its last digits.
+TOLERANCE: Final = 2e-6
+SUM_TOLERANCE: Final = 1e-4
+# Below this a float32 has lost digits, so that a loss is known from one side only.
+SMALLEST: Final = float(np.finfo(np.float32).tiny)
+PAIR: Final = (
+    *("train_fraction", "seed", "a_family", "a_role", "b_family", "b_role"),
+    "metric",
+)
+POINTS: Final = ("difference", "p_value", "p_value_holm", "n_images", "n_seeds")
+
+Floats = npt.NDArray[np.float64]
+Integers = npt.NDArray[np.int64]
+
+
+def check_predictions(tables: Tables) -> Iterator[str]:
+    """The test metrics of each final run are what its predictions give."""
+    final = {key_of(row): row for row in tables.final}
+    runs = _runs(tables.table("predictions"))
+    for key in sorted(runs.keys() - final.keys()):
+        yield f"{name_of(key)} has predictions, but is not in final.parquet"
+    labels = _labels(runs)
+    for key, row in sorted(final.items()):
+        if key not in runs:
+            yield f"{name_of(key)} must have predictions, but has none"
+            continue
+        flaw = _flaw(runs[key], row["test_images"], len(tables.study["dataset"]["classes"]))
+        if flaw is not None:
+            yield f"{name_of(key)} must have {flaw}"
+            continue
+        if _bytes(runs[key]) != labels:
+            yield f"{name_of(key)} must be tested on the same labels as the others, but is not"
+        yield from _check_run(name_of(key), row, runs[key])
+
+
+def check_comparison(tables: Tables) -> Iterator[str]:
+    """Differences and p-values of the comparison are those that the predictions give."""
+    # Neither depends on the draws, of which the intervals are made.
+    again = compare(tables.table("final"), tables.table("predictions"), draws=1).to_pylist()
+    rows = tables.table("comparison").to_pylist()
+    expected, found = ({_pair(row): row for row in some} for some in (again, rows))
+    for pair, count in Counter(map(_pair, rows)).items():
+        if count > 1:
+            yield f"{_name_of_pair(pair)} must be compared once, but is {count} times"
+    for pair in expected:
+        if pair not in found:
+            yield f"{_name_of_pair(pair)} must be in comparison.parquet, but is missing"
+    for pair, row in found.items():
+        if pair not in expected:
+            yield f"{_name_of_pair(pair)} must not be in comparison.parquet: no finals have it"
+            continue
+        what = _name_of_pair(pair)
+        points = {name: expected[pair][name] for name in POINTS}
+        yield from differing(what, points, row, " as the predictions give")
+        if (row["ci_low"] is None) != (row["ci_high"] is None):
+            yield f"the interval of {what} must have two ends, but has one"
+        elif row["ci_low"] is not None and row["ci_low"] > row["ci_high"]:
+            yield f"the interval of {what} must not end before it begins, but does"
+
+
+def _flaw(part: pa.Table, images: int, classes: int) -> str | None:
+    """What a run's predictions must have and lack before their values can be looked at."""
+    if part["image_index"].to_pylist() != list(range(images)):
+        return f"one prediction for each of {images} images, but has not"
+    if set(pc.unique(pc.list_value_length(part["probabilities"])).to_pylist()) != {classes}:
+        return f"a probability for each of {classes} classes everywhere, but has not"
+    labels = _array(part, "label")
+    if labels.min() < 0 or labels.max() >= classes:
+        return f"labels from 0 to {classes - 1}, but has others"
+    return None
+
+
+def _check_run(name: str, row: Mapping[str, Any], part: pa.Table) -> Iterator[str]:
+    labels, predicted = _array(part, "label"), _array(part, "predicted")
+    probabilities = np.stack(part["probabilities"].to_numpy()).astype(np.float64)
+    for what, wrong in (
+        ("probabilities that sum to 1", np.abs(probabilities.sum(axis=1) - 1) > SUM_TOLERANCE),
+        ("predicted the most probable class", probabilities.argmax(axis=1) != predicted),
+    ):
+        if wrong.any():
+            yield f"{name} must have {what}, but has not at image {np.flatnonzero(wrong)[0]}"
+    for metric, value in _metrics(labels, predicted, probabilities).items():
+        if not math.isclose(row[metric], value, rel_tol=TOLERANCE, abs_tol=TOLERANCE):
+            yield f"{metric} of {name} must be {value} as predicted, but is {row[metric]}"
+    of_label = probabilities[np.arange(len(labels)), labels]
+    least = float(-np.log(np.maximum(of_label, SMALLEST)).mean())
+    slack = TOLERANCE * max(1.0, least)
+    most = least if of_label.min() >= SMALLEST else math.inf
+    if not least - slack <= row["test_loss"] <= most + slack:
+        yield f"test_loss of {name} must be {least} as predicted, but is {row['test_loss']}"
+
+
+def _metrics(labels: Integers, predicted: Integers, probabilities: Floats) -> dict[str, float]:
+    """The columns of `final.parquet` but the loss; arguments [images] and [images, classes]."""
+    classes = probabilities.shape[1]
+    macro = precision_recall_fscore_support(labels, predicted, average="macro", zero_division=0)
+    micro = precision_recall_fscore_support(
+        np.eye(classes)[labels] > 0,
+        probabilities > 0.5,  # noqa: PLR2004 (the threshold that names the columns)
+        average="micro",
+        zero_division=0,
+    )
+    return {
+        "test_accuracy": accuracy_score(labels, predicted),
+        **dict(zip(("test_precision", "test_recall"), macro, strict=False)),
+        "test_precision_micro_at_half": micro[0],
+        "test_recall_micro_at_half": micro[1],
+        "classes_never_predicted": classes - len(np.unique(predicted)),
+    }
+
+
+def _runs(predictions: pa.Table) -> dict[Key, pa.Table]:
+    """The predictions of each final run, by image."""
+    columns = ["family", "role", "seed", "train_fraction"]
+    keys = predictions.select(columns).group_by(columns).aggregate([]).to_pylist()
+    return {
+        key_of(key): predictions.filter(
+            (pc.field("family") == key["family"])
+            & (pc.field("role") == key["role"])
+            & (pc.field("seed") == key["seed"])
+            & (pc.field("train_fraction") == key["train_fraction"])
+        ).sort_by("image_index")
+        for key in keys
+    }
+
+
+def _labels(runs: Mapping[Key, pa.Table]) -> bytes:
+    """The labels that most runs have."""
+    found = Counter(map(_bytes, runs.values())).most_common(1)
+    return found[0][0] if found else b""
+
+
+def _bytes(part: pa.Table) -> bytes:
+    return _array(part, "label").tobytes()
+
+
+def _array(part: pa.Table, name: str) -> Integers:
+    array: Integers = part[name].to_numpy().astype(np.int64)
+    return array
+
+
+def _pair(row: Mapping[str, Any]) -> tuple[Any, ...]:
+    return tuple(row[name] for name in PAIR)
+
+
+def _name_of_pair(pair: tuple[Any, ...]) -> str:
+    fraction, seed, a_family, a_role, b_family, b_role, metric = pair
+    seeds = "all seeds" if seed is None else f"seed {seed}"
+    return f"{metric} of {a_family} {a_role} - {b_family} {b_role}, fraction {fraction:g}, {seeds}"
+
+
+CHECKS: Final[Sequence[Check]] = (check_predictions, check_comparison)

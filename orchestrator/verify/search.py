@@ -1,0 +1,293 @@
+"""What must be true of a study's search: trials, epochs, rungs and the choice agree."""
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Final
+
+from optuna.distributions import json_to_distribution
+
+from orchestrator.config.searches import search_of
+from orchestrator.config.settings import BUDGETS
+from orchestrator.plan import warm_start
+from orchestrator.results import schema as results
+from orchestrator.run.finals import TEST_OPENED, choice_of, digest
+from orchestrator.run.replay import replay_warm_start
+from orchestrator.search.asha import FamilyRungs
+from orchestrator.trials.recorder import BASELINE_ROLE, TrialRecord, spec_of_row, winner
+from orchestrator.verify.tables import Check, Rows, Tables, contiguous, differing
+from search_spaces.dimension import contains, describe
+from trainables.attempt import best_row
+from trainables.training.seeding import derive_seed
+
+TERMINAL: Final = frozenset({"completed", "stopped", "diverged", "failed"})
+BEST: Final = tuple(f"validation_{name}" for name in results.METRICS)
+SHARES: Final = tuple(f"{part}_accuracy" for part in ("train", "validation"))
+
+
+def check_trials(tables: Tables) -> Iterator[str]:
+    """Each trial is there once, as it was proposed, in one terminal state."""
+    expected = _expected_trials(tables)
+    found = Counter(row["trial_id"] for row in tables.trials)
+    for trial_id in sorted(expected.keys() - found.keys()):
+        yield f"{trial_id} must be in trials.parquet, but is missing"
+    for trial_id in sorted(found.keys() - expected.keys()):
+        asked = f"{tables.settings['trials']} trials a search"
+        yield f"{trial_id} must not be in trials.parquet, since it is none of {asked}"
+    for trial_id, count in found.items():
+        if count > 1:
+            yield f"{trial_id} must be one row of trials.parquet, but is {count}"
+    for row in tables.trials:
+        if row["status"] not in TERMINAL:
+            yield f"{row['trial_id']} must have ended, but is {row['status']}"
+        yield from differing(row["trial_id"], expected.get(row["trial_id"], {}), row)
+
+
+def check_hyperparameters(tables: Tables) -> Iterator[str]:
+    """A baseline has the study's hyperparameters, and any other trial some of its space."""
+    for row in tables.trials:
+        if row["family"] not in tables.settings["families"]:
+            continue
+        trial_id, params = row["trial_id"], json.loads(row["params_json"])
+        baseline = tables.study["baselines"][row["family"]]
+        if row["role"] == BASELINE_ROLE and params != baseline:
+            yield f"{trial_id} must have the baseline {baseline}, but has {params}"
+        yield from () if row["role"] == BASELINE_ROLE else _outside(row, params, tables)
+    for row in tables.trials:
+        yield from parameter_columns(row["trial_id"], row)
+
+
+def check_epochs(tables: Tables) -> Iterator[str]:
+    """A trial's epochs are contiguous and unique, and its row sums them up."""
+    trials = {row["trial_id"]: row for row in tables.trials}
+    for trial_id in sorted(tables.by_trial.keys() - trials.keys()):
+        yield f"{trial_id} has epochs, but is not in trials.parquet"
+    yield from contiguous("epochs.parquet", tables.epochs)
+    for row in tables.epochs:
+        where = f"epoch {row['epoch']} of {row['trial_id']}"
+        family = trials.get(row["trial_id"], row)["family"]
+        yield from differing(where, {"family": family}, row)
+        yield from _out_of_range(where, row)
+    for row in tables.trials:
+        yield from _check_summary(row, tables)
+
+
+def check_sequence(tables: Tables) -> Iterator[str]:
+    """Epochs are numbered in the order in which they came, without a gap."""
+    counts = Counter(row["sequence"] for row in tables.epochs)
+    gaps = sorted(set(range(1, max(counts, default=0) + 1)) - counts.keys())
+    twice = sorted(sequence for sequence, count in counts.items() if count > 1)
+    if gaps:
+        yield f"sequence in epochs.parquet must run from 1 without a gap, but lacks {gaps[:5]}"
+    if twice:
+        yield f"sequence in epochs.parquet must name each row once, but has {twice[:5]} again"
+
+
+def check_warm_start(tables: Tables) -> Iterator[str]:
+    """What the search learned from first is kept in the study's folder."""
+    asked, kept = tables.settings.get("warm_start"), (tables.folder / warm_start.FOLDER).is_dir()
+    if asked is not None and not kept:
+        yield f"{warm_start.FOLDER}/ must keep the trials of {asked} learned from, but is missing"
+    if asked is None and kept:
+        yield f"{warm_start.FOLDER}/ must not be there, since no warm start was asked for"
+
+
+def check_rungs(tables: Tables) -> Iterator[str]:
+    """The rungs are what a replay of the epochs through the scheduler gives."""
+    expected = {(row["trial_id"], row["rung"]): row for row in replayed_rungs(tables)}
+    found = {(row["trial_id"], row["rung"]): row for row in tables.rungs}
+    for key, count in Counter((row["trial_id"], row["rung"]) for row in tables.rungs).items():
+        if count > 1:
+            yield f"{_rung(key)} must be in rungs.parquet once, but is {count} times"
+    for key in sorted(expected.keys() - found.keys()):
+        yield f"{_rung(key)} must be in rungs.parquet, but is missing"
+    for key in sorted(found.keys() - expected.keys()):
+        yield f"{_rung(key)} must not be in rungs.parquet: a replay of the epochs has none"
+    for key in sorted(expected.keys() & found.keys()):
+        yield from differing(_rung(key), expected[key], found[key], " as in a replay")
+
+
+def check_stops(tables: Tables) -> Iterator[str]:
+    """The trials that were stopped are those that their rungs stopped, there and then."""
+    stops = {row["trial_id"]: row["epoch"] for row in tables.rungs if row["decision"] == "stop"}
+    for row in tables.trials:
+        trial_id, at = row["trial_id"], stops.get(row["trial_id"])
+        if row["status"] == "stopped" and at is None:
+            yield f"{trial_id} is stopped, but no rung of its stopped it"
+        elif row["status"] != "stopped" and at is not None:
+            yield f"{trial_id} is {row['status']}, but was stopped at epoch {at}"
+        elif at is not None and row["epochs_run"] != at:
+            yield f"{trial_id} must end at epoch {at}, where it was stopped"
+
+
+def replayed_rungs(tables: Tables) -> Rows:
+    """The rows of `rungs.parquet` that the epochs give, in their order."""
+    settings = tables.settings
+    searches = {search.name for search in tables.searches}
+    rungs = FamilyRungs(
+        searches,
+        epochs=settings["epochs"],
+        grace_period=settings["grace_period"],
+        reduction_factor=settings["reduction_factor"],
+    )
+    replay_warm_start(tables.folder, rungs, None)
+    roles = {row["trial_id"]: row["role"] for row in tables.trials}
+    rows = []
+    for row in tables.epochs:
+        trial_id = row["trial_id"]
+        if search_of(trial_id) not in searches:
+            continue
+        protected = roles.get(trial_id) == BASELINE_ROLE
+        arrival = rungs.arrive(search_of(trial_id), trial_id, row, protected=protected)
+        if arrival is not None:
+            key = {"family": row["family"], "trial_id": trial_id, "sequence": row["sequence"]}
+            rows.append({**key, **vars(arrival)})
+    return rows
+
+
+def check_choice(tables: Tables) -> Iterator[str]:
+    """Each search's winner is the best of its trials on validation."""
+    for search in sorted({*(each.name for each in tables.searches), *tables.choice}):
+        own = [row for row in tables.trials if search_of(row["trial_id"]) == search]
+        best = winner([_record(row, tables) for row in own])
+        chosen, what = tables.choice.get(search), f"the winner of {search}"
+        expected = None if best is None else best.spec.trial_id
+        found = None if chosen is None else chosen["trial_id"]
+        if found != expected:
+            yield f"{what} must be {expected} by validation, but study.json has {found}"
+        elif best is not None and chosen is not None:
+            yield from differing(what, choice_of(best), chosen, f" as that of {expected}")
+
+
+def check_test_openings(tables: Tables) -> Iterator[str]:
+    """The test part was opened for the choice on disk, once, and each opening is counted."""
+    opened = Counter(row["detail"] for row in tables.events if row["kind"] == TEST_OPENED)
+    for sha256, count in opened.items():
+        if count > 1:
+            yield f"the test part must be opened once for a choice, but was {count} for {sha256}"
+    counted = tables.study.get("test_openings", 0)
+    if counted != len(opened):
+        yield f"study.json must count {len(opened)} openings of the test part, not {counted}"
+    expected, found = digest(tables.choice, tables.settings), tables.study.get("choice_sha256")
+    if found != expected:
+        yield f"the choice must have SHA-256 {found} as it was frozen, but has {expected}"
+    if tables.choice and expected not in opened:
+        yield f"the test part must be opened for the choice {expected}, but was not"
+
+
+def check_budget(tables: Tables) -> Iterator[str]:
+    """Only a budget that was set ends a search before all its trials, and an event says so."""
+    said = [row["detail"] for row in tables.events if row["kind"] == "budget_reached"]
+    for name, why in (tables.study.get("closed") or {}).items():
+        if why["setting"] not in BUDGETS or tables.settings.get(why["setting"]) is None:
+            yield f"{name} must not be ended by {why['setting']}, which is not set"
+        if not any(detail.startswith(f"{name} ended after {why['trials']} of") for detail in said):
+            yield f"{name} must have an event where a budget ended it, but has none"
+
+
+def check_outcome(tables: Tables) -> Iterator[str]:
+    """A study is completed if no family was given up and each was tested whole."""
+    settings, halted = tables.settings, tables.study.get("halted") or {}
+    events = {(row["kind"], row["family"]) for row in tables.events}
+    for family in sorted(halted):
+        if ("family_halted", family) not in events:
+            yield f"{family} must have an event where it was given up, but has none"
+    tested = len(tables.final) == (
+        len(settings["families"]) * 2 * settings["seeds"] * len(settings["train_fractions"])
+    )
+    expected = "completed" if tested and not halted else "incomplete"
+    if tables.study["outcome"] in {"completed", "incomplete"} - {expected}:
+        yield f"the outcome must be {expected} by the tables, but is {tables.study['outcome']}"
+
+
+def parameter_columns(what: str, row: Mapping[str, Any]) -> Iterator[str]:
+    """A row has the same hyperparameters in one column each as in `params_json`."""
+    columns = [name for name in row if name.startswith("param_")]
+    expected = results.parameter_columns(json.loads(row["params_json"]))
+    expected.pop("params_json")
+    yield from differing(what, {**dict.fromkeys(columns), **expected}, row, " as in params_json")
+
+
+def _outside(row: Mapping[str, Any], params: Mapping[str, Any], tables: Tables) -> Iterator[str]:
+    space = tables.study["spaces"][row["family"]]
+    for name in sorted(params.keys() - space.keys()):
+        yield f"{row['trial_id']} must have hyperparameters of its space, but has {name} too"
+    for name, described in space.items():
+        values = json_to_distribution(json.dumps(described))
+        if name not in params or not contains(values, params[name]):
+            found = params.get(name)
+            yield f"{name} of {row['trial_id']} must lie in {describe(values)}, but is {found}"
+
+
+def _expected_trials(tables: Tables) -> dict[str, dict[str, Any]]:
+    """All trials asked for, and what is known of each.
+
+    Of a family given up up to its last, of a search that a budget ended as many as it had.
+    """
+    settings, halted = tables.settings, tables.study.get("halted") or {}
+    closed = tables.study.get("closed") or {}
+    known = {row["trial_id"] for row in tables.trials}
+    expected = {}
+    for search in tables.searches:
+        trials = closed.get(search.name, settings)["trials"]
+        ids = [f"{search.name}-{number:03d}" for number in range(trials)]
+        if search.family in halted:
+            ids = ids[: max((n for n, name in enumerate(ids, 1) if name in known), default=0)]
+        for number, trial_id in enumerate(ids):
+            expected[trial_id] = {
+                "family": search.family,
+                "role": BASELINE_ROLE if number == 0 else "search",
+                "seed": derive_seed(settings["seed"], search.name, number),
+                "train_fraction": search.train_fraction,
+            }
+    return expected
+
+
+def _check_summary(row: Mapping[str, Any], tables: Tables) -> Iterator[str]:
+    """What a trial's row says of its epochs."""
+    trial_id, rows = row["trial_id"], tables.by_trial.get(row["trial_id"], [])
+    if len(rows) != row["epochs_run"]:
+        yield f"{trial_id} must have {row['epochs_run']} epochs, but has {len(rows)}"
+        return
+    whole = len(rows) >= tables.settings["epochs"]
+    if (row["status"] == "completed") != whole and row["status"] != "failed":
+        yield f"{trial_id} is {row['status']}, but has {len(rows)} epochs"
+    best = best_row(rows) if rows else {}
+    expected = {"best_epoch": best.get("epoch"), **{name: best.get(name) for name in BEST}}
+    yield from differing(trial_id, expected, row, " as in its epochs")
+    attempts = max((r["attempt"] for r in rows), default=0)
+    if attempts > row["attempts"]:
+        yield f"{trial_id} must count {attempts} attempts at least, but counts {row['attempts']}"
+
+
+def _out_of_range(where: str, row: Mapping[str, Any]) -> Iterator[str]:
+    names: Iterable[str] = (*SHARES, "validation_precision", "validation_recall")
+    for name in names:
+        if not 0 <= row[name] <= 1:
+            yield f"{name} of {where} must lie between 0 and 1, but is {row[name]}"
+
+
+def _record(row: Mapping[str, Any], tables: Tables) -> TrialRecord:
+    spec = spec_of_row(row)
+    return TrialRecord(
+        spec=spec, status=row["status"], rows=list(tables.by_trial.get(spec.trial_id, []))
+    )
+
+
+def _rung(key: tuple[str, int]) -> str:
+    return f"rung {key[1]} of {key[0]}"
+
+
+CHECKS: Final[Sequence[Check]] = (
+    check_trials,
+    check_hyperparameters,
+    check_epochs,
+    check_sequence,
+    check_warm_start,
+    check_rungs,
+    check_stops,
+    check_choice,
+    check_test_openings,
+    check_budget,
+    check_outcome,
+)

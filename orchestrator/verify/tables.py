@@ -1,0 +1,261 @@
+"""A study as it lies on disk, and what must be true of any study's files: each flaw a sentence."""
+
+import math
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Final
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from orchestrator.config.searches import Search, stored_searches
+from orchestrator.results import schema as results
+from orchestrator.results.manifest import stamp
+
+Rows = list[dict[str, Any]]
+Check = Callable[["Tables"], Iterable[str]]
+
+# What the checks read of `study.json`.
+ENTRIES: Final = (
+    *("outcome", "settings", "spaces", "baselines", "dataset", "weights", "runs"),
+    *("choice", "choice_sha256", "halted"),
+)
+ENDED: Final = frozenset({"completed", "incomplete"})
+ROUNDING: Final = 1e-12
+# Columns that may have no value; so may the hyperparameters that not all families have.
+NULLABLE: Final[Mapping[str, frozenset[str]]] = {
+    "trials": frozenset(
+        {
+            *("stop_reason", "best_epoch", "node", "started_at", "ended_at", "error"),
+            *(f"validation_{metric}" for metric in results.METRICS),
+        }
+    ),
+    "epochs": frozenset({"device_memory_peak_bytes"}),
+    "rungs": frozenset({"cutoff"}),
+    "events": frozenset({"family", "trial_id"}),
+    "final": frozenset({"forward_flops_per_image"}),
+    "final_epochs": frozenset({"device_memory_peak_bytes"}),
+    "comparison": frozenset({"seed", "difference", "ci_low", "ci_high", "p_value", "p_value_holm"}),
+}
+
+
+class UnusableError(ValueError):
+    """A check needs a table that cannot be read, or whose columns are not what they must be."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tables:
+    """A study as it lies on disk.
+
+    Attributes:
+        folder: The study's.
+        study: The content of `study.json`.
+        usable: The tables that can be read and have their columns, by name.
+        flaws: What is wrong with the others.
+    """
+
+    folder: Path
+    study: Mapping[str, Any]
+    usable: Mapping[str, pa.Table]
+    flaws: Sequence[str]
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """The study's, as resolved."""
+        settings: Mapping[str, Any] = self.study["settings"]
+        return settings
+
+    @cached_property
+    def searches(self) -> Sequence[Search]:
+        """The study's searches."""
+        return stored_searches(self.settings)
+
+    @property
+    def choice(self) -> Mapping[str, Mapping[str, Any]]:
+        """Each search's winner; empty where there is none."""
+        return self.study.get("choice") or {}
+
+    def table(self, name: str) -> pa.Table:
+        """A table by its name.
+
+        Raises:
+            UnusableError: It cannot be used; `flaws` says why.
+        """
+        if name not in self.usable:
+            message = f"{name}.parquet cannot be used"
+            raise UnusableError(message)
+        return self.usable[name]
+
+    @cached_property
+    def trials(self) -> Rows:
+        """Rows of `trials.parquet`."""
+        return self._rows("trials")
+
+    @cached_property
+    def epochs(self) -> Rows:
+        """Rows of `epochs.parquet`, by sequence."""
+        return by_sequence(self._rows("epochs"))
+
+    @cached_property
+    def rungs(self) -> Rows:
+        """Rows of `rungs.parquet`."""
+        return self._rows("rungs")
+
+    @cached_property
+    def events(self) -> Rows:
+        """Rows of `events.parquet`."""
+        return self._rows("events")
+
+    @cached_property
+    def final(self) -> Rows:
+        """Rows of `final.parquet`."""
+        return self._rows("final")
+
+    @cached_property
+    def final_epochs(self) -> Rows:
+        """Rows of `final_epochs.parquet`, by sequence."""
+        return by_sequence(self._rows("final_epochs"))
+
+    @cached_property
+    def by_trial(self) -> Mapping[str, Rows]:
+        """Trial to its rows of `epochs.parquet`, by sequence."""
+        return grouped(self.epochs)
+
+    def _rows(self, name: str) -> Rows:
+        rows: Rows = self.table(name).to_pylist()
+        return rows
+
+
+def read(folder: Path) -> Tables:
+    """Reads a study; a table that cannot be used is a flaw.
+
+    Raises:
+        ValueError: It is no study.
+    """
+    study = results.read_study(folder)
+    usable, flaws = {}, []
+    for name in results.TABLES:
+        try:
+            table = results.read_table(folder, name)
+            found = list(_flaws(name, table, study.get("spaces") or {}))
+        except (ValueError, OSError, pa.ArrowException) as error:
+            found = [f"{name}.parquet must be readable, but is not: {' '.join(str(error).split())}"]
+        flaws += found
+        if not found:
+            usable[name] = table
+    return Tables(folder=folder, study=study, usable=usable, flaws=flaws)
+
+
+def check_tables(tables: Tables) -> Iterator[str]:
+    """Each table is there with its columns in their types, all numbers finite."""
+    yield from tables.flaws
+
+
+def check_study_json(tables: Tables) -> Iterator[str]:
+    """`study.json` has what a study that has ended has, and what its schema promises."""
+    version = tables.study.get("schema_version")
+    if version != results.SCHEMA_VERSION:
+        yield f"study.json must have schema version {results.SCHEMA_VERSION}, but has {version}"
+    for name in ENTRIES:
+        if name not in tables.study:
+            yield f"study.json must say {name}, but does not"
+
+
+def check_stamps(tables: Tables) -> Iterator[str]:
+    """Each table was written for this study's split, data and weights, and so were its rows."""
+    name = tables.study["name"]
+    for table_name, table in tables.usable.items():
+        metadata = table.schema.metadata or {}
+        for key, value in {"study": name, **stamp(tables.study)}.items():
+            found = metadata.get(key.encode(), b"").decode()
+            if found != value:
+                yield f"{table_name}.parquet must be stamped with {key} {value}, but has {found}"
+        for other in sorted(set(pc.unique(table["study"]).to_pylist()) - {name}, key=str):
+            yield f"{table_name}.parquet must have rows of {name} alone, but has some of {other}"
+
+
+def check_ended(tables: Tables) -> Iterator[str]:
+    """The study came to its end, and so has cleaned up."""
+    outcome = tables.study["outcome"]
+    if outcome not in ENDED:
+        yield f"the study must have ended, but its outcome is {outcome}; go on with --resume"
+    if (tables.folder / "checkpoints").exists():
+        yield "no checkpoint must be left of a study that has ended, but checkpoints/ is there"
+    for path in sorted(results.leftovers(tables.folder)):
+        name = path.relative_to(tables.folder)
+        yield f"no half-written file must be left, but {name} is there"
+
+
+def contiguous(where: str, epochs: Rows) -> Iterator[str]:
+    """Each trial's epochs run from 1 without a gap, each once, in the order of the sequence."""
+    for trial_id, rows in grouped(epochs).items():
+        found = [row["epoch"] for row in rows]
+        for epoch, count in Counter(found).items():
+            if count > 1:
+                yield f"epoch {epoch} of {trial_id} must be in {where} once, but is {count} times"
+        distinct = list(dict.fromkeys(found))
+        if distinct != list(range(1, len(distinct) + 1)):
+            yield f"the epochs of {trial_id} in {where} must run from 1, but are {found}"
+
+
+def grouped(rows: Rows) -> Mapping[str, Rows]:
+    """Trial to its rows, in their order."""
+    groups = defaultdict(list)
+    for row in rows:
+        groups[row["trial_id"]].append(row)
+    return dict(groups)
+
+
+def by_sequence(rows: Rows) -> Rows:
+    """Rows in the order in which they came."""
+    return sorted(rows, key=lambda row: int(row["sequence"]))
+
+
+def differing(
+    what: str, expected: Mapping[str, Any], found: Mapping[str, Any], why: str = ""
+) -> Iterator[str]:
+    """A sentence for each entry that is not as expected."""
+    for name, value in expected.items():
+        if not _same(value, found.get(name)):
+            yield f"{name} of {what} must be {value}{why}, but is {found.get(name)}"
+
+
+def _same(one: Any, other: Any) -> bool:
+    """Equal, except that another library or machine may round a number another way."""
+    if isinstance(one, float) and isinstance(other, float):
+        return math.isclose(one, other, rel_tol=ROUNDING, abs_tol=ROUNDING)
+    return bool(one == other)
+
+
+def _flaws(name: str, table: pa.Table, spaces: Mapping[str, Iterable[str]]) -> Iterator[str]:
+    """What is wrong with a table whatever the study: columns, types, and numbers that are none."""
+    columns = results.columns_of_all()[name]
+    types = {column.name: column.type for column in columns}
+    if name in {"trials", "final"}:
+        own = {f"param_{dimension}" for space in spaces.values() for dimension in space}
+        types |= dict.fromkeys(sorted(own)) | {"params_json": pa.string()}
+    for column, kind in types.items():
+        if column not in table.column_names:
+            yield f"{name}.parquet must have a column {column}, but has none"
+            continue
+        values = table[column]
+        if kind is not None and values.type != kind:
+            yield f"{name}.parquet must have {column} as {kind}, but has {values.type}"
+        elif kind is not None and column not in NULLABLE.get(name, ()) and values.null_count:
+            yield f"{name}.parquet must say {column} in each row, but {values.null_count} lack it"
+        elif not _finite(values):
+            yield f"{name}.parquet must have finite numbers as {column}, but has others"
+
+
+def _finite(values: pa.ChunkedArray) -> bool:
+    if pa.types.is_list(values.type):
+        values = pc.list_flatten(values)
+    if not pa.types.is_floating(values.type):
+        return True
+    return bool(pc.all(pc.is_finite(values)).as_py() is not False)
+
+
+CHECKS: Final[Sequence[Check]] = (check_tables, check_study_json, check_stamps, check_ended)

@@ -1,0 +1,29 @@
+"""What all trials of a study share: decoded data, splits and weights, one copy per node."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from trainables.data.dataset import LabeledImages
+from trainables.weights.loading import Weights
+
+
+@dataclass(frozen=True, kw_only=True)
+class SharedData:
+    """Read-only arrays that every trial of a node sees in the same memory.
+
+    Attributes:
+        training: The decoded training part, validation included.
+        train: Share of the training images to the indices of that share.
+        validation: Indices of the validation images, shape [n_validation].
+        classes: Class names.
+        weights: Pre-trained weights, names to arrays; None where no family needs them.
+    """
+
+    training: LabeledImages
+    train: Mapping[float, npt.NDArray[np.int64]]
+    validation: npt.NDArray[np.int64]
+    classes: tuple[str, ...]
+    weights: Weights | None
