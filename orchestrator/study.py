@@ -20,6 +20,8 @@ from orchestrator.run.signals import Interruption
 
 if TYPE_CHECKING:
     from orchestrator.plan.preflight import CheckedStudy
+    from orchestrator.run.session import Session
+    from trainables.data.dataset import LabeledImages
 
 DONE, INCOMPLETE, WRONG_INPUT, INFRASTRUCTURE = 0, 1, 2, 3
 
@@ -79,7 +81,7 @@ def _dry_run(checked: "CheckedStudy", console: Console) -> int:
     address = checked.settings.address or os.environ.get("RAY_ADDRESS")
     if address and address != "local":
         from orchestrator.run.cluster import InfrastructureError, connect, reserve
-        from orchestrator.run.starting import cluster_line, reserved_forecast
+        from orchestrator.run.opening import cluster_line, reserved_forecast
 
         try:
             cluster = connect(address, console)
@@ -98,22 +100,85 @@ def _dry_run(checked: "CheckedStudy", console: Console) -> int:
     return DONE
 
 
+def run(session: "Session") -> bool:
+    """Searches, chooses, re-trains, tests once, compares, verifies and reports.
+
+    Returns:
+        Whether every family was compared and the study is sound.
+    """
+    from orchestrator.run.finals_phase import run_finals
+    from orchestrator.run.search_phase import choose, restore_search, run_search
+
+    session.console.print(f"Study {session.name} writes to {session.folder}")
+    with session.noting_outcome():
+        shared = session.share_data()
+        search = restore_search(session)  # a new study's has no rows
+        with session.writer.running():
+            run_search(session, search, shared)
+            choice = choose(session, search)  # on disk before the test set is opened
+            complete, test = run_finals(session, search, choice, shared)
+        session.remove_checkpoints()
+        done = complete and not search.searcher.halted
+        compare(session)
+        session.manifest.end("completed" if done else "incomplete")
+    sound = verify(session)
+    report(session, test)
+    return done and sound
+
+
 def _run(checked: "CheckedStudy", held: contextlib.ExitStack, console: Console) -> int:
     """Runs a checked study; an error from here on is no wrong input, and keeps its traceback."""
     from orchestrator.run.cluster import InfrastructureError
-    from orchestrator.run.starting import run_study
+    from orchestrator.run.opening import open_study
 
     with Interruption().listening() as interruption:
         try:
-            done = run_study(checked, held, interruption, console)
+            with open_study(checked, held, interruption, console) as session:
+                return DONE if run(session) else INCOMPLETE
         except (InfrastructureError, HeldError) as error:
             return _complain(error, INFRASTRUCTURE)
         except KeyboardInterrupt:
-            done = None
-        if done is None:
             _say_how_to_resume(checked, console)
             return interruption.exit_code
-    return DONE if done else INCOMPLETE
+
+
+def compare(session: "Session") -> None:
+    """Compares all models on the test set, from the stored predictions."""
+    from orchestrator.compare.__main__ import write_comparison
+
+    write_comparison(session.folder, session.console)
+    session.console.print(f"Results: {session.folder}")
+
+
+def verify(session: "Session") -> bool:
+    """Whether the study, as stored, is consistent."""
+    from orchestrator.verify.runner import verify as check
+
+    verdict = check(session.folder, sources=False)
+    for problem in verdict.problems:
+        session.console.print(f"WRONG, {problem.check}: {problem.sentence}", style="bold")
+    if not verdict.problems:
+        session.console.print(f"Verified: {verdict.checks} checks, nothing wrong")
+    return not verdict.problems
+
+
+def report(session: "Session", test: "LabeledImages | None") -> None:
+    """Writes the page that people look at; the study is done, whatever becomes of it."""
+    from orchestrator.analysis.confusion_examples import write_examples
+    from orchestrator.report.__main__ import write_report
+    from orchestrator.results.schema import read_table
+    from orchestrator.stats.predictions import split_runs
+
+    try:
+        if test is not None:  # images of the worst confusions, if the test part was decoded
+            runs = split_runs(read_table(session.folder, "predictions"))
+            write_examples(session.folder, runs, test.images)
+        (path,) = write_report(session.folder)
+    except (ValueError, OSError) as error:
+        reason = " ".join(str(error).split())
+        session.console.print(f"The report could not be written: {reason}", style="bold")
+        return
+    session.console.print(f"Report: {path}", soft_wrap=True)
 
 
 def _say_how_to_resume(checked: "CheckedStudy", console: Console) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from orchestrator import study
 from orchestrator.config.settings import resolve
 from orchestrator.plan import warm_start
 from orchestrator.plan.preflight import CheckedStudy, check_new, check_resumed
@@ -24,7 +25,7 @@ from orchestrator.run import replay
 from orchestrator.run.cluster import Cluster, Reservation
 from orchestrator.run.describe import describe
 from orchestrator.run.phase import Phase
-from orchestrator.run.session import Study
+from orchestrator.run.session import Session
 from orchestrator.run.signals import Interruption
 from orchestrator.stats import pairwise as comparison
 from orchestrator.trials import table_writer as writing
@@ -67,26 +68,21 @@ class Moments:
             raise Killed
 
 
-class InProcessStudy(Study):
-    """A study whose trials are stepped one after another in this process."""
+class InProcessExecutor:
+    """Steps trials one after another in this process."""
 
-    def __init__(
-        self, *args: Any, moments: Moments, slots: int, order: int, writes: float, **kwargs: Any
-    ) -> None:
-        super().__init__(*args, **kwargs)
+    def __init__(self, *, moments: Moments, slots: int, order: int, writes: float) -> None:
         self._moments, self._slots, self._writes = moments, slots, writes
         self._random = random.Random(order)
+        self.writer: writing.TableWriter | None = None
 
-    def _put(self, value: Any) -> Any:
+    def put(self, value: Any) -> Any:
         return value
 
-    def _report(self) -> None:
-        """Leaves out what takes seconds and is tested by itself."""
-
-    def _published(self, *_: Any) -> Any:
+    def publishing(self, _samples: Any) -> Any:
         return contextlib.nullcontext()
 
-    def _run_phase(self, phase: Phase) -> None:
+    def run(self, phase: Phase) -> None:
         running: dict[str, tuple[SimpleNamespace, Attempt | None]] = {}
         ids = iter(range(10_000))
         finished = False
@@ -107,7 +103,7 @@ class InProcessStudy(Study):
             tune_id = self._random.choice(sorted(running))
             self._step(phase, running, tune_id)
             if self._random.random() < self._writes:  # the writer's thread comes round
-                self._writer.write()
+                self.writer.write()
 
     def _step(self, phase: Phase, running: dict[str, Any], tune_id: str) -> None:
         trial, attempt = running[tune_id]
@@ -148,7 +144,7 @@ class InProcessStudy(Study):
 
 @dataclass
 class Driver:
-    """Starts, kills and resumes studies in one folder; see `InProcessStudy`.
+    """Starts, kills and resumes studies in one folder; see `InProcessExecutor`.
 
     Attributes:
         slots: Trials at a time.
@@ -222,20 +218,23 @@ class Driver:
                 patch.setattr(comparison, "compare", quick)
             hold = SimpleNamespace(check=lambda: None)
             try:
-                study = InProcessStudy(
+                executor = InProcessExecutor(
+                    moments=moments, slots=self.slots, order=order, writes=self.writes
+                )
+                session = Session(
                     checked,
+                    executor=executor,
                     reservation=reservation,
                     console=_quiet(),
                     study_json=Manifest(checked.folder, content, hold.check),
                     stored=stored,
                     interruption=Interruption(),
                     hold=hold,
-                    moments=moments,
-                    slots=self.slots,
-                    order=order,
-                    writes=self.writes,
+                    weights_file=checked.inputs.weights_file,
                 )
-                return study.run(checked.inputs.weights_file)
+                executor.writer = session.writer
+                patch.setattr(study, "report", lambda *_: None)  # takes seconds; tested by itself
+                return study.run(session)
             except Killed:
                 return None
 

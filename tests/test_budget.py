@@ -227,7 +227,9 @@ def driver(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, curve_family: None) 
     monkeypatch.setenv("STUDY_CURVE_EPOCH_SECONDS", "1")
     monkeypatch.setattr("time.sleep", sleep)
     monkeypatch.setattr("orchestrator.trials.recorder.time", SimpleNamespace(monotonic=clock))
-    monkeypatch.setattr("orchestrator.run.session.Budget", functools.partial(Budget, clock=clock))
+    monkeypatch.setattr(
+        "orchestrator.run.search_phase.Budget", functools.partial(Budget, clock=clock)
+    )
     settings = {"trials": 40, "epochs": 4, "grace_period": 1, "seeds": 2}
     return Driver(tmp_path / "results", monkeypatch, settings, slots=1)
 

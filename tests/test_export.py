@@ -21,7 +21,7 @@ import pytest
 import torch
 import yaml
 from conftest import FAMILIES
-from in_process import Driver, InProcessStudy
+from in_process import Driver
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
@@ -32,6 +32,8 @@ from orchestrator.export import __main__ as export
 from orchestrator.export.card_code import code_of
 from orchestrator.export.winners import configuration
 from orchestrator.results import schema as results
+from orchestrator.run import search_phase
+from orchestrator.run.session import Session
 from trainables import registry
 from trainables.data.dataset import LabeledImages
 from trainables.training.trainer import Trainer
@@ -374,13 +376,13 @@ def test_the_journal_has_what_the_search_told_optuna(
     curve_driver: Driver, awkward_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     searches = []
-    restored = InProcessStudy._restored_search
+    restored = search_phase.restore_search
 
-    def spied(study: InProcessStudy) -> Any:
-        searches.append(restored(study))
+    def spied(session: Session) -> search_phase.Search:
+        searches.append(restored(session))
         return searches[-1]
 
-    monkeypatch.setattr(InProcessStudy, "_restored_search", spied)
+    monkeypatch.setattr(search_phase, "restore_search", spied)
     curve_driver.settings = {**SMALL, **ALL_STATES}
     curve_driver.assignments = ("space.curve.fault=none,nan,error",)
     curve_driver.start()

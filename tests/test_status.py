@@ -632,7 +632,7 @@ def test_it_imports_neither_torch_nor_ray_and_for_help_nothing_slow(
     folder = write_study(tmp_path / "mine", trials=SEARCHED, choice=CHOICE)
     program = (
         "import contextlib, sys\n"
-        "from orchestrator.status import main\n"
+        "from orchestrator.status.__main__ import main\n"
         "with contextlib.suppress(SystemExit):\n"
         "    assert main(sys.argv[1:]) == 0\n"
         f"print([name for name in {absent} if name in sys.modules])"

@@ -1,7 +1,8 @@
 """A warm start from a study whose accuracies do not compare is refused with the difference."""
 
+import contextlib
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from tampering import drop, truncated
 
 from orchestrator import study
 from orchestrator.plan.preflight import CheckedStudy
-from orchestrator.run import starting
+from orchestrator.run import opening
 
 Start = Callable[..., CheckedStudy]
 
@@ -86,11 +87,13 @@ def command(
     add_family(begun / "families", monkeypatch, "pretrained", pretrained=True)
     made = Command(inputs / "other" / "source", begun / "families", inputs, capsys, [])
 
-    def run_study(checked: CheckedStudy, *_: object) -> bool:
+    @contextlib.contextmanager
+    def open_study(checked: CheckedStudy, *_: object) -> Iterator[None]:
         made.started.append(checked)
-        return True
+        yield
 
-    monkeypatch.setattr(starting, "run_study", run_study)
+    monkeypatch.setattr(opening, "open_study", open_study)
+    monkeypatch.setattr(study, "run", lambda _: True)
     return made
 
 

@@ -1,1 +1,1 @@
-"""The report that people look at: one offline page, and the same figures for a paper."""
+"""The command `report`: one offline page, and the same figures for a paper."""

@@ -1,1 +1,1 @@
-"""."""
+"""A study on disk: schemas, files, manifest, lock, and how they are read back."""

@@ -1,1 +1,1 @@
-"""."""
+"""Paired tests, bootstrap intervals and the two noises, on plain arrays."""

@@ -17,7 +17,7 @@ from orchestrator.plan import resume as resuming
 from orchestrator.plan.preflight import CheckedStudy
 from orchestrator.results import schema as results
 from orchestrator.results.lock import LOCK
-from orchestrator.run import starting
+from orchestrator.run import opening
 
 SETTINGS = {
     **dict.fromkeys(("trials", "epochs", "seeds"), 3),
@@ -98,11 +98,13 @@ def command(
 ) -> Command:
     made = Command(folder, capsys)
 
-    def run_study(checked: CheckedStudy, *_: object) -> bool:
+    @contextlib.contextmanager
+    def open_study(checked: CheckedStudy, *_: object) -> Iterator[None]:
         made.runs.append(checked)
-        return True
+        yield
 
-    monkeypatch.setattr(starting, "run_study", run_study)
+    monkeypatch.setattr(opening, "open_study", open_study)
+    monkeypatch.setattr(study, "run", lambda _: True)
     return made
 
 

@@ -1,6 +1,7 @@
-"""Starts a study that has been checked: its cluster, weights, folder, and what its rows say."""
+"""Opens a study that has been checked: its cluster, weights, folder, and what its rows say."""
 
 import contextlib
+from collections.abc import Iterator
 
 import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
@@ -19,28 +20,26 @@ from orchestrator.run.cluster import Cluster, InfrastructureError, Reservation, 
 from orchestrator.run.describe import describe
 from orchestrator.run.nodes import check_nodes
 from orchestrator.run.replay import StoredStudy
-from orchestrator.run.session import Study
+from orchestrator.run.session import RayExecutor, Session
 from orchestrator.run.signals import Interruption
 from trainables.weights import loading as weights
 from trainables.weights import pretraining
 
 
-def run_study(
+@contextlib.contextmanager
+def open_study(
     checked: CheckedStudy,
     held: contextlib.ExitStack,
     interruption: Interruption,
     console: Console,
-) -> bool | None:
-    """Runs a study into its folder.
+) -> Iterator[Session]:
+    """Opens a study that has been checked: its cluster, folder, weights, and what its rows say.
 
     Args:
         checked: The study.
         held: Holds its folder until it is closed.
         interruption: Says when the user wants it to end.
         console: Where to print.
-
-    Returns:
-        Whether every family was compared; None if the user interrupted it.
 
     Raises:
         InfrastructureError: Ray cannot be had, or not what a trial asks for.
@@ -67,16 +66,17 @@ def run_study(
         if checked.resumed is not None:
             stored = replay.read(checked.folder, checked.resumed.study, content)
             content = manifest.continued(checked.resumed.study, content)
-        study = Study(
+        yield Session(
             checked,
+            executor=RayExecutor(),
             reservation=reservation,
             console=console,
             study_json=Manifest(checked.folder, content, hold.check),
             stored=stored,
             interruption=interruption,
             hold=hold,
+            weights_file=weights_file,
         )
-        return study.run(weights_file)
     finally:
         ray.shutdown()
 

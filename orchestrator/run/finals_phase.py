@@ -1,0 +1,102 @@
+"""The finals: winners and baselines re-trained, and the test set opened for the choice."""
+
+from collections.abc import Callable
+from typing import Any
+
+from orchestrator.config.searches import deciding
+from orchestrator.forecast.remaining import seconds_left
+from orchestrator.results.final_runs import final_runs
+from orchestrator.run import finals, replay
+from orchestrator.run.progress import ProgressTable, shown
+from orchestrator.run.search_phase import Search
+from orchestrator.run.session import Session
+from orchestrator.search.family_searcher import ListedTrials
+from orchestrator.search.scheduler import RecordingScheduler
+from orchestrator.trials.recorder import Recorder
+from trainables.data.dataset import LabeledImages
+from trainables.trial import References
+
+
+def run_finals(
+    session: Session, search: Search, choice: finals.Choice, shared: Any
+) -> tuple[bool, LabeledImages | None]:
+    """Re-trains and tests.
+
+    Returns:
+        Whether every family and role has its rows; the test part where it was decoded.
+    """
+    settings, test = session.settings, None
+    specs = finals.final_specs(choice, session.plans, session.searches, settings)
+    recorder = session.recorder("final_epochs")
+    left = replay.replay_finals(session.stored, specs, recorder, session.folder)
+
+    def rows() -> list[dict[str, Any]]:
+        return final_rows(session, recorder, choice)
+
+    def predictions() -> Callable[[], Any]:
+        tested_now = rows()  # under the writer's lock; the files are read after it
+        return lambda: finals.predictions(session.folder, tested_now)
+
+    session.writer.add("final", rows)
+    session.writer.add("predictions", predictions)
+    recorder.publish(search=False)
+    session.writer.write()
+    tested = {spec.family for spec in specs}
+    families = [plan.name for plan in session.plans if plan.name in tested]
+    table = ProgressTable(
+        "Finals: re-training, then the test set",
+        recorder,
+        families,
+        trials=len(specs) // max(1, len(families)),
+        epochs=settings.epochs,
+    )
+    if left:  # the test part stays closed where nothing is to be tested
+        test = session.inputs.dataset.read_test()
+        references = References(shared=shared, test=session.executor.put(test))
+        searcher = ListedTrials(
+            recorder,
+            left,
+            epochs=settings.epochs,
+            max_attempts=settings.max_attempts,
+            after_out_of_memory=session.reservation.after_out_of_memory,
+        )
+        trials = search.recorder.trial_rows()
+
+        def time_left() -> float | None:
+            content = session.manifest.content
+            runs = final_runs(content, recorder.epoch_rows(), rows())
+            return seconds_left(content, trials, runs, search.searcher.halted)
+
+        with shown(session.console, table):
+            session.run_phase(
+                "finals",
+                searcher,
+                RecordingScheduler(recorder),
+                recorder,
+                references,
+                time_left=time_left,
+            )
+    session.must_have_ended(recorder)
+    finals.keep_winners(session.folder, rows(), session.inputs.dataset.classes)
+    completed = all(record.status == "completed" for record in recorder.trials.values())
+    return completed and len(choice) == len(session.searches), test
+
+
+def final_rows(session: Session, recorder: Recorder, choice: finals.Choice) -> list[dict[str, Any]]:
+    """The rows of `final.parquet` of the runs that are completed."""
+    rows = []
+    for record in list(recorder.trials.values()):
+        if record.status == "completed":
+            spec = record.spec
+            search = deciding(session.searches, spec.family, spec.train_fraction)
+            both = choice[search.name]["baseline_won"]
+            rows += finals.final_rows(
+                record,
+                study=session.name,
+                device=session.reservation.device,
+                device_seconds=recorder.device_seconds(record),
+                train_images=len(session.inputs.train[record.spec.train_fraction]),
+                validation_images=len(session.inputs.split.validation),
+                roles=("baseline", "tuned") if both else (record.spec.role,),
+            )
+    return sorted(rows, key=lambda r: (r["train_fraction"], r["family"], r["role"], r["seed"]))

@@ -1,0 +1,143 @@
+"""The search: restored from its rows, run, and its winners chosen."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from orchestrator.config.settings import BUDGETS
+from orchestrator.forecast.remaining import seconds_left
+from orchestrator.forecast.run_times import earlier_seconds
+from orchestrator.run import finals, replay
+from orchestrator.run.progress import ProgressTable, shown
+from orchestrator.run.session import Session
+from orchestrator.search.asha import FamilyRungs
+from orchestrator.search.budget import Budget, Images
+from orchestrator.search.family_searcher import FamilySearch
+from orchestrator.search.scheduler import FamilyASHA
+from orchestrator.trials.recorder import Recorder
+from trainables.trial import References
+
+
+@dataclass(frozen=True, kw_only=True)
+class Search:
+    """The parts of the search, brought to where its rows say it was."""
+
+    recorder: Recorder
+    scheduler: FamilyASHA
+    searcher: FamilySearch
+
+
+def restore_search(session: Session) -> Search:
+    """The search with all that its rows say; a new study's has none."""
+    settings, recorder = session.settings, session.recorder("epochs")
+    rungs = FamilyRungs(
+        [search.name for search in session.searches],
+        epochs=settings.epochs,
+        grace_period=settings.grace_period,
+        reduction_factor=settings.reduction_factor,
+    )
+    scheduler = FamilyASHA(recorder, rungs)
+    budget = Budget(
+        settings,
+        recorder,
+        session.searches,
+        images=Images(
+            train={fraction: len(images) for fraction, images in session.inputs.train.items()},
+            validation=len(session.inputs.split.validation),
+        ),
+        at_a_time=session.reservation.max_concurrent,
+        spent_seconds=earlier_seconds(
+            session.manifest.content["runs"],
+            [row["reported_at"] for row in (*session.stored.epochs, *session.stored.final_epochs)],
+        ),
+        closed={name: why["setting"] for name, why in closed_before(session).items()},
+    )
+    searcher = FamilySearch(
+        recorder,
+        session.plans,
+        session.searches,
+        trials=settings.trials,
+        seed=settings.seed,
+        epochs=settings.epochs,
+        max_attempts=settings.max_attempts,
+        first_cut=scheduler.first_cut,
+        by_device_time=session.reservation.max_concurrent > 1,
+        refuses=budget.refuses,
+        after_out_of_memory=session.reservation.after_out_of_memory,
+    )
+    replay.replay_warm_start(session.folder, rungs, searcher)
+    replay.replay_search(session.stored, recorder, scheduler, searcher)
+    for kind, detail in session.stored.changes:
+        recorder.event(kind, detail)
+        session.console.print(f"{kind.replace('_', ' ').capitalize()}: {detail}")
+    recorder.publish(search=True)
+    return Search(recorder=recorder, scheduler=scheduler, searcher=searcher)
+
+
+def run_search(session: Session, search: Search, shared: Any) -> None:
+    """Runs all trials of the search."""
+    table = ProgressTable(
+        "Search",
+        search.recorder,
+        [plan.name for plan in session.plans],
+        trials=session.settings.trials * len(session.searches) // len(session.plans),
+        epochs=session.settings.epochs,
+    )
+
+    def time_left() -> float | None:
+        rows = search.recorder.trial_rows()
+        return seconds_left(session.manifest.content, rows, None, search.searcher.halted)
+
+    if search.searcher.has_work():
+        with shown(session.console, table):
+            session.run_phase(
+                "search",
+                search.searcher,
+                search.scheduler,
+                search.recorder,
+                References(shared=shared, test=None),
+                time_left=time_left,
+            )
+    session.must_have_ended(search.recorder)
+
+
+def choose(session: Session, search: Search) -> dict[str, dict[str, Any]]:
+    """Writes the choice down before the test part is decoded.
+
+    An opening belongs to a choice: the same one, made again after a crash, is the same opening.
+    """
+    choice = finals.choose(search.recorder, session.searches)
+    choice_digest = finals.digest(choice, session.manifest.content["settings"])
+    halted, closed = search.searcher.halted, search.searcher.closed()
+    for name, why in closed.items():
+        _close(session, search.recorder, name, **why)
+    session.manifest.add(choice=choice, choice_sha256=choice_digest, halted=halted, closed=closed)
+    if choice:
+        opened = {row["detail"] for row in session.events if row["kind"] == finals.TEST_OPENED}
+        if choice_digest not in opened:
+            search.recorder.event(finals.TEST_OPENED, choice_digest)
+            session.writer.write()
+        session.manifest.add(test_openings=len(opened | {choice_digest}))
+    for family, message in halted.items():
+        session.console.print(f"{family} was given up: {message}", style="bold")
+    return choice
+
+
+def _close(session: Session, recorder: Recorder, name: str, *, trials: int, setting: str) -> None:
+    """Says that a budget ended a search."""
+    detail = (
+        f"{name} ended after {trials} of {session.settings.trials} trials: another would not "
+        f"have left enough of {setting} for the finals"
+    )
+    (family,) = (search.family for search in session.searches if search.name == name)
+    if name not in closed_before(session):
+        recorder.event("budget_reached", detail, family=family)
+    session.console.print(f"{detail}.")
+
+
+def closed_before(session: Session) -> dict[str, Any]:
+    """Searches that a budget ended in an earlier run, and which it has not been raised for."""
+    if session.resumed is None:
+        return {}
+    before = session.resumed.study
+    same = all(before["settings"].get(n) == getattr(session.settings, n) for n in BUDGETS)
+    return dict(before.get("closed") or {}) if same else {}
