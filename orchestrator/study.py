@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
+from orchestrator.cli import DONE, INCOMPLETE, INFRASTRUCTURE, fail
 from orchestrator.config import flags as options
 from orchestrator.config.settings import Settings
 from orchestrator.results.lock import HeldError
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
     from orchestrator.run.session import Session
     from trainables.data.dataset import LabeledImages
 
-DONE, INCOMPLETE, WRONG_INPUT, INFRASTRUCTURE = 0, 1, 2, 3
-
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command; returns its exit code."""
@@ -34,11 +33,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         try:
             checked = _check(flags, held, console)
         except HeldError as error:
-            return _complain(error, INFRASTRUCTURE)
+            return fail("study", error, INFRASTRUCTURE)
         except ValueError as error:
             if flags.debug:
                 raise
-            return _complain(error, WRONG_INPUT)
+            return fail("study", error)
         if flags.dry_run:
             return _dry_run(checked, console)
         return _run(checked, held, console)
@@ -73,8 +72,8 @@ def _check(
 def _dry_run(checked: "CheckedStudy", console: Console) -> int:
     """Prints what would run and what it would cost; asks a cluster only if one is named."""
     from orchestrator.forecast.estimate import cost_sentences, missing_prices, time_sentences
-    from orchestrator.plan.families import print_spaces
     from orchestrator.plan.preflight import forecast_of
+    from orchestrator.plan.summary import print_spaces
 
     print_spaces(console, checked.plans)
     forecast = forecast_of(checked.settings, checked.plans, checked.inputs, name=checked.name)
@@ -87,7 +86,7 @@ def _dry_run(checked: "CheckedStudy", console: Console) -> int:
             cluster = connect(address, console)
             reservation = reserve(checked.settings, cluster)
         except InfrastructureError as error:
-            return _complain(error, INFRASTRUCTURE)
+            return fail("study", error, INFRASTRUCTURE)
         console.print(cluster_line(cluster, reservation))
         forecast = reserved_forecast(checked, reservation)
         for sentence in time_sentences(forecast):
@@ -136,7 +135,7 @@ def _run(checked: "CheckedStudy", held: contextlib.ExitStack, console: Console) 
             with open_study(checked, held, interruption, console) as session:
                 return DONE if run(session) else INCOMPLETE
         except (InfrastructureError, HeldError) as error:
-            return _complain(error, INFRASTRUCTURE)
+            return fail("study", error, INFRASTRUCTURE)
         except KeyboardInterrupt:
             _say_how_to_resume(checked, console)
             return interruption.exit_code
@@ -144,7 +143,7 @@ def _run(checked: "CheckedStudy", held: contextlib.ExitStack, console: Console) 
 
 def compare(session: "Session") -> None:
     """Compares all models on the test set, from the stored predictions."""
-    from orchestrator.compare.__main__ import write_comparison
+    from orchestrator.compare.within_study import write_comparison
 
     write_comparison(session.folder, session.console)
     session.console.print(f"Results: {session.folder}")
@@ -165,8 +164,8 @@ def verify(session: "Session") -> bool:
 def report(session: "Session", test: "LabeledImages | None") -> None:
     """Writes the page that people look at; the study is done, whatever becomes of it."""
     from orchestrator.analysis.confusion_examples import write_examples
-    from orchestrator.report.__main__ import write_report
-    from orchestrator.results.schema import read_table
+    from orchestrator.report.write import write_report
+    from orchestrator.results.files import read_table
     from orchestrator.stats.predictions import split_runs
 
     try:
@@ -190,12 +189,6 @@ def _say_how_to_resume(checked: "CheckedStudy", console: Console) -> None:
         command += ["--results-dir", checked.settings.results_dir]
     console.print("Interrupted; all finished epochs are kept. To go on:")
     console.print(f"  {shlex.join(command)}", soft_wrap=True)
-
-
-def _complain(error: Exception, code: int) -> int:
-    """Says what is wrong in one line, which Rich would wrap."""
-    sys.stderr.write(f"study: {' '.join(str(error).split())}\n")
-    return code
 
 
 if __name__ == "__main__":

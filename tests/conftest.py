@@ -10,8 +10,9 @@ import pytest
 from xdist.scheduler import LoadScopeScheduling
 
 from orchestrator.results.schema import schemas
-from orchestrator.trials.recorder import Recorder, TrialSpec
+from orchestrator.trials.recorder import Recorder
 from orchestrator.trials.table_writer import TableWriter
+from orchestrator.trials.trial import TrialSpec
 from search_spaces.dimension import distributions
 from trainables.data.dataset import LabeledImages
 from trainables.registry import load_family

@@ -15,10 +15,10 @@ import pytest
 from rich.console import Console
 
 from orchestrator import study
-from orchestrator.config.settings import resolve
+from orchestrator.config.sources import resolve
 from orchestrator.plan import warm_start
 from orchestrator.plan.preflight import CheckedStudy, check_new, check_resumed
-from orchestrator.results import manifest
+from orchestrator.results import files, manifest
 from orchestrator.results import schema as results
 from orchestrator.results.manifest import Manifest
 from orchestrator.run import replay
@@ -182,7 +182,7 @@ class Driver:
         self, moments: Moments | None = None, *, order: int = 1, accept: bool = False, **given: Any
     ) -> bool | None:
         """Resumes it, with other settings where they are given; None if it was killed."""
-        stored = results.read_study(self.folder)["settings"]
+        stored = files.read_study(self.folder)["settings"]
         settings = resolve(given, config=None, assignments=[], stored=stored)
         with contextlib.ExitStack() as held:
             checked = check_resumed(

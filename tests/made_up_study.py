@@ -17,6 +17,7 @@ from optuna.distributions import (
 )
 from sklearn.metrics import precision_recall_fscore_support
 
+from orchestrator.results import files
 from orchestrator.results import schema as results
 from orchestrator.stats.pairwise import SMALLEST, compare
 
@@ -75,7 +76,7 @@ class MadeUpStudy:
         folder.mkdir(parents=True, exist_ok=True)
         tables = _Maker(self).tables()
         for name, table in tables.items():
-            results.write_table(folder, name, table, {"study": "made up"})
+            files.write_table(folder, name, table, {"study": "made up"})
         content = self.study()
         if self.finished:
             content["choice"] = dict(_winners(tables["trials"].to_pylist()))

@@ -9,6 +9,7 @@ from optuna.distributions import FloatDistribution, IntDistribution
 from test_comparison import CLASSES, Study
 
 from examples import analysis
+from orchestrator.results import files
 from orchestrator.results import schema as results
 
 HARD = [7, 30]
@@ -23,7 +24,7 @@ def folder(tmp_path_factory):
     for run in study.runs.values():
         run[HARD] = np.eye(CLASSES)[(study.labels[HARD] + 1) % CLASSES]
     folder = study.write(tmp_path_factory.mktemp("study"))
-    results.write_table(folder, "comparison", study.comparison(), {})
+    files.write_table(folder, "comparison", study.comparison(), {})
     spaces = [{"learning_rate": FloatDistribution(1e-6, 1), "width": IntDistribution(1, 99)}]
     rows = [
         {
@@ -37,7 +38,7 @@ def folder(tmp_path_factory):
         for family, seconds, more in (("cnn", 10.0, {"width": 8}), ("resnet50_transfer", 30.0, {}))
         for number, rate in enumerate(RATES)
     ]
-    results.write_table(
+    files.write_table(
         folder, "trials", results.to_table(rows, results.schemas(spaces)["trials"]), {}
     )
     return folder

@@ -15,14 +15,15 @@ from in_process import Driver, Moments
 from test_search import make_search
 
 from orchestrator.config.searches import Search, list_searches
-from orchestrator.config.settings import BUDGETS, resolve
-from orchestrator.forecast.remaining import seconds_left
-from orchestrator.forecast.run_times import earlier_seconds
-from orchestrator.results import schema as results
+from orchestrator.config.settings import BUDGETS
+from orchestrator.config.sources import resolve
+from orchestrator.forecast.remaining import earlier_seconds, seconds_left
+from orchestrator.results import files
 from orchestrator.search.budget import Budget, Images
 from orchestrator.status.__main__ import main as status
 from orchestrator.study import main as study
-from orchestrator.trials.recorder import BASELINE_ROLE, Recorder, TrialRecord
+from orchestrator.trials.recorder import Recorder
+from orchestrator.trials.trial import BASELINE_ROLE, TrialRecord
 from orchestrator.verify.runner import verify
 
 CNN = Search(name="cnn", family="cnn", train_fraction=1.0)
@@ -250,7 +251,7 @@ def test_a_study_ends_within_its_budget_and_says_what_that_cost_it(
     driver.settings[setting] = 60 / 3600
     assert driver.start()
     assert 60 - 2 * 4 <= spent(driver) <= 60
-    content = results.read_study(driver.folder)
+    content = files.read_study(driver.folder)
     trials = pd.read_parquet(driver.folder / "trials.parquet")
     assert 1 < len(trials) < 40
     assert content["closed"] == {"curve": {"trials": len(trials), "setting": setting}}
@@ -269,9 +270,9 @@ def test_a_study_ends_within_its_budget_and_says_what_that_cost_it(
 def test_resuming_a_finished_study_opens_nothing_again(driver: Driver, setting: str) -> None:
     driver.settings[setting] = 60 / 3600
     assert driver.start()
-    before = results.read_study(driver.folder)
+    before = files.read_study(driver.folder)
     assert driver.resume()
-    again = results.read_study(driver.folder)
+    again = files.read_study(driver.folder)
     names = ("closed", "choice_sha256", "test_openings")
     assert [again[name] for name in names] == [before[name] for name in names]
 
@@ -281,16 +282,16 @@ def test_a_larger_budget_extends_a_finished_study_and_a_smaller_one_is_refused(
 ) -> None:
     driver.settings["budget_gpu_hours"] = 60 / 3600
     assert driver.start()
-    trials = results.read_study(driver.folder)["closed"]["curve"]["trials"]
+    trials = files.read_study(driver.folder)["closed"]["curve"]["trials"]
     with pytest.raises(ValueError, match="budget_gpu_hours must not shrink when a study is resume"):
         driver.resume(budget_gpu_hours=50 / 3600)
     assert driver.resume(budget_gpu_hours=80 / 3600)
-    extended = results.read_study(driver.folder)
+    extended = files.read_study(driver.folder)
     assert extended["closed"]["curve"]["trials"] > trials
     assert extended["test_openings"] == 2
     assert verify(driver.folder, sources=False).problems == []
     assert driver.resume(budget_gpu_hours=None)
-    assert results.read_study(driver.folder)["closed"] == {}
+    assert files.read_study(driver.folder)["closed"] == {}
     assert verify(driver.folder, sources=False).problems == []
 
 
@@ -309,7 +310,7 @@ def test_verify_finds_a_search_that_was_ended_by_no_budget(
 ) -> None:
     driver.settings["budget_gpu_hours"] = 60 / 3600
     assert driver.start()
-    content = results.read_study(driver.folder)
+    content = files.read_study(driver.folder)
     content["settings"]["budget_gpu_hours"] = None
     (driver.folder / "study.json").write_text(json.dumps(content))
     sentences = [problem.sentence for problem in verify(driver.folder, sources=False).problems]

@@ -12,12 +12,14 @@ from rich.console import Console
 from scipy.stats import binomtest
 from sklearn import metrics
 
-from orchestrator.analysis.pair_words import other_metrics
+from orchestrator.analysis.pairwise import other_metrics
 from orchestrator.compare import __main__ as compare
-from orchestrator.compare.evidence import gather
+from orchestrator.compare import within_study
+from orchestrator.compare.document import gather
 from orchestrator.compare.render import print_tables, render_markdown
+from orchestrator.results import files
 from orchestrator.results import schema as results
-from orchestrator.stats import bootstrap as statistics
+from orchestrator.stats import significance
 from orchestrator.stats.pairwise import compare as compare_models
 
 CLASSES = 4
@@ -77,7 +79,7 @@ def test_p_values_are_mcnemars_and_holms_and_only_on_accuracy_of_a_seed():
     only_a, only_b = int((a & ~b).sum()), int((b & ~a).sum())
     assert row["p_value"] == binomtest(only_a, only_a + only_b).pvalue
     of_seed = [row for row in tested if row["seed"] == 0]
-    adjusted = statistics.holm([row["p_value"] for row in of_seed])
+    adjusted = significance.holm([row["p_value"] for row in of_seed])
     assert [row["p_value_holm"] for row in of_seed] == pytest.approx(adjusted)
 
 
@@ -342,7 +344,7 @@ def test_the_command_writes_both_files_and_prints_the_tables(tmp_path, capsys):
     folder = Study(families=("cnn", "resnet50_transfer")).write(tmp_path / "a study é")
     assert compare.main([str(folder)]) == 0
     assert "Comparison of made up" in capsys.readouterr().out
-    table = results.read_table(folder, "comparison")
+    table = files.read_table(folder, "comparison")
     assert table.schema.equals(results.FIXED_SCHEMAS["comparison"])
     assert table.schema.metadata[b"git_commit"] == b"abc"
     assert "# Comparison of made up" in (folder / "comparison.md").read_text(encoding="utf-8")
@@ -351,9 +353,9 @@ def test_the_command_writes_both_files_and_prints_the_tables(tmp_path, capsys):
 
 def test_comparing_again_gives_the_same_files(tmp_path):
     folder = Study(families=("cnn",)).write(tmp_path)
-    compare.write_comparison(folder, None)
+    within_study.write_comparison(folder, None)
     first = [(folder / name).read_bytes() for name in ("comparison.parquet", "comparison.md")]
-    compare.write_comparison(folder, None)
+    within_study.write_comparison(folder, None)
     assert first == [
         (folder / name).read_bytes() for name in ("comparison.parquet", "comparison.md")
     ]
@@ -361,8 +363,8 @@ def test_comparing_again_gives_the_same_files(tmp_path):
 
 def test_a_study_in_which_every_family_failed_is_reported_without_numbers(tmp_path):
     folder = Study(families=()).write(tmp_path)
-    compare.write_comparison(folder, None)
-    assert results.read_table(folder, "comparison").num_rows == 0
+    within_study.write_comparison(folder, None)
+    assert files.read_table(folder, "comparison").num_rows == 0
     text = (folder / "comparison.md").read_text(encoding="utf-8")
     assert "nothing was measured on the test set" in text
 
@@ -577,6 +579,6 @@ class Study:
     def write(self, folder):
         folder.mkdir(exist_ok=True)
         for name, table in self.tables().items():
-            results.write_table(folder, name, table, {"git_commit": "abc"})
+            files.write_table(folder, name, table, {"git_commit": "abc"})
         (folder / "study.json").write_text(json.dumps(self.study()), encoding="utf-8")
         return folder

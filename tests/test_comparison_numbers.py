@@ -7,7 +7,7 @@ from made_up_study import MadeUpStudy
 from recomputing.walk import check_comparison
 from rich.console import Console
 
-from orchestrator.compare.__main__ import write_comparison
+from orchestrator.compare.within_study import write_comparison
 
 
 @pytest.mark.parametrize("seeds", [1, 3])

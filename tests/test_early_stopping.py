@@ -4,8 +4,12 @@ import numpy as np
 import pytest
 from scipy.stats import kendalltau, rankdata
 
-from orchestrator.analysis.early_stopping import correlate_ranks, estimate_savings, summarize_rungs
-from orchestrator.analysis.early_stopping_sections import early_stopping_sections
+from orchestrator.analysis.early_stopping import (
+    correlate_ranks,
+    early_stopping_sections,
+    estimate_savings,
+    summarize_rungs,
+)
 from orchestrator.results import schema as results
 
 LAST = 9

@@ -27,10 +27,11 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 from PIL import Image
 
-from orchestrator.compare.__main__ import write_comparison
+from orchestrator.compare.within_study import write_comparison
 from orchestrator.export import __main__ as export
 from orchestrator.export.card_code import code_of
 from orchestrator.export.winners import configuration
+from orchestrator.results import files
 from orchestrator.results import schema as results
 from orchestrator.run import search_phase
 from orchestrator.run.session import Session
@@ -224,11 +225,11 @@ def test_the_card_has_the_test_metrics_with_their_n_and_what_they_rest_on(
     assert "On 360 test images" in card
     assert f"| accuracy | {own.test_accuracy:.4f} | {mean:.4f} | {deviation:.4f} |" in card
     assert "On the 40 validation images" in card
-    study = results.read_study(cnn_study)
+    study = files.read_study(cnn_study)
     for sha256 in (
         study["dataset"]["split_sha256"],
         study["code_sha256"],
-        results.read_table(cnn_study, "final").schema.metadata[b"data_sha256"].decode(),
+        files.read_table(cnn_study, "final").schema.metadata[b"data_sha256"].decode(),
         config["weights_sha256"],
     ):
         assert f"| {sha256} |" in card
@@ -240,7 +241,7 @@ def test_the_card_has_the_test_metrics_with_their_n_and_what_they_rest_on(
 def test_the_card_has_the_intervals_of_the_comparison_turned_to_its_model(
     cnn_study: Path, exported: Path
 ) -> None:
-    assert not results.read_study(cnn_study)["choice"]["cnn"]["baseline_won"]
+    assert not files.read_study(cnn_study)["choice"]["cnn"]["baseline_won"]
     pairs = pd.read_parquet(cnn_study / "comparison.parquet")
     (row,) = pairs[pairs.seed.isna() & (pairs.metric == "accuracy")].to_dict("records")
     assert (row["a_role"], row["b_role"]) == ("baseline", "tuned")
@@ -290,7 +291,7 @@ def test_a_family_without_code_of_its_own_is_exported_with_a_note(
 
 def test_the_card_of_a_demo_says_so(curve_driver: Driver) -> None:
     assert curve_driver.start()
-    study = {**results.read_study(curve_driver.folder), "demo": ["This is the demo."]}
+    study = {**files.read_study(curve_driver.folder), "demo": ["This is the demo."]}
     (curve_driver.folder / "study.json").write_text(json.dumps(study))
     assert export.main([str(curve_driver.folder)]) == 0
     card = (curve_driver.folder / "export" / "curve" / "README.md").read_text(encoding="utf-8")
@@ -448,7 +449,7 @@ def test_each_table_as_csv_has_the_values_of_the_table(
     assert tables == {f"table: {awkward_path / name}.csv" for name in expected}
     assert {path.name for path in awkward_path.iterdir()} == {f"{name}.csv" for name in expected}
     for name in expected:
-        stored = results.read_table(curve_driver.folder, name).to_pylist()
+        stored = files.read_table(curve_driver.folder, name).to_pylist()
         read = pd.read_csv(awkward_path / f"{name}.csv", keep_default_na=False, dtype=str)
         assert len(read) == len(stored) > 0
         for text, row in zip(read.to_dict("records"), stored, strict=True):
@@ -473,13 +474,13 @@ def test_a_search_that_runs_can_be_looked_at_before_it_has_a_winner(
     curve_driver: Driver, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert curve_driver.start()
-    study = results.read_study(curve_driver.folder)
+    study = files.read_study(curve_driver.folder)
     del study["choice"]
     (curve_driver.folder / "study.json").write_text(json.dumps(study))
-    table = results.read_table(curve_driver.folder, "trials")
+    table = files.read_table(curve_driver.folder, "trials")
     rows = table.to_pylist()
     rows[1] |= {"status": "running", "ended_at": None}
-    results.write_table(curve_driver.folder, "trials", results.to_table(rows, table.schema), {})
+    files.write_table(curve_driver.folder, "trials", results.to_table(rows, table.schema), {})
     journal = tmp_path / "journal.log"
     assert export.main([str(curve_driver.folder), "--optuna", str(journal)]) == 0
     assert "curve: no winner yet, the search has not ended" in capsys.readouterr().out

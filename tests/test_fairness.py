@@ -5,8 +5,8 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from orchestrator.analysis.fairness_sections import fairness_sections
-from orchestrator.analysis.selection import describe_selection, expected_best, measure_effort
+from orchestrator.analysis.budget_use import measure_effort
+from orchestrator.analysis.selection import describe_selection, expected_best, fairness_sections
 from orchestrator.results import schema as results
 
 

@@ -8,11 +8,13 @@ import pytest
 from conftest import row_of, spec_of
 
 from orchestrator.config.searches import Search, list_searches
-from orchestrator.config.settings import Settings, resolve
+from orchestrator.config.settings import Settings
+from orchestrator.config.sources import resolve
 from orchestrator.plan.families import plan_families
 from orchestrator.results.schema import parameter_columns
 from orchestrator.run import finals
-from orchestrator.trials.recorder import Recorder, TrialSpec
+from orchestrator.trials.recorder import Recorder
+from orchestrator.trials.trial import TrialSpec
 from trainables.attempt import BEST_WEIGHTS, checkpoint_folder
 
 

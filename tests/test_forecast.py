@@ -9,7 +9,9 @@ import yaml
 
 from orchestrator import study
 from orchestrator.analysis.forecast_accuracy import forecast_sections
-from orchestrator.config.settings import Settings, resolve
+from orchestrator.config.settings import Settings
+from orchestrator.config.sources import resolve
+from orchestrator.forecast import workload
 from orchestrator.forecast.estimate import (
     Forecast,
     between,
@@ -20,6 +22,7 @@ from orchestrator.forecast.estimate import (
 from orchestrator.forecast.prices import NodePrice, read_prices
 from orchestrator.forecast.throughput import find_pace, read_pace
 from orchestrator.plan import families as planning
+from orchestrator.results import files
 from orchestrator.results import schema as results
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -60,8 +63,8 @@ def measured_study(folder: Path, *, gpus: float = 1.0, started: str = "2026-11-0
         for epoch, (speed, seconds) in enumerate(speeds, start=1)
     ]
     columns = results.columns_of_all()
-    results.write_table(folder, "trials", results.to_table([trial], columns["trials"]), {})
-    results.write_table(folder, "epochs", results.to_table(epochs, columns["epochs"]), {})
+    files.write_table(folder, "trials", results.to_table([trial], columns["trials"]), {})
+    files.write_table(folder, "epochs", results.to_table(epochs, columns["epochs"]), {})
     return folder
 
 
@@ -109,7 +112,7 @@ def test_the_latest_study_on_the_same_data_is_taken_and_never_the_study_itself(
 def test_the_epochs_are_those_of_the_plan(tmp_path: Path) -> None:
     settings = settings_in(tmp_path, trials=9, epochs=20, grace_period=3, seeds=2)
     (family,) = forecast(settings).families
-    work = planning.forecast(planning.plan_families(settings), settings)
+    work = workload.work_of([plan.name for plan in planning.plan_families(settings)], settings)
     assert family.trials == work.search_trials
     assert family.epochs[1] == work.search_epochs + work.final_epochs
     assert family.epochs[0] == work.least_search_epochs + work.final_epochs // 2

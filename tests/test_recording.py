@@ -6,7 +6,8 @@ import pandas as pd
 import pytest
 from conftest import make_recorder, row_of, spec_of
 
-from orchestrator.trials.recorder import Recorder, winner
+from orchestrator.trials.recorder import Recorder
+from orchestrator.trials.trial import winner
 from trainables import checkpoints as checkpointing
 
 

@@ -20,10 +20,10 @@ from orchestrator.config import flags as options
 from orchestrator.config.settings import to_json
 from orchestrator.report import __main__ as report
 from orchestrator.report import draw_plotly as interactive
-from orchestrator.report import inputs, page, study_page, style
+from orchestrator.report import inputs, page, study_page, style, write
 from orchestrator.report import provenance as settings_sections
 from orchestrator.report.chapters import arrange
-from orchestrator.results import schema as results
+from orchestrator.results import files
 from orchestrator.stats.predictions import split_runs
 
 HOSTILE = ("<script>alert(1)</script>", "a & b", "$x$ %{y} <b>c</b>", "d" * 200)
@@ -68,7 +68,7 @@ class Page(html.parser.HTMLParser):
 
 
 def build(folder: Path) -> Page:
-    report.write_report(folder)
+    write.write_report(folder)
     return Page((folder / "report.html").read_text(encoding="utf-8"))
 
 
@@ -97,7 +97,7 @@ def shown(study: Path, composed: page.Page) -> Page:
 @pytest.mark.usefixtures("shown")
 def test_two_builds_are_the_same_bytes_and_under_ten_megabytes(study: Path) -> None:
     first = (study / "report.html").read_bytes()
-    report.write_report(study)
+    write.write_report(study)
     assert (study / "report.html").read_bytes() == first
     assert len(first) < 10_000_000
 
@@ -379,7 +379,7 @@ def test_examples_are_test_images_that_are_taken_for_another_class(tmp_path: Pat
     )
 
     folder = MadeUpStudy(fractions=(1.0,)).write(tmp_path)
-    runs = split_runs(results.read_table(folder, "predictions"))
+    runs = split_runs(files.read_table(folder, "predictions"))
     images = np.random.default_rng(0).integers(0, 255, (400, 8, 8, 3), dtype=np.uint8)
     write_examples(folder, runs, images)
     found = worst_confusions(runs)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from made_up_study import MadeUpStudy
 
-from orchestrator.report.__main__ import write_report
+from orchestrator.report.write import write_report
 
 CHROMIUM = next((path for path in map(shutil.which, ("chromium", "google-chrome")) if path), None)
 MISSING = [

@@ -14,7 +14,8 @@ from recomputing.walk import check_report, check_sentences, check_studies, check
 
 from orchestrator.analysis.confusion_examples import write_examples
 from orchestrator.report import __main__ as report
-from orchestrator.results import schema as results
+from orchestrator.report import write
+from orchestrator.results import files
 from orchestrator.results.lock import holding
 from orchestrator.stats.predictions import split_runs
 
@@ -27,10 +28,10 @@ def made_up(folder: Path, **given: object) -> Path:
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     study = made_up(tmp_path_factory.mktemp("study") / "made up", trials=16)
-    runs = split_runs(results.read_table(study, "predictions"))
+    runs = split_runs(files.read_table(study, "predictions"))
     images = np.random.default_rng(0).integers(0, 255, (200, 8, 8, 3), dtype=np.uint8)
     write_examples(study, runs, images)
-    report.write_report(study)
+    write.write_report(study)
     return study
 
 
@@ -72,7 +73,7 @@ def test_the_same_holds_of_studies_of_other_shapes(
     tmp_path: Path, given: dict[str, object], least: int
 ) -> None:
     study = made_up(tmp_path, **given)
-    report.write_report(study)
+    write.write_report(study)
     checked, problems = check_report(study)
     assert problems == []
     assert checked > least
@@ -85,7 +86,7 @@ def test_what_a_budget_ended_is_what_its_tables_give(tmp_path: Path) -> None:
     names = content["settings"]["families"]
     content["closed"] = {name: {"trials": 9, "setting": "time_budget"} for name in names}
     (study / "study.json").write_text(json.dumps(content))
-    report.write_report(study)
+    write.write_report(study)
     assert "and 2 hours of wall time" in (study / "report.html").read_text(encoding="utf-8")
     assert check_report(study)[1] == []
 
@@ -103,7 +104,7 @@ def test_how_far_a_running_study_is_and_how_long_it_takes_is_what_its_tables_giv
             pq.write_table(pq.read_table(path).slice(0, rows), path)
     (study / "study.json").write_text(json.dumps({**content, "outcome": "running"}))
     with holding(study):
-        report.write_report(study)
+        write.write_report(study)
     text = (study / "report.html").read_text(encoding="utf-8")
     how_far = "7 of 18 final runs are done" if begun_finals else "the finals have not begun"
     assert f"{how_far}. If it goes on as so far, about" in text

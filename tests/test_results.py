@@ -8,6 +8,7 @@ import pyarrow as pa
 import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
+from orchestrator.results import files
 from orchestrator.results import schema as results
 from orchestrator.trials.table_writer import TableWriter
 
@@ -36,7 +37,7 @@ def test_one_name_with_two_types_is_refused() -> None:
 
 def test_an_empty_table_has_its_full_schema(tmp_path: Path) -> None:
     for name, schema in results.schemas([SPACE]).items():
-        results.write_table(tmp_path, name, results.to_table([], schema), {"study": "x"})
+        files.write_table(tmp_path, name, results.to_table([], schema), {"study": "x"})
         assert list(pd.read_parquet(tmp_path / f"{name}.parquet").columns) == schema.names
 
 
@@ -55,8 +56,8 @@ def test_parameters_are_kept_as_columns_and_as_json() -> None:
 
 def test_files_say_what_made_them_and_leave_no_temporary(tmp_path: Path) -> None:
     table = results.to_table([], results.FIXED_SCHEMAS["rungs"])
-    results.write_table(tmp_path, "rungs", table, {"study": "mine"})
-    metadata = results.read_table(tmp_path, "rungs").schema.metadata
+    files.write_table(tmp_path, "rungs", table, {"study": "mine"})
+    metadata = files.read_table(tmp_path, "rungs").schema.metadata
     assert metadata[b"study"] == b"mine"
     assert metadata[b"schema_version"] == b"1"
     assert [path.name for path in tmp_path.iterdir()] == ["rungs.parquet"]
@@ -64,7 +65,7 @@ def test_files_say_what_made_them_and_leave_no_temporary(tmp_path: Path) -> None
 
 def test_a_missing_table_is_named(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"final.parquet must exist in a study's folder"):
-        results.read_table(tmp_path, "final")
+        files.read_table(tmp_path, "final")
 
 
 def test_the_writer_writes_at_the_start_and_at_the_end_and_acts_afterwards(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from conftest import FAMILIES
 from in_process import Driver
 from safetensors.numpy import save_file
 
+from orchestrator.results import files
 from orchestrator.results import schema as results
 from orchestrator.retrain import __main__ as retrain
 
@@ -75,16 +76,16 @@ def everything_in(folder: Path) -> dict[str, tuple[bytes, int]]:
 
 def change(folder: Path, name: str, column: str, value: Any, **where: Any) -> None:
     """Changes a value in a table of a study."""
-    table = results.read_table(folder, name)
+    table = files.read_table(folder, name)
     rows = table.to_pylist()
     for row in rows:
         if all(row[key] == wanted for key, wanted in where.items()):
             row[column] = value
-    results.write_table(folder, name, results.to_table(rows, table.schema), {})
+    files.write_table(folder, name, results.to_table(rows, table.schema), {})
 
 
 def change_study(folder: Path, **content: Any) -> None:
-    study = {**results.read_study(folder), **content}
+    study = {**files.read_study(folder), **content}
     (folder / "study.json").write_text(json.dumps(study))
 
 
@@ -139,7 +140,7 @@ def test_what_may_explain_a_difference_is_said(
     curve_study: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     change(curve_study, "epochs", "validation_loss", 0.25, trial_id="curve-000", epoch=1)
-    study = results.read_study(curve_study)
+    study = files.read_study(curve_study)
     change_study(
         curve_study, environment={**study["environment"], "torch": "1.0"}, code_sha256="another"
     )
@@ -239,7 +240,7 @@ def test_a_trial_without_an_epoch_is_refused(
 def test_other_data_or_another_split_are_refused_with_both_hashes(
     curve_study: Path, what: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    dataset = results.read_study(curve_study)["dataset"]
+    dataset = files.read_study(curve_study)["dataset"]
     found = dataset["files"]["digits.csv.gz"] if what == "file" else dataset["split_sha256"]
     changed = {"files": {"digits.csv.gz": "0a1b"}} if what == "file" else {"split_sha256": "0a1b"}
     change_study(curve_study, dataset={**dataset, **changed})
@@ -267,7 +268,7 @@ def test_other_weights_are_refused_and_the_same_ones_may_lie_elsewhere(
     moved = files[0].rename(tmp_path / "moved.safetensors")
     arguments = [str(driver.folder), "--trial", "pretrained_curve-000"]
     assert f"the weights file must exist, but {files[0]}" in answer(arguments, capsys)
-    recorded = results.read_study(driver.folder)["weights"]["sha256"]
+    recorded = files.read_study(driver.folder)["weights"]["sha256"]
     error = answer([*arguments, "--weights", str(files[1])], capsys)
     assert f"{files[1]} must have SHA-256 {recorded} as recorded, but has " in error
     assert retrain.main([*arguments, "--weights", str(moved)]) == 0

@@ -8,15 +8,13 @@ from scipy import stats
 
 from orchestrator.analysis.sample_efficiency import (
     Point,
+    _crossing_sentence,
     crossing_interval,
     find_crossings,
     images_to_reach,
     measure_curves,
-    share_of_changed_leads,
-)
-from orchestrator.analysis.sample_efficiency_sections import (
-    _crossing_sentence,
     sample_efficiency_sections,
+    share_of_changed_leads,
 )
 from orchestrator.results import schema as results
 from orchestrator.stats import bootstrap as statistics

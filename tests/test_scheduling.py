@@ -10,7 +10,8 @@ from ray.exceptions import OutOfMemoryError, RayTaskError
 from ray.tune.schedulers import ASHAScheduler
 
 from orchestrator.search.asha import Cutoff, FamilyRungs
-from orchestrator.search.scheduler import FamilyASHA, RecordingScheduler, classify
+from orchestrator.search.failures import classify
+from orchestrator.search.scheduler import FamilyASHA, RecordingScheduler
 from orchestrator.trials.recorder import Recorder
 
 

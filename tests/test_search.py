@@ -8,10 +8,12 @@ from optuna.samplers._tpe.sampler import _split_trials
 from optuna.trial import TrialState
 
 from orchestrator.config.searches import list_searches
-from orchestrator.config.settings import resolve
+from orchestrator.config.sources import resolve
 from orchestrator.plan.families import FamilyPlan, plan_families
-from orchestrator.search.family_searcher import FamilySearch, ListedTrials
-from orchestrator.trials.recorder import Failure, Recorder
+from orchestrator.search.family_searcher import FamilySearch
+from orchestrator.search.trial_queue import ListedTrials
+from orchestrator.trials.recorder import Recorder
+from orchestrator.trials.trial import Failure
 
 EPOCHS = 3
 

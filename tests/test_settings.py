@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from orchestrator.config.flags import make_parser, parse, settings_of
-from orchestrator.config.settings import PRESETS, Settings, resolve
+from orchestrator.config.settings import Settings
+from orchestrator.config.sources import PRESETS, resolve
 
 
 def resolved(*assignments: str, **given: object) -> Settings:

@@ -10,7 +10,7 @@ from test_comparison import CLASSES, Study
 
 from orchestrator.compare import __main__ as compare
 from orchestrator.results import schema as results
-from orchestrator.stats import bootstrap as statistics
+from orchestrator.stats import significance
 
 FILES = {"train": "a" * 64, "test": "b" * 64}
 
@@ -97,7 +97,7 @@ def test_models_on_the_same_images_are_paired_by_the_same_tests(compared) -> Non
         assert float(row["ci_low"]) <= float(row["difference"]) <= float(row["ci_high"])
         assert float(row["difference"]) < 0
     raw, adjusted = zip(*p_values, strict=True)
-    assert adjusted == pytest.approx(statistics.holm(raw))
+    assert adjusted == pytest.approx(significance.holm(raw))
 
 
 def test_other_test_images_are_not_paired_but_stand_in_the_tables(compared) -> None:

@@ -7,6 +7,7 @@ from sklearn import metrics
 from statsmodels.stats.contingency_tables import mcnemar
 
 from orchestrator.stats import bootstrap as statistics
+from orchestrator.stats import significance
 
 IMAGES = 2000
 CLASSES = 5
@@ -17,7 +18,7 @@ def test_mcnemar_is_the_binomial_test_on_the_discordant_images(case):
     generator = np.random.default_rng(case)
     a, b = (generator.random(20 + 50 * case) < right for right in generator.random(2))
     only_a, only_b = int(np.sum(a & ~b)), int(np.sum(~a & b))
-    p_value = statistics.mcnemar_p_value(a, b)
+    p_value = significance.mcnemar_p_value(a, b)
     assert p_value == stats.binomtest(only_a, only_a + only_b).pvalue
     table = [[np.sum(a & b), only_a], [only_b, np.sum(~a & ~b)]]
     assert p_value == pytest.approx(mcnemar(table, exact=True).pvalue)
@@ -25,13 +26,13 @@ def test_mcnemar_is_the_binomial_test_on_the_discordant_images(case):
 
 def test_mcnemar_of_models_that_err_on_the_same_images_is_one():
     right = np.array([True, False, True])
-    assert statistics.mcnemar_p_value(right, right) == 1.0
+    assert significance.mcnemar_p_value(right, right) == 1.0
 
 
 def test_holm_adjusts_as_in_a_worked_example():
-    adjusted = statistics.holm([0.01, 0.04, 0.03])
+    adjusted = significance.holm([0.01, 0.04, 0.03])
     assert adjusted == pytest.approx([0.03, 0.06, 0.06])
-    assert len(statistics.holm([])) == 0
+    assert len(significance.holm([])) == 0
 
 
 @pytest.mark.parametrize("never", [None, 2], ids=["all classes", "a class never predicted"])

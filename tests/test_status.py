@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from orchestrator.results import files
 from orchestrator.results import schema as results
 from orchestrator.results.lock import holding
 from orchestrator.status import __main__ as status
@@ -66,12 +67,12 @@ def write_study(
         "cluster": CLUSTER,
         **more,
     }
-    results.write_text(folder / "study.json", json.dumps(content))
+    files.write_text(folder / "study.json", json.dumps(content))
     if trials is not None:
         tables = {"trials": trials, "events": events, "final_epochs": final_epochs, "final": final}
         for name, rows in tables.items():
             table = results.to_table(rows, results.schemas([])[name])
-            results.write_table(folder, name, table, {})
+            files.write_table(folder, name, table, {})
     return folder
 
 

@@ -6,8 +6,9 @@ import pytest
 from rich.console import Console
 
 from orchestrator import study
-from orchestrator.config.settings import resolve
+from orchestrator.config.sources import resolve
 from orchestrator.plan import families as planning
+from orchestrator.plan import summary
 
 ROOT = Path(__file__).resolve().parents[1]
 DIGITS = ["--dataset", "digits", "--families", "cnn"]
@@ -64,7 +65,7 @@ def test_the_plan_warns_of_a_baseline_outside_its_narrowed_space() -> None:
         {"families": "cnn"}, config=None, assignments=["space.cnn.learning_rate=1e-3..1e-2"]
     )
     console = Console(record=True, width=200, quiet=False)
-    planning.print_plan(console, planning.plan_families(settings), settings, train_images=9)
+    summary.print_plan(console, planning.plan_families(settings), settings, train_images=9)
     assert "lies outside the narrowed space in learning_rate" in console.export_text()
 
 

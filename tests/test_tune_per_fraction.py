@@ -15,7 +15,7 @@ from rich.console import Console
 from test_search import make_search
 
 from orchestrator.config.searches import deciding, list_searches
-from orchestrator.config.settings import resolve
+from orchestrator.config.sources import resolve
 from orchestrator.export.optuna_journal import write_journal
 from orchestrator.plan.preflight import check_new
 from orchestrator.status import study_status as standing

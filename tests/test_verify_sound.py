@@ -7,7 +7,7 @@ import pytest
 from in_process import NO_FAULTS, Driver, Moments
 from made_up_inputs import add_family, weights_file
 
-from orchestrator.results import schema as results
+from orchestrator.results import files
 from orchestrator.verify.runner import verify
 
 pytestmark = pytest.mark.usefixtures("curve_family")
@@ -22,11 +22,11 @@ def driver(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Driver:
 
 def must_be_sound(driver: Driver) -> dict[str, Any]:
     assert verify(driver.folder, sources=True).problems == []
-    return results.read_study(driver.folder)
+    return files.read_study(driver.folder)
 
 
 def statuses(driver: Driver, family: str = "curve") -> list[str]:
-    trials = results.read_table(driver.folder, "trials").to_pylist()
+    trials = files.read_table(driver.folder, "trials").to_pylist()
     return [row["status"] for row in trials if row["family"] == family]
 
 
@@ -99,12 +99,12 @@ def test_a_study_whose_baseline_cannot_be_trained_is_sound_also_once_it_was_resu
     driver.assignments = (*NO_FAULTS, f"baseline.curve.fault={fault}")
     assert driver.start() is False
     assert must_be_sound(driver)["outcome"] == "incomplete"
-    assert {row["role"] for row in results.read_table(driver.folder, "final").to_pylist()} == {
+    assert {row["role"] for row in files.read_table(driver.folder, "final").to_pylist()} == {
         "tuned"
     }
     assert driver.resume() is False
     must_be_sound(driver)
-    events = results.read_table(driver.folder, "events").to_pylist()
+    events = files.read_table(driver.folder, "events").to_pylist()
     assert "curve-baseline-s0-f1 had ended without a test" in [row["detail"] for row in events]
     assert not [row for row in events if "no checkpoint is intact" in row["detail"]]
 

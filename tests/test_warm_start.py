@@ -13,11 +13,11 @@ from rich.console import Console
 from tampering import alter, drop
 
 from orchestrator.config.searches import list_searches
-from orchestrator.config.settings import resolve
+from orchestrator.config.sources import resolve
 from orchestrator.plan import preflight as checking
 from orchestrator.plan.families import plan_families
 from orchestrator.plan.warm_start import WarmStart
-from orchestrator.results import schema as results
+from orchestrator.results import files
 from orchestrator.run.replay import replay_warm_start
 from orchestrator.search.asha import FamilyRungs
 from orchestrator.search.family_searcher import FamilySearch
@@ -54,7 +54,7 @@ def copy(source: Path, tmp_path: Path) -> Path:
 
 
 def rows(folder: Path, table: str) -> list[Row]:
-    found: list[Row] = results.read_table(folder, table).to_pylist()
+    found: list[Row] = files.read_table(folder, table).to_pylist()
     return found
 
 
@@ -76,7 +76,7 @@ def checked_from(source: Path, tmp_path: Path, *assignments: str, **given: Any) 
 
 def learned(folder: Path, recorder: Recorder) -> tuple[FamilyRungs, list[FrozenTrial]]:
     """The rungs and Optuna's trials of a study before its own first trial."""
-    settings = results.read_study(folder)["settings"]
+    settings = files.read_study(folder)["settings"]
     plans = plan_families(resolve({}, config=None, assignments=[], stored=settings))
     rungs = FamilyRungs(["curve"], epochs=4, grace_period=1, reduction_factor=3)
     search = FamilySearch(

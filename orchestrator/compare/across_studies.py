@@ -11,14 +11,16 @@ from typing import Any
 
 import pyarrow as pa
 
-from orchestrator.analysis.pair_words import holm_of_seeds, interval_cell
+from orchestrator.analysis.budget_use import measure_effort
+from orchestrator.analysis.pairwise import holm_of_seeds, interval_cell
 from orchestrator.analysis.section import MISSING, Row, Section, count, grouped, model_name, spread
-from orchestrator.analysis.selection import measure_effort
-from orchestrator.analysis.test_results import MAIN_COLUMNS, Report
+from orchestrator.analysis.test_results import MAIN_COLUMNS
+from orchestrator.compare.document import Report
 from orchestrator.compare.study_differences import SHOWN_OF_A_HASH, differences_section
+from orchestrator.results import files
 from orchestrator.results import schema as results
+from orchestrator.stats.pairwise import TestedStudy, pair_studies, why_not_comparable
 from orchestrator.stats.predictions import split_runs
-from orchestrator.stats.study_pairs import TestedStudy, pair_studies, why_not_comparable
 
 TEST_OPENED = "test_opened"
 ROW = (
@@ -59,9 +61,9 @@ def read_side(folder: Path, *, names: Sequence[Path]) -> Side:
         ValueError: The folder is no study, or its finals have not begun.
         OSError: A file cannot be read.
     """
-    study = results.read_study(folder)
+    study = files.read_study(folder)
     trials, final, predictions, events = (
-        results.read_table(folder, name) for name in ("trials", "final", "predictions", "events")
+        files.read_table(folder, name) for name in ("trials", "final", "predictions", "events")
     )
     same = [each for each in names if each.name == folder.resolve().name]
     name = folder.resolve().name if len(same) == 1 else str(folder)

@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from orchestrator.analysis.section import Row, Section
-from orchestrator.analysis.test_results import Report, prepare
+from orchestrator.compare.document import Report, prepare
 
 
 def render_markdown(

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.cli import OneLineParser
-from orchestrator.config import settings
-from orchestrator.config.settings import PRESETS, Settings, resolve
+from orchestrator.config import sources
+from orchestrator.config.settings import Settings
+from orchestrator.config.sources import PRESETS, resolve
 
 _DEFAULTS = {field.name: field.default for field in fields(Settings)}
 
@@ -82,7 +83,7 @@ def results_dir_of(options: argparse.Namespace) -> str:
     Raises:
         ValueError: The YAML file or an assignment is wrong.
     """
-    return settings.results_dir_of(_given(options), config=options.config, assignments=options.set)
+    return sources.results_dir_of(_given(options), config=options.config, assignments=options.set)
 
 
 def check_resume(options: argparse.Namespace) -> None:

@@ -6,6 +6,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import csv
 
+from orchestrator.results import files
 from orchestrator.results import schema as results
 
 
@@ -23,7 +24,7 @@ def write_csv(folder: Path, name: str, path: Path) -> None:
         path: The file, written whole: a temporary name first, then a rename.
     """
     temporary = path.with_name(f".{path.name}")
-    csv.write_csv(_flat(results.read_table(folder, name)), temporary)
+    csv.write_csv(_flat(files.read_table(folder, name)), temporary)
     temporary.replace(path)
 
 

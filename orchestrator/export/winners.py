@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from orchestrator.export.model_card import Facts, render
+from orchestrator.results import files
 from orchestrator.results import schema as results
 from trainables import registry
 from trainables.training.normalization import NORMALIZATIONS, PLAIN_INPUT
@@ -44,8 +45,8 @@ class Winner:
         temporary = model.with_name(f".{model.name}")
         temporary.write_bytes(self.weights)
         temporary.replace(model)
-        results.write_text(config, json.dumps(self.facts.config, indent=2) + "\n")
-        results.write_text(card, render(self.facts))
+        files.write_text(config, json.dumps(self.facts.config, indent=2) + "\n")
+        files.write_text(card, render(self.facts))
 
 
 def read_winners(folder: Path, study: Row) -> tuple[list[Winner], list[str]]:
@@ -98,7 +99,7 @@ def _read_winner(folder: Path, study: Row, family: str, final: Sequence[Row]) ->
         raise ValueError(message)
     row = _row_of(record, final)
     assert row is not None
-    metadata = results.read_table(folder, "final").schema.metadata
+    metadata = files.read_table(folder, "final").schema.metadata
     facts = Facts(
         study=study,
         stamp={key.decode(): value.decode() for key, value in metadata.items()},
@@ -160,5 +161,5 @@ def _rows(folder: Path, name: str) -> list[dict[str, Any]]:
     """The rows of a table; none before it is written."""
     if not (folder / f"{name}.parquet").is_file():
         return []
-    rows: list[dict[str, Any]] = results.read_table(folder, name).to_pylist()
+    rows: list[dict[str, Any]] = files.read_table(folder, name).to_pylist()
     return rows

@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from orchestrator.config.settings import Settings
 from orchestrator.plan.families import FamilyPlan
-from orchestrator.results.writable import check_writable
+from orchestrator.results.files import check_writable
 from trainables import registry
 from trainables.data.dataset import LabeledImages, OpenedDataSet
 from trainables.data.splitting import Split, fraction_of, split

@@ -9,10 +9,10 @@ from typing import Any, Final
 import pyarrow as pa
 
 from orchestrator.analysis.confusion_examples import read_examples
-from orchestrator.analysis.sample_efficiency import Model, Point, measure_curves
-from orchestrator.analysis.sample_efficiency_sections import FEWEST_SIZES
+from orchestrator.analysis.sample_efficiency import FEWEST_SIZES, Model, Point, measure_curves
 from orchestrator.analysis.section import Row
 from orchestrator.config.searches import Search, relabel, stored_searches
+from orchestrator.results import files
 from orchestrator.results import schema as results
 from orchestrator.stats.predictions import PredictedRun, split_runs
 from orchestrator.status.study_status import Standing, read_standing
@@ -106,7 +106,7 @@ def read(folder: Path) -> Inputs:
     if standing.state not in ENDED:  # what it says may be of a choice made before an extension
         tables["comparison"] = tables["comparison"].slice(0, 0)
     return Inputs(
-        study=results.read_study(folder),
+        study=files.read_study(folder),
         standing=standing,
         tables=tables,
         examples=read_examples(folder),
@@ -116,7 +116,7 @@ def read(folder: Path) -> Inputs:
 def _table(folder: Path, name: str) -> pa.Table:
     if not (folder / f"{name}.parquet").is_file():
         return results.columns_of_all()[name].empty_table()
-    return results.read_table(folder, name)
+    return files.read_table(folder, name)
 
 
 def _rows(table: pa.Table) -> list[dict[str, Any]]:

@@ -1,7 +1,6 @@
 """The page of one study: its answer, and every section and figure in its chapter."""
 
-from orchestrator.analysis.test_results import prepare
-from orchestrator.compare.evidence import gather
+from orchestrator.compare.document import gather, prepare
 from orchestrator.report import failures as failure_sections
 from orchestrator.report import provenance as settings_sections
 from orchestrator.report.answer import answer

@@ -8,10 +8,11 @@ from typing import Any, Final
 
 import pyarrow as pa
 
-from orchestrator.config.settings import Settings, from_json
+from orchestrator.config.settings import Settings
+from orchestrator.config.sources import from_json
 from orchestrator.plan import inputs as preparation
 from orchestrator.plan import provenance
-from orchestrator.results import code_version, manifest
+from orchestrator.results import code_version, files, manifest
 from orchestrator.results import schema as results
 from orchestrator.retrain.stored_trial import Row, StoredTrial, read_trial
 from trainables import registry
@@ -116,7 +117,7 @@ def prepare(
         ValueError: There is no such trial, it has no epoch, the device is not there, or data,
             split or weights are not those that `study.json` records.
     """
-    study = results.read_study(folder)
+    study = files.read_study(folder)
     settings = from_json(study["settings"])
     settings = replace(
         settings,

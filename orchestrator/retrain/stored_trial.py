@@ -9,9 +9,9 @@ from typing import Any
 import pyarrow.compute as pc
 
 from orchestrator.config.settings import Settings
-from orchestrator.results import schema as results
+from orchestrator.results import files
 from orchestrator.run import finals
-from orchestrator.trials.recorder import TrialSpec
+from orchestrator.trials.trial import TrialSpec
 
 Row = Mapping[str, Any]
 
@@ -90,7 +90,7 @@ def _rows(folder: Path, name: str, trial_id: str | None = None) -> list[dict[str
     """The rows of a table, of one trial in the order of its epochs; none before it is written."""
     if not (folder / f"{name}.parquet").is_file():
         return []
-    table = results.read_table(folder, name)
+    table = files.read_table(folder, name)
     if trial_id is not None:
         table = table.filter(pc.field("trial_id") == trial_id).sort_by("epoch")
     rows: list[dict[str, Any]] = table.to_pylist()

@@ -5,7 +5,8 @@ import platform
 from collections.abc import Sequence
 from typing import Any
 
-from orchestrator.config.settings import DEMO_NOTES, Settings, to_json
+from orchestrator.config.settings import Settings, to_json
+from orchestrator.config.sources import DEMO_NOTES
 from orchestrator.plan.families import FamilyPlan
 from orchestrator.plan.inputs import Inputs
 from orchestrator.results import schema as results

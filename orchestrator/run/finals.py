@@ -14,8 +14,10 @@ import pyarrow.compute as pc
 from orchestrator.config.searches import Search, deciding
 from orchestrator.config.settings import BUDGETS, OPERATIONAL, Settings
 from orchestrator.plan.families import FamilyPlan
+from orchestrator.results import files
 from orchestrator.results import schema as results
-from orchestrator.trials.recorder import Recorder, TrialRecord, TrialSpec, winner
+from orchestrator.trials.recorder import Recorder
+from orchestrator.trials.trial import TrialRecord, TrialSpec, winner
 from trainables.attempt import (
     BEST_WEIGHTS,
     PREDICTIONS,
@@ -156,7 +158,7 @@ def restore_predictions(folder: Path, records: Iterable[TrialRecord]) -> None:
     ]
     if not missing:
         return
-    table = results.read_table(folder, "predictions")
+    table = files.read_table(folder, "predictions")
     for spec in missing:
         own = table.filter(
             (pc.field("family") == spec.family)
@@ -206,7 +208,7 @@ def keep_winners(folder: Path, rows: Sequence[Mapping[str, Any]], classes: Seque
             "classes": list(classes),
             **{f"test_{name}": best[f"test_{name}"] for name in results.METRICS},
         }
-        results.write_text(target / "config.json", json.dumps(card, indent=2) + "\n")
+        files.write_text(target / "config.json", json.dumps(card, indent=2) + "\n")
 
 
 def _roles(chosen: Mapping[str, Any], plan: FamilyPlan) -> list[tuple[str, Mapping[str, Any]]]:

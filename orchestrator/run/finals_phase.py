@@ -10,8 +10,8 @@ from orchestrator.run import finals, replay
 from orchestrator.run.progress import ProgressTable, shown
 from orchestrator.run.search_phase import Search
 from orchestrator.run.session import Session
-from orchestrator.search.family_searcher import ListedTrials
 from orchestrator.search.scheduler import RecordingScheduler
+from orchestrator.search.trial_queue import ListedTrials
 from orchestrator.trials.recorder import Recorder
 from trainables.data.dataset import LabeledImages
 from trainables.trial import References

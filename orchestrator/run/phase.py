@@ -11,8 +11,8 @@ from ray.tune.experiment import Trial
 
 from orchestrator.run.cluster import Reservation
 from orchestrator.run.signals import Interruption
-from orchestrator.search.family_searcher import TrialQueue
 from orchestrator.search.scheduler import RecordingScheduler
+from orchestrator.search.trial_queue import TrialQueue
 from orchestrator.trials.recorder import Recorder
 from trainables import node_check as node
 from trainables.trial import References, StudyTrial

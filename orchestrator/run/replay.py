@@ -9,16 +9,16 @@ from typing import Any, Final
 
 from orchestrator.config.searches import search_of, stored_searches
 from orchestrator.plan import warm_start
-from orchestrator.results import schema as results
+from orchestrator.results import files
 from orchestrator.run import finals
 from orchestrator.search.asha import FamilyRungs
 from orchestrator.search.family_searcher import FamilySearch
 from orchestrator.search.scheduler import RecordingScheduler
-from orchestrator.trials.family_totals import RUNNING
-from orchestrator.trials.recorder import (
+from orchestrator.trials.recorder import Recorder
+from orchestrator.trials.trial import (
     BASELINE_ROLE,
+    RUNNING,
     Failure,
-    Recorder,
     TrialRecord,
     TrialSpec,
     spec_of_row,
@@ -280,7 +280,7 @@ def _row_of_claim(claim: checkpointing.Claim) -> dict[str, Any]:
 def _rows(folder: Path, name: str) -> Rows:
     if not (folder / f"{name}.parquet").exists():  # the driver died before its first write
         return []
-    rows: Rows = results.read_table(folder, name).to_pylist()
+    rows: Rows = files.read_table(folder, name).to_pylist()
     return rows
 
 

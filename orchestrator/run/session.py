@@ -10,7 +10,7 @@ from rich.console import Console
 
 from orchestrator.config.searches import list_searches
 from orchestrator.plan.preflight import CheckedStudy
-from orchestrator.results import manifest
+from orchestrator.results import files, manifest
 from orchestrator.results import schema as results
 from orchestrator.results.lock import Hold
 from orchestrator.results.manifest import Manifest
@@ -20,11 +20,11 @@ from orchestrator.run.metrics_publisher import Publisher
 from orchestrator.run.phase import Phase, run
 from orchestrator.run.replay import StoredStudy
 from orchestrator.run.signals import Interruption
-from orchestrator.search.family_searcher import TrialQueue
 from orchestrator.search.scheduler import RecordingScheduler
-from orchestrator.trials.family_totals import RUNNING
+from orchestrator.search.trial_queue import TrialQueue
 from orchestrator.trials.recorder import Recorder
 from orchestrator.trials.table_writer import TableWriter
+from orchestrator.trials.trial import RUNNING
 from trainables.shared_data import SharedData
 from trainables.trial import References
 from trainables.weights import loading as weights
@@ -112,7 +112,7 @@ class Session:
 
     def share_data(self) -> Any:
         """What all trials train on, where the executor's trials find it."""
-        results.remove_leftovers(self.folder)
+        files.remove_leftovers(self.folder)
         return self.executor.put(
             SharedData(
                 training=self.inputs.training,

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from orchestrator.config.settings import Settings
 from orchestrator.forecast.remaining import seconds_left
-from orchestrator.results import schema as results
+from orchestrator.results import files
 from orchestrator.results.final_runs import FinalRun, final_runs
 from orchestrator.results.lock import Holder, holder_of
 from orchestrator.status.family_status import FamilyStanding, family_standing
@@ -154,7 +154,7 @@ def to_json(standing: Standing) -> str:
 
 
 def _read_study(folder: Path) -> dict[str, Any]:
-    study = results.read_study(folder)
+    study = files.read_study(folder)
     settings = study["settings"]
     if not isinstance(settings, dict) or not settings.keys() >= set(NEEDED_SETTINGS):
         needed = ", ".join(NEEDED_SETTINGS)
@@ -166,7 +166,7 @@ def _read_study(folder: Path) -> dict[str, Any]:
 def _rows(folder: Path, name: str) -> list[Row]:
     if not (folder / f"{name}.parquet").is_file():
         return []
-    rows: list[Row] = results.read_table(folder, name).to_pylist()
+    rows: list[Row] = files.read_table(folder, name).to_pylist()
     return rows
 
 

@@ -14,7 +14,7 @@ from orchestrator.results import schema as results
 from orchestrator.run.finals import TEST_OPENED, choice_of, digest
 from orchestrator.run.replay import replay_warm_start
 from orchestrator.search.asha import FamilyRungs
-from orchestrator.trials.recorder import BASELINE_ROLE, TrialRecord, spec_of_row, winner
+from orchestrator.trials.trial import BASELINE_ROLE, TrialRecord, spec_of_row, winner
 from orchestrator.verify.tables import Check, Rows, Tables, contiguous, differing
 from search_spaces.dimension import contains, describe
 from trainables.attempt import best_row

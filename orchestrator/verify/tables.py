@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from orchestrator.config.searches import Search, stored_searches
+from orchestrator.results import files
 from orchestrator.results import schema as results
 from orchestrator.results.manifest import stamp
 
@@ -135,11 +136,11 @@ def read(folder: Path) -> Tables:
     Raises:
         ValueError: It is no study.
     """
-    study = results.read_study(folder)
+    study = files.read_study(folder)
     usable, flaws = {}, []
     for name in results.TABLES:
         try:
-            table = results.read_table(folder, name)
+            table = files.read_table(folder, name)
             found = list(_flaws(name, table, study.get("spaces") or {}))
         except (ValueError, OSError, pa.ArrowException) as error:
             found = [f"{name}.parquet must be readable, but is not: {' '.join(str(error).split())}"]
@@ -184,7 +185,7 @@ def check_ended(tables: Tables) -> Iterator[str]:
         yield f"the study must have ended, but its outcome is {outcome}; go on with --resume"
     if (tables.folder / "checkpoints").exists():
         yield "no checkpoint must be left of a study that has ended, but checkpoints/ is there"
-    for path in sorted(results.leftovers(tables.folder)):
+    for path in sorted(files.leftovers(tables.folder)):
         name = path.relative_to(tables.folder)
         yield f"no half-written file must be left, but {name} is there"
 

@@ -10,7 +10,7 @@ import pytest
 
 from orchestrator import study
 from orchestrator.compare import __main__ as compare
-from orchestrator.config.settings import resolve
+from orchestrator.config.sources import resolve
 
 ROOT = Path(__file__).resolve().parents[2]
 DIGITS = ["--dataset", "digits", "--families", "cnn"]

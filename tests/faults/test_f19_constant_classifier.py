@@ -18,7 +18,8 @@ from orchestrator.results import schema as results
 from orchestrator.run import finals
 from orchestrator.stats import bootstrap as statistics
 from orchestrator.stats.pairwise import compare
-from orchestrator.trials.recorder import Recorder, TrialRecord
+from orchestrator.trials.recorder import Recorder
+from orchestrator.trials.trial import TrialRecord
 from search_spaces.dimension import distributions
 from trainables.attempt import Attempt
 from trainables.data.dataset import LabeledImages

@@ -12,11 +12,14 @@ from test_f19_constant_classifier import assert_no_nan
 
 from orchestrator.compare import __main__ as compare
 from orchestrator.config.searches import list_searches
-from orchestrator.config.settings import Settings, resolve
+from orchestrator.config.settings import Settings
+from orchestrator.config.sources import resolve
 from orchestrator.plan.families import FamilyPlan, plan_families
+from orchestrator.results import files
 from orchestrator.results import schema as results
 from orchestrator.run import finals
-from orchestrator.trials.recorder import Failure, Recorder, winner
+from orchestrator.trials.recorder import Recorder
+from orchestrator.trials.trial import Failure, winner
 
 FAILED, FINISHED = "resnet50_scratch", "cnn"
 Trial = tuple[str, str, float | None]
@@ -85,7 +88,7 @@ def write(folder: Path, study: Study, recorder: Recorder) -> Path:
     known = set(results.schemas([])["trials"].names)
     rows = [{name: row[name] for name in row if name in known} for row in trials]
     table = results.to_table(rows, results.schemas([])["trials"])
-    results.write_table(folder, "trials", table, {})
+    files.write_table(folder, "trials", table, {})
     return folder
 
 
@@ -100,7 +103,7 @@ def compared(folder: Path, capsys: pytest.CaptureFixture[str]) -> tuple[str, Any
     for shown in (text, printed):
         # No number that is none, however it is written.
         assert not re.search(r"\b(nan|NaN|None|null|inf)\b", shown)
-    table = results.read_table(folder, "comparison")
+    table = files.read_table(folder, "comparison")
     assert_no_nan(table)
     return text, table.to_pylist()
 

@@ -20,9 +20,10 @@ from test_comparison import Study
 
 from orchestrator import study
 from orchestrator.compare import __main__ as compare
+from orchestrator.compare import within_study
 from orchestrator.results import schema as results
+from orchestrator.results.files import check_writable
 from orchestrator.results.lock import holding
-from orchestrator.results.writable import check_writable
 from orchestrator.run import progress
 from orchestrator.trials import recorder as recording
 from orchestrator.trials import table_writer as writing
@@ -106,7 +107,7 @@ def test_f21_tables_are_written_read_and_compared_in_a_folder_with_any_name(
 ) -> None:
     folder = Study(families=("cnn",)).write(tmp_path / name)
     with holding(folder):
-        compare.write_comparison(folder, None)
+        within_study.write_comparison(folder, None)
     assert len(pd.read_parquet(folder / "comparison.parquet")) == 4 * 3
     assert "cnn tuned" in (folder / "comparison.md").read_text(encoding="utf-8")
 
@@ -216,7 +217,7 @@ def test_f21_a_read_only_study_is_not_compared_again_and_keeps_its_comparison(
     public: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = Study(families=("cnn",)).write(public)
-    compare.write_comparison(folder, None)
+    within_study.write_comparison(folder, None)
     before = {path: path.read_bytes() for path in contents(folder)}
     folder.chmod(0o555)
     with ordinary_user():

@@ -1,22 +1,41 @@
-"""What stands behind the comparison: further sections, each from the stored tables alone."""
+"""The whole comparison, before it is written or printed: its sections in their order."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 import pyarrow as pa
 
 from orchestrator.analysis.anytime_performance import best_so_far_sections
 from orchestrator.analysis.calibration import calibration_sections
-from orchestrator.analysis.early_stopping_sections import early_stopping_sections
-from orchestrator.analysis.fairness_sections import fairness_sections
+from orchestrator.analysis.caveats import caveats
+from orchestrator.analysis.early_stopping import early_stopping_sections
 from orchestrator.analysis.forecast_accuracy import forecast_sections
 from orchestrator.analysis.model_size import transfer_card_sections
+from orchestrator.analysis.pairwise import pair_sections
 from orchestrator.analysis.per_class import per_class_sections
-from orchestrator.analysis.sample_efficiency import Curve, Model
-from orchestrator.analysis.sample_efficiency_sections import sample_efficiency_sections
-from orchestrator.analysis.section import Row, Section
+from orchestrator.analysis.sample_efficiency import Curve, Model, sample_efficiency_sections
+from orchestrator.analysis.section import (
+    Row,
+    Section,
+)
 from orchestrator.analysis.seed_variance import training_noise_sections
-from orchestrator.config.searches import relabel, relabel_finals, stored_searches
+from orchestrator.analysis.selection import fairness_sections
+from orchestrator.analysis.test_results import in_order, main_sections, reference_section
+from orchestrator.config.searches import (
+    relabel,
+    relabel_finals,
+    stored_searches,
+)
 from orchestrator.stats.predictions import PredictedRun, split_runs
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """Everything that both forms of the comparison say, in their order."""
+
+    title: str
+    demo: tuple[str, ...]
+    sections: tuple[Section, ...]
 
 
 def gather(
@@ -65,3 +84,38 @@ def gather(
         yield from early_stopping_sections(by_search, *searched)
 
     return tuple(sections())
+
+
+def prepare(
+    study: Row,
+    trials: pa.Table,
+    final: pa.Table,
+    comparison: pa.Table,
+    *,
+    evidence: Sequence[Section] = (),
+) -> Report:
+    """What there is to say.
+
+    Args:
+        study: `study.json`: `name`, `settings` with `dataset`, `families`, `seeds` and
+            `train_fractions`, and where they apply `demo`, `baseline_deviations`, `test_openings`.
+        trials: `trials.parquet`.
+        final: `final.parquet`; may be empty where every family failed.
+        comparison: `comparison.parquet`.
+        evidence: Further sections, from `evidence.gather`; they stand last.
+    """
+    searched: list[Row] = trials.to_pylist()
+    finals = in_order(final.to_pylist())
+    pairs: list[Row] = comparison.to_pylist()
+    sections = [
+        Section(title="Read this first", sentences=tuple(caveats(study, searched, finals))),
+        *main_sections(study, searched, finals),
+        *pair_sections(pairs),
+        reference_section(study, finals),
+        *evidence,
+    ]
+    return Report(
+        title=f"Comparison of {study['name']}",
+        demo=tuple(study.get("demo") or ()),
+        sections=tuple(section for section in sections if section.rows or section.sentences),
+    )
