@@ -33,10 +33,10 @@ import optuna
 from orchestrator.config.searches import list_searches
 from orchestrator.config.settings import Settings
 from orchestrator.plan.families import FamilyPlan, plan_families
-from orchestrator.results import schema as results
+from orchestrator.results import schema
 from orchestrator.run import replay
 from orchestrator.run.replay import StoredStudy
-from orchestrator.search import family_searcher as search
+from orchestrator.search import family_searcher
 from orchestrator.search.asha import FamilyRungs
 from orchestrator.search.family_searcher import FamilySearch
 from orchestrator.search.scheduler import FamilyASHA
@@ -112,7 +112,7 @@ class Parts:
 
 def make_parts(folder: Path, plans: list[FamilyPlan], settings: Settings) -> Parts:
     """A search without any trial."""
-    writer = TableWriter(folder, results.schemas(plan.full_space for plan in plans), {})
+    writer = TableWriter(folder, schema.schemas(plan.full_space for plan in plans), {})
     recorder = Recorder(
         study=STUDY,
         folder=folder,
@@ -287,7 +287,7 @@ def main() -> None:
     plans = plan_families(Settings(families="all"))
     settings = Settings(trials=math.ceil(flags.trials / len(plans)))
     asking = Asking(tpe_every=flags.tpe_every)
-    search.TPESampler = asking.sampler
+    family_searcher.TPESampler = asking.sampler
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         parts = make_parts(folder, plans, settings)

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from orchestrator.analysis.section import MISSING, Section, percent
 from orchestrator.results.schema import ROLES
-from orchestrator.stats import bootstrap as statistics
+from orchestrator.stats import bootstrap
 from orchestrator.stats.intervals import SeedRuns, mean_interval, noisy_means
 from orchestrator.stats.predictions import PredictedRun, repeated
 
@@ -42,7 +42,7 @@ class Point:
     low: float
     high: float
     seeds: int
-    draws: statistics.Floats = field(default_factory=lambda: np.empty(0), repr=False)
+    draws: bootstrap.Floats = field(default_factory=lambda: np.empty(0), repr=False)
 
 
 Curve = Sequence[Point]
@@ -50,7 +50,7 @@ Curve = Sequence[Point]
 
 
 def measure_curves(
-    final: pa.Table, runs: Sequence[PredictedRun], *, draws: int = statistics.DRAWS
+    final: pa.Table, runs: Sequence[PredictedRun], *, draws: int = bootstrap.DRAWS
 ) -> dict[Model, list[Point]]:
     """The learning curve of each model, in the order of the tables.
 
@@ -70,9 +70,9 @@ def measure_curves(
     curves: dict[Model, list[Point]] = {run.model: [] for run in runs}
     if not runs:
         return {}
-    generator = np.random.default_rng([statistics.SEED, 2])
+    generator = np.random.default_rng([bootstrap.SEED, 2])
     # One bootstrap for all models, as in the comparison of pairs.
-    accuracies = statistics.accuracy_draws(np.stack([run.correct for run in runs]), draws=draws)
+    accuracies = bootstrap.accuracy_draws(np.stack([run.correct for run in runs]), draws=draws)
     for fraction in sorted({run.fraction for run in runs}):
         for model, curve in curves.items():
             rows = [
@@ -119,7 +119,7 @@ def crossing_interval(a: Curve, b: Curve) -> tuple[float, float]:
         Images; 0 where the interval begins below the fewest, infinity where it ends above the most.
     """
     found = _first_crossings(a, b)
-    tail = (1 - statistics.CONFIDENCE) / 2
+    tail = (1 - bootstrap.CONFIDENCE) / 2
     low, high = np.quantile(found, [tail, 1 - tail], method="inverted_cdf")
     return float(low), float(high)
 
@@ -129,7 +129,7 @@ def share_of_changed_leads(a: Curve, b: Curve) -> float:
     return float(np.isfinite(_first_crossings(a, b)).mean())
 
 
-def _first_crossings(a: Curve, b: Curve) -> statistics.Floats:
+def _first_crossings(a: Curve, b: Curve) -> bootstrap.Floats:
     """Training images at which the lead changes in each draw, [draws]; 0 below, inf above range."""
     of_b = {point.images: point for point in b}
     shared = [(point, of_b[point.images]) for point in a if point.images in of_b]
@@ -184,7 +184,7 @@ def _differences(a: Curve, b: Curve) -> list[tuple[int, float]]:
 def _point(
     images: int,
     runs: Sequence[PredictedRun],
-    draws: statistics.Floats,
+    draws: bootstrap.Floats,
     generator: np.random.Generator,
 ) -> Point:
     """One model at one fraction, from its seeds' accuracies on resampled images, [seeds, draws]."""

@@ -17,8 +17,7 @@ from orchestrator.analysis.section import MISSING, Row, Section, count, grouped,
 from orchestrator.analysis.test_results import MAIN_COLUMNS
 from orchestrator.compare.document import Report
 from orchestrator.compare.study_differences import SHOWN_OF_A_HASH, differences_section
-from orchestrator.results import files
-from orchestrator.results import schema as results
+from orchestrator.results import files, schema
 from orchestrator.stats.pairwise import TestedStudy, pair_studies, why_not_comparable
 from orchestrator.stats.predictions import split_runs
 
@@ -163,7 +162,7 @@ def _results_section(sides: Sequence[Side]) -> Section:
         if not finals:
             sentences.append(f"{side.name}: there are no final runs, so it has no results.")
         for _, runs in grouped(finals, "train_fraction", "family", "role"):
-            metrics = [spread([run[f"test_{m}"] for run in runs], m) for m in results.METRICS]
+            metrics = [spread([run[f"test_{m}"] for run in runs], m) for m in schema.METRICS]
             images = count(runs[0]["train_images"])
             rows.append((model_name(runs[0]), side.name, images, *metrics, str(len(runs))))
     return Section(
@@ -193,7 +192,7 @@ def _pair_section(title: str, rows: Sequence[Row]) -> Section:
     table = []
     for _, own in grouped(rows, "a_family", "a_role"):
         means = {row["metric"]: row for row in own if row["seed"] is None}
-        cells = [interval_cell(means[metric], metric) for metric in results.METRICS]
+        cells = [interval_cell(means[metric], metric) for metric in schema.METRICS]
         accuracies = [row for row in own if row["metric"] == "accuracy"]
         holm = ", ".join(holm_of_seeds(accuracies)) or MISSING
         table.append((model_name(own[0], "a_"), *cells, holm))

@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from orchestrator.config.sources import _one_line
 from search_spaces.baseline import BASELINE_EPOCHS
 
 Texts = Mapping[str, Mapping[str, str]]
@@ -201,7 +200,7 @@ def check_results_dir(results_dir: str) -> None:
     try:
         Path(results_dir).expanduser().resolve()
     except (OSError, RuntimeError) as error:  # no such user's home; links in a circle
-        message = f"results_dir must be a path, but got {results_dir!r}: {_one_line(error)}"
+        message = f"results_dir must be a path, but got {results_dir!r}: {error}"
         raise ValueError(message) from error
 
 

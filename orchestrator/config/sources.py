@@ -165,7 +165,7 @@ def _read_yaml(path: Path) -> dict[str, Any]:
     try:
         content = yaml.load(path.read_text(encoding="utf-8"), Loader=_OnceEachLoader)
     except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError) as error:
-        message = f"--config must be a readable YAML file, but {path}: {_one_line(error)}"
+        message = f"--config must be a readable YAML file, but {path}: {error}"
         raise ValueError(message) from error
     if content is None:
         return {}
@@ -180,7 +180,3 @@ def _deep_merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str,
         nested = isinstance(merged.get(name), Mapping) and isinstance(value, Mapping)
         merged[name] = _deep_merge(merged[name], value) if nested else value
     return merged
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())

@@ -6,13 +6,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import csv
 
-from orchestrator.results import files
-from orchestrator.results import schema as results
+from orchestrator.results import files, schema
 
 
 def tables_in(folder: Path) -> list[str]:
     """The tables that a study has so far."""
-    return [name for name in results.TABLES if (folder / f"{name}.parquet").is_file()]
+    return [name for name in schema.TABLES if (folder / f"{name}.parquet").is_file()]
 
 
 def write_csv(folder: Path, name: str, path: Path) -> None:

@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from orchestrator.export.model_card import Facts, render
-from orchestrator.results import files
-from orchestrator.results import schema as results
+from orchestrator.results import files, schema
 from trainables import registry
 from trainables.training.normalization import NORMALIZATIONS, PLAIN_INPUT
 
@@ -144,7 +143,7 @@ def configuration(study: Row, record: Row, row: Row) -> dict[str, Any]:
         "epoch": record["epoch"],
         "train_images": record["train_images"],
         "weights_sha256": record["weights_sha256"],
-        **{f"test_{name}": row[f"test_{name}"] for name in results.METRICS},
+        **{f"test_{name}": row[f"test_{name}"] for name in schema.METRICS},
     }
 
 

@@ -12,8 +12,7 @@ from rich.console import Console
 from orchestrator.config.settings import Settings
 from orchestrator.config.sources import DEMO_NOTES
 from orchestrator.forecast.estimate import Forecast, forecast_study, time_sentences
-from orchestrator.plan import resume as resuming
-from orchestrator.plan import warm_start
+from orchestrator.plan import resume, warm_start
 from orchestrator.plan.families import FamilyPlan, plan_families
 from orchestrator.plan.inputs import Inputs, prepare
 from orchestrator.plan.summary import print_plan
@@ -116,13 +115,13 @@ def check_resumed(
     hold = _hold(folder, held)
     study = files.read_study(folder)  # as its last driver left it, whatever was read before
     plans = plan_families(settings)
-    resuming.check_families(study, plans)
-    resuming.check_spaces(study, plans)
-    resuming.check_settings(study, settings)
+    resume.check_families(study, plans)
+    resume.check_spaces(study, plans)
+    resume.check_settings(study, settings)
     warm_start.check_kept(folder, settings)
-    changed = resuming.check_code(study, plans, accepted=accept_code_change)
+    changed = resume.check_code(study, plans, accepted=accept_code_change)
     inputs = _prepare(settings, plans, console)
-    resuming.check_inputs(study, inputs)
+    resume.check_inputs(study, inputs)
     return CheckedStudy(
         name=study["name"],
         folder=folder,

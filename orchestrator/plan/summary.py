@@ -6,6 +6,7 @@ from rich.console import Console
 from rich.table import Table
 
 from orchestrator.config.settings import Settings
+from orchestrator.forecast.estimate import Forecast, cost_sentences, missing_prices
 from orchestrator.forecast.workload import work_of
 from orchestrator.plan.families import FamilyPlan
 from search_spaces.dimension import describe
@@ -76,3 +77,12 @@ def print_spaces(console: Console, plans: Sequence[FamilyPlan]) -> None:
             meaning = dimensions[name].meaning
             table.add_row(name, describe(distribution), str(plan.baseline[name]), meaning)
         console.print(table)
+
+
+def print_cost(console: Console, forecast: Forecast) -> None:
+    """Prints what a study will cost, or which prices are missing to say so."""
+    if forecast.device_hours is not None:
+        for sentence in cost_sentences(forecast.prices, forecast.device_hours):
+            console.print(sentence)
+    for sentence in missing_prices(forecast.prices):
+        console.print(sentence)

@@ -12,8 +12,7 @@ from orchestrator.analysis.confusion_examples import read_examples
 from orchestrator.analysis.sample_efficiency import FEWEST_SIZES, Model, Point, measure_curves
 from orchestrator.analysis.section import Row
 from orchestrator.config.searches import Search, relabel, stored_searches
-from orchestrator.results import files
-from orchestrator.results import schema as results
+from orchestrator.results import files, schema
 from orchestrator.stats.predictions import PredictedRun, split_runs
 from orchestrator.status.study_status import Standing, read_standing
 
@@ -99,7 +98,7 @@ def read(folder: Path) -> Inputs:
         ValueError: The folder is no study, or a file in it is damaged.
         OSError: A file cannot be read.
     """
-    tables = {name: _table(folder, name) for name in results.TABLES}
+    tables = {name: _table(folder, name) for name in schema.TABLES}
     written = [path.stat().st_mtime for path in folder.glob("*.parquet")]
     # The newest table is the present moment: the same files give the same report.
     standing = read_standing(folder, now=max(written, default=0.0))
@@ -115,7 +114,7 @@ def read(folder: Path) -> Inputs:
 
 def _table(folder: Path, name: str) -> pa.Table:
     if not (folder / f"{name}.parquet").is_file():
-        return results.columns_of_all()[name].empty_table()
+        return schema.columns_of_all()[name].empty_table()
     return files.read_table(folder, name)
 
 

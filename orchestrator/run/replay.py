@@ -23,7 +23,7 @@ from orchestrator.trials.trial import (
     TrialSpec,
     spec_of_row,
 )
-from trainables import checkpoints as checkpointing
+from trainables import checkpoints
 from trainables.attempt import checkpoint_folder
 
 FAILURES: Final = frozenset(
@@ -53,7 +53,7 @@ class StoredStudy:
     events: Rows = field(default_factory=list)
     final: Rows = field(default_factory=list)
     final_epochs: Rows = field(default_factory=list)
-    claims: Mapping[str, checkpointing.Claim] = field(default_factory=dict)
+    claims: Mapping[str, checkpoints.Claim] = field(default_factory=dict)
     changes: Sequence[tuple[str, str]] = ()
     forgiven: bool = False
 
@@ -76,7 +76,7 @@ def read(folder: Path, study: Mapping[str, Any], now: Mapping[str, Any]) -> Stor
     claims = {
         path.name: claim
         for path in sorted((folder / "checkpoints").glob("*"))
-        if (claim := checkpointing.claimed(path)) is not None
+        if (claim := checkpoints.claimed(path)) is not None
     }
     trials = _rows(folder, "trials")
     known = {row["trial_id"] for row in trials}
@@ -262,7 +262,7 @@ def _discarded(spec: TrialSpec, stored: StoredStudy) -> tuple[str, str] | None:
     return None
 
 
-def _row_of_claim(claim: checkpointing.Claim) -> dict[str, Any]:
+def _row_of_claim(claim: checkpoints.Claim) -> dict[str, Any]:
     """A trial that no table has yet, as a row of `trials.parquet`."""
     trial = dict(claim.trial)
     params = trial.pop("params")

@@ -10,7 +10,7 @@ from orchestrator.search.asha import FamilyRungs
 from orchestrator.search.failures import failure_of
 from orchestrator.trials.recorder import Recorder
 from orchestrator.trials.trial import BASELINE_ROLE, Failure
-from trainables import watchdog as hanging
+from trainables import watchdog
 
 if TYPE_CHECKING:
     from ray.tune.execution.tune_controller import TuneController
@@ -64,7 +64,7 @@ class RecordingScheduler(FIFOScheduler):
     def _failure_of(self, trial: Trial) -> Failure:
         """Why an attempt failed; one that hung ended its own process."""
         trial_id, failure = trial.config["trial_id"], failure_of(trial)
-        if failure.kind == "process_died" and hanging.take_traceback(
+        if failure.kind == "process_died" and watchdog.take_traceback(
             self._recorder.folder, trial_id
         ):
             limit = trial.config["epoch_time_limit"]

@@ -9,9 +9,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from orchestrator.results import schema as results
-from orchestrator.stats import bootstrap as statistics
-from orchestrator.stats import significance
+from orchestrator.results import schema
+from orchestrator.stats import bootstrap, significance
 from orchestrator.stats.intervals import SeedRuns, mean_interval
 from orchestrator.stats.predictions import PredictedRun
 
@@ -28,11 +27,11 @@ SMALLEST = float(np.nextafter(np.float32(0), np.float32(1)))
 class _Predictions:
     """What the models of one train fraction said about the same test images."""
 
-    labels: statistics.Integers
+    labels: bootstrap.Integers
     """[images]"""
-    predicted: statistics.Integers
+    predicted: bootstrap.Integers
     """[distinct runs, images]"""
-    losses: statistics.Floats
+    losses: bootstrap.Floats
     """[distinct runs, images], in nats"""
     classes: int
     seeds: Mapping[Model, Mapping[int, int]]
@@ -47,7 +46,7 @@ class _Entry:
     rows: tuple[int, ...]
     """Of its runs in `_Predictions`: the same in a winner that is its baseline."""
     metrics: Mapping[str, SeedRuns]
-    correct: statistics.Bools | None
+    correct: bootstrap.Bools | None
     """Whether each test image is classified correctly, [images]; None for a mean of seeds."""
 
 
@@ -70,7 +69,7 @@ class TestedStudy:
         return [run for run in self.runs if run.model == model]
 
 
-def compare(final: pa.Table, predictions: pa.Table, *, draws: int = statistics.DRAWS) -> pa.Table:
+def compare(final: pa.Table, predictions: pa.Table, *, draws: int = bootstrap.DRAWS) -> pa.Table:
     """Compares all pairs of (family, role) within each train fraction; a difference is a - b.
 
     A row with a seed pairs the two runs of that seed: its interval covers test-sampling noise, and
@@ -96,7 +95,7 @@ def compare(final: pa.Table, predictions: pa.Table, *, draws: int = statistics.D
     for fraction, part in _by_fraction(predictions, models):
         shared = {"study": study, "train_fraction": fraction, "n_images": len(part.labels)}
         rows += [{**shared, **row} for row in _compare_fraction(part, draws)]
-    return results.to_table(rows, results.FIXED_SCHEMAS["comparison"])
+    return schema.to_table(rows, schema.FIXED_SCHEMAS["comparison"])
 
 
 def _models(final: pa.Table) -> list[Model]:
@@ -104,7 +103,7 @@ def _models(final: pa.Table) -> list[Model]:
     families = dict.fromkeys(final["family"].to_pylist())
     present = set(zip(final["family"].to_pylist(), final["role"].to_pylist(), strict=True))
     return [
-        (family, role) for family in families for role in results.ROLES if (family, role) in present
+        (family, role) for family in families for role in schema.ROLES if (family, role) in present
     ]
 
 
@@ -130,7 +129,7 @@ def _gather(runs: Mapping[tuple[str, str, int], pa.Table], models: Sequence[Mode
     the two exactly equal in every draw.
     """
     distinct: dict[bytes, int] = {}
-    arrays: list[tuple[statistics.Integers, statistics.Floats]] = []
+    arrays: list[tuple[bootstrap.Integers, bootstrap.Floats]] = []
     seeds: dict[Model, dict[int, int]] = {}
     tables = {key: table.sort_by("image_index") for key, table in runs.items()}
     first = next(iter(tables.values()))
@@ -161,7 +160,7 @@ def _check_same_images(first: pa.Table, other: pa.Table, name: str) -> None:
         raise ValueError(message)
 
 
-def _arrays(table: pa.Table) -> tuple[statistics.Integers, statistics.Floats]:
+def _arrays(table: pa.Table) -> tuple[bootstrap.Integers, bootstrap.Floats]:
     """Predicted classes and cross-entropy in nats of one run, both [images]."""
     nested = table["probabilities"].combine_chunks()
     probabilities = nested.flatten().to_numpy().reshape(table.num_rows, -1)
@@ -172,7 +171,7 @@ def _arrays(table: pa.Table) -> tuple[statistics.Integers, statistics.Floats]:
 
 def _compare_fraction(part: _Predictions, draws: int) -> Iterator[dict[str, Any]]:
     """The rows of one train fraction: each seed, then the means over seeds."""
-    estimates = statistics.estimate(
+    estimates = bootstrap.estimate(
         part.labels, part.predicted, part.losses, classes=part.classes, draws=draws
     )
     for seed in sorted({seed for seeds in part.seeds.values() for seed in seeds}):
@@ -193,7 +192,7 @@ def _entry(
     model: Model,
     rows: tuple[int, ...],
     part: _Predictions,
-    estimates: statistics.Estimates,
+    estimates: bootstrap.Estimates,
     *,
     of_seed: bool = True,
 ) -> _Entry:
@@ -237,7 +236,7 @@ def _row(a: _Entry, b: _Entry, metric: str) -> dict[str, Any]:
     of_a, of_b = a.metrics[metric], b.metrics[metric]
     low, high = (
         # The same trainings in both: what chance there was in them is in neither side alone.
-        statistics.percentile_interval(of_a.mean_draws - of_b.mean_draws)
+        bootstrap.percentile_interval(of_a.mean_draws - of_b.mean_draws)
         if a.rows == b.rows
         else mean_interval(of_a, of_b)
     )
@@ -277,7 +276,7 @@ def why_not_comparable(a: TestedStudy, b: TestedStudy) -> str | None:
 
 
 def pair_studies(
-    studies: Sequence[TestedStudy], *, draws: int = statistics.DRAWS
+    studies: Sequence[TestedStudy], *, draws: int = bootstrap.DRAWS
 ) -> list[dict[str, Any]]:
     """Every model that two comparable studies share; a difference is that of a minus b.
 
@@ -305,7 +304,7 @@ def _pair(
 ) -> Iterator[dict[str, Any]]:
     of_a, of_b = a.of_model(model), b.of_model(model)
     runs = [*of_a, *of_b]
-    found = statistics.estimate(
+    found = bootstrap.estimate(
         runs[0].labels,
         np.stack([run.predicted for run in runs]),
         np.stack([_losses(run) for run in runs]),
@@ -344,7 +343,7 @@ def _pair(
 
 
 def _difference(
-    found: statistics.Estimates, metric: str, left: list[int], right: list[int]
+    found: bootstrap.Estimates, metric: str, left: list[int], right: list[int]
 ) -> dict[str, Any]:
     a, b = (
         SeedRuns(points=found.point[metric][rows], draws=found.draws[metric][rows])
@@ -352,7 +351,7 @@ def _difference(
     )
     low, high = (
         # The same trainings, found again in the other study.
-        statistics.percentile_interval(a.mean_draws - b.mean_draws)
+        bootstrap.percentile_interval(a.mean_draws - b.mean_draws)
         if np.array_equal(a.draws, b.draws)
         else mean_interval(a, b)
     )
@@ -365,7 +364,7 @@ def _difference(
     }
 
 
-def _losses(run: PredictedRun) -> statistics.Floats:
+def _losses(run: PredictedRun) -> bootstrap.Floats:
     """Cross-entropy of each image in nats, as in the comparison within a study."""
     of_label = run.probabilities[np.arange(len(run.labels)), run.labels]
     return np.asarray(-np.log(np.maximum(of_label, SMALLEST)))

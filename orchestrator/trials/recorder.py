@@ -11,7 +11,7 @@ from orchestrator.results.schema import parameter_columns
 from orchestrator.trials.family_totals import FamilyTally
 from orchestrator.trials.table_writer import TableWriter
 from orchestrator.trials.trial import RUNNING, Failure, TrialRecord, TrialSpec
-from trainables import checkpoints as checkpointing
+from trainables import checkpoints
 from trainables.attempt import checkpoint_folder
 
 EPOCH_COLUMNS: Final = (
@@ -181,7 +181,7 @@ class Recorder:
     def discard_checkpoints(self, trial_id: str) -> None:
         """Removes the checkpoints of an ended trial once its rows lie on disk."""
         folder = checkpoint_folder(self.folder, trial_id)
-        self._writer.afterwards(lambda: checkpointing.remove(folder))
+        self._writer.afterwards(lambda: checkpoints.remove(folder))
 
     def event(
         self, kind: str, detail: str, trial_id: str | None = None, family: str | None = None

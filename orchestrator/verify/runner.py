@@ -4,18 +4,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from orchestrator.verify import finals as verification_finals
-from orchestrator.verify import predictions as verification_predictions
-from orchestrator.verify import search as verification_search
+from orchestrator.verify import finals, predictions, search
 from orchestrator.verify import tables as verification
 from orchestrator.verify.sources import SOURCES, NotAtHandError
 from orchestrator.verify.tables import Check, Tables, UnusableError
 
 CHECKS: Final[tuple[Check, ...]] = (
     *verification.CHECKS,
-    *verification_search.CHECKS,
-    *verification_finals.CHECKS,
-    *verification_predictions.CHECKS,
+    *search.CHECKS,
+    *finals.CHECKS,
+    *predictions.CHECKS,
 )
 # More of the same would not help to find what is wrong.
 MOST_SENTENCES: Final = 20

@@ -11,8 +11,7 @@ from trainables import registry
 from trainables.data import download
 from trainables.data.dataset import OpenedDataSet
 from trainables.data.files import open_folder
-from trainables.weights import loading as weights
-from trainables.weights import pretraining
+from trainables.weights import loading, pretraining
 from trainables.weights.sources import DOWNLOADS
 
 
@@ -85,7 +84,7 @@ def _weights_sha256(name: str) -> str:
     if name == DEMO_WEIGHTS:
         name = str(pretraining.cached_weights_path())
     try:
-        return weights.locate(name).sha256
+        return loading.locate(name).sha256
     except ValueError as error:
         raise NotAtHandError(str(error)) from error
 

@@ -12,8 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from orchestrator.config.searches import Search, stored_searches
-from orchestrator.results import files
-from orchestrator.results import schema as results
+from orchestrator.results import files, schema
 from orchestrator.results.manifest import stamp
 
 Rows = list[dict[str, Any]]
@@ -31,7 +30,7 @@ NULLABLE: Final[Mapping[str, frozenset[str]]] = {
     "trials": frozenset(
         {
             *("stop_reason", "best_epoch", "node", "started_at", "ended_at", "error"),
-            *(f"validation_{metric}" for metric in results.METRICS),
+            *(f"validation_{metric}" for metric in schema.METRICS),
         }
     ),
     "epochs": frozenset({"device_memory_peak_bytes"}),
@@ -138,7 +137,7 @@ def read(folder: Path) -> Tables:
     """
     study = files.read_study(folder)
     usable, flaws = {}, []
-    for name in results.TABLES:
+    for name in schema.TABLES:
         try:
             table = files.read_table(folder, name)
             found = list(_flaws(name, table, study.get("spaces") or {}))
@@ -158,8 +157,8 @@ def check_tables(tables: Tables) -> Iterator[str]:
 def check_study_json(tables: Tables) -> Iterator[str]:
     """`study.json` has what a study that has ended has, and what its schema promises."""
     version = tables.study.get("schema_version")
-    if version != results.SCHEMA_VERSION:
-        yield f"study.json must have schema version {results.SCHEMA_VERSION}, but has {version}"
+    if version != schema.SCHEMA_VERSION:
+        yield f"study.json must have schema version {schema.SCHEMA_VERSION}, but has {version}"
     for name in ENTRIES:
         if name not in tables.study:
             yield f"study.json must say {name}, but does not"
@@ -233,7 +232,7 @@ def _same(one: Any, other: Any) -> bool:
 
 def _flaws(name: str, table: pa.Table, spaces: Mapping[str, Iterable[str]]) -> Iterator[str]:
     """What is wrong with a table whatever the study: columns, types, and numbers that are none."""
-    columns = results.columns_of_all()[name]
+    columns = schema.columns_of_all()[name]
     types = {column.name: column.type for column in columns}
     if name in {"trials", "final"}:
         own = {f"param_{dimension}" for space in spaces.values() for dimension in space}
