@@ -17,7 +17,8 @@ from orchestrator.analysis.section import MISSING, Row, Section, count, grouped,
 from orchestrator.analysis.test_results import MAIN_COLUMNS
 from orchestrator.compare.document import Report
 from orchestrator.compare.study_differences import SHOWN_OF_A_HASH, differences_section
-from orchestrator.results import files, schema
+from orchestrator.results import schema
+from orchestrator.results.study_results import StudyResults
 from orchestrator.stats.pairwise import TestedStudy, pair_studies, why_not_comparable
 from orchestrator.stats.predictions import split_runs
 
@@ -60,9 +61,10 @@ def read_side(folder: Path, *, names: Sequence[Path]) -> Side:
         ValueError: The folder is no study, or its finals have not begun.
         OSError: A file cannot be read.
     """
-    study = files.read_study(folder)
-    trials, final, predictions, events = (
-        files.read_table(folder, name) for name in ("trials", "final", "predictions", "events")
+    results = StudyResults(folder)
+    study = results.study
+    trials, final, predictions, events = map(
+        results.table, ("trials", "final", "predictions", "events")
     )
     same = [each for each in names if each.name == folder.resolve().name]
     name = folder.resolve().name if len(same) == 1 else str(folder)

@@ -7,6 +7,7 @@ from rich.console import Console
 from orchestrator.compare import render
 from orchestrator.compare.document import gather
 from orchestrator.results import files
+from orchestrator.results.study_results import StudyResults
 from orchestrator.stats import pairwise
 
 
@@ -21,10 +22,10 @@ def write_comparison(folder: Path, console: Console | None) -> None:
         ValueError: The folder is no study, or its finals have not begun.
         OSError: The folder cannot be read or written.
     """
-    study = files.read_study(folder)
-    trials, final, predictions, epochs, rungs = (
-        files.read_table(folder, name)
-        for name in ("trials", "final", "predictions", "epochs", "rungs")
+    results = StudyResults(folder)
+    study = results.study
+    trials, final, predictions, epochs, rungs = map(
+        results.table, ("trials", "final", "predictions", "epochs", "rungs")
     )
     comparison = pairwise.compare(final, predictions)
     metadata = {key.decode(): value.decode() for key, value in final.schema.metadata.items()}

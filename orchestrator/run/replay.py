@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from orchestrator.config.searches import search_of, stored_searches
 from orchestrator.plan import warm_start
-from orchestrator.results import files
+from orchestrator.results.study_results import Rows, StudyResults, by_sequence
 from orchestrator.run import finals
 from orchestrator.search.asha import FamilyRungs
 from orchestrator.search.family_searcher import FamilySearch
@@ -29,8 +29,6 @@ from trainables.attempt import checkpoint_folder
 FAILURES: Final = frozenset(
     {"error", "process_died", "timeout", "preempted", "out_of_memory", "host_out_of_memory"}
 )
-
-Rows = list[dict[str, Any]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,7 +76,10 @@ def read(folder: Path, study: Mapping[str, Any], now: Mapping[str, Any]) -> Stor
         for path in sorted((folder / "checkpoints").glob("*"))
         if (claim := checkpoints.claimed(path)) is not None
     }
-    trials = _rows(folder, "trials")
+    results = StudyResults(
+        folder
+    )  # a table is missing where the driver died before its first write
+    trials = results.rows("trials")
     known = {row["trial_id"] for row in trials}
     searches = {search.name for search in stored_searches(study["settings"])}
     trials += [
@@ -88,10 +89,10 @@ def read(folder: Path, study: Mapping[str, Any], now: Mapping[str, Any]) -> Stor
     ]
     return StoredStudy(
         trials=sorted(trials, key=lambda row: str(row["trial_id"])),
-        epochs=_by_sequence(_rows(folder, "epochs")),
-        events=_rows(folder, "events"),
-        final=_rows(folder, "final"),
-        final_epochs=_by_sequence(_rows(folder, "final_epochs")),
+        epochs=by_sequence(results.rows("epochs")),
+        events=results.rows("events"),
+        final=results.rows("final"),
+        final_epochs=by_sequence(results.rows("final_epochs")),
         claims=claims,
         changes=changes(study, now),
         forgiven=study["code_sha256"] != now["code_sha256"] or study["outcome"] == "incomplete",
@@ -275,14 +276,3 @@ def _row_of_claim(claim: checkpoints.Claim) -> dict[str, Any]:
         "status": RUNNING,
         "params_json": json.dumps(params),
     }
-
-
-def _rows(folder: Path, name: str) -> Rows:
-    if not (folder / f"{name}.parquet").exists():  # the driver died before its first write
-        return []
-    rows: Rows = files.read_table(folder, name).to_pylist()
-    return rows
-
-
-def _by_sequence(rows: Rows) -> Rows:
-    return sorted(rows, key=lambda row: int(row["sequence"]))
