@@ -12,7 +12,7 @@ import torch
 from conftest import spec_of
 from sklearn.metrics import confusion_matrix, precision_score, recall_score
 from test_attempt import config
-from test_comparison import CLASSES, IMAGES, Study
+from test_pairwise import CLASSES, IMAGES, Study
 
 from orchestrator.results import schema as results
 from orchestrator.run import finals

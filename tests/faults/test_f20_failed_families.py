@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 from conftest import row_of, spec_of
-from test_comparison import Study
 from test_f19_constant_classifier import assert_no_nan
+from test_pairwise import Study
 
 from orchestrator.compare import __main__ as compare
 from orchestrator.config.searches import list_searches

@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from conftest import row_of, spec_of
-from test_comparison import Study
+from test_pairwise import Study
 
 from orchestrator import study
 from orchestrator.compare import __main__ as compare
