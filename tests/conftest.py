@@ -18,6 +18,11 @@ from trainables.data.dataset import LabeledImages
 from trainables.registry import load_family
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Lets the golden studies be written anew; see `tests/golden`."""
+    parser.addoption("--renew-golden", action="store_true", help="store the digests as they are")
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The tests that start Ray come first: while they wait, others compute."""
     items.sort(key=lambda item: item.get_closest_marker("cluster") is None)
