@@ -165,7 +165,8 @@ def _read_yaml(path: Path) -> dict[str, Any]:
     try:
         content = yaml.load(path.read_text(encoding="utf-8"), Loader=_OnceEachLoader)
     except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError) as error:
-        message = f"--config must be a readable YAML file, but {path}: {error}"
+        reason = " ".join(str(error).split())
+        message = f"--config must be a readable YAML file, but {path}: {reason}"
         raise ValueError(message) from error
     if content is None:
         return {}

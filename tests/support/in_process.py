@@ -19,7 +19,6 @@ from orchestrator.config.sources import resolve
 from orchestrator.plan import warm_start
 from orchestrator.plan.preflight import CheckedStudy, check_new, check_resumed
 from orchestrator.results import files, manifest
-from orchestrator.results import schema as results
 from orchestrator.results.manifest import Manifest
 from orchestrator.run import replay
 from orchestrator.run.cluster import Cluster, Reservation
@@ -209,7 +208,7 @@ class Driver:
             stored = replay.read(checked.folder, checked.resumed.study, content)
             content = manifest.continued(checked.resumed.study, content)
         with self.monkeypatch.context() as patch:
-            for module, name in ((results, "write_table"), (results, "write_text")):
+            for module, name in ((files, "write_table"), (files, "write_text")):
                 patch.setattr(module, name, _mortal(getattr(module, name), moments))
             # Tables are written on cue; the writer's own rounds would depend on how busy we are.
             patch.setattr(writing, "LEAST_SECONDS", 3600.0)
