@@ -20,7 +20,7 @@ MOST_SECONDS = 3.0
 @pytest.fixture(autouse=True)
 def nothing_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is taken for right must not start Ray: it is the failure of the test."""
-    monkeypatch.setattr(study, "_run", lambda *_: pytest.fail("the input was accepted"))
+    monkeypatch.setattr(study, "_start", lambda *_: pytest.fail("the input was accepted"))
 
 
 def refusal(arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> str:

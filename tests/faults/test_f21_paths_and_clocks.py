@@ -27,6 +27,7 @@ from orchestrator.results.lock import holding
 from orchestrator.run import progress
 from orchestrator.trials import recorder as recording
 from orchestrator.trials import table_writer as writing
+from orchestrator.trials import trial
 from orchestrator.trials.recorder import Recorder
 from orchestrator.trials.table_writer import TableWriter
 from trainables.data.dataset import LabeledImages
@@ -95,7 +96,7 @@ def test_f21_a_path_is_printed_as_it_is(
         others[-1].print(f"Results: {checked.folder}")  # the console
         return 0
 
-    monkeypatch.setattr(study, "_run", run)
+    monkeypatch.setattr(study, "_start", run)
     assert study.main([*DIGITS, f"--results-dir={tmp_path / name}", "--name=x"]) == 0
     printed = capsys.readouterr().out.replace("\n", "")
     assert printed.endswith(f"Results: {tmp_path / name / 'x'}")
@@ -253,7 +254,7 @@ class Clocks:
 def clocks(monkeypatch: pytest.MonkeyPatch) -> Clocks:
     """The clocks that the study reads."""
     clocks = Clocks()
-    for module in (recording, writing, progress):
+    for module in (recording, trial, writing, progress):
         monkeypatch.setattr(module, "time", clocks)
     monkeypatch.setattr(recording, "datetime", clocks)
     return clocks

@@ -257,20 +257,20 @@ def test_other_weights_are_refused_and_the_same_ones_may_lie_elsewhere(
     families.mkdir()
     (families / "pretrained_curve.py").write_text(PRETRAINED)
     monkeypatch.setenv("STUDY_FAMILY_PATH", os.pathsep.join([str(FAMILIES), str(families)]))
-    files = [tmp_path / name for name in ("one.safetensors", "two.safetensors")]
-    for number, file in enumerate(files):
+    given = [tmp_path / name for name in ("one.safetensors", "two.safetensors")]
+    for number, file in enumerate(given):
         save_file({"conv1.weight": np.full(1, number, np.float32)}, file)
-    settings = {**SMALL, "families": "pretrained_curve", "weights": str(files[0])}
+    settings = {**SMALL, "families": "pretrained_curve", "weights": str(given[0])}
     driver = Driver(
         tmp_path / "results", monkeypatch, settings, ("space.pretrained_curve.fault=none",)
     )
     assert driver.start()
-    moved = files[0].rename(tmp_path / "moved.safetensors")
+    moved = given[0].rename(tmp_path / "moved.safetensors")
     arguments = [str(driver.folder), "--trial", "pretrained_curve-000"]
-    assert f"the weights file must exist, but {files[0]}" in answer(arguments, capsys)
+    assert f"the weights file must exist, but {given[0]}" in answer(arguments, capsys)
     recorded = files.read_study(driver.folder)["weights"]["sha256"]
-    error = answer([*arguments, "--weights", str(files[1])], capsys)
-    assert f"{files[1]} must have SHA-256 {recorded} as recorded, but has " in error
+    error = answer([*arguments, "--weights", str(given[1])], capsys)
+    assert f"{given[1]} must have SHA-256 {recorded} as recorded, but has " in error
     assert retrain.main([*arguments, "--weights", str(moved)]) == 0
     assert "same curve, difference 0" in capsys.readouterr().out
 

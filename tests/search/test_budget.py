@@ -227,7 +227,9 @@ def driver(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, curve_family: None) 
 
     monkeypatch.setenv("STUDY_CURVE_EPOCH_SECONDS", "1")
     monkeypatch.setattr("time.sleep", sleep)
-    monkeypatch.setattr("orchestrator.trials.recorder.time", SimpleNamespace(monotonic=clock))
+    for module in ("recorder", "trial"):
+        named = f"orchestrator.trials.{module}.time"
+        monkeypatch.setattr(named, SimpleNamespace(monotonic=clock))
     monkeypatch.setattr(
         "orchestrator.run.search_phase.Budget", functools.partial(Budget, clock=clock)
     )
