@@ -489,7 +489,7 @@ def test_a_search_that_runs_can_be_looked_at_before_it_has_a_winner(
 
 def test_help_and_a_wrong_flag_answer_before_anything_large_is_imported() -> None:
     check = (
-        "import sys; from orchestrator.export import main\n"
+        "import sys; from orchestrator.export.__main__ import main\n"
         "try: main(sys.argv[1:])\n"
         "finally: assert not {'torch', 'ray', 'optuna', 'pyarrow'} & set(sys.modules)"
     )
@@ -505,7 +505,7 @@ def test_help_and_a_wrong_flag_answer_before_anything_large_is_imported() -> Non
 
 def test_exporting_needs_neither_torch_nor_ray(exported: Path, cnn_study: Path) -> None:
     check = (
-        "import sys; from orchestrator.export import main\n"
+        "import sys; from orchestrator.export.__main__ import main\n"
         "assert main(sys.argv[1:]) == 0\n"
         "assert not {'torch', 'ray'} & set(sys.modules)"
     )

@@ -327,7 +327,7 @@ def test_a_folder_that_cannot_be_shown_is_one_line_and_exit_2(
 
 def test_help_answers_without_the_heavy_imports() -> None:
     code = (
-        "import sys; from orchestrator.report import _parser; _parser().format_help(); "
+        "import sys; from orchestrator.report.__main__ import _parser; _parser().format_help(); "
         "print(sorted({'numpy', 'pyarrow', 'plotly', 'jinja2', 'torch', 'ray'} & {*sys.modules}))"
     )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -299,7 +299,7 @@ def test_an_output_in_the_study_or_over_another_file_is_refused(
 
 def test_help_and_a_missing_flag_answer_before_anything_large_is_imported() -> None:
     check = (
-        "import sys; from orchestrator.retrain import main\n"
+        "import sys; from orchestrator.retrain.__main__ import main\n"
         "try: main(sys.argv[1:])\n"
         "finally: assert not {'torch', 'ray', 'optuna', 'pyarrow'} & set(sys.modules)"
     )

@@ -393,7 +393,7 @@ def test_a_folder_that_cannot_be_compared_is_one_line_and_exit_2(
 
 def test_help_answers_without_the_heavy_imports():
     code = (
-        "import sys; from orchestrator.compare import _parser; _parser().format_help(); "
+        "import sys; from orchestrator.compare.__main__ import _parser; _parser().format_help(); "
         "print(sorted({'numpy', 'pandas', 'scipy', 'pyarrow', 'torch', 'ray'} & set(sys.modules)))"
     )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -402,7 +402,7 @@ def test_help_answers_without_the_heavy_imports():
 
 def test_comparing_imports_neither_torch_nor_ray():
     code = (
-        "import sys; import orchestrator.comparison, orchestrator.comparison_report; "
+        "import sys; import orchestrator.stats.pairwise, orchestrator.compare.render; "
         "print(sorted({'torch', 'ray'} & set(sys.modules)))"
     )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
