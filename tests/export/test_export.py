@@ -20,12 +20,13 @@ import pandas as pd
 import pytest
 import torch
 import yaml
-from conftest import FAMILIES
 from in_process import Driver
+from made_up_inputs import FAMILIES
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 from PIL import Image
+from tampering import alter
 
 from orchestrator.compare.__main__ import write_comparison
 from orchestrator.export import __main__ as export
@@ -476,10 +477,8 @@ def test_a_search_that_runs_can_be_looked_at_before_it_has_a_winner(
     study = results.read_study(curve_driver.folder)
     del study["choice"]
     (curve_driver.folder / "study.json").write_text(json.dumps(study))
-    table = results.read_table(curve_driver.folder, "trials")
-    rows = table.to_pylist()
-    rows[1] |= {"status": "running", "ended_at": None}
-    results.write_table(curve_driver.folder, "trials", results.to_table(rows, table.schema), {})
+    second = {"trial_id": "curve-001"}
+    alter("trials", second, status="running", ended_at=None)(curve_driver.folder, {})
     journal = tmp_path / "journal.log"
     assert export.main([str(curve_driver.folder), "--optuna", str(journal)]) == 0
     assert "curve: no winner yet, the search has not ended" in capsys.readouterr().out

@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import FAMILIES
 from in_process import Driver
+from made_up_inputs import FAMILIES
 from safetensors.numpy import save_file
+from tampering import alter
 
 from orchestrator.results import schema as results
 from orchestrator.retrain import __main__ as retrain
@@ -75,12 +76,7 @@ def everything_in(folder: Path) -> dict[str, tuple[bytes, int]]:
 
 def change(folder: Path, name: str, column: str, value: Any, **where: Any) -> None:
     """Changes a value in a table of a study."""
-    table = results.read_table(folder, name)
-    rows = table.to_pylist()
-    for row in rows:
-        if all(row[key] == wanted for key, wanted in where.items()):
-            row[column] = value
-    results.write_table(folder, name, results.to_table(rows, table.schema), {})
+    alter(name, where, **{column: value})(folder, {})
 
 
 def change_study(folder: Path, **content: Any) -> None:
