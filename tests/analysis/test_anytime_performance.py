@@ -1,30 +1,20 @@
 """The best so far grows with the device-seconds spent, in the order in which epochs came."""
 
 import pytest
+from made_up_rows import epoch, table, trial
 
 from orchestrator.analysis.anytime_performance import best_after, best_so_far_sections, trace_best
-from orchestrator.results import schema as results
 
 
 def tables(trials, epochs):
     """Trials as {id: (status, device seconds)}, epochs as (id, accuracy) in their order."""
-    columns = results.columns_of_all()
     rows = [
-        {
-            "family": name[:-1],
-            "trial_id": name,
-            "status": status,
-            "device_seconds": seconds,
-        }
-        for name, (status, seconds) in trials.items()
+        trial(name, status, device_seconds=seconds) for name, (status, seconds) in trials.items()
     ]
-    reported = [
-        {"family": name[:-1], "trial_id": name, "sequence": at, "validation_accuracy": value}
-        for at, (name, value) in enumerate(epochs)
-    ]
+    reported = [epoch(name, 1, value, sequence=at) for at, (name, value) in enumerate(epochs)]
     # The tables are sorted by trial, not by time.
     reported.sort(key=lambda row: row["trial_id"])
-    return results.to_table(rows, columns["trials"]), results.to_table(reported, columns["epochs"])
+    return table("trials", rows), table("epochs", reported)
 
 
 def said(trials, epochs, families=("cnn", "vit")):
@@ -33,15 +23,15 @@ def said(trials, epochs, families=("cnn", "vit")):
     return [*section.sentences, *section.rows]
 
 
-TRIALS = {"cnn0": ("completed", 60.0), "cnn1": ("stopped", 40.0), "vit0": ("completed", 200.0)}
+TRIALS = {"cnn-0": ("completed", 60.0), "cnn-1": ("stopped", 40.0), "vit-0": ("completed", 200.0)}
 EPOCHS = [
-    ("cnn0", 0.2),
-    ("vit0", 0.5),
-    ("cnn1", 0.4),
-    ("cnn0", 0.3),
-    ("cnn1", 0.1),
-    ("vit0", 0.6),
-    ("cnn0", 0.5),
+    ("cnn-0", 0.2),
+    ("vit-0", 0.5),
+    ("cnn-1", 0.4),
+    ("cnn-0", 0.3),
+    ("cnn-1", 0.1),
+    ("vit-0", 0.6),
+    ("cnn-0", 0.5),
 ]
 
 
@@ -67,24 +57,24 @@ def test_families_are_held_against_each_other_at_equal_device_seconds() -> None:
 
 
 def test_a_trial_that_cannot_win_costs_and_counts_for_nothing() -> None:
-    trials = {**TRIALS, "cnn1": ("diverged", 40.0)}
+    trials = {**TRIALS, "cnn-1": ("diverged", 40.0)}
     trace = trace_best(*tables(trials, EPOCHS))["cnn"]
     assert trace == [(20, 0.2), (40, 0.2), (60, 0.3), (80, 0.3), (100, 0.5)]
 
 
 def test_a_family_without_a_trial_that_can_win_has_dashes() -> None:
-    trials = {**TRIALS, "vit0": ("failed", 200.0)}
+    trials = {**TRIALS, "vit-0": ("failed", 200.0)}
     lines = said(trials, EPOCHS)
     assert ("vit", "200", "—", "—", "—", "—") in lines
     assert "After 100 device-seconds each, all that cnn was given: cnn 50.00%." in lines
 
 
 def test_a_family_without_an_epoch_has_dashes_and_one_family_no_rival() -> None:
-    lines = said({"cnn0": ("completed", 8.0)}, [("cnn0", 0.2), ("cnn0", 0.3)])
+    lines = said({"cnn-0": ("completed", 8.0)}, [("cnn-0", 0.2), ("cnn-0", 0.3)])
     assert ("vit", "—", "—", "—", "—", "—") in lines
     assert ("cnn", "8", "—", "20.00%", "20.00%", "30.00%") in lines
     assert not [line for line in lines if "each" in line]
 
 
 def test_without_an_epoch_nothing_is_said() -> None:
-    assert said({"cnn0": ("failed", 8.0)}, []) == []
+    assert said({"cnn-0": ("failed", 8.0)}, []) == []

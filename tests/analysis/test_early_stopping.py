@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from made_up_rows import epoch, rung, table, trial
 from scipy.stats import kendalltau, rankdata
 
 from orchestrator.analysis.early_stopping import (
@@ -10,7 +11,6 @@ from orchestrator.analysis.early_stopping import (
     estimate_savings,
     summarize_rungs,
 )
-from orchestrator.results import schema as results
 
 LAST = 9
 
@@ -24,54 +24,30 @@ class Asha:
 
     def rungs(self):
         rows = []
-        for rung in (1, 3):
-            for number, value in enumerate(self.values[rung]):
-                goes_on = number < len(self.values[3 if rung == 1 else LAST])
-                decision = "continue" if goes_on else "stop"
-                rows.append(
-                    {
-                        "sequence": 100 * rung + number,
-                        "family": self.family,
-                        "trial_id": f"{self.family}-{number:03d}",
-                        "epoch": rung,
-                        "rung": rung,
-                        "value": value,
-                        "cutoff": None if number == 0 else 0.3 + number / 100,
-                        "decision": self.decisions.get((rung, number), decision),
-                    }
-                )
+        for at, following in ((1, 3), (3, LAST)):
+            for number, value in enumerate(self.values[at]):
+                decision = "continue" if number < len(self.values[following]) else "stop"
+                decision = self.decisions.get((at, number), decision)
+                cutoff = None if number == 0 else 0.3 + number / 100
+                more = {"sequence": 100 * at + number, "cutoff": cutoff}
+                rows.append(rung(f"{self.family}-{number:03d}", at, value, decision, **more))
         return rows
 
     def epochs(self):
         return [
-            {
-                "family": self.family,
-                "trial_id": f"{self.family}-{number:03d}",
-                "epoch": epoch,
-                "validation_accuracy": value,
-            }
-            for epoch, values in self.values.items()
+            epoch(f"{self.family}-{number:03d}", at, value)
+            for at, values in self.values.items()
             for number, value in enumerate(values)
         ]
 
     def trials(self):
         rows = []
         for number in range(len(self.values[1])):
-            run = max(epoch for epoch, values in self.values.items() if number < len(values))
-            rows.append(
-                {
-                    "family": self.family,
-                    "trial_id": f"{self.family}-{number:03d}",
-                    "status": "completed" if run == LAST else "stopped",
-                    "epochs_run": run,
-                    "device_seconds": 10.0 * run,
-                }
-            )
+            run = max(at for at, values in self.values.items() if number < len(values))
+            status = "completed" if run == LAST else "stopped"
+            name = f"{self.family}-{number:03d}"
+            rows.append(trial(name, status, run, device_seconds=10.0 * run))
         return rows
-
-
-def table(name, rows):
-    return results.to_table(rows, results.columns_of_all()[name])
 
 
 def said(*ashas, families=("cnn",), trials=None):
@@ -151,17 +127,14 @@ def test_equal_values_have_no_rank_correlation_and_no_nan() -> None:
 def test_a_rung_at_the_last_epoch_is_the_end_and_stands_once() -> None:
     rows = Asha(first=[0.1, 0.2, 0.3]).rungs()
     rows += [{**row, "sequence": row["sequence"] + 500, "rung": LAST} for row in rows]
-    epochs = [
-        {"family": "cnn", "trial_id": row["trial_id"], "epoch": LAST, "validation_accuracy": 0.5}
-        for row in rows[:2]
-    ]
+    epochs = [epoch(row["trial_id"], LAST, 0.5) for row in rows[:2]]
     found = correlate_ranks(table("rungs", rows), table("epochs", epochs), last_epoch=LAST)
     assert [(each.earlier, each.later) for each in found] == [(1, LAST)]
 
 
 def test_savings_are_the_missing_epochs_at_the_familys_cost_per_epoch() -> None:
     trials = SEVEN.trials()
-    trials.append({"family": "cnn", "status": "diverged", "epochs_run": 0, "device_seconds": 99.0})
+    trials.append(trial("cnn-008", "diverged", 0, device_seconds=99.0))
     (saving,) = estimate_savings(table("trials", trials), last_epoch=LAST)
     assert saving.epochs_run == 2 * LAST + 4 * 3 + 2 * 1
     assert saving.epochs_saved == 4 * (LAST - 3) + 2 * (LAST - 1)
@@ -188,7 +161,7 @@ def test_a_protected_baseline_survives_below_the_cutoff_and_is_named() -> None:
 
 
 def test_a_family_without_a_trial_at_a_rung_is_said_to_have_none() -> None:
-    failed = [{"family": "vit", "status": "failed", "epochs_run": 0, "device_seconds": 3.0}]
+    failed = [trial("vit-000", "failed", 0, device_seconds=3.0)]
     lines = said(SEVEN, families=("cnn", "vit"), trials=[*SEVEN.trials(), *failed])
     assert "vit: no trial arrived at a rung, so none could be stopped early." in lines
     assert "vit: no trial was stopped early, so nothing was saved." in lines

@@ -4,9 +4,9 @@ import json
 
 import pytest
 from made_up_inputs import add_family
+from made_up_rows import final_run, table
 
 from orchestrator.analysis.model_size import CONVENTION, transfer_card_sections
-from orchestrator.results import schema as results
 from trainables import registry
 from trainables.weights.sources import DOWNLOADS
 
@@ -36,20 +36,13 @@ def study(given, *, families=("cnn", FAMILY), name="mine.safetensors", **more):
 
 
 def final(family, role, *, fraction=1.0, **more):
-    return {
-        "family": family,
-        "role": role,
-        "train_fraction": fraction,
-        "parameters": 24_000_000,
-        "trained_parameters": 23_000_000,
-        "forward_flops_per_image": 378_000_000,
-        **more,
-    }
+    size = {"parameters": 24_000_000, "trained_parameters": 23_000_000}
+    more = {**size, "forward_flops_per_image": 378_000_000, **more}
+    return final_run(role, 0, fraction, family, **more)
 
 
 def sections(study, finals=()):
-    table = results.to_table(finals, results.columns_of_all()["final"])
-    return transfer_card_sections(study, table)
+    return transfer_card_sections(study, table("final", finals))
 
 
 def card(study, finals=()):

@@ -3,26 +3,17 @@
 import numpy as np
 import pyarrow as pa
 import pytest
+from made_up_rows import predicted_run, table
 from sklearn import metrics
 
 from orchestrator.analysis.per_class import per_class_sections, score_classes
-from orchestrator.results import schema as results
-from orchestrator.stats.predictions import PredictedRun, split_runs
+from orchestrator.stats.predictions import split_runs
 
 NAMES = ["cat", "dog", "ship"]
 
 
-def run(labels, predicted, *, family="cnn", role="tuned", seed=0, fraction=1.0, classes=3):
-    predicted = np.asarray(predicted)
-    return PredictedRun(
-        family=family,
-        role=role,
-        seed=seed,
-        fraction=fraction,
-        labels=np.asarray(labels),
-        predicted=predicted,
-        probabilities=np.eye(classes)[predicted],
-    )
+def run(labels, predicted, *, classes=3, **run):
+    return predicted_run(labels, np.eye(classes)[predicted], **run)
 
 
 def said(*runs, names=NAMES):
@@ -118,8 +109,8 @@ def test_runs_are_read_from_the_table_in_the_order_of_their_images() -> None:
         for family, role in (("vit", "tuned"), ("vit", "baseline"), ("cnn", "tuned"))
         for image in (1, 0)
     ]
-    table = results.to_table(rows, results.FIXED_SCHEMAS["predictions"])
-    runs = split_runs(table)
+    predictions = table("predictions", rows)
+    runs = split_runs(predictions)
     assert [run.model for run in runs] == [
         ("vit", "baseline"),
         ("vit", "tuned"),
@@ -128,7 +119,7 @@ def test_runs_are_read_from_the_table_in_the_order_of_their_images() -> None:
     assert runs[0].labels.tolist() == [0, 1]
     assert runs[0].probabilities.tolist() == [[1.0, 0.0], [0.75, 0.25]]
     assert runs[0].correct.tolist() == [True, False]
-    assert split_runs(pa.concat_tables([table.slice(0, 0)])) == []
+    assert split_runs(pa.concat_tables([predictions.slice(0, 0)])) == []
 
 
 def test_the_confusion_matrix_is_shown_whole_up_to_20_classes() -> None:

@@ -4,6 +4,7 @@ import dataclasses
 
 import numpy as np
 import pytest
+from made_up_rows import final_run, predicted_run, table
 from scipy import stats
 
 from orchestrator.analysis.sample_efficiency import (
@@ -16,9 +17,7 @@ from orchestrator.analysis.sample_efficiency import (
     sample_efficiency_sections,
     share_of_changed_leads,
 )
-from orchestrator.results import schema as results
 from orchestrator.stats import bootstrap as statistics
-from orchestrator.stats.predictions import PredictedRun
 
 IMAGES = 200
 LARGEST = 10_000
@@ -38,29 +37,12 @@ def made_up(models):
     for (family, role), sizes in models.items():
         for images, accuracies in sizes.items():
             for seed, accuracy in enumerate(accuracies):
-                fraction = images / LARGEST
+                run = {"family": family, "role": role, "seed": seed, "fraction": images / LARGEST}
                 predicted = (np.arange(IMAGES) >= round(accuracy * IMAGES)).astype(np.int64)
-                rows.append(
-                    {
-                        "family": family,
-                        "role": role,
-                        "seed": seed,
-                        "train_fraction": fraction,
-                        "train_images": images,
-                    }
-                )
-                runs.append(
-                    PredictedRun(
-                        family=family,
-                        role=role,
-                        seed=seed,
-                        fraction=fraction,
-                        labels=np.zeros(IMAGES, dtype=np.int64),
-                        predicted=predicted,
-                        probabilities=np.eye(2)[predicted],
-                    )
-                )
-    return results.to_table(rows, results.columns_of_all()["final"]), runs
+                rows.append(final_run(**run, train_images=images))
+                labels = np.zeros(IMAGES, dtype=np.int64)
+                runs.append(predicted_run(labels, np.eye(2)[predicted], **run))
+    return table("final", rows), runs
 
 
 def tuned(**families):

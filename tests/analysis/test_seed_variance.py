@@ -4,26 +4,26 @@ from itertools import product
 
 import numpy as np
 import pytest
+from made_up_rows import final_run, table
 
 from orchestrator.analysis.seed_variance import probability_of_improvement, training_noise_sections
-from orchestrator.results import schema as results
 
 
 def said(models, same=()):
     """Models as {(family, role, fraction): [test accuracy of each seed]}."""
     rows = [
-        {
-            "family": family,
-            "role": role,
-            "seed": seed,
-            "train_fraction": fraction,
-            "trial_id": f"{family}-{'baseline' if family in same else role}-s{seed}-f{fraction}",
-            "test_accuracy": accuracy,
-        }
+        final_run(
+            role,
+            seed,
+            fraction,
+            family,
+            trial_id=f"{family}-{'baseline' if family in same else role}-s{seed}-f{fraction}",
+            test_accuracy=accuracy,
+        )
         for (family, role, fraction), accuracies in models.items()
         for seed, accuracy in enumerate(accuracies)
     ]
-    sections = training_noise_sections(results.to_table(rows, results.columns_of_all()["final"]))
+    sections = training_noise_sections(table("final", rows))
     return [cell for section in sections for cell in (*section.sentences, *section.rows)]
 
 

@@ -2,45 +2,28 @@
 
 from itertools import combinations
 
+import made_up_rows as made_up
 import numpy as np
 import pytest
+from made_up_rows import final_run, table
 
 from orchestrator.analysis.budget_use import measure_effort
 from orchestrator.analysis.selection import describe_selection, expected_best, fairness_sections
-from orchestrator.results import schema as results
 
 
-def trial(number, accuracy, *, family="cnn", status="completed", **more):
-    return {
-        "family": family,
-        "trial_id": f"{family}-{number:03d}",
-        "role": "search" if number else "baseline",
-        "status": status,
-        "epochs_run": 5,
-        "train_fraction": 1.0,
-        "device_seconds": 20.0,
-        "validation_accuracy": accuracy,
-        "validation_loss": 1.0,
-        **more,
-    }
+def trial(number, accuracy, *, family="cnn", **more):
+    more = {"device_seconds": 20.0, **more}
+    return made_up.trial(f"{family}-{number:03d}", accuracy=accuracy, **more)
 
 
-def final(accuracy, *, family="cnn", role="tuned", seed=0, fraction=1.0, validation=0.8, of=None):
-    return {
-        "family": family,
-        "role": role,
-        "seed": seed,
-        "trial_id": f"{family}-{of or role}-s{seed}-f{fraction:g}",
-        "train_fraction": fraction,
-        "validation_accuracy": validation,
-        "test_accuracy": accuracy,
-        "device_seconds": 7.0,
-    }
+def final(accuracy, *, validation=0.8, of=None, **run):
+    of = {"trial_id": f"cnn-{of}-s0-f1"} if of else {}
+    more = {"test_accuracy": accuracy, "validation_accuracy": validation, "device_seconds": 7.0}
+    return final_run(**run, **of, **more)
 
 
 def tables(trials, finals=()):
-    columns = results.columns_of_all()
-    return results.to_table(trials, columns["trials"]), results.to_table(finals, columns["final"])
+    return table("trials", trials), table("final", finals)
 
 
 def said(trials, finals=(), families=("cnn",)):

@@ -5,51 +5,40 @@ import json
 
 import numpy as np
 import pytest
+from made_up_rows import event
+from made_up_study import CLASSES, ComparedStudy
 from scipy.stats import binomtest
-from test_pairwise import CLASSES, Study
 
 from orchestrator.compare import __main__ as compare
-from orchestrator.results import schema as results
 from orchestrator.stats import significance
 
 FILES = {"train": "a" * 64, "test": "b" * 64}
 
 
-class SideStudy(Study):
+def side_study(*, weights="1", files=FILES, lift=0.0, **more):
     """A made-up study of a data set with hashes."""
-
-    def __init__(self, *, weights="1", files=FILES, settings=None, lift=0.0, **rest):
-        super().__init__(families=("cnn", "resnet50_transfer"), **rest)
-        self.weights, self.files, self.more = weights, files, settings or {}
-        generator = np.random.default_rng(8)
-        for run in self.runs.values() if lift else ():
-            right = generator.random(len(run)) < lift
-            run[right] = np.eye(CLASSES, dtype=np.float32)[self.labels[right]]
-
-    def study(self):
-        study = super().study()
-        return {
-            **study,
-            "settings": {**study["settings"], **self.more},
-            "dataset": {"name": "cifar10", "files": self.files, "split_sha256": "c" * 64},
-            "weights": {"name": "imagenet", "sha256": self.weights * 64},
-            "code_sha256": "d" * 64,
-            "environment": {"torch": "2.15.0"},
-        }
-
-    def tables(self):
-        opened = {"kind": "test_opened", "detail": "e" * 64, "at": 0}
-        events = results.to_table([opened], results.FIXED_SCHEMAS["events"])
-        return {**super().tables(), "events": events}
+    study = ComparedStudy(families=("cnn", "resnet50_transfer"), **more)
+    study.entries |= {
+        "dataset": {"name": "cifar10", "files": files, "split_sha256": "c" * 64},
+        "weights": {"name": "imagenet", "sha256": weights * 64},
+        "code_sha256": "d" * 64,
+        "environment": {"torch": "2.15.0"},
+    }
+    study.given = {"events": [event("test_opened", "e" * 64, at=0)]}
+    generator = np.random.default_rng(8)
+    for run in study.runs.values() if lift else ():
+        right = generator.random(len(run)) < lift
+        run[right] = np.eye(CLASSES, dtype=np.float32)[study.labels[right]]
+    return study
 
 
 @pytest.fixture(scope="module")
 def compared(tmp_path_factory):
     """Three studies side by side, of which the first two share their test images."""
     folder = tmp_path_factory.mktemp("side by side")
-    one = SideStudy()
-    two = SideStudy(lift=0.3, weights="2", settings={"trials": 64}, test_openings=2)
-    other = SideStudy(files={**FILES, "test": "f" * 64})
+    one = side_study()
+    two = side_study(lift=0.3, weights="2", settings={"trials": 64}, entries={"test_openings": 2})
+    other = side_study(files={**FILES, "test": "f" * 64})
     folders = [
         study.write(folder / name) for name, study in (("one", one), ("two", two), ("other", other))
     ]
@@ -117,9 +106,9 @@ def test_openings_stand_beside_each_other_and_second_ones_are_flagged(compared) 
 
 
 def test_other_labels_under_the_same_hashes_are_not_paired(tmp_path, capsys) -> None:
-    other = SideStudy(seeds=1)
+    other = side_study(seeds=1)
     other.labels = np.roll(other.labels, 1)
-    folders = [SideStudy(seeds=1).write(tmp_path / "a"), other.write(tmp_path / "b")]
+    folders = [side_study(seeds=1).write(tmp_path / "a"), other.write(tmp_path / "b")]
     assert compare.main([str(folder) for folder in folders]) == 0
     assert "Not comparable pairwise: different test images." in capsys.readouterr().out
 
@@ -136,10 +125,10 @@ def test_other_labels_under_the_same_hashes_are_not_paired(tmp_path, capsys) -> 
 def test_what_cannot_be_put_side_by_side_is_one_line_and_exit_2(
     tmp_path, capsys, more, said
 ) -> None:
-    study = SideStudy(seeds=1).write(tmp_path / "study")
+    study = side_study(seeds=1).write(tmp_path / "study")
     bare = tmp_path / "bare"
     bare.mkdir()
-    (bare / "study.json").write_text(json.dumps(SideStudy(seeds=1).study()))
+    (bare / "study.json").write_text(json.dumps(side_study(seeds=1).study()))
     for name in ("trials", "final"):
         (bare / f"{name}.parquet").write_bytes((study / f"{name}.parquet").read_bytes())
     places = {"no": tmp_path / "none here", "study": study, "bare": bare}

@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 from in_process import Driver
-from test_pairwise import Study
+from made_up_inputs import FAMILIES
+from made_up_study import ComparedStudy
 
 SETTINGS = {
     "trials": 9,
@@ -21,7 +22,7 @@ SETTINGS = {
 @pytest.fixture(scope="module")
 def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("STUDY_FAMILY_PATH", str(Path(__file__).parents[1] / "families"))
+        patch.setenv("STUDY_FAMILY_PATH", str(FAMILIES))
         driver = Driver(tmp_path_factory.mktemp("results"), patch, SETTINGS, slots=3)
         driver.compares = True
         assert driver.start()
@@ -118,7 +119,7 @@ def test_there_is_no_number_that_is_none(study: Path) -> None:
 
 
 def test_a_study_whose_families_all_failed_shows_effort_and_no_result() -> None:
-    text = Study(families=(), failed=("cnn",)).markdown()
+    text = ComparedStudy(families=(), failed=("cnn",)).markdown()
     assert "cnn: no trial can win." in text
     assert "cnn: no trial arrived at a rung" in text
     assert "nan" not in text.lower()
@@ -128,7 +129,7 @@ def test_a_study_whose_families_all_failed_shows_effort_and_no_result() -> None:
 
 
 def test_a_family_that_failed_has_no_curve_and_no_confusion_among_the_others() -> None:
-    text = Study(families=("cnn",), failed=("vit",), fractions=(0.1, 1.0)).markdown()
+    text = ComparedStudy(families=("cnn",), failed=("vit",), fractions=(0.1, 1.0)).markdown()
     assert "vit: no trial can win." in text
     assert "cnn: cnn-001, the best of 2 trials, is 10.00 percentage points above" in text
     assert "which saved 35 of 100 epochs (35%)" in text
@@ -138,6 +139,6 @@ def test_a_family_that_failed_has_no_curve_and_no_confusion_among_the_others() -
 
 @pytest.mark.parametrize("width", [80, 120])
 def test_the_sections_fit_the_terminal(width: int) -> None:
-    terminal = Study(fractions=(0.01, 0.1, 1.0), never_predicted=("cnn",)).terminal(width)
+    terminal = ComparedStudy(fractions=(0.01, 0.1, 1.0), never_predicted=("cnn",)).terminal(width)
     assert max(len(line.rstrip()) for line in terminal.splitlines()) <= width
     assert "cnn tuned never predicts 3" in terminal

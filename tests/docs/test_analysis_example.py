@@ -5,11 +5,11 @@ import sys
 import numpy as np
 import pandas as pd
 import pytest
+from made_up_rows import table, trial
+from made_up_study import CLASSES, ComparedStudy
 from optuna.distributions import FloatDistribution, IntDistribution
-from test_pairwise import CLASSES, Study
 
 from examples import analysis
-from orchestrator.results import files
 from orchestrator.results import schema as results
 
 HARD = [7, 30]
@@ -20,28 +20,22 @@ RATES = (1e-5, 1e-4, 1e-3, 1e-2)
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     """A study of two families whose accuracy rises with the learning rate."""
-    study = Study(families=("cnn", "resnet50_transfer"))
+    study = ComparedStudy(families=("cnn", "resnet50_transfer"))
     for run in study.runs.values():
         run[HARD] = np.eye(CLASSES)[(study.labels[HARD] + 1) % CLASSES]
-    folder = study.write(tmp_path_factory.mktemp("study"))
-    files.write_table(folder, "comparison", study.comparison(), {})
     spaces = [{"learning_rate": FloatDistribution(1e-6, 1), "width": IntDistribution(1, 99)}]
     rows = [
-        {
-            "family": family,
-            "trial_id": f"{family}-{number:03}",
-            "epochs_run": 5,
-            "device_seconds": seconds,
-            "validation_accuracy": 0.1 * number,
+        trial(
+            f"{family}-{number:03}",
+            accuracy=0.1 * number,
+            device_seconds=seconds,
             **results.parameter_columns({"learning_rate": rate, **more}),
-        }
+        )
         for family, seconds, more in (("cnn", 10.0, {"width": 8}), ("resnet50_transfer", 30.0, {}))
         for number, rate in enumerate(RATES)
     ]
-    files.write_table(
-        folder, "trials", results.to_table(rows, results.schemas(spaces)["trials"]), {}
-    )
-    return folder
+    study.given = {"trials": table("trials", rows, spaces), "comparison": study.comparison()}
+    return study.write(tmp_path_factory.mktemp("study"))
 
 
 def test_the_best_family_and_what_others_are_behind_are_those_of_the_comparison(folder) -> None:

@@ -20,12 +20,13 @@ import pandas as pd
 import pytest
 import torch
 import yaml
-from conftest import FAMILIES
 from in_process import Driver
+from made_up_inputs import FAMILIES
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 from PIL import Image
+from tampering import alter
 
 from orchestrator.compare.within_study import write_comparison
 from orchestrator.export import __main__ as export
@@ -477,10 +478,8 @@ def test_a_search_that_runs_can_be_looked_at_before_it_has_a_winner(
     study = files.read_study(curve_driver.folder)
     del study["choice"]
     (curve_driver.folder / "study.json").write_text(json.dumps(study))
-    table = files.read_table(curve_driver.folder, "trials")
-    rows = table.to_pylist()
-    rows[1] |= {"status": "running", "ended_at": None}
-    files.write_table(curve_driver.folder, "trials", results.to_table(rows, table.schema), {})
+    second = {"trial_id": "curve-001"}
+    alter("trials", second, status="running", ended_at=None)(curve_driver.folder, {})
     journal = tmp_path / "journal.log"
     assert export.main([str(curve_driver.folder), "--optuna", str(journal)]) == 0
     assert "curve: no winner yet, the search has not ended" in capsys.readouterr().out
@@ -490,7 +489,7 @@ def test_a_search_that_runs_can_be_looked_at_before_it_has_a_winner(
 
 def test_help_and_a_wrong_flag_answer_before_anything_large_is_imported() -> None:
     check = (
-        "import sys; from orchestrator.export import main\n"
+        "import sys; from orchestrator.export.__main__ import main\n"
         "try: main(sys.argv[1:])\n"
         "finally: assert not {'torch', 'ray', 'optuna', 'pyarrow'} & set(sys.modules)"
     )
@@ -506,7 +505,7 @@ def test_help_and_a_wrong_flag_answer_before_anything_large_is_imported() -> Non
 
 def test_exporting_needs_neither_torch_nor_ray(exported: Path, cnn_study: Path) -> None:
     check = (
-        "import sys; from orchestrator.export import main\n"
+        "import sys; from orchestrator.export.__main__ import main\n"
         "assert main(sys.argv[1:]) == 0\n"
         "assert not {'torch', 'ray'} & set(sys.modules)"
     )

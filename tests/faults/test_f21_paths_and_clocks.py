@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import row_of, spec_of
-from test_pairwise import Study
+from made_up_study import ComparedStudy
+from made_up_trials import row_of, spec_of
 
 from orchestrator import study
 from orchestrator.compare import __main__ as compare
@@ -106,7 +106,7 @@ def test_f21_a_path_is_printed_as_it_is(
 def test_f21_tables_are_written_read_and_compared_in_a_folder_with_any_name(
     tmp_path: Path, name: str
 ) -> None:
-    folder = Study(families=("cnn",)).write(tmp_path / name)
+    folder = ComparedStudy(families=("cnn",)).write(tmp_path / name)
     with holding(folder):
         within_study.write_comparison(folder, None)
     assert len(pd.read_parquet(folder / "comparison.parquet")) == 4 * 3
@@ -217,7 +217,7 @@ def test_f21_the_demo_is_refused_where_its_weights_cannot_be_kept(
 def test_f21_a_read_only_study_is_not_compared_again_and_keeps_its_comparison(
     public: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    folder = Study(families=("cnn",)).write(public)
+    folder = ComparedStudy(families=("cnn",)).write(public)
     within_study.write_comparison(folder, None)
     before = {path: path.read_bytes() for path in contents(folder)}
     folder.chmod(0o555)

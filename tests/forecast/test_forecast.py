@@ -1,17 +1,16 @@
 """A forecast rests on epochs that were measured and prices that someone read, or says it cannot."""
 
-import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from made_up_rows import epoch, final_run, table, trial, write_study
 
 from orchestrator import study
 from orchestrator.analysis.forecast_accuracy import forecast_sections
 from orchestrator.config.settings import Settings
 from orchestrator.config.sources import resolve
-from orchestrator.forecast import workload
 from orchestrator.forecast.estimate import (
     Forecast,
     between,
@@ -22,8 +21,6 @@ from orchestrator.forecast.estimate import (
 from orchestrator.forecast.prices import NodePrice, read_prices
 from orchestrator.forecast.throughput import find_pace, read_pace
 from orchestrator.plan import families as planning
-from orchestrator.results import files
-from orchestrator.results import schema as results
 
 ROOT = Path(__file__).resolve().parents[2]
 TRAIN, VALIDATION = 1000, 100
@@ -37,9 +34,8 @@ node_types:
 
 def measured_study(folder: Path, *, gpus: float = 1.0, started: str = "2026-11-01", **more: Any):
     """A study that measured one family: 500 and 250 images per second, validation in 1 and 2 s."""
-    name = folder.name
     content = {
-        "name": name,
+        "name": folder.name,
         "started_at": started,
         "settings": {"families": ["cnn"], "dataset": "digits"},
         "cluster": {"gpus_per_trial": gpus, "cpus_per_trial": 2},
@@ -49,23 +45,11 @@ def measured_study(folder: Path, *, gpus: float = 1.0, started: str = "2026-11-0
         },
         **more,
     }
-    folder.mkdir(parents=True)
-    (folder / "study.json").write_text(json.dumps(content))
-    trial = {"study": name, "family": "cnn", "trial_id": "cnn-000", "train_fraction": 1.0}
-    speeds = ((500.0, 3.0), (250.0, 6.0))
     epochs = [
-        {
-            **{key: trial[key] for key in ("study", "family", "trial_id")},
-            "epoch": epoch,
-            "images_per_second": speed,
-            "epoch_seconds": seconds,
-        }
-        for epoch, (speed, seconds) in enumerate(speeds, start=1)
+        epoch("cnn-000", 1, images_per_second=500.0, epoch_seconds=3.0),
+        epoch("cnn-000", 2, images_per_second=250.0, epoch_seconds=6.0),
     ]
-    columns = results.columns_of_all()
-    files.write_table(folder, "trials", results.to_table([trial], columns["trials"]), {})
-    files.write_table(folder, "epochs", results.to_table(epochs, columns["epochs"]), {})
-    return folder
+    return write_study(folder, content, {"trials": [trial("cnn-000")], "epochs": epochs})
 
 
 def forecast(settings: Settings, **more: Any) -> Forecast:
@@ -112,7 +96,7 @@ def test_the_latest_study_on_the_same_data_is_taken_and_never_the_study_itself(
 def test_the_epochs_are_those_of_the_plan(tmp_path: Path) -> None:
     settings = settings_in(tmp_path, trials=9, epochs=20, grace_period=3, seeds=2)
     (family,) = forecast(settings).families
-    work = workload.work_of([plan.name for plan in planning.plan_families(settings)], settings)
+    work = planning.forecast(planning.plan_families(settings), settings)
     assert family.trials == work.search_trials
     assert family.epochs[1] == work.search_epochs + work.final_epochs
     assert family.epochs[0] == work.least_search_epochs + work.final_epochs // 2
@@ -207,14 +191,9 @@ def test_a_dry_run_prints_device_hours_and_money_and_names_what_has_no_price(
 
 def section(*, forecast: Any, seconds: float) -> tuple[list[tuple[str, ...]], str]:
     content = {"settings": {"epochs": 5}, "forecast": forecast}
-    columns = results.columns_of_all()
-    trial = {"family": "cnn", "trial_id": "cnn-000", "epochs_run": 5, "device_seconds": seconds}
-    run = {"family": "cnn", "trial_id": "cnn-baseline", "device_seconds": 600.0}
-    (found,) = forecast_sections(
-        content,
-        results.to_table([trial], columns["trials"]),
-        results.to_table([run], columns["final"]),
-    )
+    trials = table("trials", [trial("cnn-000", device_seconds=seconds)])
+    finals = table("final", [final_run("baseline", device_seconds=600.0)])
+    (found,) = forecast_sections(content, trials, finals)
     return list(found.rows), " ".join(found.sentences)
 
 
@@ -247,6 +226,5 @@ def test_without_a_forecast_of_time_only_the_epochs_are_compared() -> None:
 
 
 def test_a_study_without_a_forecast_has_no_such_section() -> None:
-    columns = results.columns_of_all()
-    tables = (columns["trials"].empty_table(), columns["final"].empty_table())
+    tables = (table("trials"), table("final"))
     assert forecast_sections({"settings": {"epochs": 5}}, *tables) == ()

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from in_process import CURVE, Driver, Moments
+from made_up_inputs import FAMILIES
 from optuna.trial import FrozenTrial, TrialState
 from rich.console import Console
 from tampering import alter, drop
@@ -40,7 +41,7 @@ Row = dict[str, Any]
 def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished study with completed, stopped and diverged trials; its baseline had a cut."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("STUDY_FAMILY_PATH", str(Path(__file__).parents[1] / "families"))
+        patch.setenv("STUDY_FAMILY_PATH", str(FAMILIES))
         faults = ("space.curve.fault=none,nan",)
         driver = Driver(tmp_path_factory.mktemp("source"), patch, SETTINGS, faults, name="source")
         assert driver.start(order=6)

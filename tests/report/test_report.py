@@ -298,9 +298,7 @@ def test_tables_that_are_not_there_yet_count_as_empty(tmp_path: Path) -> None:
 
 
 def test_what_was_compared_before_an_extension_is_not_shown_as_the_answer(tmp_path: Path) -> None:
-    folder = MadeUpStudy().write(tmp_path)
-    study = json.loads((folder / "study.json").read_text())
-    (folder / "study.json").write_text(json.dumps({**study, "outcome": "interrupted"}))
+    folder = MadeUpStudy(entries={"outcome": "interrupted"}).write(tmp_path)
     shown = build(folder)
     assert "No answer yet: the study is interrupted" in shown.chapter("")
     assert "Differences in test accuracy" not in shown.everything
@@ -327,7 +325,7 @@ def test_a_folder_that_cannot_be_shown_is_one_line_and_exit_2(
 
 def test_help_answers_without_the_heavy_imports() -> None:
     code = (
-        "import sys; from orchestrator.report import _parser; _parser().format_help(); "
+        "import sys; from orchestrator.report.__main__ import _parser; _parser().format_help(); "
         "print(sorted({'numpy', 'pyarrow', 'plotly', 'jinja2', 'torch', 'ray'} & {*sys.modules}))"
     )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -1,6 +1,5 @@
 """Every number that a report shows is what its tables give, computed again without our code."""
 
-import json
 import random
 from pathlib import Path
 
@@ -80,12 +79,14 @@ def test_the_same_holds_of_studies_of_other_shapes(
 
 
 def test_what_a_budget_ended_is_what_its_tables_give(tmp_path: Path) -> None:
-    study = made_up(tmp_path, fractions=(1.0,), families=("cnn", "resnet50_transfer"))
-    content = json.loads((study / "study.json").read_text())
-    content["settings"] |= {"trials": 40, "budget_gpu_hours": 0.3, "time_budget": 2}
-    names = content["settings"]["families"]
-    content["closed"] = {name: {"trials": 9, "setting": "time_budget"} for name in names}
-    (study / "study.json").write_text(json.dumps(content))
+    names = ("cnn", "resnet50_transfer")
+    study = made_up(
+        tmp_path,
+        fractions=(1.0,),
+        families=names,
+        settings={"trials": 40, "budget_gpu_hours": 0.3, "time_budget": 2},
+        entries={"closed": {name: {"trials": 9, "setting": "time_budget"} for name in names}},
+    )
     write.write_report(study)
     assert "and 2 hours of wall time" in (study / "report.html").read_text(encoding="utf-8")
     assert check_report(study)[1] == []
@@ -95,14 +96,13 @@ def test_what_a_budget_ended_is_what_its_tables_give(tmp_path: Path) -> None:
 def test_how_far_a_running_study_is_and_how_long_it_takes_is_what_its_tables_give(
     tmp_path: Path, begun_finals: int
 ) -> None:
-    study = made_up(tmp_path, finished=bool(begun_finals), fractions=(1.0,), trials=12)
-    content = json.loads((study / "study.json").read_text())
+    given = {"fractions": (1.0,), "trials": 12, "entries": {"outcome": "running"}}
+    study = made_up(tmp_path, finished=bool(begun_finals), **given)
     if begun_finals:
         rows_of = {"final": 1, "final_epochs": 9, "predictions": 200}
         for name, rows in ((name, begun_finals * rows) for name, rows in rows_of.items()):
             path = study / f"{name}.parquet"
             pq.write_table(pq.read_table(path).slice(0, rows), path)
-    (study / "study.json").write_text(json.dumps({**content, "outcome": "running"}))
     with holding(study):
         write.write_report(study)
     text = (study / "report.html").read_text(encoding="utf-8")

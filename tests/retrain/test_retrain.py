@@ -13,12 +13,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import FAMILIES
 from in_process import Driver
+from made_up_inputs import FAMILIES
 from safetensors.numpy import save_file
+from tampering import alter
 
 from orchestrator.results import files
-from orchestrator.results import schema as results
 from orchestrator.retrain import __main__ as retrain
 
 pytestmark = pytest.mark.usefixtures("curve_family")
@@ -76,12 +76,7 @@ def everything_in(folder: Path) -> dict[str, tuple[bytes, int]]:
 
 def change(folder: Path, name: str, column: str, value: Any, **where: Any) -> None:
     """Changes a value in a table of a study."""
-    table = files.read_table(folder, name)
-    rows = table.to_pylist()
-    for row in rows:
-        if all(row[key] == wanted for key, wanted in where.items()):
-            row[column] = value
-    files.write_table(folder, name, results.to_table(rows, table.schema), {})
+    alter(name, where, **{column: value})(folder, {})
 
 
 def change_study(folder: Path, **content: Any) -> None:
@@ -300,7 +295,7 @@ def test_an_output_in_the_study_or_over_another_file_is_refused(
 
 def test_help_and_a_missing_flag_answer_before_anything_large_is_imported() -> None:
     check = (
-        "import sys; from orchestrator.retrain import main\n"
+        "import sys; from orchestrator.retrain.__main__ import main\n"
         "try: main(sys.argv[1:])\n"
         "finally: assert not {'torch', 'ray', 'optuna', 'pyarrow'} & set(sys.modules)"
     )

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import row_of, spec_of
+from made_up_trials import row_of, spec_of
 
 from orchestrator.config.searches import Search, list_searches
 from orchestrator.config.settings import Settings

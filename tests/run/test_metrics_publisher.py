@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from conftest import row_of, spec_of
+from made_up_trials import row_of, spec_of
 
 from orchestrator.run import metrics_publisher as publishing
 from orchestrator.run.metrics import (

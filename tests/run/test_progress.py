@@ -2,7 +2,7 @@
 
 import io
 
-from conftest import row_of, spec_of
+from made_up_trials import row_of, spec_of
 from rich.console import Console
 
 from orchestrator.run.progress import ProgressTable, shown

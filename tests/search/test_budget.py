@@ -10,9 +10,10 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from conftest import row_of, spec_of
+from family_search import make_search
 from in_process import Driver, Moments
-from test_family_searcher import make_search
+from made_up_rows import trial
+from made_up_trials import row_of, spec_of
 
 from orchestrator.config.searches import Search, list_searches
 from orchestrator.config.settings import BUDGETS
@@ -322,18 +323,13 @@ def test_verify_finds_a_search_that_was_ended_by_no_budget(
 def test_the_time_left_is_no_more_than_the_budget_lets_it_be() -> None:
     start = datetime(2026, 3, 1, tzinfo=UTC)
     rows = [
-        {
-            "trial_id": f"cnn-{number:03d}",
-            "family": "cnn",
-            "role": "search" if number else "baseline",
-            "status": "completed",
-            "epochs_run": 10,
-            "attempts": 1,
-            "train_fraction": 1.0,
-            "device_seconds": 10.0,
-            "started_at": start + timedelta(seconds=10 * number),
-            "ended_at": start + timedelta(seconds=10 * number + 10),
-        }
+        trial(
+            f"cnn-{number:03d}",
+            epochs=10,
+            device_seconds=10.0,
+            started_at=start + timedelta(seconds=10 * number),
+            ended_at=start + timedelta(seconds=10 * number + 10),
+        )
         for number in range(2)
     ]
     settings = {"trials": 100, "epochs": 10, "seeds": 1, "train_fractions": [1.0]}

@@ -1,50 +1,15 @@
 """Proposals: baseline first, owed attempts before new trials, Optuna told the honest state."""
 
-from collections.abc import Callable
-
 import pytest
-from conftest import row_of, spec_of
+from family_search import EPOCHS, make_search, plans_of
+from made_up_trials import row_of, spec_of
 from optuna.samplers._tpe.sampler import _split_trials
 from optuna.trial import TrialState
 
-from orchestrator.config.searches import list_searches
-from orchestrator.config.sources import resolve
-from orchestrator.plan.families import FamilyPlan, plan_families
 from orchestrator.search.family_searcher import FamilySearch
 from orchestrator.search.trial_queue import ListedTrials
 from orchestrator.trials.recorder import Recorder
 from orchestrator.trials.trial import Failure
-
-EPOCHS = 3
-
-
-def plans_of(*assignments: str) -> list[FamilyPlan]:
-    settings = {"families": "cnn,resnet50_scratch"}
-    return plan_families(resolve(settings, config=None, assignments=list(assignments)))
-
-
-def make_search(
-    recorder: Recorder,
-    *,
-    trials: int = 4,
-    plans: list[FamilyPlan] | None = None,
-    first_cut: Callable[[str], int | None] = lambda _: None,
-    by_device_time: bool = False,
-    fractions: tuple[float, ...] = (1.0,),
-    max_attempts: int = 3,
-) -> FamilySearch:
-    plans = plans or plans_of()
-    return FamilySearch(
-        recorder,
-        plans,
-        list_searches([plan.name for plan in plans], fractions, per_fraction=True),
-        trials=trials,
-        seed=7,
-        epochs=EPOCHS,
-        max_attempts=max_attempts,
-        first_cut=first_cut,
-        by_device_time=by_device_time,
-    )
 
 
 def run_one(

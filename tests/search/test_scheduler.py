@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from conftest import row_of, spec_of
+from made_up_trials import row_of, spec_of
 from ray.exceptions import OutOfMemoryError, RayTaskError
 from ray.tune.schedulers import ASHAScheduler
 

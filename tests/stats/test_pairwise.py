@@ -1,35 +1,26 @@
 """Pairs of models compared on made-up predictions, and a made-up study's folder compared again."""
 
-import io
-import json
 import subprocess
 import sys
 
 import numpy as np
 import pyarrow as pa
 import pytest
-from rich.console import Console
+from made_up_study import CLASSES, IMAGES, ComparedStudy
 from scipy.stats import binomtest
 from sklearn import metrics
 
 from orchestrator.analysis.pairwise import other_metrics
 from orchestrator.compare import __main__ as compare
 from orchestrator.compare import within_study
-from orchestrator.compare.document import gather
-from orchestrator.compare.render import print_tables, render_markdown
 from orchestrator.results import files
 from orchestrator.results import schema as results
 from orchestrator.stats import significance
 from orchestrator.stats.pairwise import compare as compare_models
 
-CLASSES = 4
-IMAGES = 300
-RIGHT = {"cnn": 0.6, "resnet50_scratch": 0.5, "resnet50_transfer": 0.9}
-"""How often each family's baseline is right."""
-
 
 def test_all_pairs_stand_in_a_fixed_order_with_all_metrics():
-    rows = Study().compared()
+    rows = ComparedStudy().compared()
     means = [row for row in rows if row["seed"] is None and row["metric"] == "accuracy"]
     names = [
         f"{row['a_family']} {row['a_role']} - {row['b_family']} {row['b_role']}" for row in means
@@ -43,7 +34,7 @@ def test_all_pairs_stand_in_a_fixed_order_with_all_metrics():
 
 
 def test_differences_are_a_minus_b_of_scikit_learns_metrics():
-    study = Study(families=("cnn", "resnet50_transfer"))
+    study = ComparedStudy(families=("cnn", "resnet50_transfer"))
     macro = {"labels": range(CLASSES), "average": "macro", "zero_division": 0}
     functions = {
         "accuracy": metrics.accuracy_score,
@@ -67,7 +58,7 @@ def test_differences_are_a_minus_b_of_scikit_learns_metrics():
 
 
 def test_p_values_are_mcnemars_and_holms_and_only_on_accuracy_of_a_seed():
-    study = Study()
+    study = ComparedStudy()
     rows = study.compared()
     tested = [row for row in rows if row["p_value"] is not None]
     assert {row["metric"] for row in tested} == {"accuracy"}
@@ -84,7 +75,7 @@ def test_p_values_are_mcnemars_and_holms_and_only_on_accuracy_of_a_seed():
 
 
 def test_the_interval_of_the_means_has_the_spread_of_the_seeds_in_it():
-    study = Study(families=("cnn", "resnet50_transfer"), seed_effect=0.1, seeds=3)
+    study = ComparedStudy(families=("cnn", "resnet50_transfer"), seed_effect=0.1, seeds=3)
     widths = {
         row["seed"]: row["ci_high"] - row["ci_low"]
         for row in study.compared()
@@ -96,7 +87,7 @@ def test_the_interval_of_the_means_has_the_spread_of_the_seeds_in_it():
 
 
 def test_with_one_seed_the_row_of_the_means_is_the_row_of_the_seed():
-    rows = Study(seeds=1).compared()
+    rows = ComparedStudy(seeds=1).compared()
     shown = (
         "a_family",
         "a_role",
@@ -113,7 +104,7 @@ def test_with_one_seed_the_row_of_the_means_is_the_row_of_the_seed():
 
 
 def test_a_winner_that_is_its_baseline_differs_by_exactly_zero():
-    rows = Study(identical=("cnn",), seeds=3).compared()
+    rows = ComparedStudy(identical=("cnn",), seeds=3).compared()
     own = [row for row in rows if row["a_family"] == row["b_family"] == "cnn"]
     assert len(own) == 4 * 4
     assert {(row["difference"], row["ci_low"], row["ci_high"]) for row in own} == {(0, 0, 0)}
@@ -121,7 +112,7 @@ def test_a_winner_that_is_its_baseline_differs_by_exactly_zero():
 
 
 def test_a_missing_family_has_no_rows_and_a_missing_seed_no_row_of_its_own():
-    study = Study(families=("cnn", "resnet50_transfer"))
+    study = ComparedStudy(families=("cnn", "resnet50_transfer"))
     study.drop("cnn", "tuned", seed=1)
     rows = [row for row in study.compared() if row["metric"] == "accuracy"]
     assert {row["a_family"] for row in rows} | {row["b_family"] for row in rows} == set(
@@ -132,13 +123,13 @@ def test_a_missing_family_has_no_rows_and_a_missing_seed_no_row_of_its_own():
 
 
 def test_fractions_are_compared_each_for_itself():
-    rows = Study(fractions=(1.0, 0.1)).compared()
+    rows = ComparedStudy(fractions=(1.0, 0.1)).compared()
     assert [row["train_fraction"] for row in rows] == sorted(row["train_fraction"] for row in rows)
     assert len(rows) == 2 * 15 * 4 * 3
 
 
 def test_a_probability_of_zero_gives_a_finite_loss():
-    study = Study(families=("cnn",))
+    study = ComparedStudy(families=("cnn",))
     run = study.run("cnn", "tuned", 0)
     run[:] = np.eye(CLASSES, dtype=np.float32)[(study.labels + 1) % CLASSES]
     losses = [row["difference"] for row in study.compared() if row["metric"] == "loss"]
@@ -146,14 +137,14 @@ def test_a_probability_of_zero_gives_a_finite_loss():
 
 
 def test_probabilities_that_are_no_numbers_leave_null_and_no_nan():
-    study = Study(families=("cnn",))
+    study = ComparedStudy(families=("cnn",))
     study.run("cnn", "tuned", 0)[:] = np.nan
     rows = [row for row in study.compared() if row["metric"] == "loss" and row["seed"] != 1]
     assert {(row["difference"], row["ci_low"]) for row in rows} == {(None, None)}
 
 
 def test_runs_on_other_images_are_refused():
-    study = Study(families=("cnn",))
+    study = ComparedStudy(families=("cnn",))
     other = study.predictions().to_pandas()
     other.loc[other.index[:IMAGES], "image_index"] += 1
     table = pa.Table.from_pandas(other, schema=results.FIXED_SCHEMAS["predictions"])
@@ -162,7 +153,9 @@ def test_runs_on_other_images_are_refused():
 
 
 def test_markdown_and_terminal_show_the_same_cells_and_no_nan():
-    study = Study(fractions=(0.1, 1.0), never_predicted=("cnn",), identical=("resnet50_scratch",))
+    study = ComparedStudy(
+        fractions=(0.1, 1.0), never_predicted=("cnn",), identical=("resnet50_scratch",)
+    )
     markdown, terminal = study.markdown(), study.terminal()
     for cell in ("resnet50_transfer", "4,500", "reference", "0.87", "±", "11,173,962"):
         assert cell in markdown
@@ -175,13 +168,13 @@ def test_markdown_and_terminal_show_the_same_cells_and_no_nan():
 
 @pytest.mark.parametrize("width", [80, 120])
 def test_tables_fit_the_terminal_and_break_no_number(width):
-    terminal = Study().terminal(width)
+    terminal = ComparedStudy().terminal(width)
     assert max(len(line.rstrip()) for line in terminal.splitlines()) <= width
     assert terminal.count("11,173,962") == 12  # in the table of results and in that of sizes
 
 
 def test_names_from_outside_do_not_break_the_tables():
-    study = Study(families=("cnn",))
+    study = ComparedStudy(families=("cnn",))
     study.runs = {("[red]a|b", *key[1:]): run for key, run in study.runs.items()}
     study.families = ("[red]a|b",)
     assert "| [red]a\\|b baseline |" in study.markdown()
@@ -189,38 +182,39 @@ def test_names_from_outside_do_not_break_the_tables():
 
 
 def test_the_main_table_has_mean_and_spread_over_seeds_at_the_best_epoch():
-    study = Study(families=("cnn",))
-    accuracies = [
-        100 * metrics.accuracy_score(study.labels, study.run("cnn", "tuned", seed).argmax(1))
-        for seed in (0, 1)
-    ]
+    study = ComparedStudy(families=("cnn",))
+    runs = [study.run("cnn", "tuned", seed) for seed in (0, 1)]
+    losses = [metrics.log_loss(study.labels, run) for run in runs]
+    accuracies = [100 * metrics.accuracy_score(study.labels, run.argmax(1)) for run in runs]
+    loss = f"{np.mean(losses):.3f} ± {np.std(losses, ddof=1):.3f}"
     expected = f"{np.mean(accuracies):.2f} ± {np.std(accuracies, ddof=1):.2f}%"
-    assert f"| cnn tuned | 0.500 ± 0.071 | {expected} |" in study.markdown()
+    assert f"| cnn tuned | {loss} | {expected} |" in study.markdown()
 
 
 def test_one_seed_has_no_spread_and_says_so():
-    markdown = Study(seeds=1).markdown()
+    markdown = ComparedStudy(seeds=1).markdown()
     assert "±" not in markdown.replace("there is no ±", "")
     assert "One seed shows no training noise" in markdown
     assert "test-sampling noise only" in markdown
 
 
 def test_demo_sentences_come_first():
-    markdown = Study(demo=["This is the demo.", "Digits stand in for CIFAR-10."]).markdown()
+    demo = ["This is the demo.", "Digits stand in for CIFAR-10."]
+    markdown = ComparedStudy(entries={"demo": demo}).markdown()
     lines = markdown.splitlines()
     assert lines[0] == "# Comparison of made up"
     assert lines[2:5] == ["> **This is the demo.**", ">", "> **Digits stand in for CIFAR-10.**"]
 
 
 def test_the_reference_is_shown_for_cifar10_only():
-    assert "| cnn | reference | 50 | 1.58 | 70% | 0.71 | 0.69 |" in Study().markdown()
-    markdown = Study(dataset="digits").markdown()
+    assert "| cnn | reference | 50 | 1.58 | 70% | 0.71 | 0.69 |" in ComparedStudy().markdown()
+    markdown = ComparedStudy(dataset="digits").markdown()
     assert "| reference |" not in markdown
     assert "the reference results are for cifar10, this is digits" in markdown
 
 
 def test_every_pair_of_tuned_families_has_a_sentence():
-    markdown = Study().markdown()
+    markdown = ComparedStudy().markdown()
     start = "At train fraction 1, resnet50_transfer tuned is "
     sentences = [line for line in markdown.splitlines() if "Holm-adjusted p: " in line]
     assert len(sentences) == 3
@@ -232,7 +226,7 @@ def test_every_pair_of_tuned_families_has_a_sentence():
 
 
 def test_every_pair_has_a_row_with_the_better_model_first():
-    study = Study(fractions=(0.1, 1.0))
+    study = ComparedStudy(fractions=(0.1, 1.0))
     parts = study.markdown().split("## ")
     (shown,) = [part for part in parts if part.startswith("Every pair at train fraction 1")]
     lines = [line.split(" | ") for line in shown.splitlines() if line.startswith("| ")][2:]
@@ -291,8 +285,11 @@ def test_where_the_other_metrics_say_something_else_it_is_said(accuracy, precisi
 
 
 def test_what_a_reader_must_know_is_flagged():
-    study = Study(never_predicted=("cnn",), identical=("resnet50_scratch",), test_openings=2)
-    study.deviations = {"resnet50_transfer": {"epochs": [2, 50], "input_size": [32, 48]}}
+    study = ComparedStudy(
+        never_predicted=("cnn",), identical=("resnet50_scratch",), entries={"test_openings": 2}
+    )
+    deviations = {"resnet50_transfer": {"epochs": [2, 50], "input_size": [32, 48]}}
+    study.entries["baseline_deviations"] = deviations
     markdown = study.markdown()
     assert (
         "cnn baseline at train fraction 1 leaves classes that it never predicts, 1 with" in markdown
@@ -304,7 +301,7 @@ def test_what_a_reader_must_know_is_flagged():
 
 
 def test_a_winner_that_is_the_baseline_is_not_compared_with_itself_or_shown_again():
-    markdown = Study(identical=("resnet50_scratch",)).markdown()
+    markdown = ComparedStudy(identical=("resnet50_scratch",)).markdown()
     results, _, rest = markdown.partition("## Tuned minus baseline")
     assert "| resnet50_scratch tuned |" in results
     for title in ("## Every pair at train fraction 1", "## Calibration on the test images"):
@@ -317,11 +314,13 @@ def test_a_winner_that_is_the_baseline_is_not_compared_with_itself_or_shown_agai
 def test_runs_without_measurements_are_not_called_the_same():
     names = results.schemas([])["final"].names
     missing = ("params_json", *(name for name in names if name.startswith("test_")))
-    assert "found nothing better" not in Study(families=("cnn",), missing=missing).markdown()
+    assert (
+        "found nothing better" not in ComparedStudy(families=("cnn",), missing=missing).markdown()
+    )
 
 
 def test_a_family_without_a_finished_trial_is_named_and_gets_no_winner():
-    study = Study(families=("cnn", "resnet50_transfer"), failed=("resnet50_scratch",))
+    study = ComparedStudy(families=("cnn", "resnet50_transfer"), failed=("resnet50_scratch",))
     markdown = study.markdown()
     assert "resnet50_scratch: no trial finished (1 failed, 1 diverged)" in markdown
     assert "resnet50_scratch tuned" not in markdown
@@ -329,19 +328,21 @@ def test_a_family_without_a_finished_trial_is_named_and_gets_no_winner():
 
 
 def test_a_study_whose_families_all_failed_still_has_a_report():
-    study = Study(families=(), failed=("cnn",))
+    study = ComparedStudy(families=(), failed=("cnn",))
     assert "cnn: no trial finished" in study.markdown()
     assert "nothing was measured on the test set" in study.terminal()
 
 
 def test_missing_numbers_are_dashes():
-    study = Study(families=("cnn",), missing=("test_loss", "parameters", "test_recall_last_epoch"))
+    study = ComparedStudy(
+        families=("cnn",), missing=("test_loss", "parameters", "test_recall_last_epoch")
+    )
     assert "| cnn baseline | — |" in study.markdown()
     assert "nan" not in study.terminal().lower()
 
 
 def test_the_command_writes_both_files_and_prints_the_tables(tmp_path, capsys):
-    folder = Study(families=("cnn", "resnet50_transfer")).write(tmp_path / "a study é")
+    folder = ComparedStudy(families=("cnn", "resnet50_transfer")).write(tmp_path / "a study é")
     assert compare.main([str(folder)]) == 0
     assert "Comparison of made up" in capsys.readouterr().out
     table = files.read_table(folder, "comparison")
@@ -352,7 +353,7 @@ def test_the_command_writes_both_files_and_prints_the_tables(tmp_path, capsys):
 
 
 def test_comparing_again_gives_the_same_files(tmp_path):
-    folder = Study(families=("cnn",)).write(tmp_path)
+    folder = ComparedStudy(families=("cnn",)).write(tmp_path)
     within_study.write_comparison(folder, None)
     first = [(folder / name).read_bytes() for name in ("comparison.parquet", "comparison.md")]
     within_study.write_comparison(folder, None)
@@ -362,7 +363,7 @@ def test_comparing_again_gives_the_same_files(tmp_path):
 
 
 def test_a_study_in_which_every_family_failed_is_reported_without_numbers(tmp_path):
-    folder = Study(families=()).write(tmp_path)
+    folder = ComparedStudy(families=()).write(tmp_path)
     within_study.write_comparison(folder, None)
     assert files.read_table(folder, "comparison").num_rows == 0
     text = (folder / "comparison.md").read_text(encoding="utf-8")
@@ -380,7 +381,7 @@ def test_a_study_in_which_every_family_failed_is_reported_without_numbers(tmp_pa
 def test_a_folder_that_cannot_be_compared_is_one_line_and_exit_2(
     tmp_path, capsys, lacking, message
 ):
-    folder = Study(families=("cnn",)).write(tmp_path)
+    folder = ComparedStudy(families=("cnn",)).write(tmp_path)
     if lacking == "name":
         (folder / "study.json").write_text("{}")
     else:
@@ -395,7 +396,7 @@ def test_a_folder_that_cannot_be_compared_is_one_line_and_exit_2(
 
 def test_help_answers_without_the_heavy_imports():
     code = (
-        "import sys; from orchestrator.compare import _parser; _parser().format_help(); "
+        "import sys; from orchestrator.compare.__main__ import _parser; _parser().format_help(); "
         "print(sorted({'numpy', 'pandas', 'scipy', 'pyarrow', 'torch', 'ray'} & set(sys.modules)))"
     )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -404,181 +405,8 @@ def test_help_answers_without_the_heavy_imports():
 
 def test_comparing_imports_neither_torch_nor_ray():
     code = (
-        "import sys; import orchestrator.comparison, orchestrator.comparison_report; "
+        "import sys; import orchestrator.stats.pairwise, orchestrator.compare.render; "
         "print(sorted({'torch', 'ray'} & set(sys.modules)))"
     )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert out.stdout.strip() == "[]"
-
-
-class Study:
-    """A made-up study: predictions at random, with tables as the orchestrator writes them."""
-
-    def __init__(
-        self,
-        *,
-        families=tuple(RIGHT),
-        seeds=2,
-        fractions=(1.0,),
-        identical=(),
-        never_predicted=(),
-        failed=(),
-        missing=(),
-        dataset="cifar10",
-        demo=None,
-        test_openings=1,
-        seed_effect=0.0,
-    ):
-        self.families, self.failed, self.missing = families, failed, missing
-        self.dataset, self.demo, self.test_openings = dataset, demo, test_openings
-        self.deviations = {}
-        self.seeds, self.fractions = seeds, fractions
-        generator = np.random.default_rng(5)
-        self.labels = generator.integers(CLASSES, size=IMAGES).astype(np.int16)
-        self.runs = {}
-        for family in families:
-            for fraction in fractions:
-                for seed in range(seeds):
-                    for role in ("baseline", "tuned"):
-                        right = RIGHT[family] + 0.05 * (role == "tuned") + seed_effect * (seed - 1)
-                        guess = self.labels.copy()
-                        wrong = generator.random(IMAGES) > right
-                        guess[wrong] = generator.integers(CLASSES, size=wrong.sum())
-                        if family in never_predicted:
-                            guess[guess == 3] = 0
-                        scores = generator.random((IMAGES, CLASSES))
-                        scores[np.arange(IMAGES), guess] += 1
-                        scores /= scores.sum(axis=1, keepdims=True)
-                        self.runs[family, role, seed, fraction] = scores.astype(np.float32)
-                    if family in identical:
-                        self.runs[family, "tuned", seed, fraction] = self.runs[
-                            family, "baseline", seed, fraction
-                        ]
-
-    def run(self, family, role, seed, fraction=1.0):
-        return self.runs[family, role, seed, fraction]
-
-    def drop(self, family, role, seed):
-        del self.runs[family, role, seed, 1.0]
-
-    def final(self):
-        rows = []
-        for (family, role, seed, fraction), run in self.runs.items():
-            same = run is self.runs.get((family, "baseline", seed, fraction))
-            accuracy = float((run.argmax(1) == self.labels).mean())
-            row = {
-                "study": "made up",
-                "family": family,
-                "role": role,
-                "seed": seed,
-                "trial_id": f"{family}-{'baseline' if same else role}-s{seed}-f{fraction:g}",
-                "train_fraction": fraction,
-                "train_images": round(45_000 * fraction),
-                "validation_images": 5_000,
-                "test_images": IMAGES,
-                "parameters": 11_173_962,
-                "classes_never_predicted": CLASSES - len(set(run.argmax(1))),
-                "last_epoch": 50,
-                "params_json": json.dumps({"learning_rate": 1e-4 if same else 3e-4}),
-            }
-            for average in ("", "_micro_at_half"):
-                for epoch in ("", "_last_epoch"):
-                    row[f"test_precision{average}{epoch}"] = accuracy + 0.01
-                    row[f"test_recall{average}{epoch}"] = accuracy - 0.02
-            for epoch in ("", "_last_epoch"):
-                row[f"test_accuracy{epoch}"] = accuracy
-                row[f"test_loss{epoch}"] = 0.45 + 0.1 * seed
-            rows.append({**row, **dict.fromkeys(self.missing)})
-        return results.to_table(rows, results.schemas([])["final"])
-
-    def predictions(self):
-        schema = results.FIXED_SCHEMAS["predictions"]
-        tables = [
-            pa.table(
-                {
-                    "study": ["made up"] * IMAGES,
-                    "family": [family] * IMAGES,
-                    "role": [role] * IMAGES,
-                    "seed": [seed] * IMAGES,
-                    "train_fraction": [fraction] * IMAGES,
-                    "image_index": np.arange(IMAGES)[::-1],
-                    "label": self.labels[::-1],
-                    "predicted": run.argmax(1)[::-1],
-                    "probabilities": list(run[::-1]),
-                },
-                schema=schema,
-            )
-            for (family, role, seed, fraction), run in self.runs.items()
-        ]
-        return pa.concat_tables([schema.empty_table(), *tables])
-
-    def trials(self):
-        rows = [
-            {
-                "study": "made up",
-                "family": family,
-                "trial_id": f"{family}-{n:03}",
-                "status": status,
-                "role": "search" if n else "baseline",
-                "epochs_run": {"completed": 50, "stopped": 15}.get(status, 0),
-                "validation_accuracy": {"completed": 0.6, "stopped": 0.7}.get(status),
-                "validation_loss": {"completed": 1.0, "stopped": 0.9}.get(status),
-                "device_seconds": 3000.0,
-            }
-            for families, statuses in (
-                (self.families, ("completed", "stopped")),
-                (self.failed, ("failed", "diverged")),
-            )
-            for family in families
-            for n, status in enumerate(statuses)
-        ]
-        return results.to_table(rows, results.schemas([])["trials"])
-
-    def study(self):
-        return {
-            "name": "made up",
-            "settings": {
-                "dataset": self.dataset,
-                "families": [*self.families, *self.failed],
-                "epochs": 50,
-                "seeds": self.seeds,
-                "train_fractions": list(self.fractions),
-            },
-            "baseline_deviations": self.deviations,
-            "demo": self.demo,
-            "test_openings": self.test_openings,
-        }
-
-    def comparison(self):
-        return compare_models(self.final(), self.predictions(), draws=100)
-
-    def compared(self):
-        return self.comparison().to_pylist()
-
-    def tables(self):
-        return {
-            "trials": self.trials(),
-            "final": self.final(),
-            "predictions": self.predictions(),
-            **{name: results.FIXED_SCHEMAS[name].empty_table() for name in ("epochs", "rungs")},
-        }
-
-    def evidence(self):
-        return gather(self.study(), **self.tables())
-
-    def markdown(self):
-        tables = (self.study(), self.trials(), self.final(), self.comparison())
-        return render_markdown(*tables, evidence=self.evidence())
-
-    def terminal(self, width=200):
-        console = Console(file=io.StringIO(), width=width)
-        tables = (self.study(), self.trials(), self.final(), self.comparison())
-        print_tables(console, *tables, evidence=self.evidence())
-        return console.file.getvalue()
-
-    def write(self, folder):
-        folder.mkdir(exist_ok=True)
-        for name, table in self.tables().items():
-            files.write_table(folder, name, table, {"git_commit": "abc"})
-        (folder / "study.json").write_text(json.dumps(self.study()), encoding="utf-8")
-        return folder

@@ -9,20 +9,18 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import made_up_rows
 import pytest
+from made_up_rows import event, final_run, trial
 
-from orchestrator.results import files
-from orchestrator.results import schema as results
 from orchestrator.results.lock import holding
 from orchestrator.status import __main__ as status
 from orchestrator.status.study_status import read_standing
 
 ROOT = Path(__file__).resolve().parents[2]
-START = datetime(2026, 5, 4, 12, 0, tzinfo=UTC)
 SETTINGS = {
     "families": ["cnn", "resnet50_transfer"],
     "trials": 4,
@@ -56,7 +54,6 @@ def write_study(
     **more: Any,
 ) -> Path:
     """Writes a study as it leaves it; `trials` None: before any table is written."""
-    folder.mkdir(parents=True, exist_ok=True)
     content = {
         "name": folder.name,
         "outcome": outcome,
@@ -67,51 +64,8 @@ def write_study(
         "cluster": CLUSTER,
         **more,
     }
-    files.write_text(folder / "study.json", json.dumps(content))
-    if trials is not None:
-        tables = {"trials": trials, "events": events, "final_epochs": final_epochs, "final": final}
-        for name, rows in tables.items():
-            table = results.to_table(rows, results.schemas([])[name])
-            files.write_table(folder, name, table, {})
-    return folder
-
-
-def trial(
-    trial_id: str, state: str, epochs: int, accuracy: float | None, **more: Any
-) -> dict[str, Any]:
-    """A row of `trials.parquet`: 20 device-seconds (10 wall seconds) an epoch, 4 s to start."""
-    family, _, number = trial_id.rpartition("-")
-    ended = START + timedelta(seconds=4 + 10 * epochs)
-    return {
-        "family": family,
-        "trial_id": trial_id,
-        "role": "baseline" if number == "000" else "search",
-        "status": state,
-        "epochs_run": epochs,
-        "attempts": 1,
-        "validation_accuracy": accuracy,
-        "validation_loss": 1.0,
-        "train_fraction": 1.0,
-        "device_seconds": 20.0 * epochs,
-        "started_at": START,
-        "ended_at": None if state == "running" else ended,
-        **more,
-    }
-
-
-def event(kind: str, detail: str, minute: int = 0, **more: Any) -> dict[str, Any]:
-    return {"at": START + timedelta(minutes=minute), "kind": kind, "detail": detail, **more}
-
-
-def final_run(role: str, seed: int, fraction: float, family: str = "cnn") -> dict[str, Any]:
-    """What a row of `final.parquet` and those of `final_epochs.parquet` have in common."""
-    return {
-        "family": family,
-        "role": role,
-        "seed": seed,
-        "train_fraction": fraction,
-        "trial_id": f"{family}-{role}-s{seed}-f{fraction:g}",
-    }
+    tables = {"trials": trials, "events": events, "final_epochs": final_epochs, "final": final}
+    return made_up_rows.write_study(folder, content, {} if trials is None else tables)
 
 
 SEARCHED = (

@@ -7,12 +7,13 @@ from typing import Any
 import optuna
 import pandas as pd
 import pytest
-from conftest import row_of
+from family_search import make_search
 from in_process import CURVE, Driver, Moments
+from made_up_inputs import FAMILIES
+from made_up_trials import row_of
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from rich.console import Console
-from test_family_searcher import make_search
 
 from orchestrator.config.searches import deciding, list_searches
 from orchestrator.config.sources import resolve
@@ -39,7 +40,7 @@ SEARCHES = ["curve", "curve-f0.5", "curve-f0.1"]
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A study whose driver was killed in the search and in the finals."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("STUDY_FAMILY_PATH", str(Path(__file__).parents[1] / "families"))
+        patch.setenv("STUDY_FAMILY_PATH", str(FAMILIES))
         driver = Driver(tmp_path_factory.mktemp("tuned"), patch, TUNED)
         assert driver.start(Moments(kill_at=40)) is None
         assert driver.resume(Moments(kill_at=70)) is None

@@ -1,111 +1,302 @@
-"""A whole study made up in a second: any number of trials, epochs, classes, seeds and fractions."""
+"""Made-up studies: what a comparison reads of one, or the whole, of any size, in a second."""
 
+import io
+import itertools
 import json
-from collections.abc import Iterator
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from optuna.distributions import (
-    BaseDistribution,
-    CategoricalDistribution,
-    FloatDistribution,
-    distribution_to_json,
+from made_up_rows import (
+    NAME,
+    START,
+    Row,
+    Rows,
+    epoch,
+    event,
+    final_run,
+    names_of,
+    table,
+    trial,
+    write_study,
 )
+from made_up_search import BASELINE, PRETRAINED, SKILL, SPEED, Search, space_of
+from optuna.distributions import distribution_to_json
+from rich.console import Console
 from sklearn.metrics import precision_recall_fscore_support
 
-from orchestrator.results import files
+from orchestrator.compare.document import gather
+from orchestrator.compare.render import print_tables, render_markdown
 from orchestrator.results import schema as results
 from orchestrator.stats.pairwise import SMALLEST, compare
 
-SKILL = {"cnn": 0.70, "resnet50_scratch": 0.66, "resnet50_transfer": 0.88}
-SPACE: dict[str, BaseDistribution] = {
-    "learning_rate": FloatDistribution(1e-5, 1e-2, log=True),
-    "batch_size": CategoricalDistribution((32, 64, 128, 256)),
-    "optimizer": CategoricalDistribution(("adam", "adamw", "sgd")),
-    "dropout": FloatDistribution(0.0, 0.7),
-}
-BASELINE = {"learning_rate": 1e-4, "batch_size": 64, "optimizer": "adam", "dropout": 0.0}
-PRETRAINED = {
-    "frozen_stages": 0,
-    "input_size": 48,
-    "normalization": "zero_one",
-    "head_learning_rate_multiplier": 1.0,
-    "weight_decay": 0.0,
-    "label_smoothing": 0.0,
-    "schedule": "constant",
-    "warmup_fraction": 0.0,
-    "augmentation": "none",
-}
-"""What only the fine-tuned family has here; fixed in a made-up study."""
+CLASSES, IMAGES = 4, 300
 
 
-def space_of(family: str) -> dict[str, BaseDistribution]:
-    """A family's search space."""
-    fixed = PRETRAINED.items() if "transfer" in family else ()
-    return {**SPACE, **{name: CategoricalDistribution((value,)) for name, value in fixed}}
-
-
-START = datetime(2026, 3, 1, 9, tzinfo=UTC)
-
-
-@dataclass(frozen=True, kw_only=True)
-class MadeUpStudy:
-    """What is to be made up; trials are per family, and `finished` 0 leaves a search that runs."""
+@dataclass(kw_only=True)
+class ComparedStudy:
+    """What a comparison reads of a study: two trials of each family, and the final runs."""
 
     families: tuple[str, ...] = tuple(SKILL)
+    failed: tuple[str, ...] = ()
+    """Further families, of which no trial finished."""
+    epochs: int = 50
+    classes: tuple[str, ...] = tuple(map(str, range(CLASSES)))
+    test_images: int = IMAGES
+    seeds: int = 2
+    fractions: tuple[float, ...] = (1.0,)
+    seed_effect: float = 0.0
+    """How much more often a run is right than with the seed before."""
+    identical: tuple[str, ...] = ()
+    """Families whose winner is their baseline."""
+    never_predicted: tuple[str, ...] = ()
+    """Families that never predict the last class."""
+    missing: tuple[str, ...] = ()
+    """Columns of `final.parquet` that have no value."""
+    dataset: str = "cifar10"
+    draws: int = 100
+    settings: dict[str, Any] = field(default_factory=dict)
+    """Further settings."""
+    entries: dict[str, Any] = field(default_factory=dict)
+    """Further entries of `study.json`."""
+    given: dict[str, Rows | pa.Table] = field(default_factory=dict)
+    """Tables that are not made up."""
+
+    @cached_property
+    def labels(self) -> np.ndarray:
+        """The class of each test image."""
+        return np.arange(self.test_images) % len(self.classes)
+
+    @cached_property
+    def runs(self) -> dict[tuple[str, str, int, float], np.ndarray]:
+        """Each final run's probabilities, [images, classes]; they may be changed."""
+        random = np.random.default_rng(5)
+        keys = itertools.product(
+            sorted(self.fractions), self.families, results.ROLES, range(self.seeds)
+        )
+        runs: dict[tuple[str, str, int, float], np.ndarray] = {}
+        for fraction, family, role, seed in keys:
+            same = role == "tuned" and family in self.identical
+            runs[family, role, seed, fraction] = (
+                runs[family, "baseline", seed, fraction]
+                if same
+                else self._scores(random, family, role, seed, fraction)
+            )
+        return runs
+
+    def _scores(
+        self, random: np.random.Generator, family: str, role: str, seed: int, fraction: float
+    ) -> np.ndarray:
+        labels, classes = self.labels, len(self.classes)
+        skill = SKILL.get(family, 0.6) + 0.03 * (role == "tuned") + self.seed_effect * (seed - 1)
+        skill += (0 if "transfer" in family else 0.13) * np.log10(fraction)
+        guess = labels.copy()
+        wrong = random.random(len(labels)) > skill
+        neighbours = (labels + 1 + (random.random(len(labels)) > 0.7)) % classes
+        guess[wrong] = neighbours[wrong]
+        if family in self.never_predicted:
+            guess[guess == classes - 1] = 0
+        scores = random.random((len(labels), classes))
+        scores[np.arange(len(labels)), guess] += 1
+        return (scores / scores.sum(axis=1, keepdims=True)).astype(np.float32)
+
+    def run(self, family: str, role: str, seed: int, fraction: float = 1.0) -> np.ndarray:
+        return self.runs[family, role, seed, fraction]
+
+    def drop(self, family: str, role: str, seed: int) -> None:
+        del self.runs[family, role, seed, 1.0]
+
+    def final(self) -> pa.Table:
+        rows = [
+            {**self._measured(key, run), **dict.fromkeys(self.missing)}
+            for key, run in self.runs.items()
+        ]
+        return self._filled({"final": rows})["final"]
+
+    def _measured(self, key: tuple[str, str, int, float], scores: np.ndarray) -> Row:
+        family, role, seed, fraction = key
+        same = scores is self.runs.get((family, "baseline", seed, fraction))
+        predicted, of_label = scores.argmax(axis=1), scores[np.arange(len(scores)), self.labels]
+        loss = float(-np.log(np.maximum(of_label.astype(float), SMALLEST)).mean())
+        accuracy = float((predicted == self.labels).mean())
+        precision, recall, _, _ = precision_recall_fscore_support(
+            self.labels, predicted, average="macro", zero_division=0
+        )
+        row = final_run(
+            role,
+            seed,
+            fraction,
+            family,
+            trial_id=f"{family}-{'baseline' if same else role}-s{seed}-f{fraction:g}",
+            train_images=round(45_000 * fraction),
+            validation_images=5_000,
+            epoch=self.epochs,
+            validation_loss=loss,
+            validation_accuracy=accuracy,
+            last_epoch=self.epochs,
+            classes_never_predicted=len(self.classes) - len(set(predicted)),
+            test_images=len(scores),
+            parameters=11_173_962,
+            train_seconds=100.0,
+            device_seconds=100.0,
+            device="cuda",
+            **results.parameter_columns(BASELINE if same else {**BASELINE, "learning_rate": 3e-4}),
+        )
+        for when in ("", "_last_epoch"):
+            measured = (loss, accuracy, float(precision), float(recall))
+            for metric, value in zip(results.METRICS, measured, strict=True):
+                row[f"test_{metric}{when}"] = value
+            row[f"test_precision_micro_at_half{when}"] = accuracy + 0.01
+            row[f"test_recall_micro_at_half{when}"] = accuracy - 0.02
+        return row
+
+    def predictions(self) -> pa.Table:
+        schema, count = results.FIXED_SCHEMAS["predictions"], self.test_images
+        tables = [
+            pa.table(
+                {
+                    "study": [NAME] * count,
+                    "family": [family] * count,
+                    "role": [role] * count,
+                    "seed": [seed] * count,
+                    "train_fraction": [fraction] * count,
+                    "image_index": np.arange(count)[::-1],
+                    "label": self.labels[::-1],
+                    "predicted": scores.argmax(axis=1)[::-1],
+                    "probabilities": list(scores[::-1]),
+                },
+                schema=schema,
+            )
+            for (family, role, seed, fraction), scores in self.runs.items()
+        ]
+        return pa.concat_tables([schema.empty_table(), *tables])
+
+    def comparison(self) -> pa.Table:
+        return compare(self.final(), self.predictions(), draws=self.draws)
+
+    def compared(self) -> list[Row]:
+        rows: list[Row] = self.comparison().to_pylist()
+        return rows
+
+    def search(self) -> dict[str, Rows | pa.Table]:
+        """The tables of the search."""
+        ends = {"completed": (50, 0.6, 1.0), "stopped": (15, 0.7, 0.9)}
+        trials = []
+        for families, statuses in (
+            (self.families, ("completed", "stopped")),
+            (self.failed, ("failed", "diverged")),
+        ):
+            for family, (number, status) in itertools.product(families, enumerate(statuses)):
+                epochs, accuracy, loss = ends.get(status, (0, None, None))
+                more = {"validation_loss": loss, "device_seconds": 3000.0}
+                trials.append(trial(f"{family}-{number:03}", status, epochs, accuracy, **more))
+        return {"trials": trials, "epochs": (), "rungs": ()}
+
+    def tables(self) -> dict[str, pa.Table]:
+        """All tables that are written."""
+        made = {**self.search(), "final": self.final(), "predictions": self.predictions()}
+        return self._filled({**made, **self.given})
+
+    def _filled(self, tables: Mapping[str, Rows | pa.Table]) -> dict[str, pa.Table]:
+        spaces = [space_of(family) for family in self.families]
+        return {name: table(name, rows, spaces) for name, rows in tables.items()}
+
+    def study(self) -> dict[str, Any]:
+        """The content of `study.json`."""
+        settings = {
+            "dataset": self.dataset,
+            "families": [*self.families, *self.failed],
+            "epochs": self.epochs,
+            "seeds": self.seeds,
+            "train_fractions": list(self.fractions),
+            **self.settings,
+        }
+        return {"name": NAME, "settings": settings, "demo": [], "test_openings": 1, **self.entries}
+
+    def write(self, folder: Path) -> Path:
+        """Writes the study's folder."""
+        return write_study(folder, self.study(), self.tables())
+
+    def markdown(self) -> str:
+        shown, evidence = self._shown()
+        return render_markdown(*shown, evidence=evidence)
+
+    def terminal(self, width: int = 200) -> str:
+        console = Console(file=io.StringIO(), width=width)
+        shown, evidence = self._shown()
+        print_tables(console, *shown, evidence=evidence)
+        return console.file.getvalue()
+
+    def _shown(self) -> tuple[Any, Any]:
+        tables = self.tables()
+        read = ("trials", "epochs", "rungs", "final", "predictions")
+        evidence = gather(self.study(), **{name: tables[name] for name in read})
+        return (self.study(), tables["trials"], tables["final"], self.comparison()), evidence
+
+
+@dataclass(kw_only=True)
+class MadeUpStudy(ComparedStudy):
+    """A whole study; trials are per family, and `finished` False leaves a search that runs."""
+
     trials: int = 9
     epochs: int = 9
     classes: tuple[str, ...] = ("cat", "dog", "ship", "truck")
     test_images: int = 400
     seeds: int = 3
     fractions: tuple[float, ...] = (0.1, 1.0)
+    seed_effect: float = 0.002
     grace: int = 3
-    dataset: str = "cifar10"
     finished: bool = True
     """Whether the search and the finals are over."""
     begun: bool = True
     """Whether any trial has an epoch."""
-    draws: int = 100
 
-    def write(self, folder: Path) -> Path:
-        """Writes the study's folder."""
-        folder.mkdir(parents=True, exist_ok=True)
-        tables = _Maker(self).tables()
-        for name, table in tables.items():
-            files.write_table(folder, name, table, {"study": "made up"})
-        content = self.study()
+    @cached_property
+    def runs(self) -> dict[tuple[str, str, int, float], np.ndarray]:
+        return super().runs if self.finished and self.begun else {}
+
+    def tables(self) -> dict[str, pa.Table]:
+        tables = super().tables()
+        final_epochs = [
+            epoch(
+                row["trial_id"],
+                number,
+                **{name: row[name] for name in ("role", "seed", "train_fraction")},
+                **SPEED,
+                sequence=10**6 + self.epochs * index + number,
+                reported_at=START + timedelta(hours=4, seconds=120 * index + 10 * number),
+            )
+            for index, row in enumerate(tables["final"].to_pylist())
+            for number in range(1, self.epochs + 1)
+        ]
+        made = {"final_epochs": final_epochs, "comparison": self.comparison()}
+        return {**tables, **self._filled({**made, **self.given})}
+
+    def search(self) -> dict[str, Rows | pa.Table]:
+        search = Search(self)
+        trials = list(search.trials()) if self.begun else []
+        events = [
+            event("out_of_memory", row["error"], at=row["ended_at"], **names_of(row["trial_id"]))
+            for row in trials
+            if row["status"] == "failed"
+        ]
         if self.finished:
-            content["choice"] = dict(_winners(tables["trials"].to_pylist()))
-        (folder / "study.json").write_text(json.dumps(content, indent=2), encoding="utf-8")
-        return folder
+            events.append(event("test_opened", "ab" * 32, minute=240))
+        return {"trials": trials, "epochs": search.epochs, "rungs": search.rungs, "events": events}
 
     def study(self) -> dict[str, Any]:
-        """The content of `study.json`."""
-        ended = self.finished
+        ended = START + timedelta(hours=5) if self.finished else None
+        compared = super().study()
         content: dict[str, Any] = {
-            "name": "made up",
             "schema_version": 1,
             "outcome": "completed" if ended else "running",
             "started_at": START.isoformat(),
-            "ended_at": (START + timedelta(hours=5)).isoformat() if ended else None,
-            "settings": {
-                "preset": "standard",
-                "dataset": self.dataset,
-                "families": list(self.families),
-                "trials": self.trials,
-                "epochs": self.epochs,
-                "grace_period": self.grace,
-                "reduction_factor": 3,
-                "seeds": self.seeds,
-                "seed": 0,
-                "train_fractions": list(self.fractions),
-                "results_dir": "results",
-            },
-            "demo": [],
+            "ended_at": ended and ended.isoformat(),
             "spaces": {
                 family: {
                     n: json.loads(distribution_to_json(d)) for n, d in space_of(family).items()
@@ -162,299 +353,32 @@ class MadeUpStudy:
             "runs": [{"started_at": START.isoformat(), "outcome": "completed", "host": "here"}],
         }
         if ended:
-            content["test_openings"] = 1
-            content["halted"] = {}
-        return content
-
-
-def _winners(trials: list[dict[str, Any]]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Each family's best trial, as `study.json` has it."""
-    for family in dict.fromkeys(row["family"] for row in trials):
-        own = [r for r in trials if r["family"] == family and r["status"] != "failed"]
-        if own:
-            best = min(own, key=lambda r: (-r["validation_accuracy"], r["trial_id"]))
-            yield (
-                family,
-                {
-                    "trial_id": best["trial_id"],
-                    "params": json.loads(best["params_json"]),
-                    "validation_accuracy": best["validation_accuracy"],
-                    "baseline_won": False,
-                },
-            )
-
-
-class _Maker:
-    """Makes the tables of one study, from one generator."""
-
-    def __init__(self, study: MadeUpStudy) -> None:
-        self.study, self.random = study, np.random.default_rng(7)
-        self.epochs: list[dict[str, Any]] = []
-        self.rungs: list[dict[str, Any]] = []
-        self.sequence = 0
-
-    def tables(self) -> dict[str, pa.Table]:
-        schemas = results.schemas(map(space_of, self.study.families))
-        trials = list(self._trials()) if self.study.begun else []
-        final, predictions, final_epochs = self._finals(schemas)
-        comparison = schemas["comparison"].empty_table()
-        if self.study.finished and final.num_rows:
-            comparison = compare(final, predictions, draws=self.study.draws)
-        return {
-            "trials": results.to_table(trials, schemas["trials"]),
-            "epochs": results.to_table(self.epochs, schemas["epochs"]),
-            "rungs": results.to_table(self.rungs, schemas["rungs"]),
-            "events": results.to_table(list(self._events(trials)), schemas["events"]),
-            "final": final,
-            "predictions": predictions,
-            "final_epochs": final_epochs,
-            "comparison": comparison,
+            content |= {"halted": {}, "choice": dict(self._winners())}
+        else:
+            del compared["test_openings"]
+        settings = {
+            "preset": "standard",
+            "trials": self.trials,
+            "grace_period": self.grace,
+            "reduction_factor": 3,
+            "seed": 0,
+            "results_dir": "results",
         }
+        return {**content, **compared, "settings": {**settings, **compared["settings"]}}
 
-    def _trials(self) -> Iterator[dict[str, Any]]:
-        """Trials of all families in turn, two at a time, stopped where they are weak."""
-        free = [START, START]
-        seen: dict[tuple[str, int], list[float]] = {}
-        for number in range(self.study.trials):
-            for family in self.study.families:
-                params = BASELINE if number == 0 else self._params()
-                params = {**params, **(PRETRAINED if "transfer" in family else {})}
-                curve = self._curve(family, params)
-                stop = self._stop(family, number, curve, seen)
-                curve = curve[:stop]
-                lane = int(np.argmin([moment.timestamp() for moment in free]))
-                seconds = 20.0 * len(curve) + float(self.random.uniform(0, 5))
-                started = free[lane] + timedelta(seconds=float(self.random.uniform(1, 30)))
-                free[lane] = started + timedelta(seconds=seconds)
-                yield self._trial(family, number, params, curve, (started, seconds))
-
-    def _params(self) -> dict[str, Any]:
-        return {
-            "learning_rate": float(10 ** self.random.uniform(-5, -2)),
-            "batch_size": int(self.random.choice([32, 64, 128, 256])),
-            "optimizer": str(self.random.choice(["adam", "adamw", "sgd"])),
-            "dropout": float(self.random.uniform(0, 0.7)),
-        }
-
-    def _curve(self, family: str, params: dict[str, Any]) -> np.ndarray:
-        """Accuracy at each epoch: best near a learning rate of 3e-4, the end known by epoch 50."""
-        off = abs(np.log10(params["learning_rate"]) + 3.5)
-        top = SKILL.get(family, 0.6) - 0.08 * off - 0.05 * params["dropout"]
-        steps = np.arange(1, self.study.epochs + 1) / self.study.epochs
-        noise = self.random.normal(0, 0.006, self.study.epochs)
-        return np.clip(top * (1 - np.exp(-5 * steps)) + noise, 0.01, 0.99)
-
-    def _stop(
-        self, family: str, number: int, curve: np.ndarray, seen: dict[tuple[str, int], list[float]]
-    ) -> int:
-        trial, epochs = f"{family}-{number:03}", self.study.epochs
-        rung, reached = self.study.grace, []
-        while rung < epochs:
-            reached.append(rung)
-            rung *= 3
-        for epoch in reached:
-            values = seen.setdefault((family, epoch), [])
-            cutoff = float(np.percentile(values, 100 * 2 / 3)) if values else None
-            value = float(curve[epoch - 1])
-            values.append(value)
-            below = cutoff is not None and value < cutoff
-            decision = ("stop" if number else "protected") if below else "continue"
-            self._arrive((family, trial), epoch, value, cutoff, decision)
-            if decision == "stop":
-                return epoch
-        self._arrive((family, trial), epochs, float(curve[-1]), None, "finished")
-        return epochs
-
-    def _arrive(
-        self, who: tuple[str, str], epoch: int, value: float, cutoff: float | None, what: str
-    ) -> None:
-        self.rungs.append(
-            {
-                "study": "made up",
-                "sequence": self.sequence + epoch,
-                "family": who[0],
-                "trial_id": who[1],
-                "epoch": epoch,
-                "rung": epoch,
-                "value": value,
-                "cutoff": cutoff,
-                "decision": what,
-            }
-        )
-
-    def _trial(
-        self,
-        family: str,
-        number: int,
-        params: dict[str, Any],
-        curve: np.ndarray,
-        times: tuple[datetime, float],
-    ) -> dict[str, Any]:
-        trial, best, (started, seconds) = f"{family}-{number:03}", int(np.argmax(curve)), times
-        last = number == self.study.trials - 1 and number > 1
-        status = "completed" if len(curve) == self.study.epochs else "stopped"
-        if last and family == self.study.families[0]:
-            status = "failed" if self.study.finished else "running"
-        for index, accuracy in enumerate(curve):
-            self.sequence += 1
-            moment = started + timedelta(seconds=seconds * (index + 1) / len(curve))
-            self.epochs.append(self._epoch(family, trial, index + 1, float(accuracy), moment))
-        return {
-            "study": "made up",
-            "family": family,
-            "trial_id": trial,
-            "role": "search" if number else "baseline",
-            "status": status,
-            "stop_reason": {"stopped": "asha", "failed": "out_of_memory"}.get(status),
-            "error": "CUDA out of memory" if status == "failed" else None,
-            "epochs_run": len(curve),
-            "attempts": 1,
-            "best_epoch": best + 1,
-            "validation_loss": 1 - float(curve[best]),
-            **dict.fromkeys(
-                ("validation_accuracy", "validation_precision", "validation_recall"),
-                float(curve[best]),
-            ),
-            "device_seconds": seconds,
-            "train_fraction": 1.0,
-            "seed": number,
-            "node": "node-1",
-            "device": "cuda",
-            "started_at": started,
-            "ended_at": None if status == "running" else started + timedelta(seconds=seconds),
-            **results.parameter_columns(params),
-        }
-
-    def _epoch(
-        self, family: str, trial: str, epoch: int, accuracy: float, moment: datetime
-    ) -> dict[str, Any]:
-        return {
-            "study": "made up",
-            "family": family,
-            "trial_id": trial,
-            "epoch": epoch,
-            "sequence": self.sequence,
-            "attempt": 1,
-            "train_loss": 1 - accuracy,
-            "train_accuracy": accuracy,
-            "validation_loss": 1 - accuracy,
-            **dict.fromkeys(
-                ("validation_accuracy", "validation_precision", "validation_recall"), accuracy
-            ),
-            "learning_rate": 1e-4,
-            "epoch_seconds": 20.0,
-            "images_per_second": 2250.0,
-            "device_memory_peak_bytes": None,
-            "reported_at": moment,
-        }
-
-    def _events(self, trials: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-        for row in trials:
-            if row["status"] == "failed":
-                yield {
-                    "study": "made up",
-                    "at": row["ended_at"],
-                    "kind": "out_of_memory",
-                    "family": row["family"],
-                    "trial_id": row["trial_id"],
-                    "detail": "CUDA out of memory",
-                }
-        if self.study.finished:
-            yield {
-                "study": "made up",
-                "at": START + timedelta(hours=4),
-                "kind": "test_opened",
-                "detail": "ab" * 32,
-            }
-
-    def _finals(self, schemas: dict[str, pa.Schema]) -> tuple[pa.Table, pa.Table, pa.Table]:
-        final, predictions, epochs = [], [schemas["predictions"].empty_table()], []
-        runs = (
-            (family, role, seed, fraction)
-            for fraction in sorted(self.study.fractions)
-            for family in self.study.families
-            for role in results.ROLES
-            for seed in range(self.study.seeds)
-        )
-        labels = np.arange(self.study.test_images) % len(self.study.classes)
-        for number, run in enumerate(runs if self.study.finished and self.study.begun else ()):
-            row, table = self._final(run, labels, schemas["predictions"])
-            final.append(row)
-            predictions.append(table)
-            started = START + timedelta(hours=4, seconds=120 * number)
-            for epoch in range(1, self.study.epochs + 1):
-                self.sequence += 1
-                moment = started + timedelta(seconds=10 * epoch)
-                made = self._epoch(run[0], row["trial_id"], epoch, 0.5, moment)
-                epochs.append({**made, "role": run[1], "seed": run[2], "train_fraction": run[3]})
-        return (
-            results.to_table(final, schemas["final"]),
-            pa.concat_tables(predictions),
-            results.to_table(epochs, schemas["final_epochs"]),
-        )
-
-    def _final(
-        self, run: tuple[str, str, int, float], labels: np.ndarray, schema: Any
-    ) -> tuple[dict[str, Any], pa.Table]:
-        family, role, seed, fraction = run
-        classes = len(self.study.classes)
-        skill = SKILL.get(family, 0.6) + 0.03 * (role == "tuned") + 0.002 * seed
-        scratch = 0 if "transfer" in family else 0.13
-        skill += scratch * np.log10(fraction)
-        guess = labels.copy()
-        wrong = self.random.random(len(labels)) > skill
-        neighbours = (labels + 1 + (self.random.random(len(labels)) > 0.7)) % classes
-        guess[wrong] = neighbours[wrong]
-        scores = self.random.dirichlet(np.full(classes, 0.3), len(labels))
-        scores[np.arange(len(labels)), guess] += 1.5
-        scores = (scores / scores.sum(axis=1, keepdims=True)).astype(np.float32)
-        hits = scores.argmax(axis=1) == labels
-        accuracy = float(hits.mean())
-        of_label = scores[np.arange(len(labels)), labels].astype(float)
-        loss = float(-np.log(np.maximum(of_label, SMALLEST)).mean())
-        precision, recall, _, _ = precision_recall_fscore_support(
-            labels, scores.argmax(axis=1), average="macro", zero_division=0
-        )
-        trial = f"{family}-{role}-s{seed}-f{fraction:g}"
-        row: dict[str, Any] = {
-            "study": "made up",
-            "family": family,
-            "role": role,
-            "seed": seed,
-            "trial_id": trial,
-            "train_fraction": fraction,
-            "train_images": round(45_000 * fraction),
-            "validation_images": 5_000,
-            "epoch": self.study.epochs,
-            "validation_loss": loss,
-            "validation_accuracy": accuracy,
-            "last_epoch": self.study.epochs,
-            "classes_never_predicted": classes - len(set(scores.argmax(axis=1))),
-            "test_images": len(labels),
-            "parameters": 23_528_522,
-            "train_seconds": 100.0,
-            "device_seconds": 100.0,
-            "device": "cuda",
-            **results.parameter_columns(BASELINE),
-        }
-        for epoch in ("", "_last_epoch"):
-            measured = (loss, accuracy, float(precision), float(recall))
-            for metric, value in zip(results.METRICS, measured, strict=True):
-                row[f"test_{metric}{epoch}"] = value
-            for metric in ("precision", "recall"):
-                row[f"test_{metric}_micro_at_half{epoch}"] = accuracy
-        count = len(labels)
-        table = pa.table(
-            {
-                "study": ["made up"] * count,
-                "family": [family] * count,
-                "role": [role] * count,
-                "seed": [seed] * count,
-                "train_fraction": [fraction] * count,
-                "image_index": np.arange(count),
-                "label": labels,
-                "predicted": scores.argmax(axis=1),
-                "probabilities": list(scores),
-            }
-        ).cast(schema)
-        return row, table
+    def _winners(self) -> Iterator[tuple[str, Row]]:
+        """Each family's best trial, as `study.json` has it."""
+        trials = self.search()["trials"]
+        for family in self.families:
+            own = [r for r in trials if r["family"] == family and r["status"] != "failed"]
+            if own:
+                best = min(own, key=lambda r: (-r["validation_accuracy"], r["trial_id"]))
+                yield (
+                    family,
+                    {
+                        "trial_id": best["trial_id"],
+                        "params": json.loads(best["params_json"]),
+                        "validation_accuracy": best["validation_accuracy"],
+                        "baseline_won": False,
+                    },
+                )

@@ -6,10 +6,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from made_up_trials import config_of
 
 from trainables import attempt
 from trainables import checkpoints as checkpointing
-from trainables.attempt import Attempt, AttemptConfig
+from trainables.attempt import Attempt
 from trainables.data.dataset import LabeledImages
 from trainables.shared_data import SharedData
 
@@ -27,26 +28,8 @@ def shared(made_up_images: LabeledImages) -> SharedData:
     )
 
 
-def config(folder: Path, *, number: int = 1, **params: Any) -> AttemptConfig:
-    return AttemptConfig(
-        trial_id="curve-001",
-        family="curve",
-        role="search",
-        attempt=number,
-        epochs_known=0,
-        params={"skill": 0.9, "fault": "none", **params},
-        seed=1,
-        epochs=3,
-        train_fraction=1.0,
-        folder=str(folder),
-        device="cpu",
-        threads=1,
-        accumulation=1,
-    )
-
-
 def test_each_step_is_an_epoch_and_the_last_is_done(tmp_path: Path, shared: SharedData) -> None:
-    running = Attempt(config(tmp_path), shared, None)
+    running = Attempt(config_of(tmp_path), shared, None)
     results = [running.step() for _ in range(3)]
     assert [(r["epoch"], r["done"]) for r in results] == [(1, False), (2, False), (3, True)]
     assert "test_accuracy" not in results[-1]
@@ -55,10 +38,10 @@ def test_each_step_is_an_epoch_and_the_last_is_done(tmp_path: Path, shared: Shar
 def test_an_attempt_goes_on_from_the_checkpoint_and_brings_its_rows(
     awkward_path: Path, shared: SharedData
 ) -> None:
-    first = Attempt(config(awkward_path), shared, None)
+    first = Attempt(config_of(awkward_path), shared, None)
     first.step()
     first.step()
-    second = Attempt(config(awkward_path, number=2), shared, None)
+    second = Attempt(config_of(awkward_path, number=2), shared, None)
     result = second.step()
     assert result["epoch"] == 3
     assert [row["epoch"] for row in result["earlier_rows"]] == [1, 2]
@@ -67,17 +50,17 @@ def test_an_attempt_goes_on_from_the_checkpoint_and_brings_its_rows(
 def test_an_attempt_lost_after_the_last_checkpoint_still_ends_done(
     tmp_path: Path, shared: SharedData
 ) -> None:
-    first = Attempt(config(tmp_path), shared, None)
+    first = Attempt(config_of(tmp_path), shared, None)
     for _ in range(3):
         first.step()
-    again = Attempt(config(tmp_path, number=2), shared, None).step()
+    again = Attempt(config_of(tmp_path, number=2), shared, None).step()
     assert (again["epoch"], again["done"]) == (3, True)
 
 
 def test_a_diverged_epoch_ends_the_attempt_without_a_row(
     tmp_path: Path, shared: SharedData
 ) -> None:
-    running = Attempt(config(tmp_path, fault="nan"), shared, None)
+    running = Attempt(config_of(tmp_path, fault="nan"), shared, None)
     assert running.step()["epoch"] == 1
     last = running.step()
     assert last["done"]
@@ -88,11 +71,11 @@ def test_a_diverged_epoch_ends_the_attempt_without_a_row(
 def test_a_damaged_checkpoint_is_named_and_the_one_before_it_used(
     tmp_path: Path, shared: SharedData
 ) -> None:
-    first = Attempt(config(tmp_path), shared, None)
+    first = Attempt(config_of(tmp_path), shared, None)
     first.step()
     first.step()
-    (config(tmp_path).checkpoints / "epoch-00002.pt").write_bytes(b"")
-    result = Attempt(config(tmp_path, number=2), shared, None).step()
+    (config_of(tmp_path).checkpoints / "epoch-00002.pt").write_bytes(b"")
+    result = Attempt(config_of(tmp_path, number=2), shared, None).step()
     assert result["epoch"] == 2
     assert "epoch 2" in result["damaged_checkpoints"][0]
 
@@ -100,16 +83,16 @@ def test_a_damaged_checkpoint_is_named_and_the_one_before_it_used(
 def test_an_attempt_never_starts_over_when_all_checkpoints_are_damaged(
     tmp_path: Path, shared: SharedData
 ) -> None:
-    Attempt(config(tmp_path), shared, None).step()
-    (config(tmp_path).checkpoints / "epoch-00001.pt").write_bytes(b"")
+    Attempt(config_of(tmp_path), shared, None).step()
+    (config_of(tmp_path).checkpoints / "epoch-00001.pt").write_bytes(b"")
     with pytest.raises(RuntimeError, match="checkpoint of epoch 1 must have SHA-256"):
-        Attempt(config(tmp_path, number=2), shared, None)
+        Attempt(config_of(tmp_path, number=2), shared, None)
 
 
 def test_a_final_is_tested_at_its_best_epoch_and_at_its_last(
     tmp_path: Path, shared: SharedData, made_up_images: LabeledImages
 ) -> None:
-    running = Attempt(config(tmp_path), shared, made_up_images)
+    running = Attempt(config_of(tmp_path), shared, made_up_images)
     falling = iter((0.9, 0.5, 0.3))
 
     def train_epoch() -> dict[str, Any]:  # the first epoch is the best
@@ -128,22 +111,22 @@ def test_a_final_is_tested_at_its_best_epoch_and_at_its_last(
     assert result["best_epoch"] == 1
     assert result["test_images"] == 60
     assert result["test_accuracy"] != result["test_accuracy_last_epoch"]
-    with np.load(config(tmp_path).checkpoints / attempt.PREDICTIONS) as kept:
+    with np.load(config_of(tmp_path).checkpoints / attempt.PREDICTIONS) as kept:
         share = float((kept["probabilities"].argmax(1) == kept["labels"]).mean())
     assert share == result["test_accuracy"]
-    assert (config(tmp_path).checkpoints / attempt.BEST_WEIGHTS).read_bytes() == b"1"
+    assert (config_of(tmp_path).checkpoints / attempt.BEST_WEIGHTS).read_bytes() == b"1"
 
 
 def test_checkpoints_lie_in_the_study_under_the_trials_own_id(
     tmp_path: Path, shared: SharedData
 ) -> None:
-    Attempt(config(tmp_path), shared, None).step()
+    Attempt(config_of(tmp_path), shared, None).step()
     assert checkpointing.epochs(tmp_path / "checkpoints" / "curve-001") == [1]
 
 
 def test_recorded_epochs_without_a_checkpoint_are_an_error_not_a_fresh_start(
     tmp_path: Path, shared: SharedData
 ) -> None:
-    known = dataclasses.replace(config(tmp_path, number=2), epochs_known=3)
+    known = dataclasses.replace(config_of(tmp_path, number=2), epochs_known=3)
     with pytest.raises(RuntimeError, match="3 epochs are recorded, but no checkpoint is intact"):
         Attempt(known, shared, None)

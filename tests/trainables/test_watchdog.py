@@ -12,7 +12,7 @@ from trainables import watchdog as hanging
 HANGS = """
 import re, sys
 from pathlib import Path
-from trainables import hanging
+from trainables import watchdog as hanging
 with hanging.ended_after(0.3, Path(sys.argv[1])):
     re.match("(a+)+b", "a" * 60)
 """

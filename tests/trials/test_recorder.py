@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from conftest import make_recorder, row_of, spec_of
+from made_up_trials import make_recorder, row_of, spec_of
 
 from orchestrator.trials.recorder import Recorder
 from orchestrator.trials.trial import winner

@@ -92,7 +92,7 @@ def test_a_new_torch_makes_a_new_file(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_importing_the_module_imports_no_torch() -> None:
-    code = "import sys, trainables.pretraining; assert 'torch' not in sys.modules"
+    code = "import sys, trainables.weights.pretraining; assert 'torch' not in sys.modules"
     environment = os.environ | {"PYTHONPATH": str(PROJECT)}
     subprocess.run([sys.executable, "-c", code], check=True, env=environment)
 
@@ -151,7 +151,7 @@ def test_two_processes_at_once_leave_one_good_file(tmp_path: Path) -> None:
     path = tmp_path / "weights.safetensors"
     code = (
         "import sys; from pathlib import Path; from torch import nn\n"
-        "from trainables import pretraining\n"
+        "from trainables.weights import pretraining\n"
         "for _ in range(50): pretraining._save(nn.Linear(9, 9), Path(sys.argv[1]), {})"
     )
     environment = os.environ | {"PYTHONPATH": str(PROJECT)}
