@@ -36,7 +36,7 @@ def sample_efficiency_sections(
 
     Args:
         final: `final.parquet`.
-        runs: The final runs, from `predicted_runs.split_runs`.
+        runs: The final runs, from `predictions.split_runs`.
         per_fraction: Each fraction had a search of its own.
         curves: From `sample_efficiency.measure_curves`, where they were measured already.
     """

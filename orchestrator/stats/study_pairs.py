@@ -23,7 +23,7 @@ class TestedStudy:
     Attributes:
         name: By which it is shown.
         data: Its data files with their hashes, as text.
-        runs: At the largest train fraction, from `predicted_runs.split_runs`.
+        runs: At the largest train fraction, from `predictions.split_runs`.
     """
 
     name: str
