@@ -2,6 +2,7 @@
 
 import ast
 import re
+import tomllib
 from dataclasses import fields
 from pathlib import Path
 from pkgutil import resolve_name
@@ -20,6 +21,7 @@ from documented import (
     spans,
     write_shown_files,
 )
+from packaging.requirements import Requirement
 
 from orchestrator.config.settings import Settings
 from orchestrator.results.schema import columns_of_all
@@ -57,6 +59,15 @@ def test_the_readme_fits_on_a_few_screens_and_the_first_has_the_picture() -> Non
     assert len(lines) <= MOST_LINES
     assert any("](docs/report.png)" in line for line in lines[:FIRST_SCREEN])
     assert (DOCS / "report.png").stat().st_size < 250_000
+
+
+def test_a_cpu_only_torch_is_enough_from_the_version_on_that_the_readme_names() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    wanted = {need.name: need.specifier for need in map(Requirement, project["dependencies"])}
+    for name in ("torch", "torchvision"):
+        (version,) = re.findall(rf"{name} (\d\.\d+) or newer", README.read_text(encoding="utf-8"))
+        assert str(wanted[name]) == f">={version}"
+        assert wanted[name].contains(f"{version}.0+cpu")
 
 
 def packages() -> list[Path]:
