@@ -6,7 +6,7 @@
 Each study has two models, trained on some seeds and tested on the same images. An image is
 classified correctly where a normal score is positive: the model's skill, how easy the image is, how
 easy it is for this model, luck of the training, and luck of the training with this image. The true
-difference in accuracy is then known in closed form. `orchestrator.mean_intervals` sees the hits.
+difference in accuracy is then known in closed form. `orchestrator.stats.intervals` sees the hits.
 """
 
 import argparse

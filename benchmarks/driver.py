@@ -102,7 +102,7 @@ class Asking:
 
 @dataclass
 class Parts:
-    """The parts of a search, as `running` puts them together."""
+    """The parts of a search, as `orchestrator.run` puts them together."""
 
     recorder: Recorder
     scheduler: FamilyASHA

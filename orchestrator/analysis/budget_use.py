@@ -65,7 +65,7 @@ def _budget_rule(study: Row) -> str:
     hours, trials = settings.get("budget_gpu_hours"), settings.get("trials")
     cap = "the same number of trials" if trials is None else f"at most {count(trials)} trials"
     whom = "each family and training share" if settings.get("tune_per_fraction") else "each family"
-    # `search.FamilySearch`: with one trial at a time nothing depends on clocks.
+    # `family_searcher.FamilySearch`: with one trial at a time nothing depends on clocks.
     alone = (study.get("cluster") or {}).get("max_concurrent") == 1
     order = "started the fewest trials" if alone else "used the least device time so far"
     budgets = _budgets(hours, settings.get("time_budget"))

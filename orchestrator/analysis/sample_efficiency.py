@@ -30,7 +30,7 @@ class Point:
         images: Training images.
         fraction: The train fraction.
         accuracy: Mean over seeds, a fraction.
-        low: Lower end of its 95% interval over images and seeds, see `mean_intervals`.
+        low: Lower end of its 95% interval over images and seeds, see `stats.intervals`.
         high: Its upper end.
         seeds: How many.
         draws: The accuracy as it might have come out with other test images and seeds, [draws].
@@ -56,7 +56,7 @@ def measure_curves(
 
     Args:
         final: `final.parquet`; gives the number of training images of each fraction.
-        runs: The final runs, from `predicted_runs.split_runs`.
+        runs: The final runs, from `predictions.split_runs`.
         draws: Bootstrap draws.
 
     Raises:
@@ -212,7 +212,7 @@ def sample_efficiency_sections(
 
     Args:
         final: `final.parquet`.
-        runs: The final runs, from `predicted_runs.split_runs`.
+        runs: The final runs, from `predictions.split_runs`.
         per_fraction: Each fraction had a search of its own.
         curves: From `sample_efficiency.measure_curves`, where they were measured already.
     """

@@ -58,7 +58,7 @@ def gather(
         rungs: `rungs.parquet`; empty where nothing could be stopped.
         final: `final.parquet`; empty where every family failed.
         predictions: `predictions.parquet`; empty with `final`.
-        runs: From `predicted_runs.split_runs`, where they were split already.
+        runs: From `predictions.split_runs`, where they were split already.
         curves: From `sample_efficiency.measure_curves`, where they were measured already.
     """
     runs = split_runs(predictions) if runs is None else runs
@@ -102,7 +102,7 @@ def prepare(
         trials: `trials.parquet`.
         final: `final.parquet`; may be empty where every family failed.
         comparison: `comparison.parquet`.
-        evidence: Further sections, from `evidence.gather`; they stand last.
+        evidence: Further sections, from `gather`; they stand last.
     """
     searched: list[Row] = trials.to_pylist()
     finals = in_order(final.to_pylist())

@@ -19,7 +19,8 @@ def make_parser() -> argparse.ArgumentParser:
     parser = OneLineParser(
         prog="python -m orchestrator.study",
         description="Searches each model family around its baseline and compares them honestly.",
-        epilog="Anything else is a field of Settings (orchestrator/settings.py): --set name=value.",
+        epilog="Anything else is a field of Settings (orchestrator/config/settings.py), set by "
+        "--set name=value.",
         allow_abbrev=False,
     )
     add = parser.add_argument

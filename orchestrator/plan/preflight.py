@@ -187,7 +187,7 @@ def forecast_of(
     name: str = "",
     reserved: tuple[str, float, int] | None = None,
 ) -> Forecast:
-    """What a study will take; see `forecast.forecast_study`."""
+    """What a study will take; see `estimate.forecast_study`."""
     return forecast_study(
         settings,
         [plan.name for plan in plans],

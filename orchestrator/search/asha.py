@@ -51,7 +51,7 @@ class FamilyRungs:
         """Makes one ASHA for each search.
 
         Args:
-            searches: Names; see `orchestrator.searches`.
+            searches: Names; see `orchestrator.config.searches`.
             epochs: Of a whole trial.
             grace_period: Epochs before a trial can be stopped.
             reduction_factor: One in this many survives a rung.

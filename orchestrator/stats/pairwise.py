@@ -57,7 +57,7 @@ class TestedStudy:
     Attributes:
         name: By which it is shown.
         data: Its data files with their hashes, as text.
-        runs: At the largest train fraction, from `predicted_runs.split_runs`.
+        runs: At the largest train fraction, from `predictions.split_runs`.
     """
 
     name: str
@@ -75,7 +75,7 @@ def compare(final: pa.Table, predictions: pa.Table, *, draws: int = bootstrap.DR
     A row with a seed pairs the two runs of that seed: its interval covers test-sampling noise, and
     accuracy has McNemar's exact p-value, Holm-adjusted over the pairs of that fraction and seed.
     A row with seed null is the difference of the seed means; its interval covers test-sampling
-    noise (paired) and training noise (independent in a and b), see `mean_intervals`. `n_seeds` is
+    noise (paired) and training noise (independent in a and b), see `stats.intervals`. `n_seeds` is
     the smaller number of the two; with one seed nothing is known of training noise.
 
     Args:
@@ -84,7 +84,7 @@ def compare(final: pa.Table, predictions: pa.Table, *, draws: int = bootstrap.DR
         draws: Bootstrap draws.
 
     Returns:
-        The table `comparison` of `results.FIXED_SCHEMAS`.
+        The table `comparison` of `schema.FIXED_SCHEMAS`.
 
     Raises:
         ValueError: Two runs of one fraction were not tested on the same images.

@@ -3,6 +3,7 @@
 import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
+from search_spaces import spaces
 from search_spaces.baseline import BASELINE
 from search_spaces.dimension import describe, distributions, outside
 from search_spaces.narrowing import narrow
@@ -72,3 +73,11 @@ def test_a_wrong_narrowing_names_the_rule_and_the_value(distribution, text, mess
 def test_a_distribution_is_described_as_it_is_written() -> None:
     assert describe(RATE) == "1e-05..0.01 (log)"
     assert describe(SIZES) == "32, 48, 64"
+
+
+def test_the_former_name_of_the_module_of_spaces_works_and_says_the_new_one() -> None:
+    with pytest.deprecated_call(match=r"STEM must be imported from search_spaces\.spaces"):
+        from search_spaces.dimensions import STEM
+    assert STEM is spaces.STEM
+    with pytest.raises(ImportError):
+        from search_spaces.dimensions import __all__  # noqa: F401

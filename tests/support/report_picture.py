@@ -1,4 +1,9 @@
-"""Takes the picture of a report that the README shows: its first screens, in light colours."""
+"""Takes the picture of a report that the README shows: its first screen, in light colours.
+
+    python report_picture.py results/NAME/report.html docs/report.png
+
+It needs Chromium (`apt-get install chromium`).
+"""
 
 import argparse
 import io
@@ -8,12 +13,13 @@ from pathlib import Path
 from PIL import Image
 from playwright.sync_api import sync_playwright
 
-WIDTH, HEIGHT = 1100, 1960
+WIDTH, HEIGHT = 1100, 880
+COLOURS = 64
 
 
 def main() -> None:
     """Writes a PNG of the part of the page that a large screen shows at first."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("page", type=Path, help="a report.html")
     parser.add_argument("picture", type=Path, help="the PNG to write")
     options = parser.parse_args()
@@ -26,7 +32,8 @@ def main() -> None:
         page.wait_for_selector("html[data-drawn=all]", state="attached", timeout=120_000)
         shot = page.screenshot()
         browser.close()
-    Image.open(io.BytesIO(shot)).convert("RGB").save(options.picture, optimize=True)
+    picture = Image.open(io.BytesIO(shot)).convert("RGB")
+    picture.quantize(COLOURS, dither=Image.Dither.NONE).save(options.picture, optimize=True)
 
 
 if __name__ == "__main__":
