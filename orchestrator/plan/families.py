@@ -9,6 +9,7 @@ from optuna.distributions import BaseDistribution, distribution_to_json
 from rich.console import Console
 from rich.table import Table
 
+from orchestrator.config.rungs import earliest_stop
 from orchestrator.config.searches import list_searches
 from orchestrator.config.settings import Settings
 from search_spaces.dimension import describe, distributions, outside
@@ -107,7 +108,7 @@ class Work:
         searches: One per family, or per family and fraction.
         search_trials: Their trials.
         search_epochs: Their epochs if no trial is stopped.
-        least_search_epochs: The same if ASHA stops all it may at the grace period, or a budget
+        least_search_epochs: The same if ASHA stops all it may at the first rung, or a budget
             leaves the baselines alone.
         smaller_search_epochs: Of `search_epochs`, those at smaller fractions than the largest, each
             counted at its share of the images of one at the largest.
@@ -139,7 +140,7 @@ def forecast(plans: Sequence[FamilyPlan], settings: Settings) -> Work:
         searches=len(searches),
         search_trials=len(searches) * settings.trials,
         search_epochs=len(searches) * settings.trials * settings.epochs,
-        least_search_epochs=len(searches) * (settings.epochs + others * settings.grace_period),
+        least_search_epochs=len(searches) * (settings.epochs + others * earliest_stop(settings)),
         smaller_search_epochs=smaller * settings.trials * settings.epochs,
         final_runs=final_runs,
         final_epochs=final_runs * settings.epochs,

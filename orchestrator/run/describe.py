@@ -5,6 +5,7 @@ import platform
 from collections.abc import Sequence
 from typing import Any
 
+from orchestrator.config.rungs import offered_rungs
 from orchestrator.config.settings import DEMO_NOTES, Settings, to_json
 from orchestrator.plan.families import FamilyPlan
 from orchestrator.plan.inputs import Inputs
@@ -35,6 +36,7 @@ def describe(
         "started_at": started_at,
         "ended_at": None,
         "settings": {**to_json(settings), "families": [plan.name for plan in plans]},
+        "rungs": offered_rungs(to_json(settings)),
         "demo": list(DEMO_NOTES) if settings.preset == "demo" else [],
         "spaces": {plan.name: plan.space_json for plan in plans},
         "baselines": {plan.name: dict(plan.baseline) for plan in plans},

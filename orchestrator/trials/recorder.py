@@ -30,6 +30,10 @@ EPOCH_COLUMNS: Final = (
     "device_memory_peak_bytes",
 )
 BASELINE_ROLE: Final = "baseline"
+# Kinds of `Failure`.
+FAILURES: Final = frozenset(
+    {"error", "process_died", "timeout", "preempted", "out_of_memory", "host_out_of_memory"}
+)
 
 
 @dataclass(frozen=True, kw_only=True)
