@@ -8,7 +8,6 @@ import numpy as np
 import numpy.typing as npt
 from scipy.sparse import csr_array
 from scipy.stats import binomtest
-from statsmodels.stats.multitest import multipletests
 
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.integer]
@@ -57,9 +56,11 @@ def mcnemar_p_value(correct_a: Bools, correct_b: Bools) -> float:
 
 def holm(p_values: Sequence[float]) -> Floats:
     """P-values of one family of tests adjusted by Holm (1979), in their order, [tests]."""
-    if len(p_values) == 0:
-        return np.empty(0)
-    return cast("Floats", multipletests(p_values, method="holm")[1])
+    ascending = np.argsort(p_values)
+    raised = np.asarray(p_values, dtype=np.float64)[ascending] * np.arange(len(p_values), 0, -1)
+    adjusted = np.empty(len(p_values))
+    adjusted[ascending] = np.minimum(np.maximum.accumulate(raised), 1)
+    return adjusted
 
 
 def percentile_interval(draws: Floats) -> tuple[float, float]:
