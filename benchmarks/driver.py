@@ -30,6 +30,7 @@ import numpy as np
 import numpy.typing as npt
 import optuna
 
+from orchestrator.config.rungs import offered_rungs
 from orchestrator.config.searches import list_searches
 from orchestrator.config.settings import Settings
 from orchestrator.plan.families import FamilyPlan, plan_families
@@ -38,8 +39,8 @@ from orchestrator.results.study_results import StudyResults, by_sequence
 from orchestrator.run import replay
 from orchestrator.run.replay import StoredStudy
 from orchestrator.search import family_searcher
-from orchestrator.search.asha import FamilyRungs
 from orchestrator.search.family_searcher import FamilySearch
+from orchestrator.search.ray_asha import RayRungs
 from orchestrator.search.scheduler import FamilyASHA
 from orchestrator.trials.recorder import Recorder
 from orchestrator.trials.table_writer import TableWriter
@@ -123,10 +124,10 @@ def make_parts(folder: Path, plans: list[FamilyPlan], settings: Settings) -> Par
         epochs_table="epochs",
         events=[],
     )
-    rungs = FamilyRungs(
+    rungs = RayRungs(
         [plan.name for plan in plans],
+        rungs=offered_rungs(vars(settings)),
         epochs=settings.epochs,
-        grace_period=settings.grace_period,
         reduction_factor=settings.reduction_factor,
     )
     scheduler = FamilyASHA(recorder, rungs)

@@ -1,6 +1,5 @@
 """What several tests share: made-up images, a family without torch, and a recorder."""
 
-import gc
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -37,20 +36,6 @@ class FileByFile(LoadScopeScheduling):
         file = nodeid.partition("::")[0]
         starts_ray = "pytest.mark.cluster" in (self.config.rootpath / file).read_text("utf-8")
         return "cluster" if starts_ray else file
-
-
-@pytest.fixture(autouse=True, scope="module")
-def quick_garbage_collection() -> None:
-    """Sets aside what is imported by now: statsmodels collects all garbage with each adjustment."""
-    gc.collect()
-    gc.freeze()
-
-
-@pytest.fixture(autouse=True, scope="session")
-def nothing_set_aside_in_the_end() -> Iterator[None]:
-    """Takes it back: what is still set aside at the exit, Triton prints as leaked."""
-    yield
-    gc.unfreeze()
 
 
 @pytest.fixture

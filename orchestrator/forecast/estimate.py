@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
+from orchestrator.config.rungs import earliest_stop
 from orchestrator.config.searches import list_searches
 from orchestrator.config.settings import Settings
 from orchestrator.forecast.prices import DEFAULT, NodePrice, read_prices
@@ -17,7 +18,7 @@ SECONDS_PER_HOUR: Final = 3600
 class FamilyForecast:
     """What one family will take, low to high.
 
-    Low is where ASHA stops at the grace period all it may and the baseline wins; high is where
+    Low is where ASHA stops at the first rung all it may and the baseline wins; high is where
     nothing is stopped and another trial wins.
 
     Attributes:
@@ -238,7 +239,7 @@ def _parts(family: str, settings: Settings) -> Iterator[tuple[float, int, int]]:
     for search in list_searches(
         [family], settings.train_fractions, per_fraction=settings.tune_per_fraction
     ):
-        least = epochs + others * settings.grace_period
+        least = epochs + others * earliest_stop(settings)
         yield search.train_fraction, least, settings.trials * epochs
     for fraction in settings.train_fractions:
         yield fraction, settings.seeds * epochs, 2 * settings.seeds * epochs

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from orchestrator.config.rungs import earliest_stop
 from orchestrator.config.searches import list_searches
 from orchestrator.config.settings import Settings
 
@@ -15,7 +16,7 @@ class Work:
         searches: One per family, or per family and fraction.
         search_trials: Their trials.
         search_epochs: Their epochs if no trial is stopped.
-        least_search_epochs: The same if ASHA stops all it may at the grace period, or a budget
+        least_search_epochs: The same if ASHA stops all it may at the first rung, or a budget
             leaves the baselines alone.
         smaller_search_epochs: Of `search_epochs`, those at smaller fractions than the largest, each
             counted at its share of the images of one at the largest.
@@ -45,7 +46,7 @@ def work_of(families: Sequence[str], settings: Settings) -> Work:
         searches=len(searches),
         search_trials=len(searches) * settings.trials,
         search_epochs=len(searches) * settings.trials * settings.epochs,
-        least_search_epochs=len(searches) * (settings.epochs + others * settings.grace_period),
+        least_search_epochs=len(searches) * (settings.epochs + others * earliest_stop(settings)),
         smaller_search_epochs=smaller * settings.trials * settings.epochs,
         final_runs=final_runs,
         final_epochs=final_runs * settings.epochs,

@@ -9,6 +9,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
 
+from orchestrator.config.rungs import rungs_of
 from orchestrator.results import files
 
 LIBRARIES: Final = ("ray", "optuna", "torch", "torchvision", "numpy", "pandas", "pyarrow")
@@ -53,7 +54,8 @@ def continued(study: Mapping[str, Any], description: Mapping[str, Any]) -> dict[
     if last["outcome"] == "running":  # it had no time to say how it ended
         last = {**last, "outcome": "killed"}
     runs = [*earlier, last, *description["runs"]]
-    return {**study, **description, "started_at": study["started_at"], "runs": runs}
+    kept = {"started_at": study["started_at"], "rungs": rungs_of(study)}
+    return {**study, **description, **kept, "runs": runs}
 
 
 def table_metadata(study: Mapping[str, Any]) -> dict[str, str]:

@@ -5,6 +5,7 @@ import platform
 from collections.abc import Sequence
 from typing import Any
 
+from orchestrator.config.rungs import offered_rungs
 from orchestrator.config.settings import Settings, to_json
 from orchestrator.config.sources import DEMO_NOTES
 from orchestrator.plan.families import FamilyPlan
@@ -36,6 +37,7 @@ def describe(
         "started_at": started_at,
         "ended_at": None,
         "settings": {**to_json(settings), "families": [plan.name for plan in plans]},
+        "rungs": offered_rungs(to_json(settings)),
         "demo": list(DEMO_NOTES) if settings.preset == "demo" else [],
         "spaces": {plan.name: plan.space_json for plan in plans},
         "baselines": {plan.name: dict(plan.baseline) for plan in plans},

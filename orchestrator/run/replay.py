@@ -5,18 +5,19 @@ import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from orchestrator.config.searches import search_of, stored_searches
 from orchestrator.plan import warm_start
 from orchestrator.results.study_results import Rows, StudyResults, by_sequence
 from orchestrator.run import finals
-from orchestrator.search.asha import FamilyRungs
+from orchestrator.search.asha import EXEMPT, FamilyRungs
 from orchestrator.search.family_searcher import FamilySearch
 from orchestrator.search.scheduler import RecordingScheduler
 from orchestrator.trials.recorder import Recorder
 from orchestrator.trials.trial import (
     BASELINE_ROLE,
+    FAILURES,
     RUNNING,
     Failure,
     TrialRecord,
@@ -25,10 +26,6 @@ from orchestrator.trials.trial import (
 )
 from trainables import checkpoints
 from trainables.attempt import checkpoint_folder
-
-FAILURES: Final = frozenset(
-    {"error", "process_died", "timeout", "preempted", "out_of_memory", "host_out_of_memory"}
-)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -147,31 +144,25 @@ def replay_search(
         search.go_on_with(record)
 
 
-def replay_warm_start(folder: Path, rungs: FamilyRungs, search: FamilySearch | None) -> None:
+def replay_warm_start(folder: Path, rungs: FamilyRungs, search: FamilySearch) -> None:
     """Has the rungs and Optuna learn from another study's trials, as they came there.
 
     Args:
         folder: The study's that learns.
         rungs: Its families'.
-        search: Its search; None to replay the rungs alone.
+        search: Its search.
     """
     trials, epochs = warm_start.kept(folder)
-    records = {row["trial_id"]: _record_of(row) for row in trials}
     first_cuts: dict[str, int] = {}
+    exempt = {row["trial_id"] for row in trials if row["role"] == BASELINE_ROLE}
+    for row, arrival in rungs.replay(epochs, exempt=exempt, origin=warm_start.FOLDER):
+        if arrival.decision == EXEMPT:
+            first_cuts.setdefault(row["trial_id"], row["epoch"])
+    records = {row["trial_id"]: _record_of(row) for row in trials}
     for row in epochs:
-        record = records[row["trial_id"]]
-        record.rows.append(row)
-        arrival = rungs.arrive(
-            record.spec.search,
-            f"{warm_start.FOLDER}/{record.spec.trial_id}",
-            row,
-            protected=record.spec.role == BASELINE_ROLE,
-        )
-        if arrival is not None and arrival.decision == "protected":
-            first_cuts.setdefault(record.spec.trial_id, row["epoch"])
-    if search is not None:
-        for trial_id, record in records.items():
-            search.learn(record, first_cuts.get(trial_id))
+        records[row["trial_id"]].rows.append(row)
+    for trial_id, record in records.items():
+        search.learn(record, first_cuts.get(trial_id))
 
 
 def replay_finals(

@@ -8,9 +8,9 @@ from orchestrator.forecast.remaining import earlier_seconds, seconds_left
 from orchestrator.run import finals, replay
 from orchestrator.run.progress import ProgressTable, shown
 from orchestrator.run.session import Session
-from orchestrator.search.asha import FamilyRungs
 from orchestrator.search.budget import Budget, Images
 from orchestrator.search.family_searcher import FamilySearch
+from orchestrator.search.ray_asha import RayRungs
 from orchestrator.search.scheduler import FamilyASHA
 from orchestrator.trials.recorder import Recorder
 from trainables.trial import References
@@ -28,10 +28,10 @@ class Search:
 def restore_search(session: Session) -> Search:
     """The search with all that its rows say; a new study's has none."""
     settings, recorder = session.settings, session.recorder("epochs")
-    rungs = FamilyRungs(
+    rungs = RayRungs(
         [search.name for search in session.searches],
+        rungs=session.manifest.content["rungs"],
         epochs=settings.epochs,
-        grace_period=settings.grace_period,
         reduction_factor=settings.reduction_factor,
     )
     scheduler = FamilyASHA(recorder, rungs)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 
-from orchestrator.search.asha import FamilyRungs
+from orchestrator.search.asha import EXEMPT, FamilyRungs
 from orchestrator.search.failures import failure_of
 from orchestrator.trials.recorder import Recorder
 from orchestrator.trials.trial import BASELINE_ROLE, Failure
@@ -108,9 +108,7 @@ class FamilyASHA(RecordingScheduler):
     def decide(self, trial_id: str, row: Mapping[str, Any], sequence: int) -> str:
         """What the search's ASHA says, except that a baseline always goes on."""
         spec = self._recorder.trials[trial_id].spec
-        arrival = self._rungs.arrive(
-            spec.search, trial_id, row, protected=spec.role == BASELINE_ROLE
-        )
+        arrival = self._rungs.arrive(spec.search, trial_id, row, exempt=spec.role == BASELINE_ROLE)
         if arrival is None:
             return str(TrialScheduler.CONTINUE)
         self._recorder.rung(trial_id, sequence=sequence, **vars(arrival))
@@ -120,9 +118,7 @@ class FamilyASHA(RecordingScheduler):
     def first_cut(self, trial_id: str) -> int | None:
         """The epoch at which a baseline fell under a cut-off, None if it never did."""
         cuts = [
-            row["epoch"]
-            for row in self._recorder.rungs_of(trial_id)
-            if row["decision"] == "protected"
+            row["epoch"] for row in self._recorder.rungs_of(trial_id) if row["decision"] == EXEMPT
         ]
         return cuts[0] if cuts else None
 

@@ -11,6 +11,10 @@ from orchestrator.config.searches import search_of
 from trainables.attempt import best_row
 
 BASELINE_ROLE: Final = "baseline"
+# Kinds of `Failure`.
+FAILURES: Final = frozenset(
+    {"error", "process_died", "timeout", "preempted", "out_of_memory", "host_out_of_memory"}
+)
 RUNNING: Final = "running"
 
 

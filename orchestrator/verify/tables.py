@@ -219,11 +219,11 @@ def differing(
 ) -> Iterator[str]:
     """A sentence for each entry that is not as expected."""
     for name, value in expected.items():
-        if not _same(value, found.get(name)):
+        if not same(value, found.get(name)):
             yield f"{name} of {what} must be {value}{why}, but is {found.get(name)}"
 
 
-def _same(one: Any, other: Any) -> bool:
+def same(one: Any, other: Any) -> bool:
     """Equal, except that another library or machine may round a number another way."""
     if isinstance(one, float) and isinstance(other, float):
         return math.isclose(one, other, rel_tol=ROUNDING, abs_tol=ROUNDING)

@@ -79,7 +79,7 @@ def learned(folder: Path, recorder: Recorder) -> tuple[FamilyRungs, list[FrozenT
     """The rungs and Optuna's trials of a study before its own first trial."""
     settings = files.read_study(folder)["settings"]
     plans = plan_families(resolve({}, config=None, assignments=[], stored=settings))
-    rungs = FamilyRungs(["curve"], epochs=4, grace_period=1, reduction_factor=3)
+    rungs = FamilyRungs(["curve"], rungs=[1, 3], epochs=4, reduction_factor=3)
     search = FamilySearch(
         recorder,
         plans,
@@ -132,7 +132,7 @@ def test_the_rungs_have_the_other_arrivals(
     rungs, _ = learned(warm.folder, recorder)
     first = rows(warm.folder, "rungs")[0]
     row = next(r for r in rows(warm.folder, "epochs") if r["sequence"] == first["sequence"])
-    arrival = rungs.arrive("curve", "curve-000", row, protected=True)
+    arrival = rungs.arrive("curve", "curve-000", row, exempt=True)
     assert arrival is not None
     assert first["cutoff"] == arrival.cutoff is not None
     values = sorted(r["value"] for r in rows(source, "rungs") if r["rung"] == 1)

@@ -1,23 +1,22 @@
 """One ASHA per family: the weak stop, baselines go on, and every decision is a row."""
 
+from collections.abc import Sequence
 from types import SimpleNamespace
 
-import numpy as np
 import pytest
 import torch
 from made_up_trials import row_of, spec_of
 from ray.exceptions import OutOfMemoryError, RayTaskError
-from ray.tune.schedulers import ASHAScheduler
 
-from orchestrator.search.asha import Cutoff, FamilyRungs
 from orchestrator.search.failures import classify
+from orchestrator.search.ray_asha import RayRungs
 from orchestrator.search.scheduler import FamilyASHA, RecordingScheduler
 from orchestrator.trials.recorder import Recorder
 
 
-def make_asha(recorder: Recorder, epochs: int = 9) -> FamilyASHA:
-    rungs = FamilyRungs(["cnn", "other"], epochs=epochs, grace_period=1, reduction_factor=3)
-    return FamilyASHA(recorder, rungs)
+def make_asha(recorder: Recorder, epochs: int = 9, rungs: Sequence[int] = (1, 3)) -> FamilyASHA:
+    of_all = RayRungs(["cnn", "other"], rungs=rungs, epochs=epochs, reduction_factor=3)
+    return FamilyASHA(recorder, of_all)
 
 
 def report(asha: RecordingScheduler, trial_id: str, accuracy: float, epoch: int = 1) -> str:
@@ -99,7 +98,9 @@ def test_rows_that_only_the_checkpoint_knew_are_recorded_before_the_new_one(
     assert [row["rung"] for row in recorder.rungs_of("cnn-001")] == [1, 3]
 
 
-def test_a_rung_at_the_last_epoch_is_recorded_as_finished(recorder: Recorder) -> None:
+def test_a_rung_at_the_last_epoch_that_an_older_study_has_is_recorded_as_finished(
+    recorder: Recorder,
+) -> None:
     asha = make_asha(recorder, epochs=3)
     start(recorder, "cnn-001")
     for epoch in (1, 2):
@@ -110,6 +111,17 @@ def test_a_rung_at_the_last_epoch_is_recorded_as_finished(recorder: Recorder) ->
         (1, "continue"),
         (3, "finished"),
     ]
+
+
+def test_nothing_is_decided_at_a_rung_that_is_not_offered(recorder: Recorder) -> None:
+    asha = make_asha(recorder, rungs=[1])
+    for number, accuracy in enumerate((0.5, 0.6, 0.7)):
+        start(recorder, f"cnn-{number + 1:03d}")
+        for epoch in range(1, 9):
+            # The later, the better at the first rung and the worse at all others of Ray's.
+            answer = report(asha, f"cnn-{number + 1:03d}", accuracy / (-1) ** (epoch > 1), epoch)
+            assert answer == "CONTINUE"
+    assert [row["rung"] for row in recorder._rungs] == [1, 1, 1]
 
 
 def test_a_diverged_epoch_gives_no_row_and_enters_no_rung(recorder: Recorder) -> None:
@@ -141,19 +153,3 @@ def test_failures_have_a_kind_and_one_line(error: Exception, kind: str) -> None:
     failure = classify(error)
     assert failure.kind == kind
     assert "\n" not in failure.message
-
-
-@pytest.mark.parametrize("factor", [2, 3, 4])
-def test_a_cutoff_is_the_one_that_rays_own_bracket_computes(factor: int) -> None:
-    ashas = [
-        ASHAScheduler(metric="a", mode="max", max_t=9, grace_period=1, reduction_factor=factor)
-        for _ in range(2)
-    ]
-    theirs, ours = ashas[0]._brackets[0], Cutoff(factor)
-    random = np.random.default_rng(0)
-    rungs: list[dict[str, float]] = [{}, {}]
-    for number, value in enumerate([*random.random(200), np.nan, 0.5, 0.5, *random.random(50)]):
-        for rung in rungs[: 1 + number % 2]:
-            assert ours(rung) == theirs.cutoff(rung)
-            assert ours.latest == theirs.cutoff(rung)
-            rung[f"cnn-{number:03d}"] = float(value)

@@ -1,10 +1,11 @@
-"""The statistics agree with SciPy, scikit-learn and simulation."""
+"""The statistics agree with SciPy, scikit-learn and their definitions."""
+
+import math
 
 import numpy as np
 import pytest
 from scipy import stats
 from sklearn import metrics
-from statsmodels.stats.contingency_tables import mcnemar
 
 from orchestrator.stats import bootstrap as statistics
 from orchestrator.stats import significance
@@ -20,8 +21,9 @@ def test_mcnemar_is_the_binomial_test_on_the_discordant_images(case):
     only_a, only_b = int(np.sum(a & ~b)), int(np.sum(~a & b))
     p_value = significance.mcnemar_p_value(a, b)
     assert p_value == stats.binomtest(only_a, only_a + only_b).pvalue
-    table = [[np.sum(a & b), only_a], [only_b, np.sum(~a & ~b)]]
-    assert p_value == pytest.approx(mcnemar(table, exact=True).pvalue)
+    images = only_a + only_b
+    tail = sum(math.comb(images, k) for k in range(min(only_a, only_b) + 1)) / 2**images
+    assert p_value == pytest.approx(min(1, 2 * tail))
 
 
 def test_mcnemar_of_models_that_err_on_the_same_images_is_one():
@@ -29,10 +31,32 @@ def test_mcnemar_of_models_that_err_on_the_same_images_is_one():
     assert significance.mcnemar_p_value(right, right) == 1.0
 
 
-def test_holm_adjusts_as_in_a_worked_example():
-    adjusted = significance.holm([0.01, 0.04, 0.03])
-    assert adjusted == pytest.approx([0.03, 0.06, 0.06])
-    assert len(significance.holm([])) == 0
+@pytest.mark.parametrize(
+    ("p_values", "adjusted"),
+    [
+        ([], []),
+        ([0.2], [0.2]),
+        ([0.01, 0.04, 0.03], [0.03, 0.06, 0.06]),
+        ([0.01, 0.02, 0.03, 0.04, 0.05], [0.05, 0.08, 0.09, 0.09, 0.09]),
+        ([0.9, 0.6, 0.01], [1.0, 1.0, 0.03]),
+        ([0.02, 0.02, 0.5], [0.06, 0.06, 0.5]),
+    ],
+)
+def test_holm_adjusts_as_worked_out_by_hand(p_values, adjusted):
+    assert significance.holm(p_values) == pytest.approx(adjusted)
+
+
+@pytest.mark.parametrize("case", range(50))
+def test_holm_rejects_at_each_level_what_the_procedure_rejects_step_by_step(case):
+    generator = np.random.default_rng(case)
+    p_values = np.round(generator.beta(0.3, 2, size=case % 12 + 1), case % 3 + 1).tolist()
+    adjusted = significance.holm(p_values)
+    for level in (0.001, 0.01, 0.0499, 0.1, 0.3, 0.7):
+        left = sorted(range(len(p_values)), key=lambda test: p_values[test])
+        while left and p_values[left[0]] <= level / len(left):
+            del left[0]
+        kept = [test for test in range(len(p_values)) if adjusted[test] > level]
+        assert sorted(left) == kept
 
 
 @pytest.mark.parametrize("never", [None, 2], ids=["all classes", "a class never predicted"])

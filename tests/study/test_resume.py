@@ -224,6 +224,26 @@ def test_a_study_that_is_older_than_a_setting_is_resumed_with_its_default(driver
         driver.resume(tune_per_fraction=True, train_fractions=(0.5, 1.0))
 
 
+def test_a_study_from_before_late_rungs_were_left_out_goes_on_with_the_rungs_it_had(
+    driver: Driver,
+) -> None:
+    driver.settings = {**SMALL, "epochs": 3}
+    assert driver.start(Moments(kill_at=12)) is None
+    path = driver.folder / "study.json"
+    study = json.loads(path.read_text())
+    assert study.pop("rungs") == [1]
+    path.write_text(json.dumps(study))
+    assert driver.resume(Moments(kill_at=12)) is None
+    assert driver.resume()
+    must_be_sound(driver)
+    assert json.loads(path.read_text())["rungs"] == [1, 3]
+    assert set(read(driver, "rungs").rung) == {1, 3}
+    ended = json.loads(path.read_text())
+    del ended["rungs"]
+    path.write_text(json.dumps(ended))
+    must_be_sound(driver)
+
+
 def test_resuming_a_finished_study_as_it_is_changes_no_row(driver: Driver) -> None:
     driver.compares = True
     assert driver.start()

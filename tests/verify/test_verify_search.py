@@ -2,8 +2,12 @@
 
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 from tampering import Inconsistency, again, alter, drop, entry
+
+from orchestrator.verify.search import check_rungs
+from orchestrator.verify.tables import Tables
 
 
 def half(value: float) -> float:
@@ -167,6 +171,11 @@ SEARCH = [
         "rung 3 of {stopped} must not be in rungs.parquet",
     ),
     Inconsistency(
+        "the study has other rungs than its settings ask for",
+        entry("rungs", value=[1]),
+        "the rungs of study.json must be [1, 3] by its settings, but are [1]",
+    ),
+    Inconsistency(
         "the winner is another",
         entry("choice", "curve", "trial_id", value="curve-000"),
         "the winner of curve must be {winner} by validation, but study.json has curve-000",
@@ -202,6 +211,40 @@ SEARCH = [
         "curve must have an event where it was given up, but has none",
     ),
 ]
+
+
+@pytest.mark.parametrize(
+    ("value", "decision", "sound"),
+    [
+        (0.3, "stop", True),
+        (0.3, "continue", True),
+        (0.3, "protected", False),
+        (0.3, "finished", False),
+        (0.29, "stop", True),
+        (0.29, "continue", False),
+        (0.31, "stop", False),
+    ],
+)
+def test_only_a_tie_with_the_cutoff_may_have_been_decided_by_rounding(
+    value: float, decision: str, sound: bool, tmp_path: Path
+) -> None:
+    cutoff = 0.1 + 0.2  # a little above 0.3
+    met = [(cutoff, None, "continue"), (value, cutoff, decision)]
+    keys = [{"family": "cnn", "trial_id": f"cnn-{n:03d}", "sequence": n} for n in (1, 2)]
+    rungs = [
+        {**key, "epoch": 1, "rung": 1, "value": value, "cutoff": cutoff, "decision": decision}
+        for key, (value, cutoff, decision) in zip(keys, met, strict=True)
+    ]
+    rows = {
+        "trials": [{**key, "role": "search"} for key in keys],
+        "epochs": [{**row, "validation_accuracy": row["value"]} for row in rungs],
+        "rungs": rungs,
+    }
+    asked = {"epochs": 9, "grace_period": 1, "reduction_factor": 3}
+    study = {"settings": {**asked, "families": ["cnn"], "train_fractions": [1.0]}}
+    usable = {name: pa.Table.from_pylist(some) for name, some in rows.items()}
+    tables = Tables(folder=tmp_path, study=study, usable=usable, flaws=[])
+    assert (list(check_rungs(tables)) == []) == sound
 
 
 @pytest.mark.parametrize("case", SEARCH, ids=lambda case: case.what)

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from statsmodels.stats.multitest import multipletests
 
 from recomputing.cells.registry import UNITS, known, scaled, spread
 from recomputing.intervals import Seeds, interval
@@ -17,7 +16,7 @@ from recomputing.rules import STUDIES, Values
 from recomputing.shown import Table
 from recomputing.stored import leaves
 from recomputing.study import Recomputed
-from recomputing.tested import mcnemar
+from recomputing.tested import by_holm, mcnemar
 from recomputing.words import model_of
 
 ASPECTS = {
@@ -105,7 +104,7 @@ class Studies:
         return {
             (*key, seed): p
             for seed, own in raw.items()
-            for key, p in zip(own, multipletests([*own.values()], method="holm")[1], strict=True)
+            for key, p in zip(own, by_holm([*own.values()]), strict=True)
         }
 
     def _runs(self, side: str, model: tuple[str, str]) -> dict[int, pd.DataFrame]:

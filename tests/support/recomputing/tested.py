@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 from scipy.stats import binomtest
 from sklearn import metrics
-from statsmodels.stats.multitest import multipletests
 
 from recomputing.intervals import METRICS, SMALLEST, Resampled, Seeds, interval
 from recomputing.tables import Tables
@@ -220,8 +219,7 @@ class Tested(Tables):
             own = [m for f in self.families for m in ((f, "baseline"), (f, "tuned")) if m in own]
             pairs = list(combinations(own, 2))
             ps = [self._mcnemar((*a, fraction, seed), (*b, fraction, seed)) for a, b in pairs]
-            holms = multipletests(ps, method="holm")[1] if ps else []
-            for (a, b), p, holm in zip(pairs, ps, holms, strict=True):
+            for (a, b), p, holm in zip(pairs, ps, by_holm(ps), strict=True):
                 adjusted[*a, *b, fraction, seed] = (p, holm)
         return adjusted
 
@@ -273,6 +271,12 @@ def mcnemar(a: pd.DataFrame, b: pd.DataFrame) -> float:
     right_a, right_b = ((run.predicted == run.label).to_numpy() for run in (a, b))
     only_a, only_b = int((right_a & ~right_b).sum()), int((right_b & ~right_a).sum())
     return binomtest(only_a, only_a + only_b).pvalue if only_a + only_b else 1.0
+
+
+def by_holm(ps: list[float]) -> list[float]:
+    """P-values adjusted by Holm (1979): the most that one as small or smaller is raised to."""
+    raised = {p: min(1.0, p * sum(other >= p for other in ps)) for p in ps}
+    return [max(raised[other] for other in ps if other <= p) for p in ps]
 
 
 def calibration_error(probabilities: np.ndarray, labels: np.ndarray, bins: int = 15) -> float:
