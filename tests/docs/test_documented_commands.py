@@ -35,7 +35,7 @@ from made_up_inputs import image_folder
 
 from orchestrator import study
 from orchestrator.config import flags
-from orchestrator.config.settings import resolve
+from orchestrator.config.sources import resolve
 from orchestrator.export.card_code import code_of
 from trainables.registry import load_dataset, load_family
 from trainables.training.trainer import Trainer
