@@ -34,6 +34,7 @@ from orchestrator.config.searches import list_searches
 from orchestrator.config.settings import Settings
 from orchestrator.plan.families import FamilyPlan, plan_families
 from orchestrator.results import schema
+from orchestrator.results.study_results import StudyResults, by_sequence
 from orchestrator.run import replay
 from orchestrator.run.replay import StoredStudy
 from orchestrator.search import family_searcher
@@ -231,10 +232,8 @@ def reports(parts: Parts, settings: Settings, live: int, asking: Asking) -> Iter
 def replayed(folder: Path, plans: list[FamilyPlan], settings: Settings) -> tuple[Parts, Seconds]:
     """Reads and replays the tables as a resumed study does; and how many seconds that took."""
     started = now()
-    stored = StoredStudy(
-        trials=replay._rows(folder, "trials"),
-        epochs=replay._by_sequence(replay._rows(folder, "epochs")),
-    )
+    results = StudyResults(folder)
+    stored = StoredStudy(trials=results.rows("trials"), epochs=by_sequence(results.rows("epochs")))
     parts = make_parts(folder, plans, settings)
     replay.replay_search(stored, parts.recorder, parts.scheduler, parts.searcher)
     return parts, now() - started

@@ -20,6 +20,7 @@ from orchestrator.forecast.estimate import (
 )
 from orchestrator.forecast.prices import NodePrice, read_prices
 from orchestrator.forecast.throughput import find_pace, read_pace
+from orchestrator.forecast.workload import work_of
 from orchestrator.plan import families as planning
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -96,7 +97,7 @@ def test_the_latest_study_on_the_same_data_is_taken_and_never_the_study_itself(
 def test_the_epochs_are_those_of_the_plan(tmp_path: Path) -> None:
     settings = settings_in(tmp_path, trials=9, epochs=20, grace_period=3, seeds=2)
     (family,) = forecast(settings).families
-    work = planning.forecast(planning.plan_families(settings), settings)
+    work = work_of([plan.name for plan in planning.plan_families(settings)], settings)
     assert family.trials == work.search_trials
     assert family.epochs[1] == work.search_epochs + work.final_epochs
     assert family.epochs[0] == work.least_search_epochs + work.final_epochs // 2
