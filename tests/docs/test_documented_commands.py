@@ -186,8 +186,13 @@ def parse_script(words: Sequence[str], _: Means) -> None:
 
 
 def check_recomputing(words: Sequence[str], _: Means) -> None:
-    """It is there, and is given a folder; `test_comparison_numbers.py` and others run it."""
-    assert importlib.util.find_spec("recomputing.__main__")
+    """It is called where it lies, on a folder; the tests of the numbers run it."""
+    spec = importlib.util.find_spec("recomputing.__main__")
+    assert spec is not None
+    assert spec.origin is not None
+    folder = Path(spec.origin).parents[1].relative_to(ROOT)
+    called = f"cd {folder} && python -m recomputing "
+    assert any(called in block.text for block in BLOCKS if block.language == "sh")
     assert Path(words[3]).is_dir()
 
 
