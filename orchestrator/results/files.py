@@ -14,7 +14,11 @@ from orchestrator.results.schema import SCHEMA_VERSION
 
 
 def write_table(folder: Path, name: str, table: pa.Table, metadata: Mapping[str, str]) -> None:
-    """Writes `<folder>/<name>.parquet` whole: a temporary dot name first, then a rename."""
+    """Writes `<folder>/<name>.parquet` whole: a temporary dot name first, then a rename.
+
+    Raises:
+        pyarrow.ArrowInvalid: A column that must have a value in each row lacks one.
+    """
     temporary = folder / f".{name}.parquet.{os.getpid()}"
     stamped = table.replace_schema_metadata({**metadata, "schema_version": str(SCHEMA_VERSION)})
     pq.write_table(stamped, temporary, compression="zstd")

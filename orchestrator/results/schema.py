@@ -1,8 +1,8 @@
-"""The tables of a study on disk: their schemas, and how they are written whole and read back."""
+"""The tables of a study on disk: their columns with types, and which may be empty."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import pyarrow as pa
 from optuna.distributions import (
@@ -20,7 +20,20 @@ TIME = pa.timestamp("us", tz="UTC")
 METRICS = ("loss", "accuracy", "precision", "recall")
 ROLES = ("baseline", "tuned")
 
-_EPOCH_METRICS = [
+# A pair of name and type has a value in each row; a column that may be empty is a `pa.field`.
+Column: TypeAlias = tuple[str, pa.DataType] | pa.Field
+
+
+def _schema(columns: Iterable[Column]) -> pa.Schema:
+    return pa.schema(
+        [
+            column if isinstance(column, pa.Field) else pa.field(*column, nullable=False)
+            for column in columns
+        ]
+    )
+
+
+_EPOCH_METRICS: list[Column] = [
     ("train_loss", pa.float64()),
     ("train_accuracy", pa.float64()),
     ("validation_loss", pa.float64()),
@@ -30,10 +43,10 @@ _EPOCH_METRICS = [
     ("learning_rate", pa.float64()),
     ("epoch_seconds", pa.float64()),
     ("images_per_second", pa.float64()),
-    ("device_memory_peak_bytes", pa.int64()),
+    pa.field("device_memory_peak_bytes", pa.int64()),
 ]
 
-_EPOCHS = [
+_EPOCHS: list[Column] = [
     ("study", ENUM),
     ("family", ENUM),
     ("trial_id", pa.string()),
@@ -44,31 +57,31 @@ _EPOCHS = [
     ("reported_at", TIME),
 ]
 
-_TRIALS = [
+_TRIALS: list[Column] = [
     ("study", ENUM),
     ("family", ENUM),
     ("trial_id", pa.string()),
     ("role", ENUM),
     ("status", ENUM),
-    ("stop_reason", pa.string()),
+    pa.field("stop_reason", pa.string()),
     ("epochs_run", pa.int32()),
     ("attempts", pa.int32()),
-    ("best_epoch", pa.int32()),
-    ("validation_loss", pa.float64()),
-    ("validation_accuracy", pa.float64()),
-    ("validation_precision", pa.float64()),
-    ("validation_recall", pa.float64()),
+    pa.field("best_epoch", pa.int32()),
+    pa.field("validation_loss", pa.float64()),
+    pa.field("validation_accuracy", pa.float64()),
+    pa.field("validation_precision", pa.float64()),
+    pa.field("validation_recall", pa.float64()),
     ("device_seconds", pa.float64()),
     ("train_fraction", pa.float64()),
     ("seed", pa.int64()),
-    ("node", pa.string()),
+    pa.field("node", pa.string()),
     ("device", pa.string()),
-    ("started_at", TIME),
-    ("ended_at", TIME),
-    ("error", pa.string()),
+    pa.field("started_at", TIME),
+    pa.field("ended_at", TIME),
+    pa.field("error", pa.string()),
 ]
 
-_FINAL = [
+_FINAL: list[Column] = [
     ("study", ENUM),
     ("family", ENUM),
     ("role", ENUM),
@@ -91,15 +104,17 @@ _FINAL = [
     ("test_images", pa.int64()),
     ("parameters", pa.int64()),
     ("trained_parameters", pa.int64()),
-    ("forward_flops_per_image", pa.int64()),
+    pa.field("forward_flops_per_image", pa.int64()),
     ("train_seconds", pa.float64()),
     ("device_seconds", pa.float64()),
     ("device", pa.string()),
 ]
 
+_PARAMS_JSON: Final[Column] = ("params_json", pa.string())
+
 FIXED_SCHEMAS: Mapping[str, pa.Schema] = {
-    "epochs": pa.schema(_EPOCHS),
-    "rungs": pa.schema(
+    "epochs": _schema(_EPOCHS),
+    "rungs": _schema(
         [
             ("study", ENUM),
             ("sequence", pa.int64()),
@@ -108,24 +123,24 @@ FIXED_SCHEMAS: Mapping[str, pa.Schema] = {
             ("epoch", pa.int32()),
             ("rung", pa.int32()),
             ("value", pa.float64()),
-            ("cutoff", pa.float64()),
+            pa.field("cutoff", pa.float64()),
             ("decision", ENUM),
         ]
     ),
-    "events": pa.schema(
+    "events": _schema(
         [
             ("study", ENUM),
             ("at", TIME),
             ("kind", ENUM),
-            ("family", ENUM),
-            ("trial_id", pa.string()),
+            pa.field("family", ENUM),
+            pa.field("trial_id", pa.string()),
             ("detail", pa.string()),
         ]
     ),
-    "final_epochs": pa.schema(
+    "final_epochs": _schema(
         [*_EPOCHS, ("role", ENUM), ("seed", pa.int64()), ("train_fraction", pa.float64())]
     ),
-    "predictions": pa.schema(
+    "predictions": _schema(
         [
             ("study", ENUM),
             ("family", ENUM),
@@ -138,21 +153,21 @@ FIXED_SCHEMAS: Mapping[str, pa.Schema] = {
             ("probabilities", pa.list_(pa.float32())),
         ]
     ),
-    "comparison": pa.schema(
+    "comparison": _schema(
         [
             ("study", ENUM),
             ("train_fraction", pa.float64()),
-            ("seed", pa.int64()),
+            pa.field("seed", pa.int64()),
             ("a_family", ENUM),
             ("a_role", ENUM),
             ("b_family", ENUM),
             ("b_role", ENUM),
             ("metric", ENUM),
-            ("difference", pa.float64()),
-            ("ci_low", pa.float64()),
-            ("ci_high", pa.float64()),
-            ("p_value", pa.float64()),
-            ("p_value_holm", pa.float64()),
+            pa.field("difference", pa.float64()),
+            pa.field("ci_low", pa.float64()),
+            pa.field("ci_high", pa.float64()),
+            pa.field("p_value", pa.float64()),
+            pa.field("p_value_holm", pa.float64()),
             ("n_images", pa.int64()),
             ("n_seeds", pa.int32()),
         ]
@@ -165,7 +180,11 @@ TABLES: Final = ("trials", "final", *FIXED_SCHEMAS)
 
 def columns_of_all() -> dict[str, pa.Schema]:
     """The columns of each table that do not depend on the families."""
-    return {"trials": pa.schema(_TRIALS), "final": pa.schema(_FINAL), **FIXED_SCHEMAS}
+    return {
+        "trials": _schema([*_TRIALS, _PARAMS_JSON]),
+        "final": _schema([*_FINAL, _PARAMS_JSON]),
+        **FIXED_SCHEMAS,
+    }
 
 
 def parameter_type(distribution: BaseDistribution) -> pa.DataType:
@@ -204,11 +223,10 @@ def schemas(spaces: Iterable[Mapping[str, BaseDistribution]]) -> dict[str, pa.Sc
                     f"but got {types[name]} and {kind}"
                 )
                 raise ValueError(message)
-    params = [(f"param_{name}", types[name]) for name in sorted(types)]
-    params.append(("params_json", pa.string()))
+    params = [pa.field(f"param_{name}", types[name]) for name in sorted(types)]
     return {
-        "trials": pa.schema([*_TRIALS, *params]),
-        "final": pa.schema([*_FINAL, *params]),
+        "trials": _schema([*_TRIALS, *params, _PARAMS_JSON]),
+        "final": _schema([*_FINAL, *params, _PARAMS_JSON]),
         **FIXED_SCHEMAS,
     }
 

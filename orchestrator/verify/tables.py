@@ -25,21 +25,6 @@ ENTRIES: Final = (
 )
 ENDED: Final = frozenset({"completed", "incomplete"})
 ROUNDING: Final = 1e-12
-# Columns that may have no value; so may the hyperparameters that not all families have.
-NULLABLE: Final[Mapping[str, frozenset[str]]] = {
-    "trials": frozenset(
-        {
-            *("stop_reason", "best_epoch", "node", "started_at", "ended_at", "error"),
-            *(f"validation_{metric}" for metric in schema.METRICS),
-        }
-    ),
-    "epochs": frozenset({"device_memory_peak_bytes"}),
-    "rungs": frozenset({"cutoff"}),
-    "events": frozenset({"family", "trial_id"}),
-    "final": frozenset({"forward_flops_per_image"}),
-    "final_epochs": frozenset({"device_memory_peak_bytes"}),
-    "comparison": frozenset({"seed", "difference", "ci_low", "ci_high", "p_value", "p_value_holm"}),
-}
 
 
 class UnusableError(ValueError):
@@ -232,19 +217,18 @@ def same(one: Any, other: Any) -> bool:
 
 def _flaws(name: str, table: pa.Table, spaces: Mapping[str, Iterable[str]]) -> Iterator[str]:
     """What is wrong with a table whatever the study: columns, types, and numbers that are none."""
-    columns = schema.columns_of_all()[name]
-    types = {column.name: column.type for column in columns}
+    columns = {column.name: column for column in schema.columns_of_all()[name]}
     if name in {"trials", "final"}:
         own = {f"param_{dimension}" for space in spaces.values() for dimension in space}
-        types |= dict.fromkeys(sorted(own)) | {"params_json": pa.string()}
-    for column, kind in types.items():
+        columns |= dict.fromkeys(sorted(own))
+    for column, expected in columns.items():
         if column not in table.column_names:
             yield f"{name}.parquet must have a column {column}, but has none"
             continue
         values = table[column]
-        if kind is not None and values.type != kind:
-            yield f"{name}.parquet must have {column} as {kind}, but has {values.type}"
-        elif kind is not None and column not in NULLABLE.get(name, ()) and values.null_count:
+        if expected is not None and values.type != expected.type:
+            yield f"{name}.parquet must have {column} as {expected.type}, but has {values.type}"
+        elif expected is not None and not expected.nullable and values.null_count:
             yield f"{name}.parquet must say {column} in each row, but {values.null_count} lack it"
         elif not _finite(values):
             yield f"{name}.parquet must have finite numbers as {column}, but has others"

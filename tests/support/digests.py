@@ -88,7 +88,8 @@ CLOCKS: Final[Mapping[str, Any]] = {
 def _of_table(table: pa.Table) -> str:
     """A table's digest: names, types and values in their order."""
     rows = [[_rounded(value) for value in row.values()] for row in table.to_pylist()]
-    return _sha256(json.dumps([str(table.schema.remove_metadata()), rows], default=str))
+    columns = [[field.name, str(field.type)] for field in table.schema]
+    return _sha256(json.dumps([columns, rows], default=str))
 
 
 def _rounded(value: Any) -> Any:
