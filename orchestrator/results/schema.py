@@ -103,7 +103,7 @@ _FINAL: list[Column] = [
     ("classes_never_predicted", pa.int32()),
     ("test_images", pa.int64()),
     ("parameters", pa.int64()),
-    ("trained_parameters", pa.int64()),
+    pa.field("trained_parameters", pa.int64()),  # studies of before it have rows without
     pa.field("forward_flops_per_image", pa.int64()),
     ("train_seconds", pa.float64()),
     ("device_seconds", pa.float64()),

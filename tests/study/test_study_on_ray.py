@@ -267,7 +267,7 @@ def test_a_study_whose_only_family_fails_says_so_and_leaves_the_test_part_closed
 @pytest.fixture
 def local_ray() -> Iterator[None]:
     """A cluster of three CPUs whose processes can import this file."""
-    paths = os.pathsep.join([str(ROOT), str(ROOT / "tests")])
+    paths = os.pathsep.join([str(ROOT), str(Path(__file__).parent)])
     ray.init(
         address="local",
         num_cpus=3,
