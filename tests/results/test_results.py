@@ -6,6 +6,7 @@ from pathlib import Path
 import pandas as pd
 import pyarrow as pa
 import pytest
+from made_up_rows import rung
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
 from orchestrator.results import files
@@ -75,7 +76,7 @@ def test_the_writer_writes_at_the_start_and_at_the_end_and_acts_afterwards(tmp_p
     writer.add("rungs", lambda: list(rows))
     with writer.running():
         assert len(pd.read_parquet(tmp_path / "rungs.parquet")) == 0
-        rows.append({"trial_id": "cnn-000", "epoch": 1})
+        rows.append({"study": "mine", "sequence": 1, **rung("cnn-000", 1, 0.5)})
         writer.changed("rungs")
         writer.afterwards(lambda: seen.append(len(pd.read_parquet(tmp_path / "rungs.parquet"))))
     assert len(pd.read_parquet(tmp_path / "rungs.parquet")) == 1

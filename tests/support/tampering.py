@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from orchestrator.results import files
@@ -72,10 +73,11 @@ def names_of(folder: Path) -> dict[str, Any]:
 
 
 def rewrite(folder: Path, table: str, change: Callable[[list[Row]], list[Row]]) -> None:
-    """Rewrites a table with other rows, and the same schema and metadata."""
+    """Rewrites a table with other rows, and the same metadata; any column may be empty."""
     old = files.read_table(folder, table)
-    new = results.to_table(change(old.to_pylist()), old.schema)
-    pq.write_table(new.replace_schema_metadata(old.schema.metadata), folder / f"{table}.parquet")
+    schema = pa.schema([column.with_nullable(True) for column in old.schema], old.schema.metadata)
+    new = results.to_table(change(old.to_pylist()), schema)
+    pq.write_table(new, folder / f"{table}.parquet")
 
 
 def _matches(row: Row, names: Names, where: Names) -> bool:
