@@ -42,7 +42,7 @@ cluster-test: setup
 # One study whose driver is killed KILLS times at random moments; about a minute a kill.
 KILLS ?= 50
 soak: setup
-	$(BIN)/python tests/faults/soak.py --kills $(KILLS) $(ARGS)
+	$(BIN)/python tests/support/soak.py --kills $(KILLS) $(ARGS)
 
 format: setup
 	$(BIN)/ruff format .

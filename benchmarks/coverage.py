@@ -6,7 +6,7 @@
 Each study has two models, trained on some seeds and tested on the same images. An image is
 classified correctly where a normal score is positive: the model's skill, how easy the image is, how
 easy it is for this model, luck of the training, and luck of the training with this image. The true
-difference in accuracy is then known in closed form. `orchestrator.mean_intervals` sees the hits.
+difference in accuracy is then known in closed form. `orchestrator.stats.intervals` sees the hits.
 """
 
 import argparse
@@ -19,7 +19,7 @@ import numpy as np
 import scipy
 from scipy.stats import norm
 
-from orchestrator.stats import bootstrap as statistics
+from orchestrator.stats import bootstrap
 from orchestrator.stats.intervals import SeedRuns, mean_interval
 
 SKILLS = (0.8, 0.6)
@@ -64,7 +64,7 @@ def simulate(
             with_image = LUCK_WITH_IMAGE * generator.standard_normal((*shape, images))
             hits.append(skill + ease + for_model + lucks[-1][..., None] + with_image > 0)
         flat = np.concatenate([each.reshape(-1, images) for each in hits])
-        drawn = statistics.accuracy_draws(flat, draws=draws).reshape(2, *shape, draws)
+        drawn = bootstrap.accuracy_draws(flat, draws=draws).reshape(2, *shape, draws)
         for number in range(STUDIES_AT_ONCE):
             a, b = (
                 SeedRuns(points=hits[m][number].mean(axis=1), draws=drawn[m, number])
@@ -112,7 +112,7 @@ def resample_seeds(a: SeedRuns, b: SeedRuns) -> tuple[float, float]:
     for model in (a, b):
         chosen = generator.integers(len(model.points), size=model.draws.shape)
         means.append(np.take_along_axis(model.draws, chosen, axis=0).mean(axis=0))
-    return statistics.percentile_interval(means[0] - means[1])
+    return bootstrap.percentile_interval(means[0] - means[1])
 
 
 def _accuracy(skill: np.ndarray | float, noise: float) -> np.ndarray:
@@ -124,7 +124,7 @@ def main() -> None:
     """Simulates and prints a Markdown table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--studies", type=int, default=2000)
-    parser.add_argument("--draws", type=int, default=statistics.DRAWS)
+    parser.add_argument("--draws", type=int, default=bootstrap.DRAWS)
     parser.add_argument("--images", type=int, default=1000)
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3, 5])
     parser.add_argument("--regimes", nargs="+", choices=REGIMES, default=list(REGIMES))

@@ -34,10 +34,11 @@ from orchestrator.config.rungs import offered_rungs
 from orchestrator.config.searches import list_searches
 from orchestrator.config.settings import Settings
 from orchestrator.plan.families import FamilyPlan, plan_families
-from orchestrator.results import schema as results
+from orchestrator.results import schema
+from orchestrator.results.study_results import StudyResults, by_sequence
 from orchestrator.run import replay
 from orchestrator.run.replay import StoredStudy
-from orchestrator.search import family_searcher as search
+from orchestrator.search import family_searcher
 from orchestrator.search.family_searcher import FamilySearch
 from orchestrator.search.ray_asha import RayRungs
 from orchestrator.search.scheduler import FamilyASHA
@@ -103,7 +104,7 @@ class Asking:
 
 @dataclass
 class Parts:
-    """The parts of a search, as `running` puts them together."""
+    """The parts of a search, as `orchestrator.run` puts them together."""
 
     recorder: Recorder
     scheduler: FamilyASHA
@@ -113,7 +114,7 @@ class Parts:
 
 def make_parts(folder: Path, plans: list[FamilyPlan], settings: Settings) -> Parts:
     """A search without any trial."""
-    writer = TableWriter(folder, results.schemas(plan.full_space for plan in plans), {})
+    writer = TableWriter(folder, schema.schemas(plan.full_space for plan in plans), {})
     recorder = Recorder(
         study=STUDY,
         folder=folder,
@@ -232,10 +233,8 @@ def reports(parts: Parts, settings: Settings, live: int, asking: Asking) -> Iter
 def replayed(folder: Path, plans: list[FamilyPlan], settings: Settings) -> tuple[Parts, Seconds]:
     """Reads and replays the tables as a resumed study does; and how many seconds that took."""
     started = now()
-    stored = StoredStudy(
-        trials=replay._rows(folder, "trials"),
-        epochs=replay._by_sequence(replay._rows(folder, "epochs")),
-    )
+    results = StudyResults(folder)
+    stored = StoredStudy(trials=results.rows("trials"), epochs=by_sequence(results.rows("epochs")))
     parts = make_parts(folder, plans, settings)
     replay.replay_search(stored, parts.recorder, parts.scheduler, parts.searcher)
     return parts, now() - started
@@ -288,7 +287,7 @@ def main() -> None:
     plans = plan_families(Settings(families="all"))
     settings = Settings(trials=math.ceil(flags.trials / len(plans)))
     asking = Asking(tpe_every=flags.tpe_every)
-    search.TPESampler = asking.sampler
+    family_searcher.TPESampler = asking.sampler
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         parts = make_parts(folder, plans, settings)

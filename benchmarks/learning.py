@@ -2,7 +2,7 @@
 
     python benchmarks/learning.py --data-dir FOLDER [--seeds 3] [--images 5000] [--epochs 10]
 
-Trains `trainables.training` alone, without Ray, and prints one line per seed and their mean.
+Trains with `trainables.training` alone, without Ray, and prints one line per seed and their mean.
 A plain PyTorch script with a DataLoader and the same network reached 55.1% (n = 1).
 """
 

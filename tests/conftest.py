@@ -6,14 +6,17 @@ from typing import Any
 
 import numpy as np
 import pytest
+from made_up_inputs import FAMILIES
+from made_up_trials import make_recorder
 from xdist.scheduler import LoadScopeScheduling
 
-from orchestrator.results.schema import schemas
-from orchestrator.trials.recorder import Recorder, TrialSpec
-from orchestrator.trials.table_writer import TableWriter
-from search_spaces.dimension import distributions
+from orchestrator.trials.recorder import Recorder
 from trainables.data.dataset import LabeledImages
-from trainables.registry import load_family
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Lets the golden studies be written anew; see `tests/golden`."""
+    parser.addoption("--renew-golden", action="store_true", help="store the digests as they are")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -53,9 +56,6 @@ def awkward_path(tmp_path: Path) -> Path:
     return folder
 
 
-FAMILIES = Path(__file__).parent / "families"
-
-
 @pytest.fixture
 def curve_family(monkeypatch: pytest.MonkeyPatch) -> None:
     """Puts the family `curve` on the registry's path."""
@@ -82,50 +82,6 @@ def recorder(tmp_path: Path) -> Recorder:
     recorder = make_recorder(tmp_path)
     recorder.publish(search=True)
     return recorder
-
-
-def make_recorder(folder: Path, devices_per_trial: float = 1) -> Recorder:
-    """A recorder whose trials reserve so many devices."""
-    spaces = [distributions(load_family(name).search_space) for name in ("cnn",)]
-    writer = TableWriter(folder, schemas(spaces), {})
-    return Recorder(
-        study="test",
-        folder=folder,
-        writer=writer,
-        devices_per_trial=devices_per_trial,
-        device="cpu",
-        epochs_table="epochs",
-        events=[],
-    )
-
-
-def spec_of(trial_id: str, role: str = "search") -> TrialSpec:
-    """A trial with the cnn's baseline hyperparameters."""
-    return TrialSpec(
-        trial_id=trial_id,
-        family=trial_id.rpartition("-")[0],
-        role=role,
-        params=dict(load_family("cnn").baseline),
-        seed=1,
-        train_fraction=1.0,
-    )
-
-
-def row_of(epoch: int, accuracy: float, loss: float = 1.0) -> dict[str, float | None]:
-    """An epoch's columns, made up."""
-    return {
-        "epoch": epoch,
-        "train_loss": loss,
-        "train_accuracy": accuracy,
-        "validation_loss": loss,
-        "validation_accuracy": accuracy,
-        "validation_precision": accuracy,
-        "validation_recall": accuracy,
-        "learning_rate": 1e-4,
-        "epoch_seconds": 1.0,
-        "images_per_second": 10.0,
-        "device_memory_peak_bytes": None,
-    }
 
 
 @pytest.fixture(scope="session")

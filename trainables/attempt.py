@@ -10,7 +10,7 @@ from typing import Any, Final, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from trainables import checkpoints as checkpointing
+from trainables import checkpoints
 from trainables.data.dataset import LabeledImages
 from trainables.family import Family
 from trainables.registry import load_family
@@ -135,11 +135,11 @@ class Attempt:
                 nothing starts over silently.
         """
         self._config, self._test = config, test
-        self._claim = checkpointing.claim(
+        self._claim = checkpoints.claim(
             config.checkpoints, attempt=config.attempt, trial=config.trial
         )
         self._trainer = make_trainer(load_family(config.family), config, shared)
-        checkpoint, self._damaged = checkpointing.newest(config.checkpoints)
+        checkpoint, self._damaged = checkpoints.newest(config.checkpoints)
         self.rows: list[dict[str, Any]] = []
         self._reported = False
         if checkpoint is not None:
@@ -182,7 +182,7 @@ class Attempt:
         return {"earlier_rows": list(self.rows), "damaged_checkpoints": self._damaged}
 
     def _save(self) -> None:
-        checkpointing.save(
+        checkpoints.save(
             self._config.checkpoints,
             epoch=self._trainer.epoch,
             state=self._trainer.state(),
@@ -194,8 +194,8 @@ class Attempt:
         """Keeps a final's weights while they are the best on validation."""
         if self._test is not None and best_row(self.rows) is self.rows[-1]:
             folder = self._config.checkpoints
-            checkpointing.must_hold(folder, self._claim)
-            checkpointing.write_bytes(folder / BEST_WEIGHTS, self._trainer.weights())
+            checkpoints.must_hold(folder, self._claim)
+            checkpoints.write_bytes(folder / BEST_WEIGHTS, self._trainer.weights())
 
     def _final(self) -> dict[str, Any]:
         """Tests the last epoch and the best one; keeps the predictions of the best."""

@@ -10,8 +10,7 @@ from typing import Any
 import ray
 from ray import tune
 
-from trainables import node_check as node
-from trainables import watchdog as hanging
+from trainables import node_check, watchdog
 from trainables.attempt import Attempt, AttemptConfig
 
 log = logging.getLogger("trainables")
@@ -53,8 +52,8 @@ class StudyTrial(tune.Trainable):
         """One epoch; see `Attempt.step`. A process that hangs in it is ended."""
         if self._attempt is None:
             self._check_node()  # before anything is written
-        hanging_file = hanging.file_of(Path(self._config.folder), self._config.trial_id)
-        with hanging.ended_after(self._epoch_time_limit, hanging_file):
+        hanging_file = watchdog.file_of(Path(self._config.folder), self._config.trial_id)
+        with watchdog.ended_after(self._epoch_time_limit, hanging_file):
             return self._step()
 
     def _step(self) -> dict[str, Any]:
@@ -70,7 +69,7 @@ class StudyTrial(tune.Trainable):
 
     def _check_node(self) -> None:
         """Refuses a node that joined after the study began, and cannot run its trials."""
-        complaint = node.complaint(self._software, Path(self._config.folder) / "study.json")
+        complaint = node_check.complaint(self._software, Path(self._config.folder) / "study.json")
         if complaint:
             raise RuntimeError(complaint)
 

@@ -42,7 +42,7 @@ def calibration_sections(runs: Sequence[PredictedRun]) -> tuple[Section, ...]:
     """The section on calibration, for `comparison.md` and the terminal.
 
     Args:
-        runs: The final runs, from `predicted_runs.split_runs`.
+        runs: The final runs, from `predictions.split_runs`.
     """
     rows, sentences = [], []
     left_out = repeated(runs)

@@ -46,7 +46,7 @@ def worst_confusions(runs: Sequence[PredictedRun]) -> list[Confusion]:
     """The worst confusions of each tuned model, with examples.
 
     Args:
-        runs: The final runs, from `predicted_runs.split_runs`.
+        runs: The final runs, from `predictions.split_runs`.
     """
     largest = max((run.fraction for run in runs), default=None)
     own: dict[str, list[PredictedRun]] = {}

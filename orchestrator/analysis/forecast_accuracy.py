@@ -5,8 +5,8 @@ from typing import Any
 
 import pyarrow as pa
 
+from orchestrator.analysis.budget_use import Effort, measure_effort
 from orchestrator.analysis.section import MISSING, Row, Section, count
-from orchestrator.analysis.selection import Effort, measure_effort
 from orchestrator.forecast.estimate import SECONDS_PER_HOUR, between, cost_sentences
 from orchestrator.forecast.prices import NodePrice
 

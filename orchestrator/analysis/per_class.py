@@ -85,7 +85,7 @@ def per_class_sections(study: Row, runs: Sequence[PredictedRun]) -> tuple[Sectio
 
     Args:
         study: `study.json`; `dataset` names the classes, else they are numbers.
-        runs: The final runs, from `predicted_runs.split_runs`.
+        runs: The final runs, from `predictions.split_runs`.
     """
     if not runs:
         return ()

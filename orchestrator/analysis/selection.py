@@ -7,32 +7,21 @@ from math import comb
 import numpy as np
 import pyarrow as pa
 
-from orchestrator.analysis.section import Row, grouped, present
+from orchestrator.analysis.budget_use import effort_section, measure_effort
+from orchestrator.analysis.section import (
+    MISSING,
+    Row,
+    Section,
+    count,
+    grouped,
+    percent,
+    points,
+    present,
+)
 from orchestrator.results.schema import ROLES
 
 ELIGIBLE = ("completed", "stopped")
 """States of trials that can win: neither diverged nor failed."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Effort:
-    """What one family was given.
-
-    Attributes:
-        family: The family's name.
-        trials: Of its search, baseline included, whatever became of them.
-        epochs: Of these trials.
-        search_seconds: Device-seconds of these trials.
-        final_runs: Re-trainings, a winner that is its baseline counted once.
-        finals_seconds: Device-seconds of the re-trainings.
-    """
-
-    family: str
-    trials: int
-    epochs: int
-    search_seconds: float
-    final_runs: int
-    finals_seconds: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,33 +60,6 @@ class Selection:
     def final_optimism(self) -> float | None:
         """Validation accuracy of the re-trained winner minus its test accuracy."""
         return _minus(self.final_validation, self.final_test)
-
-
-def measure_effort(families: Sequence[str], trials: pa.Table, final: pa.Table) -> list[Effort]:
-    """What each family was given.
-
-    Args:
-        families: Names, in the order of the result.
-        trials: `trials.parquet`.
-        final: `final.parquet`.
-    """
-    searched = dict(grouped(trials.to_pylist(), "family"))
-    retrained = dict(grouped(final.to_pylist(), "family"))
-    efforts = []
-    for family in families:
-        own = searched.get((family,), [])
-        runs = {row["trial_id"]: row for row in retrained.get((family,), [])}.values()
-        efforts.append(
-            Effort(
-                family=family,
-                trials=len(own),
-                epochs=sum(row["epochs_run"] or 0 for row in own),
-                search_seconds=sum(present(row["device_seconds"] for row in own)),
-                final_runs=len(runs),
-                finals_seconds=sum(present(row["device_seconds"] for row in runs)),
-            )
-        )
-    return efforts
 
 
 def expected_best(values: Sequence[float], k: int) -> float:
@@ -174,3 +136,147 @@ def _mean(values: Iterable[float | None]) -> float | None:
 
 def _minus(a: float | None, b: float | None) -> float | None:
     return None if a is None or b is None else a - b
+
+
+def fairness_sections(study: Row, trials: pa.Table, final: pa.Table) -> tuple[Section, ...]:
+    """The sections on fairness, for `comparison.md` and the terminal.
+
+    Args:
+        study: `study.json`, with `families` in its `settings`.
+        trials: `trials.parquet`.
+        final: `final.parquet`.
+    """
+    families = study["settings"]["families"]
+    selections = describe_selection(families, trials, final)
+    return (
+        effort_section(study, measure_effort(families, trials, final)),
+        _gain_section(selections),
+        _luck_section(selections),
+        _optimism_section(selections),
+    )
+
+
+def _gain_section(selections: Sequence[Selection]) -> Section:
+    rows, sentences = [], []
+    for each in selections:
+        gain = None
+        if each.baseline is not None and each.search_validation is not None:
+            gain = each.search_validation - each.baseline
+        rows.append(
+            (
+                each.family,
+                percent(each.baseline),
+                each.winner or MISSING,
+                percent(each.search_validation),
+                points(gain),
+            )
+        )
+        sentences.append(f"{each.family}: {_gain_sentence(each, gain)}")
+    return Section(
+        title="Fairness: the best trial against the baseline, on validation",
+        columns=("family", "baseline", "best trial", "its accuracy", "gain (points)"),
+        rows=tuple(rows),
+        sentences=tuple(sentences),
+    )
+
+
+def _gain_sentence(each: Selection, gain: float | None) -> str:
+    eligible = f"{len(each.candidates):,} trial{'s' if len(each.candidates) > 1 else ''}"
+    if each.winner is None:
+        return "no trial can win."
+    if each.winner_is_baseline:
+        return f"the baseline is the best of the {eligible} that can win."
+    if gain is None:
+        return f"{each.winner} is the best of {eligible}; the baseline has no accuracy to compare."
+    if gain <= 0:  # a tie that its lower loss won, or a baseline that failed after its best epoch
+        return (
+            f"{each.winner}, the best of {eligible}, is no more accurate than the baseline "
+            f"({points(gain)} points)."
+        )
+    return (
+        f"{each.winner}, the best of {eligible}, is {100 * gain:.2f} percentage points above the "
+        "baseline on the validation images it was chosen by, so this gain is too large rather than "
+        "too small."
+    )
+
+
+def _luck_section(selections: Sequence[Selection]) -> Section:
+    most = max((len(each.candidates) for each in selections), default=0)
+    if not most:
+        return Section(title="Fairness: expected best of k trials")
+    draws = [2**power for power in range(most.bit_length())]
+    sentences = [
+        "The exact expectation of the best validation accuracy among k of the family's trials "
+        "drawn without replacement (after Dodge et al. 2019, Show Your Work), baseline included. "
+        "A trial stopped early counts at its best so far, and the later trials of a search learn "
+        "from the earlier ones: read it as a description of this search."
+    ]
+    sentences += [
+        f"{each.family}: {each.without:,} of {each.without + len(each.candidates):,} trials are "
+        "left out, since they diverged, failed or have not ended."
+        for each in selections
+        if each.without
+    ]
+    return Section(
+        title="Fairness: expected best of k trials",
+        columns=("family", "trials", *(f"k={k}" for k in draws)),
+        rows=tuple(
+            (
+                each.family,
+                count(len(each.candidates)),
+                *(
+                    percent(expected_best(each.candidates, k))
+                    if k <= len(each.candidates)
+                    else MISSING
+                    for k in draws
+                ),
+            )
+            for each in selections
+        ),
+        sentences=tuple(sentences),
+    )
+
+
+def _optimism_section(selections: Sequence[Selection]) -> Section:
+    measured = [each for each in selections if each.final_test is not None]
+    if not measured:
+        return Section(title="Fairness: selection optimism")
+    sentences = [
+        "Validation minus test accuracy of each family's winner: in the search, which chose it by "
+        "that accuracy, and re-trained (means over seeds, each at its best validation epoch)."
+    ]
+    sentences += [
+        f"{each.family}: the search promised {_promise(each.search_optimism)} on test."
+        for each in measured
+        if each.search_optimism is not None
+    ]
+    return Section(
+        title="Fairness: selection optimism",
+        columns=(
+            "family",
+            "search validation",
+            "re-trained validation",
+            "re-trained test",
+            "search optimism (points)",
+            "re-trained optimism (points)",
+        ),
+        rows=tuple(
+            (
+                each.family,
+                percent(each.search_validation),
+                percent(each.final_validation),
+                percent(each.final_test),
+                points(each.search_optimism),
+                points(each.final_optimism),
+            )
+            for each in selections
+        ),
+        sentences=tuple(sentences),
+    )
+
+
+def _promise(optimism: float) -> str:
+    shown = f"{abs(100 * optimism):.2f}"
+    if float(shown) == 0:
+        return "what was then found"
+    return f"{shown} percentage points {'more' if optimism > 0 else 'less'} than was then found"

@@ -1,12 +1,7 @@
 """What the comparison says: its sections, sentences and flags, the same in every form."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any
 
-import pyarrow as pa
-
-from orchestrator.analysis.pairwise import pair_sections
 from orchestrator.analysis.section import (
     MISSING,
     Row,
@@ -14,12 +9,10 @@ from orchestrator.analysis.section import (
     count,
     grouped,
     model_name,
-    present,
     spread,
     total,
 )
 from orchestrator.config.searches import deciding, search_of, stored_searches
-from orchestrator.results.schema import ROLES
 
 FINISHED = ("completed", "stopped")
 METRICS = ("loss", "accuracy", "precision", "recall")
@@ -33,123 +26,7 @@ REFERENCE = {
 """Family to epochs and then loss, accuracy, precision and recall on CIFAR-10's test split."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Report:
-    """Everything that both forms of the comparison say, in their order."""
-
-    title: str
-    demo: tuple[str, ...]
-    sections: tuple[Section, ...]
-
-
-def prepare(
-    study: Row,
-    trials: pa.Table,
-    final: pa.Table,
-    comparison: pa.Table,
-    *,
-    evidence: Sequence[Section] = (),
-) -> Report:
-    """What there is to say.
-
-    Args:
-        study: `study.json`: `name`, `settings` with `dataset`, `families`, `seeds` and
-            `train_fractions`, and where they apply `demo`, `baseline_deviations`, `test_openings`.
-        trials: `trials.parquet`.
-        final: `final.parquet`; may be empty where every family failed.
-        comparison: `comparison.parquet`.
-        evidence: Further sections, from `evidence.gather`; they stand last.
-    """
-    searched: list[Row] = trials.to_pylist()
-    finals = _in_order(final.to_pylist())
-    pairs: list[Row] = comparison.to_pylist()
-    sections = [
-        Section(title="Read this first", sentences=tuple(_flags(study, searched, finals))),
-        *_main_sections(study, searched, finals),
-        *pair_sections(pairs),
-        _reference_section(study, finals),
-        *evidence,
-    ]
-    return Report(
-        title=f"Comparison of {study['name']}",
-        demo=tuple(study.get("demo") or ()),
-        sections=tuple(section for section in sections if section.rows or section.sentences),
-    )
-
-
-def _flags(study: Row, trials: Sequence[Row], finals: Sequence[Row]) -> Iterator[str]:
-    """Sentences on whatever makes the tables mean something else than they seem to."""
-    openings = study.get("test_openings", 1)
-    if openings > 1:
-        yield (
-            f"The test set was opened {openings} times, for different choices: the results of the "
-            "later ones are not from a test set unseen until then."
-        )
-    yield from _unfinished(study, trials, finals)
-    for family, deviations in (study.get("baseline_deviations") or {}).items():
-        listed = ", ".join(
-            f"{name} {used} instead of {standard}" for name, (used, standard) in deviations.items()
-        )
-        if listed:
-            yield f"{family}: the baseline deviates from the standard one: {listed}."
-    searches = stored_searches(study["settings"])
-    of_search: dict[str, list[Row]] = {}
-    for row in finals:
-        name = deciding(searches, row["family"], row["train_fraction"]).name
-        of_search.setdefault(name, []).append(row)
-    unchanged = [name for name, runs in of_search.items() if _winner_is_baseline(runs)]
-    for name in unchanged:
-        yield f"{name}: the search found nothing better than the baseline."
-    for (fraction, family, role), runs in grouped(finals, "train_fraction", "family", "role"):
-        never = [run for run in runs if (run["classes_never_predicted"] or 0) > 0]
-        again = role == ROLES[1] and deciding(searches, family, fraction).name in unchanged
-        if never and not again:
-            listed = ", ".join(
-                f"{r['classes_never_predicted']} with seed {r['seed']}" for r in never
-            )
-            yield (
-                f"{model_name(runs[0])} at train fraction {fraction:g} leaves classes that it "
-                f"never predicts, {listed}; their precision counts as 0."
-            )
-
-
-def _unfinished(study: Row, trials: Sequence[Row], finals: Sequence[Row]) -> Iterator[str]:
-    """Sentences on the families and runs that were asked for and are not in the tables."""
-    of_family = dict(grouped(trials, "family"))
-    for family in study["settings"]["families"]:
-        statuses = [row["status"] for row in of_family.get((family,), [])]
-        if not any(status in FINISHED for status in statuses):
-            counts = [f"{statuses.count(status)} {status}" for status in dict.fromkeys(statuses)]
-            listed = ", ".join(counts) or "none was started"
-            yield f"{family}: no trial finished ({listed}), so the family has no winner."
-        elif all(row["family"] != family for row in finals):
-            yield f"{family}: trials finished, but there are no final runs, so it has no results."
-        else:
-            yield from _missing_runs(study, [row for row in finals if row["family"] == family])
-
-
-def _missing_runs(study: Row, finals: Sequence[Row]) -> Iterator[str]:
-    """Sentences on the final runs of one family that are not in the tables."""
-    wanted = study["settings"]["seeds"] * len(study["settings"]["train_fractions"])
-    for role in ROLES:
-        completed = sum(row["role"] == role for row in finals)
-        if completed < wanted:
-            name = f"{finals[0]['family']} {role}"
-            yield f"{name}: only {completed} of {wanted} final runs completed."
-
-
-def _winner_is_baseline(runs: Sequence[Row]) -> bool:
-    """Whether the tuned runs of a family are its baseline runs, under both names."""
-    by_role: dict[str, list[dict[str, Any]]] = {"baseline": [], "tuned": []}
-    for row in sorted(runs, key=lambda row: (row["train_fraction"], row["seed"])):
-        compared = {name: row[name] for name in row if name.startswith(("test_", "params_json"))}
-        by_role[row["role"]].append({**compared, "seed": row["seed"]})
-    # Two runs without a measured accuracy are not the same for having nothing to tell them apart.
-    measured = all(present([row["test_accuracy"]]) for row in by_role["tuned"])
-    return bool(by_role["tuned"]) and measured and by_role["tuned"] == by_role["baseline"]
-
-
-def _main_sections(study: Row, trials: Sequence[Row], finals: Sequence[Row]) -> Iterator[Section]:
+def main_sections(study: Row, trials: Sequence[Row], finals: Sequence[Row]) -> Iterator[Section]:
     """Every model at its best validation epoch, one table for each train fraction."""
     searches = stored_searches(study["settings"])
     seconds: dict[str, list[float | None]] = {}
@@ -204,7 +81,7 @@ def _main_notes(study: Row, finals: Sequence[Row]) -> Iterator[str]:
     yield "Device seconds are those of the whole search behind a model, baseline included."
 
 
-def _reference_section(study: Row, finals: Sequence[Row]) -> Section:
+def reference_section(study: Row, finals: Sequence[Row]) -> Section:
     """The reference results beside the last epoch of our baselines, where the data are the same."""
     title = "Beside the reference results"
     dataset = study["settings"]["dataset"]
@@ -244,7 +121,7 @@ def _last_epoch(runs: Sequence[Row], average: str) -> tuple[str, ...]:
     return (count(runs[0]["last_epoch"]) if runs else MISSING, *cells)
 
 
-def _in_order(finals: Sequence[Row]) -> list[Row]:
+def in_order(finals: Sequence[Row]) -> list[Row]:
     """Smallest fraction first, families as they appear, baseline before tuned, seeds ascending."""
     families = list(dict.fromkeys(row["family"] for row in finals))
     return sorted(

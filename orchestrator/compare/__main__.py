@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from orchestrator.cli import OneLineParser
+from orchestrator.cli import DONE, OneLineParser, answer
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -25,51 +25,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     folders = options.results
     if len(folders) == 1 and (options.output or options.csv):
         parser.error("--output and --csv are for two or more studies; one has its own files")
-    from rich.console import Console
 
-    try:
+    def run() -> int:
+        from rich.console import Console
+
+        from orchestrator.compare.within_study import write_comparison
+
         if len(folders) == 1:
             write_comparison(folders[0], Console())
         else:
             _side_by_side(folders, Console(), options.output, options.csv)
-    except (ValueError, OSError) as error:
-        sys.stderr.write(f"error: {' '.join(str(error).split())}\n")
-        return 2
-    return 0
+        return DONE
 
-
-def write_comparison(folder: Path, console: "Console | None") -> None:
-    """Writes `comparison.parquet` and `comparison.md` from the other tables of a study.
-
-    Args:
-        folder: The study's folder.
-        console: Where to print the tables; None prints nothing.
-
-    Raises:
-        ValueError: The folder is no study, or its finals have not begun.
-        OSError: The folder cannot be read or written.
-    """
-    from orchestrator.compare import render as comparison_report
-    from orchestrator.compare.evidence import gather
-    from orchestrator.results import schema as results
-    from orchestrator.stats.pairwise import compare
-
-    study = results.read_study(folder)
-    trials, final, predictions, epochs, rungs = (
-        results.read_table(folder, name)
-        for name in ("trials", "final", "predictions", "epochs", "rungs")
-    )
-    comparison = compare(final, predictions)
-    metadata = {key.decode(): value.decode() for key, value in final.schema.metadata.items()}
-    results.write_table(folder, "comparison", comparison, metadata)
-    evidence = gather(
-        study, trials=trials, epochs=epochs, rungs=rungs, final=final, predictions=predictions
-    )
-    tables = (study, trials, final, comparison)
-    markdown = comparison_report.render_markdown(*tables, evidence=evidence)
-    results.write_text(folder / "comparison.md", markdown)
-    if console is not None:
-        comparison_report.print_tables(console, *tables, evidence=evidence)
+    return answer("compare", run)
 
 
 def _side_by_side(
@@ -77,14 +45,14 @@ def _side_by_side(
 ) -> None:
     from orchestrator.compare.across_studies import differences_csv, read_side, side_by_side
     from orchestrator.compare.render import markdown_of, print_report
-    from orchestrator.results import schema as results
+    from orchestrator.results import files
 
     sides = [read_side(folder, names=[each.resolve() for each in folders]) for folder in folders]
     report, rows = side_by_side(sides)
     if output is not None:
-        results.write_text(output, markdown_of(report))
+        files.write_text(output, markdown_of(report))
     if csv is not None:
-        results.write_text(csv, differences_csv(rows))
+        files.write_text(csv, differences_csv(rows))
     print_report(console, report)
 
 

@@ -11,14 +11,16 @@ from typing import Any
 
 import pyarrow as pa
 
-from orchestrator.analysis.pair_words import holm_of_seeds, interval_cell
+from orchestrator.analysis.budget_use import measure_effort
+from orchestrator.analysis.pairwise import holm_of_seeds, interval_cell
 from orchestrator.analysis.section import MISSING, Row, Section, count, grouped, model_name, spread
-from orchestrator.analysis.selection import measure_effort
-from orchestrator.analysis.test_results import MAIN_COLUMNS, Report
+from orchestrator.analysis.test_results import MAIN_COLUMNS
+from orchestrator.compare.document import Report
 from orchestrator.compare.study_differences import SHOWN_OF_A_HASH, differences_section
-from orchestrator.results import schema as results
+from orchestrator.results import schema
+from orchestrator.results.study_results import StudyResults
+from orchestrator.stats.pairwise import TestedStudy, pair_studies, why_not_comparable
 from orchestrator.stats.predictions import split_runs
-from orchestrator.stats.study_pairs import TestedStudy, pair_studies, why_not_comparable
 
 TEST_OPENED = "test_opened"
 ROW = (
@@ -59,9 +61,10 @@ def read_side(folder: Path, *, names: Sequence[Path]) -> Side:
         ValueError: The folder is no study, or its finals have not begun.
         OSError: A file cannot be read.
     """
-    study = results.read_study(folder)
-    trials, final, predictions, events = (
-        results.read_table(folder, name) for name in ("trials", "final", "predictions", "events")
+    results = StudyResults(folder)
+    study = results.study
+    trials, final, predictions, events = map(
+        results.table, ("trials", "final", "predictions", "events")
     )
     same = [each for each in names if each.name == folder.resolve().name]
     name = folder.resolve().name if len(same) == 1 else str(folder)
@@ -161,7 +164,7 @@ def _results_section(sides: Sequence[Side]) -> Section:
         if not finals:
             sentences.append(f"{side.name}: there are no final runs, so it has no results.")
         for _, runs in grouped(finals, "train_fraction", "family", "role"):
-            metrics = [spread([run[f"test_{m}"] for run in runs], m) for m in results.METRICS]
+            metrics = [spread([run[f"test_{m}"] for run in runs], m) for m in schema.METRICS]
             images = count(runs[0]["train_images"])
             rows.append((model_name(runs[0]), side.name, images, *metrics, str(len(runs))))
     return Section(
@@ -191,7 +194,7 @@ def _pair_section(title: str, rows: Sequence[Row]) -> Section:
     table = []
     for _, own in grouped(rows, "a_family", "a_role"):
         means = {row["metric"]: row for row in own if row["seed"] is None}
-        cells = [interval_cell(means[metric], metric) for metric in results.METRICS]
+        cells = [interval_cell(means[metric], metric) for metric in schema.METRICS]
         accuracies = [row for row in own if row["metric"] == "accuracy"]
         holm = ", ".join(holm_of_seeds(accuracies)) or MISSING
         table.append((model_name(own[0], "a_"), *cells, holm))

@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from orchestrator.analysis.section import Row, Section
-from orchestrator.analysis.test_results import Report, prepare
+from orchestrator.compare.document import Report, prepare
 
 
 def render_markdown(
@@ -21,7 +21,7 @@ def render_markdown(
     *,
     evidence: Sequence[Section] = (),
 ) -> str:
-    """The comparison as Markdown, for `comparison.md`; see `comparison_sections.prepare`."""
+    """The comparison as Markdown, for `comparison.md`; see `test_results.prepare`."""
     return markdown_of(prepare(study, trials, final, comparison, evidence=evidence))
 
 
@@ -48,7 +48,7 @@ def print_tables(
     *,
     evidence: Sequence[Section] = (),
 ) -> None:
-    """Prints the comparison; see `comparison_sections.prepare`."""
+    """Prints the comparison; see `test_results.prepare`."""
     print_report(console, prepare(study, trials, final, comparison, evidence=evidence))
 
 

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.cli import OneLineParser
-from orchestrator.config import settings
-from orchestrator.config.settings import PRESETS, Settings, resolve
+from orchestrator.config import sources
+from orchestrator.config.settings import Settings
+from orchestrator.config.sources import PRESETS, resolve
 
 _DEFAULTS = {field.name: field.default for field in fields(Settings)}
 
@@ -18,7 +19,8 @@ def make_parser() -> argparse.ArgumentParser:
     parser = OneLineParser(
         prog="python -m orchestrator.study",
         description="Searches each model family around its baseline and compares them honestly.",
-        epilog="Anything else is a field of Settings (orchestrator/settings.py): --set name=value.",
+        epilog="Anything else is a field of Settings (orchestrator/config/settings.py), set by "
+        "--set name=value.",
         allow_abbrev=False,
     )
     add = parser.add_argument
@@ -82,7 +84,7 @@ def results_dir_of(options: argparse.Namespace) -> str:
     Raises:
         ValueError: The YAML file or an assignment is wrong.
     """
-    return settings.results_dir_of(_given(options), config=options.config, assignments=options.set)
+    return sources.results_dir_of(_given(options), config=options.config, assignments=options.set)
 
 
 def check_resume(options: argparse.Namespace) -> None:

@@ -7,14 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.cli import OneLineParser
+from orchestrator.cli import DONE, OneLineParser, answer
 
 if TYPE_CHECKING:
     from orchestrator.export.winners import Winner
 
 # PyArrow and Optuna are imported late, so that --help and a wrong flag answer at once.
-
-EXPORTED, WRONG_INPUT = 0, 2
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -24,13 +22,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The exit code: 0 exported; 2 where there is nothing to export, or a file is in the way.
     """
     options = _parser().parse_args(arguments)
-    try:
+
+    def run() -> int:
         for line in _export(options):
             sys.stdout.write(f"{line}\n")
-    except (ValueError, OSError) as error:
-        sys.stderr.write(f"export: {' '.join(str(error).split())}\n")
-        return WRONG_INPUT
-    return EXPORTED
+        return DONE
+
+    return answer("export", run)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +53,7 @@ def _export(options: argparse.Namespace) -> Iterator[str]:
         ValueError: There is nothing to export, or a file is there already.
     """
     from orchestrator.export.winners import read_winners
-    from orchestrator.results.schema import read_study
+    from orchestrator.results.files import read_study
 
     folder, study = options.results, read_study(options.results)
     winners, missing = read_winners(folder, study)
@@ -111,7 +109,7 @@ def _check_targets(paths: Sequence[Path], *, overwrite: bool) -> None:
     Raises:
         ValueError: A file is there and must not be replaced, or a folder cannot be written.
     """
-    from orchestrator.results.writable import check_writable
+    from orchestrator.results.files import check_writable
 
     for path in paths:
         if path.is_dir() or (path.exists() and not overwrite):

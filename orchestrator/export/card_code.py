@@ -5,7 +5,7 @@ from typing import Final
 
 from trainables.family import Family
 
-# Prepares images as `trainables.inputs.preparation` does, and evaluates in batches as training.
+# Prepares images as `preprocessing.preparation` does, and evaluates in batches as training.
 CODE: Final = '''\
 import json
 from collections.abc import Mapping

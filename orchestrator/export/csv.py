@@ -6,12 +6,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import csv
 
-from orchestrator.results import schema as results
+from orchestrator.results import files, schema
 
 
 def tables_in(folder: Path) -> list[str]:
     """The tables that a study has so far."""
-    return [name for name in results.TABLES if (folder / f"{name}.parquet").is_file()]
+    return [name for name in schema.TABLES if (folder / f"{name}.parquet").is_file()]
 
 
 def write_csv(folder: Path, name: str, path: Path) -> None:
@@ -23,7 +23,7 @@ def write_csv(folder: Path, name: str, path: Path) -> None:
         path: The file, written whole: a temporary name first, then a rename.
     """
     temporary = path.with_name(f".{path.name}")
-    csv.write_csv(_flat(results.read_table(folder, name)), temporary)
+    csv.write_csv(_flat(files.read_table(folder, name)), temporary)
     temporary.replace(path)
 
 

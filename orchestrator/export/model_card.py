@@ -8,7 +8,7 @@ import numpy as np
 import yaml
 
 from orchestrator.export.card_code import code_of
-from orchestrator.results import schema as results
+from orchestrator.results import schema
 from trainables.data.dataset import DataSet
 from trainables.family import Family
 from trainables.weights.sources import NOT_STATED, source_of
@@ -115,7 +115,7 @@ def _results(facts: Facts) -> Iterator[str]:
         ("test metric", "this model", f"mean of {count} seed(s)", "standard deviation"),
         [
             (metric, f"{final[f'test_{metric}']:.4f}", *_spread(facts.seeds, metric))
-            for metric in results.METRICS
+            for metric in schema.METRICS
         ],
     )
     yield "\nLoss is the mean cross-entropy in nats; precision and recall are macro averages."

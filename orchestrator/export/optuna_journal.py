@@ -15,7 +15,7 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial
 
 from orchestrator.config.searches import search_of, stored_searches
-from orchestrator.results import schema as results
+from orchestrator.results import files
 from orchestrator.search.optuna_states import told
 from search_spaces.dimension import outside
 
@@ -36,7 +36,7 @@ def write_journal(folder: Path, study: Row, path: Path) -> list[str]:
     Raises:
         ValueError: The study has no table of trials.
     """
-    trials = sorted(results.read_table(folder, "trials").to_pylist(), key=lambda r: r["trial_id"])
+    trials = sorted(files.read_table(folder, "trials").to_pylist(), key=lambda r: r["trial_id"])
     epochs, cuts = _epochs(folder), _first_cuts(folder)
     verbosity = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -108,7 +108,7 @@ def _space(study: Row, family: str) -> dict[str, BaseDistribution]:
 def _epochs(folder: Path) -> Mapping[str, list[Row]]:
     """Each trial's epochs in order."""
     epochs: dict[str, list[Row]] = defaultdict(list)
-    for row in results.read_table(folder, "epochs").sort_by("epoch").to_pylist():
+    for row in files.read_table(folder, "epochs").sort_by("epoch").to_pylist():
         epochs[row["trial_id"]].append(row)
     return epochs
 
@@ -116,7 +116,7 @@ def _epochs(folder: Path) -> Mapping[str, list[Row]]:
 def _first_cuts(folder: Path) -> dict[str, int]:
     """Baseline to the epoch at which ASHA would have stopped it."""
     cuts: dict[str, int] = {}
-    for row in results.read_table(folder, "rungs").sort_by("sequence").to_pylist():
+    for row in files.read_table(folder, "rungs").sort_by("sequence").to_pylist():
         if row["decision"] == "protected":
             cuts.setdefault(row["trial_id"], row["epoch"])
     return cuts

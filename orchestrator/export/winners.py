@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from orchestrator.export.model_card import Facts, render
-from orchestrator.results import schema as results
+from orchestrator.results import files, schema
+from orchestrator.results.study_results import StudyResults
 from trainables import registry
 from trainables.training.normalization import NORMALIZATIONS, PLAIN_INPUT
 
@@ -44,8 +45,8 @@ class Winner:
         temporary = model.with_name(f".{model.name}")
         temporary.write_bytes(self.weights)
         temporary.replace(model)
-        results.write_text(config, json.dumps(self.facts.config, indent=2) + "\n")
-        results.write_text(card, render(self.facts))
+        files.write_text(config, json.dumps(self.facts.config, indent=2) + "\n")
+        files.write_text(card, render(self.facts))
 
 
 def read_winners(folder: Path, study: Row) -> tuple[list[Winner], list[str]]:
@@ -59,7 +60,7 @@ def read_winners(folder: Path, study: Row) -> tuple[list[Winner], list[str]]:
         ValueError: A winner's weights are not those that were kept, or its family is not here.
     """
     winners, missing = [], []
-    final = _rows(folder, "final")
+    final = StudyResults(folder).rows("final")
     for family in study["settings"]["families"]:
         why = _why_missing(folder, study, family, final)
         if why is None:
@@ -98,7 +99,7 @@ def _read_winner(folder: Path, study: Row, family: str, final: Sequence[Row]) ->
         raise ValueError(message)
     row = _row_of(record, final)
     assert row is not None
-    metadata = results.read_table(folder, "final").schema.metadata
+    metadata = StudyResults(folder).table("final").schema.metadata
     facts = Facts(
         study=study,
         stamp={key.decode(): value.decode() for key, value in metadata.items()},
@@ -112,7 +113,7 @@ def _read_winner(folder: Path, study: Row, family: str, final: Sequence[Row]) ->
             for other in final
             if all(other[name] == row[name] for name in ("family", "role", "train_fraction"))
         ],
-        comparisons=_rows(folder, "comparison"),
+        comparisons=StudyResults(folder).rows("comparison"),
     )
     return Winner(family=family, weights=weights, facts=facts)
 
@@ -143,7 +144,7 @@ def configuration(study: Row, record: Row, row: Row) -> dict[str, Any]:
         "epoch": record["epoch"],
         "train_images": record["train_images"],
         "weights_sha256": record["weights_sha256"],
-        **{f"test_{name}": row[f"test_{name}"] for name in results.METRICS},
+        **{f"test_{name}": row[f"test_{name}"] for name in schema.METRICS},
     }
 
 
@@ -154,11 +155,3 @@ def _row_of(record: Row, final: Sequence[Row]) -> Row | None:
         if same and json.loads(row["params_json"]) == record["params"]:
             return row
     return None
-
-
-def _rows(folder: Path, name: str) -> list[dict[str, Any]]:
-    """The rows of a table; none before it is written."""
-    if not (folder / f"{name}.parquet").is_file():
-        return []
-    rows: list[dict[str, Any]] = results.read_table(folder, name).to_pylist()
-    return rows

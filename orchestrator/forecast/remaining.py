@@ -1,61 +1,17 @@
 """How long a running study will still take if it goes on as it went so far, from its tables."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import pairwise
 from statistics import StatisticsError, fmean, median
 from typing import Any, Final
 
 from orchestrator.config.searches import Search, search_of, stored_searches
-from orchestrator.forecast.run_times import earlier_seconds
 from orchestrator.results.final_runs import FinalRun
 
 SECONDS_PER_HOUR: Final = 3600
-
 Row = Mapping[str, Any]
-
-
-def seconds_left(
-    study: Row,
-    trials: Sequence[Row],
-    finals: Sequence[FinalRun] | None,
-    given_up: Collection[str],
-) -> float | None:
-    """Wall seconds from the moment the tables were written to the last final.
-
-    Trials to come are taken to be as long as those that ended, an epoch to last as long as the
-    family's others, and as many trials to run at a time as the study is allowed. Before the choice
-    each family counts with its baseline and a winner to re-train.
-
-    Args:
-        study: `study.json`.
-        trials: Rows of `trials.parquet`.
-        finals: The re-trainings; None before the choice.
-        given_up: Families that get no more trials.
-
-    Returns:
-        None where the tables say too little: a family without an epoch, or trials to come before
-        any was seen to end.
-    """
-    if "cluster" not in study:
-        return None
-    pace = _Pace(study, trials)
-    try:
-        search = list(pace.search(given_up))
-        left = pace.phase(search) + pace.phase(list(pace.finals(finals, given_up)))
-    except StatisticsError:  # the mean of nothing
-        return None
-    hours = study["settings"].get("time_budget")
-    return left if hours is None or not search else min(left, _of_budget(study, trials, hours))
-
-
-def _of_budget(study: Row, trials: Sequence[Row], hours: float) -> float:
-    """What is left of a study's wall time at the last moment that its trials tell of."""
-    runs = study.get("runs") or [study]
-    began = datetime.fromisoformat(runs[-1]["started_at"])
-    moments = [row[name] for row in trials for name in ("started_at", "ended_at") if row[name]]
-    spent = earlier_seconds(runs, moments) + (max(moments, default=began) - began).total_seconds()
-    return max(0.0, hours * SECONDS_PER_HOUR - spent)
 
 
 @dataclass(frozen=True)
@@ -165,3 +121,63 @@ class _Pace:
         return float(
             row["device_seconds"] / (cluster["gpus_per_trial"] or cluster["cpus_per_trial"])
         )
+
+
+def seconds_left(
+    study: Row,
+    trials: Sequence[Row],
+    finals: Sequence[FinalRun] | None,
+    given_up: Collection[str],
+) -> float | None:
+    """Wall seconds from the moment the tables were written to the last final.
+
+    Trials to come are taken to be as long as those that ended, an epoch to last as long as the
+    family's others, and as many trials to run at a time as the study is allowed. Before the choice
+    each family counts with its baseline and a winner to re-train.
+
+    Args:
+        study: `study.json`.
+        trials: Rows of `trials.parquet`.
+        finals: The re-trainings; None before the choice.
+        given_up: Families that get no more trials.
+
+    Returns:
+        None where the tables say too little: a family without an epoch, or trials to come before
+        any was seen to end.
+    """
+    if "cluster" not in study:
+        return None
+    pace = _Pace(study, trials)
+    try:
+        search = list(pace.search(given_up))
+        left = pace.phase(search) + pace.phase(list(pace.finals(finals, given_up)))
+    except StatisticsError:  # the mean of nothing
+        return None
+    hours = study["settings"].get("time_budget")
+    return left if hours is None or not search else min(left, _of_budget(study, trials, hours))
+
+
+def _of_budget(study: Row, trials: Sequence[Row], hours: float) -> float:
+    """What is left of a study's wall time at the last moment that its trials tell of."""
+    runs = study.get("runs") or [study]
+    began = datetime.fromisoformat(runs[-1]["started_at"])
+    moments = [row[name] for row in trials for name in ("started_at", "ended_at") if row[name]]
+    spent = earlier_seconds(runs, moments) + (max(moments, default=began) - began).total_seconds()
+    return max(0.0, hours * SECONDS_PER_HOUR - spent)
+
+
+def earlier_seconds(runs: Sequence[Row], seen: Iterable[datetime]) -> float:
+    """Wall seconds of the runs of a study before its last.
+
+    Args:
+        runs: Of `study.json`, the present one last.
+        seen: When epochs were reported; a run that was killed counts up to its last one.
+    """
+    moments, total = sorted(seen), 0.0
+    for run, following in pairwise(runs):
+        start, limit = (datetime.fromisoformat(each["started_at"]) for each in (run, following))
+        reported = [moment for moment in moments if start <= moment <= limit]
+        ended = run.get("ended_at")
+        end = datetime.fromisoformat(ended) if ended else max(reported, default=start)
+        total += max(0.0, (end - start).total_seconds())
+    return total

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from orchestrator.results import schema as results
+from orchestrator.results import files
 
 # Of a family's epochs, whose hyperparameters differ: the middle four fifths.
 PERCENTILES: Final = (10, 90)
@@ -59,7 +59,7 @@ def find_pace(
     found = []
     for path in results_dir.glob("*/study.json"):
         try:
-            study = results.read_study(path.parent)
+            study = files.read_study(path.parent)
         except (ValueError, OSError):  # not a study's, or of one that is being written
             continue
         same = study["settings"].get("dataset") == dataset and study["name"] != leave_out
@@ -81,7 +81,7 @@ def read_pace(folder: Path) -> Pace | None:
     Raises:
         ValueError: The folder is no study, or one without tables.
     """
-    study = results.read_study(folder)
+    study = files.read_study(folder)
     if "cluster" not in study or "dataset" not in study:
         return None
     images, epochs = _train_images(study), _epochs(folder)
@@ -105,12 +105,12 @@ def read_pace(folder: Path) -> Pace | None:
 
 def _epochs(folder: Path) -> list[dict[str, Any]]:
     """The epochs whose speed was measured, with the share of images of their trials."""
-    trials = results.read_table(folder, "trials").select(["trial_id", "train_fraction"])
+    trials = files.read_table(folder, "trials").select(["trial_id", "train_fraction"])
     fractions = {row["trial_id"]: row["train_fraction"] for row in trials.to_pylist()}
     measured = ["family", "trial_id", "images_per_second", "epoch_seconds"]
     return [
         {**row, "train_fraction": fractions[row["trial_id"]]}
-        for row in results.read_table(folder, "epochs").select(measured).to_pylist()
+        for row in files.read_table(folder, "epochs").select(measured).to_pylist()
         if row["images_per_second"] and row["epoch_seconds"] and row["trial_id"] in fractions
     ]
 

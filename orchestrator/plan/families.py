@@ -1,18 +1,14 @@
 """What a study will run: its families with their narrowed spaces, and the work that follows."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from optuna.distributions import BaseDistribution, distribution_to_json
-from rich.console import Console
-from rich.table import Table
 
-from orchestrator.config.rungs import earliest_stop
-from orchestrator.config.searches import list_searches
 from orchestrator.config.settings import Settings
-from search_spaces.dimension import describe, distributions, outside
+from search_spaces.dimension import distributions, outside
 from search_spaces.narrowing import narrow, parse_value
 from trainables import registry
 from trainables.family import Family
@@ -98,116 +94,3 @@ def _texts(field: str, family: Family, settings: Settings) -> list[tuple[str, st
             )
             raise ValueError(message)
     return [(name, text, f"{field}.{family.name}.{name}") for name, text in texts.items()]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Work:
-    """How much a study trains at most, in epochs and images.
-
-    Attributes:
-        searches: One per family, or per family and fraction.
-        search_trials: Their trials.
-        search_epochs: Their epochs if no trial is stopped.
-        least_search_epochs: The same if ASHA stops all it may at the first rung, or a budget
-            leaves the baselines alone.
-        smaller_search_epochs: Of `search_epochs`, those at smaller fractions than the largest, each
-            counted at its share of the images of one at the largest.
-        final_runs: Re-trainings.
-        final_epochs: Their epochs.
-    """
-
-    searches: int
-    search_trials: int
-    search_epochs: int
-    least_search_epochs: int
-    smaller_search_epochs: float
-    final_runs: int
-    final_epochs: int
-
-
-def forecast(plans: Sequence[FamilyPlan], settings: Settings) -> Work:
-    """The work of a study before any of it is measured."""
-    searches = list_searches(
-        [plan.name for plan in plans],
-        settings.train_fractions,
-        per_fraction=settings.tune_per_fraction,
-    )
-    others = 0 if settings.has_budget else settings.trials - 1
-    largest = max(settings.train_fractions)
-    smaller = sum(each.train_fraction / largest for each in searches) - len(plans)
-    final_runs = len(plans) * 2 * settings.seeds * len(settings.train_fractions)
-    return Work(
-        searches=len(searches),
-        search_trials=len(searches) * settings.trials,
-        search_epochs=len(searches) * settings.trials * settings.epochs,
-        least_search_epochs=len(searches) * (settings.epochs + others * earliest_stop(settings)),
-        smaller_search_epochs=smaller * settings.trials * settings.epochs,
-        final_runs=final_runs,
-        final_epochs=final_runs * settings.epochs,
-    )
-
-
-def print_plan(
-    console: Console, plans: Sequence[FamilyPlan], settings: Settings, *, train_images: int
-) -> None:
-    """Prints the families, what is unusual about their baselines, and the forecast.
-
-    Args:
-        console: Where to.
-        plans: The families.
-        settings: The study's.
-        train_images: Images the search trains on, after validation is taken out.
-    """
-    for plan in plans:
-        console.print(f"{plan.name}: {registry.summary(plan.name)}")
-        for name, (used, standard) in plan.deviations.items():
-            console.print(f"  The baseline deviates: {name} is {used}, the standard is {standard}.")
-        if plan.baseline_outside:
-            console.print(
-                f"  The baseline lies outside the narrowed space in "
-                f"{', '.join(plan.baseline_outside)}: it runs, but Optuna is not told of it."
-            )
-    work = forecast(plans, settings)
-    if settings.tune_per_fraction:
-        console.print(
-            f"Tuned per fraction: {work.searches} searches in place of {len(plans)}. Those at "
-            f"smaller fractions cost up to as much as {work.smaller_search_epochs:,.0f} epochs at "
-            "the largest, beside their own baselines' and winners' finals, which run anyway."
-        )
-    for sentence in _budgets(settings, len(plans)):
-        console.print(sentence)
-    console.print(
-        f"Search: {work.search_trials} trials, {work.least_search_epochs} to {work.search_epochs} "
-        f"epochs of {train_images} images. Finals: up to {work.final_runs} runs, "
-        f"{work.final_epochs} epochs."
-    )
-
-
-def _budgets(settings: Settings, families: int) -> Iterator[str]:
-    """What may be spent at most, a sentence each."""
-    hours = settings.budget_gpu_hours
-    if hours is not None:
-        yield (
-            f"Budget: {hours:g} device-hours, {hours / families:.3g} for each family, finals "
-            "included. A search ends earlier than below where its next trial would not leave "
-            "enough for its finals."
-        )
-    if settings.time_budget is not None:
-        yield (
-            f"Time budget: {settings.time_budget:g} hours of wall time, finals included. The "
-            "search ends earlier than below where another trial would not leave enough for them."
-        )
-
-
-def print_spaces(console: Console, plans: Sequence[FamilyPlan]) -> None:
-    """Prints each family's dimensions, what they may be here, and the baseline's values."""
-    for plan in plans:
-        dimensions = registry.load_family(plan.name).search_space
-        table = Table(title=plan.name, title_justify="left")
-        table.add_column("dimension", no_wrap=True)
-        for column in ("space", "baseline", "meaning"):
-            table.add_column(column)
-        for name, distribution in plan.space.items():
-            meaning = dimensions[name].meaning
-            table.add_row(name, describe(distribution), str(plan.baseline[name]), meaning)
-        console.print(table)

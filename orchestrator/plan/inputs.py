@@ -8,12 +8,11 @@ import numpy.typing as npt
 
 from orchestrator.config.settings import Settings
 from orchestrator.plan.families import FamilyPlan
-from orchestrator.results.writable import check_writable
+from orchestrator.results.files import check_writable
 from trainables import registry
 from trainables.data.dataset import LabeledImages, OpenedDataSet
 from trainables.data.splitting import Split, fraction_of, split
-from trainables.weights import loading as weights
-from trainables.weights import pretraining
+from trainables.weights import loading, pretraining
 
 DEMO_WEIGHTS = "demo"
 
@@ -34,7 +33,7 @@ class Inputs:
     training: LabeledImages
     split: Split
     train: Mapping[float, npt.NDArray[np.int64]]
-    weights_file: weights.WeightsFile | None
+    weights_file: loading.WeightsFile | None
 
 
 def prepare(settings: Settings, plans: Sequence[FamilyPlan]) -> Inputs:
@@ -80,7 +79,7 @@ def divide(settings: Settings, labels: npt.NDArray[np.int64]) -> Split:
     )
 
 
-def _weights(name: str) -> weights.WeightsFile | None:
+def _weights(name: str) -> loading.WeightsFile | None:
     """The weights file that a study names, read once; None if it is the demo's and not made yet."""
     if name == DEMO_WEIGHTS:
         path = pretraining.cached_weights_path()
@@ -88,6 +87,6 @@ def _weights(name: str) -> weights.WeightsFile | None:
             check_writable(path.parent)
             return None
         name = str(path)
-    file = weights.locate(name)
-    weights.read(file)
+    file = loading.locate(name)
+    loading.read(file)
     return file

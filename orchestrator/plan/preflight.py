@@ -9,16 +9,17 @@ from typing import Any, Final
 
 from rich.console import Console
 
-from orchestrator.config.settings import DEMO_NOTES, Settings
+from orchestrator.config.settings import Settings
+from orchestrator.config.sources import DEMO_NOTES
 from orchestrator.forecast.estimate import Forecast, forecast_study, time_sentences
-from orchestrator.plan import resume as resuming
-from orchestrator.plan import warm_start
-from orchestrator.plan.families import FamilyPlan, plan_families, print_plan
+from orchestrator.plan import resume, warm_start
+from orchestrator.plan.families import FamilyPlan, plan_families
 from orchestrator.plan.inputs import Inputs, prepare
+from orchestrator.plan.summary import print_plan
 from orchestrator.plan.warm_start import WarmStart
-from orchestrator.results import schema as results
+from orchestrator.results import files
+from orchestrator.results.files import check_writable
 from orchestrator.results.lock import Hold, holding
-from orchestrator.results.writable import check_writable
 
 # The studies named to choose from, the latest first.
 MOST_CHOICES: Final = 10
@@ -112,15 +113,15 @@ def check_resumed(
         ValueError: Something differs that must not, or the folder cannot be written.
     """
     hold = _hold(folder, held)
-    study = results.read_study(folder)  # as its last driver left it, whatever was read before
+    study = files.read_study(folder)  # as its last driver left it, whatever was read before
     plans = plan_families(settings)
-    resuming.check_families(study, plans)
-    resuming.check_spaces(study, plans)
-    resuming.check_settings(study, settings)
+    resume.check_families(study, plans)
+    resume.check_spaces(study, plans)
+    resume.check_settings(study, settings)
     warm_start.check_kept(folder, settings)
-    changed = resuming.check_code(study, plans, accepted=accept_code_change)
+    changed = resume.check_code(study, plans, accepted=accept_code_change)
     inputs = _prepare(settings, plans, console)
-    resuming.check_inputs(study, inputs)
+    resume.check_inputs(study, inputs)
     return CheckedStudy(
         name=study["name"],
         folder=folder,
@@ -138,7 +139,7 @@ def study_to_resume(folder: Path) -> dict[str, Any]:
         ValueError: There is no study in the folder.
     """
     if (folder / "study.json").is_file():
-        return results.read_study(folder)
+        return files.read_study(folder)
     if folder.is_dir():
         message = (
             f"--resume must name a study that has begun, but {folder} has no study.json: it may "
@@ -186,7 +187,7 @@ def forecast_of(
     name: str = "",
     reserved: tuple[str, float, int] | None = None,
 ) -> Forecast:
-    """What a study will take; see `forecast.forecast_study`."""
+    """What a study will take; see `estimate.forecast_study`."""
     return forecast_study(
         settings,
         [plan.name for plan in plans],

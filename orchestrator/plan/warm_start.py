@@ -15,7 +15,7 @@ from orchestrator.config.searches import list_searches, search_of
 from orchestrator.config.settings import Settings
 from orchestrator.plan.families import FamilyPlan
 from orchestrator.plan.inputs import Inputs
-from orchestrator.results import schema as results
+from orchestrator.results import files
 from search_spaces.dimension import outside
 
 FOLDER: Final = "warm_start"
@@ -112,7 +112,7 @@ def keep(folder: Path, warm: WarmStart | None) -> None:
     for name in TABLES:
         table = getattr(warm, name)
         metadata = {k.decode(): v.decode() for k, v in (table.schema.metadata or {}).items()}
-        results.write_table(folder / FOLDER, name, table, metadata)
+        files.write_table(folder / FOLDER, name, table, metadata)
 
 
 def check_kept(folder: Path, settings: Settings) -> None:
@@ -133,7 +133,7 @@ def kept(folder: Path) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """Rows of the trials and epochs that a study has learned from; none without warm start."""
     if not (folder / FOLDER).exists():
         return [], []
-    trials, epochs = (results.read_table(folder / FOLDER, name).to_pylist() for name in TABLES)
+    trials, epochs = (files.read_table(folder / FOLDER, name).to_pylist() for name in TABLES)
     return trials, epochs
 
 
@@ -143,8 +143,8 @@ def _read(source: Path) -> tuple[dict[str, Any], pa.Table, pa.Table]:
         message = f"--warm-start must name the folder of a study, but {source} has no study.json"
         raise ValueError(message)
     try:
-        study = results.read_study(source)
-        trials, epochs = (results.read_table(source, name) for name in TABLES)
+        study = files.read_study(source)
+        trials, epochs = (files.read_table(source, name) for name in TABLES)
     except (ValueError, OSError, pa.ArrowException) as error:
         message = f"--warm-start must name a study that can be read, but {error}"
         raise ValueError(message) from error

@@ -6,8 +6,8 @@ from typing import Final
 
 from orchestrator.analysis.section import Section
 from orchestrator.report.chart import Chart
-from orchestrator.report.figures import anytime_performance as best_so_far
 from orchestrator.report.figures import (
+    anytime_performance,
     confusion,
     differences,
     early_stopping,
@@ -70,7 +70,7 @@ PLANS: Final = (
     Plan(
         key="effort",
         title="What the search found with its time",
-        figures=(best_so_far.figure,),
+        figures=(anytime_performance.figure,),
         sections=("Fairness",),
     ),
     Plan(

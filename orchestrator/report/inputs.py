@@ -9,11 +9,11 @@ from typing import Any, Final
 import pyarrow as pa
 
 from orchestrator.analysis.confusion_examples import read_examples
-from orchestrator.analysis.sample_efficiency import Model, Point, measure_curves
-from orchestrator.analysis.sample_efficiency_sections import FEWEST_SIZES
+from orchestrator.analysis.sample_efficiency import FEWEST_SIZES, Model, Point, measure_curves
 from orchestrator.analysis.section import Row
 from orchestrator.config.searches import Search, relabel, stored_searches
-from orchestrator.results import schema as results
+from orchestrator.results import schema
+from orchestrator.results.study_results import StudyResults
 from orchestrator.stats.predictions import PredictedRun, split_runs
 from orchestrator.status.study_status import Standing, read_standing
 
@@ -99,24 +99,19 @@ def read(folder: Path) -> Inputs:
         ValueError: The folder is no study, or a file in it is damaged.
         OSError: A file cannot be read.
     """
-    tables = {name: _table(folder, name) for name in results.TABLES}
+    results = StudyResults(folder)
+    tables = {name: results.table_or_empty(name) for name in schema.TABLES}
     written = [path.stat().st_mtime for path in folder.glob("*.parquet")]
     # The newest table is the present moment: the same files give the same report.
     standing = read_standing(folder, now=max(written, default=0.0))
     if standing.state not in ENDED:  # what it says may be of a choice made before an extension
         tables["comparison"] = tables["comparison"].slice(0, 0)
     return Inputs(
-        study=results.read_study(folder),
+        study=results.study,
         standing=standing,
         tables=tables,
         examples=read_examples(folder),
     )
-
-
-def _table(folder: Path, name: str) -> pa.Table:
-    if not (folder / f"{name}.parquet").is_file():
-        return results.columns_of_all()[name].empty_table()
-    return results.read_table(folder, name)
 
 
 def _rows(table: pa.Table) -> list[dict[str, Any]]:

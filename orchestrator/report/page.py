@@ -14,8 +14,7 @@ import jinja2
 from plotly.offline import get_plotlyjs
 
 from orchestrator.analysis.section import MISSING, Section
-from orchestrator.report import draw_plotly as interactive
-from orchestrator.report import style
+from orchestrator.report import draw_plotly, style
 from orchestrator.report.answer import Answer
 from orchestrator.report.chapters import Chapter
 from orchestrator.report.chart import Chart
@@ -59,7 +58,7 @@ class Page:
 def render(page: Page) -> str:
     """The page as HTML; the same content gives the same bytes."""
     scripts = [get_plotlyjs(), _source("page.js")]
-    panels = {each.key: [interactive.draw(panel) for panel in each.panels] for each in page.charts}
+    panels = {each.key: [draw_plotly.draw(panel) for panel in each.panels] for each in page.charts}
     themes = {mode: style.colours(dark=mode == "dark") for mode in ("light", "dark")}
     template = _environment().get_template("page.html")
     return template.render(
@@ -69,7 +68,7 @@ def render(page: Page) -> str:
         style=_source("page.css") + _palette(),
         scripts=scripts,
         policy=_policy(scripts),
-        legend=interactive.legend,
+        legend=draw_plotly.legend,
         number_columns=_number_columns,
     )
 

@@ -11,7 +11,7 @@ from orchestrator.report.answer import Answer
 from orchestrator.report.chapters import WARNINGS, Chapter
 from orchestrator.report.figures import study_differences
 from orchestrator.report.page import Page
-from orchestrator.stats.study_pairs import why_not_comparable
+from orchestrator.stats.pairwise import why_not_comparable
 
 Rows = Sequence[dict[str, Any]]
 

@@ -1,9 +1,7 @@
 """The page of one study: its answer, and every section and figure in its chapter."""
 
-from orchestrator.analysis.test_results import prepare
-from orchestrator.compare.evidence import gather
-from orchestrator.report import failures as failure_sections
-from orchestrator.report import provenance as settings_sections
+from orchestrator.compare.document import gather, prepare
+from orchestrator.report import failures, provenance
 from orchestrator.report.answer import answer
 from orchestrator.report.chapters import arrange
 from orchestrator.report.gallery import galleries
@@ -29,7 +27,7 @@ def compose(inputs: Inputs) -> Page:
         tables["trials"],
         tables["final"],
         tables["comparison"],
-        evidence=(*evidence, *failure_sections.gather(inputs), *settings_sections.gather(inputs)),
+        evidence=(*evidence, *failures.gather(inputs), *provenance.gather(inputs)),
     )
     arranged = arrange(inputs, report.sections)
     return Page(
@@ -38,8 +36,8 @@ def compose(inputs: Inputs) -> Page:
         answer=answer(inputs),
         demo=report.demo,
         warnings=arranged.warnings,
-        facts=settings_sections.facts(inputs),
+        facts=provenance.facts(inputs),
         chapters=arranged.chapters,
         galleries=galleries(inputs),
-        command=settings_sections.command(inputs),
+        command=provenance.command(inputs),
     )

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from orchestrator.config.rungs import rungs_of
-from orchestrator.results import schema as results
+from orchestrator.results import files
 
 LIBRARIES: Final = ("ray", "optuna", "torch", "torchvision", "numpy", "pandas", "pyarrow")
 
@@ -34,7 +34,7 @@ class Manifest:
         """Adds or replaces entries and writes the file."""
         self._check()
         self.content.update(content)
-        results.write_text(self._path, json.dumps(self.content, indent=2, default=str) + "\n")
+        files.write_text(self._path, json.dumps(self.content, indent=2, default=str) + "\n")
 
     def end(self, outcome: str) -> None:
         """Notes how this run of the study ended: `completed`, `incomplete`, `interrupted`, ..."""

@@ -1,13 +1,10 @@
 """The tables of a study on disk: their schemas, and how they are written whole and read back."""
 
 import json
-import os
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 from optuna.distributions import (
     BaseDistribution,
     CategoricalDistribution,
@@ -113,7 +110,7 @@ _FINAL: list[Column] = [
     ("device", pa.string()),
 ]
 
-_PARAMS_JSON: Final[Column] = ("params_json", pa.string())
+PARAMS_JSON: Final = pa.field("params_json", pa.string(), nullable=False)
 
 FIXED_SCHEMAS: Mapping[str, pa.Schema] = {
     "epochs": _schema(_EPOCHS),
@@ -183,11 +180,7 @@ TABLES: Final = ("trials", "final", *FIXED_SCHEMAS)
 
 def columns_of_all() -> dict[str, pa.Schema]:
     """The columns of each table that do not depend on the families."""
-    return {
-        "trials": _schema([*_TRIALS, _PARAMS_JSON]),
-        "final": _schema([*_FINAL, _PARAMS_JSON]),
-        **FIXED_SCHEMAS,
-    }
+    return {"trials": _schema(_TRIALS), "final": _schema(_FINAL), **FIXED_SCHEMAS}
 
 
 def parameter_type(distribution: BaseDistribution) -> pa.DataType:
@@ -228,8 +221,8 @@ def schemas(spaces: Iterable[Mapping[str, BaseDistribution]]) -> dict[str, pa.Sc
                 raise ValueError(message)
     params = [pa.field(f"param_{name}", types[name]) for name in sorted(types)]
     return {
-        "trials": _schema([*_TRIALS, *params, _PARAMS_JSON]),
-        "final": _schema([*_FINAL, *params, _PARAMS_JSON]),
+        "trials": _schema([*_TRIALS, *params, PARAMS_JSON]),
+        "final": _schema([*_FINAL, *params, PARAMS_JSON]),
         **FIXED_SCHEMAS,
     }
 
@@ -253,73 +246,3 @@ def to_table(rows: Sequence[Mapping[str, Any]], schema: pa.Schema) -> pa.Table:
             message = f"columns must be in the schema, but got {', '.join(unknown)}"
             raise ValueError(message)
     return pa.Table.from_pylist([dict(row) for row in rows], schema=schema)
-
-
-def write_table(folder: Path, name: str, table: pa.Table, metadata: Mapping[str, str]) -> None:
-    """Writes `<folder>/<name>.parquet` whole: a temporary dot name first, then a rename.
-
-    Raises:
-        pyarrow.ArrowInvalid: A column that must have a value in each row lacks one.
-    """
-    temporary = folder / f".{name}.parquet.{os.getpid()}"
-    stamped = table.replace_schema_metadata({**metadata, "schema_version": str(SCHEMA_VERSION)})
-    pq.write_table(stamped, temporary, compression="zstd")
-    temporary.replace(folder / f"{name}.parquet")
-
-
-def leftovers(folder: Path) -> list[Path]:
-    """What killed writers left half written in a study's folder; checkpoints have their own."""
-    return [
-        path
-        for path in folder.rglob(".*.*")
-        if path.is_file()
-        and "checkpoints" not in path.relative_to(folder).parts
-        and (path.suffix.removeprefix(".").isdigit() or path.name == ".model.safetensors")
-    ]
-
-
-def remove_leftovers(folder: Path) -> None:
-    """Removes what killed writers left half written."""
-    for path in leftovers(folder):
-        path.unlink()
-
-
-def write_text(path: Path, text: str) -> None:
-    """Writes a text file whole: a temporary name that starts with a dot, then a rename."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(path)
-
-
-def read_study(folder: Path) -> dict[str, Any]:
-    """Reads `study.json`.
-
-    Raises:
-        ValueError: The folder is no study.
-    """
-    path = folder / "study.json"
-    if not path.is_file():
-        message = f"RESULTS must be a study's folder, but {folder} has no study.json"
-        raise ValueError(message)
-    try:
-        study = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        message = f"study.json must be JSON, but {path} is not: {error}"
-        raise ValueError(message) from error
-    if not isinstance(study, dict) or not {"name", "settings"} <= study.keys():
-        message = f"study.json must have a name and settings, but {path} has not"
-        raise ValueError(message)
-    return study
-
-
-def read_table(folder: Path, name: str) -> pa.Table:
-    """Reads a table of a study.
-
-    Raises:
-        ValueError: The study has no such table (it did not get that far, or is no study).
-    """
-    path = folder / f"{name}.parquet"
-    if not path.is_file():
-        message = f"{name}.parquet must exist in a study's folder, but {path} does not"
-        raise ValueError(message)
-    return pq.read_table(path)

@@ -6,14 +6,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from orchestrator.cli import OneLineParser
+from orchestrator.cli import DONE, INTERRUPTED, OneLineParser, fail
 
 if TYPE_CHECKING:
     from orchestrator.retrain.reproduce import Epoch, Retraining
 
 # PyArrow, Optuna and torch are imported late, so that --help and a wrong name answer at once.
-
-TRAINED, WRONG_INPUT, INTERRUPTED = 0, 2, 130
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -43,13 +41,12 @@ def _retrain(options: argparse.Namespace) -> int:
             device=options.device,
         )
     except (ValueError, OSError) as error:
-        sys.stderr.write(f"retrain: {' '.join(str(error).split())}\n")
-        return WRONG_INPUT
+        return fail("retrain", error)
     epochs = _train(retraining)
     _print("\n".join(_verdict(retraining, epochs)))
     if options.output is not None:
         _write(retraining, epochs, options.output)
-    return TRAINED
+    return DONE
 
 
 def _train(retraining: "Retraining") -> list["Epoch"]:
@@ -110,7 +107,7 @@ def _check_output(output: Path, folder: Path) -> None:
     Raises:
         ValueError: One of these, or it cannot be written.
     """
-    from orchestrator.results.writable import check_writable
+    from orchestrator.results.files import check_writable
 
     path = output.expanduser().resolve()
     if path.suffix != ".parquet" or path.exists() or path.is_relative_to(folder.resolve()):
@@ -122,13 +119,12 @@ def _check_output(output: Path, folder: Path) -> None:
 
 
 def _write(retraining: "Retraining", epochs: Sequence["Epoch"], output: Path) -> None:
-    from orchestrator.results import manifest
-    from orchestrator.results import schema as results
+    from orchestrator.results import files, manifest
 
     path = output.expanduser().resolve()
     path.parent.mkdir(parents=True, exist_ok=True)
     metadata = {**manifest.table_metadata(retraining.study), "retrained_at": manifest.now()}
-    results.write_table(path.parent, path.stem, retraining.table(epochs), metadata)
+    files.write_table(path.parent, path.stem, retraining.table(epochs), metadata)
     _print(f"New curve: {output}")
 
 

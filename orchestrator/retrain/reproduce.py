@@ -8,23 +8,22 @@ from typing import Any, Final
 
 import pyarrow as pa
 
-from orchestrator.config.settings import Settings, from_json
-from orchestrator.plan import inputs as preparation
-from orchestrator.plan import provenance
-from orchestrator.results import code_version, manifest
-from orchestrator.results import schema as results
+from orchestrator.config.settings import Settings
+from orchestrator.config.sources import from_json
+from orchestrator.plan import inputs, provenance
+from orchestrator.results import code_version, files, manifest, schema
 from orchestrator.retrain.stored_trial import Row, StoredTrial, read_trial
 from trainables import registry
 from trainables.attempt import AttemptConfig, Trainer, make_trainer
 from trainables.data.splitting import fraction_of
 from trainables.family import Family
 from trainables.shared_data import SharedData
-from trainables.weights import loading as weights
+from trainables.weights import loading
 
 # What depends on the seed alone and not on the clock.
 COMPARED: Final = (
     *("train_loss", "train_accuracy", "learning_rate"),
-    *(f"validation_{metric}" for metric in results.METRICS),
+    *(f"validation_{metric}" for metric in schema.METRICS),
 )
 
 
@@ -92,7 +91,7 @@ class Retraining:
             for epoch in epochs
             if epoch.now is not None
         ]
-        return results.to_table(rows, results.FIXED_SCHEMAS["epochs"])
+        return schema.to_table(rows, schema.FIXED_SCHEMAS["epochs"])
 
 
 def prepare(
@@ -116,7 +115,7 @@ def prepare(
         ValueError: There is no such trial, it has no epoch, the device is not there, or data,
             split or weights are not those that `study.json` records.
     """
-    study = results.read_study(folder)
+    study = files.read_study(folder)
     settings = from_json(study["settings"])
     settings = replace(
         settings,
@@ -226,14 +225,14 @@ def _shared(
     dataset = registry.load_dataset(settings.dataset).open(settings.data_dir, settings.image_size)
     _refuse_any(provenance.other_files(study, dataset))
     training = dataset.read_training()
-    parts = preparation.divide(settings, training.labels)
+    parts = inputs.divide(settings, training.labels)
     _refuse_any(provenance.other_split(study, parts))
     return SharedData(
         training=training,
         train={fraction: fraction_of(parts.train, training.labels, fraction, settings.seed)},
         validation=parts.validation,
         classes=dataset.classes,
-        weights=None if file is None else weights.read(file),
+        weights=None if file is None else loading.read(file),
     )
 
 

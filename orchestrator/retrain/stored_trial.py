@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.compute as pc
 
 from orchestrator.config.settings import Settings
-from orchestrator.results import schema as results
+from orchestrator.results.study_results import Rows, StudyResults
 from orchestrator.run import finals
-from orchestrator.trials.recorder import TrialSpec
+from orchestrator.trials.trial import TrialSpec
 
 Row = Mapping[str, Any]
 
@@ -46,9 +47,10 @@ def read_trial(folder: Path, settings: Settings, trial_id: str) -> StoredTrial:
     Raises:
         ValueError: There is no such trial, or it has no epoch to compare with.
     """
-    search = {row["trial_id"]: row for row in _rows(folder, "trials")}
+    results = StudyResults(folder)
+    search = {row["trial_id"]: row for row in results.rows("trials")}
     # A winner that is the baseline has a row in either role; the baseline's comes first.
-    final = {row["trial_id"]: row for row in reversed(_rows(folder, "final"))}
+    final = {row["trial_id"]: row for row in reversed(results.rows("final"))}
     if trial_id in search:
         row, epochs, seed = search[trial_id], "epochs", search[trial_id]["seed"]
     elif trial_id in final:
@@ -72,10 +74,10 @@ def read_trial(folder: Path, settings: Settings, trial_id: str) -> StoredTrial:
         ),
         status=row.get("status", "completed"),
         device=row["device"],
-        rows=_rows(folder, epochs, trial_id),
+        rows=_epochs(results.table_or_empty(epochs), trial_id),
         in_parts=any(
             (row["trial_id"], row["kind"]) == (trial_id, "out_of_memory")
-            for row in _rows(folder, "events")
+            for row in results.rows("events")
         ),
     )
     if not stored.rows and not stored.diverged:
@@ -86,12 +88,7 @@ def read_trial(folder: Path, settings: Settings, trial_id: str) -> StoredTrial:
     return stored
 
 
-def _rows(folder: Path, name: str, trial_id: str | None = None) -> list[dict[str, Any]]:
-    """The rows of a table, of one trial in the order of its epochs; none before it is written."""
-    if not (folder / f"{name}.parquet").is_file():
-        return []
-    table = results.read_table(folder, name)
-    if trial_id is not None:
-        table = table.filter(pc.field("trial_id") == trial_id).sort_by("epoch")
-    rows: list[dict[str, Any]] = table.to_pylist()
+def _epochs(table: pa.Table, trial_id: str) -> Rows:
+    """The rows of a trial in the order of its epochs."""
+    rows: Rows = table.filter(pc.field("trial_id") == trial_id).sort_by("epoch").to_pylist()
     return rows

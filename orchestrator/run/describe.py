@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from orchestrator.config.rungs import offered_rungs
-from orchestrator.config.settings import DEMO_NOTES, Settings, to_json
+from orchestrator.config.settings import Settings, to_json
+from orchestrator.config.sources import DEMO_NOTES
 from orchestrator.plan.families import FamilyPlan
 from orchestrator.plan.inputs import Inputs
-from orchestrator.results import schema as results
+from orchestrator.results import schema
 from orchestrator.results.code_version import code_sha256, git_commit
 from orchestrator.results.manifest import environment, now
 from orchestrator.run.cluster import Cluster, Reservation
@@ -31,7 +32,7 @@ def describe(
     code = {"code_sha256": code_sha256([p.name for p in plans]), "git_commit": git_commit()}
     return {
         "name": name,
-        "schema_version": results.SCHEMA_VERSION,
+        "schema_version": schema.SCHEMA_VERSION,
         "outcome": "running",
         "started_at": started_at,
         "ended_at": None,

@@ -14,8 +14,10 @@ import pyarrow.compute as pc
 from orchestrator.config.searches import Search, deciding
 from orchestrator.config.settings import BUDGETS, OPERATIONAL, Settings
 from orchestrator.plan.families import FamilyPlan
-from orchestrator.results import schema as results
-from orchestrator.trials.recorder import Recorder, TrialRecord, TrialSpec, winner
+from orchestrator.results import files
+from orchestrator.results.schema import FIXED_SCHEMAS, METRICS, parameter_columns
+from orchestrator.trials.recorder import Recorder
+from orchestrator.trials.trial import TrialRecord, TrialSpec, winner
 from trainables.attempt import (
     BEST_WEIGHTS,
     PREDICTIONS,
@@ -133,7 +135,7 @@ def final_rows(
         "device_seconds": device_seconds,
         "device": device,
         **measured(result),
-        **results.parameter_columns(spec.params),
+        **parameter_columns(spec.params),
     }
     return [{**row, "role": role} for role in roles]
 
@@ -156,7 +158,7 @@ def restore_predictions(folder: Path, records: Iterable[TrialRecord]) -> None:
     ]
     if not missing:
         return
-    table = results.read_table(folder, "predictions")
+    table = files.read_table(folder, "predictions")
     for spec in missing:
         own = table.filter(
             (pc.field("family") == spec.family)
@@ -173,7 +175,7 @@ def restore_predictions(folder: Path, records: Iterable[TrialRecord]) -> None:
 def predictions(folder: Path, rows: Iterable[Mapping[str, Any]]) -> pa.Table:
     """The table of `predictions.parquet` for rows of `final.parquet`."""
     tables = [_predictions_of(folder, row) for row in rows]
-    schema = results.FIXED_SCHEMAS["predictions"]
+    schema = FIXED_SCHEMAS["predictions"]
     return pa.concat_tables(tables) if tables else schema.empty_table()
 
 
@@ -204,9 +206,9 @@ def keep_winners(folder: Path, rows: Sequence[Mapping[str, Any]], classes: Seque
             "params": json.loads(best["params_json"]),
             "weights_sha256": file_sha256(target / "model.safetensors"),
             "classes": list(classes),
-            **{f"test_{name}": best[f"test_{name}"] for name in results.METRICS},
+            **{f"test_{name}": best[f"test_{name}"] for name in METRICS},
         }
-        results.write_text(target / "config.json", json.dumps(card, indent=2) + "\n")
+        files.write_text(target / "config.json", json.dumps(card, indent=2) + "\n")
 
 
 def _roles(chosen: Mapping[str, Any], plan: FamilyPlan) -> list[tuple[str, Mapping[str, Any]]]:
@@ -229,4 +231,4 @@ def _predictions_of(folder: Path, row: Mapping[str, Any]) -> pa.Table:
         "predicted": probabilities.argmax(axis=1).astype(np.int16),
         "probabilities": pa.ListArray.from_arrays(offsets, probabilities.ravel()),
     }
-    return pa.table(columns).cast(results.FIXED_SCHEMAS["predictions"])
+    return pa.table(columns).cast(FIXED_SCHEMAS["predictions"])

@@ -1,6 +1,7 @@
 """The finals: winners and baselines re-trained, and the test set opened for the choice."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from orchestrator.config.searches import deciding
@@ -10,21 +11,30 @@ from orchestrator.run import finals, replay
 from orchestrator.run.progress import ProgressTable, shown
 from orchestrator.run.search_phase import Search
 from orchestrator.run.session import Session
-from orchestrator.search.family_searcher import ListedTrials
 from orchestrator.search.scheduler import RecordingScheduler
+from orchestrator.search.trial_queue import ListedTrials
 from orchestrator.trials.recorder import Recorder
 from trainables.data.dataset import LabeledImages
 from trainables.trial import References
 
 
-def run_finals(
-    session: Session, search: Search, choice: finals.Choice, shared: Any
-) -> tuple[bool, LabeledImages | None]:
-    """Re-trains and tests.
+@dataclass(frozen=True, kw_only=True)
+class Finals:
+    """How the finals ended.
 
-    Returns:
-        Whether every family and role has its rows; the test part where it was decoded.
+    Attributes:
+        complete: Every family and role has its rows.
+        test_part: None where nothing was left to test, so that it stayed closed.
     """
+
+    complete: bool
+    test_part: LabeledImages | None
+
+
+def retrain_and_test(
+    session: Session, search: Search, choice: finals.Choice, shared: Any
+) -> Finals:
+    """Re-trains winners and baselines over seeds and fractions; each is tested when it ends."""
     settings, test = session.settings, None
     specs = finals.final_specs(choice, session.plans, session.searches, settings)
     recorder = session.recorder("final_epochs")
@@ -79,7 +89,8 @@ def run_finals(
     session.must_have_ended(recorder)
     finals.keep_winners(session.folder, rows(), session.inputs.dataset.classes)
     completed = all(record.status == "completed" for record in recorder.trials.values())
-    return completed and len(choice) == len(session.searches), test
+    complete = completed and len(choice) == len(session.searches)
+    return Finals(complete=complete, test_part=test)
 
 
 def final_rows(session: Session, recorder: Recorder, choice: finals.Choice) -> list[dict[str, Any]]:

@@ -4,8 +4,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from orchestrator.trials.family_totals import RUNNING, FamilyTally
-from orchestrator.trials.recorder import Recorder, TrialRecord
+from orchestrator.trials.family_totals import FamilyTally
+from orchestrator.trials.recorder import Recorder
+from orchestrator.trials.trial import RUNNING, TrialRecord
 
 # Ray puts this before the name of each metric, and Prometheus expects the other after a counter's.
 PREFIX: Final = "ray_"

@@ -9,7 +9,7 @@ import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from orchestrator.run.cluster import InfrastructureError
-from trainables import node_check as node
+from trainables import node_check
 
 # A node that has to start a process first answers within this time, also a busy one.
 ANSWER_SECONDS: Final = 120.0
@@ -41,7 +41,7 @@ def check_nodes(folder: Path) -> None:
 def _ask(node_id: str, file: Path) -> Any:
     there = NodeAffinitySchedulingStrategy(node_id=node_id, soft=False)
     options = {"num_cpus": 0, "max_retries": 0, "scheduling_strategy": there}
-    return ray.remote(node.complaint).options(**options).remote(node.software(), file)
+    return ray.remote(node_check.complaint).options(**options).remote(node_check.software(), file)
 
 
 def _answer(reference: Any) -> str:

@@ -1,15 +1,16 @@
 """Opens a study that has been checked: its cluster, weights, folder, and what its rows say."""
 
 import contextlib
+import shlex
 from collections.abc import Iterator
 
 import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from rich.console import Console
 
-from orchestrator.forecast.estimate import Forecast
-from orchestrator.plan import resume as resuming
-from orchestrator.plan import warm_start
+from orchestrator.config.settings import Settings
+from orchestrator.forecast.estimate import Forecast, time_sentences
+from orchestrator.plan import resume, warm_start
 from orchestrator.plan.inputs import DEMO_WEIGHTS
 from orchestrator.plan.preflight import CheckedStudy, forecast_of
 from orchestrator.results import manifest
@@ -22,8 +23,7 @@ from orchestrator.run.nodes import check_nodes
 from orchestrator.run.replay import StoredStudy
 from orchestrator.run.session import RayExecutor, Session
 from orchestrator.run.signals import Interruption
-from trainables.weights import loading as weights
-from trainables.weights import pretraining
+from trainables.weights import loading, pretraining
 
 
 @contextlib.contextmanager
@@ -103,6 +103,33 @@ def reserved_forecast(checked: CheckedStudy, reservation: Reservation) -> Foreca
     )
 
 
+def forecast_on_cluster(checked: CheckedStudy, address: str, console: Console) -> Forecast:
+    """What a study will take on a cluster that is asked for it, with its line printed.
+
+    Raises:
+        InfrastructureError: Ray cannot be had, or not what a trial asks for.
+    """
+    cluster = connect(address, console)
+    reservation = reserve(checked.settings, cluster)
+    console.print(cluster_line(cluster, reservation))
+    forecast = reserved_forecast(checked, reservation)
+    for sentence in time_sentences(forecast):
+        console.print(sentence)
+    return forecast
+
+
+def say_how_to_resume(checked: CheckedStudy, console: Console) -> None:
+    """Prints the command that goes on with a study that was interrupted."""
+    if not (checked.folder / "study.json").exists():
+        console.print("Interrupted before the study began; nothing was written.")
+        return
+    command = ["python", "-m", "orchestrator.study", "--resume", checked.name]
+    if checked.settings.results_dir != Settings.results_dir:
+        command += ["--results-dir", checked.settings.results_dir]
+    console.print("Interrupted; all finished epochs are kept. To go on:")
+    console.print(f"  {shlex.join(command)}", soft_wrap=True)
+
+
 def _job(checked: CheckedStudy) -> dict[str, str]:
     """What the cluster's list of jobs says of the study."""
     families = ",".join(plan.name for plan in checked.plans)
@@ -122,7 +149,7 @@ def cluster_line(cluster: Cluster, reservation: Reservation) -> str:
     )
 
 
-def _demo_weights(checked: CheckedStudy, console: Console) -> weights.WeightsFile | None:
+def _demo_weights(checked: CheckedStudy, console: Console) -> loading.WeightsFile | None:
     """The demo's stand-in for ImageNet weights, made once and cached."""
     pretrained = any(plan.pretrained for plan in checked.plans)
     if checked.settings.weights != DEMO_WEIGHTS or not pretrained:
@@ -138,10 +165,10 @@ def _demo_weights(checked: CheckedStudy, console: Console) -> weights.WeightsFil
         here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
         task = ray.remote(pretrain).options(num_cpus=0, scheduling_strategy=here)
         ray.get(task.remote())
-    sha256 = weights.file_sha256(path)
+    sha256 = loading.file_sha256(path)
     if checked.resumed is not None:
         try:
-            resuming.check_weights(checked.resumed.study, sha256)
+            resume.check_weights(checked.resumed.study, sha256)
         except ValueError as error:
             raise InfrastructureError(str(error)) from error
-    return weights.WeightsFile(name=path.name, path=path, sha256=sha256)
+    return loading.WeightsFile(name=path.name, path=path, sha256=sha256)

@@ -11,10 +11,10 @@ from ray.tune.experiment import Trial
 
 from orchestrator.run.cluster import Reservation
 from orchestrator.run.signals import Interruption
-from orchestrator.search.family_searcher import TrialQueue
 from orchestrator.search.scheduler import RecordingScheduler
+from orchestrator.search.trial_queue import TrialQueue
 from orchestrator.trials.recorder import Recorder
-from trainables import node_check as node
+from trainables import node_check
 from trainables.trial import References, StudyTrial
 
 
@@ -62,7 +62,7 @@ def run(phase: Phase) -> None:
             "device": phase.reservation.device,
             "threads": phase.reservation.cpus,
             "resources": phase.reservation.bundle,
-            "software": node.software(),
+            "software": node_check.software(),
         },
         tune_config=tune.TuneConfig(
             search_alg=phase.searcher,

@@ -9,25 +9,23 @@ from typing import Any
 
 from orchestrator.config.searches import search_of, stored_searches
 from orchestrator.plan import warm_start
-from orchestrator.results import schema as results
+from orchestrator.results.study_results import Rows, StudyResults, by_sequence
 from orchestrator.run import finals
 from orchestrator.search.asha import EXEMPT, FamilyRungs
 from orchestrator.search.family_searcher import FamilySearch
 from orchestrator.search.scheduler import RecordingScheduler
-from orchestrator.trials.family_totals import RUNNING
-from orchestrator.trials.recorder import (
+from orchestrator.trials.recorder import Recorder
+from orchestrator.trials.trial import (
     BASELINE_ROLE,
     FAILURES,
+    RUNNING,
     Failure,
-    Recorder,
     TrialRecord,
     TrialSpec,
     spec_of_row,
 )
-from trainables import checkpoints as checkpointing
+from trainables import checkpoints
 from trainables.attempt import checkpoint_folder
-
-Rows = list[dict[str, Any]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +48,7 @@ class StoredStudy:
     events: Rows = field(default_factory=list)
     final: Rows = field(default_factory=list)
     final_epochs: Rows = field(default_factory=list)
-    claims: Mapping[str, checkpointing.Claim] = field(default_factory=dict)
+    claims: Mapping[str, checkpoints.Claim] = field(default_factory=dict)
     changes: Sequence[tuple[str, str]] = ()
     forgiven: bool = False
 
@@ -73,9 +71,12 @@ def read(folder: Path, study: Mapping[str, Any], now: Mapping[str, Any]) -> Stor
     claims = {
         path.name: claim
         for path in sorted((folder / "checkpoints").glob("*"))
-        if (claim := checkpointing.claimed(path)) is not None
+        if (claim := checkpoints.claimed(path)) is not None
     }
-    trials = _rows(folder, "trials")
+    results = StudyResults(
+        folder
+    )  # a table is missing where the driver died before its first write
+    trials = results.rows("trials")
     known = {row["trial_id"] for row in trials}
     searches = {search.name for search in stored_searches(study["settings"])}
     trials += [
@@ -85,10 +86,10 @@ def read(folder: Path, study: Mapping[str, Any], now: Mapping[str, Any]) -> Stor
     ]
     return StoredStudy(
         trials=sorted(trials, key=lambda row: str(row["trial_id"])),
-        epochs=_by_sequence(_rows(folder, "epochs")),
-        events=_rows(folder, "events"),
-        final=_rows(folder, "final"),
-        final_epochs=_by_sequence(_rows(folder, "final_epochs")),
+        epochs=by_sequence(results.rows("epochs")),
+        events=results.rows("events"),
+        final=results.rows("final"),
+        final_epochs=by_sequence(results.rows("final_epochs")),
         claims=claims,
         changes=changes(study, now),
         forgiven=study["code_sha256"] != now["code_sha256"] or study["outcome"] == "incomplete",
@@ -253,7 +254,7 @@ def _discarded(spec: TrialSpec, stored: StoredStudy) -> tuple[str, str] | None:
     return None
 
 
-def _row_of_claim(claim: checkpointing.Claim) -> dict[str, Any]:
+def _row_of_claim(claim: checkpoints.Claim) -> dict[str, Any]:
     """A trial that no table has yet, as a row of `trials.parquet`."""
     trial = dict(claim.trial)
     params = trial.pop("params")
@@ -266,14 +267,3 @@ def _row_of_claim(claim: checkpointing.Claim) -> dict[str, Any]:
         "status": RUNNING,
         "params_json": json.dumps(params),
     }
-
-
-def _rows(folder: Path, name: str) -> Rows:
-    if not (folder / f"{name}.parquet").exists():  # the driver died before its first write
-        return []
-    rows: Rows = results.read_table(folder, name).to_pylist()
-    return rows
-
-
-def _by_sequence(rows: Rows) -> Rows:
-    return sorted(rows, key=lambda row: int(row["sequence"]))

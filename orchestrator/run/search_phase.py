@@ -4,8 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from orchestrator.config.settings import BUDGETS
-from orchestrator.forecast.remaining import seconds_left
-from orchestrator.forecast.run_times import earlier_seconds
+from orchestrator.forecast.remaining import earlier_seconds, seconds_left
 from orchestrator.run import finals, replay
 from orchestrator.run.progress import ProgressTable, shown
 from orchestrator.run.session import Session

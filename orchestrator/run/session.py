@@ -10,8 +10,7 @@ from rich.console import Console
 
 from orchestrator.config.searches import list_searches
 from orchestrator.plan.preflight import CheckedStudy
-from orchestrator.results import manifest
-from orchestrator.results import schema as results
+from orchestrator.results import files, manifest, schema
 from orchestrator.results.lock import Hold
 from orchestrator.results.manifest import Manifest
 from orchestrator.run.cluster import Reservation
@@ -20,14 +19,14 @@ from orchestrator.run.metrics_publisher import Publisher
 from orchestrator.run.phase import Phase, run
 from orchestrator.run.replay import StoredStudy
 from orchestrator.run.signals import Interruption
-from orchestrator.search.family_searcher import TrialQueue
 from orchestrator.search.scheduler import RecordingScheduler
-from orchestrator.trials.family_totals import RUNNING
+from orchestrator.search.trial_queue import TrialQueue
 from orchestrator.trials.recorder import Recorder
 from orchestrator.trials.table_writer import TableWriter
+from orchestrator.trials.trial import RUNNING
 from trainables.shared_data import SharedData
 from trainables.trial import References
-from trainables.weights import loading as weights
+from trainables.weights import loading
 
 
 class Executor(Protocol):
@@ -77,7 +76,7 @@ class Session:
         stored: StoredStudy,
         interruption: Interruption,
         hold: Hold,
-        weights_file: weights.WeightsFile | None,
+        weights_file: loading.WeightsFile | None,
     ) -> None:
         """Takes what was checked, where trials run and what they reserve, and the stored rows."""
         self.name, self.folder, self.settings = checked.name, checked.folder, checked.settings
@@ -90,10 +89,10 @@ class Session:
         self.executor, self.reservation, self.console = executor, reservation, console
         self.manifest, self.stored, self.interruption = study_json, stored, interruption
         self.hold, self.weights_file = hold, weights_file
-        self.events = list(stored.events)
+        self.events, self.completed = list(stored.events), False
         self.writer = TableWriter(
             self.folder,
-            results.schemas(plan.full_space for plan in self.plans),
+            schema.schemas(plan.full_space for plan in self.plans),
             manifest.table_metadata(study_json.content),
             hold.check,
         )
@@ -112,20 +111,26 @@ class Session:
 
     def share_data(self) -> Any:
         """What all trials train on, where the executor's trials find it."""
-        results.remove_leftovers(self.folder)
+        files.remove_leftovers(self.folder)
         return self.executor.put(
             SharedData(
                 training=self.inputs.training,
                 train=self.inputs.train,
                 validation=self.inputs.split.validation,
                 classes=self.inputs.dataset.classes,
-                weights=None if self.weights_file is None else weights.read(self.weights_file),
+                weights=None if self.weights_file is None else loading.read(self.weights_file),
             )
         )
 
     def remove_checkpoints(self) -> None:
         """A study that has its predictions needs none."""
         shutil.rmtree(self.folder / "checkpoints", ignore_errors=True)
+
+    def end(self, *, complete: bool) -> None:
+        """Notes how the study ended, and says where it is."""
+        self.completed = complete
+        self.manifest.end("completed" if complete else "incomplete")
+        self.console.print(f"Results: {self.folder}")
 
     def recorder(self, epochs_table: str) -> Recorder:
         """Keeps the rows of a phase."""

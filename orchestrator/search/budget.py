@@ -8,8 +8,8 @@ from typing import Final
 
 from orchestrator.config.searches import Search
 from orchestrator.config.settings import Settings
-from orchestrator.trials.family_totals import RUNNING
-from orchestrator.trials.recorder import BASELINE_ROLE, Recorder, TrialRecord, winner
+from orchestrator.trials.recorder import Recorder
+from orchestrator.trials.trial import BASELINE_ROLE, RUNNING, TrialRecord, winner
 
 SECONDS_PER_HOUR: Final = 3600
 VALIDATION_SHARE: Final = 1 / 3

@@ -1,17 +1,16 @@
 """Which trials go on: every epoch is recorded, and one ASHA per search stops the weak."""
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import ray.cloudpickle
-from ray.exceptions import OutOfMemoryError, RayActorError, RayError, RayTaskError
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 
 from orchestrator.search.asha import EXEMPT, FamilyRungs
-from orchestrator.trials.recorder import BASELINE_ROLE, Failure, Recorder
-from trainables import watchdog as hanging
+from orchestrator.search.failures import failure_of
+from orchestrator.trials.recorder import Recorder
+from orchestrator.trials.trial import BASELINE_ROLE, Failure
+from trainables import watchdog
 
 if TYPE_CHECKING:
     from ray.tune.execution.tune_controller import TuneController
@@ -65,7 +64,7 @@ class RecordingScheduler(FIFOScheduler):
     def _failure_of(self, trial: Trial) -> Failure:
         """Why an attempt failed; one that hung ended its own process."""
         trial_id, failure = trial.config["trial_id"], failure_of(trial)
-        if failure.kind == "process_died" and hanging.take_traceback(
+        if failure.kind == "process_died" and watchdog.take_traceback(
             self._recorder.folder, trial_id
         ):
             limit = trial.config["epoch_time_limit"]
@@ -124,41 +123,8 @@ class FamilyASHA(RecordingScheduler):
         return cuts[0] if cuts else None
 
 
-def failure_of(trial: Trial) -> Failure:
-    """Why Tune's trial failed, from the exception that the driver keeps of it."""
-    error = ray.cloudpickle.loads(Path(trial.pickled_error_file).read_bytes())
-    return classify(error)
-
-
-def classify(error: BaseException) -> Failure:
-    """The kind and the one line of an exception that ended an attempt."""
-    if isinstance(error, RayTaskError):
-        cause = error.cause if isinstance(error.cause, BaseException) else error
-        return _raised(cause)
-    if isinstance(error, OutOfMemoryError):
-        return Failure(kind="host_out_of_memory", message=_first_line(error))
-    if isinstance(error, RayActorError):
-        kind = "preempted" if error.preempted else "process_died"
-        return Failure(kind=kind, message=_first_line(error))
-    if isinstance(error, RayError):
-        message = f"{type(error).__name__}: {_first_line(error)}"
-        return Failure(kind="process_died", message=message)
-    return _raised(error)
-
-
-def _raised(error: BaseException) -> Failure:
-    """What the trial's own code raised."""
-    # PyTorch's, of a device; by its name, since the driver need not import it.
-    kind = "out_of_memory" if type(error).__name__ == "OutOfMemoryError" else "error"
-    return Failure(kind=kind, message=f"{type(error).__name__}: {_first_line(error)}")
-
-
 def _rows_of(result: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     """The epochs of a report, oldest first; none where the trial diverged in its first."""
     node = {"node": result["node"]} if "node" in result else {}
     earlier: list[Mapping[str, Any]] = [{**row, **node} for row in result.get("earlier_rows", ())]
     return [*earlier, result] if "epoch" in result else earlier
-
-
-def _first_line(error: BaseException) -> str:
-    return str(error).strip().partition("\n")[0][:300] or type(error).__name__

@@ -1,13 +1,12 @@
 """The statistics of the comparison: exact paired tests, and one bootstrap shared by all models."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import cast
 
 import numpy as np
 import numpy.typing as npt
 from scipy.sparse import csr_array
-from scipy.stats import binomtest
 
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.integer]
@@ -34,33 +33,6 @@ class Estimates:
     draws: Mapping[str, Floats]
     """Metric to its values on resampled test images, [models, draws]; a draw is the same images
     in every model, so differences between models are paired."""
-
-
-def mcnemar_p_value(correct_a: Bools, correct_b: Bools) -> float:
-    """The exact two-sided McNemar test: do a and b err equally often on the same images?
-
-    Args:
-        correct_a: Whether model a is right, [images].
-        correct_b: Whether model b is right, [images], the same images.
-
-    Returns:
-        The p-value; 1.0 where no image tells the two apart. Source: McNemar (1947), in its exact
-        binomial form on the discordant images.
-    """
-    only_a = int(np.count_nonzero(correct_a & ~correct_b))
-    only_b = int(np.count_nonzero(correct_b & ~correct_a))
-    if only_a + only_b == 0:
-        return 1.0
-    return float(binomtest(only_a, only_a + only_b).pvalue)
-
-
-def holm(p_values: Sequence[float]) -> Floats:
-    """P-values of one family of tests adjusted by Holm (1979), in their order, [tests]."""
-    ascending = np.argsort(p_values)
-    raised = np.asarray(p_values, dtype=np.float64)[ascending] * np.arange(len(p_values), 0, -1)
-    adjusted = np.empty(len(p_values))
-    adjusted[ascending] = np.minimum(np.maximum.accumulate(raised), 1)
-    return adjusted
 
 
 def percentile_interval(draws: Floats) -> tuple[float, float]:

@@ -10,14 +10,13 @@ from typing import TYPE_CHECKING, Final
 
 from rich.console import Console
 
-from orchestrator.cli import OneLineParser
+from orchestrator.cli import DONE, OneLineParser, answer
 
 if TYPE_CHECKING:
     from orchestrator.status.study_status import Standing
 
 # PyArrow and Optuna are imported late, so that --help answers at once.
 
-SHOWN, WRONG_INPUT, INTERRUPTED = 0, 2, 130
 WATCH_SECONDS: Final = 5.0
 
 
@@ -29,17 +28,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     options = _parser().parse_args(arguments)
     standings = _standings(options.results, watch=options.watch)
-    try:
+
+    def run() -> int:
         if options.json:
             _print_lines(standings)
         else:
             _print_tables(standings, Console(), redraw=options.watch)
-    except (ValueError, OSError) as error:
-        sys.stderr.write(f"status: {' '.join(str(error).split())}\n")
-        return WRONG_INPUT
-    except KeyboardInterrupt:
-        return INTERRUPTED
-    return SHOWN
+        return DONE
+
+    return answer("status", run)
 
 
 def _standings(folder: Path, *, watch: bool) -> Iterator["Standing"]:

@@ -11,9 +11,9 @@ from typing import Any, Final
 
 from orchestrator.config.settings import Settings
 from orchestrator.forecast.remaining import seconds_left
-from orchestrator.results import schema as results
 from orchestrator.results.final_runs import FinalRun, final_runs
 from orchestrator.results.lock import Holder, holder_of
+from orchestrator.results.study_results import StudyResults
 from orchestrator.status.family_status import FamilyStanding, family_standing
 
 RUNNING: Final = "running"
@@ -117,13 +117,14 @@ def read_standing(folder: Path, *, now: float) -> Standing:
     folder = folder.resolve()
     # The holder first: one that ends while the rest is read has then written the outcome.
     holder = holder_of(folder)
-    study = _read_study(folder)
+    results = StudyResults(folder)
+    study = _checked(results)
     state = _state(study, holder)
-    trials, events = _rows(folder, "trials"), _rows(folder, "events")
+    trials, events = results.rows("trials"), results.rows("events")
     if any(row["status"] == RUNNING for row in trials):
         # The search is not over: a choice there is was made before the study was extended.
         study = {name: study[name] for name in study.keys() - {"choice", "halted"}}
-    finals = final_runs(study, _rows(folder, "final_epochs"), _rows(folder, "final"))
+    finals = final_runs(study, results.rows("final_epochs"), results.rows("final"))
     given_up = _given_up(study, trials, events)
     runs = study.get("runs") or [study]
     age = _age(folder, now)
@@ -153,21 +154,15 @@ def to_json(standing: Standing) -> str:
     return json.dumps(asdict(standing), default=lambda time: time.isoformat())
 
 
-def _read_study(folder: Path) -> dict[str, Any]:
-    study = results.read_study(folder)
-    settings = study["settings"]
+def _checked(results: StudyResults) -> Row:
+    study, settings = results.study, results.study["settings"]
     if not isinstance(settings, dict) or not settings.keys() >= set(NEEDED_SETTINGS):
         needed = ", ".join(NEEDED_SETTINGS)
-        message = f"the settings in {folder / 'study.json'} must have {needed}, but lack some"
+        message = (
+            f"the settings in {results.folder / 'study.json'} must have {needed}, but lack some"
+        )
         raise ValueError(message)
     return study
-
-
-def _rows(folder: Path, name: str) -> list[Row]:
-    if not (folder / f"{name}.parquet").is_file():
-        return []
-    rows: list[Row] = results.read_table(folder, name).to_pylist()
-    return rows
 
 
 def _state(study: Row, holder: Holder | None) -> str:

@@ -3,12 +3,12 @@
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
+
+from orchestrator.trials.trial import RUNNING
 
 if TYPE_CHECKING:
-    from orchestrator.trials.recorder import TrialRecord
-
-RUNNING: Final = "running"
+    from orchestrator.trials.trial import TrialRecord
 
 
 @dataclass(kw_only=True)

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import pyarrow as pa
 
-from orchestrator.results import schema as results
+from orchestrator.results import files, schema
 
 LEAST_SECONDS: Final = 5.0
 REST_FACTOR: Final = 20
@@ -106,8 +106,8 @@ class TableWriter:
                 actions, self._afterwards = self._afterwards, []
                 snapshot = {name: self._sources[name]() for name in ORDER if name in names}
             for name, rows in snapshot.items():
-                table = rows() if callable(rows) else results.to_table(rows, self._schemas[name])
-                results.write_table(self._folder, name, table, self._metadata)
+                table = rows() if callable(rows) else schema.to_table(rows, self._schemas[name])
+                files.write_table(self._folder, name, table, self._metadata)
             for action in actions:
                 action()
 
@@ -116,7 +116,7 @@ class TableWriter:
         for name in self._schemas:
             if not (self._folder / f"{name}.parquet").exists():
                 table = self._schemas[name].empty_table()
-                results.write_table(self._folder, name, table, self._metadata)
+                files.write_table(self._folder, name, table, self._metadata)
 
     @contextlib.contextmanager
     def running(self) -> Iterator["TableWriter"]:

@@ -5,9 +5,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from orchestrator.cli import OneLineParser
-
-SOUND, UNSOUND, WRONG_INPUT = 0, 1, 2
+from orchestrator.cli import DONE, INCOMPLETE, OneLineParser, fail
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -22,13 +20,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         verdict = verify(folder, sources=True)
     except (ValueError, OSError) as error:
-        sys.stderr.write(f"verify: {' '.join(str(error).split())}\n")
-        return WRONG_INPUT
+        return fail("verify", error)
     lines = [f"{problem.check}: {problem.sentence}" for problem in verdict.problems]
     lines += [f"note: {note}" for note in verdict.notes]
     found = f"{len(verdict.problems)} problem(s)" if verdict.problems else "nothing wrong"
     sys.stdout.write("\n".join([*lines, f"{folder}: {verdict.checks} checks, {found}"]) + "\n")
-    return UNSOUND if verdict.problems else SOUND
+    return INCOMPLETE if verdict.problems else DONE
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -7,9 +7,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from orchestrator.config.searches import deciding
-from orchestrator.results import schema as results
+from orchestrator.results import schema
 from orchestrator.run.finals import final_id
-from orchestrator.trials.recorder import FAILURES
+from orchestrator.trials.trial import FAILURES
 from orchestrator.verify.search import parameter_columns
 from orchestrator.verify.tables import Check, Rows, Tables, contiguous, differing, grouped
 from trainables.attempt import best_row
@@ -19,7 +19,7 @@ Key = tuple[str, str, int, float]
 # A final that is not in `final.parquet` must have one of these events.
 EXCUSES: Final = frozenset({*FAILURES, "final_diverged"})
 TEST_METRICS: Final = (
-    *(f"test_{metric}" for metric in results.METRICS),
+    *(f"test_{metric}" for metric in schema.METRICS),
     *("test_precision_micro_at_half", "test_recall_micro_at_half"),
 )
 CARD: Final = ("family", "trial_id", "seed", "epoch", "train_images")
@@ -111,7 +111,7 @@ def _expected(tables: Tables) -> dict[Key, dict[str, Any]]:
         for family in tables.settings["families"]
         for chosen in [tables.choice.get(deciding(tables.searches, family, fraction).name)]
         if chosen is not None
-        for role in results.ROLES
+        for role in schema.ROLES
         for trained in ("baseline" if chosen["baseline_won"] else role,)
         for seed in range(tables.settings["seeds"])
     }
@@ -144,7 +144,7 @@ def _check_kept(best: Mapping[str, Any], tables: Tables) -> Iterator[str]:
             return
     card = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     expected = {
-        **{name: best[name] for name in (*CARD, *TEST_METRICS[: len(results.METRICS)])},
+        **{name: best[name] for name in (*CARD, *TEST_METRICS[: len(schema.METRICS)])},
         "params": json.loads(best["params_json"]),
         "classes": tables.study["dataset"]["classes"],
     }

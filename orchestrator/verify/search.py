@@ -11,17 +11,17 @@ from orchestrator.config.rungs import all_rungs, offered_rungs, rungs_of
 from orchestrator.config.searches import search_of
 from orchestrator.config.settings import BUDGETS
 from orchestrator.plan import warm_start
-from orchestrator.results import schema as results
+from orchestrator.results import schema
 from orchestrator.run.finals import TEST_OPENED, choice_of, digest
 from orchestrator.search.asha import FINISHED, FamilyRungs, decision
-from orchestrator.trials.recorder import BASELINE_ROLE, TrialRecord, spec_of_row, winner
+from orchestrator.trials.trial import BASELINE_ROLE, TrialRecord, spec_of_row, winner
 from orchestrator.verify.tables import Check, Rows, Tables, contiguous, differing, same
 from search_spaces.dimension import contains, describe
 from trainables.attempt import best_row
 from trainables.training.seeding import derive_seed
 
 TERMINAL: Final = frozenset({"completed", "stopped", "diverged", "failed"})
-BEST: Final = tuple(f"validation_{name}" for name in results.METRICS)
+BEST: Final = tuple(f"validation_{name}" for name in schema.METRICS)
 SHARES: Final = tuple(f"{part}_accuracy" for part in ("train", "validation"))
 
 
@@ -203,7 +203,7 @@ def check_outcome(tables: Tables) -> Iterator[str]:
 def parameter_columns(what: str, row: Mapping[str, Any]) -> Iterator[str]:
     """A row has the same hyperparameters in one column each as in `params_json`."""
     columns = [name for name in row if name.startswith("param_")]
-    expected = results.parameter_columns(json.loads(row["params_json"]))
+    expected = schema.parameter_columns(json.loads(row["params_json"]))
     expected.pop("params_json")
     yield from differing(what, {**dict.fromkeys(columns), **expected}, row, " as in params_json")
 

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from orchestrator.config.searches import Search, stored_searches
-from orchestrator.results import schema as results
+from orchestrator.results import files, schema
 from orchestrator.results.manifest import stamp
 
 Rows = list[dict[str, Any]]
@@ -120,11 +120,11 @@ def read(folder: Path) -> Tables:
     Raises:
         ValueError: It is no study.
     """
-    study = results.read_study(folder)
+    study = files.read_study(folder)
     usable, flaws = {}, []
-    for name in results.TABLES:
+    for name in schema.TABLES:
         try:
-            table = results.read_table(folder, name)
+            table = files.read_table(folder, name)
             found = list(_flaws(name, table, study.get("spaces") or {}))
         except (ValueError, OSError, pa.ArrowException) as error:
             found = [f"{name}.parquet must be readable, but is not: {' '.join(str(error).split())}"]
@@ -142,8 +142,8 @@ def check_tables(tables: Tables) -> Iterator[str]:
 def check_study_json(tables: Tables) -> Iterator[str]:
     """`study.json` has what a study that has ended has, and what its schema promises."""
     version = tables.study.get("schema_version")
-    if version != results.SCHEMA_VERSION:
-        yield f"study.json must have schema version {results.SCHEMA_VERSION}, but has {version}"
+    if version != schema.SCHEMA_VERSION:
+        yield f"study.json must have schema version {schema.SCHEMA_VERSION}, but has {version}"
     for name in ENTRIES:
         if name not in tables.study:
             yield f"study.json must say {name}, but does not"
@@ -169,7 +169,7 @@ def check_ended(tables: Tables) -> Iterator[str]:
         yield f"the study must have ended, but its outcome is {outcome}; go on with --resume"
     if (tables.folder / "checkpoints").exists():
         yield "no checkpoint must be left of a study that has ended, but checkpoints/ is there"
-    for path in sorted(results.leftovers(tables.folder)):
+    for path in sorted(files.leftovers(tables.folder)):
         name = path.relative_to(tables.folder)
         yield f"no half-written file must be left, but {name} is there"
 
@@ -217,10 +217,10 @@ def same(one: Any, other: Any) -> bool:
 
 def _flaws(name: str, table: pa.Table, spaces: Mapping[str, Iterable[str]]) -> Iterator[str]:
     """What is wrong with a table whatever the study: columns, types, and numbers that are none."""
-    columns = {column.name: column for column in results.columns_of_all()[name]}
+    columns = {column.name: column for column in schema.columns_of_all()[name]}
     if name in {"trials", "final"}:
         own = {f"param_{dimension}" for space in spaces.values() for dimension in space}
-        columns |= dict.fromkeys(sorted(own))
+        columns |= dict.fromkeys(sorted(own)) | {"params_json": schema.PARAMS_JSON}
     for column, expected in columns.items():
         if column not in table.column_names:
             yield f"{name}.parquet must have a column {column}, but has none"

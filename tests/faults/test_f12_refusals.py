@@ -15,7 +15,7 @@ from made_up_inputs import add_family, image_folder, weights_file
 from orchestrator import study
 from orchestrator.plan import resume as resuming
 from orchestrator.plan.preflight import CheckedStudy
-from orchestrator.results import schema as results
+from orchestrator.results import files
 from orchestrator.results.lock import LOCK
 from orchestrator.run import opening
 
@@ -57,7 +57,7 @@ def folder(begun: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iter
         yield tmp_path / "copy"
 
 
-def files(folder: Path) -> dict[str, str]:
+def hashes(folder: Path) -> dict[str, str]:
     """The hash of each file but the lock, which remains."""
     return {
         str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
@@ -76,19 +76,19 @@ class Command:
 
     def refused(self, *arguments: str) -> str:
         """The one line that it answers, before anything is written or started."""
-        before = files(self.folder)
+        before = hashes(self.folder)
         assert study.main(arguments) == 2
         assert self.runs == []
-        assert files(self.folder) == before
+        assert hashes(self.folder) == before
         error = self.capsys.readouterr().err
         assert error.count("\n") == 1
         return error
 
     def accepted(self, *arguments: str) -> CheckedStudy:
         """The study that would have run; not even that is written before."""
-        before = files(self.folder)
+        before = hashes(self.folder)
         assert study.main(arguments) == 0
-        assert files(self.folder) == before
+        assert hashes(self.folder) == before
         return self.runs.pop()
 
 
@@ -225,7 +225,7 @@ def test_f12_other_code_is_refused_unless_it_is_accepted(
 ) -> None:
     monkeypatch.setattr(resuming, "hash_code", lambda _: "of other code")
     error = command.refused("--resume", "mine")
-    before = results.read_study(folder / "results" / "mine")["code_sha256"]
+    before = files.read_study(folder / "results" / "mine")["code_sha256"]
     assert "with --accept-code-change, but SHA-256 of the code was " in error
     assert before in error
     assert "and is of other code" in error
@@ -241,13 +241,13 @@ def test_f12_code_that_was_accepted_is_an_event(
     driver = Driver(tmp_path, monkeypatch, {"trials": 1, "epochs": 1, "grace_period": 1})
     assert driver.start()
     path = driver.folder / "study.json"
-    now = results.read_study(driver.folder)["code_sha256"]
+    now = files.read_study(driver.folder)["code_sha256"]
     path.write_text(path.read_text().replace(now, "of earlier code"))
     assert driver.resume(accept=True)
-    events = results.read_table(driver.folder, "events").to_pylist()
+    events = files.read_table(driver.folder, "events").to_pylist()
     changed = [row["detail"] for row in events if row["kind"] == "code_changed"]
     assert changed == [f"of earlier code -> {now}"]
-    runs = results.read_study(driver.folder)["runs"]
+    runs = files.read_study(driver.folder)["runs"]
     assert [run["code_sha256"] for run in runs] == ["of earlier code", now]
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from orchestrator import study
 from orchestrator.compare import __main__ as compare
-from orchestrator.config.settings import resolve
+from orchestrator.config.sources import resolve
 
 ROOT = Path(__file__).resolve().parents[2]
 DIGITS = ["--dataset", "digits", "--families", "cnn"]
@@ -20,7 +20,7 @@ MOST_SECONDS = 3.0
 @pytest.fixture(autouse=True)
 def nothing_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is taken for right must not start Ray: it is the failure of the test."""
-    monkeypatch.setattr(study, "_run", lambda *_: pytest.fail("the input was accepted"))
+    monkeypatch.setattr(study, "_start", lambda *_: pytest.fail("the input was accepted"))
 
 
 def refusal(arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> str:

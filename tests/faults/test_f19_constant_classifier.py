@@ -9,16 +9,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 import torch
-from conftest import spec_of
+from made_up_study import CLASSES, IMAGES, ComparedStudy
+from made_up_trials import config_of, spec_of
 from sklearn.metrics import confusion_matrix, precision_score, recall_score
-from test_attempt import config
-from test_comparison import CLASSES, IMAGES, Study
 
 from orchestrator.results import schema as results
 from orchestrator.run import finals
 from orchestrator.stats import bootstrap as statistics
 from orchestrator.stats.pairwise import compare
-from orchestrator.trials.recorder import Recorder, TrialRecord
+from orchestrator.trials.recorder import Recorder
+from orchestrator.trials.trial import TrialRecord
 from search_spaces.dimension import distributions
 from trainables.attempt import Attempt
 from trainables.data.dataset import LabeledImages
@@ -43,11 +43,9 @@ def always(predicted: int, right: float = 1.0) -> np.ndarray:
     return probabilities
 
 
-def balanced() -> Study:
+def balanced() -> ComparedStudy:
     """A study of one family and seed on as many images of each class."""
-    made_up = Study(families=("cnn",), seeds=1)
-    made_up.labels = (np.arange(IMAGES) % CLASSES).astype(np.int16)
-    return made_up
+    return ComparedStudy(families=("cnn",), seeds=1)
 
 
 def of_metric(rows: Rows, name: str, seed: int | None = 0) -> dict[str, Any]:
@@ -142,7 +140,7 @@ def test_f19_two_constant_classifiers_of_different_classes_are_equally_good() ->
 
 
 def test_f19_a_study_of_constant_classifiers_has_numbers_in_every_cell_that_applies() -> None:
-    made_up = Study(seeds=3)
+    made_up = ComparedStudy(seeds=3)
     for number, key in enumerate(made_up.runs):
         made_up.runs[key][:] = always(number % CLASSES)
     table = made_up.comparison()
@@ -156,7 +154,7 @@ def test_f19_a_study_of_constant_classifiers_has_numbers_in_every_cell_that_appl
 
 
 def test_f19_the_report_flags_a_constant_classifier_and_shows_no_nan() -> None:
-    made_up = Study(families=("cnn", "resnet50_transfer"))
+    made_up = ComparedStudy(families=("cnn", "resnet50_transfer"))
     for seed in (0, 1):
         made_up.run("cnn", "tuned", seed)[:] = always(0)
     flag = (
@@ -224,7 +222,7 @@ def trained_to_nothing(
     spec = dataclasses.replace(spec_of(f"cnn-{role}-s0-f1", role), family="cnn")
     params = {**spec.params, "width": 16, "learning_rate": 1e-5}
     told = dataclasses.replace(
-        config(folder), trial_id=spec.trial_id, family="cnn", params=params, epochs=1
+        config_of(folder), trial_id=spec.trial_id, family="cnn", params=params, epochs=1
     )
     running = Attempt(told, shared, shared.training)
     last = running._trainer._model[-1]

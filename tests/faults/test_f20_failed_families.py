@@ -6,17 +6,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import row_of, spec_of
-from test_comparison import Study
+from made_up_rows import table
+from made_up_study import ComparedStudy
+from made_up_trials import row_of, spec_of
 from test_f19_constant_classifier import assert_no_nan
 
 from orchestrator.compare import __main__ as compare
 from orchestrator.config.searches import list_searches
-from orchestrator.config.settings import Settings, resolve
+from orchestrator.config.settings import Settings
+from orchestrator.config.sources import resolve
 from orchestrator.plan.families import FamilyPlan, plan_families
-from orchestrator.results import schema as results
+from orchestrator.results import files
 from orchestrator.run import finals
-from orchestrator.trials.recorder import Failure, Recorder, winner
+from orchestrator.trials.recorder import Recorder
+from orchestrator.trials.trial import Failure, winner
 
 FAILED, FINISHED = "resnet50_scratch", "cnn"
 Trial = tuple[str, str, float | None]
@@ -78,15 +81,13 @@ def test_f20_no_weights_are_kept_where_nothing_was_tested(tmp_path: Path) -> Non
     assert finals.predictions(tmp_path, []).num_rows == 0
 
 
-def write(folder: Path, study: Study, recorder: Recorder) -> Path:
+def write(folder: Path, study: ComparedStudy, recorder: Recorder) -> Path:
     """A study's folder, its `trials.parquet` from a recorder."""
-    study.write(folder)
-    trials = recorder.trial_rows()
-    known = set(results.schemas([])["trials"].names)
-    rows = [{name: row[name] for name in row if name in known} for row in trials]
-    table = results.to_table(rows, results.schemas([])["trials"])
-    results.write_table(folder, "trials", table, {})
-    return folder
+    known = table("trials").column_names
+    study.given["trials"] = [
+        {name: row[name] for name in known if name in row} for row in recorder.trial_rows()
+    ]
+    return study.write(folder)
 
 
 def compared(folder: Path, capsys: pytest.CaptureFixture[str]) -> tuple[str, Any]:
@@ -100,7 +101,7 @@ def compared(folder: Path, capsys: pytest.CaptureFixture[str]) -> tuple[str, Any
     for shown in (text, printed):
         # No number that is none, however it is written.
         assert not re.search(r"\b(nan|NaN|None|null|inf)\b", shown)
-    table = results.read_table(folder, "comparison")
+    table = files.read_table(folder, "comparison")
     assert_no_nan(table)
     return text, table.to_pylist()
 
@@ -112,7 +113,7 @@ def test_f20_the_comparison_without_the_failed_family_says_so_and_compares_the_o
     finished = [(f"{family}-000", "completed", 0.5) for family in others]
     failed = [(f"{FAILED}-00{number}", "failed", 0.99) for number in range(3)]
     play(recorder, [*finished, *failed, (f"{FAILED}-003", "diverged", None)])
-    folder = write(awkward_path, Study(families=others, failed=(FAILED,)), recorder)
+    folder = write(awkward_path, ComparedStudy(families=others, failed=(FAILED,)), recorder)
     text, rows = compared(folder, capsys)
     line = f"- {FAILED}: no trial finished (3 failed, 1 diverged), so the family has no winner."
     assert line in text.splitlines()
@@ -139,7 +140,7 @@ def test_f20_the_comparison_of_nothing_says_so_for_each_family(
     said: str,
 ) -> None:
     play(recorder, [*trials, (f"{FAILED}-000", "failed", None)])
-    folder = write(tmp_path, Study(families=(), failed=("cnn", FAILED)), recorder)
+    folder = write(tmp_path, ComparedStudy(families=(), failed=("cnn", FAILED)), recorder)
     text, rows = compared(folder, capsys)
     assert rows == []
     assert f"- cnn: no trial finished {said}, so the family has no winner." in text
@@ -170,7 +171,7 @@ def test_f20_final_runs_that_failed_are_counted_and_nothing_stands_in_for_them(
     lost: list[tuple[str, int]],
     said: dict[str, str],
 ) -> None:
-    study = Study(families=("cnn", "resnet50_transfer"))
+    study = ComparedStudy(families=("cnn", "resnet50_transfer"))
     for role, seed in lost:
         study.drop("cnn", role, seed)
     text, rows = compared(study.write(tmp_path), capsys)
@@ -186,7 +187,7 @@ def test_f20_a_family_whose_final_runs_all_failed_is_named(
     tmp_path: Path, recorder: Recorder, capsys: pytest.CaptureFixture[str]
 ) -> None:
     play(recorder, [("cnn-000", "completed", 0.5), (f"{FAILED}-000", "stopped", 0.6)])
-    folder = write(tmp_path, Study(families=("cnn",), failed=(FAILED,)), recorder)
+    folder = write(tmp_path, ComparedStudy(families=("cnn",), failed=(FAILED,)), recorder)
     text, _ = compared(folder, capsys)
     assert (
         f"- {FAILED}: trials finished, but there are no final runs, so it has no results." in text
@@ -197,7 +198,7 @@ def test_f20_a_family_whose_final_runs_all_failed_is_named(
 def test_f20_all_that_can_be_missing_at_once_is_said_and_no_number_stands_in_for_it(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    study = Study(
+    study = ComparedStudy(
         families=("cnn", "resnet50_transfer"),
         failed=(FAILED,),
         identical=("cnn",),

@@ -15,17 +15,19 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import row_of, spec_of
-from test_comparison import Study
+from made_up_study import ComparedStudy
+from made_up_trials import row_of, spec_of
 
 from orchestrator import study
 from orchestrator.compare import __main__ as compare
+from orchestrator.compare import within_study
 from orchestrator.results import schema as results
+from orchestrator.results.files import check_writable
 from orchestrator.results.lock import holding
-from orchestrator.results.writable import check_writable
 from orchestrator.run import progress
 from orchestrator.trials import recorder as recording
 from orchestrator.trials import table_writer as writing
+from orchestrator.trials import trial
 from orchestrator.trials.recorder import Recorder
 from orchestrator.trials.table_writer import TableWriter
 from trainables.data.dataset import LabeledImages
@@ -94,7 +96,7 @@ def test_f21_a_path_is_printed_as_it_is(
         others[-1].print(f"Results: {checked.folder}")  # the console
         return 0
 
-    monkeypatch.setattr(study, "_run", run)
+    monkeypatch.setattr(study, "_start", run)
     assert study.main([*DIGITS, f"--results-dir={tmp_path / name}", "--name=x"]) == 0
     printed = capsys.readouterr().out.replace("\n", "")
     assert printed.endswith(f"Results: {tmp_path / name / 'x'}")
@@ -104,9 +106,9 @@ def test_f21_a_path_is_printed_as_it_is(
 def test_f21_tables_are_written_read_and_compared_in_a_folder_with_any_name(
     tmp_path: Path, name: str
 ) -> None:
-    folder = Study(families=("cnn",)).write(tmp_path / name)
+    folder = ComparedStudy(families=("cnn",)).write(tmp_path / name)
     with holding(folder):
-        compare.write_comparison(folder, None)
+        within_study.write_comparison(folder, None)
     assert len(pd.read_parquet(folder / "comparison.parquet")) == 4 * 3
     assert "cnn tuned" in (folder / "comparison.md").read_text(encoding="utf-8")
 
@@ -215,8 +217,8 @@ def test_f21_the_demo_is_refused_where_its_weights_cannot_be_kept(
 def test_f21_a_read_only_study_is_not_compared_again_and_keeps_its_comparison(
     public: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    folder = Study(families=("cnn",)).write(public)
-    compare.write_comparison(folder, None)
+    folder = ComparedStudy(families=("cnn",)).write(public)
+    within_study.write_comparison(folder, None)
     before = {path: path.read_bytes() for path in contents(folder)}
     folder.chmod(0o555)
     with ordinary_user():
@@ -252,7 +254,7 @@ class Clocks:
 def clocks(monkeypatch: pytest.MonkeyPatch) -> Clocks:
     """The clocks that the study reads."""
     clocks = Clocks()
-    for module in (recording, writing, progress):
+    for module in (recording, trial, writing, progress):
         monkeypatch.setattr(module, "time", clocks)
     monkeypatch.setattr(recording, "datetime", clocks)
     return clocks

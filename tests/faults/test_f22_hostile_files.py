@@ -8,13 +8,13 @@ import os
 import pickle
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from made_up_rows import final_run
+from made_up_trials import config_of
 from safetensors import SafetensorError
-from test_attempt import config
 
 from orchestrator import study
 from orchestrator.run import finals
@@ -128,7 +128,7 @@ def cnn(folder: Path, *, number: int = 1) -> AttemptConfig:
     """An attempt at a trial that torch trains."""
     params = {**load_family("cnn").baseline, "width": 16}
     return dataclasses.replace(
-        config(folder, number=number), trial_id="cnn-001", family="cnn", params=params
+        config_of(folder, number=number), trial_id="cnn-001", family="cnn", params=params
     )
 
 
@@ -184,14 +184,7 @@ def pickled(path: Path, probabilities: np.ndarray) -> None:
 def test_f22_hostile_predictions_are_refused_and_their_code_does_not_run(
     tmp_path: Path, trace: Path, write: Callable[[Path, np.ndarray], None]
 ) -> None:
-    row: dict[str, Any] = {
-        "study": "test",
-        "family": "cnn",
-        "role": "tuned",
-        "seed": 0,
-        "train_fraction": 1.0,
-        "trial_id": "cnn-tuned-s0-f1",
-    }
+    row = {"study": "test", **final_run()}
     path = checkpoint_folder(tmp_path, row["trial_id"]) / PREDICTIONS
     path.parent.mkdir(parents=True)
     write(path, np.array([[Payload(trace)]], dtype=object))

@@ -139,7 +139,7 @@ class Trainer:
 
     @property
     def forward_flops_per_image(self) -> int | None:
-        """Operations of one image's way forward; see `network_size.forward_flops`."""
+        """Operations of one image's way forward; see `model_size.forward_flops`."""
         return forward_flops(self._model, self._size, self._device)
 
     def train_epoch(self) -> dict[str, float | None]:

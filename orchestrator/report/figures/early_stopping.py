@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 
 from orchestrator.analysis.early_stopping import (
+    ENOUGH_TRIALS,
+    LOW_CORRELATION,
     RankCorrelation,
     Rung,
     Saving,
@@ -10,7 +12,6 @@ from orchestrator.analysis.early_stopping import (
     estimate_savings,
     summarize_rungs,
 )
-from orchestrator.analysis.early_stopping_sections import ENOUGH_TRIALS, LOW_CORRELATION
 from orchestrator.analysis.section import MISSING, Section, count, percent
 from orchestrator.report.chart import Axis, Bars, Chart, Line, Panel, Points, Rule, whole_numbers
 from orchestrator.report.inputs import Inputs

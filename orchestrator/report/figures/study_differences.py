@@ -13,7 +13,7 @@ def figure(rows: Sequence[Row]) -> Chart | None:
     """A panel for each pair of studies; None where none is compared.
 
     Args:
-        rows: From `side_by_side.side_by_side`.
+        rows: From `across_studies.side_by_side`.
     """
     means = _means(rows)
     if not means:
@@ -46,7 +46,7 @@ def finding(rows: Sequence[Row]) -> str:
     """How many models differ with certainty, and which by most.
 
     Args:
-        rows: From `side_by_side.side_by_side`.
+        rows: From `across_studies.side_by_side`.
     """
     means = _means(rows)
     if not means:

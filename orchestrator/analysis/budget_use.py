@@ -1,0 +1,159 @@
+"""What each family was given, by which rule, and whether it kept to its budget."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from orchestrator.analysis.section import Row, Section, count, grouped, present
+
+SECONDS_PER_HOUR = 3600
+
+
+SPENT_EXACTLY = 1.005
+"""A share is kept if no more than half a percent above it was spent."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Effort:
+    """What one family was given.
+
+    Attributes:
+        family: The family's name.
+        trials: Of its search, baseline included, whatever became of them.
+        epochs: Of these trials.
+        search_seconds: Device-seconds of these trials.
+        final_runs: Re-trainings, a winner that is its baseline counted once.
+        finals_seconds: Device-seconds of the re-trainings.
+    """
+
+    family: str
+    trials: int
+    epochs: int
+    search_seconds: float
+    final_runs: int
+    finals_seconds: float
+
+
+def effort_section(study: Row, efforts: Sequence[Effort]) -> Section:
+    """What each family was given, beside the rule that balanced it."""
+    return Section(
+        title="Fairness: what each family was given",
+        columns=("family", "trials", "epochs", "search device s", "final runs", "finals device s"),
+        rows=tuple(
+            (
+                each.family,
+                count(each.trials),
+                count(each.epochs),
+                f"{each.search_seconds:,.0f}",
+                count(each.final_runs),
+                f"{each.finals_seconds:,.0f}",
+            )
+            for each in efforts
+        ),
+        sentences=(
+            _budget_rule(study),
+            *_overspent(study, efforts),
+            *_effort_sentences(efforts),
+        ),
+    )
+
+
+def _budget_rule(study: Row) -> str:
+    """What was made equal between the families, in a sentence."""
+    settings = study["settings"]
+    hours, trials = settings.get("budget_gpu_hours"), settings.get("trials")
+    cap = "the same number of trials" if trials is None else f"at most {count(trials)} trials"
+    whom = "each family and training share" if settings.get("tune_per_fraction") else "each family"
+    # `family_searcher.FamilySearch`: with one trial at a time nothing depends on clocks.
+    alone = (study.get("cluster") or {}).get("max_concurrent") == 1
+    order = "started the fewest trials" if alone else "used the least device time so far"
+    budgets = _budgets(hours, settings.get("time_budget"))
+    if budgets:
+        return f"Budget rule: {budgets}{_ended(study)}; {cap} for {whom}, its baseline included."
+    return (
+        f"Budget rule: {cap} for {whom}, its baseline included; device time was not made "
+        f"equal. Only the order was balanced: the family that had {order} was always next."
+    )
+
+
+def _budgets(hours: float | None, wall_hours: float | None) -> str:
+    """What was to be spent at most."""
+    parts = []
+    if hours is not None:
+        parts.append(f"{hours:g} device-hours, an equal share for each family")
+    if wall_hours is not None:
+        parts.append(f"{wall_hours:g} hours of wall time")
+    return f"{' and '.join(parts)}, finals included" if parts else ""
+
+
+def _ended(study: Row) -> str:
+    """Which searches a budget ended, and after how many trials."""
+    closed = study.get("closed") or {}
+    if not closed:
+        return ", which no search came to the end of"
+    listed = ", ".join(
+        f"{name} after {why['trials']:,} trial{'s' if why['trials'] > 1 else ''}"
+        for name, why in closed.items()
+    )
+    return f", which ended the search of {listed}"
+
+
+def _overspent(study: Row, efforts: Sequence[Effort]) -> Iterator[str]:
+    """Families that took more than their share: a baseline and the finals run all the same."""
+    hours, families = study["settings"].get("budget_gpu_hours"), study["settings"]["families"]
+    if hours is None or study["settings"].get("tune_per_fraction"):  # there a row is one search
+        return
+    share = hours / len(families)
+    for each in efforts:
+        took = (each.search_seconds + each.finals_seconds) / SECONDS_PER_HOUR
+        if took > share * SPENT_EXACTLY:
+            yield (
+                f"{each.family} took {took:.3g} device-hours, more than its share of {share:.3g}: "
+                "a baseline and the finals run whatever they cost, and what runs is not ended."
+            )
+
+
+def _effort_sentences(efforts: Sequence[Effort]) -> Iterator[str]:
+    spent = [each for each in efforts if each.search_seconds > 0]
+    if len(spent) > 1:
+        least, most = (choose(spent, key=lambda each: each.search_seconds) for choose in (min, max))
+        ratio = f"{most.search_seconds / least.search_seconds:.2f}"
+        if float(ratio) == 1:
+            names = ", ".join(each.family for each in spent)
+            yield f"The searches of {names} took about the same device-seconds."
+        else:
+            yield (
+                f"The search of {most.family} took {ratio} times the device-seconds of that of "
+                f"{least.family}; they had {most.trials:,} and {least.trials:,} trials."
+            )
+    for each in efforts:
+        if not each.search_seconds:
+            yield f"{each.family}: no device time was spent on its search."
+
+
+def measure_effort(families: Sequence[str], trials: pa.Table, final: pa.Table) -> list[Effort]:
+    """What each family was given.
+
+    Args:
+        families: Names, in the order of the result.
+        trials: `trials.parquet`.
+        final: `final.parquet`.
+    """
+    searched = dict(grouped(trials.to_pylist(), "family"))
+    retrained = dict(grouped(final.to_pylist(), "family"))
+    efforts = []
+    for family in families:
+        own = searched.get((family,), [])
+        runs = {row["trial_id"]: row for row in retrained.get((family,), [])}.values()
+        efforts.append(
+            Effort(
+                family=family,
+                trials=len(own),
+                epochs=sum(row["epochs_run"] or 0 for row in own),
+                search_seconds=sum(present(row["device_seconds"] for row in own)),
+                final_runs=len(runs),
+                finals_seconds=sum(present(row["device_seconds"] for row in runs)),
+            )
+        )
+    return efforts

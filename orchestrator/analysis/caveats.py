@@ -1,0 +1,86 @@
+"""What a reader must know before the numbers: what is missing, unfinished, or not as it seems."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from orchestrator.analysis.section import (
+    Row,
+    grouped,
+    model_name,
+    present,
+)
+from orchestrator.analysis.test_results import FINISHED
+from orchestrator.config.searches import deciding, stored_searches
+from orchestrator.results.schema import ROLES
+
+
+def caveats(study: Row, trials: Sequence[Row], finals: Sequence[Row]) -> Iterator[str]:
+    """Sentences on whatever makes the tables mean something else than they seem to."""
+    openings = study.get("test_openings", 1)
+    if openings > 1:
+        yield (
+            f"The test set was opened {openings} times, for different choices: the results of the "
+            "later ones are not from a test set unseen until then."
+        )
+    yield from _unfinished(study, trials, finals)
+    for family, deviations in (study.get("baseline_deviations") or {}).items():
+        listed = ", ".join(
+            f"{name} {used} instead of {standard}" for name, (used, standard) in deviations.items()
+        )
+        if listed:
+            yield f"{family}: the baseline deviates from the standard one: {listed}."
+    searches = stored_searches(study["settings"])
+    of_search: dict[str, list[Row]] = {}
+    for row in finals:
+        name = deciding(searches, row["family"], row["train_fraction"]).name
+        of_search.setdefault(name, []).append(row)
+    unchanged = [name for name, runs in of_search.items() if _winner_is_baseline(runs)]
+    for name in unchanged:
+        yield f"{name}: the search found nothing better than the baseline."
+    for (fraction, family, role), runs in grouped(finals, "train_fraction", "family", "role"):
+        never = [run for run in runs if (run["classes_never_predicted"] or 0) > 0]
+        again = role == ROLES[1] and deciding(searches, family, fraction).name in unchanged
+        if never and not again:
+            listed = ", ".join(
+                f"{r['classes_never_predicted']} with seed {r['seed']}" for r in never
+            )
+            yield (
+                f"{model_name(runs[0])} at train fraction {fraction:g} leaves classes that it "
+                f"never predicts, {listed}; their precision counts as 0."
+            )
+
+
+def _unfinished(study: Row, trials: Sequence[Row], finals: Sequence[Row]) -> Iterator[str]:
+    """Sentences on the families and runs that were asked for and are not in the tables."""
+    of_family = dict(grouped(trials, "family"))
+    for family in study["settings"]["families"]:
+        statuses = [row["status"] for row in of_family.get((family,), [])]
+        if not any(status in FINISHED for status in statuses):
+            counts = [f"{statuses.count(status)} {status}" for status in dict.fromkeys(statuses)]
+            listed = ", ".join(counts) or "none was started"
+            yield f"{family}: no trial finished ({listed}), so the family has no winner."
+        elif all(row["family"] != family for row in finals):
+            yield f"{family}: trials finished, but there are no final runs, so it has no results."
+        else:
+            yield from _missing_runs(study, [row for row in finals if row["family"] == family])
+
+
+def _missing_runs(study: Row, finals: Sequence[Row]) -> Iterator[str]:
+    """Sentences on the final runs of one family that are not in the tables."""
+    wanted = study["settings"]["seeds"] * len(study["settings"]["train_fractions"])
+    for role in ROLES:
+        completed = sum(row["role"] == role for row in finals)
+        if completed < wanted:
+            name = f"{finals[0]['family']} {role}"
+            yield f"{name}: only {completed} of {wanted} final runs completed."
+
+
+def _winner_is_baseline(runs: Sequence[Row]) -> bool:
+    """Whether the tuned runs of a family are its baseline runs, under both names."""
+    by_role: dict[str, list[dict[str, Any]]] = {"baseline": [], "tuned": []}
+    for row in sorted(runs, key=lambda row: (row["train_fraction"], row["seed"])):
+        compared = {name: row[name] for name in row if name.startswith(("test_", "params_json"))}
+        by_role[row["role"]].append({**compared, "seed": row["seed"]})
+    # Two runs without a measured accuracy are not the same for having nothing to tell them apart.
+    measured = all(present([row["test_accuracy"]]) for row in by_role["tuned"])
+    return bool(by_role["tuned"]) and measured and by_role["tuned"] == by_role["baseline"]

@@ -1,0 +1,121 @@
+"""The whole comparison, before it is written or printed: its sections in their order."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from orchestrator.analysis.anytime_performance import best_so_far_sections
+from orchestrator.analysis.calibration import calibration_sections
+from orchestrator.analysis.caveats import caveats
+from orchestrator.analysis.early_stopping import early_stopping_sections
+from orchestrator.analysis.forecast_accuracy import forecast_sections
+from orchestrator.analysis.model_size import transfer_card_sections
+from orchestrator.analysis.pairwise import pair_sections
+from orchestrator.analysis.per_class import per_class_sections
+from orchestrator.analysis.sample_efficiency import Curve, Model, sample_efficiency_sections
+from orchestrator.analysis.section import (
+    Row,
+    Section,
+)
+from orchestrator.analysis.seed_variance import training_noise_sections
+from orchestrator.analysis.selection import fairness_sections
+from orchestrator.analysis.test_results import in_order, main_sections, reference_section
+from orchestrator.config.searches import (
+    relabel,
+    relabel_finals,
+    stored_searches,
+)
+from orchestrator.stats.predictions import PredictedRun, split_runs
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """Everything that both forms of the comparison say, in their order."""
+
+    title: str
+    demo: tuple[str, ...]
+    sections: tuple[Section, ...]
+
+
+def gather(
+    study: Row,
+    *,
+    trials: pa.Table,
+    epochs: pa.Table,
+    rungs: pa.Table,
+    final: pa.Table,
+    predictions: pa.Table,
+    runs: Sequence[PredictedRun] | None = None,
+    curves: Mapping[Model, Curve] | None = None,
+) -> tuple[Section, ...]:
+    """The sections that support the comparison, in their order.
+
+    Args:
+        study: `study.json`.
+        trials: `trials.parquet`.
+        epochs: `epochs.parquet`.
+        rungs: `rungs.parquet`; empty where nothing could be stopped.
+        final: `final.parquet`; empty where every family failed.
+        predictions: `predictions.parquet`; empty with `final`.
+        runs: From `predictions.split_runs`, where they were split already.
+        curves: From `sample_efficiency.measure_curves`, where they were measured already.
+    """
+    runs = split_runs(predictions) if runs is None else runs
+    searches = stored_searches(study["settings"])
+    searched = [relabel(table) for table in (trials, epochs, rungs)]
+    names = [search.name for search in searches]
+    by_search = {**study, "settings": {**study["settings"], "families": names}}
+
+    def sections() -> Iterator[Section]:
+        yield from training_noise_sections(final)
+        yield from sample_efficiency_sections(
+            final,
+            runs,
+            per_fraction=bool(study["settings"].get("tune_per_fraction")),
+            curves=curves,
+        )
+        yield from calibration_sections(runs)
+        yield from per_class_sections(study, runs)
+        yield from fairness_sections(by_search, searched[0], relabel_finals(final, searches))
+        yield from transfer_card_sections(study, final)
+        yield from forecast_sections(study, trials, final)
+        yield from best_so_far_sections(by_search, *searched[:2])
+        yield from early_stopping_sections(by_search, *searched)
+
+    return tuple(sections())
+
+
+def prepare(
+    study: Row,
+    trials: pa.Table,
+    final: pa.Table,
+    comparison: pa.Table,
+    *,
+    evidence: Sequence[Section] = (),
+) -> Report:
+    """What there is to say.
+
+    Args:
+        study: `study.json`: `name`, `settings` with `dataset`, `families`, `seeds` and
+            `train_fractions`, and where they apply `demo`, `baseline_deviations`, `test_openings`.
+        trials: `trials.parquet`.
+        final: `final.parquet`; may be empty where every family failed.
+        comparison: `comparison.parquet`.
+        evidence: Further sections, from `gather`; they stand last.
+    """
+    searched: list[Row] = trials.to_pylist()
+    finals = in_order(final.to_pylist())
+    pairs: list[Row] = comparison.to_pylist()
+    sections = [
+        Section(title="Read this first", sentences=tuple(caveats(study, searched, finals))),
+        *main_sections(study, searched, finals),
+        *pair_sections(pairs),
+        reference_section(study, finals),
+        *evidence,
+    ]
+    return Report(
+        title=f"Comparison of {study['name']}",
+        demo=tuple(study.get("demo") or ()),
+        sections=tuple(section for section in sections if section.rows or section.sentences),
+    )

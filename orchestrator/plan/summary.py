@@ -1,0 +1,88 @@
+"""What a study will run, printed: its families, their spaces, its budgets and its work."""
+
+from collections.abc import Iterator, Sequence
+
+from rich.console import Console
+from rich.table import Table
+
+from orchestrator.config.settings import Settings
+from orchestrator.forecast.estimate import Forecast, cost_sentences, missing_prices
+from orchestrator.forecast.workload import work_of
+from orchestrator.plan.families import FamilyPlan
+from search_spaces.dimension import describe
+from trainables import registry
+
+
+def print_plan(
+    console: Console, plans: Sequence[FamilyPlan], settings: Settings, *, train_images: int
+) -> None:
+    """Prints the families, what is unusual about their baselines, and the forecast.
+
+    Args:
+        console: Where to.
+        plans: The families.
+        settings: The study's.
+        train_images: Images the search trains on, after validation is taken out.
+    """
+    for plan in plans:
+        console.print(f"{plan.name}: {registry.summary(plan.name)}")
+        for name, (used, standard) in plan.deviations.items():
+            console.print(f"  The baseline deviates: {name} is {used}, the standard is {standard}.")
+        if plan.baseline_outside:
+            console.print(
+                f"  The baseline lies outside the narrowed space in "
+                f"{', '.join(plan.baseline_outside)}: it runs, but Optuna is not told of it."
+            )
+    work = work_of([plan.name for plan in plans], settings)
+    if settings.tune_per_fraction:
+        console.print(
+            f"Tuned per fraction: {work.searches} searches in place of {len(plans)}. Those at "
+            f"smaller fractions cost up to as much as {work.smaller_search_epochs:,.0f} epochs at "
+            "the largest, beside their own baselines' and winners' finals, which run anyway."
+        )
+    for sentence in _budgets(settings, len(plans)):
+        console.print(sentence)
+    console.print(
+        f"Search: {work.search_trials} trials, {work.least_search_epochs} to {work.search_epochs} "
+        f"epochs of {train_images} images. Finals: up to {work.final_runs} runs, "
+        f"{work.final_epochs} epochs."
+    )
+
+
+def _budgets(settings: Settings, families: int) -> Iterator[str]:
+    """What may be spent at most, a sentence each."""
+    hours = settings.budget_gpu_hours
+    if hours is not None:
+        yield (
+            f"Budget: {hours:g} device-hours, {hours / families:.3g} for each family, finals "
+            "included. A search ends earlier than below where its next trial would not leave "
+            "enough for its finals."
+        )
+    if settings.time_budget is not None:
+        yield (
+            f"Time budget: {settings.time_budget:g} hours of wall time, finals included. The "
+            "search ends earlier than below where another trial would not leave enough for them."
+        )
+
+
+def print_spaces(console: Console, plans: Sequence[FamilyPlan]) -> None:
+    """Prints each family's dimensions, what they may be here, and the baseline's values."""
+    for plan in plans:
+        dimensions = registry.load_family(plan.name).search_space
+        table = Table(title=plan.name, title_justify="left")
+        table.add_column("dimension", no_wrap=True)
+        for column in ("space", "baseline", "meaning"):
+            table.add_column(column)
+        for name, distribution in plan.space.items():
+            meaning = dimensions[name].meaning
+            table.add_row(name, describe(distribution), str(plan.baseline[name]), meaning)
+        console.print(table)
+
+
+def print_cost(console: Console, forecast: Forecast) -> None:
+    """Prints what a study will cost, or which prices are missing to say so."""
+    if forecast.device_hours is not None:
+        for sentence in cost_sentences(forecast.prices, forecast.device_hours):
+            console.print(sentence)
+    for sentence in missing_prices(forecast.prices):
+        console.print(sentence)

@@ -1,0 +1,117 @@
+"""A trial in memory: what it is, what it did, how it ended, and which of many is the winner."""
+
+import json
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final
+
+from orchestrator.config.searches import search_of
+from trainables.attempt import best_row
+
+BASELINE_ROLE: Final = "baseline"
+# Kinds of `Failure`.
+FAILURES: Final = frozenset(
+    {"error", "process_died", "timeout", "preempted", "out_of_memory", "host_out_of_memory"}
+)
+RUNNING: Final = "running"
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrialSpec:
+    """What a trial is, whatever attempts it takes.
+
+    Attributes:
+        trial_id: `<family>-<nnn>`, in a search at a smaller share `<family>-f<fraction>-<nnn>`; in
+            the finals `<family>-<role>-s<seed>-f<fraction>`.
+        family: The family's name.
+        role: `baseline` or `search`; in the finals `baseline` or `tuned`.
+        params: The family's hyperparameters.
+        seed: What its random numbers come from.
+        train_fraction: Share of the training images.
+        seed_index: In the finals the number of the re-training, from 0.
+    """
+
+    trial_id: str
+    family: str
+    role: str
+    params: Mapping[str, Any]
+    seed: int
+    train_fraction: float
+    seed_index: int = 0
+
+    @property
+    def search(self) -> str:
+        """The name of the search that it belongs to."""
+        return search_of(self.trial_id)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Failure:
+    """Why an attempt ended early.
+
+    Attributes:
+        kind: `error` (raised by the trial), `process_died`, `timeout` (it hung and was ended),
+            `preempted`, `out_of_memory` (of its device), `host_out_of_memory`.
+        message: One line.
+    """
+
+    kind: str
+    message: str
+
+
+@dataclass(kw_only=True)
+class TrialRecord:
+    """A trial and what became of it; `rows` are its epochs in order."""
+
+    spec: TrialSpec
+    status: str = RUNNING
+    stop_reason: str | None = None
+    error: str | None = None
+    attempts: int = 0
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    stopping: bool = False
+    failures: list[Failure] = field(default_factory=list)
+    final: dict[str, Any] | None = None
+    node: str | None = None
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+    spent_seconds: float = 0.0
+    attempt_began: float | None = None
+    attempt_devices: float = 1.0
+
+    @property
+    def best(self) -> dict[str, Any] | None:
+        """The row of the best epoch, None before the first."""
+        return best_row(self.rows) if self.rows else None
+
+    def wall_seconds(self) -> float:
+        """Wall seconds of all attempts, the running one up to now.
+
+        An attempt that reserves more than trials usually do counts that many times as much.
+        """
+        running = 0.0 if self.attempt_began is None else time.monotonic() - self.attempt_began
+        return self.spent_seconds + running * self.attempt_devices
+
+
+def spec_of_row(row: Mapping[str, Any]) -> TrialSpec:
+    """The trial of the search that a row of `trials.parquet` describes."""
+    names = ("trial_id", "family", "role", "seed", "train_fraction")
+    params = json.loads(row["params_json"])
+    return TrialSpec(**{name: row[name] for name in names}, params=params)
+
+
+def winner(records: Sequence[TrialRecord]) -> TrialRecord | None:
+    """The trial of the highest validation accuracy among those that neither diverged nor failed.
+
+    Ties go to the lower validation loss, then to the first trial_id.
+    """
+    eligible = [r for r in records if r.status in {"completed", "stopped"} and r.best is not None]
+    return min(eligible, key=_rank, default=None)
+
+
+def _rank(record: TrialRecord) -> tuple[float, float, str]:
+    best = record.best
+    assert best is not None
+    return -best["validation_accuracy"], best["validation_loss"], record.spec.trial_id

@@ -1,0 +1,96 @@
+"""Whether data and weights, where they are stored, are those that a study recorded."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from orchestrator.config.settings import Settings
+from orchestrator.config.sources import from_json
+from orchestrator.plan.inputs import DEMO_WEIGHTS, divide
+from orchestrator.verify.tables import Check, Tables
+from trainables import registry
+from trainables.data import download
+from trainables.data.dataset import OpenedDataSet
+from trainables.data.files import open_folder
+from trainables.weights import loading, pretraining
+from trainables.weights.sources import DOWNLOADS
+
+
+class NotAtHandError(Exception):
+    """What a study was made from does not lie on this machine."""
+
+
+def check_data(tables: Tables) -> Iterator[str]:
+    """Files, classes and split are what `study.json` says."""
+    settings, recorded = from_json(tables.settings), tables.study["dataset"]
+    try:
+        dataset = _opened(settings)
+    except ValueError as error:
+        yield f"the data must be what they were, but are not: {error}"
+        return
+    wrong = list(_changed_files(recorded["files"], dataset.files))
+    yield from wrong
+    if list(dataset.classes) != recorded["classes"]:
+        yield f"the classes must be {recorded['classes']}, but are {list(dataset.classes)}"
+    if wrong:  # other files are split in another way, and may not even be decoded
+        return
+    digest = divide(settings, dataset.read_training().labels).digest
+    if digest != recorded["split_sha256"]:
+        yield f"the split must have SHA-256 {recorded['split_sha256']} as recorded, not {digest}"
+
+
+def check_weights(tables: Tables) -> Iterator[str]:
+    """Pre-trained weights are what `study.json` says."""
+    recorded, name = tables.study["weights"], from_json(tables.settings).weights
+    if recorded is None:
+        return
+    found = _weights_sha256(name)
+    if found != recorded["sha256"]:
+        yield f"weights {name} must have SHA-256 {recorded['sha256']} as recorded, but have {found}"
+
+
+SOURCES: Final[tuple[Check, ...]] = (check_data, check_weights)
+
+
+def _opened(settings: Settings) -> OpenedDataSet:
+    """The data set, if its files lie on this machine.
+
+    Raises:
+        NotAtHandError: They do not.
+        ValueError: They do, but are not what they must be.
+    """
+    if settings.data_dir is not None:
+        try:
+            empty = not any(open_folder(settings.data_dir).list())
+        except ValueError as error:
+            raise NotAtHandError(str(error)) from error
+        if empty:
+            message = f"{settings.data_dir} is empty"
+            raise NotAtHandError(message)
+    with download.offline() as asked:
+        try:
+            return registry.load_dataset(settings.dataset).open(
+                settings.data_dir, settings.image_size
+            )
+        except ValueError as error:
+            if asked:
+                raise NotAtHandError(str(error)) from error
+            raise
+
+
+def _weights_sha256(name: str) -> str:
+    """SHA-256 of the weights that a study names; torchvision's are known by their names."""
+    if name in DOWNLOADS:
+        return DOWNLOADS[name][1]
+    if name == DEMO_WEIGHTS:
+        name = str(pretraining.cached_weights_path())
+    try:
+        return loading.locate(name).sha256
+    except ValueError as error:
+        raise NotAtHandError(str(error)) from error
+
+
+def _changed_files(recorded: Mapping[str, Any], found: Mapping[str, str]) -> Iterator[str]:
+    for name in sorted(recorded.keys() | found.keys()):
+        if recorded.get(name) != found.get(name):
+            expected, sha256 = recorded.get(name), found.get(name)
+            yield f"{name} must have SHA-256 {expected} as recorded, but has {sha256}"

@@ -1,0 +1,105 @@
+"""Settings: from presets, YAML, flags and --set, each wrong value refused in one line."""
+
+from pathlib import Path
+
+import pytest
+
+from orchestrator.config.flags import make_parser, parse, settings_of
+from orchestrator.config.settings import Settings
+from orchestrator.config.sources import PRESETS, resolve
+
+
+def resolved(*assignments: str, **given: object) -> Settings:
+    return resolve(given, config=None, assignments=list(assignments))
+
+
+def test_the_defaults_are_the_contracts() -> None:
+    settings = resolved()
+    assert (settings.trials, settings.epochs, settings.grace_period) == (32, 50, 5)
+    assert (settings.reduction_factor, settings.seeds, settings.dataset) == (3, 3, "cifar10")
+
+
+def test_flags_override_yaml_and_yaml_overrides_the_preset(tmp_path: Path) -> None:
+    file = tmp_path / "study.yaml"
+    file.write_text("epochs: 7\ntrials: 5\nspace:\n  cnn:\n    width: [16, 32]\n")
+    settings = resolve({"preset": "demo", "trials": "9"}, config=file, assignments=["seed=4"])
+    assert (settings.epochs, settings.trials, settings.seed) == (7, 9, 4)
+    assert settings.dataset == "digits"
+    assert settings.space["cnn"] == {"width": "16,32"}
+    assert settings.space["resnet50_scratch"] == {"stem": "imagenet"}
+
+
+def test_texts_become_values_of_their_fields_types() -> None:
+    settings = resolved("train_images=900", train_fractions="0.1,1.0", gpus_per_trial="0.25")
+    assert settings.train_images == 900
+    assert settings.train_fractions == (0.1, 1.0)
+    assert settings.gpus_per_trial == 0.25
+
+
+def test_spaces_and_baselines_are_set_by_family_and_dimension() -> None:
+    settings = resolved("space.cnn.learning_rate=1e-5..1e-3", "baseline.cnn.width=16")
+    assert settings.space == {"cnn": {"learning_rate": "1e-5..1e-3"}}
+    assert settings.baseline == {"cnn": {"width": "16"}}
+
+
+@pytest.mark.parametrize(
+    ("assignment", "message"),
+    [
+        ("epochs=0", "epochs must be at least 1, but got 0"),
+        ("epoch_time_limit=0.5", "epoch_time_limit must be at least 1, but got 0.5"),
+        ("epoch_time_limit=nan", "epoch_time_limit must be at most "),
+        ("epoch_time_limit=inf", "epoch_time_limit must be at most "),
+        ("grace_period=60", "grace_period must be at most epochs, but got grace_period=60"),
+        ("epochs=many", "setting epochs does not take 'many'"),
+        ("epochz=3", "unknown setting 'epochz'; choose from"),
+        ("train_fractions=0,1", r"train_fractions must lie in \(0, 1\]"),
+        ("train_fractions=0.5,0.5", "each of train_fractions must be named once"),
+        ("gpus_per_trial=1.5", "gpus_per_trial must be 0, a share below 1, or a whole number"),
+        ("preset=fast", "unknown preset 'fast'; choose from standard, baseline, demo"),
+        ("weights=demo", "weights 'demo' must go with --preset demo"),
+        ("name=../x", "name must be the name of a folder"),
+        ("space.cnn=3", "space must be given as space.<family>.<dimension>"),
+        ("epochs", "--set takes name=value, but got 'epochs'"),
+        ("trials=-1", "trials must be at least 1, but got -1"),
+    ],
+)
+def test_a_wrong_setting_names_the_rule_and_the_value(assignment: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        resolved(assignment)
+
+
+def test_a_broken_yaml_file_is_refused_in_one_line(tmp_path: Path) -> None:
+    file = tmp_path / "study.yaml"
+    file.write_text("epochs: [1\n")
+    with pytest.raises(ValueError, match="--config must be a readable YAML file") as caught:
+        resolve({}, config=file, assignments=[])
+    assert "\n" not in str(caught.value)
+
+
+def test_presets_set_only_fields_that_exist() -> None:
+    for preset in PRESETS:
+        assert resolved(preset=preset).preset == preset
+
+
+def test_the_flags_are_few_and_frozen() -> None:
+    flags = {text for action in make_parser()._actions for text in action.option_strings}
+    assert flags == {
+        *("-h", "--help", "--families", "--preset", "--dataset", "--data-dir", "--weights"),
+        *("--trials", "--epochs", "--grace-period", "--reduction-factor", "--train-fractions"),
+        *("--tune-per-fraction", "--budget-gpu-hours", "--time-budget"),
+        *("--gpus-per-trial", "--cpus-per-trial", "--max-concurrent", "--address"),
+        *("--results-dir", "--name", "--seeds", "--seed", "--config", "--set", "--dry-run"),
+        *("--resume", "--accept-code-change", "--warm-start", "--debug"),
+    }
+
+
+def test_flags_reach_the_settings() -> None:
+    settings = settings_of(parse(["--families", "cnn", "--epochs", "6", "--set", "seeds=2"]))
+    assert (settings.families, settings.epochs, settings.seeds) == ("cnn", 6, 2)
+
+
+def test_an_unknown_flag_exits_with_2_and_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        parse(["--trails", "3"])
+    assert caught.value.code == 2
+    assert capsys.readouterr().err.count("\n") == 1

@@ -1,0 +1,167 @@
+"""What the README and docs/ say is so: links, map, files, tables, settings and flags."""
+
+import ast
+import re
+import tomllib
+from dataclasses import fields
+from pathlib import Path
+from pkgutil import resolve_name
+
+import pytest
+from documented import (
+    COMMANDS,
+    PAGES,
+    ROOT,
+    anchors,
+    check_settings,
+    filled,
+    flags_of,
+    links,
+    shown_files,
+    spans,
+    write_shown_files,
+)
+from packaging.requirements import Requirement
+
+from orchestrator.config.settings import Settings
+from orchestrator.results.schema import columns_of_all
+
+README = ROOT / "README.md"
+DOCS = ROOT / "docs"
+PACKAGES = ("search_spaces", "trainables", "orchestrator")
+FOLDERS = (*PACKAGES, "tests", "docs", "deploy", "benchmarks", "examples")
+MOST_LINES = 180
+FIRST_SCREEN = 25
+"""Lines."""
+of_each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+
+
+@pytest.mark.parametrize(
+    "page", [*PAGES, ROOT / "CHANGELOG.md"], ids=lambda page: str(page.relative_to(ROOT))
+)
+def test_links_lead_to_files_and_headings(page: Path) -> None:
+    for link in links(page):
+        name, _, anchor = link.partition("#")
+        target = page.parent / name if name else page
+        assert target.exists(), link
+        assert not anchor or anchor in anchors(target), link
+
+
+def test_every_page_stands_in_the_index_and_the_readme_leads_there() -> None:
+    index = DOCS / "README.md"
+    inside = {str(page.relative_to(DOCS)) for page in PAGES if page.is_relative_to(DOCS)}
+    assert inside - {index.name} <= set(links(index))
+    assert "docs/README.md" in links(README)
+
+
+def test_the_readme_fits_on_a_few_screens_and_the_first_has_the_picture() -> None:
+    lines = README.read_text(encoding="utf-8").splitlines()
+    assert len(lines) <= MOST_LINES
+    assert any("](docs/report.png)" in line for line in lines[:FIRST_SCREEN])
+    assert (DOCS / "report.png").stat().st_size < 250_000
+
+
+def test_a_cpu_only_torch_is_enough_from_the_version_on_that_the_readme_names() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    wanted = {need.name: need.specifier for need in map(Requirement, project["dependencies"])}
+    for name in ("torch", "torchvision"):
+        (version,) = re.findall(rf"{name} (\d\.\d+) or newer", README.read_text(encoding="utf-8"))
+        assert str(wanted[name]) == f">={version}"
+        assert wanted[name].contains(f"{version}.0+cpu")
+
+
+def packages() -> list[Path]:
+    """The packages, and those right inside them."""
+    folders = (folder for top in PACKAGES for folder in (ROOT / top, *(ROOT / top).iterdir()))
+    return sorted(folder for folder in folders if (folder / "__init__.py").exists())
+
+
+@pytest.mark.parametrize("package", packages(), ids=lambda package: package.name)
+def test_the_map_has_a_line_for_each_package_with_the_sentence_it_opens_with(package: Path) -> None:
+    line = f"{package.relative_to(ROOT)}/ - {document(package / '__init__.py')}"
+    assert line in README.read_text(encoding="utf-8").splitlines()
+
+
+def document(module: Path) -> str:
+    """The text that a module opens with."""
+    return ast.get_docstring(ast.parse(module.read_text(encoding="utf-8"))) or ""
+
+
+def test_every_module_opens_with_a_sentence() -> None:
+    modules = [path for folder in FOLDERS for path in (ROOT / folder).rglob("*.py")]
+    assert len(modules) > len(packages())
+    sentence = re.compile(r"[^\n]+[.?](\n\n|\Z)")
+    assert [str(path) for path in modules if not sentence.match(document(path))] == []
+
+
+@of_each_page
+def test_every_file_module_and_test_it_names_is_there(page: Path) -> None:
+    for span in spans(page):
+        name = span.text
+        if re.fullmatch(rf"({'|'.join(FOLDERS)})/[\w./-]*", name):
+            assert (ROOT / name).exists() or name.removeprefix("trainables/") in shown_files(), (
+                f"{span}: {name}"
+            )
+        elif re.fullmatch(r"test_[\w*]+\.py", name):
+            assert list((ROOT / "tests").rglob(name)), f"{span}: {name}"
+        elif re.fullmatch(rf"({'|'.join(PACKAGES)})(\.\w+)+", name):
+            resolve_name(name)
+
+
+@of_each_page
+def test_every_table_it_names_is_one(page: Path) -> None:
+    named = set(re.findall(r"`([a-z_]+)\.parquet`", page.read_text(encoding="utf-8")))
+    assert named <= set(columns_of_all())
+    assert page != README or named == set(columns_of_all())
+
+
+def test_the_page_of_results_has_the_columns_of_every_table() -> None:
+    text = (DOCS / "RESULTS.md").read_text(encoding="utf-8").partition("\n## Columns\n")[2]
+    rows = dict(re.findall(r"^\| `(\w+)\.parquet` \| (.+) \|$", text, re.MULTILINE))
+    named = {table: re.findall(r"`(\w+)`", cell) for table, cell in rows.items()}
+    named["final_epochs"] = [*named["epochs"], *named["final_epochs"]]
+    assert named == {table: schema.names for table, schema in columns_of_all().items()}
+
+
+def test_the_page_of_usage_has_every_setting_with_its_default() -> None:
+    text = (DOCS / "USAGE.md").read_text(encoding="utf-8").partition("\n## Settings\n")[2]
+    rows = re.findall(r"^\| `(\w+)` \| (\S+) \| .+ \|$", text, re.MULTILINE)
+    listed = [(name, default.strip("`").replace(",", "")) for name, default in rows]
+    assert listed == [
+        (field.name, written(getattr(Settings(), field.name))) for field in fields(Settings)
+    ]
+
+
+def written(default: object) -> str:
+    """A default as the page has it."""
+    if default is None or default == {}:
+        return "none"
+    if isinstance(default, bool):
+        return "yes" if default else "no"
+    if isinstance(default, tuple):
+        return ",".join(map(str, default))
+    return f"{default:g}" if isinstance(default, float) else str(default)
+
+
+@of_each_page
+def test_every_flag_it_names_is_one_and_takes_the_value_it_names(
+    page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_shown_files(tmp_path, monkeypatch)
+    for span in spans(page):
+        words = [filled(word) for word in span.text.split()]
+        if not re.match(r"--\w", words[0]):
+            continue
+        named = {word for word in words if word.startswith("--")}
+        owners = [name for name in COMMANDS if named <= flags_of(name)]
+        assert owners, f"{span}: {span.text}"
+        if owners[0] == "study" and len(words) > len(named):
+            check_settings(words)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_page_of_usage_names_every_flag(name: str) -> None:
+    text = (DOCS / "USAGE.md").read_text(encoding="utf-8")
+    for flag in flags_of(name) - {"-h", "--help"}:
+        setting = flag.removeprefix("--").replace("-", "_")
+        assert re.search(rf"{flag}\b|`{setting}`", text), flag

@@ -1,0 +1,231 @@
+"""A forecast rests on epochs that were measured and prices that someone read, or says it cannot."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from made_up_rows import epoch, final_run, table, trial, write_study
+
+from orchestrator import study
+from orchestrator.analysis.forecast_accuracy import forecast_sections
+from orchestrator.config.settings import Settings
+from orchestrator.config.sources import resolve
+from orchestrator.forecast.estimate import (
+    Forecast,
+    between,
+    cost_sentences,
+    forecast_study,
+    time_sentences,
+)
+from orchestrator.forecast.prices import NodePrice, read_prices
+from orchestrator.forecast.throughput import find_pace, read_pace
+from orchestrator.forecast.workload import work_of
+from orchestrator.plan import families as planning
+
+ROOT = Path(__file__).resolve().parents[2]
+TRAIN, VALIDATION = 1000, 100
+PRICED = """
+currency: EUR
+node_types:
+  - {name: quad, devices: 4, per_hour: 8.0, source: the provider's list, date: 2026-11-01}
+  - {name: other, devices: 1, per_hour: null}
+"""
+
+
+def measured_study(folder: Path, *, gpus: float = 1.0, started: str = "2026-11-01", **more: Any):
+    """A study that measured one family: 500 and 250 images per second, validation in 1 and 2 s."""
+    content = {
+        "name": folder.name,
+        "started_at": started,
+        "settings": {"families": ["cnn"], "dataset": "digits"},
+        "cluster": {"gpus_per_trial": gpus, "cpus_per_trial": 2},
+        "dataset": {
+            "train_images_by_fraction": {"1.0": TRAIN},
+            "validation_images": VALIDATION,
+        },
+        **more,
+    }
+    epochs = [
+        epoch("cnn-000", 1, images_per_second=500.0, epoch_seconds=3.0),
+        epoch("cnn-000", 2, images_per_second=250.0, epoch_seconds=6.0),
+    ]
+    return write_study(folder, content, {"trials": [trial("cnn-000")], "epochs": epochs})
+
+
+def forecast(settings: Settings, **more: Any) -> Forecast:
+    return forecast_study(settings, ["cnn"], {1.0: TRAIN}, VALIDATION, **more)
+
+
+def settings_in(results_dir: Path, **more: Any) -> Settings:
+    given = {"families": "cnn", "dataset": "digits", "results_dir": str(results_dir), **more}
+    return resolve(given, config=None, assignments=[])
+
+
+def test_the_pace_tells_training_from_validation(tmp_path: Path) -> None:
+    pace = read_pace(measured_study(tmp_path / "earlier"))
+    assert pace is not None
+    assert (pace.device, pace.devices_per_trial) == ("cuda", 1.0)
+    # 10% and 90% of the way from the fast epoch to the slow one
+    assert pace.training["cnn"] == pytest.approx((0.0022, 0.0038))
+    assert pace.validation["cnn"] == pytest.approx((0.011, 0.019))
+    assert pace.epoch_seconds("cnn", 2000, 100) == pytest.approx((4.4 + 1.1, 7.6 + 1.9))
+
+
+def test_the_latest_study_on_the_same_data_is_taken_and_never_the_study_itself(
+    tmp_path: Path,
+) -> None:
+    measured_study(tmp_path / "old", started="2026-10-01")
+    measured_study(tmp_path / "new", started="2026-11-02")
+    measured_study(
+        tmp_path / "elsewhere",
+        started="2026-11-03",
+        settings={"families": ["cnn"], "dataset": "cifar10"},
+    )
+    (measured_study(tmp_path / "begun", started="2026-11-04") / "epochs.parquet").unlink()
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / "study.json").write_text("{")
+    found = find_pace(tmp_path, "digits", ["cnn"])
+    assert found is not None
+    assert found.study == "new"
+    before = find_pace(tmp_path, "digits", ["cnn"], leave_out="new")
+    assert before is not None
+    assert before.study == "old"
+    assert find_pace(tmp_path, "digits", ["cnn", "vit"]) is None
+
+
+def test_the_epochs_are_those_of_the_plan(tmp_path: Path) -> None:
+    settings = settings_in(tmp_path, trials=9, epochs=20, grace_period=3, seeds=2)
+    (family,) = forecast(settings).families
+    work = work_of([plan.name for plan in planning.plan_families(settings)], settings)
+    assert family.trials == work.search_trials
+    assert family.epochs[1] == work.search_epochs + work.final_epochs
+    assert family.epochs[0] == work.least_search_epochs + work.final_epochs // 2
+
+
+def test_device_hours_are_epochs_at_the_measured_pace_on_the_devices_reserved(
+    tmp_path: Path,
+) -> None:
+    measured_study(tmp_path / "earlier")
+    settings = settings_in(tmp_path, trials=3, epochs=10, grace_period=2, seeds=1)
+    found = forecast(settings, reserved=("cuda", 0.5, 4))
+    epochs = (10 + 2 * 2 + 10, 30 + 20)
+    seconds = (2.2 + 1.1, 3.8 + 1.9)
+    hours = [n * s * 0.5 / 3600 for n, s in zip(epochs, seconds, strict=True)]
+    assert found.families[0].epochs == epochs
+    assert found.device_hours == pytest.approx(hours)
+    text = " ".join(time_sentences(found))
+    assert f"Device time: {between(hours)} device-hours" in text
+    assert "epochs of earlier on cuda" in text
+    assert f"With 4 trial(s) at a time, {between([h / 0.5 / 4 for h in hours])} hours" in text
+    assert found.to_json()["families"]["cnn"]["device_seconds"] == pytest.approx(
+        [hour * 3600 for hour in hours]
+    )
+
+
+@pytest.mark.parametrize("reserved", [None, ("cpu", 1.0, 2)])
+def test_what_nobody_measured_on_such_a_device_is_not_forecast(
+    tmp_path: Path, reserved: tuple[str, float, int] | None
+) -> None:
+    if reserved is not None:
+        measured_study(tmp_path / "earlier")  # on a GPU
+    found = forecast(settings_in(tmp_path), reserved=reserved)
+    assert found.device_hours is None
+    assert found.to_json()["families"]["cnn"]["device_seconds"] is None
+    (sentence,) = time_sentences(found)
+    assert sentence.startswith("Device time is not forecast: no earlier study")
+
+
+def test_money_is_node_hours_at_the_price_that_was_filled_in(tmp_path: Path) -> None:
+    (tmp_path / "prices.yaml").write_text(PRICED)
+    prices = read_prices(str(tmp_path / "prices.yaml"))
+    (sentence,) = cost_sentences(prices, [40.0, 80.0])
+    assert sentence.startswith("On quad: 10 to 20 node-hours, 80 to 160 EUR at 8 an hour")
+    assert "the provider's list, 2026-11-01" in sentence
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("node_types: 3", "must have a list node_types"),
+        ("- 1", "must have a list node_types"),
+        ("node_types: [{name: a}]", "must have name and devices"),
+        ("node_types: [{name: a, devices: 1, colour: red}]", "must have name and devices"),
+        ("node_types: [{name: a, devices: 0}]", "devices must be a number above 0"),
+        ("node_types: [{name: a, devices: 1, per_hour: 2}]", "must say its source or date"),
+        ("node_types: [{name: a, devices: 1, per_hour: x, date: y}]", "per_hour must be a number"),
+        ("node_types: [", "must be a YAML file"),
+    ],
+)
+def test_a_table_of_prices_that_is_not_one_is_refused_in_one_line(
+    tmp_path: Path, text: str, message: str
+) -> None:
+    (tmp_path / "prices.yaml").write_text(text)
+    with pytest.raises(ValueError, match=message) as caught:
+        read_prices(str(tmp_path / "prices.yaml"))
+    assert "\n" not in str(caught.value)
+
+
+def test_the_projects_table_has_the_cluster_files_nodes_and_no_price_without_a_source() -> None:
+    prices = read_prices(str(ROOT / "deploy" / "prices.yaml"))
+    types = yaml.safe_load((ROOT / "cluster.yaml").read_text())["available_node_types"]
+    workers = {t["node_config"]["InstanceType"] for t in types.values() if t.get("max_workers")}
+    assert {price.name.split()[0] for price in prices} == workers
+    assert all(price.per_hour is None or price.source for price in prices)
+
+
+def test_a_dry_run_prints_device_hours_and_money_and_names_what_has_no_price(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    measured_study(tmp_path / "results" / "earlier")
+    (tmp_path / "prices.yaml").write_text(PRICED)
+    arguments = ["--dataset", "digits", "--families", "cnn", "--dry-run"]
+    arguments += ["--results-dir", str(tmp_path / "results"), "--name", "mine"]
+    assert study.main([*arguments, "--set", f"prices={tmp_path / 'prices.yaml'}"]) == 0
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "device-hours (cnn" in printed
+    assert "EUR at 8 an hour" in printed
+    assert "No price for other" in printed
+    assert study.main([*arguments, "--set", "prices=no/such.yaml"]) == 2
+    assert "prices must be a YAML file, but no/such.yaml cannot be read" in capsys.readouterr().err
+
+
+def section(*, forecast: Any, seconds: float) -> tuple[list[tuple[str, ...]], str]:
+    content = {"settings": {"epochs": 5}, "forecast": forecast}
+    trials = table("trials", [trial("cnn-000", device_seconds=seconds)])
+    finals = table("final", [final_run("baseline", device_seconds=600.0)])
+    (found,) = forecast_sections(content, trials, finals)
+    return list(found.rows), " ".join(found.sentences)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "where"), [(3000.0, "within"), (60.0, "below"), (90000.0, "above")]
+)
+def test_the_report_says_how_the_forecast_held(seconds: float, where: str) -> None:
+    price = NodePrice(name="quad", devices=1, per_hour=2.0, currency="EUR", source="a list")
+    given = {
+        "families": {"cnn": {"trials": 1, "epochs": [10, 20], "device_seconds": [1800, 36000]}},
+        "pace": {"study": "earlier", "device": "cuda"},
+        "prices": [vars(price)],
+    }
+    rows, text = section(forecast=given, seconds=seconds)
+    took = between([(seconds + 600) / 3600] * 2)
+    assert rows == [("cnn", "10 to 20", "10", "0.5 to 10", took)]
+    assert f"the study took {took}, {where} that range" in text
+    assert f"On quad: {took} node-hours, {between([(seconds + 600) / 1800] * 2)} EUR" in text
+
+
+def test_without_a_forecast_of_time_only_the_epochs_are_compared() -> None:
+    given = {
+        "families": {"cnn": {"trials": 1, "epochs": [10, 10], "device_seconds": None}},
+        "pace": None,
+        "prices": [],
+    }
+    rows, text = section(forecast=given, seconds=3000.0)
+    assert rows == [("cnn", "10", "10", "—", "1")]
+    assert text.startswith("Device time was not forecast")
+
+
+def test_a_study_without_a_forecast_has_no_such_section() -> None:
+    tables = (table("trials"), table("final"))
+    assert forecast_sections({"settings": {"epochs": 5}}, *tables) == ()

@@ -1,0 +1,121 @@
+"""The report in Chromium: it draws every figure, asks for nothing, fits, and is accessible."""
+
+import importlib.util
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from made_up_study import MadeUpStudy
+
+from orchestrator.report.write import write_report
+
+CHROMIUM = next((path for path in map(shutil.which, ("chromium", "google-chrome")) if path), None)
+MISSING = [
+    name
+    for name, found in (
+        ("Chromium (apt-get install chromium)", CHROMIUM),
+        ("playwright", importlib.util.find_spec("playwright")),
+        ("axe-playwright-python", importlib.util.find_spec("axe_playwright_python")),
+    )
+    if not found
+]
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(bool(MISSING), reason=f"needs {' and '.join(MISSING)}"),
+]
+VIEWS = [(width, scheme) for width in (1280, 390) for scheme in ("light", "dark")]
+DRAWN = "html[data-drawn=all]"
+SERIOUS = ("serious", "critical")
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A page whose class names are hostile and long, in a folder with an awkward name."""
+    classes = ("<script>alert(1)</script>", "a & b", "%{x} $y$", "d" * 200)
+    folder = tmp_path_factory.mktemp("études d'images #1")
+    (path,) = write_report(MadeUpStudy(classes=classes).write(folder))
+    return path.as_uri()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as driver:
+        chromium = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield chromium
+        chromium.close()
+
+
+@pytest.mark.parametrize(("width", "scheme"), VIEWS)
+def test_every_figure_is_drawn_and_nothing_is_asked_for(
+    browser: Any, address: str, width: int, scheme: str
+) -> None:
+    said, asked = [], []
+    context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
+    page = context.new_page()
+    page.on("console", lambda message: said.append(message.text))
+    page.on("pageerror", lambda error: said.append(str(error)))
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto(address)
+    page.wait_for_selector(DRAWN, state="attached", timeout=120_000)
+    assert said == []
+    assert asked == [address]
+    panels, drawn = (
+        page.locator(f".panel{inside}").count() for inside in ("", " > .js-plotly-plot, .main-svg")
+    )
+    assert panels > 15
+    assert drawn >= panels
+    assert page.evaluate("[...document.querySelectorAll('.panel')].every(p => p._fullData.length)")
+    assert page.evaluate("document.documentElement.scrollWidth") == width
+    ground = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert ground == ("rgb(255, 255, 255)" if scheme == "light" else "rgb(20, 23, 28)")
+    context.close()
+
+
+def test_the_theme_and_the_legend_are_switched_by_keyboard(browser: Any, address: str) -> None:
+    context = browser.new_context(color_scheme="light")
+    page = context.new_page()
+    page.goto(address)
+    page.wait_for_selector(DRAWN, state="attached", timeout=120_000)
+    page.locator("#theme").press("Enter")
+    assert page.evaluate("document.documentElement.dataset.theme") == "dark"
+    colour = "document.querySelector('[data-figure=best-so-far].panel')._fullData[0].line.color"
+    assert page.evaluate(colour) == "#5cb3ee"
+    first = page.locator(".legend button[data-figure=best-so-far]").first
+    first.press("Space")
+    assert first.get_attribute("aria-pressed") == "false"
+    shown = "document.querySelector('[data-figure=best-so-far].panel')._fullData[0].visible"
+    assert page.evaluate(shown) is False
+    context.close()
+
+
+def test_on_paper_the_page_is_light_whatever_is_preferred(browser: Any, address: str) -> None:
+    context = browser.new_context(color_scheme="dark", viewport={"width": 750, "height": 1060})
+    page = context.new_page()
+    page.emulate_media(media="print")
+    page.goto(address)
+    ground = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert ground == "rgb(255, 255, 255)"
+    context.close()
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
+def test_axe_finds_nothing_serious(browser: Any, address: str, width: int, scheme: str) -> None:
+    import axe_playwright_python
+
+    axe = Path(axe_playwright_python.__file__).with_name("axe.min.js")
+    context = browser.new_context(
+        viewport={"width": width, "height": 900}, color_scheme=scheme, bypass_csp=True
+    )
+    page = context.new_page()
+    page.goto(address)
+    page.wait_for_selector(DRAWN, state="attached", timeout=120_000)
+    page.evaluate("for (const each of document.querySelectorAll('details')) each.open = true")
+    page.evaluate(axe.read_text(encoding="utf-8"))
+    found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
+    assert len(found["passes"]) > 20
+    assert [each["id"] for each in found["violations"] if each["impact"] in SERIOUS] == []
+    context.close()

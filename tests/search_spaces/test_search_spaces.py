@@ -1,0 +1,83 @@
+"""Search spaces: printable, narrowed by text, and around a baseline that lies inside."""
+
+import pytest
+from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+
+from search_spaces import spaces
+from search_spaces.baseline import BASELINE
+from search_spaces.dimension import describe, distributions, outside
+from search_spaces.narrowing import narrow
+from search_spaces.spaces import fine_tuning, from_scratch
+
+RATE = FloatDistribution(1e-5, 1e-2, log=True)
+SIZES = CategoricalDistribution((32, 48, 64))
+
+
+def test_the_baseline_is_the_reference_studys_to_the_digit() -> None:
+    assert BASELINE["optimizer"] == "adam"
+    assert BASELINE["learning_rate"] == 1e-4
+    assert BASELINE["batch_size"] == 64
+    assert (BASELINE["schedule"], BASELINE["augmentation"]) == ("constant", "none")
+    assert BASELINE["label_smoothing"] == BASELINE["weight_decay"] == 0
+
+
+def test_the_baseline_has_one_value_inside_each_shared_dimension() -> None:
+    assert set(BASELINE) == set(from_scratch())
+    assert outside(distributions(from_scratch()), BASELINE) == []
+
+
+def test_the_learning_rate_is_searched_on_a_log_scale_around_the_baseline() -> None:
+    assert from_scratch()["learning_rate"].values == FloatDistribution(1e-5, 1e-2, log=True)
+
+
+def test_fine_tuning_adds_only_what_pretrained_networks_have() -> None:
+    added = set(fine_tuning()) - set(from_scratch())
+    assert added == {
+        "input_size",
+        "frozen_stages",
+        "head_learning_rate_multiplier",
+        "normalization",
+    }
+
+
+@pytest.mark.parametrize(
+    ("distribution", "text", "narrowed"),
+    [
+        (RATE, "1e-4..1e-3", FloatDistribution(1e-4, 1e-3, log=True)),
+        (RATE, "1e-4", FloatDistribution(1e-4, 1e-4, log=True)),
+        (IntDistribution(0, 4), "1..2", IntDistribution(1, 2)),
+        (SIZES, "32,48", CategoricalDistribution((32, 48))),
+        (CategoricalDistribution((0.0, 1e-5)), "0", CategoricalDistribution((0.0,))),
+        (CategoricalDistribution(("a", "b")), " b ", CategoricalDistribution(("b",))),
+    ],
+)
+def test_a_dimension_is_narrowed_by_a_text(distribution, text, narrowed) -> None:
+    assert narrow("space.x.y", distribution, text) == narrowed
+
+
+@pytest.mark.parametrize(
+    ("distribution", "text", "message"),
+    [
+        (RATE, "1e-2..1e-5", r"space.x.y must have low <= high, but got low=0.01, high=1e-05"),
+        (RATE, "1e-9..1e-3", r"space.x.y must lie in 1e-05..0.01 \(log\), but got '1e-9'"),
+        (RATE, "fast", r"space.x.y must lie in 1e-05..0.01 \(log\), but got 'fast'"),
+        (SIZES, "32,40", r"space.x.y must lie in 32, 48, 64, but got '40'"),
+        (IntDistribution(0, 4), "1.5", r"space.x.y must lie in 0..4, but got '1.5'"),
+    ],
+)
+def test_a_wrong_narrowing_names_the_rule_and_the_value(distribution, text, message) -> None:
+    with pytest.raises(ValueError, match=message):
+        narrow("space.x.y", distribution, text)
+
+
+def test_a_distribution_is_described_as_it_is_written() -> None:
+    assert describe(RATE) == "1e-05..0.01 (log)"
+    assert describe(SIZES) == "32, 48, 64"
+
+
+def test_the_former_name_of_the_module_of_spaces_works_and_says_the_new_one() -> None:
+    with pytest.deprecated_call(match=r"STEM must be imported from search_spaces\.spaces"):
+        from search_spaces.dimensions import STEM
+    assert STEM is spaces.STEM
+    with pytest.raises(ImportError):
+        from search_spaces.dimensions import __all__  # noqa: F401

@@ -1,0 +1,79 @@
+"""The command: data and weights are looked for before anything is started; plans are printed."""
+
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from orchestrator import study
+from orchestrator.config.sources import resolve
+from orchestrator.plan import families as planning
+from orchestrator.plan import summary
+
+ROOT = Path(__file__).resolve().parents[2]
+DIGITS = ["--dataset", "digits", "--families", "cnn"]
+
+
+def run(arguments: list[str], results: Path) -> int:
+    return study.main([*arguments, "--results-dir", str(results), "--name", "mine"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--weights", "no/such.pth"], "the weights file must exist, but"),
+        (["--dataset", "folder", "--families", "cnn"], "--data-dir"),
+        (["--dataset", "folder", "--data-dir", "{empty}", "--families", "cnn"], "{empty}"),
+        (["--dataset", "cifar10", "--data-dir", "{empty}", "--families", "cnn"], "{empty}"),
+    ],
+)
+def test_missing_data_or_weights_are_one_line_and_exit_2_and_nothing_is_written(
+    arguments: list[str],
+    message: str,
+    awkward_path: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    filled = [text.replace("{empty}", str(awkward_path)) for text in arguments]
+    assert run(filled, tmp_path / "results") == 2
+    error = capsys.readouterr().err
+    assert message.replace("{empty}", str(awkward_path)) in error
+    assert error.count("\n") == 1
+    assert not (tmp_path / "results").exists()
+
+
+def test_a_dry_run_prints_the_plan_and_writes_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run([*DIGITS, "--trials", "4", "--dry-run"], tmp_path / "results") == 0
+    printed = capsys.readouterr().out
+    assert "cnn: How far does a small convolutional network get" in printed
+    assert "Search: 4 trials, 65 to 200 epochs of 1294 images" in " ".join(printed.split())
+    assert "learning_rate" in printed
+    assert not (tmp_path / "results").exists()
+
+
+def test_the_demo_says_so_first(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["--preset", "demo", "--dry-run"], tmp_path) == 0
+    printed = " ".join(capsys.readouterr().out.split())
+    assert printed.startswith("This is the demo: it shows what a study does")
+    assert "The baseline deviates: input_size is 32, the standard is 48." in printed
+
+
+def test_the_plan_warns_of_a_baseline_outside_its_narrowed_space() -> None:
+    settings = resolve(
+        {"families": "cnn"}, config=None, assignments=["space.cnn.learning_rate=1e-3..1e-2"]
+    )
+    console = Console(record=True, width=200, quiet=False)
+    summary.print_plan(console, planning.plan_families(settings), settings, train_images=9)
+    assert "lies outside the narrowed space in learning_rate" in console.export_text()
+
+
+def test_a_fourth_family_is_one_file_of_about_twenty_lines(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("STUDY_FAMILY_PATH", str(ROOT / "examples" / "families"))
+    assert (
+        run(["--dataset", "digits", "--families", "resnet18_scratch", "--dry-run"], tmp_path) == 0
+    )
+    assert "resnet18_scratch: Is a ResNet18 enough" in " ".join(capsys.readouterr().out.split())

@@ -1,0 +1,132 @@
+"""One attempt without Ray: checkpoints each epoch, goes on where the last one came to, tests."""
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from made_up_trials import config_of
+
+from trainables import attempt
+from trainables import checkpoints as checkpointing
+from trainables.attempt import Attempt
+from trainables.data.dataset import LabeledImages
+from trainables.shared_data import SharedData
+
+pytestmark = pytest.mark.usefixtures("curve_family")
+
+
+@pytest.fixture
+def shared(made_up_images: LabeledImages) -> SharedData:
+    return SharedData(
+        training=made_up_images,
+        train={1.0: np.arange(40), 0.5: np.arange(20)},
+        validation=np.arange(40, 60),
+        classes=("a", "b", "c"),
+        weights=None,
+    )
+
+
+def test_each_step_is_an_epoch_and_the_last_is_done(tmp_path: Path, shared: SharedData) -> None:
+    running = Attempt(config_of(tmp_path), shared, None)
+    results = [running.step() for _ in range(3)]
+    assert [(r["epoch"], r["done"]) for r in results] == [(1, False), (2, False), (3, True)]
+    assert "test_accuracy" not in results[-1]
+
+
+def test_an_attempt_goes_on_from_the_checkpoint_and_brings_its_rows(
+    awkward_path: Path, shared: SharedData
+) -> None:
+    first = Attempt(config_of(awkward_path), shared, None)
+    first.step()
+    first.step()
+    second = Attempt(config_of(awkward_path, number=2), shared, None)
+    result = second.step()
+    assert result["epoch"] == 3
+    assert [row["epoch"] for row in result["earlier_rows"]] == [1, 2]
+
+
+def test_an_attempt_lost_after_the_last_checkpoint_still_ends_done(
+    tmp_path: Path, shared: SharedData
+) -> None:
+    first = Attempt(config_of(tmp_path), shared, None)
+    for _ in range(3):
+        first.step()
+    again = Attempt(config_of(tmp_path, number=2), shared, None).step()
+    assert (again["epoch"], again["done"]) == (3, True)
+
+
+def test_a_diverged_epoch_ends_the_attempt_without_a_row(
+    tmp_path: Path, shared: SharedData
+) -> None:
+    running = Attempt(config_of(tmp_path, fault="nan"), shared, None)
+    assert running.step()["epoch"] == 1
+    last = running.step()
+    assert last["done"]
+    assert "finite" in last["diverged"]
+    assert "epoch" not in last
+
+
+def test_a_damaged_checkpoint_is_named_and_the_one_before_it_used(
+    tmp_path: Path, shared: SharedData
+) -> None:
+    first = Attempt(config_of(tmp_path), shared, None)
+    first.step()
+    first.step()
+    (config_of(tmp_path).checkpoints / "epoch-00002.pt").write_bytes(b"")
+    result = Attempt(config_of(tmp_path, number=2), shared, None).step()
+    assert result["epoch"] == 2
+    assert "epoch 2" in result["damaged_checkpoints"][0]
+
+
+def test_an_attempt_never_starts_over_when_all_checkpoints_are_damaged(
+    tmp_path: Path, shared: SharedData
+) -> None:
+    Attempt(config_of(tmp_path), shared, None).step()
+    (config_of(tmp_path).checkpoints / "epoch-00001.pt").write_bytes(b"")
+    with pytest.raises(RuntimeError, match="checkpoint of epoch 1 must have SHA-256"):
+        Attempt(config_of(tmp_path, number=2), shared, None)
+
+
+def test_a_final_is_tested_at_its_best_epoch_and_at_its_last(
+    tmp_path: Path, shared: SharedData, made_up_images: LabeledImages
+) -> None:
+    running = Attempt(config_of(tmp_path), shared, made_up_images)
+    falling = iter((0.9, 0.5, 0.3))
+
+    def train_epoch() -> dict[str, Any]:  # the first epoch is the best
+        running._trainer.params["skill"] = next(falling)
+        running._trainer.epoch += 1
+        accuracy = running._trainer.params["skill"]
+        return {
+            "epoch": running._trainer.epoch,
+            "validation_accuracy": accuracy,
+            "validation_loss": 1 - accuracy,
+        }
+
+    running._trainer.train_epoch = train_epoch
+    for _ in range(3):
+        result = running.step()
+    assert result["best_epoch"] == 1
+    assert result["test_images"] == 60
+    assert result["test_accuracy"] != result["test_accuracy_last_epoch"]
+    with np.load(config_of(tmp_path).checkpoints / attempt.PREDICTIONS) as kept:
+        share = float((kept["probabilities"].argmax(1) == kept["labels"]).mean())
+    assert share == result["test_accuracy"]
+    assert (config_of(tmp_path).checkpoints / attempt.BEST_WEIGHTS).read_bytes() == b"1"
+
+
+def test_checkpoints_lie_in_the_study_under_the_trials_own_id(
+    tmp_path: Path, shared: SharedData
+) -> None:
+    Attempt(config_of(tmp_path), shared, None).step()
+    assert checkpointing.epochs(tmp_path / "checkpoints" / "curve-001") == [1]
+
+
+def test_recorded_epochs_without_a_checkpoint_are_an_error_not_a_fresh_start(
+    tmp_path: Path, shared: SharedData
+) -> None:
+    known = dataclasses.replace(config_of(tmp_path, number=2), epochs_known=3)
+    with pytest.raises(RuntimeError, match="3 epochs are recorded, but no checkpoint is intact"):
+        Attempt(known, shared, None)

@@ -1,0 +1,45 @@
+"""A process that hangs ends itself and leaves behind where it was."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from trainables import watchdog as hanging
+
+# A search that never ends and holds Python's lock: no other thread of Python's can run.
+HANGS = """
+import re, sys
+from pathlib import Path
+from trainables import watchdog as hanging
+with hanging.ended_after(0.3, Path(sys.argv[1])):
+    re.match("(a+)+b", "a" * 60)
+"""
+
+
+def test_what_holds_pythons_lock_is_ended_too_and_its_traceback_goes_to_the_trials_log(
+    awkward_path: Path,
+) -> None:
+    file = hanging.file_of(awkward_path, "cnn-003")
+    root = Path(__file__).resolve().parents[2]
+    ended = subprocess.run([sys.executable, "-c", HANGS, str(file)], cwd=root, check=False)
+    assert ended.returncode == 1
+    log = awkward_path / "logs" / "cnn-003.log"
+    log.write_text("attempt 1\n")
+    traceback = hanging.take_traceback(awkward_path, "cnn-003")
+    assert traceback.startswith("Timeout (0:00:00.3")
+    assert "re/__init__.py" in traceback
+    assert log.read_text() == f"attempt 1\n{traceback}"
+    assert [path.name for path in log.parent.iterdir()] == ["cnn-003.log"]
+    assert not hanging.take_traceback(awkward_path, "cnn-003")
+
+
+def test_what_ends_in_time_well_or_badly_leaves_nothing(tmp_path: Path) -> None:
+    file = hanging.file_of(tmp_path, "cnn-003")
+    with hanging.ended_after(60, file):
+        assert file.exists()
+    with pytest.raises(ZeroDivisionError), hanging.ended_after(60, file):
+        _ = 1 / 0
+    assert list(file.parent.iterdir()) == []
+    assert not hanging.take_traceback(tmp_path, "cnn-003")
