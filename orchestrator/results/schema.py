@@ -1,4 +1,4 @@
-"""The tables of a study on disk: their schemas, and how they are written whole and read back."""
+"""The tables of a study on disk: their columns with types, and which may be empty."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
