@@ -19,6 +19,11 @@ def write_table(folder: Path, name: str, table: pa.Table, metadata: Mapping[str,
     Raises:
         pyarrow.ArrowInvalid: A column that must have a value in each row lacks one.
     """
+    for column in table.schema:  # Parquet's writer looks at all but lists
+        lacking = table[column.name].null_count
+        if lacking and not column.nullable:
+            message = f"{name}.parquet must say {column.name} in each row, but {lacking} lack it"
+            raise pa.ArrowInvalid(message)
     temporary = folder / f".{name}.parquet.{os.getpid()}"
     stamped = table.replace_schema_metadata({**metadata, "schema_version": str(SCHEMA_VERSION)})
     pq.write_table(stamped, temporary, compression="zstd")

@@ -110,7 +110,7 @@ _FINAL: list[Column] = [
     ("device", pa.string()),
 ]
 
-_PARAMS_JSON: Final[Column] = ("params_json", pa.string())
+PARAMS_JSON: Final = pa.field("params_json", pa.string(), nullable=False)
 
 FIXED_SCHEMAS: Mapping[str, pa.Schema] = {
     "epochs": _schema(_EPOCHS),
@@ -180,11 +180,7 @@ TABLES: Final = ("trials", "final", *FIXED_SCHEMAS)
 
 def columns_of_all() -> dict[str, pa.Schema]:
     """The columns of each table that do not depend on the families."""
-    return {
-        "trials": _schema([*_TRIALS, _PARAMS_JSON]),
-        "final": _schema([*_FINAL, _PARAMS_JSON]),
-        **FIXED_SCHEMAS,
-    }
+    return {"trials": _schema(_TRIALS), "final": _schema(_FINAL), **FIXED_SCHEMAS}
 
 
 def parameter_type(distribution: BaseDistribution) -> pa.DataType:
@@ -225,8 +221,8 @@ def schemas(spaces: Iterable[Mapping[str, BaseDistribution]]) -> dict[str, pa.Sc
                 raise ValueError(message)
     params = [pa.field(f"param_{name}", types[name]) for name in sorted(types)]
     return {
-        "trials": _schema([*_TRIALS, *params, _PARAMS_JSON]),
-        "final": _schema([*_FINAL, *params, _PARAMS_JSON]),
+        "trials": _schema([*_TRIALS, *params, PARAMS_JSON]),
+        "final": _schema([*_FINAL, *params, PARAMS_JSON]),
         **FIXED_SCHEMAS,
     }
 

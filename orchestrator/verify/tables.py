@@ -220,7 +220,7 @@ def _flaws(name: str, table: pa.Table, spaces: Mapping[str, Iterable[str]]) -> I
     columns = {column.name: column for column in schema.columns_of_all()[name]}
     if name in {"trials", "final"}:
         own = {f"param_{dimension}" for space in spaces.values() for dimension in space}
-        columns |= dict.fromkeys(sorted(own))
+        columns |= dict.fromkeys(sorted(own)) | {"params_json": schema.PARAMS_JSON}
     for column, expected in columns.items():
         if column not in table.column_names:
             yield f"{name}.parquet must have a column {column}, but has none"

@@ -1,9 +1,13 @@
-"""Tables: typed, whole from the first write, and readable by pandas at any moment."""
+"""Tables: typed, whole from the first write, and readable by pandas, polars and DuckDB."""
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
+import duckdb
 import pandas as pd
+import polars as pl
 import pyarrow as pa
 import pytest
 from made_up_rows import rung
@@ -44,7 +48,7 @@ def test_an_empty_table_has_its_full_schema(tmp_path: Path) -> None:
 
 def test_missing_columns_are_null_and_unknown_ones_an_error() -> None:
     schema = results.FIXED_SCHEMAS["rungs"]
-    assert results.to_table([{"trial_id": "cnn-000"}], schema)["value"].to_pylist() == [None]
+    assert results.to_table([{"trial_id": "cnn-000"}], schema)["cutoff"].to_pylist() == [None]
     with pytest.raises(ValueError, match="columns must be in the schema, but got valeu"):
         results.to_table([{"valeu": 1}], schema)
 
@@ -81,6 +85,60 @@ def test_the_writer_writes_at_the_start_and_at_the_end_and_acts_afterwards(tmp_p
         writer.afterwards(lambda: seen.append(len(pd.read_parquet(tmp_path / "rungs.parquet"))))
     assert len(pd.read_parquet(tmp_path / "rungs.parquet")) == 1
     assert seen == [1]
+
+
+MAY_BE_EMPTY = {
+    "trials": {
+        *("stop_reason", "best_epoch", "node", "started_at", "ended_at", "error"),
+        *(f"validation_{metric}" for metric in results.METRICS),
+        *(f"param_{name}" for name in SPACE),
+    },
+    "epochs": {"device_memory_peak_bytes"},
+    "rungs": {"cutoff"},
+    "events": {"family", "trial_id"},
+    "final": {"forward_flops_per_image", *(f"param_{name}" for name in SPACE)},
+    "final_epochs": {"device_memory_peak_bytes"},
+    "predictions": set(),
+    "comparison": {"seed", "difference", "ci_low", "ci_high", "p_value", "p_value_holm"},
+}
+
+
+@pytest.mark.parametrize("name", results.TABLES)
+def test_only_columns_that_may_be_empty_are_written_without_a_value(
+    name: str, tmp_path: Path
+) -> None:
+    schema = results.schemas([SPACE])[name]
+    row = {column.name: some_value(column.type) for column in schema}
+    for column in schema:
+        table = results.to_table([row, {**row, column.name: None}], schema)
+        if column.name in MAY_BE_EMPTY[name]:
+            files.write_table(tmp_path, name, table, {})
+        else:
+            with pytest.raises(pa.ArrowInvalid, match=f"must say {column.name} in each row"):
+                files.write_table(tmp_path, name, table, {})
+
+
+@pytest.mark.parametrize("name", results.TABLES)
+def test_a_table_is_read_by_pandas_polars_and_duckdb(name: str, tmp_path: Path) -> None:
+    schema = results.schemas([SPACE])[name]
+    full = {column.name: some_value(column.type) for column in schema}
+    rows = [full, {**full, **dict.fromkeys(MAY_BE_EMPTY[name])}]
+    files.write_table(tmp_path, name, results.to_table(rows, schema), {})
+    path = str(tmp_path / f"{name}.parquet")
+    query = duckdb.sql(f"SELECT * FROM '{path}'")
+    for found in (pd.read_parquet(path), pl.read_parquet(path).to_pandas(), query.df()):
+        assert list(found.columns) == schema.names
+        empty = found.isna().sum()
+        assert set(empty[empty > 0].index) == MAY_BE_EMPTY[name]
+
+
+def some_value(kind: pa.DataType) -> Any:
+    """A value of a column's type."""
+    if pa.types.is_list(kind):
+        return [0.5, 0.5]
+    if pa.types.is_timestamp(kind):
+        return datetime(2026, 1, 1, tzinfo=UTC)
+    return "x" if pa.types.is_dictionary(kind) or pa.types.is_string(kind) else 1
 
 
 def test_a_table_the_writer_does_not_know_is_ignored(tmp_path: Path) -> None:

@@ -25,21 +25,16 @@ START = datetime(2026, 5, 4, 12, tzinfo=UTC)
 def table(
     name: str, rows: Rows | pa.Table = (), spaces: Iterable[Mapping[str, BaseDistribution]] = ()
 ) -> pa.Table:
-    """A table of a study from rows, where it is none yet; what they leave out is null or blank."""
+    """A table of a study from rows, where it is none yet; what they leave out is null."""
     if isinstance(rows, pa.Table):
         return rows
-    schema = results.schemas(spaces)[name]
-    blank = {column.name: _blank(column.type) for column in schema if not column.nullable}
-    return results.to_table([{**blank, "study": NAME, **row} for row in rows], schema)
+    rows = [{"study": NAME, **row} for row in rows]
+    return results.to_table(rows, that_may_be_empty(results.schemas(spaces)[name]))
 
 
-def _blank(kind: pa.DataType) -> Any:
-    """What stands where there must be a value."""
-    if pa.types.is_timestamp(kind):
-        return START
-    if pa.types.is_integer(kind) or pa.types.is_floating(kind):
-        return 0
-    return [] if pa.types.is_list(kind) else ""
+def that_may_be_empty(schema: pa.Schema) -> pa.Schema:
+    """A schema whose columns may all be empty, as in the files of older studies."""
+    return pa.schema([column.with_nullable(True) for column in schema], schema.metadata)
 
 
 def trial(

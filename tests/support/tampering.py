@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
 import pyarrow.parquet as pq
+from made_up_rows import that_may_be_empty
 
 from orchestrator.results import files
 from orchestrator.results import schema as results
@@ -75,9 +75,8 @@ def names_of(folder: Path) -> dict[str, Any]:
 def rewrite(folder: Path, table: str, change: Callable[[list[Row]], list[Row]]) -> None:
     """Rewrites a table with other rows, and the same metadata; any column may be empty."""
     old = files.read_table(folder, table)
-    schema = pa.schema([column.with_nullable(True) for column in old.schema], old.schema.metadata)
-    new = results.to_table(change(old.to_pylist()), schema)
-    pq.write_table(new, folder / f"{table}.parquet")
+    new = results.to_table(change(old.to_pylist()), that_may_be_empty(old.schema))
+    pq.write_table(new.replace_schema_metadata(old.schema.metadata), folder / f"{table}.parquet")
 
 
 def _matches(row: Row, names: Names, where: Names) -> bool:

@@ -1,6 +1,8 @@
 """Verify finds whatever is inconsistent in a study and names it (bar 5), and nothing else."""
 
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -218,6 +220,16 @@ def test_an_unsound_study_is_exit_1_with_a_line_for_each_problem(
     assert first.startswith("trials: seed of curve-000 must be ")
     assert second.startswith("comparison: loss of curve baseline - curve tuned, fraction 1, seed 0")
     assert last.endswith("2 problem(s)")
+
+
+def test_verifying_imports_neither_ray_nor_torch(finished_study: Path) -> None:
+    command = [sys.executable, "-X", "importtime", "-m", "orchestrator.verify", str(finished_study)]
+    done = subprocess.run(
+        command, cwd=Path(__file__).parents[2], capture_output=True, text=True, check=True
+    )
+    imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
+    assert "orchestrator.search.asha" in imported
+    assert not {name for name in imported if name.partition(".")[0] in {"ray", "torch"}}
 
 
 @pytest.mark.parametrize("content", [None, "{", "[]", '{"name": "x"}'])
