@@ -96,7 +96,10 @@ MAY_BE_EMPTY = {
     "epochs": {"device_memory_peak_bytes"},
     "rungs": {"cutoff"},
     "events": {"family", "trial_id"},
-    "final": {"forward_flops_per_image", *(f"param_{name}" for name in SPACE)},
+    "final": {
+        *("trained_parameters", "forward_flops_per_image"),
+        *(f"param_{name}" for name in SPACE),
+    },
     "final_epochs": {"device_memory_peak_bytes"},
     "predictions": set(),
     "comparison": {"seed", "difference", "ci_low", "ci_high", "p_value", "p_value_holm"},
