@@ -19,10 +19,20 @@ class Dimension:
     Attributes:
         values: The distribution that Optuna samples from.
         meaning: What it does, with its unit, in a few words.
+        also: Choices beside these that a user may name, and that are not searched otherwise.
     """
 
     values: BaseDistribution
     meaning: str
+    also: tuple[Any, ...] = ()
+
+    @property
+    def allowed(self) -> BaseDistribution:
+        """What a user may name: the values, and the choices beside them."""
+        if not self.also:
+            return self.values
+        assert isinstance(self.values, CategoricalDistribution), self.values
+        return CategoricalDistribution((*self.values.choices, *self.also))
 
 
 Space = Mapping[str, Dimension]

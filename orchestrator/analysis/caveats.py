@@ -23,6 +23,7 @@ def caveats(study: Row, trials: Sequence[Row], finals: Sequence[Row]) -> Iterato
             "later ones are not from a test set unseen until then."
         )
     yield from _unfinished(study, trials, finals)
+    yield from (study.get("dataset") or {}).get("notes") or ()
     for family, deviations in (study.get("baseline_deviations") or {}).items():
         listed = ", ".join(
             f"{name} {used} instead of {standard}" for name, (used, standard) in deviations.items()

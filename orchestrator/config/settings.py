@@ -30,9 +30,11 @@ class Settings:
     image_size: int = 32
     """Edge in pixels that images of free size are resized to."""
     validation_images: int | None = None
-    """Images taken out of the training part for validation; None: a tenth of it."""
+    """Images taken out of the training part for validation; None: a tenth, one a class at least."""
     train_images: int | None = None
     """Images the whole study trains on, after validation is taken out; None: all."""
+    allow_duplicates: bool = False
+    """Go on where an image stands in training and test, or in two classes; reports say so."""
     weights: str = "imagenet"
     """`imagenet`, `imagenet_v2` (torchvision's), or a `.pth` or `.safetensors` file."""
     trials: int = 32

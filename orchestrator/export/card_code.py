@@ -3,6 +3,7 @@
 import inspect
 from typing import Final
 
+from trainables.data.dataset import DataSet
 from trainables.family import Family
 
 # Prepares images as `preprocessing.preparation` does, and evaluates in batches as training.
@@ -58,3 +59,14 @@ def code_of(family: Family) -> str | None:
         return None
     functions = [inspect.getsource(function).strip() for function in family.standalone]
     return CODE.format(functions="\n\n\n".join(functions), network=family.standalone[-1].__name__)
+
+
+def image_code(dataset: DataSet, width: int, height: int) -> str:
+    """The code that makes `image`, uint8 [height, width, 3], of a file as training did."""
+    if not dataset.standalone:
+        opened = f'Image.open("image.png").convert("RGB").resize(({width}, {height}))'
+        return f"from PIL import Image\n\nimage = np.asarray({opened})"
+    functions = [inspect.getsource(function).strip() for function in dataset.standalone]
+    name = dataset.standalone[-1].__name__
+    call = f'image = {name}(Path("image.png").read_bytes(), {width}, "image.png")'
+    return "\n\n\n".join(["import io\n\nimport numpy.typing as npt", *functions, call])

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import yaml
 
-from orchestrator.export.card_code import code_of
+from orchestrator.export.card_code import code_of, image_code
 from orchestrator.results import schema
 from trainables.data.dataset import DataSet
 from trainables.family import Family
@@ -101,10 +101,9 @@ def _use(facts: Facts, code: str | None) -> Iterator[str]:
     yield f"Needs {listed} and safetensors, nothing else. `predict` takes RGB images of"
     yield f"{width}x{height} pixels, as they are in the data set.\n"
     yield f"```python\n{code}```\n"
-    yield "For an image in a file, with Pillow:\n"
-    yield "```python\nfrom PIL import Image\n"
-    yield f'image = Image.open("image.png").convert("RGB").resize(({width}, {height}))'
-    yield "(probabilities,) = predict(np.array(image)[None])"
+    yield "For an image in a file, with Pillow, prepared as in training:\n"
+    yield f"```python\n{image_code(facts.dataset, width, height)}"
+    yield "(probabilities,) = predict(image[None])"
     yield "print(classes[probabilities.argmax()], probabilities.max())\n```"
 
 

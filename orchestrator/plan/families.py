@@ -62,14 +62,15 @@ def plan_families(settings: Settings) -> list[FamilyPlan]:
 
 def _plan_family(family: Family, settings: Settings) -> FamilyPlan:
     full = distributions(family.search_space)
+    allowed = {name: dimension.allowed for name, dimension in family.search_space.items()}
     narrowed = {
-        name: narrow(where, full[name], text)
+        name: narrow(where, allowed[name], text)
         for name, text, where in _texts("space", family, settings)
     }
     baseline = dict(family.baseline)
     deviations = {}
     for name, text, where in _texts("baseline", family, settings):
-        value = parse_value(where, full[name], text)
+        value = parse_value(where, allowed[name], text)
         if value != baseline[name]:
             deviations[name] = (value, baseline[name])
             baseline[name] = value

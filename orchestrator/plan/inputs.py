@@ -1,7 +1,8 @@
 """What a study trains on: data found, checked, decoded and split; weights found and checked."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +17,7 @@ from trainables.family import Family
 from trainables.weights import loading, pretraining
 
 DEMO_WEIGHTS = "demo"
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,8 +39,15 @@ class Inputs:
     weights_file: loading.WeightsFile | None
 
 
-def prepare(settings: Settings, plans: Sequence[FamilyPlan]) -> Inputs:
+def prepare(
+    settings: Settings, plans: Sequence[FamilyPlan], say: Callable[[str], None] = lambda _: None
+) -> Inputs:
     """Finds, checks and decodes; nothing is written but a first download into the user's cache.
+
+    Args:
+        settings: The study's.
+        plans: Its families.
+        say: Prints a sentence on the data.
 
     Raises:
         ValueError: Data or weights are missing, damaged or too few, or the demo's cannot be kept.
@@ -48,9 +57,11 @@ def prepare(settings: Settings, plans: Sequence[FamilyPlan]) -> Inputs:
     if any(plan.pretrained for plan in plans):
         weights_file = _weights(settings.weights)
     dataset = named.open(settings.data_dir, settings.image_size)
+    for note in dataset.notes:
+        say(f"Data: {note}")
     if weights_file is not None and settings.weights != DEMO_WEIGHTS:
         _check_weights(weights_file, plans, num_classes=len(dataset.classes))
-    training = dataset.read_training()
+    training = _decoded(dataset, allow_duplicates=settings.allow_duplicates)
     parts = divide(settings, training.labels)
     return Inputs(
         dataset=dataset,
@@ -62,6 +73,36 @@ def prepare(settings: Settings, plans: Sequence[FamilyPlan]) -> Inputs:
         },
         weights_file=weights_file,
     )
+
+
+def _decoded(dataset: OpenedDataSet, *, allow_duplicates: bool) -> LabeledImages:
+    """The training part; the test part is decoded too, and thrown away.
+
+    Raises:
+        ValueError: Images of either part cannot be decoded, or stand twice; all in one answer.
+    """
+    wrong = []
+    if dataset.duplicates and not allow_duplicates:
+        found = "; ".join(dataset.duplicates)
+        wrong.append(
+            f"no image may stand twice, but {found} (remove them, or say --set "
+            "allow_duplicates=true, and every report says so)"
+        )
+    training = _attempted(dataset.read_training, wrong)
+    if dataset.check_test is not None:
+        _attempted(dataset.check_test, wrong)
+    if wrong or training is None:
+        raise ValueError("; ".join(wrong))
+    return training
+
+
+def _attempted(read: Callable[[], T], wrong: list[str]) -> T | None:
+    """What is read; where it cannot be, None, and why is added to what is wrong."""
+    try:
+        return read()
+    except ValueError as error:
+        wrong.append(str(error))
+        return None
 
 
 def divide(settings: Settings, labels: npt.NDArray[np.int64]) -> Split:
@@ -76,7 +117,8 @@ def divide(settings: Settings, labels: npt.NDArray[np.int64]) -> Split:
     """
     return split(
         labels,
-        validation_images=settings.validation_images or max(1, len(labels) // 10),
+        validation_images=settings.validation_images
+        or max(len(np.unique(labels)), len(labels) // 10),
         train_images=settings.train_images,
         seed=settings.seed,
     )

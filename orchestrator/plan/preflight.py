@@ -172,7 +172,7 @@ def _prepare(settings: Settings, plans: Sequence[FamilyPlan], console: Console) 
     if settings.preset == "demo":
         for note in DEMO_NOTES:
             console.print(note, style="bold")
-    inputs = prepare(settings, plans)
+    inputs = prepare(settings, plans, console.print)
     print_plan(console, plans, settings, train_images=len(inputs.split.train))
     for sentence in time_sentences(forecast_of(settings, plans, inputs)):
         console.print(sentence)

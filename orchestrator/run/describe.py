@@ -55,6 +55,7 @@ def describe(
             "train_images_by_fraction": {str(f): len(i) for f, i in inputs.train.items()},
             "image_shape": list(inputs.training.images.shape[1:]),
             "split_sha256": inputs.split.digest,
+            "notes": [*inputs.dataset.notes, *inputs.dataset.duplicates],
         },
         "weights": None
         if weights_file is None

@@ -1,7 +1,8 @@
 """What a data set is: where its files are, its classes, and how its two parts are decoded."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -32,12 +33,20 @@ class OpenedDataSet:
         files: File (relative path) to the SHA-256 of its bytes, training and test alike.
         read_training: Decodes the training part (validation is taken out of it later).
         read_test: Decodes the test part. Only the finals may call it.
+        check_test: Decodes the test part and throws it away, to raise what `read_test` would,
+            naming all files at fault; None where opening the data set has settled it.
+        duplicates: What is wrong with images that stand twice, a sentence each: in training and
+            test, or under two labels.
+        notes: What else a reader must know of the data, a sentence each, such as what was left out.
     """
 
     classes: tuple[str, ...]
     files: Mapping[str, str]
     read_training: Callable[[], LabeledImages]
     read_test: Callable[[], LabeledImages]
+    check_test: Callable[[], object] | None = None
+    duplicates: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,9 +62,13 @@ class DataSet:
             free size are resized to. Raises ValueError with one line that says what was
             looked for, where, and how to get it.
         licence: Under which terms the images are given, in a few words, for model cards.
+        standalone: Functions whose source alone reads an image as training did: helpers, then one
+            that takes a file's bytes, the edge in pixels and its name, and returns RGB, uint8
+            [edge, edge, 3]. They import Pillow inside. They stand in the card of a winner.
     """
 
     name: str
     summary: str
     open: Callable[[str | None, int], OpenedDataSet]
     licence: str = ""
+    standalone: Sequence[Callable[..., Any]] = ()

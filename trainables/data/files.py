@@ -44,6 +44,11 @@ class Folder:
             folders = [name for name in seen if self.filesystem.isdir(self.at(name))]
         return folders, [name for name in seen if name not in set(folders)]
 
+    def is_file(self, name: str) -> bool:
+        """Whether a name is that of a file: a pipe or a device would be read for ever."""
+        with _one_line_errors(self.at(name)):
+            return bool(self.filesystem.isfile(self.at(name)))
+
     def read(self, name: str, *, sha256: str | None = None) -> bytes:
         """The bytes of one file.
 
