@@ -1,0 +1,74 @@
+"""What a study trains on is looked at whole before it starts, and told in one answer."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from orchestrator.config.settings import Settings
+from orchestrator.plan.families import plan_families
+from orchestrator.plan.inputs import prepare
+
+FAMILY = "curve"
+pytestmark = pytest.mark.usefixtures("curve_family")
+
+
+def images(folder: Path, *, classes: int, of_each: int) -> None:
+    """Images of noise, no two alike."""
+    random = np.random.default_rng(abs(hash(folder.name)) % 1000)
+    for label in range(classes):
+        (folder / f"class{label}").mkdir(parents=True)
+        for number in range(of_each):
+            pixels = random.integers(0, 256, (8, 8, 3), dtype=np.uint8)
+            Image.fromarray(pixels).save(folder / f"class{label}" / f"{number}.png")
+
+
+def settings(folder: Path, **others: object) -> Settings:
+    return Settings(families=FAMILY, dataset="folder", data_dir=str(folder), **others)
+
+
+def prepared(given: Settings) -> list[str]:
+    """The sentences said while the inputs are prepared."""
+    said: list[str] = []
+    prepare(given, plan_families(given), said.append)
+    return said
+
+
+def test_broken_images_of_both_parts_and_images_that_stand_twice_are_one_answer(
+    tmp_path: Path,
+) -> None:
+    images(tmp_path / "train", classes=2, of_each=4)
+    images(tmp_path / "test", classes=2, of_each=3)
+    shutil.copy(tmp_path / "train/class0/0.png", tmp_path / "test/class0/0.png")
+    (tmp_path / "train/class1/0.png").write_bytes(b"x")
+    (tmp_path / "test/class1/0.png").write_bytes(b"y")
+    with pytest.raises(ValueError, match="no image may stand twice") as caught:
+        prepared(settings(tmp_path))
+    assert "train/class1/0.png" in str(caught.value)
+    assert "test/class1/0.png" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_images_that_stand_twice_are_let_through_where_that_is_said(tmp_path: Path) -> None:
+    images(tmp_path / "train", classes=2, of_each=4)
+    shutil.copytree(tmp_path / "train", tmp_path / "test")
+    given = settings(tmp_path, allow_duplicates=True)
+    assert prepare(given, plan_families(given)).dataset.duplicates
+
+
+@pytest.mark.parametrize(("classes", "of_each"), [(10, 12), (60, 3), (10, 5)])
+def test_the_default_share_for_validation_gives_each_class_its_image(
+    tmp_path: Path, classes: int, of_each: int
+) -> None:
+    images(tmp_path, classes=classes, of_each=of_each)
+    given = settings(tmp_path)
+    inputs = prepare(given, plan_families(given))
+    validation = inputs.training.labels[inputs.split.validation]
+    assert set(validation.tolist()) == set(range(classes))
+
+
+def test_the_size_that_images_are_scaled_to_is_said(tmp_path: Path) -> None:
+    images(tmp_path, classes=2, of_each=5)
+    assert "Data: Images are scaled and cropped to 32x32 pixels." in prepared(settings(tmp_path))
