@@ -21,10 +21,10 @@ FAMILY = dataclasses.replace(CURVE, name="{name}", pretrained={pretrained})
 
 def image_folder(folder: Path) -> Path:
     """Two classes of 8x8 images that differ in brightness: 20 each to train on, 4 to test."""
-    for part, numbers in (("train", range(20)), ("test", range(20, 24))):  # no image twice
-        for brightness, name in ((60, "dark"), (200, "light")):
+    for part, first, count in (("train", 0, 20), ("test", 20, 4)):  # no image stands twice
+        for brightness, name in ((60 + first, "dark"), (200 + first, "light")):
             (folder / part / name).mkdir(parents=True)
-            for number in numbers:
+            for number in range(count):
                 pixels = np.full((8, 8, 3), brightness + number, dtype=np.uint8)
                 Image.fromarray(pixels).save(folder / part / name / f"{number:02d}.png")
     return folder
