@@ -21,7 +21,10 @@ def run(arguments: list[str], results: Path) -> int:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--weights", "no/such.pth"], "the weights file must exist, but"),
+        (
+            ["--weights", "no/such.pth"],
+            "weights must be imagenet, imagenet_v2, or a file that exists, but",
+        ),
         (["--dataset", "folder", "--families", "cnn"], "--data-dir"),
         (["--dataset", "folder", "--data-dir", "{empty}", "--families", "cnn"], "{empty}"),
         (["--dataset", "cifar10", "--data-dir", "{empty}", "--families", "cnn"], "{empty}"),
