@@ -79,7 +79,10 @@ def resolve(
         for name, value in layer.items():
             nested = isinstance(merged.get(name), Mapping) and isinstance(value, Mapping)
             merged[name] = _deep_merge(merged[name], value) if nested else value
-    return Settings(**{name: _checked(name, value) for name, value in merged.items()})
+    values = {name: _checked(name, value) for name, value in merged.items()}
+    if "grace_period" not in values and values.get("epochs", 0) >= 1:  # the default's, at most
+        values["grace_period"] = min(Settings.grace_period, values["epochs"])
+    return Settings(**values)
 
 
 def results_dir_of(given: Mapping[str, Any], *, config: Path | None, assignments: list[str]) -> str:

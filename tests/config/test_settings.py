@@ -29,6 +29,12 @@ def test_flags_override_yaml_and_yaml_overrides_the_preset(tmp_path: Path) -> No
     assert settings.space["resnet50_scratch"] == {"stem": "imagenet"}
 
 
+@pytest.mark.parametrize(("epochs", "grace_period"), [(3, 3), (5, 5), (80, 5)])
+def test_the_default_grace_period_is_at_most_the_epochs(epochs: int, grace_period: int) -> None:
+    settings = resolve({"epochs": str(epochs)}, config=None, assignments=[])
+    assert settings.grace_period == grace_period
+
+
 def test_texts_become_values_of_their_fields_types() -> None:
     settings = resolved("train_images=900", train_fractions="0.1,1.0", gpus_per_trial="0.25")
     assert settings.train_images == 900

@@ -49,7 +49,7 @@ def refusal(arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[
         (["--epochs", "1.5"], "setting epochs does not take '1.5'"),
         (["--epochs", "nan"], "setting epochs does not take 'nan'"),
         (
-            ["--epochs", "3"],
+            ["--epochs", "3", "--grace-period", "5"],
             "grace_period must be at most epochs, but got grace_period=5, epochs=3",
         ),
         (["--grace-period", "0"], "grace_period must be at least 1, but got 0"),
