@@ -140,8 +140,8 @@ def _dry_run(checked: "CheckedStudy", console: Console) -> int:
 
     print_spaces(console, checked.plans)
     forecast = forecast_of(checked.settings, checked.plans, checked.inputs, name=checked.name)
-    address = checked.settings.address or os.environ.get("RAY_ADDRESS")
-    if address and address != "local":
+    address = checked.settings.address or os.environ.get("RAY_ADDRESS") or "local"
+    if address != "local":
         from orchestrator.run.cluster import InfrastructureError
         from orchestrator.run.opening import forecast_on_cluster
 
@@ -149,7 +149,8 @@ def _dry_run(checked: "CheckedStudy", console: Console) -> int:
             forecast = forecast_on_cluster(checked, address, console)
         except InfrastructureError as error:
             return fail("study", error, INFRASTRUCTURE)
-    print_cost(console, forecast)
+    paid = address != "local" or checked.settings.prices is not None
+    print_cost(console, forecast, paid=paid)
     return DONE
 
 

@@ -24,13 +24,18 @@ def load_family(name: str) -> Family:
     """Loads a family by its name.
 
     Raises:
-        ValueError: There is no such family, or its file does not define it.
+        ValueError: There is no such family, its file cannot be imported, or does not define it.
     """
     if name not in family_names():
         choices = ", ".join(family_names())
         message = f"unknown family {name!r}; choose from {choices}, or 'all'"
         raise ValueError(message)
-    module = importlib.import_module(f"trainables.families.{name}")
+    try:
+        module = importlib.import_module(f"trainables.families.{name}")
+    except Exception as error:
+        reason = " ".join(str(error).split())
+        message = f"family {name!r} cannot be imported: {type(error).__name__}: {reason}"
+        raise ValueError(message) from error
     family = getattr(module, "FAMILY", None)
     if not isinstance(family, Family) or family.name != name:
         found = family.name if isinstance(family, Family) else None

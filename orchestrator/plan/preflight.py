@@ -72,6 +72,7 @@ def check_new(settings: Settings, console: Console) -> CheckedStudy:
     plans = plan_families(settings)
     name = settings.name or f"{settings.preset}-{settings.dataset}-{time.strftime('%Y%m%d-%H%M%S')}"
     folder = folder_of(settings.results_dir, name)
+    _check_place(folder, settings.data_dir)
     check_writable(folder)
     if (folder / "study.json").exists():
         message = (
@@ -153,6 +154,19 @@ def study_to_resume(folder: Path) -> dict[str, Any]:
         f"{f'choose from {choices}' if choices else 'there is none; is it another --results-dir?'}"
     )
     raise ValueError(message)
+
+
+def _check_place(folder: Path, data_dir: str | None) -> None:
+    """Refuses results among the data: the next study would take them for a class.
+
+    Raises:
+        ValueError: The study's folder would lie inside the data's.
+    """
+    if data_dir is not None and "://" not in data_dir:
+        data = Path(data_dir).expanduser().resolve()
+        if folder.is_relative_to(data):
+            message = f"--results-dir must lie outside --data-dir, but {folder} is in {data}"
+            raise ValueError(message)
 
 
 def folder_of(results_dir: str, name: str) -> Path:

@@ -79,10 +79,10 @@ def print_spaces(console: Console, plans: Sequence[FamilyPlan]) -> None:
         console.print(table)
 
 
-def print_cost(console: Console, forecast: Forecast) -> None:
-    """Prints what a study will cost, or which prices are missing to say so."""
+def print_cost(console: Console, forecast: Forecast, *, paid: bool) -> None:
+    """Prints what a study will cost; of nodes that are paid for also which prices are missing."""
     if forecast.device_hours is not None:
         for sentence in cost_sentences(forecast.prices, forecast.device_hours):
             console.print(sentence)
-    for sentence in missing_prices(forecast.prices):
+    for sentence in missing_prices(forecast.prices) if paid else ():
         console.print(sentence)

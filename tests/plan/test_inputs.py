@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from orchestrator import study
 from orchestrator.config.settings import Settings
 from orchestrator.plan.families import plan_families
 from orchestrator.plan.inputs import prepare
@@ -72,3 +73,13 @@ def test_the_default_share_for_validation_gives_each_class_its_image(
 def test_the_size_that_images_are_scaled_to_is_said(tmp_path: Path) -> None:
     images(tmp_path, classes=2, of_each=5)
     assert "Data: Images are scaled and cropped to 32x32 pixels." in prepared(settings(tmp_path))
+
+
+def test_results_among_the_data_are_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    images(tmp_path, classes=2, of_each=5)
+    where = ["--data-dir", str(tmp_path), "--results-dir", str(tmp_path / "results")]
+    assert study.main(["--families", FAMILY, "--dataset", "folder", *where, "--name", "x"]) == 2
+    assert "--results-dir must lie outside --data-dir" in capsys.readouterr().err
+    assert not (tmp_path / "results").exists()

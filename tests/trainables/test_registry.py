@@ -59,3 +59,13 @@ def test_a_folder_no_longer_named_is_no_longer_listed(
     assert "passing" in registry.family_names()
     monkeypatch.delenv("STUDY_FAMILY_PATH")
     assert registry.family_names() == before
+
+
+def test_a_family_that_cannot_be_imported_breaks_itself_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "broken.py").write_text("import nothing_of_this_name\n")
+    monkeypatch.setenv("STUDY_FAMILY_PATH", str(tmp_path))
+    assert [family.name for family in registry.load_families("cnn")] == ["cnn"]
+    with pytest.raises(ValueError, match="family 'broken' cannot be imported: ModuleNotFoundError"):
+        registry.load_families("all")
