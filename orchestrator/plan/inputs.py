@@ -12,6 +12,7 @@ from orchestrator.results.files import check_writable
 from trainables import registry
 from trainables.data.dataset import LabeledImages, OpenedDataSet
 from trainables.data.splitting import Split, fraction_of, split
+from trainables.family import Family
 from trainables.weights import loading, pretraining
 
 DEMO_WEIGHTS = "demo"
@@ -47,6 +48,8 @@ def prepare(settings: Settings, plans: Sequence[FamilyPlan]) -> Inputs:
     if any(plan.pretrained for plan in plans):
         weights_file = _weights(settings.weights)
     dataset = named.open(settings.data_dir, settings.image_size)
+    if weights_file is not None and settings.weights != DEMO_WEIGHTS:
+        _check_weights(weights_file, plans, num_classes=len(dataset.classes))
     training = dataset.read_training()
     parts = divide(settings, training.labels)
     return Inputs(
@@ -87,6 +90,26 @@ def _weights(name: str) -> loading.WeightsFile | None:
             check_writable(path.parent)
             return None
         name = str(path)
-    file = loading.locate(name)
-    loading.read(file)
-    return file
+    return loading.locate(name)
+
+
+def _check_weights(
+    file: loading.WeightsFile, plans: Sequence[FamilyPlan], *, num_classes: int
+) -> None:
+    """Builds the network of each pre-trained family from the file, as its trials will.
+
+    A family with a trainer of its own builds what only that knows.
+
+    Raises:
+        ValueError: The file is damaged, not finite, or of another network.
+    """
+    weights = loading.read(file)
+    for family in (registry.load_family(plan.name) for plan in plans if plan.pretrained):
+        if family.trainer == Family.trainer:
+            size = family.baseline.get("input_size", 0)
+            config = {**family.baseline, "num_classes": num_classes, "input_size": size}
+            try:
+                family.build({**config, "weights": weights})
+            except ValueError as error:
+                message = f"{file.path} does not fit {family.name}: {error}"
+                raise ValueError(message) from error

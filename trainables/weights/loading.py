@@ -4,10 +4,10 @@ import hashlib
 import os
 import pickle
 import warnings
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -15,9 +15,13 @@ import numpy.typing as npt
 from trainables.weights.sources import DOWNLOADS
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
 
 Weights = Mapping[str, npt.NDArray[np.generic]]
+
+COUNTER: Final = ".num_batches_tracked"
+SHOWN: Final = 3
+SAFETENSORS_START: Final = 9  # bytes: the header's length, then its first
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,20 +43,17 @@ def locate(weights: str) -> WeightsFile:
     """Finds the weights that `--weights` names, downloading torchvision's if need be.
 
     Args:
-        weights: A key of `DOWNLOADS`, or the path of a `.pth` or `.safetensors` file.
+        weights: A key of `DOWNLOADS`, or the path of a file that torch or safetensors wrote.
 
     Raises:
-        ValueError: The file is missing, of another kind, or has another hash.
+        ValueError: The file is missing, or has another hash.
     """
     if weights in DOWNLOADS:
         return _download(weights)
     path = _absolute(weights)
-    if path.suffix not in {".pth", ".safetensors"}:
-        names = ", ".join(DOWNLOADS)
-        message = f"weights must be {names}, or a .pth or .safetensors file, but got {weights!r}"
-        raise ValueError(message)
     if not path.is_file():
-        message = f"the weights file must exist, but {path} does not; give its path to --weights"
+        names = ", ".join(DOWNLOADS)
+        message = f"weights must be {names}, or a file that exists, but {path} does not"
         raise ValueError(message)
     try:
         return WeightsFile(name=path.name, path=path, sha256=file_sha256(path))
@@ -62,20 +63,24 @@ def locate(weights: str) -> WeightsFile:
 
 
 def read(file: WeightsFile) -> dict[str, npt.NDArray[np.generic]]:
-    """Reads a weights file into arrays; code in it is never run.
+    """Reads a weights file into arrays, whatever its suffix; code in it is never run.
+
+    A state dict that stands in another (`state_dict`, `model`, ...) beside an epoch and the like is
+    taken out; precisions that NumPy lacks become fp32.
 
     Raises:
-        ValueError: It is damaged, holds more than tensors, or not torchvision's key names.
+        ValueError: It is damaged, holds no state dict of tensors, or a number is not finite.
     """
     try:
         weights = _read_safetensors(file.path) if _is_safetensors(file) else _read_pth(file.path)
     except (ValueError, KeyError, RuntimeError, EOFError, TypeError, pickle.UnpicklingError) as e:
         message = f"{file.path} must hold a state dict of tensors only: {_reason(e)}"
         raise ValueError(message) from e
-    if "conv1.weight" not in weights:
-        found = ", ".join(list(weights)[:3]) or "nothing"
+    broken = [name for name, array in weights.items() if not np.isfinite(array).all()]
+    if broken:
         message = (
-            f"{file.path} must use torchvision's key names (conv1.weight, ...), but has {found}"
+            f"weights must be finite, but in {file.path} {len(broken)} are not (NaN or infinity): "
+            f"{', '.join(broken[:SHOWN])}"
         )
         raise ValueError(message)
     return weights
@@ -94,9 +99,13 @@ def own_words(file: WeightsFile) -> dict[str, str]:
 def load_pretrained(model: "nn.Module", weights: Weights, *, head: str) -> None:
     """Copies weights into a network; each parameter outside the head must be among them.
 
+    Names may stand behind a prefix that all of them share, as `module.` and `model.` do. Batch
+    norm's counters may be missing, as in files of before torch 0.4: nothing reads them where the
+    momentum is fixed.
+
     Args:
         model: Changed in place; its own precision is kept.
-        weights: torchvision's names to arrays, fp16 or fp32.
+        weights: Names to arrays, fp16 or fp32.
         head: Prefix of the names that are left as they are.
 
     Raises:
@@ -105,19 +114,26 @@ def load_pretrained(model: "nn.Module", weights: Weights, *, head: str) -> None:
     import torch
 
     own = {name: tensor for name, tensor in model.state_dict().items() if not name.startswith(head)}
-    given = {name: array for name, array in weights.items() if not name.startswith(head)}
-    wrong = sorted(set(own) ^ set(given)) or [
-        f"{name} {given[name].shape}" for name in own if given[name].shape != own[name].shape
+    named = _without_prefix(weights, own)
+    given = {name: array for name, array in named.items() if not name.startswith(head)}
+    missing = [name for name in own if name not in given and not name.endswith(COUNTER)]
+    unknown = [name for name in given if name not in own]
+    shaped = [
+        f"{name} has shape {given[name].shape} for {tuple(own[name].shape)}"
+        for name in own
+        if name in given and given[name].shape != own[name].shape
     ]
-    if wrong:
-        message = (
-            f"weights must match the network in names and shapes, but {len(wrong)} differ: "
-            f"{', '.join(wrong[:3])}"
-        )
+    if missing or unknown or shaped:
+        parts = [
+            f"{len(names)} {what} ({', '.join(names[:SHOWN])})"
+            for what, names in (("missing", missing), ("unknown", unknown), ("misshapen", shaped))
+            if names
+        ]
+        message = f"weights must match the network in names and shapes, but {'; '.join(parts)}"
         raise ValueError(message)
     with torch.no_grad():
-        for name, tensor in own.items():
-            tensor.copy_(torch.from_numpy(np.array(given[name])))
+        for name, array in given.items():
+            own[name].copy_(torch.from_numpy(np.array(array)))
 
 
 def file_sha256(path: Path) -> str:
@@ -154,17 +170,43 @@ def _absolute(path: str) -> Path:
         raise ValueError(message) from error
 
 
+def _without_prefix(weights: Weights, own: Collection[str]) -> Weights:
+    """The weights under the network's names, where they stand behind one prefix.
+
+    Raises:
+        ValueError: They stand behind several, so that which network is meant cannot be told.
+    """
+    first = next(iter(own), "")
+    found = [name.removesuffix(first) for name in weights if f".{name}".endswith(f".{first}")]
+    hits = {prefix: sum(prefix + name in weights for name in own) for prefix in found}
+    most = max(hits.values(), default=0)
+    best = sorted(prefix for prefix in hits if hits[prefix] == most)
+    if not best or 2 * most < len(own) or "" in best:
+        return weights
+    if len(best) > 1:
+        message = f"weights must be of one network, but stand behind {', '.join(best[:SHOWN])}"
+        raise ValueError(message)
+    (prefix,) = best
+    return {
+        name.removeprefix(prefix): array
+        for name, array in weights.items()
+        if name.startswith(prefix)
+    }
+
+
 def _is_safetensors(file: WeightsFile) -> bool:
-    return file.path.suffix == ".safetensors"
+    """By content: the length of a JSON header, then that header."""
+    with file.path.open("rb") as opened:
+        return opened.read(SAFETENSORS_START)[8:] == b"{" or file.path.suffix == ".safetensors"
 
 
 def _read_safetensors(path: Path) -> dict[str, npt.NDArray[np.generic]]:
     from safetensors import SafetensorError
-    from safetensors.numpy import load_file
+    from safetensors.torch import load_file
 
     try:
-        return dict(load_file(path))
-    except (SafetensorError, AttributeError) as error:  # AttributeError: a type that NumPy lacks
+        return _arrays(load_file(path))
+    except SafetensorError as error:
         raise ValueError(str(error)) from error
 
 
@@ -178,11 +220,41 @@ def _read_pth(path: Path) -> dict[str, npt.NDArray[np.generic]]:
     if not isinstance(state, Mapping):
         message = f"it is a {type(state).__name__}"
         raise TypeError(message)
+    inside = [value for value in state.values() if _is_state_dict(value)]
+    if len(inside) > 1:
+        message = f"it has {len(inside)} of them, so that which is meant cannot be told"
+        raise ValueError(message)
+    state = inside[0] if inside else state
     for name, tensor in state.items():
         if not isinstance(name, str) or not isinstance(tensor, torch.Tensor):
             message = f"under {name!r} it has a {type(tensor).__name__}"
             raise TypeError(message)
-    return {name: tensor.detach().numpy() for name, tensor in state.items()}
+    return _arrays(state)
+
+
+def _is_state_dict(value: object) -> bool:
+    import torch
+
+    return (
+        isinstance(value, Mapping)
+        and len(value) > 0
+        and all(isinstance(tensor, torch.Tensor) for tensor in value.values())
+    )
+
+
+def _arrays(tensors: "Mapping[str, Tensor]") -> dict[str, npt.NDArray[np.generic]]:
+    """Tensors as arrays; what NumPy has no type for, such as bf16, as fp32."""
+    import torch
+
+    known = {torch.float16, torch.float32, torch.float64}
+    return {
+        name: (
+            tensor.float() if tensor.is_floating_point() and tensor.dtype not in known else tensor
+        )
+        .detach()
+        .numpy()
+        for name, tensor in tensors.items()
+    }
 
 
 def _reason(error: BaseException) -> str:
