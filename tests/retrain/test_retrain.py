@@ -262,7 +262,7 @@ def test_other_weights_are_refused_and_the_same_ones_may_lie_elsewhere(
     assert driver.start()
     moved = given[0].rename(tmp_path / "moved.safetensors")
     arguments = [str(driver.folder), "--trial", "pretrained_curve-000"]
-    assert f"the weights file must exist, but {given[0]}" in answer(arguments, capsys)
+    assert f"a file that exists, but {given[0]} does not" in answer(arguments, capsys)
     recorded = files.read_study(driver.folder)["weights"]["sha256"]
     error = answer([*arguments, "--weights", str(given[1])], capsys)
     assert f"{given[1]} must have SHA-256 {recorded} as recorded, but has " in error
