@@ -53,9 +53,11 @@ def _export(options: argparse.Namespace) -> Iterator[str]:
         ValueError: There is nothing to export, or a file is there already.
     """
     from orchestrator.export.winners import read_winners
-    from orchestrator.results.files import read_study
+    from orchestrator.results.files import check_inside, read_study
 
     folder, study = options.results, read_study(options.results)
+    if options.output is None:
+        check_inside(folder)
     winners, missing = read_winners(folder, study)
     jobs = [_of_winner(winner, options.output or folder / "export") for winner in winners]
     if options.optuna is not None:

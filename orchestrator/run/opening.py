@@ -3,6 +3,7 @@
 import contextlib
 import shlex
 from collections.abc import Iterator
+from dataclasses import replace
 
 import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
@@ -65,6 +66,8 @@ def open_study(
         stored = StoredStudy()
         if checked.resumed is not None:
             stored = replay.read(checked.folder, checked.resumed.study, content)
+            if hold.damage:
+                stored = replace(stored, changes=[*stored.changes, ("lease_damaged", hold.damage)])
             content = manifest.continued(checked.resumed.study, content)
         yield Session(
             checked,

@@ -112,6 +112,8 @@ class Session:
     def share_data(self) -> Any:
         """What all trials train on, where the executor's trials find it."""
         files.remove_leftovers(self.folder)
+        for name in self.stored.damaged:  # it is written anew; perhaps something can be saved of it
+            files.keep_aside(self.folder / f"{name}.parquet")
         return self.executor.put(
             SharedData(
                 training=self.inputs.training,

@@ -124,10 +124,10 @@ def read(folder: Path) -> Tables:
     usable, flaws = {}, []
     for name in schema.TABLES:
         try:
-            table = files.read_table(folder, name)
+            table = files.read_any_table(folder, name)
             found = list(_flaws(name, table, study.get("spaces") or {}))
-        except (ValueError, OSError, pa.ArrowException) as error:
-            found = [f"{name}.parquet must be readable, but is not: {' '.join(str(error).split())}"]
+        except ValueError as error:
+            found = [f"{name}.parquet must be readable, but is not: {error}"]
         flaws += found
         if not found:
             usable[name] = table

@@ -25,11 +25,21 @@ START = datetime(2026, 5, 4, 12, tzinfo=UTC)
 def table(
     name: str, rows: Rows | pa.Table = (), spaces: Iterable[Mapping[str, BaseDistribution]] = ()
 ) -> pa.Table:
-    """A table of a study from rows, where it is none yet; what they leave out is null."""
+    """A table of a study from rows, where it is none yet; what they leave out is null or blank."""
     if isinstance(rows, pa.Table):
         return rows
-    rows = [{"study": NAME, **row} for row in rows]
-    return results.to_table(rows, results.schemas(spaces)[name])
+    schema = results.schemas(spaces)[name]
+    blank = {column.name: _blank(column.type) for column in schema if not column.nullable}
+    return results.to_table([{**blank, "study": NAME, **row} for row in rows], schema)
+
+
+def _blank(kind: pa.DataType) -> Any:
+    """What stands where there must be a value."""
+    if pa.types.is_timestamp(kind):
+        return START
+    if pa.types.is_integer(kind) or pa.types.is_floating(kind):
+        return 0
+    return [] if pa.types.is_list(kind) else ""
 
 
 def trial(
