@@ -10,13 +10,12 @@ which comes next and which goes on, `trials` keeps their rows, `results` is the 
 import argparse
 import contextlib
 import os
-import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from orchestrator.cli import DONE, INCOMPLETE, INFRASTRUCTURE, fail
+from orchestrator.cli import DONE, INCOMPLETE, INFRASTRUCTURE, INTERRUPTED, fail, run_command
 from orchestrator.config import flags
 from orchestrator.results.lock import HeldError
 
@@ -128,6 +127,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             if options.debug:
                 raise
             return fail("study", error)
+        except KeyboardInterrupt:
+            message = "interrupted before the study began or went on; nothing was written"
+            return fail("study", KeyboardInterrupt(message), INTERRUPTED)
         if options.dry_run:
             return _dry_run(checked, console)
         return _start(checked, held, console)
@@ -171,4 +173,4 @@ def _start(checked: "CheckedStudy", held: contextlib.ExitStack, console: Console
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_command(main)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from search_spaces.baseline import BASELINE_EPOCHS
+from trainables.secrets import redacted
 
 Texts = Mapping[str, Mapping[str, str]]
 
@@ -156,8 +157,11 @@ OPERATIONAL: Final = frozenset(
 
 
 def to_json(settings: Settings) -> dict[str, Any]:
-    """The settings as plain values for `study.json`."""
-    return dataclasses.asdict(settings)
+    """The settings as plain values for `study.json`, without the passwords in addresses."""
+    return {
+        name: redacted(value) if isinstance(value, str) else value
+        for name, value in dataclasses.asdict(settings).items()
+    }
 
 
 def _check_text(name: str, text: str) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.cli import DONE, OneLineParser, answer
+from orchestrator.cli import DONE, OneLineParser, answer, run_command
 
 if TYPE_CHECKING:
     from orchestrator.export.winners import Winner
@@ -159,4 +159,4 @@ def _parser() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_command(main)

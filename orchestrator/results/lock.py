@@ -120,6 +120,17 @@ def holding(folder: Path) -> Iterator[Hold]:
         hold.release()
 
 
+def check_free(folder: Path) -> None:
+    """Looks whether a driver holds a study, and writes nothing.
+
+    Raises:
+        HeldError: One does.
+    """
+    holder = holder_of(folder)
+    if holder is not None and holder.alive:
+        raise HeldError(_held(folder))
+
+
 def holder_of(folder: Path) -> Holder | None:
     """The driver that a study's lease names; None where no driver has it, or ended by itself."""
     owner, renewed = _lease(folder).owner, _renewed_at(folder)
