@@ -123,7 +123,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             checked = plan(options, held, console)
         except HeldError as error:
             return fail("study", error, INFRASTRUCTURE)
-        except ValueError as error:
+        except (ValueError, OSError) as error:
             if options.debug:
                 raise
             return fail("study", error)

@@ -88,9 +88,7 @@ class Settings:
             if isinstance(value, str):
                 _check_text(name, value)
         for name, lowest in _LOWEST.items():
-            value = getattr(self, name)
-            if value is not None and value < lowest:
-                refuse(f"{name} must be at least {lowest}, but got {value}")
+            _check_between(name, getattr(self, name), lowest)
         if self.grace_period > self.epochs:
             refuse(
                 f"grace_period must be at most epochs, but got grace_period={self.grace_period}, "
@@ -119,6 +117,7 @@ class Settings:
         return any(getattr(self, name) is not None for name in BUDGETS)
 
 
+MOST: Final = 1_000_000_000
 _LOWEST: Final = {
     "image_size": 8,
     "validation_images": 1,
@@ -162,6 +161,13 @@ def to_json(settings: Settings) -> dict[str, Any]:
         name: redacted(value) if isinstance(value, str) else value
         for name, value in dataclasses.asdict(settings).items()
     }
+
+
+def _check_between(name: str, value: float | None, lowest: int) -> None:
+    if value is not None and value < lowest:
+        refuse(f"{name} must be at least {lowest}, but got {value}")
+    if value is not None and value > MOST:
+        refuse(f"{name} must be at most {MOST:,}, but got {str(value)[:20]}")
 
 
 def _check_text(name: str, text: str) -> None:

@@ -4,7 +4,8 @@ import os
 from pathlib import Path
 from typing import Final
 
-from orchestrator.results.study_results import Rows, StudyResults
+from orchestrator.results import files
+from orchestrator.results.study_results import Rows
 from trainables import checkpoints
 from trainables.names import FAMILY, TRIAL
 
@@ -54,13 +55,12 @@ def read_tables(folder: Path) -> tuple[dict[str, Rows], dict[str, str]]:
     """
     tables: dict[str, Rows] = {}
     damaged: dict[str, str] = {}
-    results = StudyResults(folder)
     for name in RESTORED:
         tables[name] = []
         if not os.path.lexists(folder / f"{name}.parquet"):
             continue
         try:
-            tables[name] = results.table(name).to_pylist()
+            tables[name] = files.read_table(folder, name).to_pylist()
         except ValueError as error:
             damaged[name] = str(error)
     return {name: rows for name, rows in tables.items() if name != "predictions"}, damaged

@@ -222,8 +222,9 @@ def _flaws(name: str, table: pa.Table, spaces: Mapping[str, Iterable[str]]) -> I
         own = {f"param_{dimension}" for space in spaces.values() for dimension in space}
         columns |= dict.fromkeys(sorted(own))
     for column, expected in columns.items():
-        if column not in table.column_names:
-            yield f"{name}.parquet must have a column {column}, but has none"
+        if table.column_names.count(column) != 1:
+            several = table.column_names.count(column) or "none"
+            yield f"{name}.parquet must have a column {column}, but has {several}"
             continue
         values = table[column]
         if expected is not None and values.type != expected.type:
