@@ -157,19 +157,30 @@ def _dry_run(checked: "CheckedStudy", console: Console) -> int:
 
 def _start(checked: "CheckedStudy", held: contextlib.ExitStack, console: Console) -> int:
     """Runs a checked study; an error from here on is no wrong input, and keeps its traceback."""
+    from orchestrator.plan import disk_space
     from orchestrator.run.cluster import InfrastructureError
-    from orchestrator.run.opening import open_study, say_how_to_resume
+    from orchestrator.run.opening import open_study, resume_command, say_how_to_resume
     from orchestrator.run.signals import Interruption
 
     with Interruption().listening() as interruption:
         try:
+            least = disk_space.least_at_a_time(checked.settings)
+            disk_space.check_disk_space(checked, at_a_time=least)
             with open_study(checked, held, interruption, console) as session:
                 return DONE if run(session) else INCOMPLETE
+        except disk_space.NoSpaceError as error:
+            return fail("study", error)
         except (InfrastructureError, HeldError) as error:
             return fail("study", error, INFRASTRUCTURE)
         except KeyboardInterrupt:
             say_how_to_resume(checked, console)
             return interruption.exit_code
+        except OSError as error:
+            full = disk_space.full_disk(error, checked.folder)
+            if full is None:
+                raise
+            message = f"{full}: {resume_command(checked)}"
+            return fail("study", OSError(message), INFRASTRUCTURE)
 
 
 if __name__ == "__main__":

@@ -250,7 +250,7 @@ def keep_predictions(
     """
     folder.mkdir(parents=True, exist_ok=True)
     temporary = folder / f".{PREDICTIONS}"
-    with temporary.open("wb") as file:
+    with checkpoints.needing_space(temporary), temporary.open("wb") as file:
         np.savez(file, probabilities=probabilities, labels=labels)
     temporary.replace(folder / PREDICTIONS)
 

@@ -1,6 +1,7 @@
 """Checkpoints of one trial: written whole, hashed, renamed last, the newest intact one found."""
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
@@ -17,6 +18,10 @@ CLAIM: Final = "attempt.json"
 
 class SupersededError(RuntimeError):
     """A later attempt at the same trial has begun, so this one must write nothing more."""
+
+
+class DiskFullError(OSError):
+    """There is no space left for what a trial must keep; nothing half written is left."""
 
 
 class DamagedClaimError(ValueError):
@@ -217,10 +222,34 @@ def _remove(folder: Path, some: list[int]) -> None:
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """Writes a file whole: a temporary name that starts with a dot, then a rename."""
+    """Writes a file whole: a temporary name that starts with a dot, then a rename.
+
+    Raises:
+        DiskFullError: It does not fit.
+    """
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_bytes(content)
+    with needing_space(temporary):
+        temporary.write_bytes(content)
     temporary.replace(path)
+
+
+@contextlib.contextmanager
+def needing_space(temporary: Path) -> Iterator[None]:
+    """What is begun inside is removed, and the error says so, where the disk becomes full."""
+    try:
+        yield
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        if not is_full(error):
+            raise
+        message = f"no space is left for {temporary}"
+        raise DiskFullError(error.errno, message) from error
+
+
+def is_full(error: BaseException | None) -> bool:
+    """Whether an error says that a disk, or a user's share of it, is full."""
+    return isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}
 
 
 def _state_file(folder: Path, epoch: int) -> Path:
