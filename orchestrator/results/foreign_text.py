@@ -22,8 +22,8 @@ def escaped_markdown(text: str) -> str:
 
 
 def code_markdown(text: str) -> str:
-    """Foreign text in backticks, none of which are in it."""
-    return f"`{' '.join(text.split()).replace('`', chr(39)).replace('|', '/')}`"
+    """Foreign text as code, in backticks where nothing in it could end them or be a tag."""
+    return escaped_markdown(text) if set(text) & set("`<>|\n") else f"`{text}`"
 
 
 def safe_cell(text: str) -> str:
