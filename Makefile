@@ -1,11 +1,11 @@
-# make setup | study | test | browser-test | cluster-test | check | soak | lock: everything a user or CI runs. Needs Python 3.11+ with pip.
+# make setup | study | test | browser-test | cluster-test | check | soak | fuzz | lock: everything a user or CI runs. Needs Python 3.11+ with pip.
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/installed
 # Without byte code on disk each process compiles torch and Ray again: 13 CPU seconds.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: setup study test browser-test cluster-test check soak format lock clean
+.PHONY: setup study test browser-test cluster-test check soak fuzz format lock clean
 
 setup: $(INSTALLED)
 
@@ -43,6 +43,10 @@ cluster-test: setup
 KILLS ?= 50
 soak: setup
 	$(BIN)/python tests/support/soak.py --kills $(KILLS) $(ARGS)
+
+# 500 damaged results folders x every command that reads one, 500 wrong command lines: ten minutes.
+fuzz: setup
+	$(BIN)/python tests/support/fuzz.py $(ARGS)
 
 format: setup
 	$(BIN)/ruff format .

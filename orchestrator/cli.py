@@ -1,11 +1,17 @@
 """How every command answers: one parser, one line for what is wrong, one set of exit codes."""
 
 import argparse
+import io
+import os
+import re
 import sys
 from collections.abc import Callable
-from typing import NoReturn
+from typing import Any, Final, NoReturn, TextIO
+
+from trainables.secrets import redacted
 
 DONE, INCOMPLETE, WRONG_INPUT, INFRASTRUCTURE, INTERRUPTED = 0, 1, 2, 3, 130
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f\x80-\x9f]")
 
 
 class OneLineParser(argparse.ArgumentParser):
@@ -13,7 +19,7 @@ class OneLineParser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Prints the message and exits."""
-        self.exit(WRONG_INPUT, f"{self.prog}: {message}\n")
+        self.exit(WRONG_INPUT, f"{self.prog}: {redacted(message)}\n")
 
 
 def answer(command: str, run: Callable[[], int]) -> int:
@@ -31,7 +37,61 @@ def answer(command: str, run: Callable[[], int]) -> int:
         return INTERRUPTED
 
 
-def fail(command: str, error: Exception, code: int = WRONG_INPUT) -> int:
+def fail(command: str, error: BaseException, code: int = WRONG_INPUT) -> int:
     """Says what is wrong in one line, which Rich would wrap; returns the exit code."""
-    sys.stderr.write(f"{command}: {' '.join(str(error).split())}\n")
+    text = _CONTROL.sub("?", " ".join(str(error).split()))
+    sys.stderr.write(f"{command}: {redacted(text)}\n")
     return code
+
+
+def run_command(main: Callable[[], int]) -> NoReturn:
+    """Runs a command to its exit code; printing may fail on the way, and shows no password."""
+    sys.stdout, sys.stderr = _unfailing(sys.stdout), _unfailing(sys.stderr)
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
+
+
+class _Sink(io.RawIOBase):
+    """Bytes for whoever reads; once nobody does, or can, they go nowhere."""
+
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+
+    def fileno(self) -> int:
+        return self._fd
+
+    def isatty(self) -> bool:
+        return os.isatty(self._fd)
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any, /) -> int:
+        try:
+            return os.write(self._fd, data)
+        except OSError:  # a closed pipe, a terminal that is gone, a full disk
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, self._fd)
+            os.close(nowhere)
+            return len(data)
+
+
+class _Text(io.TextIOWrapper):
+    def write(self, text: str) -> int:
+        super().write(redacted(text))
+        return len(text)
+
+
+def _unfailing(stream: TextIO | None) -> TextIO:
+    """A stream like this one that takes any letter, shows no password, and never fails."""
+    if stream is None:  # it was closed before this process began
+        return open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123 (for good)
+    stream.flush()
+    return _Text(
+        io.BufferedWriter(_Sink(stream.fileno())),
+        encoding=stream.encoding,
+        errors="replace",
+        line_buffering=True,
+    )

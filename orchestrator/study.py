@@ -10,13 +10,12 @@ which comes next and which goes on, `trials` keeps their rows, `results` is the 
 import argparse
 import contextlib
 import os
-import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from orchestrator.cli import DONE, INCOMPLETE, INFRASTRUCTURE, fail
+from orchestrator.cli import DONE, INCOMPLETE, INFRASTRUCTURE, INTERRUPTED, fail, run_command
 from orchestrator.config import flags
 from orchestrator.results.lock import HeldError
 
@@ -124,10 +123,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
             checked = plan(options, held, console)
         except HeldError as error:
             return fail("study", error, INFRASTRUCTURE)
-        except ValueError as error:
+        except (ValueError, OSError) as error:
             if options.debug:
                 raise
             return fail("study", error)
+        except KeyboardInterrupt:
+            message = "interrupted before the study began or went on; nothing was written"
+            return fail("study", KeyboardInterrupt(message), INTERRUPTED)
         if options.dry_run:
             return _dry_run(checked, console)
         return _start(checked, held, console)
@@ -156,20 +158,31 @@ def _dry_run(checked: "CheckedStudy", console: Console) -> int:
 
 def _start(checked: "CheckedStudy", held: contextlib.ExitStack, console: Console) -> int:
     """Runs a checked study; an error from here on is no wrong input, and keeps its traceback."""
+    from orchestrator.plan import disk_space
     from orchestrator.run.cluster import InfrastructureError
-    from orchestrator.run.opening import open_study, say_how_to_resume
+    from orchestrator.run.opening import open_study, resume_command, say_how_to_resume
     from orchestrator.run.signals import Interruption
 
     with Interruption().listening() as interruption:
         try:
+            least = disk_space.least_at_a_time(checked.settings)
+            disk_space.check_disk_space(checked, at_a_time=least)
             with open_study(checked, held, interruption, console) as session:
                 return DONE if run(session) else INCOMPLETE
+        except disk_space.NoSpaceError as error:
+            return fail("study", error)
         except (InfrastructureError, HeldError) as error:
             return fail("study", error, INFRASTRUCTURE)
         except KeyboardInterrupt:
             say_how_to_resume(checked, console)
             return interruption.exit_code
+        except OSError as error:
+            full = disk_space.full_disk(error, checked.folder)
+            if full is None:
+                raise
+            message = f"{full}: {resume_command(checked)}"
+            return fail("study", OSError(message), INFRASTRUCTURE)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_command(main)

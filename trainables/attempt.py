@@ -13,6 +13,7 @@ import numpy.typing as npt
 from trainables import checkpoints
 from trainables.data.dataset import LabeledImages
 from trainables.family import Family
+from trainables.names import check_trial
 from trainables.registry import load_family
 from trainables.shared_data import SharedData
 
@@ -249,7 +250,7 @@ def keep_predictions(
     """
     folder.mkdir(parents=True, exist_ok=True)
     temporary = folder / f".{PREDICTIONS}"
-    with temporary.open("wb") as file:
+    with checkpoints.needing_space(temporary), temporary.open("wb") as file:
         np.savez(file, probabilities=probabilities, labels=labels)
     temporary.replace(folder / PREDICTIONS)
 
@@ -260,5 +261,9 @@ def best_row(rows: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def checkpoint_folder(folder: Path, trial_id: str) -> Path:
-    """Where the checkpoints of a trial of a study lie."""
-    return folder / "checkpoints" / trial_id
+    """Where the checkpoints of a trial of a study lie.
+
+    Raises:
+        ValueError: It is no trial's id; a path, for example.
+    """
+    return folder / "checkpoints" / check_trial(trial_id)

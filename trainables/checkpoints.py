@@ -1,10 +1,13 @@
 """Checkpoints of one trial: written whole, hashed, renamed last, the newest intact one found."""
 
+import contextlib
+import errno
 import hashlib
 import json
 import os
+import re
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -15,6 +18,14 @@ CLAIM: Final = "attempt.json"
 
 class SupersededError(RuntimeError):
     """A later attempt at the same trial has begun, so this one must write nothing more."""
+
+
+class DiskFullError(OSError):
+    """There is no space left for what a trial must keep; nothing half written is left."""
+
+
+class DamagedClaimError(ValueError):
+    """A claim was cut, emptied, or is of something else."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,25 +70,50 @@ def claim(folder: Path, *, attempt: int, trial: Mapping[str, Any]) -> Claim:
         RuntimeError: The folder has checkpoints of a trial that differs.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    earlier = claimed(folder)
-    if earlier is not None and earlier.trial != trial:
-        message = (
-            f"{folder} must have checkpoints of {dict(trial)}, but has those of {earlier.trial}"
-        )
-        raise RuntimeError(message)
-    for leftover in folder.glob(".*"):
-        leftover.unlink(missing_ok=True)
+    with contextlib.suppress(DamagedClaimError):  # counts as missing, as whoever resumes has said
+        earlier = claimed(folder)
+        if earlier is not None and earlier.trial != trial:
+            message = (
+                f"{folder} must have checkpoints of {dict(trial)}, but has those of {earlier.trial}"
+            )
+            raise RuntimeError(message)
+    _unlink(folder.glob(".*"))
     mine = Claim(attempt=attempt, trial=trial, token=uuid.uuid4().hex)
     write_bytes(folder / CLAIM, json.dumps(vars(mine)).encode())
     return mine
 
 
 def claimed(folder: Path) -> Claim | None:
-    """The claim of the last attempt at a trial; None where none has begun, or the trial ended."""
-    try:
-        return Claim(**json.loads((folder / CLAIM).read_bytes()))
-    except FileNotFoundError:
+    """The claim of the last attempt at a trial; None where none has begun, or the trial ended.
+
+    Raises:
+        DamagedClaimError: It cannot be read, or lacks something.
+    """
+    path = folder / CLAIM
+    if not path.is_file():
         return None
+    try:
+        content = json.loads(path.read_bytes())
+    except (ValueError, RecursionError) as error:
+        message = f"{path} must be JSON, but is not: {error}"
+        raise DamagedClaimError(message) from error
+    return _claim_of(path, content)
+
+
+def claim_of_newest(folder: Path) -> Claim | None:
+    """The claim under which the newest checkpoint that can be read was written."""
+    for epoch in reversed(epochs(folder)):
+        with contextlib.suppress(ValueError, RecursionError):
+            return _claim_of(folder, _read_manifest(folder, epoch).get("claim"))
+    return None
+
+
+def _claim_of(path: Path, content: Any) -> Claim:
+    types = {"attempt": int, "trial": dict, "token": str}
+    if not isinstance(content, dict) or {k: type(v) for k, v in content.items()} != types:
+        message = f"{path} must have {', '.join(types)}, but is {str(content)[:100]!r}"
+        raise DamagedClaimError(message)
+    return Claim(**content)
 
 
 def must_hold(folder: Path, claim: Claim) -> None:
@@ -86,7 +122,11 @@ def must_hold(folder: Path, claim: Claim) -> None:
     Raises:
         SupersededError: A later attempt has begun, or the trial has ended.
     """
-    if claimed(folder) != claim:
+    try:
+        held = claimed(folder) == claim
+    except DamagedClaimError:
+        held = False
+    if not held:
         message = f"attempt {claim.attempt} must be the last at its trial, but another has begun"
         raise SupersededError(message)
 
@@ -108,6 +148,7 @@ def save(
         "bytes": len(state),
         "sha256": hashlib.sha256(state).hexdigest(),
         "rows": [dict(row) for row in rows],
+        "claim": vars(claim),
     }
     write_bytes(_manifest_file(folder, epoch), json.dumps(manifest).encode())
     _remove(folder, epochs(folder)[:-KEPT])
@@ -121,9 +162,9 @@ def newest(folder: Path) -> tuple[Checkpoint | None, list[str]]:
         state = path.read_bytes() if path.is_file() else b""
         found = hashlib.sha256(state).hexdigest()
         try:
-            manifest = json.loads(_manifest_file(folder, epoch).read_bytes())
-        except ValueError as error:
-            damaged.append(f"manifest of the checkpoint of epoch {epoch} must be JSON: {error}")
+            manifest = _read_manifest(folder, epoch)
+        except (ValueError, RecursionError) as error:
+            damaged.append(f"manifest of the checkpoint of epoch {epoch} must be whole: {error}")
             continue
         if found == manifest["sha256"]:
             return Checkpoint(epoch=epoch, rows=manifest["rows"], state=state), damaged
@@ -134,19 +175,44 @@ def newest(folder: Path) -> tuple[Checkpoint | None, list[str]]:
     return None, damaged
 
 
+def _read_manifest(folder: Path, epoch: int) -> dict[str, Any]:
+    """What is said of a checkpoint.
+
+    Raises:
+        ValueError: It is no JSON, or lacks something.
+    """
+    content: Any = json.loads(_manifest_file(folder, epoch).read_bytes())
+    rows = content.get("rows") if isinstance(content, dict) else None
+    sound = isinstance(rows, list) and all(isinstance(row, dict) for row in rows)
+    if not sound or not {"epoch", "bytes", "sha256"} <= content.keys():
+        message = "it must have epoch, bytes, sha256 and rows"
+        raise ValueError(message)
+    return dict(content)
+
+
 def epochs(folder: Path) -> list[int]:
     """The epochs that have a checkpoint, in ascending order."""
-    return sorted(int(path.stem.removeprefix("epoch-")) for path in folder.glob("epoch-*.json"))
+    found = (re.fullmatch(r"epoch-(\d{5,9})\.json", path.name) for path in folder.glob("epoch-*"))
+    return sorted(int(match[1]) for match in found if match and (folder / match[0]).is_file())
+
+
+def files_of(folder: Path) -> Iterator[Path]:
+    """The claim of a trial, its checkpoints, and what was left half written; nothing strange."""
+    paths = (*folder.glob(CLAIM), *folder.glob(".*"), *folder.glob("epoch-*"))
+    yield from (path for path in paths if path.is_file() or path.is_symlink())
 
 
 def remove(folder: Path) -> None:
     """Removes a trial's checkpoints and claim, and the folder if nothing else is in it."""
-    (folder / CLAIM).unlink(missing_ok=True)
-    _remove(folder, epochs(folder))
-    for leftover in (*folder.glob(".*"), *folder.glob("epoch-*.pt")):
-        leftover.unlink(missing_ok=True)
+    _unlink(files_of(folder))
     if folder.is_dir() and not any(folder.iterdir()):
         folder.rmdir()
+
+
+def _unlink(paths: Iterator[Path]) -> None:
+    for path in paths:
+        if path.is_file() or path.is_symlink():
+            path.unlink(missing_ok=True)
 
 
 def _remove(folder: Path, some: list[int]) -> None:
@@ -156,10 +222,34 @@ def _remove(folder: Path, some: list[int]) -> None:
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """Writes a file whole: a temporary name that starts with a dot, then a rename."""
+    """Writes a file whole: a temporary name that starts with a dot, then a rename.
+
+    Raises:
+        DiskFullError: It does not fit.
+    """
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_bytes(content)
+    with needing_space(temporary):
+        temporary.write_bytes(content)
     temporary.replace(path)
+
+
+@contextlib.contextmanager
+def needing_space(temporary: Path) -> Iterator[None]:
+    """What is begun inside is removed, and the error says so, where the disk becomes full."""
+    try:
+        yield
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        if not is_full(error):
+            raise
+        message = f"no space is left for {temporary}"
+        raise DiskFullError(error.errno, message) from error
+
+
+def is_full(error: BaseException | None) -> bool:
+    """Whether an error says that a disk, or a user's share of it, is full."""
+    return isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}
 
 
 def _state_file(folder: Path, epoch: int) -> Path:

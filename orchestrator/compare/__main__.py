@@ -1,12 +1,11 @@
 """The command `python -m orchestrator.compare RESULTS ...`: a study's models again, or studies."""
 
 import argparse
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from orchestrator.cli import DONE, OneLineParser, answer
+from orchestrator.cli import DONE, OneLineParser, answer, run_command
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -81,4 +80,4 @@ def _parser() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_command(main)

@@ -18,6 +18,7 @@ from orchestrator.analysis.test_results import MAIN_COLUMNS
 from orchestrator.compare.document import Report
 from orchestrator.compare.study_differences import SHOWN_OF_A_HASH, differences_section
 from orchestrator.results import schema
+from orchestrator.results.foreign_text import safe_cell
 from orchestrator.results.study_results import StudyResults
 from orchestrator.stats.pairwise import TestedStudy, pair_studies, why_not_comparable
 from orchestrator.stats.predictions import split_runs
@@ -117,7 +118,8 @@ def differences_csv(rows: Sequence[Row]) -> str:
     text = io.StringIO()
     writer = csv.DictWriter(text, ROW, extrasaction="ignore", lineterminator="\n")
     writer.writeheader()
-    writer.writerows(rows)
+    for row in rows:
+        writer.writerow({k: safe_cell(v) if isinstance(v, str) else v for k, v in row.items()})
     return text.getvalue()
 
 

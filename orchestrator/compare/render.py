@@ -11,6 +11,7 @@ from rich.text import Text
 
 from orchestrator.analysis.section import Row, Section
 from orchestrator.compare.document import Report, prepare
+from orchestrator.results.foreign_text import plain_markdown
 
 
 def render_markdown(
@@ -27,15 +28,15 @@ def render_markdown(
 
 def markdown_of(report: Report) -> str:
     """A report as Markdown."""
-    parts = [f"# {_one_line(report.title)}"]
+    parts = [f"# {plain_markdown(report.title)}"]
     if report.demo:
-        parts.append("\n>\n".join(f"> **{_one_line(line)}**" for line in report.demo))
+        parts.append("\n>\n".join(f"> **{plain_markdown(line)}**" for line in report.demo))
     for section in report.sections:
-        parts.append(f"## {section.title}")
+        parts.append(f"## {plain_markdown(section.title)}")
         if section.rows:
             parts.append(_markdown_table(section))
         if section.sentences:
-            parts.append("\n".join(f"- {_one_line(line)}" for line in section.sentences))
+            parts.append("\n".join(f"- {plain_markdown(line)}" for line in section.sentences))
     return "\n\n".join(parts) + "\n"
 
 
@@ -65,14 +66,14 @@ def print_report(console: Console, report: Report) -> None:
             console.print(Text(f"- {line}"))
 
 
-def _one_line(text: str) -> str:
-    return " ".join(text.split())
-
-
 def _markdown_table(section: Section) -> str:
     lines = [section.columns, ("---",) * len(section.columns), *section.rows]
-    cells = ([_one_line(cell).replace("|", "\\|") for cell in line] for line in lines)
+    cells = ([_cell(cell) for cell in line] for line in lines)
     return "\n".join(f"| {' | '.join(line)} |" for line in cells)
+
+
+def _cell(text: str) -> str:
+    return plain_markdown(text).replace("`", "\\`").replace("|", "\\|")
 
 
 def _terminal_table(section: Section, width: int) -> Table:

@@ -24,11 +24,14 @@ def write_comparison(folder: Path, console: Console | None) -> None:
     """
     results = StudyResults(folder)
     study = results.study
+    files.check_inside(folder)
     trials, final, predictions, epochs, rungs = map(
         results.table, ("trials", "final", "predictions", "epochs", "rungs")
     )
     comparison = pairwise.compare(final, predictions)
-    metadata = {key.decode(): value.decode() for key, value in final.schema.metadata.items()}
+    metadata = {
+        key.decode(): value.decode() for key, value in (final.schema.metadata or {}).items()
+    }
     files.write_table(folder, "comparison", comparison, metadata)
     evidence = gather(
         study, trials=trials, epochs=epochs, rungs=rungs, final=final, predictions=predictions

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from search_spaces.baseline import BASELINE_EPOCHS
+from trainables.secrets import redacted
 
 Texts = Mapping[str, Mapping[str, str]]
 
@@ -89,9 +90,7 @@ class Settings:
             if isinstance(value, str):
                 _check_text(name, value)
         for name, lowest in _LOWEST.items():
-            value = getattr(self, name)
-            if value is not None and value < lowest:
-                refuse(f"{name} must be at least {lowest}, but got {value}")
+            _check_between(name, getattr(self, name), lowest)
         if self.grace_period > self.epochs:
             refuse(
                 f"grace_period must be at most epochs, but got grace_period={self.grace_period}, "
@@ -120,6 +119,7 @@ class Settings:
         return any(getattr(self, name) is not None for name in BUDGETS)
 
 
+MOST: Final = 1_000_000_000
 _LOWEST: Final = {
     "image_size": 8,
     "validation_images": 1,
@@ -158,8 +158,18 @@ OPERATIONAL: Final = frozenset(
 
 
 def to_json(settings: Settings) -> dict[str, Any]:
-    """The settings as plain values for `study.json`."""
-    return dataclasses.asdict(settings)
+    """The settings as plain values for `study.json`, without the passwords in addresses."""
+    return {
+        name: redacted(value) if isinstance(value, str) else value
+        for name, value in dataclasses.asdict(settings).items()
+    }
+
+
+def _check_between(name: str, value: float | None, lowest: int) -> None:
+    if value is not None and value < lowest:
+        refuse(f"{name} must be at least {lowest}, but got {value}")
+    if value is not None and value > MOST:
+        refuse(f"{name} must be at most {MOST:,}, but got {str(value)[:20]}")
 
 
 def _check_text(name: str, text: str) -> None:

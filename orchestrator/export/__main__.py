@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.cli import DONE, OneLineParser, answer
+from orchestrator.cli import DONE, OneLineParser, answer, run_command
 
 if TYPE_CHECKING:
     from orchestrator.export.winners import Winner
@@ -53,9 +53,11 @@ def _export(options: argparse.Namespace) -> Iterator[str]:
         ValueError: There is nothing to export, or a file is there already.
     """
     from orchestrator.export.winners import read_winners
-    from orchestrator.results.files import read_study
+    from orchestrator.results.files import check_inside, read_study
 
     folder, study = options.results, read_study(options.results)
+    if options.output is None:
+        check_inside(folder)
     winners, missing = read_winners(folder, study)
     jobs = [_of_winner(winner, options.output or folder / "export") for winner in winners]
     if options.optuna is not None:
@@ -157,4 +159,4 @@ def _parser() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_command(main)

@@ -9,6 +9,7 @@ import yaml
 
 from orchestrator.export.card_code import code_of, image_code
 from orchestrator.results import schema
+from orchestrator.results.foreign_text import code_markdown, escaped_markdown
 from trainables.data.dataset import DataSet
 from trainables.family import Family
 from trainables.weights.sources import NOT_STATED, source_of
@@ -51,8 +52,8 @@ class Facts:
 def render(facts: Facts) -> str:
     """The card as Markdown with YAML before it, as the Hugging Face Hub reads it."""
     code = code_of(facts.family)
-    title = f"# {facts.family.name} on {facts.study['settings']['dataset']}"
-    demo = [f"> **{note}**" for note in facts.study["demo"]]
+    title = f"# {facts.family.name} on {escaped_markdown(facts.study['settings']['dataset'])}"
+    demo = [f"> **{escaped_markdown(note)}**" for note in facts.study["demo"]]
     sections: list[tuple[str, Iterable[str]]] = [
         ("How to use it", _use(facts, code)),
         ("How good it is", _results(facts)),
@@ -82,7 +83,7 @@ def _what_it_is(facts: Facts) -> Iterator[str]:
     config = facts.config
     yield f"An image classifier of {len(config['classes'])} classes with"
     yield f"{config['parameters']:,} parameters, the winner of its family in the study"
-    yield f"`{facts.study['name']}`. The family's question: {facts.summary}"
+    yield f"{code_markdown(facts.study['name'])}. The family's question: {facts.summary}"
 
 
 def _use(facts: Facts, code: str | None) -> Iterator[str]:
@@ -176,29 +177,38 @@ def _training(facts: Facts) -> Iterator[str]:
         f"{final['epoch']}. Trained on {final['device']}.\n"
     )
     params = facts.config["params"]
-    yield from _table(("hyperparameter", "value"), [(n, str(v)) for n, v in params.items()])
+    yield from _table(
+        ("hyperparameter", "value"),
+        [(escaped_markdown(n), escaped_markdown(str(v))) for n, v in params.items()],
+    )
 
 
 def _hashes(facts: Facts) -> Iterator[str]:
     study, stamp = facts.study, facts.stamp
     rows = [
         ("this model's `model.safetensors`", facts.config["weights_sha256"]),
-        (f"data files of {study['settings']['dataset']}", stamp["data_sha256"]),
+        (f"data files of {facts.dataset.name}", stamp["data_sha256"]),
         ("split into training and validation", stamp["split_sha256"]),
         ("code", study["code_sha256"]),
     ]
+    rows = [(what, escaped_markdown(str(digest))) for what, digest in rows]
     if facts.family.pretrained:
-        rows.append((f"pre-trained weights `{study['weights']['name']}`", stamp["weights_sha256"]))
+        rows.append(
+            (
+                f"pre-trained weights {code_markdown(study['weights']['name'])}",
+                stamp["weights_sha256"],
+            )
+        )
     yield from _table(("what", "SHA-256"), rows)
     versions = ", ".join(f"{name} {version}" for name, version in study["environment"].items())
-    yield f"\nCommit {study['git_commit']}; {versions}."
+    yield escaped_markdown(f"Commit {study['git_commit']}; {versions}.").join(("\n", ""))
 
 
 def _limits(facts: Facts) -> Iterator[str]:
     height, width, _ = facts.config["image_shape"]
     yield (
         f"- It knows its {len(facts.config['classes'])} classes and always names one of them: "
-        f"{', '.join(facts.config['classes'])}."
+        f"{', '.join(map(escaped_markdown, facts.config['classes']))}."
     )
     yield (
         f"- Trained and tested on images of {width}x{height} pixels from one data set; how good "
@@ -217,8 +227,8 @@ def _licences(facts: Facts) -> Iterator[str]:
     if facts.family.pretrained:
         source = source_of(facts.study)
         yield (
-            f"- Pre-trained weights, `{facts.study['weights']['name']}`: {source.origin}; trained "
-            f"on: {source.trained_on}; licence: {source.licence}."
+            f"- Pre-trained weights, {code_markdown(facts.study['weights']['name'])}: "
+            f"{source.origin}; trained on: {source.trained_on}; licence: {source.licence}."
         )
     yield "- The project's code, of which parts stand above: MIT."
 

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from pydantic import BaseModel
+
 from orchestrator.export.model_card import Facts, render
-from orchestrator.results import files, schema
+from orchestrator.results import files, schema, shape
 from orchestrator.results.study_results import StudyResults
 from trainables import registry
 from trainables.training.normalization import NORMALIZATIONS, PLAIN_INPUT
@@ -16,8 +18,28 @@ from trainables.training.normalization import NORMALIZATIONS, PLAIN_INPUT
 MODEL: Final = "model.safetensors"
 CONFIG: Final = "config.json"
 CARD: Final = "README.md"
+# What of `study.json` a card is written from.
+NEEDED: Final = (
+    "demo",
+    "environment",
+    "git_commit",
+    "code_sha256",
+    "weights",
+    "dataset.image_shape",
+)
 
 Row = Mapping[str, Any]
+
+
+class _Record(BaseModel):
+    family: str
+    trial_id: str
+    seed: int
+    epoch: int
+    train_images: int
+    params: dict[str, bool | int | float | str | None]
+    weights_sha256: str
+    classes: list[str]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,9 +64,8 @@ class Winner:
         """Writes its export below a folder, each file whole, the card last."""
         model, config, card = self.files(folder)
         model.parent.mkdir(parents=True, exist_ok=True)
-        temporary = model.with_name(f".{model.name}")
-        temporary.write_bytes(self.weights)
-        temporary.replace(model)
+        with files.whole(model) as temporary:
+            temporary.write_bytes(self.weights)
         files.write_text(config, json.dumps(self.facts.config, indent=2) + "\n")
         files.write_text(card, render(self.facts))
 
@@ -59,6 +80,7 @@ def read_winners(folder: Path, study: Row) -> tuple[list[Winner], list[str]]:
     Raises:
         ValueError: A winner's weights are not those that were kept, or its family is not here.
     """
+    shape.check_entries(folder / "study.json", study, NEEDED)
     winners, missing = [], []
     final = StudyResults(folder).rows("final")
     for family in study["settings"]["families"]:
@@ -80,15 +102,29 @@ def _why_missing(folder: Path, study: Row, family: str, final: Sequence[Row]) ->
     kept = folder / "winners" / family
     if not (kept / CONFIG).is_file() or not (kept / MODEL).is_file():
         return f"no weights of its winner {chosen['trial_id']}, which was not re-trained to the end"
-    record = json.loads((kept / CONFIG).read_text(encoding="utf-8"))
+    record = _record(kept / CONFIG)
     if record["params"] != chosen["params"] or _row_of(record, final) is None:
         return f"no weights of its winner {chosen['trial_id']}; those kept are of an earlier choice"
     return None
 
 
+def _record(path: Path) -> dict[str, Any]:
+    """What was kept of a winner beside its weights.
+
+    Raises:
+        ValueError: It is damaged.
+    """
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+        return _Record.model_validate(record, strict=True).model_dump()
+    except (ValueError, RecursionError) as error:
+        message = f"{path} must be as a study writes it, but is not: {error}"
+        raise ValueError(message) from error
+
+
 def _read_winner(folder: Path, study: Row, family: str, final: Sequence[Row]) -> Winner:
     kept = folder / "winners" / family
-    record = json.loads((kept / CONFIG).read_text(encoding="utf-8"))
+    record = _record(kept / CONFIG)
     weights = (kept / MODEL).read_bytes()
     found = hashlib.sha256(weights).hexdigest()
     if found != record["weights_sha256"]:
@@ -99,10 +135,9 @@ def _read_winner(folder: Path, study: Row, family: str, final: Sequence[Row]) ->
         raise ValueError(message)
     row = _row_of(record, final)
     assert row is not None
-    metadata = StudyResults(folder).table("final").schema.metadata
     facts = Facts(
         study=study,
-        stamp={key.decode(): value.decode() for key, value in metadata.items()},
+        stamp=_stamp(folder),
         family=registry.load_family(family),
         summary=registry.summary(family),
         dataset=registry.load_dataset(study["settings"]["dataset"]),
@@ -116,6 +151,21 @@ def _read_winner(folder: Path, study: Row, family: str, final: Sequence[Row]) ->
         comparisons=StudyResults(folder).rows("comparison"),
     )
     return Winner(family=family, weights=weights, facts=facts)
+
+
+def _stamp(folder: Path) -> dict[str, str]:
+    """The hashes that `final.parquet` is stamped with.
+
+    Raises:
+        ValueError: It has none.
+    """
+    metadata = StudyResults(folder).table("final").schema.metadata or {}
+    stamp = {key.decode(errors="replace"): value for key, value in metadata.items()}
+    missing = {"data_sha256", "split_sha256", "weights_sha256"} - stamp.keys()
+    if missing:
+        message = f"{folder / 'final.parquet'} must be stamped with {', '.join(sorted(missing))}"
+        raise ValueError(message)
+    return {key: value.decode(errors="replace") for key, value in stamp.items()}
 
 
 def configuration(study: Row, record: Row, row: Row) -> dict[str, Any]:

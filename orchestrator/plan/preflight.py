@@ -12,7 +12,7 @@ from rich.console import Console
 from orchestrator.config.settings import Settings
 from orchestrator.config.sources import DEMO_NOTES
 from orchestrator.forecast.estimate import Forecast, forecast_study, time_sentences
-from orchestrator.plan import resume, warm_start
+from orchestrator.plan import remains, resume, warm_start
 from orchestrator.plan.families import FamilyPlan, plan_families
 from orchestrator.plan.inputs import Inputs, prepare
 from orchestrator.plan.summary import print_plan
@@ -113,9 +113,12 @@ def check_resumed(
         HeldError: Another driver has it.
         ValueError: Something differs that must not, or the folder cannot be written.
     """
+    files.check_inside(folder)
     hold = _hold(folder, held)
     study = files.read_study(folder)  # as its last driver left it, whatever was read before
     plans = plan_families(settings)
+    resume.check_whole(folder, study)
+    remains.check_nothing_lost(folder)
     resume.check_families(study, plans)
     resume.check_spaces(study, plans)
     resume.check_settings(study, settings)

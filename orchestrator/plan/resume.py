@@ -3,6 +3,7 @@
 import json
 import math
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, Final, NoReturn
 
 from optuna.distributions import json_to_distribution
@@ -10,11 +11,17 @@ from optuna.distributions import json_to_distribution
 from orchestrator.config.settings import BUDGETS, OPERATIONAL, Settings, to_json
 from orchestrator.plan.families import FamilyPlan
 from orchestrator.plan.inputs import Inputs
+from orchestrator.results import shape
 from orchestrator.results.code_version import code_sha256 as hash_code
 from search_spaces.dimension import describe
 
 # What a study ran with that is older than a setting.
 _DEFAULTS: Final[Mapping[str, Any]] = json.loads(json.dumps(to_json(Settings())))
+# What of `study.json` a study goes on from.
+NEEDED: Final = (
+    *("started_at", "outcome", "spaces", "baselines", "weights", "environment", "code_sha256"),
+    *("git_commit", "dataset.files", "dataset.classes", "dataset.split_sha256"),
+)
 # More of these extends a study; less of what it has would lose something.
 GROWING: Final = ("trials", "seeds", *BUDGETS)
 # With another of these a study's accuracies cannot be compared with what it has already.
@@ -25,15 +32,28 @@ NEW: Final = "start a new study"
 NEW_WARM: Final = f"{NEW}; with --warm-start it learns from this one"
 
 
+def check_whole(folder: Path, study: Mapping[str, Any]) -> None:
+    """Checks that `study.json` has all that a study goes on from.
+
+    Args:
+        folder: The study's.
+        study: Its `study.json`.
+
+    Raises:
+        ValueError: Something is missing, or the study is of an earlier version.
+    """
+    if "runs" not in study:
+        message = "a study must be resumed by a version that knows how it was begun; this is older"
+        raise ValueError(message)
+    shape.check_entries(folder / "study.json", study, NEEDED)
+
+
 def check_families(study: Mapping[str, Any], plans: Sequence[FamilyPlan]) -> None:
     """Checks that a study is resumed with the families that it has.
 
     Raises:
         ValueError: One is new or gone.
     """
-    if "runs" not in study:
-        message = "a study must be resumed by a version that knows how it was begun; this is older"
-        raise ValueError(message)
     before, now = study["settings"]["families"], [plan.name for plan in plans]
     if before != now:
         _refuse("families must stay", ",".join(before), ",".join(now), NEW_WARM)
@@ -46,7 +66,7 @@ def check_spaces(study: Mapping[str, Any], plans: Sequence[FamilyPlan]) -> None:
         ValueError: A dimension is new, gone, or has another distribution or baseline.
     """
     for plan in plans:
-        before, baseline = study["spaces"][plan.name], study["baselines"][plan.name]
+        before, baseline = (study[what].get(plan.name, {}) for what in ("spaces", "baselines"))
         for name in sorted({*before, *plan.space}):
             old, new = before.get(name), plan.space_json.get(name)
             if old != new:

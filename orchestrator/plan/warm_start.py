@@ -119,8 +119,9 @@ def check_kept(folder: Path, settings: Settings) -> None:
     """Checks that a study that is resumed still has what it has learned from.
 
     Raises:
-        ValueError: It is missing.
+        ValueError: It is missing or damaged.
     """
+    kept(folder)
     if settings.warm_start is not None and not (folder / FOLDER).is_dir():
         message = (
             f"{folder / FOLDER} must keep the trials of {settings.warm_start} that the study has "
@@ -145,7 +146,7 @@ def _read(source: Path) -> tuple[dict[str, Any], pa.Table, pa.Table]:
     try:
         study = files.read_study(source)
         trials, epochs = (files.read_table(source, name) for name in TABLES)
-    except (ValueError, OSError, pa.ArrowException) as error:
+    except (ValueError, OSError) as error:
         message = f"--warm-start must name a study that can be read, but {error}"
         raise ValueError(message) from error
     return study, trials, epochs

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from orchestrator.cli import DONE, OneLineParser, answer
+from orchestrator.cli import DONE, OneLineParser, answer, run_command
 
 PAGE = "report.html"
 
@@ -69,4 +69,4 @@ def _parser() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_command(main)

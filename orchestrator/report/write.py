@@ -24,6 +24,7 @@ def write_report(folder: Path, *, figures: Path | None = None) -> list[Path]:
         ValueError: The folder is no study, or a file in it is damaged.
         OSError: A file cannot be read or written.
     """
+    files.check_inside(folder)
     return _write(study_page.compose(inputs.read(folder)), folder / PAGE, figures)
 
 

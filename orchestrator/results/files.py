@@ -1,15 +1,17 @@
 """How the files of a study are written whole and read back."""
 
+import contextlib
 import json
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from orchestrator.results import shape
 from orchestrator.results.schema import SCHEMA_VERSION
 
 
@@ -24,10 +26,21 @@ def write_table(folder: Path, name: str, table: pa.Table, metadata: Mapping[str,
         if lacking and not column.nullable:
             message = f"{name}.parquet must say {column.name} in each row, but {lacking} lack it"
             raise pa.ArrowInvalid(message)
-    temporary = folder / f".{name}.parquet.{os.getpid()}"
     stamped = table.replace_schema_metadata({**metadata, "schema_version": str(SCHEMA_VERSION)})
-    pq.write_table(stamped, temporary, compression="zstd")
-    temporary.replace(folder / f"{name}.parquet")
+    with whole(folder / f"{name}.parquet") as temporary:
+        pq.write_table(stamped, temporary, compression="zstd")
+
+
+@contextlib.contextmanager
+def whole(path: Path) -> Iterator[Path]:
+    """A temporary name that starts with a dot, renamed once all is written; else it goes."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        yield temporary
+        temporary.replace(path)
+    except OSError:  # a full disk is not to be filled with halves
+        temporary.unlink(missing_ok=True)
+        raise
 
 
 def leftovers(folder: Path) -> list[Path]:
@@ -37,6 +50,7 @@ def leftovers(folder: Path) -> list[Path]:
         for path in folder.rglob(".*.*")
         if path.is_file()
         and "checkpoints" not in path.relative_to(folder).parts
+        and not path.is_symlink()
         and (path.suffix.removeprefix(".").isdigit() or path.name == ".model.safetensors")
     ]
 
@@ -47,18 +61,23 @@ def remove_leftovers(folder: Path) -> None:
         path.unlink()
 
 
+def keep_aside(path: Path) -> None:
+    """Renames a damaged file, so that another can take its place."""
+    taken = len(list(path.parent.glob(f"{path.name}.damaged-*")))
+    path.rename(path.with_name(f"{path.name}.damaged-{taken + 1}"))
+
+
 def write_text(path: Path, text: str) -> None:
     """Writes a text file whole: a temporary name that starts with a dot, then a rename."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(path)
+    with whole(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
 
 
 def read_study(folder: Path) -> dict[str, Any]:
     """Reads `study.json`.
 
     Raises:
-        ValueError: The folder is no study.
+        ValueError: The folder is no study, or the file is damaged.
     """
     path = folder / "study.json"
     if not path.is_file():
@@ -66,26 +85,61 @@ def read_study(folder: Path) -> dict[str, Any]:
         raise ValueError(message)
     try:
         study = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        message = f"study.json must be JSON, but {path} is not: {error}"
+    except (ValueError, RecursionError) as error:
+        message = (
+            f"study.json must be JSON, but {path} is not: {error}; its settings, spaces and hashes "
+            "are nowhere else, so restore it from a copy (the tables can still be read)"
+        )
         raise ValueError(message) from error
-    if not isinstance(study, dict) or not {"name", "settings"} <= study.keys():
-        message = f"study.json must have a name and settings, but {path} has not"
-        raise ValueError(message)
-    return study
+    shape.check_study(path, study)
+    return dict(study)
 
 
 def read_table(folder: Path, name: str) -> pa.Table:
     """Reads a table of a study.
 
     Raises:
-        ValueError: The study has no such table (it did not get that far, or is no study).
+        ValueError: The study has no such table (it did not get that far, or is no study), or it is
+            damaged.
+    """
+    table = read_any_table(folder, name)
+    shape.check_table(folder / f"{name}.parquet", name, table)
+    return table
+
+
+def read_any_table(folder: Path, name: str) -> pa.Table:
+    """Reads a table, whatever its columns.
+
+    Raises:
+        ValueError: There is none, or it is no Parquet file.
     """
     path = folder / f"{name}.parquet"
     if not path.is_file():
         message = f"{name}.parquet must exist in a study's folder, but {path} does not"
         raise ValueError(message)
-    return pq.read_table(path)
+    try:
+        return pq.ParquetFile(path).read()
+    except (pa.ArrowException, OSError, MemoryError) as error:
+        reason = " ".join(str(error).split())
+        message = f"{name}.parquet must be a whole Parquet file, but {path} is not: {reason}"
+        raise ValueError(message) from error
+
+
+def check_inside(folder: Path) -> None:
+    """Checks that nothing in a study's folder leads out of it, before anything in it is written.
+
+    Raises:
+        ValueError: A link does: whatever is written or removed behind it is not the study's.
+    """
+    inside = folder.resolve()
+    for parent, folders, names in os.walk(inside):
+        for path in (Path(parent) / name for name in (*folders, *names)):
+            if path.is_symlink() and not path.resolve().is_relative_to(inside):
+                message = (
+                    f"a study's folder must have no link that leads out of it, but {path} leads to "
+                    f"{path.readlink()}; put what it leads to in its place"
+                )
+                raise ValueError(message)
 
 
 def check_writable(folder: Path) -> None:

@@ -17,6 +17,8 @@ LEASE_SECONDS: Final = 30.0
 RENEWAL_SECONDS: Final = 5.0
 # How long a second driver may wait for a lock that is free but was looked at by another process.
 LOOK_SECONDS: Final = 1.0
+# How long a lease that names nobody must stay as it is to be taken for damaged: over one renewal.
+DAMAGED_SECONDS: Final = 7.0
 
 
 class HeldError(RuntimeError):
@@ -39,11 +41,15 @@ class Holder:
 
 
 class Hold:
-    """A study's folder, held by this process."""
+    """A study's folder, held by this process.
+
+    Attributes:
+        damage: What was wrong with the lease that was there; empty for nothing.
+    """
 
     def __init__(self, folder: Path) -> None:
         """Takes the folder, which must exist; see `holding`."""
-        self._folder = folder
+        self._folder, self.damage = folder, ""
         self._lost = False
         self._lock = FileLock(folder / LOCK, thread_local=False, is_singleton=False)
         self._lease = _lease(folder, on_compromise=lambda _: setattr(self, "_lost", True))
@@ -52,6 +58,7 @@ class Hold:
         """See `holding`."""
         try:
             self._lock.acquire(timeout=LOOK_SECONDS)
+            self._remove_damaged_lease()
             first = _renewed_at(self._folder)
             # A holder on another machine lives if its lease is renewed, and is dead if it is not.
             self._lease.acquire(
@@ -61,6 +68,19 @@ class Hold:
         except Timeout as error:
             self._lock.release()
             raise HeldError(_held(self._folder)) from error
+
+    def _remove_damaged_lease(self) -> None:
+        """An empty or cut lease names nobody; whoever lives behind it would renew it in time."""
+        path, first = self._folder / LEASE, _renewed_at(self._folder)
+        deadline = time.monotonic() + DAMAGED_SECONDS
+        while first is not None and _lease(self._folder).owner is None:
+            if _renewed_at(self._folder) != first:
+                return
+            if time.monotonic() > deadline:
+                self.damage = f"{path.name} named no driver, and was not renewed: it was removed"
+                path.unlink(missing_ok=True)
+                return
+            time.sleep(LOOK_SECONDS / 10)
 
     def release(self) -> None:
         """Gives the folder back."""
@@ -98,6 +118,17 @@ def holding(folder: Path) -> Iterator[Hold]:
         yield hold
     finally:
         hold.release()
+
+
+def check_free(folder: Path) -> None:
+    """Looks whether a driver holds a study, and writes nothing.
+
+    Raises:
+        HeldError: One does.
+    """
+    holder = holder_of(folder)
+    if holder is not None and holder.alive:
+        raise HeldError(_held(folder))
 
 
 def holder_of(folder: Path) -> Holder | None:

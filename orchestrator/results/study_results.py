@@ -51,7 +51,27 @@ class StudyResults:
         """
         if name not in self._tables:
             self._tables[name] = files.read_table(self.folder, name)
+            if name in {"epochs", "rungs"}:
+                self._check_known(name)
         return self._tables[name]
+
+    def _check_known(self, name: str) -> None:
+        """Checks that the trials of a table are in `trials.parquet`, which is written before it.
+
+        Raises:
+            ValueError: One is not.
+        """
+        names = set(self._tables[name]["trial_id"].to_pylist())
+        if names <= set(self.table_or_empty("trials")["trial_id"].to_pylist()):
+            return
+        self._tables.pop("trials", None)  # a running study may have written both meanwhile
+        unknown = sorted(names - set(self.table_or_empty("trials")["trial_id"].to_pylist()))
+        if unknown:
+            message = (
+                f"trials.parquet must have each trial of {name}.parquet, but in {self.folder} "
+                f"lacks {unknown[0]}"
+            )
+            raise ValueError(message)
 
     def table_or_empty(self, name: str) -> pa.Table:
         """A table, without rows where it is not there yet.

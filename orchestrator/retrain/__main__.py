@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from orchestrator.cli import DONE, INTERRUPTED, OneLineParser, fail
+from orchestrator.cli import DONE, INTERRUPTED, OneLineParser, fail, run_command
 
 if TYPE_CHECKING:
     from orchestrator.retrain.reproduce import Epoch, Retraining
@@ -169,4 +169,4 @@ def _parser() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_command(main)

@@ -110,6 +110,8 @@ def connect(
     # A submitted job's variables reach this process, which passes them on to the trials itself.
     os.environ.setdefault("RAY_OVERRIDE_JOB_RUNTIME_ENV", "1")
     own_handler = signal.getsignal(signal.SIGTERM)
+    # What Ray starts outlives the terminal: it is the driver that ends it, in order.
+    hang_up = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     for attempt in range(1, TRIES + 1):
         try:
             context = ray.init(
@@ -131,6 +133,7 @@ def connect(
                 )
                 raise InfrastructureError(message) from error
             time.sleep(attempt)
+    signal.signal(signal.SIGHUP, hang_up)
     signal.signal(signal.SIGTERM, own_handler)  # Ray's would exit at once, losing rows
     return _describe(context)
 

@@ -3,6 +3,7 @@
 import contextlib
 import shlex
 from collections.abc import Iterator
+from dataclasses import replace
 
 import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
@@ -11,6 +12,7 @@ from rich.console import Console
 from orchestrator.config.settings import Settings
 from orchestrator.forecast.estimate import Forecast, time_sentences
 from orchestrator.plan import resume, warm_start
+from orchestrator.plan.disk_space import check_disk_space
 from orchestrator.plan.inputs import DEMO_WEIGHTS
 from orchestrator.plan.preflight import CheckedStudy, forecast_of
 from orchestrator.results import manifest
@@ -44,11 +46,13 @@ def open_study(
     Raises:
         InfrastructureError: Ray cannot be had, or not what a trial asks for.
         HeldError: Another driver has the study.
+        NoSpaceError: It would fill the disk.
     """
     cluster = connect(checked.settings.address, console, _job(checked))
     try:
         reservation = reserve(checked.settings, cluster)
         console.print(cluster_line(cluster, reservation))
+        check_disk_space(checked, at_a_time=reservation.max_concurrent)
         check_nodes(checked.folder)
         weights_file = checked.inputs.weights_file or _demo_weights(checked, console)
         content = describe(
@@ -65,6 +69,8 @@ def open_study(
         stored = StoredStudy()
         if checked.resumed is not None:
             stored = replay.read(checked.folder, checked.resumed.study, content)
+            if hold.damage:
+                stored = replace(stored, changes=[*stored.changes, ("lease_damaged", hold.damage)])
             content = manifest.continued(checked.resumed.study, content)
         yield Session(
             checked,
@@ -123,11 +129,16 @@ def say_how_to_resume(checked: CheckedStudy, console: Console) -> None:
     if not (checked.folder / "study.json").exists():
         console.print("Interrupted before the study began; nothing was written.")
         return
+    console.print("Interrupted; all finished epochs are kept. To go on:")
+    console.print(f"  {resume_command(checked)}", soft_wrap=True)
+
+
+def resume_command(checked: CheckedStudy) -> str:
+    """What goes on with a study."""
     command = ["python", "-m", "orchestrator.study", "--resume", checked.name]
     if checked.settings.results_dir != Settings.results_dir:
         command += ["--results-dir", checked.settings.results_dir]
-    console.print("Interrupted; all finished epochs are kept. To go on:")
-    console.print(f"  {shlex.join(command)}", soft_wrap=True)
+    return shlex.join(command)
 
 
 def _job(checked: CheckedStudy) -> dict[str, str]:

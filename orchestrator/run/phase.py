@@ -15,6 +15,7 @@ from orchestrator.search.scheduler import RecordingScheduler
 from orchestrator.search.trial_queue import TrialQueue
 from orchestrator.trials.recorder import Recorder
 from trainables import node_check
+from trainables.checkpoints import is_full
 from trainables.trial import References, StudyTrial
 
 
@@ -51,6 +52,9 @@ def run(phase: Phase) -> None:
     """Runs all trials of a phase.
 
     Tune's own count of errors is ignored: what became of a trial is in the recorder.
+
+    Raises:
+        OSError: The disk is full.
     """
     _silence_tune()
     tuner = tune.Tuner(
@@ -83,7 +87,20 @@ def run(phase: Phase) -> None:
         ),
     )
     with phase.interruption.tuning():
-        tuner.fit()
+        try:
+            tuner.fit()
+        except tune.TuneError as error:
+            _raise_full_disk(error)
+            raise
+
+
+def _raise_full_disk(error: BaseException) -> None:
+    """Raises what Tune has wrapped, if a disk became full."""
+    inner: BaseException | None = error
+    while inner is not None:
+        if is_full(inner):
+            raise inner
+        inner = inner.__cause__ or inner.__context__
 
 
 class AttemptClock(tune.Callback):

@@ -2,14 +2,18 @@
 
 import json
 import shutil
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+
 from orchestrator.config.searches import search_of, stored_searches
-from orchestrator.plan import warm_start
-from orchestrator.results.study_results import Rows, StudyResults, by_sequence
+from orchestrator.plan import remains, warm_start
+from orchestrator.results import files
+from orchestrator.results.study_results import Rows, by_sequence
 from orchestrator.run import finals
 from orchestrator.search.asha import EXEMPT, FamilyRungs
 from orchestrator.search.family_searcher import FamilySearch
@@ -25,7 +29,7 @@ from orchestrator.trials.trial import (
     spec_of_row,
 )
 from trainables import checkpoints
-from trainables.attempt import checkpoint_folder
+from trainables.attempt import PREDICTIONS, checkpoint_folder
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +43,7 @@ class StoredStudy:
         final: Of `final.parquet`.
         final_epochs: Of `final_epochs.parquet`, sorted by sequence.
         claims: Trial or final to its last attempt's claim, where there are checkpoints.
+        damaged: Table to what is wrong with it; it counts as missing.
         changes: Kind and detail of the events that resuming it gives.
         forgiven: Earlier errors do not count: the code changed, or the study had ended.
     """
@@ -49,6 +54,7 @@ class StoredStudy:
     final: Rows = field(default_factory=list)
     final_epochs: Rows = field(default_factory=list)
     claims: Mapping[str, checkpoints.Claim] = field(default_factory=dict)
+    damaged: Mapping[str, str] = field(default_factory=dict)
     changes: Sequence[tuple[str, str]] = ()
     forgiven: bool = False
 
@@ -68,15 +74,9 @@ def read(folder: Path, study: Mapping[str, Any], now: Mapping[str, Any]) -> Stor
         study: Its `study.json`.
         now: What `study.json` says of the run that begins.
     """
-    claims = {
-        path.name: claim
-        for path in sorted((folder / "checkpoints").glob("*"))
-        if (claim := checkpoints.claimed(path)) is not None
-    }
-    results = StudyResults(
-        folder
-    )  # a table is missing where the driver died before its first write
-    trials = results.rows("trials")
+    claims, damaged_claims = remains.read_claims(folder)
+    tables, damaged = remains.read_tables(folder)
+    trials = tables["trials"]
     known = {row["trial_id"] for row in trials}
     searches = {search.name for search in stored_searches(study["settings"])}
     trials += [
@@ -86,12 +86,17 @@ def read(folder: Path, study: Mapping[str, Any], now: Mapping[str, Any]) -> Stor
     ]
     return StoredStudy(
         trials=sorted(trials, key=lambda row: str(row["trial_id"])),
-        epochs=by_sequence(results.rows("epochs")),
-        events=results.rows("events"),
-        final=results.rows("final"),
-        final_epochs=by_sequence(results.rows("final_epochs")),
+        epochs=by_sequence(tables["epochs"]),
+        events=tables["events"],
+        final=tables["final"],
+        final_epochs=by_sequence(tables["final_epochs"]),
         claims=claims,
-        changes=changes(study, now),
+        damaged=damaged,
+        changes=[
+            *changes(study, now),
+            *damaged_claims,
+            *(("table_damaged", f"it counts as missing: {why}") for why in damaged.values()),
+        ],
         forgiven=study["code_sha256"] != now["code_sha256"] or study["outcome"] == "incomplete",
     )
 
@@ -183,10 +188,12 @@ def replay_finals(
         The finals still to be run, those that had begun first.
     """
     begun = {*stored.claims, *(row["trial_id"] for row in stored.final_epochs)}
+    begun |= {row["trial_id"] for row in stored.final}
+    incomplete = _incomplete(stored, folder)
     for spec in specs:
         if spec.trial_id not in begun:
             continue
-        discarded = _discarded(spec, stored)
+        discarded = incomplete.get(spec.trial_id) or _discarded(spec, stored)
         if discarded is None:
             recorder.restore(_final_record(spec, stored, recorder))
         else:
@@ -235,6 +242,41 @@ def _final_record(spec: TrialSpec, stored: StoredStudy, recorder: Recorder) -> T
         record.status, record.final = "completed", finals.measured(tested[0])
         record.spent_seconds = recorder.wall_seconds(tested[0]["device_seconds"])
     return record
+
+
+def _incomplete(stored: StoredStudy, folder: Path) -> dict[str, tuple[str, str]]:
+    """Tested finals of which epochs or predictions are lost, to the event that says so."""
+    epochs = Counter(row["trial_id"] for row in stored.final_epochs)
+    gone = [
+        row
+        for row in stored.final
+        if not (checkpoint_folder(folder, row["trial_id"]) / PREDICTIONS).exists()
+    ]
+    try:
+        predictions = files.read_table(folder, "predictions") if gone else None
+    except ValueError:
+        predictions = None
+    keys = ("family", "role", "seed", "train_fraction")
+    known = set() if predictions is None else _distinct(predictions, keys)
+    lost = {
+        **{
+            row["trial_id"]: "its predictions are lost"
+            for row in gone
+            if tuple(row[key] for key in keys) not in known
+        },
+        **{
+            row["trial_id"]: "epochs of it are lost"
+            for row in stored.final
+            if epochs[row["trial_id"]] != row["last_epoch"]
+        },
+    }
+    return {name: ("final_restarted", f"{name}: {why}") for name, why in lost.items()}
+
+
+def _distinct(table: pa.Table, columns: Sequence[str]) -> set[tuple[Any, ...]]:
+    """Which values stand together in some columns."""
+    rows = table.group_by(list(columns)).aggregate([]).to_pylist()
+    return {tuple(row[name] for name in columns) for row in rows}
 
 
 def _discarded(spec: TrialSpec, stored: StoredStudy) -> tuple[str, str] | None:

@@ -112,10 +112,13 @@ def choose(session: Session, search: Search) -> dict[str, dict[str, Any]]:
     session.manifest.add(choice=choice, choice_sha256=choice_digest, halted=halted, closed=closed)
     if choice:
         opened = {row["detail"] for row in session.events if row["kind"] == finals.TEST_OPENED}
+        if "events" in session.stored.damaged:
+            opened |= opened_before(session)
         if choice_digest not in opened:
             search.recorder.event(finals.TEST_OPENED, choice_digest)
             session.writer.write()
-        session.manifest.add(test_openings=len(opened | {choice_digest}))
+        before = session.manifest.content.get("test_openings", 0)
+        session.manifest.add(test_openings=max(before, len(opened | {choice_digest})))
     for family, message in halted.items():
         session.console.print(f"{family} was given up: {message}", style="bold")
     return choice
@@ -131,6 +134,12 @@ def _close(session: Session, recorder: Recorder, name: str, *, trials: int, sett
     if name not in closed_before(session):
         recorder.event("budget_reached", detail, family=family)
     session.console.print(f"{detail}.")
+
+
+def opened_before(session: Session) -> set[str]:
+    """The choice for which the test part was opened last, as `study.json` knows."""
+    study = session.resumed.study if session.resumed else {}
+    return {study["choice_sha256"]} if study.get("test_openings") else set()
 
 
 def closed_before(session: Session) -> dict[str, Any]:

@@ -1,9 +1,10 @@
 """A study that is open: what its steps share, and how its trials are run."""
 
 import contextlib
+import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import ray
 from rich.console import Console
@@ -27,6 +28,9 @@ from orchestrator.trials.trial import RUNNING
 from trainables.shared_data import SharedData
 from trainables.trial import References
 from trainables.weights import loading
+
+RESERVE: Final = ".reserve"
+RESERVE_BYTES: Final = 1 << 18
 
 
 class Executor(Protocol):
@@ -99,19 +103,28 @@ class Session:
 
     @contextlib.contextmanager
     def noting_outcome(self) -> Iterator[None]:
-        """Notes inside what ends the study too early."""
+        """Notes inside what ends the study too early, even where the disk is full by then."""
         try:
+            (self.folder / RESERVE).write_bytes(os.urandom(RESERVE_BYTES))
             yield
         except BaseException as error:
             self.hold.check()  # a driver that lost the study says so, and notes nothing in it
+            self._give_reserve_back()
             if self.manifest.content["outcome"] == "running":  # not where only printing failed
                 interrupted = isinstance(error, KeyboardInterrupt)
                 self.manifest.end("interrupted" if interrupted else "failed")
             raise
+        finally:
+            self._give_reserve_back()
+
+    def _give_reserve_back(self) -> None:
+        (self.folder / RESERVE).unlink(missing_ok=True)
 
     def share_data(self) -> Any:
         """What all trials train on, where the executor's trials find it."""
         files.remove_leftovers(self.folder)
+        for name in self.stored.damaged:  # it is written anew; perhaps something can be saved of it
+            files.keep_aside(self.folder / f"{name}.parquet")
         return self.executor.put(
             SharedData(
                 training=self.inputs.training,

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: the first ends a study in order, the second at once."""
+"""Ctrl-C, SIGTERM, SIGHUP: the first ends a study in order, a second (no hang-up) at once."""
 
 import contextlib
 import os
@@ -8,7 +8,7 @@ from types import FrameType
 from typing import Final
 
 INTERRUPTED: Final = 130
-TERMINATED: Final = 143
+SHELL: Final = 128
 
 
 class Interruption:
@@ -26,14 +26,13 @@ class Interruption:
     @property
     def exit_code(self) -> int:
         """As shells have it: 128 and the number of the signal that came first."""
-        return TERMINATED if self._received[:1] == [signal.SIGTERM] else INTERRUPTED
+        return SHELL + self._received[0] if self._received else INTERRUPTED
 
     @contextlib.contextmanager
     def listening(self) -> Iterator["Interruption"]:
-        """Handles the signals inside; a Ctrl-C that the shell has ignored stays ignored."""
-        numbers = [signal.SIGTERM]
-        if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
-            numbers.append(signal.SIGINT)
+        """Handles the signals inside; what the shell or nohup has ignored stays ignored."""
+        asked = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+        numbers = [n for n in asked if signal.getsignal(n) is not signal.SIG_IGN]
         earlier = {number: signal.signal(number, self._handle) for number in numbers}
         try:
             yield self
@@ -57,6 +56,8 @@ class Interruption:
     def _handle(self, number: int, frame: FrameType | None) -> None:
         self._received.append(number)
         if len(self._received) > 1:
+            if number == signal.SIGHUP:  # a closed terminal and its shell both send one
+                return
             os._exit(self.exit_code)
         if self._tuning:
             os.kill(os.getpid(), signal.SIGUSR1)

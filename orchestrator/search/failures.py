@@ -6,7 +6,8 @@ import ray.cloudpickle
 from ray.exceptions import OutOfMemoryError, RayActorError, RayError, RayTaskError
 from ray.tune.experiment import Trial
 
-from orchestrator.trials.trial import Failure
+from orchestrator.trials.trial import DISK_FULL, Failure
+from trainables.checkpoints import DiskFullError
 
 
 def failure_of(trial: Trial) -> Failure:
@@ -33,6 +34,8 @@ def classify(error: BaseException) -> Failure:
 
 def _raised(error: BaseException) -> Failure:
     """What the trial's own code raised."""
+    if isinstance(error, DiskFullError):
+        return Failure(kind=DISK_FULL, message=_first_line(error))
     # PyTorch's, of a device; by its name, since the driver need not import it.
     kind = "out_of_memory" if type(error).__name__ == "OutOfMemoryError" else "error"
     return Failure(kind=kind, message=f"{type(error).__name__}: {_first_line(error)}")

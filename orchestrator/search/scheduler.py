@@ -1,5 +1,6 @@
 """Which trials go on: every epoch is recorded, and one ASHA per search stops the weak."""
 
+import errno
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -9,8 +10,9 @@ from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from orchestrator.search.asha import EXEMPT, FamilyRungs
 from orchestrator.search.failures import failure_of
 from orchestrator.trials.recorder import Recorder
-from orchestrator.trials.trial import BASELINE_ROLE, Failure
+from orchestrator.trials.trial import BASELINE_ROLE, DISK_FULL, Failure
 from trainables import watchdog
+from trainables.checkpoints import DiskFullError
 
 if TYPE_CHECKING:
     from ray.tune.execution.tune_controller import TuneController
@@ -56,10 +58,17 @@ class RecordingScheduler(FIFOScheduler):
         self._recorder.attempt_ended(trial.config["trial_id"])
 
     def on_trial_error(self, tune_controller: "TuneController", trial: Trial) -> None:
-        """Records why an attempt failed; the searcher is told right after."""
+        """Records why an attempt failed; the searcher is told right after.
+
+        Raises:
+            DiskFullError: No trial can keep what it finds: the study ends, and can go on later.
+        """
         del tune_controller
         self._recorder.attempt_ended(trial.config["trial_id"])
-        self._recorder.failed_attempt(trial.config["trial_id"], self._failure_of(trial))
+        failure = self._failure_of(trial)
+        if failure.kind == DISK_FULL:
+            raise DiskFullError(errno.ENOSPC, failure.message.partition("] ")[2])
+        self._recorder.failed_attempt(trial.config["trial_id"], failure)
 
     def _failure_of(self, trial: Trial) -> Failure:
         """Why an attempt failed; one that hung ended its own process."""

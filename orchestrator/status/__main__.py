@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from rich.console import Console
 
-from orchestrator.cli import DONE, OneLineParser, answer
+from orchestrator.cli import DONE, OneLineParser, answer, run_command
 
 if TYPE_CHECKING:
     from orchestrator.status.study_status import Standing
@@ -107,4 +107,4 @@ def _parser() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_command(main)

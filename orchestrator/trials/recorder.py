@@ -13,6 +13,7 @@ from orchestrator.trials.table_writer import TableWriter
 from orchestrator.trials.trial import RUNNING, Failure, TrialRecord, TrialSpec
 from trainables import checkpoints
 from trainables.attempt import checkpoint_folder
+from trainables.secrets import redacted
 
 EPOCH_COLUMNS: Final = (
     "epoch",
@@ -166,7 +167,7 @@ class Recorder:
         """Records why an attempt ended early."""
         record = self.trials[trial_id]
         record.failures.append(failure)
-        record.error = failure.message
+        record.error = redacted(failure.message)
         self.event(failure.kind, failure.message, trial_id)
 
     def end(self, trial_id: str, status: str, reason: str | None = None) -> None:
@@ -195,7 +196,7 @@ class Recorder:
                 "kind": kind,
                 "family": family,
                 "trial_id": trial_id,
-                "detail": detail,
+                "detail": redacted(detail),
             }
         )
         self._changed("events")

@@ -15,6 +15,8 @@ BASELINE_ROLE: Final = "baseline"
 FAILURES: Final = frozenset(
     {"error", "process_died", "timeout", "preempted", "out_of_memory", "host_out_of_memory"}
 )
+# No failure of a trial: it ends the study, which goes on once there is space.
+DISK_FULL: Final = "disk_full"
 RUNNING: Final = "running"
 
 

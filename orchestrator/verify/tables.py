@@ -124,10 +124,10 @@ def read(folder: Path) -> Tables:
     usable, flaws = {}, []
     for name in schema.TABLES:
         try:
-            table = files.read_table(folder, name)
+            table = files.read_any_table(folder, name)
             found = list(_flaws(name, table, study.get("spaces") or {}))
-        except (ValueError, OSError, pa.ArrowException) as error:
-            found = [f"{name}.parquet must be readable, but is not: {' '.join(str(error).split())}"]
+        except ValueError as error:
+            found = [f"{name}.parquet must be readable, but is not: {error}"]
         flaws += found
         if not found:
             usable[name] = table
@@ -222,8 +222,9 @@ def _flaws(name: str, table: pa.Table, spaces: Mapping[str, Iterable[str]]) -> I
         own = {f"param_{dimension}" for space in spaces.values() for dimension in space}
         columns |= dict.fromkeys(sorted(own)) | {"params_json": schema.PARAMS_JSON}
     for column, expected in columns.items():
-        if column not in table.column_names:
-            yield f"{name}.parquet must have a column {column}, but has none"
+        if table.column_names.count(column) != 1:
+            several = table.column_names.count(column) or "none"
+            yield f"{name}.parquet must have a column {column}, but has {several}"
             continue
         values = table[column]
         if expected is not None and values.type != expected.type:

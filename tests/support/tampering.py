@@ -53,7 +53,7 @@ def names_of(folder: Path) -> dict[str, Any]:
     """What the sentences speak of in a sound study, and the values that they must give."""
     study = files.read_study(folder)
     trials, rungs, final, final_epochs = (
-        files.read_table(folder, name).to_pylist()
+        files.read_any_table(folder, name).to_pylist()
         for name in ("trials", "rungs", "final", "final_epochs")
     )
     of_status = {row["status"]: row["trial_id"] for row in trials}
@@ -74,7 +74,7 @@ def names_of(folder: Path) -> dict[str, Any]:
 
 def rewrite(folder: Path, table: str, change: Callable[[list[Row]], list[Row]]) -> None:
     """Rewrites a table with other rows, and the same metadata; any column may be empty."""
-    old = files.read_table(folder, table)
+    old = files.read_any_table(folder, table)
     new = results.to_table(change(old.to_pylist()), that_may_be_empty(old.schema))
     pq.write_table(new.replace_schema_metadata(old.schema.metadata), folder / f"{table}.parquet")
 
@@ -138,7 +138,7 @@ def stamped(table: str, **stamps: str) -> Damage:
     """Gives a table the stamps of another study."""
 
     def damage(folder: Path, _: Names) -> None:
-        old = files.read_table(folder, table)
+        old = files.read_any_table(folder, table)
         metadata = {key.decode(): value.decode() for key, value in old.schema.metadata.items()}
         files.write_table(folder, table, old, {**metadata, **stamps})
 
@@ -149,7 +149,7 @@ def without(table: str, column: str) -> Damage:
     """Removes a column."""
 
     def damage(folder: Path, _: Names) -> None:
-        old = files.read_table(folder, table)
+        old = files.read_any_table(folder, table)
         pq.write_table(old.drop_columns([column]), folder / f"{table}.parquet")
 
     return damage
@@ -159,7 +159,7 @@ def retyped(table: str, column: str) -> Damage:
     """Makes a column text."""
 
     def damage(folder: Path, _: Names) -> None:
-        old = files.read_table(folder, table)
+        old = files.read_any_table(folder, table)
         text = old.set_column(old.column_names.index(column), column, old[column].cast("string"))
         pq.write_table(text, folder / f"{table}.parquet")
 

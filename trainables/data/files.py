@@ -9,6 +9,8 @@ from typing import Any
 
 import fsspec
 
+from trainables.secrets import check_complete
+
 
 @dataclass(frozen=True, kw_only=True)
 class Folder:
@@ -74,6 +76,7 @@ def open_folder(address: str) -> Folder:
     Raises:
         ValueError: If there is no such folder, or its file system cannot be reached.
     """
+    check_complete(address)
     with _one_line_errors(address):
         if "://" in address:
             filesystem, path = fsspec.url_to_fs(address)

@@ -1,0 +1,1 @@
+"""The command `clean`: what a study needs no more, removed."""

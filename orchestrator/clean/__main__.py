@@ -1,0 +1,86 @@
+"""The command `python -m orchestrator.clean RESULTS`: removes what a study needs no more."""
+
+import argparse
+import sys
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from orchestrator.cli import DONE, INFRASTRUCTURE, OneLineParser, answer, fail, run_command
+
+if TYPE_CHECKING:
+    from orchestrator.clean.disposable import Disposable
+
+# PyArrow is imported late, so that --help answers at once.
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the command.
+
+    Returns:
+        The exit code: 0 done; 2 where the folder is no study, is damaged, or a link leads out of
+        it; 3 where a driver holds it.
+    """
+    options = _parser().parse_args(arguments)
+
+    def run() -> int:
+        from orchestrator.results.lock import HeldError
+
+        try:
+            return _clean(options.results, dry_run=options.dry_run)
+        except HeldError as error:
+            return fail("clean", error, INFRASTRUCTURE)
+
+    return answer("clean", run)
+
+
+def _clean(folder: Path, *, dry_run: bool) -> int:
+    """Removes, or says what would be removed.
+
+    Raises:
+        HeldError: A driver holds the study.
+        OSError: Something cannot be removed.
+        ValueError: The folder is no study, or is not as it must be.
+    """
+    from orchestrator.clean.disposable import find
+    from orchestrator.results.lock import check_free, holding
+
+    if dry_run:
+        check_free(folder)
+        _say(find(folder), "would be removed; nothing was")
+        return DONE
+    find(folder)  # before a lock is written: it may be no study
+    with holding(folder) as hold:
+        found = find(folder)
+        _say(found, "removed")
+        for each in found:
+            hold.check()
+            each.remove()
+    return DONE
+
+
+def _say(found: Sequence["Disposable"], verb: str) -> None:
+    bytes_of: dict[str, int] = defaultdict(int)
+    for each in found:
+        bytes_of[each.what] += each.bytes
+    lines = [f"{what}: {size:,} bytes" for what, size in bytes_of.items()]
+    total = f"{sum(bytes_of.values()):,} bytes {verb}"
+    sys.stdout.write("\n".join([*lines, total]) + "\n")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = OneLineParser(
+        prog="python -m orchestrator.clean",
+        description="Removes from a study's folder what nothing needs any more: Ray Tune's own "
+        "files, half-written files, and checkpoints of trials or of a study that have ended. "
+        "Tables, winners, reports and all that --resume goes on from stay.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("results", metavar="RESULTS", type=Path, help="the folder of a study")
+    parser.add_argument("--dry-run", action="store_true", help="say what would go, remove nothing")
+    return parser
+
+
+if __name__ == "__main__":
+    run_command(main)

@@ -1,0 +1,102 @@
+"""What a study will write at most at one time, held against what is free where it will lie."""
+
+import os
+import shutil
+from pathlib import Path
+from typing import Final
+
+from orchestrator.config.settings import Settings
+from orchestrator.forecast.workload import work_of
+from orchestrator.plan.preflight import CheckedStudy
+from trainables import checkpoints, registry
+from trainables.family import Family
+
+FLOAT_BYTES: Final = 4
+# A parameter with the two moments that Adam keeps of it.
+STATE_FLOATS: Final = 3
+# Checkpoints of a trial that are there while another is written.
+STATES: Final = checkpoints.KEPT + 1
+# A row of an epoch in the tables, which are there twice while they are written anew.
+ROW_BYTES: Final = 2 * 200
+
+
+class NoSpaceError(ValueError):
+    """A study does not fit onto the disk."""
+
+
+def check_disk_space(checked: CheckedStudy, *, at_a_time: int) -> None:
+    """Refuses a study that would fill the disk.
+
+    Args:
+        checked: The study.
+        at_a_time: How many trials run at a time, at least.
+
+    Raises:
+        NoSpaceError: Its checkpoints and tables need more than is free.
+    """
+    asked = forecast_bytes(checked, at_a_time=at_a_time)
+    existing = next(path for path in (checked.folder, *checked.folder.parents) if path.exists())
+    free = shutil.disk_usage(existing).free
+    if asked > free:
+        message = (
+            f"checkpoints and tables must fit onto the disk, but {at_a_time} trial(s) at a time "
+            f"ask for {_size(asked)} and {_size(free)} are free in {existing}; make space, give "
+            "another --results-dir, or fewer trials at a time (--max-concurrent)"
+        )
+        raise NoSpaceError(message)
+
+
+def forecast_bytes(checked: CheckedStudy, *, at_a_time: int) -> int:
+    """The checkpoints of the trials that run at a time, the finals' weights, and the tables.
+
+    A family with a trainer of its own has checkpoints of a size that nobody can know.
+    """
+    settings, inputs = checked.settings, checked.inputs
+    parameters = {
+        plan.name: parameters_of(registry.load_family(plan.name), checked) for plan in checked.plans
+    }
+    work = work_of(list(parameters), settings)
+    largest = FLOAT_BYTES * max(parameters.values())
+    finals = FLOAT_BYTES * sum(parameters.values()) * (work.final_runs // len(parameters) + 1)
+    # Nobody has looked into the test part yet; of most data sets it is no more than this.
+    test_images = len(inputs.training) // 5
+    predictions = 2 * work.final_runs * test_images * len(inputs.dataset.classes) * FLOAT_BYTES
+    rows = ROW_BYTES * (work.search_epochs + work.final_epochs)
+    return at_a_time * STATES * STATE_FLOATS * largest + finals + predictions + rows
+
+
+def parameters_of(family: Family, checked: CheckedStudy) -> int:
+    """How many parameters a family's baseline has; 0 where its network cannot be built bare."""
+    build = family.standalone[-1] if family.standalone else family.build
+    if family.trainer != Family.trainer or (family.pretrained and not family.standalone):
+        return 0
+    import torch  # noqa: PLC0415 (takes seconds, and most commands do not ask)
+
+    size = family.baseline.get("input_size") or checked.settings.image_size
+    classes = len(checked.inputs.dataset.classes)
+    with torch.device("meta"):
+        model = build({**family.baseline, "num_classes": classes, "input_size": size})
+    return sum(parameter.numel() for parameter in model.parameters())
+
+
+def least_at_a_time(settings: Settings) -> int:
+    """Trials at a time before the cluster is known."""
+    return min(settings.max_concurrent or 1, os.cpu_count() or 1)
+
+
+def full_disk(error: BaseException, folder: Path) -> str | None:
+    """A line on a disk that became full; None where the error is another."""
+    if not checkpoints.is_full(error):
+        return None
+    free = shutil.disk_usage(folder).free if folder.exists() else 0
+    reason = getattr(error, "strerror", None) or error
+    return f"the disk is full: {reason}; {_size(free)} are free in {folder}; make space and go on"
+
+
+def _size(count: float) -> str:
+    """Bytes with a unit that people read."""
+    for unit in ("bytes", "KiB", "MiB", "GiB"):
+        if count < 1024:  # noqa: PLR2004
+            return f"{count:.0f} {unit}" if unit == "bytes" else f"{count:.1f} {unit}"
+        count /= 1024
+    return f"{count:.1f} TiB"

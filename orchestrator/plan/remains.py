@@ -1,0 +1,100 @@
+"""What a driver has left of its study: tables and claims, read though some may be damaged."""
+
+import os
+from pathlib import Path
+from typing import Final
+
+from orchestrator.results import files
+from orchestrator.results.study_results import Rows
+from trainables import checkpoints
+from trainables.names import FAMILY, TRIAL
+
+RESTORED: Final = (
+    *("trials", "epochs", "rungs", "events", "final", "final_epochs", "predictions"),
+    "comparison",
+)
+
+
+def read_claims(folder: Path) -> tuple[dict[str, checkpoints.Claim], list[tuple[str, str]]]:
+    """The claims of the last attempts by trial, and an event for each that is damaged or strange.
+
+    Args:
+        folder: The study's.
+    """
+    claims, events = {}, []
+    for path in sorted((folder / "checkpoints").glob("*")):
+        if TRIAL.fullmatch(path.name) is None or not path.is_dir():
+            events.append(
+                ("stray_file", f"{path.name!r} in checkpoints/ is no trial's: left alone")
+            )
+            continue
+        try:
+            claim = checkpoints.claimed(path)
+            if claim is not None and not _is_whole(claim, path.name):
+                message = f"{path} must be of {path.name}, but is not"
+                raise checkpoints.DamagedClaimError(message)
+        except checkpoints.DamagedClaimError as error:
+            claim = checkpoints.claim_of_newest(path)
+            if claim is not None and not _is_whole(claim, path.name):
+                claim = None
+            instead = "it counts as missing" if claim is None else "a checkpoint says the same"
+            events.append(("claim_damaged", f"{instead}: {error}"))
+        if claim is not None:
+            claims[path.name] = claim
+    return claims, events
+
+
+def read_tables(folder: Path) -> tuple[dict[str, Rows], dict[str, str]]:
+    """The rows of each table, and what is wrong with those that are damaged.
+
+    A table that is missing has no rows (the driver died before its first write); one that is
+    damaged neither.
+
+    Args:
+        folder: The study's.
+    """
+    tables: dict[str, Rows] = {}
+    damaged: dict[str, str] = {}
+    for name in RESTORED:
+        tables[name] = []
+        if not os.path.lexists(folder / f"{name}.parquet"):
+            continue
+        try:
+            tables[name] = files.read_table(folder, name).to_pylist()
+        except ValueError as error:
+            damaged[name] = str(error)
+    return {name: rows for name, rows in tables.items() if name != "predictions"}, damaged
+
+
+def check_nothing_lost(folder: Path) -> None:
+    """Checks that no trial has lost what it was trained with.
+
+    Args:
+        folder: The study's.
+
+    Raises:
+        ValueError: `trials.parquet` is damaged or missing, and epochs would be lost with it.
+    """
+    tables, damaged = read_tables(folder)
+    known = {*read_claims(folder)[0], *(row["trial_id"] for row in tables["trials"])}
+    lost = sorted({row["trial_id"] for row in tables["epochs"]} - known)
+    if lost or ("trials" in damaged and not known):
+        why = damaged.get("trials", f"{folder / 'trials.parquet'} lacks {', '.join(lost[:3])}")
+        message = (
+            "trials.parquet must have every trial, since what each was trained with is nowhere "
+            f"else, but {why}; restore it from a copy, or start a new study"
+        )
+        raise ValueError(message)
+
+
+def _is_whole(claim: checkpoints.Claim, trial_id: str) -> bool:
+    """Whether a claim says all that makes a trial of this name."""
+    trial = claim.trial
+    types = {"trial_id": str, "family": str, "role": str, "seed": int, "params": dict}
+    return (
+        trial.keys() == {*types, "train_fraction"}
+        and all(isinstance(trial[name], kind) for name, kind in types.items())
+        and isinstance(trial["train_fraction"], int | float)
+        and trial["trial_id"] == trial_id
+        and FAMILY.fullmatch(trial["family"]) is not None
+    )

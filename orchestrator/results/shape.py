@@ -1,0 +1,246 @@
+"""What `study.json` and the tables must look like before anything is read from them.
+
+A results folder may be somebody else's, or damaged: what passes here can be read without surprise.
+"""
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from optuna.distributions import json_to_distribution
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool, ValidationError
+
+from orchestrator.results import schema
+from trainables.names import check_family, check_trial
+
+# Columns that studies of earlier versions lack, or have empty.
+LATER: Final = frozenset({"trained_parameters", "forward_flops_per_image", "parameters"})
+MOST: Final = 1_000_000
+LONGEST: Final = 10_000
+_WORDS: Final = 200
+
+
+def _time(text: str) -> str:
+    datetime.fromisoformat(text).astimezone()
+    return text
+
+
+def _distribution(content: dict[str, Any]) -> dict[str, Any]:
+    try:
+        json_to_distribution(json.dumps(content))
+    except (KeyError, TypeError, AttributeError) as error:
+        message = f"no distribution of Optuna's: {error}"
+        raise ValueError(message) from error
+    return content
+
+
+Family = Annotated[str, AfterValidator(check_family)]
+Trial = Annotated[str, AfterValidator(check_trial)]
+Text = Annotated[str, Field(max_length=LONGEST)]
+Time = Annotated[Text, AfterValidator(_time)]
+Count = Annotated[int, Field(ge=0, le=MOST)]
+Positive = Annotated[int, Field(ge=1, le=MOST)]
+Share = Annotated[float, Field(gt=0, le=1)]
+Plain = StrictBool | int | float | Text | None
+
+
+class _Part(BaseModel):
+    """An entry of `study.json`; entries that are new here are let through."""
+
+    model_config = ConfigDict(strict=True, extra="allow", allow_inf_nan=False)
+
+
+class _Settings(_Part):
+    families: Annotated[list[Family], Field(min_length=1, max_length=100)]
+    dataset: Text
+    trials: Positive
+    epochs: Positive
+    seeds: Annotated[int, Field(ge=1, le=1000)]
+    train_fractions: Annotated[list[Share], Field(min_length=1, max_length=100)]
+    preset: Text = ""
+    tune_per_fraction: StrictBool = False
+    grace_period: Positive = 1
+    reduction_factor: Annotated[int, Field(ge=2, le=MOST)] = 2
+    budget_gpu_hours: float | None = None
+    time_budget: float | None = None
+    max_concurrent: Positive | None = None
+    space: dict[str, dict[str, Text]] = {}
+    baseline: dict[str, dict[str, Text]] = {}
+
+
+class _Data(_Part):
+    name: Text = ""
+    classes: list[Text] = []
+    files: dict[str, Text] = {}
+    train_images: Count = 0
+    validation_images: Count = 0
+    train_images_by_fraction: dict[str, Count] = {}
+    image_shape: Annotated[list[Positive], Field(min_length=3, max_length=3)] | None = None
+    split_sha256: Text = ""
+
+
+class _Weights(_Part):
+    name: Text = ""
+    sha256: Text = ""
+
+
+class _Choice(_Part):
+    trial_id: Trial
+    params: dict[str, Plain]
+    validation_accuracy: float
+    baseline_won: StrictBool
+
+
+class _Closed(_Part):
+    trials: Count
+    setting: Text = ""
+
+
+class _Run(_Part):
+    started_at: Time
+    ended_at: Time | None = None
+    outcome: Text = "running"
+    host: Text = ""
+
+
+class _FamilyForecast(_Part):
+    trials: Count = 0
+    epochs: Annotated[list[int], Field(min_length=2, max_length=2)] = [0, 0]
+    device_seconds: Annotated[list[float], Field(min_length=2, max_length=2)] | None = None
+
+
+class _Forecast(_Part):
+    families: dict[Family, _FamilyForecast] = {}
+    pace: dict[str, Plain] | None = None
+    prices: list[dict[str, Plain]] = []
+
+
+class _Study(_Part):
+    name: Text
+    settings: _Settings
+    outcome: Text = "running"
+    started_at: Time | None = None
+    ended_at: Time | None = None
+    runs: Annotated[list[_Run], Field(min_length=1)] | None = None
+    rungs: list[Positive] = []
+    demo: list[Text] = []
+    spaces: dict[Family, dict[str, Annotated[dict[str, Any], AfterValidator(_distribution)]]] = {}
+    baselines: dict[Family, dict[str, Plain]] = {}
+    baseline_deviations: dict[
+        Family, dict[str, Annotated[list[Plain], Field(min_length=2, max_length=2)]]
+    ] = {}
+    dataset: _Data = _Data()
+    weights: _Weights | None = None
+    choice: dict[str, _Choice] | None = None
+    choice_sha256: Text = ""
+    halted: dict[Family, Text] | None = None
+    closed: dict[str, _Closed] | None = None
+    test_openings: Count = 0
+    code_sha256: Text = ""
+    git_commit: Text | None = None
+    environment: dict[str, Text] = {}
+    cluster: dict[str, Plain] = {}
+    forecast: _Forecast | None = None
+
+
+def check_study(path: Path, content: Any) -> None:
+    """Checks the content of `study.json`; what it lacks is for whoever needs it.
+
+    Raises:
+        ValueError: It is not what a study writes.
+    """
+    try:
+        _Study.model_validate(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"])) or "an object"
+        found = "" if first["type"] == "missing" else f" and got {str(first['input'])[:_WORDS]!r}"
+        message = (
+            f"study.json must be as a study writes it, but in {path} of {where} is said: "
+            f"{first['msg']}{found}"
+        )
+        raise ValueError(message) from error
+
+
+def check_entries(path: Path, study: Mapping[str, Any], names: tuple[str, ...]) -> None:
+    """Checks that `study.json` has what is needed, such as `dataset.files`.
+
+    Raises:
+        ValueError: It lacks something.
+    """
+    for name in names:
+        inner: Any = study
+        for part in name.split("."):
+            if not isinstance(inner, Mapping) or part not in inner:
+                message = f"study.json must say {name}, but {path} does not"
+                raise ValueError(message)
+            inner = inner[part]
+
+
+def check_table(path: Path, name: str, table: pa.Table) -> None:
+    """Checks a table of a study: its columns, their types, and what is in them.
+
+    Raises:
+        ValueError: It is not what a study writes.
+    """
+    flaw = next(_flaws(name, table), None)
+    if flaw is not None:
+        message = f"{name}.parquet must be as a study writes it, but {path} {flaw}"
+        raise ValueError(message)
+
+
+def _flaws(name: str, table: pa.Table) -> Iterator[str]:
+    for expected in schema.columns_of_all()[name]:
+        found = table.column_names.count(expected.name)
+        if found != 1:
+            if found or expected.name not in LATER:
+                yield f"has {found} columns {expected.name}"
+            continue
+        values = table[expected.name]
+        if values.type != expected.type:
+            yield f"has {expected.name} as {values.type}, not as {expected.type}"
+        elif values.null_count and not expected.nullable and expected.name not in LATER:
+            yield f"lacks {expected.name} in {values.null_count} rows"
+        else:
+            yield from _flaws_of_values(expected.name, values)
+
+
+def _flaws_of_values(column: str, values: pa.ChunkedArray) -> Iterator[str]:
+    check = _CHECKS.get(column)
+    if check is not None:
+        yield from _refused(column, values, check)
+    elif pa.types.is_floating(values.type):
+        if pc.all(pc.is_finite(values)).as_py() is False:
+            yield f"has a number that is not finite as {column}"
+    elif pa.types.is_integer(values.type) and pc.any(pc.less(values, 0)).as_py():
+        yield f"has a negative number as {column}"
+
+
+def _refused(column: str, values: pa.ChunkedArray, check: Callable[[Any], object]) -> Iterator[str]:
+    for value in pc.unique(values).to_pylist():
+        try:
+            if value is not None:
+                check(value)
+        except (ValueError, RecursionError) as error:
+            yield f"has a wrong {column}: {error}"
+
+
+def _check_params(text: str) -> None:
+    params = json.loads(text)
+    if not isinstance(params, dict) or not all(
+        value is None or isinstance(value, bool | int | float | str) for value in params.values()
+    ):
+        message = f"it must be names with plain values, but is {text[:_WORDS]!r}"
+        raise ValueError(message)
+
+
+_CHECKS: Final[Mapping[str, Callable[[Any], object]]] = {
+    "trial_id": check_trial,
+    **dict.fromkeys(("family", "a_family", "b_family"), check_family),
+    "params_json": _check_params,
+    "seed": int,  # one of a trial may be any number
+}

@@ -1,0 +1,187 @@
+"""Printing may fail, a study may not: ASCII terminals, closed pipes, hang-ups, real signals."""
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def _python(code: str) -> list[str]:
+    """A process that runs a command of ours as `python -m` would."""
+    return [sys.executable, "-c", textwrap.dedent(code)]
+
+
+def _environment(**more: str) -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": str(ROOT), **more}
+
+
+def test_letters_that_a_terminal_does_not_know_end_no_command() -> None:
+    code = """
+        import sys
+        from orchestrator.cli import run_command
+        def main():
+            sys.stdout.write("0.5 \\u00b1 0.1 \\udc80\\n")
+            sys.stderr.write("\\u2026\\n")
+            return 7
+        run_command(main)
+    """
+    environment = _environment(PYTHONIOENCODING="ascii", LC_ALL="C", PYTHONUTF8="0")
+    done = subprocess.run(
+        _python(code), env=environment, capture_output=True, check=False, cwd=ROOT
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (7, b"0.5 ? 0.1 ?\n", b"?\n")
+
+
+@pytest.mark.parametrize("stream", ["stdout", "stderr"])
+def test_a_reader_that_goes_leaves_a_command_its_own_exit_code(stream: str) -> None:
+    code = f"""
+        import sys
+        from rich.console import Console
+        from orchestrator.cli import run_command
+        def main():
+            console = Console(file=sys.{stream})
+            for number in range(20_000):
+                console.print(f"line {{number}}")
+            return 5
+        run_command(main)
+    """
+    reading, writing = os.pipe()
+    given = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, stream: writing}
+    process = subprocess.Popen(_python(code), env=_environment(), cwd=ROOT, **given)
+    os.close(writing)
+    assert os.read(reading, 6) == b"line 0"
+    os.close(reading)
+    assert process.wait() == 5
+
+
+def test_output_that_was_closed_from_the_start_ends_no_command() -> None:
+    code = "import orchestrator.cli as c; c.run_command(lambda: print(1) or 3)"
+    script = f'exec "$0" -c "{code}" >&- 2>&-'
+    done = subprocess.run(
+        ["bash", "-c", script, sys.executable], env=_environment(), check=False, cwd=ROOT
+    )
+    assert done.returncode == 3
+
+
+def test_a_password_is_shown_nowhere_not_even_in_a_traceback() -> None:
+    code = """
+        from orchestrator.cli import run_command
+        def main():
+            raise RuntimeError("cannot open s3://key:PASSW0RD@bucket")
+        run_command(main)
+    """
+    done = subprocess.run(
+        _python(code), env=_environment(), capture_output=True, text=True, check=False, cwd=ROOT
+    )
+    assert done.returncode == 1
+    assert "s3://key:***@bucket" in done.stderr
+    assert "PASSW0RD" not in done.stderr.replace('raise RuntimeError("', "")
+
+
+LISTENER = """
+    import signal, sys
+    from orchestrator.run.signals import Interruption
+    with Interruption().listening() as interruption:
+        try:
+            print("listening", flush=True)
+            signal.pause()
+        except KeyboardInterrupt:
+            print("ended in order", flush=True)
+            sys.stdin.readline()
+        sys.exit(interruption.exit_code)
+"""
+
+
+def _listener(prefix: str = "") -> subprocess.Popen[str]:
+    process = subprocess.Popen(
+        _python(textwrap.dedent(prefix) + textwrap.dedent(LISTENER)),
+        env=_environment(),
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "listening\n"
+    return process
+
+
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGHUP, 129), (signal.SIGINT, 130), (signal.SIGTERM, 143)]
+)
+def test_the_first_signal_ends_a_study_in_order(number: int, code: int) -> None:
+    process = _listener()
+    process.send_signal(number)
+    assert process.stdout.readline() == "ended in order\n"
+    process.communicate("go on\n")
+    assert process.returncode == code
+
+
+def test_a_second_hang_up_does_not_cut_short_what_the_first_began() -> None:
+    process = _listener()
+    process.send_signal(signal.SIGHUP)
+    assert process.stdout.readline() == "ended in order\n"
+    process.send_signal(signal.SIGHUP)
+    process.communicate("go on\n")
+    assert process.returncode == 129
+
+
+def test_a_second_ctrl_c_ends_it_at_once() -> None:
+    process = _listener()
+    process.send_signal(signal.SIGHUP)
+    assert process.stdout.readline() == "ended in order\n"
+    process.send_signal(signal.SIGINT)
+    process.wait()  # though nobody told it to go on
+    process.communicate()
+    assert process.returncode == 129
+
+
+def test_a_hang_up_that_nohup_ignores_stays_ignored() -> None:
+    process = _listener("import signal; signal.signal(signal.SIGHUP, signal.SIG_IGN)\n")
+    process.send_signal(signal.SIGHUP)
+    process.send_signal(signal.SIGTERM)
+    assert process.stdout.readline() == "ended in order\n"
+    process.communicate("go on\n")
+    assert process.returncode == 143
+
+
+def test_ctrl_c_while_images_are_read_is_one_line_and_130(tmp_path: Path) -> None:
+    from PIL import Image
+
+    for name in ("a", "b"):
+        (tmp_path / "images" / name).mkdir(parents=True)
+        for number in range(3):
+            Image.new("RGB", (8, 8)).save(tmp_path / "images" / name / f"{number}.png")
+    code = """
+        import os, signal, sys
+        from PIL import Image
+        from orchestrator import cli, study
+        opened = Image.open
+        def open_and_interrupt(*given, **more):
+            Image.open = opened
+            os.kill(os.getpid(), signal.SIGINT)
+            return opened(*given, **more)
+        Image.open = open_and_interrupt
+        cli.run_command(study.main)
+    """
+    flags = ["--families", "cnn", "--dataset", "folder", "--data-dir", str(tmp_path / "images")]
+    flags += ["--results-dir", str(tmp_path / "results")]
+    done = subprocess.run(
+        [*_python(code), *flags],
+        env=_environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=ROOT,
+    )
+    assert done.returncode == 130, done.stderr
+    assert done.stderr == (
+        "study: interrupted before the study began or went on; nothing was written\n"
+    )
+    assert not (tmp_path / "results").exists()
