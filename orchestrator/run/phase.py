@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from ray import tune
+from ray.exceptions import RayError
 from ray.tune.experiment import Trial
 
+from orchestrator.run import ray_actors
 from orchestrator.run.cluster import Reservation
 from orchestrator.run.signals import Interruption
 from orchestrator.search.scheduler import RecordingScheduler
@@ -48,12 +50,32 @@ class Phase:
 
 
 def run(phase: Phase) -> None:
-    """Runs all trials of a phase.
+    """Runs all trials of a phase, with another Tuner where Ray has ended one too early.
 
     Tune's own count of errors is ignored: what became of a trial is in the recorder.
+
+    Raises:
+        RuntimeError: Tune has ended again before anything new was known of any trial.
     """
     _silence_tune()
-    tuner = tune.Tuner(
+    known = -1
+    while True:
+        try:
+            with ray_actors.one_at_a_time(), phase.interruption.tuning():
+                _make_tuner(phase).fit()
+            return
+        except (RayError, RuntimeError) as error:
+            by_ray = isinstance(error, RayError) or isinstance(error.__cause__, RayError)
+            before, known = known, phase.recorder.known()
+            if not by_ray or known == before:
+                raise
+            message = " ".join(str(error).split())[:300]
+            phase.recorder.event("tuner_restarted", message)
+            phase.searcher.take_back()
+
+
+def _make_tuner(phase: Phase) -> tune.Tuner:
+    return tune.Tuner(
         tune.with_parameters(StudyTrial, references=phase.references),
         param_space={
             "epochs": phase.epochs,
@@ -78,12 +100,13 @@ def run(phase: Phase) -> None:
             storage_path=str(phase.folder / "tune"),
             failure_config=tune.FailureConfig(max_failures=0),
             checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
-            callbacks=[AttemptClock(phase.recorder)],
+            callbacks=[
+                AttemptClock(phase.recorder),
+                ray_actors.Overdue(phase.epoch_time_limit, phase.scheduler.overdue),
+            ],
             verbose=0,
         ),
     )
-    with phase.interruption.tuning():
-        tuner.fit()
 
 
 class AttemptClock(tune.Callback):

@@ -4,6 +4,7 @@ import json
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +20,9 @@ from orchestrator.trials.trial import (
     BASELINE_ROLE,
     FAILURES,
     RUNNING,
-    Failure,
     TrialRecord,
     TrialSpec,
+    failure_of_text,
     spec_of_row,
 )
 from trainables import checkpoints
@@ -207,9 +208,10 @@ def _replay_failures(stored: StoredStudy, recorder: Recorder, search: FamilySear
             search.halted[row["family"]] = row["detail"]
         record = recorder.trials.get(row["trial_id"])
         if record is not None and row["kind"] in FAILURES:
-            failure = Failure(kind=row["kind"], message=row["detail"])
-            record.failures.append(failure)
-            search.restore_failure(record.spec.family, failure)
+            record.failures.append(failure_of_text(row["kind"], row["detail"]))
+    ended = [r for r in recorder.trials.values() if r.ended_at is not None]
+    for record in sorted(ended, key=lambda each: each.ended_at or datetime.min):
+        search.note_end(record)
 
 
 def _record_of(row: Mapping[str, Any]) -> TrialRecord:

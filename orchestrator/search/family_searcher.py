@@ -90,7 +90,9 @@ class FamilySearch(TrialQueue):
 
     def has_work(self) -> bool:
         """Whether an attempt is owed or a new trial may be proposed."""
-        return bool(self._owed) or any(map(self._may_propose, self._searches.values()))
+        return bool(self._owed or self._owed_alone) or any(
+            map(self._may_propose, self._searches.values())
+        )
 
     def closed(self) -> dict[str, dict[str, Any]]:
         """Search to its `trials` and the `setting` that left it without those that are missing."""
@@ -120,7 +122,7 @@ class FamilySearch(TrialQueue):
         elif len(record.rows) >= self._epochs:
             self._end(record, "completed")
         else:
-            self._owed.append(spec)
+            self.owe(record)
 
     def ended(self, record: TrialRecord) -> None:
         """Tells Optuna: COMPLETE, PRUNED with or without values, or FAIL."""

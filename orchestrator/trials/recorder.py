@@ -226,6 +226,12 @@ class Recorder:
         with self.lock:
             return [r for r in self.trials.values() if r.spec.search == search]
 
+    def known(self) -> int:
+        """Grows with each epoch, failure and end of a trial."""
+        with self.lock:
+            records = self.trials.values()
+            return len(self._epochs) + sum(len(r.failures) + (r.status != RUNNING) for r in records)
+
     def epoch_rows(self) -> list[dict[str, Any]]:
         """The rows of the phase's table of epochs, in the order in which they came."""
         with self.lock:

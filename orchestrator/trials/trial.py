@@ -1,6 +1,7 @@
 """A trial in memory: what it is, what it did, how it ended, and which of many is the winner."""
 
 import json
+import re
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,7 +14,10 @@ from trainables.attempt import best_row
 BASELINE_ROLE: Final = "baseline"
 # Kinds of `Failure`.
 FAILURES: Final = frozenset(
-    {"error", "process_died", "timeout", "preempted", "out_of_memory", "host_out_of_memory"}
+    {
+        *("error", "process_died", "timeout", "preempted", "node_lost"),
+        *("out_of_memory", "host_out_of_memory"),
+    }
 )
 RUNNING: Final = "running"
 
@@ -53,12 +57,35 @@ class Failure:
 
     Attributes:
         kind: `error` (raised by the trial), `process_died`, `timeout` (it hung and was ended),
-            `preempted`, `out_of_memory` (of its device), `host_out_of_memory`.
+            `preempted`, `node_lost`, `out_of_memory` (of its device), `host_out_of_memory`.
         message: One line.
+        place: File and line of the trial's code, where it raised an error of its own.
     """
 
     kind: str
     message: str
+    place: str = ""
+
+    @property
+    def bug(self) -> str:
+        """What is the same wherever this happens again, whatever numbers the message has."""
+        what = self.message.partition(":")[0] if self.place else self.message
+        return f"{what} ({self.place})" if self.place else what
+
+    def is_again(self, other: "Failure") -> bool:
+        """Whether this is what happened before; of an earlier run only the message is known."""
+        return self.kind == other.kind and (self.bug == other.bug or self.message == other.message)
+
+    def __str__(self) -> str:
+        """One line, with the place."""
+        return f"{self.message} ({self.place})" if self.place else self.message
+
+
+def failure_of_text(kind: str, text: str) -> Failure:
+    """The failure whose text this is; `str` is the inverse."""
+    found = re.fullmatch(r"(.*) \(([^() ]+:\d+)\)", text)
+    message, place = found.groups() if found else (text, "")
+    return Failure(kind=kind, message=message, place=place)
 
 
 @dataclass(kw_only=True)
