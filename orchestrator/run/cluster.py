@@ -5,7 +5,7 @@ import math
 import os
 import signal
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -17,10 +17,13 @@ from rich.console import Console
 
 from orchestrator.config.settings import Settings
 from orchestrator.results.code_version import PACKAGES
+from orchestrator.run import cluster_watch
 from orchestrator.run.autoscaler import can_grow_to
+from orchestrator.run.cluster_watch import Endpoint
 from trainables.registry import FAMILY_PATH
 
 TRIES: Final = 3
+FOUND_BY_RAY: Final = frozenset({"local", "auto"})
 ACCUMULATION: Final = 4
 """Parts of a batch that a quarter of the memory for activations does for."""
 # Environment variables that families may read reach the trials, wherever these run.
@@ -42,6 +45,8 @@ class Cluster:
         possible: `CPU` and `GPU` that the cluster has or may grow to.
         nodes: How many there are at present.
         dashboard: `host:port` of the Ray dashboard; empty if it does not run.
+        endpoints: Host and port of the processes without which nothing goes on: the control store,
+            and the Ray of this node.
     """
 
     kind: str
@@ -50,6 +55,7 @@ class Cluster:
     possible: Mapping[str, float]
     nodes: int
     dashboard: str
+    endpoints: Sequence[Endpoint] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,8 +109,9 @@ def connect(
         metadata: What the cluster's list of jobs says of this one.
 
     Raises:
-        InfrastructureError: All tries failed.
+        InfrastructureError: All tries failed, or nobody listens at the address.
     """
+    _must_answer(address or os.environ.get("RAY_ADDRESS"))
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     # A submitted job's variables reach this process, which passes them on to the trials itself.
@@ -160,6 +167,22 @@ def reserve(settings: Settings, cluster: Cluster) -> Reservation:
     )
 
 
+def _must_answer(address: str | None) -> None:
+    """Asks at an address before Ray does, which would try for a quarter of an hour."""
+    if not address or address in FOUND_BY_RAY:
+        return
+    try:
+        complaint = cluster_watch.complaint(cluster_watch.parse(address))
+    except ValueError as error:
+        raise InfrastructureError(str(error)) from error
+    if complaint:
+        message = (
+            f"a Ray cluster must answer at address {address}, but {complaint}; check it, or take "
+            "--address local to start one here"
+        )
+        raise InfrastructureError(message)
+
+
 def _runtime_environment() -> dict[str, Any]:
     """The three packages as the driver has them, so that a new family reaches running nodes."""
     paths = [find_spec(name) for name in PACKAGES]
@@ -176,13 +199,20 @@ def _runtime_environment() -> dict[str, Any]:
 
 def _describe(context: Any) -> Cluster:
     present = ray.cluster_resources()  # type: ignore[no-untyped-call]
+    alive = [n for n in ray.nodes() if n["Alive"]]  # type: ignore[no-untyped-call]
+    here = [n for n in alive if n["NodeID"] == ray.get_runtime_context().get_node_id()]
+    gcs_address = context.address_info["gcs_address"]
     return Cluster(
         kind="new local cluster" if _started_here() else "running cluster",
         cpus=present.get("CPU", 0.0),
         gpus=present.get("GPU", 0.0),
-        possible=_possible(present, context.address_info["gcs_address"]),
-        nodes=len([n for n in ray.nodes() if n["Alive"]]),  # type: ignore[no-untyped-call]
+        possible=_possible(present, gcs_address),
+        nodes=len(alive),
         dashboard=context.dashboard_url or "",
+        endpoints=[
+            cluster_watch.parse(gcs_address),
+            *((node["NodeManagerAddress"], node["NodeManagerPort"]) for node in here),
+        ],
     )
 
 

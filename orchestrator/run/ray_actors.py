@@ -14,7 +14,7 @@ from ray.tune.experiment import Trial
 
 from orchestrator.search.failures import LostActorError
 
-GRACE_SECONDS: Final = 10.0
+GRACE_SECONDS: Final = 5.0
 """After its limit a process has this long to end itself and to say where it was."""
 LONGEST_STEP_SECONDS: Final = 10.0
 """A step of Tune's takes less; a longer one means that this machine slept, trials and all."""

@@ -3,7 +3,8 @@
 import contextlib
 import shutil
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, Protocol
+from datetime import UTC, datetime
+from typing import Any, Final, Protocol
 
 import ray
 from rich.console import Console
@@ -27,6 +28,8 @@ from orchestrator.trials.trial import RUNNING
 from trainables.shared_data import SharedData
 from trainables.trial import References
 from trainables.weights import loading
+
+CLUSTER_LOST: Final = "cluster_lost"
 
 
 class Executor(Protocol):
@@ -108,6 +111,15 @@ class Session:
                 interrupted = isinstance(error, KeyboardInterrupt)
                 self.manifest.end("interrupted" if interrupted else "failed")
             raise
+
+    def note_lost_cluster(self, why: str) -> None:
+        """Writes all rows, and that the study was interrupted; called from another thread."""
+        self.hold.check()
+        lost = {"study": self.name, "at": datetime.now(UTC), "kind": CLUSTER_LOST, "detail": why}
+        self.events.append({**lost, "family": None, "trial_id": None})
+        self.writer.changed("events")
+        self.writer.write()
+        self.manifest.end("interrupted")
 
     def share_data(self) -> Any:
         """What all trials train on, where the executor's trials find it."""
