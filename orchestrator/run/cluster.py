@@ -18,7 +18,7 @@ from rich.console import Console
 from orchestrator.config.settings import Settings
 from orchestrator.results.code_version import PACKAGES
 from orchestrator.run import cluster_watch
-from orchestrator.run.autoscaler import can_grow_to
+from orchestrator.run.autoscaler import can_grow_to, possible_workers
 from orchestrator.run.cluster_watch import Endpoint
 from trainables.registry import FAMILY_PATH
 
@@ -44,6 +44,9 @@ class Cluster:
         gpus: Of all nodes at present.
         possible: `CPU` and `GPU` that the cluster has or may grow to.
         nodes: How many there are at present.
+        present: `CPU` and `GPU` of each.
+        grown: The same of each worker that the autoscaler may start.
+        most_grown: How many of them at a time.
         dashboard: `host:port` of the Ray dashboard; empty if it does not run.
         endpoints: Host and port of the processes without which nothing goes on: the control store,
             and the Ray of this node.
@@ -55,7 +58,21 @@ class Cluster:
     possible: Mapping[str, float]
     nodes: int
     dashboard: str
+    present: Sequence[Mapping[str, float]] = ()
+    grown: Sequence[Mapping[str, float]] = ()
+    most_grown: int = 0
     endpoints: Sequence[Endpoint] = ()
+
+    def fitting(self, asked: Mapping[str, float]) -> int:
+        """How many trials fit on its nodes at a time, now or once it has grown."""
+        now = sum(fits(asked, node) for node in self.present or [self.possible])
+        then = sorted((fits(asked, node) for node in self.grown), reverse=True)
+        return max(now, sum(then[: self.most_grown]))
+
+
+def fits(asked: Mapping[str, float], node: Mapping[str, float]) -> int:
+    """How many trials fit on one node."""
+    return min(math.floor(node.get(name, 0.0) / amount) for name, amount in asked.items())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,24 +163,36 @@ def reserve(settings: Settings, cluster: Cluster) -> Reservation:
     """What a trial reserves: as asked, else one CPU, and one GPU where there may be any.
 
     Raises:
-        InfrastructureError: A trial asks for more than the cluster has.
+        InfrastructureError: A trial asks for more than any node has or could have.
     """
     gpus = settings.gpus_per_trial
     if gpus is None:
         gpus = 1.0 if cluster.possible["GPU"] else 0.0
     cpus = settings.cpus_per_trial or 1
     asked = {"CPU": cpus, **({"GPU": gpus} if gpus else {})}
-    for name, amount in asked.items():
-        if amount > cluster.possible[name]:
-            message = (
-                f"a trial must fit into the cluster, but asks for {amount:g} {name} of "
-                f"{cluster.possible[name]:g} that it has or can grow to; `ray status` says which "
-                "nodes there are"
-            )
-            raise InfrastructureError(message)
-    fitting = min(math.floor(cluster.possible[name] / amount) for name, amount in asked.items())
+    fitting = cluster.fitting(asked)
+    if not fitting:
+        raise InfrastructureError(_too_large(asked, cluster))
     return Reservation(
         cpus=cpus, gpus=gpus, max_concurrent=min(settings.max_concurrent or fitting, fitting)
+    )
+
+
+def _too_large(asked: Mapping[str, float], cluster: Cluster) -> str:
+    """What a trial asks for and what the nodes have: it needs one node, and cannot be spread."""
+    sizes = [*cluster.present, *cluster.grown] or [cluster.possible]
+    most = {name: max(size.get(name, 0.0) for size in sizes) for name in asked}
+    missing = [
+        f"{amount:g} {name} of {most[name]:g}"
+        for name, amount in asked.items()
+        if amount > most[name]
+    ]
+    listed = {" and ".join(f"{size.get(n, 0.0):g} {n}" for n in asked) for size in sizes}
+    together = " and ".join(f"{amount:g} {name}" for name, amount in asked.items())
+    what = " and ".join(missing) or f"{together} together"
+    return (
+        f"a trial must fit on one node, but asks for {what} that the largest has or could have; "
+        f"nodes: {', '.join(sorted(listed))}; `ray status` says which there are"
     )
 
 
@@ -202,12 +231,16 @@ def _describe(context: Any) -> Cluster:
     alive = [n for n in ray.nodes() if n["Alive"]]  # type: ignore[no-untyped-call]
     here = [n for n in alive if n["NodeID"] == ray.get_runtime_context().get_node_id()]
     gcs_address = context.address_info["gcs_address"]
+    workers, most_workers = possible_workers(gcs_address)
     return Cluster(
         kind="new local cluster" if _started_here() else "running cluster",
         cpus=present.get("CPU", 0.0),
         gpus=present.get("GPU", 0.0),
         possible=_possible(present, gcs_address),
         nodes=len(alive),
+        present=[node["Resources"] for node in alive],
+        grown=workers,
+        most_grown=most_workers,
         dashboard=context.dashboard_url or "",
         endpoints=[
             cluster_watch.parse(gcs_address),

@@ -2,6 +2,7 @@
 
 import logging
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from ray.exceptions import RayError
 from ray.tune.experiment import Trial
 
 from orchestrator.run import ray_actors
-from orchestrator.run.cluster import Reservation
+from orchestrator.run.cluster import InfrastructureError, Reservation
 from orchestrator.run.signals import Interruption
 from orchestrator.search.scheduler import RecordingScheduler
 from orchestrator.search.trial_queue import TrialQueue
@@ -35,6 +36,7 @@ class Phase:
         folder: The study's folder, absolute.
         reservation: What each trial reserves.
         interruption: Ends the phase before all trials have ended.
+        waiting: Told now and then for how many seconds no trial has run; may end the phase.
     """
 
     name: str
@@ -47,6 +49,7 @@ class Phase:
     folder: Path
     reservation: Reservation
     interruption: Interruption
+    waiting: Callable[[float], None]
 
 
 def run(phase: Phase) -> None:
@@ -64,6 +67,8 @@ def run(phase: Phase) -> None:
             with ray_actors.one_at_a_time(), phase.interruption.tuning():
                 _make_tuner(phase).fit()
             return
+        except InfrastructureError:
+            raise
         except (RayError, RuntimeError) as error:
             by_ray = isinstance(error, RayError) or isinstance(error.__cause__, RayError)
             before, known = known, phase.recorder.known()
@@ -102,7 +107,7 @@ def _make_tuner(phase: Phase) -> tune.Tuner:
             checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
             callbacks=[
                 AttemptClock(phase.recorder),
-                ray_actors.Overdue(phase.epoch_time_limit, phase.scheduler.overdue),
+                ray_actors.Overdue(phase.epoch_time_limit, phase.scheduler.overdue, phase.waiting),
             ],
             verbose=0,
         ),

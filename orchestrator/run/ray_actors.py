@@ -16,6 +16,8 @@ from orchestrator.search.failures import LostActorError
 
 GRACE_SECONDS: Final = 5.0
 """After its limit a process has this long to end itself and to say where it was."""
+FIRST_WORD_SECONDS, WORD_SECONDS = 30.0, 5.0
+"""Where no trial runs for longer than a process takes to start, it is looked into so often."""
 LONGEST_STEP_SECONDS: Final = 10.0
 """A step of Tune's takes less; a longer one means that this machine slept, trials and all."""
 
@@ -53,7 +55,7 @@ def one_at_a_time() -> Iterator[None]:
 
 
 class Overdue(tune.Callback):
-    """Ends a trial's process from outside, on whichever node, well after its limit.
+    """Ends a trial's process from outside, on whichever node, and a phase that no node can run.
 
     A process ends itself at its limit, unless it is stopped or the file is not there that it says
     so in. The clock counts what Tune's loop lives through, so that no trial is late because the
@@ -61,10 +63,22 @@ class Overdue(tune.Callback):
     """
 
     def __init__(
-        self, limit: float, overdue: set[str], clock: Callable[[], float] = time.monotonic
+        self,
+        limit: float,
+        overdue: set[str],
+        waiting: Callable[[float], None],
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Takes what an epoch may take, in seconds, and where to say whose process was ended."""
+        """Takes what is to be done when.
+
+        Args:
+            limit: Seconds that an epoch may take.
+            overdue: Gets the ids of trials whose process was ended.
+            waiting: Told now and then for how many seconds no trial has run.
+            clock: Seconds from any moment on.
+        """
         self._most, self._overdue, self._clock = limit + GRACE_SECONDS, overdue, clock
+        self._waiting, self._idle_since, self._next_word = waiting, 0.0, FIRST_WORD_SECONDS
         self._lived, self._last_step = 0.0, clock()
         self._heard: dict[Trial, float] = {}
 
@@ -74,6 +88,11 @@ class Overdue(tune.Callback):
         now = self._clock()
         self._lived += min(now - self._last_step, LONGEST_STEP_SECONDS)
         self._last_step = now
+        if self._heard:
+            self._idle_since, self._next_word = self._lived, FIRST_WORD_SECONDS
+        elif self._lived - self._idle_since > self._next_word:
+            self._next_word += WORD_SECONDS
+            self._waiting(self._lived - self._idle_since)
         for trial in [t for t, heard in self._heard.items() if self._lived - heard > self._most]:
             del self._heard[trial]
             self._overdue.add(trial.config["trial_id"])

@@ -17,6 +17,7 @@ from orchestrator.results.manifest import Manifest
 from orchestrator.run.cluster import Reservation
 from orchestrator.run.metrics import Sample, measure, measure_time_left
 from orchestrator.run.metrics_publisher import Publisher
+from orchestrator.run.nodes import Waiting
 from orchestrator.run.phase import Phase, run
 from orchestrator.run.replay import StoredStudy
 from orchestrator.run.signals import Interruption
@@ -186,6 +187,7 @@ class Session:
                     folder=self.folder,
                     reservation=self.reservation,
                     interruption=self.interruption,
+                    waiting=Waiting(self.reservation, self.settings, self.console.print),
                 )
             )
 
