@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import shutil
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -143,7 +144,7 @@ def remove(folder: Path) -> None:
     """Removes a trial's checkpoints and claim, and the folder if nothing else is in it."""
     (folder / CLAIM).unlink(missing_ok=True)
     _remove(folder, epochs(folder))
-    for leftover in (*folder.glob(".*"), *folder.glob("epoch-*.pt")):
+    for leftover in (f for name in (".*", "epoch-*.pt", "best-*") for f in folder.glob(name)):
         leftover.unlink(missing_ok=True)
     if folder.is_dir() and not any(folder.iterdir()):
         folder.rmdir()
@@ -160,6 +161,18 @@ def write_bytes(path: Path, content: bytes) -> None:
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     temporary.write_bytes(content)
     temporary.replace(path)
+
+
+def link(source: Path, target: Path) -> None:
+    """Has a file under another name too, in place of what has that name; no bytes are written."""
+    temporary = target.with_name(f".{target.name}.{os.getpid()}")
+    temporary.unlink(missing_ok=True)
+    try:
+        temporary.hardlink_to(source)
+    except OSError:  # a file system without
+        shutil.copyfile(source, temporary)
+    temporary.replace(target)
+    temporary.unlink(missing_ok=True)  # left where both names were the same file already
 
 
 def _state_file(folder: Path, epoch: int) -> Path:

@@ -12,7 +12,7 @@ from ray.exceptions import RayError
 from ray.tune.experiment import Trial
 
 from orchestrator.run import ray_actors
-from orchestrator.run.cluster import InfrastructureError, Reservation
+from orchestrator.run.cluster import Reservation
 from orchestrator.run.signals import Interruption
 from orchestrator.search.scheduler import RecordingScheduler
 from orchestrator.search.trial_queue import TrialQueue
@@ -67,9 +67,8 @@ def run(phase: Phase) -> None:
             with ray_actors.one_at_a_time(), phase.interruption.tuning():
                 _make_tuner(phase).fit()
             return
-        except InfrastructureError:
-            raise
         except (RayError, RuntimeError) as error:
+            phase.recorder.check_kept()  # Tune hides in a text of its own what a report raised
             by_ray = isinstance(error, RayError) or isinstance(error.__cause__, RayError)
             before, known = known, phase.recorder.known()
             if not by_ray or known == before:
@@ -115,11 +114,16 @@ def _make_tuner(phase: Phase) -> tune.Tuner:
 
 
 class AttemptClock(tune.Callback):
-    """Starts a trial's clock when its process has its devices."""
+    """Starts a trial's clock when its process has its devices; ends what nobody keeps."""
 
     def __init__(self, recorder: Recorder) -> None:
         """Takes the recorder of the phase."""
         self._recorder = recorder
+
+    def on_step_begin(self, iteration: int, trials: list[Trial], **info: Any) -> None:
+        """Whether rows reach the disk must not wait for the next of them."""
+        del iteration, trials, info
+        self._recorder.check_kept()
 
     def on_trial_start(
         self, iteration: int, trials: list[Trial], trial: Trial, **info: Any

@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from orchestrator.config.searches import search_of, stored_searches
+from orchestrator.config.searches import search_of, stored_searches, trial_order
 from orchestrator.plan import warm_start
 from orchestrator.results.study_results import Rows, StudyResults, by_sequence
 from orchestrator.run import finals
@@ -86,7 +86,7 @@ def read(folder: Path, study: Mapping[str, Any], now: Mapping[str, Any]) -> Stor
         if trial_id not in known and search_of(trial_id) in searches
     ]
     return StoredStudy(
-        trials=sorted(trials, key=lambda row: str(row["trial_id"])),
+        trials=sorted(trials, key=lambda row: trial_order(row["trial_id"])),
         epochs=by_sequence(results.rows("epochs")),
         events=results.rows("events"),
         final=results.rows("final"),
@@ -163,7 +163,7 @@ def replay_warm_start(folder: Path, rungs: FamilyRungs, search: FamilySearch) ->
     for row in epochs:
         records[row["trial_id"]].rows.append(row)
     for trial_id, record in records.items():
-        search.learn(record, first_cuts.get(trial_id))
+        search.learn_from_elsewhere(record, first_cuts.get(trial_id))
 
 
 def replay_finals(

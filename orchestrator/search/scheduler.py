@@ -11,6 +11,7 @@ from orchestrator.search.failures import failure_of, kills_on
 from orchestrator.trials.recorder import Recorder
 from orchestrator.trials.trial import BASELINE_ROLE, Failure
 from trainables import memory_kills, watchdog
+from trainables.attempt import impossible
 
 if TYPE_CHECKING:
     from ray.tune.execution.tune_controller import TuneController
@@ -101,7 +102,11 @@ class RecordingScheduler(FIFOScheduler):
         for sentence in result.get("damaged_checkpoints", ()):
             self._recorder.event("checkpoint_damaged", sentence, trial_id)
         with self._recorder.lock:  # an epoch and its decision are written together
-            for row in _rows_of(result):
+            record = self._recorder.trials[trial_id]
+            for row in [] if record.diverged else _rows_of(result):
+                record.diverged = impossible(row)
+                if record.diverged:
+                    return str(TrialScheduler.STOP)
                 sequence = self._recorder.epoch(trial_id, row)
                 if sequence is None:
                     continue

@@ -186,8 +186,8 @@ class TrialQueue(Searcher):
         record = self._recorder.trials[spec.trial_id]
         if error:
             self._after_failure(record)
-        elif result is not None and "diverged" in result:
-            self._end(record, "diverged", str(result["diverged"]))
+        elif record.diverged or (result is not None and "diverged" in result):
+            self._end(record, "diverged", record.diverged or str((result or {})["diverged"]))
         elif len(record.rows) >= self._epochs:
             record.final = dict(result or {})
             self._end(record, "completed")

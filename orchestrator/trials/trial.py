@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
-from orchestrator.config.searches import search_of
+from orchestrator.config.searches import search_of, trial_order
 from trainables.attempt import best_row
 
 BASELINE_ROLE: Final = "baseline"
@@ -90,7 +90,13 @@ def failure_of_text(kind: str, text: str) -> Failure:
 
 @dataclass(kw_only=True)
 class TrialRecord:
-    """A trial and what became of it; `rows` are its epochs in order."""
+    """A trial and what became of it.
+
+    Attributes:
+        rows: Its epochs in order.
+        stopping: It is to be stopped as one of the weakest.
+        diverged: What it reported that cannot be; empty where there is nothing.
+    """
 
     spec: TrialSpec
     status: str = RUNNING
@@ -99,6 +105,7 @@ class TrialRecord:
     attempts: int = 0
     rows: list[dict[str, Any]] = field(default_factory=list)
     stopping: bool = False
+    diverged: str = ""
     failures: list[Failure] = field(default_factory=list)
     final: dict[str, Any] | None = None
     node: str | None = None
@@ -138,7 +145,8 @@ def winner(records: Sequence[TrialRecord]) -> TrialRecord | None:
     return min(eligible, key=_rank, default=None)
 
 
-def _rank(record: TrialRecord) -> tuple[float, float, str]:
+def _rank(record: TrialRecord) -> tuple[float, float, tuple[str, int, str]]:
     best = record.best
     assert best is not None
-    return -best["validation_accuracy"], best["validation_loss"], record.spec.trial_id
+    order = trial_order(record.spec.trial_id)
+    return -best["validation_accuracy"], best["validation_loss"], order
