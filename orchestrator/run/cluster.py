@@ -4,6 +4,8 @@ import logging
 import math
 import os
 import signal
+import stat
+import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -26,6 +28,10 @@ TRIES: Final = 3
 FOUND_BY_RAY: Final = frozenset({"local", "auto"})
 ACCUMULATION: Final = 4
 """Parts of a batch that a quarter of the memory for activations does for."""
+LONGEST_TEMPORARY_FOLDER: Final = 107 - len(
+    "/ray/session_2026-01-01_00-00-00_000000_4194304/sockets/raylet.12"
+)
+"""The path of a Unix socket may have 107 bytes."""
 # Environment variables that families may read reach the trials, wherever these run.
 PASSED_ON: Final = "STUDY_"
 
@@ -133,6 +139,7 @@ def connect(
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     # A submitted job's variables reach this process, which passes them on to the trials itself.
     os.environ.setdefault("RAY_OVERRIDE_JOB_RUNTIME_ENV", "1")
+    _have_short_temporary_folder()
     own_handler = signal.getsignal(signal.SIGTERM)
     for attempt in range(1, TRIES + 1):
         try:
@@ -151,7 +158,8 @@ def connect(
             if attempt == TRIES:
                 message = (
                     f"Ray must start or be reachable at address {address or 'found by ray.init'}, "
-                    f"but {TRIES} tries failed: {reason}; check `ray status`, free memory and load"
+                    f"but {TRIES} tries failed: {reason}; check `ray status`, memory and load, "
+                    "and RAY_TMPDIR, which must be short"
                 )
                 raise InfrastructureError(message) from error
             time.sleep(attempt)
@@ -194,6 +202,27 @@ def _too_large(asked: Mapping[str, float], cluster: Cluster) -> str:
         f"a trial must fit on one node, but asks for {what} that the largest has or could have; "
         f"nodes: {', '.join(sorted(listed))}; `ray status` says which there are"
     )
+
+
+def _have_short_temporary_folder() -> None:
+    """Gives Ray a folder of this user's own where a batch system's is too long for sockets in it.
+
+    Raises:
+        InfrastructureError: Somebody else has that folder.
+    """
+    length = len(os.fsencode(tempfile.gettempdir()))
+    if "RAY_TMPDIR" in os.environ or length <= LONGEST_TEMPORARY_FOLDER:
+        return
+    folder = Path("/tmp") / f"ray-{os.getuid()}"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    found = folder.lstat()
+    if found.st_uid != os.getuid() or stat.S_IMODE(found.st_mode) & 0o022:
+        message = (
+            f"TMPDIR must have at most {LONGEST_TEMPORARY_FOLDER} characters for Ray's sockets, "
+            f"and {folder} is not this user's own; set RAY_TMPDIR to a short folder"
+        )
+        raise InfrastructureError(message)
+    os.environ["RAY_TMPDIR"] = str(folder)
 
 
 def _must_answer(address: str | None) -> None:

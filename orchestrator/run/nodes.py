@@ -49,6 +49,10 @@ class Waiting:
         self._reservation, self._minutes = reservation, settings.wait_for_nodes_minutes
         self._say, self._said = say, ""
 
+    def __reduce__(self) -> tuple[type[object], tuple[()]]:
+        """An empty object, as the recorder: Tune pickles what it is given and never reads it."""
+        return object, ()
+
     def __call__(self, seconds: float) -> None:
         """Told for how many seconds no trial has run.
 

@@ -1,7 +1,7 @@
 """Processes that cannot end themselves, and phases that no node can run, by a clock of the test."""
 
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, Final
 
 import pytest
 
@@ -9,6 +9,13 @@ from orchestrator.run import ray_actors
 from orchestrator.run.ray_actors import GRACE_SECONDS, Overdue
 
 LIMIT = 60.0
+
+
+class ATrial:
+    """What the callback reads of one."""
+
+    config: Final = {"trial_id": "cnn-001"}
+    temporary_state = SimpleNamespace(ray_actor="its actor")
 
 
 class Loop:
@@ -19,8 +26,7 @@ class Loop:
         self.waited = list[float]()
         monkeypatch.setattr(ray_actors.ray, "kill", self.killed.append)
         self.callback = Overdue(LIMIT, self.overdue, self.waited.append, lambda: self.now)
-        state = SimpleNamespace(ray_actor="its actor")
-        self.trial = SimpleNamespace(config={"trial_id": "cnn-001"}, temporary_state=state)
+        self.trial = ATrial()
 
     def live(self, seconds: float, step: float = 1.0) -> None:
         end = self.now + seconds
