@@ -68,7 +68,7 @@ class Watch:
             yield self
         except BaseException:
             if any(_is_gone(each) is not None for each in self._endpoints):
-                self._thread.join()
+                self._thread.join(timeout=SILENT * (PROBE_SECONDS + PAUSE_SECONDS))
             raise
         finally:
             self._stop.set()
