@@ -162,6 +162,7 @@ def _start(checked: "CheckedStudy", held: contextlib.ExitStack, console: Console
     from orchestrator.run.cluster import InfrastructureError
     from orchestrator.run.opening import open_study, resume_command, say_how_to_resume
     from orchestrator.run.signals import Interruption
+    from orchestrator.trials.table_writer import WritingError
 
     with Interruption().listening() as interruption:
         try:
@@ -173,6 +174,8 @@ def _start(checked: "CheckedStudy", held: contextlib.ExitStack, console: Console
             return fail("study", error)
         except (InfrastructureError, HeldError) as error:
             return fail("study", error, INFRASTRUCTURE)
+        except WritingError as error:
+            return fail("study", error, INCOMPLETE)
         except KeyboardInterrupt:
             say_how_to_resume(checked, console)
             return interruption.exit_code

@@ -2,6 +2,7 @@
 
 import importlib
 import logging
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,13 @@ log = logging.getLogger(__name__)
 
 PREDICTIONS: Final = "predictions.npz"
 BEST_WEIGHTS: Final = "best.safetensors"
+# What is measured as an epoch, and the highest that it can be; nothing can be below 0.
+HIGHEST: Final = {
+    **dict.fromkeys(("train_loss", "validation_loss"), math.inf),
+    **dict.fromkeys(("train_accuracy", "validation_accuracy"), 1.0),
+    **dict.fromkeys(("validation_precision", "validation_recall"), 1.0),
+}
+ROUNDING: Final = 1e-6
 # Columns of `final.parquet` and what a trainer calls them.
 SIZES: Final = ("parameters", "trained_parameters", "forward_flops_per_image")
 
@@ -163,18 +171,35 @@ class Attempt:
         first = self._first_report()
         if self._trainer.epoch < self._config.epochs:
             try:
-                row = self._trainer.train_epoch()
+                row = self._checked(self._trainer.train_epoch())
             except ArithmeticError as error:
                 log.warning("diverged: %s", error)
                 return {**first, "done": True, "diverged": str(error)}
             self.rows.append(row)
             self._keep_best()
             self._save()
+            self._remove_unneeded_weights()
             log.info("%s", {k: round(v, 4) for k, v in row.items() if isinstance(v, float)})
         result = {**first, **self.rows[-1]}
         if self._trainer.epoch < self._config.epochs:
             return {**result, "done": False}
         return {**result, "done": True, **self._final()}
+
+    def _checked(self, row: dict[str, Any]) -> dict[str, Any]:
+        """An epoch's columns, whichever trainer they are from.
+
+        Raises:
+            ArithmeticError: The trial has diverged.
+            ValueError: They are not those of the next epoch.
+        """
+        expected = len(self.rows) + 1
+        if row.get("epoch") != expected:
+            message = f"a trainer's next row must be of epoch {expected}, but is {row.get('epoch')}"
+            raise ValueError(message)
+        wrong = impossible(row)
+        if wrong:
+            raise ArithmeticError(wrong)
+        return row
 
     def _first_report(self) -> dict[str, Any]:
         if self._reported:
@@ -192,11 +217,28 @@ class Attempt:
         )
 
     def _keep_best(self) -> None:
-        """Keeps a final's weights while they are the best on validation."""
-        if self._test is not None and best_row(self.rows) is self.rows[-1]:
-            folder = self._config.checkpoints
+        """Keeps a final's weights of the epoch that is the best on validation by now.
+
+        The file is named by its epoch: after a kill the epoch may be trained again and turn out
+        worse, and then the best one before it must still be there.
+        """
+        if self._test is None:
+            return
+        folder, best = self._config.checkpoints, best_row(self.rows)
+        own = best_weights_file(folder, best["epoch"])
+        if best is self.rows[-1]:
             checkpoints.must_hold(folder, self._claim)
-            checkpoints.write_bytes(folder / BEST_WEIGHTS, self._trainer.weights())
+            checkpoints.write_bytes(own, self._trainer.weights())
+        if own.exists():
+            checkpoints.link(own, folder / BEST_WEIGHTS)
+
+    def _remove_unneeded_weights(self) -> None:
+        """Leaves the weights that an attempt needs that goes on from any of the checkpoints."""
+        folder = self._config.checkpoints
+        files = set(folder.glob(best_weights_file(folder, 0).name.replace("00000", "*")))
+        needed = {best_row(self.rows[:epoch])["epoch"] for epoch in checkpoints.epochs(folder)}
+        for file in files - {best_weights_file(folder, epoch) for epoch in needed}:
+            file.unlink(missing_ok=True)
 
     def _final(self) -> dict[str, Any]:
         """Tests the last epoch and the best one; keeps the predictions of the best."""
@@ -258,6 +300,21 @@ def keep_predictions(
 def best_row(rows: list[dict[str, Any]]) -> dict[str, Any]:
     """The row of the highest validation accuracy; ties by lower loss, then the earlier epoch."""
     return max(rows, key=lambda row: (row["validation_accuracy"], -row["validation_loss"]))
+
+
+def impossible(row: Mapping[str, Any]) -> str:
+    """What in an epoch's columns cannot be measured, so that the trial has diverged; else empty."""
+    for name in HIGHEST.keys() & row.keys():
+        value, highest = row[name], HIGHEST[name]
+        if not (math.isfinite(value) and -ROUNDING <= value <= highest + ROUNDING):
+            limits = "at least 0" if highest == math.inf else f"from 0 to {highest:g}"
+            return f"{name} must be finite and {limits}, but is {value} in epoch {row['epoch']}"
+    return ""
+
+
+def best_weights_file(folder: Path, epoch: int) -> Path:
+    """Where a final keeps the weights of an epoch that was the best when it came."""
+    return folder / f"best-{epoch:05d}.safetensors"
 
 
 def checkpoint_folder(folder: Path, trial_id: str) -> Path:

@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import re
+import shutil
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -198,7 +199,8 @@ def epochs(folder: Path) -> list[int]:
 
 def files_of(folder: Path) -> Iterator[Path]:
     """The claim of a trial, its checkpoints, and what was left half written; nothing strange."""
-    paths = (*folder.glob(CLAIM), *folder.glob(".*"), *folder.glob("epoch-*"))
+    names = (CLAIM, ".*", "epoch-*", "best-*")
+    paths = (path for name in names for path in folder.glob(name))
     yield from (path for path in paths if path.is_file() or path.is_symlink())
 
 
@@ -250,6 +252,18 @@ def needing_space(temporary: Path) -> Iterator[None]:
 def is_full(error: BaseException | None) -> bool:
     """Whether an error says that a disk, or a user's share of it, is full."""
     return isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}
+
+
+def link(source: Path, target: Path) -> None:
+    """Has a file under another name too, in place of what has that name; no bytes are written."""
+    temporary = target.with_name(f".{target.name}.{os.getpid()}")
+    temporary.unlink(missing_ok=True)
+    try:
+        temporary.hardlink_to(source)
+    except OSError:  # a file system without
+        shutil.copyfile(source, temporary)
+    temporary.replace(target)
+    temporary.unlink(missing_ok=True)  # left where both names were the same file already
 
 
 def _state_file(folder: Path, epoch: int) -> Path:

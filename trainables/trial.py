@@ -10,8 +10,9 @@ from typing import Any
 import ray
 from ray import tune
 
-from trainables import node_check, watchdog
+from trainables import memory_kills, node_check, watchdog
 from trainables.attempt import Attempt, AttemptConfig
+from trainables.trial_error import described
 
 log = logging.getLogger("trainables")
 
@@ -52,8 +53,12 @@ class StudyTrial(tune.Trainable):
         """One epoch; see `Attempt.step`. A process that hangs in it is ended."""
         if self._attempt is None:
             self._check_node()  # before anything is written
-        hanging_file = watchdog.file_of(Path(self._config.folder), self._config.trial_id)
-        with watchdog.ended_after(self._epoch_time_limit, hanging_file):
+        folder, trial_id = Path(self._config.folder), self._config.trial_id
+        node_id = ray.get_runtime_context().get_node_id()
+        with (
+            memory_kills.noted(memory_kills.file_of(folder, trial_id), node_id),
+            watchdog.ended_after(self._epoch_time_limit, watchdog.file_of(folder, trial_id)),
+        ):
             return self._step()
 
     def _step(self) -> dict[str, Any]:
@@ -63,9 +68,9 @@ class StudyTrial(tune.Trainable):
                 log.info("attempt %d: %s", self._config.attempt, self._config)
                 self._attempt = self._make_attempt()
             return {**self._attempt.step(), "node": socket.gethostname()}
-        except Exception:
+        except (Exception, SystemExit) as error:
             log.exception("attempt %d failed", self._config.attempt)
-            raise
+            raise described(error) from None  # the driver may not be able to read the error itself
 
     def _check_node(self) -> None:
         """Refuses a node that joined after the study began, and cannot run its trials."""

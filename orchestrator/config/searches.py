@@ -71,6 +71,12 @@ def search_of(trial_id: str) -> str:
     return trial_id.rpartition("-")[0]
 
 
+def trial_order(trial_id: str) -> tuple[str, int, str]:
+    """What trials are sorted by: `cnn-1000` comes after `cnn-999`."""
+    search, _, number = trial_id.rpartition("-")
+    return (search, int(number), trial_id) if number.isdecimal() else (trial_id, -1, trial_id)
+
+
 def relabel(table: pa.Table) -> pa.Table:
     """A table of search trials with the name of each row's search as its `family`."""
     return _with_family(table, [search_of(name) for name in table["trial_id"].to_pylist()])

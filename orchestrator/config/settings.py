@@ -66,6 +66,8 @@ class Settings:
     """Attempts at a trial whose process dies; an error of its own is tried once more at most."""
     epoch_time_limit: float = 14_400.0
     """Seconds an epoch may take, the first with its start, before its process counts as hung."""
+    wait_for_nodes_minutes: float = 15.0
+    """Minutes to wait where no node that is there has room for a trial, before giving up."""
     address: str | None = None
     """Ray cluster: None: RAY_ADDRESS, the one running here, else a new one; `local`: a new one."""
     results_dir: str = "results"
@@ -96,7 +98,7 @@ class Settings:
                 f"grace_period must be at most epochs, but got grace_period={self.grace_period}, "
                 f"epochs={self.epochs}"
             )
-        _check_epoch_time_limit(self.epoch_time_limit)
+        _check_times(self.epoch_time_limit, self.wait_for_nodes_minutes)
         _check_budgets({name: getattr(self, name) for name in BUDGETS})
         _check_fractions(self.train_fractions)
         if self.tune_per_fraction and len(self.train_fractions) == 1:
@@ -133,6 +135,7 @@ _LOWEST: Final = {
     "max_concurrent": 1,
     "max_attempts": 1,
     "epoch_time_limit": 1,
+    "wait_for_nodes_minutes": 0,
     "seed": 0,
 }
 
@@ -151,6 +154,7 @@ OPERATIONAL: Final = frozenset(
         "max_concurrent",
         "max_attempts",
         "epoch_time_limit",
+        "wait_for_nodes_minutes",
         "pace_from",
         "prices",
     }
@@ -180,7 +184,9 @@ def _check_text(name: str, text: str) -> None:
         refuse(f"{name} must be text without control characters, but got {text!r}")
 
 
-def _check_epoch_time_limit(seconds: float) -> None:
+def _check_times(seconds: float, minutes: float) -> None:
+    if not math.isfinite(minutes):
+        refuse(f"wait_for_nodes_minutes must be a finite number, but got {minutes}")
     if not seconds <= threading.TIMEOUT_MAX:  # a NaN is not either
         refuse(
             f"epoch_time_limit must be at most {threading.TIMEOUT_MAX:.0f} seconds, but got "

@@ -14,7 +14,7 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial
 
-from orchestrator.config.searches import search_of, stored_searches
+from orchestrator.config.searches import search_of, stored_searches, trial_order
 from orchestrator.results import files
 from orchestrator.search.optuna_states import told
 from search_spaces.dimension import outside
@@ -36,7 +36,8 @@ def write_journal(folder: Path, study: Row, path: Path) -> list[str]:
     Raises:
         ValueError: The study has no table of trials.
     """
-    trials = sorted(files.read_table(folder, "trials").to_pylist(), key=lambda r: r["trial_id"])
+    rows = files.read_table(folder, "trials").to_pylist()
+    trials = sorted(rows, key=lambda row: trial_order(row["trial_id"]))
     epochs, cuts = _epochs(folder), _first_cuts(folder)
     verbosity = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.WARNING)

@@ -5,9 +5,8 @@ Ray knows it too, but only where somebody reports it to the control store
 """
 
 import contextlib
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import yaml
 
@@ -22,11 +21,29 @@ def can_grow_to(gcs_address: str, proc: Path = Path("/proc")) -> dict[str, float
         proc: Where Linux shows processes. The autoscaler runs on the head, as the driver does; seen
             from elsewhere there is none.
     """
+    workers, limit = possible_workers(gcs_address, proc)
+    return {
+        name: sum(sorted((each[name] for each in workers), reverse=True)[:limit])
+        for name in COUNTED
+    }
+
+
+def possible_workers(
+    gcs_address: str, proc: Path = Path("/proc")
+) -> tuple[list[dict[str, float]], int]:
+    """CPUs and GPUs of each worker that may be started, and how many of them at a time."""
     file = _autoscaling_file(gcs_address, proc)
     if file is None or not file.is_file():
-        return dict.fromkeys(COUNTED, 0.0)
+        return [], 0
     config = yaml.safe_load(file.read_text(encoding="utf-8"))
-    return {name: _most(config, name) for name in COUNTED}
+    limit = int(config.get("max_workers", 0))
+    workers = [
+        {each: float(node_type.get("resources", {}).get(each, 0)) for each in COUNTED}
+        for name, node_type in config.get("available_node_types", {}).items()
+        if name != config.get("head_node_type")
+        for _ in range(min(node_type.get("max_workers", limit), limit))
+    ]
+    return workers, limit
 
 
 def _autoscaling_file(gcs_address: str, proc: Path) -> Path | None:
@@ -40,15 +57,3 @@ def _autoscaling_file(gcs_address: str, proc: Path) -> Path | None:
             if "--autoscaling-config" in options:
                 return Path(options["--autoscaling-config"]).expanduser()
     return None
-
-
-def _most(config: Mapping[str, Any], resource: str) -> float:
-    """The most of a resource that the allowed number of workers can have, of whatever types."""
-    limit = config.get("max_workers", 0)
-    workers = [
-        float(node_type.get("resources", {}).get(resource, 0))
-        for name, node_type in config.get("available_node_types", {}).items()
-        if name != config.get("head_node_type")
-        for _ in range(min(node_type.get("max_workers", limit), limit))
-    ]
-    return sum(sorted(workers, reverse=True)[:limit])

@@ -4,8 +4,10 @@ import logging
 import math
 import os
 import signal
+import stat
+import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -17,12 +19,19 @@ from rich.console import Console
 
 from orchestrator.config.settings import Settings
 from orchestrator.results.code_version import PACKAGES
-from orchestrator.run.autoscaler import can_grow_to
+from orchestrator.run import cluster_watch
+from orchestrator.run.autoscaler import can_grow_to, possible_workers
+from orchestrator.run.cluster_watch import Endpoint
 from trainables.registry import FAMILY_PATH
 
 TRIES: Final = 3
+FOUND_BY_RAY: Final = frozenset({"local", "auto"})
 ACCUMULATION: Final = 4
 """Parts of a batch that a quarter of the memory for activations does for."""
+LONGEST_TEMPORARY_FOLDER: Final = 107 - len(
+    "/ray/session_2026-01-01_00-00-00_000000_4194304/sockets/raylet.12"
+)
+"""The path of a Unix socket may have 107 bytes."""
 # Environment variables that families may read reach the trials, wherever these run.
 PASSED_ON: Final = "STUDY_"
 
@@ -41,7 +50,12 @@ class Cluster:
         gpus: Of all nodes at present.
         possible: `CPU` and `GPU` that the cluster has or may grow to.
         nodes: How many there are at present.
+        present: `CPU` and `GPU` of each.
+        grown: The same of each worker that the autoscaler may start.
+        most_grown: How many of them at a time.
         dashboard: `host:port` of the Ray dashboard; empty if it does not run.
+        endpoints: Host and port of the processes without which nothing goes on: the control store,
+            and the Ray of this node.
     """
 
     kind: str
@@ -50,6 +64,21 @@ class Cluster:
     possible: Mapping[str, float]
     nodes: int
     dashboard: str
+    present: Sequence[Mapping[str, float]] = ()
+    grown: Sequence[Mapping[str, float]] = ()
+    most_grown: int = 0
+    endpoints: Sequence[Endpoint] = ()
+
+    def fitting(self, asked: Mapping[str, float]) -> int:
+        """How many trials fit on its nodes at a time, now or once it has grown."""
+        now = sum(fits(asked, node) for node in self.present or [self.possible])
+        then = sorted((fits(asked, node) for node in self.grown), reverse=True)
+        return max(now, sum(then[: self.most_grown]))
+
+
+def fits(asked: Mapping[str, float], node: Mapping[str, float]) -> int:
+    """How many trials fit on one node."""
+    return min(math.floor(node.get(name, 0.0) / amount) for name, amount in asked.items())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,12 +132,14 @@ def connect(
         metadata: What the cluster's list of jobs says of this one.
 
     Raises:
-        InfrastructureError: All tries failed.
+        InfrastructureError: All tries failed, or nobody listens at the address.
     """
+    _must_answer(address or os.environ.get("RAY_ADDRESS"))
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     # A submitted job's variables reach this process, which passes them on to the trials itself.
     os.environ.setdefault("RAY_OVERRIDE_JOB_RUNTIME_ENV", "1")
+    _have_short_temporary_folder()
     own_handler = signal.getsignal(signal.SIGTERM)
     # What Ray starts outlives the terminal: it is the driver that ends it, in order.
     hang_up = signal.signal(signal.SIGHUP, signal.SIG_IGN)
@@ -129,7 +160,8 @@ def connect(
             if attempt == TRIES:
                 message = (
                     f"Ray must start or be reachable at address {address or 'found by ray.init'}, "
-                    f"but {TRIES} tries failed: {reason}; check `ray status`, free memory and load"
+                    f"but {TRIES} tries failed: {reason}; check `ray status`, memory and load, "
+                    "and RAY_TMPDIR, which must be short"
                 )
                 raise InfrastructureError(message) from error
             time.sleep(attempt)
@@ -142,25 +174,74 @@ def reserve(settings: Settings, cluster: Cluster) -> Reservation:
     """What a trial reserves: as asked, else one CPU, and one GPU where there may be any.
 
     Raises:
-        InfrastructureError: A trial asks for more than the cluster has.
+        InfrastructureError: A trial asks for more than any node has or could have.
     """
     gpus = settings.gpus_per_trial
     if gpus is None:
         gpus = 1.0 if cluster.possible["GPU"] else 0.0
     cpus = settings.cpus_per_trial or 1
     asked = {"CPU": cpus, **({"GPU": gpus} if gpus else {})}
-    for name, amount in asked.items():
-        if amount > cluster.possible[name]:
-            message = (
-                f"a trial must fit into the cluster, but asks for {amount:g} {name} of "
-                f"{cluster.possible[name]:g} that it has or can grow to; `ray status` says which "
-                "nodes there are"
-            )
-            raise InfrastructureError(message)
-    fitting = min(math.floor(cluster.possible[name] / amount) for name, amount in asked.items())
+    fitting = cluster.fitting(asked)
+    if not fitting:
+        raise InfrastructureError(_too_large(asked, cluster))
     return Reservation(
         cpus=cpus, gpus=gpus, max_concurrent=min(settings.max_concurrent or fitting, fitting)
     )
+
+
+def _too_large(asked: Mapping[str, float], cluster: Cluster) -> str:
+    """What a trial asks for and what the nodes have: it needs one node, and cannot be spread."""
+    sizes = [*cluster.present, *cluster.grown] or [cluster.possible]
+    most = {name: max(size.get(name, 0.0) for size in sizes) for name in asked}
+    missing = [
+        f"{amount:g} {name} of {most[name]:g}"
+        for name, amount in asked.items()
+        if amount > most[name]
+    ]
+    listed = {" and ".join(f"{size.get(n, 0.0):g} {n}" for n in asked) for size in sizes}
+    together = " and ".join(f"{amount:g} {name}" for name, amount in asked.items())
+    what = " and ".join(missing) or f"{together} together"
+    return (
+        f"a trial must fit on one node, but asks for {what} that the largest has or could have; "
+        f"nodes: {', '.join(sorted(listed))}; `ray status` says which there are"
+    )
+
+
+def _have_short_temporary_folder() -> None:
+    """Gives Ray a folder of this user's own where a batch system's is too long for sockets in it.
+
+    Raises:
+        InfrastructureError: Somebody else has that folder.
+    """
+    length = len(os.fsencode(tempfile.gettempdir()))
+    if "RAY_TMPDIR" in os.environ or length <= LONGEST_TEMPORARY_FOLDER:
+        return
+    folder = Path("/tmp") / f"ray-{os.getuid()}"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    found = folder.lstat()
+    if found.st_uid != os.getuid() or stat.S_IMODE(found.st_mode) & 0o022:
+        message = (
+            f"TMPDIR must have at most {LONGEST_TEMPORARY_FOLDER} characters for Ray's sockets, "
+            f"and {folder} is not this user's own; set RAY_TMPDIR to a short folder"
+        )
+        raise InfrastructureError(message)
+    os.environ["RAY_TMPDIR"] = str(folder)
+
+
+def _must_answer(address: str | None) -> None:
+    """Asks at an address before Ray does, which would try for a quarter of an hour."""
+    if not address or address in FOUND_BY_RAY:
+        return
+    try:
+        complaint = cluster_watch.complaint(cluster_watch.parse(address))
+    except ValueError as error:
+        raise InfrastructureError(str(error)) from error
+    if complaint:
+        message = (
+            f"a Ray cluster must answer at address {address}, but {complaint}; check it, or take "
+            "--address local to start one here"
+        )
+        raise InfrastructureError(message)
 
 
 def _runtime_environment() -> dict[str, Any]:
@@ -179,13 +260,24 @@ def _runtime_environment() -> dict[str, Any]:
 
 def _describe(context: Any) -> Cluster:
     present = ray.cluster_resources()  # type: ignore[no-untyped-call]
+    alive = [n for n in ray.nodes() if n["Alive"]]  # type: ignore[no-untyped-call]
+    here = [n for n in alive if n["NodeID"] == ray.get_runtime_context().get_node_id()]
+    gcs_address = context.address_info["gcs_address"]
+    workers, most_workers = possible_workers(gcs_address)
     return Cluster(
         kind="new local cluster" if _started_here() else "running cluster",
         cpus=present.get("CPU", 0.0),
         gpus=present.get("GPU", 0.0),
-        possible=_possible(present, context.address_info["gcs_address"]),
-        nodes=len([n for n in ray.nodes() if n["Alive"]]),  # type: ignore[no-untyped-call]
+        possible=_possible(present, gcs_address),
+        nodes=len(alive),
+        present=[node["Resources"] for node in alive],
+        grown=workers,
+        most_grown=most_workers,
         dashboard=context.dashboard_url or "",
+        endpoints=[
+            cluster_watch.parse(gcs_address),
+            *((node["NodeManagerAddress"], node["NodeManagerPort"]) for node in here),
+        ],
     )
 
 

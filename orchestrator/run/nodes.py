@@ -2,13 +2,15 @@
 
 import contextlib
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
 import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from orchestrator.run.cluster import InfrastructureError
+from orchestrator.config.settings import Settings
+from orchestrator.run.cluster import InfrastructureError, Reservation, fits
 from trainables import node_check
 
 # A node that has to start a process first answers within this time, also a busy one.
@@ -25,8 +27,7 @@ def check_nodes(folder: Path) -> None:
         InfrastructureError: A node has other versions than the driver, or another folder there.
     """
     here = ray.get_runtime_context().get_node_id()
-    alive = [n["NodeID"] for n in ray.nodes() if n["Alive"]]  # type: ignore[no-untyped-call]
-    others = [node_id for node_id in alive if node_id != here]
+    others = [node["NodeID"] for node in alive() if node["NodeID"] != here]
     if not others:
         return
     existing = next(path for path in (folder, *folder.parents) if path.exists())
@@ -36,6 +37,50 @@ def check_nodes(folder: Path) -> None:
     wrong = [answer for answer in answers if answer]
     if wrong:
         raise InfrastructureError("; ".join(sorted(wrong)))
+
+
+class Waiting:
+    """What is said, once, and done where no trial runs since none has a node."""
+
+    def __init__(
+        self, reservation: Reservation, settings: Settings, say: Callable[[str], None]
+    ) -> None:
+        """Takes what a trial reserves, how long to wait for a node, and where to say so."""
+        self._reservation, self._minutes = reservation, settings.wait_for_nodes_minutes
+        self._say, self._said = say, ""
+
+    def __reduce__(self) -> tuple[type[object], tuple[()]]:
+        """An empty object, as the recorder: Tune pickles what it is given and never reads it."""
+        return object, ()
+
+    def __call__(self, seconds: float) -> None:
+        """Told for how many seconds no trial has run.
+
+        Raises:
+            InfrastructureError: No node has come that has room for a trial.
+        """
+        asked = self._reservation.bundle
+        if any(fits(asked, node["Resources"]) for node in alive()):
+            self._say_once("Waiting for room: the nodes that could run a trial are in use")
+            return
+        wanted = " and ".join(f"{amount:g} {name}" for name, amount in asked.items())
+        if seconds >= 60 * self._minutes:
+            message = (
+                f"a node with {wanted} must join within wait_for_nodes_minutes, {self._minutes:g}, "
+                "but none has; all finished epochs are kept"
+            )
+            raise InfrastructureError(message)
+        self._say_once(f"Waiting up to {self._minutes:g} minutes for a node with {wanted}")
+
+    def _say_once(self, sentence: str) -> None:
+        if sentence != self._said:
+            self._said = sentence
+            self._say(sentence)
+
+
+def alive() -> list[Any]:
+    """The nodes that are there now, as Ray has them."""
+    return [node for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
 
 
 def _ask(node_id: str, file: Path) -> Any:

@@ -1,14 +1,19 @@
 """Opens a study that has been checked: its cluster, weights, folder, and what its rows say."""
 
 import contextlib
+import os
 import shlex
+import sys
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Final
 
 import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from rich.console import Console
 
+from orchestrator.cli import INFRASTRUCTURE, fail
 from orchestrator.config.settings import Settings
 from orchestrator.forecast.estimate import Forecast, time_sentences
 from orchestrator.plan import resume, warm_start
@@ -20,12 +25,16 @@ from orchestrator.results.lock import Hold, holding
 from orchestrator.results.manifest import Manifest
 from orchestrator.run import replay
 from orchestrator.run.cluster import Cluster, InfrastructureError, Reservation, connect, reserve
+from orchestrator.run.cluster_watch import Watch
 from orchestrator.run.describe import describe
 from orchestrator.run.nodes import check_nodes
 from orchestrator.run.replay import StoredStudy
 from orchestrator.run.session import RayExecutor, Session
 from orchestrator.run.signals import Interruption
 from trainables.weights import loading, pretraining
+
+LEAVE_SECONDS: Final = 20.0
+"""So long the rows may take to reach the disk once the cluster is lost."""
 
 
 @contextlib.contextmanager
@@ -72,7 +81,7 @@ def open_study(
             if hold.damage:
                 stored = replace(stored, changes=[*stored.changes, ("lease_damaged", hold.damage)])
             content = manifest.continued(checked.resumed.study, content)
-        yield Session(
+        session = Session(
             checked,
             executor=RayExecutor(),
             reservation=reservation,
@@ -83,8 +92,29 @@ def open_study(
             hold=hold,
             weights_file=weights_file,
         )
+        watch = Watch(cluster.endpoints, lambda why: _leave(session, checked, watch, why))
+        with watch.running():
+            yield session
     finally:
         ray.shutdown()
+
+
+def _leave(session: Session, checked: CheckedStudy, watch: Watch, why: str) -> None:
+    """Ends this process in order, whatever its main thread waits for: Ray's calls never return."""
+    ending = threading.Timer(LEAVE_SECONDS, os._exit, [INFRASTRUCTURE])
+    ending.daemon = True
+    ending.start()
+    try:
+        session.note_lost_cluster(why)
+    finally:
+        message = (
+            f"the Ray cluster was lost, {why}; all finished epochs are kept, to go on: "
+            f"{resume_command(checked)}"
+        )
+        fail("study", InfrastructureError(message))
+        sys.stderr.flush()
+        watch.kill_processes()
+        os._exit(INFRASTRUCTURE)
 
 
 def _begin(checked: CheckedStudy, held: contextlib.ExitStack) -> Hold:

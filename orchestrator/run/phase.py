@@ -2,13 +2,16 @@
 
 import logging
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ray import tune
+from ray.exceptions import RayError
 from ray.tune.experiment import Trial
 
+from orchestrator.run import ray_actors
 from orchestrator.run.cluster import Reservation
 from orchestrator.run.signals import Interruption
 from orchestrator.search.scheduler import RecordingScheduler
@@ -34,6 +37,7 @@ class Phase:
         folder: The study's folder, absolute.
         reservation: What each trial reserves.
         interruption: Ends the phase before all trials have ended.
+        waiting: Told now and then for how many seconds no trial has run; may end the phase.
     """
 
     name: str
@@ -46,18 +50,39 @@ class Phase:
     folder: Path
     reservation: Reservation
     interruption: Interruption
+    waiting: Callable[[float], None]
 
 
 def run(phase: Phase) -> None:
-    """Runs all trials of a phase.
+    """Runs all trials of a phase, with another Tuner where Ray has ended one too early.
 
     Tune's own count of errors is ignored: what became of a trial is in the recorder.
 
     Raises:
         OSError: The disk is full.
+        RuntimeError: Tune has ended again before anything new was known of any trial.
     """
     _silence_tune()
-    tuner = tune.Tuner(
+    known = -1
+    while True:
+        try:
+            with ray_actors.one_at_a_time(), phase.interruption.tuning():
+                _make_tuner(phase).fit()
+            return
+        except (RayError, RuntimeError) as error:
+            _raise_full_disk(error)
+            phase.recorder.check_kept()  # Tune hides in a text of its own what a report raised
+            by_ray = isinstance(error, RayError) or isinstance(error.__cause__, RayError)
+            before, known = known, phase.recorder.known()
+            if not by_ray or known == before:
+                raise
+            message = " ".join(str(error).split())[:300]
+            phase.recorder.event("tuner_restarted", message)
+            phase.searcher.take_back()
+
+
+def _make_tuner(phase: Phase) -> tune.Tuner:
+    return tune.Tuner(
         tune.with_parameters(StudyTrial, references=phase.references),
         param_space={
             "epochs": phase.epochs,
@@ -82,16 +107,13 @@ def run(phase: Phase) -> None:
             storage_path=str(phase.folder / "tune"),
             failure_config=tune.FailureConfig(max_failures=0),
             checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
-            callbacks=[AttemptClock(phase.recorder)],
+            callbacks=[
+                AttemptClock(phase.recorder),
+                ray_actors.Overdue(phase.epoch_time_limit, phase.scheduler.overdue, phase.waiting),
+            ],
             verbose=0,
         ),
     )
-    with phase.interruption.tuning():
-        try:
-            tuner.fit()
-        except tune.TuneError as error:
-            _raise_full_disk(error)
-            raise
 
 
 def _raise_full_disk(error: BaseException) -> None:
@@ -104,11 +126,16 @@ def _raise_full_disk(error: BaseException) -> None:
 
 
 class AttemptClock(tune.Callback):
-    """Starts a trial's clock when its process has its devices."""
+    """Starts a trial's clock when its process has its devices; ends what nobody keeps."""
 
     def __init__(self, recorder: Recorder) -> None:
         """Takes the recorder of the phase."""
         self._recorder = recorder
+
+    def on_step_begin(self, iteration: int, trials: list[Trial], **info: Any) -> None:
+        """Whether rows reach the disk must not wait for the next of them."""
+        del iteration, trials, info
+        self._recorder.check_kept()
 
     def on_trial_start(
         self, iteration: int, trials: list[Trial], trial: Trial, **info: Any

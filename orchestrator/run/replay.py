@@ -5,12 +5,13 @@ import shutil
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
-from orchestrator.config.searches import search_of, stored_searches
+from orchestrator.config.searches import search_of, stored_searches, trial_order
 from orchestrator.plan import remains, warm_start
 from orchestrator.results import files
 from orchestrator.results.study_results import Rows, by_sequence
@@ -23,9 +24,9 @@ from orchestrator.trials.trial import (
     BASELINE_ROLE,
     FAILURES,
     RUNNING,
-    Failure,
     TrialRecord,
     TrialSpec,
+    failure_of_text,
     spec_of_row,
 )
 from trainables import checkpoints
@@ -85,7 +86,7 @@ def read(folder: Path, study: Mapping[str, Any], now: Mapping[str, Any]) -> Stor
         if trial_id not in known and search_of(trial_id) in searches
     ]
     return StoredStudy(
-        trials=sorted(trials, key=lambda row: str(row["trial_id"])),
+        trials=sorted(trials, key=lambda row: trial_order(row["trial_id"])),
         epochs=by_sequence(tables["epochs"]),
         events=tables["events"],
         final=tables["final"],
@@ -167,7 +168,7 @@ def replay_warm_start(folder: Path, rungs: FamilyRungs, search: FamilySearch) ->
     for row in epochs:
         records[row["trial_id"]].rows.append(row)
     for trial_id, record in records.items():
-        search.learn(record, first_cuts.get(trial_id))
+        search.learn_from_elsewhere(record, first_cuts.get(trial_id))
 
 
 def replay_finals(
@@ -214,9 +215,10 @@ def _replay_failures(stored: StoredStudy, recorder: Recorder, search: FamilySear
             search.halted[row["family"]] = row["detail"]
         record = recorder.trials.get(row["trial_id"])
         if record is not None and row["kind"] in FAILURES:
-            failure = Failure(kind=row["kind"], message=row["detail"])
-            record.failures.append(failure)
-            search.restore_failure(record.spec.family, failure)
+            record.failures.append(failure_of_text(row["kind"], row["detail"]))
+    ended = [r for r in recorder.trials.values() if r.ended_at is not None]
+    for record in sorted(ended, key=lambda each: each.ended_at or datetime.min):
+        search.note_end(record)
 
 
 def _record_of(row: Mapping[str, Any]) -> TrialRecord:

@@ -4,6 +4,7 @@ import contextlib
 import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator
+from datetime import UTC, datetime
 from typing import Any, Final, Protocol
 
 import ray
@@ -17,6 +18,7 @@ from orchestrator.results.manifest import Manifest
 from orchestrator.run.cluster import Reservation
 from orchestrator.run.metrics import Sample, measure, measure_time_left
 from orchestrator.run.metrics_publisher import Publisher
+from orchestrator.run.nodes import Waiting
 from orchestrator.run.phase import Phase, run
 from orchestrator.run.replay import StoredStudy
 from orchestrator.run.signals import Interruption
@@ -31,6 +33,7 @@ from trainables.weights import loading
 
 RESERVE: Final = ".reserve"
 RESERVE_BYTES: Final = 1 << 18
+CLUSTER_LOST: Final = "cluster_lost"
 
 
 class Executor(Protocol):
@@ -120,6 +123,15 @@ class Session:
     def _give_reserve_back(self) -> None:
         (self.folder / RESERVE).unlink(missing_ok=True)
 
+    def note_lost_cluster(self, why: str) -> None:
+        """Writes all rows, and that the study was interrupted; called from another thread."""
+        self.hold.check()
+        lost = {"study": self.name, "at": datetime.now(UTC), "kind": CLUSTER_LOST, "detail": why}
+        self.events.append({**lost, "family": None, "trial_id": None})
+        self.writer.changed("events")
+        self.writer.write()
+        self.manifest.end("interrupted")
+
     def share_data(self) -> Any:
         """What all trials train on, where the executor's trials find it."""
         files.remove_leftovers(self.folder)
@@ -187,6 +199,7 @@ class Session:
                     folder=self.folder,
                     reservation=self.reservation,
                     interruption=self.interruption,
+                    waiting=Waiting(self.reservation, self.settings, self.console.print),
                 )
             )
 

@@ -1,45 +1,95 @@
 """Why an attempt failed, read from what Ray left of it."""
 
+import contextlib
 from pathlib import Path
+from typing import Final
 
+import ray
 import ray.cloudpickle
-from ray.exceptions import OutOfMemoryError, RayActorError, RayError, RayTaskError
+from ray.exceptions import (
+    ActorUnavailableError,
+    NodeDiedError,
+    OutOfMemoryError,
+    RayActorError,
+    RayError,
+    RayTaskError,
+)
 from ray.tune.experiment import Trial
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from orchestrator.trials.trial import DISK_FULL, Failure
+from trainables import memory_kills
 from trainables.checkpoints import DiskFullError
+from trainables.trial_error import described
+
+NODE_DIED: Final = "its node has died"
+"""What Ray says of an actor whose node is gone; nothing but the words tells it."""
+
+ANSWER_SECONDS: Final = 10.0
+"""The driver waits no longer for what a node says of a process that died there."""
+
+
+class LostActorError(RayActorError):
+    """Stands for an error by which an actor is lost, though Ray has it as no actor's error.
+
+    Attributes:
+        cause: That error, such as `OutOfMemoryError`.
+    """
+
+    def __init__(self, cause: RayError) -> None:
+        """Takes the error."""
+        super().__init__(error_msg=str(cause))
+        self.cause = cause
 
 
 def failure_of(trial: Trial) -> Failure:
     """Why Tune's trial failed, from the exception that the driver keeps of it."""
+    if trial.pickled_error_file is None:  # Tune keeps errors of tasks and of actors alone
+        return Failure(kind="process_died", message=f"{trial} was lost before it began")
     error = ray.cloudpickle.loads(Path(trial.pickled_error_file).read_bytes())
     return classify(error)
 
 
+def kills_on(node_id: str) -> int:
+    """How many processes the kernel of a node has killed for memory; 0 if it does not answer."""
+    if node_id == ray.get_runtime_context().get_node_id():
+        return memory_kills.count()
+    there = NodeAffinitySchedulingStrategy(node_id=node_id, soft=False)
+    options = {"num_cpus": 0, "max_retries": 0, "scheduling_strategy": there}
+    asked = ray.remote(memory_kills.count).options(**options).remote()
+    with contextlib.suppress(RayError):
+        return int(ray.get(asked, timeout=ANSWER_SECONDS))
+    return 0
+
+
 def classify(error: BaseException) -> Failure:
-    """The kind and the one line of an exception that ended an attempt."""
-    if isinstance(error, RayTaskError):
-        cause = error.cause if isinstance(error.cause, BaseException) else error
-        return _raised(cause)
+    """The kind, the one line, and the place of an exception that ended an attempt.
+
+    A task's error is told by its cause, and so is what stands for one: a process that was killed
+    for memory, or whose node died, is no error of the trial's, wherever it is wrapped.
+    """
+    cause = _cause(error)
+    if cause is not None:
+        return classify(cause)
+    if not isinstance(error, RayError):
+        own = described(error)
+        if isinstance(error, DiskFullError):
+            return Failure(kind=DISK_FULL, message=own.message)
+        return Failure(kind=own.kind, message=own.message, place=own.place)
+    return Failure(kind=_kind(error), message=described(error).message)
+
+
+def _cause(error: BaseException) -> BaseException | None:
+    """What a task's error, or an error that stands for another, is about."""
+    inner = error.cause if isinstance(error, (RayTaskError, LostActorError)) else None
+    return inner if isinstance(inner, BaseException) else None
+
+
+def _kind(error: RayError) -> str:
     if isinstance(error, OutOfMemoryError):
-        return Failure(kind="host_out_of_memory", message=_first_line(error))
-    if isinstance(error, RayActorError):
-        kind = "preempted" if error.preempted else "process_died"
-        return Failure(kind=kind, message=_first_line(error))
-    if isinstance(error, RayError):
-        message = f"{type(error).__name__}: {_first_line(error)}"
-        return Failure(kind="process_died", message=message)
-    return _raised(error)
-
-
-def _raised(error: BaseException) -> Failure:
-    """What the trial's own code raised."""
-    if isinstance(error, DiskFullError):
-        return Failure(kind=DISK_FULL, message=_first_line(error))
-    # PyTorch's, of a device; by its name, since the driver need not import it.
-    kind = "out_of_memory" if type(error).__name__ == "OutOfMemoryError" else "error"
-    return Failure(kind=kind, message=f"{type(error).__name__}: {_first_line(error)}")
-
-
-def _first_line(error: BaseException) -> str:
-    return str(error).strip().partition("\n")[0][:300] or type(error).__name__
+        return "host_out_of_memory"
+    if isinstance(error, RayActorError) and error.preempted:
+        return "preempted"
+    # An actor whose process dies is dead; unavailable is one whose node does not answer.
+    unreachable = isinstance(error, (ActorUnavailableError, NodeDiedError))
+    return "node_lost" if unreachable or NODE_DIED in str(error) else "process_died"

@@ -8,7 +8,7 @@ import optuna
 from optuna.samplers import TPESampler
 from optuna.trial import TrialState
 
-from orchestrator.config.searches import Search
+from orchestrator.config.searches import Search, trial_order
 from orchestrator.plan.families import FamilyPlan
 from orchestrator.search.optuna_states import told
 from orchestrator.search.trial_queue import BELOW_CUTOFF, TrialQueue
@@ -69,6 +69,7 @@ class FamilySearch(TrialQueue):
         }
         self._asked: dict[str, optuna.Trial] = {}
         self._numbers: Counter[str] = Counter()
+        self._drawn: Counter[str] = Counter()  # numbers that another study's trials have used
 
     def propose(self) -> TrialSpec | None:
         """A new trial of the search whose turn it is: its baseline first, then what TPE asks."""
@@ -90,7 +91,9 @@ class FamilySearch(TrialQueue):
 
     def has_work(self) -> bool:
         """Whether an attempt is owed or a new trial may be proposed."""
-        return bool(self._owed) or any(map(self._may_propose, self._searches.values()))
+        return bool(self._owed or self._owed_alone) or any(
+            map(self._may_propose, self._searches.values())
+        )
 
     def closed(self) -> dict[str, dict[str, Any]]:
         """Search to its `trials` and the `setting` that left it without those that are missing."""
@@ -120,7 +123,7 @@ class FamilySearch(TrialQueue):
         elif len(record.rows) >= self._epochs:
             self._end(record, "completed")
         else:
-            self._owed.append(spec)
+            self.owe(record)
 
     def ended(self, record: TrialRecord) -> None:
         """Tells Optuna: COMPLETE, PRUNED with or without values, or FAIL."""
@@ -151,6 +154,16 @@ class FamilySearch(TrialQueue):
                 intermediate_values=dict(what.best_so_far),
             )
         )
+
+    def learn_from_elsewhere(self, record: TrialRecord, cut: int | None) -> None:
+        """Learns of a trial of another study, as `learn`, and does not propose its point again.
+
+        While few trials are known TPE draws at random, by a seed that comes from a trial's number:
+        a search with the same seed as the other's goes on where that one has ended.
+        """
+        number = trial_order(record.spec.trial_id)[1]
+        self._drawn[record.spec.search] = max(self._drawn[record.spec.search], number + 1)
+        self.learn(record, cut)
 
     def _cut(self, record: TrialRecord) -> int | None:
         """The epoch at which ASHA would have stopped a baseline."""
@@ -199,7 +212,9 @@ class FamilySearch(TrialQueue):
             if plan.baseline_outside:  # TPE takes a point outside its space for one inside
                 return dict(plan.baseline)
             study.enqueue_trial(dict(plan.baseline))
-        study.sampler = TPESampler(seed=derive_seed(self._seed, search.name, number, "sampler"))
+        study.sampler = TPESampler(
+            seed=derive_seed(self._seed, search.name, number + self._drawn[search.name], "sampler")
+        )
         trial = study.ask(dict(plan.space))
         self._asked[trial_id] = trial
         return {name: trial.params[name] for name in plan.space}

@@ -8,10 +8,11 @@ from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 
 from orchestrator.search.asha import EXEMPT, FamilyRungs
-from orchestrator.search.failures import failure_of
+from orchestrator.search.failures import failure_of, kills_on
 from orchestrator.trials.recorder import Recorder
 from orchestrator.trials.trial import BASELINE_ROLE, DISK_FULL, Failure
-from trainables import watchdog
+from trainables import memory_kills, watchdog
+from trainables.attempt import impossible
 from trainables.checkpoints import DiskFullError
 
 if TYPE_CHECKING:
@@ -19,12 +20,17 @@ if TYPE_CHECKING:
 
 
 class RecordingScheduler(FIFOScheduler):
-    """First in, first out; records every epoch and every failure, and stops nothing."""
+    """First in, first out; records every epoch and every failure, and stops nothing.
+
+    Attributes:
+        overdue: Trials whose attempt was ended from outside, since it could not end itself.
+    """
 
     def __init__(self, recorder: Recorder) -> None:
         """Takes the recorder of the phase."""
         super().__init__()  # type: ignore[no-untyped-call]
         self._recorder = recorder
+        self.overdue: set[str] = set()
 
     def decide(self, trial_id: str, row: Mapping[str, Any], sequence: int) -> str:
         """What to do after a new epoch: `CONTINUE`, or `STOP`.
@@ -71,17 +77,27 @@ class RecordingScheduler(FIFOScheduler):
         self._recorder.failed_attempt(trial.config["trial_id"], failure)
 
     def _failure_of(self, trial: Trial) -> Failure:
-        """Why an attempt failed; one that hung ended its own process."""
+        """Why an attempt failed; a process that died may have been ended for a reason."""
         trial_id, failure = trial.config["trial_id"], failure_of(trial)
-        if failure.kind == "process_died" and watchdog.take_traceback(
-            self._recorder.folder, trial_id
-        ):
-            limit = trial.config["epoch_time_limit"]
+        before = memory_kills.take(self._recorder.folder, trial_id)
+        if failure.kind not in {"process_died", "node_lost"}:
+            return failure
+        hung = watchdog.take_traceback(self._recorder.folder, trial_id)
+        if hung or trial_id in self.overdue:
+            self.overdue.discard(trial_id)
+            where = f"where it was stands in logs/{trial_id}.log" if hung else "its process stood"
             message = (
-                f"an epoch took longer than epoch_time_limit, {limit:g} s; where it was stands in "
-                f"logs/{trial_id}.log"
+                f"an epoch took longer than epoch_time_limit, "
+                f"{trial.config['epoch_time_limit']:g} s; {where}"
             )
             return Failure(kind="timeout", message=message)
+        if (
+            failure.kind == "process_died"
+            and before
+            and kills_on(before["node_id"]) > before["kills"]
+        ):
+            message = "the kernel killed its process for want of memory (exit 137)"
+            return Failure(kind="host_out_of_memory", message=message)
         return failure
 
     def replay(self, trial_id: str, row: Mapping[str, Any]) -> None:
@@ -95,7 +111,11 @@ class RecordingScheduler(FIFOScheduler):
         for sentence in result.get("damaged_checkpoints", ()):
             self._recorder.event("checkpoint_damaged", sentence, trial_id)
         with self._recorder.lock:  # an epoch and its decision are written together
-            for row in _rows_of(result):
+            record = self._recorder.trials[trial_id]
+            for row in [] if record.diverged else _rows_of(result):
+                record.diverged = impossible(row)
+                if record.diverged:
+                    return str(TrialScheduler.STOP)
                 sequence = self._recorder.epoch(trial_id, row)
                 if sequence is None:
                     continue

@@ -1,16 +1,30 @@
 """Hands out attempts at trials: those owed first, then new ones; gives up a failing family."""
 
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from ray.tune.search import Searcher
 
 from orchestrator.trials.recorder import Recorder
-from orchestrator.trials.trial import Failure, TrialRecord, TrialSpec
+from orchestrator.trials.trial import (
+    BASELINE_ROLE,
+    RUNNING,
+    TrialRecord,
+    TrialSpec,
+    failure_of_text,
+)
 
-IDENTICAL_ERRORS: Final = 3
+SAME_BUG: Final = 3
+"""Trials of a family in a row that failed for good by one bug: it is given up."""
+ALL_FAILED: Final = 5
+"""So many in a row, whatever by; and so many must have ended before fewer than three are judged."""
+LOST_NODES: Final = 10
+"""So many nodes that a trial ran on do not die by chance."""
 OUT_OF_MEMORY: Final = "out_of_memory"
+HOST_OUT_OF_MEMORY: Final = "host_out_of_memory"
+NOT_ITS_FAULT: Final = frozenset({"preempted", "node_lost"})
+HALTED: Final = "family_halted"
 BELOW_CUTOFF: Final = "below the cut-off of its rung"
 
 
@@ -33,7 +47,7 @@ class TrialQueue(Searcher):
         Args:
             recorder: Of the phase.
             epochs: Of a whole trial.
-            max_attempts: At a trial whose process dies; preemptions do not count.
+            max_attempts: At a trial whose process dies; lost nodes do not count.
             after_out_of_memory: What a trial's configuration has instead, attempt by attempt, after
                 the memory of its device did not do.
         """
@@ -42,7 +56,9 @@ class TrialQueue(Searcher):
         self._recorder, self._epochs, self._max_attempts = recorder, epochs, max_attempts
         self._running: dict[str, TrialSpec] = {}
         self._owed: deque[TrialSpec] = deque()
-        self._errors: Counter[tuple[str, str]] = Counter()
+        self._owed_alone: deque[TrialSpec] = deque()
+        self._running_alone: str | None = None
+        self._failed: dict[str, list[TrialRecord]] = {}  # in a row, by family
         self.halted: dict[str, str] = {}
 
     def propose(self) -> TrialSpec | None:
@@ -56,10 +72,52 @@ class TrialQueue(Searcher):
     def ended(self, record: TrialRecord) -> None:
         """Called when a trial has reached its terminal state."""
 
-    def restore_failure(self, family: str, failure: Failure) -> None:
-        """Counts a failure of an earlier run against its family."""
-        if failure.kind == "error":
-            self._errors[family, failure.message] += 1
+    def owe(self, record: TrialRecord) -> None:
+        """Will hand out another attempt at a trial, alone if its host's memory did not do."""
+        alone = any(failure.kind == HOST_OUT_OF_MEMORY for failure in record.failures)
+        (self._owed_alone if alone else self._owed).append(record.spec)
+
+    def note_end(self, record: TrialRecord) -> str | None:
+        """Counts an ended trial for or against its family.
+
+        Returns:
+            Why the family is to be given up, None if it is not.
+        """
+        failed = self._failed.setdefault(record.spec.family, [])
+        if record.status == "failed" and record.stop_reason != HALTED:
+            failed.append(record)
+        elif failed and len(record.rows) > _farthest(failed):
+            failed.clear()  # one that ended sooner has not met what they met
+        if not failed:
+            return None
+        if self._is_every_trials_bug(failed):
+            return failed[-1].error
+        if len(failed) >= ALL_FAILED:
+            return f"{len(failed)} trials in a row failed, the last by {failed[-1].error}"
+        return None
+
+    def _is_every_trials_bug(self, failed: Sequence[TrialRecord]) -> bool:
+        """Whether one bug has ended these, three in a row, or all of five that came so far.
+
+        Where early stopping leaves few trials to meet it, the baseline must be among them.
+        """
+        bugs = [_bug(each) for each in failed]
+        if failed[-1].stop_reason != "error" or len(set(bugs[-SAME_BUG:])) > 1:
+            return False
+        of_all = self._recorder.of_family(failed[-1].spec.family)
+        ended = sum(each.status != RUNNING for each in of_all)
+        none_further = max(len(each.rows) for each in of_all) <= _farthest(failed)
+        baseline = any(each.spec.role == BASELINE_ROLE for each in failed)
+        of_five = len(failed) > 1 and baseline and ended >= ALL_FAILED and none_further
+        return len(failed) >= SAME_BUG or of_five
+
+    def take_back(self) -> None:
+        """Owes each running trial another attempt, since Tune has ended without them."""
+        for spec in self._running.values():
+            self._recorder.attempt_ended(spec.trial_id)
+            self.owe(self._recorder.trials[spec.trial_id])
+        self._running.clear()
+        self._running_alone = None
 
     def set_search_properties(
         self, metric: str | None, mode: str | None, config: Mapping[str, Any], **spec: Any
@@ -77,7 +135,7 @@ class TrialQueue(Searcher):
         Returns:
             None while something runs that may need another attempt, FINISHED after that.
         """
-        spec = self._owed.popleft() if self._owed else self.propose()
+        spec = self._next(trial_id)
         if spec is None:
             return None if self._running else str(Searcher.FINISHED)
         self._running[trial_id] = spec
@@ -95,6 +153,18 @@ class TrialQueue(Searcher):
             **self._for_memory(self._recorder.trials[spec.trial_id]),
         }
 
+    def _next(self, trial_id: str) -> TrialSpec | None:
+        """What is handed out next; nothing beside an attempt that is to have its host alone.
+
+        Such a one waits until nothing runs: a reservation of a whole node can starve beside others.
+        """
+        if self._running_alone is not None:
+            return None
+        if self._owed_alone and not self._running:
+            self._running_alone = trial_id
+            return self._owed_alone.popleft()
+        return self._owed.popleft() if self._owed else self.propose()
+
     def _for_memory(self, record: TrialRecord) -> Mapping[str, Any]:
         """What an attempt has otherwise since earlier ones ran out of memory."""
         times = sum(failure.kind == OUT_OF_MEMORY for failure in record.failures)
@@ -109,13 +179,15 @@ class TrialQueue(Searcher):
     ) -> None:
         """Decides what became of the trial: its state, or another attempt."""
         spec = self._running.pop(trial_id, None)
+        if trial_id == self._running_alone:
+            self._running_alone = None
         if spec is None:
             return
         record = self._recorder.trials[spec.trial_id]
         if error:
             self._after_failure(record)
-        elif result is not None and "diverged" in result:
-            self._end(record, "diverged", str(result["diverged"]))
+        elif record.diverged or (result is not None and "diverged" in result):
+            self._end(record, "diverged", record.diverged or str((result or {})["diverged"]))
         elif len(record.rows) >= self._epochs:
             record.final = dict(result or {})
             self._end(record, "completed")
@@ -130,39 +202,52 @@ class TrialQueue(Searcher):
 
     def _after_failure(self, record: TrialRecord) -> None:
         failure = record.failures[-1]
-        family = record.spec.family
-        if failure.kind == "preempted":
-            self._owed.append(record.spec)
-            return
-        counted = [f for f in record.failures if f.kind not in {"preempted", OUT_OF_MEMORY}]
-        if failure.kind == OUT_OF_MEMORY:
-            times = sum(f.kind == OUT_OF_MEMORY for f in record.failures)
-            repeated = times > len(self._after_out_of_memory)
-        elif failure.kind == "host_out_of_memory":
-            repeated = any(f.kind == failure.kind for f in counted[:-1])
-        else:
-            repeated = failure.kind in {"error", "timeout"} and failure in counted[:-1]
-        if failure.kind == "error":
-            self._errors[family, failure.message] += 1
-            if self._errors[family, failure.message] >= IDENTICAL_ERRORS:
-                self._halt(family, failure.message)
-        if repeated or len(counted) >= self._max_attempts or family in self.halted:
+        if record.spec.family in self.halted or self._is_last_attempt(record):
+            record.error = str(failure)
             self._end(record, "failed", failure.kind)
         else:
-            self._owed.append(record.spec)
+            self.owe(record)
+
+    def _is_last_attempt(self, record: TrialRecord) -> bool:
+        """Whether a trial whose attempt has failed is given up."""
+        *earlier, failure = record.failures
+        same_kind = sum(each.kind == failure.kind for each in earlier)
+        if failure.kind in NOT_ITS_FAULT:
+            return failure.kind == "node_lost" and same_kind + 1 >= LOST_NODES
+        if failure.kind == OUT_OF_MEMORY:
+            return same_kind >= len(self._after_out_of_memory)
+        if failure.kind in {HOST_OUT_OF_MEMORY, "timeout"} and same_kind:
+            return True
+        if failure.kind == "error" and any(map(failure.is_again, earlier)):
+            return True
+        uncounted = {*NOT_ITS_FAULT, OUT_OF_MEMORY}
+        return sum(each.kind not in uncounted for each in record.failures) >= self._max_attempts
 
     def _halt(self, family: str, message: str) -> None:
-        """Stops proposing trials of a family that fails the same way again and again."""
-        if family not in self.halted:
-            self.halted[family] = message
-            self._recorder.event("family_halted", message, family=family)
-        for spec in [s for s in self._owed if s.family == family]:
-            self._owed.remove(spec)
-            self._end(self._recorder.trials[spec.trial_id], "failed", "family_halted")
+        """Stops proposing trials of a family that fails again and again."""
+        self.halted[family] = message
+        self._recorder.event("family_halted", message, family=family)
+        for owed in (self._owed, self._owed_alone):
+            for spec in [s for s in owed if s.family == family]:
+                owed.remove(spec)
+                self._end(self._recorder.trials[spec.trial_id], "failed", HALTED)
 
     def _end(self, record: TrialRecord, status: str, reason: str | None = None) -> None:
         self._recorder.end(record.spec.trial_id, status, reason)
         self.ended(record)
+        why = self.note_end(record)
+        if why is not None and record.spec.family not in self.halted:
+            self._halt(record.spec.family, why)
+
+
+def _bug(record: TrialRecord) -> str:
+    """What a trial failed for good by."""
+    return failure_of_text(record.stop_reason or "", record.error or "").bug
+
+
+def _farthest(records: Sequence[TrialRecord]) -> int:
+    """The most epochs that one of them has."""
+    return max(len(each.rows) for each in records)
 
 
 class ListedTrials(TrialQueue):

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
+from orchestrator.config.searches import trial_order
 from orchestrator.results.schema import parameter_columns
 from orchestrator.trials.family_totals import FamilyTally
 from orchestrator.trials.table_writer import TableWriter
@@ -80,6 +81,14 @@ class Recorder:
         if search:
             self._writer.add("trials", self.trial_rows)
             self._writer.add("rungs", lambda: list(self._rungs))
+
+    def check_kept(self) -> None:
+        """Checks that rows still reach the disk.
+
+        Raises:
+            WritingError: They do not.
+        """
+        self._writer.check_running()
 
     def restore(self, record: TrialRecord) -> None:
         """Takes up a trial of an earlier run; its epochs follow by `restore_epoch`."""
@@ -227,6 +236,12 @@ class Recorder:
         with self.lock:
             return [r for r in self.trials.values() if r.spec.search == search]
 
+    def known(self) -> int:
+        """Grows with each epoch, failure and end of a trial."""
+        with self.lock:
+            records = self.trials.values()
+            return len(self._epochs) + sum(len(r.failures) + (r.status != RUNNING) for r in records)
+
     def epoch_rows(self) -> list[dict[str, Any]]:
         """The rows of the phase's table of epochs, in the order in which they came."""
         with self.lock:
@@ -235,7 +250,9 @@ class Recorder:
     def trial_rows(self) -> list[dict[str, Any]]:
         """The rows of `trials.parquet`, sorted by trial."""
         with self.lock:
-            return [self._trial_row(self.trials[name]) for name in sorted(self.trials)]
+            return [
+                self._trial_row(self.trials[name]) for name in sorted(self.trials, key=trial_order)
+            ]
 
     def _trial_row(self, record: TrialRecord) -> dict[str, Any]:
         spec, best = record.spec, record.best or {}

@@ -31,6 +31,10 @@ ORDER: Final = (
 )
 
 
+class WritingError(RuntimeError):
+    """The thread that writes the tables has come to an end before the study."""
+
+
 class TableWriter:
     """Rewrites changed tables every max(5 s, 20 times the last write's duration).
 
@@ -80,13 +84,23 @@ class TableWriter:
         """Says that a table has new rows; one that was not added is ignored.
 
         Raises:
-            OSError: An earlier write failed; the study cannot keep what it finds.
+            WritingError: See `check_running`.
         """
-        if self._error is not None:
-            raise self._error
+        self.check_running()
         with self.lock:
             if name in self._sources:
                 self._changed.add(name)
+
+    def check_running(self) -> None:
+        """Checks that what was found so far is kept.
+
+        Raises:
+            WritingError: An earlier write failed; the study cannot keep what it finds.
+        """
+        if self._error is not None:
+            what = f"{type(self._error).__name__}: {self._error}"
+            message = f"the tables could not be written, so the study has ended: {what}"
+            raise WritingError(message) from self._error
 
     def afterwards(self, action: Callable[[], None]) -> None:
         """Does something once all rows there are now lie on disk."""
@@ -129,7 +143,8 @@ class TableWriter:
         finally:
             self._stop.set()
             self._thread.join()
-            self.write()
+            if self._error is None:
+                self.write()
 
     def _run(self) -> None:
         pause = LEAST_SECONDS
@@ -137,7 +152,7 @@ class TableWriter:
             started = time.monotonic()
             try:
                 self.write()
-            except (OSError, RuntimeError, pa.ArrowException) as error:
+            except Exception as error:  # noqa: BLE001 (this thread must not die unnoticed)
                 self._error = error
                 return
             pause = max(LEAST_SECONDS, REST_FACTOR * (time.monotonic() - started))

@@ -1,19 +1,23 @@
 """A trial in memory: what it is, what it did, how it ended, and which of many is the winner."""
 
 import json
+import re
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
-from orchestrator.config.searches import search_of
+from orchestrator.config.searches import search_of, trial_order
 from trainables.attempt import best_row
 
 BASELINE_ROLE: Final = "baseline"
 # Kinds of `Failure`.
 FAILURES: Final = frozenset(
-    {"error", "process_died", "timeout", "preempted", "out_of_memory", "host_out_of_memory"}
+    {
+        *("error", "process_died", "timeout", "preempted", "node_lost"),
+        *("out_of_memory", "host_out_of_memory"),
+    }
 )
 # No failure of a trial: it ends the study, which goes on once there is space.
 DISK_FULL: Final = "disk_full"
@@ -55,17 +59,46 @@ class Failure:
 
     Attributes:
         kind: `error` (raised by the trial), `process_died`, `timeout` (it hung and was ended),
-            `preempted`, `out_of_memory` (of its device), `host_out_of_memory`.
+            `preempted`, `node_lost`, `out_of_memory` (of its device), `host_out_of_memory`.
         message: One line.
+        place: File and line of the trial's code, where it raised an error of its own.
     """
 
     kind: str
     message: str
+    place: str = ""
+
+    @property
+    def bug(self) -> str:
+        """What is the same wherever this happens again, whatever numbers the message has."""
+        what = self.message.partition(":")[0] if self.place else self.message
+        return f"{what} ({self.place})" if self.place else what
+
+    def is_again(self, other: "Failure") -> bool:
+        """Whether this is what happened before; of an earlier run only the message is known."""
+        return self.kind == other.kind and (self.bug == other.bug or self.message == other.message)
+
+    def __str__(self) -> str:
+        """One line, with the place."""
+        return f"{self.message} ({self.place})" if self.place else self.message
+
+
+def failure_of_text(kind: str, text: str) -> Failure:
+    """The failure whose text this is; `str` is the inverse."""
+    found = re.fullmatch(r"(.*) \(([^() ]+:\d+)\)", text)
+    message, place = found.groups() if found else (text, "")
+    return Failure(kind=kind, message=message, place=place)
 
 
 @dataclass(kw_only=True)
 class TrialRecord:
-    """A trial and what became of it; `rows` are its epochs in order."""
+    """A trial and what became of it.
+
+    Attributes:
+        rows: Its epochs in order.
+        stopping: It is to be stopped as one of the weakest.
+        diverged: What it reported that cannot be; empty where there is nothing.
+    """
 
     spec: TrialSpec
     status: str = RUNNING
@@ -74,6 +107,7 @@ class TrialRecord:
     attempts: int = 0
     rows: list[dict[str, Any]] = field(default_factory=list)
     stopping: bool = False
+    diverged: str = ""
     failures: list[Failure] = field(default_factory=list)
     final: dict[str, Any] | None = None
     node: str | None = None
@@ -113,7 +147,8 @@ def winner(records: Sequence[TrialRecord]) -> TrialRecord | None:
     return min(eligible, key=_rank, default=None)
 
 
-def _rank(record: TrialRecord) -> tuple[float, float, str]:
+def _rank(record: TrialRecord) -> tuple[float, float, tuple[str, int, str]]:
     best = record.best
     assert best is not None
-    return -best["validation_accuracy"], best["validation_loss"], record.spec.trial_id
+    order = trial_order(record.spec.trial_id)
+    return -best["validation_accuracy"], best["validation_loss"], order

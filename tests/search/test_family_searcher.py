@@ -245,18 +245,106 @@ def test_the_same_error_twice_fails_the_trial_at_once(recorder: Recorder) -> Non
     assert recorder.trials["cnn-000"].status == "failed"
 
 
-def test_a_family_stops_after_three_identical_errors_and_the_others_go_on(
+def fail_for_good(search: FamilySearch, recorder: Recorder, bug: str = "model.py:7") -> str:
+    """Twice the same bug, each time with another number in its message."""
+    for number in range(2):
+        config = search.suggest("tune")
+        assert isinstance(config, dict)
+        failure = Failure(kind="error", message=f"ValueError: {number}", place=bug)
+        recorder.failed_attempt(config["trial_id"], failure)
+        search.on_trial_complete("tune", error=True)
+    assert recorder.trials[config["trial_id"]].status == "failed"
+    return config["family"]
+
+
+def one_family(recorder: Recorder, trials: int = 40) -> FamilySearch:
+    return make_search(recorder, trials=trials, plans=plans_of()[:1])
+
+
+def test_f8_three_trials_in_a_row_with_one_bug_stop_their_family_and_the_others_go_on(
     recorder: Recorder,
 ) -> None:
     search = make_search(recorder)
-    fail_one(search, recorder, "error", "the same bug")
-    fail_one(search, recorder, "error", "the same bug")
-    assert run_one(search, recorder)["trial_id"] == "resnet50_scratch-000"
-    assert fail_one(search, recorder, "error", "the same bug") == "cnn-001"
-    assert "cnn" in search.halted
-    rest = [run_one(search, recorder)["family"] for _ in range(3)]
+    for _ in range(2):
+        assert fail_for_good(search, recorder) == "cnn"
+        run_one(search, recorder)
+    assert not search.halted
+    fail_for_good(search, recorder)
+    assert search.halted == {"cnn": "ValueError: 1 (model.py:7)"}
+    rest = [run_one(search, recorder)["family"] for _ in range(2)]
     assert set(rest) == {"resnet50_scratch"}
     assert search.suggest("tune") == "FINISHED"
+
+
+def test_f8_healed_errors_and_other_bugs_do_not_stop_a_family(recorder: Recorder) -> None:
+    search = one_family(recorder)
+    for _ in range(6):
+        fail_one(search, recorder, "error", "the network is gone")
+        run_one(search, recorder)
+    for bug in ("model.py:7", "model.py:7", "data.py:3", "model.py:7"):
+        fail_for_good(search, recorder, bug)
+    run_one(search, recorder)  # gets further than any of them
+    for _ in range(2):
+        fail_for_good(search, recorder)
+    assert not search.halted
+
+
+def test_f8_trials_that_are_stopped_before_they_meet_the_bug_do_not_hide_it(
+    recorder: Recorder,
+) -> None:
+    search = one_family(recorder)
+    fail_for_good(search, recorder)
+    fail_for_good(search, recorder)
+    for number in range(3):
+        assert not search.halted, number
+        run_one(search, recorder, epochs=0)
+    assert list(search.halted) == ["cnn"]
+
+
+def test_f8_five_failures_in_a_row_stop_a_family_whatever_they_are(recorder: Recorder) -> None:
+    search = one_family(recorder)
+    for number in range(5):
+        assert not search.halted
+        fail_for_good(search, recorder, f"model.py:{number}")
+    assert search.halted["cnn"].startswith("5 trials in a row failed, the last by ValueError")
+
+
+def test_f6_a_trial_that_its_host_had_no_memory_for_waits_until_nothing_runs(
+    recorder: Recorder,
+) -> None:
+    search = one_family(recorder, trials=3)
+    first, second = search.suggest("a"), search.suggest("b")
+    recorder.failed_attempt("cnn-000", Failure(kind="host_out_of_memory", message="killed"))
+    search.on_trial_complete("a", error=True)
+    assert (first["trial_id"], search.suggest("c")["trial_id"]) == ("cnn-000", "cnn-002")
+    assert search.suggest("d") is None
+    for name, config in (("b", second["trial_id"]), ("c", "cnn-002")):
+        for epoch in range(1, EPOCHS + 1):
+            recorder.epoch(config, row_of(epoch, 0.5))
+        search.on_trial_complete(name, {"epoch": EPOCHS})
+    again = search.suggest("e")
+    assert (again["trial_id"], again["attempt"]) == ("cnn-000", 2)
+    assert search.suggest("f") is None
+
+
+def test_f3_a_lost_node_is_not_its_trials_fault_unless_the_trial_loses_one_after_another(
+    recorder: Recorder,
+) -> None:
+    search = make_search(recorder)
+    for _ in range(9):
+        assert fail_one(search, recorder, "node_lost") == "cnn-000"
+    assert recorder.trials["cnn-000"].status == "running"
+    fail_one(search, recorder, "node_lost")
+    assert recorder.trials["cnn-000"].stop_reason == "node_lost"
+
+
+def test_trials_that_tune_has_left_are_owed_another_attempt(recorder: Recorder) -> None:
+    search = make_search(recorder)
+    left = [search.suggest(name)["trial_id"] for name in "ab"]
+    search.take_back()
+    again = [search.suggest(name) for name in "ab"]
+    assert [config["trial_id"] for config in again] == left
+    assert [config["attempt"] for config in again] == [2, 2]
 
 
 def test_a_trial_that_tune_merely_cleans_up_stays_running(recorder: Recorder) -> None:

@@ -5,10 +5,17 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from family_search import make_search
 from made_up_trials import row_of, spec_of
-from ray.exceptions import OutOfMemoryError, RayTaskError
+from ray.exceptions import (
+    ActorDiedError,
+    ActorUnavailableError,
+    NodeDiedError,
+    OutOfMemoryError,
+    RayTaskError,
+)
 
-from orchestrator.search.failures import classify
+from orchestrator.search.failures import LostActorError, classify
 from orchestrator.search.ray_asha import RayRungs
 from orchestrator.search.scheduler import FamilyASHA, RecordingScheduler
 from orchestrator.trials.recorder import Recorder
@@ -119,7 +126,8 @@ def test_nothing_is_decided_at_a_rung_that_is_not_offered(recorder: Recorder) ->
         start(recorder, f"cnn-{number + 1:03d}")
         for epoch in range(1, 9):
             # The later, the better at the first rung and the worse at all others of Ray's.
-            answer = report(asha, f"cnn-{number + 1:03d}", accuracy / (-1) ** (epoch > 1), epoch)
+            value = accuracy if epoch == 1 else 1 - accuracy
+            answer = report(asha, f"cnn-{number + 1:03d}", value, epoch)
             assert answer == "CONTINUE"
     assert [row["rung"] for row in recorder._rungs] == [1, 1, 1]
 
@@ -131,6 +139,32 @@ def test_a_diverged_epoch_gives_no_row_and_enters_no_rung(recorder: Recorder) ->
     asha.on_trial_complete(None, trial, {"done": True, "diverged": "nan", "earlier_rows": []})
     assert recorder.trials["cnn-001"].rows == []
     assert recorder.rungs_of("cnn-001") == []
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [
+        ("validation_accuracy", float("nan")),
+        ("validation_accuracy", 7.5),
+        ("validation_recall", -0.5),
+        ("validation_loss", -1.0),
+        ("train_loss", float("inf")),
+    ],
+)
+def test_f4_what_cannot_be_measured_is_no_epoch_whatever_the_trainer_says(
+    column: str, value: float, recorder: Recorder
+) -> None:
+    search = make_search(recorder, trials=1)
+    asha = make_asha(recorder)
+    config = search.suggest("tune")
+    trial = SimpleNamespace(config=config, trial_id="tune")
+    row = {**row_of(1, 0.5), column: value}
+    assert asha.on_trial_result(None, trial, row) == "STOP"
+    asha.on_trial_complete(None, trial, row)
+    search.on_trial_complete("tune", row)
+    record = recorder.trials["cnn-000"]
+    assert (record.status, record.rows) == ("diverged", [])
+    assert f"{column} must be finite" in str(record.stop_reason)
 
 
 def test_the_finals_scheduler_stops_nothing(recorder: Recorder) -> None:
@@ -147,6 +181,12 @@ def test_the_finals_scheduler_stops_nothing(recorder: Recorder) -> None:
         (OSError("disk full"), "error"),
         (RayTaskError("f", "trace", torch.OutOfMemoryError("CUDA\nno")), "out_of_memory"),
         (OutOfMemoryError("the node"), "host_out_of_memory"),
+        (RayTaskError("f", "trace", OutOfMemoryError("the node")), "host_out_of_memory"),
+        (LostActorError(OutOfMemoryError("the node")), "host_out_of_memory"),
+        (RayTaskError("f", "trace", MemoryError("no")), "host_out_of_memory"),
+        (RayTaskError("f", "trace", ActorDiedError()), "process_died"),
+        (ActorUnavailableError("socket closed", None), "node_lost"),
+        (NodeDiedError("gone"), "node_lost"),
     ],
 )
 def test_failures_have_a_kind_and_one_line(error: Exception, kind: str) -> None:

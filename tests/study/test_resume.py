@@ -259,6 +259,7 @@ def test_a_family_given_up_stays_so_after_a_kill_and_is_tried_again_once_the_stu
     driver: Driver,
 ) -> None:
     driver.assignments = ("space.curve.fault=error", "baseline.curve.fault=error")
+    driver.settings = {**SMALL, "grace_period": 4}  # none is stopped before it meets the bug
     driver.slots, driver.writes = 1, 1.0
     moments = Moments()
     assert driver.start(moments) is False

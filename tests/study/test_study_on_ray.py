@@ -256,12 +256,12 @@ def test_a_study_whose_only_family_fails_says_so_and_leaves_the_test_part_closed
     assert study.main([*arguments, "--results-dir", str(tmp_path), "--name", "failed"]) == 1
     assert "curve was given up: RuntimeError: a made-up error" in capsys.readouterr().out
     trials = pd.read_parquet(tmp_path / "failed" / "trials.parquet")
-    assert trials.status.tolist() == ["failed", "failed"]
-    assert trials.attempts.tolist() == [2, 1]
+    assert trials.status.tolist() == ["failed"] * 3
+    assert trials.attempts.tolist() == [2] * 3
     events = pd.read_parquet(tmp_path / "failed" / "events.parquet")
-    assert events.kind.tolist() == ["error", "error", "error", "family_halted"]
+    assert events.kind.tolist() == [*["error"] * 6, "family_halted"]
     assert len(pd.read_parquet(tmp_path / "failed" / "final.parquet")) == 0
-    assert "no trial finished (2 failed)" in (tmp_path / "failed" / "comparison.md").read_text()
+    assert "no trial finished (3 failed)" in (tmp_path / "failed" / "comparison.md").read_text()
 
 
 @pytest.fixture

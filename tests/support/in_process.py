@@ -31,6 +31,7 @@ from orchestrator.trials import table_writer as writing
 from trainables import registry
 from trainables.attempt import Attempt, AttemptConfig
 from trainables.data.dataset import DataSet
+from trainables.trial_error import described
 
 CURVE = {"families": "curve", "dataset": "digits", "seed": 3}
 NO_FAULTS = ("space.curve.fault=none",)
@@ -114,7 +115,7 @@ class InProcessExecutor:
             result = {**attempt.step(), "node": "here"}
         except Exception as error:  # noqa: BLE001 (as a trial's process, which reports any error)
             path = phase.folder / f"{tune_id}.pickle"
-            path.write_bytes(pickle.dumps(error))
+            path.write_bytes(pickle.dumps(described(error)))
             trial.pickled_error_file = str(path)
             phase.scheduler.on_trial_error(None, trial)
             phase.searcher.on_trial_complete(tune_id, error=True)

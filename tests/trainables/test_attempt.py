@@ -117,6 +117,35 @@ def test_a_final_is_tested_at_its_best_epoch_and_at_its_last(
     assert (config_of(tmp_path).checkpoints / attempt.BEST_WEIGHTS).read_bytes() == b"1"
 
 
+def test_the_best_weights_are_those_of_the_best_epoch_though_a_lost_one_was_better(
+    tmp_path: Path,
+    shared: SharedData,
+    made_up_images: LabeledImages,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def going_on(number: int, *accuracies: float) -> Attempt:
+        running = Attempt(config_of(tmp_path, number=number), shared, made_up_images)
+        left = iter(accuracies)
+
+        def train_epoch() -> dict[str, Any]:
+            running._trainer.epoch += 1
+            accuracy = next(left)
+            rest = {"validation_accuracy": accuracy, "validation_loss": 1 - accuracy}
+            return {"epoch": running._trainer.epoch, **rest}
+
+        running._trainer.train_epoch = train_epoch
+        return running
+
+    first = going_on(1, 0.9, 0.5, 0.95)
+    first.step()
+    first.step()
+    monkeypatch.setattr(first, "_save", lambda: 1 / 0)  # it dies between weights and checkpoint
+    with pytest.raises(ZeroDivisionError):
+        first.step()
+    assert going_on(2, 0.3).step()["best_epoch"] == 1
+    assert (config_of(tmp_path).checkpoints / attempt.BEST_WEIGHTS).read_bytes() == b"1"
+
+
 def test_checkpoints_lie_in_the_study_under_the_trials_own_id(
     tmp_path: Path, shared: SharedData
 ) -> None:

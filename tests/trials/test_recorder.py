@@ -7,6 +7,7 @@ import pytest
 from made_up_trials import make_recorder, row_of, spec_of
 
 from orchestrator.trials.recorder import Recorder
+from orchestrator.trials.table_writer import WritingError
 from orchestrator.trials.trial import winner
 from trainables import checkpoints as checkpointing
 
@@ -87,6 +88,24 @@ def test_tables_hold_what_was_recorded(recorder: Recorder, tmp_path: Path) -> No
     ]
     assert trials.loc[0, "param_learning_rate"] == 1e-4
     assert len(pd.read_parquet(tmp_path / "epochs.parquet")) == 1
+
+
+def test_trials_are_sorted_by_their_number_also_beyond_999(recorder: Recorder) -> None:
+    for number in (1000, 999, 2):
+        recorder.propose(spec_of(f"cnn-{number:03d}"))
+    assert [row["trial_id"] for row in recorder.trial_rows()] == ["cnn-002", "cnn-999", "cnn-1000"]
+
+
+def test_a_writer_that_has_died_is_noticed_whatever_it_died_of(
+    recorder: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("orchestrator.trials.table_writer.LEAST_SECONDS", 0.01)
+    writer = recorder._writer
+    with writer.running():
+        writer.add("events", lambda: [{"no such column": 1}])
+        writer._thread.join(timeout=10)
+        with pytest.raises(WritingError, match="the tables could not be written"):
+            recorder.check_kept()
 
 
 def test_checkpoints_of_an_ended_trial_go_only_after_its_rows_are_written(

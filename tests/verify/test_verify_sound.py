@@ -69,7 +69,7 @@ def test_an_incomplete_study_with_a_family_that_was_given_up_is_sound(
     driver: Driver, tmp_path: Path
 ) -> None:
     add_family(tmp_path / "families", driver.monkeypatch, "second")
-    driver.settings = {**SMALL, "families": "curve,second"}
+    driver.settings = {**SMALL, "families": "curve,second", "grace_period": 3}
     driver.assignments = (
         *("space.curve.fault=error", "baseline.curve.fault=error"),
         "space.second.fault=none",

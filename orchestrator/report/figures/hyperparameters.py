@@ -16,7 +16,7 @@ from optuna.distributions import (
 
 from orchestrator.analysis.section import Row, Section, count, percent, present
 from orchestrator.analysis.selection import ELIGIBLE
-from orchestrator.config.searches import Search
+from orchestrator.config.searches import Search, trial_order
 from orchestrator.report.chart import Axis, Chart, Dash, Line, Panel
 from orchestrator.report.inputs import Inputs
 from orchestrator.report.style import search_looks
@@ -70,7 +70,7 @@ def _searched(inputs: Inputs, search: Search) -> Searched:
         and row["status"] in ELIGIBLE
         and present([row["validation_accuracy"]])
     ]
-    rows.sort(key=lambda row: (-row["validation_accuracy"], row["trial_id"]))
+    rows.sort(key=lambda row: (-row["validation_accuracy"], trial_order(row["trial_id"])))
     space = (inputs.study.get("spaces") or {}).get(search.family) or {}
     return Searched(
         name=search.name,

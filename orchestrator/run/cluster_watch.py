@@ -1,0 +1,129 @@
+"""Whether a Ray cluster answers: asked before Ray tries for minutes, and while a study runs."""
+
+import contextlib
+import os
+import signal
+import socket
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Final
+
+Endpoint = tuple[str, int]
+
+PROBE_SECONDS: Final = 5.0
+PAUSE_SECONDS: Final = 2.0
+REFUSALS: Final = 2
+"""So often in a row a port must be closed, before its process is taken for dead."""
+SILENT: Final = 6
+"""So often in a row a machine must not answer at all: with the probes above half a minute."""
+# How a client of HTTP/2 begins, and the type of the frame that each server answers with: gRPC's.
+GREETING: Final = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes([0, 0, 0, 4, 0, 0, 0, 0, 0])
+SETTINGS_FRAME: Final = 4
+
+
+def parse(address: str) -> Endpoint:
+    """Host and port of an address.
+
+    Raises:
+        ValueError: It has none.
+    """
+    host, _, port = address.rpartition(":")
+    if "/" in address or not host or not port.isdecimal() or not 0 < int(port) < 2**16:
+        message = f"address must be host:port of a cluster's head, or local, but got {address!r}"
+        if address.startswith("ray://"):
+            message += "; a study runs on a node of the cluster, or is submitted to it as a job"
+        raise ValueError(message)
+    return host.strip("[]"), int(port)
+
+
+def complaint(endpoint: Endpoint) -> str:
+    """Why nobody answers there as Ray does, in a few words; empty if somebody does."""
+    try:
+        with socket.create_connection(endpoint, timeout=PROBE_SECONDS) as connection:
+            if os.environ.get("RAY_USE_TLS", "0") in {"1", "true"}:
+                return ""
+            connection.sendall(GREETING)
+            if connection.recv(4)[3:] != bytes([SETTINGS_FRAME]):
+                return "what listens there is no Ray cluster"
+    except OSError as error:
+        return error.strerror or str(error)
+    return ""
+
+
+class Watch:
+    """Calls once, from a thread of its own, when a process that the cluster needs is gone."""
+
+    def __init__(self, endpoints: Sequence[Endpoint], lost: Callable[[str], None]) -> None:
+        """Takes where these processes listen, and what is to be told why."""
+        self._endpoints, self._lost = endpoints, lost
+        self._stop, self._seen = threading.Event(), set[tuple[int, str]]()
+        self._thread = threading.Thread(target=self._run, name="cluster watch", daemon=True)
+
+    @contextlib.contextmanager
+    def running(self) -> Iterator["Watch"]:
+        """Watches inside; what fails since the cluster is gone is left to this."""
+        self._thread.start()
+        try:
+            yield self
+        except BaseException:
+            if any(_is_gone(each) is not None for each in self._endpoints):
+                self._thread.join(timeout=SILENT * (PROBE_SECONDS + PAUSE_SECONDS))
+            raise
+        finally:
+            self._stop.set()
+
+    def kill_processes(self) -> None:
+        """Ends the processes that this one had started, directly or not, such as a local Ray's."""
+        for pid, started in self._seen:
+            if start_of(pid) == started:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+
+    def _run(self) -> None:
+        failures = dict.fromkeys(self._endpoints, 0)
+        while not self._stop.wait(PAUSE_SECONDS):
+            self._seen |= {(pid, start_of(pid)) for pid in descendants(os.getpid())}
+            for endpoint in self._endpoints:
+                most = _is_gone(endpoint)
+                failures[endpoint] = 0 if most is None else failures[endpoint] + 1
+                if most is not None and failures[endpoint] >= most:
+                    self._lost(f"nothing answers at {endpoint[0]}:{endpoint[1]}")
+                    return
+
+
+def _is_gone(endpoint: Endpoint) -> int | None:
+    """How often in a row an answer like this one means that a process is gone; None if it lives.
+
+    A process that is stopped or busy still has its connections taken by the kernel.
+    """
+    try:
+        socket.create_connection(endpoint, timeout=PROBE_SECONDS).close()
+    except ConnectionRefusedError:
+        return REFUSALS
+    except OSError:
+        return SILENT
+    return None
+
+
+def descendants(pid: int) -> set[int]:
+    """All processes below one; none where there is no `/proc`."""
+    children: dict[int, list[int]] = {}
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError, IndexError, ValueError):
+            parent = int(path.read_text(errors="replace").rpartition(")")[2].split()[1])
+            children.setdefault(parent, []).append(int(path.parent.name))
+    found, left = set[int](), [pid]
+    while left:
+        below = children.get(left.pop(), [])
+        found.update(below)
+        left.extend(below)
+    return found
+
+
+def start_of(pid: int) -> str:
+    """When a process began, since numbers are used again; empty if it is gone."""
+    with contextlib.suppress(OSError, IndexError):
+        text = Path(f"/proc/{pid}/stat").read_text(errors="replace")
+        return text.rpartition(")")[2].split()[19]
+    return ""

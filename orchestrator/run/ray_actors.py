@@ -1,0 +1,128 @@
+"""Keeps Tune running where one actor is lost, and ends an actor that cannot end itself."""
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator
+from typing import Any, Final
+
+import ray
+from ray import tune
+from ray.air.execution import _internal
+from ray.exceptions import RayActorError, RayError, RayTaskError
+from ray.tune.execution import tune_controller
+from ray.tune.experiment import Trial
+
+from orchestrator.search.failures import LostActorError
+
+GRACE_SECONDS: Final = 5.0
+"""After its limit a process has this long to end itself and to say where it was."""
+FIRST_WORD_SECONDS, WORD_SECONDS = 30.0, 5.0
+"""Where no trial runs for longer than a process takes to start, it is looked into so often."""
+LONGEST_STEP_SECONDS: Final = 10.0
+"""A step of Tune's takes less; a longer one means that this machine slept, trials and all."""
+
+
+class ActorManager(_internal.RayActorManager):
+    """Takes each error of Ray's for the end of one actor.
+
+    Tune's own ends the whole run where it is neither an actor's nor a task's, as when the memory
+    monitor has killed a trial. Nothing public is called then, hence the private method.
+    """
+
+    def _actor_task_failed(self, tracked_actor_task: Any, exception: Exception) -> None:
+        super()._actor_task_failed(tracked_actor_task, as_actor_error(exception))
+
+    def _actor_start_failed(self, tracked_actor: Any, exception: Exception) -> None:
+        super()._actor_start_failed(tracked_actor, as_actor_error(exception))
+
+
+def as_actor_error(error: Exception) -> Exception:
+    """An error that Tune puts down to one trial."""
+    if isinstance(error, RayError) and not isinstance(error, (RayActorError, RayTaskError)):
+        return LostActorError(error)
+    return error
+
+
+@contextlib.contextmanager
+def one_at_a_time() -> Iterator[None]:
+    """Inside, an actor that is lost is lost alone."""
+    own = vars(tune_controller)["RayActorManager"]
+    vars(tune_controller)["RayActorManager"] = ActorManager
+    try:
+        yield
+    finally:
+        vars(tune_controller)["RayActorManager"] = own
+
+
+class Overdue(tune.Callback):
+    """Ends a trial's process from outside, on whichever node, and a phase that no node can run.
+
+    A process ends itself at its limit, unless it is stopped or the file is not there that it says
+    so in. The clock counts what Tune's loop lives through, so that no trial is late because the
+    whole machine slept.
+    """
+
+    def __init__(
+        self,
+        limit: float,
+        overdue: set[str],
+        waiting: Callable[[float], None],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Takes what is to be done when.
+
+        Args:
+            limit: Seconds that an epoch may take.
+            overdue: Gets the ids of trials whose process was ended.
+            waiting: Told now and then for how many seconds no trial has run.
+            clock: Seconds from any moment on.
+        """
+        self._most, self._overdue, self._clock = limit + GRACE_SECONDS, overdue, clock
+        self._waiting, self._idle_since, self._next_word = waiting, 0.0, FIRST_WORD_SECONDS
+        self._lived, self._last_step = 0.0, clock()
+        self._heard: dict[Trial, float] = {}
+
+    def on_step_begin(self, iteration: int, trials: list[Trial], **info: Any) -> None:
+        """Ends what is late; Tune then sees an actor that died."""
+        del iteration, trials, info
+        now = self._clock()
+        self._lived += min(now - self._last_step, LONGEST_STEP_SECONDS)
+        self._last_step = now
+        if self._heard:
+            self._idle_since, self._next_word = self._lived, FIRST_WORD_SECONDS
+        elif self._lived - self._idle_since > self._next_word:
+            self._next_word += WORD_SECONDS
+            self._waiting(self._lived - self._idle_since)
+        for trial in [t for t, heard in self._heard.items() if self._lived - heard > self._most]:
+            del self._heard[trial]
+            self._overdue.add(trial.config["trial_id"])
+            if trial.temporary_state.ray_actor is not None:
+                ray.kill(trial.temporary_state.ray_actor)
+
+    def on_trial_start(
+        self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
+    ) -> None:
+        """Its first epoch begins."""
+        del iteration, trials, info
+        self._heard[trial] = self._lived
+
+    def on_trial_result(
+        self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
+    ) -> None:
+        """Its next epoch begins."""
+        del iteration, trials, result, info
+        self._heard[trial] = self._lived
+
+    def on_trial_complete(
+        self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
+    ) -> None:
+        """It has ended."""
+        del iteration, trials, info
+        self._heard.pop(trial, None)
+
+    def on_trial_error(
+        self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
+    ) -> None:
+        """It has ended."""
+        del iteration, trials, info
+        self._heard.pop(trial, None)

@@ -1,0 +1,46 @@
+"""What a trial raised: text that any driver can read, with the line of our own code."""
+
+import pickle
+
+import numpy as np
+import pytest
+
+from trainables.registry import load_family
+from trainables.trial_error import TrialError, described
+
+
+class OddError(Exception):
+    """Cannot be read back from a pickle, and cannot even say what it is."""
+
+    def __init__(self, code: int, text: str) -> None:
+        super().__init__(f"{code}: {text}")
+
+    def __str__(self) -> str:
+        raise ZeroDivisionError
+
+
+def raised(error: Exception) -> TrialError:
+    with pytest.raises(type(error)) as caught:
+        raise error
+    return pickle.loads(pickle.dumps(described(caught.value)))
+
+
+def test_any_error_can_be_read_by_the_driver() -> None:
+    assert raised(OddError(7, "boom")).message == "OddError: OddError"
+    assert raised(RuntimeError("bad \udc80 text\nmore")).message == "RuntimeError: bad ? text"
+    assert len(raised(RuntimeError("x" * 10**6)).message) < 400
+
+
+def test_the_place_is_the_innermost_line_of_our_own_code() -> None:
+    with pytest.raises(ValueError, match="unknown family") as caught:
+        load_family("no such family")
+    assert described(caught.value).place.startswith("registry.py:")
+    assert raised(RuntimeError("no")).place.startswith("test_trial_error.py:")
+
+
+def test_memory_is_told_from_other_errors() -> None:
+    with pytest.raises(MemoryError) as caught:
+        np.ones(2**59)
+    assert described(caught.value).kind == "host_out_of_memory"
+    assert raised(RuntimeError("CUDA error: out of memory")).kind == "out_of_memory"
+    assert raised(RuntimeError("no")).kind == "error"
