@@ -109,7 +109,8 @@ class StudyFolder:
         return sum(not line.startswith(DEATH) for line in lines)
 
     def table(self, name: str) -> pd.DataFrame:
-        return pd.read_parquet(self.folder / f"{name}.parquet")
+        with (self.folder / f"{name}.parquet").open("rb") as opened:  # it may be replaced meanwhile
+            return pd.read_parquet(opened)
 
     def study(self) -> dict:
         return json.loads((self.folder / "study.json").read_text())
