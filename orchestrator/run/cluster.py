@@ -139,7 +139,7 @@ def connect(
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     # A submitted job's variables reach this process, which passes them on to the trials itself.
     os.environ.setdefault("RAY_OVERRIDE_JOB_RUNTIME_ENV", "1")
-    _have_short_temporary_folder()
+    own_folder = _own_folder(address)
     own_handler = signal.getsignal(signal.SIGTERM)
     # What Ray starts outlives the terminal: it is the driver that ends it, in order.
     hang_up = signal.signal(signal.SIGHUP, signal.SIG_IGN)
@@ -151,6 +151,7 @@ def connect(
                 logging_level=logging.ERROR,
                 runtime_env=_runtime_environment(),
                 job_config=JobConfig(metadata=dict(metadata or {})),
+                _temp_dir=own_folder,
             )
             break
         except (OSError, RuntimeError, TimeoutError, ValueError, ray.exceptions.RayError) as error:
@@ -207,25 +208,33 @@ def _too_large(asked: Mapping[str, float], cluster: Cluster) -> str:
     )
 
 
-def _have_short_temporary_folder() -> None:
-    """Gives Ray a folder of this user's own where a batch system's is too long for sockets in it.
+def _own_folder(address: str | None) -> str | None:
+    """Where a Ray that is started here keeps its session: a folder that is this user's alone.
+
+    Ray's own is open to all, and holds the study's code, its logs and its sockets. One that
+    `RAY_TMPDIR` names is taken as it is.
 
     Raises:
         InfrastructureError: Somebody else has that folder.
     """
-    length = len(os.fsencode(tempfile.gettempdir()))
-    if "RAY_TMPDIR" in os.environ or length <= LONGEST_TEMPORARY_FOLDER:
-        return
-    folder = Path("/tmp") / f"ray-{os.getuid()}"
+    here = address or os.environ.get("RAY_ADDRESS") or "local"
+    running = Path(tempfile.gettempdir()) / "ray" / "ray_current_cluster"
+    if here != "local" or "RAY_TMPDIR" in os.environ or (address is None and running.exists()):
+        return None
+    name = f"ray-{os.getuid()}"
+    place = Path(tempfile.gettempdir())
+    if len(os.fsencode(place / name)) > LONGEST_TEMPORARY_FOLDER:  # as batch systems have it
+        place = Path("/tmp")
+    folder = place / name
     folder.mkdir(mode=0o700, exist_ok=True)
     found = folder.lstat()
-    if found.st_uid != os.getuid() or stat.S_IMODE(found.st_mode) & 0o022:
+    if found.st_uid != os.getuid() or stat.S_IMODE(found.st_mode) & 0o077:
         message = (
-            f"TMPDIR must have at most {LONGEST_TEMPORARY_FOLDER} characters for Ray's sockets, "
-            f"and {folder} is not this user's own; set RAY_TMPDIR to a short folder"
+            f"{folder} must be this user's alone (mode 700), since Ray keeps its session there, "
+            "but is not; remove it, or set RAY_TMPDIR to another short folder"
         )
         raise InfrastructureError(message)
-    os.environ["RAY_TMPDIR"] = str(folder)
+    return str(folder / "ray")  # Ray opens that one to all
 
 
 def _must_answer(address: str | None) -> None:
