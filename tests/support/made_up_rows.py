@@ -30,6 +30,8 @@ def table(
         return rows
     schema = results.schemas(spaces)[name]
     blank = {column.name: _blank(column.type) for column in schema if not column.nullable}
+    if "params_json" in blank:
+        blank["params_json"] = "{}"
     return results.to_table([{**blank, "study": NAME, **row} for row in rows], schema)
 
 
