@@ -39,7 +39,11 @@ def measured_study(folder: Path, *, gpus: float = 1.0, started: str = "2026-11-0
         "name": folder.name,
         "started_at": started,
         "settings": {
-            **{"families": ["cnn"], "dataset": "digits", "trials": 1, "epochs": 1, "seeds": 1},
+            "families": ["cnn"],
+            "dataset": "digits",
+            "trials": 1,
+            "epochs": 1,
+            "seeds": 1,
             "train_fractions": [1.0],
         },
         "cluster": {"gpus_per_trial": gpus, "cpus_per_trial": 2},

@@ -32,11 +32,15 @@ SETTINGS = {
 CLUSTER = {"cpus_per_trial": 2, "gpus_per_trial": 0.0, "max_concurrent": 2}
 CHOICE = {
     "cnn": {
-        **{"trial_id": "cnn-001", "params": {}, "validation_accuracy": 0.625},
+        "trial_id": "cnn-001",
+        "params": {},
+        "validation_accuracy": 0.625,
         "baseline_won": False,
     },
     "resnet50_transfer": {
-        **{"trial_id": "resnet50_transfer-000", "params": {}, "validation_accuracy": 0.75},
+        "trial_id": "resnet50_transfer-000",
+        "params": {},
+        "validation_accuracy": 0.75,
         "baseline_won": True,
     },
 }
