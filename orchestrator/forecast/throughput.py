@@ -7,13 +7,18 @@ from typing import Any, Final
 
 import numpy as np
 
-from orchestrator.results import files
+from orchestrator.results import files, shape
 
 # Of a family's epochs, whose hyperparameters differ: the middle four fifths.
 PERCENTILES: Final = (10, 90)
 
 Range = tuple[float, float]
 Row = Mapping[str, Any]
+
+# What of `study.json` a pace is made of.
+NEEDED: Final = (
+    *("cluster.gpus_per_trial", "cluster.cpus_per_trial", "dataset.train_images_by_fraction"),
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,6 +89,7 @@ def read_pace(folder: Path) -> Pace | None:
     study = files.read_study(folder)
     if "cluster" not in study or "dataset" not in study:
         return None
+    shape.check_entries(folder / "study.json", study, NEEDED)
     images, epochs = _train_images(study), _epochs(folder)
     training, validation = {}, {}
     for family in study["settings"]["families"]:

@@ -15,11 +15,15 @@ from orchestrator.config.searches import list_searches, search_of
 from orchestrator.config.settings import Settings
 from orchestrator.plan.families import FamilyPlan
 from orchestrator.plan.inputs import Inputs
-from orchestrator.results import files
+from orchestrator.results import files, shape
 from search_spaces.dimension import outside
 
 FOLDER: Final = "warm_start"
 TABLES: Final = ("trials", "epochs")
+# What of `study.json` says whether accuracies can be compared.
+NEEDED: Final = (
+    *("weights", "dataset.name", "dataset.files", "dataset.image_shape", "dataset.split_sha256"),
+)
 LEARNED_FROM: Final = ("completed", "stopped", "diverged")
 
 
@@ -145,6 +149,7 @@ def _read(source: Path) -> tuple[dict[str, Any], pa.Table, pa.Table]:
         raise ValueError(message)
     try:
         study = files.read_study(source)
+        shape.check_entries(source / "study.json", study, NEEDED)
         trials, epochs = (files.read_table(source, name) for name in TABLES)
     except (ValueError, OSError) as error:
         message = f"--warm-start must name a study that can be read, but {error}"

@@ -83,6 +83,12 @@ class _Data(_Part):
     split_sha256: Text = ""
 
 
+class _Cluster(_Part):
+    cpus_per_trial: Count = 0
+    gpus_per_trial: Annotated[float, Field(ge=0, le=MOST)] = 0
+    max_concurrent: Count = 0
+
+
 class _Weights(_Part):
     name: Text = ""
     sha256: Text = ""
@@ -143,7 +149,7 @@ class _Study(_Part):
     code_sha256: Text = ""
     git_commit: Text | None = None
     environment: dict[str, Text] = {}
-    cluster: dict[str, Plain] = {}
+    cluster: _Cluster = _Cluster()
     forecast: _Forecast | None = None
 
 

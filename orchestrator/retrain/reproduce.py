@@ -11,7 +11,7 @@ import pyarrow as pa
 from orchestrator.config.settings import Settings
 from orchestrator.config.sources import from_json
 from orchestrator.plan import inputs, provenance
-from orchestrator.results import code_version, files, manifest, schema
+from orchestrator.results import code_version, files, manifest, schema, shape
 from orchestrator.retrain.stored_trial import Row, StoredTrial, read_trial
 from trainables import registry
 from trainables.attempt import AttemptConfig, Trainer, make_trainer
@@ -24,6 +24,11 @@ from trainables.weights import loading
 COMPARED: Final = (
     *("train_loss", "train_accuracy", "learning_rate"),
     *(f"validation_{metric}" for metric in schema.METRICS),
+)
+# What of `study.json` says how a trial was trained.
+NEEDED: Final = (
+    *("cluster.cpus_per_trial", "dataset.files", "dataset.split_sha256", "weights", "runs"),
+    *("environment", "code_sha256", "git_commit"),
 )
 
 
@@ -116,6 +121,7 @@ def prepare(
             split or weights are not those that `study.json` records.
     """
     study = files.read_study(folder)
+    shape.check_entries(folder / "study.json", study, NEEDED)
     settings = from_json(study["settings"])
     settings = replace(
         settings,

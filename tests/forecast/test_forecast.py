@@ -38,7 +38,14 @@ def measured_study(folder: Path, *, gpus: float = 1.0, started: str = "2026-11-0
     content = {
         "name": folder.name,
         "started_at": started,
-        "settings": {"families": ["cnn"], "dataset": "digits"},
+        "settings": {
+            "families": ["cnn"],
+            "dataset": "digits",
+            "trials": 1,
+            "epochs": 1,
+            "seeds": 1,
+            "train_fractions": [1.0],
+        },
         "cluster": {"gpus_per_trial": gpus, "cpus_per_trial": 2},
         "dataset": {
             "train_images_by_fraction": {"1.0": TRAIN},

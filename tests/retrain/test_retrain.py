@@ -99,7 +99,7 @@ def test_a_stopped_trial_is_trained_as_long_as_it_ran_on_the_schedule_of_a_whole
     cnn_study: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     stopped = shutil.copytree(cnn_study, tmp_path / "stopped")
-    change(stopped, "epochs", "trial_id", "another", trial_id="cnn-001", epoch=2)
+    change(stopped, "epochs", "trial_id", "cnn-000", trial_id="cnn-001", epoch=2)
     change(stopped, "trials", "status", "stopped", trial_id="cnn-001")
     assert retrain.main([str(stopped), "--trial", "cnn-001"]) == 0
     lines = capsys.readouterr().out.splitlines()
@@ -226,7 +226,7 @@ def test_a_folder_that_is_no_study_is_refused(
 def test_a_trial_without_an_epoch_is_refused(
     curve_study: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    change(curve_study, "epochs", "trial_id", "another", trial_id="curve-001")
+    change(curve_study, "epochs", "trial_id", "curve-000", trial_id="curve-001")
     error = answer([str(curve_study), "--trial", "curve-001"], capsys)
     assert "must have an epoch to be compared, but curve-001" in error
 

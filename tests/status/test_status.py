@@ -23,6 +23,7 @@ from orchestrator.status.study_status import read_standing
 ROOT = Path(__file__).resolve().parents[2]
 SETTINGS = {
     "families": ["cnn", "resnet50_transfer"],
+    "dataset": "digits",
     "trials": 4,
     "epochs": 10,
     "seeds": 2,
@@ -30,8 +31,18 @@ SETTINGS = {
 }
 CLUSTER = {"cpus_per_trial": 2, "gpus_per_trial": 0.0, "max_concurrent": 2}
 CHOICE = {
-    "cnn": {"trial_id": "cnn-001", "baseline_won": False},
-    "resnet50_transfer": {"trial_id": "resnet50_transfer-000", "baseline_won": True},
+    "cnn": {
+        "trial_id": "cnn-001",
+        "params": {},
+        "validation_accuracy": 0.625,
+        "baseline_won": False,
+    },
+    "resnet50_transfer": {
+        "trial_id": "resnet50_transfer-000",
+        "params": {},
+        "validation_accuracy": 0.75,
+        "baseline_won": True,
+    },
 }
 HOLD = """
 import sys
@@ -544,8 +555,8 @@ def test_ctrl_c_ends_a_watch_quietly(
     [
         ({}, "RESULTS must be a study's folder, but {folder} has no study.json"),
         ({"study.json": "{"}, "study.json must be JSON, but {folder}/study.json is not"),
-        ({"study.json": '{"name": "x", "settings": {}}'}, "must have families, trials, epochs"),
-        ({"study.json": '{"name": "x", "settings": 3}'}, "must have families, trials, epochs"),
+        ({"study.json": '{"name": "x", "settings": {}}'}, "must be as a study writes it"),
+        ({"study.json": '{"name": "x", "settings": 3}'}, "must be as a study writes it"),
         ({"trials.parquet": "no table"}, "Parquet"),
     ],
 )

@@ -28,8 +28,9 @@ def table(
     """A table of a study from rows, where it is none yet; what they leave out is null."""
     if isinstance(rows, pa.Table):
         return rows
-    rows = [{"study": NAME, **row} for row in rows]
-    return results.to_table(rows, that_may_be_empty(results.schemas(spaces)[name]))
+    schema = that_may_be_empty(results.schemas(spaces)[name])
+    known = {"study": NAME, **({"params_json": "{}"} if "params_json" in schema.names else {})}
+    return results.to_table([{**known, **row} for row in rows], schema)
 
 
 def that_may_be_empty(schema: pa.Schema) -> pa.Schema:
