@@ -252,6 +252,7 @@ def test_a_study_whose_only_family_fails_says_so_and_leaves_the_test_part_closed
 ) -> None:
     fault = [*("--set", "space.curve.fault=error"), *("--set", "baseline.curve.fault=error")]
     arguments = [*CURVE, "--trials", "6", *fault, "--max-concurrent", "1"]
+    arguments += ["--grace-period", "4"]  # none is stopped before it meets the bug
     arguments += ["--address", shared_cluster]
     assert study.main([*arguments, "--results-dir", str(tmp_path), "--name", "failed"]) == 1
     assert "curve was given up: RuntimeError: a made-up error" in capsys.readouterr().out
