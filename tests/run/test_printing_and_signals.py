@@ -85,12 +85,14 @@ def test_a_password_is_shown_nowhere_not_even_in_a_traceback() -> None:
 
 
 LISTENER = """
-    import signal, sys
+    import select, signal, sys
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it
     from orchestrator.run.signals import Interruption
     with Interruption().listening() as interruption:
         try:
             print("listening", flush=True)
-            signal.pause()
+            while True:  # a pause may begin right after the signal, and last for ever
+                select.select([], [], [], 0.05)
         except KeyboardInterrupt:
             print("ended in order", flush=True)
             sys.stdin.readline()

@@ -25,17 +25,23 @@ START = datetime(2026, 5, 4, 12, tzinfo=UTC)
 def table(
     name: str, rows: Rows | pa.Table = (), spaces: Iterable[Mapping[str, BaseDistribution]] = ()
 ) -> pa.Table:
-    """A table of a study from rows, where it is none yet; what they leave out is null."""
+    """A table of a study from rows, where it is none yet; what they leave out is null or blank."""
     if isinstance(rows, pa.Table):
         return rows
-    schema = that_may_be_empty(results.schemas(spaces)[name])
-    known = {"study": NAME, **({"params_json": "{}"} if "params_json" in schema.names else {})}
-    return results.to_table([{**known, **row} for row in rows], schema)
+    schema = results.schemas(spaces)[name]
+    blank = {column.name: _blank(column.type) for column in schema if not column.nullable}
+    if "params_json" in blank:
+        blank["params_json"] = "{}"
+    return results.to_table([{**blank, "study": NAME, **row} for row in rows], schema)
 
 
-def that_may_be_empty(schema: pa.Schema) -> pa.Schema:
-    """A schema whose columns may all be empty, as in the files of older studies."""
-    return pa.schema([column.with_nullable(True) for column in schema], schema.metadata)
+def _blank(kind: pa.DataType) -> Any:
+    """What stands where there must be a value."""
+    if pa.types.is_timestamp(kind):
+        return START
+    if pa.types.is_integer(kind) or pa.types.is_floating(kind):
+        return 0
+    return [] if pa.types.is_list(kind) else ""
 
 
 def trial(
@@ -125,3 +131,8 @@ def write_study(
         files.write_table(folder, name, table(name, rows), stamps)
     files.write_text(folder / "study.json", json.dumps(content, indent=2))
     return folder
+
+
+def that_may_be_empty(schema: pa.Schema) -> pa.Schema:
+    """A schema whose columns may all be empty, as in the files of older studies."""
+    return pa.schema([column.with_nullable(True) for column in schema], schema.metadata)

@@ -211,6 +211,7 @@ class ComparedStudy:
         settings = {
             "dataset": self.dataset,
             "families": [*self.families, *self.failed],
+            "trials": 1,
             "epochs": self.epochs,
             "seeds": self.seeds,
             "train_fractions": list(self.fractions),
@@ -364,7 +365,7 @@ class MadeUpStudy(ComparedStudy):
             "seed": 0,
             "results_dir": "results",
         }
-        return {**content, **compared, "settings": {**settings, **compared["settings"]}}
+        return {**content, **compared, "settings": {**compared["settings"], **settings}}
 
     def _winners(self) -> Iterator[tuple[str, Row]]:
         """Each family's best trial, as `study.json` has it."""
