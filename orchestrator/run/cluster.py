@@ -143,17 +143,28 @@ def connect(
     own_handler = signal.getsignal(signal.SIGTERM)
     # What Ray starts outlives the terminal: it is the driver that ends it, in order.
     hang_up = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        context = _init(address, console, metadata or {}, own_folder)
+    finally:
+        signal.signal(signal.SIGHUP, hang_up)
+    signal.signal(signal.SIGTERM, own_handler)  # Ray's would exit at once, losing rows
+    return _describe(context)
+
+
+def _init(
+    address: str | None, console: Console, metadata: Mapping[str, str], own_folder: str | None
+) -> Any:
+    """Ray's context, after as many tries as need be; see `connect`."""
     for attempt in range(1, TRIES + 1):
         try:
-            context = ray.init(
+            return ray.init(
                 address=address,
                 log_to_driver=False,
                 logging_level=logging.ERROR,
                 runtime_env=_runtime_environment(),
-                job_config=JobConfig(metadata=dict(metadata or {})),
+                job_config=JobConfig(metadata=dict(metadata)),
                 _temp_dir=own_folder,
             )
-            break
         except (OSError, RuntimeError, TimeoutError, ValueError, ray.exceptions.RayError) as error:
             ray.shutdown()
             reason = str(error).strip().partition("\n")[0]
@@ -166,9 +177,7 @@ def connect(
                 )
                 raise InfrastructureError(message) from error
             time.sleep(attempt)
-    signal.signal(signal.SIGHUP, hang_up)
-    signal.signal(signal.SIGTERM, own_handler)  # Ray's would exit at once, losing rows
-    return _describe(context)
+    raise AssertionError  # the last try returns or raises
 
 
 def reserve(settings: Settings, cluster: Cluster) -> Reservation:
