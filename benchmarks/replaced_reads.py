@@ -1,5 +1,6 @@
 """How often does reading a table fail that is replaced meanwhile, by path and from an open file?"""
 
+import argparse
 import os
 import tempfile
 import threading
@@ -10,12 +11,14 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-READS = 1500
 SIZES = (3, 500, 7, 2000)  # rows of the tables that replace each other
 
 
 def main() -> None:
     """Replaces a table without a pause, reads it in two ways, and counts what fails."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--reads", type=int, default=1500, help="of each way")
+    reads = parser.parse_args().reads
     path = Path(tempfile.mkdtemp()) / "table.parquet"
     tables = [pa.table({"number": range(n), "text": [str(i) * 7 for i in range(n)]}) for n in SIZES]
     done = threading.Event()
@@ -31,11 +34,11 @@ def main() -> None:
     pq.write_table(tables[0], path)
     writer = threading.Thread(target=replace)
     writer.start()
-    by_path = sum(fails(lambda: pd.read_parquet(path)) for _ in range(READS))
-    from_open_file = sum(fails(lambda: read_open(path)) for _ in range(READS))
+    by_path = sum(fails(lambda: pd.read_parquet(path)) for _ in range(reads))
+    from_open_file = sum(fails(lambda: read_open(path)) for _ in range(reads))
     done.set()
     writer.join()
-    print(f"pandas {pd.__version__}, pyarrow {pa.__version__}: of {READS} reads failed")
+    print(f"pandas {pd.__version__}, pyarrow {pa.__version__}: of {reads} reads failed")
     print(f"by path: {by_path}; from an open file: {from_open_file}")
 
 

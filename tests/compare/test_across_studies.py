@@ -60,7 +60,7 @@ def section(text, title):
 
 def test_what_differs_is_named_entry_by_entry_and_what_does_not_is_said(compared) -> None:
     shown = section(compared[2], "What differs")
-    assert "| settings | trials | — | 64 | — |" in shown
+    assert "| settings | trials | 1 | 64 | 1 |" in shown
     assert f"| weights | sha256 | {'1' * 12} | {'2' * 12} | {'1' * 12} |" in shown
     assert f"| data and split | files.test | {'b' * 12} | {'b' * 12} | {'f' * 12} |" in shown
     assert "The same in all: code, versions." in shown
