@@ -363,7 +363,7 @@ def test_comparing_again_gives_the_same_files(tmp_path):
 
 
 def test_a_study_in_which_every_family_failed_is_reported_without_numbers(tmp_path):
-    folder = ComparedStudy(families=()).write(tmp_path)
+    folder = ComparedStudy(families=(), failed=("cnn",)).write(tmp_path)
     within_study.write_comparison(folder, None)
     assert files.read_table(folder, "comparison").num_rows == 0
     text = (folder / "comparison.md").read_text(encoding="utf-8")
@@ -375,7 +375,7 @@ def test_a_study_in_which_every_family_failed_is_reported_without_numbers(tmp_pa
     [
         ("study.json", "no study.json"),
         ("final.parquet", "final.parquet must exist"),
-        ("name", "must have a name"),
+        ("name", "of name is said: Field required"),
     ],
 )
 def test_a_folder_that_cannot_be_compared_is_one_line_and_exit_2(
