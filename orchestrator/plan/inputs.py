@@ -57,9 +57,10 @@ def prepare(
     if any(plan.pretrained for plan in plans):
         weights_file = _weights(settings.weights)
     dataset = named.open(settings.data_dir, settings.image_size)
-    for note in dataset.notes:
+    allowed = dataset.duplicates if settings.allow_duplicates else ()
+    for note in (*dataset.notes, *allowed):
         say(f"Data: {note}")
-    if weights_file is not None and settings.weights != DEMO_WEIGHTS:
+    if weights_file is not None:
         _check_weights(weights_file, plans, num_classes=len(dataset.classes))
     training = _decoded(dataset, allow_duplicates=settings.allow_duplicates)
     parts = divide(settings, training.labels)

@@ -9,8 +9,10 @@ from PIL import Image
 
 from orchestrator import study
 from orchestrator.config.settings import Settings
+from orchestrator.config.sources import resolve
 from orchestrator.plan.families import plan_families
 from orchestrator.plan.inputs import prepare
+from trainables.weights.pretraining import cached_weights_path
 
 FAMILY = "curve"
 pytestmark = pytest.mark.usefixtures("curve_family")
@@ -55,8 +57,20 @@ def test_broken_images_of_both_parts_and_images_that_stand_twice_are_one_answer(
 def test_images_that_stand_twice_are_let_through_where_that_is_said(tmp_path: Path) -> None:
     images(tmp_path / "train", classes=2, of_each=4)
     shutil.copytree(tmp_path / "train", tmp_path / "test")
-    given = settings(tmp_path, allow_duplicates=True)
-    assert prepare(given, plan_families(given)).dataset.duplicates
+    said = prepared(settings(tmp_path, allow_duplicates=True))
+    assert "Data: 8 of 8 test images are also in the training part" in " ".join(said)
+
+
+def test_stand_in_weights_that_are_damaged_in_the_cache_are_refused_before_anything_starts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    kept = cached_weights_path()
+    kept.parent.mkdir(parents=True)
+    kept.write_bytes(b"half a file")
+    demo = resolve({"preset": "demo", "families": "resnet50_transfer"}, config=None, assignments=[])
+    with pytest.raises(ValueError, match="must hold a state dict of tensors only"):
+        prepared(demo)
 
 
 @pytest.mark.parametrize(("classes", "of_each"), [(10, 12), (60, 3), (10, 5)])
