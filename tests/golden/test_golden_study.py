@@ -23,8 +23,9 @@ HERE = Path(__file__).parent
 def _processor() -> str:
     """What decides how a network's floats are rounded."""
     known = Path("/proc/cpuinfo")
-    names = re.findall(r"model name\s*: (.*)", known.read_text() if known.exists() else "")
-    name = names[0] if names else platform.processor()
+    fields = r"^(?:model name|cpu family|model|stepping)\s*: (.*)"
+    names = re.findall(fields, known.read_text() if known.exists() else "", re.MULTILINE)[:4]
+    name = " ".join(names) or platform.processor()
     return f"{name}, {torch.backends.cpu.get_cpu_capability()}, torch {torch.__version__}"
 
 
