@@ -1,11 +1,11 @@
-# make setup | study | test | browser-test | cluster-test | check | soak | fuzz | lock: everything a user or CI runs. Needs Python 3.11+ with pip.
+# make setup | study | test | golden | browser-test | cluster-test | check | soak | fuzz | lock: everything a user or CI runs. Needs Python 3.11+ with pip.
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/installed
 # Without byte code on disk each process compiles torch and Ray again: 13 CPU seconds.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: setup study test browser-test cluster-test check soak fuzz format lock clean
+.PHONY: setup study test golden browser-test cluster-test check soak fuzz format lock clean
 
 setup: $(INSTALLED)
 
@@ -22,7 +22,7 @@ study: setup
 
 # Two processes: Ray's tests wait most of the time, and the others compute meanwhile.
 test: setup
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder -m "not browser" $(ARGS)
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder -m "not browser and not demonstration" $(ARGS)
 
 # The report in Chromium (apt-get install chromium): a minute or two.
 browser-test: setup
@@ -33,6 +33,10 @@ check: setup
 	$(BIN)/ruff check .
 	$(BIN)/lint-imports
 	$(BIN)/mypy
+
+# Both golden studies, the demonstration's too: minutes of training. ARGS=--renew-golden stores anew.
+golden: setup
+	$(BIN)/python -m pytest tests/golden $(ARGS)
 
 # Real `ray up` on three hosts made of namespaces; needs root, sshd, rsync and ip, else it says so.
 # About five minutes on an idle machine; logs are kept in .cluster-test/.

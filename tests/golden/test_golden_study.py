@@ -1,6 +1,6 @@
 """Two studies give the tables and the words that they gave before, digest by digest.
 
-Where a change is meant: `make test ARGS="tests/golden --renew-golden"`, and say in the commit why.
+Where a change is meant: `make golden ARGS=--renew-golden`, and say in the commit why.
 """
 
 import json
@@ -50,6 +50,7 @@ def test_a_study_in_this_process_gives_the_same_tables_and_words(
 
 
 @pytest.mark.cluster
+@pytest.mark.demonstration
 @pytest.mark.timeout(1800)
 def test_the_demonstration_gives_the_same_tables_and_words(
     tmp_path: Path, request: pytest.FixtureRequest
