@@ -3,7 +3,8 @@
 import importlib
 import logging
 import math
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Protocol
@@ -98,6 +99,8 @@ class AttemptConfig:
         device: `cpu` or `cuda`.
         threads: CPU threads.
         accumulation: Parts that each batch is cut into; more than 1 after the memory did not do.
+        rungs: Epochs after which it is reported, since it is decided then whether the trial goes on.
+        checkpoint_seconds: Reported is too when epochs since the last checkpoint took so long.
     """
 
     trial_id: str
@@ -113,6 +116,8 @@ class AttemptConfig:
     device: str
     threads: int
     accumulation: int
+    rungs: Sequence[int] = ()
+    checkpoint_seconds: float = 0.0
 
     @property
     def checkpoints(self) -> Path:
@@ -150,7 +155,7 @@ class Attempt:
         self._trainer = make_trainer(load_family(config.family), config, shared)
         checkpoint, self._damaged = checkpoints.newest(config.checkpoints)
         self.rows: list[dict[str, Any]] = []
-        self._reported = False
+        self._reported = 0  # of these rows
         if checkpoint is not None:
             self._trainer.load_state(checkpoint.state)
             self.rows = checkpoint.rows
@@ -159,31 +164,44 @@ class Attempt:
             missing = f"{config.epochs_known} epochs are recorded, but no checkpoint is intact"
             raise RuntimeError("; ".join([*self._damaged, missing]))
 
-    def step(self) -> dict[str, Any]:
-        """One epoch and its checkpoint; after the last epoch of a final, the test as well.
+    def step(self, epoch_begins: Callable[[], None] = lambda: None) -> dict[str, Any]:
+        """A stretch of epochs and its checkpoint; after the last of a final, the test as well.
+
+        A stretch ends at a rung, at the last epoch, and where its epochs took long enough.
+
+        Args:
+            epoch_begins: Called before each epoch but the first.
 
         Returns:
-            The epoch's columns, `done`, and where they apply `diverged` and the columns of
-            `final.parquet`. The first step of an attempt adds `earlier_rows`, those of its
-            checkpoint, since the last of them may never have been reported, and
-            `damaged_checkpoints`, a sentence for each.
+            The columns of the last epoch, `earlier_rows` with those of epochs before it that have
+            not been reported, `done`, and where they apply `diverged`, the columns of
+            `final.parquet`, and `damaged_checkpoints`, a sentence for each. The first step of an
+            attempt reports again what its checkpoint knows, since it may never have been heard.
         """
-        first = self._first_report()
-        if self._trainer.epoch < self._config.epochs:
+        began = time.monotonic()
+        while self._trainer.epoch < self._config.epochs:
             try:
                 row = self._checked(self._trainer.train_epoch())
             except ArithmeticError as error:
                 log.warning("diverged: %s", error)
-                return {**first, "done": True, "diverged": str(error)}
+                return {**self._news(self.rows), "done": True, "diverged": str(error)}
             self.rows.append(row)
             self._keep_best()
-            self._save()
-            self._remove_unneeded_weights()
             log.info("%s", {k: round(v, 4) for k, v in row.items() if isinstance(v, float)})
-        result = {**first, **self.rows[-1]}
+            if self._ends_stretch(row["epoch"], time.monotonic() - began):
+                self._save()
+                self._remove_unneeded_weights()
+                break
+            epoch_begins()
+        result = {**self._news(self.rows[:-1]), **self.rows[-1]}
         if self._trainer.epoch < self._config.epochs:
             return {**result, "done": False}
         return {**result, "done": True, **self._final()}
+
+    def _ends_stretch(self, epoch: int, seconds: float) -> bool:
+        """Whether an epoch is reported at once, so many seconds after its stretch began."""
+        told = epoch in self._config.rungs or epoch == self._config.epochs
+        return told or seconds >= self._config.checkpoint_seconds
 
     def _checked(self, row: dict[str, Any]) -> dict[str, Any]:
         """An epoch's columns, whichever trainer they are from.
@@ -201,11 +219,13 @@ class Attempt:
             raise ArithmeticError(wrong)
         return row
 
-    def _first_report(self) -> dict[str, Any]:
-        if self._reported:
-            return {}
-        self._reported = True
-        return {"earlier_rows": list(self.rows), "damaged_checkpoints": self._damaged}
+    def _news(self, rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
+        """Those of the rows that have not been reported, and what was found at the beginning."""
+        news = {"earlier_rows": list(rows[self._reported :])}
+        if self._damaged:
+            news["damaged_checkpoints"], self._damaged = self._damaged, []
+        self._reported = len(self.rows)
+        return news
 
     def _save(self) -> None:
         checkpoints.save(

@@ -3,6 +3,7 @@
 import faulthandler
 import logging
 import socket
+from collections.abc import Callable
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -31,9 +32,9 @@ class References:
 
 
 class StudyTrial(tune.Trainable):
-    """One attempt at one trial, stepped by Tune epoch by epoch.
+    """One attempt at one trial, stepped by Tune stretch by stretch of epochs.
 
-    Its checkpoints are the study's own files, written before the epoch is reported.
+    Its checkpoints are the study's own files, written before the epochs are reported.
     """
 
     # tune.with_parameters passes what trials share as arguments after the configuration.
@@ -50,24 +51,26 @@ class StudyTrial(tune.Trainable):
         self._attempt: Attempt | None = None
 
     def step(self) -> dict[str, Any]:
-        """One epoch; see `Attempt.step`. A process that hangs in it is ended."""
+        """A stretch of epochs; see `Attempt.step`. A process that hangs in one is ended."""
         if self._attempt is None:
             self._check_node()  # before anything is written
         folder, trial_id = Path(self._config.folder), self._config.trial_id
         node_id = ray.get_runtime_context().get_node_id()
         with (
             memory_kills.noted(memory_kills.file_of(folder, trial_id), node_id),
-            watchdog.ended_after(self._epoch_time_limit, watchdog.file_of(folder, trial_id)),
+            watchdog.ended_after(
+                self._epoch_time_limit, watchdog.file_of(folder, trial_id)
+            ) as epoch_begins,
         ):
-            return self._step()
+            return self._step(epoch_begins)
 
-    def _step(self) -> dict[str, Any]:
+    def _step(self, epoch_begins: Callable[[], None]) -> dict[str, Any]:
         try:
             if self._attempt is None:
                 _log_to(Path(self._config.folder) / "logs" / f"{self._config.trial_id}.log")
                 log.info("attempt %d: %s", self._config.attempt, self._config)
                 self._attempt = self._make_attempt()
-            return {**self._attempt.step(), "node": socket.gethostname()}
+            return {**self._attempt.step(epoch_begins), "node": socket.gethostname()}
         except (Exception, SystemExit) as error:
             log.exception("attempt %d failed", self._config.attempt)
             raise described(error) from None  # the driver may not be able to read the error itself

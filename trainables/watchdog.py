@@ -2,13 +2,15 @@
 
 import contextlib
 import faulthandler
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 
 @contextlib.contextmanager
-def ended_after(seconds: float, file: Path) -> Iterator[None]:
+def ended_after(seconds: float, file: Path) -> Iterator[Callable[[], None]]:
     """Ends this process where what is inside takes longer, even if it holds Python's lock.
+
+    What it yields begins the time anew.
 
     Args:
         seconds: The limit.
@@ -16,9 +18,13 @@ def ended_after(seconds: float, file: Path) -> Iterator[None]:
     """
     file.parent.mkdir(parents=True, exist_ok=True)
     with file.open("w", encoding="utf-8") as traceback:
-        faulthandler.dump_traceback_later(seconds, exit=True, file=traceback)
+
+        def again() -> None:
+            faulthandler.dump_traceback_later(seconds, exit=True, file=traceback)
+
+        again()
         try:
-            yield
+            yield again
         finally:
             faulthandler.cancel_dump_traceback_later()
             file.unlink(missing_ok=True)

@@ -66,6 +66,8 @@ class Settings:
     """Attempts at a trial whose process dies; an error of its own is tried once more at most."""
     epoch_time_limit: float = 14_400.0
     """Seconds an epoch may take, the first with its start, before its process counts as hung."""
+    checkpoint_seconds: float = 30.0
+    """Seconds of short epochs between two checkpoints, computed again after a kill; 0: each."""
     wait_for_nodes_minutes: float = 15.0
     """Minutes to wait where no node that is there has room for a trial, before giving up."""
     address: str | None = None
@@ -98,7 +100,10 @@ class Settings:
                 f"grace_period must be at most epochs, but got grace_period={self.grace_period}, "
                 f"epochs={self.epochs}"
             )
-        _check_times(self.epoch_time_limit, self.wait_for_nodes_minutes)
+        _check_times(self.epoch_time_limit)
+        for name in ("checkpoint_seconds", "wait_for_nodes_minutes"):
+            if not math.isfinite(getattr(self, name)):
+                refuse(f"{name} must be a finite number, but got {getattr(self, name)}")
         _check_budgets({name: getattr(self, name) for name in BUDGETS})
         _check_fractions(self.train_fractions)
         if self.tune_per_fraction and len(self.train_fractions) == 1:
@@ -135,6 +140,7 @@ _LOWEST: Final = {
     "max_concurrent": 1,
     "max_attempts": 1,
     "epoch_time_limit": 1,
+    "checkpoint_seconds": 0,
     "wait_for_nodes_minutes": 0,
     "seed": 0,
 }
@@ -154,6 +160,7 @@ OPERATIONAL: Final = frozenset(
         "max_concurrent",
         "max_attempts",
         "epoch_time_limit",
+        "checkpoint_seconds",
         "wait_for_nodes_minutes",
         "pace_from",
         "prices",
@@ -184,9 +191,7 @@ def _check_text(name: str, text: str) -> None:
         refuse(f"{name} must be text without control characters, but got {text!r}")
 
 
-def _check_times(seconds: float, minutes: float) -> None:
-    if not math.isfinite(minutes):
-        refuse(f"wait_for_nodes_minutes must be a finite number, but got {minutes}")
+def _check_times(seconds: float) -> None:
     if not seconds <= threading.TIMEOUT_MAX:  # a NaN is not either
         refuse(
             f"epoch_time_limit must be at most {threading.TIMEOUT_MAX:.0f} seconds, but got "

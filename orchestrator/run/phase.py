@@ -2,7 +2,7 @@
 
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,6 +34,8 @@ class Phase:
         references: What trials share.
         epochs: Of a whole trial.
         epoch_time_limit: Seconds that an epoch may take.
+        checkpoint_seconds: Of short epochs between two checkpoints.
+        rungs: Epochs at which it is decided whether a trial goes on.
         folder: The study's folder, absolute.
         reservation: What each trial reserves.
         interruption: Ends the phase before all trials have ended.
@@ -47,6 +49,8 @@ class Phase:
     references: References
     epochs: int
     epoch_time_limit: float
+    checkpoint_seconds: float
+    rungs: Sequence[int]
     folder: Path
     reservation: Reservation
     interruption: Interruption
@@ -87,6 +91,8 @@ def _make_tuner(phase: Phase) -> tune.Tuner:
         param_space={
             "epochs": phase.epochs,
             "epoch_time_limit": phase.epoch_time_limit,
+            "checkpoint_seconds": phase.checkpoint_seconds,
+            "rungs": list(phase.rungs),
             "folder": str(phase.folder),
             "device": phase.reservation.device,
             "threads": phase.reservation.cpus,
@@ -109,7 +115,11 @@ def _make_tuner(phase: Phase) -> tune.Tuner:
             checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
             callbacks=[
                 AttemptClock(phase.recorder),
-                ray_actors.Overdue(phase.epoch_time_limit, phase.scheduler.overdue, phase.waiting),
+                ray_actors.Overdue(
+                    phase.epoch_time_limit + phase.checkpoint_seconds,
+                    phase.scheduler.overdue,
+                    phase.waiting,
+                ),
             ],
             verbose=0,
         ),

@@ -72,7 +72,7 @@ class Overdue(tune.Callback):
         """Takes what is to be done when.
 
         Args:
-            limit: Seconds that an epoch may take.
+            limit: Seconds that a stretch of epochs may take.
             overdue: Gets the ids of trials whose process was ended.
             waiting: Told now and then for how many seconds no trial has run.
             clock: Seconds from any moment on.
@@ -102,14 +102,14 @@ class Overdue(tune.Callback):
     def on_trial_start(
         self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
     ) -> None:
-        """Its first epoch begins."""
+        """Its first stretch of epochs begins."""
         del iteration, trials, info
         self._heard[trial] = self._lived
 
     def on_trial_result(
         self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
     ) -> None:
-        """Its next epoch begins."""
+        """Its next stretch begins."""
         del iteration, trials, result, info
         self._heard[trial] = self._lived
 

@@ -196,6 +196,8 @@ class Session:
                     references=references,
                     epochs=self.settings.epochs,
                     epoch_time_limit=self.settings.epoch_time_limit,
+                    checkpoint_seconds=self.settings.checkpoint_seconds,
+                    rungs=self.manifest.content["rungs"] if name == "search" else (),
                     folder=self.folder,
                     reservation=self.reservation,
                     interruption=self.interruption,

@@ -33,7 +33,7 @@ from trainables.attempt import Attempt, AttemptConfig
 from trainables.data.dataset import DataSet
 from trainables.trial_error import described
 
-CURVE = {"families": "curve", "dataset": "digits", "seed": 3}
+CURVE = {"families": "curve", "dataset": "digits", "seed": 3, "checkpoint_seconds": 0}
 NO_FAULTS = ("space.curve.fault=none",)
 FEW_DRAWS = 20
 
@@ -136,6 +136,8 @@ class InProcessExecutor:
             "folder": str(phase.folder),
             "device": "cpu",
             "threads": 1,
+            "rungs": phase.rungs,
+            "checkpoint_seconds": phase.checkpoint_seconds,
         }
         known = {**config, **more}
         told = AttemptConfig(**{f.name: known[f.name] for f in fields(AttemptConfig)})
