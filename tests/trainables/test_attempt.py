@@ -35,6 +35,44 @@ def test_each_step_is_an_epoch_and_the_last_is_done(tmp_path: Path, shared: Shar
     assert "test_accuracy" not in results[-1]
 
 
+def test_short_epochs_are_reported_together_and_share_a_checkpoint(
+    tmp_path: Path, shared: SharedData
+) -> None:
+    config = dataclasses.replace(config_of(tmp_path), epochs=7, rungs=(2, 4), checkpoint_seconds=60)
+    running, begun = Attempt(config, shared, None), []
+    results = [running.step(lambda: begun.append(1)) for _ in range(3)]
+    reported = [[row["epoch"] for row in (*r["earlier_rows"], r)] for r in results]
+    assert reported == [[1, 2], [3, 4], [5, 6, 7]]
+    assert [r["done"] for r in results] == [False, False, True]
+    assert len(begun) == 7 - 3  # the first of a step needs no word
+    assert checkpointing.epochs(config.checkpoints) == [4, 7]
+
+
+def test_an_attempt_killed_within_a_stretch_loses_that_stretch_alone(
+    tmp_path: Path, shared: SharedData
+) -> None:
+    config = dataclasses.replace(config_of(tmp_path), epochs=7, rungs=(2,), checkpoint_seconds=60)
+    first = Attempt(config, shared, None)
+    first.step()
+
+    def killed() -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        first.step(killed)
+    second = Attempt(dataclasses.replace(config, attempt=2), shared, None).step()
+    assert [row["epoch"] for row in (*second["earlier_rows"], second)] == [1, 2, 3, 4, 5, 6, 7]
+
+
+def test_what_was_trained_before_a_divergence_is_reported_with_it(
+    tmp_path: Path, shared: SharedData
+) -> None:
+    config = dataclasses.replace(config_of(tmp_path, fault="nan"), checkpoint_seconds=60)
+    result = Attempt(config, shared, None).step()
+    assert "diverged" in result
+    assert [row["epoch"] for row in result["earlier_rows"]] == [1]
+
+
 def test_an_attempt_goes_on_from_the_checkpoint_and_brings_its_rows(
     awkward_path: Path, shared: SharedData
 ) -> None:
