@@ -5,6 +5,7 @@ import logging
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Protocol
@@ -18,6 +19,7 @@ from trainables.family import Family
 from trainables.names import check_trial
 from trainables.registry import load_family
 from trainables.shared_data import SharedData
+from trainables.slices import Chunks, Slices
 
 log = logging.getLogger(__name__)
 
@@ -99,8 +101,8 @@ class AttemptConfig:
         device: `cpu` or `cuda`.
         threads: CPU threads.
         accumulation: Parts that each batch is cut into; more than 1 after the memory did not do.
-        rungs: Epochs after which it is reported, since it is decided then whether the trial goes on.
-        checkpoint_seconds: Reported is too when epochs since the last checkpoint took so long.
+        rungs: Epochs that are reported at once: it is decided then whether the trial goes on.
+        checkpoint_seconds: Epochs are reported, too, when those since the last report took so long.
     """
 
     trial_id: str
@@ -153,12 +155,20 @@ class Attempt:
             config.checkpoints, attempt=config.attempt, trial=config.trial
         )
         self._trainer = make_trainer(load_family(config.family), config, shared)
+        self._slices = Slices(self._trainer)
+        self._writer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="checkpoint")
+        self._writing: Future[None] | None = None
+        self._saved = 0  # rows that have a checkpoint, or are having one written
+        self._reported = 0
+        self._stretch_began = self._last_epoch_ended = time.monotonic()
+        self._diverged = ""
+        self._best_weights: Chunks | None = None  # that no file has yet
         checkpoint, self._damaged = checkpoints.newest(config.checkpoints)
         self.rows: list[dict[str, Any]] = []
-        self._reported = 0  # of these rows
         if checkpoint is not None:
             self._trainer.load_state(checkpoint.state)
             self.rows = checkpoint.rows
+            self._saved = len(self.rows)
             log.info("attempt %d goes on after epoch %d", config.attempt, checkpoint.epoch)
         elif self._damaged or config.epochs_known:
             missing = f"{config.epochs_known} epochs are recorded, but no checkpoint is intact"
@@ -167,44 +177,78 @@ class Attempt:
     def step(self, epoch_begins: Callable[[], None] = lambda: None) -> dict[str, Any]:
         """A stretch of epochs and its checkpoint; after the last of a final, the test as well.
 
-        A stretch ends at a rung, at the last epoch, and where its epochs took long enough.
+        A stretch ends at a rung, at the last epoch, and where its epochs took long enough. While
+        its checkpoint is written, a trainer that can pause goes on with the next stretch.
 
         Args:
-            epoch_begins: Called before each epoch but the first.
+            epoch_begins: Called after each epoch, before the next one begins.
 
         Returns:
-            The columns of the last epoch, `earlier_rows` with those of epochs before it that have
-            not been reported, `done`, and where they apply `diverged`, the columns of
+            The columns of the last epoch of the stretch, `earlier_rows` with those of epochs before
+            it that have not been reported, `done`, and where they apply `diverged`, the columns of
             `final.parquet`, and `damaged_checkpoints`, a sentence for each. The first step of an
             attempt reports again what its checkpoint knows, since it may never have been heard.
         """
-        began = time.monotonic()
-        while self._trainer.epoch < self._config.epochs:
-            try:
-                row = self._checked(self._trainer.train_epoch())
-            except ArithmeticError as error:
-                log.warning("diverged: %s", error)
-                return {**self._news(self.rows), "done": True, "diverged": str(error)}
-            self.rows.append(row)
-            self._keep_best()
-            log.info("%s", {k: round(v, 4) for k, v in row.items() if isinstance(v, float)})
-            if self._ends_stretch(row["epoch"], time.monotonic() - began):
-                self._save()
-                self._remove_unneeded_weights()
-                break
-            epoch_begins()
-        result = {**self._news(self.rows[:-1]), **self.rows[-1]}
-        if self._trainer.epoch < self._config.epochs:
+        try:
+            while not self._is_to_report():
+                self._train(epoch_begins)
+            if self._writing is not None:
+                self._writing.result()
+        except BaseException:
+            self.close()
+            raise
+        if self._writing is None and self._diverged:
+            return {**self._news(self.rows), "done": True, "diverged": self._diverged}
+        self._writing = None
+        rows = self.rows[: self._saved]
+        result = {**self._news(rows[:-1]), **rows[-1]}
+        if len(rows) < self._config.epochs:
             return {**result, "done": False}
         return {**result, "done": True, **self._final()}
 
-    def _ends_stretch(self, epoch: int, seconds: float) -> bool:
-        """Whether an epoch is reported at once, so many seconds after its stretch began."""
-        told = epoch in self._config.rungs or epoch == self._config.epochs
-        return told or seconds >= self._config.checkpoint_seconds
+    def close(self) -> None:
+        """Waits for what is being written, so that nothing is written from here on."""
+        self._writer.shutdown(wait=True)
 
-    def _checked(self, row: dict[str, Any]) -> dict[str, Any]:
-        """An epoch's columns, whichever trainer they are from.
+    def _is_to_report(self) -> bool:
+        """Whether there is something to report; begins to write what a stretch has come to."""
+        if self._writing is None and self._stretch_is_over():
+            self._begin_writing()
+        if self._writing is None:
+            return bool(self._diverged) or self._saved == self._config.epochs
+        more = len(self.rows) < self._config.epochs and not self._diverged
+        return self._writing.done() or not self._slices.pause or not more or self._stretch_is_over()
+
+    def _stretch_is_over(self) -> bool:
+        """Whether the last epoch that was trained is one that needs a checkpoint."""
+        epoch = len(self.rows)
+        if epoch == self._saved:
+            return False
+        told = epoch in self._config.rungs or epoch == self._config.epochs
+        return (
+            told or self._last_epoch_ended - self._stretch_began >= self._config.checkpoint_seconds
+        )
+
+    def _train(self, epoch_begins: Callable[[], None]) -> None:
+        """Trains for a moment; takes up the epoch that ends in it."""
+        try:
+            row = self._slices.train()
+            if row is None:
+                return
+            self._check(row)
+        except ArithmeticError as error:
+            log.warning("diverged: %s", error)
+            self._diverged = str(error)
+            return
+        self.rows.append(row)
+        self._last_epoch_ended = time.monotonic()
+        if self._test is not None and best_row(self.rows) is row:
+            self._best_weights = self._slices.weights()
+        log.info("%s", {k: round(v, 4) for k, v in row.items() if isinstance(v, float)})
+        epoch_begins()
+
+    def _check(self, row: dict[str, Any]) -> None:
+        """Checks an epoch's columns, whichever trainer they are from.
 
         Raises:
             ArithmeticError: The trial has diverged.
@@ -217,46 +261,49 @@ class Attempt:
         wrong = impossible(row)
         if wrong:
             raise ArithmeticError(wrong)
-        return row
 
     def _news(self, rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
         """Those of the rows that have not been reported, and what was found at the beginning."""
-        news = {"earlier_rows": list(rows[self._reported :])}
+        news: dict[str, Any] = {"earlier_rows": list(rows[self._reported :])}
         if self._damaged:
             news["damaged_checkpoints"], self._damaged = self._damaged, []
-        self._reported = len(self.rows)
+        self._reported = self._saved
         return news
 
-    def _save(self) -> None:
-        checkpoints.save(
-            self._config.checkpoints,
-            epoch=self._trainer.epoch,
-            state=self._trainer.state(),
-            rows=self.rows,
-            claim=self._claim,
-        )
+    def _begin_writing(self) -> None:
+        """Has the checkpoint of the last epoch written beside the training."""
+        state, weights, rows = self._slices.state(), self._best_weights, list(self.rows)
+        self._best_weights = None
+        self._writing = self._writer.submit(self._write, state, weights, rows)
+        self._saved, self._stretch_began = len(rows), time.monotonic()
 
-    def _keep_best(self) -> None:
+    def _write(self, state: Chunks, weights: Chunks | None, rows: list[dict[str, Any]]) -> None:
+        folder = self._config.checkpoints
+        if self._test is not None:
+            self._keep_best(weights, rows)
+        epoch = rows[-1]["epoch"]
+        checkpoints.save(folder, epoch=epoch, state=state(), rows=rows, claim=self._claim)
+        self._remove_unneeded_weights(rows)
+
+    def _keep_best(self, weights: Chunks | None, rows: list[dict[str, Any]]) -> None:
         """Keeps a final's weights of the epoch that is the best on validation by now.
 
         The file is named by its epoch: after a kill the epoch may be trained again and turn out
         worse, and then the best one before it must still be there.
         """
-        if self._test is None:
-            return
-        folder, best = self._config.checkpoints, best_row(self.rows)
-        own = best_weights_file(folder, best["epoch"])
-        if best is self.rows[-1]:
+        folder = self._config.checkpoints
+        own = best_weights_file(folder, best_row(rows)["epoch"])
+        if weights is not None:
             checkpoints.must_hold(folder, self._claim)
-            checkpoints.write_bytes(own, self._trainer.weights())
+            checkpoints.write_chunks(own, weights())
         if own.exists():
             checkpoints.link(own, folder / BEST_WEIGHTS)
 
-    def _remove_unneeded_weights(self) -> None:
+    def _remove_unneeded_weights(self, rows: list[dict[str, Any]]) -> None:
         """Leaves the weights that an attempt needs that goes on from any of the checkpoints."""
         folder = self._config.checkpoints
         files = set(folder.glob(best_weights_file(folder, 0).name.replace("00000", "*")))
-        needed = {best_row(self.rows[:epoch])["epoch"] for epoch in checkpoints.epochs(folder)}
+        needed = {best_row(rows[:epoch])["epoch"] for epoch in checkpoints.epochs(folder)}
         for file in files - {best_weights_file(folder, epoch) for epoch in needed}:
             file.unlink(missing_ok=True)
 

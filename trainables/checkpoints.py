@@ -8,12 +8,13 @@ import os
 import re
 import shutil
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 KEPT: Final = 2
+Chunk = bytes | memoryview
 CLAIM: Final = "attempt.json"
 
 
@@ -133,7 +134,12 @@ def must_hold(folder: Path, claim: Claim) -> None:
 
 
 def save(
-    folder: Path, *, epoch: int, state: bytes, rows: Sequence[Mapping[str, Any]], claim: Claim
+    folder: Path,
+    *,
+    epoch: int,
+    state: Iterable[Chunk],
+    rows: Sequence[Mapping[str, Any]],
+    claim: Claim,
 ) -> None:
     """Writes the checkpoint of an epoch and removes all but the newest two.
 
@@ -143,11 +149,11 @@ def save(
         SupersededError: A later attempt has begun, or the trial has ended.
     """
     must_hold(folder, claim)
-    write_bytes(_state_file(folder, epoch), state)
+    size, digest = write_chunks(_state_file(folder, epoch), state)
     manifest = {
         "epoch": epoch,
-        "bytes": len(state),
-        "sha256": hashlib.sha256(state).hexdigest(),
+        "bytes": size,
+        "sha256": digest,
         "rows": [dict(row) for row in rows],
         "claim": vars(claim),
     }
@@ -224,15 +230,26 @@ def _remove(folder: Path, some: list[int]) -> None:
 
 
 def write_bytes(path: Path, content: bytes) -> None:
+    """Writes a file whole; see `write_chunks`."""
+    write_chunks(path, [content])
+
+
+def write_chunks(path: Path, chunks: Iterable[Chunk]) -> tuple[int, str]:
     """Writes a file whole: a temporary name that starts with a dot, then a rename.
+
+    Returns:
+        How many bytes it has, and their SHA-256.
 
     Raises:
         DiskFullError: It does not fit.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    with needing_space(temporary):
-        temporary.write_bytes(content)
+    temporary, size, digest = path.with_name(f".{path.name}.{os.getpid()}"), 0, hashlib.sha256()
+    with needing_space(temporary), temporary.open("wb") as file:
+        for chunk in chunks:
+            size += file.write(chunk)
+            digest.update(chunk)
     temporary.replace(path)
+    return size, digest.hexdigest()
 
 
 @contextlib.contextmanager

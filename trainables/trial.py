@@ -75,6 +75,11 @@ class StudyTrial(tune.Trainable):
             log.exception("attempt %d failed", self._config.attempt)
             raise described(error) from None  # the driver may not be able to read the error itself
 
+    def cleanup(self) -> None:
+        """Nothing is written once the trial has ended."""
+        if self._attempt is not None:
+            self._attempt.close()
+
     def _check_node(self) -> None:
         """Refuses a node that joined after the study began, and cannot run its trials."""
         complaint = node_check.complaint(self._software, Path(self._config.folder) / "study.json")

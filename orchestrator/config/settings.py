@@ -100,10 +100,7 @@ class Settings:
                 f"grace_period must be at most epochs, but got grace_period={self.grace_period}, "
                 f"epochs={self.epochs}"
             )
-        _check_times(self.epoch_time_limit)
-        for name in ("checkpoint_seconds", "wait_for_nodes_minutes"):
-            if not math.isfinite(getattr(self, name)):
-                refuse(f"{name} must be a finite number, but got {getattr(self, name)}")
+        _check_times(self)
         _check_budgets({name: getattr(self, name) for name in BUDGETS})
         _check_fractions(self.train_fractions)
         if self.tune_per_fraction and len(self.train_fractions) == 1:
@@ -191,7 +188,11 @@ def _check_text(name: str, text: str) -> None:
         refuse(f"{name} must be text without control characters, but got {text!r}")
 
 
-def _check_times(seconds: float) -> None:
+def _check_times(settings: Settings) -> None:
+    for name in ("checkpoint_seconds", "wait_for_nodes_minutes"):
+        if not math.isfinite(getattr(settings, name)):
+            refuse(f"{name} must be a finite number, but got {getattr(settings, name)}")
+    seconds = settings.epoch_time_limit
     if not seconds <= threading.TIMEOUT_MAX:  # a NaN is not either
         refuse(
             f"epoch_time_limit must be at most {threading.TIMEOUT_MAX:.0f} seconds, but got "

@@ -162,7 +162,7 @@ def test_f22_hostile_weights_of_a_best_epoch_fail_the_attempt_and_their_code_doe
         running.step()
         running.rows[-1]["validation_accuracy"] = accuracy
     (cnn(tmp_path).checkpoints / BEST_WEIGHTS).write_bytes(form(Payload(trace)))
-    running._keep_best = lambda: None
+    running._keep_best = lambda *_: None
     with pytest.raises(SafetensorError):
         running.step()
     assert not trace.exists()

@@ -60,9 +60,9 @@ def test_f9_a_checkpoint_that_does_not_fit_leaves_the_one_before_it_and_nothing_
     with _mounted(tmp_path / "small", 256 * KIB) as small:
         folder, state = small / "cnn-001", b"x" * 100 * KIB
         mine = checkpoints.claim(folder, attempt=1, trial={"trial_id": "cnn-001"})
-        checkpoints.save(folder, epoch=1, state=state, rows=[{"epoch": 1}], claim=mine)
+        checkpoints.save(folder, epoch=1, state=[state], rows=[{"epoch": 1}], claim=mine)
         with pytest.raises(checkpoints.DiskFullError, match=r"no space is left for .*epoch-00002"):
-            checkpoints.save(folder, epoch=2, state=2 * state, rows=[{"epoch": 1}], claim=mine)
+            checkpoints.save(folder, epoch=2, state=[2 * state], rows=[{"epoch": 1}], claim=mine)
         found, damaged = checkpoints.newest(folder)
         assert found is not None
         assert (found.epoch, found.state, damaged) == (1, state, [])

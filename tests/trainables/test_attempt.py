@@ -1,7 +1,9 @@
 """One attempt without Ray: checkpoints each epoch, goes on where the last one came to, tests."""
 
 import dataclasses
+import threading
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -44,7 +46,7 @@ def test_short_epochs_are_reported_together_and_share_a_checkpoint(
     reported = [[row["epoch"] for row in (*r["earlier_rows"], r)] for r in results]
     assert reported == [[1, 2], [3, 4], [5, 6, 7]]
     assert [r["done"] for r in results] == [False, False, True]
-    assert len(begun) == 7 - 3  # the first of a step needs no word
+    assert len(begun) == 7
     assert checkpointing.epochs(config.checkpoints) == [4, 7]
 
 
@@ -62,6 +64,89 @@ def test_an_attempt_killed_within_a_stretch_loses_that_stretch_alone(
         first.step(killed)
     second = Attempt(dataclasses.replace(config, attempt=2), shared, None).step()
     assert [row["epoch"] for row in (*second["earlier_rows"], second)] == [1, 2, 3, 4, 5, 6, 7]
+
+
+class Moments:
+    """Takes two moments for an epoch; a checkpoint is written when so many more have passed."""
+
+    until = 0
+
+    def __init__(self, inner: Any) -> None:
+        self.inner, self.moments, self.passed = inner, 0, threading.Condition()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.inner, name)
+
+    def train_slice(self) -> dict[str, Any] | None:
+        with self.passed:
+            self.moments += 1
+            self.passed.notify_all()
+        return self.inner.train_epoch() if self.moments % 2 == 0 else None
+
+    def snapshot(self) -> SimpleNamespace:
+        state, until = self.inner.state(), self.moments + self.until
+
+        def chunks() -> list[bytes]:
+            with self.passed:
+                assert self.passed.wait_for(lambda: self.moments >= until, timeout=60)
+            return [state]
+
+        return SimpleNamespace(chunks=chunks)
+
+    weights_snapshot = snapshot
+
+
+@pytest.fixture
+def pausing(monkeypatch: pytest.MonkeyPatch) -> None:
+    make = attempt.make_trainer
+    monkeypatch.setattr(attempt, "make_trainer", lambda *given: Moments(make(*given)))
+
+
+@pytest.mark.usefixtures("pausing")
+def test_training_goes_on_while_a_checkpoint_is_written_and_what_it_gives_is_told_after_it(
+    tmp_path: Path, shared: SharedData, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Moments, "until", 1)
+    config = dataclasses.replace(config_of(tmp_path), epochs=4, rungs=(2,), checkpoint_seconds=60)
+    running = Attempt(config, shared, None)
+    first = running.step()
+    assert [row["epoch"] for row in (*first["earlier_rows"], first)] == [1, 2]
+    assert checkpointing.epochs(config.checkpoints) == [2]
+    assert running._trainer.moments >= 5  # two epochs, and at least one moment of the third
+    monkeypatch.setattr(Moments, "until", 0)  # nothing is left to train meanwhile
+    last = running.step()
+    assert [row["epoch"] for row in (*last["earlier_rows"], last)] == [3, 4]
+    assert (last["done"], checkpointing.epochs(config.checkpoints)) == (True, [2, 4])
+
+
+@pytest.mark.usefixtures("pausing")
+def test_a_checkpoint_that_takes_longer_than_the_next_stretch_holds_the_training_up(
+    tmp_path: Path, shared: SharedData, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Moments, "until", 2)
+    config = dataclasses.replace(config_of(tmp_path), epochs=9)  # each epoch has its checkpoint
+    running = Attempt(config, shared, None)
+    for epoch in (1, 2, 3):
+        result = running.step()
+        assert (result["epoch"], result["earlier_rows"]) == (epoch, [])
+        assert running._trainer.moments == 2 * (epoch + 1)
+
+
+@pytest.mark.usefixtures("pausing")
+def test_an_error_in_the_next_stretch_leaves_the_checkpoint_of_the_one_before(
+    tmp_path: Path, shared: SharedData, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Moments, "until", 1)
+    config = dataclasses.replace(config_of(tmp_path, fault="error"), rungs=(1,))
+    running = Attempt(config, shared, None)
+
+    def train() -> None:
+        while not running.step()["done"]:
+            pass
+
+    with pytest.raises(RuntimeError, match="a made-up error"):
+        train()
+    assert checkpointing.epochs(config.checkpoints) == [1]
 
 
 def test_what_was_trained_before_a_divergence_is_reported_with_it(
@@ -177,9 +262,10 @@ def test_the_best_weights_are_those_of_the_best_epoch_though_a_lost_one_was_bett
     first = going_on(1, 0.9, 0.5, 0.95)
     first.step()
     first.step()
-    monkeypatch.setattr(first, "_save", lambda: 1 / 0)  # it dies between weights and checkpoint
-    with pytest.raises(ZeroDivisionError):
-        first.step()
+    with monkeypatch.context() as patch:
+        patch.setattr(checkpointing, "save", lambda *_, **__: 1 / 0)  # between weights and state
+        with pytest.raises(ZeroDivisionError):
+            first.step()
     assert going_on(2, 0.3).step()["best_epoch"] == 1
     assert (config_of(tmp_path).checkpoints / attempt.BEST_WEIGHTS).read_bytes() == b"1"
 

@@ -15,7 +15,7 @@ def save(folder: Path, *states: bytes) -> None:
     """Saves the states as checkpoints of the first epochs."""
     claim = checkpointing.claim(folder, attempt=1, trial=TRIAL)
     for number, state in enumerate(states):
-        checkpointing.save(folder, epoch=number + 1, state=state, rows=ROWS, claim=claim)
+        checkpointing.save(folder, epoch=number + 1, state=[state], rows=ROWS, claim=claim)
 
 
 def test_a_checkpoint_comes_back_as_it_was_saved(awkward_path: Path) -> None:
@@ -76,11 +76,11 @@ def test_f10_a_truncated_manifest_is_named_and_the_checkpoint_before_it_used(
 
 def test_an_attempt_that_another_has_superseded_writes_nothing_more(tmp_path: Path) -> None:
     old = checkpointing.claim(tmp_path, attempt=1, trial=TRIAL)
-    checkpointing.save(tmp_path, epoch=1, state=b"one", rows=ROWS, claim=old)
+    checkpointing.save(tmp_path, epoch=1, state=[b"one"], rows=ROWS, claim=old)
     new = checkpointing.claim(tmp_path, attempt=2, trial=TRIAL)
     with pytest.raises(SupersededError, match="attempt 1 must be the last at its trial"):
-        checkpointing.save(tmp_path, epoch=2, state=b"stale", rows=ROWS, claim=old)
-    checkpointing.save(tmp_path, epoch=2, state=b"two", rows=ROWS, claim=new)
+        checkpointing.save(tmp_path, epoch=2, state=[b"stale"], rows=ROWS, claim=old)
+    checkpointing.save(tmp_path, epoch=2, state=[b"two"], rows=ROWS, claim=new)
     found, _ = checkpointing.newest(tmp_path)
     assert found is not None
     assert found.state == b"two"
@@ -90,7 +90,7 @@ def test_an_attempt_at_an_ended_trial_writes_nothing_more(tmp_path: Path) -> Non
     claim = checkpointing.claim(tmp_path, attempt=1, trial=TRIAL)
     checkpointing.remove(tmp_path)
     with pytest.raises(SupersededError):
-        checkpointing.save(tmp_path, epoch=1, state=b"one", rows=ROWS, claim=claim)
+        checkpointing.save(tmp_path, epoch=1, state=[b"one"], rows=ROWS, claim=claim)
     assert not tmp_path.exists()
 
 

@@ -114,7 +114,7 @@ def test_checkpoints_of_an_ended_trial_go_only_after_its_rows_are_written(
     folder = tmp_path / "checkpoints" / "cnn-000"
     recorder.propose(spec_of("cnn-000"))
     claim = checkpointing.claim(folder, attempt=1, trial={})
-    checkpointing.save(folder, epoch=1, state=b"state", rows=[], claim=claim)
+    checkpointing.save(folder, epoch=1, state=[b"state"], rows=[], claim=claim)
     recorder.end("cnn-000", "stopped")
     assert folder.is_dir()
     recorder._writer.write()

@@ -17,6 +17,7 @@ from torch.nn import functional
 
 from trainables.data.dataset import LabeledImages
 from trainables.family import Family
+from trainables.training import snapshot
 from trainables.training.augmentation import STRENGTHS
 from trainables.training.metrics import Scores, micro_at_half, scores
 from trainables.training.model_size import forward_flops, parameter_counts
@@ -24,9 +25,13 @@ from trainables.training.normalization import PLAIN_INPUT
 from trainables.training.optimizer import make_optimizer, make_schedule
 from trainables.training.preprocessing import batches, preparation, to_device
 from trainables.training.seeding import derive_seed
+from trainables.training.snapshot import Snapshot
 from trainables.weights.loading import Weights
 
 EVALUATION_BATCH: Final = 500
+
+
+ZIP: Final = b"PK"
 
 
 class DivergedError(ArithmeticError):
@@ -125,6 +130,7 @@ class Trainer:
         self._optimizer = make_optimizer(self._model, self._params, head=family.head)
         steps = len(batches(len(train), self._params["batch_size"]))
         self._schedule = make_schedule(self._optimizer, self._params, steps=steps * epochs)
+        self._buffers: dict[str, Tensor] = {}
         self.epoch = 0
 
     @property
@@ -188,17 +194,26 @@ class Trainer:
         )
         return self._evaluate(images, labels, torch.arange(len(data), device=self._device))
 
-    def state(self) -> bytes:
-        """Everything that training goes on from, as bytes that `load_state` takes."""
-        return _to_bytes(
+    def snapshot(self) -> Snapshot:
+        """Everything that training goes on from, copied aside; it must be written by the next."""
+        return snapshot.of_state(
             {
                 "epoch": self.epoch,
                 "seed": self._seed,
                 "model": self._model.state_dict(),
                 "optimizer": self._optimizer.state_dict(),
                 "schedule": self._schedule.state_dict(),
-            }
+            },
+            self._buffers,
         )
+
+    def weights_snapshot(self) -> Snapshot:
+        """The network's weights, copied aside."""
+        return Snapshot(self._model.state_dict())
+
+    def state(self) -> bytes:
+        """Everything that training goes on from, as bytes that `load_state` takes."""
+        return b"".join(self.snapshot().chunks())
 
     def load_state(self, state: bytes) -> None:
         """Goes on from a state of the same trial.
@@ -206,11 +221,7 @@ class Trainer:
         Raises:
             ValueError: It holds more than tensors and plain values; code in it is never run.
         """
-        try:
-            loaded = torch.load(io.BytesIO(state), map_location=self._device, weights_only=True)
-        except pickle.UnpicklingError as error:
-            message = "a checkpoint must hold tensors and plain values only: others may run code"
-            raise ValueError(message) from error
+        loaded = _read_zip(state) if state.startswith(ZIP) else snapshot.read(state)
         assert loaded["seed"] == self._seed, "the checkpoint is of another trial"
         self._model.load_state_dict(loaded["model"])
         self._optimizer.load_state_dict(loaded["optimizer"])
@@ -219,9 +230,7 @@ class Trainer:
 
     def weights(self) -> bytes:
         """The network's weights in the safetensors format."""
-        return safetensors.torch.save(
-            {name: t.contiguous() for name, t in self._model.state_dict().items()}
-        )
+        return b"".join(self.weights_snapshot().chunks())
 
     def load_weights(self, weights: bytes) -> None:
         """Takes over weights of the same network in the safetensors format."""
@@ -316,7 +325,11 @@ def _must_be_finite(split: str, loss: float, epoch: int) -> None:
         raise DivergedError(message)
 
 
-def _to_bytes(state: Mapping[str, Any]) -> bytes:
-    buffer = io.BytesIO()
-    torch.save(dict(state), buffer)
-    return buffer.getvalue()
+def _read_zip(state: bytes) -> dict[str, Any]:
+    """A checkpoint as they were first, by `torch.save`."""
+    try:
+        loaded: dict[str, Any] = torch.load(io.BytesIO(state), weights_only=True)
+    except pickle.UnpicklingError as error:
+        message = "a checkpoint must hold tensors and plain values only: others may run code"
+        raise ValueError(message) from error
+    return loaded
