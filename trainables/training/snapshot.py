@@ -2,10 +2,12 @@
 
 import json
 import struct
-from collections.abc import Iterator, Mapping
+import threading
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
 import safetensors
 import safetensors.torch
 import torch
@@ -34,6 +36,7 @@ class Snapshot:
         tensors: Mapping[str, Tensor],
         *,
         buffers: dict[str, Tensor] | None = None,
+        at_rest: Collection[str] = (),
         metadata: Mapping[str, str] | None = None,
     ) -> None:
         """Copies the tensors; on a GPU behind the work that it has, without waiting for it.
@@ -41,20 +44,38 @@ class Snapshot:
         Args:
             tensors: By name.
             buffers: Of an earlier snapshot, which nobody reads any more; they take the copies.
+            at_rest: Names of those that nobody changes until `wait` has come back: on a CPU they
+                are copied beside what goes on.
             metadata: Stands in the file beside them.
         """
         self._metadata, buffers = metadata, {} if buffers is None else buffers
         for name, tensor in tensors.items():
             if name not in buffers:
                 buffers[name] = _buffer(tensor)
-            buffers[name].copy_(tensor.detach(), non_blocking=tensor.is_cuda)
         self._tensors = {name: buffers[name] for name in tensors}
-        self._copied = _event() if any(t.is_cuda for t in tensors.values()) else None
-        if self._copied is not None:
+        self._copied: torch.cuda.Event | None = None
+        self._copying: threading.Thread | None = None
+        if any(tensor.is_cuda for tensor in tensors.values()):
+            for name, tensor in tensors.items():
+                self._tensors[name].copy_(tensor.detach(), non_blocking=tensor.is_cuda)
+            self._copied = _event()
             self._copied.record()
+            return
+        pairs = [(_plain(self._tensors[name]), _plain(tensors[name])) for name in at_rest]
+        for name in tensors.keys() - set(at_rest):
+            self._tensors[name].copy_(tensors[name].detach())
+        if pairs:
+            self._copying = threading.Thread(target=_copy, args=[pairs], name="snapshot")
+            self._copying.start()
+
+    def wait(self) -> None:
+        """Comes back when the tensors may be changed; on a GPU, which keeps order, at once."""
+        if self._copying is not None:
+            self._copying.join()
 
     def chunks(self) -> Iterator[memoryview]:
-        """The bytes of a safetensors file, tensor by tensor; on a GPU it waits for the copies."""
+        """The bytes of a safetensors file, tensor by tensor, when all are copied."""
+        self.wait()
         if self._copied is not None:
             self._copied.synchronize()
         header: dict[str, Any] = {"__metadata__": self._metadata} if self._metadata else {}
@@ -70,16 +91,21 @@ class Snapshot:
             yield _in_order(tensor)
 
 
-def of_state(state: Mapping[str, Any], buffers: dict[str, Tensor]) -> Snapshot:
+def of_state(
+    state: Mapping[str, Any], *, buffers: dict[str, Tensor], changing: Iterable[Tensor]
+) -> Snapshot:
     """A snapshot that `read` makes the state of again.
 
     Args:
         state: Dictionaries and lists of tensors, numbers, text and None.
         buffers: See `Snapshot`.
+        changing: Those of the tensors that are not at rest.
     """
     tensors: dict[str, Tensor] = {}
     values = json.dumps(_taken_apart(state, "", tensors), allow_nan=False)
-    return Snapshot(tensors, buffers=buffers, metadata={VALUES: values})
+    moving = {tensor.data_ptr() for tensor in changing}
+    at_rest = {name for name, tensor in tensors.items() if tensor.data_ptr() not in moving}
+    return Snapshot(tensors, buffers=buffers, at_rest=at_rest, metadata={VALUES: values})
 
 
 def read(content: bytes) -> dict[str, Any]:
@@ -108,17 +134,27 @@ def _buffer(tensor: Tensor) -> Tensor:
     return buffer.pin_memory() if tensor.is_cuda else buffer
 
 
+def _plain(tensor: Tensor) -> npt.NDArray[Any]:
+    """A tensor's memory as NumPy's, whose copies take one thread and leave Python's lock alone."""
+    known = tensor.view(torch.int16) if tensor.dtype == torch.bfloat16 else tensor
+    return known.detach().numpy()
+
+
+def _copy(pairs: Iterable[tuple[npt.NDArray[Any], npt.NDArray[Any]]]) -> None:
+    for to, array in pairs:
+        np.copyto(to, array)
+
+
 def _in_order(tensor: Tensor) -> memoryview:
-    """A tensor's bytes, row by row; by NumPy, whose copies take one thread and no lock."""
-    plain = tensor.view(torch.int16) if tensor.dtype == torch.bfloat16 else tensor
-    return np.ascontiguousarray(plain.numpy()).reshape(-1).view(np.uint8).data
+    """A tensor's bytes, row by row."""
+    return np.ascontiguousarray(_plain(tensor)).reshape(-1).view(np.uint8).data
 
 
 def _taken_apart(value: Any, path: str, tensors: dict[str, Tensor]) -> Any:
     """The value as JSON; its tensors are put where they are named."""
     if isinstance(value, Tensor):
         tensors[path] = value
-        return {"tensor": path, "stride": list(value.stride())}
+        return {"tensor": path, "stride": list(torch.empty_like(value, device="meta").stride())}
     if isinstance(value, Mapping):
         items = [(key, _taken_apart(v, f"{path}/{key}", tensors)) for key, v in value.items()]
         return {"pairs": items}

@@ -131,6 +131,7 @@ class Trainer:
         steps = len(batches(len(train), self._params["batch_size"]))
         self._schedule = make_schedule(self._optimizer, self._params, steps=steps * epochs)
         self._buffers: dict[str, Tensor] = {}
+        self._snapshot = Snapshot({})
         self.epoch = 0
 
     @property
@@ -196,7 +197,7 @@ class Trainer:
 
     def snapshot(self) -> Snapshot:
         """Everything that training goes on from, copied aside; it must be written by the next."""
-        return snapshot.of_state(
+        self._snapshot = snapshot.of_state(
             {
                 "epoch": self.epoch,
                 "seed": self._seed,
@@ -204,8 +205,10 @@ class Trainer:
                 "optimizer": self._optimizer.state_dict(),
                 "schedule": self._schedule.state_dict(),
             },
-            self._buffers,
+            buffers=self._buffers,
+            changing=self._model.buffers(),
         )
+        return self._snapshot
 
     def weights_snapshot(self) -> Snapshot:
         """The network's weights, copied aside."""
@@ -263,6 +266,7 @@ class Trainer:
                 loss_sum += hard.detach() * len(truth)
                 hits += (log_probabilities.argmax(1) == truth).sum()
             rate = self._schedule.get_last_lr()[0]
+            self._snapshot.wait()  # of what is changed now
             self._optimizer.step()
             self._schedule.step()
         return float(loss_sum) / len(order), float(hits) / len(order), float(rate)

@@ -1,5 +1,6 @@
 """The training loop: learns, is reproducible, shares memory, and reports what it should."""
 
+import io
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,6 +14,7 @@ from search_spaces.baseline import BASELINE
 from search_spaces.spaces import from_scratch
 from trainables.data.dataset import LabeledImages
 from trainables.family import Family
+from trainables.training import snapshot
 from trainables.training.optimizer import make_optimizer, make_schedule
 from trainables.training.preprocessing import batches
 from trainables.training.trainer import DivergedError, Trainer
@@ -118,6 +120,26 @@ def test_it_goes_on_from_a_state_as_if_nothing_had_happened(
     after = make_trainer(made_up_images, **params)
     after.load_state(before.state())
     assert losses(after, 2) == whole[1:]
+
+
+def test_a_snapshot_is_what_it_was_though_training_went_on(made_up_images: LabeledImages) -> None:
+    trainer, again = make_trainer(made_up_images), make_trainer(made_up_images)
+    for each in (trainer, again):
+        each.train_epoch()
+    taken = trainer.snapshot()
+    trainer.train_epoch()
+    assert b"".join(taken.chunks()) == again.state()
+
+
+def test_it_goes_on_from_a_checkpoint_as_torch_wrote_them_before(
+    made_up_images: LabeledImages,
+) -> None:
+    whole, before, after = (make_trainer(made_up_images) for _ in range(3))
+    losses(before, 1)
+    old = io.BytesIO()
+    torch.save(snapshot.read(before.state()), old)
+    after.load_state(old.getvalue())
+    assert losses(after, 1) == losses(whole, 2)[1:]
 
 
 def test_its_scores_equal_scikit_learns(made_up_images: LabeledImages) -> None:
