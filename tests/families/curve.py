@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import random
 import signal
 import time
 from collections.abc import Mapping
@@ -18,8 +19,10 @@ from trainables.family import Family
 from trainables.training.metrics import Scores, micro_at_half, scores
 
 FAULTS = ("none", "nan", "error", "error_once", "kill_once", "hang", "hang_once", "memory")
-# Environment variables: a file in which each epoch that is begun is a line, and seconds per epoch.
+# Environment variables: a file in which each epoch that is begun is a line, seconds per epoch, and
+# shares of trials that have a fault where the hyperparameter is `none`: `error_once=0.05,...`.
 LEDGER, PACE = "STUDY_CURVE_LEDGER", "STUDY_CURVE_EPOCH_SECONDS"
+RATES = "STUDY_CURVE_FAULT_RATES"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,6 +60,16 @@ def note_in_ledger(trial: str, epoch: int) -> None:
         os.close(file)
 
 
+def drawn(rates: str, trial: str) -> str:
+    """The fault of a trial, the same in each of its attempts."""
+    left = random.Random(trial).random()
+    for name, _, share in (each.partition("=") for each in rates.split(",")):
+        left -= float(share)
+        if left < 0:
+            return name
+    return "none"
+
+
 class CurveTrainer:
     """Accuracy rises towards `skill`; at epoch 2 the fault happens, in the first attempt."""
 
@@ -72,6 +85,8 @@ class CurveTrainer:
 
     def train_epoch(self) -> dict[str, Any]:
         fault = self.params["fault"]
+        if fault == "none" and RATES in os.environ:
+            fault = drawn(os.environ[RATES], f"{self.seed}/{self.params['skill']}")
         note_in_ledger(f"{self.seed}/{self.params['skill']}", self.epoch + 1)
         seconds = float(os.environ.get(PACE, "0"))
         time.sleep(seconds)

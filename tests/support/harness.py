@@ -32,6 +32,7 @@ class StudyFolder:
         results: The results folder; the ledger of begun epochs lies beside the study.
         flags: Of the first run.
         epoch_seconds: How long an epoch takes.
+        fault_rates: Shares of trials that have a fault; see the family `curve`.
         address: Of the Ray cluster.
         name: The study's.
         deaths: Times its driver was killed.
@@ -41,6 +42,7 @@ class StudyFolder:
     flags: Sequence[str]
     address: str
     epoch_seconds: float = 0.0
+    fault_rates: str = ""
     name: str = "mine"
     deaths: int = 0
     rows: dict[str, int] = field(default_factory=dict)
@@ -77,6 +79,7 @@ class StudyFolder:
             "STUDY_FAMILY_PATH": str(ROOT / "tests" / "families"),
             "STUDY_CURVE_LEDGER": str(self.ledger),
             "STUDY_CURVE_EPOCH_SECONDS": str(self.epoch_seconds),
+            **({"STUDY_CURVE_FAULT_RATES": self.fault_rates} if self.fault_rates else {}),
         }
 
     def kill(self, driver: subprocess.Popen[str]) -> None:
@@ -151,6 +154,7 @@ class Counts:
     epochs_missing: int
     epochs_begun: int
     computed_again: int
+    retried: int
     begun_further_back: int
 
 
@@ -158,7 +162,8 @@ def count(study: StudyFolder, *, trials: int) -> Counts:
     """Counts exactly, from the tables and from the ledger of begun epochs.
 
     An epoch is computed again where a trial begins with the one its last attempt had begun, after a
-    death of the driver. Further back it may begin after a damaged checkpoint alone.
+    death of the driver; it is retried where its own process had a fault. Further back it may begin
+    after a damaged checkpoint alone.
     """
     table, rows = study.table("trials"), study.table("epochs")
     finals = study.table("final_epochs")
@@ -175,11 +180,13 @@ def count(study: StudyFolder, *, trials: int) -> Counts:
             life = int(number)
         else:
             lives.setdefault(what, []).append((life, int(number)))
-    again, further = 0, 0
+    again, further, retried = 0, 0, 0
     for trial, begun in lives.items():
         assert begun[0][1] == 1, (trial, begun)
         for (life, last), (next_life, following) in itertools.pairwise(begun):
-            if following != last + 1:
+            if following == last and next_life == life and study.fault_rates:
+                retried += 1
+            elif following != last + 1:
                 assert next_life > life, f"{trial} went back without a death: {begun}"
                 again += following == last
                 further += following != last
@@ -192,5 +199,6 @@ def count(study: StudyFolder, *, trials: int) -> Counts:
         epochs_missing=missing,
         epochs_begun=sum(map(len, lives.values())),
         computed_again=again,
+        retried=retried,
         begun_further_back=further,
     )

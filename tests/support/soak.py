@@ -7,6 +7,7 @@ import platform
 import random
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from importlib.metadata import version
@@ -16,6 +17,7 @@ from harness import SOAK, StudyFolder, count
 from ray.cluster_utils import Cluster
 
 TRIALS = 12
+FAULT_RATES, EPOCH_TIME_LIMIT = "error_once=0.05,kill_once=0.02,hang_once=0.01", 60
 # Some drivers die before they have begun an epoch, most in the middle of their work.
 EARLY_SHARE, EARLY_SECONDS, WORKING_SECONDS = 0.25, (0.2, 12.0), (0.0, 8.0)
 
@@ -24,14 +26,28 @@ def main() -> int:
     """Runs the soak; 0 if nothing was lost."""
     arguments = _parser().parse_args()
     pace = max(0.2, 0.022 * arguments.kills)  # so that the kills reach from the start to the finals
-    started = time.monotonic()
+    started, faults = time.monotonic(), FAULT_RATES if arguments.faults else ""
+    flags = [
+        *SOAK,
+        "--trials",
+        str(arguments.trials),
+        "--set",
+        f"epoch_time_limit={EPOCH_TIME_LIMIT}",
+    ]
     with tempfile.TemporaryDirectory(prefix="soak-") as folder:
         with _cluster(shared=not arguments.own_clusters) as address:
-            study = StudyFolder(Path(folder), SOAK, address, epoch_seconds=pace)
+            study = StudyFolder(
+                Path(folder), flags, address, epoch_seconds=pace, fault_rates=faults
+            )
             _kill_again_and_again(study, arguments.kills, random.Random(arguments.seed))
-            study.finish()
+            usage = _finish(study)
         study.check_that_no_row_is_lost()
-        counts, verdict, runs = count(study, trials=TRIALS), study.verify(), study.study()["runs"]
+        counts, verdict, runs = (
+            count(study, trials=arguments.trials),
+            study.verify(),
+            study.study()["runs"],
+        )
+        kinds = study.table("events").kind.value_counts().to_dict()
     say(
         f"seed {arguments.seed}, {arguments.kills} kills, {len(runs)} runs of the study, "
         f"{pace:g} s an epoch, {(time.monotonic() - started) / 60:.1f} minutes; "
@@ -39,12 +55,16 @@ def main() -> int:
     )
     for name, value in dataclasses.asdict(counts).items():
         say(f"  {name.replace('_', ' ')}: {value}")
+    say(f"  events: {kinds}")
+    for quarter, (trials, megabytes, files) in enumerate(usage):
+        used = f"{trials} trials ended, {megabytes} MB, {files} open files"
+        say(f"  driver of the last run, quarter {quarter}: {used}")
     say(verdict)
     wrong = (
         *(counts.trials_lost, counts.epochs_twice, counts.epochs_missing),
         counts.begun_further_back,
     )
-    return 0 if counts.trials == TRIALS and not any(wrong) else 1
+    return 0 if counts.trials == arguments.trials and not any(wrong) else 1
 
 
 def _kill_again_and_again(study: StudyFolder, kills: int, draw: random.Random) -> None:
@@ -69,6 +89,27 @@ def _die_once(study: StudyFolder, draw: random.Random) -> str:
     return f"{seconds:.1f} s after its {'start' if early else 'first epoch'}"
 
 
+def _finish(study: StudyFolder) -> list[tuple[int, int, int]]:
+    """Runs the last driver to its end; at five moments, the trials ended, its memory and files."""
+    driver = study.start()
+    of_driver, seen = Path("/proc") / str(driver.pid), []
+    reader = threading.Thread(target=lambda: seen_output.append(driver.communicate()[0]))
+    seen_output: list[str] = []
+    reader.start()
+    while reader.is_alive():
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError, StopIteration):
+            ended = int((study.table("trials").status != "running").sum())
+            status = (of_driver / "status").read_text().splitlines()
+            memory = next(line for line in status if line.startswith("VmRSS"))
+            seen.append(
+                (ended, int(memory.split()[1]) >> 10, len(list((of_driver / "fd").iterdir())))
+            )
+        reader.join(timeout=5)
+    if driver.returncode != 0:
+        sys.exit(f"the last run ended with {driver.returncode}:\n{seen_output[0]}")
+    return [seen[round(share * (len(seen) - 1) / 4)] for share in range(5)]
+
+
 @contextlib.contextmanager
 def _cluster(*, shared: bool) -> Iterator[str]:
     """What drivers are given as address: a cluster that outlives them, or one for each."""
@@ -87,6 +128,12 @@ def _cluster(*, shared: bool) -> Iterator[str]:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kills", type=int, default=50, help="how often the driver is killed (50)")
+    parser.add_argument("--trials", type=int, default=TRIALS, help=f"of the study ({TRIALS})")
+    parser.add_argument(
+        "--faults",
+        action="store_true",
+        help=f"shares of trials that have a fault of their own: {FAULT_RATES}",
+    )
     parser.add_argument("--seed", type=int, default=0, help="of the moments (0)")
     parser.add_argument(
         "--own-clusters", action="store_true", help="each driver starts a Ray cluster of its own"
