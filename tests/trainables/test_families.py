@@ -208,9 +208,10 @@ def test_the_heads_learning_rate_is_multiplied(
     trainer = make_trainer(
         "resnet50_transfer", data, resnet_weights, head_learning_rate_multiplier=10.0
     )
-    body, head = trainer._optimizer.param_groups
-    assert head["lr"] == pytest.approx(10 * body["lr"])
-    assert sum(p.numel() for p in head["params"]) == 2048 * 256 + 256 + 256 * 3 + 3
+    _, head = trainer._optimizer.groups
+    body_rate, head_rate = trainer._optimizer.peaks
+    assert head_rate == pytest.approx(10 * body_rate)
+    assert sum(p.numel() for p in head) == 2048 * 256 + 256 + 256 * 3 + 3
 
 
 def test_images_are_upsampled_to_the_input_size(

@@ -6,7 +6,7 @@ import pickle
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -17,16 +17,15 @@ from torch.nn import functional
 
 from trainables.data.dataset import LabeledImages
 from trainables.family import Family
+from trainables.training.allocator import keep_freed_memory
 from trainables.training.augmentation import STRENGTHS
 from trainables.training.metrics import Scores, micro_at_half, scores
 from trainables.training.model_size import forward_flops, parameter_counts
 from trainables.training.normalization import PLAIN_INPUT
-from trainables.training.optimizer import make_optimizer, make_schedule
-from trainables.training.preprocessing import batches, preparation, to_device
+from trainables.training.optimizer import Optimizer, make_schedule
+from trainables.training.preprocessing import batches, evaluation_batch, preparation, to_device
 from trainables.training.seeding import derive_seed
 from trainables.weights.loading import Weights
-
-EVALUATION_BATCH: Final = 500
 
 
 class DivergedError(ArithmeticError):
@@ -105,6 +104,7 @@ class Trainer:
         Raises:
             RuntimeError: The device is `cuda` and there is none.
         """
+        keep_freed_memory()
         torch.set_num_threads(threads)
         self._device = torch.device(device)
         self._params = {**PLAIN_INPUT, **params}
@@ -114,17 +114,20 @@ class Trainer:
         self._labels = to_device(data.labels, self._device)
         self._train = torch.tensor(train, device=self._device)
         self._validation = torch.tensor(validation, device=self._device)
-        size = self._params["input_size"] or data.images.shape[1]
+        edge = data.images.shape[1]
+        size = self._params["input_size"] or edge
         self._size = size
-        self._prepare = preparation(self._params["normalization"], size, self._device)
+        self._prepare = preparation(
+            self._params["normalization"], edge=edge, size=size, device=self._device
+        )
         self._augment = STRENGTHS[self._params["augmentation"]]
         torch.manual_seed(derive_seed(seed, "weights"))
         config = {**params, "num_classes": num_classes, "input_size": size, "weights": weights}
         self._model = family.build(config).to(self._device)
         self._model = self._model.to(memory_format=torch.channels_last)
-        self._optimizer = make_optimizer(self._model, self._params, head=family.head)
+        self._optimizer = Optimizer(self._model, self._params, head=family.head)
         steps = len(batches(len(train), self._params["batch_size"]))
-        self._schedule = make_schedule(self._optimizer, self._params, steps=steps * epochs)
+        self._factor = make_schedule(self._params, steps=steps * epochs)
         self.epoch = 0
 
     @property
@@ -196,7 +199,6 @@ class Trainer:
                 "seed": self._seed,
                 "model": self._model.state_dict(),
                 "optimizer": self._optimizer.state_dict(),
-                "schedule": self._schedule.state_dict(),
             }
         )
 
@@ -214,7 +216,6 @@ class Trainer:
         assert loaded["seed"] == self._seed, "the checkpoint is of another trial"
         self._model.load_state_dict(loaded["model"])
         self._optimizer.load_state_dict(loaded["optimizer"])
-        self._schedule.load_state_dict(loaded["schedule"])
         self.epoch = loaded["epoch"]
 
     def weights(self) -> bytes:
@@ -238,9 +239,11 @@ class Trainer:
         _to_training_mode(self._model)
         loss_sum = torch.zeros((), dtype=torch.float64, device=self._device)
         hits = torch.zeros((), dtype=torch.int64, device=self._device)
-        for batch in batches(len(order), self._params["batch_size"]):
+        slices = batches(len(order), self._params["batch_size"])
+        for step, batch in enumerate(slices, start=(epoch - 1) * len(slices)):
             indices = order[batch]
-            images, labels = self._images[indices], self._labels[indices]
+            images = self._images.index_select(0, indices)
+            labels = self._labels.index_select(0, indices)
             for augment in self._augment:
                 images = augment(images, generator)
             self._optimizer.zero_grad()
@@ -253,10 +256,10 @@ class Trainer:
                 (loss if share == 1 else share * loss).backward()
                 loss_sum += hard.detach() * len(truth)
                 hits += (log_probabilities.argmax(1) == truth).sum()
-            rate = self._schedule.get_last_lr()[0]
+            self._optimizer.rates = [peak * self._factor(step) for peak in self._optimizer.peaks]
             self._optimizer.step()
-            self._schedule.step()
-        return float(loss_sum) / len(order), float(hits) / len(order), float(rate)
+        rate = self._optimizer.rates[0]
+        return float(loss_sum) / len(order), float(hits) / len(order), rate
 
     def _parts(self, images: Tensor, labels: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
         """A batch in as many parts as gradients are accumulated over, none with a single image.
@@ -273,9 +276,11 @@ class Trainer:
         loss = torch.zeros((), dtype=torch.float64, device=self._device)
         confusion = torch.zeros(self._classes**2, dtype=torch.int64, device=self._device)
         probabilities = []
-        for batch in torch.split(indices, EVALUATION_BATCH // self._accumulation):
-            truth = labels[batch]
-            logits = self._model(self._prepare(images[batch])).float()
+        for batch in torch.split(
+            indices, max(1, evaluation_batch(self._size) // self._accumulation)
+        ):
+            truth = labels.index_select(0, batch)
+            logits = self._model(self._prepare(images.index_select(0, batch))).float()
             loss += functional.cross_entropy(logits.double(), truth, reduction="sum")
             # Of the probabilities, as they are stored: rounding may have made two of them equal.
             probabilities.append(logits.softmax(1))
