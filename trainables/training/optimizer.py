@@ -20,7 +20,8 @@ class Optimizer:
 
     Attributes:
         groups: The parameters, those of the head apart.
-        rates: The learning rate of each group, set before each step.
+        rates: The learning rate of each group, a tensor each: they keep their place in memory, and
+            a step writes into them. float32 on CUDA, as the fused kernels want it.
         peaks: Their highest, which a schedule scales.
     """
 
@@ -40,7 +41,9 @@ class Optimizer:
         groups = [(group, peak) for group, peak in ((body, rate), (new, multiplied)) if group]
         self.groups = [group for group, _ in groups]
         self.peaks = [float(peak) for _, peak in groups]
-        self.rates = list(self.peaks)
+        device = self.groups[0][0].device
+        kind = torch.float64 if device.type == "cpu" else torch.float32
+        self.rates = [torch.zeros((), dtype=kind, device=device) for _ in self.peaks]
         self._kind, self._decay = params["optimizer"], params["weight_decay"]
         assert self._kind in {"adam", "adamw", "sgd"}, self._kind
         self._state: dict[Tensor, dict[str, Tensor]] = {
@@ -61,7 +64,7 @@ class Optimizer:
             move = self._sgd if self._kind == "sgd" else self._adam
             move(moved, gradients, rate)
 
-    def _sgd(self, moved: list[Tensor], gradients: list[Tensor], rate: float) -> None:
+    def _sgd(self, moved: list[Tensor], gradients: list[Tensor], rate: Tensor) -> None:
         sgd(
             moved,
             gradients,
@@ -75,7 +78,7 @@ class Optimizer:
             maximize=False,
         )
 
-    def _adam(self, moved: list[Tensor], gradients: list[Tensor], rate: float) -> None:
+    def _adam(self, moved: list[Tensor], gradients: list[Tensor], rate: Tensor) -> None:
         adam(
             moved,
             gradients,
@@ -93,6 +96,10 @@ class Optimizer:
             eps=1e-8,
             maximize=False,
         )
+
+    def tensors(self) -> list[Tensor]:
+        """All that a step changes but for the parameters."""
+        return [*self.rates, *(t for state in self._state.values() for t in state.values())]
 
     def state_dict(self) -> dict[str, Any]:
         """What a parameter's moves so far have left, by its number, as torch's classes have it."""

@@ -1,4 +1,4 @@
-"""The trainer gives, bit for bit, the rows and the weights of a plain loop."""
+"""The trainer gives, bit for bit, the rows and the weights of a plain loop; and so do graphs."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,12 +7,14 @@ import numpy as np
 import pytest
 import torch
 from plain_training import PlainTraining
-from torch import nn
+from recorded_graphs import cuda_of
+from torch import Tensor, nn
 
 from search_spaces.baseline import BASELINE
 from search_spaces.spaces import from_scratch
 from trainables.data.dataset import LabeledImages
 from trainables.family import Family
+from trainables.training.graphs import Graphs
 from trainables.training.trainer import Trainer
 
 CLASSES, EPOCHS = 3, 3
@@ -64,6 +66,13 @@ def both(data: LabeledImages, **given: Any) -> tuple[Trainer, PlainTraining]:
     return trainer, PlainTraining(build=Network, params=params, data=data, **shared)
 
 
+def with_graphs(trainer: Trainer) -> list[Any]:
+    """Has a trainer issue its work as graphs, by a stand-in for CUDA; all that it captures."""
+    cuda = cuda_of(trainer._generators, trainer._steps.tensors)
+    trainer._issue = Graphs(trainer._generators, trainer._steps.tensors, cuda=cuda)
+    return cuda.graphs
+
+
 def row_of(trainer: Trainer) -> dict[str, Any]:
     return {name: value for name, value in trainer.train_epoch().items() if name not in TIMES}
 
@@ -96,3 +105,92 @@ def test_it_goes_on_from_a_checkpoint_of_torchs_own_optimizers(
     for epoch in range(2, EPOCHS + 1):
         assert row_of(trainer) == plain.epoch(epoch)
         assert same_weights(trainer, plain)
+
+
+@pytest.mark.parametrize("name", CONFIGURATIONS)
+def test_graphs_give_the_same_rows_and_weights(made_up_images: LabeledImages, name: str) -> None:
+    trainer, plain = both(made_up_images, **CONFIGURATIONS[name])
+    graphs = with_graphs(trainer)
+    for epoch in range(1, EPOCHS + 1):
+        assert row_of(trainer) == plain.epoch(epoch)
+        assert same_weights(trainer, plain)
+    ragged = len(set(map(len, plain._batches(plain.train)))) - 1
+    assert len(graphs) == 2 + ragged
+
+
+def test_graphs_go_on_from_a_state_that_is_loaded_under_them(
+    made_up_images: LabeledImages,
+) -> None:
+    trainer, plain = both(made_up_images, **CONFIGURATIONS["everything random"])
+    graphs = with_graphs(trainer)
+    rows = [plain.epoch(number) for number in (1, 2)]
+    assert row_of(trainer) == rows[0]
+    state = trainer.state()
+    for _ in range(2):
+        assert row_of(trainer) == rows[1]
+        trainer.load_state(state)
+    assert len(graphs) == 3
+
+
+def test_an_epoch_may_be_issued_a_few_steps_at_a_time(made_up_images: LabeledImages) -> None:
+    trainer, plain = both(made_up_images, **CONFIGURATIONS["everything random"])
+    other, _ = both(made_up_images, **CONFIGURATIONS["sgd"])
+    trainer.begin_epoch()
+    other.begin_epoch()
+    while trainer.advance(2):
+        other.advance(1)  # what it draws is its own
+    assert trainer.end_epoch()["train_loss"] == plain.epoch(1)["train_loss"]
+    assert same_weights(trainer, plain)
+
+
+def reading(network: Network, images: Tensor) -> Tensor:
+    """Reads a value of its activations, which no graph can."""
+    assert images.mean().item() >= 0
+    return nn.Sequential.forward(network, images)
+
+
+def test_what_cannot_be_captured_is_issued_eagerly_and_says_why(
+    made_up_images: LabeledImages, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Network, "forward", reading)
+    trainer, plain = both(made_up_images, **CONFIGURATIONS["everything random"])
+    with_graphs(trainer)
+    row = trainer.train_epoch()
+    assert row["graph_fell_back"] == (
+        "whole batch: RuntimeError: operation not permitted when stream is capturing"
+    )
+    assert row["train_loss"] == plain.epoch(1)["train_loss"]
+    assert row_of(trainer) == plain.epoch(2)  # and says it once
+    assert same_weights(trainer, plain)
+
+
+def test_where_validation_alone_cannot_be_captured_the_steps_go_on_as_they_were(
+    made_up_images: LabeledImages, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def forward(network: Network, images: Tensor) -> Tensor:
+        of = nn.Sequential.forward if network.training else reading
+        return of(network, images)
+
+    trainer, plain = both(made_up_images, **CONFIGURATIONS["everything random"])
+    monkeypatch.setattr(Network, "forward", forward)
+    with_graphs(trainer)
+    assert trainer.train_epoch()["graph_fell_back"].startswith("validation: ")
+    plain.epoch(1)
+    assert row_of(trainer) == plain.epoch(2)
+
+
+def test_a_device_that_is_full_is_not_a_graph_that_cannot_be_captured(
+    made_up_images: LabeledImages, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trainer, _ = both(made_up_images)
+    graphs = with_graphs(trainer)
+
+    def forward(network: Network, images: Tensor) -> Tensor:
+        if graphs:
+            message = "CUDA out of memory. Tried to allocate 2 GiB."
+            raise torch.OutOfMemoryError(message)
+        return nn.Sequential.forward(network, images)
+
+    monkeypatch.setattr(Network, "forward", forward)
+    with pytest.raises(torch.OutOfMemoryError):
+        trainer.train_epoch()

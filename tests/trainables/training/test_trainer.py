@@ -74,7 +74,7 @@ def test_no_part_of_a_batch_is_a_single_image(made_up_images: LabeledImages) -> 
     trainer = make_trainer(made_up_images, accumulation=4)
     for size, parts in ((8, [2, 2, 2, 2]), (5, [3, 2]), (3, [3]), (1, [1])):
         images, labels = torch.zeros(size, 3, 8, 8), torch.zeros(size)
-        assert [len(part) for part, _ in trainer._parts(images, labels)] == parts
+        assert [len(part) for part, _ in trainer._steps._parts(images, labels)] == parts
 
 
 def test_it_learns(made_up_images: LabeledImages) -> None:
@@ -142,9 +142,9 @@ def test_label_smoothing_shapes_the_gradient_as_torch_does_and_not_the_reported_
     made_up_images: LabeledImages,
 ) -> None:
     trainer = make_trainer(made_up_images, label_smoothing=0.2, batch_size=40, learning_rate=1e-5)
-    images, labels = trainer._images[:40], trainer._labels[:40]
+    images, labels = trainer._steps._images[:40], trainer._steps._labels[:40]
     with torch.no_grad():
-        logits = trainer._model.eval()(trainer._prepare(images))
+        logits = trainer._model.eval()(trainer._steps._prepare(images))
     hard = float(nn.functional.cross_entropy(logits, labels))
     log_probabilities = logits.log_softmax(1)
     own = 0.8 * nn.functional.nll_loss(log_probabilities, labels) - 0.2 * log_probabilities.mean()
@@ -172,7 +172,7 @@ def test_read_only_data_are_used_in_place_and_without_a_warning(
 ) -> None:
     made_up_images.images.flags.writeable = False
     trainer = make_trainer(made_up_images)
-    assert trainer._images.data_ptr() == made_up_images.images.ctypes.data
+    assert trainer._steps._images.data_ptr() == made_up_images.images.ctypes.data
 
 
 def test_a_gpu_that_is_not_there_is_an_error_and_not_a_cpu(made_up_images: LabeledImages) -> None:
