@@ -119,6 +119,8 @@ class RecordingScheduler(FIFOScheduler):
                 sequence = self._recorder.epoch(trial_id, row)
                 if sequence is None:
                     continue
+                if "graph_fell_back" in row:
+                    self._recorder.event("graph_fell_back", row["graph_fell_back"], trial_id)
                 decision = self.decide(trial_id, row, sequence)
                 if decision == TrialScheduler.STOP:
                     self._recorder.trials[trial_id].stopping = True

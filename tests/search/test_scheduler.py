@@ -105,6 +105,19 @@ def test_rows_that_only_the_checkpoint_knew_are_recorded_before_the_new_one(
     assert [row["rung"] for row in recorder.rungs_of("cnn-001")] == [1, 3]
 
 
+def test_why_a_step_is_not_replayed_is_an_event_once(recorder: Recorder) -> None:
+    asha = make_asha(recorder)
+    start(recorder, "cnn-001")
+    trial = SimpleNamespace(config={"trial_id": "cnn-001", "family": "cnn"})
+    first = {**row_of(1, 0.5), "graph_fell_back": "whole batch: RuntimeError: it reads a value"}
+    asha.on_trial_result(None, trial, first)
+    asha.on_trial_result(None, trial, {**row_of(2, 0.7), "earlier_rows": [first]})
+    fell_back = [row for row in recorder._events if row["kind"] == "graph_fell_back"]
+    assert [(row["trial_id"], row["detail"]) for row in fell_back] == [
+        ("cnn-001", "whole batch: RuntimeError: it reads a value")
+    ]
+
+
 def test_a_rung_at_the_last_epoch_that_an_older_study_has_is_recorded_as_finished(
     recorder: Recorder,
 ) -> None:

@@ -306,7 +306,7 @@ class MeasuredTrial(StudyTrial):
         self._make_trainer_of_nothing()
         before = _private_bytes()
         self._attempt = self._make_attempt()
-        images = self._attempt._trainer._images
+        images = self._attempt._trainer._steps._images
         total = int(images[::50].sum())
         return _mapping_of(images.data_ptr()), _private_bytes() - before, total
 

@@ -186,9 +186,9 @@ def test_what_the_transfer_family_says_of_its_network_is_so(
     words: str,
 ) -> None:
     trainer = make_trainer("resnet50_transfer", data, resnet_weights, frozen_stages=frozen)
-    describe = registry.load_family("resnet50_transfer").describe
-    assert describe is not None
-    said = describe({**trainer._params, "num_classes": 3})
+    family = registry.load_family("resnet50_transfer")
+    assert family.describe is not None
+    said = family.describe({**family.baseline, "frozen_stages": frozen, "num_classes": 3})
     model = trainer._model
     assert said["trained layers"].startswith(words)
     kept = ("conv1.", "bn1.", *(f"layer{stage}." for stage in stages)) if stages else ()
@@ -208,13 +208,14 @@ def test_the_heads_learning_rate_is_multiplied(
     trainer = make_trainer(
         "resnet50_transfer", data, resnet_weights, head_learning_rate_multiplier=10.0
     )
-    body, head = trainer._optimizer.param_groups
-    assert head["lr"] == pytest.approx(10 * body["lr"])
-    assert sum(p.numel() for p in head["params"]) == 2048 * 256 + 256 + 256 * 3 + 3
+    _, head = trainer._optimizer.groups
+    body_rate, head_rate = trainer._optimizer.peaks
+    assert head_rate == pytest.approx(10 * body_rate)
+    assert sum(p.numel() for p in head) == 2048 * 256 + 256 + 256 * 3 + 3
 
 
 def test_images_are_upsampled_to_the_input_size(
     data: LabeledImages, resnet_weights: dict[str, np.ndarray]
 ) -> None:
     trainer = make_trainer("resnet50_transfer", data, resnet_weights, input_size=64)
-    assert trainer._prepare(torch.from_numpy(data.images[:2])).shape == (2, 3, 64, 64)
+    assert trainer._steps._prepare(torch.from_numpy(data.images[:2])).shape == (2, 3, 64, 64)

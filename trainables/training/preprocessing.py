@@ -2,7 +2,7 @@
 
 import warnings
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 import numpy.typing as npt
 import torch
@@ -10,6 +10,10 @@ from torch import Tensor
 from torch.nn import functional
 
 from trainables.training.normalization import NORMALIZATIONS
+
+EVALUATION_BATCH: Final = 500
+EVALUATION_PIXELS: Final = 1 << 23
+"""In a batch: 500 images that are at most 129 pixels wide, 167 of 224 pixels."""
 
 
 def to_device(array: npt.NDArray[Any], device: torch.device) -> Tensor:
@@ -20,17 +24,22 @@ def to_device(array: npt.NDArray[Any], device: torch.device) -> Tensor:
         return torch.from_numpy(array).to(device)
 
 
-def preparation(normalization: str, size: int, device: torch.device) -> Callable[[Tensor], Tensor]:
-    """What turns uint8 [batch, height, width, 3] into float32 [batch, 3, size, size]."""
-    mean, deviation = NORMALIZATIONS[normalization]
-    scale = (255 * torch.tensor(deviation, device=device)).view(1, 3, 1, 1)
-    shift = (255 * torch.tensor(mean, device=device)).view(1, 3, 1, 1)
+def preparation(
+    normalization: str, *, edge: int, size: int, device: torch.device
+) -> Callable[[Tensor], Tensor]:
+    """What turns uint8 [batch, edge, edge, 3] into float32 [batch, 3, size, size]."""
+    # Rows of edge * 3 values, over which a processor's vectors reach; 3 channels are too few.
+    shift, scale = (
+        (255 * torch.tensor(part, device=device)).repeat(edge)
+        for part in NORMALIZATIONS[normalization]
+    )
+    shifted = bool(shift.any())
 
     def prepare(images: Tensor) -> Tensor:
-        channels_first = images.permute(0, 3, 1, 2)
-        floats = channels_first.to(torch.float32, memory_format=torch.channels_last)
-        normalized = (floats - shift) / scale
-        if normalized.shape[-1] == size:
+        rows = images.flatten(2)  # [batch, edge, edge * 3]
+        rows = torch.sub(rows, shift).div_(scale) if shifted else torch.div(rows, scale)
+        normalized = rows.reshape(images.shape).permute(0, 3, 1, 2)
+        if edge == size:
             return normalized
         return functional.interpolate(normalized, size=(size, size), mode="bilinear")
 
@@ -46,3 +55,8 @@ def batches(images: int, batch_size: int) -> list[slice]:
     if len(starts) > 1 and images - starts[-1] == 1:
         starts.pop()
     return [slice(*pair) for pair in zip(starts, [*starts[1:], images], strict=True)]
+
+
+def evaluation_batch(size: int) -> int:
+    """How many images of an edge in pixels are evaluated at a time."""
+    return max(1, min(EVALUATION_BATCH, EVALUATION_PIXELS // size**2))

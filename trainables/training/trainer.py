@@ -4,7 +4,7 @@ import io
 import math
 import pickle
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -12,23 +12,26 @@ import numpy as np
 import numpy.typing as npt
 import safetensors.torch
 import torch
-from torch import Tensor, nn
-from torch.nn import functional
+from torch import Tensor
 
 from trainables.data.dataset import LabeledImages
 from trainables.family import Family
 from trainables.training import snapshot
-from trainables.training.augmentation import STRENGTHS
+from trainables.training.allocator import keep_freed_memory
+from trainables.training.generators import Generators
+from trainables.training.graphs import Eager, Graphs, Issuer
 from trainables.training.metrics import Scores, micro_at_half, scores
 from trainables.training.model_size import forward_flops, parameter_counts
 from trainables.training.normalization import PLAIN_INPUT
-from trainables.training.optimizer import make_optimizer, make_schedule
-from trainables.training.preprocessing import batches, preparation, to_device
+from trainables.training.optimizer import Optimizer, make_schedule
+from trainables.training.preprocessing import evaluation_batch, preparation, to_device
 from trainables.training.seeding import derive_seed
 from trainables.training.snapshot import Snapshot
+from trainables.training.steps import Steps
 from trainables.weights.loading import Weights
 
-EVALUATION_BATCH: Final = 500
+STEPS_AT_A_TIME: Final = {"cpu": 1, "cuda": 16}
+"""That are issued before it is looked up whether a checkpoint is written."""
 
 
 ZIP: Final = b"PK"
@@ -110,28 +113,42 @@ class Trainer:
         Raises:
             RuntimeError: The device is `cuda` and there is none.
         """
+        keep_freed_memory()
         torch.set_num_threads(threads)
         self._device = torch.device(device)
-        self._params = {**PLAIN_INPUT, **params}
-        self._seed, self._epochs, self._classes = seed, epochs, num_classes
-        self._accumulation = accumulation
-        self._images = to_device(data.images, self._device)
-        self._labels = to_device(data.labels, self._device)
-        self._train = torch.tensor(train, device=self._device)
-        self._validation = torch.tensor(validation, device=self._device)
-        size = self._params["input_size"] or data.images.shape[1]
-        self._size = size
-        self._prepare = preparation(self._params["normalization"], size, self._device)
-        self._augment = STRENGTHS[self._params["augmentation"]]
+        config = {**params, "num_classes": num_classes, "weights": weights}
+        params = {**PLAIN_INPUT, **params}
+        edge = data.images.shape[1]
+        self._size = params["input_size"] or edge
+        self._seed, self._train, self._validation = seed, train, validation
         torch.manual_seed(derive_seed(seed, "weights"))
-        config = {**params, "num_classes": num_classes, "input_size": size, "weights": weights}
-        self._model = family.build(config).to(self._device)
+        self._model = family.build({**config, "input_size": self._size}).to(self._device)
         self._model = self._model.to(memory_format=torch.channels_last)
-        self._optimizer = make_optimizer(self._model, self._params, head=family.head)
-        steps = len(batches(len(train), self._params["batch_size"]))
-        self._schedule = make_schedule(self._optimizer, self._params, steps=steps * epochs)
+        self._optimizer = Optimizer(self._model, params, head=family.head)
+        self._generators = Generators(self._device)
+        self._steps = Steps(
+            self._model,
+            self._optimizer,
+            self._generators,
+            images=to_device(data.images, self._device),
+            labels=to_device(data.labels, self._device),
+            train=torch.tensor(train, device=self._device),
+            validation=torch.tensor(validation, device=self._device),
+            params=params,
+            prepare=preparation(
+                params["normalization"], edge=edge, size=self._size, device=self._device
+            ),
+            num_classes=num_classes,
+            accumulation=accumulation,
+            evaluation_batch=max(1, evaluation_batch(self._size) // accumulation),
+        )
+        self._factor = make_schedule(params, steps=self._steps.count * epochs)
+        self._issue: Issuer = Eager(self._generators)
+        if self._device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats(self._device)
+            self._issue = Graphs(self._generators, self._steps.tensors)
         self._buffers: dict[str, Tensor] = {}
-        self._snapshot = Snapshot({})
+        self._between_epochs = True
         self.epoch = 0
 
     @property
@@ -149,38 +166,88 @@ class Trainer:
         """Operations of one image's way forward; see `model_size.forward_flops`."""
         return forward_flops(self._model, self._size, self._device)
 
-    def train_epoch(self) -> dict[str, float | None]:
+    def train_epoch(self) -> dict[str, Any]:
         """Trains for one epoch and validates.
 
         Returns:
             The epoch's columns of `epochs.parquet`: losses in nats, fractions in 0 to 1,
-            `epoch_seconds` (training and validation), `images_per_second` (training alone).
+            `epoch_seconds` (training and validation), `images_per_second` (training alone);
+            and `graph_fell_back`, why, in the epoch in which the device stopped replaying steps.
 
         Raises:
             DivergedError: A loss is not finite.
         """
-        started = time.monotonic()
-        epoch = self.epoch + 1
-        if self._device.type == "cuda":
-            torch.cuda.reset_peak_memory_stats(self._device)
-        train_loss, train_accuracy, rate = self._train_once(epoch)
-        trained = time.monotonic()
+        while (row := self.train_slice()) is None:
+            pass
+        return row
+
+    def train_slice(self) -> dict[str, Any] | None:
+        """Trains for a moment; what `train_epoch` returns where that was the epoch's end."""
+        if self._between_epochs:
+            self.begin_epoch()
+        self._between_epochs = not self.advance(STEPS_AT_A_TIME[self._device.type])
+        if self._between_epochs:
+            return self.end_epoch()
+        self._issue.keep_pace()
+        return None
+
+    def begin_epoch(self) -> None:
+        """Says all that the host decides of the next epoch: order, learning rates, seeds."""
+        epoch, steps = self.epoch + 1, self._steps.count
+        self._started = time.monotonic()
+        shuffle = torch.Generator().manual_seed(derive_seed(self._seed, epoch, "order"))
+        order = torch.randperm(len(self._train), generator=shuffle)
+        factors = [self._factor((epoch - 1) * steps + step) for step in range(steps)]
+        peaks = torch.tensor(self._optimizer.peaks, dtype=torch.float64)
+        rates = peaks[:, None] * torch.tensor(factors, dtype=torch.float64)  # [groups, steps]
+        self._generators.seed(self._seed, epoch)
+        with self._issue.issuing():
+            self._steps.begin(order, rates)
+            self._marks = [self._issue.mark()]
+        self._issued, self._rate = 0, float(rates[0, -1])
+
+    def advance(self, steps: int) -> bool:
+        """Issues up to so many steps, without waiting for them.
+
+        Returns:
+            Whether the epoch has more.
+        """
+        work = self._steps
+        with self._issue.issuing():
+            for _ in range(min(steps, work.count - self._issued)):
+                if self._issued < work.full:
+                    self._issue("whole batch", work.whole_batch)
+                else:
+                    self._issue("last batch", work.last_batch)
+                self._issued += 1
+        return self._issued < work.count
+
+    def end_epoch(self) -> dict[str, Any]:
+        """Validates, and reads what the epoch came to; see `train_epoch`."""
+        epoch, images = self.epoch + 1, len(self._train)
+        with self._issue.issuing():
+            self._marks.append(self._issue.mark())
+            self._issue("validation", self._steps.validate)
+            train_loss, hits, loss_sum, confusion = self._steps.read()
+        train_loss, validation_loss = train_loss / images, loss_sum / len(self._validation)
         _must_be_finite("training", train_loss, epoch)
-        validation = self._evaluate(self._images, self._labels, self._validation)
-        _must_be_finite("validation", validation.loss, epoch)
+        _must_be_finite("validation", validation_loss, epoch)
+        found = scores(confusion.numpy())
+        note = self._issue.take_note()
         self.epoch = epoch
         return {
             "epoch": epoch,
             "train_loss": train_loss,
-            "train_accuracy": train_accuracy,
-            "validation_loss": validation.loss,
-            "validation_accuracy": validation.scores.accuracy,
-            "validation_precision": validation.scores.precision,
-            "validation_recall": validation.scores.recall,
-            "learning_rate": rate,
-            "epoch_seconds": time.monotonic() - started,
-            "images_per_second": len(self._train) / (trained - started),
+            "train_accuracy": hits / images,
+            "validation_loss": validation_loss,
+            "validation_accuracy": found.accuracy,
+            "validation_precision": found.precision,
+            "validation_recall": found.recall,
+            "learning_rate": self._rate,
+            "epoch_seconds": time.monotonic() - self._started,
+            "images_per_second": images / self._issue.seconds(*self._marks),
             "device_memory_peak_bytes": self._peak_memory(),
+            **({"graph_fell_back": note} if note else {}),
         }
 
     def evaluate(self, data: LabeledImages) -> Evaluation:
@@ -189,30 +256,36 @@ class Trainer:
         Args:
             data: Images uint8 [n, height, width, 3] and their labels.
         """
-        images, labels = (
-            to_device(data.images, self._device),
-            to_device(data.labels, self._device),
+        images = to_device(data.images, self._device)
+        labels = to_device(data.labels, self._device)
+        loss, confusion, probabilities = self._steps.evaluate(images, labels)
+        return Evaluation(
+            loss=loss / len(data),
+            scores=scores(confusion.numpy()),
+            probabilities=probabilities.cpu().numpy(),
+            labels=labels.cpu().numpy(),
         )
-        return self._evaluate(images, labels, torch.arange(len(data), device=self._device))
 
     def snapshot(self) -> Snapshot:
         """Everything that training goes on from, copied aside; it must be written by the next."""
-        self._snapshot = snapshot.of_state(
-            {
-                "epoch": self.epoch,
-                "seed": self._seed,
-                "model": self._model.state_dict(),
-                "optimizer": self._optimizer.state_dict(),
-                "schedule": self._schedule.state_dict(),
-            },
-            buffers=self._buffers,
-            changing=self._model.buffers(),
-        )
-        return self._snapshot
+        with self._issue.issuing():
+            taken = snapshot.of_state(
+                {
+                    "epoch": self.epoch,
+                    "seed": self._seed,
+                    "model": self._model.state_dict(),
+                    "optimizer": self._optimizer.state_dict(),
+                },
+                buffers=self._buffers,
+                changing=self._model.buffers(),
+            )
+        self._steps.before_change = taken.wait
+        return taken
 
     def weights_snapshot(self) -> Snapshot:
         """The network's weights, copied aside."""
-        return Snapshot(self._model.state_dict())
+        with self._issue.issuing():
+            return Snapshot(self._model.state_dict())
 
     def state(self) -> bytes:
         """Everything that training goes on from, as bytes that `load_state` takes."""
@@ -228,7 +301,6 @@ class Trainer:
         assert loaded["seed"] == self._seed, "the checkpoint is of another trial"
         self._model.load_state_dict(loaded["model"])
         self._optimizer.load_state_dict(loaded["optimizer"])
-        self._schedule.load_state_dict(loaded["schedule"])
         self.epoch = loaded["epoch"]
 
     def weights(self) -> bytes:
@@ -239,88 +311,14 @@ class Trainer:
         """Takes over weights of the same network in the safetensors format."""
         self._model.load_state_dict(safetensors.torch.load(weights))
 
-    def _train_once(self, epoch: int) -> tuple[float, float, float]:
-        """One pass over the training images; mean loss in nats, accuracy, last learning rate."""
-        torch.manual_seed(derive_seed(self._seed, epoch, "dropout"))
-        generator = torch.Generator(self._device)
-        generator.manual_seed(derive_seed(self._seed, epoch, "augmentation"))
-        shuffle = torch.Generator().manual_seed(derive_seed(self._seed, epoch, "order"))
-        order = self._train[torch.randperm(len(self._train), generator=shuffle).to(self._device)]
-        smoothing = self._params["label_smoothing"]
-        _to_training_mode(self._model)
-        loss_sum = torch.zeros((), dtype=torch.float64, device=self._device)
-        hits = torch.zeros((), dtype=torch.int64, device=self._device)
-        for batch in batches(len(order), self._params["batch_size"]):
-            indices = order[batch]
-            images, labels = self._images[indices], self._labels[indices]
-            for augment in self._augment:
-                images = augment(images, generator)
-            self._optimizer.zero_grad()
-            for part, truth in self._parts(images, labels):
-                log_probabilities = functional.log_softmax(self._model(self._prepare(part)), dim=1)
-                hard = functional.nll_loss(log_probabilities, truth)
-                # cross-entropy with label smoothing; the hard part alone is reported
-                loss = (1 - smoothing) * hard - smoothing * log_probabilities.mean()
-                share = len(truth) / len(labels)
-                (loss if share == 1 else share * loss).backward()
-                loss_sum += hard.detach() * len(truth)
-                hits += (log_probabilities.argmax(1) == truth).sum()
-            rate = self._schedule.get_last_lr()[0]
-            self._snapshot.wait()  # of what is changed now
-            self._optimizer.step()
-            self._schedule.step()
-        return float(loss_sum) / len(order), float(hits) / len(order), float(rate)
-
-    def _parts(self, images: Tensor, labels: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
-        """A batch in as many parts as gradients are accumulated over, none with a single image.
-
-        Batch norm cannot train on one.
-        """
-        parts = max(1, min(self._accumulation, len(labels) // 2))
-        return zip(images.tensor_split(parts), labels.tensor_split(parts), strict=True)
-
-    @torch.no_grad()
-    def _evaluate(self, images: Tensor, labels: Tensor, indices: Tensor) -> Evaluation:
-        """Evaluates on the images at the indices, shape [n]."""
-        self._model.eval()
-        loss = torch.zeros((), dtype=torch.float64, device=self._device)
-        confusion = torch.zeros(self._classes**2, dtype=torch.int64, device=self._device)
-        probabilities = []
-        for batch in torch.split(indices, EVALUATION_BATCH // self._accumulation):
-            truth = labels[batch]
-            logits = self._model(self._prepare(images[batch])).float()
-            loss += functional.cross_entropy(logits.double(), truth, reduction="sum")
-            # Of the probabilities, as they are stored: rounding may have made two of them equal.
-            probabilities.append(logits.softmax(1))
-            cells = truth * self._classes + probabilities[-1].argmax(1)
-            confusion.index_add_(0, cells, torch.ones_like(cells))
-        table = confusion.view(self._classes, self._classes).cpu().numpy()
-        return Evaluation(
-            loss=float(loss) / len(indices),
-            scores=scores(table),
-            probabilities=torch.cat(probabilities).cpu().numpy(),
-            labels=labels[indices].cpu().numpy(),
-        )
-
     def _peak_memory(self) -> int | None:
-        """Peak bytes that tensors took on the GPU in this epoch; None on a CPU."""
+        """Peak bytes that this trial's tensors took on the GPU so far; None on a CPU.
+
+        Not of the epoch alone: the memory of a graph counts as taken while it is captured only.
+        """
         if self._device.type == "cuda":
             return torch.cuda.max_memory_allocated(self._device)
         return None
-
-
-def _to_training_mode(model: nn.Module) -> None:
-    """Training mode, except for modules whose parameters are all frozen: their statistics stay."""
-    model.train()
-    for module in _frozen(model):
-        module.eval()
-
-
-def _frozen(model: nn.Module) -> Iterator[nn.Module]:
-    for module in model.modules():
-        parameters = list(module.parameters())
-        if parameters and not any(parameter.requires_grad for parameter in parameters):
-            yield module
 
 
 def _must_be_finite(split: str, loss: float, epoch: int) -> None:

@@ -15,8 +15,9 @@ from search_spaces.spaces import from_scratch
 from trainables.data.dataset import LabeledImages
 from trainables.family import Family
 from trainables.training import snapshot
-from trainables.training.optimizer import make_optimizer, make_schedule
-from trainables.training.preprocessing import batches
+from trainables.training.normalization import NORMALIZATIONS
+from trainables.training.optimizer import make_schedule
+from trainables.training.preprocessing import batches, evaluation_batch, preparation
 from trainables.training.trainer import DivergedError, Trainer
 
 
@@ -75,7 +76,7 @@ def test_no_part_of_a_batch_is_a_single_image(made_up_images: LabeledImages) -> 
     trainer = make_trainer(made_up_images, accumulation=4)
     for size, parts in ((8, [2, 2, 2, 2]), (5, [3, 2]), (3, [3]), (1, [1])):
         images, labels = torch.zeros(size, 3, 8, 8), torch.zeros(size)
-        assert [len(part) for part, _ in trainer._parts(images, labels)] == parts
+        assert [len(part) for part, _ in trainer._steps._parts(images, labels)] == parts
 
 
 def test_it_learns(made_up_images: LabeledImages) -> None:
@@ -163,9 +164,9 @@ def test_label_smoothing_shapes_the_gradient_as_torch_does_and_not_the_reported_
     made_up_images: LabeledImages,
 ) -> None:
     trainer = make_trainer(made_up_images, label_smoothing=0.2, batch_size=40, learning_rate=1e-5)
-    images, labels = trainer._images[:40], trainer._labels[:40]
+    images, labels = trainer._steps._images[:40], trainer._steps._labels[:40]
     with torch.no_grad():
-        logits = trainer._model.eval()(trainer._prepare(images))
+        logits = trainer._model.eval()(trainer._steps._prepare(images))
     hard = float(nn.functional.cross_entropy(logits, labels))
     log_probabilities = logits.log_softmax(1)
     own = 0.8 * nn.functional.nll_loss(log_probabilities, labels) - 0.2 * log_probabilities.mean()
@@ -193,7 +194,7 @@ def test_read_only_data_are_used_in_place_and_without_a_warning(
 ) -> None:
     made_up_images.images.flags.writeable = False
     trainer = make_trainer(made_up_images)
-    assert trainer._images.data_ptr() == made_up_images.images.ctypes.data
+    assert trainer._steps._images.data_ptr() == made_up_images.images.ctypes.data
 
 
 def test_a_gpu_that_is_not_there_is_an_error_and_not_a_cpu(made_up_images: LabeledImages) -> None:
@@ -226,22 +227,22 @@ def test_an_image_left_alone_joins_the_batch_before_it(
 
 
 def test_the_rate_rises_in_the_warm_up_and_falls_as_a_cosine() -> None:
-    model = nn.Linear(2, 2)
-    params = {
-        "optimizer": "sgd",
-        "learning_rate": 1.0,
-        "weight_decay": 0.0,
-        "head_learning_rate_multiplier": 1.0,
-        "schedule": "cosine",
-        "warmup_fraction": 0.2,
-    }
-    optimizer = make_optimizer(model, params, head="fc.")
-    schedule = make_schedule(optimizer, params, steps=10)
-    rates = []
-    for _ in range(10):
-        rates.append(schedule.get_last_lr()[0])
-        optimizer.step()
-        schedule.step()
+    factor = make_schedule({"schedule": "cosine", "warmup_fraction": 0.2}, steps=10)
+    rates = [factor(step) for step in range(10)]
     assert rates[:3] == pytest.approx([1 / 3, 2 / 3, 1.0])
     assert rates[2:] == sorted(rates[2:], reverse=True)
-    assert schedule.get_last_lr()[0] == pytest.approx(0.0, abs=1e-9)
+    assert factor(10) == pytest.approx(0.0, abs=1e-9)
+
+
+@pytest.mark.parametrize("normalization", NORMALIZATIONS)
+def test_images_are_normalised_to_the_last_bit(normalization: str) -> None:
+    values = torch.arange(256, dtype=torch.uint8).view(1, 16, 16, 1).expand(2, 16, 16, 3)
+    prepare = preparation(normalization, edge=16, size=16, device=torch.device("cpu"))
+    mean, deviation = (255 * torch.tensor(part) for part in NORMALIZATIONS[normalization])
+    assert torch.equal(prepare(values).permute(0, 2, 3, 1), (values.float() - mean) / deviation)
+    assert prepare(values).is_contiguous(memory_format=torch.channels_last)
+
+
+@pytest.mark.parametrize(("size", "images"), [(32, 500), (128, 500), (224, 167), (9999, 1)])
+def test_large_images_are_evaluated_fewer_at_a_time(size: int, images: int) -> None:
+    assert evaluation_batch(size) == images

@@ -1,0 +1,154 @@
+"""Training as a plain loop has it, with torch's own optimizers: what the engine must equal.
+
+Frozen: this is what a step is. Where the engine differs from it, the engine is wrong, or the change
+was meant and is named in the commit that changes this file.
+"""
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.optim import SGD, Adam, AdamW, Optimizer
+
+from trainables.data.dataset import LabeledImages
+from trainables.training.augmentation import STRENGTHS
+from trainables.training.metrics import scores
+from trainables.training.normalization import NORMALIZATIONS, PLAIN_INPUT
+from trainables.training.seeding import derive_seed
+
+
+@dataclass(kw_only=True)
+class PlainTraining:
+    """A network and what it is trained on; `epoch` trains it for one epoch and validates."""
+
+    build: Callable[[Mapping[str, Any]], nn.Module]
+    params: Mapping[str, Any]
+    data: LabeledImages
+    train: np.ndarray
+    validation: np.ndarray
+    num_classes: int
+    seed: int
+    epochs: int
+    accumulation: int = 1
+    head: str = "fc."
+
+    def __post_init__(self) -> None:
+        self.params = {**PLAIN_INPUT, **self.params}
+        self.size = self.params["input_size"] or self.data.images.shape[1]
+        torch.manual_seed(derive_seed(self.seed, "weights"))
+        config = {**self.params, "num_classes": self.num_classes, "input_size": self.size}
+        self.model = self.build({**config, "weights": None}).to(memory_format=torch.channels_last)
+        self.optimizer = self._optimizer()
+        self.peaks = [group["lr"] for group in self.optimizer.param_groups]
+        self.step = 0
+
+    def epoch(self, number: int) -> dict[str, float]:
+        torch.manual_seed(derive_seed(self.seed, number, "dropout"))
+        generator = torch.Generator().manual_seed(derive_seed(self.seed, number, "augmentation"))
+        shuffle = torch.Generator().manual_seed(derive_seed(self.seed, number, "order"))
+        order = self.train[torch.randperm(len(self.train), generator=shuffle).numpy()]
+        self._to_training_mode()
+        loss_sum, hits = torch.zeros((), dtype=torch.float64), 0
+        for indices in self._batches(order):
+            images = torch.from_numpy(self.data.images[indices])
+            labels = torch.from_numpy(self.data.labels[indices])
+            for augment in STRENGTHS[self.params["augmentation"]]:
+                images = augment(images, generator)
+            self.optimizer.zero_grad()
+            parts = max(1, min(self.accumulation, len(labels) // 2))
+            for part, truth in zip(
+                images.tensor_split(parts), labels.tensor_split(parts), strict=True
+            ):
+                logs = functional.log_softmax(self.model(self._prepared(part)), dim=1)
+                hard, smoothing = functional.nll_loss(logs, truth), self.params["label_smoothing"]
+                loss = (1 - smoothing) * hard - smoothing * logs.mean()
+                share = len(truth) / len(labels)
+                torch.autograd.backward(loss if share == 1 else share * loss)
+                loss_sum += hard.detach() * len(truth)
+                hits += int((logs.argmax(1) == truth).sum())
+            for group, peak in zip(self.optimizer.param_groups, self.peaks, strict=True):
+                group["lr"] = peak * self._factor(self.step)
+            self.optimizer.step()
+            self.step += 1
+        rate = self.optimizer.param_groups[0]["lr"]
+        return {
+            "train_loss": float(loss_sum) / len(order),
+            "train_accuracy": hits / len(order),
+            **self._validated(),
+            "learning_rate": rate,
+        }
+
+    @torch.no_grad()
+    def _validated(self) -> dict[str, float]:
+        self.model.eval()
+        images = torch.from_numpy(self.data.images[self.validation])
+        truth = torch.from_numpy(self.data.labels[self.validation])
+        loss, probabilities = torch.zeros((), dtype=torch.float64), []
+        size = 500 // self.accumulation
+        for part, labels in zip(images.split(size), truth.split(size), strict=True):
+            logits = self.model(self._prepared(part))
+            loss += functional.cross_entropy(logits.double(), labels, reduction="sum")
+            probabilities.append(logits.softmax(1))
+        cells = truth * self.num_classes + torch.cat(probabilities).argmax(1)
+        confusion = torch.bincount(cells, minlength=self.num_classes**2)
+        found = scores(confusion.view(self.num_classes, self.num_classes).numpy())
+        return {
+            "validation_loss": float(loss) / len(truth),
+            "validation_accuracy": found.accuracy,
+            "validation_precision": found.precision,
+            "validation_recall": found.recall,
+        }
+
+    def _prepared(self, images: Tensor) -> Tensor:
+        mean, deviation = NORMALIZATIONS[self.params["normalization"]]
+        shift, scale = (255 * torch.tensor(x).view(1, 3, 1, 1) for x in (mean, deviation))
+        floats = images.permute(0, 3, 1, 2).to(torch.float32, memory_format=torch.channels_last)
+        normalized = (floats - shift) / scale
+        if normalized.shape[-1] == self.size:
+            return normalized
+        return functional.interpolate(normalized, size=(self.size, self.size), mode="bilinear")
+
+    def _batches(self, order: np.ndarray) -> Iterator[np.ndarray]:
+        """A last image that would be alone joins the batch before it."""
+        size = self.params["batch_size"]
+        starts = list(range(0, len(order), size))
+        if len(starts) > 1 and len(order) - starts[-1] == 1:
+            starts.pop()
+        for start, end in zip(starts, [*starts[1:], len(order)], strict=True):
+            yield order[start:end]
+
+    def _optimizer(self) -> Optimizer:
+        named = [(n, p) for n, p in self.model.named_parameters() if p.requires_grad]
+        rate, decay = self.params["learning_rate"], self.params["weight_decay"]
+        multiplied = rate * self.params["head_learning_rate_multiplier"]
+        groups = [
+            {"params": [p for n, p in named if not n.startswith(self.head)], "lr": rate},
+            {"params": [p for n, p in named if n.startswith(self.head)], "lr": multiplied},
+        ]
+        groups = [group for group in groups if group["params"]]
+        if self.params["optimizer"] == "sgd":
+            sgd = {"momentum": 0.9, "nesterov": True}
+            return SGD(groups, lr=rate, weight_decay=decay, fused=True, **sgd)
+        kind = {"adam": Adam, "adamw": AdamW}[self.params["optimizer"]]
+        return kind(groups, weight_decay=decay, fused=True)
+
+    def _factor(self, step: int) -> float:
+        steps = self.epochs * sum(1 for _ in self._batches(self.train))
+        warmup = round(self.params["warmup_fraction"] * steps)
+        if step < warmup:
+            return (step + 1) / (warmup + 1)
+        progress = (step - warmup) / max(1, steps - warmup)
+        cosine = self.params["schedule"] == "cosine"
+        return 0.5 * (1 + math.cos(math.pi * progress)) if cosine else 1.0
+
+    def _to_training_mode(self) -> None:
+        self.model.train()
+        for module in self.model.modules():
+            own = list(module.parameters())
+            if own and not any(p.requires_grad for p in own):
+                module.eval()

@@ -1,0 +1,205 @@
+"""An epoch's work, all on the device: it reads nothing back, and the host tells it nothing."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from trainables.training.augmentation import STRENGTHS
+from trainables.training.generators import Generators
+from trainables.training.optimizer import Optimizer
+from trainables.training.preprocessing import batches
+
+
+class Steps:
+    """The pieces of work of an epoch, and the memory that they share.
+
+    What a step needs to know lies in tensors that keep their place: the order of the images, the
+    table of learning rates, and at which step the epoch is. So a step that was captured as a graph
+    is any step, and one code serves both.
+
+    Attributes:
+        count: Steps in an epoch.
+        full: How many of them have a whole batch; at most one more has the rest.
+        before_change: Called before parameters and the optimizer's memory change.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        optimizer: Optimizer,
+        generators: Generators,
+        *,
+        images: Tensor,
+        labels: Tensor,
+        train: Tensor,
+        validation: Tensor,
+        params: Mapping[str, Any],
+        prepare: Callable[[Tensor], Tensor],
+        num_classes: int,
+        accumulation: int,
+        evaluation_batch: int,
+    ) -> None:
+        """Makes the memory.
+
+        Args:
+            model: The network.
+            optimizer: Of its parameters.
+            generators: What augmentation draws from.
+            images: uint8, shape [n, height, width, 3], on the device.
+            labels: Shape [n].
+            train: Indices of the images to train on, shape [n_train].
+            validation: Indices of the images to validate on, shape [n_validation].
+            params: `batch_size`, `augmentation`, `label_smoothing`.
+            prepare: Turns uint8 images into what the network is given.
+            num_classes: Number of classes.
+            accumulation: Parts that each batch is cut into.
+            evaluation_batch: Images that are evaluated at a time.
+        """
+        self._model, self._optimizer, self._generators = model, optimizer, generators
+        self._images, self._labels, self._train, self._prepare = images, labels, train, prepare
+        self._classes, self._accumulation = num_classes, accumulation
+        self._augment = STRENGTHS[params["augmentation"]]
+        self._smoothing = params["label_smoothing"]
+        self._evaluated = torch.split(validation, evaluation_batch)
+        self._evaluation_batch = evaluation_batch
+        sizes = [part.stop - part.start for part in batches(len(train), params["batch_size"])]
+        self.count, self.full = len(sizes), sizes.count(sizes[0])
+        self.before_change: Callable[[], None] = lambda: None
+        device, whole = images.device, self.full * sizes[0]
+        self._order = torch.zeros(len(train), dtype=torch.int64, device=device)
+        self._rows, self._rest = self._order[:whole].view(self.full, -1), self._order[whole:]
+        self._position = torch.zeros(1, dtype=torch.int64, device=device)
+        rate = optimizer.rates[0]
+        self._rates = torch.zeros(len(optimizer.rates), self.count, dtype=rate.dtype, device=device)
+        # The training loss, its hits, the validation loss, and the confusion matrix.
+        self._sums = torch.zeros(3 + num_classes**2, dtype=torch.float64, device=device)
+
+    def begin(self, order: Tensor, rates: Tensor) -> None:
+        """Begins an epoch; all that the host decides in it.
+
+        Args:
+            order: Places in `train` in the order in which they are taken, shape [n_train].
+            rates: The learning rate of each group at each step, shape [groups, count].
+        """
+        self._order.copy_(self._train.index_select(0, self._sent(order)))
+        self._rates.copy_(self._sent(rates.to(self._rates.dtype)))
+        self._position.zero_()
+        self._sums.zero_()
+        _to_training_mode(self._model)
+
+    def whole_batch(self) -> None:
+        """A step with a whole batch."""
+        self._step(self._rows.index_select(0, self._position).squeeze(0))
+
+    def last_batch(self) -> None:
+        """The step with the rest."""
+        self._step(self._rest)
+
+    def validate(self) -> None:
+        """Adds up what the network says of the validation images."""
+        self._model.eval()
+        for batch in self._evaluated:
+            self._judge(self._images, self._labels, batch, self._sums)
+
+    def read(self) -> tuple[float, float, float, Tensor]:
+        """The epoch's sums, once all is issued: the one read of an epoch.
+
+        Returns:
+            Training loss and hits, validation loss, and the confusion matrix, int64, shape
+            [classes, classes].
+        """
+        return self._split(self._sums)
+
+    def evaluate(self, images: Tensor, labels: Tensor) -> tuple[float, Tensor, Tensor]:
+        """What the network says of other images, uint8 [n, height, width, 3], labels [n].
+
+        Returns:
+            Sum of the losses, confusion matrix, and probabilities, float32 [n, classes].
+        """
+        self._model.eval()
+        sums = torch.zeros_like(self._sums)
+        every = torch.arange(len(images), device=images.device)
+        parts = torch.split(every, self._evaluation_batch)
+        probabilities = [self._judge(images, labels, part, sums) for part in parts]
+        _, _, loss, confusion = self._split(sums)
+        return loss, confusion, torch.cat(probabilities)
+
+    def tensors(self) -> Sequence[Tensor]:
+        """All that a piece of work changes and that outlives it."""
+        own = (self._position, self._sums)
+        return [*self._model.parameters(), *self._model.buffers(), *self._optimizer.tensors(), *own]
+
+    def _step(self, indices: Tensor) -> None:
+        """Batch, augmentation, forward, loss, backward, optimizer; indices of shape [batch]."""
+        for rate, table in zip(self._optimizer.rates, self._rates, strict=True):
+            rate.copy_(table.index_select(0, self._position).squeeze(0))
+        loss_sum, hits = self._sums[0], self._sums[1]
+        images = self._images.index_select(0, indices)
+        labels = self._labels.index_select(0, indices)
+        for augment in self._augment:
+            images = augment(images, self._generators.augmentation)
+        self._optimizer.zero_grad()  # a capture that broke off may have left some
+        for part, truth in self._parts(images, labels):
+            log_probabilities = functional.log_softmax(self._model(self._prepare(part)), dim=1)
+            hard = functional.nll_loss(log_probabilities, truth)
+            # cross-entropy with label smoothing; the hard part alone is reported
+            loss = (1 - self._smoothing) * hard - self._smoothing * log_probabilities.mean()
+            share = len(truth) / len(labels)
+            torch.autograd.backward(loss if share == 1 else share * loss)
+            loss_sum += hard.detach() * len(truth)
+            hits += (log_probabilities.argmax(1) == truth).sum()
+        self.before_change()
+        self._optimizer.step()
+        self._optimizer.zero_grad()  # here, so that nothing holds gradients between two steps
+        self._position += 1
+
+    def _parts(self, images: Tensor, labels: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+        """A batch in as many parts as gradients are accumulated over, none with a single image.
+
+        Batch norm cannot train on one.
+        """
+        parts = max(1, min(self._accumulation, len(labels) // 2))
+        return zip(images.tensor_split(parts), labels.tensor_split(parts), strict=True)
+
+    @torch.no_grad()
+    def _judge(self, images: Tensor, labels: Tensor, batch: Tensor, sums: Tensor) -> Tensor:
+        """Adds up what the network says of the images at `batch`; their probabilities."""
+        truth = labels.index_select(0, batch)
+        logits = self._model(self._prepare(images.index_select(0, batch))).float()
+        loss_sum, confusion = sums[2], sums[3:]
+        loss_sum += functional.cross_entropy(logits.double(), truth, reduction="sum")
+        # Of the probabilities, as they are stored: rounding may have made two of them equal.
+        probabilities: Tensor = logits.softmax(1)
+        cells = truth * self._classes + probabilities.argmax(1)
+        confusion.index_add_(0, cells, torch.ones_like(cells, dtype=sums.dtype))
+        return probabilities
+
+    def _split(self, sums: Tensor) -> tuple[float, float, float, Tensor]:
+        read = sums.cpu()
+        train_loss, hits, validation_loss = read[:3].tolist()
+        confusion = read[3:].to(torch.int64).view(self._classes, self._classes)
+        return train_loss, hits, validation_loss, confusion
+
+    def _sent(self, tensor: Tensor) -> Tensor:
+        """On the device; from pinned memory, or the host would wait for all before it."""
+        device = self._images.device
+        if device.type == "cpu":
+            return tensor
+        return tensor.pin_memory().to(device, non_blocking=True)
+
+
+def _to_training_mode(model: nn.Module) -> None:
+    """Training mode, except for modules whose parameters are all frozen: their statistics stay."""
+    model.train()
+    for module in _frozen(model):
+        module.eval()
+
+
+def _frozen(model: nn.Module) -> Iterator[nn.Module]:
+    for module in model.modules():
+        parameters = list(module.parameters())
+        if parameters and not any(parameter.requires_grad for parameter in parameters):
+            yield module
