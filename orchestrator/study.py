@@ -160,6 +160,7 @@ def _start(checked: "CheckedStudy", held: contextlib.ExitStack, console: Console
     """Runs a checked study; an error from here on is no wrong input, and keeps its traceback."""
     from orchestrator.plan import disk_space
     from orchestrator.run.cluster import InfrastructureError
+    from orchestrator.run.finals_phase import LostInputError
     from orchestrator.run.opening import open_study, resume_command, say_how_to_resume
     from orchestrator.run.signals import Interruption
     from orchestrator.trials.table_writer import WritingError
@@ -172,7 +173,7 @@ def _start(checked: "CheckedStudy", held: contextlib.ExitStack, console: Console
                 return DONE if run(session) else INCOMPLETE
         except disk_space.NoSpaceError as error:
             return fail("study", error)
-        except (InfrastructureError, HeldError) as error:
+        except (InfrastructureError, HeldError, LostInputError) as error:
             return fail("study", error, INFRASTRUCTURE)
         except WritingError as error:
             return fail("study", error, INCOMPLETE)

@@ -23,7 +23,6 @@ from orchestrator.results.study_results import StudyResults
 from orchestrator.stats.pairwise import TestedStudy, pair_studies, why_not_comparable
 from orchestrator.stats.predictions import split_runs
 
-TEST_OPENED = "test_opened"
 ROW = (
     *("a_study", "b_study", "a_family", "a_role", "a_fraction", "b_fraction", "seed", "metric"),
     *("difference", "ci_low", "ci_high", "p_value", "p_value_holm", "n_images", "n_seeds"),
@@ -76,7 +75,7 @@ def read_side(folder: Path, *, names: Sequence[Path]) -> Side:
         study=study,
         trials=trials,
         final=final,
-        openings=[row for row in events.to_pylist() if row["kind"] == TEST_OPENED],
+        openings=[row for row in events.to_pylist() if row["kind"] == schema.TEST_OPENED],
         tested=TestedStudy(
             name=name,
             data=json.dumps((study.get("dataset") or {}).get("files"), sort_keys=True),

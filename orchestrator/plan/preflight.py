@@ -33,11 +33,13 @@ class ResumedStudy:
         study: The content of its `study.json`.
         hold: Its folder, held.
         code_changed: The code is not what the study has run with so far.
+        used: What it has used of its inputs: this must stay.
     """
 
     study: Mapping[str, Any]
     hold: Hold
     code_changed: bool
+    used: remains.Used
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,14 +127,15 @@ def check_resumed(
     warm_start.check_kept(folder, settings)
     changed = resume.check_code(study, plans, accepted=accept_code_change)
     inputs = _prepare(settings, plans, console)
-    resume.check_inputs(study, inputs)
+    used = remains.read_used(folder, study, [plan.name for plan in plans if plan.pretrained])
+    resume.check_inputs(study, inputs, used)
     return CheckedStudy(
         name=study["name"],
         folder=folder,
         settings=settings,
         plans=plans,
         inputs=inputs,
-        resumed=ResumedStudy(study=study, hold=hold, code_changed=changed),
+        resumed=ResumedStudy(study=study, hold=hold, code_changed=changed, used=used),
     )
 
 

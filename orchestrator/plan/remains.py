@@ -1,10 +1,14 @@
 """What a driver has left of its study: tables and claims, read though some may be damaged."""
 
 import os
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
+from orchestrator.plan import warm_start
 from orchestrator.results import files
+from orchestrator.results.schema import TEST_OPENED
 from orchestrator.results.study_results import Rows
 from trainables import checkpoints
 from trainables.names import FAMILY, TRIAL
@@ -13,6 +17,19 @@ RESTORED: Final = (
     *("trials", "epochs", "rungs", "events", "final", "final_epochs", "predictions"),
     "comparison",
 )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Used:
+    """What a study has used of its inputs, apart from the training part; what nobody can tell, too.
+
+    Attributes:
+        test: The test part was opened.
+        weights: A family that begins with the weights has an epoch, or has learned from some.
+    """
+
+    test: bool
+    weights: bool
 
 
 def read_claims(folder: Path) -> tuple[dict[str, checkpoints.Claim], list[tuple[str, str]]]:
@@ -44,26 +61,57 @@ def read_claims(folder: Path) -> tuple[dict[str, checkpoints.Claim], list[tuple[
     return claims, events
 
 
-def read_tables(folder: Path) -> tuple[dict[str, Rows], dict[str, str]]:
+def read_tables(
+    folder: Path, names: Sequence[str] = RESTORED
+) -> tuple[dict[str, Rows], dict[str, str]]:
     """The rows of each table, and what is wrong with those that are damaged.
 
     A table that is missing has no rows (the driver died before its first write); one that is
-    damaged neither.
+    damaged neither. The predictions are many, and looked at alone.
 
     Args:
         folder: The study's.
+        names: Of the tables.
     """
     tables: dict[str, Rows] = {}
     damaged: dict[str, str] = {}
-    for name in RESTORED:
+    for name in names:
         tables[name] = []
         if not os.path.lexists(folder / f"{name}.parquet"):
             continue
         try:
-            tables[name] = files.read_table(folder, name).to_pylist()
+            table = files.read_table(folder, name)
+            tables[name] = table.to_pylist() if name != "predictions" else []
         except ValueError as error:
             damaged[name] = str(error)
-    return {name: rows for name, rows in tables.items() if name != "predictions"}, damaged
+    return tables, damaged
+
+
+def read_used(folder: Path, study: Mapping[str, Any], pretrained: Collection[str]) -> Used:
+    """What a study has used of its inputs; all of it where a table that says so is damaged.
+
+    Args:
+        folder: The study's.
+        study: Its `study.json`.
+        pretrained: Its families that begin with the weights.
+    """
+    tables, damaged = read_tables(folder, ("trials", "epochs", "events", "final_epochs"))
+    claims, _ = read_claims(folder)
+    _, learned_from = warm_start.kept(folder)
+    opened = any(row["kind"] == TEST_OPENED for row in tables["events"])
+    trained = {
+        *(row["family"] for row in tables["trials"] if row["epochs_run"]),
+        *(row["family"] for row in (*tables["epochs"], *tables["final_epochs"], *learned_from)),
+        *(
+            claim.trial["family"]
+            for name, claim in claims.items()
+            if checkpoints.epochs(folder / "checkpoints" / name)
+        ),
+    }
+    return Used(
+        test=bool(damaged) or opened or study.get("test_openings", 0) > 0,
+        weights=bool(damaged) or not trained.isdisjoint(pretrained),
+    )
 
 
 def check_nothing_lost(folder: Path) -> None:
@@ -75,7 +123,7 @@ def check_nothing_lost(folder: Path) -> None:
     Raises:
         ValueError: `trials.parquet` is damaged or missing, and epochs would be lost with it.
     """
-    tables, damaged = read_tables(folder)
+    tables, damaged = read_tables(folder, ("trials", "epochs"))
     known = {*read_claims(folder)[0], *(row["trial_id"] for row in tables["trials"])}
     lost = sorted({row["trial_id"] for row in tables["epochs"]} - known)
     if lost or ("trials" in damaged and not known):

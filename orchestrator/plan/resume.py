@@ -11,9 +11,11 @@ from optuna.distributions import json_to_distribution
 from orchestrator.config.settings import BUDGETS, OPERATIONAL, Settings, to_json
 from orchestrator.plan.families import FamilyPlan
 from orchestrator.plan.inputs import Inputs
+from orchestrator.plan.remains import Used
 from orchestrator.results import shape
 from orchestrator.results.code_version import code_sha256 as hash_code
 from search_spaces.dimension import describe
+from trainables.data.dataset import OpenedDataSet
 
 # What a study ran with that is older than a setting.
 _DEFAULTS: Final[Mapping[str, Any]] = json.loads(json.dumps(to_json(Settings())))
@@ -110,21 +112,20 @@ def check_settings(study: Mapping[str, Any], settings: Settings) -> None:
             _refuse(f"{name} must stay", before, value, advice)
 
 
-def check_inputs(study: Mapping[str, Any], inputs: Inputs) -> None:
-    """Checks that data, split and weights are what the study was begun with.
+def check_inputs(study: Mapping[str, Any], inputs: Inputs, used: Used) -> None:
+    """Checks that data, split and weights are what the study was begun with, or were never used.
+
+    Args:
+        study: Its `study.json`.
+        inputs: What it would go on with.
+        used: What it has used of them.
 
     Raises:
-        ValueError: A file, the division into training and validation, or the weights differ.
+        ValueError: A file, its part, the division into training and validation, or the weights
+            differ.
     """
-    before, files = study["dataset"], dict(inputs.dataset.files)
-    for name in sorted({*before["files"], *files}):
-        if before["files"].get(name) != files.get(name):
-            _refuse(
-                f"SHA-256 of the data file {name} must stay",
-                before["files"].get(name),
-                files.get(name),
-                f"restore the file, or {NEW}",
-            )
+    before = study["dataset"]
+    _check_files(before, inputs.dataset, used)
     for what, stored, now in (
         ("the classes", before["classes"], list(inputs.dataset.classes)),
         ("SHA-256 of the split", before["split_sha256"], inputs.split.digest),
@@ -132,17 +133,46 @@ def check_inputs(study: Mapping[str, Any], inputs: Inputs) -> None:
         if stored != now:
             _refuse(f"{what} must stay", stored, now, NEW)
     if inputs.weights_file is not None:
-        check_weights(study, inputs.weights_file.sha256)
+        check_weights(study, inputs.weights_file.sha256, used)
 
 
-def check_weights(study: Mapping[str, Any], sha256: str) -> None:
-    """Checks the hash of the pre-trained weights.
+def _check_files(recorded: Mapping[str, Any], dataset: OpenedDataSet, used: Used) -> None:
+    """Checks that each file is what it was, in the part in which it was.
+
+    One of the test part may be another, or be gone, as long as nobody has opened that part. Studies
+    from before the parts were recorded have the same ones where all names are the same.
+    """
+    before, now = recorded["files"], dataset.files
+    known = recorded.get("test_files")
+    if known is None:
+        known = dataset.test_files if before.keys() == now.keys() else ()
+    other = [name for name in sorted({*before, *now}) if before.get(name) != now.get(name)]
+    for name in other:
+        of_test = name in known if name in before else name in dataset.test_files
+        if used.test or not of_test:
+            _refuse(
+                f"SHA-256 of the data file {name} must stay",
+                before.get(name),
+                now.get(name),
+                f"restore the file, or {NEW}",
+            )
+    moved = sorted(before.keys() & now.keys() & (set(known) ^ dataset.test_files)) if known else []
+    if moved:
+        restore = f"restore {other[0]}, or put another image in its place, or " if other else ""
+        then, today = (
+            "test" if moved[0] in part else "training" for part in (known, dataset.test_files)
+        )
+        _refuse(f"the part of the data file {moved[0]} must stay", then, today, f"{restore}{NEW}")
+
+
+def check_weights(study: Mapping[str, Any], sha256: str, used: Used) -> None:
+    """Checks the hash of the pre-trained weights, once a family was trained from them.
 
     Raises:
         ValueError: It is another.
     """
     before = (study["weights"] or {}).get("sha256")
-    if before != sha256:
+    if before != sha256 and used.weights:
         _refuse(
             "SHA-256 of the weights must stay",
             before,

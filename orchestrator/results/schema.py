@@ -17,6 +17,9 @@ SCHEMA_VERSION = 1
 ENUM = pa.dictionary(pa.int32(), pa.string())
 TIME = pa.timestamp("us", tz="UTC")
 
+# The kind of the event that the test part was opened; its detail is the digest of the choice.
+TEST_OPENED: Final = "test_opened"
+
 METRICS = ("loss", "accuracy", "precision", "recall")
 ROLES = ("baseline", "tuned")
 

@@ -76,6 +76,7 @@ class _Data(_Part):
     name: Text = ""
     classes: list[Text] = []
     files: dict[str, Text] = {}
+    test_files: list[Text] = []
     train_images: Count = 0
     validation_images: Count = 0
     train_images_by_fraction: dict[str, Count] = {}

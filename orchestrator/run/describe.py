@@ -50,6 +50,7 @@ def describe(
             "name": settings.dataset,
             "classes": list(inputs.dataset.classes),
             "files": dict(inputs.dataset.files),
+            "test_files": sorted(inputs.dataset.test_files),
             "train_images": len(inputs.split.train),
             "validation_images": len(inputs.split.validation),
             "train_images_by_fraction": {str(f): len(i) for f, i in inputs.train.items()},

@@ -5,7 +5,7 @@ import json
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -27,8 +27,6 @@ from trainables.attempt import (
 )
 from trainables.training.seeding import derive_seed
 from trainables.weights.loading import file_sha256
-
-TEST_OPENED: Final = "test_opened"
 
 Choice = Mapping[str, Mapping[str, Any]]
 

@@ -8,14 +8,19 @@ from orchestrator.config.searches import deciding
 from orchestrator.forecast.remaining import seconds_left
 from orchestrator.results.final_runs import final_runs
 from orchestrator.run import finals, replay
+from orchestrator.run.opening import resume_command
 from orchestrator.run.progress import ProgressTable, shown
-from orchestrator.run.search_phase import Search
+from orchestrator.run.search_phase import Search, note_opening
 from orchestrator.run.session import Session
 from orchestrator.search.scheduler import RecordingScheduler
 from orchestrator.search.trial_queue import ListedTrials
 from orchestrator.trials.recorder import Recorder
 from trainables.data.dataset import LabeledImages
 from trainables.trial import References
+
+
+class LostInputError(RuntimeError):
+    """What a study was going to use can be read no more."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,7 +66,10 @@ def retrain_and_test(
         epochs=settings.epochs,
     )
     if left:  # the test part stays closed where nothing is to be tested
-        test = session.inputs.dataset.read_test()
+        test = _read_test(session)
+    if choice:
+        note_opening(session, search)
+    if test is not None:
         references = References(shared=shared, test=session.executor.put(test))
         searcher = ListedTrials(
             recorder,
@@ -91,6 +99,22 @@ def retrain_and_test(
     completed = all(record.status == "completed" for record in recorder.trials.values())
     complete = completed and len(choice) == len(session.searches)
     return Finals(complete=complete, test_part=test)
+
+
+def _read_test(session: Session) -> LabeledImages:
+    """Decodes the test part, which was whole when this run began.
+
+    Raises:
+        LostInputError: It is no more.
+    """
+    try:
+        return session.inputs.dataset.read_test()
+    except (ValueError, OSError) as error:
+        message = (
+            f"the test part must be as it was when this run began, but {error}; all that was "
+            f"found is kept, so repair or replace it and go on: {resume_command(session)}"
+        )
+        raise LostInputError(message) from error
 
 
 def final_rows(session: Session, recorder: Recorder, choice: finals.Choice) -> list[dict[str, Any]]:

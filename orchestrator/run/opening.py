@@ -163,11 +163,11 @@ def say_how_to_resume(checked: CheckedStudy, console: Console) -> None:
     console.print(f"  {resume_command(checked)}", soft_wrap=True)
 
 
-def resume_command(checked: CheckedStudy) -> str:
+def resume_command(study: CheckedStudy | Session) -> str:
     """What goes on with a study."""
-    command = ["python", "-m", "orchestrator.study", "--resume", checked.name]
-    if checked.settings.results_dir != Settings.results_dir:
-        command += ["--results-dir", checked.settings.results_dir]
+    command = ["python", "-m", "orchestrator.study", "--resume", study.name]
+    if study.settings.results_dir != Settings.results_dir:
+        command += ["--results-dir", study.settings.results_dir]
     return shlex.join(command)
 
 
@@ -209,7 +209,7 @@ def _demo_weights(checked: CheckedStudy, console: Console) -> loading.WeightsFil
     sha256 = loading.file_sha256(path)
     if checked.resumed is not None:
         try:
-            resume.check_weights(checked.resumed.study, sha256)
+            resume.check_weights(checked.resumed.study, sha256, checked.resumed.used)
         except ValueError as error:
             raise InfrastructureError(str(error)) from error
     return loading.WeightsFile(name=path.name, path=path, sha256=sha256)

@@ -3,11 +3,11 @@
 import json
 import shutil
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pyarrow as pa
 
@@ -31,6 +31,8 @@ from orchestrator.trials.trial import (
 )
 from trainables import checkpoints
 from trainables.attempt import PREDICTIONS, checkpoint_folder
+
+SHOWN: Final = 5  # files that changed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,7 +121,26 @@ def changes(study: Mapping[str, Any], now: Mapping[str, Any]) -> list[tuple[str,
         ]
     if study["code_sha256"] != now["code_sha256"]:
         noted.append(("code_changed", f"{study['code_sha256']} -> {now['code_sha256']}"))
-    return noted
+    return [*noted, *_changed_inputs(study, now)]
+
+
+def _changed_inputs(study: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """What is other than it was of the test part and the weights, which had not been used."""
+    before, files = study["dataset"]["files"], now["dataset"]["files"]
+    other = [
+        f"{name}: SHA-256 {before.get(name)} -> {files.get(name)}"
+        for name in sorted({*before, *files})
+        if before.get(name) != files.get(name)
+    ]
+    if other:
+        more = f"; and {len(other) - SHOWN} more" if len(other) > SHOWN else ""
+        yield (
+            "data_changed",
+            f"of the test part, which had not been opened: {'; '.join(other[:SHOWN])}{more}",
+        )
+    then, weights = ((about["weights"] or {}).get("sha256") for about in (study, now))
+    if then != weights:
+        yield "weights_changed", f"no epoch rests on them: SHA-256 {then} -> {weights}"
 
 
 def replay_search(

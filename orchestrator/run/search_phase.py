@@ -5,6 +5,7 @@ from typing import Any
 
 from orchestrator.config.settings import BUDGETS
 from orchestrator.forecast.remaining import earlier_seconds, seconds_left
+from orchestrator.results.schema import TEST_OPENED
 from orchestrator.run import finals, replay
 from orchestrator.run.progress import ProgressTable, shown
 from orchestrator.run.session import Session
@@ -67,7 +68,8 @@ def restore_search(session: Session) -> Search:
     replay.replay_search(session.stored, recorder, scheduler, searcher)
     for kind, detail in session.stored.changes:
         recorder.event(kind, detail)
-        session.console.print(f"{kind.replace('_', ' ').capitalize()}: {detail}")
+        said = f"{kind.replace('_', ' ').capitalize()}: {detail}"
+        session.console.print(said, soft_wrap=True)
     recorder.publish(search=True)
     return Search(recorder=recorder, scheduler=scheduler, searcher=searcher)
 
@@ -100,28 +102,32 @@ def run_search(session: Session, search: Search, shared: Any) -> None:
 
 
 def choose(session: Session, search: Search) -> dict[str, dict[str, Any]]:
-    """Writes the choice down before the test part is decoded.
-
-    An opening belongs to a choice: the same one, made again after a crash, is the same opening.
-    """
+    """Writes the choice down before the test part is decoded."""
     choice = finals.choose(search.recorder, session.searches)
     choice_digest = finals.digest(choice, session.manifest.content["settings"])
     halted, closed = search.searcher.halted, search.searcher.closed()
     for name, why in closed.items():
         _close(session, search.recorder, name, **why)
     session.manifest.add(choice=choice, choice_sha256=choice_digest, halted=halted, closed=closed)
-    if choice:
-        opened = {row["detail"] for row in session.events if row["kind"] == finals.TEST_OPENED}
-        if "events" in session.stored.damaged:
-            opened |= opened_before(session)
-        if choice_digest not in opened:
-            search.recorder.event(finals.TEST_OPENED, choice_digest)
-            session.writer.write()
-        before = session.manifest.content.get("test_openings", 0)
-        session.manifest.add(test_openings=max(before, len(opened | {choice_digest})))
     for family, message in halted.items():
         session.console.print(f"{family} was given up: {message}", style="bold")
     return choice
+
+
+def note_opening(session: Session, search: Search) -> None:
+    """Notes that the test part is opened, before any network sees it.
+
+    An opening belongs to a choice: the same one, made again after a crash, is the same opening.
+    """
+    choice_digest = session.manifest.content["choice_sha256"]
+    opened = {row["detail"] for row in session.events if row["kind"] == TEST_OPENED}
+    if "events" in session.stored.damaged:
+        opened |= opened_before(session)
+    if choice_digest not in opened:
+        search.recorder.event(TEST_OPENED, choice_digest)
+        session.writer.write()
+    before = session.manifest.content.get("test_openings", 0)
+    session.manifest.add(test_openings=max(before, len(opened | {choice_digest})))
 
 
 def _close(session: Session, recorder: Recorder, name: str, *, trials: int, setting: str) -> None:

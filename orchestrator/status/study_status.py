@@ -26,6 +26,8 @@ NO_FAULTS: Final = (
     "settings_changed",
     "environment_changed",
     "code_changed",
+    "data_changed",
+    "weights_changed",
     "final_superseded",
     "final_restarted",
     "budget_reached",

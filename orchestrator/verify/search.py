@@ -12,7 +12,7 @@ from orchestrator.config.searches import search_of
 from orchestrator.config.settings import BUDGETS
 from orchestrator.plan import warm_start
 from orchestrator.results import schema
-from orchestrator.run.finals import TEST_OPENED, choice_of, digest
+from orchestrator.run.finals import choice_of, digest
 from orchestrator.search.asha import FINISHED, FamilyRungs, decision
 from orchestrator.trials.trial import BASELINE_ROLE, TrialRecord, spec_of_row, winner
 from orchestrator.verify.tables import Check, Rows, Tables, contiguous, differing, same
@@ -161,7 +161,7 @@ def check_choice(tables: Tables) -> Iterator[str]:
 
 def check_test_openings(tables: Tables) -> Iterator[str]:
     """The test part was opened for the choice on disk, once, and each opening is counted."""
-    opened = Counter(row["detail"] for row in tables.events if row["kind"] == TEST_OPENED)
+    opened = Counter(row["detail"] for row in tables.events if row["kind"] == schema.TEST_OPENED)
     for sha256, count in opened.items():
         if count > 1:
             yield f"the test part must be opened once for a choice, but was {count} for {sha256}"

@@ -213,8 +213,11 @@ def test_trials_leave_a_log_and_no_checkpoint(faulty_study: Path) -> None:
 
 
 @pytest.mark.usefixtures("curve_family")
-def test_the_test_part_is_decoded_only_after_the_choice_is_on_disk(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shared_cluster: str
+def test_the_test_part_is_decoded_only_after_the_choice_is_on_disk_and_in_order_where_it_cannot_be(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    shared_cluster: str,
 ) -> None:
     digits = registry.load_dataset("digits")
     seen: list[dict[str, Any]] = []
@@ -238,8 +241,10 @@ def test_the_test_part_is_decoded_only_after_the_choice_is_on_disk(
     monkeypatch.setattr(registry, "load_dataset", lambda _: sealed)
     arguments = [*CURVE, "--trials", "2", "--set", "space.curve.fault=none"]
     arguments += ["--address", shared_cluster]
-    with pytest.raises(ValueError, match="the test part is sealed"):
-        study.main([*arguments, "--results-dir", str(tmp_path), "--name", "sealed"])
+    assert study.main([*arguments, "--results-dir", str(tmp_path), "--name", "sealed"]) == 3
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "but the test part is sealed; all that was found is kept" in line
+    assert line.endswith(f"--resume sealed --results-dir {tmp_path}")
     assert json.loads((tmp_path / "sealed" / "study.json").read_text())["outcome"] == "failed"
     assert [set(content["choice"]) for content in seen] == [{"curve"}]
     trials = pd.read_parquet(tmp_path / "sealed" / "trials.parquet")

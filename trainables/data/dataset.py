@@ -31,6 +31,8 @@ class OpenedDataSet:
     Attributes:
         classes: Class names; a label is an index into them.
         files: File (relative path) to the SHA-256 of its bytes, training and test alike.
+        test_files: Those of them that hold images of the test part alone: until it is opened they
+            may be replaced, and taken away where the parts stay what they are without them.
         read_training: Decodes the training part (validation is taken out of it later).
         read_test: Decodes the test part. Only the finals may call it.
         check_test: Decodes the test part and throws it away, to raise what `read_test` would,
@@ -44,6 +46,7 @@ class OpenedDataSet:
     files: Mapping[str, str]
     read_training: Callable[[], LabeledImages]
     read_test: Callable[[], LabeledImages]
+    test_files: frozenset[str] = frozenset()
     check_test: Callable[[], object] | None = None
     duplicates: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()

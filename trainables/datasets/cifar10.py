@@ -91,6 +91,7 @@ def open_cifar10(data_dir: str | None, _image_size: int) -> OpenedDataSet:
         files=files,
         read_training=lambda: _read(layout, layout.training, files, TRAINING_IMAGES),
         read_test=lambda: _read(layout, layout.test, files, TEST_IMAGES),
+        test_files=frozenset(layout.test),
         check_test=lambda: _read(layout, layout.test, files, TEST_IMAGES),
     )
 

@@ -72,6 +72,7 @@ def open_image_folder(data_dir: str | None, image_size: int) -> OpenedDataSet:
         files=files,
         read_training=lambda: _read(folder, training, files, image_size),
         read_test=lambda: _read(folder, test, files, image_size),
+        test_files=frozenset(test.names),
         check_test=lambda: _check(folder, test, files),
         duplicates=tuple(_duplicates(files, training, test)),
         notes=(*notes, f"Images are scaled and cropped to {image_size}x{image_size} pixels."),
