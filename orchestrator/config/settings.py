@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from search_spaces.baseline import BASELINE_EPOCHS
 from trainables.secrets import redacted
+from trainables.weights.sources import DEMO, DOWNLOADS
 
 Texts = Mapping[str, Mapping[str, str]]
 
@@ -163,6 +164,28 @@ OPERATIONAL: Final = frozenset(
         "prices",
     }
 )
+
+
+# What names a file or folder; a study keeps them absolute, so that it goes on from anywhere.
+PATHS: Final = ("data_dir", "weights", "results_dir", "pace_from", "prices", "warm_start")
+
+
+def absolute(name: str, text: str) -> str:
+    """A setting's path from the root; an address, and weights that have a name, stay as they are.
+
+    What leads to its last part is followed, that part itself is not: a cache may link to its files.
+
+    Raises:
+        ValueError: It is no path, as below the home of a user who is not there.
+    """
+    if "://" in text or (name == "weights" and text in {*DOWNLOADS, DEMO}):
+        return text
+    try:
+        path = Path(text).expanduser()
+        return str(path.resolve() if path.name == ".." else path.parent.resolve() / path.name)
+    except (OSError, RuntimeError) as error:
+        message = f"{name} must be a path, but got {text!r}: {error}"
+        raise ValueError(message) from error
 
 
 def to_json(settings: Settings) -> dict[str, Any]:

@@ -2,13 +2,14 @@
 
 import typing
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
 import yaml
 from pydantic import TypeAdapter, ValidationError
 
-from orchestrator.config.settings import Settings, check_results_dir, refuse
+from orchestrator.config.settings import PATHS, Settings, absolute, check_results_dir, refuse
 
 # What a preset sets; a YAML file and flags override it.
 PRESETS: Final[Mapping[str, Mapping[str, Any]]] = {
@@ -82,7 +83,10 @@ def resolve(
     values = {name: _checked(name, value) for name, value in merged.items()}
     if "grace_period" not in values and values.get("epochs", 0) >= 1:  # the default's, at most
         values["grace_period"] = min(Settings.grace_period, values["epochs"])
-    return Settings(**values)
+    settings = Settings(**values)
+    said = {name: getattr(settings, name) for layer in layers for name in layer if name in PATHS}
+    paths: dict[str, Any] = {name: absolute(name, path) for name, path in said.items() if path}
+    return replace(settings, **paths)
 
 
 def results_dir_of(given: Mapping[str, Any], *, config: Path | None, assignments: list[str]) -> str:

@@ -8,7 +8,14 @@ from typing import Any, Final, NoReturn
 
 from optuna.distributions import json_to_distribution
 
-from orchestrator.config.settings import BUDGETS, OPERATIONAL, Settings, to_json
+from orchestrator.config.settings import (
+    BUDGETS,
+    OPERATIONAL,
+    PATHS,
+    Settings,
+    absolute,
+    to_json,
+)
 from orchestrator.plan.families import FamilyPlan
 from orchestrator.plan.inputs import Inputs
 from orchestrator.plan.remains import Used
@@ -97,6 +104,8 @@ def check_settings(study: Mapping[str, Any], settings: Settings) -> None:
     del given["families"]
     for name, value in given.items():
         before = stored.get(name, _DEFAULTS[name])  # a study may be older than a setting
+        if name in PATHS and before and value == absolute(name, before):  # or than absolute paths
+            continue
         if name == "name" and value not in {before, study["name"]}:
             _refuse("name must stay", study["name"], value, "leave it out")
         if name in OPERATIONAL or value == before:

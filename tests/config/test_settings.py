@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.config.flags import make_parser, parse, settings_of
-from orchestrator.config.settings import Settings
+from orchestrator.config.settings import PATHS, Settings
 from orchestrator.config.sources import PRESETS, resolve
 
 
@@ -48,9 +48,54 @@ def test_spaces_and_baselines_are_set_by_family_and_dimension() -> None:
     assert settings.baseline == {"cnn": {"width": "16"}}
 
 
+def test_paths_are_kept_from_the_root_wherever_they_were_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    file = tmp_path / "study.yaml"
+    file.write_text("data_dir: ../images\n")
+    settings = resolve(
+        {"weights": "~/resnet50.pth", "results_dir": ".."},
+        config=file,
+        assignments=["warm_start=results/a", "pace_from=./b", "prices=c.yaml"],
+    )
+    assert [Path(getattr(settings, name)) for name in PATHS] == [
+        tmp_path / "images",
+        tmp_path / "home" / "resnet50.pth",
+        tmp_path,
+        tmp_path / "here" / "b",
+        tmp_path / "here" / "c.yaml",
+        tmp_path / "here" / "results" / "a",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("data_dir", "s3://bucket/../images"),
+        ("data_dir", "simplecache::https://example.org/~me/images"),
+        ("weights", "imagenet_v2"),
+    ],
+)
+def test_addresses_and_names_are_no_paths(name: str, text: str) -> None:
+    assert getattr(resolved(**{name: text}), name) == text
+
+
+def test_a_link_stays_one_and_what_nobody_said_stays_as_it_was(tmp_path: Path) -> None:
+    link = tmp_path / "weights.pth"
+    link.symlink_to(tmp_path / "blobs" / "0676ba61")
+    assert resolved(weights=str(link)).weights == str(link)
+    stored = {"data_dir": "images", "results_dir": "results"}
+    resumed = resolve({"trials": "3"}, config=None, assignments=[], stored=stored)
+    assert (resumed.data_dir, resumed.results_dir) == ("images", "results")
+
+
 @pytest.mark.parametrize(
     ("assignment", "message"),
     [
+        ("weights=~nobody-of-this-name/w.pth", "weights must be a path, but got '~nobody-of-thi"),
         ("epochs=0", "epochs must be at least 1, but got 0"),
         ("epoch_time_limit=0.5", "epoch_time_limit must be at least 1, but got 0.5"),
         ("epoch_time_limit=nan", "epoch_time_limit must be at most "),

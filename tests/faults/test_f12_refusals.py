@@ -5,7 +5,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
@@ -14,6 +14,8 @@ from made_up_inputs import add_family, image_folder, weights_file
 from PIL import Image
 
 from orchestrator import study
+from orchestrator.config.settings import to_json
+from orchestrator.config.sources import resolve
 from orchestrator.plan import resume as resuming
 from orchestrator.plan.preflight import CheckedStudy
 from orchestrator.results import files
@@ -143,7 +145,7 @@ def command(
         ("--train-fractions 1.0", "train_fractions must keep all", "0.5,1 and is 1"),
         ("--train-fractions 0.25,0.5", "train_fractions must keep all", "0.5,1 and is 0.25,0.5"),
         ("--set name=other", "name must stay", "mine and is other"),
-        ("--set warm_start=results/other", "warm_start must stay", "None and is results/other"),
+        ("--set warm_start=/results/other", "warm_start must stay", "None and is /results/other"),
     ],
 )
 def test_f12_another_setting_is_refused_with_the_difference(
@@ -268,6 +270,33 @@ def test_f12_where_it_runs_may_differ_and_more_may_be_asked_for(
     arguments: str, command: Command
 ) -> None:
     assert command.accepted("--resume", "mine", *arguments.split()).name == "mine"
+
+
+def test_f12_a_study_that_was_begun_with_relative_paths_goes_on_from_another_folder(
+    command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arguments = "--families pretrained --dataset folder --data-dir ./images --weights weights.safet"
+    begun = command.accepted(*f"{arguments}ensors --name other".split())
+    stored = to_json(begun.settings)
+    path = command.folder / "results" / "mine" / "study.json"
+    content = json.loads(path.read_text())
+    for name in ("data_dir", "weights"):
+        content["settings"][name] = stored[name]
+    path.write_text(json.dumps(content))
+    monkeypatch.chdir("/")
+    assert command.accepted("--resume", "mine", "--results-dir", str(command.folder / "results"))
+
+
+def test_f12_a_warm_start_that_an_earlier_version_kept_as_it_was_said_is_the_same(
+    folder: Path,
+) -> None:
+    study = {"settings": {"warm_start": "results/other"}, "name": "mine"}
+    given = resolve(
+        {"warm_start": "results/other", "preset": "standard"}, config=None, assignments=[]
+    )
+    resuming.check_settings(study, given)
+    with pytest.raises(ValueError, match="warm_start must stay"):
+        resuming.check_settings(study, replace(given, warm_start=str(folder / "elsewhere")))
 
 
 @pytest.mark.parametrize(
