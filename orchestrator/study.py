@@ -18,6 +18,7 @@ from rich.console import Console
 from orchestrator.cli import DONE, INCOMPLETE, INFRASTRUCTURE, INTERRUPTED, fail, run_command
 from orchestrator.config import flags
 from orchestrator.results.lock import HeldError
+from trainables.data.offline import not_fetched, offline
 
 if TYPE_CHECKING:
     from orchestrator.plan.preflight import CheckedStudy
@@ -101,6 +102,8 @@ def plan(
     settings = flags.settings_of(options) if options.resume is None else None
     from orchestrator.plan import preflight
 
+    if options.dry_run:
+        held.enter_context(offline())
     if settings is not None:
         return preflight.check_new(settings, console)
     folder = preflight.folder_of(flags.results_dir_of(options), options.resume)
@@ -126,7 +129,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         except (ValueError, OSError) as error:
             if options.debug:
                 raise
-            return fail("study", error)
+            address = not_fetched(error)
+            if address is None:
+                return fail("study", error)
+            console.print(
+                f"Data: in no cache here; a run will download them from {address}, and the rest "
+                "of the plan follows from them"
+            )
+            return DONE
         except KeyboardInterrupt:
             message = "interrupted before the study began or went on; nothing was written"
             return fail("study", KeyboardInterrupt(message), INTERRUPTED)

@@ -12,6 +12,7 @@ from orchestrator.plan.families import FamilyPlan
 from orchestrator.results.files import check_writable
 from trainables import registry
 from trainables.data.dataset import LabeledImages, OpenedDataSet
+from trainables.data.offline import not_fetched
 from trainables.data.splitting import Split, fraction_of, split
 from trainables.family import Family
 from trainables.weights import loading, pretraining
@@ -55,7 +56,7 @@ def prepare(
     named = registry.load_dataset(settings.dataset)
     weights_file = None
     if any(plan.pretrained for plan in plans):
-        weights_file = _weights(settings.weights)
+        weights_file = _weights(settings.weights, say)
     dataset = named.open(settings.data_dir, settings.image_size)
     allowed = dataset.duplicates if settings.allow_duplicates else ()
     for note in (*dataset.notes, *allowed):
@@ -125,15 +126,25 @@ def divide(settings: Settings, labels: npt.NDArray[np.int64]) -> Split:
     )
 
 
-def _weights(name: str) -> loading.WeightsFile | None:
-    """The weights file that a study names, read once; None if it is the demo's and not made yet."""
+def _weights(name: str, say: Callable[[str], None]) -> loading.WeightsFile | None:
+    """The weights file that a study names, read once.
+
+    None if it is the demo's and not made yet, or would have to be downloaded by whoever only plans.
+    """
     if name == DEMO_WEIGHTS:
         path = pretraining.cached_weights_path()
         if not path.is_file():
             check_writable(path.parent)
             return None
         name = str(path)
-    return loading.locate(name)
+    try:
+        return loading.locate(name)
+    except ValueError as error:
+        address = not_fetched(error)
+        if address is None:
+            raise
+        say(f"Weights: {name} is in no cache here; a run will download it from {address}")
+        return None
 
 
 def _check_weights(

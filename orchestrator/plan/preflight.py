@@ -15,11 +15,12 @@ from orchestrator.forecast.estimate import Forecast, forecast_study, time_senten
 from orchestrator.plan import remains, resume, warm_start
 from orchestrator.plan.families import FamilyPlan, plan_families
 from orchestrator.plan.inputs import Inputs, prepare
-from orchestrator.plan.summary import print_plan
+from orchestrator.plan.summary import print_plan, print_spaces
 from orchestrator.plan.warm_start import WarmStart
 from orchestrator.results import files
 from orchestrator.results.files import check_writable
 from orchestrator.results.lock import Hold, holding
+from trainables.data.offline import not_fetched
 
 # The studies named to choose from, the latest first.
 MOST_CHOICES: Final = 10
@@ -192,7 +193,13 @@ def _prepare(settings: Settings, plans: Sequence[FamilyPlan], console: Console) 
     if settings.preset == "demo":
         for note in DEMO_NOTES:
             console.print(note, style="bold")
-    inputs = prepare(settings, plans, console.print)
+    try:
+        inputs = prepare(settings, plans, console.print)
+    except ValueError as error:
+        if not_fetched(error):
+            print_plan(console, plans, settings, train_images=None)
+            print_spaces(console, plans)
+        raise
     print_plan(console, plans, settings, train_images=len(inputs.split.train))
     for sentence in time_sentences(forecast_of(settings, plans, inputs)):
         console.print(sentence)

@@ -14,7 +14,7 @@ from trainables import registry
 
 
 def print_plan(
-    console: Console, plans: Sequence[FamilyPlan], settings: Settings, *, train_images: int
+    console: Console, plans: Sequence[FamilyPlan], settings: Settings, *, train_images: int | None
 ) -> None:
     """Prints the families, what is unusual about their baselines, and the forecast.
 
@@ -22,7 +22,8 @@ def print_plan(
         console: Where to.
         plans: The families.
         settings: The study's.
-        train_images: Images the search trains on, after validation is taken out.
+        train_images: Images the search trains on, after validation is taken out; None where the
+            data are not at hand.
     """
     for plan in plans:
         console.print(f"{plan.name}: {registry.summary(plan.name)}")
@@ -42,9 +43,10 @@ def print_plan(
         )
     for sentence in _budgets(settings, len(plans)):
         console.print(sentence)
+    of_images = "" if train_images is None else f" of {train_images} images"
     console.print(
         f"Search: {work.search_trials} trials, {work.least_search_epochs} to {work.search_epochs} "
-        f"epochs of {train_images} images. Finals: up to {work.final_runs} runs, "
+        f"epochs{of_images}. Finals: up to {work.final_runs} runs, "
         f"{work.final_epochs} epochs."
     )
 

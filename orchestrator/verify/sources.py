@@ -8,9 +8,9 @@ from orchestrator.config.sources import from_json
 from orchestrator.plan.inputs import DEMO_WEIGHTS, divide
 from orchestrator.verify.tables import Check, Tables
 from trainables import registry
-from trainables.data import download
 from trainables.data.dataset import OpenedDataSet
 from trainables.data.files import open_folder
+from trainables.data.offline import not_fetched, offline
 from trainables.weights import loading, pretraining
 from trainables.weights.sources import DOWNLOADS
 
@@ -66,13 +66,13 @@ def _opened(settings: Settings) -> OpenedDataSet:
         if empty:
             message = f"{settings.data_dir} is empty"
             raise NotAtHandError(message)
-    with download.offline() as asked:
+    with offline():
         try:
             return registry.load_dataset(settings.dataset).open(
                 settings.data_dir, settings.image_size
             )
         except ValueError as error:
-            if asked:
+            if not_fetched(error):
                 raise NotAtHandError(str(error)) from error
             raise
 

@@ -194,7 +194,9 @@ def test_a_dry_run_prints_device_hours_and_money_and_names_what_has_no_price(
     assert "EUR at 8 an hour" in printed
     assert "No price for other" in printed
     assert study.main([*arguments, "--set", "prices=no/such.yaml"]) == 2
-    assert "prices must be a YAML file, but no/such.yaml cannot be read" in capsys.readouterr().err
+    missing = Path.cwd() / "no/such.yaml"
+    said = capsys.readouterr().err
+    assert f"prices must be a YAML file, but {missing} cannot be read" in said
 
 
 def section(*, forecast: Any, seconds: float) -> tuple[list[tuple[str, ...]], str]:

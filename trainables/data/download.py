@@ -1,10 +1,7 @@
 """Files and archives fetched once into a cache, checked by hash, also if eight processes ask."""
 
-import contextlib
 import hashlib
 import shutil
-from collections.abc import Iterator
-from contextvars import ContextVar
 from pathlib import Path, PurePosixPath
 from queue import Empty, SimpleQueue
 from threading import Thread
@@ -12,11 +9,11 @@ from threading import Thread
 import pooch
 from filelock import FileLock
 
+from trainables.data.offline import check_online
+
 CONNECT_SECONDS = 5
 ANSWER_SECONDS = 7  # name look-up, connection and first answer together
 STALL_SECONDS = 60  # without a byte, in the middle of a download
-
-_OFFLINE: ContextVar[list[str] | None] = ContextVar("offline", default=None)
 
 
 def fetch_folder(*, url: str, sha256: str, folder: str, cache: Path) -> Path:
@@ -88,28 +85,9 @@ def _has_hash(path: Path, sha256: str) -> bool:
         return hashlib.file_digest(file, "sha256").hexdigest() == sha256
 
 
-@contextlib.contextmanager
-def offline() -> Iterator[list[str]]:
-    """Inside, what is not in a cache already is an error and nothing is downloaded.
-
-    Yields:
-        The addresses that would have been asked; it grows.
-    """
-    asked: list[str] = []
-    token = _OFFLINE.set(asked)
-    try:
-        yield asked
-    finally:
-        _OFFLINE.reset(token)
-
-
 def _ask(url: str) -> None:
     """Raises OSError unless the address answers; name look-ups have no time limit of their own."""
-    refused = _OFFLINE.get()
-    if refused is not None:
-        refused.append(url)
-        msg = "downloads are switched off"
-        raise OSError(msg)
+    check_online(url)
     answers: SimpleQueue[bool | OSError] = SimpleQueue()
 
     def ask() -> None:
