@@ -1,5 +1,6 @@
 """What several tests share: made-up images, a family without torch, and a recorder."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -60,6 +61,23 @@ def awkward_path(tmp_path: Path) -> Path:
 def curve_family(monkeypatch: pytest.MonkeyPatch) -> None:
     """Puts the family `curve` on the registry's path."""
     monkeypatch.setenv("STUDY_FAMILY_PATH", str(FAMILIES))
+
+
+@pytest.fixture
+def small_cgroup() -> Iterator[Path]:
+    """A control group of half a gigabyte, by whichever of Linux's two ways this machine has."""
+    name = f"study-test-{os.getpid()}"
+    one, two = Path("/sys/fs/cgroup/memory"), Path("/sys/fs/cgroup")
+    group, limit = (
+        (one / name, "memory.limit_in_bytes") if one.is_dir() else (two / name, "memory.max")
+    )
+    try:
+        group.mkdir(exist_ok=True)
+        (group / limit).write_text(str(2**29))
+    except OSError as error:
+        pytest.skip(f"no control group of memory can be made here: {error}")
+    yield group
+    group.rmdir()
 
 
 @pytest.fixture(scope="session")

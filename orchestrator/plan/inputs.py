@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from orchestrator.config.settings import Settings
 from orchestrator.plan.families import FamilyPlan
+from orchestrator.plan.memory import check_memory
 from orchestrator.results.files import check_writable
 from trainables import registry
 from trainables.data.dataset import LabeledImages, OpenedDataSet
@@ -51,7 +52,8 @@ def prepare(
         say: Prints a sentence on the data.
 
     Raises:
-        ValueError: Data or weights are missing, damaged or too few, or the demo's cannot be kept.
+        ValueError: Data or weights are missing, damaged, too few or too large for the memory, or
+            the demo's cannot be kept.
     """
     named = registry.load_dataset(settings.dataset)
     weights_file = None
@@ -61,6 +63,7 @@ def prepare(
     allowed = dataset.duplicates if settings.allow_duplicates else ()
     for note in (*dataset.notes, *allowed):
         say(f"Data: {note}")
+    check_memory(settings, [plan.name for plan in plans], dataset)
     if weights_file is not None:
         _check_weights(weights_file, plans, num_classes=len(dataset.classes))
     training = _decoded(dataset, allow_duplicates=settings.allow_duplicates)

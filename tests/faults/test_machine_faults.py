@@ -63,24 +63,6 @@ def memory_bytes(name: str) -> int:
     return next(1024 * int(line.split()[1]) for line in lines if line.startswith(f"{name}:"))
 
 
-@pytest.fixture
-def small_cgroup() -> Iterator[Path]:
-    """A control group of half a gigabyte, by whichever of Linux's two ways this machine has."""
-    one, two = Path("/sys/fs/cgroup/memory"), Path("/sys/fs/cgroup")
-    group, limit = (
-        (one / "study-test", "memory.limit_in_bytes")
-        if one.is_dir()
-        else (two / "study-test", "memory.max")
-    )
-    try:
-        group.mkdir(exist_ok=True)
-        (group / limit).write_text(str(2**29))
-    except OSError as error:
-        pytest.skip(f"no control group of memory can be made here: {error}")
-    yield group
-    group.rmdir()
-
-
 FAILED = ("failed", "host_out_of_memory", 2)
 
 

@@ -37,6 +37,8 @@ class OpenedDataSet:
         read_test: Decodes the test part. Only the finals may call it.
         check_test: Decodes the test part and throws it away, to raise what `read_test` would,
             naming all files at fault; None where opening the data set has settled it.
+        image_counts: How many images training and test part have; None where only decoding tells.
+        image_shape: Height, width and channels of a decoded image; None likewise.
         duplicates: What is wrong with images that stand twice, a sentence each: in training and
             test, or under two labels.
         notes: What else a reader must know of the data, a sentence each, such as what was left out.
@@ -48,6 +50,8 @@ class OpenedDataSet:
     read_test: Callable[[], LabeledImages]
     test_files: frozenset[str] = frozenset()
     check_test: Callable[[], object] | None = None
+    image_counts: tuple[int, int] | None = None
+    image_shape: tuple[int, int, int] | None = None
     duplicates: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 

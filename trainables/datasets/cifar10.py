@@ -93,6 +93,8 @@ def open_cifar10(data_dir: str | None, _image_size: int) -> OpenedDataSet:
         read_test=lambda: _read(layout, layout.test, files, TEST_IMAGES),
         test_files=frozenset(layout.test),
         check_test=lambda: _read(layout, layout.test, files, TEST_IMAGES),
+        image_counts=(TRAINING_IMAGES, TEST_IMAGES),
+        image_shape=(IMAGE_SIZE, IMAGE_SIZE, 3),
     )
 
 

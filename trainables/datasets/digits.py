@@ -21,6 +21,7 @@ CLASSES = tuple("0123456789")
 FILE = "digits.csv.gz"
 IMAGE_SIZE = 32
 MOST_INK = 16
+IMAGES = 1797
 TEST_IMAGES = 360
 # There is no official test part. This division belongs to the data set: the seed of a study
 # must not move an image from the test part to the training part.
@@ -41,6 +42,8 @@ def open_digits(data_dir: str | None, _image_size: int) -> OpenedDataSet:
         files={FILE: _file_hash()},
         read_training=_read_training,
         read_test=_read_test,
+        image_counts=(IMAGES - TEST_IMAGES, TEST_IMAGES),
+        image_shape=(IMAGE_SIZE, IMAGE_SIZE, 3),
     )
 
 

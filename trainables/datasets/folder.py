@@ -74,6 +74,8 @@ def open_image_folder(data_dir: str | None, image_size: int) -> OpenedDataSet:
         read_test=lambda: _read(folder, test, files, image_size),
         test_files=frozenset(test.names),
         check_test=lambda: _check(folder, test, files),
+        image_counts=(len(training.names), len(test.names)),
+        image_shape=(image_size, image_size, 3),
         duplicates=tuple(_duplicates(files, training, test)),
         notes=(*notes, f"Images are scaled and cropped to {image_size}x{image_size} pixels."),
     )

@@ -1,0 +1,124 @@
+"""What images and predictions will take of this machine's memory, held against what is free."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from orchestrator.config.settings import Settings
+from orchestrator.forecast.workload import work_of
+from trainables.data.dataset import OpenedDataSet
+
+FLOAT_BYTES: Final = 4
+# Ray's object store takes this share of the memory; what it has no room for, it puts onto the disk.
+STORE_SHARE: Final = 0.3
+# Comparing predictions takes so many times their size: the table, and each run of it in float64
+# (peaks of 4.6 and 4.1 times 96 and 384 MB were measured).
+COPIES_COMPARED: Final = 4
+_NO_LIMIT: Final = 1 << 60  # control groups without one name a number beyond any memory
+GB: Final = 1e9
+
+
+@dataclass(frozen=True, kw_only=True)
+class Memory:
+    """The memory of this machine, or of the container that this process is in, in bytes.
+
+    Attributes:
+        total: All of it.
+        free: What can be had without taking it from another process; swap space counts.
+    """
+
+    total: float
+    free: float
+
+
+def check_memory(settings: Settings, families: Sequence[str], dataset: OpenedDataSet) -> None:
+    """Refuses a study whose images and predictions cannot be held, before any is decoded.
+
+    Only what is certain counts: not what libraries, networks and other processes take. Where the
+    data set does not say how large it is, or the system not how much is free, nothing is refused.
+
+    Args:
+        settings: The study's.
+        families: Their names.
+        dataset: Its data.
+
+    Raises:
+        ValueError: They take more than is free.
+    """
+    memory = read_memory()
+    if memory is None or dataset.image_counts is None or dataset.image_shape is None:
+        return
+    training, test = dataset.image_counts
+    height, width, channels = dataset.image_shape
+    images = (training + test) * height * width * channels
+    stored = min(images, STORE_SHARE * memory.total)
+    runs = work_of(families, settings).final_runs
+    predictions = COPIES_COMPARED * test * len(dataset.classes) * runs * FLOAT_BYTES
+    asked = images + stored + predictions
+    if asked > memory.free:
+        message = (
+            f"images and predictions must fit into the free memory, {memory.free / GB:.1f} GB, but "
+            f"take at least {asked / GB:.1f} GB: {training + test:,} images of {height}x{width} "
+            f"pixels {images / GB:.1f} GB, {stored / GB:.1f} GB of these again in Ray's object "
+            f"store, and comparing {runs:,} final runs on {test:,} test images of "
+            f"{len(dataset.classes):,} classes {predictions / GB:.1f} GB; take fewer images or "
+            "smaller ones (--set image_size=N, where they are your own), fewer --seeds or "
+            "--train-fractions, or a machine with more memory"
+        )
+        raise ValueError(message)
+
+
+def read_memory(root: Path = Path("/")) -> Memory | None:
+    """This machine's memory, within the limits of the control groups that this process is in.
+
+    Args:
+        root: Where `proc` and `sys` are.
+
+    Returns:
+        None where the system does not tell; only Linux does.
+    """
+    try:
+        lines = _read(root / "proc/meminfo").splitlines()
+        sizes = {name: 1024 * int(rest.split()[0]) for name, rest in _pairs(lines, ":")}
+        total, free = [sizes["MemTotal"]], [sizes["MemAvailable"] + sizes["SwapFree"]]
+        for limit, used in _limits(root):
+            total.append(limit)
+            free.append(max(0, limit - used))
+    except (OSError, ValueError, KeyError):
+        return None
+    return Memory(total=min(total), free=min(free))
+
+
+def _limits(root: Path) -> Iterator[tuple[int, int]]:
+    """Limit and use of each control group above this process, by either of Linux's two ways.
+
+    What holds files there can be given back, so it counts as free, as it does of a whole machine.
+    """
+    for line in _read(root / "proc/self/cgroup").splitlines():
+        _, controllers, own = line.split(":", 2)
+        mount, limit, used, prefix = root / "sys/fs/cgroup", "memory.max", "memory.current", ""
+        if "memory" in controllers.split(","):
+            mount, limit = mount / "memory", "memory.limit_in_bytes"
+            used, prefix = "memory.usage_in_bytes", "total_"
+        elif controllers:
+            continue
+        group = mount / own.lstrip("/")
+        for folder in (group, *group.parents):
+            if not folder.is_relative_to(mount) or not (folder / limit).is_file():
+                continue  # the root has no limit, and a container does not see those above it
+            text = _read(folder / limit).strip()
+            if text != "max" and int(text) < _NO_LIMIT:
+                kinds = dict(_pairs(_read(folder / "memory.stat").splitlines(), " "))
+                files = sum(int(kinds[f"{prefix}{each}_file"]) for each in ("active", "inactive"))
+                yield int(text), int(_read(folder / used)) - files
+
+
+def _read(path: Path) -> str:
+    return path.read_text(encoding="utf-8")
+
+
+def _pairs(lines: Sequence[str], between: str) -> Iterator[tuple[str, str]]:
+    for line in lines:
+        name, _, value = line.partition(between)
+        yield name, value

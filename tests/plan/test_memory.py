@@ -1,0 +1,102 @@
+"""Images and predictions that the memory cannot hold are refused before any is decoded."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from made_up_inputs import image_folder
+
+from orchestrator import study
+from orchestrator.plan.memory import Memory, read_memory
+
+ROOT = Path(__file__).parents[2]
+GIB = 2**30
+MEMINFO = "MemTotal: 16777216 kB\nMemFree: 1 kB\nMemAvailable: 8388608 kB\nSwapFree: 0 kB\n"
+ONE = ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_active_file {0}\ntotal_inactive")
+TWO = ("memory.max", "memory.current", "active_file {0}\ninactive")
+
+
+def machine(root: Path, cgroup: str, groups: dict[str, tuple[object, int, int]]) -> Path:
+    """Files as Linux shows them: of each control group its limit, its use, and that by files."""
+    for name, content in (("proc/meminfo", MEMINFO), ("proc/self/cgroup", cgroup)):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(content)
+    for group, (limit, used, by_files) in groups.items():
+        folder = root / "sys/fs/cgroup" / group
+        folder.mkdir(parents=True, exist_ok=True)
+        names = ONE if group.startswith("memory") else TWO
+        (folder / names[0]).write_text(f"{limit}\n")
+        (folder / names[1]).write_text(f"{used}\n")
+        stat = f"anon 1\n{names[2]}_file {{0}}\n".format(by_files // 2)
+        (folder / "memory.stat").write_text(stat)
+    return root
+
+
+@pytest.mark.parametrize(
+    ("cgroup", "groups", "total", "free"),
+    [
+        ("0::/\n", {}, 16, 8),
+        ("0::/a/b\n", {"a": (6 * GIB, 3 * GIB, GIB), "a/b": ("max", GIB, 0)}, 6, 4),
+        ("0::/a/b\n", {"a": (12 * GIB, 0, 0), "a/b": (4 * GIB, 3 * GIB, 0)}, 4, 1),
+        ("0::/\n", {".": (2 * GIB, GIB, GIB)}, 2, 2),
+        ("0::/a\n", {"a": (2 * GIB, 3 * GIB, 0)}, 2, 0),
+        ("4:cpu:/x\n3:memory:/x/y\n", {"memory/x/y": (3 * GIB, GIB, 0)}, 3, 2),
+        ("3:memory:/seen/outside\n", {"memory": (3 * GIB, GIB, 0)}, 3, 2),
+        ("3:memory:/\n0::/\n", {"memory": (2**63 - 4096, GIB, 0)}, 16, 8),
+    ],
+)
+def test_what_is_free_is_what_the_machine_and_each_control_group_leave(
+    cgroup: str,
+    groups: dict[str, tuple[object, int, int]],
+    total: int,
+    free: int,
+    tmp_path: Path,
+) -> None:
+    found = read_memory(machine(tmp_path, cgroup, groups))
+    assert found == Memory(total=total * GIB, free=free * GIB)
+
+
+def test_a_system_that_does_not_tell_is_not_guessed_at(tmp_path: Path) -> None:
+    assert read_memory(tmp_path) is None
+    machine(tmp_path, "0::/a\n", {"a": ("nonsense", 0, 0)})
+    assert read_memory(tmp_path) is None
+
+
+def test_a_process_in_a_control_group_has_no_more_than_that(small_cgroup: Path) -> None:
+    program = (
+        f"import os, pathlib; pathlib.Path({str(small_cgroup)!r}, 'cgroup.procs')"
+        ".write_text(str(os.getpid())); from orchestrator.plan.memory import read_memory; "
+        "found = read_memory(); print(int(found.total), int(found.free))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    total, free = map(int, done.stdout.split())
+    assert total == GIB // 2
+    assert 0 < free < total
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--set", "image_size=200000"), "48 images of 200000x200000 pixels 5760.0 GB"),
+        (("--seeds", "1000000000"), "comparing 2,000,000,000 final runs on 8 test images of 2 cla"),
+    ],
+)
+def test_what_cannot_fit_is_one_line_with_both_amounts_and_what_to_change(
+    arguments: tuple[str, ...],
+    said: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    curve_family: None,
+) -> None:
+    del curve_family
+    images = ("--dataset", "folder", "--data-dir", str(image_folder(tmp_path / "images")))
+    results = ("--results-dir", str(tmp_path / "results"))
+    assert study.main(["--families", "curve", *images, *results, *arguments]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("study: images and predictions must fit into the free memory, ")
+    assert said in line
+    assert "take fewer images or smaller ones (--set image_size=N" in line
+    assert not (tmp_path / "results").exists()
