@@ -32,9 +32,13 @@ def load_family(name: str) -> Family:
         raise ValueError(message)
     try:
         module = importlib.import_module(f"trainables.families.{name}")
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         reason = " ".join(str(error).split())
-        message = f"family {name!r} cannot be imported: {type(error).__name__}: {reason}"
+        others = ",".join(each for each in family_names() if each != name)
+        message = (
+            f"family {name!r} cannot be imported: {type(error).__name__}: {reason} (the others can "
+            f"be named: --families {others})"
+        )
         raise ValueError(message) from error
     family = getattr(module, "FAMILY", None)
     if not isinstance(family, Family) or family.name != name:

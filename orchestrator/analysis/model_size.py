@@ -44,10 +44,13 @@ def _pretrained(study: Row) -> Iterator[Family]:
     """The families of a study with pre-trained weights that start from them."""
     if not study.get("weights"):
         return
-    known = set(registry.family_names())
     for name in study["settings"]["families"]:
-        if name in known and registry.load_family(name).pretrained:
-            yield registry.load_family(name)
+        try:
+            family = registry.load_family(name)
+        except ValueError:  # its file is not here, or broken by now, and what it found still stands
+            continue
+        if family.pretrained:
+            yield family
 
 
 def _sizes(models: Sequence[Row]) -> Section:

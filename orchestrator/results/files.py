@@ -38,7 +38,7 @@ def whole(path: Path) -> Iterator[Path]:
     try:
         yield temporary
         temporary.replace(path)
-    except OSError:  # a full disk is not to be filled with halves
+    except Exception:  # a full disk, for one, is not to be filled with halves
         temporary.unlink(missing_ok=True)
         raise
 

@@ -122,6 +122,17 @@ def test_a_study_without_pretrained_families_has_no_card() -> None:
     assert [each.title for each in only] == ["Fairness: how large the networks are"]
 
 
+@pytest.mark.parametrize("content", ["import nothing_of_this_name\n", None])
+def test_a_family_whose_file_is_broken_or_gone_by_now_breaks_no_other_familys_card(
+    content, tmp_path, monkeypatch
+) -> None:
+    if content:
+        (tmp_path / "elsewhere.py").write_text(content)
+    monkeypatch.setenv("STUDY_FAMILY_PATH", str(tmp_path))
+    parts, _ = card(study(weights(), families=("elsewhere", FAMILY)))
+    assert parts
+
+
 def test_a_family_whose_file_says_nothing_of_its_network_is_not_guessed_at(
     tmp_path, monkeypatch
 ) -> None:

@@ -68,6 +68,13 @@ def test_files_say_what_made_them_and_leave_no_temporary(tmp_path: Path) -> None
     assert [path.name for path in tmp_path.iterdir()] == ["rungs.parquet"]
 
 
+def test_a_text_that_cannot_be_encoded_leaves_the_old_file_and_no_half(tmp_path: Path) -> None:
+    files.write_text(tmp_path / "page.html", "old")
+    with pytest.raises(UnicodeEncodeError):
+        files.write_text(tmp_path / "page.html", "caf\udce9")
+    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("page.html", "old")]
+
+
 def test_a_missing_table_is_named(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"final.parquet must exist in a study's folder"):
         files.read_table(tmp_path, "final")

@@ -679,6 +679,13 @@ def test_a_class_that_no_table_can_hold_is_refused(tmp_path, name):
         folder.DATASET.open(str(tmp_path), 16)
 
 
+def test_an_image_whose_name_no_report_can_hold_is_refused(classes_dir):
+    image = next((classes_dir / "hund").iterdir())
+    image.rename(image.with_name(os.fsdecode(b"caf\xe9.png")))
+    with pytest.raises(ValueError, match=r"an image must be named in UTF-8, .*caf.udce9.png"):
+        folder.DATASET.open(str(classes_dir), 16)
+
+
 def test_val_beside_train_and_test_is_left_out_and_said(halves_dir):
     shutil.copytree(halves_dir / "train", halves_dir / "val")
     assert "val/ was left out" in folder.DATASET.open(str(halves_dir), 16).notes[0]

@@ -61,11 +61,20 @@ def test_a_folder_no_longer_named_is_no_longer_listed(
     assert registry.family_names() == before
 
 
+@pytest.mark.parametrize(
+    ("content", "error"),
+    [
+        ("import nothing_of_this_name", "ModuleNotFoundError"),
+        ("x = (", "SyntaxError"),
+        ("raise SystemExit(0)", "SystemExit"),
+    ],
+)
 def test_a_family_that_cannot_be_imported_breaks_itself_alone(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    content: str, error: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "broken.py").write_text("import nothing_of_this_name\n")
+    (tmp_path / "broken.py").write_text(f"{content}\n")
     monkeypatch.setenv("STUDY_FAMILY_PATH", str(tmp_path))
     assert [family.name for family in registry.load_families("cnn")] == ["cnn"]
-    with pytest.raises(ValueError, match="family 'broken' cannot be imported: ModuleNotFoundError"):
+    with pytest.raises(ValueError, match=f"family 'broken' cannot be imported: {error}") as caught:
         registry.load_families("all")
+    assert "--families cnn,resnet50_scratch,resnet50_transfer)" in str(caught.value)

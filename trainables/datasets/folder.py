@@ -164,6 +164,11 @@ def _files_of_class(folder: "Folder", at_least: int) -> tuple[list[str], list[st
     wrong = [f"a class must hold images only, but {folder.at(f)} is a folder" for f in folders]
     others = [name for name in files if not folder.is_file(name)]
     wrong += [f"an image must be a file, but {folder.at(name)} is none" for name in others]
+    wrong += [
+        f"an image must be named in UTF-8, but {folder.path} has {name!a}"
+        for name in files
+        if not _storable(name)
+    ]
     if len(files) < at_least:
         wrong.append(f"at least {at_least} images must be in {folder.path}, but found {len(files)}")
     return [name for name in files if name not in others], wrong
