@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from orchestrator.config.rungs import rungs_of
-from orchestrator.results import files
+from orchestrator.results import code_version, files
 
 LIBRARIES: Final = ("ray", "optuna", "torch", "torchvision", "numpy", "pandas", "pyarrow")
 
@@ -83,12 +83,17 @@ def stamp(study: Mapping[str, Any]) -> dict[str, str]:
 
 
 def environment() -> dict[str, str]:
-    """Versions of Python and the libraries that results depend on, and the processor."""
+    """Versions of Python and the libraries that results depend on, and the processor.
+
+    And of this project where it is installed and no checkout, which has a commit.
+    """
+    own = code_version.package_version()
     return {
         "python": platform.python_version(),
         "machine": platform.machine(),
         "processor": _processor(),
         **{library: version(library) for library in LIBRARIES},
+        **({code_version.DISTRIBUTION: own} if own is not None else {}),
     }
 
 
