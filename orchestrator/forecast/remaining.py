@@ -63,7 +63,7 @@ class _Pace:
         whole, largest = settings["epochs"], max(settings["train_fractions"])
         if runs is not None:
             for run in runs:
-                if not run.done:
+                if not (run.done or run.failed):
                     share = run.train_fraction / largest
                     epochs = (whole - run.epochs) * share
                     yield self._training(run.family, epochs, begun=run.epochs > 0)

@@ -1,5 +1,6 @@
 """The search: restored from its rows, run, and its winners chosen."""
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
@@ -74,19 +75,14 @@ def restore_search(session: Session) -> Search:
 
 def run_search(session: Session, search: Search, shared: Any) -> None:
     """Runs all trials of the search."""
-    table = ProgressTable(
-        "Search",
-        search.recorder,
-        [plan.name for plan in session.plans],
-        trials=session.settings.trials * len(session.searches) // len(session.plans),
-        epochs=session.settings.epochs,
-    )
 
     def time_left() -> float | None:
         rows = search.recorder.trial_rows()
         return seconds_left(session.manifest.content, rows, None, search.searcher.halted)
 
     if search.searcher.has_work():
+        planned = Counter(each.family for each in session.searches * session.settings.trials)
+        table = ProgressTable("Search", search.recorder, planned, time_left)
         with shown(session.console, table):
             session.run_phase(
                 "search",
