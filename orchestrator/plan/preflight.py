@@ -12,6 +12,7 @@ from rich.console import Console
 from orchestrator.config.settings import Settings
 from orchestrator.config.sources import DEMO_NOTES
 from orchestrator.forecast.estimate import Forecast, forecast_study, time_sentences
+from orchestrator.forecast.throughput import Work
 from orchestrator.plan import remains, resume, warm_start
 from orchestrator.plan.families import FamilyPlan, plan_families
 from orchestrator.plan.inputs import Inputs, prepare
@@ -207,7 +208,13 @@ def forecast_of(
     """What a study will take; see `estimate.forecast_study`."""
     return forecast_study(
         settings,
-        [plan.name for plan in plans],
+        Work(
+            dataset=settings.dataset,
+            files=inputs.dataset.files,
+            image_shape=inputs.training.images.shape[1:],
+            spaces={plan.name: plan.space for plan in plans},
+            baselines={plan.name: plan.baseline for plan in plans},
+        ),
         {fraction: len(images) for fraction, images in inputs.train.items()},
         len(inputs.split.validation),
         name=name,

@@ -18,12 +18,16 @@ LEAST_SECONDS: Final = 5.0
 REST_FACTOR: Final = 20
 TITLES: Final = (
     *("family", "best validation accuracy", "running", "stopped", "done", "failed or diverged"),
-    *("planned", "epochs", "device seconds"),
+    *("trials", "epochs", "device seconds"),
 )
 
 
 class ProgressTable:
-    """Renders the state of a phase each time it is drawn."""
+    """Renders the state of a phase each time it is drawn.
+
+    Attributes:
+        over: The phase has ended: there is no time left to tell.
+    """
 
     def __init__(
         self,
@@ -44,6 +48,7 @@ class ProgressTable:
         self._title, self._recorder = title, recorder
         self._planned, self._time_left = planned, time_left
         self._sentence, self._ask_at = "", -math.inf
+        self.over = False
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """Draws the table as things stand."""
@@ -51,7 +56,8 @@ class ProgressTable:
         rows = [self._cells(family, planned) for family, planned in self._planned.items()]
         yield Text(self._title, style="bold")
         yield fitting_table(TITLES, rows, options.max_width, left=TITLES[:1])
-        yield Text(self._remaining())
+        if not self.over:
+            yield Text(self._remaining())
 
     def _cells(self, family: str, planned: int) -> list[str]:
         with self._recorder.lock:
@@ -66,7 +72,7 @@ class ProgressTable:
                 str(ended["failed"] + ended["diverged"]),
                 str(planned),
                 str(tally.epochs),
-                f"{self._recorder.device_seconds_of(tally.wall_seconds()):,.0f}",
+                f"{self._recorder.device_seconds_of(tally.wall_seconds()):.0f}",
             ]
 
     def _remaining(self) -> str:
@@ -88,3 +94,4 @@ def shown(console: Console, table: ProgressTable) -> Iterator[None]:
         return
     with Live(table, console=console, refresh_per_second=2):
         yield
+        table.over = True  # the last picture stays

@@ -6,10 +6,11 @@ from typing import Any
 
 from orchestrator.config.settings import BUDGETS
 from orchestrator.forecast.remaining import earlier_seconds, seconds_left
+from orchestrator.forecast.workload import Images
 from orchestrator.run import finals, replay
 from orchestrator.run.progress import ProgressTable, shown
 from orchestrator.run.session import Session
-from orchestrator.search.budget import Budget, Images
+from orchestrator.search.budget import Budget
 from orchestrator.search.family_searcher import FamilySearch
 from orchestrator.search.ray_asha import RayRungs
 from orchestrator.search.scheduler import FamilyASHA

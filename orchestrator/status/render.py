@@ -29,7 +29,7 @@ TITLES: Final = (
     "done",
     "failed",
     "diverged",
-    "planned",
+    "trials",
     "epochs",
     "device seconds",
     "best trial",

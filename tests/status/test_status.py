@@ -419,6 +419,26 @@ def test_the_time_left_in_the_finals_counts_only_what_is_not_done(tmp_path: Path
     assert left_at(folder, 0) == pytest.approx(7 * 5 + (4 + 10 * 10))
 
 
+def test_the_time_left_knows_that_validation_takes_as_long_at_each_fraction(
+    tmp_path: Path,
+) -> None:
+    images = {"train_images_by_fraction": {"0.01": 10, "1.0": 1000}, "validation_images": 300}
+    folder = write_study(
+        tmp_path / "mine",
+        trials=[trial("cnn-000", "completed", 10, 0.5)],
+        final=[final_run("baseline", 0, 1.0), final_run("tuned", 0, 1.0)],
+        settings={
+            **SETTINGS,
+            "families": ["cnn"], "trials": 1, "seeds": 1, "train_fractions": [0.01, 1.0],
+        },
+        dataset=images,
+        choice={"cnn": CHOICE["cnn"]},
+        cluster={**CLUSTER, "max_concurrent": 1},
+    )
+    # Ten seconds for 1,000 images and a third of 300; to come are two runs with 10 and that third.
+    assert left_at(folder, 0) == pytest.approx(2 * (4 + 10 * 10 * (10 + 100) / (1000 + 100)))
+
+
 @pytest.mark.parametrize(
     "trials",
     [SEARCHED[:3], [SEARCHED[0], SEARCHED[3]]],
