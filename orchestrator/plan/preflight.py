@@ -10,7 +10,7 @@ from typing import Any, Final
 from rich.console import Console
 
 from orchestrator.config.settings import Settings
-from orchestrator.config.sources import DEMO_NOTES
+from orchestrator.config.sources import demo_notes
 from orchestrator.forecast.estimate import Forecast, forecast_study, time_sentences
 from orchestrator.forecast.throughput import Work
 from orchestrator.plan import remains, resume, warm_start
@@ -119,7 +119,7 @@ def check_resumed(
     study = files.read_study(folder)  # as its last driver left it, whatever was read before
     plans = plan_families(settings)
     resume.check_whole(folder, study)
-    remains.check_nothing_lost(folder)
+    tables = remains.check_nothing_lost(folder)
     resume.check_families(study, plans)
     resume.check_spaces(study, plans)
     resume.check_settings(study, settings)
@@ -127,6 +127,7 @@ def check_resumed(
     changed = resume.check_code(study, plans, accepted=accept_code_change)
     inputs = _prepare(settings, plans, console)
     resume.check_inputs(study, inputs)
+    console.print(f"All of this is of the whole study. {remains.so_far(tables)}")
     return CheckedStudy(
         name=study["name"],
         folder=folder,
@@ -187,11 +188,11 @@ def _hold(folder: Path, held: contextlib.ExitStack) -> Hold:
 
 
 def _prepare(settings: Settings, plans: Sequence[FamilyPlan], console: Console) -> Inputs:
-    if settings.preset == "demo":
-        for note in DEMO_NOTES:
-            console.print(note, style="bold")
     inputs = prepare(settings, plans, console.print)
-    print_plan(console, plans, settings, train_images=len(inputs.split.train))
+    train_images, pretrained = len(inputs.split.train), any(plan.pretrained for plan in plans)
+    for note in demo_notes(settings, train_images=train_images, pretrained=pretrained):
+        console.print(note, style="bold")
+    print_plan(console, plans, settings, train_images=train_images)
     for sentence in time_sentences(forecast_of(settings, plans, inputs)):
         console.print(sentence)
     return inputs

@@ -1,6 +1,7 @@
 """What a driver has left of its study: tables and claims, read though some may be damaged."""
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
@@ -66,11 +67,14 @@ def read_tables(folder: Path) -> tuple[dict[str, Rows], dict[str, str]]:
     return {name: rows for name, rows in tables.items() if name != "predictions"}, damaged
 
 
-def check_nothing_lost(folder: Path) -> None:
+def check_nothing_lost(folder: Path) -> dict[str, Rows]:
     """Checks that no trial has lost what it was trained with.
 
     Args:
         folder: The study's.
+
+    Returns:
+        The rows of its tables; see `read_tables`.
 
     Raises:
         ValueError: `trials.parquet` is damaged or missing, and epochs would be lost with it.
@@ -85,6 +89,17 @@ def check_nothing_lost(folder: Path) -> None:
             f"else, but {why}; restore it from a copy, or start a new study"
         )
         raise ValueError(message)
+    return tables
+
+
+def so_far(tables: Mapping[str, Rows]) -> str:
+    """What an earlier run of a study has done, in a sentence."""
+    ended = sum(row["status"] != "running" for row in tables["trials"])
+    tested = len({row["trial_id"] for row in tables["final"]})
+    return (
+        f"Of the search {ended:,} trials had ended and {len(tables['epochs']):,} epochs were "
+        f"trained before, of the finals {tested:,} runs were tested."
+    )
 
 
 def _is_whole(claim: checkpoints.Claim, trial_id: str) -> bool:

@@ -46,9 +46,9 @@ def print_plan(
     for sentence in _budgets(settings, len(plans)):
         console.print(sentence)
     console.print(
-        f"Search: {work.search_trials} trials, {work.least_search_epochs} to {work.search_epochs} "
-        f"epochs of {train_images} images. Finals: up to {work.final_runs} runs, "
-        f"{work.final_epochs} epochs."
+        f"Search: {work.search_trials:,} trials, {work.least_search_epochs:,} to "
+        f"{work.search_epochs:,} epochs of {train_images:,} images. Finals: up to "
+        f"{work.final_runs:,} runs, {work.final_epochs:,} epochs."
     )
 
 
