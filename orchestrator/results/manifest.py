@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from orchestrator.config.rungs import rungs_of
+from orchestrator.config.sampler import sampler_of
 from orchestrator.results import code_version, files
 
 LIBRARIES: Final = ("ray", "optuna", "torch", "torchvision", "numpy", "pandas", "pyarrow")
@@ -54,7 +55,11 @@ def continued(study: Mapping[str, Any], description: Mapping[str, Any]) -> dict[
     if last["outcome"] == "running":  # it had no time to say how it ended
         last = {**last, "outcome": "killed"}
     runs = [*earlier, last, *description["runs"]]
-    kept = {"started_at": study["started_at"], "rungs": rungs_of(study)}
+    kept = {
+        "started_at": study["started_at"],
+        "rungs": rungs_of(study),
+        "sampler": sampler_of(study),
+    }
     return {**study, **description, **kept, "runs": runs}
 
 

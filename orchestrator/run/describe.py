@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from orchestrator.config.rungs import offered_rungs
+from orchestrator.config.sampler import SAMPLER
 from orchestrator.config.settings import Settings, to_json
 from orchestrator.config.sources import demo_notes
 from orchestrator.plan.families import FamilyPlan
@@ -38,6 +39,7 @@ def describe(
         "ended_at": None,
         "settings": {**to_json(settings), "families": [plan.name for plan in plans]},
         "rungs": offered_rungs(to_json(settings)),
+        "sampler": dict(SAMPLER),
         "demo": demo_notes(
             settings,
             train_images=len(inputs.split.train),

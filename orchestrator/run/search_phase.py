@@ -62,6 +62,7 @@ def restore_search(session: Session) -> Search:
         max_attempts=settings.max_attempts,
         first_cut=scheduler.first_cut,
         by_device_time=session.reservation.max_concurrent > 1,
+        multivariate=session.manifest.content["sampler"]["multivariate"],
         refuses=budget.refuses,
         after_out_of_memory=session.reservation.after_out_of_memory,
     )

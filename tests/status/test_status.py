@@ -429,7 +429,10 @@ def test_the_time_left_knows_that_validation_takes_as_long_at_each_fraction(
         final=[final_run("baseline", 0, 1.0), final_run("tuned", 0, 1.0)],
         settings={
             **SETTINGS,
-            "families": ["cnn"], "trials": 1, "seeds": 1, "train_fractions": [0.01, 1.0],
+            "families": ["cnn"],
+            "trials": 1,
+            "seeds": 1,
+            "train_fractions": [0.01, 1.0],
         },
         dataset=images,
         choice={"cnn": CHOICE["cnn"]},
