@@ -74,12 +74,12 @@ class Asking:
     seconds: Seconds = field(default_factory=lambda: np.zeros(2))
     of_tpe: list[tuple[int, Seconds]] = field(default_factory=list)
 
-    def sampler(self, seed: int) -> optuna.samplers.BaseSampler:
+    def sampler(self, seed: int, multivariate: bool) -> optuna.samplers.BaseSampler:
         """Stands where the search makes a sampler anew for each ask."""
         self.asked += 1
         if self.asked % self.tpe_every:
             return optuna.samplers.RandomSampler(seed=seed)
-        return optuna.samplers.TPESampler(seed=seed)
+        return optuna.samplers.TPESampler(seed=seed, multivariate=multivariate)
 
     def timed(self, study: optuna.Study) -> None:
         """Has a study's asks timed."""
@@ -141,6 +141,7 @@ def make_parts(folder: Path, plans: list[FamilyPlan], settings: Settings) -> Par
         max_attempts=settings.max_attempts,
         first_cut=scheduler.first_cut,
         by_device_time=True,
+        multivariate=False,
     )
     return Parts(recorder=recorder, scheduler=scheduler, searcher=searcher, writer=writer)
 

@@ -60,6 +60,17 @@ def contains(distribution: BaseDistribution, value: Any) -> bool:
     return bool(distribution.low <= value <= distribution.high)
 
 
+def covers(distribution: BaseDistribution, other: BaseDistribution) -> bool:
+    """Whether a distribution may yield whatever another of its kind may."""
+    if isinstance(distribution, CategoricalDistribution):
+        choices = other.choices if isinstance(other, CategoricalDistribution) else (None,)
+        return all(choice in distribution.choices for choice in choices)
+    if isinstance(other, CategoricalDistribution):
+        return False
+    assert isinstance(other, FloatDistribution | IntDistribution), other
+    return contains(distribution, other.low) and contains(distribution, other.high)
+
+
 def outside(space: Mapping[str, BaseDistribution], params: Mapping[str, Any]) -> list[str]:
     """The names of parameters whose value the space does not contain."""
     return [name for name in space if not contains(space[name], params[name])]

@@ -23,6 +23,11 @@ def caveats(study: Row, trials: Sequence[Row], finals: Sequence[Row]) -> Iterato
             "later ones are not from a test set unseen until then."
         )
     yield from _unfinished(study, trials, finals)
+    if study["settings"].get("warm_start"):
+        yield (
+            "The search learned from the trials of another study first (warm start): they and what "
+            "they took are in no number of this one."
+        )
     yield from (study.get("dataset") or {}).get("notes") or ()
     for family, deviations in (study.get("baseline_deviations") or {}).items():
         listed = ", ".join(

@@ -57,7 +57,7 @@ def _seconds(effort: Effort) -> float:
 def _sentences(forecast: Mapping[str, Any], seconds: float) -> Iterator[str]:
     pace = forecast["pace"]
     if pace is None:
-        yield "Device time was not forecast: no earlier study had measured these families."
+        yield "Device time was not forecast: no earlier study had done such work."
     else:
         ranges = [each["device_seconds"] for each in forecast["families"].values()]
         low, high = (sum(ends) for ends in zip(*ranges, strict=True))
@@ -65,7 +65,8 @@ def _sentences(forecast: Mapping[str, Any], seconds: float) -> Iterator[str]:
         yield (
             f"The forecast was {_hours([low, high])} device-hours, by the epochs of "
             f"{pace['study']} on {pace['device']}; the study took {_hours([seconds, seconds])}, "
-            f"{where} that range. Trials that failed and epochs computed twice are in it."
+            f"{where} that range. Trials of the search that failed and epochs computed twice are "
+            "in it, finals that were not tested are not."
         )
     hours = seconds / SECONDS_PER_HOUR
     prices = [NodePrice(**each) for each in forecast["prices"]]

@@ -13,6 +13,7 @@ from orchestrator.analysis.section import (
     total,
 )
 from orchestrator.config.searches import deciding, search_of, stored_searches
+from orchestrator.results.schema import ROLES
 
 FINISHED = ("completed", "stopped")
 METRICS = ("loss", "accuracy", "precision", "recall")
@@ -29,9 +30,10 @@ REFERENCE = {
 def main_sections(study: Row, trials: Sequence[Row], finals: Sequence[Row]) -> Iterator[Section]:
     """Every model at its best validation epoch, one table for each train fraction."""
     searches = stored_searches(study["settings"])
-    seconds: dict[str, list[float | None]] = {}
+    seconds: dict[tuple[str, str], list[float | None]] = {}
     for row in trials:
-        seconds.setdefault(search_of(row["trial_id"]), []).append(row["device_seconds"])
+        for role in ROLES if row["role"] == ROLES[0] else ROLES[1:]:
+            seconds.setdefault((search_of(row["trial_id"]), role), []).append(row["device_seconds"])
     for (fraction,), of_fraction in grouped(finals, "train_fraction"):
         train, validation, test = (
             count(of_fraction[0][f"{split}_images"]) for split in ("train", "validation", "test")
@@ -42,9 +44,9 @@ def main_sections(study: Row, trials: Sequence[Row], finals: Sequence[Row]) -> I
             rows=tuple(
                 (
                     *_measured(runs),
-                    total(seconds.get(deciding(searches, family, fraction).name, ())),
+                    total(seconds.get((deciding(searches, family, fraction).name, role), ())),
                 )
-                for (family, _), runs in grouped(of_fraction, "family", "role")
+                for (family, role), runs in grouped(of_fraction, "family", "role")
             ),
             sentences=(f"{validation} validation images, {test} test images.",),
         )
@@ -78,7 +80,10 @@ def _main_notes(study: Row, finals: Sequence[Row]) -> Iterator[str]:
             else f"The search ran once, at train fraction {max(fractions):g}; smaller fractions "
             "re-train the hyperparameters chosen there."
         )
-    yield "Device seconds are those of the whole search behind a model, baseline included."
+    yield (
+        "Search device seconds are those of the whole search behind a tuned model, baseline "
+        "included, and of a baseline those of its own trial in it."
+    )
 
 
 def reference_section(study: Row, finals: Sequence[Row]) -> Section:

@@ -4,14 +4,14 @@ from collections.abc import Sequence
 
 import pyarrow as pa
 from rich import box
-from rich.console import Console
+from rich.console import Console, Group
 from rich.panel import Panel
-from rich.table import Table
 from rich.text import Text
 
 from orchestrator.analysis.section import Row, Section
 from orchestrator.compare.document import Report, prepare
 from orchestrator.results.foreign_text import plain_markdown
+from orchestrator.terminal import fitting_table
 
 
 def render_markdown(
@@ -61,7 +61,7 @@ def print_report(console: Console, report: Report) -> None:
     for section in report.sections:
         console.print(Text(f"\n{section.title}", style="bold"))
         if section.rows:
-            console.print(_terminal_table(section, console.width), crop=False)
+            console.print(_terminal_table(section, console.width))
         for line in section.sentences:
             console.print(Text(f"- {line}"))
 
@@ -76,21 +76,7 @@ def _cell(text: str) -> str:
     return plain_markdown(text).replace("`", "\\`").replace("|", "\\|")
 
 
-def _terminal_table(section: Section, width: int) -> Table:
-    """A table whose cells wrap between words where it is wider than the terminal.
-
-    Left to itself, Rich breaks numbers in two before it lets a line be longer than the terminal.
-    """
-    # A spread stays on one line with its sign.
+def _terminal_table(section: Section, width: int) -> Group:
+    """A table of which a spread stays on one line with its sign."""
     rows = [[cell.replace(" ± ", " ±") for cell in row] for row in section.rows]
-    columns = list(zip(section.columns, *rows, strict=True))
-    widest = [max(len(cell) for cell in column) for column in columns]
-    words = [max(len(word) for cell in column for word in cell.split()) for column in columns]
-    fits = sum(widest) + len(widest) - 1 <= width
-    table = Table(box=box.SIMPLE, padding=0, show_edge=False)
-    for title, size in zip(section.columns, widest if fits else words, strict=True):
-        table.add_column(title, min_width=size, max_width=size)
-    for row in rows:
-        # As Text, so that brackets are not read as markup.
-        table.add_row(*[Text(cell) for cell in row])
-    return table
+    return fitting_table(section.columns, rows, width, left=section.columns)

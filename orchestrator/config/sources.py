@@ -30,13 +30,6 @@ PRESETS: Final[Mapping[str, Mapping[str, Any]]] = {
         "baseline": {"resnet50_transfer": {"input_size": "32"}},
     },
 }
-DEMO_NOTES: Final = (
-    "This is the demo: it shows what a study does, not how good the families are.",
-    "Data: scikit-learn's 1,797 digits, enlarged from 8 to 32 pixels, stand in for CIFAR-10.",
-    "Weights: a ResNet50 pre-trained for a minute on generated images stands in for ImageNet's.",
-    "Size: 1,200 training images, 2 trials a family, 2 epochs and 1 seed stand in for "
-    "45,000 images, 32 trials, 50 epochs and 3 seeds.",
-)
 
 
 class _OnceEachLoader(yaml.SafeLoader):
@@ -50,6 +43,37 @@ class _OnceEachLoader(yaml.SafeLoader):
                     problem=f"found {key.value!r} twice", problem_mark=key.start_mark
                 )
         return super().construct_mapping(node, deep)
+
+
+def demo_notes(settings: Settings, *, train_images: int | None, pretrained: bool) -> list[str]:
+    """What stands in for what in the demo, a sentence each; nothing of other presets.
+
+    Args:
+        settings: The study's.
+        train_images: Images it trains on; None: not known yet.
+        pretrained: A family starts from weights.
+    """
+    if settings.preset != "demo":
+        return []
+    sizes = ((settings.trials, "trial"), (settings.epochs, "epoch"), (settings.seeds, "seed"))
+    trials, epochs, seeds = (f"{n:,} {name}{'' if n == 1 else 's'}" for n, name in sizes)
+    notes = ["This is the demo: it shows what a study does, not how good the families are."]
+    if settings.dataset == "digits":
+        notes.append(
+            "Data: scikit-learn's 1,797 digits, enlarged from 8 to 32 pixels, stand in for "
+            "CIFAR-10."
+        )
+    if pretrained and settings.weights == "demo":
+        notes.append(
+            "Weights: a ResNet50 pre-trained for a minute on generated images stands in for "
+            "ImageNet's."
+        )
+    images = "" if train_images is None else f"{train_images:,} training images, "
+    notes.append(
+        f"Size: {images}{trials} a family, {epochs} and {seeds} stand in "
+        "for 45,000 images, 32 trials, 50 epochs and 3 seeds."
+    )
+    return notes
 
 
 def resolve(

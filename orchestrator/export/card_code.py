@@ -48,7 +48,7 @@ def prepare(images: torch.Tensor) -> torch.Tensor:
 @torch.no_grad()
 def predict(images: np.ndarray) -> np.ndarray:
     """Probabilities of the classes, float32 [n, classes], of RGB images, uint8 [n, h, w, 3]."""
-    batches = torch.from_numpy(images).split(500)
+    batches = torch.tensor(images).split(500)
     return torch.cat([model(prepare(batch)).softmax(1) for batch in batches]).numpy()
 '''
 

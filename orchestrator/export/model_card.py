@@ -201,7 +201,8 @@ def _hashes(facts: Facts) -> Iterator[str]:
         )
     yield from _table(("what", "SHA-256"), rows)
     versions = ", ".join(f"{name} {version}" for name, version in study["environment"].items())
-    yield escaped_markdown(f"Commit {study['git_commit']}; {versions}.").join(("\n", ""))
+    commit = f"Commit {study['git_commit']}; " if study["git_commit"] else ""
+    yield escaped_markdown(f"{commit}{versions}.").join(("\n", ""))
 
 
 def _limits(facts: Facts) -> Iterator[str]:

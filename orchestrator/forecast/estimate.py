@@ -9,7 +9,7 @@ from orchestrator.config.rungs import earliest_stop
 from orchestrator.config.searches import list_searches
 from orchestrator.config.settings import Settings
 from orchestrator.forecast.prices import DEFAULT, NodePrice, read_prices
-from orchestrator.forecast.throughput import Pace, Range, find_pace, read_pace
+from orchestrator.forecast.throughput import Pace, Range, Work, find_pace, read_pace
 
 SECONDS_PER_HOUR: Final = 3600
 
@@ -41,6 +41,7 @@ class Forecast:
     Attributes:
         families: In the order of the settings.
         pace: Where the device time is from; None where it is not known.
+        unknown: Why it is not; empty where it is.
         devices_per_trial: That each trial reserves.
         at_a_time: Trials at a time; None before the cluster is known.
         prices: What nodes cost.
@@ -48,6 +49,7 @@ class Forecast:
 
     families: tuple[FamilyForecast, ...]
     pace: Pace | None
+    unknown: str
     devices_per_trial: float
     at_a_time: int | None
     prices: tuple[NodePrice, ...]
@@ -84,7 +86,7 @@ class Forecast:
 
 def forecast_study(
     settings: Settings,
-    families: Sequence[str],
+    work: Work,
     train_images: Mapping[float, int],
     validation_images: int,
     *,
@@ -95,7 +97,7 @@ def forecast_study(
 
     Args:
         settings: The study's.
-        families: Names.
+        work: Its families, in order, and its images.
         train_images: Share to number of training images.
         validation_images: How many.
         name: The study's, whose own epochs are not its forecast.
@@ -105,20 +107,21 @@ def forecast_study(
     Raises:
         ValueError: The study of the pace or the table of prices is not as it must be.
     """
+    device, devices, at_a_time = reserved or (None, None, None)
     if settings.pace_from is not None:
-        pace = read_pace(Path(settings.pace_from).expanduser())
+        folder = Path(settings.pace_from).expanduser()
+        pace, why = read_pace(folder, work, device=device)
+        unknown = why and f"{folder.name}, which pace_from names, did other work: {why}"
     else:
         folder = Path(settings.results_dir).expanduser()
-        pace = find_pace(folder, settings.dataset, families, leave_out=name)
-    if pace is not None and not {*families} <= pace.training.keys():
-        pace = None
-    device, devices, at_a_time = reserved or (None, pace.devices_per_trial if pace else 1.0, None)
-    if pace is not None and device not in {None, pace.device}:
-        pace = None
+        pace = find_pace(folder, work, device=device, leave_out=name)
+        unknown = "" if pace else _nobody_measured(work)
+    devices = devices or (pace.devices_per_trial if pace else 1.0)
+    here, families = pace and pace.on(devices), tuple(work.spaces)
     return Forecast(
         families=tuple(
             _within(
-                _family(family, settings, train_images, validation_images, pace),
+                _family(family, settings, train_images, validation_images, here),
                 settings.budget_gpu_hours,
                 families=len(families),
                 devices=devices,
@@ -126,6 +129,7 @@ def forecast_study(
             for family in families
         ),
         pace=pace,
+        unknown=unknown,
         devices_per_trial=devices,
         at_a_time=at_a_time,
         prices=tuple(read_prices(settings.prices)),
@@ -137,21 +141,43 @@ def time_sentences(forecast: Forecast) -> Iterator[str]:
     hours, pace = forecast.device_hours, forecast.pace
     if hours is None or pace is None:
         yield (
-            "Device time is not forecast: no earlier study in the results folder has epochs of "
-            "these families on these data and this kind of device; `--preset baseline` with few "
+            f"Device time is not forecast: {forecast.unknown}; `--preset baseline` with few "
             "`--epochs` makes one, `--set pace_from=RESULTS` names one elsewhere."
         )
     else:
+        processor = f" ({pace.processor})" if pace.device == "cpu" and pace.processor else ""
         yield (
             f"Device time: {between(hours)} device-hours ({_by_family(forecast)}), by the middle "
-            f"80% of the epochs of {pace.study} on {pace.device}; starts of processes come on top."
+            f"80% of the epochs of {pace.trials} trial(s) of {pace.study} on {pace.device}"
+            f"{processor}; starts of processes come on top."
         )
+        yield from _caveats(pace, forecast.devices_per_trial)
         if forecast.at_a_time is not None:
             wall = [end / forecast.devices_per_trial / forecast.at_a_time for end in hours]
             yield (
                 f"With {forecast.at_a_time} trial(s) at a time, {between(wall)} hours of wall time "
                 "at least."
             )
+
+
+def _nobody_measured(work: Work) -> str:
+    return (
+        "no earlier study in the results folder has epochs of these families in these search "
+        f"spaces and around these baselines, on images like these ({work.dataset}, {work.images}) "
+        "and on this kind of device"
+    )
+
+
+def _caveats(pace: Pace, devices: float) -> Iterator[str]:
+    """What was otherwise where a pace was measured, a sentence each."""
+    if pace.other_images:
+        yield f"{pace.study} trained on other images of the same size."
+    if pace.devices_per_trial != devices:
+        name = "GPU(s)" if pace.device == "cuda" else "CPU(s)"
+        yield (
+            f"Its trials had {pace.devices_per_trial:g} {name} each, and have {devices:g} here: "
+            "the range goes from no change in speed to one in proportion."
+        )
 
 
 def missing_prices(prices: Sequence[NodePrice]) -> Iterator[str]:

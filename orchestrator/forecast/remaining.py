@@ -3,11 +3,13 @@
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from itertools import pairwise
 from statistics import StatisticsError, fmean, median
 from typing import Any, Final
 
 from orchestrator.config.searches import Search, search_of, stored_searches
+from orchestrator.forecast.workload import Images
 from orchestrator.results.final_runs import FinalRun
 
 SECONDS_PER_HOUR: Final = 3600
@@ -29,13 +31,12 @@ class _Pace:
     def search(self, given_up: Collection[str]) -> Iterator[float]:
         """The lengths of the search's trials to come and of the rests of those that run."""
         settings = self.study["settings"]
-        largest = max(settings["train_fractions"])
         for search in stored_searches(settings):
-            family, share = search.family, search.train_fraction / largest
+            family, work = search.family, self._work(search.train_fraction)
             own = [row for row in self.trials if search_of(row["trial_id"]) == search.name]
             running = [row for row in own if row["status"] == "running"]
             for row in running:
-                epochs = self._epochs_left(row) * share
+                epochs = self._epochs_left(row) * work
                 yield self._training(family, epochs, begun=row["epochs_run"] > 0)
             if family not in given_up:
                 yield from self._to_come(search, settings["trials"] - len(own))
@@ -45,8 +46,8 @@ class _Pace:
         settings = self.study["settings"]
         if trials <= 0 or search.name in (self.study.get("closed") or {}):
             return []
-        share = search.train_fraction / max(settings["train_fractions"])
-        usual = self._training(search.family, self._usual_epochs(search.family, 0) * share)
+        epochs = self._usual_epochs(search.family, 0) * self._work(search.train_fraction)
+        usual = self._training(search.family, epochs)
         hours = settings.get("budget_gpu_hours")
         if hours is None or usual <= 0:
             return [usual] * trials
@@ -60,12 +61,10 @@ class _Pace:
     def finals(self, runs: Sequence[FinalRun] | None, given_up: Collection[str]) -> Iterator[float]:
         """The lengths of the re-trainings that are not done, or of what is left of them."""
         settings = self.study["settings"]
-        whole, largest = settings["epochs"], max(settings["train_fractions"])
         if runs is not None:
             for run in runs:
-                if not run.done:
-                    share = run.train_fraction / largest
-                    epochs = (whole - run.epochs) * share
+                if not (run.done or run.failed):
+                    epochs = (settings["epochs"] - run.epochs) * self._work(run.train_fraction)
                     yield self._training(run.family, epochs, begun=run.epochs > 0)
             return
         for family in settings["families"]:
@@ -75,9 +74,8 @@ class _Pace:
     def _all_finals(self, family: str) -> Iterator[float]:
         """The lengths of a family's re-trainings, before the choice."""
         settings = self.study["settings"]
-        largest = max(settings["train_fractions"])
         for fraction in settings["train_fractions"]:
-            seconds = self._training(family, settings["epochs"] * fraction / largest)
+            seconds = self._training(family, settings["epochs"] * self._work(fraction))
             yield from [seconds] * (2 * settings["seeds"])
 
     def _training(self, family: str, epochs: float, *, begun: bool = False) -> float:
@@ -101,11 +99,26 @@ class _Pace:
 
     def _epoch_seconds(self, family: str) -> float:
         """Of an epoch at the largest share of the training images."""
-        largest = max(self.study["settings"]["train_fractions"])
         own = [r for r in self.trials if r["family"] == family and r["epochs_run"]]
-        epochs = [r["epochs_run"] * r["train_fraction"] / largest for r in own]
+        epochs = [r["epochs_run"] * self._work(r["train_fraction"]) for r in own]
         seconds = [self._seconds(r) / n for r, n in zip(own, epochs, strict=True)]
         return fmean(seconds, weights=epochs)
+
+    def _work(self, fraction: float) -> float:
+        """An epoch at a share against one at the largest; validation takes as long at each."""
+        largest: float = max(self.study["settings"]["train_fractions"])
+        return self._works.get(fraction, fraction / largest)
+
+    @cached_property
+    def _works(self) -> dict[float, float]:
+        """Share to work, where `study.json` has the numbers of images."""
+        data = self.study.get("dataset") or {}
+        by_fraction = data.get("train_images_by_fraction") or {}
+        train = {float(fraction): number for fraction, number in by_fraction.items()}
+        if max(train.values(), default=0) <= 0:
+            return {}
+        images = Images(train=train, validation=data.get("validation_images", 0))
+        return {fraction: images.work(fraction) for fraction in train}
 
     def _start_seconds(self) -> float:
         """What a trial takes beside its device time, above all the start of its process."""

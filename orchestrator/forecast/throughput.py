@@ -1,13 +1,16 @@
-"""How fast families train, measured in the epochs of an earlier study on the same data."""
+"""How fast families train, measured in the epochs of an earlier study that did the same work."""
 
+import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+from optuna.distributions import BaseDistribution, json_to_distribution
 
 from orchestrator.results import files, shape
+from search_spaces.dimension import covers, outside
 
 # Of a family's epochs, whose hyperparameters differ: the middle four fifths.
 PERCENTILES: Final = (10, 90)
@@ -15,10 +18,35 @@ PERCENTILES: Final = (10, 90)
 Range = tuple[float, float]
 Row = Mapping[str, Any]
 
-# What of `study.json` a pace is made of.
+# What of `study.json` says what a pace was measured at, and what it is made of.
 NEEDED: Final = (
     *("cluster.gpus_per_trial", "cluster.cpus_per_trial", "dataset.train_images_by_fraction"),
+    *("dataset.name", "dataset.files", "dataset.image_shape", "spaces", "baselines"),
 )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Work:
+    """What a pace is asked for; one that was measured at other work says nothing of it.
+
+    Attributes:
+        dataset: The data set's name.
+        files: Its files' hashes, by name.
+        image_shape: Height, width and channels of its images.
+        spaces: Family to dimension to distribution.
+        baselines: Family to its baseline's values.
+    """
+
+    dataset: str
+    files: Mapping[str, str]
+    image_shape: Sequence[int]
+    spaces: Mapping[str, Mapping[str, BaseDistribution]]
+    baselines: Mapping[str, Mapping[str, Any]]
+
+    @property
+    def images(self) -> str:
+        """Their size in words."""
+        return _size(self.image_shape)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,14 +55,20 @@ class Pace:
 
     Attributes:
         study: Where it was measured.
+        trials: In how many trials.
+        other_images: On images of another folder, or of another version of the data.
         device: On what: `cuda` or `cpu`.
+        processor: Of the driver's machine.
         devices_per_trial: That each trial reserved there.
         training: Family to wall seconds for each training image.
         validation: Family to wall seconds for each validation image.
     """
 
     study: str
+    trials: int
+    other_images: bool
     device: str
+    processor: str
     devices_per_trial: float
     training: Mapping[str, Range]
     validation: Mapping[str, Range]
@@ -49,76 +83,139 @@ class Pace:
         )
         return low, high
 
+    def on(self, devices_per_trial: float) -> "Pace":
+        """The pace where each trial reserves more devices or fewer.
+
+        How much faster more of them are is not known: the range goes from not at all to as many
+        times as there are more.
+        """
+        ratio = self.devices_per_trial / devices_per_trial
+        ends = min(1.0, ratio), max(1.0, ratio)
+
+        def widened(ranges: Mapping[str, Range]) -> dict[str, Range]:
+            return {name: (low * ends[0], high * ends[1]) for name, (low, high) in ranges.items()}
+
+        return replace(self, training=widened(self.training), validation=widened(self.validation))
+
 
 def find_pace(
-    results_dir: Path, dataset: str, families: Sequence[str], *, leave_out: str = ""
+    results_dir: Path, work: Work, *, device: str | None, leave_out: str = ""
 ) -> Pace | None:
-    """The pace of the latest study on the same data that has epochs of all families.
+    """The pace of the latest study that did such work, if there is one on the very same images.
 
     Args:
         results_dir: Where studies are kept.
-        dataset: The data set's name.
-        families: Names.
+        work: What it is asked for.
+        device: On what: `cuda` or `cpu`; None for either.
         leave_out: A study's name, which is not looked at.
     """
     found = []
     for path in results_dir.glob("*/study.json"):
         try:
             study = files.read_study(path.parent)
-        except (ValueError, OSError):  # not a study's, or of one that is being written
+            shape.check_entries(path, study, NEEDED)
+        except (ValueError, OSError):  # not a study's, of an older version, or being written
             continue
-        same = study["settings"].get("dataset") == dataset and study["name"] != leave_out
-        if same and {*families} <= {*study["settings"].get("families", ())}:
-            found.append((str(study.get("started_at")), path.parent))
-    for _, folder in sorted(found, reverse=True):
+        if study["name"] != leave_out and study["dataset"]["name"] == work.dataset:
+            same = study["dataset"]["files"] == dict(work.files)
+            found.append((same, str(study.get("started_at")), path.parent))
+    for *_, folder in sorted(found, reverse=True):
         try:
-            pace = read_pace(folder)
-        except (ValueError, OSError, KeyError):  # without tables yet, or of an older version
+            pace, _ = read_pace(folder, work, device=device)
+        except (ValueError, OSError):  # without tables yet
             continue
-        if pace is not None and {*families} <= pace.training.keys():
+        if pace is not None:
             return pace
     return None
 
 
-def read_pace(folder: Path) -> Pace | None:
-    """The pace that a study measured; None where it has no epoch yet.
+def read_pace(folder: Path, work: Work, *, device: str | None = None) -> tuple[Pace | None, str]:
+    """The pace that a study measured, by those of its trials that could be this work's.
+
+    Args:
+        folder: The study's.
+        work: What the pace is asked for.
+        device: On what: `cuda` or `cpu`; None for either.
+
+    Returns:
+        None, and why, where it says nothing of the work.
 
     Raises:
         ValueError: The folder is no study, or one without tables.
     """
     study = files.read_study(folder)
-    if "cluster" not in study or "dataset" not in study:
-        return None
     shape.check_entries(folder / "study.json", study, NEEDED)
-    images, epochs = _train_images(study), _epochs(folder)
-    training, validation = {}, {}
-    for family in study["settings"]["families"]:
-        own = [row for row in epochs if row["family"] == family]
-        if own:
-            training[family] = _range([1 / row["images_per_second"] for row in own])
-            validation[family] = _range([_validating(row, images, study) for row in own])
-    if not training:
-        return None
     cluster = study["cluster"]
-    return Pace(
+    measured_on = "cuda" if cluster["gpus_per_trial"] else "cpu"
+    why = _other_work(study, work)
+    if not why and device not in {None, measured_on}:
+        why = f"it ran on {measured_on}, not on {device}"
+    if why:
+        return None, why
+    images = _train_images(study)
+    epochs = [row for row in _epochs(folder, work) if row["train_fraction"] in images]
+    training, validation = {}, {}
+    for family in work.spaces:
+        own = [row for row in epochs if row["family"] == family]
+        if not own:
+            return None, f"it has no epoch of {family}"
+        training[family] = _range([1 / row["images_per_second"] for row in own])
+        validation[family] = _range([_validating(row, images, study) for row in own])
+    pace = Pace(
         study=study["name"],
-        device="cuda" if cluster["gpus_per_trial"] else "cpu",
-        devices_per_trial=cluster["gpus_per_trial"] or cluster["cpus_per_trial"],
+        trials=len({row["trial_id"] for row in epochs}),
+        other_images=study["dataset"]["files"] != dict(work.files),
+        device=measured_on,
+        processor=(study.get("environment") or {}).get("processor", ""),
+        devices_per_trial=cluster["gpus_per_trial"] or cluster["cpus_per_trial"] or 1,
         training=training,
         validation=validation,
     )
+    return pace, ""
 
 
-def _epochs(folder: Path) -> list[dict[str, Any]]:
-    """The epochs whose speed was measured, with the share of images of their trials."""
-    trials = files.read_table(folder, "trials").select(["trial_id", "train_fraction"])
-    fractions = {row["trial_id"]: row["train_fraction"] for row in trials.to_pylist()}
+def _other_work(study: Row, work: Work) -> str:
+    """What a study did otherwise, if it matters for how long an image takes."""
+    theirs = study["dataset"]["image_shape"] or ()
+    if list(theirs) != list(work.image_shape):
+        return f"its images have {_size(theirs)}, these {work.images}"
+    for family, space in work.spaces.items():
+        if family not in study["spaces"] or family not in study["baselines"]:
+            return f"it has no {family}"
+        known = {
+            name: json_to_distribution(json.dumps(values))
+            for name, values in study["spaces"][family].items()
+        }
+        baseline, own = study["baselines"][family], work.baselines[family]
+        for name, values in space.items():
+            if name not in known or not covers(known[name], values):
+                return f"its space.{family}.{name} was narrower"
+            if name not in baseline or baseline[name] != own[name]:
+                return f"its baseline.{family}.{name} was another"
+    return ""
+
+
+def _epochs(folder: Path, work: Work) -> list[dict[str, Any]]:
+    """The epochs whose speed was measured in trials that this work could have."""
+    trials = {
+        row["trial_id"]: row["train_fraction"]
+        for row in files.read_table(folder, "trials").to_pylist()
+        if row["family"] in work.spaces
+        and (
+            row["role"] == "baseline"
+            or not _outside(work.spaces[row["family"]], json.loads(row["params_json"]))
+        )
+    }
     measured = ["family", "trial_id", "images_per_second", "epoch_seconds"]
     return [
-        {**row, "train_fraction": fractions[row["trial_id"]]}
+        {**row, "train_fraction": trials[row["trial_id"]]}
         for row in files.read_table(folder, "epochs").select(measured).to_pylist()
-        if row["images_per_second"] and row["epoch_seconds"] and row["trial_id"] in fractions
+        if row["images_per_second"] and row["epoch_seconds"] and row["trial_id"] in trials
     ]
+
+
+def _outside(space: Mapping[str, BaseDistribution], params: Row) -> bool:
+    return not {*space} <= {*params} or bool(outside(space, params))
 
 
 def _train_images(study: Row) -> dict[float, int]:
@@ -130,9 +227,16 @@ def _validating(row: Row, images: Mapping[float, int], study: Row) -> float:
     """Wall seconds for each validation image: what is left of an epoch after its training."""
     training = images[row["train_fraction"]] / row["images_per_second"]
     left = max(0.0, row["epoch_seconds"] - training)
-    return float(left / study["dataset"]["validation_images"])
+    return float(left / max(1, study["dataset"]["validation_images"]))
 
 
 def _range(values: Sequence[float]) -> Range:
     low, high = np.percentile(values, PERCENTILES)
     return float(low), float(high)
+
+
+def _size(image_shape: Sequence[int]) -> str:
+    if not image_shape:
+        return "a size that is not stored"
+    height, width, channels = image_shape
+    return f"{width}x{height} pixels in {channels} channel{'' if channels == 1 else 's'}"

@@ -1,11 +1,33 @@
 """How much a study trains at most, in epochs and images, before any of it is measured."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from orchestrator.config.rungs import earliest_stop
 from orchestrator.config.searches import list_searches
 from orchestrator.config.settings import Settings
+
+VALIDATION_SHARE: Final = 1 / 3
+"""What a validation image costs against one trained on, which goes forward and backward."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Images:
+    """How many images a trial sees in an epoch.
+
+    Attributes:
+        train: Share of the training images to their number.
+        validation: Images validated on.
+    """
+
+    train: Mapping[float, int]
+    validation: int
+
+    def work(self, fraction: float) -> float:
+        """An epoch at a share of the training images against one at the largest."""
+        extra = VALIDATION_SHARE * self.validation
+        return (self.train[fraction] + extra) / (max(self.train.values()) + extra)
 
 
 @dataclass(frozen=True, kw_only=True)

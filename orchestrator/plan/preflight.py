@@ -10,8 +10,9 @@ from typing import Any, Final
 from rich.console import Console
 
 from orchestrator.config.settings import Settings
-from orchestrator.config.sources import DEMO_NOTES
+from orchestrator.config.sources import demo_notes
 from orchestrator.forecast.estimate import Forecast, forecast_study, time_sentences
+from orchestrator.forecast.throughput import Work
 from orchestrator.plan import remains, resume, warm_start
 from orchestrator.plan.families import FamilyPlan, plan_families
 from orchestrator.plan.inputs import Inputs, prepare
@@ -121,7 +122,7 @@ def check_resumed(
     study = files.read_study(folder)  # as its last driver left it, whatever was read before
     plans = plan_families(settings)
     resume.check_whole(folder, study)
-    remains.check_nothing_lost(folder)
+    tables = remains.check_nothing_lost(folder)
     resume.check_families(study, plans)
     resume.check_spaces(study, plans)
     resume.check_settings(study, settings)
@@ -130,6 +131,7 @@ def check_resumed(
     inputs = _prepare(settings, plans, console)
     used = remains.read_used(folder, study, [plan.name for plan in plans if plan.pretrained])
     resume.check_inputs(study, inputs, used)
+    console.print(f"All of this is of the whole study. {remains.so_far(tables)}")
     return CheckedStudy(
         name=study["name"],
         folder=folder,
@@ -190,17 +192,20 @@ def _hold(folder: Path, held: contextlib.ExitStack) -> Hold:
 
 
 def _prepare(settings: Settings, plans: Sequence[FamilyPlan], console: Console) -> Inputs:
-    if settings.preset == "demo":
-        for note in DEMO_NOTES:
+    def show(train_images: int | None) -> None:
+        pretrained = any(plan.pretrained for plan in plans)
+        for note in demo_notes(settings, train_images=train_images, pretrained=pretrained):
             console.print(note, style="bold")
+        print_plan(console, plans, settings, train_images=train_images)
+
     try:
         inputs = prepare(settings, plans, console.print)
     except ValueError as error:
         if not_fetched(error):
-            print_plan(console, plans, settings, train_images=None)
+            show(None)
             print_spaces(console, plans)
         raise
-    print_plan(console, plans, settings, train_images=len(inputs.split.train))
+    show(len(inputs.split.train))
     for sentence in time_sentences(forecast_of(settings, plans, inputs)):
         console.print(sentence)
     return inputs
@@ -217,7 +222,13 @@ def forecast_of(
     """What a study will take; see `estimate.forecast_study`."""
     return forecast_study(
         settings,
-        [plan.name for plan in plans],
+        Work(
+            dataset=settings.dataset,
+            files=inputs.dataset.files,
+            image_shape=inputs.training.images.shape[1:],
+            spaces={plan.name: plan.space for plan in plans},
+            baselines={plan.name: plan.baseline for plan in plans},
+        ),
         {fraction: len(images) for fraction, images in inputs.train.items()},
         len(inputs.split.validation),
         name=name,

@@ -114,11 +114,14 @@ def read_used(folder: Path, study: Mapping[str, Any], pretrained: Collection[str
     )
 
 
-def check_nothing_lost(folder: Path) -> None:
+def check_nothing_lost(folder: Path) -> dict[str, Rows]:
     """Checks that no trial has lost what it was trained with.
 
     Args:
         folder: The study's.
+
+    Returns:
+        The rows of its tables; see `read_tables`.
 
     Raises:
         ValueError: `trials.parquet` is damaged or missing, and epochs would be lost with it.
@@ -133,6 +136,17 @@ def check_nothing_lost(folder: Path) -> None:
             f"else, but {why}; restore it from a copy, or start a new study"
         )
         raise ValueError(message)
+    return tables
+
+
+def so_far(tables: Mapping[str, Rows]) -> str:
+    """What an earlier run of a study has done, in a sentence."""
+    ended = sum(row["status"] != "running" for row in tables["trials"])
+    tested = len({row["trial_id"] for row in tables["final"]})
+    return (
+        f"Of the search {ended:,} trials had ended and {len(tables['epochs']):,} epochs were "
+        f"trained before, of the finals {tested:,} runs were tested."
+    )
 
 
 def _is_whole(claim: checkpoints.Claim, trial_id: str) -> bool:

@@ -202,7 +202,7 @@ def check_code(study: Mapping[str, Any], plans: Sequence[FamilyPlan], *, accepte
         message = (
             "a study must be resumed with the code that it has run so far, or with "
             f"--accept-code-change, but SHA-256 of the code was {study['code_sha256']} "
-            f"(commit {study['git_commit']}) and is {code_sha256}"
+            f"(commit {study['git_commit'] or 'not known'}) and is {code_sha256}"
         )
         raise ValueError(message)
     return changed

@@ -1,16 +1,19 @@
 """What a study will run, printed: its families, their spaces, its budgets and its work."""
 
 from collections.abc import Iterator, Sequence
+from typing import Final
 
 from rich.console import Console
-from rich.table import Table
 
 from orchestrator.config.settings import Settings
 from orchestrator.forecast.estimate import Forecast, cost_sentences, missing_prices
 from orchestrator.forecast.workload import work_of
 from orchestrator.plan.families import FamilyPlan
+from orchestrator.terminal import fitting_table
 from search_spaces.dimension import describe
 from trainables import registry
+
+COLUMNS: Final = ("dimension", "space", "baseline", "meaning")
 
 
 def print_plan(
@@ -43,11 +46,11 @@ def print_plan(
         )
     for sentence in _budgets(settings, len(plans)):
         console.print(sentence)
-    of_images = "" if train_images is None else f" of {train_images} images"
+    of_images = "" if train_images is None else f" of {train_images:,} images"
     console.print(
-        f"Search: {work.search_trials} trials, {work.least_search_epochs} to {work.search_epochs} "
-        f"epochs{of_images}. Finals: up to {work.final_runs} runs, "
-        f"{work.final_epochs} epochs."
+        f"Search: {work.search_trials:,} trials, {work.least_search_epochs:,} to "
+        f"{work.search_epochs:,} epochs{of_images}. Finals: up to "
+        f"{work.final_runs:,} runs, {work.final_epochs:,} epochs."
     )
 
 
@@ -71,14 +74,12 @@ def print_spaces(console: Console, plans: Sequence[FamilyPlan]) -> None:
     """Prints each family's dimensions, what they may be here, and the baseline's values."""
     for plan in plans:
         dimensions = registry.load_family(plan.name).search_space
-        table = Table(title=plan.name, title_justify="left")
-        table.add_column("dimension", no_wrap=True)
-        for column in ("space", "baseline", "meaning"):
-            table.add_column(column)
-        for name, distribution in plan.space.items():
-            meaning = dimensions[name].meaning
-            table.add_row(name, describe(distribution), str(plan.baseline[name]), meaning)
-        console.print(table)
+        rows = [
+            (name, describe(values), str(plan.baseline[name]), dimensions[name].meaning)
+            for name, values in plan.space.items()
+        ]
+        console.print(f"\n{plan.name}", style="bold")
+        console.print(fitting_table(COLUMNS, rows, console.width, left=COLUMNS))
 
 
 def print_cost(console: Console, forecast: Forecast, *, paid: bool) -> None:

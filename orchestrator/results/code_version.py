@@ -1,14 +1,17 @@
-"""Which code a study runs: a hash of the three packages and of families outside, and the commit."""
+"""Which code a study runs: a hash of packages and families outside, and the commit or version."""
 
 import hashlib
+import os
 import subprocess
 from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from typing import Final
 
 from trainables import registry
 
 PACKAGES: Final = ("orchestrator", "trainables", "search_spaces")
+DISTRIBUTION: Final = "transfer-study"
 
 
 def code_sha256(families: Sequence[str]) -> str:
@@ -25,12 +28,43 @@ def code_sha256(families: Sequence[str]) -> str:
 
 
 def git_commit() -> str | None:
-    """The commit of the checkout, `-dirty` where files differ; None outside a checkout."""
-    command = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude", "*"]
+    """The commit of this project's checkout, `-dirty` where files differ; None outside one.
+
+    A repository in which an installed copy merely lies, such as a user's own with a virtual
+    environment in it, is none of this project: it must have these files, at its top level.
+    """
+    here = Path(__file__).resolve()
+    if _git("rev-parse", "--show-toplevel") != str(here.parents[2]):
+        return None
+    if _git("ls-files", "--error-unmatch", here.name) is None:
+        return None
+    return _git("describe", "--always", "--dirty", "--abbrev=40", "--exclude", "*")
+
+
+def package_version() -> str | None:
+    """The version of the installed package that these files are of; None in a checkout."""
+    here = Path(__file__).resolve()
+    try:
+        installed = distribution(DISTRIBUTION)
+    except PackageNotFoundError:
+        return None
+    inside = Path(PACKAGES[0], "results", here.name)
+    own = Path(str(installed.locate_file(inside))).resolve()
+    return installed.version if own == here else None
+
+
+def _git(*arguments: str) -> str | None:
+    """What git says where this file lies, whatever repository the environment names."""
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("GIT_")}
     try:
         done = subprocess.run(
-            command, cwd=Path(__file__).parent, capture_output=True, text=True, check=False
+            ["git", *arguments],
+            cwd=Path(__file__).resolve().parent,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
         )
     except FileNotFoundError:
         return None
-    return done.stdout.strip() or None
+    return done.stdout.strip() or None if done.returncode == 0 else None

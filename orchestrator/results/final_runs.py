@@ -3,12 +3,16 @@
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from datetime import datetime
+from typing import Any, Final
 
 from orchestrator.config.searches import deciding, stored_searches
 
 Row = Mapping[str, Any]
 Key = tuple[str, str, int, float]
+
+FAILED: Final = "final_failed"
+DIVERGED: Final = "final_diverged"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,6 +27,7 @@ class FinalRun:
         trial_id: As in the tables; None before its first epoch.
         epochs: How many it has.
         done: It was tested.
+        failed: It failed for good, or diverged, in the study's last run.
     """
 
     family: str
@@ -32,10 +37,16 @@ class FinalRun:
     trial_id: str | None
     epochs: int
     done: bool
+    failed: bool
+
+
+def final_id(family: str, role: str, seed: int, fraction: float) -> str:
+    """The trial id of a final."""
+    return f"{family}-{role}-s{seed}-f{fraction:g}"
 
 
 def final_runs(
-    study: Row, final_epochs: Sequence[Row], final: Sequence[Row]
+    study: Row, final_epochs: Sequence[Row], final: Sequence[Row], events: Sequence[Row]
 ) -> list[FinalRun] | None:
     """All re-trainings of a study; a winner that is the baseline is trained once.
 
@@ -43,6 +54,7 @@ def final_runs(
         study: `study.json`.
         final_epochs: Rows of `final_epochs.parquet`.
         final: Rows of `final.parquet`.
+        events: Rows of `events.parquet`.
 
     Returns:
         None before the choice.
@@ -52,6 +64,7 @@ def final_runs(
     epochs = Counter(_key(row) for row in final_epochs)
     names = {_key(row): row["trial_id"] for row in final_epochs}
     tested = {_key(row) for row in final}
+    failed = _failed(study, events)
     return [
         FinalRun(
             family=key[0],
@@ -61,9 +74,21 @@ def final_runs(
             trial_id=names.get(key),
             epochs=epochs[key],
             done=key in tested,
+            failed=key not in tested and final_id(*key) in failed,
         )
         for key in _expected(study)
     ]
+
+
+def _failed(study: Row, events: Sequence[Row]) -> set[str]:
+    """The trial ids of those that ended without a test; another run tries them again."""
+    began = (study.get("runs") or [study])[-1].get("started_at")
+    return {
+        row["trial_id"]
+        for row in events
+        if row["kind"] in {FAILED, DIVERGED}
+        and (began is None or row["at"] >= datetime.fromisoformat(began))
+    }
 
 
 def _expected(study: Row) -> Iterator[Key]:

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from orchestrator.config.rungs import rungs_of
-from orchestrator.results import files
+from orchestrator.config.sampler import sampler_of
+from orchestrator.results import code_version, files
 
 LIBRARIES: Final = ("ray", "optuna", "torch", "torchvision", "numpy", "pandas", "pyarrow")
 
@@ -54,7 +55,11 @@ def continued(study: Mapping[str, Any], description: Mapping[str, Any]) -> dict[
     if last["outcome"] == "running":  # it had no time to say how it ended
         last = {**last, "outcome": "killed"}
     runs = [*earlier, last, *description["runs"]]
-    kept = {"started_at": study["started_at"], "rungs": rungs_of(study)}
+    kept = {
+        "started_at": study["started_at"],
+        "rungs": rungs_of(study),
+        "sampler": sampler_of(study),
+    }
     return {**study, **description, **kept, "runs": runs}
 
 
@@ -83,12 +88,17 @@ def stamp(study: Mapping[str, Any]) -> dict[str, str]:
 
 
 def environment() -> dict[str, str]:
-    """Versions of Python and the libraries that results depend on, and the processor."""
+    """Versions of Python and the libraries that results depend on, and the processor.
+
+    And of this project where it is installed and no checkout, which has a commit.
+    """
+    own = code_version.package_version()
     return {
         "python": platform.python_version(),
         "machine": platform.machine(),
         "processor": _processor(),
         **{library: version(library) for library in LIBRARIES},
+        **({code_version.DISTRIBUTION: own} if own is not None else {}),
     }
 
 

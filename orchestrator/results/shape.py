@@ -72,6 +72,11 @@ class _Settings(_Part):
     baseline: dict[str, dict[str, Text]] = {}
 
 
+class _Sampler(_Part):
+    name: Text = ""
+    multivariate: StrictBool
+
+
 class _Data(_Part):
     name: Text = ""
     classes: list[Text] = []
@@ -134,6 +139,7 @@ class _Study(_Part):
     ended_at: Time | None = None
     runs: Annotated[list[_Run], Field(min_length=1)] | None = None
     rungs: list[Positive] = []
+    sampler: _Sampler | None = None
     demo: list[Text] = []
     spaces: dict[Family, dict[str, Annotated[dict[str, Any], AfterValidator(_distribution)]]] = {}
     baselines: dict[Family, dict[str, Plain]] = {}

@@ -201,8 +201,8 @@ def _other_code(study: Mapping[str, Any]) -> list[str]:
     if now == study["code_sha256"]:
         return []
     return [
-        f"code: SHA-256 {study['code_sha256']} (commit {study['git_commit']}) then, "
-        f"{now} (commit {code_version.git_commit()}) now"
+        f"code: SHA-256 {study['code_sha256']} (commit {study['git_commit'] or 'not known'}) then, "
+        f"{now} (commit {code_version.git_commit() or 'not known'}) now"
     ]
 
 

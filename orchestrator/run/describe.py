@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from orchestrator.config.rungs import offered_rungs
+from orchestrator.config.sampler import SAMPLER
 from orchestrator.config.settings import Settings, to_json
-from orchestrator.config.sources import DEMO_NOTES
+from orchestrator.config.sources import demo_notes
 from orchestrator.plan.families import FamilyPlan
 from orchestrator.plan.inputs import Inputs
 from orchestrator.results import schema
@@ -38,7 +39,12 @@ def describe(
         "ended_at": None,
         "settings": {**to_json(settings), "families": [plan.name for plan in plans]},
         "rungs": offered_rungs(to_json(settings)),
-        "demo": list(DEMO_NOTES) if settings.preset == "demo" else [],
+        "sampler": dict(SAMPLER),
+        "demo": demo_notes(
+            settings,
+            train_images=len(inputs.split.train),
+            pretrained=any(plan.pretrained for plan in plans),
+        ),
         "spaces": {plan.name: plan.space_json for plan in plans},
         "baselines": {plan.name: dict(plan.baseline) for plan in plans},
         "baseline_deviations": {

@@ -15,6 +15,7 @@ from orchestrator.config.searches import Search, deciding
 from orchestrator.config.settings import BUDGETS, OPERATIONAL, Settings
 from orchestrator.plan.families import FamilyPlan
 from orchestrator.results import files
+from orchestrator.results.final_runs import final_id
 from orchestrator.results.schema import FIXED_SCHEMAS, METRICS, parameter_columns
 from orchestrator.trials.recorder import Recorder
 from orchestrator.trials.trial import TrialRecord, TrialSpec, winner
@@ -65,11 +66,6 @@ def digest(choice: Choice, settings: Mapping[str, Any]) -> str:
     }
     text = json.dumps({"choice": choice, "settings": frozen}, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-def final_id(family: str, role: str, seed: int, fraction: float) -> str:
-    """The trial id of a final."""
-    return f"{family}-{role}-s{seed}-f{fraction:g}"
 
 
 def final_specs(

@@ -1,5 +1,6 @@
 """The finals: winners and baselines re-trained, and the test set opened for the choice."""
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -56,15 +57,6 @@ def retrain_and_test(
     session.writer.add("predictions", predictions)
     recorder.publish(search=False)
     session.writer.write()
-    tested = {spec.family for spec in specs}
-    families = [plan.name for plan in session.plans if plan.name in tested]
-    table = ProgressTable(
-        "Finals: re-training, then the test set",
-        recorder,
-        families,
-        trials=len(specs) // max(1, len(families)),
-        epochs=settings.epochs,
-    )
     if left:  # the test part stays closed where nothing is to be tested
         test = _read_test(session)
     if choice:
@@ -82,9 +74,15 @@ def retrain_and_test(
 
         def time_left() -> float | None:
             content = session.manifest.content
-            runs = final_runs(content, recorder.epoch_rows(), rows())
+            runs = final_runs(content, recorder.epoch_rows(), rows(), session.events)
             return seconds_left(content, trials, runs, search.searcher.halted)
 
+        table = ProgressTable(
+            "Finals: re-training, then the test set",
+            recorder,
+            Counter(spec.family for spec in specs),
+            time_left,
+        )
         with shown(session.console, table):
             session.run_phase(
                 "finals",

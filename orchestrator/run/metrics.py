@@ -51,7 +51,7 @@ class Sample:
 BEST: Final = Metric(
     name="study_best_validation_accuracy",
     labels=OF_FAMILY,
-    description="Best validation accuracy of any epoch of the family so far, from 0 to 1",
+    description="Best validation accuracy of the family's trials that can win so far, from 0 to 1",
 )
 TRIALS: Final = Metric(
     name="study_trials", labels=(*OF_FAMILY, "state"), description="Trials in this state"
@@ -140,7 +140,7 @@ def _of_running(records: Iterable[TrialRecord]) -> dict[Metric, float]:
 def _trials(tally: FamilyTally) -> dict[str, float]:
     """State to number of trials, those without any included: a gauge keeps what it was told."""
     return {state: float(tally.ended[state]) for state in STATES} | {
-        RUNNING: float(len(tally.running))
+        RUNNING: float(tally.at_work())
     }
 
 

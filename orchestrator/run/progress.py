@@ -1,79 +1,89 @@
 """What a study shows while it runs: one row per family on a terminal, nothing elsewhere."""
 
 import contextlib
+import math
 import time
-from collections.abc import Iterator, Sequence
-from datetime import timedelta
+from collections.abc import Callable, Iterator, Mapping
+from typing import Final
 
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.live import Live
-from rich.table import Table
+from rich.text import Text
 
+from orchestrator.status.render import time_left
+from orchestrator.terminal import fitting_table
 from orchestrator.trials.recorder import Recorder
+
+LEAST_SECONDS: Final = 5.0
+REST_FACTOR: Final = 20
+TITLES: Final = (
+    *("family", "best validation accuracy", "running", "stopped", "done", "failed or diverged"),
+    *("trials", "epochs", "device seconds"),
+)
 
 
 class ProgressTable:
-    """Renders the state of a phase each time it is drawn."""
+    """Renders the state of a phase each time it is drawn.
+
+    Attributes:
+        over: The phase has ended: there is no time left to tell.
+    """
 
     def __init__(
-        self, title: str, recorder: Recorder, families: Sequence[str], *, trials: int, epochs: int
+        self,
+        title: str,
+        recorder: Recorder,
+        planned: Mapping[str, int],
+        time_left: Callable[[], float | None],
     ) -> None:
         """Takes what to show.
 
         Args:
             title: Above the table.
             recorder: Of the phase.
-            families: One row each.
-            trials: Per family, at most.
-            epochs: Of a trial that is not stopped.
+            planned: Family to number of trials that there are to be, a row each.
+            time_left: Gives the wall seconds that the study still takes; None if not known. It is
+                asked every 5 s, or 20 times what asking takes.
         """
-        self._title, self._recorder, self._families = title, recorder, families
-        self._trials, self._epochs = trials, epochs
-        self._started, self._ended_before = time.monotonic(), self._ended()
+        self._title, self._recorder = title, recorder
+        self._planned, self._time_left = planned, time_left
+        self._sentence, self._ask_at = "", -math.inf
+        self.over = False
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """Draws the table as things stand."""
-        del console, options
-        table = Table(title=self._title, title_justify="left", caption=self._remaining())
-        for name in ("family", "best validation accuracy", "running", "stopped", "done"):
-            table.add_column(name, justify="left" if name == "family" else "right")
-        for name in ("failed", "of", "epochs", "device-seconds"):
-            table.add_column(name, justify="right")
-        for family in self._families:
-            table.add_row(family, *self._cells(family))
-        yield table
+        del console
+        rows = [self._cells(family, planned) for family, planned in self._planned.items()]
+        yield Text(self._title, style="bold")
+        yield fitting_table(TITLES, rows, options.max_width, left=TITLES[:1])
+        if not self.over:
+            yield Text(self._remaining())
 
-    def _cells(self, family: str) -> list[str]:
+    def _cells(self, family: str, planned: int) -> list[str]:
         with self._recorder.lock:
             tally = self._recorder.tally(family)
             best, ended = tally.best_validation_accuracy, tally.ended
             return [
+                family,
                 "-" if best is None else f"{best:.1%}",
-                str(len(tally.running)),
+                str(tally.at_work()),
                 str(ended["stopped"]),
                 str(ended["completed"]),
                 str(ended["failed"] + ended["diverged"]),
-                str(self._trials),
+                str(planned),
                 str(tally.epochs),
                 f"{self._recorder.device_seconds_of(tally.wall_seconds()):.0f}",
             ]
 
     def _remaining(self) -> str:
-        """Time left at the pace of this run: trials ended against trials to come."""
-        ended, total = self._ended(), self._trials * len(self._families)
-        if ended == self._ended_before:
-            return "time left: unknown before the first epoch"
-        elapsed = time.monotonic() - self._started
-        left = elapsed / (ended - self._ended_before) * max(0.0, total - ended)
-        return f"time left: about {timedelta(seconds=round(left))}"
-
-    def _ended(self) -> float:
-        """Trials that have ended, and shares of those that run."""
-        with self._recorder.lock:
-            tallies = [self._recorder.tally(family) for family in self._families]
-            running = [record for tally in tallies for record in tally.running.values()]
-            shares = sum(len(record.rows) / self._epochs for record in running)
-            return sum(tally.ended.total() for tally in tallies) + shares
+        """The time left, as last asked."""
+        started = time.monotonic()
+        if started >= self._ask_at:
+            seconds = self._time_left()
+            self._sentence = "time left: not known yet" if seconds is None else time_left(seconds)
+            spent = time.monotonic() - started
+            self._ask_at = started + max(LEAST_SECONDS, REST_FACTOR * spent)
+        return self._sentence
 
 
 @contextlib.contextmanager
@@ -84,3 +94,4 @@ def shown(console: Console, table: ProgressTable) -> Iterator[None]:
         return
     with Live(table, console=console, refresh_per_second=2):
         yield
+        table.over = True  # the last picture stays

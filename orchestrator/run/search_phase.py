@@ -1,15 +1,17 @@
 """The search: restored from its rows, run, and its winners chosen."""
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
 from orchestrator.config.settings import BUDGETS
 from orchestrator.forecast.remaining import earlier_seconds, seconds_left
+from orchestrator.forecast.workload import Images
 from orchestrator.results.schema import TEST_OPENED
 from orchestrator.run import finals, replay
 from orchestrator.run.progress import ProgressTable, shown
 from orchestrator.run.session import Session
-from orchestrator.search.budget import Budget, Images
+from orchestrator.search.budget import Budget
 from orchestrator.search.family_searcher import FamilySearch
 from orchestrator.search.ray_asha import RayRungs
 from orchestrator.search.scheduler import FamilyASHA
@@ -61,6 +63,7 @@ def restore_search(session: Session) -> Search:
         max_attempts=settings.max_attempts,
         first_cut=scheduler.first_cut,
         by_device_time=session.reservation.max_concurrent > 1,
+        multivariate=session.manifest.content["sampler"]["multivariate"],
         refuses=budget.refuses,
         after_out_of_memory=session.reservation.after_out_of_memory,
     )
@@ -76,19 +79,14 @@ def restore_search(session: Session) -> Search:
 
 def run_search(session: Session, search: Search, shared: Any) -> None:
     """Runs all trials of the search."""
-    table = ProgressTable(
-        "Search",
-        search.recorder,
-        [plan.name for plan in session.plans],
-        trials=session.settings.trials * len(session.searches) // len(session.plans),
-        epochs=session.settings.epochs,
-    )
 
     def time_left() -> float | None:
         rows = search.recorder.trial_rows()
         return seconds_left(session.manifest.content, rows, None, search.searcher.halted)
 
     if search.searcher.has_work():
+        planned = Counter(each.family for each in session.searches * session.settings.trials)
+        table = ProgressTable("Search", search.recorder, planned, time_left)
         with shown(session.console, table):
             session.run_phase(
                 "search",

@@ -8,30 +8,11 @@ from typing import Final
 
 from orchestrator.config.searches import Search
 from orchestrator.config.settings import Settings
+from orchestrator.forecast.workload import Images
 from orchestrator.trials.recorder import Recorder
 from orchestrator.trials.trial import BASELINE_ROLE, RUNNING, TrialRecord, winner
 
 SECONDS_PER_HOUR: Final = 3600
-VALIDATION_SHARE: Final = 1 / 3
-"""What a validation image costs against one trained on, which goes forward and backward."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Images:
-    """How many images a trial sees in an epoch.
-
-    Attributes:
-        train: Share of the training images to their number.
-        validation: Images validated on.
-    """
-
-    train: Mapping[float, int]
-    validation: int
-
-    def work(self, fraction: float) -> float:
-        """An epoch at a share of the training images against one at the largest."""
-        extra = VALIDATION_SHARE * self.validation
-        return (self.train[fraction] + extra) / (max(self.train.values()) + extra)
 
 
 class Budget:

@@ -32,6 +32,7 @@ class FamilySearch(TrialQueue):
         max_attempts: int,
         first_cut: Callable[[str], int | None],
         by_device_time: bool,
+        multivariate: bool,
         refuses: Callable[[Search], str | None] = lambda _: None,
         after_out_of_memory: Sequence[Mapping[str, Any]] = (),
     ) -> None:
@@ -48,6 +49,7 @@ class FamilySearch(TrialQueue):
             first_cut: The epoch at which ASHA would have stopped a baseline, by trial id.
             by_device_time: Balance the families by measured device time; otherwise by trials
                 started, which does not depend on clocks.
+            multivariate: TPE models all hyperparameters together, not each by itself.
             refuses: The setting of a budget that keeps a search from proposing now, if any.
             after_out_of_memory: See `TrialQueue`.
         """
@@ -61,6 +63,7 @@ class FamilySearch(TrialQueue):
         self._searches = {search.name: search for search in searches}
         self._trials, self._seed = trials, seed
         self._first_cut, self._by_device_time = first_cut, by_device_time
+        self._multivariate = multivariate
         self._refuses = refuses
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         self.studies = {
@@ -212,8 +215,10 @@ class FamilySearch(TrialQueue):
             if plan.baseline_outside:  # TPE takes a point outside its space for one inside
                 return dict(plan.baseline)
             study.enqueue_trial(dict(plan.baseline))
+        drawn = number + self._drawn[search.name]
         study.sampler = TPESampler(
-            seed=derive_seed(self._seed, search.name, number + self._drawn[search.name], "sampler")
+            seed=derive_seed(self._seed, search.name, drawn, "sampler"),
+            multivariate=self._multivariate,
         )
         trial = study.ask(dict(plan.space))
         self._asked[trial_id] = trial

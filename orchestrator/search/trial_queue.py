@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from ray.tune.search import Searcher
 
+from orchestrator.results.final_runs import DIVERGED, FAILED
 from orchestrator.trials.recorder import Recorder
 from orchestrator.trials.trial import (
     BASELINE_ROLE,
@@ -267,7 +268,8 @@ class ListedTrials(TrialQueue):
         return bool(self._owed or self._specs)
 
     def ended(self, record: TrialRecord) -> None:
-        """Notes a divergence, which no table of the finals has a column for."""
-        if record.status == "diverged":
+        """Notes what ended without a test, which no table of the finals has a column for."""
+        if record.status != "completed":
+            kind = DIVERGED if record.status == "diverged" else FAILED
             reason = record.stop_reason or record.status
-            self._recorder.event("final_diverged", reason, record.spec.trial_id)
+            self._recorder.event(kind, reason, record.spec.trial_id)

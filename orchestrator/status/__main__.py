@@ -87,7 +87,7 @@ def _drawn_while_running(standings: Iterable["Standing"], console: Console) -> I
             if standing.state != RUNNING:
                 live.transient = True
                 break
-            live.update(drawn(standing), refresh=True)
+            live.update(drawn(standing, console.width), refresh=True)
     yield standing
 
 

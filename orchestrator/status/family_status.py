@@ -25,7 +25,7 @@ class FamilyStanding:
         completed: Trials that reached the last epoch.
         failed: Trials that failed for good.
         diverged: Trials whose loss was no longer finite.
-        trials: How many there are to be.
+        trials: How many were planned, or came where a budget ended a search.
         epochs: Of all its trials together.
         device_seconds: Of all its trials together.
         given_up: Why it gets no more trials, if so.

@@ -4,9 +4,8 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Final
 
-from rich import box
 from rich.console import Console, Group
-from rich.table import Table
+from rich.padding import Padding
 from rich.text import Text
 
 from orchestrator.analysis.section import TELLING, duration
@@ -18,8 +17,10 @@ from orchestrator.status.study_status import (
     FinalsStanding,
     Standing,
 )
+from orchestrator.terminal import fitting_table
 
 MISSING: Final = "-"
+TO_GO_ON: Final = "To go on: "
 TITLES: Final = (
     "family",
     "best validation accuracy",
@@ -28,7 +29,7 @@ TITLES: Final = (
     "done",
     "failed",
     "diverged",
-    "of",
+    "trials",
     "epochs",
     "device seconds",
     "best trial",
@@ -37,23 +38,30 @@ LEFT: Final = ("family", "best trial")
 
 
 def print_standing(console: Console, standing: Standing) -> None:
-    """Prints how a study stands; no line of text is wrapped, so that commands can be copied."""
-    for part in _parts(standing):
-        console.print(part, soft_wrap=isinstance(part, Text), crop=False)
+    """Prints how a study stands; the command is not wrapped, so that it can be copied."""
+    for part in _parts(standing, console.width):
+        command = isinstance(part, Text) and part.plain.startswith(TO_GO_ON)
+        console.print(part, soft_wrap=command)
 
 
-def drawn(standing: Standing) -> Group:
+def drawn(standing: Standing, width: int) -> Group:
     """The same for a part of the terminal that is drawn again and again."""
-    return Group(*_parts(standing))
+    return Group(*_parts(standing, width))
 
 
-def _parts(standing: Standing) -> Iterator[Text | Table]:
-    yield Text(_headline(standing), style="bold")
+def time_left(seconds: float) -> str:
+    """An estimate of the time left, with no more digits than it deserves."""
+    rough = f"{max(10, round(seconds, -1)):.0f} s" if seconds < TELLING else duration(seconds)
+    return f"if it goes on as so far, about {rough} left, finals included"
+
+
+def _parts(standing: Standing, width: int) -> Iterator[Text | Padding | Group]:
+    yield Text(_headline(standing, width), style="bold")
     if standing.resume_command is not None:
-        yield Text(f"To go on: {standing.resume_command}")
+        yield Text(f"{TO_GO_ON}{standing.resume_command}")
     for note in standing.demo:
         yield Text(note, style="bold")
-    yield _table(standing)
+    yield _table(standing, width)
     for family in standing.families:
         if family.given_up is not None:
             yield Text(f"{family.family} was given up: {_one_line(family.given_up)}", style="bold")
@@ -63,8 +71,8 @@ def _parts(standing: Standing) -> Iterator[Text | Table]:
         yield Text(_freshness(standing))
 
 
-def _headline(standing: Standing) -> str:
-    """Everything about the study as a whole, in one line."""
+def _headline(standing: Standing, width: int) -> str:
+    """Everything about the study as a whole, in one line where that fits."""
     demo = " (demo)" if standing.demo else ""
     parts = [f"Study {standing.study}{demo}: {standing.state}"]
     if standing.driver is not None:
@@ -76,25 +84,21 @@ def _headline(standing: Standing) -> str:
         parts.append(f"run {standing.run} since {_time(standing.run_started_at)}")
     if standing.ended_at is not None:
         parts.append(f"ended {_time(standing.ended_at)}")
-    return "; ".join(parts)
+    lines = parts[:1]
+    for part in parts[1:]:
+        if len(lines[-1]) + len(f"; {part};") > width:
+            lines.append(part)
+        else:
+            lines[-1] += f"; {part}"
+    return ";\n".join(lines)
 
 
-def _table(standing: Standing) -> Table:
-    """One row per family; a narrow terminal breaks titles between words, and no number."""
+def _table(standing: Standing, width: int) -> Group:
+    """One row per family."""
     lost = any(family.interrupted for family in standing.families)
     titles = [INTERRUPTED if title == RUNNING and lost else title for title in TITLES]
     rows = [_cells(family, lost=lost) for family in standing.families]
-    table = Table(box=box.SIMPLE, padding=0, show_edge=False)
-    for title, *cells in zip(titles, *rows, strict=True):
-        words = [word for text in (title, *cells) for word in text.split()]
-        table.add_column(
-            title,
-            justify="left" if title in LEFT else "right",
-            min_width=max(len(word) for word in words),
-        )
-    for row in rows:
-        table.add_row(*row)
-    return table
+    return fitting_table(titles, rows, width, left=LEFT)
 
 
 def _cells(family: FamilyStanding, *, lost: bool) -> list[str]:
@@ -114,44 +118,40 @@ def _cells(family: FamilyStanding, *, lost: bool) -> list[str]:
     ]
 
 
-def _finals(finals: FinalsStanding | None, state: str) -> Iterator[Text]:
+def _finals(finals: FinalsStanding | None, state: str) -> Iterator[Text | Padding]:
     if finals is None:
         yield Text("Finals: not begun")
     elif not finals.expected:
         yield Text("Finals: none, since no family has a winner")
     else:
+        failed = f", {len(finals.failed)} failed" if finals.failed else ""
         yield Text(
-            f"Finals: {finals.done} of {finals.expected} re-trainings done, "
-            f"{finals.epochs} of {finals.epochs_expected} epochs"
+            f"Finals: {finals.done} of {finals.expected} re-trainings done{failed}, "
+            f"{finals.epochs:,} of {finals.epochs_expected:,} epochs"
         )
-        runs = ", ".join(f"{run.trial_id} (epoch {run.epochs})" for run in finals.unfinished)
-        if runs:
-            yield Text(f"  {'in progress' if state == RUNNING else 'not finished'}: {runs}")
+        going = "in progress" if state == RUNNING else "not finished"
+        for what, runs in ((going, finals.unfinished), ("failed", finals.failed)):
+            if runs:
+                names = ", ".join(f"{run.trial_id} (epoch {run.epochs})" for run in runs)
+                yield Padding.indent(Text(f"{what}: {names}"), 2)
 
 
-def _faults(faults: FaultsStanding) -> Iterator[Text]:
+def _faults(faults: FaultsStanding) -> Iterator[Text | Padding]:
     counts = ", ".join(f"{kind} {number}" for kind, number in faults.counts.items())
     yield Text(f"Faults: {counts or 'none'}")
     for fault in faults.latest:
         trial = f" {fault.trial_id}" if fault.trial_id else ""
-        yield Text(
-            f"  {fault.at.astimezone(UTC):%Y-%m-%d %H:%M:%S} {fault.kind}{trial}: {fault.detail}"
-        )
+        at = f"{fault.at.astimezone(UTC):%Y-%m-%d %H:%M:%S}"
+        yield Padding.indent(Text(f"{at} {fault.kind}{trial}: {fault.detail}"), 2)
 
 
 def _freshness(standing: Standing) -> str:
     if standing.tables_age_seconds is None:
         return "No table has been written yet"
-    text = f"Tables written {standing.tables_age_seconds:.0f} s ago"
+    text = f"Tables written {duration(standing.tables_age_seconds)} ago"
     if standing.time_left_seconds is None:
         return text
-    left = _rough(standing.time_left_seconds)
-    return f"{text}; if it goes on as so far, about {left} left, finals included"
-
-
-def _rough(seconds: float) -> str:
-    """A duration with no more digits than an estimate deserves."""
-    return f"{max(10, round(seconds, -1)):.0f} s" if seconds < TELLING else duration(seconds)
+    return f"{text}; {time_left(standing.time_left_seconds)}"
 
 
 def _time(text: str) -> str:

@@ -9,6 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
+from orchestrator.config.searches import search_of, stored_searches
 from orchestrator.config.settings import Settings
 from orchestrator.forecast.remaining import seconds_left
 from orchestrator.results.final_runs import FinalRun, final_runs
@@ -39,13 +40,23 @@ Row = Mapping[str, Any]
 
 @dataclass(frozen=True, kw_only=True)
 class FinalsStanding:
-    """The re-trainings; `unfinished` are those that have an epoch and were not tested."""
+    """The re-trainings.
+
+    Attributes:
+        done: How many were tested.
+        expected: How many there are to be.
+        epochs: Of all together.
+        epochs_expected: Once all are done.
+        unfinished: Those that have an epoch and go on, or will when the study does.
+        failed: Those that ended without a test in the study's last run.
+    """
 
     done: int
     expected: int
     epochs: int
     epochs_expected: int
     unfinished: tuple[FinalRun, ...]
+    failed: tuple[FinalRun, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,10 +134,10 @@ def read_standing(folder: Path, *, now: float) -> Standing:
     study = _checked(results)
     state = _state(study, holder)
     trials, events = results.rows("trials"), results.rows("events")
-    if any(row["status"] == RUNNING for row in trials):
-        # The search is not over: a choice there is was made before the study was extended.
+    if state in {RUNNING, INTERRUPTED, FAILED} and _searching(study, trials):
+        # A choice there is was made before the study was extended.
         study = {name: study[name] for name in study.keys() - {"choice", "halted"}}
-    finals = final_runs(study, results.rows("final_epochs"), results.rows("final"))
+    finals = final_runs(study, results.rows("final_epochs"), results.rows("final"), events)
     given_up = _given_up(study, trials, events)
     runs = study.get("runs") or [study]
     age = _age(folder, now)
@@ -182,6 +193,17 @@ def _resume_command(folder: Path) -> str:
     return shlex.join(words)
 
 
+def _searching(study: Row, trials: Sequence[Row]) -> bool:
+    """Whether the search is not over: a trial runs, or is still to come."""
+    counted = Counter(search_of(row["trial_id"]) for row in trials)
+    return any(row["status"] == RUNNING for row in trials) or any(
+        counted[search.name] < study["settings"]["trials"]
+        for search in stored_searches(study["settings"])
+        if search.name not in (study.get("closed") or {})
+        and search.family not in (study.get("halted") or {})
+    )
+
+
 def _given_up(study: Row, trials: Sequence[Row], events: Sequence[Row]) -> dict[str, str]:
     """Family to why; `study.json` says so after the search, until then the events do."""
     if "halted" in study:
@@ -218,7 +240,8 @@ def _finals(runs: Sequence[FinalRun], settings: Row) -> FinalsStanding:
         expected=len(runs),
         epochs=sum(run.epochs for run in runs),
         epochs_expected=len(runs) * settings["epochs"],
-        unfinished=tuple(run for run in runs if run.epochs and not run.done),
+        unfinished=tuple(run for run in runs if run.epochs and not (run.done or run.failed)),
+        failed=tuple(run for run in runs if run.failed),
     )
 
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.trials.trial import RUNNING
+from orchestrator.trials.trial import CANNOT_WIN, RUNNING
 
 if TYPE_CHECKING:
     from orchestrator.trials.trial import TrialRecord
@@ -22,7 +22,7 @@ class FamilyTally:
         ended: State to number of trials that have.
         ended_wall_seconds: Of the attempts of these.
         epochs: Of all trials.
-        best_validation_accuracy: Of all epochs; None before the first.
+        best_validation_accuracy: Of the epochs of all that neither diverged nor failed.
     """
 
     records: "list[TrialRecord]" = field(default_factory=list)
@@ -46,6 +46,10 @@ class FamilyTally:
         del self.running[record.spec.trial_id]
         self.ended[record.status] += 1
         self.ended_wall_seconds += record.wall_seconds()
+        if record.status in CANNOT_WIN and self._has_best(record):
+            others = [each for each in self.records if each.status not in CANNOT_WIN]
+            rows = [row["validation_accuracy"] for each in others for row in each.rows]
+            self.best_validation_accuracy = max(rows, default=None)
 
     def reopen(self, record: "TrialRecord") -> None:
         """A trial that had ended goes on after all; it still has its former state."""
@@ -53,12 +57,16 @@ class FamilyTally:
         self.ended[record.status] -= 1
         self.ended_wall_seconds -= record.wall_seconds()
 
-    def epoch(self, row: Mapping[str, Any]) -> None:
+    def epoch(self, record: "TrialRecord", row: Mapping[str, Any]) -> None:
         """A trial has one more epoch."""
-        accuracy = row["validation_accuracy"]
-        best = self.best_validation_accuracy
-        self.best_validation_accuracy = accuracy if best is None else max(best, accuracy)
         self.epochs += 1
+        if record.status not in CANNOT_WIN:
+            accuracy, best = row["validation_accuracy"], self.best_validation_accuracy
+            self.best_validation_accuracy = accuracy if best is None else max(best, accuracy)
+
+    def at_work(self) -> int:
+        """How many trials have their devices now; others wait for an attempt."""
+        return sum(record.attempt_began is not None for record in self.running.values())
 
     def wall_seconds(self) -> float:
         """Of all attempts, running ones up to now."""
@@ -70,3 +78,7 @@ class FamilyTally:
         usual = self.ended_wall_seconds / ended if ended else 0.0
         running = sum(max(r.wall_seconds(), usual) for r in self.running.values())
         return self.ended_wall_seconds + running
+
+    def _has_best(self, record: "TrialRecord") -> bool:
+        best = self.best_validation_accuracy
+        return any(row["validation_accuracy"] == best for row in record.rows)

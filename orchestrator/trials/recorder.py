@@ -107,7 +107,7 @@ class Recorder:
         """Takes up a row of `epochs.parquet`, in the order of `sequence`; returns that."""
         record = self.trials[trial_id]
         record.rows.append({name: row[name] for name in EPOCH_COLUMNS})
-        self.tally(record.spec.family).epoch(row)
+        self.tally(record.spec.family).epoch(record, row)
         self._epochs.append(dict(row))
         self._sequence = int(row["sequence"])
         return self._sequence
@@ -153,7 +153,7 @@ class Recorder:
             assert result["epoch"] == len(record.rows) + 1, (trial_id, result["epoch"])
             row = {name: result[name] for name in EPOCH_COLUMNS}
             record.rows.append(row)
-            self.tally(record.spec.family).epoch(row)
+            self.tally(record.spec.family).epoch(record, row)
             record.node = result.get("node", record.node)
             self._sequence += 1
             self._epochs.append(self._epoch_columns(record, row))

@@ -22,6 +22,8 @@ FAILURES: Final = frozenset(
 # No failure of a trial: it ends the study, which goes on once there is space.
 DISK_FULL: Final = "disk_full"
 RUNNING: Final = "running"
+# No winner, whatever its epochs were.
+CANNOT_WIN: Final = frozenset({"diverged", "failed"})
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from orchestrator.config.searches import deciding
 from orchestrator.results import schema
-from orchestrator.run.finals import final_id
+from orchestrator.results.final_runs import final_id
 from orchestrator.trials.trial import FAILURES
 from orchestrator.verify.search import parameter_columns
 from orchestrator.verify.tables import Check, Rows, Tables, contiguous, differing, grouped

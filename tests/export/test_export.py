@@ -10,7 +10,7 @@ import subprocess
 import sys
 import sysconfig
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -143,6 +143,76 @@ def test_the_winner_predicts_the_same_in_a_process_that_has_only_its_card(
     named, probability = done.stdout.split()
     assert named == str(stored.predicted.iloc[0])
     assert float(probability) == pytest.approx(probabilities[0].max(), abs=1e-6)
+
+
+def files_of_all_kinds(folder: Path) -> None:
+    """Image files of noise, eight of each kind that phones, scanners and old programs make."""
+    random = np.random.default_rng(0)
+
+    def noise(*shape: int, bits: int = 8) -> np.ndarray:
+        kind = np.uint8 if bits == 8 else np.uint16
+        most = int(random.integers(2**bits // 4, 2**bits))
+        return random.integers(0, most, (20, 30, *shape), dtype=kind)
+
+    turned = Image.Exif()
+    turned[0x0112] = 6
+    kinds: dict[str, tuple[Callable[[], Image.Image], dict[str, Any]]] = {
+        "grey.png": (lambda: Image.fromarray(noise()), {}),
+        "grey with alpha.png": (lambda: Image.fromarray(noise(2)), {}),
+        "grey of which one is transparent.png": (
+            lambda: Image.fromarray(noise() // 16),
+            {"transparency": 3},
+        ),
+        "black and white.png": (lambda: Image.fromarray(noise() > noise()), {}),
+        "grey of 16 bits.png": (lambda: Image.fromarray(noise(bits=16)), {}),
+        "grey of 16 bits.tiff": (lambda: Image.fromarray(noise(bits=16)), {}),
+        "grey of 16 bits, turned.png": (lambda: Image.fromarray(noise(bits=16)), {"exif": turned}),
+        "with alpha.png": (lambda: Image.fromarray(noise(4)), {}),
+        "palette.png": (lambda: Image.fromarray(noise(3)).quantize(16), {}),
+        "transparent palette.png": (
+            lambda: Image.fromarray(noise(3)).quantize(16),
+            {"transparency": 3},
+        ),
+        "of a phone.jpg": (lambda: Image.fromarray(noise(3)), {"exif": turned}),
+        "for print.jpg": (lambda: Image.fromarray(noise(4), mode="CMYK"), {}),
+    }
+    for part, each in (("train", 3), ("test", 1)):
+        for label in ("a", "b"):
+            (folder / part / label).mkdir(parents=True)
+            for name, (make, options) in kinds.items():
+                for number in range(each):
+                    make().save(folder / part / label / f"{number} {name}", **options)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_the_card_prepares_files_of_all_kinds_as_the_study_did(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files_of_all_kinds(tmp_path / "images")
+    what = {"families": "cnn", "dataset": "folder", "data_dir": str(tmp_path / "images")}
+    sizes = {"trials": 1, "epochs": 1, "grace_period": 1, "seeds": 1, "image_size": 16}
+    driver = Driver(
+        tmp_path / "results",
+        monkeypatch,
+        {**what, **sizes},
+        assignments=("baseline.cnn.width=16",),
+    )
+    assert driver.start()
+    alone = tmp_path / "exported" / "cnn"
+    assert export.main([str(driver.folder), "--output", str(alone.parent)]) == 0
+    _, for_a_file = code_blocks((alone / "README.md").read_text(encoding="utf-8"))
+    prepared, _, _ = for_a_file.partition("(probabilities,) =")
+    files = sorted((tmp_path / "images" / "test").rglob("*.*"))
+    script = (
+        f"{ALONE}\nimport numpy as np\nfrom pathlib import Path\nfound = []\n"
+        f"for path in {list(map(str, files))}:\n"
+        "    Path('image.png').write_bytes(Path(path).read_bytes())\n"
+        f"    exec({prepared!r})\n    found.append(image)\n"
+        "np.save('images.npy', found)"
+    )
+    subprocess.run([sys.executable, "-I", "-S", "-c", script], cwd=alone, check=True)
+    tested = registry.load_dataset("folder").open(what["data_dir"], 16).read_test()
+    np.testing.assert_array_equal(np.load(alone / "images.npy"), tested.images)
 
 
 @pytest.mark.parametrize("name", registry.family_names())

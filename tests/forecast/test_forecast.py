@@ -1,11 +1,14 @@
 """A forecast rests on epochs that were measured and prices that someone read, or says it cannot."""
 
+import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 from made_up_rows import epoch, final_run, table, trial, write_study
+from optuna.distributions import distribution_to_json
 
 from orchestrator import study
 from orchestrator.analysis.forecast_accuracy import forecast_sections
@@ -19,12 +22,23 @@ from orchestrator.forecast.estimate import (
     time_sentences,
 )
 from orchestrator.forecast.prices import NodePrice, read_prices
-from orchestrator.forecast.throughput import find_pace, read_pace
+from orchestrator.forecast.throughput import Pace, Work, find_pace, read_pace
 from orchestrator.forecast.workload import work_of
 from orchestrator.plan import families as planning
+from orchestrator.results import files
+from trainables.registry import load_dataset
 
 ROOT = Path(__file__).resolve().parents[2]
 TRAIN, VALIDATION = 1000, 100
+FILES = {"digits.csv.gz": "ab" * 32}
+(CNN,) = planning.plan_families(resolve({"families": "cnn"}, config=None, assignments=[]))
+WORK = Work(
+    dataset="digits",
+    files=FILES,
+    image_shape=(32, 32, 3),
+    spaces={"cnn": CNN.space},
+    baselines={"cnn": CNN.baseline},
+)
 PRICED = """
 currency: EUR
 node_types:
@@ -33,7 +47,14 @@ node_types:
 """
 
 
-def measured_study(folder: Path, *, gpus: float = 1.0, started: str = "2026-11-01", **more: Any):
+def measured_study(
+    folder: Path,
+    *,
+    gpus: float = 1.0,
+    started: str = "2026-11-01T00:00:00+00:00",
+    dataset: dict[str, Any] | None = None,
+    **more: Any,
+) -> Path:
     """A study that measured one family: 500 and 250 images per second, validation in 1 and 2 s."""
     content = {
         "name": folder.name,
@@ -47,9 +68,15 @@ def measured_study(folder: Path, *, gpus: float = 1.0, started: str = "2026-11-0
             "train_fractions": [1.0],
         },
         "cluster": {"gpus_per_trial": gpus, "cpus_per_trial": 2},
+        "spaces": {"cnn": CNN.space_json},
+        "baselines": {"cnn": dict(CNN.baseline)},
         "dataset": {
+            "name": "digits",
+            "files": FILES,
+            "image_shape": [32, 32, 3],
             "train_images_by_fraction": {"1.0": TRAIN},
             "validation_images": VALIDATION,
+            **(dataset or {}),
         },
         **more,
     }
@@ -60,8 +87,14 @@ def measured_study(folder: Path, *, gpus: float = 1.0, started: str = "2026-11-0
     return write_study(folder, content, {"trials": [trial("cnn-000")], "epochs": epochs})
 
 
-def forecast(settings: Settings, **more: Any) -> Forecast:
-    return forecast_study(settings, ["cnn"], {1.0: TRAIN}, VALIDATION, **more)
+def forecast(settings: Settings, work: Work = WORK, **more: Any) -> Forecast:
+    return forecast_study(settings, work, {1.0: TRAIN}, VALIDATION, **more)
+
+
+def paced(folder: Path, work: Work = WORK) -> Pace:
+    pace, why = read_pace(folder, work)
+    assert pace is not None, why
+    return pace
 
 
 def settings_in(results_dir: Path, **more: Any) -> Settings:
@@ -70,9 +103,8 @@ def settings_in(results_dir: Path, **more: Any) -> Settings:
 
 
 def test_the_pace_tells_training_from_validation(tmp_path: Path) -> None:
-    pace = read_pace(measured_study(tmp_path / "earlier"))
-    assert pace is not None
-    assert (pace.device, pace.devices_per_trial) == ("cuda", 1.0)
+    pace = paced(measured_study(tmp_path / "earlier"))
+    assert (pace.device, pace.devices_per_trial, pace.trials) == ("cuda", 1.0, 1)
     # 10% and 90% of the way from the fast epoch to the slow one
     assert pace.training["cnn"] == pytest.approx((0.0022, 0.0038))
     assert pace.validation["cnn"] == pytest.approx((0.011, 0.019))
@@ -82,23 +114,116 @@ def test_the_pace_tells_training_from_validation(tmp_path: Path) -> None:
 def test_the_latest_study_on_the_same_data_is_taken_and_never_the_study_itself(
     tmp_path: Path,
 ) -> None:
-    measured_study(tmp_path / "old", started="2026-10-01")
-    measured_study(tmp_path / "new", started="2026-11-02")
-    measured_study(
-        tmp_path / "elsewhere",
-        started="2026-11-03",
-        settings={"families": ["cnn"], "dataset": "cifar10"},
-    )
-    (measured_study(tmp_path / "begun", started="2026-11-04") / "epochs.parquet").unlink()
+    days = (f"2026-11-{day:02d}T00:00:00+00:00" for day in range(1, 9))
+    measured_study(tmp_path / "old", started=next(days))
+    measured_study(tmp_path / "new", started=next(days))
+    measured_study(tmp_path / "elsewhere", started=next(days), dataset={"name": "cifar10"})
+    measured_study(tmp_path / "larger", started=next(days), dataset={"image_shape": [64, 64, 3]})
+    measured_study(tmp_path / "on cpus", started=next(days), gpus=0)
+    other = measured_study(tmp_path / "other", started=next(days), dataset={"files": {}})
+    (measured_study(tmp_path / "begun", started=next(days)) / "epochs.parquet").unlink()
     (tmp_path / "broken").mkdir()
     (tmp_path / "broken" / "study.json").write_text("{")
-    found = find_pace(tmp_path, "digits", ["cnn"])
-    assert found is not None
-    assert found.study == "new"
-    before = find_pace(tmp_path, "digits", ["cnn"], leave_out="new")
-    assert before is not None
-    assert before.study == "old"
-    assert find_pace(tmp_path, "digits", ["cnn", "vit"]) is None
+
+    def found(work: Work = WORK, leave_out: str = "") -> str | None:
+        pace = find_pace(tmp_path, work, device="cuda", leave_out=leave_out)
+        return pace and pace.study
+
+    assert found() == "new"
+    assert found(leave_out="new") == "old"
+    assert found(replace(WORK, files={"digits.csv.gz": "cd" * 32})) == "other"  # the latest
+    assert paced(other).other_images
+    assert found(replace(WORK, spaces={**WORK.spaces, "vit": {}})) is None
+    assert found(replace(WORK, dataset="folder")) is None
+
+
+def test_the_very_same_images_go_before_later_ones_and_others_are_said_to_be(
+    tmp_path: Path,
+) -> None:
+    measured_study(tmp_path / "old")
+    measured_study(tmp_path / "new", started="2026-12-01", dataset={"files": {"a": "cd" * 32}})
+    assert "trained on other images" not in " ".join(
+        time_sentences(forecast(settings_in(tmp_path)))
+    )
+    text = " ".join(time_sentences(forecast(settings_in(tmp_path), replace(WORK, files={}))))
+    assert "of new on cuda" in text
+    assert "new trained on other images of the same size." in text
+
+
+def narrowed(*assignments: str) -> Work:
+    """The work where the settings narrow a space or have the baseline deviate."""
+    (plan,) = planning.plan_families(
+        resolve({"families": "cnn"}, config=None, assignments=list(assignments))
+    )
+    return replace(WORK, spaces={"cnn": plan.space}, baselines={"cnn": plan.baseline})
+
+
+@pytest.mark.parametrize(
+    ("dataset", "theirs", "ours", "why"),
+    [
+        (
+            {"image_shape": [64, 48, 3]},
+            WORK,
+            WORK,
+            "its images have 48x64 pixels in 3 channels, these 32x32 pixels in 3 channels",
+        ),
+        ({"image_shape": [32, 32, 1]}, WORK, WORK, "its images have 32x32 pixels in 1 channel, "),
+        ({}, narrowed("space.cnn.width=16,32"), WORK, "its space.cnn.width was narrower"),
+        (
+            {},
+            narrowed("space.cnn.learning_rate=1e-4..1e-3"),
+            WORK,
+            "its space.cnn.learning_rate was narrower",
+        ),
+        ({}, WORK, narrowed("baseline.cnn.width=64"), "its baseline.cnn.width was another"),
+    ],
+)
+def test_what_was_measured_at_other_work_says_nothing_and_says_why(
+    tmp_path: Path, dataset: dict[str, Any], theirs: Work, ours: Work, why: str
+) -> None:
+    folder = measured_study(
+        tmp_path / "results" / "earlier",
+        dataset=dataset,
+        spaces={
+            "cnn": {
+                name: json.loads(distribution_to_json(values))
+                for name, values in theirs.spaces["cnn"].items()
+            }
+        },
+        baselines={"cnn": dict(theirs.baselines["cnn"])},
+    )
+    settings = settings_in(tmp_path / "results")
+    assert forecast(settings, ours).device_hours is None
+    found = forecast(replace(settings, pace_from=str(folder)), ours)
+    assert found.device_hours is None
+    (sentence,) = time_sentences(found)
+    assert f"earlier, which pace_from names, did other work: {why}" in sentence
+
+
+def test_of_a_wider_search_only_the_trials_count_that_this_one_could_have(tmp_path: Path) -> None:
+    folder = measured_study(tmp_path / "earlier")
+    params = {**CNN.baseline, "width": 64}
+    wide = trial("cnn-001", role="search", params_json=json.dumps(params))
+    slow = epoch("cnn-001", 1, images_per_second=1.0, epoch_seconds=1200.0)
+    tables = {name: files.read_table(folder, name).to_pylist() for name in ("trials", "epochs")}
+    study = files.read_study(folder)
+    both = {"trials": [*tables["trials"], wide], "epochs": [*tables["epochs"], slow]}
+    write_study(folder, study, both)
+    assert (paced(folder).trials, paced(folder, narrowed("space.cnn.width=16,32")).trials) == (2, 1)
+
+
+@pytest.mark.parametrize(("here", "ends"), [(1.0, (1, 1)), (0.25, (1, 4)), (2.0, (0.5, 1))])
+def test_with_other_devices_a_trial_the_range_covers_no_change_in_speed_and_one_in_proportion(
+    tmp_path: Path, here: float, ends: tuple[float, float]
+) -> None:
+    pace = paced(measured_study(tmp_path / "earlier"))
+    low, high = pace.epoch_seconds("cnn", 1000, 100)
+    assert pace.on(here).epoch_seconds("cnn", 1000, 100) == pytest.approx(
+        (low * ends[0], high * ends[1])
+    )
+    text = " ".join(time_sentences(forecast(settings_in(tmp_path), reserved=("cuda", here, 4))))
+    said = f"Its trials had 1 GPU(s) each, and have {here:g} here" in text
+    assert said == (here != 1)
 
 
 def test_the_epochs_are_those_of_the_plan(tmp_path: Path) -> None:
@@ -118,12 +243,13 @@ def test_device_hours_are_epochs_at_the_measured_pace_on_the_devices_reserved(
     found = forecast(settings, reserved=("cuda", 0.5, 4))
     epochs = (10 + 2 * 2 + 10, 30 + 20)
     seconds = (2.2 + 1.1, 3.8 + 1.9)
-    hours = [n * s * 0.5 / 3600 for n, s in zip(epochs, seconds, strict=True)]
+    # On half a GPU each it may be as fast, or half as fast as on a whole one.
+    hours = [n * s * share / 3600 for n, s, share in zip(epochs, seconds, (0.5, 1), strict=True)]
     assert found.families[0].epochs == epochs
     assert found.device_hours == pytest.approx(hours)
     text = " ".join(time_sentences(found))
     assert f"Device time: {between(hours)} device-hours" in text
-    assert "epochs of earlier on cuda" in text
+    assert "epochs of 1 trial(s) of earlier on cuda" in text
     assert f"With 4 trial(s) at a time, {between([h / 0.5 / 4 for h in hours])} hours" in text
     assert found.to_json()["families"]["cnn"]["device_seconds"] == pytest.approx(
         [hour * 3600 for hour in hours]
@@ -184,7 +310,8 @@ def test_the_projects_table_has_the_cluster_files_nodes_and_no_price_without_a_s
 def test_a_dry_run_prints_device_hours_and_money_and_names_what_has_no_price(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    measured_study(tmp_path / "results" / "earlier")
+    digits = load_dataset("digits").open(None, 32)
+    measured_study(tmp_path / "results" / "earlier", dataset={"files": dict(digits.files)})
     (tmp_path / "prices.yaml").write_text(PRICED)
     arguments = ["--dataset", "digits", "--families", "cnn", "--dry-run"]
     arguments += ["--results-dir", str(tmp_path / "results"), "--name", "mine"]

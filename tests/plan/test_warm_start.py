@@ -90,6 +90,7 @@ def learned(folder: Path, recorder: Recorder) -> tuple[FamilyRungs, list[FrozenT
         max_attempts=3,
         first_cut=lambda _: None,
         by_device_time=False,
+        multivariate=False,
     )
     replay_warm_start(folder, rungs, search)
     return rungs, search.studies["curve"].get_trials()

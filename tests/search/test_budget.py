@@ -19,8 +19,9 @@ from orchestrator.config.searches import Search, list_searches
 from orchestrator.config.settings import BUDGETS
 from orchestrator.config.sources import resolve
 from orchestrator.forecast.remaining import earlier_seconds, seconds_left
+from orchestrator.forecast.workload import Images
 from orchestrator.results import files
-from orchestrator.search.budget import Budget, Images
+from orchestrator.search.budget import Budget
 from orchestrator.status.__main__ import main as status
 from orchestrator.study import main as study
 from orchestrator.trials.recorder import Recorder

@@ -1,11 +1,13 @@
 """Search spaces: printable, narrowed by text, and around a baseline that lies inside."""
 
+from typing import Any
+
 import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
 from search_spaces import spaces
 from search_spaces.baseline import BASELINE
-from search_spaces.dimension import describe, distributions, outside
+from search_spaces.dimension import covers, describe, distributions, outside
 from search_spaces.narrowing import narrow
 from search_spaces.spaces import fine_tuning, from_scratch
 
@@ -81,3 +83,19 @@ def test_the_former_name_of_the_module_of_spaces_works_and_says_the_new_one() ->
     assert STEM is spaces.STEM
     with pytest.raises(ImportError):
         from search_spaces.dimensions import __all__  # noqa: F401
+
+
+@pytest.mark.parametrize(
+    ("wide", "narrow"),
+    [
+        (RATE, FloatDistribution(1e-4, 1e-3)),
+        (IntDistribution(0, 4), IntDistribution(1, 2)),
+        (SIZES, CategoricalDistribution((48,))),
+    ],
+)
+def test_a_distribution_covers_a_narrower_one_of_its_kind_alone(wide: Any, narrow: Any) -> None:
+    assert covers(wide, wide)
+    assert covers(wide, narrow)
+    assert not covers(narrow, wide)
+    for other in (RATE, SIZES):
+        assert covers(other, wide) == (type(other) is type(wide))

@@ -91,8 +91,9 @@ ENDED = tuple(row for row in SEARCHED if row["status"] != "running")
 
 
 @pytest.fixture
-def shown(capsys: pytest.CaptureFixture[str]) -> Any:
+def shown(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Any:
     """Runs the command and gives back what it printed, with runs of spaces as one."""
+    monkeypatch.setenv("COLUMNS", "300")  # narrower ones: test_terminal.py
 
     def run(*arguments: str | Path, code: int = 0) -> str:
         assert status.main([str(argument) for argument in arguments]) == code
@@ -224,6 +225,7 @@ def test_finals_in_progress_are_named_with_their_epochs(tmp_path: Path, shown: A
         final_epochs=[{**done, "epoch": n} for n in range(1, 11)]
         + [{**begun, "epoch": n} for n in range(1, 4)],
         choice=CHOICE,
+        settings={**SETTINGS, "trials": 2},
     )
     expected = "Finals: 1 of 12 re-trainings done, 13 of 120 epochs\n"
     with holding(folder):
@@ -234,7 +236,8 @@ def test_finals_in_progress_are_named_with_their_epochs(tmp_path: Path, shown: A
         "expected": 12,
         "epochs": 13,
         "epochs_expected": 120,
-        "unfinished": [{**begun, "epochs": 3, "done": False}],
+        "unfinished": [{**begun, "epochs": 3, "done": False, "failed": False}],
+        "failed": [],
     }
 
 
@@ -245,6 +248,18 @@ def test_finals_of_an_earlier_choice_do_not_count_while_an_extended_study_search
     folder = write_study(tmp_path / "mine", trials=SEARCHED, final=[done], choice=CHOICE, halted={})
     with holding(folder):
         assert "Finals: not begun\n" in shown(folder)
+
+
+def test_finals_of_an_earlier_choice_do_not_count_before_an_extended_study_has_a_new_trial(
+    tmp_path: Path, shown: Any
+) -> None:
+    study = {"trials": ENDED, "choice": CHOICE, "halted": {}}
+    done = final_run("baseline", 0, 0.5)
+    fewer = {**SETTINGS, "trials": 2}
+    folder = write_study(tmp_path / "mine", final=[done], settings=fewer, **study)
+    assert "Finals: 1 of 12 re-trainings done" in shown(folder)
+    write_study(folder, final=[done], **study)  # killed when four trials were asked for
+    assert "Finals: not begun\n" in shown(folder)
 
 
 def test_an_incomplete_study_names_the_family_that_was_given_up_and_why(
@@ -367,7 +382,7 @@ def test_the_age_of_the_tables_is_that_of_the_newest(tmp_path: Path, shown: Any)
     for path in folder.glob("*.parquet"):
         os.utime(path, (ago, ago))
     with holding(folder):
-        assert "\nTables written 30" in shown(folder)
+        assert "\nTables written 5 min ago" in shown(folder)
 
 
 def left_at(folder: Path, age: float) -> float | None:
@@ -402,6 +417,29 @@ def test_the_time_left_in_the_finals_counts_only_what_is_not_done(tmp_path: Path
     )
     # Seven epochs at half cost, and a whole run with its start.
     assert left_at(folder, 0) == pytest.approx(7 * 5 + (4 + 10 * 10))
+
+
+def test_the_time_left_knows_that_validation_takes_as_long_at_each_fraction(
+    tmp_path: Path,
+) -> None:
+    images = {"train_images_by_fraction": {"0.01": 10, "1.0": 1000}, "validation_images": 300}
+    folder = write_study(
+        tmp_path / "mine",
+        trials=[trial("cnn-000", "completed", 10, 0.5)],
+        final=[final_run("baseline", 0, 1.0), final_run("tuned", 0, 1.0)],
+        settings={
+            **SETTINGS,
+            "families": ["cnn"],
+            "trials": 1,
+            "seeds": 1,
+            "train_fractions": [0.01, 1.0],
+        },
+        dataset=images,
+        choice={"cnn": CHOICE["cnn"]},
+        cluster={**CLUSTER, "max_concurrent": 1},
+    )
+    # Ten seconds for 1,000 images and a third of 300; to come are two runs with 10 and that third.
+    assert left_at(folder, 0) == pytest.approx(2 * (4 + 10 * 10 * (10 + 100) / (1000 + 100)))
 
 
 @pytest.mark.parametrize(

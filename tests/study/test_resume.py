@@ -1,16 +1,22 @@
 """A study survives the death of its driver at any moment, and its rows prove it."""
 
+import io
 import itertools
 import json
 import random
 import shutil
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
 from in_process import Driver, Moments
+from rich.console import Console
 
+from orchestrator.config.sampler import EARLIER, SAMPLER
+from orchestrator.run import describe as describing
 from orchestrator.verify.runner import verify
 
 pytestmark = pytest.mark.usefixtures("curve_family")
@@ -243,6 +249,51 @@ def test_a_study_from_before_late_rungs_were_left_out_goes_on_with_the_rungs_it_
     del ended["rungs"]
     path.write_text(json.dumps(ended))
     must_be_sound(driver)
+
+
+@pytest.mark.parametrize("sampler", [None, SAMPLER])
+def test_a_study_goes_on_with_the_sampler_it_has_and_one_that_names_none_with_the_earlier_one(
+    driver: Driver, monkeypatch: pytest.MonkeyPatch, sampler: Mapping[str, Any] | None
+) -> None:
+    driver.settings = {"trials": 16, "epochs": 1, "grace_period": 1, "seeds": 1}
+    driver.assignments = ("space.curve.fault=none,error_once",)  # in an epoch that does not come
+    driver.slots = 1
+    with monkeypatch.context() as patch:
+        patch.setattr(describing, "SAMPLER", sampler or EARLIER)
+        assert driver.start()
+        expected = read(driver, "trials").param_skill
+        driver.name, driver.settings["trials"] = "extended", 12
+        assert driver.start()
+    path = driver.folder / "study.json"
+    study = json.loads(path.read_text())
+    if sampler is None:
+        del study["sampler"]
+        path.write_text(json.dumps(study))
+    assert driver.resume(trials=16)
+    assert json.loads(path.read_text())["sampler"] == dict(sampler or EARLIER)
+    found = read(driver, "trials").param_skill
+    assert (found == expected).all()
+    driver.name = "otherwise"  # the first ten are random points
+    with monkeypatch.context() as patch:
+        patch.setattr(describing, "SAMPLER", EARLIER if sampler == SAMPLER else SAMPLER)
+        driver.settings["trials"] = 16
+        assert driver.start()
+    other = read(driver, "trials").param_skill
+    assert (other[:10] == expected[:10]).all()
+    assert (other[10:] != expected[10:]).any()
+
+
+def test_resuming_says_what_had_been_done_and_that_the_plan_is_of_the_whole(
+    driver: Driver,
+) -> None:
+    assert driver.start()
+    driver.console = Console(file=io.StringIO(), width=300)
+    assert driver.resume(trials=6)
+    epochs = len(read(driver, "epochs")[read(driver, "epochs").trial_id != "curve-005"])
+    assert (
+        f"All of this is of the whole study. Of the search 5 trials had ended and {epochs} epochs "
+        "were trained before, of the finals 4 runs were tested."
+    ) in driver.console.file.getvalue()
 
 
 def test_resuming_a_finished_study_as_it_is_changes_no_row(driver: Driver) -> None:

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from made_up_inputs import image_folder
 from rich.console import Console
 
 from orchestrator import study
@@ -51,7 +52,7 @@ def test_a_dry_run_prints_the_plan_and_writes_nothing(
     assert run([*DIGITS, "--trials", "4", "--dry-run"], tmp_path / "results") == 0
     printed = capsys.readouterr().out
     assert "cnn: How far does a small convolutional network get" in printed
-    assert "Search: 4 trials, 65 to 200 epochs of 1294 images" in " ".join(printed.split())
+    assert "Search: 4 trials, 65 to 200 epochs of 1,294 images" in " ".join(printed.split())
     assert "learning_rate" in printed
     assert not (tmp_path / "results").exists()
 
@@ -61,6 +62,45 @@ def test_the_demo_says_so_first(tmp_path: Path, capsys: pytest.CaptureFixture[st
     printed = " ".join(capsys.readouterr().out.split())
     assert printed.startswith("This is the demo: it shows what a study does")
     assert "The baseline deviates: input_size is 32, the standard is 48." in printed
+
+
+@pytest.mark.parametrize(
+    ("more", "said", "not_said"),
+    [
+        (
+            [],
+            "Size: 1,200 training images, 2 trials a family, 2 epochs and 1 seed stand in for "
+            "45,000 images, 32 trials, 50 epochs and 3 seeds.",
+            "nothing",
+        ),
+        (
+            ["--trials", "1", "--epochs", "3", "--seeds", "2", "--set", "train_images=240"],
+            "Size: 240 training images, 1 trial a family, 3 epochs and 2 seeds stand in for",
+            "1,200",
+        ),
+        (["--families", "cnn"], "digits, enlarged", "ResNet50 pre-trained"),
+        (
+            ["--families", "cnn", "--dataset", "folder", "--data-dir", "{images}"],
+            "Size: 36 training images",
+            "digits",
+        ),
+    ],
+)
+def test_the_demo_says_its_own_sizes_and_what_it_uses(
+    more: list[str],
+    said: str,
+    not_said: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    images = str(image_folder(tmp_path / "images"))
+    more = [images if text == "{images}" else text for text in more]
+    smaller = ["--set", "validation_images=4"] if images in more else []
+    arguments = ["--preset", "demo", "--dry-run", *more, *smaller]
+    assert run(arguments, tmp_path / "results") == 0
+    printed = " ".join(capsys.readouterr().out.split())
+    assert said in printed
+    assert not_said not in printed
 
 
 def test_the_plan_warns_of_a_baseline_outside_its_narrowed_space() -> None:

@@ -39,4 +39,5 @@ def make_search(
         max_attempts=max_attempts,
         first_cut=first_cut,
         by_device_time=by_device_time,
+        multivariate=False,
     )

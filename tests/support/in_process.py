@@ -153,6 +153,7 @@ class Driver:
         compares: Compare with all draws of the bootstrap, not just a few.
         writes: Chance that the tables are written after a report; they always are at the start and
             between the phases.
+        console: Where the study prints to.
     """
 
     results_dir: Path
@@ -163,6 +164,7 @@ class Driver:
     name: str = "mine"
     compares: bool = False
     writes: float = 0.3
+    console: Console = field(default_factory=lambda: Console(quiet=True))
 
     @property
     def folder(self) -> Path:
@@ -175,7 +177,7 @@ class Driver:
         if settings.dataset == "digits":
             digits = _digits_decoded_once()
             self.monkeypatch.setattr(registry, "load_dataset", lambda _: digits)
-        checked = check_new(settings, _quiet())
+        checked = check_new(settings, self.console)
         self.folder.mkdir(parents=True, exist_ok=True)
         warm_start.keep(self.folder, checked.warm_start)
         return self._run(checked, moments or Moments(), order)
@@ -188,7 +190,7 @@ class Driver:
         settings = resolve(given, config=None, assignments=[], stored=stored)
         with contextlib.ExitStack() as held:
             checked = check_resumed(
-                settings, self.folder, held, _quiet(), accept_code_change=accept
+                settings, self.folder, held, self.console, accept_code_change=accept
             )
             return self._run(checked, moments or Moments(), order)
 
@@ -227,7 +229,7 @@ class Driver:
                     checked,
                     executor=executor,
                     reservation=reservation,
-                    console=_quiet(),
+                    console=self.console,
                     study_json=Manifest(checked.folder, content, hold.check),
                     stored=stored,
                     interruption=Interruption(),
@@ -260,7 +262,3 @@ def _digits_decoded_once() -> DataSet:
         read_test=functools.cache(opened.read_test),
     )
     return DataSet(name="digits", summary="decoded once", open=lambda *_: decoded)
-
-
-def _quiet() -> Console:
-    return Console(quiet=True)

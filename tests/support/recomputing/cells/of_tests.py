@@ -38,7 +38,9 @@ def test_results(r: Recomputed, title: str) -> Cells:
         stored = stored[stored.train_fraction == fraction]
         cells[model, "seeds"] = [len(own)]
         cells[model, "parameters"] = known(stored.parameters.iloc[0])
-        cells[model, "search device seconds"] = [r.spent(r.search_behind(family, fraction))]
+        behind = r.of_search(r.search_behind(family, fraction))
+        behind = behind[behind.role == "baseline"] if role == "baseline" else behind
+        cells[model, "search device seconds"] = [behind.device_seconds.sum()]
     return cells
 
 

@@ -1,0 +1,278 @@
+"""Which sampler finds better hyperparameters in the few trials of a study? Simulated searches.
+
+    python benchmarks/search.py [--seeds 60] [--trials 32] [--slots 1 4 16]
+        [--landscapes additive interacting]
+
+The project's own search and early stopping, with the space of the CNN and 50 epochs, in virtual
+time on made-up landscapes: what accuracy any hyperparameters come to, and the way there, is a
+formula. In the additive one each hyperparameter has an effect of its own, most of all the learning
+rate; in the interacting one pairs of them have too. Samplers are compared on the same landscapes
+with the same seeds: multivariate TPE (Optuna's default), univariate TPE, and random points. The
+true accuracy of a search's winner is the formula's, without the noise that the search sees.
+"""
+
+import argparse
+import heapq
+import importlib.metadata
+import math
+import platform
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import optuna
+from optuna.distributions import CategoricalDistribution
+from scipy.stats import t as student
+
+from orchestrator.config.rungs import offered_rungs
+from orchestrator.config.searches import list_searches
+from orchestrator.config.settings import Settings
+from orchestrator.plan.families import FamilyPlan, plan_families
+from orchestrator.results import schema
+from orchestrator.search import family_searcher
+from orchestrator.search.family_searcher import FamilySearch
+from orchestrator.search.ray_asha import RayRungs
+from orchestrator.search.scheduler import FamilyASHA
+from orchestrator.trials.recorder import Recorder
+from orchestrator.trials.table_writer import TableWriter
+from orchestrator.trials.trial import winner
+
+FAMILY = "cnn"
+BINS = 4
+NOISE = 0.006  # standard deviation of an epoch's validation accuracy
+WIDTH_SECONDS = {16: 0.6, 32: 1.0, 64: 2.0}  # of an epoch
+REFERENCE = "multivariate TPE"
+SAMPLERS: dict[str, Callable[..., optuna.samplers.BaseSampler]] = {
+    REFERENCE: optuna.samplers.TPESampler,
+    "univariate TPE": optuna.samplers.TPESampler,
+    "random": lambda seed, multivariate: optuna.samplers.RandomSampler(seed=seed),  # noqa: ARG005
+}
+
+
+class Landscape:
+    """What accuracy hyperparameters come to, and how fast.
+
+    A number's effect is a parabola around the landscape's own best value, a choice's is normal. The
+    learning rate's is some 6 points a decade, the others' half a point to two points.
+    """
+
+    def __init__(self, plan: FamilyPlan, seed: int, *, interacting: bool) -> None:
+        """Draws the effects."""
+        random = np.random.default_rng([seed, interacting])
+        self._space = plan.space
+        self._best = {name: random.uniform(0.2, 0.8) for name in plan.space}
+        self._weight = {name: random.uniform(0.01, 0.08) for name in plan.space}
+        self._weight["learning_rate"] = 0.5
+        self._choice = {
+            name: random.normal(0, 0.012, len(values.choices))
+            for name, values in plan.space.items()
+            if isinstance(values, CategoricalDistribution)
+        }
+        names = list(plan.space)
+        self._pairs = {
+            (a, b): random.normal(0, 0.03 / math.sqrt(len(names)), (BINS, BINS))
+            for number, a in enumerate(names)
+            for b in names[number + 1 :]
+            if interacting
+        }
+
+    def accuracy(self, params: Mapping[str, Any]) -> float:
+        """After the last epoch, without noise."""
+        place = {name: self._place(name, value) for name, value in params.items()}
+        value = 0.8
+        for name, where in place.items():
+            if name in self._choice:
+                value += self._choice[name][self._space[name].choices.index(params[name])]
+            else:
+                value -= self._weight[name] * (where - self._best[name]) ** 2
+        bins = {name: min(BINS - 1, int(BINS * where)) for name, where in place.items()}
+        value += sum(table[bins[a], bins[b]] for (a, b), table in self._pairs.items())
+        return float(min(max(value, 0.1), 0.97))
+
+    def epochs_needed(self, params: Mapping[str, Any]) -> float:
+        """Until two thirds of the way: the more, the lower the learning rate, so curves cross."""
+        off = self._place("learning_rate", params["learning_rate"]) - self._best["learning_rate"]
+        return float(min(max(4 * 10 ** (-1.4 * off), 1.5), 40.0))
+
+    def _place(self, name: str, value: Any) -> float:
+        """A value's place in its dimension, from 0 to 1."""
+        values = self._space[name]
+        if isinstance(values, CategoricalDistribution):
+            return values.choices.index(value) / max(1, len(values.choices) - 1)
+        low, high = values.low, values.high
+        if values.log:
+            value, low, high = math.log(value), math.log(low), math.log(high)
+        return (value - low) / (high - low)
+
+
+class Trial:
+    """A trial that trains on a landscape."""
+
+    def __init__(self, number: int, config: dict[str, Any], landscape: Landscape) -> None:
+        """Takes what the search proposed."""
+        self.tune = SimpleNamespace(trial_id=f"tune-{number}", config=config)
+        self._random = np.random.default_rng(config["seed"])
+        self._accuracy = landscape.accuracy(config["params"])
+        self._needed = landscape.epochs_needed(config["params"])
+        self._seconds = WIDTH_SECONDS[config["params"]["width"]]
+        self._epoch = 0
+
+    def next_seconds(self) -> float:
+        """How long its next epoch takes."""
+        return float(self._seconds * self._random.uniform(0.9, 1.1))
+
+    def report(self, epochs: int) -> dict[str, Any]:
+        """Its next epoch."""
+        self._epoch += 1
+        way = 1 - math.exp(-self._epoch / self._needed)
+        seen = 0.1 + (self._accuracy - 0.1) * way + self._random.normal(0, NOISE)
+        metrics = dict.fromkeys(("accuracy", "precision", "recall"), float(np.clip(seen, 0, 1)))
+        return {
+            "epoch": self._epoch,
+            "train_loss": 1.0,
+            "train_accuracy": 0.5,
+            "validation_loss": 1.0,
+            **{f"validation_{name}": value for name, value in metrics.items()},
+            "learning_rate": 1e-4,
+            "epoch_seconds": 1.0,
+            "images_per_second": 1.0,
+            "device_memory_peak_bytes": None,
+            "done": self._epoch == epochs,
+        }
+
+
+def make_search(
+    folder: Path, plan: FamilyPlan, settings: Settings, *, multivariate: bool
+) -> tuple[Any, ...]:
+    """Recorder, scheduler and searcher, as `orchestrator.run` puts them together."""
+    recorder = Recorder(
+        study="search-benchmark",
+        folder=folder,
+        writer=TableWriter(folder, schema.schemas([plan.full_space]), {}),
+        devices_per_trial=1.0,
+        device="cpu",
+        epochs_table="epochs",
+        events=[],
+    )
+    rungs = RayRungs(
+        [plan.name],
+        rungs=offered_rungs(vars(settings)),
+        epochs=settings.epochs,
+        reduction_factor=settings.reduction_factor,
+    )
+    scheduler = FamilyASHA(recorder, rungs)
+    searcher = FamilySearch(
+        recorder,
+        [plan],
+        list_searches([plan.name], settings.train_fractions, per_fraction=False),
+        trials=settings.trials,
+        seed=settings.seed,
+        epochs=settings.epochs,
+        max_attempts=settings.max_attempts,
+        first_cut=scheduler.first_cut,
+        by_device_time=True,
+        multivariate=multivariate,
+    )
+    return recorder, scheduler, searcher
+
+
+def search(
+    folder: Path,
+    plan: FamilyPlan,
+    settings: Settings,
+    landscape: Landscape,
+    *,
+    slots: int,
+    sampler: str,
+) -> tuple[float, int]:
+    """Runs a search; the true accuracy of its winner, and how many epochs it took."""
+    family_searcher.TPESampler = SAMPLERS[sampler]
+    multivariate = sampler == REFERENCE
+    recorder, scheduler, searcher = make_search(folder, plan, settings, multivariate=multivariate)
+    running: list[tuple[float, int, Trial]] = []
+    numbers = iter(range(10**9))
+
+    def start(at: float) -> None:
+        number = next(numbers)
+        config = searcher.suggest(f"tune-{number}")
+        if isinstance(config, dict):
+            trial = Trial(number, config, landscape)
+            heapq.heappush(running, (at + trial.next_seconds(), number, trial))
+
+    for _ in range(slots):
+        start(0.0)
+    while running:
+        at, number, trial = heapq.heappop(running)
+        result = trial.report(settings.epochs)
+        if not result["done"] and scheduler.on_trial_result(None, trial.tune, result) != "STOP":
+            heapq.heappush(running, (at + trial.next_seconds(), number, trial))
+            continue
+        scheduler.on_trial_complete(None, trial.tune, result)
+        searcher.on_trial_complete(trial.tune.trial_id, result)
+        start(at)
+    best = winner(recorder.of_family(plan.name))
+    return landscape.accuracy(best.spec.params), recorder.tally(plan.name).epochs
+
+
+def mean_and_half_width(values: np.ndarray) -> tuple[float, float]:
+    """The mean, and half of its 95% interval by Student's t."""
+    count = len(values)
+    return values.mean(), student.ppf(0.975, count - 1) * values.std(ddof=1) / math.sqrt(count)
+
+
+def main() -> None:
+    """Runs all searches and prints a Markdown table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seeds", type=int, default=60)
+    parser.add_argument("--trials", type=int, default=32)
+    parser.add_argument("--slots", type=int, nargs="+", default=[1, 4, 16])
+    kinds = ["additive", "interacting"]
+    parser.add_argument("--landscapes", nargs="+", choices=kinds, default=kinds)
+    options = parser.parse_args()
+    (plan,) = plan_families(Settings(families=FAMILY))
+    started, folder = time.process_time(), Path(tempfile.mkdtemp())
+    print(f"| landscape | slots | sampler | winner's accuracy | minus {REFERENCE} | epochs |")
+    print("| --- | --- | --- | --- | --- | --- |")
+    for kind in options.landscapes:
+        for slots in options.slots:
+            found = {
+                name: np.array(
+                    [
+                        search(
+                            folder,
+                            plan,
+                            Settings(families=FAMILY, trials=options.trials, seed=seed),
+                            Landscape(plan, seed, interacting=kind == "interacting"),
+                            slots=slots,
+                            sampler=name,
+                        )
+                        for seed in range(options.seeds)
+                    ]
+                )
+                for name in SAMPLERS
+            }
+            for name, results in found.items():
+                accuracy, half = mean_and_half_width(100 * results[:, 0])
+                less, half_less = mean_and_half_width(
+                    100 * (results[:, 0] - found[REFERENCE][:, 0])
+                )
+                difference = "" if name == REFERENCE else f"{less:+.2f} ± {half_less:.2f} points"
+                print(
+                    f"| {kind} | {slots} | {name} | {accuracy:.2f}% ± {half:.2f} | {difference} | "
+                    f"{results[:, 1].mean():.0f} |",
+                    flush=True,
+                )
+    versions = ", ".join(f"{p} {importlib.metadata.version(p)}" for p in ("optuna", "ray", "numpy"))
+    print(
+        f"\n{options.seeds} searches a row, {options.trials} trials each; {versions}, Python "
+        f"{platform.python_version()}, {time.process_time() - started:.0f} CPU seconds on "
+        f"{platform.machine()}"
+    )
+
+
+if __name__ == "__main__":
+    main()

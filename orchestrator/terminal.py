@@ -1,0 +1,75 @@
+"""Tables that fit the terminal: in parts where they must be, with no name cut, no number broken."""
+
+from collections.abc import Container, Iterator, Sequence
+
+from rich import box
+from rich.cells import cell_len
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+
+def fitting_table(
+    titles: Sequence[str], rows: Sequence[Sequence[str]], width: int, *, left: Container[str]
+) -> Group:
+    """A table no wider than the terminal; where it would be, in parts, one below the other.
+
+    Cells are wrapped between words before columns go into another part; a word alone is folded
+    where it takes half the terminal. Each part begins with the columns that tell the rows apart.
+
+    Args:
+        titles: Of the columns.
+        rows: One text for each column.
+        width: The terminal's, in characters.
+        left: Titles of the columns whose texts begin on the left.
+    """
+    columns = list(zip(titles, *rows, strict=True))
+    whole = [max(map(cell_len, column)) for column in columns]
+    least = [
+        min(max([1, *(cell_len(word) for cell in column for word in cell.split())]), width // 2 - 1)
+        for column in columns
+    ]
+    parts: list[RenderableType] = []
+    for part in _parts(least, _telling_apart(rows, least, width), width):
+        table = Table(box=box.SIMPLE, padding=0, show_edge=False)
+        sizes = _widened([least[n] for n in part], [whole[n] for n in part], width)
+        for number, size in zip(part, sizes, strict=True):
+            title = Text(titles[number])
+            # Left to itself, Rich breaks numbers in two, or cuts them.
+            table.add_column(title, width=size, overflow="fold")
+            table.columns[-1].justify = "left" if titles[number] in left else "right"
+        for row in rows:
+            # As Text, so that brackets are not read as markup.
+            table.add_row(*[Text(row[number]) for number in part])
+        parts += [Text(), table] if parts else [table]
+    return Group(*parts)
+
+
+def _telling_apart(rows: Sequence[Sequence[str]], least: Sequence[int], width: int) -> int:
+    """How many of the first columns it takes until no two rows are alike; one if that is many."""
+    for count in range(1, len(least)):
+        if sum(least[:count]) + count + max(least[count:]) > width:
+            break
+        if len({tuple(row[:count]) for row in rows}) == len(rows):
+            return count
+    return 1
+
+
+def _parts(least: Sequence[int], first: int, width: int) -> Iterator[list[int]]:
+    """The numbers of the columns of each part, with at least one beside the first."""
+    part = list(range(first))
+    for number in range(first, len(least)):
+        if len(part) > first and sum(least[n] + 1 for n in part) + least[number] > width:
+            yield part
+            part = list(range(first))
+        part.append(number)
+    yield part
+
+
+def _widened(least: Sequence[int], whole: Sequence[int], width: int) -> list[int]:
+    """The widths of columns, where those that would take the most lines get what is left."""
+    sizes = list(least)
+    for _ in range(min(width - (len(sizes) - 1), sum(whole)) - sum(sizes)):
+        number = max(range(len(sizes)), key=lambda n: whole[n] / sizes[n])
+        sizes[number] += 1
+    return sizes
