@@ -126,7 +126,7 @@ def check_nothing_lost(folder: Path) -> dict[str, Rows]:
     Raises:
         ValueError: `trials.parquet` is damaged or missing, and epochs would be lost with it.
     """
-    tables, damaged = read_tables(folder, ("trials", "epochs"))
+    tables, damaged = read_tables(folder, ("trials", "epochs", "final"))
     known = {*read_claims(folder)[0], *(row["trial_id"] for row in tables["trials"])}
     lost = sorted({row["trial_id"] for row in tables["epochs"]} - known)
     if lost or ("trials" in damaged and not known):
