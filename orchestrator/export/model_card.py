@@ -215,6 +215,8 @@ def _limits(facts: Facts) -> Iterator[str]:
         f"- Trained and tested on images of {width}x{height} pixels from one data set; how good "
         "it is on others was not measured."
     )
+    for note in facts.study["dataset"].get("notes") or ():
+        yield f"- {escaped_markdown(note)}"
     yield "- Its probabilities are those of the softmax and were not calibrated."
     if len(facts.seeds) == 1:
         yield "- One seed: how much chance there is in its training was not measured."
