@@ -4,6 +4,7 @@ import csv
 import functools
 import itertools
 import json
+import os
 import re
 import shutil
 from collections.abc import Iterator
@@ -18,6 +19,7 @@ from in_process import Driver
 from markdown_it import MarkdownIt
 from tampering import rewrite
 
+from orchestrator.clean import __main__ as clean
 from orchestrator.compare import __main__ as compare
 from orchestrator.config.settings import Settings, to_json
 from orchestrator.export import __main__ as export
@@ -99,6 +101,22 @@ def test_a_link_that_leads_out_of_the_folder_is_refused_by_whatever_writes(
     with pytest.raises(ValueError, match="must have no link that leads out of it"):
         copied.resume()
     assert [path.name for path in victim.iterdir()] == ["keep"]
+
+
+@pytest.mark.parametrize("name", ["study.json", "trials.parquet", "checkpoints", ".driver.lease"])
+def test_a_link_to_itself_and_a_pipe_are_answered_in_a_line(
+    name: str, copied: Driver, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path, study = copied.folder / name, str(copied.folder)
+    path.unlink(missing_ok=True)
+    for make in (lambda: path.symlink_to(path.name), lambda: os.mkfifo(path)):
+        make()
+        for command in (status, export, clean):
+            arguments = ["--output", str(tmp_path / "out"), "--overwrite"]
+            code = command.main([study, *(arguments if command is export else ())])
+            error = capsys.readouterr().err
+            assert (code, error.count("\n")) in {(0, 0), (2, 1), (3, 1)}, error
+        path.unlink(missing_ok=True)
 
 
 def test_hostile_names_are_text_in_markdown_in_the_page_and_in_csv(
