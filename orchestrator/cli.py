@@ -5,13 +5,18 @@ import io
 import os
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Final, NoReturn, TextIO
+
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
+from rich.text import Text
 
 from trainables.secrets import redacted
 
 DONE, INCOMPLETE, WRONG_INPUT, INFRASTRUCTURE, INTERRUPTED = 0, 1, 2, 3, 130
-_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f\x80-\x9f]")
+# What moves a cursor, sets a title, fills a clipboard, or turns the order of letters round.
+_CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 
 
 class OneLineParser(argparse.ArgumentParser):
@@ -19,7 +24,45 @@ class OneLineParser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Prints the message and exits."""
-        self.exit(WRONG_INPUT, f"{self.prog}: {redacted(message)}\n")
+        self.exit(WRONG_INPUT, f"{self.prog}: {printable(message)}\n")
+
+
+def printable(text: str) -> str:
+    """Text, which may be somebody else's, that does nothing to a terminal and shows no password."""
+    return without_control(redacted(text))
+
+
+def without_control(text: str) -> str:
+    """Text in which each character that is none to be seen is a question mark."""
+    return _CONTROL.sub("?", text)
+
+
+def say(*lines: str) -> None:
+    """Prints lines as they are."""
+    for line in lines:
+        sys.stdout.write(f"{printable(line)}\n")
+    sys.stdout.flush()
+
+
+class Terminal(Console):
+    """A console to which no text is mark-up, and which shows that of others as `printable` does."""
+
+    def __init__(self, **options: Any) -> None:
+        """Takes what a console takes."""
+        super().__init__(markup=False, emoji=False, **options)
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        """Before its width is known."""
+        return super().render_str(printable(text), **options)
+
+    def render(
+        self, renderable: RenderableType, options: ConsoleOptions | None = None
+    ) -> Iterable[Segment]:
+        """What is text already has not been a `str` here."""
+        if isinstance(renderable, Text):
+            renderable = renderable.copy()
+            renderable.plain = printable(renderable.plain)
+        return super().render(renderable, options)
 
 
 def answer(command: str, run: Callable[[], int]) -> int:
@@ -39,8 +82,7 @@ def answer(command: str, run: Callable[[], int]) -> int:
 
 def fail(command: str, error: BaseException, code: int = WRONG_INPUT) -> int:
     """Says what is wrong in one line, which Rich would wrap; returns the exit code."""
-    text = _CONTROL.sub("?", " ".join(str(error).split()))
-    sys.stderr.write(f"{command}: {redacted(text)}\n")
+    sys.stderr.write(f"{command}: {printable(' '.join(str(error).split()))}\n")
     return code
 
 

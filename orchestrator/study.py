@@ -13,14 +13,22 @@ import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from rich.console import Console
-
-from orchestrator.cli import DONE, INCOMPLETE, INFRASTRUCTURE, INTERRUPTED, fail, run_command
+from orchestrator.cli import (
+    DONE,
+    INCOMPLETE,
+    INFRASTRUCTURE,
+    INTERRUPTED,
+    Terminal,
+    fail,
+    run_command,
+)
 from orchestrator.config import flags
 from orchestrator.results.lock import HeldError
 from trainables.data.offline import not_fetched, offline
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from orchestrator.plan.preflight import CheckedStudy
     from orchestrator.run.session import Session
     from trainables.data.dataset import LabeledImages
@@ -90,7 +98,7 @@ def report(session: "Session", test_part: "LabeledImages | None") -> None:
 
 
 def plan(
-    options: argparse.Namespace, held: contextlib.ExitStack, console: Console
+    options: argparse.Namespace, held: contextlib.ExitStack, console: "Console"
 ) -> "CheckedStudy":
     """Checks everything that can be wrong before anything is written or started.
 
@@ -120,7 +128,7 @@ def plan(
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command; returns its exit code."""
     options = flags.parse(arguments)
-    console = Console(markup=False, emoji=False)  # a path is printed as it is
+    console = Terminal()
     with contextlib.ExitStack() as held:
         try:
             checked = plan(options, held, console)
@@ -145,7 +153,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _start(checked, held, console)
 
 
-def _dry_run(checked: "CheckedStudy", console: Console) -> int:
+def _dry_run(checked: "CheckedStudy", console: "Console") -> int:
     """Prints what would run and what it would cost; asks a cluster only if one is named."""
     from orchestrator.plan.preflight import forecast_of
     from orchestrator.plan.summary import print_cost, print_spaces
@@ -166,7 +174,7 @@ def _dry_run(checked: "CheckedStudy", console: Console) -> int:
     return DONE
 
 
-def _start(checked: "CheckedStudy", held: contextlib.ExitStack, console: Console) -> int:
+def _start(checked: "CheckedStudy", held: contextlib.ExitStack, console: "Console") -> int:
     """Runs a checked study; an error from here on is no wrong input, and keeps its traceback."""
     from orchestrator.plan import disk_space
     from orchestrator.run.cluster import InfrastructureError

@@ -1,7 +1,7 @@
 """What all trials of a study share: decoded data, splits and weights, one copy per node."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +20,8 @@ class SharedData:
         validation: Indices of the validation images, shape [n_validation].
         classes: Class names.
         weights: Pre-trained weights, names to arrays; None where no family needs them.
+        environment: Variables that families and stores read. They stand here since Ray writes those
+            of its runtime environments into logs and lists.
     """
 
     training: LabeledImages
@@ -27,3 +29,4 @@ class SharedData:
     validation: npt.NDArray[np.int64]
     classes: tuple[str, ...]
     weights: Weights | None
+    environment: Mapping[str, str] = field(default_factory=dict, repr=False)

@@ -2,6 +2,7 @@
 
 import faulthandler
 import logging
+import os
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass, fields
@@ -13,6 +14,7 @@ from ray import tune
 
 from trainables import memory_kills, node_check, watchdog
 from trainables.attempt import Attempt, AttemptConfig
+from trainables.secrets import RedactingFormatter
 from trainables.trial_error import described
 
 log = logging.getLogger("trainables")
@@ -87,10 +89,10 @@ class StudyTrial(tune.Trainable):
             raise RuntimeError(complaint)
 
     def _make_attempt(self) -> Attempt:
+        shared = ray.get(self._references.shared)
+        os.environ.update(shared.environment)  # before the family's file is read
         test = self._references.test
-        return Attempt(
-            self._config, ray.get(self._references.shared), None if test is None else ray.get(test)
-        )
+        return Attempt(self._config, shared, None if test is None else ray.get(test))
 
     def __repr__(self) -> str:
         """What the Ray dashboard calls the actor."""
@@ -106,7 +108,7 @@ def _log_to(path: Path) -> None:
     """Sends this process's log, warnings, and the traceback of a fatal signal to a file."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handler = logging.FileHandler(path, encoding="utf-8")
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    handler.setFormatter(RedactingFormatter("%(asctime)s %(levelname)s %(message)s"))
     logging.captureWarnings(capture=True)
     for name in ("trainables", "py.warnings"):
         logging.getLogger(name).addHandler(handler)

@@ -4,7 +4,10 @@ import traceback
 from pathlib import Path
 from typing import Final
 
+from trainables.secrets import redacted
+
 LONGEST: Final = 300
+MOST_READ: Final = 100_000
 OWN_CODE: Final = "trainables"
 HOST_MEMORY: Final = ("can't allocate memory", "not enough memory")
 DEVICE_MEMORY: Final = ("CUDA error: out of memory", "CUBLAS_STATUS_ALLOC_FAILED")
@@ -15,7 +18,7 @@ class TrialError(RuntimeError):
 
     Attributes:
         kind: `error`, `out_of_memory` (of its device) or `host_out_of_memory`.
-        message: Its type and the first line of what it says.
+        message: Its type and the first line of what it says, without what is secret.
         place: File and line of the family's or the trainables' code that was reached last.
     """
 
@@ -64,6 +67,7 @@ def _first_line(error: BaseException) -> str:
         text = str(error)
     except Exception:  # noqa: BLE001 (it is somebody's own class, and may do anything)
         text = ""
-    # What is no text in any encoding could be written to no table.
-    line = text[: 10 * LONGEST].strip().partition("\n")[0][:LONGEST]
+    # A password that is cut is not known for one; what is no text in any encoding could be written
+    # to no table.
+    line = redacted(text[:MOST_READ]).strip().partition("\n")[0][:LONGEST]
     return line.encode("utf-8", "replace").decode("utf-8") or type(error).__name__

@@ -1,13 +1,12 @@
 """The command `python -m orchestrator.clean RESULTS`: removes what a study needs no more."""
 
 import argparse
-import sys
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from orchestrator.cli import DONE, INFRASTRUCTURE, OneLineParser, answer, fail, run_command
+from orchestrator.cli import DONE, INFRASTRUCTURE, OneLineParser, answer, fail, run_command, say
 
 if TYPE_CHECKING:
     from orchestrator.clean.disposable import Disposable
@@ -66,7 +65,7 @@ def _say(found: Sequence["Disposable"], verb: str) -> None:
         bytes_of[each.what] += each.bytes
     lines = [f"{what}: {size:,} bytes" for what, size in bytes_of.items()]
     total = f"{sum(bytes_of.values()):,} bytes {verb}"
-    sys.stdout.write("\n".join([*lines, total]) + "\n")
+    say(*lines, total)
 
 
 def _parser() -> argparse.ArgumentParser:

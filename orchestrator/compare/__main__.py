@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from orchestrator.cli import DONE, OneLineParser, answer, run_command
+from orchestrator.cli import DONE, OneLineParser, Terminal, answer, run_command
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -26,14 +26,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error("--output and --csv are for two or more studies; one has its own files")
 
     def run() -> int:
-        from rich.console import Console
-
         from orchestrator.compare.within_study import write_comparison
 
         if len(folders) == 1:
-            write_comparison(folders[0], Console())
+            write_comparison(folders[0], Terminal())
         else:
-            _side_by_side(folders, Console(), options.output, options.csv)
+            _side_by_side(folders, Terminal(), options.output, options.csv)
         return DONE
 
     return answer("compare", run)

@@ -1,13 +1,12 @@
 """The command `python -m orchestrator.export RESULTS`: winners, trials and tables for elsewhere."""
 
 import argparse
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.cli import DONE, OneLineParser, answer, run_command
+from orchestrator.cli import DONE, OneLineParser, answer, run_command, say
 
 if TYPE_CHECKING:
     from orchestrator.export.winners import Winner
@@ -25,7 +24,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     def run() -> int:
         for line in _export(options):
-            sys.stdout.write(f"{line}\n")
+            say(line)
         return DONE
 
     return answer("export", run)

@@ -98,7 +98,8 @@ def _use(facts: Facts, code: str | None) -> Iterator[str]:
         return
     versions = facts.study["environment"]
     needed = ["torch", *(["torchvision"] if "torchvision" in code else []), "numpy"]
-    listed = ", ".join(f"{name} ({versions[name]} in the study)" for name in needed)
+    shown = {name: escaped_markdown(versions[name]) for name in needed}
+    listed = ", ".join(f"{name} ({version} in the study)" for name, version in shown.items())
     yield f"Needs {listed} and safetensors, nothing else. `predict` takes RGB images of"
     yield f"{width}x{height} pixels, as they are in the data set.\n"
     yield f"```python\n{code}```\n"
@@ -155,8 +156,8 @@ def _against(row: Row, facts: Facts) -> tuple[str, ...]:
         values = [None if value is None else 0 - value for value in (values[0], *values[:0:-1])]
     difference, low, high = ("-" if value is None else f"{value:+.4f}" for value in values)
     return (
-        f"{row[f'{other}_family']} {row[f'{other}_role']}",
-        row["metric"],
+        escaped_markdown(f"{row[f'{other}_family']} {row[f'{other}_role']}"),
+        escaped_markdown(row["metric"]),
         difference,
         f"{low} to {high}",
         f"{row['n_images']:,}",
@@ -174,7 +175,7 @@ def _training(facts: Facts) -> Iterator[str]:
         f"validation accuracy: {won}. With its hyperparameters the network was trained anew, for "
         f"{final['last_epoch']} epochs on {final['train_images']:,} images, {settings['seeds']} "
         f"seed(s); this is seed {final['seed']}, the best on validation, at its best epoch, "
-        f"{final['epoch']}. Trained on {final['device']}.\n"
+        f"{final['epoch']}. Trained on {escaped_markdown(final['device'])}.\n"
     )
     params = facts.config["params"]
     yield from _table(
@@ -196,7 +197,7 @@ def _hashes(facts: Facts) -> Iterator[str]:
         rows.append(
             (
                 f"pre-trained weights {code_markdown(study['weights']['name'])}",
-                stamp["weights_sha256"],
+                escaped_markdown(stamp["weights_sha256"]),
             )
         )
     yield from _table(("what", "SHA-256"), rows)
@@ -229,10 +230,9 @@ def _licences(facts: Facts) -> Iterator[str]:
     yield f"- Data, {facts.dataset.name}: {facts.dataset.licence or NOT_STATED}."
     if facts.family.pretrained:
         source = source_of(facts.study)
-        yield (
-            f"- Pre-trained weights, {code_markdown(facts.study['weights']['name'])}: "
-            f"{source.origin}; trained on: {source.trained_on}; licence: {source.licence}."
-        )
+        said = f"{source.origin}; trained on: {source.trained_on}; licence: {source.licence}."
+        name = code_markdown(facts.study["weights"]["name"])
+        yield f"- Pre-trained weights, {name}: {escaped_markdown(said)}"
     yield "- The project's code, of which parts stand above: MIT."
 
 

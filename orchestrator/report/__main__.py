@@ -1,11 +1,10 @@
 """The command `python -m orchestrator.report RESULTS ...`: one offline page that shows a study."""
 
 import argparse
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from orchestrator.cli import DONE, OneLineParser, answer, run_command
+from orchestrator.cli import DONE, OneLineParser, answer, run_command, say
 
 PAGE = "report.html"
 
@@ -31,8 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             written = write_report(folders[0], figures=figures)
         else:
             written = write_side_by_side(folders, options.output or Path(PAGE), figures=figures)
-        for path in written:
-            sys.stdout.write(f"{path}\n")
+        say(*map(str, written))
         return DONE
 
     return answer("report", run)

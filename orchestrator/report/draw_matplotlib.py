@@ -11,6 +11,7 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
+from orchestrator.cli import without_control
 from orchestrator.report import style
 from orchestrator.report.chart import Axis, Band, Bars, Cells, Chart, Line, Panel, Points, Rule
 from orchestrator.report.draw_plotly import shorten
@@ -71,6 +72,9 @@ def write_figures(charts: Sequence[Chart], folder: Path) -> list[Path]:
                 path = folder / f"{chart.key}.{kind}"
                 temporary = folder / f".{chart.key}.{kind}"
                 figure.savefig(temporary, format=kind, dpi=DPI, metadata=metadata)
+                if kind == "svg":  # XML has no control characters
+                    svg = temporary.read_text(encoding="utf-8")
+                    temporary.write_text(without_control(svg), encoding="utf-8")
                 temporary.replace(path)
                 written.append(path)
     return written

@@ -134,7 +134,8 @@ def check_inside(folder: Path) -> None:
     inside = folder.resolve()
     for parent, folders, names in os.walk(inside):
         for path in (Path(parent) / name for name in (*folders, *names)):
-            if path.is_symlink() and not path.resolve().is_relative_to(inside):
+            # os.path, since Path.resolve raises of a link to itself.
+            if path.is_symlink() and not Path(os.path.realpath(path)).is_relative_to(inside):
                 message = (
                     f"a study's folder must have no link that leads out of it, but {path} leads to "
                     f"{path.readlink()}; put what it leads to in its place"

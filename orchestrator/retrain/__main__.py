@@ -1,12 +1,11 @@
 """The command `python -m orchestrator.retrain RESULTS --trial ID`: is the curve the same again?"""
 
 import argparse
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from orchestrator.cli import DONE, INTERRUPTED, OneLineParser, fail, run_command
+from orchestrator.cli import DONE, INTERRUPTED, OneLineParser, fail, run_command, say
 
 if TYPE_CHECKING:
     from orchestrator.retrain.reproduce import Epoch, Retraining
@@ -43,7 +42,7 @@ def _retrain(options: argparse.Namespace) -> int:
     except (ValueError, OSError) as error:
         return fail("retrain", error)
     epochs = _train(retraining)
-    _print("\n".join(_verdict(retraining, epochs)))
+    say(*_verdict(retraining, epochs))
     if options.output is not None:
         _write(retraining, epochs, options.output)
     return DONE
@@ -52,17 +51,17 @@ def _retrain(options: argparse.Namespace) -> int:
 def _train(retraining: "Retraining") -> list["Epoch"]:
     """Trains and prints each epoch as it ends."""
     stored = retraining.stored
-    _print(
+    say(
         f"{stored.spec.trial_id} of {retraining.study['name']}: {stored.status} after "
         f"{len(stored.rows)} epoch(s) on {stored.device}; trained again on {retraining.device} "
         f"with {retraining.threads} thread(s)"
     )
     for flag in retraining.unused:
-        _print(f"{flag} is not used: {stored.spec.family} starts from random weights")
+        say(f"{flag} is not used: {stored.spec.family} starts from random weights")
     epochs = []
     for epoch in retraining.run():
         epochs.append(epoch)
-        _print(_line(epoch))
+        say(_line(epoch))
     return epochs
 
 
@@ -125,12 +124,7 @@ def _write(retraining: "Retraining", epochs: Sequence["Epoch"], output: Path) ->
     path.parent.mkdir(parents=True, exist_ok=True)
     metadata = {**manifest.table_metadata(retraining.study), "retrained_at": manifest.now()}
     files.write_table(path.parent, path.stem, retraining.table(epochs), metadata)
-    _print(f"New curve: {output}")
-
-
-def _print(text: str) -> None:
-    sys.stdout.write(f"{text}\n")
-    sys.stdout.flush()
+    say(f"New curve: {output}")
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -1,11 +1,12 @@
 """The Ray cluster a study runs on: found or started, and what of it each trial reserves."""
 
+import contextlib
 import logging
 import math
 import os
+import shlex
 import signal
-import stat
-import tempfile
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,26 +15,29 @@ from pathlib import Path
 from typing import Any, Final
 
 import ray
+from ray._private.authentication.authentication_token_setup import (
+    maybe_enable_token_auth_if_token_available,
+)
 from ray.job_config import JobConfig
 from rich.console import Console
 
 from orchestrator.config.settings import Settings
 from orchestrator.results.code_version import PACKAGES
-from orchestrator.run import cluster_watch
+from orchestrator.run import cluster_watch, own_ray
 from orchestrator.run.autoscaler import can_grow_to, possible_workers
 from orchestrator.run.cluster_watch import Endpoint
 from trainables.registry import FAMILY_PATH
+from trainables.secrets import redacted
 
 TRIES: Final = 3
-FOUND_BY_RAY: Final = frozenset({"local", "auto"})
+LOCAL, AUTO = "local", "auto"
 ACCUMULATION: Final = 4
 """Parts of a batch that a quarter of the memory for activations does for."""
-LONGEST_TEMPORARY_FOLDER: Final = 107 - len(
-    "/ray/session_2026-01-01_00-00-00_000000_4194304/sockets/raylet.12"
-)
-"""The path of a Unix socket may have 107 bytes."""
-# Environment variables that families may read reach the trials, wherever these run.
+# Environment variables that families and the stores of data may read reach the trials.
 PASSED_ON: Final = "STUDY_"
+STORES: Final = (
+    *("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SECURITY_TOKEN", "AWS_SESSION_TOKEN"),
+)
 
 
 class InfrastructureError(RuntimeError):
@@ -132,19 +136,24 @@ def connect(
         metadata: What the cluster's list of jobs says of this one.
 
     Raises:
-        InfrastructureError: All tries failed, or nobody listens at the address.
+        InfrastructureError: All tries failed, nobody listens at the address, or what a Ray of this
+            machine needs cannot be kept from others.
     """
-    _must_answer(address or os.environ.get("RAY_ADDRESS"))
+    address = _resolved(address)
+    if address != LOCAL:
+        _must_answer(address)
+    own = _prepare_own(console) if address == LOCAL else {}
+    _hide_command_line()
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     # A submitted job's variables reach this process, which passes them on to the trials itself.
     os.environ.setdefault("RAY_OVERRIDE_JOB_RUNTIME_ENV", "1")
-    own_folder = _own_folder(address)
     own_handler = signal.getsignal(signal.SIGTERM)
     # What Ray starts outlives the terminal: it is the driver that ends it, in order.
     hang_up = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
-        context = _init(address, console, metadata or {}, own_folder)
+        with own_ray.on_loopback() if address == LOCAL else contextlib.nullcontext():
+            context = _init(address, console, metadata or {}, own)
     finally:
         signal.signal(signal.SIGHUP, hang_up)
     signal.signal(signal.SIGTERM, own_handler)  # Ray's would exit at once, losing rows
@@ -152,7 +161,7 @@ def connect(
 
 
 def _init(
-    address: str | None, console: Console, metadata: Mapping[str, str], own_folder: str | None
+    address: str, console: Console, metadata: Mapping[str, str], own: Mapping[str, Any]
 ) -> Any:
     """Ray's context, after as many tries as need be; see `connect`."""
     for attempt in range(1, TRIES + 1):
@@ -163,7 +172,7 @@ def _init(
                 logging_level=logging.ERROR,
                 runtime_env=_runtime_environment(),
                 job_config=JobConfig(metadata=dict(metadata)),
-                _temp_dir=own_folder,
+                **own,
             )
         except (OSError, RuntimeError, TimeoutError, ValueError, ray.exceptions.RayError) as error:
             ray.shutdown()
@@ -171,7 +180,7 @@ def _init(
             console.print(f"Ray did not start (try {attempt} of {TRIES}): {reason}")
             if attempt == TRIES:
                 message = (
-                    f"Ray must start or be reachable at address {address or 'found by ray.init'}, "
+                    f"Ray must start or be reachable at address {address}, "
                     f"but {TRIES} tries failed: {reason}; check `ray status`, memory and load, "
                     "and RAY_TMPDIR, which must be short"
                 )
@@ -217,39 +226,53 @@ def _too_large(asked: Mapping[str, float], cluster: Cluster) -> str:
     )
 
 
-def _own_folder(address: str | None) -> str | None:
-    """Where a Ray that is started here keeps its session: a folder that is this user's alone.
-
-    Ray's own is open to all, and holds the study's code, its logs and its sockets. One that
-    `RAY_TMPDIR` names is taken as it is.
+def _resolved(address: str | None) -> str:
+    """Where to connect to, or `local`: Ray's rules, but for clusters that other users have started.
 
     Raises:
-        InfrastructureError: Somebody else has that folder.
+        InfrastructureError: A cluster of this machine is asked for, and there is none.
     """
-    here = address or os.environ.get("RAY_ADDRESS") or "local"
-    running = Path(tempfile.gettempdir()) / "ray" / "ray_current_cluster"
-    if here != "local" or "RAY_TMPDIR" in os.environ or (address is None and running.exists()):
-        return None
-    name = f"ray-{os.getuid()}"
-    place = Path(tempfile.gettempdir())
-    if len(os.fsencode(place / name)) > LONGEST_TEMPORARY_FOLDER:  # as batch systems have it
-        place = Path("/tmp")
-    folder = place / name
-    folder.mkdir(mode=0o700, exist_ok=True)
-    found = folder.lstat()
-    if found.st_uid != os.getuid() or stat.S_IMODE(found.st_mode) & 0o077:
+    if address in {None, AUTO}:
+        address = os.environ.get("RAY_ADDRESS") or address
+    if address is not None and address != AUTO:
+        return address
+    running = own_ray.running_here()
+    if running is None and address == AUTO:
         message = (
-            f"{folder} must be this user's alone (mode 700), since Ray keeps its session there, "
-            "but is not; remove it, or set RAY_TMPDIR to another short folder"
+            "--address auto must find a cluster that you or root started here with `ray start`, "
+            "but there is none; name one as host:port, or take --address local to start one"
         )
         raise InfrastructureError(message)
-    return str(folder / "ray")  # Ray opens that one to all
+    if running is not None:  # as Ray does for what it finds itself
+        maybe_enable_token_auth_if_token_available(warn_if_disabled=False)
+    return running or LOCAL
 
 
-def _must_answer(address: str | None) -> None:
+def _prepare_own(console: Console) -> dict[str, Any]:
+    """What `ray.init` is told besides of a Ray that it starts, whose token nobody else can read.
+
+    Raises:
+        InfrastructureError: Its folder or its token cannot be kept from others.
+    """
+    try:
+        found = own_ray.keep_token()
+        options = own_ray.options()
+    except OSError as error:
+        raise InfrastructureError(str(error)) from error
+    if found:
+        console.print(found)
+    return options
+
+
+def _hide_command_line() -> None:
+    """Takes secrets out of what `ps` shows of this process, and Ray's list of jobs after it."""
+    command = shlex.join(sys.orig_argv)
+    if redacted(command) != command:
+        vars(ray._raylet)["setproctitle"](redacted(command))
+
+
+def _must_answer(address: str) -> None:
     """Asks at an address before Ray does, which would try for a quarter of an hour."""
-    if not address or address in FOUND_BY_RAY:
-        return
     try:
         complaint = cluster_watch.complaint(cluster_watch.parse(address))
     except ValueError as error:
@@ -266,14 +289,16 @@ def _runtime_environment() -> dict[str, Any]:
     """The three packages as the driver has them, so that a new family reaches running nodes."""
     paths = [find_spec(name) for name in PACKAGES]
     modules = [str(Path(spec.origin).parent) for spec in paths if spec and spec.origin]
+    return {"py_modules": modules}
+
+
+def passed_on() -> dict[str, str]:
+    """The variables that reach the trials, on whichever node."""
+    found = {k: v for k, v in os.environ.items() if k.startswith(PASSED_ON) or k in STORES}
     # Trials run in other folders, so that a relative one would mean nothing there.
-    folders = filter(None, os.environ.get(FAMILY_PATH, "").split(os.pathsep))
+    folders = filter(None, found.get(FAMILY_PATH, "").split(os.pathsep))
     own_families = os.pathsep.join(str(Path(folder).resolve()) for folder in folders)
-    passed_on = {key: value for key, value in os.environ.items() if key.startswith(PASSED_ON)}
-    return {
-        "py_modules": modules,
-        "env_vars": {**passed_on, **({FAMILY_PATH: own_families} if own_families else {})},
-    }
+    return {**found, FAMILY_PATH: own_families} if own_families else found
 
 
 def _describe(context: Any) -> Cluster:

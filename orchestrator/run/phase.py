@@ -19,6 +19,7 @@ from orchestrator.search.trial_queue import TrialQueue
 from orchestrator.trials.recorder import Recorder
 from trainables import node_check
 from trainables.checkpoints import is_full
+from trainables.secrets import redacted
 from trainables.trial import References, StudyTrial
 
 
@@ -70,7 +71,7 @@ def run(phase: Phase) -> None:
     known = -1
     while True:
         try:
-            with ray_actors.one_at_a_time(), phase.interruption.tuning():
+            with ray_actors.one_at_a_time(), ray_actors.without_keys(), phase.interruption.tuning():
                 _make_tuner(phase).fit()
             return
         except (RayError, RuntimeError) as error:
@@ -80,7 +81,7 @@ def run(phase: Phase) -> None:
             before, known = known, phase.recorder.known()
             if not by_ray or known == before:
                 raise
-            message = " ".join(str(error).split())[:300]
+            message = redacted(" ".join(str(error).split()))[:300]
             phase.recorder.event("tuner_restarted", message)
             phase.searcher.take_back()
 

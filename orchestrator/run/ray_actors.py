@@ -9,7 +9,7 @@ import ray
 from ray import tune
 from ray.air.execution import _internal
 from ray.exceptions import RayActorError, RayError, RayTaskError
-from ray.tune.execution import tune_controller
+from ray.tune.execution import class_cache, tune_controller
 from ray.tune.experiment import Trial
 
 from orchestrator.search.failures import LostActorError
@@ -52,6 +52,17 @@ def one_at_a_time() -> Iterator[None]:
         yield
     finally:
         vars(tune_controller)["RayActorManager"] = own
+
+
+@contextlib.contextmanager
+def without_keys() -> Iterator[None]:
+    """Inside, Tune puts no cloud keys into runtime environments, which Ray writes into its logs."""
+    own = vars(class_cache)["ENV_VARS_TO_PROPAGATE"]
+    vars(class_cache)["ENV_VARS_TO_PROPAGATE"] = {n for n in own if not n.startswith("AWS_")}
+    try:
+        yield
+    finally:
+        vars(class_cache)["ENV_VARS_TO_PROPAGATE"] = own
 
 
 class Overdue(tune.Callback):

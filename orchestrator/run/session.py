@@ -15,7 +15,7 @@ from orchestrator.plan.preflight import CheckedStudy
 from orchestrator.results import files, manifest, schema
 from orchestrator.results.lock import Hold
 from orchestrator.results.manifest import Manifest
-from orchestrator.run.cluster import Reservation
+from orchestrator.run.cluster import Reservation, passed_on
 from orchestrator.run.metrics import Sample, measure, measure_time_left
 from orchestrator.run.metrics_publisher import Publisher
 from orchestrator.run.nodes import Waiting
@@ -144,6 +144,7 @@ class Session:
                 validation=self.inputs.split.validation,
                 classes=self.inputs.dataset.classes,
                 weights=None if self.weights_file is None else loading.read(self.weights_file),
+                environment=passed_on(),
             )
         )
 

@@ -8,11 +8,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from rich.console import Console
-
-from orchestrator.cli import DONE, OneLineParser, answer, run_command
+from orchestrator.cli import DONE, OneLineParser, Terminal, answer, run_command
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from orchestrator.status.study_status import Standing
 
 # PyArrow and Optuna are imported late, so that --help answers at once.
@@ -33,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.json:
             _print_lines(standings)
         else:
-            _print_tables(standings, Console(), redraw=options.watch)
+            _print_tables(standings, Terminal(), redraw=options.watch)
         return DONE
 
     return answer("status", run)
@@ -60,7 +60,7 @@ def _print_lines(standings: Iterable["Standing"]) -> None:
         sys.stdout.flush()
 
 
-def _print_tables(standings: Iterable["Standing"], console: Console, *, redraw: bool) -> None:
+def _print_tables(standings: Iterable["Standing"], console: "Console", *, redraw: bool) -> None:
     """On a terminal each picture replaces the last one; elsewhere only news is printed."""
     from orchestrator.status.render import print_standing
 
@@ -75,7 +75,9 @@ def _print_tables(standings: Iterable["Standing"], console: Console, *, redraw: 
         news = lasting
 
 
-def _drawn_while_running(standings: Iterable["Standing"], console: Console) -> Iterator["Standing"]:
+def _drawn_while_running(
+    standings: Iterable["Standing"], console: "Console"
+) -> Iterator["Standing"]:
     """Draws each in the place of the last; gives back the one in which nothing runs any more."""
     from rich.live import Live
 

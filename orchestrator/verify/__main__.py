@@ -1,11 +1,10 @@
 """The command `python -m orchestrator.verify RESULTS`: is everything in a study as it must be?"""
 
 import argparse
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from orchestrator.cli import DONE, INCOMPLETE, OneLineParser, fail, run_command
+from orchestrator.cli import DONE, INCOMPLETE, OneLineParser, fail, run_command, say
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -24,7 +23,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     lines = [f"{problem.check}: {problem.sentence}" for problem in verdict.problems]
     lines += [f"note: {note}" for note in verdict.notes]
     found = f"{len(verdict.problems)} problem(s)" if verdict.problems else "nothing wrong"
-    sys.stdout.write("\n".join([*lines, f"{folder}: {verdict.checks} checks, {found}"]) + "\n")
+    say(*lines, f"{folder}: {verdict.checks} checks, {found}")
     return INCOMPLETE if verdict.problems else DONE
 
 

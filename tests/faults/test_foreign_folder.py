@@ -1,26 +1,44 @@
 """A results folder of somebody else: its names are no paths, no mark-up and no formulas."""
 
 import csv
+import functools
+import itertools
 import json
+import os
+import re
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from in_process import Driver
+from markdown_it import MarkdownIt
 from tampering import rewrite
 
+from orchestrator.clean import __main__ as clean
 from orchestrator.compare import __main__ as compare
 from orchestrator.config.settings import Settings, to_json
 from orchestrator.export import __main__ as export
 from orchestrator.report import __main__ as report
 from orchestrator.results.foreign_text import escaped_markdown, plain_markdown, safe_cell
+from orchestrator.results.shape import check_study
+from orchestrator.status import __main__ as status
+from orchestrator.verify import __main__ as verify
 from trainables.attempt import checkpoint_folder
 from trainables.data.files import open_folder
 from trainables.names import check_family, check_trial
 from trainables.secrets import redacted
 
+# Sets a title, clears a screen, turns letters round; tags, links and pictures; a formula.
+UGLY = (
+    "\x1b]0;t\x07\x9b2J\u202e<img src=x>[x](javascript:alert(1))![p](http://e/p.png)"
+    "<javascript:alert(1)> [r]: javascript:alert(1) `q` | x;=1+1;"
+)
+CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e]")
 HOSTILE = ("<img src=x onerror=alert(1)>", "=1+1", "[x](javascript:alert(1))", "a|b`c\nd")
 
 
@@ -85,6 +103,22 @@ def test_a_link_that_leads_out_of_the_folder_is_refused_by_whatever_writes(
     assert [path.name for path in victim.iterdir()] == ["keep"]
 
 
+@pytest.mark.parametrize("name", ["study.json", "trials.parquet", "checkpoints", ".driver.lease"])
+def test_a_link_to_itself_and_a_pipe_are_answered_in_a_line(
+    name: str, copied: Driver, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path, study = copied.folder / name, str(copied.folder)
+    path.unlink(missing_ok=True)
+    for make in (lambda: path.symlink_to(path.name), lambda: os.mkfifo(path)):
+        make()
+        for command in (status, export, clean):
+            arguments = ["--output", str(tmp_path / "out"), "--overwrite"]
+            code = command.main([study, *(arguments if command is export else ())])
+            error = capsys.readouterr().err
+            assert (code, error.count("\n")) in {(0, 0), (2, 1), (3, 1)}, error
+        path.unlink(missing_ok=True)
+
+
 def test_hostile_names_are_text_in_markdown_in_the_page_and_in_csv(
     copied: Driver, tmp_path: Path
 ) -> None:
@@ -115,13 +149,84 @@ def test_hostile_names_are_text_in_markdown_in_the_page_and_in_csv(
         assert formulas == set(), file
 
 
+def strings_of(node: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """Where a piece of JSON has strings."""
+    pairs = node.items() if isinstance(node, dict) else enumerate(node)
+    for key, value in pairs:
+        if isinstance(value, dict | list):
+            yield from strings_of(value, (*path, key))
+        elif isinstance(value, str):
+            yield (*path, key)
+
+
+def say_everywhere(folder: Path, text: str) -> int:
+    """Puts a text into each string of a study that may say anything; how many those are."""
+    path, changed = folder / "study.json", 0
+    study = json.loads(path.read_text())
+    study.update(demo=[text], weights={"name": text, "sha256": text, "own_words": {"source": text}})
+    for *before, last in strings_of(study):
+        if before[:1] == ["choice"] or last == "dataset":  # known by the winner, or to the registry
+            continue
+        inner = functools.reduce(lambda node, key: node[key], before, study)
+        was, inner[last] = inner[last], text
+        try:
+            check_study(path, study)
+            changed += 1
+        except ValueError:
+            inner[last] = was
+    path.write_text(json.dumps(study))
+    for file in folder.glob("*.parquet"):
+        table = pq.read_table(file)
+        for index, field in enumerate(table.schema):
+            if field.name in {"error", "detail", "device", "node", "stop_reason", "study"}:
+                said = pa.array([text] * table.num_rows, pa.string())
+                said = said if field.type == pa.string() else said.dictionary_encode()
+                table = table.set_column(index, field, said.cast(field.type))
+                changed += 1
+        pq.write_table(table, file)
+    return changed
+
+
+def test_nothing_that_is_said_anywhere_moves_a_terminal_or_becomes_a_link(
+    copied: Driver, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert say_everywhere(copied.folder, UGLY) > 30
+    study, out = str(copied.folder), str(tmp_path / "out")
+    twin = shutil.copytree(copied.folder, copied.folder.with_name("twin"))
+    for command, *arguments in (
+        (status, study),
+        (compare, study),
+        (compare, study, str(twin), "--output", str(tmp_path / "both.md")),
+        (report, study, "--figures", out),
+        (export, study, "--output", out, "--csv", out),
+    ):
+        assert command.main(arguments) == 0
+        printed = capsys.readouterr()
+        assert CONTROL.findall(printed.out + printed.err) == []
+    assert verify.main([study]) == 1
+    assert CONTROL.findall(capsys.readouterr().out) == []
+    for file in (copied.folder / "comparison.md", tmp_path / "both.md", *Path(out).rglob("*.md")):
+        text = file.read_text(encoding="utf-8")
+        assert CONTROL.findall(text) == []
+        shown = MarkdownIt("commonmark").enable("table").render(text)
+        assert set(re.findall(r"<(\w+)", shown)) & {"a", "img", "javascript", "script"} == set()
+    for file in Path(out).glob("*.svg"):
+        assert ElementTree.parse(file).getroot().tag.endswith("svg")
+    for file, delimiter in itertools.product(Path(out).glob("*.csv"), ",;\t"):
+        lines = file.read_text(encoding="utf-8").splitlines()
+        cells = {cell for row in csv.reader(lines, delimiter=delimiter) for cell in row}
+        assert {cell for cell in cells if cell.startswith(("=", "+", "@"))} == set(), file
+    assert list(Path(out).rglob("README.md"))
+
+
 def test_a_number_stays_a_number_and_a_formula_becomes_text() -> None:
     assert [safe_cell(text) for text in ("-0.5", "+1e-3", "-inf", "cnn")] == [
         *("-0.5", "+1e-3", "-inf", "cnn")
     ]
-    assert [safe_cell(text) for text in ("=1+1", "@SUM(1)", "+cmd", "-x", "\tx")] == [
-        *("'=1+1", "'@SUM(1)", "'+cmd", "'-x", "'\tx")
+    assert [safe_cell(text) for text in ("=1+1", "@SUM(1)", "+cmd", "-x", "\tx", "\uff1d1+1")] == [
+        *("'=1+1", "'@SUM(1)", "'+cmd", "'-x", "'\tx", "'\uff1d1+1")
     ]
+    assert safe_cell("x; =1+1;-2, -1") == "x; '=1+1;'-2, -1"
 
 
 def test_our_own_marks_stay_and_foreign_ones_are_shown() -> None:

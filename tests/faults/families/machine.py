@@ -4,6 +4,7 @@ import mmap
 import os
 import signal
 import time
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from trainables.families.curve import CurveTrainer, build
 from search_spaces.dimension import Dimension
 from trainables.family import Family
 
-FAULTS = ("none", "fill", "kernel", "freeze", "odd")
+FAULTS = ("none", "fill", "kernel", "freeze", "odd", "tell")
 CGROUP = "STUDY_MACHINE_CGROUP"
 
 
@@ -51,6 +52,11 @@ def _meet(fault: str) -> None:
         os.kill(os.getpid(), signal.SIGSTOP)
     if fault == "odd":
         raise OddError(os.getpid(), "boom")
+    if fault == "tell":
+        told = {name: value for name, value in os.environ.items() if "0123" in value}
+        warnings.warn(f"refused with {told}", stacklevel=1)
+        message = f"refused with {sorted(told.values())} as {told}"
+        raise RuntimeError(message)
 
 
 FAMILY = Family(

@@ -1,0 +1,131 @@
+"""A Ray that a study starts on this machine: nobody else's folder, token, or port to listen on."""
+
+import contextlib
+import os
+import stat
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from secrets import token_hex
+from typing import Any, Final
+
+from ray._private import ray_constants
+
+LONGEST_TEMPORARY_FOLDER: Final = 107 - len(
+    "/ray/session_2026-01-01_00-00-00_000000_4194304/sockets/raylet.12"
+)
+"""The path of a Unix socket may have 107 bytes."""
+OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
+METRICS: Final = "RAY_enable_metrics_collection"
+# Their ports ask for no token and cannot be closed otherwise; Ray goes on without them.
+NO_PORT: Final = {"AUTOSCALER_METRIC_PORT": "-1", "DASHBOARD_METRIC_PORT": "-1"}
+
+
+def running_here() -> str | None:
+    """The address of the cluster that runs on this machine, where this user or root started it.
+
+    Ray would take any user's: whoever wrote it first would be given the study's code and the token.
+    """
+    file = _temporary() / "ray" / "ray_current_cluster"
+    try:
+        opened = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError:
+        return None
+    with os.fdopen(opened, encoding="utf-8", errors="replace") as text:
+        found = os.fstat(opened)
+        if not stat.S_ISREG(found.st_mode) or found.st_uid not in {os.getuid(), 0}:
+            return None
+        return text.read().strip() or None
+
+
+def folder() -> Path:
+    """Where Ray is to keep its session: below a folder that is this user's alone.
+
+    Ray's own is open to all, and holds the study's code, its logs and its sockets.
+
+    Raises:
+        PermissionError: Somebody else has that folder, or may enter it.
+        OSError: It cannot be made, or its path is too long.
+    """
+    place, name = _temporary(), f"ray-{os.getuid()}"
+    if len(os.fsencode(place / name)) > LONGEST_TEMPORARY_FOLDER:
+        if "RAY_TMPDIR" in os.environ:
+            message = f"RAY_TMPDIR must be short, since sockets lie in it, but is {place}"
+            raise OSError(message)
+        place = Path("/tmp")  # TMPDIR is long where batch systems set it
+    own = place / name
+    own.mkdir(mode=stat.S_IRWXU, parents=True, exist_ok=True)
+    found = own.lstat()
+    if found.st_uid != os.getuid() or found.st_mode & OTHERS:
+        message = (
+            f"{own} must be this user's alone (mode 700), since Ray keeps its session there, "
+            "but is not; remove it, or set RAY_TMPDIR to another short folder"
+        )
+        raise PermissionError(message)
+    return own / "ray"  # Ray opens that one to all
+
+
+def keep_token() -> str:
+    """Sees to it that there is a token, and that no other user can read it; Ray's is open.
+
+    One that a variable gives or names is taken as it is.
+
+    Returns:
+        What was wrong and has been put right, in a sentence; else empty.
+
+    Raises:
+        OSError: It cannot be written or is somebody else's.
+    """
+    mode = os.environ.get("RAY_AUTH_MODE", "token").lower()
+    if mode != "token" or {"RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"} & os.environ.keys():
+        return ""
+    path = Path.home() / ".ray" / "auth_token"
+    path.parent.mkdir(mode=stat.S_IRWXU, parents=True, exist_ok=True)
+    with contextlib.suppress(FileNotFoundError):
+        if not path.stat().st_mode & OTHERS:
+            return ""
+        path.chmod(stat.S_IRUSR | stat.S_IWUSR)
+        return f"Other users could read Ray's token, {path}; it is closed now"
+    opened, temporary = tempfile.mkstemp(prefix=".auth_token-", dir=path.parent)  # mode 600
+    with os.fdopen(opened, "w", encoding="ascii") as file:
+        file.write(token_hex(32))
+    with contextlib.suppress(FileExistsError):  # another study was faster
+        os.link(temporary, path)
+    Path(temporary).unlink()
+    return ""
+
+
+def options() -> dict[str, Any]:
+    """What `ray.init` is told of a cluster that is this study's own."""
+    quiet = {} if _measured() else {"_system_config": {"enable_metrics_collection": False}}
+    return {"_temp_dir": str(folder()), **quiet}
+
+
+@contextlib.contextmanager
+def on_loopback() -> Iterator[None]:
+    """Inside, a Ray that starts listens on this machine alone, and on no port for metrics.
+
+    Ray has no option for the first but this one, meant for other systems and read at its import.
+    """
+    constants = vars(ray_constants)
+    before = constants["ENABLE_RAY_CLUSTER"]
+    added = {} if _measured() else {k: v for k, v in NO_PORT.items() if k not in os.environ}
+    constants["ENABLE_RAY_CLUSTER"] = False
+    os.environ.update(added)
+    try:
+        yield
+    finally:
+        constants["ENABLE_RAY_CLUSTER"] = before
+        for name in added:
+            del os.environ[name]
+
+
+def _measured() -> bool:
+    """Whether the user wants metrics to be collected and served, which asks for no token."""
+    return os.environ.get(METRICS, "0").lower() in {"1", "true"}
+
+
+def _temporary() -> Path:
+    """Where Ray looks for temporary folders."""
+    named = os.environ.get("RAY_TMPDIR") or os.environ.get("TMPDIR") or "/tmp"
+    return Path(named).absolute()
