@@ -98,6 +98,8 @@ class AttemptConfig:
         device: `cpu` or `cuda`.
         threads: CPU threads.
         accumulation: Parts that each batch is cut into; more than 1 after the memory did not do.
+        precision: `tf32`, `fp32` or `bf16`.
+        reproducible: Deterministic algorithms alone.
     """
 
     trial_id: str
@@ -113,6 +115,8 @@ class AttemptConfig:
     device: str
     threads: int
     accumulation: int
+    precision: str
+    reproducible: bool
 
     @property
     def checkpoints(self) -> Path:
@@ -276,6 +280,8 @@ def make_trainer(family: Family, config: AttemptConfig, shared: SharedData) -> T
         device=config.device,
         threads=config.threads,
         accumulation=config.accumulation,
+        precision=config.precision,
+        reproducible=config.reproducible,
     )
     return trainer
 

@@ -36,7 +36,11 @@ def describe(
         "outcome": "running",
         "started_at": started_at,
         "ended_at": None,
-        "settings": {**to_json(settings), "families": [plan.name for plan in plans]},
+        "settings": {
+            **to_json(settings),
+            "families": [plan.name for plan in plans],
+            "precision": settings.precision_on(reservation.device),
+        },
         "rungs": offered_rungs(to_json(settings)),
         "demo": list(DEMO_NOTES) if settings.preset == "demo" else [],
         "spaces": {plan.name: plan.space_json for plan in plans},

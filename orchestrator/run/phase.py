@@ -34,6 +34,8 @@ class Phase:
         references: What trials share.
         epochs: Of a whole trial.
         epoch_time_limit: Seconds that an epoch may take.
+        precision: Of all trials.
+        reproducible: They use deterministic algorithms alone.
         folder: The study's folder, absolute.
         reservation: What each trial reserves.
         interruption: Ends the phase before all trials have ended.
@@ -47,6 +49,8 @@ class Phase:
     references: References
     epochs: int
     epoch_time_limit: float
+    precision: str
+    reproducible: bool
     folder: Path
     reservation: Reservation
     interruption: Interruption
@@ -90,6 +94,8 @@ def _make_tuner(phase: Phase) -> tune.Tuner:
             "folder": str(phase.folder),
             "device": phase.reservation.device,
             "threads": phase.reservation.cpus,
+            "precision": phase.precision,
+            "reproducible": phase.reproducible,
             "resources": phase.reservation.bundle,
             "software": node_check.software(),
         },

@@ -196,6 +196,8 @@ class Session:
                     references=references,
                     epochs=self.settings.epochs,
                     epoch_time_limit=self.settings.epoch_time_limit,
+                    precision=self.settings.precision_on(self.reservation.device),
+                    reproducible=self.settings.reproducible,
                     folder=self.folder,
                     reservation=self.reservation,
                     interruption=self.interruption,

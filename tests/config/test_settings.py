@@ -61,6 +61,7 @@ def test_spaces_and_baselines_are_set_by_family_and_dimension() -> None:
         ("train_fractions=0,1", r"train_fractions must lie in \(0, 1\]"),
         ("train_fractions=0.5,0.5", "each of train_fractions must be named once"),
         ("gpus_per_trial=1.5", "gpus_per_trial must be 0, a share below 1, or a whole number"),
+        ("precision=fp16", "unknown precision 'fp16'; choose from tf32, fp32, bf16"),
         ("preset=fast", "unknown preset 'fast'; choose from standard, baseline, demo"),
         ("weights=demo", "weights 'demo' must go with --preset demo"),
         ("name=../x", "name must be the name of a folder"),
@@ -92,7 +93,7 @@ def test_the_flags_are_few_and_frozen() -> None:
     assert flags == {
         *("-h", "--help", "--families", "--preset", "--dataset", "--data-dir", "--weights"),
         *("--trials", "--epochs", "--grace-period", "--reduction-factor", "--train-fractions"),
-        *("--tune-per-fraction", "--budget-gpu-hours", "--time-budget"),
+        *("--tune-per-fraction", "--budget-gpu-hours", "--time-budget", "--precision"),
         *("--gpus-per-trial", "--cpus-per-trial", "--max-concurrent", "--address"),
         *("--results-dir", "--name", "--seeds", "--seed", "--config", "--set", "--dry-run"),
         *("--resume", "--accept-code-change", "--warm-start", "--debug"),
