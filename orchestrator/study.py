@@ -108,14 +108,14 @@ def plan(
     """
     flags.check_resume(options)
     settings = flags.settings_of(options) if options.resume is None else None
-    from orchestrator.plan import preflight
+    from orchestrator.plan import preflight, resume
 
     if options.dry_run:
         held.enter_context(offline())
     if settings is not None:
         return preflight.check_new(settings, console)
     folder = preflight.folder_of(flags.results_dir_of(options), options.resume)
-    stored = preflight.study_to_resume(folder)["settings"]
+    stored = resume.stored_settings(preflight.study_to_resume(folder))
     return preflight.check_resumed(
         flags.settings_of(options, stored),
         folder,

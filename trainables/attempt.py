@@ -101,6 +101,8 @@ class AttemptConfig:
         device: `cpu` or `cuda`.
         threads: CPU threads.
         accumulation: Parts that each batch is cut into; more than 1 after the memory did not do.
+        precision: `tf32`, `fp32` or `bf16`.
+        reproducible: Deterministic algorithms alone.
         rungs: Epochs that are reported at once: it is decided then whether the trial goes on.
         checkpoint_seconds: Epochs are reported, too, when those since the last report took so long.
     """
@@ -118,6 +120,8 @@ class AttemptConfig:
     device: str
     threads: int
     accumulation: int
+    precision: str
+    reproducible: bool
     rungs: Sequence[int] = ()
     checkpoint_seconds: float = 0.0
 
@@ -343,6 +347,8 @@ def make_trainer(family: Family, config: AttemptConfig, shared: SharedData) -> T
         device=config.device,
         threads=config.threads,
         accumulation=config.accumulation,
+        precision=config.precision,
+        reproducible=config.reproducible,
     )
     return trainer
 

@@ -10,7 +10,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from orchestrator.config.precision import default_precision
 from search_spaces.baseline import BASELINE_EPOCHS
+from trainables.hardware import PRECISIONS
 from trainables.secrets import redacted
 from trainables.weights.sources import DEMO, DOWNLOADS
 
@@ -81,6 +83,10 @@ class Settings:
     """Folder of a study whose epochs the forecast rests on; None: the latest on the same data."""
     prices: str | None = None
     """YAML table of what nodes cost an hour; None: deploy/prices.yaml, where it is."""
+    precision: str | None = None
+    """`tf32`, `fp32` or `bf16`, of all trials; None: `tf32` on GPUs, `fp32` on CPUs."""
+    reproducible: bool = False
+    """Deterministic algorithms alone; an operator that has none ends its trial."""
     seed: int = 0
     """Decides the split, the search and each trial."""
     space: Texts = field(default_factory=dict)
@@ -112,11 +118,16 @@ class Settings:
         gpus = self.gpus_per_trial
         if gpus is not None and not (0 <= gpus <= 1 or (gpus > 1 and gpus % 1 == 0)):
             refuse(f"gpus_per_trial must be 0, a share below 1, or a whole number, but got {gpus}")
+        _check_precision(self.precision, gpus)
         if self.weights == "demo" and self.preset != "demo":
             refuse("weights 'demo' must go with --preset demo, which says so in every output")
         if self.name is not None and (Path(self.name).name != self.name or self.name == ".."):
             refuse(f"name must be the name of a folder, not a path, but got {self.name!r}")
         check_results_dir(self.results_dir)
+
+    def precision_on(self, device: str) -> str:
+        """What trials compute with on `cuda` or `cpu`."""
+        return self.precision or default_precision(device)
 
     @property
     def has_budget(self) -> bool:
@@ -143,6 +154,7 @@ _LOWEST: Final = {
     "seed": 0,
 }
 
+ARITHMETIC: Final = ("precision", "reproducible")
 BUDGETS: Final = ("budget_gpu_hours", "time_budget")
 
 # Where and how a study runs, not what it finds: a resumed study may have others.
@@ -209,6 +221,15 @@ def _check_text(name: str, text: str) -> None:
         refuse(f"{name} must not be empty, but got {text!r}")
     if re.search(r"[\x00-\x1f\x7f\ud800-\udfff]", text):
         refuse(f"{name} must be text without control characters, but got {text!r}")
+
+
+def _check_precision(precision: str | None, gpus: float | None) -> None:
+    if precision is None:
+        return
+    choices = PRECISIONS["cpu" if gpus == 0 else "cuda"]
+    if precision not in choices:
+        where = " on a CPU" if gpus == 0 else ""
+        refuse(f"unknown precision {precision!r}{where}; choose from {', '.join(choices)}")
 
 
 def _check_times(settings: Settings) -> None:

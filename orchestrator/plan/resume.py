@@ -8,6 +8,7 @@ from typing import Any, Final, NoReturn
 
 from optuna.distributions import json_to_distribution
 
+from orchestrator.config.precision import stored_precision
 from orchestrator.config.settings import (
     BUDGETS,
     OPERATIONAL,
@@ -35,7 +36,16 @@ NEEDED: Final = (
 GROWING: Final = ("trials", "seeds", *BUDGETS)
 # With another of these a study's accuracies cannot be compared with what it has already.
 OTHER_ACCURACIES: Final = frozenset(
-    {"dataset", "image_size", "validation_images", "train_images", "seed", "epochs", "preset"}
+    {
+        "dataset",
+        "image_size",
+        "validation_images",
+        "train_images",
+        "seed",
+        "epochs",
+        "preset",
+        "precision",
+    }
 )
 NEW: Final = "start a new study"
 NEW_WARM: Final = f"{NEW}; with --warm-start it learns from this one"
@@ -87,6 +97,11 @@ def check_spaces(study: Mapping[str, Any], plans: Sequence[FamilyPlan]) -> None:
                 _refuse(f"baseline.{plan.name}.{name} must stay", old, new, NEW_WARM)
 
 
+def stored_settings(study: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings a study goes on with; of an older one also what it did before it was one."""
+    return {**study["settings"], "precision": stored_precision(study)}
+
+
 def check_settings(study: Mapping[str, Any], settings: Settings) -> None:
     """Checks that a study is resumed with its own settings, or with more trials or seeds.
 
@@ -100,7 +115,7 @@ def check_settings(study: Mapping[str, Any], settings: Settings) -> None:
     Raises:
         ValueError: Something else differs.
     """
-    stored, given = study["settings"], json.loads(json.dumps(to_json(settings)))
+    stored, given = stored_settings(study), json.loads(json.dumps(to_json(settings)))
     del given["families"]
     for name, value in given.items():
         before = stored.get(name, _DEFAULTS[name])  # a study may be older than a setting

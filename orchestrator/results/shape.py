@@ -157,6 +157,7 @@ class _Study(_Part):
     git_commit: Text | None = None
     environment: dict[str, Text] = {}
     cluster: _Cluster = _Cluster()
+    hardware: dict[str, Text] = {}
     forecast: _Forecast | None = None
 
 

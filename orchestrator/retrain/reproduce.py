@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import pyarrow as pa
 
+from orchestrator.config.precision import default_precision, stored_precision
 from orchestrator.config.settings import Settings
 from orchestrator.config.sources import from_json
 from orchestrator.plan import inputs, provenance
@@ -17,6 +18,7 @@ from trainables import registry
 from trainables.attempt import AttemptConfig, Trainer, make_trainer
 from trainables.data.splitting import fraction_of
 from trainables.family import Family
+from trainables.hardware import PRECISIONS
 from trainables.shared_data import SharedData
 from trainables.weights import loading
 
@@ -145,6 +147,8 @@ def prepare(
         device=device,
         accumulation=1,
         threads=study["cluster"]["cpus_per_trial"],
+        precision=_precision(study, device),
+        reproducible=settings.reproducible,
     )
     return Retraining(
         study=study,
@@ -173,7 +177,10 @@ def explanations(retraining: Retraining) -> list[str]:
     """What is not as it was when the study ran, and so may explain a difference."""
     study, stored = retraining.study, retraining.stored
     now = manifest.environment()
-    pairs = {"device": (stored.device, retraining.device)}
+    pairs = {
+        "device": (stored.device, retraining.device),
+        "precision": (stored_precision(study), _precision(study, retraining.device)),
+    }
     pairs |= {name: (study["environment"].get(name), now[name]) for name in now}
     found = [
         f"{name}: {before} then, {after} now"
@@ -191,6 +198,12 @@ def explanations(retraining: Retraining) -> list[str]:
     if retraining.device == "cuda":
         found.append("on a GPU not every operation gives the same bits each time")
     return found
+
+
+def _precision(study: Mapping[str, Any], device: str) -> str:
+    """The study's; on another device that lacks it, what that one computes with by itself."""
+    stored = stored_precision(study)
+    return stored if stored in PRECISIONS[device] else default_precision(device)
 
 
 def _other_code(study: Mapping[str, Any]) -> list[str]:

@@ -37,7 +37,11 @@ def describe(
         "outcome": "running",
         "started_at": started_at,
         "ended_at": None,
-        "settings": {**to_json(settings), "families": [plan.name for plan in plans]},
+        "settings": {
+            **to_json(settings),
+            "families": [plan.name for plan in plans],
+            "precision": settings.precision_on(reservation.device),
+        },
         "rungs": offered_rungs(to_json(settings)),
         "sampler": dict(SAMPLER),
         "demo": demo_notes(

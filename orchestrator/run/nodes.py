@@ -11,7 +11,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from orchestrator.config.settings import Settings
 from orchestrator.run.cluster import InfrastructureError, Reservation, fits
-from trainables import node_check
+from trainables import hardware, node_check
 
 # A node that has to start a process first answers within this time, also a busy one.
 ANSWER_SECONDS: Final = 120.0
@@ -32,11 +32,39 @@ def check_nodes(folder: Path) -> None:
         return
     existing = next(path for path in (folder, *folder.parents) if path.exists())
     with tempfile.NamedTemporaryFile(prefix=".shared-", dir=existing) as file:
-        asked = [_ask(node_id, Path(file.name)) for node_id in others]
+        path, expected = Path(file.name), node_check.software()
+        asked = [_on(node_id, node_check.complaint, expected, path) for node_id in others]
         answers = [_answer(reference) for reference in asked]
     wrong = [answer for answer in answers if answer]
     if wrong:
         raise InfrastructureError("; ".join(sorted(wrong)))
+
+
+def look_at_nodes(precision: str, reservation: Reservation) -> dict[str, str]:
+    """What the nodes that are there now compute with: host to a few words.
+
+    Args:
+        precision: Of all trials.
+        reservation: What each of them reserves; a node without room for one is not asked for more.
+
+    Raises:
+        InfrastructureError: A node cannot compute in this precision.
+    """
+    here, found, wrong = ray.get_runtime_context().get_node_id(), {}, []
+    asked = [
+        (node, None if node["NodeID"] == here else _on(node["NodeID"], hardware.here))
+        for node in alive()
+    ]
+    for node, reference in asked:
+        seen = hardware.here() if reference is None else _answer(reference)
+        if seen is None:
+            continue
+        found[seen.host] = str(seen)
+        if fits(reservation.bundle, node["Resources"]):
+            wrong.append(hardware.complaint(precision, reservation.device, seen))
+    if any(wrong):
+        raise InfrastructureError("; ".join(sorted(filter(None, set(wrong)))))
+    return found
 
 
 class Waiting:
@@ -83,14 +111,15 @@ def alive() -> list[Any]:
     return [node for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
 
 
-def _ask(node_id: str, file: Path) -> Any:
+def _on(node_id: str, function: Callable[..., Any], *arguments: Any) -> Any:
+    """Has a function answer on a node."""
     there = NodeAffinitySchedulingStrategy(node_id=node_id, soft=False)
     options = {"num_cpus": 0, "max_retries": 0, "scheduling_strategy": there}
-    return ray.remote(node_check.complaint).options(**options).remote(node_check.software(), file)
+    return ray.remote(function).options(**options).remote(*arguments)
 
 
-def _answer(reference: Any) -> str:
-    """A node that is lost meanwhile runs no trials, and complains of nothing."""
+def _answer(reference: Any) -> Any:
+    """A node's answer; None of one that is lost meanwhile and runs no trials."""
     with contextlib.suppress(ray.exceptions.RayError):
-        return str(ray.get(reference, timeout=ANSWER_SECONDS))
-    return ""
+        return ray.get(reference, timeout=ANSWER_SECONDS)
+    return None

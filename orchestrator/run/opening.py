@@ -27,7 +27,7 @@ from orchestrator.run import replay
 from orchestrator.run.cluster import Cluster, InfrastructureError, Reservation, connect, reserve
 from orchestrator.run.cluster_watch import Watch
 from orchestrator.run.describe import describe
-from orchestrator.run.nodes import check_nodes
+from orchestrator.run.nodes import check_nodes, look_at_nodes
 from orchestrator.run.replay import StoredStudy
 from orchestrator.run.session import RayExecutor, Session
 from orchestrator.run.signals import Interruption
@@ -63,6 +63,8 @@ def open_study(
         console.print(cluster_line(cluster, reservation))
         check_disk_space(checked, at_a_time=reservation.max_concurrent)
         check_nodes(checked.folder)
+        precision = checked.settings.precision_on(reservation.device)
+        hardware = look_at_nodes(precision, reservation)
         weights_file = checked.inputs.weights_file or _demo_weights(checked, console)
         content = describe(
             name=checked.name,
@@ -73,6 +75,7 @@ def open_study(
             cluster=cluster,
             reservation=reservation,
         )
+        content["hardware"] = hardware
         content["forecast"] = reserved_forecast(checked, reservation).to_json()
         hold = checked.resumed.hold if checked.resumed else _begin(checked, held)
         stored = StoredStudy()

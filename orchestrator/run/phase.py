@@ -37,6 +37,8 @@ class Phase:
         epoch_time_limit: Seconds that an epoch may take.
         checkpoint_seconds: Of short epochs between two checkpoints.
         rungs: Epochs at which it is decided whether a trial goes on.
+        precision: Of all trials.
+        reproducible: They use deterministic algorithms alone.
         folder: The study's folder, absolute.
         reservation: What each trial reserves.
         interruption: Ends the phase before all trials have ended.
@@ -52,6 +54,8 @@ class Phase:
     epoch_time_limit: float
     checkpoint_seconds: float
     rungs: Sequence[int]
+    precision: str
+    reproducible: bool
     folder: Path
     reservation: Reservation
     interruption: Interruption
@@ -97,6 +101,8 @@ def _make_tuner(phase: Phase) -> tune.Tuner:
             "folder": str(phase.folder),
             "device": phase.reservation.device,
             "threads": phase.reservation.cpus,
+            "precision": phase.precision,
+            "reproducible": phase.reproducible,
             "resources": phase.reservation.bundle,
             "software": node_check.software(),
         },

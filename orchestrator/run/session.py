@@ -199,6 +199,8 @@ class Session:
                     epoch_time_limit=self.settings.epoch_time_limit,
                     checkpoint_seconds=self.settings.checkpoint_seconds,
                     rungs=self.manifest.content["rungs"] if name == "search" else (),
+                    precision=self.settings.precision_on(self.reservation.device),
+                    reproducible=self.settings.reproducible,
                     folder=self.folder,
                     reservation=self.reservation,
                     interruption=self.interruption,

@@ -106,6 +106,7 @@ def test_a_link_stays_one_and_what_nobody_said_stays_as_it_was(tmp_path: Path) -
         ("train_fractions=0,1", r"train_fractions must lie in \(0, 1\]"),
         ("train_fractions=0.5,0.5", "each of train_fractions must be named once"),
         ("gpus_per_trial=1.5", "gpus_per_trial must be 0, a share below 1, or a whole number"),
+        ("precision=fp16", "unknown precision 'fp16'; choose from tf32, fp32, bf16"),
         ("preset=fast", "unknown preset 'fast'; choose from standard, baseline, demo"),
         ("weights=demo", "weights 'demo' must go with --preset demo"),
         ("name=../x", "name must be the name of a folder"),
@@ -137,7 +138,7 @@ def test_the_flags_are_few_and_frozen() -> None:
     assert flags == {
         *("-h", "--help", "--families", "--preset", "--dataset", "--data-dir", "--weights"),
         *("--trials", "--epochs", "--grace-period", "--reduction-factor", "--train-fractions"),
-        *("--tune-per-fraction", "--budget-gpu-hours", "--time-budget"),
+        *("--tune-per-fraction", "--budget-gpu-hours", "--time-budget", "--precision"),
         *("--gpus-per-trial", "--cpus-per-trial", "--max-concurrent", "--address"),
         *("--results-dir", "--name", "--seeds", "--seed", "--config", "--set", "--dry-run"),
         *("--resume", "--accept-code-change", "--warm-start", "--debug"),

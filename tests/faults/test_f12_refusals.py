@@ -133,6 +133,8 @@ def command(
         ),
         ("--dataset digits", "dataset must stay", "folder and is digits"),
         ("--set image_size=64", "image_size must stay", "32 and is 64"),
+        ("--precision bf16", "precision must stay", "fp32 and is bf16"),
+        ("--set reproducible=true", "reproducible must stay", "False and is True"),
         ("--seed 4", "seed must stay", "3 and is 4"),
         ("--set validation_images=12", "validation_images must stay", "10 and is 12"),
         ("--set train_images=none", "train_images must stay", "20 and is None"),
@@ -168,6 +170,26 @@ def test_f12_another_setting_is_refused_with_the_difference(
 def test_f12_it_says_what_to_do(arguments: str, advice: str, command: Command) -> None:
     error = command.refused("--resume", "mine", *arguments.split())
     assert error.partition("; ")[2] == f"{advice}\n"
+
+
+def older(folder: Path, *, gpus: float) -> None:
+    """Has the study be one from before there was a precision, on so many GPUs a trial."""
+    path = folder / "results" / "mine" / "study.json"
+    content = json.loads(path.read_text())
+    for name in ("precision", "reproducible"):
+        del content["settings"][name]
+    content["cluster"]["gpus_per_trial"] = gpus
+    path.write_text(json.dumps(content))
+
+
+@pytest.mark.parametrize(("gpus", "was"), [(0, "fp32"), (0.5, "tf32")])
+def test_f12_a_study_older_than_precision_goes_on_with_its_devices(
+    gpus: float, was: str, folder: Path, command: Command
+) -> None:
+    older(folder, gpus=gpus)
+    assert command.accepted("--resume", "mine").settings.precision == was
+    error = command.refused("--resume", "mine", "--precision", "bf16")
+    assert f"precision must stay when a study is resumed, but was {was} and is bf16" in error
 
 
 def test_f12_another_data_file_is_refused_with_both_hashes(folder: Path, command: Command) -> None:
@@ -262,7 +284,7 @@ def test_f12_code_that_was_accepted_is_an_event(
         "--set max_attempts=5 --gpus-per-trial 0.5",
         "--results-dir results --name mine",
         "--data-dir images/../images",
-        "--families curve,pretrained --epochs 3 --seed 3",
+        "--families curve,pretrained --epochs 3 --seed 3 --precision fp32",
         "--trials 5 --seeds 4 --train-fractions 0.25,0.5,1.0",
     ],
 )

@@ -351,6 +351,8 @@ def test_three_trial_processes_share_data_of_cifar10s_size_without_a_copy(tmp_pa
         "folder": str(tmp_path),
         "device": "cpu",
         "accumulation": 1,
+        "precision": "fp32",
+        "reproducible": False,
         "epoch_time_limit": 60.0,
         "threads": 1,
         "params": dict(registry.load_family("cnn").baseline),

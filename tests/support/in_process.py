@@ -18,6 +18,7 @@ from orchestrator import study
 from orchestrator.config.sources import resolve
 from orchestrator.plan import warm_start
 from orchestrator.plan.preflight import CheckedStudy, check_new, check_resumed
+from orchestrator.plan.resume import stored_settings
 from orchestrator.results import files, manifest
 from orchestrator.results.manifest import Manifest
 from orchestrator.run import replay
@@ -138,6 +139,8 @@ class InProcessExecutor:
             "threads": 1,
             "rungs": phase.rungs,
             "checkpoint_seconds": phase.checkpoint_seconds,
+            "precision": phase.precision,
+            "reproducible": phase.reproducible,
         }
         known = {**config, **more}
         told = AttemptConfig(**{f.name: known[f.name] for f in fields(AttemptConfig)})
@@ -186,7 +189,7 @@ class Driver:
         self, moments: Moments | None = None, *, order: int = 1, accept: bool = False, **given: Any
     ) -> bool | None:
         """Resumes it, with other settings where they are given; None if it was killed."""
-        stored = files.read_study(self.folder)["settings"]
+        stored = stored_settings(files.read_study(self.folder))
         settings = resolve(given, config=None, assignments=[], stored=stored)
         with contextlib.ExitStack() as held:
             checked = check_resumed(

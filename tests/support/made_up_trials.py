@@ -72,4 +72,6 @@ def config_of(folder: Path, *, number: int = 1, **params: Any) -> AttemptConfig:
         device="cpu",
         threads=1,
         accumulation=1,
+        precision="fp32",
+        reproducible=False,
     )

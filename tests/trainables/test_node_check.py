@@ -66,6 +66,8 @@ def test_a_trial_on_a_node_that_joined_late_asks_it_first_and_leaves_nothing(
         "accumulation": 1,
         "rungs": [],
         "checkpoint_seconds": 0,
+        "precision": "fp32",
+        "reproducible": False,
         "epoch_time_limit": 60.0,
         "params": dict(load_family("cnn").baseline),
         "software": {**node.software(), "ray": "1.0"},

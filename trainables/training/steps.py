@@ -1,6 +1,7 @@
 """An epoch's work, all on the device: it reads nothing back, and the host tells it nothing."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 import torch
@@ -40,6 +41,7 @@ class Steps:
         prepare: Callable[[Tensor], Tensor],
         num_classes: int,
         accumulation: int,
+        computing: Callable[[], AbstractContextManager[Any]],
         evaluation_batch: int,
     ) -> None:
         """Makes the memory.
@@ -56,11 +58,13 @@ class Steps:
             prepare: Turns uint8 images into what the network is given.
             num_classes: Number of classes.
             accumulation: Parts that each batch is cut into.
+            computing: In what the network computes; see `precision.autocast`.
             evaluation_batch: Images that are evaluated at a time.
         """
         self._model, self._optimizer, self._generators = model, optimizer, generators
         self._images, self._labels, self._train, self._prepare = images, labels, train, prepare
         self._classes, self._accumulation = num_classes, accumulation
+        self._computing = computing
         self._augment = STRENGTHS[params["augmentation"]]
         self._smoothing = params["label_smoothing"]
         self._evaluated = torch.split(validation, evaluation_batch)
@@ -143,7 +147,7 @@ class Steps:
             images = augment(images, self._generators.augmentation)
         self._optimizer.zero_grad()  # a capture that broke off may have left some
         for part, truth in self._parts(images, labels):
-            log_probabilities = functional.log_softmax(self._model(self._prepare(part)), dim=1)
+            log_probabilities = functional.log_softmax(self._logits(part), dim=1)
             hard = functional.nll_loss(log_probabilities, truth)
             # cross-entropy with label smoothing; the hard part alone is reported
             loss = (1 - self._smoothing) * hard - self._smoothing * log_probabilities.mean()
@@ -155,6 +159,12 @@ class Steps:
         self._optimizer.step()
         self._optimizer.zero_grad()  # here, so that nothing holds gradients between two steps
         self._position += 1
+
+    def _logits(self, images: Tensor) -> Tensor:
+        """What the network says of uint8 images, float32, shape [batch, classes]."""
+        with self._computing():
+            logits: Tensor = self._model(self._prepare(images))
+        return logits.float()
 
     def _parts(self, images: Tensor, labels: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
         """A batch in as many parts as gradients are accumulated over, none with a single image.
@@ -168,7 +178,7 @@ class Steps:
     def _judge(self, images: Tensor, labels: Tensor, batch: Tensor, sums: Tensor) -> Tensor:
         """Adds up what the network says of the images at `batch`; their probabilities."""
         truth = labels.index_select(0, batch)
-        logits = self._model(self._prepare(images.index_select(0, batch))).float()
+        logits = self._logits(images.index_select(0, batch))
         loss_sum, confusion = sums[2], sums[3:]
         loss_sum += functional.cross_entropy(logits.double(), truth, reduction="sum")
         # Of the probabilities, as they are stored: rounding may have made two of them equal.

@@ -1,5 +1,6 @@
 """Trains one network: one process, one path for CPU and GPU, data on the device, no Ray."""
 
+import functools
 import io
 import math
 import pickle
@@ -16,6 +17,7 @@ from torch import Tensor
 
 from trainables.data.dataset import LabeledImages
 from trainables.family import Family
+from trainables.hardware import PRECISIONS
 from trainables.training import snapshot
 from trainables.training.allocator import keep_freed_memory
 from trainables.training.generators import Generators
@@ -24,6 +26,7 @@ from trainables.training.metrics import Scores, micro_at_half, scores
 from trainables.training.model_size import forward_flops, parameter_counts
 from trainables.training.normalization import PLAIN_INPUT
 from trainables.training.optimizer import Optimizer, make_schedule
+from trainables.training.precision import autocast, set_arithmetic
 from trainables.training.preprocessing import evaluation_batch, preparation, to_device
 from trainables.training.seeding import derive_seed
 from trainables.training.snapshot import Snapshot
@@ -92,6 +95,8 @@ class Trainer:
         device: str,
         threads: int,
         accumulation: int = 1,
+        precision: str | None = None,
+        reproducible: bool = False,
     ) -> None:
         """Builds the network and puts the data on the device.
 
@@ -109,13 +114,18 @@ class Trainer:
             threads: CPU threads; more than the trial's CPUs make it several times slower.
             accumulation: Parts that each batch is cut into to need less memory; their gradients
                 are added up. Batch norm then sees the parts, and dropout is drawn for each.
+            precision: `tf32`, `fp32` or `bf16`; None: `tf32` on `cuda`, `fp32` on `cpu`.
+            reproducible: Deterministic algorithms alone.
 
         Raises:
             RuntimeError: The device is `cuda` and there is none.
+            ValueError: The device has no such precision.
         """
         keep_freed_memory()
         torch.set_num_threads(threads)
         self._device = torch.device(device)
+        precision = precision or PRECISIONS[device][0]
+        set_arithmetic(precision, self._device, reproducible=reproducible)
         config = {**params, "num_classes": num_classes, "weights": weights}
         params = {**PLAIN_INPUT, **params}
         edge = data.images.shape[1]
@@ -140,6 +150,7 @@ class Trainer:
             ),
             num_classes=num_classes,
             accumulation=accumulation,
+            computing=functools.partial(autocast, precision, self._device),
             evaluation_batch=max(1, evaluation_batch(self._size) // accumulation),
         )
         self._factor = make_schedule(params, steps=self._steps.count * epochs)

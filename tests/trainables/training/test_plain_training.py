@@ -59,10 +59,12 @@ FAMILY = Family(name="tiny", build=Network, search_space=from_scratch(), baselin
 
 def both(data: LabeledImages, **given: Any) -> tuple[Trainer, PlainTraining]:
     accumulation = given.pop("accumulation", 1)
+    computing = {name: given.pop(name) for name in ("precision", "reproducible") if name in given}
     params = {**BASELINE, "batch_size": 8, "learning_rate": 1e-2, **given}
     shared = {"train": np.arange(40), "validation": np.arange(40, 60), "num_classes": CLASSES}
     shared |= {"seed": 1, "epochs": EPOCHS, "accumulation": accumulation}
-    trainer = Trainer(FAMILY, params, data, weights=None, device="cpu", threads=1, **shared)
+    here = {"weights": None, "device": "cpu", "threads": 1, **computing}
+    trainer = Trainer(FAMILY, params, data, **here, **shared)
     return trainer, PlainTraining(build=Network, params=params, data=data, **shared)
 
 
