@@ -163,8 +163,8 @@ def time_sentences(forecast: Forecast) -> Iterator[str]:
 def _nobody_measured(work: Work) -> str:
     return (
         "no earlier study in the results folder has epochs of these families in these search "
-        f"spaces and around these baselines, on images like these ({work.dataset}, {work.images}) "
-        "and on this kind of device"
+        f"spaces and around these baselines, on images like these ({work.dataset}, {work.images}), "
+        "in this precision and on this kind of device"
     )
 
 

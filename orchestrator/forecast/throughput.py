@@ -9,6 +9,7 @@ from typing import Any, Final
 import numpy as np
 from optuna.distributions import BaseDistribution, json_to_distribution
 
+from orchestrator.config.precision import default_precision, stored_precision
 from orchestrator.results import files, shape
 from search_spaces.dimension import covers, outside
 
@@ -35,6 +36,8 @@ class Work:
         image_shape: Height, width and channels of its images.
         spaces: Family to dimension to distribution.
         baselines: Family to its baseline's values.
+        precision: In which it computes; None: that of the device.
+        reproducible: By deterministic algorithms alone.
     """
 
     dataset: str
@@ -42,6 +45,8 @@ class Work:
     image_shape: Sequence[int]
     spaces: Mapping[str, Mapping[str, BaseDistribution]]
     baselines: Mapping[str, Mapping[str, Any]]
+    precision: str | None = None
+    reproducible: bool = False
 
     @property
     def images(self) -> str:
@@ -147,7 +152,7 @@ def read_pace(folder: Path, work: Work, *, device: str | None = None) -> tuple[P
     shape.check_entries(folder / "study.json", study, NEEDED)
     cluster = study["cluster"]
     measured_on = "cuda" if cluster["gpus_per_trial"] else "cpu"
-    why = _other_work(study, work)
+    why = _other_work(study, work) or _other_arithmetic(study, work, measured_on)
     if not why and device not in {None, measured_on}:
         why = f"it ran on {measured_on}, not on {device}"
     if why:
@@ -192,6 +197,16 @@ def _other_work(study: Row, work: Work) -> str:
                 return f"its space.{family}.{name} was narrower"
             if name not in baseline or baseline[name] != own[name]:
                 return f"its baseline.{family}.{name} was another"
+    return ""
+
+
+def _other_arithmetic(study: Row, work: Work, device: str) -> str:
+    """How a study computed otherwise, if it did."""
+    theirs, ours = stored_precision(study), work.precision or default_precision(device)
+    if theirs != ours:
+        return f"it computed in {theirs}, not in {ours}"
+    if bool(study["settings"].get("reproducible")) != work.reproducible:
+        return f"it was {'not ' if work.reproducible else ''}reproducible"
     return ""
 
 

@@ -228,6 +228,8 @@ def forecast_of(
             image_shape=inputs.training.images.shape[1:],
             spaces={plan.name: plan.space for plan in plans},
             baselines={plan.name: plan.baseline for plan in plans},
+            precision=settings.precision,
+            reproducible=settings.reproducible,
         ),
         {fraction: len(images) for fraction, images in inputs.train.items()},
         len(inputs.split.validation),

@@ -159,6 +159,27 @@ def narrowed(*assignments: str) -> Work:
 
 
 @pytest.mark.parametrize(
+    ("theirs", "ours", "why"),
+    [
+        ({}, {"precision": "bf16"}, "it computed in tf32, not in bf16"),
+        ({"precision": "fp32"}, {}, "it computed in fp32, not in tf32"),
+        ({"reproducible": True}, {}, "it was reproducible"),
+        ({}, {"reproducible": True}, "it was not reproducible"),
+    ],
+)
+def test_what_was_measured_in_another_arithmetic_says_nothing(
+    tmp_path: Path, theirs: dict[str, Any], ours: dict[str, Any], why: str
+) -> None:
+    folder = measured_study(tmp_path / "earlier")
+    study = files.read_study(folder)
+    study["settings"].update(theirs)
+    (folder / "study.json").write_text(json.dumps(study))
+    assert read_pace(folder, replace(WORK, **ours)) == (None, why)
+    same = replace(WORK, **theirs) if theirs else WORK
+    assert paced(folder, same).study == "earlier"
+
+
+@pytest.mark.parametrize(
     ("dataset", "theirs", "ours", "why"),
     [
         (

@@ -78,6 +78,14 @@ def test_the_time_left_is_the_studys_and_not_asked_each_time_it_is_drawn(
         assert "if it goes on as so far, about 2 min left, finals included" in drawn(table)
 
 
+def test_the_last_picture_of_a_phase_tells_no_time_left(recorder: Recorder) -> None:
+    console = Console(file=io.StringIO(), force_terminal=True, width=80)
+    with shown(console, ProgressTable("Search", recorder, {"cnn": 5}, lambda: 130.0)):
+        pass
+    first, *_, last = console.file.getvalue().split("Search")
+    assert "left" not in first + last
+
+
 def test_nothing_is_drawn_where_there_is_no_terminal(recorder: Recorder) -> None:
     file = io.StringIO()
     table = ProgressTable("Search", recorder, {"cnn": 5}, lambda: None)
