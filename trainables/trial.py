@@ -10,8 +10,9 @@ from typing import Any
 import ray
 from ray import tune
 
-from trainables import memory_kills, node_check, watchdog
+from trainables import device_memory, memory_kills, node_check, watchdog
 from trainables.attempt import Attempt, AttemptConfig
+from trainables.registry import load_family
 from trainables.trial_error import described
 
 log = logging.getLogger("trainables")
@@ -47,6 +48,7 @@ class StudyTrial(tune.Trainable):
         self._config = AttemptConfig(**{f.name: config[f.name] for f in fields(AttemptConfig)})
         self._references, self._software = references, config["software"]
         self._epoch_time_limit = config["epoch_time_limit"]
+        self._share = config["resources"].get("GPU", 0.0)
         self._attempt: Attempt | None = None
 
     def step(self) -> dict[str, Any]:
@@ -79,6 +81,7 @@ class StudyTrial(tune.Trainable):
             raise RuntimeError(complaint)
 
     def _make_attempt(self) -> Attempt:
+        device_memory.take_share(self._share, load_family(self._config.family))
         test = self._references.test
         return Attempt(
             self._config, ray.get(self._references.shared), None if test is None else ray.get(test)
