@@ -1,19 +1,25 @@
-"""The Ray trainable: one actor per attempt, named after its trial, with its log in the study."""
+"""The Ray trainable: a process that makes one attempt after another, each with its trial's log."""
 
+import contextlib
 import faulthandler
+import importlib
 import logging
 import os
 import socket
+import sys
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from types import ModuleType
+from typing import Any, TextIO
 
 import ray
 from ray import tune
 
-from trainables import memory_kills, node_check, watchdog
+from trainables import device_memory, memory_kills, node_check, process_state, watchdog
 from trainables.attempt import Attempt, AttemptConfig
+from trainables.registry import load_family
 from trainables.secrets import RedactingFormatter
 from trainables.trial_error import described
 
@@ -34,23 +40,44 @@ class References:
 
 
 class StudyTrial(tune.Trainable):
-    """One attempt at one trial, stepped by Tune stretch by stretch of epochs.
+    """One attempt at one trial after another, stepped by Tune stretch by stretch of epochs.
 
-    Its checkpoints are the study's own files, written before the epochs are reported.
+    A process that has ended an attempt in order takes up the next that reserves the same; one in
+    which anything went wrong is never used again. Checkpoints are the study's own files, written
+    before the epochs are reported.
     """
 
     # tune.with_parameters passes what trials share as arguments after the configuration.
     def setup(  # type: ignore[override]
         self, config: dict[str, Any], references: References
     ) -> None:
-        """Takes the configuration; the network is built in the first step.
+        """Takes up the first attempt; see `reset_config`."""
+        self._references = references
+        self._attempt: Attempt | None = None
+        self._put_back, self._log_file = contextlib.ExitStack(), _LogFile()
+        self.reset_config(config)
+
+    def reset(self, new_config: dict[str, Any], storage: Any = None) -> bool:
+        """Takes up another attempt, or ends the process: a failing reset would lose the trial."""
+        try:
+            return bool(super().reset(new_config, storage))  # type: ignore[no-untyped-call]
+        except Exception:  # noqa: BLE001 (whatever it is, a process that dies is met)
+            traceback.print_exc()
+            sys.stderr.flush()
+            os._exit(1)
+
+    def reset_config(self, new_config: dict[str, Any]) -> bool:
+        """Takes the configuration of an attempt; its network is built in the first step.
 
         A failure there is the trial's own error, which a failing constructor would hide.
         """
+        self.cleanup()
+        config = new_config
         self._config = AttemptConfig(**{f.name: config[f.name] for f in fields(AttemptConfig)})
-        self._references, self._software = references, config["software"]
+        self._software, self._share = config["software"], config["resources"].get("GPU", 0.0)
         self._epoch_time_limit = config["epoch_time_limit"]
-        self._attempt: Attempt | None = None
+        self._attempt = None
+        return True
 
     def step(self) -> dict[str, Any]:
         """A stretch of epochs; see `Attempt.step`. A process that hangs in one is ended."""
@@ -69,9 +96,7 @@ class StudyTrial(tune.Trainable):
     def _step(self, epoch_begins: Callable[[], None]) -> dict[str, Any]:
         try:
             if self._attempt is None:
-                _log_to(Path(self._config.folder) / "logs" / f"{self._config.trial_id}.log")
-                log.info("attempt %d: %s", self._config.attempt, self._config)
-                self._attempt = self._make_attempt()
+                self._attempt = self._begin()
             return {**self._attempt.step(epoch_begins), "node": socket.gethostname()}
         except (Exception, SystemExit) as error:
             log.exception("attempt %d failed", self._config.attempt)
@@ -88,15 +113,30 @@ class StudyTrial(tune.Trainable):
         if complaint:
             raise RuntimeError(complaint)
 
+    def _begin(self) -> Attempt:
+        """Begins the attempt in a process that looks as if no other had been made in it."""
+        self._log_file.move_to(Path(self._config.folder) / "logs" / f"{self._config.trial_id}.log")
+        log.info("attempt %d, process %d: %s", self._config.attempt, os.getpid(), self._config)
+        self._put_back.close()
+        os.environ.update(ray.get(self._references.shared).environment)  # families may read it
+        self._put_back.enter_context(process_state.put_back(self._import_family()))
+        return self._make_attempt()
+
+    def _import_family(self) -> list[ModuleType]:
+        """The modules of the family and of its trainer, which brings PyTorch where it needs it."""
+        family = load_family(self._config.family)
+        names = {family.build.__module__, family.trainer.partition(":")[0]}
+        return [importlib.import_module(name) for name in sorted(names)]
+
     def _make_attempt(self) -> Attempt:
+        device_memory.take_share(self._share)
         shared = ray.get(self._references.shared)
-        os.environ.update(shared.environment)  # before the family's file is read
         test = self._references.test
         return Attempt(self._config, shared, None if test is None else ray.get(test))
 
     def __repr__(self) -> str:
-        """What the Ray dashboard calls the actor."""
-        return f"{self._config.trial_id}/attempt-{self._config.attempt}"
+        """What the Ray dashboard calls the actor, for as long as it lives."""
+        return f"trials of {Path(self._config.folder).name}"
 
     @classmethod
     def default_resource_request(cls, config: dict[str, Any]) -> tune.PlacementGroupFactory:
@@ -104,13 +144,25 @@ class StudyTrial(tune.Trainable):
         return tune.PlacementGroupFactory([config["resources"]])
 
 
-def _log_to(path: Path) -> None:
-    """Sends this process's log, warnings, and the traceback of a fatal signal to a file."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handler = logging.FileHandler(path, encoding="utf-8")
-    handler.setFormatter(RedactingFormatter("%(asctime)s %(levelname)s %(message)s"))
-    logging.captureWarnings(capture=True)
-    for name in ("trainables", "py.warnings"):
-        logging.getLogger(name).addHandler(handler)
-        logging.getLogger(name).setLevel(logging.INFO)
-    faulthandler.enable(path.open("a", encoding="utf-8"))
+class _LogFile:
+    """Where this process's log, warnings, and the traceback of a fatal signal go."""
+
+    def __init__(self) -> None:
+        self._handler: logging.StreamHandler[TextIO] | None = None
+
+    def move_to(self, path: Path) -> None:
+        """Sends them to a file from now on, after what it has."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handler: logging.StreamHandler[TextIO]
+        handler = logging.StreamHandler(path.open("a", encoding="utf-8"))
+        handler.setFormatter(RedactingFormatter("%(asctime)s %(levelname)s %(message)s"))
+        logging.captureWarnings(capture=True)
+        faulthandler.enable(handler.stream)
+        for logger in map(logging.getLogger, ("trainables", "py.warnings")):
+            logger.setLevel(logging.INFO)
+            logger.addHandler(handler)
+            if self._handler is not None:
+                logger.removeHandler(self._handler)
+        if self._handler is not None:
+            self._handler.stream.close()
+        self._handler = handler

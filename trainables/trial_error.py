@@ -10,7 +10,11 @@ LONGEST: Final = 300
 MOST_READ: Final = 100_000
 OWN_CODE: Final = "trainables"
 HOST_MEMORY: Final = ("can't allocate memory", "not enough memory")
-DEVICE_MEMORY: Final = ("CUDA error: out of memory", "CUBLAS_STATUS_ALLOC_FAILED")
+DEVICE_MEMORY: Final = (
+    "CUDA error: out of memory",
+    "CUBLAS_STATUS_ALLOC_FAILED",
+    "CUDNN_STATUS_ALLOC_FAILED",
+)
 
 
 class TrialError(RuntimeError):

@@ -47,7 +47,7 @@ def make_parser() -> argparse.ArgumentParser:
         const=True,
         help="search at each of these shares too; the plan says what it costs",
     )
-    add("--gpus-per-trial", help="GPUs per trial, a share or whole (1 where there are any)")
+    add("--gpus-per-trial", help="GPUs per trial: 0, 1 or a share 1/n (1 where there are any)")
     add("--cpus-per-trial", help="CPUs per trial, and its torch threads (1)")
     add("--max-concurrent", help="trials at a time (as many as fit); 1: reproducible order")
     add("--address", help="Ray cluster (RAY_ADDRESS, the one running here, else a new one); local")

@@ -60,7 +60,7 @@ class Settings:
     tune_per_fraction: bool = False
     """Search at each of these shares, with as many trials, not at the largest alone."""
     gpus_per_trial: float | None = None
-    """GPUs per trial, a share below 1 or a whole number; None: 1 where there are any."""
+    """GPUs per trial: 0, 1, or a share 1/n; None: 1 where there are any."""
     cpus_per_trial: int | None = None
     """CPUs per trial, and its torch threads; None: 1."""
     max_concurrent: int | None = None
@@ -115,10 +115,9 @@ class Settings:
                 "tune_per_fraction must go with two train_fractions or more, but got "
                 f"{self.train_fractions}"
             )
-        gpus = self.gpus_per_trial
-        if gpus is not None and not (0 <= gpus <= 1 or (gpus > 1 and gpus % 1 == 0)):
-            refuse(f"gpus_per_trial must be 0, a share below 1, or a whole number, but got {gpus}")
-        _check_precision(self.precision, gpus)
+        if self.gpus_per_trial:
+            trials_on_a_gpu(self.gpus_per_trial)
+        _check_precision(self.precision, self.gpus_per_trial)
         if self.weights == "demo" and self.preset != "demo":
             refuse("weights 'demo' must go with --preset demo, which says so in every output")
         if self.name is not None and (Path(self.name).name != self.name or self.name == ".."):
@@ -206,6 +205,22 @@ def to_json(settings: Settings) -> dict[str, Any]:
         name: redacted(value) if isinstance(value, str) else value
         for name, value in dataclasses.asdict(settings).items()
     }
+
+
+def trials_on_a_gpu(gpus_per_trial: float) -> int:
+    """How many trials have a GPU between them: Ray places no shares but 1/n side by side.
+
+    Raises:
+        ValueError: It is no 1/n, written with two decimals or more.
+    """
+    trials = round(1 / gpus_per_trial) if 0 < gpus_per_trial <= 1 else 0
+    decimals = max(2, len(repr(gpus_per_trial).partition(".")[2]))
+    if not trials or round(1 / trials, decimals) != gpus_per_trial:
+        refuse(
+            "gpus_per_trial must be 0, 1, or a share 1/n such as 0.5, 0.33 or 0.25, since a trial "
+            f"trains on one GPU at most, but got {gpus_per_trial}"
+        )
+    return trials
 
 
 def _check_between(name: str, value: float | None, lowest: int) -> None:

@@ -21,7 +21,7 @@ from ray._private.authentication.authentication_token_setup import (
 from ray.job_config import JobConfig
 from rich.console import Console
 
-from orchestrator.config.settings import Settings
+from orchestrator.config.settings import Settings, trials_on_a_gpu
 from orchestrator.results.code_version import PACKAGES
 from orchestrator.run import cluster_watch, own_ray
 from orchestrator.run.autoscaler import can_grow_to, possible_workers
@@ -81,8 +81,11 @@ class Cluster:
 
 
 def fits(asked: Mapping[str, float], node: Mapping[str, float]) -> int:
-    """How many trials fit on one node."""
-    return min(math.floor(node.get(name, 0.0) / amount) for name, amount in asked.items())
+    """How many trials fit on one node; a share of a GPU lies on one of them."""
+    by_cpu = math.floor(node.get("CPU", 0.0) / asked["CPU"])
+    if "GPU" not in asked:
+        return by_cpu
+    return min(by_cpu, math.floor(node.get("GPU", 0.0)) * round(1 / asked["GPU"]))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,7 +94,7 @@ class Reservation:
 
     Attributes:
         cpus: CPUs, and torch threads.
-        gpus: GPUs, or a share of one.
+        gpus: 1, a share 1/n of one, or 0.
         max_concurrent: Trials at a time.
     """
 
@@ -198,6 +201,8 @@ def reserve(settings: Settings, cluster: Cluster) -> Reservation:
     gpus = settings.gpus_per_trial
     if gpus is None:
         gpus = 1.0 if cluster.possible["GPU"] else 0.0
+    elif gpus:
+        gpus = 1 / trials_on_a_gpu(gpus)  # a share as it was meant, not as it was written
     cpus = settings.cpus_per_trial or 1
     asked = {"CPU": cpus, **({"GPU": gpus} if gpus else {})}
     fitting = cluster.fitting(asked)

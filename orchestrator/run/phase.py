@@ -113,7 +113,7 @@ def _make_tuner(phase: Phase) -> tune.Tuner:
             max_concurrent_trials=phase.reservation.max_concurrent,
             trial_name_creator=_attempt_name,
             trial_dirname_creator=_attempt_name,
-            reuse_actors=False,
+            reuse_actors=True,
         ),
         run_config=tune.RunConfig(
             name=_unused_name(phase.folder / "tune", phase.name),
@@ -143,7 +143,7 @@ def _raise_full_disk(error: BaseException) -> None:
 
 
 class AttemptClock(tune.Callback):
-    """Starts a trial's clock when its process has its devices; ends what nobody keeps."""
+    """Starts a trial's clock when a process takes it up; ends what nobody keeps."""
 
     def __init__(self, recorder: Recorder) -> None:
         """Takes the recorder of the phase."""
@@ -162,6 +162,7 @@ class AttemptClock(tune.Callback):
         resources = trial.config["resources"]
         devices = resources.get("GPU") or resources["CPU"]
         self._recorder.attempt_began(trial.config["trial_id"], devices)
+        ray_actors.name_epochs(trial)
 
 
 def _silence_tune() -> None:

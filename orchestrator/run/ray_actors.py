@@ -2,6 +2,7 @@
 
 import contextlib
 import time
+import weakref
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
@@ -41,6 +42,30 @@ def as_actor_error(error: Exception) -> Exception:
     if isinstance(error, RayError) and not isinstance(error, (RayActorError, RayTaskError)):
         return LostActorError(error)
     return error
+
+
+def name_epochs(trial: Trial) -> None:
+    """Has the Ray dashboard, and the process's title, name each epoch after its trial and attempt.
+
+    An actor keeps the name that it was made with, and makes many attempts.
+    """
+    actor: Any = trial.temporary_state.ray_actor
+    name = f"{trial.config['trial_id']}/attempt-{trial.config['attempt']}"
+    actor.train = _NamedMethod(actor, "train", name)
+
+
+class _NamedMethod:
+    """A method of an actor whose calls have a name; Tune calls it without one."""
+
+    def __init__(self, actor: Any, method: str, name: str) -> None:
+        """Takes the actor, which must not be kept alive by what it holds: its process would be."""
+        self._actor, self._method, self._name = weakref.ref(actor), method, name
+
+    def remote(self, *arguments: Any) -> Any:
+        """Calls it."""
+        actor: Any = self._actor()
+        method = type(actor).__getattr__(actor, self._method)  # its own, which this one hides
+        return method.options(name=self._name).remote(*arguments)
 
 
 @contextlib.contextmanager
@@ -95,7 +120,8 @@ class Overdue(tune.Callback):
 
     def on_step_begin(self, iteration: int, trials: list[Trial], **info: Any) -> None:
         """Ends what is late; Tune then sees an actor that died."""
-        del iteration, trials, info
+        del iteration, info
+        self._hear_of_next(trials)
         now = self._clock()
         self._lived += min(now - self._last_step, LONGEST_STEP_SECONDS)
         self._last_step = now
@@ -109,6 +135,15 @@ class Overdue(tune.Callback):
             self._overdue.add(trial.config["trial_id"])
             if trial.temporary_state.ray_actor is not None:
                 ray.kill(trial.temporary_state.ray_actor)
+
+    def _hear_of_next(self, trials: list[Trial]) -> None:
+        """A process that is to take up another trial may hang in that: its first epoch has begun.
+
+        Tune has one trial at a time that waits to start, the newest.
+        """
+        newest = trials[-1] if trials else None
+        if newest and newest.status == Trial.PENDING and newest.temporary_state.ray_actor:
+            self._heard.setdefault(newest, self._lived)
 
     def on_trial_start(
         self, iteration: int, trials: list[Trial], trial: Trial, **info: Any

@@ -94,9 +94,7 @@ class FamilySearch(TrialQueue):
 
     def has_work(self) -> bool:
         """Whether an attempt is owed or a new trial may be proposed."""
-        return bool(self._owed or self._owed_alone) or any(
-            map(self._may_propose, self._searches.values())
-        )
+        return self.owes() or any(map(self._may_propose, self._searches.values()))
 
     def closed(self) -> dict[str, dict[str, Any]]:
         """Search to its `trials` and the `setting` that left it without those that are missing."""

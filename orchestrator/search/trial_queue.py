@@ -57,6 +57,7 @@ class TrialQueue(Searcher):
         self._recorder, self._epochs, self._max_attempts = recorder, epochs, max_attempts
         self._running: dict[str, TrialSpec] = {}
         self._owed: deque[TrialSpec] = deque()
+        self._owed_whole: deque[TrialSpec] = deque()
         self._owed_alone: deque[TrialSpec] = deque()
         self._running_alone: str | None = None
         self._failed: dict[str, list[TrialRecord]] = {}  # in a row, by family
@@ -75,8 +76,16 @@ class TrialQueue(Searcher):
 
     def owe(self, record: TrialRecord) -> None:
         """Will hand out another attempt at a trial, alone if its host's memory did not do."""
-        alone = any(failure.kind == HOST_OUT_OF_MEMORY for failure in record.failures)
-        (self._owed_alone if alone else self._owed).append(record.spec)
+        if any(failure.kind == HOST_OUT_OF_MEMORY for failure in record.failures):
+            self._owed_alone.append(record.spec)
+        elif self._needs_whole_device(record):
+            self._owed_whole.append(record.spec)
+        else:
+            self._owed.append(record.spec)
+
+    def owes(self) -> bool:
+        """Whether another attempt at any trial is to be handed out."""
+        return bool(self._owed or self._owed_whole or self._owed_alone)
 
     def note_end(self, record: TrialRecord) -> str | None:
         """Counts an ended trial for or against its family.
@@ -158,13 +167,26 @@ class TrialQueue(Searcher):
         """What is handed out next; nothing beside an attempt that is to have its host alone.
 
         Such a one waits until nothing runs: a reservation of a whole node can starve beside others.
+        One of a whole device would too, among shares of it, so nothing is handed out after it until
+        it has its device.
         """
-        if self._running_alone is not None:
+        if self._running_alone is not None or self._waits_for_device():
             return None
         if self._owed_alone and not self._running:
             self._running_alone = trial_id
             return self._owed_alone.popleft()
+        if self._owed_whole:
+            return self._owed_whole.popleft()
         return self._owed.popleft() if self._owed else self.propose()
+
+    def _waits_for_device(self) -> bool:
+        """Whether an attempt that was handed out waits until a whole device is free."""
+        records = (self._recorder.trials[spec.trial_id] for spec in self._running.values())
+        return any(r.attempt_began is None and self._needs_whole_device(r) for r in records)
+
+    def _needs_whole_device(self, record: TrialRecord) -> bool:
+        """Whether a trial's next attempt reserves a device of which trials have shares."""
+        return "resources" in self._for_memory(record)
 
     def _for_memory(self, record: TrialRecord) -> Mapping[str, Any]:
         """What an attempt has otherwise since earlier ones ran out of memory."""
@@ -228,7 +250,7 @@ class TrialQueue(Searcher):
         """Stops proposing trials of a family that fails again and again."""
         self.halted[family] = message
         self._recorder.event("family_halted", message, family=family)
-        for owed in (self._owed, self._owed_alone):
+        for owed in (self._owed, self._owed_whole, self._owed_alone):
             for spec in [s for s in owed if s.family == family]:
                 owed.remove(spec)
                 self._end(self._recorder.trials[spec.trial_id], "failed", HALTED)
@@ -265,7 +287,7 @@ class ListedTrials(TrialQueue):
 
     def has_work(self) -> bool:
         """Whether the list has a trial left."""
-        return bool(self._owed or self._specs)
+        return bool(self.owes() or self._specs)
 
     def ended(self, record: TrialRecord) -> None:
         """Notes what ended without a test, which no table of the finals has a column for."""

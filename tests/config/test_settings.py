@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.config.flags import make_parser, parse, settings_of
-from orchestrator.config.settings import PATHS, Settings
+from orchestrator.config.settings import PATHS, Settings, trials_on_a_gpu
 from orchestrator.config.sources import PRESETS, resolve
 
 
@@ -40,6 +40,23 @@ def test_texts_become_values_of_their_fields_types() -> None:
     assert settings.train_images == 900
     assert settings.train_fractions == (0.1, 1.0)
     assert settings.gpus_per_trial == 0.25
+
+
+@pytest.mark.parametrize(
+    ("written", "trials"),
+    [(1.0, 1), (0.5, 2), (0.33, 3), (1 / 3, 3), (0.17, 6), (0.14, 7), (0.125, 8), (0.015, 67)],
+)
+def test_a_share_of_a_gpu_is_one_nth_also_rounded_to_two_decimals(
+    written: float, trials: int
+) -> None:
+    assert Settings(gpus_per_trial=written).gpus_per_trial == written
+    assert trials_on_a_gpu(written) == trials
+
+
+@pytest.mark.parametrize("written", [0.4, 0.3, 0.6, 0.66, 0.99, 1.01, 2.0, 1e-9])
+def test_what_is_no_nth_of_a_gpu_is_refused(written: float) -> None:
+    with pytest.raises(ValueError, match=f"or a share 1/n such as .* but got {written}"):
+        Settings(gpus_per_trial=written)
 
 
 def test_spaces_and_baselines_are_set_by_family_and_dimension() -> None:
@@ -105,7 +122,7 @@ def test_a_link_stays_one_and_what_nobody_said_stays_as_it_was(tmp_path: Path) -
         ("epochz=3", "unknown setting 'epochz'; choose from"),
         ("train_fractions=0,1", r"train_fractions must lie in \(0, 1\]"),
         ("train_fractions=0.5,0.5", "each of train_fractions must be named once"),
-        ("gpus_per_trial=1.5", "gpus_per_trial must be 0, a share below 1, or a whole number"),
+        ("gpus_per_trial=1.5", "gpus_per_trial must be 0, 1, or a share 1/n"),
         ("precision=fp16", "unknown precision 'fp16'; choose from tf32, fp32, bf16"),
         ("preset=fast", "unknown preset 'fast'; choose from standard, baseline, demo"),
         ("weights=demo", "weights 'demo' must go with --preset demo"),

@@ -1,5 +1,6 @@
 """The cluster: three tries to start Ray, and reservations that fit or are refused."""
 
+import dataclasses
 import signal
 
 import pytest
@@ -38,6 +39,11 @@ def a_cluster(cpus: float, gpus: float = 0.0, *, grown_gpus: float = 0.0) -> Clu
             Reservation(cpus=1, gpus=0.25, max_concurrent=2),
         ),
         (
+            a_cluster(16, 2),
+            Settings(gpus_per_trial=0.33),
+            Reservation(cpus=1, gpus=1 / 3, max_concurrent=6),
+        ),
+        (
             a_cluster(8, 1),
             Settings(gpus_per_trial=0, cpus_per_trial=4),
             Reservation(cpus=4, gpus=0, max_concurrent=2),
@@ -54,6 +60,14 @@ def test_trials_reserve_what_was_asked_or_one_gpu_where_there_may_be_any(
     found: Cluster, settings: Settings, expected: Reservation
 ) -> None:
     assert reserve(settings, found) == expected
+
+
+def test_trials_are_counted_node_by_node_and_shares_gpu_by_gpu() -> None:
+    nodes = [{"CPU": 4.0, "GPU": 2.0}, {"CPU": 16.0, "GPU": 1.0}, {"CPU": 64.0}]
+    found = dataclasses.replace(a_cluster(84, 3), nodes=3, present=nodes)
+    at_a_time = [found.fitting({"CPU": 1, "GPU": 1 / n}) for n in (1, 2, 3, 7)]
+    assert at_a_time == [3, 4 + 2, 4 + 3, 4 + 7]
+    assert found.fitting({"CPU": 3}) == 1 + 5 + 21
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,13 @@
 """Processes that cannot end themselves, and phases that no node can run, by a clock of the test."""
 
+import weakref
+from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, Final
+from typing import Any
 
 import pytest
+import ray
+from ray.tune.experiment import Trial
 
 from orchestrator.run import ray_actors
 from orchestrator.run.ray_actors import GRACE_SECONDS, Overdue
@@ -14,7 +18,8 @@ LIMIT = 60.0
 class ATrial:
     """What the callback reads of one."""
 
-    config: Final = {"trial_id": "cnn-001"}
+    config: Any = {"trial_id": "cnn-001", "attempt": 2}  # noqa: RUF012
+    status = Trial.RUNNING
     temporary_state = SimpleNamespace(ray_actor="its actor")
 
 
@@ -32,7 +37,7 @@ class Loop:
         end = self.now + seconds
         while self.now < end:
             self.now += step
-            self.callback.on_step_begin(0, [])
+            self.callback.on_step_begin(0, [self.trial])
 
 
 @pytest.fixture
@@ -49,6 +54,22 @@ def test_f7_a_process_that_outlives_its_limit_is_ended_from_outside_once(loop: L
     loop.live(30)
     assert loop.killed == ["its actor"]
     assert loop.overdue == {"cnn-001"}
+
+
+def test_f7_a_process_that_hangs_while_it_takes_up_a_trial_is_ended_too(loop: Loop) -> None:
+    loop.trial.status = Trial.PENDING
+    loop.live(LIMIT)
+    assert not loop.waited
+    loop.live(GRACE_SECONDS + 2)
+    assert loop.killed == ["its actor"]
+    assert loop.overdue == {"cnn-001"}
+
+
+def test_a_trial_that_waits_for_a_process_is_not_late(loop: Loop) -> None:
+    loop.trial.status, loop.trial.temporary_state = Trial.PENDING, SimpleNamespace(ray_actor=None)
+    loop.live(3 * LIMIT)
+    assert not loop.killed
+    assert loop.waited
 
 
 def test_a_trial_that_has_ended_is_not_late(loop: Loop) -> None:
@@ -74,3 +95,34 @@ def test_f17_it_is_said_how_long_no_trial_has_run(loop: Loop) -> None:
     loop.callback.on_trial_start(0, [], loop.trial)
     loop.live(40)
     assert len(loop.waited) == 2
+
+
+class Title:
+    """What Ray calls its process while it trains."""
+
+    def train(self) -> str:
+        return Path("/proc/self/cmdline").read_text().rstrip("\0")
+
+
+@pytest.mark.cluster
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning:ray")
+@pytest.mark.filterwarnings("ignore::FutureWarning:ray")
+def test_each_epoch_is_named_after_its_trial_and_attempt_also_in_a_process_that_had_another(
+    shared_cluster: str,
+) -> None:
+    paths = {"PYTHONPATH": str(Path(__file__).parent)}
+    ray.init(shared_cluster, log_to_driver=False, runtime_env={"env_vars": paths})
+    try:
+        trial = ATrial()
+        trial.temporary_state = SimpleNamespace(ray_actor=ray.remote(Title).remote())
+        for trial_id in ("cnn-001", "cnn-007"):
+            trial.config = {"trial_id": trial_id, "attempt": 2}
+            ray_actors.name_epochs(trial)
+            title = ray.get(trial.temporary_state.ray_actor.train.remote())
+            assert title == f"ray::{trial_id}/attempt-2"
+        handle = weakref.ref(trial.temporary_state.ray_actor)
+        trial.temporary_state = None
+        assert handle() is None  # or its process would live on
+    finally:
+        ray.shutdown()

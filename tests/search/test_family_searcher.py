@@ -78,6 +78,75 @@ def test_f5_a_trial_whose_device_has_too_little_memory_gets_it_alone_then_with_b
     assert search.suggest("tune")["trial_id"] == "resnet50_scratch-000"
 
 
+WHOLE = {"resources": {"CPU": 1, "GPU": 1.0}}
+
+
+def run_out_of_memory(search: FamilySearch, recorder: Recorder, tune_id: str, trial: str) -> None:
+    recorder.attempt_ended(trial)
+    failure = Failure(kind="out_of_memory", message=f"CUDA out of memory in {trial}")
+    recorder.failed_attempt(trial, failure)
+    search.on_trial_complete(tune_id, error=True)
+
+
+def complete(search: FamilySearch, recorder: Recorder, tune_id: str, trial: str) -> None:
+    for epoch in range(1, EPOCHS + 1):
+        recorder.epoch(trial, row_of(epoch, 0.5))
+    recorder.attempt_ended(trial)
+    search.on_trial_complete(tune_id, {"epoch": EPOCHS})
+
+
+def test_f5_nothing_is_handed_out_until_a_retry_has_its_whole_device(recorder: Recorder) -> None:
+    search = one_family(recorder)
+    search._after_out_of_memory = [WHOLE]
+    for name, trial in zip("abc", ("cnn-000", "cnn-001", "cnn-002"), strict=True):
+        assert search.suggest(name)["trial_id"] == trial
+        recorder.attempt_began(trial)
+    run_out_of_memory(search, recorder, "b", "cnn-001")
+    again = search.suggest("d")
+    assert (again["trial_id"], again["resources"]) == ("cnn-001", WHOLE["resources"])
+    for name, trial in (("a", "cnn-000"), ("c", "cnn-002")):  # the shares that are still in use
+        assert search.suggest("e") is None
+        complete(search, recorder, name, trial)
+    assert search.suggest("e") is None
+    recorder.attempt_began("cnn-001")
+    assert search.suggest("e")["trial_id"] == "cnn-003"  # there may be another device
+
+
+def test_f5_retries_that_need_a_whole_device_follow_each_other(recorder: Recorder) -> None:
+    search = one_family(recorder)
+    search._after_out_of_memory = [WHOLE]
+    for name, trial in zip("abcd", range(4), strict=True):
+        search.suggest(name)
+        recorder.attempt_began(f"cnn-{trial:03d}")
+    recorder.attempt_ended("cnn-000")
+    recorder.failed_attempt("cnn-000", Failure(kind="process_died", message="gone"))
+    search.on_trial_complete("a", error=True)
+    for name, trial in (("b", "cnn-001"), ("c", "cnn-002"), ("d", "cnn-003")):
+        run_out_of_memory(search, recorder, name, trial)
+    order = []
+    for name in "efgh":
+        config = search.suggest(name)
+        order.append((config["trial_id"], config.get("resources") is not None))
+        assert search.suggest("z") is None or name == "h"
+        recorder.attempt_began(config["trial_id"])
+        complete(search, recorder, name, config["trial_id"])
+    whole = [(f"cnn-{number:03d}", True) for number in (1, 2, 3)]
+    assert order == [*whole, ("cnn-000", False)]
+
+
+def test_f5_a_retry_of_a_whole_device_that_is_given_up_with_its_family_starves_nobody(
+    recorder: Recorder,
+) -> None:
+    search = one_family(recorder)
+    search._after_out_of_memory = [WHOLE]
+    search.suggest("a")
+    run_out_of_memory(search, recorder, "a", "cnn-000")
+    assert search.has_work()
+    search._halt("cnn", "one bug")
+    assert recorder.trials["cnn-000"].stop_reason == "family_halted"
+    assert search.suggest("b") == "FINISHED"
+
+
 def test_f6_a_trial_that_the_hosts_memory_did_not_do_for_is_tried_once_more(
     recorder: Recorder,
 ) -> None:

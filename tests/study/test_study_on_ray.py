@@ -171,6 +171,27 @@ def test_no_epoch_is_missing_or_twice_and_the_sequence_has_no_gap(faulty_study: 
     assert epochs.sequence.tolist() == list(range(1, len(epochs) + 1))
 
 
+def test_processes_are_kept_from_trial_to_trial_until_anything_goes_wrong_in_one(
+    faulty_study: Path,
+) -> None:
+    trials = pd.read_parquet(faulty_study / "trials.parquet").set_index("trial_id")
+    begun = []
+    for log in (faulty_study / "logs").glob("curve-0*.log"):
+        for at, attempt, pid in re.findall(
+            r"^(\S+ \S+) INFO attempt (\d+), process (\d+): ", log.read_text(), re.MULTILINE
+        ):
+            begun.append((at, pid, log.stem, int(attempt)))
+    made_in: dict[str, list[tuple[str, int]]] = {}
+    for _, pid, trial_id, attempt in sorted(begun):
+        made_in.setdefault(pid, []).append((trial_id, attempt))
+    lost = int((trials.attempts - 1).sum())
+    assert len(begun) == len(trials) + lost
+    assert len(made_in) <= 2 + lost
+    for attempts in made_in.values():
+        ended_well = [trials.attempts[trial_id] == attempt for trial_id, attempt in attempts]
+        assert all(ended_well[:-1]), attempts
+
+
 def test_each_lost_attempt_is_an_event(faulty_study: Path) -> None:
     trials = pd.read_parquet(faulty_study / "trials.parquet")
     events = pd.read_parquet(faulty_study / "events.parquet")
@@ -350,6 +371,7 @@ def test_three_trial_processes_share_data_of_cifar10s_size_without_a_copy(tmp_pa
         "train_fraction": 1.0,
         "folder": str(tmp_path),
         "device": "cpu",
+        "resources": {"CPU": 1},
         "accumulation": 1,
         "precision": "fp32",
         "reproducible": False,

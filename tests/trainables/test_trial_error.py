@@ -4,7 +4,9 @@ import pickle
 
 import numpy as np
 import pytest
+import torch
 
+from orchestrator.search.failures import classify
 from trainables.registry import load_family
 from trainables.trial_error import TrialError, described
 
@@ -38,9 +40,31 @@ def test_the_place_is_the_innermost_line_of_our_own_code() -> None:
     assert raised(RuntimeError("no")).place.startswith("test_trial_error.py:")
 
 
-def test_memory_is_told_from_other_errors() -> None:
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError(
+            "CUDA out of memory. Tried to allocate 20.00 MiB. GPU 0 has a total capacity of 79 GiB"
+        ),
+        torch.AcceleratorError(
+            "CUDA error: out of memory\nCUDA kernel errors might be asynchronously reported", 2
+        ),
+        RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
+        RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED"),
+    ],
+)
+def test_f5_a_device_says_in_four_ways_that_its_memory_does_not_do(error: Exception) -> None:
+    assert raised(error).kind == "out_of_memory"
+    assert classify(error).kind == "out_of_memory"
+
+
+def test_the_hosts_memory_is_told_from_a_devices_and_from_other_errors() -> None:
     with pytest.raises(MemoryError) as caught:
         np.ones(2**59)
     assert described(caught.value).kind == "host_out_of_memory"
-    assert raised(RuntimeError("CUDA error: out of memory")).kind == "out_of_memory"
-    assert raised(RuntimeError("no")).kind == "error"
+    with pytest.raises(RuntimeError) as caught:
+        torch.empty(2**59)
+    assert described(caught.value).kind == "host_out_of_memory"
+    assert raised(torch.AcceleratorError("CUDA error: an illegal memory access", 700)).kind == (
+        "error"
+    )
