@@ -30,6 +30,8 @@ from trainables.registry import FAMILY_PATH
 from trainables.secrets import redacted
 
 TRIES: Final = 3
+OF_A_START: Final = (OSError, RuntimeError, ValueError, ray.exceptions.RayError)
+"""What Ray raises where it does not start, besides `Exception` itself where it was too slow."""
 LOCAL, AUTO = "local", "auto"
 ACCUMULATION: Final = 4
 """Parts of a batch that a quarter of the memory for activations does for."""
@@ -177,7 +179,9 @@ def _init(
                 job_config=JobConfig(metadata=dict(metadata)),
                 **own,
             )
-        except (OSError, RuntimeError, TimeoutError, ValueError, ray.exceptions.RayError) as error:
+        except Exception as error:
+            if not isinstance(error, OF_A_START) and type(error) is not Exception:
+                raise
             ray.shutdown()
             reason = str(error).strip().partition("\n")[0]
             console.print(f"Ray did not start (try {attempt} of {TRIES}): {reason}")
