@@ -43,12 +43,14 @@ def complaint(endpoint: Endpoint) -> str:
         with socket.create_connection(endpoint, timeout=PROBE_SECONDS) as connection:
             if os.environ.get("RAY_USE_TLS", "0") in {"1", "true"}:
                 return ""
-            connection.sendall(GREETING)
-            if connection.recv(4)[3:] != bytes([SETTINGS_FRAME]):
-                return "what listens there is no Ray cluster"
+            answer = b""
+            with contextlib.suppress(ConnectionError):  # it hangs up
+                connection.sendall(GREETING)
+                answer = connection.recv(4)
     except OSError as error:
         return error.strerror or str(error)
-    return ""
+    spoken = answer[3:] == bytes([SETTINGS_FRAME])
+    return "" if spoken else "what listens there is no Ray cluster"
 
 
 class Watch:
