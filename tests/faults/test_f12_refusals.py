@@ -314,7 +314,9 @@ def test_f12_a_warm_start_that_an_earlier_version_kept_as_it_was_said_is_the_sam
 ) -> None:
     study = {"settings": {"warm_start": "results/other"}, "name": "mine"}
     given = resolve(
-        {"warm_start": "results/other", "preset": "standard"}, config=None, assignments=[]
+        {"warm_start": "results/other", "preset": "standard", "precision": "fp32"},
+        config=None,
+        assignments=[],
     )
     resuming.check_settings(study, given)
     with pytest.raises(ValueError, match="warm_start must stay"):
