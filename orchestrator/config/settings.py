@@ -75,6 +75,8 @@ class Settings:
     """Minutes to wait where no node that is there has room for a trial, before giving up."""
     address: str | None = None
     """Ray cluster: None: RAY_ADDRESS, the one running here, else a new one; `local`: a new one."""
+    dashboard: bool = True
+    """Start Ray's dashboard with a Ray that is started here."""
     results_dir: str = "results"
     """Where studies are kept."""
     name: str | None = None
@@ -160,6 +162,7 @@ BUDGETS: Final = ("budget_gpu_hours", "time_budget")
 OPERATIONAL: Final = frozenset(
     {
         "address",
+        "dashboard",
         "results_dir",
         "name",
         "data_dir",

@@ -23,6 +23,7 @@ PRESETS: Final[Mapping[str, Mapping[str, Any]]] = {
         "epochs": 2,
         "grace_period": 1,
         "seeds": 1,
+        "dashboard": False,
         "space": {
             "resnet50_scratch": {"stem": "imagenet"},
             "resnet50_transfer": {"input_size": "32"},
@@ -127,8 +128,12 @@ def results_dir_of(given: Mapping[str, Any], *, config: Path | None, assignments
 
 
 def from_json(stored: Mapping[str, Any]) -> Settings:
-    """The settings that `study.json` has."""
-    return Settings(**{name: _checked(name, value) for name, value in stored.items()})
+    """The settings that `study.json` has, to be read.
+
+    Left out is what trials had of GPUs: a study may be older than the rule for it.
+    """
+    kept = {name: value for name, value in stored.items() if name != "gpus_per_trial"}
+    return Settings(**{name: _checked(name, value) for name, value in kept.items()})
 
 
 def _checked(name: str, value: Any) -> Any:

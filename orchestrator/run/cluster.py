@@ -129,7 +129,11 @@ class Reservation:
 
 
 def connect(
-    address: str | None, console: Console, metadata: Mapping[str, str] | None = None
+    address: str | None,
+    console: Console,
+    metadata: Mapping[str, str] | None = None,
+    *,
+    dashboard: bool = True,
 ) -> Cluster:
     """Connects to a cluster, three times if need be, since a busy machine can be too slow for Ray.
 
@@ -137,6 +141,7 @@ def connect(
         address: As in the settings.
         console: Says which try failed.
         metadata: What the cluster's list of jobs says of this one.
+        dashboard: Start Ray's, where a cluster is started.
 
     Raises:
         InfrastructureError: All tries failed, nobody listens at the address, or what a Ray of this
@@ -145,7 +150,7 @@ def connect(
     address = _resolved(address)
     if address != LOCAL:
         _must_answer(address)
-    own = _prepare_own(console) if address == LOCAL else {}
+    own = _prepare_own(console, dashboard=dashboard) if address == LOCAL else {}
     _hide_command_line()
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
@@ -253,7 +258,7 @@ def _resolved(address: str | None) -> str:
     return running or LOCAL
 
 
-def _prepare_own(console: Console) -> dict[str, Any]:
+def _prepare_own(console: Console, *, dashboard: bool) -> dict[str, Any]:
     """What `ray.init` is told besides of a Ray that it starts, whose token nobody else can read.
 
     Raises:
@@ -261,7 +266,7 @@ def _prepare_own(console: Console) -> dict[str, Any]:
     """
     try:
         found = own_ray.keep_token()
-        options = own_ray.options()
+        options = own_ray.options(dashboard=dashboard)
     except OSError as error:
         raise InfrastructureError(str(error)) from error
     if found:

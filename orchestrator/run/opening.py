@@ -57,7 +57,8 @@ def open_study(
         HeldError: Another driver has the study.
         NoSpaceError: It would fill the disk.
     """
-    cluster = connect(checked.settings.address, console, _job(checked))
+    dashboard = checked.settings.dashboard
+    cluster = connect(checked.settings.address, console, _job(checked), dashboard=dashboard)
     try:
         reservation = reserve(checked.settings, cluster)
         console.print(cluster_line(cluster, reservation))

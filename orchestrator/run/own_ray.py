@@ -95,10 +95,20 @@ def keep_token() -> str:
     return ""
 
 
-def options() -> dict[str, Any]:
-    """What `ray.init` is told of a cluster that is this study's own."""
-    quiet = {} if _measured() else {"_system_config": {"enable_metrics_collection": False}}
-    return {"_temp_dir": str(folder()), **quiet}
+def options(*, dashboard: bool = True) -> dict[str, Any]:
+    """What `ray.init` is told of a cluster that is this study's own.
+
+    Ray would start a process for each CPU that no trial can use, since it lacks the study's code.
+
+    Args:
+        dashboard: Start Ray's, if that can be had.
+    """
+    quiet = {} if _measured() else {"enable_metrics_collection": False}
+    return {
+        "_temp_dir": str(folder()),
+        "_system_config": {"prestart_worker_first_driver": False, **quiet},
+        "include_dashboard": None if dashboard else False,
+    }
 
 
 @contextlib.contextmanager

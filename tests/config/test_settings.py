@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from orchestrator.config.flags import make_parser, parse, settings_of
-from orchestrator.config.settings import PATHS, Settings, trials_on_a_gpu
-from orchestrator.config.sources import PRESETS, resolve
+from orchestrator.config.settings import PATHS, Settings, to_json, trials_on_a_gpu
+from orchestrator.config.sources import PRESETS, from_json, resolve
 
 
 def resolved(*assignments: str, **given: object) -> Settings:
@@ -158,8 +158,23 @@ def test_the_flags_are_few_and_frozen() -> None:
         *("--tune-per-fraction", "--budget-gpu-hours", "--time-budget", "--precision"),
         *("--gpus-per-trial", "--cpus-per-trial", "--max-concurrent", "--address"),
         *("--results-dir", "--name", "--seeds", "--seed", "--config", "--set", "--dry-run"),
-        *("--resume", "--accept-code-change", "--warm-start", "--debug"),
+        *("--resume", "--accept-code-change", "--warm-start", "--debug", "--no-dashboard"),
     }
+
+
+def test_a_study_is_read_though_its_share_of_a_gpu_would_be_refused_today() -> None:
+    stored = {**to_json(resolved(trials="7")), "gpus_per_trial": 2.0}
+    assert from_json(stored).trials == 7
+    with pytest.raises(ValueError, match="one GPU at most, but got 2"):
+        resolve({}, config=None, assignments=[], stored=stored)
+    assert resolve({"gpus_per_trial": "1"}, config=None, assignments=[], stored=stored).trials == 7
+
+
+def test_rays_dashboard_is_started_but_for_the_demonstration_and_where_it_is_left_out() -> None:
+    assert settings_of(parse([])).dashboard
+    assert not settings_of(parse(["--no-dashboard"])).dashboard
+    assert not settings_of(parse(["--preset", "demo"])).dashboard
+    assert settings_of(parse(["--preset", "demo", "--set", "dashboard=true"])).dashboard
 
 
 def test_flags_reach_the_settings() -> None:
