@@ -108,9 +108,11 @@ def _read_test(session: Session) -> LabeledImages:
     try:
         return session.inputs.dataset.read_test()
     except (ValueError, OSError) as error:
+        opened = session.manifest.content.get("test_openings", 0) > 0
+        mend = "restore it as it was" if opened else "repair or replace it"
         message = (
             f"the test part must be as it was when this run began, but {error}; all that was "
-            f"found is kept, so repair or replace it and go on: {resume_command(session)}"
+            f"found is kept, so {mend} and go on: {resume_command(session)}"
         )
         raise LostInputError(message) from error
 

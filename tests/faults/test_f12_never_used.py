@@ -144,6 +144,17 @@ def test_once_the_test_part_was_opened_no_image_of_it_may_be_another(
     refused(driver, "SHA-256 of the data file test/dark/01.png must stay")
 
 
+def test_an_image_that_breaks_once_the_test_part_was_opened_is_to_be_restored(
+    driver: Driver, image: Path
+) -> None:
+    assert driver.start(killed("propose curve-baseline")) is None
+    whole = image.read_bytes()
+    with pytest.raises(LostInputError, match="so restore it as it was and go on"):
+        driver.resume(Then(at="write", do=lambda: truncate(image)))
+    image.write_bytes(whole)
+    assert driver.resume()
+
+
 @pytest.mark.parametrize("table", ["events", "epochs"])
 def test_where_a_table_that_says_what_was_used_is_damaged_all_of_it_was(
     table: str, driver: Driver, image: Path

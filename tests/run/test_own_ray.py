@@ -139,8 +139,15 @@ def test_where_metrics_are_wanted_their_ports_are_open_and_all_is_as_it_was_afte
     with own_ray.on_loopback():
         assert os.environ["DASHBOARD_METRIC_PORT"] == os.environ["AUTOSCALER_METRIC_PORT"] == "-1"
     assert dict(os.environ) == before
-    assert own_ray.options()["_system_config"] == {"enable_metrics_collection": False}
+    assert own_ray.options()["_system_config"]["enable_metrics_collection"] is False
     monkeypatch.setenv("RAY_enable_metrics_collection", "1")
     with own_ray.on_loopback():
         assert "DASHBOARD_METRIC_PORT" not in os.environ
-    assert "_system_config" not in own_ray.options()
+    assert "enable_metrics_collection" not in own_ray.options()["_system_config"]
+
+
+def test_no_process_is_started_that_no_trial_can_use_and_no_dashboard_that_nobody_wants() -> None:
+    options = own_ray.options(dashboard=False)
+    assert options["_system_config"]["prestart_worker_first_driver"] is False
+    assert options["include_dashboard"] is False
+    assert own_ray.options()["include_dashboard"] is None  # Ray's own: if it can be had
