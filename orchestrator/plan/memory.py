@@ -1,7 +1,6 @@
 """What images and predictions will take of this machine's memory, held against what is free."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -10,26 +9,14 @@ from orchestrator.forecast.workload import work_of
 from trainables.data.dataset import OpenedDataSet
 
 FLOAT_BYTES: Final = 4
-# Ray's object store takes this share of the memory; what it has no room for, it puts onto the disk.
+# By default Ray's object store takes this share of what is free when it starts, which is once the
+# images are decoded; what it has no room for lies on the disk.
 STORE_SHARE: Final = 0.3
 # Comparing predictions takes so many times their size: the table, and each run of it in float64
 # (peaks of 4.6 and 4.1 times 96 and 384 MB were measured).
 COPIES_COMPARED: Final = 4
 _NO_LIMIT: Final = 1 << 60  # control groups without one name a number beyond any memory
 GB: Final = 1e9
-
-
-@dataclass(frozen=True, kw_only=True)
-class Memory:
-    """The memory of this machine, or of the container that this process is in, in bytes.
-
-    Attributes:
-        total: All of it.
-        free: What can be had without taking it from another process; swap space counts.
-    """
-
-    total: float
-    free: float
 
 
 def check_memory(settings: Settings, families: Sequence[str], dataset: OpenedDataSet) -> None:
@@ -46,19 +33,19 @@ def check_memory(settings: Settings, families: Sequence[str], dataset: OpenedDat
     Raises:
         ValueError: They take more than is free.
     """
-    memory = read_memory()
-    if memory is None or dataset.image_counts is None or dataset.image_shape is None:
+    free = free_bytes()
+    if free is None or dataset.image_counts is None or dataset.image_shape is None:
         return
     training, test = dataset.image_counts
     height, width, channels = dataset.image_shape
     images = (training + test) * height * width * channels
-    stored = min(images, STORE_SHARE * memory.total)
+    stored = min(images, STORE_SHARE * max(0.0, free - images))
     runs = work_of(families, settings).final_runs
     predictions = COPIES_COMPARED * test * len(dataset.classes) * runs * FLOAT_BYTES
     asked = images + stored + predictions
-    if asked > memory.free:
+    if asked > free:
         message = (
-            f"images and predictions must fit into the free memory, {memory.free / GB:.1f} GB, but "
+            f"images and predictions must fit into the free memory, {free / GB:.1f} GB, but "
             f"take at least {asked / GB:.1f} GB: {training + test:,} images of {height}x{width} "
             f"pixels {images / GB:.1f} GB, {stored / GB:.1f} GB of these again in Ray's object "
             f"store, and comparing {runs:,} final runs on {test:,} test images of "
@@ -69,8 +56,10 @@ def check_memory(settings: Settings, families: Sequence[str], dataset: OpenedDat
         raise ValueError(message)
 
 
-def read_memory(root: Path = Path("/")) -> Memory | None:
-    """This machine's memory, within the limits of the control groups that this process is in.
+def free_bytes(root: Path = Path("/")) -> int | None:
+    """What can be had of this machine's memory without taking it from another process.
+
+    Swap space counts, and the limits of the control groups that this process is in.
 
     Args:
         root: Where `proc` and `sys` are.
@@ -81,13 +70,10 @@ def read_memory(root: Path = Path("/")) -> Memory | None:
     try:
         lines = _read(root / "proc/meminfo").splitlines()
         sizes = {name: 1024 * int(rest.split()[0]) for name, rest in _pairs(lines, ":")}
-        total, free = [sizes["MemTotal"]], [sizes["MemAvailable"] + sizes["SwapFree"]]
-        for limit, used in _limits(root):
-            total.append(limit)
-            free.append(max(0, limit - used))
+        left = [max(0, limit - used) for limit, used in _limits(root)]
+        return min([sizes["MemAvailable"] + sizes["SwapFree"], *left])
     except (OSError, ValueError, KeyError):
         return None
-    return Memory(total=min(total), free=min(free))
 
 
 def _limits(root: Path) -> Iterator[tuple[int, int]]:
