@@ -52,7 +52,7 @@ class StudyTrial(tune.Trainable):
         self, config: dict[str, Any], references: References
     ) -> None:
         """Takes up the first attempt; see `reset_config`."""
-        self._references = references
+        self._references, self._study = references, Path(config["folder"]).name
         self._attempt: Attempt | None = None
         self._put_back, self._log_file = contextlib.ExitStack(), _LogFile()
         self.reset_config(config)
@@ -136,7 +136,7 @@ class StudyTrial(tune.Trainable):
 
     def __repr__(self) -> str:
         """What the Ray dashboard calls the actor, for as long as it lives."""
-        return f"trials of {Path(self._config.folder).name}"
+        return f"trials of {self._study}"
 
     @classmethod
     def default_resource_request(cls, config: dict[str, Any]) -> tune.PlacementGroupFactory:

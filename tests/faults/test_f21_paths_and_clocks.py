@@ -325,8 +325,8 @@ def test_f21_the_writers_pauses_follow_its_writes_and_not_the_clock(
 def test_f21_the_time_left_is_told_while_the_clock_is_set_back(
     recorder: Recorder, clocks: Clocks
 ) -> None:
-    table = progress.ProgressTable("Search", recorder, ["cnn"], trials=4, epochs=2)
-    recorder.propose(spec_of("cnn-000", "baseline"))
-    recorder.end("cnn-000", "completed")
+    left = iter((180.0, 120.0))
+    table = progress.ProgressTable("Search", recorder, {"cnn": 4}, lambda: next(left))
+    assert table._remaining() == "if it goes on as so far, about 3 min left, finals included"
     clocks.seconds += 60
-    assert table._remaining() == "time left: about 0:03:00"
+    assert table._remaining() == "if it goes on as so far, about 2 min left, finals included"

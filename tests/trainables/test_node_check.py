@@ -69,6 +69,7 @@ def test_a_trial_on_a_node_that_joined_late_asks_it_first_and_leaves_nothing(
         "precision": "fp32",
         "reproducible": False,
         "epoch_time_limit": 60.0,
+        "resources": {"CPU": 1},
         "params": dict(load_family("cnn").baseline),
         "software": {**node.software(), "ray": "1.0"},
     }

@@ -96,6 +96,8 @@ def test_switches_of_pytorch_are_put_back() -> None:
             torch.is_grad_enabled(),
         ]
 
+    for part in (backends.cudnn.conv, backends.cudnn.rnn):
+        part.fp32_precision = "tf32"  # as PyTorch begins, whatever another test has set
     before = now()
     for precision in ("legacy", "new"):
         with process_state.put_back([]):

@@ -28,7 +28,8 @@ def set_arithmetic(precision: str, device: torch.device, *, reproducible: bool) 
     if complaint:
         raise ValueError(complaint)
     backends: Any = torch.backends
-    backends.cudnn.conv.fp32_precision = "tf32" if precision == "tf32" else "ieee"
+    for own in (backends.cudnn.conv, backends.cudnn.rnn):
+        own.fp32_precision = "tf32" if precision == "tf32" else "ieee"
     for others in (backends.cuda.matmul, backends.mkldnn.conv, backends.mkldnn.matmul):
         others.fp32_precision = "ieee"
     backends.cudnn.benchmark = False
