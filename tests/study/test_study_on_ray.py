@@ -386,5 +386,5 @@ def test_three_trial_processes_share_data_of_cifar10s_size_without_a_copy(tmp_pa
     actors = [ray.remote(num_cpus=1)(MeasuredTrial).remote(config=config) for _ in range(3)]
     for mapping, growth, total in ray.get([actor.load.remote() for actor in actors]):
         assert "plasma" in mapping or "/dev/shm" in mapping, mapping
-        assert growth < 20e6
+        assert growth < 40e6
         assert total == int(images[::50].sum())
