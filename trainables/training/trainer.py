@@ -121,7 +121,8 @@ class Trainer:
             RuntimeError: The device is `cuda` and there is none.
             ValueError: The device has no such precision.
         """
-        keep_freed_memory()
+        if device == "cpu":
+            keep_freed_memory()
         torch.set_num_threads(threads)
         self._device = torch.device(device)
         precision = precision or PRECISIONS[device][0]
