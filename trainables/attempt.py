@@ -104,7 +104,8 @@ class AttemptConfig:
         precision: `tf32`, `fp32` or `bf16`.
         reproducible: Deterministic algorithms alone.
         rungs: Epochs that are reported at once: it is decided then whether the trial goes on.
-        checkpoint_seconds: Epochs are reported, too, when those since the last report took so long.
+        checkpoint_seconds: Epochs are reported, too, when those since the last report took so many
+            seconds; each is where the trainer cannot pause.
     """
 
     trial_id: str
@@ -177,12 +178,14 @@ class Attempt:
         elif self._damaged or config.epochs_known:
             missing = f"{config.epochs_known} epochs are recorded, but no checkpoint is intact"
             raise RuntimeError("; ".join([*self._damaged, missing]))
+        self._first_epoch = len(self.rows) + 1
 
     def step(self, epoch_begins: Callable[[], None] = lambda: None) -> dict[str, Any]:
         """A stretch of epochs and its checkpoint; after the last of a final, the test as well.
 
-        A stretch ends at a rung, at the last epoch, and where its epochs took long enough. While
-        its checkpoint is written, a trainer that can pause goes on with the next stretch.
+        Of a trainer that trains whole epochs a stretch is one epoch. Of one that can pause it ends
+        at the attempt's first epoch, at a rung, at the last epoch, and where its epochs took long
+        enough; while its checkpoint is written, the next stretch goes on.
 
         Args:
             epoch_begins: Called after each epoch, before the next one begins.
@@ -228,10 +231,10 @@ class Attempt:
         epoch = len(self.rows)
         if epoch == self._saved:
             return False
-        told = epoch in self._config.rungs or epoch == self._config.epochs
-        return (
-            told or self._last_epoch_ended - self._stretch_began >= self._config.checkpoint_seconds
-        )
+        at_once = {self._first_epoch, self._config.epochs, *self._config.rungs}
+        if epoch in at_once or not self._slices.pause:
+            return True
+        return self._last_epoch_ended - self._stretch_began >= self._config.checkpoint_seconds
 
     def _train(self, epoch_begins: Callable[[], None]) -> None:
         """Trains for a moment; takes up the epoch that ends in it."""

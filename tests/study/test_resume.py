@@ -82,7 +82,6 @@ def test_f1_a_driver_killed_again_and_again_loses_no_row_and_computes_none_twice
     driver: Driver, seed: int, slots: int
 ) -> None:
     draw, driver.slots, deaths = random.Random(seed), slots, 0
-    driver.settings = {**SMALL, "checkpoint_seconds": [0, 30][seed % 2]}
     rows = dict.fromkeys(("trials", "epochs", "rungs", "final_epochs", "final"), 0)
     done = driver.start(Moments(kill_at=draw.randint(2, 60)), order=seed)
     while done is None:

@@ -32,7 +32,7 @@ pytestmark = [
 ]
 CURVE = [
     *("--families", "curve", "--dataset", "digits"),
-    *("--epochs", "4", "--grace-period", "1", "--seeds", "2", "--set", "checkpoint_seconds=0"),
+    *("--epochs", "4", "--grace-period", "1", "--seeds", "2"),
 ]
 
 

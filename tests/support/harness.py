@@ -59,9 +59,7 @@ class StudyFolder:
         """Starts a driver: a first run, or one that resumes the study if it has begun."""
         self.results.mkdir(parents=True, exist_ok=True)
         begun = (self.folder / "study.json").exists()
-        # Each epoch has its checkpoint, so that what is computed again can be counted.
-        new = ["--name", self.name, *self.flags, "--set", "checkpoint_seconds=0"]
-        what = ["--resume", self.name] if begun else new
+        what = ["--resume", self.name] if begun else ["--name", self.name, *self.flags]
         where = ["--results-dir", str(self.results), "--address", self.address]
         return subprocess.Popen(
             [sys.executable, "-m", "orchestrator.study", *what, *where, *more],

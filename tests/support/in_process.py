@@ -34,7 +34,7 @@ from trainables.attempt import Attempt, AttemptConfig
 from trainables.data.dataset import DataSet
 from trainables.trial_error import described
 
-CURVE = {"families": "curve", "dataset": "digits", "seed": 3, "checkpoint_seconds": 0}
+CURVE = {"families": "curve", "dataset": "digits", "seed": 3}
 NO_FAULTS = ("space.curve.fault=none",)
 FEW_DRAWS = 20
 

@@ -37,35 +37,6 @@ def test_each_step_is_an_epoch_and_the_last_is_done(tmp_path: Path, shared: Shar
     assert "test_accuracy" not in results[-1]
 
 
-def test_short_epochs_are_reported_together_and_share_a_checkpoint(
-    tmp_path: Path, shared: SharedData
-) -> None:
-    config = dataclasses.replace(config_of(tmp_path), epochs=7, rungs=(2, 4), checkpoint_seconds=60)
-    running, begun = Attempt(config, shared, None), []
-    results = [running.step(lambda: begun.append(1)) for _ in range(3)]
-    reported = [[row["epoch"] for row in (*r["earlier_rows"], r)] for r in results]
-    assert reported == [[1, 2], [3, 4], [5, 6, 7]]
-    assert [r["done"] for r in results] == [False, False, True]
-    assert len(begun) == 7
-    assert checkpointing.epochs(config.checkpoints) == [4, 7]
-
-
-def test_an_attempt_killed_within_a_stretch_loses_that_stretch_alone(
-    tmp_path: Path, shared: SharedData
-) -> None:
-    config = dataclasses.replace(config_of(tmp_path), epochs=7, rungs=(2,), checkpoint_seconds=60)
-    first = Attempt(config, shared, None)
-    first.step()
-
-    def killed() -> None:
-        raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        first.step(killed)
-    second = Attempt(dataclasses.replace(config, attempt=2), shared, None).step()
-    assert [row["epoch"] for row in (*second["earlier_rows"], second)] == [1, 2, 3, 4, 5, 6, 7]
-
-
 class Moments:
     """Takes two moments for an epoch; a checkpoint is written when so many more have passed."""
 
@@ -103,20 +74,58 @@ def pausing(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("pausing")
+def test_short_epochs_are_reported_together_and_share_a_checkpoint(
+    tmp_path: Path, shared: SharedData
+) -> None:
+    config = dataclasses.replace(config_of(tmp_path), epochs=7, rungs=(4,), checkpoint_seconds=60)
+    running, begun = Attempt(config, shared, None), []
+    results = [running.step(lambda: begun.append(1)) for _ in range(3)]
+    reported = [[row["epoch"] for row in (*r["earlier_rows"], r)] for r in results]
+    assert reported == [[1], [2, 3, 4], [5, 6, 7]]  # the first at once
+    assert [r["done"] for r in results] == [False, False, True]
+    assert len(begun) == 7
+    assert checkpointing.epochs(config.checkpoints) == [4, 7]
+
+
+@pytest.mark.usefixtures("pausing")
+def test_an_attempt_killed_within_a_stretch_loses_that_stretch_alone(
+    tmp_path: Path, shared: SharedData
+) -> None:
+    config = dataclasses.replace(config_of(tmp_path), epochs=7, rungs=(2,), checkpoint_seconds=60)
+    first = Attempt(config, shared, None)
+
+    def killed_after_epoch_3() -> None:
+        if len(first.rows) >= 3:
+            raise KeyboardInterrupt
+
+    def train() -> None:
+        while not first.step(killed_after_epoch_3)["done"]:
+            pass
+
+    with pytest.raises(KeyboardInterrupt):
+        train()
+    second = Attempt(dataclasses.replace(config, attempt=2), shared, None)
+    results = [second.step() for _ in range(2)]
+    reported = [[row["epoch"] for row in (*r["earlier_rows"], r)] for r in results]
+    assert reported == [[1, 2, 3], [4, 5, 6, 7]]
+
+
+@pytest.mark.usefixtures("pausing")
 def test_training_goes_on_while_a_checkpoint_is_written_and_what_it_gives_is_told_after_it(
     tmp_path: Path, shared: SharedData, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Moments, "until", 1)
-    config = dataclasses.replace(config_of(tmp_path), epochs=4, rungs=(2,), checkpoint_seconds=60)
+    config = dataclasses.replace(config_of(tmp_path), epochs=5, rungs=(3,), checkpoint_seconds=60)
     running = Attempt(config, shared, None)
-    first = running.step()
-    assert [row["epoch"] for row in (*first["earlier_rows"], first)] == [1, 2]
-    assert checkpointing.epochs(config.checkpoints) == [2]
-    assert running._trainer.moments >= 5  # two epochs, and at least one moment of the third
+    assert running.step()["epoch"] == 1
+    monkeypatch.setattr(Moments, "until", 1)
+    second = running.step()
+    assert [row["epoch"] for row in (*second["earlier_rows"], second)] == [2, 3]
+    assert checkpointing.epochs(config.checkpoints) == [1, 3]
+    assert running._trainer.moments >= 7  # three epochs, and at least one moment of the fourth
     monkeypatch.setattr(Moments, "until", 0)  # nothing is left to train meanwhile
     last = running.step()
-    assert [row["epoch"] for row in (*last["earlier_rows"], last)] == [3, 4]
-    assert (last["done"], checkpointing.epochs(config.checkpoints)) == (True, [2, 4])
+    assert [row["epoch"] for row in (*last["earlier_rows"], last)] == [4, 5]
+    assert (last["done"], checkpointing.epochs(config.checkpoints)) == (True, [3, 5])
 
 
 @pytest.mark.usefixtures("pausing")
@@ -149,13 +158,35 @@ def test_an_error_in_the_next_stretch_leaves_the_checkpoint_of_the_one_before(
     assert checkpointing.epochs(config.checkpoints) == [1]
 
 
+@pytest.mark.usefixtures("pausing")
 def test_what_was_trained_before_a_divergence_is_reported_with_it(
     tmp_path: Path, shared: SharedData
 ) -> None:
-    config = dataclasses.replace(config_of(tmp_path, fault="nan"), checkpoint_seconds=60)
-    result = Attempt(config, shared, None).step()
+    config = dataclasses.replace(config_of(tmp_path), epochs=9, checkpoint_seconds=60)
+    running = Attempt(config, shared, None)
+    train = running._trainer.inner.train_epoch
+
+    def train_epoch() -> dict[str, Any]:
+        row = train()
+        return {**row, "train_loss": float("nan")} if row["epoch"] == 4 else row
+
+    running._trainer.inner.train_epoch = train_epoch
+    assert running.step()["epoch"] == 1
+    result = running.step()
     assert "diverged" in result
-    assert [row["epoch"] for row in result["earlier_rows"]] == [1]
+    assert [row["epoch"] for row in result["earlier_rows"]] == [2, 3]
+
+
+def test_a_trainer_that_cannot_pause_has_a_checkpoint_each_epoch(
+    tmp_path: Path, shared: SharedData
+) -> None:
+    config = dataclasses.replace(config_of(tmp_path), checkpoint_seconds=60)
+    running = Attempt(config, shared, None)
+    assert [(r["epoch"], r["earlier_rows"]) for r in (running.step(), running.step())] == [
+        (1, []),
+        (2, []),
+    ]
+    assert checkpointing.epochs(config.checkpoints) == [1, 2]
 
 
 def test_an_attempt_goes_on_from_the_checkpoint_and_brings_its_rows(
