@@ -1,13 +1,16 @@
 """How fast is a training step? Images per CPU second, beside a plain loop and any other script.
 
     python benchmarks/steps.py [--family cnn] [--precision fp32] [--repeats 5] [--against CMD ...]
+    python benchmarks/steps.py --device cuda --steps 200 [--family cnn] [--precision tf32]
 
 Each arm is a process of its own with one thread, and the arms take turns, so that a machine that is
 busy slows all of them: read the ratios. An arm trains on images of CIFAR-10's shape with the
 family's baseline and counts the CPU seconds of `--steps` steps after `--warm-up` ones, its imports
-and start left out. `plain` is what a user writes first: a Dataset, PIL, ToTensor and a DataLoader,
-torch's own layout and Adam, and a read of the loss at each step. A script after `--against` must
-print `"images_per_cpu_s": NUMBER` in its last lines; it is split as a shell would.
+and start left out; on a GPU the seconds, which end when the device is done. `plain` is what a user
+writes first: a Dataset, PIL, ToTensor and a DataLoader (with two workers for a GPU), torch's own
+layout and Adam, and a read of the loss at each step. A script after `--against` must print
+`"images_per_cpu_s": NUMBER` in its last lines, or `images_per_s` on a GPU; it is split as a shell
+would.
 """
 
 import argparse
@@ -29,7 +32,8 @@ from trainables import hardware
 BATCH = 64
 IMAGES = 4096
 CLASSES = 10
-ANSWER = re.compile(r'"images_per_cpu_s": ([0-9.]+)')
+ANSWER = re.compile(r'"images_per_(?:cpu_)?s": ([0-9.]+)')
+UNITS = {"cpu": "CPU second", "cuda": "second"}
 
 
 def main() -> None:
@@ -37,7 +41,8 @@ def main() -> None:
     options = _options()
     if options.arm is not None:
         rate = {"project": _project, "plain": _plain}[options.arm](options)
-        print(json.dumps({"images_per_cpu_s": round(rate, 1)}))
+        name = {"cpu": "images_per_cpu_s", "cuda": "images_per_s"}[options.device]
+        print(json.dumps({name: round(rate, 1)}))
         return
     own = [sys.executable, __file__, *sys.argv[1:]]
     arms = {name: [*own, "--arm", name] for name in ("project", "plain")}
@@ -49,12 +54,12 @@ def main() -> None:
         print(f"turn {turn + 1}: {[found[-1] for found in rates.values()]}", flush=True)
     for name, found in rates.items():
         ratios = [ours / other for ours, other in zip(rates["project"], found, strict=True)]
-        print(
-            f"{name}: {_said(found, 1)} images per CPU second; project is {_said(ratios, 2)} of it"
-        )
+        unit = UNITS[options.device]
+        print(f"{name}: {_said(found, 1)} images per {unit}; project is {_said(ratios, 2)} of it")
     versions = [f"{name} {importlib.metadata.version(name)}" for name in ("torch", "torchvision")]
     where = f"{hardware.here()}; load {os.getloadavg()[0]:.1f} at the end"
-    print(f"{options.family}, {options.precision}, n = {options.repeats}; {versions}; {where}")
+    precision = options.precision or hardware.PRECISIONS[options.device][0]
+    print(f"{options.family}, {precision}, n = {options.repeats}; {versions}; {where}")
 
 
 def _said(values: list[float], digits: int) -> str:
@@ -67,7 +72,7 @@ def _rate(command: list[str]) -> float:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     found = ANSWER.findall(done.stdout)
     if done.returncode or not found:
-        sys.exit(f"{shlex.join(command)} gave no images_per_cpu_s:\n{done.stdout}{done.stderr}")
+        sys.exit(f"{shlex.join(command)} gave no rate:\n{done.stdout}{done.stderr}")
     return float(found[-1])
 
 
@@ -88,15 +93,25 @@ def _project(options: argparse.Namespace) -> float:
         weights=None,
         seed=0,
         epochs=50,
-        device="cpu",
+        device=options.device,
         threads=1,
         precision=options.precision,
     )
     trainer.begin_epoch()
     trainer.advance(options.warm_up)
-    began = time.process_time()
+    began = _now(options.device)
     trainer.advance(options.steps)
-    return BATCH * options.steps / (time.process_time() - began)
+    return BATCH * options.steps / (_now(options.device) - began)
+
+
+def _now(device: str) -> float:
+    """CPU seconds; on a GPU seconds, once it has done what it was asked."""
+    if device == "cpu":
+        return time.process_time()
+    import torch
+
+    torch.cuda.synchronize()
+    return time.monotonic()
 
 
 def _plain(options: argparse.Namespace) -> float:
@@ -123,19 +138,21 @@ def _plain(options: argparse.Namespace) -> float:
     torch.set_num_threads(1)
     family = load_family(options.family)
     config = {**family.baseline, "input_size": 32, "num_classes": CLASSES, "weights": None}
-    model = family.build(config).train()
+    model = family.build(config).train().to(options.device)
     optimizer, criterion = torch.optim.Adam(model.parameters(), lr=1e-4), nn.CrossEntropyLoss()
     began, seen, loss_sum = 0.0, 0, 0.0
-    for step, (batch, truth) in enumerate(DataLoader(Images(), batch_size=BATCH, shuffle=True)):
+    workers = {"cpu": 0, "cuda": 2}[options.device]
+    loader = DataLoader(Images(), batch_size=BATCH, shuffle=True, num_workers=workers)
+    for step, (batch, truth) in enumerate(loader):
         if step == options.warm_up:
-            began, seen = time.process_time(), 0
+            began, seen = _now(options.device), 0
         optimizer.zero_grad()
-        loss = criterion(model(batch), truth)
+        loss = criterion(model(batch.to(options.device)), truth.to(options.device))
         loss.backward()
         optimizer.step()
         loss_sum += loss.item()
         seen += len(truth)
-    return seen / (time.process_time() - began)
+    return seen / (_now(options.device) - began)
 
 
 def _made_up() -> tuple[Any, Any]:
@@ -148,7 +165,8 @@ def _made_up() -> tuple[Any, Any]:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--family", default="cnn")
-    parser.add_argument("--precision", default="fp32", help="the project's; `plain` has fp32")
+    parser.add_argument("--device", default="cpu", choices=list(UNITS))
+    parser.add_argument("--precision", help="the project's; None: what PyTorch has by itself")
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--steps", type=int, default=40)
     parser.add_argument("--warm-up", type=int, default=8)
