@@ -2,6 +2,7 @@
 
 import contextlib
 import faulthandler
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -20,6 +21,7 @@ def ended_after(seconds: float, file: Path) -> Iterator[Callable[[], None]]:
     with file.open("w", encoding="utf-8") as traceback:
 
         def again() -> None:
+            os.utime(file)
             faulthandler.dump_traceback_later(seconds, exit=True, file=traceback)
 
         again()
@@ -38,6 +40,21 @@ def file_of(folder: Path, trial_id: str) -> Path:
         trial_id: The study's own id.
     """
     return folder / "logs" / f".{trial_id}.hanging"
+
+
+def epoch_began(folder: Path, trial_id: str) -> int:
+    """A number that is another one once an attempt at a trial has begun another epoch.
+
+    Returns:
+        When its file was changed, in nanoseconds of a clock that may be another machine's; 0 where
+        no attempt is in an epoch.
+    """
+    try:
+        # Opened, since a network file system asks anew for the times of a file that is.
+        with file_of(folder, trial_id).open("rb") as file:
+            return os.fstat(file.fileno()).st_mtime_ns
+    except OSError:
+        return 0
 
 
 def take_traceback(folder: Path, trial_id: str) -> str:

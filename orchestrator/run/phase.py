@@ -1,5 +1,6 @@
 """Runs one Tuner over one phase's trials, with the study's own searcher and scheduler."""
 
+import functools
 import logging
 import os
 from collections.abc import Callable, Sequence
@@ -17,7 +18,7 @@ from orchestrator.run.signals import Interruption
 from orchestrator.search.scheduler import RecordingScheduler
 from orchestrator.search.trial_queue import TrialQueue
 from orchestrator.trials.recorder import Recorder
-from trainables import node_check
+from trainables import node_check, watchdog
 from trainables.checkpoints import is_full
 from trainables.secrets import redacted
 from trainables.trial import References, StudyTrial
@@ -123,9 +124,10 @@ def _make_tuner(phase: Phase) -> tune.Tuner:
             callbacks=[
                 AttemptClock(phase.recorder),
                 ray_actors.Overdue(
-                    phase.epoch_time_limit + phase.checkpoint_seconds,
+                    phase.epoch_time_limit,
                     phase.scheduler.overdue,
                     phase.waiting,
+                    functools.partial(watchdog.epoch_began, phase.folder),
                 ),
             ],
             verbose=0,

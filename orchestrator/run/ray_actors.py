@@ -19,6 +19,8 @@ GRACE_SECONDS: Final = 5.0
 """After its limit a process has this long to end itself and to say where it was."""
 FIRST_WORD_SECONDS, WORD_SECONDS = 30.0, 5.0
 """Where no trial runs for longer than a process takes to start, it is looked into so often."""
+LOOK_SECONDS: Final = 5.0
+"""So often it is looked up whether a trial has begun another epoch."""
 LONGEST_STEP_SECONDS: Final = 10.0
 """A step of Tune's takes less; a longer one means that this machine slept, trials and all."""
 
@@ -103,20 +105,24 @@ class Overdue(tune.Callback):
         limit: float,
         overdue: set[str],
         waiting: Callable[[float], None],
+        epoch_began: Callable[[str], int],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Takes what is to be done when.
 
         Args:
-            limit: Seconds that a stretch of epochs may take.
+            limit: Seconds that an epoch may take.
             overdue: Gets the ids of trials whose process was ended.
             waiting: Told now and then for how many seconds no trial has run.
+            epoch_began: Of a trial's id; gives another number once it has begun another epoch.
             clock: Seconds from any moment on.
         """
         self._most, self._overdue, self._clock = limit + GRACE_SECONDS, overdue, clock
         self._waiting, self._idle_since, self._next_word = waiting, 0.0, FIRST_WORD_SECONDS
         self._lived, self._last_step = 0.0, clock()
+        self._epoch_began, self._last_look = epoch_began, 0.0
         self._heard: dict[Trial, float] = {}
+        self._epochs: dict[Trial, int] = {}
 
     def on_step_begin(self, iteration: int, trials: list[Trial], **info: Any) -> None:
         """Ends what is late; Tune then sees an actor that died."""
@@ -130,11 +136,22 @@ class Overdue(tune.Callback):
         elif self._lived - self._idle_since > self._next_word:
             self._next_word += WORD_SECONDS
             self._waiting(self._lived - self._idle_since)
+        if self._lived - self._last_look >= LOOK_SECONDS:
+            self._last_look = self._lived
+            self._look_for_epochs()
         for trial in [t for t, heard in self._heard.items() if self._lived - heard > self._most]:
             del self._heard[trial]
             self._overdue.add(trial.config["trial_id"])
             if trial.temporary_state.ray_actor is not None:
                 ray.kill(trial.temporary_state.ray_actor)
+
+    def _look_for_epochs(self) -> None:
+        """Those that are not reported yet count as well: a report may have several."""
+        before = self._epochs
+        self._epochs = {trial: self._epoch_began(trial.config["trial_id"]) for trial in self._heard}
+        for trial, epoch in self._epochs.items():
+            if epoch != before.get(trial, epoch):
+                self._heard[trial] = self._lived
 
     def _hear_of_next(self, trials: list[Trial]) -> None:
         """A process that is to take up another trial may hang in that: its first epoch has begun.

@@ -10,7 +10,7 @@ import ray
 from ray.tune.experiment import Trial
 
 from orchestrator.run import ray_actors
-from orchestrator.run.ray_actors import GRACE_SECONDS, Overdue
+from orchestrator.run.ray_actors import GRACE_SECONDS, LOOK_SECONDS, Overdue
 
 LIMIT = 60.0
 
@@ -30,7 +30,10 @@ class Loop:
         self.now, self.killed, self.overdue = 0.0, list[Any](), set[str]()
         self.waited = list[float]()
         monkeypatch.setattr(ray_actors.ray, "kill", self.killed.append)
-        self.callback = Overdue(LIMIT, self.overdue, self.waited.append, lambda: self.now)
+        self.epoch = 1
+        self.callback = Overdue(
+            LIMIT, self.overdue, self.waited.append, lambda _: self.epoch, lambda: self.now
+        )
         self.trial = ATrial()
 
     def live(self, seconds: float, step: float = 1.0) -> None:
@@ -54,6 +57,15 @@ def test_f7_a_process_that_outlives_its_limit_is_ended_from_outside_once(loop: L
     loop.live(30)
     assert loop.killed == ["its actor"]
     assert loop.overdue == {"cnn-001"}
+
+
+def test_f7_epochs_that_are_not_reported_yet_count_each_for_itself(loop: Loop) -> None:
+    loop.callback.on_trial_start(0, [], loop.trial)
+    for loop.epoch in range(2, 6):
+        loop.live(LIMIT - LOOK_SECONDS)
+    assert not loop.killed
+    loop.live(LIMIT + GRACE_SECONDS + 2 * LOOK_SECONDS)
+    assert loop.killed == ["its actor"]
 
 
 def test_f7_a_process_that_hangs_while_it_takes_up_a_trial_is_ended_too(loop: Loop) -> None:

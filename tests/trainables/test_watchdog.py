@@ -1,5 +1,6 @@
 """A process that hangs ends itself and leaves behind where it was."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -43,3 +44,12 @@ def test_what_ends_in_time_well_or_badly_leaves_nothing(tmp_path: Path) -> None:
         _ = 1 / 0
     assert list(file.parent.iterdir()) == []
     assert not hanging.take_traceback(tmp_path, "cnn-003")
+
+
+def test_each_epoch_that_begins_is_seen_from_outside(tmp_path: Path) -> None:
+    assert hanging.epoch_began(tmp_path, "cnn-003") == 0
+    with hanging.ended_after(60, hanging.file_of(tmp_path, "cnn-003")) as epoch_begins:
+        first = hanging.epoch_began(tmp_path, "cnn-003")
+        os.utime(hanging.file_of(tmp_path, "cnn-003"), ns=(0, 1))  # a while ago
+        epoch_begins()
+        assert hanging.epoch_began(tmp_path, "cnn-003") >= first > 0
