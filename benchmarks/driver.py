@@ -29,24 +29,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import optuna
+from search_parts import Parts, make_parts, report
 
-from orchestrator.config.rungs import offered_rungs
-from orchestrator.config.searches import list_searches
 from orchestrator.config.settings import Settings
 from orchestrator.plan.families import FamilyPlan, plan_families
-from orchestrator.results import schema
 from orchestrator.results.study_results import StudyResults, by_sequence
 from orchestrator.run import replay
 from orchestrator.run.replay import StoredStudy
 from orchestrator.search import family_searcher
-from orchestrator.search.family_searcher import FamilySearch
-from orchestrator.search.ray_asha import RayRungs
-from orchestrator.search.scheduler import FamilyASHA
-from orchestrator.trials.recorder import Recorder
-from orchestrator.trials.table_writer import TableWriter
 
 PARTS = 10  # the run is reported in tenths
-STUDY = "driver-benchmark"
 MOST_SECONDS = 0.01  # a report may take
 CLOCKS = ("wall", "CPU")
 
@@ -102,50 +94,6 @@ class Asking:
         return taken
 
 
-@dataclass
-class Parts:
-    """The parts of a search, as `orchestrator.run` puts them together."""
-
-    recorder: Recorder
-    scheduler: FamilyASHA
-    searcher: FamilySearch
-    writer: TableWriter
-
-
-def make_parts(folder: Path, plans: list[FamilyPlan], settings: Settings) -> Parts:
-    """A search without any trial."""
-    writer = TableWriter(folder, schema.schemas(plan.full_space for plan in plans), {})
-    recorder = Recorder(
-        study=STUDY,
-        folder=folder,
-        writer=writer,
-        devices_per_trial=1.0,
-        device="cuda",
-        epochs_table="epochs",
-        events=[],
-    )
-    rungs = RayRungs(
-        [plan.name for plan in plans],
-        rungs=offered_rungs(vars(settings)),
-        epochs=settings.epochs,
-        reduction_factor=settings.reduction_factor,
-    )
-    scheduler = FamilyASHA(recorder, rungs)
-    searcher = FamilySearch(
-        recorder,
-        plans,
-        list_searches([plan.name for plan in plans], settings.train_fractions, per_fraction=False),
-        trials=settings.trials,
-        seed=settings.seed,
-        epochs=settings.epochs,
-        max_attempts=settings.max_attempts,
-        first_cut=scheduler.first_cut,
-        by_device_time=True,
-        multivariate=False,
-    )
-    return Parts(recorder=recorder, scheduler=scheduler, searcher=searcher, writer=writer)
-
-
 class FakeTrial:
     """A trial's process as the driver sees it: an id, a configuration, and reports."""
 
@@ -162,20 +110,7 @@ class FakeTrial:
         self.epoch += 1
         noise = self._random.gauss(0, 0.01)
         accuracy = max(0.0, self._skill * (1 - math.exp(-self.epoch / self._pace)) + noise)
-        metrics = dict.fromkeys(("accuracy", "precision", "recall"), accuracy)
-        return {
-            "epoch": self.epoch,
-            "train_loss": 1 - accuracy,
-            "train_accuracy": accuracy,
-            "validation_loss": 1 - accuracy,
-            **{f"validation_{name}": value for name, value in metrics.items()},
-            "learning_rate": 1e-4,
-            "epoch_seconds": 10.0,
-            "images_per_second": 4500.0,
-            "device_memory_peak_bytes": 2**31,
-            "node": "node-1",
-            "done": self.epoch == epochs,
-        }
+        return report(self.epoch, accuracy, epochs=epochs)
 
 
 class FakeTune:
@@ -207,13 +142,7 @@ class FakeTune:
 
     def take(self, chosen: int, result: dict[str, Any]) -> None:
         """What follows from a report."""
-        tune, parts = self._trials[chosen].tune, self._parts
-        stops = result["done"]
-        if not stops:
-            stops = parts.scheduler.on_trial_result(None, tune, result) == "STOP"
-        if stops:
-            parts.scheduler.on_trial_complete(None, tune, result)
-            parts.searcher.on_trial_complete(tune.trial_id, result)
+        if not self._parts.take(self._trials[chosen].tune, result):
             self._trials[chosen] = self._trials[-1]
             self._trials.pop()
             self.fill()

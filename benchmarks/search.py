@@ -18,27 +18,20 @@ import math
 import platform
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
-import optuna
 from optuna.distributions import CategoricalDistribution
+from optuna.samplers import RandomSampler, TPESampler
 from scipy.stats import t as student
+from search_parts import make_parts, report
 
-from orchestrator.config.rungs import offered_rungs
-from orchestrator.config.searches import list_searches
 from orchestrator.config.settings import Settings
 from orchestrator.plan.families import FamilyPlan, plan_families
-from orchestrator.results import schema
 from orchestrator.search import family_searcher
-from orchestrator.search.family_searcher import FamilySearch
-from orchestrator.search.ray_asha import RayRungs
-from orchestrator.search.scheduler import FamilyASHA
-from orchestrator.trials.recorder import Recorder
-from orchestrator.trials.table_writer import TableWriter
 from orchestrator.trials.trial import winner
 
 FAMILY = "cnn"
@@ -46,11 +39,8 @@ BINS = 4
 NOISE = 0.006  # standard deviation of an epoch's validation accuracy
 WIDTH_SECONDS = {16: 0.6, 32: 1.0, 64: 2.0}  # of an epoch
 REFERENCE = "multivariate TPE"
-SAMPLERS: dict[str, Callable[..., optuna.samplers.BaseSampler]] = {
-    REFERENCE: optuna.samplers.TPESampler,
-    "univariate TPE": optuna.samplers.TPESampler,
-    "random": lambda seed, multivariate: optuna.samplers.RandomSampler(seed=seed),  # noqa: ARG005
-}
+RANDOM = "random"
+SAMPLERS = (REFERENCE, "univariate TPE", RANDOM)
 
 
 class Landscape:
@@ -130,54 +120,13 @@ class Trial:
         self._epoch += 1
         way = 1 - math.exp(-self._epoch / self._needed)
         seen = 0.1 + (self._accuracy - 0.1) * way + self._random.normal(0, NOISE)
-        metrics = dict.fromkeys(("accuracy", "precision", "recall"), float(np.clip(seen, 0, 1)))
-        return {
-            "epoch": self._epoch,
-            "train_loss": 1.0,
-            "train_accuracy": 0.5,
-            "validation_loss": 1.0,
-            **{f"validation_{name}": value for name, value in metrics.items()},
-            "learning_rate": 1e-4,
-            "epoch_seconds": 1.0,
-            "images_per_second": 1.0,
-            "device_memory_peak_bytes": None,
-            "done": self._epoch == epochs,
-        }
+        return report(self._epoch, float(np.clip(seen, 0, 1)), epochs=epochs)
 
 
-def make_search(
-    folder: Path, plan: FamilyPlan, settings: Settings, *, multivariate: bool
-) -> tuple[Any, ...]:
-    """Recorder, scheduler and searcher, as `orchestrator.run` puts them together."""
-    recorder = Recorder(
-        study="search-benchmark",
-        folder=folder,
-        writer=TableWriter(folder, schema.schemas([plan.full_space]), {}),
-        devices_per_trial=1.0,
-        device="cpu",
-        epochs_table="epochs",
-        events=[],
-    )
-    rungs = RayRungs(
-        [plan.name],
-        rungs=offered_rungs(vars(settings)),
-        epochs=settings.epochs,
-        reduction_factor=settings.reduction_factor,
-    )
-    scheduler = FamilyASHA(recorder, rungs)
-    searcher = FamilySearch(
-        recorder,
-        [plan],
-        list_searches([plan.name], settings.train_fractions, per_fraction=False),
-        trials=settings.trials,
-        seed=settings.seed,
-        epochs=settings.epochs,
-        max_attempts=settings.max_attempts,
-        first_cut=scheduler.first_cut,
-        by_device_time=True,
-        multivariate=multivariate,
-    )
-    return recorder, scheduler, searcher
+def random_points(seed: int, *, multivariate: bool) -> RandomSampler:
+    """Stands where the search makes its sampler."""
+    del multivariate
+    return RandomSampler(seed=seed)
 
 
 def search(
@@ -190,15 +139,14 @@ def search(
     sampler: str,
 ) -> tuple[float, int]:
     """Runs a search; the true accuracy of its winner, and how many epochs it took."""
-    family_searcher.TPESampler = SAMPLERS[sampler]
-    multivariate = sampler == REFERENCE
-    recorder, scheduler, searcher = make_search(folder, plan, settings, multivariate=multivariate)
+    family_searcher.TPESampler = random_points if sampler == RANDOM else TPESampler
+    parts = make_parts(folder, [plan], settings, multivariate=sampler == REFERENCE)
     running: list[tuple[float, int, Trial]] = []
     numbers = iter(range(10**9))
 
     def start(at: float) -> None:
         number = next(numbers)
-        config = searcher.suggest(f"tune-{number}")
+        config = parts.searcher.suggest(f"tune-{number}")
         if isinstance(config, dict):
             trial = Trial(number, config, landscape)
             heapq.heappush(running, (at + trial.next_seconds(), number, trial))
@@ -208,14 +156,12 @@ def search(
     while running:
         at, number, trial = heapq.heappop(running)
         result = trial.report(settings.epochs)
-        if not result["done"] and scheduler.on_trial_result(None, trial.tune, result) != "STOP":
+        if parts.take(trial.tune, result):
             heapq.heappush(running, (at + trial.next_seconds(), number, trial))
-            continue
-        scheduler.on_trial_complete(None, trial.tune, result)
-        searcher.on_trial_complete(trial.tune.trial_id, result)
-        start(at)
-    best = winner(recorder.of_family(plan.name))
-    return landscape.accuracy(best.spec.params), recorder.tally(plan.name).epochs
+        else:
+            start(at)
+    best = winner(parts.recorder.of_family(plan.name))
+    return landscape.accuracy(best.spec.params), parts.recorder.tally(plan.name).epochs
 
 
 def mean_and_half_width(values: np.ndarray) -> tuple[float, float]:
