@@ -203,7 +203,7 @@ def cost_sentences(prices: Sequence[NodePrice], hours: Sequence[float]) -> Itera
 def between(ends: Sequence[float]) -> str:
     """A range as text, with two digits that count."""
     # Two digits say enough below ten, where a whole number would say too little.
-    low, high = (f"{end:,.0f}" if end >= 10 else f"{end:.2g}" for end in ends)  # noqa: PLR2004
+    low, high = (f"{end:,.0f}" if end >= 10 else f"{end:.2g}" for end in ends)  # noqa: PLR2004 (two digits)
     return low if low == high else f"{low} to {high}"
 
 

@@ -7,11 +7,11 @@ from typing import Final
 
 from orchestrator.config.settings import Settings
 from orchestrator.forecast.workload import work_of
+from orchestrator.plan.memory import FLOAT_BYTES
 from orchestrator.plan.preflight import CheckedStudy
 from trainables import checkpoints, registry
 from trainables.family import Family
 
-FLOAT_BYTES: Final = 4
 # A parameter with the two moments that Adam keeps of it.
 STATE_FLOATS: Final = 3
 # Checkpoints of a trial that are there while another is written.
@@ -96,7 +96,7 @@ def full_disk(error: BaseException, folder: Path) -> str | None:
 def _size(count: float) -> str:
     """Bytes with a unit that people read."""
     for unit in ("bytes", "KiB", "MiB", "GiB"):
-        if count < 1024:  # noqa: PLR2004
+        if count < 1024:  # noqa: PLR2004 (bytes in a KiB, and so on)
             return f"{count:.0f} {unit}" if unit == "bytes" else f"{count:.1f} {unit}"
         count /= 1024
     return f"{count:.1f} TiB"

@@ -18,9 +18,10 @@ LIMIT = 60.0
 class ATrial:
     """What the callback reads of one."""
 
-    config: Any = {"trial_id": "cnn-001", "attempt": 2}  # noqa: RUF012
-    status = Trial.RUNNING
-    temporary_state = SimpleNamespace(ray_actor="its actor")
+    def __init__(self, actor: Any = "its actor") -> None:
+        self.config = {"trial_id": "cnn-001", "attempt": 2}
+        self.status = Trial.RUNNING
+        self.temporary_state = SimpleNamespace(ray_actor=actor)
 
 
 class Loop:
@@ -78,7 +79,8 @@ def test_f7_a_process_that_hangs_while_it_takes_up_a_trial_is_ended_too(loop: Lo
 
 
 def test_a_trial_that_waits_for_a_process_is_not_late(loop: Loop) -> None:
-    loop.trial.status, loop.trial.temporary_state = Trial.PENDING, SimpleNamespace(ray_actor=None)
+    loop.trial = ATrial(actor=None)
+    loop.trial.status = Trial.PENDING
     loop.live(3 * LIMIT)
     assert not loop.killed
     assert loop.waited
@@ -126,10 +128,9 @@ def test_each_epoch_is_named_after_its_trial_and_attempt_also_in_a_process_that_
     paths = {"PYTHONPATH": str(Path(__file__).parent)}
     ray.init(shared_cluster, log_to_driver=False, runtime_env={"env_vars": paths})
     try:
-        trial = ATrial()
-        trial.temporary_state = SimpleNamespace(ray_actor=ray.remote(Title).remote())
+        trial = ATrial(ray.remote(Title).remote())
         for trial_id in ("cnn-001", "cnn-007"):
-            trial.config = {"trial_id": trial_id, "attempt": 2}
+            trial.config["trial_id"] = trial_id
             ray_actors.name_epochs(trial)
             title = ray.get(trial.temporary_state.ray_actor.train.remote())
             assert title == f"ray::{trial_id}/attempt-2"

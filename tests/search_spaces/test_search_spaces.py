@@ -82,7 +82,7 @@ def test_the_former_name_of_the_module_of_spaces_works_and_says_the_new_one() ->
         from search_spaces.dimensions import STEM
     assert STEM is spaces.STEM
     with pytest.raises(ImportError):
-        from search_spaces.dimensions import __all__  # noqa: F401
+        from search_spaces.dimensions import __all__  # noqa: F401 (the import is the test)
 
 
 @pytest.mark.parametrize(

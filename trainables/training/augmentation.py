@@ -17,7 +17,7 @@ def flip(images: Tensor, generator: Generator) -> Tensor:
         images: uint8, shape [batch, height, width, 3].
         generator: On the images' device.
     """
-    mirrored = torch.rand(len(images), generator=generator, device=images.device) < 0.5  # noqa: PLR2004
+    mirrored = torch.rand(len(images), generator=generator, device=images.device) < 0.5  # noqa: PLR2004 (a half)
     return torch.where(mirrored[:, None, None, None], images.flip(2), images)
 
 

@@ -26,7 +26,7 @@ def dropout() -> float:
 
 def build(config: Mapping[str, Any]) -> Any:
     """A network whose layers come from generators that nobody has seeded."""
-    global built  # noqa: PLW0603
+    global built  # noqa: PLW0603 (what one trial leaves for the next)
     import torch
     from torch import nn
 
@@ -36,7 +36,7 @@ def build(config: Mapping[str, Any]) -> Any:
     os.environ[VARIABLE] = str(built)
     warnings.simplefilter("ignore")
     random.seed(1)
-    np.random.seed(1)  # noqa: NPY002
+    np.random.seed(1)  # noqa: NPY002 (as a family may)
     torch.set_num_threads(2)
     torch.backends.cudnn.benchmark = True
     torch.backends.cuda.matmul.fp32_precision = "tf32"

@@ -139,7 +139,7 @@ def test_a_save_that_breaks_off_leaves_the_earlier_file_and_nothing_else(
     path = tmp_path / "weights.safetensors"
     path.write_bytes(b"earlier")
     monkeypatch.setattr("safetensors.torch.save_file", break_off)
-    with pytest.raises(OSError):  # noqa: PT011 - raised above, without a message
+    with pytest.raises(OSError):  # noqa: PT011 (raised above, without a message)
         pretraining._save(nn.Linear(1, 1), path, {})
     assert path.read_bytes() == b"earlier"
     assert list(tmp_path.iterdir()) == [path]
