@@ -5,12 +5,8 @@ import io
 import os
 import re
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any, Final, NoReturn, TextIO
-
-from rich.console import Console, ConsoleOptions, RenderableType
-from rich.segment import Segment
-from rich.text import Text
 
 from trainables.secrets import redacted
 
@@ -42,27 +38,6 @@ def say(*lines: str) -> None:
     for line in lines:
         sys.stdout.write(f"{printable(line)}\n")
     sys.stdout.flush()
-
-
-class Terminal(Console):
-    """A console to which no text is mark-up, and which shows that of others as `printable` does."""
-
-    def __init__(self, **options: Any) -> None:
-        """Takes what a console takes."""
-        super().__init__(markup=False, emoji=False, **options)
-
-    def render_str(self, text: str, **options: Any) -> Text:
-        """Before its width is known."""
-        return super().render_str(printable(text), **options)
-
-    def render(
-        self, renderable: RenderableType, options: ConsoleOptions | None = None
-    ) -> Iterable[Segment]:
-        """What is text already has not been a `str` here."""
-        if isinstance(renderable, Text):
-            renderable = renderable.copy()
-            renderable.plain = printable(renderable.plain)
-        return super().render(renderable, options)
 
 
 def answer(command: str, run: Callable[[], int]) -> int:

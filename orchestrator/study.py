@@ -13,17 +13,10 @@ import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from orchestrator.cli import (
-    DONE,
-    INCOMPLETE,
-    INFRASTRUCTURE,
-    INTERRUPTED,
-    Terminal,
-    fail,
-    run_command,
-)
+from orchestrator.cli import DONE, INCOMPLETE, INFRASTRUCTURE, INTERRUPTED, fail, run_command
 from orchestrator.config import flags
 from orchestrator.results.lock import HeldError
+from orchestrator.terminal import Terminal
 from trainables.data.offline import not_fetched, offline
 
 if TYPE_CHECKING:

@@ -1,12 +1,37 @@
-"""Tables that fit the terminal: in parts where they must be, with no name cut, no number broken."""
+"""What is shown on a terminal: text that does nothing to it, and tables that fit, no name cut."""
 
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
+from typing import Any
 
 from rich import box
 from rich.cells import cell_len
-from rich.console import Group, RenderableType
+from rich.console import Console, ConsoleOptions, Group, RenderableType
+from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
+
+from orchestrator.cli import printable
+
+
+class Terminal(Console):
+    """A console to which no text is mark-up, and which shows that of others as `printable` does."""
+
+    def __init__(self, **options: Any) -> None:
+        """Takes what a console takes."""
+        super().__init__(markup=False, emoji=False, **options)
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        """Before its width is known."""
+        return super().render_str(printable(text), **options)
+
+    def render(
+        self, renderable: RenderableType, options: ConsoleOptions | None = None
+    ) -> Iterable[Segment]:
+        """What is text already has not been a `str` here."""
+        if isinstance(renderable, Text):
+            renderable = renderable.copy()
+            renderable.plain = printable(renderable.plain)
+        return super().render(renderable, options)
 
 
 def fitting_table(

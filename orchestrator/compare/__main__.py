@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from orchestrator.cli import DONE, OneLineParser, Terminal, answer, run_command
+from orchestrator.cli import DONE, OneLineParser, answer, run_command
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -27,6 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     def run() -> int:
         from orchestrator.compare.within_study import write_comparison
+        from orchestrator.terminal import Terminal
 
         if len(folders) == 1:
             write_comparison(folders[0], Terminal())

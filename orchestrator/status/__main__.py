@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from orchestrator.cli import DONE, OneLineParser, Terminal, answer, run_command
+from orchestrator.cli import DONE, OneLineParser, answer, run_command
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -33,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.json:
             _print_lines(standings)
         else:
-            _print_tables(standings, Terminal(), redraw=options.watch)
+            _print_tables(standings, redraw=options.watch)
         return DONE
 
     return answer("status", run)
@@ -60,10 +60,12 @@ def _print_lines(standings: Iterable["Standing"]) -> None:
         sys.stdout.flush()
 
 
-def _print_tables(standings: Iterable["Standing"], console: "Console", *, redraw: bool) -> None:
+def _print_tables(standings: Iterable["Standing"], *, redraw: bool) -> None:
     """On a terminal each picture replaces the last one; elsewhere only news is printed."""
     from orchestrator.status.render import print_standing
+    from orchestrator.terminal import Terminal
 
+    console = Terminal()
     if redraw and console.is_terminal:
         standings = _drawn_while_running(standings, console)
     news = None

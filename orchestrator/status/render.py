@@ -20,7 +20,6 @@ from orchestrator.status.study_status import (
 from orchestrator.terminal import fitting_table
 
 MISSING: Final = "-"
-TO_GO_ON: Final = "To go on: "
 TITLES: Final = (
     "family",
     "best validation accuracy",
@@ -38,10 +37,8 @@ LEFT: Final = ("family", "best trial")
 
 
 def print_standing(console: Console, standing: Standing) -> None:
-    """Prints how a study stands; the command is not wrapped, so that it can be copied."""
-    for part in _parts(standing, console.width):
-        command = isinstance(part, Text) and part.plain.startswith(TO_GO_ON)
-        console.print(part, soft_wrap=command)
+    """Prints how a study stands."""
+    console.print(drawn(standing, console.width), crop=False)
 
 
 def drawn(standing: Standing, width: int) -> Group:
@@ -58,7 +55,8 @@ def time_left(seconds: float) -> str:
 def _parts(standing: Standing, width: int) -> Iterator[Text | Padding | Group]:
     yield Text(_headline(standing, width), style="bold")
     if standing.resume_command is not None:
-        yield Text(f"{TO_GO_ON}{standing.resume_command}")
+        # Not wrapped, so that it can be copied.
+        yield Text(f"To go on: {standing.resume_command}", no_wrap=True, overflow="ignore")
     for note in standing.demo:
         yield Text(note, style="bold")
     yield _table(standing, width)
