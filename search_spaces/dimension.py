@@ -1,6 +1,6 @@
 """One dimension of a search space: what a hyperparameter may be, and what it means."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -62,13 +62,15 @@ def contains(distribution: BaseDistribution, value: Any) -> bool:
 
 def covers(distribution: BaseDistribution, other: BaseDistribution) -> bool:
     """Whether a distribution may yield whatever another of its kind may."""
-    if isinstance(distribution, CategoricalDistribution):
-        choices = other.choices if isinstance(other, CategoricalDistribution) else (None,)
-        return all(choice in distribution.choices for choice in choices)
     if isinstance(other, CategoricalDistribution):
-        return False
-    assert isinstance(other, FloatDistribution | IntDistribution), other
-    return contains(distribution, other.low) and contains(distribution, other.high)
+        ends: Sequence[Any] = other.choices
+    else:
+        assert isinstance(other, FloatDistribution | IntDistribution), other
+        ends = (other.low, other.high)
+    same_kind = isinstance(distribution, CategoricalDistribution) == isinstance(
+        other, CategoricalDistribution
+    )
+    return same_kind and all(contains(distribution, end) for end in ends)
 
 
 def outside(space: Mapping[str, BaseDistribution], params: Mapping[str, Any]) -> list[str]:

@@ -4,6 +4,7 @@ import contextlib
 import ctypes
 import functools
 import gc
+import operator
 import os
 import random
 import sys
@@ -94,7 +95,7 @@ def _names_as_now(module: ModuleType) -> Callable[[], None]:
 
 
 def _switches_as_now(torch: Any) -> Callable[[], None]:
-    places = [(_inside(torch, path), name) for path, name in SWITCHES]
+    places = [(operator.attrgetter(path)(torch), name) for path, name in SWITCHES]
     before = [getattr(place, name) for place, name in places]
     values = [getattr(torch, get)() for get, _ in SETTERS]
 
@@ -107,12 +108,6 @@ def _switches_as_now(torch: Any) -> Callable[[], None]:
             getattr(torch, setter)(value)
 
     return back
-
-
-def _inside(module: Any, path: str) -> Any:
-    for name in path.split("."):
-        module = getattr(module, name)
-    return module
 
 
 def _begin_random_numbers() -> None:

@@ -31,7 +31,7 @@ class Images:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Work:
+class Workload:
     """How much a study trains at most, in epochs and images.
 
     Attributes:
@@ -55,7 +55,7 @@ class Work:
     final_epochs: int
 
 
-def work_of(families: Sequence[str], settings: Settings) -> Work:
+def work_of(families: Sequence[str], settings: Settings) -> Workload:
     """The work of a study of these families before any of it is measured."""
     searches = list_searches(
         families, settings.train_fractions, per_fraction=settings.tune_per_fraction
@@ -64,7 +64,7 @@ def work_of(families: Sequence[str], settings: Settings) -> Work:
     largest = max(settings.train_fractions)
     smaller = sum(each.train_fraction / largest for each in searches) - len(families)
     final_runs = len(families) * 2 * settings.seeds * len(settings.train_fractions)
-    return Work(
+    return Workload(
         searches=len(searches),
         search_trials=len(searches) * settings.trials,
         search_epochs=len(searches) * settings.trials * settings.epochs,

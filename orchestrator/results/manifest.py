@@ -12,6 +12,7 @@ from typing import Any, Final
 from orchestrator.config.rungs import rungs_of
 from orchestrator.config.sampler import sampler_of
 from orchestrator.results import code_version, files
+from trainables import hardware
 
 LIBRARIES: Final = ("ray", "optuna", "torch", "torchvision", "numpy", "pandas", "pyarrow")
 
@@ -96,7 +97,7 @@ def environment() -> dict[str, str]:
     return {
         "python": platform.python_version(),
         "machine": platform.machine(),
-        "processor": _processor(),
+        "processor": hardware.here().processor,
         **{library: version(library) for library in LIBRARIES},
         **({code_version.DISTRIBUTION: own} if own is not None else {}),
     }
@@ -105,10 +106,3 @@ def environment() -> dict[str, str]:
 def now() -> str:
     """The time as ISO 8601 text in UTC."""
     return datetime.now(UTC).isoformat(timespec="seconds")
-
-
-def _processor() -> str:
-    cpuinfo = Path("/proc/cpuinfo")
-    lines = cpuinfo.read_text().splitlines() if cpuinfo.is_file() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor()

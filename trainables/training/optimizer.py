@@ -115,11 +115,11 @@ class Optimizer:
     def _zeros(self, parameter: Tensor) -> dict[str, Tensor]:
         """What torch's first step starts from."""
         if self._kind == "sgd":
-            return {"momentum_buffer": torch.zeros_like(parameter, requires_grad=False)}
+            return {"momentum_buffer": torch.zeros_like(parameter)}
         return {
             "step": torch.zeros((), device=parameter.device),
-            "exp_avg": torch.zeros_like(parameter, requires_grad=False),
-            "exp_avg_sq": torch.zeros_like(parameter, requires_grad=False),
+            "exp_avg": torch.zeros_like(parameter),
+            "exp_avg_sq": torch.zeros_like(parameter),
         }
 
 

@@ -37,9 +37,8 @@ def set_arithmetic(precision: str, device: torch.device, *, reproducible: bool) 
     torch.set_deterministic_debug_mode("error" if reproducible else "default")
     if reproducible:
         debugging: Any = torch.utils.deterministic
-        debugging.fill_uninitialized_memory = (
-            False  # nothing here reads memory before it is written
-        )
+        # Nothing here reads memory before it is written.
+        debugging.fill_uninitialized_memory = False
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read when CUDA starts
 
 

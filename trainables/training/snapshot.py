@@ -130,7 +130,7 @@ def _event() -> torch.cuda.Event:
 
 def _buffer(tensor: Tensor) -> Tensor:
     """Host memory for a copy in the order in which the tensor has its values."""
-    buffer = torch.empty_like(tensor, device="cpu", requires_grad=False)
+    buffer = torch.empty_like(tensor, device="cpu")
     return buffer.pin_memory() if tensor.is_cuda else buffer
 
 
