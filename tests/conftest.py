@@ -21,8 +21,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The tests that start Ray come first: while they wait, others compute."""
+    """The tests that start Ray come first: while they wait, others compute.
+
+    What Ray itself leaves open, or uses though it is to go, fails none of them.
+    """
     items.sort(key=lambda item: item.get_closest_marker("cluster") is None)
+    for item in (each for each in items if each.get_closest_marker("cluster")):
+        for ignored in ("ResourceWarning", "DeprecationWarning:ray", "FutureWarning:ray"):
+            item.add_marker(pytest.mark.filterwarnings(f"ignore::{ignored}"))
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:

@@ -25,13 +25,7 @@ from orchestrator.run.nodes import Waiting
 from orchestrator.run.ray_actors import Overdue
 from orchestrator.search.failures import classify
 
-pytestmark = [
-    pytest.mark.cluster,
-    pytest.mark.timeout(300),
-    pytest.mark.filterwarnings("ignore::ResourceWarning"),
-    pytest.mark.filterwarnings("ignore::DeprecationWarning:ray"),
-    pytest.mark.filterwarnings("ignore::FutureWarning:ray"),
-]
+pytestmark = pytest.mark.cluster
 FAMILIES = os.pathsep.join(map(str, (ROOT / "tests/families", ROOT / "tests/faults/families")))
 FLAGS = (
     *("--families", "machine", "--dataset", "digits", "--trials", "2", "--epochs", "4"),

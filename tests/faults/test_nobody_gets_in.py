@@ -19,11 +19,7 @@ from harness import ROOT, StudyFolder
 
 from orchestrator.run.cluster_watch import descendants
 
-pytestmark = [
-    pytest.mark.cluster,
-    pytest.mark.timeout(300),
-    pytest.mark.filterwarnings("ignore::ResourceWarning"),
-]
+pytestmark = pytest.mark.cluster
 NOBODY = 65534
 FLAGS = (
     *("--families", "machine", "--dataset", "digits", "--trials", "2", "--epochs", "100"),

@@ -17,9 +17,6 @@ from orchestrator.results.lock import holder_of
 pytestmark = [
     pytest.mark.cluster,
     pytest.mark.timeout(900),  # a whole study, also on a busy machine
-    pytest.mark.filterwarnings("ignore::ResourceWarning"),
-    pytest.mark.filterwarnings("ignore::DeprecationWarning:ray"),
-    pytest.mark.filterwarnings("ignore::FutureWarning:ray"),
 ]
 # Four trials of up to nine epochs of a third of a second, two finals.
 FLAGS = (

@@ -20,9 +20,6 @@ from orchestrator.run.metrics import METRICS, STATES
 pytestmark = [
     pytest.mark.cluster,
     pytest.mark.timeout(900),  # a whole study, also on a busy machine
-    pytest.mark.filterwarnings("ignore::ResourceWarning"),
-    pytest.mark.filterwarnings("ignore::DeprecationWarning:ray"),
-    pytest.mark.filterwarnings("ignore::FutureWarning:ray"),
 ]
 CURVE = [
     *("--families", "curve", "--dataset", "digits", "--set", "space.curve.fault=none"),

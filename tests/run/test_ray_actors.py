@@ -119,9 +119,6 @@ class Title:
 
 
 @pytest.mark.cluster
-@pytest.mark.filterwarnings("ignore::ResourceWarning")
-@pytest.mark.filterwarnings("ignore::DeprecationWarning:ray")
-@pytest.mark.filterwarnings("ignore::FutureWarning:ray")
 def test_each_epoch_is_named_after_its_trial_and_attempt_also_in_a_process_that_had_another(
     shared_cluster: str,
 ) -> None:

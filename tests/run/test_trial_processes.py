@@ -9,21 +9,16 @@ from typing import Any
 import numpy as np
 import pytest
 import ray
+from made_up_trials import told_to_process
 
-from trainables import node_check, registry
+from trainables import registry
 from trainables.data.dataset import LabeledImages
 from trainables.shared_data import SharedData
 from trainables.trial import References, StudyTrial
 
 ROOT = Path(__file__).resolve().parents[2]
 FAMILIES = str(ROOT / "tests/faults/families")
-pytestmark = [
-    pytest.mark.cluster,
-    pytest.mark.timeout(300),
-    pytest.mark.filterwarnings("ignore::ResourceWarning"),
-    pytest.mark.filterwarnings("ignore::DeprecationWarning:ray"),
-    pytest.mark.filterwarnings("ignore::FutureWarning:ray"),
-]
+pytestmark = pytest.mark.cluster
 TIMES = ("epoch_seconds", "images_per_second", "node", "earlier_rows")
 
 
@@ -54,7 +49,8 @@ class Process(StudyTrial):
 def cluster(shared_cluster: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """The cluster, whose processes can import this file."""
     monkeypatch.setenv(registry.FAMILY_PATH, FAMILIES)
-    paths = os.pathsep.join([str(ROOT), str(Path(__file__).parent)])
+    own = (ROOT, ROOT / "tests/support", Path(__file__).parent)
+    paths = os.pathsep.join(map(str, own))
     variables = {"PYTHONPATH": paths, registry.FAMILY_PATH: FAMILIES}
     ray.init(shared_cluster, log_to_driver=False, runtime_env={"env_vars": variables})
     yield
@@ -74,30 +70,12 @@ class Trials:
             classes=("a", "b", "c"),
             weights=None,
         )
-        self._same = {
-            "role": "search",
-            "attempt": 1,
-            "epochs_known": 0,
-            "epochs": 2,
-            "train_fraction": 1.0,
-            "folder": str(folder),
-            "device": "cpu",
-            "resources": {"CPU": 1},
-            "threads": 1,
-            "accumulation": 1,
-            "precision": "fp32",
-            "reproducible": False,
-            "rungs": [],
-            "checkpoint_seconds": 0.0,
-            "epoch_time_limit": 60.0,
-            "software": node_check.software(),
-            "references": References(shared=ray.put(shared), test=None),
-        }
+        self._folder, self._references = folder, References(shared=ray.put(shared), test=None)
 
     def trial(self, family: str, number: int, **params: Any) -> dict[str, Any]:
         known = {**registry.load_family(family).baseline, "batch_size": 16, **params}
-        own = {"trial_id": f"{family}-{number:03d}", "family": family, "seed": 7}
-        return {**self._same, **own, "params": known}
+        own = {"epochs": 2, "seed": 7, "params": known, "references": self._references}
+        return told_to_process(self._folder, f"{family}-{number:03d}", **own)
 
 
 @pytest.mark.usefixtures("cluster")

@@ -8,6 +8,7 @@ from orchestrator.trials.recorder import Recorder
 from orchestrator.trials.table_writer import TableWriter
 from orchestrator.trials.trial import TrialSpec
 from search_spaces.dimension import distributions
+from trainables import node_check
 from trainables.attempt import AttemptConfig
 from trainables.registry import load_family
 
@@ -75,3 +76,18 @@ def config_of(folder: Path, *, number: int = 1, **params: Any) -> AttemptConfig:
         precision="fp32",
         reproducible=False,
     )
+
+
+def told_to_process(folder: Path, trial_id: str, **own: Any) -> dict[str, Any]:
+    """What Tune tells the process of an attempt at a trial with its family's baseline, on a CPU."""
+    family = trial_id.rpartition("-")[0]
+    return {
+        **vars(config_of(folder)),
+        "trial_id": trial_id,
+        "family": family,
+        "params": dict(load_family(family).baseline),
+        "resources": {"CPU": 1},
+        "epoch_time_limit": 60.0,
+        "software": node_check.software(),
+        **own,
+    }

@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from made_up_trials import told_to_process
 
 from trainables import node_check as node
-from trainables.registry import load_family
 from trainables.trial import References, StudyTrial
 
 HERE = socket.gethostname()
@@ -51,29 +51,8 @@ class LateTrial(StudyTrial):
 def test_a_trial_on_a_node_that_joined_late_asks_it_first_and_leaves_nothing(
     study_json: Path,
 ) -> None:
-    config = {
-        "trial_id": "cnn-000",
-        "family": "cnn",
-        "role": "baseline",
-        "attempt": 1,
-        "epochs_known": 0,
-        "seed": 1,
-        "epochs": 1,
-        "train_fraction": 1.0,
-        "folder": str(study_json.parent),
-        "device": "cpu",
-        "threads": 1,
-        "accumulation": 1,
-        "rungs": [],
-        "checkpoint_seconds": 0,
-        "precision": "fp32",
-        "reproducible": False,
-        "epoch_time_limit": 60.0,
-        "resources": {"CPU": 1},
-        "params": dict(load_family("cnn").baseline),
-        "software": {**node.software(), "ray": "1.0"},
-    }
-    trial = LateTrial(config=config)
+    told = {"software": {**node.software(), "ray": "1.0"}}
+    trial = LateTrial(config=told_to_process(study_json.parent, "cnn-000", **told))
     with pytest.raises(RuntimeError, match=r"must have the driver's versions, but has ray"):
         trial.step()
     assert list(study_json.parent.iterdir()) == [study_json]
