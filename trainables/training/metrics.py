@@ -1,4 +1,4 @@
-"""Accuracy, precision and recall from a confusion matrix or from probabilities."""
+"""What a network says of images, scored: accuracy, precision, recall and the loss."""
 
 from dataclasses import dataclass
 
@@ -59,3 +59,32 @@ def micro_at_half(
     chosen = probabilities > 0.5  # noqa: PLR2004 (the threshold that names the function)
     hits = int(chosen[np.arange(len(labels)), labels].sum())
     return hits / max(int(chosen.sum()), 1), hits / len(labels)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluation:
+    """What a network says about images it was not trained on.
+
+    Attributes:
+        loss: Mean cross-entropy against hard targets, in nats.
+        scores: Accuracy, macro precision and macro recall.
+        probabilities: float32, shape [images, classes].
+        labels: Shape [images].
+    """
+
+    loss: float
+    scores: Scores
+    probabilities: npt.NDArray[np.float32]
+    labels: npt.NDArray[np.int64]
+
+    def test_metrics(self) -> dict[str, float]:
+        """The `test_*` columns of `final.parquet`."""
+        precision, recall = micro_at_half(self.probabilities, self.labels)
+        return {
+            "test_loss": self.loss,
+            "test_accuracy": self.scores.accuracy,
+            "test_precision": self.scores.precision,
+            "test_recall": self.scores.recall,
+            "test_precision_micro_at_half": precision,
+            "test_recall_micro_at_half": recall,
+        }

@@ -1,12 +1,9 @@
 """Trains one network: one process, one path for CPU and GPU, data on the device, no Ray."""
 
 import functools
-import io
 import math
-import pickle
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
@@ -22,7 +19,7 @@ from trainables.training import snapshot
 from trainables.training.allocator import keep_freed_memory
 from trainables.training.generators import Generators
 from trainables.training.graphs import Eager, Graphs, Issuer
-from trainables.training.metrics import Scores, micro_at_half, scores
+from trainables.training.metrics import Evaluation, scores
 from trainables.training.model_size import forward_flops, parameter_counts
 from trainables.training.normalization import PLAIN_INPUT
 from trainables.training.optimizer import Optimizer, make_schedule
@@ -37,40 +34,8 @@ STEPS_AT_A_TIME: Final = {"cpu": 1, "cuda": 16}
 """That are issued before it is looked up whether a checkpoint is written."""
 
 
-ZIP: Final = b"PK"
-
-
 class DivergedError(ArithmeticError):
     """The loss is not finite; the epoch in which it happened gives no row."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Evaluation:
-    """What a network says about images it was not trained on.
-
-    Attributes:
-        loss: Mean cross-entropy against hard targets, in nats.
-        scores: Accuracy, macro precision and macro recall.
-        probabilities: float32, shape [images, classes].
-        labels: Shape [images].
-    """
-
-    loss: float
-    scores: Scores
-    probabilities: npt.NDArray[np.float32]
-    labels: npt.NDArray[np.int64]
-
-    def test_metrics(self) -> dict[str, float]:
-        """The `test_*` columns of `final.parquet`."""
-        precision, recall = micro_at_half(self.probabilities, self.labels)
-        return {
-            "test_loss": self.loss,
-            "test_accuracy": self.scores.accuracy,
-            "test_precision": self.scores.precision,
-            "test_recall": self.scores.recall,
-            "test_precision_micro_at_half": precision,
-            "test_recall_micro_at_half": recall,
-        }
 
 
 class Trainer:
@@ -309,7 +274,7 @@ class Trainer:
         Raises:
             ValueError: It holds more than tensors and plain values; code in it is never run.
         """
-        loaded = _read_zip(state) if state.startswith(ZIP) else snapshot.read(state)
+        loaded = snapshot.read(state)
         assert loaded["seed"] == self._seed, "the checkpoint is of another trial"
         self._model.load_state_dict(loaded["model"])
         self._optimizer.load_state_dict(loaded["optimizer"])
@@ -337,13 +302,3 @@ def _must_be_finite(split: str, loss: float, epoch: int) -> None:
     if not math.isfinite(loss):
         message = f"the {split} loss must be finite, but is {loss} in epoch {epoch}"
         raise DivergedError(message)
-
-
-def _read_zip(state: bytes) -> dict[str, Any]:
-    """A checkpoint as they were first, by `torch.save`."""
-    try:
-        loaded: dict[str, Any] = torch.load(io.BytesIO(state), weights_only=True)
-    except pickle.UnpicklingError as error:
-        message = "a checkpoint must hold tensors and plain values only: others may run code"
-        raise ValueError(message) from error
-    return loaded
