@@ -4,22 +4,10 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Protocol, runtime_checkable
 
 from trainables.checkpoints import Chunk
+from trainables.trainers import Trainer
 
 Chunks = Callable[[], Iterable[Chunk]]
 """Makes the bytes of a file, in parts; in another thread, while training goes on."""
-
-
-class WholeEpochs(Protocol):
-    """A trainer that trains an epoch at a time."""
-
-    def train_epoch(self) -> dict[str, Any]:
-        """Trains for one epoch and validates; the epoch's columns."""
-
-    def state(self) -> bytes:
-        """Everything that training goes on from."""
-
-    def weights(self) -> bytes:
-        """The network's weights."""
 
 
 class Copied(Protocol):
@@ -50,7 +38,7 @@ class Slices:
         pause: Whether training may go on for a moment while something is written.
     """
 
-    def __init__(self, trainer: WholeEpochs) -> None:
+    def __init__(self, trainer: Trainer) -> None:
         """Takes a trainer, which may be `Pausing`."""
         self._trainer = trainer
         self.pause = isinstance(trainer, Pausing)

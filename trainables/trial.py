@@ -18,7 +18,8 @@ import ray
 from ray import tune
 
 from trainables import device_memory, memory_kills, node_check, process_state, watchdog
-from trainables.attempt import Attempt, AttemptConfig
+from trainables.attempt import Attempt
+from trainables.attempt_config import AttemptConfig
 from trainables.registry import load_family
 from trainables.secrets import RedactingFormatter
 from trainables.trial_error import described

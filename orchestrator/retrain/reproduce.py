@@ -15,11 +15,12 @@ from orchestrator.plan import inputs, provenance
 from orchestrator.results import code_version, files, manifest, schema, shape
 from orchestrator.retrain.stored_trial import Row, StoredTrial, read_trial
 from trainables import registry
-from trainables.attempt import AttemptConfig, Trainer, make_trainer
+from trainables.attempt_config import AttemptConfig
 from trainables.data.splitting import fraction_of
 from trainables.family import Family
 from trainables.hardware import PRECISIONS
 from trainables.shared_data import SharedData
+from trainables.trainers import Trainer, make_trainer
 from trainables.weights import loading
 
 # What depends on the seed alone and not on the clock.

@@ -19,14 +19,9 @@ from orchestrator.results.final_runs import final_id
 from orchestrator.results.schema import FIXED_SCHEMAS, METRICS, parameter_columns
 from orchestrator.trials.recorder import Recorder
 from orchestrator.trials.trial import TrialRecord, TrialSpec, winner
-from trainables.attempt import (
-    BEST_WEIGHTS,
-    PREDICTIONS,
-    SIZES,
-    checkpoint_folder,
-    keep_predictions,
-)
+from trainables.trainers import SIZES
 from trainables.training.seeding import derive_seed
+from trainables.trial_files import BEST_WEIGHTS, PREDICTIONS, checkpoint_folder, keep_predictions
 from trainables.weights.loading import file_sha256
 
 Choice = Mapping[str, Mapping[str, Any]]

@@ -30,7 +30,7 @@ from orchestrator.trials.trial import (
     spec_of_row,
 )
 from trainables import checkpoints
-from trainables.attempt import PREDICTIONS, checkpoint_folder
+from trainables.trial_files import PREDICTIONS, checkpoint_folder
 
 SHOWN: Final = 5  # files that changed
 

@@ -12,8 +12,8 @@ from orchestrator.search.failures import failure_of, kills_on
 from orchestrator.trials.recorder import Recorder
 from orchestrator.trials.trial import BASELINE_ROLE, DISK_FULL, Failure
 from trainables import memory_kills, watchdog
-from trainables.attempt import impossible
 from trainables.checkpoints import DiskFullError
+from trainables.epoch_rows import impossible
 
 if TYPE_CHECKING:
     from ray.tune.execution.tune_controller import TuneController

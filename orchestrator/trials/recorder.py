@@ -13,8 +13,8 @@ from orchestrator.trials.family_totals import FamilyTally
 from orchestrator.trials.table_writer import TableWriter
 from orchestrator.trials.trial import RUNNING, Failure, TrialRecord, TrialSpec
 from trainables import checkpoints
-from trainables.attempt import checkpoint_folder
 from trainables.secrets import redacted
+from trainables.trial_files import checkpoint_folder
 
 EPOCH_COLUMNS: Final = (
     "epoch",

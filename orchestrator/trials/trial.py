@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from orchestrator.config.searches import search_of, trial_order
-from trainables.attempt import best_row
+from trainables.epoch_rows import best_row
 
 BASELINE_ROLE: Final = "baseline"
 # Kinds of `Failure`.

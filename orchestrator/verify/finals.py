@@ -12,7 +12,7 @@ from orchestrator.results.final_runs import final_id
 from orchestrator.trials.trial import FAILURES
 from orchestrator.verify.search import parameter_columns
 from orchestrator.verify.tables import Check, Rows, Tables, contiguous, differing, grouped
-from trainables.attempt import best_row
+from trainables.epoch_rows import best_row
 from trainables.weights.loading import file_sha256
 
 Key = tuple[str, str, int, float]

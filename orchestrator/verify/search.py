@@ -17,7 +17,7 @@ from orchestrator.search.asha import FINISHED, FamilyRungs, decision
 from orchestrator.trials.trial import BASELINE_ROLE, TrialRecord, spec_of_row, winner
 from orchestrator.verify.tables import Check, Rows, Tables, contiguous, differing, same
 from search_spaces.dimension import contains, describe
-from trainables.attempt import best_row
+from trainables.epoch_rows import best_row
 from trainables.training.seeding import derive_seed
 
 TERMINAL: Final = frozenset({"completed", "stopped", "diverged", "failed"})

@@ -19,10 +19,12 @@ from safetensors import SafetensorError
 from orchestrator import study
 from orchestrator.run import finals
 from trainables import checkpoints as checkpointing
-from trainables.attempt import BEST_WEIGHTS, PREDICTIONS, Attempt, AttemptConfig, checkpoint_folder
+from trainables.attempt import Attempt
+from trainables.attempt_config import AttemptConfig
 from trainables.data.dataset import LabeledImages
 from trainables.registry import load_family
 from trainables.shared_data import SharedData
+from trainables.trial_files import BEST_WEIGHTS, PREDICTIONS, checkpoint_folder
 from trainables.weights import loading as weights
 
 
@@ -162,7 +164,7 @@ def test_f22_hostile_weights_of_a_best_epoch_fail_the_attempt_and_their_code_doe
         running.step()
         running.rows[-1]["validation_accuracy"] = accuracy
     (cnn(tmp_path).checkpoints / BEST_WEIGHTS).write_bytes(form(Payload(trace)))
-    running._keep_best = lambda *_: None
+    running._writer._keep_best = lambda *_: None
     with pytest.raises(SafetensorError):
         running.step()
     assert not trace.exists()

@@ -28,10 +28,10 @@ from orchestrator.results.foreign_text import escaped_markdown, plain_markdown, 
 from orchestrator.results.shape import check_study
 from orchestrator.status import __main__ as status
 from orchestrator.verify import __main__ as verify
-from trainables.attempt import checkpoint_folder
 from trainables.data.files import open_folder
 from trainables.names import check_family, check_trial
 from trainables.secrets import redacted
+from trainables.trial_files import checkpoint_folder
 
 # Sets a title, clears a screen, turns letters round; tags, links and pictures; a formula.
 UGLY = (

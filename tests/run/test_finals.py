@@ -15,7 +15,7 @@ from orchestrator.results.schema import parameter_columns
 from orchestrator.run import finals
 from orchestrator.trials.recorder import Recorder
 from orchestrator.trials.trial import TrialSpec
-from trainables.attempt import BEST_WEIGHTS, checkpoint_folder
+from trainables.trial_files import BEST_WEIGHTS, checkpoint_folder
 
 
 def settings_of(*assignments: str) -> Settings:

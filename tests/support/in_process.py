@@ -30,7 +30,8 @@ from orchestrator.run.signals import Interruption
 from orchestrator.stats import pairwise as comparison
 from orchestrator.trials import table_writer as writing
 from trainables import registry
-from trainables.attempt import Attempt, AttemptConfig
+from trainables.attempt import Attempt
+from trainables.attempt_config import AttemptConfig
 from trainables.data.dataset import DataSet
 from trainables.trial_error import described
 

@@ -9,7 +9,7 @@ from orchestrator.trials.table_writer import TableWriter
 from orchestrator.trials.trial import TrialSpec
 from search_spaces.dimension import distributions
 from trainables import node_check
-from trainables.attempt import AttemptConfig
+from trainables.attempt_config import AttemptConfig
 from trainables.registry import load_family
 
 

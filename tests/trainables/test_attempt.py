@@ -15,6 +15,7 @@ from trainables import checkpoints as checkpointing
 from trainables.attempt import Attempt
 from trainables.data.dataset import LabeledImages
 from trainables.shared_data import SharedData
+from trainables.trial_files import BEST_WEIGHTS, PREDICTIONS
 
 pytestmark = pytest.mark.usefixtures("curve_family")
 
@@ -265,10 +266,10 @@ def test_a_final_is_tested_at_its_best_epoch_and_at_its_last(
     assert result["best_epoch"] == 1
     assert result["test_images"] == 60
     assert result["test_accuracy"] != result["test_accuracy_last_epoch"]
-    with np.load(config_of(tmp_path).checkpoints / attempt.PREDICTIONS) as kept:
+    with np.load(config_of(tmp_path).checkpoints / PREDICTIONS) as kept:
         share = float((kept["probabilities"].argmax(1) == kept["labels"]).mean())
     assert share == result["test_accuracy"]
-    assert (config_of(tmp_path).checkpoints / attempt.BEST_WEIGHTS).read_bytes() == b"1"
+    assert (config_of(tmp_path).checkpoints / BEST_WEIGHTS).read_bytes() == b"1"
 
 
 def test_the_best_weights_are_those_of_the_best_epoch_though_a_lost_one_was_better(
@@ -298,7 +299,7 @@ def test_the_best_weights_are_those_of_the_best_epoch_though_a_lost_one_was_bett
         with pytest.raises(ZeroDivisionError):
             first.step()
     assert going_on(2, 0.3).step()["best_epoch"] == 1
-    assert (config_of(tmp_path).checkpoints / attempt.BEST_WEIGHTS).read_bytes() == b"1"
+    assert (config_of(tmp_path).checkpoints / BEST_WEIGHTS).read_bytes() == b"1"
 
 
 def test_checkpoints_lie_in_the_study_under_the_trials_own_id(

@@ -1,0 +1,81 @@
+"""What an attempt needs of a trainer, and how a family's is made."""
+
+import importlib
+from typing import Any, Final, Protocol
+
+from trainables.attempt_config import AttemptConfig
+from trainables.data.dataset import LabeledImages
+from trainables.family import Family
+from trainables.shared_data import SharedData
+
+# Columns of `final.parquet` and what a trainer calls them.
+SIZES: Final = ("parameters", "trained_parameters", "forward_flops_per_image")
+
+
+class TestEvaluation(Protocol):
+    """What a trainer says about the test part."""
+
+    probabilities: Any
+    labels: Any
+    scores: Any
+
+    def test_metrics(self) -> dict[str, float]:
+        """The `test_*` columns of `final.parquet`."""
+
+
+class Trainer(Protocol):
+    """What an attempt needs of a trainer; `trainables.training.Trainer` is the real one."""
+
+    epoch: int
+
+    @property
+    def parameters(self) -> int:
+        """How many parameters the network has."""
+
+    @property
+    def trained_parameters(self) -> int:
+        """How many of them are trained."""
+
+    @property
+    def forward_flops_per_image(self) -> int | None:
+        """Floating point operations of one image's way forward; None where nobody can count."""
+
+    def train_epoch(self) -> dict[str, Any]:
+        """Trains for one epoch and validates; the epoch's columns."""
+
+    def evaluate(self, data: LabeledImages) -> TestEvaluation:
+        """Evaluates on other images."""
+
+    def state(self) -> bytes:
+        """Everything that training goes on from."""
+
+    def load_state(self, state: bytes) -> None:
+        """Goes on from a state."""
+
+    def weights(self) -> bytes:
+        """The network's weights."""
+
+    def load_weights(self, weights: bytes) -> None:
+        """Takes over weights."""
+
+
+def make_trainer(family: Family, config: AttemptConfig, shared: SharedData) -> Trainer:
+    """The family's trainer for one attempt."""
+    module, _, name = family.trainer.partition(":")
+    trainer: Trainer = getattr(importlib.import_module(module), name)(
+        family,
+        config.params,
+        shared.training,
+        train=shared.train[config.train_fraction],
+        validation=shared.validation,
+        num_classes=len(shared.classes),
+        weights=shared.weights if family.pretrained else None,
+        seed=config.seed,
+        epochs=config.epochs,
+        device=config.device,
+        threads=config.threads,
+        accumulation=config.accumulation,
+        precision=config.precision,
+        reproducible=config.reproducible,
+    )
+    return trainer
