@@ -12,8 +12,6 @@ from made_up_data_sets import TEST, TRAINING, error_of, in_memory, made_up_image
 from trainables.data.dataset import LabeledImages
 from trainables.datasets import cifar10
 
-# CIFAR-10
-
 
 @pytest.mark.parametrize("layout", ["batches_dir", "parquet_dir"])
 @pytest.mark.parametrize("inside", [False, True], ids=["above", "inside"])
@@ -106,9 +104,6 @@ def test_images_of_another_size_are_refused(parquet_dir):
     assert "expected RGB images of 32x32, found RGB of (32, 33)" in error_of(
         cifar10.DATASET, parquet_dir
     )
-
-
-# The real thing
 
 
 @pytest.mark.realdata

@@ -10,8 +10,6 @@ from sklearn.datasets import load_digits
 
 from trainables.datasets import digits
 
-# Digits
-
 
 def test_digits_are_32_pixels_wide_and_360_of_them_are_for_the_test():
     data = digits.DATASET.open(None, 48)

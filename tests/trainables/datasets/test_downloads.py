@@ -19,8 +19,6 @@ from made_up_data_sets import TEST_IMAGES, TRAINING, batches, one_line
 from trainables.data import download
 from trainables.datasets import cifar10
 
-# The download
-
 
 def archive() -> bytes:
     buffer = io.BytesIO()

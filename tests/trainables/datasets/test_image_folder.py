@@ -11,8 +11,6 @@ from PIL import Image
 
 from trainables.datasets import folder
 
-# A folder of one's own images
-
 
 def test_a_folder_per_class_is_split_by_a_fifth(classes_dir):
     data = folder.DATASET.open(str(classes_dir), 16)
