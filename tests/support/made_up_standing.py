@@ -8,8 +8,6 @@ import made_up_rows
 from made_up_rows import trial
 
 ROOT = Path(__file__).resolve().parents[2]
-
-
 SETTINGS = {
     "families": ["cnn", "resnet50_transfer"],
     "dataset": "digits",
@@ -18,11 +16,7 @@ SETTINGS = {
     "seeds": 2,
     "train_fractions": [0.5, 1.0],
 }
-
-
 CLUSTER = {"cpus_per_trial": 2, "gpus_per_trial": 0.0, "max_concurrent": 2}
-
-
 CHOICE = {
     "cnn": {
         "trial_id": "cnn-001",
@@ -72,6 +66,4 @@ SEARCHED = (
     trial("resnet50_transfer-001", "failed", 1, 0.9, validation_loss=0.1),
     trial("resnet50_transfer-002", "diverged", 2, 0.8),
 )
-
-
 ENDED = tuple(row for row in SEARCHED if row["status"] != "running")
