@@ -1,6 +1,5 @@
 """The report page: built from the tables alone, whole at any moment, the same bytes twice."""
 
-import html.parser
 import json
 import os
 import re
@@ -8,90 +7,21 @@ import shlex
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 from made_up_study import MadeUpStudy
+from read_page import HOSTILE, Page, build
 
 from orchestrator.analysis.section import Section
 from orchestrator.config import flags as options
 from orchestrator.config.settings import to_json
-from orchestrator.report import __main__ as report
-from orchestrator.report import draw_plotly as interactive
-from orchestrator.report import inputs, page, study_page, style, write
+from orchestrator.report import inputs, page, write
 from orchestrator.report import provenance as settings_sections
 from orchestrator.report.chapters import arrange
 from orchestrator.results import files
 from orchestrator.stats.predictions import split_runs
-
-HOSTILE = ("<script>alert(1)</script>", "a & b", "$x$ %{y} <b>c</b>", "d" * 200)
-
-
-class Page(html.parser.HTMLParser):
-    """The page as a browser reads it: text by chapter, attributes, scripts."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.text: dict[str, list[str]] = {"": []}
-        self.scripts: list[str] = []
-        self.attributes: list[tuple[str, str, str]] = []
-        self._chapter, self._inside = "", ""
-        self.feed(text)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        named = {name: value or "" for name, value in attrs}
-        self.attributes += [(tag, name, value) for name, value in named.items()]
-        if tag == "section":
-            self._chapter = named["id"]
-        if tag in {"script", "style"}:
-            self._inside = tag
-        self.text.setdefault(self._chapter, []).append("\n")
-
-    def handle_endtag(self, tag: str) -> None:
-        if tag in {"script", "style"}:
-            self._inside = ""
-
-    def handle_data(self, data: str) -> None:
-        if self._inside == "script":
-            self.scripts.append(data)
-        elif not self._inside:
-            self.text[self._chapter].append(data)
-
-    def chapter(self, key: str) -> str:
-        return "".join(self.text[key])
-
-    @property
-    def everything(self) -> str:
-        return "".join(self.chapter(key) for key in self.text)
-
-
-def build(folder: Path) -> Page:
-    write.write_report(folder)
-    return Page((folder / "report.html").read_text(encoding="utf-8"))
-
-
-@pytest.fixture(scope="module")
-def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return MadeUpStudy(classes=HOSTILE).write(tmp_path_factory.mktemp("study"))
-
-
-@pytest.fixture(scope="module")
-def read(study: Path) -> inputs.Inputs:
-    return inputs.read(study)
-
-
-@pytest.fixture(scope="module")
-def composed(read: inputs.Inputs) -> page.Page:
-    return study_page.compose(read)
-
-
-@pytest.fixture(scope="module")
-def shown(study: Path, composed: page.Page) -> Page:
-    text = page.render(composed)
-    (study / "report.html").write_text(text, encoding="utf-8")
-    return Page(text)
 
 
 @pytest.mark.usefixtures("shown")
@@ -132,42 +62,6 @@ def test_names_of_classes_are_text_wherever_they_stand(study: Path, shown: Page)
     assert ticks[0].startswith("&lt;script&gt;alert(1)")  # Plotly reads its texts as mark-up
     assert ticks[1] == "a &amp; b"
     assert len(ticks[3]) < 30
-
-
-def test_every_figure_is_one_that_plotly_draws(composed: page.Page) -> None:
-    import plotly.graph_objects as go
-
-    keys = [chart.key for chart in composed.charts]
-    assert keys == [
-        "finals",
-        "differences",
-        "sample-efficiency",
-        "learning-curves",
-        "best-so-far",
-        "early-stopping",
-        "hyperparameters",
-        "importances",
-        "confusion",
-        "timeline",
-    ]
-    for chart in composed.charts:
-        for panel in chart.panels:
-            drawn = json.dumps(interactive.draw(panel))
-            filled = re.sub(r"var\(--([a-z0-9-]+)\)", lambda m: _colour(m[1]), drawn)
-            go.Figure(json.loads(filled))  # refuses a property or a value that there is not
-
-
-def _colour(name: str) -> str:
-    return style.colours(dark=True)[name]
-
-
-def test_every_figure_says_its_numbers_in_words_and_in_a_table(composed: page.Page) -> None:
-    for chart in composed.charts:
-        assert re.search(r"\d", chart.alt), chart.key
-        assert re.search(r"\d", chart.finding), chart.key
-        assert chart.finding.endswith("."), chart.key
-        assert chart.numbers is not None
-        assert chart.numbers.rows, chart.key
 
 
 def test_the_answer_is_that_of_the_tables(study: Path, shown: Page) -> None:
@@ -304,71 +198,6 @@ def test_what_was_compared_before_an_extension_is_not_shown_as_the_answer(tmp_pa
     assert "Differences in test accuracy" not in shown.everything
 
 
-@pytest.mark.parametrize(
-    ("damage", "message"),
-    [
-        (lambda folder: (folder / "study.json").unlink(), "has no study.json"),
-        (lambda folder: (folder / "trials.parquet").write_bytes(b"not a table"), "arquet"),
-    ],
-)
-def test_a_folder_that_cannot_be_shown_is_one_line_and_exit_2(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], damage: Any, message: str
-) -> None:
-    folder = MadeUpStudy(finished=False, begun=False).write(tmp_path)
-    damage(folder)
-    assert report.main([str(folder)]) == 2
-    err = capsys.readouterr().err
-    assert message in err
-    assert err.count("\n") == 1
-    assert not (folder / "report.html").exists()
-
-
-def test_help_answers_without_the_heavy_imports() -> None:
-    code = (
-        "import sys; from orchestrator.report.__main__ import _parser; _parser().format_help(); "
-        "print(sorted({'numpy', 'pyarrow', 'plotly', 'jinja2', 'torch', 'ray'} & {*sys.modules}))"
-    )
-    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert out.stdout.strip() == "[]"
-
-
-def test_figures_for_a_paper_are_the_same_bytes_twice(tmp_path: Path, composed: page.Page) -> None:
-    from orchestrator.report.draw_matplotlib import write_figures
-
-    charts = [chart for chart in composed.charts if chart.key in {"differences", "confusion"}]
-    first, second = (write_figures(charts, tmp_path / name) for name in ("one", "two"))
-    assert sorted(path.name for path in first) == [
-        "confusion.png",
-        "confusion.svg",
-        "differences.png",
-        "differences.svg",
-    ]
-    assert [path.read_bytes() for path in first] == [path.read_bytes() for path in second]
-
-
-@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
-def test_text_and_marks_stand_out_from_their_background(dark: bool) -> None:
-    colours = style.colours(dark=dark)
-    for name, ground in (
-        *((name, "background") for name in ("ink", "muted", *(f"family-{i}" for i in range(6)))),
-        ("muted", "surface"),
-        ("ink", "warning-surface"),
-    ):
-        assert _contrast(colours[name], colours[ground]) >= 4.5, (name, ground)
-
-
-def _contrast(a: str, b: str) -> float:
-    """WCAG 2.2's contrast ratio of two colours."""
-
-    def luminance(colour: str) -> float:
-        parts = np.array([int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)])
-        linear = np.where(parts <= 0.04045, parts / 12.92, ((parts + 0.055) / 1.055) ** 2.4)
-        return float(linear @ [0.2126, 0.7152, 0.0722])
-
-    light, dark = sorted((luminance(a), luminance(b)), reverse=True)
-    return (light + 0.05) / (dark + 0.05)
-
-
 def test_examples_are_test_images_that_are_taken_for_another_class(tmp_path: Path) -> None:
     from orchestrator.analysis.confusion_examples import (
         read_examples,
@@ -397,33 +226,3 @@ def test_examples_are_test_images_that_are_taken_for_another_class(tmp_path: Pat
     pictures = [value for tag, name, value in shown.attributes if (tag, name) == ("img", "src")]
     assert len(pictures) == sum(len(each.examples) for each in found)
     assert f"{found[0].wrong} of {found[0].images}" in shown.chapter("classes")
-
-
-def test_several_studies_are_one_page_and_nothing_is_written_into_their_folders(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    folders = [
-        MadeUpStudy(fractions=(1.0,), families=("cnn", "resnet50_scratch"), trials=trials).write(
-            tmp_path / name
-        )
-        for name, trials in (("first", 9), ("<b>second", 12))
-    ]
-    before = {path: path.read_bytes() for folder in folders for path in folder.iterdir()}
-    output = tmp_path / "both.html"
-    assert report.main([*map(str, folders), "--output", str(output)]) == 0
-    assert capsys.readouterr().out == f"{output}\n"
-    assert {path: path.read_bytes() for folder in folders for path in folder.iterdir()} == before
-    shown = Page(output.read_text(encoding="utf-8"))
-    assert set(shown.text) == {"", "differs", "results", "pairs", "effort", "openings"}
-    assert "of 4 differences in test accuracy have an interval that excludes 0" in shown.chapter("")
-    assert "first minus <b>second" in shown.chapter("pairs")
-    assert "<b>second" not in output.read_text(encoding="utf-8")
-
-
-def test_an_output_for_one_study_is_refused_in_one_line(
-    study: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    with pytest.raises(SystemExit) as ended:
-        report.main([str(study), "--output", "x.html"])
-    assert ended.value.code == 2
-    assert "--output is for two or more studies" in capsys.readouterr().err

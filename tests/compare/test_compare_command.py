@@ -1,0 +1,83 @@
+"""The command `compare` of one study: its files, wrong input, and what it imports."""
+
+import subprocess
+import sys
+
+import pytest
+from made_up_study import ComparedStudy
+
+from orchestrator.compare import __main__ as compare
+from orchestrator.compare import within_study
+from orchestrator.results import files
+from orchestrator.results import schema as results
+
+
+def test_the_command_writes_both_files_and_prints_the_tables(tmp_path, capsys):
+    folder = ComparedStudy(families=("cnn", "resnet50_transfer")).write(tmp_path / "a study é")
+    assert compare.main([str(folder)]) == 0
+    assert "Comparison of made up" in capsys.readouterr().out
+    table = files.read_table(folder, "comparison")
+    assert table.schema.equals(results.FIXED_SCHEMAS["comparison"])
+    assert table.schema.metadata[b"git_commit"] == b"abc"
+    assert "# Comparison of made up" in (folder / "comparison.md").read_text(encoding="utf-8")
+    assert not list(folder.glob(".*"))
+
+
+def test_comparing_again_gives_the_same_files(tmp_path):
+    folder = ComparedStudy(families=("cnn",)).write(tmp_path)
+    within_study.write_comparison(folder, None)
+    first = [(folder / name).read_bytes() for name in ("comparison.parquet", "comparison.md")]
+    within_study.write_comparison(folder, None)
+    assert first == [
+        (folder / name).read_bytes() for name in ("comparison.parquet", "comparison.md")
+    ]
+
+
+def test_a_study_in_which_every_family_failed_is_reported_without_numbers(tmp_path):
+    folder = ComparedStudy(families=(), failed=("cnn",)).write(tmp_path)
+    within_study.write_comparison(folder, None)
+    assert files.read_table(folder, "comparison").num_rows == 0
+    text = (folder / "comparison.md").read_text(encoding="utf-8")
+    assert "nothing was measured on the test set" in text
+
+
+@pytest.mark.parametrize(
+    ("lacking", "message"),
+    [
+        ("study.json", "no study.json"),
+        ("final.parquet", "final.parquet must exist"),
+        ("name", "of name is said: Field required"),
+    ],
+)
+def test_a_folder_that_cannot_be_compared_is_one_line_and_exit_2(
+    tmp_path, capsys, lacking, message
+):
+    folder = ComparedStudy(families=("cnn",)).write(tmp_path)
+    if lacking == "name":
+        (folder / "study.json").write_text("{}")
+    else:
+        (folder / lacking).unlink()
+    assert compare.main([str(folder)]) == 2
+    captured = capsys.readouterr()
+    assert message in captured.err
+    assert captured.err.count("\n") == 1
+    assert not captured.out
+    assert not (folder / "comparison.md").exists()
+
+
+def test_help_answers_without_the_heavy_imports():
+    code = (
+        "import sys; from orchestrator.compare.__main__ import _parser; _parser().format_help(); "
+        "print(sorted({'numpy', 'pandas', 'scipy', 'pyarrow', 'torch', 'ray'} & set(sys.modules)))"
+    )
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert out.stdout.strip() == "[]"
+
+
+def test_comparing_imports_neither_torch_nor_ray():
+    code = (
+        "import sys; import orchestrator.stats.pairwise, orchestrator.compare.render; "
+        "print(sorted({'torch', 'ray'} & set(sys.modules)))"
+    )
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert out.stdout.strip() == "[]"

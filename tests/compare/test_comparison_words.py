@@ -1,0 +1,198 @@
+"""What a comparison says: its tables, sentences and flags, in Markdown and on a terminal."""
+
+import numpy as np
+import pytest
+from made_up_study import ComparedStudy
+from sklearn import metrics
+
+from orchestrator.analysis.pairwise import other_metrics
+from orchestrator.results import schema as results
+
+
+def test_markdown_and_terminal_show_the_same_cells_and_no_nan():
+    study = ComparedStudy(
+        fractions=(0.1, 1.0), never_predicted=("cnn",), identical=("resnet50_scratch",)
+    )
+    markdown, terminal = study.markdown(), study.terminal()
+    for cell in ("resnet50_transfer", "4,500", "reference", "0.87", "±", "11,173,962"):
+        assert cell in markdown
+        assert cell in terminal
+    for text in (markdown, terminal):
+        assert "nan" not in text.lower()
+        assert "None" not in text
+        assert "inf" not in text.lower().split()
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_tables_fit_the_terminal_and_break_no_number(width):
+    terminal = ComparedStudy().terminal(width)
+    assert max(len(line.rstrip()) for line in terminal.splitlines()) <= width
+    assert terminal.count("11,173,962") == 12  # in the table of results and in that of sizes
+
+
+def test_names_from_outside_do_not_break_the_tables():
+    study = ComparedStudy(families=("cnn",))
+    study.runs = {("[red]a|b", *key[1:]): run for key, run in study.runs.items()}
+    study.families = ("[red]a|b",)
+    assert "| [red]a\\|b baseline |" in study.markdown()
+    assert "[red]a|b baseline" in study.terminal()
+
+
+def test_the_main_table_has_mean_and_spread_over_seeds_at_the_best_epoch():
+    study = ComparedStudy(families=("cnn",))
+    runs = [study.run("cnn", "tuned", seed) for seed in (0, 1)]
+    losses = [metrics.log_loss(study.labels, run) for run in runs]
+    accuracies = [100 * metrics.accuracy_score(study.labels, run.argmax(1)) for run in runs]
+    loss = f"{np.mean(losses):.3f} ± {np.std(losses, ddof=1):.3f}"
+    expected = f"{np.mean(accuracies):.2f} ± {np.std(accuracies, ddof=1):.2f}%"
+    assert f"| cnn tuned | {loss} | {expected} |" in study.markdown()
+
+
+def test_one_seed_has_no_spread_and_says_so():
+    markdown = ComparedStudy(seeds=1).markdown()
+    assert "±" not in markdown.replace("there is no ±", "")
+    assert "One seed shows no training noise" in markdown
+    assert "test-sampling noise only" in markdown
+
+
+def test_demo_sentences_come_first():
+    demo = ["This is the demo.", "Digits stand in for CIFAR-10."]
+    markdown = ComparedStudy(entries={"demo": demo}).markdown()
+    lines = markdown.splitlines()
+    assert lines[0] == "# Comparison of made up"
+    assert lines[2:5] == ["> **This is the demo.**", ">", "> **Digits stand in for CIFAR-10.**"]
+
+
+def test_the_reference_is_shown_for_cifar10_only():
+    assert "| cnn | reference | 50 | 1.58 | 70% | 0.71 | 0.69 |" in ComparedStudy().markdown()
+    markdown = ComparedStudy(dataset="digits").markdown()
+    assert "| reference |" not in markdown
+    assert "the reference results are for cifar10, this is digits" in markdown
+
+
+def test_every_pair_of_tuned_families_has_a_sentence():
+    markdown = ComparedStudy().markdown()
+    start = "At train fraction 1, resnet50_transfer tuned is "
+    sentences = [line for line in markdown.splitlines() if "Holm-adjusted p: " in line]
+    assert len(sentences) == 3
+    assert any(
+        start in line and "percentage points more accurate than cnn tuned" in line
+        for line in sentences
+    )
+    assert all("which excludes 0" in line or "which includes 0" in line for line in sentences)
+
+
+def test_every_pair_has_a_row_with_the_better_model_first():
+    study = ComparedStudy(fractions=(0.1, 1.0))
+    parts = study.markdown().split("## ")
+    (shown,) = [part for part in parts if part.startswith("Every pair at train fraction 1")]
+    lines = [line.split(" | ") for line in shown.splitlines() if line.startswith("| ")][2:]
+    assert len(lines) == 15
+    for row in study.compared():
+        if (row["seed"], row["metric"], row["train_fraction"]) != (None, "accuracy", 1.0):
+            continue
+        names = [f"{row['a_family']} {row['a_role']}", f"{row['b_family']} {row['b_role']}"]
+        better, worse = names if row["difference"] >= 0 else names[::-1]
+        (line,) = [line for line in lines if (line[0][2:], line[1]) == (better, worse)]
+        assert line[2].startswith(f"{abs(100 * row['difference']):+.2f} [")
+        certain = row["ci_low"] > 0 or row["ci_high"] < 0
+        assert line[3] == f"{'yes' if certain else 'no'} |"
+
+
+def pair(metric, difference, low, high):
+    names = {"a_family": "a", "a_role": "tuned", "b_family": "b", "b_role": "tuned"}
+    return {**names, "metric": metric, "difference": difference, "ci_low": low, "ci_high": high}
+
+
+@pytest.mark.parametrize(
+    ("accuracy", "precision", "loss", "said"),
+    [
+        (
+            (0.1, 0.05, 0.15),
+            (0.1, 0.05, 0.15),
+            (-1, -2, -0.5),
+            "macro precision and loss say the same",
+        ),
+        (
+            (-0.1, -0.15, -0.05),
+            (-0.1, -0.2, -0.1),
+            (1, 0.5, 2),
+            "macro precision and loss say the same",
+        ),
+        ((0.1, -0.1, 0.3), (0.1, -0.1, 0.3), (1, -1, 2), "macro precision and loss say the same"),
+        (
+            (0.1, 0.05, 0.15),
+            (0.1, -0.05, 0.25),
+            (1, 0.5, 2),
+            "macro precision says no difference that is certain: +0.100 [-0.050, +0.250]; "
+            "loss says the opposite: +1.000 [+0.500, +2.000]",
+        ),
+        (
+            (-0.1, -0.2, 0.1),
+            (-0.1, -0.2, 0.1),
+            (1, 0.5, 2),
+            "loss says that this is certain: -1.000 [-2.000, -0.500]",
+        ),
+        ((0.1, 0.05, 0.15), (None, None, None), (1, 0.5, 2), ""),
+    ],
+)
+def test_where_the_other_metrics_say_something_else_it_is_said(accuracy, precision, loss, said):
+    rows = {"accuracy": accuracy, "precision": precision, "loss": loss}
+    assert other_metrics({name: pair(name, *row) for name, row in rows.items()}) == said
+
+
+def test_what_a_reader_must_know_is_flagged():
+    study = ComparedStudy(
+        never_predicted=("cnn",), identical=("resnet50_scratch",), entries={"test_openings": 2}
+    )
+    deviations = {"resnet50_transfer": {"epochs": [2, 50], "input_size": [32, 48]}}
+    study.entries["baseline_deviations"] = deviations
+    markdown = study.markdown()
+    assert (
+        "cnn baseline at train fraction 1 leaves classes that it never predicts, 1 with" in markdown
+    )
+    assert "resnet50_scratch: the search found nothing better than the baseline" in markdown
+    assert "cnn: the search found nothing better" not in markdown
+    assert "test set was opened 2 times" in markdown
+    assert "epochs 2 instead of 50, input_size 32 instead of 48" in markdown
+
+
+def test_a_winner_that_is_the_baseline_is_not_compared_with_itself_or_shown_again():
+    markdown = ComparedStudy(identical=("resnet50_scratch",)).markdown()
+    results, _, rest = markdown.partition("## Tuned minus baseline")
+    assert "| resnet50_scratch tuned |" in results
+    for title in ("## Every pair at train fraction 1", "## Calibration on the test images"):
+        assert "| resnet50_scratch tuned |" not in rest.partition(title)[2].partition("## ")[0]
+    assert "nothing better than the baseline of resnet50_scratch: tuned and baseline" in rest
+    assert "| 1 | resnet50_scratch | +0.000" not in rest
+    assert "Tuned models that are their family's baseline are not shown again" in rest
+
+
+def test_runs_without_measurements_are_not_called_the_same():
+    names = results.schemas([])["final"].names
+    missing = ("params_json", *(name for name in names if name.startswith("test_")))
+    assert (
+        "found nothing better" not in ComparedStudy(families=("cnn",), missing=missing).markdown()
+    )
+
+
+def test_a_family_without_a_finished_trial_is_named_and_gets_no_winner():
+    study = ComparedStudy(families=("cnn", "resnet50_transfer"), failed=("resnet50_scratch",))
+    markdown = study.markdown()
+    assert "resnet50_scratch: no trial finished (1 failed, 1 diverged)" in markdown
+    assert "resnet50_scratch tuned" not in markdown
+    assert "| resnet50_scratch | ours, macro | — | — | — | — | — |" in markdown
+
+
+def test_a_study_whose_families_all_failed_still_has_a_report():
+    study = ComparedStudy(families=(), failed=("cnn",))
+    assert "cnn: no trial finished" in study.markdown()
+    assert "nothing was measured on the test set" in study.terminal()
+
+
+def test_missing_numbers_are_dashes():
+    study = ComparedStudy(
+        families=("cnn",), missing=("test_loss", "parameters", "test_recall_last_epoch")
+    )
+    assert "| cnn baseline | — |" in study.markdown()
+    assert "nan" not in study.terminal().lower()
