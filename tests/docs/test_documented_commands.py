@@ -175,9 +175,11 @@ def plan(words: Sequence[str], means: Means) -> None:
 
 def run_script(words: Sequence[str], _: Means | None = None) -> None:
     """Runs a script of this project as a program."""
+    script = ROOT / words[1]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "argv", list(words[1:]))
-        runpy.run_path(str(ROOT / words[1]), run_name="__main__")
+        patch.setattr(sys, "path", [str(script.parent), *sys.path])  # as Python itself does
+        runpy.run_path(str(script), run_name="__main__")
 
 
 def parse_script(words: Sequence[str], _: Means) -> None:
