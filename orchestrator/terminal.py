@@ -5,7 +5,7 @@ from typing import Any
 
 from rich import box
 from rich.cells import cell_len
-from rich.console import Console, ConsoleOptions, Group, RenderableType
+from rich.console import Console, ConsoleOptions, Group, JustifyMethod, RenderableType
 from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
@@ -59,10 +59,9 @@ def fitting_table(
         table = Table(box=box.SIMPLE, padding=0, show_edge=False)
         sizes = _widened([least[n] for n in part], [whole[n] for n in part], width)
         for number, size in zip(part, sizes, strict=True):
-            title = Text(titles[number])
+            justify: JustifyMethod = "left" if titles[number] in left else "right"
             # Left to itself, Rich breaks numbers in two, or cuts them.
-            table.add_column(title, width=size, overflow="fold")
-            table.columns[-1].justify = "left" if titles[number] in left else "right"
+            table.add_column(Text(titles[number]), width=size, overflow="fold", justify=justify)
         for row in rows:
             # As Text, so that brackets are not read as markup.
             table.add_row(*[Text(row[number]) for number in part])

@@ -34,13 +34,11 @@ class ResumedStudy:
     Attributes:
         study: The content of its `study.json`.
         hold: Its folder, held.
-        code_changed: The code is not what the study has run with so far.
         used: What it has used of its inputs: this must stay.
     """
 
     study: Mapping[str, Any]
     hold: Hold
-    code_changed: bool
     used: remains.Used
 
 
@@ -127,7 +125,7 @@ def check_resumed(
     resume.check_spaces(study, plans)
     resume.check_settings(study, settings)
     warm_start.check_kept(folder, settings)
-    changed = resume.check_code(study, plans, accepted=accept_code_change)
+    resume.check_code(study, plans, accepted=accept_code_change)
     inputs = _prepare(settings, plans, console)
     used = remains.read_used(folder, study, [plan.name for plan in plans if plan.pretrained])
     resume.check_inputs(study, inputs, used)
@@ -138,7 +136,7 @@ def check_resumed(
         settings=settings,
         plans=plans,
         inputs=inputs,
-        resumed=ResumedStudy(study=study, hold=hold, code_changed=changed, used=used),
+        resumed=ResumedStudy(study=study, hold=hold, used=used),
     )
 
 

@@ -205,22 +205,20 @@ def check_weights(study: Mapping[str, Any], sha256: str, used: Used) -> None:
         )
 
 
-def check_code(study: Mapping[str, Any], plans: Sequence[FamilyPlan], *, accepted: bool) -> bool:
-    """Checks that the code is what the study has run so far; returns whether it changed.
+def check_code(study: Mapping[str, Any], plans: Sequence[FamilyPlan], *, accepted: bool) -> None:
+    """Checks that the code is what the study has run so far.
 
     Raises:
         ValueError: It changed and the user has not accepted that.
     """
     code_sha256 = hash_code([plan.name for plan in plans])
-    changed = bool(study["code_sha256"] != code_sha256)
-    if changed and not accepted:
+    if study["code_sha256"] != code_sha256 and not accepted:
         message = (
             "a study must be resumed with the code that it has run so far, or with "
             f"--accept-code-change, but SHA-256 of the code was {study['code_sha256']} "
             f"(commit {study['git_commit'] or 'not known'}) and is {code_sha256}"
         )
         raise ValueError(message)
-    return changed
 
 
 def _size(value: float | None) -> float:

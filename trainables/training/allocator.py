@@ -13,24 +13,21 @@ HEAP: Final = 2 << 30
 
 
 @functools.cache
-def keep_freed_memory() -> bool:
+def keep_freed_memory() -> None:
     """Sets this process's allocator to give nothing back to the kernel before it ends.
 
     By default each large tensor is mapped when it is made and unmapped when it is freed, so that
     every step has the kernel clear its memory again, page by page: a fifth of a step's CPU time.
     What is kept lies in pages of 2 MiB where the kernel has them for who asks, which processors
-    find faster. No number changes.
-
-    Returns:
-        Whether the C library has these settings (glibc); another one is left as it is.
+    find faster. No number changes. A C library without these settings (glibc has them) is left as
+    it is.
     """
     libc = ctypes.CDLL(None)
     if not hasattr(libc, "mallopt"):
-        return False
-    # No trimming of what is free at the end of the heap; no block outside the heap.
-    kept = bool(libc.mallopt(M_TRIM_THRESHOLD, -1)) and bool(libc.mallopt(M_MMAP_MAX, 0))
+        return
+    libc.mallopt(M_TRIM_THRESHOLD, -1)  # no trimming of what is free at the end of the heap
+    libc.mallopt(M_MMAP_MAX, 0)  # no block outside the heap
     _ask_for_large_pages(libc)
-    return kept
 
 
 def _ask_for_large_pages(libc: ctypes.CDLL) -> None:
