@@ -73,10 +73,9 @@ class StudyTrial(tune.Trainable):
         A failure there is the trial's own error, which a failing constructor would hide.
         """
         self.cleanup()
-        config = new_config
-        self._config = AttemptConfig(**{f.name: config[f.name] for f in fields(AttemptConfig)})
-        self._software, self._share = config["software"], config["resources"].get("GPU", 0.0)
-        self._epoch_time_limit = config["epoch_time_limit"]
+        self._config = AttemptConfig(**{f.name: new_config[f.name] for f in fields(AttemptConfig)})
+        self._software, self._share = new_config["software"], new_config["resources"].get("GPU", 0)
+        self._epoch_time_limit = new_config["epoch_time_limit"]
         self._attempt = None
         return True
 

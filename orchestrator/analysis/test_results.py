@@ -32,7 +32,8 @@ def main_sections(study: Row, trials: Sequence[Row], finals: Sequence[Row]) -> I
     searches = stored_searches(study["settings"])
     seconds: dict[tuple[str, str], list[float | None]] = {}
     for row in trials:
-        for role in ROLES if row["role"] == ROLES[0] else ROLES[1:]:
+        # The baseline's own trial belongs to the search behind the tuned model, too.
+        for role in ROLES if row["role"] == "baseline" else ("tuned",):
             seconds.setdefault((search_of(row["trial_id"]), role), []).append(row["device_seconds"])
     for (fraction,), of_fraction in grouped(finals, "train_fraction"):
         train, validation, test = (

@@ -117,16 +117,16 @@ def forecast_study(
         pace = find_pace(folder, work, device=device, leave_out=name)
         unknown = "" if pace else _nobody_measured(work)
     devices = devices or (pace.devices_per_trial if pace else 1.0)
-    here, families = pace and pace.on(devices), tuple(work.spaces)
+    here = pace.on(devices) if pace else None
     return Forecast(
         families=tuple(
             _within(
                 _family(family, settings, train_images, validation_images, here),
                 settings.budget_gpu_hours,
-                families=len(families),
+                families=len(work.spaces),
                 devices=devices,
             )
-            for family in families
+            for family in work.spaces
         ),
         pace=pace,
         unknown=unknown,

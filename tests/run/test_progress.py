@@ -4,7 +4,7 @@ import importlib
 import io
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -95,7 +95,7 @@ def test_nothing_is_drawn_where_there_is_no_terminal(recorder: Recorder) -> None
 
 
 @pytest.fixture
-def study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Driver]:
+def study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Driver:
     """A study of two families on a terminal; the winner of `curve` is its baseline."""
     add_family(tmp_path / "families", monkeypatch, "other")
     settings = {"families": "curve,other", "trials": 2, "epochs": 2, "grace_period": 1}

@@ -61,7 +61,7 @@ class Snapshot:
         if any(tensor.is_cuda for tensor in tensors.values()):
             for name, tensor in tensors.items():
                 self._tensors[name].copy_(tensor.detach(), non_blocking=tensor.is_cuda)
-            self._copied = _event()
+            self._copied = torch.cuda.Event()  # type: ignore[no-untyped-call]
             self._copied.record()
             return
         pairs = [(_plain(self._tensors[name]), _plain(tensors[name])) for name in at_rest]
@@ -136,10 +136,6 @@ def _read_zip(content: bytes) -> dict[str, Any]:
         message = "a checkpoint must hold tensors and plain values only: others may run code"
         raise ValueError(message) from error
     return loaded
-
-
-def _event() -> torch.cuda.Event:
-    return torch.cuda.Event()  # type: ignore[no-untyped-call]
 
 
 def _buffer(tensor: Tensor) -> Tensor:
