@@ -35,11 +35,11 @@ _PRIVATE_KEY: Final = re.compile(
 )
 # Tokens that say themselves what they are: Hugging Face's, GitHub's, GitLab's.
 _TELLING: Final = re.compile(r"\b(hf_|gh[opsu]_|github_pat_|glpat-)[\w-]{16,}")
-# What environment variables are called whose values are nobody else's affair.
+# What environment variables are called whose values are nobody else's affair; a mode is a word.
 _SECRET_VARIABLE: Final = re.compile(
-    r"secret|passw|token|credential|connection_?string"
+    r"^(?!.*_mode$).*(?:secret|passw|token|credential|connection_?string"
     r"|(?:^|_)(?:\w*(?:api|access|account|private)_?)?(?:keys?|pass|pwd|sas|sig|signature|auth|dsn)"
-    r"(?:_|$)",
+    r"(?:_|$))",
     re.IGNORECASE,
 )
 _PLACE: Final = re.compile(r"(?:path|file|dir|sock)$", re.IGNORECASE)

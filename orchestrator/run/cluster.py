@@ -15,15 +15,12 @@ from pathlib import Path
 from typing import Any, Final
 
 import ray
-from ray._private.authentication.authentication_token_setup import (
-    maybe_enable_token_auth_if_token_available,
-)
 from ray.job_config import JobConfig
 from rich.console import Console
 
 from orchestrator.config.settings import Settings, trials_on_a_gpu
 from orchestrator.results.code_version import PACKAGES
-from orchestrator.run import cluster_watch, own_ray
+from orchestrator.run import authentication, cluster_watch, own_ray
 from orchestrator.run.autoscaler import can_grow_to, possible_workers
 from orchestrator.run.cluster_watch import Endpoint
 from trainables.registry import FAMILY_PATH
@@ -150,9 +147,8 @@ def connect(
             machine needs cannot be kept from others.
     """
     address = _resolved(address)
-    if address != LOCAL:
-        _must_answer(address)
     own = _prepare_own(console, dashboard=dashboard) if address == LOCAL else {}
+    mode = own_ray.mode() if address == LOCAL else _must_answer(address)
     _hide_command_line()
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
@@ -162,12 +158,19 @@ def connect(
     # What Ray starts outlives the terminal: it is the driver that ends it, in order.
     hang_up = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
-        with own_ray.on_loopback() if address == LOCAL else contextlib.nullcontext():
+        where = own_ray.on_loopback() if address == LOCAL else contextlib.nullcontext()
+        with where, authentication.mode(mode):
             context = _init(address, console, metadata or {}, own)
     finally:
         signal.signal(signal.SIGHUP, hang_up)
     signal.signal(signal.SIGTERM, own_handler)  # Ray's would exit at once, losing rows
     return _describe(context)
+
+
+def disconnect() -> None:
+    """Leaves the cluster, or ends it where `connect` started it; the next may have another mode."""
+    ray.shutdown()
+    authentication.read_environment()
 
 
 def _init(
@@ -257,8 +260,6 @@ def _resolved(address: str | None) -> str:
             "but there is none; name one as host:port, or take --address local to start one"
         )
         raise InfrastructureError(message)
-    if running is not None:  # as Ray does for what it finds itself
-        maybe_enable_token_auth_if_token_available(warn_if_disabled=False)
     return running or LOCAL
 
 
@@ -285,18 +286,26 @@ def _hide_command_line() -> None:
         vars(ray._raylet)["setproctitle"](redacted(command))
 
 
-def _must_answer(address: str) -> None:
-    """Asks at an address before Ray does, which would try for a quarter of an hour."""
+def _must_answer(address: str) -> str:
+    """Asks at an address for its mode of authentication before Ray does, which tries for minutes.
+
+    Raises:
+        InfrastructureError: No cluster answers there that lets this user in.
+    """
     try:
         complaint = cluster_watch.complaint(cluster_watch.parse(address))
     except ValueError as error:
         raise InfrastructureError(str(error)) from error
-    if complaint:
-        message = (
-            f"a Ray cluster must answer at address {address}, but {complaint}; check it, or take "
-            "--address local to start one here"
-        )
-        raise InfrastructureError(message)
+    if not complaint:
+        try:
+            return authentication.mode_at(address)
+        except OSError as error:
+            complaint = str(error)
+    message = (
+        f"a Ray cluster must answer at address {address}, but {complaint}; check it, or take "
+        "--address local to start one here"
+    )
+    raise InfrastructureError(message)
 
 
 def _runtime_environment() -> dict[str, Any]:

@@ -24,7 +24,14 @@ from orchestrator.results import manifest
 from orchestrator.results.lock import Hold, holding
 from orchestrator.results.manifest import Manifest
 from orchestrator.run import replay
-from orchestrator.run.cluster import Cluster, InfrastructureError, Reservation, connect, reserve
+from orchestrator.run.cluster import (
+    Cluster,
+    InfrastructureError,
+    Reservation,
+    connect,
+    disconnect,
+    reserve,
+)
 from orchestrator.run.cluster_watch import Watch
 from orchestrator.run.describe import describe
 from orchestrator.run.nodes import check_nodes, look_at_nodes
@@ -100,7 +107,7 @@ def open_study(
         with watch.running():
             yield session
     finally:
-        ray.shutdown()
+        disconnect()
 
 
 def _leave(session: Session, checked: CheckedStudy, watch: Watch, why: str) -> None:
@@ -150,7 +157,10 @@ def forecast_on_cluster(checked: CheckedStudy, address: str, console: Console) -
         InfrastructureError: Ray cannot be had, or not what a trial asks for.
     """
     cluster = connect(address, console)
-    reservation = reserve(checked.settings, cluster)
+    try:
+        reservation = reserve(checked.settings, cluster)
+    finally:
+        disconnect()
     console.print(cluster_line(cluster, reservation))
     forecast = reserved_forecast(checked, reservation)
     for sentence in time_sentences(forecast):

@@ -11,6 +11,8 @@ from typing import Any, Final
 
 from ray._private import ray_constants
 
+from orchestrator.run.authentication import MODE, TOKEN
+
 LONGEST_TEMPORARY_FOLDER: Final = 107 - len(
     "/ray/session_2026-01-01_00-00-00_000000_4194304/sockets/raylet.12"
 )
@@ -65,6 +67,11 @@ def folder() -> Path:
     return own / "ray"  # Ray opens that one to all
 
 
+def mode() -> str:
+    """With a token, unless the user wants none."""
+    return os.environ.get(MODE, TOKEN).lower()
+
+
 def keep_token() -> str:
     """Sees to it that there is a token, and that no other user can read it; Ray's is open.
 
@@ -76,8 +83,7 @@ def keep_token() -> str:
     Raises:
         OSError: It cannot be written or is somebody else's.
     """
-    mode = os.environ.get("RAY_AUTH_MODE", "token").lower()
-    if mode != "token" or {"RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"} & os.environ.keys():
+    if mode() != TOKEN or {"RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"} & os.environ.keys():
         return ""
     path = Path.home() / ".ray" / "auth_token"
     path.parent.mkdir(mode=stat.S_IRWXU, parents=True, exist_ok=True)

@@ -103,7 +103,7 @@ def test_ray_is_tried_three_times_and_then_said_to_be_missing(
         raise error(message)
 
     monkeypatch.setattr(ray, "init", init)
-    monkeypatch.setattr(cluster, "_must_answer", lambda _: None)
+    monkeypatch.setattr(cluster, "_must_answer", lambda _: "disabled")
     monkeypatch.setattr(cluster.time, "sleep", lambda _: None)
     console = Console(record=True, width=200)
     with pytest.raises(InfrastructureError, match="3 tries failed: the raylet did not answer"):

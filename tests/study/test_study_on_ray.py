@@ -15,6 +15,8 @@ import pytest
 import ray
 
 from orchestrator import study
+from orchestrator.run import authentication
+from orchestrator.run.cluster import disconnect
 from trainables import node_check as node
 from trainables import registry
 from trainables.attempt import make_trainer
@@ -295,15 +297,16 @@ def test_a_study_whose_only_family_fails_says_so_and_leaves_the_test_part_closed
 def local_ray() -> Iterator[None]:
     """A cluster of three CPUs whose processes can import this file."""
     paths = os.pathsep.join([str(ROOT), str(Path(__file__).parent)])
-    ray.init(
-        address="local",
-        num_cpus=3,
-        include_dashboard=False,
-        log_to_driver=False,
-        runtime_env={"env_vars": {"PYTHONPATH": paths}},
-    )
+    with authentication.mode("token"):  # by itself, Ray leaves that to all who come later
+        ray.init(
+            address="local",
+            num_cpus=3,
+            include_dashboard=False,
+            log_to_driver=False,
+            runtime_env={"env_vars": {"PYTHONPATH": paths}},
+        )
     yield
-    ray.shutdown()
+    disconnect()
 
 
 def _private_bytes() -> int:

@@ -87,7 +87,8 @@ def test_where_a_secret_lies_and_short_words_may_be_said(monkeypatch: pytest.Mon
     monkeypatch.setenv("RAY_AUTH_TOKEN_PATH", "/home/me/.ray/auth_token")
     monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", "/etc/hosts")
     monkeypatch.setenv("RAY_AUTH", "token")
-    for text in ("/home/me/.ray/auth_token is missing", "/etc/hosts", "no token"):
+    monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
+    for text in ("/home/me/.ray/auth_token is missing", "/etc/hosts", "no token", "disabled"):
         assert redacted(text) == text
 
 
