@@ -1,11 +1,11 @@
-# make setup | study | test | golden | browser-test | cluster-test | check | soak | fuzz | lock: everything a user or CI runs. Needs Python 3.11+ with pip.
+# make setup | study | test | golden | browser-test | cluster-test | check | soak | fuzz | bench | lock: everything a user or CI runs. Needs Python 3.11+ with pip.
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/installed
 # Without byte code on disk each process compiles torch and Ray again: 13 CPU seconds.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: setup study test golden browser-test cluster-test check soak fuzz format lock clean
+.PHONY: setup study test golden browser-test cluster-test check soak fuzz bench format lock clean
 
 setup: $(INSTALLED)
 
@@ -51,6 +51,14 @@ soak: setup
 # 500 damaged results folders x every command that reads one, 500 wrong command lines: ten minutes.
 fuzz: setup
 	$(BIN)/python tests/support/fuzz.py $(ARGS)
+
+# Speed as ratios: a training step beside a plain loop, the driver, what early stopping saves, and,
+# where DATA is a folder with CIFAR-10, a whole small study. Ten minutes on an idle machine.
+bench: setup
+	$(BIN)/python benchmarks/steps.py
+	$(BIN)/python benchmarks/driver.py
+	$(BIN)/python benchmarks/search.py --seeds 10 --slots 4
+	$(if $(DATA),$(BIN)/python benchmarks/small_study.py --data-dir $(DATA) --repeats 1)
 
 format: setup
 	$(BIN)/ruff format .

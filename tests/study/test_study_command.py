@@ -31,7 +31,7 @@ def run(arguments: list[str], results: Path) -> int:
         (["--dataset", "cifar10", "--data-dir", "{empty}", "--families", "cnn"], "{empty}"),
     ],
 )
-def test_missing_data_or_weights_are_one_line_and_exit_2_and_nothing_is_written(
+def test_f15_missing_data_or_weights_are_one_line_and_exit_2_and_nothing_is_written(
     arguments: list[str],
     message: str,
     awkward_path: Path,

@@ -62,7 +62,7 @@ def test_cifar10_is_downloaded_once(server, cache):
     assert not (cache / ".incoming").exists()
 
 
-def test_eight_processes_that_race_leave_one_good_copy(server, cache):
+def test_f15_eight_processes_that_race_leave_one_good_copy(server, cache):
     code = (
         "import sys; from pathlib import Path; from trainables.data.download import fetch_folder;"
         "url, sha256, folder, cache = sys.argv[1:];"
@@ -76,7 +76,7 @@ def test_eight_processes_that_race_leave_one_good_copy(server, cache):
     assert len(cifar10.DATASET.open(None, 32).read_test()) == TEST_IMAGES
 
 
-def test_what_a_killed_download_left_behind_is_cleared_away(server, cache):
+def test_f15_what_a_killed_download_left_behind_is_cleared_away(server, cache):
     (cache / ".incoming").mkdir(parents=True)
     (cache / ".incoming" / "archive").write_bytes(b"half of it")
     cifar10.DATASET.open(None, 32)
@@ -91,7 +91,7 @@ def download_error() -> str:
     return message
 
 
-def test_without_network_the_answer_says_what_where_and_how_to_get_it(cache):
+def test_f15_without_network_the_answer_says_what_where_and_how_to_get_it(cache):
     message = download_error()
     assert message.startswith(f"no CIFAR-10: cifar-10-batches-py is not in {cache}, and getting")
     assert cifar10.URL in message
@@ -101,7 +101,7 @@ def test_without_network_the_answer_says_what_where_and_how_to_get_it(cache):
     assert not cache.exists()
 
 
-def test_a_server_that_never_answers_is_given_up(monkeypatch):
+def test_f15_a_server_that_never_answers_is_given_up(monkeypatch):
     monkeypatch.setattr(download, "ANSWER_SECONDS", 0.2)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         monkeypatch.setattr(cifar10, "URL", f"http://127.0.0.1:{silent.getsockname()[1]}/x.tar.gz")

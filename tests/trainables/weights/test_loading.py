@@ -79,7 +79,7 @@ def test_a_missing_unknown_or_misshapen_weight_is_refused_by_name(change, messag
         ("empty.pth", b"", "must hold a state dict of tensors only"),
     ],
 )
-def test_a_file_that_is_missing_or_damaged_is_refused_in_one_line(
+def test_f15_a_file_that_is_missing_or_damaged_is_refused_in_one_line(
     tmp_path: Path, name: str, content: bytes | None, message: str
 ) -> None:
     path = tmp_path / name
