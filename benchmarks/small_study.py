@@ -13,6 +13,7 @@ import argparse
 import contextlib
 import ctypes
 import importlib.metadata
+import itertools
 import os
 import re
 import shlex
@@ -35,6 +36,14 @@ STUDY = [
     *("--set", "validation_images=500", "--set", "space.cnn.width=16"),
     *("--set", "space.cnn.batch_size=32,64,128", "--set", "baseline.cnn.width=16"),
 ]
+PHASES = (
+    "from the first import to the first trial's process",
+    "from there to its first epoch's end",
+    "from there to the last epoch of the search",
+    "from there to the last epoch of a final",
+    "from there to the end: test, comparison, check, page",
+)
+Phases = tuple[float, ...]
 EPOCHS = re.compile(r'"epochs": (\d+)')
 LOOK_SECONDS = 0.25
 SUBREAPER = 36  # prctl: those whose parent ends become children of this process
@@ -49,11 +58,12 @@ def main() -> None:
     options = parser.parse_args()
     ctypes.CDLL(None).prctl(SUBREAPER, 1, 0, 0, 0)
     costs: dict[str, list[float]] = {name: [] for name in ("project", *options.against)}
-    shares = list[float]()
+    shares, phases = list[float](), list[Phases]()
     for turn in range(options.repeats):
-        cost, share = _project(options.data_dir)
+        cost, share, phase = _project(options.data_dir)
         costs["project"].append(cost)
         shares.append(share)
+        phases.append(phase)
         for command in options.against:
             printed, seconds = _run(shlex.split(command))
             costs[command].append(seconds / int(EPOCHS.findall(printed)[-1]))
@@ -63,24 +73,30 @@ def main() -> None:
         ratios = [ours / other for ours, other in zip(costs["project"], found, strict=True)]
         print(f"{name}: {_said(found)} CPU seconds an epoch; project has {_said(ratios)} of it")
     print(f"share of the search's slot time outside epochs: {_said(shares)}")
+    for number, name in enumerate(PHASES):
+        print(f"{name}: {_said([each[number] for each in phases])} s")
     versions = [f"{name} {importlib.metadata.version(name)}" for name in ("torch", "ray", "optuna")]
     load = f"load {os.getloadavg()[0]:.1f} at the end"
     print(f"n = {options.repeats}; {versions}; {hardware.here()}; {load}")
 
 
-def _project(data: str) -> tuple[float, float]:
-    """CPU seconds an epoch, finals counted; share of the search's slot time outside epochs."""
+def _project(data: str) -> tuple[float, float, Phases]:
+    """CPU seconds an epoch, finals counted; the slot time outside epochs; seconds of each phase."""
     with tempfile.TemporaryDirectory() as folder:
         where = ["--data-dir", data, "--results-dir", folder]
+        began = pd.Timestamp.now("UTC")
         _, seconds = _run([sys.executable, "-m", "orchestrator.study", *STUDY, *where])
-        tables = Path(folder) / "small"
+        ended = pd.Timestamp.now("UTC")
         epochs, trials, finals = (
-            pd.read_parquet(tables / f"{name}.parquet")
+            pd.read_parquet(Path(folder) / "small" / f"{name}.parquet")
             for name in ("epochs", "trials", "final_epochs")
         )
-    span = (epochs["reported_at"].max() - trials["started_at"].min()).total_seconds()
-    share = 1 - epochs["epoch_seconds"].sum() / (SLOTS * span)
-    return seconds / (len(epochs) + len(finals)), share
+    reported = epochs["reported_at"]
+    first, last = trials["started_at"].min(), reported.max()
+    share = 1 - epochs["epoch_seconds"].sum() / (SLOTS * (last - first).total_seconds())
+    moments = [began, first, reported.min(), last, finals["reported_at"].max(), ended]
+    phases = [(to - at).total_seconds() for at, to in itertools.pairwise(moments)]
+    return seconds / (len(epochs) + len(finals)), share, tuple(phases)
 
 
 def _run(command: list[str]) -> tuple[str, float]:
