@@ -74,5 +74,5 @@ def covers(distribution: BaseDistribution, other: BaseDistribution) -> bool:
 
 
 def outside(space: Mapping[str, BaseDistribution], params: Mapping[str, Any]) -> list[str]:
-    """The names of parameters whose value the space does not contain."""
-    return [name for name in space if not contains(space[name], params[name])]
+    """The names of parameters that are missing, or whose value the space does not contain."""
+    return [name for name in space if name not in params or not contains(space[name], params[name])]

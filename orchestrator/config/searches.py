@@ -61,8 +61,14 @@ def deciding(searches: Iterable[Search], family: str, train_fraction: float) -> 
     """The search whose winner is re-trained on a share of the training images.
 
     It is the search at that share; where there is none, the family's one.
+
+    Raises:
+        ValueError: The family has none.
     """
     own = [search for search in searches if search.family == family]
+    if not own:
+        message = f"families of final.parquet must be those of study.json, but one is {family!r}"
+        raise ValueError(message)
     return next((s for s in own if s.train_fraction == train_fraction), own[0])
 
 

@@ -15,7 +15,7 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial
 
 from orchestrator.config.searches import search_of, stored_searches, trial_order
-from orchestrator.results import files
+from orchestrator.results import files, shape
 from orchestrator.search.optuna_states import told
 from search_spaces.dimension import outside
 
@@ -34,7 +34,7 @@ def write_journal(folder: Path, study: Row, path: Path) -> list[str]:
         A sentence for each trial that Optuna cannot be told of.
 
     Raises:
-        ValueError: The study has no table of trials.
+        ValueError: The study has no table of trials, or says no space of a family.
     """
     rows = files.read_table(folder, "trials").to_pylist()
     trials = sorted(rows, key=lambda row: trial_order(row["trial_id"]))
@@ -49,6 +49,7 @@ def write_journal(folder: Path, study: Row, path: Path) -> list[str]:
             own = optuna.create_study(study_name=search.name, storage=storage, direction="maximize")
             own.set_user_attr("study", study["name"])
             own.set_user_attr("objective", "validation_accuracy, the best so far")
+            shape.check_entries(folder / "study.json", study, (f"spaces.{search.family}",))
             space = _space(study, search.family)
             for row in (row for row in trials if search_of(row["trial_id"]) == search.name):
                 trial_id, wrong = row["trial_id"], outside(space, _params(row))

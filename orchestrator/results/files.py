@@ -118,11 +118,13 @@ def read_any_table(folder: Path, name: str) -> pa.Table:
         message = f"{name}.parquet must exist in a study's folder, but {path} does not"
         raise ValueError(message)
     try:
-        return pq.ParquetFile(path).read()
+        table = pq.ParquetFile(path).read()
+        table.validate(full=True)  # else a flipped bit is found by whoever looks at that value
     except (pa.ArrowException, OSError, MemoryError) as error:
         reason = " ".join(str(error).split())
         message = f"{name}.parquet must be a whole Parquet file, but {path} is not: {reason}"
         raise ValueError(message) from error
+    return table
 
 
 def check_inside(folder: Path) -> None:

@@ -183,7 +183,8 @@ TABLES: Final = ("trials", "final", *FIXED_SCHEMAS)
 
 def columns_of_all() -> dict[str, pa.Schema]:
     """The columns of each table that do not depend on the families."""
-    return {"trials": _schema(_TRIALS), "final": _schema(_FINAL), **FIXED_SCHEMAS}
+    trials, final = (_schema([*columns, PARAMS_JSON]) for columns in (_TRIALS, _FINAL))
+    return {"trials": trials, "final": final, **FIXED_SCHEMAS}
 
 
 def parameter_type(distribution: BaseDistribution) -> pa.DataType:
