@@ -22,6 +22,7 @@ from trainables.data.offline import not_fetched, offline
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from orchestrator.compare.document import Report
     from orchestrator.plan.preflight import CheckedStudy
     from orchestrator.run.session import Session
     from trainables.data.dataset import LabeledImages
@@ -33,6 +34,7 @@ def run(session: "Session") -> bool:
     Returns:
         Whether every family was compared and the stored study is sound.
     """
+    from orchestrator.compare.render import print_answer
     from orchestrator.run.finals_phase import retrain_and_test
     from orchestrator.run.search_phase import choose, restore_search, run_search
 
@@ -45,18 +47,19 @@ def run(session: "Session") -> bool:
             choice = choose(session, search)  # by validation alone, and on disk from here on
             finals = retrain_and_test(session, search, choice, shared)  # opens the test set, once
         session.remove_checkpoints()
-        compare(session)
+        found = compare(session)
         session.end(complete=finals.complete and not search.searcher.halted)
     sound = verify(session)
     report(session, finals.test_part)
+    print_answer(session.console, found)
     return session.completed and sound
 
 
-def compare(session: "Session") -> None:
+def compare(session: "Session") -> "Report":
     """Compares all models on the test set, from the stored predictions."""
     from orchestrator.compare.within_study import write_comparison
 
-    write_comparison(session.folder, session.console)
+    return write_comparison(session.folder, session.console)
 
 
 def verify(session: "Session") -> bool:

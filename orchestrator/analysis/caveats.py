@@ -15,7 +15,7 @@ from orchestrator.results.schema import ROLES
 
 
 def caveats(study: Row, trials: Sequence[Row], finals: Sequence[Row]) -> Iterator[str]:
-    """Sentences on whatever makes the tables mean something else than they seem to."""
+    """Sentences on whatever makes the tables mean something else; what weighs most comes first."""
     openings = study.get("test_openings", 1)
     if openings > 1:
         yield (
@@ -23,26 +23,13 @@ def caveats(study: Row, trials: Sequence[Row], finals: Sequence[Row]) -> Iterato
             "later ones are not from a test set unseen until then."
         )
     yield from _unfinished(study, trials, finals)
-    if study["settings"].get("warm_start"):
-        yield (
-            "The search learned from the trials of another study first (warm start): they and what "
-            "they took are in no number of this one."
-        )
     yield from (study.get("dataset") or {}).get("notes") or ()
-    for family, deviations in (study.get("baseline_deviations") or {}).items():
-        listed = ", ".join(
-            f"{name} {used} instead of {standard}" for name, (used, standard) in deviations.items()
-        )
-        if listed:
-            yield f"{family}: the baseline deviates from the standard one: {listed}."
     searches = stored_searches(study["settings"])
     of_search: dict[str, list[Row]] = {}
     for row in finals:
         name = deciding(searches, row["family"], row["train_fraction"]).name
         of_search.setdefault(name, []).append(row)
     unchanged = [name for name, runs in of_search.items() if _winner_is_baseline(runs)]
-    for name in unchanged:
-        yield f"{name}: the search found nothing better than the baseline."
     for (fraction, family, role), runs in grouped(finals, "train_fraction", "family", "role"):
         never = [run for run in runs if (run["classes_never_predicted"] or 0) > 0]
         again = role == ROLES[1] and deciding(searches, family, fraction).name in unchanged
@@ -54,6 +41,19 @@ def caveats(study: Row, trials: Sequence[Row], finals: Sequence[Row]) -> Iterato
                 f"{model_name(runs[0])} at train fraction {fraction:g} leaves classes that it "
                 f"never predicts, {listed}; their precision counts as 0."
             )
+    if study["settings"].get("warm_start"):
+        yield (
+            "The search learned from the trials of another study first (warm start): they and what "
+            "they took are in no number of this one."
+        )
+    for name in unchanged:
+        yield f"{name}: the search found nothing better than the baseline."
+    for family, deviations in (study.get("baseline_deviations") or {}).items():
+        listed = ", ".join(
+            f"{name} {used} instead of {standard}" for name, (used, standard) in deviations.items()
+        )
+        if listed:
+            yield f"{family}: the baseline deviates from the standard one: {listed}."
 
 
 def _unfinished(study: Row, trials: Sequence[Row], finals: Sequence[Row]) -> Iterator[str]:

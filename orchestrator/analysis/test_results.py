@@ -128,12 +128,12 @@ def _last_epoch(runs: Sequence[Row], average: str) -> tuple[str, ...]:
 
 
 def in_order(finals: Sequence[Row]) -> list[Row]:
-    """Smallest fraction first, families as they appear, baseline before tuned, seeds ascending."""
+    """Largest fraction first, families as they appear, baseline before tuned, seeds ascending."""
     families = list(dict.fromkeys(row["family"] for row in finals))
     return sorted(
         finals,
         key=lambda row: (
-            row["train_fraction"],
+            -row["train_fraction"],
             families.index(row["family"]),
             row["role"],
             row["seed"],

@@ -26,13 +26,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error("--output and --csv are for two or more studies; one has its own files")
 
     def run() -> int:
+        from orchestrator.compare.render import print_answer
         from orchestrator.compare.within_study import write_comparison
         from orchestrator.terminal import Terminal
 
+        console = Terminal()
         if len(folders) == 1:
-            write_comparison(folders[0], Terminal())
+            print_answer(console, write_comparison(folders[0], console))
         else:
-            _side_by_side(folders, Terminal(), options.output, options.csv)
+            _side_by_side(folders, console, options.output, options.csv)
         return DONE
 
     return answer("compare", run)
@@ -58,9 +60,9 @@ def _parser() -> argparse.ArgumentParser:
     parser = OneLineParser(
         prog="python -m orchestrator.compare",
         description="Compares the families of a study on its test set again, from the stored "
-        "predictions: writes comparison.parquet and comparison.md and prints the tables. Of two or "
-        "more studies it prints what differs and their results side by side, and writes nothing "
-        "into their folders.",
+        "predictions: writes comparison.parquet and comparison.md, which has all tables, and "
+        "prints the main ones and the answer. Of two or more studies it prints what differs and "
+        "their results side by side, and writes nothing into their folders.",
     )
     parser.add_argument(
         "results",

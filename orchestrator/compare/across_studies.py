@@ -15,7 +15,7 @@ from orchestrator.analysis.budget_use import measure_effort
 from orchestrator.analysis.pairwise import holm_of_seeds, interval_cell
 from orchestrator.analysis.section import MISSING, Row, Section, count, grouped, model_name, spread
 from orchestrator.analysis.test_results import MAIN_COLUMNS
-from orchestrator.compare.document import Report
+from orchestrator.compare.document import WARNINGS, Report
 from orchestrator.compare.study_differences import SHOWN_OF_A_HASH, differences_section
 from orchestrator.results import schema
 from orchestrator.results.foreign_text import safe_cell
@@ -96,7 +96,7 @@ def side_by_side(sides: Sequence[Side]) -> tuple[Report, list[dict[str, Any]]]:
         raise ValueError(message)
     rows = pair_studies([side.tested for side in sides])
     sections = [
-        Section(title="Read this first", sentences=tuple(_flags(sides))),
+        Section(title=WARNINGS, sentences=tuple(_flags(sides))),
         differences_section(names, [side.study for side in sides]),
         _effort_section(sides),
         _results_section(sides),

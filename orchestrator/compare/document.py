@@ -2,9 +2,11 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import pyarrow as pa
 
+from orchestrator.analysis.answer import Answer, answer
 from orchestrator.analysis.anytime_performance import best_so_far_sections
 from orchestrator.analysis.calibration import calibration_sections
 from orchestrator.analysis.caveats import caveats
@@ -28,6 +30,9 @@ from orchestrator.config.searches import (
 )
 from orchestrator.stats.predictions import PredictedRun, split_runs
 
+WARNINGS: Final = "Read this first"
+"""The title of the section with what a reader must know before the numbers."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
@@ -35,6 +40,7 @@ class Report:
 
     title: str
     demo: tuple[str, ...]
+    answer: Answer | None = None
     sections: tuple[Section, ...]
 
 
@@ -107,8 +113,9 @@ def prepare(
     searched: list[Row] = trials.to_pylist()
     finals = in_order(final.to_pylist())
     pairs: list[Row] = comparison.to_pylist()
+    pairs.sort(key=lambda row: -row["train_fraction"])  # as the finals, the largest first
     sections = [
-        Section(title="Read this first", sentences=tuple(caveats(study, searched, finals))),
+        Section(title=WARNINGS, sentences=tuple(caveats(study, searched, finals))),
         *main_sections(study, searched, finals),
         *pair_sections(pairs),
         reference_section(study, finals),
@@ -117,5 +124,6 @@ def prepare(
     return Report(
         title=f"Comparison of {study['name']}",
         demo=tuple(study.get("demo") or ()),
+        answer=answer(finals, pairs),
         sections=tuple(section for section in sections if section.rows or section.sentences),
     )

@@ -1,29 +1,14 @@
 """The comparison for people: written as Markdown and printed in the terminal."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 
-import pyarrow as pa
-from rich import box
 from rich.console import Console, Group
-from rich.panel import Panel
 from rich.text import Text
 
-from orchestrator.analysis.section import Row, Section
-from orchestrator.compare.document import Report, prepare
+from orchestrator.analysis.section import Section
+from orchestrator.compare.document import Report
 from orchestrator.results.foreign_text import plain_markdown
 from orchestrator.terminal import fitting_table
-
-
-def render_markdown(
-    study: Row,
-    trials: pa.Table,
-    final: pa.Table,
-    comparison: pa.Table,
-    *,
-    evidence: Sequence[Section] = (),
-) -> str:
-    """The comparison as Markdown, for `comparison.md`; see `test_results.prepare`."""
-    return markdown_of(prepare(study, trials, final, comparison, evidence=evidence))
 
 
 def markdown_of(report: Report) -> str:
@@ -31,39 +16,40 @@ def markdown_of(report: Report) -> str:
     parts = [f"# {plain_markdown(report.title)}"]
     if report.demo:
         parts.append("\n>\n".join(f"> **{plain_markdown(line)}**" for line in report.demo))
+    if report.answer:
+        parts.append(f"**{plain_markdown(report.answer.headline)}**")
+        if report.answer.details:
+            parts.append(_bullets(report.answer.details))
     for section in report.sections:
         parts.append(f"## {plain_markdown(section.title)}")
         if section.rows:
             parts.append(_markdown_table(section))
         if section.sentences:
-            parts.append("\n".join(f"- {plain_markdown(line)}" for line in section.sentences))
+            parts.append(_bullets(section.sentences))
     return "\n\n".join(parts) + "\n"
-
-
-def print_tables(
-    console: Console,
-    study: Row,
-    trials: pa.Table,
-    final: pa.Table,
-    comparison: pa.Table,
-    *,
-    evidence: Sequence[Section] = (),
-) -> None:
-    """Prints the comparison; see `test_results.prepare`."""
-    print_report(console, prepare(study, trials, final, comparison, evidence=evidence))
 
 
 def print_report(console: Console, report: Report) -> None:
     """Prints a report."""
     console.print(Text(report.title, style="bold"))
-    if report.demo:
-        console.print(Panel(Text("\n".join(report.demo), style="bold"), box=box.HEAVY))
+    for line in report.demo:
+        console.print(Text(line, style="bold"))
     for section in report.sections:
         console.print(Text(f"\n{section.title}", style="bold"))
         if section.rows:
             console.print(_terminal_table(section, console.width))
         for line in section.sentences:
             console.print(Text(f"- {line}"))
+
+
+def print_answer(console: Console, report: Report) -> None:
+    """Prints the answer, which is to be the last of all."""
+    if report.answer:
+        console.print(Text(f"\n{report.answer.headline}", style="bold"))
+
+
+def _bullets(sentences: Iterable[str]) -> str:
+    return "\n".join(f"- {plain_markdown(line)}" for line in sentences)
 
 
 def _markdown_table(section: Section) -> str:

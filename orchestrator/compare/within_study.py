@@ -4,19 +4,23 @@ from pathlib import Path
 
 from rich.console import Console
 
-from orchestrator.compare import render
-from orchestrator.compare.document import gather
+from orchestrator.compare.document import Report, gather, prepare
+from orchestrator.compare.render import markdown_of, print_report
+from orchestrator.compare.short_form import shorten
 from orchestrator.results import files
 from orchestrator.results.study_results import StudyResults
 from orchestrator.stats import pairwise
 
 
-def write_comparison(folder: Path, console: Console | None) -> None:
+def write_comparison(folder: Path, console: Console | None) -> Report:
     """Writes `comparison.parquet` and `comparison.md` from the other tables of a study.
 
     Args:
         folder: The study's folder.
-        console: Where to print the tables; None prints nothing.
+        console: Where to print the short form, without the answer; None prints nothing.
+
+    Returns:
+        The short form; its answer is to be printed once nothing else follows.
 
     Raises:
         ValueError: The folder is no study, or its finals have not begun.
@@ -36,8 +40,11 @@ def write_comparison(folder: Path, console: Console | None) -> None:
     evidence = gather(
         study, trials=trials, epochs=epochs, rungs=rungs, final=final, predictions=predictions
     )
-    tables = (study, trials, final, comparison)
-    markdown = render.render_markdown(*tables, evidence=evidence)
-    files.write_text(folder / "comparison.md", markdown)
+    report = prepare(study, trials, final, comparison, evidence=evidence)
+    path = folder / "comparison.md"
+    files.write_text(path, markdown_of(report))
+    short = shorten(report, final, comparison)
     if console is not None:
-        render.print_tables(console, *tables, evidence=evidence)
+        print_report(console, short)
+        console.print(f"\nAll tables: {path}", soft_wrap=True)
+    return short

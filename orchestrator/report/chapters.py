@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from orchestrator.analysis.section import Section
+from orchestrator.compare.document import WARNINGS
 from orchestrator.report.chart import Chart
 from orchestrator.report.figures import (
     anytime_performance,
@@ -20,8 +21,6 @@ from orchestrator.report.figures import (
 )
 from orchestrator.report.inputs import Inputs
 
-WARNINGS: Final = "Read this first"
-"""The title of the section whose sentences stand above all chapters."""
 WARNING: Final = "Warning: "
 
 Maker = Callable[[Inputs], Chart | None]

@@ -13,9 +13,9 @@ from typing import Any, Final
 import jinja2
 from plotly.offline import get_plotlyjs
 
+from orchestrator.analysis.answer import Answer
 from orchestrator.analysis.section import MISSING, Section
 from orchestrator.report import draw_plotly, style
-from orchestrator.report.answer import Answer
 from orchestrator.report.chapters import Chapter
 from orchestrator.report.chart import Chart
 from orchestrator.report.gallery import Gallery
@@ -30,7 +30,8 @@ class Page:
     Attributes:
         name: Of what it is about.
         state: How that stands, in a word; empty where there is no such thing.
-        answer: The question and what was found.
+        question: What was asked.
+        answer: What was found.
         demo: What stands in for what; empty unless it is a demonstration.
         warnings: Sentences that stand above all chapters.
         facts: Names and values of the few things to know at once.
@@ -41,6 +42,7 @@ class Page:
 
     name: str
     state: str
+    question: str
     answer: Answer
     demo: tuple[str, ...]
     warnings: tuple[str, ...]

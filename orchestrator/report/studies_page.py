@@ -3,17 +3,16 @@
 from collections.abc import Iterator, Sequence
 from itertools import combinations
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
+from orchestrator.analysis.answer import Answer
 from orchestrator.analysis.section import Section
 from orchestrator.compare.across_studies import Side, read_side, side_by_side
-from orchestrator.report.answer import Answer
-from orchestrator.report.chapters import WARNINGS, Chapter
+from orchestrator.compare.document import WARNINGS
+from orchestrator.report.chapters import Chapter
 from orchestrator.report.figures import study_differences
 from orchestrator.report.page import Page
 from orchestrator.stats.pairwise import why_not_comparable
-
-Rows = Sequence[dict[str, Any]]
 
 TITLES: Final = (
     ("pairs", "The same models compared"),
@@ -43,10 +42,15 @@ def compose(folders: Sequence[Path]) -> Page:
         if section.title != WARNINGS:
             chapters[_chapter_of(section)].append(section)
     chart = study_differences.figure(rows)
+    shown = [side.name for side in sides]
+    listed = f"{', '.join(shown[:-1])} and {shown[-1]}"
     return Page(
-        name=" and ".join(side.name for side in sides),
+        name=" and ".join(shown),
         state="",
-        answer=_answer(sides, rows),
+        question=f"How do the models of {listed} compare?",
+        answer=Answer(
+            headline=study_differences.finding(rows), details=tuple(_not_comparable(sides))
+        ),
         demo=report.demo,
         warnings=tuple(
             line
@@ -76,16 +80,6 @@ def _chapter_of(section: Section) -> str:
         if section.title.startswith(start):
             return key
     return "pairs" if " minus " in section.title else "differs"
-
-
-def _answer(sides: Sequence[Side], rows: Rows) -> Answer:
-    names = [side.name for side in sides]
-    listed = f"{', '.join(names[:-1])} and {names[-1]}"
-    return Answer(
-        question=f"How do the models of {listed} compare?",
-        headline=study_differences.finding(rows),
-        details=tuple(_not_comparable(sides)),
-    )
 
 
 def _not_comparable(sides: Sequence[Side]) -> Iterator[str]:

@@ -2,7 +2,7 @@
 
 from orchestrator.compare.document import gather, prepare
 from orchestrator.report import failures, provenance
-from orchestrator.report.answer import answer
+from orchestrator.report.answer import answer, question
 from orchestrator.report.chapters import arrange
 from orchestrator.report.gallery import galleries
 from orchestrator.report.inputs import Inputs
@@ -33,6 +33,7 @@ def compose(inputs: Inputs) -> Page:
     return Page(
         name=str(inputs.study["name"]),
         state=inputs.standing.state,
+        question=question(inputs),
         answer=answer(inputs),
         demo=report.demo,
         warnings=arranged.warnings,

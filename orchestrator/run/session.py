@@ -156,7 +156,7 @@ class Session:
         """Notes how the study ended, and says where it is."""
         self.completed = complete
         self.manifest.end("completed" if complete else "incomplete")
-        self.console.print(f"Results: {self.folder}")
+        self.console.print(f"Results: {self.folder}", soft_wrap=True)
 
     def recorder(self, epochs_table: str) -> Recorder:
         """Keeps the rows of a phase."""

@@ -23,6 +23,35 @@ def test_the_command_writes_both_files_and_prints_the_tables(tmp_path, capsys):
     assert not list(folder.glob(".*"))
 
 
+def test_at_80_columns_a_demonstration_ends_in_45_lines_whose_last_are_the_answer(
+    tmp_path, capsys, monkeypatch
+):
+    monkeypatch.setenv("COLUMNS", "80")
+    demo = ["This is the demo: it shows what a study does, not how good the families are."]
+    folder = ComparedStudy(
+        seeds=1,
+        identical=("resnet50_scratch", "resnet50_transfer"),
+        never_predicted=("cnn",),
+        entries={"demo": [*demo, "Digits stand in for CIFAR-10."]},
+    ).write(tmp_path)
+    assert compare.main([str(folder)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) <= 45 - 3  # a study says its folder, that it was verified, and its page too
+    paths = [line for line in lines if str(folder) in line]
+    assert paths == [f"All tables: {folder / 'comparison.md'}"]
+    assert max(len(line.rstrip()) for line in lines if line not in paths) <= 80
+    assert lines[1] == demo[0]
+    for name in ("cnn", "resnet50_scratch", "resnet50_transfer"):
+        assert sum(line.startswith((f"{name} baseline ", f"{name} tuned ")) for line in lines) == 2
+    pairs = [line.split()[:2] for line in lines if "below 0.0001" in line or line.endswith("0 ")]
+    assert ["resnet50_transfer", "resnet50_scratch"] in pairs
+    last = next(n for n, line in enumerate(lines) if line.startswith("Of these 3 trained networks"))
+    assert len(lines) - last <= 10
+    text = (folder / "comparison.md").read_text(encoding="utf-8")
+    answer = " ".join(lines[last:])
+    assert " ".join(answer.split()) in text.partition("Read this first")[0]
+
+
 def test_comparing_again_gives_the_same_files(tmp_path):
     folder = ComparedStudy(families=("cnn",)).write(tmp_path)
     within_study.write_comparison(folder, None)

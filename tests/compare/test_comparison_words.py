@@ -1,6 +1,9 @@
 """What a comparison says: its tables, sentences and flags, in Markdown and on a terminal."""
 
+import re
+
 import numpy as np
+import pandas as pd
 import pytest
 from made_up_study import ComparedStudy
 from sklearn import metrics
@@ -14,9 +17,12 @@ def test_markdown_and_terminal_show_the_same_cells_and_no_nan():
         fractions=(0.1, 1.0), never_predicted=("cnn",), identical=("resnet50_scratch",)
     )
     markdown, terminal = study.markdown(), study.terminal()
-    for cell in ("resnet50_transfer", "4,500", "reference", "0.87", "±", "11,173,962"):
+    for cell in ("resnet50_transfer", "4,500", "±", "the search found nothing better"):
         assert cell in markdown
         assert cell in terminal
+    for cell in ("reference", "0.87", "11,173,962"):
+        assert cell in markdown
+        assert cell not in terminal
     for text in (markdown, terminal):
         assert "nan" not in text.lower()
         assert "None" not in text
@@ -25,9 +31,15 @@ def test_markdown_and_terminal_show_the_same_cells_and_no_nan():
 
 @pytest.mark.parametrize("width", [80, 120])
 def test_tables_fit_the_terminal_and_break_no_number(width):
-    terminal = ComparedStudy().terminal(width)
+    study = ComparedStudy(fractions=(0.01, 0.1, 1.0), seeds=3)
+    terminal = study.terminal(width)
     assert max(len(line.rstrip()) for line in terminal.splitlines()) <= width
-    assert terminal.count("11,173,962") == 12  # in the table of results and in that of sizes
+    final = pd.DataFrame(study.final().to_pylist())
+    for (fraction, role, family), own in final.groupby(["train_fraction", "role", "family"]):
+        cell = f"{100 * own.test_accuracy.mean():.2f} ±{100 * own.test_accuracy.std():.2f}%"
+        if role == "tuned" or fraction == 1:
+            name = f"{family} {role}" if fraction == 1 else family
+            assert [x for x in terminal.splitlines() if x.startswith(f"{name} ") and cell in x]
 
 
 def test_names_from_outside_do_not_break_the_tables():
@@ -61,6 +73,48 @@ def test_demo_sentences_come_first():
     lines = markdown.splitlines()
     assert lines[0] == "# Comparison of made up"
     assert lines[2:5] == ["> **This is the demo.**", ">", "> **Digits stand in for CIFAR-10.**"]
+
+
+@pytest.mark.parametrize(
+    ("seeds", "start"),
+    [
+        (1, "Of these 3 trained networks, compared by one training each, that of resnet50_tr"),
+        (2, "resnet50_transfer is the most accurate of 3: "),
+    ],
+)
+def test_the_answer_opens_the_markdown_and_ends_the_terminal(seeds, start):
+    study = ComparedStudy(seeds=seeds, fractions=(0.1, 1.0))
+    _, headline, details = study.markdown().split("\n\n")[:3]
+    assert headline.startswith(f"**{start}")
+    assert headline.endswith("which excludes 0).**")
+    assert details.startswith("- Measured on 300 test images after training on 45,000; ")
+    *_, last = study.terminal().split("\n\n")
+    assert " ".join(last.split()) == headline.strip("*")
+
+
+def test_the_largest_fraction_comes_first_everywhere():
+    study = ComparedStudy(fractions=(0.1, 1.0), never_predicted=("cnn",))
+    for title in ("Test results at train fraction ", "Every pair at train fraction "):
+        assert [
+            line.removeprefix(f"## {title}").partition(":")[0]
+            for line in study.markdown().splitlines()
+            if line.startswith(f"## {title}")
+        ] == ["1", "0.1"]
+    flags = study.markdown().partition("Read this first")[2].splitlines()[2:6]
+    assert [re.search(r"at train fraction ([\d.]+)", line)[1] for line in flags] == [
+        *("1", "1", "0.1", "0.1")
+    ]
+
+
+def test_a_terminal_gets_five_warnings_and_how_many_more_there_are():
+    study = ComparedStudy(fractions=(0.01, 0.1, 1.0), never_predicted=("cnn",))
+    study.entries["baseline_deviations"] = {"cnn": {"epochs": [2, 50]}}
+    study.entries["test_openings"] = 2
+    _, _, warnings = study.terminal(300).partition("Read this first\n")
+    lines = warnings.partition("\n\n")[0].splitlines()
+    assert lines[0].startswith("- The test set was opened 2 times")
+    assert len(lines) == 6
+    assert lines[5] == "- 3 more in comparison.md."
 
 
 def test_the_reference_is_shown_for_cifar10_only():
@@ -187,7 +241,8 @@ def test_a_family_without_a_finished_trial_is_named_and_gets_no_winner():
 def test_a_study_whose_families_all_failed_still_has_a_report():
     study = ComparedStudy(families=(), failed=("cnn",))
     assert "cnn: no trial finished" in study.markdown()
-    assert "nothing was measured on the test set" in study.terminal()
+    assert "nothing was measured on the test set" in study.markdown()
+    assert study.terminal().endswith("\nNo answer: no family has a tuned model that was tested.\n")
 
 
 def test_missing_numbers_are_dashes():

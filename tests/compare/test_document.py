@@ -1,5 +1,6 @@
 """A study run in this process: what its comparison says is recomputed from its tables."""
 
+import io
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,8 @@ import pytest
 from in_process import Driver
 from made_up_inputs import FAMILIES
 from made_up_study import ComparedStudy
+
+from orchestrator.terminal import Terminal
 
 SETTINGS = {
     "trials": 9,
@@ -25,7 +28,9 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
         patch.setenv("STUDY_FAMILY_PATH", str(FAMILIES))
         driver = Driver(tmp_path_factory.mktemp("results"), patch, SETTINGS, slots=3)
         driver.compares = True
+        driver.console = Terminal(file=io.StringIO(), width=80)
         assert driver.start()
+        (driver.folder.parent / "printed.txt").write_text(driver.console.file.getvalue())
         return driver.folder
 
 
@@ -137,8 +142,14 @@ def test_a_family_that_failed_has_no_curve_and_no_confusion_among_the_others() -
     assert "nan" not in text.lower()
 
 
-@pytest.mark.parametrize("width", [80, 120])
-def test_the_sections_fit_the_terminal(width: int) -> None:
-    terminal = ComparedStudy(fractions=(0.01, 0.1, 1.0), never_predicted=("cnn",)).terminal(width)
-    assert max(len(line.rstrip()) for line in terminal.splitlines()) <= width
-    assert "cnn tuned never predicts 3" in terminal
+def test_a_study_ends_with_its_paths_and_its_answer(study: Path) -> None:
+    printed = (study.parent / "printed.txt").read_text().partition("Comparison of mine\n")[2]
+    *_, said, answer = printed.split("\n\n")
+    assert said.splitlines() == [
+        f"All tables: {study / 'comparison.md'}",
+        f"Results: {study}",
+        said.splitlines()[2],
+    ]
+    assert said.splitlines()[2].startswith("Verified: ")
+    assert answer.startswith("Nothing to compare: curve alone was tested; tuned, it is right on ")
+    assert len(printed.splitlines()) <= 45

@@ -30,8 +30,9 @@ from optuna.distributions import distribution_to_json
 from rich.console import Console
 from sklearn.metrics import precision_recall_fscore_support
 
-from orchestrator.compare.document import gather
-from orchestrator.compare.render import print_tables, render_markdown
+from orchestrator.compare.document import Report, gather, prepare
+from orchestrator.compare.render import markdown_of, print_answer, print_report
+from orchestrator.compare.short_form import shorten
 from orchestrator.results import schema as results
 from orchestrator.stats.pairwise import SMALLEST, compare
 
@@ -224,20 +225,21 @@ class ComparedStudy:
         return write_study(folder, self.study(), self.tables())
 
     def markdown(self) -> str:
-        shown, evidence = self._shown()
-        return render_markdown(*shown, evidence=evidence)
+        return markdown_of(self._report())
 
     def terminal(self, width: int = 200) -> str:
         console = Console(file=io.StringIO(), width=width)
-        shown, evidence = self._shown()
-        print_tables(console, *shown, evidence=evidence)
+        short = shorten(self._report(), self.final(), self.comparison())
+        print_report(console, short)
+        print_answer(console, short)
         return console.file.getvalue()
 
-    def _shown(self) -> tuple[Any, Any]:
+    def _report(self) -> Report:
         tables = self.tables()
         read = ("trials", "epochs", "rungs", "final", "predictions")
         evidence = gather(self.study(), **{name: tables[name] for name in read})
-        return (self.study(), tables["trials"], tables["final"], self.comparison()), evidence
+        shown = (self.study(), tables["trials"], tables["final"], self.comparison())
+        return prepare(*shown, evidence=evidence)
 
 
 @dataclass(kw_only=True)

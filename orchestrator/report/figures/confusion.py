@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from orchestrator.analysis.answer import TUNED
 from orchestrator.analysis.per_class import CLASSES_SHOWN, ClassScores, score_classes
 from orchestrator.analysis.section import Section, count, percent
-from orchestrator.report.answer import TUNED
 from orchestrator.report.chart import Axis, Cells, Chart, Panel
 from orchestrator.report.inputs import Inputs
 from orchestrator.report.style import family_tokens

@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 
+from orchestrator.analysis.answer import TUNED, mean_pairs
+from orchestrator.analysis.pairwise import leader_first, swapped
 from orchestrator.analysis.section import Row, Section, grouped, points
-from orchestrator.report.answer import TUNED, mean_pairs, turned
 from orchestrator.report.chart import Axis, Chart, Panel, Points, Rule
 from orchestrator.report.inputs import Inputs
 from orchestrator.report.style import family_symbols, family_tokens
@@ -44,21 +45,19 @@ def _pairs(rows: Sequence[Row]) -> list[Pair]:
     """Differences that are asked about, families against each other first, positive where clear."""
     found: list[Pair] = []
     for row in rows:
-        numbers = row["difference"], row["ci_low"], row["ci_high"]
-        first, second = row["a_family"], row["b_family"]
-        if first != second and row["a_role"] == row["b_role"] == TUNED:
-            if numbers[0] < 0:
-                first, second, numbers = second, first, turned(row)
-            found.append((first, f"{first} minus {second}", _scaled(numbers)))
+        if row["a_family"] != row["b_family"] and row["a_role"] == row["b_role"] == TUNED:
+            leading = leader_first(row)
+            first, second = leading["a_family"], leading["b_family"]
+            found.append((first, f"{first} minus {second}", _scaled(leading)))
     for row in rows:
         if row["a_family"] == row["b_family"]:
             what = f"{row['a_family']}: tuned minus baseline"
-            found.append((row["a_family"], what, _scaled(turned(row))))
+            found.append((row["a_family"], what, _scaled(swapped(row))))
     return found
 
 
-def _scaled(numbers: tuple[float, float, float]) -> tuple[float, float, float]:
-    difference, low, high = (100 * value for value in numbers)
+def _scaled(row: Row) -> tuple[float, float, float]:
+    difference, low, high = (100 * row[name] for name in ("difference", "ci_low", "ci_high"))
     return difference, low, high
 
 

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from orchestrator.analysis.answer import TUNED
 from orchestrator.analysis.section import Row, Section, grouped, model_name, percent, present
-from orchestrator.report.answer import TUNED
 from orchestrator.report.chart import Axis, Chart, Panel, Points
 from orchestrator.report.inputs import Inputs
 from orchestrator.report.style import family_symbols, family_tokens

@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 
+from orchestrator.analysis.answer import TUNED
 from orchestrator.analysis.sample_efficiency import Curve, Model, Point
 from orchestrator.analysis.section import Section, count, percent
-from orchestrator.report.answer import TUNED
 from orchestrator.report.chart import Axis, Chart, Line, Mark, Panel, Points
 from orchestrator.report.inputs import Inputs
 from orchestrator.report.style import family_symbols, family_tokens

@@ -69,8 +69,8 @@ def read_markdown(text: str) -> tuple[list[Table], list[str]]:
             if not tables or tables[-1].title != title:
                 tables.append(Table(title=title))
             tables[-1].rows.append(cells)
-        elif line.startswith(("- ", "> ")):
-            sentences.append(line[2:].strip("*"))
+        elif line.startswith(("- ", "> ", "**")):  # the answer is in bold
+            sentences.append(line.removeprefix("- ").removeprefix("> ").strip("*"))
     return tables, sentences
 
 

@@ -1,0 +1,156 @@
+"""The answer in one sentence with its interval: which tuned family is the most accurate."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from orchestrator.analysis.pairwise import excludes_zero, is_measured, swapped
+from orchestrator.analysis.section import Row, count, grouped, percent, points, present
+from orchestrator.results.schema import ROLES
+
+TUNED: Final = ROLES[1]
+FEWEST_TO_COMPARE: Final = 2
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """What a study found.
+
+    Attributes:
+        headline: One sentence, with the interval.
+        details: What else belongs to it.
+    """
+
+    headline: str
+    details: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ranked:
+    """A tuned family at the largest train fraction, with its mean test accuracy over seeds."""
+
+    family: str
+    accuracy: float
+    seeds: int
+
+
+def answer(final: Sequence[Row], comparison: Sequence[Row]) -> Answer:
+    """What can be said of a study that has ended.
+
+    Args:
+        final: The rows of `final.parquet`.
+        comparison: The rows of `comparison.parquet`.
+    """
+    ranked = rank(final)
+    if not ranked:
+        return Answer(headline="No answer: no family has a tuned model that was tested.")
+    gains = tuple(_gains(comparison))
+    if len(ranked) < FEWEST_TO_COMPARE:
+        (only,) = ranked
+        tuned = "tuned" if only.seeds > 1 else "tuned and trained once"
+        headline = (
+            f"Nothing to compare: {only.family} alone was tested; {tuned}, it is right on "
+            f"{percent(only.accuracy)} of the test images."
+        )
+        return Answer(headline=headline, details=gains)
+    return Answer(headline=_verdict(ranked, comparison), details=(_reach(final, ranked), *gains))
+
+
+def rank(final: Sequence[Row]) -> list[Ranked]:
+    """Tuned families at the largest fraction, the most accurate first."""
+    largest = max((row["train_fraction"] for row in final), default=None)
+    tuned = [row for row in final if (row["role"], row["train_fraction"]) == (TUNED, largest)]
+    ranked = []
+    for (family,), rows in grouped(tuned, "family"):
+        values = present(row["test_accuracy"] for row in rows)
+        if values:
+            ranked.append(Ranked(family=family, accuracy=float(np.mean(values)), seeds=len(values)))
+    return sorted(ranked, key=lambda each: -each.accuracy)
+
+
+def mean_pairs(comparison: Sequence[Row]) -> list[Row]:
+    """The rows of accuracy over all seeds that have a difference and an interval."""
+    return [
+        row
+        for row in comparison
+        if row["seed"] is None and row["metric"] == "accuracy" and is_measured(row)
+    ]
+
+
+def pair_of(comparison: Sequence[Row], first: str, second: str) -> Row | None:
+    """The row of two tuned families at the largest fraction, as the first minus the second."""
+    rows = mean_pairs(comparison)
+    largest = max((row["train_fraction"] for row in rows), default=None)
+    for row in rows:
+        if row["a_role"] == row["b_role"] == TUNED and row["train_fraction"] == largest:
+            names = row["a_family"], row["b_family"]
+            if names == (first, second):
+                return row
+            if names == (second, first):
+                return swapped(row)
+    return None
+
+
+def _verdict(ranked: Sequence[Ranked], comparison: Sequence[Row]) -> str:
+    first, second = ranked[:2]
+    row = pair_of(comparison, first.family, second.family)
+    if row is None:
+        return (
+            f"{first.family} is right on {percent(first.accuracy)} of the test images and "
+            f"{second.family} on {percent(second.accuracy)}, but the two were not compared."
+        )
+    difference, low, high = (100 * row[name] for name in ("difference", "ci_low", "ci_high"))
+    certain = excludes_zero(row)
+    interval = (
+        f"95% interval {low:z.2f} to {high:z.2f}, which {'excludes' if certain else 'includes'} 0"
+    )
+    start, of, the, among = "", "", "The", f" of {len(ranked)}"
+    if row["n_seeds"] == 1:  # whose interval knows nothing of other trainings of the same family
+        start = f"Of these {len(ranked)} trained networks, compared by one training each, "
+        of, the, among = "that of ", "the", ""
+    if certain:
+        return (
+            f"{start}{of}{first.family} is the most accurate{among}: {percent(first.accuracy)} on "
+            f"the test set, {difference:z.2f} percentage points above {of}{second.family} "
+            f"({interval})."
+        )
+    return (
+        f"{start}{the} two best cannot be told apart: {of}{first.family} is right on "
+        f"{percent(first.accuracy)} of the test images and {of}{second.family} on "
+        f"{percent(second.accuracy)}, a difference of {difference:z.2f} percentage points "
+        f"({interval})."
+    )
+
+
+def _reach(final: Sequence[Row], ranked: Sequence[Ranked]) -> str:
+    """What the sentence rests on."""
+    largest = max(row["train_fraction"] for row in final)
+    own = next(row for row in final if row["train_fraction"] == largest)
+    seeds = sorted({each.seeds for each in ranked})
+    what = f"{seeds[0]}" if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]}"
+    runs = "one training each, so training noise is not in the interval"
+    if seeds[-1] > 1:
+        runs = f"means over {what} trainings each"
+    return (
+        f"Measured on {count(own['test_images'])} test images after training on "
+        f"{count(own['train_images'])}; {runs}."
+    )
+
+
+def _gains(comparison: Sequence[Row]) -> Iterator[str]:
+    """What tuning brought to each family, in one sentence."""
+    rows = mean_pairs(comparison)
+    largest = max((row["train_fraction"] for row in rows), default=None)
+    gains = []
+    for row in rows:
+        if row["a_family"] == row["b_family"] and row["train_fraction"] == largest:
+            numbers = [swapped(row)[name] for name in ("difference", "ci_low", "ci_high")]
+            found = "0, since its best trial is the baseline"
+            if any(numbers):
+                difference, low, high = map(points, numbers)
+                found = f"{difference} [{low}, {high}]"
+            gains.append(f"{row['a_family']} {found}")
+    if gains:
+        yield f"Tuned minus baseline, in percentage points: {'; '.join(gains)}."
