@@ -97,9 +97,9 @@ def finished(cluster: Cluster) -> StudyFolder:
     began = time.monotonic()
     cluster.submit("first", f"{STUDY} --name first", pace=1.5)
     wait_for("trials on both workers", lambda: ended_on(study) >= {"w1", "w2"}, 600, every=1)
+    wait_for("all of its numbers", lambda: all_published(cluster), 60, every=1)
     wait_for("a trial under way on w1", lambda: under_way(study, "w1"), 300, every=0.2)
     study.check_that_no_row_is_lost()
-    cluster.ray.metrics("head")  # kept; the driver's own come with those of its node
     assert any("raylet/raylet" in command for command in cluster.hosts.processes("w1").values())
     cluster.hosts.lose_power("w1")
     study.deaths += 1
@@ -108,6 +108,12 @@ def finished(cluster: Cluster) -> StudyFolder:
     assert cluster.ray.wait_for_end("first", 900) == "SUCCEEDED", cluster.ray.printed("first")
     note(f"the study: {time.monotonic() - began:.0f} s")
     return study
+
+
+def all_published(cluster: Cluster) -> bool:
+    """Whether the head's metrics, which are kept, have each of the study's; they come later."""
+    published = cluster.ray.metrics("head")  # the driver's own come with those of its node
+    return all(metric.exported_name in published for metric in METRICS)
 
 
 def ended_on(study: StudyFolder) -> set[str]:
