@@ -17,7 +17,6 @@ import itertools
 import os
 import re
 import shlex
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -25,6 +24,7 @@ import time
 from pathlib import Path
 
 import pandas as pd
+from steps import said
 
 from trainables import hardware
 
@@ -71,10 +71,10 @@ def main() -> None:
         print(f"turn {turn + 1}: {last} CPU s an epoch; outside epochs {share:.0%}", flush=True)
     for name, found in costs.items():
         ratios = [ours / other for ours, other in zip(costs["project"], found, strict=True)]
-        print(f"{name}: {_said(found)} CPU seconds an epoch; project has {_said(ratios)} of it")
-    print(f"share of the search's slot time outside epochs: {_said(shares)}")
+        print(f"{name}: {said(found, 2)} CPU seconds an epoch; project has {said(ratios, 2)} of it")
+    print(f"share of the search's slot time outside epochs: {said(shares, 2)}")
     for number, name in enumerate(PHASES):
-        print(f"{name}: {_said([each[number] for each in phases])} s")
+        print(f"{name}: {said([each[number] for each in phases], 2)} s")
     versions = [f"{name} {importlib.metadata.version(name)}" for name in ("torch", "ray", "optuna")]
     load = f"load {os.getloadavg()[0]:.1f} at the end"
     print(f"n = {options.repeats}; {versions}; {hardware.here()}; {load}")
@@ -141,11 +141,6 @@ def _ticks_below(ancestor: int) -> dict[tuple[int, int], int]:
         return number in parents
 
     return {(n, start): ticks for n, (start, ticks) in found.items() if below(n)}
-
-
-def _said(values: list[float]) -> str:
-    """Median, smallest and largest."""
-    return f"{statistics.median(values):.2f} ({min(values):.2f} to {max(values):.2f})"
 
 
 if __name__ == "__main__":

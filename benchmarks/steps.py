@@ -55,14 +55,14 @@ def main() -> None:
     for name, found in rates.items():
         ratios = [ours / other for ours, other in zip(rates["project"], found, strict=True)]
         unit = UNITS[options.device]
-        print(f"{name}: {_said(found, 1)} images per {unit}; project is {_said(ratios, 2)} of it")
+        print(f"{name}: {said(found, 1)} images per {unit}; project is {said(ratios, 2)} of it")
     versions = [f"{name} {importlib.metadata.version(name)}" for name in ("torch", "torchvision")]
     where = f"{hardware.here()}; load {os.getloadavg()[0]:.1f} at the end"
     precision = options.precision or hardware.PRECISIONS[options.device][0]
     print(f"{options.family}, {precision}, n = {options.repeats}; {versions}; {where}")
 
 
-def _said(values: list[float], digits: int) -> str:
+def said(values: list[float], digits: int) -> str:
     """Median, smallest and largest."""
     low, middle, high = min(values), statistics.median(values), max(values)
     return f"{middle:.{digits}f} ({low:.{digits}f} to {high:.{digits}f})"

@@ -21,7 +21,7 @@ def ended_after(seconds: float, file: Path) -> Iterator[Callable[[], None]]:
     with file.open("w", encoding="utf-8") as traceback:
 
         def again() -> None:
-            os.utime(file)
+            os.utime(traceback.fileno())  # not by its name, which the driver may have removed
             faulthandler.dump_traceback_later(seconds, exit=True, file=traceback)
 
         again()

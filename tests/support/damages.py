@@ -122,13 +122,19 @@ def noted(folder: Path, draw: random.Random) -> str:
     return f"study.json: {said}"
 
 
+def _readable(path: Path) -> pa.Table | None:
+    """A table, unless it is damaged or gone already."""
+    try:
+        return pq.read_table(path)
+    except (OSError, pa.ArrowException):
+        return None
+
+
 def column(folder: Path, draw: random.Random) -> str:
     """A table that lacks a column, or has it in another type, twice or empty."""
-    name = draw.choice(TABLES)
-    path = folder / f"{name}.parquet"
-    try:
-        table = pq.read_table(path)
-    except (OSError, pa.ArrowException):
+    path = folder / f"{draw.choice(TABLES)}.parquet"
+    table = _readable(path)
+    if table is None:
         return "nothing"
     chosen = draw.choice(table.column_names)
     index, how = table.column_names.index(chosen), draw.choice(("gone", "text", "null", "twice"))
@@ -143,16 +149,14 @@ def column(folder: Path, draw: random.Random) -> str:
             values = pa.array([str(v) for v in table[chosen].to_pylist()])
         table = table.set_column(index, pa.field(chosen, kind), values)
     pq.write_table(table, path)
-    return f"{name}.{chosen} {how}"
+    return f"{path.stem}.{chosen} {how}"
 
 
 def value(folder: Path, draw: random.Random) -> str:
     """A row of a table with another value, or twice, or gone."""
-    name = draw.choice(TABLES)
-    path = folder / f"{name}.parquet"
-    try:
-        table = pq.read_table(path)
-    except (OSError, pa.ArrowException):
+    path = folder / f"{draw.choice(TABLES)}.parquet"
+    table = _readable(path)
+    if table is None:
         return "nothing"
     rows = table.to_pylist()
     if not rows:
@@ -177,7 +181,7 @@ def value(folder: Path, draw: random.Random) -> str:
     except (pa.ArrowException, TypeError):
         return "nothing"
     pq.write_table(changed.replace_schema_metadata(table.schema.metadata), path)
-    return f"{name}.{chosen} {how} {str(rows[at % len(rows)].get(chosen))[:20]!r}"
+    return f"{path.stem}.{chosen} {how} {str(rows[at % len(rows)].get(chosen))[:20]!r}"
 
 
 DAMAGES: tuple[Damage, ...] = (
