@@ -28,7 +28,7 @@ DTYPES: Final = {
     torch.bool: "BOOL",
 }
 VALUES: Final = "values"
-ZIP: Final = b"PK"
+ZIP: Final = b"PK\x03\x04"  # read as a length, more than the header of any snapshot
 
 
 class Snapshot:

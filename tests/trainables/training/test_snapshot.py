@@ -113,3 +113,12 @@ def test_strides_that_overlap_are_kept_as_values_not_as_layout() -> None:
     spread = torch.arange(3.0).expand(2, 3)
     kept = snapshot.read(content(snapshot.of_state({"a": spread}, buffers={}, changing=())))
     assert torch.equal(kept["a"], spread)
+
+
+def test_a_snapshot_whose_header_is_as_long_as_the_letters_pk_is_none_of_torch_save() -> None:
+    def padded(by: int) -> bytes:
+        return content(snapshot.of_state({"padding": "x" * by}, buffers={}, changing=[]))
+
+    padding = int.from_bytes(b"PK", "little") - int.from_bytes(padded(0)[:8], "little")
+    assert padded(padding).startswith(b"PK")
+    assert snapshot.read(padded(padding)) == {"padding": "x" * padding}
