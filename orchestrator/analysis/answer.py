@@ -6,7 +6,7 @@ from typing import Final
 
 import numpy as np
 
-from orchestrator.analysis.pairwise import excludes_zero, is_measured, swapped
+from orchestrator.analysis.pairwise import excludes_zero, is_certain, is_measured, swapped
 from orchestrator.analysis.section import Row, count, grouped, percent, points, present
 from orchestrator.results.schema import ROLES
 
@@ -102,10 +102,11 @@ def _verdict(ranked: Sequence[Ranked], comparison: Sequence[Row]) -> str:
             f"{second.family} on {percent(second.accuracy)}, but the two were not compared."
         )
     difference, low, high = (100 * row[name] for name in ("difference", "ci_low", "ci_high"))
-    certain = excludes_zero(row)
-    interval = (
-        f"95% interval {low:z.2f} to {high:z.2f}, which {'excludes' if certain else 'includes'} 0"
-    )
+    certain = is_certain(row)
+    interval = f"95% interval {low:z.2f} to {high:z.2f}, which "
+    interval += "excludes 0" if excludes_zero(row) else "includes 0"
+    if excludes_zero(row) and not certain:
+        interval += f", but not after the correction for all pairs: p {row['p_value_holm']:.2f}"
     start, of, the, among = "", "", "The", f" of {len(ranked)}"
     if row["n_seeds"] == 1:  # whose interval knows nothing of other trainings of the same family
         start = f"Of these {len(ranked)} trained networks, compared by one training each, "

@@ -1,19 +1,20 @@
-"""The search shown over time: each family's best validation accuracy against device-seconds."""
+"""The search over time: each family's best validation accuracy against device-seconds."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 
+import numpy as np
+import pandas as pd
 import pyarrow as pa
 
-from orchestrator.analysis.section import MISSING, Row, Section, grouped, percent, present
+from orchestrator.analysis.formats import number, share, words
+from orchestrator.analysis.frames import frame
+from orchestrator.analysis.section import Section
 from orchestrator.analysis.selection import ELIGIBLE
 
 QUARTERS = 4
 
-Trace = Sequence[tuple[float, float | None]]
-"""Device-seconds spent and the best validation accuracy by then, epoch by epoch."""
 
-
-def trace_best(trials: pa.Table, epochs: pa.Table) -> dict[str, list[tuple[float, float | None]]]:
+def trace_best(trials: pa.Table, epochs: pa.Table) -> dict[str, pd.DataFrame]:
     """How each family's best validation accuracy grew with the device-seconds spent on it.
 
     Epochs count in the order in which they were reported, each at its trial's mean device-seconds.
@@ -24,86 +25,68 @@ def trace_best(trials: pa.Table, epochs: pa.Table) -> dict[str, list[tuple[float
         epochs: `epochs.parquet`.
 
     Returns:
-        Family to its trace; families without an epoch are not in it.
+        Family to `spent` and `best` (missing before the first epoch of a trial that can win),
+        epoch by epoch; families without an epoch are not in it.
     """
-    own = {row["trial_id"]: row for row in trials.to_pylist()}
-    rows = sorted(epochs.to_pylist(), key=lambda row: row["sequence"])
-    counts = {trial: len(group) for (trial,), group in grouped(rows, "trial_id")}
-    traces: dict[str, list[tuple[float, float | None]]] = {}
-    for row in rows:
-        trial = own.get(row["trial_id"])
-        if trial is None:  # killed between the two files: its row comes with the resume
-            continue
-        trace = traces.setdefault(row["family"], [])
-        spent, best = trace[-1] if trace else (0.0, None)
-        seconds = sum(present([trial["device_seconds"]])) / counts[row["trial_id"]]
-        values = present([best, row["validation_accuracy"] if _can_win(trial) else None])
-        trace.append((spent + seconds, max(values, default=None)))
-    return traces
+    rows = frame(epochs).sort_values("sequence")
+    # Killed between the two files, a trial's row comes with the resume.
+    own = frame(trials)[["trial_id", "status", "device_seconds"]]
+    rows = rows.merge(own, on="trial_id", how="inner")
+    cost = rows["device_seconds"].fillna(0) / rows.groupby("trial_id")["epoch"].transform("size")
+    value = rows["validation_accuracy"].where(rows["status"].isin(ELIGIBLE))
+    rows = rows.assign(cost=cost, value=value)
+    return {
+        str(family): pd.DataFrame(
+            {
+                "spent": group["cost"].cumsum().to_numpy(),
+                "best": group["value"].cummax().ffill().to_numpy(),
+            }
+        )
+        for family, group in rows.groupby("family", sort=False)
+    }
 
 
-def best_after(trace: Trace, device_seconds: float) -> float | None:
-    """The best validation accuracy within so many device-seconds; None before the first epoch."""
+def best_after(trace: pd.DataFrame, device_seconds: float) -> float:
+    """The best validation accuracy within so many device-seconds; NaN before the first epoch."""
     # A budget computed from a trace's own end must reach that end whatever the rounding.
-    within = [best for spent, best in trace if spent <= device_seconds * (1 + 1e-9)]
-    return within[-1] if within else None
+    within = trace.loc[trace["spent"] <= device_seconds * (1 + 1e-9), "best"]
+    return float(within.iloc[-1]) if len(within) else np.nan
 
 
-def best_so_far_sections(study: Row, trials: pa.Table, epochs: pa.Table) -> tuple[Section, ...]:
-    """The section on the search over time, for `comparison.md` and the terminal.
+def best_so_far_sections(trials: pa.Table, epochs: pa.Table) -> Iterator[Section]:
+    """The search over time; nothing before the first epoch.
 
     Args:
-        study: `study.json`, with `families` in its `settings`.
         trials: `trials.parquet`.
         epochs: `epochs.parquet`.
     """
-    traces = {name: trace for name, trace in trace_best(trials, epochs).items() if trace[-1][0] > 0}
-    title = "Fairness: best so far against device-seconds"
-    if not traces:
-        return (Section(title=title),)
-    most = max(trace[-1][0] for trace in traces.values())
-    budgets = [most * quarter / QUARTERS for quarter in range(1, QUARTERS + 1)]
-    return (
-        Section(
-            title=title,
-            columns=("family", "spent", *(f"by {_seconds(budget)}" for budget in budgets)),
-            rows=tuple(
-                (
-                    family,
-                    _seconds(traces[family][-1][0]) if family in traces else MISSING,
-                    *(percent(best_after(traces.get(family, ()), each)) for each in budgets),
-                )
-                for family in study["settings"]["families"]
-            ),
-            sentences=tuple(_sentences(traces)),
+    spent = {name: own for name, own in trace_best(trials, epochs).items() if _end(own) > 0}
+    if not spent:
+        return
+    most = max(map(_end, spent.values()))
+    least = min(spent, key=lambda family: _end(spent[family]))
+    budgets = {f"by {_end(spent[least]):,.3g} s": _end(spent[least])}
+    budgets |= {f"by {most * q / QUARTERS:,.3g} s": most * q / QUARTERS for q in range(1, 5)}
+    yield Section(
+        key="effort/time",
+        title="Best so far against device-seconds",
+        table=pd.DataFrame(
+            {"family": family, "spent": _end(own)}
+            | {name: best_after(own, budget) for name, budget in budgets.items()}
+            for family, own in spent.items()
+        ),
+        formats={
+            "family": words("family"),
+            "spent": number("spent", ",.3g"),
+            **{name: share(name) for name in budgets},
+        },
+        notes=(
+            "Best validation accuracy among trials that can win, baseline included, by the "
+            f"device-seconds spent on the family until then; the first budget is all that {least} "
+            "was given.",
         ),
     )
 
 
-def _sentences(traces: Mapping[str, Trace]) -> Iterator[str]:
-    yield (
-        "Best validation accuracy among trials that can win, baseline included, by the "
-        "device-seconds spent on the family until then, trials without an epoch left out."
-    )
-    if len(traces) > 1:
-        least = min(traces, key=lambda family: traces[family][-1][0])
-        budget = traces[least][-1][0]
-        bests = [(family, best_after(trace, budget)) for family, trace in traces.items()]
-        known = sorted(
-            ((family, best) for family, best in bests if best is not None),
-            key=lambda each: -each[1],
-        )
-        listed = ", ".join(f"{family} {percent(best)}" for family, best in known)
-        if known:
-            yield (
-                f"After {_seconds(budget)} device-seconds each, all that {least} was given: "
-                f"{listed}."
-            )
-
-
-def _can_win(trial: Row) -> bool:
-    return trial["status"] in ELIGIBLE
-
-
-def _seconds(value: float) -> str:
-    return f"{value:,.0f}" if value >= 10 * QUARTERS else f"{value:.2g}"
+def _end(trace: pd.DataFrame) -> float:
+    return float(trace["spent"].iloc[-1])

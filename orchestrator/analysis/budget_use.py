@@ -2,9 +2,12 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Final
 
+import pandas as pd
 import pyarrow as pa
 
+from orchestrator.analysis.formats import number, words
 from orchestrator.analysis.section import Row, Section, count, grouped, present
 
 SECONDS_PER_HOUR = 3600
@@ -12,6 +15,17 @@ SECONDS_PER_HOUR = 3600
 
 SPENT_EXACTLY = 1.005
 """A share is kept if no more than half a percent above it was spent."""
+
+
+EFFORT: Final = {
+    "family": words("family"),
+    "trials": number("trials"),
+    "epochs": number("epochs"),
+    "search device s": number("search_seconds"),
+    "final runs": number("final_runs"),
+    "finals device s": number("finals_seconds"),
+}
+"""How `Effort` is shown."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,20 +52,12 @@ class Effort:
 def effort_section(study: Row, efforts: Sequence[Effort]) -> Section:
     """What each family was given, beside the rule that balanced it."""
     return Section(
-        title="Fairness: what each family was given",
-        columns=("family", "trials", "epochs", "search device s", "final runs", "finals device s"),
-        rows=tuple(
-            (
-                each.family,
-                count(each.trials),
-                count(each.epochs),
-                f"{each.search_seconds:,.0f}",
-                count(each.final_runs),
-                f"{each.finals_seconds:,.0f}",
-            )
-            for each in efforts
-        ),
-        sentences=(
+        key="effort/given",
+        title="What each family was given",
+        table=pd.DataFrame(map(vars, efforts)),
+        formats=EFFORT,
+        place="document",
+        notes=(
             _budget_rule(study),
             *_overspent(study, efforts),
             *_effort_sentences(efforts),

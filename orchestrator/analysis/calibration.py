@@ -1,11 +1,13 @@
 """Calibration shown: is a model right as often as it says, by its expected calibration error."""
 
 from collections.abc import Iterator, Sequence
-from itertools import groupby
 
 import numpy as np
+import pandas as pd
 
-from orchestrator.analysis.section import Section, percent, spread
+from orchestrator.analysis.formats import number, spread, words
+from orchestrator.analysis.frames import over_seeds
+from orchestrator.analysis.section import Section
 from orchestrator.stats.bootstrap import Bools, Floats
 from orchestrator.stats.predictions import PredictedRun, repeated
 
@@ -38,53 +40,46 @@ def expected_calibration_error(
     return float(np.abs(gaps).sum() / len(confidences))
 
 
-def calibration_sections(runs: Sequence[PredictedRun]) -> tuple[Section, ...]:
-    """The section on calibration, for `comparison.md` and the terminal.
+def calibration_sections(runs: Sequence[PredictedRun]) -> Iterator[Section]:
+    """How sure each model is and how often right, by fraction; nothing without a final run.
 
     Args:
         runs: The final runs, from `predictions.split_runs`.
     """
-    rows, sentences = [], []
-    left_out = repeated(runs)
-    largest = max((run.fraction for run in runs), default=None)
-    for (fraction, model), group in groupby(runs, key=lambda run: (run.fraction, run.model)):
-        own = [run for run in group if run not in left_out]
-        if not own:
-            continue
-        confidences = [run.probabilities.max(axis=1) for run in own]
-        errors = [
-            expected_calibration_error(sure, run.correct)
-            for sure, run in zip(confidences, own, strict=True)
-        ]
-        sure = [float(each.mean()) for each in confidences]
-        right = [float(run.correct.mean()) for run in own]
-        cells = (spread(values, "accuracy") for values in (errors, sure, right))
-        rows.append((" ".join(model), f"{fraction:g}", *cells))
-        if None not in errors and fraction == largest:
-            verdict = _verdict(float(np.mean(sure)), float(np.mean(right)))
-            sentences.append(f"{' '.join(model)} at train fraction {fraction:g} {verdict}")
-    return (
-        Section(
-            title="Calibration on the test images",
-            columns=("model", "train fraction", "calibration error", "confidence", "accuracy"),
-            rows=tuple(rows),
-            sentences=(*_notes(runs, left_out), *sentences),
+    again = repeated(runs)
+    rows = []
+    for run in runs:
+        if run not in again:
+            sure = run.probabilities.max(axis=1)
+            rows.append(
+                {
+                    "train_fraction": run.fraction,
+                    "family": run.family,
+                    "role": run.role,
+                    "error": expected_calibration_error(sure, run.correct),
+                    "confidence": float(sure.mean()),
+                    "accuracy": float(run.correct.mean()),
+                }
+            )
+    if not rows:
+        return
+    shown = ("error", "confidence", "accuracy")
+    table = over_seeds(pd.DataFrame(rows), ["train_fraction", "family", "role"], shown)
+    yield Section(
+        key="classes/calibration",
+        title="Calibration on the test images",
+        table=table.sort_values("train_fraction", ascending=False, kind="stable"),
+        formats={
+            "model": words("family", "role"),
+            "train fraction": number("train_fraction", "g"),
+            "calibration error": spread("error", "accuracy"),
+            "confidence": spread("confidence", "accuracy"),
+            "accuracy": spread("accuracy", "accuracy"),
+        },
+        notes=(
+            f"Expected calibration error in {BINS} bins of equal width on the probability of the "
+            "predicted class (Guo et al. 2017): 0% means that a model is right as often as it "
+            "says; confident above its accuracy, it is overconfident. A winner that is its "
+            "family's baseline stands once.",
         ),
     )
-
-
-def _notes(runs: Sequence[PredictedRun], left_out: Sequence[PredictedRun]) -> Iterator[str]:
-    if runs:
-        yield (
-            f"Expected calibration error in {BINS} bins of equal width on the probability of the "
-            "predicted class (Guo et al. 2017): 0% means that a model is right as often as it says."
-        )
-    if left_out:
-        yield "Tuned models that are their family's baseline are not shown again."
-
-
-def _verdict(sure: float, right: float) -> str:
-    if percent(sure) == percent(right):
-        return f"is on average as sure as it is right ({percent(right)})."
-    word = "overconfident" if sure > right else "underconfident"
-    return f"is {word}: on average {percent(sure)} sure and {percent(right)} right."

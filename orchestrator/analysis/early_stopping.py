@@ -1,194 +1,212 @@
-"""What early stopping did: each rung of ASHA, whether early ranks held, and what was saved."""
+"""What early stopping did: the rungs, whether early ranks held, what was saved, and what else."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from itertools import combinations
+from typing import Any, Final
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
-import pyarrow.compute as pc
-from scipy.stats import spearmanr
 
-from orchestrator.analysis.section import MISSING, Row, Section, count, grouped, percent, present
+from orchestrator.analysis.formats import number, points, share, words
+from orchestrator.analysis.frames import frame, records
+from orchestrator.analysis.section import Row, Section
+from orchestrator.config.rungs import offered_rungs
+from orchestrator.stats.asha import FamilyRungs
 
-FEWEST_TO_RANK = 3
+FEWEST_TO_RANK: Final = 3
 """Two trials have a rank correlation of -1 or 1 whatever they are."""
+FACTORS: Final = (2, 3, 4)
+"""Reduction factors that the stored curves are replayed with, beside the study's own."""
 
 
-ENOUGH_TRIALS = 5
-"""With fewer trials a rank correlation says too little."""
-LOW_CORRELATION = 0.5
-SECONDS_PER_HOUR = 3600
-
-
-@dataclass(frozen=True, kw_only=True)
-class Rung:
-    """What happened at one rung of one family.
-
-    Attributes:
-        family: The family's name.
-        epoch: The rung's milestone.
-        arrivals: Trials that reached it.
-        median: Of their validation accuracies there, a fraction.
-        last_cutoff: What the last arrival that met a cut-off was held against; None where the
-            rung never had one.
-        stopped: Trials that ended there.
-        protected: Baselines that went on below the cut-off.
-    """
-
-    family: str
-    epoch: int
-    arrivals: int
-    median: float
-    last_cutoff: float | None
-    stopped: int
-    protected: int
-
-
-@dataclass(frozen=True, kw_only=True)
-class RankCorrelation:
-    """Whether the trials of a family stand in the same order at two of its epochs.
-
-    Attributes:
-        family: The family's name.
-        earlier: The earlier rung, in epochs.
-        later: The later rung, or the last epoch.
-        trials: That reached both.
-        rho: Spearman's (1904), average ranks for ties; None for fewer than 3 trials or where
-            all of them have the same value at either epoch.
-    """
-
-    family: str
-    earlier: int
-    later: int
-    trials: int
-    rho: float | None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Saving:
-    """What a family saved against running its stopped trials to the last epoch.
-
-    Attributes:
-        family: The family's name.
-        trials: All of the family.
-        stopped: Trials that ASHA stopped.
-        epochs_run: By all trials of the family.
-        epochs_saved: That the stopped ones did not run.
-        seconds_per_epoch: Device-seconds of the family's trials with an epoch, per epoch; None
-            without an epoch.
-    """
-
-    family: str
-    trials: int
-    stopped: int
-    epochs_run: int
-    epochs_saved: int
-    seconds_per_epoch: float | None
-
-    @property
-    def device_seconds_saved(self) -> float | None:
-        """An estimate: the epochs saved at the family's mean cost."""
-        return (
-            None if self.seconds_per_epoch is None else self.epochs_saved * self.seconds_per_epoch
-        )
-
-
-def summarize_rungs(rungs: pa.Table) -> list[Rung]:
-    """Each rung of each family, families as they appear, epochs ascending.
+def summarize_rungs(rungs: pa.Table) -> pd.DataFrame:
+    """Each rung of each search, searches as they appear, epochs ascending.
 
     Args:
         rungs: `rungs.parquet`.
+
+    Returns:
+        `family`, `rung`, `arrivals`, `median` of their validation accuracies there, `cutoff` that
+        the last arrival was held against (missing where there was none), `stopped`, and
+        `protected`, the baselines that went on below it.
     """
-    rows = sorted(rungs.to_pylist(), key=lambda row: row["sequence"])
-    summaries = []
-    for (family, epoch), arrivals in grouped(rows, "family", "rung"):
-        decisions = [row["decision"] for row in arrivals]
-        cutoffs = present(row["cutoff"] for row in arrivals)
-        summaries.append(
-            Rung(
-                family=family,
-                epoch=epoch,
-                arrivals=len(arrivals),
-                median=float(np.median([row["value"] for row in arrivals])),
-                last_cutoff=cutoffs[-1] if cutoffs else None,
-                stopped=decisions.count("stop"),
-                protected=decisions.count("protected"),
-            )
-        )
-    families = list(dict.fromkeys(rung.family for rung in summaries))
-    return sorted(summaries, key=lambda rung: (families.index(rung.family), rung.epoch))
+    rows = frame(rungs).sort_values("sequence")
+    groups = rows.assign(
+        stopped=rows["decision"] == "stop", protected=rows["decision"] == "protected"
+    ).groupby(["family", "rung"], sort=False)
+    table = groups.agg(
+        arrivals=("trial_id", "size"),
+        median=("value", "median"),
+        cutoff=("cutoff", "last"),
+        stopped=("stopped", "sum"),
+        protected=("protected", "sum"),
+    ).reset_index()
+    order = {family: place for place, family in enumerate(dict.fromkeys(table["family"]))}
+    return table.sort_values(
+        ["family", "rung"], key=lambda own: own.map(order) if own.name == "family" else own
+    )
 
 
-def correlate_ranks(rungs: pa.Table, epochs: pa.Table, *, last_epoch: int) -> list[RankCorrelation]:
+def correlate_ranks(rungs: pa.Table, epochs: pa.Table, *, last_epoch: int) -> pd.DataFrame:
     """How well each rung's order of trials foretells that of each later rung and of the end.
 
     Args:
         rungs: `rungs.parquet`.
         epochs: `epochs.parquet`; gives the validation accuracies at the last epoch.
         last_epoch: Of a whole trial.
+
+    Returns:
+        `family`, `earlier` and `later` epoch, `trials` that reached both, and `rho`, Spearman's
+        rank correlation of their validation accuracies; missing below three trials or with ties
+        only.
     """
-    ended = epochs.filter(pc.field("epoch") == last_epoch).to_pylist()
-    correlations = []
-    for (family,), arrivals in grouped(rungs.to_pylist(), "family"):
-        values = {
-            rung: {row["trial_id"]: row["value"] for row in rows}
-            for (rung,), rows in grouped(arrivals, "rung")
-        }
-        values[last_epoch] = {
-            row["trial_id"]: row["validation_accuracy"] for row in ended if row["family"] == family
-        }
-        for earlier, later in combinations(sorted(values), 2):
-            both = [trial for trial in values[earlier] if trial in values[later]]
-            rho = _spearman(
-                *([values[epoch][trial] for trial in both] for epoch in (earlier, later))
-            )
-            correlations.append(
-                RankCorrelation(
-                    family=family, earlier=earlier, later=later, trials=len(both), rho=rho
-                )
-            )
-    return correlations
+    arrived, ended = frame(rungs), frame(epochs)
+    ended = ended[ended["epoch"] == last_epoch].rename(columns={"validation_accuracy": "value"})
+    columns = ["family", "trial_id", "rung", "value"]
+    values = pd.concat([arrived[columns], ended.assign(rung=last_epoch)[columns]])
+    rows = []
+    for family in dict.fromkeys(arrived["family"]):
+        own = values[values["family"] == family]
+        wide = own.pivot_table("value", "trial_id", "rung", aggfunc="last")
+        for earlier, later in combinations(sorted({*wide.columns, last_epoch}), 2):
+            both = wide.reindex(columns=[earlier, later]).dropna()
+            varied = len(both) >= FEWEST_TO_RANK and bool((both.min() < both.max()).all())
+            rho = both[earlier].corr(both[later], method="spearman") if varied else np.nan
+            rows.append((family, earlier, later, len(both), rho))
+    return pd.DataFrame(rows, columns=["family", "earlier", "later", "trials", "rho"])
 
 
-def estimate_savings(trials: pa.Table, *, last_epoch: int) -> list[Saving]:
-    """What each family saved, families as they appear.
+def estimate_savings(trials: pa.Table, *, last_epoch: int) -> pd.DataFrame:
+    """What each search saved against running its stopped trials to the last epoch.
 
     Args:
         trials: `trials.parquet`.
         last_epoch: Of a whole trial.
+
+    Returns:
+        `family`, `trials`, `stopped`, `epochs_run`, `epochs_saved`, `share_saved` of all epochs,
+        and `device_seconds_saved`, an estimate at the search's mean cost of an epoch.
     """
-    return [
-        _saving(family, rows, last_epoch)
-        for (family,), rows in grouped(trials.to_pylist(), "family")
-    ]
-
-
-def _spearman(earlier: Sequence[float], later: Sequence[float]) -> float | None:
-    if len(earlier) < FEWEST_TO_RANK or len(set(earlier)) == 1 or len(set(later)) == 1:
-        return None
-    return float(spearmanr(earlier, later).statistic)
-
-
-def _saving(family: str, rows: Sequence[Row], last_epoch: int) -> Saving:
-    stopped = [row["epochs_run"] for row in rows if row["status"] == "stopped"]
-    run = [row for row in rows if row["epochs_run"]]
-    epochs_run = sum(row["epochs_run"] for row in run)
-    seconds = sum(present(row["device_seconds"] for row in run))
-    return Saving(
-        family=family,
-        trials=len(rows),
-        stopped=len(stopped),
-        epochs_run=epochs_run,
-        epochs_saved=sum(last_epoch - (epochs or 0) for epochs in stopped),
-        seconds_per_epoch=seconds / epochs_run if epochs_run else None,
+    rows = frame(trials)
+    stopped, epochs = rows["status"] == "stopped", rows["epochs_run"].fillna(0)
+    table = (
+        rows.assign(
+            stopped=stopped,
+            epochs_run=epochs,
+            epochs_saved=(last_epoch - epochs).where(stopped, 0),
+            seconds=rows["device_seconds"].where(epochs > 0),
+        )
+        .groupby("family", sort=False)
+        .agg(
+            trials=("trial_id", "size"),
+            stopped=("stopped", "sum"),
+            epochs_run=("epochs_run", "sum"),
+            epochs_saved=("epochs_saved", "sum"),
+            seconds=("seconds", "sum"),
+        )
+        .reset_index()
     )
+    whole = (table["epochs_run"] + table["epochs_saved"]).replace(0, np.nan)
+    table["share_saved"] = table["epochs_saved"] / whole
+    ran = table["epochs_run"].replace(0, np.nan)
+    table["device_seconds_saved"] = table["epochs_saved"] * table.pop("seconds") / ran
+    return table
+
+
+def replay_settings(
+    study: Row, trials: pa.Table, epochs: pa.Table, *, searches: Sequence[str]
+) -> pd.DataFrame:
+    """What other grace periods and reduction factors would have made of the stored curves.
+
+    The rule is applied to the epochs in the order in which they came. Where it stops a trial
+    earlier than the study did, all is known; where it would have let one go on that the study
+    stopped, the epochs it would have run are counted, and its accuracy is at least what it was.
+
+    Args:
+        study: `study.json`, with `epochs`, `grace_period` and `reduction_factor` in its settings.
+        trials: `trials.parquet`.
+        epochs: `epochs.parquet`.
+        searches: Names, in the order of the result.
+
+    Returns:
+        A row for each search and setting: `family`, `grace_period`, `reduction_factor` (missing
+        without early stopping), `epochs` it would have run, `share_saved` of running all trials to
+        the end, `accuracy` of the best trial on validation, `difference` to that of the study, and
+        `exact`, no where that is a lower bound.
+    """
+    settings = study["settings"]
+    last, own = settings["epochs"], (settings["grace_period"], settings["reduction_factor"])
+    known = frame(trials).set_index("trial_id")
+    exempt = set(known.index[known["role"] == "baseline"])
+    curves = frame(epochs).sort_values("sequence")
+    rows: list[dict[str, Any]] = []
+    for family in searches:
+        mine = records(curves[curves["family"] == family])
+        if not mine:
+            continue
+        cut = set(known.index[(known["family"] == family) & (known["status"] == "stopped")])
+        best = max(row["validation_accuracy"] for row in mine)
+        for grace, factor in _others(own, last):
+            ran, missed = _replayed(family, mine, exempt, (grace, factor), last)
+            beyond = [name for name in cut if name not in missed]
+            accuracy = max(row["validation_accuracy"] for row in ran)
+            whole = last * len({row["trial_id"] for row in mine})
+            counts = Counter(row["trial_id"] for row in ran)
+            count = len(ran) + sum(last - counts[name] for name in beyond)
+            rows.append(
+                {
+                    "family": family,
+                    "grace_period": grace,
+                    "reduction_factor": factor,
+                    "epochs": count,
+                    "share_saved": 1 - count / whole,
+                    "accuracy": accuracy,
+                    "difference": accuracy - best,
+                    "exact": "no" if beyond else "yes",
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+def _others(own: tuple[int, int], last: int) -> list[tuple[float, float]]:
+    """Grace period and factor of what is replayed; the last is without early stopping."""
+    grace, factor = own
+    graces = sorted({max(1, grace // 2), grace, min(2 * grace, last)})
+    factors = sorted({*FACTORS, factor})
+    return [*((each, by) for each in graces for by in factors), (last, np.nan)]
+
+
+def _replayed(
+    family: str,
+    rows: Sequence[Row],
+    exempt: set[str],
+    setting: tuple[float, float],
+    last: int,
+) -> tuple[list[Row], set[str]]:
+    """The epochs that would have been run, and the trials that would have been stopped."""
+    if np.isnan(setting[1]):
+        return list(rows), set()
+    given = {"grace_period": int(setting[0]), "reduction_factor": int(setting[1]), "epochs": last}
+    rule = FamilyRungs(
+        [family], rungs=offered_rungs(given), epochs=last, reduction_factor=int(setting[1])
+    )
+    ran, stopped = [], set[str]()
+    for row in rows:
+        name = row["trial_id"]
+        if name not in stopped:
+            ran.append(row)
+            arrival = rule.arrive(family, name, row, exempt=name in exempt)
+            if arrival is not None and arrival.decision == "stop":
+                stopped.add(name)
+    return ran, stopped
 
 
 def early_stopping_sections(
     study: Row, trials: pa.Table, epochs: pa.Table, rungs: pa.Table
-) -> tuple[Section, ...]:
-    """The sections on early stopping, for `comparison.md` and the terminal.
+) -> Iterator[Section]:
+    """What early stopping did in each search.
 
     Args:
         study: `study.json`, with `epochs` and `families` in its `settings`.
@@ -196,117 +214,72 @@ def early_stopping_sections(
         epochs: `epochs.parquet`.
         rungs: `rungs.parquet`.
     """
-    last_epoch = study["settings"]["epochs"]
-    summaries = summarize_rungs(rungs)
-    return (
-        _rung_section(study, summaries),
-        _rank_section(correlate_ranks(rungs, epochs, last_epoch=last_epoch)),
-        Section(
-            title="Early stopping: what it saved",
-            sentences=tuple(
-                _saving_sentence(saving, last_epoch)
-                for saving in estimate_savings(trials, last_epoch=last_epoch)
-            ),
+    last_epoch, searches = study["settings"]["epochs"], study["settings"]["families"]
+    yield Section(
+        key="stopping/saved",
+        title="Early stopping: what it saved",
+        table=estimate_savings(trials, last_epoch=last_epoch),
+        formats={
+            "family": words("family"),
+            "trials": number("trials"),
+            "stopped": number("stopped"),
+            "epochs run": number("epochs_run"),
+            "epochs saved": number("epochs_saved"),
+            "of all": share("share_saved", 0),
+            "device-hours saved": number("device_seconds_saved", ",.2g", scale=1 / 3600),
+        },
+        notes=("Against running every trial to its last epoch, at each search's mean cost.",),
+    )
+    yield Section(
+        key="stopping/settings",
+        title="Early stopping: what other settings would have done",
+        table=replay_settings(study, trials, epochs, searches=searches),
+        formats={
+            "family": words("family"),
+            "grace period": number("grace_period"),
+            "factor": number("reduction_factor"),
+            "epochs": number("epochs"),
+            "saved": share("share_saved", 0),
+            "best trial": share("accuracy"),
+            "against the study's (points)": points("difference"),
+            "exact": words("exact"),
+        },
+        notes=(
+            "The rule applied to the stored curves in the order in which their epochs came; the "
+            "trials are those that the search asked for, whatever it would have asked for then. "
+            "Where a trial goes on that the study stopped, it counts with all epochs and with the "
+            "best accuracy it had: then nothing is exact, and the accuracy a lower bound. A dash "
+            "is no early stopping.",
         ),
     )
-
-
-def _rung_section(study: Row, rungs: Sequence[Rung]) -> Section:
-    seen = {rung.family for rung in rungs}
-    sentences = [
-        f"{family}: no trial arrived at a rung, so none could be stopped early."
-        for family in study["settings"]["families"]
-        if family not in seen
-    ]
-    sentences += [
-        f"{rung.family}: the baseline was below the cut-off at epoch {rung.epoch} and went on, as "
-        "baselines always do."
-        for rung in rungs
-        if rung.protected
-    ]
-    return Section(
+    yield Section(
+        key="stopping/rungs",
         title="Early stopping: the rungs",
-        columns=("family", "epoch", "arrivals", "median accuracy", "last cut-off", "survivors"),
-        rows=tuple(
-            (
-                rung.family,
-                str(rung.epoch),
-                count(rung.arrivals),
-                percent(rung.median),
-                percent(rung.last_cutoff),
-                count(rung.arrivals - rung.stopped),
-            )
-            for rung in rungs
-        ),
-        sentences=tuple(sentences),
+        table=summarize_rungs(rungs).assign(survivors=lambda own: own.arrivals - own.stopped),
+        formats={
+            "family": words("family"),
+            "epoch": number("rung"),
+            "arrivals": number("arrivals"),
+            "median accuracy": share("median"),
+            "last cut-off": share("cutoff"),
+            "survivors": number("survivors"),
+            "baseline kept": number("protected"),
+        },
     )
-
-
-def _rank_section(correlations: Sequence[RankCorrelation]) -> Section:
-    rows = tuple(
-        (
-            each.family,
-            str(each.earlier),
-            str(each.later),
-            count(each.trials),
-            MISSING if each.rho is None else f"{each.rho:z.2f}",
-        )
-        for each in correlations
-    )
-    return Section(
+    yield Section(
+        key="stopping/ranks",
         title="Early stopping: do early ranks hold?",
-        columns=("family", "from epoch", "to epoch", "trials at both", "Spearman's rho"),
-        rows=rows,
-        sentences=tuple(_rank_sentences(correlations)),
+        table=correlate_ranks(rungs, epochs, last_epoch=last_epoch),
+        formats={
+            "family": words("family"),
+            "from epoch": number("earlier"),
+            "to epoch": number("later"),
+            "trials at both": number("trials"),
+            "Spearman's rho": number("rho", "z.2f"),
+        },
+        notes=(
+            "Rho is the rank correlation of validation accuracy over the trials that reached both "
+            "epochs. Survivors are alike, so it is lower among them than among all trials, and "
+            "says nothing on whether one that was stopped would have won.",
+        ),
     )
-
-
-def _rank_sentences(correlations: Sequence[RankCorrelation]) -> Iterator[str]:
-    few: dict[str, list[str]] = {}
-    for each in correlations:
-        if each.trials < ENOUGH_TRIALS:
-            few.setdefault(each.family, []).append(f"{each.earlier} to {each.later}")
-        elif each.rho is not None and each.rho < LOW_CORRELATION:
-            yield (
-                f"Warning: {each.family}: the order of the trials at epoch {each.earlier} says "
-                f"little about their order at epoch {each.later} (rho {each.rho:z.2f} over "
-                f"{each.trials} trials, below {LOW_CORRELATION}): early stopping may have ended "
-                "trials that would have won; a longer grace period would show."
-            )
-    yield from _too_few(few)
-    if correlations:
-        yield (
-            "Rho is Spearman's rank correlation of validation accuracy over the trials that "
-            "reached both epochs; those stopped before the later one are not in it."
-        )
-
-
-def _too_few(few: Mapping[str, Sequence[str]]) -> Iterator[str]:
-    for family, spans in few.items():
-        yield (
-            f"{family}: fewer than {ENOUGH_TRIALS} trials reached both ends of epochs "
-            f"{', '.join(spans)}: that says too little."
-        )
-
-
-def _saving_sentence(saving: Saving, last_epoch: int) -> str:
-    if not saving.stopped:
-        return f"{saving.family}: no trial was stopped early, so nothing was saved."
-    whole = saving.epochs_run + saving.epochs_saved
-    sentence = (
-        f"{saving.family}: {saving.stopped:,} of {saving.trials:,} trials were stopped early, "
-        f"which saved {saving.epochs_saved:,} of {whole:,} epochs "
-        f"({percent(saving.epochs_saved / whole, 0)}) against running them to epoch {last_epoch}"
-    )
-    if saving.device_seconds_saved is None or saving.seconds_per_epoch is None:
-        return f"{sentence}."
-    return (
-        f"{sentence}, an estimated {_hours(saving.device_seconds_saved)} at the family's "
-        f"{saving.seconds_per_epoch:.3g} device-seconds per epoch."
-    )
-
-
-def _hours(device_seconds: float) -> str:
-    hours = device_seconds / SECONDS_PER_HOUR
-    shown = f"{hours:.2g}" if hours < 1 else f"{hours:,.1f}"
-    return f"{shown} device-hours"

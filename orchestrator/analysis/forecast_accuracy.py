@@ -1,17 +1,19 @@
 """Forecast and actual side by side: epochs, device-hours and money of each family."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
 
+import numpy as np
+import pandas as pd
 import pyarrow as pa
 
-from orchestrator.analysis.budget_use import Effort, measure_effort
-from orchestrator.analysis.section import MISSING, Row, Section, count
+from orchestrator.analysis.budget_use import measure_effort
+from orchestrator.analysis.formats import number, words
+from orchestrator.analysis.section import Format, Row, Section
 from orchestrator.forecast.estimate import SECONDS_PER_HOUR, between, cost_sentences
 from orchestrator.forecast.prices import NodePrice
 
 
-def forecast_sections(study: Row, trials: pa.Table, final: pa.Table) -> tuple[Section, ...]:
+def forecast_sections(study: Row, trials: pa.Table, final: pa.Table) -> Iterator[Section]:
     """What was forecast and what it took; nothing of a study without a forecast.
 
     Args:
@@ -21,59 +23,53 @@ def forecast_sections(study: Row, trials: pa.Table, final: pa.Table) -> tuple[Se
     """
     forecast = study.get("forecast")
     if not forecast:
-        return ()
+        return
     efforts = measure_effort(list(forecast["families"]), trials, final)
-    epochs = study["settings"]["epochs"]
-    actual = [(e, e.epochs + e.final_runs * epochs, _seconds(e)) for e in efforts]
-    return (
-        Section(
-            title="Forecast and actual",
-            columns=(
-                "family",
-                "epochs forecast",
-                "epochs",
-                "device-hours forecast",
-                "device-hours",
+    last = study["settings"]["epochs"]
+    rows = [
+        {
+            "family": each.family,
+            **_ends("epochs_forecast", forecast["families"][each.family]["epochs"]),
+            "epochs": each.epochs + each.final_runs * last,
+            **_ends("seconds_forecast", forecast["families"][each.family]["device_seconds"]),
+            "device_seconds": each.search_seconds + each.finals_seconds,
+        }
+        for each in efforts
+    ]
+    hours = sum(row["device_seconds"] for row in rows) / SECONDS_PER_HOUR
+    pace = forecast["pace"]
+    prices = [NodePrice(**each) for each in forecast["prices"]]
+    yield Section(
+        key="effort/forecast",
+        title="Forecast and actual",
+        table=pd.DataFrame(rows),
+        formats={
+            "family": words("family"),
+            "epochs forecast": _range("epochs_forecast"),
+            "epochs": number("epochs"),
+            "device-hours forecast": _range("seconds_forecast", 1 / SECONDS_PER_HOUR),
+            "device-hours": Format(
+                ("device_seconds",), lambda s: between([s / SECONDS_PER_HOUR] * 2)
             ),
-            rows=tuple(
-                (
-                    effort.family,
-                    between(forecast["families"][effort.family]["epochs"]),
-                    count(ran),
-                    _hours(forecast["families"][effort.family]["device_seconds"]),
-                    _hours([seconds, seconds]),
-                )
-                for effort, ran, seconds in actual
-            ),
-            sentences=tuple(_sentences(forecast, sum(seconds for *_, seconds in actual))),
+        },
+        notes=(
+            "Device time was not forecast: no earlier study had done such work."
+            if pace is None
+            else f"By the epochs of {pace['study']} on {pace['device']}. Trials of the search that "
+            "failed and epochs computed twice are in what it took, finals that were not tested are "
+            "not.",
+            *cost_sentences(prices, [hours, hours]),
         ),
     )
 
 
-def _seconds(effort: Effort) -> float:
-    return effort.search_seconds + effort.finals_seconds
+def _ends(name: str, ends: Sequence[float] | None) -> dict[str, float]:
+    low, high = (np.nan, np.nan) if ends is None else (ends[0], ends[-1])
+    return {f"{name}_low": low, f"{name}_high": high}
 
 
-def _sentences(forecast: Mapping[str, Any], seconds: float) -> Iterator[str]:
-    pace = forecast["pace"]
-    if pace is None:
-        yield "Device time was not forecast: no earlier study had done such work."
-    else:
-        ranges = [each["device_seconds"] for each in forecast["families"].values()]
-        low, high = (sum(ends) for ends in zip(*ranges, strict=True))
-        where = "within" if low <= seconds <= high else "below" if seconds < low else "above"
-        yield (
-            f"The forecast was {_hours([low, high])} device-hours, by the epochs of "
-            f"{pace['study']} on {pace['device']}; the study took {_hours([seconds, seconds])}, "
-            f"{where} that range. Trials of the search that failed and epochs computed twice are "
-            "in it, finals that were not tested are not."
-        )
-    hours = seconds / SECONDS_PER_HOUR
-    prices = [NodePrice(**each) for each in forecast["prices"]]
-    yield from cost_sentences(prices, [hours, hours])
+def _range(name: str, scale: float = 1) -> Format:
+    def write(*ends: float) -> str:
+        return between([scale * end for end in ends])
 
-
-def _hours(seconds: Sequence[float] | None) -> str:
-    if seconds is None:
-        return MISSING
-    return between([end / SECONDS_PER_HOUR for end in seconds])
+    return Format((f"{name}_low", f"{name}_high"), write)

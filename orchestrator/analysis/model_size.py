@@ -1,11 +1,14 @@
 """Sizes and sources: how large each network is, and what a pre-trained one starts from."""
 
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
+import pandas as pd
 import pyarrow as pa
 
-from orchestrator.analysis.section import MISSING, Row, Section, count, grouped, model_name
+from orchestrator.analysis.formats import number, words
+from orchestrator.analysis.section import MISSING, Row, Section, grouped, worded
 from orchestrator.results.schema import ROLES
 from trainables import registry
 from trainables.family import Family
@@ -16,6 +19,11 @@ CONVENTION = (
     "FLOPs are of one image's way forward, counted from shapes by PyTorch's flop_counter: "
     "convolutions and matrix products, a multiplication and an addition as 2."
 )
+SIZES: Final = {
+    "parameters": number("parameters"),
+    "trained parameters": number("trained_parameters"),
+    "forward MFLOPs per image": number("forward_flops_per_image", ",.1f", scale=1e-6),
+}
 PARTS = ("stem", "trained layers", "head")
 
 
@@ -54,24 +62,20 @@ def _pretrained(study: Row) -> Iterator[Family]:
 
 
 def _sizes(models: Sequence[Row]) -> Section:
-    if not models:
-        return Section(title="Fairness: how large the networks are")
+    columns = ["family", "role", "parameters", "trained_parameters", "forward_flops_per_image"]
     return Section(
-        title="Fairness: how large the networks are",
-        columns=("model", "parameters", "of them trained", "forward MFLOPs per image"),
-        rows=tuple((model_name(row), *_size(row).values()) for row in models),
-        sentences=(CONVENTION,),
+        key="effort/size",
+        title="How large the networks are",
+        table=pd.DataFrame([{name: row.get(name) for name in columns} for row in models]),
+        formats={"model": words("family", "role"), **SIZES},
+        notes=(CONVENTION,) if models else (),
     )
 
 
 def _size(row: Row) -> dict[str, str]:
     """What a run's network measures; a dash where its study did not say yet."""
-    flops = row.get("forward_flops_per_image")
-    return {
-        "parameters": count(row.get("parameters")),
-        "trained parameters": count(row.get("trained_parameters")),
-        "forward MFLOPs per image": MISSING if flops is None else f"{flops / 1e6:,.1f}",
-    }
+    known = defaultdict(lambda: None, row)
+    return {name: each.cell(known) for name, each in SIZES.items()}
 
 
 def _card(study: Row, family: Family, models: Mapping[tuple[str, str], Row]) -> Section:
@@ -81,11 +85,12 @@ def _card(study: Row, family: Family, models: Mapping[tuple[str, str], Row]) -> 
         {**_network(study, family, params), **_size(models.get((family.name, role), {}))}
         for role, params in zip(ROLES, (baseline, tuned), strict=True)
     ]
-    return Section(
+    return worded(
+        key=f"transfer/{family.name}",
         title=f"Transfer card: {family.name}",
         columns=("", *ROLES),
         rows=tuple((part, *(side[part] for side in sides)) for part in sides[0]),
-        sentences=tuple(_weights(study)),
+        notes=tuple(_weights(study)),
     )
 
 

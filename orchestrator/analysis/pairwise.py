@@ -1,156 +1,148 @@
-"""Pairs of models shown: tuned against baseline, families against each other, and every pair."""
+"""Pairs of models: which is more accurate, by how much, and whether that is certain."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
+from typing import Any, Final
 
-from orchestrator.analysis.section import (
-    FORMATS,
-    MISSING,
-    Row,
-    Section,
-    grouped,
-    model_name,
-    present,
-)
+import pandas as pd
+from scipy.stats import mannwhitneyu
+
+from orchestrator.analysis.formats import interval, p_value, share, words
+from orchestrator.analysis.section import Row, Section, grouped, present
 from orchestrator.results.schema import METRICS, ROLES
 
-ENOUGH_SEEDS = 3
+ENOUGH_SEEDS: Final = 3
 """For intervals that hold what they say; see docs/STATISTICS.md."""
-PAIR = ("train_fraction", "a_family", "a_role", "b_family", "b_role")
-SMALLEST_P = 0.0001
+CERTAIN: Final = 0.05
+"""Corrected p-values below it are called certain."""
+MOST_PAIRS: Final = 5
+"""That a terminal shows."""
+PAIR: Final = ("a_family", "a_role", "b_family", "b_role")
+ENDS: Final = {"difference": "", "ci_low": "_low", "ci_high": "_high"}
+Model = tuple[str, str]
 
 
-NAMES = {"precision": "macro precision", "recall": "macro recall", "loss": "loss"}
-"""The metrics beside accuracy."""
-BETTER, WORSE, OPEN = "the same", "the opposite", "no difference that is certain"
+def probability_of_improvement(a: Sequence[float], b: Sequence[float]) -> float:
+    """The share of pairs of trainings, one of each model, in which a is better; ties count half.
+
+    It is the Mann-Whitney U statistic over the number of pairs. Source: Agarwal et al. (2021),
+    Deep Reinforcement Learning at the Edge of the Statistical Precipice, section 4.2.
+
+    Args:
+        a: Test accuracy of each seed of one model, fractions; at least one.
+        b: That of each seed of the other.
+    """
+    return float(mannwhitneyu(a, b, method="asymptotic").statistic) / (len(a) * len(b))
 
 
-def pair_sections(pairs: Sequence[Row]) -> tuple[Section, ...]:
-    """The sections on pairs, from the rows of `comparison.parquet`."""
-    return (_tuning_section(pairs), _families_section(pairs), *_all_sections(pairs))
+def difference_sections(pairs: Sequence[Row], finals: Sequence[Row]) -> Iterator[Section]:
+    """All pairs of different models, one table for each train fraction.
+
+    Tuned families stand first, then tuned against baseline, the most accurate first; a model that
+    is both a family's baseline and its winner stands as tuned.
+
+    Args:
+        pairs: The rows of `comparison.parquet`, the largest fraction first.
+        finals: The rows of `final.parquet`.
+    """
+    for place, ((fraction,), own) in enumerate(grouped(pairs, "train_fraction")):
+        of_model = {
+            model: present(run["test_accuracy"] for run in runs)
+            for model, runs in grouped(
+                [run for run in finals if run["train_fraction"] == fraction], "family", "role"
+            )
+        }
+        ranked = sorted(of_model, key=lambda model: -_mean(of_model[model]))
+        places = {model: number for number, model in enumerate(ranked)}
+        rows = sorted(_rows(own, of_model), key=lambda row: (row["kind"], *_order(row, places)))
+        if not rows:
+            continue
+        tuned = sum(row["kind"] == 0 for row in rows)
+        shown = {
+            "points [95% interval]": interval("accuracy", "accuracy"),
+            "corrected p": p_value("p_value_holm"),
+        }
+        own_role = () if tuned else ("role",)  # where a terminal has tuned models alone
+        yield Section(
+            key=f"differences/{fraction:g}",
+            title=f"Differences in test accuracy at train fraction {fraction:g}",
+            table=pd.DataFrame(rows).drop(columns="kind"),
+            formats={
+                "more accurate": words("a_family", "a_role"),
+                "than": words("b_family", "b_role"),
+                **shown,
+                "certain": words("certain"),
+                "better in": share("better_in", 0),
+                **{name: interval(name, name) for name in METRICS if name != "accuracy"},
+            },
+            notes=tuple(_notes(rows)),
+            place="document" if place else "terminal",
+            narrow={
+                heading: words(*(f"{side}_{name}" for name in ("family", *own_role)))
+                for heading, side in (("more accurate", "a"), ("than", "b"))
+            }
+            | shown,
+            most=min(tuned or len(rows), MOST_PAIRS),
+        )
 
 
-def _tuning_section(pairs: Sequence[Row]) -> Section:
-    """Tuned minus baseline of each family that has another winner."""
-    means = [row for row in pairs if row["seed"] is None and row["a_family"] == row["b_family"]]
-    same = _unchanged(pairs)
-    shown = [row for row in means if (row["train_fraction"], row["a_family"]) not in same]
-    rows, sentences = [], [*_interval_notes(shown), *_unchanged_notes(same)]
-    for (fraction, family), metrics in grouped(shown, "train_fraction", "a_family"):
-        of_metric = {row["metric"]: swapped(row) for row in metrics}
-        cells = [interval_cell(of_metric[metric], metric) for metric in METRICS]
-        rows.append((f"{fraction:g}", family, *cells))
-        sentences.append(f"{difference(of_metric['accuracy'])}{_also(metrics)}.")
-    return Section(
-        title="Tuned minus baseline",
-        columns=("train fraction", "family", "loss", "accuracy (points)", "precision", "recall"),
-        rows=tuple(rows),
-        sentences=tuple(sentences),
-    )
-
-
-def _unchanged(pairs: Sequence[Row]) -> list[tuple[float, str]]:
-    """Fraction and family where tuned and baseline are one model: no loss differs on any image."""
-    return [
-        (row["train_fraction"], row["a_family"])
+def _rows(pairs: Sequence[Row], of_model: dict[Any, list[float]]) -> Iterator[dict[str, Any]]:
+    """A row for each pair of models that are not the same runs."""
+    same = {
+        row["a_family"]
         for row in pairs
         if row["seed"] is None
         and row["a_family"] == row["b_family"]
         and row["metric"] == "loss"
         and row["difference"] == row["ci_low"] == row["ci_high"] == 0
-    ]
+    }
+    again = {(family, ROLES[0]) for family in same}
+    for _, own in grouped([row for row in pairs if row["seed"] is None], *PAIR):
+        means = {row["metric"]: row for row in own}
+        if not is_measured(means["accuracy"]):
+            continue
+        if means["accuracy"]["difference"] < 0:
+            means = {name: swapped(row) for name, row in means.items()}
+        mean = means["accuracy"]
+        a, b = ((mean[f"{side}_family"], mean[f"{side}_role"]) for side in "ab")
+        if {a, b} & again:
+            continue
+        values = [of_model.get(model, []) for model in (a, b)]
+        yield {
+            "kind": 0 if a[1] == b[1] == ROLES[1] else 1 if a[0] == b[0] else 2,
+            **{name: mean[name] for name in PAIR},
+            **{
+                f"{metric}{end}": row[name]
+                for metric, row in means.items()
+                for name, end in ENDS.items()
+            },
+            "p_value_holm": mean["p_value_holm"],
+            "certain": "yes" if is_certain(mean) else "no",
+            "better_in": probability_of_improvement(*values) if min(map(len, values)) > 1 else None,
+            "seeds": mean["n_seeds"],
+        }
 
 
-def _unchanged_notes(same: Sequence[tuple[float, str]]) -> Iterator[str]:
-    for fraction in dict.fromkeys(each for each, _ in same):
-        families = ", ".join(family for each, family in same if each == fraction)
-        yield (
-            f"At train fraction {fraction:g} the search found nothing better than the baseline of "
-            f"{families}: tuned and baseline are the same model there."
-        )
+def _order(row: Row, places: dict[Any, int]) -> list[int]:
+    return sorted(places[row[f"{side}_family"], row[f"{side}_role"]] for side in "ab")
 
 
-def _interval_notes(means: Sequence[Row]) -> Iterator[str]:
-    """Sentences on what the intervals of differences of seed means cover."""
-    if not means:
-        return
-    yield "Differences of the means over seeds, in brackets their 95% intervals."
-    seeds = min(row["n_seeds"] for row in means)
+def _mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values) if values else 0.0
+
+
+def _notes(rows: Sequence[Row]) -> Iterator[str]:
+    seeds = min(row["seeds"] for row in rows)
+    noise = f"of test images and of training ({seeds} seeds)"
     if seeds == 1:
-        yield "With one seed an interval covers test-sampling noise only, not training noise."
-        return
+        noise = "of test images, and with one seed not that of training"
+    yield f"Intervals and p cover the noise {noise}; p is corrected by Holm for all pairs."
+    if 1 < seeds < ENOUGH_SEEDS:
+        yield "From two seeds the noise of training is hardly known, so intervals are very wide."
     yield (
-        "The intervals cover test-sampling noise (bootstrap over images) and training noise "
-        f"(Student's t over {seeds} seeds); fewer seeds make them wider."
+        f"Certain is what has a corrected p below {CERTAIN:g}. Better in: the share of pairs of "
+        "trainings, one of each, that the first wins. A winner that is its family's baseline "
+        "stands once, as tuned."
     )
-    if seeds < ENOUGH_SEEDS:
-        yield (
-            "From two seeds training noise is hardly known: in simulated studies such intervals "
-            "are very wide and hold the truth in 93% to 98% of cases."
-        )
-
-
-def _families_section(pairs: Sequence[Row]) -> Section:
-    """A sentence for every pair of tuned families."""
-    tuned = [row for row in pairs if row["a_role"] == row["b_role"] == ROLES[1]]
-    sentences = []
-    for _, rows in grouped(tuned, *PAIR):
-        accuracies = [row for row in rows if row["metric"] == "accuracy"]
-        listed = ", ".join(holm_of_seeds(accuracies)) or MISSING
-        means = [row for row in rows if row["seed"] is None]
-        sentences += [
-            f"{difference(row)}{_also(means)}; Holm-adjusted p: {listed}."
-            for row in means
-            if row["metric"] == "accuracy"
-        ]
-    if sentences:
-        sentences.append(
-            "p is McNemar's exact test on the same test images, adjusted by Holm over all pairs of "
-            "families and roles of that train fraction and seed."
-        )
-    return Section(title="Tuned families against each other", sentences=tuple(sentences))
-
-
-def _also(means: Sequence[Row]) -> str:
-    """What the other metrics say of a pair, as the end of a sentence."""
-    said = other_metrics({row["metric"]: row for row in means})
-    return f"; {said}" if said else ""
-
-
-def _all_sections(pairs: Sequence[Row]) -> Iterator[Section]:
-    """Every pair, a row each that reads as a sentence, one table for each train fraction."""
-    same = _unchanged(pairs)
-    again = {(fraction, family, ROLES[1]) for fraction, family in same}
-    means = [
-        row
-        for row in pairs
-        if row["seed"] is None
-        and row["metric"] == "accuracy"
-        and not any((row["train_fraction"], *_model(row, side)) in again for side in ("a_", "b_"))
-    ]
-    for (fraction,), of_fraction in grouped(means, "train_fraction"):
-        if len(of_fraction) > 1:
-            yield Section(
-                title=f"Every pair at train fraction {fraction:g}",
-                columns=("model", "is more accurate than", "by points [95% interval]", "certain"),
-                rows=tuple(_pair_row(leader_first(row)) for row in of_fraction),
-                sentences=(
-                    "Certain is what has an interval without 0. These intervals are not adjusted "
-                    f"for there being {len(of_fraction)} of them; McNemar's p-values of each seed, "
-                    "which are, stand in comparison.parquet with the other metrics.",
-                    *_unchanged_notes([each for each in same if each[0] == fraction]),
-                ),
-            )
-
-
-def _model(row: Row, side: str) -> tuple[str, str]:
-    return row[f"{side}family"], row[f"{side}role"]
-
-
-def _pair_row(row: Row) -> tuple[str, ...]:
-    names = model_name(row, "a_"), model_name(row, "b_")
-    if not is_measured(row):
-        return *names, MISSING, MISSING
-    return *names, interval_cell(row, "accuracy"), "yes" if excludes_zero(row) else "no"
 
 
 def swapped(row: Row) -> Row:
@@ -168,90 +160,21 @@ def leader_first(row: Row) -> Row:
     return swapped(row) if is_measured(row) and row["difference"] < 0 else row
 
 
-def difference(row: Row) -> str:
-    """A pair's difference in accuracy in plain words, the more accurate one first."""
-    where = f"At train fraction {row['train_fraction']:g}"
-    if not is_measured(row):
-        return f"{where}, {model_name(row, 'a_')} against {model_name(row, 'b_')}: {MISSING}"
-    row = leader_first(row)
-    points, low, high = (100 * row[name] for name in ("difference", "ci_low", "ci_high"))
-    found = "excludes 0" if excludes_zero(row) else "includes 0"
-    than = (
-        f"is {points:.2f} percentage points more accurate than" if points else "is as accurate as"
-    )
-    return (
-        f"{where}, {model_name(row, 'a_')} {than} {model_name(row, 'b_')} "
-        f"(95% interval {low:z.2f} to {high:z.2f}, which {found})"
-    )
-
-
-def other_metrics(of_metric: Mapping[str, Row]) -> str:
-    """Whether precision, recall and loss say of a pair what accuracy says; with what if not.
-
-    Args:
-        of_metric: Metric to the row of the same pair of means.
-    """
-    if not all(is_measured(row) for row in of_metric.values()):
-        return ""
-    accuracy = of_metric["accuracy"]
-    turned = accuracy["difference"] < 0
-    said = {name: _verdict(of_metric[name], name, turned) for name in NAMES if name in of_metric}
-    expected = BETTER if excludes_zero(accuracy) else OPEN
-    differing = [name for name, verdict in said.items() if verdict != expected]
-    if not differing:
-        return f"{_listed([NAMES[name] for name in said])} say the same" if said else ""
-    cells = (
-        f"{NAMES[name]} says {said[name] if said[name] != BETTER else 'that this is certain'}: "
-        f"{interval_cell(swapped(of_metric[name]) if turned else of_metric[name], name)}"
-        for name in differing
-    )
-    return "; ".join(cells)
-
-
 def excludes_zero(row: Row) -> bool:
     """Whether the interval of a measured difference lies on one side of 0."""
     return bool(row["ci_low"] > 0 or row["ci_high"] < 0)
+
+
+def is_certain(row: Row) -> bool:
+    """Whether a measured difference of means survives the correction for all pairs.
+
+    Studies of before that correction have the interval alone.
+    """
+    corrected = row.get("p_value_holm")
+    return excludes_zero(row) and (corrected is None or corrected < CERTAIN)
 
 
 def is_measured(row: Row) -> bool:
     """Whether a pair has a difference with an interval."""
     values = [row["difference"], row["ci_low"], row["ci_high"]]
     return present(values) == values
-
-
-def interval_cell(row: Row, metric: str) -> str:
-    """A difference with its interval, accuracy in percentage points."""
-    if not is_measured(row):
-        return MISSING
-    scale, digits, _ = FORMATS[metric]
-    found, low, high = (
-        f"{scale * row[name]:+z.{digits}f}" for name in ("difference", "ci_low", "ci_high")
-    )
-    return f"{found} [{low}, {high}]"
-
-
-def p_value(value: float | None) -> str:
-    """A p-value with four decimals."""
-    if value is None:
-        return MISSING
-    return f"{value:.4f}" if value >= SMALLEST_P else f"below {SMALLEST_P}"
-
-
-def holm_of_seeds(rows: Sequence[Row]) -> Iterator[str]:
-    """The Holm-adjusted p-value of each seed of a pair, from its rows of accuracy."""
-    for row in rows:
-        if row["seed"] is not None:
-            yield f"{p_value(row['p_value_holm'])} (seed {row['seed']})"
-
-
-def _verdict(row: Row, metric: str, turned: bool) -> str:
-    """What another metric says of the model that is ahead in accuracy."""
-    if not excludes_zero(row):
-        return OPEN
-    lower_is_better = metric == "loss"
-    return BETTER if (row["difference"] > 0) ^ turned ^ lower_is_better else WORSE
-
-
-def _listed(names: Sequence[str]) -> str:
-    *first, last = names
-    return f"{', '.join(first)} and {last}" if first else last

@@ -1,12 +1,14 @@
 """Classes shown: precision and recall of each, the worst confusions, and those never predicted."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
-from orchestrator.analysis.section import MISSING, Row, Section, count, percent
+from orchestrator.analysis.formats import number, share, words
+from orchestrator.analysis.section import Format, Row, Section
 from orchestrator.results.schema import ROLES
 from orchestrator.stats.bootstrap import Floats, Integers
 from orchestrator.stats.predictions import PredictedRun
@@ -80,100 +82,97 @@ def score_classes(runs: Sequence[PredictedRun]) -> ClassScores:
     )
 
 
-def per_class_sections(study: Row, runs: Sequence[PredictedRun]) -> tuple[Section, ...]:
-    """The sections on classes, of the tuned models at the largest fraction.
+def per_class_sections(study: Row, runs: Sequence[PredictedRun]) -> Iterator[Section]:
+    """The classes, of the tuned models at the largest fraction; nothing without such a run.
 
     Args:
         study: `study.json`; `dataset` names the classes, else they are numbers.
         runs: The final runs, from `predictions.split_runs`.
     """
-    if not runs:
-        return ()
-    largest = max(run.fraction for run in runs)
+    largest = max((run.fraction for run in runs), default=None)
     own: dict[str, list[PredictedRun]] = {}
     for run in runs:
         if run.fraction == largest and run.role == ROLES[1]:
             own.setdefault(run.family, []).append(run)
     scores = [score_classes(group) for group in own.values()]
     if not scores:
-        return ()
+        return
     numbers = range(len(scores[0].confusion))
     names = [str(name) for name in (study.get("dataset") or {}).get("classes") or numbers]
-    return (
-        _class_section(names, scores, largest),
-        _confusion_section(names, scores),
-        *(_matrix_section(names, each) for each in scores if len(names) <= CLASSES_SHOWN),
+    yield _class_section(names, scores)
+    yield _confusion_section(names, scores)
+    if len(names) <= CLASSES_SHOWN:
+        yield from (_matrix_section(names, each) for each in scores)
+
+
+def _class_section(names: Sequence[str], scores: Sequence[ClassScores]) -> Section:
+    table = pd.DataFrame({"class": names, "images": scores[0].images // scores[0].seeds})
+    formats = {"class": words("class"), "test images": number("images")}
+    for each in scores:
+        precision, recall = (f"{each.family} {name}" for name in ("precision", "recall"))
+        table[precision] = each.precision
+        table[recall] = np.where(each.images > 0, each.recall, np.nan)
+        formats |= {precision: number(precision, ".3f"), recall: number(recall, ".3f")}
+    never = [
+        f"{each.family} {each.role} never predicts {listed}: that counts as precision 0."
+        for each in scores
+        if (listed := ", ".join(names[index] for index in each.never_predicted))
+    ]
+    return Section(
+        key="classes/scores",
+        title="Classes: precision and recall of the tuned models",
+        table=table,
+        formats=formats,
+        notes=("Over the test images of all seeds together, with all training images.", *never),
     )
 
 
-def _class_section(names: Sequence[str], scores: Sequence[ClassScores], fraction: float) -> Section:
-    mean_recall = np.mean([each.recall for each in scores], axis=0)
-    hardest = np.argsort(mean_recall, kind="stable")[:CLASSES_SHOWN]
-    sentences = ["Over the test images of all seeds together."]
-    if len(hardest) < len(names):
-        sentences.append(
-            f"The {len(hardest)} of {len(names):,} classes with the lowest mean recall are shown."
-        )
-    for each in scores:
-        never = ", ".join(names[index] for index in each.never_predicted)
-        if never:
-            sentences.append(
-                f"{each.family} {each.role} never predicts {never}: that counts as precision 0."
-            )
+def _confusion_section(names: Sequence[str], scores: Sequence[ClassScores]) -> Section:
+    rows = [
+        {
+            "family": each.family,
+            "role": each.role,
+            "true_class": names[true],
+            "taken_for": names[guess],
+            "share": each.confusion[true, guess] / each.images[true],
+            "wrong": int(each.confusion[true, guess]),
+            "images": int(each.images[true]),
+        }
+        for each in scores
+        for true, guess in each.worst_confusions()
+    ]
+    right = [each for each in scores if not each.worst_confusions()]
     return Section(
-        title=f"Classes: precision / recall of the tuned models at train fraction {fraction:g}",
-        columns=("class", "test images", *(each.family for each in scores)),
-        rows=tuple(
-            (
-                names[index],
-                count(int(scores[0].images[index]) // scores[0].seeds),
-                *(_class_cell(each, index) for each in scores),
-            )
-            for index in sorted(hardest)
-        ),
-        sentences=tuple(sentences),
-    )
-
-
-def _class_cell(scores: ClassScores, index: int) -> str:
-    recall = f"{scores.recall[index]:.3f}" if scores.images[index] else MISSING
-    return f"{scores.precision[index]:.3f} / {recall}"
-
-
-def _confusion_section(names: Sequence[str], scores: Iterable[ClassScores]) -> Section:
-    rows, sentences = [], []
-    for each in scores:
-        worst = each.worst_confusions()
-        rows += [_confusion_row(names, each, true, guess) for true, guess in worst]
-        if not worst:
-            sentences.append(f"{each.family} {each.role} is right on every test image.")
-    return Section(
+        key="classes/confusions",
         title="Classes: the worst confusions",
-        columns=("model", "true class", "taken for", "of its images", "images"),
-        rows=tuple(rows),
-        sentences=tuple(sentences),
+        table=pd.DataFrame(rows),
+        formats={
+            "model": words("family", "role"),
+            "true class": words("true_class"),
+            "taken for": words("taken_for"),
+            "of its images": share("share"),
+            "images": Format(("wrong", "images"), lambda wrong, of: f"{wrong:,} of {of:,}"),
+        },
+        notes=tuple(f"{each.family} {each.role} is right on every test image." for each in right),
     )
 
 
 def _matrix_section(names: Sequence[str], scores: ClassScores) -> Section:
-    """The whole confusion matrix; predicted classes are numbers, so that it fits a terminal."""
+    """The whole confusion matrix; predicted classes are numbers, so that they fit."""
+    columns = [str(number_) for number_ in range(len(names))]
+    labels = [
+        name if name == number_ else f"{number_} {name}"
+        for number_, name in zip(columns, names, strict=True)
+    ]
+    table = pd.DataFrame(scores.confusion, columns=columns)
+    table.insert(0, "true class", labels)
     return Section(
+        key=f"classes/{scores.family}",
         title=f"Classes: confusion matrix of {scores.family} {scores.role}",
-        columns=("true class", *(str(number) for number in range(len(names)))),
-        rows=tuple(
-            (name if name == str(number) else f"{number} {name}", *(str(cell) for cell in row))
-            for number, (name, row) in enumerate(zip(names, scores.confusion, strict=True))
-        ),
-        sentences=(
+        table=table,
+        formats={"true class": words("true class"), **{each: number(each) for each in columns}},
+        notes=(
             f"Test images of {scores.seeds} seed{'s' if scores.seeds > 1 else ''} together; a "
             "column for each predicted class.",
         ),
     )
-
-
-def _confusion_row(
-    names: Sequence[str], scores: ClassScores, true: int, guess: int
-) -> tuple[str, ...]:
-    wrong, images = int(scores.confusion[true, guess]), int(scores.images[true])
-    model = f"{scores.family} {scores.role}"
-    return model, names[true], names[guess], percent(wrong / images), f"{wrong:,} of {images:,}"

@@ -1,11 +1,16 @@
 """One section of a report: a heading, a table and sentences, and how its cells are written."""
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
 import numpy as np
+import pandas as pd
+
+from orchestrator.analysis.frames import records
+from orchestrator.results.foreign_text import safe_cell
 
 Row = Mapping[str, Any]
 
@@ -21,14 +26,108 @@ FORMATS = {
 """Metric to what a value is multiplied by to be shown, its decimals, and its unit."""
 
 
+Place = Literal["terminal", "document", "page"]
+
+
+@dataclass(frozen=True)
+class Format:
+    """How a column that is shown is written from those of a table.
+
+    Attributes:
+        columns: Of the table; by the first one the column is sorted, and where that is missing the
+            cell is a dash.
+        write: Makes a text of their values.
+        numeric: It is read as a number, so it stands on the right.
+    """
+
+    columns: tuple[str, ...]
+    write: Callable[..., str] = str
+    numeric: bool = True
+
+    def cell(self, row: Row) -> str:
+        """The text of one row."""
+        first = row[self.columns[0]]
+        return MISSING if _is_missing(first) else self.write(*(row[name] for name in self.columns))
+
+
 @dataclass(frozen=True, kw_only=True)
 class Section:
-    """A heading with a table, sentences, or both."""
+    """A table of numbers under a heading, and how it is shown.
 
+    Attributes:
+        key: Its name for programs, unlike all others in a report: its chapter, a slash, its own.
+        title: Its heading.
+        table: What it has to say, unrounded: accuracies as fractions, times in seconds.
+        formats: Heading of each column that is shown, and how its cells are written.
+        notes: Sentences below it; a terminal has the first.
+        warnings: Sentences that must not be missed.
+        place: Where it stands: everywhere, in `comparison.md` and the page, or in the page alone.
+        narrow: The columns that a terminal has; all of them where none is named.
+        most: Rows that a terminal has.
+    """
+
+    key: str
     title: str
-    columns: tuple[str, ...] = ()
-    rows: tuple[tuple[str, ...], ...] = ()
-    sentences: tuple[str, ...] = ()
+    table: pd.DataFrame = field(default_factory=pd.DataFrame)
+    formats: Mapping[str, Format] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    place: Place = "page"
+    narrow: Mapping[str, Format] = field(default_factory=dict)
+    most: int | None = None
+
+    @property
+    def chapter(self) -> str:
+        """What it belongs to."""
+        return self.key.partition("/")[0]
+
+    @property
+    def says_something(self) -> bool:
+        """Whether there is anything to show."""
+        return bool(len(self.table) or self.notes or self.warnings)
+
+    def cells(self, formats: Mapping[str, Format] | None = None) -> list[tuple[str, ...]]:
+        """What the table shows, row by row.
+
+        Args:
+            formats: Of the columns wanted; its own where there are none.
+        """
+        formats = formats or self.formats
+        return [tuple(each.cell(row) for each in formats.values()) for row in records(self.table)]
+
+
+def table_csv(table: pd.DataFrame) -> str:
+    """A table, unrounded, as CSV that no spreadsheet takes for a formula."""
+    safe = table.map(lambda cell: safe_cell(cell) if isinstance(cell, str) else cell)
+    return str(safe.to_csv(index=False, lineterminator="\n"))
+
+
+def worded(
+    *,
+    key: str,
+    title: str,
+    columns: Sequence[str] = (),
+    rows: Iterable[Sequence[str]] = (),
+    notes: Iterable[str] = (),
+    place: Place = "page",
+) -> Section:
+    """A section whose cells are words, or numbers of many kinds, from the start."""
+    table = pd.DataFrame(list(rows), columns=list(columns), dtype=object)
+    formats = {
+        name: Format(columns=(name,), numeric=bool(number and table[name].map(_is_number).all()))
+        for number, name in enumerate(columns)
+    }
+    return Section(
+        key=key, title=title, table=table, formats=formats, notes=tuple(notes), place=place
+    )
+
+
+def _is_missing(value: Any) -> bool:
+    return value is None or (isinstance(value, float) and math.isnan(value))
+
+
+def _is_number(cell: str) -> bool:
+    return cell == MISSING or re.fullmatch(r"[-+\d.,%±\[\] ]+", cell) is not None
 
 
 def grouped(rows: Iterable[Row], *names: str) -> Iterable[tuple[tuple[Any, ...], list[Row]]]:

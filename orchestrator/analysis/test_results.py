@@ -1,130 +1,146 @@
-"""What the comparison says: its sections, sentences and flags, the same in every form."""
+"""What the test set found: every model at its best validation epoch, and beside the reference."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Final
 
-from orchestrator.analysis.section import (
-    MISSING,
-    Row,
-    Section,
-    count,
-    grouped,
-    model_name,
-    spread,
-    total,
-)
+import numpy as np
+import pandas as pd
+
+from orchestrator.analysis.formats import number, spread, words
+from orchestrator.analysis.frames import over_seeds, records
+from orchestrator.analysis.section import FORMATS, Format, Row, Section, count, grouped, present
 from orchestrator.config.searches import deciding, search_of, stored_searches
 from orchestrator.results.schema import ROLES
 
 FINISHED = ("completed", "stopped")
-METRICS = ("loss", "accuracy", "precision", "recall")
-MAIN_COLUMNS = ("test loss", "test accuracy", "macro precision", "macro recall")
+METRICS: Final = ("accuracy", "precision", "recall", "loss")
+MODEL: Final = ("family", "role")
 REFERENCE_DATASET = "cifar10"
-REFERENCE = {
-    "cnn": ("50", "1.58", "70%", "0.71", "0.69"),
-    "resnet50_scratch": ("50", "1.56", "66%", "0.68", "0.65"),
-    "resnet50_transfer": ("50", "0.52", "88%", "0.88", "0.87"),
+REFERENCE: Mapping[str, Sequence[float]] = {
+    "cnn": (50, 0.70, 0.71, 0.69, 1.58),
+    "resnet50_scratch": (50, 0.66, 0.68, 0.65, 1.56),
+    "resnet50_transfer": (50, 0.88, 0.88, 0.87, 0.52),
 }
-"""Family to epochs and then loss, accuracy, precision and recall on CIFAR-10's test split."""
+"""Family to epochs and then accuracy, precision, recall and loss on CIFAR-10's test split."""
 
 
-def main_sections(study: Row, trials: Sequence[Row], finals: Sequence[Row]) -> Iterator[Section]:
-    """Every model at its best validation epoch, one table for each train fraction."""
+def result_sections(study: Row, trials: Sequence[Row], finals: Sequence[Row]) -> Iterator[Section]:
+    """Every model, one table for each train fraction, the largest first.
+
+    Args:
+        study: `study.json`.
+        trials: The rows of `trials.parquet`.
+        finals: The rows of `final.parquet`, `in_order`.
+    """
     searches = stored_searches(study["settings"])
     seconds: dict[tuple[str, str], list[float | None]] = {}
     for row in trials:
         # The baseline's own trial belongs to the search behind the tuned model, too.
         for role in ROLES if row["role"] == "baseline" else ("tuned",):
             seconds.setdefault((search_of(row["trial_id"]), role), []).append(row["device_seconds"])
-    for (fraction,), of_fraction in grouped(finals, "train_fraction"):
-        train, validation, test = (
-            count(of_fraction[0][f"{split}_images"]) for split in ("train", "validation", "test")
-        )
+    for number_, ((fraction,), own) in enumerate(grouped(finals, "train_fraction")):
+        runs = pd.DataFrame(own)
+        table = over_seeds(runs, MODEL, [f"test_{name}" for name in METRICS])
+        table["parameters"] = runs.groupby(list(MODEL), sort=False)["parameters"].first().to_list()
+        table["search_device_seconds"] = [
+            sum(present(seconds.get((deciding(searches, family, fraction).name, role), ())))
+            or np.nan
+            for family, role in table[list(MODEL)].itertuples(index=False)
+        ]
+        first = own[0]
+        formats = {
+            "model": words(*MODEL),
+            **{name: spread(f"test_{name}", name) for name in METRICS},
+        }
+        if len(set(table["seeds"])) > 1:
+            formats["seeds"] = number("seeds")
         yield Section(
-            title=f"Test results at train fraction {fraction:g}: {train} training images",
-            columns=("model", *MAIN_COLUMNS, "seeds", "parameters", "search device seconds"),
-            rows=tuple(
-                (
-                    *_measured(runs),
-                    total(seconds.get((deciding(searches, family, fraction).name, role), ())),
-                )
-                for (family, role), runs in grouped(of_fraction, "family", "role")
-            ),
-            sentences=(f"{validation} validation images, {test} test images.",),
+            key=f"results/{fraction:g}",
+            title=f"Test results at train fraction {fraction:g}: "
+            f"{count(first['train_images'])} training images",
+            table=table,
+            formats={
+                **formats,
+                "seeds": number("seeds"),
+                "parameters": number("parameters"),
+                "search device s": number("search_device_seconds"),
+            },
+            notes=(_note(table, first),),
+            place="document" if number_ else "terminal",
+            narrow=formats,
         )
-    yield Section(title="How to read the test results", sentences=tuple(_main_notes(study, finals)))
 
 
-def _measured(runs: Sequence[Row]) -> Iterator[str]:
-    """The cells of one model at one train fraction."""
-    yield model_name(runs[0])
-    for metric in METRICS:
-        yield spread([run[f"test_{metric}"] for run in runs], metric)
-    yield str(len(runs))
-    yield count(runs[0]["parameters"])
-
-
-def _main_notes(study: Row, finals: Sequence[Row]) -> Iterator[str]:
-    if not finals:
-        yield "There are no final runs: nothing was measured on the test set."
-        return
-    yield "All at the epoch with the best validation accuracy; precision and recall are macro."
-    runs = [len(rows) for _, rows in grouped(finals, "train_fraction", "family", "role")]
-    if max(runs) > 1:
-        yield "Mean ± standard deviation over the seeds of the final trainings."
-    if min(runs) == 1:
-        yield "One seed shows no training noise: where there is one, there is no ±."
-    fractions = {row["train_fraction"] for row in finals}
-    if len(fractions) > 1:
-        yield (
-            "Each train fraction had a search of its own; baseline and winner are re-trained at it."
-            if study["settings"].get("tune_per_fraction")
-            else f"The search ran once, at train fraction {max(fractions):g}; smaller fractions "
-            "re-train the hyperparameters chosen there."
-        )
-    yield (
-        "Search device seconds are those of the whole search behind a tuned model, baseline "
-        "included, and of a baseline those of its own trial in it."
+def _note(table: pd.DataFrame, first: Row) -> str:
+    seeds = sorted(set(table["seeds"]))
+    how = f"mean ± standard deviation over {' or '.join(map(str, seeds))} seeds"
+    if seeds == [1]:
+        how = "one seed, which shows no training noise"
+    return (
+        f"At the best validation epoch ({count(first['validation_images'])} images), macro "
+        f"precision and recall, {count(first['test_images'])} test images; {how}."
     )
 
 
-def reference_section(study: Row, finals: Sequence[Row]) -> Section:
+def reference_sections(study: Row, finals: Sequence[Row]) -> Iterator[Section]:
     """The reference results beside the last epoch of our baselines, where the data are the same."""
-    title = "Beside the reference results"
-    dataset = study["settings"]["dataset"]
-    if dataset != REFERENCE_DATASET:
-        why = f"Not shown: the reference results are for {REFERENCE_DATASET}, this is {dataset}."
-        return Section(title=title, sentences=(why,))
+    if study["settings"]["dataset"] != REFERENCE_DATASET:
+        return
     largest = max((row["train_fraction"] for row in finals), default=None)
     runs = [row for row in finals if (row["train_fraction"], row["role"]) == (largest, "baseline")]
-    baselines = dict(grouped(runs, "family"))
-    rows = []
-    for family in study["settings"]["families"]:
-        ours = baselines.get((family,), [])
-        rows.append((family, "reference", *REFERENCE.get(family, (MISSING,) * 5)))
-        rows.append((family, "ours, macro", *_last_epoch(ours, "")))
-        rows.append((family, "ours, micro at 0.5", *_last_epoch(ours, "_micro_at_half")))
-    sentences = [
-        "CIFAR-10, test split; ours are the baselines at their last epoch, as the reference's.",
-        "The reference's precision and recall fit Keras' micro average at threshold 0.5.",
+    names = ("epoch", *METRICS)
+    rows = [
+        {
+            "family": family,
+            "results": "reference",
+            "seeds": 0,
+            **dict(zip(names, known, strict=True)),
+        }
+        for family, known in REFERENCE.items()
+        if family in study["settings"]["families"]
     ]
-    if runs:
-        sentences.append(f"Ours were trained on {count(runs[0]['train_images'])} images.")
-    return Section(
-        title=title,
-        columns=("family", "results", "epoch", "test loss", "test accuracy", "precision", "recall"),
-        rows=tuple(rows),
-        sentences=tuple(sentences),
+    for results, average in (("ours, macro", ""), ("ours, micro at 0.5", "_micro_at_half")):
+        stored = {
+            name: f"test_{name}{average if name in {'precision', 'recall'} else ''}_last_epoch"
+            for name in METRICS
+        }
+        own = pd.DataFrame(runs, columns=["family", "last_epoch", *stored.values()])
+        own = own.rename(columns={"last_epoch": "epoch", **{v: k for k, v in stored.items()}})
+        rows += records(over_seeds(own, ["family"], names).assign(results=results))
+    order = list(study["settings"]["families"])
+    rows.sort(key=lambda row: order.index(row["family"]))
+    columns = [f"{name}{end}" for name in names for end in ("", "_sd", "_known")]
+    notes = [
+        "CIFAR-10's test split; ours are the baselines at their last epoch, as the reference's.",
+        "The reference's precision and recall fit Keras' micro average at threshold 0.5.",
+        *(f"Ours: {count(run['train_images'])} training images." for run in runs[:1]),
+    ]
+    yield Section(
+        key="results/reference",
+        title="Beside the reference results",
+        table=pd.DataFrame(rows, columns=["family", "results", *columns, "seeds"]),
+        formats={
+            "family": words("family"),
+            "results": words("results"),
+            "epoch": number("epoch"),
+            **{name: _beside(name) for name in METRICS},
+        },
+        notes=tuple(notes),
+        place="document",
     )
 
 
-def _last_epoch(runs: Sequence[Row], average: str) -> tuple[str, ...]:
-    """Epoch, loss, accuracy, precision and recall of one family's baselines at the last epoch."""
-    names = ("loss", "accuracy", f"precision{average}", f"recall{average}")
-    cells = [
-        spread([run[f"test_{name}_last_epoch"] for run in runs], metric)
-        for name, metric in zip(names, METRICS, strict=True)
-    ]
-    return (count(runs[0]["last_epoch"]) if runs else MISSING, *cells)
+def _beside(metric: str) -> Format:
+    """A cell of ours, or of the reference with the two digits that it was published with."""
+    ours = spread(metric, metric)
+    scale, _, unit = FORMATS[metric]
+
+    def write(value: float, deviation: float, known: int, seeds: int) -> str:
+        if seeds:
+            return ours.write(value, deviation, known, seeds)
+        return f"{scale * value:.{0 if unit else 2}f}{unit}"
+
+    return Format(ours.columns, write)
 
 
 def in_order(finals: Sequence[Row]) -> list[Row]:

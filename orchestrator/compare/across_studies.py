@@ -1,7 +1,5 @@
 """Studies side by side: what differs, what they cost, what they found, and paired differences."""
 
-import csv
-import io
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -9,16 +7,18 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pyarrow as pa
 
-from orchestrator.analysis.budget_use import measure_effort
-from orchestrator.analysis.pairwise import holm_of_seeds, interval_cell
-from orchestrator.analysis.section import MISSING, Row, Section, count, grouped, model_name, spread
-from orchestrator.analysis.test_results import MAIN_COLUMNS
+from orchestrator.analysis.budget_use import EFFORT, measure_effort
+from orchestrator.analysis.formats import interval, number, p_value, spread, words
+from orchestrator.analysis.frames import frame, over_seeds
+from orchestrator.analysis.pairwise import ENDS
+from orchestrator.analysis.section import MISSING, Row, Section, grouped, table_csv, worded
+from orchestrator.analysis.test_results import METRICS, MODEL
 from orchestrator.compare.document import WARNINGS, Report
 from orchestrator.compare.study_differences import SHOWN_OF_A_HASH, differences_section
 from orchestrator.results import schema
-from orchestrator.results.foreign_text import safe_cell
 from orchestrator.results.study_results import StudyResults
 from orchestrator.stats.pairwise import TestedStudy, pair_studies, why_not_comparable
 from orchestrator.stats.predictions import split_runs
@@ -96,7 +96,7 @@ def side_by_side(sides: Sequence[Side]) -> tuple[Report, list[dict[str, Any]]]:
         raise ValueError(message)
     rows = pair_studies([side.tested for side in sides])
     sections = [
-        Section(title=WARNINGS, sentences=tuple(_flags(sides))),
+        Section(key="warnings", title=WARNINGS, notes=tuple(_flags(sides)), place="terminal"),
         differences_section(names, [side.study for side in sides]),
         _effort_section(sides),
         _results_section(sides),
@@ -107,19 +107,14 @@ def side_by_side(sides: Sequence[Side]) -> tuple[Report, list[dict[str, Any]]]:
     report = Report(
         title=f"{' and '.join(names)} side by side",
         demo=demo,
-        sections=tuple(section for section in sections if section.rows or section.sentences),
+        sections=tuple(section for section in sections if section.says_something),
     )
     return report, rows
 
 
 def differences_csv(rows: Sequence[Row]) -> str:
     """The paired differences as CSV."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, ROW, extrasaction="ignore", lineterminator="\n")
-    writer.writeheader()
-    for row in rows:
-        writer.writerow({k: safe_cell(v) if isinstance(v, str) else v for k, v in row.items()})
-    return text.getvalue()
+    return table_csv(pd.DataFrame(rows, columns=ROW))
 
 
 def _flags(sides: Sequence[Side]) -> Iterator[str]:
@@ -140,86 +135,90 @@ def _flags(sides: Sequence[Side]) -> Iterator[str]:
 
 
 def _effort_section(sides: Sequence[Side]) -> Section:
+    given = [
+        (side, measure_effort(side.study["settings"]["families"], side.trials, side.final))
+        for side in sides
+    ]
+    rows = [{"study": side.name, **vars(each)} for side, efforts in given for each in efforts]
     return Section(
+        key="effort/given",
         title="What each search was given",
-        columns=("study", "family", "trials", "epochs", "search device s", "finals device s"),
-        rows=tuple(
-            (
-                side.name,
-                each.family,
-                count(each.trials),
-                count(each.epochs),
-                f"{each.search_seconds:,.0f}",
-                f"{each.finals_seconds:,.0f}",
-            )
-            for side in sides
-            for each in measure_effort(side.study["settings"]["families"], side.trials, side.final)
-        ),
+        table=pd.DataFrame(rows),
+        formats={"study": words("study"), **EFFORT},
+        place="terminal",
     )
 
 
 def _results_section(sides: Sequence[Side]) -> Section:
-    rows, sentences = [], ["At the epoch with the best validation accuracy, means over seeds."]
-    for side in sides:
-        finals: list[Row] = side.final.to_pylist()
-        if not finals:
-            sentences.append(f"{side.name}: there are no final runs, so it has no results.")
-        for _, runs in grouped(finals, "train_fraction", "family", "role"):
-            metrics = [spread([run[f"test_{m}"] for run in runs], m) for m in schema.METRICS]
-            images = count(runs[0]["train_images"])
-            rows.append((model_name(runs[0]), side.name, images, *metrics, str(len(runs))))
+    notes = ["At the epoch with the best validation accuracy, means over seeds."]
+    notes += [
+        f"{side.name}: there are no final runs, so it has no results."
+        for side in sides
+        if not side.final.num_rows
+    ]
+    runs = pd.concat([frame(side.final).assign(study=side.name) for side in sides])
+    by = (*MODEL, "study", "train_images")
+    table = over_seeds(runs, by, [f"test_{name}" for name in METRICS])
     return Section(
+        key="results/all",
         title="Test results",
-        columns=("model", "study", "training images", *MAIN_COLUMNS, "seeds"),
-        rows=tuple(sorted(rows, key=lambda row: row[0])),
-        sentences=tuple(sentences),
+        table=table.sort_values(list(MODEL), kind="stable"),
+        formats={
+            "model": words(*MODEL),
+            "study": words("study"),
+            "training images": number("train_images"),
+            **{name: spread(f"test_{name}", name) for name in METRICS},
+            "seeds": number("seeds"),
+        },
+        notes=tuple(notes),
+        place="terminal",
     )
 
 
 def _pair_sections(sides: Sequence[Side], rows: Sequence[Row]) -> Iterator[Section]:
     found = dict(grouped(rows, "a_study", "b_study"))
-    for a, b in combinations(sides, 2):
-        title = f"{a.name} minus {b.name}"
+    for number_, (a, b) in enumerate(combinations(sides, 2)):
         why = why_not_comparable(a.tested, b.tested)
         own = found.get((a.name, b.name), [])
+        note = "They have no family and role in common."
         if why is not None:
-            said = f"Not comparable pairwise: {why}. Only the tables stand side by side."
-            yield Section(title=title, sentences=(said,))
-        elif not own:
-            yield Section(title=title, sentences=("They have no family and role in common.",))
-        else:
-            yield _pair_section(title, own)
+            note = f"Not comparable pairwise: {why}. Only the tables stand side by side."
+        elif own:
+            note = (
+                f"Differences of the means over seeds on the same {own[0]['n_images']:,} test "
+                "images, accuracy in points, with 95% intervals; p corrected by Holm for all "
+                "models and pairs of studies."
+            )
+            if min(row["n_seeds"] for row in own if row["seed"] is None) == 1:
+                note += " With one seed an interval covers test-sampling noise only."
+        means = grouped([row for row in own if row["seed"] is None], "a_family", "a_role")
+        yield Section(
+            key=f"pairs/{number_}",
+            title=f"{a.name} minus {b.name}",
+            table=pd.DataFrame([_pair_row(of_model) for _, of_model in means]),
+            formats={
+                "model": words("a_family", "a_role"),
+                **{name: interval(name, name) for name in METRICS},
+                "corrected p": p_value("p_value_holm"),
+            },
+            notes=(note,),
+            place="terminal",
+        )
 
 
-def _pair_section(title: str, rows: Sequence[Row]) -> Section:
-    table = []
-    for _, own in grouped(rows, "a_family", "a_role"):
-        means = {row["metric"]: row for row in own if row["seed"] is None}
-        cells = [interval_cell(means[metric], metric) for metric in schema.METRICS]
-        accuracies = [row for row in own if row["metric"] == "accuracy"]
-        holm = ", ".join(holm_of_seeds(accuracies)) or MISSING
-        table.append((model_name(own[0], "a_"), *cells, holm))
-    first = rows[0]
-    sentences = [
-        f"On the same {first['n_images']:,} test images: differences of the means over seeds with "
-        "95% intervals, accuracy in points; McNemar's p of each seed both have, adjusted by Holm "
-        "over all models and pairs of studies shown here.",
-    ]
-    if min(row["n_seeds"] for row in rows if row["seed"] is None) == 1:
-        sentences.append("With one seed an interval covers test-sampling noise only.")
-    return Section(
-        title=title,
-        columns=("model", "loss", "accuracy", "precision", "recall", "Holm-adjusted p"),
-        rows=tuple(table),
-        sentences=tuple(sentences),
-    )
+def _pair_row(means: Sequence[Row]) -> dict[str, Any]:
+    """One model in two studies, its metrics side by side."""
+    (p,) = [row["p_value_holm"] for row in means if row["metric"] == "accuracy"]
+    ends = {f"{row['metric']}{end}": row[name] for row in means for name, end in ENDS.items()}
+    return {**{name: means[0][name] for name in ("a_family", "a_role")}, **ends, "p_value_holm": p}
 
 
 def _openings_section(sides: Sequence[Side]) -> Section:
-    return Section(
+    return worded(
+        key="openings/all",
         title="Openings of the test set",
         columns=("study", "at (UTC)", "for the choice"),
-        rows=tuple(
+        rows=[
             (
                 side.name,
                 f"{row['at']:%Y-%m-%d %H:%M:%S}",
@@ -227,6 +226,7 @@ def _openings_section(sides: Sequence[Side]) -> Section:
             )
             for side in sides
             for row in side.openings
-        ),
-        sentences=tuple(f"{side.name}: none is recorded." for side in sides if not side.openings),
+        ],
+        notes=[f"{side.name}: none is recorded." for side in sides if not side.openings],
+        place="terminal",
     )

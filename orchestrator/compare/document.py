@@ -13,30 +13,32 @@ from orchestrator.analysis.caveats import caveats
 from orchestrator.analysis.early_stopping import early_stopping_sections
 from orchestrator.analysis.forecast_accuracy import forecast_sections
 from orchestrator.analysis.model_size import transfer_card_sections
-from orchestrator.analysis.pairwise import pair_sections
+from orchestrator.analysis.pairwise import difference_sections
 from orchestrator.analysis.per_class import per_class_sections
-from orchestrator.analysis.sample_efficiency import Curve, Model, sample_efficiency_sections
+from orchestrator.analysis.sample_efficiency import sample_efficiency_sections
 from orchestrator.analysis.section import (
     Row,
     Section,
 )
-from orchestrator.analysis.seed_variance import training_noise_sections
 from orchestrator.analysis.selection import fairness_sections
-from orchestrator.analysis.test_results import in_order, main_sections, reference_section
+from orchestrator.analysis.test_results import in_order, reference_sections, result_sections
 from orchestrator.config.searches import (
     relabel,
     relabel_finals,
     stored_searches,
 )
+from orchestrator.stats.learning_curves import Curve, Model
 from orchestrator.stats.predictions import PredictedRun, split_runs
 
 WARNINGS: Final = "Read this first"
 """The title of the section with what a reader must know before the numbers."""
+MOST_WARNINGS: Final = 5
+"""That a terminal shows."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
-    """Everything that both forms of the comparison say, in their order."""
+    """Everything that terminal, Markdown and page say, in its order."""
 
     title: str
     demo: tuple[str, ...]
@@ -65,7 +67,7 @@ def gather(
         final: `final.parquet`; empty where every family failed.
         predictions: `predictions.parquet`; empty with `final`.
         runs: From `predictions.split_runs`, where they were split already.
-        curves: From `sample_efficiency.measure_curves`, where they were measured already.
+        curves: From `learning_curves.measure_curves`, where they were measured already.
     """
     runs = split_runs(predictions) if runs is None else runs
     searches = stored_searches(study["settings"])
@@ -74,11 +76,11 @@ def gather(
     by_search = {**study, "settings": {**study["settings"], "families": names}}
 
     def sections() -> Iterator[Section]:
-        yield from training_noise_sections(final)
         yield from sample_efficiency_sections(
             final,
             runs,
             per_fraction=bool(study["settings"].get("tune_per_fraction")),
+            equal_steps=bool(study["settings"].get("equal_steps")),
             curves=curves,
         )
         yield from calibration_sections(runs)
@@ -86,7 +88,7 @@ def gather(
         yield from fairness_sections(by_search, searched[0], relabel_finals(final, searches))
         yield from transfer_card_sections(study, final)
         yield from forecast_sections(study, trials, final)
-        yield from best_so_far_sections(by_search, *searched[:2])
+        yield from best_so_far_sections(*searched[:2])
         yield from early_stopping_sections(by_search, *searched)
 
     return tuple(sections())
@@ -115,15 +117,21 @@ def prepare(
     pairs: list[Row] = comparison.to_pylist()
     pairs.sort(key=lambda row: -row["train_fraction"])  # as the finals, the largest first
     sections = [
-        Section(title=WARNINGS, sentences=tuple(caveats(study, searched, finals))),
-        *main_sections(study, searched, finals),
-        *pair_sections(pairs),
-        reference_section(study, finals),
+        Section(
+            key="warnings",
+            title=WARNINGS,
+            notes=tuple(caveats(study, searched, finals)),
+            place="terminal",
+            most=MOST_WARNINGS,
+        ),
+        *result_sections(study, searched, finals),
+        *difference_sections(pairs, finals),
+        *reference_sections(study, finals),
         *evidence,
     ]
     return Report(
         title=f"Comparison of {study['name']}",
         demo=tuple(study.get("demo") or ()),
         answer=answer(finals, pairs),
-        sections=tuple(section for section in sections if section.rows or section.sentences),
+        sections=tuple(section for section in sections if section.says_something),
     )

@@ -1,8 +1,11 @@
-"""The comparison for people: written as Markdown and printed in the terminal."""
+"""The comparison for people and programs: as Markdown, in the terminal, as JSON."""
 
+import json
+import math
 from collections.abc import Iterable
+from typing import Any, Final
 
-from rich.console import Console, Group
+from rich.console import Console
 from rich.text import Text
 
 from orchestrator.analysis.section import Section
@@ -10,9 +13,12 @@ from orchestrator.compare.document import Report
 from orchestrator.results.foreign_text import plain_markdown
 from orchestrator.terminal import fitting_table
 
+PRECISION: Final = 15
+"""Digits of the numbers in JSON."""
+
 
 def markdown_of(report: Report) -> str:
-    """A report as Markdown."""
+    """A report as Markdown, without what stands in the page alone."""
     parts = [f"# {plain_markdown(report.title)}"]
     if report.demo:
         parts.append("\n>\n".join(f"> **{plain_markdown(line)}**" for line in report.demo))
@@ -21,31 +27,69 @@ def markdown_of(report: Report) -> str:
         if report.answer.details:
             parts.append(_bullets(report.answer.details))
     for section in report.sections:
+        if section.place == "page":
+            continue
         parts.append(f"## {plain_markdown(section.title)}")
-        if section.rows:
+        if len(section.table):
             parts.append(_markdown_table(section))
-        if section.sentences:
-            parts.append(_bullets(section.sentences))
+        if section.warnings or section.notes:
+            parts.append(_bullets([*section.warnings, *section.notes]))
     return "\n\n".join(parts) + "\n"
 
 
+def json_of(report: Report) -> str:
+    """A report as JSON: all tables, unrounded; docs/JSON.md has the schema."""
+    return json.dumps(
+        {
+            "title": report.title,
+            "demo": report.demo,
+            "answer": report.answer
+            and {"headline": report.answer.headline, "details": report.answer.details},
+            "sections": [_plain(section) for section in report.sections],
+        },
+        indent=1,
+        ensure_ascii=False,
+        allow_nan=False,
+    )
+
+
 def print_report(console: Console, report: Report) -> None:
-    """Prints a report."""
+    """Prints what of a report a terminal has, without the answer."""
     console.print(Text(report.title, style="bold"))
-    for line in report.demo:
+    for line in report.demo[:1]:
         console.print(Text(line, style="bold"))
     for section in report.sections:
-        console.print(Text(f"\n{section.title}", style="bold"))
-        if section.rows:
-            console.print(_terminal_table(section, console.width))
-        for line in section.sentences:
-            console.print(Text(f"- {line}"))
+        if section.place == "terminal":
+            console.print(Text(f"\n{section.title}", style="bold"))
+            if len(section.table):
+                _print_table(console, section)
+                lines = [*section.warnings, *section.notes[:1]]
+            else:
+                lines = [*section.notes[: section.most]]
+            more = (len(section.table) or len(section.notes)) - (section.most or math.inf)
+            if more > 0:
+                lines.append(f"{more} more in comparison.md.")
+            for line in lines:
+                console.print(Text(f"- {line}"))
 
 
 def print_answer(console: Console, report: Report) -> None:
     """Prints the answer, which is to be the last of all."""
     if report.answer:
+        console.print()
+        for line in report.answer.details:
+            console.print(Text(line))
         console.print(Text(f"\n{report.answer.headline}", style="bold"))
+
+
+def _plain(section: Section) -> dict[str, Any]:
+    return {
+        "key": section.key,
+        "title": section.title,
+        "table": json.loads(section.table.to_json(orient="records", double_precision=PRECISION)),
+        "notes": section.notes,
+        "warnings": section.warnings,
+    }
 
 
 def _bullets(sentences: Iterable[str]) -> str:
@@ -53,7 +97,7 @@ def _bullets(sentences: Iterable[str]) -> str:
 
 
 def _markdown_table(section: Section) -> str:
-    lines = [section.columns, ("---",) * len(section.columns), *section.rows]
+    lines = [tuple(section.formats), ("---",) * len(section.formats), *section.cells()]
     cells = ([_cell(cell) for cell in line] for line in lines)
     return "\n".join(f"| {' | '.join(line)} |" for line in cells)
 
@@ -62,7 +106,9 @@ def _cell(text: str) -> str:
     return plain_markdown(text).replace("`", "\\`").replace("|", "\\|")
 
 
-def _terminal_table(section: Section, width: int) -> Group:
+def _print_table(console: Console, section: Section) -> None:
     """A table of which a spread stays on one line with its sign."""
-    rows = [[cell.replace(" ± ", " ±") for cell in row] for row in section.rows]
-    return fitting_table(section.columns, rows, width, left=section.columns)
+    formats = section.narrow or section.formats
+    rows = [[cell.replace(" ± ", " ±") for cell in row] for row in section.cells(formats)]
+    headings = tuple(formats)
+    console.print(fitting_table(headings, rows[: section.most], console.width, left=headings))

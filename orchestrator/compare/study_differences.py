@@ -6,7 +6,7 @@ from typing import Any
 
 from optuna.distributions import json_to_distribution
 
-from orchestrator.analysis.section import MISSING, Row, Section
+from orchestrator.analysis.section import MISSING, Row, Section, worded
 from search_spaces.dimension import describe
 
 SHOWN_OF_A_HASH = 12
@@ -51,11 +51,13 @@ def differences_section(names: Sequence[str], studies: Sequence[Row]) -> Section
     sentences = [f"The same in all: {', '.join(alike)}."] if alike else []
     if not rows:
         sentences.append("No recorded entry differs.")
-    return Section(
+    return worded(
+        key="differs/all",
         title="What differs",
         columns=("aspect", "entry", *names),
         rows=tuple(rows),
-        sentences=tuple(sentences),
+        notes=tuple(sentences),
+        place="terminal",
     )
 
 

@@ -6,7 +6,6 @@ from rich.console import Console
 
 from orchestrator.compare.document import Report, gather, prepare
 from orchestrator.compare.render import markdown_of, print_report
-from orchestrator.compare.short_form import shorten
 from orchestrator.results import files
 from orchestrator.results.study_results import StudyResults
 from orchestrator.stats import pairwise
@@ -17,10 +16,10 @@ def write_comparison(folder: Path, console: Console | None) -> Report:
 
     Args:
         folder: The study's folder.
-        console: Where to print the short form, without the answer; None prints nothing.
+        console: Where to print the main part, without the answer; None prints nothing.
 
     Returns:
-        The short form; its answer is to be printed once nothing else follows.
+        The whole; its answer is to be printed once nothing else follows.
 
     Raises:
         ValueError: The folder is no study, or its finals have not begun.
@@ -43,8 +42,7 @@ def write_comparison(folder: Path, console: Console | None) -> Report:
     report = prepare(study, trials, final, comparison, evidence=evidence)
     path = folder / "comparison.md"
     files.write_text(path, markdown_of(report))
-    short = shorten(report, final, comparison)
     if console is not None:
-        print_report(console, short)
-        console.print(f"\nAll tables: {path}", soft_wrap=True)
-    return short
+        print_report(console, report)
+        console.print(f"\nComparison: {path}", soft_wrap=True)
+    return report

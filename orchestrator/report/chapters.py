@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from orchestrator.analysis.section import Section
-from orchestrator.compare.document import WARNINGS
 from orchestrator.report.chart import Chart
 from orchestrator.report.figures import (
     anytime_performance,
@@ -21,8 +20,6 @@ from orchestrator.report.figures import (
 )
 from orchestrator.report.inputs import Inputs
 
-WARNING: Final = "Warning: "
-
 Maker = Callable[[Inputs], Chart | None]
 
 
@@ -34,14 +31,12 @@ class Plan:
         key: Its address in the page.
         title: Its heading.
         figures: What draws its figures.
-        sections: How the titles of its sections begin.
         open: Its sections are shown at once, not on a click.
     """
 
     key: str
     title: str
     figures: Sequence[Maker] = ()
-    sections: Sequence[str] = ()
     open: bool = False
 
 
@@ -49,7 +44,6 @@ PLANS: Final = (
     Plan(
         key="results",
         title="Test results",
-        sections=("Test results", "How to read the test results", "Beside the reference"),
         figures=(finals.figure,),
         open=True,
     ),
@@ -57,46 +51,40 @@ PLANS: Final = (
         key="differences",
         title="Which differences are real",
         figures=(differences.figure,),
-        sections=("Tuned minus baseline", "Tuned families", "Every pair", "Training noise"),
     ),
     Plan(
         key="data",
         title="What the data buy",
         figures=(sample_efficiency.figure,),
-        sections=("Sample efficiency",),
     ),
     Plan(key="curves", title="How the trials learned", figures=(learning_curves.figure,)),
     Plan(
         key="effort",
         title="What the search found with its time",
         figures=(anytime_performance.figure,),
-        sections=("Fairness",),
     ),
     Plan(
         key="stopping",
         title="What early stopping did",
         figures=(early_stopping.figure,),
-        sections=("Early stopping",),
     ),
     Plan(
         key="search",
         title="Where good hyperparameters lie",
         figures=(hyperparameters.figure, importances.figure),
-        sections=("Search",),
     ),
     Plan(
         key="classes",
         title="Which classes are confused",
         figures=(confusion.figure,),
-        sections=("Classes", "Confusion", "Calibration"),
     ),
     Plan(key="time", title="When the devices were busy", figures=(timeline.figure,)),
-    Plan(key="failures", title="What failed", sections=("Failures",), open=True),
-    Plan(key="transfer", title="Transfer card", sections=("Transfer",), open=True),
+    Plan(key="failures", title="What failed", open=True),
+    Plan(key="transfer", title="Transfer card", open=True),
 )
 FURTHER: Final = Plan(key="further", title="Further evidence")
 """Where sections stand that no chapter asks for."""
-LAST: Final = Plan(key="settings", title="How to run it again", sections=("Settings",))
+LAST: Final = Plan(key="settings", title="How to run it again")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,17 +123,20 @@ def arrange(inputs: Inputs, sections: Sequence[Section]) -> Chapters:
         inputs: The study.
         sections: In their order; one that no chapter asks for gets a place before the last.
     """
-    left = [section for section in sections if section.rows or section.sentences]
-    above = [section for section in left if section.title == WARNINGS]
-    left = [section for section in left if section.title != WARNINGS]
-    chapters = []
-    for plan in (*PLANS, LAST):
-        own = [section for section in left if section.title.startswith(tuple(plan.sections))]
-        left = [section for section in left if section not in own]
-        chapters.append(_chapter(plan, inputs, own))
-    chapters.insert(-1, _chapter(FURTHER, inputs, left))
+    of_chapter: dict[str, list[Section]] = {}
+    for section in sections:
+        if section.says_something:
+            of_chapter.setdefault(section.chapter, []).append(section)
+    above = of_chapter.pop("warnings", [])
+    known = {plan.key for plan in (*PLANS, LAST)}
+    further = [each for key, own in of_chapter.items() if key not in known for each in own]
+    chapters = [_chapter(plan, inputs, of_chapter.get(plan.key, ())) for plan in PLANS]
+    chapters += [
+        _chapter(FURTHER, inputs, further),
+        _chapter(LAST, inputs, of_chapter.get(LAST.key, ())),
+    ]
     return Chapters(
-        warnings=tuple(line for section in above for line in section.sentences),
+        warnings=tuple(line for section in above for line in section.notes),
         chapters=tuple(each for each in chapters if each.charts or each.sections),
     )
 
@@ -157,11 +148,6 @@ def _chapter(plan: Plan, inputs: Inputs, sections: Sequence[Section]) -> Chapter
         title=plan.title,
         charts=tuple(chart for chart in charts if chart is not None),
         sections=tuple(sections),
-        warnings=tuple(
-            line.removeprefix(WARNING)
-            for section in sections
-            for line in section.sentences
-            if line.startswith(WARNING)
-        ),
+        warnings=tuple(line for section in sections for line in section.warnings),
         open=plan.open,
     )

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Final
 
-from orchestrator.analysis.section import MISSING, Section, count
+from orchestrator.analysis.section import MISSING, Section, count, worded
 from orchestrator.report.inputs import Inputs
 
 MOST_ROWS: Final = 30
@@ -13,11 +13,12 @@ BAD: Final = ("failed", "diverged")
 def gather(inputs: Inputs) -> tuple[Section, ...]:
     """The sections on failures; sentences alone where there were none."""
     return (
-        Section(
+        worded(
+            key="failures/events",
             title="Failures: events by kind",
             columns=("kind", "events"),
             rows=tuple((k, count(n)) for k, n in inputs.standing.faults.counts.items()),
-            sentences=tuple(_sentences(inputs)),
+            notes=tuple(_sentences(inputs)),
         ),
         _trials(inputs),
     )
@@ -41,7 +42,8 @@ def _sentences(inputs: Inputs) -> Iterator[str]:
 def _trials(inputs: Inputs) -> Section:
     rows = [row for row in inputs.trials if row["status"] in BAD]
     sentences = (f"The first {MOST_ROWS} of {count(len(rows))} are shown.",)
-    return Section(
+    return worded(
+        key="failures/trials",
         title="Failures: trials",
         columns=("trial", "status", "reason", "epochs", "attempts", "error"),
         rows=tuple(
@@ -55,5 +57,5 @@ def _trials(inputs: Inputs) -> Section:
             )
             for row in rows[:MOST_ROWS]
         ),
-        sentences=sentences if len(rows) > MOST_ROWS else (),
+        notes=sentences if len(rows) > MOST_ROWS else (),
     )

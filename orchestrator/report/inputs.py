@@ -9,11 +9,11 @@ from typing import Any, Final
 import pyarrow as pa
 
 from orchestrator.analysis.confusion_examples import read_examples
-from orchestrator.analysis.sample_efficiency import FEWEST_SIZES, Model, Point, measure_curves
 from orchestrator.analysis.section import Row
 from orchestrator.config.searches import Search, relabel, stored_searches
 from orchestrator.results import schema
 from orchestrator.results.study_results import StudyResults
+from orchestrator.stats.learning_curves import FEWEST_SIZES, Model, Point, measure_curves
 from orchestrator.stats.predictions import PredictedRun, split_runs
 from orchestrator.status.study_status import Standing, read_standing
 

@@ -3,7 +3,6 @@
 import base64
 import hashlib
 import json
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -14,7 +13,7 @@ import jinja2
 from plotly.offline import get_plotlyjs
 
 from orchestrator.analysis.answer import Answer
-from orchestrator.analysis.section import MISSING, Section
+from orchestrator.analysis.section import Section, table_csv
 from orchestrator.report import draw_plotly, style
 from orchestrator.report.chapters import Chapter
 from orchestrator.report.chart import Chart
@@ -71,7 +70,8 @@ def render(page: Page) -> str:
         scripts=scripts,
         policy=_policy(scripts),
         legend=draw_plotly.legend,
-        number_columns=_number_columns,
+        csv_address=csv_address,
+        whole=whole,
     )
 
 
@@ -123,10 +123,12 @@ def _json(value: Mapping[str, Any]) -> str:
     return text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
 
 
-def _number_columns(section: Section) -> list[bool]:
-    """Which columns of a table are to be aligned as numbers: those without a word in them."""
-    return [all(_is_number(cell) for cell in column) for column in zip(*section.rows, strict=True)]
+def whole(cell: str) -> str:
+    """A number that breaks nowhere but before its interval."""
+    return cell.replace(" ", "\u00a0").replace("\u00a0[", " [")
 
 
-def _is_number(cell: str) -> bool:
-    return cell == MISSING or re.fullmatch(r"[-+\d.,%±\[\] ]+", cell) is not None
+def csv_address(section: Section) -> str:
+    """A table, unrounded, as an address from which a browser saves a file."""
+    text = table_csv(section.table).encode()
+    return f"data:text/csv;charset=utf-8;base64,{base64.b64encode(text).decode()}"

@@ -7,7 +7,7 @@ from dataclasses import fields
 from datetime import UTC, datetime
 from typing import Any
 
-from orchestrator.analysis.section import Section, count, duration, present
+from orchestrator.analysis.section import Section, count, duration, present, worded
 from orchestrator.config.settings import Settings
 from orchestrator.report.inputs import Inputs
 
@@ -26,10 +26,10 @@ def gather(inputs: Inputs) -> tuple[Section, ...]:
     """The sections on how the study was run and how to run it again."""
     study = inputs.study
     return (
-        _table("Settings: as they were resolved", _flat(study["settings"])),
-        _table("Settings: hashes", _hashes(study)),
-        _table("Settings: environment", _flat(study.get("environment") or {})),
-        _table("Settings: cluster", _flat(study.get("cluster") or {})),
+        _table("settings", "Settings: as they were resolved", _flat(study["settings"])),
+        _table("hashes", "Settings: hashes", _hashes(study)),
+        _table("environment", "Settings: environment", _flat(study.get("environment") or {})),
+        _table("cluster", "Settings: cluster", _flat(study.get("cluster") or {})),
         _runs(study.get("runs") or []),
     )
 
@@ -119,8 +119,9 @@ def _flat(values: Mapping[str, Any], above: str = "") -> Pairs:
             yield f"{above}{name}", _text(value, ", ")
 
 
-def _table(title: str, pairs: Pairs) -> Section:
-    return Section(
+def _table(key: str, title: str, pairs: Pairs) -> Section:
+    return worded(
+        key=f"settings/{key}",
         title=title,
         columns=("name", "value"),
         rows=tuple((name, value) for name, value in pairs if value),
@@ -128,7 +129,8 @@ def _table(title: str, pairs: Pairs) -> Section:
 
 
 def _runs(runs: list[Mapping[str, Any]]) -> Section:
-    return Section(
+    return worded(
+        key="settings/runs",
         title="Settings: runs of the driver",
         columns=("run", "started", "ended", "outcome", "host"),
         rows=tuple(

@@ -3,16 +3,17 @@
 from collections.abc import Iterator, Sequence
 from itertools import combinations
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from orchestrator.analysis.answer import Answer
-from orchestrator.analysis.section import Section
 from orchestrator.compare.across_studies import Side, read_side, side_by_side
-from orchestrator.compare.document import WARNINGS
 from orchestrator.report.chapters import Chapter
 from orchestrator.report.figures import study_differences
 from orchestrator.report.page import Page
 from orchestrator.stats.pairwise import why_not_comparable
+
+if TYPE_CHECKING:
+    from orchestrator.analysis.section import Section
 
 TITLES: Final = (
     ("pairs", "The same models compared"),
@@ -39,8 +40,8 @@ def compose(folders: Sequence[Path]) -> Page:
     report, rows = side_by_side(sides)
     chapters: dict[str, list[Section]] = {key: [] for key, _ in TITLES}
     for section in report.sections:
-        if section.title != WARNINGS:
-            chapters[_chapter_of(section)].append(section)
+        if section.chapter in chapters:
+            chapters[section.chapter].append(section)
     chart = study_differences.figure(rows)
     shown = [side.name for side in sides]
     listed = f"{', '.join(shown[:-1])} and {shown[-1]}"
@@ -55,8 +56,8 @@ def compose(folders: Sequence[Path]) -> Page:
         warnings=tuple(
             line
             for section in report.sections
-            if section.title == WARNINGS
-            for line in section.sentences
+            if section.chapter == "warnings"
+            for line in section.notes
         ),
         facts=[(side.name, str(side.study["settings"]["dataset"])) for side in sides],
         chapters=[
@@ -71,15 +72,6 @@ def compose(folders: Sequence[Path]) -> Page:
             if chapters[key]
         ],
     )
-
-
-def _chapter_of(section: Section) -> str:
-    """Where a section stands; the differences between two studies have their names as title."""
-    starts = {"Test results": "results", "What each search": "effort", "Openings": "openings"}
-    for start, key in starts.items():
-        if section.title.startswith(start):
-            return key
-    return "pairs" if " minus " in section.title else "differs"
 
 
 def _not_comparable(sides: Sequence[Side]) -> Iterator[str]:

@@ -16,9 +16,9 @@ from orchestrator.plan import remains, warm_start
 from orchestrator.results import files
 from orchestrator.results.study_results import Rows, by_sequence
 from orchestrator.run import finals
-from orchestrator.search.asha import EXEMPT, FamilyRungs
 from orchestrator.search.family_searcher import FamilySearch
 from orchestrator.search.scheduler import RecordingScheduler
+from orchestrator.stats.asha import EXEMPT, FamilyRungs
 from orchestrator.trials.recorder import Recorder
 from orchestrator.trials.trial import (
     BASELINE_ROLE,

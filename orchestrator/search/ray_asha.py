@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, cast
 
 from ray.tune.schedulers import ASHAScheduler, TrialScheduler
 
-from orchestrator.search.asha import FINISHED, OBJECTIVE, Arrival, FamilyRungs, Row, decision
+from orchestrator.stats.asha import FINISHED, OBJECTIVE, Arrival, FamilyRungs, Row, decision
 
 if TYPE_CHECKING:
     from ray.tune.execution.tune_controller import TuneController

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 
-from orchestrator.search.asha import EXEMPT, FamilyRungs
 from orchestrator.search.failures import failure_of, kills_on
+from orchestrator.stats.asha import EXEMPT, FamilyRungs
 from orchestrator.trials.recorder import Recorder
 from orchestrator.trials.trial import BASELINE_ROLE, DISK_FULL, Failure
 from trainables import memory_kills, watchdog

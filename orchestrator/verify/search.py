@@ -13,7 +13,7 @@ from orchestrator.config.settings import BUDGETS
 from orchestrator.plan import warm_start
 from orchestrator.results import schema
 from orchestrator.run.finals import choice_of, digest
-from orchestrator.search.asha import FINISHED, FamilyRungs, decision
+from orchestrator.stats.asha import FINISHED, FamilyRungs, decision
 from orchestrator.trials.trial import BASELINE_ROLE, TrialRecord, spec_of_row, winner
 from orchestrator.verify.tables import Check, Rows, Tables, contiguous, differing, same
 from search_spaces.dimension import contains, describe

@@ -20,8 +20,8 @@ from orchestrator.plan.families import plan_families
 from orchestrator.plan.warm_start import WarmStart
 from orchestrator.results import files
 from orchestrator.run.replay import replay_warm_start
-from orchestrator.search.asha import FamilyRungs
 from orchestrator.search.family_searcher import FamilySearch
+from orchestrator.stats.asha import FamilyRungs
 from orchestrator.trials.recorder import Recorder
 from orchestrator.verify.runner import verify
 

@@ -13,8 +13,8 @@ from ray.tune.schedulers import ASHAScheduler
 
 from orchestrator.config.rungs import all_rungs, earliest_stop, offered_rungs, rungs_of
 from orchestrator.config.settings import Settings
-from orchestrator.search.asha import OBJECTIVE, FamilyRungs
 from orchestrator.search.ray_asha import RayRungs
+from orchestrator.stats.asha import OBJECTIVE, FamilyRungs
 
 STUDIES = 1_000
 

@@ -32,7 +32,6 @@ from sklearn.metrics import precision_recall_fscore_support
 
 from orchestrator.compare.document import Report, gather, prepare
 from orchestrator.compare.render import markdown_of, print_answer, print_report
-from orchestrator.compare.short_form import shorten
 from orchestrator.results import schema as results
 from orchestrator.stats.pairwise import SMALLEST, compare
 
@@ -216,6 +215,8 @@ class ComparedStudy:
             "epochs": self.epochs,
             "seeds": self.seeds,
             "train_fractions": list(self.fractions),
+            "grace_period": 5,
+            "reduction_factor": 3,
             **self.settings,
         }
         return {"name": NAME, "settings": settings, "demo": [], "test_openings": 1, **self.entries}
@@ -225,16 +226,15 @@ class ComparedStudy:
         return write_study(folder, self.study(), self.tables())
 
     def markdown(self) -> str:
-        return markdown_of(self._report())
+        return markdown_of(self.report())
 
     def terminal(self, width: int = 200) -> str:
         console = Console(file=io.StringIO(), width=width)
-        short = shorten(self._report(), self.final(), self.comparison())
-        print_report(console, short)
-        print_answer(console, short)
+        print_report(console, self.report())
+        print_answer(console, self.report())
         return console.file.getvalue()
 
-    def _report(self) -> Report:
+    def report(self) -> Report:
         tables = self.tables()
         read = ("trials", "epochs", "rungs", "final", "predictions")
         evidence = gather(self.study(), **{name: tables[name] for name in read})

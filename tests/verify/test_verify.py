@@ -228,7 +228,7 @@ def test_verifying_imports_neither_ray_nor_torch(finished_study: Path) -> None:
         command, cwd=Path(__file__).parents[2], capture_output=True, text=True, check=True
     )
     imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
-    assert "orchestrator.search.asha" in imported
+    assert "orchestrator.stats.asha" in imported
     assert not {name for name in imported if name.partition(".")[0] in {"ray", "torch"}}
 
 

@@ -2,7 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 
+import pandas as pd
+
 from orchestrator.analysis.anytime_performance import best_after, trace_best
+from orchestrator.analysis.formats import number, share
+from orchestrator.analysis.formats import words as text
 from orchestrator.analysis.section import Section, duration, percent
 from orchestrator.report.chart import Axis, Chart, Line, Panel
 from orchestrator.report.inputs import Inputs
@@ -18,7 +22,9 @@ def steps(inputs: Inputs) -> dict[str, Steps]:
     traces = trace_best(inputs.searched["trials"], inputs.searched["epochs"])
     found: dict[str, Steps] = {}
     for search in inputs.searches:
-        known = [(at, best) for at, best in traces.get(search.name, ()) if best is not None]
+        if search.name not in traces:
+            continue
+        known = list(traces[search.name].dropna().itertuples(index=False, name=None))
         if known:
             before = [None, *(best for _, best in known)]
             rises = [step for step, last in zip(known, before, strict=False) if step[1] != last]
@@ -43,13 +49,17 @@ def figure(inputs: Inputs) -> Chart | None:
         alt=f"{'; '.join(words)}.",
         panels=[_panel(inputs, found, per_unit, unit)],
         numbers=Section(
+            key="figures/anytime-performance",
             title="Where the best rose",
-            columns=("search", f"device {unit}", "best validation accuracy"),
-            rows=tuple(
-                (name, f"{at / per_unit:,.3g}", percent(best))
-                for name, own in found.items()
-                for at, best in own
+            table=pd.DataFrame(
+                [(name, *step) for name, own in found.items() for step in own],
+                columns=["search", "device_seconds", "accuracy"],
             ),
+            formats={
+                "search": text("search"),
+                f"device {unit}": number("device_seconds", ",.3g", scale=1 / per_unit),
+                "best validation accuracy": share("accuracy"),
+            },
         ),
         wide=True,
     )
@@ -86,7 +96,10 @@ def _finding(found: Mapping[str, Steps]) -> str:
     if len(found) == 1:
         return f"Found its best: {rises}."
     budget = min(own[-1][0] for own in found.values())
-    bests = {name: best_after(own, budget) or 0.0 for name, own in found.items()}
+    bests = {
+        name: best_after(pd.DataFrame(own, columns=["spent", "best"]), budget)
+        for name, own in found.items()
+    }
     leader = max(bests, key=lambda name: bests[name])
     return (
         f"With the {duration(budget)} of device time that every search had, {leader} was best with "

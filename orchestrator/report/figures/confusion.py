@@ -7,7 +7,7 @@ import numpy as np
 
 from orchestrator.analysis.answer import TUNED
 from orchestrator.analysis.per_class import CLASSES_SHOWN, ClassScores, score_classes
-from orchestrator.analysis.section import Section, count, percent
+from orchestrator.analysis.section import count, percent, worded
 from orchestrator.report.chart import Axis, Cells, Chart, Panel
 from orchestrator.report.inputs import Inputs
 from orchestrator.report.style import family_tokens
@@ -57,7 +57,8 @@ def figure(inputs: Inputs) -> Chart | None:
         finding=f"{'; '.join(_finding(each, labels) for each in found)}.",
         alt=f"{'; '.join(_words(each, labels) for each in found)}.",
         panels=[_panel(each, shown, labels, tokens[each.family]) for each in found],
-        numbers=Section(
+        numbers=worded(
+            key="figures/confusion",
             title="Each class: recall, and what it is most often taken for",
             columns=("model", "true class", "recall", "most often taken for", "of its images"),
             rows=tuple(

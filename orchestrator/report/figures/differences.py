@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from orchestrator.analysis.answer import TUNED, mean_pairs
 from orchestrator.analysis.pairwise import leader_first, swapped
-from orchestrator.analysis.section import Row, Section, grouped, points
+from orchestrator.analysis.section import Row, grouped, points
 from orchestrator.report.chart import Axis, Chart, Panel, Points, Rule
 from orchestrator.report.inputs import Inputs
 from orchestrator.report.style import family_symbols, family_tokens
@@ -16,12 +16,11 @@ Pair = tuple[str, str, tuple[float, float, float]]
 
 def figure(inputs: Inputs) -> Chart | None:
     """Tuned families against each other and tuned against baseline, a panel a fraction."""
-    panels, rows, words = [], [], []
+    panels, words = [], []
     fractions = sorted(grouped(mean_pairs(inputs.comparison), "train_fraction"))
     for (fraction,), of_fraction in fractions:
         pairs = _pairs(of_fraction)
         panels.append(_panel(inputs, pairs, f"Train fraction {fraction:g}"))
-        rows += [(f"{fraction:g}", what, *map(_shown, numbers)) for _, what, numbers in pairs]
         if fraction == fractions[-1][0][0]:
             words = [f"{what} {_interval(numbers)}" for _, what, numbers in pairs]
     if not panels:
@@ -32,11 +31,6 @@ def figure(inputs: Inputs) -> Chart | None:
         finding=_finding(_pairs(fractions[-1][1])),
         alt=f"Differences in percentage points with 95% intervals: {'; '.join(words)}.",
         panels=panels[::-1],
-        numbers=Section(
-            title="Differences in test accuracy, in percentage points",
-            columns=("train fraction", "difference", "points", "95% from", "to"),
-            rows=tuple(rows),
-        ),
         notes=("An interval that crosses the dotted line at 0 is no evidence of a difference.",),
     )
 

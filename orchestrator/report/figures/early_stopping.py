@@ -1,58 +1,52 @@
 """Early stopping: who survived each rung, whether early ranks held, and what was saved."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from orchestrator.analysis.early_stopping import (
-    ENOUGH_TRIALS,
-    LOW_CORRELATION,
-    RankCorrelation,
-    Rung,
-    Saving,
     correlate_ranks,
     estimate_savings,
     summarize_rungs,
 )
-from orchestrator.analysis.section import MISSING, Section, count, percent
-from orchestrator.report.chart import Axis, Bars, Chart, Line, Panel, Points, Rule, whole_numbers
+from orchestrator.analysis.section import count, percent
+from orchestrator.report.chart import Axis, Bars, Chart, Line, Panel, Points, whole_numbers
 from orchestrator.report.inputs import Inputs
 from orchestrator.report.style import search_looks
+
+Rows = Sequence[Any]
+"""Of a pandas table, as named tuples."""
 
 
 def figure(inputs: Inputs) -> Chart | None:
     """Three panels over all searches; None before the first arrival at a rung."""
     tables, last_epoch = inputs.searched, inputs.study["settings"]["epochs"]
-    rungs = summarize_rungs(tables["rungs"])
+    rungs = list(summarize_rungs(tables["rungs"]).itertuples())
     if not rungs:
         return None
     ranks = correlate_ranks(tables["rungs"], tables["epochs"], last_epoch=last_epoch)
-    known = [each for each in ranks if each.rho is not None]
-    savings = estimate_savings(tables["trials"], last_epoch=last_epoch)
+    known = list(ranks.dropna().itertuples())
+    savings = list(estimate_savings(tables["trials"], last_epoch=last_epoch).itertuples())
     panels = [_survival(inputs, rungs, savings), _savings(inputs, savings)]
     if known:
         panels.insert(1, _ranks(inputs, known))
     return Chart(
         key="early-stopping",
         title="Survivors, ranks and savings",
-        finding=_finding(savings, known),
+        finding=_finding(savings),
         alt=_alt(rungs, known, savings),
         panels=panels,
-        numbers=Section(
-            title="Early stopping: survivors, ranks and savings",
-            columns=("search", "at epoch", "arrived", "went on", "rank correlation with the end"),
-            rows=tuple(_row(rung, ranks) for rung in rungs),
-        ),
     )
 
 
-def _survival(inputs: Inputs, rungs: Sequence[Rung], savings: Sequence[Saving]) -> Panel:
+def _survival(inputs: Inputs, rungs: Rows, savings: Rows) -> Panel:
     looks = search_looks(inputs.searches)
     trials = {saving.family: saving.trials for saving in savings}
     marks = []
     for (name,), own in _by_family(rungs):
         went_on = [trials[name], *(rung.arrivals - rung.stopped for rung in own)]
-        x = [0, *(rung.epoch for rung in own)]
+        x = [0, *(rung.rung for rung in own)]
         told = [f"{name}: {trials[name]} trials began"] + [
-            f"{name}, epoch {rung.epoch}: {rung.arrivals - rung.stopped} of {rung.arrivals} went on"
+            f"{name}, epoch {rung.rung}: {rung.arrivals - rung.stopped} of {rung.arrivals} went on"
             for rung in own
         ]
         marks.append(
@@ -69,7 +63,7 @@ def _survival(inputs: Inputs, rungs: Sequence[Rung], savings: Sequence[Saving]) 
     return Panel(
         title="Trials that went on after each rung",
         marks=marks,
-        x=Axis(title="epoch", ticks=whole_numbers(max(rung.epoch for rung in rungs))),
+        x=Axis(title="epoch", ticks=whole_numbers(max(rung.rung for rung in rungs))),
         y=Axis(
             title="trials",
             limits=(0, 1.08 * max(trials.values())),
@@ -78,16 +72,16 @@ def _survival(inputs: Inputs, rungs: Sequence[Rung], savings: Sequence[Saving]) 
     )
 
 
-def _by_family(rungs: Sequence[Rung]) -> list[tuple[tuple[str], list[Rung]]]:
+def _by_family(rungs: Rows) -> list[tuple[tuple[str], Rows]]:
     names = dict.fromkeys(rung.family for rung in rungs)
     return [((name,), [rung for rung in rungs if rung.family == name]) for name in names]
 
 
-def _ranks(inputs: Inputs, known: Sequence[RankCorrelation]) -> Panel:
+def _ranks(inputs: Inputs, known: Rows) -> Panel:
     looks = search_looks(inputs.searches)
     spans = sorted({(each.earlier, each.later) for each in known})
     names = list(dict.fromkeys(each.family for each in known))
-    marks: list[Rule | Points] = [Rule(at=LOW_CORRELATION)]
+    marks = []
     for place, name in enumerate(names):
         own = [each for each in known if each.family == name]
         shift = 0.25 * (place - (len(names) - 1) / 2)
@@ -108,7 +102,7 @@ def _ranks(inputs: Inputs, known: Sequence[RankCorrelation]) -> Panel:
     return Panel(
         title="Do early ranks hold? Spearman's rho",
         marks=marks,
-        x=Axis(title="rank correlation", limits=(min(-0.05, *(e.rho or 0 for e in known)), 1.05)),
+        x=Axis(title="rank correlation", limits=(min(-0.05, *(e.rho for e in known)), 1.05)),
         y=Axis(
             ticks={-i: f"epoch {a} → {b}" for i, (a, b) in enumerate(spans)},
             limits=(0.6 - len(spans), 0.6),
@@ -116,7 +110,7 @@ def _ranks(inputs: Inputs, known: Sequence[RankCorrelation]) -> Panel:
     )
 
 
-def _savings(inputs: Inputs, savings: Sequence[Saving]) -> Panel:
+def _savings(inputs: Inputs, savings: Rows) -> Panel:
     looks = search_looks(inputs.searches)
     places = {saving.family: -i for i, saving in enumerate(savings)}
     marks = []
@@ -147,27 +141,19 @@ def _savings(inputs: Inputs, savings: Sequence[Saving]) -> Panel:
     )
 
 
-def _finding(savings: Sequence[Saving], known: Sequence[RankCorrelation]) -> str:
+def _finding(savings: Rows) -> str:
     run, saved = (sum(getattr(s, f"epochs_{what}") for s in savings) for what in ("run", "saved"))
     stopped, trials = sum(s.stopped for s in savings), sum(s.trials for s in savings)
-    text = (
-        f"{count(stopped)} of {count(trials)} trials were stopped early, which saved "
-        f"{count(saved)} of {count(run + saved)} epochs ({percent(saved / (run + saved or 1), 0)})"
-    )
-    known = [each for each in known if each.trials >= ENOUGH_TRIALS]
-    if not known:
-        return f"{text}; too few trials reached a later rung to say whether early ranks held."
-    lowest = min(known, key=lambda each: each.rho or 0.0)
     return (
-        f"{text}; ranks held least in {lowest.family} from epoch {lowest.earlier} to "
-        f"{lowest.later} (rho {lowest.rho:z.2f} over {lowest.trials} trials)."
+        f"{count(stopped)} of {count(trials)} trials were stopped early, which saved "
+        f"{count(saved)} of {count(run + saved)} epochs ({percent(saved / (run + saved or 1), 0)})."
     )
 
 
-def _alt(rungs: Sequence[Rung], known: Sequence[RankCorrelation], savings: Sequence[Saving]) -> str:
+def _alt(rungs: Rows, known: Rows, savings: Rows) -> str:
     parts = [
         f"{rung.family}: {rung.arrivals - rung.stopped} of {rung.arrivals} trials went on after "
-        f"epoch {rung.epoch}"
+        f"epoch {rung.rung}"
         for rung in rungs
     ]
     parts += [
@@ -176,15 +162,3 @@ def _alt(rungs: Sequence[Rung], known: Sequence[RankCorrelation], savings: Seque
     ]
     parts += [f"{s.family}: {s.epochs_run} epochs run, {s.epochs_saved} saved" for s in savings]
     return f"{'; '.join(parts)}."
-
-
-def _row(rung: Rung, ranks: Sequence[RankCorrelation]) -> tuple[str, ...]:
-    own = [each for each in ranks if (each.family, each.earlier) == (rung.family, rung.epoch)]
-    rho = max(own, key=lambda each: each.later).rho if own else None
-    return (
-        rung.family,
-        str(rung.epoch),
-        count(rung.arrivals),
-        count(rung.arrivals - rung.stopped),
-        MISSING if rho is None else f"{rho:z.2f}",
-    )

@@ -5,7 +5,14 @@ from collections.abc import Sequence
 import numpy as np
 
 from orchestrator.analysis.answer import TUNED
-from orchestrator.analysis.section import Row, Section, grouped, model_name, percent, present
+from orchestrator.analysis.section import (
+    Row,
+    grouped,
+    model_name,
+    percent,
+    present,
+    worded,
+)
 from orchestrator.report.chart import Axis, Chart, Panel, Points
 from orchestrator.report.inputs import Inputs
 from orchestrator.report.style import family_symbols, family_tokens
@@ -41,7 +48,8 @@ def figure(inputs: Inputs) -> Chart | None:
         finding=_finding(models),
         alt=f"Mean test accuracy of each model: {', '.join(words)}.",
         panels=[_panel(inputs, models)],
-        numbers=Section(
+        numbers=worded(
+            key="figures/finals",
             title="Final runs",
             columns=("model", "seed", "test accuracy"),
             rows=tuple(

@@ -14,7 +14,7 @@ from optuna.distributions import (
     json_to_distribution,
 )
 
-from orchestrator.analysis.section import Row, Section, count, percent, present
+from orchestrator.analysis.section import Row, count, percent, present, worded
 from orchestrator.analysis.selection import ELIGIBLE
 from orchestrator.config.searches import Search, trial_order
 from orchestrator.report.chart import Axis, Chart, Dash, Line, Panel
@@ -94,7 +94,8 @@ def figure(inputs: Inputs) -> Chart | None:
         finding=f"The {'; the '.join(findings)}." if findings else f"{few} in a search.",
         alt=f"{'; '.join(map(_words, found))}.",
         panels=[_panel(each, looks[each.name][0]) for each in found],
-        numbers=Section(
+        numbers=worded(
+            key="figures/hyperparameters",
             title="The best trials and their hyperparameters",
             columns=("trial", "validation accuracy", "status", "hyperparameters"),
             rows=tuple(
@@ -102,7 +103,7 @@ def figure(inputs: Inputs) -> Chart | None:
                 for each in found
                 for row, params in list(zip(each.trials, each.params, strict=True))[:MOST_ROWS]
             ),
-            sentences=(f"At most {MOST_ROWS} of each search, the best first.",),
+            notes=(f"At most {MOST_ROWS} of each search, the best first.",),
         ),
         wide=True,
         notes=(

@@ -15,7 +15,7 @@ from optuna.importance import (
 )
 from optuna.trial import create_trial
 
-from orchestrator.analysis.section import MISSING, Section
+from orchestrator.analysis.section import MISSING, worded
 from orchestrator.report.chart import Axis, Chart, Panel, Points
 from orchestrator.report.figures.hyperparameters import Searched, searched
 from orchestrator.report.inputs import Inputs
@@ -133,7 +133,8 @@ def figure(inputs: Inputs) -> Chart | None:
         finding=f"{'; '.join(map(_finding, found))}.",
         alt=f"{'; '.join(map(_words, found))}.",
         panels=[_panel(each, looks[each.name][0]) for each in found],
-        numbers=Section(
+        numbers=worded(
+            key="figures/importances",
             title="Importances, as shares that sum to 1",
             columns=("search", "hyperparameter", FANOVA, PED_ANOVA),
             rows=tuple(row for each in found for row in _rows(each)),

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from orchestrator.analysis.section import MISSING, Section, count, percent
+from orchestrator.analysis.section import MISSING, count, percent, worded
 from orchestrator.analysis.selection import describe_selection
 from orchestrator.report.chart import Axis, Band, Chart, Line, Mark, Panel, Rule, whole_numbers
 from orchestrator.report.inputs import Inputs
@@ -48,7 +48,7 @@ def measure(inputs: Inputs) -> list[Curves]:
     table = inputs.searched["epochs"].select(COLUMNS).to_pandas()
     names = [search.name for search in inputs.searches]
     selections = describe_selection(names, inputs.searched["trials"], inputs.tables["final"])
-    winners = {each.family: each.winner for each in selections}
+    winners = dict(zip(selections["family"], selections["winner"], strict=True))
     return [
         _measure(name, table[table["family"] == name], winners[name])
         for name in names
@@ -89,7 +89,8 @@ def figure(inputs: Inputs) -> Chart | None:
         finding=_finding(curves),
         alt=f"{'; '.join(map(_words, curves))}.",
         panels=panels,
-        numbers=Section(
+        numbers=worded(
+            key="figures/learning-curves",
             title="Validation accuracy, epoch by epoch",
             columns=("search", "epoch", "trials", "lower quartile", "median", "upper", "baseline"),
             rows=tuple(row for each in curves for row in _rows(each)),

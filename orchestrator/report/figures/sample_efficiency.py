@@ -3,11 +3,11 @@
 from collections.abc import Mapping, Sequence
 
 from orchestrator.analysis.answer import TUNED
-from orchestrator.analysis.sample_efficiency import Curve, Model, Point
-from orchestrator.analysis.section import Section, count, percent
+from orchestrator.analysis.section import count, percent
 from orchestrator.report.chart import Axis, Chart, Line, Mark, Panel, Points
 from orchestrator.report.inputs import Inputs
 from orchestrator.report.style import family_symbols, family_tokens
+from orchestrator.stats.learning_curves import Curve, Model, Point
 
 FEWEST_FAMILIES = 2
 
@@ -28,22 +28,6 @@ def figure(inputs: Inputs) -> Chart | None:
         finding=_finding({f: curve for (f, role), curve in curves.items() if role == TUNED}),
         alt=f"{'; '.join(words)}.",
         panels=[_panel(inputs, curves)],
-        numbers=Section(
-            title="Test accuracy against training images",
-            columns=("model", "training images", "test accuracy", "95% from", "to", "seeds"),
-            rows=tuple(
-                (
-                    f"{family} {role}",
-                    count(p.images),
-                    percent(p.accuracy),
-                    percent(p.low),
-                    percent(p.high),
-                    str(p.seeds),
-                )
-                for (family, role), curve in curves.items()
-                for p in curve
-            ),
-        ),
         wide=True,
         notes=("Bars are 95% intervals of the mean over seeds.",),
     )

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from orchestrator.analysis.section import Row, Section, grouped, model_name, points
+from orchestrator.analysis.section import Row, grouped, model_name, points
 from orchestrator.report.chart import Axis, Chart, Panel, Points, Rule
 from orchestrator.report.style import family_symbols, family_tokens
 
@@ -26,18 +26,6 @@ def figure(rows: Sequence[Row]) -> Chart | None:
         finding=finding(rows),
         alt=f"In percentage points with 95% intervals: {'; '.join(words)}.",
         panels=[_panel(own, families) for _, own in grouped(means, "a_study", "b_study")],
-        numbers=Section(
-            title="Differences in test accuracy between studies, in percentage points",
-            columns=("studies", "model", "points", "95% from", "to"),
-            rows=tuple(
-                (
-                    _what(row),
-                    model_name(row, "a_"),
-                    *(points(row[name]) for name in ("difference", "ci_low", "ci_high")),
-                )
-                for row in means
-            ),
-        ),
         notes=("An interval that crosses the dotted line at 0 is no evidence of a difference.",),
     )
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from orchestrator.analysis.section import Section, count, duration, grouped, percent
+from orchestrator.analysis.section import count, duration, grouped, percent, worded
 from orchestrator.report.chart import Axis, Bars, Chart, Panel
 from orchestrator.report.inputs import Inputs
 from orchestrator.report.style import family_tokens
@@ -152,7 +152,8 @@ def figure(inputs: Inputs) -> Chart | None:
             f"node{'s' if len(nodes) > 1 else ''}; busy time by family: {words}."
         ),
         panels=[_panel(inputs, line, per_unit, unit)],
-        numbers=Section(
+        numbers=worded(
+            key="figures/timeline",
             title="Busy time by family",
             columns=("family", "trials and final runs", "busy seconds"),
             rows=tuple(

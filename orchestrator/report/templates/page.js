@@ -65,6 +65,46 @@
       elements.filter((each) => each.dataset.figure === figure).forEach(draw);
     });
   }
+  const SEARCHED = 12; // rows from which a table can be searched
+  for (const table of document.querySelectorAll("table")) {
+    const body = table.tBodies[0];
+    const rows = Array.from(body.rows);
+    if (rows.length > 1) {
+      Array.from(table.tHead.rows[0].cells).forEach((head, column) => sortable(head, column, body));
+    }
+    if (rows.length >= SEARCHED) {
+      const field = document.createElement("input");
+      field.type = "search";
+      field.placeholder = "Search";
+      field.setAttribute("aria-label", "Search in: " + table.caption.textContent);
+      field.addEventListener("input", () => {
+        const wanted = field.value.toLowerCase();
+        for (const row of rows) row.hidden = !row.textContent.toLowerCase().includes(wanted);
+      });
+      table.parentElement.nextElementSibling.append(field);
+    }
+  }
+  function sortable(head, column, body) {
+    const button = document.createElement("button");
+    button.type = "button";
+    button.append(...head.childNodes);
+    head.append(button);
+    button.addEventListener("click", () => {
+      const down = head.getAttribute("aria-sort") === "ascending";
+      for (const each of head.parentElement.cells) each.removeAttribute("aria-sort");
+      head.setAttribute("aria-sort", down ? "descending" : "ascending");
+      const text = (row) => row.cells[column].textContent;
+      const value = (row) => parseFloat(text(row).replace(/,|^\D+(?=\d)(?<!-)/g, ""));
+      const numeric = head.classList.contains("n");
+      const order = (a, b) => {
+        if (!numeric) return text(a).localeCompare(text(b), undefined, { numeric: true });
+        const [x, y] = [value(a), value(b)];
+        return isNaN(x) || isNaN(y) ? isNaN(x) - isNaN(y) || 0 : x - y;
+      };
+      const sorted = Array.from(body.rows).sort((a, b) => (down ? -order(a, b) : order(a, b)));
+      body.append(...sorted);
+    });
+  }
   const toggle = document.getElementById("theme");
   function label() {
     toggle.textContent = mode() === "dark" ? "Light" : "Dark";

@@ -1,4 +1,4 @@
-"""The rule of asynchronous successive halving (Li et al. 2020), by which rungs are explained."""
+"""The rule by which Ray's ASHA stops trials at rungs; see docs/STATISTICS.md."""
 
 from bisect import insort
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence

@@ -1,0 +1,71 @@
+"""How the columns of tables are written: the kinds of cells that reports have."""
+
+import math
+
+import numpy as np
+
+from orchestrator.analysis.section import FORMATS, MISSING, Format
+
+SMALLEST_P = 0.0001
+
+
+def words(*columns: str) -> Format:
+    """Names and other text, with a space between."""
+    return Format(columns, lambda *values: " ".join(map(str, values)), numeric=False)
+
+
+def number(column: str, form: str = ",.0f", *, scale: float = 1, unit: str = "") -> Format:
+    """A number: a whole one, if nothing else is said.
+
+    Args:
+        column: Of the table.
+        form: As in a format string.
+        scale: What it is multiplied by.
+        unit: What stands behind it.
+    """
+    return Format((column,), lambda value: f"{scale * value:{form}}{unit}")
+
+
+def share(column: str, digits: int = 2) -> Format:
+    """A fraction in percent."""
+    return number(column, f".{digits}f", scale=100, unit="%")
+
+
+def points(column: str) -> Format:
+    """A difference of two fractions in percentage points, with its sign."""
+    return number(column, "+z.2f", scale=100)
+
+
+def p_value(column: str) -> Format:
+    """A p-value with four decimals."""
+    return Format((column,), lambda p: f"{p:.4f}" if p >= SMALLEST_P else f"below {SMALLEST_P}")
+
+
+def spread(column: str, metric: str) -> Format:
+    """Mean ± standard deviation over seeds, from the columns that `frames.over_seeds` gives."""
+    scale, digits, unit = FORMATS[metric]
+
+    def write(mean: float, deviation: float, known: int, seeds: int) -> str:
+        text = f"{scale * mean:.{digits}f}"
+        text += "" if math.isnan(deviation) else f" ± {scale * deviation:.{digits}f}"
+        return f"{text}{unit}" + (f" ({known} of {seeds} seeds)" if known < seeds else "")
+
+    return Format((column, f"{column}_sd", f"{column}_known", "seeds"), write)
+
+
+def interval(column: str, metric: str) -> Format:
+    """A difference with its interval, of an accuracy in percentage points.
+
+    Args:
+        column: Of the difference; its interval is in `<column>_low` and `<column>_high`.
+        metric: What differs.
+    """
+    scale, digits, _ = FORMATS[metric]
+
+    def write(*values: float) -> str:
+        if not np.isfinite(values).all():
+            return MISSING
+        found, low, high = (f"{scale * value:+z.{digits}f}" for value in values)
+        return f"{found} [{low}, {high}]"
+
+    return Format((column, f"{column}_low", f"{column}_high"), write)

@@ -1,0 +1,40 @@
+"""Rows as pandas tables, and what runs that differ in their seed alone have in common."""
+
+from collections.abc import Sequence
+from typing import Any, cast
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+
+def frame(table: pa.Table) -> pd.DataFrame:
+    """A stored table with names as plain text, not as categories."""
+    found: pd.DataFrame = table.to_pandas()
+    words = found.select_dtypes("category").columns
+    return found.astype(dict.fromkeys(words, object))
+
+
+def records(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """The rows of a table, column to value."""
+    return cast("list[dict[str, Any]]", table.to_dict("records"))
+
+
+def over_seeds(runs: pd.DataFrame, by: Sequence[str], columns: Sequence[str]) -> pd.DataFrame:
+    """The mean and the spread of each model's runs, models in their order of appearance.
+
+    Args:
+        runs: A row each.
+        by: Columns that tell models apart.
+        columns: Of numbers.
+
+    Returns:
+        A row a model: `by`, `seeds`, and for each column its mean under its own name, and with
+        `_sd` its sample standard deviation (missing with one seed), `_known` how many are numbers.
+    """
+    numbers = runs[list(columns)].astype(float).replace([np.inf, -np.inf], np.nan)
+    groups = runs[list(by)].join(numbers).groupby(list(by), sort=False, observed=True)
+    found = groups.agg(["mean", "std", "count"])
+    ends = ("", "_sd", "_known")
+    found.columns = pd.Index([f"{name}{end}" for name in columns for end in ends])
+    return found.assign(seeds=groups.size()).reset_index()
