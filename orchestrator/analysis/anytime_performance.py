@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from orchestrator.analysis.formats import number, share, words
+from orchestrator.analysis.formats import rounded, share, three_digits, words
 from orchestrator.analysis.frames import frame
 from orchestrator.analysis.section import Section
 from orchestrator.analysis.selection import ELIGIBLE
@@ -65,8 +65,10 @@ def best_so_far_sections(trials: pa.Table, epochs: pa.Table) -> Iterator[Section
         return
     most = max(map(_end, spent.values()))
     least = min(spent, key=lambda family: _end(spent[family]))
-    budgets = {f"by {_end(spent[least]):,.3g} s": _end(spent[least])}
-    budgets |= {f"by {most * q / QUARTERS:,.3g} s": most * q / QUARTERS for q in range(1, 5)}
+    budgets = {f"by {three_digits(_end(spent[least]))} s": _end(spent[least])}
+    budgets |= {
+        f"by {three_digits(most * q / QUARTERS)} s": most * q / QUARTERS for q in range(1, 5)
+    }
     yield Section(
         key="effort/time",
         title="Best so far against device-seconds",
@@ -77,7 +79,7 @@ def best_so_far_sections(trials: pa.Table, epochs: pa.Table) -> Iterator[Section
         ),
         formats={
             "family": words("family"),
-            "spent": number("spent", ",.3g"),
+            "spent": rounded("spent"),
             **{name: share(name) for name in budgets},
         },
         notes=(

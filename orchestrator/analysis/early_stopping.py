@@ -134,7 +134,7 @@ def replay_settings(
         A row for each search and setting: `family`, `grace_period`, `reduction_factor` (missing
         without early stopping), `epochs` it would have run, `share_saved` of running all trials to
         the end, `accuracy` of the best trial on validation, `difference` to that of the study, and
-        `exact`, no where that is a lower bound.
+        `exact`, no where that is a lower bound, or that it is the study's own setting.
     """
     settings = study["settings"]
     last, own = settings["epochs"], (settings["grace_period"], settings["reduction_factor"])
@@ -164,7 +164,11 @@ def replay_settings(
                     "share_saved": 1 - count / whole,
                     "accuracy": accuracy,
                     "difference": accuracy - best,
-                    "exact": "no" if beyond else "yes",
+                    "exact": "the study's own"
+                    if (grace, factor) == own
+                    else "no"
+                    if beyond
+                    else "yes",
                 }
             )
     return pd.DataFrame(rows)

@@ -7,6 +7,7 @@ import numpy as np
 from orchestrator.analysis.section import FORMATS, MISSING, Format
 
 SMALLEST_P = 0.0001
+WHOLE = 100
 
 
 def words(*columns: str) -> Format:
@@ -24,6 +25,16 @@ def number(column: str, form: str = ",.0f", *, scale: float = 1, unit: str = "")
         unit: What stands behind it.
     """
     return Format((column,), lambda value: f"{scale * value:{form}}{unit}")
+
+
+def rounded(column: str, *, scale: float = 1) -> Format:
+    """A number with the three digits that count, or a whole one."""
+    return Format((column,), lambda value: three_digits(scale * value))
+
+
+def three_digits(value: float) -> str:
+    """A whole number, or one below 100 with three digits."""
+    return f"{value:,.0f}" if value >= WHOLE else f"{value:.3g}"
 
 
 def share(column: str, digits: int = 2) -> Format:

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 
 from orchestrator.analysis.anytime_performance import best_after, trace_best
-from orchestrator.analysis.formats import number, share
+from orchestrator.analysis.formats import rounded, share
 from orchestrator.analysis.formats import words as text
 from orchestrator.analysis.section import Section, duration, percent
 from orchestrator.report.chart import Axis, Chart, Line, Panel
@@ -57,7 +57,7 @@ def figure(inputs: Inputs) -> Chart | None:
             ),
             formats={
                 "search": text("search"),
-                f"device {unit}": number("device_seconds", ",.3g", scale=1 / per_unit),
+                f"device {unit}": rounded("device_seconds", scale=1 / per_unit),
                 "best validation accuracy": share("accuracy"),
             },
         ),
