@@ -148,7 +148,7 @@ def _gains(comparison: Sequence[Row]) -> Iterator[str]:
     for row in rows:
         if row["a_family"] == row["b_family"] and row["train_fraction"] == largest:
             numbers = [swapped(row)[name] for name in ("difference", "ci_low", "ci_high")]
-            found = "0, since its best trial is the baseline"
+            found = "0 (its baseline)"
             if any(numbers):
                 difference, low, high = map(points, numbers)
                 found = f"{difference} [{low}, {high}]"

@@ -134,8 +134,8 @@ def _notes(rows: Sequence[Row]) -> Iterator[str]:
     seeds = min(row["seeds"] for row in rows)
     noise = f"of test images and of training ({seeds} seeds)"
     if seeds == 1:
-        noise = "of test images, and with one seed not that of training"
-    yield f"Intervals and p cover the noise {noise}; p is corrected by Holm for all pairs."
+        noise = "of test images alone (one seed)"
+    yield f"They cover the noise {noise}; p is corrected by Holm."
     if 1 < seeds < ENOUGH_SEEDS:
         yield "From two seeds the noise of training is hardly known, so intervals are very wide."
     yield (

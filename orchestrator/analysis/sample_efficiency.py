@@ -62,10 +62,9 @@ def sample_efficiency_sections(
     )
     yield _accuracy_section(final, (*(() if equal_steps else (STEPS,)), DRAW, chosen))
     yield _curve_section({model: own for model, own in curves.items() if model[1] in roles})
-    yield _crossing_section(curves, roles)
-    yield _equal_section(
-        {family: own for (family, role), own in curves.items() if role == ROLES[1]}
-    )
+    yield from _crossing_sections(curves, roles)
+    tuned = {family: own for (family, role), own in curves.items() if role == ROLES[1]}
+    yield from _equal_sections(tuned, () if equal_steps else (STEPS,))
 
 
 def _different_roles(runs: Sequence[PredictedRun]) -> tuple[str, ...]:
@@ -129,7 +128,7 @@ def _curve_section(curves: Mapping[Model, Curve]) -> Section:
     )
 
 
-def _crossing_section(curves: Mapping[Model, Curve], roles: Sequence[str]) -> Section:
+def _crossing_sections(curves: Mapping[Model, Curve], roles: Sequence[str]) -> Iterator[Section]:
     """Who leads with the fewest and the most images, and where that changes."""
     rows = [
         _crossing(role, (a, curves[a, role]), (b, curves[b, role]))
@@ -137,7 +136,9 @@ def _crossing_section(curves: Mapping[Model, Curve], roles: Sequence[str]) -> Se
         for a, b in combinations([f for f, own in curves if own == role], 2)
         if len(shared_sizes(curves[a, role], curves[b, role])) >= FEWEST_SIZES
     ]
-    return Section(
+    if not rows:
+        return
+    yield Section(
         key="data/crossings",
         title="Where families cross",
         table=pd.DataFrame(rows),
@@ -179,7 +180,7 @@ def _crossing(role: str, a: tuple[str, Curve], b: tuple[str, Curve]) -> dict[str
     }
 
 
-def _equal_section(curves: Mapping[str, Curve]) -> Section:
+def _equal_sections(curves: Mapping[str, Curve], notes: tuple[str, ...]) -> Iterator[Section]:
     """How many images the less accurate of two tuned families needs to come up to the other."""
     rows = []
     for a, b in combinations(curves, 2):
@@ -188,7 +189,9 @@ def _equal_section(curves: Mapping[str, Curve]) -> Section:
             if ahead:
                 first, second = (a, b) if ahead > 0 else (b, a)
                 rows.append(_needed(first, second, curves, images))
-    return Section(
+    if not rows:
+        return
+    yield Section(
         key="data/equal",
         title="Training images for the same accuracy, tuned",
         table=pd.DataFrame(rows),
@@ -199,7 +202,7 @@ def _equal_section(curves: Mapping[str, Curve]) -> Section:
             "images": Format(("bound", "needed"), lambda bound, x: f"{bound}{_about(x)}"),
             "times as many": Format(("bound", "times"), lambda bound, x: f"{bound}{x:.1f}"),
         },
-        notes=("Between measured sizes accuracy is linear over log(images).", STEPS),
+        notes=("Between measured sizes accuracy is linear over log(images).", *notes),
     )
 
 

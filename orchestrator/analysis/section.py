@@ -1,5 +1,7 @@
 """One section of a report: a heading, a table and sentences, and how its cells are written."""
 
+import csv
+import io
 import math
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -98,8 +100,14 @@ class Section:
 
 def table_csv(table: pd.DataFrame) -> str:
     """A table, unrounded, as CSV that no spreadsheet takes for a formula."""
-    safe = table.map(lambda cell: safe_cell(cell) if isinstance(cell, str) else cell)
-    return str(safe.to_csv(index=False, lineterminator="\n"))
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    for row in (table.columns, *table.astype(object).itertuples(index=False)):
+        writer.writerow(
+            safe_cell(cell) if isinstance(cell, str) else None if _is_missing(cell) else cell
+            for cell in row
+        )
+    return text.getvalue()
 
 
 def worded(

@@ -65,21 +65,20 @@ def result_sections(study: Row, trials: Sequence[Row], finals: Sequence[Row]) ->
                 "parameters": number("parameters"),
                 "search device s": number("search_device_seconds"),
             },
-            notes=(_note(table, first),),
+            notes=tuple(_notes(table, first)),
             place="document" if number_ else "terminal",
             narrow=formats,
         )
 
 
-def _note(table: pd.DataFrame, first: Row) -> str:
+def _notes(table: pd.DataFrame, first: Row) -> Iterator[str]:
     seeds = sorted(set(table["seeds"]))
-    how = f"mean ± standard deviation over {' or '.join(map(str, seeds))} seeds"
+    how = f"mean ± deviation of {' or '.join(map(str, seeds))} seeds"
     if seeds == [1]:
-        how = "one seed, which shows no training noise"
-    return (
-        f"At the best validation epoch ({count(first['validation_images'])} images), macro "
-        f"precision and recall, {count(first['test_images'])} test images; {how}."
-    )
+        how = "one seed"
+    yield f"At the best validation epoch; precision and recall are macro; {how}."
+    images = (count(first[f"{part}_images"]) for part in ("validation", "test"))
+    yield "{} validation images, {} test images.".format(*images)
 
 
 def reference_sections(study: Row, finals: Sequence[Row]) -> Iterator[Section]:

@@ -1,6 +1,7 @@
 """The command `python -m orchestrator.compare RESULTS ...`: a study's models again, or studies."""
 
 import argparse
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,6 +10,8 @@ from orchestrator.cli import DONE, OneLineParser, answer, run_command
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+    from orchestrator.compare.document import Report
 
 # NumPy, SciPy and PyArrow are imported late, so that --help answers at once.
 
@@ -26,23 +29,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error("--output and --csv are for two or more studies; one has its own files")
 
     def run() -> int:
-        from orchestrator.compare.render import print_answer
+        from orchestrator.compare.render import json_of, print_answer
         from orchestrator.compare.within_study import write_comparison
         from orchestrator.terminal import Terminal
 
-        console = Terminal()
+        console = None if options.json else Terminal()
         if len(folders) == 1:
-            print_answer(console, write_comparison(folders[0], console))
+            report = write_comparison(folders[0], console)
         else:
-            _side_by_side(folders, console, options.output, options.csv)
+            report = _side_by_side(folders, console, options.output, options.csv)
+        if console is None:
+            sys.stdout.write(f"{json_of(report)}\n")
+        else:
+            print_answer(console, report)
         return DONE
 
     return answer("compare", run)
 
 
 def _side_by_side(
-    folders: Sequence[Path], console: "Console", output: Path | None, csv: Path | None
-) -> None:
+    folders: Sequence[Path], console: "Console | None", output: Path | None, csv: Path | None
+) -> "Report":
     from orchestrator.compare.across_studies import differences_csv, read_side, side_by_side
     from orchestrator.compare.render import markdown_of, print_report
     from orchestrator.results import files
@@ -53,14 +60,16 @@ def _side_by_side(
         files.write_text(output, markdown_of(report))
     if csv is not None:
         files.write_text(csv, differences_csv(rows))
-    print_report(console, report)
+    if console is not None:
+        print_report(console, report)
+    return report
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = OneLineParser(
         prog="python -m orchestrator.compare",
         description="Compares the families of a study on its test set again, from the stored "
-        "predictions: writes comparison.parquet and comparison.md, which has all tables, and "
+        "predictions: writes comparison.parquet and comparison.md and "
         "prints the main ones and the answer. Of two or more studies it prints what differs and "
         "their results side by side, and writes nothing into their folders.",
     )
@@ -70,6 +79,11 @@ def _parser() -> argparse.ArgumentParser:
         type=Path,
         nargs="+",
         help="the folder of a study with final runs; two or more to compare studies",
+    )
+    parser.add_argument(
+        "--json",
+        action="store_true",
+        help="print all tables, unrounded, as one JSON object instead",
     )
     parser.add_argument(
         "--output", metavar="FILE.md", type=Path, help="of two or more: write it as Markdown too"

@@ -114,7 +114,7 @@ def side_by_side(sides: Sequence[Side]) -> tuple[Report, list[dict[str, Any]]]:
 
 def differences_csv(rows: Sequence[Row]) -> str:
     """The paired differences as CSV."""
-    return table_csv(pd.DataFrame(rows, columns=ROW))
+    return table_csv(pd.DataFrame(rows, columns=ROW, dtype=object))
 
 
 def _flags(sides: Sequence[Side]) -> Iterator[str]:

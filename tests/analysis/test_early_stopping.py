@@ -1,14 +1,16 @@
-"""What early stopping did is counted from the rows, and said in sentences that fit them."""
+"""What early stopping did is counted from the rows."""
 
 import numpy as np
 import pytest
 from made_up_rows import epoch, rung, table, trial
 from scipy.stats import kendalltau, rankdata
+from shown_cells import cells
 
 from orchestrator.analysis.early_stopping import (
     correlate_ranks,
     early_stopping_sections,
     estimate_savings,
+    replay_settings,
     summarize_rungs,
 )
 
@@ -50,15 +52,20 @@ class Asha:
         return rows
 
 
-def said(*ashas, families=("cnn",), trials=None):
+def shown(*ashas, families=("cnn",), trials=None):
     rows = [row for asha in ashas for row in asha.trials()] if trials is None else trials
     sections = early_stopping_sections(
-        {"settings": {"epochs": LAST, "families": list(families)}},
+        study(families=list(families)),
         table("trials", rows),
         table("epochs", [row for asha in ashas for row in asha.epochs()]),
         table("rungs", [row for asha in ashas for row in asha.rungs()]),
     )
-    return [cell for section in sections for cell in (*section.sentences, *section.rows)]
+    return cells(sections)
+
+
+def study(**settings):
+    given = {"epochs": LAST, "grace_period": 1, "reduction_factor": 3, "families": ["cnn"]}
+    return {"settings": given | settings}
 
 
 SEVEN = Asha(
@@ -69,59 +76,44 @@ SEVEN = Asha(
 
 
 def test_each_rung_has_its_arrivals_median_last_cutoff_and_survivors() -> None:
-    first, second = summarize_rungs(table("rungs", SEVEN.rungs()))
-    assert (first.epoch, first.arrivals, first.stopped) == (1, 8, 2)
+    first, second = summarize_rungs(table("rungs", SEVEN.rungs())).itertuples()
+    assert (first.rung, first.arrivals, first.stopped) == (1, 8, 2)
     assert first.median == pytest.approx(np.median(SEVEN.values[1]))
-    assert first.last_cutoff == pytest.approx(0.37)
-    assert (second.epoch, second.arrivals, second.stopped) == (3, 6, 4)
-    assert ("cnn", "1", "8", "37.00%", "37.00%", "6") in said(SEVEN)
+    assert first.cutoff == pytest.approx(0.37)
+    assert (second.rung, second.arrivals, second.stopped) == (3, 6, 4)
+    assert ("cnn", "1", "8", "37.00%", "37.00%", "6", "0") in shown(SEVEN)["stopping/rungs"]
+
+
+def test_a_protected_baseline_survives_below_the_cutoff_and_is_counted() -> None:
+    asha = Asha(first=[0.1, 0.5], second=[0.2], decisions={(1, 0): "protected"})
+    assert ("cnn", "1", "2", "30.00%", "31.00%", "1", "1") in shown(asha)["stopping/rungs"]
 
 
 def test_the_rank_correlation_is_that_of_the_ranks_over_the_trials_at_both_epochs() -> None:
     found = correlate_ranks(
         table("rungs", SEVEN.rungs()), table("epochs", SEVEN.epochs()), last_epoch=LAST
     )
-    assert [(each.earlier, each.later, each.trials) for each in found] == [
-        (1, 3, 6),
-        (1, LAST, 2),
-        (3, LAST, 2),
+    assert found[["earlier", "later", "trials"]].to_numpy().tolist() == [
+        [1, 3, 6],
+        [1, LAST, 2],
+        [3, LAST, 2],
     ]
     ranks = rankdata(SEVEN.values[1][:6]), rankdata(SEVEN.values[3])
-    assert found[0].rho == pytest.approx(np.corrcoef(*ranks)[0, 1])
-    assert [each.rho for each in found[1:]] == [None, None]
-    assert np.sign(found[0].rho) == np.sign(kendalltau(*ranks).statistic)
+    assert found["rho"][0] == pytest.approx(np.corrcoef(*ranks)[0, 1])
+    assert found["rho"][1:].isna().all()
+    assert np.sign(found["rho"][0]) == np.sign(kendalltau(*ranks).statistic)
 
 
-def test_a_low_rank_correlation_is_a_warning_with_its_number() -> None:
-    warnings = [line for line in said(SEVEN) if str(line).startswith("Warning")]
-    assert len(warnings) == 1
-    assert "cnn: the order of the trials at epoch 1 says little about" in warnings[0]
-    assert "(rho -0.94 over 6 trials, below 0.5)" in warnings[0]
-
-
-def test_a_high_rank_correlation_is_none() -> None:
-    values = [0.1, 0.2, 0.3, 0.4, 0.5]
-    lines = said(Asha(first=values, second=values, end=values))
-    assert not [line for line in lines if str(line).startswith("Warning")]
-    assert not [line for line in lines if "too little" in line]
-    assert ("cnn", "1", "3", "5", "1.00") in lines
-
-
-def test_too_few_trials_are_said_to_say_too_little_instead_of_warned_of() -> None:
-    lines = said(Asha(first=[0.1, 0.2, 0.3], second=[0.3, 0.2, 0.1]))
-    assert not [line for line in lines if str(line).startswith("Warning")]
-    assert any(
-        "cnn: fewer than 5 trials reached both ends of epochs 1 to 3, 1 to 9, 3 to 9" in line
-        for line in lines
+def test_ranks_among_survivors_are_no_warning() -> None:
+    sections = early_stopping_sections(
+        study(), *(table(name, getattr(SEVEN, name)()) for name in ("trials", "epochs", "rungs"))
     )
-    assert ("cnn", "1", "3", "3", "-1.00") in lines
-    assert ("cnn", "3", "9", "0", "—") in lines
+    assert [each.warnings for each in sections] == [()] * 4
 
 
-def test_equal_values_have_no_rank_correlation_and_no_nan() -> None:
-    lines = said(Asha(first=[0.1] * 6, second=[0.2] * 6))
+def test_equal_values_have_no_rank_correlation() -> None:
+    lines = shown(Asha(first=[0.1] * 6, second=[0.2] * 6))["stopping/ranks"]
     assert ("cnn", "1", "3", "6", "—") in lines
-    assert "nan" not in str(lines).lower()
 
 
 def test_a_rung_at_the_last_epoch_is_the_end_and_stands_once() -> None:
@@ -129,44 +121,63 @@ def test_a_rung_at_the_last_epoch_is_the_end_and_stands_once() -> None:
     rows += [{**row, "sequence": row["sequence"] + 500, "rung": LAST} for row in rows]
     epochs = [epoch(row["trial_id"], LAST, 0.5) for row in rows[:2]]
     found = correlate_ranks(table("rungs", rows), table("epochs", epochs), last_epoch=LAST)
-    assert [(each.earlier, each.later) for each in found] == [(1, LAST)]
+    assert found[["earlier", "later"]].to_numpy().tolist() == [[1, LAST]]
 
 
 def test_savings_are_the_missing_epochs_at_the_familys_cost_per_epoch() -> None:
     trials = SEVEN.trials()
     trials.append(trial("cnn-008", "diverged", 0, device_seconds=99.0))
-    (saving,) = estimate_savings(table("trials", trials), last_epoch=LAST)
+    (saving,) = estimate_savings(table("trials", trials), last_epoch=LAST).itertuples()
     assert saving.epochs_run == 2 * LAST + 4 * 3 + 2 * 1
     assert saving.epochs_saved == 4 * (LAST - 3) + 2 * (LAST - 1)
-    assert saving.seconds_per_epoch == pytest.approx(10.0)
     assert saving.device_seconds_saved == pytest.approx(10.0 * saving.epochs_saved)
-    assert (
-        "cnn: 6 of 9 trials were stopped early, which saved 40 of 72 epochs (56%) against running "
-        "them to epoch 9, an estimated 0.11 device-hours at the family's 10 device-seconds per "
-        "epoch."
-    ) in said(SEVEN, trials=trials)
+    (line,) = shown(SEVEN, trials=trials)["stopping/saved"]
+    assert line == ("cnn", "9", "6", "32", "40", "56%", "0.11")
 
 
-def test_a_family_in_which_nothing_was_stopped_saved_nothing() -> None:
-    values = [0.1, 0.2]
-    lines = said(Asha(first=values, second=values, end=values))
-    assert "cnn: no trial was stopped early, so nothing was saved." in lines
-
-
-def test_a_protected_baseline_survives_below_the_cutoff_and_is_named() -> None:
-    asha = Asha(first=[0.1, 0.5], second=[0.2], decisions={(1, 0): "protected"})
-    lines = said(asha)
-    assert ("cnn", "1", "2", "30.00%", "31.00%", "1") in lines
-    assert any("cnn: the baseline was below the cut-off at epoch 1" in line for line in lines)
-
-
-def test_a_family_without_a_trial_at_a_rung_is_said_to_have_none() -> None:
+def test_a_family_without_an_epoch_saved_nothing_and_has_no_rung() -> None:
     failed = [trial("vit-000", "failed", 0, device_seconds=3.0)]
-    lines = said(SEVEN, families=("cnn", "vit"), trials=[*SEVEN.trials(), *failed])
-    assert "vit: no trial arrived at a rung, so none could be stopped early." in lines
-    assert "vit: no trial was stopped early, so nothing was saved." in lines
-    assert "nan" not in str(lines).lower()
+    found = shown(SEVEN, families=("cnn", "vit"), trials=[*SEVEN.trials(), *failed])
+    assert ("vit", "1", "0", "0", "0", "—", "—") in found["stopping/saved"]
+    assert {line[0] for line in found["stopping/rungs"]} == {"cnn"}
 
 
-def test_a_study_without_a_trial_has_no_numbers() -> None:
-    assert said() == ["cnn: no trial arrived at a rung, so none could be stopped early."]
+def test_a_study_without_a_trial_has_no_table() -> None:
+    assert not any(shown().values())
+
+
+def whole(curves):
+    """Trials that ran to the end, epoch by epoch side by side, and their rows."""
+    rows = [
+        epoch(f"cnn-{number:03d}", at + 1, curve[at], sequence=1000 * at + number)
+        for at in range(LAST)
+        for number, curve in enumerate(curves)
+    ]
+    trials = [trial(f"cnn-{number:03d}", "completed", LAST) for number in range(len(curves))]
+    return table("trials", trials), table("epochs", rows)
+
+
+def test_other_settings_on_whole_curves_are_counted_exactly() -> None:
+    # The late one is behind until epoch 3, and wins.
+    early, late = np.linspace(0.5, 0.6, LAST), np.linspace(0.1, 0.9, LAST)
+    found = replay_settings(
+        study(grace_period=2), *whole([early, early - 0.01, early - 0.02, late]), searches=["cnn"]
+    ).set_index(["grace_period", "reduction_factor"])
+    # At epoch 1 the second to the fourth are below the best third of those before them.
+    assert found.loc[(1, 3), ["epochs", "exact"]].tolist() == [LAST + 3, "yes"]
+    assert found.loc[(1, 3), "difference"] == pytest.approx(0.6 - 0.9)
+    assert found.loc[(1, 3), "share_saved"] == pytest.approx(1 - (LAST + 3) / (4 * LAST))
+    assert found.loc[(2, 3), "exact"] == "the study's own"
+    unstopped = found.loc[LAST].iloc[0]
+    assert unstopped[["epochs", "difference", "exact"]].tolist() == [4 * LAST, 0, "yes"]
+
+
+def test_where_a_stopped_trial_would_have_gone_on_it_is_a_bound() -> None:
+    ran = [trial("cnn-000", "completed", LAST), trial("cnn-001", "stopped", 2)]
+    _, epochs = whole([np.linspace(0.5, 0.6, LAST), np.linspace(0.1, 0.9, LAST)])
+    kept = [row for row in epochs.to_pylist() if row["trial_id"] == "cnn-000" or row["epoch"] < 3]
+    found = replay_settings(
+        study(grace_period=2), table("trials", ran), table("epochs", kept), searches=["cnn"]
+    ).set_index(["grace_period", "reduction_factor"])
+    assert found.loc[(1, 2), ["epochs", "exact"]].tolist() == [LAST + 1, "yes"]
+    assert found.loc[LAST].iloc[0][["epochs", "exact"]].tolist() == [2 * LAST, "no"]

@@ -42,12 +42,12 @@ def final(family, role, *, fraction=1.0, **more):
 
 
 def sections(study, finals=()):
-    return transfer_card_sections(study, table("final", finals))
+    return list(transfer_card_sections(study, table("final", finals)))
 
 
 def card(study, finals=()):
     (found,) = (each for each in sections(study, finals) if each.title.startswith("Transfer card"))
-    return {part: cells for part, *cells in found.rows}, " ".join(found.sentences)
+    return {part: both for part, *both in found.cells()}, " ".join(found.notes)
 
 
 def test_the_size_of_every_model_stands_in_one_table_with_its_convention() -> None:
@@ -57,11 +57,11 @@ def test_the_size_of_every_model_stands_in_one_table_with_its_convention() -> No
         final(FAMILY, "tuned"),
     ]
     sizes = sections(study(weights()), finals)[0]
-    assert sizes.rows == (
+    assert sizes.cells() == [
         ("cnn baseline", "24,000,000", "24,000,000", "378.0"),
         (f"{FAMILY} tuned", "24,000,000", "23,000,000", "378.0"),
-    )
-    assert sizes.sentences == (CONVENTION,)
+    ]
+    assert sizes.notes == (CONVENTION,)
 
 
 def test_the_card_shows_the_network_of_the_baseline_and_of_the_winner() -> None:
@@ -119,7 +119,7 @@ def test_without_a_winner_or_a_final_there_are_dashes_and_no_number() -> None:
 
 def test_a_study_without_pretrained_families_has_no_card() -> None:
     only = sections(study(None, families=("cnn",)), [final("cnn", "baseline")])
-    assert [each.title for each in only] == ["Fairness: how large the networks are"]
+    assert [each.title for each in only] == ["How large the networks are"]
 
 
 @pytest.mark.parametrize("content", ["import nothing_of_this_name\n", None])

@@ -1,8 +1,10 @@
 """The command `compare` of one study: its files, wrong input, and what it imports."""
 
+import json
 import subprocess
 import sys
 
+import pandas as pd
 import pytest
 from made_up_study import ComparedStudy
 
@@ -38,7 +40,7 @@ def test_at_80_columns_a_demonstration_ends_in_45_lines_whose_last_are_the_answe
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) <= 45 - 3  # a study says its folder, that it was verified, and its page too
     paths = [line for line in lines if str(folder) in line]
-    assert paths == [f"All tables: {folder / 'comparison.md'}"]
+    assert paths == [f"Comparison: {folder / 'comparison.md'}"]
     assert max(len(line.rstrip()) for line in lines if line not in paths) <= 80
     assert lines[1] == demo[0]
     for name in ("cnn", "resnet50_scratch", "resnet50_transfer"):
@@ -50,6 +52,21 @@ def test_at_80_columns_a_demonstration_ends_in_45_lines_whose_last_are_the_answe
     text = (folder / "comparison.md").read_text(encoding="utf-8")
     answer = " ".join(lines[last:])
     assert " ".join(answer.split()) in text.partition("Read this first")[0]
+
+
+def test_json_is_all_tables_unrounded_and_nothing_else(tmp_path, capsys):
+    folder = ComparedStudy(fractions=(0.1, 1.0)).write(tmp_path)
+    assert compare.main([str(folder), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    sections = {each["key"]: each["table"] for each in found["sections"]}
+    assert len(sections) == len(found["sections"])
+    assert {"results/1", "differences/0.1", "data/curves", "stopping/saved"} <= set(sections)
+    final = pd.DataFrame(files.read_table(folder, "final").to_pylist()).query("train_fraction == 1")
+    means = final.groupby(["family", "role"]).test_accuracy.agg(["mean", "std"])
+    for row in sections["results/1"]:
+        mean, deviation = means.loc[(row["family"], row["role"])]
+        assert [row["test_accuracy"], row["test_accuracy_sd"]] == pytest.approx([mean, deviation])
+    assert found["answer"]["headline"].startswith("resnet50_transfer is the most accurate of 3")
 
 
 def test_comparing_again_gives_the_same_files(tmp_path):
@@ -67,7 +84,7 @@ def test_a_study_in_which_every_family_failed_is_reported_without_numbers(tmp_pa
     within_study.write_comparison(folder, None)
     assert files.read_table(folder, "comparison").num_rows == 0
     text = (folder / "comparison.md").read_text(encoding="utf-8")
-    assert "nothing was measured on the test set" in text
+    assert "**No answer: no family has a tuned model that was tested.**" in text
 
 
 @pytest.mark.parametrize(

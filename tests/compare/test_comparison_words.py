@@ -1,6 +1,7 @@
 """What a comparison says: its tables, sentences and flags, in Markdown and on a terminal."""
 
 import re
+from itertools import product
 
 import numpy as np
 import pandas as pd
@@ -8,7 +9,7 @@ import pytest
 from made_up_study import ComparedStudy
 from sklearn import metrics
 
-from orchestrator.analysis.pairwise import other_metrics
+from orchestrator.analysis.pairwise import difference_sections, probability_of_improvement
 from orchestrator.results import schema as results
 
 
@@ -57,14 +58,17 @@ def test_the_main_table_has_mean_and_spread_over_seeds_at_the_best_epoch():
     accuracies = [100 * metrics.accuracy_score(study.labels, run.argmax(1)) for run in runs]
     loss = f"{np.mean(losses):.3f} ± {np.std(losses, ddof=1):.3f}"
     expected = f"{np.mean(accuracies):.2f} ± {np.std(accuracies, ddof=1):.2f}%"
-    assert f"| cnn tuned | {loss} | {expected} |" in study.markdown()
+    (line,) = [
+        x for x in study.markdown().splitlines() if x.startswith(f"| cnn tuned | {expected} ")
+    ]
+    assert f"| {loss} | 2 |" in line
 
 
 def test_one_seed_has_no_spread_and_says_so():
     markdown = ComparedStudy(seeds=1).markdown()
-    assert "±" not in markdown.replace("there is no ±", "")
-    assert "One seed shows no training noise" in markdown
-    assert "test-sampling noise only" in markdown
+    assert "±" not in markdown
+    assert "macro; one seed." in markdown
+    assert "the noise of test images alone (one seed)" in markdown
 
 
 def test_demo_sentences_come_first():
@@ -94,7 +98,10 @@ def test_the_answer_opens_the_markdown_and_ends_the_terminal(seeds, start):
 
 def test_the_largest_fraction_comes_first_everywhere():
     study = ComparedStudy(fractions=(0.1, 1.0), never_predicted=("cnn",))
-    for title in ("Test results at train fraction ", "Every pair at train fraction "):
+    for title in (
+        "Test results at train fraction ",
+        "Differences in test accuracy at train fraction ",
+    ):
         assert [
             line.removeprefix(f"## {title}").partition(":")[0]
             for line in study.markdown().splitlines()
@@ -118,81 +125,77 @@ def test_a_terminal_gets_five_warnings_and_how_many_more_there_are():
 
 
 def test_the_reference_is_shown_for_cifar10_only():
-    assert "| cnn | reference | 50 | 1.58 | 70% | 0.71 | 0.69 |" in ComparedStudy().markdown()
-    markdown = ComparedStudy(dataset="digits").markdown()
-    assert "| reference |" not in markdown
-    assert "the reference results are for cifar10, this is digits" in markdown
+    assert "| cnn | reference | 50 | 70% | 0.71 | 0.69 | 1.58 |" in ComparedStudy().markdown()
+    assert "reference" not in ComparedStudy(dataset="digits").markdown()
 
 
-def test_every_pair_of_tuned_families_has_a_sentence():
-    markdown = ComparedStudy().markdown()
-    start = "At train fraction 1, resnet50_transfer tuned is "
-    sentences = [line for line in markdown.splitlines() if "Holm-adjusted p: " in line]
-    assert len(sentences) == 3
-    assert any(
-        start in line and "percentage points more accurate than cnn tuned" in line
-        for line in sentences
-    )
-    assert all("which excludes 0" in line or "which includes 0" in line for line in sentences)
+def lines_of(markdown, title):
+    """Cells of the table under a heading that starts so."""
+    (shown,) = [part for part in markdown.split("## ") if part.startswith(title)]
+    lines = [line.strip("| ").split(" | ") for line in shown.splitlines() if line.startswith("| ")]
+    return lines[2:]
 
 
-def test_every_pair_has_a_row_with_the_better_model_first():
+def test_every_pair_has_a_row_with_the_better_model_first_and_tuned_families_on_top():
     study = ComparedStudy(fractions=(0.1, 1.0))
-    parts = study.markdown().split("## ")
-    (shown,) = [part for part in parts if part.startswith("Every pair at train fraction 1")]
-    lines = [line.split(" | ") for line in shown.splitlines() if line.startswith("| ")][2:]
+    lines = lines_of(study.markdown(), "Differences in test accuracy at train fraction 1")
     assert len(lines) == 15
+    assert [[name.partition(" ")[2] for name in line[:2]] for line in lines[:3]] == [
+        ["tuned"] * 2
+    ] * 3
     for row in study.compared():
         if (row["seed"], row["metric"], row["train_fraction"]) != (None, "accuracy", 1.0):
             continue
         names = [f"{row['a_family']} {row['a_role']}", f"{row['b_family']} {row['b_role']}"]
         better, worse = names if row["difference"] >= 0 else names[::-1]
-        (line,) = [line for line in lines if (line[0][2:], line[1]) == (better, worse)]
+        (line,) = [line for line in lines if (line[0], line[1]) == (better, worse)]
         assert line[2].startswith(f"{abs(100 * row['difference']):+.2f} [")
-        certain = row["ci_low"] > 0 or row["ci_high"] < 0
-        assert line[3] == f"{'yes' if certain else 'no'} |"
 
 
-def pair(metric, difference, low, high):
-    names = {"a_family": "a", "a_role": "tuned", "b_family": "b", "b_role": "tuned"}
-    return {**names, "metric": metric, "difference": difference, "ci_low": low, "ci_high": high}
+RUNS = [
+    {"train_fraction": 1.0, "family": family, "role": "tuned", "test_accuracy": 0.5}
+    for family in "ab"
+]
+
+
+def pair(accuracy, p=None, **other):
+    """The rows of one pair of means: accuracy and loss."""
+    names = {"train_fraction": 1.0, "a_family": "a", "a_role": "tuned", "b_family": "b"}
+    shared = {**names, "b_role": "tuned", "seed": None, "n_seeds": 3, "p_value_holm": p, **other}
+    found = {"accuracy": accuracy, "precision": accuracy, "recall": accuracy, "loss": (-1, -2, 0.5)}
+    return [
+        {**shared, "metric": name, "difference": value, "ci_low": low, "ci_high": high}
+        for name, (value, low, high) in found.items()
+    ]
 
 
 @pytest.mark.parametrize(
-    ("accuracy", "precision", "loss", "said"),
+    ("difference", "p", "certain"),
     [
-        (
-            (0.1, 0.05, 0.15),
-            (0.1, 0.05, 0.15),
-            (-1, -2, -0.5),
-            "macro precision and loss say the same",
-        ),
-        (
-            (-0.1, -0.15, -0.05),
-            (-0.1, -0.2, -0.1),
-            (1, 0.5, 2),
-            "macro precision and loss say the same",
-        ),
-        ((0.1, -0.1, 0.3), (0.1, -0.1, 0.3), (1, -1, 2), "macro precision and loss say the same"),
-        (
-            (0.1, 0.05, 0.15),
-            (0.1, -0.05, 0.25),
-            (1, 0.5, 2),
-            "macro precision says no difference that is certain: +0.100 [-0.050, +0.250]; "
-            "loss says the opposite: +1.000 [+0.500, +2.000]",
-        ),
-        (
-            (-0.1, -0.2, 0.1),
-            (-0.1, -0.2, 0.1),
-            (1, 0.5, 2),
-            "loss says that this is certain: -1.000 [-2.000, -0.500]",
-        ),
-        ((0.1, 0.05, 0.15), (None, None, None), (1, 0.5, 2), ""),
+        ((0.1, 0.05, 0.15), 0.01, "yes"),
+        ((0.1, 0.05, 0.15), 0.06, "no"),  # does not survive the correction
+        ((0.1, -0.05, 0.25), 0.3, "no"),
+        ((0.1, 0.05, 0.15), None, "yes"),  # of a study that was compared before there was one
     ],
 )
-def test_where_the_other_metrics_say_something_else_it_is_said(accuracy, precision, loss, said):
-    rows = {"accuracy": accuracy, "precision": precision, "loss": loss}
-    assert other_metrics({name: pair(name, *row) for name, row in rows.items()}) == said
+def test_certain_is_what_survives_the_correction(difference, p, certain):
+    (section,) = difference_sections(pair(difference, p), RUNS)
+    assert section.table["certain"].to_list() == [certain]
+
+
+def test_a_pair_turned_round_has_all_its_metrics_turned_round():
+    (section,) = difference_sections(pair((-0.1, -0.15, -0.05)), RUNS)
+    (row,) = section.cells()
+    assert row[:3] == ("b tuned", "a tuned", "+10.00 [+5.00, +15.00]")
+    assert dict(zip(section.formats, row, strict=True))["loss"] == "+1.000 [-0.500, +2.000]"
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_probability_of_improvement_is_the_share_of_all_pairs(seed):
+    generator = np.random.default_rng(seed)
+    a, b = generator.integers(5, size=4) / 10, generator.integers(5, size=3) / 10
+    pairs = [(x > y) + (x == y) / 2 for x, y in product(a, b)]
+    assert probability_of_improvement(a, b) == pytest.approx(np.mean(pairs))
 
 
 def test_what_a_reader_must_know_is_flagged():
@@ -212,14 +215,14 @@ def test_what_a_reader_must_know_is_flagged():
 
 
 def test_a_winner_that_is_the_baseline_is_not_compared_with_itself_or_shown_again():
-    markdown = ComparedStudy(identical=("resnet50_scratch",)).markdown()
-    results, _, rest = markdown.partition("## Tuned minus baseline")
-    assert "| resnet50_scratch tuned |" in results
-    for title in ("## Every pair at train fraction 1", "## Calibration on the test images"):
-        assert "| resnet50_scratch tuned |" not in rest.partition(title)[2].partition("## ")[0]
-    assert "nothing better than the baseline of resnet50_scratch: tuned and baseline" in rest
-    assert "| 1 | resnet50_scratch | +0.000" not in rest
-    assert "Tuned models that are their family's baseline are not shown again" in rest
+    study = ComparedStudy(identical=("resnet50_scratch",))
+    names = {"resnet50_scratch baseline", "resnet50_scratch tuned"}
+    shown = {
+        each.key: {cell for row in each.cells() for cell in row} for each in study.report().sections
+    }
+    assert names <= shown["results/1"]
+    assert names & shown["differences/1"] == {"resnet50_scratch tuned"}
+    assert names & shown["classes/calibration"] == {"resnet50_scratch baseline"}
 
 
 def test_runs_without_measurements_are_not_called_the_same():
@@ -235,13 +238,13 @@ def test_a_family_without_a_finished_trial_is_named_and_gets_no_winner():
     markdown = study.markdown()
     assert "resnet50_scratch: no trial finished (1 failed, 1 diverged)" in markdown
     assert "resnet50_scratch tuned" not in markdown
-    assert "| resnet50_scratch | ours, macro | — | — | — | — | — |" in markdown
+    assert "| resnet50_scratch | reference |" in markdown
+    assert "| resnet50_scratch | ours" not in markdown
 
 
 def test_a_study_whose_families_all_failed_still_has_a_report():
     study = ComparedStudy(families=(), failed=("cnn",))
     assert "cnn: no trial finished" in study.markdown()
-    assert "nothing was measured on the test set" in study.markdown()
     assert study.terminal().endswith("\nNo answer: no family has a tuned model that was tested.\n")
 
 
@@ -249,5 +252,6 @@ def test_missing_numbers_are_dashes():
     study = ComparedStudy(
         families=("cnn",), missing=("test_loss", "parameters", "test_recall_last_epoch")
     )
-    assert "| cnn baseline | — |" in study.markdown()
+    (line,) = lines_of(study.markdown(), "Test results")[:1]
+    assert (line[4], line[6]) == ("—", "—")
     assert "nan" not in study.terminal().lower()

@@ -129,13 +129,13 @@ def test_the_timeline_has_every_trial_once_and_none_beside_another_in_its_row(
 def test_a_section_that_no_chapter_asks_for_stands_in_further_evidence(
     read: inputs.Inputs,
 ) -> None:
-    new = Section(title="Something new", sentences=("Look at 42.",))
+    new = Section(key="new/one", title="Something new", notes=("Look at 42.",))
     (chapter,) = [each for each in arrange(read, [new]).chapters if each.sections]
     assert (chapter.key, chapter.sections) == ("further", (new,))
 
 
 def test_a_warning_stands_above_what_is_folded_away(read: inputs.Inputs) -> None:
-    warned = Section(title="Early stopping: ranks", sentences=("Warning: do not trust it.",))
+    warned = Section(key="stopping/ranks", title="Ranks", warnings=("do not trust it.",))
     chapters = arrange(read, [warned]).chapters
     assert [each.warnings for each in chapters if each.warnings] == [("do not trust it.",)]
 
@@ -161,7 +161,7 @@ def test_the_command_gives_the_same_settings_again(study: Path) -> None:
         (MadeUpStudy(families=("cnn",), trials=1, seeds=1), "Nothing to compare: cnn alone"),
         (
             MadeUpStudy(classes=tuple(f"class {i}" for i in range(200)), fractions=(1.0,)),
-            "The 20 of 200 classes with the lowest mean recall are shown.",
+            "class 199",
         ),
     ],
     ids=["running", "nothing yet", "none finished", "one trial", "200 classes"],
