@@ -352,13 +352,11 @@ def section(*, forecast: Any, seconds: float) -> tuple[list[tuple[str, ...]], st
     trials = table("trials", [trial("cnn-000", device_seconds=seconds)])
     finals = table("final", [final_run("baseline", device_seconds=600.0)])
     (found,) = forecast_sections(content, trials, finals)
-    return list(found.rows), " ".join(found.sentences)
+    return found.cells(), " ".join(found.notes)
 
 
-@pytest.mark.parametrize(
-    ("seconds", "where"), [(3000.0, "within"), (60.0, "below"), (90000.0, "above")]
-)
-def test_the_report_says_how_the_forecast_held(seconds: float, where: str) -> None:
+def test_the_report_shows_how_the_forecast_held() -> None:
+    seconds = 3000.0
     price = NodePrice(name="quad", devices=1, per_hour=2.0, currency="EUR", source="a list")
     given = {
         "families": {"cnn": {"trials": 1, "epochs": [10, 20], "device_seconds": [1800, 36000]}},
@@ -368,7 +366,7 @@ def test_the_report_says_how_the_forecast_held(seconds: float, where: str) -> No
     rows, text = section(forecast=given, seconds=seconds)
     took = between([(seconds + 600) / 3600] * 2)
     assert rows == [("cnn", "10 to 20", "10", "0.5 to 10", took)]
-    assert f"the study took {took}, {where} that range" in text
+    assert text.startswith("By the epochs of earlier on cuda.")
     assert f"On quad: {took} node-hours, {between([(seconds + 600) / 1800] * 2)} EUR" in text
 
 
@@ -385,4 +383,4 @@ def test_without_a_forecast_of_time_only_the_epochs_are_compared() -> None:
 
 def test_a_study_without_a_forecast_has_no_such_section() -> None:
     tables = (table("trials"), table("final"))
-    assert forecast_sections({"settings": {"epochs": 5}}, *tables) == ()
+    assert not list(forecast_sections({"settings": {"epochs": 5}}, *tables))
