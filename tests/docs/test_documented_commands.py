@@ -282,7 +282,7 @@ def test_most_commands_of_this_project_are_run() -> None:
 
 
 def test_every_block_is_of_a_known_language() -> None:
-    known = {"sh", "python", "yaml", "text"}
+    known = {"sh", "python", "yaml", "json", "text"}
     assert [str(block) for block in BLOCKS if block.language not in known] == []
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 from made_up_study import MadeUpStudy
 
@@ -89,6 +90,46 @@ def test_the_theme_and_the_legend_are_switched_by_keyboard(browser: Any, address
     assert first.get_attribute("aria-pressed") == "false"
     shown = "document.querySelector('[data-figure=best-so-far].panel')._fullData[0].visible"
     assert page.evaluate(shown) is False
+    context.close()
+
+
+def test_a_table_is_sorted_searched_and_saved(browser: Any, address: str, tmp_path: Path) -> None:
+    context = browser.new_context(viewport={"width": 1280, "height": 900}, accept_downloads=True)
+    page = context.new_page()
+    page.goto(address)
+    page.evaluate("for (const each of document.querySelectorAll('details')) each.open = true")
+    table = page.locator("#differences-1")
+    shown = "rows => rows.filter(r => !r.hidden).map(r => parseFloat(r.cells[2].textContent))"
+    rows = table.locator("tbody tr")
+    before = rows.evaluate_all(shown)
+    for expected in (sorted(before), sorted(before, reverse=True)):
+        table.get_by_role("button", name="points [95% interval]").press("Enter")
+        assert rows.evaluate_all(shown) == expected
+    page.get_by_label("Search in: Differences in test accuracy at train fraction 1").fill(
+        "cnn baseline"
+    )
+    left = rows.evaluate_all("rows => rows.filter(r => !r.hidden).map(r => r.textContent)")
+    assert 0 < len(left) < len(before)
+    assert all("cnn baseline" in text for text in left)
+    with page.expect_download() as download:
+        page.locator("a[download='differences-1.csv']").click()
+    download.value.save_as(tmp_path / "saved.csv")
+    saved = pd.read_csv(tmp_path / "saved.csv")
+    assert (100 * saved["accuracy"]).round(2).tolist() == before
+    context.close()
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_no_table_is_cut(browser: Any, address: str, width: int) -> None:
+    context = browser.new_context(viewport={"width": width, "height": 900})
+    page = context.new_page()
+    page.goto(address)
+    page.evaluate("for (const each of document.querySelectorAll('details')) each.open = true")
+    cut = "tables => tables.filter(t => t.scrollWidth > t.clientWidth + 1).map(t => t.ariaLabel)"
+    tables = page.locator(".scroll")
+    assert tables.count() > 30
+    assert tables.evaluate_all(cut) == []
+    assert page.evaluate("document.documentElement.scrollWidth") == width
     context.close()
 
 
