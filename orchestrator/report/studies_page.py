@@ -12,7 +12,7 @@ from orchestrator.compare.document import WARNINGS
 from orchestrator.report.chapters import Chapter
 from orchestrator.report.figures import study_differences
 from orchestrator.report.page import Page
-from orchestrator.stats.pairwise import why_not_comparable
+from orchestrator.stats.across_studies import why_not_comparable
 
 TITLES: Final = (
     ("pairs", "The same models compared"),
