@@ -20,7 +20,7 @@ from orchestrator.compare.document import WARNINGS, Report
 from orchestrator.compare.study_differences import SHOWN_OF_A_HASH, differences_section
 from orchestrator.results import schema
 from orchestrator.results.study_results import StudyResults
-from orchestrator.stats.pairwise import TestedStudy, pair_studies, why_not_comparable
+from orchestrator.stats.across_studies import TestedStudy, pair_studies, why_not_comparable
 from orchestrator.stats.predictions import split_runs
 
 ROW = (

@@ -10,7 +10,7 @@ from orchestrator.compare.across_studies import Side, read_side, side_by_side
 from orchestrator.report.chapters import Chapter
 from orchestrator.report.figures import study_differences
 from orchestrator.report.page import Page
-from orchestrator.stats.pairwise import why_not_comparable
+from orchestrator.stats.across_studies import why_not_comparable
 
 if TYPE_CHECKING:
     from orchestrator.analysis.section import Section

@@ -1,4 +1,4 @@
-"""The rule by which Ray's ASHA stops trials at rungs; see docs/STATISTICS.md."""
+"""The rule of Ray's ASHA, by which rungs are explained and checked."""
 
 from bisect import insort
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
@@ -62,7 +62,12 @@ class Rung:
 
 
 class Bracket:
-    """The rungs of one search."""
+    """The rungs of one search.
+
+    A trial must be among the best 1 / `reduction_factor` of those that came before it, so the
+    second to arrive is stopped if it is worse than the first: Ray's rule, not the paper's (Li et
+    al. 2020), see docs/STATISTICS.md.
+    """
 
     def __init__(self, rungs: Sequence[int], *, epochs: int, reduction_factor: int) -> None:
         """Starts without an arrival; see `FamilyRungs`."""

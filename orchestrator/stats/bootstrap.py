@@ -35,9 +35,9 @@ class Estimates:
     in every model, so differences between models are paired."""
 
 
-def percentile_interval(draws: Floats) -> tuple[float, float]:
-    """The 95% percentile interval of bootstrap draws, [draws]."""
-    tail = (1 - CONFIDENCE) / 2
+def percentile_interval(draws: Floats, confidence: float = CONFIDENCE) -> tuple[float, float]:
+    """The percentile interval of bootstrap draws, [draws], by default of 95%."""
+    tail = (1 - confidence) / 2
     low, high = np.quantile(draws, [tail, 1 - tail])
     return float(low), float(high)
 

@@ -1,4 +1,4 @@
-"""The 95% interval of a mean over seeds, or of a difference of two: image noise and seed noise.
+"""The interval of a mean over seeds, or of a difference of two, and its p: image and seed noise.
 
 With few seeds a bootstrap over them fails: it draws from three values as if these were all there
 could be, so with 3 seeds whose noise dominates a 95% interval holds the truth in 86% of studies
@@ -9,12 +9,16 @@ variance component with few degrees of freedom, and Student's t says what these 
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import t
+from scipy.special import stdtrit
 
 from orchestrator.stats.bootstrap import CONFIDENCE, Floats, percentile_interval
 
 FEWEST_SEEDS = 2
 """A spread needs two values."""
+PRECISION = 1e-9
+"""Of a p-value."""
+ROUNDING = 1e-12
+"""Of a metric, as a fraction or in nats."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,8 +61,10 @@ class SeedRuns:
         return max(0.0, self.observed_variance - float(apart) / len(self.points))
 
 
-def mean_interval(a: SeedRuns, b: SeedRuns | None = None) -> tuple[float, float]:
-    """The 95% interval of the mean over the seeds of a, or of that minus the mean of b.
+def mean_interval(
+    a: SeedRuns, b: SeedRuns | None = None, *, confidence: float = CONFIDENCE
+) -> tuple[float, float]:
+    """The interval of the mean over the seeds of a, or of that minus the mean of b.
 
     The images give a percentile interval, the seeds `seed_margin`, and as the two are independent
     each end moves away by both in quadrature: Zou and Donner (2008), Construction of confidence
@@ -68,14 +74,69 @@ def mean_interval(a: SeedRuns, b: SeedRuns | None = None) -> tuple[float, float]
     Args:
         a: Of one model.
         b: Of another, trained independently of a; the same metric on the same images.
+        confidence: How often it is to hold the truth, a fraction.
     """
-    difference, draws = a.mean, a.mean_draws
-    if b is not None:
-        difference, draws = difference - b.mean, draws - b.mean_draws
-    low, high = percentile_interval(draws)
-    margin = seed_margin([a] if b is None else [a, b])
-    below, above = abs(difference - low), abs(high - difference)
-    return low - (np.hypot(below, margin) - below), high + (np.hypot(above, margin) - above)
+    return _Difference.of(a, b).interval(confidence)
+
+
+def mean_p_value(a: SeedRuns, b: SeedRuns) -> float:
+    """The smallest alpha at which the (1 - alpha) `mean_interval` of a - b excludes 0.
+
+    So it is below 0.05 exactly where the 95% interval excludes 0 (with 40 draws or more), and it
+    is never below 2 / draws, which is as far as percentiles of the draws can tell.
+    """
+    difference = _Difference.of(a, b)
+
+    def excluded(alpha: float) -> bool:
+        low, high = difference.interval(1 - alpha)
+        return low > 0 or high < 0
+
+    within, outside = min(1.0, 2 / len(difference.draws)), 1.0
+    if excluded(within):
+        return within
+    alpha = max(within, 1 - CONFIDENCE)
+    while outside - within > PRECISION:
+        within, outside = (within, alpha) if excluded(alpha) else (alpha, outside)
+        alpha = (within + outside) / 2
+    return within
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Difference:
+    """A mean over seeds, or a difference of two: what an interval of any confidence is made of.
+
+    Attributes:
+        value: On the test images as they are.
+        draws: On resampled test images, [draws], ascending.
+        degrees: Of freedom of the seeds' variance.
+        variance: Of the seeds; 0 where nothing is known of it.
+    """
+
+    value: float
+    draws: Floats
+    degrees: float
+    variance: float
+
+    @classmethod
+    def of(cls, a: SeedRuns, b: SeedRuns | None) -> "_Difference":
+        degrees, variance = _seed_noise([a] if b is None else [a, b])
+        return cls(
+            value=a.mean - (0 if b is None else b.mean),
+            draws=np.sort(a.mean_draws - (0 if b is None else b.mean_draws)),
+            degrees=degrees,
+            variance=variance,
+        )
+
+    def interval(self, confidence: float) -> tuple[float, float]:
+        low, high = percentile_interval(self.draws, confidence)
+        margin = _margin(self.degrees, self.variance, confidence)
+        below, above = abs(self.value - low), abs(high - self.value)
+        low, high = (
+            low - (np.hypot(below, margin) - below),
+            high + (np.hypot(above, margin) - above),
+        )
+        # Sums in another order differ in their last digit: what is 0 but for that is 0.
+        return (0.0 if abs(low) < ROUNDING else low), (0.0 if abs(high) < ROUNDING else high)
 
 
 def seed_margin(models: list[SeedRuns]) -> float:
@@ -84,13 +145,21 @@ def seed_margin(models: list[SeedRuns]) -> float:
     Half a 95% interval of Student's t, its degrees of freedom from Welch (1947) and Satterthwaite
     (1946) where the models are two. 0 where a model has one seed, of which nothing is known.
     """
+    return _margin(*_seed_noise(models), CONFIDENCE)
+
+
+def _seed_noise(models: list[SeedRuns]) -> tuple[float, float]:
+    """Degrees of freedom and variance of a sum or difference of means; of no use where it is 0."""
     observed = np.array([each.observed_variance for each in models if _has_spread(each)])
     if len(observed) < len(models) or not observed.any():
-        return 0.0
+        return 1.0, 0.0
     freedom = np.array([len(each.points) - 1 for each in models])
     variance = sum(each.seed_variance for each in models)
-    degrees = observed.sum() ** 2 / (observed**2 / freedom).sum()
-    return float(t.ppf((1 + CONFIDENCE) / 2, degrees) * np.sqrt(variance))
+    return float(observed.sum() ** 2 / (observed**2 / freedom).sum()), float(variance)
+
+
+def _margin(degrees: float, variance: float, confidence: float) -> float:
+    return float(stdtrit(degrees, (1 + confidence) / 2) * np.sqrt(variance))
 
 
 def noisy_means(model: SeedRuns, generator: np.random.Generator) -> Floats:

@@ -1,5 +1,6 @@
 """What each final run said about the test images: rows of `predictions.parquet` as arrays."""
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -8,6 +9,9 @@ import pyarrow as pa
 
 from orchestrator.results.schema import ROLES
 from orchestrator.stats.bootstrap import Bools, Floats, Integers
+
+SMALLEST = float(np.nextafter(np.float32(0), np.float32(1)))
+"""The smallest positive float32: a probability of 0 is read as this, so no loss is infinite."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -43,6 +47,20 @@ class PredictedRun:
     def correct(self) -> Bools:
         """Whether each test image is classified correctly, [images]."""
         return np.equal(self.labels, self.predicted)
+
+    @property
+    def losses(self) -> Floats:
+        """Cross-entropy of each image, [images], in nats."""
+        of_label = self.probabilities[np.arange(len(self.labels)), self.labels]
+        return np.asarray(-np.log(np.maximum(of_label, SMALLEST)))
+
+    @property
+    def digest(self) -> bytes:
+        """Equal for two runs that said the same of the same images, and so are one training."""
+        digest = hashlib.sha256()
+        for array in (self.labels, self.predicted, self.losses):
+            digest.update(np.asarray(array, dtype=np.float64).tobytes())
+        return digest.digest()
 
 
 def split_runs(predictions: pa.Table) -> list[PredictedRun]:

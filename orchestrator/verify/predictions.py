@@ -27,7 +27,8 @@ PAIR: Final = (
     *("train_fraction", "seed", "a_family", "a_role", "b_family", "b_role"),
     "metric",
 )
-POINTS: Final = ("difference", "p_value", "p_value_holm", "n_images", "n_seeds")
+POINTS: Final = ("difference", "n_images", "n_seeds")
+LEVEL: Final = 0.05
 
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
@@ -55,9 +56,11 @@ def check_predictions(tables: Tables) -> Iterator[str]:
 
 def check_comparison(tables: Tables) -> Iterator[str]:
     """Differences and p-values of the comparison are those that the predictions give."""
-    # Neither depends on the draws, of which the intervals are made.
+    # Neither depends on the draws, but for the intervals of means and the p that belongs to them.
     again = compare(tables.table("final"), tables.table("predictions"), draws=1).to_pylist()
     rows = tables.table("comparison").to_pylist()
+    # Older studies have no p of means, and Holm's over repeated tests.
+    older = all(row["p_value"] is None for row in rows if _is_of_means(row))
     expected, found = ({_pair(row): row for row in some} for some in (again, rows))
     for pair, count in Counter(map(_pair, rows)).items():
         if count > 1:
@@ -70,12 +73,39 @@ def check_comparison(tables: Tables) -> Iterator[str]:
             yield f"{_name_of_pair(pair)} must not be in comparison.parquet: no finals have it"
             continue
         what = _name_of_pair(pair)
-        points = {name: expected[pair][name] for name in POINTS}
+        names = [*POINTS]
+        if _is_of_means(row):
+            yield from [] if older else _p_of_means(what, row)
+        else:
+            names += ["p_value"] if older else ["p_value", "p_value_holm"]
+        points = {name: expected[pair][name] for name in names}
         yield from differing(what, points, row, " as the predictions give")
-        if (row["ci_low"] is None) != (row["ci_high"] is None):
-            yield f"the interval of {what} must have two ends, but has one"
-        elif row["ci_low"] is not None and row["ci_low"] > row["ci_high"]:
-            yield f"the interval of {what} must not end before it begins, but does"
+        yield from _interval(what, row)
+
+
+def _is_of_means(row: Mapping[str, Any]) -> bool:
+    """Whether the row's p is that of an interval of means."""
+    return row["seed"] is None and row["metric"] == "accuracy"
+
+
+def _interval(what: str, row: Mapping[str, Any]) -> Iterator[str]:
+    low, high = row["ci_low"], row["ci_high"]
+    if (low is None) != (high is None):
+        yield f"the interval of {what} must have two ends, but has one"
+    elif low is not None and low > high:
+        yield f"the interval of {what} must not end before it begins, but does"
+
+
+def _p_of_means(what: str, row: Mapping[str, Any]) -> Iterator[str]:
+    """The p of a difference of means is below 0.05 where its 95% interval excludes 0, not else."""
+    p, holm, low, high = (row[name] for name in ("p_value", "p_value_holm", "ci_low", "ci_high"))
+    if p is None or holm is None or not 0 < p <= holm <= 1:
+        yield f"0 < p_value <= p_value_holm <= 1 must hold of {what}, but they are {p} and {holm}"
+    elif low is not None and high is not None and (p < LEVEL) != (low > 0 or high < 0):
+        yield (
+            f"p_value of {what} must be below {LEVEL:g} exactly where its interval excludes 0, but "
+            f"is {p} with {low} to {high}"
+        )
 
 
 def _flaw(part: pa.Table, images: int, classes: int) -> str | None:

@@ -6,7 +6,13 @@ from scipy import stats
 
 from benchmarks.coverage import REGIMES, coverage
 from orchestrator.stats import bootstrap as statistics
-from orchestrator.stats.intervals import SeedRuns, mean_interval, noisy_means, seed_margin
+from orchestrator.stats.intervals import (
+    SeedRuns,
+    mean_interval,
+    mean_p_value,
+    noisy_means,
+    seed_margin,
+)
 
 CLASSES, IMAGES, DRAWS = 4, 1500, 3000
 TENTH_OF_A_POINT = 0.001
@@ -144,6 +150,38 @@ def test_seeds_that_all_agree_add_nothing() -> None:
     a, b = runs(0.7, 0.7, images=0.01), runs(0.6, 0.6, images=0.02)
     assert seed_margin([a, b]) == 0
     assert mean_interval(a, b) == statistics.percentile_interval(a.draws[0] - b.draws[0])
+
+
+def test_where_the_images_make_no_difference_p_is_welchs() -> None:
+    points, other = (0.6, 0.7, 0.65), (0.5, 0.55)
+    found = mean_p_value(runs(*points), runs(*other))
+    assert found == pytest.approx(stats.ttest_ind(points, other, equal_var=False).pvalue)
+
+
+def test_with_one_seed_p_is_twice_the_share_of_draws_on_the_other_side_of_zero() -> None:
+    a, b = runs(0.51, images=0.01), runs(0.5, images=0.02)
+    beyond = np.mean(a.draws[0] - b.draws[0] <= 0)
+    assert mean_p_value(a, b) == pytest.approx(2 * beyond, abs=2 / DRAWS)
+    assert mean_p_value(a, b) == pytest.approx(mean_p_value(b, a), abs=1e-8)
+
+
+def test_no_p_is_below_what_so_many_draws_can_tell() -> None:
+    assert mean_p_value(runs(0.9, images=0.01), runs(0.1)) == 2 / DRAWS
+    assert mean_p_value(runs(0.9), runs(0.9)) == pytest.approx(1)
+
+
+@pytest.mark.parametrize("case", range(20))
+def test_p_is_the_level_at_which_the_interval_begins_to_exclude_zero(case) -> None:
+    seeds = (1, 2, 3, 5)[case % 4]
+    a, b = ours("accuracy", *made_up(seeds, np.random.default_rng(100 + case)))
+    p = mean_p_value(a, b)
+    low, high = mean_interval(a, b)
+    assert (p < 0.05) == (low > 0 or high < 0)
+    low, high = mean_interval(a, b, confidence=1 - p * 1.01)
+    assert low > 0 or high < 0 or p > 0.9
+    if p > 2 / DRAWS:
+        low, high = mean_interval(a, b, confidence=1 - p * 0.99)
+        assert low <= 0 <= high
 
 
 def test_what_the_choice_of_images_puts_between_seeds_is_not_counted_twice() -> None:

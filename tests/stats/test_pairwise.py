@@ -50,13 +50,13 @@ def test_differences_are_a_minus_b_of_scikit_learns_metrics():
             assert row["difference"] == pytest.approx(expected)
 
 
-def test_p_values_are_mcnemars_and_holms_and_only_on_accuracy_of_a_seed():
+def test_p_values_of_a_seed_are_mcnemars_and_holms_and_only_on_accuracy():
     study = ComparedStudy()
     rows = study.compared()
     tested = [row for row in rows if row["p_value"] is not None]
     assert {row["metric"] for row in tested} == {"accuracy"}
-    assert len(tested) == 15 * 2
-    assert all(row["seed"] is not None for row in tested)
+    assert len(tested) == 15 * 3
+    tested = [row for row in tested if row["seed"] is not None]
     row = tested[1]
     a = study.run(row["a_family"], row["a_role"], row["seed"]).argmax(1) == study.labels
     b = study.run(row["b_family"], row["b_role"], row["seed"]).argmax(1) == study.labels
@@ -65,6 +65,40 @@ def test_p_values_are_mcnemars_and_holms_and_only_on_accuracy_of_a_seed():
     of_seed = [row for row in tested if row["seed"] == 0]
     adjusted = significance.holm([row["p_value"] for row in of_seed])
     assert [row["p_value_holm"] for row in of_seed] == pytest.approx(adjusted)
+
+
+def test_p_values_of_means_are_below_a_twentieth_where_their_interval_excludes_zero():
+    rows = ComparedStudy(seeds=3).accuracies(None)
+    excluded = [row["ci_low"] > 0 or row["ci_high"] < 0 for row in rows]
+    assert 0 < sum(excluded) < len(excluded)
+    assert [row["p_value"] < 0.05 for row in rows] == excluded
+    adjusted = significance.holm([row["p_value"] for row in rows])
+    assert [row["p_value_holm"] for row in rows] == pytest.approx(adjusted)
+
+
+@pytest.mark.parametrize("seed", [0, None], ids=["a seed", "the means"])
+def test_where_all_winners_are_baselines_three_families_are_three_tests(seed):
+    families = ComparedStudy().families
+    rows = ComparedStudy(identical=families).accuracies(seed)
+    assert len(rows) == 15
+    own = [row for row in rows if row["a_family"] == row["b_family"]]
+    assert [(row["p_value"], row["p_value_holm"]) for row in own] == [(1, 1)] * 3
+    tests = {}
+    for row in rows:
+        if row["a_family"] != row["b_family"]:
+            names = row["a_family"], row["b_family"]
+            tests.setdefault(names, set()).add((row["p_value"], row["p_value_holm"]))
+    pairs = [pair for (pair,) in tests.values()]  # one p, whatever the roles
+    p_values, adjusted = zip(*pairs, strict=True)
+    assert adjusted == pytest.approx(significance.holm(p_values))
+
+
+def test_a_winner_that_is_its_baseline_with_some_seeds_only_is_another_model():
+    study = ComparedStudy(families=("cnn",), identical=("cnn",), seeds=3)
+    study.runs["cnn", "tuned", 2, 1.0] = np.roll(study.run("cnn", "baseline", 2), 1, axis=0)
+    (first,), (mean,) = study.accuracies(0), study.accuracies(None)
+    assert first["p_value"] == 1
+    assert mean["p_value"] < 1
 
 
 def test_the_interval_of_the_means_has_the_spread_of_the_seeds_in_it():

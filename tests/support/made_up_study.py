@@ -33,7 +33,8 @@ from sklearn.metrics import precision_recall_fscore_support
 from orchestrator.compare.document import Report, gather, prepare
 from orchestrator.compare.render import markdown_of, print_answer, print_report
 from orchestrator.results import schema as results
-from orchestrator.stats.pairwise import SMALLEST, compare
+from orchestrator.stats.pairwise import compare
+from orchestrator.stats.predictions import SMALLEST
 
 CLASSES, IMAGES = 4, 300
 
@@ -182,6 +183,10 @@ class ComparedStudy:
     def compared(self) -> list[Row]:
         rows: list[Row] = self.comparison().to_pylist()
         return rows
+
+    def accuracies(self, seed: int | None) -> list[Row]:
+        """The rows of accuracy of one seed, or of the means."""
+        return [r for r in self.compared() if (r["metric"], r["seed"]) == ("accuracy", seed)]
 
     def search(self) -> dict[str, Rows | pa.Table]:
         """The tables of the search."""

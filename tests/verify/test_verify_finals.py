@@ -160,6 +160,16 @@ FINALS = [
         f"p_value of {PAIR.replace('all seeds', 'seed 1')} must be",
     ),
     Inconsistency(
+        "a p-value of means does not fit its interval",
+        alter("comparison", {"seed": None, "metric": "accuracy"}, p_value=0.04, p_value_holm=0.05),
+        f"p_value of {PAIR} must be below 0.05 exactly where its interval excludes 0, but is 0.04",
+    ),
+    Inconsistency(
+        "a p-value of means is not adjusted",
+        alter("comparison", {"seed": None, "metric": "accuracy"}, p_value_holm=None),
+        f"0 < p_value <= p_value_holm <= 1 must hold of {PAIR}, but they are",
+    ),
+    Inconsistency(
         "a pair of the comparison is there twice",
         again("comparison", {"seed": None, "metric": "accuracy"}),
         f"{PAIR} must be compared once, but is 2 times",

@@ -1,0 +1,90 @@
+"""The models that several studies share, compared on the test images that these share."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+
+from orchestrator.stats import bootstrap
+from orchestrator.stats.differences import Model, Pair, TestedRuns, adjust, pair
+from orchestrator.stats.predictions import PredictedRun
+
+
+@dataclass(frozen=True, kw_only=True)
+class TestedStudy:
+    """What a study's models said about its test images.
+
+    Attributes:
+        name: By which it is shown.
+        data: Its data files with their hashes, as text.
+        runs: At the largest train fraction, from `predictions.split_runs`.
+    """
+
+    name: str
+    data: str
+    runs: Sequence[PredictedRun]
+
+    def of_model(self, model: Model) -> list[PredictedRun]:
+        """The runs of a family and role."""
+        return [run for run in self.runs if run.model == model]
+
+
+def why_not_comparable(a: TestedStudy, b: TestedStudy) -> str | None:
+    """Why two studies cannot be compared image by image; None where they can."""
+    if not a.runs or not b.runs:
+        return f"{(b if a.runs else a).name} has no final runs"
+    if a.data != b.data:
+        return "different data files, so different test images"
+    of_a, of_b = a.runs[0], b.runs[0]
+    for what in ("images", "labels"):
+        if not np.array_equal(getattr(of_a, what), getattr(of_b, what)):
+            return "different test images"
+    if of_a.probabilities.shape != of_b.probabilities.shape:
+        return "different numbers of classes"
+    return None
+
+
+def pair_studies(
+    studies: Sequence[TestedStudy], *, draws: int = bootstrap.DRAWS
+) -> list[dict[str, Any]]:
+    """Every model that two comparable studies share; a difference is that of a minus b.
+
+    Returns:
+        Rows as of `comparison.parquet`, with `a_study` and `b_study`, `a_fraction` and
+        `b_fraction`: of each seed that both have, and of the means. Each p is adjusted by Holm
+        over the distinct pairs of all studies and models of that seed, or of the means.
+    """
+    pairs = [
+        each
+        for a, b in combinations(studies, 2)
+        if why_not_comparable(a, b) is None
+        for model in dict.fromkeys(run.model for run in a.runs)
+        if b.of_model(model)
+        for each in _pairs(a, b, model, draws)
+    ]
+    for seed in {each.rows[0]["seed"] for each in pairs}:
+        adjust([each for each in pairs if each.rows[0]["seed"] == seed])
+    return [row for each in pairs for row in each.rows]
+
+
+def _pairs(a: TestedStudy, b: TestedStudy, model: Model, draws: int) -> Iterator[Pair]:
+    of_a, of_b = a.of_model(model), b.of_model(model)
+    tested = TestedRuns.of([*of_a, *of_b], draws)
+    shared = {
+        "a_study": a.name,
+        "b_study": b.name,
+        "a_fraction": of_a[0].fraction,
+        "b_fraction": of_b[0].fraction,
+        **dict.fromkeys(("a_family", "b_family"), model[0]),
+        **dict.fromkeys(("a_role", "b_role"), model[1]),
+        "n_images": len(of_a[0].labels),
+    }
+    left, right = range(len(of_a)), range(len(of_a), len(tested.runs))
+    for number in left:
+        seed = tested.runs[number].seed
+        again = [other for other in right if tested.runs[other].seed == seed]
+        if again:
+            yield pair(tested, [number], again, {**shared, "seed": seed})
+    yield pair(tested, list(left), list(right), {**shared, "seed": None})

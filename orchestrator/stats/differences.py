@@ -1,0 +1,142 @@
+"""Differences between models tested on the same images, and Holm over those that are distinct."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from orchestrator.stats import bootstrap, significance
+from orchestrator.stats.intervals import SeedRuns, mean_interval, mean_p_value
+from orchestrator.stats.predictions import PredictedRun
+
+Model = tuple[str, str]
+"""A family and a role (`baseline` or `tuned`)."""
+METRICS = ("accuracy", "precision", "recall", "loss")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TestedRuns:
+    """Runs on the same test images, and their metrics on resampled ones; see `of`.
+
+    Attributes:
+        runs: All of them.
+        digests: What tells each from the others; equal where two are one training.
+        estimates: Of the distinct ones.
+        places: Of each run among these: a winner that is its baseline equals it in every draw.
+    """
+
+    runs: Sequence[PredictedRun]
+    digests: Sequence[bytes]
+    estimates: bootstrap.Estimates
+    places: Sequence[int]
+
+    @classmethod
+    def of(cls, runs: Sequence[PredictedRun], draws: int) -> "TestedRuns":
+        """Resamples the images that the runs share, `draws` times."""
+        digests = [run.digest for run in runs]
+        distinct = dict(zip(digests, runs, strict=True))
+        place = {digest: number for number, digest in enumerate(distinct)}
+        estimates = bootstrap.estimate(
+            runs[0].labels,
+            np.stack([run.predicted for run in distinct.values()]),
+            np.stack([run.losses for run in distinct.values()]),
+            classes=runs[0].probabilities.shape[1],
+            draws=draws,
+        )
+        places = [place[digest] for digest in digests]
+        return cls(runs=runs, digests=digests, estimates=estimates, places=places)
+
+    def of_model(self, model: Model, seed: int | None = None) -> list[int]:
+        """The numbers of a model's runs: of one seed, or of all."""
+        return [
+            number
+            for number, run in enumerate(self.runs)
+            if run.model == model and seed in {None, run.seed}
+        ]
+
+    def seeds_of(self, numbers: Sequence[int], metric: str) -> SeedRuns:
+        """A metric of the runs with these numbers."""
+        chosen = [self.places[number] for number in numbers]
+        return SeedRuns(
+            points=self.estimates.point[metric][chosen], draws=self.estimates.draws[metric][chosen]
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pair:
+    """Two models, each at one seed or as the mean of its seeds.
+
+    Attributes:
+        rows: Their difference as of `comparison.parquet`, a row for each metric.
+        runs: Which trainings stand against which, under whatever names and whichever first: two
+            sets, or one where both models are the same trainings.
+    """
+
+    rows: Sequence[dict[str, Any]]
+    runs: frozenset[tuple[bytes, ...]]
+
+
+def pair(tested: TestedRuns, a: Sequence[int], b: Sequence[int], shared: Mapping[str, Any]) -> Pair:
+    """Two models compared in each metric; a difference is a - b.
+
+    Args:
+        tested: The runs.
+        a: Numbers of one model's runs, one a seed.
+        b: Of the other's.
+        shared: The columns that name the two; with a `seed` p is McNemar's, without one it is that
+            of the interval of the means.
+    """
+    sides = [tuple(sorted(tested.digests[number] for number in side)) for side in (a, b)]
+    rows = [
+        {
+            **shared,
+            "metric": metric,
+            **_difference(
+                tested.seeds_of(a, metric), tested.seeds_of(b, metric), metric, sides[0] == sides[1]
+            ),
+            "p_value": None,
+            "p_value_holm": None,
+            "n_seeds": min(len(a), len(b)),
+        }
+        for metric in METRICS
+    ]
+    accuracy = rows[METRICS.index("accuracy")]
+    accuracy["p_value"] = _p_value(tested, a, b, shared["seed"]) if sides[0] != sides[1] else 1.0
+    return Pair(rows=rows, runs=frozenset(sides))
+
+
+def _p_value(tested: TestedRuns, a: Sequence[int], b: Sequence[int], seed: int | None) -> float:
+    if seed is None:
+        return mean_p_value(tested.seeds_of(a, "accuracy"), tested.seeds_of(b, "accuracy"))
+    return significance.mcnemar_p_value(tested.runs[a[0]].correct, tested.runs[b[0]].correct)
+
+
+def _difference(a: SeedRuns, b: SeedRuns, metric: str, same: bool) -> dict[str, float | None]:
+    low, high = (
+        # The same trainings in both: what chance there was in them is in neither side alone.
+        bootstrap.percentile_interval(a.mean_draws - b.mean_draws) if same else mean_interval(a, b)
+    )
+    if metric != "loss":  # no share can differ by more; Student's t knows no bounds
+        low, high = max(low, -1.0), min(high, 1.0)
+    values = {"difference": a.mean - b.mean, "ci_low": low, "ci_high": high}
+    # Null where a model's probabilities were no numbers.
+    return {name: value if math.isfinite(value) else None for name, value in values.items()}
+
+
+def adjust(pairs: Sequence[Pair]) -> None:
+    """Adjusts the p of pairs that are tested together, in their rows, by Holm over distinct tests.
+
+    Pairs of the same trainings under other names are one test; a model against the same trainings
+    is none: its p is 1 and takes no place in the correction.
+    """
+    accuracies = [(each.runs, each.rows[METRICS.index("accuracy")]) for each in pairs]
+    tests: dict[frozenset[tuple[bytes, ...]], float] = {}
+    for runs, row in accuracies:
+        if len(runs) > 1:
+            # The same test the other way round may differ in the last digit.
+            row["p_value"] = tests.setdefault(runs, row["p_value"])
+    holm = dict(zip(tests, significance.holm(list(tests.values())), strict=True))
+    for runs, row in accuracies:
+        row["p_value_holm"] = float(holm.get(runs, 1.0))

@@ -1,0 +1,49 @@
+"""Pairs of studies: which of them are one test, and which are none."""
+
+import pytest
+from made_up_study import ComparedStudy
+
+from orchestrator.stats import across_studies, significance
+from orchestrator.stats.predictions import split_runs
+
+FAMILIES = ("cnn", "resnet50_transfer")
+
+
+def tested(name, study):
+    return across_studies.TestedStudy(
+        name=name, data="the same", runs=split_runs(study.predictions())
+    )
+
+
+def accuracies(studies, seed):
+    rows = across_studies.pair_studies(studies, draws=200)
+    return [row for row in rows if (row["metric"], row["seed"]) == ("accuracy", seed)]
+
+
+@pytest.mark.parametrize("seed", [0, None], ids=["a seed", "the means"])
+def test_the_same_trainings_found_again_in_another_study_take_no_place(seed):
+    one, other = ComparedStudy(families=FAMILIES), ComparedStudy(families=FAMILIES)
+    for number in range(2):
+        run = other.run("cnn", "tuned", number)
+        run[:] = run[:, [1, 2, 3, 0]]
+    rows = accuracies([tested("one", one), tested("other", other)], seed)
+    changed = [row for row in rows if (row["a_family"], row["a_role"]) == ("cnn", "tuned")]
+    assert [row["p_value_holm"] for row in changed] == [row["p_value"] for row in changed]
+    rest = [row for row in rows if row not in changed]
+    assert [(row["p_value"], row["p_value_holm"]) for row in rest] == [(1, 1)] * 3
+
+
+@pytest.mark.parametrize("seed", [0, None], ids=["a seed", "the means"])
+def test_winners_that_are_baselines_in_both_studies_are_one_test_a_family(seed):
+    one = ComparedStudy(families=FAMILIES, identical=FAMILIES)
+    other = ComparedStudy(families=FAMILIES, identical=FAMILIES, seed_effect=0.02)
+    for family in FAMILIES:
+        for number in range(2):
+            run = other.run(family, "baseline", number)
+            run[:50] = run[:50, [1, 2, 3, 0]]
+    rows = accuracies([tested("one", one), tested("other", other)], seed)
+    assert len(rows) == 4
+    tests = {(row["a_family"], row["p_value"], row["p_value_holm"]) for row in rows}
+    assert len(tests) == 2
+    _, p_values, adjusted = zip(*tests, strict=True)
+    assert adjusted == pytest.approx(significance.holm(p_values))
