@@ -9,13 +9,14 @@ variance component with few degrees of freedom, and Student's t says what these 
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import stdtrit
+from scipy.special import ndtri, stdtrit
 
 from orchestrator.stats.bootstrap import CONFIDENCE, Floats, percentile_interval
 
 FEWEST_SEEDS = 2
 """A spread needs two values."""
 PRECISION = 1e-9
+SMALLEST_P = 1e-6
 """Of a p-value."""
 ROUNDING = 1e-12
 """Of a metric, as a fraction or in nats."""
@@ -82,8 +83,8 @@ def mean_interval(
 def mean_p_value(a: SeedRuns, b: SeedRuns) -> float:
     """The smallest alpha at which the (1 - alpha) `mean_interval` of a - b excludes 0.
 
-    So it is below 0.05 exactly where the 95% interval excludes 0 (with 40 draws or more), and it
-    is never below 2 / draws, which is as far as percentiles of the draws can tell.
+    So it is below 0.05 exactly where the 95% interval excludes 0 (with 40 draws or more). Beyond
+    95% draws are few, so their tails are taken as a normal distribution's from there on.
     """
     difference = _Difference.of(a, b)
 
@@ -91,7 +92,7 @@ def mean_p_value(a: SeedRuns, b: SeedRuns) -> float:
         low, high = difference.interval(1 - alpha)
         return low > 0 or high < 0
 
-    within, outside = min(1.0, 2 / len(difference.draws)), 1.0
+    within, outside = SMALLEST_P, 1.0
     if excluded(within):
         return within
     alpha = max(within, 1 - CONFIDENCE)
@@ -128,7 +129,10 @@ class _Difference:
         )
 
     def interval(self, confidence: float) -> tuple[float, float]:
-        low, high = percentile_interval(self.draws, confidence)
+        low, high = percentile_interval(self.draws, min(confidence, CONFIDENCE))
+        if confidence > CONFIDENCE:
+            stretch = ndtri((1 + confidence) / 2) / ndtri((1 + CONFIDENCE) / 2)
+            low, high = (self.value + (end - self.value) * stretch for end in (low, high))
         margin = _margin(self.degrees, self.variance, confidence)
         below, above = abs(self.value - low), abs(high - self.value)
         low, high = (

@@ -7,6 +7,7 @@ from scipy import stats
 from benchmarks.coverage import REGIMES, coverage
 from orchestrator.stats import bootstrap as statistics
 from orchestrator.stats.intervals import (
+    SMALLEST_P,
     SeedRuns,
     mean_interval,
     mean_p_value,
@@ -160,13 +161,15 @@ def test_where_the_images_make_no_difference_p_is_welchs() -> None:
 
 def test_with_one_seed_p_is_twice_the_share_of_draws_on_the_other_side_of_zero() -> None:
     a, b = runs(0.51, images=0.01), runs(0.5, images=0.02)
-    beyond = np.mean(a.draws[0] - b.draws[0] <= 0)
+    beyond = np.mean(a.draws[0] - b.draws[0] <= 0)  # a sixth
     assert mean_p_value(a, b) == pytest.approx(2 * beyond, abs=2 / DRAWS)
     assert mean_p_value(a, b) == pytest.approx(mean_p_value(b, a), abs=1e-8)
 
 
-def test_no_p_is_below_what_so_many_draws_can_tell() -> None:
-    assert mean_p_value(runs(0.9, images=0.01), runs(0.1)) == 2 / DRAWS
+def test_a_p_may_be_far_below_what_draws_alone_can_tell() -> None:
+    a, b = runs(0.54, images=0.01), runs(0.5)
+    assert mean_p_value(a, b) == pytest.approx(2 * stats.norm.sf(4), rel=0.7)
+    assert mean_p_value(runs(0.9, images=0.01), runs(0.1)) == SMALLEST_P
     assert mean_p_value(runs(0.9), runs(0.9)) == pytest.approx(1)
 
 
@@ -179,7 +182,7 @@ def test_p_is_the_level_at_which_the_interval_begins_to_exclude_zero(case) -> No
     assert (p < 0.05) == (low > 0 or high < 0)
     low, high = mean_interval(a, b, confidence=1 - p * 1.01)
     assert low > 0 or high < 0 or p > 0.9
-    if p > 2 / DRAWS:
+    if p > SMALLEST_P:
         low, high = mean_interval(a, b, confidence=1 - p * 0.99)
         assert low <= 0 <= high
 
