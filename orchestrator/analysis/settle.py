@@ -15,11 +15,9 @@ from orchestrator.analysis.section import Row, count, percent
 from orchestrator.config.settings import Settings
 from orchestrator.forecast.estimate import SECONDS_PER_HOUR, between, cost_sentences
 from orchestrator.forecast.prices import NodePrice
-from orchestrator.results.schema import ROLES
 from orchestrator.stats import power
-from orchestrator.stats.bootstrap import Bools
 from orchestrator.stats.intervals import FEWEST_SEEDS
-from orchestrator.stats.predictions import PredictedRun
+from orchestrator.stats.predictions import PredictedRun, tuned_hits
 
 COLUMNS: Final = ("way", "now", "needed", "half_width", "chance", "device_hours")
 SEEDS: Final = "more seeds"
@@ -48,7 +46,8 @@ def settle_table(
     row = pair_of(comparison, *(each.family for each in ranked)) if len(ranked) > 1 else None
     if row is None:
         return nothing, []
-    models = [_hits(runs, each.family) for each in ranked]
+    hits = tuned_hits(runs)
+    models = [hits[each.family] for each in ranked]
     if min(map(len, models)) < FEWEST_SEEDS:
         return nothing, list(_first_seeds(study, final, min(map(len, models))))
     if excludes_zero(row):
@@ -56,13 +55,6 @@ def settle_table(
     names = [each.family for each in ranked]
     ways = _Ways(study, final, names, power.measure(*models), abs(row["difference"]))
     return pd.DataFrame(ways.rows(), columns=list(COLUMNS)), list(ways.sentences())
-
-
-def _hits(runs: Sequence[PredictedRun], family: str) -> Bools:
-    """Whether each tuned training at the largest share is right on each image, [seeds, images]."""
-    largest = max(run.fraction for run in runs)
-    own = [run for run in runs if (run.model, run.fraction) == ((family, ROLES[1]), largest)]
-    return np.stack([run.correct for run in own])
 
 
 def _first_seeds(study: Row, final: pa.Table, now: int) -> Iterator[str]:
