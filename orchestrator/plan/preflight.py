@@ -16,6 +16,7 @@ from orchestrator.forecast.throughput import Work
 from orchestrator.plan import remains, resume, warm_start
 from orchestrator.plan.families import FamilyPlan, plan_families
 from orchestrator.plan.inputs import Inputs, prepare
+from orchestrator.plan.resolution import resolution
 from orchestrator.plan.summary import print_plan, print_spaces
 from orchestrator.plan.warm_start import WarmStart
 from orchestrator.results import files
@@ -204,6 +205,9 @@ def _prepare(settings: Settings, plans: Sequence[FamilyPlan], console: Console) 
             print_spaces(console, plans)
         raise
     show(len(inputs.split.train))
+    sees = resolution(settings, inputs.dataset)
+    if sees is not None:
+        console.print(sees)
     for sentence in time_sentences(forecast_of(settings, plans, inputs)):
         console.print(sentence)
     return inputs

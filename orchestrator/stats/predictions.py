@@ -77,6 +77,23 @@ def split_runs(predictions: pa.Table) -> list[PredictedRun]:
     return [_run(key, predictions.take(groups[key]).sort_by("image_index")) for key in order]
 
 
+def tuned_hits(runs: Sequence[PredictedRun]) -> dict[str, Bools]:
+    """Whether each tuned training at the largest share is right on each image, by family.
+
+    Args:
+        runs: From `split_runs`.
+
+    Returns:
+        Family to [seeds, images].
+    """
+    largest = max((run.fraction for run in runs), default=None)
+    tuned = [run for run in runs if (run.role, run.fraction) == (ROLES[1], largest)]
+    return {
+        family: np.stack([run.correct for run in tuned if run.family == family])
+        for family in dict.fromkeys(run.family for run in tuned)
+    }
+
+
 def repeated(runs: Sequence[PredictedRun]) -> list[PredictedRun]:
     """The tuned runs that are their family's baseline under another name: the winner is that."""
     found = {(run.fraction, run.family, run.role, run.seed): run for run in runs}

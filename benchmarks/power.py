@@ -1,0 +1,272 @@
+"""Is what a study promises to see what it sees? Simulated studies whose truth is known.
+
+    python benchmarks/power.py [--studies 1000] [--images 1000] [--draws 500]
+        [--regimes NAME ...]
+
+The studies are those of `coverage.py`: two models, some trainings of each, the same images. Each is
+looked at with 3 seeds, as the default has it, and from what it has measured `stats.power` says what
+other studies would find: a new one, of other trainings on other images, and the study itself with
+more seeds. Then these are simulated, and compared by the project's own intervals.
+"""
+
+import argparse
+import platform
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+from statistics import fmean, median
+
+import numpy as np
+import scipy
+from coverage import EASE, EASE_FOR_MODEL, LUCK_WITH_IMAGE, REGIMES, STUDIES_AT_ONCE
+from scipy.stats import norm
+
+from orchestrator.stats import bootstrap, power
+from orchestrator.stats.intervals import SeedRuns, mean_interval
+
+SEEDS = 3
+LOWER_ACCURACY = 0.75
+"""Of the less accurate model."""
+DIFFERENCES = 0.03
+"""Standard deviation of the differences in accuracy of the studies that are extended."""
+MORE_SEEDS = (5, 8, 12)
+BINS = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Study:
+    """A simulated study.
+
+    Attributes:
+        hits: Whether each training of either model is right on each image, [2, seeds, images].
+        draws: Accuracies on resampled images, [2, seeds, draws].
+    """
+
+    hits: np.ndarray
+    draws: np.ndarray
+
+    def interval(self, seeds: int) -> tuple[float, float]:
+        """Of the difference, from the first so many seeds."""
+        a, b = (
+            SeedRuns(points=hits[:seeds].mean(axis=1), draws=draws[:seeds])
+            for hits, draws in zip(self.hits, self.draws, strict=True)
+        )
+        return mean_interval(a, b)
+
+    def difference(self, seeds: int) -> float:
+        """That was found."""
+        a, b = self.hits[:, :seeds].mean(axis=(1, 2))
+        return float(a - b)
+
+    def noise(self, seeds: int) -> power.Noise:
+        """As measured."""
+        return power.measure(*self.hits[:, :seeds])
+
+
+def simulate(
+    noise: tuple[float, float],
+    differences: np.ndarray,
+    *,
+    seeds: int,
+    images: int,
+    draws: int,
+    seed: int,
+) -> Iterator[Study]:
+    """Studies with these true differences in accuracy, one each."""
+    generator = np.random.default_rng(seed)
+    for start in range(0, len(differences), STUDIES_AT_ONCE):
+        part = differences[start : start + STUDIES_AT_ONCE]
+        shape = (len(part), seeds)
+        ease = EASE * generator.standard_normal((len(part), 1, images))
+        hits = np.empty((2, *shape, images), dtype=bool)
+        for model, sd in enumerate(noise):
+            accuracy = LOWER_ACCURACY + part * (model == 0)
+            spread = np.sqrt(EASE**2 + EASE_FOR_MODEL**2 + LUCK_WITH_IMAGE**2 + sd**2)
+            score = norm.ppf(accuracy)[:, None, None] * spread + ease
+            score = score + EASE_FOR_MODEL * generator.standard_normal(ease.shape)
+            score = score + sd * generator.standard_normal((*shape, 1))
+            score = score + LUCK_WITH_IMAGE * generator.standard_normal((*shape, images))
+            hits[model] = score > 0
+        drawn = bootstrap.accuracy_draws(hits.reshape(-1, images), draws=draws)
+        drawn = drawn.reshape(2, *shape, draws)
+        for number in range(len(part)):
+            yield Study(hits=hits[:, number], draws=drawn[:, number])
+
+
+def excludes_zero(interval: tuple[float, float]) -> bool:
+    """Whether a difference is told apart from none."""
+    low, high = interval
+    return low > 0 or high < 0
+
+
+def new_studies(
+    name: str, *, studies: int, images: int, draws: int
+) -> Iterator[tuple[str, str, str, str, str]]:
+    """What is promised of new studies, from what other studies have measured, and what is found.
+
+    The true difference is the one that a study is said to see with a chance of 80%, by the noise as
+    it is on the mean of all.
+    """
+    sizes = {"images": images, "draws": draws}
+    sizes = {"images": images, "draws": draws}
+
+    def measured(difference: float) -> list[power.Noise]:
+        truth = np.full(studies, difference)
+        source = simulate(REGIMES[name], truth, seeds=SEEDS, images=images, draws=1, seed=1)
+        return [study.noise(SEEDS) for study in source]
+
+    alike = mean_noise(measured(0.0))
+    for seeds in (2, SEEDS, *MORE_SEEDS[:2]):
+        size = power.outlook(alike, seeds=seeds, images=images).smallest
+        if size + LOWER_ACCURACY > 0.97:  # noqa: PLR2004 (not normal any more up there)
+            continue
+        pilots = measured(size)
+        known = mean_noise(pilots)
+        asked = {"seeds": seeds, "images": images, "difference": size}
+        best = power.outlook(known, **asked)
+        promised = [power.outlook(pilot, **asked) for pilot in pilots]
+        intervals = [
+            study.interval(seeds)
+            for study in simulate(
+                REGIMES[name], np.full(studies, size), seeds=seeds, seed=2, **sizes
+            )
+        ]
+        found = fmean(map(excludes_zero, intervals))
+        width = median((high - low) / 2 for low, high in intervals)
+        yield (
+            f"{name} | {seeds} | {100 * size:.1f}",
+            f"{100 * best.power:.0f}%",
+            f"{100 * fmean(each.power for each in promised):.0f}%",
+            f"{100 * found:.0f}%",
+            f"{100 * best.half_width:.2f} | "
+            f"{100 * median(each.half_width for each in promised):.2f} | {100 * width:.2f}",
+        )
+
+
+def mean_noise(measured: list[power.Noise]) -> power.Noise:
+    """The noise as it is: each part the mean of what many studies have measured."""
+    return power.Noise(
+        images=fmean(each.images for each in measured),
+        luck=tuple(np.mean([each.luck for each in measured], axis=0)),
+        trainings=tuple(np.mean([each.trainings for each in measured], axis=0)),
+        tested=measured[0].tested,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Extended:
+    """What was promised of a study that was not settled with 3 seeds, and what came of it."""
+
+    promised: float
+    found: bool
+    promised_width: float
+    width: float
+
+
+def extended_studies(
+    name: str, differences: np.ndarray, *, images: int, draws: int
+) -> tuple[dict[int, list[Extended]], list[tuple[int, bool]], list[bool]]:
+    """What is promised of studies that get more seeds, and what is found.
+
+    Returns:
+        By the number of seeds, of each study that 3 seeds did not settle; the seeds that such a
+        study is said to need for 80%, if 4 to 12 are, and whether they did; and of all studies
+        whether one of two looks, with 3 and with 8 seeds, excluded 0.
+    """
+    most = MORE_SEEDS[-1]
+    by_seeds: dict[int, list[Extended]] = {seeds: [] for seeds in MORE_SEEDS}
+    needed, looks = [], []
+    for study in simulate(
+        REGIMES[name], differences, seeds=most, images=images, draws=draws, seed=3
+    ):
+        settled = excludes_zero(study.interval(SEEDS))
+        looks.append(settled or excludes_zero(study.interval(8)))
+        if settled:
+            continue
+        noise, difference = study.noise(SEEDS), study.difference(SEEDS)
+        for seeds, rows in by_seeds.items():
+            outlook = power.extended(noise, seeds=seeds, difference=difference)
+            low, high = study.interval(seeds)
+            rows.append(
+                Extended(
+                    promised=outlook.power,
+                    found=excludes_zero((low, high)),
+                    promised_width=outlook.half_width,
+                    width=(high - low) / 2,
+                )
+            )
+        enough = power.fewest_seeds(noise, power.separates, difference=difference)
+        if enough is not None and SEEDS < enough <= most:
+            needed.append((enough, excludes_zero(study.interval(enough))))
+    return by_seeds, needed, looks
+
+
+def print_extended(regimes: list[str], *, studies: int, images: int, draws: int) -> None:
+    """Prints what becomes of studies that get more seeds, and how often two looks err."""
+    generator = np.random.default_rng(0)
+    differences = np.abs(generator.normal(0, DIFFERENCES, studies))
+    everything: list[Extended] = []
+    lines = []
+    print(
+        "| training noise | seeds | not settled with 3 | promised | found | below the half width |"
+    )
+    print("| --- | --- | --- | --- | --- | --- |")
+    for name in regimes:
+        by_seeds, needed, _ = extended_studies(name, differences, images=images, draws=draws)
+        for seeds, rows in by_seeds.items():
+            everything += rows
+            print(
+                f"| {name} | {seeds} | {len(rows)} | {100 * fmean(r.promised for r in rows):.0f}% "
+                f"| {100 * fmean(r.found for r in rows):.0f}% "
+                f"| {100 * fmean(r.width <= r.promised_width for r in rows):.0f}% |",
+                flush=True,
+            )
+        _, _, looks = extended_studies(name, np.zeros(studies), images=images, draws=draws)
+        did = f"{100 * fmean(done for _, done in needed):.0f}%" if needed else "-"
+        lines.append(f"| {name} | {len(needed)} | {did} | {100 * fmean(looks):.1f}% |")
+    print("\n| promised | extended studies | promised, mean | found |\n| --- | --- | --- | --- |")
+    for low, high in pairwise(BINS):
+        rows = [r for r in everything if low <= r.promised < high or r.promised == high == 1]
+        if rows:
+            print(
+                f"| {100 * low:.0f}% to {100 * high:.0f}% | {len(rows)} "
+                f"| {100 * fmean(r.promised for r in rows):.0f}% "
+                f"| {100 * fmean(r.found for r in rows):.0f}% |"
+            )
+    print(
+        "\n| training noise | said to need 4 to 12 seeds for 80% | these did "
+        "| models alike: one of two looks, 3 and 8 seeds, errs |\n| --- | --- | --- | --- |"
+    )
+    print("\n".join(lines))
+
+
+def main() -> None:
+    """Simulates and prints Markdown tables."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--studies", type=int, default=1000)
+    parser.add_argument("--images", type=int, default=1000)
+    parser.add_argument("--draws", type=int, default=500)
+    parser.add_argument("--regimes", nargs="+", choices=REGIMES, default=list(REGIMES))
+    options = parser.parse_args()
+    sizes = {"studies": options.studies, "images": options.images, "draws": options.draws}
+    started = time.process_time()
+    print(
+        "| training noise | seeds | difference | promised, noise known | promised by studies of 3 "
+        "seeds | found | half width, known | by studies | found |"
+    )
+    print("| --- " * 9 + "|")
+    for name in options.regimes:
+        for row in new_studies(name, **sizes):
+            print(f"| {' | '.join(row)} |", flush=True)
+    print()
+    print_extended(options.regimes, **sizes)
+    print(
+        f"\n{options.studies} studies a row, {options.images} test images, {options.draws} draws; "
+        f"numpy {np.__version__}, scipy {scipy.__version__}, Python {platform.python_version()}, "
+        f"{time.process_time() - started:.0f} CPU seconds on {platform.machine()}"
+    )
+
+
+if __name__ == "__main__":
+    main()

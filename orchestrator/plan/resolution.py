@@ -1,0 +1,100 @@
+"""What a plan will be able to tell apart, before its first epoch: the smallest difference."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from orchestrator.config.settings import Settings
+from orchestrator.results import files, shape
+from orchestrator.stats import power
+from orchestrator.stats.intervals import FEWEST_SEEDS
+from orchestrator.stats.predictions import split_runs, tuned_hits
+from trainables.data.dataset import OpenedDataSet
+
+DISAGREEMENT: Final = 0.2
+"""Assumed share of the test images that one of two models alone is right on. Two that are right on
+70% and on 88%, as in the reference results, differ on 18% at least."""
+SEED_NOISE: Final = 0.006
+"""Assumed standard deviation of a model's accuracy between trainings: that of the own baselines in
+the README, on CIFAR-10 (root mean square of three families, two seeds each)."""
+NEEDED: Final = ("started_at", "dataset.name", "dataset.files")
+
+
+def resolution(settings: Settings, dataset: OpenedDataSet) -> str | None:
+    """The difference in accuracy that a study sees with a chance of 80%, in a sentence.
+
+    The noise is that of the two best tuned families of the latest study in the results folder on
+    the very same data, if there is one with two seeds or more; otherwise it is assumed.
+
+    Args:
+        settings: The study's.
+        dataset: Its data.
+
+    Returns:
+        None where only decoding tells how many test images there are.
+    """
+    if dataset.image_counts is None:
+        return None
+    seeds, images = settings.seeds, dataset.image_counts[1]
+    noise, source = _measured(settings, dataset) or (
+        power.assumed(disagreement=DISAGREEMENT, seed_noise=SEED_NOISE),
+        f"assumed, as are {100 * DISAGREEMENT:.0f}% of the images that one alone is right on",
+    )
+    smallest = power.outlook(noise, seeds=seeds, images=images).smallest
+    size = f"that differ by {100 * smallest:.1f} points"
+    sees = f"two models {size}" if smallest < 1 else "no two models"
+    unknown = ""
+    if seeds < FEWEST_SEEDS:
+        sees = f"two trained networks {size}"
+        unknown = " What other trainings of the same families would give takes 2 seeds to see."
+    return (
+        f"{seeds} seed{'' if seeds == 1 else 's'} and {images:,} test images separate {sees} "
+        f"({100 * power.POWER:.0f}% power; seed noise of {100 * noise.seed_noise:.1f} points "
+        f"{source}).{unknown}"
+    )
+
+
+def _measured(settings: Settings, dataset: OpenedDataSet) -> tuple[power.Noise, str] | None:
+    """The noise in the latest study on the same data that shows some; None where none does."""
+    for folder in _same_data(settings, dataset):
+        try:
+            noise = _noise(folder)
+        except (ValueError, OSError):  # it has no finals yet, or they are damaged: not this one's
+            continue
+        if noise is not None:
+            return noise, f"as in {folder.name}"
+    return None
+
+
+def _same_data(settings: Settings, dataset: OpenedDataSet) -> Iterator[Path]:
+    """The folders of the studies on the same data, the latest first."""
+    found: list[tuple[str, Path]] = []
+    for path in Path(settings.results_dir).expanduser().glob("*/study.json"):
+        try:
+            study: dict[str, Any] = files.read_study(path.parent)
+            shape.check_entries(path, study, NEEDED)
+        except (ValueError, OSError):  # not a study's, of an older version, or being written
+            continue
+        data = study["dataset"]
+        if (data["name"], data["files"]) == (settings.dataset, dict(dataset.files)):
+            found.append((str(study["started_at"]), path.parent))
+    for _, folder in sorted(found, reverse=True):
+        yield folder
+
+
+def _noise(folder: Path) -> power.Noise | None:
+    """Of a study's two most accurate tuned families that have two seeds or more.
+
+    Raises:
+        ValueError: It has no predictions, or they are damaged.
+    """
+    hits = tuned_hits(split_runs(files.read_table(folder, "predictions")))
+    several = sorted(
+        (each for each in hits.values() if len(each) >= FEWEST_SEEDS),
+        key=lambda each: -np.mean(each),
+    )
+    if len(several) < 2 or several[0].shape[1] != several[1].shape[1]:  # noqa: PLR2004 (a pair)
+        return None
+    return power.measure(several[0], several[1])

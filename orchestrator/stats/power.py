@@ -1,0 +1,263 @@
+"""What an interval will be able to see: its half width and its power, by seeds and test images.
+
+The interval is that of `stats.intervals`, of the difference in accuracy of two models' means over
+seeds. Its parts are measured in a study that has two seeds or more, or assumed; then studies to
+come are drawn by what the interval is made of (means and sample variances, no images), so that
+what few seeds cost is in it: Student's t is wide with them, and its width itself a matter of luck.
+What is measured is taken for the truth: `benchmarks/power.py` says what that costs.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from scipy.special import stdtrit
+
+from orchestrator.stats.bootstrap import CONFIDENCE, SEED, Bools, Floats
+from orchestrator.stats.intervals import FEWEST_SEEDS
+
+POWER: Final = 0.8
+"""The chance at which a difference counts as one that a study can see."""
+MOST_SEEDS: Final = 50
+MOST_IMAGES: Final = 10_000_000
+FUTURES: Final = 4000
+"""Studies to come that are drawn; a chance of 80% has a standard error of 0.6 points then."""
+
+Pair = tuple[float, float]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Noise:
+    """What the difference in accuracy of two models is uncertain by; all variances of fractions.
+
+    Attributes:
+        images: Of one image's difference, right in a minus right in b, over all trainings.
+        luck: Of a training's hit or miss on one image beside that, in a and b.
+        trainings: Of a training's accuracy on `tested` images, in a and b; includes `luck`.
+        tested: Test images that `trainings` was seen on.
+        seeds: Trainings that each was seen in; None where it is assumed.
+    """
+
+    images: float
+    luck: Pair
+    trainings: Pair
+    tested: int
+    seeds: tuple[int, int] | None = None
+
+    @property
+    def own(self) -> Floats:
+        """Of a training's accuracy on all images there could be, in a and b."""
+        return np.maximum(0, np.array(self.trainings) - np.array(self.luck) / self.tested)
+
+    @property
+    def seed_noise(self) -> float:
+        """The standard deviation of that, in the mean of the two."""
+        return float(np.sqrt(self.own.mean()))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outlook:
+    """What is to be expected of a study.
+
+    Attributes:
+        half_width: Of its 95% interval, a fraction; it is as likely to be narrower as wider.
+        power: The chance that the interval excludes 0.
+        smallest: The difference that it would exclude 0 for with a chance of 80%, a fraction.
+    """
+
+    half_width: float
+    power: float
+    smallest: float
+
+
+Goal = Callable[[Outlook], bool]
+
+
+def separates(outlook: Outlook) -> bool:
+    """Whether a study has a chance of 80% that its interval excludes 0."""
+    return outlook.power >= POWER
+
+
+def assumed(*, disagreement: float, seed_noise: float) -> Noise:
+    """The noise of two models of which nothing is known yet.
+
+    Args:
+        disagreement: Share of the images that one of the two alone is right on.
+        seed_noise: Standard deviation of a training's accuracy, a fraction.
+    """
+    variance = seed_noise**2
+    return Noise(images=disagreement, luck=(0.0, 0.0), trainings=(variance, variance), tested=1)
+
+
+def measure(a: Bools, b: Bools) -> Noise:
+    """The noise of two models that were tested on the same images.
+
+    Args:
+        a: Whether each training of one classifies each image correctly, [seeds, images].
+        b: The same of the other, whose seeds may be fewer or more.
+
+    Raises:
+        ValueError: One has a single training, of whose noise nothing is known.
+    """
+    if min(len(a), len(b)) < FEWEST_SEEDS:
+        message = f"training noise needs {FEWEST_SEEDS} seeds, but got {len(a)} and {len(b)}"
+        raise ValueError(message)
+    hits = [each.astype(np.float64) for each in (a, b)]
+    accuracies = [each.mean(axis=1) for each in hits]
+    luck_a, luck_b = (
+        float((each - own[:, None]).var(axis=0, ddof=1).mean())
+        for each, own in zip(hits, accuracies, strict=True)
+    )
+    apart = (hits[0].mean(axis=0) - hits[1].mean(axis=0)).var(ddof=1)
+    return Noise(
+        images=max(0.0, float(apart) - luck_a / len(a) - luck_b / len(b)),
+        luck=(luck_a, luck_b),
+        trainings=(float(accuracies[0].var(ddof=1)), float(accuracies[1].var(ddof=1))),
+        tested=a.shape[1],
+        seeds=(len(a), len(b)),
+    )
+
+
+def outlook(noise: Noise, *, seeds: int, images: int, difference: float = 0.0) -> Outlook:
+    """What to expect of a new study, of other trainings on other images.
+
+    With one seed it is the interval of these trained networks, over images alone.
+
+    Args:
+        noise: Of the two models.
+        seeds: Trainings of each.
+        images: Test images.
+        difference: In accuracy in truth, a fraction.
+    """
+    generator = np.random.default_rng(SEED)
+    counts = (seeds, seeds)
+    of_images = np.sqrt(_image_variance(noise, counts, images))
+    errors = of_images * generator.standard_normal(FUTURES)
+    observed = np.zeros((2, FUTURES))
+    for model, own in enumerate(noise.own):
+        if seeds >= FEWEST_SEEDS:
+            errors += np.sqrt(own / seeds) * generator.standard_normal(FUTURES)
+            spread = generator.chisquare(seeds - 1, FUTURES) / (seeds - 1)
+            observed[model] = (own + noise.luck[model] / images) * spread
+    return _seen(noise, counts, images, observed, found=difference + errors, truth=difference)
+
+
+def extended(noise: Noise, *, seeds: int, difference: float) -> Outlook:
+    """What to expect of the measured study itself once it has more seeds, on the same images.
+
+    Its trainings and images stay, so what it has found stays the middle of what it may find.
+
+    Args:
+        noise: As measured.
+        seeds: Trainings of each model then; as many as now or more.
+        difference: In accuracy, as found; a fraction.
+    """
+    assert noise.seeds is not None
+    generator = np.random.default_rng(SEED)
+    counts = (max(seeds, noise.seeds[0]), max(seeds, noise.seeds[1]))
+    errors, observed = np.zeros(FUTURES), np.zeros((2, FUTURES))
+    for model, variance in enumerate(noise.trainings):
+        now, then = noise.seeds[model], counts[model]
+        squares = np.full(FUTURES, (now - 1) * noise.trainings[model])
+        new = then - now
+        if new:
+            # How far the mean of the new trainings lies from that of the old ones.
+            gap = np.sqrt(variance * (1 / new + 1 / now)) * generator.standard_normal(FUTURES)
+            errors += gap * new / then
+            squares += gap**2 * new * now / then
+        if new > 1:
+            squares += variance * generator.chisquare(new - 1, FUTURES)
+        observed[model] = squares / (then - 1)
+    found = difference + errors
+    return _seen(noise, counts, noise.tested, observed, found=found, truth=difference)
+
+
+def fewest_seeds(noise: Noise, goal: Goal, *, difference: float) -> int | None:
+    """The fewest trainings of each model with which the measured study reaches a goal.
+
+    Returns:
+        As many as now or more; None where 50 do not do.
+    """
+    assert noise.seeds is not None
+    now = max(noise.seeds)
+    return _fewest(
+        lambda seeds: goal(extended(noise, seeds=seeds, difference=difference)), now, MOST_SEEDS
+    )
+
+
+def fewest_images(noise: Noise, goal: Goal, *, seeds: int, difference: float) -> int | None:
+    """The fewest test images with which a new study reaches a goal, to two digits.
+
+    Args:
+        noise: Of the two models.
+        goal: What is to be reached.
+        seeds: Trainings of each model.
+        difference: In accuracy in truth, a fraction.
+
+    Returns:
+        None where ten million do not do, since the noise of the seeds stays.
+    """
+    found = _fewest(
+        lambda images: goal(outlook(noise, seeds=seeds, images=images, difference=difference)),
+        1,
+        MOST_IMAGES,
+    )
+    if found is None:
+        return None
+    step = 10 ** max(0, len(str(found)) - 2)
+    return -(-found // step) * step
+
+
+def _fewest(does: Callable[[int], bool], low: int, high: int) -> int | None:
+    """The smallest number that does, where each larger one does too; None if the highest fails."""
+    if low > high or not does(high):
+        return None
+    while low < high:
+        middle = (low + high) // 2
+        low, high = (low, middle) if does(middle) else (middle + 1, high)
+    return low
+
+
+def _image_variance(noise: Noise, seeds: tuple[int, int], images: int) -> float:
+    """Of a difference of means over seeds, as far as the choice of images makes it."""
+    luck = sum(own / count for own, count in zip(noise.luck, seeds, strict=True))
+    return (noise.images + luck) / images
+
+
+def _seen(
+    noise: Noise,
+    seeds: tuple[int, int],
+    images: int,
+    observed: Floats,
+    *,
+    found: Floats,
+    truth: float,
+) -> Outlook:
+    """What the intervals of studies to come show, computed as `intervals.mean_interval` does.
+
+    Args:
+        noise: Of the two models.
+        seeds: Trainings of a and b.
+        images: Test images.
+        observed: Sample variance of the trainings' accuracies, [models, futures].
+        found: Differences in accuracy, [futures].
+        truth: What they lie around.
+    """
+    tail = (1 + CONFIDENCE) / 2
+    counts = np.array(seeds, dtype=np.float64)[:, None]
+    margin: Floats = np.zeros(FUTURES)
+    if min(seeds) >= FEWEST_SEEDS:
+        of_means = observed / counts
+        own = np.maximum(0, of_means - np.array(noise.luck)[:, None] / images / counts)
+        squares = (of_means**2 / (counts - 1)).sum(axis=0)
+        some = squares > 0
+        degrees = np.divide(of_means.sum(axis=0) ** 2, squares, out=np.ones(FUTURES), where=some)
+        margin = np.where(some, stdtrit(degrees, tail) * np.sqrt(own.sum(axis=0)), 0.0)
+    of_images = stdtrit(np.inf, tail) * np.sqrt(_image_variance(noise, seeds, images))
+    half = np.hypot(of_images, margin)
+    return Outlook(
+        half_width=float(np.median(half)),
+        power=float(np.mean(np.abs(found) > half)),
+        smallest=float(np.quantile(half + truth - found, POWER)),
+    )

@@ -1,0 +1,128 @@
+"""What would settle it: the seeds and images that tell the two best apart, and their cost."""
+
+import math
+import shlex
+
+import numpy as np
+import pytest
+from made_up_study import ComparedStudy
+
+from orchestrator.analysis.settle import settle_table
+from orchestrator.config import flags
+from orchestrator.stats import power
+from orchestrator.stats.predictions import split_runs
+
+FAMILIES = ("cnn", "resnet50_scratch")
+PRICES = [
+    {"name": "g5", "devices": 2, "per_hour": 3.0, "currency": "USD", "source": "made up"},
+    {"name": "p5", "devices": 8, "per_hour": None, "currency": "USD", "source": ""},
+]
+
+
+def close(*, difference, seeds=3, seed_effect=0.004, images=600, **more):
+    """A study whose two tuned families differ by this in the share they are right on."""
+    study = ComparedStudy(
+        families=FAMILIES, seeds=seeds, test_images=images, seed_effect=seed_effect, **more
+    )
+    random, labels = np.random.default_rng(0), study.labels
+    ease = {family: random.random(images) for family in FAMILIES}
+    for (family, _, seed, _), scores in study.runs.items():
+        skill = 0.7 + difference * (family == FAMILIES[0]) + seed_effect * (seed - 1)
+        score = 0.9 * ease[family] + 0.1 * random.random(images)
+        hit = score < np.quantile(score, skill)
+        guess = np.where(hit, labels, (labels + 1) % len(study.classes))
+        scores[:] = 0.1
+        scores[np.arange(images), guess] = 0.7
+    return study
+
+
+def told(study):
+    return settle_table(
+        study.study(), study.final(), split_runs(study.predictions()), study.compared()
+    )
+
+
+def test_a_study_that_has_told_the_two_best_apart_needs_nothing() -> None:
+    table, sentences = told(close(difference=0.15))
+    assert (len(table), sentences) == (0, [])
+
+
+def test_of_one_family_or_none_there_is_nothing_to_tell_apart() -> None:
+    for families in ((), ("cnn",)):
+        table, sentences = told(ComparedStudy(families=families))
+        assert (len(table), sentences) == (0, [])
+
+
+def test_with_one_seed_more_of_them_come_first() -> None:
+    table, sentences = told(close(difference=0.02, seeds=1))
+    assert len(table) == 0
+    # Four models, two trainings more of each, of 100 device-seconds.
+    assert "0.22 device-hours" in sentences[0]
+    assert "--resume 'made up' --seeds 3`" in sentences[0]
+
+
+def measured(study):
+    """The noise and the difference of a study's two tuned families."""
+    runs = split_runs(study.predictions())
+    a, b = (
+        np.stack([run.correct for run in runs if run.model == (name, "tuned")]) for name in FAMILIES
+    )
+    return power.measure(a, b), abs(a.mean() - b.mean())
+
+
+def test_where_the_images_are_what_is_missing_more_of_them_would_do_and_seeds_would_not() -> None:
+    study = close(difference=0.03)
+    table, sentences = told(study)
+    seeds, images = table.to_dict("records")
+    assert (seeds["way"], seeds["now"], images["now"]) == ("more seeds", 3, 600)
+    assert all(math.isnan(seeds[name]) for name in ("needed", "half_width", "device_hours"))
+    assert "More seeds alone will hardly do: with 50" in sentences[1]
+    noise, difference = measured(study)
+    asked = {"seeds": 3, "difference": difference}
+    found = power.outlook(noise, images=int(images["needed"]), **asked)
+    assert found.power == images["chance"] >= 0.8
+    assert found.half_width == images["half_width"] < difference
+    fewer = power.outlook(noise, images=int(0.95 * images["needed"]), **asked)
+    assert fewer.power < 0.8
+    # Two families of two models with three trainings of 100 device-seconds.
+    assert images["device_hours"] == pytest.approx(12 * 100 / 3600)
+    assert "the 600 of cifar10 are all in use" in sentences[-1]
+
+
+def test_where_the_seeds_are_what_is_missing_the_command_that_adds_them_is_said() -> None:
+    prices = {"forecast": {"prices": PRICES}}
+    study = close(difference=0.08, images=1200, seed_effect=0.05, entries=prices)
+    table, sentences = told(study)
+    seeds, images = table.to_dict("records")
+    assert math.isnan(images["needed"])
+    assert "No number of test images would do with 3 seeds" in sentences[-1]
+    noise, difference = measured(study)
+    needed = int(seeds["needed"])
+    found = [power.extended(noise, seeds=n, difference=difference) for n in (needed - 1, needed)]
+    assert found[0].power < 0.8 <= found[1].power == seeds["chance"]
+    hours = 4 * (needed - 3) * 100 / 3600
+    assert seeds["device_hours"] == pytest.approx(hours)
+    assert sentences[2].startswith(f"On g5: {hours / 2:.2g} node-hours, {hours / 2 * 3:.2g} USD")
+    assert not any("p5" in sentence for sentence in sentences)
+    assert "opens the test set again" in sentences[3]
+    (command,) = [part for part in sentences[1].split("`") if part.startswith("python")]
+    options = flags.parse(shlex.split(command)[3:])
+    assert (options.resume, options.seeds) == ("made up", str(needed))
+
+
+def test_a_study_kept_elsewhere_is_resumed_there(tmp_path) -> None:
+    study = close(difference=0.02, seeds=1, settings={"results_dir": str(tmp_path)})
+    _, sentences = told(study)
+    assert f"--results-dir {tmp_path} --seeds 3" in sentences[0]
+
+
+def test_what_was_not_measured_is_not_made_up() -> None:
+    study = close(difference=0.08, images=1200, seed_effect=0.05, missing=("device_seconds",))
+    table, sentences = told(study)
+    assert table["device_hours"].isna().all()
+    assert "device-hours" not in " ".join(sentences)
+
+
+def test_two_that_are_exactly_alike_are_settled_by_nothing() -> None:
+    table, _ = told(close(difference=0.0, seed_effect=0.02))
+    assert table["needed"].isna().all()
