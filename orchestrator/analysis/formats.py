@@ -15,7 +15,9 @@ def words(*columns: str) -> Format:
     return Format(columns, lambda *values: " ".join(map(str, values)), numeric=False)
 
 
-def number(column: str, form: str = ",.0f", *, scale: float = 1, unit: str = "") -> Format:
+def number(
+    column: str, form: str = ",.0f", *, scale: float = 1, unit: str = "", before: str = ""
+) -> Format:
     """A number: a whole one, if nothing else is said.
 
     Args:
@@ -23,8 +25,9 @@ def number(column: str, form: str = ",.0f", *, scale: float = 1, unit: str = "")
         form: As in a format string.
         scale: What it is multiplied by.
         unit: What stands behind it.
+        before: What stands before it.
     """
-    return Format((column,), lambda value: f"{scale * value:{form}}{unit}")
+    return Format((column,), lambda value: f"{before}{scale * value:{form}}{unit}")
 
 
 def rounded(column: str, *, scale: float = 1) -> Format:

@@ -102,7 +102,7 @@ def table_csv(table: pd.DataFrame) -> str:
     """A table, unrounded, as CSV that no spreadsheet takes for a formula."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    for row in (table.columns, *table.astype(object).itertuples(index=False)):
+    for row in ([*table.columns], *table.astype(object).to_numpy().tolist()):
         writer.writerow(
             safe_cell(cell) if isinstance(cell, str) else None if _is_missing(cell) else cell
             for cell in row

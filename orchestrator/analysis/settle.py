@@ -10,8 +10,9 @@ import pandas as pd
 import pyarrow as pa
 
 from orchestrator.analysis.answer import pair_of, rank
+from orchestrator.analysis.formats import number, share, words
 from orchestrator.analysis.pairwise import ENOUGH_SEEDS, excludes_zero
-from orchestrator.analysis.section import Row, count, percent
+from orchestrator.analysis.section import Row, Section, count, percent
 from orchestrator.config.settings import Settings
 from orchestrator.forecast.estimate import SECONDS_PER_HOUR, between, cost_sentences
 from orchestrator.forecast.prices import NodePrice
@@ -20,6 +21,7 @@ from orchestrator.stats.intervals import FEWEST_SEEDS
 from orchestrator.stats.predictions import PredictedRun, tuned_hits
 
 COLUMNS: Final = ("way", "now", "needed", "half_width", "chance", "device_hours")
+KEY: Final = "differences/settle"
 SEEDS: Final = "more seeds"
 IMAGES: Final = "more test images"
 MODEL: Final = ["family", "role", "train_fraction"]
@@ -57,12 +59,40 @@ def settle_table(
     return pd.DataFrame(ways.rows(), columns=list(COLUMNS)), list(ways.sentences())
 
 
+def settle_sections(
+    study: Row, final: pa.Table, runs: Sequence[PredictedRun], comparison: Sequence[Row]
+) -> Iterator[Section]:
+    """What would tell the two best apart; nothing where they are, or where there are not two.
+
+    Args:
+        study: `study.json`.
+        final: `final.parquet`.
+        runs: From `predictions.split_runs`.
+        comparison: The rows of `comparison.parquet`.
+    """
+    table, sentences = settle_table(study, final, runs, comparison)
+    yield Section(
+        key=KEY,
+        title="What would settle it",
+        table=table,
+        formats={
+            "way": words("way"),
+            "now": number("now"),
+            "needed": number("needed"),
+            "95% interval then (points)": number("half_width", ".2f", scale=100, before="±"),
+            "chance that it excludes 0": share("chance", 0),
+            "device-hours": number("device_hours", ",.2g"),
+        },
+        notes=tuple(sentences),
+        place="document",
+    )
+
+
 def _first_seeds(study: Row, final: pa.Table, now: int) -> Iterator[str]:
     """What to do where a model was trained once."""
     hours = _more_seeds_hours(final, ENOUGH_SEEDS)
     yield (
-        "With one training of a model nothing is known of training noise, and so nothing of the "
-        f"families. {ENOUGH_SEEDS} seeds in place of {now} show it{_taking(hours)}: "
+        f"{ENOUGH_SEEDS} seeds in place of {now} would show training noise{_taking(hours)}: "
         f"{_command(study, ENOUGH_SEEDS)}."
     )
     yield from _prices(study, hours)
@@ -121,14 +151,14 @@ class _Ways:
 
     def sentences(self) -> Iterator[str]:
         """What there is to say of either way."""
+        yield from self._of_seeds()
         first, second = self._families
         yield (
-            f"For a chance of {percent(power.POWER, 0)} that the 95% interval of {first} minus "
-            f"{second} excludes 0, if the difference in truth is the {_points(self._difference)} "
-            "that were found, and the noise what was measured: "
+            f"That is for a chance of {percent(power.POWER, 0)} that the 95% interval of {first} "
+            f"minus {second} excludes 0, if the difference in truth is the "
+            f"{_points(self._difference)} that were found, and the noise what was measured: "
             f"{_points(self._noise.seed_noise)} between trainings of one model."
         )
-        yield from self._of_seeds()
         yield from self._of_images()
 
     def _of_seeds(self) -> Iterator[str]:
@@ -142,7 +172,8 @@ class _Ways:
             return
         hours = self._seeds_hours()
         yield (
-            f"{self._seeds} seeds in place of {self._now} would do: ±{_points(seen.half_width)}"
+            f"To tell {' and '.join(self._families)} apart, {self._seeds} seeds in place of "
+            f"{self._now} would do: ±{_points(seen.half_width)}"
             f"{_taking(hours)}: {_command(self._study, self._seeds)}."
         )
         yield from _prices(self._study, hours)
@@ -197,7 +228,7 @@ def _prices(study: Row, hours: float) -> Iterator[str]:
 
 
 def _taking(hours: float) -> str:
-    return f", in {_hours(hours)}, since all models get them" if np.isfinite(hours) else ""
+    return f", in {_hours(hours)} for all models" if np.isfinite(hours) else ""
 
 
 def _hours(hours: float) -> str:

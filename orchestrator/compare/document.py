@@ -1,7 +1,7 @@
 """The whole comparison, before it is written or printed: its sections in their order."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import pyarrow as pa
@@ -21,6 +21,8 @@ from orchestrator.analysis.section import (
     Section,
 )
 from orchestrator.analysis.selection import fairness_sections
+from orchestrator.analysis.settle import KEY as SETTLE
+from orchestrator.analysis.settle import settle_sections
 from orchestrator.analysis.test_results import in_order, reference_sections, result_sections
 from orchestrator.config.searches import (
     relabel,
@@ -54,6 +56,7 @@ def gather(
     rungs: pa.Table,
     final: pa.Table,
     predictions: pa.Table,
+    comparison: pa.Table,
     runs: Sequence[PredictedRun] | None = None,
     curves: Mapping[Model, Curve] | None = None,
 ) -> tuple[Section, ...]:
@@ -66,6 +69,7 @@ def gather(
         rungs: `rungs.parquet`; empty where nothing could be stopped.
         final: `final.parquet`; empty where every family failed.
         predictions: `predictions.parquet`; empty with `final`.
+        comparison: `comparison.parquet`; empty with `final`.
         runs: From `predictions.split_runs`, where they were split already.
         curves: From `learning_curves.measure_curves`, where they were measured already.
     """
@@ -76,6 +80,7 @@ def gather(
     by_search = {**study, "settings": {**study["settings"], "families": names}}
 
     def sections() -> Iterator[Section]:
+        yield from settle_sections(study, final, runs, comparison.to_pylist())
         yield from sample_efficiency_sections(
             final,
             runs,
@@ -129,9 +134,14 @@ def prepare(
         *reference_sections(study, finals),
         *evidence,
     ]
+    found = answer(finals, pairs)
+    demo = tuple(study.get("demo") or ())
+    settling = [
+        each.notes[0] for each in evidence if each.key == SETTLE and each.notes and not demo
+    ]
     return Report(
         title=f"Comparison of {study['name']}",
-        demo=tuple(study.get("demo") or ()),
-        answer=answer(finals, pairs),
+        demo=demo,
+        answer=replace(found, details=(*found.details, *settling)),
         sections=tuple(section for section in sections if section.says_something),
     )

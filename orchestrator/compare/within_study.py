@@ -37,7 +37,13 @@ def write_comparison(folder: Path, console: Console | None) -> Report:
     }
     files.write_table(folder, "comparison", comparison, metadata)
     evidence = gather(
-        study, trials=trials, epochs=epochs, rungs=rungs, final=final, predictions=predictions
+        study,
+        trials=trials,
+        epochs=epochs,
+        rungs=rungs,
+        final=final,
+        predictions=predictions,
+        comparison=comparison,
     )
     report = prepare(study, trials, final, comparison, evidence=evidence)
     path = folder / "comparison.md"

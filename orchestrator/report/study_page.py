@@ -18,7 +18,9 @@ def compose(inputs: Inputs) -> Page:
     tables = inputs.tables
     evidence = gather(
         inputs.study,
-        **{name: tables[name] for name in ("trials", "epochs", "rungs", "final", "predictions")},
+        **{name: tables[name] for name in ("trials", "epochs", "rungs", "final")},
+        predictions=tables["predictions"],
+        comparison=tables["comparison"],
         runs=inputs.runs,
         curves=inputs.curves,
     )
@@ -34,7 +36,7 @@ def compose(inputs: Inputs) -> Page:
         name=str(inputs.study["name"]),
         state=inputs.standing.state,
         question=question(inputs),
-        answer=answer(inputs),
+        answer=report.answer if inputs.ended and report.answer else answer(inputs),
         demo=report.demo,
         warnings=arranged.warnings,
         facts=provenance.facts(inputs),

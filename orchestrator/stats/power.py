@@ -205,7 +205,7 @@ def fewest_images(noise: Noise, goal: Goal, *, seeds: int, difference: float) ->
     )
     if found is None:
         return None
-    step = 10 ** max(0, len(str(found)) - 2)
+    step: int = 10 ** max(0, len(str(found)) - 2)
     return -(-found // step) * step
 
 

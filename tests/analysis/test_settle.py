@@ -76,7 +76,7 @@ def test_where_the_images_are_what_is_missing_more_of_them_would_do_and_seeds_wo
     seeds, images = table.to_dict("records")
     assert (seeds["way"], seeds["now"], images["now"]) == ("more seeds", 3, 600)
     assert all(math.isnan(seeds[name]) for name in ("needed", "half_width", "device_hours"))
-    assert "More seeds alone will hardly do: with 50" in sentences[1]
+    assert "More seeds alone will hardly do: with 50" in sentences[0]
     noise, difference = measured(study)
     asked = {"seeds": 3, "difference": difference}
     found = power.outlook(noise, images=int(images["needed"]), **asked)
@@ -102,10 +102,10 @@ def test_where_the_seeds_are_what_is_missing_the_command_that_adds_them_is_said(
     assert found[0].power < 0.8 <= found[1].power == seeds["chance"]
     hours = 4 * (needed - 3) * 100 / 3600
     assert seeds["device_hours"] == pytest.approx(hours)
-    assert sentences[2].startswith(f"On g5: {hours / 2:.2g} node-hours, {hours / 2 * 3:.2g} USD")
+    assert sentences[1].startswith(f"On g5: {hours / 2:.2g} node-hours, {hours / 2 * 3:.2g} USD")
     assert not any("p5" in sentence for sentence in sentences)
-    assert "opens the test set again" in sentences[3]
-    (command,) = [part for part in sentences[1].split("`") if part.startswith("python")]
+    assert "opens the test set again" in sentences[2]
+    (command,) = [part for part in sentences[0].split("`") if part.startswith("python")]
     options = flags.parse(shlex.split(command)[3:])
     assert (options.resume, options.seeds) == ("made up", str(needed))
 

@@ -242,8 +242,10 @@ class ComparedStudy:
     def report(self) -> Report:
         tables = self.tables()
         read = ("trials", "epochs", "rungs", "final", "predictions")
-        evidence = gather(self.study(), **{name: tables[name] for name in read})
-        shown = (self.study(), tables["trials"], tables["final"], self.comparison())
+        comparison = self.comparison()
+        given = {name: tables[name] for name in read} | {"comparison": comparison}
+        evidence = gather(self.study(), **given)
+        shown = (self.study(), tables["trials"], tables["final"], comparison)
         return prepare(*shown, evidence=evidence)
 
 

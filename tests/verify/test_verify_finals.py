@@ -164,7 +164,11 @@ FINALS = [
         alter(
             "comparison",
             {"seed": None, "metric": "accuracy"},
-            difference=0.1, ci_low=0.05, ci_high=0.2, p_value=0.4, p_value_holm=1,
+            difference=0.1,
+            ci_low=0.05,
+            ci_high=0.2,
+            p_value=0.4,
+            p_value_holm=1,
         ),
         f"p_value of {PAIR} must be below 0.05 exactly where its interval excludes 0, but is 0.4",
     ),
