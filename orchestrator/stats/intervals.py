@@ -82,7 +82,7 @@ def mean_interval(
 def mean_p_value(a: SeedRuns, b: SeedRuns) -> float:
     """The smallest alpha at which the (1 - alpha) `mean_interval` of a - b excludes 0.
 
-    So it is below 0.05 exactly where the 95% interval excludes 0 (with 40 draws or more), and it
+    So it is below 0.05 exactly where the 95% interval excludes 0 (of more than 40 draws), and it
     is never below 2 / draws, which is as far as percentiles of the draws can tell.
     """
     difference = _Difference.of(a, b)
