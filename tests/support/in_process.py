@@ -37,7 +37,7 @@ from trainables.trial_error import described
 
 CURVE = {"families": "curve", "dataset": "digits", "seed": 3}
 NO_FAULTS = ("space.curve.fault=none",)
-FEW_DRAWS = 20
+FEW_DRAWS = 50
 
 
 class Killed(BaseException):
