@@ -19,12 +19,20 @@ from statistics import fmean, median
 
 import numpy as np
 import scipy
-from coverage import EASE, EASE_FOR_MODEL, LUCK_WITH_IMAGE, REGIMES, STUDIES_AT_ONCE
+from coverage import EASE, EASE_FOR_MODEL, LUCK_WITH_IMAGE, STUDIES_AT_ONCE
 from scipy.stats import norm
 
 from orchestrator.stats import bootstrap, power
 from orchestrator.stats.intervals import SeedRuns, mean_interval
 
+REGIMES = {
+    "none": (0.0, 0.0),
+    "below that of the images": (0.02, 0.02),
+    "like that of the images": (0.05, 0.05),
+    "in one model alone": (0.15, 0.02),
+    "above that of the images": (0.15, 0.15),
+}
+"""Training noise by name, to its standard deviation in the score of either model."""
 SEEDS = 3
 LOWER_ACCURACY = 0.75
 """Of the less accurate model."""

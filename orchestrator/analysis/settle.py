@@ -2,6 +2,8 @@
 
 import shlex
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Final
 
@@ -17,6 +19,7 @@ from orchestrator.config.settings import Settings
 from orchestrator.forecast.estimate import SECONDS_PER_HOUR, between, cost_sentences
 from orchestrator.forecast.prices import NodePrice
 from orchestrator.stats import power
+from orchestrator.stats.bootstrap import CONFIDENCE
 from orchestrator.stats.intervals import FEWEST_SEEDS
 from orchestrator.stats.predictions import PredictedRun, tuned_hits
 
@@ -41,7 +44,8 @@ def settle_table(
     Returns:
         A row a way: `way`, how many there are `now`, how many are `needed` for a chance of 80%
         (missing where none do), and with these `half_width` of the 95% interval (a fraction),
-        `chance` that it excludes 0, and `device_hours` that it takes. And what there is to say.
+        `chance` that it excludes 0 (also after the correction for several pairs), and the
+        `device_hours` that it takes. And what there is to say.
     """
     nothing = pd.DataFrame(columns=list(COLUMNS))
     ranked = rank(final.to_pylist())[:2]
@@ -52,10 +56,18 @@ def settle_table(
     models = [hits[each.family] for each in ranked]
     if min(map(len, models)) < FEWEST_SEEDS:
         return nothing, list(_first_seeds(study, final, min(map(len, models))))
-    if excludes_zero(row):
+    corrected, pairs = row["p_value_holm"], _corrected_pairs(comparison, row)
+    if excludes_zero(row) and (corrected is None or corrected < 1 - CONFIDENCE):
         return nothing, []
     names = [each.family for each in ranked]
-    ways = _Ways(study, final, names, power.measure(*models), abs(row["difference"]))
+    ways = _Ways(
+        study=study,
+        final=final,
+        families=names,
+        noise=power.measure(*models),
+        difference=abs(row["difference"]),
+        pairs=pairs,
+    )
     return pd.DataFrame(ways.rows(), columns=list(COLUMNS)), list(ways.sentences())
 
 
@@ -88,6 +100,18 @@ def settle_sections(
     )
 
 
+def _corrected_pairs(comparison: Sequence[Row], row: Row) -> int:
+    """Over how many pairs of means a pair's p-value is corrected; 1 where it has none."""
+    same = ("train_fraction", "seed", "metric")
+    return max(
+        1,
+        sum(
+            other["p_value_holm"] is not None and all(other[name] == row[name] for name in same)
+            for other in comparison
+        ),
+    )
+
+
 def _first_seeds(study: Row, final: pa.Table, now: int) -> Iterator[str]:
     """What to do where a model was trained once."""
     hours = _more_seeds_hours(final, ENOUGH_SEEDS)
@@ -98,32 +122,54 @@ def _first_seeds(study: Row, final: pa.Table, now: int) -> Iterator[str]:
     yield from _prices(study, hours)
 
 
+@dataclass(frozen=True, kw_only=True)
 class _Ways:
-    """The two ways, each with what it needs."""
+    """The two ways, each with what it needs.
 
-    def __init__(
-        self,
-        study: Row,
-        final: pa.Table,
-        families: Sequence[str],
-        noise: power.Noise,
-        difference: float,
-    ) -> None:
-        """Finds how much either way needs."""
-        assert noise.seeds is not None
-        self._study, self._final, self._families = study, final, families
-        self._noise, self._difference = noise, difference
-        self._now = min(noise.seeds)
-        self._seeds = power.fewest_seeds(noise, power.separates, difference=difference)
-        self._images = power.fewest_images(
-            noise, power.separates, seeds=self._now, difference=difference
-        )
+    Attributes:
+        study: `study.json`.
+        final: `final.parquet`.
+        families: The two best.
+        noise: Of these.
+        difference: In accuracy, as found; a fraction.
+        pairs: For which their interval is corrected.
+    """
+
+    study: Row
+    final: pa.Table
+    families: Sequence[str]
+    noise: power.Noise
+    difference: float
+    pairs: int
+
+    @property
+    def now(self) -> int:
+        """Trainings of each."""
+        assert self.noise.seeds is not None
+        return min(self.noise.seeds)
+
+    @property
+    def asked(self) -> dict[str, float]:
+        """What is to be told from none, and with what certainty: what Holm asks at most."""
+        confidence = 1 - (1 - CONFIDENCE) / self.pairs
+        return {"difference": self.difference, "confidence": confidence}
+
+    @cached_property
+    def seeds(self) -> int | None:
+        """That would do: more than there are, since these have not done."""
+        found = power.fewest_seeds(self.noise, power.separates, **self.asked)
+        return None if found is None else max(found, self.now + 1)
+
+    @cached_property
+    def images(self) -> int | None:
+        """That would do."""
+        return power.fewest_images(self.noise, power.separates, seeds=self.now, **self.asked)
 
     def rows(self) -> Iterator[tuple[object, ...]]:
         """Of the table."""
         for way, now, needed, seen, hours in (
-            (SEEDS, self._now, self._seeds, self._with_seeds(), self._seeds_hours()),
-            (IMAGES, self._noise.tested, self._images, self._with_images(), self._images_hours()),
+            (SEEDS, self.now, self.seeds, self._with_seeds(), self._seeds_hours()),
+            (IMAGES, self.noise.tested, self.images, self._with_images(), self._images_hours()),
         ):
             if needed is None:
                 yield way, now, np.nan, np.nan, np.nan, np.nan
@@ -131,39 +177,38 @@ class _Ways:
                 yield way, now, needed, seen.half_width, seen.power, hours
 
     def _with_seeds(self) -> power.Outlook:
-        seeds = self._seeds or power.MOST_SEEDS
-        return power.extended(self._noise, seeds=seeds, difference=self._difference)
+        seeds = self.seeds or power.MOST_SEEDS
+        return power.extended(self.noise, seeds=seeds, **self.asked)
 
     def _with_images(self) -> power.Outlook:
-        images = self._images or power.MOST_IMAGES
-        return power.outlook(
-            self._noise, seeds=self._now, images=images, difference=self._difference
-        )
+        images = self.images or power.MOST_IMAGES
+        return power.outlook(self.noise, seeds=self.now, images=images, **self.asked)
 
     def _seeds_hours(self) -> float:
-        return _more_seeds_hours(self._final, self._seeds or power.MOST_SEEDS)
+        return _more_seeds_hours(self.final, self.seeds or power.MOST_SEEDS)
 
     def _images_hours(self) -> float:
         """The finals of a study of these two families alone."""
-        finals = self._final.to_pandas()
-        own = finals[finals["family"].isin(self._families)].drop_duplicates("trial_id")
+        finals = self.final.to_pandas()
+        own = finals[finals["family"].isin(self.families)].drop_duplicates("trial_id")
         return float(own["device_seconds"].sum(skipna=False)) / SECONDS_PER_HOUR
 
     def sentences(self) -> Iterator[str]:
         """What there is to say of either way."""
         yield from self._of_seeds()
-        first, second = self._families
+        first, second = self.families
+        corrected = f", corrected for {self.pairs} pairs," if self.pairs > 1 else ""
         yield (
             f"That is for a chance of {percent(power.POWER, 0)} that the 95% interval of {first} "
-            f"minus {second} excludes 0, if the difference in truth is the "
-            f"{_points(self._difference)} that were found, and the noise what was measured: "
-            f"{_points(self._noise.seed_noise)} between trainings of one model."
+            f"minus {second}{corrected} excludes 0, if the difference in truth is the "
+            f"{_points(self.difference)} that were found, and the noise what was measured: "
+            f"{_points(self.noise.seed_noise)} between trainings of one model."
         )
         yield from self._of_images()
 
     def _of_seeds(self) -> Iterator[str]:
         seen = self._with_seeds()
-        if self._seeds is None:
+        if self.seeds is None:
             yield (
                 f"More seeds alone will hardly do: with {power.MOST_SEEDS} the interval would "
                 f"still be ±{_points(seen.half_width)}, and exclude 0 with a chance of "
@@ -172,28 +217,28 @@ class _Ways:
             return
         hours = self._seeds_hours()
         yield (
-            f"To tell {' and '.join(self._families)} apart, {self._seeds} seeds in place of "
-            f"{self._now} would do: ±{_points(seen.half_width)}"
-            f"{_taking(hours)}: {_command(self._study, self._seeds)}."
+            f"To tell {' and '.join(self.families)} apart, {self.seeds} seeds in place of "
+            f"{self.now} would do: ±{_points(seen.half_width)}"
+            f"{_taking(hours)}: {_command(self.study, self.seeds)}."
         )
-        yield from _prices(self._study, hours)
+        yield from _prices(self.study, hours)
         yield (
             "That opens the test set again, and every report will say so: who looks a second time "
             "because the first did not settle it has two chances to be wrong, not one."
         )
 
     def _of_images(self) -> Iterator[str]:
-        seen, data = self._with_images(), self._study["settings"]["dataset"]
-        there = f"the {count(self._noise.tested)} of {data} are all in use"
-        if self._images is None:
+        seen, data = self._with_images(), self.study["settings"]["dataset"]
+        there = f"the {count(self.noise.tested)} of {data} are all in use"
+        if self.images is None:
             yield (
-                f"No number of test images would do with {self._now} seeds: what these leave open "
+                f"No number of test images would do with {self.now} seeds: what these leave open "
                 f"is ±{_points(seen.half_width)}."
             )
             return
         yield (
-            f"{count(self._images)} test images in place of {count(self._noise.tested)} would do "
-            f"with {self._now} seeds each: ±{_points(seen.half_width)}. But {there}: with more it "
+            f"{count(self.images)} test images in place of {count(self.noise.tested)} would do "
+            f"with {self.now} seeds each: ±{_points(seen.half_width)}. But {there}: with more it "
             "is other data, and so a new study, whose finals alone take "
             f"{_hours(self._images_hours())}."
         )

@@ -62,7 +62,7 @@ class Outlook:
 
     Attributes:
         half_width: Of its 95% interval, a fraction; it is as likely to be narrower as wider.
-        power: The chance that the interval excludes 0.
+        power: The chance that the interval, of 95% or the confidence asked for, excludes 0.
         smallest: The difference that it would exclude 0 for with a chance of 80%, a fraction.
     """
 
@@ -119,7 +119,14 @@ def measure(a: Bools, b: Bools) -> Noise:
     )
 
 
-def outlook(noise: Noise, *, seeds: int, images: int, difference: float = 0.0) -> Outlook:
+def outlook(
+    noise: Noise,
+    *,
+    seeds: int,
+    images: int,
+    difference: float = 0.0,
+    confidence: float = CONFIDENCE,
+) -> Outlook:
     """What to expect of a new study, of other trainings on other images.
 
     With one seed it is the interval of these trained networks, over images alone.
@@ -129,6 +136,8 @@ def outlook(noise: Noise, *, seeds: int, images: int, difference: float = 0.0) -
         seeds: Trainings of each.
         images: Test images.
         difference: In accuracy in truth, a fraction.
+        confidence: Of the interval that is to exclude 0; more than 95% stands for a correction for
+            several pairs.
     """
     generator = np.random.default_rng(SEED)
     counts = (seeds, seeds)
@@ -140,10 +149,13 @@ def outlook(noise: Noise, *, seeds: int, images: int, difference: float = 0.0) -
             errors += np.sqrt(own / seeds) * generator.standard_normal(FUTURES)
             spread = generator.chisquare(seeds - 1, FUTURES) / (seeds - 1)
             observed[model] = (own + noise.luck[model] / images) * spread
-    return _seen(noise, counts, images, observed, found=difference + errors, truth=difference)
+    seen = _Seen(noise=noise, seeds=counts, images=images, observed=observed)
+    return seen.outlook(difference, errors, confidence)
 
 
-def extended(noise: Noise, *, seeds: int, difference: float) -> Outlook:
+def extended(
+    noise: Noise, *, seeds: int, difference: float, confidence: float = CONFIDENCE
+) -> Outlook:
     """What to expect of the measured study itself once it has more seeds, on the same images.
 
     Its trainings and images stay, so what it has found stays the middle of what it may find.
@@ -152,6 +164,7 @@ def extended(noise: Noise, *, seeds: int, difference: float) -> Outlook:
         noise: As measured.
         seeds: Trainings of each model then; as many as now or more.
         difference: In accuracy, as found; a fraction.
+        confidence: As of `outlook`.
     """
     assert noise.seeds is not None
     generator = np.random.default_rng(SEED)
@@ -169,24 +182,28 @@ def extended(noise: Noise, *, seeds: int, difference: float) -> Outlook:
         if new > 1:
             squares += variance * generator.chisquare(new - 1, FUTURES)
         observed[model] = squares / (then - 1)
-    found = difference + errors
-    return _seen(noise, counts, noise.tested, observed, found=found, truth=difference)
+    seen = _Seen(noise=noise, seeds=counts, images=noise.tested, observed=observed)
+    return seen.outlook(difference, errors, confidence)
 
 
-def fewest_seeds(noise: Noise, goal: Goal, *, difference: float) -> int | None:
+def fewest_seeds(
+    noise: Noise, goal: Goal, *, difference: float, confidence: float = CONFIDENCE
+) -> int | None:
     """The fewest trainings of each model with which the measured study reaches a goal.
 
     Returns:
         As many as now or more; None where 50 do not do.
     """
     assert noise.seeds is not None
-    now = max(noise.seeds)
+    more = {"difference": difference, "confidence": confidence}
     return _fewest(
-        lambda seeds: goal(extended(noise, seeds=seeds, difference=difference)), now, MOST_SEEDS
+        lambda seeds: goal(extended(noise, seeds=seeds, **more)), max(noise.seeds), MOST_SEEDS
     )
 
 
-def fewest_images(noise: Noise, goal: Goal, *, seeds: int, difference: float) -> int | None:
+def fewest_images(
+    noise: Noise, goal: Goal, *, seeds: int, difference: float, confidence: float = CONFIDENCE
+) -> int | None:
     """The fewest test images with which a new study reaches a goal, to two digits.
 
     Args:
@@ -194,18 +211,18 @@ def fewest_images(noise: Noise, goal: Goal, *, seeds: int, difference: float) ->
         goal: What is to be reached.
         seeds: Trainings of each model.
         difference: In accuracy in truth, a fraction.
+        confidence: As of `outlook`.
 
     Returns:
         None where ten million do not do, since the noise of the seeds stays.
     """
+    more = {"difference": difference, "confidence": confidence}
     found = _fewest(
-        lambda images: goal(outlook(noise, seeds=seeds, images=images, difference=difference)),
-        1,
-        MOST_IMAGES,
+        lambda images: goal(outlook(noise, seeds=seeds, images=images, **more)), 1, MOST_IMAGES
     )
     if found is None:
         return None
-    step: int = 10 ** max(0, len(str(found)) - 2)
+    step = int(10 ** max(0, len(str(found)) - 2))
     return -(-found // step) * step
 
 
@@ -225,39 +242,46 @@ def _image_variance(noise: Noise, seeds: tuple[int, int], images: int) -> float:
     return (noise.images + luck) / images
 
 
-def _seen(
-    noise: Noise,
-    seeds: tuple[int, int],
-    images: int,
-    observed: Floats,
-    *,
-    found: Floats,
-    truth: float,
-) -> Outlook:
-    """What the intervals of studies to come show, computed as `intervals.mean_interval` does.
+@dataclass(frozen=True, kw_only=True)
+class _Seen:
+    """What studies to come have of their noise, as `intervals.mean_interval` sees it.
 
-    Args:
+    Attributes:
         noise: Of the two models.
         seeds: Trainings of a and b.
         images: Test images.
         observed: Sample variance of the trainings' accuracies, [models, futures].
-        found: Differences in accuracy, [futures].
-        truth: What they lie around.
     """
-    tail = (1 + CONFIDENCE) / 2
-    counts = np.array(seeds, dtype=np.float64)[:, None]
-    margin: Floats = np.zeros(FUTURES)
-    if min(seeds) >= FEWEST_SEEDS:
-        of_means = observed / counts
-        own = np.maximum(0, of_means - np.array(noise.luck)[:, None] / images / counts)
-        squares = (of_means**2 / (counts - 1)).sum(axis=0)
-        some = squares > 0
-        degrees = np.divide(of_means.sum(axis=0) ** 2, squares, out=np.ones(FUTURES), where=some)
-        margin = np.where(some, stdtrit(degrees, tail) * np.sqrt(own.sum(axis=0)), 0.0)
-    of_images = stdtrit(np.inf, tail) * np.sqrt(_image_variance(noise, seeds, images))
-    half = np.hypot(of_images, margin)
-    return Outlook(
-        half_width=float(np.median(half)),
-        power=float(np.mean(np.abs(found) > half)),
-        smallest=float(np.quantile(half + truth - found, POWER)),
-    )
+
+    noise: Noise
+    seeds: tuple[int, int]
+    images: int
+    observed: Floats
+
+    def outlook(self, difference: float, errors: Floats, confidence: float) -> Outlook:
+        """What the intervals show where what is found is off by these errors, [futures]."""
+        half = self._half_widths(confidence)
+        return Outlook(
+            half_width=float(np.median(self._half_widths(CONFIDENCE))),
+            power=float(np.mean(np.abs(difference + errors) > half)),
+            smallest=float(np.quantile(half - errors, POWER)),
+        )
+
+    def _half_widths(self, confidence: float) -> Floats:
+        tail = (1 + confidence) / 2
+        counts = np.array(self.seeds, dtype=np.float64)[:, None]
+        margin: Floats = np.zeros(FUTURES)
+        if min(self.seeds) >= FEWEST_SEEDS:
+            of_means = self.observed / counts
+            luck = np.array(self.noise.luck)[:, None] / self.images / counts
+            variance = np.maximum(0, of_means - luck).sum(axis=0)
+            squares = (of_means**2 / (counts - 1)).sum(axis=0)
+            some = squares > 0  # where none of the seeds differ, there is nothing to add
+            degrees = np.divide(
+                of_means.sum(axis=0) ** 2, squares, out=np.ones(FUTURES), where=some
+            )
+            margin = stdtrit(degrees, tail) * np.sqrt(variance)
+        of_images = stdtrit(np.inf, tail) * np.sqrt(
+            _image_variance(self.noise, self.seeds, self.images)
+        )
+        return np.asarray(np.hypot(of_images, margin))

@@ -36,10 +36,13 @@ def close(*, difference, seeds=3, seed_effect=0.004, images=600, **more):
     return study
 
 
-def told(study):
-    return settle_table(
-        study.study(), study.final(), split_runs(study.predictions()), study.compared()
-    )
+def told(study, p_value_holm=None):
+    """What is said; of a study that was compared before there was a correction, if none is given."""
+    rows = study.compared()
+    for row in rows:
+        if row["seed"] is None and row["metric"] == "accuracy":
+            row.update(p_value_holm=p_value_holm)
+    return settle_table(study.study(), study.final(), split_runs(study.predictions()), rows)
 
 
 def test_a_study_that_has_told_the_two_best_apart_needs_nothing() -> None:
@@ -108,6 +111,17 @@ def test_where_the_seeds_are_what_is_missing_the_command_that_adds_them_is_said(
     (command,) = [part for part in sentences[0].split("`") if part.startswith("python")]
     options = flags.parse(shlex.split(command)[3:])
     assert (options.resume, options.seeds) == ("made up", str(needed))
+
+
+def test_what_does_not_survive_the_correction_for_all_pairs_needs_more() -> None:
+    study = close(difference=0.1, images=1200, seed_effect=0.05)
+    plain, corrected = (told(study, p_value_holm=p)[0]["needed"][0] for p in (None, 0.3))
+    assert corrected > plain
+    clear = close(difference=0.15)
+    assert len(told(clear, p_value_holm=0.01)[0]) == 0
+    table, sentences = told(clear, p_value_holm=0.06)
+    assert len(table) == 2
+    assert any("corrected for 6 pairs" in sentence for sentence in sentences)
 
 
 def test_a_study_kept_elsewhere_is_resumed_there(tmp_path) -> None:

@@ -107,6 +107,15 @@ def test_what_a_study_is_promised_of_more_seeds_is_what_it_finds() -> None:
     assert np.median(widths) == pytest.approx(np.median(seen), rel=0.1)
 
 
+def test_a_correction_for_several_pairs_costs_power_and_leaves_the_half_width() -> None:
+    noise = power.assumed(disagreement=0.2, seed_noise=0.0)
+    asked = {"seeds": 3, "images": 1000, "difference": 0.04}
+    plain, corrected = (power.outlook(noise, **asked, confidence=c) for c in (0.95, 0.99))
+    assert corrected.half_width == plain.half_width
+    found = stats.norm.sf(stats.norm.ppf(0.995) - 0.04 / np.sqrt(0.2 / 1000))
+    assert corrected.power == pytest.approx(found, abs=0.02)
+
+
 def test_the_fewest_reach_the_goal_and_one_less_does_not() -> None:
     noise = Noise(images=0.1, luck=(0.05, 0.05), trainings=(4e-4, 4e-4), tested=2000, seeds=(3, 3))
     seeds = power.fewest_seeds(noise, power.separates, difference=0.03)
