@@ -37,7 +37,7 @@ def close(*, difference, seeds=3, seed_effect=0.004, images=600, **more):
 
 
 def told(study, p_value_holm=None):
-    """What is said; of a study that was compared before there was a correction, if none is given."""
+    """What is said; where none is given, of a study compared before there was a correction."""
     rows = study.compared()
     for row in rows:
         if row["seed"] is None and row["metric"] == "accuracy":
