@@ -70,7 +70,9 @@
     const body = table.tBodies[0];
     const rows = Array.from(body.rows);
     if (rows.length > 1) {
-      Array.from(table.tHead.rows[0].cells).forEach((head, column) => sortable(head, column, body));
+      Array.from(table.tHead.rows[0].cells).forEach((head, column) => {
+        if (head.textContent) sortable(head, column, body);
+      });
     }
     if (rows.length >= SEARCHED) {
       const field = document.createElement("input");
