@@ -44,7 +44,7 @@ from trainables.training.trainer import Trainer
 LOOKED_AT = frozenset(
     {
         *("git", "source", "export", "cd", "umask", "true", "ssh", "nano", "sed", "cp", "tail"),
-        *("grep", "pip", "uv", "apt-get", "curl", "aws", "kubectl"),
+        *("grep", "pip", "uv", "apt-get", "curl", "aws", "kubectl", "jq"),
         *("prometheus", "grafana", "optuna-dashboard"),
     }
 )
@@ -282,7 +282,7 @@ def test_most_commands_of_this_project_are_run() -> None:
 
 
 def test_every_block_is_of_a_known_language() -> None:
-    known = {"sh", "python", "yaml", "text"}
+    known = {"sh", "python", "yaml", "json", "text"}
     assert [str(block) for block in BLOCKS if block.language not in known] == []
 
 

@@ -9,6 +9,7 @@ import pytest
 import yaml
 from made_up_rows import epoch, final_run, table, trial, write_study
 from optuna.distributions import distribution_to_json
+from printed_json import printed_json
 
 from orchestrator import study
 from orchestrator.analysis.forecast_accuracy import forecast_sections
@@ -354,6 +355,14 @@ def test_a_dry_run_prints_device_hours_and_money_and_names_what_has_no_price(
     printed = " ".join(capsys.readouterr().out.split())
     assert "device-hours (cnn" in printed
     assert "EUR at 8 an hour" in printed
+    plan = printed_json(
+        capsys, "plan", study.main, *arguments, "--set", f"prices={tmp_path / 'prices.yaml'}"
+    )
+    (quad, other), seconds = plan["forecast"]["costs"], plan["forecast"]["device_seconds"]
+    assert quad["cost"] == pytest.approx([end / 3600 / 4 * 8 for end in seconds])
+    assert other["cost"] is None
+    assert plan["families"][0]["device_seconds"] == pytest.approx(seconds)
+    assert plan["forecast"]["pace"]["study"] == "earlier"
     assert "No price for other" in printed
     assert study.main([*arguments, "--set", "prices=no/such.yaml"]) == 2
     missing = Path.cwd() / "no/such.yaml"
