@@ -2,10 +2,12 @@
 
 import argparse
 import io
+import json
 import os
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from typing import Any, Final, NoReturn, TextIO
 
 from trainables.secrets import redacted
@@ -38,6 +40,21 @@ def say(*lines: str) -> None:
     for line in lines:
         sys.stdout.write(f"{printable(line)}\n")
     sys.stdout.flush()
+
+
+def say_json(content: Mapping[str, Any]) -> None:
+    """Prints one JSON object in a line; moments are ISO 8601 in UTC.
+
+    Raises:
+        ValueError: A number in it is none of JSON's.
+    """
+    sys.stdout.write(json.dumps(content, default=_moment, allow_nan=False) + "\n")
+    sys.stdout.flush()
+
+
+def _moment(value: Any) -> str:
+    assert isinstance(value, datetime), value
+    return value.astimezone(UTC).isoformat()
 
 
 def answer(command: str, run: Callable[[], int]) -> int:

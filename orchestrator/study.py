@@ -11,9 +11,18 @@ import argparse
 import contextlib
 import os
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from orchestrator.cli import DONE, INCOMPLETE, INFRASTRUCTURE, INTERRUPTED, fail, run_command
+from orchestrator.cli import (
+    DONE,
+    INCOMPLETE,
+    INFRASTRUCTURE,
+    INTERRUPTED,
+    fail,
+    run_command,
+    say_json,
+)
 from orchestrator.config import flags
 from orchestrator.results.lock import HeldError
 from orchestrator.terminal import Terminal
@@ -23,6 +32,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from orchestrator.compare.document import Report
+    from orchestrator.config.settings import Settings
     from orchestrator.plan.preflight import CheckedStudy
     from orchestrator.run.session import Session
     from trainables.data.dataset import LabeledImages
@@ -102,29 +112,34 @@ def plan(
         HeldError: The study to resume has a driver.
         ValueError: An input is wrong.
     """
-    flags.check_resume(options)
-    settings = flags.settings_of(options) if options.resume is None else None
-    from orchestrator.plan import preflight, resume
+    flags.check_together(options)
+    folder, settings = _folder_and_settings(options)
+    from orchestrator.plan import preflight
 
     if options.dry_run:
         held.enter_context(offline())
-    if settings is not None:
+    if folder is None:
         return preflight.check_new(settings, console)
+    return preflight.check_resumed(
+        settings, folder, held, console, accept_code_change=options.accept_code_change
+    )
+
+
+def _folder_and_settings(options: argparse.Namespace) -> tuple[Path | None, "Settings"]:
+    """The settings that the flags name, and the folder of the study that they resume, if one."""
+    if options.resume is None:
+        return None, flags.settings_of(options)
+    from orchestrator.plan import preflight, resume
+
     folder = preflight.folder_of(flags.results_dir_of(options), options.resume)
     stored = resume.stored_settings(preflight.study_to_resume(folder))
-    return preflight.check_resumed(
-        flags.settings_of(options, stored),
-        folder,
-        held,
-        console,
-        accept_code_change=options.accept_code_change,
-    )
+    return folder, flags.settings_of(options, stored)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command; returns its exit code."""
     options = flags.parse(arguments)
-    console = Terminal()
+    console = Terminal(quiet=options.json)
     with contextlib.ExitStack() as held:
         try:
             checked = plan(options, held, console)
@@ -136,21 +151,33 @@ def main(arguments: Sequence[str] | None = None) -> int:
             address = not_fetched(error)
             if address is None:
                 return fail("study", error)
-            console.print(
-                f"Data: in no cache here; a run will download them from {address}, and the rest "
-                "of the plan follows from them"
-            )
-            return DONE
+            return _not_at_hand(options, address, console)
         except KeyboardInterrupt:
             message = "interrupted before the study began or went on; nothing was written"
             return fail("study", KeyboardInterrupt(message), INTERRUPTED)
         if options.dry_run:
-            return _dry_run(checked, console)
+            return _dry_run(checked, console, as_json=options.json)
         return _start(checked, held, console)
 
 
-def _dry_run(checked: "CheckedStudy", console: "Console") -> int:
+def _not_at_hand(options: argparse.Namespace, address: str, console: "Console") -> int:
+    """Says of a dry run what a run would download first; what it can say else is printed."""
+    console.print(
+        f"Data: in no cache here; a run will download them from {address}, and the rest "
+        "of the plan follows from them"
+    )
+    if options.json:
+        from orchestrator.plan.families import plan_families
+        from orchestrator.plan.plan_json import plan_json
+
+        _, settings = _folder_and_settings(options)
+        say_json(plan_json(settings, plan_families(settings), download=address))
+    return DONE
+
+
+def _dry_run(checked: "CheckedStudy", console: "Console", *, as_json: bool) -> int:
     """Prints what would run and what it would cost; asks a cluster only if one is named."""
+    from orchestrator.plan.plan_json import plan_json
     from orchestrator.plan.preflight import forecast_of
     from orchestrator.plan.summary import print_cost, print_spaces
 
@@ -167,6 +194,8 @@ def _dry_run(checked: "CheckedStudy", console: "Console") -> int:
             return fail("study", error, INFRASTRUCTURE)
     paid = address != "local" or checked.settings.prices is not None
     print_cost(console, forecast, paid=paid)
+    if as_json:
+        say_json(plan_json(checked.settings, checked.plans, checked=checked, forecast=forecast))
     return DONE
 
 

@@ -6,7 +6,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from orchestrator.cli import DONE, INFRASTRUCTURE, OneLineParser, answer, fail, run_command, say
+from orchestrator.cli import (
+    DONE,
+    INFRASTRUCTURE,
+    OneLineParser,
+    answer,
+    fail,
+    run_command,
+    say,
+    say_json,
+)
 
 if TYPE_CHECKING:
     from orchestrator.clean.disposable import Disposable
@@ -27,14 +36,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         from orchestrator.results.lock import HeldError
 
         try:
-            return _clean(options.results, dry_run=options.dry_run)
+            return _clean(options.results, dry_run=options.dry_run, as_json=options.json)
         except HeldError as error:
             return fail("clean", error, INFRASTRUCTURE)
 
     return answer("clean", run)
 
 
-def _clean(folder: Path, *, dry_run: bool) -> int:
+def _clean(folder: Path, *, dry_run: bool, as_json: bool) -> int:
     """Removes, or says what would be removed.
 
     Raises:
@@ -47,19 +56,25 @@ def _clean(folder: Path, *, dry_run: bool) -> int:
 
     if dry_run:
         check_free(folder)
-        _say(find(folder), "would be removed; nothing was")
+        _say(folder, find(folder), dry_run=True, as_json=as_json)
         return DONE
     find(folder)  # before a lock is written: it may be no study
     with holding(folder) as hold:
         found = find(folder)
-        _say(found, "removed")
+        _say(folder, found, dry_run=False, as_json=as_json)
         for each in found:
             hold.check()
             each.remove()
     return DONE
 
 
-def _say(found: Sequence["Disposable"], verb: str) -> None:
+def _say(folder: Path, found: Sequence["Disposable"], *, dry_run: bool, as_json: bool) -> None:
+    if as_json:
+        items = [{"path": str(e.path), "what": e.what, "bytes": e.bytes} for e in found]
+        whole = {"bytes": sum(each.bytes for each in found), "items": items}
+        say_json({"folder": str(folder.resolve()), "dry_run": dry_run, **whole})
+        return
+    verb = "would be removed; nothing was" if dry_run else "removed"
     bytes_of: dict[str, int] = defaultdict(int)
     for each in found:
         bytes_of[each.what] += each.bytes
@@ -78,6 +93,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("results", metavar="RESULTS", type=Path, help="the folder of a study")
     parser.add_argument("--dry-run", action="store_true", help="say what would go, remove nothing")
+    parser.add_argument("--json", action="store_true", help="print one JSON object in a line")
     return parser
 
 

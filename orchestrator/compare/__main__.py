@@ -1,12 +1,11 @@
 """The command `python -m orchestrator.compare RESULTS ...`: a study's models again, or studies."""
 
 import argparse
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from orchestrator.cli import DONE, OneLineParser, answer, run_command
+from orchestrator.cli import DONE, OneLineParser, answer, run_command, say_json
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -39,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         else:
             report = _side_by_side(folders, console, options.output, options.csv)
         if console is None:
-            sys.stdout.write(f"{json_of(report)}\n")
+            say_json(json_of(report))
         else:
             print_answer(console, report)
         return DONE

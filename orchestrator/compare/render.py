@@ -3,6 +3,7 @@
 import json
 import math
 from collections.abc import Iterable
+from dataclasses import asdict
 from typing import Any, Final
 
 from rich.console import Console
@@ -37,20 +38,14 @@ def markdown_of(report: Report) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def json_of(report: Report) -> str:
-    """A report as JSON: all tables, unrounded; docs/JSON.md has the schema."""
-    return json.dumps(
-        {
-            "title": report.title,
-            "demo": report.demo,
-            "answer": report.answer
-            and {"headline": report.answer.headline, "details": report.answer.details},
-            "sections": [_plain(section) for section in report.sections],
-        },
-        indent=1,
-        ensure_ascii=False,
-        allow_nan=False,
-    )
+def json_of(report: Report) -> dict[str, Any]:
+    """A report for programs: all tables, unrounded; docs/JSON.md has the schema."""
+    return {
+        "title": report.title,
+        "demo": report.demo,
+        "answer": report.answer and asdict(report.answer),
+        "sections": [_plain(section) for section in report.sections],
+    }
 
 
 def print_report(console: Console, report: Report) -> None:

@@ -68,6 +68,7 @@ def make_parser() -> argparse.ArgumentParser:
     add("--config", type=Path, metavar="FILE", help="YAML file with fields of Settings")
     add("--set", action="append", default=[], metavar="NAME=VALUE", help="any field of Settings")
     add("--dry-run", action="store_true", help="print the plan with its forecast and stop")
+    add("--json", action="store_true", help="with --dry-run: print it as one JSON object")
     add("--debug", action="store_true", help="show tracebacks")
     return parser
 
@@ -95,12 +96,15 @@ def results_dir_of(options: argparse.Namespace) -> str:
     return sources.results_dir_of(_given(options), config=options.config, assignments=options.set)
 
 
-def check_resume(options: argparse.Namespace) -> None:
-    """Checks what goes with `--resume`, and what only goes with it.
+def check_together(options: argparse.Namespace) -> None:
+    """Checks which flags stand together, and the name of a study to resume.
 
     Raises:
-        ValueError: It is no name, or another flag contradicts it.
+        ValueError: It is no name, or a flag contradicts another or lacks it.
     """
+    if options.json and not options.dry_run:
+        message = "--json must go with --dry-run, but that is missing"
+        raise ValueError(message)
     name, warm_start = options.resume, options.warm_start
     if name is None:
         if options.accept_code_change:

@@ -5,8 +5,6 @@ from typing import Any
 
 import numpy as np
 
-from orchestrator.config.settings import Settings
-
 
 def all_rungs(settings: Mapping[str, Any]) -> list[int]:
     """Every rung of successive halving up to the last epoch, ascending, as Ray's ASHA has them.
@@ -39,6 +37,7 @@ def rungs_of(study: Mapping[str, Any]) -> list[int]:
     return all_rungs(study["settings"]) if named is None else named
 
 
-def earliest_stop(settings: Settings) -> int:
+def earliest_stop(settings: Mapping[str, Any]) -> int:
     """The epoch at which early stopping can first end a trial; the last where there is no rung."""
-    return next(iter(offered_rungs(vars(settings))), settings.epochs)
+    last: int = settings["epochs"]
+    return next(iter(offered_rungs(settings)), last)

@@ -1,17 +1,23 @@
 """What a study will take, before it is run: epochs, device time and money, each as a range."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any, Final
 
-from orchestrator.config.rungs import earliest_stop
-from orchestrator.config.searches import list_searches
 from orchestrator.config.settings import Settings
 from orchestrator.forecast.prices import DEFAULT, NodePrice, read_prices
+from orchestrator.forecast.speed import Speed, together
 from orchestrator.forecast.throughput import Pace, Range, Work, find_pace, read_pace
+from orchestrator.forecast.workload import (
+    Images,
+    Reach,
+    whole_work,
+)
 
 SECONDS_PER_HOUR: Final = 3600
+REACHES: Final[tuple[Reach, Reach]] = ("least", "most")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,13 +31,15 @@ class FamilyForecast:
         family: The family's name.
         trials: Of its searches.
         epochs: Of search and finals.
-        wall_seconds: Of all trials, one after another; None where no pace is known.
+        wall_seconds: Of all trainings, one after another; None where no pace is known.
+        epoch_seconds: Share of the training images to wall seconds of an epoch; empty likewise.
     """
 
     family: str
     trials: int
     epochs: tuple[int, int]
     wall_seconds: Range | None
+    epoch_seconds: Mapping[float, Range]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +52,8 @@ class Forecast:
         unknown: Why it is not; empty where it is.
         devices_per_trial: That each trial reserves.
         at_a_time: Trials at a time; None before the cluster is known.
+        wall_seconds: Of the study with so many at a time; None where these or the pace are not
+            known.
         prices: What nodes cost.
     """
 
@@ -52,6 +62,7 @@ class Forecast:
     unknown: str
     devices_per_trial: float
     at_a_time: int | None
+    wall_seconds: Range | None
     prices: tuple[NodePrice, ...]
 
     @property
@@ -74,6 +85,7 @@ class Forecast:
                     "device_seconds": None
                     if each.wall_seconds is None
                     else [end * self.devices_per_trial for end in each.wall_seconds],
+                    "epoch_seconds": {str(f): list(ends) for f, ends in each.epoch_seconds.items()},
                 }
                 for each in self.families
             },
@@ -117,23 +129,84 @@ def forecast_study(
         pace = find_pace(folder, work, device=device, leave_out=name)
         unknown = "" if pace else _nobody_measured(work)
     devices = devices or (pace.devices_per_trial if pace else 1.0)
-    here = pace.on(devices) if pace else None
+    outlook = _Outlook(
+        {**vars(settings), "families": [*work.spaces]},
+        Images(train=train_images, validation=validation_images),
+        pace.on(devices) if pace else None,
+        devices,
+    )
     return Forecast(
-        families=tuple(
-            _within(
-                _family(family, settings, train_images, validation_images, here),
-                settings.budget_gpu_hours,
-                families=len(work.spaces),
-                devices=devices,
-            )
-            for family in work.spaces
-        ),
+        families=tuple(map(outlook.family, work.spaces)),
         pace=pace,
         unknown=unknown,
         devices_per_trial=devices,
         at_a_time=at_a_time,
+        wall_seconds=outlook.wall_seconds(at_a_time),
         prices=tuple(read_prices(settings.prices)),
     )
+
+
+class _Outlook:
+    """A study before its first trial: its least work at the fastest pace, its most at the slowest.
+
+    Nothing may be spent beyond a budget, if it can be helped.
+    """
+
+    def __init__(
+        self, settings: Mapping[str, Any], images: Images, pace: Pace | None, devices: float
+    ) -> None:
+        self._settings, self._images, self._pace, self._devices = settings, images, pace, devices
+        self._families: list[str] = settings["families"]
+        self._speeds = [
+            Speed((), images, earlier=lambda *asked, end=end: self._epoch(*asked)[end])
+            for end in range(2)
+        ]
+
+    def family(self, name: str) -> FamilyForecast:
+        """What one family takes."""
+        works = [whole_work([name], self._settings, reach) for reach in REACHES]
+        epochs = [round(sum(each.epochs for each in chain(*phases))) for phases in works]
+        seconds, fractions = None, self._settings["train_fractions"]
+        if self._pace is not None:
+            ends = [
+                sum(map(speed.wall_seconds, chain(*phases)))
+                for speed, phases in zip(self._speeds, works, strict=True)
+            ]
+            hours = self._settings["budget_gpu_hours"]
+            share = None if hours is None else hours / len(self._families) / self._devices
+            seconds = _within(ends, share)
+        return FamilyForecast(
+            family=name,
+            trials=len(works[1][0]),
+            epochs=(epochs[0], epochs[1]),
+            wall_seconds=seconds,
+            epoch_seconds={f: self._epoch(name, f) for f in fractions if self._pace is not None},
+        )
+
+    def wall_seconds(self, at_a_time: int | None) -> Range | None:
+        """What all families take, so many trials at a time."""
+        if self._pace is None or at_a_time is None:
+            return None
+        works = [whole_work(self._families, self._settings, reach) for reach in REACHES]
+        ends = [
+            sum(together([*map(speed.wall_seconds, phase)], at_a_time) for phase in phases)
+            for speed, phases in zip(self._speeds, works, strict=True)
+        ]
+        hours = self._settings["budget_gpu_hours"]
+        of_devices = None if hours is None else hours / self._devices / at_a_time
+        return _within(ends, of_devices, self._settings["time_budget"])
+
+    def _epoch(self, family: str, fraction: float) -> Range:
+        assert self._pace is not None
+        images = self._images
+        return self._pace.epoch_seconds(family, images.train[fraction], images.validation)
+
+
+def _within(ends: Sequence[float], *hours: float | None) -> Range:
+    """A range whose high end is no more than a budget, if it can be."""
+    low, high = ends
+    limits = [each * SECONDS_PER_HOUR for each in hours if each is not None]
+    return low, max(low, min([high, *limits]))
 
 
 def time_sentences(forecast: Forecast) -> Iterator[str]:
@@ -152,8 +225,8 @@ def time_sentences(forecast: Forecast) -> Iterator[str]:
             f"{processor}; starts of processes come on top."
         )
         yield from _caveats(pace, forecast.devices_per_trial)
-        if forecast.at_a_time is not None:
-            wall = [end / forecast.devices_per_trial / forecast.at_a_time for end in hours]
+        if forecast.wall_seconds is not None:
+            wall = [end / SECONDS_PER_HOUR for end in forecast.wall_seconds]
             yield (
                 f"With {forecast.at_a_time} trial(s) at a time, {between(wall)} hours of wall time "
                 "at least."
@@ -190,14 +263,23 @@ def missing_prices(prices: Sequence[NodePrice]) -> Iterator[str]:
 def cost_sentences(prices: Sequence[NodePrice], hours: Sequence[float]) -> Iterator[str]:
     """What device-hours cost on each type of node that has a price."""
     for price in prices:
-        if price.per_hour is None:
+        nodes, cost = cost_of(price, hours).values()
+        if nodes is None or cost is None:
             continue
-        nodes = [end / price.devices for end in hours]
-        money = between([end * price.per_hour for end in nodes])
         yield (
-            f"On {price.name}: {between(nodes)} node-hours, {money} {price.currency} at "
+            f"On {price.name}: {between(nodes)} node-hours, {between(cost)} {price.currency} at "
             f"{price.per_hour:g} an hour ({price.source}); head, storage and traffic come on top."
         )
+
+
+def cost_of(price: NodePrice, hours: Sequence[float] | None) -> dict[str, list[float] | None]:
+    """The node-hours that device-hours are on a type of node, and their cost, as far as known."""
+    per_hour = price.per_hour
+    nodes = None if hours is None else [end / price.devices for end in hours]
+    cost = None
+    if nodes is not None and per_hour is not None:
+        cost = [end * per_hour for end in nodes]
+    return {"node_hours": nodes, "cost": cost}
 
 
 def between(ends: Sequence[float]) -> str:
@@ -214,58 +296,3 @@ def _by_family(forecast: Forecast) -> str:
         for each in forecast.families
         if each.wall_seconds is not None
     )
-
-
-def _family(
-    family: str,
-    settings: Settings,
-    train_images: Mapping[float, int],
-    validation_images: int,
-    pace: Pace | None,
-) -> FamilyForecast:
-    parts = list(_parts(family, settings))
-    seconds = None
-    if pace is not None:
-        paces = {
-            fraction: pace.epoch_seconds(family, images, validation_images)
-            for fraction, images in train_images.items()
-        }
-        seconds = (
-            sum(low * paces[fraction][0] for fraction, low, _ in parts),
-            sum(high * paces[fraction][1] for fraction, _, high in parts),
-        )
-    searches = list_searches(
-        [family], settings.train_fractions, per_fraction=settings.tune_per_fraction
-    )
-    return FamilyForecast(
-        family=family,
-        trials=len(searches) * settings.trials,
-        epochs=(sum(low for _, low, _ in parts), sum(high for *_, high in parts)),
-        wall_seconds=seconds,
-    )
-
-
-def _within(
-    forecast: FamilyForecast, hours: float | None, *, families: int, devices: float
-) -> FamilyForecast:
-    """A forecast whose high end is no more than the family's share of a budget, if it can be."""
-    if hours is None or forecast.wall_seconds is None:
-        return forecast
-    low, high = forecast.wall_seconds
-    share = hours * SECONDS_PER_HOUR / families / devices
-    return replace(forecast, wall_seconds=(low, max(low, min(high, share))))
-
-
-def _parts(family: str, settings: Settings) -> Iterator[tuple[float, int, int]]:
-    """Share and epochs, low and high, of each search of a family and of its finals."""
-    epochs = settings.epochs
-    others = (
-        0 if settings.has_budget else settings.trials - 1
-    )  # a budget may leave the baseline alone
-    for search in list_searches(
-        [family], settings.train_fractions, per_fraction=settings.tune_per_fraction
-    ):
-        least = epochs + others * earliest_stop(settings)
-        yield search.train_fraction, least, settings.trials * epochs
-    for fraction in settings.train_fractions:
-        yield fraction, settings.seeds * epochs, 2 * settings.seeds * epochs

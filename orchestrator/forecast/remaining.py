@@ -1,182 +1,264 @@
-"""How long a running study will still take if it goes on as it went so far, from its tables."""
+"""How long a running study still takes, from its rows: in its driver and from its files alike."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
-from functools import cached_property
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from itertools import pairwise
-from statistics import StatisticsError, fmean, median
+from statistics import StatisticsError
 from typing import Any, Final
 
-from orchestrator.config.searches import Search, search_of, stored_searches
-from orchestrator.forecast.workload import Images
+import pyarrow as pa
+
+from orchestrator.config.searches import Search
+from orchestrator.forecast.speed import Earlier, Speed, together
+from orchestrator.forecast.workload import Images, Trained, Training, Workload
 from orchestrator.results.final_runs import FinalRun
 
 SECONDS_PER_HOUR: Final = 3600
 Row = Mapping[str, Any]
 
 
-@dataclass(frozen=True)
-class _Pace:
-    """What the trials so far say about those to come; all times are wall seconds."""
+@dataclass(frozen=True, kw_only=True)
+class TimeLeft:
+    """A forecast of a study's end; everything that tells of it counts down from here.
 
-    study: Row
-    trials: Sequence[Row]
+    Attributes:
+        seconds: Wall seconds that were left at the moment.
+        at: The moment: the last of which the study's rows tell.
+    """
 
-    def phase(self, seconds: Sequence[float]) -> float:
-        """How long trainings of these lengths take together."""
-        at_a_time: int = self.study["cluster"]["max_concurrent"]
-        return max(sum(seconds) / at_a_time, max(seconds, default=0.0))
+    seconds: float
+    at: datetime
 
-    def search(self, given_up: Collection[str]) -> Iterator[float]:
-        """The lengths of the search's trials to come and of the rests of those that run."""
-        settings = self.study["settings"]
-        for search in stored_searches(settings):
-            family, work = search.family, self._work(search.train_fraction)
-            own = [row for row in self.trials if search_of(row["trial_id"]) == search.name]
-            running = [row for row in own if row["status"] == "running"]
-            for row in running:
-                epochs = self._epochs_left(row) * work
-                yield self._training(family, epochs, begun=row["epochs_run"] > 0)
-            if family not in given_up:
-                yield from self._to_come(search, settings["trials"] - len(own))
+    def on(self, now: datetime) -> float | None:
+        """Wall seconds that are left.
 
-    def _to_come(self, search: Search, trials: int) -> list[float]:
-        """The lengths of so many trials to be proposed, as far as there is a budget for them."""
-        settings = self.study["settings"]
-        if trials <= 0 or search.name in (self.study.get("closed") or {}):
-            return []
-        epochs = self._usual_epochs(search.family, 0) * self._work(search.train_fraction)
-        usual = self._training(search.family, epochs)
-        hours = settings.get("budget_gpu_hours")
-        if hours is None or usual <= 0:
-            return [usual] * trials
-        cluster, family = self.study["cluster"], search.family
-        devices = cluster["gpus_per_trial"] or cluster["cpus_per_trial"]
-        limit = hours * SECONDS_PER_HOUR / devices / len(settings["families"])
-        spent = sum(self._seconds(row) for row in self.trials if row["family"] == family)
-        finals = sum(self._all_finals(family))
-        return [usual] * min(trials, max(0, int((limit - spent - finals) / usual)))
-
-    def finals(self, runs: Sequence[FinalRun] | None, given_up: Collection[str]) -> Iterator[float]:
-        """The lengths of the re-trainings that are not done, or of what is left of them."""
-        settings = self.study["settings"]
-        if runs is not None:
-            for run in runs:
-                if not (run.done or run.failed):
-                    epochs = (settings["epochs"] - run.epochs) * self._work(run.train_fraction)
-                    yield self._training(run.family, epochs, begun=run.epochs > 0)
-            return
-        for family in settings["families"]:
-            if family not in given_up:
-                yield from self._all_finals(family)
-
-    def _all_finals(self, family: str) -> Iterator[float]:
-        """The lengths of a family's re-trainings, before the choice."""
-        settings = self.study["settings"]
-        for fraction in settings["train_fractions"]:
-            seconds = self._training(family, settings["epochs"] * self._work(fraction))
-            yield from [seconds] * (2 * settings["seeds"])
-
-    def _training(self, family: str, epochs: float, *, begun: bool = False) -> float:
-        return (0.0 if begun else self._start_seconds()) + epochs * self._epoch_seconds(family)
-
-    def _epochs_left(self, row: Row) -> float:
-        done: int = row["epochs_run"]
-        if row["role"] == "baseline":
-            return float(self.study["settings"]["epochs"] - done)
-        return self._usual_epochs(row["family"], done) - done
-
-    def _usual_epochs(self, family: str, done: int) -> float:
-        """Epochs of a search trial that has had `done` so far, by those that came further."""
-        ended = [r for r in self.trials if r["status"] != "running" and r["role"] != "baseline"]
-        lengths = [r["epochs_run"] for r in ended if r["family"] == family]
-        lengths = lengths or [r["epochs_run"] for r in ended]
-        further = [length for length in lengths if length > done]
-        if lengths and not further:
-            return float(self.study["settings"]["epochs"])
-        return fmean(further)
-
-    def _epoch_seconds(self, family: str) -> float:
-        """Of an epoch at the largest share of the training images."""
-        own = [r for r in self.trials if r["family"] == family and r["epochs_run"]]
-        epochs = [r["epochs_run"] * self._work(r["train_fraction"]) for r in own]
-        seconds = [self._seconds(r) / n for r, n in zip(own, epochs, strict=True)]
-        return fmean(seconds, weights=epochs)
-
-    def _work(self, fraction: float) -> float:
-        """An epoch at a share against one at the largest; validation takes as long at each."""
-        largest: float = max(self.study["settings"]["train_fractions"])
-        return self._works.get(fraction, fraction / largest)
-
-    @cached_property
-    def _works(self) -> dict[float, float]:
-        """Share to work, where `study.json` has the numbers of images."""
-        data = self.study.get("dataset") or {}
-        by_fraction = data.get("train_images_by_fraction") or {}
-        train = {float(fraction): number for fraction, number in by_fraction.items()}
-        if max(train.values(), default=0) <= 0:
-            return {}
-        images = Images(train=train, validation=data.get("validation_images", 0))
-        return {fraction: images.work(fraction) for fraction in train}
-
-    def _start_seconds(self) -> float:
-        """What a trial takes beside its device time, above all the start of its process."""
-        waited = [
-            (r["ended_at"] - r["started_at"]).total_seconds() - self._seconds(r)
-            for r in self.trials
-            if r["status"] != "running" and r["attempts"] == 1
-        ]
-        return max(0.0, median(waited)) if waited else 0.0
-
-    def _seconds(self, row: Row) -> float:
-        cluster = self.study["cluster"]
-        return float(
-            row["device_seconds"] / (cluster["gpus_per_trial"] or cluster["cpus_per_trial"])
-        )
+        Returns:
+            None where the end is overdue: what the forecast rests on no longer holds.
+        """
+        left = self.seconds - max(0.0, (now - self.at).total_seconds())
+        return left if left > 0 else None
 
 
-def seconds_left(
+def forecast_end(
     study: Row,
-    trials: Sequence[Row],
+    trials: Sequence[Trained],
+    retrained: Sequence[Trained],
     finals: Sequence[FinalRun] | None,
     given_up: Collection[str],
-) -> float | None:
-    """Wall seconds from the moment the tables were written to the last final.
+) -> TimeLeft | None:
+    """When a study that runs will have done its last final, if it goes on as it went so far.
 
-    Trials to come are taken to be as long as those that ended, an epoch to last as long as the
-    family's others, and as many trials to run at a time as the study is allowed. Before the choice
-    each family counts with its baseline and a winner to re-train.
+    Trials to come are taken to be as long as those that ended, each training as fast as `Speed`
+    says, and as many to run at a time as the study is allowed; what runs has had the time since it
+    was last heard of, up to an epoch. Before the choice each family counts with its baseline and a
+    winner to re-train.
 
     Args:
         study: `study.json`.
-        trials: Rows of `trials.parquet`.
-        finals: The re-trainings; None before the choice.
+        trials: Of the search.
+        retrained: Final runs that have an epoch.
+        finals: All final runs; None before the choice.
         given_up: Families that get no more trials.
 
     Returns:
-        None where the tables say too little: a family without an epoch, or trials to come before
-        any was seen to end.
+        None where too little is known: a family without an epoch and an earlier study's pace, or
+        trials to come before any was seen to end.
     """
-    if "cluster" not in study:
+    began = (study.get("runs") or [study])[-1].get("started_at")
+    if began is None or not (study.get("cluster") or {}).get("max_concurrent"):
         return None
-    pace = _Pace(study, trials)
+    outlook = _Outlook(study, trials, retrained)
     try:
-        search = list(pace.search(given_up))
-        left = pace.phase(search) + pace.phase(list(pace.finals(finals, given_up)))
+        seconds = outlook.seconds(finals, given_up)
     except StatisticsError:  # the mean of nothing
         return None
-    hours = study["settings"].get("time_budget")
-    return left if hours is None or not search else min(left, _of_budget(study, trials, hours))
+    return TimeLeft(seconds=seconds, at=outlook.at)
 
 
-def _of_budget(study: Row, trials: Sequence[Row], hours: float) -> float:
-    """What is left of a study's wall time at the last moment that its trials tell of."""
-    runs = study.get("runs") or [study]
-    began = datetime.fromisoformat(runs[-1]["started_at"])
-    moments = [row[name] for row in trials for name in ("started_at", "ended_at") if row[name]]
-    spent = earlier_seconds(runs, moments) + (max(moments, default=began) - began).total_seconds()
-    return max(0.0, hours * SECONDS_PER_HOUR - spent)
+class _Outlook:
+    """A study at the last moment of which its rows tell."""
+
+    def __init__(self, study: Row, trials: Sequence[Trained], retrained: Sequence[Trained]) -> None:
+        self._study, self._trials, self._retrained = study, trials, retrained
+        self._settings, self._cluster = study["settings"], study["cluster"]
+        self._work = Workload(self._settings, trials, reach="usual")
+        self._speed = Speed(
+            trials,
+            stored_images(study),
+            retrained=retrained,
+            device="cuda" if self._cluster.get("gpus_per_trial") else "cpu",
+            earlier=_earlier(study),
+        )
+        self._runs = study.get("runs") or [study]
+        self._began = _moment(self._runs[-1]["started_at"])
+        # By their order, since a clock may have been set back.
+        last = [
+            max(phase, key=lambda each: each.sequence) for phase in (trials, retrained) if phase
+        ]
+        self.at = max([self._began, *(each.heard_at for each in last if each.heard_at)])
+
+    def seconds(self, finals: Sequence[FinalRun] | None, given_up: Collection[str]) -> float:
+        """Wall seconds to the end."""
+        searching = list(self._searching(given_up))
+        if finals is None:
+            kept = [name for name in self._settings["families"] if name not in given_up]
+            final = [training for name in kept for training in self._work.finals(name)]
+        else:
+            final = list(self._work.finals_left(finals, self._study["choice"], self._retrained))
+        rests = {training: self._rest(training) for training in {*searching, *final}}
+        left = sum(
+            together([rests[training] for training in phase], self._cluster["max_concurrent"])
+            for phase in (searching, final)
+        )
+        hours: float | None = self._settings.get("time_budget")
+        if hours is None or not searching:
+            return left
+        return min(left, max(0.0, hours * SECONDS_PER_HOUR - self._spent()))
+
+    def _searching(self, given_up: Collection[str]) -> Iterator[Training]:
+        """What runs of the search, and what is to come as far as there is a budget for it."""
+        closed = self._study.get("closed") or {}
+        for family in self._settings["families"]:
+            running = list(self._work.running(family))
+            yield from running
+            if family in given_up:
+                continue
+            for search in self._work.searches:
+                if search.family == family and search.name not in closed:
+                    yield from self._affordable(search, self._work.to_come(search), running)
+
+    def _affordable(
+        self, search: Search, to_come: Sequence[Training], running: Sequence[Training]
+    ) -> Sequence[Training]:
+        hours = self._settings.get("budget_gpu_hours")
+        if hours is None or not to_come:
+            return to_come
+        own = [each for each in self._trials if each.family == search.family]
+        share = (
+            hours * SECONDS_PER_HOUR / devices_of(self._cluster) / len(self._settings["families"])
+        )
+        planned = [*running, *self._work.finals(search.family)]
+        left = share - sum(each.wall_seconds for each in own)
+        left -= sum(map(self._speed.device_seconds, planned))
+        each = self._speed.device_seconds(to_come[-1])
+        return to_come if each <= 0 else to_come[: max(0, int(left / each))]
+
+    def _rest(self, training: Training) -> float:
+        """What is left of a training at the moment, in wall seconds."""
+        whole = self._speed.wall_seconds(training)
+        if training.since is None:
+            return whole
+        passed = (self.at - max(self._began, training.since)).total_seconds()
+        epoch = replace(training, epochs=min(1.0, training.epochs))
+        return whole - min(max(0.0, passed), self._speed.wall_seconds(epoch))
+
+    def _spent(self) -> float:
+        """Wall seconds of the study up to the moment."""
+        seen = [
+            moment
+            for each in (*self._trials, *self._retrained)
+            for moment in (each.started_at, each.heard_at, each.ended_at)
+            if moment is not None
+        ]
+        return earlier_seconds(self._runs, seen) + (self.at - self._began).total_seconds()
+
+
+def stored_images(study: Row) -> Images:
+    """How many images an epoch has; only in proportion where `study.json` does not say."""
+    data, fractions = study.get("dataset") or {}, study["settings"]["train_fractions"]
+    by_fraction = data.get("train_images_by_fraction") or {}
+    train = {float(fraction): number for fraction, number in by_fraction.items()}
+    if not {*fractions} <= train.keys() or max(train.values()) <= 0:
+        return Images(train={fraction: fraction for fraction in fractions}, validation=0)
+    return Images(train=train, validation=data.get("validation_images", 0))
+
+
+def devices_of(cluster: Row) -> float:
+    """How many devices a trial reserves: GPUs, CPUs where it has none.
+
+    Args:
+        cluster: Of `study.json`.
+    """
+    return float(cluster.get("gpus_per_trial") or cluster.get("cpus_per_trial") or 1)
+
+
+def _earlier(study: Row) -> Earlier:
+    """The middle of what the forecast that `study.json` keeps takes an epoch to last."""
+    families = (study.get("forecast") or {}).get("families") or {}
+    known: dict[tuple[str, float], float] = {
+        (name, float(fraction)): sum(ends) / len(ends)
+        for name, each in families.items()
+        for fraction, ends in (each.get("epoch_seconds") or {}).items()
+    }
+
+    def epoch_seconds(family: str, fraction: float) -> float:
+        if (family, fraction) not in known:
+            message = f"no earlier study has an epoch of {family}"
+            raise StatisticsError(message)
+        return known[family, fraction]
+
+    return epoch_seconds
+
+
+def stored_trials(rows: Iterable[Row], epochs: pa.Table, cluster: Row) -> list[Trained]:
+    """How far the trials of a search are that lies on disk.
+
+    Args:
+        rows: Of `trials.parquet`.
+        epochs: `epochs.parquet`.
+        cluster: Of `study.json`.
+    """
+    sums, devices = _sums(epochs), devices_of(cluster)
+    blank = {"epoch_seconds": 0.0, "heard_at": None, "sequence": 0}
+    return [
+        Trained(
+            **{name: row[name] for name in ("trial_id", "family", "role", "train_fraction")},
+            **{name: row[name] for name in ("status", "attempts", "started_at", "ended_at")},
+            **{**blank, "epochs": 0, **sums.get(row["trial_id"], {})},
+            wall_seconds=row["device_seconds"] / devices,
+            device=row["device"] or None,
+            edge=row.get("param_input_size"),
+            validation=None
+            if row["validation_accuracy"] is None
+            else (row["validation_accuracy"], row["validation_loss"]),
+        )
+        for row in rows
+    ]
+
+
+def stored_finals(final_epochs: pa.Table) -> list[Trained]:
+    """How far the final runs of a study on disk are that have an epoch.
+
+    Args:
+        final_epochs: `final_epochs.parquet`.
+    """
+    names = ("trial_id", "family", "role", "train_fraction")
+    keys = {row["trial_id"]: row for row in final_epochs.select(names).to_pylist()}
+    return [
+        Trained(**keys[trial_id], status="running", **sums)
+        for trial_id, sums in _sums(final_epochs).items()
+    ]
+
+
+def _sums(epochs: pa.Table) -> dict[str, dict[str, Any]]:
+    """Trial to how many epochs it has, how long they took together, and its last one."""
+    asked = [
+        ("epoch", "max"),
+        ("epoch_seconds", "sum"),
+        ("sequence", "max"),
+        ("reported_at", "max"),
+    ]
+    table = epochs.select(["trial_id", *(name for name, _ in asked)])
+    return {
+        row["trial_id"]: {
+            "epochs": row["epoch_max"],
+            "epoch_seconds": row["epoch_seconds_sum"],
+            "sequence": row["sequence_max"],
+            "heard_at": row["reported_at_max"],
+        }
+        for row in table.group_by("trial_id").aggregate(asked).to_pylist()
+    }
 
 
 def earlier_seconds(runs: Sequence[Row], seen: Iterable[datetime]) -> float:
@@ -188,9 +270,13 @@ def earlier_seconds(runs: Sequence[Row], seen: Iterable[datetime]) -> float:
     """
     moments, total = sorted(seen), 0.0
     for run, following in pairwise(runs):
-        start, limit = (datetime.fromisoformat(each["started_at"]) for each in (run, following))
+        start, limit = (_moment(each["started_at"]) for each in (run, following))
         reported = [moment for moment in moments if start <= moment <= limit]
         ended = run.get("ended_at")
-        end = datetime.fromisoformat(ended) if ended else max(reported, default=start)
+        end = _moment(ended) if ended else max(reported, default=start)
         total += max(0.0, (end - start).total_seconds())
     return total
+
+
+def _moment(text: str) -> datetime:
+    return datetime.fromisoformat(text).astimezone(UTC)

@@ -1,15 +1,25 @@
-"""How much a study trains at most, in epochs and images, before any of it is measured."""
+"""What a study has left to train, in epochs and images: all of it before it starts."""
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from datetime import datetime
+from statistics import fmean
+from typing import Any, Final, Literal
 
 from orchestrator.config.rungs import earliest_stop
-from orchestrator.config.searches import list_searches
-from orchestrator.config.settings import Settings
+from orchestrator.config.searches import Search, deciding, search_of, stored_searches, trial_order
+from orchestrator.config.settings import BUDGETS, Settings
+from orchestrator.results.final_runs import FinalRun
 
 VALIDATION_SHARE: Final = 1 / 3
 """What a validation image costs against one trained on, which goes forward and backward."""
+
+Row = Mapping[str, Any]
+
+Reach = Literal["least", "usual", "most"]
+"""How far trials of a search come: no further than early stopping must let them, and the baseline
+wins; as far as those that ended; or all to the last epoch, and the slowest of them wins."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,8 +41,191 @@ class Images:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Trained:
+    """How far a trial of the search is, or a final run.
+
+    Attributes:
+        trial_id: The study's own.
+        family: The family's name.
+        role: `baseline`; `search`, or `tuned` in the finals.
+        train_fraction: Share of the training images.
+        status: As in `trials.parquet`.
+        epochs: That it has.
+        epoch_seconds: Of these together.
+        wall_seconds: Of its attempts while they had their devices.
+        attempts: How many.
+        device: On which the last one ran, `cuda` or `cpu`; None where that is not known.
+        edge: In pixels of what its network is given; None where all of a family have the same.
+        validation: Accuracy and loss of its best epoch; None before its first.
+        started_at: When it was proposed.
+        heard_at: When it reported its last epoch; None before its first.
+        ended_at: When it ended; None where it has not.
+        sequence: Of its last epoch among those of the phase.
+    """
+
+    trial_id: str
+    family: str
+    role: str
+    train_fraction: float
+    status: str
+    epochs: int
+    epoch_seconds: float
+    wall_seconds: float = 0.0
+    attempts: int = 1
+    device: str | None = None
+    edge: int | None = None
+    validation: tuple[float, float] | None = None
+    started_at: datetime | None = None
+    heard_at: datetime | None = None
+    ended_at: datetime | None = None
+    sequence: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Training:
+    """A training that is to come, or what is left of one: what every forecast is the sum of.
+
+    Attributes:
+        family: The family's name.
+        train_fraction: Share of the training images.
+        epochs: That it takes.
+        like: Trials that it is as fast as: the slowest of those that have an epoch.
+        begun: Its process has started.
+        edge: In pixels of what its network is given, where that is known.
+        since: When it was last heard of, where it runs.
+    """
+
+    family: str
+    train_fraction: float
+    epochs: float
+    like: tuple[str, ...] = ()
+    begun: bool = False
+    edge: int | None = None
+    since: datetime | None = None
+
+
 class Workload:
-    """How much a study trains at most, in epochs and images.
+    """What a study has left to train.
+
+    Attributes:
+        searches: Of the study.
+    """
+
+    def __init__(self, settings: Row, trials: Sequence[Trained] = (), *, reach: Reach) -> None:
+        """Takes how far the search is.
+
+        Args:
+            settings: The study's, as `study.json` has them.
+            trials: Of the search; those of some families where only these are asked for.
+            reach: How far its trials come.
+        """
+        self._settings, self._trials, self._reach = settings, trials, reach
+        self._epochs: int = settings["epochs"]
+        self.searches = stored_searches(settings)
+        self._started = Counter(search_of(each.trial_id) for each in trials)
+
+    def running(self, family: str) -> Iterator[Training]:
+        """What is left of each of a family's trials that run."""
+        for each in self._trials:
+            if each.family == family and each.status == "running":
+                yield Training(
+                    family=family,
+                    train_fraction=each.train_fraction,
+                    epochs=self._end(family, each.role, each.epochs) - each.epochs,
+                    like=(each.trial_id,),
+                    begun=each.epochs > 0,
+                    edge=each.edge,
+                    since=each.heard_at or each.started_at,
+                )
+
+    def to_come(self, search: Search) -> list[Training]:
+        """A search's trials that are still to be proposed; its first one is the baseline."""
+        first, trials = self._started[search.name], self._settings["trials"]
+        if self._reach == "least" and any(self._settings.get(name) for name in BUDGETS):
+            trials = 1  # a budget may leave the baseline alone
+        baseline = [self.new(search, "baseline")] if first == 0 else []
+        others = trials - max(1, first)
+        return [*baseline, *[self.new(search)] * others] if others > 0 else baseline
+
+    def new(self, search: Search, role: str = "search") -> Training:
+        """One trial that is to be proposed."""
+        epochs = self._end(search.family, role, 0)
+        return Training(family=search.family, train_fraction=search.train_fraction, epochs=epochs)
+
+    def finals(self, family: str) -> Iterator[Training]:
+        """A family's final runs before the choice: of its baseline, and of a winner."""
+        for fraction in self._settings["train_fractions"]:
+            search = deciding(self.searches, family, fraction).name
+            likes = [(baseline_of(search),), self._may_win(search)]
+            for like in likes[:1] if self._reach == "least" else likes:
+                run = Training(
+                    family=family, train_fraction=fraction, epochs=self._epochs, like=like
+                )
+                yield from [run] * self._settings["seeds"]
+
+    def finals_left(
+        self, runs: Sequence[FinalRun], choice: Row, retrained: Sequence[Trained]
+    ) -> Iterator[Training]:
+        """What is left of the final runs after the choice.
+
+        Args:
+            runs: All of them.
+            choice: Of `study.json`.
+            retrained: How far they are.
+        """
+        known = {each.trial_id: each for each in retrained}
+        for run in runs:
+            if run.done or run.failed:
+                continue
+            search = deciding(self.searches, run.family, run.train_fraction).name
+            origin = baseline_of(search) if run.role == "baseline" else choice[search]["trial_id"]
+            own = known.get(run.trial_id or "")
+            yield Training(
+                family=run.family,
+                train_fraction=run.train_fraction,
+                epochs=self._epochs - run.epochs,
+                like=(own.trial_id if own else origin,),
+                begun=own is not None,
+                since=None if own is None else own.heard_at,
+            )
+
+    def _may_win(self, search: str) -> tuple[str, ...]:
+        """The trials at whose pace a search's winner may have to be re-trained."""
+        own = [each for each in self._trials if search_of(each.trial_id) == search]
+        best = sorted(
+            (-each.validation[0], each.validation[1], trial_order(each.trial_id), each.trial_id)
+            for each in own
+            if each.validation and each.status in {"completed", "stopped"}
+        )[:1]
+        running = [each.trial_id for each in own if each.status == "running"]
+        return (*(rank[-1] for rank in best), *(running if self._reach == "most" else ()))
+
+    def _end(self, family: str, role: str, done: int) -> float:
+        """The epoch at which a trial that has had `done` of them is taken to end.
+
+        Raises:
+            StatisticsError: By those that ended, and none has.
+        """
+        if role == "baseline" or self._reach == "most":
+            return self._epochs
+        if self._reach == "least":
+            return earliest_stop(self._settings)
+        over = [each for each in self._trials if each.status != "running"]
+        searched = [each for each in over if each.role != "baseline"]
+        own = [each.epochs for each in searched if each.family == family]
+        lengths = own or [each.epochs for each in searched]
+        further = [length for length in lengths if length > done]
+        return self._epochs if lengths and not further else fmean(further)
+
+
+def baseline_of(search: str) -> str:
+    """The trial id of a search's baseline."""
+    return f"{search}-000"
+
+
+@dataclass(frozen=True, kw_only=True)
+class WholeWork:
+    """How much a study trains, in epochs and images, before any of it is measured.
 
     Attributes:
         searches: One per family, or per family and fraction.
@@ -55,21 +248,31 @@ class Workload:
     final_epochs: int
 
 
-def work_of(families: Sequence[str], settings: Settings) -> Workload:
+def whole_work(
+    families: Sequence[str], settings: Row, reach: Reach
+) -> tuple[list[Training], list[Training]]:
+    """The trials of families' searches, and their final runs, before the first of them."""
+    work = Workload({**settings, "families": families}, reach=reach)
+    search = [each for one in work.searches for each in work.to_come(one)]
+    return search, [run for family in families for run in work.finals(family)]
+
+
+def work_of(families: Sequence[str], settings: Settings) -> WholeWork:
     """The work of a study of these families before any of it is measured."""
-    searches = list_searches(
-        families, settings.train_fractions, per_fraction=settings.tune_per_fraction
-    )
-    others = 0 if settings.has_budget else settings.trials - 1
+    search, finals = whole_work(families, vars(settings), "most")
+    least, _ = whole_work(families, vars(settings), "least")
     largest = max(settings.train_fractions)
-    smaller = sum(each.train_fraction / largest for each in searches) - len(families)
-    final_runs = len(families) * 2 * settings.seeds * len(settings.train_fractions)
-    return Workload(
-        searches=len(searches),
-        search_trials=len(searches) * settings.trials,
-        search_epochs=len(searches) * settings.trials * settings.epochs,
-        least_search_epochs=len(searches) * (settings.epochs + others * earliest_stop(settings)),
-        smaller_search_epochs=smaller * settings.trials * settings.epochs,
-        final_runs=final_runs,
-        final_epochs=final_runs * settings.epochs,
+    smaller = [each for each in search if each.train_fraction < largest]
+    return WholeWork(
+        searches=len({(each.family, each.train_fraction) for each in search}),
+        search_trials=len(search),
+        search_epochs=_epochs(search),
+        least_search_epochs=_epochs(least),
+        smaller_search_epochs=sum(e.epochs * e.train_fraction / largest for e in smaller),
+        final_runs=len(finals),
+        final_epochs=_epochs(finals),
     )
+
+
+def _epochs(trainings: Sequence[Training]) -> int:
+    return round(sum(each.epochs for each in trainings))

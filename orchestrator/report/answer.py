@@ -2,8 +2,8 @@
 
 from orchestrator.analysis import answer as analysis
 from orchestrator.analysis.answer import Answer
-from orchestrator.analysis.section import duration
 from orchestrator.report.inputs import Inputs
+from orchestrator.status.render import rough
 
 
 def question(inputs: Inputs) -> str:
@@ -34,5 +34,5 @@ def progress(inputs: Inputs) -> str:
             f" and {standing.finals.done:,} of {standing.finals.expected:,} final runs are done."
         )
     if standing.time_left_seconds is not None:
-        text += f" If it goes on as so far, about {duration(standing.time_left_seconds)} are left."
+        text += f" If it goes on as so far, about {rough(standing.time_left_seconds)} are left."
     return text

@@ -123,6 +123,7 @@ class _FamilyForecast(_Part):
     trials: Count = 0
     epochs: Annotated[list[int], Field(min_length=2, max_length=2)] = [0, 0]
     device_seconds: Annotated[list[float], Field(min_length=2, max_length=2)] | None = None
+    epoch_seconds: dict[str, Annotated[list[float], Field(min_length=2, max_length=2)]] = {}
 
 
 class _Forecast(_Part):

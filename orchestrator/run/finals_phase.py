@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from orchestrator.config.searches import deciding
-from orchestrator.forecast.remaining import seconds_left
+from orchestrator.forecast.remaining import TimeLeft, forecast_end
 from orchestrator.results.final_runs import final_runs
 from orchestrator.run import finals, replay
 from orchestrator.run.opening import resume_command
 from orchestrator.run.progress import ProgressTable, shown
 from orchestrator.run.search_phase import Search, note_opening
 from orchestrator.run.session import Session
+from orchestrator.run.time_left import Remaining
 from orchestrator.search.scheduler import RecordingScheduler
 from orchestrator.search.trial_queue import ListedTrials
 from orchestrator.trials.recorder import Recorder
@@ -70,13 +71,15 @@ def retrain_and_test(
             max_attempts=settings.max_attempts,
             after_out_of_memory=session.reservation.after_out_of_memory,
         )
-        trials = search.recorder.trial_rows()
+        trials = search.recorder.trained()
 
-        def time_left() -> float | None:
+        def forecast() -> TimeLeft | None:
             content = session.manifest.content
             runs = final_runs(content, recorder.epoch_rows(), rows(), session.events)
-            return seconds_left(content, trials, runs, search.searcher.halted)
+            retrained = [each for each in recorder.trained() if each.epochs]
+            return forecast_end(content, trials, retrained, runs, search.searcher.halted)
 
+        time_left = Remaining(forecast).seconds
         table = ProgressTable(
             "Finals: re-training, then the test set",
             recorder,

@@ -1,8 +1,6 @@
 """What a study shows while it runs: one row per family on a terminal, nothing elsewhere."""
 
 import contextlib
-import math
-import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
@@ -14,8 +12,6 @@ from orchestrator.status.render import time_left
 from orchestrator.terminal import fitting_table
 from orchestrator.trials.recorder import Recorder
 
-LEAST_SECONDS: Final = 5.0
-REST_FACTOR: Final = 20
 TITLES: Final = (
     *("family", "best validation accuracy", "running", "stopped", "done", "failed or diverged"),
     *("trials", "epochs", "device seconds"),
@@ -42,12 +38,10 @@ class ProgressTable:
             title: Above the table.
             recorder: Of the phase.
             planned: Family to number of trials that there are to be, a row each.
-            time_left: Gives the wall seconds that the study still takes; None if not known. It is
-                asked every 5 s, or 20 times what asking takes.
+            time_left: Gives the wall seconds that the study still takes; None if not known.
         """
         self._title, self._recorder = title, recorder
         self._planned, self._time_left = planned, time_left
-        self._sentence, self._ask_at = "", -math.inf
         self.over = False
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
@@ -57,7 +51,8 @@ class ProgressTable:
         yield Text(self._title, style="bold")
         yield fitting_table(TITLES, rows, options.max_width, left=TITLES[:1])
         if not self.over:
-            yield Text(self._remaining())
+            seconds = self._time_left()
+            yield Text("time left: not known" if seconds is None else time_left(seconds))
 
     def _cells(self, family: str, planned: int) -> list[str]:
         with self._recorder.lock:
@@ -74,16 +69,6 @@ class ProgressTable:
                 str(tally.epochs),
                 f"{self._recorder.device_seconds_of(tally.wall_seconds()):.0f}",
             ]
-
-    def _remaining(self) -> str:
-        """The time left, as last asked."""
-        started = time.monotonic()
-        if started >= self._ask_at:
-            seconds = self._time_left()
-            self._sentence = "time left: not known yet" if seconds is None else time_left(seconds)
-            spent = time.monotonic() - started
-            self._ask_at = started + max(LEAST_SECONDS, REST_FACTOR * spent)
-        return self._sentence
 
 
 @contextlib.contextmanager

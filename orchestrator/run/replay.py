@@ -251,6 +251,7 @@ def _record_of(row: Mapping[str, Any]) -> TrialRecord:
         error=row["error"],
         attempts=row["attempts"],
         node=row["node"],
+        device=row.get("device") or None,
         started_at=row["started_at"],
         ended_at=row["ended_at"],
     )

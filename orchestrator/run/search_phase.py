@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from orchestrator.config.settings import BUDGETS
-from orchestrator.forecast.remaining import earlier_seconds, seconds_left
+from orchestrator.forecast.remaining import TimeLeft, earlier_seconds, forecast_end
 from orchestrator.forecast.workload import Images
 from orchestrator.results.schema import TEST_OPENED
 from orchestrator.run import finals, replay
 from orchestrator.run.progress import ProgressTable, shown
 from orchestrator.run.session import Session
+from orchestrator.run.time_left import Remaining
 from orchestrator.search.budget import Budget
 from orchestrator.search.family_searcher import FamilySearch
 from orchestrator.search.ray_asha import RayRungs
@@ -80,10 +81,11 @@ def restore_search(session: Session) -> Search:
 def run_search(session: Session, search: Search, shared: Any) -> None:
     """Runs all trials of the search."""
 
-    def time_left() -> float | None:
-        rows = search.recorder.trial_rows()
-        return seconds_left(session.manifest.content, rows, None, search.searcher.halted)
+    def forecast() -> TimeLeft | None:
+        trials = search.recorder.trained()
+        return forecast_end(session.manifest.content, trials, (), None, search.searcher.halted)
 
+    time_left = Remaining(forecast).seconds
     if search.searcher.has_work():
         planned = Counter(each.family for each in session.searches * session.settings.trials)
         table = ProgressTable("Search", search.recorder, planned, time_left)

@@ -2,15 +2,15 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from statistics import fmean
+from itertools import chain
+from statistics import StatisticsError
 from typing import Final
 
 from orchestrator.config.searches import Search
 from orchestrator.config.settings import Settings
-from orchestrator.forecast.workload import Images
+from orchestrator.forecast.speed import Speed, together
+from orchestrator.forecast.workload import Images, Trained, Workload
 from orchestrator.trials.recorder import Recorder
-from orchestrator.trials.trial import BASELINE_ROLE, RUNNING, TrialRecord, winner
 
 SECONDS_PER_HOUR: Final = 3600
 
@@ -18,10 +18,9 @@ SECONDS_PER_HOUR: Final = 3600
 class Budget:
     """Says whether a search may propose a trial and still leave enough for the finals.
 
-    Each family has an equal share of the device time. What has been spent counts as measured, a
-    trial that runs to the last epoch at its own pace, a new one to the last epoch at the mean pace
-    of its family's trials, each final at the pace of the baseline or of the winner so far, and each
-    with the mean of what a trial takes beside its epochs, such as the start of its process.
+    Each family has an equal share of the device time. What has been spent counts as measured; to
+    come are, as `Workload` and `Speed` have them, a new trial and all that run to the last epoch,
+    and finals of the baseline and of the slowest trial that may win.
     A baseline runs whatever it costs, and nothing that runs is ended for a budget.
     """
 
@@ -49,8 +48,9 @@ class Budget:
             closed: Search to the setting that ended it for good.
             clock: Seconds from any moment on.
         """
-        self._settings, self._recorder, self._images = settings, recorder, images
+        self._recorder, self._images = recorder, images
         self._families = list(dict.fromkeys(search.family for search in searches))
+        self._settings = {**vars(settings), "families": self._families}
         self._at_a_time, self._clock, self._closed = at_a_time, clock, closed or {}
         self._began = clock() - spent_seconds
 
@@ -71,103 +71,46 @@ class Budget:
             ("budget_gpu_hours", self._device_seconds_left),
             ("time_budget", self._wall_seconds_left),
         ):
-            if getattr(self._settings, name) is not None and left(search) < 0:
+            if self._settings[name] is not None and left(search) < 0:
                 return name
         return None
 
     def _device_seconds_left(self, search: Search) -> float:
         """Of a family's share after a new trial, those that run, and its finals."""
-        hours = self._settings.budget_gpu_hours
-        assert hours is not None
+        hours: float = self._settings["budget_gpu_hours"]
+        family = search.family
         share = hours * SECONDS_PER_HOUR / len(self._families)
-        costs = self._costs(search.family)
-        if costs is None:
-            return self._unknown(search.family)
-        spent = self._recorder.tally(search.family).wall_seconds()
-        planned = sum(costs.running) + costs.trial(search) + sum(costs.finals)
-        return share - self._recorder.device_seconds_of(spent + planned)
+        trials = self._recorder.trained(family)
+        work, speed = self._work(trials), Speed(trials, self._images)
+        planned = [*work.running(family), work.new(search), *work.finals(family)]
+        try:
+            to_come = sum(map(speed.device_seconds, planned))
+        except StatisticsError:
+            return self._unknown(family)
+        spent = self._recorder.tally(family).wall_seconds()
+        return share - self._recorder.device_seconds_of(spent + to_come)
 
     def _wall_seconds_left(self, search: Search) -> float:
         """After a new trial, all that run, and the finals of all families."""
-        hours = self._settings.time_budget
-        assert hours is not None
+        hours: float = self._settings["time_budget"]
         left = hours * SECONDS_PER_HOUR - (self._clock() - self._began)
-        own = self._costs(search.family)
-        if own is None:
+        trials = self._recorder.trained()
+        known = {each.family for each in trials if each.epochs}
+        if search.family not in known:
             return min(left, self._unknown(search.family))
-        of_all = [costs for costs in map(self._costs, self._families) if costs is not None]
-        running = [each for costs in of_all for each in costs.running]
-        finals = [each for costs in of_all for each in costs.finals]
+        work, speed = self._work(trials), Speed(trials, self._images)
+        families = [family for family in self._families if family in known]
+        searching = [work.new(search), *chain.from_iterable(map(work.running, families))]
+        finals = chain.from_iterable(map(work.finals, families))
         return left - sum(
-            max(sum(lengths) / self._at_a_time, max(lengths, default=0.0))
-            for lengths in ([*running, own.trial(search)], finals)
+            together([speed.wall_seconds(each) for each in phase], self._at_a_time)
+            for phase in (searching, finals)
         )
+
+    def _work(self, trials: Sequence[Trained]) -> Workload:
+        """All that runs goes on to the last epoch."""
+        return Workload(self._settings, trials, reach="most")
 
     def _unknown(self, family: str) -> float:
         """Nothing is known of a family's pace: it waits for what runs, or tries once more."""
         return -1.0 if self._recorder.tally(family).running else 0.0
-
-    def _costs(self, family: str) -> "_Costs | None":
-        """What a family's trials take, in wall seconds; None before its first epoch."""
-        records = [record for record in self._recorder.tally(family).records if record.rows]
-        if not records:
-            return None
-        paces = {record.spec.trial_id: self._pace(record) for record in records}
-        usual = fmean(paces.values())
-        over = [record for record in records if record.status != RUNNING]
-        start = max(0.0, fmean(map(_beside_epochs, over))) if over else 0.0
-        baselines = [paces[r.spec.trial_id] for r in records if r.spec.role == BASELINE_ROLE]
-        best = winner(records)
-        winners = [paces[r.spec.trial_id] for r in records if r is best or r.status == RUNNING]
-        settings = self._settings
-        return _Costs(
-            start=start,
-            whole=settings.epochs * usual,
-            work=self._images.work,
-            running=[
-                (0.0 if record.rows else start)
-                + (settings.epochs - len(record.rows))
-                * paces.get(record.spec.trial_id, usual)
-                * self._images.work(record.spec.train_fraction)
-                for record in self._recorder.tally(family).running.values()
-            ],
-            finals=[
-                start + settings.epochs * pace * self._images.work(fraction)
-                for fraction in settings.train_fractions
-                for pace in (max(baselines, default=usual), max(winners, default=usual))
-                for _ in range(settings.seeds)
-            ],
-        )
-
-    def _pace(self, record: TrialRecord) -> float:
-        """Wall seconds of an epoch at the largest share."""
-        seconds = fmean(row["epoch_seconds"] for row in record.rows)
-        return float(seconds / self._images.work(record.spec.train_fraction))
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Costs:
-    """What a family's trials take, in wall seconds.
-
-    Attributes:
-        start: Beside the epochs of a trial.
-        whole: All epochs of a trial at the largest share.
-        work: What an epoch at a share costs against that.
-        running: What is left of each trial that runs.
-        finals: Each final run.
-    """
-
-    start: float
-    whole: float
-    work: Callable[[float], float]
-    running: Sequence[float]
-    finals: Sequence[float]
-
-    def trial(self, search: Search) -> float:
-        """A whole new trial."""
-        return self.start + self.whole * self.work(search.train_fraction)
-
-
-def _beside_epochs(record: TrialRecord) -> float:
-    """Wall seconds of a trial that no epoch of its took."""
-    return float(record.wall_seconds() - sum(row["epoch_seconds"] for row in record.rows))

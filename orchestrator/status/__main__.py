@@ -1,14 +1,13 @@
 """The command `python -m orchestrator.status RESULTS`: how a study stands, at any moment."""
 
 import argparse
-import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from orchestrator.cli import DONE, OneLineParser, answer, run_command
+from orchestrator.cli import DONE, OneLineParser, answer, run_command, say_json
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -53,11 +52,8 @@ def _standings(folder: Path, *, watch: bool) -> Iterator["Standing"]:
 
 def _print_lines(standings: Iterable["Standing"]) -> None:
     """One JSON object in a line of its own for each."""
-    from orchestrator.status.study_status import to_json
-
     for standing in standings:
-        sys.stdout.write(f"{to_json(standing)}\n")
-        sys.stdout.flush()
+        say_json(asdict(standing))
 
 
 def _print_tables(standings: Iterable["Standing"], *, redraw: bool) -> None:

@@ -47,9 +47,13 @@ def drawn(standing: Standing, width: int) -> Group:
 
 
 def time_left(seconds: float) -> str:
-    """An estimate of the time left, with no more digits than it deserves."""
-    rough = f"{max(10, round(seconds, -1)):.0f} s" if seconds < TELLING else duration(seconds)
-    return f"if it goes on as so far, about {rough} left, finals included"
+    """An estimate of the time left."""
+    return f"if it goes on as so far, about {rough(seconds)} left, finals included"
+
+
+def rough(seconds: float) -> str:
+    """An estimate of a time, with no more digits than it deserves."""
+    return f"{max(10, round(seconds, -1)):.0f} s" if seconds < TELLING else duration(seconds)
 
 
 def _parts(standing: Standing, width: int) -> Iterator[Text | Padding | Group]:

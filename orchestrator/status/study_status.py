@@ -1,17 +1,16 @@
 """How a study stands, from its tables and `study.json` alone, during a run and after it."""
 
-import json
 import shlex
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from datetime import datetime
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
 from orchestrator.config.searches import search_of, stored_searches
 from orchestrator.config.settings import Settings
-from orchestrator.forecast.remaining import seconds_left
+from orchestrator.forecast.remaining import forecast_end, stored_finals, stored_trials
 from orchestrator.results.final_runs import FinalRun, final_runs
 from orchestrator.results.lock import Holder, holder_of
 from orchestrator.results.study_results import StudyResults
@@ -96,7 +95,8 @@ class Standing:
         finals: None before the choice.
         faults: What went wrong.
         tables_age_seconds: Since the last table was written; None where there is none.
-        time_left_seconds: An estimate; None where there is nothing to estimate it from.
+        time_left_seconds: An estimate; None where there is nothing to estimate it from, or the end
+            is overdue.
     """
 
     study: str
@@ -116,12 +116,12 @@ class Standing:
     time_left_seconds: float | None
 
 
-def read_standing(folder: Path, *, now: float) -> Standing:
+def read_standing(folder: Path, *, now: float | None) -> Standing:
     """Reads how a study stands; tables that are not there yet count as empty.
 
     Args:
         folder: The study's.
-        now: The time, in seconds since the epoch.
+        now: The time, in seconds since the epoch; None: the last of which the tables tell.
 
     Raises:
         ValueError: The folder is no study, or a file in it is damaged.
@@ -140,8 +140,6 @@ def read_standing(folder: Path, *, now: float) -> Standing:
     finals = final_runs(study, results.rows("final_epochs"), results.rows("final"), events)
     given_up = _given_up(study, trials, events)
     runs = study.get("runs") or [study]
-    age = _age(folder, now)
-    left = seconds_left(study, trials, finals, given_up) if state == RUNNING else None
     return Standing(
         study=study["name"],
         folder=str(folder),
@@ -156,15 +154,28 @@ def read_standing(folder: Path, *, now: float) -> Standing:
         families=_families(study, trials, given_up, alive=state == RUNNING),
         finals=None if finals is None else _finals(finals, study["settings"]),
         faults=_faults(events),
-        tables_age_seconds=age,
-        # Where it is overdue, what the estimate rested on no longer holds.
-        time_left_seconds=left - age if left and age is not None and left > age else None,
+        tables_age_seconds=_age(folder, now),
+        time_left_seconds=_time_left(results, study, finals, given_up, now)
+        if state == RUNNING
+        else None,
     )
 
 
-def to_json(standing: Standing) -> str:
-    """The same as one JSON object in one line; times are ISO 8601."""
-    return json.dumps(asdict(standing), default=lambda time: time.isoformat())
+def _time_left(
+    results: StudyResults,
+    study: Row,
+    finals: Sequence[FinalRun] | None,
+    given_up: Mapping[str, str],
+    now: float | None,
+) -> float | None:
+    """Wall seconds that a study which runs still takes; None where that is not known."""
+    epochs, rows = results.table_or_empty("epochs"), results.rows("trials")
+    retrained = [] if finals is None else stored_finals(results.table_or_empty("final_epochs"))
+    trials = stored_trials(rows, epochs, study.get("cluster") or {})
+    left = forecast_end(study, trials, retrained, finals, given_up)
+    if left is None:
+        return None
+    return left.on(left.at if now is None else datetime.fromtimestamp(now, UTC))
 
 
 def _checked(results: StudyResults) -> Row:
@@ -260,6 +271,8 @@ def _faults(events: Sequence[Row]) -> FaultsStanding:
     return FaultsStanding(counts=dict(counts), latest=tuple(latest))
 
 
-def _age(folder: Path, now: float) -> float | None:
+def _age(folder: Path, now: float | None) -> float | None:
     written = [path.stat().st_mtime for path in folder.glob("*.parquet")]
-    return max(0.0, now - max(written)) if written else None
+    if not written:
+        return None
+    return 0.0 if now is None else max(0.0, now - max(written))

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from orchestrator.config.searches import trial_order
+from orchestrator.forecast.workload import Trained
 from orchestrator.results.schema import parameter_columns
 from orchestrator.trials.family_totals import FamilyTally
 from orchestrator.trials.table_writer import TableWriter
@@ -109,7 +110,8 @@ class Recorder:
         record.rows.append({name: row[name] for name in EPOCH_COLUMNS})
         self.tally(record.spec.family).epoch(record, row)
         self._epochs.append(dict(row))
-        self._sequence = int(row["sequence"])
+        self._sequence = record.sequence = int(row["sequence"])
+        record.heard_at = row["reported_at"]
         return self._sequence
 
     def propose(self, spec: TrialSpec) -> int:
@@ -119,6 +121,7 @@ class Recorder:
                 self.restore(TrialRecord(spec=spec))
             record = self.trials[spec.trial_id]
             record.attempts += 1
+            record.device = self._device
             record.started_at = record.started_at or _now()
         self._changed("trials")
         return record.attempts
@@ -155,7 +158,8 @@ class Recorder:
             record.rows.append(row)
             self.tally(record.spec.family).epoch(record, row)
             record.node = result.get("node", record.node)
-            self._sequence += 1
+            self._sequence = record.sequence = self._sequence + 1
+            record.heard_at = _now()
             self._epochs.append(self._epoch_columns(record, row))
         self._changed(self._epochs_table, "trials")
         return self._sequence
@@ -227,6 +231,12 @@ class Recorder:
         with self.lock:
             return list(self.tally(family).records)
 
+    def trained(self, family: str | None = None) -> list[Trained]:
+        """How far the trials are, of one family or of all, for a forecast."""
+        with self.lock:
+            records = self.trials.values() if family is None else self.tally(family).records
+            return [_trained(record) for record in records]
+
     def tally(self, family: str) -> FamilyTally:
         """What a family's trials add up to; changes with each row, so read it under `lock`."""
         return self._tallies[family]
@@ -272,7 +282,7 @@ class Recorder:
             "train_fraction": spec.train_fraction,
             "seed": spec.seed,
             "node": record.node,
-            "device": self._device,
+            "device": record.device or self._device,
             "started_at": record.started_at,
             "ended_at": record.ended_at,
             "error": record.error,
@@ -287,7 +297,7 @@ class Recorder:
             "trial_id": spec.trial_id,
             "sequence": self._sequence,
             "attempt": record.attempts,
-            "reported_at": _now(),
+            "reported_at": record.heard_at,
             **row,
         }
         if self._epochs_table == "final_epochs":
@@ -299,6 +309,28 @@ class Recorder:
         """Tells the writer; it ignores tables that this phase does not have."""
         for name in names:
             self._writer.changed(name)
+
+
+def _trained(record: TrialRecord) -> Trained:
+    spec, best = record.spec, record.best
+    return Trained(
+        trial_id=spec.trial_id,
+        family=spec.family,
+        role=spec.role,
+        train_fraction=spec.train_fraction,
+        status=record.status,
+        epochs=len(record.rows),
+        epoch_seconds=sum(row["epoch_seconds"] for row in record.rows),
+        wall_seconds=record.wall_seconds(),
+        attempts=record.attempts,
+        device=record.device,
+        edge=spec.params.get("input_size"),
+        validation=None if best is None else (best["validation_accuracy"], best["validation_loss"]),
+        started_at=record.started_at,
+        heard_at=record.heard_at,
+        ended_at=record.ended_at,
+        sequence=record.sequence,
+    )
 
 
 def _now() -> datetime:

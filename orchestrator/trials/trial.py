@@ -98,6 +98,8 @@ class TrialRecord:
 
     Attributes:
         rows: Its epochs in order.
+        device: On which its last attempt runs, or ran: `cuda` or `cpu`.
+        heard_at: When it reported the last of them, whose number in its phase is `sequence`.
         stopping: It is to be stopped as one of the weakest.
         diverged: What it reported that cannot be; empty where there is nothing.
     """
@@ -113,11 +115,14 @@ class TrialRecord:
     failures: list[Failure] = field(default_factory=list)
     final: dict[str, Any] | None = None
     node: str | None = None
+    device: str | None = None
     started_at: datetime | None = None
     ended_at: datetime | None = None
     spent_seconds: float = 0.0
     attempt_began: float | None = None
     attempt_devices: float = 1.0
+    heard_at: datetime | None = None
+    sequence: int = 0
 
     @property
     def best(self) -> dict[str, Any] | None:

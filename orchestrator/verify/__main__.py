@@ -2,9 +2,10 @@
 
 import argparse
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 
-from orchestrator.cli import DONE, INCOMPLETE, OneLineParser, fail, run_command, say
+from orchestrator.cli import DONE, INCOMPLETE, OneLineParser, fail, run_command, say, say_json
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -13,17 +14,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         The exit code: 0 all checks hold, 1 something is wrong, 2 the folder is no study.
     """
-    folder = _parser().parse_args(arguments).results
+    options = _parser().parse_args(arguments)
+    folder: Path = options.results
     from orchestrator.verify.runner import verify
 
     try:
         verdict = verify(folder, sources=True)
     except (ValueError, OSError) as error:
         return fail("verify", error)
+    if options.json:
+        found = {"folder": str(folder.resolve()), "sound": not verdict.problems}
+        say_json({**found, **asdict(verdict)})
+        return INCOMPLETE if verdict.problems else DONE
     lines = [f"{problem.check}: {problem.sentence}" for problem in verdict.problems]
     lines += [f"note: {note}" for note in verdict.notes]
-    found = f"{len(verdict.problems)} problem(s)" if verdict.problems else "nothing wrong"
-    say(*lines, f"{folder}: {verdict.checks} checks, {found}")
+    said = f"{len(verdict.problems)} problem(s)" if verdict.problems else "nothing wrong"
+    say(*lines, f"{folder}: {verdict.checks} checks, {said}")
     return INCOMPLETE if verdict.problems else DONE
 
 
@@ -35,6 +41,7 @@ def _parser() -> argparse.ArgumentParser:
         "finals as their predictions say, hashes as recorded, the test part opened once.",
     )
     parser.add_argument("results", metavar="RESULTS", type=Path, help="the folder of a study")
+    parser.add_argument("--json", action="store_true", help="print one JSON object in a line")
     return parser
 
 

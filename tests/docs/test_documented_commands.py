@@ -44,7 +44,7 @@ from trainables.training.trainer import Trainer
 LOOKED_AT = frozenset(
     {
         *("git", "source", "export", "cd", "umask", "true", "ssh", "nano", "sed", "cp", "tail"),
-        *("grep", "jq", "pip", "uv", "apt-get", "curl", "aws", "kubectl"),
+        *("grep", "pip", "uv", "apt-get", "curl", "aws", "kubectl", "jq"),
         *("prometheus", "grafana", "optuna-dashboard"),
     }
 )

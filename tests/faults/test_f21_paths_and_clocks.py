@@ -21,10 +21,11 @@ from made_up_trials import row_of, spec_of
 from orchestrator import study
 from orchestrator.compare import __main__ as compare
 from orchestrator.compare import within_study
+from orchestrator.forecast.remaining import TimeLeft
 from orchestrator.results import schema as results
 from orchestrator.results.files import check_writable
 from orchestrator.results.lock import holding
-from orchestrator.run import progress
+from orchestrator.run import time_left
 from orchestrator.trials import recorder as recording
 from orchestrator.trials import table_writer as writing
 from orchestrator.trials import trial
@@ -254,7 +255,7 @@ class Clocks:
 def clocks(monkeypatch: pytest.MonkeyPatch) -> Clocks:
     """The clocks that the study reads."""
     clocks = Clocks()
-    for module in (recording, trial, writing, progress):
+    for module in (recording, trial, writing, time_left):
         monkeypatch.setattr(module, "time", clocks)
     monkeypatch.setattr(recording, "datetime", clocks)
     return clocks
@@ -322,11 +323,10 @@ def test_f21_the_writers_pauses_follow_its_writes_and_not_the_clock(
     assert pauses == pytest.approx([5.0, 5.0, 20.0, 5.0])
 
 
-def test_f21_the_time_left_is_told_while_the_clock_is_set_back(
-    recorder: Recorder, clocks: Clocks
-) -> None:
-    left = iter((180.0, 120.0))
-    table = progress.ProgressTable("Search", recorder, {"cnn": 4}, lambda: next(left))
-    assert table._remaining() == "if it goes on as so far, about 3 min left, finals included"
+def test_f21_the_time_left_is_told_while_the_clock_is_set_back(clocks: Clocks) -> None:
+    seconds = iter((180.0, 120.0))
+    at = clocks.wall
+    remaining = time_left.Remaining(lambda: TimeLeft(seconds=next(seconds), at=at))
+    assert remaining.seconds() == 180  # by the clock it is before the moment of the forecast
     clocks.seconds += 60
-    assert table._remaining() == "if it goes on as so far, about 2 min left, finals included"
+    assert remaining.seconds() == 120

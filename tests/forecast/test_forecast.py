@@ -9,6 +9,7 @@ import pytest
 import yaml
 from made_up_rows import epoch, final_run, table, trial, write_study
 from optuna.distributions import distribution_to_json
+from printed_json import printed_json
 
 from orchestrator import study
 from orchestrator.analysis.forecast_accuracy import forecast_sections
@@ -271,10 +272,24 @@ def test_device_hours_are_epochs_at_the_measured_pace_on_the_devices_reserved(
     text = " ".join(time_sentences(found))
     assert f"Device time: {between(hours)} device-hours" in text
     assert "epochs of 1 trial(s) of earlier on cuda" in text
-    assert f"With 4 trial(s) at a time, {between([h / 0.5 / 4 for h in hours])} hours" in text
-    assert found.to_json()["families"]["cnn"]["device_seconds"] == pytest.approx(
-        [hour * 3600 for hour in hours]
-    )
+    # No less than a whole trial and a final after it, however many run side by side.
+    wall = [20 * s * slower / 3600 for s, slower in zip(seconds, (1, 2), strict=True)]
+    assert found.wall_seconds == pytest.approx([3600 * hour for hour in wall])
+    assert f"With 4 trial(s) at a time, {between(wall)} hours" in text
+    told = found.to_json()["families"]["cnn"]
+    assert told["device_seconds"] == pytest.approx([hour * 3600 for hour in hours])
+    assert told["epoch_seconds"]["1.0"] == pytest.approx([seconds[0], 2 * seconds[1]])
+
+
+def test_a_plan_with_few_at_a_time_or_a_budget_takes_what_these_give(tmp_path: Path) -> None:
+    measured_study(tmp_path / "earlier")
+    given = {"trials": 3, "epochs": 10, "grace_period": 2, "seeds": 1}
+    one = forecast(settings_in(tmp_path, **given), reserved=("cuda", 1.0, 1))
+    assert one.wall_seconds == pytest.approx([24 * 3.3, 50 * 5.7])
+    limited = settings_in(tmp_path, **given, time_budget=200 / 3600)
+    found = forecast(limited, reserved=("cuda", 1.0, 1))
+    assert found.wall_seconds == pytest.approx([20 * 3.3, 200])  # the baseline, and one final
+    assert found.families[0].trials == 3
 
 
 @pytest.mark.parametrize("reserved", [None, ("cpu", 1.0, 2)])
@@ -340,6 +355,14 @@ def test_a_dry_run_prints_device_hours_and_money_and_names_what_has_no_price(
     printed = " ".join(capsys.readouterr().out.split())
     assert "device-hours (cnn" in printed
     assert "EUR at 8 an hour" in printed
+    plan = printed_json(
+        capsys, "plan", study.main, *arguments, "--set", f"prices={tmp_path / 'prices.yaml'}"
+    )
+    (quad, other), seconds = plan["forecast"]["costs"], plan["forecast"]["device_seconds"]
+    assert quad["cost"] == pytest.approx([end / 3600 / 4 * 8 for end in seconds])
+    assert other["cost"] is None
+    assert plan["families"][0]["device_seconds"] == pytest.approx(seconds)
+    assert plan["forecast"]["pace"]["study"] == "earlier"
     assert "No price for other" in printed
     assert study.main([*arguments, "--set", "prices=no/such.yaml"]) == 2
     missing = Path.cwd() / "no/such.yaml"

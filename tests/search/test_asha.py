@@ -167,7 +167,7 @@ def test_rungs_within_a_fifth_of_the_last_epoch_are_not_offered(
     settings = Settings(epochs=epochs, grace_period=grace, reduction_factor=factor)
     assert offered_rungs(vars(settings)) == offered
     assert all_rungs(vars(settings)) == [*offered, *left_out]
-    assert earliest_stop(settings) == (offered[0] if offered else epochs)
+    assert earliest_stop(vars(settings)) == (offered[0] if offered else epochs)
 
 
 def test_a_study_that_does_not_name_its_rungs_has_all_and_one_that_does_has_those() -> None:

@@ -12,14 +12,13 @@ import pandas as pd
 import pytest
 from family_search import make_search
 from in_process import Driver, Moments
-from made_up_rows import trial
 from made_up_trials import row_of, spec_of
 
 from orchestrator.config.searches import Search, list_searches
 from orchestrator.config.settings import BUDGETS
 from orchestrator.config.sources import resolve
-from orchestrator.forecast.remaining import earlier_seconds, seconds_left
-from orchestrator.forecast.workload import Images
+from orchestrator.forecast.remaining import earlier_seconds, forecast_end
+from orchestrator.forecast.workload import Images, Trained
 from orchestrator.results import files
 from orchestrator.search.budget import Budget
 from orchestrator.status.__main__ import main as status
@@ -323,13 +322,20 @@ def test_verify_finds_a_search_that_was_ended_by_no_budget(
 
 def test_the_time_left_is_no_more_than_the_budget_lets_it_be() -> None:
     start = datetime(2026, 3, 1, tzinfo=UTC)
-    rows = [
-        trial(
-            f"cnn-{number:03d}",
+    trials = [
+        Trained(
+            trial_id=f"cnn-{number:03d}",
+            family="cnn",
+            role="search" if number else BASELINE_ROLE,
+            train_fraction=1.0,
+            status="completed",
             epochs=10,
-            device_seconds=10.0,
+            epoch_seconds=10.0,
+            wall_seconds=10.0,
             started_at=start + timedelta(seconds=10 * number),
+            heard_at=start + timedelta(seconds=10 * number + 10),
             ended_at=start + timedelta(seconds=10 * number + 10),
+            sequence=10 * number,
         )
         for number in range(2)
     ]
@@ -340,14 +346,17 @@ def test_the_time_left_is_no_more_than_the_budget_lets_it_be() -> None:
         "settings": {**settings, "families": ["cnn"]},
     }
 
-    def left(**more: Any) -> float | None:
-        limited = {**study, "settings": {**study["settings"], **more}}
-        return seconds_left(limited, rows, None, ())
+    def left(*, closed: Any = None, **more: Any) -> float:
+        limited = {**study, "settings": {**study["settings"], **more}, "closed": closed}
+        found = forecast_end(limited, trials, (), None, ())
+        assert found is not None
+        assert found.at == start + timedelta(seconds=20)
+        return found.seconds
 
     assert left() == 98 * 10 + 20
     assert left(budget_gpu_hours=100 / 3600) == 6 * 10 + 20
     assert left(time_budget=100 / 3600) == 80
-    assert seconds_left({**study, "closed": {"cnn": {"trials": 2}}}, rows, None, ()) == 20
+    assert left(closed={"cnn": {"trials": 2}}) == 20
 
 
 @pytest.mark.parametrize("flag", ["--budget-gpu-hours", "--time-budget"])

@@ -219,7 +219,7 @@ def test_the_age_of_the_tables_is_that_of_the_newest(tmp_path: Path, shown: Any)
     for number, path in enumerate(sorted(folder.glob("*.parquet"))):
         os.utime(path, (1000, 1000 + number))
     (folder / ".trials.parquet.17").touch()
-    assert read_standing(folder, now=1003 + 60).tables_age_seconds == 60
+    assert read_standing(folder, now=1004 + 60).tables_age_seconds == 60
     assert read_standing(folder, now=900).tables_age_seconds == 0
     ago = time.time() - 300
     for path in folder.glob("*.parquet"):

@@ -5,19 +5,23 @@ import os
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
-from made_up_rows import event
+from made_up_rows import START, event
 from made_up_standing import CHOICE, ROOT, SEARCHED, write_study
 
 from orchestrator.results.lock import holding
 from orchestrator.status import __main__ as status
 
 
-def test_json_is_one_object_with_the_same_content(tmp_path: Path, shown: Any) -> None:
+def test_json_is_one_object_with_the_same_content(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shown: Any
+) -> None:
+    monkeypatch.setattr(time, "time", lambda: START.timestamp() + 110)
     events = [event("error", "why", trial_id="cnn-001")]
     folder = write_study(tmp_path / "mine", trials=SEARCHED, events=events)
     with holding(folder):

@@ -26,7 +26,7 @@ PROGRAMS = frozenset(
     {
         *("python", ".venv/bin/python", "make", "ray", "git", "source", "export", "cd", "umask"),
         *("pip", "uv", "apt-get", "curl", "grep", "sed", "cp", "nano", "tail", "ssh", "true"),
-        *("aws", "kubectl", "prometheus", "grafana", "optuna-dashboard"),
+        *("aws", "kubectl", "prometheus", "grafana", "optuna-dashboard", "jq"),
     }
 )
 # What stands in a command for what the reader has, where a test has something else.
@@ -204,7 +204,7 @@ def check_settings(words: Sequence[str]) -> Settings:
         ValueError: A value is wrong, or a family or a dimension unknown.
     """
     options = flags.parse(words)
-    flags.check_resume(options)
+    flags.check_together(options)
     if options.config is not None and not options.config.exists():
         options.config = None  # a name that the reader gives
     settings = flags.settings_of(options)

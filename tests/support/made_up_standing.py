@@ -1,11 +1,12 @@
 """A study's folder as it is left at various moments, for what is said of its standing."""
 
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import made_up_rows
-from made_up_rows import trial
+from made_up_rows import START, epoch, trial
 
 ROOT = Path(__file__).resolve().parents[2]
 SETTINGS = {
@@ -43,7 +44,10 @@ def write_study(
     final: Sequence[Mapping[str, Any]] = (),
     **more: Any,
 ) -> Path:
-    """Writes a study as it leaves it; `trials` None: before any table is written."""
+    """Writes a study as it leaves it; `trials` None: before any table is written.
+
+    Of each trial the epochs are there too: 10 s each, the first of them reported after 14 s.
+    """
     content = {
         "name": folder.name,
         "outcome": outcome,
@@ -55,7 +59,29 @@ def write_study(
         **more,
     }
     tables = {"trials": trials, "events": events, "final_epochs": final_epochs, "final": final}
+    tables["epochs"] = epochs_of(trials or ())
     return made_up_rows.write_study(folder, content, {} if trials is None else tables)
+
+
+def epochs_of(trials: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The epochs of trials that began together, in the order in which they were reported."""
+    last = max((row["epochs_run"] for row in trials), default=0)
+    rounds = [
+        (row["trial_id"], number)
+        for number in range(1, last + 1)
+        for row in trials
+        if number <= row["epochs_run"]
+    ]
+    return [
+        epoch(
+            trial_id,
+            number,
+            sequence=sequence,
+            epoch_seconds=10.0,
+            reported_at=START + timedelta(seconds=4 + 10 * number),
+        )
+        for sequence, (trial_id, number) in enumerate(rounds, start=1)
+    ]
 
 
 SEARCHED = (

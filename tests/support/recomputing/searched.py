@@ -156,19 +156,32 @@ class Searched(Tables):
         return found
 
     def seconds_left(self) -> float:
-        """Wall seconds to the end, if it goes on as so far; before the choice of all finals."""
+        """Wall seconds from the last report to the end; before the choice of all finals."""
         cluster, epochs = self.study["cluster"], self.settings["epochs"]
         most = max(self.settings["train_fractions"])
+        reports = pd.concat([self.epochs, self.final_epochs])
+        heard = reports.groupby("trial_id").reported_at.max()
+        now = (self.final_epochs if len(self.final_epochs) else self.epochs).reported_at.iloc[-1]
         rows = self.trials.assign(
-            seconds=self.trials.device_seconds
+            wall=self.trials.device_seconds
             / (cluster["gpus_per_trial"] or cluster["cpus_per_trial"]),
+            took=self.trials.trial_id.map(self.epochs.groupby("trial_id").epoch_seconds.sum()),
             whole=self.trials.epochs_run * self.trials.train_fraction / most,
         )
-        began = rows[rows.epochs_run > 0].groupby("family")
-        each = began.seconds.sum() / began.whole.sum()
+        began = rows[rows.epochs_run > 0]
+        each = (began.took / began.whole).groupby(began.family).mean()
         over = rows[rows.status != "running"]
-        waits = (over.ended_at - over.started_at).dt.total_seconds() - over.seconds
-        start = max(0.0, waits[over.attempts == 1].median())
+        beside = (over.wall - over.took).groupby(over.family).mean().clip(lower=0)
+        waits = (over.ended_at - over.started_at).dt.total_seconds() - over.wall
+        start = beside + max(0.0, waits[over.attempts == 1].median())
+
+        def rest(family: str, trial_id: str, left: float, share: float) -> float:
+            """What is left of a training that has been heard of, or of a whole one."""
+            epoch = share * each[family]
+            if trial_id not in heard.index:
+                return start[family] + left * epoch
+            passed = (now - heard[trial_id]).total_seconds()
+            return left * epoch - min(max(0.0, passed), min(1.0, left) * epoch)
 
         def usual(family: str, done: int) -> float:
             searched = over[over.role != "baseline"]
@@ -182,17 +195,17 @@ class Searched(Tables):
             share, own = fraction / most, rows[rows.search == name]
             for row in own[own.status == "running"].itertuples():
                 end = epochs if row.role == "baseline" else usual(family, row.epochs_run)
-                rest = (end - row.epochs_run) * share * each[family]
-                phases[0].append(rest + start * (row.epochs_run == 0))
-            new = start + usual(family, 0) * share * each[family]
+                left = end - row.epochs_run
+                phases[0].append(rest(family, row.trial_id, left, share))
+            new = rest(family, "", usual(family, 0), share)
             phases[0] += [new] * (self.settings["trials"] - len(own))
         if "choice" in self.study:
             to_do = [run[:3] for run in self.finals_to_do() if not run[3]]
+            assert all(done == 0 for *_, done in to_do)
         else:
             shares = self.settings["train_fractions"] * (2 * self.settings["seeds"])
             to_do = [(family, share, 0) for family in self.families for share in shares]
-        for family, share, done in to_do:
-            rest = (epochs - done) * share / most * each[family]
-            phases[1].append(rest + start * (done == 0))
+        for family, share, _ in to_do:
+            phases[1].append(rest(family, "", epochs, share / most))
         at_a_time = cluster["max_concurrent"]
         return sum(max(sum(own) / at_a_time, max(own, default=0.0)) for own in phases)

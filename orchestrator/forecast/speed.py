@@ -1,0 +1,105 @@
+"""How long a training takes: by a study's own epochs where there are some, else an earlier's."""
+
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from itertools import chain
+from statistics import fmean, median
+
+from orchestrator.forecast.workload import Images, Trained, Training
+
+Earlier = Callable[[str, float], float]
+"""Wall seconds of an epoch of a family at a share of the training images, by an earlier study."""
+
+
+class Speed:
+    """How fast the trainings of a study are; all times are wall seconds.
+
+    A training is as fast as the trial that it is like, where that has an epoch; else as the mean of
+    its family's trials, in proportion to the pixels where these differ. What ran on another kind of
+    device says nothing.
+    """
+
+    def __init__(
+        self,
+        trials: Sequence[Trained],
+        images: Images,
+        *,
+        retrained: Sequence[Trained] = (),
+        device: str | None = None,
+        earlier: Earlier | None = None,
+    ) -> None:
+        """Takes what was measured.
+
+        Args:
+            trials: Of the search.
+            images: Of an epoch.
+            retrained: Final runs, of which only the epochs are asked.
+            device: What the study runs on now, `cuda` or `cpu`; None where that is not known.
+            earlier: Of a family without an epoch.
+        """
+        self._images, self._earlier = images, earlier
+        here = [each for each in trials if device is None or each.device in {None, device}]
+        self._own: defaultdict[str, list[Trained]] = defaultdict(list)
+        for each in (*here, *retrained):
+            if each.epochs:
+                self._own[each.family].append(each)
+        self._paces = {
+            each.trial_id: each.epoch_seconds / each.epochs / images.work(each.train_fraction)
+            for own in self._own.values()
+            for each in own
+        }
+        over = [each for each in here if each.status != "running"]
+        self._waiting, self._beside = _waiting(over), _beside_epochs(over)
+
+    def epoch_seconds(self, training: Training) -> float:
+        """Of one epoch.
+
+        Raises:
+            StatisticsError: Nothing is known of the family.
+        """
+        own = self._own[training.family]
+        if not own and self._earlier is not None:
+            return self._earlier(training.family, training.train_fraction)
+        like = [self._paces[name] for name in training.like if name in self._paces]
+        pace = max(like) if like else fmean(self._scaled(each, training.edge) for each in own)
+        return pace * self._images.work(training.train_fraction)
+
+    def device_seconds(self, training: Training) -> float:
+        """While it has its devices: its epochs, and what comes beside them in its process."""
+        beside = 0.0 if training.begun else self._beside(training.family)
+        return beside + training.epochs * self.epoch_seconds(training)
+
+    def wall_seconds(self, training: Training) -> float:
+        """From its proposal to its end: also until its process has started."""
+        waiting = 0.0 if training.begun else self._waiting
+        return waiting + self.device_seconds(training)
+
+    def _scaled(self, trial: Trained, edge: int | None) -> float:
+        pace = self._paces[trial.trial_id]
+        return pace * (edge / trial.edge) ** 2 if edge and trial.edge else pace
+
+
+def _beside_epochs(over: Sequence[Trained]) -> Callable[[str], float]:
+    """Family to the mean of its trials that have ended; that of all where it has none."""
+    beside: defaultdict[str, list[float]] = defaultdict(list)
+    for each in over:
+        if each.epochs:
+            beside[each.family].append(each.wall_seconds - each.epoch_seconds)
+    means = {family: max(0.0, fmean(own)) for family, own in beside.items()}
+    usual = max(0.0, fmean(chain(*beside.values()))) if beside else 0.0
+    return lambda family: means.get(family, usual)
+
+
+def _waiting(over: Sequence[Trained]) -> float:
+    """Median of the trials that ended in their first attempt: what they took without devices."""
+    waited = [
+        (each.ended_at - each.started_at).total_seconds() - each.wall_seconds
+        for each in over
+        if each.started_at and each.ended_at and each.attempts == 1
+    ]
+    return max(0.0, median(waited)) if waited else 0.0
+
+
+def together(seconds: Sequence[float], at_a_time: int) -> float:
+    """How long trainings of these lengths take, so many of them side by side."""
+    return max(sum(seconds) / at_a_time, max(seconds, default=0.0))

@@ -1,0 +1,114 @@
+"""The plan for programs: what would run, how much it is, and what it will take, unrounded."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from orchestrator.config.settings import Settings, to_json
+from orchestrator.config.sources import demo_notes
+from orchestrator.forecast.estimate import SECONDS_PER_HOUR, Forecast, cost_of
+from orchestrator.forecast.workload import whole_work, work_of
+from orchestrator.plan.families import FamilyPlan
+from orchestrator.plan.inputs import Inputs
+from orchestrator.plan.preflight import CheckedStudy
+from trainables import registry
+
+
+def plan_json(
+    settings: Settings,
+    plans: Sequence[FamilyPlan],
+    *,
+    checked: CheckedStudy | None = None,
+    forecast: Forecast | None = None,
+    download: str | None = None,
+) -> dict[str, Any]:
+    """What `--dry-run --json` prints; `docs/JSON.md` has its schema.
+
+    Args:
+        settings: The study's.
+        plans: Its families.
+        checked: The study; None where its data or weights are in no cache here.
+        forecast: Of its time; None likewise.
+        download: The address from which a run would download them.
+    """
+    names = [plan.name for plan in plans]
+    work = work_of(names, settings)
+    inputs = None if checked is None else checked.inputs
+    return {
+        "study": checked and checked.name,
+        "folder": checked and str(checked.folder),
+        "resumed": checked is not None and checked.resumed is not None,
+        "warm_start": checked and checked.warm_start and checked.warm_start.study,
+        "download": download,
+        "demo": demo_notes(
+            settings,
+            train_images=None if inputs is None else len(inputs.split.train),
+            pretrained=any(plan.pretrained for plan in plans),
+        ),
+        "settings": {**to_json(settings), "families": names},
+        "data": inputs and _data(settings, inputs),
+        "families": [_family(plan, settings, forecast) for plan in plans],
+        "search": {
+            "searches": work.searches,
+            "trials": work.search_trials,
+            "epochs": [work.least_search_epochs, work.search_epochs],
+        },
+        "finals": {"runs": work.final_runs, "epochs": work.final_epochs},
+        "forecast": forecast and _forecast(forecast),
+    }
+
+
+def _data(settings: Settings, inputs: Inputs) -> dict[str, Any]:
+    return {
+        "name": settings.dataset,
+        "classes": list(inputs.dataset.classes),
+        "image_shape": list(inputs.training.images.shape[1:]),
+        "train_images": len(inputs.split.train),
+        "validation_images": len(inputs.split.validation),
+        "train_images_by_fraction": {str(f): len(images) for f, images in inputs.train.items()},
+    }
+
+
+def _family(plan: FamilyPlan, settings: Settings, forecast: Forecast | None) -> dict[str, Any]:
+    epochs = [
+        sum(training.epochs for phase in phases for training in phase)
+        for phases in (whole_work([plan.name], vars(settings), end) for end in ("least", "most"))
+    ]
+    times = dict.fromkeys(("device_seconds", "epoch_seconds"))
+    if forecast is not None:
+        told = forecast.to_json()["families"][plan.name]
+        times = {name: told[name] or None for name in times}
+    return {
+        "family": plan.name,
+        "summary": registry.summary(plan.name),
+        "pretrained": plan.pretrained,
+        "space": plan.space_json,
+        "baseline": dict(plan.baseline),
+        "deviations": {
+            name: {"used": used, "standard": standard}
+            for name, (used, standard) in plan.deviations.items()
+        },
+        "baseline_outside": plan.baseline_outside,
+        "epochs": epochs,
+        **times,
+    }
+
+
+def _forecast(forecast: Forecast) -> dict[str, Any]:
+    hours, pace = forecast.device_hours, forecast.pace
+    return {
+        "device_seconds": hours and [end * SECONDS_PER_HOUR for end in hours],
+        "wall_seconds": forecast.wall_seconds,
+        "devices_per_trial": forecast.devices_per_trial,
+        "trials_at_a_time": forecast.at_a_time,
+        "unknown": forecast.unknown or None,
+        "pace": pace
+        and {
+            "study": pace.study,
+            "trials": pace.trials,
+            "device": pace.device,
+            "processor": pace.processor,
+            "devices_per_trial": pace.devices_per_trial,
+            "other_images": pace.other_images,
+        },
+        "costs": [{**vars(price), **cost_of(price, hours)} for price in forecast.prices],
+    }
