@@ -8,11 +8,12 @@ from typing import Any, Final
 
 from orchestrator.config.settings import Settings
 from orchestrator.forecast.prices import DEFAULT, NodePrice, read_prices
-from orchestrator.forecast.speed import Speed, together
+from orchestrator.forecast.speed import Speed, side_by_side
 from orchestrator.forecast.throughput import Pace, Range, Work, find_pace, read_pace
 from orchestrator.forecast.workload import (
     Images,
     Reach,
+    epochs_of,
     whole_work,
 )
 
@@ -165,11 +166,11 @@ class _Outlook:
     def family(self, name: str) -> FamilyForecast:
         """What one family takes."""
         works = [whole_work([name], self._settings, reach) for reach in REACHES]
-        epochs = [round(sum(each.epochs for each in chain(*phases))) for phases in works]
+        least, most = (epochs_of(chain(*phases)) for phases in works)
         seconds, fractions = None, self._settings["train_fractions"]
         if self._pace is not None:
             ends = [
-                sum(map(speed.wall_seconds, chain(*phases)))
+                speed.together(chain(*phases))
                 for speed, phases in zip(self._speeds, works, strict=True)
             ]
             hours = self._settings["budget_gpu_hours"]
@@ -177,8 +178,8 @@ class _Outlook:
             seconds = _within(ends, share)
         return FamilyForecast(
             family=name,
-            trials=len(works[1][0]),
-            epochs=(epochs[0], epochs[1]),
+            trials=sum(each.times for each in works[1][0]),
+            epochs=(least, most),
             wall_seconds=seconds,
             epoch_seconds={f: self._epoch(name, f) for f in fractions if self._pace is not None},
         )
@@ -189,7 +190,7 @@ class _Outlook:
             return None
         works = [whole_work(self._families, self._settings, reach) for reach in REACHES]
         ends = [
-            sum(together([*map(speed.wall_seconds, phase)], at_a_time) for phase in phases)
+            sum(side_by_side(phase, speed.wall_seconds, at_a_time) for phase in phases)
             for speed, phases in zip(self._speeds, works, strict=True)
         ]
         hours = self._settings["budget_gpu_hours"]

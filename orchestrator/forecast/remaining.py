@@ -10,7 +10,7 @@ from typing import Any, Final
 import pyarrow as pa
 
 from orchestrator.config.searches import Search
-from orchestrator.forecast.speed import Earlier, Speed, together
+from orchestrator.forecast.speed import Earlier, Speed, side_by_side
 from orchestrator.forecast.workload import Images, Trained, Training, Workload
 from orchestrator.results.final_runs import FinalRun
 
@@ -106,11 +106,8 @@ class _Outlook:
             final = [training for name in kept for training in self._work.finals(name)]
         else:
             final = list(self._work.finals_left(finals, self._study["choice"], self._retrained))
-        rests = {training: self._rest(training) for training in {*searching, *final}}
-        left = sum(
-            together([rests[training] for training in phase], self._cluster["max_concurrent"])
-            for phase in (searching, final)
-        )
+        at_a_time = self._cluster["max_concurrent"]
+        left = sum(side_by_side(phase, self._rest, at_a_time) for phase in (searching, final))
         hours: float | None = self._settings.get("time_budget")
         if hours is None or not searching:
             return left
@@ -140,9 +137,12 @@ class _Outlook:
         )
         planned = [*running, *self._work.finals(search.family)]
         left = share - sum(each.wall_seconds for each in own)
-        left -= sum(map(self._speed.device_seconds, planned))
-        each = self._speed.device_seconds(to_come[-1])
-        return to_come if each <= 0 else to_come[: max(0, int(left / each))]
+        left -= self._speed.together(planned)
+        *first, others = to_come
+        each = self._speed.device_seconds(others)
+        if each <= 0:
+            return to_come
+        return [*first, replace(others, times=min(others.times, max(0, int(left / each))))]
 
     def _rest(self, training: Training) -> float:
         """What is left of a training at the moment, in wall seconds."""

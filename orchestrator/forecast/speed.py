@@ -1,7 +1,7 @@
 """How long a training takes: by a study's own epochs where there are some, else an earlier's."""
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import chain
 from statistics import fmean, median
 
@@ -74,6 +74,10 @@ class Speed:
         waiting = 0.0 if training.begun else self._waiting
         return waiting + self.device_seconds(training)
 
+    def together(self, trainings: Iterable[Training]) -> float:
+        """While they have their devices, one after another."""
+        return sum(each.times * self.device_seconds(each) for each in trainings)
+
     def _scaled(self, trial: Trained, edge: int | None) -> float:
         pace = self._paces[trial.trial_id]
         return pace * (edge / trial.edge) ** 2 if edge and trial.edge else pace
@@ -100,6 +104,16 @@ def _waiting(over: Sequence[Trained]) -> float:
     return max(0.0, median(waited)) if waited else 0.0
 
 
-def together(seconds: Sequence[float], at_a_time: int) -> float:
-    """How long trainings of these lengths take, so many of them side by side."""
-    return max(sum(seconds) / at_a_time, max(seconds, default=0.0))
+def side_by_side(
+    trainings: Iterable[Training], seconds: Callable[[Training], float], at_a_time: int
+) -> float:
+    """How long trainings take, so many of them at a time.
+
+    Args:
+        trainings: What is to be done.
+        seconds: How long one takes.
+        at_a_time: At most.
+    """
+    lengths = [(each.times, seconds(each)) for each in trainings]
+    whole = sum(times * each for times, each in lengths)
+    return max(whole / at_a_time, max((each for _, each in lengths), default=0.0))

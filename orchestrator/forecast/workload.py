@@ -1,8 +1,8 @@
 """What a study has left to train, in epochs and images: all of it before it starts."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from statistics import fmean
 from typing import Any, Final, Literal
@@ -89,6 +89,7 @@ class Training:
         family: The family's name.
         train_fraction: Share of the training images.
         epochs: That it takes.
+        times: How many there are that are all alike.
         like: Trials that it is as fast as: the slowest of those that have an epoch.
         begun: Its process has started.
         edge: In pixels of what its network is given, where that is known.
@@ -98,6 +99,7 @@ class Training:
     family: str
     train_fraction: float
     epochs: float
+    times: int = 1
     like: tuple[str, ...] = ()
     begun: bool = False
     edge: int | None = None
@@ -145,7 +147,7 @@ class Workload:
             trials = 1  # a budget may leave the baseline alone
         baseline = [self.new(search, "baseline")] if first == 0 else []
         others = trials - max(1, first)
-        return [*baseline, *[self.new(search)] * others] if others > 0 else baseline
+        return [*baseline, replace(self.new(search), times=others)] if others > 0 else baseline
 
     def new(self, search: Search, role: str = "search") -> Training:
         """One trial that is to be proposed."""
@@ -158,10 +160,13 @@ class Workload:
             search = deciding(self.searches, family, fraction).name
             likes = [(baseline_of(search),), self._may_win(search)]
             for like in likes[:1] if self._reach == "least" else likes:
-                run = Training(
-                    family=family, train_fraction=fraction, epochs=self._epochs, like=like
+                yield Training(
+                    family=family,
+                    train_fraction=fraction,
+                    epochs=self._epochs,
+                    times=self._settings["seeds"],
+                    like=like,
                 )
-                yield from [run] * self._settings["seeds"]
 
     def finals_left(
         self, runs: Sequence[FinalRun], choice: Row, retrained: Sequence[Trained]
@@ -265,14 +270,15 @@ def work_of(families: Sequence[str], settings: Settings) -> WholeWork:
     smaller = [each for each in search if each.train_fraction < largest]
     return WholeWork(
         searches=len({(each.family, each.train_fraction) for each in search}),
-        search_trials=len(search),
-        search_epochs=_epochs(search),
-        least_search_epochs=_epochs(least),
-        smaller_search_epochs=sum(e.epochs * e.train_fraction / largest for e in smaller),
-        final_runs=len(finals),
-        final_epochs=_epochs(finals),
+        search_trials=sum(each.times for each in search),
+        search_epochs=epochs_of(search),
+        least_search_epochs=epochs_of(least),
+        smaller_search_epochs=sum(e.times * e.epochs * e.train_fraction for e in smaller) / largest,
+        final_runs=sum(each.times for each in finals),
+        final_epochs=epochs_of(finals),
     )
 
 
-def _epochs(trainings: Sequence[Training]) -> int:
-    return round(sum(each.epochs for each in trainings))
+def epochs_of(trainings: Iterable[Training]) -> int:
+    """How many epochs trainings that all end at whole ones have together."""
+    return round(sum(each.times * each.epochs for each in trainings))

@@ -1,12 +1,13 @@
 """The plan for programs: what would run, how much it is, and what it will take, unrounded."""
 
 from collections.abc import Sequence
+from itertools import chain
 from typing import Any
 
 from orchestrator.config.settings import Settings, to_json
 from orchestrator.config.sources import demo_notes
-from orchestrator.forecast.estimate import SECONDS_PER_HOUR, Forecast, cost_of
-from orchestrator.forecast.workload import whole_work, work_of
+from orchestrator.forecast.estimate import REACHES, SECONDS_PER_HOUR, Forecast, cost_of
+from orchestrator.forecast.workload import epochs_of, whole_work, work_of
 from orchestrator.plan.families import FamilyPlan
 from orchestrator.plan.inputs import Inputs
 from orchestrator.plan.preflight import CheckedStudy
@@ -69,10 +70,7 @@ def _data(settings: Settings, inputs: Inputs) -> dict[str, Any]:
 
 
 def _family(plan: FamilyPlan, settings: Settings, forecast: Forecast | None) -> dict[str, Any]:
-    epochs = [
-        sum(training.epochs for phase in phases for training in phase)
-        for phases in (whole_work([plan.name], vars(settings), end) for end in ("least", "most"))
-    ]
+    works = (whole_work([plan.name], vars(settings), reach) for reach in REACHES)
     times = dict.fromkeys(("device_seconds", "epoch_seconds"))
     if forecast is not None:
         told = forecast.to_json()["families"][plan.name]
@@ -88,7 +86,7 @@ def _family(plan: FamilyPlan, settings: Settings, forecast: Forecast | None) -> 
             for name, (used, standard) in plan.deviations.items()
         },
         "baseline_outside": plan.baseline_outside,
-        "epochs": epochs,
+        "epochs": [epochs_of(chain(*phases)) for phases in works],
         **times,
     }
 

@@ -8,7 +8,7 @@ from typing import Final
 
 from orchestrator.config.searches import Search
 from orchestrator.config.settings import Settings
-from orchestrator.forecast.speed import Speed, together
+from orchestrator.forecast.speed import Speed, side_by_side
 from orchestrator.forecast.workload import Images, Trained, Workload
 from orchestrator.trials.recorder import Recorder
 
@@ -84,7 +84,7 @@ class Budget:
         work, speed = self._work(trials), Speed(trials, self._images)
         planned = [*work.running(family), work.new(search), *work.finals(family)]
         try:
-            to_come = sum(map(speed.device_seconds, planned))
+            to_come = speed.together(planned)
         except StatisticsError:
             return self._unknown(family)
         spent = self._recorder.tally(family).wall_seconds()
@@ -103,7 +103,7 @@ class Budget:
         searching = [work.new(search), *chain.from_iterable(map(work.running, families))]
         finals = chain.from_iterable(map(work.finals, families))
         return left - sum(
-            together([speed.wall_seconds(each) for each in phase], self._at_a_time)
+            side_by_side(phase, speed.wall_seconds, self._at_a_time)
             for phase in (searching, finals)
         )
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from orchestrator.forecast.speed import Speed, together
+from orchestrator.forecast.speed import Speed, side_by_side
 from orchestrator.forecast.workload import Images, Trained, Training, Workload
 
 IMAGES = Images(train={1.0: 900, 0.1: 90}, validation=300)  # an epoch at 0.1 is 0.19 of one at 1.0
@@ -70,7 +70,8 @@ def test_what_comes_beside_the_epochs_counts_once_and_waiting_is_no_device_time(
 
 @pytest.mark.parametrize(("at_a_time", "seconds"), [(1, 12.0), (2, 7.0), (4, 7.0)])
 def test_side_by_side_they_take_no_less_than_the_longest(at_a_time: int, seconds: float) -> None:
-    assert together([7.0, 2.0, 3.0], at_a_time) == seconds
+    work = [training(epochs=7.0), training(epochs=2.5, times=2)]
+    assert side_by_side(work, lambda each: each.epochs, at_a_time) == seconds
 
 
 def test_the_plan_before_the_start_is_the_same_work_at_its_least_and_its_most() -> None:
@@ -78,10 +79,12 @@ def test_the_plan_before_the_start_is_the_same_work_at_its_least_and_its_most() 
     settings = {**given, "reduction_factor": 3, "train_fractions": [1.0, 0.1]}
     least, most = (Workload(settings, reach=reach) for reach in ("least", "most"))
     (search,) = most.searches
-    assert [each.epochs for each in least.to_come(search)] == [10, 2, 2]
-    assert [each.epochs for each in most.to_come(search)] == [10, 10, 10]
-    assert [each.train_fraction for each in least.finals("cnn")] == [1.0, 1.0, 0.1, 0.1]
-    assert len(list(most.finals("cnn"))) == 8
+    assert [(each.epochs, each.times) for each in least.to_come(search)] == [(10, 1), (2, 2)]
+    assert [(each.epochs, each.times) for each in most.to_come(search)] == [(10, 1), (10, 2)]
+    assert [(f.train_fraction, f.times) for f in least.finals("cnn")] == [(1.0, 2), (0.1, 2)]
+    assert [(f.train_fraction, f.times) for f in most.finals("cnn")] == 2 * [(1.0, 2)] + 2 * [
+        (0.1, 2)
+    ]
     some = [trained("cnn-000", 1.0, role="baseline"), trained("cnn-001", 1.0, status="running")]
     begun = Workload(settings, some, reach="most")
     assert [each.epochs for each in begun.to_come(search)] == [10]
