@@ -6,7 +6,7 @@
 Each study has two models, trained on some seeds and tested on the same images. An image is
 classified correctly where a normal score is positive: the model's skill, how easy the image is, how
 easy it is for this model, luck of the training, and luck of the training with this image. The true
-difference in accuracy is then known in closed form. `orchestrator.stats.intervals` sees the hits.
+difference in accuracy is then known. `orchestrator.stats.intervals` sees the hits.
 """
 
 import argparse
@@ -24,15 +24,41 @@ from orchestrator.stats.intervals import SeedRuns, mean_interval
 
 SKILLS = (0.8, 0.6)
 EASE, EASE_FOR_MODEL, LUCK_WITH_IMAGE = 0.8, 0.5, 0.6
-REGIMES = {
-    "none": (0.0, 0.0),
-    "below that of the images": (0.02, 0.02),
-    "like that of the images": (0.05, 0.05),
-    "in one model alone": (0.15, 0.02),
-    "above that of the images": (0.15, 0.15),
+COLLAPSED = 0.15
+"""Share of the trainings that do."""
+Luck = Callable[[np.random.Generator, tuple[int, ...]], np.ndarray]
+"""Draws what trainings add to their score, of a shape."""
+
+
+def normal(sd: float) -> Luck:
+    """Normal training noise."""
+    return lambda generator, shape: sd * generator.standard_normal(shape)
+
+
+def heavy_tailed(generator: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+    """Student's t with 3 degrees of freedom: now and then a training is far off."""
+    return 0.05 * generator.standard_t(3, size=shape)
+
+
+def collapsing(generator: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+    """Normal noise, but some trainings end at about the chance level of ten classes."""
+    collapsed = generator.random(shape) < COLLAPSED
+    return np.where(collapsed, -2.2, normal(0.05)(generator, shape))
+
+
+REGIMES: dict[str, tuple[Luck, Luck]] = {
+    "none": (normal(0), normal(0)),
+    "below that of the images": (normal(0.02), normal(0.02)),
+    "like that of the images": (normal(0.05), normal(0.05)),
+    "in one model alone": (normal(0.15), normal(0.02)),
+    "above that of the images": (normal(0.15), normal(0.15)),
+    "heavy-tailed": (heavy_tailed, heavy_tailed),
+    "one model collapses in 15%": (collapsing, normal(0.05)),
 }
-"""Training noise by name, to its standard deviation in the score of either model."""
+"""Training noise by name, of either model; the intervals assume that it has no such collapses."""
 STUDIES_AT_ONCE = 50
+LUCKS_OF_TRUTH = 1_000_000
+"""Trainings over which the true accuracy of a model is the mean."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,16 +77,20 @@ class Study:
 
 
 def simulate(
-    noise: tuple[float, float], seeds: int, images: int, draws: int, generator: np.random.Generator
+    noise: tuple[Luck, Luck], seeds: int, images: int, draws: int, generator: np.random.Generator
 ) -> Iterator[Study]:
     """Studies with `seeds` trainings a model, without end; they share the bootstrap's draws."""
     shape = (STUDIES_AT_ONCE, seeds)
+    of_any = [
+        _accuracy(skill + luck(np.random.default_rng(1), (LUCKS_OF_TRUTH,))).mean()
+        for skill, luck in zip(SKILLS, noise, strict=True)
+    ]
     while True:
         ease = EASE * generator.standard_normal((STUDIES_AT_ONCE, 1, images))
         hits, lucks = [], []
-        for skill, sd in zip(SKILLS, noise, strict=True):
+        for skill, luck in zip(SKILLS, noise, strict=True):
             for_model = EASE_FOR_MODEL * generator.standard_normal(ease.shape)
-            lucks.append(sd * generator.standard_normal(shape))
+            lucks.append(luck(generator, shape))
             with_image = LUCK_WITH_IMAGE * generator.standard_normal((*shape, images))
             hits.append(skill + ease + for_model + lucks[-1][..., None] + with_image > 0)
         flat = np.concatenate([each.reshape(-1, images) for each in hits])
@@ -70,17 +100,16 @@ def simulate(
                 SeedRuns(points=hits[m][number].mean(axis=1), draws=drawn[m, number])
                 for m in range(2)
             )
-            own = [_accuracy(SKILLS[m] + lucks[m][number], 0.0).mean() for m in range(2)]
-            any_training = [_accuracy(SKILLS[m], noise[m]) for m in range(2)]
+            own = [_accuracy(SKILLS[m] + lucks[m][number]).mean() for m in range(2)]
             yield Study(
                 models=(a, b),
-                true=float(any_training[0] - any_training[1]),
+                true=float(of_any[0] - of_any[1]),
                 true_of_these=float(own[0] - own[1]),
             )
 
 
 def coverage(
-    noise: tuple[float, float],
+    noise: tuple[Luck, Luck],
     seeds: int,
     *,
     studies: int,
@@ -115,8 +144,8 @@ def resample_seeds(a: SeedRuns, b: SeedRuns) -> tuple[float, float]:
     return bootstrap.percentile_interval(means[0] - means[1])
 
 
-def _accuracy(skill: np.ndarray | float, noise: float) -> np.ndarray:
-    spread = np.sqrt(EASE**2 + EASE_FOR_MODEL**2 + LUCK_WITH_IMAGE**2 + noise**2)
+def _accuracy(skill: np.ndarray) -> np.ndarray:
+    spread = np.sqrt(EASE**2 + EASE_FOR_MODEL**2 + LUCK_WITH_IMAGE**2)
     return np.asarray(norm.cdf(skill / spread))
 
 

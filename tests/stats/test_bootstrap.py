@@ -81,6 +81,25 @@ def test_a_constant_classifier_has_finite_metrics_in_every_draw():
     assert all(np.isfinite(draws).all() for draws in estimates.draws.values())
 
 
+def test_with_one_image_a_class_recall_varies_as_accuracy_does():
+    labels = np.arange(50)
+    predicted = np.where(np.random.default_rng(0).random((2, 50)) < 0.7, labels, 0)
+    found = statistics.estimate(labels, predicted, np.ones((2, 50)), classes=50)
+    assert found.draws["recall"] == pytest.approx(found.draws["accuracy"])
+
+
+@pytest.mark.parametrize("metric", ["precision", "recall"])
+@pytest.mark.parametrize("of_class", [1, 2, 3, 30])
+def test_draws_of_a_macro_average_lie_around_it_however_few_images_a_class_has(metric, of_class):
+    labels = np.arange(50 * of_class) % 50
+    right = np.random.default_rng(of_class).random((1, len(labels))) < 0.7
+    predicted = np.where(right, labels, (labels + 7) % 50)
+    found = statistics.estimate(labels, predicted, np.ones(predicted.shape), classes=50)
+    centre, spread = found.draws[metric].mean(), found.draws[metric].std()
+    assert centre == pytest.approx(found.point[metric][0], abs=spread / 10)
+    assert spread == pytest.approx(found.draws["accuracy"].std(), rel=0.4)
+
+
 def test_the_same_seed_gives_the_same_draws_whatever_other_models_stand_beside():
     labels, predicted, losses = made_up(models=3)
     both = [

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from benchmarks import coverage_macro
 from benchmarks.coverage import REGIMES, coverage
 from orchestrator.stats import bootstrap as statistics
 from orchestrator.stats.intervals import (
@@ -124,6 +125,13 @@ def test_95_percent_intervals_hold_the_truth_in_about_95_percent_of_studies(
     # Of 600 studies twice the standard error is 1.8 points. In full: benchmarks/coverage.py.
     held, _, _ = coverage(REGIMES[regime], seeds, studies=600, images=250, draws=400)
     assert lowest <= held <= highest
+
+
+@pytest.mark.parametrize("metric", ["precision", "recall"])
+def test_so_do_those_of_macro_averages_with_one_image_a_class(metric) -> None:
+    # Twice the standard error is 3 points. In full: benchmarks/coverage_macro.py.
+    held, _ = coverage_macro.coverage([1] * 50, 1, studies=200)[metric]
+    assert 0.9 <= held <= 0.985
 
 
 def runs(*points, images=0.0):

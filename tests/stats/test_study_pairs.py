@@ -9,7 +9,7 @@ from orchestrator.stats.predictions import split_runs
 FAMILIES = ("cnn", "resnet50_transfer")
 
 
-def as_tested(name, study):
+def of_study(name, study):
     return across_studies.TestedStudy(
         name=name, data="the same", runs=split_runs(study.predictions())
     )
@@ -26,7 +26,7 @@ def test_the_same_trainings_found_again_in_another_study_take_no_place(seed):
     for number in range(2):
         run = other.run("cnn", "tuned", number)
         run[:] = run[:, [1, 2, 3, 0]]
-    rows = accuracies([as_tested("one", one), as_tested("other", other)], seed)
+    rows = accuracies([of_study("one", one), of_study("other", other)], seed)
     changed = [row for row in rows if (row["a_family"], row["a_role"]) == ("cnn", "tuned")]
     assert [row["p_value_holm"] for row in changed] == [row["p_value"] for row in changed]
     rest = [row for row in rows if row not in changed]
@@ -41,7 +41,7 @@ def test_winners_that_are_baselines_in_both_studies_are_one_test_a_family(seed):
         for number in range(2):
             run = other.run(family, "baseline", number)
             run[:50] = run[:50, [1, 2, 3, 0]]
-    rows = accuracies([as_tested("one", one), as_tested("other", other)], seed)
+    rows = accuracies([of_study("one", one), of_study("other", other)], seed)
     assert len(rows) == 4
     tests = {(row["a_family"], row["p_value"], row["p_value_holm"]) for row in rows}
     assert len(tests) == 2
