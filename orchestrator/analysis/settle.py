@@ -200,8 +200,8 @@ class _Ways:
         corrected = f", corrected for {self.pairs} pairs," if self.pairs > 1 else ""
         yield (
             f"That is for a chance of {percent(power.POWER, 0)} that the 95% interval of {first} "
-            f"minus {second}{corrected} excludes 0, if the difference in truth is the "
-            f"{_points(self.difference)} that were found, and the noise what was measured: "
+            f"minus {second}{corrected} excludes 0, by the {_points(self.difference)} that were "
+            "found and the noise that was measured, "
             f"{_points(self.noise.seed_noise)} between trainings of one model."
         )
         yield from self._of_images()
@@ -238,9 +238,9 @@ class _Ways:
             return
         yield (
             f"{count(self.images)} test images in place of {count(self.noise.tested)} would do "
-            f"with {self.now} seeds each: ±{_points(seen.half_width)}. But {there}: with more it "
-            "is other data, and so a new study, whose finals alone take "
-            f"{_hours(self._images_hours())}."
+            f"with {self.now} seeds each, if the difference found is the true one: "
+            f"±{_points(seen.half_width)}. But {there}: with more it is other data, and so a new "
+            f"study, whose finals alone take {_hours(self._images_hours())}."
         )
 
 

@@ -37,6 +37,12 @@ def make_parser() -> argparse.ArgumentParser:
         help="device-hours for all, finals included, an equal share per family (no limit)",
     )
     add("--time-budget", metavar="HOURS", help="wall hours for all, finals included (no limit)")
+    add(
+        "--stop-when-settled",
+        metavar="CHANCE",
+        help="end the searches once more trials change which family wins with less than this "
+        "chance, e.g. 0.01 (never)",
+    )
     add("--epochs", help=_help("epochs of a trial that is not stopped", "epochs"))
     add("--grace-period", help=_help("epochs before a trial can be stopped", "grace_period"))
     add("--reduction-factor", help=_help("one in this many survives a rung", "reduction_factor"))

@@ -47,6 +47,9 @@ class Settings:
     """Device-hours (CPU-hours without GPUs) for all, an equal share per family; None: no limit."""
     time_budget: float | None = None
     """Wall hours for all; None: no limit. Both end the search in time for the finals."""
+    stop_when_settled: float | None = None
+    """End the searches once more trials change which family wins with less than this chance;
+    None: never."""
     epochs: int = BASELINE_EPOCHS
     """Epochs of a trial that is not stopped."""
     grace_period: int = 5
@@ -111,6 +114,7 @@ class Settings:
             )
         _check_times(self)
         _check_budgets({name: getattr(self, name) for name in BUDGETS})
+        _check_chance(self.stop_when_settled)
         _check_fractions(self.train_fractions)
         if self.tune_per_fraction and len(self.train_fractions) == 1:
             refuse(
@@ -133,7 +137,7 @@ class Settings:
     @property
     def has_budget(self) -> bool:
         """Whether anything but the number of trials may end a search."""
-        return any(getattr(self, name) is not None for name in BUDGETS)
+        return any(getattr(self, name) is not None for name in ENDS)
 
 
 MOST: Final = 1_000_000_000
@@ -157,6 +161,8 @@ _LOWEST: Final = {
 
 ARITHMETIC: Final = ("precision", "reproducible")
 BUDGETS: Final = ("budget_gpu_hours", "time_budget")
+# What ends a search before all its trials.
+ENDS: Final = (*BUDGETS, "stop_when_settled")
 
 # Where and how a study runs, not what it finds: a resumed study may have others.
 OPERATIONAL: Final = frozenset(
@@ -266,6 +272,11 @@ def _check_budgets(budgets: Mapping[str, float | None]) -> None:
     for name, hours in budgets.items():
         if hours is not None and not (hours > 0 and math.isfinite(hours)):
             refuse(f"{name} must be hours above 0, but got {hours}")
+
+
+def _check_chance(chance: float | None) -> None:
+    if chance is not None and not 0 < chance < 1:
+        refuse(f"stop_when_settled must be a chance between 0 and 1, but got {chance}")
 
 
 def _check_fractions(fractions: tuple[float, ...]) -> None:

@@ -123,7 +123,7 @@ def check_settings(study: Mapping[str, Any], settings: Settings) -> None:
             continue
         if name == "name" and value not in {before, study["name"]}:
             _refuse("name must stay", study["name"], value, "leave it out")
-        if name in OPERATIONAL or value == before:
+        if name in {*OPERATIONAL, "stop_when_settled"} or value == before:
             continue
         if name in GROWING:
             if _size(value) < _size(before):

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from orchestrator.config.searches import Search, deciding
-from orchestrator.config.settings import ARITHMETIC, BUDGETS, OPERATIONAL, Settings
+from orchestrator.config.settings import ARITHMETIC, ENDS, OPERATIONAL, Settings
 from orchestrator.plan.families import FamilyPlan
 from orchestrator.results import files
 from orchestrator.results.final_runs import final_id
@@ -58,7 +58,7 @@ def digest(choice: Choice, settings: Mapping[str, Any]) -> str:
         for name, value in settings.items()
         # Without a budget a choice is what it was before there were any; and how a study computes
         # stays as it is, whether it is older than the setting or not.
-        if name not in {*OPERATIONAL, *ARITHMETIC} and not (name in BUDGETS and value is None)
+        if name not in {*OPERATIONAL, *ARITHMETIC} and not (name in ENDS and value is None)
     }
     text = json.dumps({"choice": choice, "settings": frozen}, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()

@@ -4,7 +4,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
-from orchestrator.config.settings import BUDGETS
+from orchestrator.config.settings import ENDS
 from orchestrator.forecast.remaining import TimeLeft, earlier_seconds, forecast_end
 from orchestrator.forecast.workload import Images
 from orchestrator.results.schema import TEST_OPENED
@@ -16,6 +16,7 @@ from orchestrator.search.budget import Budget
 from orchestrator.search.family_searcher import FamilySearch
 from orchestrator.search.ray_asha import RayRungs
 from orchestrator.search.scheduler import FamilyASHA
+from orchestrator.search.settled import SETTING, Settled
 from orchestrator.trials.recorder import Recorder
 from trainables.trial import References
 
@@ -54,6 +55,13 @@ def restore_search(session: Session) -> Search:
         ),
         closed={name: why["setting"] for name, why in closed_before(session).items()},
     )
+    settled = Settled(
+        recorder,
+        session.searches,
+        trials=settings.trials,
+        below=settings.stop_when_settled,
+        images=len(session.inputs.split.validation),
+    )
     searcher = FamilySearch(
         recorder,
         session.plans,
@@ -65,7 +73,7 @@ def restore_search(session: Session) -> Search:
         first_cut=scheduler.first_cut,
         by_device_time=session.reservation.max_concurrent > 1,
         multivariate=session.manifest.content["sampler"]["multivariate"],
-        refuses=budget.refuses,
+        refuses=lambda each: budget.refuses(each) or settled.refuses(each),
         after_out_of_memory=session.reservation.after_out_of_memory,
     )
     replay.replay_warm_start(session.folder, rungs, searcher)
@@ -131,11 +139,12 @@ def note_opening(session: Session, search: Search) -> None:
 
 
 def _close(session: Session, recorder: Recorder, name: str, *, trials: int, setting: str) -> None:
-    """Says that a budget ended a search."""
-    detail = (
-        f"{name} ended after {trials} of {session.settings.trials} trials: another would not "
-        f"have left enough of {setting} for the finals"
-    )
+    """Says what ended a search."""
+    why = f"another would not have left enough of {setting} for the finals"
+    if setting == SETTING:
+        chance = session.settings.stop_when_settled
+        why = f"the chance that more change which family wins is below {chance:g}"
+    detail = f"{name} ended after {trials} of {session.settings.trials} trials: {why}"
     (family,) = (search.family for search in session.searches if search.name == name)
     if name not in closed_before(session):
         recorder.event("budget_reached", detail, family=family)
@@ -149,9 +158,9 @@ def opened_before(session: Session) -> set[str]:
 
 
 def closed_before(session: Session) -> dict[str, Any]:
-    """Searches that a budget ended in an earlier run, and which it has not been raised for."""
+    """Searches that were ended in an earlier run by what has not changed since."""
     if session.resumed is None:
         return {}
     before = session.resumed.study
-    same = all(before["settings"].get(n) == getattr(session.settings, n) for n in BUDGETS)
+    same = all(before["settings"].get(n) == getattr(session.settings, n) for n in ENDS)
     return dict(before.get("closed") or {}) if same else {}

@@ -9,6 +9,7 @@ from rich.padding import Padding
 from rich.text import Text
 
 from orchestrator.analysis.section import TELLING, duration
+from orchestrator.forecast.estimate import between
 from orchestrator.status.family_status import FamilyStanding
 from orchestrator.status.study_status import (
     INTERRUPTED,
@@ -17,6 +18,7 @@ from orchestrator.status.study_status import (
     FinalsStanding,
     Standing,
 )
+from orchestrator.status.unsettled import MoreTrials
 from orchestrator.terminal import fitting_table
 
 MISSING: Final = "-"
@@ -67,6 +69,7 @@ def _parts(standing: Standing, width: int) -> Iterator[Text | Padding | Group]:
     for family in standing.families:
         if family.given_up is not None:
             yield Text(f"{family.family} was given up: {_one_line(family.given_up)}", style="bold")
+    yield from _more_trials(standing.more_trials)
     yield from _finals(standing.finals, standing.state)
     yield from _faults(standing.faults)
     if standing.state == RUNNING:
@@ -118,6 +121,16 @@ def _cells(family: FamilyStanding, *, lost: bool) -> list[str]:
         f"{family.device_seconds:,.0f}",
         family.best_trial_id or MISSING,
     ]
+
+
+def _more_trials(more: MoreTrials | None) -> Iterator[Text]:
+    if more is not None:
+        chance = more.chance_of_another_winner
+        rough = "less than 1%" if chance < 0.01 else f"{chance:.0%}"  # noqa: PLR2004 (a percent)
+        yield Text(
+            f"More trials: the {more.trials} to come change which family wins with a chance of "
+            f"{rough}, and take about {between([more.device_hours] * 2)} device-hours"
+        )
 
 
 def _finals(finals: FinalsStanding | None, state: str) -> Iterator[Text | Padding]:

@@ -15,6 +15,7 @@ from orchestrator.results.final_runs import FinalRun, final_runs
 from orchestrator.results.lock import Holder, holder_of
 from orchestrator.results.study_results import StudyResults
 from orchestrator.status.family_status import FamilyStanding, family_standing
+from orchestrator.status.unsettled import MoreTrials, more_trials
 
 RUNNING: Final = "running"
 INTERRUPTED: Final = "interrupted"
@@ -97,6 +98,8 @@ class Standing:
         tables_age_seconds: Since the last table was written; None where there is none.
         time_left_seconds: An estimate; None where there is nothing to estimate it from, or the end
             is overdue.
+        more_trials: What the trials to come may change; None once the search is over, and before
+            ten trials of each of two families have ended.
     """
 
     study: str
@@ -114,6 +117,7 @@ class Standing:
     faults: FaultsStanding
     tables_age_seconds: float | None
     time_left_seconds: float | None
+    more_trials: MoreTrials | None
 
 
 def read_standing(folder: Path, *, now: float | None) -> Standing:
@@ -134,7 +138,8 @@ def read_standing(folder: Path, *, now: float | None) -> Standing:
     study = _checked(results)
     state = _state(study, holder)
     trials, events = results.rows("trials"), results.rows("events")
-    if state in {RUNNING, INTERRUPTED, FAILED} and _searching(study, trials):
+    searching = state in {RUNNING, INTERRUPTED, FAILED} and _searching(study, trials)
+    if searching:
         # A choice there is was made before the study was extended.
         study = {name: study[name] for name in study.keys() - {"choice", "halted"}}
     finals = final_runs(study, results.rows("final_epochs"), results.rows("final"), events)
@@ -158,6 +163,7 @@ def read_standing(folder: Path, *, now: float | None) -> Standing:
         time_left_seconds=_time_left(results, study, finals, given_up, now)
         if state == RUNNING
         else None,
+        more_trials=more_trials(study, trials, given_up) if searching else None,
     )
 
 

@@ -9,7 +9,7 @@ from optuna.distributions import json_to_distribution
 
 from orchestrator.config.rungs import all_rungs, offered_rungs, rungs_of
 from orchestrator.config.searches import search_of
-from orchestrator.config.settings import BUDGETS
+from orchestrator.config.settings import ENDS
 from orchestrator.plan import warm_start
 from orchestrator.results import schema
 from orchestrator.run.finals import choice_of, digest
@@ -176,13 +176,13 @@ def check_test_openings(tables: Tables) -> Iterator[str]:
 
 
 def check_budget(tables: Tables) -> Iterator[str]:
-    """Only a budget that was set ends a search before all its trials, and an event says so."""
+    """Only what was set ends a search before all its trials, and an event says so."""
     said = [row["detail"] for row in tables.events if row["kind"] == "budget_reached"]
     for name, why in (tables.study.get("closed") or {}).items():
-        if why["setting"] not in BUDGETS or tables.settings.get(why["setting"]) is None:
+        if why["setting"] not in ENDS or tables.settings.get(why["setting"]) is None:
             yield f"{name} must not be ended by {why['setting']}, which is not set"
         if not any(detail.startswith(f"{name} ended after {why['trials']} of") for detail in said):
-            yield f"{name} must have an event where a budget ended it, but has none"
+            yield f"{name} must have an event where it was ended, but has none"
 
 
 def check_outcome(tables: Tables) -> Iterator[str]:

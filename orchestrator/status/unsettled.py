@@ -1,0 +1,63 @@
+"""What the trials to come may still change: which family wins, and what finding out costs."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import fmean
+from typing import Any, Final
+
+import numpy as np
+
+from orchestrator.config.searches import search_of
+from orchestrator.stats.settled import Searched, chance_of_another
+
+SECONDS_PER_HOUR: Final = 3600
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class MoreTrials:
+    """The trials that run or are to come, at the largest share of the training images.
+
+    Attributes:
+        trials: How many.
+        chance_of_another_winner: That they change which family is the most accurate in the end.
+        device_hours: That they take, if they are like those that have ended.
+    """
+
+    trials: int
+    chance_of_another_winner: float
+    device_hours: float
+
+
+def more_trials(study: Row, trials: Sequence[Row], given_up: Collection[str]) -> MoreTrials | None:
+    """What more trials may change; None where too few have ended, or there is one family.
+
+    Args:
+        study: `study.json`.
+        trials: Rows of `trials.parquet`.
+        given_up: Families that get no more trials.
+    """
+    images = (study.get("dataset") or {}).get("validation_images")
+    families, seconds = {}, 0.0
+    for name in study["settings"]["families"]:
+        own = [row for row in trials if search_of(row["trial_id"]) == name]
+        ended = [row for row in own if row["status"] != "running"]
+        found = [
+            row["validation_accuracy"]
+            for row in ended
+            if row["status"] in {"completed", "stopped"} and row["validation_accuracy"] is not None
+        ]
+        to_come = len(own) if name in given_up else study["settings"]["trials"]
+        families[name] = Searched(accuracies=np.array(found), to_come=to_come - len(ended))
+        if ended:
+            usual = fmean(row["device_seconds"] for row in ended)
+            begun = sum(row["device_seconds"] for row in own if row["status"] == "running")
+            seconds += max(0.0, usual * families[name].to_come - begun)
+    chance = chance_of_another(families, images=images) if images else None
+    if chance is None:
+        return None
+    return MoreTrials(
+        trials=sum(each.to_come for each in families.values()),
+        chance_of_another_winner=chance,
+        device_hours=seconds / SECONDS_PER_HOUR,
+    )
