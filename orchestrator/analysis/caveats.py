@@ -5,13 +5,17 @@ from typing import Any
 
 from orchestrator.analysis.section import (
     Row,
+    Section,
     grouped,
     model_name,
+    percent,
     present,
 )
 from orchestrator.analysis.test_results import FINISHED
 from orchestrator.config.searches import deciding, stored_searches
 from orchestrator.results.schema import ROLES
+from orchestrator.stats.collapse import find_collapses
+from orchestrator.stats.predictions import PredictedRun
 
 
 def caveats(study: Row, trials: Sequence[Row], finals: Sequence[Row]) -> Iterator[str]:
@@ -54,6 +58,25 @@ def caveats(study: Row, trials: Sequence[Row], finals: Sequence[Row]) -> Iterato
         )
         if listed:
             yield f"{family}: the baseline deviates from the standard one: {listed}."
+
+
+def collapse_sections(runs: Sequence[PredictedRun]) -> Iterator[Section]:
+    """What a reader must know of trainings that collapsed, where the seeds show one.
+
+    Args:
+        runs: From `predictions.split_runs`.
+    """
+    yield Section(
+        key="warnings/collapses",
+        title="Trainings that collapsed",
+        notes=tuple(
+            f"{each.family} {each.role} at train fraction {each.fraction:g}, seed {each.seed}: "
+            f"this training collapsed ({percent(each.accuracy)} on the test set, its others "
+            f"{percent(each.others)}). Intervals take training noise for normal, so those of this "
+            "model promise more than they hold."
+            for each in find_collapses(runs)
+        ),
+    )
 
 
 def _unfinished(study: Row, trials: Sequence[Row], finals: Sequence[Row]) -> Iterator[str]:

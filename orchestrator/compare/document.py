@@ -9,7 +9,7 @@ import pyarrow as pa
 from orchestrator.analysis.answer import Answer, answer
 from orchestrator.analysis.anytime_performance import best_so_far_sections
 from orchestrator.analysis.calibration import calibration_sections
-from orchestrator.analysis.caveats import caveats
+from orchestrator.analysis.caveats import caveats, collapse_sections
 from orchestrator.analysis.early_stopping import early_stopping_sections
 from orchestrator.analysis.forecast_accuracy import forecast_sections
 from orchestrator.analysis.model_size import transfer_card_sections
@@ -80,6 +80,7 @@ def gather(
     by_search = {**study, "settings": {**study["settings"], "families": names}}
 
     def sections() -> Iterator[Section]:
+        yield from collapse_sections(runs)
         yield from settle_sections(study, final, runs, comparison.to_pylist())
         yield from sample_efficiency_sections(
             final,
@@ -121,18 +122,19 @@ def prepare(
     finals = in_order(final.to_pylist())
     pairs: list[Row] = comparison.to_pylist()
     pairs.sort(key=lambda row: -row["train_fraction"])  # as the finals, the largest first
+    collapsed = [line for each in evidence if each.chapter == "warnings" for line in each.notes]
     sections = [
         Section(
             key="warnings",
             title=WARNINGS,
-            notes=tuple(caveats(study, searched, finals)),
+            notes=(*collapsed, *caveats(study, searched, finals)),
             place="terminal",
             most=MOST_WARNINGS,
         ),
         *result_sections(study, searched, finals),
         *difference_sections(pairs, finals),
         *reference_sections(study, finals),
-        *evidence,
+        *(section for section in evidence if section.chapter != "warnings"),
     ]
     found = answer(finals, pairs)
     demo = tuple(study.get("demo") or ())

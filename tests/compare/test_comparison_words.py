@@ -214,6 +214,18 @@ def test_what_a_reader_must_know_is_flagged():
     assert "epochs 2 instead of 50, input_size 32 instead of 48" in markdown
 
 
+def test_a_training_that_collapsed_is_named_first():
+    study = ComparedStudy(seeds=5)
+    run = study.run("cnn", "tuned", 3)
+    run[:] = 0.1
+    run[:, 0] = 0.7  # one class, whatever the image
+    (warnings,) = [part for part in study.markdown().split("## ") if part.startswith("Read this")]
+    first = warnings.splitlines()[2]
+    assert first.startswith("- cnn tuned at train fraction 1, seed 3: this training collapsed (")
+    study.drop("cnn", "tuned", 3)
+    assert "collapsed" not in study.markdown()
+
+
 def test_a_winner_that_is_the_baseline_is_not_compared_with_itself_or_shown_again():
     study = ComparedStudy(identical=("resnet50_scratch",))
     names = {"resnet50_scratch baseline", "resnet50_scratch tuned"}
