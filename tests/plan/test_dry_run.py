@@ -38,8 +38,22 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     [
         ("--families all", ["epochs. Finals", f"download them from {CIFAR10}", IMAGENET]),
         ("--families cnn", ["epochs. Finals", f"download them from {CIFAR10}"]),
-        ("--families all --dataset digits", ["of 1,294 images. Finals", f"from {IMAGENET}"]),
-        ("--preset demo", ["of 1,200 images. Finals", "ResNet50 pre-trained for a minute"]),
+        (
+            "--families all --dataset digits",
+            [
+                "of 1,294 images. Finals",
+                f"from {IMAGENET}",
+                "3 seeds and 360 test images separate two models that differ by",
+            ],
+        ),
+        (
+            "--preset demo",
+            [
+                "of 1,200 images. Finals",
+                "ResNet50 pre-trained for a minute",
+                "1 seed and 360 test images separate two trained networks",
+            ],
+        ),
     ],
 )
 def test_what_is_in_no_cache_is_named_with_its_address_and_the_rest_of_the_plan_is_printed(
