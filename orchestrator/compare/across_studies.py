@@ -156,7 +156,8 @@ def _results_section(sides: Sequence[Side]) -> Section:
         for side in sides
         if not side.final.num_rows
     ]
-    runs = pd.concat([frame(side.final).assign(study=side.name) for side in sides])
+    finals = [frame(side.final).assign(study=side.name) for side in sides]
+    runs = pd.concat(finals, ignore_index=True)
     by = (*MODEL, "study", "train_images")
     table = over_seeds(runs, by, [f"test_{name}" for name in METRICS])
     return Section(

@@ -1,22 +1,26 @@
-"""Every number that a report shows is what its tables give, computed again without our code."""
+"""Every number that a page shows is what its study's tables give, computed without our code."""
 
 import random
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-import numpy as np
+import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 from made_up_study import MadeUpStudy
-from recomputing.shown import ANY_NUMBER, Table, agrees, read_page
-from recomputing.study import Recomputed
-from recomputing.walk import check_report, check_sentences, check_studies, check_tables
+from recomputing.remaining import seconds_left
+from recomputing.searched import Recomputed
+from recomputing.shown import Page, one_line
+from recomputing.studies import Studies
+from recomputing.walk import check, check_answer, expected_page, same
 
-from orchestrator.analysis.confusion_examples import write_examples
-from orchestrator.report import __main__ as report
-from orchestrator.report import write
-from orchestrator.results import files
+from orchestrator.analysis.section import Section
+from orchestrator.report import inputs, page, studies_page, study_page
 from orchestrator.results.lock import holding
-from orchestrator.stats.predictions import split_runs
+
+CLOSE = ("cnn", "resnet50_scratch")
+"""Two families that 100 test images do not tell apart."""
 
 
 def made_up(folder: Path, **given: object) -> Path:
@@ -24,20 +28,63 @@ def made_up(folder: Path, **given: object) -> Path:
     return MadeUpStudy(**{"draws": 2000, "test_images": 200, **given}).write(folder)
 
 
+def sections_of(composed: page.Page) -> dict[str, Section]:
+    """All that have a table, by their keys."""
+    numbers = [chart.numbers for chart in composed.charts if chart.numbers]
+    listed = [each for chapter in composed.chapters for each in chapter.sections] + numbers
+    assert len({each.key for each in listed}) == len(listed)
+    return {each.key: each for each in listed if len(each.table)}
+
+
+def tables_of(composed: page.Page) -> dict[str, pd.DataFrame]:
+    return {key: section.table for key, section in sections_of(composed).items()}
+
+
+def wrong_in(composed: page.Page) -> list[str]:
+    """Keys of tables that a reader of the page does not see as their sections have them."""
+    shown = Page(page.render(composed)).tables
+    told = {
+        key.replace("/", "-"): [[*map(one_line, row)] for row in (own.formats, *own.cells())]
+        for key, own in sections_of(composed).items()
+    }
+    return [key for key in {**shown, **told} if shown.get(key) != told.get(key)]
+
+
+@dataclass(frozen=True)
+class Checked:
+    """A study's page, and what its tables must be."""
+
+    composed: page.Page
+    expected: dict[str, pd.DataFrame]
+
+    @property
+    def shown(self) -> dict[str, pd.DataFrame]:
+        return tables_of(self.composed)
+
+
+def checked(study: Path) -> Checked:
+    return Checked(study_page.compose(inputs.read(study)), expected_page(study))
+
+
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    study = made_up(tmp_path_factory.mktemp("study") / "made up", trials=16)
-    runs = split_runs(files.read_table(study, "predictions"))
-    images = np.random.default_rng(0).integers(0, 255, (200, 8, 8, 3), dtype=np.uint8)
-    write_examples(study, runs, images)
-    write.write_report(study)
-    return study
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Checked:
+    return checked(made_up(tmp_path_factory.mktemp("study") / "made up", trials=16))
 
 
-def test_every_number_of_a_report_is_what_its_tables_give(folder: Path) -> None:
-    checked, problems = check_report(folder)
-    assert problems == []
-    assert checked > 3000
+def searched_at_each_fraction() -> dict[str, Any]:
+    """A study whose smaller fraction has a search of its own."""
+    given: dict[str, Any] = {"fractions": (0.1, 1.0), "trials": 6, "families": ("cnn", "other")}
+    search = MadeUpStudy(**given).search()
+    for name in ("trials", "epochs", "rungs"):
+        moved = [
+            {**row, "trial_id": row["trial_id"].replace("-", "-f0.1-"), "train_fraction": 0.1}
+            for row in search[name]
+        ]
+        for row in moved if name != "trials" else ():
+            del row["train_fraction"]
+            row["sequence"] += 10_000
+        search[name] = [*search[name], *moved]
+    return {**given, "given": search, "settings": {"tune_per_fraction": True}}
 
 
 @pytest.mark.parametrize(
@@ -45,18 +92,21 @@ def test_every_number_of_a_report_is_what_its_tables_give(folder: Path) -> None:
     [
         ({"seeds": 1, "trials": 6, "fractions": (0.05, 0.3, 1.0)}, 2000),
         ({"seeds": 2, "trials": 25, "families": ("cnn", "resnet50_transfer")}, 1500),
-        ({"families": ("cnn",), "trials": 1, "seeds": 1}, 400),
+        ({"families": ("cnn",), "trials": 1, "seeds": 1}, 300),
         (
             {
                 "classes": tuple(f"class {i}" for i in range(24)),
                 "fractions": (1.0,),
                 "families": ("cnn", "resnet50_transfer"),
             },
-            3000,
+            1400,
         ),
-        ({"trials": 70, "families": ("cnn",), "seeds": 2, "fractions": (1.0,)}, 900),
-        ({"finished": False}, 1000),
-        ({"finished": False, "begun": False}, 80),
+        ({"trials": 70, "families": ("cnn",), "seeds": 2, "fractions": (1.0,)}, 600),
+        (searched_at_each_fraction(), 1500),
+        ({"identical": ("cnn",), "never_predicted": ("cnn",)}, 2000),
+        ({"families": CLOSE, "seeds": 2, "fractions": (1.0,), "test_images": 100}, 900),
+        ({"finished": False}, 900),
+        ({"finished": False, "begun": False}, 150),
     ],
     ids=[
         "one seed",
@@ -64,32 +114,44 @@ def test_every_number_of_a_report_is_what_its_tables_give(folder: Path) -> None:
         "one trial",
         "many classes",
         "many trials",
+        "tuned per fraction",
+        "a baseline that won",
+        "not told apart",
         "running",
         "just begun",
     ],
 )
-def test_the_same_holds_of_studies_of_other_shapes(
+def test_every_cell_of_a_page_is_what_its_tables_give(
     tmp_path: Path, given: dict[str, object], least: int
 ) -> None:
-    study = made_up(tmp_path, **given)
-    write.write_report(study)
-    checked, problems = check_report(study)
+    its = checked(made_up(tmp_path, **given))
+    cells, problems = check(its.expected, its.shown)
     assert problems == []
-    assert checked > least
+    assert cells > least
+    assert wrong_in(its.composed) == []
 
 
-def test_what_a_budget_ended_is_what_its_tables_give(tmp_path: Path) -> None:
-    names = ("cnn", "resnet50_transfer")
-    study = made_up(
-        tmp_path,
-        fractions=(1.0,),
-        families=names,
-        settings={"trials": 40, "budget_gpu_hours": 0.3, "time_budget": 2},
-        entries={"closed": {name: {"trials": 9, "setting": "time_budget"} for name in names}},
-    )
-    write.write_report(study)
-    assert "and 2 hours of wall time" in (study / "report.html").read_text(encoding="utf-8")
-    assert check_report(study)[1] == []
+def test_every_cell_of_a_page_of_many_trials_is_what_its_tables_give(whole: Checked) -> None:
+    cells, problems = check(whole.expected, whole.shown)
+    assert problems == []
+    assert cells > 2500
+    assert wrong_in(whole.composed) == []
+
+
+def test_the_numbers_of_the_answer_are_those_of_the_tables(whole: Checked) -> None:
+    results, differences = (whole.expected[f"{name}/1"] for name in ("results", "differences"))
+    best = results[results.role == "tuned"].sort_values("test_accuracy").iloc[-1]
+    facts = pd.DataFrame([{"level": 0.95, "zero": 0, "test": 200, "train": 45_000, "of": 3}])
+    told = [whole.composed.answer.headline, *whole.composed.answer.details]
+    assert told[0].startswith(f"{best.family} is the most accurate of 3")
+    accuracy = f"{100 * best.test_accuracy:.2f}%"
+    assert accuracy in told[0]
+    known = {"results": results, "differences": differences, "facts": facts}
+    numbers, problems = check_answer(told, known)
+    assert problems == []
+    assert numbers > 15
+    changed = [line.replace(accuracy, "12.34%") for line in told]
+    assert check_answer(changed, known)[1] == ["no table has the 12.34% of the answer"]
 
 
 @pytest.mark.parametrize("begun_finals", [0, 7])
@@ -104,16 +166,15 @@ def test_how_far_a_running_study_is_and_how_long_it_takes_is_what_its_tables_giv
             path = study / f"{name}.parquet"
             pq.write_table(pq.read_table(path).slice(0, rows), path)
     with holding(study):
-        write.write_report(study)
-    text = (study / "report.html").read_text(encoding="utf-8")
+        its, standing = checked(study), inputs.read(study).standing
+    assert standing.time_left_seconds == pytest.approx(seconds_left(Recomputed(study)))
+    ended = 36 if begun_finals else 35
     how_far = "7 of 18 final runs are done" if begun_finals else "the finals have not begun"
-    assert f"{how_far}. If it goes on as so far, about" in text
-    checked, problems = check_report(study)
-    assert problems == []
-    assert checked > 1000
+    assert f"{ended} of 36 trials have ended and {how_far}" in its.composed.answer.headline
+    assert check(its.expected, its.shown)[1] == []
 
 
-def test_every_number_of_the_page_of_several_studies_is_what_their_tables_give(
+def test_every_cell_of_the_page_of_several_studies_is_what_their_tables_give(
     tmp_path: Path,
 ) -> None:
     two = ("cnn", "resnet50_transfer")
@@ -122,67 +183,61 @@ def test_every_number_of_the_page_of_several_studies_is_what_their_tables_give(
         made_up(tmp_path / "second", trials=12, seeds=2),
         made_up(tmp_path / "third", classes=("cat", "dog"), fractions=(1.0,), families=two),
     ]
-    page = tmp_path / "all.html"
-    assert report.main([*map(str, folders), "--output", str(page)]) == 0
-    checked, problems = check_studies(folders, page)
+    composed = studies_page.compose(folders)
+    cells, problems = check(dict(Studies(folders).tables()), tables_of(composed))
     assert problems == []
-    assert checked > 200
-    changed = page.read_text(encoding="utf-8").replace(" of 4 differences", " of 5 differences")
-    page.write_text(changed, encoding="utf-8")
-    assert len(check_studies(folders, page)[1]) == 1
+    assert cells > 200
+    assert wrong_in(composed) == []
 
 
-def test_a_number_that_is_off_in_its_last_digit_is_found(folder: Path) -> None:
-    r, draw = Recomputed(folder), random.Random(0)
-    tables, sentences = read_page((folder / "report.html").read_text(encoding="utf-8"))
-    rows = [
-        (table, row)
-        for table in tables
-        if not table.title.startswith(("Settings", "Where the best rose"))
-        for row in table.rows
-    ]
-    missed = []
-    for sentence in draw.sample(_with_numbers(sentences), 60):
-        wrong = _off(sentence, draw)
-        if not any(problem for _, problem in check_sentences([wrong], r)):
-            missed.append(wrong)
-    for table, row in draw.sample(rows, 60):
-        place = draw.choice([i for i, cell in enumerate(row) if ANY_NUMBER.search(cell)] or [None])
-        if place is not None:
-            wrong_row = [_off(cell, draw) if i == place else cell for i, cell in enumerate(row)]
-            wrong_table = Table(table.title, table.columns, [wrong_row])
-            if not any(problem for _, problem in check_tables([wrong_table], r)):
-                missed.append(str(wrong_row))
-    # It may become another true statement, such as one on a trial that took as long.
-    assert len(missed) <= 3, missed
+def test_a_cell_that_is_off_is_found(whole: Checked) -> None:
+    draw, shown, missed = random.Random(0), whole.shown, []
+    cells = [(k, row, name) for k, own in shown.items() for row in range(len(own)) for name in own]
+    for key, row, name in draw.sample(cells, 400):
+        values: list[Any] = shown[key][name].to_list()
+        values[row] = _off(values[row], draw)
+        wrong = shown[key].assign(**{name: pd.Series(values, shown[key].index, dtype=object)})
+        if len(check({key: whole.expected[key]}, {key: wrong})[1]) != 1:
+            missed.append((key, row, name, values[row]))
+    assert missed == []
 
 
-def _with_numbers(sentences: list[str]) -> list[str]:
-    return [each for each in dict.fromkeys(sentences) if ANY_NUMBER.search(each)]
+def _off(cell: Any, draw: random.Random) -> Any:
+    """A cell whose number is another in its last digit, or by 1 in 10,000, or whose word is."""
+    if isinstance(cell, str):
+        digits = [place for place, letter in enumerate(cell) if letter.isdigit()]
+        if not digits:
+            return f"{cell}x"
+        digit = (int(cell[digits[-1]]) + draw.randint(2, 8)) % 10
+        return f"{cell[: digits[-1]]}{digit}{cell[digits[-1] + 1 :]}"
+    if isinstance(cell, list):
+        return cell[:-1]
+    return 1.5 if cell is None or pd.isna(cell) else cell * 1.0001 + 1e-6
 
 
-def _off(text: str, draw: random.Random) -> str:
-    """The text with the last digit of one of its numbers changed by 2 or more."""
-    found = draw.choice([*ANY_NUMBER.finditer(text)])
-    place = found.start() + max(i for i, c in enumerate(found[0].split("e")[0]) if c.isdigit())
-    digit = (int(text[place]) + draw.randint(2, 8)) % 10
-    return f"{text[:place]}{digit}{text[place + 1 :]}"
+def test_what_is_shown_too_much_or_not_at_all_is_found(whole: Checked) -> None:
+    for key, own in whole.shown.items():
+        expected = {key: whole.expected[key]}
+        assert check({}, {key: own})[1] == [f"nothing computes {key}"]
+        for wrong in (own[:-1], own.drop(columns=own.columns[-1]), own.assign(more=1)):
+            assert len(check(expected, {key: wrong})[1]) == 1
+        assert len(check(expected, {})[1]) == 1
 
 
-def test_a_changed_setting_is_found(folder: Path) -> None:
-    tables, _ = read_page((folder / "report.html").read_text(encoding="utf-8"))
-    r = Recomputed(folder)
-    settings = [table for table in tables if table.title.startswith("Settings")]
-    assert len(settings) == 5
-    for table in settings:
-        for row in range(len(table.rows)):
-            rows = [list(each) for each in table.rows]
-            rows[row][-1] += "0"
-            assert any(p for _, p in check_tables([Table(table.title, table.columns, rows)], r))
+def test_a_cell_that_the_page_shows_otherwise_is_found(
+    whole: Checked, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(page, "whole", lambda cell: cell.replace("71.", "72."))
+    assert "results/1".replace("/", "-") in wrong_in(whole.composed)
 
 
-def test_a_number_that_is_not_the_rounding_of_its_value_is_found() -> None:
-    assert agrees("12.35", 12.3549)
-    assert not agrees("12.35", 12.356)
-    assert agrees("+1,234", 1234.4)
-    assert not agrees("1,234", None)
+def test_a_text_that_is_not_the_rounding_of_its_value_is_found() -> None:
+    assert same("12.35%", 0.123549)
+    assert not same("12.35%", 0.12356)
+    assert same("1,234", 1234.4)
+    assert not same("1,234", None)
+    assert same("—", float("nan"))
+    assert not same(0.5, None)
+    assert not same(None, 0.5)
+    assert same(0.5, 0.5 + 1e-7)
+    assert not same(0.5, 0.5 + 1e-6)

@@ -1,18 +1,21 @@
 """`python -m recomputing RESULTS`: how many numbers were computed again, and which are wrong."""
 
+import shutil
+import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
-from recomputing.walk import check_comparison, check_report
+from recomputing.walk import check_comparison, tables_of_json
 
 if __name__ == "__main__":
-    folder, wrong = Path(sys.argv[1]), 0
-    for name, check in (("comparison.md", check_comparison), ("report.html", check_report)):
-        if not (folder / name).is_file():
-            sys.stdout.write(f"{name}: there is none\n")
-            continue
-        count, problems = check(folder)
-        sys.stdout.write("".join(f"{problem}\n" for problem in problems))
-        sys.stdout.write(f"{name}: {count} numbers computed again, {len(problems)} wrong\n")
-        wrong += len(problems)
-    sys.exit(bool(wrong))
+    folder = Path(sys.argv[1])
+    with tempfile.TemporaryDirectory() as place:  # a comparison is written anew where it lies
+        for path in (folder / "study.json", *folder.glob("*.parquet")):
+            shutil.copy(path, place)
+        command = [sys.executable, "-m", "orchestrator.compare", place, "--json"]
+        said = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
+    count, problems = check_comparison(folder, tables_of_json(said))
+    sys.stdout.write("".join(f"{problem}\n" for problem in problems))
+    sys.stdout.write(f"{count} cells computed again, {len(problems)} wrong\n")
+    sys.exit(bool(problems))

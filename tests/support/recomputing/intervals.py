@@ -5,10 +5,10 @@ from functools import cached_property
 
 import numpy as np
 import pandas as pd
-from scipy.stats import t
+from scipy.stats import norm, t
 
+LEVEL = 0.95
 METRICS = ("accuracy", "precision", "recall", "loss")
-ENDS = (0.025, 0.975)
 SMALLEST = np.nextafter(np.float32(0), np.float32(1)).astype(float)
 
 
@@ -28,10 +28,10 @@ class Resampled:
         classes, draws = probabilities.shape[1], self.drawn.shape[1]
         labels, predicted = run.label.to_numpy(), run.predicted.to_numpy()
         losses = -np.log(np.maximum(probabilities[np.arange(len(run)), labels], SMALLEST))
-        cell = (labels * classes + predicted).astype(np.int64)
-        counts = np.stack(
-            [np.bincount(cell[self.drawn[:, i]], minlength=classes**2) for i in range(draws)]
-        ).reshape(draws, classes, classes)
+        cell = (labels * classes + predicted).astype(np.int64)[self.drawn]
+        cell += np.arange(draws) * classes**2
+        counts = np.bincount(cell.ravel(), minlength=draws * classes**2)
+        counts = counts.reshape(draws, classes, classes)
         hits = np.diagonal(counts, axis1=1, axis2=2)
         with np.errstate(invalid="ignore"):
             precision = np.nan_to_num(hits / counts.sum(axis=1)).mean(axis=1)
@@ -47,8 +47,13 @@ class Resampled:
 class Seeds:
     """A metric of one model: its value for each seed, and on each draw of images."""
 
-    def __init__(self, points: Sequence[float], draws: Sequence[np.ndarray]) -> None:
-        self.points, self.draws = np.array(points, dtype=float), np.stack(draws)
+    def __init__(self, points: pd.Series, draws: Sequence[np.ndarray]) -> None:
+        self.seeds, self.points, self.draws = points.index, points.to_numpy(), np.stack(draws)
+
+    def of(self, seed: int) -> "Seeds":
+        """The same of one seed."""
+        own = self.seeds == seed
+        return Seeds(pd.Series(self.points[own], self.seeds[own]), self.draws[own])
 
     @cached_property
     def mean_draws(self) -> np.ndarray:
@@ -75,20 +80,35 @@ class Seeds:
         return self.mean_draws + errors * np.sqrt(self.of_training)
 
 
-def interval(a: Seeds, b: Seeds | None = None) -> tuple[float, float]:
-    """Of the mean of a, or of that minus the mean of b."""
+def interval(a: Seeds, b: Seeds | None = None, level: float = LEVEL) -> tuple[float, float]:
+    """Of the mean of a, or of that minus the mean of b; beyond 95% with tails of a normal one."""
     models = [a] if b is None else [a, b]
     draws = a.mean_draws - (0 if b is None else b.mean_draws)
-    low, high = np.quantile(draws, ENDS)
+    centre = a.points.mean() - (0 if b is None else b.points.mean())
+    low, high = np.quantile(draws, (1 + min(level, LEVEL) * np.array([-1, 1])) / 2)
     if b is not None and np.array_equal(a.draws, b.draws):  # the same runs under two names
         return low, high
-    centre = a.points.mean() - (0 if b is None else b.points.mean())
-    margin = 0.0
+    stretch = norm.ppf((1 + level) / 2) / norm.ppf((1 + LEVEL) / 2) if level > LEVEL else 1
+    below, above, margin = abs(centre - low) * stretch, abs(high - centre) * stretch, 0.0
+    low, high = centre - (centre - low) * stretch, centre + (high - centre) * stretch
     if all(len(model.points) > 1 for model in models):
         observed = sum(model.observed for model in models)
         if observed:
             squares = sum(model.observed**2 / (len(model.points) - 1) for model in models)
-            quantile = t.ppf(ENDS[1], observed**2 / squares)
+            quantile = t.ppf((1 + level) / 2, observed**2 / squares)
             margin = quantile * np.sqrt(sum(model.of_training for model in models))
-    below, above = abs(centre - low), abs(high - centre)
     return low + below - np.hypot(below, margin), high - above + np.hypot(above, margin)
+
+
+def p_of_means(a: Seeds, b: Seeds) -> float:
+    """The smallest alpha whose interval of a - b excludes 0; none below 1e-6."""
+
+    def excludes_0(alpha: float) -> bool:
+        low, high = interval(a, b, 1 - alpha)
+        return max(low, -high) > 1e-12
+
+    without, above = 1e-6, 1.0
+    while above - without > 1e-10 and not excludes_0(without):
+        middle = (without + above) / 2
+        without, above = (without, middle) if excludes_0(middle) else (middle, above)
+    return without

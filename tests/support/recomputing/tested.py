@@ -1,7 +1,7 @@
 """What the test images say: metrics, differences, intervals and classes."""
 
+import hashlib
 from functools import cached_property
-from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -9,14 +9,12 @@ import pandas as pd
 from scipy.stats import binomtest
 from sklearn import metrics
 
-from recomputing.intervals import METRICS, SMALLEST, Resampled, Seeds, interval
+from recomputing.intervals import METRICS, SMALLEST, Resampled, Seeds, interval, p_of_means
 from recomputing.tables import Tables
 
-PAIR = ["a_family", "a_role", "b_family", "b_role", "train_fraction", "seed", "metric"]
 Model = tuple[str, str]
 """Family and role."""
-Interval = tuple[float, float, float]
-"""A difference and the ends of its interval."""
+KEY = ["family", "role", "train_fraction", "seed"]
 
 
 class Tested(Tables):
@@ -24,84 +22,81 @@ class Tested(Tables):
 
     @cached_property
     def runs(self) -> dict[tuple[str, str, float, int], pd.DataFrame]:
-        """Family, role, fraction, seed to predictions by image, in the order of the table."""
-        keys = ["family", "role", "train_fraction", "seed"]
-        return {
-            key: own.sort_values("image_index")
-            for key, own in self.predictions.groupby(keys, sort=False)
-        }
-
-    @cached_property
-    def largest(self) -> float:
-        """The largest fraction."""
-        return (
-            max(self.measured.fraction)
-            if len(self.measured)
-            else max(self.settings["train_fractions"])
-        )
-
-    @cached_property
-    def measured(self) -> pd.DataFrame:
-        """Test metrics of each run from its predictions."""
-        rows = []
-        for (family, role, fraction, seed), own in self.runs.items():
-            probabilities = np.stack(own.probabilities.to_numpy()).astype(float)
-            labels, predicted = own.label.to_numpy(), own.predicted.to_numpy()
-            classes = np.arange(probabilities.shape[1])
-            chosen = np.maximum(probabilities[np.arange(len(labels)), labels], SMALLEST)
-            macro = {"labels": classes, "average": "macro", "zero_division": 0}
-            rows.append(
-                {
-                    "family": family,
-                    "role": role,
-                    "fraction": fraction,
-                    "seed": seed,
-                    "loss": float(-np.log(chosen).mean()),
-                    "accuracy": metrics.accuracy_score(labels, predicted),
-                    "precision": metrics.precision_score(labels, predicted, **macro),
-                    "recall": metrics.recall_score(labels, predicted, **macro),
-                    "confidence": probabilities.max(axis=1).mean(),
-                    "ece": calibration_error(probabilities, labels),
-                    "never": len(set(classes) - set(predicted)),
-                }
-            )
-        columns = "family role fraction seed loss accuracy precision recall confidence ece never"
-        return pd.DataFrame(rows, columns=columns.split())
-
-    def of_model(self, family: str, role: str, fraction: float | None = None) -> pd.DataFrame:
-        """The runs of one model, by default with the most images."""
-        own, fraction = self.measured, self.largest if fraction is None else fraction
-        return own[(own.family == family) & (own.role == role) & (own.fraction == fraction)]
-
-    def accuracy(self, family: str, role: str, fraction: float | None = None) -> float:
-        """Mean test accuracy of a model, by default with the most images."""
-        return self.of_model(family, role, fraction).accuracy.mean()
+        """Family, role, fraction and seed to predictions by image, fewest training images first."""
+        families = [*self.predictions.family.unique()]
+        found = {key: own.sort_values("image_index") for key, own in self.predictions.groupby(KEY)}
+        order = sorted(found, key=lambda key: (key[2], families.index(key[0]), key[1], key[3]))
+        return {key: found[key] for key in order}
 
     @cached_property
     def models(self) -> list[tuple[str, str, float]]:
-        """Family, role, fraction of each model that was tested, in the order of the table."""
+        """Family, role and fraction of each model that was tested, in the same order."""
         return list(dict.fromkeys(key[:3] for key in self.runs))
 
     @cached_property
-    def tuned(self) -> list[str]:
-        """Families of which a tuned model was tested with the most images."""
-        return [family for family, *rest in self.models if rest == ["tuned", self.largest]]
+    def fractions(self) -> list[float]:
+        """That were tested, the largest first."""
+        return sorted({model[2] for model in self.models}, reverse=True)
 
     @cached_property
-    def ranked(self) -> list[str]:
-        """The same, the most accurate first."""
-        return sorted(self.tuned, key=lambda family: -self.accuracy(family, "tuned"))
+    def images(self) -> dict[float, int]:
+        """Fraction to training images."""
+        return self.final.groupby("train_fraction").train_images.first().to_dict()
 
-    def is_baseline(self, family: str, fraction: float) -> bool:
-        """Whether tuned and baseline are the same networks."""
-        a, b = (
-            [own for key, own in self.runs.items() if key[:3] == (family, role, fraction)]
-            for role in ("tuned", "baseline")
-        )
-        return len(a) == len(b) > 0 and all(
-            np.array_equal(np.stack(x.probabilities), np.stack(y.probabilities))
-            for x, y in zip(a, b, strict=True)
-        )
+    @cached_property
+    def measured(self) -> pd.DataFrame:
+        """The rows of `final.parquet` with test metrics from the predictions."""
+        rows = []
+        for row in self.final.to_dict("records"):
+            own = self.runs[tuple(row[name] for name in KEY)]
+            probabilities = np.stack(own.probabilities.to_numpy()).astype(float)
+            labels, predicted = own.label.to_numpy(), own.predicted.to_numpy()
+            of_label = np.maximum(probabilities[np.arange(len(labels)), labels], SMALLEST)
+            macro = {"labels": range(probabilities.shape[1]), "average": "macro"}
+            precision, recall, _, _ = metrics.precision_recall_fscore_support(
+                labels, predicted, zero_division=0, **macro
+            )
+            row |= {
+                "test_loss": -np.log(of_label).mean(),
+                "test_accuracy": metrics.accuracy_score(labels, predicted),
+                "test_precision": precision,
+                "test_recall": recall,
+                "confidence": probabilities.max(axis=1).mean(),
+                "error": calibration_error(probabilities, labels),
+            }
+            rows.append(row)
+        return pd.DataFrame(rows, columns=[*self.final, "confidence", "error"])
+
+    @cached_property
+    def in_order(self) -> pd.DataFrame:
+        """The same, the largest fraction first, families as they appear, the baseline first."""
+        families = [*self.measured.family.unique()]
+        places = self.measured.assign(place=self.measured.family.map(families.index))
+        ascending = [False, True, True, True]
+        return places.sort_values(["train_fraction", "place", "role", "seed"], ascending=ascending)
+
+    def of_model(self, family: str, role: str, fraction: float) -> pd.DataFrame:
+        """The runs of one model, by their seeds."""
+        own = self.measured
+        chosen = (own.family == family) & (own.role == role) & (own.train_fraction == fraction)
+        return own[chosen].sort_values("seed")
+
+    def networks(self, *model: Any) -> bytes:
+        """What tells a model's networks from others: all they said; with a seed, the one's."""
+        return b"".join(own for key, own in self._said.items() if key[: len(model)] == model)
+
+    @cached_property
+    def _said(self) -> dict[tuple[str, str, float, int], bytes]:
+        return {
+            key: hashlib.sha256(np.stack(run.probabilities).tobytes()).digest()
+            for key, run in self.runs.items()
+        }
+
+    def is_repeated(self, key: tuple[Any, ...], role: str = "baseline") -> bool:
+        """Whether a model, or its run of a seed, has this role and is the other role's too."""
+        family, own, *rest = key
+        both = (self.networks(family, each, *rest) for each in ("baseline", "tuned"))
+        return own == role and len(set(both)) == 1
 
     # Intervals.
 
@@ -114,156 +109,78 @@ class Tested(Tables):
         drawn = {key: resampled.metrics(own) for key, own in self.runs.items()}
         found = {}
         for model in self.models:
-            own = self.of_model(*model).sort_values("seed")
-            keys = sorted((key for key in self.runs if key[:3] == model), key=lambda key: key[3])
+            own = self.of_model(*model)
+            of_seeds = [drawn[*model, seed] for seed in own.seed]
             found[model] = {
-                metric: Seeds(own[metric].tolist(), [drawn[key][metric] for key in keys])
+                metric: Seeds(
+                    own.set_index("seed")[f"test_{metric}"], [o[metric] for o in of_seeds]
+                )
                 for metric in METRICS
             }
         return found
 
-    def difference(
-        self, a: Model, b: Model, fraction: float | None = None, metric: str = "accuracy"
-    ) -> Interval:
-        """Of the means over seeds of two models, by default with the most images."""
-        fraction = self.largest if fraction is None else fraction
-        first, second = (self.seeds[*model, fraction][metric] for model in (a, b))
-        return first.points.mean() - second.points.mean(), *interval(first, second)
+    def difference(self, a: Model, b: Model, fraction: float, metric: str) -> list[float]:
+        """Of the means over seeds of two models, with its interval."""
+        return difference(*(self.seeds[*model, fraction][metric] for model in (a, b)), metric)
 
     @cached_property
-    def points(self) -> dict[tuple[str, str, float], Interval]:
+    def points(self) -> dict[tuple[str, str, float], tuple[float, float, float]]:
         """Each model's accuracy with its interval."""
-        found = {}
-        for model, of_metric in self.seeds.items():
-            own = of_metric["accuracy"]
-            low, high = np.clip(interval(own), 0, 1)
-            found[model] = (own.points.mean(), low, high)
-        return found
+        own = {model: of_metric["accuracy"] for model, of_metric in self.seeds.items()}
+        return {m: (each.points.mean(), *np.clip(interval(each), 0, 1)) for m, each in own.items()}
 
     @cached_property
     def noisy(self) -> dict[tuple[str, str, float], np.ndarray]:
         """Each model's accuracy as it might have come out, [draws]."""
         generator = np.random.default_rng([0, 2])
-        order = sorted(self.models, key=lambda model: model[2])  # stable: models stay in order
-        return {model: self.seeds[model]["accuracy"].noisy(generator) for model in order}
-
-    def crossing(self, a: Model, b: Model) -> tuple[list[float], float, float, float]:
-        """Where two curves cross, the 95% interval of the first, and in how many draws any do.
-
-        The ends are 0 below the fewest images and infinite above the most.
-        """
-        fractions = [f for f in sorted(self.images) if {(*a, f), (*b, f)} <= self.points.keys()]
-        logs = [np.log(self.images[fraction]) for fraction in fractions]
-        gaps = [self.points[*a, f][0] - self.points[*b, f][0] for f in fractions]
-        found = [
-            np.exp(np.interp(0, *zip(*sorted([(d0, x0), (d1, x1)]), strict=True)))
-            for (x0, d0), (x1, d1) in zip(
-                zip(logs, gaps, strict=True), list(zip(logs, gaps, strict=True))[1:], strict=False
-            )
-            if d0 * d1 < 0
-        ]
-        sign = np.sign(next(gap for gap in gaps if gap))
-        drawn = np.stack([sign * (self.noisy[*a, f] - self.noisy[*b, f]) for f in fractions])
-        firsts = np.array([_first_zero(logs, own) for own in drawn.T])
-        low, high = np.quantile(firsts, [0.025, 0.975], method="inverted_cdf")
-        return found, low, high, float(np.isfinite(firsts).mean())
-
-    def images_to_reach(self, family: str, goal: float) -> float:
-        """The fewest images with which a tuned family does, on lines over log(images).
-
-        The fewest measured, negative, where these do already; infinite where none do.
-        """
-        fractions = [f for f in sorted(self.images) if (family, "tuned", f) in self.points]
-        values = [self.points[family, "tuned", f][0] for f in fractions]
-        logs = [np.log(self.images[f]) for f in fractions]
-        for index, value in enumerate(values):
-            if value >= goal:
-                if not index:
-                    return -self.images[fractions[0]]
-                ends = slice(index - 1, index + 1)
-                return float(np.exp(np.interp(goal, values[ends], logs[ends])))
-        return np.inf
-
-    # What is stored, held against what it is.
-
-    def stored_pairs(self) -> list[tuple[str, float, float]]:
-        """Each number of `comparison.parquet`: what it is, as it is stored, as it must be."""
-        found = []
-        for row in self.comparison.itertuples():
-            a, b = ((row.a_family, row.a_role), (row.b_family, row.b_role))
-            sides = [self._side(model, row) for model in (a, b)]
-            low, high = interval(*sides)
-            again = (sides[0].points.mean() - sides[1].points.mean(), low, high)
-            what = f"{a} - {b} at {row.train_fraction}, seed {row.seed}, {row.metric}"
-            for name, value in zip(("difference", "ci_low", "ci_high"), again, strict=True):
-                found.append((f"{name} of {what}", getattr(row, name), value))
-        for key, (p, holm) in self.p_values.items():
-            row = self.comparison.set_index(PAIR).loc[(*key, "accuracy")]
-            found += [(f"p of {key}", row.p_value, p), (f"Holm's of {key}", row.p_value_holm, holm)]
-        return found
-
-    def _side(self, model: Model, row: Any) -> Seeds:
-        """One side of a row of `comparison.parquet`: all seeds, or the one it names."""
-        every = self.seeds[*model, row.train_fraction][row.metric]
-        if pd.isna(row.seed):
-            return every
-        place = sorted(self.of_model(*model, row.train_fraction).seed).index(row.seed)
-        return Seeds(every.points[place : place + 1], every.draws[place : place + 1])
+        return {model: self.seeds[model]["accuracy"].noisy(generator) for model in self.models}
 
     @cached_property
-    def p_values(self) -> dict[tuple[Any, ...], tuple[float, float]]:
-        """Pair, fraction and seed to McNemar's p and Holm's."""
-        adjusted: dict[tuple[Any, ...], tuple[float, float]] = {}
-        for fraction, seed in dict.fromkeys((key[2], key[3]) for key in self.runs):
-            own = [(key[0], key[1]) for key in self.runs if key[2:] == (fraction, seed)]
-            own = [m for f in self.families for m in ((f, "baseline"), (f, "tuned")) if m in own]
-            pairs = list(combinations(own, 2))
-            ps = [self._mcnemar((*a, fraction, seed), (*b, fraction, seed)) for a, b in pairs]
-            for (a, b), p, holm in zip(pairs, ps, by_holm(ps), strict=True):
-                adjusted[*a, *b, fraction, seed] = (p, holm)
-        return adjusted
-
-    def _mcnemar(self, a: tuple[Any, ...], b: tuple[Any, ...]) -> float:
-        return mcnemar(self.runs[a], self.runs[b])
-
-    def holm(self, a: Model, b: Model, fraction: float, seed: int) -> float:
-        """Holm's p of a pair, whichever stands first."""
-        p = self.p_values
-        return p.get((*a, *b, fraction, seed), p.get((*b, *a, fraction, seed)))[1]
+    def holm(self) -> dict[tuple[Any, ...], float]:
+        """Pair, fraction and, of a pair of runs, seed to the stored p-values adjusted by Holm."""
+        found = {}
+        accuracies = self.comparison[self.comparison.metric == "accuracy"]
+        for _, own in accuracies.groupby(["train_fraction", "seed"], dropna=False):
+            tests = {}
+            for row in own.itertuples():
+                rest = (row.train_fraction, *([] if pd.isna(row.seed) else [row.seed]))
+                a, b = (row.a_family, row.a_role), (row.b_family, row.b_role)
+                pair = frozenset(self.networks(*model, *rest) for model in (a, b))
+                tests[a, b, *rest] = tests[b, a, *rest] = (pair, row.p_value)
+            found |= adjusted(tests)
+        return found
 
     # Classes.
 
+    @cached_property
+    def tuned(self) -> list[str]:
+        """Families of which a tuned model was tested with the most images."""
+        return [model[0] for model in self.models if model[1:] == ("tuned", self.fractions[0])]
+
+    def hits(self, family: str, role: str) -> np.ndarray:
+        """Where a model is right, with the most images, [seeds, images]."""
+        model = family, role, self.fractions[0]
+        own = [run for key, run in self.runs.items() if key[:3] == model]
+        return np.stack([(run.predicted == run.label).to_numpy(float) for run in own])
+
     def confusion(self, family: str) -> np.ndarray:
         """Of a tuned family with the most images, all seeds together, [true, predicted]."""
-        own = [r for k, r in self.runs.items() if k[:3] == (family, "tuned", self.largest)]
-        pooled = pd.concat(own)
+        model = family, "tuned", self.fractions[0]
+        pooled = pd.concat(run for key, run in self.runs.items() if key[:3] == model)
         classes = range(len(pooled.probabilities.iloc[0]))
         return metrics.confusion_matrix(pooled.label, pooled.predicted, labels=classes)
 
     @cached_property
     def classes(self) -> list[str]:
         """Names, or numbers where there are none."""
-        names = (self.study.get("dataset") or {}).get("classes") or ()
         count = len(self.predictions.probabilities.iloc[0]) if len(self.predictions) else 0
-        return [str(name) for name in names] or [str(i) for i in range(count)]
-
-    def worst(self, family: str) -> tuple[str, str, float]:
-        """The confusion with the largest share of the true class's images, and that."""
-        shares = self.confusion(family) / np.maximum(1, self.confusion(family).sum(1))[:, None]
-        np.fill_diagonal(shares, 0)
-        true, guess = divmod(int(shares.argmax()), len(shares))
-        return self.classes[true], self.classes[guess], shares.max()
+        return [*map(str, (self.study.get("dataset") or {}).get("classes") or range(count))]
 
 
-def _first_zero(logs: list[float], gaps: np.ndarray) -> float:
-    """Images at which a difference is not positive for the first time."""
-    if gaps[0] <= 0:
-        return 0.0
-    for index in range(1, len(gaps)):
-        if gaps[index] <= 0:
-            share = gaps[index - 1] / (gaps[index - 1] - gaps[index])
-            return float(np.exp(logs[index - 1] + share * (logs[index] - logs[index - 1])))
-    return np.inf
+def difference(a: Seeds, b: Seeds, metric: str) -> list[float]:
+    """Of two means over seeds, with its interval; no share can differ by more than 1."""
+    most = np.inf if metric == "loss" else 1
+    return [a.points.mean() - b.points.mean(), *np.clip(interval(a, b), -most, most)]
 
 
 def mcnemar(a: pd.DataFrame, b: pd.DataFrame) -> float:
@@ -276,7 +193,17 @@ def mcnemar(a: pd.DataFrame, b: pd.DataFrame) -> float:
 def by_holm(ps: list[float]) -> list[float]:
     """P-values adjusted by Holm (1979): the most that one as small or smaller is raised to."""
     raised = {p: min(1.0, p * sum(other >= p for other in ps)) for p in ps}
-    return [max(raised[other] for other in ps if other <= p) for p in ps]
+    return [max((raised[other] for other in ps if other <= p), default=np.nan) for p in ps]
+
+
+def adjusted(tests: dict[Any, tuple[frozenset[bytes], float]]) -> dict[Any, float]:
+    """Name to Holm's p over distinct tests, from the networks that are tested and p.
+
+    Pairs of the same networks under other names are one test, and a model against itself none.
+    """
+    distinct = {pair: p for pair, p in tests.values() if len(pair) > 1}
+    of_pair = dict(zip(distinct, by_holm([*distinct.values()]), strict=True))
+    return {name: of_pair.get(pair, p) for name, (pair, p) in tests.items()}
 
 
 def calibration_error(probabilities: np.ndarray, labels: np.ndarray, bins: int = 15) -> float:
@@ -286,3 +213,26 @@ def calibration_error(probabilities: np.ndarray, labels: np.ndarray, bins: int =
     own = pd.DataFrame({"bin": bin_of, "confidence": confidence, "right": right})
     gaps = own.groupby("bin").agg({"confidence": "mean", "right": "mean", "bin": "size"})
     return float((gaps.bin * (gaps.confidence - gaps.right).abs()).sum() / len(own))
+
+
+def stored(r: Tested) -> list[tuple[str, Any, Any]]:
+    """Each number of `comparison.parquet` and test metric: what it is, as it is, as it must be."""
+    names = [f"test_{metric}" for metric in METRICS]
+    both = zip(*(own.to_dict("records") for own in (r.final, r.measured)), strict=True)
+    found = [(f"{n} of {row['trial_id']}", row[n], again[n]) for row, again in both for n in names]
+    for row in r.comparison.itertuples():
+        models = [(row.a_family, row.a_role), (row.b_family, row.b_role)]
+        keys = [(*model, row.train_fraction) for model in models]
+        seed = () if pd.isna(row.seed) else (int(row.seed),)
+        sides = [r.seeds[key][row.metric] for key in keys]
+        sides = [side.of(*seed) for side in sides] if seed else sides
+        again = difference(*sides, row.metric)
+        if row.metric == "accuracy":
+            p = mcnemar(*(r.runs[*key, *seed] for key in keys)) if seed else p_of_means(*sides)
+            # Older studies have no p of means.
+            p = p if seed or pd.notna(row.p_value) else None
+            again += [p, r.holm[*models, row.train_fraction, *seed]]
+        own = row.difference, row.ci_low, row.ci_high, row.p_value, row.p_value_holm
+        what = f"of {models[0]} - {models[1]} at {row.train_fraction}, {seed}, {row.metric}"
+        found += [(what, *each) for each in zip(own, again, strict=False)]
+    return found

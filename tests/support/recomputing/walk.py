@@ -1,129 +1,121 @@
-"""Holds every number of a report against what the tables give."""
+"""Holds every cell of every table of a report against what the stored tables give."""
 
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from math import isclose
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
-import recomputing.forecast
-import recomputing.sentences  # noqa: F401 (registers its rules)
-from recomputing.cells import TABLES
-from recomputing.rules import NAMES, STUDIES, STUDY, one_of
-from recomputing.shown import ANY_NUMBER, Table, agrees, read_markdown, read_page
-from recomputing.stored import STORED, stored_cells
-from recomputing.studies import Studies
-from recomputing.study import Recomputed
+import numpy as np
+import pandas as pd
 
-Found = Iterator[tuple[int, str | None]]
-"""How many numbers were held against the tables, and what is wrong, if anything."""
+from recomputing import of_figures, of_record, of_search, of_tests
+from recomputing.searched import Recomputed
+from recomputing.settling import settle
+from recomputing.tested import stored
+
+Tables = Mapping[str, pd.DataFrame]
+"""Key of each section to its table."""
+COMPARISON: Final = (
+    *(of_tests.results, of_tests.reference, of_tests.differences, of_tests.data),
+    *(of_tests.calibration, of_tests.classes, of_search.given, of_search.choice, of_search.luck),
+    *(of_search.time, of_search.saved, of_search.other_settings, of_search.rungs),
+    *(of_search.ranks, of_record.transfer, settle),
+)
+PAGE: Final = (
+    *(*COMPARISON, of_record.settings, of_record.failures, of_figures.finals, of_figures.curves),
+    *(of_figures.confusion, of_figures.hyperparameters, of_figures.busy),
+)
+NUMBER: Final = re.compile(r"(?<![\w.])([+-]?\d[\d,]*(?:\.(\d+))?)(%?)(?!\w)")
 
 
-def check_comparison(folder: Path) -> tuple[int, list[str]]:
-    """How many numbers `comparison.md` and `comparison.parquet` hold, and what is wrong."""
+def check_comparison(folder: Path, shown: Tables) -> tuple[int, list[str]]:
+    """How many cells a comparison has, with `comparison.parquet`, and which are wrong."""
     r = Recomputed(folder)
-    tables, sentences = read_markdown((folder / "comparison.md").read_text(encoding="utf-8"))
-    return _summed([*_pairs(r), *check_tables(tables, r), *check_sentences(sentences, r)])
+    count, problems = check(dict(each for make in COMPARISON for each in make(r)), shown)
+    found = stored(r)
+    wrong = [f"{what} is {is_}, not {again}" for what, is_, again in found if not same(is_, again)]
+    return count + len(found), problems + wrong
 
 
-def check_report(folder: Path) -> tuple[int, list[str]]:
-    """How many numbers `report.html` holds, and what is wrong with them."""
-    r = Recomputed(folder)
-    tables, sentences = read_page((folder / "report.html").read_text(encoding="utf-8"))
-    return _summed([*check_tables(tables, r), *check_sentences(sentences, r)])
+def tables_of_json(text: str) -> dict[str, pd.DataFrame]:
+    """The tables of `python -m orchestrator.compare RESULTS --json`."""
+    tables = {each["key"]: pd.DataFrame(each["table"]) for each in json.loads(text)["sections"]}
+    for crossings in (own for key, own in tables.items() if key == "data/crossings"):
+        # JSON has no infinity.
+        crossings.loc[crossings.low.notna() & crossings.high.isna(), "high"] = np.inf
+    return tables
 
 
-def check_studies(folders: Sequence[Path], page: Path) -> tuple[int, list[str]]:
-    """How many numbers the page of several studies holds, and what is wrong with them."""
-    studies = Studies(folders)
-    tables, sentences = read_page(page.read_text(encoding="utf-8"))
-    names = [*studies.sides, *studies.families]
-    kinds = {
-        **dict.fromkeys(("a", "b"), one_of(studies.sides)),
-        "model": rf"{one_of(studies.families)} (?:baseline|tuned)",
-    }
-    stored = [line for side in studies.sides.values() for line in _strings(side.study)]
-    return _summed(
-        [
-            *(each for table in tables for each in studies.check(table, check_cells)),
-            *STUDIES.walk(sentences, studies, kinds, [*names, *filter(_is_sentence, stored)]),
-        ]
-    )
+def expected_page(folder: Path, draws: int = 2000) -> dict[str, pd.DataFrame]:
+    """Key of each section of a study's page to its table."""
+    r = Recomputed(folder, draws)
+    if not r.ended:  # what is stored may be of a choice made before
+        r.comparison = r.comparison[:0]
+    return dict(each for make in PAGE for each in make(r))
 
 
-def check_sentences(sentences: list[str], r: Recomputed) -> Found:
-    """All text of one study's report."""
-    families = {*r.searches, *r.families}
-    kinds = {
-        **dict.fromkeys(("a", "b"), one_of(families)),
-        **dict.fromkeys(("model", "rival"), rf"{one_of(families)} (?:baseline|tuned)"),
-        **dict.fromkeys(("true", "guess"), one_of(r.classes)),
-        "trial": rf"{one_of(families)}-\d+".replace(r"(?![\w-])", ""),
-    }
-    stored = filter(_is_sentence, _strings(r.study))
-    words = [str(r.study["name"]), *families, *r.trials.trial_id, *stored]
-    return STUDY.walk(sentences, r, kinds, words)
+def check(expected: Tables, shown: Tables) -> tuple[int, list[str]]:
+    """How many cells tables have, and which are not what is expected."""
+    found = [
+        each
+        for key in {**expected, **shown}
+        for each in _cells(key, shown.get(key, pd.DataFrame()), expected.get(key))
+    ]
+    return len(found), [problem for problem in found if problem]
 
 
-def check_tables(tables: list[Table], r: Recomputed) -> Found:
-    """All tables of one study's report."""
-    for table in tables:
-        own = [(keys, make) for start, keys, make in TABLES if table.title.startswith(start)]
-        if table.title.startswith(STORED):
-            yield from stored_cells(table, r)
-        elif own:
-            keys, make = own[0]
-            yield from check_cells(_numbered(table), keys, make(r, table.title))
-        else:
-            yield 0, f"nothing computes the table {table.title!r}"
+def _cells(key: str, shown: pd.DataFrame, expected: pd.DataFrame | None) -> Iterator[str | None]:
+    """What is wrong with each cell, None for nothing."""
+    if not len(shown) and (expected is None or not len(expected)):
+        return
+    if expected is None:
+        yield f"nothing computes {key}"
+    elif len(shown) != len(expected):
+        yield f"{key} has {len(shown)} rows, not {len(expected)}"
+    elif set(shown) != set(expected):
+        yield f"{key} has columns {sorted(shown)}, not {sorted(expected)}"
+    else:
+        for row, again in zip(*(t.to_dict("records") for t in (shown, expected)), strict=True):
+            for name, cell in row.items():
+                wrong = f"{key}: {name} of {[*row.values()][:3]} is {cell!r}, not {again[name]!r}"
+                yield None if same(cell, again[name]) else wrong
 
 
-def check_cells(table: Table, keys: int, expected: Mapping[tuple[str, ...], Any]) -> Found:
-    """The cells of a table behind the columns that name its rows."""
-    spaced = {tuple(" ".join(each.split()) for each in key): v for key, v in expected.items()}
-    for key, cell in table.cells(keys):
-        values = spaced.get(key)
-        if isinstance(values, str):
-            right = cell == " ".join(values.split())
-            yield 1, None if right else f"{table.title}: {key} is {cell!r}, not {values!r}"
-            continue
-        found = ANY_NUMBER.findall(NAMES.sub("", cell))
-        numbers = values or ()
-        right = (bool(found) or cell == "—") and len(found) == len(numbers)
-        right = right and all(map(agrees, found, numbers))
-        yield len(found), None if right else f"{table.title}: {key} is {cell!r}, not {values}"
-
-
-def _numbered(table: Table) -> Table:
-    """A table with a column that counts its rows of one name where nothing else tells these."""
-    if not table.title.startswith("Where the best rose"):
-        return table
-    seen: Counter[str] = Counter()
-    rows = []
-    for name, *cells in table.rows:
-        rows.append([name, str(seen[name]), *cells])
-        seen[name] += 1
-    return Table(table.title, [table.columns[0], "", *table.columns[1:]], rows)
-
-
-def _pairs(r: Recomputed) -> Found:
-    for what, stored, again in r.stored_pairs():
-        yield 1, None if abs(stored - again) < 1e-6 else f"{what} is {stored}, not {again}"
-
-
-def _summed(found: list[tuple[int, str | None]]) -> tuple[int, list[str]]:
-    return sum(count for count, _ in found), [problem for _, problem in found if problem]
-
-
-def _is_sentence(text: str) -> bool:
-    return len(text.split()) > 3
-
-
-def _strings(value: Any) -> Iterator[str]:
+def same(shown: Any, value: Any) -> bool:
+    """Whether a cell is a value; of one that is text already, its rounding."""
+    if isinstance(value, list):
+        return isinstance(shown, list) and len(shown) == len(value) and all(map(same, shown, value))
+    if value is None or pd.isna(value):
+        return shown is None or shown == "—" or bool(pd.isna(shown))
     if isinstance(value, str):
-        yield value
-    elif isinstance(value, dict):
-        for each in value.values():
-            yield from _strings(each)
-    elif isinstance(value, list):
-        for each in value:
-            yield from _strings(each)
+        return bool(shown == value)
+    if isinstance(shown, str):
+        found = NUMBER.fullmatch(shown)
+        return bool(found) and is_rounding(found, value)
+    return shown is not None and isclose(shown, value, rel_tol=1e-6, abs_tol=1e-7)
+
+
+def is_rounding(number: re.Match[str], value: float) -> bool:
+    """Whether a number as it is written, of a fraction in percent, is the rounding of a value."""
+    written = float(number[1].replace(",", ""))
+    half = 0.5 * 10.0 ** -len(number[2] or "")
+    return abs(written - value * (100 if number[3] else 1)) <= half * (1 + 1e-6) + 1e-12
+
+
+def check_answer(sentences: Iterable[str], tables: Tables) -> tuple[int, list[str]]:
+    """How many numbers sentences have, and which are in none of the tables.
+
+    Fractions of these may be told in percent or in points.
+    """
+    values = [
+        float(cell)
+        for table in tables.values()
+        for cell in (*table.select_dtypes("number").to_numpy().ravel(), len(table))
+        if pd.notna(cell)
+    ]
+    values += [sign * scale * value for value in values for sign, scale in ((1, 100), (-1, 100))]
+    numbers = [each for line in sentences for each in NUMBER.finditer(line)]
+    wrong = [each[0] for each in numbers if not any(is_rounding(each, v) for v in values)]
+    return len(numbers), [f"no table has the {number} of the answer" for number in wrong]

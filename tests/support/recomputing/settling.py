@@ -1,0 +1,101 @@
+"""What would tell the two best apart: the same futures drawn, other arithmetic."""
+
+from bisect import bisect_left
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from scipy.stats import norm, t
+
+from recomputing.searched import Recomputed
+from recomputing.tables import Keyed, table
+
+FUTURES = 4000
+
+
+def settle(r: Recomputed) -> Keyed:
+    rows = []
+    places = {f: r.points[f, "tuned", r.fractions[0]][0] for f in r.tuned}
+    best = sorted(places, key=lambda family: -places[family])[:2]
+    if len(best) > 1 and len(r.comparison):
+        models = [(family, "tuned") for family in best]
+        found, low, high = r.difference(*models, r.fractions[0], "accuracy")
+        hits = [r.hits(*model) for model in models]
+        if low <= 0 <= high and min(map(len, hits)) > 1:
+            rows = _ways(r, best, _Noise(hits), abs(found))
+    yield "differences/settle", table("way,now,needed,half_width,chance,device_hours", rows)
+
+
+def _ways(r: Recomputed, best: Sequence[str], noise: "_Noise", found: float) -> list[tuple]:
+    finals, rows, now = r.final.drop_duplicates("trial_id"), [], min(noise.seeds)
+    seeds = _fewest(lambda n: noise.with_seeds(n, found)[1], max(noise.seeds), 50)
+    images = _fewest(lambda n: noise.with_images(n, now, found)[1], 1, 10_000_000)
+    spent = finals.groupby(["family", "role", "train_fraction"]).device_seconds
+    again = (spent.mean() * ((seeds or np.nan) - spent.size()).clip(lower=0)).sum()
+    seen = noise.with_seeds(seeds, found) if seeds else (np.nan, np.nan)
+    hours = again / 3600 if seeds else np.nan
+    rows.append(("more seeds", now, seeds, *seen, hours))
+    seen, hours = (np.nan, np.nan), np.nan
+    if images:
+        step = 10 ** max(0, len(str(images)) - 2)
+        images = -(-images // step) * step
+        seen = noise.with_images(images, now, found)
+        hours = finals[finals.family.isin(best)].device_seconds.sum() / 3600
+    return [*rows, ("more test images", noise.tested, images, *seen, hours)]
+
+
+def _fewest(chance: Callable[[int], float], low: int, most: int) -> int | None:
+    """The fewest that make a chance of 80%."""
+    if low > most or chance(most) < 0.8:
+        return None
+    return low + bisect_left(range(low, most), True, key=lambda number: chance(number) >= 0.8)
+
+
+class _Noise:
+    """What the difference of two models is uncertain by, from [seeds, images] of hits."""
+
+    def __init__(self, hits: Sequence[np.ndarray]) -> None:
+        self.seeds, self.tested = np.array([len(own) for own in hits]), hits[0].shape[1]
+        apart = [own - own.mean(axis=1, keepdims=True) for own in hits]
+        self.luck = np.array([own.var(axis=0, ddof=1).mean() for own in apart])
+        self.trainings = np.array([own.mean(axis=1).var(ddof=1) for own in hits])
+        gap = (hits[0].mean(axis=0) - hits[1].mean(axis=0)).var(ddof=1)
+        self.images = max(0.0, gap - (self.luck / self.seeds).sum())
+
+    def with_seeds(self, seeds: int, found: float) -> tuple[float, float]:
+        """Half an interval, and the chance that it excludes 0, of the same study with more."""
+        random, then = np.random.default_rng(0), np.maximum(seeds, self.seeds)
+        errors, variances = np.zeros(FUTURES), []
+        for now, all_, variance in zip(self.seeds, then, self.trainings, strict=True):
+            new, squares = all_ - now, np.full(FUTURES, (now - 1) * variance)
+            if new:
+                gap = np.sqrt(variance * all_ / new / now) * random.standard_normal(FUTURES)
+                errors, squares = errors + gap * new / all_, squares + gap**2 * new * now / all_
+            if new > 1:
+                squares = squares + variance * random.chisquare(new - 1, FUTURES)
+            variances.append(squares / (all_ - 1))
+        return self._seen(np.array(variances), then, self.tested, found + errors)
+
+    def with_images(self, images: int, seeds: int, found: float) -> tuple[float, float]:
+        """The same of a new study with other images and trainings."""
+        random, each = np.random.default_rng(0), np.full(2, seeds)
+        errors = self._of_images(each, images) * random.standard_normal(FUTURES)
+        own, variances = np.maximum(0, self.trainings - self.luck / self.tested), []
+        for model in (0, 1):
+            errors = errors + np.sqrt(own[model] / seeds) * random.standard_normal(FUTURES)
+            spread = random.chisquare(seeds - 1, FUTURES) / (seeds - 1)
+            variances.append((own[model] + self.luck[model] / images) * spread)
+        return self._seen(np.array(variances), each, images, found + errors)
+
+    def _of_images(self, seeds: np.ndarray, images: int) -> float:
+        return np.sqrt((self.images + (self.luck / seeds).sum()) / images)
+
+    def _seen(
+        self, variances: np.ndarray, seeds: np.ndarray, images: int, found: np.ndarray
+    ) -> tuple[float, float]:
+        means, counts = variances / seeds[:, None], seeds[:, None]
+        own = np.maximum(0, means - self.luck[:, None] / images / counts).sum(axis=0)
+        with np.errstate(invalid="ignore"):  # 0 / 0 where trainings are alike
+            degrees = means.sum(axis=0) ** 2 / (means**2 / (counts - 1)).sum(axis=0)
+        margin = np.nan_to_num(t.ppf(0.975, degrees) * np.sqrt(own))
+        half = np.hypot(norm.ppf(0.975) * self._of_images(seeds, images), margin)
+        return float(np.median(half)), float((np.abs(found) > half).mean())
