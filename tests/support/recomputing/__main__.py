@@ -1,5 +1,6 @@
 """`python -m recomputing RESULTS`: how many numbers were computed again, and which are wrong."""
 
+import json
 import shutil
 import subprocess
 import sys
@@ -15,7 +16,7 @@ if __name__ == "__main__":
             shutil.copy(path, place)
         command = [sys.executable, "-m", "orchestrator.compare", place, "--json"]
         said = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
-    count, problems = check_comparison(folder, tables_of_json(said))
+    count, problems = check_comparison(folder, tables_of_json(json.loads(said)))
     sys.stdout.write("".join(f"{problem}\n" for problem in problems))
     sys.stdout.write(f"{count} cells computed again, {len(problems)} wrong\n")
     sys.exit(bool(problems))

@@ -25,23 +25,34 @@ class Resampled:
     def metrics(self, run: pd.DataFrame) -> dict[str, np.ndarray]:
         """Each metric of a run on each draw, [draws]."""
         probabilities = np.stack(run.probabilities.to_numpy()).astype(float)
-        classes, draws = probabilities.shape[1], self.drawn.shape[1]
+        classes = probabilities.shape[1]
         labels, predicted = run.label.to_numpy(), run.predicted.to_numpy()
         losses = -np.log(np.maximum(probabilities[np.arange(len(run)), labels], SMALLEST))
-        cell = (labels * classes + predicted).astype(np.int64)[self.drawn]
-        cell += np.arange(draws) * classes**2
-        counts = np.bincount(cell.ravel(), minlength=draws * classes**2)
-        counts = counts.reshape(draws, classes, classes)
-        hits = np.diagonal(counts, axis1=1, axis2=2)
-        with np.errstate(invalid="ignore"):
-            precision = np.nan_to_num(hits / counts.sum(axis=1)).mean(axis=1)
-            recall = np.nan_to_num(hits / counts.sum(axis=2)).mean(axis=1)
+        right = labels == predicted
         return {
-            "accuracy": (labels == predicted)[self.drawn].mean(axis=0),
-            "precision": precision,
-            "recall": recall,
+            "accuracy": right[self.drawn].mean(axis=0),
+            "precision": contributions(right, predicted, classes)[self.drawn].mean(axis=0),
+            "recall": contributions(right, labels, classes)[self.drawn].mean(axis=0),
             "loss": losses[self.drawn].mean(axis=0),
         }
+
+
+def contributions(right: np.ndarray, group: np.ndarray, classes: int) -> np.ndarray:
+    """What each image adds to a macro average over classes, class by class; docs/STATISTICS.md."""
+    own = [np.flatnonzero(group == number) for number in range(classes)]
+    few = np.mean([len(images) <= 1 for images in own])
+    added = np.zeros(len(right))
+    for images in own:
+        if len(images) == 1:
+            apart = right[images] - (1 - few**0.5) * right.mean()
+        elif len(images):
+            apart = right[images] - right[images].mean()
+            apart = apart * (len(images) / (len(images) - 1)) ** 0.5
+        else:
+            continue
+        added[images] = apart / len(images) * len(right) / classes
+    average = np.mean([right[images].mean() if len(images) else 0.0 for images in own])
+    return average + added - added.mean()
 
 
 class Seeds:

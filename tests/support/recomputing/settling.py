@@ -20,14 +20,19 @@ def settle(r: Recomputed) -> Keyed:
         models = [(family, "tuned") for family in best]
         found, low, high = r.difference(*models, r.fractions[0], "accuracy")
         hits = [r.hits(*model) for model in models]
-        if low <= 0 <= high and min(map(len, hits)) > 1:
-            rows = _ways(r, best, _Noise(hits), abs(found))
+        p = r.comparison.query(
+            f"seed.isna() and metric == 'accuracy' and train_fraction == {r.fractions[0]}"
+        ).set_index(["a_family", "a_role", "b_family", "b_role"])["p_value_holm"]
+        own = next(p[a + b] for a, b in (models, models[::-1]) if a + b in p.index)
+        if (low <= 0 <= high or own >= 0.05) and min(map(len, hits)) > 1:
+            rows = _ways(r, best, _Noise(hits, p.notna().sum()), abs(found))
     yield "differences/settle", table("way,now,needed,half_width,chance,device_hours", rows)
 
 
 def _ways(r: Recomputed, best: Sequence[str], noise: "_Noise", found: float) -> list[tuple]:
     finals, rows, now = r.final.drop_duplicates("trial_id"), [], min(noise.seeds)
     seeds = _fewest(lambda n: noise.with_seeds(n, found)[1], max(noise.seeds), 50)
+    seeds = seeds and max(seeds, now + 1)
     images = _fewest(lambda n: noise.with_images(n, now, found)[1], 1, 10_000_000)
     spent = finals.groupby(["family", "role", "train_fraction"]).device_seconds
     again = (spent.mean() * ((seeds or np.nan) - spent.size()).clip(lower=0)).sum()
@@ -53,7 +58,8 @@ def _fewest(chance: Callable[[int], float], low: int, most: int) -> int | None:
 class _Noise:
     """What the difference of two models is uncertain by, from [seeds, images] of hits."""
 
-    def __init__(self, hits: Sequence[np.ndarray]) -> None:
+    def __init__(self, hits: Sequence[np.ndarray], pairs: int) -> None:
+        self.levels = (0.95, 1 - 0.05 / max(1, pairs))
         self.seeds, self.tested = np.array([len(own) for own in hits]), hits[0].shape[1]
         apart = [own - own.mean(axis=1, keepdims=True) for own in hits]
         self.luck = np.array([own.var(axis=0, ddof=1).mean() for own in apart])
@@ -96,6 +102,11 @@ class _Noise:
         own = np.maximum(0, means - self.luck[:, None] / images / counts).sum(axis=0)
         with np.errstate(invalid="ignore"):  # 0 / 0 where trainings are alike
             degrees = means.sum(axis=0) ** 2 / (means**2 / (counts - 1)).sum(axis=0)
-        margin = np.nan_to_num(t.ppf(0.975, degrees) * np.sqrt(own))
-        half = np.hypot(norm.ppf(0.975) * self._of_images(seeds, images), margin)
-        return float(np.median(half)), float((np.abs(found) > half).mean())
+        shown, asked = (
+            np.hypot(
+                norm.ppf((1 + level) / 2) * self._of_images(seeds, images),
+                np.nan_to_num(t.ppf((1 + level) / 2, degrees) * np.sqrt(own)),
+            )
+            for level in self.levels
+        )
+        return float(np.median(shown)), float((np.abs(found) > asked).mean())

@@ -1,6 +1,5 @@
 """Holds every cell of every table of a report against what the stored tables give."""
 
-import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from math import isclose
@@ -39,9 +38,9 @@ def check_comparison(folder: Path, shown: Tables) -> tuple[int, list[str]]:
     return count + len(found), problems + wrong
 
 
-def tables_of_json(text: str) -> dict[str, pd.DataFrame]:
-    """The tables of `python -m orchestrator.compare RESULTS --json`."""
-    tables = {each["key"]: pd.DataFrame(each["table"]) for each in json.loads(text)["sections"]}
+def tables_of_json(found: dict[str, Any]) -> dict[str, pd.DataFrame]:
+    """The tables of what `python -m orchestrator.compare RESULTS --json` prints."""
+    tables = {each["key"]: pd.DataFrame(each["table"]) for each in found["sections"]}
     for crossings in (own for key, own in tables.items() if key == "data/crossings"):
         # JSON has no infinity.
         crossings.loc[crossings.low.notna() & crossings.high.isna(), "high"] = np.inf
