@@ -80,12 +80,18 @@ class _Outlook:
     """A study at the last moment of which its rows tell."""
 
     def __init__(self, study: Row, trials: Sequence[Trained], retrained: Sequence[Trained]) -> None:
-        self._study, self._trials, self._retrained = study, trials, retrained
+        self._study, images = study, stored_images(study)
+        # A table may be damaged, or somebody else's.
+        trials, retrained = (
+            [each for each in phase if each.train_fraction in images.train]
+            for phase in (trials, retrained)
+        )
+        self._trials, self._retrained = trials, retrained
         self._settings, self._cluster = study["settings"], study["cluster"]
         self._work = Workload(self._settings, trials, reach="usual")
         self._speed = Speed(
             trials,
-            stored_images(study),
+            images,
             retrained=retrained,
             device="cuda" if self._cluster.get("gpus_per_trial") else "cpu",
             earlier=_earlier(study),

@@ -7,8 +7,9 @@ import re
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import in_process
@@ -17,6 +18,7 @@ import pytest
 from in_process import Driver, InProcessExecutor
 from rich.console import Console
 
+from orchestrator.forecast.remaining import TimeLeft
 from orchestrator.report import answer, inputs
 from orchestrator.results.lock import holding
 from orchestrator.run import time_left
@@ -138,3 +140,19 @@ def told(
         seconds=(by_status, by_metrics),
         words={name: each and each.group(1) for name, each in found.items()},
     )
+
+
+def test_it_is_forecast_anew_at_most_every_five_seconds_and_counted_down_in_between(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    began = datetime(2026, 3, 1, tzinfo=UTC)
+    clock = SimpleNamespace(passed=0.0)
+    clock.monotonic = lambda: clock.passed
+    clock.time = lambda: began.timestamp() + clock.passed
+    monkeypatch.setattr(time_left, "time", clock)
+    forecasts = iter([TimeLeft(seconds=60.0, at=began), TimeLeft(seconds=90.0, at=began), None])
+    remaining = time_left.Remaining(lambda: next(forecasts))
+    told = []
+    for clock.passed in (0.0, 2.0, 4.0, 5.0, 9.0, 11.0):
+        told.append(remaining.seconds())
+    assert told == [60, 58, 56, 85, 81, None]

@@ -113,6 +113,16 @@ def test_what_ran_on_another_kind_of_device_says_nothing_of_the_time_left(tmp_pa
     assert left(write_study(tmp_path / "mine", trials=elsewhere)) is None
 
 
+def test_a_trial_at_a_share_that_the_study_does_not_have_is_left_out(tmp_path: Path) -> None:
+    without, other = (
+        [*SEARCHED, *more]
+        for more in ([], [trial("cnn-f0.3-000", "running", 5, 0.5, train_fraction=0.3)])
+    )
+    assert left(write_study(tmp_path / "mine", trials=other)) == left(
+        write_study(tmp_path / "sound", trials=without)
+    )
+
+
 def test_the_time_left_leaves_out_a_family_that_was_given_up(tmp_path: Path) -> None:
     halt = event("family_halted", "ValueError: bad", family="resnet50_transfer")
     folder = write_study(tmp_path / "mine", trials=SEARCHED[:3], events=[halt])
