@@ -218,13 +218,14 @@ class _Ways:
         hours = self._seeds_hours()
         yield (
             f"To tell {' and '.join(self.families)} apart, {self.seeds} seeds in place of "
-            f"{self.now} would do: ±{_points(seen.half_width)}"
-            f"{_taking(hours)}: {_command(self.study, self.seeds)}."
+            f"{self.now} would do, if the difference stays near what was found: "
+            f"±{_points(seen.half_width)}{_taking(hours)}: {_command(self.study, self.seeds)}."
         )
         yield from _prices(self.study, hours)
         yield (
-            "That opens the test set again, and every report will say so: who looks a second time "
-            "because the first did not settle it has two chances to be wrong, not one."
+            "That opens the test set again, and every report will say so. It is a second look: "
+            "where the two are alike, one of two looks says otherwise in up to 10% of studies, not "
+            "in 5%."
         )
 
     def _of_images(self) -> Iterator[str]:
