@@ -1,5 +1,6 @@
 """What would settle it: the seeds or test images that tell the two best apart, and their cost."""
 
+import math
 import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -56,7 +57,7 @@ def settle_table(
     models = [hits[each.family] for each in ranked]
     if min(map(len, models)) < FEWEST_SEEDS:
         return nothing, list(_first_seeds(study, final, min(map(len, models))))
-    corrected, pairs = row["p_value_holm"], _corrected_pairs(comparison, row)
+    corrected = row["p_value_holm"]  # none in a study from before means were corrected
     if excludes_zero(row) and (corrected is None or corrected < 1 - CONFIDENCE):
         return nothing, []
     names = [each.family for each in ranked]
@@ -66,7 +67,7 @@ def settle_table(
         families=names,
         noise=power.measure(*models),
         difference=abs(row["difference"]),
-        pairs=pairs,
+        pairs=1 if corrected is None else _pairs_of_models(final),
     )
     return pd.DataFrame(ways.rows(), columns=list(COLUMNS)), list(ways.sentences())
 
@@ -100,16 +101,12 @@ def settle_sections(
     )
 
 
-def _corrected_pairs(comparison: Sequence[Row], row: Row) -> int:
-    """Over how many pairs of means a pair's p-value is corrected; 1 where it has none."""
-    same = ("train_fraction", "seed", "metric")
-    return max(
-        1,
-        sum(
-            other["p_value_holm"] is not None and all(other[name] == row[name] for name in same)
-            for other in comparison
-        ),
-    )
+def _pairs_of_models(final: pa.Table) -> int:
+    """How many pairs a p-value is corrected for: a winner that is its baseline is one model."""
+    finals = final.to_pandas()
+    largest = finals[finals["train_fraction"] == finals["train_fraction"].max()]
+    trainings = largest.groupby(["family", "role"], observed=True)["trial_id"].agg(frozenset)
+    return math.comb(trainings.nunique(), 2)
 
 
 def _first_seeds(study: Row, final: pa.Table, now: int) -> Iterator[str]:

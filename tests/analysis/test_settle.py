@@ -124,6 +124,12 @@ def test_what_does_not_survive_the_correction_for_all_pairs_needs_more() -> None
     assert any("corrected for 6 pairs" in sentence for sentence in sentences)
 
 
+def test_a_winner_that_is_its_baseline_is_corrected_for_once() -> None:
+    table, sentences = told(close(difference=0.03, identical=FAMILIES), p_value_holm=0.3)
+    assert len(table) == 2
+    assert not any("corrected" in sentence for sentence in sentences)
+
+
 def test_a_study_kept_elsewhere_is_resumed_there(tmp_path) -> None:
     study = close(difference=0.02, seeds=1, settings={"results_dir": str(tmp_path)})
     _, sentences = told(study)
