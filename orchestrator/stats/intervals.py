@@ -16,8 +16,9 @@ from orchestrator.stats.bootstrap import CONFIDENCE, Floats, percentile_interval
 FEWEST_SEEDS = 2
 """A spread needs two values."""
 PRECISION = 1e-9
-SMALLEST_P = 1e-6
 """Of a p-value."""
+SMALLEST_P = 1e-6
+"""That is said."""
 ROUNDING = 1e-12
 """Of a metric, as a fraction or in nats."""
 
