@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from scipy.stats import norm, t
 
 from recomputing.searched import Recomputed
@@ -20,10 +21,12 @@ def settle(r: Recomputed) -> Keyed:
     if len(best) > 1 and len(r.comparison):
         a, b = models = [(family, "tuned") for family in best]
         found, low, high = r.difference(*models, r.fractions[0], "accuracy")
-        open_ = low <= 0 <= high or r.holm[a, b, r.fractions[0]] >= 0.05
+        holm = r.holm[a, b, r.fractions[0]]
         hits = [r.hits(*model) for model in models]
-        if open_ and min(map(len, hits)) > 1:
-            rows = _ways(r, best, _Noise(hits, abs(found), r.distinct_pairs(r.fractions[0])))
+        if (low <= 0 <= high or holm >= 0.05) and min(map(len, hits)) > 1:
+            # Older studies have no p of means.
+            pairs = 1 if pd.isna(holm) else r.distinct_pairs(r.fractions[0])
+            rows = _ways(r, best, _Noise(hits, abs(found), pairs))
     yield "differences/settle", table(names, rows)
 
 
