@@ -78,9 +78,9 @@ def _leaves(name: str, value: Any) -> Iterator[tuple[str, str]]:
     if isinstance(value, Mapping):
         for key, inner in value.items():
             yield from _leaves(f"{name}.{key}", inner)
-    elif isinstance(value, list | tuple):
+    elif isinstance(value, list | tuple) and value:
         yield name, ", ".join(map(str, value))
-    elif value is not None:
+    elif value not in (None, [], ()):  # what is empty is as what an older study does not have
         yield name, str(value)
 
 

@@ -23,36 +23,32 @@ class Resampled:
         self.drawn = np.concatenate(parts, axis=1)
 
     def metrics(self, run: pd.DataFrame) -> dict[str, np.ndarray]:
-        """Each metric of a run on each draw, [draws]."""
+        """Each metric of a run on each draw, [draws]: the mean of what each image adds to it."""
         probabilities = np.stack(run.probabilities.to_numpy()).astype(float)
-        classes = probabilities.shape[1]
         labels, predicted = run.label.to_numpy(), run.predicted.to_numpy()
-        losses = -np.log(np.maximum(probabilities[np.arange(len(run)), labels], SMALLEST))
-        right = labels == predicted
-        return {
-            "accuracy": right[self.drawn].mean(axis=0),
-            "precision": contributions(right, predicted, classes)[self.drawn].mean(axis=0),
-            "recall": contributions(right, labels, classes)[self.drawn].mean(axis=0),
-            "loss": losses[self.drawn].mean(axis=0),
+        right, classes = (labels == predicted).astype(float), probabilities.shape[1]
+        of_image = {
+            "accuracy": right,
+            "precision": influence(right, predicted, classes),
+            "recall": influence(right, labels, classes),
+            "loss": -np.log(np.maximum(probabilities[np.arange(len(run)), labels], SMALLEST)),
         }
+        return {metric: own[self.drawn].mean(axis=0) for metric, own in of_image.items()}
 
 
-def contributions(right: np.ndarray, group: np.ndarray, classes: int) -> np.ndarray:
-    """What each image adds to a macro average over classes, class by class; docs/STATISTICS.md."""
-    own = [np.flatnonzero(group == number) for number in range(classes)]
-    few = np.mean([len(images) <= 1 for images in own])
-    added = np.zeros(len(right))
-    for images in own:
-        if len(images) == 1:
-            apart = right[images] - (1 - few**0.5) * right.mean()
-        elif len(images):
-            apart = right[images] - right[images].mean()
-            apart = apart * (len(images) / (len(images) - 1)) ** 0.5
-        else:
-            continue
-        added[images] = apart / len(images) * len(right) / classes
-    average = np.mean([right[images].mean() if len(images) else 0.0 for images in own])
-    return average + added - added.mean()
+def influence(right: np.ndarray, counts_for: np.ndarray, classes: int) -> np.ndarray:
+    """What each image adds to a mean over classes of the share that is right, [images].
+
+    Those of a class with one image are held against all images, the less so the more classes have
+    one image or none.
+    """
+    own = pd.DataFrame({"right": right, "of": counts_for}).groupby("of").right
+    size, share = own.transform("size").to_numpy(), own.transform("mean").to_numpy()
+    few = 1 - (own.size() > 1).sum() / classes
+    within = (right - share) * np.sqrt(size / np.maximum(1, size - 1))
+    alone = right - (1 - np.sqrt(few)) * right.mean()
+    apart = np.where(size > 1, within, alone) * len(right) / classes / size
+    return own.mean().sum() / classes + apart - apart.mean()
 
 
 class Seeds:

@@ -2,8 +2,10 @@
 
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
+import pandas as pd
 from scipy.stats import norm, t
 
 from recomputing.searched import Recomputed
@@ -13,39 +15,37 @@ FUTURES = 4000
 
 
 def settle(r: Recomputed) -> Keyed:
-    rows = []
+    rows, names = [], "way,now,needed,half_width,chance,device_hours"
     places = {f: r.points[f, "tuned", r.fractions[0]][0] for f in r.tuned}
     best = sorted(places, key=lambda family: -places[family])[:2]
     if len(best) > 1 and len(r.comparison):
-        models = [(family, "tuned") for family in best]
+        a, b = models = [(family, "tuned") for family in best]
         found, low, high = r.difference(*models, r.fractions[0], "accuracy")
+        holm = r.holm[a, b, r.fractions[0]]
         hits = [r.hits(*model) for model in models]
-        p = r.comparison.query(
-            f"seed.isna() and metric == 'accuracy' and train_fraction == {r.fractions[0]}"
-        ).set_index(["a_family", "a_role", "b_family", "b_role"])["p_value_holm"]
-        own = next(p[a + b] for a, b in (models, models[::-1]) if a + b in p.index)
-        if (low <= 0 <= high or own >= 0.05) and min(map(len, hits)) > 1:
-            rows = _ways(r, best, _Noise(hits, p.notna().sum()), abs(found))
-    yield "differences/settle", table("way,now,needed,half_width,chance,device_hours", rows)
+        if (low <= 0 <= high or holm >= 0.05) and min(map(len, hits)) > 1:
+            # Older studies have no p of means.
+            pairs = 1 if pd.isna(holm) else r.distinct_pairs(r.fractions[0])
+            rows = _ways(r, best, _Noise(hits, abs(found), pairs))
+    yield "differences/settle", table(names, rows)
 
 
-def _ways(r: Recomputed, best: Sequence[str], noise: "_Noise", found: float) -> list[tuple]:
-    finals, rows, now = r.final.drop_duplicates("trial_id"), [], min(noise.seeds)
-    seeds = _fewest(lambda n: noise.with_seeds(n, found)[1], max(noise.seeds), 50)
+def _ways(r: Recomputed, best: Sequence[str], noise: "_Noise") -> list[tuple[Any, ...]]:
+    finals, now = r.final.drop_duplicates("trial_id"), min(noise.seeds)
+    seeds = _fewest(lambda number: noise.with_seeds(number)[1], max(noise.seeds), 50)
     seeds = seeds and max(seeds, now + 1)
-    images = _fewest(lambda n: noise.with_images(n, now, found)[1], 1, 10_000_000)
+    images = _fewest(lambda number: noise.with_images(number, now)[1], 1, 10_000_000)
+    step = 10 ** max(0, len(str(images)) - 2)
+    images = images and -(-images // step) * step
     spent = finals.groupby(["family", "role", "train_fraction"]).device_seconds
-    again = (spent.mean() * ((seeds or np.nan) - spent.size()).clip(lower=0)).sum()
-    seen = noise.with_seeds(seeds, found) if seeds else (np.nan, np.nan)
-    hours = again / 3600 if seeds else np.nan
-    rows.append(("more seeds", now, seeds, *seen, hours))
-    seen, hours = (np.nan, np.nan), np.nan
-    if images:
-        step = 10 ** max(0, len(str(images)) - 2)
-        images = -(-images // step) * step
-        seen = noise.with_images(images, now, found)
-        hours = finals[finals.family.isin(best)].device_seconds.sum() / 3600
-    return [*rows, ("more test images", noise.tested, images, *seen, hours)]
+    again = (spent.mean() * ((seeds or 0) - spent.size()).clip(lower=0)).sum()
+    anew = finals[finals.family.isin(best)].device_seconds.sum()
+    more = (*noise.with_seeds(seeds), again / 3600) if seeds else [None] * 3
+    other = (*noise.with_images(images, now), anew / 3600) if images else [None] * 3
+    return [
+        ("more seeds", now, seeds, *more),
+        ("more test images", noise.tested, images, *other),
+    ]
 
 
 def _fewest(chance: Callable[[int], float], low: int, most: int) -> int | None:
@@ -58,8 +58,8 @@ def _fewest(chance: Callable[[int], float], low: int, most: int) -> int | None:
 class _Noise:
     """What the difference of two models is uncertain by, from [seeds, images] of hits."""
 
-    def __init__(self, hits: Sequence[np.ndarray], pairs: int) -> None:
-        self.levels = (0.95, 1 - 0.05 / max(1, pairs))
+    def __init__(self, hits: Sequence[np.ndarray], found: float, pairs: int) -> None:
+        self.found, self.level = found, 1 - 0.05 / pairs
         self.seeds, self.tested = np.array([len(own) for own in hits]), hits[0].shape[1]
         apart = [own - own.mean(axis=1, keepdims=True) for own in hits]
         self.luck = np.array([own.var(axis=0, ddof=1).mean() for own in apart])
@@ -67,7 +67,7 @@ class _Noise:
         gap = (hits[0].mean(axis=0) - hits[1].mean(axis=0)).var(ddof=1)
         self.images = max(0.0, gap - (self.luck / self.seeds).sum())
 
-    def with_seeds(self, seeds: int, found: float) -> tuple[float, float]:
+    def with_seeds(self, seeds: int) -> tuple[float, float]:
         """Half an interval, and the chance that it excludes 0, of the same study with more."""
         random, then = np.random.default_rng(0), np.maximum(seeds, self.seeds)
         errors, variances = np.zeros(FUTURES), []
@@ -79,9 +79,9 @@ class _Noise:
             if new > 1:
                 squares = squares + variance * random.chisquare(new - 1, FUTURES)
             variances.append(squares / (all_ - 1))
-        return self._seen(np.array(variances), then, self.tested, found + errors)
+        return self._seen(np.array(variances), then, self.tested, errors)
 
-    def with_images(self, images: int, seeds: int, found: float) -> tuple[float, float]:
+    def with_images(self, images: int, seeds: int) -> tuple[float, float]:
         """The same of a new study with other images and trainings."""
         random, each = np.random.default_rng(0), np.full(2, seeds)
         errors = self._of_images(each, images) * random.standard_normal(FUTURES)
@@ -90,23 +90,23 @@ class _Noise:
             errors = errors + np.sqrt(own[model] / seeds) * random.standard_normal(FUTURES)
             spread = random.chisquare(seeds - 1, FUTURES) / (seeds - 1)
             variances.append((own[model] + self.luck[model] / images) * spread)
-        return self._seen(np.array(variances), each, images, found + errors)
+        return self._seen(np.array(variances), each, images, errors)
 
     def _of_images(self, seeds: np.ndarray, images: int) -> float:
         return np.sqrt((self.images + (self.luck / seeds).sum()) / images)
 
     def _seen(
-        self, variances: np.ndarray, seeds: np.ndarray, images: int, found: np.ndarray
+        self, variances: np.ndarray, seeds: np.ndarray, images: int, errors: np.ndarray
     ) -> tuple[float, float]:
         means, counts = variances / seeds[:, None], seeds[:, None]
         own = np.maximum(0, means - self.luck[:, None] / images / counts).sum(axis=0)
         with np.errstate(invalid="ignore"):  # 0 / 0 where trainings are alike
             degrees = means.sum(axis=0) ** 2 / (means**2 / (counts - 1)).sum(axis=0)
-        shown, asked = (
+        plain, corrected = (
             np.hypot(
                 norm.ppf((1 + level) / 2) * self._of_images(seeds, images),
                 np.nan_to_num(t.ppf((1 + level) / 2, degrees) * np.sqrt(own)),
             )
-            for level in self.levels
+            for level in (0.95, self.level)
         )
-        return float(np.median(shown)), float((np.abs(found) > asked).mean())
+        return float(np.median(plain)), float((np.abs(self.found + errors) > corrected).mean())

@@ -150,6 +150,11 @@ class Tested(Tables):
             found |= adjusted(tests)
         return found
 
+    def distinct_pairs(self, fraction: float) -> int:
+        """Of different models."""
+        own = {self.networks(*model) for model in self.models if model[2] == fraction}
+        return len(own) * (len(own) - 1) // 2
+
     # Classes.
 
     @cached_property
