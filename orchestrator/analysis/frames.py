@@ -32,6 +32,7 @@ def over_seeds(runs: pd.DataFrame, by: Sequence[str], columns: Sequence[str]) ->
         A row a model: `by`, `seeds`, and for each column its mean under its own name, and with
         `_sd` its sample standard deviation (missing with one seed), `_known` how many are numbers.
     """
+    runs = runs.reset_index(drop=True)  # tables that were put together may have it twice
     numbers = runs[list(columns)].astype(float).replace([np.inf, -np.inf], np.nan)
     groups = runs[list(by)].join(numbers).groupby(list(by), sort=False, observed=True)
     found = groups.agg(["mean", "std", "count"])
