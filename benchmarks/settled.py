@@ -35,7 +35,7 @@ NAMES = ("cnn", "resnet50_scratch", "resnet50_transfer")
 LEVELS = (0.01, 0.02, 0.04, 0.08)
 """Standard deviations of a family's level, one study after another."""
 FIRST = 10_000
-"""The seed of the first study; others served to choose `settled.FEWEST`."""
+"""The seed of the first study; others served to choose `FEWEST_TO_SETTLE`."""
 SLOTS = 2
 VALIDATION_IMAGES, TEST_IMAGES, SEEDS, SEED_NOISE = 5_000, 10_000, 3, 0.006
 

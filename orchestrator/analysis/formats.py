@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 
+from orchestrator.analysis import section
 from orchestrator.analysis.section import FORMATS, MISSING, Format
 
 SMALLEST_P = 0.0001
@@ -42,12 +43,12 @@ def three_digits(value: float) -> str:
 
 def share(column: str, digits: int = 2) -> Format:
     """A fraction in percent."""
-    return number(column, f".{digits}f", scale=100, unit="%")
+    return Format((column,), lambda value: section.percent(value, digits))
 
 
 def points(column: str) -> Format:
     """A difference of two fractions in percentage points, with its sign."""
-    return number(column, "+z.2f", scale=100)
+    return Format((column,), section.points)
 
 
 def p_value(column: str) -> Format:

@@ -13,7 +13,8 @@ from orchestrator.analysis.formats import number, share, spread, words
 from orchestrator.analysis.frames import frame, over_seeds
 from orchestrator.analysis.section import Format, Section, count
 from orchestrator.results.schema import ROLES
-from orchestrator.stats.learning_curves import (
+from orchestrator.stats.predictions import PredictedRun, repeated
+from orchestrator.stats.sample_efficiency import (
     FEWEST_SIZES,
     Curve,
     Model,
@@ -25,7 +26,6 @@ from orchestrator.stats.learning_curves import (
     share_of_changed_leads,
     shared_sizes,
 )
-from orchestrator.stats.predictions import PredictedRun, repeated
 
 STEPS: Final = "Every size trains for the same epochs, so fewer images are fewer steps, too."
 DRAW: Final = (
@@ -49,7 +49,7 @@ def sample_efficiency_sections(
         runs: The final runs, from `predictions.split_runs`.
         per_fraction: Each fraction had a search of its own.
         equal_steps: Smaller fractions were trained for as many steps as the largest.
-        curves: From `learning_curves.measure_curves`, where they were measured already.
+        curves: From `sample_efficiency.measure_curves`, where they were measured already.
     """
     if len({run.fraction for run in runs}) < FEWEST_SIZES:
         return

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-import numpy as np
 import pandas as pd
 
 from orchestrator.analysis.frames import records
@@ -154,25 +153,6 @@ def model_name(row: Row, side: str = "") -> str:
 def present(values: Iterable[float | None]) -> list[float]:
     """The values that are numbers."""
     return [value for value in values if value is not None and math.isfinite(value)]
-
-
-def spread(values: Sequence[float | None], metric: str) -> str:
-    """Mean ± sample standard deviation over seeds; no ± with one."""
-    known = present(values)
-    if not known:
-        return MISSING
-    scale, digits, unit = FORMATS[metric]
-    text = f"{scale * np.mean(known):.{digits}f}"
-    if len(known) > 1:
-        text += f" ± {scale * np.std(known, ddof=1):.{digits}f}"
-    partial = f" ({len(known)} of {len(values)} seeds)" if len(known) < len(values) else ""
-    return f"{text}{unit}{partial}"
-
-
-def total(values: Iterable[float | None]) -> str:
-    """The sum of the values that are numbers, without decimals."""
-    known = present(values)
-    return f"{sum(known):,.0f}" if known else MISSING
 
 
 def count(value: int | None) -> str:

@@ -29,8 +29,8 @@ from orchestrator.config.searches import (
     relabel_finals,
     stored_searches,
 )
-from orchestrator.stats.learning_curves import Curve, Model
 from orchestrator.stats.predictions import PredictedRun, split_runs
+from orchestrator.stats.sample_efficiency import Curve, Model
 
 WARNINGS: Final = "Read this first"
 """The title of the section with what a reader must know before the numbers."""
@@ -71,7 +71,7 @@ def gather(
         predictions: `predictions.parquet`; empty with `final`.
         comparison: `comparison.parquet`; empty with `final`.
         runs: From `predictions.split_runs`, where they were split already.
-        curves: From `learning_curves.measure_curves`, where they were measured already.
+        curves: From `sample_efficiency.measure_curves`, where they were measured already.
     """
     runs = split_runs(predictions) if runs is None else runs
     searches = stored_searches(study["settings"])

@@ -9,7 +9,7 @@ from typing import Any, Final, Literal
 
 from orchestrator.config.rungs import earliest_stop
 from orchestrator.config.searches import Search, deciding, search_of, stored_searches, trial_order
-from orchestrator.config.settings import BUDGETS, Settings
+from orchestrator.config.settings import BUDGETS, FEWEST_TO_SETTLE, Settings
 from orchestrator.results.final_runs import FinalRun
 
 VALIDATION_SHARE: Final = 1 / 3
@@ -143,6 +143,8 @@ class Workload:
     def to_come(self, search: Search) -> list[Training]:
         """A search's trials that are still to be proposed; its first one is the baseline."""
         first, trials = self._started[search.name], self._settings["trials"]
+        if self._reach == "least" and self._settings.get("stop_when_settled"):
+            trials = min(trials, FEWEST_TO_SETTLE)
         if self._reach == "least" and any(self._settings.get(name) for name in BUDGETS):
             trials = 1  # a budget may leave the baseline alone
         baseline = [self.new(search, "baseline")] if first == 0 else []

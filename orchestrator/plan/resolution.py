@@ -10,15 +10,13 @@ from orchestrator.config.settings import Settings
 from orchestrator.results import files, shape
 from orchestrator.stats import power
 from orchestrator.stats.intervals import FEWEST_SEEDS
+from orchestrator.stats.power import SEED_NOISE
 from orchestrator.stats.predictions import split_runs, tuned_hits
 from trainables.data.dataset import OpenedDataSet
 
 DISAGREEMENT: Final = 0.2
 """Assumed share of the test images that one of two models alone is right on. Two that are right on
 70% and on 88%, as in the reference results, differ on 18% at least."""
-SEED_NOISE: Final = 0.006
-"""Assumed standard deviation of a model's accuracy between trainings: that of the own baselines in
-the README, on CIFAR-10 (root mean square of three families, two seeds each)."""
 NEEDED: Final = ("started_at", "dataset.name", "dataset.files")
 
 

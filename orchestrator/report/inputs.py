@@ -13,8 +13,8 @@ from orchestrator.analysis.section import Row
 from orchestrator.config.searches import Search, relabel, stored_searches
 from orchestrator.results import schema
 from orchestrator.results.study_results import StudyResults
-from orchestrator.stats.learning_curves import FEWEST_SIZES, Model, Point, measure_curves
 from orchestrator.stats.predictions import PredictedRun, split_runs
+from orchestrator.stats.sample_efficiency import FEWEST_SIZES, Model, Point, measure_curves
 from orchestrator.status.study_status import Standing, read_standing
 
 ENDED: Final = ("completed", "incomplete")

@@ -68,10 +68,10 @@ def mean_interval(
 ) -> tuple[float, float]:
     """The interval of the mean over the seeds of a, or of that minus the mean of b.
 
-    The images give a percentile interval, the seeds `seed_margin`, and as the two are independent
-    each end moves away by both in quadrature: Zou and Donner (2008), Construction of confidence
-    limits about effect measures, Statistics in Medicine 27. With one seed in a or b it is the
-    interval over images alone.
+    The images give a percentile interval, the seeds one of Student's t, and as the two are
+    independent each end moves away by both in quadrature: Zou and Donner (2008), Construction of
+    confidence limits about effect measures, Statistics in Medicine 27. With one seed in a or b it
+    is the interval over images alone.
 
     Args:
         a: Of one model.
@@ -144,17 +144,12 @@ class _Difference:
         return (0.0 if abs(low) < ROUNDING else low), (0.0 if abs(high) < ROUNDING else high)
 
 
-def seed_margin(models: list[SeedRuns]) -> float:
-    """How far a sum or difference of independent models' means may be off for its few seeds.
-
-    Half a 95% interval of Student's t, its degrees of freedom from Welch (1947) and Satterthwaite
-    (1946) where the models are two. 0 where a model has one seed, of which nothing is known.
-    """
-    return _margin(*_seed_noise(models), CONFIDENCE)
-
-
 def _seed_noise(models: list[SeedRuns]) -> tuple[float, float]:
-    """Degrees of freedom and variance of a sum or difference of means; of no use where it is 0."""
+    """Degrees of freedom and variance that few seeds leave to a sum or difference of means.
+
+    The degrees are those of Welch (1947) and Satterthwaite (1946) where the models are two. The
+    variance is 0 where a model has one seed, of which nothing is known.
+    """
     observed = np.array([each.observed_variance for each in models if _has_spread(each)])
     if len(observed) < len(models) or not observed.any():
         return 1.0, 0.0
@@ -164,13 +159,14 @@ def _seed_noise(models: list[SeedRuns]) -> tuple[float, float]:
 
 
 def _margin(degrees: float, variance: float, confidence: float) -> float:
+    """Half an interval of Student's t."""
     return float(stdtrit(degrees, (1 + confidence) / 2) * np.sqrt(variance))
 
 
 def noisy_means(model: SeedRuns, generator: np.random.Generator) -> Floats:
     """A model's mean over seeds as it might have come out, [draws]: other images, other seeds.
 
-    The seeds' share is drawn from Student's t, as in `seed_margin`; none with one seed.
+    The seeds' share is drawn from Student's t, as in `mean_interval`; none with one seed.
     """
     draws = model.mean_draws
     if not _has_spread(model):

@@ -17,6 +17,10 @@ from scipy.special import stdtrit
 from orchestrator.stats.bootstrap import CONFIDENCE, SEED, Bools, Floats
 from orchestrator.stats.intervals import FEWEST_SEEDS
 
+SEED_NOISE: Final = 0.006
+"""Assumed standard deviation of a model's accuracy between trainings where none was measured: that
+of the own baselines in the README, on CIFAR-10 (root mean square of three families, two seeds
+each)."""
 POWER: Final = 0.8
 """The chance at which a difference counts as one that a study can see."""
 MOST_SEEDS: Final = 50

@@ -12,19 +12,16 @@ from typing import Final
 
 import numpy as np
 
+from orchestrator.config.settings import FEWEST_TO_SETTLE
 from orchestrator.stats.bootstrap import SEED, Floats
+from orchestrator.stats.power import SEED_NOISE
 
 FUTURES: Final = 5000
 """Ends of a study that are drawn; a chance of 1% has a standard error of 0.14 points."""
-FEWEST: Final = 10
-"""Trials of each family that must have ended before anything is said. With 6 or 8, `benchmarks/
-settled.py` found too many studies ended by what so few had in common."""
 BEST: Final = 0.25
 """Share of a family's trials, the best ones, from which its next ones are foretold."""
 LEARNING: Final = 3.0
 """So many times as often as trials so far will those to come be among the best: a search learns."""
-NOISE: Final = 0.006
-"""Standard deviation of a test accuracy beside that of its images: see `plan.resolution`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +52,7 @@ def chance_of_another(families: Mapping[str, Searched], *, images: int) -> float
     Returns:
         None where too few trials have ended, or there is one family.
     """
-    if len(families) < 2 or min(len(f.accuracies) for f in families.values()) < FEWEST:  # noqa: PLR2004 (a pair)
+    if len(families) < 2 or min(len(f.accuracies) for f in families.values()) < FEWEST_TO_SETTLE:  # noqa: PLR2004 (a pair)
         return None
     generator = np.random.default_rng(SEED)
     now, then = np.empty((2, len(families), FUTURES))
@@ -63,7 +60,7 @@ def chance_of_another(families: Mapping[str, Searched], *, images: int) -> float
         best = float(each.accuracies.max())
         found = _best_to_come(each, generator)
         changed = found > best
-        noise = np.sqrt(best * (1 - best) / images + NOISE**2)
+        noise = np.sqrt(best * (1 - best) / images + SEED_NOISE**2)
         now[number] = best + noise * generator.standard_normal(FUTURES)
         again = found + noise * generator.standard_normal(FUTURES)
         then[number] = np.where(changed, again, now[number])

@@ -281,6 +281,16 @@ def test_device_hours_are_epochs_at_the_measured_pace_on_the_devices_reserved(
     assert told["epoch_seconds"]["1.0"] == pytest.approx([seconds[0], 2 * seconds[1]])
 
 
+def test_searches_that_end_once_settled_have_at_least_the_trials_that_are_asked_first() -> None:
+    given = {"trials": 32, "epochs": 50, "grace_period": 5}
+    plain, settled = (
+        work_of(["cnn"], Settings(**given, **more)) for more in ({}, {"stop_when_settled": 0.01})
+    )
+    assert plain.least_search_epochs == 50 + 31 * 5
+    assert settled.least_search_epochs == 50 + 9 * 5
+    assert settled.search_epochs == plain.search_epochs == 32 * 50
+
+
 def test_a_plan_with_few_at_a_time_or_a_budget_takes_what_these_give(tmp_path: Path) -> None:
     measured_study(tmp_path / "earlier")
     given = {"trials": 3, "epochs": 10, "grace_period": 2, "seeds": 1}

@@ -10,10 +10,10 @@ from in_process import Driver
 from made_up_inputs import FAMILIES
 
 from orchestrator.config.searches import Search
+from orchestrator.config.settings import FEWEST_TO_SETTLE as FEWEST
 from orchestrator.config.settings import Settings
 from orchestrator.results import files
 from orchestrator.search.settled import Settled
-from orchestrator.stats.settled import FEWEST
 from orchestrator.status.__main__ import main as status
 from orchestrator.trials.recorder import Recorder
 from orchestrator.trials.trial import TrialSpec

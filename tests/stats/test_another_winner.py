@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from orchestrator.stats.settled import FEWEST, Searched, chance_of_another
+from orchestrator.config.settings import FEWEST_TO_SETTLE as FEWEST
+from orchestrator.stats.settled import Searched, chance_of_another
 
 IMAGES = 5000
 

@@ -3,7 +3,7 @@
 import numpy as np
 from made_up_rows import final_run, predicted_run, table
 
-from orchestrator.stats.learning_curves import Point
+from orchestrator.stats.sample_efficiency import Point
 
 IMAGES = 200
 LARGEST = 10_000

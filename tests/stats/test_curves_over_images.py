@@ -8,7 +8,7 @@ from made_up_curves import curve, made_up
 from scipy import stats
 
 from orchestrator.stats import bootstrap as statistics
-from orchestrator.stats.learning_curves import (
+from orchestrator.stats.sample_efficiency import (
     crossing_interval,
     find_crossings,
     images_to_reach,
