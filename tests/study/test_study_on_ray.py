@@ -364,7 +364,6 @@ def test_three_trial_processes_share_data_of_cifar10s_size_without_a_copy(tmp_pa
         weights=None,
     )
     config = {
-        "trial_id": "cnn-000",
         "family": "cnn",
         "role": "baseline",
         "attempt": 1,
@@ -386,7 +385,10 @@ def test_three_trial_processes_share_data_of_cifar10s_size_without_a_copy(tmp_pa
         "software": node.software(),
         "references": References(shared=ray.put(shared), test=None),
     }
-    actors = [ray.remote(num_cpus=1)(MeasuredTrial).remote(config=config) for _ in range(3)]
+    actors = [
+        ray.remote(num_cpus=1)(MeasuredTrial).remote(config=config | {"trial_id": f"cnn-{n:03}"})
+        for n in range(3)
+    ]
     for mapping, growth, total in ray.get([actor.load.remote() for actor in actors]):
         assert "plasma" in mapping or "/dev/shm" in mapping, mapping
         assert growth < 40e6
