@@ -58,6 +58,10 @@ class StudyTrial(tune.Trainable):
         self._put_back, self._log_file = contextlib.ExitStack(), _LogFile()
         self.reset_config(config)
 
+    def refer(self, references: References) -> None:
+        """Takes what the trials of another phase share."""
+        self._references = references
+
     def reset(self, new_config: dict[str, Any], storage: Any = None) -> bool:
         """Takes up another attempt, or ends the process: a failing reset would lose the trial."""
         try:

@@ -123,7 +123,9 @@ def _rows(pairs: Sequence[Row], of_model: dict[Any, list[float]]) -> Iterator[di
 
 
 def _order(row: Row, places: dict[Any, int]) -> list[int]:
-    return sorted(places[row[f"{side}_family"], row[f"{side}_role"]] for side in "ab")
+    """Models of which no run is left, as where a table was lost, come last."""
+    models = ((row[f"{side}_family"], row[f"{side}_role"]) for side in "ab")
+    return sorted(places.get(model, len(places)) for model in models)
 
 
 def _mean(values: Sequence[float]) -> float:

@@ -94,7 +94,7 @@ def open_study(
             content = manifest.continued(checked.resumed.study, content)
         session = Session(
             checked,
-            executor=RayExecutor(),
+            executor=RayExecutor(keeps=not cluster.most_grown),
             reservation=reservation,
             console=console,
             study_json=Manifest(checked.folder, content, hold.check),

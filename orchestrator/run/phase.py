@@ -14,6 +14,7 @@ from ray.tune.experiment import Trial
 
 from orchestrator.run import ray_actors
 from orchestrator.run.cluster import Reservation
+from orchestrator.run.kept_processes import KeptProcesses
 from orchestrator.run.signals import Interruption
 from orchestrator.search.scheduler import RecordingScheduler
 from orchestrator.search.trial_queue import TrialQueue
@@ -30,6 +31,7 @@ class Phase:
 
     Attributes:
         name: `search` or `finals`; Tune's own files go to `tune/<name>`, and are disposable.
+        is_last: No other follows it.
         searcher: Proposes attempts.
         scheduler: Records and decides.
         recorder: Keeps the rows.
@@ -47,6 +49,7 @@ class Phase:
     """
 
     name: str
+    is_last: bool
     searcher: TrialQueue
     scheduler: RecordingScheduler
     recorder: Recorder
@@ -63,10 +66,14 @@ class Phase:
     waiting: Callable[[float], None]
 
 
-def run(phase: Phase) -> None:
+def run(phase: Phase, kept: KeptProcesses) -> None:
     """Runs all trials of a phase, with another Tuner where Ray has ended one too early.
 
     Tune's own count of errors is ignored: what became of a trial is in the recorder.
+
+    Args:
+        phase: What to run.
+        kept: Has the processes that the phase before has left, and gets those of this one.
 
     Raises:
         OSError: The disk is full.
@@ -76,7 +83,18 @@ def run(phase: Phase) -> None:
     known = -1
     while True:
         try:
-            with ray_actors.one_at_a_time(), ray_actors.without_keys(), phase.interruption.tuning():
+            with (
+                ray_actors.one_at_a_time(),
+                ray_actors.without_keys(),
+                kept.used_by(
+                    phase.references,
+                    phase.reservation.bundle,
+                    phase.reservation.max_concurrent,
+                    wanted=lambda: phase.searcher.may_use_idle(and_next=not phase.is_last),
+                    leaves=not phase.is_last,
+                ),
+                phase.interruption.tuning(),
+            ):
                 _make_tuner(phase).fit()
             return
         except (RayError, RuntimeError) as error:

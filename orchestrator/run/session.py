@@ -16,6 +16,7 @@ from orchestrator.results import files, manifest, schema
 from orchestrator.results.lock import Hold
 from orchestrator.results.manifest import Manifest
 from orchestrator.run.cluster import Reservation, passed_on
+from orchestrator.run.kept_processes import KeptProcesses
 from orchestrator.run.metrics import Sample, measure, measure_time_left
 from orchestrator.run.metrics_publisher import Publisher
 from orchestrator.run.nodes import Waiting
@@ -54,13 +55,17 @@ class Executor(Protocol):
 class RayExecutor:
     """Runs trials with Ray Tune."""
 
+    def __init__(self, *, keeps: bool) -> None:
+        """Keeps processes from one phase to the next, or does not."""
+        self._kept = KeptProcesses(keeps=keeps)
+
     def put(self, value: Any) -> Any:
         """Puts a value into the object store."""
         return ray.put(value)
 
     def run(self, phase: Phase) -> None:
         """Runs one Tuner."""
-        run(phase)
+        run(phase, self._kept)
 
     def publishing(
         self, samples: Callable[[], Iterable[Sample]]
@@ -191,6 +196,7 @@ class Session:
             self.executor.run(
                 Phase(
                     name=name,
+                    is_last=name != "search",
                     searcher=searcher,
                     scheduler=scheduler,
                     recorder=recorder,

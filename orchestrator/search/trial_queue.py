@@ -87,6 +87,14 @@ class TrialQueue(Searcher):
         """Whether another attempt at any trial is to be handed out."""
         return bool(self._owed or self._owed_whole or self._owed_alone)
 
+    def may_use_idle(self, *, and_next: bool) -> bool:
+        """Whether a process that is idle may be of use, here or, if it says so, in the next phase.
+
+        It is not beside an attempt whose host's memory did not do.
+        """
+        alone = self._owed_alone or self._running_alone is not None
+        return not alone and (and_next or self.has_work())
+
     def note_end(self, record: TrialRecord) -> str | None:
         """Counts an ended trial for or against its family.
 

@@ -190,6 +190,11 @@ def test_a_pair_turned_round_has_all_its_metrics_turned_round():
     assert dict(zip(section.formats, row, strict=True))["loss"] == "+1.000 [-0.500, +2.000]"
 
 
+def test_pairs_whose_runs_are_lost_are_still_told():
+    (section,) = difference_sections(pair((0.1, 0.05, 0.15)), [])
+    assert [row[:2] for row in section.cells()] == [("a tuned", "b tuned")]
+
+
 @pytest.mark.parametrize("seed", range(5))
 def test_the_probability_of_improvement_is_the_share_of_all_pairs(seed):
     generator = np.random.default_rng(seed)

@@ -176,3 +176,21 @@ def test_a_trial_that_tune_merely_cleans_up_stays_running(recorder: Recorder) ->
     recorder.epoch(config["trial_id"], row_of(1, 0.5))
     search.on_trial_complete("tune", {"epoch": 1})
     assert recorder.trials["cnn-000"].status == "running"
+
+
+def test_an_idle_process_waits_for_the_next_phase_but_not_beside_an_attempt_alone_on_its_host(
+    recorder: Recorder,
+) -> None:
+    search = one_family(recorder)
+    search.suggest("a")
+    assert search.may_use_idle(and_next=True)
+    assert search.may_use_idle(and_next=False) == search.has_work()
+    recorder.attempt_began("cnn-000")
+    recorder.attempt_ended("cnn-000")
+    recorder.failed_attempt("cnn-000", Failure(kind="host_out_of_memory", message="Ray"))
+    search.on_trial_complete("a", error=True)
+    assert not search.may_use_idle(and_next=True)
+    assert search.suggest("b")["trial_id"] == "cnn-000"
+    assert not search.may_use_idle(and_next=True)
+    complete(search, recorder, "b", "cnn-000")
+    assert search.may_use_idle(and_next=True)

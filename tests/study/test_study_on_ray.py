@@ -173,16 +173,19 @@ def test_no_epoch_is_missing_or_twice_and_the_sequence_has_no_gap(faulty_study: 
     assert epochs.sequence.tolist() == list(range(1, len(epochs) + 1))
 
 
-def test_processes_are_kept_from_trial_to_trial_until_anything_goes_wrong_in_one(
+def test_processes_are_kept_from_trial_to_trial_and_to_the_finals_until_anything_goes_wrong_in_one(
     faulty_study: Path,
 ) -> None:
     trials = pd.read_parquet(faulty_study / "trials.parquet").set_index("trial_id")
-    begun = []
-    for log in (faulty_study / "logs").glob("curve-0*.log"):
+    begun, finals = [], set()
+    for log in (faulty_study / "logs").glob("curve-*.log"):
         for at, attempt, pid in re.findall(
             r"^(\S+ \S+) INFO attempt (\d+), process (\d+): ", log.read_text(), re.MULTILINE
         ):
-            begun.append((at, pid, log.stem, int(attempt)))
+            if log.stem in trials.index:
+                begun.append((at, pid, log.stem, int(attempt)))
+            else:
+                finals.add(pid)
     made_in: dict[str, list[tuple[str, int]]] = {}
     for _, pid, trial_id, attempt in sorted(begun):
         made_in.setdefault(pid, []).append((trial_id, attempt))
@@ -192,6 +195,11 @@ def test_processes_are_kept_from_trial_to_trial_until_anything_goes_wrong_in_one
     for attempts in made_in.values():
         ended_well = [trials.attempts[trial_id] == attempt for trial_id, attempt in attempts]
         assert all(ended_well[:-1]), attempts
+    idle = {
+        pid for pid, [*_, (last, attempt)] in made_in.items() if trials.attempts[last] == attempt
+    }
+    assert idle
+    assert idle <= finals
 
 
 def test_each_lost_attempt_is_an_event(faulty_study: Path) -> None:
