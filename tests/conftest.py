@@ -100,6 +100,30 @@ def finished_study(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return driver.folder
 
 
+@pytest.fixture(scope="session")
+def cnn_study(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished study of the real network on 400 digits, of two seeds.
+
+    They are enough for the winner to have learned something: a constant classifier proves little.
+    """
+    from in_process import Driver
+
+    from orchestrator.compare.within_study import write_comparison
+
+    sizes = {"trials": 2, "epochs": 2, "grace_period": 2, "seeds": 2}
+    images = {"train_images": 400, "validation_images": 40}
+    with pytest.MonkeyPatch.context() as patch:
+        place = tmp_path_factory.mktemp("results")
+        driver = Driver(place, patch, {**sizes, **images, "families": "cnn"})
+        driver.assignments = (
+            *("space.cnn.width=16", "space.cnn.batch_size=32", "space.cnn.optimizer=adam"),
+            *("space.cnn.learning_rate=1e-3..2e-3", "baseline.cnn.width=16"),
+        )
+        assert driver.start()
+    write_comparison(driver.folder, None)
+    return driver.folder
+
+
 @pytest.fixture
 def recorder(tmp_path: Path) -> Recorder:
     """A recorder of a search of the shipped families; nothing is written until asked."""

@@ -1,8 +1,10 @@
 """The Python code in a winner's card: loads the network without this project, and predicts."""
 
 import inspect
-from typing import Final
+from collections.abc import Callable, Sequence
+from typing import Any, Final
 
+from trainables import registry
 from trainables.data.dataset import DataSet
 from trainables.family import Family
 
@@ -61,12 +63,17 @@ def code_of(family: Family) -> str | None:
     return CODE.format(functions="\n\n\n".join(functions), network=family.standalone[-1].__name__)
 
 
-def image_code(dataset: DataSet, width: int, height: int) -> str:
-    """The code that makes `image`, uint8 [height, width, 3], of a file as training did."""
-    if not dataset.standalone:
-        opened = f'Image.open("image.png").convert("RGB").resize(({width}, {height}))'
-        return f"from PIL import Image\n\nimage = np.asarray({opened})"
-    functions = [inspect.getsource(function).strip() for function in dataset.standalone]
-    name = dataset.standalone[-1].__name__
-    call = f'image = {name}(Path("image.png").read_bytes(), {width}, "image.png")'
-    return "\n\n\n".join(["import io\n\nimport numpy.typing as npt", *functions, call])
+def image_code(dataset: DataSet, width: int) -> str:
+    """The code that makes `image`, uint8 [width, width, 3], of a file as training did."""
+    functions = image_functions(dataset)
+    sources = [inspect.getsource(function).strip() for function in functions]
+    call = f'image = {functions[-1].__name__}(Path("image.png").read_bytes(), {width}, "image.png")'
+    return "\n\n\n".join(["import io\n\nimport numpy.typing as npt", *sources, call])
+
+
+def image_functions(dataset: DataSet) -> Sequence[Callable[..., Any]]:
+    """What reads an image file for a data set's winner; see `DataSet.standalone`.
+
+    Of a data set whose images are no files of people's, new ones are read as those of a folder.
+    """
+    return dataset.standalone or registry.load_dataset("folder").standalone

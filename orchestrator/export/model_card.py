@@ -104,7 +104,7 @@ def _use(facts: Facts, code: str | None) -> Iterator[str]:
     yield f"{width}x{height} pixels, as they are in the data set.\n"
     yield f"```python\n{code}```\n"
     yield "For an image in a file, with Pillow, prepared as in training:\n"
-    yield f"```python\n{image_code(facts.dataset, width, height)}"
+    yield f"```python\n{image_code(facts.dataset, width)}"
     yield "(probabilities,) = predict(image[None])"
     yield "print(classes[probabilities.argmax()], probabilities.max())\n```"
 

@@ -21,6 +21,9 @@ SEED_NOISE: Final = 0.006
 """Assumed standard deviation of a model's accuracy between trainings where none was measured: that
 of the own baselines in the README, on CIFAR-10 (root mean square of three families, two seeds
 each)."""
+TYPICAL_DIFFERENCE: Final = 0.05
+"""Of two families' accuracies, assumed: as many differ by less as by more, and some by far more (a
+Cauchy distribution), so that what is found large beside the noise is taken as it is."""
 POWER: Final = 0.8
 """The chance at which a difference counts as one that a study can see."""
 MOST_SEEDS: Final = 50
@@ -162,7 +165,9 @@ def extended(
 ) -> Outlook:
     """What to expect of the measured study itself once it has more seeds, on the same images.
 
-    Its trainings and images stay, so what it has found stays the middle of what it may find.
+    Its trainings and images stay. What it would find with no end of seeds is a matter of chance:
+    the smaller the noise, the nearer to what was found, and else the nearer to none, since large
+    differences are rarer than small ones (`TYPICAL_DIFFERENCE`).
 
     Args:
         noise: As measured.
@@ -173,21 +178,24 @@ def extended(
     assert noise.seeds is not None
     generator = np.random.default_rng(SEED)
     counts = (max(seeds, noise.seeds[0]), max(seeds, noise.seeds[1]))
-    errors, observed = np.zeros(FUTURES), np.zeros((2, FUTURES))
+    luck, errors, observed = np.zeros(FUTURES), np.zeros(FUTURES), np.zeros((2, FUTURES))
     for model, variance in enumerate(noise.trainings):
         now, then = noise.seeds[model], counts[model]
         squares = np.full(FUTURES, (now - 1) * noise.trainings[model])
+        # How far the mean of all trainings there could be lies from that of the old ones.
+        off = np.sqrt(variance / now) * generator.standard_normal(FUTURES)
+        luck += off
         new = then - now
         if new:
-            # How far the mean of the new trainings lies from that of the old ones.
-            gap = np.sqrt(variance * (1 / new + 1 / now)) * generator.standard_normal(FUTURES)
+            gap = off + np.sqrt(variance / new) * generator.standard_normal(FUTURES)
             errors += gap * new / then
             squares += gap**2 * new * now / then
         if new > 1:
             squares += variance * generator.chisquare(new - 1, FUTURES)
         observed[model] = squares / (then - 1)
+    likely = 1 / (1 + ((difference + luck) / TYPICAL_DIFFERENCE) ** 2)
     seen = _Seen(noise=noise, seeds=counts, images=noise.tested, observed=observed)
-    return seen.outlook(difference, errors, confidence)
+    return seen.outlook(difference, errors, confidence, likely)
 
 
 def fewest_seeds(
@@ -262,12 +270,21 @@ class _Seen:
     images: int
     observed: Floats
 
-    def outlook(self, difference: float, errors: Floats, confidence: float) -> Outlook:
-        """What the intervals show where what is found is off by these errors, [futures]."""
+    def outlook(
+        self, difference: float, errors: Floats, confidence: float, likely: Floats | None = None
+    ) -> Outlook:
+        """What the intervals show where what is found is off by these errors, [futures].
+
+        Args:
+            difference: As found, or in truth.
+            errors: Of what is found.
+            confidence: Of the interval that is to exclude 0.
+            likely: How likely each future is beside the others; None for all alike.
+        """
         half = self._half_widths(confidence)
         return Outlook(
             half_width=float(np.median(self._half_widths(CONFIDENCE))),
-            power=float(np.mean(np.abs(difference + errors) > half)),
+            power=float(np.average(np.abs(difference + errors) > half, weights=likely)),
             smallest=float(np.quantile(half - errors, POWER)),
         )
 

@@ -94,7 +94,7 @@ def test_where_the_images_are_what_is_missing_more_of_them_would_do_and_seeds_wo
 
 def test_where_the_seeds_are_what_is_missing_the_command_that_adds_them_is_said() -> None:
     prices = {"forecast": {"prices": PRICES}}
-    study = close(difference=0.08, images=1200, seed_effect=0.05, entries=prices)
+    study = close(difference=0.1, images=1200, seed_effect=0.05, entries=prices)
     table, sentences = told(study)
     seeds, images = table.to_dict("records")
     assert math.isnan(images["needed"])
@@ -114,7 +114,7 @@ def test_where_the_seeds_are_what_is_missing_the_command_that_adds_them_is_said(
 
 
 def test_what_does_not_survive_the_correction_for_all_pairs_needs_more() -> None:
-    study = close(difference=0.1, images=1200, seed_effect=0.05)
+    study = close(difference=0.115, images=1200, seed_effect=0.05)
     plain, corrected = (told(study, p_value_holm=p)[0]["needed"][0] for p in (None, 0.3))
     assert corrected > plain
     clear = close(difference=0.15)

@@ -60,7 +60,7 @@ EXAMPLES = [
 
 @pytest.fixture(scope="module")
 def prepared(
-    finished_study: Path, tmp_path_factory: pytest.TempPathFactory
+    finished_study: Path, cnn_study: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[Path, Path]]:
     """What the pages name, to be copied, and weights: studies, images, settings, shown files."""
     from safetensors.torch import save_file
@@ -69,7 +69,9 @@ def prepared(
     place = tmp_path_factory.mktemp("documented")
     for name in ("results/NAME", "results/A", "results/B", "results/first", "RESULTS"):
         shutil.copytree(finished_study, place / name)
+    shutil.copytree(cnn_study, place / "results/flowers")  # whose network can predict
     image_folder(place / "FOLDER")
+    shutil.copytree(place / "FOLDER", place / "photos")
     for block in BLOCKS:
         if block.language == "yaml":
             (place / "study.yaml").write_text(block.text, encoding="utf-8")

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from documented import blocks, split
 from jsonschema import Draft202012Validator
+from made_up_inputs import image_folder
 from made_up_rows import event, final_run
 from made_up_standing import CHOICE, SEARCHED, write_study
 from made_up_study import ComparedStudy
@@ -175,27 +176,31 @@ def test_what_is_wrong_is_one_line_on_stderr_alone(
     assert said in line
 
 
+@pytest.fixture
+def place(
+    finished_study: Path, cnn_study: Path, bare_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> Path:
+    """The folder to be in, with what the page names, and without a cache."""
+    for name, source in (("NAME", finished_study), ("flowers", cnn_study)):
+        shutil.copytree(source, bare_home / "results" / name)
+    image_folder(bare_home / "photos")
+    monkeypatch.chdir(bare_home)
+    return bare_home
+
+
 @pytest.mark.parametrize(("command", "_", "filtering"), EXAMPLES)
+@pytest.mark.usefixtures("place")
 def test_the_examples_with_jq_find_something(
-    command: str,
-    _: str,
-    filtering: str,
-    finished_study: Path,
-    bare_home: Path,
-    capsys: pytest.CaptureFixture[str],
+    command: str, _: str, filtering: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     if shutil.which("jq") is None:
         pytest.skip("jq is not installed here")
     (words,) = split(command)
     (asked,) = split(filtering)
-    name = words[2].rpartition(".")[2]
-    rest = [str(finished_study) if word == "results/NAME" else word for word in words[3:-1]]
-    if name == "study":
-        rest += ["--results-dir", str(bare_home)]
-    place = words[2] if name == "study" else f"{words[2]}.__main__"
     assert words[-1] == "--json"
+    place = words[2] if words[2].endswith(".study") else f"{words[2]}.__main__"
     capsys.readouterr()
-    assert import_module(place).main([*rest, "--json"]) == 0
+    assert import_module(place).main(words[3:]) == 0
     done = subprocess.run(
         asked, input=capsys.readouterr().out, capture_output=True, text=True, check=False
     )

@@ -19,6 +19,7 @@ from read_export import TEST_IMAGES, code_blocks, digits
 from orchestrator.export import __main__ as export
 from orchestrator.export.card_code import code_of
 from orchestrator.export.winners import configuration
+from orchestrator.predict import predictor
 from orchestrator.results import schema as results
 from trainables import registry
 from trainables.data.dataset import LabeledImages
@@ -144,6 +145,14 @@ def test_the_card_prepares_files_of_all_kinds_as_the_study_did(
     subprocess.run([sys.executable, "-I", "-S", "-c", script], cwd=alone, check=True)
     tested = registry.load_dataset("folder").open(what["data_dir"], 16).read_test()
     np.testing.assert_array_equal(np.load(alone / "images.npy"), tested.images)
+    stored = pd.read_parquet(driver.folder / "predictions.parquet").sort_values("image_index")
+    own = stored[stored.role == stored.role.iloc[0]]
+    predicted = predictor.load(driver.folder).files([tmp_path / "images" / "test"])
+    assert predicted.file.tolist() == list(map(str, files))
+    assert predicted["class"].tolist() == ["ab"[index] for index in own.predicted]
+    np.testing.assert_allclose(
+        predicted[["probability of a", "probability of b"]], np.stack(own.probabilities), atol=1e-6
+    )
 
 
 @pytest.mark.parametrize("name", registry.family_names())

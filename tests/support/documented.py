@@ -35,8 +35,11 @@ PLACEHOLDERS = {
     r"\bSECONDS$": "60",
     r"^cnn-003$": "curve-003",
     r"^/mnt/study/": "",
+    r"^IMAGES$": "photos/",
 }
-COMMANDS = ("study", "clean", "compare", "export", "report", "retrain", "status", "verify")
+COMMANDS = (
+    *("study", "clean", "compare", "export", "predict", "report", "retrain", "status", "verify"),
+)
 _SHOWN = re.compile(r"^(FAMILY|DATASET) = \w+\(\n    name=\"(\w+)\"", re.MULTILINE)
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _ASSIGNMENT = re.compile(r"[A-Za-z_]\w*=")

@@ -99,6 +99,7 @@ def _commands(folder: Path, out: Path) -> Iterator[tuple[str, Callable[[], int]]
         "export --optuna": [str(folder), "--optuna", f"{out}/j", "--output", f"{out}/w"],
         "clean": [str(folder), "--dry-run"],
         "retrain": [str(folder), "--trial", "curve-000"],
+        "predict": [str(folder), __file__],
     }
     for name, arguments in lines.items():
         module = import_module(f"orchestrator.{name.partition(' ')[0]}.__main__")

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.stats import norm, t
+from scipy.stats import cauchy, norm, t
 
 from recomputing.searched import Recomputed
 from recomputing.tables import Keyed, table
@@ -70,16 +70,19 @@ class _Noise:
     def with_seeds(self, seeds: int) -> tuple[float, float]:
         """Half an interval, and the chance that it excludes 0, of the same study with more."""
         random, then = np.random.default_rng(0), np.maximum(seeds, self.seeds)
-        errors, variances = np.zeros(FUTURES), []
+        errors, there, variances = np.zeros(FUTURES), np.full(FUTURES, self.found), []
         for now, all_, variance in zip(self.seeds, then, self.trainings, strict=True):
             new, squares = all_ - now, np.full(FUTURES, (now - 1) * variance)
+            gap = np.sqrt(variance / now) * random.standard_normal(FUTURES)
+            there = there + gap
             if new:
-                gap = np.sqrt(variance * all_ / new / now) * random.standard_normal(FUTURES)
+                gap = gap + np.sqrt(variance / new) * random.standard_normal(FUTURES)
                 errors, squares = errors + gap * new / all_, squares + gap**2 * new * now / all_
             if new > 1:
                 squares = squares + variance * random.chisquare(new - 1, FUTURES)
             variances.append(squares / (all_ - 1))
-        return self._seen(np.array(variances), then, self.tested, errors)
+        weights = cauchy.pdf(there, scale=0.05)
+        return self._seen(np.array(variances), then, self.tested, errors, weights)
 
     def with_images(self, images: int, seeds: int) -> tuple[float, float]:
         """The same of a new study with other images and trainings."""
@@ -96,7 +99,12 @@ class _Noise:
         return np.sqrt((self.images + (self.luck / seeds).sum()) / images)
 
     def _seen(
-        self, variances: np.ndarray, seeds: np.ndarray, images: int, errors: np.ndarray
+        self,
+        variances: np.ndarray,
+        seeds: np.ndarray,
+        images: int,
+        errors: np.ndarray,
+        weights: np.ndarray | None = None,
     ) -> tuple[float, float]:
         means, counts = variances / seeds[:, None], seeds[:, None]
         own = np.maximum(0, means - self.luck[:, None] / images / counts).sum(axis=0)
@@ -109,4 +117,5 @@ class _Noise:
             )
             for level in (0.95, self.level)
         )
-        return float(np.median(plain)), float((np.abs(self.found + errors) > corrected).mean())
+        excluded = np.abs(self.found + errors) > corrected
+        return float(np.median(plain)), float(np.average(excluded, weights=weights))

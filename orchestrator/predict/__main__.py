@@ -1,0 +1,164 @@
+"""The command `python -m orchestrator.predict RESULTS IMAGE ...`: a winner on new images."""
+
+import argparse
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from orchestrator.cli import DONE, INCOMPLETE, OneLineParser, answer, run_command, say, say_json
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from orchestrator.predict.predictor import Predictor
+
+FORMATS: Final = (".csv", ".parquet", ".json")
+
+# pandas and torch are imported late, so that --help and a wrong flag answer at once.
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the command.
+
+    Returns:
+        The exit code: 0 all files predicted, 1 some are no images, 2 wrong input.
+    """
+    options = _parser().parse_args(arguments)
+
+    def run() -> int:
+        from orchestrator.predict.predictor import list_files, load
+
+        _check_output(options)
+        list_files(options.images)  # before anything that takes a while
+        predictor = load(options.results, options.family)
+        found = predictor.files(options.images)
+        bad = found[found["error"].notna()]
+        if options.output is not None:
+            _write(found, options.output)
+        if options.json:
+            say_json(_as_json(predictor, found))
+        else:
+            say(*_lines(predictor, found, options.output))
+        return INCOMPLETE if len(bad) else DONE
+
+    return answer("predict", run)
+
+
+def _check_output(options: argparse.Namespace) -> None:
+    """Refuses an output that cannot be written, before anything is read.
+
+    Raises:
+        ValueError: See above.
+    """
+    path: Path | None = options.output
+    if path is None:
+        return
+    if path.suffix.lower() not in FORMATS:
+        message = f"--output must end in {', '.join(FORMATS)}, but is {path}"
+        raise ValueError(message)
+    if path.exists() and not options.overwrite:
+        message = f"--output must be new, or replaced with --overwrite, but {path} is there"
+        raise ValueError(message)
+    from orchestrator.results.files import check_writable
+
+    check_writable(path.absolute().parent)
+
+
+def _lines(predictor: "Predictor", found: "pd.DataFrame", output: Path | None) -> Sequence[str]:
+    """What is printed: the model, a line for each file or where they are, and what is no image."""
+    one = predictor
+    lines = [
+        f"Model: {one.family} of study {one.study}, {one.trial_id}, on {one.device}; its accuracy: "
+        f"{one.validation_accuracy:.2%} on validation images, {one.test_accuracy:.2%} on test "
+        "images"
+    ]
+    good = found[found["error"].isna()]
+    if output is None:
+        cells = zip(good["file"], good["class"], good["probability"], strict=True)
+        lines += [f"{file}: {name} {probability:.1%}" for file, name, probability in cells]
+    else:
+        counts = good["class"].value_counts()
+        each = ", ".join(f"{name} {count:,}" for name, count in counts.items())
+        lines.append(f"{len(good):,} images in {output}: {each or 'none'}")
+    return [*lines, *(f"no image: {why}" for why in found["error"].dropna())]
+
+
+def _as_json(predictor: "Predictor", found: "pd.DataFrame") -> dict[str, Any]:
+    good = found[found["error"].isna()]
+    bad = found[found["error"].notna()]
+    return {
+        "study": predictor.study,
+        "family": predictor.family,
+        "trial_id": predictor.trial_id,
+        "device": predictor.device,
+        "validation_accuracy": predictor.validation_accuracy,
+        "test_accuracy": predictor.test_accuracy,
+        "classes": list(predictor.classes),
+        "predictions": [
+            {
+                "file": file,
+                "class": name,
+                "probability": probability,
+                "probabilities": list(map(float, each)),
+            }
+            for file, name, probability, *each, _ in good.itertuples(index=False, name=None)
+        ],
+        "unreadable": [
+            {"file": file, "error": why}
+            for file, why in zip(bad["file"], bad["error"], strict=True)
+        ],
+    }
+
+
+def _write(found: "pd.DataFrame", path: Path) -> None:
+    """Writes all columns, whole: a temporary name first, then a rename."""
+    from orchestrator.results import files
+    from orchestrator.results.foreign_text import safe_cell
+
+    texts = ["file", "class", "error"]
+    safe = found.rename(columns=safe_cell).assign(
+        **{name: found[name].map(safe_cell, na_action="ignore") for name in texts}
+    )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    writers: dict[str, Callable[[Path], None]] = {
+        ".csv": lambda temporary: safe.to_csv(temporary, index=False),
+        ".parquet": lambda temporary: found.to_parquet(temporary, index=False),
+        ".json": lambda temporary: found.to_json(
+            temporary, orient="records", force_ascii=False, double_precision=15
+        ),
+    }
+    with files.whole(path) as temporary:
+        writers[path.suffix.lower()](temporary)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = OneLineParser(
+        prog="python -m orchestrator.predict",
+        description="Has a study's winner say what is on new images, read and prepared as in its "
+        "training: a line for each, with its class and the probability of that.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("results", metavar="RESULTS", type=Path, help="the folder of a study")
+    parser.add_argument(
+        "images",
+        metavar="IMAGE",
+        type=Path,
+        nargs="+",
+        help="image files, or folders, of which all files are taken, but hidden ones",
+    )
+    parser.add_argument(
+        "--family", metavar="NAME", help="whose winner (the one that is best on validation)"
+    )
+    parser.add_argument(
+        "--output",
+        metavar="FILE",
+        type=Path,
+        help="write all probabilities there, in place of lines: .csv, .parquet or .json",
+    )
+    parser.add_argument("--overwrite", action="store_true", help="replace a file that is there")
+    parser.add_argument("--json", action="store_true", help="print one JSON object in a line")
+    return parser
+
+
+if __name__ == "__main__":
+    run_command(main)

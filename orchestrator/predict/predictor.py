@@ -1,0 +1,224 @@
+"""A winner with its weights, which reads and prepares images as its training did."""
+
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import safetensors
+import safetensors.torch
+import torch
+
+from orchestrator.export.card_code import image_functions
+from orchestrator.export.winners import Winner, read_winners
+from orchestrator.results.files import read_study
+from trainables.family import Family
+from trainables.training.preprocessing import evaluation_batch, preparation, to_device
+
+PROBABILITY_OF = "probability of {}"
+Images = npt.NDArray[np.uint8]
+Probabilities = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Predictor:
+    """The winner of a family.
+
+    Attributes:
+        study: The name of its study.
+        family: Its family.
+        trial_id: The training that its weights are from.
+        classes: Names; a probability's place is an index into them.
+        image_size: Edge in pixels of the squares that images are made to.
+        validation_accuracy: Of this training, 0 to 1.
+        test_accuracy: Likewise.
+        device: `cuda` or `cpu`.
+        decode: A file's bytes, the edge and the file's name to RGB, uint8 [edge, edge, 3].
+        evaluate: A batch of images to its probabilities.
+        batch: Most images of a batch.
+    """
+
+    study: str
+    family: str
+    trial_id: str
+    classes: Sequence[str]
+    image_size: int
+    validation_accuracy: float
+    test_accuracy: float
+    device: str
+    decode: Callable[[bytes, int, str], Images]
+    evaluate: Callable[[Images], Probabilities]
+    batch: int
+
+    def __call__(self, images: Images) -> Probabilities:
+        """Probabilities of the classes.
+
+        Args:
+            images: RGB, uint8 [images, image_size, image_size, 3].
+
+        Returns:
+            float32 [images, classes].
+
+        Raises:
+            ValueError: They are of another type or shape.
+        """
+        shape = (self.image_size, self.image_size, 3)
+        if images.dtype != np.uint8 or images.shape[1:] != shape:
+            message = (
+                f"images must be uint8 [images, {', '.join(map(str, shape))}], "
+                f"but are {images.dtype} {list(images.shape)}"
+            )
+            raise ValueError(message)
+        starts = range(0, len(images), self.batch)
+        found = [self.evaluate(images[at : at + self.batch]) for at in starts]
+        return np.concatenate([np.empty((0, len(self.classes)), np.float32), *found])
+
+    def files(self, paths: Sequence[str | Path]) -> pd.DataFrame:
+        """Predictions for image files, and for all files in folders and below.
+
+        Returns:
+            A row for each file: `file`; `class` and `probability`, those of the most probable;
+            `probability of NAME` for each class; `error`, why the file is no image, else null. A
+            file with an error has no other values.
+
+        Raises:
+            ValueError: Some of the paths are not there or have no file.
+        """
+        listed = list_files(paths)
+        rows: list[dict[str, Any]] = []
+        with warnings.catch_warnings(), ThreadPoolExecutor() as threads:
+            warnings.simplefilter("ignore")  # what Pillow warns of is decoded, or refused by us
+            for at in range(0, len(listed), self.batch):
+                some = listed[at : at + self.batch]
+                read = list(threads.map(self._read, some))
+                images = [image for image in read if not isinstance(image, str)]
+                found = iter(self(np.stack(images)) if images else ())
+                for path, image in zip(some, read, strict=True):
+                    told = {"error": image} if isinstance(image, str) else self._told(next(found))
+                    rows.append({"file": str(path), **told})
+        names = map(PROBABILITY_OF.format, self.classes)
+        return pd.DataFrame(rows, columns=["file", "class", "probability", *names, "error"])
+
+    def _read(self, path: Path) -> Images | str:
+        """The image in a file, or why it has none."""
+        try:
+            return self.decode(path.read_bytes(), self.image_size, str(path))
+        except (ValueError, OSError) as error:
+            return " ".join(str(error).split())
+
+    def _told(self, probabilities: Probabilities) -> dict[str, Any]:
+        best = int(probabilities.argmax())
+        each = zip(self.classes, probabilities.tolist(), strict=True)
+        return {
+            "class": self.classes[best],
+            "probability": float(probabilities[best]),
+            **{PROBABILITY_OF.format(name): value for name, value in each},
+        }
+
+
+def load(results: str | Path, family: str | None = None) -> Predictor:
+    """The winner of a finished study, on a GPU where there is one.
+
+    Args:
+        results: The study's folder.
+        family: Whose winner; None for the one that is best on validation, since the test set is
+            there to say how good a choice is, not to make it.
+
+    Raises:
+        ValueError: The folder is no study, or has no weights of such a winner.
+    """
+    folder = Path(results)
+    winners, missing = read_winners(folder, read_study(folder))
+    named = [each for each in winners if family in {None, each.family}]
+    if not named:
+        if family is None or any(text.startswith(f"{family}: ") for text in missing):
+            message = f"{folder} must have a winner's weights, but has {'; '.join(missing)}"
+        else:
+            known = ", ".join(each.family for each in winners)
+            message = f"--family must be one of {known}, but is {family!r}"
+        raise ValueError(message)
+    return _loaded(max(named, key=_on_validation))
+
+
+def _on_validation(winner: Winner) -> tuple[float, float]:
+    final = winner.facts.final
+    return final["validation_accuracy"], -final["validation_loss"]
+
+
+def _loaded(winner: Winner) -> Predictor:
+    facts, device = winner.facts, torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    config = facts.config
+    edge, size, classes = config["image_shape"][0], config["input_size"], config["classes"]
+    network = _network(winner).to(device).to(memory_format=torch.channels_last).eval()
+    prepare = preparation(config["normalization"]["name"], edge=edge, size=size, device=device)
+
+    @torch.no_grad()
+    def evaluate(images: Images) -> Probabilities:
+        logits = network(prepare(to_device(images, device)))
+        probabilities: Probabilities = logits.float().softmax(1).cpu().numpy()
+        return probabilities
+
+    return Predictor(
+        study=facts.study["name"],
+        family=winner.family,
+        trial_id=config["trial_id"],
+        classes=classes,
+        image_size=edge,
+        validation_accuracy=facts.final["validation_accuracy"],
+        test_accuracy=facts.final["test_accuracy"],
+        device=device.type,
+        decode=image_functions(facts.dataset)[-1],
+        evaluate=evaluate,
+        batch=evaluation_batch(size),
+    )
+
+
+def _network(winner: Winner) -> torch.nn.Module:
+    """With its weights.
+
+    Raises:
+        ValueError: It is none of PyTorch's, or the weights are of another.
+    """
+    family, config = winner.facts.family, winner.facts.config
+    if family.trainer != Family.trainer:
+        message = f"{winner.family} is trained, and so used, by its own {family.trainer} alone"
+        raise ValueError(message)
+    sizes = {"input_size": config["input_size"], "num_classes": len(config["classes"])}
+    try:
+        network = family.build({**config["params"], **sizes, "weights": None})
+        network.load_state_dict(safetensors.torch.load(winner.weights))
+    except (RuntimeError, LookupError, TypeError, safetensors.SafetensorError) as error:
+        message = f"the weights kept must be of {winner.family} as chosen, but are not: {error}"
+        raise ValueError(message) from error
+    return network
+
+
+def list_files(paths: Sequence[str | Path]) -> list[Path]:
+    """The files named, and those in the folders named and below, sorted; hidden ones are left out.
+
+    Raises:
+        ValueError: Some of the paths are not there or have no file.
+    """
+    listed: list[Path] = []
+    wrong = []
+    for path in map(Path, paths):
+        found = sorted(_below(path)) if path.is_dir() else [path] if path.exists() else []
+        listed += found
+        if not found:
+            wrong.append(f"{path} {'has no file' if path.is_dir() else 'is not there'}")
+    if wrong:
+        message = f"what to predict must be image files or folders of them, but {'; '.join(wrong)}"
+        raise ValueError(message)
+    return listed
+
+
+def _below(folder: Path) -> Iterator[Path]:
+    for path in folder.rglob("*"):
+        hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
+        if path.is_file() and not hidden:
+            yield path
