@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from documented import blocks, split
 from jsonschema import Draft202012Validator
+from made_up_inputs import image_folder
 from made_up_rows import event, final_run
 from made_up_standing import CHOICE, SEARCHED, write_study
 from made_up_study import ComparedStudy
@@ -189,7 +190,10 @@ def test_the_examples_with_jq_find_something(
     (words,) = split(command)
     (asked,) = split(filtering)
     name = words[2].rpartition(".")[2]
-    rest = [str(finished_study) if word == "results/NAME" else word for word in words[3:-1]]
+    here = {"results/NAME": str(finished_study), "FOLDER": str(bare_home / "FOLDER")}
+    rest = [here.get(word, word) for word in words[3:-1]]
+    if "FOLDER" in words:
+        image_folder(bare_home / "FOLDER")
     if name == "study":
         rest += ["--results-dir", str(bare_home)]
     place = words[2] if name == "study" else f"{words[2]}.__main__"

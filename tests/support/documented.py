@@ -36,7 +36,9 @@ PLACEHOLDERS = {
     r"^cnn-003$": "curve-003",
     r"^/mnt/study/": "",
 }
-COMMANDS = ("study", "clean", "compare", "export", "report", "retrain", "status", "verify")
+COMMANDS = (
+    *("study", "clean", "compare", "export", "look", "report", "retrain", "status", "verify"),
+)
 _SHOWN = re.compile(r"^(FAMILY|DATASET) = \w+\(\n    name=\"(\w+)\"", re.MULTILINE)
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _ASSIGNMENT = re.compile(r"[A-Za-z_]\w*=")

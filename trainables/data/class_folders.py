@@ -67,6 +67,7 @@ class Layout:
         folder: The folder.
         classes: Class names, sorted; a label is an index into them.
         parts: `train` and `test` (and `val`, where one of these is missing), or `WHOLE` alone.
+        places: Part and class of each folder of a class that is there.
         faults: All that a study refuses it for.
         left_out: Paths that lie there and are no part of the data, by what they are.
         notes: What is left out without being asked for, a sentence each.
@@ -75,6 +76,7 @@ class Layout:
     folder: "Folder"
     classes: tuple[str, ...]
     parts: Mapping[str, Part]
+    places: tuple[tuple[str, str], ...]
     faults: tuple[Fault, ...]
     left_out: Mapping[str, tuple[str, ...]]
     notes: tuple[str, ...]
@@ -106,6 +108,7 @@ def find_layout(folder: "Folder") -> Layout:
         folder=folder,
         classes=tree.classes,
         parts={part: tree.part(part) for part in parts},
+        places=tree.places,
         faults=tuple(tree.faults()),
         left_out={
             "hidden": tuple(tree.hidden),
@@ -158,6 +161,11 @@ class _Tree:
             for part in parts
             for name in self._classes[part]
         }
+
+    @property
+    def places(self) -> tuple[tuple[str, str], ...]:
+        """Part and class of each folder of a class."""
+        return tuple(self._found)
 
     def _class_names(self, part: str) -> list[str]:
         names, _ = self._place(part).list()

@@ -58,6 +58,8 @@ class Survey:
     Attributes:
         place: Where it is.
         classes: Class names.
+        places: Part and class of each folder of a class; the part is empty where the data do not
+            say which images are the test part.
         divided: Whether the data themselves say which images are the test part.
         images: Those that can be used.
         faults: Why a study refuses the folder, but for images that stand twice.
@@ -72,6 +74,7 @@ class Survey:
 
     place: str
     classes: tuple[str, ...]
+    places: tuple[tuple[str, str], ...]
     divided: bool
     images: tuple[SurveyedImage, ...]
     faults: tuple[Fault, ...]

@@ -146,20 +146,18 @@ def survey_image_folder(data_dir: str, each: Callable[[], object] = lambda: None
     return Survey(
         place=folder.path,
         classes=layout.classes,
+        places=layout.places,
         divided=layout.divided,
         images=images,
         faults=faults,
         left_out={what: names for what, names in layout.left_out.items() if names},
         notes=layout.notes,
-        few=partial(_few, layout),
+        few=lambda part, name, count: (
+            few_images(folder, part, name, count) if count < LEAST[part] else None
+        ),
         thumbnail=lambda name, edge: _decode(folder.read(name), edge, folder.at(name)),
         open=partial(_opened, layout, {image.name: image.sha256 for image in images}),
     )
-
-
-def _few(layout: Layout, part: str, name: str, count: int) -> Fault | None:
-    place = part if layout.divided else WHOLE
-    return few_images(layout.folder, place, name, count) if count < LEAST[place] else None
 
 
 def _looked_at(folder: "Folder", part: str, label: int, name: str) -> SurveyedImage | Fault:
