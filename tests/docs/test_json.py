@@ -183,7 +183,8 @@ def place(
     """The folder to be in, with what the page names, and without a cache."""
     for name, source in (("NAME", finished_study), ("flowers", cnn_study)):
         shutil.copytree(source, bare_home / "results" / name)
-    image_folder(bare_home / "photos")
+    for name in ("photos", "FOLDER"):
+        image_folder(bare_home / name)
     monkeypatch.chdir(bare_home)
     return bare_home
 

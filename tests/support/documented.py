@@ -38,7 +38,8 @@ PLACEHOLDERS = {
     r"^IMAGES$": "photos/",
 }
 COMMANDS = (
-    *("study", "clean", "compare", "export", "predict", "report", "retrain", "status", "verify"),
+    *("study", "clean", "compare", "export", "look", "predict", "report", "retrain", "status"),
+    "verify",
 )
 _SHOWN = re.compile(r"^(FAMILY|DATASET) = \w+\(\n    name=\"(\w+)\"", re.MULTILINE)
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)

@@ -2,10 +2,13 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
+
+if TYPE_CHECKING:
+    from trainables.data.survey import Survey
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,6 +71,8 @@ class DataSet:
             user's cache, downloaded once); `image_size` is the edge in pixels that images of
             free size are resized to. Raises ValueError with one line that says what was
             looked for, where, and how to get it.
+        survey: Looks at every image for `orchestrator.look`, as `folder` does it:
+            `survey(data_dir, each)`; None where the files are known to be whole.
         licence: Under which terms the images are given, in a few words, for model cards.
         standalone: Functions whose source alone reads an image as training did: helpers, then one
             that takes a file's bytes, the edge in pixels and its name, and returns RGB, uint8
@@ -77,5 +82,6 @@ class DataSet:
     name: str
     summary: str
     open: Callable[[str | None, int], OpenedDataSet]
+    survey: "Callable[[str, Callable[[], object]], Survey] | None" = None
     licence: str = ""
     standalone: Sequence[Callable[..., Any]] = ()

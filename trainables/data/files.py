@@ -46,6 +46,17 @@ class Folder:
             folders = [name for name in seen if self.filesystem.isdir(self.at(name))]
         return folders, [name for name in seen if name not in set(folders)]
 
+    def hidden(self) -> tuple[str, ...]:
+        """Names of its hidden files and folders, sorted.
+
+        Raises:
+            ValueError: It cannot be listed.
+        """
+        with _one_line_errors(self.path):
+            paths = self.filesystem.ls(self.path, detail=False)
+        names = (PurePosixPath(path.rstrip("/")).name for path in paths)
+        return tuple(sorted(name for name in names if name.startswith(".")))
+
     def is_file(self, name: str) -> bool:
         """Whether a name is that of a file: a pipe or a device would be read for ever."""
         with _one_line_errors(self.at(name)):

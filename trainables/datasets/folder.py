@@ -7,16 +7,38 @@ fixed fifth, stratified, is the test part. An image: `flowers/train/daisy/554775
 import hashlib
 import io
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
+from trainables.data.class_folders import (
+    LEAST,
+    WHOLE,
+    Fault,
+    Layout,
+    Part,
+    all_of,
+    few_images,
+    find_layout,
+)
 from trainables.data.dataset import DataSet, LabeledImages, OpenedDataSet
-from trainables.data.splitting import Indices, split
+from trainables.data.near_duplicates import EDGE, small_picture
+from trainables.data.splitting import split
+from trainables.data.survey import (
+    CMYK,
+    DEEP,
+    FRAMES,
+    GREY,
+    TRANSPARENT,
+    TURNED,
+    Survey,
+    SurveyedImage,
+)
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -26,24 +48,8 @@ if TYPE_CHECKING:
 TEST_SHARE = 0.2
 # The division belongs to the data set: a study's seed must not move an image out of the test part.
 TEST_SEED = 20
-PARTS = ("train", "val", "test")
-# What file managers and archives leave beside images.
-JUNK = frozenset({"Thumbs.db", "desktop.ini", "__MACOSX", "$RECYCLE.BIN", "@eaDir"})
-SHOWN = 5  # problems of a kind
-MIN_CLASSES = 2
-MIN_TRAINING_IMAGES = 2  # of each class: one to train on, one to validate
-MIN_TEST_IMAGES = 1  # of each class
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Part:
-    """The images of one part: paths below the folder, and class indices, shape [images]."""
-
-    names: tuple[str, ...]
-    labels: Indices
-
-    def take(self, chosen: Indices) -> "_Part":
-        return _Part(names=tuple(self.names[i] for i in chosen), labels=self.labels[chosen])
+# Of ISO media files that hold HEVC images, as phones write them.
+HEIC_BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"})
 
 
 def open_image_folder(data_dir: str | None, image_size: int) -> OpenedDataSet:
@@ -61,14 +67,24 @@ def open_image_folder(data_dir: str | None, image_size: int) -> OpenedDataSet:
     if data_dir is None:
         msg = "the data set 'folder' needs --data-dir, a folder with one sub-folder per class"
         raise ValueError(msg)
-    folder = open_folder(data_dir)
-    classes, training, test, notes = _find_parts(folder)
+    layout = find_layout(open_folder(data_dir))
+    if layout.faults:
+        raise ValueError(all_of([*dict.fromkeys(fault.sentence for fault in layout.faults)]))
+    training, test = _halves(layout)
     names = (*training.names, *test.names)
     with ThreadPoolExecutor() as threads:
-        hashes = threads.map(lambda name: hashlib.sha256(folder.read(name)).hexdigest(), names)
+        hashes = threads.map(
+            lambda name: hashlib.sha256(layout.folder.read(name)).hexdigest(), names
+        )
         files = dict(zip(names, hashes, strict=True))
+    return _opened(layout, files, image_size)
+
+
+def _opened(layout: Layout, files: Mapping[str, str], image_size: int) -> OpenedDataSet:
+    """The data set of a folder without faults; `files` has the hash of each image."""
+    folder, (training, test) = layout.folder, _halves(layout)
     return OpenedDataSet(
-        classes=classes,
+        classes=layout.classes,
         files=files,
         read_training=lambda: _read(folder, training, files, image_size),
         read_test=lambda: _read(folder, test, files, image_size),
@@ -77,104 +93,134 @@ def open_image_folder(data_dir: str | None, image_size: int) -> OpenedDataSet:
         image_counts=(len(training.names), len(test.names)),
         image_shape=(image_size, image_size, 3),
         duplicates=tuple(_duplicates(files, training, test)),
-        notes=(*notes, f"Images are scaled and cropped to {image_size}x{image_size} pixels."),
+        notes=(
+            *layout.notes,
+            f"Images are scaled and cropped to {image_size}x{image_size} pixels.",
+        ),
     )
 
 
-def _find_parts(folder: "Folder") -> tuple[tuple[str, ...], _Part, _Part, list[str]]:
-    """Class names, training part, test part, and what was left out."""
-    names, _ = folder.list()
-    halves = [part for part in PARTS if part in names and _has_folders(folder, part)]
-    if not {"train", "test"} & set(halves):
-        return (*_split_by_seed(folder), [])
-    if not {"train", "test"} <= set(halves):
-        msg = f"train/ and test/ must both be in {folder.path}, but only {', '.join(halves)} is"
-        if "val" in halves:
-            msg += "; to have val/ as the test part, rename it to test/"
-        raise ValueError(msg)
-    left_out = []
-    if "val" in halves:
-        left_out = ["val/ was left out: validation images are taken out of train/."]
-    return (*_split_by_folders(folder), left_out)
-
-
-def _has_folders(folder: "Folder", name: str) -> bool:
-    return len(folder.child(name).list()[0]) > 0
-
-
-def _split_by_folders(folder: "Folder") -> tuple[tuple[str, ...], _Part, _Part]:
-    classes = _classes(folder.child("train"))
-    in_test = _classes(folder.child("test"))
-    if classes != in_test:
-        differing = ", ".join(sorted(set(classes) ^ set(in_test)))
-        msg = f"train/ and test/ in {folder.path} must have the same classes; one lacks {differing}"
-        raise ValueError(msg)
-    training = _list_images(folder, "train/", classes, at_least=MIN_TRAINING_IMAGES)
-    return classes, training, _list_images(folder, "test/", classes, at_least=MIN_TEST_IMAGES)
-
-
-def _split_by_seed(folder: "Folder") -> tuple[tuple[str, ...], _Part, _Part]:
-    classes = _classes(folder)
-    both = _list_images(folder, "", classes, at_least=MIN_TRAINING_IMAGES + MIN_TEST_IMAGES)
-    test_images = max(round(TEST_SHARE * len(both.names)), len(classes))
+def _halves(layout: Layout) -> tuple[Part, Part]:
+    """Training and test part of a folder without faults."""
+    if layout.divided:
+        return layout.parts["train"], layout.parts["test"]
+    both = layout.parts[WHOLE]
+    test_images = max(round(TEST_SHARE * len(both.names)), len(layout.classes))
     parts = split(both.labels, validation_images=test_images, train_images=None, seed=TEST_SEED)
-    return classes, both.take(parts.train), both.take(parts.validation)
+    return both.take(parts.train), both.take(parts.validation)
 
 
-def _classes(folder: "Folder") -> tuple[str, ...]:
-    names = [name for name in folder.list()[0] if name not in JUNK]
-    if len(names) < MIN_CLASSES:
-        found = f"only {names[0]!r}" if names else "none"
-        msg = (
-            f"at least {MIN_CLASSES} classes, a sub-folder each, must be in {folder.path}: {found}"
-        )
-        raise ValueError(msg)
-    unfit = [name for name in names if not name.isprintable() or not _storable(name)]
-    if unfit:
-        msg = (
-            f"a class must be named in printable UTF-8, but {folder.path} has "
-            f"{', '.join(map(ascii, unfit))}"
-        )
-        raise ValueError(msg)
-    return tuple(names)
+def survey_image_folder(data_dir: str, each: Callable[[], object] = lambda: None) -> Survey:
+    """Lists a folder, and reads and decodes each image once, as training would.
 
+    Args:
+        data_dir: The folder.
+        each: Called after each image, from several threads.
 
-def _storable(name: str) -> bool:
-    """Whether a table can hold a name: one that is no UTF-8 on disk has surrogates."""
-    return not any("\ud800" <= character <= "\udfff" for character in name)
+    Raises:
+        ValueError: It cannot be listed.
+    """
+    from trainables.data.files import open_folder
 
-
-def _list_images(folder: "Folder", below: str, classes: Iterable[str], *, at_least: int) -> _Part:
-    names: list[str] = []
-    labels: list[int] = []
-    wrong: list[str] = []
-    for label, name in enumerate(classes):
-        files, problems = _files_of_class(folder.child(f"{below}{name}"), at_least)
-        names += [f"{below}{name}/{file}" for file in files]
-        labels += [label] * len(files)
-        wrong += problems
-    if wrong:
-        raise ValueError(_all_of(wrong))
-    return _Part(names=tuple(names), labels=np.array(labels, dtype=np.int64))
-
-
-def _files_of_class(folder: "Folder", at_least: int) -> tuple[list[str], list[str]]:
-    """The names of a class's images, and what is wrong with its folder."""
-    folders, files = ([name for name in names if name not in JUNK] for names in folder.list())
-    wrong = [f"a class must hold images only, but {folder.at(f)} is a folder" for f in folders]
-    others = [name for name in files if not folder.is_file(name)]
-    wrong += [f"an image must be a file, but {folder.at(name)} is none" for name in others]
-    wrong += [
-        f"an image must be named in UTF-8, but {folder.path} has {name!a}"
-        for name in files
-        if not _storable(name)
+    layout = find_layout(open_folder(data_dir))
+    folder = layout.folder
+    named = [
+        (part, int(label), name)
+        for part, images in layout.parts.items()
+        for name, label in zip(images.names, images.labels, strict=True)
     ]
-    if len(files) < at_least:
-        wrong.append(f"at least {at_least} images must be in {folder.path}, but found {len(files)}")
-    return [name for name in files if name not in others], wrong
+
+    def look(image: tuple[str, int, str]) -> SurveyedImage | Fault:
+        found = _looked_at(folder, *image)
+        each()
+        return found
+
+    with warnings.catch_warnings(), ThreadPoolExecutor() as threads:
+        warnings.simplefilter("ignore")
+        seen = [*threads.map(look, named)]
+    images = tuple(image for image in seen if isinstance(image, SurveyedImage))
+    faults = (*layout.faults, *(image for image in seen if isinstance(image, Fault)))
+    if not faults and not layout.divided:
+        in_test = frozenset(_halves(layout)[1].names)
+        images = tuple(replace(i, part="test" if i.name in in_test else "train") for i in images)
+    return Survey(
+        place=folder.path,
+        classes=layout.classes,
+        places=layout.places,
+        divided=layout.divided,
+        images=images,
+        faults=faults,
+        left_out={what: names for what, names in layout.left_out.items() if names},
+        notes=layout.notes,
+        few=lambda part, name, count: (
+            few_images(folder, part, name, count) if count < LEAST[part] else None
+        ),
+        thumbnail=lambda name, edge: _decode(folder.read(name), edge, folder.at(name)),
+        open=partial(_opened, layout, {image.name: image.sha256 for image in images}),
+    )
 
 
-def _duplicates(files: Mapping[str, str], training: _Part, test: _Part) -> Iterator[str]:
+def _looked_at(folder: "Folder", part: str, label: int, name: str) -> SurveyedImage | Fault:
+    """One image, or what is wrong with its file."""
+    try:
+        content = folder.read(name)
+    except ValueError as error:
+        return Fault(kind="unreadable", name=name, sentence=str(error))
+    try:
+        pixels = _decode(content, EDGE, folder.at(name))
+    except ValueError as error:
+        return Fault(kind=_kind(content, str(error)), name=name, sentence=str(error))
+    form, width, height, traits = _facts(content)
+    return SurveyedImage(
+        name=name,
+        part=part,
+        label=label,
+        sha256=hashlib.sha256(content).hexdigest(),
+        form=form,
+        width=width,
+        height=height,
+        traits=traits,
+        small=small_picture(pixels),
+    )
+
+
+def _kind(content: bytes, sentence: str) -> str:
+    """Which of `IMAGE_RULES` an image breaks that cannot be decoded."""
+    if not content:
+        return "empty"
+    if "not one of" in sentence:
+        heic = content[4:8] == b"ftyp" and content[8:12] in HEIC_BRANDS
+        return "HEIC" if heic else "other format"
+    if "pixels are more than" in sentence or "exceeds limit" in sentence:
+        return "too large"
+    return "no range" if "has no fixed range" in sentence else "damaged"
+
+
+def _facts(content: bytes) -> tuple[str, int, int, tuple[str, ...]]:
+    """Format, width and height upright, and traits of an image that can be decoded."""
+    from PIL import Image
+
+    with Image.open(io.BytesIO(content)) as image:
+        orientation = image.getexif().get(0x0112, 1)
+        try:
+            frames = bool(getattr(image, "is_animated", False))
+        except (OSError, EOFError, ValueError, SyntaxError):
+            frames = True  # there are more, and they are damaged: nobody reads them
+        has = {
+            TURNED: orientation in range(2, 9),
+            TRANSPARENT: image.has_transparency_data,
+            GREY: image.mode in {"1", "L", "LA"} or image.mode.startswith("I;16"),
+            CMYK: image.mode == "CMYK",
+            DEEP: image.mode.startswith("I;16"),
+            FRAMES: frames,
+        }
+        width, height = image.size
+        if orientation in range(5, 9):
+            width, height = height, width
+        return str(image.format), width, height, tuple(t for t, applies in has.items() if applies)
+
+
+def _duplicates(files: Mapping[str, str], training: Part, test: Part) -> Iterator[str]:
     """Images of the same bytes in training and test, or in two classes; a sentence for each."""
     first = {files[name]: name for name in reversed(training.names)}
     both = [name for name in test.names if files[name] in first]
@@ -193,7 +239,7 @@ def _duplicates(files: Mapping[str, str], training: _Part, test: _Part) -> Itera
         yield f"{len(twice)} image(s) stand in two classes: the same image is {one} and {other}"
 
 
-def _check(folder: "Folder", part: _Part, files: Mapping[str, str]) -> None:
+def _check(folder: "Folder", part: Part, files: Mapping[str, str]) -> None:
     """Decodes each image of a part and throws it away.
 
     Raises:
@@ -208,7 +254,7 @@ def _image(
     return _decode(folder.read(name, sha256=files[name]), image_size, folder.at(name))
 
 
-def _for_each(part: _Part, do: Callable[[int], object]) -> None:
+def _for_each(part: Part, do: Callable[[int], object]) -> None:
     """Calls for each image, several at a time; all that fail are told in one error."""
 
     def problem(index: int) -> str | None:
@@ -222,19 +268,10 @@ def _for_each(part: _Part, do: Callable[[int], object]) -> None:
         warnings.simplefilter("ignore")  # what Pillow warns of is decoded, or refused by us
         wrong = [text for text in threads.map(problem, range(len(part.names))) if text]
     if wrong:
-        raise ValueError(_all_of(wrong))
+        raise ValueError(all_of(wrong))
 
 
-def _all_of(problems: Sequence[str]) -> str:
-    """Problems of one kind as one line."""
-    more = len(problems) - SHOWN
-    listed = "; ".join(problems[:SHOWN])
-    return listed if more <= 0 else f"{listed}; and {more} more"
-
-
-def _read(
-    folder: "Folder", part: _Part, files: Mapping[str, str], image_size: int
-) -> LabeledImages:
+def _read(folder: "Folder", part: Part, files: Mapping[str, str], image_size: int) -> LabeledImages:
     """Decodes one part; images of shape [images, image_size, image_size, 3]."""
     images = np.empty((len(part.names), image_size, image_size, 3), dtype=np.uint8)
 
@@ -288,6 +325,7 @@ DATASET = DataSet(
     name="folder",
     summary="your own images: --data-dir with a sub-folder per class, or train/ and test/ of these",
     open=open_image_folder,
+    survey=survey_image_folder,
     licence="not stated: the images are those of whoever ran the study",
     standalone=(_rgb, _decode),
 )

@@ -9,6 +9,7 @@ import pytest
 from made_up_data_sets import TEST, encoded, error_of, in_memory, write_classes
 from PIL import Image
 
+from trainables.data import class_folders
 from trainables.datasets import folder
 
 
@@ -146,10 +147,10 @@ def test_of_many_images_that_cannot_be_decoded_the_first_are_named_and_the_rest_
     for path in sorted(tmp_path.glob("*/*"))[:12]:
         path.write_bytes(b"x")
     with pytest.raises(
-        ValueError, match=rf"; and {10 - folder.SHOWN} more|; and \d+ more"
+        ValueError, match=rf"; and {10 - class_folders.SHOWN} more|; and \d+ more"
     ) as caught:
         folder.DATASET.open(str(tmp_path), 16).read_training()
-    assert str(caught.value).count("cannot decode") == folder.SHOWN
+    assert str(caught.value).count("cannot decode") == class_folders.SHOWN
 
 
 def test_what_file_managers_leave_beside_images_is_left_out(classes_dir):

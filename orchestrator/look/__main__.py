@@ -1,0 +1,122 @@
+"""The command `python -m orchestrator.look DATA`: your images, before a study trains on them."""
+
+import argparse
+import shlex
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from orchestrator.cli import DONE, INCOMPLETE, OneLineParser, answer, run_command, say, say_json
+
+# NumPy, Optuna and Pillow are imported late, so that --help answers at once.
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the command.
+
+    Returns:
+        The exit code: 0 a study would run on these data, 1 something must be mended first, 2 there
+        are no such data, or the page cannot be written where it should; 130 on Ctrl-C.
+    """
+    options = _parser().parse_args(arguments)
+    return answer("look", lambda: _look(options))
+
+
+def _look(options: argparse.Namespace) -> int:
+    """Looks and says what was found.
+
+    Raises:
+        ValueError: There are no such data, or the page would lie among them.
+        OSError: The page cannot be written.
+    """
+    from orchestrator.look.looking import look_at
+
+    sheet: Path | None = options.contact_sheet
+    if sheet is not None:
+        _check_place(sheet, options.data)
+    with _counting() as each:
+        look = look_at(options.dataset, options.data, each)
+    if sheet is not None:
+        from orchestrator.look.contact_sheet import write_contact_sheet
+
+        write_contact_sheet(look, sheet)
+    if options.json:
+        from orchestrator.look.document import to_json
+
+        say_json(to_json(look))
+    else:
+        from orchestrator.look.render import print_look
+        from orchestrator.terminal import Terminal
+
+        print_look(Terminal(), look, _again(options))
+        if sheet is not None:
+            say(f"Contact sheet: {sheet}")
+    return DONE if look.runs else INCOMPLETE
+
+
+def _again(options: argparse.Namespace) -> str:
+    words = ["python", "-m", "orchestrator.look"]
+    words += [] if options.data is None else [options.data]
+    words += [] if options.dataset == "folder" else ["--dataset", options.dataset]
+    return shlex.join(words)
+
+
+def _check_place(sheet: Path, data: str | None) -> None:
+    """Refuses a page among the data, where nothing is written.
+
+    Raises:
+        ValueError: It would lie there.
+    """
+    if data is not None and "://" not in data:
+        folder = Path(data).expanduser().resolve()
+        if sheet.expanduser().resolve().is_relative_to(folder):
+            message = f"--contact-sheet must lie outside DATA, but {sheet} is in {folder}"
+            raise ValueError(message)
+
+
+@contextmanager
+def _counting() -> Iterator[Callable[[], object]]:
+    """Shows on a terminal how many images were looked at; says nothing elsewhere."""
+    if not sys.stderr.isatty():
+        yield lambda: None
+        return
+    from rich.console import Console
+    from rich.progress import Progress, TextColumn
+
+    column = TextColumn("{task.completed:,.0f} images looked at")
+    with Progress(column, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("", total=None)
+        yield lambda: progress.advance(task)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = OneLineParser(
+        prog="python -m orchestrator.look",
+        description="Looks at every image before a study does: how many there are of what, all "
+        "that a study would refuse and what to do about it, images that stand twice or look alike, "
+        "the size to train at, and the command to run. Nothing is written into DATA.",
+        allow_abbrev=False,
+    )
+    parser.add_argument(
+        "data",
+        metavar="DATA",
+        nargs="?",
+        help="the folder of the images, one sub-folder per class, or train/ and test/ of these; "
+        "what --data-dir of a study takes",
+    )
+    parser.add_argument(
+        "--dataset", default="folder", help="as of a study: folder, cifar10, digits ... (folder)"
+    )
+    parser.add_argument(
+        "--contact-sheet",
+        metavar="FILE.html",
+        type=Path,
+        help="write a page there that shows some images of each class and of each problem",
+    )
+    parser.add_argument("--json", action="store_true", help="print one JSON object in a line")
+    return parser
+
+
+if __name__ == "__main__":
+    run_command(main)

@@ -1,0 +1,272 @@
+"""The whole look at a data set: its numbers, its problems, and the study that fits it."""
+
+import shlex
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+
+from orchestrator.config.settings import Settings, absolute
+from orchestrator.config.sources import resolve
+from orchestrator.forecast.estimate import forecast_study, time_sentences
+from orchestrator.forecast.throughput import Work
+from orchestrator.look.alike import MEASURE, find_alike
+from orchestrator.look.overview import Overview, overview_of, overview_of_arrays
+from orchestrator.look.problems import Problem, find_problems, remaining
+from orchestrator.plan.families import FamilyPlan, plan_families
+from orchestrator.plan.inputs import divide
+from orchestrator.plan.memory import check_memory, free_bytes
+from search_spaces.dimension import Dimension
+from trainables import registry
+from trainables.data.dataset import OpenedDataSet
+from trainables.data.image_size import proposed_size
+from trainables.data.offline import offline
+from trainables.data.survey import Survey
+
+IMBALANCED: Final = 3.0
+"""Times as many images in the largest class as in the smallest, from which on it is said."""
+FEW_TEST_IMAGES: Final = 25
+"""Of a class: with fewer, its recall is known to 20 points at best where it is a half."""
+CHANNELS: Final = 3
+INPUT_SIZE: Final = "input_size"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Look:
+    """What was found.
+
+    Attributes:
+        dataset: The data set's name.
+        place: Where its files are; None: in the user's cache.
+        classes: Class names.
+        overview: The images that can be used.
+        test_images: How many of them test; None where that is not known yet.
+        problems: What must be mended first, then what had better be.
+        left_out: Paths that are no part of the data, by what they are.
+        notes: What else a reader must know, a sentence each.
+        image_size: Edge in pixels to train at; None without an image.
+        smaller: Images whose shorter edge is smaller than that.
+        decoded_bytes: What the images take at that size, once.
+        free_bytes: What this machine has; None where it does not tell.
+        time: What can be said of the time of a study, a sentence each.
+        command: What runs it.
+        survey: Of the files; None where the data are arrays.
+    """
+
+    dataset: str
+    place: str | None
+    classes: tuple[str, ...]
+    overview: Overview
+    test_images: int | None
+    problems: tuple[Problem, ...]
+    left_out: Mapping[str, tuple[str, ...]]
+    notes: tuple[str, ...]
+    image_size: int | None
+    smaller: int
+    decoded_bytes: int
+    free_bytes: int | None
+    time: tuple[str, ...]
+    command: str
+    survey: Survey | None
+
+    @property
+    def runs(self) -> bool:
+        """Whether a study would run on it as it is."""
+        return not _must(self.problems)
+
+
+def look_at(name: str, data_dir: str | None, each: Callable[[], object] = lambda: None) -> Look:
+    """Looks at every image of a data set; nothing is downloaded or written.
+
+    Args:
+        name: A data set that the registry lists.
+        data_dir: Where its files are; None: in the user's cache.
+        each: Called after each file, from several threads.
+
+    Raises:
+        ValueError: There is no such data set or folder, or its files are not at hand.
+    """
+    dataset = registry.load_dataset(name)
+    if dataset.survey is not None and data_dir is None:
+        message = "DATA must be named, a folder with one sub-folder per class, but is missing"
+        raise ValueError(message)
+    place = None if data_dir is None else absolute("data_dir", data_dir)
+    if dataset.survey is None or place is None:
+        with offline():
+            opened = dataset.open(place, Settings.image_size)
+        return _look_at_arrays(name, place, opened)
+    survey = dataset.survey(place, each)
+    problems = find_problems(survey)
+    alike = find_alike(remaining(survey, problems), divided=survey.divided)
+    notes = [*survey.notes]
+    if alike.problems:
+        notes.append(MEASURE)
+    if not alike.whole:
+        notes.append("So many images look alike that not all pairs of them were compared.")
+    edges = [min(image.width, image.height) for image in survey.images]
+    size = proposed_size(edges, _sizes()) if edges else None
+    settings = _settings(name, place, size)
+    labels = [image.label for image in survey.images if image.part == "train"]
+    fits = None
+    if size is not None and not _must(problems):
+        fits = survey.open(size)
+        problems += _refused(settings, fits, labels)
+    overview = overview_of(survey)
+    return Look(
+        dataset=name,
+        place=place,
+        classes=survey.classes,
+        overview=overview,
+        test_images=sum(overview.counts["test"].values()) if "test" in overview.counts else None,
+        problems=(*problems, *alike.problems),
+        left_out=survey.left_out,
+        notes=(*_caveats(overview), *notes),
+        image_size=size,
+        smaller=sum(edge < size for edge in edges) if size else 0,
+        decoded_bytes=len(edges) * CHANNELS * (size or 0) ** 2,
+        free_bytes=free_bytes(),
+        time=tuple(_time(settings, fits, labels)) if fits and not _must(problems) else (),
+        command=command_of(settings),
+        survey=survey,
+    )
+
+
+def _must(problems: Sequence[Problem]) -> bool:
+    return any(problem.must for problem in problems)
+
+
+def _look_at_arrays(name: str, place: str | None, opened: OpenedDataSet) -> Look:
+    """A data set whose files are known to be whole once they are opened."""
+    training = opened.read_training()
+    overview = overview_of_arrays(opened, training)
+    size = int(training.images.shape[1])
+    settings = _settings(name, place, None)
+    refused = _refused(settings, opened, training.labels.tolist())
+    time = _time(settings, opened, training.labels.tolist(), training.images.shape[1:])
+    test_images = None if opened.image_counts is None else opened.image_counts[1]
+    pixels = int(np.prod(training.images.shape[1:]))
+    return Look(
+        dataset=name,
+        place=place,
+        classes=opened.classes,
+        overview=overview,
+        test_images=test_images,
+        problems=tuple(refused),
+        left_out={},
+        notes=(*_caveats(overview), *opened.notes, *opened.duplicates),
+        image_size=size,
+        smaller=0,
+        decoded_bytes=(len(training) + (test_images or 0)) * pixels,
+        free_bytes=free_bytes(),
+        time=() if refused else tuple(time),
+        command=command_of(settings),
+        survey=None,
+    )
+
+
+def _inputs() -> dict[str, Dimension]:
+    """The dimension of the input's size of each family that has one."""
+    spaces = {name: registry.load_family(name).search_space for name in registry.family_names()}
+    return {name: space[INPUT_SIZE] for name, space in spaces.items() if INPUT_SIZE in space}
+
+
+def _sizes() -> Sequence[int]:
+    """Edges in pixels that every family can be given."""
+    allowed = [set(getattr(each.allowed, "choices", ())) for each in _inputs().values()]
+    return sorted(set.intersection(*allowed)) if allowed else [Settings.image_size]
+
+
+def _settings(name: str, place: str | None, size: int | None) -> Settings:
+    """Those of a study in which every family sees the same pixels."""
+    given: dict[str, Any] = {"families": "all", "dataset": name}
+    if place is not None:
+        given["data_dir"] = place
+    assignments = []
+    if size is not None and size != Settings.image_size:
+        assignments = [f"image_size={size}"]
+        for family in _inputs():
+            assignments += [
+                f"{field}.{family}.{INPUT_SIZE}={size}" for field in ("space", "baseline")
+            ]
+    return resolve(given, config=None, assignments=assignments)
+
+
+def command_of(settings: Settings) -> str:
+    """What runs a study with such settings, for a shell."""
+    words = ["python", "-m", "orchestrator.study", "--families", "all"]
+    if settings.dataset != Settings.dataset:
+        words += ["--dataset", settings.dataset]
+    if settings.data_dir is not None:
+        words += ["--data-dir", settings.data_dir]
+    if settings.image_size != Settings.image_size:
+        words += ["--set", f"image_size={settings.image_size}"]
+    for field in ("space", "baseline"):
+        for family, values in getattr(settings, field).items():
+            for dimension, text in values.items():
+                words += ["--set", f"{field}.{family}.{dimension}={text}"]
+    return shlex.join(words)
+
+
+def _refused(settings: Settings, opened: OpenedDataSet, labels: Sequence[int]) -> list[Problem]:
+    """What a study refuses of whole files: their number, for its memory or for its split."""
+    found = {}
+    try:
+        check_memory(settings, [plan.name for plan in plan_families(settings)], opened)
+    except ValueError as error:
+        found["memory"] = f"{error}."
+    try:
+        divide(settings, np.array(labels, dtype=np.int64))
+    except ValueError as error:
+        found["few images"] = f"{error}."
+    return [
+        Problem(kind=kind, must=True, groups=(("./",),), detail=sentence)
+        for kind, sentence in found.items()
+    ]
+
+
+def _time(
+    settings: Settings,
+    opened: OpenedDataSet,
+    labels: Sequence[int],
+    shape: Sequence[int] | None = None,
+) -> Iterator[str]:
+    """What an earlier study says of this one's time."""
+    parts = divide(settings, np.array(labels, dtype=np.int64))
+    plans: list[FamilyPlan] = plan_families(settings)
+    work = Work(
+        dataset=settings.dataset,
+        files=opened.files,
+        image_shape=shape or opened.image_shape or (),
+        spaces={plan.name: plan.space for plan in plans},
+        baselines={plan.name: plan.baseline for plan in plans},
+        precision=settings.precision,
+        reproducible=settings.reproducible,
+    )
+    yield from time_sentences(
+        forecast_study(settings, work, {1.0: len(parts.train)}, len(parts.validation))
+    )
+
+
+def _caveats(overview: Overview) -> Iterator[str]:
+    """What the numbers of images mean for what a study can find, a sentence each."""
+    counts = overview.by_class
+    if not overview.images:
+        return
+    most, least = max(counts, key=lambda name: counts[name]), min(counts.values())
+    if counts[most] >= IMBALANCED * max(least, 1):
+        share = 100 * counts[most] / overview.images
+        yield (
+            f"Imbalanced: the classes have {least:,} to {counts[most]:,} images. Who always says "
+            f"{most!r} is right on {share:.1f}% of them, so compare accuracies with that, and read "
+            "the recall of each class."
+        )
+    in_test = overview.counts.get("test")
+    if in_test is not None:
+        few = [name for name, count in in_test.items() if count < FEW_TEST_IMAGES]
+        if few:
+            yield (
+                f"{len(few):,} of {len(in_test):,} classes have fewer than {FEW_TEST_IMAGES} test "
+                "images: the recall of such a class is known to 20 points or worse where it is "
+                "about a half."
+            )

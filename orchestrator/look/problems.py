@@ -1,0 +1,264 @@
+"""What must be mended in a folder of images, and what had better be, with what to do."""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from trainables.data.class_folders import MIN_CLASSES
+from trainables.data.survey import Survey, SurveyedImage
+
+FEW: Final = "few images"
+TWO_CLASSES, TWO_PARTS, ONE_CLASS = "same in two classes", "same in two parts", "same in a class"
+NEAR_CLASSES, NEAR_PARTS, NEAR = "near in two classes", "near in two parts", "near in a class"
+
+RULES: Final[Mapping[str, tuple[str, str]]] = {
+    "few classes": (
+        "too few classes in a folder",
+        "give each class a sub-folder of its own, two classes at least",
+    ),
+    "parts missing": (
+        "a part is missing beside the other",
+        "add it (a val/ may be renamed to it); or move the folders of the classes up beside each "
+        "other: then a fixed fifth of each is the test part",
+    ),
+    "classes differ": (
+        "classes that one part has not",
+        "add images of them there, or remove their folders in the other part",
+    ),
+    "class name": (
+        "names of classes that no table can hold",
+        "rename these folders in printable UTF-8",
+    ),
+    "folder in a class": (
+        "folders inside the folder of a class",
+        "move their images up into the folder of the class, or remove them",
+    ),
+    "no file": ("neither files nor folders", "remove them"),
+    "file name": ("names of files that are no UTF-8", "rename these files, or remove them"),
+    "empty": ("empty files", "copy them again, or remove them"),
+    "HEIC": ("HEIC images, as phones save them", "save them as JPEG, or remove them"),
+    "other format": (
+        "files that are no image of a format that is read",
+        "save them as JPEG or PNG, or remove them",
+    ),
+    "too large": ("images of too many pixels", "make them smaller, or remove them"),
+    "no range": (
+        "images of 32-bit numbers, whose range is not known",
+        "save them with 8 or 16 bits a channel, or remove them",
+    ),
+    "damaged": ("damaged images, or such as were cut short", "copy them again, or remove them"),
+    "unreadable": ("files that cannot be read", "make them readable, or remove them"),
+    TWO_CLASSES: (
+        "images that stand in two classes, byte for byte",
+        "keep each in the class that is right, or remove all of them",
+    ),
+    TWO_PARTS: (
+        "images that stand in train/ and test/, byte for byte",
+        "remove them from train/: a test must not be of what was trained on",
+    ),
+    ONE_CLASS: (
+        "images that stand more than once in a class, byte for byte",
+        "keep one of each",
+    ),
+    FEW: (
+        "classes with too few images, once all that is removed",
+        "add images, or remove the folders of the class",
+    ),
+    "memory": ("more than the memory of this machine holds", ""),
+    NEAR_CLASSES: (
+        "images that look alike in two classes",
+        "look at them: a label may be wrong",
+    ),
+    NEAR_PARTS: (
+        "images that look alike in train/ and test/",
+        "look at them: copies in the test part make it easier than it should be",
+    ),
+    NEAR: ("images that look alike in a class", "keep one of each, or leave them"),
+}
+"""Kind of problem to what it is called and what to do about it, in the order they are told."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Problem:
+    """Everything of one kind.
+
+    Attributes:
+        kind: Of `RULES`.
+        must: A study refuses the data for it.
+        groups: Paths below the folder; images that are the same, or look alike, are a group.
+        remove: What to remove where nothing better can be done; a folder's path ends with `/`.
+        detail: The first of them in a sentence, or what else is to be known; may be empty.
+    """
+
+    kind: str
+    must: bool
+    groups: tuple[tuple[str, ...], ...]
+    remove: tuple[str, ...] = ()
+    detail: str = ""
+
+    @property
+    def title(self) -> str:
+        """What it is called."""
+        return RULES[self.kind][0]
+
+    @property
+    def advice(self) -> str:
+        """What to do about it."""
+        return RULES[self.kind][1]
+
+
+# Of these one is told in full: what it is called leaves a question.
+DETAILED: Final = frozenset(
+    {"few classes", "parts missing", "other format", "too large", "damaged", "unreadable"}
+)
+# What nothing is removed for: it is to be renamed, moved or added to.
+_STAYS: Final = frozenset({"few classes", "parts missing", "class name"})
+
+
+def find_problems(survey: Survey) -> list[Problem]:
+    """All that is wrong with a folder, but for images that only look alike.
+
+    After what must be mended is removed, a study accepts what is left; after all is removed, no
+    image stands twice in it.
+    """
+    by_kind: dict[str, list[str]] = defaultdict(list)
+    details: dict[str, str] = {}
+    for fault in survey.faults:
+        if fault.kind != FEW:
+            by_kind[fault.kind].append(fault.name)
+            prefix = f"cannot decode the image {survey.place}/{fault.name}: "
+            details.setdefault(fault.kind, fault.sentence.removeprefix(prefix))
+    found = [
+        Problem(
+            kind=kind,
+            must=True,
+            groups=tuple((name,) for name in names),
+            remove=tuple(_removed(survey, kind, names)),
+            detail=details[kind] if kind in DETAILED else "",
+        )
+        for kind, names in by_kind.items()
+    ]
+    found += _same(survey, mended=bool(survey.faults))
+    found += _few(survey, found)
+    order = [*RULES]
+    return sorted(found, key=lambda problem: (not problem.must, order.index(problem.kind)))
+
+
+def _removed(survey: Survey, kind: str, names: Sequence[str]) -> list[str]:
+    """What of faults can be removed; of a class that one part lacks, what the others have."""
+    if kind in _STAYS:
+        return []
+    if kind != "classes differ":
+        return [*names]
+    lacking = {name.split("/")[1] for name in names}
+    return [f"{part}/{name}/" for part, name in survey.places if name in lacking]
+
+
+def remaining(survey: Survey, problems: Iterable[Problem]) -> list[SurveyedImage]:
+    """The images that are left once all is removed that the problems say."""
+    removed = [name for problem in problems for name in problem.remove]
+    files, folders = set(removed), tuple(name for name in removed if name.endswith("/"))
+    return [
+        image
+        for image in survey.images
+        if image.name not in files and not image.name.startswith(folders)
+    ]
+
+
+def _same(survey: Survey, *, mended: bool) -> Iterator[Problem]:
+    """Images of the same bytes.
+
+    Args:
+        survey: The folder.
+        mended: Whether anything else must be mended. Where a fixed fifth is the test part, that
+            moves its bounds, and then no image may stand twice.
+    """
+    by_hash: dict[str, list[SurveyedImage]] = defaultdict(list)
+    for image in survey.images:
+        by_hash[image.sha256].append(image)
+    groups: dict[str, list[list[SurveyedImage]]] = defaultdict(list)
+    for images in by_hash.values():
+        if len(images) > 1:
+            groups[_kind(survey, images)].append(images)
+    split = any(len({image.part for image in images}) > 1 for images in groups[ONE_CLASS])
+    mended = mended or bool(groups[TWO_CLASSES] or groups[TWO_PARTS])
+    must = {TWO_CLASSES: True, TWO_PARTS: True, ONE_CLASS: not survey.divided and (mended or split)}
+    for kind, which in _REMOVED.items():
+        if groups[kind]:
+            chance = kind == ONE_CLASS and not survey.divided
+            yield Problem(
+                kind=kind,
+                must=must[kind],
+                groups=tuple(tuple(image.name for image in images) for images in groups[kind]),
+                remove=tuple(name for images in groups[kind] for name in which(images)),
+                detail=_BY_CHANCE if chance else "",
+            )
+
+
+_BY_CHANCE: Final = (
+    "A fixed fifth of each class is the test part: copies lie on either side of that by chance."
+)
+
+
+def _kind(survey: Survey, images: Sequence[SurveyedImage]) -> str:
+    if len({image.label for image in images}) > 1:
+        return TWO_CLASSES
+    parts = {image.part for image in images}
+    return TWO_PARTS if survey.divided and len(parts) > 1 else ONE_CLASS
+
+
+def _out_of_training(images: Sequence[SurveyedImage]) -> list[str]:
+    """All but one of those in the test part."""
+    in_test = [image.name for image in images if image.part != "train"]
+    return [*(image.name for image in images if image.part == "train"), *in_test[1:]]
+
+
+_REMOVED: Final[Mapping[str, Callable[[Sequence[SurveyedImage]], list[str]]]] = {
+    TWO_CLASSES: lambda images: [image.name for image in images],
+    TWO_PARTS: _out_of_training,
+    ONE_CLASS: lambda images: [image.name for image in images[1:]],
+}
+
+
+def _few(survey: Survey, found: Sequence[Problem]) -> Iterator[Problem]:
+    """The classes that have too few images left, and whether too few classes are."""
+    needed = [problem for problem in found if problem.must]
+    must, names = _too_few(survey, needed)
+    _, all_names = _too_few(survey, found)
+    if names:
+        yield _classes_out(survey, names, must=True, detail=must)
+    if all_names - names:
+        yield _classes_out(survey, all_names - names, must=False, detail="")
+    stated = {problem.kind for problem in found}
+    left = len(survey.classes) - len(names)
+    if names and left < MIN_CLASSES and not {"few classes", "parts missing"} & stated:
+        detail = f"Only {left} of {len(survey.classes)} would be left."
+        yield Problem(kind="few classes", must=True, groups=(("./",),), detail=detail)
+
+
+def _too_few(survey: Survey, removed: Sequence[Problem]) -> tuple[str, set[str]]:
+    """The first fault of a class with too few images, and the names of all such classes."""
+    counts = dict.fromkeys(survey.places, 0)
+    gone = tuple(n for problem in removed for n in problem.remove if n.endswith("/"))
+    for image in remaining(survey, removed):
+        counts[image.part if survey.divided else "", survey.classes[image.label]] += 1
+    faults = {
+        (part, name): survey.few(part, name, count)
+        for (part, name), count in counts.items()
+        if not (f"{part}/{name}/" if part else f"{name}/").startswith(gone)
+    }
+    wrong = {place: fault for place, fault in faults.items() if fault is not None}
+    return next((f.sentence for f in wrong.values()), ""), {name for _, name in wrong}
+
+
+def _classes_out(survey: Survey, names: set[str], *, must: bool, detail: str) -> Problem:
+    """That classes are to be removed, in each part."""
+    places = [
+        (f"{part}/{name}/" if part else f"{name}/", name)
+        for part, name in survey.places
+        if name in names
+    ]
+    folders = [tuple(p for p, own in places if own == name) for name in sorted(names)]
+    together = tuple(place for each in folders for place in each)
+    return Problem(kind=FEW, must=must, groups=tuple(folders), remove=together, detail=detail)

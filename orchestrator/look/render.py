@@ -1,0 +1,159 @@
+"""A look, printed: what there is, what must be mended, what had better be, and what to run."""
+
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Final
+
+from rich.console import Console
+from rich.padding import Padding
+from rich.text import Text
+
+from orchestrator.look.looking import Look
+from orchestrator.look.problems import DETAILED, Problem
+from orchestrator.plan.memory import GB
+from orchestrator.terminal import fitting_table
+
+MOST_CLASSES: Final = 20
+"""Rows of the table of classes; of more only the largest and the smallest stand there."""
+MOST_SHOWN: Final = 3
+"""Of a kind of problem; `--json` has all."""
+MOST_NAMES: Final = 3
+"""Of a group."""
+
+
+def print_look(console: Console, look: Look, again: str) -> None:
+    """Prints all of it.
+
+    Args:
+        console: Where to.
+        look: What was found.
+        again: The command that looks again.
+    """
+    where = "" if look.place is None else f": {shown(look.place)}"
+    console.print(f"{look.dataset}{where}", style="bold")
+    for line in _numbers(look):
+        console.print(line)
+    if look.classes:
+        console.print()
+        _print_classes(console, look.classes, look.overview.counts)
+    must = [problem for problem in look.problems if problem.must]
+    better = [problem for problem in look.problems if not problem.must]
+    _print_problems(console, "A study would refuse this:", must)
+    _print_problems(console, "Worth knowing; a study would run:", better)
+    if look.notes:
+        console.print()
+        for note in look.notes:
+            console.print(note)
+    console.print()
+    for line in _training(look):
+        console.print(line)
+    console.print()
+    if must:
+        console.print("Once that is mended, look again:")
+        console.print(f"  {again}", soft_wrap=True)
+        console.print("and then run:")
+    else:
+        console.print("Run (with --dry-run behind it: the plan alone):")
+    console.print(f"  {look.command}", soft_wrap=True)
+
+
+def shown(name: str) -> str:
+    """A path in which bytes that are no UTF-8 can be seen."""
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
+def _numbers(look: Look) -> Iterator[str]:
+    """What there is, a line each."""
+    seen = look.overview
+    parts = [f"{sum(counts.values()):,} {part}" for part, counts in seen.counts.items()]
+    known = f" ({', '.join(parts)})" if set(seen.counts) - {"images"} else ""
+    if look.test_images is not None and "test" not in seen.counts:
+        known = f" ({', '.join([*parts, f'{look.test_images:,} test'])})"
+    images = seen.images + (0 if "test" in seen.counts else look.test_images or 0)
+    usable = "that can be used " if look.survey is not None else ""
+    yield f"{images:,} images {usable}of {len(look.classes):,} classes{known}"
+    if seen.width and seen.height:
+        for name, (least, middle, most) in (("Width", seen.width), ("Height", seen.height)):
+            yield f"{name}: {least:,} to {most:,} pixels, median {middle:,}"
+    for title, counted in (("Formats", seen.formats), ("Shapes", seen.shapes)):
+        if counted:
+            yield f"{title}: {', '.join(f'{n:,} {name}' for name, n in counted.items() if n)}"
+    for trait, count in (seen.traits or {}).items():
+        yield f"Read: {count:,} {trait}"
+    for what, names in look.left_out.items():
+        yield f"Left out: {len(names):,} {what} ({_some(names)})"
+
+
+def _print_classes(
+    console: Console, classes: Sequence[str], counts: Mapping[str, Mapping[str, int]]
+) -> None:
+    together = {name: sum(each[name] for each in counts.values()) for name in classes}
+    rows = [*classes]
+    if len(classes) > MOST_CLASSES:
+        by_size = sorted(classes, key=lambda name: -together[name])
+        half = MOST_CLASSES // 2
+        rows = [*by_size[:half], *by_size[-half:]]
+        console.print(f"The {half} largest and the {half} smallest of {len(classes):,} classes:")
+    cells = [(shown(name), *(f"{each[name]:,}" for each in counts.values())) for name in rows]
+    console.print(fitting_table(("class", *counts), cells, console.width, left=("class",)))
+
+
+def _print_problems(console: Console, title: str, problems: Sequence[Problem]) -> None:
+    if not problems:
+        return
+    console.print()
+    console.print(title, style="bold")
+    for problem in problems:
+        console.print(f"{problem.title}: {_count(problem)}")
+        for group in problem.groups[:MOST_SHOWN]:
+            console.print(f"    {_group(group)}", soft_wrap=True)
+        if len(problem.groups) > MOST_SHOWN:
+            console.print(f"    and {len(problem.groups) - MOST_SHOWN:,} more")
+        for sentence in filter(None, (_detail(problem), _advice(problem))):
+            console.print(Padding(Text(sentence), (0, 0, 0, 2), expand=False))
+
+
+def _count(problem: Problem) -> str:
+    number = len(problem.groups)
+    images = sum(map(len, problem.groups))
+    return f"{number:,}" if images == number else f"{number:,} ({images:,} paths)"
+
+
+def _group(group: Sequence[str]) -> str:
+    return " = ".join([*map(_quoted, group[:MOST_NAMES]), *(["..."] if group[MOST_NAMES:] else [])])
+
+
+def _quoted(name: str) -> str:
+    return shlex.quote(shown(name))
+
+
+def _detail(problem: Problem) -> str:
+    some = "e.g. " if len(problem.groups) > 1 and problem.kind in DETAILED else ""
+    return f"{some}{shown(problem.detail)}" if problem.detail else ""
+
+
+def _advice(problem: Problem) -> str:
+    return f"-> {problem.advice}" if problem.advice else ""
+
+
+def _some(names: Sequence[str]) -> str:
+    more = ["..."] if names[MOST_NAMES:] else []
+    return ", ".join([*map(_quoted, names[:MOST_NAMES]), *more])
+
+
+def _training(look: Look) -> Iterator[str]:
+    """What a study would train on, and what that takes."""
+    if look.image_size is None:
+        return
+    size = f"{look.image_size}x{look.image_size}"
+    if look.survey is None:
+        yield f"Image size: {size} pixels, as the data have it."
+    else:
+        yield (
+            f"Image size: {size} pixels for every family, the largest that at least half of the "
+            f"images need not be enlarged to, {look.smaller:,} are. What is longer is cropped to "
+            "its middle square."
+        )
+    free = "" if look.free_bytes is None else f"; {look.free_bytes / GB:.1f} GB are free"
+    yield f"Memory: the images take {look.decoded_bytes / GB:.2g} GB decoded, once{free}."
+    yield from look.time

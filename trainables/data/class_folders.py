@@ -1,0 +1,292 @@
+"""How a folder of images is laid out: its classes, its parts, and all that is wrong with these.
+
+Either `<dir>/train/<class>/*` and `<dir>/test/<class>/*`, or `<dir>/<class>/*`.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from trainables.data.splitting import Indices
+
+if TYPE_CHECKING:
+    from trainables.data.files import Folder
+
+PARTS: Final = ("train", "val", "test")
+WHOLE: Final = ""
+"""The one part of a folder that has a sub-folder per class."""
+# What file managers and archives leave beside images.
+JUNK: Final = frozenset({"Thumbs.db", "desktop.ini", "__MACOSX", "$RECYCLE.BIN", "@eaDir"})
+SHOWN: Final = 5
+"""Problems that are told of many in a line."""
+MIN_CLASSES: Final = 2
+LEAST: Final = {WHOLE: 3, "train": 2, "val": 1, "test": 1}
+"""Images of each class in a part: one each to train on, to validate and to test."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fault:
+    """Something for which a study refuses a folder.
+
+    Attributes:
+        kind: The rule that is broken, as `FOLDER_RULES` or `IMAGE_RULES` have it.
+        name: What is at fault: a path below the folder; a folder's ends with `/`.
+        sentence: The rule and what was found, for an answer in a line.
+    """
+
+    kind: str
+    name: str
+    sentence: str
+
+
+FOLDER_RULES: Final = (
+    *("few classes", "parts missing", "classes differ", "class name", "few images"),
+    *("folder in a class", "no file", "file name"),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """The images of one part: paths below the folder, and class indices, shape [images]."""
+
+    names: tuple[str, ...]
+    labels: Indices
+
+    def take(self, chosen: Indices) -> "Part":
+        """Some of them, by index."""
+        return Part(names=tuple(self.names[i] for i in chosen), labels=self.labels[chosen])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Layout:
+    """What lies in a folder, of which nothing is read yet.
+
+    Attributes:
+        folder: The folder.
+        classes: Class names, sorted; a label is an index into them.
+        parts: `train` and `test` (and `val`, where one of these is missing), or `WHOLE` alone.
+        places: Part and class of each folder of a class that is there.
+        faults: All that a study refuses it for.
+        left_out: Paths that lie there and are no part of the data, by what they are.
+        notes: What is left out without being asked for, a sentence each.
+    """
+
+    folder: "Folder"
+    classes: tuple[str, ...]
+    parts: Mapping[str, Part]
+    places: tuple[tuple[str, str], ...]
+    faults: tuple[Fault, ...]
+    left_out: Mapping[str, tuple[str, ...]]
+    notes: tuple[str, ...]
+
+    @property
+    def divided(self) -> bool:
+        """Whether the folder itself says which images are the test part."""
+        return WHOLE not in self.parts
+
+
+def find_layout(folder: "Folder") -> Layout:
+    """Lists a folder; whatever is wrong with it is among the faults.
+
+    Raises:
+        ValueError: It, or a folder in it, cannot be listed.
+    """
+    names, files = folder.list()
+    halves = [part for part in PARTS if part in names and folder.child(part).list()[0]]
+    own = {"train", "test"} <= set(halves)
+    parts: tuple[str, ...] = (WHOLE,)
+    if {"train", "test"} & set(halves):
+        parts = ("train", "test") if own else tuple(halves)
+    tree = _Tree(folder, parts)
+    notes = []
+    if own and "val" in halves:
+        notes = ["val/ was left out: validation images are taken out of train/."]
+    beside = () if parts == (WHOLE,) else (f"{name}/" for name in names if name not in parts)
+    return Layout(
+        folder=folder,
+        classes=tree.classes,
+        parts={part: tree.part(part) for part in parts},
+        places=tree.places,
+        faults=tuple(tree.faults()),
+        left_out={
+            "hidden": tuple(tree.hidden),
+            "left by a file manager or an archive": tuple(tree.junk),
+            "beside the folders of classes": tuple(
+                name for name in (*files, *beside) if name.rstrip("/") not in JUNK
+            ),
+        },
+        notes=tuple(notes),
+    )
+
+
+def all_of(problems: Sequence[str]) -> str:
+    """Problems as one line, of which the first are told."""
+    more = len(problems) - SHOWN
+    listed = "; ".join(problems[:SHOWN])
+    return listed if more <= 0 else f"{listed}; and {more} more"
+
+
+def few_images(folder: "Folder", part: str, name: str, count: int) -> Fault:
+    """That a class has too few images.
+
+    Args:
+        folder: Of all classes.
+        part: Of it.
+        name: The class.
+        count: How many images it has.
+    """
+    place = f"{part}/{name}" if part else name
+    return Fault(
+        kind="few images",
+        name=f"{place}/",
+        sentence=f"at least {LEAST[part]} images must be in {folder.at(place)}, but found {count}",
+    )
+
+
+class _Tree:
+    """The folders of classes, listed once each."""
+
+    def __init__(self, folder: "Folder", parts: tuple[str, ...]) -> None:
+        self._folder, self._parts = folder, parts
+        self._classes = {part: self._class_names(part) for part in parts}
+        self.hidden: list[str] = []
+        self.junk: list[str] = []
+        for part in dict.fromkeys((WHOLE, *parts)):
+            self._leave_out(part)
+        self.classes = tuple(sorted(set().union(*self._classes.values())))
+        self._found = {
+            (part, name): self._of_class(part, name)
+            for part in parts
+            for name in self._classes[part]
+        }
+
+    @property
+    def places(self) -> tuple[tuple[str, str], ...]:
+        """Part and class of each folder of a class."""
+        return tuple(self._found)
+
+    def _class_names(self, part: str) -> list[str]:
+        names, _ = self._place(part).list()
+        return [name for name in names if name not in JUNK]
+
+    def _place(self, part: str) -> "Folder":
+        return self._folder.child(part) if part else self._folder
+
+    def _leave_out(self, place: str) -> None:
+        """Notes what in a folder is no part of the data."""
+        inside, below = (self._folder.child(place), f"{place}/") if place else (self._folder, "")
+        folders, files = inside.list()
+        self.hidden += [f"{below}{each}" for each in inside.hidden()]
+        self.junk += [f"{below}{each}" for each in (*folders, *files) if each in JUNK]
+
+    def _of_class(self, part: str, name: str) -> tuple[list[str], list[Fault]]:
+        """The names of a class's images, and what is wrong with its folder."""
+        place = f"{part}/{name}" if part else name
+        inside = self._folder.child(place)
+        folders, files = inside.list()
+        self._leave_out(place)
+        faults = [
+            Fault(
+                kind="folder in a class",
+                name=f"{place}/{each}/",
+                sentence=f"a class must hold images only, but {inside.at(each)} is a folder",
+            )
+            for each in folders
+            if each not in JUNK
+        ]
+        images = []
+        for each in files:
+            if each in JUNK:
+                continue
+            wrong = _wrong_with(inside, each)
+            if wrong is None:
+                images.append(f"{place}/{each}")
+            else:
+                faults.append(Fault(kind=wrong[0], name=f"{place}/{each}", sentence=wrong[1]))
+        return images, faults
+
+    def faults(self) -> Iterator[Fault]:
+        """All of it: the parts, their classes, then what is in these."""
+        if self._parts not in ((WHOLE,), ("train", "test")):
+            yield self._parts_missing()
+        for part in self._parts:
+            yield from self._few_classes(part)
+        for names in [set(each) for each in self._classes.values()]:
+            if names != set(self.classes):
+                yield from self._differing()
+                break
+        yield from self._unfit_names()
+        for (part, name), (images, faults) in self._found.items():
+            yield from faults
+            if len(images) < LEAST[part]:
+                yield few_images(self._folder, part, name, len(images))
+
+    def _parts_missing(self) -> Fault:
+        found = ", ".join(self._parts)
+        sentence = f"train/ and test/ must both be in {self._folder.path}, but only {found} is"
+        if "val" in self._parts:
+            sentence += "; to have val/ as the test part, rename it to test/"
+        missing = "train/" if "test" in self._parts else "test/"
+        return Fault(kind="parts missing", name=missing, sentence=sentence)
+
+    def _few_classes(self, part: str) -> Iterator[Fault]:
+        names = self._classes[part]
+        if len(names) < MIN_CLASSES:
+            found = f"only {names[0]!r}" if names else "none"
+            sentence = (
+                f"at least {MIN_CLASSES} classes, a sub-folder each, must be in "
+                f"{self._place(part).path}: {found}"
+            )
+            yield Fault(kind="few classes", name=f"{part}/" if part else "./", sentence=sentence)
+
+    def _differing(self) -> Iterator[Fault]:
+        lacking = [
+            (part, name)
+            for part in self._parts
+            for name in self.classes
+            if name not in self._classes[part]
+        ]
+        together = ", ".join(sorted(name for _, name in lacking))
+        for part, name in lacking:
+            sentence = (
+                f"{'/ and '.join(self._parts)}/ in {self._folder.path} must have the same "
+                f"classes; one lacks {together}"
+            )
+            yield Fault(kind="classes differ", name=f"{part}/{name}/", sentence=sentence)
+
+    def _unfit_names(self) -> Iterator[Fault]:
+        for part, names in self._classes.items():
+            for name in names:
+                if not name.isprintable() or not storable(name):
+                    sentence = (
+                        "a class must be named in printable UTF-8, but "
+                        f"{self._place(part).path} has {name!a}"
+                    )
+                    place = f"{part}/{name}" if part else name
+                    yield Fault(kind="class name", name=f"{place}/", sentence=sentence)
+
+    def part(self, part: str) -> Part:
+        """The images of a part, class by class."""
+        names: list[str] = []
+        labels: list[int] = []
+        for label, name in enumerate(self.classes):
+            images, _ = self._found.get((part, name), ([], []))
+            names += images
+            labels += [label] * len(images)
+        return Part(names=tuple(names), labels=np.array(labels, dtype=np.int64))
+
+
+def _wrong_with(folder: "Folder", name: str) -> tuple[str, str] | None:
+    """The rule that the name of a file breaks, and a sentence; None where it breaks none."""
+    if not folder.is_file(name):
+        return "no file", f"an image must be a file, but {folder.at(name)} is none"
+    if not storable(name):
+        return "file name", f"an image must be named in UTF-8, but {folder.path} has {name!a}"
+    return None
+
+
+def storable(name: str) -> bool:
+    """Whether a table can hold a name: one that is no UTF-8 on disk has surrogates."""
+    return not any("\ud800" <= character <= "\udfff" for character in name)
