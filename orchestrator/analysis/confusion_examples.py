@@ -9,6 +9,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from orchestrator.analysis.certain_but_wrong import SHOWN_AS_IMAGES, certain_but_wrong
 from orchestrator.analysis.per_class import score_classes
 from orchestrator.results.schema import ROLES
 from orchestrator.stats.predictions import PredictedRun
@@ -73,6 +74,16 @@ def _of_model(runs: Sequence[PredictedRun]) -> Iterator[Confusion]:
         )
 
 
+def doubtful(runs: Sequence[PredictedRun]) -> list[int]:
+    """The test images that the tuned models are most certain of and wrong on.
+
+    Args:
+        runs: The final runs, from `predictions.split_runs`.
+    """
+    found = certain_but_wrong(runs)
+    return found["image_index"].head(SHOWN_AS_IMAGES).tolist() if len(found) else []
+
+
 def write_examples(
     folder: Path, runs: Sequence[PredictedRun], images: npt.NDArray[np.uint8]
 ) -> None:
@@ -89,6 +100,7 @@ def write_examples(
     from PIL import Image  # readers of examples need no Pillow
 
     chosen = {index for each in worst_confusions(runs) for index in each.examples}
+    chosen |= set(doubtful(runs))
     (folder / FOLDER).mkdir(exist_ok=True)
     for index in sorted(chosen):
         image = Image.fromarray(images[index])

@@ -10,6 +10,7 @@ from orchestrator.analysis.answer import Answer, answer
 from orchestrator.analysis.anytime_performance import best_so_far_sections
 from orchestrator.analysis.calibration import calibration_sections
 from orchestrator.analysis.caveats import caveats, collapse_sections
+from orchestrator.analysis.certain_but_wrong import certain_but_wrong_sections
 from orchestrator.analysis.early_stopping import early_stopping_sections
 from orchestrator.analysis.forecast_accuracy import forecast_sections
 from orchestrator.analysis.model_size import transfer_card_sections
@@ -91,6 +92,7 @@ def gather(
         )
         yield from calibration_sections(runs)
         yield from per_class_sections(study, runs)
+        yield from certain_but_wrong_sections(study, runs)
         yield from fairness_sections(by_search, searched[0], relabel_finals(final, searches))
         yield from transfer_card_sections(study, final)
         yield from forecast_sections(study, trials, final)

@@ -1,9 +1,12 @@
 """Example images of the worst confusions, as the page carries them."""
 
 import base64
+from collections.abc import Iterator
 from dataclasses import dataclass
 
+from orchestrator.analysis.certain_but_wrong import SHOWN_AS_IMAGES, certain_but_wrong
 from orchestrator.analysis.confusion_examples import worst_confusions
+from orchestrator.analysis.frames import records
 from orchestrator.analysis.section import count, percent
 from orchestrator.report.figures import confusion
 from orchestrator.report.inputs import Inputs
@@ -36,7 +39,7 @@ def galleries(inputs: Inputs) -> list[Gallery]:
         true, guess = names[each.label], names[each.predicted]
         pictures = tuple(
             Picture(
-                address=f"data:image/png;base64,{base64.b64encode(png).decode()}",
+                address=_address(png),
                 alt=f"Test image {index}, {true}, taken for {guess}",
             )
             for index in each.examples
@@ -48,4 +51,24 @@ def galleries(inputs: Inputs) -> list[Gallery]:
         )
         if pictures:
             found.append(Gallery(caption=caption, pictures=pictures))
-    return found
+    return [*found, *_doubtful(inputs, names)]
+
+
+def _doubtful(inputs: Inputs, names: list[str]) -> Iterator[Gallery]:
+    """The images that models are most certain of, and wrong."""
+    table = certain_but_wrong(inputs.runs).head(SHOWN_AS_IMAGES)
+    pictures = tuple(
+        Picture(
+            address=_address(inputs.examples[row["image_index"]]),
+            alt=f"Test image {row['file'] or row['image_index']}, labelled "
+            f"{names[row['label']]}, taken for {names[row['taken_for']]}",
+        )
+        for row in records(table)
+        if row["image_index"] in inputs.examples
+    )
+    if pictures:
+        yield Gallery(caption="Certain but wrong: are these labels right?", pictures=pictures)
+
+
+def _address(png: bytes) -> str:
+    return f"data:image/png;base64,{base64.b64encode(png).decode()}"

@@ -154,6 +154,7 @@ FIXED_SCHEMAS: Mapping[str, pa.Schema] = {
             ("label", pa.int16()),
             ("predicted", pa.int16()),
             ("probabilities", pa.list_(pa.float32())),
+            pa.field("file", ENUM),
         ]
     ),
     "comparison": _schema(

@@ -162,9 +162,17 @@ def restore_predictions(folder: Path, records: Iterable[TrialRecord]) -> None:
         )
 
 
-def predictions(folder: Path, rows: Iterable[Mapping[str, Any]]) -> pa.Table:
-    """The table of `predictions.parquet` for rows of `final.parquet`."""
-    tables = [_predictions_of(folder, row) for row in rows]
+def predictions(
+    folder: Path, rows: Iterable[Mapping[str, Any]], names: Sequence[str] = ()
+) -> pa.Table:
+    """The table of `predictions.parquet` for rows of `final.parquet`.
+
+    Args:
+        folder: The study's.
+        rows: Of `final.parquet`.
+        names: The file of each test image; empty where they are no files.
+    """
+    tables = [_predictions_of(folder, row, names) for row in rows]
     schema = FIXED_SCHEMAS["predictions"]
     return pa.concat_tables(tables) if tables else schema.empty_table()
 
@@ -207,7 +215,7 @@ def _roles(chosen: Mapping[str, Any], plan: FamilyPlan) -> list[tuple[str, Mappi
     return [("baseline", plan.baseline), ("tuned", chosen["params"])]
 
 
-def _predictions_of(folder: Path, row: Mapping[str, Any]) -> pa.Table:
+def _predictions_of(folder: Path, row: Mapping[str, Any], names: Sequence[str]) -> pa.Table:
     path = checkpoint_folder(folder, row["trial_id"]) / PREDICTIONS
     with np.load(path, allow_pickle=False) as arrays:
         probabilities, labels = arrays["probabilities"], arrays["labels"]
@@ -220,5 +228,6 @@ def _predictions_of(folder: Path, row: Mapping[str, Any]) -> pa.Table:
         "label": labels.astype(np.int16),
         "predicted": probabilities.argmax(axis=1).astype(np.int16),
         "probabilities": pa.ListArray.from_arrays(offsets, probabilities.ravel()),
+        "file": pa.array(names, pa.string()) if names else pa.nulls(count, pa.string()),
     }
     return pa.table(columns).cast(FIXED_SCHEMAS["predictions"])

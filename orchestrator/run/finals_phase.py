@@ -52,7 +52,8 @@ def retrain_and_test(
 
     def predictions() -> Callable[[], Any]:
         tested_now = rows()  # under the writer's lock; the files are read after it
-        return lambda: finals.predictions(session.folder, tested_now)
+        names = session.inputs.dataset.test_names
+        return lambda: finals.predictions(session.folder, tested_now, names)
 
     session.writer.add("final", rows)
     session.writer.add("predictions", predictions)

@@ -21,7 +21,7 @@ SEED_NOISE: Final = 0.006
 """Assumed standard deviation of a model's accuracy between trainings where none was measured: that
 of the own baselines in the README, on CIFAR-10 (root mean square of three families, two seeds
 each)."""
-TYPICAL_DIFFERENCE: Final = 0.05
+TYPICAL_DIFFERENCE: Final = 0.045
 """Of two families' accuracies, assumed: as many differ by less as by more, and some by far more (a
 Cauchy distribution), so that what is found large beside the noise is taken as it is."""
 POWER: Final = 0.8

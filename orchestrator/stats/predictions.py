@@ -27,6 +27,7 @@ class PredictedRun:
         predicted: The predicted classes, [images].
         probabilities: Of each class, fractions, [images, classes].
         images: Their `image_index`, [images]; empty where it does not matter.
+        files: Their files; empty where they are none, and in older studies.
     """
 
     family: str
@@ -37,6 +38,7 @@ class PredictedRun:
     predicted: Integers
     probabilities: Floats
     images: Integers = field(default_factory=lambda: np.empty(0, dtype=np.int64), repr=False)
+    files: Sequence[str] = ()
 
     @property
     def model(self) -> tuple[str, str]:
@@ -119,4 +121,11 @@ def _run(key: tuple[str, str, int, float], table: pa.Table) -> PredictedRun:
         labels=table["label"].to_numpy(),
         predicted=table["predicted"].to_numpy(),
         probabilities=flat.reshape(table.num_rows, -1).astype(np.float64),
+        files=_files(table),
     )
+
+
+def _files(table: pa.Table) -> Sequence[str]:
+    if "file" not in table.column_names or table["file"].null_count:
+        return ()
+    return tuple(table["file"].to_pylist())

@@ -94,7 +94,7 @@ def test_where_the_images_are_what_is_missing_more_of_them_would_do_and_seeds_wo
 
 def test_where_the_seeds_are_what_is_missing_the_command_that_adds_them_is_said() -> None:
     prices = {"forecast": {"prices": PRICES}}
-    study = close(difference=0.1, images=1200, seed_effect=0.05, entries=prices)
+    study = close(difference=0.105, images=1200, seed_effect=0.05, entries=prices)
     table, sentences = told(study)
     seeds, images = table.to_dict("records")
     assert math.isnan(images["needed"])

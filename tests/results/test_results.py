@@ -108,7 +108,7 @@ MAY_BE_EMPTY = {
         *(f"param_{name}" for name in SPACE),
     },
     "final_epochs": {"device_memory_peak_bytes"},
-    "predictions": set(),
+    "predictions": {"file"},
     "comparison": {"seed", "difference", "ci_low", "ci_high", "p_value", "p_value_holm"},
 }
 

@@ -170,6 +170,7 @@ class ComparedStudy:
                     "label": self.labels[::-1],
                     "predicted": scores.argmax(axis=1)[::-1],
                     "probabilities": list(scores[::-1]),
+                    "file": [None] * count,
                 },
                 schema=schema,
             )

@@ -44,6 +44,7 @@ class OpenedDataSet:
         image_shape: Height, width and channels of a decoded image; None likewise.
         duplicates: What is wrong with images that stand twice, a sentence each: in training and
             test, or under two labels.
+        test_names: The file of each test image, in order; empty where images are no files.
         notes: What else a reader must know of the data, a sentence each, such as what was left out.
     """
 
@@ -56,6 +57,7 @@ class OpenedDataSet:
     image_counts: tuple[int, int] | None = None
     image_shape: tuple[int, int, int] | None = None
     duplicates: tuple[str, ...] = ()
+    test_names: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
 

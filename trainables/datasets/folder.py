@@ -93,6 +93,7 @@ def _opened(layout: Layout, files: Mapping[str, str], image_size: int) -> Opened
         image_counts=(len(training.names), len(test.names)),
         image_shape=(image_size, image_size, 3),
         duplicates=tuple(_duplicates(files, training, test)),
+        test_names=test.names,
         notes=(
             *layout.notes,
             f"Images are scaled and cropped to {image_size}x{image_size} pixels.",

@@ -201,3 +201,34 @@ def classes(r: Recomputed) -> Keyed:
     yield "classes/scores", pd.DataFrame(scores)
     columns = "family,role,true_class,taken_for,share,wrong,images"
     yield "classes/confusions", table(columns, confusions)
+
+
+def doubtful(r: Recomputed) -> Keyed:
+    """What the tuned models together, all as one, are wrong on."""
+    tuned = r.predictions[r.predictions.role == "tuned"]
+    tuned = tuned[tuned.train_fraction == r.predictions.train_fraction.max()]
+    if not len(tuned):
+        return
+    said = np.stack(tuned.probabilities).astype(np.float64)
+    keys = [tuned.family.astype(str).to_numpy(), tuned.image_index.to_numpy()]
+    together = pd.DataFrame(said).groupby(keys).mean().groupby(level=1).mean()
+    of_image = tuned.groupby("image_index", observed=True)
+    label, best = of_image.label.first(), together.to_numpy().argmax(axis=1)
+    missed = tuned.assign(missed=tuned.label != tuned.predicted).groupby("image_index").missed
+    rows = pd.DataFrame(
+        {
+            "image_index": together.index,
+            "file": of_image.file.first().tolist() if "file" in tuned else None,
+            "label": label.tolist(),
+            "taken_for": best,
+            "probability": together.to_numpy().max(axis=1),
+            "probability_of_label": together.to_numpy()[np.arange(len(label)), label],
+            "wrong": missed.sum().tolist(),
+            "trainings": len(tuned) // len(label),
+        }
+    )
+    gap = rows.probability_of_label - rows.probability
+    rows = rows[gap < 0].iloc[np.argsort(gap[gap < 0], kind="stable")].head(1000)
+    for side in ("label", "taken_for"):
+        rows[side] = [r.classes[index] for index in rows[side]]
+    yield "classes/certain-but-wrong", rows

@@ -81,7 +81,7 @@ class _Noise:
             if new > 1:
                 squares = squares + variance * random.chisquare(new - 1, FUTURES)
             variances.append(squares / (all_ - 1))
-        weights = cauchy.pdf(there, scale=0.05)
+        weights = cauchy.pdf(there, scale=0.045)
         return self._seen(np.array(variances), then, self.tested, errors, weights)
 
     def with_images(self, images: int, seeds: int) -> tuple[float, float]:

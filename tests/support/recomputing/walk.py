@@ -18,7 +18,14 @@ Tables = Mapping[str, pd.DataFrame]
 """Key of each section to its table."""
 COMPARISON: Final = (
     *(of_tests.results, of_tests.reference, of_tests.differences, of_tests.data),
-    *(of_tests.calibration, of_tests.classes, of_search.given, of_search.choice, of_search.luck),
+    *(
+        of_tests.calibration,
+        of_tests.classes,
+        of_tests.doubtful,
+        of_search.given,
+        of_search.choice,
+        of_search.luck,
+    ),
     *(of_search.time, of_search.saved, of_search.other_settings, of_search.rungs),
     *(of_search.ranks, of_record.transfer, settle),
 )

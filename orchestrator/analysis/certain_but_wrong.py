@@ -1,0 +1,99 @@
+"""Test images that the tuned models are certain of, and wrong: perhaps their labels are."""
+
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+import numpy as np
+import pandas as pd
+
+from orchestrator.analysis.formats import number, share, words
+from orchestrator.analysis.section import Row, Section, count
+from orchestrator.results.schema import ROLES
+from orchestrator.stats.predictions import PredictedRun
+
+MOST_ROWS: Final = 1000
+SHOWN_AS_IMAGES: Final = 24
+LABELS: Final = ("label", "taken_for")
+
+
+def certain_but_wrong(runs: Sequence[PredictedRun]) -> pd.DataFrame:
+    """The images that the tuned models together are wrong on, the most certain first.
+
+    Their certainty is the probability of the class that they take an image for, less that of its
+    label, on the mean over the seeds of each family and then over families: the self-confidence of
+    confident learning. Source: Northcutt, Jiang and Chuang (2021), Confident Learning.
+
+    Args:
+        runs: The final runs, from `predictions.split_runs`; of the tuned ones those at the largest
+            share are taken.
+
+    Returns:
+        A row an image: `image_index`, `file` (null where images are no files), `label` and
+        `taken_for` (indices of classes), `probability` of either, `trainings` and how many of
+        these are `wrong`.
+    """
+    largest = max((run.fraction for run in runs), default=None)
+    own: dict[str, list[PredictedRun]] = {}
+    for run in runs:
+        if (run.fraction, run.role) == (largest, ROLES[1]):
+            own.setdefault(run.family, []).append(run)
+    if not own:
+        return pd.DataFrame()
+    every = [run for group in own.values() for run in group]
+    said = np.mean(
+        [np.mean([run.probabilities for run in group], axis=0) for group in own.values()], axis=0
+    )
+    first, places = every[0], np.arange(len(said))
+    guess, label = said.argmax(axis=1), first.labels.astype(np.int64)
+    table = pd.DataFrame(
+        {
+            "image_index": first.images,
+            "file": list(first.files) or None,
+            "label": label,
+            "taken_for": guess,
+            "probability": said[places, guess],
+            "probability_of_label": said[places, label],
+            "wrong": np.sum([~run.correct for run in every], axis=0),
+            "trainings": len(every),
+        }
+    )
+    certainty = table["probability"] - table["probability_of_label"]
+    order = np.argsort(-certainty.to_numpy(), kind="stable")
+    return table.iloc[order][certainty.iloc[order] > 0].reset_index(drop=True)
+
+
+def certain_but_wrong_sections(study: Row, runs: Sequence[PredictedRun]) -> Iterator[Section]:
+    """The first thousand of them; nothing where no tuned model was tested.
+
+    Args:
+        study: `study.json`; `dataset` names the classes, else they are numbers.
+        runs: The final runs, from `predictions.split_runs`.
+    """
+    found = certain_but_wrong(runs)
+    if not len(found):
+        return
+    numbers = range(runs[0].probabilities.shape[1])
+    names = [str(name) for name in (study.get("dataset") or {}).get("classes") or numbers]
+    table = found.head(MOST_ROWS).assign(
+        **{side: [names[index] for index in found[side].head(MOST_ROWS)] for side in LABELS}
+    )
+    by_file = bool(table["file"].notna().all())
+    yield Section(
+        key="classes/certain-but-wrong",
+        title="Certain but wrong: is the label right?",
+        table=table,
+        formats={
+            "test image": words("file") if by_file else number("image_index", "d"),
+            "label": words("label"),
+            "taken for": words("taken_for"),
+            "probability of that": share("probability", 0),
+            "of the label": share("probability_of_label", 0),
+            "trainings wrong": number("wrong"),
+        },
+        notes=(
+            f"The first {count(len(table))} of {count(len(found))} test images that the tuned "
+            f"models, {count(int(table['trainings'].iloc[0]))} trainings together, are wrong on, "
+            "the most certain first. A wrong label is one reason; look at the images before "
+            "anything is changed.",
+        ),
+    )
