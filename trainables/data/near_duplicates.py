@@ -16,13 +16,13 @@ import numpy.typing as npt
 EDGE: Final = 72
 """Edge in pixels of the picture that a hash is made of: rows of 9 and columns of 8 pixels each."""
 ROWS, COLUMNS = 8, 9
-MOST_BITS: Final = 4
-MOST_LEVELS: Final = 8
+MOST_BITS: Final = 6
+MOST_LEVELS: Final = 12
 LEAST_CONTRAST: Final = 16
 """Grey levels between the brightest and the darkest of the small picture; less has no pattern."""
 MOST_COMPARISONS: Final = 200_000_000
 """Pairs of hashes that are compared at most, some seconds."""
-# At most 4 bits in 5 bands: one band at least is the same in both.
+# So many bits in one band more: one band at least is the same in both.
 _BANDS: Final = np.array_split(np.arange(ROWS * (COLUMNS - 1)), MOST_BITS + 1)
 _CHUNK: Final = 1 << 20
 
