@@ -301,4 +301,4 @@ def _wrong_with(folder: "Folder", name: str) -> tuple[str, str] | None:
 
 def storable(name: str) -> bool:
     """Whether a table can hold a name: one that is no UTF-8 on disk has surrogates."""
-    return not any("\ud800" <= character <= "\udfff" for character in name)
+    return name.isascii() or not any("\ud800" <= character <= "\udfff" for character in name)
