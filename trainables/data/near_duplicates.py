@@ -95,7 +95,8 @@ def _of_one_look(
 ) -> npt.NDArray[np.int64]:
     """The pairs whose pictures differ by few grey levels."""
     one, other = (pictures[pairs[:, side]].astype(np.int16) for side in range(2))
-    return pairs[np.abs(one - other).mean(axis=(1, 2)) <= MOST_LEVELS]
+    few: npt.NDArray[np.bool_] = np.abs(one - other).mean(axis=(1, 2)) <= MOST_LEVELS
+    return pairs[few]
 
 
 def _candidates(

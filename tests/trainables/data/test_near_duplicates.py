@@ -72,7 +72,7 @@ def test_where_too_many_are_alike_it_stops_and_says_so(monkeypatch: pytest.Monke
     pictures = (base + random.integers(-20, 21, (400, 8, 9))).astype(np.uint8)
     assert near_pairs(pictures).whole
     assert not near_pairs(pictures, most=50).whole
-    film = (base + random.integers(-2, 3, (400, 8, 9))).astype(np.uint8)
+    film = (base + random.integers(-9, 10, (400, 8, 9))).astype(np.uint8)
     assert len(near_pairs(film).pairs) > 1000
     monkeypatch.setattr("trainables.data.near_duplicates.MOST_PAIRS", 100)
     assert not near_pairs(film).whole
