@@ -49,9 +49,9 @@ def _look(options: argparse.Namespace) -> int:
         from orchestrator.look.render import print_look
         from orchestrator.terminal import Terminal
 
-        print_look(Terminal(), look, _again(options))
         if sheet is not None:
             say(f"Contact sheet: {sheet}")
+        print_look(Terminal(), look, _again(options))
     return DONE if look.runs else INCOMPLETE
 
 

@@ -140,7 +140,8 @@ def find_problems(survey: Survey) -> list[Problem]:
         for kind, names in by_kind.items()
     ]
     found += _same(survey, mended=bool(survey.faults))
-    found += _few(survey, found)
+    if "few classes" not in by_kind:
+        found += _few(survey, found)
     order = [*RULES]
     return sorted(found, key=lambda problem: (not problem.must, order.index(problem.kind)))
 

@@ -150,8 +150,8 @@ def _training(look: Look) -> Iterator[str]:
         yield f"Image size: {size} pixels, as the data have it."
     else:
         yield (
-            f"Image size: {size} pixels for every family, the largest that at least half of the "
-            f"images need not be enlarged to, {look.smaller:,} are. What is longer is cropped to "
+            f"Image size: {size} pixels for every family, the largest to which at least half of "
+            f"the images need not be enlarged; {look.smaller:,} are. What is longer is cropped to "
             "its middle square."
         )
     free = "" if look.free_bytes is None else f"; {look.free_bytes / GB:.1f} GB are free"

@@ -1,6 +1,8 @@
 """What a study trains on: data found, checked, decoded and split; weights found and checked."""
 
-from collections.abc import Callable, Mapping, Sequence
+import shlex
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -12,7 +14,7 @@ from orchestrator.plan.families import FamilyPlan
 from orchestrator.plan.memory import check_memory
 from orchestrator.results.files import check_writable
 from trainables import registry
-from trainables.data.dataset import LabeledImages, OpenedDataSet
+from trainables.data.dataset import DataSet, FaultyFilesError, LabeledImages, OpenedDataSet
 from trainables.data.offline import not_fetched
 from trainables.data.splitting import Split, fraction_of, split
 from trainables.family import Family
@@ -59,14 +61,18 @@ def prepare(
     weights_file = None
     if any(plan.pretrained for plan in plans):
         weights_file = _weights(settings.weights, say)
-    dataset = named.open(settings.data_dir, settings.image_size)
+    with _pointing_to_look(named, settings.data_dir):
+        dataset = named.open(settings.data_dir, settings.image_size)
     allowed = dataset.duplicates if settings.allow_duplicates else ()
     for note in (*dataset.notes, *allowed):
         say(f"Data: {note}")
+    if named.survey is not None and settings.image_size == Settings.image_size:
+        say("Data: `python -m orchestrator.look` names the size that fits the images themselves.")
     check_memory(settings, [plan.name for plan in plans], dataset)
     if weights_file is not None:
         _check_weights(weights_file, plans, num_classes=len(dataset.classes))
-    training = _decoded(dataset, allow_duplicates=settings.allow_duplicates)
+    with _pointing_to_look(named, settings.data_dir):
+        training = _decoded(dataset, allow_duplicates=settings.allow_duplicates)
     parts = divide(settings, training.labels)
     return Inputs(
         dataset=dataset,
@@ -80,11 +86,24 @@ def prepare(
     )
 
 
+@contextmanager
+def _pointing_to_look(named: DataSet, data_dir: str | None) -> Iterator[None]:
+    """Where files are at fault, adds to the error which command names all of it."""
+    try:
+        yield
+    except FaultyFilesError as error:
+        if named.survey is None or data_dir is None:
+            raise
+        command = shlex.join(["python", "-m", "orchestrator.look", data_dir])
+        message = f"{error}; all that is wrong, and what to do about it: {command}"
+        raise ValueError(message) from error
+
+
 def _decoded(dataset: OpenedDataSet, *, allow_duplicates: bool) -> LabeledImages:
     """The training part; the test part is decoded too, and thrown away.
 
     Raises:
-        ValueError: Images of either part cannot be decoded, or stand twice; all in one answer.
+        FaultyFilesError: Images of either part cannot be decoded, or stand twice; in one answer.
     """
     wrong = []
     if dataset.duplicates and not allow_duplicates:
@@ -97,7 +116,7 @@ def _decoded(dataset: OpenedDataSet, *, allow_duplicates: bool) -> LabeledImages
     if dataset.check_test is not None:
         _attempted(dataset.check_test, wrong)
     if wrong or training is None:
-        raise ValueError("; ".join(wrong))
+        raise FaultyFilesError("; ".join(wrong))
     return training
 
 

@@ -11,8 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from documented import check_settings
+from made_up_data_sets import in_memory
 from made_up_inputs import image_folder
-from odd_images import odd_folder, picture, saved
+from odd_images import HAS_AVIF, odd_folder, picture, saved
 from printed_json import validated
 
 from orchestrator import study
@@ -83,7 +84,8 @@ def test_one_look_names_every_problem_with_its_count(
         "left by a file manager or an archive": parts,
     }
     forms = Counter(look["images"]["formats"])
-    assert set(forms) == {"PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF", "AVIF"}
+    avif = {"AVIF"} if HAS_AVIF else set()
+    assert set(forms) == {"PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF", *avif}
     assert all(look["images"]["traits"].values())
     assert len(look["images"]["traits"]) == 6
     assert look["images"]["width"] == [1, 64, 4000]
@@ -96,7 +98,9 @@ def test_after_its_advice_a_study_runs_and_no_image_is_in_two_parts(
     del curve_family
     given = ("--families", "curve", "--dataset", "folder", "--data-dir", str(data))
     plan = (*given, "--results-dir", str(tmp_path / "results"), "--dry-run")
+    capsys.readouterr()
     assert study.main(plan) == 2
+    assert capsys.readouterr().err.rstrip().endswith(shlex.join(["orchestrator.look", str(data)]))
     follow(data, found(capsys, str(data), code=1))
     again = found(capsys, str(data), code=0)
     assert {problem["kind"] for problem in again["problems"]} <= {"near in a class"}
@@ -234,6 +238,31 @@ def test_classes_of_which_one_part_lacks_some_are_named_and_can_be_removed(
     by_kind = {problem["kind"]: problem for problem in look["problems"]}
     assert by_kind["classes differ"]["groups"] == [["train/darker/"]]
     assert by_kind["classes differ"]["remove"] == ["test/darker/"]
+
+
+def test_where_the_folder_above_is_named_the_right_one_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = photographs(tmp_path / "photos" / "images", edge=32)
+    (problem,) = found(capsys, str(folder.parent), code=1)["problems"]
+    assert problem["kind"] == "few classes"
+    assert problem["detail"].endswith(f"the classes may be the folders in {folder}: name that")
+    assert problem["remove"] == []
+
+
+@either
+def test_a_folder_behind_an_address_is_looked_at_too(
+    data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    there, here = (
+        found(capsys, in_memory(data, "looked at"), code=1),
+        found(capsys, str(data), code=1),
+    )
+    for look in (there, here):
+        for problem in look["problems"]:
+            problem["detail"] = ""
+    assert there["problems"] == here["problems"]
+    assert there["images"] == here["images"]
 
 
 def test_images_beyond_the_memory_are_a_problem_and_no_traceback(

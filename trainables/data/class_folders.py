@@ -174,6 +174,14 @@ class _Tree:
     def _place(self, part: str) -> "Folder":
         return self._folder.child(part) if part else self._folder
 
+    @property
+    def _too_high(self) -> str | None:
+        """The one folder in which the classes are, where the folder above it was named."""
+        if self._parts != (WHOLE,) or len(self.classes) != 1:
+            return None
+        inside = self._folder.child(self.classes[0])
+        return inside.path if len(inside.list()[0]) >= MIN_CLASSES else None
+
     def _leave_out(self, place: str) -> None:
         """Notes what in a folder is no part of the data."""
         inside, below = (self._folder.child(place), f"{place}/") if place else (self._folder, "")
@@ -213,6 +221,8 @@ class _Tree:
             yield self._parts_missing()
         for part in self._parts:
             yield from self._few_classes(part)
+        if self._too_high is not None:
+            return  # what is in there is judged by another rule
         for names in [set(each) for each in self._classes.values()]:
             if names != set(self.classes):
                 yield from self._differing()
@@ -239,6 +249,8 @@ class _Tree:
                 f"at least {MIN_CLASSES} classes, a sub-folder each, must be in "
                 f"{self._place(part).path}: {found}"
             )
+            if self._too_high is not None:
+                sentence += f"; the classes may be the folders in {self._too_high}: name that"
             yield Fault(kind="few classes", name=f"{part}/" if part else "./", sentence=sentence)
 
     def _differing(self) -> Iterator[Fault]:
@@ -289,4 +301,4 @@ def _wrong_with(folder: "Folder", name: str) -> tuple[str, str] | None:
 
 def storable(name: str) -> bool:
     """Whether a table can hold a name: one that is no UTF-8 on disk has surrogates."""
-    return not any("\ud800" <= character <= "\udfff" for character in name)
+    return name.isascii() or not any("\ud800" <= character <= "\udfff" for character in name)

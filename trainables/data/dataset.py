@@ -11,6 +11,10 @@ if TYPE_CHECKING:
     from trainables.data.survey import Survey
 
 
+class FaultyFilesError(ValueError):
+    """Files of a data set are at fault, of which a look at all of them tells more."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class LabeledImages:
     """Decoded images with their labels.

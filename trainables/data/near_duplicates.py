@@ -16,15 +16,17 @@ import numpy.typing as npt
 EDGE: Final = 72
 """Edge in pixels of the picture that a hash is made of: rows of 9 and columns of 8 pixels each."""
 ROWS, COLUMNS = 8, 9
-MOST_BITS: Final = 4
-MOST_LEVELS: Final = 8
+MOST_BITS: Final = 6
+MOST_LEVELS: Final = 12
 LEAST_CONTRAST: Final = 16
 """Grey levels between the brightest and the darkest of the small picture; less has no pattern."""
 MOST_COMPARISONS: Final = 200_000_000
 """Pairs of hashes that are compared at most, some seconds."""
-# At most 4 bits in 5 bands: one band at least is the same in both.
+MOST_PAIRS: Final = 1_000_000
+"""Pairs that are kept at most: of a film, each image may look like each other."""
+# So many bits in one band more: one band at least is the same in both.
 _BANDS: Final = np.array_split(np.arange(ROWS * (COLUMNS - 1)), MOST_BITS + 1)
-_CHUNK: Final = 1 << 20
+_CHUNK: Final = 1 << 18
 
 Small = npt.NDArray[np.uint8]
 
@@ -67,43 +69,52 @@ def near_pairs(pictures: npt.NDArray[np.uint8], most: int = MOST_COMPARISONS) ->
     """
     contrast = np.ptp(pictures.reshape(len(pictures), -1), axis=1) if len(pictures) else np.zeros(0)
     shown = np.flatnonzero(contrast >= LEAST_CONTRAST)
-    bits = pictures[shown, :, 1:] > pictures[shown, :, :-1]
-    bits = bits.reshape(len(shown), ROWS * (COLUMNS - 1))
+    pictures = pictures[shown]
+    bits = (pictures[:, :, 1:] > pictures[:, :, :-1]).reshape(len(shown), ROWS * (COLUMNS - 1))
     hashes, first, same = np.unique(
         np.packbits(bits, axis=1).view(">u8").astype(np.uint64).ravel(),
         return_index=True,
         return_inverse=True,
     )
-    found = [np.stack([first[same], np.arange(len(shown))], axis=1)]  # equal hashes
-    left = most
-    for band in _BANDS:
-        for one, other in _candidates(bits[first][:, band], left):
-            left -= len(one)
-            near = np.bitwise_count(hashes[one] ^ hashes[other]) <= MOST_BITS
-            found.append(np.stack([first[one[near]], first[other[near]]], axis=1))
-    pairs = np.concatenate(found)
-    pairs = np.unique(np.sort(shown[pairs[pairs[:, 0] != pairs[:, 1]]], axis=1), axis=0)
-    apart = np.abs(pictures[pairs[:, 0]].astype(int) - pictures[pairs[:, 1]]).mean(axis=(1, 2))
-    return NearPairs(pairs=pairs[apart <= MOST_LEVELS], whole=left > 0)
+    equal = np.stack([first[same], np.arange(len(shown))], axis=1)
+    found = [_of_one_look(pictures, equal[equal[:, 0] != equal[:, 1]])]
+    left, room = most, MOST_PAIRS
+    for one, other in _candidates(bits[first]):
+        near = np.bitwise_count(hashes[one] ^ hashes[other]) <= MOST_BITS
+        pairs = np.stack([first[one[near]], first[other[near]]], axis=1)
+        found.append(_of_one_look(pictures, pairs))
+        left, room = left - len(one), room - len(found[-1])
+        if min(left, room) <= 0:
+            break
+    pairs = np.unique(np.sort(np.concatenate(found), axis=1), axis=0)
+    return NearPairs(pairs=shown[pairs], whole=min(left, room) > 0)
+
+
+def _of_one_look(
+    pictures: npt.NDArray[np.uint8], pairs: npt.NDArray[np.int64]
+) -> npt.NDArray[np.int64]:
+    """The pairs whose pictures differ by few grey levels."""
+    one, other = (pictures[pairs[:, side]].astype(np.int16) for side in range(2))
+    few: npt.NDArray[np.bool_] = np.abs(one - other).mean(axis=(1, 2)) <= MOST_LEVELS
+    return pairs[few]
 
 
 def _candidates(
-    band: npt.NDArray[np.bool_], most: int
+    bits: npt.NDArray[np.bool_],
 ) -> Iterator[tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]]:
-    """Pairs of rows whose bits are the same, in chunks, `most` of them at most.
+    """Pairs of hashes that are the same in a band, in chunks; a pair may come once a band.
 
-    Sorted, equal rows are neighbours: step by step each is paired with the next but so many.
+    Sorted, equal bands are neighbours: step by step each is paired with the next but so many.
     """
-    values = band @ (1 << np.arange(band.shape[1]))
-    order = np.argsort(values, kind="stable")
-    values = values[order]
-    step = 1
-    alive = np.arange(len(values) - 1)
-    while len(alive) and most > 0:
-        alive = alive[alive + step < len(values)]
-        alive = alive[values[alive] == values[alive + step]]
-        for start in range(0, len(alive), _CHUNK):
-            part = alive[start : start + _CHUNK]
-            most -= len(part)
-            yield order[part], order[part + step]
-        step += 1
+    for band in _BANDS:
+        values = bits[:, band] @ (1 << np.arange(len(band)))
+        order = np.argsort(values, kind="stable")
+        values = values[order]
+        alive, step = np.arange(len(values)), 1
+        while len(alive):
+            alive = alive[alive + step < len(values)]
+            alive = alive[values[alive] == values[alive + step]]
+            for start in range(0, len(alive), _CHUNK):
+                part = alive[start : start + _CHUNK]
+                yield order[part], order[part + step]
+            step += 1

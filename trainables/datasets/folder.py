@@ -26,7 +26,7 @@ from trainables.data.class_folders import (
     few_images,
     find_layout,
 )
-from trainables.data.dataset import DataSet, LabeledImages, OpenedDataSet
+from trainables.data.dataset import DataSet, FaultyFilesError, LabeledImages, OpenedDataSet
 from trainables.data.near_duplicates import EDGE, small_picture
 from trainables.data.splitting import split
 from trainables.data.survey import (
@@ -60,7 +60,8 @@ def open_image_folder(data_dir: str | None, image_size: int) -> OpenedDataSet:
         image_size: Edge in pixels that images are scaled and cropped to.
 
     Raises:
-        ValueError: If the folder is missing, or not laid out as one sub-folder per class.
+        FaultyFilesError: It is not laid out as one sub-folder per class.
+        ValueError: If the folder is missing.
     """
     from trainables.data.files import open_folder
 
@@ -69,7 +70,7 @@ def open_image_folder(data_dir: str | None, image_size: int) -> OpenedDataSet:
         raise ValueError(msg)
     layout = find_layout(open_folder(data_dir))
     if layout.faults:
-        raise ValueError(all_of([*dict.fromkeys(fault.sentence for fault in layout.faults)]))
+        raise FaultyFilesError(all_of([*dict.fromkeys(fault.sentence for fault in layout.faults)]))
     training, test = _halves(layout)
     names = (*training.names, *test.names)
     with ThreadPoolExecutor() as threads:
@@ -269,7 +270,7 @@ def _for_each(part: Part, do: Callable[[int], object]) -> None:
         warnings.simplefilter("ignore")  # what Pillow warns of is decoded, or refused by us
         wrong = [text for text in threads.map(problem, range(len(part.names))) if text]
     if wrong:
-        raise ValueError(all_of(wrong))
+        raise FaultyFilesError(all_of(wrong))
 
 
 def _read(folder: "Folder", part: Part, files: Mapping[str, str], image_size: int) -> LabeledImages:

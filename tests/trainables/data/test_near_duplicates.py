@@ -66,12 +66,16 @@ def test_by_bands_the_very_pairs_are_found_that_comparing_all_finds() -> None:
     assert found.pairs.tolist() == expected.tolist()
 
 
-def test_where_too_many_hashes_are_alike_it_stops_and_says_so() -> None:
+def test_where_too_many_are_alike_it_stops_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     random = np.random.default_rng(0)
     base = random.integers(60, 200, (1, 8, 9))
     pictures = (base + random.integers(-20, 21, (400, 8, 9))).astype(np.uint8)
     assert near_pairs(pictures).whole
     assert not near_pairs(pictures, most=50).whole
+    film = (base + random.integers(-9, 10, (400, 8, 9))).astype(np.uint8)
+    assert len(near_pairs(film).pairs) > 1000
+    monkeypatch.setattr("trainables.data.near_duplicates.MOST_PAIRS", 100)
+    assert not near_pairs(film).whole
 
 
 def test_the_size_is_the_largest_to_which_half_of_the_images_need_not_be_enlarged() -> None:
