@@ -231,11 +231,17 @@ def _few(survey: Survey, found: Sequence[Problem]) -> Iterator[Problem]:
         yield _classes_out(survey, names, must=True, detail=must)
     if all_names - names:
         yield _classes_out(survey, all_names - names, must=False, detail="")
-    stated = {problem.kind for problem in found}
-    left = len(survey.classes) - len(names)
-    if names and left < MIN_CLASSES and not {"few classes", "parts missing"} & stated:
+    gone = {name for problem in needed for name in problem.remove if name.endswith("/")}
+    out = names | {name for part, name in survey.places if _folder(part, name) in gone}
+    left = len(survey.classes) - len(out)
+    if out and left < MIN_CLASSES and "parts missing" not in {each.kind for each in found}:
         detail = f"Only {left} of {len(survey.classes)} would be left."
         yield Problem(kind="few classes", must=True, groups=(("./",),), detail=detail)
+
+
+def _folder(part: str, name: str) -> str:
+    """Where a class lies, as paths of folders are written."""
+    return f"{part}/{name}/" if part else f"{name}/"
 
 
 def _too_few(survey: Survey, removed: Sequence[Problem]) -> tuple[str, set[str]]:
@@ -247,7 +253,7 @@ def _too_few(survey: Survey, removed: Sequence[Problem]) -> tuple[str, set[str]]
     faults = {
         (part, name): survey.few(part, name, count)
         for (part, name), count in counts.items()
-        if not (f"{part}/{name}/" if part else f"{name}/").startswith(gone)
+        if not _folder(part, name).startswith(gone)
     }
     wrong = {place: fault for place, fault in faults.items() if fault is not None}
     return next((f.sentence for f in wrong.values()), ""), {name for _, name in wrong}
@@ -255,11 +261,7 @@ def _too_few(survey: Survey, removed: Sequence[Problem]) -> tuple[str, set[str]]
 
 def _classes_out(survey: Survey, names: set[str], *, must: bool, detail: str) -> Problem:
     """That classes are to be removed, in each part."""
-    places = [
-        (f"{part}/{name}/" if part else f"{name}/", name)
-        for part, name in survey.places
-        if name in names
-    ]
+    places = [(_folder(part, name), name) for part, name in survey.places if name in names]
     folders = [tuple(p for p, own in places if own == name) for name in sorted(names)]
     together = tuple(place for each in folders for place in each)
     return Problem(kind=FEW, must=must, groups=tuple(folders), remove=together, detail=detail)

@@ -1,11 +1,13 @@
 """One look names all that a study would refuse; once its advice is followed, the study runs."""
 
 import os
+import random
 import re
 import shlex
 import shutil
 from collections import Counter
 from collections.abc import Callable
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +15,7 @@ import pytest
 from documented import check_settings
 from made_up_data_sets import in_memory
 from made_up_inputs import image_folder
-from odd_images import HAS_AVIF, odd_folder, picture, saved
+from odd_images import BAD, HAS_AVIF, odd_folder, picture, saved
 from printed_json import validated
 
 from orchestrator import study
@@ -214,6 +216,43 @@ def test_it_says_that_a_study_would_run_where_one_would(
     arguments = ["--families", "curve", "--dataset", "folder", "--data-dir", str(folder)]
     plan = [*arguments, "--results-dir", str(tmp_path / "results"), "--dry-run"]
     assert main([str(folder)]) == (1 if study.main(plan) == 2 else 0)
+
+
+PICTURES = [saved(picture(number, 20, 16), "PNG") for number in range(60)]
+LAYOUTS = (("",), ("train", "test"), ("train", "val", "test"), ("train", "val"), ("test",))
+
+
+def random_folder(base: Path, draw: random.Random) -> Path:
+    """A few classes with few images, some of them the same, some no images."""
+    pool = draw.sample(range(60), 60)
+    parts = draw.choices(LAYOUTS, weights=(4, 4, 1, 1, 1))[0]
+    for part, name in product(parts, ["a", "b b", "ç"]):
+        folder = base / part / name
+        folder.mkdir(parents=True)
+        for number in range(draw.randrange(1, 9)):
+            content = PICTURES[pool.pop() if pool and draw.random() < 0.93 else draw.randrange(60)]
+            (folder / f"{number}.png").write_bytes(content)
+        for file, content in BAD.items():
+            if draw.random() < 0.04:
+                (folder / file).write_bytes(content)
+        if len(parts) > 1 and draw.random() < 0.05:
+            shutil.rmtree(folder)
+    return base
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_of_random_folders_it_says_what_a_study_does_and_how_it_is_mended(
+    seed: int, tmp_path: Path, curve_family: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    del curve_family
+    folder = random_folder(tmp_path / "data", random.Random(seed))
+    arguments = ["--families", "curve", "--dataset", "folder", "--data-dir", str(folder)]
+    plan = [*arguments, "--results-dir", str(tmp_path / "results"), "--dry-run"]
+    look = found(capsys, str(folder), code=1 if study.main(plan) == 2 else 0)
+    follow(folder, look)
+    if not {"few classes", "parts missing"} & {problem["kind"] for problem in look["problems"]}:
+        assert study.main(plan) == 0
+        check_no_leak(str(folder))
 
 
 def test_the_copies_of_a_class_that_chance_divides_are_refused_only_where_it_does(
