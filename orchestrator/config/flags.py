@@ -28,6 +28,10 @@ def make_parser() -> argparse.ArgumentParser:
     add("--preset", help=_help(", ".join(PRESETS), "preset"))
     add("--dataset", help=_help("cifar10, digits, folder, or another by name", "dataset"))
     add("--data-dir", help="path or URI of its files (the user's cache, downloaded once)")
+    add(
+        "--image-size",
+        help=_help("edge in pixels that your own images are scaled to", "image_size"),
+    )
     add("--weights", help=_help("imagenet, imagenet_v2, or a .pth/.safetensors file", "weights"))
     add("--precision", help="tf32, fp32 or bf16, of all trials (tf32 on GPUs, fp32 on CPUs)")
     add("--trials", help=_help("trials per family, the baseline included", "trials"))

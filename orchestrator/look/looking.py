@@ -200,7 +200,7 @@ def command_of(settings: Settings) -> str:
     if settings.data_dir is not None:
         words += ["--data-dir", settings.data_dir]
     if settings.image_size != Settings.image_size:
-        words += ["--set", f"image_size={settings.image_size}"]
+        words += ["--image-size", str(settings.image_size)]
     for field in ("space", "baseline"):
         for family, values in getattr(settings, field).items():
             for dimension, text in values.items():

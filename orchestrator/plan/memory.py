@@ -50,7 +50,7 @@ def check_memory(settings: Settings, families: Sequence[str], dataset: OpenedDat
             f"pixels {images / GB:.1f} GB, {stored / GB:.1f} GB of these again in Ray's object "
             f"store, and comparing {runs:,} final runs on {test:,} test images of "
             f"{len(dataset.classes):,} classes {predictions / GB:.1f} GB; take fewer images or "
-            "smaller ones (--set image_size=N, where they are your own), fewer --seeds or "
+            "smaller ones (--image-size N, where they are your own), fewer --seeds or "
             "--train-fractions, or a machine with more memory"
         )
         raise ValueError(message)

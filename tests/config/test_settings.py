@@ -159,6 +159,7 @@ def test_the_flags_are_few_and_frozen() -> None:
         "--stop-when-settled",
         *("--gpus-per-trial", "--cpus-per-trial", "--max-concurrent", "--address"),
         *("--results-dir", "--name", "--seeds", "--seed", "--config", "--set", "--dry-run"),
+        "--image-size",
         *("--resume", "--accept-code-change", "--warm-start", "--debug", "--no-dashboard"),
         "--json",
     }

@@ -94,5 +94,5 @@ def test_what_cannot_fit_is_one_line_with_both_amounts_and_what_to_change(
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("study: images and predictions must fit into the free memory, ")
     assert said in line
-    assert "take fewer images or smaller ones (--set image_size=N" in line
+    assert "take fewer images or smaller ones (--image-size N" in line
     assert not (tmp_path / "results").exists()
