@@ -17,11 +17,12 @@ LABELS: Final = ("label", "taken_for")
 
 
 def certain_but_wrong(runs: Sequence[PredictedRun]) -> pd.DataFrame:
-    """The images that the tuned models together are wrong on, the most certain first.
+    """The images that the tuned models together are wrong on, the least believed labels first.
 
-    Their certainty is the probability of the class that they take an image for, less that of its
-    label, on the mean over the seeds of each family and then over families: the self-confidence of
-    confident learning. Source: Northcutt, Jiang and Chuang (2021), Confident Learning.
+    Together: the mean over the seeds of each family, and then over families. What they give the
+    label, its self-confidence, is the order: of labels changed on purpose it put more first than
+    its distance to the class they take an image for (docs/OWN_IMAGES.md). Source: Northcutt, Jiang
+    and Chuang (2021), Confident Learning.
 
     Args:
         runs: The final runs, from `predictions.split_runs`; of the tuned ones those at the largest
@@ -57,9 +58,8 @@ def certain_but_wrong(runs: Sequence[PredictedRun]) -> pd.DataFrame:
             "trainings": len(every),
         }
     )
-    certainty = table["probability"] - table["probability_of_label"]
-    order = np.argsort(-certainty.to_numpy(), kind="stable")
-    return table.iloc[order][certainty.iloc[order] > 0].reset_index(drop=True)
+    missed = table[table["probability"] > table["probability_of_label"]]
+    return missed.sort_values("probability_of_label", kind="stable", ignore_index=True)
 
 
 def certain_but_wrong_sections(study: Row, runs: Sequence[PredictedRun]) -> Iterator[Section]:
@@ -93,7 +93,7 @@ def certain_but_wrong_sections(study: Row, runs: Sequence[PredictedRun]) -> Iter
         notes=(
             f"The first {count(len(table))} of {count(len(found))} test images that the tuned "
             f"models, {count(int(table['trainings'].iloc[0]))} trainings together, are wrong on, "
-            "the most certain first. A wrong label is one reason; look at the images before "
-            "anything is changed.",
+            "those first whose label is the least probable to them. A wrong label is one reason; "
+            "look at the images before anything is changed.",
         ),
     )

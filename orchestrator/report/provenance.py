@@ -10,8 +10,11 @@ from typing import Any
 from orchestrator.analysis.section import Section, count, duration, present, worded
 from orchestrator.config.settings import Settings
 from orchestrator.report.inputs import Inputs
+from orchestrator.results.manifest import sha256_of
 
 SECONDS_PER_HOUR = 3600
+MOST_FILES = 50
+"""Whose hashes are listed; of more there is one of all, and `study.json` has each."""
 ELSEWHERE = ("families", "preset", "name", "results_dir", "address")
 """Settings that have a flag in the command, or that another machine has otherwise."""
 Pairs = Iterator[tuple[str, str]]
@@ -104,7 +107,11 @@ def _hashes(study: Mapping[str, Any]) -> Pairs:
     yield "code", str(study.get("code_sha256") or "")
     yield "git commit", str(study.get("git_commit") or "")
     yield "split", str(data.get("split_sha256") or "")
-    for name, digest in sorted((data.get("files") or {}).items()):
+    files = sorted((data.get("files") or {}).items())
+    if len(files) > MOST_FILES:
+        yield f"data: {_several(len(files), 'file')}", sha256_of(dict(files))
+        files = []
+    for name, digest in files:
         yield f"data: {name}", str(digest)
     if weights:
         yield f"weights: {weights.get('name')}", str(weights.get("sha256"))

@@ -80,12 +80,16 @@ def table_metadata(study: Mapping[str, Any]) -> dict[str, str]:
 
 def stamp(study: Mapping[str, Any]) -> dict[str, str]:
     """The hashes of split, data and weights, by which a table is known to be of a study."""
-    files = json.dumps(study["dataset"]["files"], sort_keys=True)
     return {
         "split_sha256": study["dataset"]["split_sha256"],
-        "data_sha256": hashlib.sha256(files.encode()).hexdigest(),
+        "data_sha256": sha256_of(study["dataset"]["files"]),
         "weights_sha256": (study["weights"] or {}).get("sha256", ""),
     }
+
+
+def sha256_of(files: Mapping[str, str]) -> str:
+    """One hash of many files, each with its own."""
+    return hashlib.sha256(json.dumps(files, sort_keys=True).encode()).hexdigest()
 
 
 def environment() -> dict[str, str]:

@@ -26,7 +26,7 @@ def run(family: str, seed: int, said: np.ndarray, labels: np.ndarray, role: str 
     )
 
 
-def test_the_most_certain_come_first_and_each_family_counts_as_much() -> None:
+def test_the_least_probable_labels_come_first_and_each_family_counts_as_much() -> None:
     labels = np.array([0, 0, 0, 0])
     one = np.array([[0.1, 0.9], [0.6, 0.4], [0.3, 0.7], [0.9, 0.1]])
     other = np.array([[0.2, 0.8], [0.1, 0.9], [0.9, 0.1], [0.8, 0.2]])

@@ -1,5 +1,7 @@
 """The tables that repeat what `study.json` and the events say."""
 
+import json
+from hashlib import sha256
 from typing import Any
 
 import pandas as pd
@@ -31,7 +33,7 @@ def settings(r: Recomputed) -> Keyed:
         "code": r.study.get("code_sha256"),
         "git commit": r.study.get("git_commit"),
         "split": dataset.get("split_sha256"),
-        **{f"data: {name}": sha for name, sha in sorted((dataset.get("files") or {}).items())},
+        **_files(dataset.get("files") or {}),
         f"weights: {weights.get('name')}": weights.get("sha256"),
         "choice": r.study.get("choice_sha256"),
     }
@@ -44,6 +46,14 @@ def settings(r: Recomputed) -> Keyed:
         for times in [(run["started_at"], run.get("ended_at"))]
     ]
     yield "settings/runs", table("run,started,ended,outcome,host", runs)
+
+
+def _files(hashes: dict[str, str]) -> dict[str, str]:
+    """Those of files, or where they are many one of all."""
+    if len(hashes) > 50:
+        listed = ", ".join(f'{json.dumps(n)}: "{h}"' for n, h in sorted(hashes.items()))
+        return {f"data: {len(hashes):,} files": sha256(f"{{{listed}}}".encode()).hexdigest()}
+    return {f"data: {name}": sha for name, sha in sorted(hashes.items())}
 
 
 def _moment(text: str | None) -> str | None:

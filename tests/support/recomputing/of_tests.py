@@ -227,8 +227,8 @@ def doubtful(r: Recomputed) -> Keyed:
             "trainings": len(tuned) // len(label),
         }
     )
-    gap = rows.probability_of_label - rows.probability
-    rows = rows[gap < 0].iloc[np.argsort(gap[gap < 0], kind="stable")].head(1000)
+    rows = rows[rows.probability_of_label < rows.probability]
+    rows = rows.iloc[np.argsort(rows.probability_of_label, kind="stable")].head(1000)
     for side in ("label", "taken_for"):
         rows[side] = [r.classes[index] for index in rows[side]]
     yield "classes/certain-but-wrong", rows
