@@ -8,6 +8,7 @@ import pyarrow as pa
 
 from orchestrator.analysis.budget_use import measure_effort
 from orchestrator.analysis.formats import number, words
+from orchestrator.analysis.frames import frame
 from orchestrator.analysis.section import Format, Row, Section
 from orchestrator.forecast.estimate import SECONDS_PER_HOUR, between, cost_sentences
 from orchestrator.forecast.prices import NodePrice
@@ -25,12 +26,12 @@ def forecast_sections(study: Row, trials: pa.Table, final: pa.Table) -> Iterator
     if not forecast:
         return
     efforts = measure_effort(list(forecast["families"]), trials, final)
-    last = study["settings"]["epochs"]
+    last_epochs = frame(final).drop_duplicates("trial_id").groupby("family")["last_epoch"].sum()
     rows = [
         {
             "family": each.family,
             **_ends("epochs_forecast", forecast["families"][each.family]["epochs"]),
-            "epochs": each.epochs + each.final_runs * last,
+            "epochs": each.epochs + int(last_epochs.get(each.family, 0)),
             **_ends("seconds_forecast", forecast["families"][each.family]["device_seconds"]),
             "device_seconds": each.search_seconds + each.finals_seconds,
         }

@@ -28,6 +28,13 @@ from orchestrator.stats.sample_efficiency import (
 )
 
 STEPS: Final = "Every size trains for the same epochs, so fewer images are fewer steps, too."
+EQUAL_STEPS: Final = (
+    "Fewer images were trained on for more epochs, so that every size had about the same steps."
+)
+SHORTER_SEARCHES: Final = (
+    "The searches with fewer images had no more epochs than that with the most, so these "
+    "hyperparameters were chosen for fewer steps than they were re-trained for."
+)
 DRAW: Final = (
     "The images of each size were drawn once, for all families and seeds; which ones they are is "
     "in no interval."
@@ -60,11 +67,13 @@ def sample_efficiency_sections(
         if per_fraction
         else "The hyperparameters were chosen with the most images and are the same with fewer."
     )
-    yield _accuracy_section(final, (*(() if equal_steps else (STEPS,)), DRAW, chosen))
+    steps = EQUAL_STEPS if equal_steps else STEPS
+    shorter = (SHORTER_SEARCHES,) if equal_steps and per_fraction else ()
+    yield _accuracy_section(final, (steps, DRAW, chosen, *shorter))
     yield _curve_section({model: own for model, own in curves.items() if model[1] in roles})
     yield from _crossing_sections(curves, roles)
     tuned = {family: own for (family, role), own in curves.items() if role == ROLES[1]}
-    yield from _equal_sections(tuned, () if equal_steps else (STEPS,))
+    yield from _equal_sections(tuned, steps)
 
 
 def _different_roles(runs: Sequence[PredictedRun]) -> tuple[str, ...]:
@@ -180,7 +189,7 @@ def _crossing(role: str, a: tuple[str, Curve], b: tuple[str, Curve]) -> dict[str
     }
 
 
-def _equal_sections(curves: Mapping[str, Curve], notes: tuple[str, ...]) -> Iterator[Section]:
+def _equal_sections(curves: Mapping[str, Curve], steps: str) -> Iterator[Section]:
     """How many images the less accurate of two tuned families needs to come up to the other."""
     rows = []
     for a, b in combinations(curves, 2):
@@ -202,7 +211,7 @@ def _equal_sections(curves: Mapping[str, Curve], notes: tuple[str, ...]) -> Iter
             "images": Format(("bound", "needed"), lambda bound, x: f"{bound}{_about(x)}"),
             "times as many": Format(("bound", "times"), lambda bound, x: f"{bound}{x:.1f}"),
         },
-        notes=("Between measured sizes accuracy is linear over log(images).", *notes),
+        notes=("Between measured sizes accuracy is linear over log(images).", steps),
     )
 
 

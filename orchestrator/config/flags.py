@@ -57,6 +57,12 @@ def make_parser() -> argparse.ArgumentParser:
         const=True,
         help="search at each of these shares too; the plan says what it costs",
     )
+    add(
+        "--equal-steps",
+        action="store_const",
+        const=True,
+        help="train finals on smaller shares for more epochs: about the same steps at each",
+    )
     add("--gpus-per-trial", help="GPUs per trial: 0, 1 or a share 1/n (1 where there are any)")
     add("--cpus-per-trial", help="CPUs per trial, and its torch threads (1)")
     add("--max-concurrent", help="trials at a time (as many as fit); 1: reproducible order")

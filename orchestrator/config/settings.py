@@ -62,6 +62,8 @@ class Settings:
     """Shares of the training images that winners and baselines are re-trained on."""
     tune_per_fraction: bool = False
     """Search at each of these shares, with as many trials, not at the largest alone."""
+    equal_steps: bool = False
+    """Re-train on smaller shares for more epochs, so that each has about the same steps."""
     gpus_per_trial: float | None = None
     """GPUs per trial: 0, 1, or a share 1/n; None: 1 where there are any."""
     cpus_per_trial: int | None = None
@@ -116,11 +118,12 @@ class Settings:
         _check_budgets({name: getattr(self, name) for name in BUDGETS})
         _check_chance(self.stop_when_settled)
         _check_fractions(self.train_fractions)
-        if self.tune_per_fraction and len(self.train_fractions) == 1:
-            refuse(
-                "tune_per_fraction must go with two train_fractions or more, but got "
-                f"{self.train_fractions}"
-            )
+        for name in OF_SEVERAL_FRACTIONS:
+            if getattr(self, name) and len(self.train_fractions) == 1:
+                refuse(
+                    f"{name} must go with two train_fractions or more, but got "
+                    f"{self.train_fractions}"
+                )
         if self.gpus_per_trial:
             trials_on_a_gpu(self.gpus_per_trial)
         _check_precision(self.precision, self.gpus_per_trial)
@@ -154,6 +157,7 @@ _LOWEST: Final = {
     "seed": 0,
 }
 
+OF_SEVERAL_FRACTIONS: Final = ("tune_per_fraction", "equal_steps")
 ARITHMETIC: Final = ("precision", "reproducible")
 BUDGETS: Final = ("budget_gpu_hours", "time_budget")
 FEWEST_TO_SETTLE: Final = 10

@@ -7,6 +7,7 @@ from datetime import datetime
 from statistics import fmean
 from typing import Any, Final, Literal
 
+from orchestrator.config.final_epochs import final_epochs
 from orchestrator.config.rungs import earliest_stop
 from orchestrator.config.searches import Search, deciding, search_of, stored_searches, trial_order
 from orchestrator.config.settings import BUDGETS, FEWEST_TO_SETTLE, Settings
@@ -165,7 +166,7 @@ class Workload:
                 yield Training(
                     family=family,
                     train_fraction=fraction,
-                    epochs=self._epochs,
+                    epochs=final_epochs(self._settings, fraction),
                     times=self._settings["seeds"],
                     like=like,
                 )
@@ -190,7 +191,7 @@ class Workload:
             yield Training(
                 family=run.family,
                 train_fraction=run.train_fraction,
-                epochs=self._epochs - run.epochs,
+                epochs=final_epochs(self._settings, run.train_fraction) - run.epochs,
                 like=(own.trial_id if own else origin,),
                 begun=own is not None,
                 since=None if own is None else own.heard_at,

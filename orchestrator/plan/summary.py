@@ -5,6 +5,7 @@ from typing import Final
 
 from rich.console import Console
 
+from orchestrator.config.final_epochs import final_epochs
 from orchestrator.config.settings import Settings
 from orchestrator.forecast.estimate import Forecast, cost_sentences, missing_prices
 from orchestrator.forecast.workload import work_of
@@ -44,6 +45,8 @@ def print_plan(
             f"smaller fractions cost up to as much as {work.smaller_search_epochs:,.0f} epochs at "
             "the largest, beside their own baselines' and winners' finals, which run anyway."
         )
+    if settings.equal_steps:
+        console.print(_equal_steps(settings))
     for sentence in _budgets(settings, len(plans)):
         console.print(sentence)
     of_images = "" if train_images is None else f" of {train_images:,} images"
@@ -51,6 +54,17 @@ def print_plan(
         f"Search: {work.search_trials:,} trials, {work.least_search_epochs:,} to "
         f"{work.search_epochs:,} epochs{of_images}. Finals: up to "
         f"{work.final_runs:,} runs, {work.final_epochs:,} epochs."
+    )
+
+
+def _equal_steps(settings: Settings) -> str:
+    """How many epochs finals on fewer images train for."""
+    first, *others = sorted(settings.train_fractions, reverse=True)
+    listed = [f"{final_epochs(vars(settings), share):,} at {share:g}" for share in others]
+    searches = "; the searches at these keep theirs" if settings.tune_per_fraction else ""
+    return (
+        f"Equal steps: finals train {settings.epochs:,} epochs at train fraction {first:g}, "
+        f"{', '.join(listed)}{searches}. Each epoch ends with all validation images."
     )
 
 

@@ -93,7 +93,8 @@ def _search(inputs: Inputs) -> str:
 def _finals(settings: Mapping[str, Any]) -> str:
     fractions = ", ".join(f"{share:g}" for share in settings["train_fractions"])
     several = "s" if len(settings["train_fractions"]) > 1 else ""
-    return f"{_several(settings['seeds'], 'seed')} at train fraction{several} {fractions}"
+    steps = ", about the same steps at each" if settings.get("equal_steps") else ""
+    return f"{_several(settings['seeds'], 'seed')} at train fraction{several} {fractions}{steps}"
 
 
 def _several(number: int, what: str) -> str:

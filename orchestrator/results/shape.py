@@ -63,6 +63,7 @@ class _Settings(_Part):
     train_fractions: Annotated[list[Share], Field(min_length=1, max_length=100)]
     preset: Text = ""
     tune_per_fraction: StrictBool = False
+    equal_steps: StrictBool = False
     grace_period: Positive = 1
     reduction_factor: Annotated[int, Field(ge=2, le=MOST)] = 2
     budget_gpu_hours: float | None = None

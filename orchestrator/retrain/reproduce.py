@@ -143,7 +143,7 @@ def prepare(
         train_fraction=stored.spec.train_fraction,
         attempt=1,
         epochs_known=0,
-        epochs=settings.epochs,
+        epochs=stored.epochs,
         folder=str(folder),
         device=device,
         accumulation=1,

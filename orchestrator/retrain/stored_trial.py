@@ -9,6 +9,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from orchestrator.config.final_epochs import final_epochs
 from orchestrator.config.settings import Settings
 from orchestrator.results.study_results import Rows, StudyResults
 from orchestrator.run import finals
@@ -26,6 +27,7 @@ class StoredTrial:
         status: As in `trials.parquet`; a final run in `final.parquet` is `completed`.
         device: `cpu` or `cuda`.
         rows: Its epochs in order.
+        epochs: How many it was to have, which its schedule reaches to.
         in_parts: Its batches may have been cut into parts, since its device's memory did not do.
     """
 
@@ -33,6 +35,7 @@ class StoredTrial:
     status: str
     device: str
     rows: Sequence[Row]
+    epochs: int
     in_parts: bool
 
     @property
@@ -53,9 +56,11 @@ def read_trial(folder: Path, settings: Settings, trial_id: str) -> StoredTrial:
     final = {row["trial_id"]: row for row in reversed(results.rows("final"))}
     if trial_id in search:
         row, epochs, seed = search[trial_id], "epochs", search[trial_id]["seed"]
+        whole = settings.epochs
     elif trial_id in final:
         row, epochs = final[trial_id], "final_epochs"
         seed = finals.final_seed(settings, row["family"], row["seed"])
+        whole = final_epochs(vars(settings), row["train_fraction"])
     else:
         choices = ", ".join([*sorted(search), *sorted(final)]) or "none yet"
         message = (
@@ -72,6 +77,7 @@ def read_trial(folder: Path, settings: Settings, trial_id: str) -> StoredTrial:
             seed=seed,
             train_fraction=row["train_fraction"],
         ),
+        epochs=whole,
         status=row.get("status", "completed"),
         device=row["device"],
         rows=_epochs(results.table_or_empty(epochs), trial_id),

@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from orchestrator.config.final_epochs import final_epochs
 from orchestrator.config.searches import Search, deciding
 from orchestrator.config.settings import ARITHMETIC, ENDS, OPERATIONAL, Settings
 from orchestrator.plan.families import FamilyPlan
@@ -56,9 +57,9 @@ def digest(choice: Choice, settings: Mapping[str, Any]) -> str:
     frozen = {
         name: value
         for name, value in settings.items()
-        # Without a budget a choice is what it was before there were any; and how a study computes
-        # stays as it is, whether it is older than the setting or not.
-        if name not in {*OPERATIONAL, *ARITHMETIC} and not (name in ENDS and value is None)
+        # Without a budget, or equal steps, a choice is what it was before there were any; and how a
+        # study computes stays as it is, whether it is older than the setting or not.
+        if name not in {*OPERATIONAL, *ARITHMETIC} and (value or name not in {*ENDS, "equal_steps"})
     }
     text = json.dumps({"choice": choice, "settings": frozen}, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()
@@ -80,6 +81,7 @@ def final_specs(
             seed=final_seed(settings, plan.name, seed),
             train_fraction=fraction,
             seed_index=seed,
+            epochs=final_epochs(vars(settings), fraction),
         )
         for fraction in settings.train_fractions
         for seed in range(settings.seeds)

@@ -47,7 +47,7 @@ class TrialQueue(Searcher):
 
         Args:
             recorder: Of the phase.
-            epochs: Of a whole trial.
+            epochs: Of a whole trial that does not say so itself.
             max_attempts: At a trial whose process dies; lost nodes do not count.
             after_out_of_memory: What a trial's configuration has instead, attempt by attempt, after
                 the memory of its device did not do.
@@ -167,6 +167,7 @@ class TrialQueue(Searcher):
             "params": dict(spec.params),
             "seed": spec.seed,
             "train_fraction": spec.train_fraction,
+            "epochs": self._whole(spec),
             "accumulation": 1,
             **self._for_memory(self._recorder.trials[spec.trial_id]),
         }
@@ -186,6 +187,10 @@ class TrialQueue(Searcher):
         if self._owed_whole:
             return self._owed_whole.popleft()
         return self._owed.popleft() if self._owed else self.propose()
+
+    def _whole(self, spec: TrialSpec) -> int:
+        """The epochs of a trial that is not stopped."""
+        return self._epochs if spec.epochs is None else spec.epochs
 
     def _waits_for_device(self) -> bool:
         """Whether an attempt that was handed out waits until a whole device is free."""
@@ -219,7 +224,7 @@ class TrialQueue(Searcher):
             self._after_failure(record)
         elif record.diverged or (result is not None and "diverged" in result):
             self._end(record, "diverged", record.diverged or str((result or {})["diverged"]))
-        elif len(record.rows) >= self._epochs:
+        elif len(record.rows) >= self._whole(spec):
             record.final = dict(result or {})
             self._end(record, "completed")
         elif record.stopping:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
+from orchestrator.config.final_epochs import final_epochs
 from orchestrator.config.searches import search_of, stored_searches
 from orchestrator.config.settings import Settings
 from orchestrator.forecast.remaining import forecast_end, stored_finals, stored_trials
@@ -256,7 +257,7 @@ def _finals(runs: Sequence[FinalRun], settings: Row) -> FinalsStanding:
         done=sum(run.done for run in runs),
         expected=len(runs),
         epochs=sum(run.epochs for run in runs),
-        epochs_expected=len(runs) * settings["epochs"],
+        epochs_expected=sum(final_epochs(settings, run.train_fraction) for run in runs),
         unfinished=tuple(run for run in runs if run.epochs and not (run.done or run.failed)),
         failed=tuple(run for run in runs if run.failed),
     )

@@ -39,6 +39,7 @@ class TrialSpec:
         seed: What its random numbers come from.
         train_fraction: Share of the training images.
         seed_index: In the finals the number of the re-training, from 0.
+        epochs: Of all of it; None: as many as its phase's trials have.
     """
 
     trial_id: str
@@ -48,6 +49,7 @@ class TrialSpec:
     seed: int
     train_fraction: float
     seed_index: int = 0
+    epochs: int | None = None
 
     @property
     def search(self) -> str:

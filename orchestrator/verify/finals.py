@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
+from orchestrator.config.final_epochs import final_epochs
 from orchestrator.config.searches import deciding
 from orchestrator.results import schema
 from orchestrator.results.final_runs import final_id
@@ -105,7 +106,7 @@ def _expected(tables: Tables) -> dict[Key, dict[str, Any]]:
             "trial_id": final_id(family, trained, seed, fraction),
             "train_images": dataset["train_images_by_fraction"][str(fraction)],
             "validation_images": dataset["validation_images"],
-            "last_epoch": tables.settings["epochs"],
+            "last_epoch": final_epochs(tables.settings, fraction),
         }
         for fraction in tables.settings["train_fractions"]
         for family in tables.settings["families"]
@@ -120,8 +121,9 @@ def _expected(tables: Tables) -> dict[Key, dict[str, Any]]:
 def _check_curve(row: Mapping[str, Any], rows: Rows, tables: Tables) -> Iterator[str]:
     """A final's row says of its epochs what they are."""
     name = name_of(key_of(row))
-    if len(rows) != tables.settings["epochs"]:
-        yield f"{name} must have {tables.settings['epochs']} epochs, but has {len(rows)}"
+    epochs = final_epochs(tables.settings, row["train_fraction"])
+    if len(rows) != epochs:
+        yield f"{name} must have {epochs} epochs, but has {len(rows)}"
         return
     best = best_row(rows)
     expected = {"epoch": best["epoch"]}

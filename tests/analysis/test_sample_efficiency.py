@@ -3,7 +3,13 @@
 from made_up_curves import made_up
 from shown_cells import cells
 
-from orchestrator.analysis.sample_efficiency import DRAW, STEPS, sample_efficiency_sections
+from orchestrator.analysis.sample_efficiency import (
+    DRAW,
+    EQUAL_STEPS,
+    SHORTER_SEARCHES,
+    STEPS,
+    sample_efficiency_sections,
+)
 
 
 def tuned(**families):
@@ -86,7 +92,10 @@ def test_that_fewer_images_are_fewer_steps_and_one_draw_is_said_where_it_is_so()
     first, *_ = sample_efficiency_sections(final, runs)
     assert first.notes[:2] == (STEPS, DRAW)
     first, *_ = sample_efficiency_sections(final, runs, equal_steps=True)
-    assert STEPS not in first.notes
+    assert first.notes[:2] == (EQUAL_STEPS, DRAW)
+    assert SHORTER_SEARCHES not in first.notes
+    first, *_ = sample_efficiency_sections(final, runs, equal_steps=True, per_fraction=True)
+    assert SHORTER_SEARCHES in first.notes
 
 
 def test_one_fraction_or_none_has_no_section() -> None:

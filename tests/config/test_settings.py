@@ -156,7 +156,7 @@ def test_the_flags_are_few_and_frozen() -> None:
         *("-h", "--help", "--families", "--preset", "--dataset", "--data-dir", "--weights"),
         *("--trials", "--epochs", "--grace-period", "--reduction-factor", "--train-fractions"),
         *("--tune-per-fraction", "--budget-gpu-hours", "--time-budget", "--precision"),
-        "--stop-when-settled",
+        *("--stop-when-settled", "--equal-steps"),
         *("--gpus-per-trial", "--cpus-per-trial", "--max-concurrent", "--address"),
         *("--results-dir", "--name", "--seeds", "--seed", "--config", "--set", "--dry-run"),
         "--image-size",

@@ -164,6 +164,14 @@ def test_smaller_shares_cost_what_their_images_do(recorder: Recorder) -> None:
     assert budget(recorder, budget_gpu_hours=hours(saved - 0.01), **tuned).refuses(small)
 
 
+def test_finals_of_equal_steps_cost_the_epochs_that_they_train(recorder: Recorder) -> None:
+    add(recorder, "cnn-000", epochs=10, seconds=10)
+    needed = 10 + 10 + 20 + 200 * 0.19  # 100 epochs in place of 10 on a tenth of the images
+    equal = {"train_fractions": (0.1, 1.0), "equal_steps": True}
+    assert budget(recorder, budget_gpu_hours=hours(needed + 0.01), **equal).refuses(CNN) is None
+    assert budget(recorder, budget_gpu_hours=hours(needed - 0.01), **equal).refuses(CNN)
+
+
 def test_the_time_budget_counts_what_has_passed_and_all_that_runs_side_by_side(
     recorder: Recorder,
 ) -> None:

@@ -143,7 +143,7 @@ class InProcessExecutor:
             "precision": phase.precision,
             "reproducible": phase.reproducible,
         }
-        known = {**config, **more}
+        known = {**more, **config}
         told = AttemptConfig(**{f.name: known[f.name] for f in fields(AttemptConfig)})
         return Attempt(told, phase.references.shared, phase.references.test)
 
