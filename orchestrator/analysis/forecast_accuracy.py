@@ -1,6 +1,7 @@
 """Forecast and actual side by side: epochs, device-hours and money of each family."""
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -26,12 +27,13 @@ def forecast_sections(study: Row, trials: pa.Table, final: pa.Table) -> Iterator
     if not forecast:
         return
     efforts = measure_effort(list(forecast["families"]), trials, final)
-    last_epochs = frame(final).drop_duplicates("trial_id").groupby("family")["last_epoch"].sum()
-    rows = [
+    finals = frame(final).drop_duplicates("trial_id").groupby("family")["last_epoch"].sum()
+    of_finals = {str(family): int(epochs) for family, epochs in finals.items()}
+    rows: list[dict[str, Any]] = [
         {
             "family": each.family,
             **_ends("epochs_forecast", forecast["families"][each.family]["epochs"]),
-            "epochs": each.epochs + int(last_epochs.get(each.family, 0)),
+            "epochs": each.epochs + of_finals.get(each.family, 0),
             **_ends("seconds_forecast", forecast["families"][each.family]["device_seconds"]),
             "device_seconds": each.search_seconds + each.finals_seconds,
         }

@@ -14,4 +14,5 @@ def final_epochs(settings: Mapping[str, Any], train_fraction: float) -> int:
     epochs: int = settings["epochs"]
     if not settings.get("equal_steps"):
         return epochs
-    return round(epochs * max(settings["train_fractions"]) / train_fraction)
+    whole: float = epochs * max(settings["train_fractions"]) / train_fraction
+    return round(whole)

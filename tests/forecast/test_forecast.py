@@ -383,7 +383,7 @@ def test_a_dry_run_prints_device_hours_and_money_and_names_what_has_no_price(
 def section(*, forecast: Any, seconds: float) -> tuple[list[tuple[str, ...]], str]:
     content = {"settings": {"epochs": 5}, "forecast": forecast}
     trials = table("trials", [trial("cnn-000", device_seconds=seconds)])
-    finals = table("final", [final_run("baseline", device_seconds=600.0)])
+    finals = table("final", [final_run("baseline", device_seconds=600.0, last_epoch=5)])
     (found,) = forecast_sections(content, trials, finals)
     return found.cells(), " ".join(found.notes)
 
