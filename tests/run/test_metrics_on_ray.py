@@ -1,4 +1,8 @@
-"""A small study's numbers at the metrics end point of its node, as Prometheus would read them."""
+"""A small study's numbers at the metrics end point of its node, as Prometheus would read them.
+
+Ray sends a counter as often as its process has connected to a cluster: tests that connect this
+process must come after this one, as those do whose files are named after it.
+"""
 
 import contextlib
 import json
