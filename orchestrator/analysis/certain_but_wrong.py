@@ -8,12 +8,15 @@ import pandas as pd
 
 from orchestrator.analysis.formats import number, share, words
 from orchestrator.analysis.section import Row, Section, count
-from orchestrator.results.schema import ROLES
-from orchestrator.stats.predictions import PredictedRun
+from orchestrator.stats.predictions import PredictedRun, tuned_runs
 
 MOST_ROWS: Final = 1000
 SHOWN_AS_IMAGES: Final = 24
 LABELS: Final = ("label", "taken_for")
+COLUMNS: Final = (
+    *("image_index", "file", *LABELS, "probability", "probability_of_label"),
+    *("wrong", "trainings"),
+)
 
 
 def certain_but_wrong(runs: Sequence[PredictedRun]) -> pd.DataFrame:
@@ -33,16 +36,12 @@ def certain_but_wrong(runs: Sequence[PredictedRun]) -> pd.DataFrame:
         `taken_for` (indices of classes), `probability` of either, `trainings` and how many of
         these are `wrong`.
     """
-    largest = max((run.fraction for run in runs), default=None)
-    own: dict[str, list[PredictedRun]] = {}
-    for run in runs:
-        if (run.fraction, run.role) == (largest, ROLES[1]):
-            own.setdefault(run.family, []).append(run)
-    if not own:
-        return pd.DataFrame()
-    every = [run for group in own.values() for run in group]
+    groups = [*tuned_runs(runs).values()]
+    if not groups:
+        return pd.DataFrame(columns=list(COLUMNS))
+    every = [run for group in groups for run in group]
     said = np.mean(
-        [np.mean([run.probabilities for run in group], axis=0) for group in own.values()], axis=0
+        [np.mean([run.probabilities for run in group], axis=0) for group in groups], axis=0
     )
     first, places = every[0], np.arange(len(said))
     guess, label = said.argmax(axis=1), first.labels.astype(np.int64)

@@ -11,8 +11,7 @@ import numpy.typing as npt
 
 from orchestrator.analysis.certain_but_wrong import SHOWN_AS_IMAGES, certain_but_wrong
 from orchestrator.analysis.per_class import score_classes
-from orchestrator.results.schema import ROLES
-from orchestrator.stats.predictions import PredictedRun
+from orchestrator.stats.predictions import PredictedRun, tuned_runs
 
 FOLDER: Final = "examples"
 IMAGES_SHOWN: Final = 6
@@ -49,12 +48,7 @@ def worst_confusions(runs: Sequence[PredictedRun]) -> list[Confusion]:
     Args:
         runs: The final runs, from `predictions.split_runs`.
     """
-    largest = max((run.fraction for run in runs), default=None)
-    own: dict[str, list[PredictedRun]] = {}
-    for run in runs:
-        if (run.fraction, run.role) == (largest, ROLES[1]):
-            own.setdefault(run.family, []).append(run)
-    return [each for group in own.values() for each in _of_model(group)]
+    return [each for group in tuned_runs(runs).values() for each in _of_model(group)]
 
 
 def _of_model(runs: Sequence[PredictedRun]) -> Iterator[Confusion]:
@@ -74,16 +68,6 @@ def _of_model(runs: Sequence[PredictedRun]) -> Iterator[Confusion]:
         )
 
 
-def doubtful(runs: Sequence[PredictedRun]) -> list[int]:
-    """The test images that the tuned models are most certain of and wrong on.
-
-    Args:
-        runs: The final runs, from `predictions.split_runs`.
-    """
-    found = certain_but_wrong(runs)
-    return found["image_index"].head(SHOWN_AS_IMAGES).tolist() if len(found) else []
-
-
 def write_examples(
     folder: Path, runs: Sequence[PredictedRun], images: npt.NDArray[np.uint8]
 ) -> None:
@@ -100,7 +84,7 @@ def write_examples(
     from PIL import Image  # readers of examples need no Pillow
 
     chosen = {index for each in worst_confusions(runs) for index in each.examples}
-    chosen |= set(doubtful(runs))
+    chosen |= set(certain_but_wrong(runs)["image_index"].head(SHOWN_AS_IMAGES))
     (folder / FOLDER).mkdir(exist_ok=True)
     for index in sorted(chosen):
         image = Image.fromarray(images[index])

@@ -9,9 +9,8 @@ from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
 from orchestrator.analysis.formats import number, share, words
 from orchestrator.analysis.section import Format, Row, Section
-from orchestrator.results.schema import ROLES
 from orchestrator.stats.bootstrap import Floats, Integers
-from orchestrator.stats.predictions import PredictedRun
+from orchestrator.stats.predictions import PredictedRun, tuned_runs
 
 WORST_CONFUSIONS = 3
 CLASSES_SHOWN = 20
@@ -89,12 +88,7 @@ def per_class_sections(study: Row, runs: Sequence[PredictedRun]) -> Iterator[Sec
         study: `study.json`; `dataset` names the classes, else they are numbers.
         runs: The final runs, from `predictions.split_runs`.
     """
-    largest = max((run.fraction for run in runs), default=None)
-    own: dict[str, list[PredictedRun]] = {}
-    for run in runs:
-        if run.fraction == largest and run.role == ROLES[1]:
-            own.setdefault(run.family, []).append(run)
-    scores = [score_classes(group) for group in own.values()]
+    scores = [score_classes(group) for group in tuned_runs(runs).values()]
     if not scores:
         return
     numbers = range(len(scores[0].confusion))

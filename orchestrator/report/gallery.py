@@ -55,7 +55,7 @@ def galleries(inputs: Inputs) -> list[Gallery]:
 
 
 def _doubtful(inputs: Inputs, names: list[str]) -> Iterator[Gallery]:
-    """The images that models are most certain of, and wrong."""
+    """The images whose labels the tuned models believe least."""
     table = certain_but_wrong(inputs.runs).head(SHOWN_AS_IMAGES)
     pictures = tuple(
         Picture(

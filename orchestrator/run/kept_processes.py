@@ -1,6 +1,7 @@
 """Keeps trial processes from the search to the finals, where Tune would end and start them again.
 
-Nothing public of Tune's outlives a run of its controller, hence the private names.
+Nothing public of Tune's outlives a run of its controller, hence the private names; they have no
+types, hence the marks.
 """
 
 import contextlib

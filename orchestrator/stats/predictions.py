@@ -79,6 +79,20 @@ def split_runs(predictions: pa.Table) -> list[PredictedRun]:
     return [_run(key, predictions.take(groups[key]).sort_by("image_index")) for key in order]
 
 
+def tuned_runs(runs: Sequence[PredictedRun]) -> dict[str, list[PredictedRun]]:
+    """The tuned trainings at the largest share, by family.
+
+    Args:
+        runs: From `split_runs`.
+    """
+    largest = max((run.fraction for run in runs), default=None)
+    own: dict[str, list[PredictedRun]] = {}
+    for run in runs:
+        if (run.role, run.fraction) == (ROLES[1], largest):
+            own.setdefault(run.family, []).append(run)
+    return own
+
+
 def tuned_hits(runs: Sequence[PredictedRun]) -> dict[str, Bools]:
     """Whether each tuned training at the largest share is right on each image, by family.
 
@@ -88,11 +102,8 @@ def tuned_hits(runs: Sequence[PredictedRun]) -> dict[str, Bools]:
     Returns:
         Family to [seeds, images].
     """
-    largest = max((run.fraction for run in runs), default=None)
-    tuned = [run for run in runs if (run.role, run.fraction) == (ROLES[1], largest)]
     return {
-        family: np.stack([run.correct for run in tuned if run.family == family])
-        for family in dict.fromkeys(run.family for run in tuned)
+        family: np.stack([run.correct for run in own]) for family, own in tuned_runs(runs).items()
     }
 
 

@@ -52,7 +52,8 @@ def chance_of_another(families: Mapping[str, Searched], *, images: int) -> float
     Returns:
         None where too few trials have ended, or there is one family.
     """
-    if len(families) < 2 or min(len(f.accuracies) for f in families.values()) < FEWEST_TO_SETTLE:  # noqa: PLR2004 (a pair)
+    ended = [len(each.accuracies) for each in families.values()]
+    if len(ended) <= 1 or min(ended) < FEWEST_TO_SETTLE:
         return None
     generator = np.random.default_rng(SEED)
     now, then = np.empty((2, len(families), FUTURES))

@@ -1,7 +1,8 @@
 """A small study's numbers at the metrics end point of its node, as Prometheus would read them.
 
-Ray sends a counter as often as its process has connected to a cluster: tests that connect this
-process must come after this one, as those do whose files are named after it.
+Ray sends a counter several times over from a process that has connected to clusters before (seen:
+40 for 10 after four of them). Tests that connect this process so often come after this one, as
+those do whose files are named after it.
 """
 
 import contextlib

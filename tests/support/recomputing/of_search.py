@@ -29,14 +29,14 @@ def given(r: Recomputed) -> Keyed:
     yield "effort/given", effort(r, "search", [*r.searches])
     rows = []
     for family, said in ((r.study.get("forecast") or {}).get("families") or {}).items():
-        _, _, epochs, seconds, runs, of_runs = effort(r, "family", [family]).iloc[0]
+        _, _, epochs, seconds, _, of_runs = effort(r, "family", [family]).iloc[0]
         ends = [
             (own[0], own[-1]) if own else (np.nan, np.nan)
             for own in (said["epochs"], said["device_seconds"])
         ]
-        rows.append(
-            (family, epochs + runs * r.settings["epochs"], seconds + of_runs, *ends[0], *ends[1])
-        )
+        finals = r.final[r.final.family == family].drop_duplicates("trial_id")
+        trained = finals.last_epoch.sum()  # `verify` holds it against the rows
+        rows.append((family, epochs + trained, seconds + of_runs, *ends[0], *ends[1]))
     columns = "family,epochs,device_seconds,epochs_forecast_low,epochs_forecast_high"
     yield "effort/forecast", table(f"{columns},seconds_forecast_low,seconds_forecast_high", rows)
     names = ["family", "role", "parameters", "trained_parameters", "forward_flops_per_image"]
