@@ -36,7 +36,6 @@ class Phase:
         scheduler: Records and decides.
         recorder: Keeps the rows.
         references: What trials share.
-        epochs: Of a whole trial.
         epoch_time_limit: Seconds that an epoch may take.
         checkpoint_seconds: Of short epochs between two checkpoints.
         rungs: Epochs at which it is decided whether a trial goes on.
@@ -54,7 +53,6 @@ class Phase:
     scheduler: RecordingScheduler
     recorder: Recorder
     references: References
-    epochs: int
     epoch_time_limit: float
     checkpoint_seconds: float
     rungs: Sequence[int]
@@ -113,7 +111,6 @@ def _make_tuner(phase: Phase) -> tune.Tuner:
     return tune.Tuner(
         tune.with_parameters(StudyTrial, references=phase.references),
         param_space={
-            "epochs": phase.epochs,
             "epoch_time_limit": phase.epoch_time_limit,
             "checkpoint_seconds": phase.checkpoint_seconds,
             "rungs": list(phase.rungs),

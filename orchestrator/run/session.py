@@ -201,7 +201,6 @@ class Session:
                     scheduler=scheduler,
                     recorder=recorder,
                     references=references,
-                    epochs=self.settings.epochs,
                     epoch_time_limit=self.settings.epoch_time_limit,
                     checkpoint_seconds=self.settings.checkpoint_seconds,
                     rungs=self.manifest.content["rungs"] if name == "search" else (),

@@ -134,7 +134,6 @@ class InProcessExecutor:
 
     def _begin(self, phase: Phase, config: dict[str, Any]) -> Attempt:
         more = {
-            "epochs": phase.epochs,
             "folder": str(phase.folder),
             "device": "cpu",
             "threads": 1,
