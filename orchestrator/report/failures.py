@@ -3,21 +3,25 @@
 from collections.abc import Iterator
 from typing import Final
 
-from orchestrator.analysis.section import MISSING, Section, count, worded
+import pandas as pd
+
+from orchestrator.analysis.formats import number, words
+from orchestrator.analysis.section import Format, Section, count
 from orchestrator.report.inputs import Inputs
 
 MOST_ROWS: Final = 30
 BAD: Final = ("failed", "diverged")
+SHOWN: Final = ("trial_id", "status", "stop_reason", "epochs_run", "attempts", "error")
 
 
 def gather(inputs: Inputs) -> tuple[Section, ...]:
     """The sections on failures; sentences alone where there were none."""
     return (
-        worded(
+        Section(
             key="failures/events",
             title="Failures: events by kind",
-            columns=("kind", "events"),
-            rows=tuple((k, count(n)) for k, n in inputs.standing.faults.counts.items()),
+            table=pd.DataFrame(inputs.standing.faults.counts.items(), columns=["kind", "events"]),
+            formats={"kind": words("kind"), "events": number("events")},
             notes=tuple(_sentences(inputs)),
         ),
         _trials(inputs),
@@ -42,20 +46,17 @@ def _sentences(inputs: Inputs) -> Iterator[str]:
 def _trials(inputs: Inputs) -> Section:
     rows = [row for row in inputs.trials if row["status"] in BAD]
     sentences = (f"The first {MOST_ROWS} of {count(len(rows))} are shown.",)
-    return worded(
+    return Section(
         key="failures/trials",
         title="Failures: trials",
-        columns=("trial", "status", "reason", "epochs", "attempts", "error"),
-        rows=tuple(
-            (
-                row["trial_id"],
-                row["status"],
-                row["stop_reason"] or MISSING,
-                count(row["epochs_run"]),
-                count(row["attempts"]),
-                " ".join((row["error"] or MISSING).split())[:300],
-            )
-            for row in rows[:MOST_ROWS]
-        ),
+        table=pd.DataFrame({name: row[name] for name in SHOWN} for row in rows[:MOST_ROWS]),
+        formats={
+            "trial": words("trial_id"),
+            "status": words("status"),
+            "reason": words("stop_reason"),
+            "epochs": number("epochs_run"),
+            "attempts": number("attempts"),
+            "error": Format(("error",), lambda error: " ".join(error.split())[:300], numeric=False),
+        },
         notes=sentences if len(rows) > MOST_ROWS else (),
     )

@@ -1,13 +1,16 @@
 """Confusion matrices of the tuned models: what each class of test images is taken for."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
+import pandas as pd
 
 from orchestrator.analysis.answer import TUNED
+from orchestrator.analysis.formats import share
+from orchestrator.analysis.formats import words as text
 from orchestrator.analysis.per_class import CLASSES_SHOWN, ClassScores, score_classes
-from orchestrator.analysis.section import count, percent, worded
+from orchestrator.analysis.section import Section, count, percent
 from orchestrator.report.chart import Axis, Cells, Chart, Panel
 from orchestrator.report.inputs import Inputs
 from orchestrator.report.style import family_tokens
@@ -57,13 +60,19 @@ def figure(inputs: Inputs) -> Chart | None:
         finding=f"{'; '.join(_finding(each, labels) for each in found)}.",
         alt=f"{'; '.join(_words(each, labels) for each in found)}.",
         panels=[_panel(each, shown, labels, tokens[each.family]) for each in found],
-        numbers=worded(
+        numbers=Section(
             key="figures/confusion",
             title="Each class: recall, and what it is most often taken for",
-            columns=("model", "true class", "recall", "most often taken for", "of its images"),
-            rows=tuple(
+            table=pd.DataFrame(
                 _row(each, labels, index) for each in found for index in shown if each.images[index]
             ),
+            formats={
+                "model": text("family", "role"),
+                "true class": text("class"),
+                "recall": share("recall"),
+                "most often taken for": text("taken_for"),
+                "of its images": share("share"),
+            },
         ),
         notes=tuple(notes),
     )
@@ -120,11 +129,15 @@ def _words(each: ClassScores, labels: Sequence[str]) -> str:
     )
 
 
-def _row(each: ClassScores, labels: Sequence[str], index: int) -> tuple[str, ...]:
+def _row(each: ClassScores, labels: Sequence[str], index: int) -> dict[str, Any]:
     wrong = each.confusion[index].copy()
     wrong[index] = 0
     guess = int(wrong.argmax())
-    share = wrong[guess] / each.images[index]
-    name = labels[guess] if wrong[guess] else "nothing else"
-    model = f"{each.family} {each.role}"
-    return model, labels[index], percent(each.recall[index]), name, percent(float(share))
+    return {
+        "family": each.family,
+        "role": each.role,
+        "class": labels[index],
+        "recall": each.recall[index],
+        "taken_for": labels[guess] if wrong[guess] else "nothing else",
+        "share": wrong[guess] / each.images[index],
+    }

@@ -3,15 +3,18 @@
 from collections.abc import Sequence
 
 import numpy as np
+import pandas as pd
 
 from orchestrator.analysis.answer import TUNED
+from orchestrator.analysis.formats import number, share
+from orchestrator.analysis.formats import words as text
 from orchestrator.analysis.section import (
     Row,
+    Section,
     grouped,
     model_name,
     percent,
     present,
-    worded,
 )
 from orchestrator.report.chart import Axis, Chart, Panel, Points
 from orchestrator.report.inputs import Inputs
@@ -48,15 +51,19 @@ def figure(inputs: Inputs) -> Chart | None:
         finding=_finding(models),
         alt=f"Mean test accuracy of each model: {', '.join(words)}.",
         panels=[_panel(inputs, models)],
-        numbers=worded(
+        numbers=Section(
             key="figures/finals",
             title="Final runs",
-            columns=("model", "seed", "test accuracy"),
-            rows=tuple(
-                (model_name(row), str(row["seed"]), percent(row["test_accuracy"]))
+            table=pd.DataFrame(
+                {name: row[name] for name in ("family", "role", "seed", "test_accuracy")}
                 for _, own in models
                 for row in own
             ),
+            formats={
+                "model": text("family", "role"),
+                "seed": number("seed", "d"),
+                "test accuracy": share("test_accuracy"),
+            },
         ),
         wide=True,
         notes=("Filled: tuned. Hollow: baseline. One mark for each seed.",),

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
+import pandas as pd
 from optuna.distributions import (
     BaseDistribution,
     CategoricalDistribution,
@@ -14,7 +15,9 @@ from optuna.distributions import (
     json_to_distribution,
 )
 
-from orchestrator.analysis.section import Row, count, percent, present, worded
+from orchestrator.analysis.formats import share
+from orchestrator.analysis.formats import words as text
+from orchestrator.analysis.section import Row, Section, count, percent, present
 from orchestrator.analysis.selection import ELIGIBLE
 from orchestrator.config.searches import Search, trial_order
 from orchestrator.report.chart import Axis, Chart, Dash, Line, Panel
@@ -94,15 +97,21 @@ def figure(inputs: Inputs) -> Chart | None:
         finding=f"The {'; the '.join(findings)}." if findings else f"{few} in a search.",
         alt=f"{'; '.join(map(_words, found))}.",
         panels=[_panel(each, looks[each.name][0]) for each in found],
-        numbers=worded(
+        numbers=Section(
             key="figures/hyperparameters",
             title="The best trials and their hyperparameters",
-            columns=("trial", "validation accuracy", "status", "hyperparameters"),
-            rows=tuple(
-                _row(row, params)
+            table=pd.DataFrame(
+                {name: row[name] for name in ("trial_id", "validation_accuracy", "status")}
+                | {"params": ", ".join(f"{name} {_shown(value)}" for name, value in own.items())}
                 for each in found
-                for row, params in list(zip(each.trials, each.params, strict=True))[:MOST_ROWS]
+                for row, own in list(zip(each.trials, each.params, strict=True))[:MOST_ROWS]
             ),
+            formats={
+                "trial": text("trial_id"),
+                "validation accuracy": share("validation_accuracy"),
+                "status": text("status"),
+                "hyperparameters": text("params"),
+            },
             notes=(f"At most {MOST_ROWS} of each search, the best first.",),
         ),
         wide=True,
@@ -255,11 +264,6 @@ def _words(each: Searched) -> str:
         f"{each.name}: {len(each.trials)} trials, {stopped} stopped early; best "
         f"{first['trial_id']} with {percent(first['validation_accuracy'])}: {best}"
     )
-
-
-def _row(row: Row, params: Mapping[str, Any]) -> tuple[str, ...]:
-    listed = ", ".join(f"{name} {_shown(value)}" for name, value in params.items())
-    return row["trial_id"], percent(row["validation_accuracy"]), row["status"], listed
 
 
 def _shown(value: Any) -> str:

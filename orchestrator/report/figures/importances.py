@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import optuna
+import pandas as pd
 from optuna.distributions import BaseDistribution
 from optuna.importance import (
     BaseImportanceEvaluator,
@@ -15,7 +16,9 @@ from optuna.importance import (
 )
 from optuna.trial import create_trial
 
-from orchestrator.analysis.section import MISSING, worded
+from orchestrator.analysis.formats import number
+from orchestrator.analysis.formats import words as text
+from orchestrator.analysis.section import Section
 from orchestrator.report.chart import Axis, Chart, Panel, Points
 from orchestrator.report.figures.hyperparameters import Searched, searched
 from orchestrator.report.inputs import Inputs
@@ -133,11 +136,20 @@ def figure(inputs: Inputs) -> Chart | None:
         finding=f"{'; '.join(map(_finding, found))}.",
         alt=f"{'; '.join(map(_words, found))}.",
         panels=[_panel(each, looks[each.name][0]) for each in found],
-        numbers=worded(
+        numbers=Section(
             key="figures/importances",
             title="Importances, as shares that sum to 1",
-            columns=("search", "hyperparameter", FANOVA, PED_ANOVA),
-            rows=tuple(row for each in found for row in _rows(each)),
+            table=pd.DataFrame(
+                {"search": each.name, "hyperparameter": name}
+                | {method: each.shares.get(method, {}).get(name) for method in (FANOVA, PED_ANOVA)}
+                for each in found
+                for name in each.shares[each.leading[0]]
+            ),
+            formats={
+                "search": text("search"),
+                "hyperparameter": text("hyperparameter"),
+                **{method: number(method, ".2f") for method in (FANOVA, PED_ANOVA)},
+            },
         ),
         notes=tuple(_notes(found)),
     )
@@ -194,9 +206,3 @@ def _words(each: Importances) -> str:
         for evaluator, shares in each.shares.items()
     ]
     return f"{each.name} over {each.trials} trials: {'; '.join(parts)}"
-
-
-def _rows(each: Importances) -> Iterator[tuple[str, ...]]:
-    for name in each.shares[each.leading[0]]:
-        cells = (each.shares.get(evaluator, {}).get(name) for evaluator in (FANOVA, PED_ANOVA))
-        yield each.name, name, *(MISSING if cell is None else f"{cell:.2f}" for cell in cells)

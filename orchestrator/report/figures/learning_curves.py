@@ -2,11 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from orchestrator.analysis.section import MISSING, count, percent, worded
+from orchestrator.analysis.formats import number, share
+from orchestrator.analysis.formats import words as text
+from orchestrator.analysis.section import MISSING, Section, percent
 from orchestrator.analysis.selection import describe_selection
 from orchestrator.report.chart import Axis, Band, Chart, Line, Mark, Panel, Rule, whole_numbers
 from orchestrator.report.inputs import Inputs
@@ -89,11 +92,17 @@ def figure(inputs: Inputs) -> Chart | None:
         finding=_finding(curves),
         alt=f"{'; '.join(map(_words, curves))}.",
         panels=panels,
-        numbers=worded(
+        numbers=Section(
             key="figures/learning-curves",
             title="Validation accuracy, epoch by epoch",
-            columns=("search", "epoch", "trials", "lower quartile", "median", "upper", "baseline"),
-            rows=tuple(row for each in curves for row in _rows(each)),
+            table=pd.DataFrame(row for each in curves for row in _rows(each)),
+            formats={
+                "search": text("search"),
+                "epoch": number("epoch", "d"),
+                "trials": number("trials"),
+                "lower quartile": share("low"),
+                **{name: share(name) for name in ("median", "upper", "baseline")},
+            },
         ),
         notes=(
             "Band: the middle half of the trials that reached the epoch; it jumps where early "
@@ -177,20 +186,20 @@ def _line(
     )
 
 
-def _rows(each: Curves) -> list[tuple[str, ...]]:
+def _rows(each: Curves) -> list[dict[str, Any]]:
     """The first epoch, the last, and about ten between them."""
     baseline = dict(zip(*each.baseline, strict=True))
     places = sorted(set(np.linspace(0, len(each.epochs) - 1, 10).round().astype(int).tolist()))
     return [
-        (
-            each.name,
-            str(each.epochs[i]),
-            count(each.trials[i]),
-            percent(each.low[i]),
-            percent(each.median[i]),
-            percent(each.high[i]),
-            percent(baseline.get(each.epochs[i])),
-        )
+        {
+            "search": each.name,
+            "epoch": each.epochs[i],
+            "trials": each.trials[i],
+            "low": each.low[i],
+            "median": each.median[i],
+            "upper": each.high[i],
+            "baseline": baseline.get(each.epochs[i]),
+        }
         for i in places
     ]
 

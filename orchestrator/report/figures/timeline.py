@@ -5,7 +5,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from orchestrator.analysis.section import count, duration, grouped, percent, worded
+import pandas as pd
+
+from orchestrator.analysis.formats import number
+from orchestrator.analysis.formats import words as text
+from orchestrator.analysis.section import Section, count, duration, grouped, percent
 from orchestrator.report.chart import Axis, Bars, Chart, Panel
 from orchestrator.report.inputs import Inputs
 from orchestrator.report.style import family_tokens
@@ -152,14 +156,18 @@ def figure(inputs: Inputs) -> Chart | None:
             f"node{'s' if len(nodes) > 1 else ''}; busy time by family: {words}."
         ),
         panels=[_panel(inputs, line, per_unit, unit)],
-        numbers=worded(
+        numbers=Section(
             key="figures/timeline",
             title="Busy time by family",
-            columns=("family", "trials and final runs", "busy seconds"),
-            rows=tuple(
-                (name, count(len(own)), f"{sum(s.end - s.start for s in own):,.0f}")
+            table=pd.DataFrame(
+                {"family": name, "runs": len(own), "seconds": sum(s.end - s.start for s in own)}
                 for name, own in _by_family(line.stays)
             ),
+            formats={
+                "family": text("family"),
+                "trials and final runs": number("runs"),
+                "busy seconds": number("seconds"),
+            },
         ),
         wide=True,
         notes=(

@@ -15,12 +15,12 @@ from recomputing.tables import Keyed, table
 
 def finals(r: Recomputed) -> Keyed:
     rows = [
-        (f"{family} {role}", row.seed, row.test_accuracy)
+        (family, role, row.seed, row.test_accuracy)
         for family in r.families
         for role in ("tuned", "baseline")
         for row in r.of_model(family, role, max(r.fractions, default=0)).itertuples()
     ]
-    yield "figures/finals", table("model,seed,test accuracy", rows)
+    yield "figures/finals", table("family,role,seed,test_accuracy", rows)
 
 
 def curves(r: Recomputed) -> Keyed:
@@ -35,7 +35,7 @@ def curves(r: Recomputed) -> Keyed:
             quartiles = np.quantile(values, [0.25, 0.5, 0.75])
             rows.append((name, epoch, len(values), *quartiles, baseline.get(epoch)))
         best += [(name, *step) for step in r.rises(name)]
-    columns = "search,epoch,trials,lower quartile,median,upper,baseline"
+    columns = "search,epoch,trials,low,median,upper,baseline"
     yield "figures/learning-curves", table(columns, rows)
     yield "figures/anytime-performance", table("search,device_seconds,accuracy", best)
 
@@ -49,8 +49,8 @@ def confusion(r: Recomputed) -> Keyed:
             others[index] = 0
             guess = r.classes[others.argmax()] if others.max() else "nothing else"
             cells = matrix[index, index] / (images or 1), guess, others.max() / (images or 1)
-            rows += [(f"{family} tuned", r.classes[index], *cells)] if images else []
-    columns = "model,true class,recall,most often taken for,of its images"
+            rows += [(family, "tuned", r.classes[index], *cells)] if images else []
+    columns = "family,role,class,recall,taken_for,share"
     yield "figures/confusion", table(columns, rows)
 
 
@@ -76,7 +76,7 @@ def hyperparameters(r: Recomputed) -> Keyed:
         for dimension in next(iter(found.values()), ()):
             own = (found.get(method, {}).get(dimension) for method in ("fANOVA", "PED-ANOVA"))
             shares.append((name, dimension, *own))
-    yield "figures/hyperparameters", table("trial,validation accuracy,status,hyperparameters", rows)
+    yield "figures/hyperparameters", table("trial_id,validation_accuracy,status,params", rows)
     yield "figures/importances", table("search,hyperparameter,fANOVA,PED-ANOVA", shares)
 
 
@@ -111,4 +111,4 @@ def _contains(distribution: Any, value: Any) -> bool:
 
 def busy(r: Recomputed) -> Keyed:
     rows = [(f, len(own), own.seconds.sum()) for f, own in r.stays.groupby("family", sort=False)]
-    yield "figures/timeline", table("family,trials and final runs,busy seconds", rows)
+    yield "figures/timeline", table("family,runs,seconds", rows)

@@ -66,12 +66,8 @@ def failures(r: Recomputed) -> Keyed:
     ordered = sorted(counts.items(), key=lambda each: -each[1])
     yield "failures/events", table("kind,events", ordered)
     own = r.trials[r.trials.status.isin(["failed", "diverged"])][:30]
-    errors = [" ".join(error.split())[:300] if error else None for error in own.error.fillna("")]
-    columns = [
-        own[name] for name in ("trial_id", "status", "stop_reason", "epochs_run", "attempts")
-    ]
-    rows = zip(*columns, errors, strict=True)
-    yield "failures/trials", table("trial,status,reason,epochs,attempts,error", rows)
+    columns = ["trial_id", "status", "stop_reason", "epochs_run", "attempts", "error"]
+    yield "failures/trials", own[columns]
 
 
 def transfer(r: Recomputed) -> Keyed:
