@@ -20,6 +20,9 @@ TIME = pa.timestamp("us", tz="UTC")
 # The kind of the event that the test part was opened; its detail is the digest of the choice.
 TEST_OPENED: Final = "test_opened"
 
+# Columns that studies of earlier versions lack, or have empty.
+LATER: Final = frozenset({"trained_parameters", "forward_flops_per_image", "parameters", "file"})
+
 METRICS = ("loss", "accuracy", "precision", "recall")
 ROLES = ("baseline", "tuned")
 

@@ -17,8 +17,6 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool, V
 from orchestrator.results import schema
 from trainables.names import check_family, check_trial
 
-# Columns that studies of earlier versions lack, or have empty.
-LATER: Final = frozenset({"trained_parameters", "forward_flops_per_image", "parameters"})
 MOST: Final = 1_000_000
 LONGEST: Final = 10_000
 _WORDS: Final = 200
@@ -213,13 +211,13 @@ def _flaws(name: str, table: pa.Table) -> Iterator[str]:
     for expected in schema.columns_of_all()[name]:
         found = table.column_names.count(expected.name)
         if found != 1:
-            if found or expected.name not in LATER:
+            if found or expected.name not in schema.LATER:
                 yield f"has {found} columns {expected.name}"
             continue
         values = table[expected.name]
         if values.type != expected.type:
             yield f"has {expected.name} as {values.type}, not as {expected.type}"
-        elif values.null_count and not expected.nullable and expected.name not in LATER:
+        elif values.null_count and not expected.nullable and expected.name not in schema.LATER:
             yield f"lacks {expected.name} in {values.null_count} rows"
         else:
             yield from _flaws_of_values(expected.name, values)
