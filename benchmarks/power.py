@@ -37,7 +37,8 @@ SEEDS = 3
 LOWER_ACCURACY = 0.6
 """Of the less accurate model."""
 DIFFERENCES = (0.03, 0.1)
-"""Standard deviations of the differences in accuracy of the studies that are extended."""
+"""Standard deviations of the differences in accuracy of the studies that are extended, beside those
+that are as `power.TYPICAL_DIFFERENCE` assumes them."""
 WIDEST = 0.35
 """Difference in accuracy; above it accuracies are no longer normal."""
 SECOND_LOOK = 8
@@ -211,15 +212,23 @@ def extended_studies(
     return by_seeds, needed
 
 
+def true_differences(studies: int) -> Iterator[tuple[str, np.ndarray]]:
+    """Of the studies that are extended, a fraction each, by what they are."""
+    assumed = power.TYPICAL_DIFFERENCE * np.random.default_rng(0).standard_cauchy(studies)
+    yield "as assumed", assumed
+    for spread in DIFFERENCES:
+        normal = np.random.default_rng(0).normal(0, spread, studies)
+        yield f"of ±{100 * spread:.0f} points", normal
+
+
 def print_extended(
-    regimes: list[str], spread: float, *, studies: int, images: int, draws: int
+    regimes: list[str], what: str, true: np.ndarray, *, images: int, draws: int
 ) -> None:
     """Prints what becomes of studies that 3 seeds did not settle and that get more."""
-    normal = np.random.default_rng(0).normal(0, spread, studies)
-    differences = np.minimum(np.abs(normal), WIDEST)
+    differences = np.minimum(np.abs(true), WIDEST)
     everything: list[Extended] = []
     print(
-        f"\nTrue differences of ±{100 * spread:.0f} points:\n\n| training noise | seeds | studies "
+        f"\nTrue differences {what}:\n\n| training noise | seeds | studies "
         "| promised | found | as narrow as promised | said to do with 80% | did |"
     )
     print("| --- " * 8 + "|")
@@ -292,8 +301,8 @@ def main() -> None:
     for name in options.regimes:
         for row in new_studies(name, **sizes):
             print(f"| {' | '.join(row)} |", flush=True)
-    for spread in DIFFERENCES:
-        print_extended(options.regimes, spread, **sizes)
+    for what, true in true_differences(options.studies):
+        print_extended(options.regimes, what, true, images=options.images, draws=options.draws)
     print_looks(options.regimes, **sizes)
     print(
         f"\n{options.studies} studies a row, {options.images} test images, {options.draws} draws; "

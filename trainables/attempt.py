@@ -9,7 +9,7 @@ from trainables import checkpoints
 from trainables.attempt_config import AttemptConfig
 from trainables.checkpoint_writer import CheckpointWriter
 from trainables.data.dataset import LabeledImages
-from trainables.epoch_rows import best_row, impossible
+from trainables.epoch_rows import OBJECTIVES, best_row, impossible
 from trainables.registry import load_family
 from trainables.shared_data import SharedData
 from trainables.slices import Chunks, Slices
@@ -147,6 +147,11 @@ class Attempt:
         wrong = impossible(row)
         if wrong:
             raise ArithmeticError(wrong)
+        column = OBJECTIVES[self._config.objective]
+        if column not in row:
+            message = f"a trainer's rows must have {column} for the objective, but have none"
+            raise ValueError(message)
+        row["objective"] = row[column]
 
     def _news(self, rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
         """Those of the rows that have not been reported, and what was found at the beginning."""

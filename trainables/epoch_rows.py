@@ -8,14 +8,31 @@ from typing import Any, Final
 HIGHEST: Final = {
     **dict.fromkeys(("train_loss", "validation_loss"), math.inf),
     **dict.fromkeys(("train_accuracy", "validation_accuracy"), 1.0),
-    **dict.fromkeys(("validation_precision", "validation_recall"), 1.0),
+    **dict.fromkeys(("validation_precision", "validation_recall", "validation_f1"), 1.0),
 }
 ROUNDING: Final = 1e-6
 
+OBJECTIVES: Final = {
+    "accuracy": "validation_accuracy",
+    "balanced_accuracy": "validation_recall",
+    "macro_f1": "validation_f1",
+}
+"""What a study may compare epochs and trials by, to the column that has it: balanced accuracy is
+the mean of the classes' recalls."""
+
+
+def objective(row: Mapping[str, Any]) -> Any:
+    """What an epoch, or the best one of a trial, is compared by.
+
+    Rows that do not say it are of studies that knew accuracy alone.
+    """
+    found = row.get("objective")
+    return row["validation_accuracy"] if found is None else found
+
 
 def best_row(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """The row of the highest validation accuracy; ties by lower loss, then the earlier epoch."""
-    return max(rows, key=lambda row: (row["validation_accuracy"], -row["validation_loss"]))
+    """The row of the highest objective; ties by lower validation loss, then the earlier epoch."""
+    return max(rows, key=lambda row: (objective(row), -row["validation_loss"]))
 
 
 def impossible(row: Mapping[str, Any]) -> str:

@@ -36,12 +36,13 @@ class Ranked:
     seeds: int
 
 
-def answer(final: Sequence[Row], comparison: Sequence[Row]) -> Answer:
+def answer(final: Sequence[Row], comparison: Sequence[Row], objective: str = "accuracy") -> Answer:
     """What can be said of a study that has ended.
 
     Args:
         final: The rows of `final.parquet`.
         comparison: The rows of `comparison.parquet`.
+        objective: What epochs and trials were compared by on validation.
     """
     ranked = rank(final)
     if not ranked:
@@ -55,7 +56,8 @@ def answer(final: Sequence[Row], comparison: Sequence[Row]) -> Answer:
             f"{percent(only.accuracy)} of the test images."
         )
         return Answer(headline=headline, details=gains)
-    return Answer(headline=_verdict(ranked, comparison), details=(_reach(final, ranked), *gains))
+    details = (*_by_recall(ranked, comparison, objective), _reach(final, ranked), *gains)
+    return Answer(headline=_verdict(ranked, comparison), details=details)
 
 
 def rank(final: Sequence[Row]) -> list[Ranked]:
@@ -70,18 +72,35 @@ def rank(final: Sequence[Row]) -> list[Ranked]:
     return sorted(ranked, key=lambda each: -each.accuracy)
 
 
-def mean_pairs(comparison: Sequence[Row]) -> list[Row]:
-    """The rows of accuracy over all seeds that have a difference and an interval."""
+def _by_recall(
+    ranked: Sequence[Ranked], comparison: Sequence[Row], objective: str
+) -> Iterator[str]:
+    """How the two best stand in balanced accuracy, where that was what a study was about."""
+    row = pair_of(comparison, ranked[0].family, ranked[1].family, metric="recall")
+    if objective != "balanced_accuracy" or row is None:
+        return
+    found, low, high = (100 * row[name] for name in ("difference", "ci_low", "ci_high"))
+    yield (
+        f"In balanced accuracy, by which trials and epochs were chosen, {ranked[0].family} minus "
+        f"{ranked[1].family} is {found:+z.2f} percentage points (95% interval {low:+z.2f} to "
+        f"{high:+z.2f})."
+    )
+
+
+def mean_pairs(comparison: Sequence[Row], metric: str = "accuracy") -> list[Row]:
+    """The rows of a metric over all seeds that have a difference and an interval."""
     return [
         row
         for row in comparison
-        if row["seed"] is None and row["metric"] == "accuracy" and is_measured(row)
+        if row["seed"] is None and row["metric"] == metric and is_measured(row)
     ]
 
 
-def pair_of(comparison: Sequence[Row], first: str, second: str) -> Row | None:
+def pair_of(
+    comparison: Sequence[Row], first: str, second: str, metric: str = "accuracy"
+) -> Row | None:
     """The row of two tuned families at the largest fraction, as the first minus the second."""
-    rows = mean_pairs(comparison)
+    rows = mean_pairs(comparison, metric)
     largest = max((row["train_fraction"] for row in rows), default=None)
     for row in rows:
         if row["a_role"] == row["b_role"] == TUNED and row["train_fraction"] == largest:

@@ -63,7 +63,7 @@ def correlate_ranks(rungs: pa.Table, epochs: pa.Table, *, last_epoch: int) -> pd
         only.
     """
     arrived, ended = frame(rungs), frame(epochs)
-    ended = ended[ended["epoch"] == last_epoch].rename(columns={"validation_accuracy": "value"})
+    ended = ended[ended["epoch"] == last_epoch].rename(columns={"objective": "value"})
     columns = ["family", "trial_id", "rung", "value"]
     values = pd.concat([arrived[columns], ended.assign(rung=last_epoch)[columns]])
     rows = []
@@ -147,11 +147,11 @@ def replay_settings(
         if not mine:
             continue
         cut = set(known.index[(known["family"] == family) & (known["status"] == "stopped")])
-        best = max(row["validation_accuracy"] for row in mine)
+        best = max(row["objective"] for row in mine)
         for grace, factor in _others(own, last):
             ran, missed = _replayed(family, mine, exempt, (grace, factor), last)
             beyond = [name for name in cut if name not in missed]
-            accuracy = max(row["validation_accuracy"] for row in ran)
+            accuracy = max(row["objective"] for row in ran)
             whole = last * len({row["trial_id"] for row in mine})
             counts = Counter(row["trial_id"] for row in ran)
             count = len(ran) + sum(last - counts[name] for name in beyond)

@@ -9,8 +9,17 @@ import pyarrow as pa
 
 
 def frame(table: pa.Table) -> pd.DataFrame:
-    """A stored table with names as plain text, not as categories."""
+    """A stored table with names as plain text, not as categories.
+
+    Where there are accuracies, all rows have an `objective`; see `epoch_rows.objective`.
+    """
     found: pd.DataFrame = table.to_pandas()
+    if "validation_accuracy" in found:
+        found["objective"] = (
+            found["objective"].fillna(found["validation_accuracy"])
+            if "objective" in found
+            else found["validation_accuracy"]
+        )
     words = found.select_dtypes("category").columns
     return found.astype(dict.fromkeys(words, object))
 

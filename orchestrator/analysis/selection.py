@@ -41,10 +41,10 @@ def expected_best(values: Sequence[float], k: int) -> float:
 
 
 def can_win(trials: pd.DataFrame) -> pd.DataFrame:
-    """Trials that can win, the winner first: ties in accuracy by lower loss, then by trial_id."""
+    """Trials that can win, the winner first: ties by lower loss, then by trial_id."""
     eligible = trials[trials["status"].isin(ELIGIBLE) & trials["validation_accuracy"].notna()]
     return eligible.sort_values(
-        ["validation_accuracy", "validation_loss", "trial_id"], ascending=[False, True, True]
+        ["objective", "validation_loss", "trial_id"], ascending=[False, True, True]
     )
 
 

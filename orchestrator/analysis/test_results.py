@@ -24,13 +24,16 @@ REFERENCE: Mapping[str, Sequence[float]] = {
 """Family to epochs and then accuracy, precision, recall and loss on CIFAR-10's test split."""
 
 
-def result_sections(study: Row, trials: Sequence[Row], finals: Sequence[Row]) -> Iterator[Section]:
+def result_sections(
+    study: Row, trials: Sequence[Row], finals: Sequence[Row], objective: str = "accuracy"
+) -> Iterator[Section]:
     """Every model, one table for each train fraction, the largest first.
 
     Args:
         study: `study.json`.
         trials: The rows of `trials.parquet`.
         finals: The rows of `final.parquet`, `in_order`.
+        objective: What epochs and trials were compared by on validation.
     """
     searches = stored_searches(study["settings"])
     seconds: dict[tuple[str, str], list[float | None]] = {}
@@ -65,20 +68,30 @@ def result_sections(study: Row, trials: Sequence[Row], finals: Sequence[Row]) ->
                 "parameters": number("parameters"),
                 "search device s": number("search_device_seconds"),
             },
-            notes=tuple(_notes(table, first)),
+            notes=tuple(_notes(table, first, objective)),
             place="document" if number_ else "terminal",
             narrow=formats,
         )
 
 
-def _notes(table: pd.DataFrame, first: Row) -> Iterator[str]:
+def _notes(table: pd.DataFrame, first: Row, objective: str) -> Iterator[str]:
     seeds = sorted(set(table["seeds"]))
     how = f"mean ± deviation of {' or '.join(map(str, seeds))} seeds"
     if seeds == [1]:
         how = "one seed"
-    yield f"At the best validation epoch; precision and recall are macro; {how}."
+    best = "best validation epoch"
+    if objective != "accuracy":
+        best += f" (by {in_words(objective)})"
+    yield f"At the {best}; precision and recall are macro; {how}."
     images = (count(first[f"{part}_images"]) for part in ("validation", "test"))
     yield "{} validation images, {} test images.".format(*images)
+
+
+def in_words(objective: str) -> str:
+    """What epochs and trials are compared by, as people say it."""
+    return {"balanced_accuracy": "balanced accuracy", "macro_f1": "macro F1"}.get(
+        objective, objective
+    )
 
 
 def reference_sections(study: Row, finals: Sequence[Row]) -> Iterator[Section]:

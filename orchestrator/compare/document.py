@@ -122,6 +122,7 @@ def prepare(
     """
     searched: list[Row] = trials.to_pylist()
     finals = in_order(final.to_pylist())
+    chosen = study["settings"].get("objective", "accuracy")
     pairs: list[Row] = comparison.to_pylist()
     pairs.sort(key=lambda row: -row["train_fraction"])  # as the finals, the largest first
     collapsed = [line for each in evidence if each.chapter == "warnings" for line in each.notes]
@@ -133,12 +134,12 @@ def prepare(
             place="terminal",
             most=MOST_WARNINGS,
         ),
-        *result_sections(study, searched, finals),
+        *result_sections(study, searched, finals, chosen),
         *difference_sections(pairs, finals),
         *reference_sections(study, finals),
         *(section for section in evidence if section.chapter != "warnings"),
     ]
-    found = answer(finals, pairs)
+    found = answer(finals, pairs, chosen)
     demo = tuple(study.get("demo") or ())
     settling = [
         each.notes[0] for each in evidence if each.key == SETTLE and each.notes and not demo

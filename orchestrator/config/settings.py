@@ -5,13 +5,14 @@ import math
 import re
 import threading
 import typing
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 from orchestrator.config.precision import default_precision
 from search_spaces.baseline import BASELINE_EPOCHS
+from trainables.epoch_rows import OBJECTIVES
 from trainables.hardware import PRECISIONS
 from trainables.secrets import redacted
 from trainables.weights.sources import DEMO, DOWNLOADS
@@ -41,6 +42,9 @@ class Settings:
     """Go on where an image stands in training and test, or in two classes; reports say so."""
     weights: str = "imagenet"
     """`imagenet`, `imagenet_v2` (torchvision's), or a `.pth` or `.safetensors` file."""
+    objective: str = "accuracy"
+    """What epochs and trials are compared by on validation: `accuracy`, `balanced_accuracy` (the
+    mean of the classes' recalls) or `macro_f1`; for classes with very different numbers."""
     trials: int = 32
     """Trials per family, the baseline included."""
     budget_gpu_hours: float | None = None
@@ -107,6 +111,7 @@ class Settings:
         for name, value in vars(self).items():
             if isinstance(value, str):
                 _check_text(name, value)
+        _check_choice("objective", self.objective, OBJECTIVES)
         for name, lowest in _LOWEST.items():
             _check_between(name, getattr(self, name), lowest)
         if self.grace_period > self.epochs:
@@ -247,6 +252,11 @@ def _check_text(name: str, text: str) -> None:
         refuse(f"{name} must not be empty, but got {text!r}")
     if re.search(r"[\x00-\x1f\x7f\ud800-\udfff]", text):
         refuse(f"{name} must be text without control characters, but got {text!r}")
+
+
+def _check_choice(name: str, value: str, choices: Iterable[str]) -> None:
+    if value not in choices:
+        refuse(f"unknown {name} {value!r}; choose from {', '.join(choices)}")
 
 
 def _check_precision(precision: str | None, gpus: float | None) -> None:

@@ -13,6 +13,7 @@ from orchestrator.config.searches import Search
 from orchestrator.forecast.speed import Earlier, Speed, side_by_side
 from orchestrator.forecast.workload import Images, Trained, Training, Workload
 from orchestrator.results.final_runs import FinalRun
+from trainables.epoch_rows import objective
 
 SECONDS_PER_HOUR: Final = 3600
 Row = Mapping[str, Any]
@@ -227,7 +228,7 @@ def stored_trials(rows: Iterable[Row], epochs: pa.Table, cluster: Row) -> list[T
             edge=row.get("param_input_size"),
             validation=None
             if row["validation_accuracy"] is None
-            else (row["validation_accuracy"], row["validation_loss"]),
+            else (objective(row), row["validation_loss"]),
         )
         for row in rows
     ]

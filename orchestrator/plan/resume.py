@@ -45,6 +45,7 @@ OTHER_ACCURACIES: Final = frozenset(
         "epochs",
         "preset",
         "precision",
+        "objective",
     }
 )
 NEW: Final = "start a new study"

@@ -175,6 +175,11 @@ def _check_comparable(
         ("image shape", theirs["image_shape"], list(inputs.training.images.shape[1:])),
         ("SHA-256 of the split", theirs["split_sha256"], inputs.split.digest),
         ("epochs", study["settings"]["epochs"], settings.epochs),
+        (
+            "objective",
+            study["settings"].get("objective", Settings.objective),
+            settings.objective,
+        ),
     ]
     if needs_weights:
         # The demo's own are not made yet where they are None, so no study can have used them.

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from orchestrator.analysis.section import Section, count, duration, present, worded
+from orchestrator.analysis.test_results import in_words
 from orchestrator.config.settings import Settings
 from orchestrator.report.inputs import Inputs
 from orchestrator.results.manifest import sha256_of
@@ -71,6 +72,8 @@ def _facts(inputs: Inputs) -> Pairs:
     yield "images", ", ".join(parts)
     yield "classes", count(len(inputs.classes)) if inputs.classes else ""
     yield "search", _search(inputs)
+    if settings.get("objective", "accuracy") != "accuracy":
+        yield "chosen by", f"{in_words(settings['objective'])} on validation images"
     yield "finals", _finals(settings)
     seconds = sum(present(row["device_seconds"] for row in inputs.trials))
     seconds += sum(

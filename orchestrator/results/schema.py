@@ -21,7 +21,12 @@ TIME = pa.timestamp("us", tz="UTC")
 TEST_OPENED: Final = "test_opened"
 
 # Columns that studies of earlier versions lack, or have empty.
-LATER: Final = frozenset({"trained_parameters", "forward_flops_per_image", "parameters", "file"})
+LATER: Final = frozenset(
+    {
+        *("trained_parameters", "forward_flops_per_image", "parameters", "file"),
+        *("validation_f1", "objective"),
+    }
+)
 
 METRICS = ("loss", "accuracy", "precision", "recall")
 ROLES = ("baseline", "tuned")
@@ -46,6 +51,8 @@ _EPOCH_METRICS: list[Column] = [
     ("validation_accuracy", pa.float64()),
     ("validation_precision", pa.float64()),
     ("validation_recall", pa.float64()),
+    pa.field("validation_f1", pa.float64()),
+    pa.field("objective", pa.float64()),
     ("learning_rate", pa.float64()),
     ("epoch_seconds", pa.float64()),
     ("images_per_second", pa.float64()),
@@ -77,6 +84,8 @@ _TRIALS: list[Column] = [
     pa.field("validation_accuracy", pa.float64()),
     pa.field("validation_precision", pa.float64()),
     pa.field("validation_recall", pa.float64()),
+    pa.field("validation_f1", pa.float64()),
+    pa.field("objective", pa.float64()),
     ("device_seconds", pa.float64()),
     ("train_fraction", pa.float64()),
     ("seed", pa.int64()),
@@ -99,6 +108,7 @@ _FINAL: list[Column] = [
     ("epoch", pa.int32()),
     ("validation_loss", pa.float64()),
     ("validation_accuracy", pa.float64()),
+    pa.field("objective", pa.float64()),
     *[(f"test_{metric}", pa.float64()) for metric in METRICS],
     ("test_precision_micro_at_half", pa.float64()),
     ("test_recall_micro_at_half", pa.float64()),

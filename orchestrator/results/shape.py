@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -62,6 +62,7 @@ class _Settings(_Part):
     preset: Text = ""
     tune_per_fraction: StrictBool = False
     equal_steps: StrictBool = False
+    objective: Literal["accuracy", "balanced_accuracy", "macro_f1"] = "accuracy"
     grace_period: Positive = 1
     reduction_factor: Annotated[int, Field(ge=2, le=MOST)] = 2
     budget_gpu_hours: float | None = None

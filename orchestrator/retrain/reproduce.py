@@ -150,6 +150,7 @@ def prepare(
         threads=study["cluster"]["cpus_per_trial"],
         precision=_precision(study, device),
         reproducible=settings.reproducible,
+        objective=settings.objective,
     )
     return Retraining(
         study=study,

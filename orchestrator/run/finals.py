@@ -20,6 +20,7 @@ from orchestrator.results.final_runs import final_id
 from orchestrator.results.schema import FIXED_SCHEMAS, METRICS, parameter_columns
 from orchestrator.trials.recorder import Recorder
 from orchestrator.trials.trial import TrialRecord, TrialSpec, winner
+from trainables.epoch_rows import objective
 from trainables.trainers import SIZES
 from trainables.training.seeding import derive_seed
 from trainables.trial_files import BEST_WEIGHTS, PREDICTIONS, checkpoint_folder, keep_predictions
@@ -59,7 +60,9 @@ def digest(choice: Choice, settings: Mapping[str, Any]) -> str:
         for name, value in settings.items()
         # Without a budget, or equal steps, a choice is what it was before there were any; and how a
         # study computes stays as it is, whether it is older than the setting or not.
-        if name not in {*OPERATIONAL, *ARITHMETIC} and (value or name not in {*ENDS, "equal_steps"})
+        if name not in {*OPERATIONAL, *ARITHMETIC}
+        and (value or name not in {*ENDS, "equal_steps"})
+        and (name, value) != ("objective", Settings.objective)
     }
     text = json.dumps({"choice": choice, "settings": frozen}, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()
@@ -122,6 +125,7 @@ def final_rows(
         "epoch": best["epoch"],
         "validation_loss": best["validation_loss"],
         "validation_accuracy": best["validation_accuracy"],
+        "objective": objective(best),
         "last_epoch": len(record.rows),
         "train_seconds": sum(epoch["epoch_seconds"] for epoch in record.rows),
         "device_seconds": device_seconds,
@@ -187,7 +191,7 @@ def keep_winners(folder: Path, rows: Sequence[Mapping[str, Any]], classes: Seque
         largest = max(row["train_fraction"] for row in own)
         best = min(
             (row for row in own if row["train_fraction"] == largest),
-            key=lambda row: (-row["validation_accuracy"], row["validation_loss"], row["seed"]),
+            key=lambda row: (-objective(row), row["validation_loss"], row["seed"]),
         )
         target = folder / "winners" / family
         target.mkdir(parents=True, exist_ok=True)

@@ -41,6 +41,7 @@ class Phase:
         rungs: Epochs at which it is decided whether a trial goes on.
         precision: Of all trials.
         reproducible: They use deterministic algorithms alone.
+        objective: What their epochs are compared by.
         folder: The study's folder, absolute.
         reservation: What each trial reserves.
         interruption: Ends the phase before all trials have ended.
@@ -58,6 +59,7 @@ class Phase:
     rungs: Sequence[int]
     precision: str
     reproducible: bool
+    objective: str
     folder: Path
     reservation: Reservation
     interruption: Interruption
@@ -119,6 +121,7 @@ def _make_tuner(phase: Phase) -> tune.Tuner:
             "threads": phase.reservation.cpus,
             "precision": phase.precision,
             "reproducible": phase.reproducible,
+            "objective": phase.objective,
             "resources": phase.reservation.bundle,
             "software": node_check.software(),
         },

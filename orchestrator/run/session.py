@@ -206,6 +206,7 @@ class Session:
                     rungs=self.manifest.content["rungs"] if name == "search" else (),
                     precision=self.settings.precision_on(self.reservation.device),
                     reproducible=self.settings.reproducible,
+                    objective=self.settings.objective,
                     folder=self.folder,
                     reservation=self.reservation,
                     interruption=self.interruption,

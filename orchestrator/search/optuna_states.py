@@ -6,6 +6,8 @@ from typing import Any
 
 from optuna.trial import TrialState
 
+from trainables.epoch_rows import objective
+
 
 @dataclass(frozen=True, kw_only=True)
 class Told:
@@ -13,8 +15,8 @@ class Told:
 
     Attributes:
         state: Optuna's.
-        best_so_far: Epoch to the best validation accuracy up to it.
-        value: The best validation accuracy of a trial that is complete.
+        best_so_far: Epoch to the best objective up to it.
+        value: The best objective of a trial that is complete.
     """
 
     state: TrialState
@@ -40,7 +42,7 @@ def told(status: str, rows: Sequence[Mapping[str, Any]], cut: int | None) -> Tol
         return Told(state=TrialState.PRUNED)
     best, best_so_far = 0.0, {}
     for row in rows[:cut]:
-        best = max(best, row["validation_accuracy"])
+        best = max(best, objective(row))
         best_so_far[row["epoch"]] = best
     if status == "running":
         return Told(state=TrialState.RUNNING, best_so_far=best_so_far)

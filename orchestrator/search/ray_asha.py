@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, cast
 
 from ray.tune.schedulers import ASHAScheduler, TrialScheduler
 
-from orchestrator.stats.asha import FINISHED, OBJECTIVE, Arrival, FamilyRungs, Row, decision
+from orchestrator.stats.asha import FINISHED, Arrival, FamilyRungs, Row, decision
 
 if TYPE_CHECKING:
     from ray.tune.execution.tune_controller import TuneController
@@ -41,7 +41,7 @@ class RayRungs(FamilyRungs):
         self._ashas = {
             search: ASHAScheduler(
                 time_attr="epoch",
-                metric=OBJECTIVE,
+                metric="objective",
                 mode="max",
                 max_t=epochs,
                 grace_period=min(rungs, default=epochs),
@@ -67,5 +67,5 @@ class RayRungs(FamilyRungs):
         if trial_id not in self._known:  # a trial's further attempts keep its arrivals
             self._known.add(trial_id)
             asha.on_trial_add(_NO_CONTROLLER, stand_in)
-        told = {"epoch": arrival.rung, OBJECTIVE: arrival.value}
+        told = {"epoch": arrival.rung, "objective": arrival.value}
         return bool(asha.on_trial_result(_NO_CONTROLLER, stand_in, told) == TrialScheduler.STOP)

@@ -9,6 +9,7 @@ from orchestrator.config.searches import Search
 from orchestrator.stats.settled import Searched, chance_of_another
 from orchestrator.trials.recorder import Recorder
 from orchestrator.trials.trial import CANNOT_WIN, RUNNING, TrialRecord
+from trainables.epoch_rows import objective
 
 SETTING: Final = "stop_when_settled"
 
@@ -60,7 +61,7 @@ class Settled:
     def _searched(self, records: Sequence[TrialRecord]) -> Searched:
         ended = [record for record in records if record.status != RUNNING]
         found = [
-            record.best["validation_accuracy"]
+            objective(record.best)
             for record in ended
             if record.status not in CANNOT_WIN and record.best is not None
         ]

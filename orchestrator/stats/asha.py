@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from orchestrator.config.searches import search_of
+from trainables.epoch_rows import objective
 
 Row = Mapping[str, Any]
 
-OBJECTIVE: Final = "validation_accuracy"
 FINISHED: Final = "finished"
 EXEMPT: Final = "protected"
 
@@ -130,7 +130,7 @@ class FamilyRungs:
             What was decided, None between rungs.
         """
         bracket = self._brackets[search]
-        return bracket.report(trial_id, row["epoch"], row[OBJECTIVE], exempt=exempt)
+        return bracket.report(trial_id, row["epoch"], objective(row), exempt=exempt)
 
     def replay(
         self, rows: Iterable[Row], *, exempt: Container[str], origin: str = ""

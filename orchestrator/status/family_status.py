@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from orchestrator.config.searches import search_of, stored_searches
+from trainables.epoch_rows import objective
 
 Row = Mapping[str, Any]
 
@@ -94,4 +95,4 @@ def family_standing(
 
 
 def _rank(row: Row) -> tuple[float, float, str]:
-    return -row["validation_accuracy"], row["validation_loss"], row["trial_id"]
+    return -objective(row), row["validation_loss"], row["trial_id"]

@@ -9,6 +9,7 @@ import numpy as np
 
 from orchestrator.config.searches import search_of
 from orchestrator.stats.settled import Searched, chance_of_another
+from trainables.epoch_rows import objective
 
 SECONDS_PER_HOUR: Final = 3600
 Row = Mapping[str, Any]
@@ -43,7 +44,7 @@ def more_trials(study: Row, trials: Sequence[Row], given_up: Collection[str]) ->
         own = [row for row in trials if search_of(row["trial_id"]) == name]
         ended = [row for row in own if row["status"] != "running"]
         found = [
-            row["validation_accuracy"]
+            objective(row)
             for row in ended
             if row["status"] in {"completed", "stopped"} and row["validation_accuracy"] is not None
         ]

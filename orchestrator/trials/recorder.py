@@ -9,11 +9,12 @@ from typing import Any, Final
 
 from orchestrator.config.searches import trial_order
 from orchestrator.forecast.workload import Trained
-from orchestrator.results.schema import parameter_columns
+from orchestrator.results.schema import LATER, parameter_columns
 from orchestrator.trials.family_totals import FamilyTally
 from orchestrator.trials.table_writer import TableWriter
 from orchestrator.trials.trial import RUNNING, Failure, TrialRecord, TrialSpec
 from trainables import checkpoints
+from trainables.epoch_rows import objective
 from trainables.secrets import redacted
 from trainables.trial_files import checkpoint_folder
 
@@ -25,6 +26,8 @@ EPOCH_COLUMNS: Final = (
     "validation_accuracy",
     "validation_precision",
     "validation_recall",
+    "validation_f1",
+    "objective",
     "learning_rate",
     "epoch_seconds",
     "images_per_second",
@@ -107,7 +110,7 @@ class Recorder:
     def restore_epoch(self, trial_id: str, row: Mapping[str, Any]) -> int:
         """Takes up a row of `epochs.parquet`, in the order of `sequence`; returns that."""
         record = self.trials[trial_id]
-        record.rows.append({name: row[name] for name in EPOCH_COLUMNS})
+        record.rows.append(_epoch_of(row))
         self.tally(record.spec.family).epoch(record, row)
         self._epochs.append(dict(row))
         self._sequence = record.sequence = int(row["sequence"])
@@ -154,7 +157,7 @@ class Recorder:
             if result["epoch"] <= len(record.rows) or record.stopping:
                 return None
             assert result["epoch"] == len(record.rows) + 1, (trial_id, result["epoch"])
-            row = {name: result[name] for name in EPOCH_COLUMNS}
+            row = _epoch_of(result)
             record.rows.append(row)
             self.tally(record.spec.family).epoch(record, row)
             record.node = result.get("node", record.node)
@@ -266,7 +269,7 @@ class Recorder:
 
     def _trial_row(self, record: TrialRecord) -> dict[str, Any]:
         spec, best = record.spec, record.best or {}
-        validation = ("loss", "accuracy", "precision", "recall")
+        validation = ("loss", "accuracy", "precision", "recall", "f1")
         return {
             "study": self._study,
             "family": spec.family,
@@ -278,6 +281,7 @@ class Recorder:
             "attempts": record.attempts,
             "best_epoch": best.get("epoch"),
             **{f"validation_{name}": best.get(f"validation_{name}") for name in validation},
+            "objective": objective(best) if best else None,
             "device_seconds": self.device_seconds(record),
             "train_fraction": spec.train_fraction,
             "seed": spec.seed,
@@ -311,6 +315,11 @@ class Recorder:
             self._writer.changed(name)
 
 
+def _epoch_of(row: Mapping[str, Any]) -> dict[str, Any]:
+    """The columns of an epoch; some may be missing in a study of an earlier version."""
+    return {name: row.get(name) if name in LATER else row[name] for name in EPOCH_COLUMNS}
+
+
 def _trained(record: TrialRecord) -> Trained:
     spec, best = record.spec, record.best
     return Trained(
@@ -325,7 +334,7 @@ def _trained(record: TrialRecord) -> Trained:
         attempts=record.attempts,
         device=record.device,
         edge=spec.params.get("input_size"),
-        validation=None if best is None else (best["validation_accuracy"], best["validation_loss"]),
+        validation=None if best is None else (objective(best), best["validation_loss"]),
         started_at=record.started_at,
         heard_at=record.heard_at,
         ended_at=record.ended_at,

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from orchestrator.config.searches import search_of, trial_order
-from trainables.epoch_rows import best_row
+from trainables.epoch_rows import best_row, objective
 
 BASELINE_ROLE: Final = "baseline"
 # Kinds of `Failure`.
@@ -148,7 +148,7 @@ def spec_of_row(row: Mapping[str, Any]) -> TrialSpec:
 
 
 def winner(records: Sequence[TrialRecord]) -> TrialRecord | None:
-    """The trial of the highest validation accuracy among those that neither diverged nor failed.
+    """The trial of the highest objective among those that neither diverged nor failed.
 
     Ties go to the lower validation loss, then to the first trial_id.
     """
@@ -160,4 +160,4 @@ def _rank(record: TrialRecord) -> tuple[float, float, tuple[str, int, str]]:
     best = record.best
     assert best is not None
     order = trial_order(record.spec.trial_id)
-    return -best["validation_accuracy"], best["validation_loss"], order
+    return -objective(best), best["validation_loss"], order

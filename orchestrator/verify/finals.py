@@ -13,7 +13,7 @@ from orchestrator.results.final_runs import final_id
 from orchestrator.trials.trial import FAILURES
 from orchestrator.verify.search import parameter_columns
 from orchestrator.verify.tables import Check, Rows, Tables, contiguous, differing, grouped
-from trainables.epoch_rows import best_row
+from trainables.epoch_rows import best_row, objective
 from trainables.weights.loading import file_sha256
 
 Key = tuple[str, str, int, float]
@@ -82,7 +82,7 @@ def check_winners(tables: Tables) -> Iterator[str]:
         largest = max(row["train_fraction"] for row in own)
         best = min(
             (row for row in own if row["train_fraction"] == largest),
-            key=lambda r: (-r["validation_accuracy"], r["validation_loss"], r["seed"]),
+            key=lambda r: (-objective(r), r["validation_loss"], r["seed"]),
         )
         yield from _check_kept(best, tables)
 

@@ -17,11 +17,11 @@ from orchestrator.stats.asha import FINISHED, FamilyRungs, decision
 from orchestrator.trials.trial import BASELINE_ROLE, TrialRecord, spec_of_row, winner
 from orchestrator.verify.tables import Check, Rows, Tables, contiguous, differing, same
 from search_spaces.dimension import contains, describe
-from trainables.epoch_rows import best_row
+from trainables.epoch_rows import OBJECTIVES, best_row, objective
 from trainables.training.seeding import derive_seed
 
 TERMINAL: Final = frozenset({"completed", "stopped", "diverged", "failed"})
-BEST: Final = tuple(f"validation_{name}" for name in schema.METRICS)
+BEST: Final = (*(f"validation_{name}" for name in schema.METRICS), "validation_f1")
 SHARES: Final = tuple(f"{part}_accuracy" for part in ("train", "validation"))
 
 
@@ -68,6 +68,9 @@ def check_epochs(tables: Tables) -> Iterator[str]:
         family = trials.get(row["trial_id"], row)["family"]
         yield from differing(where, {"family": family}, row)
         yield from _out_of_range(where, row)
+        column = OBJECTIVES[tables.settings.get("objective", "accuracy")]
+        if not same(objective(row), row.get(column)):
+            yield f"objective of {where} must be its {column}, but is {objective(row)}"
     for row in tables.trials:
         yield from _check_summary(row, tables)
 
@@ -254,7 +257,9 @@ def _check_summary(row: Mapping[str, Any], tables: Tables) -> Iterator[str]:
         yield f"{trial_id} is {row['status']}, but has {len(rows)} epochs"
     best = best_row(rows) if rows else {}
     expected = {"best_epoch": best.get("epoch"), **{name: best.get(name) for name in BEST}}
-    yield from differing(trial_id, expected, row, " as in its epochs")
+    expected["objective"] = objective(best) if best else None
+    found = {**row, "objective": objective(row)}
+    yield from differing(trial_id, expected, found, " as in its epochs")
     attempts = max((r["attempt"] for r in rows), default=0)
     if attempts > row["attempts"]:
         yield f"{trial_id} must count {attempts} attempts at least, but counts {row['attempts']}"

@@ -98,16 +98,17 @@ MAY_BE_EMPTY = {
     "trials": {
         *("stop_reason", "best_epoch", "node", "started_at", "ended_at", "error"),
         *(f"validation_{metric}" for metric in results.METRICS),
+        *("validation_f1", "objective"),
         *(f"param_{name}" for name in SPACE),
     },
-    "epochs": {"device_memory_peak_bytes"},
+    "epochs": {"device_memory_peak_bytes", "validation_f1", "objective"},
     "rungs": {"cutoff"},
     "events": {"family", "trial_id"},
     "final": {
-        *("trained_parameters", "forward_flops_per_image"),
+        *("trained_parameters", "forward_flops_per_image", "objective"),
         *(f"param_{name}" for name in SPACE),
     },
-    "final_epochs": {"device_memory_peak_bytes"},
+    "final_epochs": {"device_memory_peak_bytes", "validation_f1", "objective"},
     "predictions": {"file"},
     "comparison": {"seed", "difference", "ci_low", "ci_high", "p_value", "p_value_holm"},
 }

@@ -14,7 +14,7 @@ from ray.tune.schedulers import ASHAScheduler
 from orchestrator.config.rungs import all_rungs, earliest_stop, offered_rungs, rungs_of
 from orchestrator.config.settings import Settings
 from orchestrator.search.ray_asha import RayRungs
-from orchestrator.stats.asha import OBJECTIVE, FamilyRungs
+from orchestrator.stats.asha import FamilyRungs
 
 STUDIES = 1_000
 
@@ -30,7 +30,7 @@ class Report:
     @property
     def told(self) -> tuple[str, dict[str, float]]:
         """The trial, and the row of its epoch."""
-        return self.trial_id, {"epoch": self.epoch, OBJECTIVE: self.value}
+        return self.trial_id, {"epoch": self.epoch, "objective": self.value}
 
 
 class RandomStudy:
@@ -69,7 +69,7 @@ class RaysOwn:
         self.epochs = settings["epochs"]
         self.asha = ASHAScheduler(
             time_attr="epoch",
-            metric=OBJECTIVE,
+            metric="objective",
             mode="max",
             max_t=settings["epochs"],
             grace_period=settings["grace_period"],

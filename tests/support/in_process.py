@@ -141,6 +141,7 @@ class InProcessExecutor:
             "checkpoint_seconds": phase.checkpoint_seconds,
             "precision": phase.precision,
             "reproducible": phase.reproducible,
+            "objective": phase.objective,
         }
         known = {**more, **config}
         told = AttemptConfig(**{f.name: known[f.name] for f in fields(AttemptConfig)})

@@ -102,6 +102,7 @@ class PlainTraining:
             "validation_accuracy": found.accuracy,
             "validation_precision": found.precision,
             "validation_recall": found.recall,
+            "validation_f1": found.f1,
         }
 
     def _prepared(self, images: Tensor) -> Tensor:

@@ -14,12 +14,14 @@ class Scores:
         accuracy: Share of images whose class was predicted.
         precision: Macro average over classes; a class never predicted counts 0.
         recall: Macro average over the classes that have images.
+        f1: Macro average of the classes' F1 scores.
         classes_never_predicted: How many classes no image was assigned to.
     """
 
     accuracy: float
     precision: float
     recall: float
+    f1: float
     classes_never_predicted: int
 
 
@@ -38,6 +40,7 @@ def scores(confusion: npt.NDArray[np.int64]) -> Scores:
         accuracy=float(hits.sum() / confusion.sum()),
         precision=float(precision[seen].mean()),
         recall=float(recall[seen].mean()),
+        f1=float((2 * hits / np.maximum(actual + predicted, 1))[seen].mean()),
         classes_never_predicted=int((predicted == 0).sum()),
     )
 

@@ -220,6 +220,7 @@ class Trainer:
             "validation_accuracy": found.accuracy,
             "validation_precision": found.precision,
             "validation_recall": found.recall,
+            "validation_f1": found.f1,
             "learning_rate": self._rate,
             "epoch_seconds": time.monotonic() - self._started,
             "images_per_second": images / self._issue.seconds(*self._marks),

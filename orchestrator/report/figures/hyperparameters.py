@@ -24,6 +24,7 @@ from orchestrator.report.chart import Axis, Chart, Dash, Line, Panel
 from orchestrator.report.inputs import Inputs
 from orchestrator.report.style import search_looks
 from search_spaces.dimension import describe
+from trainables.epoch_rows import objective
 
 ROW_PIXELS: Final = 52
 BEST_SHARE: Final = 5
@@ -73,7 +74,7 @@ def _searched(inputs: Inputs, search: Search) -> Searched:
         and row["status"] in ELIGIBLE
         and present([row["validation_accuracy"]])
     ]
-    rows.sort(key=lambda row: (-row["validation_accuracy"], trial_order(row["trial_id"])))
+    rows.sort(key=lambda row: (-objective(row), trial_order(row["trial_id"])))
     space = (inputs.study.get("spaces") or {}).get(search.family) or {}
     return Searched(
         name=search.name,

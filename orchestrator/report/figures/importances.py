@@ -24,6 +24,7 @@ from orchestrator.report.figures.hyperparameters import Searched, searched
 from orchestrator.report.inputs import Inputs
 from orchestrator.report.style import search_looks
 from search_spaces.dimension import outside
+from trainables.epoch_rows import objective
 
 ENOUGH_TRIALS: Final = 30
 FEWEST_TRIALS: Final = 4
@@ -70,10 +71,10 @@ def _measure(each: Searched) -> Importances | None:
         for row, params in zip(each.trials, each.params, strict=True)
         if not outside(each.space, params)
     ]
-    values = {row["validation_accuracy"] for row, _ in inside}
+    values = {objective(row) for row, _ in inside}
     if len(inside) < FEWEST_TRIALS or len(values) == 1:
         return None
-    study = _study(each.space, [(row["validation_accuracy"], params) for row, params in inside])
+    study = _study(each.space, [(objective(row), params) for row, params in inside])
     evaluators: dict[str, BaseImportanceEvaluator] = {PED_ANOVA: PedAnovaImportanceEvaluator()}
     if len(inside) <= MOST_FOR_FANOVA:
         fanova = FanovaImportanceEvaluator(n_trees=TREES, seed=0)
