@@ -1,5 +1,8 @@
 """The dimensions that families share, and the two spaces they start from."""
 
+from collections.abc import Mapping
+from typing import Any, Final
+
 from optuna.distributions import (
     CategoricalDistribution,
     FloatDistribution,
@@ -42,8 +45,24 @@ LABEL_SMOOTHING = Dimension(
 )
 AUGMENTATION = Dimension(
     values=CategoricalDistribution(("none", "flip", "flip_crop", "flip_crop_cutout")),
+    also=("flip_crop_color", "flip_crop_rotate_color"),
     meaning="strength: mirror; also shift by up to an eighth; also hide a square of a quarter",
 )
+# Dimensions of the training itself, which are searched where a study's settings name them alone:
+# each says in which paper its range stands.
+CLASS_WEIGHTS = Dimension(
+    values=CategoricalDistribution(("none", "balanced")),
+    meaning="what an image of a class weighs in the loss: all alike, or the rarer the more",
+)
+MIXUP = Dimension(
+    values=FloatDistribution(0.0, 1.0),
+    meaning="share of steps in which images are mixed in pairs (Zhang et al. 2018, alpha 1)",
+)
+OPTIONAL: Final[Mapping[str, tuple[Dimension, Any]]] = {
+    "class_weights": (CLASS_WEIGHTS, "none"),
+    "mixup": (MIXUP, 0.0),
+}
+"""Name to dimension, and the value of every baseline."""
 
 STEM = Dimension(
     values=CategoricalDistribution(("imagenet", "small")),

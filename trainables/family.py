@@ -4,7 +4,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from search_spaces.dimension import Space
+from search_spaces.dimension import Dimension, Space
+from search_spaces.spaces import OPTIONAL
 
 if TYPE_CHECKING:
     from torch import nn
@@ -44,6 +45,11 @@ class Family:
     trainer: str = "trainables.training.trainer:Trainer"
     describe: Callable[[Mapping[str, Any]], Mapping[str, str]] | None = None
     standalone: Sequence[Callable[..., Any]] = ()
+
+    @property
+    def optional(self) -> Mapping[str, tuple[Dimension, Any]]:
+        """Dimensions beside its space that a study may name, each with the baseline's value."""
+        return OPTIONAL if self.trainer == Family.trainer else {}
 
     def __post_init__(self) -> None:
         if set(self.search_space) != set(self.baseline):

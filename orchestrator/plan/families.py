@@ -61,13 +61,16 @@ def plan_families(settings: Settings) -> list[FamilyPlan]:
 
 
 def _plan_family(family: Family, settings: Settings) -> FamilyPlan:
-    full = distributions(family.search_space)
-    allowed = {name: dimension.allowed for name, dimension in family.search_space.items()}
+    named = {*settings.space.get(family.name, {}), *settings.baseline.get(family.name, {})}
+    optional = {name: each for name, each in family.optional.items() if name in named}
+    dimensions = {**family.search_space, **{name: each for name, (each, _) in optional.items()}}
+    full = distributions(dimensions)
+    allowed = {name: dimension.allowed for name, dimension in dimensions.items()}
     narrowed = {
         name: narrow(where, allowed[name], text)
         for name, text, where in _texts("space", family, settings)
     }
-    baseline = dict(family.baseline)
+    baseline = {**family.baseline, **{name: value for name, (_, value) in optional.items()}}
     deviations = {}
     for name, text, where in _texts("baseline", family, settings):
         value = parse_value(where, allowed[name], text)
@@ -88,10 +91,10 @@ def _texts(field: str, family: Family, settings: Settings) -> list[tuple[str, st
     """Dimension, text and full name of what the settings say of a family's space or baseline."""
     texts = getattr(settings, field).get(family.name, {})
     for name in texts:
-        if name not in family.search_space:
+        if name not in {*family.search_space, *family.optional}:
             message = (
                 f"unknown dimension {field}.{family.name}.{name}; choose from "
-                f"{', '.join(family.search_space)}"
+                f"{', '.join((*family.search_space, *family.optional))}"
             )
             raise ValueError(message)
     return [(name, text, f"{field}.{family.name}.{name}") for name, text in texts.items()]

@@ -87,7 +87,9 @@ def _budgets(settings: Settings, families: int) -> Iterator[str]:
 def print_spaces(console: Console, plans: Sequence[FamilyPlan]) -> None:
     """Prints each family's dimensions, what they may be here, and the baseline's values."""
     for plan in plans:
-        dimensions = registry.load_family(plan.name).search_space
+        family = registry.load_family(plan.name)
+        optional = {name: dimension for name, (dimension, _) in family.optional.items()}
+        dimensions = {**family.search_space, **optional}
         rows = [
             (name, describe(values), str(plan.baseline[name]), dimensions[name].meaning)
             for name, values in plan.space.items()

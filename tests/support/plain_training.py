@@ -38,7 +38,7 @@ class PlainTraining:
     head: str = "fc."
 
     def __post_init__(self) -> None:
-        self.params = {**PLAIN_INPUT, **self.params}
+        self.params = {**PLAIN_INPUT, "class_weights": "none", "mixup": 0.0, **self.params}
         self.size = self.params["input_size"] or self.data.images.shape[1]
         torch.manual_seed(derive_seed(self.seed, "weights"))
         config = {**self.params, "num_classes": self.num_classes, "input_size": self.size}
@@ -59,14 +59,27 @@ class PlainTraining:
             labels = torch.from_numpy(self.data.labels[indices])
             for augment in STRENGTHS[self.params["augmentation"]]:
                 images = augment(images, generator)
+            own = None
+            if self.params["mixup"]:
+                mixes, drawn = torch.rand((2, 1), generator=generator)
+                own = 1 - drawn / 2 if mixes < self.params["mixup"] else torch.ones(1)
+                floats = images.float()
+                mixed = torch.lerp(floats.flip(0), floats, own)
+                images = mixed.round().clamp(0, 255).to(torch.uint8)
             self.optimizer.zero_grad()
             parts = max(1, min(self.accumulation, len(labels) // 2))
-            for part, truth in zip(
-                images.tensor_split(parts), labels.tensor_split(parts), strict=True
+            for part, truth, other in zip(
+                images.tensor_split(parts),
+                labels.tensor_split(parts),
+                labels.flip(0).tensor_split(parts),
+                strict=True,
             ):
                 logs = functional.log_softmax(self.model(self._prepared(part)), dim=1)
                 hard, smoothing = functional.nll_loss(logs, truth), self.params["label_smoothing"]
-                loss = (1 - smoothing) * hard - smoothing * logs.mean()
+                target = self._target(logs, truth)
+                if own is not None:
+                    target = own * target + (1 - own) * self._target(logs, other)
+                loss = (1 - smoothing) * target - smoothing * logs.mean()
                 share = len(truth) / len(labels)
                 torch.autograd.backward(loss if share == 1 else share * loss)
                 loss_sum += hard.detach() * len(truth)
@@ -82,6 +95,14 @@ class PlainTraining:
             **self._validated(),
             "learning_rate": rate,
         }
+
+    def _target(self, logs: Tensor, truth: Tensor) -> Tensor:
+        """What an image weighs is in inverse proportion to the images of its class."""
+        if self.params["class_weights"] == "none":
+            return functional.nll_loss(logs, truth)
+        counts = np.bincount(self.data.labels[self.train], minlength=self.num_classes)
+        weights = torch.from_numpy(len(self.train) / (np.count_nonzero(counts) * counts)).float()
+        return (functional.nll_loss(logs, truth, reduction="none") * weights[truth]).mean()
 
     @torch.no_grad()
     def _validated(self) -> dict[str, float]:

@@ -1,5 +1,6 @@
 """Augmentation as batched tensor operations on uint8 images, on whatever device they are."""
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Final
 
@@ -55,13 +56,81 @@ def cutout(images: Tensor, generator: Generator) -> Tensor:
     return images.masked_fill(hidden[..., None], 0)
 
 
+def color(images: Tensor, generator: Generator) -> Tensor:
+    """Scales brightness, contrast and saturation of each image by 0.6 to 1.4, each drawn anew.
+
+    Args:
+        images: uint8, shape [batch, height, width, 3].
+        generator: On the images' device.
+    """
+    drawn = torch.rand((3, len(images), 1, 1, 1), generator=generator, device=images.device)
+    brightness, contrast, saturation = 0.6 + 0.8 * drawn
+    pixels = images.float() * brightness
+    grey = _grey(pixels)
+    pixels = torch.lerp(grey.mean(dim=(1, 2), keepdim=True), pixels, contrast)
+    return _rounded(torch.lerp(_grey(pixels), pixels, saturation))
+
+
+def rotate(images: Tensor, generator: Generator) -> Tensor:
+    """Turns each image by up to 15 degrees either way, black beyond the border.
+
+    Args:
+        images: uint8, shape [batch, height, width, 3].
+        generator: On the images' device.
+    """
+    drawn = torch.rand(len(images), generator=generator, device=images.device)
+    angle = (2 * drawn - 1) * math.radians(15)
+    none = torch.zeros_like(angle)
+    rows = (angle.cos(), -angle.sin(), none), (angle.sin(), angle.cos(), none)
+    turn = torch.stack([torch.stack(row, dim=1) for row in rows], dim=1)  # [batch, 2, 3]
+    pixels = images.permute(0, 3, 1, 2).float()
+    grid = functional.affine_grid(turn, list(pixels.shape), align_corners=False)
+    turned = functional.grid_sample(pixels, grid, align_corners=False)
+    return _rounded(turned.permute(0, 2, 3, 1))
+
+
+def mixing_share(chance: float, device: torch.device, generator: Generator) -> Tensor:
+    """How much of an image is its own in a step, shape [1]: one half to 1, and 1 without mixing.
+
+    Args:
+        chance: Of a step with mixing.
+        device: The images'.
+        generator: On it.
+    """
+    mixes, drawn = torch.rand((2, 1), generator=generator, device=device)
+    return torch.where(mixes < chance, 1 - drawn / 2, torch.ones_like(drawn))
+
+
+def mix(images: Tensor, share: Tensor) -> Tensor:
+    """Lays over each image the one that is as far from the batch's end (Zhang et al. 2018).
+
+    Args:
+        images: uint8, shape [batch, height, width, 3].
+        share: Of an image in what it becomes, shape [1].
+    """
+    pixels = images.float()
+    return _rounded(torch.lerp(pixels.flip(0), pixels, share))
+
+
 # The values of the dimension `augmentation`, each stronger than the one before.
 STRENGTHS: Final[Mapping[str, tuple[Augment, ...]]] = {
     "none": (),
     "flip": (flip,),
     "flip_crop": (flip, crop),
     "flip_crop_cutout": (flip, crop, cutout),
+    "flip_crop_color": (flip, crop, color),
+    "flip_crop_rotate_color": (flip, rotate, crop, color),
 }
+
+
+def _grey(pixels: Tensor) -> Tensor:
+    """How bright pixels look, [..., 3] to [..., 1]; weights of ITU-R BT.601."""
+    red, green, blue = pixels.split(1, dim=-1)
+    return 0.299 * red + 0.587 * green + 0.114 * blue
+
+
+def _rounded(pixels: Tensor) -> Tensor:
+    return pixels.round_().clamp_(0, 255).to(torch.uint8)
 
 
 def _integers(

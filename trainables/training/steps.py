@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from trainables.training.augmentation import STRENGTHS
+from trainables.training.augmentation import STRENGTHS, mix, mixing_share
 from trainables.training.generators import Generators
 from trainables.training.optimizer import Optimizer
 from trainables.training.preprocessing import batches
@@ -54,7 +54,7 @@ class Steps:
             labels: Shape [n].
             train: Indices of the images to train on, shape [n_train].
             validation: Indices of the images to validate on, shape [n_validation].
-            params: `batch_size`, `augmentation`, `label_smoothing`.
+            params: `batch_size`, `augmentation`, `label_smoothing`, `class_weights`, `mixup`.
             prepare: Turns uint8 images into what the network is given.
             num_classes: Number of classes.
             accumulation: Parts that each batch is cut into.
@@ -66,7 +66,12 @@ class Steps:
         self._classes, self._accumulation = num_classes, accumulation
         self._computing = computing
         self._augment = STRENGTHS[params["augmentation"]]
-        self._smoothing = params["label_smoothing"]
+        self._smoothing, self._mixed = params["label_smoothing"], params["mixup"]
+        self._weights = (
+            balanced_weights(labels.index_select(0, train), num_classes)
+            if params["class_weights"] == "balanced"
+            else None
+        )
         self._evaluated = torch.split(validation, evaluation_batch)
         self._evaluation_batch = evaluation_batch
         sizes = [part.stop - part.start for part in batches(len(train), params["batch_size"])]
@@ -145,12 +150,20 @@ class Steps:
         labels = self._labels.index_select(0, indices)
         for augment in self._augment:
             images = augment(images, self._generators.augmentation)
+        others, share_of_own = labels, None
+        if self._mixed:
+            share_of_own = mixing_share(self._mixed, images.device, self._generators.augmentation)
+            images, others = mix(images, share_of_own), labels.flip(0)
         self._optimizer.zero_grad()  # a capture that broke off may have left some
-        for part, truth in self._parts(images, labels):
+        for part, truth, other in self._parts(images, labels, others):
             log_probabilities = functional.log_softmax(self._logits(part), dim=1)
             hard = functional.nll_loss(log_probabilities, truth)
-            # cross-entropy with label smoothing; the hard part alone is reported
-            loss = (1 - self._smoothing) * hard - self._smoothing * log_probabilities.mean()
+            target = hard if self._weights is None else self._weighted(log_probabilities, truth)
+            if share_of_own is not None:
+                of_others = self._weighted(log_probabilities, other)
+                target = share_of_own * target + (1 - share_of_own) * of_others
+            # cross-entropy with label smoothing; what is reported is unmixed and unweighted
+            loss = (1 - self._smoothing) * target - self._smoothing * log_probabilities.mean()
             share = len(truth) / len(labels)
             torch.autograd.backward(loss if share == 1 else share * loss)
             loss_sum += hard.detach() * len(truth)
@@ -160,19 +173,26 @@ class Steps:
         self._optimizer.zero_grad()  # here, so that nothing holds gradients between two steps
         self._position += 1
 
+    def _weighted(self, log_probabilities: Tensor, truth: Tensor) -> Tensor:
+        """The mean loss of a part, each image with its class's weight."""
+        if self._weights is None:
+            return functional.nll_loss(log_probabilities, truth)
+        losses = functional.nll_loss(log_probabilities, truth, reduction="none")
+        return (self._weights.index_select(0, truth) * losses).mean()
+
     def _logits(self, images: Tensor) -> Tensor:
         """What the network says of uint8 images, float32, shape [batch, classes]."""
         with self._computing():
             logits: Tensor = self._model(self._prepare(images))
         return logits.float()
 
-    def _parts(self, images: Tensor, labels: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+    def _parts(self, *batch: Tensor) -> Iterator[tuple[Tensor, ...]]:
         """A batch in as many parts as gradients are accumulated over, none with a single image.
 
         Batch norm cannot train on one.
         """
-        parts = max(1, min(self._accumulation, len(labels) // 2))
-        return zip(images.tensor_split(parts), labels.tensor_split(parts), strict=True)
+        parts = max(1, min(self._accumulation, len(batch[0]) // 2))
+        return zip(*(each.tensor_split(parts) for each in batch), strict=True)
 
     @torch.no_grad()
     def _judge(self, images: Tensor, labels: Tensor, batch: Tensor, sums: Tensor) -> Tensor:
@@ -199,6 +219,18 @@ class Steps:
         if device.type == "cpu":
             return tensor
         return tensor.pin_memory().to(device, non_blocking=True)
+
+
+def balanced_weights(labels: Tensor, num_classes: int) -> Tensor:
+    """Weights of classes, shape [classes], in inverse proportion to their images; 1 on average.
+
+    Args:
+        labels: Of all images that are trained on, shape [n_train].
+        num_classes: Number of classes; one without an image has the weight 0.
+    """
+    counts = torch.bincount(labels, minlength=num_classes).double()
+    weights = len(labels) / ((counts > 0).sum() * counts.clamp(min=1))
+    return torch.where(counts > 0, weights, torch.zeros_like(weights)).float()
 
 
 def _to_training_mode(model: nn.Module) -> None:

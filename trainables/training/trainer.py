@@ -12,6 +12,7 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
+from search_spaces.spaces import OPTIONAL
 from trainables.data.dataset import LabeledImages
 from trainables.family import Family
 from trainables.hardware import PRECISIONS
@@ -93,7 +94,7 @@ class Trainer:
         precision = precision or PRECISIONS[device][0]
         set_arithmetic(precision, self._device, reproducible=reproducible)
         config = {**params, "num_classes": num_classes, "weights": weights}
-        params = {**PLAIN_INPUT, **params}
+        params = {**PLAIN_INPUT, **{name: off for name, (_, off) in OPTIONAL.items()}, **params}
         edge = data.images.shape[1]
         self._size = params["input_size"] or edge
         self._seed, self._train, self._validation = seed, train, validation

@@ -3,7 +3,16 @@
 import pytest
 import torch
 
-from trainables.training.augmentation import STRENGTHS, crop, cutout, flip
+from trainables.training.augmentation import (
+    STRENGTHS,
+    color,
+    crop,
+    cutout,
+    flip,
+    mix,
+    mixing_share,
+    rotate,
+)
 
 
 @pytest.fixture
@@ -39,6 +48,50 @@ def test_cutout_hides_one_square_of_a_quarter(images: torch.Tensor) -> None:
     hidden = (cutout(images, seeded()) == 0).all(3)
     assert hidden.flatten(1).sum(1).tolist() == [16] * 64
     assert all(int(mask.any(0).sum()) == int(mask.any(1).sum()) == 4 for mask in hidden)
+
+
+def test_color_keeps_grey_images_grey_and_makes_each_another() -> None:
+    grey = torch.arange(60, 124, dtype=torch.uint8)[:, None, None, None].expand(64, 16, 16, 3)
+    changed = color(grey, seeded())
+    assert (changed.amax(3) == changed.amin(3)).all()
+    factors = changed[:, 0, 0, 0] / grey[:, 0, 0, 0]
+    assert 0.58 < factors.min() < 0.7
+    assert 1.3 < factors.max() < 1.42
+
+
+def test_color_changes_how_far_the_channels_lie_apart() -> None:
+    reddish = torch.tensor([150, 100, 100], dtype=torch.uint8).expand(64, 16, 16, 3)
+    changed = color(reddish, seeded()).int()
+    apart = (changed[..., 0] - changed[..., 1])[:, 0, 0]
+    assert apart.min() < 40
+    assert apart.max() > 60
+
+
+def test_a_rotation_turns_by_at_most_15_degrees_about_the_middle() -> None:
+    bar = torch.zeros(64, 65, 65, 3, dtype=torch.uint8)
+    bar[:, 32, :] = 255  # one row, through the middle
+    turned = rotate(bar, seeded()).float()[..., 0]
+    assert (turned[:, 32, 32] > 200).all()
+    heights = turned[:, :, 52].argmax(1) - 32  # 20 pixels from the middle
+    degrees = torch.rad2deg(torch.atan(heights / 20))
+    assert degrees.abs().max() <= 17  # whole pixels
+    assert (degrees.min(), degrees.max()) < (-8, 17)
+    assert degrees.max() > 8
+
+
+def test_mixing_lays_the_batch_over_itself_in_reverse(images: torch.Tensor) -> None:
+    assert torch.equal(mix(images, torch.ones(1)), images)
+    half = mix(images, torch.tensor([0.5])).int()
+    mean = (images.int() + images.flip(0).int()) / 2
+    assert (half - mean).abs().max() <= 0.5
+
+
+def test_a_share_of_the_steps_is_mixed_and_an_image_keeps_at_least_half() -> None:
+    generator = seeded()
+    shares = [float(mixing_share(0.3, torch.device("cpu"), generator)) for _ in range(500)]
+    mixed = [share for share in shares if share < 1]
+    assert 100 < len(mixed) < 200
+    assert min(shares) >= 0.5
 
 
 @pytest.mark.parametrize("strength", STRENGTHS)
