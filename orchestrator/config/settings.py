@@ -36,7 +36,8 @@ class Settings:
     image_size: int | None = None
     """Edge in pixels that images of free size are resized to; None: from these, at most 224."""
     validation_images: int | None = None
-    """Images taken out of the training part for validation; None: a tenth, one a class at least."""
+    """Images taken out of the training part for validation; None: the data's own, else a tenth, one
+    a class at least."""
     train_images: int | None = None
     """Images the whole study trains on, after validation is taken out; None: all."""
     allow_duplicates: bool = False
