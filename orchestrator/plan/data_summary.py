@@ -45,9 +45,9 @@ def data_summary(inputs: Inputs, *, proposed: bool = False) -> Iterator[str]:
         listed = ", ".join(f"{len(names):,} {what}" for what, names in glance.left_out.items())
         yield f"Left out: {listed}."
     if most >= IMBALANCED * least:
-        name = max(totals, key=lambda each: totals[each])
-        share = 100 * most / totals.total()
-        yield f"Imbalanced: who always says {name!r} is right on {share:.1f}% of them."
+        name, test = max(totals, key=lambda each: totals[each]), glance.counts["test"]
+        share = 100 * test[dataset.classes.index(name)] / sum(test)
+        yield f"Imbalanced: who always says {name!r} is right on {share:.1f}% of the test images."
     points = 100 * half_width(validation)
     if points >= FEW_POINTS:
         yield (

@@ -260,7 +260,7 @@ def test_the_first_lines_name_what_is_left_out_and_uneven_in_six_lines(
     assert notes[1] == "32 images of 2 classes, 6 to 26 in each: 24 train, 2 validate, 6 test."
     assert notes[3:5] == [
         "Left out: 1 hidden, 1 beside the folders of classes.",
-        "Imbalanced: who always says 'class 01' is right on 81.2% of them.",
+        "Imbalanced: who always says 'class 01' is right on 83.3% of the test images.",
     ]
 
 
