@@ -25,7 +25,7 @@ def check_data(tables: Tables) -> Iterator[str]:
     settings, recorded = from_json(tables.settings), tables.study["dataset"]
     try:
         dataset = _opened(settings)
-        check_own_validation(tables.study, dataset)
+        _check_own_validation(tables, dataset)
     except ValueError as error:
         yield f"the data must be what they were, but are not: {error}"
         return
@@ -51,6 +51,21 @@ def check_weights(tables: Tables) -> Iterator[str]:
 
 
 SOURCES: Final[tuple[Check, ...]] = (check_data, check_weights)
+
+
+def _check_own_validation(tables: Tables, dataset: OpenedDataSet) -> None:
+    """Checks that the data have no validation images that the study does not know.
+
+    Raises:
+        NotAtHandError: They have, and the study is from before these were used.
+        ValueError: They have, and had none.
+    """
+    try:
+        check_own_validation(tables.study, dataset)
+    except ValueError as error:
+        if "own_validation" in tables.study["dataset"]:
+            raise
+        raise NotAtHandError(str(error)) from error
 
 
 def _opened(settings: Settings) -> OpenedDataSet:

@@ -121,10 +121,20 @@ def test_a_study_that_left_val_out_says_so_and_is_not_changed(
     add_validation(images)
     with pytest.raises(ValueError, match=LEFT_OUT_THEN):
         driver.resume(trials=3)
-    (problem,) = verify(driver.folder, sources=True).problems
-    assert LEFT_OUT_THEN in problem.sentence
+    verdict = verify(driver.folder, sources=True)
+    assert verdict.problems == []
+    (note,) = verdict.notes
+    assert note.startswith("data not checked: ")
+    assert LEFT_OUT_THEN in note
     assert retrain.main([str(driver.folder), "--trial", "curve-000"]) == 2
     assert LEFT_OUT_THEN in capsys.readouterr().err
     assert {file: file.read_bytes() for file in driver.folder.glob("[!.]*.*")} == before
     (images / "val").rename(images.parent / "val")
     assert driver.resume(trials=3)
+
+
+def test_a_val_that_has_come_since_is_told_by_verify(images: Path, driver: Driver) -> None:
+    assert driver.start()
+    add_validation(images)
+    (problem,) = verify(driver.folder, sources=True).problems
+    assert LEFT_OUT_THEN in problem.sentence
