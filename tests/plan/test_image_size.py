@@ -3,11 +3,13 @@
 import dataclasses
 import json
 import os
+import shlex
 from math import sqrt
 from pathlib import Path
 from typing import Any
 
 import pytest
+from documented import check_settings
 from in_process import Driver
 from made_up_inputs import FAMILIES
 from odd_images import picture, saved
@@ -21,6 +23,8 @@ from orchestrator.plan.data_summary import half_width
 from orchestrator.plan.families import plan_families
 from orchestrator.plan.image_size import with_image_size
 from orchestrator.plan.inputs import prepare
+from orchestrator.report import inputs as report
+from orchestrator.report import provenance
 from orchestrator.results import files
 from orchestrator.verify.runner import verify
 
@@ -127,6 +131,20 @@ def test_a_size_that_is_named_is_taken_and_given_to_all(
         assert given(found) == {"resnet50_transfer": (size, [size])}
 
 
+def test_the_forecasts_of_memory_and_time_are_of_that_size(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = photographs(tmp_path / "photos", 240)
+    arguments = ["--families", "cnn", "--dataset", "folder", "--data-dir", str(folder), "--dry-run"]
+    monkeypatch.setenv("COLUMNS", "1000")
+    results = ["--results-dir", str(tmp_path / "results")]
+    assert study.main([*arguments, *results]) == 0
+    assert "like these (folder, 224x224 pixels in 3 channels)" in capsys.readouterr().out
+    monkeypatch.setattr("orchestrator.plan.memory.free_bytes", lambda: 1000)
+    assert study.main([*arguments, *results]) == 2
+    assert "12 images of 224x224 pixels" in capsys.readouterr().err
+
+
 def test_a_family_of_whose_input_size_anything_is_said_is_left_as_it_says(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -211,6 +229,16 @@ def test_a_study_keeps_its_size_as_a_number_and_goes_on_with_it(
     assert stored["settings"]["image_size"] == 64
     assert stored["settings"]["baseline"] == {"sized": {"input_size": "64"}}
     assert stored["baseline_deviations"] == {"sized": {"input_size": [64, 48]}}
+    assert (
+        "Images are scaled and cropped to 64x64 pixels in every family."
+        in (
+            stored["dataset"]["notes"]  # which comparison.md, the report and cards have
+        )
+    )
+    page = report.read(driver.folder)
+    assert ("image size", "64x64 pixels in every family") in provenance.facts(page)
+    again = check_settings(shlex.split(provenance.command(page))[3:])
+    assert (again.image_size, again.baseline) == (64, {"sized": {"input_size": "64"}})
     # Whatever would be proposed by now: nobody asks.
     monkeypatch.setattr("orchestrator.plan.image_size.SIZES", (32,))
     assert driver.resume(trials=3)
