@@ -30,7 +30,7 @@ def make_parser() -> argparse.ArgumentParser:
     add("--data-dir", help="path or URI of its files (the user's cache, downloaded once)")
     add(
         "--image-size",
-        help=_help("edge in pixels that your own images are scaled to", "image_size"),
+        help="edge in pixels that your own images are scaled to (from these, at most 224)",
     )
     add("--weights", help=_help("imagenet, imagenet_v2, or a .pth/.safetensors file", "weights"))
     add("--precision", help="tf32, fp32 or bf16, of all trials (tf32 on GPUs, fp32 on CPUs)")

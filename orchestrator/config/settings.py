@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from orchestrator.config.precision import default_precision
 from search_spaces.baseline import BASELINE_EPOCHS
+from trainables.data import image_size
 from trainables.epoch_rows import OBJECTIVES
 from trainables.hardware import PRECISIONS
 from trainables.secrets import redacted
@@ -32,10 +33,11 @@ class Settings:
     """A data set that the registry lists."""
     data_dir: str | None = None
     """Where its files are: a path or fsspec URI; None: the user's cache, downloaded once."""
-    image_size: int = 32
-    """Edge in pixels that images of free size are resized to."""
+    image_size: int | None = None
+    """Edge in pixels that images of free size are resized to; None: from these, at most 224."""
     validation_images: int | None = None
-    """Images taken out of the training part for validation; None: a tenth, one a class at least."""
+    """Images taken out of the training part for validation; None: the data's own, else a tenth, one
+    a class at least."""
     train_images: int | None = None
     """Images the whole study trains on, after validation is taken out; None: all."""
     allow_duplicates: bool = False
@@ -137,6 +139,11 @@ class Settings:
         if self.name is not None and (Path(self.name).name != self.name or self.name == ".."):
             refuse(f"name must be the name of a folder, not a path, but got {self.name!r}")
         check_results_dir(self.results_dir)
+
+    @property
+    def edge(self) -> int:
+        """Pixels at which a data set is opened: the image size, or 32 until it is known."""
+        return self.image_size or image_size.DEFAULT
 
     def precision_on(self, device: str) -> str:
         """What trials compute with on `cuda` or `cpu`."""

@@ -17,6 +17,7 @@ PRESETS: Final[Mapping[str, Mapping[str, Any]]] = {
     "baseline": {"trials": 1},
     "demo": {
         "dataset": "digits",
+        "image_size": 32,
         "weights": "demo",
         "validation_images": 237,
         "trials": 2,

@@ -3,7 +3,7 @@
 import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
@@ -14,22 +14,19 @@ from orchestrator.forecast.throughput import Work
 from orchestrator.look.alike import MEASURE, find_alike
 from orchestrator.look.overview import Overview, overview_of, overview_of_arrays
 from orchestrator.look.problems import Problem, find_problems, remaining
+from orchestrator.plan.data_summary import IMBALANCED
 from orchestrator.plan.families import FamilyPlan, plan_families
+from orchestrator.plan.image_size import with_image_size
 from orchestrator.plan.inputs import divide
 from orchestrator.plan.memory import check_memory, free_bytes
-from search_spaces.dimension import Dimension
 from trainables import registry
 from trainables.data.dataset import OpenedDataSet
-from trainables.data.image_size import proposed_size
 from trainables.data.offline import offline
 from trainables.data.survey import Survey
 
-IMBALANCED: Final = 3.0
-"""Times as many images in the largest class as in the smallest, from which on it is said."""
 FEW_TEST_IMAGES: Final = 25
 """Of a class: with fewer, its recall is known to 20 points at best where it is a half."""
 CHANNELS: Final = 3
-INPUT_SIZE: Final = "input_size"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,7 +91,7 @@ def look_at(name: str, data_dir: str | None, each: Callable[[], object] = lambda
     place = None if data_dir is None else absolute("data_dir", data_dir)
     if dataset.survey is None or place is None:
         with offline():
-            opened = dataset.open(place, Settings.image_size)
+            opened = dataset.open(place, Settings().edge)
         return _look_at_arrays(name, place, opened)
     survey = dataset.survey(place, each)
     problems = find_problems(survey)
@@ -105,9 +102,9 @@ def look_at(name: str, data_dir: str | None, each: Callable[[], object] = lambda
     if not alike.whole:
         notes.append("So many images look alike that not all pairs of them were compared.")
     edges = [min(image.width, image.height) for image in survey.images]
-    size = proposed_size(edges, _sizes()) if edges else None
-    settings = _settings(name, place, size)
-    labels = [image.label for image in survey.images if image.part == "train"]
+    settings = with_image_size(_settings(name, place), edges)
+    size = settings.image_size if edges else None
+    labels = [i.label for part in ("train", "val") for i in survey.images if i.part == part]
     fits = None
     if size is not None and not _must(problems):
         fits = survey.open(size)
@@ -141,7 +138,7 @@ def _look_at_arrays(name: str, place: str | None, opened: OpenedDataSet) -> Look
     training = opened.read_training()
     overview = overview_of_arrays(opened, training)
     size = int(training.images.shape[1])
-    settings = _settings(name, place, None)
+    settings = _settings(name, place)
     refused = _refused(settings, opened, training.labels.tolist())
     time = _time(settings, opened, training.labels.tolist(), training.images.shape[1:])
     test_images = None if opened.image_counts is None else opened.image_counts[1]
@@ -165,46 +162,21 @@ def _look_at_arrays(name: str, place: str | None, opened: OpenedDataSet) -> Look
     )
 
 
-def _inputs() -> dict[str, Dimension]:
-    """The dimension of the input's size of each family that has one."""
-    spaces = {name: registry.load_family(name).search_space for name in registry.family_names()}
-    return {name: space[INPUT_SIZE] for name, space in spaces.items() if INPUT_SIZE in space}
-
-
-def _sizes() -> Sequence[int]:
-    """Edges in pixels that every family can be given."""
-    allowed = [set(getattr(each.allowed, "choices", ())) for each in _inputs().values()]
-    return sorted(set.intersection(*allowed)) if allowed else [Settings.image_size]
-
-
-def _settings(name: str, place: str | None, size: int | None) -> Settings:
-    """Those of a study in which every family sees the same pixels."""
-    given: dict[str, Any] = {"families": "all", "dataset": name}
+def _settings(name: str, place: str | None) -> Settings:
+    """Those of a study of all families."""
+    given = {"families": "all", "dataset": name}
     if place is not None:
         given["data_dir"] = place
-    assignments = []
-    if size is not None and size != Settings.image_size:
-        assignments = [f"image_size={size}"]
-        for family in _inputs():
-            assignments += [
-                f"{field}.{family}.{INPUT_SIZE}={size}" for field in ("space", "baseline")
-            ]
-    return resolve(given, config=None, assignments=assignments)
+    return resolve(given, config=None, assignments=[])
 
 
 def command_of(settings: Settings) -> str:
-    """What runs a study with such settings, for a shell."""
+    """What runs such a study, for a shell; it takes the image size from the data by itself."""
     words = ["python", "-m", "orchestrator.study", "--families", "all"]
     if settings.dataset != Settings.dataset:
         words += ["--dataset", settings.dataset]
     if settings.data_dir is not None:
         words += ["--data-dir", settings.data_dir]
-    if settings.image_size != Settings.image_size:
-        words += ["--image-size", str(settings.image_size)]
-    for field in ("space", "baseline"):
-        for family, values in getattr(settings, field).items():
-            for dimension, text in values.items():
-                words += ["--set", f"{field}.{family}.{dimension}={text}"]
     return shlex.join(words)
 
 
@@ -216,7 +188,7 @@ def _refused(settings: Settings, opened: OpenedDataSet, labels: Sequence[int]) -
     except ValueError as error:
         found["memory"] = f"{error}."
     try:
-        divide(settings, np.array(labels, dtype=np.int64))
+        divide(settings, opened, np.array(labels, dtype=np.int64))
     except ValueError as error:
         found["few images"] = f"{error}."
     return [
@@ -232,7 +204,7 @@ def _time(
     shape: Sequence[int] | None = None,
 ) -> Iterator[str]:
     """What an earlier study says of this one's time."""
-    parts = divide(settings, np.array(labels, dtype=np.int64))
+    parts = divide(settings, opened, np.array(labels, dtype=np.int64))
     plans: list[FamilyPlan] = plan_families(settings)
     work = Work(
         dataset=settings.dataset,

@@ -7,6 +7,7 @@ from typing import Final
 
 import numpy as np
 
+from trainables.data.class_folders import PARTS
 from trainables.data.dataset import LabeledImages, OpenedDataSet
 from trainables.data.survey import TRAITS, Survey, SurveyedImage
 
@@ -22,7 +23,8 @@ class Overview:
     """The images that can be used.
 
     Attributes:
-        counts: Part (`train`, `test`; `images` where it is not known which) to images by class.
+        counts: Part (`train`, `val`, `test`; `images` where it is not known which) to images by
+            class.
         width: Least, median and most pixels, upright; None where nobody looked at files.
         height: Likewise.
         formats: Format to images, the most frequent first.
@@ -65,7 +67,7 @@ def overview_of(survey: Survey) -> Overview:
         return Overview(counts=counts)
     traits = Counter(trait for image in images for trait in image.traits)
     return Overview(
-        counts={part: counts[part] for part in sorted(counts, reverse=True)},  # train before test
+        counts={part: counts[part] for part in (*PARTS, UNDIVIDED) if part in counts},
         width=_spread([image.width for image in images]),
         height=_spread([image.height for image in images]),
         formats=dict(Counter(image.form for image in images).most_common()),

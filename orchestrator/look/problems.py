@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from trainables.data.class_folders import MIN_CLASSES
+from trainables.data.class_folders import MIN_CLASSES, PARTS
 from trainables.data.survey import Survey, SurveyedImage
 
 FEW: Final = "few images"
@@ -54,8 +54,8 @@ RULES: Final[Mapping[str, tuple[str, str]]] = {
         "keep each in the class that is right, or remove all of them",
     ),
     TWO_PARTS: (
-        "images that stand in train/ and test/, byte for byte",
-        "remove them from train/: a test must not be of what was trained on",
+        "images that stand in two of train/, val/ and test/, byte for byte",
+        "keep one, in test/ or else in val/: neither must be of what was trained on",
     ),
     ONE_CLASS: (
         "images that stand more than once in a class, byte for byte",
@@ -71,7 +71,7 @@ RULES: Final[Mapping[str, tuple[str, str]]] = {
         "look at them: a label may be wrong",
     ),
     NEAR_PARTS: (
-        "images that look alike in train/ and test/",
+        "images that look alike in two of train/, val/ and test/",
         "look at them: copies in the test part make it easier than it should be",
     ),
     NEAR: ("images that look alike in a class", "keep one of each, or leave them"),
@@ -210,9 +210,9 @@ def _kind(survey: Survey, images: Sequence[SurveyedImage]) -> str:
 
 
 def _out_of_training(images: Sequence[SurveyedImage]) -> list[str]:
-    """All but one of those in the test part."""
-    in_test = [image.name for image in images if image.part != "train"]
-    return [*(image.name for image in images if image.part == "train"), *in_test[1:]]
+    """All but one in the part that is trained on the least: test, validation, training."""
+    kept = max(images, key=lambda image: PARTS.index(image.part))
+    return [image.name for image in images if image is not kept]
 
 
 _REMOVED: Final[Mapping[str, Callable[[Sequence[SurveyedImage]], list[str]]]] = {

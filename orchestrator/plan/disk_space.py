@@ -5,8 +5,10 @@ import shutil
 from pathlib import Path
 from typing import Final
 
+from orchestrator.config.input_size import INPUT_SIZE
 from orchestrator.config.settings import Settings
 from orchestrator.forecast.workload import work_of
+from orchestrator.plan.families import FamilyPlan
 from orchestrator.plan.memory import FLOAT_BYTES
 from orchestrator.plan.preflight import CheckedStudy
 from trainables import checkpoints, registry
@@ -52,9 +54,7 @@ def forecast_bytes(checked: CheckedStudy, *, at_a_time: int) -> int:
     A family with a trainer of its own has checkpoints of a size that nobody can know.
     """
     settings, inputs = checked.settings, checked.inputs
-    parameters = {
-        plan.name: parameters_of(registry.load_family(plan.name), checked) for plan in checked.plans
-    }
+    parameters = {plan.name: parameters_of(plan, checked) for plan in checked.plans}
     work = work_of(list(parameters), settings)
     largest = FLOAT_BYTES * max(parameters.values())
     finals = FLOAT_BYTES * sum(parameters.values()) * (work.final_runs // len(parameters) + 1)
@@ -65,17 +65,18 @@ def forecast_bytes(checked: CheckedStudy, *, at_a_time: int) -> int:
     return at_a_time * STATES * STATE_FLOATS * largest + finals + predictions + rows
 
 
-def parameters_of(family: Family, checked: CheckedStudy) -> int:
+def parameters_of(plan: FamilyPlan, checked: CheckedStudy) -> int:
     """How many parameters a family's baseline has; 0 where its network cannot be built bare."""
+    family = registry.load_family(plan.name)
     build = family.standalone[-1] if family.standalone else family.build
     if family.trainer != Family.trainer or (family.pretrained and not family.standalone):
         return 0
     import torch  # noqa: PLC0415 (takes seconds, and most commands do not ask)
 
-    size = family.baseline.get("input_size") or checked.settings.image_size
+    size = plan.baseline.get(INPUT_SIZE) or checked.inputs.training.images.shape[1]
     classes = len(checked.inputs.dataset.classes)
     with torch.device("meta"):
-        model = build({**family.baseline, "num_classes": classes, "input_size": size})
+        model = build({**plan.baseline, "num_classes": classes, INPUT_SIZE: size})
     return sum(parameter.numel() for parameter in model.parameters())
 
 

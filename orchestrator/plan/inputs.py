@@ -4,19 +4,22 @@ import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
+from orchestrator.config.input_size import what_families_see
 from orchestrator.config.settings import Settings
-from orchestrator.plan.families import FamilyPlan
+from orchestrator.plan.families import FamilyPlan, plan_families
+from orchestrator.plan.image_size import with_image_size
 from orchestrator.plan.memory import check_memory
+from orchestrator.plan.own_validation import check_own_validation
 from orchestrator.results.files import check_writable
 from trainables import registry
 from trainables.data.dataset import DataSet, FaultyFilesError, LabeledImages, OpenedDataSet
 from trainables.data.offline import not_fetched
-from trainables.data.splitting import Split, fraction_of, split
+from trainables.data.splitting import Split, fraction_of, split, split_at
 from trainables.family import Family
 from trainables.weights import loading, pretraining
 
@@ -29,14 +32,18 @@ class Inputs:
     """Everything a study reads, checked; the test part is not decoded.
 
     Attributes:
+        settings: The study's, with its image size.
         dataset: Found and checked.
+        notes: What a reader must know of the data, a sentence each.
         training: Its decoded training part, validation included.
         split: Into training and validation.
         train: Share to indices of the training images, for each fraction.
         weights_file: Of the pre-trained families; None where there is none, or it is to be made.
     """
 
+    settings: Settings
     dataset: OpenedDataSet
+    notes: Sequence[str]
     training: LabeledImages
     split: Split
     train: Mapping[float, npt.NDArray[np.int64]]
@@ -44,7 +51,11 @@ class Inputs:
 
 
 def prepare(
-    settings: Settings, plans: Sequence[FamilyPlan], say: Callable[[str], None] = lambda _: None
+    settings: Settings,
+    plans: Sequence[FamilyPlan],
+    say: Callable[[str], None] = lambda _: None,
+    *,
+    begun: Mapping[str, Any] | None = None,
 ) -> Inputs:
     """Finds, checks and decodes; nothing is written but a first download into the user's cache.
 
@@ -52,6 +63,7 @@ def prepare(
         settings: The study's.
         plans: Its families.
         say: Prints a sentence on the data.
+        begun: `study.json` of a study that goes on, with the settings that it began with.
 
     Raises:
         ValueError: Data or weights are missing, damaged, too few or too large for the memory, or
@@ -62,20 +74,27 @@ def prepare(
     if any(plan.pretrained for plan in plans):
         weights_file = _weights(settings.weights, say)
     with _pointing_to_look(named, settings.data_dir):
-        dataset = named.open(settings.data_dir, settings.image_size)
-    allowed = dataset.duplicates if settings.allow_duplicates else ()
-    for note in (*dataset.notes, *allowed):
+        dataset = named.open(settings.data_dir, settings.edge)
+    if begun is not None:
+        check_own_validation(begun, dataset)
+    check_validation(settings, dataset)
+    if begun is None:
+        glance = dataset.glance
+        settings = with_image_size(settings, None if glance is None else glance.shorter_edges)
+        dataset = dataset if glance is None else glance.scaled_to(settings.edge)
+    notes = _notes(settings, dataset)
+    for note in notes:
         say(f"Data: {note}")
-    if named.survey is not None and settings.image_size == Settings.image_size:
-        say("Data: `python -m orchestrator.look` names the size that fits the images themselves.")
     check_memory(settings, [plan.name for plan in plans], dataset)
     if weights_file is not None:
         _check_weights(weights_file, plans, num_classes=len(dataset.classes))
     with _pointing_to_look(named, settings.data_dir):
         training = _decoded(dataset, allow_duplicates=settings.allow_duplicates)
-    parts = divide(settings, training.labels)
+    parts = divide(settings, dataset, training.labels)
     return Inputs(
+        settings=settings,
         dataset=dataset,
+        notes=notes,
         training=training,
         split=parts,
         train={
@@ -84,6 +103,20 @@ def prepare(
         },
         weights_file=weights_file,
     )
+
+
+def _notes(settings: Settings, dataset: OpenedDataSet) -> list[str]:
+    """What a reader must know of the data: how large images of free size have become, too."""
+    notes = [*dataset.notes, *(dataset.duplicates if settings.allow_duplicates else ())]
+    if dataset.glance is None:
+        return notes
+    plans = plan_families(settings)
+    seen = what_families_see(
+        settings.edge,
+        {plan.name: plan.space_json for plan in plans},
+        {plan.name: plan.baseline for plan in plans},
+    )
+    return [f"Images are scaled and cropped to {seen}.", *notes]
 
 
 @contextmanager
@@ -129,16 +162,24 @@ def _attempted(read: Callable[[], T], wrong: list[str]) -> T | None:
         return None
 
 
-def divide(settings: Settings, labels: npt.NDArray[np.int64]) -> Split:
+def divide(settings: Settings, dataset: OpenedDataSet, labels: npt.NDArray[np.int64]) -> Split:
     """The study's split of a training part.
 
     Args:
         settings: The study's.
+        dataset: Its data.
         labels: Class of each image of the training part, shape [images].
 
     Raises:
-        ValueError: There are too few images.
+        ValueError: There are too few images, or a number of them is asked for of data that have
+            validation images of their own.
     """
+    own = dataset.own_validation
+    if own:
+        check_validation(settings, dataset)
+        return split_at(
+            labels, own_validation=own, train_images=settings.train_images, seed=settings.seed
+        )
     return split(
         labels,
         validation_images=settings.validation_images
@@ -146,6 +187,21 @@ def divide(settings: Settings, labels: npt.NDArray[np.int64]) -> Split:
         train_images=settings.train_images,
         seed=settings.seed,
     )
+
+
+def check_validation(settings: Settings, dataset: OpenedDataSet) -> None:
+    """Refuses a number of validation images where the data say which these are.
+
+    Raises:
+        ValueError: One is asked for.
+    """
+    if dataset.own_validation and settings.validation_images is not None:
+        message = (
+            f"validation_images must be left out (--set validation_images=none) where the data "
+            f"have {dataset.own_validation:,} validation images of their own, which all validate, "
+            f"but got {settings.validation_images}"
+        )
+        raise ValueError(message)
 
 
 def _weights(name: str, say: Callable[[str], None]) -> loading.WeightsFile | None:

@@ -8,6 +8,7 @@ from orchestrator.config.settings import Settings, to_json
 from orchestrator.config.sources import demo_notes
 from orchestrator.forecast.estimate import REACHES, SECONDS_PER_HOUR, Forecast, cost_of
 from orchestrator.forecast.workload import epochs_of, whole_work, work_of
+from orchestrator.plan.data_summary import data_summary
 from orchestrator.plan.families import FamilyPlan
 from orchestrator.plan.inputs import Inputs
 from orchestrator.plan.preflight import CheckedStudy
@@ -65,7 +66,9 @@ def _data(settings: Settings, inputs: Inputs) -> dict[str, Any]:
         "image_shape": list(inputs.training.images.shape[1:]),
         "train_images": len(inputs.split.train),
         "validation_images": len(inputs.split.validation),
+        "own_validation": inputs.dataset.own_validation > 0,
         "train_images_by_fraction": {str(f): len(images) for f, images in inputs.train.items()},
+        "notes": [*inputs.notes, *data_summary(inputs)],
     }
 
 

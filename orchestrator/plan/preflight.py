@@ -14,6 +14,7 @@ from orchestrator.config.sources import demo_notes
 from orchestrator.forecast.estimate import Forecast, forecast_study, time_sentences
 from orchestrator.forecast.throughput import Work
 from orchestrator.plan import remains, resume, warm_start
+from orchestrator.plan.data_summary import data_summary
 from orchestrator.plan.families import FamilyPlan, plan_families
 from orchestrator.plan.inputs import Inputs, prepare
 from orchestrator.plan.resolution import resolution
@@ -84,6 +85,7 @@ def check_new(settings: Settings, console: Console) -> CheckedStudy:
         )
         raise ValueError(message)
     inputs = _prepare(settings, plans, console)
+    settings, plans = inputs.settings, plan_families(inputs.settings)
     warm = None
     if settings.warm_start is not None:
         source = Path(settings.warm_start).expanduser().resolve()
@@ -127,7 +129,7 @@ def check_resumed(
     resume.check_settings(study, settings)
     warm_start.check_kept(folder, settings)
     resume.check_code(study, plans, accepted=accept_code_change)
-    inputs = _prepare(settings, plans, console)
+    inputs = _prepare(settings, plans, console, begun=study)
     used = remains.read_used(folder, study, [plan.name for plan in plans if plan.pretrained])
     resume.check_inputs(study, inputs, used)
     console.print(f"All of this is of the whole study. {remains.so_far(tables)}")
@@ -190,7 +192,13 @@ def _hold(folder: Path, held: contextlib.ExitStack) -> Hold:
         raise ValueError(message) from error
 
 
-def _prepare(settings: Settings, plans: Sequence[FamilyPlan], console: Console) -> Inputs:
+def _prepare(
+    settings: Settings,
+    plans: Sequence[FamilyPlan],
+    console: Console,
+    *,
+    begun: Mapping[str, Any] | None = None,
+) -> Inputs:
     def show(train_images: int | None) -> None:
         pretrained = any(plan.pretrained for plan in plans)
         for note in demo_notes(settings, train_images=train_images, pretrained=pretrained):
@@ -198,12 +206,15 @@ def _prepare(settings: Settings, plans: Sequence[FamilyPlan], console: Console) 
         print_plan(console, plans, settings, train_images=train_images)
 
     try:
-        inputs = prepare(settings, plans, console.print)
+        inputs = prepare(settings, plans, console.print, begun=begun)
     except ValueError as error:
         if not_fetched(error):
             show(None)
             print_spaces(console, plans)
         raise
+    for line in data_summary(inputs, proposed=settings.image_size is None):
+        console.print(f"Data: {line}")
+    settings, plans = inputs.settings, plan_families(inputs.settings)
     show(len(inputs.split.train))
     sees = resolution(settings, inputs.dataset)
     if sees is not None:

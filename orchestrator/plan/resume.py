@@ -23,6 +23,7 @@ from orchestrator.plan.remains import Used
 from orchestrator.results import shape
 from orchestrator.results.code_version import code_sha256 as hash_code
 from search_spaces.dimension import describe
+from trainables.data import image_size
 from trainables.data.dataset import OpenedDataSet
 
 # What a study ran with that is older than a setting.
@@ -100,7 +101,11 @@ def check_spaces(study: Mapping[str, Any], plans: Sequence[FamilyPlan]) -> None:
 
 def stored_settings(study: Mapping[str, Any]) -> dict[str, Any]:
     """The settings a study goes on with; of an older one also what it did before it was one."""
-    return {**study["settings"], "precision": stored_precision(study)}
+    return {
+        "image_size": image_size.DEFAULT,
+        **study["settings"],
+        "precision": stored_precision(study),
+    }
 
 
 def check_settings(study: Mapping[str, Any], settings: Settings) -> None:

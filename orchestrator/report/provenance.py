@@ -9,9 +9,11 @@ from typing import Any
 
 from orchestrator.analysis.section import Section, count, duration, present, worded
 from orchestrator.analysis.test_results import in_words
+from orchestrator.config.input_size import what_families_see
 from orchestrator.config.settings import Settings
 from orchestrator.report.inputs import Inputs
 from orchestrator.results.manifest import sha256_of
+from trainables import registry
 
 SECONDS_PER_HOUR = 3600
 MOST_FILES = 50
@@ -52,6 +54,8 @@ def command(inputs: Inputs) -> str:
     for name, value in settings.items():
         if name in ELSEWHERE or value is None or value == _plain(defaults.get(name)):
             continue
+        if name == "image_size" and not _free_size(inputs.study):
+            continue
         assigned = _flat({name: value}) if isinstance(value, Mapping) else [(name, value)]
         for each, given in assigned:
             words += ["--set", f"{each}={_text(given, ',')}"]
@@ -70,6 +74,7 @@ def _facts(inputs: Inputs) -> Pairs:
     tested = {row["test_images"] for row in inputs.final}
     parts += [f"{count(images)} test" for images in sorted(tested)]
     yield "images", ", ".join(parts)
+    yield "image size", _image_size(study) if _free_size(study) else ""
     yield "classes", count(len(inputs.classes)) if inputs.classes else ""
     yield "search", _search(inputs)
     if settings.get("objective", "accuracy") != "accuracy":
@@ -84,6 +89,20 @@ def _facts(inputs: Inputs) -> Pairs:
     yield "started", _time(started) if started else ""
     ended = inputs.standing.ended_at
     yield "ended", _time(ended) if ended else ""
+
+
+def _free_size(study: Mapping[str, Any]) -> bool:
+    """Whether the images have sizes of their own, so that the study has chosen one."""
+    try:
+        return registry.load_dataset(study["settings"]["dataset"]).survey is not None
+    except ValueError:  # its file is not here, or broken by now
+        return False
+
+
+def _image_size(study: Mapping[str, Any]) -> str:
+    shape = (study.get("dataset") or {}).get("image_shape")
+    spaces, baselines = study.get("spaces") or {}, study.get("baselines") or {}
+    return what_families_see(shape[0], spaces, baselines) if shape else ""
 
 
 def _search(inputs: Inputs) -> str:

@@ -11,7 +11,7 @@ import pyarrow as pa
 from orchestrator.config.precision import default_precision, stored_precision
 from orchestrator.config.settings import Settings
 from orchestrator.config.sources import from_json
-from orchestrator.plan import inputs, provenance
+from orchestrator.plan import inputs, own_validation, provenance
 from orchestrator.results import code_version, files, manifest, schema, shape
 from orchestrator.retrain.stored_trial import Row, StoredTrial, read_trial
 from trainables import registry
@@ -243,10 +243,11 @@ def _shared(
     if family.pretrained:
         file = provenance.locate_weights(settings.weights)
         _refuse_any(provenance.other_weights(study, file))
-    dataset = registry.load_dataset(settings.dataset).open(settings.data_dir, settings.image_size)
+    dataset = registry.load_dataset(settings.dataset).open(settings.data_dir, settings.edge)
+    own_validation.check_own_validation(study, dataset)
     _refuse_any(provenance.other_files(study, dataset))
     training = dataset.read_training()
-    parts = inputs.divide(settings, training.labels)
+    parts = inputs.divide(settings, dataset, training.labels)
     _refuse_any(provenance.other_split(study, parts))
     return SharedData(
         training=training,

@@ -63,10 +63,11 @@ def describe(
             "test_files": sorted(inputs.dataset.test_files),
             "train_images": len(inputs.split.train),
             "validation_images": len(inputs.split.validation),
+            "own_validation": inputs.dataset.own_validation > 0,
             "train_images_by_fraction": {str(f): len(i) for f, i in inputs.train.items()},
             "image_shape": list(inputs.training.images.shape[1:]),
             "split_sha256": inputs.split.digest,
-            "notes": [*inputs.dataset.notes, *inputs.dataset.duplicates],
+            "notes": list(inputs.notes),
         },
         "weights": None
         if weights_file is None

@@ -6,6 +6,7 @@ from typing import Any, Final
 from orchestrator.config.settings import Settings
 from orchestrator.config.sources import from_json
 from orchestrator.plan.inputs import DEMO_WEIGHTS, divide
+from orchestrator.plan.own_validation import check_own_validation
 from orchestrator.verify.tables import Check, Tables
 from trainables import registry
 from trainables.data.dataset import OpenedDataSet
@@ -24,6 +25,7 @@ def check_data(tables: Tables) -> Iterator[str]:
     settings, recorded = from_json(tables.settings), tables.study["dataset"]
     try:
         dataset = _opened(settings)
+        _check_own_validation(tables, dataset)
     except ValueError as error:
         yield f"the data must be what they were, but are not: {error}"
         return
@@ -33,7 +35,7 @@ def check_data(tables: Tables) -> Iterator[str]:
         yield f"the classes must be {recorded['classes']}, but are {list(dataset.classes)}"
     if wrong:  # other files are split in another way, and may not even be decoded
         return
-    digest = divide(settings, dataset.read_training().labels).digest
+    digest = divide(settings, dataset, dataset.read_training().labels).digest
     if digest != recorded["split_sha256"]:
         yield f"the split must have SHA-256 {recorded['split_sha256']} as recorded, not {digest}"
 
@@ -49,6 +51,21 @@ def check_weights(tables: Tables) -> Iterator[str]:
 
 
 SOURCES: Final[tuple[Check, ...]] = (check_data, check_weights)
+
+
+def _check_own_validation(tables: Tables, dataset: OpenedDataSet) -> None:
+    """Checks that the data have no validation images that the study does not know.
+
+    Raises:
+        NotAtHandError: They have, and the study is from before these were used.
+        ValueError: They have, and had none.
+    """
+    try:
+        check_own_validation(tables.study, dataset)
+    except ValueError as error:
+        if "own_validation" in tables.study["dataset"]:
+            raise
+        raise NotAtHandError(str(error)) from error
 
 
 def _opened(settings: Settings) -> OpenedDataSet:
@@ -68,9 +85,7 @@ def _opened(settings: Settings) -> OpenedDataSet:
             raise NotAtHandError(message)
     with offline():
         try:
-            return registry.load_dataset(settings.dataset).open(
-                settings.data_dir, settings.image_size
-            )
+            return registry.load_dataset(settings.dataset).open(settings.data_dir, settings.edge)
         except ValueError as error:
             if not_fetched(error):
                 raise NotAtHandError(str(error)) from error

@@ -131,7 +131,7 @@ def test_the_card_prepares_files_of_all_kinds_as_the_study_did(
     alone = tmp_path / "exported" / "cnn"
     assert export.main([str(driver.folder), "--output", str(alone.parent)]) == 0
     card = (alone / "README.md").read_text(encoding="utf-8")
-    assert "- Images are scaled and cropped to 16x16 pixels." in card
+    assert "- Images are scaled and cropped to 16x16 pixels in every family." in card
     _, for_a_file = code_blocks(card)
     prepared, _, _ = for_a_file.partition("(probabilities,) =")
     files = sorted((tmp_path / "images" / "test").rglob("*.*"))

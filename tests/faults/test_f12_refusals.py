@@ -312,7 +312,12 @@ def test_f12_a_warm_start_that_an_earlier_version_kept_as_it_was_said_is_the_sam
 ) -> None:
     study = {"settings": {"warm_start": "results/other"}, "name": "mine"}
     given = resolve(
-        {"warm_start": "results/other", "preset": "standard", "precision": "fp32"},
+        {
+            "warm_start": "results/other",
+            "preset": "standard",
+            "precision": "fp32",
+            "image_size": 32,
+        },
         config=None,
         assignments=[],
     )

@@ -43,10 +43,11 @@ IN_A_PART = {
 
 @pytest.fixture(scope="module")
 def odd(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Both layouts of the odd folder; copy one before anything is changed."""
+    """All layouts of the odd folder; copy one before anything is changed."""
     place = tmp_path_factory.mktemp("odd ünd blank")
     odd_folder(place / "whole")
     odd_folder(place / "halves", "train", "test")
+    odd_folder(place / "thirds", "train", "val", "test")
     return place
 
 
@@ -56,7 +57,11 @@ def data(odd: Path, tmp_path: Path, request: pytest.FixtureRequest) -> Path:
     return Path(shutil.copytree(odd / request.param, tmp_path / "my dätä"))
 
 
-either = pytest.mark.parametrize("data", ["whole", "halves"], indirect=True)
+each = pytest.mark.parametrize("data", ["whole", "halves", "thirds"], indirect=True)
+
+
+def parts_of(data: Path) -> int:
+    return sum((data / part).exists() for part in ("train", "val", "test")) or 1
 
 
 def found(capsys: pytest.CaptureFixture[str], *arguments: str, code: int) -> dict:
@@ -65,16 +70,16 @@ def found(capsys: pytest.CaptureFixture[str], *arguments: str, code: int) -> dic
     return validated(capsys.readouterr().out, "look")
 
 
-@either
+@each
 def test_one_look_names_every_problem_with_its_count(
     data: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     look = found(capsys, str(data), code=1)
-    parts = 2 if (data / "train").exists() else 1
+    parts = parts_of(data)
     counts = {problem["kind"]: len(problem["groups"]) for problem in look["problems"]}
     expected = {kind: parts * count for kind, count in IN_A_PART.items()}
-    expected["few images"] = 1  # the class, in both parts
-    if parts == 2:
+    expected["few images"] = 1  # the class, in all parts
+    if parts > 1:
         expected["same in two parts"] = 1
     assert counts == expected
     must = {problem["kind"] for problem in look["problems"] if problem["must"]}
@@ -93,7 +98,7 @@ def test_one_look_names_every_problem_with_its_count(
     assert look["images"]["width"] == [1, 64, 4000]
 
 
-@either
+@each
 def test_after_its_advice_a_study_runs_and_no_image_is_in_two_parts(
     data: Path, capsys: pytest.CaptureFixture[str], curve_family: None, tmp_path: Path
 ) -> None:
@@ -139,7 +144,7 @@ def check_no_leak(data_dir: str) -> None:
     assert len(set(hashes)) == len(hashes) == len(opened.files)
 
 
-@either
+@each
 def test_it_fits_80_columns_does_nothing_to_a_terminal_and_writes_nothing(
     data: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -165,13 +170,13 @@ def test_the_last_line_is_a_command_that_a_study_takes(
 ) -> None:
     folder = photographs(tmp_path / "my phötos' ü", edge=240)
     assert main([str(folder)]) == 0
-    words = shlex.split(capsys.readouterr().out.splitlines()[-1])
+    printed = capsys.readouterr().out
+    assert "Image size: 224x224 pixels for every family" in printed
+    words = shlex.split(printed.splitlines()[-1])
     assert words[:3] == ["python", "-m", "orchestrator.study"]
-    settings = check_settings(words[3:])
-    assert (settings.data_dir, settings.image_size) == (str(folder), 224)
-    plans = {plan.name: plan for plan in plan_families(settings)}
-    assert plans["resnet50_transfer"].baseline["input_size"] == 224
-    assert plans["resnet50_transfer"].space["input_size"].choices == (224,)
+    inputs = prepare(check_settings(words[3:]), [])
+    assert (inputs.settings.data_dir, inputs.settings.image_size) == (str(folder), 224)
+    assert inputs.training.images.shape[1:] == (224, 224, 3)
 
 
 def photographs(folder: Path, edge: int, classes: int = 2, each: int = 5) -> Path:
@@ -225,7 +230,7 @@ LAYOUTS = (("",), ("train", "test"), ("train", "val", "test"), ("train", "val"),
 def random_folder(base: Path, draw: random.Random) -> Path:
     """A few classes with few images, some of them the same, some no images."""
     pool = draw.sample(range(60), 60)
-    parts = draw.choices(LAYOUTS, weights=(4, 4, 1, 1, 1))[0]
+    parts = draw.choices(LAYOUTS, weights=(4, 4, 4, 1, 1))[0]
     for part, name in product(parts, ["a", "b b", "ç"]):
         folder = base / part / name
         folder.mkdir(parents=True)
@@ -289,7 +294,7 @@ def test_where_the_folder_above_is_named_the_right_one_is_told(
     assert problem["remove"] == []
 
 
-@either
+@each
 def test_a_folder_behind_an_address_is_looked_at_too(
     data: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -349,7 +354,7 @@ def test_what_is_no_folder_of_images_is_looked_at_by_its_name(
     assert look["command"] == "python -m orchestrator.study --families all --dataset digits"
 
 
-@either
+@each
 def test_the_contact_sheet_shows_classes_and_problems_and_asks_for_nothing(
     data: Path, tmp_path: Path
 ) -> None:

@@ -86,7 +86,8 @@ def test_the_default_share_for_validation_gives_each_class_its_image(
 
 def test_the_size_that_images_are_scaled_to_is_said(tmp_path: Path) -> None:
     images(tmp_path, classes=2, of_each=5)
-    assert "Data: Images are scaled and cropped to 32x32 pixels." in prepared(settings(tmp_path))
+    said = "Data: Images are scaled and cropped to 32x32 pixels in every family."
+    assert said in prepared(settings(tmp_path))
 
 
 def test_results_among_the_data_are_refused(

@@ -89,7 +89,7 @@ def odd_folder(base: Path, *parts: str, each: int = 12) -> Path:
 
     Args:
         base: The folder.
-        parts: `train` and `test`; none for a folder per class.
+        parts: `train` and `test`, or `val` too; none for a folder per class.
         each: Plain images of each class and part besides.
     """
     for number, part in enumerate(parts or ("",)):

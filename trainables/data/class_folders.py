@@ -1,6 +1,7 @@
 """How a folder of images is laid out: its classes, its parts, and all that is wrong with these.
 
-Either `<dir>/train/<class>/*` and `<dir>/test/<class>/*`, or `<dir>/<class>/*`.
+Either `<dir>/train/<class>/*` and `<dir>/test/<class>/*`, perhaps with a `val/` like these, or
+`<dir>/<class>/*`.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -58,6 +59,11 @@ class Part:
         """Some of them, by index."""
         return Part(names=tuple(self.names[i] for i in chosen), labels=self.labels[chosen])
 
+    def join(self, other: "Part") -> "Part":
+        """Its images, then another part's."""
+        labels = np.concatenate([self.labels, other.labels])
+        return Part(names=(*self.names, *other.names), labels=labels)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Layout:
@@ -66,7 +72,7 @@ class Layout:
     Attributes:
         folder: The folder.
         classes: Class names, sorted; a label is an index into them.
-        parts: `train` and `test` (and `val`, where one of these is missing), or `WHOLE` alone.
+        parts: `train` and `test`, with `val` where it is there, or `WHOLE` alone.
         places: Part and class of each folder of a class that is there.
         faults: All that a study refuses it for.
         left_out: Paths that lie there and are no part of the data, by what they are.
@@ -98,11 +104,12 @@ def find_layout(folder: "Folder") -> Layout:
     own = {"train", "test"} <= set(halves)
     parts: tuple[str, ...] = (WHOLE,)
     if {"train", "test"} & set(halves):
-        parts = ("train", "test") if own else tuple(halves)
+        parts = tuple(halves)
     tree = _Tree(folder, parts)
     notes = []
     if own and "val" in halves:
-        notes = ["val/ was left out: validation images are taken out of train/."]
+        count = len(tree.part("val").names)
+        notes = [f"All {count:,} images of val/ validate; none is taken out of train/ for that."]
     beside = () if parts == (WHOLE,) else (f"{name}/" for name in names if name not in parts)
     return Layout(
         folder=folder,
@@ -217,7 +224,7 @@ class _Tree:
 
     def faults(self) -> Iterator[Fault]:
         """All of it: the parts, their classes, then what is in these."""
-        if self._parts not in ((WHOLE,), ("train", "test")):
+        if self._parts != (WHOLE,) and not {"train", "test"} <= {*self._parts}:
             yield self._parts_missing()
         for part in self._parts:
             yield from self._few_classes(part)
@@ -263,7 +270,8 @@ class _Tree:
         together = ", ".join(sorted(name for _, name in lacking))
         for part, name in lacking:
             sentence = (
-                f"{'/ and '.join(self._parts)}/ in {self._folder.path} must have the same "
+                f"{'/, '.join(self._parts[:-1])}/ and {self._parts[-1]}/ in {self._folder.path} "
+                f"must have the same "
                 f"classes; one lacks {together}"
             )
             yield Fault(kind="classes differ", name=f"{part}/{name}/", sentence=sentence)

@@ -32,6 +32,23 @@ class LabeledImages:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Glance:
+    """What images of free size show before any of them is decoded.
+
+    Attributes:
+        counts: Part (`train`, `val`, `test`) to images by class, in the order of the classes.
+        shorter_edges: In pixels, of each image that says it.
+        left_out: Paths that are no part of the data, by what they are.
+        scaled_to: The same data with another edge in pixels; nothing is read again.
+    """
+
+    counts: Mapping[str, Sequence[int]]
+    shorter_edges: Sequence[int]
+    left_out: Mapping[str, Sequence[str]]
+    scaled_to: Callable[[int], "OpenedDataSet"]
+
+
+@dataclass(frozen=True, kw_only=True)
 class OpenedDataSet:
     """A data set whose files were found and checked, and of which nothing is decoded yet.
 
@@ -40,16 +57,20 @@ class OpenedDataSet:
         files: File (relative path) to the SHA-256 of its bytes, training and test alike.
         test_files: Those of them that hold images of the test part alone: until it is opened they
             may be replaced, and taken away where the parts stay what they are without them.
-        read_training: Decodes the training part (validation is taken out of it later).
+        read_training: Decodes the training part (validation is taken out of it later). Validation
+            images that the data have of their own come last in it.
         read_test: Decodes the test part. Only the finals may call it.
         check_test: Decodes the test part and throws it away, to raise what `read_test` would,
             naming all files at fault; None where opening the data set has settled it.
+        own_validation: How many images validate that the data have of their own for that; 0: none.
         image_counts: How many images training and test part have; None where only decoding tells.
         image_shape: Height, width and channels of a decoded image; None likewise.
-        duplicates: What is wrong with images that stand twice, a sentence each: in training and
-            test, or under two labels.
+        duplicates: What is wrong with images that stand twice, a sentence each: in two of
+            training, validation and test, or under two labels.
         test_names: The file of each test image, in order; empty where images are no files.
         notes: What else a reader must know of the data, a sentence each, such as what was left out.
+        glance: Of images of free size, from which a study's image size comes where nobody names
+            one; None where all images have one size.
     """
 
     classes: tuple[str, ...]
@@ -58,11 +79,13 @@ class OpenedDataSet:
     read_test: Callable[[], LabeledImages]
     test_files: frozenset[str] = frozenset()
     check_test: Callable[[], object] | None = None
+    own_validation: int = 0
     image_counts: tuple[int, int] | None = None
     image_shape: tuple[int, int, int] | None = None
     duplicates: tuple[str, ...] = ()
     test_names: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    glance: Glance | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -59,6 +59,25 @@ def split(labels: Indices, *, validation_images: int, train_images: int | None, 
     return Split(train=_limited(rest, labels, train_images, seed), validation=validation)
 
 
+def split_at(labels: Indices, *, own_validation: int, train_images: int | None, seed: int) -> Split:
+    """As `split`, where the data say which images validate: the last ones.
+
+    Args:
+        labels: Class of each image of the training part, shape [images].
+        own_validation: How many images validate.
+        train_images: How many are trained on; None for all others.
+        seed: Not negative.
+
+    Raises:
+        ValueError: There are too few images for `train_images`.
+    """
+    everything = np.arange(len(labels), dtype=np.int64)
+    rest, validation = everything[:-own_validation], everything[-own_validation:]
+    if train_images is None:
+        return Split(train=rest, validation=validation)
+    return Split(train=_limited(rest, labels, train_images, seed), validation=validation)
+
+
 def fraction_of(train_indices: Indices, labels: Indices, fraction: float, seed: int) -> Indices:
     """A share of the training images, the same in each class, and at least one of each.
 

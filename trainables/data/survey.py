@@ -30,7 +30,7 @@ class SurveyedImage:
 
     Attributes:
         name: Its path below the folder.
-        part: `train` or `test`; empty where it is not known yet which.
+        part: `train`, `val` or `test`; empty where it is not known yet which.
         label: Index of its class.
         sha256: Of its bytes.
         form: Its format, as Pillow names it.

@@ -1,13 +1,15 @@
 """Folder: your own images, one sub-folder per class, in any format that Pillow reads.
 
-Either `<dir>/train/<class>/*` and `<dir>/test/<class>/*`, or `<dir>/<class>/*`, of which a
-fixed fifth, stratified, is the test part. An image: `flowers/train/daisy/5547758.jpg`.
+Either `<dir>/train/<class>/*` and `<dir>/test/<class>/*`, with `<dir>/val/<class>/*` to validate or
+not, or `<dir>/<class>/*`, of which a fixed fifth, stratified, is the test part. An image:
+`flowers/train/daisy/5547758.jpg`.
 """
 
+import contextlib
 import hashlib
 import io
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
@@ -26,7 +28,13 @@ from trainables.data.class_folders import (
     few_images,
     find_layout,
 )
-from trainables.data.dataset import DataSet, FaultyFilesError, LabeledImages, OpenedDataSet
+from trainables.data.dataset import (
+    DataSet,
+    FaultyFilesError,
+    Glance,
+    LabeledImages,
+    OpenedDataSet,
+)
 from trainables.data.near_duplicates import EDGE, small_picture
 from trainables.data.splitting import split
 from trainables.data.survey import (
@@ -71,19 +79,42 @@ def open_image_folder(data_dir: str | None, image_size: int) -> OpenedDataSet:
     layout = find_layout(open_folder(data_dir))
     if layout.faults:
         raise FaultyFilesError(all_of([*dict.fromkeys(fault.sentence for fault in layout.faults)]))
-    training, test = _halves(layout)
-    names = (*training.names, *test.names)
-    with ThreadPoolExecutor() as threads:
-        hashes = threads.map(
-            lambda name: hashlib.sha256(layout.folder.read(name)).hexdigest(), names
-        )
-        files = dict(zip(names, hashes, strict=True))
-    return _opened(layout, files, image_size)
+    names = [name for part in _parts(layout).values() for name in part.names]
+
+    def read(name: str) -> tuple[str, int | None]:
+        content = layout.folder.read(name)
+        return hashlib.sha256(content).hexdigest(), _shorter_edge(content)
+
+    with warnings.catch_warnings(), ThreadPoolExecutor() as threads:
+        warnings.simplefilter("ignore")
+        found = [*threads.map(read, names)]
+    files = {name: sha256 for name, (sha256, _) in zip(names, found, strict=True)}
+    return _opened(layout, files, [edge for _, edge in found if edge], image_size)
 
 
-def _opened(layout: Layout, files: Mapping[str, str], image_size: int) -> OpenedDataSet:
-    """The data set of a folder without faults; `files` has the hash of each image."""
-    folder, (training, test) = layout.folder, _halves(layout)
+def _shorter_edge(content: bytes) -> int | None:
+    """Of an image file, in pixels; None where it is none, which decoding tells why."""
+    from PIL import Image
+
+    with contextlib.suppress(Exception), Image.open(io.BytesIO(content)) as image:
+        return min(image.size)
+    return None
+
+
+def _opened(
+    layout: Layout, files: Mapping[str, str], edges: Sequence[int], image_size: int
+) -> OpenedDataSet:
+    """The data set of a folder without faults.
+
+    Args:
+        layout: The folder.
+        files: The hash of each image.
+        edges: The shorter ones of the images.
+        image_size: Edge in pixels that they are scaled and cropped to.
+    """
+    folder, parts = layout.folder, _parts(layout)
+    test, own = parts["test"], parts.get("val")
+    training = parts["train"] if own is None else parts["train"].join(own)
     return OpenedDataSet(
         classes=layout.classes,
         files=files,
@@ -91,25 +122,32 @@ def _opened(layout: Layout, files: Mapping[str, str], image_size: int) -> Opened
         read_test=lambda: _read(folder, test, files, image_size),
         test_files=frozenset(test.names),
         check_test=lambda: _check(folder, test, files),
+        own_validation=0 if own is None else len(own.names),
         image_counts=(len(training.names), len(test.names)),
         image_shape=(image_size, image_size, 3),
-        duplicates=tuple(_duplicates(files, training, test)),
+        duplicates=tuple(_duplicates(files, parts)),
         test_names=test.names,
-        notes=(
-            *layout.notes,
-            f"Images are scaled and cropped to {image_size}x{image_size} pixels.",
+        notes=layout.notes,
+        glance=Glance(
+            counts={
+                part: np.bincount(images.labels, minlength=len(layout.classes)).tolist()
+                for part, images in parts.items()
+            },
+            shorter_edges=edges,
+            left_out={what: names for what, names in layout.left_out.items() if names},
+            scaled_to=partial(_opened, layout, files, edges),
         ),
     )
 
 
-def _halves(layout: Layout) -> tuple[Part, Part]:
-    """Training and test part of a folder without faults."""
+def _parts(layout: Layout) -> Mapping[str, Part]:
+    """The parts of a folder without faults: `train`, `test`, and `val` where it is there."""
     if layout.divided:
-        return layout.parts["train"], layout.parts["test"]
+        return layout.parts
     both = layout.parts[WHOLE]
     test_images = max(round(TEST_SHARE * len(both.names)), len(layout.classes))
     parts = split(both.labels, validation_images=test_images, train_images=None, seed=TEST_SEED)
-    return both.take(parts.train), both.take(parts.validation)
+    return {"train": both.take(parts.train), "test": both.take(parts.validation)}
 
 
 def survey_image_folder(data_dir: str, each: Callable[[], object] = lambda: None) -> Survey:
@@ -143,7 +181,7 @@ def survey_image_folder(data_dir: str, each: Callable[[], object] = lambda: None
     images = tuple(image for image in seen if isinstance(image, SurveyedImage))
     faults = (*layout.faults, *(image for image in seen if isinstance(image, Fault)))
     if not faults and not layout.divided:
-        in_test = frozenset(_halves(layout)[1].names)
+        in_test = frozenset(_parts(layout)["test"].names)
         images = tuple(replace(i, part="test" if i.name in in_test else "train") for i in images)
     return Survey(
         place=folder.path,
@@ -158,7 +196,12 @@ def survey_image_folder(data_dir: str, each: Callable[[], object] = lambda: None
             few_images(folder, part, name, count) if count < LEAST[part] else None
         ),
         thumbnail=lambda name, edge: _decode(folder.read(name), edge, folder.at(name)),
-        open=partial(_opened, layout, {image.name: image.sha256 for image in images}),
+        open=partial(
+            _opened,
+            layout,
+            {image.name: image.sha256 for image in images},
+            [min(image.width, image.height) for image in images],
+        ),
     )
 
 
@@ -222,18 +265,25 @@ def _facts(content: bytes) -> tuple[str, int, int, tuple[str, ...]]:
         return str(image.format), width, height, tuple(t for t, applies in has.items() if applies)
 
 
-def _duplicates(files: Mapping[str, str], training: Part, test: Part) -> Iterator[str]:
-    """Images of the same bytes in training and test, or in two classes; a sentence for each."""
-    first = {files[name]: name for name in reversed(training.names)}
-    both = [name for name in test.names if files[name] in first]
-    if both:
-        yield (
-            f"{len(both)} of {len(test.names)} test images are also in the training part, e.g. "
-            f"{both[0]} is {first[files[both[0]]]}"
-        )
+_SPOKEN = {"train": "training", "val": "validation", "test": "test"}
+
+
+def _duplicates(files: Mapping[str, str], parts: Mapping[str, Part]) -> Iterator[str]:
+    """Images of the same bytes in two parts, or in two classes; a sentence for each."""
+    for part, other in (("test", "train"), ("test", "val"), ("val", "train")):
+        if not {part, other} <= parts.keys():
+            continue
+        first = {files[name]: name for name in reversed(parts[other].names)}
+        names = parts[part].names
+        both = [name for name in names if files[name] in first]
+        if both:
+            yield (
+                f"{len(both)} of {len(names)} {_SPOKEN[part]} images are also in the "
+                f"{_SPOKEN[other]} part, e.g. {both[0]} is {first[files[both[0]]]}"
+            )
     labels: dict[str, dict[int, str]] = {}
-    for part in (training, test):
-        for name, label in zip(part.names, part.labels.tolist(), strict=True):
+    for images in parts.values():
+        for name, label in zip(images.names, images.labels.tolist(), strict=True):
             labels.setdefault(files[name], {}).setdefault(label, name)
     twice = [names for names in labels.values() if len(names) > 1]
     if twice:

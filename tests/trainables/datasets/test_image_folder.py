@@ -188,9 +188,17 @@ def test_an_image_whose_name_no_report_can_hold_is_refused(classes_dir):
         folder.DATASET.open(str(classes_dir), 16)
 
 
-def test_val_beside_train_and_test_is_left_out_and_said(halves_dir):
+def test_val_beside_train_and_test_comes_last_in_the_training_part_and_is_said(halves_dir):
     shutil.copytree(halves_dir / "train", halves_dir / "val")
-    assert "val/ was left out" in folder.DATASET.open(str(halves_dir), 16).notes[0]
+    opened = folder.DATASET.open(str(halves_dir), 16)
+    assert opened.notes == ("All 7 images of val/ validate; none is taken out of train/ for that.",)
+    assert (opened.own_validation, opened.image_counts) == (7, (14, 3))
+    assert [name.partition("/")[0] for name in opened.files] == 7 * ["train"] + 7 * ["val"] + (
+        3 * ["test"]
+    )
+    training = opened.read_training()
+    np.testing.assert_array_equal(training.images[:7], training.images[7:])
+    np.testing.assert_array_equal(training.labels[:7], training.labels[7:])
 
 
 def test_val_without_test_is_refused_with_what_to_rename(halves_dir):
@@ -210,6 +218,16 @@ def test_an_image_in_training_and_test_or_in_two_classes_is_found_by_its_bytes(h
     assert "1 of 4 test images are also in the training part" in both
     assert f"test/cat/again.png is train/cat/{first.name}" in both
     assert f"train/cat/{second.name} and train/dog/other.png" in labels
+
+
+def test_an_image_of_val_is_found_in_training_and_test_too(halves_dir):
+    for number, path in enumerate(sorted(halves_dir.glob("*/*/*"))):
+        path.write_bytes(encoded(np.full((8, 8, 3), number, dtype=np.uint8)))
+    shutil.copytree(halves_dir / "test", halves_dir / "val")
+    shutil.copy(next((halves_dir / "train" / "cat").iterdir()), halves_dir / "val/cat/again.png")
+    of_test, of_validation = folder.DATASET.open(str(halves_dir), 16).duplicates
+    assert "3 of 3 test images are also in the validation part" in of_test
+    assert "1 of 4 validation images are also in the training part" in of_validation
 
 
 def test_an_eps_which_would_start_ghostscript_is_not_opened(classes_dir):
