@@ -36,7 +36,7 @@ def data_summary(inputs: Inputs, *, proposed: bool = False) -> Iterator[str]:
         f"{validation:,} validate, {sum(glance.counts['test']):,} test."
     )
     edges, size = glance.shorter_edges, inputs.training.images.shape[1]
-    why = ", the size that is from these (--image-size N: another)" if proposed else ""
+    why = ", the image_size that is from these (--image-size N: another)" if proposed else ""
     yield (
         f"Shorter edges: {min(edges):,} to {max(edges):,} pixels, median {median(edges):,.0f}; "
         f"{sum(edge < size for edge in edges):,} are enlarged to {size}{why}."

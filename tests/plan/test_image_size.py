@@ -103,8 +103,8 @@ def test_of_photographs_of_64_pixels_all_families_see_64_and_the_plan_says_so_fi
     assert head.splitlines() == [
         "Data: Images are scaled and cropped to 64x64 pixels in every family.",
         "Data: 720 images of 12 classes, 60 in each: 519 train, 57 validate, 144 test.",
-        "Data: Shorter edges: 64 to 64 pixels, median 64; 0 are enlarged to 64, the size ",
-        "that is from these (--image-size N: another).",
+        "Data: Shorter edges: 64 to 64 pixels, median 64; 0 are enlarged to 64, the ",
+        "image_size that is from these (--image-size N: another).",
         "Data: Few validation images: on 57 an accuracy of 50% is known to 13 points ",
         "either way (95% interval).",
     ]

@@ -125,8 +125,8 @@ STRENGTHS: Final[Mapping[str, tuple[Augment, ...]]] = {
 
 def _grey(pixels: Tensor) -> Tensor:
     """How bright pixels look, [..., 3] to [..., 1]; weights of ITU-R BT.601."""
-    red, green, blue = pixels.split(1, dim=-1)
-    return 0.299 * red + 0.587 * green + 0.114 * blue
+    red, green, blue = pixels.unbind(-1)
+    return (0.299 * red + 0.587 * green + 0.114 * blue).unsqueeze(-1)
 
 
 def _rounded(pixels: Tensor) -> Tensor:
