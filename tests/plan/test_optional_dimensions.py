@@ -1,0 +1,79 @@
+"""Dimensions that no space has by itself, and that a study searches where it names them."""
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from in_process import Driver
+from made_up_inputs import FAMILIES
+from optuna.distributions import CategoricalDistribution, FloatDistribution
+
+from orchestrator import study
+from orchestrator.config.sources import resolve
+from orchestrator.plan.families import FamilyPlan, plan_families
+from orchestrator.verify.runner import verify
+
+NAMED = ("space.cnn.class_weights=none,balanced", "space.cnn.mixup=0..0.5")
+TINY = {
+    "families": "cnn",
+    "trials": 3,
+    "epochs": 1,
+    "grace_period": 1,
+    "seeds": 1,
+    "train_images": 64,
+    "validation_images": 20,
+}
+SMALLEST = ("space.cnn.width=16", "baseline.cnn.width=16", "space.cnn.dense_units=128")
+
+
+def planned(*assignments: str) -> FamilyPlan:
+    return plan_families(resolve({"families": "cnn"}, config=None, assignments=assignments))[0]
+
+
+def test_a_study_that_does_not_name_them_is_without_them() -> None:
+    plan = planned()
+    assert {"class_weights", "mixup"}.isdisjoint({*plan.space, *plan.baseline})
+
+
+def test_a_study_that_names_them_searches_them_around_a_baseline_without() -> None:
+    plan = planned(*NAMED)
+    assert plan.space["class_weights"] == CategoricalDistribution(("none", "balanced"))
+    assert plan.space["mixup"] == FloatDistribution(0.0, 0.5)
+    assert (plan.baseline["class_weights"], plan.baseline["mixup"]) == ("none", 0.0)
+    assert plan.deviations == {}
+    assert plan.baseline_outside == []
+
+
+def test_a_baseline_with_them_deviates_and_says_so() -> None:
+    plan = planned("baseline.cnn.class_weights=balanced")
+    assert plan.deviations == {"class_weights": ("balanced", "none")}
+
+
+def test_the_dry_run_lists_them_with_their_meaning(capsys: pytest.CaptureFixture[str]) -> None:
+    assignments = [word for each in NAMED for word in ("--set", each)]
+    given = ["--families", "cnn", "--dataset", "digits", "--dry-run"]
+    assert study.main([*given, *assignments]) == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "class_weights none, balanced none what an image of a class" in shown
+
+
+def test_a_family_with_a_trainer_of_its_own_has_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STUDY_FAMILY_PATH", str(FAMILIES))
+    settings = resolve({"families": "curve"}, config=None, assignments=["space.curve.mixup=0..0.5"])
+    message = r"unknown dimension space\.curve\.mixup; choose from skill, fault$"
+    with pytest.raises(ValueError, match=message):
+        plan_families(settings)
+
+
+def test_a_study_with_them_runs_goes_on_and_is_sound(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    driver = Driver(tmp_path, monkeypatch, TINY, assignments=(*NAMED, *SMALLEST))
+    assert driver.start()
+    trials = pd.read_parquet(driver.folder / "trials.parquet")
+    first: dict[str, Any] = trials.iloc[0].to_dict()
+    assert (first["param_class_weights"], first["param_mixup"]) == ("none", 0.0)
+    assert trials["param_mixup"].iloc[1:].between(0, 0.5).all()
+    assert driver.resume(trials=4)
+    assert not verify(driver.folder, sources=False).problems
