@@ -61,6 +61,9 @@ def settle_table(
     if excludes_zero(row) and (corrected is None or corrected < 1 - CONFIDENCE):
         return nothing, []
     names = [each.family for each in ranked]
+    if all(np.array_equal(hits[0], each) for hits in models for each in (*models[0], *hits)):
+        alike = "are right on the same test images in every training: no more seeds tell them apart"
+        return nothing, [f"{' and '.join(names)} {alike}."]
     ways = _Ways(
         study=study,
         final=final,

@@ -13,6 +13,7 @@ from orchestrator.analysis.caveats import caveats, collapse_sections
 from orchestrator.analysis.certain_but_wrong import certain_but_wrong_sections
 from orchestrator.analysis.early_stopping import early_stopping_sections
 from orchestrator.analysis.forecast_accuracy import forecast_sections
+from orchestrator.analysis.majority import majority_sections
 from orchestrator.analysis.model_size import transfer_card_sections
 from orchestrator.analysis.pairwise import difference_sections
 from orchestrator.analysis.per_class import per_class_sections
@@ -82,6 +83,7 @@ def gather(
 
     def sections() -> Iterator[Section]:
         yield from collapse_sections(runs)
+        yield from majority_sections(study, runs)
         yield from settle_sections(study, final, runs, comparison.to_pylist())
         yield from sample_efficiency_sections(
             final,

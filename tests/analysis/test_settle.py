@@ -146,3 +146,16 @@ def test_what_was_not_measured_is_not_made_up() -> None:
 def test_two_that_are_exactly_alike_are_settled_by_nothing() -> None:
     table, _ = told(close(difference=0.0, seed_effect=0.02))
     assert table["needed"].isna().all()
+
+
+def test_two_that_are_right_on_the_same_images_in_every_training_are_said_to_be() -> None:
+    study = close(difference=0.0)
+    (one, *_), *_ = [study.runs.values()]
+    for scores in study.runs.values():
+        scores[:] = one
+    table, sentences = told(study)
+    assert len(table) == 0
+    assert sentences == [
+        "cnn and resnet50_scratch are right on the same test images in every training: no more "
+        "seeds tell them apart."
+    ]

@@ -23,7 +23,8 @@ def settle(r: Recomputed) -> Keyed:
         found, low, high = r.difference(*models, r.fractions[0], "accuracy")
         holm = r.holm[a, b, r.fractions[0]]
         hits = [r.hits(*model) for model in models]
-        if (low <= 0 <= high or holm >= 0.05) and min(map(len, hits)) > 1:
+        alike = len(np.unique(np.concatenate(hits), axis=0)) == 1
+        if (low <= 0 <= high or holm >= 0.05) and min(map(len, hits)) > 1 and not alike:
             # Older studies have no p of means.
             pairs = 1 if pd.isna(holm) else r.distinct_pairs(r.fractions[0])
             rows = _ways(r, best, _Noise(hits, abs(found), pairs))

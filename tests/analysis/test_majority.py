@@ -1,0 +1,43 @@
+"""Classes of very different size: who is no better than always saying the largest."""
+
+import numpy as np
+from made_up_rows import predicted_run
+
+from orchestrator.analysis.majority import majority_sections
+from orchestrator.stats.predictions import PredictedRun
+
+STUDY = {"dataset": {"classes": ["healthy", "ill"]}}
+UNEVEN = [0] * 95 + [1] * 5
+
+
+def saying(predicted: list[int], labels: list[int], **names: str) -> PredictedRun:
+    return predicted_run(labels, np.eye(2)[predicted], **names)
+
+
+def warnings(*runs: PredictedRun) -> list[str]:
+    return [note for each in majority_sections(STUDY, runs) for note in each.notes]
+
+
+def test_models_that_always_say_the_largest_class_are_named_together() -> None:
+    lazy = [saying([0] * 100, UNEVEN, role=role) for role in ("baseline", "tuned")]
+    assert warnings(*lazy) == [
+        "Who always says 'healthy' is right on 95.00% of the test images; no more than that is "
+        "cnn baseline, cnn tuned. Recall, or `--set objective=balanced_accuracy`, counts each "
+        "class alike."
+    ]
+
+
+def test_a_model_that_is_right_more_often_is_not_named() -> None:
+    good = saying([0] * 95 + [1] * 3 + [0] * 2, UNEVEN, family="resnet")
+    assert warnings(good) == []
+    (warning,) = warnings(good, saying([0] * 100, UNEVEN))
+    assert "no more than that is cnn tuned." in warning
+
+
+def test_nothing_is_said_where_classes_are_about_as_large_as_each_other() -> None:
+    even = [0] * 55 + [1] * 45
+    assert warnings(saying([1] * 100, even)) == []
+
+
+def test_nothing_is_said_without_a_final_run() -> None:
+    assert warnings() == []
