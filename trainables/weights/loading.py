@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import numpy.typing as npt
 
+from trainables.weights.other_names import as_torchvisions
 from trainables.weights.sources import DOWNLOADS
 
 if TYPE_CHECKING:
@@ -99,7 +100,8 @@ def own_words(file: WeightsFile) -> dict[str, str]:
 def load_pretrained(model: "nn.Module", weights: Weights, *, head: str) -> None:
     """Copies weights into a network; each parameter outside the head must be among them.
 
-    Names may stand behind a prefix that all of them share, as `module.` and `model.` do. Batch
+    Names may stand behind a prefix that all of them share, as `module.` and `model.` do, and a
+    ResNet's may be Hugging Face's. Batch
     norm's counters may be missing, as in files of before torch 0.4: nothing reads them where the
     momentum is fixed.
 
@@ -114,7 +116,7 @@ def load_pretrained(model: "nn.Module", weights: Weights, *, head: str) -> None:
     import torch
 
     own = {name: tensor for name, tensor in model.state_dict().items() if not name.startswith(head)}
-    named = _without_prefix(weights, own)
+    named = _without_prefix(as_torchvisions(weights), own)
     given = {name: array for name, array in named.items() if not name.startswith(head)}
     missing = [name for name in own if name not in given and not name.endswith(COUNTER)]
     unknown = [name for name in given if name not in own]
