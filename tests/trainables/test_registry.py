@@ -12,7 +12,7 @@ def test_the_three_families_are_listed() -> None:
 
 
 def test_the_data_sets_are_listed_and_named_as_their_files() -> None:
-    assert {"cifar10", "digits", "folder"} <= set(registry.dataset_names())
+    assert {"cifar10", "cifar100", "digits", "folder"} <= set(registry.dataset_names())
     for name in registry.dataset_names():
         assert registry.load_dataset(name).name == name
 
@@ -31,7 +31,9 @@ def test_a_wrong_selection_is_answered_with_the_choices(selection: str, message:
 
 
 def test_an_unknown_data_set_is_answered_with_the_choices() -> None:
-    with pytest.raises(ValueError, match="unknown data set 'mnist'; choose from cifar10, digits"):
+    with pytest.raises(
+        ValueError, match="unknown data set 'mnist'; choose from cifar10, cifar100, digits"
+    ):
         registry.load_dataset("mnist")
 
 

@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 from made_up_data_sets import error_of
 
+from trainables.data import cifar
 from trainables.data.dataset import OpenedDataSet
-from trainables.datasets import cifar10, digits, folder
+from trainables.datasets import cifar10, cifar100, digits, folder
 
-DATASETS = (cifar10.DATASET, digits.DATASET, folder.DATASET)
+DATASETS = (cifar10.DATASET, cifar100.DATASET, digits.DATASET, folder.DATASET)
 
 
 def opened(name: str, request: pytest.FixtureRequest) -> OpenedDataSet:
@@ -74,7 +75,7 @@ def spied(monkeypatch) -> list[str]:
         real = getattr(module, name)
         monkeypatch.setattr(module, name, lambda *a: decoded.append(described(a)) or real(*a))
 
-    spy(cifar10, "_decode", lambda arguments: arguments[1])
+    spy(cifar, "_decode", lambda arguments: arguments[1])
     spy(folder, "_decode", lambda arguments: arguments[2].partition("数据 [1]/")[2])
     spy(digits, "_rgb", lambda _: "a scan")
     return decoded
@@ -93,7 +94,7 @@ def test_files_are_named_with_their_sha256(name, request):
 
 def test_importing_the_data_sets_imports_no_heavy_library():
     code = (
-        "import sys; from trainables.datasets import cifar10, digits, folder; assert not "
+        "import sys; from trainables.datasets import cifar10, cifar100, digits, folder; assert not "
         "{'torch', 'torchvision', 'sklearn', 'pandas', 'pyarrow', 'PIL', 'fsspec', 'pooch'} "
         "& set(sys.modules)"
     )
@@ -105,7 +106,9 @@ def test_a_data_set_is_named_after_its_file(dataset):
     assert dataset is sys.modules[f"trainables.datasets.{dataset.name}"].DATASET
 
 
-@pytest.mark.parametrize("dataset", [cifar10.DATASET, folder.DATASET], ids=lambda d: d.name)
+@pytest.mark.parametrize(
+    "dataset", [cifar10.DATASET, cifar100.DATASET, folder.DATASET], ids=lambda d: d.name
+)
 @pytest.mark.parametrize("address", ["/no/such/folder", "nosuch://bucket/data"])
 def test_a_folder_that_is_not_there_is_named(dataset, address):
     assert address in error_of(dataset, address)
