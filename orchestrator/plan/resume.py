@@ -40,6 +40,9 @@ OTHER_ACCURACIES: Final = frozenset(
     {
         "dataset",
         "image_size",
+        "image_column",
+        "label_column",
+        "group_column",
         "validation_images",
         "train_images",
         "seed",

@@ -243,7 +243,7 @@ def _shared(
     if family.pretrained:
         file = provenance.locate_weights(settings.weights)
         _refuse_any(provenance.other_weights(study, file))
-    dataset = registry.load_dataset(settings.dataset).open(settings.data_dir, settings.edge)
+    dataset = inputs.named_data_set(settings).open(settings.data_dir, settings.edge)
     own_validation.check_own_validation(study, dataset)
     _refuse_any(provenance.other_files(study, dataset))
     training = dataset.read_training()
