@@ -210,7 +210,7 @@ def _precision(study: Mapping[str, Any], device: str) -> str:
 
 def _other_code(study: Mapping[str, Any]) -> list[str]:
     try:
-        now = code_version.code_sha256(study["settings"]["families"])
+        now = code_version.code_sha256(study["settings"]["families"], study["settings"]["dataset"])
     except ValueError:  # a family outside the checkout that is not at hand
         return ["code: not all families of the study are here to be compared"]
     if now == study["code_sha256"]:

@@ -92,6 +92,19 @@ def hash_of(folder: Folder, name: str) -> str:
     return digest.hexdigest()
 
 
+def check_unchanged(folder: Folder, hashes: Mapping[str, str]) -> None:
+    """Checks that files are what they were when they were opened.
+
+    Raises:
+        ValueError: One is not.
+    """
+    for name, sha256 in hashes.items():
+        found = hash_of(folder, name)
+        if found != sha256:
+            message = f"{folder.at(name)} has changed: expected SHA-256 {sha256}, found {found}"
+            raise ValueError(message)
+
+
 def _parquet(folder: Folder, name: str) -> TableFile:
     file = pq.ParquetFile(folder.filesystem.open(folder.at(name), "rb"))
     starts = [0]

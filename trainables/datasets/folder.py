@@ -139,9 +139,9 @@ def _opened(
     return OpenedDataSet(
         classes=layout.classes,
         files={**layout.tables, **({} if layout.embedded else hashes)},
-        read_training=lambda: _read(folder, training, hashes, image_size),
-        read_test=lambda: _read(folder, test, hashes, image_size),
-        test_files=_test_files(layout, test),
+        read_training=lambda: _read(layout, training, hashes, image_size),
+        read_test=lambda: _read(layout, test, hashes, image_size),
+        test_files=_test_files(layout, parts),
         check_test=lambda: _check(folder, test, hashes),
         own_validation=0 if own is None else len(own.names),
         image_counts=(len(training.names), len(test.names)),
@@ -162,15 +162,17 @@ def _opened(
     )
 
 
-def _test_files(layout: Layout, test: Part) -> frozenset[str]:
+def _test_files(layout: Layout, parts: Mapping[str, Part]) -> frozenset[str]:
     """The files that have images of the test part alone."""
+    files = {part: _files_of(layout, images) for part, images in parts.items()}
+    return frozenset(files.pop("test").difference(*files.values()))
+
+
+def _files_of(layout: Layout, part: Part) -> set[str]:
+    """The files in which the images of a part are."""
     if not layout.embedded:
-        return frozenset(test.names)
-    of_part = {
-        part: {name.rpartition(":")[0] for name in images.names}
-        for part, images in _parts(layout).items()
-    }
-    return frozenset(of_part.pop("test").difference(*of_part.values()))
+        return set(part.names)
+    return {name.rpartition(":")[0] for name in part.names}
 
 
 def _parts(layout: Layout) -> Mapping[str, Part]:
@@ -354,12 +356,18 @@ def _for_each(part: Part, do: Callable[[int], object]) -> None:
         raise FaultyFilesError(all_of(wrong))
 
 
-def _read(folder: "Folder", part: Part, files: Mapping[str, str], image_size: int) -> LabeledImages:
+def _read(layout: Layout, part: Part, hashes: Mapping[str, str], image_size: int) -> LabeledImages:
     """Decodes one part; images of shape [images, image_size, image_size, 3]."""
+    folder = layout.folder
+    if layout.tables:
+        from trainables.data.table_files import check_unchanged
+
+        listing = _files_of(layout, part) if layout.embedded else layout.tables
+        check_unchanged(folder, {name: layout.tables[name] for name in listing})
     images = np.empty((len(part.names), image_size, image_size, 3), dtype=np.uint8)
 
     def read_one(index: int) -> None:
-        images[index] = _image(folder, part.names[index], files, image_size)
+        images[index] = _image(folder, part.names[index], hashes, image_size)
 
     _for_each(part, read_one)
     return LabeledImages(images=images, labels=part.labels)
