@@ -51,7 +51,10 @@ RULES: Final[Mapping[str, tuple[str, str]]] = {
         "add images of other groups, remove the class, or leave --group-column out",
     ),
     "empty": ("empty files", "copy them again, or remove them"),
-    "HEIC": ("HEIC images, as phones save them", "save them as JPEG, or remove them"),
+    "HEIC": (
+        "HEIC images, as phones save them",
+        "install the package pillow-heif, with which they are read; or save them as JPEG",
+    ),
     "other format": (
         "files that are no image of a format that is read",
         "save them as JPEG or PNG, or remove them",

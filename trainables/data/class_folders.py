@@ -21,6 +21,7 @@ WHOLE: Final = ""
 """The one part of a folder that has a sub-folder per class."""
 # What file managers and archives leave beside images.
 JUNK: Final = frozenset({"Thumbs.db", "desktop.ini", "__MACOSX", "$RECYCLE.BIN", "@eaDir"})
+TABLES: Final = (".csv", ".tsv", ".parquet")
 SHOWN: Final = 5
 """Problems that are told of many in a line."""
 MIN_CLASSES: Final = 2
@@ -306,6 +307,11 @@ class _Tree:
             )
             if self._too_high is not None:
                 sentence += f"; the classes may be the folders in {self._too_high}: name that"
+            tables = [file for file in self._folder.list()[1] if file.endswith(TABLES)]
+            if tables:
+                sentence += (
+                    f"; if a table lists the images, name that: {self._folder.at(tables[0])}"
+                )
             yield Fault(kind="few classes", name=f"{part}/" if part else "./", sentence=sentence)
 
     def _differing(self) -> Iterator[Fault]:

@@ -54,9 +54,6 @@ if TYPE_CHECKING:
 
     from trainables.data.files import Folder
 
-# Of ISO media files that hold HEVC images, as phones write them.
-HEIC_BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"})
-
 
 def open_image_folder(
     data_dir: str | None, image_size: int, columns: NamedColumns = UNNAMED
@@ -117,7 +114,10 @@ def _shorter_edge(content: bytes) -> int | None:
     """Of an image file, in pixels; None where it is none, which decoding tells why."""
     from PIL import Image
 
-    with contextlib.suppress(Exception), Image.open(io.BytesIO(content)) as image:
+    with (
+        contextlib.suppress(Exception),
+        Image.open(io.BytesIO(content), formats=_formats(content)) as image,
+    ):
         return min(image.size)
     return None
 
@@ -266,9 +266,10 @@ def _kind(content: bytes, sentence: str) -> str:
     """Which of `IMAGE_RULES` an image breaks that cannot be decoded."""
     if not content:
         return "empty"
+    if "pillow-heif" in sentence:
+        return "HEIC"
     if "not one of" in sentence:
-        heic = content[4:8] == b"ftyp" and content[8:12] in HEIC_BRANDS
-        return "HEIC" if heic else "other format"
+        return "other format"
     if "pixels are more than" in sentence or "exceeds limit" in sentence:
         return "too large"
     return "no range" if "has no fixed range" in sentence else "damaged"
@@ -389,14 +390,28 @@ def _rgb(image: "Image.Image") -> "Image.Image":
     return Image.alpha_composite(white, over).convert("RGB")
 
 
+def _formats(content: bytes) -> tuple[str, ...]:
+    """The formats that a file may have: HEIC, as phones write it, by its plug-in alone."""
+    brands = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
+    if content[4:8] != b"ftyp" or content[8:12] not in brands or b"avif" in content[8:40]:
+        return ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "JPEG2000", "AVIF")
+    try:
+        from pillow_heif import register_heif_opener
+    except ImportError as error:
+        message = "HEIC is read where the package pillow-heif is installed, which it is not here"
+        raise ValueError(message) from error
+    register_heif_opener()
+    return ("HEIF",)
+
+
 def _decode(content: bytes, size: int, name: str) -> npt.NDArray[np.uint8]:
     """The bytes of an image file as upright RGB, its middle square: uint8 [size, size, 3]."""
     from PIL import Image, ImageOps, UnidentifiedImageError
 
-    formats = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "JPEG2000", "AVIF")
     most_pixels = 100_000_000
     # Each of Pillow's formats has errors of its own, and all mean that the file is at fault.
     try:
+        formats = _formats(content)
         with Image.open(io.BytesIO(content), formats=formats) as image:
             if image.width * image.height > most_pixels:
                 message = f"{image.width} x {image.height} pixels are more than {most_pixels:,}"
@@ -428,5 +443,5 @@ DATASET = DataSet(
     survey=survey_image_folder,
     with_columns=with_columns,
     licence="not stated: the images are those of whoever ran the study",
-    standalone=(_rgb, _decode),
+    standalone=(_rgb, _formats, _decode),
 )

@@ -126,6 +126,11 @@ def test_a_table_with_semicolons_and_a_mark_of_bytes_is_read(tmp_path):
     assert opened(path).image_counts == (12, 3)
 
 
+def test_a_folder_with_images_and_a_table_of_them_points_to_the_table(tmp_path):
+    path = write_csv(tmp_path / "labels.csv", write_images(tmp_path, 9))
+    assert f"if a table lists the images, name that: {path}" in error_of(folder.DATASET, tmp_path)
+
+
 def test_paths_may_lead_anywhere(tmp_path):
     rows = write_images(tmp_path / "far", 15)
     (tmp_path / "near").mkdir()
