@@ -3,6 +3,7 @@
 import inspect
 import subprocess
 import sys
+import types
 from pathlib import Path
 
 import numpy as np
@@ -46,8 +47,9 @@ def photographs(tmp_path: Path) -> Path:
 def plug_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "installed").mkdir()
     (tmp_path / "installed" / "pillow_heif.py").write_text(PLUG_IN)
-    monkeypatch.syspath_prepend(str(tmp_path / "installed"))
-    monkeypatch.delitem(sys.modules, "pillow_heif", raising=False)
+    module = types.ModuleType("pillow_heif")
+    exec(PLUG_IN, vars(module))
+    monkeypatch.setitem(sys.modules, "pillow_heif", module)
     return tmp_path / "installed"
 
 
