@@ -13,6 +13,7 @@ from orchestrator.config.columns import column_flags
 from orchestrator.config.input_size import what_families_see
 from orchestrator.config.settings import Settings
 from orchestrator.plan.families import FamilyPlan, plan_families
+from orchestrator.plan.image_files import with_room
 from orchestrator.plan.image_size import with_image_size
 from orchestrator.plan.memory import check_memory
 from orchestrator.plan.own_validation import check_own_validation
@@ -94,6 +95,7 @@ def prepare(
     for note in notes:
         say(f"Data: {note}")
     check_memory(settings, [plan.name for plan in plans], dataset)
+    dataset = with_room(dataset, say)
     if weights_file is not None:
         _check_weights(weights_file, plans, num_classes=len(dataset.classes))
     with _pointing_to_look(named, settings):

@@ -11,7 +11,7 @@ import pyarrow as pa
 from orchestrator.config.precision import default_precision, stored_precision
 from orchestrator.config.settings import Settings
 from orchestrator.config.sources import from_json
-from orchestrator.plan import inputs, own_validation, provenance
+from orchestrator.plan import image_files, inputs, own_validation, provenance
 from orchestrator.results import code_version, files, manifest, schema, shape
 from orchestrator.retrain.stored_trial import Row, StoredTrial, read_trial
 from trainables import registry
@@ -246,7 +246,7 @@ def _shared(
     dataset = inputs.named_data_set(settings).open(settings.data_dir, settings.edge)
     own_validation.check_own_validation(study, dataset)
     _refuse_any(provenance.other_files(study, dataset))
-    training = dataset.read_training()
+    training = image_files.with_room(dataset).read_training()
     parts = inputs.divide(settings, dataset, training.labels)
     _refuse_any(provenance.other_split(study, parts))
     return SharedData(

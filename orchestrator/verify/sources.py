@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from orchestrator.config.settings import Settings
 from orchestrator.config.sources import from_json
+from orchestrator.plan.image_files import with_room
 from orchestrator.plan.inputs import DEMO_WEIGHTS, divide, named_data_set
 from orchestrator.plan.own_validation import check_own_validation
 from orchestrator.verify.tables import Check, Tables
@@ -34,7 +35,7 @@ def check_data(tables: Tables) -> Iterator[str]:
         yield f"the classes must be {recorded['classes']}, but are {list(dataset.classes)}"
     if wrong:  # other files are split in another way, and may not even be decoded
         return
-    digest = divide(settings, dataset, dataset.read_training().labels).digest
+    digest = divide(settings, dataset, with_room(dataset).read_training().labels).digest
     if digest != recorded["split_sha256"]:
         yield f"the split must have SHA-256 {recorded['split_sha256']} as recorded, not {digest}"
 

@@ -8,6 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from trainables.data.survey import Survey
 
 
@@ -86,6 +88,8 @@ class OpenedDataSet:
         duplicates: What is wrong with images that stand twice, a sentence each: in two of
             training, validation and test, or under two labels.
         test_names: The file of each test image, in order; empty where images are no files.
+        mapped_in: The same data set, whose parts are decoded into files in a folder, which are
+            mapped into memory; None where it cannot be.
         groups: What of the training part must validate whole or not at all, a number for each
             image, int64 [images]; None: each image is on its own.
         notes: What else a reader must know of the data, a sentence each, such as what was left out.
@@ -104,6 +108,7 @@ class OpenedDataSet:
     image_shape: tuple[int, int, int] | None = None
     duplicates: tuple[str, ...] = ()
     test_names: tuple[str, ...] = ()
+    mapped_in: "Callable[[Path], OpenedDataSet] | None" = None
     groups: npt.NDArray[np.int64] | None = None
     notes: tuple[str, ...] = ()
     glance: Glance | None = None

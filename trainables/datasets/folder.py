@@ -37,6 +37,7 @@ from trainables.data.dataset import (
     NamedColumns,
     OpenedDataSet,
 )
+from trainables.data.mapped_images import map_images, new_file
 from trainables.data.near_duplicates import EDGE, small_picture
 from trainables.data.survey import (
     CMYK,
@@ -50,6 +51,8 @@ from trainables.data.survey import (
 )
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from PIL import Image
 
     from trainables.data.files import Folder
@@ -123,7 +126,11 @@ def _shorter_edge(content: bytes) -> int | None:
 
 
 def _opened(
-    layout: Layout, hashes: Mapping[str, str], edges: Sequence[int], image_size: int
+    layout: Layout,
+    hashes: Mapping[str, str],
+    edges: Sequence[int],
+    image_size: int,
+    place: "Path | None" = None,
 ) -> OpenedDataSet:
     """The data set of a folder without faults.
 
@@ -132,6 +139,7 @@ def _opened(
         hashes: Of each image.
         edges: The shorter ones of the images.
         image_size: Edge in pixels that they are scaled and cropped to.
+        place: The folder of files that they are decoded into; None: into memory.
     """
     folder, parts = layout.folder, _parts(layout)
     test, own = parts["test"], parts.get("val")
@@ -139,8 +147,8 @@ def _opened(
     return OpenedDataSet(
         classes=layout.classes,
         files={**layout.tables, **({} if layout.embedded else hashes)},
-        read_training=lambda: _read(layout, training, hashes, image_size),
-        read_test=lambda: _read(layout, test, hashes, image_size),
+        read_training=lambda: _read(layout, training, hashes, image_size, _file(place, "training")),
+        read_test=lambda: _read(layout, test, hashes, image_size, _file(place, "test")),
         test_files=_test_files(layout, parts),
         check_test=lambda: _check(folder, test, hashes),
         own_validation=0 if own is None else len(own.names),
@@ -148,6 +156,7 @@ def _opened(
         image_shape=(image_size, image_size, 3),
         duplicates=tuple(_duplicates(hashes, parts)),
         test_names=test.names,
+        mapped_in=partial(_opened, layout, hashes, edges, image_size),
         groups=training.groups,
         notes=layout.notes,
         glance=Glance(
@@ -357,20 +366,33 @@ def _for_each(part: Part, do: Callable[[int], object]) -> None:
         raise FaultyFilesError(all_of(wrong))
 
 
-def _read(layout: Layout, part: Part, hashes: Mapping[str, str], image_size: int) -> LabeledImages:
-    """Decodes one part; images of shape [images, image_size, image_size, 3]."""
+def _file(place: "Path | None", part: str) -> "Path | None":
+    return None if place is None else place / f"{part}.uint8"
+
+
+def _read(
+    layout: Layout,
+    part: Part,
+    hashes: Mapping[str, str],
+    image_size: int,
+    path: "Path | None",
+) -> LabeledImages:
+    """Decodes one part, into a file or memory; of shape [images, image_size, image_size, 3]."""
     folder = layout.folder
     if layout.tables:
         from trainables.data.table_files import check_unchanged
 
         listing = _files_of(layout, part) if layout.embedded else layout.tables
         check_unchanged(folder, {name: layout.tables[name] for name in listing})
-    images = np.empty((len(part.names), image_size, image_size, 3), dtype=np.uint8)
+    shape = (len(part.names), image_size, image_size, 3)
+    images = np.empty(shape, dtype=np.uint8) if path is None else new_file(path, shape)
 
     def read_one(index: int) -> None:
         images[index] = _image(folder, part.names[index], hashes, image_size)
 
     _for_each(part, read_one)
+    if path is not None:
+        return map_images(path, shape, part.labels)
     return LabeledImages(images=images, labels=part.labels)
 
 
