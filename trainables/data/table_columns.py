@@ -1,5 +1,6 @@
 """Which columns of a table are images, labels, parts and groups: by type, metadata and content."""
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -86,6 +87,8 @@ def find_columns(
             + ("" if named.group is None else f" and {named.group}")
         )
         raise ValueError(message)
+    for name in filter(None, (label, named.group)):
+        _check_plain(first, name)
     return Columns(
         image=image,
         embedded=_is_image(first.schema.field(image).type),
@@ -94,6 +97,11 @@ def find_columns(
         group=named.group,
         classes=_class_names(tables, label),
     )
+
+
+def words(name: str) -> list[str]:
+    """The words that a name is made of, in small letters."""
+    return re.split(r"[^a-z]+", name.lower())
 
 
 def part_of(value: Any) -> str | None:
@@ -166,6 +174,14 @@ def _check_there(table: TableFile, name: str) -> None:
         raise ValueError(message)
 
 
+def _check_plain(table: TableFile, name: str) -> None:
+    """Refuses a column of lists and other things that are no names."""
+    kind = table.schema.field(name).type
+    if pa.types.is_nested(kind) or _is_image(kind):
+        message = f"a column of labels or groups must have numbers or texts, but {name} has {kind}"
+        raise ValueError(message)
+
+
 def _class_names(tables: Sequence[TableFile], label: str) -> tuple[str, ...] | None:
     """What the metadata say that numbers mean, the same in all tables."""
     said = {}
@@ -184,13 +200,15 @@ def _is_image(kind: pa.DataType) -> bool:
     if pa.types.is_struct(kind):
         names = [kind.field(i).name for i in range(kind.num_fields)]
         return "bytes" in names and _is_image(kind.field("bytes").type)
-    return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind))
+    tests = (pa.types.is_binary, pa.types.is_large_binary, pa.types.is_binary_view)
+    return any(test(kind) for test in tests)
 
 
 def _is_text(kind: pa.DataType) -> bool:
     if pa.types.is_dictionary(kind):
         return _is_text(kind.value_type)
-    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
+    tests = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view)
+    return any(test(kind) for test in tests)
 
 
 def _are_paths(table: TableFile, name: str, is_file: Callable[[str], bool]) -> bool:

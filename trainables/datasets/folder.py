@@ -101,7 +101,8 @@ def _layout(data_dir: str, columns: NamedColumns) -> Layout:
         ValueError: It cannot be listed or read, or it is not clear which columns are meant.
     """
     from trainables.data.files import open_place
-    from trainables.data.table_layout import find_table_layout, find_tables
+    from trainables.data.table_layout import find_table_layout
+    from trainables.data.table_places import find_tables
 
     folder, file = open_place(data_dir)
     tables = find_tables(folder, file)

@@ -200,11 +200,13 @@ def test_plain_bytes_and_a_column_called_label_are_enough(tmp_path):
             {"label": "kind", "group": "kind"},
             r"images, labels and groups must be columns of their own",
         ),
+        ({"label": "many"}, r"must have numbers or texts, but many has list<"),
+        ({"group": "many", "label": "kind"}, r"must have numbers or texts, but many has list<"),
         ({"group": "kind"}, r"one column of train.parquet must have labels, but none does"),
     ],
 )
 def test_a_column_that_cannot_be_meant_is_refused(columns, rule, tmp_path):
-    tables_of(tmp_path, kind=[*"ab"] * 6)
+    tables_of(tmp_path, kind=[*"ab"] * 6, many=[[1, 2]] * 12)
     with pytest.raises(ValueError, match=rule):
         opened(tmp_path, **columns)
 
