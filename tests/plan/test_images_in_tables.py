@@ -12,6 +12,7 @@ from made_up_tables import CLASSES, parquet_folder, picture, saved_folder, write
 from orchestrator import study
 from orchestrator.config.sources import resolve
 from orchestrator.look import __main__ as look
+from orchestrator.look.looking import look_at
 from orchestrator.plan.families import plan_families
 from orchestrator.plan.inputs import prepare
 from orchestrator.results import files
@@ -149,3 +150,41 @@ def test_columns_of_a_data_set_without_any_are_refused_in_a_line(
     arguments = ["--families", "curve", "--dataset", "digits", "--label-column", "x", "--dry-run"]
     assert study.main(arguments) == 2
     assert capsys.readouterr().err.count("\n") == 1
+
+
+def random_table(folder: Path, seed: int) -> tuple[Path, list[dict[str, str]]]:
+    """A table with groups of any size, of several classes, and with parts or without."""
+    random = np.random.default_rng(seed)
+    groups, classes = int(random.integers(4, 25)), int(random.integers(2, 4))
+    divided = random.random() < 0.2
+    rows = write_images(folder, int(random.integers(12, 60)))
+    for row in rows:
+        row["species"] = CLASSES[random.integers(classes)]
+        row["burst"] = f"b{random.integers(groups)}" if random.random() < 0.95 else ""
+        if divided:
+            row["split"] = ("train", "train", "val", "test")[random.integers(4)]
+    return write_csv(folder / "labels.csv", rows), rows
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_look_and_study_agree_on_any_table_and_no_group_is_divided(
+    seed: int, tmp_path: Path
+) -> None:
+    table, rows = random_table(tmp_path / "images", seed)
+    given = {"families": "curve", "dataset": "folder", "data_dir": str(table), "image_size": 8}
+    settings = resolve(
+        {**given, "group_column": "burst", "seed": seed}, config=None, assignments=[]
+    )
+    looked = look_at("folder", str(table), columns={"group_column": "burst"})
+    if not looked.runs:
+        with pytest.raises(ValueError, match=r"\A[^\n]+\Z"):
+            prepare(settings, plan_families(settings))
+        return
+    inputs = prepare(settings, plan_families(settings))
+    burst_of = {row["file"]: row["burst"] for row in rows}
+    test = {burst_of[name] for name in inputs.dataset.test_names} - {""}
+    others = burst_of.keys() - set(inputs.dataset.test_names)
+    assert not test & {burst_of[name] for name in others}
+    groups = inputs.dataset.groups
+    assert groups is not None
+    assert not set(groups[inputs.split.train]) & set(groups[inputs.split.validation])

@@ -119,7 +119,7 @@ class Layout:
         faults: All that a study refuses it for.
         left_out: Paths that lie there and are no part of the data, by what they are.
         notes: What is left out without being asked for, a sentence each.
-        few: The fault that a class has too few images: part, class and count to it.
+        few: The fault that a class has too few images: part, class and count to it, or to None.
         tables: The files that list the images, with their hashes; none where folders do.
         embedded: Whether the images stand in these files, and are none themselves.
     """
@@ -131,7 +131,7 @@ class Layout:
     faults: tuple[Fault, ...]
     left_out: Mapping[str, tuple[str, ...]]
     notes: tuple[str, ...]
-    few: Callable[[str, str, int], Fault]
+    few: Callable[[str, str, int], Fault | None]
     tables: Mapping[str, str] = field(default_factory=dict)
     embedded: bool = False
 
@@ -184,8 +184,8 @@ def all_of(problems: Sequence[str]) -> str:
     return listed if more <= 0 else f"{listed}; and {more} more"
 
 
-def few_images(folder: "Folder", part: str, name: str, count: int) -> Fault:
-    """That a class has too few images.
+def few_images(folder: "Folder", part: str, name: str, count: int) -> Fault | None:
+    """That a class has too few images, if it has.
 
     Args:
         folder: Of all classes.
@@ -193,6 +193,8 @@ def few_images(folder: "Folder", part: str, name: str, count: int) -> Fault:
         name: The class.
         count: How many images it has.
     """
+    if count >= LEAST[part]:
+        return None
     place = f"{part}/{name}" if part else name
     return Fault(
         kind="few images",
@@ -286,8 +288,9 @@ class _Tree:
         yield from self._unfit_names()
         for (part, name), (images, faults) in self._found.items():
             yield from faults
-            if len(images) < LEAST[part]:
-                yield few_images(self._folder, part, name, len(images))
+            few = few_images(self._folder, part, name, len(images))
+            if few is not None:
+                yield few
 
     def _parts_missing(self) -> Fault:
         found = ", ".join(self._parts)

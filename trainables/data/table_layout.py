@@ -6,8 +6,9 @@ folder that `datasets.save_to_disk` wrote, or one CSV or Parquet file of paths o
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import product
 from typing import Any, Final
 
@@ -33,8 +34,6 @@ GROUP_WORDS: Final = frozenset(
     {"patient", "subject", "person", "individual", "group", "burst", "session", "scene", "video"}
 )
 """What columns are called whose values may have to be kept together."""
-LEAST_GROUPS: Final = {WHOLE: 3, "train": 2}
-"""Groups of each class in a part: one each to train on, to validate and to test."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -80,7 +79,10 @@ def find_table_layout(tables: Tables, named: NamedColumns) -> Layout:
             "no image: they are left out."
         )
     parts = _parts(rows, classes, grouped=columns.group is not None)
-    faults += _wrong_classes(parts, classes, columns)
+    undivided = _undivided(parts)
+    least = {**LEAST, **({} if undivided is None else {undivided: LEAST[WHOLE]})}
+    few = partial(few_rows, least)
+    faults += _wrong_classes(parts, classes, columns, few)
     if columns.group is not None:
         notes.append(_groups_said(rows, columns.group))
         faults += _wrong_groups(rows, parts, classes, columns.group)
@@ -89,7 +91,7 @@ def find_table_layout(tables: Tables, named: NamedColumns) -> Layout:
             f"All {len(parts['val'].names):,} images of validation validate; none is taken out of "
             "training for that."
         )
-    if parts.keys() == {"train", "val"} and not faults:
+    if undivided == "train" and not faults:
         parts |= with_test(parts["train"])
         notes.append("There is no test part: a fixed fifth of training, stratified, is one.")
     images = folder
@@ -106,24 +108,27 @@ def find_table_layout(tables: Tables, named: NamedColumns) -> Layout:
         faults=tuple(faults),
         left_out={"tables that are of no part": tables.left_out},
         notes=(*notes, *_hints(every[0], columns)),
-        few=few_rows,
+        few=few,
         tables={table.name: hash_of(folder, table.name) for table in every},
         embedded=columns.embedded,
     )
 
 
-def few_rows(part: str, name: str, count: int) -> Fault:
-    """That a class has too few images.
+def few_rows(least: Mapping[str, int], part: str, name: str, count: int) -> Fault | None:
+    """That a class has too few images, if it has.
 
     Args:
+        least: How many a class must have, for each part.
         part: Of the data set.
         name: The class.
         count: How many images it has.
     """
+    if count >= least[part]:
+        return None
     return Fault(
         kind="few images",
         name=f"{part}/{name}/" if part else f"{name}/",
-        sentence=f"at least {LEAST[part]} images of {name!r} must be there"
+        sentence=f"at least {least[part]} images of {name!r} must be there"
         f"{f' to {part}' if part else ''}, but found {count}",
     )
 
@@ -206,6 +211,11 @@ def _parts(rows: Sequence[_Row], classes: Sequence[str], *, grouped: bool) -> di
     return {WHOLE: parts["train"]} if parts.keys() == {"train"} else parts
 
 
+def _undivided(parts: Mapping[str, Part]) -> str | None:
+    """The part of which a fifth becomes the test part, where the tables have none."""
+    return None if "test" in parts else next((p for p in (WHOLE, "train") if p in parts), None)
+
+
 def _described(tables: Sequence[TableFile], columns: Columns) -> str:
     """Which columns were taken, so that a reader can see what was found."""
     more = f" and {len(tables) - 1:,} more" if len(tables) > 1 else ""
@@ -255,13 +265,16 @@ def _wrong_rows(rows: Sequence[_Row], folder: Folder, *, embedded: bool) -> Iter
 
 
 def _wrong_classes(
-    parts: Mapping[str, Part], classes: Sequence[str], columns: Columns
+    parts: Mapping[str, Part],
+    classes: Sequence[str],
+    columns: Columns,
+    few: Callable[[str, str, int], Fault | None],
 ) -> Iterator[Fault]:
     """Too few classes, or parts, or images in one."""
     if len(classes) < MIN_CLASSES:
-        found = f"only {classes[0]!r}" if classes else "none"
+        seen = f"only {classes[0]!r}" if classes else "none"
         sentence = (
-            f"at least {MIN_CLASSES} classes must be in column {columns.label!r}, but found {found}"
+            f"at least {MIN_CLASSES} classes must be in column {columns.label!r}, but found {seen}"
         )
         yield Fault(kind="few classes", name="./", sentence=sentence)
     for name in classes:
@@ -273,9 +286,8 @@ def _wrong_classes(
         yield Fault(kind="parts missing", name="train/", sentence=sentence)
     for part, images in parts.items():
         counts = np.bincount(images.labels, minlength=len(classes)).tolist()
-        for name, count in zip(classes, counts, strict=True):
-            if count < LEAST[part]:
-                yield few_rows(part, name, count)
+        found = (few(part, name, count) for name, count in zip(classes, counts, strict=True))
+        yield from filter(None, found)
 
 
 def _wrong_groups(
@@ -295,24 +307,29 @@ def _wrong_groups(
             yield Fault(kind="group in two parts", name=str(group), sentence=sentence)
     few = [*_few_groups(parts, classes)]
     yield from few
-    if not few and WHOLE in parts and len(parts[WHOLE].names):
+    whole = _undivided(parts)
+    if not few and whole is not None and parts[whole].names:
         try:
-            with_test(parts[WHOLE])
+            with_test(parts[whole])
         except ValueError as error:
             yield Fault(kind="few groups", name="./", sentence=str(error))
 
 
 def _few_groups(parts: Mapping[str, Part], classes: Sequence[str]) -> Iterator[Fault]:
-    for part, least in LEAST_GROUPS.items():
-        images = parts.get(part)
-        if images is None or images.groups is None or (part == "train" and "val" in parts):
-            continue
-        for label, name in enumerate(classes):
-            count = len(np.unique(images.groups[images.labels == label]))
-            if count < least:
-                sentence = (
-                    f"each class must have images in at least {least} groups"
-                    f"{f' of {part}' if part else ''}, since each is on one side whole, but "
-                    f"{name!r} has them in {count}"
-                )
-                yield Fault(kind="few groups", name=f"{name}/", sentence=sentence)
+    """Classes without a group each to train on, to validate and to test."""
+    part = WHOLE if WHOLE in parts else "train"
+    images = parts.get(part)
+    if images is None or images.groups is None:
+        return
+    least = 1 + ("val" not in parts) + ("test" not in parts)
+    if part == _undivided(parts):
+        least = 3  # as many as its fifth leaves at least, and one for that
+    for label, name in enumerate(classes):
+        count = len(np.unique(images.groups[images.labels == label]))
+        if count < least:
+            sentence = (
+                f"each class must have images in at least {least} groups"
+                f"{f' of {part}' if part else ''}, since each is on one side whole, but {name!r} "
+                f"has them in {count}"
+            )
+            yield Fault(kind="few groups", name=f"{name}/", sentence=sentence)

@@ -19,7 +19,6 @@ import numpy as np
 import numpy.typing as npt
 
 from trainables.data.class_folders import (
-    LEAST,
     WHOLE,
     Fault,
     Layout,
@@ -235,9 +234,7 @@ def survey_image_folder(
         faults=faults,
         left_out={what: names for what, names in layout.left_out.items() if names},
         notes=layout.notes,
-        few=lambda part, name, count: (
-            layout.few(part, name, count) if count < LEAST[part] else None
-        ),
+        few=layout.few,
         thumbnail=lambda name, edge: _decode(folder.read(name), edge, folder.at(name)),
         open=partial(
             _opened,

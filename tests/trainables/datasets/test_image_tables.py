@@ -357,6 +357,24 @@ def test_a_class_in_too_few_groups_is_named(tmp_path):
         opened(path, group="patient")
 
 
+def test_with_validation_and_no_test_part_a_class_needs_an_image_more(tmp_path):
+    rows = write_images(tmp_path, 24)
+    for i, row in enumerate(rows):
+        row |= {"split": "train" if i < 15 else "val", "burst": str(i // 3)}
+    path = write_csv(tmp_path / "labels.csv", rows)
+    data = opened(path, group="burst")
+    assert (data.image_counts, data.own_validation) == ((21, 3), 9)
+    for row in rows[6:15]:
+        row["burst"] = "1"
+    write_csv(path, rows)
+    with pytest.raises(ValueError, match=r"at least 3 groups of train.* but 'blue' has them in 2"):
+        opened(path, group="burst")
+    rows[0]["species"], rows[1]["species"] = "rare", "rare"
+    write_csv(path, rows)
+    with pytest.raises(ValueError, match="at least 3 images of 'rare' must be there to train, but"):
+        opened(path)
+
+
 def test_a_column_that_may_be_of_groups_is_pointed_to(tmp_path):
     tables_of(tmp_path, label=[0, 1] * 6, patient_id=[*"aabbccddeeff"])
     assert any("--group-column patient_id" in note for note in opened(tmp_path).notes)
