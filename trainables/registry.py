@@ -5,19 +5,21 @@ import os
 import pkgutil
 from pathlib import Path
 from types import ModuleType
+from typing import NoReturn
 
 import trainables.datasets
 import trainables.families
 from trainables.data.dataset import DataSet
 from trainables.family import Family
 
-# More folders with family files, separated as in PATH: families kept outside the checkout.
+# More folders with such files, separated as in PATH: those kept outside the checkout.
 FAMILY_PATH = "STUDY_FAMILY_PATH"
+DATASET_PATH = "STUDY_DATASET_PATH"
 
 
 def family_names() -> list[str]:
     """All families, sorted by name."""
-    return _modules_in(_families_package())
+    return _modules_in(_package(trainables.families, FAMILY_PATH))
 
 
 def load_family(name: str) -> Family:
@@ -30,21 +32,13 @@ def load_family(name: str) -> Family:
         choices = ", ".join(family_names())
         message = f"unknown family {name!r}; choose from {choices}, or 'all'"
         raise ValueError(message)
-    try:
-        module = importlib.import_module(f"trainables.families.{name}")
-    except (Exception, SystemExit) as error:
-        reason = " ".join(str(error).split())
-        others = ",".join(each for each in family_names() if each != name)
-        message = (
-            f"family {name!r} cannot be imported: {type(error).__name__}: {reason} (the others can "
-            f"be named: --families {others})"
-        )
-        raise ValueError(message) from error
+    others = ",".join(each for each in family_names() if each != name)
+    module = _imported(
+        trainables.families, name, "family", f"the others can be named: --families {others}"
+    )
     family = getattr(module, "FAMILY", None)
     if not isinstance(family, Family) or family.name != name:
-        found = family.name if isinstance(family, Family) else None
-        message = f"{module.__file__} must define FAMILY with the name {name!r}, but got {found!r}"
-        raise ValueError(message)
+        _refuse(module, "FAMILY", name, family.name if isinstance(family, Family) else None)
     return family
 
 
@@ -55,7 +49,7 @@ def family_file(name: str) -> Path:
         ValueError: There is no such family.
     """
     load_family(name)
-    return Path(str(importlib.import_module(f"trainables.families.{name}").__file__)).resolve()
+    return _file_of(trainables.families, name)
 
 
 def load_families(selection: str) -> list[Family]:
@@ -73,21 +67,33 @@ def load_families(selection: str) -> list[Family]:
 
 def dataset_names() -> list[str]:
     """All data sets, sorted by name."""
-    return _modules_in(trainables.datasets)
+    return _modules_in(_package(trainables.datasets, DATASET_PATH))
 
 
 def load_dataset(name: str) -> DataSet:
     """Loads a data set by its name.
 
     Raises:
-        ValueError: There is no such data set.
+        ValueError: There is no such data set, its file cannot be imported, or does not define it.
     """
     if name not in dataset_names():
         message = f"unknown data set {name!r}; choose from {', '.join(dataset_names())}"
         raise ValueError(message)
-    dataset = importlib.import_module(f"trainables.datasets.{name}").DATASET
-    assert isinstance(dataset, DataSet), name
+    module = _imported(trainables.datasets, name, "data set", "its file must be mended first")
+    dataset = getattr(module, "DATASET", None)
+    if not isinstance(dataset, DataSet) or dataset.name != name:
+        _refuse(module, "DATASET", name, dataset.name if isinstance(dataset, DataSet) else None)
     return dataset
+
+
+def dataset_file(name: str) -> Path:
+    """The file that defines a data set.
+
+    Raises:
+        ValueError: There is no such data set.
+    """
+    load_dataset(name)
+    return _file_of(trainables.datasets, name)
 
 
 def summary(name: str) -> str:
@@ -96,11 +102,33 @@ def summary(name: str) -> str:
     return document.strip().partition("\n")[0]
 
 
-def _families_package() -> ModuleType:
-    """The package of families; its path is its own folder and those of the user."""
-    package = trainables.families
+def _imported(package: ModuleType, name: str, what: str, advice: str) -> ModuleType:
+    """A module of a package.
+
+    Raises:
+        ValueError: It cannot be imported.
+    """
+    try:
+        return importlib.import_module(f"{package.__name__}.{name}")
+    except (Exception, SystemExit) as error:
+        reason = " ".join(str(error).split())
+        message = f"{what} {name!r} cannot be imported: {type(error).__name__}: {reason} ({advice})"
+        raise ValueError(message) from error
+
+
+def _refuse(module: ModuleType, variable: str, name: str, found: str | None) -> NoReturn:
+    message = f"{module.__file__} must define {variable} with the name {name!r}, but got {found!r}"
+    raise ValueError(message)
+
+
+def _file_of(package: ModuleType, name: str) -> Path:
+    return Path(str(importlib.import_module(f"{package.__name__}.{name}").__file__)).resolve()
+
+
+def _package(package: ModuleType, variable: str) -> ModuleType:
+    """A package whose path is its own folder and those that a variable of the user names."""
     own = str(Path(str(package.__file__)).parent)
-    more = filter(None, os.environ.get(FAMILY_PATH, "").split(os.pathsep))
+    more = filter(None, os.environ.get(variable, "").split(os.pathsep))
     package.__path__ = [own, *(str(Path(folder).resolve()) for folder in more)]
     return package
 

@@ -1,12 +1,13 @@
 """What all trials of a study share: decoded data, splits and weights, one copy per node."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
 
 from trainables.data.dataset import LabeledImages
+from trainables.data.mapped_images import MappedImages
 from trainables.weights.loading import Weights
 
 
@@ -30,3 +31,12 @@ class SharedData:
     classes: tuple[str, ...]
     weights: Weights | None
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+
+def for_other_hosts(shared: SharedData | LabeledImages) -> SharedData | LabeledImages:
+    """The same with the pixels themselves, where a file of them lies on this machine alone."""
+    if isinstance(shared, SharedData):
+        training = for_other_hosts(shared.training)
+        assert isinstance(training, LabeledImages)
+        return replace(shared, training=training)
+    return shared.in_memory() if isinstance(shared, MappedImages) else shared

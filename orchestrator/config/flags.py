@@ -8,6 +8,7 @@ from typing import Any
 
 from orchestrator.cli import OneLineParser
 from orchestrator.config import sources
+from orchestrator.config.columns import COLUMNS
 from orchestrator.config.settings import Settings
 from orchestrator.config.sources import PRESETS, resolve
 
@@ -32,6 +33,8 @@ def make_parser() -> argparse.ArgumentParser:
         "--image-size",
         help="edge in pixels that your own images are scaled to (from these, at most 224)",
     )
+    for column, what in COLUMNS.items():
+        add(f"--{column}-column", metavar="NAME", help=what)
     add("--weights", help=_help("imagenet, imagenet_v2, or a .pth/.safetensors file", "weights"))
     add("--precision", help="tf32, fp32 or bf16, of all trials (tf32 on GPUs, fp32 on CPUs)")
     add("--trials", help=_help("trials per family, the baseline included", "trials"))

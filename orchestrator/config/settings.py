@@ -35,6 +35,12 @@ class Settings:
     """Where its files are: a path or fsspec URI; None: the user's cache, downloaded once."""
     image_size: int | None = None
     """Edge in pixels that images of free size are resized to; None: from these, at most 224."""
+    image_column: str | None = None
+    """Column of images, or of paths to them, where your own stand in tables; None: found."""
+    label_column: str | None = None
+    """Column of their labels; None: found."""
+    group_column: str | None = None
+    """Column of what is never divided between training, validation and test; None: none."""
     validation_images: int | None = None
     """Images taken out of the training part for validation; None: the data's own, else a tenth, one
     a class at least."""

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from orchestrator.cli import DONE, INCOMPLETE, OneLineParser, answer, run_command, say, say_json
+from orchestrator.config.columns import COLUMNS, column_flags
 
 # NumPy, Optuna and Pillow are imported late, so that --help answers at once.
 
@@ -36,7 +37,7 @@ def _look(options: argparse.Namespace) -> int:
     if sheet is not None:
         _check_place(sheet, options.data)
     with _counting() as each:
-        look = look_at(options.dataset, options.data, each)
+        look = look_at(options.dataset, options.data, each, columns=_columns(options))
     if sheet is not None:
         from orchestrator.look.contact_sheet import write_contact_sheet
 
@@ -55,11 +56,17 @@ def _look(options: argparse.Namespace) -> int:
     return DONE if look.runs else INCOMPLETE
 
 
+def _columns(options: argparse.Namespace) -> dict[str, str]:
+    """The columns that were named, as settings have them."""
+    named = {f"{what}_column": getattr(options, f"{what}_column") for what in COLUMNS}
+    return {setting: name for setting, name in named.items() if name is not None}
+
+
 def _again(options: argparse.Namespace) -> str:
     words = ["python", "-m", "orchestrator.look"]
     words += [] if options.data is None else [options.data]
     words += [] if options.dataset == "folder" else ["--dataset", options.dataset]
-    return shlex.join(words)
+    return shlex.join([*words, *column_flags(vars(options))])
 
 
 def _check_place(sheet: Path, data: str | None) -> None:
@@ -102,12 +109,15 @@ def _parser() -> argparse.ArgumentParser:
         "data",
         metavar="DATA",
         nargs="?",
-        help="the folder of the images, one sub-folder per class, or train/ and test/ of these; "
-        "what --data-dir of a study takes",
+        help="the folder of the images, one sub-folder per class, or train/ and test/ of these; a "
+        "folder of Parquet files, or one that `datasets` saved; or a table (CSV, Parquet) of "
+        "paths; what --data-dir of a study takes",
     )
     parser.add_argument(
         "--dataset", default="folder", help="as of a study: folder, cifar10, digits ... (folder)"
     )
+    for column, what in COLUMNS.items():
+        parser.add_argument(f"--{column}-column", metavar="NAME", help=what)
     parser.add_argument(
         "--contact-sheet",
         metavar="FILE.html",

@@ -7,6 +7,7 @@ from typing import Final
 
 import numpy as np
 
+from orchestrator.config.columns import column_flags
 from orchestrator.config.settings import Settings, absolute
 from orchestrator.config.sources import resolve
 from orchestrator.forecast.estimate import forecast_study, time_sentences
@@ -17,9 +18,8 @@ from orchestrator.look.problems import Problem, find_problems, remaining
 from orchestrator.plan.data_summary import IMBALANCED
 from orchestrator.plan.families import FamilyPlan, plan_families
 from orchestrator.plan.image_size import with_image_size
-from orchestrator.plan.inputs import divide
+from orchestrator.plan.inputs import divide, named_data_set
 from orchestrator.plan.memory import check_memory, free_bytes
-from trainables import registry
 from trainables.data.dataset import OpenedDataSet
 from trainables.data.offline import offline
 from trainables.data.survey import Survey
@@ -73,18 +73,26 @@ class Look:
         return not _must(self.problems)
 
 
-def look_at(name: str, data_dir: str | None, each: Callable[[], object] = lambda: None) -> Look:
+def look_at(
+    name: str,
+    data_dir: str | None,
+    each: Callable[[], object] = lambda: None,
+    *,
+    columns: Mapping[str, str] | None = None,
+) -> Look:
     """Looks at every image of a data set; nothing is downloaded or written.
 
     Args:
         name: A data set that the registry lists.
         data_dir: Where its files are; None: in the user's cache.
         each: Called after each file, from several threads.
+        columns: Settings that name columns to their names.
 
     Raises:
         ValueError: There is no such data set or folder, or its files are not at hand.
     """
-    dataset = registry.load_dataset(name)
+    given = {"families": "all", "dataset": name, **(columns or {})}
+    dataset = named_data_set(resolve(given, config=None, assignments=[]))
     if dataset.survey is not None and data_dir is None:
         message = "DATA must be named, a folder with one sub-folder per class, but is missing"
         raise ValueError(message)
@@ -102,7 +110,7 @@ def look_at(name: str, data_dir: str | None, each: Callable[[], object] = lambda
     if not alike.whole:
         notes.append("So many images look alike that not all pairs of them were compared.")
     edges = [min(image.width, image.height) for image in survey.images]
-    settings = with_image_size(_settings(name, place), edges)
+    settings = with_image_size(_settings(given, place), edges)
     size = settings.image_size if edges else None
     labels = [i.label for part in ("train", "val") for i in survey.images if i.part == part]
     fits = None
@@ -138,7 +146,7 @@ def _look_at_arrays(name: str, place: str | None, opened: OpenedDataSet) -> Look
     training = opened.read_training()
     overview = overview_of_arrays(opened, training)
     size = int(training.images.shape[1])
-    settings = _settings(name, place)
+    settings = _settings({"families": "all", "dataset": name}, place)
     refused = _refused(settings, opened, training.labels.tolist())
     time = _time(settings, opened, training.labels.tolist(), training.images.shape[1:])
     test_images = None if opened.image_counts is None else opened.image_counts[1]
@@ -162,12 +170,10 @@ def _look_at_arrays(name: str, place: str | None, opened: OpenedDataSet) -> Look
     )
 
 
-def _settings(name: str, place: str | None) -> Settings:
+def _settings(given: Mapping[str, str], place: str | None) -> Settings:
     """Those of a study of all families."""
-    given = {"families": "all", "dataset": name}
-    if place is not None:
-        given["data_dir"] = place
-    return resolve(given, config=None, assignments=[])
+    where = {} if place is None else {"data_dir": place}
+    return resolve({**given, **where}, config=None, assignments=[])
 
 
 def command_of(settings: Settings) -> str:
@@ -177,6 +183,7 @@ def command_of(settings: Settings) -> str:
         words += ["--dataset", settings.dataset]
     if settings.data_dir is not None:
         words += ["--data-dir", settings.data_dir]
+    words += column_flags(vars(settings))
     return shlex.join(words)
 
 

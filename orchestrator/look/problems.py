@@ -36,8 +36,25 @@ RULES: Final[Mapping[str, tuple[str, str]]] = {
     ),
     "no file": ("neither files nor folders", "remove them"),
     "file name": ("names of files that are no UTF-8", "rename these files, or remove them"),
+    "no label": ("rows without a label", "give each its label, or remove these rows"),
+    "several rows": ("images that stand in several rows", "keep one row of each"),
+    "no such file": (
+        "paths that are those of no file",
+        "correct them (they go from the folder of the table), or remove these rows",
+    ),
+    "group in two parts": (
+        "groups that lie in several parts",
+        "move each into one part whole, or leave --group-column out",
+    ),
+    "few groups": (
+        "classes that lie in too few groups",
+        "add images of other groups, remove the class, or leave --group-column out",
+    ),
     "empty": ("empty files", "copy them again, or remove them"),
-    "HEIC": ("HEIC images, as phones save them", "save them as JPEG, or remove them"),
+    "HEIC": (
+        "HEIC images, as phones save them",
+        "install the package pillow-heif, with which they are read; or save them as JPEG",
+    ),
     "other format": (
         "files that are no image of a format that is read",
         "save them as JPEG or PNG, or remove them",
@@ -110,10 +127,18 @@ class Problem:
 
 # Of these one is told in full: what it is called leaves a question.
 DETAILED: Final = frozenset(
-    {"few classes", "parts missing", "other format", "too large", "damaged", "unreadable"}
+    {
+        *("few classes", "parts missing", "other format", "too large", "damaged", "unreadable"),
+        *("group in two parts", "few groups"),
+    }
 )
 # What nothing is removed for: it is to be renamed, moved or added to.
-_STAYS: Final = frozenset({"few classes", "parts missing", "class name"})
+_STAYS: Final = frozenset(
+    {
+        *("few classes", "parts missing", "class name"),
+        *("no label", "several rows", "no such file", "group in two parts", "few groups"),
+    }
+)
 
 
 def find_problems(survey: Survey) -> list[Problem]:

@@ -9,15 +9,24 @@ from typing import Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from orchestrator.config.columns import column_flags
 from orchestrator.config.input_size import what_families_see
 from orchestrator.config.settings import Settings
 from orchestrator.plan.families import FamilyPlan, plan_families
+from orchestrator.plan.image_files import with_room
 from orchestrator.plan.image_size import with_image_size
 from orchestrator.plan.memory import check_memory
 from orchestrator.plan.own_validation import check_own_validation
 from orchestrator.results.files import check_writable
 from trainables import registry
-from trainables.data.dataset import DataSet, FaultyFilesError, LabeledImages, OpenedDataSet
+from trainables.data.dataset import (
+    UNNAMED,
+    DataSet,
+    FaultyFilesError,
+    LabeledImages,
+    NamedColumns,
+    OpenedDataSet,
+)
 from trainables.data.offline import not_fetched
 from trainables.data.splitting import Split, fraction_of, split, split_at
 from trainables.family import Family
@@ -69,11 +78,11 @@ def prepare(
         ValueError: Data or weights are missing, damaged, too few or too large for the memory, or
             the demo's cannot be kept.
     """
-    named = registry.load_dataset(settings.dataset)
+    named = named_data_set(settings)
     weights_file = None
     if any(plan.pretrained for plan in plans):
         weights_file = _weights(settings.weights, say)
-    with _pointing_to_look(named, settings.data_dir):
+    with _pointing_to_look(named, settings):
         dataset = named.open(settings.data_dir, settings.edge)
     if begun is not None:
         check_own_validation(begun, dataset)
@@ -86,9 +95,10 @@ def prepare(
     for note in notes:
         say(f"Data: {note}")
     check_memory(settings, [plan.name for plan in plans], dataset)
+    dataset = with_room(dataset, say)
     if weights_file is not None:
         _check_weights(weights_file, plans, num_classes=len(dataset.classes))
-    with _pointing_to_look(named, settings.data_dir):
+    with _pointing_to_look(named, settings):
         training = _decoded(dataset, allow_duplicates=settings.allow_duplicates)
     parts = divide(settings, dataset, training.labels)
     return Inputs(
@@ -120,14 +130,15 @@ def _notes(settings: Settings, dataset: OpenedDataSet) -> list[str]:
 
 
 @contextmanager
-def _pointing_to_look(named: DataSet, data_dir: str | None) -> Iterator[None]:
+def _pointing_to_look(named: DataSet, settings: Settings) -> Iterator[None]:
     """Where files are at fault, adds to the error which command names all of it."""
     try:
         yield
     except FaultyFilesError as error:
-        if named.survey is None or data_dir is None:
+        if named.survey is None or settings.data_dir is None:
             raise
-        command = shlex.join(["python", "-m", "orchestrator.look", data_dir])
+        words = [settings.data_dir, *column_flags(vars(settings))]
+        command = shlex.join(["python", "-m", "orchestrator.look", *words])
         message = f"{error}; all that is wrong, and what to do about it: {command}"
         raise ValueError(message) from error
 
@@ -162,6 +173,24 @@ def _attempted(read: Callable[[], T], wrong: list[str]) -> T | None:
         return None
 
 
+def named_data_set(settings: Settings) -> DataSet:
+    """The data set that a study names, with the columns that it names.
+
+    Raises:
+        ValueError: There is no such data set, or it has no columns to name.
+    """
+    named = registry.load_dataset(settings.dataset)
+    columns = NamedColumns(
+        image=settings.image_column, label=settings.label_column, group=settings.group_column
+    )
+    if columns == UNNAMED:
+        return named
+    if named.with_columns is None:
+        message = f"columns can be named of --dataset folder alone, but got {named.name!r}"
+        raise ValueError(message)
+    return named.with_columns(columns)
+
+
 def divide(settings: Settings, dataset: OpenedDataSet, labels: npt.NDArray[np.int64]) -> Split:
     """The study's split of a training part.
 
@@ -186,6 +215,7 @@ def divide(settings: Settings, dataset: OpenedDataSet, labels: npt.NDArray[np.in
         or max(len(np.unique(labels)), len(labels) // 10),
         train_images=settings.train_images,
         seed=settings.seed,
+        groups=dataset.groups,
     )
 
 

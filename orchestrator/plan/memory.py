@@ -1,8 +1,12 @@
 """What images and predictions will take of this machine's memory, held against what is free."""
 
+import math
+import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
+
+import platformdirs
 
 from orchestrator.config.settings import Settings
 from orchestrator.forecast.workload import work_of
@@ -15,6 +19,9 @@ STORE_SHARE: Final = 0.3
 # Comparing predictions takes so many times their size: the table, and each run of it in float64
 # (peaks of 4.6 and 4.1 times 96 and 384 MB were measured).
 COPIES_COMPARED: Final = 4
+SHARE_IN_MEMORY: Final = 0.5
+"""Of what is free: images that take more are decoded into a file. Ray's store has them again, and
+libraries, networks and other processes need the rest."""
 _NO_LIMIT: Final = 1 << 60  # control groups without one name a number beyond any memory
 GB: Final = 1e9
 
@@ -37,8 +44,9 @@ def check_memory(settings: Settings, families: Sequence[str], dataset: OpenedDat
     if free is None or dataset.image_counts is None or dataset.image_shape is None:
         return
     training, test = dataset.image_counts
-    height, width, channels = dataset.image_shape
-    images = (training + test) * height * width * channels
+    height, width, _ = dataset.image_shape
+    mapped = goes_to_file(dataset)
+    images = 0 if mapped else image_bytes(dataset)
     stored = min(images, STORE_SHARE * max(0.0, free - images))
     runs = work_of(families, settings).final_runs
     predictions = COPIES_COMPARED * test * len(dataset.classes) * runs * FLOAT_BYTES
@@ -47,13 +55,31 @@ def check_memory(settings: Settings, families: Sequence[str], dataset: OpenedDat
         message = (
             f"images and predictions must fit into the free memory, {free / GB:.1f} GB, but "
             f"take at least {asked / GB:.1f} GB: {training + test:,} images of {height}x{width} "
-            f"pixels {images / GB:.1f} GB, {stored / GB:.1f} GB of these again in Ray's object "
-            f"store, and comparing {runs:,} final runs on {test:,} test images of "
+            f"pixels {images / GB:.1f} GB{' beside a file' if mapped else ''}, "
+            f"{stored / GB:.1f} GB of these again in Ray's object store, and comparing {runs:,} "
+            f"final runs on {test:,} test images of "
             f"{len(dataset.classes):,} classes {predictions / GB:.1f} GB; take fewer images or "
             "smaller ones (--image-size N, where they are your own), fewer --seeds or "
             "--train-fractions, or a machine with more memory"
         )
         raise ValueError(message)
+
+
+def image_bytes(dataset: OpenedDataSet) -> int:
+    """What all decoded images of a data set take, once; 0 where it does not say."""
+    if dataset.image_counts is None or dataset.image_shape is None:
+        return 0
+    return sum(dataset.image_counts) * math.prod(dataset.image_shape)
+
+
+def goes_to_file(dataset: OpenedDataSet) -> bool:
+    """Whether its images are to lie in a file, not in memory, and can."""
+    free, images = free_bytes(), image_bytes(dataset)
+    if free is None or dataset.mapped_in is None or images <= SHARE_IN_MEMORY * free:
+        return False
+    place = platformdirs.user_cache_path()
+    existing = next(path for path in (place, *place.parents) if path.exists())
+    return images < shutil.disk_usage(existing).free
 
 
 def free_bytes(root: Path = Path("/")) -> int | None:

@@ -40,6 +40,9 @@ OTHER_ACCURACIES: Final = frozenset(
     {
         "dataset",
         "image_size",
+        "image_column",
+        "label_column",
+        "group_column",
         "validation_images",
         "train_images",
         "seed",
@@ -217,7 +220,7 @@ def check_code(study: Mapping[str, Any], plans: Sequence[FamilyPlan], *, accepte
     Raises:
         ValueError: It changed and the user has not accepted that.
     """
-    code_sha256 = hash_code([plan.name for plan in plans])
+    code_sha256 = hash_code([plan.name for plan in plans], study["settings"]["dataset"])
     if study["code_sha256"] != code_sha256 and not accepted:
         message = (
             "a study must be resumed with the code that it has run so far, or with "

@@ -1,4 +1,4 @@
-"""Which code a study runs: a hash of packages and families outside, and the commit or version."""
+"""Which code a study runs: a hash of packages and of what is outside, the commit or version."""
 
 import hashlib
 import os
@@ -14,11 +14,17 @@ PACKAGES: Final = ("orchestrator", "trainables", "search_spaces")
 DISTRIBUTION: Final = "transfer-study"
 
 
-def code_sha256(families: Sequence[str]) -> str:
-    """SHA-256 over the Python files of the three packages and of families outside, with names."""
+def code_sha256(families: Sequence[str], dataset: str) -> str:
+    """SHA-256 over the Python files of the three packages and of what is outside, with names.
+
+    Args:
+        families: A study's, by name; they may lie outside.
+        dataset: Its data set's name; likewise.
+    """
     root = Path(__file__).resolve().parents[2]
     inside = sorted(path for package in PACKAGES for path in (root / package).rglob("*.py"))
     own = sorted(registry.family_file(name) for name in families)
+    own.append(registry.dataset_file(dataset))
     named = [(str(path.relative_to(root)), path) for path in inside]
     named += [(path.name, path) for path in own if path not in set(inside)]
     digest = hashlib.sha256()

@@ -5,7 +5,7 @@ import json
 import platform
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from importlib.metadata import version
+from importlib.metadata import distributions, version
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,6 +15,8 @@ from orchestrator.results import code_version, files
 from trainables import hardware
 
 LIBRARIES: Final = ("ray", "optuna", "torch", "torchvision", "numpy", "pandas", "pyarrow")
+HEIC_PLUGIN: Final = "pillow-heif"
+"""Reads some images where it is installed, and need not be."""
 
 
 class Manifest:
@@ -98,11 +100,13 @@ def environment() -> dict[str, str]:
     And of this project where it is installed and no checkout, which has a commit.
     """
     own = code_version.package_version()
+    plug_in = [*distributions(name=HEIC_PLUGIN)]
     return {
         "python": platform.python_version(),
         "machine": platform.machine(),
         "processor": hardware.here().processor,
         **{library: version(library) for library in LIBRARIES},
+        **({HEIC_PLUGIN: plug_in[0].version} if plug_in else {}),
         **({code_version.DISTRIBUTION: own} if own is not None else {}),
     }
 

@@ -11,7 +11,7 @@ import pyarrow as pa
 from orchestrator.config.precision import default_precision, stored_precision
 from orchestrator.config.settings import Settings
 from orchestrator.config.sources import from_json
-from orchestrator.plan import inputs, own_validation, provenance
+from orchestrator.plan import image_files, inputs, own_validation, provenance
 from orchestrator.results import code_version, files, manifest, schema, shape
 from orchestrator.retrain.stored_trial import Row, StoredTrial, read_trial
 from trainables import registry
@@ -210,7 +210,7 @@ def _precision(study: Mapping[str, Any], device: str) -> str:
 
 def _other_code(study: Mapping[str, Any]) -> list[str]:
     try:
-        now = code_version.code_sha256(study["settings"]["families"])
+        now = code_version.code_sha256(study["settings"]["families"], study["settings"]["dataset"])
     except ValueError:  # a family outside the checkout that is not at hand
         return ["code: not all families of the study are here to be compared"]
     if now == study["code_sha256"]:
@@ -243,10 +243,10 @@ def _shared(
     if family.pretrained:
         file = provenance.locate_weights(settings.weights)
         _refuse_any(provenance.other_weights(study, file))
-    dataset = registry.load_dataset(settings.dataset).open(settings.data_dir, settings.edge)
+    dataset = inputs.named_data_set(settings).open(settings.data_dir, settings.edge)
     own_validation.check_own_validation(study, dataset)
     _refuse_any(provenance.other_files(study, dataset))
-    training = dataset.read_training()
+    training = image_files.with_room(dataset).read_training()
     parts = inputs.divide(settings, dataset, training.labels)
     _refuse_any(provenance.other_split(study, parts))
     return SharedData(

@@ -30,7 +30,10 @@ def describe(
 ) -> dict[str, Any]:
     """The content of `study.json` at the start of a run."""
     started_at = now()
-    code = {"code_sha256": code_sha256([p.name for p in plans]), "git_commit": git_commit()}
+    code = {
+        "code_sha256": code_sha256([plan.name for plan in plans], settings.dataset),
+        "git_commit": git_commit(),
+    }
     return {
         "name": name,
         "schema_version": schema.SCHEMA_VERSION,

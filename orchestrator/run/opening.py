@@ -94,7 +94,10 @@ def open_study(
             content = manifest.continued(checked.resumed.study, content)
         session = Session(
             checked,
-            executor=RayExecutor(keeps=not cluster.most_grown),
+            executor=RayExecutor(
+                keeps=not cluster.most_grown,
+                one_host=cluster.nodes == 1 and not cluster.most_grown,
+            ),
             reservation=reservation,
             console=console,
             study_json=Manifest(checked.folder, content, hold.check),

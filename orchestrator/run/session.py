@@ -28,7 +28,7 @@ from orchestrator.search.trial_queue import TrialQueue
 from orchestrator.trials.recorder import Recorder
 from orchestrator.trials.table_writer import TableWriter
 from orchestrator.trials.trial import RUNNING
-from trainables.shared_data import SharedData
+from trainables.shared_data import SharedData, for_other_hosts
 from trainables.trial import References
 from trainables.weights import loading
 
@@ -55,13 +55,13 @@ class Executor(Protocol):
 class RayExecutor:
     """Runs trials with Ray Tune."""
 
-    def __init__(self, *, keeps: bool) -> None:
-        """Keeps processes from one phase to the next, or does not."""
-        self._kept = KeptProcesses(keeps=keeps)
+    def __init__(self, *, keeps: bool, one_host: bool) -> None:
+        """Keeps processes from one phase to the next, or does not; on this machine, or others."""
+        self._kept, self._one_host = KeptProcesses(keeps=keeps), one_host
 
     def put(self, value: Any) -> Any:
-        """Puts a value into the object store."""
-        return ray.put(value)
+        """Puts a value into the object store; images in files by their paths, on one machine."""
+        return ray.put(value if self._one_host else for_other_hosts(value))
 
     def run(self, phase: Phase) -> None:
         """Runs one Tuner."""

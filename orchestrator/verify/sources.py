@@ -5,12 +5,12 @@ from typing import Any, Final
 
 from orchestrator.config.settings import Settings
 from orchestrator.config.sources import from_json
-from orchestrator.plan.inputs import DEMO_WEIGHTS, divide
+from orchestrator.plan.image_files import with_room
+from orchestrator.plan.inputs import DEMO_WEIGHTS, divide, named_data_set
 from orchestrator.plan.own_validation import check_own_validation
 from orchestrator.verify.tables import Check, Tables
-from trainables import registry
 from trainables.data.dataset import OpenedDataSet
-from trainables.data.files import open_folder
+from trainables.data.files import open_place
 from trainables.data.offline import not_fetched, offline
 from trainables.weights import loading, pretraining
 from trainables.weights.sources import DOWNLOADS
@@ -35,7 +35,7 @@ def check_data(tables: Tables) -> Iterator[str]:
         yield f"the classes must be {recorded['classes']}, but are {list(dataset.classes)}"
     if wrong:  # other files are split in another way, and may not even be decoded
         return
-    digest = divide(settings, dataset, dataset.read_training().labels).digest
+    digest = divide(settings, dataset, with_room(dataset).read_training().labels).digest
     if digest != recorded["split_sha256"]:
         yield f"the split must have SHA-256 {recorded['split_sha256']} as recorded, not {digest}"
 
@@ -77,7 +77,8 @@ def _opened(settings: Settings) -> OpenedDataSet:
     """
     if settings.data_dir is not None:
         try:
-            empty = not any(open_folder(settings.data_dir).list())
+            folder, file = open_place(settings.data_dir)
+            empty = file is None and not any(folder.list())
         except ValueError as error:
             raise NotAtHandError(str(error)) from error
         if empty:
@@ -85,7 +86,7 @@ def _opened(settings: Settings) -> OpenedDataSet:
             raise NotAtHandError(message)
     with offline():
         try:
-            return registry.load_dataset(settings.dataset).open(settings.data_dir, settings.edge)
+            return named_data_set(settings).open(settings.data_dir, settings.edge)
         except ValueError as error:
             if not_fetched(error):
                 raise NotAtHandError(str(error)) from error

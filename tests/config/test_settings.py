@@ -159,7 +159,7 @@ def test_the_flags_are_few_and_frozen() -> None:
         *("--stop-when-settled", "--equal-steps"),
         *("--gpus-per-trial", "--cpus-per-trial", "--max-concurrent", "--address"),
         *("--results-dir", "--name", "--seeds", "--seed", "--config", "--set", "--dry-run"),
-        "--image-size",
+        *("--image-size", "--image-column", "--label-column", "--group-column"),
         *("--resume", "--accept-code-change", "--warm-start", "--debug", "--no-dashboard"),
         "--json",
     }

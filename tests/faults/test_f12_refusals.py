@@ -248,7 +248,7 @@ def test_f12_other_code_is_refused_unless_it_is_accepted(
     command: Command,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(resuming, "hash_code", lambda _: "of other code")
+    monkeypatch.setattr(resuming, "hash_code", lambda *_: "of other code")
     error = command.refused("--resume", "mine")
     before = files.read_study(folder / "results" / "mine")["code_sha256"]
     assert "with --accept-code-change, but SHA-256 of the code was " in error

@@ -43,7 +43,7 @@ def refusal(arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[
         (["--families", "cnn,cnn"], "each family must be named once, but got 'cnn,cnn'"),
         (["--families", ""], "families must not be empty"),
         (["--families", "cnn,"], "unknown family ''"),
-        (["--dataset", "mnist"], "unknown data set 'mnist'; choose from cifar10, digits"),
+        (["--dataset", "mnist"], "unknown data set 'mnist'; choose from cifar10, cifar100, digits"),
         (["--preset", "fast"], "unknown preset 'fast'; choose from standard, baseline, demo"),
         (["--epochs", "0"], "epochs must be at least 1, but got 0"),
         (["--epochs", "1.5"], "setting epochs does not take '1.5'"),

@@ -140,7 +140,7 @@ def test_the_forecasts_of_memory_and_time_are_of_that_size(
     results = ["--results-dir", str(tmp_path / "results")]
     assert study.main([*arguments, *results]) == 0
     assert "like these (folder, 224x224 pixels in 3 channels)" in capsys.readouterr().out
-    monkeypatch.setattr("orchestrator.plan.memory.free_bytes", lambda: 1000)
+    monkeypatch.setattr("orchestrator.plan.memory.free_bytes", lambda: 100)
     assert study.main([*arguments, *results]) == 2
     assert "12 images of 224x224 pixels" in capsys.readouterr().err
 

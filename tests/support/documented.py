@@ -13,7 +13,6 @@ from typing import NoReturn
 
 import pytest
 
-import trainables.datasets
 from orchestrator.config import flags
 from orchestrator.config.settings import Settings
 from orchestrator.plan.families import plan_families
@@ -235,8 +234,7 @@ def write_shown_files(folder: Path, patch: pytest.MonkeyPatch) -> None:
         (folder / name).write_text(text, encoding="utf-8")
     families = (ROOT / "tests" / "families", folder / "families")
     patch.setenv("STUDY_FAMILY_PATH", os.pathsep.join(map(str, families)))
-    places = [*trainables.datasets.__path__, str(folder / "datasets")]
-    patch.setattr(trainables.datasets, "__path__", places)
+    patch.setenv("STUDY_DATASET_PATH", str(folder / "datasets"))
 
 
 def filled(word: str) -> str:

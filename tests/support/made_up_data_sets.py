@@ -3,6 +3,7 @@
 import io
 import struct
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import fsspec
@@ -32,13 +33,18 @@ def encoded(image: np.ndarray, form: str = "PNG") -> bytes:
     return buffer.getvalue()
 
 
+def published_as(monkeypatch: pytest.MonkeyPatch, **changes: object) -> None:
+    """Has CIFAR-10 published with other files."""
+    monkeypatch.setattr(cifar10, "CIFAR10", replace(cifar10.CIFAR10, **changes))
+
+
 def write_parquet(path: Path, data: LabeledImages) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     images = [{"bytes": encoded(image), "path": "x.png"} for image in data.images]
     pq.write_table(pa.table({"img": images, "label": data.labels}), path)
 
 
-def python2_batch(data: LabeledImages) -> bytes:
+def python2_batch(data: LabeledImages, key: bytes = b"labels") -> bytes:
     """A batch as Python 2 and the NumPy of 2009 pickled it: protocol 2, bytes as `str`."""
     pixels = data.images.transpose(0, 3, 1, 2).tobytes()
     shape = b"M" + struct.pack("<H", len(data)) + b"M" + struct.pack("<H", 3072) + b"\x86"
@@ -53,14 +59,14 @@ def python2_batch(data: LabeledImages) -> bytes:
         + b"tb"
     )
     labels = b"](" + b"".join(b"K" + bytes([label]) for label in data.labels.tolist()) + b"e"
-    return b"\x80\x02}(U\x06labels" + labels + b"U\x04data" + array + b"u."
+    return b"\x80\x02}(U" + bytes([len(key)]) + key + labels + b"U\x04data" + array + b"u."
 
 
 def batches() -> dict[str, bytes]:
     fifths = np.split(np.arange(TRAINING_IMAGES), 5)
     training = {
         name: python2_batch(LabeledImages(images=TRAINING.images[i], labels=TRAINING.labels[i]))
-        for name, i in zip(cifar10.TRAINING_MD5, fifths, strict=True)
+        for name, i in zip(cifar10.CIFAR10.training_md5, fifths, strict=True)
     }
     return {**training, "test_batch": python2_batch(TEST)}
 

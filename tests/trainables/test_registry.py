@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from orchestrator.results.code_version import code_sha256
 from trainables import registry
 
 
@@ -12,7 +13,7 @@ def test_the_three_families_are_listed() -> None:
 
 
 def test_the_data_sets_are_listed_and_named_as_their_files() -> None:
-    assert {"cifar10", "digits", "folder"} <= set(registry.dataset_names())
+    assert {"cifar10", "cifar100", "digits", "folder"} <= set(registry.dataset_names())
     for name in registry.dataset_names():
         assert registry.load_dataset(name).name == name
 
@@ -31,7 +32,9 @@ def test_a_wrong_selection_is_answered_with_the_choices(selection: str, message:
 
 
 def test_an_unknown_data_set_is_answered_with_the_choices() -> None:
-    with pytest.raises(ValueError, match="unknown data set 'mnist'; choose from cifar10, digits"):
+    with pytest.raises(
+        ValueError, match="unknown data set 'mnist'; choose from cifar10, cifar100, digits"
+    ):
         registry.load_dataset("mnist")
 
 
@@ -78,3 +81,54 @@ def test_a_family_that_cannot_be_imported_breaks_itself_alone(
     with pytest.raises(ValueError, match=f"family 'broken' cannot be imported: {error}") as caught:
         registry.load_families("all")
     assert "--families cnn,resnet50_scratch,resnet50_transfer)" in str(caught.value)
+
+
+DATA_SET = """from trainables.datasets.digits import DATASET as DIGITS
+from dataclasses import replace
+
+DATASET = replace(DIGITS, name={name!r})
+"""
+
+
+def test_a_data_set_outside_the_checkout_is_listed_and_loaded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = registry.dataset_names()
+    (tmp_path / "scans.py").write_text(DATA_SET.format(name="scans"))
+    monkeypatch.setenv("STUDY_DATASET_PATH", str(tmp_path))
+    assert registry.load_dataset("scans").open(None, 32).image_counts == (1437, 360)
+    assert registry.dataset_file("scans") == tmp_path / "scans.py"
+    monkeypatch.delenv("STUDY_DATASET_PATH")
+    assert registry.dataset_names() == before
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "error"),
+    [
+        (
+            "unlike",
+            DATA_SET.format(name="other"),
+            "must define DATASET with the name 'unlike', but",
+        ),
+        ("nothing", "", "must define DATASET with the name 'nothing', but got None"),
+        ("torn", "x = (", "data set 'torn' cannot be imported: SyntaxError"),
+    ],
+)
+def test_a_file_that_is_no_data_set_is_refused(
+    name: str, content: str, error: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / f"{name}.py").write_text(content)
+    monkeypatch.setenv("STUDY_DATASET_PATH", str(tmp_path))
+    assert registry.load_dataset("digits").name == "digits"
+    with pytest.raises(ValueError, match=error):
+        registry.load_dataset(name)
+
+
+def test_a_data_set_outside_is_part_of_the_code_that_a_study_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STUDY_DATASET_PATH", str(tmp_path))
+    (tmp_path / "photos.py").write_text(DATA_SET.format(name="photos"))
+    inside, one = code_sha256(["cnn"], "digits"), code_sha256(["cnn"], "photos")
+    (tmp_path / "photos.py").write_text(DATA_SET.format(name="photos") + "# changed\n")
+    assert len({inside, one, code_sha256(["cnn"], "photos")}) == 3

@@ -4,13 +4,14 @@ Either `<dir>/train/<class>/*` and `<dir>/test/<class>/*`, perhaps with a `val/`
 `<dir>/<class>/*`.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from trainables.data.splitting import Indices
+from trainables.data.splitting import Indices, split
 
 if TYPE_CHECKING:
     from trainables.data.files import Folder
@@ -20,11 +21,15 @@ WHOLE: Final = ""
 """The one part of a folder that has a sub-folder per class."""
 # What file managers and archives leave beside images.
 JUNK: Final = frozenset({"Thumbs.db", "desktop.ini", "__MACOSX", "$RECYCLE.BIN", "@eaDir"})
+TABLES: Final = (".csv", ".tsv", ".parquet")
 SHOWN: Final = 5
 """Problems that are told of many in a line."""
 MIN_CLASSES: Final = 2
 LEAST: Final = {WHOLE: 3, "train": 2, "val": 1, "test": 1}
 """Images of each class in a part: one each to train on, to validate and to test."""
+TEST_SHARE: Final = 0.2
+# The division belongs to the data set: a study's seed must not move an image out of the test part.
+TEST_SEED: Final = 20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,24 +50,61 @@ class Fault:
 FOLDER_RULES: Final = (
     *("few classes", "parts missing", "classes differ", "class name", "few images"),
     *("folder in a class", "no file", "file name"),
+    *("no label", "several rows", "no such file", "group in two parts", "few groups"),
 )
 
 
 @dataclass(frozen=True, kw_only=True)
 class Part:
-    """The images of one part: paths below the folder, and class indices, shape [images]."""
+    """The images of one part.
+
+    Attributes:
+        names: Their paths below the folder.
+        labels: Class indices, shape [images].
+        groups: What must lie on one side whole, a number for each image, shape [images]; None:
+            each image is on its own.
+    """
 
     names: tuple[str, ...]
     labels: Indices
+    groups: Indices | None = None
 
     def take(self, chosen: Indices) -> "Part":
         """Some of them, by index."""
-        return Part(names=tuple(self.names[i] for i in chosen), labels=self.labels[chosen])
+        return Part(
+            names=tuple(self.names[i] for i in chosen),
+            labels=self.labels[chosen],
+            groups=None if self.groups is None else self.groups[chosen],
+        )
 
     def join(self, other: "Part") -> "Part":
         """Its images, then another part's."""
-        labels = np.concatenate([self.labels, other.labels])
-        return Part(names=(*self.names, *other.names), labels=labels)
+        groups = None
+        if self.groups is not None and other.groups is not None:
+            groups = np.concatenate([self.groups, other.groups])
+        return Part(
+            names=(*self.names, *other.names),
+            labels=np.concatenate([self.labels, other.labels]),
+            groups=groups,
+        )
+
+
+def with_test(whole: Part) -> dict[str, Part]:
+    """A part of which a fixed fifth, stratified, becomes the test part, by groups where it has any.
+
+    Raises:
+        ValueError: There are too few images or groups.
+    """
+    test_images = max(round(TEST_SHARE * len(whole.names)), len(np.unique(whole.labels)))
+    parts = split(
+        whole.labels,
+        validation_images=test_images,
+        train_images=None,
+        seed=TEST_SEED,
+        groups=whole.groups,
+        groups_left=2,
+    )
+    return {"train": whole.take(parts.train), "test": whole.take(parts.validation)}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,6 +119,9 @@ class Layout:
         faults: All that a study refuses it for.
         left_out: Paths that lie there and are no part of the data, by what they are.
         notes: What is left out without being asked for, a sentence each.
+        few: The fault that a class has too few images: part, class and count to it, or to None.
+        tables: The files that list the images, with their hashes; none where folders do.
+        embedded: Whether the images stand in these files, and are none themselves.
     """
 
     folder: "Folder"
@@ -86,6 +131,9 @@ class Layout:
     faults: tuple[Fault, ...]
     left_out: Mapping[str, tuple[str, ...]]
     notes: tuple[str, ...]
+    few: Callable[[str, str, int], Fault | None]
+    tables: Mapping[str, str] = field(default_factory=dict)
+    embedded: bool = False
 
     @property
     def divided(self) -> bool:
@@ -125,6 +173,7 @@ def find_layout(folder: "Folder") -> Layout:
             ),
         },
         notes=tuple(notes),
+        few=partial(few_images, folder),
     )
 
 
@@ -135,8 +184,8 @@ def all_of(problems: Sequence[str]) -> str:
     return listed if more <= 0 else f"{listed}; and {more} more"
 
 
-def few_images(folder: "Folder", part: str, name: str, count: int) -> Fault:
-    """That a class has too few images.
+def few_images(folder: "Folder", part: str, name: str, count: int) -> Fault | None:
+    """That a class has too few images, if it has.
 
     Args:
         folder: Of all classes.
@@ -144,6 +193,8 @@ def few_images(folder: "Folder", part: str, name: str, count: int) -> Fault:
         name: The class.
         count: How many images it has.
     """
+    if count >= LEAST[part]:
+        return None
     place = f"{part}/{name}" if part else name
     return Fault(
         kind="few images",
@@ -237,8 +288,9 @@ class _Tree:
         yield from self._unfit_names()
         for (part, name), (images, faults) in self._found.items():
             yield from faults
-            if len(images) < LEAST[part]:
-                yield few_images(self._folder, part, name, len(images))
+            few = few_images(self._folder, part, name, len(images))
+            if few is not None:
+                yield few
 
     def _parts_missing(self) -> Fault:
         found = ", ".join(self._parts)
@@ -258,6 +310,11 @@ class _Tree:
             )
             if self._too_high is not None:
                 sentence += f"; the classes may be the folders in {self._too_high}: name that"
+            tables = [file for file in self._folder.list()[1] if file.endswith(TABLES)]
+            if tables:
+                sentence += (
+                    f"; if a table lists the images, name that: {self._folder.at(tables[0])}"
+                )
             yield Fault(kind="few classes", name=f"{part}/" if part else "./", sentence=sentence)
 
     def _differing(self) -> Iterator[Fault]:

@@ -2,17 +2,37 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from trainables.data.survey import Survey
 
 
 class FaultyFilesError(ValueError):
     """Files of a data set are at fault, of which a look at all of them tells more."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class NamedColumns:
+    """What a user says of the columns of tables; None where they are to be found.
+
+    Attributes:
+        image: The column of images, or of paths to them.
+        label: The column of labels.
+        group: The column of what must lie on one side whole: a person, a patient, a burst.
+    """
+
+    image: str | None = None
+    label: str | None = None
+    group: str | None = None
+
+
+UNNAMED: Final = NamedColumns()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,6 +88,10 @@ class OpenedDataSet:
         duplicates: What is wrong with images that stand twice, a sentence each: in two of
             training, validation and test, or under two labels.
         test_names: The file of each test image, in order; empty where images are no files.
+        mapped_in: The same data set, whose parts are decoded into files in a folder, which are
+            mapped into memory; None where it cannot be.
+        groups: What of the training part must validate whole or not at all, a number for each
+            image, int64 [images]; None: each image is on its own.
         notes: What else a reader must know of the data, a sentence each, such as what was left out.
         glance: Of images of free size, from which a study's image size comes where nobody names
             one; None where all images have one size.
@@ -84,6 +108,8 @@ class OpenedDataSet:
     image_shape: tuple[int, int, int] | None = None
     duplicates: tuple[str, ...] = ()
     test_names: tuple[str, ...] = ()
+    mapped_in: "Callable[[Path], OpenedDataSet] | None" = None
+    groups: npt.NDArray[np.int64] | None = None
     notes: tuple[str, ...] = ()
     glance: Glance | None = None
 
@@ -102,6 +128,7 @@ class DataSet:
             looked for, where, and how to get it.
         survey: Looks at every image for `orchestrator.look`, as `folder` does it:
             `survey(data_dir, each)`; None where the files are known to be whole.
+        with_columns: The same data set, with columns that a user names; None where it has none.
         licence: Under which terms the images are given, in a few words, for model cards.
         standalone: Functions whose source alone reads an image as training did: helpers, then one
             that takes a file's bytes, the edge in pixels and its name, and returns RGB, uint8
@@ -112,5 +139,6 @@ class DataSet:
     summary: str
     open: Callable[[str | None, int], OpenedDataSet]
     survey: "Callable[[str, Callable[[], object]], Survey] | None" = None
+    with_columns: "Callable[[NamedColumns], DataSet] | None" = None
     licence: str = ""
     standalone: Sequence[Callable[..., Any]] = ()

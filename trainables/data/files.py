@@ -29,8 +29,8 @@ class Folder:
         return Folder(filesystem=self.filesystem, path=self.at("/".join(names)))
 
     def at(self, name: str) -> str:
-        """The path of a file or folder in this folder."""
-        return f"{self.path}/{name}"
+        """The path of a file or folder in this folder; one from the root stays what it is."""
+        return name if name.startswith("/") else f"{self.path}/{name}"
 
     def list(self) -> tuple[list[str], list[str]]:
         """Names of its folders and of its files, each sorted; hidden ones are left out.
@@ -38,7 +38,7 @@ class Folder:
         Raises:
             ValueError: If it cannot be listed.
         """
-        with _one_line_errors(self.path):
+        with one_line_errors(self.path):
             entries = self.filesystem.ls(self.path, detail=True)
             paths = sorted(e["name"].rstrip("/") for e in entries)
             names = [PurePosixPath(path).name for path in paths if path != self.path]
@@ -52,14 +52,19 @@ class Folder:
         Raises:
             ValueError: It cannot be listed.
         """
-        with _one_line_errors(self.path):
+        with one_line_errors(self.path):
             paths = self.filesystem.ls(self.path, detail=False)
         names = (PurePosixPath(path.rstrip("/")).name for path in paths)
         return tuple(sorted(name for name in names if name.startswith(".")))
 
+    def content(self, name: str) -> bytes:
+        """The bytes of one file, or the error of its file system."""
+        content: bytes = self.filesystem.cat_file(self.at(name))
+        return content
+
     def is_file(self, name: str) -> bool:
         """Whether a name is that of a file: a pipe or a device would be read for ever."""
-        with _one_line_errors(self.at(name)):
+        with one_line_errors(self.at(name)):
             return bool(self.filesystem.isfile(self.at(name)))
 
     def read(self, name: str, *, sha256: str | None = None) -> bytes:
@@ -72,8 +77,8 @@ class Folder:
         Raises:
             ValueError: If it cannot be read, or is no longer what it was.
         """
-        with _one_line_errors(self.at(name)):
-            content: bytes = self.filesystem.cat_file(self.at(name))
+        with one_line_errors(self.at(name)):
+            content = self.content(name)
         found = hashlib.sha256(content).hexdigest()
         if sha256 is not None and found != sha256:
             msg = f"{self.at(name)} has changed: expected SHA-256 {sha256}, found {found}"
@@ -87,21 +92,39 @@ def open_folder(address: str) -> Folder:
     Raises:
         ValueError: If there is no such folder, or its file system cannot be reached.
     """
+    folder, file = open_place(address)
+    if file is not None:
+        msg = f"{address!r} must be a folder, but is a file"
+        raise ValueError(msg)
+    return folder
+
+
+def open_place(address: str) -> tuple[Folder, str | None]:
+    """Finds a folder, or a file: then its folder and its name. Addresses as of `open_folder`.
+
+    Raises:
+        ValueError: If there is neither, or its file system cannot be reached.
+    """
     check_complete(address)
-    with _one_line_errors(address):
+    with one_line_errors(address):
         if "://" in address:
             filesystem, path = fsspec.url_to_fs(address)
         else:
             filesystem, path = fsspec.filesystem("file"), str(Path(address).expanduser().absolute())
-        is_folder = filesystem.isdir(path)
+        is_folder, is_file = filesystem.isdir(path), filesystem.isfile(path)
+    path = path.rstrip("/")
+    if is_file and not is_folder:
+        above, _, name = path.rpartition("/")
+        return Folder(filesystem=filesystem, path=above), name
     if not is_folder:
         msg = f"there is no folder {address!r}"
         raise ValueError(msg)
-    return Folder(filesystem=filesystem, path=path.rstrip("/"))
+    return Folder(filesystem=filesystem, path=path), None
 
 
 @contextmanager
-def _one_line_errors(path: str) -> Iterator[None]:
+def one_line_errors(path: str) -> Iterator[None]:
+    """Whatever goes wrong inside with a file is a ValueError of one line that names it."""
     # Each file system behind fsspec has exceptions of its own, with no common base.
     try:
         yield

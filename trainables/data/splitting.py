@@ -6,6 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from trainables.data.group_splitting import hold_out_groups
+
 Indices = npt.NDArray[np.int64]
 
 # Streams of one seed, so that no draw depends on how many were made before it.
@@ -31,7 +33,15 @@ class Split:
         return hashlib.sha256(np.concatenate(parts).astype("<i8").tobytes()).hexdigest()
 
 
-def split(labels: Indices, *, validation_images: int, train_images: int | None, seed: int) -> Split:
+def split(
+    labels: Indices,
+    *,
+    validation_images: int,
+    train_images: int | None,
+    seed: int,
+    groups: Indices | None = None,
+    groups_left: int = 1,
+) -> Split:
     """Takes out validation, then, for a study of limited data, `train_images` of the rest.
 
     Both are stratified: each class has its share, and at least one image. Validation does not
@@ -43,6 +53,9 @@ def split(labels: Indices, *, validation_images: int, train_images: int | None, 
         validation_images: How many images validate.
         train_images: How many are trained on; None for all that are left.
         seed: Not negative.
+        groups: Group of each image, shape [images], of which each validates whole or not at all:
+            so many images validate as comes near to `validation_images`. None: each on its own.
+        groups_left: Groups of each class that do not validate, at least.
 
     Raises:
         ValueError: If a class would be without an image on either side, or there are too few.
@@ -50,9 +63,18 @@ def split(labels: Indices, *, validation_images: int, train_images: int | None, 
     classes, counts = np.unique(labels, return_counts=True)
     _check_room(classes, counts, validation_images)
     everything = np.arange(len(labels), dtype=np.int64)
-    order = _order(len(labels), seed, _VALIDATION_STREAM)
     shares = _shares(counts, validation_images, most=counts - 1)
-    validation = _first_of_each_class(everything, labels, order, shares)
+    if groups is None:
+        order = _order(len(labels), seed, _VALIDATION_STREAM)
+        validation = _first_of_each_class(everything, labels, order, shares)
+    else:
+        validation = hold_out_groups(
+            labels,
+            groups,
+            shares,
+            left=groups_left,
+            order=lambda count, attempt: _order(count, seed, _VALIDATION_STREAM, attempt),
+        )
     rest = np.setdiff1d(everything, validation, assume_unique=True)
     if train_images is None:
         return Split(train=rest, validation=validation)
@@ -130,13 +152,13 @@ def _check_room(classes: Indices, counts: Indices, validation_images: int) -> No
         raise ValueError(msg)
 
 
-def _order(images: int, seed: int, stream: int) -> Indices:
+def _order(count: int, seed: int, *stream: int) -> Indices:
     # Raw bits of a bit generator are the part of NumPy's randomness that no version may change
     # (NEP 19); `Generator.permutation` may, and a split must outlive an upgrade.
     if seed < 0:
         msg = f"`seed >= 0` must hold, but got seed={seed}"
         raise ValueError(msg)
-    bits = np.random.PCG64(np.random.SeedSequence((seed, stream))).random_raw(images)
+    bits = np.random.PCG64(np.random.SeedSequence((seed, *stream))).random_raw(count)
     order: Indices = np.argsort(bits, kind="stable").astype(np.int64)
     return order
 

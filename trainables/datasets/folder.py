@@ -1,8 +1,8 @@
-"""Folder: your own images, one sub-folder per class, in any format that Pillow reads.
+"""Folder: your own images, in any format that Pillow reads, in folders of classes or in tables.
 
 Either `<dir>/train/<class>/*` and `<dir>/test/<class>/*`, with `<dir>/val/<class>/*` to validate or
 not, or `<dir>/<class>/*`, of which a fixed fifth, stratified, is the test part. An image:
-`flowers/train/daisy/5547758.jpg`.
+`flowers/train/daisy/5547758.jpg`. Or tables, as `trainables.data.table_layout` has them.
 """
 
 import contextlib
@@ -19,24 +19,25 @@ import numpy as np
 import numpy.typing as npt
 
 from trainables.data.class_folders import (
-    LEAST,
     WHOLE,
     Fault,
     Layout,
     Part,
     all_of,
-    few_images,
     find_layout,
+    with_test,
 )
 from trainables.data.dataset import (
+    UNNAMED,
     DataSet,
     FaultyFilesError,
     Glance,
     LabeledImages,
+    NamedColumns,
     OpenedDataSet,
 )
+from trainables.data.mapped_images import map_images, new_file
 from trainables.data.near_duplicates import EDGE, small_picture
-from trainables.data.splitting import split
 from trainables.data.survey import (
     CMYK,
     DEEP,
@@ -49,34 +50,34 @@ from trainables.data.survey import (
 )
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from PIL import Image
 
     from trainables.data.files import Folder
 
-TEST_SHARE = 0.2
-# The division belongs to the data set: a study's seed must not move an image out of the test part.
-TEST_SEED = 20
-# Of ISO media files that hold HEVC images, as phones write them.
-HEIC_BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"})
 
-
-def open_image_folder(data_dir: str | None, image_size: int) -> OpenedDataSet:
-    """Lists and hashes the images of a folder (path or fsspec address).
+def open_image_folder(
+    data_dir: str | None, image_size: int, columns: NamedColumns = UNNAMED
+) -> OpenedDataSet:
+    """Lists and hashes the images of a folder or table (path or fsspec address).
 
     Args:
-        data_dir: The folder.
+        data_dir: The folder, or the table.
         image_size: Edge in pixels that images are scaled and cropped to.
+        columns: What a user says of the columns of tables.
 
     Raises:
-        FaultyFilesError: It is not laid out as one sub-folder per class.
-        ValueError: If the folder is missing.
+        FaultyFilesError: It is not laid out as one sub-folder per class, or rows are at fault.
+        ValueError: If it is missing, or it is not clear which columns are meant.
     """
-    from trainables.data.files import open_folder
-
     if data_dir is None:
-        msg = "the data set 'folder' needs --data-dir, a folder with one sub-folder per class"
+        msg = (
+            "the data set 'folder' needs --data-dir, a folder with one sub-folder per class, one "
+            "of Parquet files, or a table of paths"
+        )
         raise ValueError(msg)
-    layout = find_layout(open_folder(data_dir))
+    layout = _layout(data_dir, columns)
     if layout.faults:
         raise FaultyFilesError(all_of([*dict.fromkeys(fault.sentence for fault in layout.faults)]))
     names = [name for part in _parts(layout).values() for name in part.names]
@@ -88,45 +89,75 @@ def open_image_folder(data_dir: str | None, image_size: int) -> OpenedDataSet:
     with warnings.catch_warnings(), ThreadPoolExecutor() as threads:
         warnings.simplefilter("ignore")
         found = [*threads.map(read, names)]
-    files = {name: sha256 for name, (sha256, _) in zip(names, found, strict=True)}
-    return _opened(layout, files, [edge for _, edge in found if edge], image_size)
+    hashes = {name: sha256 for name, (sha256, _) in zip(names, found, strict=True)}
+    return _opened(layout, hashes, [edge for _, edge in found if edge], image_size)
+
+
+def _layout(data_dir: str, columns: NamedColumns) -> Layout:
+    """What lies there: folders of classes, or tables.
+
+    Raises:
+        ValueError: It cannot be listed or read, or it is not clear which columns are meant.
+    """
+    from trainables.data.files import open_place
+    from trainables.data.table_layout import find_table_layout
+    from trainables.data.table_places import find_tables
+
+    folder, file = open_place(data_dir)
+    tables = find_tables(folder, file)
+    if tables is not None:
+        return find_table_layout(tables, columns)
+    if columns != UNNAMED:
+        msg = f"columns can be named of tables alone, but {folder.path} has folders of classes"
+        raise ValueError(msg)
+    return find_layout(folder)
 
 
 def _shorter_edge(content: bytes) -> int | None:
     """Of an image file, in pixels; None where it is none, which decoding tells why."""
     from PIL import Image
 
-    with contextlib.suppress(Exception), Image.open(io.BytesIO(content)) as image:
+    with (
+        contextlib.suppress(Exception),
+        Image.open(io.BytesIO(content), formats=_formats(content)) as image,
+    ):
         return min(image.size)
     return None
 
 
 def _opened(
-    layout: Layout, files: Mapping[str, str], edges: Sequence[int], image_size: int
+    layout: Layout,
+    hashes: Mapping[str, str],
+    edges: Sequence[int],
+    image_size: int,
+    place: "Path | None" = None,
 ) -> OpenedDataSet:
     """The data set of a folder without faults.
 
     Args:
         layout: The folder.
-        files: The hash of each image.
+        hashes: Of each image.
         edges: The shorter ones of the images.
         image_size: Edge in pixels that they are scaled and cropped to.
+        place: The folder of files that they are decoded into; None: into memory.
     """
     folder, parts = layout.folder, _parts(layout)
     test, own = parts["test"], parts.get("val")
     training = parts["train"] if own is None else parts["train"].join(own)
     return OpenedDataSet(
         classes=layout.classes,
-        files=files,
-        read_training=lambda: _read(folder, training, files, image_size),
-        read_test=lambda: _read(folder, test, files, image_size),
-        test_files=frozenset(test.names),
-        check_test=lambda: _check(folder, test, files),
+        files={**layout.tables, **({} if layout.embedded else hashes)},
+        read_training=lambda: _read(layout, training, hashes, image_size, _file(place, "training")),
+        read_test=lambda: _read(layout, test, hashes, image_size, _file(place, "test")),
+        test_files=_test_files(layout, parts),
+        check_test=lambda: _check(folder, test, hashes),
         own_validation=0 if own is None else len(own.names),
         image_counts=(len(training.names), len(test.names)),
         image_shape=(image_size, image_size, 3),
-        duplicates=tuple(_duplicates(files, parts)),
+        duplicates=tuple(_duplicates(hashes, parts)),
         test_names=test.names,
+        mapped_in=partial(_opened, layout, hashes, edges, image_size),
+        groups=training.groups,
         notes=layout.notes,
         glance=Glance(
             counts={
@@ -135,34 +166,45 @@ def _opened(
             },
             shorter_edges=edges,
             left_out={what: names for what, names in layout.left_out.items() if names},
-            scaled_to=partial(_opened, layout, files, edges),
+            scaled_to=partial(_opened, layout, hashes, edges),
         ),
     )
 
 
+def _test_files(layout: Layout, parts: Mapping[str, Part]) -> frozenset[str]:
+    """The files that have images of the test part alone."""
+    files = {part: _files_of(layout, images) for part, images in parts.items()}
+    return frozenset(files.pop("test").difference(*files.values()))
+
+
+def _files_of(layout: Layout, part: Part) -> set[str]:
+    """The files in which the images of a part are."""
+    if not layout.embedded:
+        return set(part.names)
+    return {name.rpartition(":")[0] for name in part.names}
+
+
 def _parts(layout: Layout) -> Mapping[str, Part]:
     """The parts of a folder without faults: `train`, `test`, and `val` where it is there."""
-    if layout.divided:
-        return layout.parts
-    both = layout.parts[WHOLE]
-    test_images = max(round(TEST_SHARE * len(both.names)), len(layout.classes))
-    parts = split(both.labels, validation_images=test_images, train_images=None, seed=TEST_SEED)
-    return {"train": both.take(parts.train), "test": both.take(parts.validation)}
+    return layout.parts if layout.divided else with_test(layout.parts[WHOLE])
 
 
-def survey_image_folder(data_dir: str, each: Callable[[], object] = lambda: None) -> Survey:
-    """Lists a folder, and reads and decodes each image once, as training would.
+def survey_image_folder(
+    data_dir: str,
+    each: Callable[[], object] = lambda: None,
+    columns: NamedColumns = UNNAMED,
+) -> Survey:
+    """Lists a folder or table, and reads and decodes each image once, as training would.
 
     Args:
-        data_dir: The folder.
+        data_dir: The folder, or the table.
         each: Called after each image, from several threads.
+        columns: What a user says of the columns of tables.
 
     Raises:
-        ValueError: It cannot be listed.
+        ValueError: It cannot be listed, or it is not clear which columns are meant.
     """
-    from trainables.data.files import open_folder
-
-    layout = find_layout(open_folder(data_dir))
+    layout = _layout(data_dir, columns)
     folder = layout.folder
     named = [
         (part, int(label), name)
@@ -192,9 +234,7 @@ def survey_image_folder(data_dir: str, each: Callable[[], object] = lambda: None
         faults=faults,
         left_out={what: names for what, names in layout.left_out.items() if names},
         notes=layout.notes,
-        few=lambda part, name, count: (
-            few_images(folder, part, name, count) if count < LEAST[part] else None
-        ),
+        few=layout.few,
         thumbnail=lambda name, edge: _decode(folder.read(name), edge, folder.at(name)),
         open=partial(
             _opened,
@@ -233,9 +273,10 @@ def _kind(content: bytes, sentence: str) -> str:
     """Which of `IMAGE_RULES` an image breaks that cannot be decoded."""
     if not content:
         return "empty"
+    if "pillow-heif" in sentence:
+        return "HEIC"
     if "not one of" in sentence:
-        heic = content[4:8] == b"ftyp" and content[8:12] in HEIC_BRANDS
-        return "HEIC" if heic else "other format"
+        return "other format"
     if "pixels are more than" in sentence or "exceeds limit" in sentence:
         return "too large"
     return "no range" if "has no fixed range" in sentence else "damaged"
@@ -323,14 +364,33 @@ def _for_each(part: Part, do: Callable[[int], object]) -> None:
         raise FaultyFilesError(all_of(wrong))
 
 
-def _read(folder: "Folder", part: Part, files: Mapping[str, str], image_size: int) -> LabeledImages:
-    """Decodes one part; images of shape [images, image_size, image_size, 3]."""
-    images = np.empty((len(part.names), image_size, image_size, 3), dtype=np.uint8)
+def _file(place: "Path | None", part: str) -> "Path | None":
+    return None if place is None else place / f"{part}.uint8"
+
+
+def _read(
+    layout: Layout,
+    part: Part,
+    hashes: Mapping[str, str],
+    image_size: int,
+    path: "Path | None",
+) -> LabeledImages:
+    """Decodes one part, into a file or memory; of shape [images, image_size, image_size, 3]."""
+    folder = layout.folder
+    if layout.tables:
+        from trainables.data.table_files import check_unchanged
+
+        listing = _files_of(layout, part) if layout.embedded else layout.tables
+        check_unchanged(folder, {name: layout.tables[name] for name in listing})
+    shape = (len(part.names), image_size, image_size, 3)
+    images = np.empty(shape, dtype=np.uint8) if path is None else new_file(path, shape)
 
     def read_one(index: int) -> None:
-        images[index] = _image(folder, part.names[index], files, image_size)
+        images[index] = _image(folder, part.names[index], hashes, image_size)
 
     _for_each(part, read_one)
+    if path is not None:
+        return map_images(path, shape, part.labels)
     return LabeledImages(images=images, labels=part.labels)
 
 
@@ -350,14 +410,28 @@ def _rgb(image: "Image.Image") -> "Image.Image":
     return Image.alpha_composite(white, over).convert("RGB")
 
 
+def _formats(content: bytes) -> tuple[str, ...]:
+    """The formats that a file may have: HEIC, as phones write it, by its plug-in alone."""
+    brands = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
+    if content[4:8] != b"ftyp" or content[8:12] not in brands or b"avif" in content[8:40]:
+        return ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "JPEG2000", "AVIF")
+    try:
+        from pillow_heif import register_heif_opener
+    except ImportError as error:
+        message = "HEIC is read where the package pillow-heif is installed, which it is not here"
+        raise ValueError(message) from error
+    register_heif_opener()
+    return ("HEIF",)
+
+
 def _decode(content: bytes, size: int, name: str) -> npt.NDArray[np.uint8]:
     """The bytes of an image file as upright RGB, its middle square: uint8 [size, size, 3]."""
     from PIL import Image, ImageOps, UnidentifiedImageError
 
-    formats = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "JPEG2000", "AVIF")
     most_pixels = 100_000_000
     # Each of Pillow's formats has errors of its own, and all mean that the file is at fault.
     try:
+        formats = _formats(content)
         with Image.open(io.BytesIO(content), formats=formats) as image:
             if image.width * image.height > most_pixels:
                 message = f"{image.width} x {image.height} pixels are more than {most_pixels:,}"
@@ -373,11 +447,21 @@ def _decode(content: bytes, size: int, name: str) -> npt.NDArray[np.uint8]:
         raise ValueError(message) from error
 
 
+def with_columns(columns: NamedColumns) -> DataSet:
+    """The data set of which a user names columns."""
+    return replace(
+        DATASET,
+        open=partial(open_image_folder, columns=columns),
+        survey=partial(survey_image_folder, columns=columns),
+    )
+
+
 DATASET = DataSet(
     name="folder",
-    summary="your own images: --data-dir with a sub-folder per class, or train/ and test/ of these",
+    summary="your own images: --data-dir with a sub-folder per class, Parquet files, or a table",
     open=open_image_folder,
     survey=survey_image_folder,
+    with_columns=with_columns,
     licence="not stated: the images are those of whoever ran the study",
-    standalone=(_rgb, _decode),
+    standalone=(_rgb, _formats, _decode),
 )

@@ -11,38 +11,42 @@ from made_up_data_sets import (
     TRAINING,
     TRAINING_IMAGES,
     batches,
+    published_as,
     write_classes,
     write_parquet,
 )
 
 from trainables.data.dataset import LabeledImages
-from trainables.datasets import cifar10
+from trainables.datasets.cifar10 import CIFAR10
 
 
 @pytest.fixture(autouse=True)
 def small_cifar10(monkeypatch):
     """CIFAR-10 with 50 and 20 images, and the hashes of the batches made up here."""
     md5 = {name: hashlib.md5(content).hexdigest() for name, content in batches().items()}
-    monkeypatch.setattr(cifar10, "TRAINING_IMAGES", TRAINING_IMAGES)
-    monkeypatch.setattr(cifar10, "TEST_IMAGES", TEST_IMAGES)
-    monkeypatch.setattr(cifar10, "TEST_MD5", {"test_batch": md5.pop("test_batch")})
-    monkeypatch.setattr(cifar10, "TRAINING_MD5", md5)
+    published_as(
+        monkeypatch,
+        training_images=TRAINING_IMAGES,
+        test_images=TEST_IMAGES,
+        test_md5={"test_batch": md5.pop("test_batch")},
+        training_md5=md5,
+    )
 
 
 @pytest.fixture(autouse=True)
 def cache(monkeypatch, tmp_path):
     """An empty cache, and no network beyond this machine."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setattr(cifar10, "URL", "http://127.0.0.1:9/cifar-10-python.tar.gz")
+    published_as(monkeypatch, url="http://127.0.0.1:9/cifar-10-python.tar.gz")
     return platformdirs.user_cache_path("transfer-study") / "cifar10"
 
 
 @pytest.fixture
 def batches_dir(tmp_path):
     base = tmp_path / "my dätä 数据 [1]"
-    (base / cifar10.BATCHES).mkdir(parents=True)
+    (base / CIFAR10.batches).mkdir(parents=True)
     for name, content in batches().items():
-        (base / cifar10.BATCHES / name).write_bytes(content)
+        (base / CIFAR10.batches / name).write_bytes(content)
     return base
 
 

@@ -38,14 +38,14 @@ def test_a_folder_without_cifar10_says_what_was_looked_for(tmp_path):
 
 @pytest.mark.parametrize("name", ["data_batch_3", "test_batch"])
 def test_a_missing_batch_is_named_before_anything_is_decoded(batches_dir, name):
-    (batches_dir / cifar10.BATCHES / name).unlink()
+    (batches_dir / cifar10.CIFAR10.batches / name).unlink()
     with pytest.raises(ValueError, match=f"incomplete: {name} missing in "):
         cifar10.DATASET.open(str(batches_dir), 32)
 
 
 @pytest.mark.parametrize("name", ["data_batch_3", "test_batch"])
 def test_a_batch_with_another_hash_is_refused_before_it_is_unpickled(batches_dir, name):
-    path = batches_dir / cifar10.BATCHES / name
+    path = batches_dir / cifar10.CIFAR10.batches / name
     path.write_bytes(path.read_bytes()[:-1])
     found = hashlib.sha256(path.read_bytes()).hexdigest()
     with pytest.raises(ValueError, match=rf"{name} is corrupt: expected MD5 .* {found}"):
@@ -60,9 +60,9 @@ class Payload:
 def test_code_in_a_batch_does_not_run_even_if_the_hash_is_right(batches_dir, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     hostile = pickle.dumps({"data": Payload(), "labels": []})
-    (batches_dir / cifar10.BATCHES / "data_batch_1").write_bytes(hostile)
+    (batches_dir / cifar10.CIFAR10.batches / "data_batch_1").write_bytes(hostile)
     md5 = hashlib.md5(hostile).hexdigest()
-    monkeypatch.setitem(cifar10.TRAINING_MD5, "data_batch_1", md5)
+    monkeypatch.setitem(cifar10.CIFAR10.training_md5, "data_batch_1", md5)
     assert "posix.mkdir is not allowed" in error_of(cifar10.DATASET, batches_dir)
     assert not Path("harm was done").exists()
 

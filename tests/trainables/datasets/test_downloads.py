@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from made_up_data_sets import TEST_IMAGES, TRAINING, batches, one_line
+from made_up_data_sets import TEST_IMAGES, TRAINING, batches, one_line, published_as
 
 from trainables.data import download
 from trainables.datasets import cifar10
@@ -24,7 +24,7 @@ def archive() -> bytes:
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w:gz") as tar:
         for name, content in batches().items():
-            member = tarfile.TarInfo(f"{cifar10.BATCHES}/{name}")
+            member = tarfile.TarInfo(f"{cifar10.CIFAR10.batches}/{name}")
             member.size = len(content)
             tar.addfile(member, io.BytesIO(content))
     return buffer.getvalue()
@@ -46,10 +46,11 @@ def server(monkeypatch, tmp_path):
     handler = functools.partial(Handler, directory=str(served))
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as running:
         threading.Thread(target=running.serve_forever, args=(0.01,), daemon=True).start()
-        monkeypatch.setattr(
-            cifar10, "URL", f"http://127.0.0.1:{running.server_port}/cifar10.tar.gz"
+        published_as(
+            monkeypatch,
+            url=f"http://127.0.0.1:{running.server_port}/cifar10.tar.gz",
+            archive_sha256=hashlib.sha256(content).hexdigest(),
         )
-        monkeypatch.setattr(cifar10, "ARCHIVE_SHA256", hashlib.sha256(content).hexdigest())
         yield asked
         running.shutdown()
 
@@ -68,7 +69,12 @@ def test_f15_eight_processes_that_race_leave_one_good_copy(server, cache):
         "url, sha256, folder, cache = sys.argv[1:];"
         "fetch_folder(url=url, sha256=sha256, folder=folder, cache=Path(cache))"
     )
-    arguments = (cifar10.URL, cifar10.ARCHIVE_SHA256, cifar10.BATCHES, str(cache))
+    arguments = (
+        cifar10.CIFAR10.url,
+        cifar10.CIFAR10.archive_sha256,
+        cifar10.CIFAR10.batches,
+        str(cache),
+    )
     command = [sys.executable, "-c", code, *arguments]
     running = [subprocess.Popen(command, cwd=Path(__file__).parents[3]) for _ in range(8)]
     assert [process.wait() for process in running] == [0] * 8
@@ -80,7 +86,10 @@ def test_f15_what_a_killed_download_left_behind_is_cleared_away(server, cache):
     (cache / ".incoming").mkdir(parents=True)
     (cache / ".incoming" / "archive").write_bytes(b"half of it")
     cifar10.DATASET.open(None, 32)
-    assert sorted(path.name for path in cache.iterdir()) == [cifar10.BATCHES, "download.lock"]
+    assert sorted(path.name for path in cache.iterdir()) == [
+        cifar10.CIFAR10.batches,
+        "download.lock",
+    ]
     assert server
 
 
@@ -94,8 +103,8 @@ def download_error() -> str:
 def test_f15_without_network_the_answer_says_what_where_and_how_to_get_it(cache):
     message = download_error()
     assert message.startswith(f"no CIFAR-10: cifar-10-batches-py is not in {cache}, and getting")
-    assert cifar10.URL in message
-    assert cifar10.ARCHIVE_SHA256 in message
+    assert cifar10.CIFAR10.url in message
+    assert cifar10.CIFAR10.archive_sha256 in message
     assert "Connection refused; " in message
     assert "--data-dir" in message
     assert not cache.exists()
@@ -104,19 +113,19 @@ def test_f15_without_network_the_answer_says_what_where_and_how_to_get_it(cache)
 def test_f15_a_server_that_never_answers_is_given_up(monkeypatch):
     monkeypatch.setattr(download, "ANSWER_SECONDS", 0.2)
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        monkeypatch.setattr(cifar10, "URL", f"http://127.0.0.1:{silent.getsockname()[1]}/x.tar.gz")
+        published_as(monkeypatch, url=f"http://127.0.0.1:{silent.getsockname()[1]}/x.tar.gz")
         assert "no answer within 0.2 s" in download_error()
 
 
 def test_another_archive_than_expected_is_refused(server, monkeypatch, cache):
-    monkeypatch.setattr(cifar10, "ARCHIVE_SHA256", "0" * 64)
+    published_as(monkeypatch, archive_sha256="0" * 64)
     assert "does not match the known hash" in download_error()
     assert server.count("GET") == 1
-    assert not (cache / cifar10.BATCHES).exists()
+    assert not (cache / cifar10.CIFAR10.batches).exists()
 
 
 def test_an_archive_that_the_server_does_not_have_is_said(server, monkeypatch):
-    monkeypatch.setattr(cifar10, "URL", cifar10.URL + ".gone")
+    published_as(monkeypatch, url=cifar10.CIFAR10.url + ".gone")
     assert "the server does not have it" in download_error()
     assert "GET" not in server
 

@@ -1,0 +1,227 @@
+"""Which columns of a table are images, labels, parts and groups: by type, metadata and content."""
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import pyarrow as pa
+
+from trainables.data.dataset import NamedColumns
+from trainables.data.table_files import TableFile
+
+PART_WORDS: Final = {
+    **dict.fromkeys(("train", "training"), "train"),
+    **dict.fromkeys(("val", "valid", "validation", "dev"), "val"),
+    **dict.fromkeys(("test", "testing", "eval", "evaluation"), "test"),
+}
+"""What parts are called, in file names and in columns, as `datasets` knows them."""
+LABEL_WORDS: Final = frozenset(
+    {"label", "labels", "class", "class_name", "category", "target", "species"}
+)
+SAMPLE: Final = 50
+"""Values of a column that are looked at to see whether they are paths."""
+REPEATED: Final = 2
+"""Images that each value of a column of labels has at least, on average."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Columns:
+    """The columns that are used.
+
+    Attributes:
+        image: The column of images.
+        embedded: Whether it holds the images themselves, not paths to them.
+        label: The column of labels.
+        part: The column that says which part an image is of; None where none does.
+        group: The column of groups; None where each image is on its own.
+        classes: The names that labels are indices into; None where labels are names themselves.
+    """
+
+    image: str
+    embedded: bool
+    label: str
+    part: str | None
+    group: str | None
+    classes: tuple[str, ...] | None
+
+
+def find_columns(
+    tables: Sequence[TableFile],
+    named: NamedColumns,
+    *,
+    is_file: Callable[[str], bool],
+    parts: bool,
+) -> Columns:
+    """Finds the columns, the same in all tables.
+
+    Args:
+        tables: Of a data set.
+        named: What the user says.
+        is_file: Whether a path is that of a file.
+        parts: Whether to look for a column of parts too.
+
+    Raises:
+        ValueError: A column is not there, or more than one may be meant.
+    """
+    first = tables[0]
+    for table in tables[1:]:
+        if table.schema.names != first.schema.names:
+            message = (
+                f"all tables must have the same columns, but {first.name} has "
+                f"{', '.join(first.schema.names)} and {table.name} {', '.join(table.schema.names)}"
+            )
+            raise ValueError(message)
+    for name in filter(None, (named.image, named.label, named.group)):
+        _check_there(first, name)
+    image = named.image or _image(first, named, is_file)
+    if is_file(image):
+        message = f"the first line of {first.name} must name the columns, but has the path {image}"
+        raise ValueError(message)
+    found = [named.group, image, named.label]
+    part = _part(tables, set(found)) if parts else None
+    label = named.label or _label(tables, {*found, part})
+    if len({image, label, named.group} - {None}) < 2 + (named.group is not None):
+        message = (
+            f"images, labels and groups must be columns of their own, but are {image}, {label}"
+            + ("" if named.group is None else f" and {named.group}")
+        )
+        raise ValueError(message)
+    for name in filter(None, (label, named.group)):
+        _check_plain(first, name)
+    return Columns(
+        image=image,
+        embedded=_is_image(first.schema.field(image).type),
+        label=label,
+        part=part,
+        group=named.group,
+        classes=_class_names(tables, label),
+    )
+
+
+def words(name: str) -> list[str]:
+    """The words that a name is made of, in small letters."""
+    return re.split(r"[^a-z]+", name.lower())
+
+
+def part_of(value: Any) -> str | None:
+    """The part that a word means, if it means one."""
+    return PART_WORDS.get(value.strip().lower()) if isinstance(value, str) else None
+
+
+def _image(table: TableFile, named: NamedColumns, is_file: Callable[[str], bool]) -> str:
+    """By the metadata; else by the type; else by what its values are."""
+    others = [name for name in table.schema.names if name not in {named.label, named.group}]
+    described = [name for name in others if table.features.get(name, {}).get("_type") == "Image"]
+    typed = [name for name in others if _is_image(table.schema.field(name).type)]
+    found = described or typed or [n for n in others if _are_paths(table, n, is_file)]
+    what = "images, or paths of image files from the folder of the table"
+    return _one(table, found, "image", what)
+
+
+def _label(tables: Sequence[TableFile], used: set[str | None]) -> str:
+    """By the metadata; else by its name; else the only one whose values come again and again."""
+    table = tables[0]
+    others = [name for name in table.schema.names if name not in used]
+    described = [n for n in others if table.features.get(n, {}).get("_type") == "ClassLabel"]
+    spoken = [name for name in others if name.lower() in LABEL_WORDS]
+    found = described or spoken or [name for name in others if _are_labels(tables, name)]
+    return _one(table, found, "label", "labels")
+
+
+def _part(tables: Sequence[TableFile], used: set[str | None]) -> str | None:
+    """The column all of whose values are words for parts, two different ones at least."""
+    first = tables[0]
+    texts = [
+        n for n in first.schema.names if n not in used and _is_text(first.schema.field(n).type)
+    ]
+    found = []
+    for name in texts:
+        meant = {part_of(value) for table in tables for value in table.column(name)}
+        if None not in meant and len(meant) > 1:
+            found.append(name)
+    if len(found) > 1:
+        message = (
+            f"one column at most must say which part an image is of, but {', '.join(found)} of "
+            f"{first.name} do; remove all but one"
+        )
+        raise ValueError(message)
+    return found[0] if found else None
+
+
+def _one(table: TableFile, found: Sequence[str], what: str, meaning: str) -> str:
+    """The only candidate.
+
+    Raises:
+        ValueError: There is none, or more than one.
+    """
+    if len(found) == 1:
+        return found[0]
+    which = f"{', '.join(found)} may" if found else "none does"
+    columns = ", ".join(f"{each.name} ({each.type})" for each in table.schema)
+    message = (
+        f"one column of {table.name} must have {meaning}, but {which}; name it with "
+        f"--{what}-column, of {columns}"
+    )
+    raise ValueError(message)
+
+
+def _check_there(table: TableFile, name: str) -> None:
+    if name not in table.schema.names:
+        message = (
+            f"{table.name} has no column {name!r}; choose from {', '.join(table.schema.names)}"
+        )
+        raise ValueError(message)
+
+
+def _check_plain(table: TableFile, name: str) -> None:
+    """Refuses a column of lists and other things that are no names."""
+    kind = table.schema.field(name).type
+    if pa.types.is_nested(kind) or _is_image(kind):
+        message = f"a column of labels or groups must have numbers or texts, but {name} has {kind}"
+        raise ValueError(message)
+
+
+def _class_names(tables: Sequence[TableFile], label: str) -> tuple[str, ...] | None:
+    """What the metadata say that numbers mean, the same in all tables."""
+    said = {}
+    for table in tables:
+        feature = table.features.get(label, {})
+        names = feature.get("names") if feature.get("_type") == "ClassLabel" else None
+        said[table.name] = None if names is None else tuple(map(str, names))
+    if len(set(said.values())) > 1:
+        message = f"all tables must give {label} the same classes, but {', '.join(said)} do not"
+        raise ValueError(message)
+    return said[tables[0].name]
+
+
+def _is_image(kind: pa.DataType) -> bool:
+    """Bytes, or the struct of bytes and path that `datasets` makes of an image."""
+    if pa.types.is_struct(kind):
+        names = [kind.field(i).name for i in range(kind.num_fields)]
+        return "bytes" in names and _is_image(kind.field("bytes").type)
+    tests = (pa.types.is_binary, pa.types.is_large_binary, pa.types.is_binary_view)
+    return any(test(kind) for test in tests)
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    if pa.types.is_dictionary(kind):
+        return _is_text(kind.value_type)
+    tests = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view)
+    return any(test(kind) for test in tests)
+
+
+def _are_paths(table: TableFile, name: str, is_file: Callable[[str], bool]) -> bool:
+    """Whether the first values are texts, and most of them files."""
+    if not _is_text(table.schema.field(name).type):
+        return False
+    values = [value for value in table.column(name) if value][:SAMPLE]
+    return sum(map(is_file, values)) * 2 > len(values)
+
+
+def _are_labels(tables: Sequence[TableFile], name: str) -> bool:
+    kind = tables[0].schema.field(name).type
+    if not (_is_text(kind) or pa.types.is_integer(kind) or pa.types.is_boolean(kind)):
+        return False
+    values = [value for table in tables for value in table.column(name) if value is not None]
+    return 1 < len(set(values)) <= len(values) / REPEATED

@@ -1,0 +1,140 @@
+"""Which files at a place are the tables of a data set, and of which part each is."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from trainables.data.class_folders import JUNK, PARTS, WHOLE
+from trainables.data.files import Folder
+from trainables.data.table_columns import PART_WORDS, words
+from trainables.data.table_files import ENDINGS
+
+DEPTH: Final = 2
+"""Folders below the one that is named in which Parquet files may lie, as in `default/train/`."""
+SHARD: Final = re.compile(r"-(\d+)-of-(\d+)\b")
+# By these, and by files without an ending, a folder of classes is told from one of tables.
+IMAGE_ENDINGS: Final = (
+    *(".jpg", ".jpeg", ".jfif", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".ppm"),
+    *(".jp2", ".avif", ".heic", ".heif"),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tables:
+    """Which files are the tables of a data set.
+
+    Attributes:
+        folder: The folder of all of them.
+        parts: Part to names below the folder, sorted; `WHOLE` alone where they do not say.
+        left_out: Tables of no part, where the others are of one.
+    """
+
+    folder: Folder
+    parts: Mapping[str, tuple[str, ...]]
+    left_out: tuple[str, ...] = ()
+
+
+def find_tables(folder: Folder, file: str | None) -> Tables | None:
+    """The tables at a place; None where it is a folder without any, or one of classes.
+
+    Args:
+        folder: A folder.
+        file: A file in it that was named.
+
+    Raises:
+        ValueError: The file is no table, files are missing, or they may be of several data sets.
+    """
+    if file is not None:
+        if not file.lower().endswith(ENDINGS):
+            message = (
+                f"images must be in a folder, or listed in a table that ends with "
+                f"{', '.join(ENDINGS)}, but got {folder.at(file)}"
+            )
+            raise ValueError(message)
+        return Tables(folder=folder, parts={WHOLE: (file,)})
+    _, files = folder.list()
+    saved = {"dataset_dict.json", "state.json"} & set(files)
+    names = _below(folder, ".arrow" if saved else ".parquet")
+    if not names:
+        return None
+    _check_shards(folder, names)
+    parts: dict[str, list[str]] = {}
+    for name in names:
+        parts.setdefault(_part_of_file(name), []).append(name)
+    left_out = parts.pop(WHOLE, []) if len(parts) > 1 else []
+    together = sorted({_home(name) for some in parts.values() for name in some})
+    if len(together) > 1:
+        message = (
+            f"the tables in {folder.path} must be of one data set, but lie in "
+            f"{', '.join(each or '.' for each in together)}; name one of these folders"
+        )
+        raise ValueError(message)
+    return Tables(
+        folder=folder,
+        parts={part: tuple(parts[part]) for part in (WHOLE, *PARTS) if part in parts},
+        left_out=tuple(left_out),
+    )
+
+
+def _below(folder: Folder, ending: str) -> list[str]:
+    """Names of the tables in a folder and below it; none where image files lie below."""
+    found: list[str] = []
+    waiting = [""]
+    for depth in range(DEPTH + 1):
+        level, waiting = waiting, []
+        for place in level:
+            folders, files = folder.child(place).list() if place else folder.list()
+            below = f"{place}/" if place else ""
+            if depth and any(map(_may_be_image, files)):
+                return []
+            found += [
+                f"{below}{name}"
+                for name in files
+                if name.endswith(ending) and not name.startswith("cache-")
+            ]
+            waiting += [f"{below}{name}" for name in folders if name not in JUNK]
+    return sorted(found)
+
+
+def _check_shards(folder: Folder, names: Sequence[str]) -> None:
+    """Refuses a table of which a file is missing.
+
+    Raises:
+        ValueError: It is `<n>-of-<count>`, and not all are there.
+    """
+    numbered: dict[tuple[str, int], set[int]] = {}
+    for name in names:
+        shard = SHARD.search(name)
+        if shard:
+            key = (name[: shard.start()], int(shard[2]))
+            numbered.setdefault(key, set()).add(int(shard[1]))
+    for (prefix, count), found in numbered.items():
+        missing = sorted(set(range(count)) - found)
+        if missing:
+            message = (
+                f"all {count} files {prefix}-*-of-{count:05} must be in {folder.path}, but of "
+                f"these {len(missing)} are missing, number {missing[0]} first"
+            )
+            raise ValueError(message)
+
+
+def _part_of_file(name: str) -> str:
+    """The part that a file's name, or a folder that it is in, says; `WHOLE` where none does."""
+    for place in reversed(name.split("/")):
+        for word in words(place.rpartition(".")[0] or place):
+            if word in PART_WORDS:
+                return PART_WORDS[word]
+    return WHOLE
+
+
+def _home(name: str) -> str:
+    """The folder of a table's data set, above that of its part."""
+    places = name.split("/")[:-1]
+    if places and any(word in PART_WORDS for word in words(places[-1])):
+        places = places[:-1]
+    return "/".join(places)
+
+
+def _may_be_image(name: str) -> bool:
+    return name.lower().endswith(IMAGE_ENDINGS) or "." not in name
