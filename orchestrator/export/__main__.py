@@ -58,7 +58,10 @@ def _export(options: argparse.Namespace) -> Iterator[str]:
     if options.output is None:
         check_inside(folder)
     winners, missing = read_winners(folder, study)
-    jobs = [_of_winner(winner, options.output or folder / "export") for winner in winners]
+    output = options.output or folder / "export"
+    jobs = [_of_winner(winner, output) for winner in winners]
+    if options.onnx:
+        jobs += _as_onnx(winners, output)
     if options.optuna is not None:
         jobs.append(_of_trials(folder, study, options.optuna))
     if options.csv is not None:
@@ -80,6 +83,20 @@ def _of_winner(winner: "Winner", output: Path) -> _Job:
 
     title = f"winner: {output / winner.family}"
     return _Job(title=title, files=winner.files(output), run=run)
+
+
+def _as_onnx(winners: "Sequence[Winner]", output: Path) -> Iterator[_Job]:
+    from orchestrator.export.onnx import check_packages, write_onnx
+
+    check_packages()
+    for winner in winners:
+        path = output / winner.family / "model.onnx"
+
+        def run(winner: "Winner" = winner, path: Path = path) -> Sequence[str]:
+            write_onnx(winner, path)
+            return ()
+
+        yield _Job(title=f"ONNX: {path}", files=[path], run=run)
 
 
 def _of_trials(folder: Path, study: Mapping[str, Any], path: Path) -> _Job:
@@ -139,6 +156,12 @@ def _parser() -> argparse.ArgumentParser:
         metavar="DIR",
         type=Path,
         help="where the winners go, a folder for each family (RESULTS/export)",
+    )
+    parser.add_argument(
+        "--onnx",
+        action="store_true",
+        help="write each winner as model.onnx too, from pixels to probabilities, and compare the "
+        "two (needs onnx, onnxscript, onnxruntime)",
     )
     parser.add_argument(
         "--optuna",

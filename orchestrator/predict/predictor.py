@@ -10,14 +10,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-import safetensors
-import safetensors.torch
 import torch
 
 from orchestrator.export.card_code import image_functions
+from orchestrator.export.network import network_of
 from orchestrator.export.winners import Winner, read_winners
 from orchestrator.results.files import read_study
-from trainables.family import Family
 from trainables.training.preprocessing import evaluation_batch, preparation, to_device
 
 PROBABILITY_OF = "probability of {}"
@@ -154,7 +152,7 @@ def _loaded(winner: Winner) -> Predictor:
     facts, device = winner.facts, torch.device("cuda" if torch.cuda.is_available() else "cpu")
     config = facts.config
     edge, size, classes = config["image_shape"][0], config["input_size"], config["classes"]
-    network = _network(winner).to(device).to(memory_format=torch.channels_last).eval()
+    network = network_of(winner).to(device).to(memory_format=torch.channels_last).eval()
     prepare = preparation(config["normalization"]["name"], edge=edge, size=size, device=device)
 
     @torch.no_grad()
@@ -176,26 +174,6 @@ def _loaded(winner: Winner) -> Predictor:
         evaluate=evaluate,
         batch=evaluation_batch(size),
     )
-
-
-def _network(winner: Winner) -> torch.nn.Module:
-    """With its weights.
-
-    Raises:
-        ValueError: It is none of PyTorch's, or the weights are of another.
-    """
-    family, config = winner.facts.family, winner.facts.config
-    if family.trainer != Family.trainer:
-        message = f"{winner.family} is trained, and so used, by its own {family.trainer} alone"
-        raise ValueError(message)
-    sizes = {"input_size": config["input_size"], "num_classes": len(config["classes"])}
-    try:
-        network = family.build({**config["params"], **sizes, "weights": None})
-        network.load_state_dict(safetensors.torch.load(winner.weights))
-    except (RuntimeError, LookupError, TypeError, safetensors.SafetensorError) as error:
-        message = f"the weights kept must be of {winner.family} as chosen, but are not: {error}"
-        raise ValueError(message) from error
-    return network
 
 
 def list_files(paths: Sequence[str | Path]) -> list[Path]:

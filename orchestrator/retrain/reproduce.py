@@ -17,6 +17,7 @@ from orchestrator.retrain.stored_trial import Row, StoredTrial, read_trial
 from trainables import registry
 from trainables.attempt_config import AttemptConfig
 from trainables.data.splitting import fraction_of
+from trainables.epoch_rows import OBJECTIVES
 from trainables.family import Family
 from trainables.hardware import PRECISIONS
 from trainables.shared_data import SharedData
@@ -94,8 +95,15 @@ class Retraining:
         """The new curve in the columns of `epochs.parquet`."""
         spec = self.stored.spec
         same = {"study": self.study["name"], "family": spec.family, "trial_id": spec.trial_id}
+        column = OBJECTIVES[self.study["settings"].get("objective", "accuracy")]
         rows = [
-            {**same, "sequence": epoch.number, "attempt": 1, **epoch.now}
+            {
+                **same,
+                "sequence": epoch.number,
+                "attempt": 1,
+                **epoch.now,
+                "objective": epoch.now.get(column),
+            }
             for epoch in epochs
             if epoch.now is not None
         ]

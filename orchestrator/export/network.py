@@ -1,0 +1,32 @@
+"""The network of a winner, with the weights that its study has kept."""
+
+from typing import TYPE_CHECKING
+
+import safetensors.torch
+
+from trainables.family import Family
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from orchestrator.export.winners import Winner
+
+
+def network_of(winner: "Winner") -> "nn.Module":
+    """With its weights, on the CPU, as it leaves its training mode.
+
+    Raises:
+        ValueError: It is none of PyTorch's, or the weights are of another.
+    """
+    family, config = winner.facts.family, winner.facts.config
+    if family.trainer != Family.trainer:
+        message = f"{winner.family} is trained, and so used, by its own {family.trainer} alone"
+        raise ValueError(message)
+    sizes = {"input_size": config["input_size"], "num_classes": len(config["classes"])}
+    try:
+        network = family.build({**config["params"], **sizes, "weights": None})
+        network.load_state_dict(safetensors.torch.load(winner.weights))
+    except (RuntimeError, LookupError, TypeError, safetensors.SafetensorError) as error:
+        message = f"the weights kept must be of {winner.family} as chosen, but are not: {error}"
+        raise ValueError(message) from error
+    return network.eval()
