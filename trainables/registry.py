@@ -77,7 +77,10 @@ def load_dataset(name: str) -> DataSet:
         ValueError: There is no such data set, its file cannot be imported, or does not define it.
     """
     if name not in dataset_names():
-        message = f"unknown data set {name!r}; choose from {', '.join(dataset_names())}"
+        message = (
+            f"unknown data set {name!r}; choose from {', '.join(dataset_names())}, or name the "
+            f"folder of its file in {DATASET_PATH}"
+        )
         raise ValueError(message)
     module = _imported(trainables.datasets, name, "data set", "its file must be mended first")
     dataset = getattr(module, "DATASET", None)
