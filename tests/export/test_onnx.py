@@ -1,20 +1,32 @@
 """A winner as ONNX: the same numbers as PyTorch, from pixels, without any of this project."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import onnxruntime
 import pytest
 
-from orchestrator.export import onnx as onnx_export
-from orchestrator.export.__main__ import main
 from orchestrator.predict.predictor import load
+
+ROOT = Path(__file__).parents[2]
+COMMAND = "from orchestrator.export.__main__ import main; import sys; sys.exit(main(sys.argv[1:]))"
+
+
+def export(*arguments: object, before: str = "") -> subprocess.CompletedProcess[str]:
+    """The command in a process of its own: PyTorch's exporter fails where a trainer has run."""
+    command = [sys.executable, "-c", f"{before}\n{COMMAND}", *map(str, arguments)]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
 
 
 @pytest.fixture(scope="module")
 def exported(cnn_study: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("exported")
-    assert main([str(cnn_study), "--onnx", "--output", str(folder)]) == 0
+    done = export(cnn_study, "--onnx", "--output", folder)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == f"ONNX: {folder / 'cnn' / 'model.onnx'}"
+    assert done.stderr == ""
     return folder / "cnn" / "model.onnx"
 
 
@@ -32,36 +44,33 @@ def test_the_file_says_of_any_number_of_images_what_predict_says(
 
 
 def test_a_file_that_is_there_is_replaced_only_when_told_to(
-    exported: Path, cnn_study: Path, capsys: pytest.CaptureFixture[str]
+    exported: Path, cnn_study: Path
 ) -> None:
-    output = ["--output", str(exported.parents[1])]
-    before = exported.read_bytes()
-    assert main([str(cnn_study), "--onnx", *output]) == 2
-    assert "must be new, or replaced with --overwrite" in capsys.readouterr().err
+    output, before = ("--output", exported.parents[1]), exported.read_bytes()
+    refused = export(cnn_study, "--onnx", *output)
+    assert refused.returncode == 2
+    assert "must be new, or replaced with --overwrite" in refused.stderr
     assert exported.read_bytes() == before
-    assert main([str(cnn_study), "--onnx", *output, "--overwrite"]) == 0
+    assert export(cnn_study, "--onnx", *output, "--overwrite").returncode == 0
 
 
-def test_a_file_that_says_something_else_is_not_left(
-    cnn_study: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    monkeypatch.setattr(onnx_export, "MOST_APART", -1.0)  # nothing agrees so well
-    assert main([str(cnn_study), "--onnx", "--output", str(tmp_path)]) == 2
-    assert "ONNX and PyTorch must agree on cnn within -1" in capsys.readouterr().err
+def test_a_file_that_says_something_else_is_not_left(cnn_study: Path, tmp_path: Path) -> None:
+    nothing_does = "import orchestrator.export.onnx as it; it.MOST_APART = -1.0"
+    done = export(cnn_study, "--onnx", "--output", tmp_path, before=nothing_does)
+    assert done.returncode == 2
+    assert "ONNX and PyTorch must agree on cnn within -1" in done.stderr
     assert not list(tmp_path.rglob("*.onnx*"))
 
 
 def test_what_is_not_installed_is_named_before_anything_is_written(
-    cnn_study: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    cnn_study: Path, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(onnx_export, "NEEDED", ("onnx", "no_such_package"))
-    assert main([str(cnn_study), "--onnx", "--output", str(tmp_path)]) == 2
-    message = "no_such_package is not installed: pip install no_such_package"
-    assert message in capsys.readouterr().err
+    hidden = "import sys; from importlib import abc, machinery\n"
+    hidden += "class Hide(machinery.PathFinder):\n"
+    hidden += "    find_spec = classmethod(lambda c, name, path=None, target=None: None if name == "
+    hidden += "'onnxscript' else machinery.PathFinder.find_spec(name, path, target))\n"
+    hidden += "sys.meta_path = [Hide if f is machinery.PathFinder else f for f in sys.meta_path]"
+    done = export(cnn_study, "--onnx", "--output", tmp_path, before=hidden)
+    assert done.returncode == 2
+    assert "onnxscript is not installed: pip install onnxscript" in done.stderr
     assert list(tmp_path.iterdir()) == []
