@@ -74,6 +74,9 @@ def _export(options: argparse.Namespace) -> Iterator[str]:
         left_out = job.run()
         yield from (job.title, *left_out)
     yield from missing
+    if options.onnx:
+        others = [winner.facts.family for winner in winners if not winner.is_pytorchs]
+        yield from (f"{each.name}: not as ONNX, {each.trainer} alone runs it" for each in others)
 
 
 def _of_winner(winner: "Winner", output: Path) -> _Job:
@@ -90,6 +93,8 @@ def _as_onnx(winners: "Sequence[Winner]", output: Path) -> Iterator[_Job]:
 
     check_packages()
     for winner in winners:
+        if not winner.is_pytorchs:
+            continue  # who trains it by means of its own knows how it is passed on
         path = output / winner.family / "model.onnx"
 
         def run(winner: "Winner" = winner, path: Path = path) -> Sequence[str]:

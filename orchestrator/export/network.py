@@ -4,8 +4,6 @@ from typing import TYPE_CHECKING
 
 import safetensors.torch
 
-from trainables.family import Family
-
 if TYPE_CHECKING:
     from torch import nn
 
@@ -19,7 +17,7 @@ def network_of(winner: "Winner") -> "nn.Module":
         ValueError: It is none of PyTorch's, or the weights are of another.
     """
     family, config = winner.facts.family, winner.facts.config
-    if family.trainer != Family.trainer:
+    if not winner.is_pytorchs:
         message = f"{winner.family} is trained, and so used, by its own {family.trainer} alone"
         raise ValueError(message)
     sizes = {"input_size": config["input_size"], "num_classes": len(config["classes"])}

@@ -5,7 +5,7 @@ import importlib
 import io
 import logging
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -82,12 +82,33 @@ def write_onnx(winner: "Winner", path: Path) -> None:
         _check_parity(model, tried, temporary, winner.family)
 
 
+@contextlib.contextmanager
+def _as_pytorch_begins() -> Iterator[None]:
+    """The exporter reads by an old name what a trainer in this process may have set by a new one.
+
+    PyTorch then raises. On the CPU neither changes a number.
+    """
+    cudnn: Any = torch.backends.cudnn
+    before = [(part, part.fp32_precision) for part in (cudnn.conv, cudnn.rnn)]
+    for part, _ in before:
+        part.fp32_precision = "tf32"
+    try:
+        yield
+    finally:
+        for part, precision in before:
+            part.fp32_precision = precision
+
+
 def _export(model: nn.Module, example: Tensor, path: Path, family: str) -> None:
     log = logging.getLogger("torch.onnx")
     level = log.level
     log.setLevel(logging.ERROR)
     try:
-        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+        with (
+            warnings.catch_warnings(),
+            contextlib.redirect_stdout(io.StringIO()),
+            _as_pytorch_begins(),
+        ):
             warnings.simplefilter("ignore")  # of the exporter's own making
             program = torch.onnx.export(
                 model,
