@@ -1,15 +1,21 @@
 """What the families of a study are given of its images: the same pixels, or which others."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from optuna.distributions import json_to_distribution
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    IntDistribution,
+    json_to_distribution,
+)
 
 from search_spaces.dimension import describe
 
 INPUT_SIZE: Final = "input_size"
 """The dimension of families that can be given images of another size than they have."""
+WITHOUT: Final = " (made smaller there without antialiasing; --image-size does it with)"
 
 
 def what_families_see(edge: int, spaces: Mapping[str, Any], baselines: Mapping[str, Any]) -> str:
@@ -23,8 +29,18 @@ def what_families_see(edge: int, spaces: Mapping[str, Any], baselines: Mapping[s
     size, others = f"{edge}x{edge} pixels", []
     for family, space in spaces.items():
         if INPUT_SIZE in space:
-            searched = describe(json_to_distribution(json.dumps(space[INPUT_SIZE])))
-            own = (baselines.get(family) or {}).get(INPUT_SIZE)
+            values = json_to_distribution(json.dumps(space[INPUT_SIZE]))
+            searched, own = describe(values), (baselines.get(family) or {}).get(INPUT_SIZE)
             if {str(own), searched} != {str(edge)}:
-                others.append(f"{family} is given {own} in its baseline, {searched} in its search")
+                told = f"{family} is given {own} in its baseline, {searched} in its search"
+                smaller = min(size for size in (own, *_sizes(values)) if size is not None) < edge
+                others.append(f"{told}{WITHOUT if smaller else ''}")
     return "; ".join([size, *others]) if others else f"{size} in every family"
+
+
+def _sizes(values: BaseDistribution) -> Sequence[int]:
+    """The sizes of a dimension, or the ends of a range of them."""
+    if isinstance(values, CategoricalDistribution):
+        return [size for size in values.choices if isinstance(size, int)]
+    assert isinstance(values, IntDistribution), values
+    return values.low, values.high

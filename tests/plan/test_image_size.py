@@ -156,7 +156,8 @@ def test_a_family_of_whose_input_size_anything_is_said_is_left_as_it_says(
     )
     assert found["data"]["notes"][0] == (
         "Images are scaled and cropped to 64x64 pixels; resnet50_transfer is given 48 in its "
-        "baseline, 48, 96 in its search."
+        "baseline, 48, 96 in its search (made smaller there without antialiasing; --image-size "
+        "does it with)."
     )
 
 
