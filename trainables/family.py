@@ -34,6 +34,7 @@ class Family:
             weights: helpers, then one that takes `build`'s configuration without `weights`. They
             import torch and torchvision inside. They stand in the card of an exported winner,
             which then can be used without this project; without them it cannot.
+        in_all: `--families all` has it; others are named.
     """
 
     name: str
@@ -45,6 +46,12 @@ class Family:
     trainer: str = "trainables.training.trainer:Trainer"
     describe: Callable[[Mapping[str, Any]], Mapping[str, str]] | None = None
     standalone: Sequence[Callable[..., Any]] = ()
+    in_all: bool = True
+
+    @property
+    def has_network(self) -> bool:
+        """Whether what it trains is a network that `build` makes, by a trainer of this project."""
+        return self.trainer.startswith("trainables.training.")
 
     @property
     def optional(self) -> Mapping[str, tuple[Dimension, Any]]:

@@ -58,7 +58,9 @@ def load_families(selection: str) -> list[Family]:
     Raises:
         ValueError: A name is unknown, named twice, or none is given.
     """
-    names = family_names() if selection == "all" else [n.strip() for n in selection.split(",")]
+    if selection == "all":
+        return [family for family in map(load_family, family_names()) if family.in_all]
+    names = [name.strip() for name in selection.split(",")]
     if len(set(names)) < len(names):
         message = f"each family must be named once, but got {selection!r}"
         raise ValueError(message)

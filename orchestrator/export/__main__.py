@@ -75,7 +75,7 @@ def _export(options: argparse.Namespace) -> Iterator[str]:
         yield from (job.title, *left_out)
     yield from missing
     if options.onnx:
-        others = [winner.facts.family for winner in winners if not winner.is_pytorchs]
+        others = [winner.facts.family for winner in winners if not winner.facts.family.has_network]
         yield from (f"{each.name}: not as ONNX, {each.trainer} alone runs it" for each in others)
 
 
@@ -93,7 +93,7 @@ def _as_onnx(winners: "Sequence[Winner]", output: Path) -> Iterator[_Job]:
 
     check_packages()
     for winner in winners:
-        if not winner.is_pytorchs:
+        if not winner.facts.family.has_network:
             continue  # who trains it by means of its own knows how it is passed on
         path = output / winner.family / "model.onnx"
 

@@ -17,7 +17,7 @@ def network_of(winner: "Winner") -> "nn.Module":
         ValueError: It is none of PyTorch's, or the weights are of another.
     """
     family, config = winner.facts.family, winner.facts.config
-    if not winner.is_pytorchs:
+    if not family.has_network:
         message = f"{winner.family} is trained, and so used, by its own {family.trainer} alone"
         raise ValueError(message)
     sizes = {"input_size": config["input_size"], "num_classes": len(config["classes"])}

@@ -13,7 +13,6 @@ from orchestrator.export.model_card import Facts, render
 from orchestrator.results import files, schema, shape
 from orchestrator.results.study_results import StudyResults
 from trainables import registry
-from trainables.family import Family
 from trainables.training.normalization import NORMALIZATIONS, PLAIN_INPUT
 
 MODEL: Final = "model.safetensors"
@@ -56,11 +55,6 @@ class Winner:
     family: str
     weights: bytes
     facts: Facts
-
-    @property
-    def is_pytorchs(self) -> bool:
-        """Whether this project's own trainer trained it, so that its network is known to us."""
-        return self.facts.family.trainer == Family.trainer
 
     def files(self, folder: Path) -> list[Path]:
         """The files of its export below a folder."""

@@ -29,7 +29,6 @@ from trainables.data.dataset import (
 )
 from trainables.data.offline import not_fetched
 from trainables.data.splitting import Split, fraction_of, split, split_at
-from trainables.family import Family
 from trainables.weights import loading, pretraining
 
 DEMO_WEIGHTS = "demo"
@@ -267,7 +266,7 @@ def _check_weights(
     """
     weights = loading.read(file)
     for family in (registry.load_family(plan.name) for plan in plans if plan.pretrained):
-        if family.trainer == Family.trainer:
+        if family.has_network:
             size = family.baseline.get("input_size", 0)
             config = {**family.baseline, "num_classes": num_classes, "input_size": size}
             try:

@@ -1,5 +1,6 @@
 """What every family in the folder must do; a new file is tested by lying there."""
 
+import importlib
 from typing import Any
 
 import numpy as np
@@ -46,7 +47,8 @@ def make_trainer(
     name: str, data: LabeledImages, weights: Any, *, seed: int = 1, **params: Any
 ) -> Trainer:
     family = registry.load_family(name)
-    return Trainer(
+    module, _, trainer = family.trainer.partition(":")
+    made: Trainer = getattr(importlib.import_module(module), trainer)(
         family,
         {**family.baseline, "batch_size": 8, **params},
         data,
@@ -59,6 +61,7 @@ def make_trainer(
         device="cpu",
         threads=1,
     )
+    return made
 
 
 def without_clock(row: dict[str, Any]) -> dict[str, Any]:

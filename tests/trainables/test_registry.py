@@ -21,7 +21,7 @@ def test_the_data_sets_are_listed_and_named_as_their_files() -> None:
 @pytest.mark.parametrize(
     ("selection", "message"),
     [
-        ("vgg", "unknown family 'vgg'; choose from cnn, resnet50_scratch, resnet50_transfer"),
+        ("vgg", "unknown family 'vgg'; choose from cnn, frozen_features, resnet50_scratch, "),
         ("cnn,cnn", "each family must be named once, but got 'cnn,cnn'"),
         ("", "unknown family ''"),
     ],
@@ -80,7 +80,7 @@ def test_a_family_that_cannot_be_imported_breaks_itself_alone(
     assert [family.name for family in registry.load_families("cnn")] == ["cnn"]
     with pytest.raises(ValueError, match=f"family 'broken' cannot be imported: {error}") as caught:
         registry.load_families("all")
-    assert "--families cnn,resnet50_scratch,resnet50_transfer)" in str(caught.value)
+    assert "--families cnn,frozen_features,resnet50_scratch,resnet50_transfer)" in str(caught.value)
 
 
 DATA_SET = """from trainables.datasets.digits import DATASET as DIGITS
