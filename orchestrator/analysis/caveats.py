@@ -27,7 +27,6 @@ def caveats(study: Row, trials: Sequence[Row], finals: Sequence[Row]) -> Iterato
             "later ones are not from a test set unseen until then."
         )
     yield from _unfinished(study, trials, finals)
-    yield from (study.get("dataset") or {}).get("notes") or ()
     searches = stored_searches(study["settings"])
     of_search: dict[str, list[Row]] = {}
     for row in finals:
@@ -58,6 +57,7 @@ def caveats(study: Row, trials: Sequence[Row], finals: Sequence[Row]) -> Iterato
         )
         if listed:
             yield f"{family}: the baseline deviates from the standard one: {listed}."
+    yield from (study.get("dataset") or {}).get("notes") or ()
 
 
 def collapse_sections(runs: Sequence[PredictedRun]) -> Iterator[Section]:

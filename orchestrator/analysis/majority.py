@@ -1,4 +1,4 @@
-"""Who is no better than saying the largest class each time, where classes differ much in size."""
+"""Who is no better than saying the largest class each time."""
 
 from collections.abc import Iterator, Sequence
 from typing import Final
@@ -9,11 +9,12 @@ from orchestrator.analysis.section import Row, Section, grouped, percent
 from orchestrator.stats.predictions import PredictedRun
 
 UNEVEN: Final = 1.5
-"""Times its even share that the largest class has of the test images, from which on it is said."""
+"""Times its even share that the largest class has of the test images, from which on accuracy is
+said to be that of the large ones."""
 
 
 def majority_sections(study: Row, runs: Sequence[PredictedRun]) -> Iterator[Section]:
-    """A warning; nothing where the classes are about as large as each other.
+    """A warning, where there is such a model.
 
     Args:
         study: `study.json`, with the names of the classes in its `dataset`.
@@ -33,13 +34,15 @@ def majority_sections(study: Row, runs: Sequence[PredictedRun]) -> Iterator[Sect
         for (model,), own in grouped(rows, "model")
         if np.mean([each["run"].correct.mean() for each in own]) <= share
     ]
-    if weak and share * classes >= UNEVEN:
+    more = ""
+    if share * classes >= UNEVEN:
+        more = " Recall, or `--set objective=balanced_accuracy`, counts each class alike."
+    if weak:
         yield Section(
             key="warnings/majority",
             title="No better than the largest class",
             notes=(
                 f"Who always says {name!r} is right on {percent(float(share))} of the test images; "
-                f"no more than that is {', '.join(weak)}. Recall, or "
-                "`--set objective=balanced_accuracy`, counts each class alike.",
+                f"no more than that is {', '.join(weak)}.{more}",
             ),
         )

@@ -118,7 +118,7 @@ class Settings:
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
             if isinstance(value, str):
-                _check_text(name, value)
+                check_text(name, value)
         _check_choice("objective", self.objective, OBJECTIVES)
         for name, lowest in _LOWEST.items():
             _check_between(name, getattr(self, name), lowest)
@@ -259,7 +259,7 @@ def _check_between(name: str, value: float | None, lowest: int) -> None:
         refuse(f"{name} must be at most {MOST:,}, but got {str(value)[:20]}")
 
 
-def _check_text(name: str, text: str) -> None:
+def check_text(name: str, text: str) -> None:
     """Refuses what no folder, address or name can be, before something else trips over it."""
     if not text.strip():
         refuse(f"{name} must not be empty, but got {text!r}")

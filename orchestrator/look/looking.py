@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 
 from orchestrator.config.columns import column_flags
-from orchestrator.config.settings import Settings, absolute
+from orchestrator.config.settings import Settings, absolute, check_text
 from orchestrator.config.sources import resolve
 from orchestrator.forecast.estimate import forecast_study, time_sentences
 from orchestrator.forecast.throughput import Work
@@ -96,6 +96,8 @@ def look_at(
     if dataset.survey is not None and data_dir is None:
         message = "DATA must be named, a folder with one sub-folder per class, but is missing"
         raise ValueError(message)
+    if data_dir is not None:
+        check_text("DATA", data_dir)
     place = None if data_dir is None else absolute("data_dir", data_dir)
     if dataset.survey is None or place is None:
         with offline():

@@ -17,6 +17,10 @@ RULES: Final[Mapping[str, tuple[str, str]]] = {
         "too few classes in a folder",
         "give each class a sub-folder of its own, two classes at least",
     ),
+    "part name": (
+        "parts by another name than train/, val/ and test/",
+        "rename these folders so, or move them elsewhere",
+    ),
     "parts missing": (
         "a part is missing beside the other",
         "add it (a val/ may be renamed to it); or move the folders of the classes up beside each "
@@ -128,14 +132,22 @@ class Problem:
 # Of these one is told in full: what it is called leaves a question.
 DETAILED: Final = frozenset(
     {
-        *("few classes", "parts missing", "other format", "too large", "damaged", "unreadable"),
+        *(
+            "few classes",
+            "part name",
+            "parts missing",
+            "other format",
+            "too large",
+            "damaged",
+            "unreadable",
+        ),
         *("group in two parts", "few groups"),
     }
 )
 # What nothing is removed for: it is to be renamed, moved or added to.
 _STAYS: Final = frozenset(
     {
-        *("few classes", "parts missing", "class name"),
+        *("few classes", "part name", "parts missing", "class name"),
         *("no label", "several rows", "no such file", "group in two parts", "few groups"),
     }
 )
@@ -259,7 +271,11 @@ def _few(survey: Survey, found: Sequence[Problem]) -> Iterator[Problem]:
     gone = {name for problem in needed for name in problem.remove if name.endswith("/")}
     out = names | {name for part, name in survey.places if _folder(part, name) in gone}
     left = len(survey.classes) - len(out)
-    if out and left < MIN_CLASSES and "parts missing" not in {each.kind for each in found}:
+    if (
+        out
+        and left < MIN_CLASSES
+        and not {"parts missing", "part name"} & {each.kind for each in found}
+    ):
         detail = f"Only {left} of {len(survey.classes)} would be left."
         yield Problem(kind="few classes", must=True, groups=(("./",),), detail=detail)
 

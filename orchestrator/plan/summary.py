@@ -1,5 +1,6 @@
 """What a study will run, printed: its families, their spaces, its budgets and its work."""
 
+import math
 from collections.abc import Iterator, Sequence
 from typing import Final
 
@@ -15,6 +16,8 @@ from search_spaces.dimension import describe
 from trainables import registry
 
 COLUMNS: Final = ("dimension", "space", "baseline", "meaning")
+FEW_STEPS: Final = 50
+"""After which batch norm's running averages, of momentum 0.1, are what was seen to 99.5%."""
 
 
 def print_plan(
@@ -47,7 +50,7 @@ def print_plan(
         )
     if settings.equal_steps:
         console.print(_equal_steps(settings))
-    for sentence in _budgets(settings, len(plans)):
+    for sentence in (*_budgets(settings, len(plans)), *_few_steps(plans, settings, train_images)):
         console.print(sentence)
     of_images = "" if train_images is None else f" of {train_images:,} images"
     console.print(
@@ -55,6 +58,26 @@ def print_plan(
         f"{work.search_epochs:,} epochs{of_images}. Finals: up to "
         f"{work.final_runs:,} runs, {work.final_epochs:,} epochs."
     )
+
+
+def _few_steps(
+    plans: Sequence[FamilyPlan], settings: Settings, train_images: int | None
+) -> Iterator[str]:
+    """Where a training is over before batch norm knows what images are like; a sentence."""
+    if train_images is None:
+        return
+    few = {}
+    for plan in plans:
+        if "batch_size" in plan.baseline:
+            steps = math.ceil(train_images / plan.baseline["batch_size"]) * settings.epochs
+            few |= {plan.name: steps} if steps < FEW_STEPS else {}
+    if few:
+        listed = ", ".join(f"{name} {steps:,}" for name, steps in few.items())
+        yield (
+            f"Few steps: a whole training takes {listed}. Batch norm needs some {FEW_STEPS} to "
+            "know what images are like; until then validation may stay at chance whatever was "
+            "learned. More --epochs, or smaller batches (space and baseline of batch_size), help."
+        )
 
 
 def _equal_steps(settings: Settings) -> str:

@@ -185,10 +185,11 @@ def list_files(paths: Sequence[str | Path]) -> list[Path]:
     listed: list[Path] = []
     wrong = []
     for path in map(Path, paths):
-        found = sorted(_below(path)) if path.is_dir() else [path] if path.exists() else []
+        found = sorted(_below(path)) if path.is_dir() else [path] if path.is_file() else []
         listed += found
         if not found:
-            wrong.append(f"{path} {'has no file' if path.is_dir() else 'is not there'}")
+            what = "is no file" if path.exists() else "is not there"
+            wrong.append(f"{path} {'has no file' if path.is_dir() else what}")
     if wrong:
         message = f"what to predict must be image files or folders of them, but {'; '.join(wrong)}"
         raise ValueError(message)

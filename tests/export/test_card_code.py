@@ -1,6 +1,7 @@
 """The code of a card alone gives what the study's network gave."""
 
 import ast
+import importlib
 import json
 import shutil
 import subprocess
@@ -183,7 +184,8 @@ def new_trainer(family: Any, params: dict[str, Any], data: LabeledImages) -> Tra
     if family.pretrained:
         state = family.standalone[-1]({**params, "num_classes": 3}).state_dict()
         weights = {key: tensor.numpy() for key, tensor in state.items()}
-    return Trainer(
+    module, _, name = family.trainer.partition(":")
+    made: Trainer = getattr(importlib.import_module(module), name)(
         family,
         params,
         data,
@@ -196,6 +198,7 @@ def new_trainer(family: Any, params: dict[str, Any], data: LabeledImages) -> Tra
         device="cpu",
         threads=1,
     )
+    return made
 
 
 def write_export(folder: Path, name: str, params: dict[str, Any], trainer: Trainer) -> None:

@@ -17,6 +17,12 @@ if TYPE_CHECKING:
     from trainables.data.files import Folder
 
 PARTS: Final = ("train", "val", "test")
+PART_WORDS: Final = {
+    **dict.fromkeys(("train", "training"), "train"),
+    **dict.fromkeys(("val", "valid", "validation", "dev"), "val"),
+    **dict.fromkeys(("test", "testing", "eval", "evaluation"), "test"),
+}
+"""What parts are called in tables, as `datasets` knows them; a folder of one has the short name."""
 WHOLE: Final = ""
 """The one part of a folder that has a sub-folder per class."""
 # What file managers and archives leave beside images.
@@ -48,7 +54,7 @@ class Fault:
 
 
 FOLDER_RULES: Final = (
-    *("few classes", "parts missing", "classes differ", "class name", "few images"),
+    *("few classes", "part name", "parts missing", "classes differ", "class name", "few images"),
     *("folder in a class", "no file", "file name"),
     *("no label", "several rows", "no such file", "group in two parts", "few groups"),
 )
@@ -164,7 +170,7 @@ def find_layout(folder: "Folder") -> Layout:
         classes=tree.classes,
         parts={part: tree.part(part) for part in parts},
         places=tree.places,
-        faults=tuple(tree.faults()),
+        faults=tuple(_misnamed_parts(folder, names, halves) or tree.faults()),
         left_out={
             "hidden": tuple(tree.hidden),
             "left by a file manager or an archive": tuple(tree.junk),
@@ -175,6 +181,27 @@ def find_layout(folder: "Folder") -> Layout:
         notes=tuple(notes),
         few=partial(few_images, folder),
     )
+
+
+def _misnamed_parts(folder: "Folder", names: Sequence[str], halves: Sequence[str]) -> list[Fault]:
+    """Folders beside the parts, or in their place, that must be parts by another name."""
+    found = {
+        name: PART_WORDS[name.lower()]
+        for name in names
+        if name not in PARTS and name.lower() in PART_WORDS and folder.child(name).list()[0]
+    }
+    meant = {*halves, *found.values()}
+    if "train" not in meant or len(meant) == 1:
+        return []  # they are classes
+    return [
+        Fault(
+            kind="part name",
+            name=f"{name}/",
+            sentence=f"parts must be in train/, val/ and test/, but there is {folder.at(name)}: "
+            f"rename it to {part}/, or move it elsewhere",
+        )
+        for name, part in found.items()
+    ]
 
 
 def all_of(problems: Sequence[str]) -> str:

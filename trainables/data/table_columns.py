@@ -7,20 +7,22 @@ from typing import Any, Final
 
 import pyarrow as pa
 
+from trainables.data.class_folders import PART_WORDS
 from trainables.data.dataset import NamedColumns
 from trainables.data.table_files import TableFile
 
-PART_WORDS: Final = {
-    **dict.fromkeys(("train", "training"), "train"),
-    **dict.fromkeys(("val", "valid", "validation", "dev"), "val"),
-    **dict.fromkeys(("test", "testing", "eval", "evaluation"), "test"),
-}
-"""What parts are called, in file names and in columns, as `datasets` knows them."""
 LABEL_WORDS: Final = frozenset(
     {"label", "labels", "class", "class_name", "category", "target", "species"}
 )
 SAMPLE: Final = 50
 """Values of a column that are looked at to see whether they are paths."""
+MOST_OTHER_WORDS: Final = 0.2
+"""Share of the rows of a column of parts that may say none, to be refused."""
+# By these, and by files without an ending, a folder of classes is told from one of tables.
+IMAGE_ENDINGS: Final = (
+    *(".jpg", ".jpeg", ".jfif", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".ppm"),
+    *(".jp2", ".avif", ".heic", ".heif"),
+)
 REPEATED: Final = 2
 """Images that each value of a column of labels has at least, on average."""
 
@@ -65,17 +67,12 @@ def find_columns(
         ValueError: A column is not there, or more than one may be meant.
     """
     first = tables[0]
-    for table in tables[1:]:
-        if table.schema.names != first.schema.names:
-            message = (
-                f"all tables must have the same columns, but {first.name} has "
-                f"{', '.join(first.schema.names)} and {table.name} {', '.join(table.schema.names)}"
-            )
-            raise ValueError(message)
+    for table in tables:
+        _check_alike(first, table)
     for name in filter(None, (named.image, named.label, named.group)):
         _check_there(first, name)
     image = named.image or _image(first, named, is_file)
-    if is_file(image):
+    if is_file(image) or image.lower().endswith(IMAGE_ENDINGS):
         message = f"the first line of {first.name} must name the columns, but has the path {image}"
         raise ValueError(message)
     found = [named.group, image, named.label]
@@ -137,8 +134,10 @@ def _part(tables: Sequence[TableFile], used: set[str | None]) -> str | None:
     ]
     found = []
     for name in texts:
-        meant = {part_of(value) for table in tables for value in table.column(name)}
-        if None not in meant and len(meant) > 1:
+        values = [value for table in tables for value in table.column(name)]
+        meant = [part_of(value) for value in values]
+        if len({*meant} - {None}) > 1 and meant.count(None) < MOST_OTHER_WORDS * len(meant):
+            _check_parts(first, name, [v for v, m in zip(values, meant, strict=True) if m is None])
             found.append(name)
     if len(found) > 1:
         message = (
@@ -147,6 +146,21 @@ def _part(tables: Sequence[TableFile], used: set[str | None]) -> str | None:
         )
         raise ValueError(message)
     return found[0] if found else None
+
+
+def _check_parts(table: TableFile, name: str, others: Sequence[Any]) -> None:
+    """Refuses rows that say no part where nearly all do.
+
+    Raises:
+        ValueError: There are some.
+    """
+    if others:
+        shown = ", ".join("nothing" if each is None else repr(each) for each in {*others})[:200]
+        message = (
+            f"each row must say train, val or test in column {name!r} of {table.name}, as nearly "
+            f"all do, but {len(others):,} say {shown}"
+        )
+        raise ValueError(message)
 
 
 def _one(table: TableFile, found: Sequence[str], what: str, meaning: str) -> str:
@@ -164,6 +178,36 @@ def _one(table: TableFile, found: Sequence[str], what: str, meaning: str) -> str
         f"--{what}-column, of {columns}"
     )
     raise ValueError(message)
+
+
+def _check_alike(first: TableFile, table: TableFile) -> None:
+    """Refuses a column that a table has twice, or that it has otherwise than the first table."""
+    names = table.schema.names
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        message = f"{table.name} must have each column once, but has {', '.join(twice)} again"
+        raise ValueError(message)
+    one, other = ({each.name: _kind(each.type) for each in t.schema} for t in (first, table))
+    if one != other:
+        differing = sorted(name for name in {*one, *other} if one.get(name) != other.get(name))
+        told = (
+            f"{name} ({one.get(name, 'not there')} and {other.get(name, 'not there')})"
+            for name in differing
+        )
+        message = (
+            f"all tables must have the same columns, but {first.name} and {table.name} differ in "
+            f"{', '.join(told)}"
+        )
+        raise ValueError(message)
+
+
+def _kind(kind: pa.DataType) -> str:
+    """What a column is for us, whichever way it is written."""
+    if _is_image(kind):
+        return "images"
+    if _is_text(kind):
+        return "text"
+    return "whole numbers" if pa.types.is_integer(kind) else str(kind)
 
 
 def _check_there(table: TableFile, name: str) -> None:
@@ -188,6 +232,9 @@ def _class_names(tables: Sequence[TableFile], label: str) -> tuple[str, ...] | N
     for table in tables:
         feature = table.features.get(label, {})
         names = feature.get("names") if feature.get("_type") == "ClassLabel" else None
+        if not isinstance(names, list | None):
+            message = f"the metadata of {table.name} must list the classes of {label}"
+            raise ValueError(message)
         said[table.name] = None if names is None else tuple(map(str, names))
     if len(set(said.values())) > 1:
         message = f"all tables must give {label} the same classes, but {', '.join(said)} do not"

@@ -72,9 +72,9 @@ def open_table(folder: Folder, name: str) -> TableFile:
         ValueError: It is no such table, or damaged.
     """
     with one_line_errors(folder.at(name)):
-        if name.endswith(".parquet"):
+        if name.lower().endswith(".parquet"):
             return _parquet(folder, name)
-        if name.endswith(".arrow"):
+        if name.lower().endswith(".arrow"):
             return _in_memory(name, _arrow(folder, name))
         return _in_memory(name, _text(folder, name))
 
@@ -134,7 +134,7 @@ def _text(folder: Folder, name: str) -> pa.Table:
     except UnicodeDecodeError as error:
         message = f"a table must be written in UTF-8, but is not: {error}"
         raise ValueError(message) from error
-    between = max(CSV[name[name.rindex(".") :]], key=text.partition("\n")[0].count)
+    between = max(CSV[name[name.rindex(".") :].lower()], key=text.partition("\n")[0].count)
     read = csv.reader(io.StringIO(text, newline=""), delimiter=between, strict=True)
     names, *rows = [row for row in read if row] or [[]]
     names = [each.strip() for each in names]

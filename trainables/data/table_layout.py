@@ -69,7 +69,10 @@ def find_table_layout(tables: Tables, named: NamedColumns) -> Layout:
     notes = [_described(every, columns)]
     rows, unlabelled = _labelled_parts(rows)
     notes += [f"No image of {part} has a label: that part is left out." for part in unlabelled]
-    faults = [*_wrong_rows(rows, folder, embedded=columns.embedded)]
+    faults = [
+        *_empty_parts(opened),
+        *_wrong_rows(rows, folder, embedded=columns.embedded),
+    ]
     rows = _usable(rows, faults)
     classes = _classes(rows, columns)
     unused = 0 if columns.classes is None else len(columns.classes) - len(classes)
@@ -151,12 +154,19 @@ def _rows(table: TableFile, part: str, columns: Columns) -> Iterator[_Row]:
 
 
 def _label(value: Any, names: Sequence[str] | None) -> str | None:
-    """The name of a class; None where there is none, as in a test part that is kept secret."""
-    if names is not None and isinstance(value, int):
-        return names[value] if 0 <= value < len(names) else None
+    """The name of a class; None where there is none, as in a test part that is kept secret.
+
+    Nor where the metadata name the classes, and this is none of them.
+    """
     if value is None or value != value:  # noqa: PLR0124 (a NaN)
         return None
-    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if names is None:
+        return str(value)
+    if isinstance(value, int):
+        return names[value] if 0 <= value < len(names) else None
+    return str(value) if str(value) in names else None
 
 
 def _labelled_parts(rows: Sequence[_Row]) -> tuple[list[_Row], list[str]]:
@@ -166,6 +176,15 @@ def _labelled_parts(rows: Sequence[_Row]) -> tuple[list[_Row], list[str]]:
         return [*rows], []
     others = dict.fromkeys(row.part for row in rows if row.part not in labelled)
     return [row for row in rows if row.part in labelled], [*others]
+
+
+def _empty_parts(opened: Mapping[str, Sequence[TableFile]]) -> Iterator[Fault]:
+    """Parts whose tables have no row."""
+    for part, tables in opened.items():
+        if not sum(table.rows for table in tables):
+            named = ", ".join(table.name for table in tables)
+            sentence = f"each table must have a row for each image, but {named} has none"
+            yield Fault(kind="parts missing", name=f"{part}/" if part else "./", sentence=sentence)
 
 
 def _usable(rows: Sequence[_Row], faults: Sequence[Fault]) -> list[_Row]:

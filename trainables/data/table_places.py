@@ -5,19 +5,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from trainables.data.class_folders import JUNK, PARTS, WHOLE
+from trainables.data.class_folders import JUNK, PART_WORDS, PARTS, WHOLE
 from trainables.data.files import Folder
-from trainables.data.table_columns import PART_WORDS, words
+from trainables.data.table_columns import IMAGE_ENDINGS, words
 from trainables.data.table_files import ENDINGS
 
 DEPTH: Final = 2
 """Folders below the one that is named in which Parquet files may lie, as in `default/train/`."""
 SHARD: Final = re.compile(r"-(\d+)-of-(\d+)\b")
-# By these, and by files without an ending, a folder of classes is told from one of tables.
-IMAGE_ENDINGS: Final = (
-    *(".jpg", ".jpeg", ".jfif", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".ppm"),
-    *(".jp2", ".avif", ".heic", ".heif"),
-)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,7 +86,7 @@ def _below(folder: Folder, ending: str) -> list[str]:
             found += [
                 f"{below}{name}"
                 for name in files
-                if name.endswith(ending) and not name.startswith("cache-")
+                if name.lower().endswith(ending) and not name.startswith("cache-")
             ]
             waiting += [f"{below}{name}" for name in folders if name not in JUNK]
     return sorted(found)

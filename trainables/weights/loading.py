@@ -77,7 +77,7 @@ def read(file: WeightsFile) -> dict[str, npt.NDArray[np.generic]]:
     except (ValueError, KeyError, RuntimeError, EOFError, TypeError, pickle.UnpicklingError) as e:
         message = f"{file.path} must hold a state dict of tensors only: {_reason(e)}"
         raise ValueError(message) from e
-    broken = [name for name, array in weights.items() if not np.isfinite(array).all()]
+    broken = [name for name, array in weights.items() if not _is_finite(array)]
     if broken:
         message = (
             f"weights must be finite, but in {file.path} {len(broken)} are not (NaN or infinity): "
@@ -85,6 +85,13 @@ def read(file: WeightsFile) -> dict[str, npt.NDArray[np.generic]]:
         )
         raise ValueError(message)
     return weights
+
+
+def _is_finite(array: npt.NDArray[np.generic]) -> bool:
+    """Whether all of it is, as fp32 too."""
+    if array.dtype != np.float64:
+        return bool(np.isfinite(array).all())
+    return bool((np.abs(array) <= np.finfo(np.float32).max).all())
 
 
 def own_words(file: WeightsFile) -> dict[str, str]:
@@ -125,17 +132,38 @@ def load_pretrained(model: "nn.Module", weights: Weights, *, head: str) -> None:
         for name in own
         if name in given and given[name].shape != own[name].shape
     ]
-    if missing or unknown or shaped:
-        parts = [
-            f"{len(names)} {what} ({', '.join(names[:SHOWN])})"
-            for what, names in (("missing", missing), ("unknown", unknown), ("misshapen", shaped))
-            if names
-        ]
+    kinds = [
+        f"{name} has {array.dtype}"
+        for name, array in given.items()
+        if not name.endswith(COUNTER) and not np.issubdtype(array.dtype, np.floating)
+    ]
+    negative = [name for name, array in given.items() if _is_negative_variance(name, array)]
+    wrong = {
+        "missing": missing,
+        "unknown": unknown,
+        "misshapen": shaped,
+        "no floating-point numbers": kinds,
+        "with negative variances": negative,
+    }
+    parts = [
+        f"{len(names)} {what} ({', '.join(names[:SHOWN])})"
+        for what, names in wrong.items()
+        if names
+    ]
+    if parts:
         message = f"weights must match the network in names and shapes, but {'; '.join(parts)}"
         raise ValueError(message)
     with torch.no_grad():
         for name, array in given.items():
             own[name].copy_(torch.from_numpy(np.array(array)))
+
+
+def _is_negative_variance(name: str, array: npt.NDArray[np.generic]) -> bool:
+    return (
+        name.endswith("running_var")
+        and array.dtype.kind == "f"
+        and bool((array.astype(np.float64) < 0).any())
+    )
 
 
 def file_sha256(path: Path) -> str:

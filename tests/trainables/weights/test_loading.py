@@ -60,6 +60,14 @@ def test_a_file_of_either_kind_and_precision_is_loaded_but_for_its_head(
             lambda a: a.update({"conv1.weight": a["fc.weight"]}),
             r"1 misshapen \(conv1.weight has shape \(5, 4\) for \(4, 3, 3, 3\)\)",
         ),
+        (
+            lambda a: a.update({"conv1.weight": a["conv1.weight"].astype(np.int8)}),
+            r"1 no floating-point numbers \(conv1.weight has int8\)",
+        ),
+        (
+            lambda a: a.update({"conv1.weight": a["conv1.weight"].astype(np.complex64)}),
+            r"1 no floating-point numbers \(conv1.weight has complex64\)",
+        ),
     ],
 )
 def test_a_missing_unknown_or_misshapen_weight_is_refused_by_name(change, message) -> None:

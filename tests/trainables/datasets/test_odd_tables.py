@@ -1,0 +1,131 @@
+"""Tables that people and programs really write, met by trying to break the reader of them."""
+
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from made_up_data_sets import error_of
+from made_up_tables import CLASSES, IMAGE, metadata, picture, published, write_csv, write_images
+
+from trainables.data.dataset import OpenedDataSet
+from trainables.datasets import folder
+
+COUNT = 24
+NAMED = {"image": {"_type": "Image"}, "label": {"names": CLASSES, "_type": "ClassLabel"}}
+
+
+def opened(place: Path) -> OpenedDataSet:
+    return folder.DATASET.open(str(place), 12)
+
+
+def refusal(place: Path) -> str:
+    return str(error_of(folder.DATASET, place))
+
+
+def images() -> pa.Array:
+    made = [{"bytes": picture(i, i % 3), "path": None} for i in range(COUNT)]
+    return pa.array(made, IMAGE)
+
+
+def written(base: Path, labels: pa.Array, features: Any = NAMED, name: str = "a.parquet") -> Path:
+    table = pa.table({"image": images(), "label": labels})
+    pq.write_table(table.replace_schema_metadata(metadata(features)), base / name)
+    return base
+
+
+def test_labels_that_pandas_has_made_floats_are_the_numbers_they_were(tmp_path: Path) -> None:
+    labels = pa.array([float(i % 3) for i in range(COUNT)])
+    assert opened(written(tmp_path, labels)).classes == CLASSES
+
+
+def test_a_label_that_the_metadata_do_not_name_is_named_by_its_row(tmp_path: Path) -> None:
+    names = [CLASSES[i % 3] for i in range(COUNT - 1)]
+    message = refusal(written(tmp_path, pa.array([*names, "violet"])))
+    assert f"a.parquet:{COUNT - 1} has none" in message
+
+
+def test_metadata_that_list_no_classes_are_refused(tmp_path: Path) -> None:
+    features = {**NAMED, "label": {"names": 5, "_type": "ClassLabel"}}
+    labels = pa.array([i % 3 for i in range(COUNT)])
+    assert "must list the classes of label" in refusal(written(tmp_path, labels, features))
+
+
+def test_a_column_that_is_there_twice_is_refused(tmp_path: Path) -> None:
+    labels = pa.array([i % 3 for i in range(COUNT)])
+    table = pa.Table.from_arrays([images(), labels, labels], ["image", "label", "label"])
+    pq.write_table(table, tmp_path / "a.parquet")
+    assert "must have each column once, but has label again" in refusal(tmp_path)
+
+
+def test_shards_whose_columns_hold_other_things_are_refused(tmp_path: Path) -> None:
+    pq.write_table(published(0, COUNT), tmp_path / "train-00000-of-00002.parquet")
+    other = pa.table({"image": ["a.png"] * 3, "labels": [0, 1, 2]})
+    pq.write_table(other, tmp_path / "train-00001-of-00002.parquet")
+    assert "differ in image (images and text)" in refusal(tmp_path)
+
+
+def test_shards_whose_columns_stand_in_another_order_are_one_data_set(tmp_path: Path) -> None:
+    one = published(0, COUNT)
+    pq.write_table(one, tmp_path / "train-00000-of-00002.parquet")
+    other = published(1000, COUNT).select(["labels", "image"])
+    pq.write_table(other, tmp_path / "train-00001-of-00002.parquet")
+    assert sum(opened(tmp_path).image_counts or ()) == 2 * COUNT
+
+
+@pytest.mark.parametrize(
+    ("word", "told"), [("tset", "'tset'"), ("", "nothing"), ("holdout", "'holdout'")]
+)
+def test_a_row_that_says_no_part_where_the_others_do_is_not_passed_over(
+    word: str, told: str, tmp_path: Path
+) -> None:
+    rows = write_images(tmp_path, COUNT)
+    parts = ["train"] * 15 + ["test"] * 8 + [word]
+    rows = [{**row, "split": part} for row, part in zip(rows, parts, strict=True)]
+    message = refusal(write_csv(tmp_path / "t.csv", rows))
+    assert "must say train, val or test in column 'split' of t.csv" in message
+    assert message.endswith(f"1 say {told}")
+
+
+def test_endings_are_found_in_any_letters(tmp_path: Path) -> None:
+    rows = write_images(tmp_path, COUNT)
+    assert opened(write_csv(tmp_path / "T.CSV", rows)).classes == ("blue", "green", "red")
+    parquet = tmp_path / "parquet"
+    parquet.mkdir()
+    pq.write_table(published(0, COUNT), parquet / "Train.parquet")
+    pq.write_table(published(1000, 9), parquet / "TEST.PARQUET")
+    assert opened(parquet).image_counts == (COUNT, 9)
+
+
+def test_a_part_whose_table_has_no_row_is_refused(tmp_path: Path) -> None:
+    pq.write_table(published(0, COUNT), tmp_path / "train.parquet")
+    pq.write_table(published(0, 0), tmp_path / "test.parquet")
+    assert "must have a row for each image, but test.parquet has none" in refusal(tmp_path)
+
+
+def test_a_first_line_that_is_an_image_gone_is_not_taken_for_names(tmp_path: Path) -> None:
+    lines = [f"{row['file']},{row['species']}" for row in write_images(tmp_path, COUNT)]
+    (tmp_path / "t.csv").write_text("\n".join(["images/gone.png,red", *lines]))
+    assert "must name the columns, but has the path images/gone.png" in refusal(tmp_path / "t.csv")
+
+
+@pytest.mark.parametrize("name", ["validation", "valid", "Val", "dev"])
+def test_folders_of_parts_by_another_name_are_not_passed_over(name: str, tmp_path: Path) -> None:
+    for part, count in (("train", 4), (name, 1), ("test", 1)):
+        for label in (0, 1):
+            place = tmp_path / part / CLASSES[label]
+            place.mkdir(parents=True)
+            for number in range(count):
+                (place / f"{number}.png").write_bytes(
+                    picture(number + 10 * label + 100 * len(part), label)
+                )
+    assert f"{name}: rename it to val/, or move it elsewhere" in refusal(tmp_path)
+
+
+def test_classes_may_be_called_as_parts_are(tmp_path: Path) -> None:
+    for label, name in enumerate(("dev", "Testing", "blue")):
+        (tmp_path / name).mkdir()
+        for number in range(6):
+            (tmp_path / name / f"{number}.png").write_bytes(picture(label * 100 + number, label))
+    assert opened(tmp_path).classes == ("Testing", "blue", "dev")
