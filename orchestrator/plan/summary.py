@@ -66,7 +66,7 @@ def _few_steps(
     """Where a training is over before batch norm knows what images are like; a sentence."""
     if train_images is None:
         return
-    few = {}
+    few: dict[str, int] = {}
     for plan in plans:
         if "batch_size" in plan.baseline:
             steps = math.ceil(train_images / plan.baseline["batch_size"]) * settings.epochs
