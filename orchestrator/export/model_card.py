@@ -101,7 +101,9 @@ def _use(facts: Facts, code: str | None) -> Iterator[str]:
     shown = {name: escaped_markdown(versions[name]) for name in needed}
     listed = ", ".join(f"{name} ({version} in the study)" for name, version in shown.items())
     yield f"Needs {listed} and safetensors, nothing else. `predict` takes RGB images of"
-    yield f"{width}x{height} pixels, as they are in the data set.\n"
+    own = facts.dataset.survey is not None
+    how = "to which they were scaled and cropped" if own else "as they are in the data set"
+    yield f"{width}x{height} pixels, {how}.\n"
     yield f"```python\n{code}```\n"
     yield "For an image in a file, with Pillow, prepared as in training:\n"
     yield f"```python\n{image_code(facts.dataset, width)}"

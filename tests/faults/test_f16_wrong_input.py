@@ -39,7 +39,7 @@ def refusal(arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--families", "vgg"], "unknown family 'vgg'; choose from cnn, resnet50_scratch"),
+        (["--families", "vgg"], "unknown family 'vgg'; choose from cnn, frozen_features, "),
         (["--families", "cnn,cnn"], "each family must be named once, but got 'cnn,cnn'"),
         (["--families", ""], "families must not be empty"),
         (["--families", "cnn,"], "unknown family ''"),

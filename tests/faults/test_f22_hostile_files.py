@@ -162,7 +162,7 @@ def test_f22_hostile_weights_of_a_best_epoch_fail_the_attempt_and_their_code_doe
     running = Attempt(cnn(tmp_path), shared, shared.training)
     for accuracy in (0.9, 0.5):  # the first epoch is the best
         running.step()
-        running.rows[-1]["validation_accuracy"] = accuracy
+        running.rows[-1]["objective"] = accuracy
     (cnn(tmp_path).checkpoints / BEST_WEIGHTS).write_bytes(form(Payload(trace)))
     running._writer._keep_best = lambda *_: None
     with pytest.raises(SafetensorError):
