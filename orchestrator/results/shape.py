@@ -253,9 +253,17 @@ def _check_params(text: str) -> None:
         raise ValueError(message)
 
 
+def _check_role(text: str) -> None:
+    roles = (*schema.ROLES, "search")
+    if text not in roles:
+        message = f"it must be one of {', '.join(roles)}, but is {text[:_WORDS]!r}"
+        raise ValueError(message)
+
+
 _CHECKS: Final[Mapping[str, Callable[[Any], object]]] = {
     "trial_id": check_trial,
     **dict.fromkeys(("family", "a_family", "b_family"), check_family),
     "params_json": _check_params,
+    **dict.fromkeys(("role", "a_role", "b_role"), _check_role),
     "seed": int,  # one of a trial may be any number
 }

@@ -46,3 +46,9 @@ def test_a_final_run_of_a_family_that_the_study_does_not_have_is_refused() -> No
 
 def test_a_hyperparameter_that_is_missing_is_outside_the_space() -> None:
     assert outside({"rate": FloatDistribution(0, 1)}, {}) == ["rate"]
+
+
+def test_a_role_that_no_trial_has_is_refused(tmp_path: Path) -> None:
+    wrong = table("trials", [{**trial("cnn-000", params_json="{}"), "role": "x"}])
+    with pytest.raises(ValueError, match="has a wrong role: it must be one of baseline, tuned"):
+        shape.check_table(tmp_path, "trials", wrong)
