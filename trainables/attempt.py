@@ -122,6 +122,7 @@ class Attempt:
             if row is None:
                 return
             self._check(row)
+            row["objective"] = self._objective(row)
         except ArithmeticError as error:
             log.warning("diverged: %s", error)
             self._diverged = str(error)
@@ -147,11 +148,19 @@ class Attempt:
         wrong = impossible(row)
         if wrong:
             raise ArithmeticError(wrong)
+
+    def _objective(self, row: dict[str, Any]) -> float:
+        """What an epoch is compared by.
+
+        Raises:
+            ValueError: The trainer does not measure it.
+        """
         column = OBJECTIVES[self._config.objective]
         if column not in row:
             message = f"a trainer's rows must have {column} for the objective, but have none"
             raise ValueError(message)
-        row["objective"] = row[column]
+        value: float = row[column]
+        return value
 
     def _news(self, rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
         """Those of the rows that have not been reported, and what was found at the beginning."""

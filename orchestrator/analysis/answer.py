@@ -76,8 +76,10 @@ def _by_recall(
     ranked: Sequence[Ranked], comparison: Sequence[Row], objective: str
 ) -> Iterator[str]:
     """How the two best stand in balanced accuracy, where that was what a study was about."""
+    if objective != "balanced_accuracy":
+        return
     row = pair_of(comparison, ranked[0].family, ranked[1].family, metric="recall")
-    if objective != "balanced_accuracy" or row is None:
+    if row is None:
         return
     found, low, high = (100 * row[name] for name in ("difference", "ci_low", "ci_high"))
     yield (

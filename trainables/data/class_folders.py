@@ -337,7 +337,7 @@ class _Tree:
             )
             if self._too_high is not None:
                 sentence += f"; the classes may be the folders in {self._too_high}: name that"
-            tables = [file for file in self._folder.list()[1] if file.endswith(TABLES)]
+            tables = [file for file in self._folder.list()[1] if file.lower().endswith(TABLES)]
             if tables:
                 sentence += (
                     f"; if a table lists the images, name that: {self._folder.at(tables[0])}"

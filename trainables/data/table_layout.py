@@ -4,6 +4,7 @@ Either a folder of Parquet files as Hugging Face has them (`data/train-00000-of-
 folder that `datasets.save_to_disk` wrote, or one CSV or Parquet file of paths or of images.
 """
 
+import math
 import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -158,7 +159,7 @@ def _label(value: Any, names: Sequence[str] | None) -> str | None:
 
     Nor where the metadata name the classes, and this is none of them.
     """
-    if value is None or value != value:  # noqa: PLR0124 (a NaN)
+    if value is None or (isinstance(value, float) and math.isnan(value)):
         return None
     if isinstance(value, float) and value.is_integer():
         value = int(value)

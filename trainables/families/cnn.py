@@ -22,7 +22,7 @@ def build(config: Mapping[str, Any]) -> "nn.Module":
 
     Args:
         config: `width` (filters of the first block), `dense_units`, `dropout`, `input_size`
-            (pixels, a multiple of 8), `num_classes`.
+            (pixels, at least 8), `num_classes`.
     """
     from torch import nn
 

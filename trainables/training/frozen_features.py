@@ -71,6 +71,9 @@ class FrozenFeaturesTrainer:
             accumulation: The network is given so many times fewer images at a time.
             precision: As of `Trainer`.
             reproducible: Deterministic algorithms alone.
+
+        Raises:
+            ValueError: The device has no such precision, or the weights are of another network.
         """
         del seed, epochs
         torch.set_num_threads(threads)
@@ -81,7 +84,9 @@ class FrozenFeaturesTrainer:
         config = {**params, "input_size": self._size, "num_classes": num_classes}
         self._model = family.build({**config, "weights": weights}).to(self._device)
         self._model = self._model.to(memory_format=torch.channels_last).eval()
-        self._head: nn.Linear = self._model.fc  # type: ignore[assignment]
+        head = self._model.fc
+        assert isinstance(head, nn.Linear), head
+        self._head = head
         self._body = _without_head(self._model)
         self._prepare = preparation(
             params["normalization"],
