@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from orchestrator.config.rungs import rungs_of
 from orchestrator.config.sampler import sampler_of
+from orchestrator.config.settings import Settings, to_json
 from orchestrator.results import code_version, files
 from trainables import hardware
 
@@ -50,6 +51,9 @@ class Manifest:
 def continued(study: Mapping[str, Any], description: Mapping[str, Any]) -> dict[str, Any]:
     """The content of `study.json` when a study is resumed.
 
+    A setting that is newer than the study is not among its own as long as it stands at its default:
+    the digest of a choice is over the settings, and the choice is the same.
+
     Args:
         study: Its content so far.
         description: Of the run that begins; see `describe`.
@@ -63,7 +67,13 @@ def continued(study: Mapping[str, Any], description: Mapping[str, Any]) -> dict[
         "rungs": rungs_of(study),
         "sampler": sampler_of(study),
     }
-    return {**study, **description, **kept, "runs": runs}
+    defaults, before = to_json(Settings()), study["settings"]
+    settings = {
+        name: value
+        for name, value in description["settings"].items()
+        if name in before or value != defaults[name]
+    }
+    return {**study, **description, **kept, "settings": settings, "runs": runs}
 
 
 def table_metadata(study: Mapping[str, Any]) -> dict[str, str]:

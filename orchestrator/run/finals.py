@@ -60,9 +60,7 @@ def digest(choice: Choice, settings: Mapping[str, Any]) -> str:
         for name, value in settings.items()
         # Without a budget, or equal steps, a choice is what it was before there were any; and how a
         # study computes stays as it is, whether it is older than the setting or not.
-        if name not in {*OPERATIONAL, *ARITHMETIC}
-        and (value or name not in {*ENDS, "equal_steps"})
-        and (name, value) != ("objective", Settings.objective)
+        if name not in {*OPERATIONAL, *ARITHMETIC} and (value or name not in {*ENDS, "equal_steps"})
     }
     text = json.dumps({"choice": choice, "settings": frozen}, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()

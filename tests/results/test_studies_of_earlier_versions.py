@@ -1,5 +1,6 @@
 """Studies that earlier versions wrote, as they wrote them (names of machines and folders apart)."""
 
+import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -71,3 +72,15 @@ def test_a_trial_of_it_is_trained_again_to_the_same_numbers(
     trials = pd.read_parquet(study / "trials.parquet")
     whole = trials[trials["status"] == "completed"].iloc[0]
     assert retrain([str(study), "--trial", whole["trial_id"]]) == 0, capsys.readouterr()
+
+
+def test_it_is_resumed_with_the_same_choice_under_the_same_settings(
+    study: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = study / "study.json"
+    before = json.loads(path.read_text())
+    assert Driver(tmp_path, monkeypatch).resume(accept=True)
+    after = json.loads(path.read_text())
+    assert after["settings"].keys() - before["settings"].keys() <= {"precision"}  # that it ran with
+    for name in ("choice", "choice_sha256", "test_openings"):
+        assert after[name] == before[name]

@@ -12,7 +12,6 @@ from made_up_inputs import FAMILIES
 from tampering import alter
 
 from orchestrator.compare.__main__ import main as compare
-from orchestrator.run import finals
 from orchestrator.study import main
 from orchestrator.verify.runner import verify
 from trainables.registry import load_family
@@ -124,9 +123,3 @@ def test_an_objective_that_is_none_is_refused_before_anything_is_written(
     message = "unknown objective 'auc'; choose from accuracy, balanced_accuracy, macro_f1"
     assert message in " ".join(capsys.readouterr().err.split())
     assert not (tmp_path / "results").exists()
-
-
-def test_a_choice_by_accuracy_has_the_digest_that_it_had_before_there_was_another() -> None:
-    settings = {"epochs": 4, "seeds": 1}
-    assert finals.digest({}, {**settings, "objective": "accuracy"}) == finals.digest({}, settings)
-    assert finals.digest({}, {**settings, "objective": "macro_f1"}) != finals.digest({}, settings)

@@ -14,9 +14,11 @@ import pandas as pd
 import pytest
 from in_process import Driver, Moments
 from rich.console import Console
+from tampering import alter
 
 from orchestrator.config.sampler import EARLIER, SAMPLER
 from orchestrator.run import describe as describing
+from orchestrator.run import finals
 from orchestrator.verify.runner import verify
 
 pytestmark = pytest.mark.usefixtures("curve_family")
@@ -223,6 +225,9 @@ def test_a_study_that_is_older_than_a_setting_is_resumed_with_its_default(driver
     for name in ("tune_per_fraction", "budget_gpu_hours", "time_budget", "epoch_time_limit"):
         del study["settings"][name]
     del study["closed"]
+    then = finals.digest(study["choice"], study["settings"])
+    study["choice_sha256"] = then
+    alter("events", {"kind": "test_opened"}, detail=then)(driver.folder, {})
     path.write_text(json.dumps(study))
     assert driver.resume()
     assert json.loads(path.read_text())["test_openings"] == 1
