@@ -88,6 +88,11 @@ NORMALIZATION = Dimension(
     meaning="images in [0, 1] as they are, or with ImageNet's mean and deviation",
 )
 
+L2 = Dimension(
+    values=FloatDistribution(1e-6, 10.0, log=True),
+    meaning="L2 penalty on the head's weights, of standardised features",
+)
+
 
 def from_scratch() -> dict[str, Dimension]:
     """The space of a network with random weights."""

@@ -1,7 +1,7 @@
 """What a model family is: how its network is built, what may vary, and its baseline."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from search_spaces.dimension import Dimension, Space
@@ -9,6 +9,8 @@ from search_spaces.spaces import OPTIONAL
 
 if TYPE_CHECKING:
     from torch import nn
+
+    from trainables.weights.loading import Weights, WeightsFile
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,7 +27,7 @@ class Family:
         search_space: Name to dimension.
         baseline: One value for each dimension, inside the space.
         pretrained: The network starts from the weights that `--weights` names.
-        head: Prefix of the parameters that are new in a pre-trained network.
+        head: Prefix of the parameters that are new in a pre-trained network; empty: its last layer.
         trainer: `module:class` of what trains it; anything with the interface of
             `trainables.training.Trainer`.
         describe: From a trial's hyperparameters and `num_classes`, what its network is made of:
@@ -35,6 +37,13 @@ class Family:
             import torch and torchvision inside. They stand in the card of an exported winner,
             which then can be used without this project; without them it cannot.
         in_all: `--families all` has it; others are named.
+        question: What it answers; where empty, the first line of its file.
+        fixed: What `standalone` is given beside hyperparameters; it stands in the configuration of
+            an exported winner.
+        own_weights: Finds the weights that `imagenet` means for it; where None, torchvision's
+            ResNet50.
+        check: From edges in pixels, the number of classes and weights, or None: raises a ValueError
+            where its network cannot be made here, or cannot be given images of one of these edges.
     """
 
     name: str
@@ -47,6 +56,10 @@ class Family:
     describe: Callable[[Mapping[str, Any]], Mapping[str, str]] | None = None
     standalone: Sequence[Callable[..., Any]] = ()
     in_all: bool = True
+    question: str = ""
+    fixed: Mapping[str, Any] = field(default_factory=dict)
+    own_weights: "Callable[[], WeightsFile] | None" = None
+    check: "Callable[[Sequence[int], int, Weights | None], None] | None" = None
 
     @property
     def has_network(self) -> bool:

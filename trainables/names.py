@@ -3,15 +3,23 @@
 import re
 from typing import Final
 
-FAMILY: Final = re.compile(r"[^\W\d]\w{0,99}")
+FAMILY: Final = re.compile(r"[^\W\d]\w{0,99}(\.\w{1,99}){0,2}(@\w{1,20})?")
 _SHARE = r"f[0-9.e+-]{1,20}"
 TRIAL: Final = re.compile(
     rf"{FAMILY.pattern}(-{_SHARE})?-[0-9a-z]{{1,12}}|{FAMILY.pattern}-(baseline|tuned)-s\d{{1,9}}-{_SHARE}"
 )
 
 
+def full_name(name: str) -> str:
+    """A family's name as it is stored: `timm/convnext_tiny` is `timm.convnext_tiny`.
+
+    It becomes that of folders and files.
+    """
+    return name.strip().replace("/", ".")
+
+
 def check_family(name: object) -> str:
-    """A family's name, which is that of a Python file.
+    """A family's name: that of a Python file, or of a library's model, such as `timm.resnet18`.
 
     Raises:
         ValueError: It cannot be one.

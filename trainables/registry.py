@@ -9,8 +9,10 @@ from typing import NoReturn
 
 import trainables.datasets
 import trainables.families
+import trainables.libraries
 from trainables.data.dataset import DataSet
 from trainables.family import Family
+from trainables.names import check_family, full_name
 
 # More folders with such files, separated as in PATH: those kept outside the checkout.
 FAMILY_PATH = "STUDY_FAMILY_PATH"
@@ -23,13 +25,17 @@ def family_names() -> list[str]:
 
 
 def load_family(name: str) -> Family:
-    """Loads a family by its name.
+    """Loads a family by its name, or makes that of a library's model.
 
     Raises:
         ValueError: There is no such family, its file cannot be imported, or does not define it.
     """
+    library = _library_of(name)
+    if library is not None:
+        made: Family = library.family_of(full_name(name).partition(".")[2])
+        return made
     if name not in family_names():
-        choices = ", ".join(family_names())
+        choices = ", ".join([*family_names(), *(f"{each}/MODEL" for each in library_names())])
         message = f"unknown family {name!r}; choose from {choices}, or 'all'"
         raise ValueError(message)
     others = ",".join(each for each in family_names() if each != name)
@@ -48,6 +54,9 @@ def family_file(name: str) -> Path:
     Raises:
         ValueError: There is no such family.
     """
+    library = _library_of(name)
+    if library is not None:
+        return Path(str(library.__file__)).resolve()
     load_family(name)
     return _file_of(trainables.families, name)
 
@@ -60,11 +69,25 @@ def load_families(selection: str) -> list[Family]:
     """
     if selection == "all":
         return [family for family in map(load_family, family_names()) if family.in_all]
-    names = [name.strip() for name in selection.split(",")]
+    names = [full_name(name) for name in selection.split(",")]
     if len(set(names)) < len(names):
         message = f"each family must be named once, but got {selection!r}"
         raise ValueError(message)
     return [load_family(name) for name in names]
+
+
+def library_names() -> list[str]:
+    """The libraries whose models are families, sorted by name."""
+    return _modules_in(trainables.libraries)
+
+
+def _library_of(name: str) -> ModuleType | None:
+    """The library that a family's name begins with; None where it is a file of its own."""
+    library, dot, model = full_name(name).partition(".")
+    if not dot or not model or library not in library_names():
+        return None
+    check_family(full_name(name))
+    return importlib.import_module(f"{trainables.libraries.__name__}.{library}")
 
 
 def dataset_names() -> list[str]:
@@ -102,7 +125,9 @@ def dataset_file(name: str) -> Path:
 
 
 def summary(name: str) -> str:
-    """The sentence that a family's file opens with."""
+    """The question that a family answers, with which its file opens."""
+    if _library_of(name) is not None:
+        return load_family(name).question
     document = importlib.import_module(f"trainables.families.{name}").__doc__ or ""
     return document.strip().partition("\n")[0]
 

@@ -20,7 +20,7 @@ class SharedData:
         train: Share of the training images to the indices of that share.
         validation: Indices of the validation images, shape [n_validation].
         classes: Class names.
-        weights: Pre-trained weights, names to arrays; None where no family needs them.
+        weights: Pre-trained weights, names to arrays, of each family that starts from some.
         environment: Variables that families and stores read. They stand here since Ray writes those
             of its runtime environments into logs and lists.
     """
@@ -29,7 +29,7 @@ class SharedData:
     train: Mapping[float, npt.NDArray[np.int64]]
     validation: npt.NDArray[np.int64]
     classes: tuple[str, ...]
-    weights: Weights | None
+    weights: Mapping[str, Weights]
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 

@@ -69,7 +69,7 @@ def make_trainer(family: Family, config: AttemptConfig, shared: SharedData) -> T
         train=shared.train[config.train_fraction],
         validation=shared.validation,
         num_classes=len(shared.classes),
-        weights=shared.weights if family.pretrained else None,
+        weights=shared.weights[family.name] if family.pretrained else None,
         seed=config.seed,
         epochs=config.epochs,
         device=config.device,

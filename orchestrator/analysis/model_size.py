@@ -13,7 +13,7 @@ from orchestrator.results.schema import ROLES
 from trainables import registry
 from trainables.family import Family
 from trainables.training.normalization import NORMALIZATIONS, PLAIN_INPUT
-from trainables.weights.sources import NOT_STATED, source_of
+from trainables.weights.sources import NOT_STATED, of_family, source_of
 
 CONVENTION = (
     "FLOPs are of one image's way forward, counted from shapes by PyTorch's flop_counter: "
@@ -90,7 +90,7 @@ def _card(study: Row, family: Family, models: Mapping[tuple[str, str], Row]) -> 
         title=f"Transfer card: {family.name}",
         columns=("", *ROLES),
         rows=tuple((part, *(side[part] for side in sides)) for part in sides[0]),
-        notes=tuple(_weights(study)),
+        notes=tuple(_weights(study, family)),
     )
 
 
@@ -129,9 +129,10 @@ def _listed(values: Sequence[float]) -> str:
     return ", ".join(f"{value:g}" for value in values)
 
 
-def _weights(study: Row) -> Iterator[str]:
+def _weights(study: Row, family: Family) -> Iterator[str]:
     """Sentences on the weights that the family starts from."""
-    weights, source = study["weights"], source_of(study)
+    weights = of_family(study, family.name)
+    source = source_of(study, weights)
     yield f"Weights: {weights['name']}, SHA-256 {weights['sha256']}."
     yield f"They come from: {source.origin}."
     yield f"They were trained on: {source.trained_on}."

@@ -35,7 +35,13 @@ def make_parser() -> argparse.ArgumentParser:
     )
     for column, what in COLUMNS.items():
         add(f"--{column}-column", metavar="NAME", help=what)
-    add("--weights", help=_help("imagenet, imagenet_v2, or a .pth/.safetensors file", "weights"))
+    add(
+        "--weights",
+        help=_help(
+            "imagenet, imagenet_v2, or a .pth/.safetensors file; NAME=FILE,... for each family",
+            "weights",
+        ),
+    )
     add("--precision", help="tf32, fp32 or bf16, of all trials (tf32 on GPUs, fp32 on CPUs)")
     add("--trials", help=_help("trials per family, the baseline included", "trials"))
     add(

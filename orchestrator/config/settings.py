@@ -16,6 +16,7 @@ from trainables.data import image_size
 from trainables.epoch_rows import OBJECTIVES
 from trainables.hardware import PRECISIONS
 from trainables.secrets import redacted
+from trainables.weights.names import by_family
 from trainables.weights.sources import DEMO, DOWNLOADS
 
 Texts = Mapping[str, Mapping[str, str]]
@@ -49,7 +50,8 @@ class Settings:
     allow_duplicates: bool = False
     """Go on where an image stands in training and test, or in two classes; reports say so."""
     weights: str = "imagenet"
-    """`imagenet`, `imagenet_v2` (torchvision's), or a `.pth` or `.safetensors` file."""
+    """`imagenet` (torchvision's ResNet50; of a library's model its own), `imagenet_v2`, or a `.pth`
+    or `.safetensors` file; of each family its own: `NAME=FILE,...`."""
     objective: str = "accuracy"
     """What epochs and trials are compared by on validation: `accuracy`, `balanced_accuracy` (the
     mean of the classes' recalls) or `macro_f1`; for classes with very different numbers."""
@@ -220,6 +222,9 @@ def absolute(name: str, text: str) -> str:
     """
     if "://" in text or (name == "weights" and text in {*DOWNLOADS, DEMO}):
         return text
+    named = by_family(text) if name == "weights" else None
+    if named is not None:
+        return ",".join(f"{family}={absolute(name, file)}" for family, file in named.items())
     try:
         path = Path(text).expanduser()
         return str(path.resolve() if path.name == ".." else path.parent.resolve() / path.name)

@@ -10,6 +10,8 @@ import yaml
 from pydantic import TypeAdapter, ValidationError
 
 from orchestrator.config.settings import PATHS, Settings, absolute, check_results_dir, refuse
+from trainables import registry
+from trainables.names import full_name
 
 # What a preset sets; a YAML file and flags override it.
 PRESETS: Final[Mapping[str, Mapping[str, Any]]] = {
@@ -175,7 +177,7 @@ def _assigned(assignments: list[str]) -> dict[str, Any]:
         path, equals, value = text.partition("=")
         if not equals:
             refuse(f"--set takes name=value, but got {text!r}")
-        *parents, last = path.strip().split(".")
+        *parents, last = _parts(path.strip())
         inner: Any = values
         for parent in parents:
             inner = inner.setdefault(parent, {}) if isinstance(inner, dict) else inner
@@ -185,12 +187,21 @@ def _assigned(assignments: list[str]) -> dict[str, Any]:
     return values
 
 
+def _parts(path: str) -> list[str]:
+    """`space.timm/resnet18.a1_in1k.dropout` has three: a library's models alone have dots."""
+    field, *rest = path.split(".")
+    library = full_name(rest[0]).partition(".")[0] if len(rest) > 1 else ""
+    if field in {"space", "baseline"} and library in registry.library_names():
+        return [field, full_name(".".join(rest[:-1])), rest[-1]]
+    return [field, *rest]
+
+
 def _as_texts(name: str, value: Any) -> dict[str, dict[str, str]]:
     """Family to dimension to text, where a YAML list stands for choices."""
     if not isinstance(value, Mapping) or not all(isinstance(v, Mapping) for v in value.values()):
         refuse(f"{name} must be given as {name}.<family>.<dimension>, but got {value!r}")
     return {
-        str(family): {
+        full_name(str(family)): {
             str(dimension): ",".join(map(str, v)) if isinstance(v, list | tuple) else str(v)
             for dimension, v in dimensions.items()
         }

@@ -28,7 +28,8 @@ FOLDER = Path(".")  # where config.json and model.safetensors lie
 
 config = json.loads((FOLDER / "config.json").read_text(encoding="utf-8"))
 size, classes = config["input_size"], config["classes"]
-model = {network}({{**config["params"], "input_size": size, "num_classes": len(classes)}})
+sizes = {{"input_size": size, "num_classes": len(classes)}}
+model = {network}({{**config["fixed"], **config["params"], **sizes}})
 model.load_state_dict(load_file(FOLDER / "model.safetensors"))
 model = model.to(memory_format=torch.channels_last).eval()
 mean, deviation = (

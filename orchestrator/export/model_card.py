@@ -12,7 +12,7 @@ from orchestrator.results import schema
 from orchestrator.results.foreign_text import code_markdown, escaped_markdown
 from trainables.data.dataset import DataSet
 from trainables.family import Family
-from trainables.weights.sources import NOT_STATED, source_of
+from trainables.weights.sources import NOT_STATED, of_family, source_of
 
 Row = Mapping[str, Any]
 
@@ -70,13 +70,20 @@ def render(facts: Facts) -> str:
 
 def _front_matter(facts: Facts, code: str | None) -> str:
     matter = {
-        "library_name": "torchvision" if code and "torchvision" in code else "pytorch",
+        "library_name": _library(code),
         "pipeline_tag": "image-classification",
         "tags": ["image-classification", facts.family.name, "hyperparameter-study"],
         "datasets": [facts.study["settings"]["dataset"]],
         "metrics": ["accuracy", "precision", "recall"],
     }
     return f"---\n{yaml.safe_dump(matter, sort_keys=False)}---"
+
+
+def _library(code: str | None) -> str:
+    """The library that makes the network, as Hugging Face calls it."""
+    names = (name for name in ("timm", "torchvision") if f"import {name}\n" in (code or ""))
+    others = "torchvision" if "torchvision" in (code or "") else "pytorch"
+    return next(names, others)
 
 
 def _what_it_is(facts: Facts) -> Iterator[str]:
@@ -97,7 +104,8 @@ def _use(facts: Facts, code: str | None) -> Iterator[str]:
         )
         return
     versions = facts.study["environment"]
-    needed = ["torch", *(["torchvision"] if "torchvision" in code else []), "numpy"]
+    library = _library(code)
+    needed = dict.fromkeys(["torch", library if library != "pytorch" else "torch", "numpy"])
     shown = {name: escaped_markdown(versions[name]) for name in needed}
     listed = ", ".join(f"{name} ({version} in the study)" for name, version in shown.items())
     yield f"Needs {listed} and safetensors, nothing else. `predict` takes RGB images of"
@@ -196,10 +204,11 @@ def _hashes(facts: Facts) -> Iterator[str]:
     ]
     rows = [(what, escaped_markdown(str(digest))) for what, digest in rows]
     if facts.family.pretrained:
+        weights = of_family(study, facts.family.name)
         rows.append(
             (
-                f"pre-trained weights {code_markdown(study['weights']['name'])}",
-                escaped_markdown(stamp["weights_sha256"]),
+                f"pre-trained weights {code_markdown(weights['name'])}",
+                escaped_markdown(weights["sha256"]),
             )
         )
     yield from _table(("what", "SHA-256"), rows)
@@ -231,9 +240,10 @@ def _limits(facts: Facts) -> Iterator[str]:
 def _licences(facts: Facts) -> Iterator[str]:
     yield f"- Data, {facts.dataset.name}: {facts.dataset.licence or NOT_STATED}."
     if facts.family.pretrained:
-        source = source_of(facts.study)
+        weights = of_family(facts.study, facts.family.name)
+        source = source_of(facts.study, weights)
         said = f"{source.origin}; trained on: {source.trained_on}; licence: {source.licence}."
-        name = code_markdown(facts.study["weights"]["name"])
+        name = code_markdown(weights["name"])
         yield f"- Pre-trained weights, {name}: {escaped_markdown(said)}"
     yield "- The project's code, of which parts stand above: MIT."
 

@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+import safetensors.numpy
 import safetensors.torch
 
 if TYPE_CHECKING:
@@ -22,9 +23,11 @@ def network_of(winner: "Winner") -> "nn.Module":
         raise ValueError(message)
     sizes = {"input_size": config["input_size"], "num_classes": len(config["classes"])}
     try:
-        network = family.build({**config["params"], **sizes, "weights": None})
+        # A family that starts from weights need not know how to do without.
+        weights = safetensors.numpy.load(winner.weights) if family.pretrained else None
+        network = family.build({**config["params"], **sizes, "weights": weights})
         network.load_state_dict(safetensors.torch.load(winner.weights))
-    except (RuntimeError, LookupError, TypeError, safetensors.SafetensorError) as error:
+    except (RuntimeError, ValueError, LookupError, TypeError, safetensors.SafetensorError) as error:
         message = f"the weights kept must be of {winner.family} as chosen, but are not: {error}"
         raise ValueError(message) from error
     return network.eval()

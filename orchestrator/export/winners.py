@@ -176,6 +176,7 @@ def configuration(study: Row, record: Row, row: Row) -> dict[str, Any]:
     return {
         "architecture": record["family"],
         "params": record["params"],
+        "fixed": dict(registry.load_family(record["family"]).fixed),
         "num_classes": len(classes),
         "classes": classes,
         "image_shape": shape,

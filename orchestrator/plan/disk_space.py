@@ -75,8 +75,12 @@ def parameters_of(plan: FamilyPlan, checked: CheckedStudy) -> int:
 
     size = plan.baseline.get(INPUT_SIZE) or checked.inputs.training.images.shape[1]
     classes = len(checked.inputs.dataset.classes)
-    with torch.device("meta"):
-        model = build({**plan.baseline, "num_classes": classes, INPUT_SIZE: size})
+    config = {**family.fixed, **plan.baseline, "num_classes": classes, INPUT_SIZE: size}
+    try:
+        with torch.device("meta"):
+            model = build(config)
+    except NotImplementedError:  # it reads a value while it is made
+        model = build(config)
     return sum(parameter.numel() for parameter in model.parameters())
 
 

@@ -12,12 +12,12 @@ import numpy.typing as npt
 from orchestrator.config.columns import column_flags
 from orchestrator.config.input_size import what_families_see
 from orchestrator.config.settings import Settings
+from orchestrator.plan import pretrained_weights
 from orchestrator.plan.families import FamilyPlan, plan_families
 from orchestrator.plan.image_files import with_room
 from orchestrator.plan.image_size import with_image_size
 from orchestrator.plan.memory import check_memory
 from orchestrator.plan.own_validation import check_own_validation
-from orchestrator.results.files import check_writable
 from trainables import registry
 from trainables.data.dataset import (
     UNNAMED,
@@ -27,11 +27,10 @@ from trainables.data.dataset import (
     NamedColumns,
     OpenedDataSet,
 )
-from trainables.data.offline import not_fetched
 from trainables.data.splitting import Split, fraction_of, split, split_at
-from trainables.weights import loading, pretraining
+from trainables.weights.chosen import ChosenWeights
+from trainables.weights.loading import WeightsFile
 
-DEMO_WEIGHTS = "demo"
 T = TypeVar("T")
 
 
@@ -46,7 +45,7 @@ class Inputs:
         training: Its decoded training part, validation included.
         split: Into training and validation.
         train: Share to indices of the training images, for each fraction.
-        weights_file: Of the pre-trained families; None where there is none, or it is to be made.
+        weights_files: Of each pre-trained family; None where it is to be made or downloaded.
     """
 
     settings: Settings
@@ -55,7 +54,14 @@ class Inputs:
     training: LabeledImages
     split: Split
     train: Mapping[float, npt.NDArray[np.int64]]
-    weights_file: loading.WeightsFile | None
+    weights_files: Mapping[str, WeightsFile | None]
+
+    @property
+    def weights(self) -> ChosenWeights | None:
+        """What pre-trained families start from; None where there are none, or not all files."""
+        there = {family: file for family, file in self.weights_files.items() if file is not None}
+        whole = there and len(there) == len(self.weights_files)
+        return ChosenWeights(files=there) if whole else None
 
 
 def prepare(
@@ -78,9 +84,7 @@ def prepare(
             the demo's cannot be kept.
     """
     named = named_data_set(settings)
-    weights_file = None
-    if any(plan.pretrained for plan in plans):
-        weights_file = _weights(settings.weights, say)
+    weights_files = pretrained_weights.find(settings, plans, say)
     with _pointing_to_look(named, settings):
         dataset = named.open(settings.data_dir, settings.edge)
     if begun is not None:
@@ -95,8 +99,11 @@ def prepare(
         say(f"Data: {note}")
     check_memory(settings, [plan.name for plan in plans], dataset)
     dataset = with_room(dataset, say)
-    if weights_file is not None:
-        _check_weights(weights_file, plans, num_classes=len(dataset.classes))
+    plans = plan_families(settings)  # of the size that the images have become
+    edge = dataset.image_shape[0] if dataset.image_shape else settings.edge
+    pretrained_weights.check_networks(
+        weights_files, plans, edge=edge, num_classes=len(dataset.classes)
+    )
     with _pointing_to_look(named, settings):
         training = _decoded(dataset, allow_duplicates=settings.allow_duplicates)
     parts = divide(settings, dataset, training.labels)
@@ -110,7 +117,7 @@ def prepare(
             fraction: fraction_of(parts.train, training.labels, fraction, settings.seed)
             for fraction in settings.train_fractions
         },
-        weights_file=weights_file,
+        weights_files=weights_files,
     )
 
 
@@ -231,46 +238,3 @@ def check_validation(settings: Settings, dataset: OpenedDataSet) -> None:
             f"but got {settings.validation_images}"
         )
         raise ValueError(message)
-
-
-def _weights(name: str, say: Callable[[str], None]) -> loading.WeightsFile | None:
-    """The weights file that a study names, read once.
-
-    None if it is the demo's and not made yet, or would have to be downloaded by whoever only plans.
-    """
-    if name == DEMO_WEIGHTS:
-        path = pretraining.cached_weights_path()
-        if not path.is_file():
-            check_writable(path.parent)
-            return None
-        name = str(path)
-    try:
-        return loading.locate(name)
-    except ValueError as error:
-        address = not_fetched(error)
-        if address is None:
-            raise
-        say(f"Weights: {name} is in no cache here; a run will download it from {address}")
-        return None
-
-
-def _check_weights(
-    file: loading.WeightsFile, plans: Sequence[FamilyPlan], *, num_classes: int
-) -> None:
-    """Builds the network of each pre-trained family from the file, as its trials will.
-
-    A family with a trainer of its own builds what only that knows.
-
-    Raises:
-        ValueError: The file is damaged, not finite, or of another network.
-    """
-    weights = loading.read(file)
-    for family in (registry.load_family(plan.name) for plan in plans if plan.pretrained):
-        if family.has_network:
-            size = family.baseline.get("input_size", 0)
-            config = {**family.baseline, "num_classes": num_classes, "input_size": size}
-            try:
-                family.build({**config, "weights": weights})
-            except ValueError as error:
-                message = f"{file.path} does not fit {family.name}: {error}"
-                raise ValueError(message) from error

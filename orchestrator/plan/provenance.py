@@ -3,10 +3,10 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from orchestrator.plan.inputs import DEMO_WEIGHTS
 from trainables.data.dataset import OpenedDataSet
 from trainables.data.splitting import Split
-from trainables.weights import loading, pretraining
+from trainables.weights.loading import WeightsFile
+from trainables.weights.sources import of_family
 
 
 def other_files(study: Mapping[str, Any], dataset: OpenedDataSet) -> Iterator[str]:
@@ -30,17 +30,8 @@ def other_split(study: Mapping[str, Any], parts: Split) -> Iterator[str]:
         yield f"the split must have SHA-256 {expected} as recorded, not {parts.digest}"
 
 
-def other_weights(study: Mapping[str, Any], file: loading.WeightsFile) -> Iterator[str]:
-    """A sentence if the pre-trained weights have another hash."""
-    expected = (study["weights"] or {}).get("sha256")
+def other_weights(study: Mapping[str, Any], family: str, file: WeightsFile) -> Iterator[str]:
+    """A sentence if the pre-trained weights of a family have another hash."""
+    expected = of_family(study, family).get("sha256")
     if file.sha256 != expected:
         yield f"{file.path} must have SHA-256 {expected} as recorded, but has {file.sha256}"
-
-
-def locate_weights(name: str) -> loading.WeightsFile:
-    """The weights that a study's settings name, the demo's where they were cached.
-
-    Raises:
-        ValueError: They are missing.
-    """
-    return loading.locate(str(pretraining.cached_weights_path()) if name == DEMO_WEIGHTS else name)

@@ -165,8 +165,8 @@ def check_inputs(study: Mapping[str, Any], inputs: Inputs, used: Used) -> None:
     ):
         if stored != now:
             _refuse(f"{what} must stay", stored, now, NEW)
-    if inputs.weights_file is not None:
-        check_weights(study, inputs.weights_file.sha256, used)
+    if inputs.weights is not None:
+        check_weights(study, inputs.weights.sha256, used)
 
 
 def _check_files(recorded: Mapping[str, Any], dataset: OpenedDataSet, used: Used) -> None:

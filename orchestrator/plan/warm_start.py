@@ -183,7 +183,7 @@ def _check_comparable(
     ]
     if needs_weights:
         # The demo's own are not made yet where they are None, so no study can have used them.
-        own = inputs.weights_file.sha256 if inputs.weights_file else None
+        own = inputs.weights.sha256 if inputs.weights else None
         their_weights = (study["weights"] or {}).get("sha256")
         pairs.append(("SHA-256 of the weights", their_weights, own))
     for what, before, now in pairs:

@@ -110,13 +110,13 @@ def environment() -> dict[str, str]:
     And of this project where it is installed and no checkout, which has a commit.
     """
     own = code_version.package_version()
-    plug_in = [*distributions(name=HEIC_PLUGIN)]
+    optional = {each: [*distributions(name=each)] for each in (HEIC_PLUGIN, "timm")}
     return {
         "python": platform.python_version(),
         "machine": platform.machine(),
         "processor": hardware.here().processor,
         **{library: version(library) for library in LIBRARIES},
-        **({HEIC_PLUGIN: plug_in[0].version} if plug_in else {}),
+        **{name: found[0].version for name, found in optional.items() if found},
         **({code_version.DISTRIBUTION: own} if own is not None else {}),
     }
 

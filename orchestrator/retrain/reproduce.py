@@ -11,7 +11,13 @@ import pyarrow as pa
 from orchestrator.config.precision import default_precision, stored_precision
 from orchestrator.config.settings import Settings
 from orchestrator.config.sources import from_json
-from orchestrator.plan import image_files, inputs, own_validation, provenance
+from orchestrator.plan import (
+    image_files,
+    inputs,
+    own_validation,
+    pretrained_weights,
+    provenance,
+)
 from orchestrator.results import code_version, files, manifest, schema, shape
 from orchestrator.retrain.stored_trial import Row, StoredTrial, read_trial
 from trainables import registry
@@ -23,6 +29,7 @@ from trainables.hardware import PRECISIONS
 from trainables.shared_data import SharedData
 from trainables.trainers import Trainer, make_trainer
 from trainables.weights import loading
+from trainables.weights.names import by_family
 
 # What depends on the seed alone and not on the clock.
 COMPARED: Final = (
@@ -249,8 +256,8 @@ def _shared(
     """What the trial was trained on, its hashes checked; the test part stays closed."""
     file = None
     if family.pretrained:
-        file = provenance.locate_weights(settings.weights)
-        _refuse_any(provenance.other_weights(study, file))
+        file = _located(settings, family)
+        _refuse_any(provenance.other_weights(study, family.name, file))
     dataset = inputs.named_data_set(settings).open(settings.data_dir, settings.edge)
     own_validation.check_own_validation(study, dataset)
     _refuse_any(provenance.other_files(study, dataset))
@@ -262,8 +269,23 @@ def _shared(
         train={fraction: fraction_of(parts.train, training.labels, fraction, settings.seed)},
         validation=parts.validation,
         classes=dataset.classes,
-        weights=None if file is None else loading.read(file),
+        weights={} if file is None else {family.name: loading.read(file)},
     )
+
+
+def _located(settings: Settings, family: Family) -> loading.WeightsFile:
+    """The weights that a study's settings, or a path in their place, name for a family.
+
+    Raises:
+        ValueError: They are missing.
+    """
+    named = by_family(settings.weights)
+    usual = settings.weights if named is None else pretrained_weights.usual(settings)
+    file = pretrained_weights.locate((named or {}).get(family.name, usual), family)
+    if file is None:
+        message = f"the weights of {family.name} must be there, but the demo's are in no cache here"
+        raise ValueError(message)
+    return file
 
 
 def _refuse_any(sentences: Iterator[str]) -> None:

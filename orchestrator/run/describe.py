@@ -15,7 +15,7 @@ from orchestrator.results import schema
 from orchestrator.results.code_version import code_sha256, git_commit
 from orchestrator.results.manifest import environment, now
 from orchestrator.run.cluster import Cluster, Reservation
-from trainables.weights.loading import WeightsFile, own_words
+from trainables.weights.chosen import ChosenWeights
 
 
 def describe(
@@ -24,7 +24,7 @@ def describe(
     settings: Settings,
     plans: Sequence[FamilyPlan],
     inputs: Inputs,
-    weights_file: WeightsFile | None,
+    weights: ChosenWeights | None,
     cluster: Cluster,
     reservation: Reservation,
 ) -> dict[str, Any]:
@@ -72,13 +72,7 @@ def describe(
             "split_sha256": inputs.split.digest,
             "notes": list(inputs.notes),
         },
-        "weights": None
-        if weights_file is None
-        else {
-            "name": weights_file.name,
-            "sha256": weights_file.sha256,
-            "own_words": own_words(weights_file),
-        },
+        "weights": None if weights is None else weights.to_json(),
         **code,
         "environment": environment(),
         "cluster": {

@@ -18,7 +18,6 @@ from orchestrator.config.settings import Settings
 from orchestrator.forecast.estimate import Forecast, time_sentences
 from orchestrator.plan import resume, warm_start
 from orchestrator.plan.disk_space import check_disk_space
-from orchestrator.plan.inputs import DEMO_WEIGHTS
 from orchestrator.plan.preflight import CheckedStudy, forecast_of
 from orchestrator.results import manifest
 from orchestrator.results.lock import Hold, holding
@@ -38,7 +37,9 @@ from orchestrator.run.nodes import check_nodes, look_at_nodes
 from orchestrator.run.replay import StoredStudy
 from orchestrator.run.session import RayExecutor, Session
 from orchestrator.run.signals import Interruption
-from trainables.weights import loading, pretraining
+from trainables.weights import pretraining
+from trainables.weights.chosen import ChosenWeights
+from trainables.weights.loading import WeightsFile, file_sha256
 
 LEAVE_SECONDS: Final = 20.0
 """So long the rows may take to reach the disk once the cluster is lost."""
@@ -73,13 +74,13 @@ def open_study(
         check_nodes(checked.folder)
         precision = checked.settings.precision_on(reservation.device)
         hardware = look_at_nodes(precision, reservation)
-        weights_file = checked.inputs.weights_file or _demo_weights(checked, console)
+        weights = _weights(checked, console)
         content = describe(
             name=checked.name,
             settings=checked.settings,
             plans=checked.plans,
             inputs=checked.inputs,
-            weights_file=weights_file,
+            weights=weights,
             cluster=cluster,
             reservation=reservation,
         )
@@ -104,7 +105,7 @@ def open_study(
             stored=stored,
             interruption=interruption,
             hold=hold,
-            weights_file=weights_file,
+            weights=weights,
         )
         watch = Watch(cluster.endpoints, lambda why: _leave(session, checked, watch, why))
         with watch.running():
@@ -207,11 +208,23 @@ def cluster_line(cluster: Cluster, reservation: Reservation) -> str:
     )
 
 
-def _demo_weights(checked: CheckedStudy, console: Console) -> loading.WeightsFile | None:
-    """The demo's stand-in for ImageNet weights, made once and cached."""
-    pretrained = any(plan.pretrained for plan in checked.plans)
-    if checked.settings.weights != DEMO_WEIGHTS or not pretrained:
+def _weights(checked: CheckedStudy, console: Console) -> ChosenWeights | None:
+    """What pre-trained families start from; the demo's stand-in is made once and cached."""
+    files = checked.inputs.weights_files
+    if not files:
         return None
+    weights = ChosenWeights(
+        files={family: file or _demo_weights(console) for family, file in files.items()}
+    )
+    if checked.resumed is not None:
+        try:
+            resume.check_weights(checked.resumed.study, weights.sha256, checked.resumed.used)
+        except ValueError as error:
+            raise InfrastructureError(str(error)) from error
+    return weights
+
+
+def _demo_weights(console: Console) -> WeightsFile:
     path = pretraining.cached_weights_path()
     if not path.is_file():
         console.print("Pre-training the stand-in for ImageNet weights, about a minute, once ...")
@@ -223,10 +236,4 @@ def _demo_weights(checked: CheckedStudy, console: Console) -> loading.WeightsFil
         here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
         task = ray.remote(pretrain).options(num_cpus=0, scheduling_strategy=here)
         ray.get(task.remote())
-    sha256 = loading.file_sha256(path)
-    if checked.resumed is not None:
-        try:
-            resume.check_weights(checked.resumed.study, sha256, checked.resumed.used)
-        except ValueError as error:
-            raise InfrastructureError(str(error)) from error
-    return loading.WeightsFile(name=path.name, path=path, sha256=sha256)
+    return WeightsFile(name=path.name, path=path, sha256=file_sha256(path))

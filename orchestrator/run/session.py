@@ -30,7 +30,7 @@ from orchestrator.trials.table_writer import TableWriter
 from orchestrator.trials.trial import RUNNING
 from trainables.shared_data import SharedData, for_other_hosts
 from trainables.trial import References
-from trainables.weights import loading
+from trainables.weights.chosen import ChosenWeights
 
 RESERVE: Final = ".reserve"
 RESERVE_BYTES: Final = 1 << 18
@@ -88,7 +88,7 @@ class Session:
         stored: StoredStudy,
         interruption: Interruption,
         hold: Hold,
-        weights_file: loading.WeightsFile | None,
+        weights: ChosenWeights | None,
     ) -> None:
         """Takes what was checked, where trials run and what they reserve, and the stored rows."""
         self.name, self.folder, self.settings = checked.name, checked.folder, checked.settings
@@ -100,7 +100,7 @@ class Session:
         )
         self.executor, self.reservation, self.console = executor, reservation, console
         self.manifest, self.stored, self.interruption = study_json, stored, interruption
-        self.hold, self.weights_file = hold, weights_file
+        self.hold, self.weights = hold, weights
         self.events, self.completed = list(stored.events), False
         self.writer = TableWriter(
             self.folder,
@@ -148,7 +148,7 @@ class Session:
                 train=self.inputs.train,
                 validation=self.inputs.split.validation,
                 classes=self.inputs.dataset.classes,
-                weights=None if self.weights_file is None else loading.read(self.weights_file),
+                weights={} if self.weights is None else self.weights.read(),
                 environment=passed_on(),
             )
         )

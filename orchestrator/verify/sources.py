@@ -5,15 +5,18 @@ from typing import Any, Final
 
 from orchestrator.config.settings import Settings
 from orchestrator.config.sources import from_json
+from orchestrator.plan import pretrained_weights
 from orchestrator.plan.image_files import with_room
-from orchestrator.plan.inputs import DEMO_WEIGHTS, divide, named_data_set
+from orchestrator.plan.inputs import divide, named_data_set
 from orchestrator.plan.own_validation import check_own_validation
 from orchestrator.verify.tables import Check, Tables
+from trainables import registry
 from trainables.data.dataset import OpenedDataSet
 from trainables.data.files import open_place
 from trainables.data.offline import not_fetched, offline
 from trainables.weights import loading, pretraining
-from trainables.weights.sources import DOWNLOADS
+from trainables.weights.names import by_family
+from trainables.weights.sources import DEMO, DOWNLOADS
 
 
 class NotAtHandError(Exception):
@@ -42,12 +45,20 @@ def check_data(tables: Tables) -> Iterator[str]:
 
 def check_weights(tables: Tables) -> Iterator[str]:
     """Pre-trained weights are what `study.json` says."""
-    recorded, name = tables.study["weights"], from_json(tables.settings).weights
+    recorded, settings = tables.study["weights"], from_json(tables.settings)
     if recorded is None:
         return
-    found = _weights_sha256(name)
-    if found != recorded["sha256"]:
-        yield f"weights {name} must have SHA-256 {recorded['sha256']} as recorded, but have {found}"
+    named = by_family(settings.weights)
+    usual = settings.weights if named is None else pretrained_weights.usual(settings)
+    each = recorded.get("families") or dict.fromkeys(named or [""], recorded)
+    wrong = {
+        (text, its["sha256"], found)
+        for family, its in each.items()
+        for text in [(named or {}).get(family, usual)]
+        if (found := _weights_sha256(text, family)) != its["sha256"]
+    }
+    for text, expected, found in sorted(wrong):
+        yield f"weights {text} must have SHA-256 {expected} as recorded, but have {found}"
 
 
 SOURCES: Final[tuple[Check, ...]] = (check_data, check_weights)
@@ -93,15 +104,22 @@ def _opened(settings: Settings) -> OpenedDataSet:
             raise
 
 
-def _weights_sha256(name: str) -> str:
-    """SHA-256 of the weights that a study names; torchvision's are known by their names."""
-    if name in DOWNLOADS:
-        return DOWNLOADS[name][1]
-    if name == DEMO_WEIGHTS:
-        name = str(pretraining.cached_weights_path())
+def _weights_sha256(text: str, family: str) -> str:
+    """SHA-256 of the weights that a study names; torchvision's ResNet50s are known by their names.
+
+    Args:
+        text: What it names.
+        family: For which; empty for all.
+    """
+    if text == DEMO:
+        text = str(pretraining.cached_weights_path())
     try:
-        return loading.locate(name).sha256
-    except ValueError as error:
+        own = registry.load_family(family).own_weights if family else None
+        if text == pretrained_weights.USUAL and own is not None:
+            with offline():
+                return own().sha256
+        return DOWNLOADS[text][1] if text in DOWNLOADS else loading.locate(text).sha256
+    except (ValueError, ImportError) as error:
         raise NotAtHandError(str(error)) from error
 
 

@@ -186,7 +186,7 @@ def test_f19_a_network_that_learned_nothing_is_flagged_in_the_tables_of_the_fina
         train={1.0: np.arange(40)},
         validation=np.arange(40, 60),
         classes=("a", "b", "c"),
-        weights=None,
+        weights={},
     )
     rows = []
     for role in ("baseline", "tuned"):

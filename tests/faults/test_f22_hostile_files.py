@@ -122,7 +122,7 @@ def shared(made_up_images: LabeledImages) -> SharedData:
         train={1.0: np.arange(40)},
         validation=np.arange(40, 60),
         classes=("a", "b", "c"),
-        weights=None,
+        weights={},
     )
 
 

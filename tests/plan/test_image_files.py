@@ -90,7 +90,7 @@ def test_another_process_is_given_the_path_and_maps_the_file(images: Path) -> No
         train={},
         validation=np.arange(3),
         classes=("dark", "light"),
-        weights=None,
+        weights={},
     )
     sent = pickle.dumps(shared)
     assert len(sent) < 4000 < training.images.nbytes

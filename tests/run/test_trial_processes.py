@@ -68,7 +68,7 @@ class Trials:
             train={1.0: np.arange(40)},
             validation=np.arange(40, 60),
             classes=("a", "b", "c"),
-            weights=None,
+            weights={},
         )
         self._folder, self._references = folder, References(shared=ray.put(shared), test=None)
 

@@ -355,7 +355,7 @@ class MeasuredTrial(StudyTrial):
             train={1.0: np.arange(2)},
             validation=np.arange(2, 4),
             classes=tuple("abcdefghij"),
-            weights=None,
+            weights={},
         )
         make_trainer(registry.load_family("cnn"), self._config, tiny)
 
@@ -369,7 +369,7 @@ def test_three_trial_processes_share_data_of_cifar10s_size_without_a_copy(tmp_pa
         train={1.0: np.arange(45_000)},
         validation=np.arange(45_000, 50_000),
         classes=tuple("abcdefghij"),
-        weights=None,
+        weights={},
     )
     config = {
         "family": "cnn",

@@ -208,7 +208,7 @@ class Driver:
             settings=checked.settings,
             plans=checked.plans,
             inputs=checked.inputs,
-            weights_file=checked.inputs.weights_file,
+            weights=checked.inputs.weights,
             cluster=cluster,
             reservation=reservation,
         )
@@ -238,7 +238,7 @@ class Driver:
                     stored=stored,
                     interruption=Interruption(),
                     hold=hold,
-                    weights_file=checked.inputs.weights_file,
+                    weights=checked.inputs.weights,
                 )
                 executor.writer = session.writer
                 patch.setattr(study, "report", lambda *_: None)  # takes seconds; tested by itself

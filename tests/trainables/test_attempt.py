@@ -27,7 +27,7 @@ def shared(made_up_images: LabeledImages) -> SharedData:
         train={1.0: np.arange(40), 0.5: np.arange(20)},
         validation=np.arange(40, 60),
         classes=("a", "b", "c"),
-        weights=None,
+        weights={},
     )
 
 

@@ -1,20 +1,40 @@
-"""What every family in the folder must do; a new file is tested by lying there."""
+"""What every family in the folder must do; a new file is tested by lying there.
 
+A library's models are tested by name: small ones always, and those in STUDY_TEST_FAMILIES.
+"""
+
+import functools
 import importlib
+import itertools
+import os
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
+from orchestrator.export.network import network_of
 from orchestrator.results.schema import schemas
 from search_spaces.dimension import distributions, outside
 from trainables import registry
 from trainables.data.dataset import LabeledImages
+from trainables.family import Family
 from trainables.training.model_size import forward_flops, parameter_counts
 from trainables.training.trainer import Trainer
 
-NAMES = registry.family_names()
+OWN = registry.family_names()
+LIBRARIES = (
+    "torchvision/mobilenet_v3_small",
+    "torchvision/squeezenet1_1@scratch",
+    "torchvision/shufflenet_v2_x0_5@frozen",
+    "timm/test_vit",
+    "timm/test_convnext",
+    "timm/test_efficientnet@frozen",
+    "timm/test_resnet@scratch",
+)
+ASKED = filter(None, os.environ.get("STUDY_TEST_FAMILIES", "").split(","))
+NAMES = [*OWN, *LIBRARIES, *ASKED]
 EPOCHS = 2
 
 
@@ -25,6 +45,11 @@ def one_thread() -> None:
 
 @pytest.fixture(scope="module")
 def resnet_weights() -> dict[str, np.ndarray]:
+    return made_up_resnet_weights()
+
+
+@functools.cache
+def made_up_resnet_weights() -> dict[str, np.ndarray]:
     """Made-up weights with torchvision's names, whose head does not match."""
     from torchvision.models import resnet50
 
@@ -35,6 +60,10 @@ def resnet_weights() -> dict[str, np.ndarray]:
 
 @pytest.fixture
 def data() -> LabeledImages:
+    return made_up_data()
+
+
+def made_up_data() -> LabeledImages:
     """24 images of 3 classes that differ in colour: uint8 [24, 32, 32, 3]."""
     random = np.random.default_rng(0)
     labels = np.arange(24, dtype=np.int64) % 3
@@ -43,10 +72,20 @@ def data() -> LabeledImages:
     return LabeledImages(images=images, labels=labels)
 
 
+def library_weights(family: Family) -> dict[str, np.ndarray]:
+    """Made-up weights of a library's model, for images of another size and other classes."""
+    torch.manual_seed(0)
+    (network,) = family.standalone
+    state = network({**family.fixed, "num_classes": 7, "input_size": 224}).state_dict()
+    return {name: tensor.numpy() for name, tensor in state.items()}
+
+
 def make_trainer(
     name: str, data: LabeledImages, weights: Any, *, seed: int = 1, **params: Any
 ) -> Trainer:
     family = registry.load_family(name)
+    if family.pretrained and "/" in name:
+        weights = library_weights(family)
     module, _, trainer = family.trainer.partition(":")
     made: Trainer = getattr(importlib.import_module(module), trainer)(
         family,
@@ -111,14 +150,61 @@ def test_it_gives_probabilities_and_its_weights_carry_over(
     assert np.array_equal(other.evaluate(data).probabilities, evaluation.probabilities)
 
 
+@functools.cache
+def trained(name: str) -> tuple[Trainer, dict[str, torch.Tensor]]:
+    """A trainer after an epoch, which tests only look at, and its network's state before."""
+    trainer = make_trainer(name, made_up_data(), made_up_resnet_weights())
+    before = {key: each.clone() for key, each in trainer._model.state_dict().items()}
+    trainer.train_epoch()
+    return trainer, before
+
+
 @pytest.mark.parametrize("name", NAMES)
-def test_no_convolution_before_batch_norm_has_a_bias(
+def test_what_it_says_of_an_image_does_not_depend_on_the_others(
+    name: str, data: LabeledImages
+) -> None:
+    trainer, _ = trained(name)
+    together = trainer.evaluate(data).probabilities
+    alone = trainer.evaluate(LabeledImages(images=data.images[5:6], labels=data.labels[5:6]))
+    np.testing.assert_allclose(alone.probabilities[0], together[5], atol=1e-4)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_gradients_reach_all_that_is_trained_and_the_rest_stays(name: str) -> None:
+    trainer, before = trained(name)
+    after = trainer._model.state_dict()
+    changed = {key for key, each in after.items() if not each.equal(before[key])}
+    if trainer.trained_parameters < trainer.parameters:  # the head of a frozen network
+        assert len({key.rpartition(".")[0] for key in changed}) == 1
+    else:
+        assert changed >= {key for key, _ in trainer._model.named_parameters()}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_its_winner_is_made_again_from_its_own_weights_alone(name: str) -> None:
+    trainer, _ = trained(name)
+    family = registry.load_family(name)
+    size = family.baseline.get("input_size") or 32
+    config = {"params": dict(family.baseline), "input_size": size, "classes": ["a", "b", "c"]}
+    facts = SimpleNamespace(family=family, config=config)
+    winner: Any = SimpleNamespace(family=name, facts=facts, weights=trainer.weights())
+    for key, each in network_of(winner).state_dict().items():
+        assert each.equal(trainer._model.state_dict()[key])
+
+
+@pytest.mark.parametrize("name", OWN)
+def test_no_convolution_right_before_batch_norm_has_a_bias(
     name: str, data: LabeledImages, resnet_weights: dict[str, np.ndarray]
 ) -> None:
-    model = make_trainer(name, data, resnet_weights)._model
-    convolutions = [m for m in model.modules() if isinstance(m, torch.nn.Conv2d)]
-    assert convolutions
-    assert all(convolution.bias is None for convolution in convolutions)
+    modules = make_trainer(name, data, resnet_weights)._model.modules()
+    pairs = itertools.pairwise(modules)
+    assert [
+        first
+        for first, second in pairs
+        if isinstance(first, torch.nn.Conv2d)
+        and isinstance(second, torch.nn.BatchNorm2d)
+        and first.bias is not None
+    ] == []
 
 
 def test_the_cnn_is_the_double_convolution_network_of_815_thousand_parameters(

@@ -50,7 +50,7 @@ def fetch_file(*, url: str, sha256: str, cache: Path) -> Path:
 
     Args:
         url: Where the file is; its last part is the file's name.
-        sha256: Of the file.
+        sha256: Of the file, or its first digits where no more is known.
         cache: Where it is kept.
 
     Raises:
@@ -64,13 +64,8 @@ def fetch_file(*, url: str, sha256: str, cache: Path) -> Path:
         _ask(url)
         cache.mkdir(parents=True, exist_ok=True)
         with FileLock(cache / f".{wanted.name}.lock"):
-            pooch.retrieve(
-                url,
-                known_hash=f"sha256:{sha256}",
-                fname=wanted.name,
-                path=cache,
-                downloader=pooch.HTTPDownloader(timeout=STALL_SECONDS),
-            )
+            if not _has_hash(wanted, sha256):
+                _download(url, sha256, wanted)
     except (OSError, ValueError) as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         msg = f"{wanted} is not there, and getting {url} (SHA-256 {sha256}) failed: {reason}"
@@ -79,10 +74,31 @@ def fetch_file(*, url: str, sha256: str, cache: Path) -> Path:
 
 
 def _has_hash(path: Path, sha256: str) -> bool:
-    if not path.is_file():
-        return False
+    return path.is_file() and _sha256(path).startswith(sha256)
+
+
+def _sha256(path: Path) -> str:
     with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest() == sha256
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _download(url: str, sha256: str, wanted: Path) -> None:
+    """Gets a file under its name once it is whole; pooch knows whole hashes alone."""
+    incoming = wanted.with_name(f".{wanted.name}.incoming")
+    incoming.unlink(missing_ok=True)  # of a process that was killed
+    pooch.retrieve(
+        url,
+        known_hash=None,
+        fname=incoming.name,
+        path=incoming.parent,
+        downloader=pooch.HTTPDownloader(timeout=STALL_SECONDS),
+    )
+    found = _sha256(incoming)
+    if not found.startswith(sha256):
+        incoming.unlink()
+        msg = f"the file that came has SHA-256 {found}"
+        raise ValueError(msg)
+    incoming.replace(wanted)
 
 
 def _ask(url: str) -> None:

@@ -3,10 +3,7 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from optuna.distributions import FloatDistribution
-
-from search_spaces.dimension import Dimension
-from search_spaces.spaces import INPUT_SIZE, NORMALIZATION
+from search_spaces.spaces import INPUT_SIZE, L2, NORMALIZATION
 from trainables.family import Family
 
 if TYPE_CHECKING:
@@ -56,10 +53,7 @@ FAMILY = Family(
     name="frozen_features",
     build=build,
     search_space={
-        "l2": Dimension(
-            values=FloatDistribution(1e-6, 10.0, log=True),
-            meaning="L2 penalty on the head's weights, of standardised features",
-        ),
+        "l2": L2,
         "input_size": INPUT_SIZE,
         "normalization": NORMALIZATION,
     },

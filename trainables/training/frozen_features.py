@@ -17,6 +17,7 @@ from trainables.data.dataset import LabeledImages
 from trainables.family import Family
 from trainables.hardware import PRECISIONS
 from trainables.training import feature_cache
+from trainables.training.last_layer import head_of
 from trainables.training.metrics import Evaluation, Scores, scores
 from trainables.training.model_size import forward_flops, parameter_counts
 from trainables.training.precision import autocast, set_arithmetic
@@ -57,7 +58,7 @@ class FrozenFeaturesTrainer:
         """Builds the network; see `training.trainer.Trainer`. Nothing is drawn at random.
 
         Args:
-            family: Its network ends in a dense layer `fc`.
+            family: Its network ends in a dense layer.
             params: `l2`, `input_size`, `normalization`.
             data: Training part.
             train: Indices of the images to train on, shape [n_train].
@@ -84,10 +85,9 @@ class FrozenFeaturesTrainer:
         config = {**params, "input_size": self._size, "num_classes": num_classes}
         self._model = family.build({**config, "weights": weights}).to(self._device)
         self._model = self._model.to(memory_format=torch.channels_last).eval()
-        head = self._model.fc
-        assert isinstance(head, nn.Linear), head
-        self._head = head
-        self._body = _without_head(self._model)
+        self._head = self._dense_head(head_of(family.head, self._model, num_classes))
+        self._given: list[Tensor] = []  # to the head, when the network is last given images
+        self._head.register_forward_pre_hook(lambda _, given: self._given.append(given[0]))
         self._prepare = preparation(
             params["normalization"],
             edge=data.images.shape[1],
@@ -230,8 +230,17 @@ class FrozenFeaturesTrainer:
 
     def _body_of(self, images: Tensor) -> Tensor:
         with autocast(self._precision, self._device):
-            features: Tensor = self._body(self._prepare(images))
+            self._model(self._prepare(images))
+        features = self._given[-1]
+        self._given.clear()
         return features.float()
+
+    def _dense_head(self, prefix: str) -> nn.Linear:
+        head = self._model.get_submodule(prefix.rstrip("."))
+        if isinstance(head, nn.Linear):
+            return head
+        message = f"frozen features need a network that ends in a dense layer, but it is a {head}"
+        raise ValueError(message)
 
     def _standardized(self, features: Tensor) -> Tensor:
         """With a column of ones behind, for the bias."""
@@ -280,9 +289,3 @@ def _address(array: npt.NDArray[Any]) -> int:
     """Where it lies: one that is held is told from others by it."""
     address: int = array.__array_interface__["data"][0]
     return address
-
-
-def _without_head(model: nn.Module) -> nn.Module:
-    """The same modules but for `fc`."""
-    children = [module for name, module in model.named_children() if name != "fc"]
-    return nn.Sequential(*children, nn.Flatten())

@@ -6,6 +6,7 @@ from typing import Any, Final
 # Mean and standard deviation per channel of images in [0, 1]; ImageNet's are torchvision's.
 NORMALIZATIONS: Final[Mapping[str, tuple[list[float], list[float]]]] = {
     "zero_one": ([0.0, 0.0, 0.0], [1.0, 1.0, 1.0]),
+    "own": ([0.0, 0.0, 0.0], [1.0, 1.0, 1.0]),  # the network does it itself
     "imagenet": ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225]),
 }
 

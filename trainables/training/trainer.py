@@ -20,6 +20,7 @@ from trainables.training import snapshot
 from trainables.training.allocator import keep_freed_memory
 from trainables.training.generators import Generators
 from trainables.training.graphs import Eager, Graphs, Issuer
+from trainables.training.last_layer import head_of
 from trainables.training.metrics import Evaluation, scores
 from trainables.training.model_size import forward_flops, parameter_counts
 from trainables.training.normalization import PLAIN_INPUT
@@ -101,7 +102,9 @@ class Trainer:
         torch.manual_seed(derive_seed(seed, "weights"))
         self._model = family.build({**config, "input_size": self._size}).to(self._device)
         self._model = self._model.to(memory_format=torch.channels_last)
-        self._optimizer = Optimizer(self._model, params, head=family.head)
+        self._optimizer = Optimizer(
+            self._model, params, head=head_of(family.head, self._model, num_classes)
+        )
         self._generators = Generators(self._device)
         self._steps = Steps(
             self._model,

@@ -3,9 +3,10 @@
 import hashlib
 import os
 import pickle
+import re
 import warnings
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -33,11 +34,13 @@ class WeightsFile:
         name: `imagenet`, `imagenet_v2`, or the file's name.
         path: Where it is.
         sha256: Of its bytes, in hexadecimal.
+        words: What whoever keeps it says of it: `origin`, `source` (images), `licence`.
     """
 
     name: str
     path: Path
     sha256: str
+    words: Mapping[str, str] = field(default_factory=dict, hash=False)
 
 
 def locate(weights: str) -> WeightsFile:
@@ -95,13 +98,13 @@ def _is_finite(array: npt.NDArray[np.generic]) -> bool:
 
 
 def own_words(file: WeightsFile) -> dict[str, str]:
-    """What a safetensors file says of itself; nothing where it does not, or is of another kind."""
+    """What a safetensors file says of itself, and its keeper of any; nothing where nobody does."""
     from safetensors import safe_open
 
     if not _is_safetensors(file):
-        return {}
+        return dict(file.words)
     with safe_open(file.path, framework="np") as opened:
-        return dict(opened.metadata() or {})
+        return {**(opened.metadata() or {}), **file.words}
 
 
 def load_pretrained(model: "nn.Module", weights: Weights, *, head: str) -> None:
@@ -135,7 +138,9 @@ def load_pretrained(model: "nn.Module", weights: Weights, *, head: str) -> None:
     kinds = [
         f"{name} has {array.dtype}"
         for name, array in given.items()
-        if not name.endswith(COUNTER) and not np.issubdtype(array.dtype, np.floating)
+        if not name.endswith(COUNTER)
+        and not np.issubdtype(array.dtype, np.floating)
+        and (name not in own or own[name].is_floating_point())
     ]
     negative = [name for name, array in given.items() if _is_negative_variance(name, array)]
     wrong = {
@@ -170,6 +175,27 @@ def file_sha256(path: Path) -> str:
     """SHA-256 of a file's bytes, in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def fetch(url: str, *, name: str, words: Mapping[str, str]) -> WeightsFile:
+    """Weights whose file's name ends in the first digits of its hash, as torchvision's do.
+
+    Args:
+        url: Where they are.
+        name: What they are called.
+        words: See `WeightsFile`.
+
+    Raises:
+        ValueError: Nobody answers, or the file is another.
+    """
+    from trainables.data.download import fetch_file
+
+    digits = re.search(r"-([0-9a-f]{8,64})\.\w+$", url)
+    if digits is None:
+        message = f"the name of a file of weights must end in digits of its hash, but is {url}"
+        raise ValueError(message)
+    path = fetch_file(url=url, sha256=digits[1], cache=_torch_cache())
+    return WeightsFile(name=name, path=path, sha256=file_sha256(path), words=words)
 
 
 def _download(name: str) -> WeightsFile:

@@ -1,0 +1,154 @@
+"""The weights of a study's pre-trained families: found, read, and tried in each network."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final
+
+from optuna.distributions import CategoricalDistribution
+
+from orchestrator.config.settings import Settings
+from orchestrator.plan.families import FamilyPlan
+from orchestrator.results.files import check_writable
+from trainables import registry
+from trainables.data.offline import not_fetched
+from trainables.family import Family
+from trainables.weights import loading, pretraining
+from trainables.weights.chosen import ChosenWeights
+from trainables.weights.loading import WeightsFile
+from trainables.weights.names import by_family
+from trainables.weights.sources import DEMO
+
+USUAL: Final = Settings.weights
+
+
+def names(settings: Settings, families: Sequence[str]) -> dict[str, str]:
+    """What the settings name for each pre-trained family of a study.
+
+    Args:
+        settings: Of the study.
+        families: Its pre-trained families.
+
+    Raises:
+        ValueError: They name weights for others.
+    """
+    named = by_family(settings.weights)
+    if named is None:
+        return dict.fromkeys(families, settings.weights)
+    others = sorted(named.keys() - set(families))
+    if others:
+        message = (
+            f"weights must be named for pre-trained families of the study, "
+            f"{', '.join(families) or 'of which there is none'}, but are for {', '.join(others)}"
+        )
+        raise ValueError(message)
+    return {family: named.get(family, usual(settings)) for family in families}
+
+
+def usual(settings: Settings) -> str:
+    """The weights of a family for which a study that names some names none."""
+    return DEMO if settings.preset == DEMO else USUAL
+
+
+def find(
+    settings: Settings, plans: Sequence[FamilyPlan], say: Callable[[str], None]
+) -> dict[str, WeightsFile | None]:
+    """The weights file of each pre-trained family of a study, hashed.
+
+    None where it is the demo's and not made yet, or would have to be downloaded by whoever only
+    plans.
+
+    Raises:
+        ValueError: A network cannot be made here, or files are missing or have another hash: all
+            that are.
+    """
+    families = [registry.load_family(plan.name) for plan in plans]
+    for family in families:
+        if family.check is not None:
+            family.check((), 0, None)
+    pretrained = {family.name: family for family in families if family.pretrained}
+    found: dict[str, WeightsFile | None] = {}
+    faults: list[str] = []
+    for name, text in names(settings, list(pretrained)).items():
+        try:
+            found[name] = locate(text, pretrained[name])
+        except ValueError as error:
+            address = not_fetched(error)
+            if address is None:
+                faults.append(str(error))
+                continue
+            told = f"{text} of {name}" if pretrained[name].own_weights else text
+            say(f"Weights: {told} is in no cache here; a run will download it from {address}")
+            found[name] = None
+    if faults:
+        raise ValueError("; ".join(dict.fromkeys(faults)))
+    return found
+
+
+def locate(text: str, family: Family) -> WeightsFile | None:
+    """The file that a text means for a family; None if it is the demo's and not made yet.
+
+    Raises:
+        ValueError: It is missing or has another hash.
+    """
+    if text == DEMO:
+        if family.own_weights is not None:
+            message = (
+                f"the weights 'demo' are a ResNet50's, not {family.name}'s; name a file: "
+                f"--weights {family.name}=FILE"
+            )
+            raise ValueError(message)
+        path = pretraining.cached_weights_path()
+        if not path.is_file():
+            check_writable(path.parent)
+            return None
+        text = str(path)
+    if text == USUAL and family.own_weights is not None:
+        return family.own_weights()
+    return loading.locate(text)
+
+
+def check_networks(
+    files: Mapping[str, WeightsFile | None],
+    plans: Sequence[FamilyPlan],
+    *,
+    edge: int,
+    num_classes: int,
+) -> None:
+    """Builds the network of each pre-trained family from its file, as its trials will.
+
+    A family with a trainer of its own builds what only that knows. A network of a library is given
+    images of each size that it may be given, too.
+
+    Args:
+        files: See `find`.
+        plans: The study's families.
+        edge: Of the study's images, in pixels.
+        num_classes: Number of classes.
+
+    Raises:
+        ValueError: A file is damaged, not finite, or of another network, or a network cannot be
+            given such images.
+    """
+    there = {family: file for family, file in files.items() if file is not None}
+    weights = ChosenWeights(files=there).read()
+    for plan in plans:
+        family = registry.load_family(plan.name)
+        if family.check is not None:
+            family.check(_sizes(plan, edge), num_classes, weights.get(family.name))
+        elif family.name in weights and family.has_network:
+            config = {
+                **plan.baseline,
+                "num_classes": num_classes,
+                "input_size": plan.baseline.get("input_size") or edge,
+            }
+            try:
+                family.build({**config, "weights": weights[family.name]})
+            except ValueError as error:
+                message = f"{there[family.name].path} does not fit {family.name}: {error}"
+                raise ValueError(message) from error
+
+
+def _sizes(plan: FamilyPlan, edge: int) -> list[int]:
+    """The sizes of images that a family's trials may be given."""
+    searched = plan.space.get("input_size")
+    choices = searched.choices if isinstance(searched, CategoricalDistribution) else ()
+    return sorted({int(size or edge) for size in (plan.baseline.get("input_size"), *choices)})

@@ -1,0 +1,65 @@
+"""Weights of several families: what names them, and what is recorded of them."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.numpy import save_file
+
+from trainables.weights.chosen import ChosenWeights
+from trainables.weights.loading import locate
+from trainables.weights.names import by_family
+from trainables.weights.sources import of_family, source_of
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("imagenet", None),
+        ("/a/b.pth", None),
+        ("/a=b/c.pth", None),
+        ("cnn=a.pth", {"cnn": "a.pth"}),
+        (
+            "resnet50_transfer=/x/a=1.pth,timm/vit_tiny.augreg@frozen=b.safetensors",
+            {"resnet50_transfer": "/x/a=1.pth", "timm.vit_tiny.augreg@frozen": "b.safetensors"},
+        ),
+    ],
+)
+def test_weights_are_one_file_or_one_of_each_family(
+    text: str, named: dict[str, str] | None
+) -> None:
+    assert by_family(text) == named
+
+
+@pytest.mark.parametrize("text", ["a=x.pth,y.pth", "a=x.pth,a=y.pth", "timm/r=x,timm.r=y"])
+def test_a_text_that_is_neither_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="weights must"):
+        by_family(text)
+
+
+def test_a_file_whose_name_looks_like_families_is_one_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("cnn=1.pth").touch()
+    assert by_family("cnn=1.pth") is None
+
+
+def test_one_file_is_recorded_as_before_and_several_each_with_its_hash(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        save_file({name: np.zeros(1, np.float32)}, tmp_path / f"{name}.safetensors")
+    a, b = (locate(str(tmp_path / f"{name}.safetensors")) for name in ("a", "b"))
+    one = ChosenWeights(files={"x": a, "y": a})
+    assert one.to_json() == {"name": "a.safetensors", "sha256": a.sha256, "own_words": {}}
+    assert one.sha256 == a.sha256
+    read = one.read()
+    assert read["x"] is read["y"]
+    several = ChosenWeights(files={"x": a, "y": b})
+    swapped = ChosenWeights(files={"x": b, "y": a})
+    assert len({several.sha256, swapped.sha256, a.sha256, b.sha256}) == 4
+    study = {"weights": several.to_json(), "settings": {"weights": "x=a,y=b"}}
+    assert of_family(study, "y")["sha256"] == b.sha256
+    assert source_of(study, of_family(study, "y")).origin.startswith("the file b.safetensors")
+    assert of_family({"weights": one.to_json()}, "y")["sha256"] == a.sha256
+    both = several.read()
+    assert [sorted(each) for each in both.values()] == [["a"], ["b"]]

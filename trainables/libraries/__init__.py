@@ -1,0 +1,5 @@
+"""Libraries of networks, one file each: `NAME/MODEL` is the family of a model in it.
+
+Each has `family_of(model)`, which imports neither the library nor torch: studies of such families
+can be read where neither is.
+"""

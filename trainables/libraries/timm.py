@@ -1,0 +1,125 @@
+"""Any classifier of timm by its name: `timm/convnext_tiny`, `timm/resnet18.a1_in1k`.
+
+timm is an optional extra: `pip install timm`.
+"""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+from optuna.distributions import CategoricalDistribution
+
+from search_spaces.dimension import Dimension
+from trainables import library_family
+from trainables.family import Family
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from trainables.weights.loading import Weights, WeightsFile
+
+NORMALIZATION: Final = Dimension(
+    values=CategoricalDistribution(("own", "zero_one")),
+    meaning="images with the mean and deviation of the network's weights, or in [0, 1] as they are",
+)
+
+
+def network(config: Mapping[str, Any]) -> "nn.Module":
+    """One of timm's networks, all weights random; where it is to, it normalises images itself.
+
+    Args:
+        config: `architecture`, `num_classes`, `input_size`, `normalization`.
+    """
+    import timm
+    import torch
+
+    name, given = config["architecture"], {"num_classes": config["num_classes"]}
+    try:  # of transformers, which are made for one size
+        model: nn.Module = timm.create_model(name, img_size=config["input_size"], **given)
+    except TypeError:
+        model = timm.create_model(name, **given)
+    if config["normalization"] == "own":
+        its: Any = model.pretrained_cfg
+        for what in ("mean", "std"):
+            values = torch.tensor(its[what]).view(1, 3, 1, 1)
+            model.register_buffer(f"input_{what}", values, persistent=False)
+        model.register_forward_pre_hook(
+            lambda module, given: ((given[0] - module.input_mean) / module.input_std,)
+        )
+    return model
+
+
+def fitted(weights: "Weights", model: "nn.Module") -> "Weights":
+    """Weights as timm itself reads them: renamed, and of positions for the network's input size."""
+    import sys
+
+    import torch
+
+    converted = getattr(sys.modules[type(model).__module__], "checkpoint_filter_fn", None)
+    if converted is None:
+        return weights
+    given = {name: torch.from_numpy(each) for name, each in weights.items()}
+    return {name: each.numpy() for name, each in converted(given, model).items()}
+
+
+def own_weights(architecture: str) -> "WeightsFile":
+    """Timm's weights of a model, downloaded once from the Hugging Face hub.
+
+    Raises:
+        ValueError: It has none there, or nobody answers.
+    """
+    from timm.models import get_pretrained_cfg
+
+    from trainables.weights.hub import from_hub
+    from trainables.weights.sources import NOT_STATED
+
+    found = get_pretrained_cfg(architecture, allow_unregistered=False)
+    if found is None or not found.hf_hub_id:
+        message = (
+            f"no weights of timm/{architecture} on the Hugging Face hub; give a file to "
+            f"--weights timm/{architecture}=FILE, or train it from scratch: "
+            f"timm/{architecture}@{library_family.SCRATCH}"
+        )
+        raise ValueError(message)
+    return from_hub(
+        found.hf_hub_id,
+        words={"source": f"what timm calls {found.tag}", "licence": found.license or NOT_STATED},
+    )
+
+
+def check_exists(architecture: str) -> None:
+    """Refuses a name that timm has no network by.
+
+    Raises:
+        ValueError: With names that are like it, or timm is not installed.
+    """
+    try:
+        import timm
+    except ImportError as error:
+        message = f"timm/{architecture} needs timm, which is not installed: pip install timm"
+        raise ValueError(message) from error
+    name, dot, tag = architecture.partition(".")
+    library_family.check_name("timm", name, timm.list_models())
+    if dot:
+        known = timm.list_pretrained(f"{name}.*")
+        library_family.check_name("timm", f"{name}.{tag}", known)
+
+
+def family_of(model: str) -> Family:
+    """The family of one of its models.
+
+    Args:
+        model: See `LibraryModel`.
+
+    Raises:
+        ValueError: It is no model's name.
+    """
+    return library_family.LibraryModel(
+        library="timm",
+        model=model,
+        network=network,
+        normalization=NORMALIZATION,
+        usual="own",
+        fitted=fitted,
+        own_weights=own_weights,
+        check_exists=check_exists,
+    ).family()
