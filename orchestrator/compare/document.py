@@ -17,6 +17,7 @@ from orchestrator.analysis.majority import majority_sections
 from orchestrator.analysis.model_size import transfer_card_sections
 from orchestrator.analysis.pairwise import difference_sections
 from orchestrator.analysis.per_class import per_class_sections
+from orchestrator.analysis.probe import probe_sections
 from orchestrator.analysis.sample_efficiency import sample_efficiency_sections
 from orchestrator.analysis.section import (
     Row,
@@ -96,6 +97,7 @@ def gather(
         yield from per_class_sections(study, runs)
         yield from certain_but_wrong_sections(study, runs)
         yield from fairness_sections(by_search, searched[0], relabel_finals(final, searches))
+        yield from probe_sections(study, trials)
         yield from transfer_card_sections(study, final)
         yield from forecast_sections(study, trials, final)
         yield from best_so_far_sections(*searched[:2])

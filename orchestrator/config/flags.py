@@ -42,6 +42,12 @@ def make_parser() -> argparse.ArgumentParser:
             "weights",
         ),
     )
+    add(
+        "--probe",
+        action="store_const",
+        const=True,
+        help="first ask what the frozen pre-trained networks know: seconds to a minute each",
+    )
     add("--precision", help="tf32, fp32 or bf16, of all trials (tf32 on GPUs, fp32 on CPUs)")
     add("--trials", help=_help("trials per family, the baseline included", "trials"))
     add(

@@ -52,6 +52,9 @@ class Settings:
     weights: str = "imagenet"
     """`imagenet` (torchvision's ResNet50; of a library's model its own), `imagenet_v2`, or a `.pth`
     or `.safetensors` file; of each family its own: `NAME=FILE,...`."""
+    probe: bool = False
+    """Ask before the search what the frozen pre-trained networks know, by a linear layer and by
+    nearest neighbours; seconds to a minute each, in the process of the command."""
     objective: str = "accuracy"
     """What epochs and trials are compared by on validation: `accuracy`, `balanced_accuracy` (the
     mean of the classes' recalls) or `macro_f1`; for classes with very different numbers."""
@@ -191,6 +194,7 @@ OPERATIONAL: Final = frozenset(
     {
         "address",
         "dashboard",
+        "probe",
         "results_dir",
         "name",
         "data_dir",

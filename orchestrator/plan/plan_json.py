@@ -49,6 +49,7 @@ def plan_json(
         "settings": {**to_json(settings), "families": names},
         "data": inputs and _data(settings, inputs),
         "families": [_family(plan, settings, forecast) for plan in plans],
+        "probe": [dict(each) for each in checked.probed] if checked else [],
         "search": {
             "searches": work.searches,
             "trials": work.search_trials,

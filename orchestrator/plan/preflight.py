@@ -17,6 +17,7 @@ from orchestrator.plan import remains, resume, warm_start
 from orchestrator.plan.data_summary import data_summary
 from orchestrator.plan.families import FamilyPlan, plan_families
 from orchestrator.plan.inputs import Inputs, prepare
+from orchestrator.plan.probe import probe_families
 from orchestrator.plan.resolution import resolution
 from orchestrator.plan.summary import print_plan, print_spaces
 from orchestrator.plan.warm_start import WarmStart
@@ -56,6 +57,7 @@ class CheckedStudy:
         inputs: Its data and weights.
         resumed: What it goes on from; None for a new study.
         warm_start: What a new study learns from first; None for nothing.
+        probed: What its frozen networks know; empty where that was not asked.
     """
 
     name: str
@@ -65,6 +67,7 @@ class CheckedStudy:
     inputs: Inputs
     resumed: ResumedStudy | None = None
     warm_start: WarmStart | None = None
+    probed: Sequence[Mapping[str, Any]] = ()
 
 
 def check_new(settings: Settings, console: Console) -> CheckedStudy:
@@ -93,7 +96,13 @@ def check_new(settings: Settings, console: Console) -> CheckedStudy:
         left_out = f"; {warm.left_out} others do not count here" if warm.left_out else ""
         console.print(f"Warm start: {len(warm.trials)} trials of {warm.study}{left_out}")
     return CheckedStudy(
-        name=name, folder=folder, settings=settings, plans=plans, inputs=inputs, warm_start=warm
+        name=name,
+        folder=folder,
+        settings=settings,
+        plans=plans,
+        inputs=inputs,
+        warm_start=warm,
+        probed=probe_families(inputs, plans, console.print) if settings.probe else (),
     )
 
 

@@ -77,6 +77,15 @@ class _Sampler(_Part):
     multivariate: StrictBool
 
 
+class _Probed(_Part):
+    family: Family
+    linear_accuracy: Annotated[float, Field(ge=0, le=1)]
+    knn_accuracy: Annotated[float, Field(ge=0, le=1)]
+    seconds: Annotated[float, Field(ge=0)]
+    train_images: Positive
+    validation_images: Positive
+
+
 class _Data(_Part):
     name: Text = ""
     classes: list[Text] = []
@@ -149,6 +158,7 @@ class _Study(_Part):
     ] = {}
     dataset: _Data = _Data()
     weights: _Weights | None = None
+    probe: list[_Probed] = []
     choice: dict[str, _Choice] | None = None
     choice_sha256: Text = ""
     halted: dict[Family, Text] | None = None

@@ -85,6 +85,8 @@ def open_study(
             reservation=reservation,
         )
         content["hardware"] = hardware
+        if checked.probed:
+            content["probe"] = [dict(each) for each in checked.probed]
         content["forecast"] = reserved_forecast(checked, reservation).to_json()
         hold = checked.resumed.hold if checked.resumed else _begin(checked, held)
         stored = StoredStudy()

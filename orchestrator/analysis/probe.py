@@ -1,0 +1,44 @@
+"""What frozen networks were worth before the search, beside what it found later."""
+
+from collections.abc import Iterator
+
+import pandas as pd
+import pyarrow as pa
+
+from orchestrator.analysis.formats import share, words
+from orchestrator.analysis.section import Row, Section
+
+
+def probe_sections(study: Row, trials: pa.Table) -> Iterator[Section]:
+    """A table where the study was asked to probe its pre-trained networks.
+
+    Args:
+        study: `study.json`.
+        trials: `trials.parquet`.
+    """
+    probed = study.get("probe") or []
+    if not probed:
+        return
+    best: dict[str, float] = {}
+    for row in trials.to_pylist():
+        if row["validation_accuracy"] is not None:
+            best[row["family"]] = max(best.get(row["family"], 0.0), row["validation_accuracy"])
+    table = pd.DataFrame([{**each, "searched": best.get(each["family"])} for each in probed])
+    first = probed[0]
+    yield Section(
+        key="fairness/probe",
+        title="What the frozen networks knew before the search",
+        table=table,
+        formats={
+            "family": words("family"),
+            "linear layer": share("linear_accuracy"),
+            "nearest neighbours": share("knn_accuracy"),
+            "best trial of the search": share("searched"),
+        },
+        notes=(
+            f"Accuracy on {first['validation_images']:,} validation images, after a look at "
+            f"{first['train_images']:,} training images without training any of the network; of "
+            "the search's best trial on all validation images.",
+        ),
+        place="document",
+    )
