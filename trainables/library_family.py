@@ -156,9 +156,14 @@ class LibraryModel:
         """
         self.check_exists(self.architecture)
         for size in sizes:
+            config = {"num_classes": num_classes, "input_size": size}
             with self._refusing(size):
-                made = _tried(self._bare, {"num_classes": num_classes, "input_size": size})
+                made = _tried(self._bare, config)
+            try:
                 self._load(made, weights, num_classes)
+            except ValueError as error:
+                message = f"with images of {size}x{size} pixels, {error}"
+                raise ValueError(message) from error
 
     def _bare(self, config: Config) -> "nn.Module":
         return self.network({**self._fixed, **config})
@@ -181,8 +186,8 @@ class LibraryModel:
             fields = " and ".join(f"{each}.{name}.input_size" for each in ("space", "baseline"))
             advice = "--image-size" if self.variant == SCRATCH else fields
             message = (
-                f"{name} must be given weights and images that its network takes, but with "
-                f"{size}x{size} pixels it says: {' '.join(str(error).split())[:300]} (the size: "
+                f"{name} must be given images of a size that its network takes, but of "
+                f"{size}x{size} pixels: {' '.join(str(error).split())[:300]} (another size: "
                 f"{advice})"
             )
             raise ValueError(message) from error

@@ -130,21 +130,25 @@ def check_networks(
     """
     there = {family: file for family, file in files.items() if file is not None}
     weights = ChosenWeights(files=there).read()
+    faults: list[str] = []
     for plan in plans:
         family = registry.load_family(plan.name)
+        sizes = _sizes(plan, edge)
         if family.check is not None:
-            family.check(_sizes(plan, edge), num_classes, weights.get(family.name))
-        elif family.name in weights and family.has_network:
-            config = {
-                **plan.baseline,
-                "num_classes": num_classes,
-                "input_size": plan.baseline.get("input_size") or edge,
-            }
+            family.check(sizes, num_classes, None)
+        if family.name in weights and family.has_network:
+            config = {**plan.baseline, "num_classes": num_classes}
+            its = weights[family.name]
             try:
-                family.build({**config, "weights": weights[family.name]})
+                if family.check is not None:
+                    family.check(sizes, num_classes, its)
+                else:
+                    size = plan.baseline.get("input_size") or edge
+                    family.build({**config, "input_size": size, "weights": its})
             except ValueError as error:
-                message = f"{there[family.name].path} does not fit {family.name}: {error}"
-                raise ValueError(message) from error
+                faults.append(f"{there[family.name].path} does not fit {family.name}: {error}")
+    if faults:
+        raise ValueError("; ".join(faults))
 
 
 def _sizes(plan: FamilyPlan, edge: int) -> list[int]:

@@ -86,7 +86,7 @@ def test_images_that_a_network_cannot_be_given_are_refused_in_a_line() -> None:
     check = registry.load_family("torchvision/alexnet").check
     assert check is not None
     check((64, 96), 3, None)
-    with pytest.raises(ValueError, match=r"32x32 pixels it says: .*too small") as caught:
+    with pytest.raises(ValueError, match=r"but of 32x32 pixels: .*too small") as caught:
         check((64, 32), 3, None)
     assert "space.torchvision.alexnet.input_size" in str(caught.value)
     assert "\n" not in str(caught.value)

@@ -33,7 +33,7 @@ def fetch_folder(*, url: str, sha256: str, folder: str, cache: Path) -> Path:
     if wanted.is_dir():
         return wanted
     try:
-        _ask(url)  # before the lock, so that of several processes without network none waits long
+        ask(url)  # before the lock, so that of several processes without network none waits long
         cache.mkdir(parents=True, exist_ok=True)
         with FileLock(cache / "download.lock"):
             if not wanted.is_dir():
@@ -61,7 +61,7 @@ def fetch_file(*, url: str, sha256: str, cache: Path) -> Path:
     if _has_hash(wanted, sha256):
         return wanted
     try:
-        _ask(url)
+        ask(url)
         cache.mkdir(parents=True, exist_ok=True)
         with FileLock(cache / f".{wanted.name}.lock"):
             if not _has_hash(wanted, sha256):
@@ -101,8 +101,8 @@ def _download(url: str, sha256: str, wanted: Path) -> None:
     incoming.replace(wanted)
 
 
-def _ask(url: str) -> None:
-    """Raises OSError unless the address answers; name look-ups have no time limit of their own."""
+def ask(url: str) -> None:
+    """Raises OSError unless an address answers; name look-ups have no time limit of their own."""
     check_online(url)
     answers: SimpleQueue[bool | OSError] = SimpleQueue()
 

@@ -49,7 +49,11 @@ def network(config: Mapping[str, Any]) -> "nn.Module":
 
 
 def fitted(weights: "Weights", model: "nn.Module") -> "Weights":
-    """Weights as timm itself reads them: renamed, and of positions for the network's input size."""
+    """Weights as timm itself reads them: renamed, and of positions for the network's input size.
+
+    Raises:
+        ValueError: They are of another network.
+    """
     import sys
 
     import torch
@@ -58,7 +62,12 @@ def fitted(weights: "Weights", model: "nn.Module") -> "Weights":
     if converted is None:
         return weights
     given = {name: torch.from_numpy(each) for name, each in weights.items()}
-    return {name: each.numpy() for name, each in converted(given, model).items()}
+    try:
+        return {name: each.numpy() for name, each in converted(given, model).items()}
+    except Exception as error:  # what it takes for its own may be of any network
+        reason = " ".join(str(error).split())[:200]
+        message = f"timm cannot read it as its weights: {type(error).__name__}: {reason}"
+        raise ValueError(message) from error
 
 
 def own_weights(architecture: str) -> "WeightsFile":

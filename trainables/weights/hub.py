@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from trainables.data.offline import check_online
+from trainables.data.download import ask
 from trainables.weights.loading import WeightsFile, file_sha256
 
 FILE: Final = "model.safetensors"
@@ -27,7 +27,7 @@ def from_hub(repository: str, *, words: Mapping[str, str]) -> WeightsFile:
         try:
             path = hf_hub_download(repository, FILE, local_files_only=True)
         except OSError:
-            check_online(address)
+            ask(address)  # its library would try again for half a minute
             path = hf_hub_download(repository, FILE)
     except (OSError, ValueError) as error:
         reason = " ".join(str(error).split())[:200] or type(error).__name__
