@@ -51,13 +51,16 @@ def check_disk_space(checked: CheckedStudy, *, at_a_time: int) -> None:
 def forecast_bytes(checked: CheckedStudy, *, at_a_time: int) -> int:
     """The checkpoints of the trials that run at a time, the finals' weights, and the tables.
 
+    The weights of each winner's seeds are there twice where a file cannot have two names.
+
     A family with a trainer of its own has checkpoints of a size that nobody can know.
     """
     settings, inputs = checked.settings, checked.inputs
     parameters = {plan.name: parameters_of(plan, checked) for plan in checked.plans}
     work = work_of(list(parameters), settings)
     largest = FLOAT_BYTES * max(parameters.values())
-    finals = FLOAT_BYTES * sum(parameters.values()) * (work.final_runs // len(parameters) + 1)
+    models = work.final_runs // len(parameters) + settings.seeds
+    finals = FLOAT_BYTES * sum(parameters.values()) * models
     # Of most data sets the test part is no more than a fifth.
     _, test_images = inputs.dataset.image_counts or (0, len(inputs.training) // 5)
     predictions = 2 * work.final_runs * test_images * len(inputs.dataset.classes) * FLOAT_BYTES

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,14 +16,13 @@ from orchestrator.config.settings import ARITHMETIC, ENDS, OPERATIONAL, Settings
 from orchestrator.plan.families import FamilyPlan
 from orchestrator.results import files
 from orchestrator.results.final_runs import final_id
-from orchestrator.results.schema import FIXED_SCHEMAS, METRICS, parameter_columns
+from orchestrator.results.schema import FIXED_SCHEMAS, parameter_columns
 from orchestrator.trials.recorder import Recorder
 from orchestrator.trials.trial import TrialRecord, TrialSpec, winner
 from trainables.epoch_rows import objective
 from trainables.trainers import SIZES
 from trainables.training.seeding import derive_seed
-from trainables.trial_files import BEST_WEIGHTS, PREDICTIONS, checkpoint_folder, keep_predictions
-from trainables.weights.loading import file_sha256
+from trainables.trial_files import PREDICTIONS, checkpoint_folder, keep_predictions
 
 Choice = Mapping[str, Mapping[str, Any]]
 
@@ -179,38 +177,6 @@ def predictions(
     tables = [_predictions_of(folder, row, names) for row in rows]
     schema = FIXED_SCHEMAS["predictions"]
     return pa.concat_tables(tables) if tables else schema.empty_table()
-
-
-def keep_winners(folder: Path, rows: Sequence[Mapping[str, Any]], classes: Sequence[str]) -> None:
-    """Copies each tuned family's weights at its largest fraction and best seed on validation."""
-    tuned = [row for row in rows if row["role"] == "tuned"]
-    for family in sorted({row["family"] for row in tuned}):
-        own = [row for row in tuned if row["family"] == family]
-        largest = max(row["train_fraction"] for row in own)
-        best = min(
-            (row for row in own if row["train_fraction"] == largest),
-            key=lambda row: (-objective(row), row["validation_loss"], row["seed"]),
-        )
-        target = folder / "winners" / family
-        target.mkdir(parents=True, exist_ok=True)
-        source = checkpoint_folder(folder, best["trial_id"]) / BEST_WEIGHTS
-        if not source.exists():  # the run was kept before a finished study was extended
-            continue
-        temporary = target / ".model.safetensors"
-        shutil.copyfile(source, temporary)
-        temporary.replace(target / "model.safetensors")
-        card = {
-            "family": family,
-            "trial_id": best["trial_id"],
-            "seed": best["seed"],
-            "epoch": best["epoch"],
-            "train_images": best["train_images"],
-            "params": json.loads(best["params_json"]),
-            "weights_sha256": file_sha256(target / "model.safetensors"),
-            "classes": list(classes),
-            **{f"test_{name}": best[f"test_{name}"] for name in METRICS},
-        }
-        files.write_text(target / "config.json", json.dumps(card, indent=2) + "\n")
 
 
 def _roles(chosen: Mapping[str, Any], plan: FamilyPlan) -> list[tuple[str, Mapping[str, Any]]]:

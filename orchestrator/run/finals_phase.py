@@ -14,6 +14,7 @@ from orchestrator.run.progress import ProgressTable, shown
 from orchestrator.run.search_phase import Search, note_opening
 from orchestrator.run.session import Session
 from orchestrator.run.time_left import Remaining
+from orchestrator.run.winners import keep_winners
 from orchestrator.search.scheduler import RecordingScheduler
 from orchestrator.search.trial_queue import ListedTrials
 from orchestrator.trials.recorder import Recorder
@@ -97,7 +98,7 @@ def retrain_and_test(
                 time_left=time_left,
             )
     session.must_have_ended(recorder)
-    finals.keep_winners(session.folder, rows(), session.inputs.dataset.classes)
+    keep_winners(session.folder, rows(), session.inputs.dataset.classes)
     completed = all(record.status == "completed" for record in recorder.trials.values())
     complete = completed and len(choice) == len(session.searches)
     return Finals(complete=complete, test_part=test)

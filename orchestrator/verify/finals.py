@@ -4,12 +4,14 @@ import json
 import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Final
 
 from orchestrator.config.final_epochs import final_epochs
 from orchestrator.config.searches import deciding
 from orchestrator.results import schema
 from orchestrator.results.final_runs import final_id
+from orchestrator.results.kept_weights import CONFIG, MODEL, seed_folders, winner_folder
 from orchestrator.trials.trial import FAILURES
 from orchestrator.verify.search import parameter_columns
 from orchestrator.verify.tables import Check, Rows, Tables, contiguous, differing, grouped
@@ -75,16 +77,27 @@ def check_final_params(tables: Tables) -> Iterator[str]:
 
 
 def check_winners(tables: Tables) -> Iterator[str]:
-    """The weights that are kept are of the tuned run that is best on validation."""
+    """The weights that are kept are of the tuned run that is best on validation, and of its seeds.
+
+    Those of the other seeds may be none: an earlier version kept none, and `clean` removes them.
+    """
     tuned = [row for row in tables.final if row["role"] == "tuned"]
     for family in sorted({row["family"] for row in tuned}):
         own = [row for row in tuned if row["family"] == family]
         largest = max(row["train_fraction"] for row in own)
-        best = min(
+        best, *others = sorted(
             (row for row in own if row["train_fraction"] == largest),
             key=lambda r: (-objective(r), r["validation_loss"], r["seed"]),
         )
-        yield from _check_kept(best, tables)
+        kept = winner_folder(tables.folder, family)
+        yield from _check_kept(f"winner of {family}", kept, best, tables)
+        for path in sorted(seed_folders(tables.folder, family).glob("[!.]*")):
+            row = next((row for row in others if path.name == str(row["seed"])), None)
+            if row is None:
+                yield f"winners/{family}/seeds/{path.name} must be of a seed beside the best"
+            else:
+                what = f"winner of {family} with seed {path.name}"
+                yield from _check_kept(what, path, row, tables)
 
 
 def key_of(row: Mapping[str, Any]) -> Key:
@@ -137,23 +150,22 @@ def _check_curve(row: Mapping[str, Any], rows: Rows, tables: Tables) -> Iterator
         yield f"train_seconds of {name} must be {seconds}, but is {row['train_seconds']}"
 
 
-def _check_kept(best: Mapping[str, Any], tables: Tables) -> Iterator[str]:
-    """The files of a family's winner are those of its best run."""
-    family, folder = best["family"], tables.folder / "winners" / best["family"]
-    for name in ("config.json", "model.safetensors"):
+def _check_kept(what: str, folder: Path, run: Mapping[str, Any], tables: Tables) -> Iterator[str]:
+    """The files that are kept of a family's winner are those of a run."""
+    for name in (CONFIG, MODEL):
         if not (folder / name).is_file():
-            yield f"the winner of {family} must be kept with its {name}, but that is missing"
+            yield f"the {what} must be kept with its {name}, but that is missing"
             return
-    card = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    card = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
     expected = {
-        **{name: best[name] for name in (*CARD, *TEST_METRICS[: len(schema.METRICS)])},
-        "params": json.loads(best["params_json"]),
+        **{name: run[name] for name in (*CARD, *TEST_METRICS[: len(schema.METRICS)])},
+        "params": json.loads(run["params_json"]),
         "classes": tables.study["dataset"]["classes"],
     }
-    yield from differing(f"the kept winner of {family}", expected, card)
-    sha256, recorded = file_sha256(folder / "model.safetensors"), card.get("weights_sha256")
+    yield from differing(f"the kept {what}", expected, card)
+    sha256, recorded = file_sha256(folder / MODEL), card.get("weights_sha256")
     if recorded != sha256:
-        yield f"the kept weights of {family} must have SHA-256 {recorded}, but have {sha256}"
+        yield f"the kept weights of the {what} must have SHA-256 {recorded}, but have {sha256}"
 
 
 CHECKS: Final[Sequence[Check]] = (

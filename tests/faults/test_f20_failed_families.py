@@ -18,6 +18,7 @@ from orchestrator.config.sources import resolve
 from orchestrator.plan.families import FamilyPlan, plan_families
 from orchestrator.results import files
 from orchestrator.run import finals
+from orchestrator.run.winners import keep_winners
 from orchestrator.trials.recorder import Recorder
 from orchestrator.trials.trial import Failure, winner
 
@@ -76,7 +77,7 @@ def test_f20_the_other_families_have_their_winner_and_their_finals(recorder: Rec
 
 
 def test_f20_no_weights_are_kept_where_nothing_was_tested(tmp_path: Path) -> None:
-    finals.keep_winners(tmp_path, [], ("a", "b"))
+    keep_winners(tmp_path, [], ("a", "b"))
     assert list(tmp_path.iterdir()) == []
     assert finals.predictions(tmp_path, []).num_rows == 0
 

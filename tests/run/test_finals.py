@@ -1,21 +1,16 @@
-"""The finals: what is re-trained, with which seeds, and whose weights are kept."""
+"""The finals: what is re-trained, and with which seeds."""
 
-import json
-from pathlib import Path
 from typing import Any
 
-import pytest
 from made_up_trials import row_of, spec_of
 
 from orchestrator.config.searches import Search, list_searches
 from orchestrator.config.settings import Settings
 from orchestrator.config.sources import resolve
 from orchestrator.plan.families import plan_families
-from orchestrator.results.schema import parameter_columns
 from orchestrator.run import finals
 from orchestrator.trials.recorder import Recorder
 from orchestrator.trials.trial import TrialSpec
-from trainables.trial_files import BEST_WEIGHTS, checkpoint_folder
 
 
 def settings_of(*assignments: str) -> Settings:
@@ -82,37 +77,3 @@ def test_another_choice_or_setting_is_another_opening() -> None:
     assert one == finals.digest(choice_of(baseline_won=False), {"seed": 1})
     assert one != finals.digest(choice_of(baseline_won=True), {"seed": 1})
     assert one != finals.digest(choice_of(baseline_won=False), {"seed": 2})
-
-
-@pytest.mark.parametrize(("losses", "kept"), [((1.0, 2.0), 0), ((2.0, 1.0), 1)])
-def test_the_weights_kept_are_of_the_largest_fraction_and_the_best_seed_on_validation(
-    tmp_path: Path, losses: tuple[float, float], kept: int
-) -> None:
-    rows = []
-    for fraction, accuracy in ((0.5, 0.9), (1.0, 0.8)):
-        for seed in (0, 1):
-            trial_id = f"cnn-tuned-s{seed}-f{fraction:g}"
-            folder = checkpoint_folder(tmp_path, trial_id)
-            folder.mkdir(parents=True)
-            (folder / BEST_WEIGHTS).write_text(trial_id)
-            rows.append(
-                {
-                    "family": "cnn",
-                    "role": "tuned",
-                    "trial_id": trial_id,
-                    "seed": seed,
-                    "train_fraction": fraction,
-                    "train_images": 10,
-                    "epoch": 1,
-                    "validation_accuracy": accuracy,
-                    "validation_loss": losses[seed],
-                    **dict.fromkeys(
-                        ("test_loss", "test_accuracy", "test_precision", "test_recall"), 0.5
-                    ),
-                    **parameter_columns({"width": 32}),
-                }
-            )
-    finals.keep_winners(tmp_path, rows, ("a", "b"))
-    assert (tmp_path / "winners/cnn/model.safetensors").read_text() == f"cnn-tuned-s{kept}-f1"
-    card = json.loads((tmp_path / "winners/cnn/config.json").read_text())
-    assert (card["seed"], card["params"], card["classes"]) == (kept, {"width": 32}, ["a", "b"])

@@ -137,7 +137,7 @@ FINALS = [
     Inconsistency(
         "a winner's weights are others",
         file("winners/curve/model.safetensors", b"x"),
-        "the kept weights of curve must have SHA-256",
+        "the kept weights of the winner of curve must have SHA-256",
     ),
     Inconsistency(
         "a winner's card speaks of another run",
@@ -148,6 +148,21 @@ FINALS = [
         "a winner's weights are missing",
         gone("winners/curve/model.safetensors"),
         "the winner of curve must be kept with its model.safetensors, but that is missing",
+    ),
+    Inconsistency(
+        "weights of a seed beside the best are others",
+        file("winners/curve/seeds/1/model.safetensors", b"x"),
+        "the kept weights of the winner of curve with seed 1 must have SHA-256",
+    ),
+    Inconsistency(
+        "weights of a seed beside the best are missing",
+        gone("winners/curve/seeds/1/model.safetensors"),
+        "the winner of curve with seed 1 must be kept with its model.safetensors",
+    ),
+    Inconsistency(
+        "weights of a seed that was not trained",
+        file("winners/curve/seeds/7/model.safetensors", b"x"),
+        "winners/curve/seeds/7 must be of a seed beside the best",
     ),
     Inconsistency(
         "a difference of the comparison is another",

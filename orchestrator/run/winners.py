@@ -1,0 +1,106 @@
+"""The weights that a study keeps: of each family's winner, those of the best seed and the others.
+
+The best seed's lie in `winners/<family>/`, the others' in `winners/<family>/seeds/<seed>/`, so that
+a model is there once. Weights come before the record that names them, and what is kept of a seed is
+found by that record and its hash: a driver killed in between does the same again.
+"""
+
+import json
+import shutil
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from orchestrator.results import files
+from orchestrator.results.kept_weights import (
+    CONFIG,
+    MODEL,
+    seed_folder,
+    seed_folders,
+    winner_folder,
+)
+from orchestrator.results.schema import METRICS
+from trainables import checkpoints
+from trainables.epoch_rows import objective
+from trainables.trial_files import BEST_WEIGHTS, checkpoint_folder
+from trainables.weights.loading import file_sha256
+
+Row = Mapping[str, Any]
+# What tells weights from those of another training.
+TRAINING: Final = ("trial_id", "seed", "epoch", "train_images", "params")
+
+
+def keep_winners(folder: Path, rows: Sequence[Row], classes: Sequence[str]) -> None:
+    """Keeps each tuned family's weights at its largest fraction, those of every seed.
+
+    Of a seed that was trained before a finished study was extended, whose checkpoints are gone, the
+    weights kept then are taken; where there are none, none are kept.
+
+    Args:
+        folder: The study's.
+        rows: Of `final.parquet`.
+        classes: Names.
+    """
+    tuned = [row for row in rows if row["role"] == "tuned"]
+    for family in sorted({row["family"] for row in tuned}):
+        own = [row for row in tuned if row["family"] == family]
+        largest = max(row["train_fraction"] for row in own)
+        best, *others = sorted(
+            (row for row in own if row["train_fraction"] == largest),
+            key=lambda row: (-objective(row), row["validation_loss"], row["seed"]),
+        )
+        for row in others:  # first: the best one may take the place of one of them
+            _keep(folder, row, classes, seed_folder(folder, family, row["seed"]))
+        _keep(folder, best, classes, winner_folder(folder, family))
+        _remove_all_but(seed_folders(folder, family), (str(row["seed"]) for row in others))
+
+
+def _keep(folder: Path, row: Row, classes: Sequence[str], target: Path) -> None:
+    """Keeps a training's weights, and what they are, in a folder; nothing where they are gone."""
+    record = {
+        "family": row["family"],
+        **{name: row[name] for name in ("trial_id", "seed", "epoch", "train_images")},
+        "params": json.loads(row["params_json"]),
+    }
+    source = checkpoint_folder(folder, row["trial_id"]) / BEST_WEIGHTS
+    if not source.exists():
+        places = (target, winner_folder(folder, row["family"]), _own_place(folder, row))
+        place = next((each for each in places if _has(each, record)), None)
+        if place is None or place == target:
+            return
+        source = place / MODEL
+    target.mkdir(parents=True, exist_ok=True)
+    checkpoints.link(source, target / MODEL)
+    card = {
+        **record,
+        "weights_sha256": file_sha256(target / MODEL),
+        "classes": list(classes),
+        **{f"test_{name}": row[f"test_{name}"] for name in METRICS},
+    }
+    files.write_text(target / CONFIG, json.dumps(card, indent=2) + "\n")
+
+
+def _own_place(folder: Path, row: Row) -> Path:
+    return seed_folder(folder, row["family"], row["seed"])
+
+
+def _has(place: Path, record: Row) -> bool:
+    """Whether a folder has the weights of a training, whole."""
+    try:
+        kept = json.loads((place / CONFIG).read_text(encoding="utf-8"))
+        same = all(kept[name] == record[name] for name in TRAINING)
+        return same and file_sha256(place / MODEL) == kept["weights_sha256"]
+    except (OSError, ValueError, LookupError, TypeError, RecursionError):
+        return False  # missing, or damaged, which counts as that
+
+
+def _remove_all_but(folder: Path, names: Iterable[str]) -> None:
+    """Removes what a folder has of seeds that are kept elsewhere by now, or asked for no more."""
+    kept = set(names)
+    if not folder.is_dir():
+        return
+    for path in folder.iterdir():
+        if path.name not in kept:
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+    if not kept:
+        folder.rmdir()
