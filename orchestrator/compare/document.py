@@ -12,6 +12,7 @@ from orchestrator.analysis.calibration import calibration_sections
 from orchestrator.analysis.caveats import caveats, collapse_sections
 from orchestrator.analysis.certain_but_wrong import certain_but_wrong_sections
 from orchestrator.analysis.early_stopping import early_stopping_sections
+from orchestrator.analysis.ensembles import ensemble_sections
 from orchestrator.analysis.forecast_accuracy import forecast_sections
 from orchestrator.analysis.majority import majority_sections
 from orchestrator.analysis.model_size import transfer_card_sections
@@ -85,6 +86,7 @@ def gather(
     def sections() -> Iterator[Section]:
         yield from collapse_sections(runs)
         yield from majority_sections(study, runs)
+        yield from ensemble_sections(runs)
         yield from settle_sections(study, final, runs, comparison.to_pylist())
         yield from sample_efficiency_sections(
             final,

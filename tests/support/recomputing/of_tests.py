@@ -174,6 +174,23 @@ def calibration(r: Recomputed) -> Keyed:
     yield "classes/calibration", over_seeds(own[~np.array(again, dtype=bool)], by, shown)
 
 
+def ensembles(r: Recomputed) -> Keyed:
+    rows = []
+    for family in r.tuned:
+        keys = [k for k in r.runs if k[:3] == (family, "tuned", r.fractions[0])]
+        said = [np.stack(r.runs[key].probabilities.to_numpy()).astype(float) for key in keys]
+        labels = r.runs[keys[0]].label.to_numpy()
+        right = (sum(said).argmax(axis=1) == labels).astype(float)
+        alone = sum((own.argmax(axis=1) == labels).astype(float) for own in said) / len(said)
+        values = (right, alone, right - alone)
+        (low, high), _, ends = (r.over_images(each) for each in values)
+        accuracy, single, difference = (each.mean() for each in values)
+        if len(keys) > 1:
+            rows.append((family, len(keys), accuracy, low, high, single, difference, *ends))
+    columns = "family,seeds,accuracy,low,high,single,difference,difference_low,difference_high"
+    yield "results/ensembles", table(columns, rows)
+
+
 def classes(r: Recomputed) -> Keyed:
     matrices = {family: r.confusion(family) for family in r.tuned}
     if not matrices:

@@ -20,6 +20,7 @@ COMPARISON: Final = (
     *(of_tests.results, of_tests.reference, of_tests.differences, of_tests.data),
     *(
         of_tests.calibration,
+        of_tests.ensembles,
         of_tests.classes,
         of_tests.doubtful,
         of_search.given,
