@@ -36,14 +36,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         from orchestrator.results.lock import HeldError
 
         try:
-            return _clean(options.results, dry_run=options.dry_run, as_json=options.json)
+            return _clean(options)
         except HeldError as error:
             return fail("clean", error, INFRASTRUCTURE)
 
     return answer("clean", run)
 
 
-def _clean(folder: Path, *, dry_run: bool, as_json: bool) -> int:
+def _clean(options: argparse.Namespace) -> int:
     """Removes, or says what would be removed.
 
     Raises:
@@ -54,14 +54,16 @@ def _clean(folder: Path, *, dry_run: bool, as_json: bool) -> int:
     from orchestrator.clean.disposable import find
     from orchestrator.results.lock import check_free, holding
 
-    if dry_run:
+    folder = options.results
+    if options.dry_run:
         check_free(folder)
-        _say(folder, find(folder), dry_run=True, as_json=as_json)
+        found = find(folder, ensembles=options.ensemble)
+        _say(folder, found, dry_run=True, as_json=options.json)
         return DONE
     find(folder)  # before a lock is written: it may be no study
     with holding(folder) as hold:
-        found = find(folder)
-        _say(folder, found, dry_run=False, as_json=as_json)
+        found = find(folder, ensembles=options.ensemble)
+        _say(folder, found, dry_run=False, as_json=options.json)
         for each in found:
             hold.check()
             each.remove()
@@ -92,6 +94,12 @@ def _parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     parser.add_argument("results", metavar="RESULTS", type=Path, help="the folder of a study")
+    parser.add_argument(
+        "--ensemble",
+        action="store_true",
+        help="also the weights of the winners' seeds beside the best, without which "
+        "`predict --ensemble` is refused",
+    )
     parser.add_argument("--dry-run", action="store_true", help="say what would go, remove nothing")
     parser.add_argument("--json", action="store_true", help="print one JSON object in a line")
     return parser

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from orchestrator.results import files
+from orchestrator.results.kept_weights import seed_folders
 from orchestrator.results.study_results import StudyResults
 from trainables import checkpoints
 from trainables.names import check_trial
@@ -48,11 +49,13 @@ class Disposable:
             self.path.unlink(missing_ok=True)
 
 
-def find(folder: Path) -> list[Disposable]:
+def find(folder: Path, *, ensembles: bool = False) -> list[Disposable]:
     """What is disposable of a study that no driver holds; nothing that resuming it needs.
 
     Args:
         folder: The study's.
+        ensembles: So are the weights of its winners' seeds beside the best, which an ensemble needs
+            and nothing else.
 
     Raises:
         ValueError: It is no study, it is damaged, or a link in it leads out of it.
@@ -68,11 +71,19 @@ def find(folder: Path) -> list[Disposable]:
             if ended
             else _of_ended_trials(results)
         ),
+        *(_of_seeds(results) if ensembles else ()),
     ]
 
 
 def _if_there(path: Path, what: str) -> list[Disposable]:
     return [Disposable(path=path, what=what)] if path.exists() else []
+
+
+def _of_seeds(results: StudyResults) -> Iterator[Disposable]:
+    for family in results.study["settings"]["families"]:
+        yield from _if_there(
+            seed_folders(results.folder, family), "weights that only ensembles of seeds need"
+        )
 
 
 def _of_ended_trials(results: StudyResults) -> Iterator[Disposable]:

@@ -11,12 +11,11 @@ from pydantic import BaseModel
 
 from orchestrator.export.model_card import Facts, render
 from orchestrator.results import files, schema, shape
+from orchestrator.results.kept_weights import CONFIG, MODEL, seed_folder, winner_folder
 from orchestrator.results.study_results import StudyResults
 from trainables import registry
 from trainables.training.normalization import NORMALIZATIONS, PLAIN_INPUT
 
-MODEL: Final = "model.safetensors"
-CONFIG: Final = "config.json"
 CARD: Final = "README.md"
 # What of `study.json` a card is written from.
 NEEDED: Final = (
@@ -44,7 +43,7 @@ class _Record(BaseModel):
 
 @dataclass(frozen=True, kw_only=True)
 class Winner:
-    """A winner that a study has kept.
+    """A winner that a study has kept, trained with one seed.
 
     Attributes:
         family: Its family's name.
@@ -86,7 +85,8 @@ def read_winners(folder: Path, study: Row) -> tuple[list[Winner], list[str]]:
     for family in study["settings"]["families"]:
         why = _why_missing(folder, study, family, final)
         if why is None:
-            winners.append(_read_winner(folder, study, family, final))
+            kept = winner_folder(folder, family)
+            winners.append(_read_winner(folder, kept, study, family, final))
         else:
             missing.append(f"{family}: {why}")
     return winners, missing
@@ -99,13 +99,62 @@ def _why_missing(folder: Path, study: Row, family: str, final: Sequence[Row]) ->
     if family not in study["choice"]:
         return "no winner, for none of its trials came to an end"
     chosen = study["choice"][family]
-    kept = folder / "winners" / family
-    if not (kept / CONFIG).is_file() or not (kept / MODEL).is_file():
+    kept = winner_folder(folder, family)
+    if not _is_kept(kept):
         return f"no weights of its winner {chosen['trial_id']}, which was not re-trained to the end"
     record = _record(kept / CONFIG)
     if record["params"] != chosen["params"] or _row_of(record, final) is None:
         return f"no weights of its winner {chosen['trial_id']}; those kept are of an earlier choice"
     return None
+
+
+def read_ensemble(folder: Path, winner: Winner) -> list[Winner]:
+    """A winner as each of its seeds trained it, by seed.
+
+    Args:
+        folder: The study's.
+        winner: As the best of its seeds trained it, from `read_winners`.
+
+    Raises:
+        ValueError: It has one seed, the weights of some of its seeds are not kept, or are not those
+            that were.
+    """
+    family, facts, seeds = winner.family, winner.facts, []
+    if len(facts.seeds) == 1:
+        message = (
+            f"an ensemble must be of 2 seeds or more, but {family} was re-trained with 1; the "
+            "study goes on with more: --resume NAME --seeds N"
+        )
+        raise ValueError(message)
+    final, missing = StudyResults(folder).rows("final"), []
+    for row in sorted(facts.seeds, key=lambda row: int(row["seed"])):
+        kept = seed_folder(folder, family, row["seed"])
+        if row["trial_id"] == facts.final["trial_id"]:
+            seeds.append(winner)
+        elif _is_kept(kept) and _is_of(_record(kept / CONFIG), row):
+            seeds.append(_read_winner(folder, kept, facts.study, family, final))
+        else:
+            missing.append(str(row["seed"]))
+    if missing:
+        message = (
+            f"an ensemble must have the weights of all {len(facts.seeds)} seeds of {family}, but "
+            f"{folder} has none of seed {' and '.join(missing)} (a study keeps them at its end; an "
+            "earlier version kept the best seed's alone, and clean --ensemble removes the others); "
+            "leave it at the best seed, or move predictions.parquet out of the folder and resume "
+            "the study: then it trains its finals again"
+        )
+        raise ValueError(message)
+    return seeds
+
+
+def _is_kept(kept: Path) -> bool:
+    return (kept / CONFIG).is_file() and (kept / MODEL).is_file()
+
+
+def _is_of(record: Row, row: Row) -> bool:
+    """Whether what is kept is of a row of `final.parquet`."""
+    same = record["trial_id"] == row["trial_id"]
+    return bool(same and record["params"] == json.loads(row["params_json"]))
 
 
 def _record(path: Path) -> dict[str, Any]:
@@ -122,8 +171,12 @@ def _record(path: Path) -> dict[str, Any]:
         raise ValueError(message) from error
 
 
-def _read_winner(folder: Path, study: Row, family: str, final: Sequence[Row]) -> Winner:
-    kept = folder / "winners" / family
+def _read_winner(folder: Path, kept: Path, study: Row, family: str, final: Sequence[Row]) -> Winner:
+    """What is kept in a folder of a family's winner.
+
+    Raises:
+        ValueError: The weights are not those that were kept.
+    """
     record = _record(kept / CONFIG)
     weights = (kept / MODEL).read_bytes()
     found = hashlib.sha256(weights).hexdigest()
@@ -202,7 +255,6 @@ def configuration(study: Row, record: Row, row: Row) -> dict[str, Any]:
 def _row_of(record: Row, final: Sequence[Row]) -> Row | None:
     """The row in `final.parquet` of the run whose weights were kept."""
     for row in final:
-        same = row["trial_id"] == record["trial_id"] and row["role"] == "tuned"
-        if same and json.loads(row["params_json"]) == record["params"]:
+        if row["role"] == "tuned" and _is_of(record, row):
             return row
     return None

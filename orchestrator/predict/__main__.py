@@ -30,7 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
         _check_output(options)
         list_files(options.images)  # before anything that takes a while
-        predictor = load(options.results, options.family)
+        predictor = load(options.results, options.family, ensemble=options.ensemble)
         found = predictor.files(options.images)
         bad = found[found["error"].notna()]
         if options.output is not None:
@@ -66,12 +66,7 @@ def _check_output(options: argparse.Namespace) -> None:
 
 def _lines(predictor: "Predictor", found: "pd.DataFrame", output: Path | None) -> Sequence[str]:
     """What is printed: the model, a line for each file or where they are, and what is no image."""
-    one = predictor
-    lines = [
-        f"Model: {one.family} of study {one.study}, {one.trial_id}, on {one.device}; its accuracy: "
-        f"{one.validation_accuracy:.2%} on validation images, {one.test_accuracy:.2%} on test "
-        "images"
-    ]
+    lines = [_model(predictor)]
     good = found[found["error"].isna()]
     if output is None:
         cells = zip(good["file"], good["class"], good["probability"], strict=True)
@@ -83,6 +78,19 @@ def _lines(predictor: "Predictor", found: "pd.DataFrame", output: Path | None) -
     return [*lines, *(f"no image: {why}" for why in found["error"].dropna())]
 
 
+def _model(one: "Predictor") -> str:
+    what, trainings = one.family, one.trial_id
+    known = {"validation": one.validation_accuracy, "test": one.test_accuracy}
+    if one.ensemble:
+        what = f"the ensemble of {len(one.ensemble)} seeds of {what}"
+        trainings = ", ".join(one.ensemble)
+    accuracy = ", ".join(
+        f"{value:.2%} on {part} images" for part, value in known.items() if value is not None
+    )
+    where = f"of study {one.study}, {trainings}, on {one.device}"
+    return f"Model: {what} {where}; its accuracy: {accuracy}"
+
+
 def _as_json(predictor: "Predictor", found: "pd.DataFrame") -> dict[str, Any]:
     good = found[found["error"].isna()]
     bad = found[found["error"].notna()]
@@ -90,6 +98,7 @@ def _as_json(predictor: "Predictor", found: "pd.DataFrame") -> dict[str, Any]:
         "study": predictor.study,
         "family": predictor.family,
         "trial_id": predictor.trial_id,
+        "ensemble": list(predictor.ensemble),
         "device": predictor.device,
         "validation_accuracy": predictor.validation_accuracy,
         "test_accuracy": predictor.test_accuracy,
@@ -148,6 +157,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--family", metavar="NAME", help="whose winner (the one that is best on validation)"
+    )
+    parser.add_argument(
+        "--ensemble",
+        action="store_true",
+        help="average the probabilities of all seeds of the winner (its best one on validation "
+        "alone)",
     )
     parser.add_argument(
         "--output",

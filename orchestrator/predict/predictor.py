@@ -1,9 +1,9 @@
-"""A winner with its weights, which reads and prepares images as its training did."""
+"""A winner with its weights, or those of all its seeds, on images prepared as in its training."""
 
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +14,10 @@ import torch
 
 from orchestrator.export.card_code import image_functions
 from orchestrator.export.network import network_of
-from orchestrator.export.winners import Winner, read_winners
-from orchestrator.results.files import read_study
+from orchestrator.export.winners import Winner, read_ensemble, read_winners
+from orchestrator.results.files import read_study, read_table
+from orchestrator.stats.ensemble import ensembles
+from orchestrator.stats.predictions import split_runs
 from trainables.training.preprocessing import evaluation_batch, preparation, to_device
 
 PROBABILITY_OF = "probability of {}"
@@ -30,15 +32,17 @@ class Predictor:
     Attributes:
         study: The name of its study.
         family: Its family.
-        trial_id: The training that its weights are from.
+        trial_id: The training that its weights are from; of an ensemble the one that is best on
+            validation.
         classes: Names; a probability's place is an index into them.
         image_size: Edge in pixels of the squares that images are made to.
-        validation_accuracy: Of this training, 0 to 1.
-        test_accuracy: Likewise.
+        validation_accuracy: Of this training, 0 to 1; None of an ensemble, which nobody measured.
+        test_accuracy: Of this training or ensemble, 0 to 1.
         device: `cuda` or `cpu`.
         decode: A file's bytes, the edge and the file's name to RGB, uint8 [edge, edge, 3].
         evaluate: A batch of images to its probabilities.
         batch: Most images of a batch.
+        ensemble: The trainings whose probabilities are averaged; empty where it is one training's.
     """
 
     study: str
@@ -46,12 +50,13 @@ class Predictor:
     trial_id: str
     classes: Sequence[str]
     image_size: int
-    validation_accuracy: float
+    validation_accuracy: float | None
     test_accuracy: float
     device: str
     decode: Callable[[bytes, int, str], Images]
     evaluate: Callable[[Images], Probabilities]
     batch: int
+    ensemble: Sequence[str] = ()
 
     def __call__(self, images: Images) -> Probabilities:
         """Probabilities of the classes.
@@ -119,16 +124,17 @@ class Predictor:
         }
 
 
-def load(results: str | Path, family: str | None = None) -> Predictor:
+def load(results: str | Path, family: str | None = None, *, ensemble: bool = False) -> Predictor:
     """The winner of a finished study, on a GPU where there is one.
 
     Args:
         results: The study's folder.
         family: Whose winner; None for the one that is best on validation, since the test set is
             there to say how good a choice is, not to make it.
+        ensemble: Average the probabilities of all its seeds; else the best on validation is taken.
 
     Raises:
-        ValueError: The folder is no study, or has no weights of such a winner.
+        ValueError: The folder is no study, or has no weights of such a winner, or ensemble.
     """
     folder = Path(results)
     winners, missing = read_winners(folder, read_study(folder))
@@ -140,7 +146,13 @@ def load(results: str | Path, family: str | None = None) -> Predictor:
             known = ", ".join(each.family for each in winners)
             message = f"--family must be one of {known}, but is {family!r}"
         raise ValueError(message)
-    return _loaded(max(named, key=_on_validation))
+    winner = max(named, key=_on_validation)
+    if not ensemble:
+        return _loaded(winner)
+    seeds = read_ensemble(folder, winner)
+    return _averaged(
+        _loaded(winner), [_loaded(each) for each in seeds], _test_accuracy(folder, winner)
+    )
 
 
 def _on_validation(winner: Winner) -> tuple[float, float]:
@@ -174,6 +186,36 @@ def _loaded(winner: Winner) -> Predictor:
         evaluate=evaluate,
         batch=evaluation_batch(size),
     )
+
+
+def _averaged(best: Predictor, seeds: Sequence[Predictor], test_accuracy: float) -> Predictor:
+    """The mean of the probabilities of a winner's seeds."""
+
+    def evaluate(images: Images) -> Probabilities:
+        found: Probabilities = np.mean([each.evaluate(images) for each in seeds], axis=0)
+        return found
+
+    return replace(
+        best,
+        ensemble=[each.trial_id for each in seeds],
+        validation_accuracy=None,
+        test_accuracy=test_accuracy,
+        evaluate=evaluate,
+    )
+
+
+def _test_accuracy(folder: Path, winner: Winner) -> float:
+    """Of the ensemble of a winner's seeds, from what each said in its test.
+
+    Raises:
+        ValueError: That is not there.
+    """
+    found = ensembles(split_runs(read_table(folder, "predictions")))
+    accuracy = {each.family: each.accuracy for each in found}.get(winner.family)
+    if accuracy is None:
+        message = f"{folder / 'predictions.parquet'} must have the seeds of {winner.family}"
+        raise ValueError(message)
+    return accuracy
 
 
 def list_files(paths: Sequence[str | Path]) -> list[Path]:

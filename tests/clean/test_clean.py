@@ -42,6 +42,18 @@ def test_of_a_finished_study_nothing_but_what_is_disposable_goes(
     assert verify(finished, sources=False).problems == []
 
 
+def test_the_weights_of_the_winners_other_seeds_go_where_they_are_named(
+    finished: Path, finished_study: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    seeds = {name for name in _files(finished_study) if name.startswith("winners/curve/seeds/")}
+    assert len(seeds) == 2
+    size = sum((finished_study / name).stat().st_size for name in seeds)
+    assert command.main([str(finished), "--ensemble"]) == 0
+    assert f"weights that only ensembles of seeds need: {size:,} bytes" in capsys.readouterr().out
+    assert _files(finished) == _files(finished_study) - seeds
+    assert verify(finished, sources=False).problems == []
+
+
 @pytest.mark.parametrize("kill_at", [30, 45, 60, 70])
 def test_a_killed_study_resumes_from_what_clean_leaves(
     kill_at: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

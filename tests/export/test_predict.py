@@ -14,8 +14,11 @@ from printed_json import printed_json
 from read_export import digits
 from safetensors.torch import save_file
 
+from orchestrator.export.winners import read_ensemble, read_winners
 from orchestrator.predict import predictor
 from orchestrator.predict.__main__ import main
+from orchestrator.results.files import read_study
+from orchestrator.verify.runner import verify
 from trainables.weights.loading import file_sha256
 
 IMAGES = 40
@@ -33,12 +36,15 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def of_the_study(folder: Path) -> pd.DataFrame:
-    """What the study found of the images when it tested the winner, by their number."""
-    kept = json.loads((folder / "winners" / "cnn" / "config.json").read_text())
+def best_seed(folder: Path) -> int:
+    return int(json.loads((folder / "winners" / "cnn" / "config.json").read_text())["seed"])
+
+
+def of_the_study(folder: Path, seed: int) -> pd.DataFrame:
+    """What the study found of the images when it tested a seed of the winner, by their number."""
     stored = pd.read_parquet(folder / "predictions.parquet")
-    own = stored[(stored.role == "tuned") & (stored.seed == kept["seed"])]
-    return own.set_index("image_index").sort_index().loc[: IMAGES - 1]
+    own = stored[(stored.role == "tuned") & (stored.seed == seed)]
+    return own.set_index("image_index").sort_index()
 
 
 def test_a_winner_says_of_its_test_images_what_it_said_in_its_test(
@@ -46,7 +52,7 @@ def test_a_winner_says_of_its_test_images_what_it_said_in_its_test(
 ) -> None:
     found = predictor.load(cnn_study).files([photos])
     numbers = [int(Path(file).stem) for file in found.file]
-    tested = of_the_study(cnn_study).loc[numbers]
+    tested = of_the_study(cnn_study, best_seed(cnn_study)).loc[numbers]
     assert sorted(numbers) == list(range(IMAGES))
     assert found["class"].tolist() == list(map(str, tested.predicted))
     assert len(set(found["class"])) > 3
@@ -82,6 +88,64 @@ def test_predictions_for_programs_are_as_documented(
     assert one["probability"] == max(one["probabilities"])
     assert found["classes"][int(np.argmax(one["probabilities"]))] == one["class"]
     assert [each["file"] for each in found["unreadable"]] == [str(tmp_path / "b.jpg")]
+
+
+def test_an_ensemble_says_of_all_test_images_the_mean_of_what_its_seeds_said(
+    cnn_study: Path,
+) -> None:
+    seeds = [of_the_study(cnn_study, seed) for seed in (0, 1)]
+    said = np.mean([np.stack(seed.probabilities) for seed in seeds], axis=0)
+    images = digits(len(said))
+    assert len(images) == len(said) == 360
+    single, ensemble = (predictor.load(cnn_study, ensemble=given) for given in (False, True))
+    np.testing.assert_allclose(ensemble(images), said, atol=1e-5)
+    assert np.abs(single(images) - said).max() > 0.01
+    assert ensemble.test_accuracy == (said.argmax(axis=1) == seeds[0].label).mean()
+    assert ensemble.ensemble == ["cnn-tuned-s0-f1", "cnn-tuned-s1-f1"]
+
+
+def test_predictions_of_an_ensemble_are_named_as_such(
+    cnn_study: Path, photos: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = (str(cnn_study), str(photos), "--ensemble")
+    assert main(given) == 0
+    model, *lines = capsys.readouterr().out.splitlines()
+    assert model.startswith("Model: the ensemble of 2 seeds of cnn of study mine, cnn-tuned-s0-f1,")
+    assert len(lines) == IMAGES
+    found = printed_json(capsys, "predict", main, *given)
+    assert f"its accuracy: {found['test_accuracy']:.2%} on test images" in model
+    assert found["validation_accuracy"] is None
+
+
+def copy_without(study: Path, at: Path, gone: str) -> Path:
+    copy = Path(shutil.copytree(study, at / "study"))
+    path = copy / "winners/cnn" / gone
+    shutil.rmtree(path) if path.is_dir() else path.unlink()
+    return copy
+
+
+@pytest.mark.parametrize("gone", ["seeds", "seeds/{}/config.json", "seeds/{}/model.safetensors"])
+def test_an_ensemble_without_the_weights_of_all_seeds_is_refused_in_one_line(
+    cnn_study: Path, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], gone: str
+) -> None:
+    other = 1 - best_seed(cnn_study)
+    study = copy_without(cnn_study, tmp_path, gone.format(other))
+    assert main([str(study), str(photos), "--ensemble"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("predict: an ensemble must have the weights of all 2 seeds of cnn, but ")
+    assert f"{study} has none of seed {other} (" in line
+    assert main([str(study), str(photos)]) == 0
+
+
+def test_weights_of_a_seed_that_were_changed_are_refused(
+    cnn_study: Path, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    study = Path(shutil.copytree(cnn_study, tmp_path / "study"))
+    weights = study / "winners/cnn/seeds" / str(1 - best_seed(study)) / "model.safetensors"
+    weights.write_bytes(b"others")
+    assert main([str(study), str(photos), "--ensemble"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"predict: {weights} must have SHA-256 ")
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".parquet", ".json"])
@@ -155,6 +219,35 @@ def test_a_family_with_a_trainer_of_its_own_is_refused(
     assert curve_driver.start()
     assert main([str(curve_driver.folder), str(photos)]) == 2
     assert "curve is trained, and so used, by its own" in capsys.readouterr().err
+
+
+def test_an_ensemble_of_one_seed_is_refused_and_one_of_a_study_that_went_on_is_of_all(
+    curve_driver: Driver,
+) -> None:
+    curve_driver.settings = {**curve_driver.settings, "seeds": 1}
+    assert curve_driver.start()
+    (winner,), _ = read_winners(curve_driver.folder, read_study(curve_driver.folder))
+    with pytest.raises(ValueError, match=r"must be of 2 seeds or more, but curve was re-trained w"):
+        read_ensemble(curve_driver.folder, winner)
+    assert curve_driver.resume(seeds=3)
+    (winner,), _ = read_winners(curve_driver.folder, read_study(curve_driver.folder))
+    ensemble = read_ensemble(curve_driver.folder, winner)
+    assert [each.facts.config["seed"] for each in ensemble] == [0, 1, 2]
+    assert verify(curve_driver.folder, sources=False).problems == []
+
+
+def test_what_the_refusal_of_an_ensemble_advises_makes_one(
+    curve_driver: Driver, tmp_path: Path
+) -> None:
+    assert curve_driver.start()
+    folder = curve_driver.folder
+    shutil.rmtree(folder / "winners/curve/seeds")
+    (folder / "predictions.parquet").rename(tmp_path / "predictions.parquet")
+    assert curve_driver.resume()
+    (winner,), _ = read_winners(folder, read_study(folder))
+    assert len(read_ensemble(folder, winner)) == 2
+    assert verify(folder, sources=False).problems == []
+    assert read_study(folder)["test_openings"] == 1
 
 
 def test_images_of_another_shape_are_refused(cnn_study: Path) -> None:
