@@ -6,7 +6,7 @@ import pandas as pd
 
 from orchestrator.analysis.formats import interval, number, share, words
 from orchestrator.analysis.section import Format, Section, percent
-from orchestrator.stats.ensemble import Ensemble, ensembles
+from orchestrator.stats.ensemble import Ensemble, ensembles, gain_interval, share_interval
 from orchestrator.stats.predictions import PredictedRun
 
 
@@ -43,16 +43,17 @@ def ensemble_sections(runs: Sequence[PredictedRun]) -> Iterator[Section]:
 
 
 def _row(ensemble: Ensemble) -> dict[str, str | int | float]:
-    (low, high), (difference_low, difference_high) = ensemble.intervals()
-    single = float(ensemble.single.mean())
+    low, high = share_interval(ensemble.correct)
+    difference_low, difference_high = gain_interval(ensemble.gain)
+    accuracy, single = float(ensemble.correct.mean()), float(ensemble.single.mean())
     return {
         "family": ensemble.family,
         "seeds": len(ensemble.single),
-        "accuracy": ensemble.accuracy,
+        "accuracy": accuracy,
         "low": low,
         "high": high,
         "single": single,
-        "difference": ensemble.accuracy - single,
+        "difference": accuracy - single,
         "difference_low": difference_low,
         "difference_high": difference_high,
     }

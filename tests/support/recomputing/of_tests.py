@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.stats import mannwhitneyu
+from scipy.stats import binomtest, mannwhitneyu, norm
 
 from recomputing.intervals import METRICS
 from recomputing.searched import Recomputed
@@ -180,13 +180,17 @@ def ensembles(r: Recomputed) -> Keyed:
         keys = [k for k in r.runs if k[:3] == (family, "tuned", r.fractions[0])]
         said = [np.stack(r.runs[key].probabilities.to_numpy()).astype(float) for key in keys]
         labels = r.runs[keys[0]].label.to_numpy()
-        right = (sum(said).argmax(axis=1) == labels).astype(float)
-        alone = sum((own.argmax(axis=1) == labels).astype(float) for own in said) / len(said)
-        values = (right, alone, right - alone)
-        (low, high), _, ends = (r.over_images(each) for each in values)
-        accuracy, single, difference = (each.mean() for each in values)
+        right = sum(said).argmax(axis=1) == labels
+        alone = np.mean([own.argmax(axis=1) == labels for own in said], axis=0)
+        ends = binomtest(int(right.sum()), len(right)).proportion_ci(method="wilson")
+        # Two images more, half a one that is gained and half a one that is lost.
+        gains, weights = [*(right - alone), 1, -1, 0], [*np.ones(len(right)), 0.5, 0.5, 1]
+        mean = np.average(gains, weights=weights)
+        deviation = np.sqrt(np.average((gains - mean) ** 2, weights=weights) / sum(weights))
+        difference = norm.interval(0.95, mean, deviation)
         if len(keys) > 1:
-            rows.append((family, len(keys), accuracy, low, high, single, difference, *ends))
+            means = right.mean(), *ends, alone.mean(), (right - alone).mean()
+            rows.append((family, len(keys), *means, *difference))
     columns = "family,seeds,accuracy,low,high,single,difference,difference_low,difference_high"
     yield "results/ensembles", table(columns, rows)
 

@@ -119,11 +119,6 @@ class Tested(Tables):
             }
         return found
 
-    def over_images(self, values: np.ndarray) -> np.ndarray:
-        """The interval of a mean over the test images, of a value of each."""
-        drawn = Resampled(len(values), self.draws).drawn
-        return np.quantile(values[drawn].mean(axis=0), [0.025, 0.975])
-
     def difference(self, a: Model, b: Model, fraction: float, metric: str) -> list[float]:
         """Of the means over seeds of two models, with its interval."""
         return difference(*(self.seeds[*model, fraction][metric] for model in (a, b)), metric)
