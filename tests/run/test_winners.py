@@ -155,13 +155,19 @@ def test_an_extended_study_killed_at_any_moment_has_the_weights_of_all_seeds(
     assert at > 4
 
 
-@pytest.mark.parametrize("damage", [b"", b"[1]", b'{"trial_id": "cnn-tuned-s1-f1"}'])
-def test_of_a_seed_whose_record_is_damaged_nothing_is_taken_on(
-    tmp_path: Path, damage: bytes
+@pytest.mark.parametrize(
+    ("name", "damage"),
+    [
+        *(("config.json", text) for text in (b"", b"[1]", b'{"trial_id": "cnn-tuned-s0-f1"}')),
+        ("model.safetensors", b"others of cnn-tuned-s0-f1"),
+    ],
+)
+def test_of_a_seed_whose_files_are_damaged_nothing_is_taken_on(
+    tmp_path: Path, name: str, damage: bytes
 ) -> None:
     train(tmp_path, BEFORE)
     keep_winners(tmp_path, BEFORE, CLASSES)
     train(tmp_path, BETTER)
-    (tmp_path / "winners/cnn/config.json").write_bytes(damage)
+    (tmp_path / "winners/cnn" / name).write_bytes(damage)
     keep_winners(tmp_path, [*BEFORE, *BETTER], CLASSES)
     assert set(kept(tmp_path)) == {"cnn", "cnn/seeds/1"}
