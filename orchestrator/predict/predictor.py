@@ -138,6 +138,7 @@ def load(results: str | Path, family: str | None = None, *, ensemble: bool = Fal
     """
     folder = Path(results)
     winners, missing = read_winners(folder, read_study(folder))
+    family = family and full_name(family)
     named = [each for each in winners if family in {None, each.family}]
     if not named:
         if family is None or any(text.startswith(f"{family}: ") for text in missing):

@@ -1,5 +1,4 @@
-"""Libraries of networks, one file each: `NAME/MODEL` is the family of a model in it.
+"""Libraries of networks, one file each: `NAME/MODEL` is a family by its name."""
 
-Each has `family_of(model)`, which imports neither the library nor torch: studies of such families
-can be read where neither is.
-"""
+# Each has `family_of(model)`, which imports neither the library nor torch: studies of such families
+# can be read where neither is.
