@@ -18,6 +18,7 @@ from orchestrator.export.winners import Winner, read_ensemble, read_winners
 from orchestrator.results.files import read_study, read_table
 from orchestrator.stats.ensemble import ensembles
 from orchestrator.stats.predictions import split_runs
+from trainables.names import full_name
 from trainables.training.preprocessing import evaluation_batch, preparation, to_device
 
 PROBABILITY_OF = "probability of {}"
