@@ -23,7 +23,12 @@ class Attempt:
     """Trains a trial from wherever its last attempt came to."""
 
     def __init__(
-        self, config: AttemptConfig, shared: SharedData, test: LabeledImages | None
+        self,
+        config: AttemptConfig,
+        shared: SharedData,
+        test: LabeledImages | None,
+        *,
+        image_memory: int | None = None,
     ) -> None:
         """Builds the trainer and loads the newest intact checkpoint, if there is one.
 
@@ -31,6 +36,7 @@ class Attempt:
             config: What to train.
             shared: What it is trained on.
             test: The decoded test part of a final; None in the search.
+            image_memory: Bytes that images may take on its device; None: all that they need.
 
         Raises:
             RuntimeError: All checkpoints are damaged, or none is there of epochs that are recorded:
@@ -38,7 +44,7 @@ class Attempt:
         """
         self._config, self._test = config, test
         claim = checkpoints.claim(config.checkpoints, attempt=config.attempt, trial=config.trial)
-        self._trainer = make_trainer(load_family(config.family), config, shared)
+        self._trainer = make_trainer(load_family(config.family), config, shared, image_memory)
         self._slices = Slices(self._trainer)
         self._writer = CheckpointWriter(config.checkpoints, claim, final=test is not None)
         self._saved = 0  # rows that have a checkpoint, or are having one written
@@ -131,6 +137,8 @@ class Attempt:
         self._last_epoch_ended = time.monotonic()
         if self._test is not None and best_row(self.rows) is row:
             self._best_weights = self._slices.weights()
+        if "images_fed" in row:
+            log.info("%s", row["images_fed"])
         log.info("%s", {k: round(v, 4) for k, v in row.items() if isinstance(v, float)})
         epoch_begins()
 

@@ -59,8 +59,17 @@ class Trainer(Protocol):
         """Takes over weights."""
 
 
-def make_trainer(family: Family, config: AttemptConfig, shared: SharedData) -> Trainer:
-    """The family's trainer for one attempt."""
+def make_trainer(
+    family: Family, config: AttemptConfig, shared: SharedData, image_memory: int | None = None
+) -> Trainer:
+    """The family's trainer for one attempt.
+
+    Args:
+        family: The trial's.
+        config: What to train.
+        shared: What it is trained on.
+        image_memory: Bytes that images may take on its device; None: all that they need.
+    """
     module, _, name = family.trainer.partition(":")
     trainer: Trainer = getattr(importlib.import_module(module), name)(
         family,
@@ -77,5 +86,6 @@ def make_trainer(family: Family, config: AttemptConfig, shared: SharedData) -> T
         accumulation=config.accumulation,
         precision=config.precision,
         reproducible=config.reproducible,
+        image_memory=image_memory,
     )
     return trainer

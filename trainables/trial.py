@@ -134,9 +134,11 @@ class StudyTrial(tune.Trainable):
 
     def _make_attempt(self) -> Attempt:
         device_memory.take_share(self._share)
+        limit = device_memory.limit_of_images(self._config.device, self._share)
         shared = ray.get(self._references.shared)
         test = self._references.test
-        return Attempt(self._config, shared, None if test is None else ray.get(test))
+        opened = None if test is None else ray.get(test)
+        return Attempt(self._config, shared, opened, image_memory=limit)
 
     def __repr__(self) -> str:
         """What the Ray dashboard calls the actor, for as long as it lives."""

@@ -20,7 +20,7 @@ from orchestrator.plan import (
 )
 from orchestrator.results import code_version, files, manifest, schema, shape
 from orchestrator.retrain.stored_trial import Row, StoredTrial, read_trial
-from trainables import registry
+from trainables import device_memory, registry
 from trainables.attempt_config import AttemptConfig
 from trainables.data.splitting import fraction_of
 from trainables.epoch_rows import OBJECTIVES
@@ -170,7 +170,7 @@ def prepare(
     return Retraining(
         study=study,
         stored=stored,
-        trainer=make_trainer(family, config, shared),
+        trainer=make_trainer(family, config, shared, device_memory.limit_of_images(device)),
         device=device,
         threads=config.threads,
         epochs=len(stored.rows) + stored.diverged,

@@ -2,7 +2,7 @@
 
 import errno
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
@@ -17,6 +17,9 @@ from trainables.epoch_rows import impossible
 
 if TYPE_CHECKING:
     from ray.tune.execution.tune_controller import TuneController
+
+EVENTS: Final = frozenset({"graph_fell_back", "images_fed"})
+"""What the row of an epoch may tell beside its columns, a sentence each."""
 
 
 class RecordingScheduler(FIFOScheduler):
@@ -119,8 +122,8 @@ class RecordingScheduler(FIFOScheduler):
                 sequence = self._recorder.epoch(trial_id, row)
                 if sequence is None:
                     continue
-                if "graph_fell_back" in row:
-                    self._recorder.event("graph_fell_back", row["graph_fell_back"], trial_id)
+                for kind in EVENTS & row.keys():
+                    self._recorder.event(kind, row[kind], trial_id)
                 decision = self.decide(trial_id, row, sequence)
                 if decision == TrialScheduler.STOP:
                     self._recorder.trials[trial_id].stopping = True

@@ -17,6 +17,7 @@ from trainables.data.dataset import LabeledImages
 from trainables.family import Family
 from trainables.hardware import PRECISIONS
 from trainables.training import feature_cache
+from trainables.training.feed import Supply
 from trainables.training.last_layer import head_of
 from trainables.training.metrics import Evaluation, Scores, scores
 from trainables.training.model_size import forward_flops, parameter_counts
@@ -54,6 +55,7 @@ class FrozenFeaturesTrainer:
         accumulation: int = 1,
         precision: str | None = None,
         reproducible: bool = False,
+        image_memory: int | None = None,
     ) -> None:
         """Builds the network; see `training.trainer.Trainer`. Nothing is drawn at random.
 
@@ -72,6 +74,7 @@ class FrozenFeaturesTrainer:
             accumulation: The network is given so many times fewer images at a time.
             precision: As of `Trainer`.
             reproducible: Deterministic algorithms alone.
+            image_memory: As of `Trainer`.
 
         Raises:
             ValueError: The device has no such precision, or the weights are of another network.
@@ -96,6 +99,7 @@ class FrozenFeaturesTrainer:
         )
         self._precision = precision
         self._batch = max(1, evaluation_batch(self._size) // accumulation)
+        self._supply = Supply(data.images, self._device, limit=image_memory, largest=self._batch)
         self._data, self._classes, self._l2 = data, num_classes, params["l2"]
         self._train, self._validation = (
             torch.from_numpy(each).to(self._device) for each in (train, validation)
@@ -155,6 +159,7 @@ class FrozenFeaturesTrainer:
             "device_memory_peak_bytes": None
             if self._device.type == "cpu"
             else torch.cuda.max_memory_allocated(self._device),
+            **self._supply.take_note(),
         }
 
     @torch.no_grad()
@@ -222,9 +227,10 @@ class FrozenFeaturesTrainer:
             device=self._device,
             holds=(data.images, weights),
         )
-        images = to_device(data.images, self._device)
-        for part in torch.split(kept.missing(indices), self._batch):
-            kept.values[part] = self._body_of(images.index_select(0, part))
+        missing = kept.missing(indices)
+        given = self._supply.batches(data.images, missing.cpu().numpy(), self._batch)
+        for part, images in zip(torch.split(missing, self._batch), given, strict=False):
+            kept.values[part] = self._body_of(images)
             kept.known[part] = True
         return kept.values
 

@@ -1,7 +1,8 @@
 """An epoch's work, all on the device: it reads nothing back, and the host tells it nothing."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
+from itertools import accumulate
 from typing import Any
 
 import torch
@@ -24,6 +25,8 @@ class Steps:
     Attributes:
         count: Steps in an epoch.
         full: How many of them have a whole batch; at most one more has the rest.
+        ends: Up to where in the order each takes images.
+        evaluation_batch: Images that are evaluated at a time.
         before_change: Called before parameters and the optimizer's memory change.
     """
 
@@ -43,6 +46,7 @@ class Steps:
         accumulation: int,
         computing: Callable[[], AbstractContextManager[Any]],
         evaluation_batch: int,
+        turns: Tensor | None = None,
     ) -> None:
         """Makes the memory.
 
@@ -50,7 +54,7 @@ class Steps:
             model: The network.
             optimizer: Of its parameters.
             generators: What augmentation draws from.
-            images: uint8, shape [n, height, width, 3], on the device.
+            images: uint8, shape [n, height, width, 3], on the device: all, or those of the moment.
             labels: Shape [n].
             train: Indices of the images to train on, shape [n_train].
             validation: Indices of the images to validate on, shape [n_validation].
@@ -60,6 +64,8 @@ class Steps:
             accumulation: Parts that each batch is cut into.
             computing: In what the network computes; see `precision.autocast`.
             evaluation_batch: Images that are evaluated at a time.
+            turns: Where in `images` those of an epoch lie, in the order in which they are taken,
+                shape [n_train]; None: all lie there by their index.
         """
         self._model, self._optimizer, self._generators = model, optimizer, generators
         self._images, self._labels, self._train, self._prepare = images, labels, train, prepare
@@ -73,13 +79,16 @@ class Steps:
             else None
         )
         self._evaluated = torch.split(validation, evaluation_batch)
-        self._evaluation_batch = evaluation_batch
+        self.evaluation_batch = evaluation_batch
         sizes = [part.stop - part.start for part in batches(len(train), params["batch_size"])]
         self.count, self.full = len(sizes), sizes.count(sizes[0])
+        self.ends = list(accumulate(sizes))
         self.before_change: Callable[[], None] = lambda: None
         device, whole = images.device, self.full * sizes[0]
         self._order = torch.zeros(len(train), dtype=torch.int64, device=device)
-        self._rows, self._rest = self._order[:whole].view(self.full, -1), self._order[whole:]
+        tables = [self._order] if turns is None else [self._order, turns]
+        self._rows = [table[:whole].view(self.full, -1) for table in tables]
+        self._rest = [table[whole:] for table in tables]
         self._position = torch.zeros(1, dtype=torch.int64, device=device)
         rate = optimizer.rates[0]
         self._rates = torch.zeros(len(optimizer.rates), self.count, dtype=rate.dtype, device=device)
@@ -101,17 +110,23 @@ class Steps:
 
     def whole_batch(self) -> None:
         """A step with a whole batch."""
-        self._step(self._rows.index_select(0, self._position).squeeze(0))
+        self._step(*(rows.index_select(0, self._position).squeeze(0) for rows in self._rows))
 
     def last_batch(self) -> None:
         """The step with the rest."""
-        self._step(self._rest)
+        self._step(*self._rest)
 
-    def validate(self) -> None:
-        """Adds up what the network says of the validation images."""
+    def validate(self, given: Iterable[Tensor] | None = None) -> None:
+        """Adds up what the network says of the validation images.
+
+        Args:
+            given: Them, in batches of `evaluation_batch`; None where all images lie there.
+        """
         self._model.eval()
-        for batch in self._evaluated:
-            self._judge(self._images, self._labels, batch, self._sums)
+        if given is None:
+            given = (self._images.index_select(0, batch) for batch in self._evaluated)
+        for images, batch in zip(given, self._evaluated, strict=True):
+            self._judge(images, self._labels.index_select(0, batch), self._sums)
 
     def read(self) -> tuple[float, float, float, Tensor]:
         """The epoch's sums, once all is issued: the one read of an epoch.
@@ -122,17 +137,21 @@ class Steps:
         """
         return self._split(self._sums)
 
-    def evaluate(self, images: Tensor, labels: Tensor) -> tuple[float, Tensor, Tensor]:
-        """What the network says of other images, uint8 [n, height, width, 3], labels [n].
+    def evaluate(self, given: Iterable[Tensor], labels: Tensor) -> tuple[float, Tensor, Tensor]:
+        """What the network says of other images.
+
+        Args:
+            given: In batches of `evaluation_batch`, uint8 [batch, height, width, 3].
+            labels: Of all of them, shape [n].
 
         Returns:
             Sum of the losses, confusion matrix, and probabilities, float32 [n, classes].
         """
         self._model.eval()
         sums = torch.zeros_like(self._sums)
-        every = torch.arange(len(images), device=images.device)
-        parts = torch.split(every, self._evaluation_batch)
-        probabilities = [self._judge(images, labels, part, sums) for part in parts]
+        truths = torch.split(labels, self.evaluation_batch)
+        pairs = zip(given, truths, strict=True)
+        probabilities = [self._judge(images, truth, sums) for images, truth in pairs]
         _, _, loss, confusion = self._split(sums)
         return loss, confusion, torch.cat(probabilities)
 
@@ -141,12 +160,17 @@ class Steps:
         own = (self._position, self._sums)
         return [*self._model.parameters(), *self._model.buffers(), *self._optimizer.tensors(), *own]
 
-    def _step(self, indices: Tensor) -> None:
-        """Batch, augmentation, forward, loss, backward, optimizer; indices of shape [batch]."""
+    def _step(self, indices: Tensor, turns: Tensor | None = None) -> None:
+        """Batch, augmentation, forward, loss, backward, optimizer.
+
+        Args:
+            indices: Of the images, shape [batch].
+            turns: Where they lie, if not there; likewise.
+        """
         for rate, table in zip(self._optimizer.rates, self._rates, strict=True):
             rate.copy_(table.index_select(0, self._position).squeeze(0))
         loss_sum, hits = self._sums[0], self._sums[1]
-        images = self._images.index_select(0, indices)
+        images = self._images.index_select(0, indices if turns is None else turns)
         labels = self._labels.index_select(0, indices)
         for augment in self._augment:
             images = augment(images, self._generators.augmentation)
@@ -195,10 +219,9 @@ class Steps:
         return zip(*(each.tensor_split(parts) for each in batch), strict=True)
 
     @torch.no_grad()
-    def _judge(self, images: Tensor, labels: Tensor, batch: Tensor, sums: Tensor) -> Tensor:
-        """Adds up what the network says of the images at `batch`; their probabilities."""
-        truth = labels.index_select(0, batch)
-        logits = self._logits(images.index_select(0, batch))
+    def _judge(self, images: Tensor, truth: Tensor, sums: Tensor) -> Tensor:
+        """Adds up what the network says of a batch; its probabilities."""
+        logits = self._logits(images)
         loss_sum, confusion = sums[2], sums[3:]
         loss_sum += functional.cross_entropy(logits.double(), truth, reduction="sum")
         # Of the probabilities, as they are stored: rounding may have made two of them equal.

@@ -18,6 +18,7 @@ from trainables.family import Family
 from trainables.hardware import PRECISIONS
 from trainables.training import snapshot
 from trainables.training.allocator import keep_freed_memory
+from trainables.training.feed import Supply
 from trainables.training.generators import Generators
 from trainables.training.graphs import Eager, Graphs, Issuer
 from trainables.training.last_layer import head_of
@@ -64,8 +65,9 @@ class Trainer:
         accumulation: int = 1,
         precision: str | None = None,
         reproducible: bool = False,
+        image_memory: int | None = None,
     ) -> None:
-        """Builds the network and puts the data on the device.
+        """Builds the network and puts the data on the device, as far as they fit.
 
         Args:
             family: Builds the network.
@@ -83,6 +85,8 @@ class Trainer:
                 are added up. Batch norm then sees the parts, and dropout is drawn for each.
             precision: `tf32`, `fp32` or `bf16`; None: `tf32` on `cuda`, `fp32` on `cpu`.
             reproducible: Deterministic algorithms alone.
+            image_memory: Bytes that images may take on the device, beyond which they stay on the
+                host and are fed in parts; None: all that they need.
 
         Raises:
             RuntimeError: The device is `cuda` and there is none.
@@ -106,11 +110,17 @@ class Trainer:
             self._model, params, head=head_of(family.head, self._model, num_classes)
         )
         self._generators = Generators(self._device)
+        self._images, self._batch = data.images, params["batch_size"]
+        evaluated = max(1, evaluation_batch(self._size) // accumulation)
+        largest = max(self._batch, evaluated)
+        self._supply = Supply(data.images, self._device, limit=image_memory, largest=largest)
+        self._feed = self._supply.feed
         self._steps = Steps(
             self._model,
             self._optimizer,
             self._generators,
-            images=to_device(data.images, self._device),
+            images=self._feed.rows if self._feed else to_device(data.images, self._device),
+            turns=self._feed.turns(len(train), self._batch) if self._feed else None,
             labels=to_device(data.labels, self._device),
             train=torch.tensor(train, device=self._device),
             validation=torch.tensor(validation, device=self._device),
@@ -121,7 +131,7 @@ class Trainer:
             num_classes=num_classes,
             accumulation=accumulation,
             computing=functools.partial(autocast, precision, self._device),
-            evaluation_batch=max(1, evaluation_batch(self._size) // accumulation),
+            evaluation_batch=evaluated,
         )
         self._factor = make_schedule(params, steps=self._steps.count * epochs)
         self._issue: Issuer = Eager(self._generators)
@@ -153,7 +163,8 @@ class Trainer:
         Returns:
             The epoch's columns of `epochs.parquet`: losses in nats, fractions in 0 to 1,
             `epoch_seconds` (training and validation), `images_per_second` (training alone);
-            and `graph_fell_back`, why, in the epoch in which the device stopped replaying steps.
+            `graph_fell_back`, why, in the epoch in which the device stopped replaying steps; and
+            `images_fed`, why, in the first one where they are.
 
         Raises:
             DivergedError: A loss is not finite.
@@ -184,6 +195,8 @@ class Trainer:
         self._generators.seed(self._seed, epoch)
         with self._issue.issuing():
             self._steps.begin(order, rates)
+            if self._feed:
+                self._feed.begin(self._images, self._train[order.numpy()], self._batch)
             self._marks = [self._issue.mark()]
         self._issued, self._rate = 0, float(rates[0, -1])
 
@@ -196,6 +209,8 @@ class Trainer:
         work = self._steps
         with self._issue.issuing():
             for _ in range(min(steps, work.count - self._issued)):
+                if self._feed:
+                    self._feed.reach(work.ends[self._issued])
                 if self._issued < work.full:
                     self._issue("whole batch", work.whole_batch)
                 else:
@@ -208,7 +223,7 @@ class Trainer:
         epoch, images = self.epoch + 1, len(self._train)
         with self._issue.issuing():
             self._marks.append(self._issue.mark())
-            self._issue("validation", self._steps.validate)
+            self._validate()
             train_loss, hits, loss_sum, confusion = self._steps.read()
         train_loss, validation_loss = train_loss / images, loss_sum / len(self._validation)
         _must_be_finite("training", train_loss, epoch)
@@ -230,7 +245,16 @@ class Trainer:
             "images_per_second": images / self._issue.seconds(*self._marks),
             "device_memory_peak_bytes": self._peak_memory(),
             **({"graph_fell_back": note} if note else {}),
+            **self._supply.take_note(),
         }
+
+    def _validate(self) -> None:
+        """Issues the validation: as one graph where all images lie on the device."""
+        if self._feed is None:
+            self._issue("validation", self._steps.validate)
+            return
+        given = self._feed.batches(self._images, self._validation, self._steps.evaluation_batch)
+        Eager(self._generators)("validation", functools.partial(self._steps.validate, given))
 
     def evaluate(self, data: LabeledImages) -> Evaluation:
         """Evaluates on other images, such as the test part.
@@ -238,9 +262,10 @@ class Trainer:
         Args:
             data: Images uint8 [n, height, width, 3] and their labels.
         """
-        images = to_device(data.images, self._device)
         labels = to_device(data.labels, self._device)
-        loss, confusion, probabilities = self._steps.evaluate(images, labels)
+        order, size = np.arange(len(data)), self._steps.evaluation_batch
+        given = self._supply.batches(data.images, order, size)
+        loss, confusion, probabilities = self._steps.evaluate(given, labels)
         return Evaluation(
             loss=loss / len(data),
             scores=scores(confusion.numpy()),
