@@ -52,8 +52,9 @@ def why_fed(images: int, limit: int, part: int) -> str:
         limit: Bytes that they may take.
         part: Bytes of a part.
     """
+    memory = limit / SHARE_FOR_IMAGES
     return (
-        f"{images / GB:.3g} GB of images are more than the {limit / GB:.3g} GB that they may take "
-        "of a trial's share of a GPU, half of its memory: images stay on the host and are fed in "
-        f"parts of {part / MB:.3g} MB"
+        f"{images / GB:.3g} GB of images would take more than half of the {memory / GB:.3g} GB of "
+        "a GPU's memory that a trial has: images stay on the host and are fed in parts of "
+        f"{part / MB:.3g} MB"
     )

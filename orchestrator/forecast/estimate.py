@@ -246,6 +246,8 @@ def _caveats(pace: Pace, devices: float) -> Iterator[str]:
     """What was otherwise where a pace was measured, a sentence each."""
     if pace.other_images:
         yield f"{pace.study} trained on other images of the same size."
+    if pace.fed:
+        yield f"{pace.study} fed images in parts, since they did not fit its GPUs' memory."
     if pace.devices_per_trial != devices:
         name = "GPU(s)" if pace.device == "cuda" else "CPU(s)"
         yield (

@@ -67,6 +67,7 @@ class Pace:
         devices_per_trial: That each trial reserved there.
         training: Family to wall seconds for each training image.
         validation: Family to wall seconds for each validation image.
+        fed: Whether trials had images fed in parts, since they did not fit their GPU.
     """
 
     study: str
@@ -77,6 +78,7 @@ class Pace:
     devices_per_trial: float
     training: Mapping[str, Range]
     validation: Mapping[str, Range]
+    fed: bool = False
 
     def epoch_seconds(self, family: str, train_images: int, validation_images: int) -> Range:
         """Wall seconds of an epoch, low to high."""
@@ -175,6 +177,7 @@ def read_pace(folder: Path, work: Work, *, device: str | None = None) -> tuple[P
         devices_per_trial=cluster["gpus_per_trial"] or cluster["cpus_per_trial"] or 1,
         training=training,
         validation=validation,
+        fed=_fed(folder),
     )
     return pace, ""
 
@@ -227,6 +230,13 @@ def _epochs(folder: Path, work: Work) -> list[dict[str, Any]]:
         for row in files.read_table(folder, "epochs").select(measured).to_pylist()
         if row["images_per_second"] and row["epoch_seconds"] and row["trial_id"] in trials
     ]
+
+
+def _fed(folder: Path) -> bool:
+    """Whether a trial told that its images were fed in parts."""
+    if not (folder / "events.parquet").is_file():
+        return False
+    return "images_fed" in files.read_table(folder, "events")["kind"].to_pylist()
 
 
 def _outside(space: Mapping[str, BaseDistribution], params: Row) -> bool:

@@ -1,7 +1,9 @@
 """What images and predictions will take of this machine's memory, held against what is free."""
 
+import contextlib
 import math
 import shutil
+import subprocess
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
@@ -10,6 +12,7 @@ import platformdirs
 
 from orchestrator.config.settings import Settings
 from orchestrator.forecast.workload import work_of
+from trainables import device_memory
 from trainables.data.dataset import OpenedDataSet
 
 FLOAT_BYTES: Final = 4
@@ -24,6 +27,9 @@ SHARE_IN_MEMORY: Final = 0.5
 libraries, networks and other processes need the rest."""
 _NO_LIMIT: Final = 1 << 60  # control groups without one name a number beyond any memory
 GB: Final = 1e9
+MIB: Final = 1 << 20
+ASKED_OF_GPUS: Final = ("nvidia-smi", "--query-gpu=memory.total", "--format=csv,noheader,nounits")
+ANSWER_SECONDS: Final = 15.0
 
 
 def check_memory(settings: Settings, families: Sequence[str], dataset: OpenedDataSet) -> None:
@@ -80,6 +86,45 @@ def goes_to_file(dataset: OpenedDataSet) -> bool:
     place = platformdirs.user_cache_path()
     existing = next(path for path in (place, *place.parents) if path.exists())
     return images < shutil.disk_usage(existing).free
+
+
+def fed_to_gpu(settings: Settings, images: int) -> str | None:
+    """Why trials on GPUs of this machine will be fed their images in parts, a sentence.
+
+    Each trial decides it by the GPU that it gets; nothing is refused for it.
+
+    Args:
+        settings: The study's.
+        images: Bytes of the training part, validation included.
+
+    Returns:
+        None where they fit, or there is no GPU here, or none that tells its memory.
+    """
+    share = 1.0 if settings.gpus_per_trial is None else settings.gpus_per_trial
+    if not share or images <= device_memory.PART_BYTES:
+        return None
+    gpus = gpu_bytes()
+    limit = int(device_memory.SHARE_FOR_IMAGES * share * min(gpus, default=0))
+    if not limit or images <= limit:
+        return None
+    return f"{device_memory.why_fed(images, limit, device_memory.part_bytes(limit))}."
+
+
+def gpu_bytes() -> list[int]:
+    """The memory of each GPU of this machine, by NVIDIA's own tool; none where it is not there."""
+    tool = shutil.which(ASKED_OF_GPUS[0])
+    if tool is None:
+        return []
+    with contextlib.suppress(OSError, ValueError, subprocess.SubprocessError):
+        said = subprocess.run(
+            [tool, *ASKED_OF_GPUS[1:]],
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=ANSWER_SECONDS,
+        ).stdout
+        return [int(line) * MIB for line in said.splitlines()]
+    return []
 
 
 def free_bytes(root: Path = Path("/")) -> int | None:

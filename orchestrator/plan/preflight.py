@@ -17,6 +17,7 @@ from orchestrator.plan import remains, resume, warm_start
 from orchestrator.plan.data_summary import data_summary
 from orchestrator.plan.families import FamilyPlan, plan_families
 from orchestrator.plan.inputs import Inputs, prepare
+from orchestrator.plan.memory import fed_to_gpu
 from orchestrator.plan.probe import probe_families
 from orchestrator.plan.resolution import resolution
 from orchestrator.plan.summary import print_plan, print_spaces
@@ -221,7 +222,8 @@ def _prepare(
             show(None)
             print_spaces(console, plans)
         raise
-    for line in data_summary(inputs, proposed=settings.image_size is None):
+    fed = fed_to_gpu(settings, inputs.training.images.nbytes)
+    for line in (*data_summary(inputs, proposed=settings.image_size is None), *filter(None, [fed])):
         console.print(f"Data: {line}")
     settings, plans = inputs.settings, plan_families(inputs.settings)
     show(len(inputs.split.train))

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import yaml
-from made_up_rows import epoch, final_run, table, trial, write_study
+from made_up_rows import epoch, event, final_run, table, trial, write_study
 from optuna.distributions import distribution_to_json
 from printed_json import printed_json
 
@@ -149,6 +149,16 @@ def test_the_very_same_images_go_before_later_ones_and_others_are_said_to_be(
     text = " ".join(time_sentences(forecast(settings_in(tmp_path), replace(WORK, files={}))))
     assert "of new on cuda" in text
     assert "new trained on other images of the same size." in text
+
+
+@pytest.mark.parametrize("kind", ["images_fed", "graph_fell_back"])
+def test_a_pace_of_images_that_were_fed_in_parts_is_said_to_be(tmp_path: Path, kind: str) -> None:
+    folder = measured_study(tmp_path / "earlier")
+    files.write_table(folder, "events", table("events", [event(kind, "why")]), {})
+    said = "earlier fed images in parts, since they did not fit its GPUs' memory." in " ".join(
+        time_sentences(forecast(settings_in(tmp_path)))
+    )
+    assert said == (kind == "images_fed")
 
 
 def narrowed(*assignments: str) -> Work:

@@ -1,5 +1,6 @@
 """Images and predictions that the memory cannot hold are refused before any is decoded."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -8,7 +9,9 @@ import pytest
 from made_up_inputs import image_folder
 
 from orchestrator import study
-from orchestrator.plan.memory import free_bytes
+from orchestrator.config.settings import Settings
+from orchestrator.plan.memory import fed_to_gpu, free_bytes, gpu_bytes
+from trainables import device_memory
 
 ROOT = Path(__file__).parents[2]
 GIB = 2**30
@@ -96,3 +99,65 @@ def test_what_cannot_fit_is_one_line_with_both_amounts_and_what_to_change(
     assert said in line
     assert "take fewer images or smaller ones (--image-size N" in line
     assert not (tmp_path / "results").exists()
+
+
+def tool_of_gpus(place: Path, monkeypatch: pytest.MonkeyPatch, program: str) -> None:
+    """What `nvidia-smi` is on the path."""
+    place.mkdir(exist_ok=True)
+    tool = place / "nvidia-smi"
+    tool.write_text(f"#!/bin/sh\n{program}\n")
+    tool.chmod(0o755)
+    monkeypatch.setenv("PATH", str(place), prepend=os.pathsep)
+
+
+def test_a_plan_says_that_images_do_not_fit_the_gpu_and_refuses_nothing(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    curve_family: None,
+) -> None:
+    del curve_family
+    monkeypatch.setattr(device_memory, "PART_BYTES", 1_000_000)
+    tool_of_gpus(tmp_path / "bin", monkeypatch, 'test "$1" = --query-gpu=memory.total && echo 8')
+    images = ("--dataset", "folder", "--data-dir", str(image_folder(tmp_path / "images")))
+    arguments = ["--families", "curve", *images, "--image-size", "200", "--dry-run"]
+    assert study.main(arguments) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert (
+        "Data: 0.0048 GB of images would take more than half of the 0.00839 GB of a GPU's memory "
+        "that a trial has: images stay on the host and are fed in parts of 1 MB."
+    ) in said
+    assert study.main([*arguments, "--gpus-per-trial", "0"]) == 0
+    assert "are fed in parts" not in " ".join(capsys.readouterr().out.split())
+
+
+@pytest.mark.parametrize(
+    ("given", "images", "parts"),
+    [
+        ({}, 9, None),
+        ({}, 13, "128 MB"),
+        ({"gpus_per_trial": 0.5}, 7, "128 MB"),
+        ({"gpus_per_trial": 0.01}, 1, "64 MB"),
+        ({"gpus_per_trial": 0.0}, 13, None),
+    ],
+)
+def test_the_smallest_gpu_and_the_share_of_it_decide(
+    given: dict[str, float],
+    images: int,
+    parts: str | None,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    tool_of_gpus(tmp_path, monkeypatch, "echo 81559; echo 24414")  # 25.6 GB
+    said = fed_to_gpu(Settings(**given), images * 1_000_000_000)
+    assert (said is None) == (parts is None)
+    assert parts is None or said.endswith(f"in parts of {parts}.")
+
+
+@pytest.mark.parametrize("program", ["exit 9", "echo '[N/A]'", "true"])
+def test_a_gpu_that_does_not_tell_its_memory_is_not_guessed_at(
+    program: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tool_of_gpus(tmp_path, monkeypatch, program)
+    assert gpu_bytes() == []
+    assert fed_to_gpu(Settings(), 1 << 40) is None

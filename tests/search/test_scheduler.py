@@ -105,15 +105,18 @@ def test_rows_that_only_the_checkpoint_knew_are_recorded_before_the_new_one(
     assert [row["rung"] for row in recorder.rungs_of("cnn-001")] == [1, 3]
 
 
-def test_why_a_step_is_not_replayed_is_an_event_once(recorder: Recorder) -> None:
+@pytest.mark.parametrize("kind", ["graph_fell_back", "images_fed"])
+def test_what_a_trial_tells_beside_its_columns_is_an_event_once(
+    recorder: Recorder, kind: str
+) -> None:
     asha = make_asha(recorder)
     start(recorder, "cnn-001")
     trial = SimpleNamespace(config={"trial_id": "cnn-001", "family": "cnn"})
-    first = {**row_of(1, 0.5), "graph_fell_back": "whole batch: RuntimeError: it reads a value"}
+    first = {**row_of(1, 0.5), kind: "whole batch: RuntimeError: it reads a value"}
     asha.on_trial_result(None, trial, first)
     asha.on_trial_result(None, trial, {**row_of(2, 0.7), "earlier_rows": [first]})
-    fell_back = [row for row in recorder._events if row["kind"] == "graph_fell_back"]
-    assert [(row["trial_id"], row["detail"]) for row in fell_back] == [
+    told = [row for row in recorder._events if row["kind"] == kind]
+    assert [(row["trial_id"], row["detail"]) for row in told] == [
         ("cnn-001", "whole batch: RuntimeError: it reads a value")
     ]
 

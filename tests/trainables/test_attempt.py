@@ -14,6 +14,7 @@ from trainables import attempt
 from trainables import checkpoints as checkpointing
 from trainables.attempt import Attempt
 from trainables.data.dataset import LabeledImages
+from trainables.registry import load_family
 from trainables.shared_data import SharedData
 from trainables.trial_files import BEST_WEIGHTS, PREDICTIONS
 
@@ -315,3 +316,23 @@ def test_recorded_epochs_without_a_checkpoint_are_an_error_not_a_fresh_start(
     known = dataclasses.replace(config_of(tmp_path, number=2), epochs_known=3)
     with pytest.raises(RuntimeError, match="3 epochs are recorded, but no checkpoint is intact"):
         Attempt(known, shared, None)
+
+
+def test_an_attempt_is_told_what_images_may_take_and_gives_the_same_final(
+    tmp_path: Path, shared: SharedData, made_up_images: LabeledImages
+) -> None:
+    config = dataclasses.replace(
+        config_of(tmp_path), family="cnn", params={**load_family("cnn").baseline, "width": 16}
+    )
+    results = []
+    for trial_id, limit in (("cnn-001", None), ("cnn-002", 20_000)):
+        own = dataclasses.replace(config, trial_id=trial_id)
+        running = Attempt(own, shared, made_up_images, image_memory=limit)
+        while not (result := running.step())["done"]:
+            pass
+        results.append((running.rows, result))
+    (rows, final), (fed_rows, fed_final) = results
+    assert fed_rows[0]["images_fed"].startswith("4.61e-05 GB of images would take more than half")
+    for name in ("train_loss", "validation_loss"):
+        assert [row[name] for row in fed_rows] == [row[name] for row in rows]
+    assert fed_final["test_loss"] == final["test_loss"]

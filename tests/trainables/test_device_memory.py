@@ -27,6 +27,33 @@ def test_a_trainer_without_pytorch_gets_no_limit_and_no_pytorch(
     assert "torch" not in sys.modules
 
 
+@pytest.mark.parametrize(
+    ("share", "free", "reserved", "limit"),
+    [(1.0, 16, 0, 8), (0.25, 16, 0, 2), (1.0, 6, 0, 3), (1.0, 6, 4, 5), (0.25, 1, 1, 1)],
+)
+def test_images_may_take_half_of_what_the_trial_can_have_of_its_gpu(
+    share: float, free: int, reserved: int, limit: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda: (free, 16))
+    monkeypatch.setattr(torch.cuda, "memory_reserved", lambda: reserved)
+    assert device_memory.limit_of_images("cuda", share) == limit
+
+
+def test_a_cpu_and_a_library_of_its_own_set_no_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert device_memory.limit_of_images("cpu") is None
+    monkeypatch.delitem(sys.modules, "torch")
+    assert device_memory.limit_of_images("cuda") is None
+
+
+def test_why_images_are_fed_is_said_in_numbers() -> None:
+    limit = 8_000_000_000
+    said = device_memory.why_fed(15_052_800_000, limit, device_memory.part_bytes(limit))
+    assert said == (
+        "15.1 GB of images would take more than half of the 16 GB of a GPU's memory that a trial "
+        "has: images stay on the host and are fed in parts of 128 MB"
+    )
+
+
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 def test_f5_a_trial_that_takes_more_than_its_share_runs_out_of_memory() -> None:

@@ -11,7 +11,7 @@ from torchvision.models import resnet50
 
 from trainables.data.dataset import LabeledImages
 from trainables.registry import load_families, load_family
-from trainables.training import feature_cache
+from trainables.training import feature_cache, preprocessing
 from trainables.training.frozen_features import FrozenFeaturesTrainer
 
 TRAIN, VALIDATION = np.arange(40), np.arange(40, 60)
@@ -28,7 +28,9 @@ def no_features() -> None:
     feature_cache._KEPT.clear()
 
 
-def trainer(data: LabeledImages, weights: Any, **params: Any) -> FrozenFeaturesTrainer:
+def trainer(
+    data: LabeledImages, weights: Any, image_memory: int | None = None, **params: Any
+) -> FrozenFeaturesTrainer:
     family = load_family("frozen_features")
     return FrozenFeaturesTrainer(
         family,
@@ -42,6 +44,7 @@ def trainer(data: LabeledImages, weights: Any, **params: Any) -> FrozenFeaturesT
         epochs=30,
         device="cpu",
         threads=1,
+        image_memory=image_memory,
     )
 
 
@@ -101,6 +104,23 @@ def test_the_body_is_asked_once_for_each_image_by_all_trials_of_a_process(
     assert sum(asked) == len(made_up_images)
     trainer(made_up_images, weights, normalization="zero_one").train_epoch()
     assert sum(asked) == 2 * len(made_up_images)
+
+
+def test_images_that_do_not_fit_the_device_are_fed_with_the_same_numbers(
+    made_up_images: LabeledImages,
+    weights: dict[str, np.ndarray],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(preprocessing, "EVALUATION_BATCH", 8)
+    whole = trainer(made_up_images, weights)
+    rows, found = [whole.train_epoch() for _ in range(2)], whole.evaluate(made_up_images)
+    feature_cache._KEPT.clear()
+    parts = trainer(made_up_images, weights, image_memory=12 * made_up_images.images[0].nbytes)
+    times = {"epoch_seconds": 0, "images_per_second": 0}
+    fed = [parts.train_epoch() for _ in range(2)]
+    assert fed[0].pop("images_fed").endswith("and are fed in parts of 0.00614 MB")
+    assert [{**row, **times} for row in fed] == [{**row, **times} for row in rows]
+    assert np.array_equal(parts.evaluate(made_up_images).probabilities, found.probabilities)
 
 
 def test_features_of_few_sizes_are_kept_at_a_time() -> None:

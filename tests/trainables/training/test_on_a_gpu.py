@@ -14,6 +14,7 @@ from search_spaces.baseline import BASELINE
 from trainables.data.dataset import LabeledImages
 from trainables.family import Family
 from trainables.registry import load_family
+from trainables.training import preprocessing
 from trainables.training.graphs import Eager
 from trainables.training.trainer import Trainer
 from trainables.trial_error import described
@@ -36,7 +37,7 @@ def images() -> LabeledImages:
 def trainer_of(
     family: Family, data: LabeledImages, *, eager: bool = False, **given: Any
 ) -> Trainer:
-    options = {"accumulation": 1, "precision": None, "reproducible": True}
+    options = {"accumulation": 1, "precision": None, "reproducible": True, "image_memory": None}
     options = {name: given.pop(name, value) for name, value in options.items()}
     held = len(data) // 4
     trainer = Trainer(
@@ -138,6 +139,23 @@ def test_where_validation_alone_cannot_be_captured_the_steps_go_on_as_they_were(
     first = row_of(trainer)
     assert first.pop("graph_fell_back").startswith("validation: ")
     assert_same(([first, row_of(trainer), row_of(trainer)], rows_and_weights(trainer, 0)[1]), rows)
+
+
+@pytest.mark.parametrize("name", ["baseline", "everything random", "a tail of one", "parts"])
+def test_images_that_are_fed_give_the_rows_and_weights_of_those_that_are_all_there(
+    images: LabeledImages, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(preprocessing, "EVALUATION_BATCH", 32)
+    given, limit = CONFIGURATIONS[name], 64 * images.images[0].nbytes
+    fed = trainer_of(FAMILY, images, image_memory=limit, **given)
+    rows, weights = rows_and_weights(fed)
+    assert rows[0].pop("images_fed")
+    assert_same((rows, weights), rows_and_weights(trainer_of(FAMILY, images, **given)))
+    whole = trainer_of(FAMILY, images, **given)
+    whole.load_state(fed.state())
+    found, expected = fed.evaluate(images), whole.evaluate(images)
+    assert np.array_equal(found.probabilities, expected.probabilities)
+    assert "whole batch" in fed._issue._graphs
 
 
 @pytest.fixture
