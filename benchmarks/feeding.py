@@ -5,8 +5,8 @@
 Both trainers live in one process with one thread, train on random images of CIFAR-10's shape with
 the family's baseline, and take turns, so that a machine that is busy slows both: read the ratios,
 of CPU seconds and of seconds. On a CPU nothing is gained by it: it shows what the thread that
-gathers, the copy and the book-keeping take. How many images a second are fed where nothing is
-trained is printed for 32 and for 224 pixels.
+gathers, the copy and the book-keeping take. How many images are fed in a CPU second where nothing
+is trained is printed for 32 and for 224 pixels.
 """
 
 import argparse
@@ -14,6 +14,7 @@ import importlib.metadata
 import os
 import statistics
 import time
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -48,10 +49,10 @@ def main() -> None:
         ratios.append((cpu, wall))
         print(f"pair {pair + 1}: {cpu:.3f} of the CPU seconds, {wall:.3f} of the seconds: {took}")
     for name, values in zip(("CPU seconds", "seconds"), zip(*ratios, strict=True), strict=True):
-        low, middle, high = min(values), statistics.median(values), max(values)
-        print(f"fed / in place, {name} of an epoch: {middle:.3f} ({low:.3f} to {high:.3f})")
-    for edge, number in ((32, 100_000), (224, 4_000)):
-        print(f"fed alone, {edge} px: {_alone(edge, number):,.0f} images a second")
+        print(f"fed / in place, {name} of an epoch: {_said(values, 3)}")
+    for edge, number in ((32, 100_000), (224, 2_000)):
+        rates = [_alone(edge, number) for _ in range(options.pairs)]
+        print(f"fed alone, {edge} px, images a CPU second: {_said(rates, 0)}")
     print(
         f"{options.family}, {options.images:,} images in {options.parts} parts, n = "
         f"{options.pairs}; torch {importlib.metadata.version('torch')}; {hardware.here()}; load "
@@ -88,15 +89,21 @@ def _epoch(trainer: Trainer) -> tuple[float, float]:
     return time.process_time() - began[0], time.monotonic() - began[1]
 
 
+def _said(values: Sequence[float], digits: int) -> str:
+    """Median, smallest and largest."""
+    low, middle, high = min(values), statistics.median(values), max(values)
+    return f"{middle:,.{digits}f} ({low:,.{digits}f} to {high:,.{digits}f})"
+
+
 def _alone(edge: int, number: int) -> float:
-    """Images a second that a feed brings in random order."""
+    """Images a CPU second that a feed brings in random order."""
     images = np.ones((number, edge, edge, 3), dtype=np.uint8)
     feed = Feed(images.shape[1:], 64_000_000 // images[0].nbytes, torch.device("cpu"))
     order = np.random.default_rng(0).permutation(number)
-    began = time.monotonic()
+    began = time.process_time()
     for _ in feed.batches(images, order, BATCH):
         pass
-    return number / (time.monotonic() - began)
+    return number / (time.process_time() - began)
 
 
 def _options() -> argparse.Namespace:
