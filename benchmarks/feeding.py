@@ -100,9 +100,10 @@ def _alone(edge: int, number: int) -> float:
     images = np.ones((number, edge, edge, 3), dtype=np.uint8)
     feed = Feed(images.shape[1:], 64_000_000 // images[0].nbytes, torch.device("cpu"))
     order = np.random.default_rng(0).permutation(number)
-    began = time.process_time()
-    for _ in feed.batches(images, order, BATCH):
-        pass
+    for _ in range(2):  # the second time its memory has been touched
+        began = time.process_time()
+        for _ in feed.batches(images, order, BATCH):
+            pass
     return number / (time.process_time() - began)
 
 
