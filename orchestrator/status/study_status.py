@@ -33,6 +33,7 @@ NO_FAULTS: Final = (
     "final_superseded",
     "final_restarted",
     "budget_reached",
+    "images_fed",
 )
 NEEDED_SETTINGS: Final = ("families", "trials", "epochs", "seeds", "train_fractions")
 

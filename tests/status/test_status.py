@@ -152,6 +152,7 @@ def test_faults_are_counted_by_kind_and_the_latest_three_are_told_in_a_line_each
         event("error", "x" * 200, 4),
         event("test_opened", "a digest", 5),
         event("resumed", "run 2, after one that was killed", 6),
+        event("images_fed", "in parts of 128 MB", 7, trial_id="cnn-001"),
     ]
     text = shown(write_study(tmp_path / "mine", outcome="completed", events=events))
     assert text.endswith(

@@ -16,6 +16,7 @@ PARTS = ("stem", "input size", "normalisation", "trained layers", "head")
 NO_FAULTS = [
     *("test_opened", "resumed", "settings_changed", "environment_changed", "code_changed"),
     *("data_changed", "weights_changed", "final_superseded", "final_restarted", "budget_reached"),
+    "images_fed",
 ]
 
 
