@@ -17,6 +17,10 @@ BASELINE: Final[Mapping[str, Any]] = MappingProxyType(
         "dropout": 0.0,
         "label_smoothing": 0.0,
         "augmentation": "none",
+        # Adam uses neither: they stand for the point of their dimensions.
+        "sgd_learning_rate": 1e-2,
+        "adamw_weight_decay": 1e-2,
+        "ema_decay": 0.0,
     }
 )
 BASELINE_EPOCHS: Final = 50

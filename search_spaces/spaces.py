@@ -25,7 +25,20 @@ OPTIMIZER = Dimension(
 )
 WEIGHT_DECAY = Dimension(
     values=CategoricalDistribution((0.0, 1e-5, 1e-4, 1e-3, 1e-2)),
-    meaning="L2 penalty (Adam, SGD) or decoupled decay (AdamW)",
+    meaning="L2 penalty of Adam and SGD",
+)
+# An optimizer's own, where the shared dimension's range is another one's; the others do not use it.
+SGD_LEARNING_RATE = Dimension(
+    values=FloatDistribution(1e-3, 0.5, log=True),
+    meaning="SGD's, in place of learning_rate; around the 0.1 of He et al. 2016",
+)
+SGD_LEARNING_RATE_OF_FINE_TUNING = Dimension(
+    values=FloatDistribution(1e-4, 0.1, log=True),
+    meaning="SGD's, in place of learning_rate; range of Kornblith et al. 2019",
+)
+ADAMW_WEIGHT_DECAY = Dimension(
+    values=FloatDistribution(1e-2, 0.3, log=True),
+    meaning="AdamW's, in place of weight_decay: decoupled; range of Dosovitskiy et al. 2021",
 )
 SCHEDULE = Dimension(
     values=CategoricalDistribution(("constant", "cosine")),
@@ -48,6 +61,21 @@ AUGMENTATION = Dimension(
     also=("flip_crop_color", "flip_crop_rotate_color"),
     meaning="strength: mirror; also shift by up to an eighth; also hide a square of a quarter",
 )
+EMA_DECAY = Dimension(
+    values=CategoricalDistribution((0.0, 0.999)),
+    also=(0.99, 0.9999),
+    meaning=(
+        "a step's hold on the average of weights that is tested in their place, shorter at first; "
+        "0: none (Tarvainen and Valpola 2017)"
+    ),
+)
+LAYER_DECAY = Dimension(
+    values=FloatDistribution(0.5, 1.0),
+    meaning=(
+        "learning rate of a block of layers relative to the one above; 1: all alike "
+        "(Clark et al. 2020, Bao et al. 2022)"
+    ),
+)
 # Dimensions of the training itself, which are searched where a study's settings name them alone:
 # each says in which paper its range stands.
 CLASS_WEIGHTS = Dimension(
@@ -58,11 +86,44 @@ MIXUP = Dimension(
     values=FloatDistribution(0.0, 1.0),
     meaning="share of steps in which images are mixed in pairs (Zhang et al. 2018, alpha 1)",
 )
+CUTMIX = Dimension(
+    values=FloatDistribution(0.0, 1.0),
+    meaning=(
+        "share of steps in which images get a box of another, of those without mixup "
+        "(Yun et al. 2019, alpha 1)"
+    ),
+)
+WEIGHT_DECAY_ON = Dimension(
+    values=CategoricalDistribution(("all", "weights")),
+    meaning="what decays: all, or all but biases and norms (He et al. 2019)",
+)
+HEAD_FIRST_FRACTION = Dimension(
+    values=FloatDistribution(0.0, 0.5),
+    meaning="share of all steps in which the head alone moves, before all (Kumar et al. 2022)",
+)
 OPTIONAL: Final[Mapping[str, tuple[Dimension, Any]]] = {
     "class_weights": (CLASS_WEIGHTS, "none"),
     "mixup": (MIXUP, 0.0),
+    "cutmix": (CUTMIX, 0.0),
+    "weight_decay_on": (WEIGHT_DECAY_ON, "all"),
+    "ema_decay": (EMA_DECAY, 0.0),
 }
 """Name to dimension, and the value of every baseline."""
+OPTIONAL_PRETRAINED: Final[Mapping[str, tuple[Dimension, Any]]] = {
+    "layer_decay": (LAYER_DECAY, 1.0),
+    "head_first_fraction": (HEAD_FIRST_FRACTION, 0.0),
+}
+"""The same of networks from pre-trained weights alone."""
+INSTEAD: Final[Mapping[str, tuple[str, str]]] = {
+    "sgd_learning_rate": ("sgd", "learning_rate"),
+    "adamw_weight_decay": ("adamw", "weight_decay"),
+}
+"""Name to the optimizer that alone uses it, and the dimension that it then uses no more."""
+ABSENT: Final[Mapping[str, Any]] = {
+    **{name: off for name, (_, off) in {**OPTIONAL, **OPTIONAL_PRETRAINED}.items()},
+    **dict.fromkeys(INSTEAD),  # None: as the shared dimension says
+}
+"""What a trial trains with that lacks one of these: studies of earlier versions do."""
 
 STEM = Dimension(
     values=CategoricalDistribution(("imagenet", "small")),
@@ -106,6 +167,9 @@ def from_scratch() -> dict[str, Dimension]:
         "dropout": DROPOUT,
         "label_smoothing": LABEL_SMOOTHING,
         "augmentation": AUGMENTATION,
+        "sgd_learning_rate": SGD_LEARNING_RATE,
+        "adamw_weight_decay": ADAMW_WEIGHT_DECAY,
+        "ema_decay": EMA_DECAY,
     }
 
 
@@ -113,8 +177,10 @@ def fine_tuning() -> dict[str, Dimension]:
     """The space of a network from pre-trained weights: as from scratch, and what only it has."""
     return {
         **from_scratch(),
+        "sgd_learning_rate": SGD_LEARNING_RATE_OF_FINE_TUNING,
         "input_size": INPUT_SIZE,
         "frozen_stages": FROZEN_STAGES,
         "head_learning_rate_multiplier": HEAD_LEARNING_RATE_MULTIPLIER,
         "normalization": NORMALIZATION,
+        "layer_decay": LAYER_DECAY,
     }

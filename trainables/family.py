@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from search_spaces.dimension import Dimension, Space
-from search_spaces.spaces import OPTIONAL
+from search_spaces.spaces import OPTIONAL, OPTIONAL_PRETRAINED
 
 if TYPE_CHECKING:
     from torch import nn
@@ -69,7 +69,10 @@ class Family:
     @property
     def optional(self) -> Mapping[str, tuple[Dimension, Any]]:
         """Dimensions beside its space that a study may name, each with the baseline's value."""
-        return OPTIONAL if self.trainer == Family.trainer else {}
+        if self.trainer != Family.trainer:
+            return {}
+        known = {**OPTIONAL, **(OPTIONAL_PRETRAINED if self.pretrained else {})}
+        return {name: each for name, each in known.items() if name not in self.search_space}
 
     def __post_init__(self) -> None:
         if set(self.search_space) != set(self.baseline):

@@ -10,6 +10,7 @@ import pyarrow as pa
 from orchestrator.analysis.formats import number, words
 from orchestrator.analysis.section import MISSING, Row, Section, grouped, worded
 from orchestrator.results.schema import ROLES
+from search_spaces.spaces import ABSENT
 from trainables import registry
 from trainables.family import Family
 from trainables.training.normalization import NORMALIZATIONS, PLAIN_INPUT
@@ -100,7 +101,7 @@ def _network(study: Row, family: Family, params: Mapping[str, Any] | None) -> di
     A study that was run with another version of the family has dashes too.
     """
     names = (*PARTS[:1], "input size", "normalisation", *PARTS[1:])
-    if params is None or not params.keys() >= family.search_space.keys():
+    if params is None or not params.keys() >= family.search_space.keys() - ABSENT.keys():
         return dict.fromkeys(names, MISSING)
     told = {**params, "num_classes": len(study["dataset"]["classes"])}
     parts = family.describe(told) if family.describe else {}

@@ -14,8 +14,8 @@ from orchestrator.plan.preflight import CheckedStudy
 from trainables import checkpoints, registry
 from trainables.family import Family
 
-# A parameter with the two moments that Adam keeps of it.
-STATE_FLOATS: Final = 3
+# A parameter with the two moments that Adam keeps of it, and its average.
+STATE_FLOATS: Final = 4
 # Checkpoints of a trial that are there while another is written.
 STATES: Final = checkpoints.KEPT + 1
 # A row of an epoch in the tables, which are there twice while they are written anew.

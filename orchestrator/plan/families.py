@@ -10,6 +10,7 @@ from optuna.distributions import BaseDistribution, distribution_to_json
 from orchestrator.config.settings import Settings
 from search_spaces.dimension import distributions, outside
 from search_spaces.narrowing import narrow, parse_value
+from search_spaces.spaces import ABSENT
 from trainables import registry
 from trainables.family import Family
 
@@ -47,8 +48,15 @@ class FamilyPlan:
         return outside(self.space, self.baseline)
 
 
-def plan_families(settings: Settings) -> list[FamilyPlan]:
+def plan_families(
+    settings: Settings, *, begun: Mapping[str, Any] | None = None
+) -> list[FamilyPlan]:
     """The families that the settings name, their spaces narrowed.
+
+    Args:
+        settings: Of the study.
+        begun: `study.json` of one that goes on: a shared dimension that its spaces lack is newer
+            than it, and it goes on without.
 
     Raises:
         ValueError: A family or dimension is unknown, or a value lies outside its dimension.
@@ -56,21 +64,26 @@ def plan_families(settings: Settings) -> list[FamilyPlan]:
     families = registry.load_families(settings.families)
     for name in {**settings.space, **settings.baseline}:
         # What is said of a family that is left out must be right too.
-        _plan_family(registry.load_family(name), settings)
-    return [_plan_family(family, settings) for family in families]
+        _plan_family(registry.load_family(name), settings, begun)
+    return [_plan_family(family, settings, begun) for family in families]
 
 
-def _plan_family(family: Family, settings: Settings) -> FamilyPlan:
+def _plan_family(
+    family: Family, settings: Settings, begun: Mapping[str, Any] | None = None
+) -> FamilyPlan:
     named = {*settings.space.get(family.name, {}), *settings.baseline.get(family.name, {})}
     optional = {name: each for name, each in family.optional.items() if name in named}
     dimensions = {**family.search_space, **{name: each for name, (each, _) in optional.items()}}
+    for name in _newer(family, begun) - named:
+        del dimensions[name]
     full = distributions(dimensions)
     allowed = {name: dimension.allowed for name, dimension in dimensions.items()}
     narrowed = {
         name: narrow(where, allowed[name], text)
         for name, text, where in _texts("space", family, settings)
     }
-    baseline = {**family.baseline, **{name: value for name, (_, value) in optional.items()}}
+    values = {**family.baseline, **{name: value for name, (_, value) in optional.items()}}
+    baseline = {name: values[name] for name in dimensions}
     deviations = {}
     for name, text, where in _texts("baseline", family, settings):
         value = parse_value(where, allowed[name], text)
@@ -85,6 +98,15 @@ def _plan_family(family: Family, settings: Settings) -> FamilyPlan:
         deviations=deviations,
         pretrained=family.pretrained,
     )
+
+
+def _newer(family: Family, begun: Mapping[str, Any] | None) -> set[str]:
+    """The dimensions of a family's space that came after a study was begun.
+
+    Those that training itself knows: without them a trial trains as it did.
+    """
+    known = begun["spaces"].get(family.name) if begun else None
+    return {*family.search_space} & {*ABSENT} - {*known} if known else set()
 
 
 def _texts(field: str, family: Family, settings: Settings) -> list[tuple[str, str, str]]:

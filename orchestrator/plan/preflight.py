@@ -131,8 +131,8 @@ def check_resumed(
     files.check_inside(folder)
     hold = _hold(folder, held)
     study = files.read_study(folder)  # as its last driver left it, whatever was read before
-    plans = plan_families(settings)
     resume.check_whole(folder, study)
+    plans = plan_families(settings, begun=study)
     tables = remains.check_nothing_lost(folder)
     resume.check_families(study, plans)
     resume.check_spaces(study, plans)
@@ -225,7 +225,7 @@ def _prepare(
     fed = fed_to_gpu(settings, inputs.training.images.nbytes)
     for line in (*data_summary(inputs, proposed=settings.image_size is None), *filter(None, [fed])):
         console.print(f"Data: {line}")
-    settings, plans = inputs.settings, plan_families(inputs.settings)
+    settings, plans = inputs.settings, plan_families(inputs.settings, begun=begun)
     show(len(inputs.split.train))
     sees = resolution(settings, inputs.dataset)
     if sees is not None:

@@ -81,6 +81,7 @@ FAMILY = Family(
         "frozen_stages": 0,
         "head_learning_rate_multiplier": 1.0,
         "normalization": "zero_one",
+        "layer_decay": 1.0,
     },
     pretrained=True,
     describe=describe,

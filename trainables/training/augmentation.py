@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Final
 
 import torch
@@ -89,16 +90,44 @@ def rotate(images: Tensor, generator: Generator) -> Tensor:
     return _rounded(turned.permute(0, 2, 3, 1))
 
 
-def mixing_share(chance: float, device: torch.device, generator: Generator) -> Tensor:
-    """How much of an image is its own in a step, shape [1]: one half to 1, and 1 without mixing.
+@dataclass(frozen=True)
+class Mixing:
+    """Has images of a batch become part of each other, in some steps.
 
-    Args:
-        chance: Of a step with mixing.
-        device: The images'.
-        generator: On it.
+    Attributes:
+        mixup: Share of steps with mixup (Zhang et al. 2018, alpha 1).
+        cutmix: Share of the others with CutMix (Yun et al. 2019, alpha 1).
     """
-    mixes, drawn = torch.rand((2, 1), generator=generator, device=device)
-    return torch.where(mixes < chance, 1 - drawn / 2, torch.ones_like(drawn))
+
+    mixup: float
+    cutmix: float
+
+    @property
+    def happens(self) -> bool:
+        """Whether there are such steps."""
+        return bool(self.mixup or self.cutmix)
+
+    def __call__(self, images: Tensor, generator: Generator) -> tuple[Tensor, Tensor]:
+        """Mixes each image with the one that is as far from the batch's end, or none.
+
+        Args:
+            images: uint8, shape [batch, height, width, 3].
+            generator: On the images' device.
+
+        Returns:
+            What they become, and how much of each is its own, 0 to 1, shape [1].
+        """
+        own = torch.ones(1, device=images.device)
+        if self.mixup:
+            mixes, drawn = torch.rand((2, 1), generator=generator, device=images.device)
+            own = torch.where(mixes < self.mixup, 1 - drawn / 2, own)
+            images = mix(images, own)
+        if self.cutmix:
+            cuts, area, top, left = torch.rand((4, 1), generator=generator, device=images.device)
+            cut, left_over = cut_mix(images, area, top, left)
+            now = (own == 1) & (cuts < self.cutmix)
+            images, own = torch.where(now, cut, images), torch.where(now, left_over, own)
+        return images, own
 
 
 def mix(images: Tensor, share: Tensor) -> Tensor:
@@ -110,6 +139,31 @@ def mix(images: Tensor, share: Tensor) -> Tensor:
     """
     pixels = images.float()
     return _rounded(torch.lerp(pixels.flip(0), pixels, share))
+
+
+def cut_mix(
+    images: Tensor, area: Tensor, center_y: Tensor, center_x: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Puts into each image a box of the one that is as far from the batch's end.
+
+    Args:
+        images: uint8, shape [batch, height, width, 3].
+        area: Of the box, as a share of the image's, before the border cuts it; shape [1].
+        center_y: Of the box, as a share of the height; shape [1].
+        center_x: Likewise of the width.
+
+    Returns:
+        The images, and what is left of an image's own, shape [1].
+    """
+    _, height, width, _ = images.shape
+    inside = [
+        (torch.arange(edge, device=images.device) + 0.5 - center * edge).abs()
+        < edge * area.sqrt() / 2
+        for edge, center in ((height, center_y), (width, center_x))
+    ]
+    box = inside[0][:, None] & inside[1]  # [height, width]
+    left_over = 1 - box.float().mean().view(1)
+    return torch.where(box[..., None], images.flip(0), images), left_over
 
 
 # The values of the dimension `augmentation`, each stronger than the one before.

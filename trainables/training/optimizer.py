@@ -1,7 +1,8 @@
 """The optimizer and the learning-rate schedule that a trial's hyperparameters name."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import torch
@@ -9,7 +10,27 @@ from torch import Tensor, nn
 from torch.optim.adam import adam
 from torch.optim.sgd import sgd
 
+from search_spaces.spaces import INSTEAD
+from trainables.training.blocks import blocks
+
 SGD_MOMENTUM: Final = 0.9
+
+
+@dataclass(kw_only=True)
+class Group:
+    """Parameters that a step treats alike.
+
+    Attributes:
+        peak: Their highest learning rate.
+        decay: Their weight decay.
+        is_body: They are not the head's, which may train alone at first.
+        parameters: In the order of the network.
+    """
+
+    peak: float
+    decay: float
+    is_body: bool
+    parameters: list[nn.Parameter] = field(default_factory=list)
 
 
 class Optimizer:
@@ -19,10 +40,9 @@ class Optimizer:
     costs a process 1.7 CPU seconds and is of no use here.
 
     Attributes:
-        groups: The parameters, those of the head apart.
+        groups: The parameters, the body's highest block first, the head's last.
         rates: The learning rate of each group, a tensor each: they keep their place in memory, and
             a step writes into them. float32 on CUDA, as the fused kernels want it.
-        peaks: Their highest, which a schedule scales.
     """
 
     def __init__(self, model: nn.Module, params: Mapping[str, Any], *, head: str) -> None:
@@ -30,24 +50,17 @@ class Optimizer:
 
         Args:
             model: Its frozen parameters are left out.
-            params: `optimizer`, `learning_rate`, `weight_decay`, `head_learning_rate_multiplier`.
-            head: Prefix of the parameters whose learning rate is multiplied.
+            params: `optimizer` and all that a group is made of; see `grouped`.
+            head: Prefix of the names of the head's parameters.
         """
-        rate = params["learning_rate"]
-        trained = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
-        body = [parameter for name, parameter in trained if not name.startswith(head)]
-        new = [parameter for name, parameter in trained if name.startswith(head)]
-        multiplied = rate * params["head_learning_rate_multiplier"]
-        groups = [(group, peak) for group, peak in ((body, rate), (new, multiplied)) if group]
-        self.groups = [group for group, _ in groups]
-        self.peaks = [float(peak) for _, peak in groups]
-        device = self.groups[0][0].device
-        kind = torch.float64 if device.type == "cpu" else torch.float32
-        self.rates = [torch.zeros((), dtype=kind, device=device) for _ in self.peaks]
-        self._kind, self._decay = params["optimizer"], params["weight_decay"]
+        self._kind = params["optimizer"]
         assert self._kind in {"adam", "adamw", "sgd"}, self._kind
+        self.groups = grouped(model, params, head=head)
+        device = self.groups[0].parameters[0].device
+        kind = torch.float64 if device.type == "cpu" else torch.float32
+        self.rates = [torch.zeros((), dtype=kind, device=device) for _ in self.groups]
         self._state: dict[Tensor, dict[str, Tensor]] = {
-            p: self._zeros(p) for group in self.groups for p in group
+            p: self._zeros(p) for group in self.groups for p in group.parameters
         }
 
     def zero_grad(self) -> None:
@@ -59,18 +72,20 @@ class Optimizer:
     def step(self) -> None:
         """Moves the parameters that have a gradient."""
         for group, rate in zip(self.groups, self.rates, strict=True):
-            moved: list[Tensor] = [p for p in group if p.grad is not None]
+            moved: list[Tensor] = [p for p in group.parameters if p.grad is not None]
             gradients = [p.grad for p in moved if p.grad is not None]
             move = self._sgd if self._kind == "sgd" else self._adam
-            move(moved, gradients, rate)
+            move(moved, gradients, rate, group.decay)
 
-    def _sgd(self, moved: list[Tensor], gradients: list[Tensor], rate: Tensor) -> None:
+    def _sgd(
+        self, moved: list[Tensor], gradients: list[Tensor], rate: Tensor, decay: float
+    ) -> None:
         sgd(
             moved,
             gradients,
             [self._state[p]["momentum_buffer"] for p in moved],
             fused=True,
-            weight_decay=self._decay,
+            weight_decay=decay,
             momentum=SGD_MOMENTUM,
             lr=rate,
             dampening=0.0,
@@ -78,7 +93,9 @@ class Optimizer:
             maximize=False,
         )
 
-    def _adam(self, moved: list[Tensor], gradients: list[Tensor], rate: Tensor) -> None:
+    def _adam(
+        self, moved: list[Tensor], gradients: list[Tensor], rate: Tensor, decay: float
+    ) -> None:
         adam(
             moved,
             gradients,
@@ -92,7 +109,7 @@ class Optimizer:
             beta1=0.9,
             beta2=0.999,
             lr=rate,
-            weight_decay=self._decay,
+            weight_decay=decay,
             eps=1e-8,
             maximize=False,
         )
@@ -121,6 +138,47 @@ class Optimizer:
             "exp_avg": torch.zeros_like(parameter),
             "exp_avg_sq": torch.zeros_like(parameter),
         }
+
+
+def grouped(model: nn.Module, params: Mapping[str, Any], *, head: str) -> list[Group]:
+    """The trained parameters of a network, those together that a step treats alike.
+
+    Args:
+        model: Its frozen parameters are left out.
+        params: `optimizer`; `learning_rate` and `weight_decay`, or what it has instead;
+            `head_learning_rate_multiplier`; `layer_decay`, by which a block's rate is lower than
+            that of the one above, the head being the highest; `weight_decay_on`.
+        head: Prefix of the names of the head's parameters.
+    """
+    own = {
+        shared: params[name]
+        for name, (optimizer, shared) in INSTEAD.items()
+        if params["optimizer"] == optimizer and params[name] is not None
+    }
+    rate, decay = ({**params, **own}[name] for name in ("learning_rate", "weight_decay"))
+    named = list(model.named_parameters())
+    factors = _factors((each for each in named if not each[0].startswith(head)), params)
+    factors |= dict.fromkeys(
+        (name for name, _ in named if name.startswith(head)),
+        params["head_learning_rate_multiplier"],
+    )
+    groups: dict[tuple[float, float, bool], Group] = {}
+    for name, parameter in sorted(named, key=lambda each: each[0].startswith(head)):
+        if parameter.requires_grad:
+            spared = params["weight_decay_on"] == "weights" and parameter.ndim == 1
+            key = rate * factors[name], 0.0 if spared else decay, not name.startswith(head)
+            group = groups.setdefault(key, Group(peak=key[0], decay=key[1], is_body=key[2]))
+            group.parameters.append(parameter)
+    return sorted(groups.values(), key=lambda group: (not group.is_body, -group.peak))
+
+
+def _factors(
+    body: Iterable[tuple[str, nn.Parameter]], params: Mapping[str, Any]
+) -> dict[str, float]:
+    """Name of each of the body's parameters to what its learning rate is multiplied by."""
+    placed = blocks(body)
+    top = max(placed.values(), default=0) + 1
+    return {name: params["layer_decay"] ** (top - block) for name, block in placed.items()}
 
 
 def make_schedule(params: Mapping[str, Any], *, steps: int) -> Callable[[int], float]:

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from trainables.training.augmentation import STRENGTHS, mix, mixing_share
+from trainables.training.augmentation import STRENGTHS, Mixing
+from trainables.training.averaging import WeightAverage
 from trainables.training.generators import Generators
 from trainables.training.optimizer import Optimizer
 from trainables.training.preprocessing import batches
@@ -47,6 +48,7 @@ class Steps:
         computing: Callable[[], AbstractContextManager[Any]],
         evaluation_batch: int,
         turns: Tensor | None = None,
+        average: WeightAverage | None = None,
     ) -> None:
         """Makes the memory.
 
@@ -58,7 +60,8 @@ class Steps:
             labels: Shape [n].
             train: Indices of the images to train on, shape [n_train].
             validation: Indices of the images to validate on, shape [n_validation].
-            params: `batch_size`, `augmentation`, `label_smoothing`, `class_weights`, `mixup`.
+            params: `batch_size`, `augmentation`, `label_smoothing`, `class_weights`, `mixup`,
+                `cutmix`.
             prepare: Turns uint8 images into what the network is given.
             num_classes: Number of classes.
             accumulation: Parts that each batch is cut into.
@@ -66,13 +69,16 @@ class Steps:
             evaluation_batch: Images that are evaluated at a time.
             turns: Where in `images` those of an epoch lie, in the order in which they are taken,
                 shape [n_train]; None: all lie there by their index.
+            average: Of the network's weights, which is evaluated in their place.
         """
         self._model, self._optimizer, self._generators = model, optimizer, generators
+        self._average = average
         self._images, self._labels, self._train, self._prepare = images, labels, train, prepare
         self._classes, self._accumulation = num_classes, accumulation
         self._computing = computing
         self._augment = STRENGTHS[params["augmentation"]]
-        self._smoothing, self._mixed = params["label_smoothing"], params["mixup"]
+        self._smoothing = params["label_smoothing"]
+        self._mixing = Mixing(params["mixup"], params["cutmix"])
         self._weights = (
             balanced_weights(labels.index_select(0, train), num_classes)
             if params["class_weights"] == "balanced"
@@ -90,8 +96,10 @@ class Steps:
         self._rows = [table[:whole].view(self.full, -1) for table in tables]
         self._rest = [table[whole:] for table in tables]
         self._position = torch.zeros(1, dtype=torch.int64, device=device)
-        rate = optimizer.rates[0]
-        self._rates = torch.zeros(len(optimizer.rates), self.count, dtype=rate.dtype, device=device)
+        # What a step is told, a tensor each, and a table of it for all steps of an epoch.
+        self._told = [*optimizer.rates, *([average.share] if average else [])]
+        kind = self._told[0].dtype
+        self._table = torch.zeros(len(self._told), self.count, dtype=kind, device=device)
         # The training loss, its hits, the validation loss, and the confusion matrix.
         self._sums = torch.zeros(3 + num_classes**2, dtype=torch.float64, device=device)
 
@@ -100,10 +108,11 @@ class Steps:
 
         Args:
             order: Places in `train` in the order in which they are taken, shape [n_train].
-            rates: The learning rate of each group at each step, shape [groups, count].
+            rates: The learning rate of each group at each step, shape [groups, count]; of a
+                training with an average one row more, its shares.
         """
         self._order.copy_(self._train.index_select(0, self._sent(order)))
-        self._rates.copy_(self._sent(rates.to(self._rates.dtype)))
+        self._table.copy_(self._sent(rates.to(self._table.dtype)))
         self._position.zero_()
         self._sums.zero_()
         _to_training_mode(self._model)
@@ -157,7 +166,9 @@ class Steps:
 
     def tensors(self) -> Sequence[Tensor]:
         """All that a piece of work changes and that outlives it."""
-        own = (self._position, self._sums)
+        own = [self._position, self._sums]
+        if self._average is not None:
+            own += [self._average.share, *self._average.tensors.values()]
         return [*self._model.parameters(), *self._model.buffers(), *self._optimizer.tensors(), *own]
 
     def _step(self, indices: Tensor, turns: Tensor | None = None) -> None:
@@ -167,17 +178,17 @@ class Steps:
             indices: Of the images, shape [batch].
             turns: Where they lie, if not there; likewise.
         """
-        for rate, table in zip(self._optimizer.rates, self._rates, strict=True):
-            rate.copy_(table.index_select(0, self._position).squeeze(0))
+        for told, row in zip(self._told, self._table, strict=True):
+            told.copy_(row.index_select(0, self._position).squeeze(0))
         loss_sum, hits = self._sums[0], self._sums[1]
         images = self._images.index_select(0, indices if turns is None else turns)
         labels = self._labels.index_select(0, indices)
         for augment in self._augment:
             images = augment(images, self._generators.augmentation)
         others, share_of_own = labels, None
-        if self._mixed:
-            share_of_own = mixing_share(self._mixed, images.device, self._generators.augmentation)
-            images, others = mix(images, share_of_own), labels.flip(0)
+        if self._mixing.happens:
+            images, share_of_own = self._mixing(images, self._generators.augmentation)
+            others = labels.flip(0)
         self._optimizer.zero_grad()  # a capture that broke off may have left some
         for part, truth, other in self._parts(images, labels, others):
             log_probabilities = functional.log_softmax(self._logits(part), dim=1)
@@ -195,6 +206,8 @@ class Steps:
         self.before_change()
         self._optimizer.step()
         self._optimizer.zero_grad()  # here, so that nothing holds gradients between two steps
+        if self._average is not None:
+            self._average.update()
         self._position += 1
 
     def _weighted(self, log_probabilities: Tensor, truth: Tensor) -> Tensor:
@@ -206,8 +219,11 @@ class Steps:
 
     def _logits(self, images: Tensor) -> Tensor:
         """What the network says of uint8 images, float32, shape [batch, classes]."""
+        network: Callable[[Tensor], Tensor] = self._model
+        if self._average is not None and not self._model.training:
+            network = self._average
         with self._computing():
-            logits: Tensor = self._model(self._prepare(images))
+            logits = network(self._prepare(images))
         return logits.float()
 
     def _parts(self, *batch: Tensor) -> Iterator[tuple[Tensor, ...]]:

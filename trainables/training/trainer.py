@@ -12,12 +12,13 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from search_spaces.spaces import OPTIONAL
+from search_spaces.spaces import ABSENT
 from trainables.data.dataset import LabeledImages
 from trainables.family import Family
 from trainables.hardware import PRECISIONS
 from trainables.training import snapshot
 from trainables.training.allocator import keep_freed_memory
+from trainables.training.averaging import WeightAverage
 from trainables.training.feed import Supply
 from trainables.training.generators import Generators
 from trainables.training.graphs import Eager, Graphs, Issuer
@@ -99,7 +100,7 @@ class Trainer:
         precision = precision or PRECISIONS[device][0]
         set_arithmetic(precision, self._device, reproducible=reproducible)
         config = {**params, "num_classes": num_classes, "weights": weights}
-        params = {**PLAIN_INPUT, **{name: off for name, (_, off) in OPTIONAL.items()}, **params}
+        params = {**PLAIN_INPUT, **ABSENT, **params}
         edge = data.images.shape[1]
         self._size = params["input_size"] or edge
         self._seed, self._train, self._validation = seed, train, validation
@@ -109,6 +110,10 @@ class Trainer:
         self._optimizer = Optimizer(
             self._model, params, head=head_of(family.head, self._model, num_classes)
         )
+        self._average: WeightAverage | None = None
+        if params["ema_decay"]:
+            like = self._optimizer.rates[0]
+            self._average = WeightAverage(self._model, params["ema_decay"], like=like)
         self._generators = Generators(self._device)
         self._images, self._batch = data.images, params["batch_size"]
         evaluated = max(1, evaluation_batch(self._size) // accumulation)
@@ -132,8 +137,11 @@ class Trainer:
             accumulation=accumulation,
             computing=functools.partial(autocast, precision, self._device),
             evaluation_batch=evaluated,
+            average=self._average,
         )
-        self._factor = make_schedule(params, steps=self._steps.count * epochs)
+        steps = self._steps.count * epochs
+        self._factor = make_schedule(params, steps=steps)
+        self._head_steps = round(params["head_first_fraction"] * steps)
         self._issue: Issuer = Eager(self._generators)
         if self._device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(self._device)
@@ -185,13 +193,11 @@ class Trainer:
 
     def begin_epoch(self) -> None:
         """Says all that the host decides of the next epoch: order, learning rates, seeds."""
-        epoch, steps = self.epoch + 1, self._steps.count
+        epoch = self.epoch + 1
         self._started = time.monotonic()
         shuffle = torch.Generator().manual_seed(derive_seed(self._seed, epoch, "order"))
         order = torch.randperm(len(self._train), generator=shuffle)
-        factors = [self._factor((epoch - 1) * steps + step) for step in range(steps)]
-        peaks = torch.tensor(self._optimizer.peaks, dtype=torch.float64)
-        rates = peaks[:, None] * torch.tensor(factors, dtype=torch.float64)  # [groups, steps]
+        rates = self._rates_in(range(self.epoch * self._steps.count, epoch * self._steps.count))
         self._generators.seed(self._seed, epoch)
         with self._issue.issuing():
             self._steps.begin(order, rates)
@@ -199,6 +205,19 @@ class Trainer:
                 self._feed.begin(self._images, self._train[order.numpy()], self._batch)
             self._marks = [self._issue.mark()]
         self._issued, self._rate = 0, float(rates[0, -1])
+
+    def _rates_in(self, steps: range) -> Tensor:
+        """What `Steps.begin` takes, of steps counted from 0; float64, shape [rows, steps]."""
+        factors = torch.tensor([self._factor(step) for step in steps], dtype=torch.float64)
+        peaks = [group.peak for group in self._optimizer.groups]
+        rates = torch.tensor(peaks, dtype=torch.float64)[:, None] * factors
+        alone = max(0, self._head_steps - steps.start)  # steps in which the head trains alone
+        for row, group in zip(rates, self._optimizer.groups, strict=True):
+            if group.is_body:
+                row[:alone] = 0
+        if self._average is None:
+            return rates
+        return torch.cat([rates, self._average.shares(steps)[None]])
 
     def advance(self, steps: int) -> bool:
         """Issues up to so many steps, without waiting for them.
@@ -282,6 +301,7 @@ class Trainer:
                     "seed": self._seed,
                     "model": self._model.state_dict(),
                     "optimizer": self._optimizer.state_dict(),
+                    **({"average": self._average.tensors} if self._average else {}),
                 },
                 buffers=self._buffers,
                 changing=self._model.buffers(),
@@ -290,9 +310,10 @@ class Trainer:
         return taken
 
     def weights_snapshot(self) -> Snapshot:
-        """The network's weights, copied aside."""
+        """The network's weights as they are evaluated, copied aside."""
+        averaged = self._average.tensors if self._average else {}
         with self._issue.issuing():
-            return Snapshot(self._model.state_dict())
+            return Snapshot({**self._model.state_dict(), **averaged})
 
     def state(self) -> bytes:
         """Everything that training goes on from, as bytes that `load_state` takes."""
@@ -308,6 +329,8 @@ class Trainer:
         assert loaded["seed"] == self._seed, "the checkpoint is of another trial"
         self._model.load_state_dict(loaded["model"])
         self._optimizer.load_state_dict(loaded["optimizer"])
+        if self._average is not None:
+            self._average.load(loaded["average"])
         self.epoch = loaded["epoch"]
 
     def weights(self) -> bytes:
@@ -316,7 +339,10 @@ class Trainer:
 
     def load_weights(self, weights: bytes) -> None:
         """Takes over weights of the same network in the safetensors format."""
-        self._model.load_state_dict(safetensors.torch.load(weights))
+        loaded = safetensors.torch.load(weights)
+        self._model.load_state_dict(loaded)
+        if self._average is not None:
+            self._average.load(loaded)
 
     def _peak_memory(self) -> int | None:
         """Peak bytes that this trial's tensors took on the GPU so far; None on a CPU.

@@ -1,7 +1,7 @@
 """Parallel coordinates: every trial as a line through its hyperparameters, the best in colour."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -24,6 +24,7 @@ from orchestrator.report.chart import Axis, Chart, Dash, Line, Panel
 from orchestrator.report.inputs import Inputs
 from orchestrator.report.style import search_looks
 from search_spaces.dimension import describe
+from search_spaces.spaces import INSTEAD
 from trainables.epoch_rows import objective
 
 ROW_PIXELS: Final = 52
@@ -120,8 +121,21 @@ def figure(inputs: Inputs) -> Chart | None:
             "Each row of a panel is one hyperparameter, low to high, or its choices in order, from "
             "left to right. A trial that was stopped early is dotted and counts with its best "
             "accuracy until then.",
+            *_of_one_optimizer(found),
         ),
     )
+
+
+def _of_one_optimizer(found: Sequence[Searched]) -> Iterator[str]:
+    """What a reader must know of dimensions that most trials have and do not use."""
+    names = {name for each in found for name in each.space}
+    told = [
+        f"{name} in place of {shared} in trials with {optimizer}"
+        for name, (optimizer, shared) in INSTEAD.items()
+        if name in names
+    ]
+    if told:
+        yield f"Used of some: {', '.join(told)}; others have a value that shapes nothing."
 
 
 def _panel(each: Searched, colour: str) -> Panel:

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import safetensors.torch
 import torch
 from plain_training import PlainTraining
 from recorded_graphs import cuda_of
@@ -29,6 +30,29 @@ CONFIGURATIONS: dict[str, dict[str, Any]] = {
     "weights of classes": {"class_weights": "balanced", "label_smoothing": 0.1},
     "mixed": {"mixup": 0.6, "accumulation": 2, "augmentation": "flip_crop_rotate_color"},
     "mixed with weights": {"mixup": 1.0, "class_weights": "balanced"},
+    "cut": {"cutmix": 0.7, "augmentation": "flip", "label_smoothing": 0.1},
+    "mixed or cut": {"mixup": 0.4, "cutmix": 0.6, "class_weights": "balanced"},
+    "a rate of sgd's own": {"optimizer": "sgd", "sgd_learning_rate": 0.1},
+    "a decay of adamw's own": {"optimizer": "adamw", "adamw_weight_decay": 0.3},
+    "weights alone decay": {
+        "optimizer": "adamw",
+        "adamw_weight_decay": 0.3,
+        "weight_decay_on": "weights",
+    },
+    "a decay of layers": {"layer_decay": 0.6, "head_learning_rate_multiplier": 3.0},
+    "the head first": {"head_first_fraction": 0.4, "weight_decay": 1e-3, "ema_decay": 0.5},
+    "an average": {"ema_decay": 0.999, "dropout": 0.5, "batch_size": 7},
+    "an average of sgd": {"ema_decay": 0.9, "optimizer": "sgd", "frozen": True},
+    "all at once": {
+        "layer_decay": 0.8,
+        "ema_decay": 0.99,
+        "weight_decay_on": "weights",
+        "weight_decay": 1e-2,
+        "head_first_fraction": 0.2,
+        "mixup": 0.3,
+        "cutmix": 0.3,
+        "schedule": "cosine",
+    },
     "parts": {"accumulation": 4, "dropout": 0.5, "label_smoothing": 0.1},
     "a ragged tail": {"batch_size": 16},
     "a tail of one": {"batch_size": 13},
@@ -40,13 +64,14 @@ TIMES = {"epoch", "epoch_seconds", "images_per_second", "device_memory_peak_byte
 
 
 class Network(nn.Sequential):
-    """Convolution, batch norm, dropout, and a head whose name begins with `fc.`."""
+    """Two convolutions, batch norm, dropout, and a head whose name begins with `fc.`."""
 
     def __init__(self, config: Mapping[str, Any]) -> None:
         super().__init__(
             nn.Conv2d(3, 8, 3, stride=2, bias=False),
             nn.BatchNorm2d(8),
             nn.ReLU(inplace=True),
+            nn.Conv2d(8, 8, 2),
             nn.AdaptiveAvgPool2d(1),
             nn.Flatten(),
             nn.Dropout(config["dropout"]),
@@ -84,7 +109,12 @@ def row_of(trainer: Trainer) -> dict[str, Any]:
 
 def same_weights(trainer: Trainer, plain: PlainTraining) -> bool:
     ours, theirs = trainer._model.state_dict(), plain.model.state_dict()
-    return all(torch.equal(ours[name], theirs[name]) for name in theirs)
+    kept = safetensors.torch.load(trainer.weights())
+    tested = plain.validated.state_dict()
+    return all(
+        torch.equal(ours[name], theirs[name]) and torch.equal(kept[name], tested[name])
+        for name in theirs
+    )
 
 
 @pytest.mark.parametrize("name", CONFIGURATIONS)
