@@ -7,7 +7,7 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution, Int
 
 from search_spaces import spaces
 from search_spaces.baseline import BASELINE
-from search_spaces.dimension import covers, describe, distributions, outside
+from search_spaces.dimension import contains, covers, describe, distributions, outside
 from search_spaces.narrowing import narrow
 from search_spaces.spaces import fine_tuning, from_scratch
 
@@ -39,7 +39,23 @@ def test_fine_tuning_adds_only_what_pretrained_networks_have() -> None:
         "frozen_stages",
         "head_learning_rate_multiplier",
         "normalization",
+        "layer_decay",
     }
+
+
+@pytest.mark.parametrize("space", [from_scratch(), fine_tuning()])
+def test_sgd_reaches_the_rates_at_which_it_is_good_and_adamws_decay_is_not_adams(space) -> None:
+    assert contains(space["sgd_learning_rate"].values, 0.1)
+    assert not contains(space["learning_rate"].values, 0.1)
+    assert contains(space["adamw_weight_decay"].values, 0.05)
+    assert not contains(space["weight_decay"].values, 0.05)
+
+
+def test_what_a_dimension_is_without_itself_is_in_every_baseline() -> None:
+    known = {**spaces.OPTIONAL, **spaces.OPTIONAL_PRETRAINED}
+    for name, (dimension, off) in known.items():
+        assert contains(dimension.values, off), name
+        assert spaces.ABSENT[name] == off == BASELINE.get(name, off)
 
 
 @pytest.mark.parametrize(

@@ -17,10 +17,12 @@ import torch
 from orchestrator.export.network import network_of
 from orchestrator.results.schema import schemas
 from search_spaces.dimension import distributions, outside
+from search_spaces.spaces import ABSENT, from_scratch
 from trainables import registry
 from trainables.data.dataset import LabeledImages
 from trainables.family import Family
 from trainables.training.model_size import forward_flops, parameter_counts
+from trainables.training.normalization import PLAIN_INPUT
 from trainables.training.trainer import Trainer
 
 OWN = registry.family_names()
@@ -297,10 +299,55 @@ def test_the_heads_learning_rate_is_multiplied(
     trainer = make_trainer(
         "resnet50_transfer", data, resnet_weights, head_learning_rate_multiplier=10.0
     )
-    _, head = trainer._optimizer.groups
-    body_rate, head_rate = trainer._optimizer.peaks
-    assert head_rate == pytest.approx(10 * body_rate)
-    assert sum(p.numel() for p in head) == 2048 * 256 + 256 + 256 * 3 + 3
+    body, head = trainer._optimizer.groups
+    assert head.peak == pytest.approx(10 * body.peak)
+    assert sum(p.numel() for p in head.parameters) == 2048 * 256 + 256 + 256 * 3 + 3
+
+
+def test_each_stage_learns_at_a_fixed_share_of_the_rate_of_the_one_above(
+    data: LabeledImages, resnet_weights: dict[str, np.ndarray]
+) -> None:
+    trainer = make_trainer("resnet50_transfer", data, resnet_weights, layer_decay=0.5)
+    *stages, head = trainer._optimizer.groups
+    names = {p: name.partition(".")[0] for name, p in trainer._model.named_parameters()}
+    told = [({names[p] for p in stage.parameters}, stage.peak) for stage in stages]
+    assert [each for each, _ in told] == [
+        *({f"layer{number}"} for number in (4, 3, 2, 1)),
+        {"conv1", "bn1"},
+    ]
+    assert [peak for _, peak in told] == pytest.approx([head.peak / 2**k for k in range(1, 6)])
+    assert {names[p] for p in head.parameters} == {"fc"}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_no_dimension_of_its_space_is_one_that_nobody_reads(
+    name: str, resnet_weights: dict[str, np.ndarray]
+) -> None:
+    family = registry.load_family(name)
+    if family.trainer != type(family).trainer:
+        pytest.skip("a trainer of its own reads what it reads")
+    given = {"num_classes": 3, "input_size": 32}
+    given["weights"] = resnet_weights if family.pretrained else None
+    asked = Asked({**family.baseline, **given})
+    family.build(asked)
+    trainers = {*from_scratch(), *ABSENT, *PLAIN_INPUT}  # each is seen to matter in its tests
+    assert {*family.search_space} - asked.names - trainers == set()
+
+
+class Asked(dict[str, Any]):
+    """A configuration that knows which of its entries were read."""
+
+    def __init__(self, entries: dict[str, Any]) -> None:
+        super().__init__(entries)
+        self.names: set[str] = set()
+
+    def __getitem__(self, name: str) -> Any:
+        self.names.add(name)
+        return super().__getitem__(name)
+
+    def get(self, name: str, default: Any = None) -> Any:
+        self.names.add(name)
+        return super().get(name, default)
 
 
 def test_images_are_upsampled_to_the_input_size(

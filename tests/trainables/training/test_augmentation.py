@@ -5,12 +5,13 @@ import torch
 
 from trainables.training.augmentation import (
     STRENGTHS,
+    Mixing,
     color,
     crop,
+    cut_mix,
     cutout,
     flip,
     mix,
-    mixing_share,
     rotate,
 )
 
@@ -86,12 +87,42 @@ def test_mixing_lays_the_batch_over_itself_in_reverse(images: torch.Tensor) -> N
     assert (half - mean).abs().max() <= 0.5
 
 
-def test_a_share_of_the_steps_is_mixed_and_an_image_keeps_at_least_half() -> None:
-    generator = seeded()
-    shares = [float(mixing_share(0.3, torch.device("cpu"), generator)) for _ in range(500)]
+def test_a_share_of_the_steps_is_mixed_and_an_image_keeps_at_least_half(
+    images: torch.Tensor,
+) -> None:
+    generator, mixing = seeded(), Mixing(0.3, 0.0)
+    shares = [float(mixing(images, generator)[1]) for _ in range(500)]
     mixed = [share for share in shares if share < 1]
     assert 100 < len(mixed) < 200
     assert min(shares) >= 0.5
+
+
+def test_a_cut_puts_a_box_of_the_mirrored_batch_in_and_says_what_is_left(
+    images: torch.Tensor,
+) -> None:
+    of = [torch.tensor([share]) for share in (0.25, 0.5, 0.5)]
+    cut, left = cut_mix(images, *of)
+    assert float(left) == 0.75
+    assert torch.equal(cut[:, 4:12, 4:12], images.flip(0)[:, 4:12, 4:12])
+    cut[:, 4:12, 4:12] = images[:, 4:12, 4:12]
+    assert torch.equal(cut, images)
+
+
+def test_a_box_at_the_border_is_cut_by_it(images: torch.Tensor) -> None:
+    _, left = cut_mix(images, torch.tensor([0.25]), torch.zeros(1), torch.ones(1))
+    assert float(left) == 1 - 16 / 256
+
+
+def test_of_the_steps_without_mixup_a_share_is_cut(images: torch.Tensor) -> None:
+    generator, mixing = seeded(), Mixing(0.5, 0.5)
+    kinds = [0, 0, 0]
+    for _ in range(400):
+        mixed, own = mixing(images, generator)
+        whole = bool(((mixed == images) | (mixed == images.flip(0))).all())
+        kinds[0 if float(own) == 1 else 1 if whole else 2] += 1
+    assert 60 < kinds[0] < 150
+    assert 60 < kinds[1] < 150
+    assert 150 < kinds[2] < 250
 
 
 @pytest.mark.parametrize("strength", STRENGTHS)

@@ -11,7 +11,7 @@ from sklearn.metrics import accuracy_score, log_loss, precision_score, recall_sc
 from torch import nn
 
 from search_spaces.baseline import BASELINE
-from search_spaces.spaces import from_scratch
+from search_spaces.spaces import INSTEAD, from_scratch
 from trainables.data.dataset import LabeledImages
 from trainables.family import Family
 from trainables.training import snapshot
@@ -32,7 +32,8 @@ def build(config: Mapping[str, Any]) -> nn.Module:
     )
 
 
-TINY = Family(name="tiny", build=build, search_space=from_scratch(), baseline=BASELINE)
+SPACE = from_scratch()
+TINY = Family(name="tiny", build=build, search_space=SPACE, baseline=BASELINE, head="5.")
 
 
 def make_trainer(
@@ -121,6 +122,89 @@ def test_it_goes_on_from_a_state_as_if_nothing_had_happened(
     after = make_trainer(made_up_images, **params)
     after.load_state(before.state())
     assert losses(after, 2) == whole[1:]
+
+
+MODERN = {
+    "optimizer": "sgd",
+    "sgd_learning_rate": 0.05,
+    "layer_decay": 0.7,
+    "ema_decay": 0.999,
+    "weight_decay": 1e-3,
+    "weight_decay_on": "weights",
+    "head_first_fraction": 0.5,
+    "cutmix": 0.5,
+}
+
+
+def test_a_training_with_all_that_is_new_goes_on_in_its_middle_to_the_same_bits(
+    made_up_images: LabeledImages,
+) -> None:
+    whole, before, after = (make_trainer(made_up_images, **MODERN) for _ in range(3))
+    rows = losses(whole, 3)
+    losses(before, 1)
+    after.load_state(before.state())
+    assert losses(after, 2) == rows[1:]
+    assert after.state() == whole.state()
+    assert after.weights() == whole.weights()
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        *({"optimizer": "sgd", "sgd_learning_rate": rate} for rate in (0.03, 0.3)),
+        {"optimizer": "adamw", "adamw_weight_decay": 0.1},
+        {"weight_decay": 1e-2, "weight_decay_on": "weights"},
+        *({name: MODERN[name]} for name in ("layer_decay", "ema_decay", "cutmix")),
+        {"head_first_fraction": 0.5},
+    ],
+    ids=str,
+)
+def test_each_dimension_shapes_the_training(
+    made_up_images: LabeledImages, changed: dict[str, Any]
+) -> None:
+    same = {name: changed[name] for name in ("optimizer", "weight_decay") if name in changed}
+    first = losses(make_trainer(made_up_images, **same), 1)
+    assert losses(make_trainer(made_up_images, **changed), 1) != first
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "adamw", "sgd"])
+def test_a_dimension_of_another_optimizer_shapes_nothing(
+    made_up_images: LabeledImages, optimizer: str
+) -> None:
+    others = {name for name, (used_by, _) in INSTEAD.items() if used_by != optimizer}
+    one, other = (
+        make_trainer(made_up_images, optimizer=optimizer, **dict.fromkeys(others, value))
+        for value in (0.01, 0.1)
+    )
+    assert losses(one, 2) == losses(other, 2)
+
+
+def test_what_is_kept_and_tested_is_the_average_that_was_validated(
+    made_up_images: LabeledImages,
+) -> None:
+    trainer = make_trainer(made_up_images, ema_decay=0.999)
+    row = trainer.train_epoch()
+    part = LabeledImages(images=made_up_images.images[40:], labels=made_up_images.labels[40:])
+    assert trainer.evaluate(part).loss == pytest.approx(row["validation_loss"], rel=1e-12)
+    plain = make_trainer(made_up_images)
+    plain.load_weights(trainer.weights())
+    assert plain.evaluate(part).loss == pytest.approx(row["validation_loss"], rel=1e-12)
+    losses(trainer, 2)
+    trainer.load_weights(plain.weights())  # as a final does with those of its best epoch
+    assert trainer.evaluate(part).loss == pytest.approx(row["validation_loss"], rel=1e-12)
+
+
+def test_while_the_head_trains_alone_the_body_stays_as_it_was(
+    made_up_images: LabeledImages,
+) -> None:
+    trainer = make_trainer(made_up_images, optimizer="adamw", head_first_fraction=1 / 3)
+    body = trainer._model[0].weight
+    start, head = body.clone(), trainer._model[5].weight.clone()
+    trainer.train_epoch()
+    assert torch.equal(body, start)
+    assert not torch.equal(trainer._model[5].weight, head)
+    trainer.train_epoch()
+    assert not torch.equal(body, start)
 
 
 def test_a_snapshot_is_what_it_was_though_training_went_on(made_up_images: LabeledImages) -> None:
