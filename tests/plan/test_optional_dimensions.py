@@ -1,5 +1,7 @@
 """Dimensions that no space has by itself, and that a study searches where it names them."""
 
+import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,8 @@ from orchestrator import study
 from orchestrator.config.sources import resolve
 from orchestrator.plan.families import FamilyPlan, plan_families
 from orchestrator.verify.runner import verify
+from search_spaces.spaces import ABSENT
+from trainables.families import cnn
 
 NAMED = ("space.cnn.class_weights=none,balanced", "space.cnn.mixup=0..0.5")
 TINY = {
@@ -77,3 +81,37 @@ def test_a_study_with_them_runs_goes_on_and_is_sound(
     assert trials["param_mixup"].iloc[1:].between(0, 0.5).all()
     assert driver.resume(trials=4)
     assert not verify(driver.folder, sources=False).problems
+
+
+def test_a_study_of_before_a_dimension_goes_on_without_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    space, baseline = (
+        {name: each for name, each in entries.items() if name not in ABSENT}
+        for entries in (cnn.FAMILY.search_space, cnn.FAMILY.baseline)
+    )
+    before = replace(cnn.FAMILY, search_space=space, baseline=baseline)
+    driver = Driver(tmp_path, monkeypatch, TINY, assignments=SMALLEST)
+    with monkeypatch.context() as patch:
+        patch.setattr(cnn, "FAMILY", before)
+        assert driver.start()
+    first = json.loads((driver.folder / "study.json").read_text())
+    assert driver.resume(trials=4)
+    after = json.loads((driver.folder / "study.json").read_text())
+    assert [after[name] for name in ("spaces", "baselines")] == [
+        first[name] for name in ("spaces", "baselines")
+    ]
+    trials = pd.read_parquet(driver.folder / "trials.parquet")
+    assert len(trials) == 4
+    assert {*json.loads(trials["params_json"].iloc[-1])} == {*space}
+    assert not verify(driver.folder, sources=False).problems
+
+
+def test_it_does_not_go_on_with_a_newer_one_that_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    driver = Driver(tmp_path, monkeypatch, TINY, assignments=SMALLEST)
+    assert driver.start()
+    message = r"space\.cnn\.mixup must stay when a study is resumed, but was None and is 0\.\.0\.5"
+    with pytest.raises(ValueError, match=message):
+        driver.resume(space={"cnn": {"mixup": "0..0.5", "width": "16", "dense_units": "128"}})
