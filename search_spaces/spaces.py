@@ -38,7 +38,7 @@ SGD_LEARNING_RATE_OF_FINE_TUNING = Dimension(
 )
 ADAMW_WEIGHT_DECAY = Dimension(
     values=FloatDistribution(1e-2, 0.3, log=True),
-    meaning="AdamW's, in place of weight_decay: decoupled; range of Dosovitskiy et al. 2021",
+    meaning="AdamW's, in place of weight_decay: decoupled; to the 0.3 of Dosovitskiy et al. 2021",
 )
 SCHEDULE = Dimension(
     values=CategoricalDistribution(("constant", "cosine")),
