@@ -4,8 +4,8 @@
 
 Draws configurations of ResNet50 at random, and trains each on few CIFAR-10 images with the space as
 it was (without the dimensions of `search_spaces.spaces.ABSENT`) and as it is: what both have is the
-same in both, and the baseline is among them. The best on validation is trained again with other seeds
-and tested at its best epoch. `--spaces now` does one of the two, for a process of its own.
+same in both, and the baseline is among them. The best on validation is trained again with other
+seeds and tested at its best epoch. `--spaces now` does one of the two, for a process of its own.
 Without Ray; prints a line of JSON for each training, and what they come to.
 """
 
