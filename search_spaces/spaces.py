@@ -65,8 +65,8 @@ EMA_DECAY = Dimension(
     values=CategoricalDistribution((0.0, 0.999)),
     also=(0.99, 0.9999),
     meaning=(
-        "a step's hold on the average of weights that is tested in their place, shorter at first; "
-        "0: none (Tarvainen and Valpola 2017)"
+        "decay of an average of the weights, which is tested in their place; 0: none "
+        "(Tarvainen and Valpola 2017)"
     ),
 )
 LAYER_DECAY = Dimension(

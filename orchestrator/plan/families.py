@@ -10,7 +10,7 @@ from optuna.distributions import BaseDistribution, distribution_to_json
 from orchestrator.config.settings import Settings
 from search_spaces.dimension import distributions, outside
 from search_spaces.narrowing import narrow, parse_value
-from search_spaces.spaces import ABSENT
+from search_spaces.spaces import ABSENT, INSTEAD
 from trainables import registry
 from trainables.family import Family
 
@@ -90,14 +90,35 @@ def _plan_family(
         if value != baseline[name]:
             deviations[name] = (value, baseline[name])
             baseline[name] = value
+    space = {**full, **narrowed}
+    if INSTEAD.keys() <= space.keys():
+        _check_used("space", family, settings, {*getattr(space["optimizer"], "choices", ())})
+        _check_used("baseline", family, settings, {baseline["optimizer"]})
     return FamilyPlan(
         name=family.name,
-        space={**full, **narrowed},
+        space=space,
         full_space=full,
         baseline=baseline,
         deviations=deviations,
         pretrained=family.pretrained,
     )
+
+
+def _check_used(field: str, family: Family, settings: Settings, optimizers: set[Any]) -> None:
+    """Refuses what the settings say of a dimension that none of a family's optimizers uses.
+
+    Raises:
+        ValueError: They say such a thing.
+    """
+    for own, (optimizer, shared) in INSTEAD.items():
+        unused, used = (shared, own) if optimizers == {optimizer} else (own, shared)
+        wanted = optimizers == {optimizer} or optimizer not in optimizers
+        if wanted and unused in getattr(settings, field).get(family.name, {}):
+            message = (
+                f"{field}.{family.name}.{unused} must be a dimension that a trial uses, but with "
+                f"optimizer {', '.join(sorted(optimizers))} it is {used}"
+            )
+            raise ValueError(message)
 
 
 def _newer(family: Family, begun: Mapping[str, Any] | None) -> set[str]:

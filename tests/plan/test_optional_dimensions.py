@@ -115,3 +115,31 @@ def test_it_does_not_go_on_with_a_newer_one_that_is_named(
     message = r"space\.cnn\.mixup must stay when a study is resumed, but was None and is 0\.\.0\.5"
     with pytest.raises(ValueError, match=message):
         driver.resume(space={"cnn": {"mixup": "0..0.5", "width": "16", "dense_units": "128"}})
+
+
+@pytest.mark.parametrize(
+    ("given", "unused", "used"),
+    [
+        ("space.cnn.optimizer=sgd space.cnn.learning_rate=1e-3", "learning_rate", "sgd"),
+        ("space.cnn.optimizer=adamw space.cnn.weight_decay=0", "weight_decay", "adamw"),
+        ("space.cnn.optimizer=adam,adamw space.cnn.sgd_learning_rate=0.1", "sgd_learning_rate", ""),
+    ],
+)
+def test_what_is_said_of_a_dimension_that_no_trial_uses_is_refused(
+    given: str, unused: str, used: str
+) -> None:
+    other = f"{used}_{unused}" if used else unused.removeprefix("sgd_")
+    optimizers = used or "adam, adamw"
+    message = (
+        rf"^space\.cnn\.{unused} must be a dimension that a trial uses, but with optimizer "
+        rf"{optimizers} it is {other}$"
+    )
+    with pytest.raises(ValueError, match=message):
+        planned(*given.split())
+
+
+def test_so_is_what_is_said_of_one_that_the_baseline_does_not_use() -> None:
+    with pytest.raises(ValueError, match=r"^baseline\.cnn\.learning_rate must be .* optimizer sgd"):
+        planned("baseline.cnn.optimizer=sgd", "baseline.cnn.learning_rate=1e-3")
+    plan = planned("baseline.cnn.optimizer=sgd", "baseline.cnn.sgd_learning_rate=0.1")
+    assert plan.baseline["sgd_learning_rate"] == 0.1
