@@ -115,7 +115,12 @@ class LibraryModel:
             **common,
             question=f"What does {title} reach when it is fine-tuned from its weights?",
             search_space=space,
-            baseline={**BASELINE, **given, "head_learning_rate_multiplier": 1.0},
+            baseline={
+                **BASELINE,
+                **given,
+                "head_learning_rate_multiplier": 1.0,
+                "layer_decay": 1.0,
+            },
         )
 
     def build(self, config: Config) -> "nn.Module":
