@@ -159,16 +159,27 @@ class LibraryModel:
         Raises:
             ValueError: In a line, with what the library says.
         """
+        from trainables.training.last_layer import last_layer
+
         self.check_exists(self.architecture)
         for size in sizes:
             config = {"num_classes": num_classes, "input_size": size}
             with self._refusing(size):
                 made = _tried(self._bare, config)
+                last_layer(made, num_classes)
             try:
                 self._load(made, weights, num_classes)
             except ValueError as error:
                 message = f"with images of {size}x{size} pixels, {error}"
+                if "misshapen" in message:
+                    message += f" (it may take other sizes: {self._sizes})"
                 raise ValueError(message) from error
+
+    @property
+    def _sizes(self) -> str:
+        """The settings that say of what sizes its images are."""
+        name = f"{self.library}.{self.model}.input_size"
+        return f"space.{name} and baseline.{name}"
 
     def _bare(self, config: Config) -> "nn.Module":
         return self.network({**self._fixed, **config})
@@ -187,13 +198,11 @@ class LibraryModel:
         try:
             yield
         except (RuntimeError, ValueError, TypeError, AssertionError) as error:
-            name = f"{self.library}.{self.model}"
-            fields = " and ".join(f"{each}.{name}.input_size" for each in ("space", "baseline"))
-            advice = "--image-size" if self.variant == SCRATCH else fields
+            reason = " ".join(str(error).split())[:300] or type(error).__name__
+            advice = "" if self.variant == SCRATCH else f" (other sizes: {self._sizes})"
             message = (
-                f"{name} must be given images of a size that its network takes, but of "
-                f"{size}x{size} pixels: {' '.join(str(error).split())[:300]} (another size: "
-                f"{advice})"
+                f"{self.library}.{self.model} must be given images that its network takes, but of "
+                f"{size}x{size} pixels: {reason}{advice}"
             )
             raise ValueError(message) from error
 

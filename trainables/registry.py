@@ -62,14 +62,15 @@ def family_file(name: str) -> Path:
 
 
 def load_families(selection: str) -> list[Family]:
-    """Loads the families that a text names: `all`, or names separated by commas.
+    """Loads the families that a text names: names separated by commas, `all` among them.
 
     Raises:
         ValueError: A name is unknown, named twice, or none is given.
     """
-    if selection == "all":
-        return [family for family in map(load_family, family_names()) if family.in_all]
-    names = [full_name(name) for name in selection.split(",")]
+    names: list[str] = []
+    for name in map(full_name, selection.split(",")):
+        every = map(load_family, family_names()) if name == "all" else ()
+        names += [family.name for family in every if family.in_all] if name == "all" else [name]
     if len(set(names)) < len(names):
         message = f"each family must be named once, but got {selection!r}"
         raise ValueError(message)

@@ -145,7 +145,9 @@ class Settings:
         if self.gpus_per_trial:
             trials_on_a_gpu(self.gpus_per_trial)
         _check_precision(self.precision, self.gpus_per_trial)
-        if self.weights == "demo" and self.preset != "demo":
+        named = by_family(self.weights)
+        texts = [self.weights] if named is None else named.values()
+        if "demo" in texts and self.preset != "demo":
             refuse("weights 'demo' must go with --preset demo, which says so in every output")
         if self.name is not None and (Path(self.name).name != self.name or self.name == ".."):
             refuse(f"name must be the name of a folder, not a path, but got {self.name!r}")

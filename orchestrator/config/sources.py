@@ -200,13 +200,12 @@ def _as_texts(name: str, value: Any) -> dict[str, dict[str, str]]:
     """Family to dimension to text, where a YAML list stands for choices."""
     if not isinstance(value, Mapping) or not all(isinstance(v, Mapping) for v in value.values()):
         refuse(f"{name} must be given as {name}.<family>.<dimension>, but got {value!r}")
-    return {
-        full_name(str(family)): {
-            str(dimension): ",".join(map(str, v)) if isinstance(v, list | tuple) else str(v)
-            for dimension, v in dimensions.items()
-        }
-        for family, dimensions in value.items()
-    }
+    texts: dict[str, dict[str, str]] = {}
+    for family, dimensions in value.items():
+        own = texts.setdefault(full_name(str(family)), {})
+        for dimension, v in dimensions.items():
+            own[str(dimension)] = ",".join(map(str, v)) if isinstance(v, list | tuple) else str(v)
+    return texts
 
 
 def _read_yaml(path: Path) -> dict[str, Any]:

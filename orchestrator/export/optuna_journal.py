@@ -49,7 +49,7 @@ def write_journal(folder: Path, study: Row, path: Path) -> list[str]:
             own = optuna.create_study(study_name=search.name, storage=storage, direction="maximize")
             own.set_user_attr("study", study["name"])
             own.set_user_attr("objective", "validation_accuracy, the best so far")
-            shape.check_entries(folder / "study.json", study, (f"spaces.{search.family}",))
+            shape.check_entries(folder / "study.json", study, [("spaces", search.family)])
             space = _space(study, search.family)
             for row in (row for row in trials if search_of(row["trial_id"]) == search.name):
                 trial_id, wrong = row["trial_id"], outside(space, _params(row))

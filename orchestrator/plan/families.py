@@ -62,9 +62,13 @@ def plan_families(
         ValueError: A family or dimension is unknown, or a value lies outside its dimension.
     """
     families = registry.load_families(settings.families)
+    own = {family.name for family in families}
     for name in {**settings.space, **settings.baseline}:
         # What is said of a family that is left out must be right too.
-        _plan_family(registry.load_family(name), settings, begun)
+        family = registry.load_family(name)
+        if family.check is not None and name not in own:
+            family.check((), 0, None)
+        _plan_family(family, settings, begun)
     return [_plan_family(family, settings, begun) for family in families]
 
 

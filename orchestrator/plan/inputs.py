@@ -91,6 +91,7 @@ def prepare(
         check_own_validation(begun, dataset)
     check_validation(settings, dataset)
     if begun is None:
+        _check_image_size(settings, dataset)
         glance = dataset.glance
         settings = with_image_size(settings, None if glance is None else glance.shorter_edges)
         dataset = dataset if glance is None else glance.scaled_to(settings.edge)
@@ -119,6 +120,22 @@ def prepare(
         },
         weights_files=weights_files,
     )
+
+
+def _check_image_size(settings: Settings, dataset: OpenedDataSet) -> None:
+    """Refuses another size for images that all have one.
+
+    Raises:
+        ValueError: One is asked for.
+    """
+    size, shape = settings.image_size, dataset.image_shape
+    if dataset.glance is None and size is not None and shape and size != shape[0]:
+        message = (
+            f"image_size must be left out, or be {shape[0]}, of images that all have that size, "
+            f"as those of {settings.dataset}, but got {size}; what a family is given is its "
+            "space.NAME.input_size and baseline.NAME.input_size"
+        )
+        raise ValueError(message)
 
 
 def _notes(settings: Settings, dataset: OpenedDataSet) -> list[str]:

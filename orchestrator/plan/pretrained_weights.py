@@ -15,7 +15,7 @@ from trainables.weights import loading, pretraining
 from trainables.weights.chosen import ChosenWeights
 from trainables.weights.loading import WeightsFile
 from trainables.weights.names import by_family
-from trainables.weights.sources import DEMO
+from trainables.weights.sources import DEMO, DOWNLOADS
 
 USUAL: Final = Settings.weights
 
@@ -103,6 +103,12 @@ def locate(text: str, family: Family) -> WeightsFile | None:
         text = str(path)
     if text == USUAL and family.own_weights is not None:
         return family.own_weights()
+    if text in DOWNLOADS and family.own_weights is not None:
+        message = (
+            f"the weights {text!r} are a ResNet50's, not {family.name}'s; choose {USUAL}, which "
+            f"means its own, or a file: --weights {family.name}=FILE"
+        )
+        raise ValueError(message)
     return loading.locate(text)
 
 
@@ -134,7 +140,7 @@ def check_networks(
     for plan in plans:
         family = registry.load_family(plan.name)
         sizes = _sizes(plan, edge)
-        if family.check is not None:
+        if family.check is not None and family.name not in weights:
             family.check(sizes, num_classes, None)
         if family.name in weights and family.has_network:
             config = {**plan.baseline, "num_classes": num_classes}

@@ -36,9 +36,11 @@ def probe_families(
     """
     pretrained = [plan for plan in plans if plan.pretrained]
     if not pretrained:
+        say("Probe: no family starts from weights, so there is nothing to ask.")
         return []
     if inputs.weights is None:
-        message = "a probe needs the weights of all families, but some are not here yet"
+        missing = [name for name, file in inputs.weights_files.items() if file is None]
+        message = f"a probe needs the weights of {', '.join(missing)}, which are not here yet"
         raise ValueError(message)
     import torch  # noqa: PLC0415 (takes seconds, and most studies do not ask)
 

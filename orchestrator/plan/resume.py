@@ -25,6 +25,8 @@ from orchestrator.results.code_version import code_sha256 as hash_code
 from search_spaces.dimension import describe
 from trainables.data import image_size
 from trainables.data.dataset import OpenedDataSet
+from trainables.weights.chosen import ChosenWeights
+from trainables.weights.sources import of_family
 
 # What a study ran with that is older than a setting.
 _DEFAULTS: Final[Mapping[str, Any]] = json.loads(json.dumps(to_json(Settings())))
@@ -166,7 +168,7 @@ def check_inputs(study: Mapping[str, Any], inputs: Inputs, used: Used) -> None:
         if stored != now:
             _refuse(f"{what} must stay", stored, now, NEW)
     if inputs.weights is not None:
-        check_weights(study, inputs.weights.sha256, used)
+        check_weights(study, inputs.weights, used)
 
 
 def _check_files(recorded: Mapping[str, Any], dataset: OpenedDataSet, used: Used) -> None:
@@ -198,20 +200,24 @@ def _check_files(recorded: Mapping[str, Any], dataset: OpenedDataSet, used: Used
         _refuse(f"the part of the data file {moved[0]} must stay", then, today, f"{restore}{NEW}")
 
 
-def check_weights(study: Mapping[str, Any], sha256: str, used: Used) -> None:
-    """Checks the hash of the pre-trained weights, once a family was trained from them.
+def check_weights(study: Mapping[str, Any], weights: ChosenWeights, used: Used) -> None:
+    """Checks the hashes of the pre-trained weights, once a family was trained from them.
 
     Raises:
-        ValueError: It is another.
+        ValueError: One is another.
     """
-    before = (study["weights"] or {}).get("sha256")
-    if before != sha256 and used.weights:
-        _refuse(
-            "SHA-256 of the weights must stay",
-            before,
-            sha256,
-            f"give the same file to --weights, or {NEW}",
-        )
+    if not used.weights:
+        return
+    several = "families" in (study["weights"] or {})
+    for family, file in weights.files.items():
+        before = of_family(study, family).get("sha256")
+        if before != file.sha256:
+            _refuse(
+                f"SHA-256 of the weights{f' of {family}' if several else ''} must stay",
+                before,
+                file.sha256,
+                f"give the same file to --weights, or {NEW}",
+            )
 
 
 def check_code(study: Mapping[str, Any], plans: Sequence[FamilyPlan], *, accepted: bool) -> None:

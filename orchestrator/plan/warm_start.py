@@ -3,7 +3,7 @@
 import json
 import shutil
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, NoReturn
@@ -17,6 +17,7 @@ from orchestrator.plan.families import FamilyPlan
 from orchestrator.plan.inputs import Inputs
 from orchestrator.results import files, shape
 from search_spaces.dimension import outside
+from trainables.weights.sources import of_family
 
 FOLDER: Final = "warm_start"
 TABLES: Final = ("trials", "epochs")
@@ -66,8 +67,8 @@ def check(
     spaces = {plan.name: plan.space for plan in plans}
     own = [row for row in trials.to_pylist() if row["family"] in spaces]
     pretrained = {plan.name for plan in plans if plan.pretrained}
-    needs_weights = any(row["family"] in pretrained for row in own)
-    _check_comparable(source, study, settings, inputs, needs_weights=needs_weights)
+    warmed = pretrained & {row["family"] for row in own}
+    _check_comparable(source, study, settings, inputs, pretrained=warmed)
     searches = list_searches(
         spaces, settings.train_fractions, per_fraction=settings.tune_per_fraction
     )
@@ -163,7 +164,7 @@ def _check_comparable(
     settings: Settings,
     inputs: Inputs,
     *,
-    needs_weights: bool,
+    pretrained: Collection[str],
 ) -> None:
     theirs, files = study["dataset"], inputs.dataset.files
     pairs: list[tuple[str, object, object]] = [
@@ -181,11 +182,12 @@ def _check_comparable(
             settings.objective,
         ),
     ]
-    if needs_weights:
+    for family in pretrained:
         # The demo's own are not made yet where they are None, so no study can have used them.
-        own = inputs.weights.sha256 if inputs.weights else None
-        their_weights = (study["weights"] or {}).get("sha256")
-        pairs.append(("SHA-256 of the weights", their_weights, own))
+        own = inputs.weights_files[family]
+        several = f" of {family}" if "families" in (study["weights"] or {}) else ""
+        before = of_family(study, family).get("sha256")
+        pairs.append((f"SHA-256 of the weights{several}", before, own and own.sha256))
     for what, before, now in pairs:
         if before != now:
             _refuse(source, what, before, now)

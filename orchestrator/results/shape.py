@@ -4,7 +4,7 @@ A results folder may be somebody else's, or damaged: what passes here can be rea
 """
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
@@ -191,17 +191,25 @@ def check_study(path: Path, content: Any) -> None:
         raise ValueError(message) from error
 
 
-def check_entries(path: Path, study: Mapping[str, Any], names: tuple[str, ...]) -> None:
+def check_entries(
+    path: Path, study: Mapping[str, Any], names: Sequence[str | tuple[str, ...]]
+) -> None:
     """Checks that `study.json` has what is needed, such as `dataset.files`.
+
+    Args:
+        path: Its own.
+        study: Its content.
+        names: With dots between their parts, or the parts, where one has dots of its own.
 
     Raises:
         ValueError: It lacks something.
     """
     for name in names:
         inner: Any = study
-        for part in name.split("."):
+        parts = name.split(".") if isinstance(name, str) else name
+        for part in parts:
             if not isinstance(inner, Mapping) or part not in inner:
-                message = f"study.json must say {name}, but {path} does not"
+                message = f"study.json must say {'.'.join(parts)}, but {path} does not"
                 raise ValueError(message)
             inner = inner[part]
 

@@ -26,6 +26,7 @@ from trainables.data.splitting import fraction_of
 from trainables.epoch_rows import OBJECTIVES
 from trainables.family import Family
 from trainables.hardware import PRECISIONS
+from trainables.names import full_name
 from trainables.shared_data import SharedData
 from trainables.trainers import Trainer, make_trainer
 from trainables.weights import loading
@@ -146,7 +147,7 @@ def prepare(
         data_dir=settings.data_dir if data_dir is None else data_dir,
         weights=settings.weights if weights_name is None else weights_name,
     )
-    stored = read_trial(folder, settings, trial_id)
+    stored = read_trial(folder, settings, full_name(trial_id))
     family = registry.load_family(stored.spec.family)
     if device is None:
         device = stored.device

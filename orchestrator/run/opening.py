@@ -220,7 +220,7 @@ def _weights(checked: CheckedStudy, console: Console) -> ChosenWeights | None:
     )
     if checked.resumed is not None:
         try:
-            resume.check_weights(checked.resumed.study, weights.sha256, checked.resumed.used)
+            resume.check_weights(checked.resumed.study, weights, checked.resumed.used)
         except ValueError as error:
             raise InfrastructureError(str(error)) from error
     return weights

@@ -65,6 +65,15 @@ def test_spaces_and_baselines_are_set_by_family_and_dimension() -> None:
     assert settings.baseline == {"cnn": {"width": "16"}}
 
 
+def test_a_librarys_model_has_one_name_in_spaces_however_it_is_spelt(tmp_path: Path) -> None:
+    file = tmp_path / "study.yaml"
+    file.write_text("space:\n  timm/a.b: {learning_rate: 1e-4..1e-3}\n  timm.a.b: {dropout: 0.1}\n")
+    settings = resolve({}, config=file, assignments=["space.timm/a.b.optimizer=sgd"])
+    assert settings.space == {
+        "timm.a.b": {"learning_rate": "1e-4..1e-3", "dropout": "0.1", "optimizer": "sgd"}
+    }
+
+
 def test_paths_are_kept_from_the_root_wherever_they_were_said(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -7,6 +7,7 @@ from safetensors.torch import save_file
 
 from orchestrator import study
 from trainables.registry import load_family
+from trainables.weights.names import by_family
 
 NETWORKS = ("timm/test_resnet", "torchvision/shufflenet_v2_x0_5")
 
@@ -57,3 +58,43 @@ def test_weights_for_a_family_without_any_are_refused(
     assert plan(tmp_path, f"cnn={files[NETWORKS[0]]}", "cnn,timm/test_resnet") == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert "of the study, timm.test_resnet, but are for cnn" in line
+
+
+@pytest.mark.parametrize("text", ["imagenet_v2", "timm/test_resnet=imagenet_v2"])
+def test_a_resnet50s_weights_are_not_downloaded_for_another_network(
+    tmp_path: Path, text: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert plan(tmp_path, text, "timm/test_resnet") == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "the weights 'imagenet_v2' are a ResNet50's, not timm.test_resnet's" in line
+
+
+def test_the_demos_weights_go_with_its_preset_for_one_family_too(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert plan(tmp_path, "resnet50_transfer=demo", "resnet50_transfer") == 2
+    assert "must go with --preset demo" in capsys.readouterr().err
+
+
+def test_more_files_than_fit_into_a_path_are_taken(tmp_path: Path) -> None:
+    folder = tmp_path / ("x" * 200) / ("y" * 200)
+    named = {f"family{number}": f"{folder}/{'z' * 200}{number}.pth" for number in range(9)}
+    assert by_family(",".join(f"{name}={file}" for name, file in named.items())) == named
+
+
+def test_what_is_said_of_a_model_that_is_not_there_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said = ["--set", "space.timm/test_resnt.learning_rate=1e-4"]
+    arguments = ["--families", "cnn", "--dataset", "digits", "--dry-run", *said]
+    assert study.main([*arguments, "--results-dir", str(tmp_path)]) == 2
+    assert "unknown model timm/test_resnt; " in capsys.readouterr().err
+
+
+def test_images_of_one_size_are_not_said_to_have_another(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["--families", "cnn", "--dataset", "digits", "--dry-run", "--image-size", "64"]
+    assert study.main([*arguments, "--results-dir", str(tmp_path)]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "image_size must be left out, or be 32, " in line

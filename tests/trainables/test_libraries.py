@@ -92,6 +92,13 @@ def test_images_that_a_network_cannot_be_given_are_refused_in_a_line() -> None:
     assert "\n" not in str(caught.value)
 
 
+def test_a_network_without_a_layer_for_the_classes_is_refused() -> None:
+    check = registry.load_family("timm/gemma4_vit_570m_enc@scratch").check
+    assert check is not None
+    with pytest.raises(ValueError, match="a network must end in a layer with 10 outputs"):
+        check((48,), 10, None)
+
+
 @pytest.mark.parametrize("name", ["torchvision/mobilenet_v3_small", "timm/test_vit"])
 def test_weights_of_another_network_are_refused_before_any_memory_is_taken(name: str) -> None:
     family = registry.load_family(name)

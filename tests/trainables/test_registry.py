@@ -31,6 +31,13 @@ def test_a_wrong_selection_is_answered_with_the_choices(selection: str, message:
         registry.load_families(selection)
 
 
+def test_all_families_may_stand_beside_others() -> None:
+    named = [family.name for family in registry.load_families("all, timm/resnet18@scratch")]
+    assert named == [*(f.name for f in registry.load_families("all")), "timm.resnet18@scratch"]
+    with pytest.raises(ValueError, match="each family must be named once"):
+        registry.load_families("cnn,all")
+
+
 def test_an_unknown_data_set_is_answered_with_the_choices() -> None:
     with pytest.raises(
         ValueError, match="unknown data set 'mnist'; choose from cifar10, cifar100, digits"

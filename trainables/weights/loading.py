@@ -315,7 +315,7 @@ def _arrays(tensors: "Mapping[str, Tensor]") -> dict[str, npt.NDArray[np.generic
 
 def _reason(error: BaseException) -> str:
     """Why a file cannot be read; torch would have the reader try again with code allowed."""
-    if isinstance(error, pickle.UnpicklingError):
+    if isinstance(error, pickle.UnpicklingError | KeyError):
         return "it is damaged, or holds something else, which is not loaded since it may run code"
     text = str(error).strip() or type(error).__name__
     return text.partition("\n")[0].partition(". ")[0][:200]

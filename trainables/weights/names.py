@@ -20,7 +20,7 @@ def by_family(text: str) -> dict[str, str] | None:
     """
     parts = text.split(",")
     found = [_NAMED.fullmatch(part) for part in parts]
-    if found[0] is None or Path(text).is_file():
+    if found[0] is None or _is_file(text):
         return None
     named: dict[str, str] = {}
     for part, match in zip(parts, found, strict=True):
@@ -33,3 +33,10 @@ def by_family(text: str) -> dict[str, str] | None:
             raise ValueError(message)
         named[family] = match.groups()[-1].strip()
     return named
+
+
+def _is_file(text: str) -> bool:
+    try:
+        return Path(text).is_file()
+    except OSError:  # the text is longer than a path may be
+        return False

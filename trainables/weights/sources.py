@@ -57,7 +57,7 @@ TORCHVISION: Final[Mapping[str, str]] = {
 
 def of_family(study: Mapping[str, Any], family: str) -> Mapping[str, Any]:
     """What `study.json` says of the weights of a family: `name`, `sha256`, `own_words`."""
-    weights = study["weights"]
+    weights = study["weights"] or {}
     each: Mapping[str, Any] = (weights.get("families") or {}).get(family, weights)
     return each
 
