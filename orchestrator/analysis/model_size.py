@@ -13,7 +13,7 @@ from orchestrator.results.schema import ROLES
 from search_spaces.spaces import ABSENT
 from trainables import registry
 from trainables.family import Family
-from trainables.training.normalization import NORMALIZATIONS, PLAIN_INPUT
+from trainables.training.normalization import BY_NETWORK, NORMALIZATIONS, PLAIN_INPUT
 from trainables.weights.sources import NOT_STATED, of_family, source_of
 
 CONVENTION = (
@@ -116,14 +116,19 @@ def _input(image_shape: Sequence[int], params: Mapping[str, Any]) -> dict[str, s
     given = {**PLAIN_INPUT, **params}
     own = image_shape[0]
     size = given["input_size"] or own
-    mean, deviation = NORMALIZATIONS[given["normalization"]]
-    plain = given["normalization"] == PLAIN_INPUT["normalization"]
     return {
         "input size": f"{size} px" if size == own else f"{size} px, resized from {own}, bilinear",
-        "normalisation": "[0, 1], no mean or deviation"
-        if plain
-        else f"{given['normalization']}: mean {_listed(mean)}, deviation {_listed(deviation)}",
+        "normalisation": _normalisation(given["normalization"]),
     }
+
+
+def _normalisation(name: str) -> str:
+    if name == PLAIN_INPUT["normalization"]:
+        return "[0, 1], no mean or deviation"
+    if name == BY_NETWORK:
+        return "that of the weights, by the network itself"
+    mean, deviation = NORMALIZATIONS[name]
+    return f"{name}: mean {_listed(mean)}, deviation {_listed(deviation)}"
 
 
 def _listed(values: Sequence[float]) -> str:

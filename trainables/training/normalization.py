@@ -3,10 +3,12 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
+BY_NETWORK: Final = "own"
+"""The network normalises images itself, as its weights want it."""
 # Mean and standard deviation per channel of images in [0, 1]; ImageNet's are torchvision's.
 NORMALIZATIONS: Final[Mapping[str, tuple[list[float], list[float]]]] = {
     "zero_one": ([0.0, 0.0, 0.0], [1.0, 1.0, 1.0]),
-    "own": ([0.0, 0.0, 0.0], [1.0, 1.0, 1.0]),  # the network does it itself
+    BY_NETWORK: ([0.0, 0.0, 0.0], [1.0, 1.0, 1.0]),
     "imagenet": ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225]),
 }
 
