@@ -122,6 +122,7 @@ INSTEAD: Final[Mapping[str, tuple[str, str]]] = {
 ABSENT: Final[Mapping[str, Any]] = {
     **{name: off for name, (_, off) in {**OPTIONAL, **OPTIONAL_PRETRAINED}.items()},
     **dict.fromkeys(INSTEAD),  # None: as the shared dimension says
+    "classifier": "logistic",
 }
 """What a trial trains with that lacks one of these: studies of earlier versions do."""
 
@@ -149,6 +150,10 @@ NORMALIZATION = Dimension(
     meaning="images in [0, 1] as they are, or with ImageNet's mean and deviation",
 )
 
+CLASSIFIER = Dimension(
+    values=CategoricalDistribution(("logistic", "ridge")),
+    meaning="head on frozen features: logistic regression, or least squares in closed form",
+)
 L2 = Dimension(
     values=FloatDistribution(1e-6, 10.0, log=True),
     meaning="L2 penalty on the head's weights, of standardised features",

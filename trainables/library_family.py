@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from search_spaces.baseline import BASELINE
 from search_spaces.dimension import Dimension
-from search_spaces.spaces import INPUT_SIZE, L2, fine_tuning, from_scratch
+from search_spaces.spaces import CLASSIFIER, INPUT_SIZE, L2, fine_tuning, from_scratch
 from trainables.family import Family
 
 if TYPE_CHECKING:
@@ -96,11 +96,12 @@ class LibraryModel:
                 **common,
                 question=f"How far do the frozen features of {title} get under a linear head?",
                 search_space={
+                    "classifier": CLASSIFIER,
                     "l2": L2,
                     "input_size": INPUT_SIZE,
                     "normalization": self.normalization,
                 },
-                baseline={"l2": 1e-2, **given},
+                baseline={"classifier": "logistic", "l2": 1e-2, **given},
                 trainer="trainables.training.frozen_features:FrozenFeaturesTrainer",
             )
         if self.variant or "@" in self.model:

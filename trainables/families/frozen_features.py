@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from search_spaces.spaces import INPUT_SIZE, L2, NORMALIZATION
+from search_spaces.spaces import CLASSIFIER, INPUT_SIZE, L2, NORMALIZATION
 from trainables.family import Family
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def describe(config: Mapping[str, Any]) -> dict[str, str]:
     return {
         "stem": "ImageNet's: 7x7 convolution with stride 2, then 3x3 max-pooling with stride 2",
         "trained layers": "none but the head",
-        "head": f"new: logistic regression, {config['num_classes']} classes",
+        "head": f"new: a linear layer, {config['num_classes']} classes",
     }
 
 
@@ -53,11 +53,12 @@ FAMILY = Family(
     name="frozen_features",
     build=build,
     search_space={
+        "classifier": CLASSIFIER,
         "l2": L2,
         "input_size": INPUT_SIZE,
         "normalization": NORMALIZATION,
     },
-    baseline={"l2": 1e-2, "input_size": 48, "normalization": "imagenet"},
+    baseline={"classifier": "logistic", "l2": 1e-2, "input_size": 48, "normalization": "imagenet"},
     pretrained=True,
     trainer="trainables.training.frozen_features:FrozenFeaturesTrainer",
     describe=describe,

@@ -9,10 +9,11 @@ import numpy as np
 import numpy.typing as npt
 import safetensors.torch
 import torch
-from scipy.optimize import minimize
+from scipy.optimize import minimize, minimize_scalar
 from torch import Tensor, nn
 from torch.nn import functional
 
+from search_spaces.spaces import ABSENT
 from trainables.data.dataset import LabeledImages
 from trainables.family import Family
 from trainables.hardware import PRECISIONS
@@ -27,13 +28,15 @@ from trainables.weights.loading import Weights
 
 ITERATIONS: Final = 10
 """Of L-BFGS in an epoch."""
+LOG_SCALES: Final = (-2.0, 7.0)
 SMALLEST_DEVIATION: Final = 1e-6
 
 
 class FrozenFeaturesTrainer:
-    """Multinomial logistic regression on standardised features, by L-BFGS.
+    """Multinomial logistic regression on standardised features, by L-BFGS, or ridge regression.
 
-    An epoch is some iterations over all images at once, each from where the last epoch came to. The
+    An epoch is some iterations over all images at once, each from where the last epoch came to; of
+    ridge regression the first finds what there is to find. The
     network's body never changes, so its features are computed once in a process; standardisation is
     folded into the head, so that the whole is an ordinary network.
     """
@@ -61,7 +64,7 @@ class FrozenFeaturesTrainer:
 
         Args:
             family: Its network ends in a dense layer.
-            params: `l2`, `input_size`, `normalization`.
+            params: `classifier`, `l2`, `input_size`, `normalization`.
             data: Training part.
             train: Indices of the images to train on, shape [n_train].
             validation: Indices of the images to validate on, shape [n_validation].
@@ -101,6 +104,7 @@ class FrozenFeaturesTrainer:
         self._batch = max(1, evaluation_batch(self._size) // accumulation)
         self._supply = Supply(data.images, self._device, limit=image_memory, largest=self._batch)
         self._data, self._classes, self._l2 = data, num_classes, params["l2"]
+        self._ridge = params.get("classifier", ABSENT["classifier"]) == "ridge"
         self._train, self._validation = (
             torch.from_numpy(each).to(self._device) for each in (train, validation)
         )
@@ -139,7 +143,9 @@ class FrozenFeaturesTrainer:
             self._mean, deviation = own.mean(0), own.std(0, correction=0)
             self._deviation = deviation.clamp(min=SMALLEST_DEVIATION)
         labels = to_device(self._data.labels, self._device)
-        train_loss, hits = self._minimize(self._standardized(own), labels[self._train])
+        fit = self._solve if self._ridge else self._minimize
+        fit(self._standardized(own), labels[self._train])
+        train_loss, hits = self._fitted(self._standardized(own), labels[self._train])
         trained = time.monotonic() - started
         self.epoch += 1
         self._put_into_network()
@@ -253,8 +259,28 @@ class FrozenFeaturesTrainer:
         scaled = (features - self._mean) / self._deviation
         return torch.cat([scaled, torch.ones_like(scaled[:, :1])], dim=1)
 
-    def _minimize(self, features: Tensor, labels: Tensor) -> tuple[float, float]:
-        """Moves the coefficients; training loss without the penalty, and share of hits, after."""
+    def _solve(self, features: Tensor, labels: Tensor) -> None:
+        """Least squares of the one-hot targets with a penalty, its outputs as logits.
+
+        They are scaled by the factor of least cross-entropy, since least squares knows none.
+        """
+        if self.epoch:
+            return
+        inputs, wanted = features.double(), functional.one_hot(labels, self._classes).double()
+        penalty = torch.full_like(inputs[0], len(inputs) * self._l2)
+        penalty[-1] = 0.0  # the bias
+        gram = inputs.T @ inputs + penalty.diag()
+        solved = torch.linalg.solve(gram, inputs.T @ wanted).T
+
+        def cost(logarithm: float) -> float:
+            logits = inputs @ solved.T * math.exp(logarithm)
+            return float(functional.cross_entropy(logits, labels))
+
+        scale = math.exp(minimize_scalar(cost, bounds=LOG_SCALES, method="bounded").x)
+        self._coefficients = (solved * scale).cpu().numpy()
+
+    def _minimize(self, features: Tensor, labels: Tensor) -> None:
+        """Moves the coefficients some iterations on."""
 
         def cost(flat: npt.NDArray[np.float64]) -> tuple[float, npt.NDArray[np.float64]]:
             given = torch.from_numpy(flat).float().to(self._device).view(self._classes, -1)
@@ -272,11 +298,18 @@ class FrozenFeaturesTrainer:
             options={"maxiter": ITERATIONS},
         )
         self._coefficients = found.x.reshape(self._classes, -1)
-        with torch.no_grad():
-            given = torch.from_numpy(self._coefficients).float().to(self._device)
-            logits = features @ given.T
-            loss = float(functional.cross_entropy(logits.double(), labels))
-            hits = float((logits.argmax(1) == labels).double().mean())
+
+    @torch.no_grad()
+    def _fitted(self, features: Tensor, labels: Tensor) -> tuple[float, float]:
+        """Training loss without the penalty, and share of hits.
+
+        Raises:
+            ArithmeticError: The loss is not finite.
+        """
+        given = torch.from_numpy(self._coefficients).float().to(self._device)
+        logits = features @ given.T
+        loss = float(functional.cross_entropy(logits.double(), labels))
+        hits = float((logits.argmax(1) == labels).double().mean())
         if not math.isfinite(loss):
             message = f"the training loss must be finite, but is {loss} in epoch {self.epoch + 1}"
             raise ArithmeticError(message)

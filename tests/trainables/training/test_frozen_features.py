@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import safetensors.torch
 import torch
-from sklearn.linear_model import LogisticRegression
+from sklearn.linear_model import LogisticRegression, Ridge
+from torch.nn import functional
 from torchvision.models import resnet50
 
 from trainables.data.dataset import LabeledImages
@@ -64,6 +65,35 @@ def test_it_comes_to_the_minimum_that_scikit_learn_finds(
     assert rows[-1]["train_loss"] == pytest.approx(known, rel=1e-3)
     losses = [row["train_loss"] for row in rows]
     assert losses[0] > losses[-1]
+
+
+def test_ridge_regression_is_what_scikit_learn_finds_in_one_epoch(
+    made_up_images: LabeledImages, weights: dict[str, np.ndarray]
+) -> None:
+    one = trainer(made_up_images, weights, classifier="ridge", l2=0.5)
+    first, state = one.train_epoch(), one.state()
+    assert {**one.train_epoch(), "epoch": 1}["train_loss"] == first["train_loss"]
+    (kept,) = feature_cache._KEPT.values()
+    features = kept.values[TRAIN].numpy().astype(np.float64)
+    features = (features - features.mean(0)) / np.maximum(features.std(0), 1e-6)
+    wanted = np.eye(3)[made_up_images.labels[TRAIN]]
+    known = Ridge(alpha=0.5 * len(TRAIN)).fit(features, wanted)
+    found = one._coefficients[:, :-1]
+    scale = np.linalg.norm(found) / np.linalg.norm(known.coef_)
+    np.testing.assert_allclose(found, scale * known.coef_, rtol=1e-3, atol=1e-5 * scale)
+    losses = [
+        float(
+            functional.cross_entropy(
+                torch.from_numpy(factor * known.predict(features)),
+                torch.from_numpy(made_up_images.labels[TRAIN]),
+            )
+        )
+        for factor in (scale / 1.1, scale, scale * 1.1)
+    ]
+    assert min(losses) == losses[1] == pytest.approx(first["train_loss"], rel=1e-4)
+    resumed = trainer(made_up_images, weights, classifier="ridge", l2=0.5)
+    resumed.load_state(state)
+    assert resumed.train_epoch()["validation_loss"] == pytest.approx(first["validation_loss"])
 
 
 def test_the_network_says_what_the_head_says_of_standardised_features(
