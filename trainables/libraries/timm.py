@@ -55,6 +55,7 @@ def fitted(weights: "Weights", model: "nn.Module") -> "Weights":
         ValueError: They are of another network.
     """
     import sys
+    import warnings
 
     import torch
 
@@ -63,7 +64,9 @@ def fitted(weights: "Weights", model: "nn.Module") -> "Weights":
         return weights
     given = {name: torch.from_numpy(each) for name, each in weights.items()}
     try:
-        return {name: each.numpy() for name, each in converted(given, model).items()}
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of how timm is written, not of the weights
+            return {name: each.numpy() for name, each in converted(given, model).items()}
     except Exception as error:  # what it takes for its own may be of any network
         reason = " ".join(str(error).split())[:200]
         message = f"timm cannot read it as its weights: {type(error).__name__}: {reason}"
