@@ -10,6 +10,7 @@ from threading import Thread
 
 import numpy as np
 import pytest
+import timm
 import torch
 
 from search_spaces.dimension import distributions, outside
@@ -120,6 +121,26 @@ def test_a_vits_positions_are_fitted_to_the_size_of_the_images() -> None:
     assert same["pos_embed"].equal(large["pos_embed"])
     assert smaller["pos_embed"].shape != large["pos_embed"].shape
     assert smaller["blocks.0.attn.qkv.weight"].equal(large["blocks.0.attn.qkv.weight"])
+
+
+@pytest.mark.parametrize("size", [160, 96])
+def test_timms_weights_are_read_as_timm_reads_them(size: int) -> None:
+    torch.manual_seed(0)
+    state = timm.create_model("test_vit", num_classes=7).state_dict()
+    family = registry.load_family("timm/test_vit")
+    given = {**family.baseline, "normalization": "zero_one", "num_classes": 3, "input_size": size}
+    weights = {name: each.numpy() for name, each in state.items()}
+    ours = family.build({**given, "weights": weights}).eval()
+    theirs = timm.create_model(
+        "test_vit",
+        pretrained=True,
+        num_classes=3,
+        img_size=size,
+        pretrained_cfg_overlay={"state_dict": {name: each.clone() for name, each in state.items()}},
+    ).eval()
+    images = torch.rand(2, 3, size, size)
+    with torch.no_grad():
+        assert ours.forward_features(images).equal(theirs.forward_features(images))
 
 
 def test_a_network_normalises_images_as_its_weights_want_it_where_that_is_searched() -> None:
