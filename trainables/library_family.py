@@ -224,8 +224,10 @@ def check_name(library: str, name: str, known: Sequence[str]) -> None:
 
 
 def _tried(network: "Callable[[Config], nn.Module]", config: Config) -> "nn.Module":
-    """A network that was given two images; no memory is taken for it where that is possible."""
+    """A network that was given two images."""
     import torch
+
+    from trainables.training.model_size import without_memory
 
     def run() -> "nn.Module":
         made, size = network(config).eval(), config["input_size"]
@@ -233,8 +235,4 @@ def _tried(network: "Callable[[Config], nn.Module]", config: Config) -> "nn.Modu
         return made
 
     with torch.no_grad():
-        try:
-            with torch.device("meta"):
-                return run()
-        except NotImplementedError:  # it reads a value while it is made
-            return run()
+        return without_memory(run)

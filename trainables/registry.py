@@ -32,7 +32,7 @@ def load_family(name: str) -> Family:
     """
     library = _library_of(name)
     if library is not None:
-        made: Family = library.family_of(full_name(name).partition(".")[2])
+        made: Family = library.MODEL(model=full_name(name).partition(".")[2]).family()
         return made
     if name not in family_names():
         choices = ", ".join([*family_names(), *(f"{each}/MODEL" for each in library_names())])

@@ -81,9 +81,10 @@ def _front_matter(facts: Facts, code: str | None) -> str:
 
 def _library(code: str | None) -> str:
     """The library that makes the network, as Hugging Face calls it."""
-    names = (name for name in ("timm", "torchvision") if f"import {name}\n" in (code or ""))
-    others = "torchvision" if "torchvision" in (code or "") else "pytorch"
-    return next(names, others)
+    for name, sign in (("timm", "import timm\n"), ("torchvision", "torchvision")):
+        if code and sign in code:
+            return name
+    return "pytorch"
 
 
 def _what_it_is(facts: Facts) -> Iterator[str]:
@@ -105,7 +106,7 @@ def _use(facts: Facts, code: str | None) -> Iterator[str]:
         return
     versions = facts.study["environment"]
     library = _library(code)
-    needed = dict.fromkeys(["torch", library if library != "pytorch" else "torch", "numpy"])
+    needed = ["torch", *([library] if library != "pytorch" else []), "numpy"]
     shown = {name: escaped_markdown(versions[name]) for name in needed}
     listed = ", ".join(f"{name} ({version} in the study)" for name, version in shown.items())
     yield f"Needs {listed} and safetensors, nothing else. `predict` takes RGB images of"

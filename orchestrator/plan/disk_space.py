@@ -74,17 +74,16 @@ def parameters_of(plan: FamilyPlan, checked: CheckedStudy) -> int:
     build = family.standalone[-1] if family.standalone else family.build
     if family.trainer != Family.trainer or (family.pretrained and not family.standalone):
         return 0
-    import torch  # noqa: PLC0415 (takes seconds, and most commands do not ask)
+    # PyTorch takes seconds, and most commands do not ask.
+    from trainables.training.model_size import (  # noqa: PLC0415
+        parameter_counts,
+        without_memory,
+    )
 
     size = plan.baseline.get(INPUT_SIZE) or checked.inputs.training.images.shape[1]
     classes = len(checked.inputs.dataset.classes)
     config = {**family.fixed, **plan.baseline, "num_classes": classes, INPUT_SIZE: size}
-    try:
-        with torch.device("meta"):
-            model = build(config)
-    except NotImplementedError:  # it reads a value while it is made
-        model = build(config)
-    return sum(parameter.numel() for parameter in model.parameters())
+    return parameter_counts(without_memory(lambda: build(config)))[0]
 
 
 def least_at_a_time(settings: Settings) -> int:

@@ -3,6 +3,7 @@
 timm is an optional extra: `pip install timm`.
 """
 
+import functools
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
@@ -10,7 +11,6 @@ from optuna.distributions import CategoricalDistribution
 
 from search_spaces.dimension import Dimension
 from trainables import library_family
-from trainables.family import Family
 
 if TYPE_CHECKING:
     from torch import nn
@@ -116,22 +116,13 @@ def check_exists(architecture: str) -> None:
         library_family.check_name("timm", f"{name}.{tag}", known)
 
 
-def family_of(model: str) -> Family:
-    """The family of one of its models.
-
-    Args:
-        model: See `LibraryModel`.
-
-    Raises:
-        ValueError: It is no model's name.
-    """
-    return library_family.LibraryModel(
-        library="timm",
-        model=model,
-        network=network,
-        normalization=NORMALIZATION,
-        usual="own",
-        fitted=fitted,
-        own_weights=own_weights,
-        check_exists=check_exists,
-    ).family()
+MODEL: Final = functools.partial(
+    library_family.LibraryModel,
+    library="timm",
+    network=network,
+    normalization=NORMALIZATION,
+    usual="own",
+    fitted=fitted,
+    own_weights=own_weights,
+    check_exists=check_exists,
+)

@@ -1,11 +1,11 @@
 """Any classifier of torchvision by its name: `torchvision/efficientnet_b0`."""
 
+import functools
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from search_spaces.spaces import NORMALIZATION
 from trainables import library_family
-from trainables.family import Family
 
 if TYPE_CHECKING:
     from torch import nn
@@ -92,22 +92,13 @@ def check_exists(architecture: str) -> None:
     library_family.check_name("torchvision", architecture, models.list_models(module=models))
 
 
-def family_of(model: str) -> Family:
-    """The family of one of its models.
-
-    Args:
-        model: See `LibraryModel`.
-
-    Raises:
-        ValueError: It is no model's name.
-    """
-    return library_family.LibraryModel(
-        library="torchvision",
-        model=model,
-        network=network,
-        normalization=NORMALIZATION,
-        usual="imagenet",
-        fitted=fitted,
-        own_weights=own_weights,
-        check_exists=check_exists,
-    ).family()
+MODEL: Final = functools.partial(
+    library_family.LibraryModel,
+    library="torchvision",
+    network=network,
+    normalization=NORMALIZATION,
+    usual="imagenet",
+    fitted=fitted,
+    own_weights=own_weights,
+    check_exists=check_exists,
+)

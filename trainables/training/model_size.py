@@ -1,11 +1,13 @@
 """How large a network is: its parameters, those that are trained, and operations per image."""
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
+
+T = TypeVar("T")
 
 
 class _Operations(TorchDispatchMode):  # type: ignore[no-untyped-call]
@@ -32,6 +34,15 @@ class _Operations(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if formula is not None:
             self.total += formula(*args, **given, out_val=out)
         return out
+
+
+def without_memory(make: Callable[[], T]) -> T:
+    """What makes a network, run without memory for its weights where that is possible."""
+    try:
+        with torch.device("meta"):
+            return make()
+    except NotImplementedError:  # it reads a value while it is made
+        return make()
 
 
 def parameter_counts(model: nn.Module) -> tuple[int, int]:
