@@ -101,6 +101,13 @@ HEAD_FIRST_FRACTION = Dimension(
     values=FloatDistribution(0.0, 0.5),
     meaning="share of all steps in which the head alone moves, before all (Kumar et al. 2022)",
 )
+STOCHASTIC_DEPTH = Dimension(
+    values=FloatDistribution(0.0, 0.5),
+    meaning=(
+        "probability that a residual block is passed by in training, of the last one; lower "
+        "before (Huang et al. 2016)"
+    ),
+)
 OPTIONAL: Final[Mapping[str, tuple[Dimension, Any]]] = {
     "class_weights": (CLASS_WEIGHTS, "none"),
     "mixup": (MIXUP, 0.0),
@@ -114,6 +121,10 @@ OPTIONAL_PRETRAINED: Final[Mapping[str, tuple[Dimension, Any]]] = {
     "head_first_fraction": (HEAD_FIRST_FRACTION, 0.0),
 }
 """The same of networks from pre-trained weights alone."""
+OPTIONAL_OF_LIBRARIES: Final[Mapping[str, tuple[Dimension, Any]]] = {
+    "stochastic_depth": (STOCHASTIC_DEPTH, 0.0),
+}
+"""The same of a library's networks that have it; unnamed it is as the library has it."""
 INSTEAD: Final[Mapping[str, tuple[str, str]]] = {
     "sgd_learning_rate": ("sgd", "learning_rate"),
     "adamw_weight_decay": ("adamw", "weight_decay"),

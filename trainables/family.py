@@ -40,10 +40,13 @@ class Family:
         question: What it answers; where empty, the first line of its file.
         fixed: What `standalone` is given beside hyperparameters; it stands in the configuration of
             an exported winner.
+        own_optional: Dimensions of its network beside its space, which a study may name: name to
+            dimension, and the baseline's value.
         own_weights: Finds the weights that `imagenet` means for it; where None, torchvision's
             ResNet50.
-        check: From edges in pixels, the number of classes and weights, or None: raises a ValueError
-            where its network cannot be made here, or cannot be given images of one of these edges.
+        check: From edges in pixels, the number of classes, weights, or None, and hyperparameters:
+            raises a ValueError where its network cannot be made of them here, or cannot be given
+            images of one of these edges.
     """
 
     name: str
@@ -58,8 +61,9 @@ class Family:
     in_all: bool = True
     question: str = ""
     fixed: Mapping[str, Any] = field(default_factory=dict)
+    own_optional: Mapping[str, tuple[Dimension, Any]] = field(default_factory=dict)
     own_weights: "Callable[[], WeightsFile] | None" = None
-    check: "Callable[[Sequence[int], int, Weights | None], None] | None" = None
+    check: "Callable[[Sequence[int], int, Weights | None, Mapping[str, Any]], None] | None" = None
 
     @property
     def has_network(self) -> bool:
@@ -71,7 +75,11 @@ class Family:
         """Dimensions beside its space that a study may name, each with the baseline's value."""
         if self.trainer != Family.trainer:
             return {}
-        known = {**OPTIONAL, **(OPTIONAL_PRETRAINED if self.pretrained else {})}
+        known = {
+            **OPTIONAL,
+            **(OPTIONAL_PRETRAINED if self.pretrained else {}),
+            **self.own_optional,
+        }
         return {name: each for name, each in known.items() if name not in self.search_space}
 
     def __post_init__(self) -> None:

@@ -4,11 +4,19 @@ import difflib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
 from search_spaces.baseline import BASELINE
 from search_spaces.dimension import Dimension
-from search_spaces.spaces import CLASSIFIER, INPUT_SIZE, L2, fine_tuning, from_scratch
+from search_spaces.spaces import (
+    CLASSIFIER,
+    INPUT_SIZE,
+    L2,
+    OPTIONAL_OF_LIBRARIES,
+    fine_tuning,
+    from_scratch,
+)
 from trainables.family import Family
 
 if TYPE_CHECKING:
@@ -18,6 +26,7 @@ if TYPE_CHECKING:
 
 SCRATCH: Final = "scratch"
 FROZEN: Final = "frozen"
+DEPTH: Final = "stochastic_depth"
 
 Config = Mapping[str, Any]
 
@@ -76,6 +85,7 @@ class LibraryModel:
             "standalone": (self.network,),
             "fixed": self._fixed,
             "in_all": False,
+            "own_optional": OPTIONAL_OF_LIBRARIES,
             "check": self.check,
         }
         if self.variant == SCRATCH:
@@ -131,8 +141,11 @@ class LibraryModel:
             config: A trial's hyperparameters, `num_classes`, `input_size`, `weights`.
         """
         from trainables.training.last_layer import last_layer, set_dropout
+        from trainables.training.stochastic_depth import set_stochastic_depth
 
         made = self._bare(config)
+        if DEPTH in config:
+            set_stochastic_depth(made, config[DEPTH])
         self._load(made, config["weights"], config["num_classes"])
         set_dropout(made, last_layer(made, config["num_classes"]), config.get("dropout", 0.0))
         return made
@@ -149,25 +162,35 @@ class LibraryModel:
             "head": f"its last layer, new: {config['num_classes']} classes",
         }
 
-    def check(self, sizes: Sequence[int], num_classes: int, weights: "Weights | None") -> None:
+    def check(
+        self,
+        sizes: Sequence[int],
+        num_classes: int,
+        weights: "Weights | None",
+        params: Config = MappingProxyType({}),
+    ) -> None:
         """Refuses what the library does not have, or cannot use with images of each size.
 
         Args:
             sizes: Edges in pixels.
             num_classes: Number of classes.
             weights: What it starts from, or None.
+            params: Hyperparameters that the network is made of.
 
         Raises:
             ValueError: In a line, with what the library says.
         """
         from trainables.training.last_layer import last_layer
+        from trainables.training.stochastic_depth import set_stochastic_depth
 
         self.check_exists(self.architecture)
         for size in sizes:
-            config = {"num_classes": num_classes, "input_size": size}
+            config = {**params, "num_classes": num_classes, "input_size": size}
             with self._refusing(size):
                 made = _tried(self._bare, config)
                 last_layer(made, num_classes)
+            if DEPTH in params:
+                set_stochastic_depth(made, params[DEPTH])
             try:
                 self._load(made, weights, num_classes)
             except ValueError as error:

@@ -67,7 +67,7 @@ def plan_families(
         # What is said of a family that is left out must be right too.
         family = registry.load_family(name)
         if family.check is not None and name not in own:
-            family.check((), 0, None)
+            family.check((), 0, None, {})
         _plan_family(family, settings, begun)
     return [_plan_family(family, settings, begun) for family in families]
 

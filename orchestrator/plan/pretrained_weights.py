@@ -63,7 +63,7 @@ def find(
     families = [registry.load_family(plan.name) for plan in plans]
     for family in families:
         if family.check is not None:
-            family.check((), 0, None)
+            family.check((), 0, None, {})
     pretrained = {family.name: family for family in families if family.pretrained}
     found: dict[str, WeightsFile | None] = {}
     faults: list[str] = []
@@ -141,13 +141,13 @@ def check_networks(
         family = registry.load_family(plan.name)
         sizes = _sizes(plan, edge)
         if family.check is not None and family.name not in weights:
-            family.check(sizes, num_classes, None)
+            family.check(sizes, num_classes, None, plan.baseline)
         if family.name in weights and family.has_network:
             config = {**plan.baseline, "num_classes": num_classes}
             its = weights[family.name]
             try:
                 if family.check is not None:
-                    family.check(sizes, num_classes, its)
+                    family.check(sizes, num_classes, its, plan.baseline)
                 else:
                     size = plan.baseline.get("input_size") or edge
                     family.build({**config, "input_size": size, "weights": its})

@@ -12,11 +12,13 @@ import numpy as np
 import pytest
 import timm
 import torch
+import torchvision
 
 from search_spaces.dimension import distributions, outside
 from trainables import registry
 from trainables.names import check_family, check_trial
 from trainables.training.last_layer import last_layer, set_dropout
+from trainables.training.stochastic_depth import RATES
 from trainables.weights import loading
 
 NAMES = (
@@ -107,6 +109,43 @@ def test_weights_of_another_network_are_refused_before_any_memory_is_taken(name:
     other = {"conv1.weight": np.zeros((64, 3, 7, 7), np.float32)}
     with pytest.raises(ValueError, match="weights must match the network in names and shapes"):
         family.check((48,), 3, other)
+
+
+@pytest.mark.parametrize(
+    ("name", "made"),
+    [
+        ("timm/test_convnext@scratch", {"drop_path_rate": 0.4}),
+        ("torchvision/convnext_tiny@scratch", {"stochastic_depth_prob": 0.4}),
+    ],
+)
+def test_stochastic_depth_is_what_the_library_makes_of_it(
+    name: str, made: dict[str, float]
+) -> None:
+    family = registry.load_family(name)
+    config = {**family.baseline, "num_classes": 3, "input_size": 32, "weights": None}
+    library, _, model = name.removesuffix("@scratch").partition("/")
+    create = timm.create_model if library == "timm" else torchvision.models.get_model
+    with torch.device("meta"):
+        asked = family.build({**config, "stochastic_depth": 0.4})
+        unnamed = family.build(config)
+        none = family.build({**config, "stochastic_depth": 0.0})
+    assert rates(asked) == pytest.approx(rates(create(model, **made)))
+    assert rates(unnamed) == rates(create(model))
+    assert set(rates(none)) == {0.0}
+
+
+def rates(network: torch.nn.Module) -> list[float]:
+    layers = [each for each in network.modules() if type(each).__name__ in RATES]
+    return [getattr(each, RATES[type(each).__name__]) for each in layers]
+
+
+@pytest.mark.parametrize("name", ["timm/vgg11@scratch", "torchvision/resnet18@scratch"])
+def test_stochastic_depth_of_a_network_without_such_layers_is_refused(name: str) -> None:
+    check = registry.load_family(name).check
+    assert check is not None
+    check((32,), 3, None, {})
+    with pytest.raises(ValueError, match=r"^stochastic_depth must be of a network that has such"):
+        check((32,), 3, None, {"stochastic_depth": 0.0})
 
 
 def test_a_vits_positions_are_fitted_to_the_size_of_the_images() -> None:

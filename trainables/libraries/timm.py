@@ -33,10 +33,16 @@ def network(config: Mapping[str, Any]) -> "nn.Module":
     import torch
 
     name, given = config["architecture"], {"num_classes": config["num_classes"]}
-    try:  # of transformers, which are made for one size
-        model: nn.Module = timm.create_model(name, img_size=config["input_size"], **given)
-    except TypeError:
-        model = timm.create_model(name, **given)
+    # Transformers are made for one size; layers of stochastic depth are there where it is not 0.
+    sized, deep = {"img_size": config["input_size"]}, {"drop_path_rate": 0.1}
+    ways = [{**sized, **deep}, deep] if "stochastic_depth" in config else []
+    for more in (*ways, sized, {}):
+        try:
+            model: nn.Module = timm.create_model(name, **given, **more)
+            break
+        except TypeError:
+            if not more:
+                raise
     if config["normalization"] == "own":
         its: Any = model.pretrained_cfg
         for what in ("mean", "std"):
