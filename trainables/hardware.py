@@ -38,6 +38,10 @@ class Hardware:
     driver: str
     cudnn: str
 
+    def devices(self, device: str) -> set[str]:
+        """The types of what trials run on there: of GPUs for `cuda`, of processors for `cpu`."""
+        return set(self.gpus) if device == "cuda" else {self.processor} - {""}
+
     def __str__(self) -> str:
         """The node in a few words, without its name."""
         counted = [f"{self.gpus.count(name)} x {name}" for name in sorted(set(self.gpus))]

@@ -5,11 +5,10 @@ import faulthandler
 import importlib
 import logging
 import os
-import socket
 import sys
 import traceback
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any, TextIO
@@ -17,7 +16,14 @@ from typing import Any, TextIO
 import ray
 from ray import tune
 
-from trainables import device_memory, memory_kills, node_check, process_state, watchdog
+from trainables import (
+    device_memory,
+    memory_kills,
+    node_check,
+    place,
+    process_state,
+    watchdog,
+)
 from trainables.attempt import Attempt
 from trainables.attempt_config import AttemptConfig
 from trainables.registry import load_family
@@ -80,6 +86,7 @@ class StudyTrial(tune.Trainable):
         self._config = AttemptConfig(**{f.name: new_config[f.name] for f in fields(AttemptConfig)})
         self._software, self._share = new_config["software"], new_config["resources"].get("GPU", 0)
         self._epoch_time_limit = new_config["epoch_time_limit"]
+        self._measures_speed = new_config["mix_devices"]
         self._attempt = None
         return True
 
@@ -101,7 +108,7 @@ class StudyTrial(tune.Trainable):
         try:
             if self._attempt is None:
                 self._attempt = self._begin()
-            return {**self._attempt.step(epoch_begins), "node": socket.gethostname()}
+            return {**self._attempt.step(epoch_begins), "place": asdict(self._place)}
         except (Exception, SystemExit) as error:
             log.exception("attempt %d failed", self._config.attempt)
             raise described(error) from None  # the driver may not be able to read the error itself
@@ -134,11 +141,20 @@ class StudyTrial(tune.Trainable):
 
     def _make_attempt(self) -> Attempt:
         device_memory.take_share(self._share)
+        self._place = place.here(self._config.device)
+        if self._measures_speed:
+            self._place = replace(self._place, device_speed=self._speed())
         limit = device_memory.limit_of_images(self._config.device, self._share)
         shared = ray.get(self._references.shared)
         test = self._references.test
         opened = None if test is None else ray.get(test)
         return Attempt(self._config, shared, opened, image_memory=limit)
+
+    def _speed(self) -> float:
+        from trainables.training.device_speed import device_speed
+
+        config = self._config
+        return device_speed(config.device, config.precision, config.threads)
 
     def __repr__(self) -> str:
         """What the Ray dashboard calls the actor, for as long as it lives."""

@@ -61,7 +61,7 @@ def forecast_sections(study: Row, trials: pa.Table, final: pa.Table) -> Iterator
             else f"By the epochs of {pace['study']} on {pace['device']}. Trials of the search that "
             "failed and epochs computed twice are in what it took, finals that were not tested are "
             "not.",
-            *cost_sentences(prices, [hours, hours]),
+            *cost_sentences(prices, [hours, hours], study.get("device_types") or ()),
         ),
     )
 

@@ -270,7 +270,7 @@ def _prices(study: Row, hours: float) -> Iterator[str]:
     """What device-hours cost, where the study has prices."""
     prices = [NodePrice(**each) for each in (study.get("forecast") or {}).get("prices", ())]
     if np.isfinite(hours):
-        yield from cost_sentences(prices, [hours, hours])
+        yield from cost_sentences(prices, [hours, hours], study.get("device_types") or ())
 
 
 def _taking(hours: float) -> str:

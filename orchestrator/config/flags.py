@@ -80,6 +80,13 @@ def make_parser() -> argparse.ArgumentParser:
     )
     add("--gpus-per-trial", help="GPUs per trial: 0, 1 or a share 1/n (1 where there are any)")
     add("--cpus-per-trial", help="CPUs per trial, and its torch threads (1)")
+    add("--device-type", metavar="TYPE", help="of GPUs, as Ray names it: L4, A100 (the only one)")
+    add(
+        "--mix-devices",
+        action="store_const",
+        const=True,
+        help="use all types of devices: device-seconds are weighed by measured speed",
+    )
     add("--max-concurrent", help="trials at a time (as many as fit); 1: reproducible order")
     add("--address", help="Ray cluster (RAY_ADDRESS, the one running here, else a new one); local")
     add(

@@ -85,6 +85,12 @@ class Settings:
     """GPUs per trial: 0, 1, or a share 1/n; None: 1 where there are any."""
     cpus_per_trial: int | None = None
     """CPUs per trial, and its torch threads; None: 1."""
+    memory_per_trial: float | None = None
+    """GB of a node's memory that each trial reserves; None: none is asked for."""
+    device_type: str | None = None
+    """Type of GPU that trials run on, as Ray names it: `L4`, `A100`; None: the cluster's one."""
+    mix_devices: bool = False
+    """Run trials on all types of GPUs or CPUs; device-seconds are weighed by measured speed."""
     max_concurrent: int | None = None
     """Trials at a time; None: as many as fit. 1 makes the order of trials reproducible."""
     max_attempts: int = 3
@@ -145,6 +151,7 @@ class Settings:
         if self.gpus_per_trial:
             trials_on_a_gpu(self.gpus_per_trial)
         _check_precision(self.precision, self.gpus_per_trial)
+        _check_devices(self)
         named = by_family(self.weights)
         texts = [self.weights] if named is None else named.values()
         if "demo" in texts and self.preset != "demo":
@@ -203,6 +210,9 @@ OPERATIONAL: Final = frozenset(
         "weights",
         "cpus_per_trial",
         "gpus_per_trial",
+        "memory_per_trial",
+        "device_type",
+        "mix_devices",
         "max_concurrent",
         "max_attempts",
         "epoch_time_limit",
@@ -290,6 +300,24 @@ def _check_precision(precision: str | None, gpus: float | None) -> None:
     if precision not in choices:
         where = " on a CPU" if gpus == 0 else ""
         refuse(f"unknown precision {precision!r}{where}; choose from {', '.join(choices)}")
+
+
+def _check_devices(settings: Settings) -> None:
+    memory = settings.memory_per_trial
+    if memory is not None and not 0 < memory < MOST:
+        refuse(f"memory_per_trial must be GB above 0, but got {memory}")
+    if settings.device_type is None:
+        return
+    if settings.mix_devices:
+        refuse(
+            "device_type must go without mix_devices, which takes all types, but got "
+            f"{settings.device_type!r} with it"
+        )
+    if settings.gpus_per_trial == 0:
+        refuse(
+            "device_type must go with trials on GPUs, but got "
+            f"{settings.device_type!r} with gpus_per_trial 0"
+        )
 
 
 def _check_times(settings: Settings) -> None:

@@ -1,6 +1,6 @@
 """What a study will take, before it is run: epochs, device time and money, each as a range."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -219,11 +219,11 @@ def time_sentences(forecast: Forecast) -> Iterator[str]:
             "`--epochs` makes one, `--set pace_from=RESULTS` names one elsewhere."
         )
     else:
-        processor = f" ({pace.processor})" if pace.device == "cpu" and pace.processor else ""
+        names = ", ".join(sorted(pace.device_names))
         yield (
             f"Device time: {between(hours)} device-hours ({_by_family(forecast)}), by the middle "
             f"80% of the epochs of {pace.trials} trial(s) of {pace.study} on {pace.device}"
-            f"{processor}; starts of processes come on top."
+            f"{names and f' ({names})'}; starts of processes come on top."
         )
         yield from _caveats(pace, forecast.devices_per_trial)
         if forecast.wall_seconds is not None:
@@ -238,7 +238,7 @@ def _nobody_measured(work: Work) -> str:
     return (
         "no earlier study in the results folder has epochs of these families in these search "
         f"spaces and around these baselines, on images like these ({work.dataset}, {work.images}), "
-        "in this precision and on this kind of device"
+        "in this precision and on this type of device"
     )
 
 
@@ -263,9 +263,23 @@ def missing_prices(prices: Sequence[NodePrice]) -> Iterator[str]:
             yield f"No price for {price.name}: fill in {DEFAULT}, or --set prices=FILE."
 
 
-def cost_sentences(prices: Sequence[NodePrice], hours: Sequence[float]) -> Iterator[str]:
-    """What device-hours cost on each type of node that has a price."""
+def cost_sentences(
+    prices: Sequence[NodePrice], hours: Sequence[float], measured_on: Collection[str]
+) -> Iterator[str]:
+    """What device-hours cost on each type of node that has a price.
+
+    Args:
+        prices: The nodes'.
+        hours: Low and high.
+        measured_on: Types of devices that the hours are of; empty where they are not known.
+    """
     for price in prices:
+        if not price.may_be_of(measured_on):
+            yield (
+                f"On {price.name}: not known, since hours on {', '.join(sorted(measured_on))} are "
+                f"not {price.device_name}'s."
+            )
+            continue
         nodes, cost = cost_of(price, hours).values()
         if nodes is None or cost is None:
             continue

@@ -1,7 +1,7 @@
 """What nodes cost by the hour: a small table that the user fills in, read and checked."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -9,7 +9,7 @@ from typing import Any, Final
 import yaml
 
 DEFAULT: Final = "deploy/prices.yaml"
-FIELDS: Final = ("name", "devices", "per_hour", "source", "date")
+FIELDS: Final = ("name", "devices", "device_name", "per_hour", "source", "date")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,6 +19,7 @@ class NodePrice:
     Attributes:
         name: The type's.
         devices: That its trials can reserve.
+        device_name: Their type, as trials have it in `trials.parquet`; empty: not told.
         per_hour: In `currency`; None where nobody has filled it in.
         currency: As the table has it.
         source: Where the price was read, and when.
@@ -29,6 +30,11 @@ class NodePrice:
     per_hour: float | None
     currency: str
     source: str
+    device_name: str = ""
+
+    def may_be_of(self, types: Collection[str]) -> bool:
+        """Whether hours on types of devices are hours on its own, as far as these are known."""
+        return not self.device_name or not types or {*types} == {self.device_name}
 
 
 def read_prices(path: str | None) -> list[NodePrice]:
@@ -74,6 +80,7 @@ def _price(file: Path, currency: str, given: Any) -> NodePrice:
         per_hour=None if per_hour is None else _positive(file, given, "per_hour"),
         currency=currency,
         source=source,
+        device_name=str(given.get("device_name") or ""),
     )
 
 

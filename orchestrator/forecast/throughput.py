@@ -38,6 +38,7 @@ class Work:
         baselines: Family to its baseline's values.
         precision: In which it computes; None: that of the device.
         reproducible: By deterministic algorithms alone.
+        device_names: Types of the devices that it is to run on; empty where they are not known.
     """
 
     dataset: str
@@ -47,6 +48,7 @@ class Work:
     baselines: Mapping[str, Mapping[str, Any]]
     precision: str | None = None
     reproducible: bool = False
+    device_names: frozenset[str] = frozenset()
 
     @property
     def images(self) -> str:
@@ -64,6 +66,8 @@ class Pace:
         other_images: On images of another folder, or of another version of the data.
         device: On what: `cuda` or `cpu`.
         processor: Of the driver's machine.
+        device_names: Types of the devices there; of a study that does not tell them, its processor,
+            if trials ran on CPUs.
         devices_per_trial: That each trial reserved there.
         training: Family to wall seconds for each training image.
         validation: Family to wall seconds for each validation image.
@@ -75,6 +79,7 @@ class Pace:
     other_images: bool
     device: str
     processor: str
+    device_names: frozenset[str]
     devices_per_trial: float
     training: Mapping[str, Range]
     validation: Mapping[str, Range]
@@ -160,7 +165,16 @@ def read_pace(folder: Path, work: Work, *, device: str | None = None) -> tuple[P
     if why:
         return None, why
     images = _train_images(study)
-    epochs = [row for row in _epochs(folder, work) if row["train_fraction"] in images]
+    processor = (study.get("environment") or {}).get("processor", "")
+    unsaid = processor if processor and measured_on == "cpu" else None
+    every = [
+        {**row, "device_name": row["device_name"] or unsaid}
+        for row in _epochs(folder, work)
+        if row["train_fraction"] in images
+    ]
+    epochs = [row for row in every if _is_on(row["device_name"], work.device_names)]
+    if every and not epochs:
+        return None, f"it ran on {_listed(every)}, not on {', '.join(sorted(work.device_names))}"
     training, validation = {}, {}
     for family in work.spaces:
         own = [row for row in epochs if row["family"] == family]
@@ -173,13 +187,23 @@ def read_pace(folder: Path, work: Work, *, device: str | None = None) -> tuple[P
         trials=len({row["trial_id"] for row in epochs}),
         other_images=study["dataset"]["files"] != dict(work.files),
         device=measured_on,
-        processor=(study.get("environment") or {}).get("processor", ""),
+        processor=processor,
+        device_names=frozenset(row["device_name"] for row in epochs if row["device_name"]),
         devices_per_trial=cluster["gpus_per_trial"] or cluster["cpus_per_trial"] or 1,
         training=training,
         validation=validation,
         fed=_fed(folder),
     )
     return pace, ""
+
+
+def _is_on(device: str | None, names: frozenset[str]) -> bool:
+    """Whether what was measured on a type of device counts for others; one not told may be any."""
+    return device is None or not names or device in names
+
+
+def _listed(epochs: Sequence[Row]) -> str:
+    return ", ".join(sorted({row["device_name"] for row in epochs}))
 
 
 def _other_work(study: Row, work: Work) -> str:
@@ -225,9 +249,11 @@ def _epochs(folder: Path, work: Work) -> list[dict[str, Any]]:
         )
     }
     measured = ["family", "trial_id", "images_per_second", "epoch_seconds"]
+    table = files.read_table(folder, "epochs")
+    told = ["device_name"] if "device_name" in table.column_names else []  # later ones do
     return [
-        {**row, "train_fraction": trials[row["trial_id"]]}
-        for row in files.read_table(folder, "epochs").select(measured).to_pylist()
+        {"device_name": None, **row, "train_fraction": trials[row["trial_id"]]}
+        for row in table.select([*measured, *told]).to_pylist()
         if row["images_per_second"] and row["epoch_seconds"] and row["trial_id"] in trials
     ]
 

@@ -97,6 +97,7 @@ def _family(plan: FamilyPlan, settings: Settings, forecast: Forecast | None) -> 
 
 def _forecast(forecast: Forecast) -> dict[str, Any]:
     hours, pace = forecast.device_hours, forecast.pace
+    types = pace.device_names if pace else ()
     return {
         "device_seconds": hours and [end * SECONDS_PER_HOUR for end in hours],
         "wall_seconds": forecast.wall_seconds,
@@ -109,8 +110,12 @@ def _forecast(forecast: Forecast) -> dict[str, Any]:
             "trials": pace.trials,
             "device": pace.device,
             "processor": pace.processor,
+            "device_names": sorted(pace.device_names),
             "devices_per_trial": pace.devices_per_trial,
             "other_images": pace.other_images,
         },
-        "costs": [{**vars(price), **cost_of(price, hours)} for price in forecast.prices],
+        "costs": [
+            {**vars(price), **cost_of(price, hours if price.may_be_of(types) else None)}
+            for price in forecast.prices
+        ],
     }

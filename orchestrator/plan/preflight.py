@@ -2,7 +2,7 @@
 
 import contextlib
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -242,6 +242,7 @@ def forecast_of(
     *,
     name: str = "",
     reserved: tuple[str, float, int] | None = None,
+    device_names: Iterable[str] = (),
 ) -> Forecast:
     """What a study will take; see `estimate.forecast_study`."""
     return forecast_study(
@@ -254,6 +255,7 @@ def forecast_of(
             baselines={plan.name: plan.baseline for plan in plans},
             precision=settings.precision,
             reproducible=settings.reproducible,
+            device_names=frozenset(device_names),
         ),
         {fraction: len(images) for fraction, images in inputs.train.items()},
         len(inputs.split.validation),

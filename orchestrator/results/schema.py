@@ -25,7 +25,13 @@ LATER: Final = frozenset(
     {
         *("trained_parameters", "forward_flops_per_image", "parameters", "file"),
         *("validation_f1", "objective"),
+        *("device_name", "device_memory_bytes", "driver", "cuda", "cudnn", "device_speed"),
     }
+)
+
+# Of `trials`: where its last attempt ran; see `trainables.place.Place`.
+PLACE: Final = (
+    *("node", "device_name", "device_memory_bytes", "driver", "cuda", "cudnn", "device_speed"),
 )
 
 METRICS = ("loss", "accuracy", "precision", "recall")
@@ -68,6 +74,7 @@ _EPOCHS: list[Column] = [
     ("attempt", pa.int32()),
     *_EPOCH_METRICS,
     ("reported_at", TIME),
+    pa.field("device_name", ENUM),
 ]
 
 _TRIALS: list[Column] = [
@@ -91,6 +98,12 @@ _TRIALS: list[Column] = [
     ("seed", pa.int64()),
     pa.field("node", pa.string()),
     ("device", pa.string()),
+    pa.field("device_name", pa.string()),
+    pa.field("device_memory_bytes", pa.int64()),
+    pa.field("driver", pa.string()),
+    pa.field("cuda", pa.string()),
+    pa.field("cudnn", pa.string()),
+    pa.field("device_speed", pa.float64()),
     pa.field("started_at", TIME),
     pa.field("ended_at", TIME),
     pa.field("error", pa.string()),
@@ -124,6 +137,7 @@ _FINAL: list[Column] = [
     ("train_seconds", pa.float64()),
     ("device_seconds", pa.float64()),
     ("device", pa.string()),
+    pa.field("device_name", pa.string()),
 ]
 
 PARAMS_JSON: Final = pa.field("params_json", pa.string(), nullable=False)

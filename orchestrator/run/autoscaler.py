@@ -23,7 +23,7 @@ def can_grow_to(gcs_address: str, proc: Path = Path("/proc")) -> dict[str, float
     """
     workers, limit = possible_workers(gcs_address, proc)
     return {
-        name: sum(sorted((each[name] for each in workers), reverse=True)[:limit])
+        name: sum(sorted((each.get(name, 0.0) for each in workers), reverse=True)[:limit])
         for name in COUNTED
     }
 
@@ -31,14 +31,14 @@ def can_grow_to(gcs_address: str, proc: Path = Path("/proc")) -> dict[str, float
 def possible_workers(
     gcs_address: str, proc: Path = Path("/proc")
 ) -> tuple[list[dict[str, float]], int]:
-    """CPUs and GPUs of each worker that may be started, and how many of them at a time."""
+    """What each worker that may be started has, by Ray's names, and how many at a time."""
     file = _autoscaling_file(gcs_address, proc)
     if file is None or not file.is_file():
         return [], 0
     config = yaml.safe_load(file.read_text(encoding="utf-8"))
     limit = int(config.get("max_workers", 0))
     workers = [
-        {each: float(node_type.get("resources", {}).get(each, 0)) for each in COUNTED}
+        {each: float(amount) for each, amount in node_type.get("resources", {}).items()}
         for name, node_type in config.get("available_node_types", {}).items()
         if name != config.get("head_node_type")
         for _ in range(min(node_type.get("max_workers", limit), limit))

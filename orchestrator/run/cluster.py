@@ -20,9 +20,10 @@ from rich.console import Console
 
 from orchestrator.config.settings import Settings, trials_on_a_gpu
 from orchestrator.results.code_version import PACKAGES
-from orchestrator.run import authentication, cluster_watch, own_ray
+from orchestrator.run import authentication, cluster_watch, devices, own_ray
 from orchestrator.run.autoscaler import can_grow_to, possible_workers
 from orchestrator.run.cluster_watch import Endpoint
+from orchestrator.run.devices import GB
 from trainables.registry import FAMILY_PATH
 from trainables.secrets import redacted
 
@@ -78,13 +79,24 @@ class Cluster:
         then = sorted((fits(asked, node) for node in self.grown), reverse=True)
         return max(now, sum(then[: self.most_grown]))
 
+    def with_room(self, asked: Mapping[str, float]) -> list[Mapping[str, float]]:
+        """The nodes on which a trial fits, now or once they are there."""
+        nodes = (*(self.present or [self.possible]), *self.grown)
+        return [node for node in nodes if fits(asked, node)]
+
 
 def fits(asked: Mapping[str, float], node: Mapping[str, float]) -> int:
-    """How many trials fit on one node; a share of a GPU lies on one of them."""
-    by_cpu = math.floor(node.get("CPU", 0.0) / asked["CPU"])
-    if "GPU" not in asked:
-        return by_cpu
-    return min(by_cpu, math.floor(node.get("GPU", 0.0)) * round(1 / asked["GPU"]))
+    """How many trials fit on one node; a share of a GPU lies on one of them.
+
+    A node that is not there yet may not say how much memory it will have: that limits nothing.
+    """
+    return min(
+        math.floor(node.get("GPU", 0.0)) * round(1 / amount)
+        if name == "GPU"
+        else math.floor(node.get(name, 0.0) / amount)
+        for name, amount in asked.items()
+        if name != "memory" or "memory" in node
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,11 +107,15 @@ class Reservation:
         cpus: CPUs, and torch threads.
         gpus: 1, a share 1/n of one, or 0.
         max_concurrent: Trials at a time.
+        device_type: Of the GPU, as Ray names it; empty: any.
+        memory: Bytes of a node's memory; 0: as it comes.
     """
 
     cpus: int
     gpus: float
     max_concurrent: int
+    device_type: str = ""
+    memory: int = 0
 
     @property
     def device(self) -> str:
@@ -114,7 +130,7 @@ class Reservation:
     @property
     def bundle(self) -> dict[str, float]:
         """The resources in Ray's names."""
-        return {"CPU": self.cpus, **({"GPU": self.gpus} if self.gpus else {})}
+        return _bundle(self.cpus, self.gpus, self.memory, self.device_type)
 
     @property
     def after_out_of_memory(self) -> list[dict[str, Any]]:
@@ -125,6 +141,14 @@ class Reservation:
         whole = {"resources": {**self.bundle, "GPU": 1.0}} if 0 < self.gpus < 1 else {}
         parts = {**whole, "accumulation": ACCUMULATION}
         return [whole, parts] if whole else [parts]
+
+
+def _bundle(cpus: int, gpus: float, memory: int, device_type: str = "") -> dict[str, float]:
+    """What Ray is asked for, in its names, without what is nothing."""
+    asked = {"CPU": cpus, "GPU": gpus, "memory": memory}
+    if device_type:
+        asked[f"{devices.PREFIX}{device_type}"] = devices.SHARE
+    return {name: amount for name, amount in asked.items() if amount}
 
 
 def connect(
@@ -208,20 +232,29 @@ def reserve(settings: Settings, cluster: Cluster) -> Reservation:
     """What a trial reserves: as asked, else one CPU, and one GPU where there may be any.
 
     Raises:
-        InfrastructureError: A trial asks for more than any node has or could have.
+        InfrastructureError: A trial asks for more than any node has or could have, or the GPUs are
+            of several types, or not of the one that is asked for.
     """
     gpus = settings.gpus_per_trial
     if gpus is None:
         gpus = 1.0 if cluster.possible["GPU"] else 0.0
     elif gpus:
         gpus = 1 / trials_on_a_gpu(gpus)  # a share as it was meant, not as it was written
-    cpus = settings.cpus_per_trial or 1
-    asked = {"CPU": cpus, **({"GPU": gpus} if gpus else {})}
-    fitting = cluster.fitting(asked)
-    if not fitting:
+    cpus, memory = settings.cpus_per_trial or 1, int(GB * (settings.memory_per_trial or 0))
+    asked = _bundle(cpus, gpus, memory)
+    if not cluster.fitting(asked):
         raise InfrastructureError(_too_large(asked, cluster))
+    try:
+        kind = devices.choose(settings, cluster.with_room(asked)) if gpus else ""
+    except ValueError as error:
+        raise InfrastructureError(str(error)) from error
+    fitting = cluster.fitting(_bundle(cpus, gpus, memory, kind))
     return Reservation(
-        cpus=cpus, gpus=gpus, max_concurrent=min(settings.max_concurrent or fitting, fitting)
+        cpus=cpus,
+        gpus=gpus,
+        memory=memory,
+        device_type=kind,
+        max_concurrent=min(settings.max_concurrent or fitting, fitting),
     )
 
 
@@ -230,16 +263,15 @@ def _too_large(asked: Mapping[str, float], cluster: Cluster) -> str:
     sizes = [*cluster.present, *cluster.grown] or [cluster.possible]
     most = {name: max(size.get(name, 0.0) for size in sizes) for name in asked}
     missing = [
-        f"{amount:g} {name} of {most[name]:g}"
+        f"{devices.in_words({name: amount})} of {devices.in_words({name: most[name]})}"
         for name, amount in asked.items()
         if amount > most[name]
     ]
-    listed = {" and ".join(f"{size.get(n, 0.0):g} {n}" for n in asked) for size in sizes}
-    together = " and ".join(f"{amount:g} {name}" for name, amount in asked.items())
-    what = " and ".join(missing) or f"{together} together"
+    listed = {devices.in_words({n: size.get(n, 0.0) for n in asked}) for size in sizes}
+    what = " and ".join(missing) or f"{devices.in_words(asked)} together"
     return (
         f"a trial must fit on one node, but asks for {what} that the largest has or could have; "
-        f"nodes: {', '.join(sorted(listed))}; `ray status` says which there are"
+        f"nodes: {'; '.join(sorted(listed))}; `ray status` says which there are"
     )
 
 

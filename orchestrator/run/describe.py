@@ -83,6 +83,7 @@ def describe(
             "cpus_per_trial": reservation.cpus,
             "gpus_per_trial": reservation.gpus,
             "max_concurrent": reservation.max_concurrent,
+            "device_type": reservation.device_type,
         },
         "runs": [
             {

@@ -126,6 +126,7 @@ def final_rows(
         "train_seconds": sum(epoch["epoch_seconds"] for epoch in record.rows),
         "device_seconds": device_seconds,
         "device": device,
+        "device_name": record.place.get("device_name"),
         **measured(result),
         **parameter_columns(spec.params),
     }

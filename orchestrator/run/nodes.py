@@ -2,7 +2,9 @@
 
 import contextlib
 import tempfile
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -11,7 +13,9 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from orchestrator.config.settings import Settings
 from orchestrator.run.cluster import InfrastructureError, Reservation, fits
+from orchestrator.run.devices import in_words
 from trainables import hardware, node_check
+from trainables.hardware import Hardware
 
 # A node that has to start a process first answers within this time, also a busy one.
 ANSWER_SECONDS: Final = 120.0
@@ -40,31 +44,94 @@ def check_nodes(folder: Path) -> None:
         raise InfrastructureError("; ".join(sorted(wrong)))
 
 
-def look_at_nodes(precision: str, reservation: Reservation) -> dict[str, str]:
-    """What the nodes that are there now compute with: host to a few words.
+@dataclass(frozen=True, kw_only=True)
+class Seen:
+    """What the nodes that are there now compute with.
 
-    Args:
-        precision: Of all trials.
-        reservation: What each of them reserves; a node without room for one is not asked for more.
-
-    Raises:
-        InfrastructureError: A node cannot compute in this precision.
+    Attributes:
+        hosts: By the hosts' names.
+        types: Types of devices of the nodes with room for a trial, as the kernel names them.
     """
-    here, found, wrong = ray.get_runtime_context().get_node_id(), {}, []
+
+    hosts: Mapping[str, Hardware]
+    types: frozenset[str]
+
+
+def look_at_nodes(precision: str, reservation: Reservation, *, mixed: bool) -> Seen:
+    """Asks each node that is there now; see `seen_of`."""
+    here = ray.get_runtime_context().get_node_id()
     asked = [
         (node, None if node["NodeID"] == here else _on(node["NodeID"], hardware.here))
         for node in alive()
     ]
-    for node, reference in asked:
-        seen = hardware.here() if reference is None else _answer(reference)
-        if seen is None:
-            continue
-        found[seen.host] = str(seen)
-        if fits(reservation.bundle, node["Resources"]):
-            wrong.append(hardware.complaint(precision, reservation.device, seen))
+    answers = [
+        (node["Resources"], hardware.here() if reference is None else _answer(reference))
+        for node, reference in asked
+    ]
+    return seen_of([pair for pair in answers if pair[1]], precision, reservation, mixed=mixed)
+
+
+def seen_of(
+    nodes: Iterable[tuple[Mapping[str, float], Hardware]],
+    precision: str,
+    reservation: Reservation,
+    *,
+    mixed: bool,
+) -> Seen:
+    """What nodes compute with.
+
+    Args:
+        nodes: What Ray may place on each, and what its kernel tells of it.
+        precision: Of all trials.
+        reservation: What each of them reserves; a node without room for one is not asked for more.
+        mixed: Trials may run on several types of devices.
+
+    Raises:
+        InfrastructureError: A node cannot compute in this precision, or those with room for a trial
+            have devices of several types.
+    """
+    found: dict[str, Hardware] = {}
+    wrong: set[str] = set()
+    types: defaultdict[str, set[str]] = defaultdict(set)
+    for resources, seen in nodes:
+        found[seen.host] = seen
+        if fits(reservation.bundle, resources):
+            wrong.add(hardware.complaint(precision, reservation.device, seen))
+            for name in seen.devices(reservation.device):
+                types[name].add(seen.host)
+    if len(types) > 1 and not mixed:
+        listed = [f"{name} ({', '.join(sorted(hosts))})" for name, hosts in sorted(types.items())]
+        wrong.add(
+            "all nodes with room for a trial must have devices of one type, since a second of one "
+            f"is not worth a second of another, but have {'; '.join(listed)}; --mix-devices takes "
+            "all, and weighs device-seconds by measured speed"
+        )
     if any(wrong):
-        raise InfrastructureError("; ".join(sorted(filter(None, set(wrong)))))
-    return found
+        raise InfrastructureError("; ".join(sorted(filter(None, wrong))))
+    return Seen(hosts=found, types=frozenset(types))
+
+
+def check_types(known: Mapping[str, Mapping[str, object]], seen: Seen) -> None:
+    """Refuses a resumed study that would go on on GPUs of another type.
+
+    A second of one is not worth a second of another; rows of CPUs tell no memory and no driver.
+
+    Args:
+        known: What `study.json` knows of the types of devices that its trials have run on.
+        seen: What is there now.
+
+    Raises:
+        InfrastructureError: One of the GPUs is of a new type.
+    """
+    before = {name for name, about in known.items() if {"driver", "device_memory_bytes"} & {*about}}
+    new = seen.types - before
+    if before and new:
+        message = (
+            f"the type of device must stay {', '.join(sorted(before))}, since a second of one is "
+            f"not worth a second of another, but there is {', '.join(sorted(new))}; resume it with "
+            "--mix-devices, or start a new study with --warm-start"
+        )
+        raise InfrastructureError(message)
 
 
 class Waiting:
@@ -91,7 +158,7 @@ class Waiting:
         if any(fits(asked, node["Resources"]) for node in alive()):
             self._say_once("Waiting for room: the nodes that could run a trial are in use")
             return
-        wanted = " and ".join(f"{amount:g} {name}" for name, amount in asked.items())
+        wanted = in_words(asked)
         if seconds >= 60 * self._minutes:
             message = (
                 f"a node with {wanted} must join within wait_for_nodes_minutes, {self._minutes:g}, "

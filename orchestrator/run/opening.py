@@ -29,11 +29,13 @@ from orchestrator.run.cluster import (
     Reservation,
     connect,
     disconnect,
+    fits,
     reserve,
 )
 from orchestrator.run.cluster_watch import Watch
 from orchestrator.run.describe import describe
-from orchestrator.run.nodes import check_nodes, look_at_nodes
+from orchestrator.run.devices import in_words
+from orchestrator.run.nodes import Seen, check_nodes, check_types, look_at_nodes
 from orchestrator.run.replay import StoredStudy
 from orchestrator.run.session import RayExecutor, Session
 from orchestrator.run.signals import Interruption
@@ -73,7 +75,10 @@ def open_study(
         check_disk_space(checked, at_a_time=reservation.max_concurrent)
         check_nodes(checked.folder)
         precision = checked.settings.precision_on(reservation.device)
-        hardware = look_at_nodes(precision, reservation)
+        mixed = checked.settings.mix_devices
+        seen = look_at_nodes(precision, reservation, mixed=mixed)
+        if checked.resumed is not None and reservation.gpus and not mixed:
+            check_types(checked.resumed.study.get("device_types") or {}, seen)
         weights = _weights(checked, console)
         content = describe(
             name=checked.name,
@@ -84,10 +89,10 @@ def open_study(
             cluster=cluster,
             reservation=reservation,
         )
-        content["hardware"] = hardware
+        content["hardware"] = {host: str(node) for host, node in seen.hosts.items()}
         if checked.probed:
             content["probe"] = [dict(each) for each in checked.probed]
-        content["forecast"] = reserved_forecast(checked, reservation).to_json()
+        content["forecast"] = reserved_forecast(checked, reservation, seen).to_json()
         hold = checked.resumed.hold if checked.resumed else _begin(checked, held)
         stored = StoredStudy()
         if checked.resumed is not None:
@@ -145,14 +150,15 @@ def _begin(checked: CheckedStudy, held: contextlib.ExitStack) -> Hold:
     return hold
 
 
-def reserved_forecast(checked: CheckedStudy, reservation: Reservation) -> Forecast:
-    """What a study will take where each trial reserves this."""
+def reserved_forecast(checked: CheckedStudy, reservation: Reservation, seen: Seen) -> Forecast:
+    """What a study will take where each trial reserves this, on such nodes."""
     return forecast_of(
         checked.settings,
         checked.plans,
         checked.inputs,
         name=checked.name,
         reserved=(reservation.device, reservation.devices, reservation.max_concurrent),
+        device_names=seen.types,
     )
 
 
@@ -165,10 +171,12 @@ def forecast_on_cluster(checked: CheckedStudy, address: str, console: Console) -
     cluster = connect(address, console)
     try:
         reservation = reserve(checked.settings, cluster)
+        precision = checked.settings.precision_on(reservation.device)
+        seen = look_at_nodes(precision, reservation, mixed=checked.settings.mix_devices)
     finally:
         disconnect()
     console.print(cluster_line(cluster, reservation))
-    forecast = reserved_forecast(checked, reservation)
+    forecast = reserved_forecast(checked, reservation, seen)
     for sentence in time_sentences(forecast):
         console.print(sentence)
     return forecast
@@ -200,13 +208,12 @@ def _job(checked: CheckedStudy) -> dict[str, str]:
 def cluster_line(cluster: Cluster, reservation: Reservation) -> str:
     """What a study has of the cluster, in a line."""
     where = f"; dashboard http://{cluster.dashboard}" if cluster.dashboard else ""
-    enough = cluster.cpus >= reservation.cpus and cluster.gpus >= reservation.gpus
+    enough = any(fits(reservation.bundle, node) for node in cluster.present)
     waiting = "" if enough else "; trials wait for the first node that the autoscaler starts"
     return (
         f"Ray: {cluster.kind}, {cluster.nodes} node(s), {cluster.cpus:g} CPUs, "
-        f"{cluster.gpus:g} GPUs; {reservation.max_concurrent} trial(s) at a time on "
-        f"{reservation.gpus or reservation.cpus:g} {'GPU' if reservation.gpus else 'CPU'}(s) each"
-        f"{where}{waiting}"
+        f"{cluster.gpus:g} GPUs; {reservation.max_concurrent} trial(s) at a time, each on "
+        f"{in_words(reservation.bundle)}{where}{waiting}"
     )
 
 

@@ -59,6 +59,7 @@ class Phase:
     rungs: Sequence[int]
     precision: str
     reproducible: bool
+    mix_devices: bool
     objective: str
     folder: Path
     reservation: Reservation
@@ -123,6 +124,7 @@ def _make_tuner(phase: Phase) -> tune.Tuner:
             "reproducible": phase.reproducible,
             "objective": phase.objective,
             "resources": phase.reservation.bundle,
+            "mix_devices": phase.mix_devices,
             "software": node_check.software(),
         },
         tune_config=tune.TuneConfig(

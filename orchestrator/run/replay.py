@@ -14,6 +14,7 @@ import pyarrow as pa
 from orchestrator.config.searches import search_of, stored_searches, trial_order
 from orchestrator.plan import remains, warm_start
 from orchestrator.results import files
+from orchestrator.results.schema import PLACE
 from orchestrator.results.study_results import Rows, by_sequence
 from orchestrator.run import finals
 from orchestrator.search.family_searcher import FamilySearch
@@ -250,7 +251,7 @@ def _record_of(row: Mapping[str, Any]) -> TrialRecord:
         stop_reason=row["stop_reason"],
         error=row["error"],
         attempts=row["attempts"],
-        node=row["node"],
+        place={name: row[name] for name in PLACE if row.get(name) is not None},
         device=row.get("device") or None,
         started_at=row["started_at"],
         ended_at=row["ended_at"],
@@ -264,6 +265,7 @@ def _final_record(spec: TrialSpec, stored: StoredStudy, recorder: Recorder) -> T
     record = TrialRecord(spec=spec, attempts=max([*attempts, stored.attempts(spec.trial_id)]))
     if tested:
         record.status, record.final = "completed", finals.measured(tested[0])
+        record.place = {"device_name": tested[0].get("device_name")}
         record.spent_seconds = recorder.wall_seconds(tested[0]["device_seconds"])
     return record
 
@@ -324,7 +326,7 @@ def _row_of_claim(claim: checkpoints.Claim) -> dict[str, Any]:
     """A trial that no table has yet, as a row of `trials.parquet`."""
     trial = dict(claim.trial)
     params = trial.pop("params")
-    unknown = dict.fromkeys(("stop_reason", "error", "node", "started_at", "ended_at"))
+    unknown = dict.fromkeys(("stop_reason", "error", "started_at", "ended_at"))
     counted = {"epochs_run": 0, "attempts": claim.attempt, "device_seconds": 0.0}
     return {
         **trial,

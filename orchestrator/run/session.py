@@ -25,6 +25,7 @@ from orchestrator.run.replay import StoredStudy
 from orchestrator.run.signals import Interruption
 from orchestrator.search.scheduler import RecordingScheduler
 from orchestrator.search.trial_queue import TrialQueue
+from orchestrator.trials.device_types import DeviceTypes
 from orchestrator.trials.recorder import Recorder
 from orchestrator.trials.table_writer import TableWriter
 from orchestrator.trials.trial import RUNNING
@@ -102,6 +103,10 @@ class Session:
         self.manifest, self.stored, self.interruption = study_json, stored, interruption
         self.hold, self.weights = hold, weights
         self.events, self.completed = list(stored.events), False
+        self._types = DeviceTypes(
+            study_json.content.get("device_types") or {},
+            lambda types: study_json.add(device_types=dict(types)),
+        )
         self.writer = TableWriter(
             self.folder,
             schema.schemas(plan.full_space for plan in self.plans),
@@ -173,6 +178,7 @@ class Session:
             device=self.reservation.device,
             epochs_table=epochs_table,
             events=self.events,
+            types=self._types,
         )
 
     def run_phase(
@@ -206,6 +212,7 @@ class Session:
                     rungs=self.manifest.content["rungs"] if name == "search" else (),
                     precision=self.settings.precision_on(self.reservation.device),
                     reproducible=self.settings.reproducible,
+                    mix_devices=self.settings.mix_devices,
                     objective=self.settings.objective,
                     folder=self.folder,
                     reservation=self.reservation,

@@ -159,6 +159,6 @@ class FamilyASHA(RecordingScheduler):
 
 def _rows_of(result: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     """The epochs of a report, oldest first; none where the trial diverged in its first."""
-    node = {"node": result["node"]} if "node" in result else {}
-    earlier: list[Mapping[str, Any]] = [{**row, **node} for row in result.get("earlier_rows", ())]
+    place = {"place": result["place"]} if "place" in result else {}
+    earlier: list[Mapping[str, Any]] = [{**row, **place} for row in result.get("earlier_rows", ())]
     return [*earlier, result] if "epoch" in result else earlier

@@ -9,7 +9,8 @@ from typing import Any, Final
 
 from orchestrator.config.searches import trial_order
 from orchestrator.forecast.workload import Trained
-from orchestrator.results.schema import LATER, parameter_columns
+from orchestrator.results.schema import LATER, PLACE, parameter_columns
+from orchestrator.trials.device_types import DeviceTypes
 from orchestrator.trials.family_totals import FamilyTally
 from orchestrator.trials.table_writer import TableWriter
 from orchestrator.trials.trial import RUNNING, Failure, TrialRecord, TrialSpec
@@ -48,6 +49,7 @@ class Recorder:
         device: str,
         epochs_table: str,
         events: list[dict[str, Any]],
+        types: DeviceTypes | None = None,
     ) -> None:
         """Starts empty.
 
@@ -59,7 +61,9 @@ class Recorder:
             device: What trials run on, for the table.
             epochs_table: `epochs` or `final_epochs`.
             events: Rows of `events.parquet`, shared by the phases.
+            types: Of the devices that trials have run on, shared by the phases; None: none yet.
         """
+        self._types = types or DeviceTypes({}, lambda _: None)
         self._study, self.folder, self._writer = study, folder, writer
         self._devices, self._device, self._epochs_table = devices_per_trial, device, epochs_table
         self.lock = writer.lock  # what is recorded under it is written together
@@ -138,7 +142,7 @@ class Recorder:
         """
         record = self.trials[trial_id]
         record.attempt_devices = 1.0 if devices is None else devices / self._devices
-        record.attempt_began = time.monotonic()
+        record.attempt_began, record.attempt_weight = time.monotonic(), 1.0
 
     def attempt_ended(self, trial_id: str) -> None:
         """The attempt gives its devices back: the clock stops."""
@@ -160,12 +164,20 @@ class Recorder:
             row = _epoch_of(result)
             record.rows.append(row)
             self.tally(record.spec.family).epoch(record, row)
-            record.node = result.get("node", record.node)
+            self._take_place(record, result.get("place", record.place))
             self._sequence = record.sequence = self._sequence + 1
             record.heard_at = _now()
             self._epochs.append(self._epoch_columns(record, row))
         self._changed(self._epochs_table, "trials")
         return self._sequence
+
+    def _take_place(self, record: TrialRecord, place: Mapping[str, Any]) -> None:
+        """Notes where a trial runs, which says what a second of its attempt counts."""
+        before = self._types.take(place)
+        if before:
+            other = f"{place['device_name']} on {place['node']}, earlier trials ran on {before}"
+            self.event("other_device", other, record.spec.trial_id)
+        record.place, record.attempt_weight = place, self._types.weight(place)
 
     def rung(self, trial_id: str, **columns: Any) -> None:
         """Records an arrival at a rung of ASHA and what was decided."""
@@ -285,7 +297,7 @@ class Recorder:
             "device_seconds": self.device_seconds(record),
             "train_fraction": spec.train_fraction,
             "seed": spec.seed,
-            "node": record.node,
+            **{name: record.place.get(name) for name in PLACE},
             "device": record.device or self._device,
             "started_at": record.started_at,
             "ended_at": record.ended_at,
@@ -302,6 +314,7 @@ class Recorder:
             "sequence": self._sequence,
             "attempt": record.attempts,
             "reported_at": record.heard_at,
+            "device_name": record.place.get("device_name"),
             **row,
         }
         if self._epochs_table == "final_epochs":

@@ -100,6 +100,7 @@ class TrialRecord:
 
     Attributes:
         rows: Its epochs in order.
+        place: Of its last attempt; see `trainables.place.Place`.
         device: On which its last attempt runs, or ran: `cuda` or `cpu`.
         heard_at: When it reported the last of them, whose number in its phase is `sequence`.
         stopping: It is to be stopped as one of the weakest.
@@ -116,13 +117,14 @@ class TrialRecord:
     diverged: str = ""
     failures: list[Failure] = field(default_factory=list)
     final: dict[str, Any] | None = None
-    node: str | None = None
+    place: Mapping[str, Any] = field(default_factory=dict)
     device: str | None = None
     started_at: datetime | None = None
     ended_at: datetime | None = None
     spent_seconds: float = 0.0
     attempt_began: float | None = None
     attempt_devices: float = 1.0
+    attempt_weight: float = 1.0
     heard_at: datetime | None = None
     sequence: int = 0
 
@@ -134,10 +136,11 @@ class TrialRecord:
     def wall_seconds(self) -> float:
         """Wall seconds of all attempts, the running one up to now.
 
-        An attempt that reserves more than trials usually do counts that many times as much.
+        An attempt that reserves more than trials usually do counts that many times as much, and one
+        on a type of device that is measured to be faster than the study's first, too.
         """
         running = 0.0 if self.attempt_began is None else time.monotonic() - self.attempt_began
-        return self.spent_seconds + running * self.attempt_devices
+        return self.spent_seconds + running * self.attempt_devices * self.attempt_weight
 
 
 def spec_of_row(row: Mapping[str, Any]) -> TrialSpec:

@@ -182,6 +182,7 @@ class OnPremises:
         for place, value in values.items():
             text = text.replace(place, value)
         config: dict[str, Any] = yaml.safe_load(text)
+        assert config.pop("worker_setup_commands"), "no GPU here, so CUDA cannot work"
         for commands, more in (("head", SMALL), ("worker", FAKE_GPU)):
             config[f"{commands}_start_ray_commands"][-1] += f" {more}"
         return config

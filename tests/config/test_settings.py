@@ -167,6 +167,7 @@ def test_the_flags_are_few_and_frozen() -> None:
         *("--tune-per-fraction", "--budget-gpu-hours", "--time-budget", "--precision"),
         *("--stop-when-settled", "--equal-steps"),
         *("--gpus-per-trial", "--cpus-per-trial", "--max-concurrent", "--address"),
+        *("--device-type", "--mix-devices"),
         *("--results-dir", "--name", "--seeds", "--seed", "--config", "--set", "--dry-run"),
         *("--image-size", "--image-column", "--label-column", "--group-column"),
         *("--resume", "--accept-code-change", "--warm-start", "--debug", "--no-dashboard"),

@@ -85,6 +85,8 @@ BROKEN_ANYWHERE: list[tuple[str, Place, object]] = [
     ("every command is valid bash", WORKER_START, lambda command: f"{command} '"),
     ("the environment comes from the lock", ("setup_commands", -1), "pip install ray"),
     ("the environment comes from the lock", ("head_setup_commands",), ["pip install boto3"]),
+    ("a node whose CUDA does not work", ("worker_setup_commands",), REMOVED),
+    ("a node whose CUDA does not work", ("worker_setup_commands", 0), without("cuda", "cpu")),
     ("a node without the shared folder", ("setup_commands", -2), "mkdir -p /mnt/study"),
 ]
 BROKEN_ON_PREMISES: list[tuple[str, Place, object]] = [

@@ -54,6 +54,7 @@ def measured_study(
     gpus: float = 1.0,
     started: str = "2026-11-01T00:00:00+00:00",
     dataset: dict[str, Any] | None = None,
+    epochs: list[dict[str, Any]] | None = None,
     **more: Any,
 ) -> Path:
     """A study that measured one family: 500 and 250 images per second, validation in 1 and 2 s."""
@@ -81,7 +82,7 @@ def measured_study(
         },
         **more,
     }
-    epochs = [
+    epochs = epochs or [
         epoch("cnn-000", 1, images_per_second=500.0, epoch_seconds=3.0),
         epoch("cnn-000", 2, images_per_second=250.0, epoch_seconds=6.0),
     ]
@@ -328,9 +329,39 @@ def test_what_nobody_measured_on_such_a_device_is_not_forecast(
 def test_money_is_node_hours_at_the_price_that_was_filled_in(tmp_path: Path) -> None:
     (tmp_path / "prices.yaml").write_text(PRICED)
     prices = read_prices(str(tmp_path / "prices.yaml"))
-    (sentence,) = cost_sentences(prices, [40.0, 80.0])
+    (sentence,) = cost_sentences(prices, [40.0, 80.0], {"NVIDIA L4"})
     assert sentence.startswith("On quad: 10 to 20 node-hours, 80 to 160 EUR at 8 an hour")
     assert "the provider's list, 2026-11-01" in sentence
+
+
+def test_hours_of_one_type_of_device_are_not_charged_as_anothers(tmp_path: Path) -> None:
+    (tmp_path / "prices.yaml").write_text(
+        PRICED.replace("devices: 4,", "devices: 4, device_name: NVIDIA L4,")
+    )
+    prices = read_prices(str(tmp_path / "prices.yaml"))
+    for known in ({"NVIDIA L4"}, ()):
+        assert "160 EUR" in next(cost_sentences(prices, [40.0, 80.0], known))
+    assert [*cost_sentences(prices, [40.0, 80.0], {"NVIDIA H100 80GB HBM3"})] == [
+        "On quad: not known, since hours on NVIDIA H100 80GB HBM3 are not NVIDIA L4's."
+    ]
+
+
+def test_a_pace_is_of_the_type_of_device_that_it_was_measured_on(tmp_path: Path) -> None:
+    rows = [
+        {**epoch("cnn-000", n, images_per_second=speed, epoch_seconds=3.0), "device_name": name}
+        for n, (name, speed) in enumerate((("NVIDIA L4", 250.0), ("NVIDIA H100", 500.0)), 1)
+    ]
+    folder = measured_study(tmp_path / "earlier", epochs=rows)
+    both, one = (
+        paced(folder, replace(WORK, device_names=frozenset(names)))
+        for names in ((), ("NVIDIA L4", "Tesla T4"))
+    )
+    assert (both.device_names, one.device_names) == ({"NVIDIA L4", "NVIDIA H100"}, {"NVIDIA L4"})
+    assert one.training["cnn"] == pytest.approx((0.004, 0.004))
+    other = replace(WORK, device_names=frozenset({"Tesla T4"}))
+    why = "it ran on NVIDIA H100, NVIDIA L4, not on Tesla T4"
+    assert read_pace(folder, other) == (None, why)
+    assert find_pace(tmp_path, other, device="cuda") is None
 
 
 @pytest.mark.parametrize(

@@ -96,19 +96,20 @@ def test_the_writer_writes_at_the_start_and_at_the_end_and_acts_afterwards(tmp_p
 
 MAY_BE_EMPTY = {
     "trials": {
-        *("stop_reason", "best_epoch", "node", "started_at", "ended_at", "error"),
+        *("stop_reason", "best_epoch", "started_at", "ended_at", "error"),
+        *results.PLACE,
         *(f"validation_{metric}" for metric in results.METRICS),
         *("validation_f1", "objective"),
         *(f"param_{name}" for name in SPACE),
     },
-    "epochs": {"device_memory_peak_bytes", "validation_f1", "objective"},
+    "epochs": {"device_memory_peak_bytes", "validation_f1", "objective", "device_name"},
     "rungs": {"cutoff"},
     "events": {"family", "trial_id"},
     "final": {
-        *("trained_parameters", "forward_flops_per_image", "objective"),
+        *("trained_parameters", "forward_flops_per_image", "objective", "device_name"),
         *(f"param_{name}" for name in SPACE),
     },
-    "final_epochs": {"device_memory_peak_bytes", "validation_f1", "objective"},
+    "final_epochs": {"device_memory_peak_bytes", "validation_f1", "objective", "device_name"},
     "predictions": {"file"},
     "comparison": {"seed", "difference", "ci_low", "ci_high", "p_value", "p_value_holm"},
 }

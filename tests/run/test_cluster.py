@@ -2,6 +2,7 @@
 
 import dataclasses
 import signal
+from collections.abc import Sequence
 
 import pytest
 import ray
@@ -10,6 +11,7 @@ from rich.console import Console
 from orchestrator.config.settings import Settings
 from orchestrator.run import cluster
 from orchestrator.run.cluster import Cluster, InfrastructureError, Reservation, connect, reserve
+from orchestrator.run.opening import cluster_line
 
 
 def a_cluster(cpus: float, gpus: float = 0.0, *, grown_gpus: float = 0.0) -> Cluster:
@@ -82,6 +84,66 @@ def test_more_than_the_cluster_can_have_is_refused_and_never_replaced(
 ) -> None:
     with pytest.raises(InfrastructureError, match=message):
         reserve(settings, a_cluster(2))
+
+
+L4 = {"CPU": 4.0, "GPU": 1.0, "memory": 16e9, "accelerator_type:L4": 1.0}
+H100 = {"CPU": 16.0, "GPU": 2.0, "memory": 128e9, "accelerator_type:H100": 1.0}
+HEAD = {"CPU": 0.0, "memory": 8e9}
+
+
+def nodes(*present: dict[str, float], grown: Sequence[dict[str, float]] = ()) -> Cluster:
+    gpus = max([sum(node.get("GPU", 0) for node in each) for each in (present, grown)])
+    found = dataclasses.replace(a_cluster(64, grown_gpus=gpus), present=present)
+    return dataclasses.replace(found, grown=grown, most_grown=len(grown))
+
+
+def test_gpus_of_one_type_are_reserved_and_those_of_another_left_alone() -> None:
+    mixed = nodes(HEAD, L4, grown=[H100])
+    with pytest.raises(InfrastructureError, match=r"of one type.* have H100, L4; .*--mix-devices"):
+        reserve(Settings(), mixed)
+    chosen = reserve(Settings(device_type="H100"), mixed)
+    assert chosen.max_concurrent == 2
+    assert chosen.bundle == {"CPU": 1, "GPU": 1.0, "accelerator_type:H100": 0.001}
+    assert cluster.fits(chosen.bundle, H100) == 2
+    assert cluster.fits(chosen.bundle, L4) == 0
+    assert reserve(Settings(mix_devices=True), mixed).bundle == {"CPU": 1, "GPU": 1.0}
+    assert reserve(Settings(), nodes(HEAD, L4)).bundle == {"CPU": 1, "GPU": 1.0}
+    assert reserve(Settings(gpus_per_trial=0), mixed).bundle == {"CPU": 1}
+    # What has no room for a trial need not be chosen from.
+    assert reserve(Settings(cpus_per_trial=8), mixed).device_type == ""
+
+
+@pytest.mark.parametrize(
+    ("present", "message"),
+    [
+        (L4, "but got 'A100'; choose from L4"),
+        ({"CPU": 4.0, "GPU": 1.0}, "but got 'A100'; choose from a type that Ray does not know"),
+    ],
+)
+def test_a_type_that_is_not_there_is_refused_with_those_that_are(
+    present: dict[str, float], message: str
+) -> None:
+    with pytest.raises(InfrastructureError, match=message):
+        reserve(Settings(device_type="A100"), nodes(present))
+
+
+def test_memory_is_reserved_node_by_node_and_limits_only_where_it_is_known() -> None:
+    asked = Settings(gpus_per_trial=0.25, memory_per_trial=6.0)
+    assert reserve(asked, nodes(L4)).max_concurrent == 2
+    assert reserve(asked, nodes(L4)).bundle == {"CPU": 1, "GPU": 0.25, "memory": 6_000_000_000}
+    assert reserve(asked, nodes(HEAD, grown=[{"CPU": 4.0, "GPU": 1.0}])).max_concurrent == 4
+    with pytest.raises(
+        InfrastructureError,
+        match="asks for 20 GB of memory of 16 GB of memory that the largest has or could have; "
+        "nodes: 4 CPU, 1 GPU and 16 GB of memory;",
+    ):
+        reserve(Settings(memory_per_trial=20.0), nodes(L4))
+
+
+def test_a_trial_waits_where_the_nodes_together_but_none_of_them_has_room() -> None:
+    there = nodes(HEAD, {"CPU": 8.0}, {"CPU": 0.0, "GPU": 1.0}, grown=[L4])
+    assert "trials wait for the first node" in cluster_line(there, reserve(Settings(), there))
+    assert "wait" not in cluster_line(nodes(L4), reserve(Settings(), nodes(L4)))
 
 
 def test_devices_are_gpus_or_their_share_and_cpus_only_without_any() -> None:

@@ -392,6 +392,7 @@ def test_three_trial_processes_share_data_of_cifar10s_size_without_a_copy(tmp_pa
         "threads": 1,
         "params": dict(registry.load_family("cnn").baseline),
         "software": node.software(),
+        "mix_devices": False,
         "references": References(shared=ray.put(shared), test=None),
     }
     actors = [

@@ -86,6 +86,7 @@ def installs_nothing_itself(config: Config) -> bool:
     return runs == ["bash ~/study/set_up_node.sh"] and not others
 
 
+CUDA_WORKS = """~/study-env/bin/python -c 'import torch; torch.zeros(1, device="cuda")'"""
 SHARED_RULES: Rules = {
     "there is no global min_workers, which Ray drops silently": lambda c: "min_workers" not in c,
     "token authentication is on in both start commands": lambda c: all(
@@ -114,6 +115,9 @@ SHARED_RULES: Rules = {
     ),
     "every command is valid bash": lambda c: all(map(is_bash, commands(c))),
     "the environment comes from the lock": installs_nothing_itself,
+    "a node whose CUDA does not work does not join": lambda c: (
+        c.get("worker_setup_commands") == [CUDA_WORKS]
+    ),
     "a node without the shared folder does not join": lambda c: any(
         command.startswith("mountpoint -q /mnt/study ||") for command in c["setup_commands"]
     ),

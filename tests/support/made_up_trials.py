@@ -89,5 +89,6 @@ def told_to_process(folder: Path, trial_id: str, **own: Any) -> dict[str, Any]:
         "resources": {"CPU": 1},
         "epoch_time_limit": 60.0,
         "software": node_check.software(),
+        "mix_devices": False,
         **own,
     }

@@ -120,3 +120,25 @@ def test_checkpoints_of_an_ended_trial_go_only_after_its_rows_are_written(
     recorder._writer.write()
     assert not folder.exists()
     assert (tmp_path / "trials.parquet").is_file()
+
+
+def test_an_attempt_on_a_faster_type_of_device_counts_from_its_start_as_much_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = iter([0.0, 10.0, 20.0, 30.0])
+    monkeypatch.setattr("time.monotonic", lambda: next(now))
+    recorder = make_recorder(tmp_path)
+    slow = {"node": "a", "device_name": "NVIDIA L4", "device_speed": 1000.0}
+    fast = {"node": "b", "device_name": "NVIDIA H100", "device_speed": 4000.0}
+    for number, place in enumerate((slow, fast)):
+        recorder.propose(spec_of(f"cnn-00{number}"))
+        recorder.attempt_began(f"cnn-00{number}")
+        recorder.epoch(f"cnn-00{number}", {**row_of(1, 0.5), "place": place})
+        recorder.attempt_ended(f"cnn-00{number}")
+    rows = recorder.trial_rows()
+    assert [row["device_seconds"] for row in rows] == [10.0, 40.0]
+    assert [row["device_name"] for row in rows] == ["NVIDIA L4", "NVIDIA H100"]
+    assert [row["device_name"] for row in recorder.epoch_rows()] == ["NVIDIA L4", "NVIDIA H100"]
+    (event,) = recorder._events
+    assert (event["kind"], event["trial_id"]) == ("other_device", "cnn-001")
+    assert event["detail"] == "NVIDIA H100 on b, earlier trials ran on NVIDIA L4"

@@ -1,0 +1,72 @@
+"""Which types of GPUs a cluster has or may have, and which of them a study's trials run on."""
+
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+from orchestrator.config.settings import Settings
+
+PREFIX: Final = "accelerator_type:"
+"""Of the resource by which Ray marks a node whose GPUs it knows; each such node has 1."""
+SHARE: Final = 0.001
+"""Of that mark, for a trial: all that fit on a node have their share of it."""
+UNNAMED: Final = "a type that Ray does not know"
+GB: Final = 1e9
+
+Resources = Mapping[str, float]
+
+
+def type_of(node: Resources) -> str:
+    """The type of a node's GPUs, as Ray names it: `L4`; empty where it has none or names none."""
+    if not node.get("GPU"):
+        return ""
+    marks = sorted(name for name in node if name.startswith(PREFIX))
+    return marks[0].removeprefix(PREFIX) if marks else ""
+
+
+def choose(settings: Settings, nodes: Iterable[Resources]) -> str:
+    """The type of GPU that trials are to reserve; empty: whichever there is.
+
+    Device-seconds of one type are not worth those of another, so a study has one type alone unless
+    its user says otherwise.
+
+    Args:
+        settings: The study's.
+        nodes: Those that have room for a trial, now or once they are started.
+
+    Raises:
+        ValueError: The type that is asked for is not there, or there are several and none is asked
+            for.
+    """
+    with_gpus = [node for node in nodes if node.get("GPU")]
+    types = sorted({type_of(node) for node in with_gpus})
+    known = ", ".join(each or UNNAMED for each in types) or "no GPU"
+    if settings.device_type is not None:
+        if settings.device_type not in types:
+            message = (
+                f"device_type must be one of the cluster's, but got {settings.device_type!r}; "
+                f"choose from {known}"
+            )
+            raise ValueError(message)
+        return settings.device_type
+    if len(types) > 1 and not settings.mix_devices:
+        message = (
+            f"a study's GPUs must be of one type, since a second of one is not worth a second of "
+            f"another, but the nodes with room for a trial have {known}; choose one with "
+            "--device-type, or take all with --mix-devices, which weighs device-seconds by "
+            "measured speed"
+        )
+        raise ValueError(message)
+    return ""
+
+
+def in_words(bundle: Resources) -> str:
+    """What a trial reserves: `1 CPU, 0.25 GPU (L4) and 8 GB of memory`."""
+    names = {name.removeprefix(PREFIX) for name in bundle if name.startswith(PREFIX)}
+    kind = f" ({', '.join(sorted(names))})" if names else ""
+    words = [
+        f"{amount / GB:g} GB of memory" if name == "memory" else f"{amount:g} {name}"
+        for name, amount in bundle.items()
+        if not name.startswith(PREFIX)
+    ]
+    words = [f"{each}{kind}" if each.endswith(" GPU") else each for each in words]
+    return " and ".join([*([", ".join(words[:-1])] if words[:-1] else []), words[-1]])

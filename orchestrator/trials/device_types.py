@@ -1,0 +1,46 @@
+"""The types of devices that a study's trials have run on, and what a second on each is worth."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+ABOUT: Final = ("device_memory_bytes", "driver", "cuda", "cudnn", "device_speed")
+
+
+class DeviceTypes:
+    """Type to what is known of it, in the order in which trials came to them.
+
+    The first with a measured speed is what device-seconds are counted in: a second on one that is
+    twice as fast counts twice. Where no speeds are measured, each counts once.
+    """
+
+    def __init__(
+        self,
+        known: Mapping[str, Mapping[str, Any]],
+        note: Callable[[Mapping[str, Mapping[str, Any]]], None],
+    ) -> None:
+        """Takes what is stored of a study, and what stores it again once there is more."""
+        self._types, self._note = {name: dict(about) for name, about in known.items()}, note
+
+    def take(self, place: Mapping[str, Any]) -> str:
+        """Takes up where a trial runs; see `trainables.place.Place`.
+
+        Returns:
+            The types before it, where it is of another one; otherwise empty.
+        """
+        name = place.get("device_name")
+        if name is None or name in self._types:
+            return ""
+        before = ", ".join(self._types)
+        self._types[name] = {key: place[key] for key in ABOUT if place.get(key) is not None}
+        self._note(self._types)
+        return before
+
+    def weight(self, place: Mapping[str, Any]) -> float:
+        """What a second of a trial there counts."""
+        speeds = {
+            name: about["device_speed"]
+            for name, about in self._types.items()
+            if "device_speed" in about
+        }
+        own = speeds.get(place.get("device_name", ""))
+        return 1.0 if own is None else float(own / next(iter(speeds.values())))
