@@ -108,7 +108,7 @@ class StudyTrial(tune.Trainable):
         try:
             if self._attempt is None:
                 self._attempt = self._begin()
-            return {**self._attempt.step(epoch_begins), "place": asdict(self._place)}
+            return {**self._attempt.step(epoch_begins), **asdict(self._place)}
         except (Exception, SystemExit) as error:
             log.exception("attempt %d failed", self._config.attempt)
             raise described(error) from None  # the driver may not be able to read the error itself
@@ -142,7 +142,7 @@ class StudyTrial(tune.Trainable):
     def _make_attempt(self) -> Attempt:
         device_memory.take_share(self._share)
         self._place = place.here(self._config.device)
-        if self._measures_speed:
+        if self._measures_speed and (self._config.device == "cpu" or self._place.cuda):
             self._place = replace(self._place, device_speed=self._speed())
         limit = device_memory.limit_of_images(self._config.device, self._share)
         shared = ray.get(self._references.shared)

@@ -79,11 +79,6 @@ class Cluster:
         then = sorted((fits(asked, node) for node in self.grown), reverse=True)
         return max(now, sum(then[: self.most_grown]))
 
-    def with_room(self, asked: Mapping[str, float]) -> list[Mapping[str, float]]:
-        """The nodes on which a trial fits, now or once they are there."""
-        nodes = (*(self.present or [self.possible]), *self.grown)
-        return [node for node in nodes if fits(asked, node)]
-
 
 def fits(asked: Mapping[str, float], node: Mapping[str, float]) -> int:
     """How many trials fit on one node; a share of a GPU lies on one of them.
@@ -245,7 +240,9 @@ def reserve(settings: Settings, cluster: Cluster) -> Reservation:
     if not cluster.fitting(asked):
         raise InfrastructureError(_too_large(asked, cluster))
     try:
-        kind = devices.choose(settings, cluster.with_room(asked)) if gpus else ""
+        nodes = (cluster.present or [cluster.possible], cluster.grown)
+        with_room = ([node for node in each if fits(asked, node)] for each in nodes)
+        kind = devices.choose(settings, *with_room) if gpus else ""
     except ValueError as error:
         raise InfrastructureError(str(error)) from error
     fitting = cluster.fitting(_bundle(cpus, gpus, memory, kind))

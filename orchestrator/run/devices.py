@@ -23,7 +23,7 @@ def type_of(node: Resources) -> str:
     return marks[0].removeprefix(PREFIX) if marks else ""
 
 
-def choose(settings: Settings, nodes: Iterable[Resources]) -> str:
+def choose(settings: Settings, present: Iterable[Resources], grown: Iterable[Resources]) -> str:
     """The type of GPU that trials are to reserve; empty: whichever there is.
 
     Device-seconds of one type are not worth those of another, so a study has one type alone unless
@@ -31,14 +31,17 @@ def choose(settings: Settings, nodes: Iterable[Resources]) -> str:
 
     Args:
         settings: The study's.
-        nodes: Those that have room for a trial, now or once they are started.
+        present: The nodes that have room for a trial.
+        grown: Those that will, once they are started; some do not say what GPUs they have.
 
     Raises:
         ValueError: The type that is asked for is not there, or there are several and none is asked
             for.
     """
-    with_gpus = [node for node in nodes if node.get("GPU")]
-    types = sorted({type_of(node) for node in with_gpus})
+    there, coming = (
+        {type_of(node) for node in nodes if node.get("GPU")} for nodes in (present, grown)
+    )
+    types = sorted(there | (coming - {""} if there else coming))
     known = ", ".join(each or UNNAMED for each in types) or "no GPU"
     if settings.device_type is not None:
         if settings.device_type not in types:
@@ -64,7 +67,7 @@ def in_words(bundle: Resources) -> str:
     names = {name.removeprefix(PREFIX) for name in bundle if name.startswith(PREFIX)}
     kind = f" ({', '.join(sorted(names))})" if names else ""
     words = [
-        f"{amount / GB:g} GB of memory" if name == "memory" else f"{amount:g} {name}"
+        f"{amount / GB:.3g} GB of memory" if name == "memory" else f"{amount:g} {name}"
         for name, amount in bundle.items()
         if not name.startswith(PREFIX)
     ]

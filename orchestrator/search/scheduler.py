@@ -9,7 +9,7 @@ from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 
 from orchestrator.search.failures import failure_of, kills_on
 from orchestrator.stats.asha import EXEMPT, FamilyRungs
-from orchestrator.trials.recorder import Recorder
+from orchestrator.trials.recorder import Recorder, place_of
 from orchestrator.trials.trial import BASELINE_ROLE, DISK_FULL, Failure
 from trainables import memory_kills, watchdog
 from trainables.checkpoints import DiskFullError
@@ -159,6 +159,6 @@ class FamilyASHA(RecordingScheduler):
 
 def _rows_of(result: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     """The epochs of a report, oldest first; none where the trial diverged in its first."""
-    place = {"place": result["place"]} if "place" in result else {}
+    place = place_of(result)
     earlier: list[Mapping[str, Any]] = [{**row, **place} for row in result.get("earlier_rows", ())]
     return [*earlier, result] if "epoch" in result else earlier

@@ -164,7 +164,7 @@ class Recorder:
             row = _epoch_of(result)
             record.rows.append(row)
             self.tally(record.spec.family).epoch(record, row)
-            self._take_place(record, result.get("place", record.place))
+            self._take_place(record, place_of(result) or record.place)
             self._sequence = record.sequence = self._sequence + 1
             record.heard_at = _now()
             self._epochs.append(self._epoch_columns(record, row))
@@ -353,6 +353,11 @@ def _trained(record: TrialRecord) -> Trained:
         ended_at=record.ended_at,
         sequence=record.sequence,
     )
+
+
+def place_of(result: Mapping[str, Any]) -> dict[str, Any]:
+    """Where a trial says that it runs; see `trainables.place.Place`."""
+    return {name: result[name] for name in PLACE if name in result}
 
 
 def _now() -> datetime:

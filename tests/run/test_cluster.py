@@ -109,6 +109,8 @@ def test_gpus_of_one_type_are_reserved_and_those_of_another_left_alone() -> None
     assert reserve(Settings(mix_devices=True), mixed).bundle == {"CPU": 1, "GPU": 1.0}
     assert reserve(Settings(), nodes(HEAD, L4)).bundle == {"CPU": 1, "GPU": 1.0}
     assert reserve(Settings(gpus_per_trial=0), mixed).bundle == {"CPU": 1}
+    # A node that is yet to come may not say what it will have.
+    assert reserve(Settings(), nodes(HEAD, L4, grown=[{"CPU": 4.0, "GPU": 1.0}])).device_type == ""
     # What has no room for a trial need not be chosen from.
     assert reserve(Settings(cpus_per_trial=8), mixed).device_type == ""
 

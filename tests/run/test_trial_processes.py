@@ -19,7 +19,7 @@ from trainables.trial import References, StudyTrial
 ROOT = Path(__file__).resolve().parents[2]
 FAMILIES = str(ROOT / "tests/faults/families")
 pytestmark = pytest.mark.cluster
-TIMES = ("epoch_seconds", "images_per_second", "place", "earlier_rows")
+TIMES = ("epoch_seconds", "images_per_second", "node", "earlier_rows")
 
 
 class Process(StudyTrial):

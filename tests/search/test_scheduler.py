@@ -100,9 +100,7 @@ def test_rows_that_only_the_checkpoint_knew_are_recorded_before_the_new_one(
     start(recorder, "cnn-001")
     trial = SimpleNamespace(config={"trial_id": "cnn-001", "family": "cnn"})
     earlier = [row_of(1, 0.5), row_of(2, 0.6)]
-    asha.on_trial_result(
-        None, trial, {**row_of(3, 0.7), "earlier_rows": earlier, "place": {"node": "here"}}
-    )
+    asha.on_trial_result(None, trial, {**row_of(3, 0.7), "earlier_rows": earlier, "node": "here"})
     assert [row["epoch"] for row in recorder.trials["cnn-001"].rows] == [1, 2, 3]
     assert [row["rung"] for row in recorder.rungs_of("cnn-001")] == [1, 3]
 

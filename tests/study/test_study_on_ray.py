@@ -17,8 +17,8 @@ import ray
 from orchestrator import study
 from orchestrator.run import authentication
 from orchestrator.run.cluster import disconnect
+from trainables import hardware, registry
 from trainables import node_check as node
-from trainables import registry
 from trainables.attempt import make_trainer
 from trainables.data.dataset import DataSet, LabeledImages, OpenedDataSet
 from trainables.shared_data import SharedData
@@ -72,6 +72,15 @@ def test_every_trial_has_one_honest_state(faulty_study: Path) -> None:
             assert (trial.status, trial.epochs_run) == ("completed", 4)
     baseline = trials.loc["curve-000"]
     assert (baseline.role, baseline.status, baseline.param_skill) == ("baseline", "completed", 0.5)
+
+
+def test_every_row_says_on_what_type_of_device_it_was_made(faulty_study: Path) -> None:
+    processor = hardware.here().processor
+    for table in ("trials", "epochs", "final", "final_epochs"):
+        rows = pd.read_parquet(faulty_study / f"{table}.parquet")
+        assert set(rows.device_name) == {processor}, table
+    content = json.loads((faulty_study / "study.json").read_text())
+    assert content["device_types"] == {processor: {}}
 
 
 def test_f7_a_trial_that_hangs_is_ended_at_its_limit_and_tried_once_more(

@@ -114,7 +114,7 @@ class InProcessExecutor:
                 phase.recorder.attempt_began(trial.config["trial_id"])
                 attempt = self._begin(phase, trial.config)
                 running[tune_id] = (trial, attempt)
-            result = {**attempt.step(), "place": {"node": "here"}}
+            result = {**attempt.step(), "node": "here"}
         except Exception as error:  # noqa: BLE001 (as a trial's process, which reports any error)
             path = phase.folder / f"{tune_id}.pickle"
             path.write_bytes(pickle.dumps(described(error)))

@@ -133,7 +133,7 @@ def test_an_attempt_on_a_faster_type_of_device_counts_from_its_start_as_much_mor
     for number, place in enumerate((slow, fast)):
         recorder.propose(spec_of(f"cnn-00{number}"))
         recorder.attempt_began(f"cnn-00{number}")
-        recorder.epoch(f"cnn-00{number}", {**row_of(1, 0.5), "place": place})
+        recorder.epoch(f"cnn-00{number}", {**row_of(1, 0.5), **place})
         recorder.attempt_ended(f"cnn-00{number}")
     rows = recorder.trial_rows()
     assert [row["device_seconds"] for row in rows] == [10.0, 40.0]
