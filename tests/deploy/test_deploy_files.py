@@ -5,9 +5,7 @@ BROKEN changes a file for every rule of it, to show that the rule sees the mista
 
 import copy
 import json
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import jsonschema
 import pytest
@@ -16,38 +14,19 @@ from deploy_rules import (
     AWS,
     ON_PREMISES,
     ON_PREMISES_RULES,
+    REMOVED,
     ROOT,
     SHARED_RULES,
     TOKEN,
     Config,
+    Place,
+    broken,
     problems,
     read_config,
+    without,
 )
 
 RULES = {AWS: AWS_RULES, ON_PREMISES: ON_PREMISES_RULES}
-REMOVED = object()
-Place = tuple[str | int, ...]
-
-
-def broken(config: Config, path: Place, value: object) -> Config:
-    """A copy with another value at the path, or none; a function changes the old value."""
-    changed = copy.deepcopy(config)
-    parent: Any = changed
-    for key in path[:-1]:
-        parent = parent[key]
-    if value is REMOVED:
-        del parent[path[-1]]
-    else:
-        parent[path[-1]] = value(parent[path[-1]]) if callable(value) else value
-    return changed
-
-
-def without(text: str, instead: str = "") -> Callable[[str], str]:
-    def change(command: str) -> str:
-        assert text in command, f"{text!r} is not in {command!r}: the mutation changes nothing"
-        return command.replace(text, instead)
-
-    return change
 
 
 def image_of_all(types: Config, image: object) -> Config:

@@ -44,7 +44,7 @@ from trainables.training.trainer import Trainer
 LOOKED_AT = frozenset(
     {
         *("git", "source", "export", "cd", "umask", "true", "ssh", "nano", "sed", "cp", "tail"),
-        *("grep", "pip", "uv", "apt-get", "curl", "aws", "kubectl", "jq"),
+        *("grep", "pip", "uv", "apt-get", "curl", "aws", "docker", "helm", "kubectl", "jq"),
         *("prometheus", "grafana", "optuna-dashboard"),
     }
 )

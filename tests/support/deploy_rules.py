@@ -3,6 +3,7 @@
 A rule is a sentence and a function of the file's content; `test_deploy_files.py` breaks each.
 """
 
+import copy
 import functools
 import re
 import subprocess
@@ -36,6 +37,8 @@ COMMAND_LISTS = (
 
 Config = dict[str, Any]
 Rules = Mapping[str, Callable[[Config], bool]]
+Place = tuple[str | int, ...]
+REMOVED = object()
 
 
 def read_config(name: str) -> Config:
@@ -46,6 +49,27 @@ def read_config(name: str) -> Config:
 def problems(config: Config, rules: Rules) -> list[str]:
     """The rules that the configuration breaks."""
     return [rule for rule, holds in rules.items() if not holds(config)]
+
+
+def broken(config: Config, path: Place, value: object) -> Config:
+    """A copy with another value at the path, or none; a function changes the old value."""
+    changed = copy.deepcopy(config)
+    parent: Any = changed
+    for key in path[:-1]:
+        parent = parent[key]
+    if value is REMOVED:
+        del parent[path[-1]]
+    else:
+        parent[path[-1]] = value(parent[path[-1]]) if callable(value) else value
+    return changed
+
+
+def without(text: str, instead: str = "") -> Callable[[str], str]:
+    def change(command: str) -> str:
+        assert text in command, f"{text!r} is not in {command!r}: the mutation changes nothing"
+        return command.replace(text, instead)
+
+    return change
 
 
 def commands(config: Config) -> Iterator[str]:

@@ -25,7 +25,7 @@ PROGRAMS = frozenset(
     {
         *("python", ".venv/bin/python", "make", "ray", "git", "source", "export", "cd", "umask"),
         *("pip", "uv", "apt-get", "curl", "grep", "sed", "cp", "nano", "tail", "ssh", "true"),
-        *("aws", "kubectl", "prometheus", "grafana", "optuna-dashboard", "jq"),
+        *("aws", "docker", "helm", "kubectl", "prometheus", "grafana", "optuna-dashboard", "jq"),
     }
 )
 # What stands in a command for what the reader has, where a test has something else.
