@@ -20,8 +20,8 @@ from rich.console import Console
 
 from orchestrator.config.settings import Settings, trials_on_a_gpu
 from orchestrator.results.code_version import PACKAGES
-from orchestrator.run import authentication, cluster_watch, devices, own_ray
-from orchestrator.run.autoscaler import can_grow_to, possible_workers
+from orchestrator.run import authentication, cluster_watch, devices, kuberay, own_ray
+from orchestrator.run.autoscaler import can_grow_to, file_config, possible_workers
 from orchestrator.run.cluster_watch import Endpoint
 from orchestrator.run.devices import GB
 from trainables.registry import FAMILY_PATH
@@ -57,6 +57,7 @@ class Cluster:
         present: `CPU` and `GPU` of each.
         grown: The same of each worker that the autoscaler may start.
         most_grown: How many of them at a time.
+        unknown_growth: Why it cannot be said what it may grow to; empty if it can.
         dashboard: `host:port` of the Ray dashboard; empty if it does not run.
         endpoints: Host and port of the processes without which nothing goes on: the control store,
             and the Ray of this node.
@@ -71,6 +72,7 @@ class Cluster:
     present: Sequence[Mapping[str, float]] = ()
     grown: Sequence[Mapping[str, float]] = ()
     most_grown: int = 0
+    unknown_growth: str = ""
     endpoints: Sequence[Endpoint] = ()
 
     def fitting(self, asked: Mapping[str, float]) -> int:
@@ -227,31 +229,47 @@ def reserve(settings: Settings, cluster: Cluster) -> Reservation:
     """What a trial reserves: as asked, else one CPU, and one GPU where there may be any.
 
     Raises:
-        InfrastructureError: A trial asks for more than any node has or could have, or the GPUs are
-            of several types, or not of the one that is asked for.
+        InfrastructureError: A trial asks for more than any node has or could have, the GPUs are of
+            several types, or not of the one that is asked for, or nobody can say whether there
+            will be any.
     """
     gpus = settings.gpus_per_trial
+    if gpus is None and cluster.unknown_growth and not cluster.possible["GPU"]:
+        raise InfrastructureError(_unknown_growth(cluster))
     if gpus is None:
         gpus = 1.0 if cluster.possible["GPU"] else 0.0
     elif gpus:
         gpus = 1 / trials_on_a_gpu(gpus)  # a share as it was meant, not as it was written
     cpus, memory = settings.cpus_per_trial or 1, int(GB * (settings.memory_per_trial or 0))
     asked = _bundle(cpus, gpus, memory)
-    if not cluster.fitting(asked):
-        raise InfrastructureError(_too_large(asked, cluster))
+    # Where nobody can say what there will be, the user's word counts.
+    said = (settings.max_concurrent or 0) if cluster.unknown_growth else 0
+    if not cluster.fitting(asked) and not said:
+        problem = _unknown_growth(cluster) if cluster.unknown_growth else _too_large(asked, cluster)
+        raise InfrastructureError(problem)
     try:
         nodes = (cluster.present or [cluster.possible], cluster.grown)
         with_room = ([node for node in each if fits(asked, node)] for each in nodes)
         kind = devices.choose(settings, *with_room) if gpus else ""
     except ValueError as error:
         raise InfrastructureError(str(error)) from error
-    fitting = cluster.fitting(_bundle(cpus, gpus, memory, kind))
+    fitting = max(cluster.fitting(_bundle(cpus, gpus, memory, kind)), said)
     return Reservation(
         cpus=cpus,
         gpus=gpus,
         memory=memory,
         device_type=kind,
         max_concurrent=min(settings.max_concurrent or fitting, fitting),
+    )
+
+
+def _unknown_growth(cluster: Cluster) -> str:
+    """What to name where no device for a trial is there, and nobody can say which will be."""
+    return (
+        f"this cluster of KubeRay's has {cluster.cpus:g} CPUs and {cluster.gpus:g} GPUs now, and "
+        f"what it may grow to cannot be read ({cluster.unknown_growth}); name --gpus-per-trial 0 "
+        "for a study on CPUs, or --gpus-per-trial 1 to wait for GPU workers; and --max-concurrent, "
+        "how many trials there will be room for"
     )
 
 
@@ -358,16 +376,18 @@ def _describe(context: Any) -> Cluster:
     alive = [n for n in ray.nodes() if n["Alive"]]  # type: ignore[no-untyped-call]
     here = [n for n in alive if n["NodeID"] == ray.get_runtime_context().get_node_id()]
     gcs_address = context.address_info["gcs_address"]
-    workers, most_workers = possible_workers(gcs_address)
+    workers, most_workers, unknown_growth = _growth(gcs_address, alive)
+    grown = can_grow_to(workers, most_workers)
     return Cluster(
         kind="new local cluster" if _started_here() else "running cluster",
         cpus=present.get("CPU", 0.0),
         gpus=present.get("GPU", 0.0),
-        possible=_possible(present, gcs_address),
+        possible={name: max(present.get(name, 0.0), most) for name, most in grown.items()},
         nodes=len(alive),
         present=[node["Resources"] for node in alive],
         grown=workers,
         most_grown=most_workers,
+        unknown_growth=unknown_growth,
         dashboard=context.dashboard_url or "",
         endpoints=[
             cluster_watch.parse(gcs_address),
@@ -382,7 +402,14 @@ def _started_here() -> bool:
     return bool(node.is_head())
 
 
-def _possible(present: Mapping[str, float], gcs_address: str) -> dict[str, float]:
-    """CPUs and GPUs that the cluster has or that its autoscaler may add."""
-    grown = can_grow_to(gcs_address)
-    return {name: max(present.get(name, 0.0), most) for name, most in grown.items()}
+def _growth(
+    gcs_address: str, nodes: Sequence[Mapping[str, Any]]
+) -> tuple[Sequence[Mapping[str, float]], int, str]:
+    """Workers that may be started, how many at a time, and why that cannot be said, if so."""
+    config = file_config(gcs_address)
+    if config is None and kuberay.runs(nodes) and not _started_here():
+        try:
+            config = kuberay.autoscaling_config(nodes)
+        except OSError as error:
+            return [], 0, str(error)
+    return *possible_workers(config), ""

@@ -210,10 +210,12 @@ def cluster_line(cluster: Cluster, reservation: Reservation) -> str:
     where = f"; dashboard http://{cluster.dashboard}" if cluster.dashboard else ""
     enough = any(fits(reservation.bundle, node) for node in cluster.present)
     waiting = "" if enough else "; trials wait for the first node that the autoscaler starts"
+    why = cluster.unknown_growth
+    unknown = f"; what it may grow to cannot be read ({why})" if why else ""
     return (
         f"Ray: {cluster.kind}, {cluster.nodes} node(s), {cluster.cpus:g} CPUs, "
         f"{cluster.gpus:g} GPUs; {reservation.max_concurrent} trial(s) at a time, each on "
-        f"{in_words(reservation.bundle)}{where}{waiting}"
+        f"{in_words(reservation.bundle)}{where}{waiting}{unknown}"
     )
 
 

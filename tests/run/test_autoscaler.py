@@ -6,7 +6,7 @@ import pytest
 import yaml
 from deploy_rules import AWS, read_config
 
-from orchestrator.run.autoscaler import can_grow_to
+from orchestrator.run.autoscaler import MOST, can_grow_to, file_config, possible_workers
 
 HERE = "10.0.0.1:6379"
 
@@ -21,6 +21,10 @@ def proc(tmp_path: Path) -> Path:
     return tmp_path
 
 
+def grown(address: str, proc: Path) -> dict[str, float]:
+    return can_grow_to(*possible_workers(file_config(address, proc)))
+
+
 def add_process(proc: Path, number: int, *arguments: str) -> None:
     folder = proc / str(number)
     folder.mkdir()
@@ -29,17 +33,17 @@ def add_process(proc: Path, number: int, *arguments: str) -> None:
 
 
 def test_it_counts_no_more_workers_than_all_types_together_may_have(proc: Path) -> None:
-    assert can_grow_to(HERE, proc) == {"CPU": 16.0, "GPU": 4.0}
+    assert grown(HERE, proc) == {"CPU": 16.0, "GPU": 4.0}
 
 
 def test_the_file_of_another_cluster_does_not_count(proc: Path) -> None:
-    assert can_grow_to("10.0.0.2:6379", proc) == {"CPU": 0.0, "GPU": 0.0}
+    assert grown("10.0.0.2:6379", proc) == {"CPU": 0.0, "GPU": 0.0}
 
 
 def test_a_cluster_without_autoscaler_cannot_grow(tmp_path: Path) -> None:
     add_process(tmp_path, 7, f"--gcs-address={HERE}")
     (tmp_path / "9").mkdir()  # ended between listing and reading
-    assert can_grow_to(HERE, tmp_path) == {"CPU": 0.0, "GPU": 0.0}
+    assert grown(HERE, tmp_path) == {"CPU": 0.0, "GPU": 0.0}
 
 
 def test_on_premises_workers_count_once_they_are_there(tmp_path: Path) -> None:
@@ -52,4 +56,10 @@ def test_on_premises_workers_count_once_they_are_there(tmp_path: Path) -> None:
     }
     file.write_text(yaml.safe_dump(config), encoding="utf-8")
     add_process(tmp_path, 7, f"--gcs-address={HERE}", f"--autoscaling-config={file}")
-    assert can_grow_to(HERE, tmp_path) == {"CPU": 0.0, "GPU": 0.0}
+    assert grown(HERE, tmp_path) == {"CPU": 0.0, "GPU": 0.0}
+
+
+def test_a_type_without_a_number_counts_as_a_thousand_workers() -> None:
+    types = {"head": {}, "gpu": {"resources": {"CPU": 4, "GPU": 1}, "max_workers": 2**31 - 1}}
+    config = {"max_workers": 2**31 - 1, "head_node_type": "head", "available_node_types": types}
+    assert can_grow_to(*possible_workers(config)) == {"CPU": 4.0 * MOST, "GPU": 1.0 * MOST}

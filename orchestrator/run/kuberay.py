@@ -1,0 +1,60 @@
+"""What a cluster that KubeRay runs may grow to, by its RayCluster resource.
+
+KubeRay's autoscaler has a container of its own beside the head, so that no file of it is seen here,
+and neither version 1 nor 2 tells the control store which workers there may be. Each round it reads
+them from the resource; the head's container may too, since all of a pod have one account.
+"""
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from ray.autoscaler._private.kuberay.autoscaling_config import (
+    _derive_autoscaling_config_from_ray_cr,
+)
+from ray.autoscaler._private.kuberay.node_provider import KubernetesHttpApiClient
+
+from orchestrator.run import devices
+
+HEAD_GROUP: Final = "headgroup"
+GROUP, DEVICE_TYPE = "ray.io/node-group", "ray.io/accelerator-type"
+NAME, NAMESPACE = "RAY_CLUSTER_NAME", "RAY_CLUSTER_NAMESPACE"
+
+
+def runs(nodes: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether KubeRay has started the head among nodes, as Ray lists them: its group says so."""
+    return any(node["Labels"].get(GROUP) == HEAD_GROUP for node in nodes)
+
+
+def autoscaling_config(nodes: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """What KubeRay's autoscaler goes by, in the form of a file of `ray up`, made by Ray's own code.
+
+    The type of a group's GPUs is what the group's labels say, or else one of its nodes.
+
+    Args:
+        nodes: Of the cluster, as Ray lists them.
+
+    Raises:
+        OSError: The resource cannot be read from here, or Ray's autoscaler does not take it.
+    """
+    if not os.environ.get(NAME) or not os.environ.get(NAMESPACE):
+        message = f"{NAME} and {NAMESPACE} are not set, so that this is no pod of KubeRay's"
+        raise OSError(message)
+    client = KubernetesHttpApiClient(os.environ[NAMESPACE])
+    resource = client.get(f"rayclusters/{os.environ[NAME]}")
+    spec = resource["spec"]
+    groups = spec.setdefault("workerGroupSpecs", [])
+    if not spec.get("enableInTreeAutoscaling"):
+        for group in groups:  # nobody adds to them
+            group["maxReplicas"] = group.get("replicas", 1)
+    try:
+        config: dict[str, Any] = _derive_autoscaling_config_from_ray_cr(resource)
+    except ValueError as error:
+        message = f"RayCluster {os.environ[NAME]}: {' '.join(str(error).split())}"
+        raise OSError(message) from error
+    known = {node["Labels"].get(GROUP): devices.type_of(node["Resources"]) for node in nodes}
+    for name, node_type in config["available_node_types"].items():
+        kind = node_type["labels"].get(DEVICE_TYPE) or known.get(name)
+        if kind:
+            node_type["resources"][f"{devices.PREFIX}{kind}"] = 1
+    return config
