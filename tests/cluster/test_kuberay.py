@@ -198,4 +198,5 @@ def test_a_study_gets_gpu_workers_from_none_ends_with_its_head_and_goes_on(head:
     assert not after.duplicated(["trial_id", "epoch"]).any()
     code, said = head.run(f"python -m orchestrator.verify {place}/first")
     assert code == 0, said
-    wait_for("the end of the idle workers", lambda: head.workers() == 0, 300, every=1)
+    if head.version == "v2":  # the other knows workers by their addresses, and here all have one
+        wait_for("the end of the idle workers", lambda: head.workers() == 0, 300, every=1)
