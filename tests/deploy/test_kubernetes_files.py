@@ -55,6 +55,8 @@ BROKEN: list[tuple[str, str, Place, object]] = [
     (STUDY, "workers start from none", (*WORKER, "maxReplicas"), REMOVED),
     (STUDY, "every worker has one GPU", (*WORKER, *CONTAINER, *LIMITS, "nvidia.com/gpu"), "8"),
     (STUDY, "every worker has one GPU", (*WORKER, *CONTAINER, *LIMITS, "nvidia.com/gpu"), REMOVED),
+    (STUDY, "a worker whose CUDA", (*WORKER, *POD, "initContainers"), REMOVED),
+    (STUDY, "a worker whose CUDA", (*WORKER, *POD, "initContainers", 0, "resources"), {}),
     (STUDY, "a node gets what it asks", (*WORKER, *CONTAINER, *LIMITS, "cpu"), "4"),
     (STUDY, "trials run at normal niceness", (*WORKER, *CONTAINER, "env"), REMOVED),
     (STUDY, "all pods mount the claim", (*WORKER, *CONTAINER, "volumeMounts"), REMOVED),

@@ -41,6 +41,7 @@ CONTAINER = _object(
     ("name", "image", "resources"),
     name=TEXT,
     image=TEXT,
+    command=_list(TEXT),
     ports=_list(_object(("name", "containerPort"), name=TEXT, containerPort=COUNT)),
     env=_list(_object(("name", "value"), name=TEXT, value=TEXT)),
     lifecycle=_object(preStop=_object(exec=_object(command=_list(TEXT)))),
@@ -58,6 +59,7 @@ POD = _object(
             effect={"enum": ["NoSchedule", "PreferNoSchedule", "NoExecute"]},
         )
     ),
+    initContainers=_list(CONTAINER),
     containers=_list(CONTAINER),
     volumes=_list(
         _object(
@@ -214,6 +216,7 @@ def is_nobody(pod: Config) -> bool:
     return context.get("runAsNonRoot") is True and number == user(read_text())
 
 
+CUDA_WORKS = ["python", "-c", 'import torch; torch.zeros(1, device="cuda")']
 STUDY_RULES: Rules = {
     "every key and value is one that KubeRay takes": lambda c: fits(c, SCHEMA),
     "Ray's version is that of the image": lambda c: (
@@ -251,6 +254,14 @@ STUDY_RULES: Rules = {
     ),
     "every worker has one GPU": lambda c: all(
         each["resources"]["limits"].get("nvidia.com/gpu") == "1" for each in containers(c)[1:]
+    ),
+    "a worker whose CUDA does not work does not join": lambda c: all(
+        [
+            (each["image"], each.get("command"), each["resources"])
+            for each in pod.get("initContainers", [])
+        ]
+        == [(pod["containers"][0]["image"], CUDA_WORKS, pod["containers"][0]["resources"])]
+        for pod in pods(c)[1:]
     ),
     "a node gets what it asks for": lambda c: all(
         each["resources"]["limits"] == each["resources"]["requests"] for each in containers(c)
