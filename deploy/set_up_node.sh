@@ -18,12 +18,15 @@ fi
 if cat "$0" "$study/requirements.lock" | cmp -s - "$made"; then
   exit 0
 fi
-# uv comes from the lock too, with its hashes: its lines are cut out, pip installs them. The system's
-# Python by its full path: `python3` may be the environment's, which has no pip.
-awk '/^uv==/ {take=1} take {print} take && !/\\$/ {exit}' "$study/requirements.lock" > ~/study-uv.txt
+# uv comes from the lock too, with its hashes: its lines are cut out, pip installs them, and the
+# environment gets the others. The system's Python by its full path: `python3` may be the
+# environment's, which has no pip.
+awk 'BEGIN {file = "study-packages.txt"}
+  /^[a-z]/ {file = /^uv==/ ? "study-uv.txt" : "study-packages.txt"}
+  {print > (ENVIRON["HOME"] "/" file)}' "$study/requirements.lock"
 /usr/bin/python3 -m pip install --quiet --disable-pip-version-check --upgrade --target ~/study-uv \
   --require-hashes -r ~/study-uv.txt
 # Made anew: what the last lock had and this one has not would stay.
 ~/study-uv/bin/uv venv --quiet --clear --managed-python --python "$python" "$environment"
-~/study-uv/bin/uv pip install --quiet --python "$environment" --require-hashes -r "$study/requirements.lock"
+~/study-uv/bin/uv pip install --quiet --python "$environment" --require-hashes -r ~/study-packages.txt
 cat "$0" "$study/requirements.lock" > "$made" # last: it exists only where all went well

@@ -37,7 +37,7 @@ def test_every_install_checks_the_hashes_of_the_lock() -> None:
     installs = [c for c in commands if "pip install" in c and not c.startswith("#")]
     assert len(installs) == 2
     assert all(re.search(r"--require-hashes -r \S+", c) for c in installs)
-    assert installs[1].endswith('-r "$study/requirements.lock"')
+    assert installs[1].endswith("-r ~/study-packages.txt")
 
 
 def test_all_nodes_get_one_exact_python_outside_the_mounts() -> None:
@@ -49,14 +49,17 @@ def test_all_nodes_get_one_exact_python_outside_the_mounts() -> None:
     assert not any("~/study-env/".startswith(f"{mount}/") for mount in MOUNTS)
 
 
-def test_the_installer_is_taken_from_the_lock_with_all_its_hashes(home: Path) -> None:
-    (cut,) = [line for line in TEXT.splitlines() if line.startswith("awk")]
+def test_the_installer_is_cut_out_of_the_lock_and_the_environment_gets_the_rest(home: Path) -> None:
+    (cut,) = re.findall(r"^awk .*?requirements.lock\"$", TEXT, re.MULTILINE | re.DOTALL)
     run(home, f"study=~/study; {cut}")
-    text = (home / "study-uv.txt").read_text(encoding="utf-8")
-    assert text in LOCK
-    assert text.startswith("uv==")
-    assert text.count("==") == 1
-    assert text.count("--hash=sha256:") == text.count("\n") - 1 > 1
+    uv, rest = (
+        (home / f"study-{name}.txt").read_text(encoding="utf-8") for name in ("uv", "packages")
+    )
+    assert uv in LOCK
+    assert LOCK.replace(uv, "") == rest
+    assert uv.startswith("uv==")
+    assert uv.count("==") == 1
+    assert uv.count("--hash=sha256:") > 1
 
 
 def test_with_the_same_lock_it_installs_nothing_and_writes_the_profile_once(home: Path) -> None:

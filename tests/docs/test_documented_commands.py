@@ -45,7 +45,7 @@ LOOKED_AT = frozenset(
     {
         *("git", "source", "export", "cd", "umask", "true", "ssh", "nano", "sed", "cp", "tail"),
         *("grep", "pip", "uv", "apt-get", "curl", "aws", "docker", "helm", "kubectl", "jq"),
-        *("prometheus", "grafana", "optuna-dashboard"),
+        *("prometheus", "grafana", "optuna-dashboard", "scancel", "scontrol", "squeue"),
     }
 )
 PYTHONS = ("python", ".venv/bin/python")
@@ -113,7 +113,7 @@ def rule_of(words: Sequence[str]) -> str:
             rule = "code"
         case [python, script, *_] if python in PYTHONS and script.endswith(".py"):
             rule = "whole script" if script in RUN_WHOLE else "script"
-        case ["make" | "ray" as program, *_]:
+        case ["make" | "ray" | "sbatch" as program, *_]:
             rule = program
         case [program, *_] if program in LOOKED_AT:
             rule = "looked at"
@@ -242,6 +242,15 @@ def check_ray(words: Sequence[str], means: Means) -> None:
     look_at(words, means)
 
 
+def check_sbatch(words: Sequence[str], means: Means) -> None:
+    """The file is there, and the study takes what follows it; what is wrapped is checked itself."""
+    look_at(words, means)
+    files = [word for word in words if word.endswith(".sbatch")]
+    assert len(files) == ("--wrap" not in words)
+    for file in files:
+        check_settings(words[words.index(file) + 1 :])
+
+
 def look_at(words: Sequence[str], _: Means) -> None:
     """Files of this project that a command names are there."""
     tops = {path.name for path in ROOT.iterdir()}
@@ -262,6 +271,7 @@ CHECKS: Mapping[str, Callable[[Sequence[str], Means], object]] = {
     "pytest": check_pytest,
     "make": check_make,
     "ray": check_ray,
+    "sbatch": check_sbatch,
     "looked at": look_at,
 }
 

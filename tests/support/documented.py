@@ -26,6 +26,7 @@ PROGRAMS = frozenset(
         *("python", ".venv/bin/python", "make", "ray", "git", "source", "export", "cd", "umask"),
         *("pip", "uv", "apt-get", "curl", "grep", "sed", "cp", "nano", "tail", "ssh", "true"),
         *("aws", "docker", "helm", "kubectl", "prometheus", "grafana", "optuna-dashboard", "jq"),
+        *("sbatch", "scancel", "scontrol", "squeue"),
     }
 )
 # What stands in a command for what the reader has, where a test has something else.
@@ -153,6 +154,8 @@ def _simple(words: list[str]) -> Iterator[tuple[str, ...]]:
     yield tuple(words)
     if words[:2] == ["ray", "exec"] and len(words) > 3:
         yield from split(words[-1])
+    if words[0] == "sbatch" and "--wrap" in words:
+        yield from split(words[words.index("--wrap") + 1])
     if words[:3] == ["ray", "job", "submit"] and "--" in words:
         yield tuple(words[words.index("--") + 1 :])
 
