@@ -10,6 +10,7 @@ from secrets import token_hex
 from typing import Any, Final
 
 from ray._private import ray_constants
+from ray._private.utils import get_num_cpus
 
 from orchestrator.run.authentication import MODE, TOKEN
 
@@ -112,6 +113,7 @@ def options(*, dashboard: bool = True) -> dict[str, Any]:
     quiet = {} if _measured() else {"enable_metrics_collection": False}
     return {
         "_temp_dir": str(folder()),
+        "num_cpus": _cpus(),
         "_system_config": {"prestart_worker_first_driver": False, **quiet},
         "include_dashboard": None if dashboard else False,
     }
@@ -134,6 +136,11 @@ def on_loopback() -> Iterator[None]:
         constants["ENABLE_RAY_CLUSTER"] = before
         for name in added:
             del os.environ[name]
+
+
+def _cpus() -> int:
+    """Those that this process may use: Ray does not ask what Slurm or `taskset` have left it."""
+    return min(int(get_num_cpus()), len(os.sched_getaffinity(0)))
 
 
 def _measured() -> bool:

@@ -151,3 +151,11 @@ def test_no_process_is_started_that_no_trial_can_use_and_no_dashboard_that_nobod
     assert options["_system_config"]["prestart_worker_first_driver"] is False
     assert options["include_dashboard"] is False
     assert own_ray.options()["include_dashboard"] is None  # Ray's own: if it can be had
+
+
+def test_it_has_no_more_cpus_than_this_process_may_use(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(own_ray, "get_num_cpus", lambda: 8)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {3, 5})
+    assert own_ray.options()["num_cpus"] == 2
+    monkeypatch.setattr(own_ray, "get_num_cpus", lambda: 1)  # of a container with a quota
+    assert own_ray.options()["num_cpus"] == 1
