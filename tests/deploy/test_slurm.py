@@ -98,14 +98,16 @@ def test_slurms_own_parser_takes_the_options_and_refuses_a_wrong_one(
 STAND_INS = {
     # The first node alone: what srun gives a task, and the command behind the options.
     "srun": """while [ "$1" != bash ]; do shift; done
-SLURM_NODEID=0 SLURM_LAUNCH_NODE_IPADDR=127.0.0.1 exec "$@" """,
+export SLURM_NODEID=0 SLURM_STEP_ID=0 SLURM_LAUNCH_NODE_IPADDR=127.0.0.1
+exec "$@" > "${SLURM_STDOUTMODE:-/dev/stdout}" """,
     "scontrol": 'echo "$*" > asked',
+    "scancel": "true",
     # As `ray symmetric-run` on the head: it runs what follows `--`; where Ray does not start, 0.
     "ray": """[ -e no-ray ] && exit 0
 env > environment; stat -c '%a %n' "$RAY_TMPDIR" "$RAY_AUTH_TOKEN_PATH" > modes
 while [ "$1" != -- ]; do shift; done; shift; "$@" """,
     "python": """case "$*" in
-  *orchestrator.study*) shift 2; printf '%s\\n' "$@" > arguments
+  *orchestrator.study*) shift 2; echo the study; printf '%s\\n' "$@" > arguments
     trap 'exit 143' TERM; echo $$ > begun
     [ -e wait ] && while :; do sleep 0.01; done; exit "$(cat code)" ;;
   -c*import\\ os*) [ ! -e no-cuda ] ;;
@@ -165,7 +167,7 @@ def job(awkward_path: Path) -> Job:
 
 
 def test_the_study_gets_the_jobs_name_and_its_arguments_word_by_word(job: Job) -> None:
-    assert job.run("--families", "all", "--set", "a=b c") == (0, "")
+    assert job.run("--families", "all", "--set", "a=b c")[0] == 0
     address, *rest = job.lines("arguments")[1:]
     assert address.startswith("127.0.0.1:")
     results = str(job.place / "results")
@@ -194,8 +196,14 @@ def test_the_studys_exit_code_is_the_jobs(job: Job, code: int) -> None:
 
 
 def test_a_ray_that_did_not_start_is_no_success(job: Job) -> None:
-    job.write("no-ray")
-    assert job.run()[0] == 3
+    job.write("no-ray")  # where `ray symmetric-run` ends with 0
+    code, printed = job.run()
+    assert code == 3
+    assert printed.startswith("slurm.sbatch: Ray did not start on all nodes, see first-")
+
+
+def test_what_the_study_prints_is_the_jobs(job: Job) -> None:
+    assert job.run() == (0, "the study\n")
 
 
 def test_a_gpu_that_does_not_compute_ends_the_job_in_a_line(job: Job) -> None:
