@@ -160,6 +160,7 @@ def test_a_lost_node_ends_neither_the_job_nor_a_trial(cluster: Slurm, hosts: Hos
     assert (trials.attempts > 1).any()
     counted = count(study, trials=TRIALS)
     assert (counted.trials_lost, counted.epochs_twice, counted.epochs_missing) == (0, 0, 0)
+    note(str(counted))
 
 
 def test_a_job_that_somebody_queues_again_loses_an_epoch_at_most(
@@ -173,6 +174,7 @@ def test_a_job_that_somebody_queues_again_loses_an_epoch_at_most(
     note_death(study)
     cluster.run(f"scontrol update jobid={job} starttime=now")
     assert cluster.wait_for_end(job, 900) == ("COMPLETED", "0:0"), cluster.printed("fourth", job)
+    assert [run["outcome"] for run in study.study()["runs"]][1:] == ["completed"]
     counted = count(study, trials=TRIALS)
     assert (counted.trials, counted.trials_lost) == (TRIALS, 0)
     assert (counted.epochs_twice, counted.epochs_missing, counted.begun_further_back) == (0, 0, 0)
