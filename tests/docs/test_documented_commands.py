@@ -244,10 +244,9 @@ def check_ray(words: Sequence[str], means: Means) -> None:
 
 def check_sbatch(words: Sequence[str], means: Means) -> None:
     """The file is there, and the study takes what follows it; what is wrapped is checked itself."""
-    look_at(words, means)
-    files = [word for word in words if word.endswith(".sbatch")]
-    assert len(files) == ("--wrap" not in words)
-    for file in files:
+    if "--wrap" not in words:
+        look_at(words, means)
+        (file,) = (word for word in words if word.endswith(".sbatch"))
         check_settings(words[words.index(file) + 1 :])
 
 
