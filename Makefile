@@ -38,8 +38,8 @@ check: setup
 golden: setup
 	$(BIN)/python -m pytest tests/golden $(ARGS)
 
-# Real `ray up` on three hosts made of namespaces; needs root, sshd, rsync and ip, else it says so.
-# About five minutes on an idle machine; logs are kept in .cluster-test/.
+# Real `ray up` and Slurm on three hosts made of namespaces; needs root, sshd, rsync, ip and Slurm, else
+# it says so. About fifteen minutes on an idle machine; logs are kept in .cluster-test/.
 cluster-test: setup
 	$(BIN)/python -m pytest tests/cluster $(ARGS)
 

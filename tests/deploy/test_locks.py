@@ -80,6 +80,7 @@ def test_nodes_have_none_of_the_developers_tools_but_what_ray_itself_needs() -> 
 def test_only_developers_install_the_developers_lock() -> None:
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     assert re.findall(r"--require-hashes -r (\S+)", makefile) == ["requirements-dev.lock"]
-    files = [ROOT / "cluster.yaml", *(p for p in (ROOT / "deploy").rglob("*") if p.is_file())]
+    top = [ROOT / "cluster.yaml", *ROOT.glob("Dockerfile*")]
+    files = [*top, *(path for path in (ROOT / "deploy").rglob("*") if path.is_file())]
     assert [file for file in files if "requirements-dev" in file.read_text("utf-8")] == []
     assert Path(ROOT / "deploy" / "set_up_node.sh") in files
