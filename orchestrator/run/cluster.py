@@ -30,6 +30,8 @@ from trainables.secrets import redacted
 TRIES: Final = 3
 OF_A_START: Final = (OSError, RuntimeError, ValueError, ray.exceptions.RayError)
 """What Ray raises where it does not start, besides `Exception` itself where it was too slow."""
+MOST_OF_A_REASON: Final = 300
+"""Characters of what Ray says, which may go on with a page of advice."""
 LOCAL, AUTO = "local", "auto"
 ACCUMULATION: Final = 4
 """Parts of a batch that a quarter of the memory for activations does for."""
@@ -212,7 +214,7 @@ def _init(
             if not isinstance(error, OF_A_START) and type(error) is not Exception:
                 raise
             ray.shutdown()
-            reason = str(error).strip().partition("\n")[0]
+            reason = " ".join(str(error).split())[:MOST_OF_A_REASON]
             console.print(f"Ray did not start (try {attempt} of {TRIES}): {reason}")
             if attempt == TRIES:
                 message = (
