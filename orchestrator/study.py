@@ -113,6 +113,8 @@ def plan(
         ValueError: An input is wrong.
     """
     flags.check_together(options)
+    if options.resume is not None and "://" in options.resume:
+        _bring_back(options, held, console)
     folder, settings = _folder_and_settings(options)
     from orchestrator.plan import preflight
 
@@ -123,6 +125,31 @@ def plan(
     return preflight.check_resumed(
         settings, folder, held, console, accept_code_change=options.accept_code_change
     )
+
+
+def _bring_back(
+    options: argparse.Namespace, held: contextlib.ExitStack, console: "Console"
+) -> None:
+    """Makes the folder of the study at the address to resume; the flags say then what is here.
+
+    It goes again with `held`, unless the study has been opened by then.
+
+    Raises:
+        ValueError: No study lies there, or the folder exists.
+    """
+    from orchestrator.plan import preflight
+    from orchestrator.results import copies, fetched
+
+    above, _, name = options.resume.rstrip("/").rpartition("/")
+    results_dir = flags.results_dir_of(options)
+    folder = preflight.folder_of(results_dir, name)
+    snapshot = fetched.bring_back(options.resume, folder)
+    held.callback(fetched.remove_unless_opened, folder, snapshot)
+    console.print(f"Brought from {options.resume}: published by {snapshot.who}", soft_wrap=True)
+    if copies.is_fresh(snapshot.published_at):
+        console.print("That may still run; it publishes no more once this study has begun.")
+    options.resume, options.results_dir = name, results_dir
+    options.publish = options.publish or above
 
 
 def _folder_and_settings(options: argparse.Namespace) -> tuple[Path | None, "Settings"]:
@@ -206,13 +233,15 @@ def _start(checked: "CheckedStudy", held: contextlib.ExitStack, console: "Consol
     from orchestrator.run.finals_phase import LostInputError
     from orchestrator.run.opening import open_study, resume_command, say_how_to_resume
     from orchestrator.run.signals import Interruption
+    from orchestrator.run.study_publisher import publishing
     from orchestrator.trials.table_writer import WritingError
 
     with Interruption().listening() as interruption:
         try:
             least = disk_space.least_at_a_time(checked.settings)
             disk_space.check_disk_space(checked, at_a_time=least)
-            with open_study(checked, held, interruption, console) as session:
+            opened = open_study(checked, held, interruption, console)
+            with opened as session, publishing(session):
                 return DONE if run(session) else INCOMPLETE
         except disk_space.NoSpaceError as error:
             return fail("study", error)

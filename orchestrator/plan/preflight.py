@@ -25,7 +25,8 @@ from orchestrator.plan.warm_start import WarmStart
 from orchestrator.results import files
 from orchestrator.results.files import check_writable
 from orchestrator.results.lock import Hold, holding
-from trainables.data.offline import not_fetched
+from orchestrator.results.published import check_place
+from trainables.data.offline import is_offline, not_fetched
 
 # The studies named to choose from, the latest first.
 MOST_CHOICES: Final = 10
@@ -88,6 +89,7 @@ def check_new(settings: Settings, console: Console) -> CheckedStudy:
             f"to go on with it: --resume {name}"
         )
         raise ValueError(message)
+    _check_publish(settings, name, None)
     inputs = _prepare(settings, plans, console)
     settings, plans = inputs.settings, plan_families(inputs.settings)
     warm = None
@@ -137,6 +139,7 @@ def check_resumed(
     resume.check_families(study, plans)
     resume.check_spaces(study, plans)
     resume.check_settings(study, settings)
+    _check_publish(settings, study["name"], study)
     warm_start.check_kept(folder, settings)
     resume.check_code(study, plans, accepted=accept_code_change)
     inputs = _prepare(settings, plans, console, begun=study)
@@ -174,6 +177,11 @@ def study_to_resume(folder: Path) -> dict[str, Any]:
         f"{f'choose from {choices}' if choices else 'there is none; is it another --results-dir?'}"
     )
     raise ValueError(message)
+
+
+def _check_publish(settings: Settings, name: str, study: Mapping[str, Any] | None) -> None:
+    if settings.publish is not None and not is_offline():
+        check_place(settings.publish, name, study)
 
 
 def _check_place(folder: Path, data_dir: str | None) -> None:
