@@ -159,7 +159,7 @@ def check_together(options: argparse.Namespace) -> None:
             raise ValueError(message)
         return
     if "://" in name:
-        name = name.rstrip("/").rpartition("/")[2]
+        name = _study_at(name)
     path = Path(name)
     if path.name != name or name in {"", ".."}:
         message = f"--resume must be the name of a study, not a path, but got {name!r}"
@@ -179,6 +179,19 @@ def check_together(options: argparse.Namespace) -> None:
             f"--resume {name}"
         )
         raise ValueError(message)
+
+
+def _study_at(address: str) -> str:
+    """The name of the study that lies at an address.
+
+    Raises:
+        ValueError: It ends in none.
+    """
+    above, slash, name = address.partition("://")[2].rstrip("/").rpartition("/")
+    if not (slash and above):
+        message = f"--resume of an address must end in the study's name, but got {address!r}"
+        raise ValueError(message)
+    return name
 
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:

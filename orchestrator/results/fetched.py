@@ -82,8 +82,11 @@ def bring_back(address: str, folder: Path) -> Snapshot:
         )
         raise ValueError(message)
     temporary = folder.with_name(f".{folder.name}.fetched")  # of an earlier try some may be here
-    temporary.mkdir(parents=True, exist_ok=True)
-    snapshot = fetch(place, temporary, lambda _: True)
+    try:
+        snapshot = fetch(place, temporary, lambda _: True)
+    except ValueError:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
     for path in temporary.rglob("*"):
         if path.is_file() and path.relative_to(temporary).as_posix() not in snapshot.files:
             path.unlink()
@@ -104,7 +107,7 @@ def fetch(place: Place, folder: Path, wanted: Callable[[str], bool]) -> Snapshot
 
     Args:
         place: Where the study lies.
-        folder: Here; it exists.
+        folder: Here; made where there is none.
         wanted: Says of a file's path in the study's folder whether it is needed.
 
     Raises:

@@ -66,12 +66,13 @@ def staged(
         for path in paths:
             if not path.is_file() or path.is_symlink() or path.name.startswith("."):
                 continue
-            about = path.stat()
-            stamp, held = (about.st_ino, about.st_size, about.st_mtime_ns), None
-            if stamp not in known:
-                held = staging / f"{next(numbers)}{path.suffix}"
-                checkpoints.link(path, held)
-            yield path.relative_to(folder).as_posix(), StagedFile(stamp=stamp, held=held)
+            with contextlib.suppress(FileNotFoundError):  # it has gone meanwhile
+                about = path.stat()
+                stamp, held = (about.st_ino, about.st_size, about.st_mtime_ns), None
+                if stamp not in known:
+                    held = staging / f"{next(numbers)}{path.suffix}"
+                    checkpoints.link(path, held)
+                yield path.relative_to(folder).as_posix(), StagedFile(stamp=stamp, held=held)
 
     try:
         with still:
@@ -93,16 +94,15 @@ def _of_trial(
     the checkpoint is still there afterwards.
 
     Raises:
-        FileNotFoundError: It changed at each try.
+        TimeoutError: It changed at each try.
     """
     for _ in range(TRIES):
         newest = checkpoints.epochs(place)[-1:]
-        with contextlib.suppress(FileNotFoundError):
-            found = dict(hold(path for name in _names(place, newest) for path in place.glob(name)))
-            if newest == [] or newest[0] in checkpoints.epochs(place):
-                return found
+        found = dict(hold(path for name in _names(place, newest) for path in place.glob(name)))
+        if not newest or newest[0] in checkpoints.epochs(place):
+            return found
     message = f"the checkpoints in {place} change too fast to be held"
-    raise FileNotFoundError(message)
+    raise TimeoutError(message)
 
 
 def _names(place: Path, newest: list[int]) -> Iterator[str]:
