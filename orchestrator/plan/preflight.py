@@ -23,6 +23,7 @@ from orchestrator.plan.resolution import resolution
 from orchestrator.plan.summary import print_plan, print_spaces
 from orchestrator.plan.warm_start import WarmStart
 from orchestrator.results import files
+from orchestrator.results.fetched import local_folder
 from orchestrator.results.files import check_writable
 from orchestrator.results.lock import Hold, holding
 from orchestrator.results.published import check_place
@@ -94,7 +95,7 @@ def check_new(settings: Settings, console: Console) -> CheckedStudy:
     settings, plans = inputs.settings, plan_families(inputs.settings)
     warm = None
     if settings.warm_start is not None:
-        source = Path(settings.warm_start).expanduser().resolve()
+        source = local_folder(settings.warm_start).expanduser().resolve()
         warm = warm_start.check(source, plans, settings, inputs)
         left_out = f"; {warm.left_out} others do not count here" if warm.left_out else ""
         console.print(f"Warm start: {len(warm.trials)} trials of {warm.study}{left_out}")
