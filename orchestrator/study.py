@@ -233,15 +233,13 @@ def _start(checked: "CheckedStudy", held: contextlib.ExitStack, console: "Consol
     from orchestrator.run.finals_phase import LostInputError
     from orchestrator.run.opening import open_study, resume_command, say_how_to_resume
     from orchestrator.run.signals import Interruption
-    from orchestrator.run.study_publisher import publishing
     from orchestrator.trials.table_writer import WritingError
 
     with Interruption().listening() as interruption:
         try:
             least = disk_space.least_at_a_time(checked.settings)
             disk_space.check_disk_space(checked, at_a_time=least)
-            opened = open_study(checked, held, interruption, console)
-            with opened as session, publishing(session):
+            with open_study(checked, held, interruption, console) as session:
                 return DONE if run(session) else INCOMPLETE
         except disk_space.NoSpaceError as error:
             return fail("study", error)
