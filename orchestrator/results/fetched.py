@@ -81,16 +81,16 @@ def bring_back(address: str, folder: Path) -> Snapshot:
             f"--results-dir, or go on with what is there: --resume {folder.name}"
         )
         raise ValueError(message)
-    temporary = folder.with_name(f".{folder.name}.fetched")  # of an earlier try some may be here
+    temporary = folder.with_name(f".{folder.name}.fetched")
+    shutil.rmtree(temporary, ignore_errors=True)  # a killed try left it
     try:
         snapshot = fetch(place, temporary, lambda _: True)
-    except ValueError:
+        for path in temporary.rglob("*"):  # of a moment before, where it took more than one try
+            if path.is_file() and path.relative_to(temporary).as_posix() not in snapshot.files:
+                path.unlink()
+        temporary.rename(folder)
+    finally:
         shutil.rmtree(temporary, ignore_errors=True)
-        raise
-    for path in temporary.rglob("*"):
-        if path.is_file() and path.relative_to(temporary).as_posix() not in snapshot.files:
-            path.unlink()
-    temporary.rename(folder)
     return snapshot
 
 
