@@ -37,12 +37,12 @@ from trainables import checkpoints, hardware
 
 ADDRESS = "s3://bucket/copies"
 STUDY = (
-    *("--families", "cnn", "--dataset", "digits", "--trials", "6", "--epochs", "60"),
-    *("--grace-period", "10", "--seeds", "2"),
+    *("--families", "cnn", "--dataset", "digits", "--trials", "4", "--epochs", "24"),
+    *("--grace-period", "8", "--seeds", "1"),
 )
 TABLES = ("epochs", "final_epochs")
 # When the study is killed: so long after its first checkpoint, drawn anew.
-SECONDS = (40.0, 100.0)
+SECONDS = (15.0, 60.0)
 LIMIT_SECONDS = 60.0
 
 

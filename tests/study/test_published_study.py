@@ -3,12 +3,13 @@
 import random
 import shutil
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pandas as pd
 import pytest
 from in_process import Driver, Moments
+from s3_server import s3_bucket
 
 from orchestrator import study
 from orchestrator.results import fetched, files
@@ -66,11 +67,20 @@ def published(driver: Driver, address: str, moments: PublishedMoments, begin: Ca
         return begin(moments)
 
 
+@pytest.fixture(params=["file", "s3"])
+def address(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    if request.param == "file":
+        yield f"file://{tmp_path}/copies"
+        return
+    with s3_bucket("bucket"):
+        yield "s3://bucket/copies"
+
+
 @pytest.mark.parametrize("seed", range(2))
 def test_a_lost_disk_loses_no_more_than_was_done_since_the_last_publication(
-    driver: Driver, tmp_path: Path, seed: int
+    driver: Driver, tmp_path: Path, address: str, seed: int
 ) -> None:
-    address, draw, deaths = f"file://{tmp_path}/copies", random.Random(seed), 0
+    draw, deaths = random.Random(seed), 0
     driver.settings = {**SMALL, "publish": address}
     begin: Callable = driver.start
     done = published(driver, address, PublishedMoments(kill_at=draw.randint(20, 70)), begin)
