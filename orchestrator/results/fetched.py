@@ -94,14 +94,6 @@ def bring_back(address: str, folder: Path) -> Snapshot:
     return snapshot
 
 
-def remove_unless_opened(folder: Path, snapshot: Snapshot) -> None:
-    """Removes a folder that was brought back, where no driver's run has begun in it."""
-    if (folder / "study.json").is_file():
-        study = files.read_study(folder)
-        if published.runs_of(study) == snapshot.runs:
-            shutil.rmtree(folder)
-
-
 def fetch(place: Place, folder: Path, wanted: Callable[[str], bool]) -> Snapshot:
     """Brings the files of one moment into a folder; those that are there already stay.
 

@@ -211,16 +211,3 @@ def test_what_is_there_is_not_written_over(address: str, tmp_path: Path) -> None
     place = publish(folder, address)
     with pytest.raises(ValueError, match=r"must make a new folder, but .* exists"):
         fetched.bring_back(place.address, folder)
-
-
-def test_what_was_brought_back_goes_again_unless_a_driver_has_begun_in_it(
-    address: str, tmp_path: Path
-) -> None:
-    place = publish(write_study(tmp_path / "mine", runs=STUDY["runs"]), address)
-    back = tmp_path / "back"
-    fetched.remove_unless_opened(back, fetched.bring_back(place.address, back))
-    assert not back.exists()
-    snapshot = fetched.bring_back(place.address, back)
-    write_study(back, runs=[run.model_dump() for run in LATER])
-    fetched.remove_unless_opened(back, snapshot)
-    assert back.exists()

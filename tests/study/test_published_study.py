@@ -9,6 +9,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from in_process import Driver, Moments
+from published_copies import publish
 from s3_server import s3_bucket
 
 from orchestrator import study
@@ -74,6 +75,20 @@ def address(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
         return
     with s3_bucket("bucket"):
         yield "s3://bucket/copies"
+
+
+@pytest.mark.parametrize("starts", [False, True])
+def test_a_study_is_brought_back_to_be_started_and_not_to_be_planned_alone(
+    driver: Driver, tmp_path: Path, starts: bool
+) -> None:
+    driver.settings = {**SMALL, "trials": 1, "epochs": 1, "seeds": 1}
+    assert driver.start()
+    place, back = publish(driver.folder, f"file://{tmp_path}/copies"), tmp_path / "back"
+    driver.monkeypatch.setattr(study, "_start", lambda checked, *_: len(checked.plans))
+    more = [] if starts else ["--dry-run"]
+    code = study.main(["--resume", place.address, "--results-dir", str(back), *more])
+    assert code == int(starts)
+    assert [path.name for path in back.iterdir()] == (["mine"] if starts else [])
 
 
 @pytest.mark.parametrize("seed", range(2))
