@@ -8,8 +8,9 @@ removed, and `--resume s3://bucket/copies/mine` goes on in another. In the end r
 `python -m orchestrator.verify` looks at the folder and at the address.
 
 What a kill costs a trial is counted twice. The epochs that it had on disk and that do not lie at
-the address are exact. The seconds from when its newest checkpoint there was written to the kill, or
-to its end, are the most that it can have been computed for in vain, with what it held in memory.
+the address are exact. The seconds from when its newest checkpoint there was written, or its attempt
+began, to the kill, are the most that it can have been computed for in vain, with what it held in
+memory, and with the start of its process.
 """
 
 import argparse
@@ -95,8 +96,9 @@ def _start(what: Sequence[str], results: Path) -> subprocess.Popen[bytes]:
 
 
 def _kill(driver: subprocess.Popen[bytes], folder: Path, seconds: float) -> Lost:
-    """Waits for the first checkpoint and so long after it; kills, and compares."""
-    while not any(folder.glob("checkpoints/*/epoch-*.json")):
+    """Waits for this head's first checkpoint and so long after it; kills, and compares."""
+    began = time.time()
+    while not any(_written(p) > began for p in folder.glob("checkpoints/*/epoch-*.json")):
         if driver.poll() is not None:
             sys.exit(f"the study ended too early: {folder.parent}.log")
         time.sleep(0.1)
@@ -116,6 +118,7 @@ def _kill(driver: subprocess.Popen[bytes], folder: Path, seconds: float) -> Lost
         seconds = [
             min(killed, _ended(folder, trial)) - _kept_until(copy, folder, trial)
             for trial in here.keys() - done
+            if _attempt_began(copy, folder, trial) > began  # else this head had not come to it
         ]
     return Lost(
         epochs=sum(len(known - there.get(trial, set())) for trial, known in here.items()),
@@ -155,15 +158,22 @@ def _ended(folder: Path, trial: str) -> float:
 
 
 def _kept_until(there: Path, here: Path, trial: str) -> float:
-    """When the newest checkpoint of a trial that lies at the address was written, or it began."""
+    """When the newest checkpoint at the address was written, or this head's attempt began."""
     states = sorted((there / "checkpoints" / trial).glob("epoch-*.pt"))
-    if states:
-        return states[-1].stat().st_mtime
-    rows = pd.read_parquet(here / "trials.parquet").set_index("trial_id")
-    began = rows["started_at"].get(trial)
-    if began is not None and not pd.isna(began):
-        return began.timestamp()
-    return (here / "checkpoints" / trial / checkpoints.CLAIM).stat().st_mtime
+    return max([_attempt_began(there, here, trial), *map(_written, states)])
+
+
+def _attempt_began(there: Path, here: Path, trial: str) -> float:
+    """When the last attempt at a trial began; its claim is gone here once it has ended."""
+    return max(_written(at / "checkpoints" / trial / checkpoints.CLAIM) for at in (there, here))
+
+
+def _written(path: Path) -> float:
+    """When a file was written, since the epoch; 0 where there is none."""
+    try:
+        return path.stat().st_mtime
+    except FileNotFoundError:
+        return 0.0
 
 
 def _counted(folder: Path) -> bool:
