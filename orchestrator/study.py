@@ -10,6 +10,7 @@ which comes next and which goes on, `trials` keeps their rows, `results` is the 
 import argparse
 import contextlib
 import os
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -113,6 +114,8 @@ def plan(
         ValueError: An input is wrong.
     """
     flags.check_together(options)
+    if options.resume is not None and "://" in options.resume:
+        _bring_back(options, held, console)
     folder, settings = _folder_and_settings(options)
     from orchestrator.plan import preflight
 
@@ -123,6 +126,37 @@ def plan(
     return preflight.check_resumed(
         settings, folder, held, console, accept_code_change=options.accept_code_change
     )
+
+
+def _bring_back(
+    options: argparse.Namespace, held: contextlib.ExitStack, console: "Console"
+) -> None:
+    """Makes the folder of the study at the address to resume; the flags say then what is here.
+
+    It goes again with `held` where the study is not started: it may be wrong, or only planned.
+
+    Raises:
+        ValueError: No study lies there, or the folder exists.
+    """
+    from orchestrator.plan import preflight
+    from orchestrator.results import copies, fetched
+
+    above, _, name = options.resume.rstrip("/").rpartition("/")
+    results_dir = flags.results_dir_of(options)
+    folder = preflight.folder_of(results_dir, name)
+    snapshot = fetched.bring_back(options.resume, folder)
+    options.started = False
+    held.callback(_remove_unless_started, folder, options)
+    console.print(f"Brought from {options.resume}: published by {snapshot.who}", soft_wrap=True)
+    if copies.is_fresh(snapshot.published_at):
+        console.print("That may still run; it publishes no more once this study has begun.")
+    options.resume, options.results_dir = name, results_dir
+    options.publish = options.publish or above
+
+
+def _remove_unless_started(folder: Path, options: argparse.Namespace) -> None:
+    if not options.started:
+        shutil.rmtree(folder)
 
 
 def _folder_and_settings(options: argparse.Namespace) -> tuple[Path | None, "Settings"]:
@@ -157,6 +191,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return fail("study", KeyboardInterrupt(message), INTERRUPTED)
         if options.dry_run:
             return _dry_run(checked, console, as_json=options.json)
+        options.started = True
         return _start(checked, held, console)
 
 

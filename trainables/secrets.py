@@ -70,15 +70,19 @@ class RedactingFormatter(logging.Formatter):
         return redacted(super().format(record))
 
 
-def check_complete(address: str) -> None:
+def check_complete(address: str, flag: str = "--data-dir") -> None:
     """Checks that an address is not one of which a secret was taken out.
+
+    Args:
+        address: To check.
+        flag: What takes it.
 
     Raises:
         ValueError: It is.
     """
     if HIDDEN in address and redacted(address) == address and "://" in address:
         message = (
-            f"the password of {address} was not kept: give the whole address again, with --data-dir"
+            f"the password of {address} was not kept: give the whole address again, with {flag}"
         )
         raise ValueError(message)
 

@@ -85,6 +85,16 @@ def _say(folder: Path, found: Sequence["Disposable"], *, dry_run: bool, as_json:
     say(*lines, total)
 
 
+def _folder(text: str) -> Path:
+    if "://" in text:
+        message = (
+            f"must be a folder here, but is {text!r}; what is published of a study is what its "
+            "folder has, and follows that by itself"
+        )
+        raise argparse.ArgumentTypeError(message)
+    return Path(text)
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = OneLineParser(
         prog="python -m orchestrator.clean",
@@ -93,7 +103,7 @@ def _parser() -> argparse.ArgumentParser:
         "Tables, winners, reports and all that --resume goes on from stay.",
         allow_abbrev=False,
     )
-    parser.add_argument("results", metavar="RESULTS", type=Path, help="the folder of a study")
+    parser.add_argument("results", metavar="RESULTS", type=_folder, help="the folder of a study")
     parser.add_argument(
         "--ensemble",
         action="store_true",

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from orchestrator.results import files
+from orchestrator.results import files, published
 from orchestrator.results.kept_weights import seed_folders
 from orchestrator.results.study_results import StudyResults
 from trainables import checkpoints
@@ -65,6 +65,7 @@ def find(folder: Path, *, ensembles: bool = False) -> list[Disposable]:
     ended = results.study.get("outcome") in ENDED_STUDY
     return [
         *_if_there(folder / "tune", "Ray Tune's own files"),
+        *_if_there(folder / published.STAGING, "half-published files"),
         *(Disposable(path=path, what="half-written files") for path in files.leftovers(folder)),
         *(
             _if_there(folder / "checkpoints", "checkpoints of a study that has ended")

@@ -23,15 +23,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     parser = _parser()
     options = parser.parse_args(arguments)
-    folders = options.results
-    if len(folders) == 1 and (options.output or options.csv):
+    if len(options.results) == 1 and (options.output or options.csv):
         parser.error("--output and --csv are for two or more studies; one has its own files")
 
     def run() -> int:
         from orchestrator.compare.render import json_of, print_answer
         from orchestrator.compare.within_study import write_comparison
+        from orchestrator.results.fetched import local_folder
         from orchestrator.terminal import Terminal
 
+        folders = [local_folder(results) for results in options.results]
         console = None if options.json else Terminal()
         if len(folders) == 1:
             report = write_comparison(folders[0], console)
@@ -75,9 +76,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "results",
         metavar="RESULTS",
-        type=Path,
         nargs="+",
-        help="the folder of a study with final runs; two or more to compare studies",
+        help="the folder of a study with final runs, or where it is published; two or more to "
+        "compare studies",
     )
     parser.add_argument(
         "--json",

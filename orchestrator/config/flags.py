@@ -98,7 +98,16 @@ def make_parser() -> argparse.ArgumentParser:
     )
     add("--results-dir", help=_help("where studies are kept", "results_dir"))
     add("--name", help="the study's folder in there (preset, data set and time)")
-    add("--resume", metavar="NAME", help="go on with a study; more --trials or --seeds extend it")
+    add(
+        "--publish",
+        metavar="ADDRESS",
+        help="keep a copy there, which --resume takes, e.g. s3://bucket/prefix (none)",
+    )
+    add(
+        "--resume",
+        metavar="NAME",
+        help="go on with a study, or with one at ADDRESS/NAME; more --trials or --seeds extend it",
+    )
     add("--accept-code-change", action="store_true", help="resume although the code has changed")
     add("--warm-start", metavar="RESULTS", help="learn from another study's trials first")
     add("--seeds", help=_help("re-trainings of each winner and baseline", "seeds"))
@@ -149,6 +158,8 @@ def check_together(options: argparse.Namespace) -> None:
             message = "--accept-code-change must go with --resume NAME, but that is missing"
             raise ValueError(message)
         return
+    if "://" in name:
+        name = _study_at(name)
     path = Path(name)
     if path.name != name or name in {"", ".."}:
         message = f"--resume must be the name of a study, not a path, but got {name!r}"
@@ -168,6 +179,19 @@ def check_together(options: argparse.Namespace) -> None:
             f"--resume {name}"
         )
         raise ValueError(message)
+
+
+def _study_at(address: str) -> str:
+    """The name of the study that lies at an address.
+
+    Raises:
+        ValueError: It ends in none.
+    """
+    above, slash, name = address.partition("://")[2].rstrip("/").rpartition("/")
+    if not (slash and above):
+        message = f"--resume of an address must end in the study's name, but got {address!r}"
+        raise ValueError(message)
+    return name
 
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:

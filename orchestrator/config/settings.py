@@ -109,6 +109,8 @@ class Settings:
     """Where studies are kept."""
     name: str | None = None
     """The study's folder in there; None: preset, data set and time."""
+    publish: str | None = None
+    """fsspec address below which a copy of it is kept while it runs and at its end; None: none."""
     pace_from: str | None = None
     """Folder of a study whose epochs the forecast rests on; None: the latest on the same data."""
     prices: str | None = None
@@ -159,6 +161,7 @@ class Settings:
         if self.name is not None and (Path(self.name).name != self.name or self.name == ".."):
             refuse(f"name must be the name of a folder, not a path, but got {self.name!r}")
         check_results_dir(self.results_dir)
+        _check_address("publish", self.publish)
 
     @property
     def edge(self) -> int:
@@ -206,6 +209,7 @@ OPERATIONAL: Final = frozenset(
         "probe",
         "results_dir",
         "name",
+        "publish",
         "data_dir",
         "weights",
         "cpus_per_trial",
@@ -293,6 +297,14 @@ def _check_choice(name: str, value: str, choices: Iterable[str]) -> None:
         refuse(f"unknown {name} {value!r}; choose from {', '.join(choices)}")
 
 
+def _check_address(name: str, address: str | None) -> None:
+    if address is not None and "://" not in address:
+        refuse(
+            f"{name} must be an address such as s3://bucket/prefix or file:///mnt/copies, but got "
+            f"{address!r}"
+        )
+
+
 def _check_precision(precision: str | None, gpus: float | None) -> None:
     if precision is None:
         return
@@ -356,7 +368,7 @@ def check_results_dir(results_dir: str) -> None:
     if "://" in results_dir:
         refuse(
             "results_dir must be a path, where a shared folder is mounted, not an address, "
-            f"but got {results_dir!r}"
+            f"but got {results_dir!r}; --publish keeps a copy at one"
         )
     try:
         Path(results_dir).expanduser().resolve()

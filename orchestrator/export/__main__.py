@@ -52,9 +52,11 @@ def _export(options: argparse.Namespace) -> Iterator[str]:
         ValueError: There is nothing to export, or a file is there already.
     """
     from orchestrator.export.winners import read_winners
+    from orchestrator.results.fetched import local_folder
     from orchestrator.results.files import check_inside, read_study
 
-    folder, study = options.results, read_study(options.results)
+    folder = local_folder(options.results, weights=True)
+    study = read_study(folder)
     if options.output is None:
         check_inside(folder)
     winners, missing = read_winners(folder, study)
@@ -155,7 +157,9 @@ def _parser() -> argparse.ArgumentParser:
         "below also the trials for Optuna, and the tables as CSV.",
         allow_abbrev=False,
     )
-    parser.add_argument("results", metavar="RESULTS", type=Path, help="the folder of a study")
+    parser.add_argument(
+        "results", metavar="RESULTS", help="the folder of a study, or where it is published"
+    )
     parser.add_argument(
         "--output",
         metavar="DIR",

@@ -23,9 +23,11 @@ from orchestrator.plan.resolution import resolution
 from orchestrator.plan.summary import print_plan, print_spaces
 from orchestrator.plan.warm_start import WarmStart
 from orchestrator.results import files
+from orchestrator.results.fetched import local_folder
 from orchestrator.results.files import check_writable
 from orchestrator.results.lock import Hold, holding
-from trainables.data.offline import not_fetched
+from orchestrator.results.published import check_place
+from trainables.data.offline import is_offline, not_fetched
 
 # The studies named to choose from, the latest first.
 MOST_CHOICES: Final = 10
@@ -88,11 +90,12 @@ def check_new(settings: Settings, console: Console) -> CheckedStudy:
             f"to go on with it: --resume {name}"
         )
         raise ValueError(message)
+    _check_publish(settings, name, None)
     inputs = _prepare(settings, plans, console)
     settings, plans = inputs.settings, plan_families(inputs.settings)
     warm = None
     if settings.warm_start is not None:
-        source = Path(settings.warm_start).expanduser().resolve()
+        source = local_folder(settings.warm_start).expanduser().resolve()
         warm = warm_start.check(source, plans, settings, inputs)
         left_out = f"; {warm.left_out} others do not count here" if warm.left_out else ""
         console.print(f"Warm start: {len(warm.trials)} trials of {warm.study}{left_out}")
@@ -137,6 +140,7 @@ def check_resumed(
     resume.check_families(study, plans)
     resume.check_spaces(study, plans)
     resume.check_settings(study, settings)
+    _check_publish(settings, study["name"], study)
     warm_start.check_kept(folder, settings)
     resume.check_code(study, plans, accepted=accept_code_change)
     inputs = _prepare(settings, plans, console, begun=study)
@@ -174,6 +178,11 @@ def study_to_resume(folder: Path) -> dict[str, Any]:
         f"{f'choose from {choices}' if choices else 'there is none; is it another --results-dir?'}"
     )
     raise ValueError(message)
+
+
+def _check_publish(settings: Settings, name: str, study: Mapping[str, Any] | None) -> None:
+    if settings.publish is not None and not is_offline():
+        check_place(settings.publish, name, study)
 
 
 def _check_place(folder: Path, data_dir: str | None) -> None:

@@ -27,10 +27,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     def run() -> int:
         from orchestrator.predict.predictor import list_files, load
+        from orchestrator.results.fetched import local_folder
 
         _check_output(options)
         list_files(options.images)  # before anything that takes a while
-        predictor = load(options.results, options.family, ensemble=options.ensemble)
+        folder = local_folder(options.results, weights=True)
+        predictor = load(folder, options.family, ensemble=options.ensemble)
         found = predictor.files(options.images)
         bad = found[found["error"].notna()]
         if options.output is not None:
@@ -147,7 +149,9 @@ def _parser() -> argparse.ArgumentParser:
         "training: a line for each, with its class and the probability of that.",
         allow_abbrev=False,
     )
-    parser.add_argument("results", metavar="RESULTS", type=Path, help="the folder of a study")
+    parser.add_argument(
+        "results", metavar="RESULTS", help="the folder of a study, or where it is published"
+    )
     parser.add_argument(
         "images",
         metavar="IMAGE",

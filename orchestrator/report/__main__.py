@@ -19,13 +19,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     parser = _parser()
     options = parser.parse_args(arguments)
-    folders, figures = options.results, options.figures
-    if len(folders) == 1 and options.output:
+    figures = options.figures
+    if len(options.results) == 1 and options.output:
         parser.error("--output is for two or more studies; one has its page in its own folder")
 
     def run() -> int:
         from orchestrator.report.write import write_report, write_side_by_side
+        from orchestrator.results.fetched import local_folder
 
+        folders = [local_folder(results) for results in options.results]
         if len(folders) == 1:
             written = write_report(folders[0], figures=figures)
         else:
@@ -46,10 +48,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "results",
         metavar="RESULTS",
-        type=Path,
         nargs="+",
-        help="the folder of a study, which its page is written into; two or more to show them side "
-        "by side",
+        help="the folder of a study, which its page is written into, or where it is published, of "
+        "which there is a copy here; two or more to show them side by side",
     )
     parser.add_argument(
         "--output",

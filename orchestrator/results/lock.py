@@ -11,6 +11,8 @@ from typing import Final
 
 from filelock import FileLock, SoftFileLease, Timeout
 
+from orchestrator.results import copies
+
 LOCK: Final = ".driver.lock"
 LEASE: Final = ".driver.lease"
 LEASE_SECONDS: Final = 30.0
@@ -132,7 +134,13 @@ def check_free(folder: Path) -> None:
 
 
 def holder_of(folder: Path) -> Holder | None:
-    """The driver that a study's lease names; None where no driver has it, or ended by itself."""
+    """The driver that a study's lease names; None where no driver has it, or ended by itself.
+
+    Of a copy of a published study it is the one that has published it.
+    """
+    copy = copies.copy_of(folder)
+    if copy is not None:
+        return Holder(host=copy.host, pid=copy.pid, alive=copies.is_fresh(copy.published_at))
     owner, renewed = _lease(folder).owner, _renewed_at(folder)
     if owner is None or renewed is None:
         return None

@@ -27,13 +27,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _retrain(options: argparse.Namespace) -> int:
+    from orchestrator.results.fetched import local_folder
     from orchestrator.retrain.reproduce import prepare
 
     try:
+        folder = local_folder(options.results)
         if options.output is not None:
-            _check_output(options.output, options.results)
+            _check_output(options.output, folder)
         retraining = prepare(
-            options.results,
+            folder,
             options.trial,
             data_dir=options.data_dir,
             weights_name=options.weights,
@@ -135,7 +137,9 @@ def _parser() -> argparse.ArgumentParser:
         "must have the hashes that study.json records. The study's folder is not changed.",
         allow_abbrev=False,
     )
-    parser.add_argument("results", metavar="RESULTS", type=Path, help="the folder of a study")
+    parser.add_argument(
+        "results", metavar="RESULTS", help="the folder of a study, or where it is published"
+    )
     parser.add_argument(
         "--trial",
         metavar="ID",

@@ -39,6 +39,7 @@ from orchestrator.run.nodes import Seen, check_nodes, check_types, look_at_nodes
 from orchestrator.run.replay import StoredStudy
 from orchestrator.run.session import RayExecutor, Session
 from orchestrator.run.signals import Interruption
+from orchestrator.run.study_publisher import publishing
 from trainables.weights import pretraining
 from trainables.weights.chosen import ChosenWeights
 from trainables.weights.loading import WeightsFile, file_sha256
@@ -55,6 +56,8 @@ def open_study(
     console: Console,
 ) -> Iterator[Session]:
     """Opens a study that has been checked: its cluster, folder, weights, and what its rows say.
+
+    Inside it is published, where that was asked for.
 
     Args:
         checked: The study.
@@ -115,7 +118,7 @@ def open_study(
             weights=weights,
         )
         watch = Watch(cluster.endpoints, lambda why: _leave(session, checked, watch, why))
-        with watch.running():
+        with watch.running(), publishing(session):
             yield session
     finally:
         disconnect()

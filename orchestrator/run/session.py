@@ -136,11 +136,20 @@ class Session:
     def note_lost_cluster(self, why: str) -> None:
         """Writes all rows, and that the study was interrupted; called from another thread."""
         self.hold.check()
-        lost = {"study": self.name, "at": datetime.now(UTC), "kind": CLUSTER_LOST, "detail": why}
-        self.events.append({**lost, "family": None, "trial_id": None})
-        self.writer.changed("events")
+        self.note(CLUSTER_LOST, why)
         self.writer.write()
         self.manifest.end("interrupted")
+
+    def note(self, kind: str, detail: str) -> None:
+        """Adds an event of the study's own; from whichever thread.
+
+        Raises:
+            WritingError: See `TableWriter.changed`.
+        """
+        row = {"study": self.name, "at": datetime.now(UTC), "kind": kind, "detail": detail}
+        with self.writer.lock:
+            self.events.append({**row, "family": None, "trial_id": None})
+        self.writer.changed("events")
 
     def share_data(self) -> Any:
         """What all trials train on, where the executor's trials find it."""

@@ -4,7 +4,6 @@ import argparse
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from orchestrator.cli import DONE, OneLineParser, answer, run_command, say_json
@@ -38,12 +37,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return answer("status", run)
 
 
-def _standings(folder: Path, *, watch: bool) -> Iterator["Standing"]:
+def _standings(results: str, *, watch: bool) -> Iterator["Standing"]:
     """How the study stands now and, watched, every 5 seconds until no driver runs it."""
+    from orchestrator.results.fetched import local_folder
     from orchestrator.status.study_status import RUNNING, read_standing
 
     while True:
-        standing = read_standing(folder, now=time.time())
+        standing = read_standing(local_folder(results), now=time.time())
         yield standing
         if not watch or standing.state != RUNNING:
             return
@@ -98,7 +98,9 @@ def _parser() -> argparse.ArgumentParser:
         "and afterwards: best validation accuracy, trials, re-trainings, faults, time left.",
         allow_abbrev=False,
     )
-    parser.add_argument("results", metavar="RESULTS", type=Path, help="the folder of a study")
+    parser.add_argument(
+        "results", metavar="RESULTS", help="the folder of a study, or where it is published"
+    )
     parser.add_argument(
         "--watch", action="store_true", help="show it again every 5 s until the study has ended"
     )

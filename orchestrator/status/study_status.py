@@ -12,6 +12,7 @@ from orchestrator.config.final_epochs import final_epochs
 from orchestrator.config.searches import search_of, stored_searches
 from orchestrator.config.settings import Settings
 from orchestrator.forecast.remaining import forecast_end, stored_finals, stored_trials
+from orchestrator.results.copies import copy_of
 from orchestrator.results.final_runs import FinalRun, final_runs
 from orchestrator.results.lock import Holder, holder_of
 from orchestrator.results.study_results import StudyResults
@@ -206,7 +207,11 @@ def _state(study: Row, holder: Holder | None) -> str:
 
 def _resume_command(folder: Path) -> str:
     """The command that goes on from here, as a shell takes it."""
-    words = ["python", "-m", "orchestrator.study", "--resume", folder.name]
+    words = ["python", "-m", "orchestrator.study", "--resume"]
+    copy = copy_of(folder)
+    if copy is not None:
+        return shlex.join([*words, copy.address])
+    words.append(folder.name)
     if folder.parent != Path(Settings.results_dir).resolve():
         words += ["--results-dir", str(folder.parent)]
     return shlex.join(words)

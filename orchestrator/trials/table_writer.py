@@ -125,6 +125,12 @@ class TableWriter:
             for action in actions:
                 action()
 
+    @contextlib.contextmanager
+    def still(self) -> Iterator[None]:
+        """Inside, no table is written, nor is anything removed that had to wait for one."""
+        with self._writing:
+            yield
+
     def write_missing(self) -> None:
         """Writes each table that is not there yet without rows, so that all can be read at once."""
         for name in self._schemas:

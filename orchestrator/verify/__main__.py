@@ -3,7 +3,6 @@
 import argparse
 from collections.abc import Sequence
 from dataclasses import asdict
-from pathlib import Path
 
 from orchestrator.cli import DONE, INCOMPLETE, OneLineParser, fail, run_command, say, say_json
 
@@ -15,10 +14,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The exit code: 0 all checks hold, 1 something is wrong, 2 the folder is no study.
     """
     options = _parser().parse_args(arguments)
-    folder: Path = options.results
+    from orchestrator.results.fetched import local_folder
     from orchestrator.verify.runner import verify
 
     try:
+        folder = local_folder(options.results, weights=True)
         verdict = verify(folder, sources=True)
     except (ValueError, OSError) as error:
         return fail("verify", error)
@@ -29,7 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     lines = [f"{problem.check}: {problem.sentence}" for problem in verdict.problems]
     lines += [f"note: {note}" for note in verdict.notes]
     said = f"{len(verdict.problems)} problem(s)" if verdict.problems else "nothing wrong"
-    say(*lines, f"{folder}: {verdict.checks} checks, {said}")
+    say(*lines, f"{options.results}: {verdict.checks} checks, {said}")
     return INCOMPLETE if verdict.problems else DONE
 
 
@@ -40,7 +40,9 @@ def _parser() -> argparse.ArgumentParser:
         "terminal state, epochs contiguous and unique, rungs as a replay of the rows gives them, "
         "finals as their predictions say, hashes as recorded, the test part opened once.",
     )
-    parser.add_argument("results", metavar="RESULTS", type=Path, help="the folder of a study")
+    parser.add_argument(
+        "results", metavar="RESULTS", help="the folder of a study, or where it is published"
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON object in a line")
     return parser
 

@@ -136,6 +136,10 @@ def test_a_link_stays_one_and_what_nobody_said_stays_as_it_was(tmp_path: Path) -
         ("preset=fast", "unknown preset 'fast'; choose from standard, baseline, demo"),
         ("weights=demo", "weights 'demo' must go with --preset demo"),
         ("name=../x", "name must be the name of a folder"),
+        (
+            "publish=/mnt/copies",
+            "publish must be an address such as s3://bucket/prefix or file:///",
+        ),
         ("space.cnn=3", "space must be given as space.<family>.<dimension>"),
         ("epochs", "--set takes name=value, but got 'epochs'"),
         ("trials=-1", "trials must be at least 1, but got -1"),
@@ -171,7 +175,7 @@ def test_the_flags_are_few_and_frozen() -> None:
         *("--results-dir", "--name", "--seeds", "--seed", "--config", "--set", "--dry-run"),
         *("--image-size", "--image-column", "--label-column", "--group-column"),
         *("--resume", "--accept-code-change", "--warm-start", "--debug", "--no-dashboard"),
-        *("--probe", "--json"),
+        *("--probe", "--json", "--publish"),
     }
 
 

@@ -32,11 +32,13 @@ from documented import (
     write_shown_files,
 )
 from made_up_inputs import image_folder
+from published_copies import publish
 
 from orchestrator import study
 from orchestrator.config import flags
 from orchestrator.config.sources import resolve
 from orchestrator.export.card_code import code_of
+from orchestrator.results import fetched
 from trainables.registry import load_dataset, load_family
 from trainables.training.trainer import Trainer
 
@@ -70,6 +72,7 @@ def prepared(
     for name in ("results/NAME", "results/A", "results/B", "results/first", "RESULTS"):
         shutil.copytree(finished_study, place / name)
     shutil.copytree(cnn_study, place / "results/flowers")  # whose network can predict
+    publish(place / "results/NAME", f"file://{place}/copies")
     image_folder(place / "FOLDER")
     shutil.copytree(place / "FOLDER", place / "photos")
     for block in BLOCKS:
@@ -93,6 +96,7 @@ def place(prepared: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.Monke
     folder = tmp_path / "place"
     shutil.copytree(prepared[0], folder)
     monkeypatch.chdir(folder)
+    monkeypatch.setattr(fetched, "cache_folder", lambda of: folder / "cache" / of.name)
     return folder
 
 

@@ -36,6 +36,7 @@ PLACEHOLDERS = {
     r"^cnn-003$": "curve-003",
     r"^/mnt/study/": "",
     r"^IMAGES$": "photos/",
+    r"^s3://bucket/prefix": "file://copies",
 }
 COMMANDS = (
     *("study", "clean", "compare", "export", "look", "predict", "report", "retrain", "status"),

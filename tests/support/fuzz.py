@@ -151,7 +151,7 @@ FLAGS = (
     *("families", "preset", "dataset", "data-dir", "weights", "trials", "epochs", "grace-period"),
     *("reduction-factor", "train-fractions", "gpus-per-trial", "cpus-per-trial", "max-concurrent"),
     *("seeds", "seed", "budget-gpu-hours", "time-budget", "name", "resume", "warm-start", "config"),
-    "nonsense",
+    *("publish", "nonsense"),
 )
 FIELDS = (
     *("trials", "epochs", "space.cnn.learning_rate", "space.cnn", "space", "baseline.curve.skill"),

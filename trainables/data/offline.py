@@ -31,6 +31,11 @@ def offline() -> Iterator[None]:
         _OFFLINE.reset(token)
 
 
+def is_offline() -> bool:
+    """Whether downloads are switched off: whoever looks only asks nobody, and writes nothing."""
+    return _OFFLINE.get()
+
+
 def check_online(address: str) -> None:
     """Checks that an address may be asked.
 

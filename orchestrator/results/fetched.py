@@ -1,0 +1,145 @@
+"""A study that lies behind an address, brought here: to be read, or to go on with."""
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Final
+
+import platformdirs
+from filelock import FileLock
+
+from orchestrator.results import copies, files, published
+from orchestrator.results.published import Place, Snapshot
+from trainables import checkpoints
+from trainables.secrets import redacted
+
+TRIES: Final = 5
+"""A study that is published may remove a file between its manifest and our asking for it."""
+
+
+def is_address(results: str) -> bool:
+    """Whether what a user gave is an address, and no folder here."""
+    return "://" in results
+
+
+def local_folder(results: str, *, weights: bool = False) -> Path:
+    """The folder to read a study in: its own, or of an address a copy in the user's cache.
+
+    Each call asks the address anew, and brings what has changed.
+
+    Args:
+        results: A folder, or an address with the study's name at its end.
+        weights: The winners' weights are needed too.
+
+    Raises:
+        ValueError: No study lies at the address, or it cannot be read.
+    """
+    if not is_address(results):
+        return Path(results)
+    place = published.place_of(results, flag="RESULTS")
+    folder = cache_folder(place)
+    folder.mkdir(parents=True, exist_ok=True)
+
+    def wanted(name: str) -> bool:
+        top, ending = name.partition("/")[0], Path(name).suffix
+        return top != "checkpoints" and (weights or ending != ".safetensors")
+
+    with FileLock(folder.parent / ".lock"):
+        snapshot = fetch(place, folder, wanted)
+        before = copies.copy_of(folder)
+        for name in set(before.files if before else ()) - set(snapshot.files):
+            (folder / name).unlink(missing_ok=True)
+        copy = copies.Copy(
+            address=redacted(place.address),
+            host=snapshot.runs[-1].host,
+            pid=snapshot.runs[-1].pid,
+            published_at=snapshot.published_at,
+            files=sorted(snapshot.files),
+        )
+        files.write_text(folder / copies.COPY, json.dumps(asdict(copy)) + "\n")
+    return folder
+
+
+def bring_back(address: str, folder: Path) -> Snapshot:
+    """Makes a study's folder from what lies at an address, whole or not at all.
+
+    Args:
+        address: Of the study.
+        folder: Its own here; it must not exist.
+
+    Raises:
+        ValueError: The folder exists, no study lies at the address, or it cannot be read.
+    """
+    place = published.place_of(address, flag="--resume")
+    if os.path.lexists(folder):
+        message = (
+            f"--resume of an address must make a new folder, but {folder} exists; choose another "
+            f"--results-dir, or go on with what is there: --resume {folder.name}"
+        )
+        raise ValueError(message)
+    temporary = folder.with_name(f".{folder.name}.fetched")
+    shutil.rmtree(temporary, ignore_errors=True)  # a killed try left it
+    try:
+        snapshot = fetch(place, temporary, lambda _: True)
+        for path in temporary.rglob("*"):  # of a moment before, where it took more than one try
+            if path.is_file() and path.relative_to(temporary).as_posix() not in snapshot.files:
+                path.unlink()
+        temporary.rename(folder)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    return snapshot
+
+
+def fetch(place: Place, folder: Path, wanted: Callable[[str], bool]) -> Snapshot:
+    """Brings the files of one moment into a folder; those that are there already stay.
+
+    Args:
+        place: Where the study lies.
+        folder: Here; made where there is none.
+        wanted: Says of a file's path in the study's folder whether it is needed.
+
+    Raises:
+        ValueError: No study lies there, or it cannot be read.
+    """
+    for _ in range(TRIES):
+        snapshot = place.snapshot()
+        if snapshot is None:
+            message = (
+                f"a study must lie at {place.address}, but there is none; give the address that it "
+                "was published to, with its name at the end"
+            )
+            raise ValueError(message)
+        try:
+            _fetch(place, folder, snapshot, wanted)
+        except FileNotFoundError:
+            continue
+        return snapshot
+    message = f"a study must be whole, but files that {place.address} names do not lie there"
+    raise ValueError(message)
+
+
+def _fetch(place: Place, folder: Path, snapshot: Snapshot, wanted: Callable[[str], bool]) -> None:
+    here: dict[str, Path] = {}
+    for name, file in snapshot.files.items():
+        if not wanted(name):
+            continue
+        target, object_name = folder / name, published.object_name(name, file)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        known = published.described(target) if target.is_file() else None
+        if known is None or (known.bytes, known.sha256) != (file.bytes, file.sha256):
+            if object_name in here:  # weights lie under several names, and need be there once
+                checkpoints.link(here[object_name], target)
+            else:
+                place.get(object_name, file, target)
+        here.setdefault(object_name, target)
+        os.utime(target, (file.modified, file.modified))
+
+
+def cache_folder(place: Place) -> Path:
+    """Where the copy of a published study is kept."""
+    digest = hashlib.sha256(f"{place.filesystem.protocol} {place.path}".encode()).hexdigest()
+    return platformdirs.user_cache_path("transfer-study") / "studies" / digest[:16] / place.name

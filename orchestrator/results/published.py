@@ -1,0 +1,288 @@
+"""A study behind an address: files named by their content, and one manifest that says which count.
+
+`<address>/<study>/manifest.json` names each file of the study at one moment, with its size and
+SHA-256; the file lies in `objects/` beside it, named by that hash. Files come first and the
+manifest last, so whoever reads what it names has the study of one moment.
+"""
+
+import contextlib
+import hashlib
+import time
+import uuid
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path, PurePosixPath
+from typing import Annotated, Any, Final
+
+import fsspec
+from fsspec.implementations.local import LocalFileSystem
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+
+from orchestrator.results import files
+from trainables.secrets import check_complete
+
+MANIFEST: Final = "manifest.json"
+OBJECTS: Final = "objects"
+STAGING: Final = ".publishing"
+"""In a study's folder: what is being sent, under further names."""
+# What is said half by a file system that does not replace a file at once is asked for again.
+READS: Final = 3
+READ_SECONDS: Final = 0.5
+
+
+def _inside(name: str) -> str:
+    parts = name.split("/")
+    if any(not part or part.startswith(".") or "\\" in part for part in parts):
+        message = f"it must be a path inside a study's folder, but is {name[:200]!r}"
+        raise ValueError(message)
+    return name
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(strict=True, frozen=True, allow_inf_nan=False)
+
+
+class Run(_Part):
+    """A driver's run of a study, as `study.json` names it."""
+
+    started_at: str
+    host: str = ""
+    pid: int = 0
+
+
+class PublishedFile(_Part):
+    """A file of a study: its size, its SHA-256, and when it was written, since the epoch."""
+
+    bytes: Annotated[int, Field(ge=0)]
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    modified: float
+
+
+class Snapshot(_Part):
+    """A manifest: the study at one moment.
+
+    Attributes:
+        study: Its name.
+        published_at: Seconds since the epoch.
+        runs: Its drivers' runs so far; the last one has published it.
+        files: Path in the study's folder to what lies there.
+    """
+
+    study: str
+    published_at: float
+    runs: Annotated[tuple[Run, ...], Field(min_length=1)]
+    files: dict[Annotated[str, AfterValidator(_inside)], PublishedFile]
+
+    @property
+    def who(self) -> str:
+        """Who has published it, and when, in words."""
+        at = datetime.fromtimestamp(self.published_at, UTC).isoformat(timespec="seconds")
+        return f"process {self.runs[-1].pid} on {self.runs[-1].host}, last at {at}"
+
+    def objects(self) -> set[str]:
+        """The names of the objects that it needs."""
+        return {object_name(name, file) for name, file in self.files.items()}
+
+
+def object_name(name: str, file: PublishedFile) -> str:
+    """Under which name a file's content lies; it keeps the ending, for whoever opens it there."""
+    return f"{file.sha256}{PurePosixPath(name).suffix}"
+
+
+def runs_of(study: Mapping[str, Any]) -> tuple[Run, ...]:
+    """The runs of a study's drivers.
+
+    Args:
+        study: The content of its `study.json`.
+    """
+    named = study.get("runs") or [study]
+    return tuple(
+        Run(**{name: run[name] for name in Run.model_fields if name in run}) for run in named
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """Where a study lies, or will.
+
+    Attributes:
+        filesystem: Of fsspec.
+        path: Of the study there.
+        address: The same as it was said; it may have a password in it.
+    """
+
+    filesystem: Any
+    path: str
+    address: str
+
+    @property
+    def name(self) -> str:
+        """The study's."""
+        return PurePosixPath(self.path).name
+
+    def snapshot(self) -> Snapshot | None:
+        """What lies there; None for nothing.
+
+        Raises:
+            ValueError: It cannot be read, or is no manifest.
+        """
+        for left in reversed(range(READS)):
+            with _saying(f"cannot read {self.address}"):
+                try:
+                    content = self.filesystem.cat_file(f"{self.path}/{MANIFEST}")
+                except FileNotFoundError:
+                    return None
+            try:
+                return Snapshot.model_validate_json(content)
+            except ValidationError as error:
+                first = error.errors()[0]
+                if first["type"] != "json_invalid" or not left:
+                    where = ".".join(map(str, first["loc"])) or "all of it"
+                    message = (
+                        f"{MANIFEST} must be as a study publishes it, but in {self.address} of "
+                        f"{where} is said: {first['msg']}"
+                    )
+                    raise ValueError(message) from error
+            time.sleep(READ_SECONDS)
+        raise AssertionError
+
+    def write(self, snapshot: Snapshot) -> None:
+        """Replaces the manifest: at once in a local folder and wherever a file is put whole."""
+        content, target = snapshot.model_dump_json().encode(), f"{self.path}/{MANIFEST}"
+        if not isinstance(self.filesystem, LocalFileSystem):
+            self.filesystem.pipe_file(target, content)
+            return
+        temporary = f"{self.path}/.{MANIFEST}"
+        self.filesystem.pipe_file(temporary, content)
+        self.filesystem.mv(temporary, target)
+
+    def sizes(self) -> dict[str, int]:
+        """The objects that lie there, with their bytes."""
+        self.filesystem.invalidate_cache()
+        found = self.filesystem.find(f"{self.path}/{OBJECTS}", detail=True)
+        return {PurePosixPath(path).name: about["size"] for path, about in found.items()}
+
+    def send(self, source: Path, name: str) -> None:
+        """Puts an object there."""
+        self.filesystem.put_file(str(source), self._object(name))
+
+    def get(self, name: str, file: PublishedFile, target: Path) -> None:
+        """Brings an object here, whole.
+
+        Raises:
+            FileNotFoundError: It lies there no more.
+            ValueError: It cannot be read, or is not what the manifest says.
+        """
+        with files.whole(target) as temporary:
+            with _saying(f"cannot read {self.address}", but=FileNotFoundError):
+                self.filesystem.get_file(self._object(name), str(temporary))
+            found = described(temporary)
+            if (found.bytes, found.sha256) != (file.bytes, file.sha256):
+                message = (
+                    f"{name} in {self.address} must have SHA-256 {file.sha256} in {file.bytes} "
+                    f"bytes, but has {found.sha256} in {found.bytes}"
+                )
+                raise ValueError(message)
+
+    def remove(self, names: Iterable[str]) -> None:
+        """Removes objects."""
+        paths = [self._object(name) for name in names]
+        if paths:
+            self.filesystem.rm(paths)
+
+    def check_writable(self) -> None:
+        """Makes the study's folder, where there is such a thing, and tries it out.
+
+        Raises:
+            ValueError: It cannot be written, or what would hold it (a bucket) does not exist.
+        """
+        with _saying(f"publish must name what can be written, but {self.address} cannot"):
+            holder = self.path.split("/", 1)[0] or "/"
+            if not self.filesystem.exists(holder):
+                message = f"there is no {holder}"
+                raise ValueError(message)
+            self.filesystem.makedirs(f"{self.path}/{OBJECTS}", exist_ok=True)
+            probe = f"{self.path}/.probe-{uuid.uuid4().hex}"
+            self.filesystem.pipe_file(probe, b"x")
+            self.filesystem.rm(probe)
+
+    def _object(self, name: str) -> str:
+        return f"{self.path}/{OBJECTS}/{name}"
+
+
+def place_of(address: str, *, flag: str) -> Place:
+    """Finds a study's place; nothing need be there yet.
+
+    Args:
+        address: Of fsspec, the study's name at its end.
+        flag: What gave it, for the error.
+
+    Raises:
+        ValueError: Its protocol is unknown or needs a package that is missing, or its password was
+            not kept.
+    """
+    check_complete(address, flag)
+    with _saying(f"cannot open {address}"):
+        filesystem, path = fsspec.url_to_fs(address)
+    return Place(filesystem=filesystem, path=path.rstrip("/"), address=address.rstrip("/"))
+
+
+def check_place(publish: str, name: str, study: Mapping[str, Any] | None) -> None:
+    """Checks that a study may be published at an address, before anything is started.
+
+    Args:
+        publish: The address without its name.
+        name: The study's.
+        study: The content of its `study.json`; None where it is new.
+
+    Raises:
+        ValueError: It cannot be written; or another study lies there, or the same one, with which
+            another head has gone on.
+    """
+    place = place_of(f"{publish.rstrip('/')}/{name}", flag="--publish")
+    place.check_writable()
+    there = place.snapshot()
+    if there is None:
+        return
+    if study is None or there.runs[0] != runs_of(study)[0]:
+        message = (
+            f"--publish must lead where no other study of this name lies, but {place.address} has "
+            f"one (of {there.who}); choose another --name or address, or go on with that one: "
+            f"--resume {place.address}"
+        )
+        raise ValueError(message)
+    if not goes_on(there.runs, runs_of(study)):
+        message = (
+            f"a study must be published by whoever goes on with it, but {there.who} has gone on "
+            f"with what lies at {place.address}; resume that, in another --results-dir: --resume "
+            f"{place.address}"
+        )
+        raise ValueError(message)
+
+
+def goes_on(earlier: tuple[Run, ...], later: tuple[Run, ...]) -> bool:
+    """Whether a study with these runs is what one with fewer, or the same, has become."""
+    return later[: len(earlier)] == earlier
+
+
+def described(path: Path) -> PublishedFile:
+    """What a manifest says of a file."""
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    about = path.stat()
+    return PublishedFile(bytes=about.st_size, sha256=digest, modified=about.st_mtime)
+
+
+@contextlib.contextmanager
+def _saying(what: str, *, but: type[Exception] | tuple[()] = ()) -> Iterator[None]:
+    """Whatever goes wrong inside is a ValueError of one line, but errors of a kind."""
+    # Each file system behind fsspec has exceptions of its own, with no common base.
+    try:
+        yield
+    except but:
+        raise
+    except Exception as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        message = f"{what}: {reason}"
+        raise ValueError(message) from error
