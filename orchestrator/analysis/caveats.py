@@ -44,6 +44,7 @@ def caveats(study: Row, trials: Sequence[Row], finals: Sequence[Row]) -> Iterato
                 f"{model_name(runs[0])} at train fraction {fraction:g} leaves classes that it "
                 f"never predicts, {listed}; their precision counts as 0."
             )
+    yield from _device_types(study)
     if study["settings"].get("warm_start"):
         yield (
             "The search learned from the trials of another study first (warm start): they and what "
@@ -58,6 +59,15 @@ def caveats(study: Row, trials: Sequence[Row], finals: Sequence[Row]) -> Iterato
         if listed:
             yield f"{family}: the baseline deviates from the standard one: {listed}."
     yield from (study.get("dataset") or {}).get("notes") or ()
+
+
+def _device_types(study: Row) -> Iterator[str]:
+    """A sentence where trials ran on devices of several types."""
+    types = study.get("device_types") or {}
+    if len(types) > 1:
+        weighed = any("device_speed" in about for about in types.values())
+        how = "are weighed by speeds measured at their starts" if weighed else "count alike on each"
+        yield f"Trials ran on devices of several types, {', '.join(types)}: device-seconds {how}."
 
 
 def collapse_sections(runs: Sequence[PredictedRun]) -> Iterator[Section]:

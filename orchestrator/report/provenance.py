@@ -85,6 +85,7 @@ def _facts(inputs: Inputs) -> Pairs:
         present({row["trial_id"]: row["device_seconds"] for row in inputs.final}.values())
     )
     yield "device time", duration(seconds) if seconds else ""
+    yield "devices", ", ".join(study.get("device_types") or ())
     started = study.get("started_at")
     yield "started", _time(started) if started else ""
     ended = inputs.standing.ended_at
