@@ -56,22 +56,46 @@ class Page:
         return [chart for chapter in self.chapters for chart in chapter.charts]
 
 
-def render(page: Page) -> str:
-    """The page as HTML; the same content gives the same bytes."""
-    scripts = [get_plotlyjs(), _source("page.js")]
+def render(page: Page, *, live: str = "") -> str:
+    """The page as HTML; the same content gives the same bytes.
+
+    Args:
+        page: What it says.
+        live: What tells it from the page before, where it is to ask its server for news; else it
+            asks nobody for anything.
+    """
+    scripts = [get_plotlyjs(), *([_source("live.js")] if live else []), _source("page.js")]
     panels = {each.key: [draw_plotly.draw(panel) for panel in each.panels] for each in page.charts}
     themes = {mode: style.colours(dark=mode == "dark") for mode in ("light", "dark")}
     template = _environment().get_template("page.html")
     return template.render(
         page=page,
+        mark=live,
         panels=_json(panels),
         colours=_json(themes),
         style=_source("page.css") + _palette(),
         scripts=scripts,
-        policy=_policy(scripts),
+        policy=_policy(scripts, asks=bool(live)),
         legend=draw_plotly.legend,
         csv_address=csv_address,
         whole=whole,
+    )
+
+
+def render_plain(name: str, message: str, live: str) -> str:
+    """A page that has nothing to show yet but a message, and asks its server for news."""
+    script = _source("live.js")
+    return (
+        _environment()
+        .get_template("plain.html")
+        .render(
+            name=name,
+            message=message,
+            mark=live,
+            script=script,
+            style=_source("page.css") + _palette(),
+            policy=_policy([script], asks=True),
+        )
     )
 
 
@@ -105,15 +129,16 @@ def _palette() -> str:
     )
 
 
-def _policy(scripts: Sequence[str]) -> str:
-    """What the browser may do with the page: run these scripts, and load nothing."""
+def _policy(scripts: Sequence[str], *, asks: bool) -> str:
+    """What the browser may do with the page: run these scripts, and ask its server or nobody."""
     hashes = " ".join(
         f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
         for text in scripts
     )
+    server = "connect-src 'self'; " if asks else ""
     return (
         f"default-src 'none'; script-src {hashes}; style-src 'unsafe-inline'; img-src data:; "
-        "base-uri 'none'; form-action 'none'"
+        f"{server}base-uri 'none'; form-action 'none'"
     )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Final
 
-from orchestrator.cli import DONE, OneLineParser, answer, run_command, say_json
+from orchestrator.cli import DONE, OneLineParser, answer, run_command, say, say_json
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -16,25 +16,45 @@ if TYPE_CHECKING:
 # PyArrow and Optuna are imported late, so that --help answers at once.
 
 WATCH_SECONDS: Final = 5.0
+MOST_PORT: Final = 65535
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command.
 
     Returns:
-        The exit code: 0 shown, 2 where the folder is no study or damaged, 130 on Ctrl-C.
+        The exit code: 0 shown, 2 where the folder is no study or damaged or the port is taken,
+        130 on Ctrl-C.
     """
-    options = _parser().parse_args(arguments)
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if options.serve is not None and (options.watch or options.json):
+        parser.error("--serve cannot be given with --watch or --json")
     standings = _standings(options.results, watch=options.watch)
 
     def run() -> int:
-        if options.json:
+        if options.serve is not None:
+            from orchestrator.report.serve import serve
+
+            serve(options.results, options.serve, ready=_say_address)
+        elif options.json:
             _print_lines(standings)
         else:
             _print_tables(standings, redraw=options.watch)
         return DONE
 
     return answer("status", run)
+
+
+def _say_address(address: str) -> None:
+    say(f"The study's page is at {address} until Ctrl-C")
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal() or int(text) > MOST_PORT:
+        message = f"PORT must be a number from 0 to {MOST_PORT}, but got {text}"
+        raise argparse.ArgumentTypeError(message)
+    return int(text)
 
 
 def _standings(results: str, *, watch: bool) -> Iterator["Standing"]:
@@ -105,6 +125,15 @@ def _parser() -> argparse.ArgumentParser:
         "--watch", action="store_true", help="show it again every 5 s until the study has ended"
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object in a line")
+    parser.add_argument(
+        "--serve",
+        metavar="PORT",
+        type=_port,
+        nargs="?",
+        const=0,
+        help="show its report in this machine's browser, at 127.0.0.1:PORT (default: a free port), "
+        "made anew as the study goes on, until Ctrl-C",
+    )
     return parser
 
 
