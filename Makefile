@@ -40,6 +40,7 @@ golden: setup
 
 # Real `ray up` and Slurm on three hosts made of namespaces; needs root, sshd, rsync, ip and Slurm, else
 # it says so. About fifteen minutes on an idle machine; logs are kept in .cluster-test/.
+# Prometheus, where it is installed, watches two studies.
 cluster-test: setup
 	$(BIN)/python -m pytest tests/cluster $(ARGS)
 

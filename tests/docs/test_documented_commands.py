@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
+from typing import NoReturn
 
 import click
 import numpy as np
@@ -35,6 +36,7 @@ from made_up_inputs import image_folder
 from published_copies import publish
 
 from orchestrator import study
+from orchestrator.cli import DONE, INTERRUPTED
 from orchestrator.config import flags
 from orchestrator.config.sources import resolve
 from orchestrator.export.card_code import code_of
@@ -162,8 +164,15 @@ def test_every_command_is_right(
 
 
 def run_sibling(words: Sequence[str], _: Means) -> None:
-    """Runs a command on a finished study."""
-    assert import_module(f"{words[2]}.__main__").main(words[3:]) == 0
+    """Runs a command on a finished study; one that serves is interrupted."""
+
+    def interrupt(_: object) -> NoReturn:
+        raise KeyboardInterrupt
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("socketserver.BaseServer.serve_forever", interrupt)
+        ended = import_module(f"{words[2]}.__main__").main(words[3:])
+    assert ended == (INTERRUPTED if "--serve" in words else DONE)
 
 
 def plan(words: Sequence[str], means: Means) -> None:

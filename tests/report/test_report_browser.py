@@ -1,7 +1,9 @@
 """The report in Chromium: it draws every figure, asks for nothing, fits, and is accessible."""
 
 import importlib.util
+import json
 import shutil
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,7 +11,9 @@ from typing import Any
 import pandas as pd
 import pytest
 from made_up_study import MadeUpStudy
+from read_page import HOSTILE
 
+from orchestrator.report.serve import LivePage, listening
 from orchestrator.report.write import write_report
 
 CHROMIUM = next((path for path in map(shutil.which, ("chromium", "google-chrome")) if path), None)
@@ -28,6 +32,14 @@ pytestmark = [
 ]
 VIEWS = [(width, scheme) for width in (1280, 390) for scheme in ("light", "dark")]
 DRAWN = "html[data-drawn=all]"
+# What a page that comes back to its tab does, and how a page is looked at.
+ASK = "document.dispatchEvent(new Event('visibilitychange'))"
+LOOKED_AT = """() => ({
+  top: document.querySelectorAll('h3')[9].getBoundingClientRect().top,
+  open: [...document.querySelectorAll('details')].map(each => each.open),
+  off: [...document.querySelectorAll('.legend button')].map(each => each.ariaPressed),
+  theme: document.documentElement.dataset.theme,
+})"""
 SERIOUS = ("serious", "critical")
 
 
@@ -159,4 +171,52 @@ def test_axe_finds_nothing_serious(browser: Any, address: str, width: int, schem
     found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
     assert len(found["passes"]) > 20
     assert [each["id"] for each in found["violations"] if each["impact"] in SERIOUS] == []
+    context.close()
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_a_served_page_shows_news_as_it_was_looked_at(
+    browser: Any, tmp_path: Path, width: int
+) -> None:
+    folder = MadeUpStudy(classes=HOSTILE).write(tmp_path)
+    now = [0.0]
+    with listening(LivePage(str(folder), lambda: now[0]), 0) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        try:
+            context = browser.new_context(
+                viewport={"width": width, "height": 900}, reduced_motion="reduce"
+            )
+            page = context.new_page()
+            said: list[str] = []
+            page.on("console", lambda message: said.append(message.text))
+            page.on("pageerror", lambda error: said.append(str(error)))
+            page.goto(f"http://127.0.0.1:{server.server_port}/")
+            page.wait_for_selector(DRAWN, state="attached", timeout=120_000)
+            page.locator("#theme").press("Enter")
+            page.locator(".legend button[data-figure=best-so-far]").first.press("Space")
+            for number in (3, 7):
+                page.locator("details").nth(number).evaluate("each => each.open = true")
+            page.evaluate(
+                "document.querySelectorAll('h3')[9].scrollIntoView({behavior: 'instant'})"
+            )
+            before = page.evaluate(LOOKED_AT)
+            content = json.loads((folder / "study.json").read_text())
+            for step in (1, 2):  # nothing drifts from one to the next
+                name = f"news {step}"
+                (folder / "study.json").write_text(json.dumps({**content, "name": name}))
+                now[0] += 15
+                page.evaluate(ASK)
+                page.get_by_text(name).first.wait_for(timeout=120_000)
+                page.wait_for_selector(DRAWN, state="attached", timeout=120_000)
+                after = page.evaluate(LOOKED_AT)
+                assert abs(after.pop("top") - before["top"]) < 2
+                assert after == {key: value for key, value in before.items() if key != "top"}
+            assert page.evaluate("document.documentElement.scrollWidth") == width
+            assert said == []
+        finally:
+            server.shutdown()
+            thread.join()
+    page.evaluate(ASK)
+    page.get_by_text("and no more: nobody answers here").wait_for(timeout=60_000)
     context.close()

@@ -7,21 +7,25 @@
   const root = document.documentElement;
   const clock = new Date().toLocaleTimeString();
   const every = (selector) => Array.from(document.querySelectorAll(selector));
-  const names = (elements, wanted) =>
-    elements.flatMap((element, number) => (wanted(element) ? [name(element, number)] : []));
-  // What a thing is called; its number would be another's once there is more on the page.
-  function name(element, number) {
+  const top = (element) => element.getBoundingClientRect().top;
+  // What a thing is called: its number would be another's once there is more on the page.
+  function name(element) {
     if (element.matches("button")) return element.dataset.figure + "/" + element.dataset.name;
-    const above = element.closest("figure, section");
-    const label = above ? above.getAttribute("aria-labelledby") : String(number);
-    return label + "/" + element.querySelector("summary").textContent;
+    const around = element.parentElement.closest("figure, section");
+    const text = (element.querySelector("summary") || element).textContent;
+    return (around ? around.getAttribute("aria-labelledby") : "") + "/" + text;
   }
+  const off = (button) => button.getAttribute("aria-pressed") === "false";
 
   function keep() {
+    const far = (each) => Math.abs(top(each));
+    const near = every("h2, h3").reduce((one, other) => (far(other) < far(one) ? other : one), root);
     const kept = {
-      top: window.scrollY,
-      open: names(every("details"), (element) => element.open),
-      off: names(every(".legend button"), (each) => each.getAttribute("aria-pressed") === "false"),
+      // Beside the nearest heading: what is above may have grown, or is not drawn yet.
+      heading: near === root || window.scrollY === 0 ? "" : name(near),
+      by: window.scrollY === 0 ? 0 : top(near),
+      open: every("details").filter((each) => each.open).map(name),
+      off: every(".legend button").filter(off).map(name),
       theme: root.dataset.theme || "",
     };
     sessionStorage.setItem("kept", JSON.stringify(kept));
@@ -30,16 +34,21 @@
     const kept = JSON.parse(sessionStorage.getItem("kept") || "null");
     if (!kept) return;
     if (kept.theme) root.dataset.theme = kept.theme;
-    every("details").forEach((each, n) => (each.open = kept.open.includes(name(each, n))));
-    root.style.scrollBehavior = "auto";
-    window.scrollTo(0, kept.top);
-    root.style.scrollBehavior = "";
-    // The legend's buttons do something only once the page's own script has run.
+    for (const each of every("details")) each.open = kept.open.includes(name(each));
+    const near = every("h2, h3").find((each) => name(each) === kept.heading);
+    const place = () => {
+      const from = near ? window.scrollY + top(near) : 0;
+      window.scrollTo({ top: from - kept.by, behavior: "instant" });
+    };
+    place();
+    // Only once the page's own script has run, legend's buttons work and tables have their fields.
     window.addEventListener("DOMContentLoaded", () => {
-      for (const each of every(".legend button")) if (kept.off.includes(name(each, 0))) each.click();
+      for (const each of every(".legend button")) if (kept.off.includes(name(each))) each.click();
+      place();
     });
   }
   async function ask() {
+    // Not while somebody types what to search for.
     if (document.hidden || document.activeElement?.matches("input")) return;
     try {
       const headers = { "If-None-Match": '"' + mark + '"' };
