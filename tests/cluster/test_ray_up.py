@@ -213,6 +213,22 @@ def test_verify_on_the_head_finds_nothing_wrong(cluster: Cluster, finished: Stud
     assert "checks, nothing wrong" in done.stdout, done.stdout + done.stderr
 
 
+def test_rsync_down_brings_all_of_its_results(
+    cluster: Cluster, finished: StudyFolder, tmp_path: Path
+) -> None:
+    source = f"{SHARED_AT}/results/{finished.name}/"
+    done = cluster.ray.ray("rsync-down", str(cluster.ray.file), source, f"{tmp_path}/brought/")
+    assert done.returncode == 0, done.stdout + done.stderr
+    brought = sorted(
+        path.relative_to(tmp_path / "brought") for path in tmp_path.rglob("brought/**/*")
+    )
+    assert brought == sorted(
+        path.relative_to(finished.folder) for path in finished.folder.rglob("*")
+    )
+    for path in finished.folder.glob("*.parquet"):
+        assert (tmp_path / "brought" / path.name).read_bytes() == path.read_bytes()
+
+
 def test_a_results_folder_that_the_workers_do_not_share_is_refused_in_one_line(
     cluster: Cluster,
 ) -> None:
