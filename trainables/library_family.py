@@ -190,7 +190,11 @@ class LibraryModel:
                 made = _tried(self._bare, config)
                 last_layer(made, num_classes)
             if DEPTH in params:
-                set_stochastic_depth(made, params[DEPTH])
+                try:
+                    set_stochastic_depth(made, params[DEPTH])
+                except ValueError as error:
+                    message = f"space.{self.library}.{self.model}.{error}"
+                    raise ValueError(message) from error
             try:
                 self._load(made, weights, num_classes)
             except ValueError as error:

@@ -144,7 +144,10 @@ def test_stochastic_depth_of_a_network_without_such_layers_is_refused(name: str)
     check = registry.load_family(name).check
     assert check is not None
     check((32,), 3, None, {})
-    with pytest.raises(ValueError, match=r"^stochastic_depth must be of a network that has such"):
+    with pytest.raises(
+        ValueError,
+        match=r"^space\.t.+@scratch\.stochastic_depth must be of a network that has such",
+    ):
         check((32,), 3, None, {"stochastic_depth": 0.0})
 
 
