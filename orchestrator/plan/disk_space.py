@@ -75,7 +75,7 @@ def parameters_of(plan: FamilyPlan, checked: CheckedStudy) -> int:
     if family.trainer != Family.trainer or (family.pretrained and not family.standalone):
         return 0
     # PyTorch takes seconds, and most commands do not ask.
-    from trainables.training.model_size import (  # noqa: PLC0415
+    from trainables.training.model_size import (  # noqa: PLC0415 (torch takes seconds)
         parameter_counts,
         without_memory,
     )
