@@ -16,6 +16,7 @@ from ray.tune.execution.placement_groups import PlacementGroupFactory
 from ray.tune.execution.tune_controller import TuneController
 from ray.util.placement_group import remove_placement_group
 
+from orchestrator.run.placement_groups import PlacementGroups
 from trainables.trial import References
 
 Kept = tuple[Any, Any]
@@ -84,7 +85,7 @@ class _Controller(TuneController):
     def __init__(
         self, size: PlacementGroupFactory, most: int, wanted: Callable[[], bool], **options: Any
     ) -> None:
-        super().__init__(**options)
+        super().__init__(resource_manager_factory=PlacementGroups, **options)
         self._size, self._most, self._wanted = size, most, wanted
         self._more = 0  # idle processes that are kept besides those that Tune would keep
         self.left: list[Kept] | None = None
