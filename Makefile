@@ -1,11 +1,11 @@
-# make setup | study | test | golden | browser-test | cluster-test | check | soak | fuzz | bench | lock: everything a user or CI runs. Needs Python 3.11+ with pip.
+# make setup | study | docs | test | golden | browser-test | cluster-test | check | soak | fuzz | bench | lock: everything a user or CI runs. Needs Python 3.11+ with pip.
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/installed
 # Without byte code on disk each process compiles torch and Ray again: 13 CPU seconds.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: setup study test golden browser-test cluster-test check soak fuzz bench format lock clean
+.PHONY: setup study docs test golden browser-test cluster-test check soak fuzz bench format lock clean
 
 setup: $(INSTALLED)
 
@@ -19,6 +19,10 @@ $(INSTALLED): requirements-dev.lock pyproject.toml
 
 study: setup
 	$(BIN)/python -m orchestrator.study --families all --preset demo $(ARGS)
+
+# The documentation as a site in site/; fails where a link leads nowhere.
+docs: setup
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build $(ARGS)
 
 # Two processes: Ray's tests wait most of the time, and the others compute meanwhile.
 test: setup

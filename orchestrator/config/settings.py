@@ -31,7 +31,7 @@ class Settings:
     preset: str = "standard"
     """`standard`, `baseline` (the baselines alone), or `demo` (no downloads; stand-ins)."""
     dataset: str = "cifar10"
-    """A data set that the registry lists."""
+    """A data set by name: `cifar10`, `cifar100`, `folder`, `digits`, or one of your own."""
     data_dir: str | None = None
     """Where its files are: a path or fsspec URI; None: the user's cache, downloaded once."""
     image_size: int | None = None
@@ -41,7 +41,8 @@ class Settings:
     label_column: str | None = None
     """Column of their labels; None: found."""
     group_column: str | None = None
-    """Column of what is never divided between training, validation and test; None: none."""
+    """Column of what is never divided between training, validation and test; None: each
+    image is on its own."""
     validation_images: int | None = None
     """Images taken out of the training part for validation; None: the data's own, else a tenth, one
     a class at least."""
@@ -70,9 +71,10 @@ class Settings:
     epochs: int = BASELINE_EPOCHS
     """Epochs of a trial that is not stopped."""
     grace_period: int = 5
-    """Epochs before a trial can be stopped."""
+    """Epochs before a trial can be stopped; the default is at most `epochs`."""
     reduction_factor: int = 3
-    """One in this many survives a rung, and rungs lie this factor apart."""
+    """One in this many survives a rung of ASHA, and rungs lie this factor apart; none within a
+    fifth of the last epoch."""
     seeds: int = 3
     """Re-trainings of each winner and baseline."""
     train_fractions: tuple[float, ...] = (1.0,)
@@ -86,7 +88,7 @@ class Settings:
     cpus_per_trial: int | None = None
     """CPUs per trial, and its torch threads; None: 1."""
     memory_per_trial: float | None = None
-    """GB of a node's memory that each trial reserves; None: none is asked for."""
+    """GB of a node's memory that each trial reserves; None: as many as CPUs and GPUs allow."""
     device_type: str | None = None
     """Type of GPU that trials run on, as Ray names it: `L4`, `A100`; None: the cluster's one."""
     mix_devices: bool = False
@@ -98,15 +100,16 @@ class Settings:
     epoch_time_limit: float = 14_400.0
     """Seconds an epoch may take, the first with its start, before its process counts as hung."""
     checkpoint_seconds: float = 30.0
-    """Seconds of short epochs between two checkpoints, computed again after a kill; 0: each."""
+    """Seconds of short epochs that one checkpoint is written for, and one report made: what a kill
+    can cost a trial; 0: each epoch, as always with a trainer that trains whole epochs."""
     wait_for_nodes_minutes: float = 15.0
     """Minutes to wait where no node that is there has room for a trial, before giving up."""
     address: str | None = None
     """Ray cluster: None: RAY_ADDRESS, the one running here, else a new one; `local`: a new one."""
     dashboard: bool = True
-    """Start Ray's dashboard with a Ray that is started here."""
+    """Start Ray's dashboard with a Ray that is started here; the demo does without."""
     results_dir: str = "results"
-    """Where studies are kept."""
+    """Where studies are kept: a path, where a shared folder is mounted."""
     name: str | None = None
     """The study's folder in there; None: preset, data set and time."""
     publish: str | None = None

@@ -12,6 +12,8 @@ from optuna.distributions import (
     IntDistribution,
 )
 
+from orchestrator.results.data_dictionary import described
+
 SCHEMA_VERSION = 1
 
 ENUM = pa.dictionary(pa.int32(), pa.string())
@@ -41,13 +43,12 @@ ROLES = ("baseline", "tuned")
 Column: TypeAlias = tuple[str, pa.DataType] | pa.Field
 
 
-def _schema(columns: Iterable[Column]) -> pa.Schema:
-    return pa.schema(
-        [
-            column if isinstance(column, pa.Field) else pa.field(*column, nullable=False)
-            for column in columns
-        ]
+def _schema(table: str, columns: Iterable[Column]) -> pa.Schema:
+    fields = (
+        column if isinstance(column, pa.Field) else pa.field(*column, nullable=False)
+        for column in columns
     )
+    return pa.schema([described(table, each) for each in fields])
 
 
 _EPOCH_METRICS: list[Column] = [
@@ -143,8 +144,9 @@ _FINAL: list[Column] = [
 PARAMS_JSON: Final = pa.field("params_json", pa.string(), nullable=False)
 
 FIXED_SCHEMAS: Mapping[str, pa.Schema] = {
-    "epochs": _schema(_EPOCHS),
+    "epochs": _schema("epochs", _EPOCHS),
     "rungs": _schema(
+        "rungs",
         [
             ("study", ENUM),
             ("sequence", pa.int64()),
@@ -155,9 +157,10 @@ FIXED_SCHEMAS: Mapping[str, pa.Schema] = {
             ("value", pa.float64()),
             pa.field("cutoff", pa.float64()),
             ("decision", ENUM),
-        ]
+        ],
     ),
     "events": _schema(
+        "events",
         [
             ("study", ENUM),
             ("at", TIME),
@@ -165,12 +168,14 @@ FIXED_SCHEMAS: Mapping[str, pa.Schema] = {
             pa.field("family", ENUM),
             pa.field("trial_id", pa.string()),
             ("detail", pa.string()),
-        ]
+        ],
     ),
     "final_epochs": _schema(
-        [*_EPOCHS, ("role", ENUM), ("seed", pa.int64()), ("train_fraction", pa.float64())]
+        "final_epochs",
+        [*_EPOCHS, ("role", ENUM), ("seed", pa.int64()), ("train_fraction", pa.float64())],
     ),
     "predictions": _schema(
+        "predictions",
         [
             ("study", ENUM),
             ("family", ENUM),
@@ -182,9 +187,10 @@ FIXED_SCHEMAS: Mapping[str, pa.Schema] = {
             ("predicted", pa.int16()),
             ("probabilities", pa.list_(pa.float32())),
             pa.field("file", ENUM),
-        ]
+        ],
     ),
     "comparison": _schema(
+        "comparison",
         [
             ("study", ENUM),
             ("train_fraction", pa.float64()),
@@ -201,7 +207,7 @@ FIXED_SCHEMAS: Mapping[str, pa.Schema] = {
             pa.field("p_value_holm", pa.float64()),
             ("n_images", pa.int64()),
             ("n_seeds", pa.int32()),
-        ]
+        ],
     ),
 }
 
@@ -211,8 +217,7 @@ TABLES: Final = ("trials", "final", *FIXED_SCHEMAS)
 
 def columns_of_all() -> dict[str, pa.Schema]:
     """The columns of each table that do not depend on the families."""
-    trials, final = (_schema([*columns, PARAMS_JSON]) for columns in (_TRIALS, _FINAL))
-    return {"trials": trials, "final": final, **FIXED_SCHEMAS}
+    return _with_parameters([])
 
 
 def parameter_type(distribution: BaseDistribution) -> pa.DataType:
@@ -252,11 +257,15 @@ def schemas(spaces: Iterable[Mapping[str, BaseDistribution]]) -> dict[str, pa.Sc
                 )
                 raise ValueError(message)
     params = [pa.field(f"param_{name}", types[name]) for name in sorted(types)]
-    return {
-        "trials": _schema([*_TRIALS, *params, PARAMS_JSON]),
-        "final": _schema([*_FINAL, *params, PARAMS_JSON]),
-        **FIXED_SCHEMAS,
-    }
+    return _with_parameters(params)
+
+
+def _with_parameters(columns: list[pa.Field]) -> dict[str, pa.Schema]:
+    trials, final = (
+        _schema(name, [*own, *columns, PARAMS_JSON])
+        for name, own in (("trials", _TRIALS), ("final", _FINAL))
+    )
+    return {"trials": trials, "final": final, **FIXED_SCHEMAS}
 
 
 def parameter_columns(params: Mapping[str, Any]) -> dict[str, Any]:

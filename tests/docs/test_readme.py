@@ -3,10 +3,10 @@
 import ast
 import re
 import tomllib
-from dataclasses import fields
 from pathlib import Path
 from pkgutil import resolve_name
 
+import pyarrow.parquet as pq
 import pytest
 from documented import (
     COMMANDS,
@@ -23,7 +23,7 @@ from documented import (
 )
 from packaging.requirements import Requirement
 
-from orchestrator.config.settings import Settings
+from docs import generated
 from orchestrator.results.schema import columns_of_all
 
 README = ROOT / "README.md"
@@ -115,32 +115,16 @@ def test_every_table_it_names_is_one(page: Path) -> None:
     assert page != README or named == set(columns_of_all())
 
 
-def test_the_page_of_results_has_the_columns_of_every_table() -> None:
-    text = (DOCS / "RESULTS.md").read_text(encoding="utf-8").partition("\n## Columns\n")[2]
-    rows = dict(re.findall(r"^\| `(\w+)\.parquet` \| (.+) \|$", text, re.MULTILINE))
-    named = {table: re.findall(r"`(\w+)`", cell) for table, cell in rows.items()}
-    named["final_epochs"] = [*named["epochs"], *named["final_epochs"]]
-    assert named == {table: schema.names for table, schema in columns_of_all().items()}
+@pytest.mark.parametrize("name", generated.PAGES)
+def test_a_page_that_is_made_from_the_code_is_current(name: str) -> None:
+    said = "run `python docs/generated.py`"
+    assert (DOCS / name).read_text(encoding="utf-8") == generated.PAGES[name](), said
 
 
-def test_the_page_of_usage_has_every_setting_with_its_default() -> None:
-    text = (DOCS / "USAGE.md").read_text(encoding="utf-8").partition("\n## Settings\n")[2]
-    rows = re.findall(r"^\| `(\w+)` \| (\S+) \| .+ \|$", text, re.MULTILINE)
-    listed = [(name, default.strip("`").replace(",", "")) for name, default in rows]
-    assert listed == [
-        (field.name, written(getattr(Settings(), field.name))) for field in fields(Settings)
-    ]
-
-
-def written(default: object) -> str:
-    """A default as the page has it."""
-    if default is None or default == {}:
-        return "none"
-    if isinstance(default, bool):
-        return "yes" if default else "no"
-    if isinstance(default, tuple):
-        return ",".join(map(str, default))
-    return f"{default:g}" if isinstance(default, float) else str(default)
+def test_every_stored_column_says_in_its_file_what_it_means(finished_study: Path) -> None:
+    for table in columns_of_all():
+        for column in pq.read_schema(finished_study / f"{table}.parquet"):
+            assert column.metadata[b"description"], (table, column.name)
 
 
 @of_each_page
@@ -161,7 +145,7 @@ def test_every_flag_it_names_is_one_and_takes_the_value_it_names(
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_the_page_of_usage_names_every_flag(name: str) -> None:
-    text = (DOCS / "USAGE.md").read_text(encoding="utf-8")
+    text = "".join((DOCS / page).read_text("utf-8") for page in ("USAGE.md", "SETTINGS.md"))
     for flag in flags_of(name) - {"-h", "--help"}:
         setting = flag.removeprefix("--").replace("-", "_")
         assert re.search(rf"{flag}\b|`{setting}`", text), flag
