@@ -3,18 +3,12 @@
 `python docs/generated.py` writes them; a test says which is not current.
 """
 
-import ast
-import inspect
-import itertools
 import re
-from collections.abc import Iterator
-from dataclasses import fields
 from pathlib import Path
 
 import pyarrow as pa
 
-from orchestrator.config import flags
-from orchestrator.config.settings import Settings
+from orchestrator.config.settings import SAID, Settings, written
 from orchestrator.results.schema import LATER, columns_of_all
 
 HERE = Path(__file__).parent
@@ -40,47 +34,17 @@ are read without ([which](FORMATS.md)). Besides these, `trials` and `final` have
 """
 
 
-def written(default: object) -> str:
-    """A default as the pages have it."""
-    if default is None or default == {}:
-        return "none"
-    if isinstance(default, bool):
-        return "yes" if default else "no"
-    if isinstance(default, tuple):
-        return ",".join(map(str, default))
-    if isinstance(default, str):
-        return f"`{default}`"
-    return f"{default:,g}"
-
-
 def settings_page() -> str:
     """All settings, in the order of their fields."""
-    known = {action.dest: action.option_strings[0] for action in flags.make_parser()._actions}
-    texts = dict(_field_texts())
-    rows = [
-        f"| `{field.name}` | {flag} | {written(getattr(Settings(), field.name))} "
-        f"| {_cell(texts[field.name])} |"
-        for field in fields(Settings)
-        for flag in [f"`{known[field.name]}`" if field.name in known else ""]
-    ]
-    return SETTINGS_BEGIN + "\n".join(rows) + "\n"
+    return SETTINGS_BEGIN + "".join(f"| {' | '.join(_setting(name))} |\n" for name in SAID)
 
 
-def _cell(text: str) -> str:
-    return " ".join(text.split()).replace("None:", "none:").replace("|", r"\|").rstrip(".")
-
-
-def _field_texts() -> Iterator[tuple[str, str]]:
-    """Name and docstring of each field of the settings."""
-    (body,) = (
-        node.body
-        for node in ast.walk(ast.parse(inspect.getsource(Settings)))
-        if isinstance(node, ast.ClassDef)
-    )
-    for one, other in itertools.pairwise(body):
-        if isinstance(one, ast.AnnAssign) and isinstance(other, ast.Expr):
-            assert isinstance(one.target, ast.Name)
-            yield one.target.id, ast.literal_eval(other.value)
+def _setting(name: str) -> list[str]:
+    said, default = SAID[name], getattr(Settings(), name)
+    no = "no-" * (default is True)
+    flag = f"`--{no}{name.replace('_', '-')}`" if said.flag else ""
+    code = "`" * isinstance(default, str)
+    return [f"`{name}`", flag, f"{code}{written(default)}{code}", said.means.replace("|", r"\|")]
 
 
 def columns_page() -> str:

@@ -11,6 +11,7 @@ import argparse
 import contextlib
 import os
 import shutil
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,7 +25,7 @@ from orchestrator.cli import (
     run_command,
     say_json,
 )
-from orchestrator.config import flags
+from orchestrator.config import flags, sources
 from orchestrator.results.lock import HeldError
 from orchestrator.terminal import Terminal
 from trainables.data.offline import not_fetched, offline
@@ -173,6 +174,10 @@ def _folder_and_settings(options: argparse.Namespace) -> tuple[Path | None, "Set
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command; returns its exit code."""
     options = flags.parse(arguments)
+    return _print_settings(options) if options.print_settings else _plan_and_run(options)
+
+
+def _plan_and_run(options: argparse.Namespace) -> int:
     console = Terminal(quiet=options.json)
     with contextlib.ExitStack() as held:
         try:
@@ -193,6 +198,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return _dry_run(checked, console, as_json=options.json)
         options.started = True
         return _start(checked, held, console)
+
+
+def _print_settings(options: argparse.Namespace) -> int:
+    """A YAML file of all settings, as the flags make them."""
+    try:
+        sys.stdout.write(sources.to_yaml(_folder_and_settings(options)[1]))
+    except (ValueError, OSError) as error:
+        return fail("study", error)
+    return DONE
 
 
 def _not_at_hand(options: argparse.Namespace, address: str, console: "Console") -> int:

@@ -1,18 +1,14 @@
-"""The flags of the study command: few, each with its unit; the rest is `--set` or `--config`."""
+"""The flags of the study command: those of settings that have one, and what a command does."""
 
 import argparse
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 from orchestrator.cli import OneLineParser
 from orchestrator.config import sources
-from orchestrator.config.columns import COLUMNS
-from orchestrator.config.settings import Settings
-from orchestrator.config.sources import PRESETS, resolve
-
-_DEFAULTS = {field.name: field.default for field in fields(Settings)}
+from orchestrator.config.settings import SAID, Said, Settings, written
+from orchestrator.config.sources import resolve
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -20,104 +16,44 @@ def make_parser() -> argparse.ArgumentParser:
     parser = OneLineParser(
         prog="python -m orchestrator.study",
         description="Searches each model family around its baseline and compares them honestly.",
-        epilog="Anything else is a field of Settings (orchestrator/config/settings.py), set by "
-        "--set name=value.",
+        epilog="Every other setting (docs/SETTINGS.md) is set by --set name=value.",
         allow_abbrev=False,
     )
     add = parser.add_argument
-    add("--families", help=_help("all, or names separated by commas", "families"))
-    add("--preset", help=_help(", ".join(PRESETS), "preset"))
-    add("--dataset", help=_help("cifar10, digits, folder, or another by name", "dataset"))
-    add("--data-dir", help="path or URI of its files (the user's cache, downloaded once)")
-    add(
-        "--image-size",
-        help="edge in pixels that your own images are scaled to (from these, at most 224)",
-    )
-    for column, what in COLUMNS.items():
-        add(f"--{column}-column", metavar="NAME", help=what)
-    add(
-        "--weights",
-        help=_help(
-            "imagenet, imagenet_v2, or a .pth/.safetensors file; NAME=FILE,... for each family",
-            "weights",
-        ),
-    )
-    add(
-        "--probe",
-        action="store_const",
-        const=True,
-        help="first ask what the frozen pre-trained networks know: seconds to a minute each",
-    )
-    add("--precision", help="tf32, fp32 or bf16, of all trials (tf32 on GPUs, fp32 on CPUs)")
-    add("--trials", help=_help("trials per family, the baseline included", "trials"))
-    add(
-        "--budget-gpu-hours",
-        metavar="HOURS",
-        help="device-hours for all, finals included, an equal share per family (no limit)",
-    )
-    add("--time-budget", metavar="HOURS", help="wall hours for all, finals included (no limit)")
-    add(
-        "--stop-when-settled",
-        metavar="CHANCE",
-        help="end the searches once more trials change which family wins with less than this "
-        "chance, e.g. 0.01 (never)",
-    )
-    add("--epochs", help=_help("epochs of a trial that is not stopped", "epochs"))
-    add("--grace-period", help=_help("epochs before a trial can be stopped", "grace_period"))
-    add("--reduction-factor", help=_help("one in this many survives a rung", "reduction_factor"))
-    add("--train-fractions", help="shares of the training images for the finals (1.0)")
-    add(
-        "--tune-per-fraction",
-        action="store_const",
-        const=True,
-        help="search at each of these shares too; the plan says what it costs",
-    )
-    add(
-        "--equal-steps",
-        action="store_const",
-        const=True,
-        help="train finals on smaller shares for more epochs: about the same steps at each",
-    )
-    add("--gpus-per-trial", help="GPUs per trial: 0, 1 or a share 1/n (1 where there are any)")
-    add("--cpus-per-trial", help="CPUs per trial, and its torch threads (1)")
-    add("--device-type", metavar="TYPE", help="of GPUs, as Ray names it: L4, A100 (the only one)")
-    add(
-        "--mix-devices",
-        action="store_const",
-        const=True,
-        help="use all types of devices: device-seconds are weighed by measured speed",
-    )
-    add("--max-concurrent", help="trials at a time (as many as fit); 1: reproducible order")
-    add("--address", help="Ray cluster (RAY_ADDRESS, the one running here, else a new one); local")
-    add(
-        "--no-dashboard",
-        dest="dashboard",
-        action="store_const",
-        const=False,
-        help="without Ray's dashboard, which takes 0.1 CPUs and 0.2 GB",
-    )
-    add("--results-dir", help=_help("where studies are kept", "results_dir"))
-    add("--name", help="the study's folder in there (preset, data set and time)")
-    add(
-        "--publish",
-        metavar="ADDRESS",
-        help="keep a copy there, which --resume takes, e.g. s3://bucket/prefix (none)",
-    )
+    for name, said in SAID.items():
+        if said.flag:
+            _add(parser, name, said)
     add(
         "--resume",
         metavar="NAME",
         help="go on with a study, or with one at ADDRESS/NAME; more --trials or --seeds extend it",
     )
     add("--accept-code-change", action="store_true", help="resume although the code has changed")
-    add("--warm-start", metavar="RESULTS", help="learn from another study's trials first")
-    add("--seeds", help=_help("re-trainings of each winner and baseline", "seeds"))
-    add("--seed", help=_help("decides the split, the search and each trial", "seed"))
-    add("--config", type=Path, metavar="FILE", help="YAML file with fields of Settings")
-    add("--set", action="append", default=[], metavar="NAME=VALUE", help="any field of Settings")
+    add("--config", type=Path, metavar="FILE", help="YAML file with settings by name")
+    add("--set", action="append", default=[], metavar="NAME=VALUE", help="any setting")
+    add("--print-settings", action="store_true", help="print them as a YAML file, and stop")
     add("--dry-run", action="store_true", help="print the plan with its forecast and stop")
     add("--json", action="store_true", help="with --dry-run: print it as one JSON object")
     add("--debug", action="store_true", help="show tracebacks")
     return parser
+
+
+def _add(parser: argparse.ArgumentParser, name: str, said: Said) -> None:
+    """The flag of a setting; without a value where that would be yes or no."""
+    flag, default = name.replace("_", "-"), getattr(Settings, name)
+    if isinstance(default, bool):
+        text = f"not: {said.means}" if default else said.means
+        parser.add_argument(
+            f"--no-{flag}" if default else f"--{flag}",
+            dest=name,
+            action="store_const",
+            const=not default,
+            help=text,
+        )
+        return
+    metavar = said.flag if isinstance(said.flag, str) else None
+    text = said.means if default is None else f"{said.means} ({written(default)})"
+    parser.add_argument(f"--{flag}", metavar=metavar, help=text.replace("`", ""))
 
 
 def settings_of(options: argparse.Namespace, stored: Mapping[str, Any] | None = None) -> Settings:
@@ -201,12 +137,5 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 def _given(options: argparse.Namespace) -> dict[str, Any]:
     return {
-        name: value
-        for name, value in vars(options).items()
-        if name in _DEFAULTS and value is not None
+        name: value for name, value in vars(options).items() if name in SAID and value is not None
     }
-
-
-def _help(text: str, name: str) -> str:
-    default: Any = _DEFAULTS[name]
-    return f"{text} ({default})"

@@ -1,170 +1,406 @@
-"""What a study is told: every setting with its unit, from presets, a YAML file and the flags."""
+"""What a study is told: every setting with its rule, its unit and its flag, a line each."""
 
 import dataclasses
+import functools
 import math
 import re
 import threading
 import typing
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
+from pydantic import AfterValidator, TypeAdapter, ValidationError
+
+from orchestrator.config.columns import COLUMNS
 from orchestrator.config.precision import default_precision
 from search_spaces.baseline import BASELINE_EPOCHS
 from trainables.data import image_size
 from trainables.epoch_rows import OBJECTIVES
 from trainables.hardware import PRECISIONS
+from trainables.names import full_name
 from trainables.secrets import redacted
 from trainables.weights.names import by_family
 from trainables.weights.sources import DEMO, DOWNLOADS
 
 Texts = Mapping[str, Mapping[str, str]]
+MOST: Final = 1_000_000_000
+
+
+def _rule(holds: Callable[[Any], bool], text: str) -> AfterValidator:
+    """A rule of one value other than None, and how its refusal goes on after `NAME must`."""
+
+    def check(value: Any) -> Any:
+        if value is not None and not holds(value):
+            raise ValueError(f"{text}, but got {value!r}")
+        return value
+
+    return AfterValidator(check)
+
+
+def at_least(lowest: int) -> AfterValidator:
+    """A number's lower bound; all numbers have the upper one."""
+
+    def check(value: Any) -> Any:
+        if value is not None and value < lowest:
+            raise ValueError(f"be at least {lowest}, but got {value}")
+        if value is not None and value > MOST:
+            raise ValueError(f"be at most {MOST:,}, but got {str(value)[:20]}")
+        return value
+
+    return AfterValidator(check)
+
+
+HOURS: Final = _rule(lambda hours: hours > 0 and math.isfinite(hours), "be hours above 0")
+CHANCE: Final = _rule(lambda chance: 0 < chance < 1, "be a chance between 0 and 1")
+FINITE: Final = _rule(math.isfinite, "be a finite number")
+GIGABYTES: Final = _rule(lambda size: 0 < size < MOST, "be GB above 0")
+WAIT: Final = _rule(
+    lambda seconds: seconds <= threading.TIMEOUT_MAX,  # a NaN is not either
+    f"be at most {threading.TIMEOUT_MAX:.0f} seconds",
+)
+SHARE_OF_A_GPU: Final = _rule(
+    lambda share: share == 0 or bool(trials_on_a_gpu(share)),
+    "be 0, 1, or a share 1/n such as 0.5, 0.33 or 0.25, since a trial trains on one GPU at most",
+)
+FRACTIONS: Final = _rule(
+    lambda shares: bool(shares) and all(0 < share <= 1 for share in shares), "lie in (0, 1]"
+)
+ONCE_EACH: Final = _rule(  # as trial ids have them, so that each final run has an id of its own
+    lambda shares: len({f"{share:g}" for share in shares}) == len(shares), "name each once"
+)
+FOLDER: Final = _rule(
+    lambda name: Path(name).name == name != "..", "be the name of a folder, not a path"
+)
+ADDRESS: Final = _rule(
+    lambda text: "://" in text, "be an address such as s3://bucket/prefix or file:///mnt/copies"
+)
+
+
+def one_of(name: str, choices: Collection[str]) -> AfterValidator:
+    """One of some words."""
+
+    def check(value: str) -> str:
+        if value not in choices:
+            raise ValueError(f"unknown {name} {value!r}; choose from {', '.join(choices)}")
+        return value
+
+    return AfterValidator(check)
+
+
+def _local(folder: str) -> str:
+    """A path; a Ray cluster's nodes write into no address."""
+    if "://" in folder:
+        raise ValueError(
+            f"be a path, where a shared folder is mounted, not an address, but got {folder!r}; "
+            "--publish keeps a copy at one"
+        )
+    try:
+        Path(folder).expanduser().resolve()
+    except (OSError, RuntimeError) as error:  # no such user's home; links in a circle
+        raise ValueError(f"be a path, but got {folder!r}: {error}") from error
+    return folder
+
+
+@dataclass(frozen=True, kw_only=True)
+class Said:
+    """What is said of a setting.
+
+    Attributes:
+        means: What it is, in a sentence without its end.
+        rules: Its bounds, and what else its value must be.
+        flag: It has one; a text: what stands for its value in `--help`.
+        path: It names a file or folder; kept absolute, so that a study goes on from anywhere.
+        operational: It is where and how a study runs, not what it finds: a resumed one may differ.
+    """
+
+    means: str
+    rules: tuple[Any, ...]
+    flag: bool | str
+    path: bool
+    operational: bool
+
+
+def setting(
+    default: Any,
+    means: str,
+    *rules: Any,
+    flag: bool | str = False,
+    path: bool = False,
+    operational: bool = False,
+) -> Any:
+    """A field of `Settings`; see `Said`."""
+    said = Said(means=means, rules=rules, flag=flag, path=path, operational=operational)
+    if isinstance(default, dict):
+        return dataclasses.field(default_factory=dict, metadata={"said": said})
+    return dataclasses.field(default=default, metadata={"said": said})
 
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """The settings of a study; checked when made."""
+    """The settings of a study; checked when made, all that is wrong in one message."""
 
-    families: str = "all"
-    """`all`, or names separated by commas."""
-    preset: str = "standard"
-    """`standard`, `baseline` (the baselines alone), or `demo` (no downloads; stand-ins)."""
-    dataset: str = "cifar10"
-    """A data set by name: `cifar10`, `cifar100`, `folder`, `digits`, or one of your own."""
-    data_dir: str | None = None
-    """Where its files are: a path or fsspec URI; None: the user's cache, downloaded once."""
-    image_size: int | None = None
-    """Edge in pixels that images of free size are resized to; None: from these, at most 224."""
-    image_column: str | None = None
-    """Column of images, or of paths to them, where your own stand in tables; None: found."""
-    label_column: str | None = None
-    """Column of their labels; None: found."""
-    group_column: str | None = None
-    """Column of what is never divided between training, validation and test; None: each
-    image is on its own."""
-    validation_images: int | None = None
-    """Images taken out of the training part for validation; None: the data's own, else a tenth, one
-    a class at least."""
-    train_images: int | None = None
-    """Images the whole study trains on, after validation is taken out; None: all."""
-    allow_duplicates: bool = False
-    """Go on where an image stands in training and test, or in two classes; reports say so."""
-    weights: str = "imagenet"
-    """`imagenet` (torchvision's ResNet50; of a library's model its own), `imagenet_v2`, or a `.pth`
-    or `.safetensors` file; of each family its own: `NAME=FILE,...`."""
-    probe: bool = False
-    """Ask before the search what the frozen pre-trained networks know, by a linear layer and by
-    nearest neighbours; seconds to a minute each, in the process of the command."""
-    objective: str = "accuracy"
-    """What epochs and trials are compared by on validation: `accuracy`, `balanced_accuracy` (the
-    mean of the classes' recalls) or `macro_f1`; for classes with very different numbers."""
-    trials: int = 32
-    """Trials per family, the baseline included."""
-    budget_gpu_hours: float | None = None
-    """Device-hours (CPU-hours without GPUs) for all, an equal share per family; None: no limit."""
-    time_budget: float | None = None
-    """Wall hours for all; None: no limit. Both end the search in time for the finals."""
-    stop_when_settled: float | None = None
-    """End the searches once more trials change which family wins with less than this chance;
-    None: never."""
-    epochs: int = BASELINE_EPOCHS
-    """Epochs of a trial that is not stopped."""
-    grace_period: int = 5
-    """Epochs before a trial can be stopped; the default is at most `epochs`."""
-    reduction_factor: int = 3
-    """One in this many survives a rung of ASHA, and rungs lie this factor apart; none within a
-    fifth of the last epoch."""
-    seeds: int = 3
-    """Re-trainings of each winner and baseline."""
-    train_fractions: tuple[float, ...] = (1.0,)
-    """Shares of the training images that winners and baselines are re-trained on."""
-    tune_per_fraction: bool = False
-    """Search at each of these shares, with as many trials, not at the largest alone."""
-    equal_steps: bool = False
-    """Re-train on smaller shares for more epochs, so that each has about the same steps."""
-    gpus_per_trial: float | None = None
-    """GPUs per trial: 0, 1, or a share 1/n; None: 1 where there are any."""
-    cpus_per_trial: int | None = None
-    """CPUs per trial, and its torch threads; None: 1."""
-    memory_per_trial: float | None = None
-    """GB of a node's memory that each trial reserves; None: as many as CPUs and GPUs allow."""
-    device_type: str | None = None
-    """Type of GPU that trials run on, as Ray names it: `L4`, `A100`; None: the cluster's one."""
-    mix_devices: bool = False
-    """Run trials on all types of GPUs or CPUs; device-seconds are weighed by measured speed."""
-    max_concurrent: int | None = None
-    """Trials at a time; None: as many as fit. 1 makes the order of trials reproducible."""
-    max_attempts: int = 3
-    """Attempts at a trial whose process dies; an error of its own is tried once more at most."""
-    epoch_time_limit: float = 14_400.0
-    """Seconds an epoch may take, the first with its start, before its process counts as hung."""
-    checkpoint_seconds: float = 30.0
-    """Seconds of short epochs that one checkpoint is written for, and one report made: what a kill
-    can cost a trial; 0: each epoch, as always with a trainer that trains whole epochs."""
-    wait_for_nodes_minutes: float = 15.0
-    """Minutes to wait where no node that is there has room for a trial, before giving up."""
-    address: str | None = None
-    """Ray cluster: None: RAY_ADDRESS, the one running here, else a new one; `local`: a new one."""
-    dashboard: bool = True
-    """Start Ray's dashboard with a Ray that is started here; the demo does without."""
-    results_dir: str = "results"
-    """Where studies are kept: a path, where a shared folder is mounted."""
-    name: str | None = None
-    """The study's folder in there; None: preset, data set and time."""
-    publish: str | None = None
-    """fsspec address below which a copy of it is kept while it runs and at its end; None: none."""
-    pace_from: str | None = None
-    """Folder of a study whose epochs the forecast rests on; None: the latest on the same data."""
-    prices: str | None = None
-    """YAML table of what nodes cost an hour; None: deploy/prices.yaml, where it is."""
-    precision: str | None = None
-    """`tf32`, `fp32` or `bf16`, of all trials; None: `tf32` on GPUs, `fp32` on CPUs."""
-    reproducible: bool = False
-    """Deterministic algorithms alone; an operator that has none ends its trial."""
-    seed: int = 0
-    """Decides the split, the search and each trial."""
-    space: Texts = field(default_factory=dict)
-    """Family to dimension to what it is narrowed to: `1e-5..1e-3`, or choices `32,48`."""
-    warm_start: str | None = None
-    """Folder of another study on the same data, whose trials the search learns from first."""
-    baseline: Texts = field(default_factory=dict)
-    """Family to dimension to the value its baseline deviates to; every report says so."""
+    families: str = setting("all", "`all`, or names separated by commas", flag=True)
+    preset: str = setting(
+        "standard",
+        "`standard`, `baseline` (the baselines alone), or `demo` (no downloads; stand-ins)",
+        flag=True,
+    )
+    dataset: str = setting(
+        "cifar10",
+        "a data set by name: `cifar10`, `cifar100`, `folder`, `digits`, or one of your own",
+        flag=True,
+    )
+    data_dir: str | None = setting(
+        None,
+        "where its files are: a path or fsspec URI; none: the user's cache, downloaded once",
+        flag=True,
+        path=True,
+        operational=True,
+    )
+    image_size: int | None = setting(
+        None,
+        "edge in pixels that images of free size are resized to; none: from these, at most 224",
+        at_least(8),
+        flag=True,
+    )
+    image_column: str | None = setting(None, COLUMNS["image"], flag="NAME")
+    label_column: str | None = setting(None, COLUMNS["label"], flag="NAME")
+    group_column: str | None = setting(None, COLUMNS["group"], flag="NAME")
+    validation_images: int | None = setting(
+        None,
+        "images taken out of the training part for validation; none: all of the data's own, else "
+        "a tenth, one a class at least",
+        at_least(1),
+    )
+    train_images: int | None = setting(
+        None,
+        "images the whole study trains on, after validation is taken out; none: all",
+        at_least(2),
+    )
+    allow_duplicates: bool = setting(
+        False, "go on where an image stands in training and test, or in two classes; reports say so"
+    )
+    weights: str = setting(
+        "imagenet",
+        "`imagenet` (torchvision's ResNet50; of a library's model its own), `imagenet_v2`, or a "
+        "`.pth` or `.safetensors` file; of each family its own: `NAME=FILE,...`",
+        flag=True,
+        path=True,
+        operational=True,
+    )
+    probe: bool = setting(
+        False,
+        "ask before the search what the frozen pre-trained networks know, by a linear layer and by "
+        "nearest neighbours; seconds to a minute each, in the process of the command",
+        flag=True,
+        operational=True,
+    )
+    objective: str = setting(
+        "accuracy",
+        "what epochs and trials are compared by on validation: `accuracy`, or for classes of very "
+        "different sizes `balanced_accuracy` (the mean of their recalls) or `macro_f1`",
+        one_of("objective", OBJECTIVES),
+    )
+    trials: int = setting(32, "trials per family, the baseline included", at_least(1), flag=True)
+    budget_gpu_hours: float | None = setting(
+        None,
+        "device-hours (CPU-hours without GPUs) for all, finals included, an equal share per "
+        "family; none: no limit",
+        HOURS,
+        flag="HOURS",
+    )
+    time_budget: float | None = setting(
+        None, "wall hours for all, finals included; none: no limit", HOURS, flag="HOURS"
+    )
+    stop_when_settled: float | None = setting(
+        None,
+        "end the searches once more trials change which family wins with less than this chance, "
+        "e.g. 0.01; none: never",
+        CHANCE,
+        flag="CHANCE",
+    )
+    epochs: int = setting(
+        BASELINE_EPOCHS, "epochs of a trial that is not stopped", at_least(1), flag=True
+    )
+    grace_period: int = setting(
+        5,
+        "epochs before a trial can be stopped; the default is at most `epochs`",
+        at_least(1),
+        flag=True,
+    )
+    reduction_factor: int = setting(
+        3,
+        "one in this many survives a rung of ASHA, and rungs lie this factor apart; none within a "
+        "fifth of the last epoch",
+        at_least(2),
+        flag=True,
+    )
+    seeds: int = setting(3, "re-trainings of each winner and baseline", at_least(1), flag=True)
+    train_fractions: tuple[float, ...] = setting(
+        (1.0,),
+        "shares of the training images that winners and baselines are re-trained on",
+        FRACTIONS,
+        ONCE_EACH,
+        flag=True,
+    )
+    tune_per_fraction: bool = setting(
+        False,
+        "search at each of these shares, with as many trials, not at the largest alone",
+        flag=True,
+    )
+    equal_steps: bool = setting(
+        False,
+        "re-train on smaller shares for more epochs, so that each has about the same steps",
+        flag=True,
+    )
+    gpus_per_trial: float | None = setting(
+        None,
+        "GPUs per trial: 0, 1, or a share 1/n; none: 1 where there are any",
+        SHARE_OF_A_GPU,
+        flag=True,
+        operational=True,
+    )
+    cpus_per_trial: int | None = setting(
+        None,
+        "CPUs per trial, and its torch threads; none: 1",
+        at_least(1),
+        flag=True,
+        operational=True,
+    )
+    memory_per_trial: float | None = setting(
+        None,
+        "GB of a node's memory that each trial reserves; none: as many as CPUs and GPUs allow",
+        GIGABYTES,
+        operational=True,
+    )
+    device_type: str | None = setting(
+        None,
+        "type of GPU that trials run on, as Ray names it: `L4`, `A100`; none: the cluster's one",
+        flag="TYPE",
+        operational=True,
+    )
+    mix_devices: bool = setting(
+        False,
+        "run trials on all types of GPUs or CPUs; device-seconds are weighed by measured speed",
+        flag=True,
+        operational=True,
+    )
+    max_concurrent: int | None = setting(
+        None,
+        "trials at a time, 1 for an order that can be reproduced; none: as many as fit",
+        at_least(1),
+        flag=True,
+        operational=True,
+    )
+    max_attempts: int = setting(
+        3,
+        "attempts at a trial whose process dies; an error of its own is tried once more at most",
+        at_least(1),
+        operational=True,
+    )
+    epoch_time_limit: float = setting(
+        14_400.0,
+        "seconds an epoch may take, the first with its start, before its process counts as hung",
+        WAIT,
+        at_least(1),
+        operational=True,
+    )
+    checkpoint_seconds: float = setting(
+        30.0,
+        "seconds of short epochs that one checkpoint is written for, and one report made: what a "
+        "kill can cost a trial; 0: each epoch, as always with a trainer that trains whole epochs",
+        FINITE,
+        at_least(0),
+        operational=True,
+    )
+    wait_for_nodes_minutes: float = setting(
+        15.0,
+        "minutes to wait where no node that is there has room for a trial, before giving up",
+        FINITE,
+        at_least(0),
+        operational=True,
+    )
+    address: str | None = setting(
+        None,
+        "Ray cluster, or `local`: a new one; none: RAY_ADDRESS, the one running here, else a new"
+        " one",
+        flag=True,
+        operational=True,
+    )
+    dashboard: bool = setting(
+        True,
+        "start Ray's dashboard with a Ray that is started here; the demo does without",
+        flag=True,
+        operational=True,
+    )
+    results_dir: str = setting(
+        "results",
+        "where studies are kept: a path, where a shared folder is mounted",
+        AfterValidator(_local),
+        flag=True,
+        path=True,
+        operational=True,
+    )
+    name: str | None = setting(
+        None,
+        "the study's folder in there; none: preset, data set and time",
+        FOLDER,
+        flag=True,
+        operational=True,
+    )
+    publish: str | None = setting(
+        None,
+        "fsspec address below which a copy of it is kept while it runs and at its end; none: none",
+        ADDRESS,
+        flag="ADDRESS",
+        operational=True,
+    )
+    pace_from: str | None = setting(
+        None,
+        "folder of a study whose epochs the forecast rests on; none: the latest on the same data",
+        path=True,
+        operational=True,
+    )
+    prices: str | None = setting(
+        None,
+        "YAML table of what nodes cost an hour; none: deploy/prices.yaml, where it is",
+        path=True,
+        operational=True,
+    )
+    precision: str | None = setting(
+        None,
+        "`tf32`, `fp32` or `bf16`, of all trials; none: `tf32` on GPUs, `fp32` on CPUs",
+        flag=True,
+    )
+    reproducible: bool = setting(
+        False, "deterministic algorithms alone; an operator that has none ends its trial"
+    )
+    seed: int = setting(0, "decides the split, the search and each trial", at_least(0), flag=True)
+    space: Texts = setting(
+        {}, "family to dimension to what it is narrowed to: `1e-5..1e-3`, or choices `32,48`"
+    )
+    warm_start: str | None = setting(
+        None,
+        "folder of another study on the same data, whose trials the search learns from first",
+        flag="RESULTS",
+        path=True,
+    )
+    baseline: Texts = setting(
+        {}, "family to dimension to the value its baseline deviates to; every report says so"
+    )
 
     def __post_init__(self) -> None:
-        for name, value in vars(self).items():
-            if isinstance(value, str):
-                check_text(name, value)
-        _check_choice("objective", self.objective, OBJECTIVES)
-        for name, lowest in _LOWEST.items():
-            _check_between(name, getattr(self, name), lowest)
-        if self.grace_period > self.epochs:
-            refuse(
-                f"grace_period must be at most epochs, but got grace_period={self.grace_period}, "
-                f"epochs={self.epochs}"
-            )
-        _check_times(self)
-        _check_budgets({name: getattr(self, name) for name in BUDGETS})
-        _check_chance(self.stop_when_settled)
-        _check_fractions(self.train_fractions)
-        for name in OF_SEVERAL_FRACTIONS:
-            if getattr(self, name) and len(self.train_fractions) == 1:
-                refuse(
-                    f"{name} must go with two train_fractions or more, but got "
-                    f"{self.train_fractions}"
-                )
-        if self.gpus_per_trial:
-            trials_on_a_gpu(self.gpus_per_trial)
-        _check_precision(self.precision, self.gpus_per_trial)
-        _check_devices(self)
-        named = by_family(self.weights)
-        texts = [self.weights] if named is None else named.values()
-        if "demo" in texts and self.preset != "demo":
-            refuse("weights 'demo' must go with --preset demo, which says so in every output")
-        if self.name is not None and (Path(self.name).name != self.name or self.name == ".."):
-            refuse(f"name must be the name of a folder, not a path, but got {self.name!r}")
-        check_results_dir(self.results_dir)
-        _check_address("publish", self.publish)
+        faults = []
+        for name in SAID:
+            try:
+                object.__setattr__(self, name, checked(name, getattr(self, name)))
+            except ValueError as error:
+                faults.append(str(error))
+        faults = faults or list(_contradictions(self))
+        if faults:
+            refuse("; ".join(faults))
 
     @property
     def edge(self) -> int:
@@ -176,25 +412,14 @@ class Settings:
         return self.precision or default_precision(device)
 
 
-MOST: Final = 1_000_000_000
-_LOWEST: Final = {
-    "image_size": 8,
-    "validation_images": 1,
-    "train_images": 2,
-    "trials": 1,
-    "epochs": 1,
-    "grace_period": 1,
-    "reduction_factor": 2,
-    "seeds": 1,
-    "cpus_per_trial": 1,
-    "max_concurrent": 1,
-    "max_attempts": 1,
-    "epoch_time_limit": 1,
-    "checkpoint_seconds": 0,
-    "wait_for_nodes_minutes": 0,
-    "seed": 0,
-}
+def said_of(settings: type[Settings]) -> dict[str, Said]:
+    """Name of each setting to what is said of it, in their order."""
+    return {field.name: field.metadata["said"] for field in dataclasses.fields(settings)}
 
+
+SAID: Final[Mapping[str, Said]] = said_of(Settings)
+PATHS: Final = tuple(name for name, said in SAID.items() if said.path)
+OPERATIONAL: Final = frozenset(name for name, said in SAID.items() if said.operational)
 OF_SEVERAL_FRACTIONS: Final = ("tune_per_fraction", "equal_steps")
 ARITHMETIC: Final = ("precision", "reproducible")
 BUDGETS: Final = ("budget_gpu_hours", "time_budget")
@@ -204,35 +429,37 @@ FEWEST_TO_SETTLE: Final = 10
 # What ends a search before all its trials.
 ENDS: Final = (*BUDGETS, "stop_when_settled")
 
-# Where and how a study runs, not what it finds: a resumed study may have others.
-OPERATIONAL: Final = frozenset(
-    {
-        "address",
-        "dashboard",
-        "probe",
-        "results_dir",
-        "name",
-        "publish",
-        "data_dir",
-        "weights",
-        "cpus_per_trial",
-        "gpus_per_trial",
-        "memory_per_trial",
-        "device_type",
-        "mix_devices",
-        "max_concurrent",
-        "max_attempts",
-        "epoch_time_limit",
-        "checkpoint_seconds",
-        "wait_for_nodes_minutes",
-        "pace_from",
-        "prices",
+
+@functools.cache
+def _adapters(settings: type[Settings]) -> dict[str, TypeAdapter[Any]]:
+    """Name of each setting to its type with its rules."""
+    hints = typing.get_type_hints(settings)
+    return {
+        name: TypeAdapter(functools.reduce(_with_rule, said.rules, hints[name]))
+        for name, said in said_of(settings).items()
     }
-)
 
 
-# What names a file or folder; a study keeps them absolute, so that it goes on from anywhere.
-PATHS: Final = ("data_dir", "weights", "results_dir", "pace_from", "prices", "warm_start")
+def _with_rule(hint: Any, rule: Any) -> Any:
+    return Annotated[hint, rule]
+
+
+def checked(name: str, value: Any) -> Any:
+    """A setting's value in its type; texts as a user writes them are taken too.
+
+    Raises:
+        ValueError: There is no such setting, or its value is of another type or breaks its rule.
+    """
+    if name not in SAID:
+        refuse(f"unknown setting {name!r}; choose from {', '.join(SAID)}")
+    value = _as_written(name, value)
+    try:
+        found = _adapters(Settings)[name].validate_python(value)
+    except ValidationError as error:
+        raise ValueError(_one_line(name, value, error)) from error
+    if isinstance(found, str):
+        check_text(name, found)
+    return found
 
 
 def absolute(name: str, text: str) -> str:
@@ -252,8 +479,18 @@ def absolute(name: str, text: str) -> str:
         path = Path(text).expanduser()
         return str(path.resolve() if path.name == ".." else path.parent.resolve() / path.name)
     except (OSError, RuntimeError) as error:
-        message = f"{name} must be a path, but got {text!r}: {error}"
-        raise ValueError(message) from error
+        raise ValueError(f"{name} must be a path, but got {text!r}: {error}") from error
+
+
+def written(value: object) -> str:
+    """A value as pages, help and a YAML file have it."""
+    if value is None or value == {}:
+        return "none"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, tuple):
+        return ",".join(map(str, value))
+    return str(value) if isinstance(value, str) else f"{value:g}"
 
 
 def to_json(settings: Settings) -> dict[str, Any]:
@@ -264,27 +501,41 @@ def to_json(settings: Settings) -> dict[str, Any]:
     }
 
 
-def trials_on_a_gpu(gpus_per_trial: float) -> int:
-    """How many trials have a GPU between them: Ray places no shares but 1/n side by side.
-
-    Raises:
-        ValueError: It is no 1/n, written with two decimals or more.
-    """
-    trials = round(1 / gpus_per_trial) if 0 < gpus_per_trial <= 1 else 0
-    decimals = max(2, len(repr(gpus_per_trial).partition(".")[2]))
-    if not trials or round(1 / trials, decimals) != gpus_per_trial:
-        refuse(
-            "gpus_per_trial must be 0, 1, or a share 1/n such as 0.5, 0.33 or 0.25, since a trial "
-            f"trains on one GPU at most, but got {gpus_per_trial}"
-        )
-    return trials
+def _one_line(name: str, value: Any, error: ValidationError) -> str:
+    first = error.errors()[0]
+    if first["type"] != "value_error":
+        return f"setting {name} does not take {value!r}: {first['msg']}"
+    text = str(first["ctx"]["error"])
+    return text if text.startswith("unknown") else f"{name} must {text}"
 
 
-def _check_between(name: str, value: float | None, lowest: int) -> None:
-    if value is not None and value < lowest:
-        refuse(f"{name} must be at least {lowest}, but got {value}")
-    if value is not None and value > MOST:
-        refuse(f"{name} must be at most {MOST:,}, but got {str(value)[:20]}")
+def _as_written(name: str, value: Any) -> Any:
+    """What a user may write, as its type has it."""
+    if name in {"space", "baseline"}:
+        return _as_texts(name, value)
+    if name == "families" and isinstance(value, list | tuple):
+        value = ",".join(map(str, value))
+    if name == "train_fractions" and not isinstance(value, list | tuple):
+        value = str(value).split(",")
+    if isinstance(value, str) and value.lower() in {"none", "null"}:
+        value = None
+    parts = value if isinstance(value, list) else [value]
+    is_boolean = isinstance(getattr(Settings, name), bool)
+    if not is_boolean and any(isinstance(part, bool) for part in parts):
+        refuse(f"setting {name} does not take {value!r}: it must be text or a number")
+    return value
+
+
+def _as_texts(name: str, value: Any) -> dict[str, dict[str, str]]:
+    """Family to dimension to text, where a YAML list stands for choices."""
+    if not isinstance(value, Mapping) or not all(isinstance(v, Mapping) for v in value.values()):
+        refuse(f"{name} must be given as {name}.<family>.<dimension>, but got {value!r}")
+    texts: dict[str, dict[str, str]] = {}
+    for family, dimensions in value.items():
+        own = texts.setdefault(full_name(str(family)), {})
+        for dimension, v in dimensions.items():
+            own[str(dimension)] = ",".join(map(str, v)) if isinstance(v, list | tuple) else str(v)
+    return texts
 
 
 def check_text(name: str, text: str) -> None:
@@ -295,89 +546,40 @@ def check_text(name: str, text: str) -> None:
         refuse(f"{name} must be text without control characters, but got {text!r}")
 
 
-def _check_choice(name: str, value: str, choices: Iterable[str]) -> None:
-    if value not in choices:
-        refuse(f"unknown {name} {value!r}; choose from {', '.join(choices)}")
-
-
-def _check_address(name: str, address: str | None) -> None:
-    if address is not None and "://" not in address:
-        refuse(
-            f"{name} must be an address such as s3://bucket/prefix or file:///mnt/copies, but got "
-            f"{address!r}"
+def _contradictions(settings: Settings) -> Iterator[str]:
+    """What is wrong with settings that are right one by one."""
+    if settings.grace_period > settings.epochs:
+        yield (
+            "grace_period must be at most epochs, but got grace_period="
+            f"{settings.grace_period}, epochs={settings.epochs}"
         )
+    shares = settings.train_fractions
+    for name in OF_SEVERAL_FRACTIONS:
+        if getattr(settings, name) and len(shares) == 1:
+            yield f"{name} must go with two train_fractions or more, but got {shares}"
+    on_cpu, precision, kind = settings.gpus_per_trial == 0, settings.precision, settings.device_type
+    choices = PRECISIONS["cpu" if on_cpu else "cuda"]
+    if precision is not None and precision not in choices:
+        where = " on a CPU" if on_cpu else ""
+        yield f"unknown precision {precision!r}{where}; choose from {', '.join(choices)}"
+    if kind is not None and settings.mix_devices:
+        yield f"device_type must go without mix_devices, which takes all, but got {kind!r} with it"
+    if kind is not None and on_cpu:
+        yield f"device_type must go with trials on GPUs, but got {kind!r} with gpus_per_trial 0"
+    named = by_family(settings.weights)
+    texts = [settings.weights] if named is None else named.values()
+    if DEMO in texts and settings.preset != "demo":
+        yield "weights 'demo' must go with --preset demo, which says so in every output"
 
 
-def _check_precision(precision: str | None, gpus: float | None) -> None:
-    if precision is None:
-        return
-    choices = PRECISIONS["cpu" if gpus == 0 else "cuda"]
-    if precision not in choices:
-        where = " on a CPU" if gpus == 0 else ""
-        refuse(f"unknown precision {precision!r}{where}; choose from {', '.join(choices)}")
+def trials_on_a_gpu(gpus_per_trial: float) -> int:
+    """How many trials have a GPU between them: Ray places no shares but 1/n side by side; 0: none.
 
-
-def _check_devices(settings: Settings) -> None:
-    memory = settings.memory_per_trial
-    if memory is not None and not 0 < memory < MOST:
-        refuse(f"memory_per_trial must be GB above 0, but got {memory}")
-    if settings.device_type is None:
-        return
-    if settings.mix_devices:
-        refuse(
-            "device_type must go without mix_devices, which takes all types, but got "
-            f"{settings.device_type!r} with it"
-        )
-    if settings.gpus_per_trial == 0:
-        refuse(
-            "device_type must go with trials on GPUs, but got "
-            f"{settings.device_type!r} with gpus_per_trial 0"
-        )
-
-
-def _check_times(settings: Settings) -> None:
-    for name in ("checkpoint_seconds", "wait_for_nodes_minutes"):
-        if not math.isfinite(getattr(settings, name)):
-            refuse(f"{name} must be a finite number, but got {getattr(settings, name)}")
-    seconds = settings.epoch_time_limit
-    if not seconds <= threading.TIMEOUT_MAX:  # a NaN is not either
-        refuse(
-            f"epoch_time_limit must be at most {threading.TIMEOUT_MAX:.0f} seconds, but got "
-            f"{seconds}"
-        )
-
-
-def _check_budgets(budgets: Mapping[str, float | None]) -> None:
-    for name, hours in budgets.items():
-        if hours is not None and not (hours > 0 and math.isfinite(hours)):
-            refuse(f"{name} must be hours above 0, but got {hours}")
-
-
-def _check_chance(chance: float | None) -> None:
-    if chance is not None and not 0 < chance < 1:
-        refuse(f"stop_when_settled must be a chance between 0 and 1, but got {chance}")
-
-
-def _check_fractions(fractions: tuple[float, ...]) -> None:
-    if not fractions or not all(0 < share <= 1 for share in fractions):
-        refuse(f"train_fractions must lie in (0, 1], but got {fractions}")
-    # As trial ids have them, so that each run of the finals has an id of its own.
-    if len({f"{share:g}" for share in fractions}) < len(fractions):
-        refuse(f"each of train_fractions must be named once, but got {fractions}")
-
-
-def check_results_dir(results_dir: str) -> None:
-    """Refuses what no local folder can be."""
-    if "://" in results_dir:
-        refuse(
-            "results_dir must be a path, where a shared folder is mounted, not an address, "
-            f"but got {results_dir!r}; --publish keeps a copy at one"
-        )
-    try:
-        Path(results_dir).expanduser().resolve()
-    except (OSError, RuntimeError) as error:  # no such user's home; links in a circle
-        message = f"results_dir must be a path, but got {results_dir!r}: {error}"
-        raise ValueError(message) from error
+    A share is 1/n where it is so to as many decimals as it has, two at least.
+    """
+    trials = round(1 / gpus_per_trial) if 0 < gpus_per_trial <= 1 else 0
+    decimals = max(2, len(repr(gpus_per_trial).partition(".")[2]))
+    return trials if trials and round(1 / trials, decimals) == gpus_per_trial else 0
 
 
 def refuse(message: str) -> typing.NoReturn:

@@ -1,15 +1,22 @@
 """Where settings come from: presets, then a YAML file, then flags, then `--set`."""
 
-import typing
+import textwrap
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
 import yaml
-from pydantic import TypeAdapter, ValidationError
 
-from orchestrator.config.settings import PATHS, Settings, absolute, check_results_dir, refuse
+from orchestrator.config.settings import (
+    PATHS,
+    SAID,
+    Settings,
+    absolute,
+    checked,
+    refuse,
+    to_json,
+)
 from trainables import registry
 from trainables.names import full_name
 
@@ -108,13 +115,20 @@ def resolve(
         for name, value in layer.items():
             nested = isinstance(merged.get(name), Mapping) and isinstance(value, Mapping)
             merged[name] = _deep_merge(merged[name], value) if nested else value
-    values = {name: _checked(name, value) for name, value in merged.items()}
-    if "grace_period" not in values and values.get("epochs", 0) >= 1:  # the default's, at most
-        values["grace_period"] = min(Settings.grace_period, values["epochs"])
-    settings = Settings(**values)
+    settings = _made(merged)
     said = {name: getattr(settings, name) for layer in layers for name in layer if name in PATHS}
     paths: dict[str, Any] = {name: absolute(name, path) for name, path in said.items() if path}
     return replace(settings, **paths)
+
+
+def to_yaml(settings: Settings) -> str:
+    """A file for `--config` with every setting, each under what it means."""
+    texts = {
+        name: "\n".join(f"# {line}" for line in textwrap.wrap(said.means, 98))
+        for name, said in SAID.items()
+    }
+    values = {name: yaml.safe_dump({name: value}) for name, value in to_json(settings).items()}
+    return "\n".join(f"{texts[name]}\n{value}" for name, value in values.items())
 
 
 def results_dir_of(given: Mapping[str, Any], *, config: Path | None, assignments: list[str]) -> str:
@@ -126,8 +140,7 @@ def results_dir_of(given: Mapping[str, Any], *, config: Path | None, assignments
     places = [Settings.results_dir]
     for layer in _layers(given, config, assignments):
         places.append(str(layer.get("results_dir", places[-1])))
-    check_results_dir(places[-1])
-    return places[-1]
+    return str(checked("results_dir", places[-1]))
 
 
 def from_json(stored: Mapping[str, Any]) -> Settings:
@@ -136,31 +149,27 @@ def from_json(stored: Mapping[str, Any]) -> Settings:
     Left out is what trials had of GPUs: a study may be older than the rule for it.
     """
     kept = {name: value for name, value in stored.items() if name != "gpus_per_trial"}
-    return Settings(**{name: _checked(name, value) for name, value in kept.items()})
+    return _made(kept)
 
 
-def _checked(name: str, value: Any) -> Any:
-    """A value in its field's type; texts as a user writes them are taken too."""
-    hints = typing.get_type_hints(Settings)
-    if name not in hints:
-        refuse(f"unknown setting {name!r}; choose from {', '.join(hints)}")
-    if name in {"space", "baseline"}:
-        value = _as_texts(name, value)
-    if name == "families" and isinstance(value, list | tuple):
-        value = ",".join(map(str, value))
-    if name == "train_fractions" and not isinstance(value, list | tuple):
-        value = str(value).split(",")
-    if isinstance(value, str) and value.lower() in {"none", "null"}:
-        value = None
-    parts = value if isinstance(value, list) else [value]
-    if hints[name] is not bool and any(isinstance(part, bool) for part in parts):
-        refuse(f"setting {name} does not take {value!r}: it must be text or a number")
-    try:
-        return TypeAdapter(hints[name]).validate_python(value)
-    except ValidationError as error:
-        problem = error.errors()[0]["msg"]
-        message = f"setting {name} does not take {value!r}: {problem}"
-        raise ValueError(message) from error
+def _made(values: Mapping[str, Any]) -> Settings:
+    """Settings from values as users write them; the default's grace period is at most the epochs.
+
+    Raises:
+        ValueError: Names are unknown, or values wrong; all of them are said.
+    """
+    faults = []
+    for name, value in values.items():
+        try:
+            checked(name, value)
+        except ValueError as error:
+            faults.append(str(error))
+    if faults:
+        refuse("; ".join(faults))
+    own = dict(values)
+    if "grace_period" not in own and "epochs" in own:
+        own["grace_period"] = min(Settings.grace_period, checked("epochs", own["epochs"]))
+    return Settings(**own)
 
 
 def _layers(
@@ -194,18 +203,6 @@ def _parts(path: str) -> list[str]:
     if field in {"space", "baseline"} and library in registry.library_names():
         return [field, full_name(".".join(rest[:-1])), rest[-1]]
     return [field, *rest]
-
-
-def _as_texts(name: str, value: Any) -> dict[str, dict[str, str]]:
-    """Family to dimension to text, where a YAML list stands for choices."""
-    if not isinstance(value, Mapping) or not all(isinstance(v, Mapping) for v in value.values()):
-        refuse(f"{name} must be given as {name}.<family>.<dimension>, but got {value!r}")
-    texts: dict[str, dict[str, str]] = {}
-    for family, dimensions in value.items():
-        own = texts.setdefault(full_name(str(family)), {})
-        for dimension, v in dimensions.items():
-            own[str(dimension)] = ",".join(map(str, v)) if isinstance(v, list | tuple) else str(v)
-    return texts
 
 
 def _read_yaml(path: Path) -> dict[str, Any]:

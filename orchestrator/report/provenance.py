@@ -2,8 +2,6 @@
 
 import shlex
 from collections.abc import Iterator, Mapping
-from dataclasses import MISSING as NO_DEFAULT
-from dataclasses import fields
 from datetime import UTC, datetime
 from typing import Any
 
@@ -45,10 +43,7 @@ def command(inputs: Inputs) -> str:
     settings = inputs.study["settings"]
     words = ["python", "-m", "orchestrator.study"]
     words += ["--families", ",".join(settings["families"])]
-    defaults = {
-        field.name: field.default if field.default is not NO_DEFAULT else None
-        for field in fields(Settings)
-    }
+    defaults = vars(Settings())
     if settings.get("preset", "standard") != "standard":
         words += ["--preset", str(settings["preset"])]
     for name, value in settings.items():

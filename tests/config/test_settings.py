@@ -1,11 +1,24 @@
 """Settings: from presets, YAML, flags and --set, each wrong value refused in one line."""
 
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 
+from docs import generated
+from orchestrator import study
+from orchestrator.config import flags, sources
+from orchestrator.config import settings as settings_module
 from orchestrator.config.flags import make_parser, parse, settings_of
-from orchestrator.config.settings import PATHS, Settings, to_json, trials_on_a_gpu
+from orchestrator.config.settings import (
+    PATHS,
+    Settings,
+    at_least,
+    said_of,
+    setting,
+    to_json,
+    trials_on_a_gpu,
+)
 from orchestrator.config.sources import PRESETS, from_json, resolve
 
 
@@ -130,7 +143,7 @@ def test_a_link_stays_one_and_what_nobody_said_stays_as_it_was(tmp_path: Path) -
         ("epochs=many", "setting epochs does not take 'many'"),
         ("epochz=3", "unknown setting 'epochz'; choose from"),
         ("train_fractions=0,1", r"train_fractions must lie in \(0, 1\]"),
-        ("train_fractions=0.5,0.5", "each of train_fractions must be named once"),
+        ("train_fractions=0.5,0.5", "train_fractions must name each once"),
         ("gpus_per_trial=1.5", "gpus_per_trial must be 0, 1, or a share 1/n"),
         ("precision=fp16", "unknown precision 'fp16'; choose from tf32, fp32, bf16"),
         ("preset=fast", "unknown preset 'fast'; choose from standard, baseline, demo"),
@@ -175,8 +188,49 @@ def test_the_flags_are_few_and_frozen() -> None:
         *("--results-dir", "--name", "--seeds", "--seed", "--config", "--set", "--dry-run"),
         *("--image-size", "--image-column", "--label-column", "--group-column"),
         *("--resume", "--accept-code-change", "--warm-start", "--debug", "--no-dashboard"),
-        *("--probe", "--json", "--publish"),
+        *("--probe", "--json", "--publish", "--print-settings"),
     }
+
+
+def test_all_that_is_wrong_is_said_at_once() -> None:
+    with pytest.raises(ValueError, match="must be at least") as caught:
+        resolved("epochs=0", "seeds=-1", "epochz=3", "objective=auc")
+    assert str(caught.value).split("; ")[::2][:1] == ["epochs must be at least 1, but got 0"]
+    for part in ("seeds must be at least 1", "unknown setting 'epochz'", "unknown objective 'auc'"):
+        assert part in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_setting_is_one_field_with_its_rule_flag_help_and_page(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    @dataclass(frozen=True, kw_only=True)
+    class More(Settings):
+        warm_up: int = setting(2, "epochs of a slow start", at_least(0), flag="EPOCHS")
+
+    for module in (settings_module, sources, flags, generated):
+        monkeypatch.setattr(module, "Settings", More)
+        monkeypatch.setattr(module, "SAID", said_of(More))
+    help_text = " ".join(make_parser().format_help().split())
+    assert "--warm-up EPOCHS epochs of a slow start (2)" in help_text
+    assert settings_of(parse(["--warm-up", "3"])).warm_up == 3
+    assert settings_of(parse(["--set", "warm_up=4"])).warm_up == 4
+    with pytest.raises(ValueError, match="warm_up must be at least 0, but got -1"):
+        settings_of(parse(["--warm-up", "-1"]))
+    row = "| `warm_up` | `--warm-up` | 2 | epochs of a slow start |"
+    assert row in generated.settings_page().splitlines()
+    assert "# epochs of a slow start\nwarm_up: 2\n" in sources.to_yaml(More())
+
+
+def test_the_settings_that_are_printed_are_a_file_that_gives_them_again(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = ["--families", "cnn", "--train-fractions", "0.1,1.0", "--set", "space.cnn.width=16,32"]
+    assert study.main([*given, "--print-settings"]) == 0
+    file = tmp_path / "study.yaml"
+    file.write_text(capsys.readouterr().out, encoding="utf-8")
+    again = settings_of(parse(["--config", str(file)]))
+    assert replace(again, results_dir="results") == settings_of(parse(given))
 
 
 def test_a_study_is_read_though_its_share_of_a_gpu_would_be_refused_today() -> None:
