@@ -63,7 +63,7 @@ def refusal(arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[
             ["--train-fractions", "nan,1.0"],
             "train_fractions must lie in (0, 1], but got (nan, 1.0)",
         ),
-        (["--train-fractions", "0.5,0.50000001"], "each of train_fractions must be named once"),
+        (["--train-fractions", "0.5,0.50000001"], "train_fractions must name each once"),
         (["--train-fractions", ""], "setting train_fractions does not take ['']"),
         (["--gpus-per-trial", "nan"], "gpus_per_trial must be 0, 1, or a share 1/n such as"),
         (["--gpus-per-trial", "inf"], "gpus_per_trial must be 0, 1, or a share 1/n such as"),
