@@ -10,6 +10,8 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final, NoReturn, TextIO
 
+from orchestrator import extras
+from orchestrator.called import CONSOLE_COMMAND
 from trainables.secrets import redacted
 
 DONE, INCOMPLETE, WRONG_INPUT, INFRASTRUCTURE, INTERRUPTED = 0, 1, 2, 3, 130
@@ -85,6 +87,11 @@ def run_command(main: Callable[[], int]) -> NoReturn:
         sys.exit(main())
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
+    except ModuleNotFoundError as error:
+        missing = extras.explained(error)
+        if missing is None:
+            raise
+        sys.exit(fail(CONSOLE_COMMAND, missing))
 
 
 class _Sink(io.RawIOBase):

@@ -26,6 +26,7 @@ from orchestrator.cli import (
     say_json,
 )
 from orchestrator.config import flags, sources
+from orchestrator.extras import check_installed
 from orchestrator.results.lock import HeldError
 from orchestrator.terminal import Terminal
 from trainables.data.offline import not_fetched, offline
@@ -115,6 +116,7 @@ def plan(
         ValueError: An input is wrong.
     """
     flags.check_together(options)
+    check_installed("run")
     if options.resume is not None and "://" in options.resume:
         _bring_back(options, held, console)
     folder, settings = _folder_and_settings(options)

@@ -68,7 +68,7 @@ class Family:
     @property
     def has_network(self) -> bool:
         """Whether what it trains is a network that `build` makes, by a trainer of this project."""
-        return self.trainer.startswith("trainables.training.")
+        return self.trainer.split(".")[-3:-1] == ["trainables", "training"]
 
     @property
     def optional(self) -> Mapping[str, tuple[Dimension, Any]]:

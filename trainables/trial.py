@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from types import ModuleType
-from typing import Any, TextIO
+from typing import Any, Final, TextIO
 
 import ray
 from ray import tune
@@ -30,7 +30,8 @@ from trainables.registry import load_family
 from trainables.secrets import RedactingFormatter
 from trainables.trial_error import described
 
-log = logging.getLogger("trainables")
+PACKAGE: Final = __name__.rpartition(".")[0]
+log = logging.getLogger(PACKAGE)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -180,7 +181,7 @@ class _LogFile:
         handler.setFormatter(RedactingFormatter("%(asctime)s %(levelname)s %(message)s"))
         logging.captureWarnings(capture=True)
         faulthandler.enable(handler.stream)
-        for logger in map(logging.getLogger, ("trainables", "py.warnings")):
+        for logger in map(logging.getLogger, (PACKAGE, "py.warnings")):
             logger.setLevel(logging.INFO)
             logger.addHandler(handler)
             if self._handler is not None:

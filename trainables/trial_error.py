@@ -8,7 +8,7 @@ from trainables.secrets import redacted
 
 LONGEST: Final = 300
 MOST_READ: Final = 100_000
-OWN_CODE: Final = "trainables"
+OWN_CODE: Final = __name__.rpartition(".")[0]
 HOST_MEMORY: Final = ("can't allocate memory", "not enough memory")
 DEVICE_MEMORY: Final = (
     "CUDA error: out of memory",
@@ -63,7 +63,7 @@ def _place(error: BaseException) -> str:
 
 
 def _is_ours(module: str) -> bool:
-    return module.partition(".")[0] == OWN_CODE
+    return f"{module}.".startswith(f"{OWN_CODE}.")
 
 
 def _first_line(error: BaseException) -> str:

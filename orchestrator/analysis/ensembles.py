@@ -6,6 +6,7 @@ import pandas as pd
 
 from orchestrator.analysis.formats import interval, number, share, words
 from orchestrator.analysis.section import Format, Section, percent
+from orchestrator.called import text_of
 from orchestrator.stats.ensemble import Ensemble, ensembles, gain_interval, share_interval
 from orchestrator.stats.predictions import PredictedRun
 
@@ -33,7 +34,7 @@ def ensemble_sections(runs: Sequence[PredictedRun]) -> Iterator[Section]:
             "difference in points": interval("difference", "accuracy"),
         },
         notes=(
-            "The probabilities of a winner's seeds, averaged, as `python -m orchestrator.predict "
+            f"The probabilities of a winner's seeds, averaged, as `{text_of('predict')} "
             "RESULTS IMAGES --ensemble` does, which takes as many times as long. The intervals are "
             "of these trainings on other test images; other seeds would give another ensemble. No "
             "family was chosen or compared by this.",

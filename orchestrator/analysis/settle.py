@@ -16,6 +16,7 @@ from orchestrator.analysis.answer import pair_of, rank
 from orchestrator.analysis.formats import number, share, words
 from orchestrator.analysis.pairwise import ENOUGH_SEEDS, excludes_zero
 from orchestrator.analysis.section import Row, Section, count, percent
+from orchestrator.called import words_of
 from orchestrator.config.settings import Settings
 from orchestrator.forecast.estimate import SECONDS_PER_HOUR, between, cost_sentences
 from orchestrator.forecast.prices import NodePrice
@@ -259,7 +260,7 @@ def _more_seeds_hours(final: pa.Table, seeds: int) -> float:
 
 def _command(study: Row, seeds: int) -> str:
     """What gives a study more seeds."""
-    command = ["python", "-m", "orchestrator.study", "--resume", str(study["name"])]
+    command = [*words_of("study"), "--resume", str(study["name"])]
     folder = study["settings"].get("results_dir", Settings.results_dir)
     if Path(folder).resolve() != Path(Settings.results_dir).resolve():
         command += ["--results-dir", str(folder)]

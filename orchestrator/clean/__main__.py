@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from orchestrator.called import text_of
 from orchestrator.cli import (
     DONE,
     INFRASTRUCTURE,
@@ -97,7 +98,7 @@ def _folder(text: str) -> Path:
 
 def _parser() -> argparse.ArgumentParser:
     parser = OneLineParser(
-        prog="python -m orchestrator.clean",
+        prog=text_of("clean"),
         description="Removes from a study's folder what nothing needs any more: Ray Tune's own "
         "files, half-written files, and checkpoints of trials or of a study that have ended. "
         "Tables, winners, reports and all that --resume goes on from stay.",

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from orchestrator.called import text_of
 from orchestrator.cli import DONE, OneLineParser, answer, run_command, say_json
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ def _side_by_side(
 
 def _parser() -> argparse.ArgumentParser:
     parser = OneLineParser(
-        prog="python -m orchestrator.compare",
+        prog=text_of("compare"),
         description="Compares the families of a study on its test set again, from the stored "
         "predictions: writes comparison.parquet and comparison.md and "
         "prints the main ones and the answer. Of two or more studies it prints what differs and "

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from orchestrator.called import text_of
 from orchestrator.cli import OneLineParser
 from orchestrator.config import sources
 from orchestrator.config.settings import SAID, Said, Settings, written
@@ -14,7 +15,7 @@ from orchestrator.config.sources import resolve
 def make_parser() -> argparse.ArgumentParser:
     """The parser of `python -m orchestrator.study`."""
     parser = OneLineParser(
-        prog="python -m orchestrator.study",
+        prog=text_of("study"),
         description="Searches each model family around its baseline and compares them honestly.",
         epilog="Every other setting (docs/SETTINGS.md) is set by --set name=value.",
         allow_abbrev=False,

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from orchestrator.called import text_of
 from orchestrator.cli import DONE, OneLineParser, answer, run_command, say
 
 if TYPE_CHECKING:
@@ -151,7 +152,7 @@ def _check_targets(paths: Sequence[Path], *, overwrite: bool) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = OneLineParser(
-        prog="python -m orchestrator.export",
+        prog=text_of("export"),
         description="Exports the winner of each family in the Hugging Face layout: weights, "
         "configuration, and a card with code that uses them without this project. With the flags "
         "below also the trials for Optuna, and the tables as CSV.",

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from orchestrator.called import text_of, words_of
 from orchestrator.cli import DONE, INCOMPLETE, OneLineParser, answer, run_command, say, say_json
 from orchestrator.config.columns import COLUMNS, column_flags
 
@@ -63,7 +64,7 @@ def _columns(options: argparse.Namespace) -> dict[str, str]:
 
 
 def _again(options: argparse.Namespace) -> str:
-    words = ["python", "-m", "orchestrator.look"]
+    words = words_of("look")
     words += [] if options.data is None else [options.data]
     words += [] if options.dataset == "folder" else ["--dataset", options.dataset]
     return shlex.join([*words, *column_flags(vars(options))])
@@ -99,7 +100,7 @@ def _counting() -> Iterator[Callable[[], object]]:
 
 def _parser() -> argparse.ArgumentParser:
     parser = OneLineParser(
-        prog="python -m orchestrator.look",
+        prog=text_of("look"),
         description="Looks at every image before a study does: how many there are of what, all "
         "that a study would refuse and what to do about it, images that stand twice or look alike, "
         "the size to train at, and the command to run. Nothing is written into DATA.",

@@ -7,6 +7,7 @@ from typing import Final
 
 import numpy as np
 
+from orchestrator.called import words_of
 from orchestrator.config.columns import column_flags
 from orchestrator.config.settings import Settings, absolute, check_text
 from orchestrator.config.sources import resolve
@@ -180,7 +181,7 @@ def _settings(given: Mapping[str, str], place: str | None) -> Settings:
 
 def command_of(settings: Settings) -> str:
     """What runs such a study, for a shell; it takes the image size from the data by itself."""
-    words = ["python", "-m", "orchestrator.study", "--families", "all"]
+    words = [*words_of("study"), "--families", "all"]
     if settings.dataset != Settings.dataset:
         words += ["--dataset", settings.dataset]
     if settings.data_dir is not None:

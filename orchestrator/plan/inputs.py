@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from orchestrator.called import words_of
 from orchestrator.config.columns import column_flags
 from orchestrator.config.input_size import what_families_see
 from orchestrator.config.settings import Settings
@@ -160,8 +161,8 @@ def _pointing_to_look(named: DataSet, settings: Settings) -> Iterator[None]:
     except FaultyFilesError as error:
         if named.survey is None or settings.data_dir is None:
             raise
-        words = [settings.data_dir, *column_flags(vars(settings))]
-        command = shlex.join(["python", "-m", "orchestrator.look", *words])
+        words = [*words_of("look"), settings.data_dir, *column_flags(vars(settings))]
+        command = shlex.join(words)
         message = f"{error}; all that is wrong, and what to do about it: {command}"
         raise ValueError(message) from error
 

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from orchestrator.called import text_of
 from orchestrator.cli import DONE, INCOMPLETE, OneLineParser, answer, run_command, say, say_json
 
 if TYPE_CHECKING:
@@ -144,7 +145,7 @@ def _write(found: "pd.DataFrame", path: Path) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = OneLineParser(
-        prog="python -m orchestrator.predict",
+        prog=text_of("predict"),
         description="Has a study's winner say what is on new images, read and prepared as in its "
         "training: a line for each, with its class and the probability of that.",
         allow_abbrev=False,

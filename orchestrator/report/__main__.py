@@ -4,6 +4,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+from orchestrator.called import text_of
 from orchestrator.cli import DONE, OneLineParser, answer, run_command, say
 
 PAGE = "report.html"
@@ -40,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = OneLineParser(
-        prog="python -m orchestrator.report",
+        prog=text_of("report"),
         description="Shows a study as one page that opens from disk on any machine, from its "
         "tables and study.json alone, while it runs and afterwards.",
         allow_abbrev=False,

@@ -7,6 +7,7 @@ from typing import Any
 
 from orchestrator.analysis.section import Section, count, duration, present, worded
 from orchestrator.analysis.test_results import in_words
+from orchestrator.called import words_of
 from orchestrator.config.input_size import what_families_see
 from orchestrator.config.settings import Settings
 from orchestrator.report.inputs import Inputs
@@ -41,8 +42,7 @@ def gather(inputs: Inputs) -> tuple[Section, ...]:
 def command(inputs: Inputs) -> str:
     """The command that runs the same study again, from its resolved settings."""
     settings = inputs.study["settings"]
-    words = ["python", "-m", "orchestrator.study"]
-    words += ["--families", ",".join(settings["families"])]
+    words = [*words_of("study"), "--families", ",".join(settings["families"])]
     defaults = vars(Settings())
     if settings.get("preset", "standard") != "standard":
         words += ["--preset", str(settings["preset"])]

@@ -8,9 +8,9 @@ from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from typing import Final
 
+from orchestrator.called import IS_INSTALLED, NAMESPACE, PACKAGES
 from trainables import registry
 
-PACKAGES: Final = ("orchestrator", "trainables", "search_spaces")
 DISTRIBUTION: Final = "transfer-study"
 
 
@@ -54,7 +54,7 @@ def package_version() -> str | None:
         installed = distribution(DISTRIBUTION)
     except PackageNotFoundError:
         return None
-    inside = Path(PACKAGES[0], "results", here.name)
+    inside = Path(NAMESPACE if IS_INSTALLED else "", PACKAGES[0], "results", here.name)
     own = Path(str(installed.locate_file(inside))).resolve()
     return installed.version if own == here else None
 

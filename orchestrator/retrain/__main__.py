@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from orchestrator.called import text_of
 from orchestrator.cli import DONE, INTERRUPTED, OneLineParser, fail, run_command, say
 
 if TYPE_CHECKING:
@@ -131,7 +132,7 @@ def _write(retraining: "Retraining", epochs: Sequence["Epoch"], output: Path) ->
 
 def _parser() -> argparse.ArgumentParser:
     parser = OneLineParser(
-        prog="python -m orchestrator.retrain",
+        prog=text_of("retrain"),
         description="Trains one trial of a study again with the same settings, seed, split and "
         "data, in this process and without Ray, and compares the curves. What it is trained on "
         "must have the hashes that study.json records. The study's folder is not changed.",

@@ -18,8 +18,8 @@ import ray
 from ray.job_config import JobConfig
 from rich.console import Console
 
+from orchestrator.called import IS_INSTALLED, NAMESPACE, PACKAGES
 from orchestrator.config.settings import Settings, trials_on_a_gpu
-from orchestrator.results.code_version import PACKAGES
 from orchestrator.run import authentication, cluster_watch, devices, kuberay, own_ray
 from orchestrator.run.autoscaler import can_grow_to, file_config, possible_workers
 from orchestrator.run.cluster_watch import Endpoint
@@ -358,8 +358,9 @@ def _must_answer(address: str) -> str:
 
 
 def _runtime_environment() -> dict[str, Any]:
-    """The three packages as the driver has them, so that a new family reaches running nodes."""
-    paths = [find_spec(name) for name in PACKAGES]
+    """The packages as the driver has them, so that a new family reaches running nodes."""
+    names = (NAMESPACE,) if IS_INSTALLED else (NAMESPACE, *PACKAGES)
+    paths = [find_spec(name) for name in names]
     modules = [str(Path(spec.origin).parent) for spec in paths if spec and spec.origin]
     return {"py_modules": modules}
 

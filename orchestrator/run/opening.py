@@ -13,6 +13,7 @@ import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from rich.console import Console
 
+from orchestrator.called import words_of
 from orchestrator.cli import INFRASTRUCTURE, fail
 from orchestrator.config.settings import Settings
 from orchestrator.forecast.estimate import Forecast, time_sentences
@@ -196,7 +197,7 @@ def say_how_to_resume(checked: CheckedStudy, console: Console) -> None:
 
 def resume_command(study: CheckedStudy | Session) -> str:
     """What goes on with a study."""
-    command = ["python", "-m", "orchestrator.study", "--resume", study.name]
+    command = [*words_of("study"), "--resume", study.name]
     if study.settings.results_dir != Settings.results_dir:
         command += ["--results-dir", study.settings.results_dir]
     return shlex.join(command)

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Final
 
+from orchestrator.called import text_of
 from orchestrator.cli import DONE, OneLineParser, answer, run_command, say, say_json
 
 if TYPE_CHECKING:
@@ -113,7 +114,7 @@ def _drawn_while_running(
 
 def _parser() -> argparse.ArgumentParser:
     parser = OneLineParser(
-        prog="python -m orchestrator.status",
+        prog=text_of("status"),
         description="Shows how a study stands, from its tables and study.json alone, while it runs "
         "and afterwards: best validation accuracy, trials, re-trainings, faults, time left.",
         allow_abbrev=False,

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
+from orchestrator.called import words_of
 from orchestrator.config.final_epochs import final_epochs
 from orchestrator.config.searches import search_of, stored_searches
 from orchestrator.config.settings import Settings
@@ -207,7 +208,7 @@ def _state(study: Row, holder: Holder | None) -> str:
 
 def _resume_command(folder: Path) -> str:
     """The command that goes on from here, as a shell takes it."""
-    words = ["python", "-m", "orchestrator.study", "--resume"]
+    words = [*words_of("study"), "--resume"]
     copy = copy_of(folder)
     if copy is not None:
         return shlex.join([*words, copy.address])

@@ -4,6 +4,7 @@ import argparse
 from collections.abc import Sequence
 from dataclasses import asdict
 
+from orchestrator.called import text_of
 from orchestrator.cli import DONE, INCOMPLETE, OneLineParser, fail, run_command, say, say_json
 
 
@@ -35,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = OneLineParser(
-        prog="python -m orchestrator.verify",
+        prog=text_of("verify"),
         description="Checks every invariant of a study and names what is wrong: each trial in one "
         "terminal state, epochs contiguous and unique, rungs as a replay of the rows gives them, "
         "finals as their predictions say, hashes as recorded, the test part opened once.",

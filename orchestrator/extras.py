@@ -1,0 +1,48 @@
+"""The optional packages of this project: what commands need that reading does not."""
+
+from collections.abc import Mapping
+from importlib.util import find_spec
+from typing import Final
+
+from orchestrator.called import CONSOLE_COMMAND, IS_INSTALLED
+
+MODULES: Final[Mapping[str, tuple[str, ...]]] = {
+    "run": ("platformdirs", "pooch", "ray", "safetensors", "torch", "torchvision"),
+    "figures": ("matplotlib",),
+    "onnx": ("onnx", "onnxruntime", "onnxscript"),
+    "s3": ("s3fs",),
+    "timm": ("timm",),
+}
+"""Each extra of pyproject.toml that code imports, and the modules that it brings."""
+
+
+class MissingExtraError(ValueError):
+    """Packages of an extra are not installed."""
+
+    def __init__(self, extra: str, missing: tuple[str, ...]) -> None:
+        """Says which, and the command that installs them."""
+        source = CONSOLE_COMMAND if IS_INSTALLED else "."
+        option = "" if IS_INSTALLED else "-e "
+        are = "is" if len(missing) == 1 else "are"
+        super().__init__(
+            f"this needs {', '.join(missing)}, which {are} not installed: "
+            f"pip install {option}'{source}[{extra}]'"
+        )
+
+
+def check_installed(extra: str) -> None:
+    """Checks that all packages of an extra are there; none is imported.
+
+    Raises:
+        MissingExtraError: Some are not.
+    """
+    missing = tuple(name for name in MODULES[extra] if find_spec(name) is None)
+    if missing:
+        raise MissingExtraError(extra, missing)
+
+
+def explained(error: ModuleNotFoundError) -> MissingExtraError | None:
+    """What to say of a module that was not found; None where no extra brings it."""
+    module = str(error.name).partition(".")[0]
+    found = [extra for extra, modules in MODULES.items() if module in modules]
+    return MissingExtraError(found[0], (module,)) if found else None
