@@ -71,7 +71,7 @@ format: setup
 
 # Two locks that agree: all packages, and those of a node. The second starts from the pins of the first.
 COMPILE := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes \
-	--no-emit-index-url --quiet --custom-compile-command "make lock" pyproject.toml --extra node
+	--no-emit-index-url --quiet --custom-compile-command "make lock" pyproject.toml --extra run --extra node
 lock:
 	$(COMPILE) --extra dev -o requirements-dev.lock
 	cp requirements-dev.lock requirements.lock

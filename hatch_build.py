@@ -81,17 +81,41 @@ def moved(source: str, modules: Collection[str]) -> str:
         modules: The names of all modules there, which texts may name.
 
     Raises:
-        ValueError: The name of a package is bound to something else.
+        ValueError: The name of a package is bound to something else, or stands by itself in an
+            f-string, where Python 3.11 does not say its place.
     """
     lines = source.splitlines(keepends=True)
     nodes = list(ast.walk(ast.parse(source)))
     texts = [node for node in nodes if _is_text(node)]
+    bound = _imported_names(nodes)
     places = {*_in_texts(texts, lines, modules), *_in_imports(nodes, lines)}
-    places |= {each for each in _in_code(nodes, lines) if not _is_inside(each, texts, lines)}
+    used = [node for node in nodes if _name(node) in bound]
+    if not all(isinstance(getattr(node, "ctx", None), ast.Load) for node in used):
+        message = f"{', '.join(sorted(bound))} must not be bound to anything but the package"
+        raise ValueError(message)
+    in_code = [_start(node, lines) for node in used]
+    places |= {place for place in in_code if not _is_inside(place, texts, lines)}
     for row, column in sorted(places, reverse=True):
         line = lines[row - 1]
         lines[row - 1] = f"{line[:column]}{NAMESPACE}.{line[column:]}"
-    return "".join(lines)
+    text = "".join(lines)
+    if any(_name(node) in bound for node in ast.walk(ast.parse(text))):
+        message = f"{', '.join(sorted(bound))} must not stand in an f-string without a module of it"
+        raise ValueError(message)
+    return text
+
+
+def _imported_names(nodes: list[ast.AST]) -> set[str]:
+    """The packages that are imported under their own names."""
+    names = [each for node in nodes if isinstance(node, ast.Import) for each in node.names]
+    return {each.name.partition(".")[0] for each in names if each.asname is None} & set(PACKAGES)
+
+
+def _name(node: ast.AST) -> str | None:
+    """The name that code uses or binds."""
+    if isinstance(node, ast.Name):
+        return node.id
+    return node.arg if isinstance(node, ast.arg) else None
 
 
 def _in_imports(nodes: list[ast.AST], lines: list[str]) -> Iterator[Place]:
@@ -101,20 +125,6 @@ def _in_imports(nodes: list[ast.AST], lines: list[str]) -> Iterator[Place]:
         elif isinstance(node, ast.ImportFrom) and node.level == 0 and _is_ours(str(node.module)):
             row, column = _start(node, lines)
             yield row, column + len("from ")
-
-
-def _in_code(nodes: list[ast.AST], lines: list[str]) -> Iterator[Place]:
-    """Where code uses a package that it imports under its own name."""
-    names = [each for node in nodes if isinstance(node, ast.Import) for each in node.names]
-    imported = {each.name.partition(".")[0] for each in names if each.asname is None}
-    imported &= set(PACKAGES)
-    for node in nodes:
-        if isinstance(node, ast.arg) and node.arg in imported:
-            _refuse(node.arg, node.lineno)
-        if isinstance(node, ast.Name) and node.id in imported:
-            if not isinstance(node.ctx, ast.Load):
-                _refuse(node.id, node.lineno)
-            yield _start(node, lines)
 
 
 def _in_texts(texts: list[ast.AST], lines: list[str], modules: Collection[str]) -> Iterator[Place]:
@@ -152,8 +162,3 @@ def _end(node: Any, lines: list[str]) -> Place:
 def _characters(line: str, size: int) -> int:
     """Python counts the bytes of a line."""
     return len(line.encode()[:size].decode())
-
-
-def _refuse(name: str, row: int) -> None:
-    message = f"{name} must name the package, but is bound to something else in line {row}"
-    raise ValueError(message)

@@ -7,8 +7,8 @@ from typing import Final
 from orchestrator.called import CONSOLE_COMMAND, IS_INSTALLED
 
 MODULES: Final[Mapping[str, tuple[str, ...]]] = {
-    "run": ("platformdirs", "pooch", "ray", "safetensors", "torch", "torchvision"),
     "figures": ("matplotlib",),
+    "run": ("PIL", "pooch", "ray", "safetensors", "sklearn", "torch", "torchvision"),
     "onnx": ("onnx", "onnxruntime", "onnxscript"),
     "s3": ("s3fs",),
     "timm": ("timm",),
@@ -36,9 +36,14 @@ def check_installed(extra: str) -> None:
     Raises:
         MissingExtraError: Some are not.
     """
-    missing = tuple(name for name in MODULES[extra] if find_spec(name) is None)
+    missing = tuple(name for name in MODULES[extra] if not is_installed(name))
     if missing:
         raise MissingExtraError(extra, missing)
+
+
+def is_installed(module: str) -> bool:
+    """Whether a module can be imported; it is not."""
+    return find_spec(module) is not None
 
 
 def explained(error: ModuleNotFoundError) -> MissingExtraError | None:

@@ -17,6 +17,8 @@ from trainables.names import check_family, full_name
 # More folders with such files, separated as in PATH: those kept outside the checkout.
 FAMILY_PATH = "STUDY_FAMILY_PATH"
 DATASET_PATH = "STUDY_DATASET_PATH"
+# What such a file imports; a wheel has them inside a package of its own.
+PACKAGES = ("search_spaces", "trainables")
 
 
 def family_names() -> list[str]:
@@ -143,6 +145,8 @@ def _imported(package: ModuleType, name: str, what: str, advice: str) -> ModuleT
         return importlib.import_module(f"{package.__name__}.{name}")
     except (Exception, SystemExit) as error:
         reason = " ".join(str(error).split())
+        if isinstance(error, ModuleNotFoundError) and error.name in PACKAGES:
+            advice = f"where this project is installed, it is transfer_study.{error.name}"
         message = f"{what} {name!r} cannot be imported: {type(error).__name__}: {reason} ({advice})"
         raise ValueError(message) from error
 

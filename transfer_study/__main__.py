@@ -13,6 +13,7 @@ from orchestrator.called import CONSOLE_COMMAND
 from orchestrator.cli import OneLineParser, run_command
 from transfer_study import __version__
 
+PACKAGE = orchestrator.__name__
 WIDTH = 80
 
 
@@ -28,8 +29,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     words = sys.argv[1:] if arguments is None else list(arguments)
     found = commands()
     name = _parser(found).parse_args(words[:1]).command
-    path = f"{orchestrator.__name__}.{name}"
-    module = import_module(path if name == "study" else f"{path}.__main__")
+    inside = name if name == "study" else f"{name}.__main__"
+    module = import_module(f"{PACKAGE}.{inside}")
     code: int = module.main(words[1:])
     return code
 

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
 from orchestrator.analysis.formats import number, share, words
 from orchestrator.analysis.section import Format, Row, Section
@@ -60,25 +59,30 @@ class ClassScores:
 
 
 def score_classes(runs: Sequence[PredictedRun]) -> ClassScores:
-    """How the runs of one model do on each class, by scikit-learn.
+    """How the runs of one model do on each class.
 
     Args:
         runs: All of one family, role and fraction; at least one.
     """
     labels = np.concatenate([run.labels for run in runs])
     predicted = np.concatenate([run.predicted for run in runs])
-    classes = np.arange(runs[0].probabilities.shape[1])
-    precision, recall, _, _ = precision_recall_fscore_support(
-        labels, predicted, labels=classes, average=None, zero_division=0
-    )
+    classes = runs[0].probabilities.shape[1]
+    cells = np.bincount(classes * labels + predicted, minlength=classes**2)
+    confusion = cells.reshape(classes, classes)
+    right = np.diagonal(confusion)
     return ClassScores(
         family=runs[0].family,
         role=runs[0].role,
         seeds=len(runs),
-        confusion=confusion_matrix(labels, predicted, labels=classes),
-        precision=precision,
-        recall=recall,
+        confusion=confusion,
+        precision=_share(right, confusion.sum(axis=0)),
+        recall=_share(right, confusion.sum(axis=1)),
     )
+
+
+def _share(right: Integers, images: Integers) -> Floats:
+    """Fractions, [classes]; 0 for a class without images."""
+    return right / np.maximum(images, 1)
 
 
 def per_class_sections(study: Row, runs: Sequence[PredictedRun]) -> Iterator[Section]:

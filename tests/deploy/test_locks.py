@@ -13,8 +13,9 @@ from packaging.utils import canonicalize_name
 NODES = (ROOT / "requirements.lock").read_text(encoding="utf-8")
 DEVELOPERS = (ROOT / "requirements-dev.lock").read_text(encoding="utf-8")
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-OF_NODES = [*PROJECT["dependencies"], *PROJECT["optional-dependencies"]["node"]]
-OF_DEVELOPERS = PROJECT["optional-dependencies"]["dev"]
+EXTRAS = PROJECT["optional-dependencies"]
+OF_NODES = [*PROJECT["dependencies"], *EXTRAS["run"], *EXTRAS["node"]]
+OF_DEVELOPERS = EXTRAS["dev"]
 
 
 def packages(lock: str) -> dict[str, list[str]]:

@@ -19,6 +19,7 @@ from optuna.trial import create_trial
 from orchestrator.analysis.formats import number
 from orchestrator.analysis.formats import words as text
 from orchestrator.analysis.section import Section
+from orchestrator.extras import is_installed
 from orchestrator.report.chart import Axis, Chart, Panel, Points
 from orchestrator.report.figures.hyperparameters import Searched, searched
 from orchestrator.report.inputs import Inputs
@@ -33,6 +34,7 @@ TREES: Final = 16
 """Of fANOVA's forest: Optuna's 64 take four times as long for nearly the same importances."""
 ROW_PIXELS: Final = 30
 FANOVA, PED_ANOVA = "fANOVA", "PED-ANOVA"
+NEEDED_BY_FANOVA: Final = "sklearn"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,7 +78,7 @@ def _measure(each: Searched) -> Importances | None:
         return None
     study = _study(each.space, [(objective(row), params) for row, params in inside])
     evaluators: dict[str, BaseImportanceEvaluator] = {PED_ANOVA: PedAnovaImportanceEvaluator()}
-    if len(inside) <= MOST_FOR_FANOVA:
+    if len(inside) <= MOST_FOR_FANOVA and is_installed(NEEDED_BY_FANOVA):
         fanova = FanovaImportanceEvaluator(n_trees=TREES, seed=0)
         evaluators = {FANOVA: fanova, **evaluators}
     shares = {name: _shares(study, evaluator) for name, evaluator in evaluators.items()}
@@ -197,7 +199,9 @@ def _notes(found: Sequence[Importances]) -> Iterator[str]:
             "Trials stopped early are among them and count with their best accuracy until then: "
             f"{', '.join(stopped)}."
         )
-    if any(FANOVA not in each.shares for each in found):
+    if not is_installed(NEEDED_BY_FANOVA):
+        yield "fANOVA is left out: scikit-learn is not installed where this page was made."
+    elif any(FANOVA not in each.shares for each in found):
         yield f"fANOVA is left out above {MOST_FOR_FANOVA} trials, where it takes long."
 
 
