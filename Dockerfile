@@ -20,6 +20,7 @@ COPY --from=packages /opt/study-env /opt/study-env
 COPY search_spaces /opt/study/search_spaces
 COPY trainables /opt/study/trainables
 COPY orchestrator /opt/study/orchestrator
+COPY transfer_study /opt/study/transfer_study
 RUN python -m compileall -q /opt/study
 # NVIDIA_DRIVER_CAPABILITIES: what the container is given of the driver where it is given a GPU. Not
 # NVIDIA_VISIBLE_DEVICES, which would give it all GPUs of the node, asked for or not.

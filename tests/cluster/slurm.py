@@ -55,7 +55,14 @@ class Slurm:
         (own / "cgroup.conf").write_text("CgroupPlugin=cgroup/v1\n", encoding="utf-8")
         self.project = hosts.shared / "project"
         self.project.mkdir()
-        for name in ("orchestrator", "trainables", "search_spaces", "deploy", ".venv"):
+        for name in (
+            "orchestrator",
+            "trainables",
+            "search_spaces",
+            "transfer_study",
+            "deploy",
+            ".venv",
+        ):
             (self.project / name).symlink_to((ROOT / name).resolve())
         for host, program in (("head", "slurmctld"), ("w1", "slurmd"), ("w2", "slurmd")):
             self.run(program, host=host)

@@ -23,6 +23,7 @@ from documented import (
     ROOT,
     Block,
     Command,
+    as_module,
     blocks,
     check_settings,
     commands,
@@ -49,7 +50,15 @@ LOOKED_AT = frozenset(
     {
         *("git", "source", "export", "cd", "umask", "true", "ssh", "nano", "sed", "cp", "tail"),
         *("grep", "pip", "uv", "apt-get", "curl", "aws", "docker", "helm", "kubectl", "jq"),
-        *("prometheus", "grafana", "optuna-dashboard", "scancel", "scontrol", "squeue"),
+        *(
+            "transfer-study",
+            "prometheus",
+            "grafana",
+            "optuna-dashboard",
+            "scancel",
+            "scontrol",
+            "squeue",
+        ),
     }
 )
 PYTHONS = ("python", ".venv/bin/python")
@@ -160,7 +169,8 @@ def test_every_command_is_right(
     command: Command, prepared: tuple[Path, Path], pytestconfig: pytest.Config
 ) -> None:
     means = Means(weights=prepared[1], config=pytestconfig)
-    CHECKS[rule_of(command.words)]([filled(word) for word in command.words], means)
+    words = as_module(command.words)
+    CHECKS[rule_of(words)]([filled(word) for word in words], means)
 
 
 def run_sibling(words: Sequence[str], _: Means) -> None:
@@ -295,7 +305,7 @@ def test_a_command_that_no_rule_knows_is_noticed() -> None:
 
 
 def test_most_commands_of_this_project_are_run() -> None:
-    counts = Counter(rule_of(command.words) for command in FOUND)
+    counts = Counter(rule_of(as_module(command.words)) for command in FOUND)
     run = counts["planned"] + counts["sibling"] + counts["whole script"]
     assert run > counts["settings"] + counts["script"]
     assert run >= len(COMMANDS)

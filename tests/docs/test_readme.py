@@ -37,7 +37,9 @@ of_each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.
 
 
 @pytest.mark.parametrize(
-    "page", [*PAGES, ROOT / "CHANGELOG.md"], ids=lambda page: str(page.relative_to(ROOT))
+    "page",
+    [*PAGES, *(ROOT / name for name in ("CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md"))],
+    ids=lambda page: str(page.relative_to(ROOT)),
 )
 def test_links_lead_to_files_and_headings(page: Path) -> None:
     for link in links(page):

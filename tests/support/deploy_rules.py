@@ -22,6 +22,7 @@ MOUNTS = {
     TOKEN: TOKEN,
     "~/study/orchestrator": "orchestrator",
     "~/study/trainables": "trainables",
+    "~/study/transfer_study": "transfer_study",
     "~/study/search_spaces": "search_spaces",
     "~/study/requirements.lock": "requirements.lock",
     "~/study/set_up_node.sh": "deploy/set_up_node.sh",

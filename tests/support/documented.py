@@ -26,7 +26,7 @@ PROGRAMS = frozenset(
         *("python", ".venv/bin/python", "make", "ray", "git", "source", "export", "cd", "umask"),
         *("pip", "uv", "apt-get", "curl", "grep", "sed", "cp", "nano", "tail", "ssh", "true"),
         *("aws", "docker", "helm", "kubectl", "prometheus", "grafana", "optuna-dashboard", "jq"),
-        *("sbatch", "scancel", "scontrol", "squeue"),
+        *("sbatch", "scancel", "scontrol", "squeue", "transfer-study"),
     }
 )
 # What stands in a command for what the reader has, where a test has something else.
@@ -123,6 +123,13 @@ def commands() -> list[Command]:
             for words in split(place.text.removeprefix("-- ")):
                 found.setdefault(words, Command(words, str(place)))
     return list(found.values())
+
+
+def as_module(words: Sequence[str]) -> Sequence[str]:
+    """A command that is called by the console command, as it is called in a checkout."""
+    if words[0] != "transfer-study" or words[1].startswith("-"):
+        return words
+    return ("python", "-m", f"orchestrator.{words[1]}", *words[2:])
 
 
 def split(text: str) -> Iterator[tuple[str, ...]]:

@@ -17,7 +17,7 @@ from documented import check_settings
 
 STUDY, CLAIM = "deploy/kubernetes/study.yaml", "deploy/kubernetes/claim.yaml"
 DOCKERFILE, IGNORED = "Dockerfile", ".dockerignore"
-PACKAGES = ("orchestrator", "search_spaces", "trainables")
+PACKAGES = ("orchestrator", "search_spaces", "trainables", "transfer_study")
 SHARED = "/mnt/study"
 INSTRUCTIONS = {"CMD", "COPY", "ENV", "FROM", "RUN", "USER", "WORKDIR"}
 

@@ -288,6 +288,21 @@ def test_every_module_of_an_extra_comes_with_it() -> None:
             assert known & asked, f"{extra}: {module}"
 
 
+def test_every_place_that_has_the_version_has_the_one_of_the_package() -> None:
+    places = {
+        "CITATION.cff": r"^version: (\S+)$",
+        "CHANGELOG.md": r"\A# Changelog\n\n## (\S+)",
+        "Dockerfile": r"transfer-study:(\S+)",
+        "deploy/kubernetes/study.yaml": r"transfer-study:(\S+)",
+        "docs/KUBERNETES.md": r"/transfer-study:(\d\S+)",
+        "docs/INSTALL.md": r"transfer_study-(\S+?)-py3",
+        "docs/RELEASING.md": r"transfer_study-(\S+?)-py3",
+    }
+    for name, pattern in places.items():
+        found = re.findall(pattern, (ROOT / name).read_text(encoding="utf-8"), re.MULTILINE)
+        assert set(found) == {transfer_study.__version__}, name
+
+
 def test_what_reading_needs_has_neither_torch_nor_ray() -> None:
     asked = {Requirement(text).name for text in PROJECT["dependencies"]}
     assert not asked & {"ray", "torch", "torchvision"}
