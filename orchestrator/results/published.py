@@ -19,6 +19,7 @@ import fsspec
 from fsspec.implementations.local import LocalFileSystem
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
+from orchestrator.extras import check_installed
 from orchestrator.results import files
 from trainables.secrets import check_complete
 
@@ -223,6 +224,8 @@ def place_of(address: str, *, flag: str) -> Place:
             not kept.
     """
     check_complete(address, flag)
+    if address.startswith("s3://"):
+        check_installed("s3")
     with _saying(f"cannot open {address}"):
         filesystem, path = fsspec.url_to_fs(address)
     return Place(filesystem=filesystem, path=path.rstrip("/"), address=address.rstrip("/"))

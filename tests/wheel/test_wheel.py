@@ -213,13 +213,17 @@ def test_reading_does_without_torch_and_ray_and_hints_name_the_console_command(
 
 
 def test_a_missing_extra_is_answered_in_one_line(wheel: Path, tmp_path: Path) -> None:
-    hide(tmp_path, "ray", "torch")
+    hide(tmp_path, "ray", "s3fs", "torch")
     study = ("-m", NAMESPACE, "study", "--families", "all", "--preset", "demo")
     for words, missing in ((study, "ray, torch, which are"), ((*study, "--help"), None)):
         ended = run(*words, path=(tmp_path, wheel))
         assert ended.returncode == (2 if missing else 0)
         expected = f"study: this needs {missing} not installed: pip install 'transfer-study[run]'\n"
         assert ended.stderr == (expected if missing else "")
+    ended = run("-m", NAMESPACE, "status", "s3://bucket/NAME", path=(tmp_path, wheel))
+    assert ended.returncode == 2
+    expected = "this needs s3fs, which is not installed: pip install 'transfer-study[s3]'"
+    assert ended.stderr == f"status: {expected}\n"
     predict = ("-m", NAMESPACE, "predict", str(STORED), "photo.png")
     ended = run(*predict, path=(tmp_path, wheel))
     assert ended.returncode == 2
