@@ -16,6 +16,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["
 EXTRAS = PROJECT["optional-dependencies"]
 OF_NODES = [*PROJECT["dependencies"], *EXTRAS["run"], *EXTRAS["node"]]
 OF_DEVELOPERS = EXTRAS["dev"]
+_MARKER = re.compile(r" ; [^\\]+(?= \\)")
 
 
 def packages(lock: str) -> dict[str, list[str]]:
@@ -25,9 +26,23 @@ def packages(lock: str) -> dict[str, list[str]]:
 
 
 def disagreements(nodes: str, developers: str) -> list[str]:
-    """The packages of nodes that the developers have otherwise, or not at all."""
+    """The packages of nodes that the developers have otherwise, or not at all.
+
+    Developers may have one on every system that nodes have on some.
+    """
     tested = packages(developers)
-    return [name for name, pinned in packages(nodes).items() if tested.get(name) != pinned]
+    everywhere = {
+        name: [_MARKER.sub("", each) for each in pinned] for name, pinned in tested.items()
+    }
+
+    def is_tested(name: str, pinned: list[str]) -> bool:
+        own = tested.get(name)
+        return own == pinned or (
+            own is not None
+            and own == everywhere[name] == [_MARKER.sub("", each) for each in pinned]
+        )
+
+    return [name for name, pinned in packages(nodes).items() if not is_tested(name, pinned)]
 
 
 def unmet(requirements: Iterable[str], lock: str) -> list[str]:
