@@ -11,6 +11,7 @@ import argparse
 import platform
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
@@ -24,8 +25,12 @@ from orchestrator.stats.looks import level
 from orchestrator.stats.significance import holm
 
 ALARM = 0.05
+DRAWS = 500
+"""Of the bootstrap, where a verdict has 2,000: 200 in histories."""
 LOOKS = 50
 MODELS = 3
+COIN, SKILL, CHANGED = 0.5, 0.9, 0.2
+"""How often a model is right by chance, how often a baseline is, and what a candidate changes."""
 Hits = npt.NDArray[np.bool_]
 Numbers = npt.NDArray[np.float64]
 
@@ -33,7 +38,7 @@ Numbers = npt.NDArray[np.float64]
 def sides(hits: Hits, groups: npt.NDArray[np.int64] | None = None) -> list[Side]:
     """Models as a verdict has them, of whether they are right, [models, seeds, images]."""
     flat = hits.reshape(-1, hits.shape[-1])
-    draws = bootstrap.accuracy_draws(flat, groups=groups).reshape(*hits.shape[:2], -1)
+    draws = bootstrap.accuracy_draws(flat, draws=DRAWS, groups=groups).reshape(*hits.shape[:2], -1)
     return [
         Side(runs=SeedRuns(points=own.mean(axis=1), draws=of_own), hits=own)
         for own, of_own in zip(hits, draws, strict=True)
@@ -96,12 +101,12 @@ def nearly_alike(repeats: int) -> Iterator[str]:
     """A candidate that differs from the baseline on the images alone that it loses."""
     yield "| margin, nearly alike: test images | margin | held | by the comparison's interval |"
     yield "| --- | --- | --- | --- |"
-    for images, margin in ((50, 0.005), (200, 0.005), (600, 0.005), (800, 0.005), (2000, 0.005)):
+    for images, margin in ((50, 0.005), (200, 0.005), (600, 0.005), (800, 0.005)):
         generator = np.random.default_rng(0)
         held = plain = 0
         for _ in range(repeats):
-            baseline = generator.random((1, images)) < 0.9
-            lost = generator.random((1, images)) < margin / 0.9
+            baseline = generator.random((1, images)) < SKILL
+            lost = generator.random((1, images)) < margin / SKILL
             models = sides(np.stack([baseline & ~lost, baseline]))
             held += claim_p_value(*models, margin=margin) < ALARM
             draws = models[0].runs.mean_draws - models[1].runs.mean_draws
@@ -150,36 +155,43 @@ def _grouped(
     return np.asarray(score + 0.6 * generator.standard_normal((2, seeds, images)) > 0)
 
 
-Chooser = Callable[[int, list[bool], list[Hits], Hits, np.random.Generator], Hits]
+@dataclass(frozen=True, kw_only=True)
+class History:
+    """What was seen of a test set so far.
+
+    Attributes:
+        baseline: Whether it is right, [images].
+        said: Whether each earlier candidate was, [images] each.
+        answers: Whether each one's claim was held.
+    """
+
+    baseline: Hits
+    said: list[Hits]
+    answers: list[bool]
 
 
-def independent(*given: object) -> Hits:
+Chooser = Callable[[History, np.random.Generator], Hits]
+
+
+def independent(history: History, generator: np.random.Generator) -> Hits:
     """Another model each time, as good as the baseline."""
-    baseline, generator = given[3], given[4]
-    assert isinstance(baseline, np.ndarray)
-    assert isinstance(generator, np.random.Generator)
-    return np.asarray(generator.random(len(baseline)) < 0.5)
+    return np.asarray(generator.random(len(history.baseline)) < COIN)
 
 
-def climbing(
-    look: int, answers: list[bool], said: list[Hits], baseline: Hits, generator: np.random.Generator
-) -> Hits:
+def climbing(history: History, generator: np.random.Generator) -> Hits:
     """Goes on from the model that was held last, and changes some of what it says."""
-    held = [number for number, answer in enumerate(answers) if answer]
-    start = said[held[-1]] if held else baseline
-    changed = generator.random(len(baseline)) < 0.2
-    return np.where(changed, generator.random(len(baseline)) < 0.5, start)
+    held = [hits for hits, yes in zip(history.said, history.answers, strict=True) if yes]
+    changed = generator.random(len(history.baseline)) < CHANGED
+    return np.where(changed, independent(history, generator), (held or [history.baseline])[-1])
 
 
-def seeing_accuracies(
-    look: int, answers: list[bool], said: list[Hits], baseline: Hits, generator: np.random.Generator
-) -> Hits:
-    """A majority of all earlier models that were above the baseline, as accuracies tell it."""
-    better = [hits for hits in said if hits.mean() > baseline.mean()]
-    if look < LOOKS - 1 or not better:
-        return np.asarray(generator.random(len(baseline)) < 0.5)
-    votes = np.mean(better, axis=0)
-    return votes + 1e-9 * generator.standard_normal(len(baseline)) > 0.5
+def seeing_accuracies(history: History, generator: np.random.Generator) -> Hits:
+    """At last a majority of all that were above the baseline, as accuracies tell it."""
+    better = [hits for hits in history.said if hits.mean() > history.baseline.mean()]
+    if len(history.said) < LOOKS - 1 or not better:
+        return independent(history, generator)
+    votes = np.mean(better, axis=0) + 1e-9 * generator.standard_normal(len(history.baseline))
+    return np.asarray(votes > COIN)
 
 
 def histories(repeats: int) -> Iterator[str]:
@@ -213,15 +225,13 @@ def _history(
 
     A candidate is worse by the margin: it loses that share of the images, whatever it says.
     """
-    baseline = generator.random(images) < 0.5
-    answers: list[bool] = []
-    said: list[Hits] = []
+    baseline = generator.random(images) < COIN
+    history = History(baseline=baseline, said=[], answers=[])
     weights = generator.multinomial(images, np.full(images, 1 / images), size=200).T / images
     unspent = False
     for look in range(LOOKS):
-        hits = choose(look, answers, said, baseline, generator)
-        said.append(hits)
-        tested = hits
+        hits = tested = choose(history, generator)
+        history.said.append(hits)
         if margin:
             # Of a fair coin's hits, so many are lost that the margin is exactly missed.
             tested = hits & (generator.random(images) >= 2 * margin)
@@ -231,9 +241,10 @@ def _history(
             for own, now in zip(both, (tested[None], baseline[None]), strict=True)
         ]
         found = claim_p_value(*models, margin=margin)
-        answers.append(found <= level(look, sum(answers), total=ALARM))
+        held = found <= level(look, sum(history.answers), total=ALARM)
+        history.answers.append(held)
         unspent |= found < ALARM
-    return any(answers), unspent
+    return any(history.answers), unspent
 
 
 def main() -> None:

@@ -24,7 +24,7 @@ from orchestrator.stats.significance import mcnemar_p_value
 
 SMALLEST_P = 1e-12
 """That is said."""
-STEPS = 60
+STEPS = 32
 """Halvings between it and 1."""
 
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from orchestrator.verdict.said import Texts
 
 PAGE: Final = "verdict.html"
+NONE: Final = "none"
 CLAIMS: Final = {"better": "better", "not-worse": "not worse"}
 COLUMN_ROLES: Final = ("image", "label", "predicted", "probabilities", "logits", "model", "seed")
 MOST_MARGIN: Final = 100
@@ -102,10 +103,11 @@ def _run(options: argparse.Namespace) -> int:
             plain = document.sealed_json(verdict, decisions, json_of(report))
             return _tell(options, verdict, report, plain)
         notes += [*document.log_notes(log), *document.levels(decisions)]
-    slices = document.slices_of(verdict, known.columns) if options.slices else []
+    wanted = options.slices != [NONE]
+    slices = document.slices_of(verdict, known.columns) if wanted else []
     report = document.compose(verdict, slices, notes=notes)
     plain = document.to_json(verdict, report, json_of(report))
-    return _tell(options, verdict, report, plain, slices, known.files)
+    return _tell(options, verdict, report, plain, slices=slices, files=known.files)
 
 
 def _tell(
@@ -113,6 +115,7 @@ def _tell(
     verdict: "Verdict",
     report: "Report",
     plain: dict[str, Any],
+    *,
     slices: Sequence[Any] = (),
     files: Mapping[str, Path] | None = None,
 ) -> int:

@@ -132,7 +132,7 @@ def compose(verdict: Verdict, slices: Sliced, *, notes: Sequence[str]) -> Report
     """
     warnings = (*notes, *verdict.matched.notes, *_caveats(verdict))
     sections = (
-        Section(key="warnings", title=WARNINGS, notes=warnings, place="terminal"),
+        _warnings(warnings),
         _claims_section(verdict),
         _results_section(verdict),
         _pairs_section(verdict),
@@ -145,6 +145,10 @@ def compose(verdict: Verdict, slices: Sliced, *, notes: Sequence[str]) -> Report
         answer=_answer(verdict),
         sections=tuple(section for section in sections if section.says_something),
     )
+
+
+def _warnings(lines: tuple[str, ...]) -> Section:
+    return Section(key="warnings", title=WARNINGS, notes=lines, place="terminal")
 
 
 def _caveats(verdict: Verdict) -> Iterator[str]:
@@ -248,7 +252,8 @@ def _leader(verdict: Verdict) -> str:
     figures = _figures(claim, corrected=len(verdict.claims) > 1)
     one, other = (f"{name_of(m)} ({percent(accuracies[m])})" for m in (first, second))
     if claim.held:
-        return f"{one} is the most accurate{among}, above {other}: {figures}."
+        verb = f"is the most accurate{among}, above" if among else "is more accurate than"
+        return f"{one} {verb} {other}: {figures}."
     best = "the two best cannot be told apart, " if among else ""
     return f"{best}{one} and {other}{'' if among else ' cannot be told apart'}: {figures}."
 
@@ -442,17 +447,13 @@ def sealed_report(
         details.append(
             "Looked at before with the same predictions: the same answer, nothing spent."
         )
+    warnings = (*notes, *verdict.matched.notes, *log_notes(log))
     return Report(
         title=f"Verdict, look {decisions[-1].look} at this test set",
         demo=(),
         answer=Answer(headline=f"{'; '.join(sentences)}.", details=tuple(details)),
         sections=(
-            Section(
-                key="warnings",
-                title=WARNINGS,
-                notes=(*notes, *verdict.matched.notes, *log_notes(log)),
-                place="terminal",
-            ),
+            *([_warnings(warnings)] if warnings else []),
             Section(
                 key="claims/asked",
                 title="Decisions",

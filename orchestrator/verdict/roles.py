@@ -39,7 +39,8 @@ NAMES: Final[Mapping[str, tuple[str, ...]]] = {
     "classes": ("classes", "class_names", "classes_"),
 }
 """Role to the names that say it, in lower case; the first that is there does."""
-ROLES: Final = tuple(NAMES)
+ROW_NUMBERS: Final = frozenset({"index", "idx", *NO_NAME})
+"""Columns that name images only where they are not just counted."""
 _OF_A_CLASS: Final = re.compile(
     r"(?P<what>prob|proba|probs|probability|probabilities|p|score|softmax|logit|logits)"
     r"(?:_class)?[ _.:-]+(?P<name>.+)",
@@ -58,6 +59,7 @@ class Roles:
         logits: Whether the outputs are said to be logits; None where nothing is said.
         trainer: Whether it is what a Hugging Face Trainer predicts, which are logits as a rule.
         other: All columns without a role, [rows].
+        image_name: Of the column that was found to name the images, in lower case.
     """
 
     columns: dict[str, Array] = field(default_factory=dict)
@@ -66,6 +68,7 @@ class Roles:
     logits: bool | None = None
     trainer: bool = False
     other: dict[str, Array] = field(default_factory=dict)
+    image_name: str = ""
 
 
 def roles_of(columns: Columns, told: Mapping[str, str], known: Iterable[str]) -> Roles:
@@ -84,23 +87,45 @@ def roles_of(columns: Columns, told: Mapping[str, str], known: Iterable[str]) ->
     for role, name in told.items():
         if name in columns:
             found.columns[role] = rest.pop(name, columns[name])
-    # timm's inference.py writes `filename`, `index` and, of these classes alone, `prob`
-    lower = {name.lower().strip(): name for name in rest}
-    best_only = "index" in lower and "filename" in lower and "predicted" not in told
-    if best_only:
-        index = rest.pop(lower["index"])
-        found.columns.setdefault("predicted", index[:, 0] if index.ndim > 1 else index)
+    best_only = _take_best_of_timm(found, rest)
     for role, names in NAMES.items():
         lower = {name.lower().strip(): name for name in rest}
         for name in names:
             if role not in found.columns and name in lower:
                 found.columns[role] = rest.pop(lower[name])
+                found.image_name = name if role == "image" else found.image_name
+    _forget_row_numbers(found)
     dropped = best_only or {"label_0", "index_0"} & set(columns)
     _take_outputs(found, rest, dropped=bool(dropped), trainer="label_ids" in columns)
     if found.outputs is None:
         _take_columns_of_classes(found, rest, set(known))
     found.other = {name: values for name, values in rest.items() if values.ndim == 1}
     return found
+
+
+def _take_best_of_timm(found: Roles, rest: dict[str, Array]) -> bool:
+    """Whether a table has, as of timm's `inference.py --topk K`, the best classes of each file.
+
+    Its `index` and `label` are then what was predicted, and `prob` is of these classes alone.
+    """
+    lower = {name.lower().strip(): name for name in rest}
+    beside = {*lower} - {*NAMES["image"]} | ({*lower} & {"index"})
+    if not (
+        {"index"} < beside <= {"index", "label", "prob", "logit"} and beside & {"prob", "logit"}
+    ):
+        return False
+    best = [rest.pop(lower[name]) for name in ("index", "label") if name in lower][-1]
+    found.columns["predicted"] = best[:, 0] if best.ndim > 1 else best
+    return True
+
+
+def _forget_row_numbers(found: Roles) -> None:
+    """Forgets an index that pandas or a framework wrote: 0, 1, 2 ... names no image."""
+    images = found.columns.get("image")
+    if found.image_name not in ROW_NUMBERS or images is None or images.ndim > 1:
+        return
+    if [*map(str, images.tolist())] == [*map(str, range(len(images)))]:
+        del found.columns["image"]
 
 
 def _take_outputs(found: Roles, rest: dict[str, Array], *, dropped: bool, trainer: bool) -> None:

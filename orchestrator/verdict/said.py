@@ -129,7 +129,8 @@ def read_all(
     faults: list[str] = []
     notes: list[str] = []
     found: list[Said] = []
-    for source, name in zip(sources, _names([source.path for source in sources]), strict=True):
+    faults += _named_twice(sources)
+    for source, name in zip(sources, _names(sources), strict=True):
         try:
             if (source.path / "study.json").is_file() or _is_ours(source.path):
                 own, more = _read_ours(source, fraction)
@@ -164,19 +165,32 @@ def _text(value: Any) -> str | None:
     return None if text in MISSING else text
 
 
-def _names(paths: Sequence[Path]) -> list[str]:
-    """The files' names without endings; where several are alike, with their folders'."""
-    parts = [(*path.absolute().parent.parts[1:], path.stem) for path in paths]
-    names = [own[-1] for own in parts]
-    for depth in range(2, max(map(len, parts), default=0) + 1):
+def _names(sources: Sequence[Source]) -> list[str]:
+    """The models' names: those told, else the files' without endings.
+
+    Where several files have one, theirs have their endings or their folders too.
+    """
+    paths = [source.path.absolute() for source in sources if source.model is None]
+    longer = [
+        [path.stem, path.name, *("/".join(path.parts[-n:]) for n in range(2, len(path.parts)))]
+        for path in paths
+    ]
+    names = [own[0] for own in longer]
+    for length in range(1, max(map(len, longer), default=0)):
         twice = {name for name in names if names.count(name) > 1}
-        if not twice:
-            break
         names = [
-            "/".join(own[-depth:]) if name in twice else name
-            for name, own in zip(names, parts, strict=True)
+            own[min(length, len(own) - 1)] if name in twice else name
+            for name, own in zip(names, longer, strict=True)
         ]
-    return names
+    of_file = iter(names)
+    return [source.model or next(of_file) for source in sources]
+
+
+def _named_twice(sources: Sequence[Source]) -> list[str]:
+    """A line for each file that stands twice under one name."""
+    keys = [(source.model, source.path.resolve()) for source in sources]
+    twice = [key for key in dict.fromkeys(keys) if keys.count(key) > 1]
+    return [f"each file must be named once, but {path} stands twice" for _, path in twice]
 
 
 def _is_ours(path: Path) -> bool:
@@ -261,12 +275,12 @@ def _split(
     faults += wrong
     if wrong:
         return
-    stem = _SEED.fullmatch(name)
+    stem = None if source.model else _SEED.fullmatch(Path(name).stem)
     of_name = int(stem["seed"]) if stem else None
     if stem and stem["model"]:
         name = stem["model"]
     count = len(next(iter(columns.values())))
-    models = as_texts.get("model", np.full(count, source.model or name, dtype=object))
+    models = as_texts.get("model", np.full(count, name, dtype=object))
     seeds = as_texts.get("seed", np.full(count, of_name, dtype=object))
     of_key: dict[tuple[str, int | None], list[int]] = {}
     for row, (model, seed) in enumerate(zip(models, seeds, strict=True)):

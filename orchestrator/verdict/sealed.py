@@ -75,7 +75,7 @@ def decide(
         OSError: It cannot be read or written.
     """
     check_writable(path.absolute().parent)
-    with FileLock(f"{path}.lock", timeout=LOCK_SECONDS):
+    with FileLock(path.with_name(f".{path.name}.lock"), timeout=LOCK_SECONDS):
         entries = _read(path)
         test_set = _digest_of_test_set(matched)
         if entries and entries[0]["test_set"] != test_set:
