@@ -111,8 +111,8 @@ def _image_margin(of_image: Floats, groups: Integers | None) -> Callable[[float]
         seen = sums[sums != 0]
         size = float(np.mean((seen if len(seen) else np.bincount(groups)) ** 2))
     units = len(apart)
-    if units == 1:  # of which nothing is known
-        return lambda _: math.inf
+    if units == 1:  # of which nothing is known: further than any difference
+        return lambda _: 2.0
     squares = float((apart**2).sum()) * units / (units - 1)
 
     def reach(confidence: float) -> float:

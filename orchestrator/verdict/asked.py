@@ -44,7 +44,10 @@ class Question:
     def words(self) -> str:
         """The claim, between two models."""
         if self.kind == "not worse":
-            return f"is not worse by more than {100 * self.margin:g} percentage points than"
+            points = (
+                f"{100 * self.margin:g} percentage point{'' if self.margin == 1 / 100 else 's'}"
+            )
+            return f"is not worse by more than {points} than"
         return "is more accurate than" if self.kind == "better" else "differs from"
 
 

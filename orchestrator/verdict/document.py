@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from orchestrator.analysis.answer import Answer
-from orchestrator.analysis.formats import interval, number, p_value, spread, words
+from orchestrator.analysis.formats import interval, number, p_value, points, spread, words
 from orchestrator.analysis.frames import over_seeds
 from orchestrator.analysis.pairwise import ENDS, ENOUGH_SEEDS
 from orchestrator.analysis.section import Row, Section, count, grouped, percent
@@ -172,7 +172,9 @@ def _answer(verdict: Verdict) -> Answer:
     headline = _decided(verdict) if verdict.asked.baseline is not None else _leader(verdict)
     once = claims[0].seeds == 1
     headline = f"Of these trained networks: {headline}" if once else _begun(headline)
-    return Answer(headline=headline, details=tuple(_details(verdict)))
+    several = verdict.asked.baseline is not None and len(claims) > 1
+    each = [f"{_begun(_sentence(verdict, claim))}." for claim in claims] if several else []
+    return Answer(headline=headline, details=(*each, *_details(verdict)))
 
 
 def _begun(sentence: str) -> str:
@@ -206,12 +208,13 @@ def _decided(verdict: Verdict) -> str:
     asked, claims = verdict.asked, verdict.claims
     if len(claims) == 1:
         return f"{_sentence(verdict, claims[0])}."
-    held = [claim for claim in claims if claim.held]
-    listed = "; ".join(_sentence(verdict, claim) for claim in claims)
-    verb = "differ from" if asked.kind == "different" else "are held against"
     assert asked.baseline is not None
-    start = f"{len(held)} of {len(claims)} candidates {verb} {name_of(asked.baseline)}"
-    return f"{start}: {listed}."
+    held = [name_of(claim.candidate) for claim in claims if claim.held]
+    listed = f": {', '.join(held)}" if held else ""
+    what = "can be told apart from" if not asked.decides else asked.words
+    if asked.decides:
+        what = f"are shown to be {asked.words.removeprefix('is ')}"
+    return f"{len(held)} of {len(claims)} models {what} {name_of(asked.baseline)}{listed}."
 
 
 def _sentence(verdict: Verdict, claim: Claim) -> str:
@@ -391,6 +394,7 @@ def _slices_section(number_: int, pair: tuple[Model, Model], slices: Sequence[Sl
         "value": words("value"),
         "images": number("images"),
         "points [95% interval]": interval("difference", "accuracy"),
+        "elsewhere": points("elsewhere"),
         "corrected p": p_value("p_value_holm"),
     }
     certain = sum(each.certain for each in slices)

@@ -7,7 +7,6 @@ from typing import Final
 
 import numpy as np
 
-from orchestrator.verdict.faults import some
 from orchestrator.verdict.tables import NO_NAME, Array, Columns
 
 NAMES: Final[Mapping[str, tuple[str, ...]]] = {
@@ -179,16 +178,6 @@ def _numbers(values: Array) -> Array:
             return float("nan")
 
     return np.array([number(value) for value in values])
-
-
-def check_told(told: Mapping[str, str], files: Mapping[str, Columns]) -> list[str]:
-    """A line for each column that was told and that no file has."""
-    return [
-        f"--columns {role}={name}: no file has the column {name!r}; they have "
-        f"{some(sorted({each for columns in files.values() for each in columns}))}"
-        for role, name in told.items()
-        if not any(name in columns for columns in files.values())
-    ]
 
 
 MATRIX: Final = 2

@@ -129,6 +129,7 @@ def read_all(
     faults: list[str] = []
     notes: list[str] = []
     found: list[Said] = []
+    names: set[str] = set()
     faults += _named_twice(sources)
     for source, name in zip(sources, _names(sources), strict=True):
         try:
@@ -137,10 +138,17 @@ def read_all(
                 notes += more
             else:
                 columns = read_columns(source.path)
+                names |= {*columns}
                 own = list(_split(source, name, roles_of(columns, told, known), columns, faults))
             found += [_without_label(said) if labelled else said for said in own]
         except (ValueError, OSError) as error:
             faults.append(str(error))
+    if not faults:
+        faults += [
+            f"--columns {role}={name}: no file has the column {name!r}"
+            for role, name in told.items()
+            if name not in names
+        ]
     if faults:
         raise FaultsError(faults)
     _number_seeds(found, notes)
@@ -172,7 +180,10 @@ def _names(sources: Sequence[Source]) -> list[str]:
     """
     paths = [source.path.absolute() for source in sources if source.model is None]
     longer = [
-        [path.stem, path.name, *("/".join(path.parts[-n:]) for n in range(2, len(path.parts)))]
+        [
+            *(path.stem, path.name),
+            *("/".join((*path.parts[-n:-1], path.stem)) for n in range(2, len(path.parts))),
+        ]
         for path in paths
     ]
     names = [own[0] for own in longer]

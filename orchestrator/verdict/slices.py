@@ -19,6 +19,7 @@ from orchestrator.verdict.said import Texts
 
 FEWEST_TOLD_APART: Final = 6
 """Images that one alone is right on; with fewer no exact test can find anything (Tarone 1990)."""
+CONFUSION: Final = "confusion"
 PARTS: Final = 4
 """Of a column of numbers, each with as many images."""
 MOST_VALUES: Final = 50
@@ -39,6 +40,8 @@ class Slice:
         difference: Share of them on which the candidate does better, minus where it does worse.
         low: Lower end of the interval of that.
         high: Upper end.
+        elsewhere: The difference in accuracy on all other images; NaN of a confusion, and
+            where there are none.
         better: Images on which the candidate alone is right, as a mean over its trainings.
         worse: On which the baseline alone is.
         p_value: Of a difference.
@@ -52,6 +55,7 @@ class Slice:
     difference: float
     low: float
     high: float
+    elsewhere: float
     better: float
     worse: float
     p_value: float
@@ -74,6 +78,7 @@ class Slice:
             "difference": self.difference,
             "difference_low": self.low,
             "difference_high": self.high,
+            "elsewhere": self.elsewhere,
             "p_value": self.p_value,
             "p_value_holm": self.p_value_holm,
             "certain": "yes" if self.certain else "no",
@@ -159,7 +164,7 @@ def _confusions(
             avoided = [each != guess for each in said]
             if _told_apart(avoided, rows) >= FEWEST_TOLD_APART:
                 value = f"{name} taken for {matched.classes[guess]}"
-                yield _slice("confusion", value, rows, avoided, groups)
+                yield _slice(CONFUSION, value, rows, avoided, groups)
 
 
 def _told_apart(hits: Sequence[Bools], rows: Integers) -> int:
@@ -174,6 +179,7 @@ def _slice(
     a, b = (_side(each[:, rows], of_rows) for each in hits)
     low, high = claims.claim_interval(a, b, groups=of_rows)
     of_image = a.hits.mean(axis=0) - b.hits.mean(axis=0)
+    others = np.delete(hits[0].mean(axis=0) - hits[1].mean(axis=0), rows)
     order = np.argsort(-np.abs(of_image), kind="stable")
     return Slice(
         column=column,
@@ -182,6 +188,7 @@ def _slice(
         difference=float(of_image.mean()),
         low=low,
         high=high,
+        elsewhere=float(others.mean()) if len(others) and column != CONFUSION else float("nan"),
         better=float(of_image[of_image > 0].sum()),
         worse=float(-of_image[of_image < 0].sum()),
         p_value=claims.difference_p_value(a, b, groups=of_rows),

@@ -56,6 +56,10 @@ def read_columns(path: Path) -> Columns:
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         message = f"{path} must be a whole {suffix} file, but cannot be read: {reason}"
         raise ValueError(message) from error
+    flat = [name for name, values in columns.items() if not values.ndim]
+    if flat:
+        message = f"{path} must have one value an image, but {flat[0]} is a single one"
+        raise ValueError(message)
     if not columns or not all(len(values) for values in columns.values()):
         message = f"a file of predictions must have rows, but {path} has none"
         raise ValueError(message)
@@ -65,10 +69,7 @@ def read_columns(path: Path) -> Columns:
 def of_frame(frame: pd.DataFrame) -> Columns:
     """A table as columns; lists become rows of a matrix where they are equally long."""
     names = [str(name).strip() for name in frame.columns]
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        message = f"each column must be named once, but {', '.join(twice)} stands twice"
-        raise ValueError(message)
+    _check_once(names)
     return {name: _as_array(frame.iloc[:, number].to_numpy()) for number, name in enumerate(names)}
 
 
@@ -81,6 +82,8 @@ def _read_text(path: Path) -> Columns:
     if len(cells) == 1 and len(first.split()) > 1 and _are_numbers(first.split()):
         separator, cells = r"\s+", first.split()  # as numpy.savetxt writes
     headless = _are_numbers(cells) and (len(cells) == 1 or not all(map(str.isdigit, cells)))
+    if not headless:
+        _check_once([cell.strip().strip('"') for cell in cells])
     frame = pd.read_csv(
         io.StringIO(text),
         sep=separator,
@@ -95,6 +98,13 @@ def _read_text(path: Path) -> Columns:
         whole = frame.to_numpy()
         return {THE_WHOLE: whole[:, 0] if whole.shape[1] == 1 else whole.astype(np.float64)}
     return of_frame(frame)
+
+
+def _check_once(names: list[str]) -> None:
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        message = f"each column must be named once, but {', '.join(map(repr, twice))} is not"
+        raise ValueError(message)
 
 
 def _are_numbers(cells: list[str]) -> bool:
@@ -150,9 +160,11 @@ def _read_json(path: Path) -> Columns:
     if {"columns", "data"} <= set(content):  # split, as `mlflow.log_table` and evaluations
         return of_frame(pd.DataFrame(content["data"], columns=content["columns"]))
     values = list(content.values())
-    if values and all(isinstance(value, list) for value in values):
+    if not values:
+        return {}
+    if all(isinstance(value, list) for value in values):
         return of_frame(pd.DataFrame(content))
-    if not values or not all(isinstance(value, Mapping) for value in values):
+    if not all(isinstance(value, Mapping) for value in values):
         message = "it is no table"
         raise TypeError(message)
     if set(values[0]) == set(values[-1]) and len(values[0]) < len(values):
@@ -170,7 +182,8 @@ def _read_npy(path: Path) -> Columns:
 
 
 def _read_npz(path: Path) -> Columns:
-    with np.load(path, allow_pickle=False) as archive:
+    # A file of ours, since NumPy leaves its own open where the archive is broken.
+    with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
         return {name: archive[name] for name in archive.files}
 
 
