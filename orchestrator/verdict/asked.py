@@ -9,9 +9,10 @@ import numpy as np
 
 from orchestrator.analysis.pairwise import CERTAIN
 from orchestrator.stats import claims, significance
-from orchestrator.stats.bootstrap import Integers
+from orchestrator.stats.bootstrap import Integers, percentile_interval
 from orchestrator.stats.claims import Side
 from orchestrator.stats.differences import Model, TestedRuns
+from orchestrator.stats.intervals import mean_interval
 from orchestrator.verdict.faults import FaultsError, some
 from orchestrator.verdict.matching import Matched, name_of
 
@@ -173,7 +174,10 @@ def _claim(
         if asked.decides
         else claims.difference_p_value(a, b, groups=groups)
     )
-    low, high = claims.claim_interval(a, b, groups=groups)
+    if asked.margin or groups is not None:
+        low, high = claims.claim_interval(a, b, groups=groups)
+    else:
+        low, high = _compared(a, b)
     return Claim(
         candidate=pair[0],
         baseline=pair[1],
@@ -185,6 +189,15 @@ def _claim(
         seeds=min(len(a.hits), len(b.hits)),
         held=False,
     )
+
+
+def _compared(a: Side, b: Side) -> tuple[float, float]:
+    """The interval that a study's comparison has of the same models."""
+    if np.array_equal(a.hits, b.hits):
+        low, high = percentile_interval(a.runs.mean_draws - b.runs.mean_draws)
+    else:
+        low, high = mean_interval(a.runs, b.runs)
+    return max(low, -1.0), min(high, 1.0)
 
 
 def _same(tested: TestedRuns, claim: Claim) -> bool:

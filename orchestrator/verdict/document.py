@@ -318,9 +318,14 @@ def _how_tested(verdict: Verdict) -> str:
     correction = "corrected by Holm for all that was asked"
     if verdict.groups is not None:
         return f"Groups of images are resampled as wholes; p is that of the interval, {correction}."
-    if len(verdict.matched.runs) == len(verdict.matched.models) and not verdict.asked.margin:
+    if verdict.asked.margin:
+        return f"p is the smallest alpha whose interval lies above the margin, {correction}."
+    if len(verdict.matched.runs) == len(verdict.matched.models):
         return f"p is McNemar's exact one, {correction}."
-    return f"p is the smallest alpha whose interval says so, {correction}."
+    return (
+        f"p is that of an interval which does not rely on resampling alone, {correction}; with few "
+        "images it is larger than that of the interval shown."
+    )
 
 
 def _results_section(verdict: Verdict) -> Section:

@@ -44,6 +44,22 @@ def test_every_number_of_every_pair_is_the_same(
     assert len(wanted) == 15 * 4 * 4
 
 
+def test_the_intervals_of_what_was_asked_are_those_of_the_pairs(
+    compared: Path, verdict: Run
+) -> None:
+    found = verdict(compared)
+    means = [row for row in found["pairs"] if row["metric"] == "accuracy" and row["seed"] is None]
+    assert [
+        (claim["candidate"], claim["baseline"], claim["difference"]) for claim in found["claims"]
+    ] == [(row["a"], row["b"], row["difference"]) for row in means]
+    for claim, row in zip(found["claims"], means, strict=True):
+        assert (claim["difference_low"], claim["difference_high"]) == (
+            row["ci_low"],
+            row["ci_high"],
+        )
+        assert claim["p_value"] >= row["p_value"] * (1 - 1e-6)  # a decision is no bolder
+
+
 def test_the_largest_fraction_is_taken_and_others_are_named(compared: Path, verdict: Run) -> None:
     found = verdict(compared)
     assert found["pairs"] == verdict(compared, "--train-fraction", 1)["pairs"]
