@@ -176,7 +176,7 @@ def _known(options: argparse.Namespace, matched: "Matched") -> _Known:
     if options.images is not None:
         files = images.find_files(matched, options.images)
         columns |= images.measure(matched, files, notes)
-    sliced = chosen(options.slices, columns, apart_from=options.groups)
+    sliced = chosen(options.slices, columns, apart_from=options.groups, notes=notes)
     return _Known(columns=sliced, groups=groups, files=files, notes=notes)
 
 

@@ -10,6 +10,7 @@ from orchestrator.verdict.faults import some
 from orchestrator.verdict.matching import Matched
 from orchestrator.verdict.roles import NAMES
 from orchestrator.verdict.said import Texts, read_table
+from orchestrator.verdict.slices import MOST_VALUES, cut
 
 ALL: Final = "all"
 NONE: Final = "none"
@@ -64,7 +65,11 @@ def column_of(name: str, columns: Mapping[str, Texts], flag: str) -> Texts:
 
 
 def chosen(
-    names: Sequence[str], columns: Mapping[str, Texts], *, apart_from: str | None
+    names: Sequence[str],
+    columns: Mapping[str, Texts],
+    *,
+    apart_from: str | None,
+    notes: list[str],
 ) -> dict[str, Texts]:
     """The columns of which slices are made.
 
@@ -72,10 +77,17 @@ def chosen(
         names: Of columns, or `all`, or `none`.
         columns: All that are known.
         apart_from: A column that is no slice where all are asked for.
+        notes: Where it is said which of those named has too many values, or one alone.
 
     Raises:
         ValueError: There is none of that name.
     """
     if ALL in names:
         return {name: values for name, values in columns.items() if name != apart_from}
-    return {name: column_of(name, columns, "--slices") for name in names if name != NONE}
+    found = {name: column_of(name, columns, "--slices") for name in names if name != NONE}
+    notes += [
+        f"{name}: no slices, since it has one value or more than {MOST_VALUES} that are no numbers."
+        for name, values in found.items()
+        if not cut(values)
+    ]
+    return found

@@ -25,7 +25,7 @@ PARTS: Final = 4
 MOST_VALUES: Final = 50
 """Of a column that is no number; one with more says nothing of several images."""
 FEWEST_VALUES: Final = 2
-DRAWS: Final = 500
+DRAWS: Final = 100
 """Bootstrap draws of a slice, whose intervals have Student's t below them."""
 
 

@@ -124,6 +124,16 @@ def test_slices_of_models_that_are_alike_are_not_certain(
     assert "0 of " in said.partition("Where the difference lives")[2]
 
 
+def test_a_column_that_makes_no_slices_is_said(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table = pd.read_csv(place / "attributes.csv").assign(site="a")
+    table.to_csv(place / "attributes.csv", index=False)
+    flags = ("--attributes", "attributes.csv", "--slices", "patient,site,age")
+    said = answer(capsys, "baseline.csv", "candidate.csv", *flags)
+    assert said.count("no slices, since it has one value or more than 50") == 2
+
+
 def test_an_evaluation_of_mlflow_is_read_with_the_name_of_its_target(verdict: Run) -> None:
     files = [f"{run}/eval_results_table.json" for run in ("run-1", "run-2")]
     found = verdict(*files, "--columns", "label=digit,image=row")
