@@ -14,11 +14,11 @@ from orchestrator.cli import printable
 
 
 class Terminal(Console):
-    """A console to which no text is mark-up, and which shows that of others as `printable` does."""
+    """A console of plain text, also in notebooks: nothing is mark-up, all is `printable`."""
 
     def __init__(self, **options: Any) -> None:
         """Takes what a console takes."""
-        super().__init__(markup=False, emoji=False, **options)
+        super().__init__(markup=False, emoji=False, force_jupyter=False, **options)
 
     def render_str(self, text: str, **options: Any) -> Text:
         """Before its width is known."""

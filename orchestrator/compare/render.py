@@ -48,8 +48,14 @@ def json_of(report: Report) -> dict[str, Any]:
     }
 
 
-def print_report(console: Console, report: Report) -> None:
-    """Prints what of a report a terminal has, without the answer."""
+def print_report(console: Console, report: Report, *, more: str = "comparison.md") -> None:
+    """Prints what of a report a terminal has, without the answer.
+
+    Args:
+        console: Where.
+        report: What.
+        more: The file that has all of it.
+    """
     console.print(Text(report.title, style="bold"))
     for line in report.demo[:1]:
         console.print(Text(line, style="bold"))
@@ -61,9 +67,9 @@ def print_report(console: Console, report: Report) -> None:
                 lines = [*section.warnings, *section.notes[:1]]
             else:
                 lines = [*section.notes[: section.most]]
-            more = (len(section.table) or len(section.notes)) - (section.most or math.inf)
-            if more > 0:
-                lines.append(f"{more} more in comparison.md.")
+            left = (len(section.table) or len(section.notes)) - (section.most or math.inf)
+            if left > 0:
+                lines.append(f"{left} more in {more}.")
             for line in lines:
                 console.print(Text(f"- {line}"))
 

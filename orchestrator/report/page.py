@@ -35,7 +35,8 @@ class Page:
         warnings: Sentences that stand above all chapters.
         facts: Names and values of the few things to know at once.
         chapters: In their order.
-        galleries: Example images of the worst confusions.
+        galleries: Example images, in the chapter of the classes.
+        galleries_title: Above them.
         command: What runs it again; empty for none.
     """
 
@@ -48,6 +49,7 @@ class Page:
     facts: Sequence[tuple[str, str]]
     chapters: Sequence[Chapter]
     galleries: Sequence[Gallery] = ()
+    galleries_title: str = "Examples of the worst confusions"
     command: str = ""
 
     @property

@@ -48,6 +48,7 @@ def estimate(
     classes: int,
     draws: int = DRAWS,
     seed: int = SEED,
+    groups: Integers | None = None,
 ) -> Estimates:
     """Test metrics of several models, with a bootstrap over the images that they share.
 
@@ -64,6 +65,7 @@ def estimate(
         classes: The number of classes of the data set.
         draws: How many times the images are resampled.
         seed: The seed of the resampling.
+        groups: Which images belong together, from 0, [images]: whole groups are resampled.
     """
     correct = predicted == labels
     of_metric = {
@@ -77,30 +79,52 @@ def estimate(
     return Estimates(
         point={metric: values.mean(axis=1) for metric, values in of_metric.items()},
         draws=dict(
-            zip(of_metric, _means(list(of_metric.values()), draws=draws, seed=seed), strict=True)
+            zip(
+                of_metric,
+                _means(list(of_metric.values()), draws=draws, seed=seed, groups=groups),
+                strict=True,
+            )
         ),
     )
 
 
-def accuracy_draws(correct: Bools, *, draws: int = DRAWS, seed: int = SEED) -> Floats:
+def accuracy_draws(
+    correct: Bools, *, draws: int = DRAWS, seed: int = SEED, groups: Integers | None = None
+) -> Floats:
     """Accuracies on resampled test images, the very draws of `estimate`, [models, draws].
 
     Args:
         correct: Whether each model classifies each image correctly, [models, images].
         draws: How many times the images are resampled.
         seed: The seed of the resampling.
+        groups: As in `estimate`.
     """
-    (accuracies,) = _means([correct.astype(np.float64)], draws=draws, seed=seed)
+    (accuracies,) = _means([correct.astype(np.float64)], draws=draws, seed=seed, groups=groups)
     return accuracies
 
 
-def _means(values: Sequence[Floats], *, draws: int, seed: int) -> list[Floats]:
-    """Means over resampled images, each [models, draws], of values, each [models, images]."""
-    images = values[0].shape[1]
+def sums_of_groups(values: Floats, groups: Integers) -> Floats:
+    """Values summed within each group, [models, groups], of values, [models, images]."""
+    return np.stack([np.bincount(groups, weights=each) for each in values])
+
+
+def _means(
+    values: Sequence[Floats], *, draws: int, seed: int, groups: Integers | None = None
+) -> list[Floats]:
+    """Means over resampled images, each [models, draws], of values, each [models, images].
+
+    Groups are resampled whole, so the number of images varies and the mean is a ratio: Davison and
+    Hinkley (1997), Bootstrap Methods and their Application, section 3.8.
+    """
+    units = values[0].shape[1]
+    sizes: Floats | None = None
+    if groups is not None:
+        sizes = np.bincount(groups).astype(np.float64)
+        units, values = len(sizes), [sums_of_groups(each, groups) for each in values]
     generator = np.random.default_rng(seed)
     chunks = [
-        [each @ weights / images for each in values]
-        for weights in _image_weights(images, draws, generator)
+        [each @ weights / (units if sizes is None else sizes @ weights) for each in values]
+        for weights in _image_weights(units, draws, generator)
     ]
     return [np.concatenate(parts, axis=1) for parts in zip(*chunks, strict=True)]
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from orchestrator.stats import bootstrap, significance
+from orchestrator.stats.bootstrap import Integers
 from orchestrator.stats.intervals import SeedRuns, mean_interval, mean_p_value
 from orchestrator.stats.predictions import PredictedRun
 
@@ -25,16 +26,20 @@ class TestedRuns:
         digests: What tells each from the others; equal where two are one training.
         estimates: Of the distinct ones.
         places: Of each run among these: a winner that is its baseline equals it in every draw.
+        groups: Which images belong together, from 0, [images]; None where each is alone.
     """
 
     runs: Sequence[PredictedRun]
     digests: Sequence[bytes]
     estimates: bootstrap.Estimates
     places: Sequence[int]
+    groups: Integers | None = None
 
     @classmethod
-    def of(cls, runs: Sequence[PredictedRun], draws: int) -> "TestedRuns":
-        """Resamples the images that the runs share, `draws` times."""
+    def of(
+        cls, runs: Sequence[PredictedRun], draws: int, groups: Integers | None = None
+    ) -> "TestedRuns":
+        """Resamples the images that the runs share, or whole groups of them, `draws` times."""
         digests = [run.digest for run in runs]
         distinct = dict(zip(digests, runs, strict=True))
         place = {digest: number for number, digest in enumerate(distinct)}
@@ -44,9 +49,10 @@ class TestedRuns:
             np.stack([run.losses for run in distinct.values()]),
             classes=runs[0].probabilities.shape[1],
             draws=draws,
+            groups=groups,
         )
         places = [place[digest] for digest in digests]
-        return cls(runs=runs, digests=digests, estimates=estimates, places=places)
+        return cls(runs=runs, digests=digests, estimates=estimates, places=places, groups=groups)
 
     def of_model(self, model: Model, seed: int | None = None) -> list[int]:
         """The numbers of a model's runs: of one seed, or of all."""
@@ -85,8 +91,8 @@ def pair(tested: TestedRuns, a: Sequence[int], b: Sequence[int], shared: Mapping
         tested: The runs.
         a: Numbers of one model's runs, one a seed.
         b: Of the other's.
-        shared: The columns that name the two; with a `seed` p is McNemar's, without one it is that
-            of the interval of the means.
+        shared: The columns that name the two; with a `seed` p is McNemar's, without one, or where
+            images belong together, it is that of the interval of the means.
     """
     sides = [tuple(sorted(tested.digests[number] for number in side)) for side in (a, b)]
     rows = [
@@ -108,7 +114,7 @@ def pair(tested: TestedRuns, a: Sequence[int], b: Sequence[int], shared: Mapping
 
 
 def _p_value(tested: TestedRuns, a: Sequence[int], b: Sequence[int], seed: int | None) -> float:
-    if seed is None:
+    if seed is None or tested.groups is not None:
         return mean_p_value(tested.seeds_of(a, "accuracy"), tested.seeds_of(b, "accuracy"))
     return significance.mcnemar_p_value(tested.runs[a[0]].correct, tested.runs[b[0]].correct)
 

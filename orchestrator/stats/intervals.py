@@ -6,6 +6,7 @@ could be, so with 3 seeds whose noise dominates a 95% interval holds the truth i
 variance component with few degrees of freedom, and Student's t says what these cost.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -78,7 +79,7 @@ def mean_interval(
         b: Of another, trained independently of a; the same metric on the same images.
         confidence: How often it is to hold the truth, a fraction.
     """
-    return _Difference.of(a, b).interval(confidence)
+    return MeanDifference.of(a, b).interval(confidence)
 
 
 def mean_p_value(a: SeedRuns, b: SeedRuns) -> float:
@@ -87,7 +88,7 @@ def mean_p_value(a: SeedRuns, b: SeedRuns) -> float:
     So it is below 0.05 exactly where the 95% interval excludes 0 (with 40 draws or more). Beyond
     95% draws are few, so their tails are taken as a normal distribution's from there on.
     """
-    difference = _Difference.of(a, b)
+    difference = MeanDifference.of(a, b)
 
     def excluded(alpha: float) -> bool:
         low, high = difference.interval(1 - alpha)
@@ -104,7 +105,7 @@ def mean_p_value(a: SeedRuns, b: SeedRuns) -> float:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Difference:
+class MeanDifference:
     """A mean over seeds, or a difference of two: what an interval of any confidence is made of.
 
     Attributes:
@@ -112,15 +113,18 @@ class _Difference:
         draws: On resampled test images, [draws], ascending.
         degrees: Of freedom of the seeds' variance.
         variance: Of the seeds; 0 where nothing is known of it.
+        image_margin: How far at least the images' share of an interval reaches, by confidence.
     """
 
     value: float
     draws: Floats
     degrees: float
     variance: float
+    image_margin: Callable[[float], float] | None = None
 
     @classmethod
-    def of(cls, a: SeedRuns, b: SeedRuns | None) -> "_Difference":
+    def of(cls, a: SeedRuns, b: SeedRuns | None) -> "MeanDifference":
+        """A mean of a, or that minus the mean of b."""
         degrees, variance = _seed_noise([a] if b is None else [a, b])
         return cls(
             value=a.mean - (0 if b is None else b.mean),
@@ -130,12 +134,17 @@ class _Difference:
         )
 
     def interval(self, confidence: float) -> tuple[float, float]:
+        """Its interval, see `mean_interval`."""
         low, high = percentile_interval(self.draws, min(confidence, CONFIDENCE))
         if confidence > CONFIDENCE:
             stretch = ndtri((1 + confidence) / 2) / ndtri((1 + CONFIDENCE) / 2)
             low, high = (self.value + (end - self.value) * stretch for end in (low, high))
         margin = _margin(self.degrees, self.variance, confidence)
         below, above = abs(self.value - low), abs(high - self.value)
+        if self.image_margin is not None:
+            least = self.image_margin(confidence)
+            low, high = min(low, self.value - least), max(high, self.value + least)
+            below, above = max(below, least), max(above, least)
         low, high = (
             low - (np.hypot(below, margin) - below),
             high + (np.hypot(above, margin) - above),

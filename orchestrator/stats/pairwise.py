@@ -42,7 +42,7 @@ def compare(final: pa.Table, predictions: pa.Table, *, draws: int = bootstrap.DR
         own = [run for run in runs if run.fraction == fraction]
         _check_same_images(own)
         shared = {"study": study, "train_fraction": fraction, "n_images": len(own[0].labels)}
-        found = _compare_fraction(TestedRuns.of(own, draws), models)
+        found = compare_models(TestedRuns.of(own, draws), models)
         rows += [{**shared, **row} for row in found]
     return schema.to_table(rows, schema.FIXED_SCHEMAS["comparison"])
 
@@ -69,8 +69,13 @@ def _check_same_images(runs: Sequence[PredictedRun]) -> None:
             raise ValueError(message)
 
 
-def _compare_fraction(tested: TestedRuns, models: Sequence[Model]) -> Iterator[dict[str, Any]]:
-    """The rows of one train fraction: each seed, then the means over seeds."""
+def compare_models(tested: TestedRuns, models: Sequence[Model]) -> Iterator[dict[str, Any]]:
+    """All pairs of models at one train fraction: the rows of each seed, then of the means.
+
+    Args:
+        tested: The runs.
+        models: In their order; a model without runs has no pair.
+    """
     for seed in (*sorted({run.seed for run in tested.runs}), None):
         numbers = {model: tested.of_model(model, seed) for model in models}
         pairs = [

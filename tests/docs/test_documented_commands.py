@@ -34,6 +34,7 @@ from documented import (
     write_shown_files,
 )
 from made_up_inputs import image_folder
+from made_up_predictions import write_examples
 from published_copies import publish
 
 from orchestrator import study
@@ -85,6 +86,7 @@ def prepared(
     shutil.copytree(cnn_study, place / "results/flowers")  # whose network can predict
     publish(place / "results/NAME", f"file://{place}/copies")
     image_folder(place / "FOLDER")
+    write_examples(place)
     shutil.copytree(place / "FOLDER", place / "photos")
     for block in BLOCKS:
         if block.language == "yaml":

@@ -40,7 +40,7 @@ PLACEHOLDERS = {
 }
 COMMANDS = (
     *("study", "clean", "compare", "export", "look", "predict", "report", "retrain", "status"),
-    "verify",
+    *("verdict", "verify"),
 )
 _SHOWN = re.compile(r"^(FAMILY|DATASET) = \w+\(\n    name=\"(\w+)\"", re.MULTILINE)
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)

@@ -1,0 +1,93 @@
+"""Further columns of the images: what slices and groups are made of."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from orchestrator.verdict.faults import some
+from orchestrator.verdict.matching import Matched
+from orchestrator.verdict.roles import NAMES
+from orchestrator.verdict.said import Texts, read_table
+from orchestrator.verdict.slices import MOST_VALUES, cut
+
+ALL: Final = "all"
+NONE: Final = "none"
+
+
+def read_attributes(path: Path, matched: Matched, notes: list[str]) -> dict[str, Texts]:
+    """The columns of a table, in the order of the images; None where it lacks an image.
+
+    Raises:
+        ValueError: It names no images, one twice, or none of those that were tested.
+        OSError: It cannot be read.
+    """
+    table = read_table(path)
+    key = next((name for known in NAMES["image"] for name in table if name.lower() == known), None)
+    if key is None:
+        message = (
+            f"--attributes must name its images (column image), but {path} has {some([*table])}"
+        )
+        raise ValueError(message)
+    rows = {image: row for row, image in enumerate(table[key].tolist())}
+    if len(rows) < len(table[key]):
+        message = f"--attributes must have each image once, but {path} has some more often"
+        raise ValueError(message)
+    names = matched.images if set(matched.images) & set(rows) else matched.files
+    places = [rows.get(name) for name in names]
+    lacking = sum(place is None for place in places)
+    if not names or lacking == len(names):
+        message = f"--attributes must have the images that were tested, but {path} has none of them"
+        raise ValueError(message)
+    if lacking:
+        notes.append(f"{path} lacks {lacking:,} of {len(names):,} images.")
+    return {
+        name: np.array([None if place is None else values[place] for place in places], dtype=object)
+        for name, values in table.items()
+        if name != key
+    }
+
+
+def column_of(name: str, columns: Mapping[str, Texts], flag: str) -> Texts:
+    """A column by its name.
+
+    Raises:
+        ValueError: There is none.
+    """
+    if name not in columns:
+        there = some([*columns]) if columns else "there are none"
+        message = (
+            f"{flag} must name a column of predictions or --attributes ({there}), but is {name!r}"
+        )
+        raise ValueError(message)
+    return columns[name]
+
+
+def chosen(
+    names: Sequence[str],
+    columns: Mapping[str, Texts],
+    *,
+    apart_from: str | None,
+    notes: list[str],
+) -> dict[str, Texts]:
+    """The columns of which slices are made.
+
+    Args:
+        names: Of columns, or `all`, or `none`.
+        columns: All that are known.
+        apart_from: A column that is no slice where all are asked for.
+        notes: Where it is said which of those named has too many values, or one alone.
+
+    Raises:
+        ValueError: There is none of that name.
+    """
+    if ALL in names:
+        return {name: values for name, values in columns.items() if name != apart_from}
+    found = {name: column_of(name, columns, "--slices") for name in names if name != NONE}
+    notes += [
+        f"{name}: no slices, since it has one value or more than {MOST_VALUES} that are no numbers."
+        for name, values in found.items()
+        if not cut(values)
+    ]
+    return found
