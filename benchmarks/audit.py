@@ -1,9 +1,9 @@
 """Does an audit name what was planted in somebody's study, and accuse nobody else?
 
-    python benchmarks/audit.py [--studies 100] [--journals 3] [--databases 1] [--ray 0] [--nulls 500]
+    python benchmarks/audit.py [--studies 100] [--journals 3] [--databases 1] [--ray 0]
 
-Studies are those of tests/support/foreign_studies.py, with random values. Sins: planted and found, and
-how often a study is accused of one that it has not. Claims: studies whose two models are equally good,
+Studies are those of tests/support/foreign_studies.py, with random values. Sins: planted and found,
+and how often a study is accused of one that it has not. Claims: studies whose two models are alike,
 or whose trials are no better than the baseline; how often any claim is called supported. Luck: how
 much better the best of N is than it would be on average, and how much the audit says.
 """
@@ -36,7 +36,7 @@ from foreign_studies import (  # noqa: E402
     write_ray,
 )
 
-from orchestrator.audit.claims import permutation_p_value  # noqa: E402
+from orchestrator.audit.claims import LEVEL, permutation_p_value  # noqa: E402
 from orchestrator.audit.document import Audit, audit  # noqa: E402
 from orchestrator.audit.interpret import Said, interpret  # noqa: E402
 from orchestrator.audit.optimism import luck_of_best  # noqa: E402
@@ -59,7 +59,7 @@ def audited(path: Path, arguments: list[str], **more: object) -> Audit:
 
 
 def sins(counts: dict[str, int], place: Path) -> Iterator[tuple[str, str, int, int, int]]:
-    """Format, scenario, studies, those with all that was planted, those accused of something else."""
+    """Format, study, how many, those with all that was planted, those accused of another."""
     for form, (write, suffix) in WRITERS.items():
         for name, make in {**CLEAN, **PLANTED}.items():
             made = named = accused = 0
@@ -105,7 +105,7 @@ def nulls(count: int, place: Path) -> Iterator[tuple[str, int, int]]:
 
 
 def _nulls_of_baselines(count: int, place: Path) -> Iterator[tuple[str, int, int]]:
-    """Trials that are all as good as the baseline; the noise is known from seeds, or from images."""
+    """Trials that are as good as the baseline; the noise is known from seeds or from images."""
     for what, again, images in (
         ("16 trials like the baseline, noise from 3 seeds of each", 3, None),
         ("16 trials like the baseline, noise from 5,000 images", 1, 5000),
@@ -127,7 +127,7 @@ def _nulls_of_baselines(count: int, place: Path) -> Iterator[tuple[str, int, int
 
 
 def _searches_that_learn(count: int) -> tuple[int, int]:
-    """Pairs of searches of one landscape by Optuna's TPE, and those whose permuted trials differ."""
+    """Pairs of searches of one landscape by Optuna's TPE, and those whose trials differ."""
     optuna.logging.set_verbosity(optuna.logging.ERROR)
 
     def value(trial: optuna.Trial, random: np.random.Generator) -> float:
@@ -143,14 +143,14 @@ def _searches_that_learn(count: int) -> tuple[int, int]:
             random = np.random.default_rng([number, side])
             study.optimize(lambda trial, random=random: value(trial, random), 32)
             found.append(np.array([trial.value for trial in study.trials]))
-        different += permutation_p_value(found[0], found[1], 16) < 0.05
+        different += permutation_p_value(found[0], found[1], 16) < LEVEL
     return count, different
 
 
 def luck(count: int) -> Iterator[tuple[str, int, float, float]]:
     """Landscape, N, the luck of the best on average in points, and what is said of it."""
     for name, draw in {
-        "all alike": lambda random, n: np.full(n, 0.8),
+        "all alike": lambda _, n: np.full(n, 0.8),
         "normal, deviation like the noise": lambda random, n: 0.8 + NOISE * random.normal(size=n),
         "normal, four times the noise": lambda random, n: 0.8 + 4 * NOISE * random.normal(size=n),
         "many good, few bad": lambda random, n: 0.8 - 0.03 * random.exponential(size=n),
