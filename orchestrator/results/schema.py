@@ -207,12 +207,8 @@ FIXED_SCHEMAS: Mapping[str, pa.Schema] = {
             pa.field("p_value_holm", pa.float64()),
             ("n_images", pa.int64()),
             ("n_seeds", pa.int32()),
-<<<<<<< HEAD
-        ],
-=======
             pa.field("registered", pa.bool_()),
-        ]
->>>>>>> 45b9cd9 (Register a study's questions before its search; verify proves it; benchmark of the audit)
+        ],
     ),
 }
 

@@ -33,6 +33,7 @@ from documented import (
     split,
     write_shown_files,
 )
+from foreign_studies import CLEAN, write_csv
 from made_up_inputs import image_folder
 from published_copies import publish
 
@@ -85,6 +86,8 @@ def prepared(
     shutil.copytree(cnn_study, place / "results/flowers")  # whose network can predict
     publish(place / "results/NAME", f"file://{place}/copies")
     image_folder(place / "FOLDER")
+    write_csv(CLEAN["one model"](np.random.default_rng(0)), place / "trials.csv")
+    (place / "asked.yaml").write_text("questions: [{a: cnn tuned, b: cnn baseline}]\n")
     shutil.copytree(place / "FOLDER", place / "photos")
     for block in BLOCKS:
         if block.language == "yaml":

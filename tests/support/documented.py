@@ -39,7 +39,18 @@ PLACEHOLDERS = {
     r"^s3://bucket/prefix": "file://copies",
 }
 COMMANDS = (
-    *("study", "clean", "compare", "export", "look", "predict", "report", "retrain", "status"),
+    *(
+        "study",
+        "audit",
+        "clean",
+        "compare",
+        "export",
+        "look",
+        "predict",
+        "report",
+        "retrain",
+        "status",
+    ),
     "verify",
 )
 _SHOWN = re.compile(r"^(FAMILY|DATASET) = \w+\(\n    name=\"(\w+)\"", re.MULTILINE)
