@@ -151,8 +151,8 @@ def _by_repeats(
     if min(map(len, samples)) < 2:  # noqa: PLR2004 (a spread needs two)
         return None
     difference = float(np.mean(samples[0]) - np.mean(samples[1]))
-    if np.ptp(samples[0]) == np.ptp(samples[1]) == 0:
-        return None
+    if not (np.ptp(samples[0]) and np.ptp(samples[1])):
+        return None  # as they were rounded, or the same training twice
     p_value = float(ttest_ind(*samples, equal_var=False).pvalue)
     part = study.test_metric if on_test else (study.metric or study.test_metric)
     return _claim(

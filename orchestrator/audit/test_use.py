@@ -22,6 +22,8 @@ FEWEST_MARKED: Final = 5
 FEWEST_EQUAL: Final = {2: 6, 3: 4}
 """Decimals of an accuracy to trials that must agree before it is no coincidence; else three."""
 FEWEST_VALUES: Final = 3
+FEWEST_LUCKY: Final = 2
+"""Trials whose best test value is above that of the epoch that validation would choose."""
 PERCENT: Final = 1.5
 """Above it an accuracy is in percent."""
 
@@ -155,9 +157,11 @@ def _best_epoch(study: ForeignStudy) -> Iterator[Finding]:
         pick = max if study.sign > 0 else min
         best = pick(range(len(trial.curve)), key=lambda epoch: trial.curve[epoch])
         honest = trial.test_curve[best]
-        if reported == pick(trial.test_curve) and study.better(reported, honest):
+        if reported != pick(trial.test_curve):
+            return
+        if study.better(reported, honest):
             lucky.append((trial, reported - honest))
-    if compared and 2 * len(lucky) >= compared:
+    if len(lucky) >= FEWEST_LUCKY:
         trial, gain = max(lucky, key=lambda pair: abs(pair[1]))
         yield Finding(
             check=CHECK,
