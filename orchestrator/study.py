@@ -125,9 +125,14 @@ def plan(
     if options.dry_run:
         held.enter_context(offline())
     if folder is None:
-        return preflight.check_new(settings, console)
+        return preflight.check_new(settings, console, register=options.register)
     return preflight.check_resumed(
-        settings, folder, held, console, accept_code_change=options.accept_code_change
+        settings,
+        folder,
+        held,
+        console,
+        accept_code_change=options.accept_code_change,
+        register=options.register,
     )
 
 

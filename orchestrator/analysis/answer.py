@@ -72,6 +72,14 @@ def rank(final: Sequence[Row]) -> list[Ranked]:
     return sorted(ranked, key=lambda each: -each.accuracy)
 
 
+def compared(final: Sequence[Row], comparison: Sequence[Row]) -> Row | None:
+    """The row of the two tuned families that the answer compares; None where there are no two."""
+    ranked = rank(final)
+    if len(ranked) < FEWEST_TO_COMPARE:
+        return None
+    return pair_of(comparison, ranked[0].family, ranked[1].family)
+
+
 def _by_recall(
     ranked: Sequence[Ranked], comparison: Sequence[Row], objective: str
 ) -> Iterator[str]:

@@ -8,6 +8,7 @@ from scipy.stats import mannwhitneyu
 
 from orchestrator.analysis.formats import interval, p_value, share, words
 from orchestrator.analysis.section import Row, Section, grouped, present
+from orchestrator.results.registration import EXPLORED, REGISTERED
 from orchestrator.results.schema import METRICS, ROLES
 
 ENOUGH_SEEDS: Final = 3
@@ -71,6 +72,7 @@ def difference_sections(pairs: Sequence[Row], finals: Sequence[Row]) -> Iterator
                 "than": words("b_family", "b_role"),
                 **shown,
                 "certain": words("certain"),
+                **({"asked": words("asked")} if "asked" in rows[0] else {}),
                 "better in": share("better_in", 0),
                 **{name: interval(name, name) for name in METRICS if name != "accuracy"},
             },
@@ -119,7 +121,12 @@ def _rows(pairs: Sequence[Row], of_model: dict[Any, list[float]]) -> Iterator[di
             "certain": "yes" if is_certain(mean) else "no",
             "better_in": probability_of_improvement(*values) if min(map(len, values)) > 1 else None,
             "seeds": mean["n_seeds"],
+            **({} if mean.get("registered") is None else {"asked": _asked(mean)}),
         }
+
+
+def _asked(mean: Row) -> str:
+    return REGISTERED if mean["registered"] else EXPLORED
 
 
 def _order(row: Row, places: dict[Any, int]) -> list[int]:

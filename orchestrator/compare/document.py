@@ -6,7 +6,7 @@ from typing import Final
 
 import pyarrow as pa
 
-from orchestrator.analysis.answer import Answer, answer
+from orchestrator.analysis.answer import Answer, answer, compared
 from orchestrator.analysis.anytime_performance import best_so_far_sections
 from orchestrator.analysis.calibration import calibration_sections
 from orchestrator.analysis.caveats import caveats, collapse_sections
@@ -19,6 +19,7 @@ from orchestrator.analysis.model_size import transfer_card_sections
 from orchestrator.analysis.pairwise import difference_sections
 from orchestrator.analysis.per_class import per_class_sections
 from orchestrator.analysis.probe import probe_sections
+from orchestrator.analysis.registration import mark_explored, of_answer, registration_sections
 from orchestrator.analysis.sample_efficiency import sample_efficiency_sections
 from orchestrator.analysis.section import (
     Row,
@@ -141,6 +142,7 @@ def prepare(
             most=MOST_WARNINGS,
         ),
         *result_sections(study, searched, finals, chosen),
+        *registration_sections(study, pairs),
         *difference_sections(pairs, finals),
         *reference_sections(study, finals),
         *(section for section in evidence if section.chapter != "warnings"),
@@ -153,6 +155,8 @@ def prepare(
     return Report(
         title=f"Comparison of {study['name']}",
         demo=demo,
-        answer=replace(found, details=(*found.details, *settling)),
-        sections=tuple(section for section in sections if section.says_something),
+        answer=replace(
+            found, details=(*found.details, *settling, *of_answer(study, compared(finals, pairs)))
+        ),
+        sections=mark_explored(study, [each for each in sections if each.says_something]),
     )

@@ -30,6 +30,14 @@ def make_parser() -> argparse.ArgumentParser:
         help="go on with a study, or with one at ADDRESS/NAME; more --trials or --seeds extend it",
     )
     add("--accept-code-change", action="store_true", help="resume although the code has changed")
+    add(
+        "--register",
+        nargs="?",
+        const="",
+        metavar="FILE.yaml",
+        help="write down what will be asked, with its hash, before the search (the questions that "
+        "the answer needs); what else is found is called explored",
+    )
     add("--config", type=Path, metavar="FILE", help="YAML file with settings by name")
     add("--set", action="append", default=[], metavar="NAME=VALUE", help="any setting")
     add("--print-settings", action="store_true", help="print them as a YAML file, and stop")

@@ -13,12 +13,13 @@ from orchestrator.config.settings import Settings
 from orchestrator.config.sources import demo_notes
 from orchestrator.forecast.estimate import Forecast, forecast_study, time_sentences
 from orchestrator.forecast.throughput import Work
-from orchestrator.plan import remains, resume, warm_start
+from orchestrator.plan import registration, remains, resume, warm_start
 from orchestrator.plan.data_summary import data_summary
 from orchestrator.plan.families import FamilyPlan, plan_families
 from orchestrator.plan.inputs import Inputs, prepare
 from orchestrator.plan.memory import fed_to_gpu
 from orchestrator.plan.probe import probe_families
+from orchestrator.plan.registration import plan_registration, sentences
 from orchestrator.plan.resolution import resolution
 from orchestrator.plan.summary import print_plan, print_spaces
 from orchestrator.plan.warm_start import WarmStart
@@ -27,6 +28,7 @@ from orchestrator.results.fetched import local_folder
 from orchestrator.results.files import check_writable
 from orchestrator.results.lock import Hold, holding
 from orchestrator.results.published import check_place
+from orchestrator.results.registration import Registration
 from trainables.data.offline import is_offline, not_fetched
 
 # The studies named to choose from, the latest first.
@@ -61,6 +63,7 @@ class CheckedStudy:
         resumed: What it goes on from; None for a new study.
         warm_start: What a new study learns from first; None for nothing.
         probed: What its frozen networks know; empty where that was not asked.
+        registration: What a new study registers before its search; None for nothing.
     """
 
     name: str
@@ -71,10 +74,16 @@ class CheckedStudy:
     resumed: ResumedStudy | None = None
     warm_start: WarmStart | None = None
     probed: Sequence[Mapping[str, Any]] = ()
+    registration: Registration | None = None
 
 
-def check_new(settings: Settings, console: Console) -> CheckedStudy:
+def check_new(settings: Settings, console: Console, *, register: str | None = None) -> CheckedStudy:
     """Checks a new study, and prints what it will do.
+
+    Args:
+        settings: Its.
+        console: Where to print.
+        register: See `plan_registration`.
 
     Raises:
         ValueError: An input is wrong.
@@ -91,6 +100,7 @@ def check_new(settings: Settings, console: Console) -> CheckedStudy:
         )
         raise ValueError(message)
     _check_publish(settings, name, None)
+    registered = plan_registration(register, settings, [plan.name for plan in plans])
     inputs = _prepare(settings, plans, console)
     settings, plans = inputs.settings, plan_families(inputs.settings)
     warm = None
@@ -99,8 +109,11 @@ def check_new(settings: Settings, console: Console) -> CheckedStudy:
         warm = warm_start.check(source, plans, settings, inputs)
         left_out = f"; {warm.left_out} others do not count here" if warm.left_out else ""
         console.print(f"Warm start: {len(warm.trials)} trials of {warm.study}{left_out}")
+    for sentence in sentences(registered) if registered is not None else ():
+        console.print(sentence)
     return CheckedStudy(
         name=name,
+        registration=registered,
         folder=folder,
         settings=settings,
         plans=plans,
@@ -117,6 +130,7 @@ def check_resumed(
     console: Console,
     *,
     accept_code_change: bool,
+    register: str | None = None,
 ) -> CheckedStudy:
     """Checks that a study can go on as it was begun, and prints what it will do.
 
@@ -126,6 +140,7 @@ def check_resumed(
         held: Holds the folder until it is closed.
         console: Where to print.
         accept_code_change: The user knows that the code is another.
+        register: See `plan_registration`; what the study has registered must stay.
 
     Raises:
         HeldError: Another driver has it.
@@ -139,6 +154,7 @@ def check_resumed(
     tables = remains.check_nothing_lost(folder)
     resume.check_families(study, plans)
     resume.check_spaces(study, plans)
+    registration.check_resumed(study, register, settings, [plan.name for plan in plans])
     resume.check_settings(study, settings)
     _check_publish(settings, study["name"], study)
     warm_start.check_kept(folder, settings)

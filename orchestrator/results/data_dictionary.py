@@ -110,10 +110,15 @@ _MEANINGS: Final = {
     ),
     "p_value_holm": (
         "probability",
-        "that, adjusted by Holm over the distinct pairs of fraction and seed",
+        "that, adjusted by Holm over the distinct pairs of fraction and seed; of registered "
+        "questions over all of these",
     ),
     "n_images": (_COUNT, "test images compared"),
     "n_seeds": (_COUNT, "seeds that are averaged"),
+    "registered": (
+        "",
+        "of means, whether it was registered before the search; null: the study registered none",
+    ),
 }
 
 # Where a table's column means something of its own.

@@ -91,11 +91,13 @@ def table_metadata(study: Mapping[str, Any]) -> dict[str, str]:
 
 
 def stamp(study: Mapping[str, Any]) -> dict[str, str]:
-    """The hashes of split, data and weights, by which a table is known to be of a study."""
+    """The hashes of what a study rests on, by which a table is known to be of it."""
+    registered = study.get("registration")
     return {
         "split_sha256": study["dataset"]["split_sha256"],
         "data_sha256": sha256_of(study["dataset"]["files"]),
         "weights_sha256": (study["weights"] or {}).get("sha256", ""),
+        **({"registration_sha256": registered["sha256"]} if registered else {}),
     }
 
 

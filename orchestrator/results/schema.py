@@ -26,7 +26,7 @@ TEST_OPENED: Final = "test_opened"
 LATER: Final = frozenset(
     {
         *("trained_parameters", "forward_flops_per_image", "parameters", "file"),
-        *("validation_f1", "objective"),
+        *("validation_f1", "objective", "registered"),
         *("device_name", "device_memory_bytes", "driver", "cuda", "cudnn", "device_speed"),
     }
 )
@@ -207,6 +207,7 @@ FIXED_SCHEMAS: Mapping[str, pa.Schema] = {
             pa.field("p_value_holm", pa.float64()),
             ("n_images", pa.int64()),
             ("n_seeds", pa.int32()),
+            pa.field("registered", pa.bool_()),
         ],
     ),
 }

@@ -5,9 +5,9 @@ import os
 import shlex
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final
 
 import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
@@ -20,7 +20,7 @@ from orchestrator.forecast.estimate import Forecast, time_sentences
 from orchestrator.plan import resume, warm_start
 from orchestrator.plan.disk_space import check_disk_space
 from orchestrator.plan.preflight import CheckedStudy, forecast_of
-from orchestrator.results import manifest
+from orchestrator.results import manifest, registration
 from orchestrator.results.lock import Hold, holding
 from orchestrator.results.manifest import Manifest
 from orchestrator.run import replay
@@ -104,6 +104,7 @@ def open_study(
             if hold.damage:
                 stored = replace(stored, changes=[*stored.changes, ("lease_damaged", hold.damage)])
             content = manifest.continued(checked.resumed.study, content)
+        content |= register(checked, content, console)
         session = Session(
             checked,
             executor=RayExecutor(
@@ -123,6 +124,20 @@ def open_study(
             yield session
     finally:
         disconnect()
+
+
+def register(checked: CheckedStudy, content: Mapping[str, Any], console: Console) -> dict[str, Any]:
+    """Registers what a new study will ask, where that was wanted: what `study.json` says of it."""
+    if checked.registration is None:
+        return {}
+    entry = registration.register(
+        checked.folder, checked.registration, content, registered_at=manifest.now()
+    )
+    console.print(
+        f"Registered: {registration.FILE}, SHA-256 {entry['sha256']}; keep it elsewhere too",
+        soft_wrap=True,
+    )
+    return {"registration": entry}
 
 
 def _leave(session: Session, checked: CheckedStudy, watch: Watch, why: str) -> None:

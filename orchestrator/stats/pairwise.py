@@ -1,6 +1,6 @@
 """Every pair of models compared on the same test images: the rows of `comparison.parquet`."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations
 from typing import Any
 
@@ -8,12 +8,19 @@ import numpy as np
 import pyarrow as pa
 
 from orchestrator.results import schema
+from orchestrator.results.registration import Question
 from orchestrator.stats import bootstrap
-from orchestrator.stats.differences import Model, TestedRuns, adjust, pair
+from orchestrator.stats.differences import Model, Pair, TestedRuns, adjust, pair
 from orchestrator.stats.predictions import PredictedRun, split_runs
 
 
-def compare(final: pa.Table, predictions: pa.Table, *, draws: int = bootstrap.DRAWS) -> pa.Table:
+def compare(
+    final: pa.Table,
+    predictions: pa.Table,
+    *,
+    registered: Sequence[Question] | None = None,
+    draws: int = bootstrap.DRAWS,
+) -> pa.Table:
     """Compares all pairs of (family, role) within each train fraction; a difference is a - b.
 
     A row with a seed pairs the two runs of that seed: its interval covers test-sampling noise, and
@@ -22,10 +29,13 @@ def compare(final: pa.Table, predictions: pa.Table, *, draws: int = bootstrap.DR
     and b), and the p of accuracy is that of this interval, see `stats.intervals`. `n_seeds` is the
     smaller number of the two; with one seed nothing is known of training noise. Each p is adjusted
     by Holm over the distinct pairs of that fraction and seed, or of the means of that fraction.
+    Questions that were registered before the search are adjusted together, whatever their
+    fraction, and apart from the pairs of means that were not.
 
     Args:
         final: `final.parquet`; gives the order of the families and the study's name.
         predictions: `predictions.parquet`.
+        registered: The questions of a study that registered some; None of one that did not.
         draws: Bootstrap draws.
 
     Returns:
@@ -37,13 +47,14 @@ def compare(final: pa.Table, predictions: pa.Table, *, draws: int = bootstrap.DR
     models = _models(final)
     study = final["study"][0].as_py() if final.num_rows else None
     runs = split_runs(predictions)
-    rows: list[dict[str, Any]] = []
+    found: list[Pair] = []
     for fraction in sorted({run.fraction for run in runs}):
         own = [run for run in runs if run.fraction == fraction]
         _check_same_images(own)
         shared = {"study": study, "train_fraction": fraction, "n_images": len(own[0].labels)}
-        found = compare_models(TestedRuns.of(own, draws), models)
-        rows += [{**shared, **row} for row in found]
+        found += _compare_fraction(TestedRuns.of(own, draws), models, shared)
+    _adjust_means(found, registered)
+    rows = [row for each in found for row in each.rows]
     return schema.to_table(rows, schema.FIXED_SCHEMAS["comparison"])
 
 
@@ -76,6 +87,16 @@ def compare_models(tested: TestedRuns, models: Sequence[Model]) -> Iterator[dict
         tested: The runs.
         models: In their order; a model without runs has no pair.
     """
+    found = list(_compare_fraction(tested, models, {}))
+    adjust([each for each in found if each.rows[0]["seed"] is None])
+    for each in found:
+        yield from each.rows
+
+
+def _compare_fraction(
+    tested: TestedRuns, models: Sequence[Model], shared: Mapping[str, Any]
+) -> Iterator[Pair]:
+    """The pairs of one train fraction: of each seed, adjusted, then of the means over seeds."""
     for seed in (*sorted({run.seed for run in tested.runs}), None):
         numbers = {model: tested.of_model(model, seed) for model in models}
         pairs = [
@@ -84,6 +105,7 @@ def compare_models(tested: TestedRuns, models: Sequence[Model]) -> Iterator[dict
                 numbers[a],
                 numbers[b],
                 {
+                    **shared,
                     "seed": seed,
                     **dict(zip(("a_family", "a_role"), a, strict=True)),
                     **dict(zip(("b_family", "b_role"), b, strict=True)),
@@ -91,5 +113,23 @@ def compare_models(tested: TestedRuns, models: Sequence[Model]) -> Iterator[dict
             )
             for a, b in combinations([model for model in models if numbers[model]], 2)
         ]
+        if seed is not None:
+            adjust(pairs)
+        yield from pairs
+
+
+def _adjust_means(found: Sequence[Pair], registered: Sequence[Question] | None) -> None:
+    """Adjusts the pairs of means: registered questions together, others within their fraction."""
+    families: dict[float | None, list[Pair]] = {}
+    asked = {question.asked for question in registered or ()}
+    for each in found:
+        row = each.rows[0]
+        if row["seed"] is not None:
+            continue
+        models = frozenset((row[f"{side}_family"], row[f"{side}_role"]) for side in "ab")
+        is_asked = (row["train_fraction"], models) in asked
+        families.setdefault(None if is_asked else row["train_fraction"], []).append(each)
+        for own in each.rows:
+            own["registered"] = None if registered is None else is_asked
+    for pairs in families.values():
         adjust(pairs)
-        yield from (row for each in pairs for row in each.rows)

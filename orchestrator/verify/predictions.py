@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from sklearn.metrics import accuracy_score, precision_recall_fscore_support
 
+from orchestrator.results.registration import registered_of
 from orchestrator.stats.pairwise import compare
 from orchestrator.verify.finals import Key, key_of, name_of
 from orchestrator.verify.tables import Check, Tables, differing
@@ -57,7 +58,12 @@ def check_predictions(tables: Tables) -> Iterator[str]:
 def check_comparison(tables: Tables) -> Iterator[str]:
     """Differences and p-values of the comparison are those that the predictions give."""
     # Neither depends on the draws, but for the intervals of means and the p that belongs to them.
-    again = compare(tables.table("final"), tables.table("predictions"), draws=1).to_pylist()
+    again = compare(
+        tables.table("final"),
+        tables.table("predictions"),
+        registered=registered_of(tables.study),
+        draws=1,
+    ).to_pylist()
     rows = tables.table("comparison").to_pylist()
     # Older studies have no p of means, and Holm's over repeated tests.
     older = all(row["p_value"] is None for row in rows if _is_of_means(row))

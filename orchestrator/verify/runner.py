@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from orchestrator.verify import finals, predictions, search
+from orchestrator.verify import finals, predictions, registration, search
 from orchestrator.verify import tables as verification
 from orchestrator.verify.sources import SOURCES, NotAtHandError
 from orchestrator.verify.tables import Check, Tables, UnusableError
@@ -14,6 +14,7 @@ CHECKS: Final[tuple[Check, ...]] = (
     *search.CHECKS,
     *finals.CHECKS,
     *predictions.CHECKS,
+    *registration.CHECKS,
 )
 # More of the same would not help to find what is wrong.
 MOST_SENTENCES: Final = 20

@@ -188,7 +188,7 @@ def test_the_flags_are_few_and_frozen() -> None:
         *("--results-dir", "--name", "--seeds", "--seed", "--config", "--set", "--dry-run"),
         *("--image-size", "--image-column", "--label-column", "--group-column"),
         *("--resume", "--accept-code-change", "--warm-start", "--debug", "--no-dashboard"),
-        *("--probe", "--json", "--publish", "--print-settings"),
+        *("--probe", "--json", "--publish", "--print-settings", "--register"),
     }
 
 

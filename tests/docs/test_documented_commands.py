@@ -33,6 +33,7 @@ from documented import (
     split,
     write_shown_files,
 )
+from foreign_studies import CLEAN, write_csv
 from made_up_inputs import image_folder
 from made_up_predictions import write_examples
 from published_copies import publish
@@ -87,6 +88,8 @@ def prepared(
     publish(place / "results/NAME", f"file://{place}/copies")
     image_folder(place / "FOLDER")
     write_examples(place)
+    write_csv(CLEAN["one model"](np.random.default_rng(0)), place / "trials.csv")
+    (place / "asked.yaml").write_text("questions: [{a: cnn tuned, b: cnn baseline}]\n")
     shutil.copytree(place / "FOLDER", place / "photos")
     for block in BLOCKS:
         if block.language == "yaml":

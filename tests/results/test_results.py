@@ -111,7 +111,15 @@ MAY_BE_EMPTY = {
     },
     "final_epochs": {"device_memory_peak_bytes", "validation_f1", "objective", "device_name"},
     "predictions": {"file"},
-    "comparison": {"seed", "difference", "ci_low", "ci_high", "p_value", "p_value_holm"},
+    "comparison": {
+        "seed",
+        "difference",
+        "ci_low",
+        "ci_high",
+        "p_value",
+        "p_value_holm",
+        "registered",
+    },
 }
 
 
@@ -150,6 +158,8 @@ def some_value(kind: pa.DataType) -> Any:
         return [0.5, 0.5]
     if pa.types.is_timestamp(kind):
         return datetime(2026, 1, 1, tzinfo=UTC)
+    if pa.types.is_boolean(kind):
+        return True
     return "x" if pa.types.is_dictionary(kind) or pa.types.is_string(kind) else 1
 
 

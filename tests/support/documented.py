@@ -39,8 +39,8 @@ PLACEHOLDERS = {
     r"^s3://bucket/prefix": "file://copies",
 }
 COMMANDS = (
-    *("study", "clean", "compare", "export", "look", "predict", "report", "retrain", "status"),
-    *("verdict", "verify"),
+    *("study", "audit", "clean", "compare", "export", "look", "predict", "report", "retrain"),
+    *("status", "verdict", "verify"),
 )
 _SHOWN = re.compile(r"^(FAMILY|DATASET) = \w+\(\n    name=\"(\w+)\"", re.MULTILINE)
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)

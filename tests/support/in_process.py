@@ -24,6 +24,7 @@ from orchestrator.results.manifest import Manifest
 from orchestrator.run import replay
 from orchestrator.run.cluster import Cluster, Reservation
 from orchestrator.run.describe import describe
+from orchestrator.run.opening import register
 from orchestrator.run.phase import Phase
 from orchestrator.run.session import Session
 from orchestrator.run.signals import Interruption
@@ -168,6 +169,7 @@ class Driver:
     name: str = "mine"
     compares: bool = False
     writes: float = 0.3
+    register: str | None = None
     console: Console = field(default_factory=lambda: Console(quiet=True))
 
     @property
@@ -181,20 +183,31 @@ class Driver:
         if settings.dataset == "digits":
             digits = _digits_decoded_once()
             self.monkeypatch.setattr(registry, "load_dataset", lambda _: digits)
-        checked = check_new(settings, self.console)
+        checked = check_new(settings, self.console, register=self.register)
         self.folder.mkdir(parents=True, exist_ok=True)
         warm_start.keep(self.folder, checked.warm_start)
         return self._run(checked, moments or Moments(), order)
 
     def resume(
-        self, moments: Moments | None = None, *, order: int = 1, accept: bool = False, **given: Any
+        self,
+        moments: Moments | None = None,
+        *,
+        order: int = 1,
+        accept: bool = False,
+        register: str | None = None,
+        **given: Any,
     ) -> bool | None:
         """Resumes it, with other settings where they are given; None if it was killed."""
         stored = stored_settings(files.read_study(self.folder))
         settings = resolve(given, config=None, assignments=[], stored=stored)
         with contextlib.ExitStack() as held:
             checked = check_resumed(
-                settings, self.folder, held, self.console, accept_code_change=accept
+                settings,
+                self.folder,
+                held,
+                self.console,
+                accept_code_change=accept,
+                register=register,
             )
             return self._run(checked, moments or Moments(), order)
 
@@ -216,6 +229,7 @@ class Driver:
         if checked.resumed is not None:
             stored = replay.read(checked.folder, checked.resumed.study, content)
             content = manifest.continued(checked.resumed.study, content)
+        content |= register(checked, content, self.console)
         with self.monkeypatch.context() as patch:
             for module, name in ((files, "write_table"), (files, "write_text")):
                 patch.setattr(module, name, _mortal(getattr(module, name), moments))

@@ -1,0 +1,73 @@
+"""What an audit says: a sin with its evidence, what is in order, or what cannot be told."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, Literal
+
+Verdict = Literal["sin", "in order", "cannot be told"]
+Standing = Literal["supported", "not supported", "cannot be told"]
+SIN: Final = "sin"
+IN_ORDER: Final = "in order"
+UNKNOWN: Final = "cannot be told"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """An answer to one question.
+
+    Attributes:
+        check: The question's name.
+        verdict: `sin`, `in order` or `cannot be told`.
+        name: Of the sin; empty where it is none.
+        sentence: What was found.
+        evidence: Where it can be seen.
+    """
+
+    check: str
+    verdict: Verdict
+    name: str = ""
+    sentence: str
+    evidence: Sequence[str] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Claim:
+    """A comparison that somebody may claim from the study.
+
+    Attributes:
+        claim: In words.
+        better: What is said to be better.
+        worse: Than what.
+        difference: Of the metric, better minus worse, in its own units; None where not known.
+        p_value: Of the test; None where there is none.
+        p_value_holm: Adjusted for all claims that were tested.
+        standing: `supported`, `not supported` or `cannot be told`.
+        why: By which test, or what is missing.
+        scope: What a supported claim speaks of.
+    """
+
+    claim: str
+    better: str
+    worse: str
+    difference: float | None = None
+    p_value: float | None = None
+    p_value_holm: float | None = None
+    standing: Standing
+    why: str
+    scope: str = ""
+
+
+def count(number: int, name: str) -> str:
+    """A number with its noun."""
+    return f"{number:,} {name}{'' if number == 1 else 's'}"
+
+
+def of_group(group: str) -> str:
+    """A group in words; the only one has no name."""
+    return group or "the study"
+
+
+def listed(names: Sequence[str], most: int = 5) -> str:
+    """Names with commas, the first ones where they are many."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return f"{', '.join(names[:most])}{more}"

@@ -1,0 +1,49 @@
+"""Finds out what a path is, and reads it."""
+
+from pathlib import Path
+
+from orchestrator.audit import read_csv, read_optuna, read_ray
+from orchestrator.audit.foreign import RawStudy
+
+
+def read(path: Path, *, study: str | None, metric: str | None) -> RawStudy:
+    """Reads an Optuna journal or database, a folder of Ray Tune, or a CSV file.
+
+    Args:
+        path: Of it.
+        study: One of a file of Optuna's; None for all.
+        metric: The objective of a study that has several; else not needed here.
+
+    Raises:
+        ValueError: It is none of these, or damaged.
+        OSError: It cannot be read.
+    """
+    if path.is_dir():
+        if (path / "study.json").is_file():
+            message = (
+                f"PATH must be somebody else's study, but {path} is one of this project's; "
+                f"for these: python -m orchestrator.verify {path}"
+            )
+            raise ValueError(message)
+        _check_no_study(study, "a folder of Ray Tune")
+        return read_ray.read_ray(path)
+    if not path.exists():
+        message = f"PATH must be a file or a folder, but {path} does not exist"
+        raise ValueError(message)
+    if read_optuna.is_sqlite(path) or _is_journal(path):
+        return read_optuna.read_optuna(path, study=study, metric=metric)
+    _check_no_study(study, "a CSV file")
+    return read_csv.read_csv(path)
+
+
+def _check_no_study(study: str | None, what: str) -> None:
+    if study is not None:
+        message = f"--study must go with a file of Optuna's, but got {study!r} with {what}"
+        raise ValueError(message)
+
+
+def _is_journal(path: Path) -> bool:
+    """Whether a file begins as Optuna's journals do: an object with an operation in a line."""
+    with path.open("rb") as opened:
+        start = opened.readline(1 << 16)
+    return start.startswith(b"{") and b'"op_code"' in start

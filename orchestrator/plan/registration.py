@@ -1,0 +1,171 @@
+"""What `study --register` registers: a file's questions, or those that the study's answer needs."""
+
+from collections.abc import Mapping, Sequence
+from itertools import combinations
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from orchestrator.config.settings import Settings, to_json
+from orchestrator.results import registration
+from orchestrator.results.registration import ALPHA, Question, Registration
+from orchestrator.results.schema import ROLES
+
+TUNED: Final = ROLES[1]
+NEW: Final = "start a new study to ask something else"
+
+
+class _Entry(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    a: str
+    b: str
+    train_fraction: float | None = None
+    margin: float = Field(default=0.0, ge=0, lt=1)
+
+
+class _File(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    questions: list[_Entry] = Field(min_length=1)
+    alpha: float = Field(default=ALPHA, gt=0, le=0.2)
+
+
+def plan_registration(
+    asked: str | None, settings: Settings, families: Sequence[str]
+) -> Registration | None:
+    """What is to be registered; None where that was not asked for.
+
+    Args:
+        asked: The flag: a YAML file, or empty for the questions that the study's answer needs.
+        settings: The study's.
+        families: Their names.
+
+    Raises:
+        ValueError: The file is wrong, or there is nothing to ask.
+    """
+    if asked is None:
+        return None
+    if asked:
+        return _read(Path(asked), settings, families)
+    largest = max(settings.train_fractions)
+    pairs = [((one, TUNED), (other, TUNED)) for one, other in combinations(families, 2)]
+    pairs += [((family, TUNED), (family, ROLES[0])) for family in families]
+    return Registration(
+        questions=tuple(
+            Question(a_family=a[0], a_role=a[1], b_family=b[0], b_role=b[1], train_fraction=largest)
+            for a, b in pairs
+        )
+    )
+
+
+def sentences(registered: Registration) -> list[str]:
+    """What will be registered, for the one who plans the study."""
+    count = len(registered.questions)
+    return [
+        f"Registered before the search: {count} question{'' if count == 1 else 's'}, alpha "
+        f"{registered.alpha:g} over all of them by Holm; whatever else is found is explored.",
+        *(
+            f"  {question}" + (f", margin {100 * question.margin:g} points" * bool(question.margin))
+            for question in registered.questions
+        ),
+    ]
+
+
+def check_resumed(
+    study: Mapping[str, Any], asked: str | None, settings: Settings, families: Sequence[str]
+) -> None:
+    """Checks that a study goes on with what it has registered, if anything.
+
+    Args:
+        study: Its `study.json`.
+        asked: The flag `--register`; None where it was not given.
+        settings: What it is resumed with.
+        families: Their names.
+
+    Raises:
+        ValueError: It was registered otherwise or not at all, or a setting that matters differs.
+    """
+    kept = study.get("registration")
+    if kept is None:
+        if asked is not None:
+            message = (
+                "--register must go with a new study, since a registration is older than the first "
+                f"trial, but {study['name']} has begun without one; {NEW}"
+            )
+            raise ValueError(message)
+        return
+    if asked is not None:
+        given = plan_registration(asked, settings, families)
+        assert given is not None
+        before = (set(registration.questions_of(study)), kept["alpha"])
+        if (set(given.questions), given.alpha) != before:
+            message = (
+                "the registration must stay when a study is resumed, but "
+                f"{len(given.questions)} questions at alpha {given.alpha:g} were given, which are "
+                f"not the {len(before[0])} at {before[1]:g} with SHA-256 {kept['sha256']}; leave "
+                f"--register out, or {NEW}"
+            )
+            raise ValueError(message)
+    matter = registration.what_matters(study)["settings"]
+    now = to_json(settings)
+    for name, before in matter.items():
+        if name in {"families", "precision"} or name not in now:
+            continue
+        value = list(now[name]) if isinstance(now[name], tuple) else now[name]
+        if value != before:
+            message = (
+                f"{name} must stay as registered when a study is resumed, but was {before} and is "
+                f"{value}; {NEW}"
+            )
+            raise ValueError(message)
+
+
+def _read(path: Path, settings: Settings, families: Sequence[str]) -> Registration:
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        read = _File.model_validate(content)
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        reason = " ".join(str(error).split())
+        message = f"--register must be a YAML file, but {path} cannot be read: {reason}"
+        raise ValueError(message) from error
+    except ValidationError as error:
+        wrong = "; ".join(
+            f"{'.'.join(map(str, each['loc'])) or 'the file'}: {each['msg']}"
+            for each in error.errors()
+        )
+        message = f"--register must be questions with `a` and `b`, but in {path} {wrong}"
+        raise ValueError(message) from error
+    models = [f"{family} {role}" for family in families for role in ROLES]
+    questions: list[Question] = []
+    faults: list[str] = []
+    for entry in read.questions:
+        fraction = max(settings.train_fractions)
+        fraction = fraction if entry.train_fraction is None else entry.train_fraction
+        unknown = [name for name in (entry.a, entry.b) if name not in models]
+        faults += [f"{name!r} is none of {', '.join(models)}" for name in unknown]
+        if fraction not in settings.train_fractions:
+            known = ", ".join(f"{each:g}" for each in settings.train_fractions)
+            faults.append(f"train_fraction {fraction:g} is none of {known}")
+        if entry.a == entry.b:
+            faults.append(f"{entry.a!r} is asked against itself")
+        if not unknown:
+            a, b = (name.rsplit(" ", 1) for name in (entry.a, entry.b))
+            questions.append(
+                Question(
+                    a_family=a[0],
+                    a_role=a[1],
+                    b_family=b[0],
+                    b_role=b[1],
+                    train_fraction=fraction,
+                    margin=entry.margin,
+                )
+            )
+    if len({question.asked for question in questions}) < len(questions):
+        faults.append("a question is asked twice")
+    if faults:
+        message = f"--register must ask what the study can answer, but {'; '.join(faults)}"
+        raise ValueError(message)
+    return Registration(questions=tuple(questions), alpha=read.alpha)

@@ -1,0 +1,164 @@
+"""The pre-registration of a study: its questions, written with a hash before its first trial."""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from orchestrator.config.settings import OPERATIONAL
+from orchestrator.results import files
+
+FILE: Final = "registration.json"
+ALPHA: Final = 0.05
+TEST: Final = (
+    "difference of mean test accuracy over seeds, two-sided p of its paired interval, adjusted by "
+    "Holm over the registered questions"
+)
+REGISTERED, EXPLORED = "registered", "explored"
+Model = tuple[str, str]
+"""A family and a role (`baseline` or `tuned`)."""
+Asked = tuple[float, frozenset[Model]]
+"""What tells a question from others: its train fraction, and its two models in any order."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Question:
+    """Does one model differ from another in test accuracy?
+
+    Attributes:
+        a_family: Of the first model.
+        a_role: Likewise.
+        b_family: Of the second.
+        b_role: Likewise.
+        train_fraction: At which share of the training images.
+        margin: A difference that is not larger does not matter; a fraction of the test images.
+    """
+
+    a_family: str
+    a_role: str
+    b_family: str
+    b_role: str
+    train_fraction: float = 1.0
+    margin: float = 0.0
+
+    @property
+    def models(self) -> tuple[Model, Model]:
+        """The two."""
+        return (self.a_family, self.a_role), (self.b_family, self.b_role)
+
+    @property
+    def asked(self) -> Asked:
+        """What tells it from others."""
+        return self.train_fraction, frozenset(self.models)
+
+    def __str__(self) -> str:
+        return (
+            f"{self.a_family} {self.a_role} against {self.b_family} {self.b_role} at train "
+            f"fraction {self.train_fraction:g}"
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Registration:
+    """What a study will ask.
+
+    Attributes:
+        questions: All of them; they are tested together.
+        alpha: How often a study may find something in any of them where there is nothing.
+    """
+
+    questions: tuple[Question, ...]
+    alpha: float = ALPHA
+
+
+def content_of(
+    registration: Registration, study: Mapping[str, Any], *, registered_at: str
+) -> dict[str, Any]:
+    """What is registered, with the settings that matter and what the study rests on.
+
+    Args:
+        registration: What it will ask.
+        study: The content of its `study.json` before its first trial.
+        registered_at: As ISO 8601 text in UTC.
+    """
+    return {
+        "study": study["name"],
+        "registered_at": registered_at,
+        "git_commit": study["git_commit"],
+        "code_sha256": study["code_sha256"],
+        "questions": [asdict(question) for question in registration.questions],
+        "metric": "test_accuracy",
+        "test": TEST,
+        "alpha": registration.alpha,
+        **what_matters(study),
+    }
+
+
+def what_matters(study: Mapping[str, Any]) -> dict[str, Any]:
+    """The entries of `study.json` that must stay as registered: others decide no result."""
+    settings = study["settings"]
+    return {
+        "settings": {
+            name: settings[name]
+            for name in sorted(settings)
+            if name not in {*OPERATIONAL, "space", "baseline"}
+        },
+        "spaces": study["spaces"],
+        "baselines": study["baselines"],
+        "split_sha256": study["dataset"]["split_sha256"],
+    }
+
+
+def sha256_of(content: Mapping[str, Any]) -> str:
+    """SHA-256 of a registration as JSON with sorted names and no spaces."""
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def register(
+    folder: Path, registration: Registration, study: Mapping[str, Any], *, registered_at: str
+) -> dict[str, Any]:
+    """Writes `registration.json`; returns the entry of `study.json` that names it.
+
+    Args:
+        folder: The study's, in which no trial has begun.
+        registration: What it will ask.
+        study: The content of `study.json` to be.
+        registered_at: As ISO 8601 text in UTC.
+    """
+    content = json.loads(json.dumps(content_of(registration, study, registered_at=registered_at)))
+    sha256 = sha256_of(content)
+    text = json.dumps({"sha256": sha256, "content": content}, indent=2, ensure_ascii=False)
+    files.write_text(folder / FILE, text + "\n")
+    kept = ("registered_at", "questions", "alpha")
+    return {"sha256": sha256, **{name: content[name] for name in kept}}
+
+
+def read(folder: Path) -> dict[str, Any] | None:
+    """The content of `registration.json` and its hash; None where there is none.
+
+    Raises:
+        ValueError: It is damaged.
+    """
+    path = folder / FILE
+    if not path.is_file():
+        return None
+    try:
+        written = json.loads(path.read_text(encoding="utf-8"))
+        return {"sha256": str(written["sha256"]), "content": dict(written["content"])}
+    except (ValueError, KeyError, TypeError) as error:
+        message = f"{FILE} must be a registration as this project writes it, but is not: {error}"
+        raise ValueError(message) from error
+
+
+def questions_of(study: Mapping[str, Any]) -> tuple[Question, ...]:
+    """The questions that `study.json` has as registered; none where there was no registration."""
+    entries: Sequence[Mapping[str, Any]] = (study.get("registration") or {}).get("questions") or ()
+    return tuple(Question(**entry) for entry in entries)
+
+
+def registered_of(study: Mapping[str, Any]) -> tuple[Question, ...] | None:
+    """Its registered questions; None of a study that registered none."""
+    return questions_of(study) if study.get("registration") else None

@@ -1,0 +1,158 @@
+"""What must be true of a registration: it is whole, older than the first trial, and was kept to."""
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import Any, Final
+
+from orchestrator.results import registration
+from orchestrator.results.registration import FILE, Question, questions_of
+from orchestrator.stats.predictions import split_runs
+from orchestrator.stats.significance import holm
+from orchestrator.verify.tables import Check, Tables, UnusableError, differing, same
+
+
+def check_registration(tables: Tables) -> Iterator[str]:
+    """Where a study registered its questions, file and hash are those of before its first trial."""
+    entry, written = tables.study.get("registration"), registration.read(tables.folder)
+    if entry is None:
+        yield from _unnamed(tables, found=written is not None)
+        return
+    if written is None:
+        yield f"{FILE} must have what study.json says was registered, but is missing"
+        return
+    content = written["content"]
+    sha256 = registration.sha256_of(content)
+    for where, named in ((FILE, written["sha256"]), ("study.json", entry["sha256"])):
+        if named != sha256:
+            yield f"the registration must have SHA-256 {named} as in {where}, but has {sha256}"
+    kept = ("registered_at", "questions", "alpha")
+    expected = {name: content.get(name) for name in kept}
+    yield from differing("the registration in study.json", expected, entry, f" as in {FILE}")
+    yield from _older(tables, str(content.get("registered_at")))
+    first = tables.study["runs"][0]
+    for name in ("code_sha256", "git_commit"):
+        if content.get(name) != first.get(name):
+            yield (
+                f"{name} of the first run must be {content.get(name)} as registered, but is "
+                f"{first.get(name)}"
+            )
+    if content.get("study") != tables.study["name"]:
+        yield f"the registration must be of {tables.study['name']}, but is of {content['study']}"
+
+
+def check_registered_settings(tables: Tables) -> Iterator[str]:
+    """The settings that matter, the spaces and the split are what was registered."""
+    written = registration.read(tables.folder)
+    if tables.study.get("registration") is None or written is None:
+        return
+    content, now = written["content"], registration.what_matters(tables.study)
+    for what, entries in now.items():
+        before = content.get(what)
+        if isinstance(entries, dict) and isinstance(before, dict):
+            for name in sorted({*entries, *before}):
+                if entries.get(name) != before.get(name):
+                    yield (
+                        f"{what}.{name} must be {before.get(name)} as registered, but is "
+                        f"{entries.get(name)}"
+                    )
+        elif before != entries:
+            yield f"{what} must be {before} as registered, but is {entries}"
+
+
+def check_registered_questions(tables: Tables) -> Iterator[str]:
+    """What was tested as registered is what was registered, and corrected for that alone."""
+    rows = [
+        row
+        for row in tables.table("comparison").to_pylist()
+        if row["seed"] is None and row["metric"] == "accuracy"
+    ]
+    if tables.study.get("registration") is None:
+        marked = sum(row.get("registered") is not None for row in rows)
+        if marked:
+            yield f"no pair must be called registered or explored, but {marked} are"
+        return
+    questions = {question.asked: question for question in questions_of(tables.study)}
+    tested = {(row["family"], row["role"], row["train_fraction"]) for row in tables.final}
+    found = {_question(row).asked: row for row in rows}
+    for asked, question in questions.items():
+        possible = all((*model, question.train_fraction) in tested for model in question.models)
+        if possible and not (found.get(asked) or {}).get("registered"):
+            yield f"{question} was registered, but comparison.parquet does not say so"
+    for asked, row in found.items():
+        if row["registered"] and asked not in questions:
+            yield f"{_question(row)} must not be called registered: nobody registered it"
+    yield from _holm(tables, [row for asked, row in found.items() if asked in questions])
+
+
+def _unnamed(tables: Tables, *, found: bool) -> Iterator[str]:
+    """What tells that a study was registered, though its `study.json` says nothing of it."""
+    if found:
+        yield f"{FILE} is there, but study.json does not say that the study was registered"
+    for name, table in tables.usable.items():
+        stamped = (table.schema.metadata or {}).get(b"registration_sha256")
+        if stamped:
+            yield f"{name}.parquet is stamped with a registration, but study.json names none"
+
+
+def _older(tables: Tables, registered_at: str) -> Iterator[str]:
+    """The registration is older than the first trial and the first epoch."""
+    try:
+        moment = datetime.fromisoformat(registered_at)
+    except ValueError:
+        yield f"registered_at must be a time, but is {registered_at}"
+        return
+    times: list[tuple[str, Any]] = [
+        (f"trial {row['trial_id']}", row["started_at"]) for row in tables.trials
+    ] + [
+        (f"epoch {row['epoch']} of {row['trial_id']}", row["reported_at"]) for row in tables.epochs
+    ]
+    begun = [(at, what) for what, at in times if at is not None]
+    if begun and min(begun)[0] < moment:
+        at, what = min(begun)
+        yield (
+            f"the registration must be older than the first trial, but was made at {registered_at} "
+            f"and {what} is of {at.isoformat()}"
+        )
+
+
+def _holm(tables: Tables, rows: Sequence[dict[str, Any]]) -> Iterator[str]:
+    """Corrected p of registered questions, over their distinct tests alone."""
+    digests: dict[tuple[str, str, float], set[bytes]] = {}
+    try:
+        runs = split_runs(tables.table("predictions"))
+    except UnusableError:
+        return
+    for run in runs:
+        digests.setdefault((*run.model, run.fraction), set()).add(run.digest)
+    tests: dict[frozenset[frozenset[bytes]], float] = {}
+    keys = []
+    for row in rows:
+        sides = frozenset(
+            frozenset(
+                digests.get((row[f"{s}_family"], row[f"{s}_role"], row["train_fraction"]), set())
+            )
+            for s in "ab"
+        )
+        keys.append(sides)
+        if len(sides) > 1 and row["p_value"] is not None:
+            tests.setdefault(sides, row["p_value"])
+    adjusted = dict(zip(tests, holm(list(tests.values())), strict=True))
+    for row, key in zip(rows, keys, strict=True):
+        expected = float(adjusted.get(key, 1.0))
+        if row["p_value_holm"] is None or not same(float(row["p_value_holm"]), expected):
+            yield (
+                f"p_value_holm of {_question(row)} must be {expected} over what was registered, "
+                f"but is {row['p_value_holm']}"
+            )
+
+
+def _question(row: dict[str, Any]) -> Question:
+    names = ("a_family", "a_role", "b_family", "b_role", "train_fraction")
+    return Question(**{name: row[name] for name in names})
+
+
+CHECKS: Final[Sequence[Check]] = (
+    check_registration,
+    check_registered_settings,
+    check_registered_questions,
+)
