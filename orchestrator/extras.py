@@ -12,6 +12,10 @@ MODULES: Final[Mapping[str, tuple[str, ...]]] = {
     "onnx": ("onnx", "onnxruntime", "onnxscript"),
     "s3": ("s3fs",),
     "timm": ("timm",),
+    "mlflow": ("mlflow",),
+    "tensorboard": ("tensorboard",),
+    "trackio": ("trackio",),
+    "wandb": ("wandb",),
 }
 """Each extra of pyproject.toml that code imports, and the modules that it brings."""
 
@@ -21,13 +25,16 @@ class MissingExtraError(ValueError):
 
     def __init__(self, extra: str, missing: tuple[str, ...]) -> None:
         """Says which, and the command that installs them."""
-        source = CONSOLE_COMMAND if IS_INSTALLED else "."
-        option = "" if IS_INSTALLED else "-e "
         are = "is" if len(missing) == 1 else "are"
         super().__init__(
-            f"this needs {', '.join(missing)}, which {are} not installed: "
-            f"pip install {option}'{source}[{extra}]'"
+            f"this needs {', '.join(missing)}, which {are} not installed: {install(extra)}"
         )
+
+
+def install(extra: str) -> str:
+    """The command that installs an extra, or several separated by commas."""
+    what = f"{CONSOLE_COMMAND}[{extra}]" if IS_INSTALLED else f".[{extra}]"
+    return f"pip install {'' if IS_INSTALLED else '-e '}'{what}'"
 
 
 def check_installed(extra: str) -> None:

@@ -61,8 +61,9 @@ def _add(parser: argparse.ArgumentParser, name: str, said: Said) -> None:
         )
         return
     metavar = said.flag if isinstance(said.flag, str) else None
+    action = "append" if name == "track" else "store"  # there may be several trackers
     text = said.means if default is None else f"{said.means} ({written(default)})"
-    parser.add_argument(f"--{flag}", metavar=metavar, help=text.replace("`", ""))
+    parser.add_argument(f"--{flag}", action=action, metavar=metavar, help=text.replace("`", ""))
 
 
 def settings_of(options: argparse.Namespace, stored: Mapping[str, Any] | None = None) -> Settings:

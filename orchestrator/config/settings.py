@@ -15,6 +15,7 @@ from pydantic import AfterValidator, TypeAdapter, ValidationError
 
 from orchestrator.config.columns import COLUMNS
 from orchestrator.config.precision import default_precision
+from orchestrator.config.trackers import parse_targets
 from search_spaces.baseline import BASELINE_EPOCHS
 from trainables.data import image_size
 from trainables.epoch_rows import OBJECTIVES
@@ -101,6 +102,11 @@ def _local(folder: str) -> str:
     except (OSError, RuntimeError) as error:  # no such user's home; links in a circle
         raise ValueError(f"be a path, but got {folder!r}: {error}") from error
     return folder
+
+
+def _trackers(text: str) -> str:
+    parse_targets(text)
+    return text
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -357,6 +363,15 @@ class Settings:
         flag="ADDRESS",
         operational=True,
     )
+    track: str | None = setting(
+        None,
+        "experiment trackers that its rows are sent to while it runs, separated by commas: "
+        "`mlflow`, `tensorboard`, `wandb`, `trackio`, `optuna`, each with `=` and where, else as "
+        "its environment says; none: none",
+        AfterValidator(_trackers),
+        flag="TRACKER",
+        operational=True,
+    )
     pace_from: str | None = setting(
         None,
         "folder of a study whose epochs the forecast rests on; none: the latest on the same data",
@@ -513,7 +528,7 @@ def _as_written(name: str, value: Any) -> Any:
     """What a user may write, as its type has it."""
     if name in {"space", "baseline"}:
         return _as_texts(name, value)
-    if name == "families" and isinstance(value, list | tuple):
+    if name in {"families", "track"} and isinstance(value, list | tuple):
         value = ",".join(map(str, value))
     if name == "train_fractions" and not isinstance(value, list | tuple):
         value = str(value).split(",")

@@ -60,6 +60,10 @@ def _export(options: argparse.Namespace) -> Iterator[str]:
     study = read_study(folder)
     if options.output is None:
         check_inside(folder)
+    if options.track:
+        yield from _to_trackers(folder, options.track)
+        if not (options.output or options.onnx or options.optuna or options.csv):
+            return
     winners, missing = read_winners(folder, study)
     output = options.output or folder / "export"
     jobs = [_of_winner(winner, output) for winner in winners]
@@ -80,6 +84,23 @@ def _export(options: argparse.Namespace) -> Iterator[str]:
     if options.onnx:
         others = [winner.facts.family for winner in winners if not winner.facts.family.has_network]
         yield from (f"{each.name}: not as ONNX, {each.trainer} alone runs it" for each in others)
+
+
+def _to_trackers(folder: Path, texts: Sequence[str]) -> Iterator[str]:
+    """Sends the study to trackers; a line for each.
+
+    Raises:
+        ValueError: One is unknown, not installed, sent to by another process, or fails.
+    """
+    from orchestrator.config.settings import checked
+    from orchestrator.config.trackers import check_installed, parse_targets
+    from orchestrator.track.follower import send
+
+    targets = parse_targets(checked("track", list(texts)))
+    check_installed(targets)
+    for target in targets:
+        send(folder, target)
+        yield f"tracker: {target}"
 
 
 def _of_winner(winner: "Winner", output: Path) -> _Job:
@@ -108,7 +129,7 @@ def _as_onnx(winners: "Sequence[Winner]", output: Path) -> Iterator[_Job]:
 
 
 def _of_trials(folder: Path, study: Mapping[str, Any], path: Path) -> _Job:
-    from orchestrator.export.optuna_journal import write_journal
+    from orchestrator.track.optuna_journal import write_journal
 
     def run() -> Sequence[str]:
         return write_journal(folder, study, path)
@@ -185,6 +206,14 @@ def _parser() -> argparse.ArgumentParser:
         type=Path,
         help="write each table there as CSV: UTF-8, a header, nothing for null, the probabilities "
         "in predictions.csv as JSON text in one column",
+    )
+    parser.add_argument(
+        "--track",
+        action="append",
+        metavar="TRACKER",
+        help="send what is not there yet to mlflow, tensorboard, wandb, trackio or "
+        "optuna=JOURNAL, e.g. mlflow=URI, and export only what other flags ask for; may be given "
+        "more than once",
     )
     parser.add_argument("--overwrite", action="store_true", help="replace files that are there")
     return parser

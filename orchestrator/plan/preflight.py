@@ -11,6 +11,7 @@ from rich.console import Console
 
 from orchestrator.config.settings import Settings
 from orchestrator.config.sources import demo_notes
+from orchestrator.config.trackers import check_installed, parse_targets
 from orchestrator.forecast.estimate import Forecast, forecast_study, time_sentences
 from orchestrator.forecast.throughput import Work
 from orchestrator.plan import registration, remains, resume, warm_start
@@ -30,6 +31,7 @@ from orchestrator.results.lock import Hold, holding
 from orchestrator.results.published import check_place
 from orchestrator.results.registration import Registration
 from trainables.data.offline import is_offline, not_fetched
+from trainables.secrets import check_complete
 
 # The studies named to choose from, the latest first.
 MOST_CHOICES: Final = 10
@@ -101,6 +103,7 @@ def check_new(settings: Settings, console: Console, *, register: str | None = No
         raise ValueError(message)
     _check_publish(settings, name, None)
     registered = plan_registration(register, settings, [plan.name for plan in plans])
+    _check_track(settings)
     inputs = _prepare(settings, plans, console)
     settings, plans = inputs.settings, plan_families(inputs.settings)
     warm = None
@@ -157,6 +160,7 @@ def check_resumed(
     registration.check_resumed(study, register, settings, [plan.name for plan in plans])
     resume.check_settings(study, settings)
     _check_publish(settings, study["name"], study)
+    _check_track(settings)
     warm_start.check_kept(folder, settings)
     resume.check_code(study, plans, accepted=accept_code_change)
     inputs = _prepare(settings, plans, console, begun=study)
@@ -199,6 +203,13 @@ def study_to_resume(folder: Path) -> dict[str, Any]:
 def _check_publish(settings: Settings, name: str, study: Mapping[str, Any] | None) -> None:
     if settings.publish is not None and not is_offline():
         check_place(settings.publish, name, study)
+
+
+def _check_track(settings: Settings) -> None:
+    targets = parse_targets(settings.track)
+    check_installed(targets)
+    for target in targets:
+        check_complete(target.place, "--track")
 
 
 def _check_place(folder: Path, data_dir: str | None) -> None:

@@ -17,7 +17,7 @@ from trainables import registry
 SECONDS_PER_HOUR = 3600
 MOST_FILES = 50
 """Whose hashes are listed; of more there is one of all, and `study.json` has each."""
-ELSEWHERE = ("families", "preset", "name", "results_dir", "publish", "address")
+ELSEWHERE = ("families", "preset", "name", "results_dir", "publish", "track", "address")
 """Settings that have a flag in the command, or that another machine has otherwise."""
 Pairs = Iterator[tuple[str, str]]
 

@@ -41,6 +41,7 @@ from orchestrator.run.replay import StoredStudy
 from orchestrator.run.session import RayExecutor, Session
 from orchestrator.run.signals import Interruption
 from orchestrator.run.study_publisher import publishing
+from orchestrator.run.tracking import tracking
 from trainables.weights import pretraining
 from trainables.weights.chosen import ChosenWeights
 from trainables.weights.loading import WeightsFile, file_sha256
@@ -58,7 +59,7 @@ def open_study(
 ) -> Iterator[Session]:
     """Opens a study that has been checked: its cluster, folder, weights, and what its rows say.
 
-    Inside it is published, where that was asked for.
+    Inside it is published and sent to trackers, where that was asked for.
 
     Args:
         checked: The study.
@@ -120,7 +121,7 @@ def open_study(
             weights=weights,
         )
         watch = Watch(cluster.endpoints, lambda why: _leave(session, checked, watch, why))
-        with watch.running(), publishing(session):
+        with watch.running(), publishing(session), tracking(session):
             yield session
     finally:
         disconnect()

@@ -153,6 +153,9 @@ def test_a_link_stays_one_and_what_nobody_said_stays_as_it_was(tmp_path: Path) -
             "publish=/mnt/copies",
             "publish must be an address such as s3://bucket/prefix or file:///",
         ),
+        ("track=mlfow", "unknown tracker 'mlfow'; choose from mlflow, tensorboard, wandb"),
+        ("track=optuna", "track must say where as optuna=WHERE, but got 'optuna'"),
+        ("track=wandb,wandb", "track must name each tracker once, but got wandb, wandb"),
         ("space.cnn=3", "space must be given as space.<family>.<dimension>"),
         ("epochs", "--set takes name=value, but got 'epochs'"),
         ("trials=-1", "trials must be at least 1, but got -1"),
@@ -188,7 +191,7 @@ def test_the_flags_are_few_and_frozen() -> None:
         *("--results-dir", "--name", "--seeds", "--seed", "--config", "--set", "--dry-run"),
         *("--image-size", "--image-column", "--label-column", "--group-column"),
         *("--resume", "--accept-code-change", "--warm-start", "--debug", "--no-dashboard"),
-        *("--probe", "--json", "--publish", "--print-settings", "--register"),
+        *("--probe", "--json", "--publish", "--track", "--print-settings", "--register"),
     }
 
 

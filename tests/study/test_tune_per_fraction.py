@@ -17,10 +17,10 @@ from rich.console import Console
 
 from orchestrator.config.searches import deciding, list_searches
 from orchestrator.config.sources import resolve
-from orchestrator.export.optuna_journal import write_journal
 from orchestrator.plan.preflight import check_new
 from orchestrator.status import study_status as standing
 from orchestrator.study import main
+from orchestrator.track.optuna_journal import write_journal
 from orchestrator.trials.recorder import Recorder
 from orchestrator.verify.runner import verify
 

@@ -1,25 +1,35 @@
-"""A study's search as an Optuna journal, which Optuna and optuna-dashboard open."""
+"""A study's search as an Optuna journal, which Optuna and optuna-dashboard open, also live."""
 
+import contextlib
 import json
 import os
+import warnings
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import optuna
 from optuna.distributions import BaseDistribution, json_to_distribution
+from optuna.exceptions import ExperimentalWarning
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial
 
-from orchestrator.config.searches import search_of, stored_searches, trial_order
+from orchestrator.config.searches import Search, search_of, stored_searches, trial_order
 from orchestrator.results import files, shape
 from orchestrator.search.optuna_states import told
 from search_spaces.dimension import outside
 
 Row = Mapping[str, Any]
+# What the objective is called, by the setting of that name.
+OBJECTIVES: Final = {
+    "accuracy": "validation_accuracy",
+    "balanced_accuracy": "validation_balanced_accuracy",
+    "macro_f1": "validation_f1",
+}
+OWN: Final = ("trial_id", "role", "status", "stop_reason")
 
 
 def write_journal(folder: Path, study: Row, path: Path) -> list[str]:
@@ -36,33 +46,82 @@ def write_journal(folder: Path, study: Row, path: Path) -> list[str]:
     Raises:
         ValueError: The study has no table of trials, or says no space of a family.
     """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        left_out = update_journal(folder, study, temporary)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    return left_out
+
+
+def update_journal(folder: Path, study: Row, path: Path) -> list[str]:
+    """Appends to a journal what it lacks; see `write_journal`."""
     rows = files.read_table(folder, "trials").to_pylist()
     trials = sorted(rows, key=lambda row: trial_order(row["trial_id"]))
     epochs, cuts = _epochs(folder), _first_cuts(folder)
-    verbosity = optuna.logging.get_verbosity()
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
     left_out = []
-    try:
-        storage = JournalStorage(JournalFileBackend(str(temporary)))
+    with _quiet():
+        storage = JournalStorage(JournalFileBackend(str(path)))
         for search in stored_searches(study["settings"]):
-            own = optuna.create_study(study_name=search.name, storage=storage, direction="maximize")
-            own.set_user_attr("study", study["name"])
-            own.set_user_attr("objective", "validation_accuracy, the best so far")
             shape.check_entries(folder / "study.json", study, [("spaces", search.family)])
             space = _space(study, search.family)
+            journal = _Journal(storage, study, search)
             for row in (row for row in trials if search_of(row["trial_id"]) == search.name):
                 trial_id, wrong = row["trial_id"], outside(space, _params(row))
                 if wrong:  # neither was the search able to tell Optuna of it
                     names = ", ".join(wrong)
                     left_out.append(f"{trial_id} is not in it: outside the space in {names}")
                 else:
-                    own.add_trial(_frozen(row, space, epochs[trial_id], cuts.get(trial_id)))
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-        optuna.logging.set_verbosity(verbosity)
+                    journal.tell(_frozen(row, space, epochs[trial_id], cuts.get(trial_id)))
     return left_out
+
+
+class _Journal:
+    """The Optuna study of one search."""
+
+    def __init__(self, storage: JournalStorage, study: Row, search: Search) -> None:
+        if search.name in optuna.get_all_study_names(storage):
+            own = optuna.load_study(study_name=search.name, storage=storage)
+        else:
+            own = optuna.create_study(study_name=search.name, storage=storage, direction="maximize")
+            objective = OBJECTIVES[study["settings"].get("objective", "accuracy")]
+            own.set_metric_names([objective])
+            own.set_user_attr("objective", f"{objective}, the best so far")
+            own.set_user_attr("study", study["name"])
+        self._storage, self._study_id = storage, storage.get_study_id_from_name(search.name)
+        self._trials = {trial.user_attrs["trial_id"]: trial for trial in own.trials}
+
+    def tell(self, trial: FrozenTrial) -> None:
+        """Adds a trial, or what is new of one that ran; one that had ended stays as it is."""
+        there = self._trials.get(trial.user_attrs["trial_id"])
+        if there is None:
+            self._storage.create_new_trial(self._study_id, template_trial=trial)
+            return
+        if there.state.is_finished():
+            return
+        number = self._storage.get_trial_id_from_study_id_trial_number(self._study_id, there.number)
+        for step, value in trial.intermediate_values.items():
+            if step not in there.intermediate_values:
+                self._storage.set_trial_intermediate_value(number, step, value)
+        for name, value in trial.user_attrs.items():
+            if there.user_attrs.get(name) != value:
+                self._storage.set_trial_user_attr(number, name, value)
+        if trial.state.is_finished():
+            values = None if trial.value is None else [trial.value]
+            self._storage.set_trial_state_values(number, trial.state, values)
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    verbosity = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    try:
+        with warnings.catch_warnings():  # naming the objective is an experiment of theirs
+            warnings.simplefilter("ignore", ExperimentalWarning)
+            yield
+    finally:
+        optuna.logging.set_verbosity(verbosity)
 
 
 def _frozen(
@@ -88,7 +147,7 @@ def _frozen(
         datetime_complete=None if ended is None else _local(ended),
         params=_params(row),
         distributions=dict(space),
-        user_attrs={name: row[name] for name in ("trial_id", "role", "status", "stop_reason")},
+        user_attrs={name: row[name] for name in OWN},
         system_attrs={},
         intermediate_values=dict(what.best_so_far),
     )

@@ -1,0 +1,64 @@
+"""The experiment trackers that a study can be sent to, as the user names them."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+from orchestrator import extras
+from trainables.secrets import redacted
+
+TRACKERS: Final = ("mlflow", "tensorboard", "wandb", "trackio", "optuna")
+"""Each is the name of an extra and of the module it brings; Optuna is always there."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Target:
+    """One tracker.
+
+    Attributes:
+        tracker: Its name.
+        place: Where it keeps what it gets, in its own terms; empty: as its environment says.
+    """
+
+    tracker: str
+    place: str = ""
+
+    def __str__(self) -> str:
+        """As the user names it, without the passwords in it."""
+        return redacted(f"{self.tracker}={self.place}") if self.place else self.tracker
+
+
+def parse_targets(text: str | None) -> list[Target]:
+    """The trackers that a text names: `NAME` or `NAME=WHERE`, separated by commas; None: none.
+
+    Raises:
+        ValueError: A name is unknown, or stands there twice; said as the rule of a setting.
+    """
+    targets = []
+    for part in [] if text is None else text.split(","):
+        name, equals, place = part.strip().partition("=")
+        if name not in TRACKERS:
+            message = f"unknown tracker {redacted(name)!r}; choose from {', '.join(TRACKERS)}"
+            raise ValueError(message)
+        if not place and (equals or name == "optuna"):
+            message = f"say where as {name}=WHERE, but got {part.strip()!r}"
+            raise ValueError(message)
+        targets.append(Target(tracker=name, place=place))
+    names = [target.tracker for target in targets]
+    if len(set(names)) < len(names):
+        message = f"name each tracker once, but got {', '.join(names)}"
+        raise ValueError(message)
+    return targets
+
+
+def check_installed(targets: Iterable[Target]) -> None:
+    """Checks that the packages of trackers are there; none of them is imported.
+
+    Raises:
+        ValueError: Some are not; all of them are named at once.
+    """
+    names = ",".join(each.tracker for each in targets if not extras.is_installed(each.tracker))
+    if names:
+        raise ValueError(
+            f"track {names} must have its package installed, but it is not: {extras.install(names)}"
+        )

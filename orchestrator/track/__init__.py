@@ -1,0 +1,1 @@
+"""Sends the rows of a study to the experiment trackers that people already use."""

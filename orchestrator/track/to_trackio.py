@@ -1,0 +1,137 @@
+"""A study in Trackio: a run for each trial in the study's group of one project.
+
+Each row has a `log_id` that follows from what it is; Trackio keeps one row of an id, so nothing is
+there twice, whoever sent it again.
+"""
+
+import hashlib
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from trackio.remote_client import RemoteClient
+from trackio.sqlite_storage import SQLiteStorage
+from trackio.utils import parse_trackio_server_url
+
+from orchestrator.track.tracked_study import RUNNING, TrackedRun, TrackedStudy
+
+DEFAULT: Final = "transfer-study"
+SECONDS: Final = 10.0
+
+
+def open_at(place: str) -> "TrackioTracker":
+    """A project of Trackio's; empty: of TRACKIO_PROJECT, else `transfer-study`.
+
+    It is kept in TRACKIO_DIR, or by the server that TRACKIO_SERVER_URL names.
+    """
+    project = place or os.environ.get("TRACKIO_PROJECT") or DEFAULT
+    server = os.environ.get("TRACKIO_SERVER_URL")
+    return TrackioTracker(_Server(project, server) if server else _Local(project))
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Row:
+    """A row of Trackio's: metrics at a step; of a run there is one of each kind and step."""
+
+    kind: str
+    step: int
+    at: datetime
+    metrics: Mapping[str, float]
+
+    @property
+    def key(self) -> tuple[str, int]:
+        """What it is in its run."""
+        return self.kind, self.step
+
+    def log_id(self, run_id: str) -> str:
+        """What it is in all of Trackio."""
+        return hashlib.sha256(f"{run_id} {self.kind} {self.step}".encode()).hexdigest()[:32]
+
+
+class _Local:
+    """A project in TRACKIO_DIR."""
+
+    def __init__(self, project: str) -> None:
+        self._project = project
+
+    def log(self, name: str, run_id: str, config: Mapping[str, Any], rows: Sequence[_Row]) -> None:
+        SQLiteStorage.bulk_log(
+            project=self._project,
+            run=name,
+            run_id=run_id,
+            metrics_list=[dict(row.metrics) for row in rows],
+            steps=[row.step for row in rows],
+            timestamps=[row.at.astimezone(UTC).isoformat() for row in rows],
+            log_ids=[row.log_id(run_id) for row in rows],
+            config=dict(config),
+        )
+
+
+class _Server:
+    """A project that a server of Trackio's keeps; it gives rows the time at which they come."""
+
+    def __init__(self, project: str, address: str) -> None:
+        self._project = project
+        base, token = parse_trackio_server_url(address)
+        token = token or os.environ.get("TRACKIO_WRITE_TOKEN")
+        self._client = RemoteClient(
+            base, write_token=token, verbose=False, httpx_kwargs={"timeout": SECONDS}
+        )
+
+    def log(self, name: str, run_id: str, config: Mapping[str, Any], rows: Sequence[_Row]) -> None:
+        logs = [
+            {
+                "project": self._project,
+                "run": name,
+                "run_id": run_id,
+                "metrics": dict(row.metrics),
+                "step": row.step,
+                "config": dict(config),
+                "log_id": row.log_id(run_id),
+            }
+            for row in rows
+        ]
+        self._client.predict(api_name="/bulk_log", logs=logs, hf_token=None)
+
+
+class TrackioTracker:
+    """See the module."""
+
+    def __init__(self, project: _Local | _Server) -> None:
+        """Takes the project; nothing is asked yet."""
+        self._project = project
+        self._sent: dict[str, set[tuple[str, int]]] = {}
+
+    def update(self, study: TrackedStudy) -> None:
+        """See `Tracker`."""
+        for run in study.runs:
+            about = {**run.params, **run.tags, "search": run.search}
+            self._log(study, run.name, about, [*_rows(run)])
+        if study.comparison:
+            at = study.ended_at or datetime.now(UTC)
+            row = _Row(kind="comparison", step=0, at=at, metrics=study.comparison)
+            self._log(study, study.name, study.tags, [row])
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+    def _log(
+        self, study: TrackedStudy, name: str, about: Mapping[str, Any], rows: Sequence[_Row]
+    ) -> None:
+        sent = self._sent.setdefault(name, set())
+        new = [row for row in rows if row.key not in sent]
+        if new:
+            group = {"_Group": study.name, "study": study.name}
+            self._project.log(name, f"{study.identity}-{name}", {**about, **group}, new)
+            sent |= {row.key for row in new}
+
+
+def _rows(run: TrackedRun) -> Iterator[_Row]:
+    for epoch in run.epochs:
+        yield _Row(kind="epoch", step=epoch.epoch, at=epoch.at, metrics=epoch.metrics)
+    if run.status != RUNNING:
+        step = run.epochs[-1].epoch if run.epochs else 0
+        at = run.ended_at or run.started_at or datetime.now(UTC)
+        yield _Row(kind=run.status, step=step, at=at, metrics=run.summary)

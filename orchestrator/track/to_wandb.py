@@ -1,0 +1,211 @@
+"""A study in Weights & Biases: a run for each trial, in the study's group.
+
+A run that was ended here leaves a note beside its files of how far it came. One that a killed
+process left open is gone on with: from the step that the server says, or, offline, anew. Offline,
+its service writes a file after it has said that a run is finished, so that is looked at too.
+"""
+
+import json
+import os
+import re
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import wandb
+
+from orchestrator.track.tracked_study import RUNNING, TrackedEpoch, TrackedStudy
+from orchestrator.track.wandb_file import is_whole
+
+DEFAULT: Final = "transfer-study"
+NOTE: Final = "transfer-study.json"
+OFFLINE: Final = "offline-"
+SECONDS: Final = 30.0
+GOOD: Final = frozenset({"completed", "stopped"})
+
+
+def open_at(place: str) -> "WandbTracker":
+    """A project, `PROJECT` or `ENTITY/PROJECT`; empty: as WANDB_PROJECT and WANDB_ENTITY say."""
+    _end_service()
+    entity, _, project = place.rpartition("/")
+    return WandbTracker(
+        entity=entity or os.environ.get("WANDB_ENTITY"),
+        project=project or os.environ.get("WANDB_PROJECT") or DEFAULT,
+        folder=Path(os.environ.get("WANDB_DIR") or ".").absolute(),
+    )
+
+
+def _end_service() -> None:
+    """Ends the service of an earlier tracker, which may be dead: the first call then raises."""
+    try:
+        wandb.teardown()
+    except Exception:  # noqa: BLE001 (whatever its dead connection raises)
+        wandb.teardown()
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Content:
+    """What a run is to have."""
+
+    name: str
+    kind: str
+    status: str
+    config: Mapping[str, Any]
+    tags: Sequence[str]
+    epochs: Sequence[TrackedEpoch]
+    summary: Mapping[str, float]
+    files: Sequence[Path] = ()
+
+    @property
+    def note(self) -> dict[str, Any]:
+        """How far it has come."""
+        return {"status": self.status, "epochs": len(self.epochs)}
+
+
+@dataclass(kw_only=True)
+class _Open:
+    """A run that is open, and the last epoch that it has."""
+
+    run: Any
+    last: int
+
+
+class WandbTracker:
+    """See the module."""
+
+    def __init__(self, *, entity: str | None, project: str, folder: Path) -> None:
+        """Takes the project and where its files go; nothing is opened yet."""
+        self._entity, self._project, self._folder = entity, project, folder
+        self._open: dict[str, _Open] = {}
+        self._ended: dict[str, Mapping[str, Any]] = {}
+
+    def update(self, study: TrackedStudy) -> None:
+        """See `Tracker`."""
+        for content in _contents(study):
+            run_id = re.sub(r"[^\w.-]", "-", f"{study.identity}-{content.name}")
+            if self._ended.get(run_id) != content.note:
+                self._send(study, run_id, content)
+
+    def close(self) -> None:
+        """Ends what is open, which is not complete, and the service.
+
+        Raises:
+            OSError: Not all of a run lies in its file.
+        """
+        for each in self._open.values():
+            each.run.finish(exit_code=1)
+        self._open.clear()
+        wandb.teardown()
+        for run_id in self._ended:
+            if not any(_is_whole(folder) for folder in self._folders(run_id)):
+                message = f"not all of {run_id} lies below {self._folder}"
+                raise OSError(message)
+
+    def _send(self, study: TrackedStudy, run_id: str, content: _Content) -> None:
+        if run_id not in self._open:
+            notes = [json.loads(path.read_text("utf-8")) for path in self._notes(run_id)]
+            if content.note in notes:
+                self._ended[run_id] = content.note
+                return
+            self._remove_halves(run_id)
+            last = max((note["epochs"] for note in notes), default=0)
+            self._open[run_id] = self._begin(study, run_id, content, last)
+        there = self._open[run_id]
+        for epoch in content.epochs:
+            if epoch.epoch > there.last:
+                there.run.log(dict(epoch.metrics), step=epoch.epoch)
+                there.last = epoch.epoch
+        if content.status != RUNNING:
+            self._end(study, run_id, content)
+
+    def _begin(self, study: TrackedStudy, run_id: str, content: _Content, last: int) -> _Open:
+        run = wandb.init(
+            entity=self._entity,
+            project=self._project,
+            id=run_id,
+            name=content.name,
+            group=study.name,
+            job_type=content.kind,
+            config=dict(content.config),
+            tags=content.tags,
+            resume="allow",
+            reinit="create_new",
+            dir=str(self._folder),
+            settings=wandb.Settings(
+                console="off",
+                silent=True,
+                disable_git=True,
+                disable_code=True,
+                init_timeout=SECONDS,
+                x_disable_meta=True,
+                x_disable_stats=True,
+                x_save_requirements=False,
+            ),
+        )
+        return _Open(run=run, last=max(last, run.step - 1))  # a server's run goes on from its step
+
+    def _end(self, study: TrackedStudy, run_id: str, content: _Content) -> None:
+        run = self._open[run_id].run
+        folder = Path(run.dir).parent
+        run.config.update(dict(content.config), allow_val_change=True)
+        run.tags = (*content.tags, content.status)
+        run.summary.update(dict(content.summary))
+        if content.files:
+            artifact = wandb.Artifact(f"study-{study.identity}", type="report")
+            for path in content.files:
+                artifact.add_file(str(path), name=path.name)
+            run.log_artifact(artifact)
+        run.finish(exit_code=0 if content.status in GOOD else 1)
+        (folder / NOTE).write_text(json.dumps(content.note), encoding="utf-8")
+        self._ended[run_id] = content.note
+        del self._open[run_id]
+
+    def _folders(self, run_id: str) -> Iterator[Path]:
+        """Where runs of this id have their files."""
+        yield from self._folder.glob(f"wandb/*run-*-{run_id}")
+
+    def _notes(self, run_id: str) -> Iterator[Path]:
+        for folder in self._folders(run_id):
+            if _is_whole(folder):
+                yield folder / NOTE
+
+    def _remove_halves(self, run_id: str) -> None:
+        """Removes what an earlier process wrote of a run offline and did not end."""
+        for folder in self._folders(run_id):
+            if not _is_whole(folder) and folder.name.startswith(OFFLINE):
+                shutil.rmtree(folder)
+
+
+def _is_whole(folder: Path) -> bool:
+    """Whether a run's folder has all of a run that was ended; its server has what is not here."""
+    if not (folder / NOTE).exists():
+        return False
+    return not folder.name.startswith(OFFLINE) or all(map(is_whole, folder.glob("*.wandb")))
+
+
+def _contents(study: TrackedStudy) -> Iterator[_Content]:
+    """The runs that have something to show, the study's own last, once it has ended."""
+    for run in study.runs:
+        if run.epochs or run.status != RUNNING:
+            yield _Content(
+                name=run.name,
+                kind=run.search,
+                status=run.status,
+                config={**run.params, **run.tags},
+                tags=[run.tags["family"], run.tags["role"], run.phase],
+                epochs=run.epochs,
+                summary=run.summary,
+            )
+    if study.outcome != RUNNING:
+        yield _Content(
+            name=study.name,
+            kind="study",
+            status=study.outcome,
+            config=study.tags,
+            tags=["study"],
+            epochs=(),
+            summary=study.comparison,
+            files=study.files,
+        )
