@@ -40,9 +40,13 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
     """Has links out of docs/ lead to the copies, and those to notebooks to their pages."""
     del config, files
     here = page.file.src_uri
-    inside = _OUTSIDE.sub(
-        lambda link: posixpath.relpath(_place(here, link[0]), posixpath.dirname(here)), markdown
-    )
+
+    def moved(link: re.Match[str]) -> str:
+        place = _place(here, link[0])
+        inside = place.removeprefix("docs/")  # of a page in a folder of docs/
+        return posixpath.relpath(inside, posixpath.dirname(here))
+
+    inside = _OUTSIDE.sub(moved, markdown)
     return re.sub(r"(\]\([\w./-]+)\.ipynb\)", r"\1.md)", inside)
 
 

@@ -64,8 +64,10 @@ def score_classes(runs: Sequence[PredictedRun]) -> ClassScores:
     Args:
         runs: All of one family, role and fraction; at least one.
     """
-    labels = np.concatenate([run.labels for run in runs])
-    predicted = np.concatenate([run.predicted for run in runs])
+    labels, predicted = (
+        np.concatenate([getattr(run, what) for run in runs]).astype(np.int64)  # stored as int16
+        for what in ("labels", "predicted")
+    )
     classes = runs[0].probabilities.shape[1]
     cells = np.bincount(classes * labels + predicted, minlength=classes**2)
     confusion = cells.reshape(classes, classes)
