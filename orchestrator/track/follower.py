@@ -25,7 +25,8 @@ LEAST_SECONDS: Final = 5.0
 MOST_SECONDS: Final = 60.0
 REST_FACTOR: Final = 20
 LAST_SECONDS: Final = 30.0
-NICENESS: Final = 10
+NICENESS: Final = 19
+"""Below that of trials, which Ray runs at 15."""
 
 Stamp = tuple[int, int]
 
