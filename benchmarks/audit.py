@@ -1,6 +1,7 @@
 """Does an audit name what was planted in somebody's study, and accuse nobody else?
 
     python benchmarks/audit.py [--studies 100] [--journals 3] [--databases 1] [--ray 0]
+        [--first 0]
 
 Studies are those of tests/support/foreign_studies.py, with random values. Sins: planted and found,
 and how often a study is accused of one that it has not. Claims: studies whose two models are alike,
@@ -58,12 +59,14 @@ def audited(path: Path, arguments: list[str], **more: object) -> Audit:
     return audit(interpret(read(path, study=None, metric=said.metric), said))
 
 
-def sins(counts: dict[str, int], place: Path) -> Iterator[tuple[str, str, int, int, int]]:
+def sins(
+    counts: dict[str, int], first: int, place: Path
+) -> Iterator[tuple[str, str, int, int, int]]:
     """Format, study, how many, those with all that was planted, those accused of another."""
     for form, (write, suffix) in WRITERS.items():
         for name, make in {**CLEAN, **PLANTED}.items():
             made = named = accused = 0
-            for seed in range(counts[form]):
+            for seed in range(first, first + counts[form]):
                 study = make(np.random.default_rng([seed, len(name)]))
                 if form.startswith("Optuna") and (study.more or not study.metric):
                     continue  # its objective has a name, and a trial has one value of test
@@ -173,6 +176,7 @@ def main() -> None:
     for name, default in (("studies", 100), ("journals", 3), ("databases", 1), ("ray", 0)):
         parser.add_argument(f"--{name}", type=int, default=default)
     parser.add_argument("--nulls", type=int, default=500)
+    parser.add_argument("--first", type=int, default=0, help="seed of the first study")
     options = parser.parse_args()
     counts = [options.studies, options.journals, options.databases, options.ray]
     started = time.process_time()
@@ -185,7 +189,9 @@ def main() -> None:
         print("| format | study | studies | all planted named | accused of another |")
         print("| --- | --- | --- | --- | --- |")
         totals = np.zeros((2, 3), dtype=int)
-        for form, name, *found in sins(dict(zip(WRITERS, counts, strict=True)), Path(folder)):
+        for form, name, *found in sins(
+            dict(zip(WRITERS, counts, strict=True)), options.first, Path(folder)
+        ):
             named = found[1] if name in PLANTED else ""
             print(f"| {form} | {name} | {found[0]} | {named} | {found[2]} |", flush=True)
             totals[int(name in PLANTED)] += found
