@@ -7,7 +7,7 @@ from typing import Final
 from orchestrator.called import CONSOLE_COMMAND, IS_INSTALLED
 
 MODULES: Final[Mapping[str, tuple[str, ...]]] = {
-    "figures": ("matplotlib",),
+    "figures": ("matplotlib", "PIL"),
     "run": ("PIL", "pooch", "ray", "safetensors", "sklearn", "torch", "torchvision"),
     "onnx": ("onnx", "onnxruntime", "onnxscript"),
     "s3": ("s3fs",),

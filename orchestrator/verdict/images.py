@@ -70,12 +70,13 @@ def measure(matched: Matched, files: dict[str, Path], notes: list[str]) -> dict[
 
 def thumbnails(images: Sequence[str], files: dict[str, Path]) -> list[tuple[str, str]]:
     """Image and the address that holds its thumbnail, of those that can be read."""
-    from PIL import Image  # noqa: PLC0415
+    there = [image for image in images if image in files]
+    if not there:
+        return []
+    from PIL import Image  # noqa: PLC0415 (asked for by few)
 
     found = []
-    for image in images:
-        if image not in files:
-            continue
+    for image in there:
         try:
             with Image.open(files[image]) as opened:
                 small = opened.convert("RGB")

@@ -11,7 +11,10 @@ from collections.abc import Iterator, Mapping
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
+import numpy as np
 import pytest
+from foreign_studies import CLEAN, write_csv
+from made_up_predictions import write_examples
 from packaging.requirements import Requirement
 
 import transfer_study
@@ -84,7 +87,7 @@ def hide(folder: Path, *modules: str) -> None:
     """Lets nobody find modules whose path has the folder, as if they were not installed."""
     (folder / "sitecustomize.py").write_text(
         "import sys\nfrom importlib.machinery import PathFinder\n"
-        "class Hiding:\n    @staticmethod\n    def find_spec(name, path=None, target=None):\n"
+        "class Hiding(PathFinder):\n    @staticmethod\n    def find_spec(name, path=None, target=None):\n"
         f"        hidden = name in {modules}\n"
         "        return None if hidden else PathFinder.find_spec(name, path, target)\n"
         "sys.meta_path[sys.meta_path.index(PathFinder)] = Hiding\n"
@@ -210,6 +213,24 @@ def test_reading_does_without_torch_and_ray_and_hints_name_the_console_command(
     page = (study / "report.html").read_text(encoding="utf-8")
     assert "transfer-study study --families" in page
     assert "python -m" not in page
+
+
+def test_verdicts_and_audits_need_nothing_that_only_studies_need(
+    wheel: Path, tmp_path: Path
+) -> None:
+    hide(tmp_path, "matplotlib", *extras.MODULES["run"])
+    write_examples(tmp_path)
+    write_csv(CLEAN["one model"](np.random.default_rng(0)), tmp_path / "trials.csv")
+    files = [str(tmp_path / name) for name in ("baseline.csv", "candidate.csv")]
+    page = ("--output", str(tmp_path / "verdict.html"))
+    for words in (
+        ("verdict", *files, *page),
+        ("verdict", str(STORED), *page),
+        ("audit", str(tmp_path / "trials.csv")),
+        ("verify", "--help"),
+    ):
+        ended = run("-m", NAMESPACE, *words, path=(tmp_path, wheel))
+        assert ended.returncode == 0, ended.stderr
 
 
 def test_a_missing_extra_is_answered_in_one_line(wheel: Path, tmp_path: Path) -> None:
