@@ -87,7 +87,8 @@ def hide(folder: Path, *modules: str) -> None:
     """Lets nobody find modules whose path has the folder, as if they were not installed."""
     (folder / "sitecustomize.py").write_text(
         "import sys\nfrom importlib.machinery import PathFinder\n"
-        "class Hiding(PathFinder):\n    @staticmethod\n    def find_spec(name, path=None, target=None):\n"
+        "class Hiding(PathFinder):\n"
+        "    @staticmethod\n    def find_spec(name, path=None, target=None):\n"
         f"        hidden = name in {modules}\n"
         "        return None if hidden else PathFinder.find_spec(name, path, target)\n"
         "sys.meta_path[sys.meta_path.index(PathFinder)] = Hiding\n"
