@@ -25,7 +25,7 @@ import scipy
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "support")]
 
-from foreign_studies import (  # noqa: E402
+from foreign_studies import (
     CLEAN,
     NOISE,
     PLANTED,
@@ -37,11 +37,11 @@ from foreign_studies import (  # noqa: E402
     write_ray,
 )
 
-from orchestrator.audit.claims import LEVEL, permutation_p_value  # noqa: E402
-from orchestrator.audit.document import Audit, audit  # noqa: E402
-from orchestrator.audit.interpret import Said, interpret  # noqa: E402
-from orchestrator.audit.optimism import luck_of_best  # noqa: E402
-from orchestrator.audit.read import read  # noqa: E402
+from orchestrator.audit.claims import LEVEL, permutation_p_value
+from orchestrator.audit.document import Audit, audit
+from orchestrator.audit.interpret import Said, interpret
+from orchestrator.audit.optimism import luck_of_best
+from orchestrator.audit.read import read
 
 Write = Callable[[Foreign, Path], Path]
 WRITERS: dict[str, tuple[Write, str]] = {

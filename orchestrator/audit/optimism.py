@@ -91,7 +91,7 @@ def _of_seeds(study: ForeignStudy) -> Noise | None:
 def _of_folds(study: ForeignStudy) -> Noise | None:
     """What is left of folds' values without what is of a trial and of a fold, over their mean."""
     rows = [trial.splits for trial in study.usable if trial.splits]
-    if len({len(row) for row in rows}) != 1 or len(rows) < 2 or len(rows[0]) < 2:  # noqa: PLR2004
+    if len({len(row) for row in rows}) != 1 or 1 in {len(rows), len(rows[0])}:
         return None
     values = np.array(rows)
     left = values - values.mean(axis=1, keepdims=True) - values.mean(axis=0) + values.mean()

@@ -24,6 +24,7 @@ FEWEST_EQUAL: Final = {2: 6, 3: 4}
 FEWEST_VALUES: Final = 3
 FEWEST_LUCKY: Final = 2
 """Trials whose best test value is above that of the epoch that validation would choose."""
+ROUNDING: Final = 1e-9
 PERCENT: Final = 1.5
 """Above it an accuracy is in percent."""
 
@@ -77,7 +78,7 @@ def _decimals(values: Sequence[float]) -> int:
     """The decimals of accuracies as fractions; those in percent have two fewer than they show."""
     scale = 100 if values and max(values) > PERCENT else 1
     for decimals in FEWEST_EQUAL:
-        if all(abs(v / scale - round(v / scale, decimals)) < 1e-9 for v in values):  # noqa: PLR2004
+        if all(abs(v / scale - round(v / scale, decimals)) < ROUNDING for v in values):
             return decimals
     return max(FEWEST_EQUAL) + 1
 

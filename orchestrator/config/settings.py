@@ -370,6 +370,7 @@ class Settings:
         "its environment says; none: none",
         AfterValidator(_trackers),
         flag="TRACKER",
+        path=True,
         operational=True,
     )
     pace_from: str | None = setting(
@@ -485,6 +486,8 @@ def absolute(name: str, text: str) -> str:
     Raises:
         ValueError: It is no path, as below the home of a user who is not there.
     """
+    if name == "track":
+        return ",".join(target.absolute for target in parse_targets(text))
     if "://" in text or (name == "weights" and text in {*DOWNLOADS, DEMO}):
         return text
     named = by_family(text) if name == "weights" else None

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 from orchestrator import extras
@@ -9,6 +10,11 @@ from trainables.secrets import redacted
 
 TRACKERS: Final = ("mlflow", "tensorboard", "wandb", "trackio", "optuna")
 """Each is the name of an extra and of the module it brings; Optuna is always there."""
+
+
+SQLITE: Final = "sqlite:///"
+OF_PATHS: Final = ("tensorboard", "optuna")
+"""Trackers whose place is a path."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,6 +28,17 @@ class Target:
 
     tracker: str
     place: str = ""
+
+    @property
+    def absolute(self) -> str:
+        """As the user names it, a path from the root, so that a study goes on from anywhere."""
+        scheme, place = "", self.place
+        if self.tracker == "mlflow" and place.startswith(SQLITE):
+            scheme, place = SQLITE, place.removeprefix(SQLITE)
+        is_path = scheme or (self.tracker in OF_PATHS and "://" not in place)
+        if place and is_path:
+            place = str(Path(place).expanduser().absolute())
+        return f"{self.tracker}={scheme}{place}" if place else self.tracker
 
     def __str__(self) -> str:
         """As the user names it, without the passwords in it."""

@@ -3,7 +3,7 @@
 Tune asks for a placement group when a trial is proposed, and removes it at once where the trial is
 given an idle process instead. Ray 2.60 reserves in two phases; where the removal falls between
 them it never gives back what it has reserved: no trial gets that device as long as the cluster
-lives. (2 of 340 groups that were removed within 6 ms.)
+lives. (2 of 340 groups that were removed within 6 ms.) Tune's own has no types, hence the marks.
 """
 
 import time

@@ -15,6 +15,7 @@ from typing import Any, Final
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, Run, RunTag
 
+from orchestrator.config.trackers import SQLITE
 from orchestrator.track.tracked_study import RUNNING, TrackedEpoch, TrackedRun, TrackedStudy
 
 STATUSES: Final = {
@@ -87,7 +88,9 @@ class MlflowTracker:
     def _experiment_of(self, study: TrackedStudy) -> str:
         name = os.environ.get("MLFLOW_EXPERIMENT_NAME") or study.name
         found = self._client.get_experiment_by_name(name)
-        return found.experiment_id if found else str(self._client.create_experiment(name))
+        if found:
+            return str(found.experiment_id)
+        return str(self._client.create_experiment(name, _artifacts_of(self._client.tracking_uri)))
 
     def _found(self, study: TrackedStudy) -> Iterator[tuple[str, _There]]:
         """Each run of the study that MLflow has, by our name of it."""
@@ -214,3 +217,10 @@ def _metrics(epochs: Iterable[TrackedEpoch]) -> Iterator[Metric]:
 
 def _milliseconds(moment: datetime) -> int:
     return round(moment.timestamp() * 1_000)
+
+
+def _artifacts_of(uri: str) -> str | None:
+    """Beside a database, where MLflow would take the folder one is in; of a server None."""
+    if not uri.startswith(SQLITE):
+        return None
+    return (Path(uri.removeprefix(SQLITE)).absolute().parent / "mlruns").as_uri()

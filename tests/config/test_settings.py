@@ -98,9 +98,15 @@ def test_paths_are_kept_from_the_root_wherever_they_were_said(
     settings = resolve(
         {"weights": "~/resnet50.pth", "results_dir": ".."},
         config=file,
-        assignments=["warm_start=results/a", "pace_from=./b", "prices=c.yaml"],
+        assignments=[
+            *("warm_start=results/a", "pace_from=./b", "prices=c.yaml"),
+            "track=wandb=team/project,tensorboard=runs,mlflow=sqlite:///m.db",
+        ],
     )
-    assert [Path(getattr(settings, name)) for name in PATHS] == [
+    here = tmp_path / "here"
+    tracked = f"wandb=team/project,tensorboard={here}/runs,mlflow=sqlite:///{here}/m.db"
+    assert settings.track == tracked
+    assert [Path(getattr(settings, name)) for name in PATHS if name != "track"] == [
         tmp_path / "images",
         tmp_path / "home" / "resnet50.pth",
         tmp_path,

@@ -1,6 +1,6 @@
 """A small made-up study, whole and while it ran, and each tracker with a place of its own."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,11 +46,20 @@ class Place:
 
 
 @pytest.fixture(params=["mlflow", "tensorboard", "trackio", "wandb"])
-def place(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
-    """Each tracker; where its package is not installed, none."""
-    name = request.param
-    pytest.importorskip(name)
-    monkeypatch.chdir(tmp_path)  # below which MLflow keeps artefacts
+def place(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Place]:
+    """Each tracker; where its package is not installed, none. The folder one is in stays empty."""
+    pytest.importorskip(request.param)
+    here = tmp_path / "here"
+    here.mkdir()
+    monkeypatch.chdir(here)
+    yield place_of(request.param, tmp_path, monkeypatch)
+    assert list(here.iterdir()) == []
+
+
+def place_of(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
+    """A tracker's place in a folder."""
     if name == "mlflow":
         monkeypatch.setenv("MLFLOW_DISABLE_TELEMETRY", "true")
         uri = f"sqlite:///{tmp_path}/mlflow.db"

@@ -295,7 +295,7 @@ def test_modules_beside_the_package_have_one_name_more_and_stay_themselves() -> 
     ("called_as", "expected"),
     [
         ("/usr/bin/transfer-study", ["transfer-study", "status"]),
-        ("/work/orchestrator/report/__main__.py", ["python", "-m", "orchestrator.status"]),
+        ("checkout/orchestrator/report/__main__.py", ["python", "-m", "orchestrator.status"]),
     ],
 )
 def test_hints_name_the_command_that_was_used(
