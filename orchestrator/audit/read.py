@@ -4,6 +4,7 @@ from pathlib import Path
 
 from orchestrator.audit import read_csv, read_optuna, read_ray
 from orchestrator.audit.foreign import RawStudy
+from orchestrator.called import text_of
 
 
 def read(path: Path, *, study: str | None, metric: str | None) -> RawStudy:
@@ -22,7 +23,7 @@ def read(path: Path, *, study: str | None, metric: str | None) -> RawStudy:
         if (path / "study.json").is_file():
             message = (
                 f"PATH must be somebody else's study, but {path} is one of this project's; "
-                f"for these: python -m orchestrator.verify {path}"
+                f"for these: {text_of('verify')} {path}"
             )
             raise ValueError(message)
         _check_no_study(study, "a folder of Ray Tune")

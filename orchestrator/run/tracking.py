@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
+from orchestrator.called import words_of
 from orchestrator.config.trackers import Target, parse_targets
 from orchestrator.run.session import Session
 from orchestrator.track import follower
@@ -103,8 +104,8 @@ class TrackerProcess:
         if not self._failing:
             self._say(f"Sent to {self._target}")
             return
-        words = ("python", "-m", "orchestrator.export", str(self._folder), "--track")
-        command = shlex.join([*words, str(self._target)])
+        words = [*words_of("export"), str(self._folder), "--track", str(self._target)]
+        command = shlex.join(words)
         self._say(f"Not all of it is in {self._target}: {self._failing}; to send it: {command}")
 
     @property

@@ -305,6 +305,20 @@ def test_hints_name_the_command_that_was_used(
     assert called.words_of("status") == expected
 
 
+def test_no_text_but_a_docstring_names_a_command_as_a_checkout_calls_it() -> None:
+    for path in (ROOT / "orchestrator").rglob("*.py"):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        bare = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+        texts = [
+            node.value
+            for node in ast.walk(tree)
+            if isinstance(node, ast.Constant) and isinstance(node.value, str)
+            if id(node) not in bare
+        ]
+        assert not [text for text in texts if "python -m orchestrator" in text], path
+        assert not [text for text in texts if re.match(r"orchestrator\.\w+$", text)], path
+
+
 def test_every_module_of_an_extra_comes_with_it() -> None:
     distributions = packages_distributions()
     for extra, modules in extras.MODULES.items():
