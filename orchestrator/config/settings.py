@@ -2,19 +2,33 @@
 
 import dataclasses
 import functools
-import math
 import re
-import threading
 import typing
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Final
 
-from pydantic import AfterValidator, TypeAdapter, ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from orchestrator.config.columns import COLUMNS
 from orchestrator.config.precision import default_precision
+from orchestrator.config.rules import (
+    ADDRESS,
+    CHANCE,
+    FINITE,
+    FOLDER,
+    FRACTIONS,
+    GIGABYTES,
+    HOURS,
+    LOCAL,
+    ONCE_EACH,
+    SHARE_OF_A_GPU,
+    TRACKERS,
+    WAIT,
+    at_least,
+    one_of,
+)
 from orchestrator.config.trackers import parse_targets
 from search_spaces.baseline import BASELINE_EPOCHS
 from trainables.data import image_size
@@ -26,87 +40,6 @@ from trainables.weights.names import by_family
 from trainables.weights.sources import DEMO, DOWNLOADS
 
 Texts = Mapping[str, Mapping[str, str]]
-MOST: Final = 1_000_000_000
-
-
-def _rule(holds: Callable[[Any], bool], text: str) -> AfterValidator:
-    """A rule of one value other than None, and how its refusal goes on after `NAME must`."""
-
-    def check(value: Any) -> Any:
-        if value is not None and not holds(value):
-            raise ValueError(f"{text}, but got {value!r}")
-        return value
-
-    return AfterValidator(check)
-
-
-def at_least(lowest: int) -> AfterValidator:
-    """A number's lower bound; all numbers have the upper one."""
-
-    def check(value: Any) -> Any:
-        if value is not None and value < lowest:
-            raise ValueError(f"be at least {lowest}, but got {value}")
-        if value is not None and value > MOST:
-            raise ValueError(f"be at most {MOST:,}, but got {str(value)[:20]}")
-        return value
-
-    return AfterValidator(check)
-
-
-HOURS: Final = _rule(lambda hours: hours > 0 and math.isfinite(hours), "be hours above 0")
-CHANCE: Final = _rule(lambda chance: 0 < chance < 1, "be a chance between 0 and 1")
-FINITE: Final = _rule(math.isfinite, "be a finite number")
-GIGABYTES: Final = _rule(lambda size: 0 < size < MOST, "be GB above 0")
-WAIT: Final = _rule(
-    lambda seconds: seconds <= threading.TIMEOUT_MAX,  # a NaN is not either
-    f"be at most {threading.TIMEOUT_MAX:.0f} seconds",
-)
-SHARE_OF_A_GPU: Final = _rule(
-    lambda share: share == 0 or bool(trials_on_a_gpu(share)),
-    "be 0, 1, or a share 1/n such as 0.5, 0.33 or 0.25, since a trial trains on one GPU at most",
-)
-FRACTIONS: Final = _rule(
-    lambda shares: bool(shares) and all(0 < share <= 1 for share in shares), "lie in (0, 1]"
-)
-ONCE_EACH: Final = _rule(  # as trial ids have them, so that each final run has an id of its own
-    lambda shares: len({f"{share:g}" for share in shares}) == len(shares), "name each once"
-)
-FOLDER: Final = _rule(
-    lambda name: Path(name).name == name != "..", "be the name of a folder, not a path"
-)
-ADDRESS: Final = _rule(
-    lambda text: "://" in text, "be an address such as s3://bucket/prefix or file:///mnt/copies"
-)
-
-
-def one_of(name: str, choices: Collection[str]) -> AfterValidator:
-    """One of some words."""
-
-    def check(value: str) -> str:
-        if value not in choices:
-            raise ValueError(f"unknown {name} {value!r}; choose from {', '.join(choices)}")
-        return value
-
-    return AfterValidator(check)
-
-
-def _local(folder: str) -> str:
-    """A path; a Ray cluster's nodes write into no address."""
-    if "://" in folder:
-        raise ValueError(
-            f"be a path, where a shared folder is mounted, not an address, but got {folder!r}; "
-            "--publish keeps a copy at one"
-        )
-    try:
-        Path(folder).expanduser().resolve()
-    except (OSError, RuntimeError) as error:  # no such user's home; links in a circle
-        raise ValueError(f"be a path, but got {folder!r}: {error}") from error
-    return folder
-
-
-def _trackers(text: str) -> str:
-    parse_targets(text)
-    return text
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -344,7 +277,7 @@ class Settings:
     results_dir: str = setting(
         "results",
         "where studies are kept: a path, where a shared folder is mounted",
-        AfterValidator(_local),
+        LOCAL,
         flag=True,
         path=True,
         operational=True,
@@ -368,7 +301,7 @@ class Settings:
         "experiment trackers that its rows are sent to while it runs, separated by commas: "
         "`mlflow`, `tensorboard`, `wandb`, `trackio`, `optuna`, each with `=` and where, else as "
         "its environment says; none: none",
-        AfterValidator(_trackers),
+        TRACKERS,
         flag="TRACKER",
         path=True,
         operational=True,
@@ -588,16 +521,6 @@ def _contradictions(settings: Settings) -> Iterator[str]:
     texts = [settings.weights] if named is None else named.values()
     if DEMO in texts and settings.preset != "demo":
         yield "weights 'demo' must go with --preset demo, which says so in every output"
-
-
-def trials_on_a_gpu(gpus_per_trial: float) -> int:
-    """How many trials have a GPU between them: Ray places no shares but 1/n side by side; 0: none.
-
-    A share is 1/n where it is so to as many decimals as it has, two at least.
-    """
-    trials = round(1 / gpus_per_trial) if 0 < gpus_per_trial <= 1 else 0
-    decimals = max(2, len(repr(gpus_per_trial).partition(".")[2]))
-    return trials if trials and round(1 / trials, decimals) == gpus_per_trial else 0
 
 
 def refuse(message: str) -> typing.NoReturn:

@@ -19,7 +19,8 @@ from ray.job_config import JobConfig
 from rich.console import Console
 
 from orchestrator.called import IS_INSTALLED, NAMESPACE, PACKAGES
-from orchestrator.config.settings import Settings, trials_on_a_gpu
+from orchestrator.config.rules import trials_on_a_gpu
+from orchestrator.config.settings import Settings
 from orchestrator.run import authentication, cluster_watch, devices, kuberay, own_ray
 from orchestrator.run.autoscaler import can_grow_to, file_config, possible_workers
 from orchestrator.run.cluster_watch import Endpoint

@@ -10,14 +10,13 @@ from orchestrator import study
 from orchestrator.config import flags, sources
 from orchestrator.config import settings as settings_module
 from orchestrator.config.flags import make_parser, parse, settings_of
+from orchestrator.config.rules import at_least, trials_on_a_gpu
 from orchestrator.config.settings import (
     PATHS,
     Settings,
-    at_least,
     said_of,
     setting,
     to_json,
-    trials_on_a_gpu,
 )
 from orchestrator.config.sources import PRESETS, from_json, resolve
 
