@@ -24,6 +24,7 @@ from trainables.training.metrics import Evaluation, Scores, scores
 from trainables.training.model_size import forward_flops, parameter_counts
 from trainables.training.precision import autocast, set_arithmetic
 from trainables.training.preprocessing import evaluation_batch, preparation, to_device
+from trainables.training.small_maps import use_products
 from trainables.weights.loading import Weights
 
 ITERATIONS: Final = 10
@@ -91,6 +92,8 @@ class FrozenFeaturesTrainer:
         config = {**params, "input_size": self._size, "num_classes": num_classes}
         self._model = family.build({**config, "weights": weights}).to(self._device)
         self._model = self._model.to(memory_format=torch.channels_last).eval()
+        if device == "cpu":
+            use_products(self._model)
         self._head = self._dense_head(head_of(family.head, self._model, num_classes))
         self._given: list[Tensor] = []  # to the head, when the network is last given images
         self._head.register_forward_pre_hook(lambda _, given: self._given.append(given[0]))

@@ -7,6 +7,8 @@ import torch
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from trainables.training.small_maps import convolutions_alone
+
 T = TypeVar("T")
 
 
@@ -68,6 +70,6 @@ def forward_flops(model: nn.Module, size: int, device: torch.device) -> int:
 
     model.eval()
     image = torch.zeros(1, 3, size, size, device=device)
-    with _Operations(flop_registry) as counted:
+    with convolutions_alone(model), _Operations(flop_registry) as counted:
         model(image.to(memory_format=torch.channels_last))
     return int(counted.total)

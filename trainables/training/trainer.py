@@ -30,6 +30,7 @@ from trainables.training.optimizer import Optimizer, make_schedule
 from trainables.training.precision import autocast, set_arithmetic
 from trainables.training.preprocessing import evaluation_batch, preparation, to_device
 from trainables.training.seeding import derive_seed
+from trainables.training.small_maps import use_products
 from trainables.training.snapshot import Snapshot
 from trainables.training.steps import Steps
 from trainables.weights.loading import Weights
@@ -107,6 +108,8 @@ class Trainer:
         torch.manual_seed(derive_seed(seed, "weights"))
         self._model = family.build({**config, "input_size": self._size}).to(self._device)
         self._model = self._model.to(memory_format=torch.channels_last)
+        if device == "cpu":
+            use_products(self._model)
         self._optimizer = Optimizer(
             self._model, params, head=head_of(family.head, self._model, num_classes)
         )

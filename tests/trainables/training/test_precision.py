@@ -38,16 +38,16 @@ def test_a_convolution_is_computed_in_bf16_and_the_logits_come_in_float32(
     made_up_images: LabeledImages,
 ) -> None:
     trainer, _ = both(made_up_images, precision="bf16")
-    seen: dict[str, torch.dtype] = {}
+    seen: dict[type[nn.Module], torch.dtype] = {}
 
     def note(module: nn.Module, given: Any, out: Tensor) -> None:
         del given
-        seen[type(module).__name__] = out.dtype
+        seen.update(dict.fromkeys(type(module).mro(), out.dtype))
 
     for module in trainer._model.modules():
         module.register_forward_hook(note)
     logits = trainer._steps._logits(torch.zeros(2, 16, 16, 3, dtype=torch.uint8))
-    assert (seen["Conv2d"], seen["Linear"], logits.dtype) == (
+    assert (seen[nn.Conv2d], seen[nn.Linear], logits.dtype) == (
         torch.bfloat16,
         torch.bfloat16,
         torch.float32,
