@@ -11,6 +11,7 @@ from orchestrator.config.settings import Settings
 from orchestrator.forecast.estimate import Forecast, cost_sentences, missing_prices
 from orchestrator.forecast.workload import work_of
 from orchestrator.plan.families import FamilyPlan
+from orchestrator.plan.rounds import few_rounds
 from orchestrator.terminal import fitting_table
 from search_spaces.dimension import describe
 from trainables import registry
@@ -50,7 +51,12 @@ def print_plan(
         )
     if settings.equal_steps:
         console.print(_equal_steps(settings))
-    for sentence in (*_budgets(settings, len(plans)), *_few_steps(plans, settings, train_images)):
+    slots = settings.max_concurrent or 1  # none: not known before Ray is asked
+    for sentence in (
+        *_budgets(settings, len(plans)),
+        *_few_steps(plans, settings, train_images),
+        *few_rounds(settings.trials, len(plans), slots),
+    ):
         console.print(sentence)
     of_images = "" if train_images is None else f" of {train_images:,} images"
     console.print(

@@ -20,6 +20,7 @@ from orchestrator.forecast.estimate import Forecast, time_sentences
 from orchestrator.plan import resume, warm_start
 from orchestrator.plan.disk_space import check_disk_space
 from orchestrator.plan.preflight import CheckedStudy, forecast_of
+from orchestrator.plan.rounds import few_rounds
 from orchestrator.results import manifest, registration
 from orchestrator.results.lock import Hold, holding
 from orchestrator.results.manifest import Manifest
@@ -76,7 +77,7 @@ def open_study(
     cluster = connect(checked.settings.address, console, _job(checked), dashboard=dashboard)
     try:
         reservation = reserve(checked.settings, cluster)
-        console.print(cluster_line(cluster, reservation))
+        _say_what_runs(checked, cluster, reservation, console)
         check_disk_space(checked, at_a_time=reservation.max_concurrent)
         check_nodes(checked.folder)
         precision = checked.settings.precision_on(reservation.device)
@@ -195,7 +196,7 @@ def forecast_on_cluster(checked: CheckedStudy, address: str, console: Console) -
         seen = look_at_nodes(precision, reservation, mixed=checked.settings.mix_devices)
     finally:
         disconnect()
-    console.print(cluster_line(cluster, reservation))
+    _say_what_runs(checked, cluster, reservation, console)
     forecast = reserved_forecast(checked, reservation, seen)
     for sentence in time_sentences(forecast):
         console.print(sentence)
@@ -223,6 +224,16 @@ def _job(checked: CheckedStudy) -> dict[str, str]:
     """What the cluster's list of jobs says of the study."""
     families = ",".join(plan.name for plan in checked.plans)
     return {"study": checked.name, "families": families, "results": str(checked.folder)}
+
+
+def _say_what_runs(
+    checked: CheckedStudy, cluster: Cluster, reservation: Reservation, console: Console
+) -> None:
+    console.print(cluster_line(cluster, reservation))
+    if checked.settings.max_concurrent is None:  # else the plan has said it
+        trials, families = checked.settings.trials, len(checked.plans)
+        for sentence in few_rounds(trials, families, reservation.max_concurrent):
+            console.print(sentence)
 
 
 def cluster_line(cluster: Cluster, reservation: Reservation) -> str:
