@@ -1,10 +1,11 @@
 """Trains random configurations of the CNN to the last epoch: real curves for a bench of the search.
 
-    python benchmarks/stored_curves.py --data-dir FOLDER [--trials 240] [--output FILE]
+    python benchmarks/stored_curves.py --data-dir FOLDER [--trials 240] [--part 0/2] [--output FILE]
 
 Few CIFAR-10 images each, the baseline first, then points of the search space at random. A line of
-JSON for each: hyperparameters, validation and test accuracy of each epoch, CPU seconds of an epoch.
-It goes on where the file ends.
+JSON for each: its number, hyperparameters, validation accuracy of each epoch, test accuracy at the
+best of these, CPU seconds of an epoch. What the file has already is left out; two processes take
+half each with `--part 0/2` and `--part 1/2`.
 """
 
 import argparse
@@ -42,16 +43,26 @@ def main() -> None:
     )
     chosen = np.random.default_rng(SEED).permutation(len(test))[: options.test_images]
     test = LabeledImages(images=test.images[chosen], labels=test.labels[chosen])
-    done = len(options.output.read_text("utf-8").splitlines()) if options.output.exists() else 0
+    part, parts_of = map(int, options.part.split("/"))
     for number, params in enumerate(_draws(options.trials)):
-        if number >= done:
-            row = _train(params, training, test, parts)
+        if number % parts_of == part and number not in _done(options.output):
+            row = _train(params, training, test, parts, precision=options.precision)
             with options.output.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(row) + "\n")
+                file.write(json.dumps({"number": number, **row}) + "\n")
+
+
+def _done(output: Path) -> set[int]:
+    lines = output.read_text("utf-8").splitlines() if output.exists() else []
+    return {json.loads(line)["number"] for line in lines}
 
 
 def _train(
-    params: dict[str, Any], training: LabeledImages, test: LabeledImages, parts: Split
+    params: dict[str, Any],
+    training: LabeledImages,
+    test: LabeledImages,
+    parts: Split,
+    *,
+    precision: str,
 ) -> dict[str, Any]:
     trainer = Trainer(
         FAMILY,
@@ -65,15 +76,17 @@ def _train(
         epochs=EPOCHS,
         device="cpu",
         threads=1,
+        precision=precision,
     )
-    validation, tested, seconds = [], [], 0.0
+    validation, tested, seconds = list[float](), None, 0.0
     try:
         for _ in range(EPOCHS):
             began = time.process_time()
             row = trainer.train_epoch()
             seconds += time.process_time() - began
+            if row["validation_accuracy"] > max(validation, default=-1):
+                tested = round(trainer.evaluate(test).scores.accuracy, 4)
             validation.append(round(row["validation_accuracy"], 4))
-            tested.append(round(trainer.evaluate(test).scores.accuracy, 4))
     except DivergedError:
         pass  # its curve ends there
     return {
@@ -97,8 +110,10 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--data-dir", required=True)
     parser.add_argument("--trials", type=int, default=240)
     parser.add_argument("--images", type=int, default=400)
-    parser.add_argument("--validation-images", type=int, default=500)
+    parser.add_argument("--validation-images", type=int, default=400)
     parser.add_argument("--test-images", type=int, default=1000)
+    parser.add_argument("--precision", default="fp32", help="bf16 where the processor has it")
+    parser.add_argument("--part", default="0/1", metavar="I/N", help="every Nth, from the Ith")
     here = Path(__file__).parent
     parser.add_argument("--output", type=Path, default=here / "data" / "cnn_curves.jsonl")
     return parser.parse_args()

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from orchestrator.stats import bootstrap, significance
-from orchestrator.stats.bootstrap import Integers
-from orchestrator.stats.intervals import SeedRuns, mean_interval, mean_p_value
+from orchestrator.stats.bootstrap import CONFIDENCE, Integers
+from orchestrator.stats.claims import Side, cautious_difference
+from orchestrator.stats.intervals import SeedRuns, mean_interval
 from orchestrator.stats.predictions import PredictedRun
 
 Model = tuple[str, str]
@@ -62,6 +63,11 @@ class TestedRuns:
             if run.model == model and seed in {None, run.seed}
         ]
 
+    def side(self, numbers: Sequence[int]) -> Side:
+        """The accuracy of the runs with these numbers, and on which images each is right."""
+        hits = np.stack([self.runs[number].correct for number in numbers])
+        return Side(runs=self.seeds_of(numbers, "accuracy"), hits=hits)
+
     def seeds_of(self, numbers: Sequence[int], metric: str) -> SeedRuns:
         """A metric of the runs with these numbers."""
         chosen = [self.places[number] for number in numbers]
@@ -95,13 +101,12 @@ def pair(tested: TestedRuns, a: Sequence[int], b: Sequence[int], shared: Mapping
             images belong together, it is that of the interval of the means.
     """
     sides = [tuple(sorted(tested.digests[number] for number in side)) for side in (a, b)]
+    same = sides[0] == sides[1]
     rows = [
         {
             **shared,
             "metric": metric,
-            **_difference(
-                tested.seeds_of(a, metric), tested.seeds_of(b, metric), metric, sides[0] == sides[1]
-            ),
+            **_difference(tested.seeds_of(a, metric), tested.seeds_of(b, metric), metric, same),
             "p_value": None,
             "p_value_holm": None,
             "n_seeds": min(len(a), len(b)),
@@ -109,13 +114,16 @@ def pair(tested: TestedRuns, a: Sequence[int], b: Sequence[int], shared: Mapping
         for metric in METRICS
     ]
     accuracy = rows[METRICS.index("accuracy")]
-    accuracy["p_value"] = _p_value(tested, a, b, shared["seed"]) if sides[0] != sides[1] else 1.0
+    accuracy["p_value"] = 1.0
+    if not same:
+        difference = cautious_difference(tested.side(a), tested.side(b), tested.groups)
+        accuracy |= _within_bounds(*difference.interval(CONFIDENCE))
+        by_images = shared["seed"] is None or tested.groups is not None
+        accuracy["p_value"] = difference.p_value() if by_images else _mcnemar(tested, a, b)
     return Pair(rows=rows, runs=frozenset(sides))
 
 
-def _p_value(tested: TestedRuns, a: Sequence[int], b: Sequence[int], seed: int | None) -> float:
-    if seed is None or tested.groups is not None:
-        return mean_p_value(tested.seeds_of(a, "accuracy"), tested.seeds_of(b, "accuracy"))
+def _mcnemar(tested: TestedRuns, a: Sequence[int], b: Sequence[int]) -> float:
     return significance.mcnemar_p_value(tested.runs[a[0]].correct, tested.runs[b[0]].correct)
 
 
@@ -124,11 +132,17 @@ def _difference(a: SeedRuns, b: SeedRuns, metric: str, same: bool) -> dict[str, 
         # The same trainings in both: what chance there was in them is in neither side alone.
         bootstrap.percentile_interval(a.mean_draws - b.mean_draws) if same else mean_interval(a, b)
     )
-    if metric != "loss":  # no share can differ by more; Student's t knows no bounds
-        low, high = max(low, -1.0), min(high, 1.0)
-    values = {"difference": a.mean - b.mean, "ci_low": low, "ci_high": high}
+    ends = _within_bounds(low, high) if metric != "loss" else {"ci_low": low, "ci_high": high}
     # Null where a model's probabilities were no numbers.
-    return {name: value if math.isfinite(value) else None for name, value in values.items()}
+    return {
+        name: value if math.isfinite(value) else None
+        for name, value in {"difference": a.mean - b.mean, **ends}.items()
+    }
+
+
+def _within_bounds(low: float, high: float) -> dict[str, float]:
+    """No share can differ by more than 1; Student's t knows no bounds."""
+    return {"ci_low": max(low, -1.0), "ci_high": min(high, 1.0)}
 
 
 def adjust(pairs: Sequence[Pair]) -> None:

@@ -83,25 +83,8 @@ def mean_interval(
 
 
 def mean_p_value(a: SeedRuns, b: SeedRuns) -> float:
-    """The smallest alpha at which the (1 - alpha) `mean_interval` of a - b excludes 0.
-
-    So it is below 0.05 exactly where the 95% interval excludes 0 (with 40 draws or more). Beyond
-    95% draws are few, so their tails are taken as a normal distribution's from there on.
-    """
-    difference = MeanDifference.of(a, b)
-
-    def excluded(alpha: float) -> bool:
-        low, high = difference.interval(1 - alpha)
-        return low > 0 or high < 0
-
-    within, outside = SMALLEST_P, 1.0
-    if excluded(within):
-        return within
-    alpha = max(within, 1 - CONFIDENCE)
-    while outside - within > PRECISION:
-        within, outside = (within, alpha) if excluded(alpha) else (alpha, outside)
-        alpha = (within + outside) / 2
-    return within
+    """The p of a difference of means; see `MeanDifference.p_value`."""
+    return MeanDifference.of(a, b).p_value()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -151,6 +134,26 @@ class MeanDifference:
         )
         # Sums in another order differ in their last digit: what is 0 but for that is 0.
         return (0.0 if abs(low) < ROUNDING else low), (0.0 if abs(high) < ROUNDING else high)
+
+    def p_value(self) -> float:
+        """The smallest alpha at which the (1 - alpha) interval excludes 0.
+
+        So it is below 0.05 exactly where the 95% interval excludes 0 (with 40 draws or more).
+        Beyond 95% draws are few, so their tails are taken as a normal distribution's from there on.
+        """
+
+        def excluded(alpha: float) -> bool:
+            low, high = self.interval(1 - alpha)
+            return low > 0 or high < 0
+
+        within, outside = SMALLEST_P, 1.0
+        if excluded(within):
+            return within
+        alpha = max(within, 1 - CONFIDENCE)
+        while outside - within > PRECISION:
+            within, outside = (within, alpha) if excluded(alpha) else (alpha, outside)
+            alpha = (within + outside) / 2
+        return within
 
 
 def _seed_noise(models: list[SeedRuns]) -> tuple[float, float]:

@@ -1,18 +1,14 @@
 """What was asked of the models, and what of it holds: each claim with its p, corrected by Holm."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Any, Final, Literal
 
-import numpy as np
-
 from orchestrator.analysis.pairwise import CERTAIN
 from orchestrator.stats import claims, significance
-from orchestrator.stats.bootstrap import Integers, percentile_interval
+from orchestrator.stats.bootstrap import Integers
 from orchestrator.stats.claims import Side
 from orchestrator.stats.differences import Model, TestedRuns
-from orchestrator.stats.intervals import mean_interval
 from orchestrator.verdict.faults import FaultsError, some
 from orchestrator.verdict.matching import Matched, name_of
 
@@ -140,7 +136,7 @@ def test(matched: Matched, asked: Question, tested: TestedRuns) -> list[Claim]:
         pairs = [*combinations(models, 2)]
     else:
         pairs = [(model, asked.baseline) for model in models if model != asked.baseline]
-    of_model = {model: side(tested, tested.of_model(model)) for model in models}
+    of_model = {model: tested.side(tested.of_model(model)) for model in models}
     found = [
         _claim(asked, pair, of_model[pair[0]], of_model[pair[1]], tested.groups) for pair in pairs
     ]
@@ -158,14 +154,6 @@ def test(matched: Matched, asked: Question, tested: TestedRuns) -> list[Claim]:
     ]
 
 
-def side(tested: TestedRuns, numbers: Sequence[int]) -> Side:
-    """One model of a comparison."""
-    return Side(
-        runs=tested.seeds_of(numbers, "accuracy"),
-        hits=np.stack([tested.runs[number].correct for number in numbers]),
-    )
-
-
 def _claim(
     asked: Question, pair: tuple[Model, Model], a: Side, b: Side, groups: Integers | None
 ) -> Claim:
@@ -174,10 +162,7 @@ def _claim(
         if asked.decides
         else claims.difference_p_value(a, b, groups=groups)
     )
-    if asked.margin or groups is not None:
-        low, high = claims.claim_interval(a, b, groups=groups)
-    else:
-        low, high = _compared(a, b)
+    low, high = claims.claim_interval(a, b, groups=groups)
     return Claim(
         candidate=pair[0],
         baseline=pair[1],
@@ -189,15 +174,6 @@ def _claim(
         seeds=min(len(a.hits), len(b.hits)),
         held=False,
     )
-
-
-def _compared(a: Side, b: Side) -> tuple[float, float]:
-    """The interval that a study's comparison has of the same models."""
-    if np.array_equal(a.hits, b.hits):
-        low, high = percentile_interval(a.runs.mean_draws - b.runs.mean_draws)
-    else:
-        low, high = mean_interval(a.runs, b.runs)
-    return max(low, -1.0), min(high, 1.0)
 
 
 def _same(tested: TestedRuns, claim: Claim) -> bool:

@@ -5,6 +5,7 @@ import pyarrow as pa
 import pytest
 from made_up_study import CLASSES, IMAGES, ComparedStudy
 from scipy.stats import binomtest
+from scipy.stats import t as student
 from sklearn import metrics
 
 from orchestrator.results import schema as results
@@ -136,6 +137,19 @@ def test_a_winner_that_is_its_baseline_differs_by_exactly_zero():
     assert len(own) == 4 * 4
     assert {(row["difference"], row["ci_low"], row["ci_high"]) for row in own} == {(0, 0, 0)}
     assert {row["p_value"] for row in own} == {1.0, None}
+
+
+def test_models_that_agree_on_all_images_may_differ_by_as_much_as_so_many_images_cannot_show():
+    study = ComparedStudy(families=("cnn",))
+    for seed in range(2):  # other probabilities, so another training, and the same classes
+        study.runs["cnn", "tuned", seed, 1.0] = study.run("cnn", "baseline", seed) ** 0.9
+    for seed in (0, 1, None):
+        (row,) = study.accuracies(seed)
+        assert row["difference"] == 0
+        assert row["p_value"] == 1 if seed is not None else row["p_value"] > 0.99
+        # Student's t's 1.97 squared images of which half are won and half lost, over all.
+        margin = student.ppf(0.975, IMAGES - 1) ** 2 / IMAGES
+        assert (row["ci_low"], row["ci_high"]) == pytest.approx((-margin, margin))
 
 
 def test_a_missing_family_has_no_rows_and_a_missing_seed_no_row_of_its_own():
