@@ -8,8 +8,7 @@ from search_spaces import spaces
 
 def __getattr__(name: str) -> Any:
     if name.startswith("__"):  # what Python itself asks a module for
-        message = f"module {__name__!r} has no attribute {name!r}"
-        raise AttributeError(message)
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     warnings.warn(
         f"{name} must be imported from search_spaces.spaces: search_spaces.dimensions goes with "
         "the next release",

@@ -27,16 +27,14 @@ def narrow(name: str, distribution: BaseDistribution, text: str) -> BaseDistribu
     if isinstance(distribution, CategoricalDistribution):
         choices = tuple(parse_value(name, distribution, part) for part in text.split(","))
         if len(set(choices)) < len(choices):
-            message = f"{name} must name each choice once, but got {text!r}"
-            raise ValueError(message)
+            raise ValueError(f"{name} must name each choice once, but got {text!r}")
         return CategoricalDistribution(choices)
     assert isinstance(distribution, FloatDistribution | IntDistribution), distribution
     low_text, dots, high_text = text.partition("..")
     low = parse_value(name, distribution, low_text)
     high = parse_value(name, distribution, high_text) if dots else low
     if low > high:
-        message = f"{name} must have low <= high, but got low={low:g}, high={high:g}"
-        raise ValueError(message)
+        raise ValueError(f"{name} must have low <= high, but got low={low:g}, high={high:g}")
     return type(distribution)(low, high, log=distribution.log)
 
 
@@ -59,8 +57,7 @@ def parse_value(name: str, distribution: BaseDistribution, text: str) -> Any:
             value = None
         if value is not None and contains(distribution, value):
             return value
-    message = f"{name} must lie in {describe(distribution)}, but got {wanted!r}"
-    raise ValueError(message)
+    raise ValueError(f"{name} must lie in {describe(distribution)}, but got {wanted!r}")
 
 
 def _same(choice: Any, text: str) -> bool:

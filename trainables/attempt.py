@@ -151,8 +151,9 @@ class Attempt:
         """
         expected = len(self.rows) + 1
         if row.get("epoch") != expected:
-            message = f"a trainer's next row must be of epoch {expected}, but is {row.get('epoch')}"
-            raise ValueError(message)
+            raise ValueError(
+                f"a trainer's next row must be of epoch {expected}, but is {row.get('epoch')}"
+            )
         wrong = impossible(row)
         if wrong:
             raise ArithmeticError(wrong)
@@ -165,8 +166,9 @@ class Attempt:
         """
         column = OBJECTIVES[self._config.objective]
         if column not in row:
-            message = f"a trainer's rows must have {column} for the objective, but have none"
-            raise ValueError(message)
+            raise ValueError(
+                f"a trainer's rows must have {column} for the objective, but have none"
+            )
         value: float = row[column]
         return value
 

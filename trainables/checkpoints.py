@@ -75,10 +75,9 @@ def claim(folder: Path, *, attempt: int, trial: Mapping[str, Any]) -> Claim:
     with contextlib.suppress(DamagedClaimError):  # counts as missing, as whoever resumes has said
         earlier = claimed(folder)
         if earlier is not None and earlier.trial != trial:
-            message = (
+            raise RuntimeError(
                 f"{folder} must have checkpoints of {dict(trial)}, but has those of {earlier.trial}"
             )
-            raise RuntimeError(message)
     _unlink(folder.glob(".*"))
     mine = Claim(attempt=attempt, trial=trial, token=uuid.uuid4().hex)
     write_bytes(folder / CLAIM, json.dumps(vars(mine)).encode())
@@ -97,8 +96,7 @@ def claimed(folder: Path) -> Claim | None:
     try:
         content = json.loads(path.read_bytes())
     except (ValueError, RecursionError) as error:
-        message = f"{path} must be JSON, but is not: {error}"
-        raise DamagedClaimError(message) from error
+        raise DamagedClaimError(f"{path} must be JSON, but is not: {error}") from error
     return _claim_of(path, content)
 
 
@@ -113,8 +111,9 @@ def claim_of_newest(folder: Path) -> Claim | None:
 def _claim_of(path: Path, content: Any) -> Claim:
     types = {"attempt": int, "trial": dict, "token": str}
     if not isinstance(content, dict) or {k: type(v) for k, v in content.items()} != types:
-        message = f"{path} must have {', '.join(types)}, but is {str(content)[:100]!r}"
-        raise DamagedClaimError(message)
+        raise DamagedClaimError(
+            f"{path} must have {', '.join(types)}, but is {str(content)[:100]!r}"
+        )
     return Claim(**content)
 
 
@@ -129,8 +128,9 @@ def must_hold(folder: Path, claim: Claim) -> None:
     except DamagedClaimError:
         held = False
     if not held:
-        message = f"attempt {claim.attempt} must be the last at its trial, but another has begun"
-        raise SupersededError(message)
+        raise SupersededError(
+            f"attempt {claim.attempt} must be the last at its trial, but another has begun"
+        )
 
 
 def save(
@@ -192,8 +192,7 @@ def _read_manifest(folder: Path, epoch: int) -> dict[str, Any]:
     rows = content.get("rows") if isinstance(content, dict) else None
     sound = isinstance(rows, list) and all(isinstance(row, dict) for row in rows)
     if not sound or not {"epoch", "bytes", "sha256"} <= content.keys():
-        message = "it must have epoch, bytes, sha256 and rows"
-        raise ValueError(message)
+        raise ValueError("it must have epoch, bytes, sha256 and rows")
     return dict(content)
 
 
@@ -262,8 +261,7 @@ def needing_space(temporary: Path) -> Iterator[None]:
             temporary.unlink(missing_ok=True)
         if not is_full(error):
             raise
-        message = f"no space is left for {temporary}"
-        raise DiskFullError(error.errno, message) from error
+        raise DiskFullError(error.errno, f"no space is left for {temporary}") from error
 
 
 def is_full(error: BaseException | None) -> bool:

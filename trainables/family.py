@@ -84,9 +84,8 @@ class Family:
 
     def __post_init__(self) -> None:
         if set(self.search_space) != set(self.baseline):
-            message = (
+            raise ValueError(
                 f"the baseline of family {self.name!r} must have one value for each dimension of "
                 f"its space, but they differ in "
                 f"{sorted(set(self.search_space) ^ set(self.baseline))}"
             )
-            raise ValueError(message)

@@ -115,11 +115,10 @@ class LibraryModel:
                 trainer="trainables.training.frozen_features:FrozenFeaturesTrainer",
             )
         if self.variant or "@" in self.model:
-            message = (
+            raise ValueError(
                 f"a model's name must end in @{SCRATCH}, in @{FROZEN}, or in neither, but got "
                 f"{self.library}/{self.model}"
             )
-            raise ValueError(message)
         space = {**fine_tuning(), "normalization": self.normalization}
         del space["frozen_stages"]  # what a stage is differs from network to network
         return Family(
@@ -193,8 +192,7 @@ class LibraryModel:
                 try:
                     set_stochastic_depth(made, params[DEPTH])
                 except ValueError as error:
-                    message = f"space.{self.library}.{self.model}.{error}"
-                    raise ValueError(message) from error
+                    raise ValueError(f"space.{self.library}.{self.model}.{error}") from error
             try:
                 self._load(made, weights, num_classes)
             except ValueError as error:
@@ -228,11 +226,10 @@ class LibraryModel:
         except (RuntimeError, ValueError, TypeError, AssertionError) as error:
             reason = " ".join(str(error).split())[:300] or type(error).__name__
             advice = "" if self.variant == SCRATCH else f" (other sizes: {self._sizes})"
-            message = (
+            raise ValueError(
                 f"{self.library}.{self.model} must be given images that its network takes, but of "
                 f"{size}x{size} pixels: {reason}{advice}"
-            )
-            raise ValueError(message) from error
+            ) from error
 
 
 def check_name(library: str, name: str, known: Sequence[str]) -> None:
@@ -243,11 +240,10 @@ def check_name(library: str, name: str, known: Sequence[str]) -> None:
     """
     if name not in known:
         like = difflib.get_close_matches(name, known, n=5, cutoff=0.5) or known[:5]
-        message = (
+        raise ValueError(
             f"unknown model {library}/{name}; of {len(known):,} that {library} has, those most "
             f"like it are {', '.join(like)}"
         )
-        raise ValueError(message)
 
 
 def _tried(network: "Callable[[Config], nn.Module]", config: Config) -> "nn.Module":

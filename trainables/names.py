@@ -38,6 +38,5 @@ def check_trial(name: object) -> str:
 
 def _check(pattern: re.Pattern[str], what: str, example: str, name: object) -> str:
     if not isinstance(name, str) or pattern.fullmatch(name) is None:
-        message = f"{what} must have a name like {example}, but got {str(name)[:200]!r}"
-        raise ValueError(message)
+        raise ValueError(f"{what} must have a name like {example}, but got {str(name)[:200]!r}")
     return name

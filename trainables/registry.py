@@ -38,8 +38,7 @@ def load_family(name: str) -> Family:
         return made
     if name not in family_names():
         choices = ", ".join([*family_names(), *(f"{each}/MODEL" for each in library_names())])
-        message = f"unknown family {name!r}; choose from {choices}, or 'all'"
-        raise ValueError(message)
+        raise ValueError(f"unknown family {name!r}; choose from {choices}, or 'all'")
     others = ",".join(each for each in family_names() if each != name)
     module = _imported(
         trainables.families, name, "family", f"the others can be named: --families {others}"
@@ -74,8 +73,7 @@ def load_families(selection: str) -> list[Family]:
         every = map(load_family, family_names()) if name == "all" else ()
         names += [family.name for family in every if family.in_all] if name == "all" else [name]
     if len(set(names)) < len(names):
-        message = f"each family must be named once, but got {selection!r}"
-        raise ValueError(message)
+        raise ValueError(f"each family must be named once, but got {selection!r}")
     return [load_family(name) for name in names]
 
 
@@ -105,11 +103,10 @@ def load_dataset(name: str) -> DataSet:
         ValueError: There is no such data set, its file cannot be imported, or does not define it.
     """
     if name not in dataset_names():
-        message = (
+        raise ValueError(
             f"unknown data set {name!r}; choose from {', '.join(dataset_names())}, or name the "
             f"folder of its file in {DATASET_PATH}"
         )
-        raise ValueError(message)
     module = _imported(trainables.datasets, name, "data set", "its file must be mended first")
     dataset = getattr(module, "DATASET", None)
     if not isinstance(dataset, DataSet) or dataset.name != name:
@@ -147,13 +144,15 @@ def _imported(package: ModuleType, name: str, what: str, advice: str) -> ModuleT
         reason = " ".join(str(error).split())
         if isinstance(error, ModuleNotFoundError) and error.name in PACKAGES:
             advice = f"where this project is installed, it is transfer_study.{error.name}"
-        message = f"{what} {name!r} cannot be imported: {type(error).__name__}: {reason} ({advice})"
-        raise ValueError(message) from error
+        raise ValueError(
+            f"{what} {name!r} cannot be imported: {type(error).__name__}: {reason} ({advice})"
+        ) from error
 
 
 def _refuse(module: ModuleType, variable: str, name: str, found: str | None) -> NoReturn:
-    message = f"{module.__file__} must define {variable} with the name {name!r}, but got {found!r}"
-    raise ValueError(message)
+    raise ValueError(
+        f"{module.__file__} must define {variable} with the name {name!r}, but got {found!r}"
+    )
 
 
 def _file_of(package: ModuleType, name: str) -> Path:

@@ -81,10 +81,9 @@ def check_complete(address: str, flag: str = "--data-dir") -> None:
         ValueError: It is.
     """
     if HIDDEN in address and redacted(address) == address and "://" in address:
-        message = (
+        raise ValueError(
             f"the password of {address} was not kept: give the whole address again, with {flag}"
         )
-        raise ValueError(message)
 
 
 def _own_values() -> tuple[str, ...]:

@@ -34,8 +34,7 @@ def expected_best(values: Sequence[float], k: int) -> float:
     """
     n = len(values)
     if not 1 <= k <= n:
-        message = f"`1 <= k <= number of values` must hold, but got (k={k}, values={n})"
-        raise ValueError(message)
+        raise ValueError(f"`1 <= k <= number of values` must hold, but got (k={k}, values={n})")
     draws = comb(n, k)
     return sum(value * (comb(i, k - 1) / draws) for i, value in enumerate(sorted(values)))
 

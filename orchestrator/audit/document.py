@@ -62,11 +62,10 @@ def audit(study: ForeignStudy) -> Audit:
         ValueError: No trial has a result.
     """
     if not study.usable:
-        message = (
+        raise ValueError(
             f"a study must have a trial with a result, but none of {len(study.trials)} in "
             f"{study.path} has one of {study.metric or study.test_metric}"
         )
-        raise ValueError(message)
     efforts = measure_effort(study)
     findings = [
         *check_baseline(study),

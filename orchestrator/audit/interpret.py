@@ -50,8 +50,7 @@ def interpret(raw: RawStudy, said: Said) -> ForeignStudy:
     """
     columns = list(dict.fromkeys(name for trial in raw.trials for name in trial.fields))
     if not raw.trials:
-        message = f"a study must have trials, but {raw.path} has none"
-        raise ValueError(message)
+        raise ValueError(f"a study must have trials, but {raw.path} has none")
     _check_named(columns, said)
     numbers = [name for name in columns if _is_numeric(raw.trials, name)]
     folds = names.is_cross_validation(columns)
@@ -65,11 +64,10 @@ def interpret(raw: RawStudy, said: Said) -> ForeignStudy:
     metric = said.metric or raw.objective or _metric(sides)
     test = said.test_metric or _test_metric(sides, metric)
     if metric is None and test is None:
-        message = (
+        raise ValueError(
             "--metric must name the column that trials were chosen by, since none of "
             f"{_listed(numbers or columns)} has a usual name"
         )
-        raise ValueError(message)
     best_test = next((n for n, part in sides.items() if part == "test" and _is_extreme(n)), None)
     group = said.group or raw.group or names.first_of(_free(columns, raw), names.GROUPS)
     seed = said.seed or names.first_of(columns, names.SEEDS)
@@ -130,8 +128,9 @@ def _check_named(columns: Sequence[str], said: Said) -> None:
     }
     missing = [f"{flag} {name!r}" for flag, name in named.items() if name and name not in columns]
     if missing:
-        message = f"{', '.join(missing)} must name columns of the trials: {_listed(columns)}"
-        raise ValueError(message)
+        raise ValueError(
+            f"{', '.join(missing)} must name columns of the trials: {_listed(columns)}"
+        )
 
 
 def _listed(columns: Sequence[str]) -> str:
@@ -293,11 +292,10 @@ def _with_baseline(trials: tuple[Trial, ...], named: str | None) -> tuple[Trial,
         found = [t.name == named for t in trials]
         found = found if any(found) else [t.group == named for t in trials]
         if not any(found):
-            message = (
+            raise ValueError(
                 "--baseline must be a trial, a group, or name=value,... of hyperparameters, but "
                 f"no trial and no group is called {named!r}"
             )
-            raise ValueError(message)
         return tuple(_marked(t, mark) for t, mark in zip(trials, found, strict=True))
     asked = {}
     for part in named.split(","):
@@ -306,11 +304,10 @@ def _with_baseline(trials: tuple[Trial, ...], named: str | None) -> tuple[Trial,
     known = {name for trial in trials for name in trial.params}
     unknown = sorted(asked.keys() - known)
     if unknown:
-        message = (
+        raise ValueError(
             f"--baseline must name hyperparameters of the trials ({_listed(sorted(known))}), but "
             f"got {', '.join(unknown)}"
         )
-        raise ValueError(message)
     return tuple(
         _marked(t, all(t.params.get(name) == value for name, value in asked.items()))
         for t in trials

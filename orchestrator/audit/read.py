@@ -21,16 +21,14 @@ def read(path: Path, *, study: str | None, metric: str | None) -> RawStudy:
     """
     if path.is_dir():
         if (path / "study.json").is_file():
-            message = (
+            raise ValueError(
                 f"PATH must be somebody else's study, but {path} is one of this project's; "
                 f"for these: {text_of('verify')} {path}"
             )
-            raise ValueError(message)
         _check_no_study(study, "a folder of Ray Tune")
         return read_ray.read_ray(path)
     if not path.exists():
-        message = f"PATH must be a file or a folder, but {path} does not exist"
-        raise ValueError(message)
+        raise ValueError(f"PATH must be a file or a folder, but {path} does not exist")
     if read_optuna.is_sqlite(path) or _is_journal(path):
         return read_optuna.read_optuna(path, study=study, metric=metric)
     _check_no_study(study, "a CSV file")
@@ -39,8 +37,7 @@ def read(path: Path, *, study: str | None, metric: str | None) -> RawStudy:
 
 def _check_no_study(study: str | None, what: str) -> None:
     if study is not None:
-        message = f"--study must go with a file of Optuna's, but got {study!r} with {what}"
-        raise ValueError(message)
+        raise ValueError(f"--study must go with a file of Optuna's, but got {study!r} with {what}")
 
 
 def _is_journal(path: Path) -> bool:

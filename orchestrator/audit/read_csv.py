@@ -26,16 +26,16 @@ def read_csv(path: Path) -> RawStudy:
         table = pd.read_csv(path, sep=None, engine="python", encoding="utf-8-sig")
     except Exception as error:
         reason = " ".join(str(error).split())
-        message = f"PATH must be a CSV file with a heading, but {path} cannot be read: {reason}"
-        raise ValueError(message) from error
+        raise ValueError(
+            f"PATH must be a CSV file with a heading, but {path} cannot be read: {reason}"
+        ) from error
     columns = [str(name) for name in table.columns]
     table.columns = pd.Index(columns)
     if table.empty or len(columns) == 1:
-        message = (
+        raise ValueError(
             f"PATH must be a CSV file with two columns and a row at least, but {path} has "
             f"{len(columns)} and {len(table)}"
         )
-        raise ValueError(message)
     name, epoch = (names.first_of(columns, wanted) for wanted in (names.NAMES, _EPOCH))
     rows = [
         {key: None if pd.isna(value) else value for key, value in row.items()}

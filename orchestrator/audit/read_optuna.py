@@ -53,18 +53,18 @@ def read_optuna(path: Path, *, study: str | None, metric: str | None) -> RawStud
             storage = _copied(path, Path(folder))
             known = sorted(optuna.get_all_study_names(storage))
         except Exception as error:
-            message = f"PATH must be a file of Optuna's, but {path} cannot be read: {_line(error)}"
-            raise ValueError(message) from error
+            raise ValueError(
+                f"PATH must be a file of Optuna's, but {path} cannot be read: {_line(error)}"
+            ) from error
         chosen = _chosen(known, study, path)
         studies = [optuna.load_study(study_name=name, storage=storage) for name in chosen]
         objectives = [_objective(each, metric) for each in studies]
         found = {(name, direction) for _, name, direction in objectives}
         if len(found) > 1:
-            message = (
+            raise ValueError(
                 "studies of one file must have one objective to be audited together, but "
                 f"{', '.join(chosen)} have several; choose one by --study"
             )
-            raise ValueError(message)
         trials = [
             _trial(trial, place, name if len(studies) > 1 else None, label)
             for each, (place, label, _), name in zip(studies, objectives, chosen, strict=True)
@@ -97,8 +97,7 @@ def _copied(path: Path, folder: Path) -> BaseStorage:
         old.backup(new)  # what stands in its write-ahead log too
         tables = {row[0] for row in old.execute("SELECT name FROM sqlite_master")}
     if "studies" not in tables:
-        message = "it has no table `studies`"
-        raise ValueError(message)
+        raise ValueError("it has no table `studies`")
     storage = RDBStorage(f"sqlite:///{copy}", skip_compatibility_check=True)
     storage.upgrade()
     return storage
@@ -106,11 +105,9 @@ def _copied(path: Path, folder: Path) -> BaseStorage:
 
 def _chosen(known: Sequence[str], study: str | None, path: Path) -> list[str]:
     if not known:
-        message = f"PATH must hold a study, but {path} holds none"
-        raise ValueError(message)
+        raise ValueError(f"PATH must hold a study, but {path} holds none")
     if study is not None and study not in known:
-        message = f"--study must be one of {', '.join(known)}, but got {study!r}"
-        raise ValueError(message)
+        raise ValueError(f"--study must be one of {', '.join(known)}, but got {study!r}")
     return list(known) if study is None else [study]
 
 
@@ -121,11 +118,10 @@ def _objective(study: optuna.Study, metric: str | None) -> tuple[int, str, Study
         return 0, labels[0] if labels else VALUE, directions[0]
     known = list(labels) if labels else [f"{VALUE}s_{n}" for n in range(len(directions))]
     if metric not in known:
-        message = (
+        raise ValueError(
             f"--metric must name one of the objectives {', '.join(known)} of the study "
             f"{study.study_name}, but got {metric!r}"
         )
-        raise ValueError(message)
     place = known.index(metric)
     return place, metric, directions[place]
 

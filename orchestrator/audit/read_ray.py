@@ -86,8 +86,9 @@ def _states(folder: Path) -> dict[str, str]:
             trial = json.loads(entry[0])
             states[trial["relative_logdir"]] = _STATES.get(trial["status"], RUNNING)
     except (ValueError, KeyError, TypeError, IndexError) as error:
-        message = f"{snapshots[-1]} must be Ray Tune's state of an experiment, but is not: {error}"
-        raise ValueError(message) from error
+        raise ValueError(
+            f"{snapshots[-1]} must be Ray Tune's state of an experiment, but is not: {error}"
+        ) from error
     return states
 
 
@@ -125,8 +126,9 @@ def _reports(folder: Path) -> Iterator[dict[str, Any]]:
                 for row in csv.DictReader(opened):
                     yield {name: _number(text) for name, text in row.items()}
     except (ValueError, csv.Error) as error:
-        message = f"{folder} must hold reports of Ray Tune, but they cannot be read: {error}"
-        raise ValueError(message) from error
+        raise ValueError(
+            f"{folder} must hold reports of Ray Tune, but they cannot be read: {error}"
+        ) from error
 
 
 def _params(folder: Path) -> dict[str, Any]:
@@ -134,8 +136,7 @@ def _params(folder: Path) -> dict[str, Any]:
     try:
         content = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
     except ValueError as error:
-        message = f"{path} must be JSON, but is not: {error}"
-        raise ValueError(message) from error
+        raise ValueError(f"{path} must be JSON, but is not: {error}") from error
     return content if isinstance(content, dict) else {}
 
 

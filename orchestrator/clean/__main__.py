@@ -88,11 +88,10 @@ def _say(folder: Path, found: Sequence["Disposable"], *, dry_run: bool, as_json:
 
 def _folder(text: str) -> Path:
     if "://" in text:
-        message = (
+        raise argparse.ArgumentTypeError(
             f"must be a folder here, but is {text!r}; what is published of a study is what its "
             "folder has, and follows that by itself"
         )
-        raise argparse.ArgumentTypeError(message)
     return Path(text)
 
 

@@ -92,8 +92,7 @@ def side_by_side(sides: Sequence[Side]) -> tuple[Report, list[dict[str, Any]]]:
     """
     names = [side.name for side in sides]
     if len(set(names)) < len(names):
-        message = f"studies must differ, but got {', '.join(names)}"
-        raise ValueError(message)
+        raise ValueError(f"studies must differ, but got {', '.join(names)}")
     rows = pair_studies([side.tested for side in sides])
     sections = [
         Section(key="warnings", title=WARNINGS, notes=tuple(_flags(sides)), place="terminal"),

@@ -96,13 +96,11 @@ def check_together(options: argparse.Namespace) -> None:
         ValueError: It is no name, or a flag contradicts another or lacks it.
     """
     if options.json and not options.dry_run:
-        message = "--json must go with --dry-run, but that is missing"
-        raise ValueError(message)
+        raise ValueError("--json must go with --dry-run, but that is missing")
     name, warm_start = options.resume, options.warm_start
     if name is None:
         if options.accept_code_change:
-            message = "--accept-code-change must go with --resume NAME, but that is missing"
-            raise ValueError(message)
+            raise ValueError("--accept-code-change must go with --resume NAME, but that is missing")
         return
     if "://" in name:
         name = _study_at(name)
@@ -114,17 +112,15 @@ def check_together(options: argparse.Namespace) -> None:
             message += f"; to resume it: --resume {path.name}{place}"
         raise ValueError(message)
     if warm_start is not None:
-        message = (
+        raise ValueError(
             f"--warm-start must go with a new study, but got {warm_start!r} with --resume {name}; "
             "a resumed study goes on with what it has learned, so leave it out"
         )
-        raise ValueError(message)
     if options.name not in {None, name}:
-        message = (
+        raise ValueError(
             f"--name must be left out with --resume, or be the same, but got {options.name!r} with "
             f"--resume {name}"
         )
-        raise ValueError(message)
 
 
 def _study_at(address: str) -> str:
@@ -135,8 +131,9 @@ def _study_at(address: str) -> str:
     """
     above, slash, name = address.partition("://")[2].rstrip("/").rpartition("/")
     if not (slash and above):
-        message = f"--resume of an address must end in the study's name, but got {address!r}"
-        raise ValueError(message)
+        raise ValueError(
+            f"--resume of an address must end in the study's name, but got {address!r}"
+        )
     return name
 
 

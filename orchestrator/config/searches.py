@@ -67,8 +67,9 @@ def deciding(searches: Iterable[Search], family: str, train_fraction: float) -> 
     """
     own = [search for search in searches if search.family == family]
     if not own:
-        message = f"families of final.parquet must be those of study.json, but one is {family!r}"
-        raise ValueError(message)
+        raise ValueError(
+            f"families of final.parquet must be those of study.json, but one is {family!r}"
+        )
     return next((s for s in own if s.train_fraction == train_fraction), own[0])
 
 

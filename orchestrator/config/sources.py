@@ -210,8 +210,7 @@ def _read_yaml(path: Path) -> dict[str, Any]:
         content = yaml.load(path.read_text(encoding="utf-8"), Loader=_OnceEachLoader)
     except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError) as error:
         reason = " ".join(str(error).split())
-        message = f"--config must be a readable YAML file, but {path}: {reason}"
-        raise ValueError(message) from error
+        raise ValueError(f"--config must be a readable YAML file, but {path}: {reason}") from error
     if content is None:
         return {}
     if not isinstance(content, dict):

@@ -55,16 +55,15 @@ def parse_targets(text: str | None) -> list[Target]:
     for part in [] if text is None else text.split(","):
         name, equals, place = part.strip().partition("=")
         if name not in TRACKERS:
-            message = f"unknown tracker {redacted(name)!r}; choose from {', '.join(TRACKERS)}"
-            raise ValueError(message)
+            raise ValueError(
+                f"unknown tracker {redacted(name)!r}; choose from {', '.join(TRACKERS)}"
+            )
         if not place and (equals or name == "optuna"):
-            message = f"say where as {name}=WHERE, but got {part.strip()!r}"
-            raise ValueError(message)
+            raise ValueError(f"say where as {name}=WHERE, but got {part.strip()!r}")
         targets.append(Target(tracker=name, place=place))
     names = [target.tracker for target in targets]
     if len(set(names)) < len(names):
-        message = f"name each tracker once, but got {', '.join(names)}"
-        raise ValueError(message)
+        raise ValueError(f"name each tracker once, but got {', '.join(names)}")
     return targets
 
 

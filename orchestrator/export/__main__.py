@@ -74,8 +74,9 @@ def _export(options: argparse.Namespace) -> Iterator[str]:
     if options.csv is not None:
         jobs += _of_tables(folder, options.csv)
     if not jobs:
-        message = f"RESULTS must have a winner to export, but in {folder}: {'; '.join(missing)}"
-        raise ValueError(message)
+        raise ValueError(
+            f"RESULTS must have a winner to export, but in {folder}: {'; '.join(missing)}"
+        )
     _check_targets([path for job in jobs for path in job.files], overwrite=options.overwrite)
     for job in jobs:
         left_out = job.run()
@@ -160,10 +161,9 @@ def _check_targets(paths: Sequence[Path], *, overwrite: bool) -> None:
 
     for path in paths:
         if path.is_dir() or (path.exists() and not overwrite):
-            message = (
+            raise ValueError(
                 f"what is exported must be new, or replaced with --overwrite, but {path} is there"
             )
-            raise ValueError(message)
     folders = sorted({path.parent for path in paths})
     for folder in folders:
         check_writable(folder.absolute())

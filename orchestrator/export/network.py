@@ -19,8 +19,9 @@ def network_of(winner: "Winner") -> "nn.Module":
     """
     family, config = winner.facts.family, winner.facts.config
     if not family.has_network:
-        message = f"{winner.family} is trained, and so used, by its own {family.trainer} alone"
-        raise ValueError(message)
+        raise ValueError(
+            f"{winner.family} is trained, and so used, by its own {family.trainer} alone"
+        )
     sizes = {"input_size": config["input_size"], "num_classes": len(config["classes"])}
     try:
         # A family that starts from weights need not know how to do without.
@@ -28,6 +29,7 @@ def network_of(winner: "Winner") -> "nn.Module":
         network = family.build({**config["params"], **sizes, "weights": weights})
         network.load_state_dict(safetensors.torch.load(winner.weights))
     except (RuntimeError, ValueError, LookupError, TypeError, safetensors.SafetensorError) as error:
-        message = f"the weights kept must be of {winner.family} as chosen, but are not: {error}"
-        raise ValueError(message) from error
+        raise ValueError(
+            f"the weights kept must be of {winner.family} as chosen, but are not: {error}"
+        ) from error
     return network.eval()

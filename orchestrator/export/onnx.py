@@ -54,11 +54,10 @@ def check_packages() -> None:
     """
     missing = [name for name in NEEDED if find_spec(name) is None]
     if missing:
-        message = (
+        raise ValueError(
             f"--onnx needs {', '.join(NEEDED)}, but {', '.join(missing)} is not installed: "
             f"pip install {' '.join(missing)}"
         )
-        raise ValueError(message)
 
 
 def write_onnx(winner: "Winner", path: Path) -> None:
@@ -123,8 +122,7 @@ def _export(model: nn.Module, example: Tensor, path: Path, family: str) -> None:
         program.save(path)
     except Exception as error:
         reason = " ".join(str(error).split())[:200] or type(error).__name__
-        message = f"the network of {family} cannot be written as ONNX: {reason}"
-        raise ValueError(message) from error
+        raise ValueError(f"the network of {family} cannot be written as ONNX: {reason}") from error
     finally:
         log.setLevel(level)
 
@@ -138,8 +136,7 @@ def _check_parity(model: nn.Module, tried: list[np.ndarray], path: Path, family:
         (found,) = session.run(None, {"images": images})
         apart = float(np.abs(found - model(torch.from_numpy(images)).numpy()).max())
         if not apart <= MOST_APART:
-            message = (
+            raise ValueError(
                 f"ONNX and PyTorch must agree on {family} within {MOST_APART:g}, but are "
                 f"{apart:g} apart"
             )
-            raise ValueError(message)

@@ -121,11 +121,10 @@ def read_ensemble(folder: Path, winner: Winner) -> list[Winner]:
     """
     family, facts, seeds = winner.family, winner.facts, []
     if len(facts.seeds) == 1:
-        message = (
+        raise ValueError(
             f"an ensemble must be of 2 seeds or more, but {family} was re-trained with 1; the "
             "study goes on with more: --resume NAME --seeds N"
         )
-        raise ValueError(message)
     final, missing = StudyResults(folder).rows("final"), []
     for row in sorted(facts.seeds, key=lambda row: int(row["seed"])):
         kept = seed_folder(folder, family, row["seed"])
@@ -136,14 +135,13 @@ def read_ensemble(folder: Path, winner: Winner) -> list[Winner]:
         else:
             missing.append(str(row["seed"]))
     if missing:
-        message = (
+        raise ValueError(
             f"an ensemble must have the weights of all {len(facts.seeds)} seeds of {family}, but "
             f"{folder} has none of seed {' and '.join(missing)} (a study keeps them at its end; an "
             "earlier version kept the best seed's alone, and clean --ensemble removes the others); "
             "leave it at the best seed, or move predictions.parquet out of the folder and resume "
             "the study: then it trains its finals again"
         )
-        raise ValueError(message)
     return seeds
 
 
@@ -167,8 +165,7 @@ def _record(path: Path) -> dict[str, Any]:
         record = json.loads(path.read_text(encoding="utf-8"))
         return _Record.model_validate(record, strict=True).model_dump()
     except (ValueError, RecursionError) as error:
-        message = f"{path} must be as a study writes it, but is not: {error}"
-        raise ValueError(message) from error
+        raise ValueError(f"{path} must be as a study writes it, but is not: {error}") from error
 
 
 def _read_winner(folder: Path, kept: Path, study: Row, family: str, final: Sequence[Row]) -> Winner:
@@ -181,11 +178,10 @@ def _read_winner(folder: Path, kept: Path, study: Row, family: str, final: Seque
     weights = (kept / MODEL).read_bytes()
     found = hashlib.sha256(weights).hexdigest()
     if found != record["weights_sha256"]:
-        message = (
+        raise ValueError(
             f"{kept / MODEL} must have SHA-256 {record['weights_sha256']} as recorded, "
             f"but has {found}"
         )
-        raise ValueError(message)
     row = _row_of(record, final)
     assert row is not None
     facts = Facts(
@@ -216,8 +212,9 @@ def _stamp(folder: Path) -> dict[str, str]:
     stamp = {key.decode(errors="replace"): value for key, value in metadata.items()}
     missing = {"data_sha256", "split_sha256", "weights_sha256"} - stamp.keys()
     if missing:
-        message = f"{folder / 'final.parquet'} must be stamped with {', '.join(sorted(missing))}"
-        raise ValueError(message)
+        raise ValueError(
+            f"{folder / 'final.parquet'} must be stamped with {', '.join(sorted(missing))}"
+        )
     return {key: value.decode(errors="replace") for key, value in stamp.items()}
 
 

@@ -52,28 +52,28 @@ def read_prices(path: str | None) -> list[NodePrice]:
     try:
         table = yaml.safe_load(file.read_text(encoding="utf-8"))
     except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
-        message = f"prices must be a YAML file, but {file} cannot be read: {error}"
-        raise ValueError(" ".join(message.split())) from error
+        raise ValueError(
+            " ".join(f"prices must be a YAML file, but {file} cannot be read: {error}".split())
+        ) from error
     types = table.get("node_types") if isinstance(table, Mapping) else None
     if not isinstance(types, list):
-        message = f"prices must have a list node_types, but {file} has none"
-        raise ValueError(message)
+        raise ValueError(f"prices must have a list node_types, but {file} has none")
     return [_price(file, str(table.get("currency", "")), each) for each in types]
 
 
 def _price(file: Path, currency: str, given: Any) -> NodePrice:
     if not isinstance(given, Mapping) or not {"name", "devices"} <= given.keys() <= {*FIELDS}:
-        message = (
+        raise ValueError(
             f"a node type must have name and devices, and may have {', '.join(FIELDS[2:])}, but "
             f"{file} has {given!r}"
         )
-        raise ValueError(message)
     per_hour = given.get("per_hour")
     devices = _positive(file, given, "devices")
     source = ", ".join(str(given[key]) for key in ("source", "date") if given.get(key))
     if per_hour is not None and not source:
-        message = f"a price must say its source or date, but {given['name']} in {file} does not"
-        raise ValueError(message)
+        raise ValueError(
+            f"a price must say its source or date, but {given['name']} in {file} does not"
+        )
     return NodePrice(
         name=str(given["name"]),
         devices=devices,
@@ -88,6 +88,7 @@ def _positive(file: Path, given: Mapping[str, Any], key: str) -> float:
     value = given[key]
     number = isinstance(value, int | float) and not isinstance(value, bool)
     if not number or not 0 < value < math.inf:
-        message = f"{key} must be a number above 0, but {given['name']} in {file} has {value!r}"
-        raise ValueError(message)
+        raise ValueError(
+            f"{key} must be a number above 0, but {given['name']} in {file} has {value!r}"
+        )
     return float(value)

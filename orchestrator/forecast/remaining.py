@@ -201,8 +201,7 @@ def _earlier(study: Row) -> Earlier:
 
     def epoch_seconds(family: str, fraction: float) -> float:
         if (family, fraction) not in known:
-            message = f"no earlier study has an epoch of {family}"
-            raise StatisticsError(message)
+            raise StatisticsError(f"no earlier study has an epoch of {family}")
         return known[family, fraction]
 
     return epoch_seconds

@@ -79,8 +79,7 @@ def _check_place(sheet: Path, data: str | None) -> None:
     if data is not None and "://" not in data:
         folder = Path(data).expanduser().resolve()
         if sheet.expanduser().resolve().is_relative_to(folder):
-            message = f"--contact-sheet must lie outside DATA, but {sheet} is in {folder}"
-            raise ValueError(message)
+            raise ValueError(f"--contact-sheet must lie outside DATA, but {sheet} is in {folder}")
 
 
 @contextmanager

@@ -56,8 +56,9 @@ def write_contact_sheet(look: Look, path: Path) -> None:
     """
     survey = look.survey
     if survey is None:
-        message = f"--contact-sheet must go with a folder of images, but got {look.dataset!r}"
-        raise ValueError(message)
+        raise ValueError(
+            f"--contact-sheet must go with a folder of images, but got {look.dataset!r}"
+        )
     usable = {image.name for image in survey.images}
     chapters = [
         _problem(survey, usable, problem)

@@ -95,8 +95,9 @@ def look_at(
     given = {"families": "all", "dataset": name, **(columns or {})}
     dataset = named_data_set(resolve(given, config=None, assignments=[]))
     if dataset.survey is not None and data_dir is None:
-        message = "DATA must be named, a folder with one sub-folder per class, but is missing"
-        raise ValueError(message)
+        raise ValueError(
+            "DATA must be named, a folder with one sub-folder per class, but is missing"
+        )
     if data_dir is not None:
         check_text("DATA", data_dir)
     place = None if data_dir is None else absolute("data_dir", data_dir)

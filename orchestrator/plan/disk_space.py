@@ -40,12 +40,11 @@ def check_disk_space(checked: CheckedStudy, *, at_a_time: int) -> None:
     existing = next(path for path in (checked.folder, *checked.folder.parents) if path.exists())
     free = shutil.disk_usage(existing).free
     if asked > free:
-        message = (
+        raise NoSpaceError(
             f"checkpoints and tables must fit onto the disk, but {at_a_time} trial(s) at a time "
             f"ask for {_size(asked)} and {_size(free)} are free in {existing}; make space, give "
             "another --results-dir, or fewer trials at a time (--max-concurrent)"
         )
-        raise NoSpaceError(message)
 
 
 def forecast_bytes(checked: CheckedStudy, *, at_a_time: int) -> int:

@@ -118,11 +118,10 @@ def _check_used(field: str, family: Family, settings: Settings, optimizers: set[
         unused, used = (shared, own) if optimizers == {optimizer} else (own, shared)
         wanted = optimizers == {optimizer} or optimizer not in optimizers
         if wanted and unused in getattr(settings, field).get(family.name, {}):
-            message = (
+            raise ValueError(
                 f"{field}.{family.name}.{unused} must be a dimension that a trial uses, but with "
                 f"optimizer {', '.join(sorted(optimizers))} it is {used}"
             )
-            raise ValueError(message)
 
 
 def _newer(family: Family, begun: Mapping[str, Any] | None) -> set[str]:
@@ -139,9 +138,8 @@ def _texts(field: str, family: Family, settings: Settings) -> list[tuple[str, st
     texts = getattr(settings, field).get(family.name, {})
     for name in texts:
         if name not in {*family.search_space, *family.optional}:
-            message = (
+            raise ValueError(
                 f"unknown dimension {field}.{family.name}.{name}; choose from "
                 f"{', '.join((*family.search_space, *family.optional))}"
             )
-            raise ValueError(message)
     return [(name, text, f"{field}.{family.name}.{name}") for name, text in texts.items()]

@@ -58,8 +58,9 @@ def _new_place() -> Path:
             lock = FileLock(place / LOCK)  # held as long as this process lives
             lock.acquire()
     except OSError as error:
-        message = f"decoded images must have a place in {above}, but it cannot be written: {error}"
-        raise ValueError(message) from error
+        raise ValueError(
+            f"decoded images must have a place in {above}, but it cannot be written: {error}"
+        ) from error
     atexit.register(_remove, place, lock)
     return place
 

@@ -131,12 +131,11 @@ def _check_image_size(settings: Settings, dataset: OpenedDataSet) -> None:
     """
     size, shape = settings.image_size, dataset.image_shape
     if dataset.glance is None and size is not None and shape and size != shape[0]:
-        message = (
+        raise ValueError(
             f"image_size must be left out, or be {shape[0]}, of images that all have that size, "
             f"as those of {settings.dataset}, but got {size}; what a family is given is its "
             "space.NAME.input_size and baseline.NAME.input_size"
         )
-        raise ValueError(message)
 
 
 def _notes(settings: Settings, dataset: OpenedDataSet) -> list[str]:
@@ -163,8 +162,9 @@ def _pointing_to_look(named: DataSet, settings: Settings) -> Iterator[None]:
             raise
         words = [*words_of("look"), settings.data_dir, *column_flags(vars(settings))]
         command = shlex.join(words)
-        message = f"{error}; all that is wrong, and what to do about it: {command}"
-        raise ValueError(message) from error
+        raise ValueError(
+            f"{error}; all that is wrong, and what to do about it: {command}"
+        ) from error
 
 
 def _decoded(dataset: OpenedDataSet, *, allow_duplicates: bool) -> LabeledImages:
@@ -210,8 +210,7 @@ def named_data_set(settings: Settings) -> DataSet:
     if columns == UNNAMED:
         return named
     if named.with_columns is None:
-        message = f"columns can be named of --dataset folder alone, but got {named.name!r}"
-        raise ValueError(message)
+        raise ValueError(f"columns can be named of --dataset folder alone, but got {named.name!r}")
     return named.with_columns(columns)
 
 
@@ -250,9 +249,8 @@ def check_validation(settings: Settings, dataset: OpenedDataSet) -> None:
         ValueError: One is asked for.
     """
     if dataset.own_validation and settings.validation_images is not None:
-        message = (
+        raise ValueError(
             f"validation_images must be left out (--set validation_images=none) where the data "
             f"have {dataset.own_validation:,} validation images of their own, which all validate, "
             f"but got {settings.validation_images}"
         )
-        raise ValueError(message)

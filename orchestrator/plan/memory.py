@@ -58,7 +58,7 @@ def check_memory(settings: Settings, families: Sequence[str], dataset: OpenedDat
     predictions = COPIES_COMPARED * test * len(dataset.classes) * runs * FLOAT_BYTES
     asked = images + stored + predictions
     if asked > free:
-        message = (
+        raise ValueError(
             f"images and predictions must fit into the free memory, {free / GB:.1f} GB, but "
             f"take at least {asked / GB:.1f} GB: {training + test:,} images of {height}x{width} "
             f"pixels {images / GB:.1f} GB{' beside a file' if mapped else ''}, "
@@ -68,7 +68,6 @@ def check_memory(settings: Settings, families: Sequence[str], dataset: OpenedDat
             "smaller ones (--image-size N, where they are your own), fewer --seeds or "
             "--train-fractions, or a machine with more memory"
         )
-        raise ValueError(message)
 
 
 def image_bytes(dataset: OpenedDataSet) -> int:

@@ -17,9 +17,8 @@ def check_own_validation(study: Mapping[str, Any], dataset: OpenedDataSet) -> No
         ValueError: It was begun before they were used, or they have come since.
     """
     if dataset.own_validation and not study["dataset"].get("own_validation"):
-        message = (
+        raise ValueError(
             f"the data must be as when the study began, without validation images of their own, "
             f"but have {dataset.own_validation:,}, which would be used today (val/ of a folder was "
             "left out then): move these elsewhere to go on, or start a new study"
         )
-        raise ValueError(message)

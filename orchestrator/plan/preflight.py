@@ -96,11 +96,10 @@ def check_new(settings: Settings, console: Console, *, register: str | None = No
     _check_place(folder, settings.data_dir)
     check_writable(folder)
     if (folder / "study.json").exists():
-        message = (
+        raise ValueError(
             f"--name must be new, but {folder} holds a study already; "
             f"to go on with it: --resume {name}"
         )
-        raise ValueError(message)
     _check_publish(settings, name, None)
     registered = plan_registration(register, settings, [plan.name for plan in plans])
     _check_track(settings)
@@ -186,18 +185,16 @@ def study_to_resume(folder: Path) -> dict[str, Any]:
     if (folder / "study.json").is_file():
         return files.read_study(folder)
     if folder.is_dir():
-        message = (
+        raise ValueError(
             f"--resume must name a study that has begun, but {folder} has no study.json: it may "
             f"have been killed before that; start it with --name {folder.name} without --resume"
         )
-        raise ValueError(message)
     known = sorted(folder.parent.glob("*/study.json"), key=lambda path: -path.stat().st_mtime)
     choices = ", ".join(path.parent.name for path in known[:MOST_CHOICES])
-    message = (
+    raise ValueError(
         f"--resume must name a study in {folder.parent}, but got {folder.name!r}; "
         f"{f'choose from {choices}' if choices else 'there is none; is it another --results-dir?'}"
     )
-    raise ValueError(message)
 
 
 def _check_publish(settings: Settings, name: str, study: Mapping[str, Any] | None) -> None:
@@ -221,8 +218,9 @@ def _check_place(folder: Path, data_dir: str | None) -> None:
     if data_dir is not None and "://" not in data_dir:
         data = Path(data_dir).expanduser().resolve()
         if folder.is_relative_to(data):
-            message = f"--results-dir must lie outside --data-dir, but {folder} is in {data}"
-            raise ValueError(message)
+            raise ValueError(
+                f"--results-dir must lie outside --data-dir, but {folder} is in {data}"
+            )
 
 
 def folder_of(results_dir: str, name: str) -> Path:
@@ -234,8 +232,9 @@ def _hold(folder: Path, held: contextlib.ExitStack) -> Hold:
     try:
         return held.enter_context(holding(folder))
     except OSError as error:
-        message = f"a study's folder must be writable, but {folder} is not: {error}"
-        raise ValueError(message) from error
+        raise ValueError(
+            f"a study's folder must be writable, but {folder} is not: {error}"
+        ) from error
 
 
 def _prepare(

@@ -35,11 +35,10 @@ def names(settings: Settings, families: Sequence[str]) -> dict[str, str]:
         return dict.fromkeys(families, settings.weights)
     others = sorted(named.keys() - set(families))
     if others:
-        message = (
+        raise ValueError(
             f"weights must be named for pre-trained families of the study, "
             f"{', '.join(families) or 'of which there is none'}, but are for {', '.join(others)}"
         )
-        raise ValueError(message)
     return {family: named.get(family, usual(settings)) for family in families}
 
 
@@ -91,11 +90,10 @@ def locate(text: str, family: Family) -> WeightsFile | None:
     """
     if text == DEMO:
         if family.own_weights is not None:
-            message = (
+            raise ValueError(
                 f"the weights 'demo' are a ResNet50's, not {family.name}'s; name a file: "
                 f"--weights {family.name}=FILE"
             )
-            raise ValueError(message)
         path = pretraining.cached_weights_path()
         if not path.is_file():
             check_writable(path.parent)
@@ -104,11 +102,10 @@ def locate(text: str, family: Family) -> WeightsFile | None:
     if text == USUAL and family.own_weights is not None:
         return family.own_weights()
     if text in DOWNLOADS and family.own_weights is not None:
-        message = (
+        raise ValueError(
             f"the weights {text!r} are a ResNet50's, not {family.name}'s; choose {USUAL}, which "
             f"means its own, or a file: --weights {family.name}=FILE"
         )
-        raise ValueError(message)
     return loading.locate(text)
 
 

@@ -40,8 +40,9 @@ def probe_families(
         return []
     if inputs.weights is None:
         missing = [name for name, file in inputs.weights_files.items() if file is None]
-        message = f"a probe needs the weights of {', '.join(missing)}, which are not here yet"
-        raise ValueError(message)
+        raise ValueError(
+            f"a probe needs the weights of {', '.join(missing)}, which are not here yet"
+        )
     import torch  # noqa: PLC0415 (takes seconds, and most studies do not ask)
 
     from trainables.training.probe import probe  # noqa: PLC0415

@@ -91,24 +91,22 @@ def check_resumed(
     kept = study.get("registration")
     if kept is None:
         if asked is not None:
-            message = (
+            raise ValueError(
                 "--register must go with a new study, since a registration is older than the first "
                 f"trial, but {study['name']} has begun without one; {NEW}"
             )
-            raise ValueError(message)
         return
     if asked is not None:
         given = plan_registration(asked, settings, families)
         assert given is not None
         before = (set(registration.questions_of(study)), kept["alpha"])
         if (set(given.questions), given.alpha) != before:
-            message = (
+            raise ValueError(
                 "the registration must stay when a study is resumed, but "
                 f"{len(given.questions)} questions at alpha {given.alpha:g} were given, which are "
                 f"not the {len(before[0])} at {before[1]:g} with SHA-256 {kept['sha256']}; leave "
                 f"--register out, or {NEW}"
             )
-            raise ValueError(message)
     matter = registration.what_matters(study)["settings"]
     now = to_json(settings)
     for name, before in matter.items():
@@ -116,11 +114,10 @@ def check_resumed(
             continue
         value = list(now[name]) if isinstance(now[name], tuple) else now[name]
         if value != before:
-            message = (
+            raise ValueError(
                 f"{name} must stay as registered when a study is resumed, but was {before} and is "
                 f"{value}; {NEW}"
             )
-            raise ValueError(message)
 
 
 def _read(path: Path, settings: Settings, families: Sequence[str]) -> Registration:
@@ -129,15 +126,17 @@ def _read(path: Path, settings: Settings, families: Sequence[str]) -> Registrati
         read = _File.model_validate(content)
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         reason = " ".join(str(error).split())
-        message = f"--register must be a YAML file, but {path} cannot be read: {reason}"
-        raise ValueError(message) from error
+        raise ValueError(
+            f"--register must be a YAML file, but {path} cannot be read: {reason}"
+        ) from error
     except ValidationError as error:
         wrong = "; ".join(
             f"{'.'.join(map(str, each['loc'])) or 'the file'}: {each['msg']}"
             for each in error.errors()
         )
-        message = f"--register must be questions with `a` and `b`, but in {path} {wrong}"
-        raise ValueError(message) from error
+        raise ValueError(
+            f"--register must be questions with `a` and `b`, but in {path} {wrong}"
+        ) from error
     models = [f"{family} {role}" for family in families for role in ROLES]
     questions: list[Question] = []
     faults: list[str] = []
@@ -166,6 +165,5 @@ def _read(path: Path, settings: Settings, families: Sequence[str]) -> Registrati
     if len({question.asked for question in questions}) < len(questions):
         faults.append("a question is asked twice")
     if faults:
-        message = f"--register must ask what the study can answer, but {'; '.join(faults)}"
-        raise ValueError(message)
+        raise ValueError(f"--register must ask what the study can answer, but {'; '.join(faults)}")
     return Registration(questions=tuple(questions), alpha=read.alpha)

@@ -48,8 +48,7 @@ def read_claims(folder: Path) -> tuple[dict[str, checkpoints.Claim], list[tuple[
         try:
             claim = checkpoints.claimed(path)
             if claim is not None and not _is_whole(claim, path.name):
-                message = f"{path} must be of {path.name}, but is not"
-                raise checkpoints.DamagedClaimError(message)
+                raise checkpoints.DamagedClaimError(f"{path} must be of {path.name}, but is not")
         except checkpoints.DamagedClaimError as error:
             claim = checkpoints.claim_of_newest(path)
             if claim is not None and not _is_whole(claim, path.name):
@@ -131,11 +130,10 @@ def check_nothing_lost(folder: Path) -> dict[str, Rows]:
     lost = sorted({row["trial_id"] for row in tables["epochs"]} - known)
     if lost or ("trials" in damaged and not known):
         why = damaged.get("trials", f"{folder / 'trials.parquet'} lacks {', '.join(lost[:3])}")
-        message = (
+        raise ValueError(
             "trials.parquet must have every trial, since what each was trained with is nowhere "
             f"else, but {why}; restore it from a copy, or start a new study"
         )
-        raise ValueError(message)
     return tables
 
 

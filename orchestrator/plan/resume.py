@@ -69,8 +69,9 @@ def check_whole(folder: Path, study: Mapping[str, Any]) -> None:
         ValueError: Something is missing, or the study is of an earlier version.
     """
     if "runs" not in study:
-        message = "a study must be resumed by a version that knows how it was begun; this is older"
-        raise ValueError(message)
+        raise ValueError(
+            "a study must be resumed by a version that knows how it was begun; this is older"
+        )
     shape.check_entries(folder / "study.json", study, NEEDED)
 
 
@@ -228,12 +229,11 @@ def check_code(study: Mapping[str, Any], plans: Sequence[FamilyPlan], *, accepte
     """
     code_sha256 = hash_code([plan.name for plan in plans], study["settings"]["dataset"])
     if study["code_sha256"] != code_sha256 and not accepted:
-        message = (
+        raise ValueError(
             "a study must be resumed with the code that it has run so far, or with "
             f"--accept-code-change, but SHA-256 of the code was {study['code_sha256']} "
             f"(commit {study['git_commit'] or 'not known'}) and is {code_sha256}"
         )
-        raise ValueError(message)
 
 
 def _size(value: float | None) -> float:
@@ -256,5 +256,4 @@ def _described(distribution: Mapping[str, Any] | None) -> str | None:
 
 
 def _refuse(rule: str, before: object, now: object, advice: str) -> NoReturn:
-    message = f"{rule} when a study is resumed, but was {before} and is {now}; {advice}"
-    raise ValueError(message)
+    raise ValueError(f"{rule} when a study is resumed, but was {before} and is {now}; {advice}")

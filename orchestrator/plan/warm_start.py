@@ -88,10 +88,9 @@ def check(
         and not outside(spaces[row["family"]], params)
     ]
     if not used:
-        message = (
+        raise ValueError(
             f"--warm-start must name a study with trials in these spaces, but {source} has none"
         )
-        raise ValueError(message)
     chosen = pc.field("trial_id").isin(used)
     return WarmStart(
         study=study["name"],
@@ -128,11 +127,10 @@ def check_kept(folder: Path, settings: Settings) -> None:
     """
     kept(folder)
     if settings.warm_start is not None and not (folder / FOLDER).is_dir():
-        message = (
+        raise ValueError(
             f"{folder / FOLDER} must keep the trials of {settings.warm_start} that the study has "
             "learned from, but is missing"
         )
-        raise ValueError(message)
 
 
 def kept(folder: Path) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
@@ -146,15 +144,15 @@ def kept(folder: Path) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
 def _read(source: Path) -> tuple[dict[str, Any], pa.Table, pa.Table]:
     """`study.json`, `trials.parquet` and `epochs.parquet` of the study to learn from."""
     if not (source / "study.json").is_file():
-        message = f"--warm-start must name the folder of a study, but {source} has no study.json"
-        raise ValueError(message)
+        raise ValueError(
+            f"--warm-start must name the folder of a study, but {source} has no study.json"
+        )
     try:
         study = files.read_study(source)
         shape.check_entries(source / "study.json", study, NEEDED)
         trials, epochs = (files.read_table(source, name) for name in TABLES)
     except (ValueError, OSError) as error:
-        message = f"--warm-start must name a study that can be read, but {error}"
-        raise ValueError(message) from error
+        raise ValueError(f"--warm-start must name a study that can be read, but {error}") from error
     return study, trials, epochs
 
 
@@ -194,8 +192,7 @@ def _check_comparable(
 
 
 def _refuse(source: Path, what: str, theirs: object, ours: object) -> NoReturn:
-    message = (
+    raise ValueError(
         f"--warm-start must name a study whose accuracies compare with this one's, but {what} is "
         f"{theirs} in {source} and {ours} here"
     )
-    raise ValueError(message)

@@ -57,11 +57,9 @@ def _check_output(options: argparse.Namespace) -> None:
     if path is None:
         return
     if path.suffix.lower() not in FORMATS:
-        message = f"--output must end in {', '.join(FORMATS)}, but is {path}"
-        raise ValueError(message)
+        raise ValueError(f"--output must end in {', '.join(FORMATS)}, but is {path}")
     if path.exists() and not options.overwrite:
-        message = f"--output must be new, or replaced with --overwrite, but {path} is there"
-        raise ValueError(message)
+        raise ValueError(f"--output must be new, or replaced with --overwrite, but {path} is there")
     from orchestrator.results.files import check_writable
 
     check_writable(path.absolute().parent)

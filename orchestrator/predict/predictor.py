@@ -73,11 +73,10 @@ class Predictor:
         """
         shape = (self.image_size, self.image_size, 3)
         if images.dtype != np.uint8 or images.shape[1:] != shape:
-            message = (
+            raise ValueError(
                 f"images must be uint8 [images, {', '.join(map(str, shape))}], "
                 f"but are {images.dtype} {list(images.shape)}"
             )
-            raise ValueError(message)
         starts = range(0, len(images), self.batch)
         found = [self.evaluate(images[at : at + self.batch]) for at in starts]
         return np.concatenate([np.empty((0, len(self.classes)), np.float32), *found])
@@ -215,8 +214,7 @@ def _test_accuracy(folder: Path, winner: Winner) -> float:
     found = ensembles(split_runs(read_table(folder, "predictions")))
     accuracy = {each.family: each.accuracy for each in found}.get(winner.family)
     if accuracy is None:
-        message = f"{folder / 'predictions.parquet'} must have the seeds of {winner.family}"
-        raise ValueError(message)
+        raise ValueError(f"{folder / 'predictions.parquet'} must have the seeds of {winner.family}")
     return accuracy
 
 
@@ -235,8 +233,9 @@ def list_files(paths: Sequence[str | Path]) -> list[Path]:
             what = "is no file" if path.exists() else "is not there"
             wrong.append(f"{path} {'has no file' if path.is_dir() else what}")
     if wrong:
-        message = f"what to predict must be image files or folders of them, but {'; '.join(wrong)}"
-        raise ValueError(message)
+        raise ValueError(
+            f"what to predict must be image files or folders of them, but {'; '.join(wrong)}"
+        )
     return listed
 
 

@@ -86,8 +86,9 @@ def listening(page: LivePage, port: int) -> ThreadingHTTPServer:
     try:
         return ThreadingHTTPServer((ADDRESS, port), Answers)
     except OSError as error:
-        message = f"PORT must be free on {ADDRESS}, but {port} is not: {error.strerror}"
-        raise ValueError(message) from error
+        raise ValueError(
+            f"PORT must be free on {ADDRESS}, but {port} is not: {error.strerror}"
+        ) from error
 
 
 class _Answers(BaseHTTPRequestHandler):

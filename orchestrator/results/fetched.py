@@ -76,11 +76,10 @@ def bring_back(address: str, folder: Path) -> Snapshot:
     """
     place = published.place_of(address, flag="--resume")
     if os.path.lexists(folder):
-        message = (
+        raise ValueError(
             f"--resume of an address must make a new folder, but {folder} exists; choose another "
             f"--results-dir, or go on with what is there: --resume {folder.name}"
         )
-        raise ValueError(message)
     temporary = folder.with_name(f".{folder.name}.fetched")
     shutil.rmtree(temporary, ignore_errors=True)  # a killed try left it
     try:
@@ -108,18 +107,18 @@ def fetch(place: Place, folder: Path, wanted: Callable[[str], bool]) -> Snapshot
     for _ in range(TRIES):
         snapshot = place.snapshot()
         if snapshot is None:
-            message = (
+            raise ValueError(
                 f"a study must lie at {place.address}, but there is none; give the address that it "
                 "was published to, with its name at the end"
             )
-            raise ValueError(message)
         try:
             _fetch(place, folder, snapshot, wanted)
         except FileNotFoundError:
             continue
         return snapshot
-    message = f"a study must be whole, but files that {place.address} names do not lie there"
-    raise ValueError(message)
+    raise ValueError(
+        f"a study must be whole, but files that {place.address} names do not lie there"
+    )
 
 
 def _fetch(place: Place, folder: Path, snapshot: Snapshot, wanted: Callable[[str], bool]) -> None:

@@ -24,8 +24,9 @@ def write_table(folder: Path, name: str, table: pa.Table, metadata: Mapping[str,
     for column in table.schema:  # Parquet's writer looks at all but lists
         lacking = table[column.name].null_count
         if lacking and not column.nullable:
-            message = f"{name}.parquet must say {column.name} in each row, but {lacking} lack it"
-            raise pa.ArrowInvalid(message)
+            raise pa.ArrowInvalid(
+                f"{name}.parquet must say {column.name} in each row, but {lacking} lack it"
+            )
     stamped = table.replace_schema_metadata({**metadata, "schema_version": str(SCHEMA_VERSION)})
     with whole(folder / f"{name}.parquet") as temporary:
         pq.write_table(stamped, temporary, compression="zstd")
@@ -81,16 +82,14 @@ def read_study(folder: Path) -> dict[str, Any]:
     """
     path = folder / "study.json"
     if not path.is_file():
-        message = f"RESULTS must be a study's folder, but {folder} has no study.json"
-        raise ValueError(message)
+        raise ValueError(f"RESULTS must be a study's folder, but {folder} has no study.json")
     try:
         study = json.loads(path.read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:
-        message = (
+        raise ValueError(
             f"study.json must be JSON, but {path} is not: {error}; its settings, spaces and hashes "
             "are nowhere else, so restore it from a copy (the tables can still be read)"
-        )
-        raise ValueError(message) from error
+        ) from error
     shape.check_study(path, study)
     return dict(study)
 
@@ -115,15 +114,15 @@ def read_any_table(folder: Path, name: str) -> pa.Table:
     """
     path = folder / f"{name}.parquet"
     if not path.is_file():
-        message = f"{name}.parquet must exist in a study's folder, but {path} does not"
-        raise ValueError(message)
+        raise ValueError(f"{name}.parquet must exist in a study's folder, but {path} does not")
     try:
         table = pq.ParquetFile(path).read()
         table.validate(full=True)  # else a flipped bit is found by whoever looks at that value
     except (pa.ArrowException, OSError, MemoryError) as error:
         reason = " ".join(str(error).split())
-        message = f"{name}.parquet must be a whole Parquet file, but {path} is not: {reason}"
-        raise ValueError(message) from error
+        raise ValueError(
+            f"{name}.parquet must be a whole Parquet file, but {path} is not: {reason}"
+        ) from error
     return table
 
 
@@ -138,11 +137,10 @@ def check_inside(folder: Path) -> None:
         for path in (Path(parent) / name for name in (*folders, *names)):
             # os.path, since Path.resolve raises of a link to itself.
             if path.is_symlink() and not Path(os.path.realpath(path)).is_relative_to(inside):
-                message = (
+                raise ValueError(
                     f"a study's folder must have no link that leads out of it, but {path} leads to "
                     f"{path.readlink()}; put what it leads to in its place"
                 )
-                raise ValueError(message)
 
 
 def check_writable(folder: Path) -> None:
@@ -164,5 +162,6 @@ def check_writable(folder: Path) -> None:
             inside.mkdir(parents=True, exist_ok=True)
             (inside / "file").write_bytes(b"x")
     except OSError as error:
-        message = f"the folder must be writable, but {folder} is not: {error.strerror or error}"
-        raise ValueError(message) from error
+        raise ValueError(
+            f"the folder must be writable, but {folder} is not: {error.strerror or error}"
+        ) from error

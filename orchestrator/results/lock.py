@@ -96,8 +96,7 @@ class Hold:
             HeldError: This process slept so long that another driver took the study over.
         """
         if self._lost:
-            message = f"this driver lost its lease on the study: {_held(self._folder)}"
-            raise HeldError(message)
+            raise HeldError(f"this driver lost its lease on the study: {_held(self._folder)}")
 
 
 @contextlib.contextmanager

@@ -35,8 +35,7 @@ READ_SECONDS: Final = 0.5
 def _inside(name: str) -> str:
     parts = name.split("/")
     if any(not part or part.startswith(".") or "\\" in part for part in parts):
-        message = f"it must be a path inside a study's folder, but is {name[:200]!r}"
-        raise ValueError(message)
+        raise ValueError(f"it must be a path inside a study's folder, but is {name[:200]!r}")
     return name
 
 
@@ -140,11 +139,10 @@ class Place:
                 first = error.errors()[0]
                 if first["type"] != "json_invalid" or not left:
                     where = ".".join(map(str, first["loc"])) or "all of it"
-                    message = (
+                    raise ValueError(
                         f"{MANIFEST} must be as a study publishes it, but in {self.address} of "
                         f"{where} is said: {first['msg']}"
-                    )
-                    raise ValueError(message) from error
+                    ) from error
             time.sleep(READ_SECONDS)
         raise AssertionError
 
@@ -180,11 +178,10 @@ class Place:
                 self.filesystem.get_file(self._object(name), str(temporary))
             found = described(temporary)
             if (found.bytes, found.sha256) != (file.bytes, file.sha256):
-                message = (
+                raise ValueError(
                     f"{name} in {self.address} must have SHA-256 {file.sha256} in {file.bytes} "
                     f"bytes, but has {found.sha256} in {found.bytes}"
                 )
-                raise ValueError(message)
 
     def remove(self, names: Iterable[str]) -> None:
         """Removes objects."""
@@ -201,8 +198,7 @@ class Place:
         with _saying(f"publish must name what can be written, but {self.address} cannot"):
             holder = self.path.split("/", 1)[0] or "/"
             if not self.filesystem.exists(holder):
-                message = f"there is no {holder}"
-                raise ValueError(message)
+                raise ValueError(f"there is no {holder}")
             self.filesystem.makedirs(f"{self.path}/{OBJECTS}", exist_ok=True)
             probe = f"{self.path}/.probe-{uuid.uuid4().hex}"
             self.filesystem.pipe_file(probe, b"x")
@@ -249,19 +245,17 @@ def check_place(publish: str, name: str, study: Mapping[str, Any] | None) -> Non
     if there is None:
         return
     if study is None or there.runs[0] != runs_of(study)[0]:
-        message = (
+        raise ValueError(
             f"--publish must lead where no other study of this name lies, but {place.address} has "
             f"one (of {there.who}); choose another --name or address, or go on with that one: "
             f"--resume {place.address}"
         )
-        raise ValueError(message)
     if not goes_on(there.runs, runs_of(study)):
-        message = (
+        raise ValueError(
             f"a study must be published by whoever goes on with it, but {there.who} has gone on "
             f"with what lies at {place.address}; resume that, in another --results-dir: --resume "
             f"{place.address}"
         )
-        raise ValueError(message)
 
 
 def goes_on(earlier: tuple[Run, ...], later: tuple[Run, ...]) -> bool:
@@ -287,5 +281,4 @@ def _saying(what: str, *, but: type[Exception] | tuple[()] = ()) -> Iterator[Non
         raise
     except Exception as error:
         reason = " ".join(str(error).split()) or type(error).__name__
-        message = f"{what}: {reason}"
-        raise ValueError(message) from error
+        raise ValueError(f"{what}: {reason}") from error

@@ -149,8 +149,9 @@ def read(folder: Path) -> dict[str, Any] | None:
         written = json.loads(path.read_text(encoding="utf-8"))
         return {"sha256": str(written["sha256"]), "content": dict(written["content"])}
     except (ValueError, KeyError, TypeError) as error:
-        message = f"{FILE} must be a registration as this project writes it, but is not: {error}"
-        raise ValueError(message) from error
+        raise ValueError(
+            f"{FILE} must be a registration as this project writes it, but is not: {error}"
+        ) from error
 
 
 def questions_of(study: Mapping[str, Any]) -> tuple[Question, ...]:

@@ -252,11 +252,10 @@ def schemas(spaces: Iterable[Mapping[str, BaseDistribution]]) -> dict[str, pa.Sc
         for name, distribution in space.items():
             kind = parameter_type(distribution)
             if types.setdefault(name, kind) != kind:
-                message = (
+                raise ValueError(
                     f"hyperparameter {name!r} must have one type in all families, "
                     f"but got {types[name]} and {kind}"
                 )
-                raise ValueError(message)
     params = [pa.field(f"param_{name}", types[name]) for name in sorted(types)]
     return _with_parameters(params)
 
@@ -285,6 +284,5 @@ def to_table(rows: Sequence[Mapping[str, Any]], schema: pa.Schema) -> pa.Table:
     for row in rows:
         unknown = sorted(set(row) - known)
         if unknown:
-            message = f"columns must be in the schema, but got {', '.join(unknown)}"
-            raise ValueError(message)
+            raise ValueError(f"columns must be in the schema, but got {', '.join(unknown)}")
     return pa.Table.from_pylist([dict(row) for row in rows], schema=schema)

@@ -31,8 +31,7 @@ def _distribution(content: dict[str, Any]) -> dict[str, Any]:
     try:
         json_to_distribution(json.dumps(content))
     except (KeyError, TypeError, AttributeError) as error:
-        message = f"no distribution of Optuna's: {error}"
-        raise ValueError(message) from error
+        raise ValueError(f"no distribution of Optuna's: {error}") from error
     return content
 
 
@@ -184,11 +183,10 @@ def check_study(path: Path, content: Any) -> None:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"])) or "an object"
         found = "" if first["type"] == "missing" else f" and got {str(first['input'])[:_WORDS]!r}"
-        message = (
+        raise ValueError(
             f"study.json must be as a study writes it, but in {path} of {where} is said: "
             f"{first['msg']}{found}"
-        )
-        raise ValueError(message) from error
+        ) from error
 
 
 def check_entries(
@@ -209,8 +207,7 @@ def check_entries(
         parts = name.split(".") if isinstance(name, str) else name
         for part in parts:
             if not isinstance(inner, Mapping) or part not in inner:
-                message = f"study.json must say {'.'.join(parts)}, but {path} does not"
-                raise ValueError(message)
+                raise ValueError(f"study.json must say {'.'.join(parts)}, but {path} does not")
             inner = inner[part]
 
 
@@ -222,8 +219,7 @@ def check_table(path: Path, name: str, table: pa.Table) -> None:
     """
     flaw = next(_flaws(name, table), None)
     if flaw is not None:
-        message = f"{name}.parquet must be as a study writes it, but {path} {flaw}"
-        raise ValueError(message)
+        raise ValueError(f"{name}.parquet must be as a study writes it, but {path} {flaw}")
 
 
 def _flaws(name: str, table: pa.Table) -> Iterator[str]:
@@ -267,15 +263,13 @@ def _check_params(text: str) -> None:
     if not isinstance(params, dict) or not all(
         value is None or isinstance(value, bool | int | float | str) for value in params.values()
     ):
-        message = f"it must be names with plain values, but is {text[:_WORDS]!r}"
-        raise ValueError(message)
+        raise ValueError(f"it must be names with plain values, but is {text[:_WORDS]!r}")
 
 
 def _check_role(text: str) -> None:
     roles = (*schema.ROLES, "search")
     if text not in roles:
-        message = f"it must be one of {', '.join(roles)}, but is {text[:_WORDS]!r}"
-        raise ValueError(message)
+        raise ValueError(f"it must be one of {', '.join(roles)}, but is {text[:_WORDS]!r}")
 
 
 _CHECKS: Final[Mapping[str, Callable[[Any], object]]] = {

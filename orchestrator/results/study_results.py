@@ -67,11 +67,10 @@ class StudyResults:
         self._tables.pop("trials", None)  # a running study may have written both meanwhile
         unknown = sorted(names - set(self.table_or_empty("trials")["trial_id"].to_pylist()))
         if unknown:
-            message = (
+            raise ValueError(
                 f"trials.parquet must have each trial of {name}.parquet, but in {self.folder} "
                 f"lacks {unknown[0]}"
             )
-            raise ValueError(message)
 
     def table_or_empty(self, name: str) -> pa.Table:
         """A table, without rows where it is not there yet.

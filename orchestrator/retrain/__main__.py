@@ -113,10 +113,9 @@ def _check_output(output: Path, folder: Path) -> None:
 
     path = output.expanduser().resolve()
     if path.suffix != ".parquet" or path.exists() or path.is_relative_to(folder.resolve()):
-        message = (
+        raise ValueError(
             f"--output must be a new .parquet file outside the study's folder, but got {output}"
         )
-        raise ValueError(message)
     check_writable(path.parent)
 
 

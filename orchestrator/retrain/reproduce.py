@@ -243,12 +243,11 @@ def _check_device(device: str, stored: StoredTrial) -> None:
     import torch
 
     if not torch.cuda.is_available():
-        message = (
+        raise ValueError(
             f"the device must be there, but {stored.spec.trial_id} ran on {stored.device}, cuda is "
             "asked for, and there is no CUDA device; --device cpu trains it on the CPU, which "
             "rounds otherwise"
         )
-        raise ValueError(message)
 
 
 def _shared(
@@ -284,8 +283,9 @@ def _located(settings: Settings, family: Family) -> loading.WeightsFile:
     usual = settings.weights if named is None else pretrained_weights.usual(settings)
     file = pretrained_weights.locate((named or {}).get(family.name, usual), family)
     if file is None:
-        message = f"the weights of {family.name} must be there, but the demo's are in no cache here"
-        raise ValueError(message)
+        raise ValueError(
+            f"the weights of {family.name} must be there, but the demo's are in no cache here"
+        )
     return file
 
 

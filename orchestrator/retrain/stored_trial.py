@@ -63,11 +63,10 @@ def read_trial(folder: Path, settings: Settings, trial_id: str) -> StoredTrial:
         whole = final_epochs(vars(settings), row["train_fraction"])
     else:
         choices = ", ".join([*sorted(search), *sorted(final)]) or "none yet"
-        message = (
+        raise ValueError(
             f"--trial must be in trials.parquet or final.parquet of {folder}, but got "
             f"{trial_id!r}; choose from {choices}"
         )
-        raise ValueError(message)
     stored = StoredTrial(
         spec=TrialSpec(
             trial_id=trial_id,
@@ -87,10 +86,9 @@ def read_trial(folder: Path, settings: Settings, trial_id: str) -> StoredTrial:
         ),
     )
     if not stored.rows and not stored.diverged:
-        message = (
+        raise ValueError(
             f"a trial must have an epoch to be compared, but {trial_id} ({stored.status}) has none"
         )
-        raise ValueError(message)
     return stored
 
 

@@ -44,17 +44,21 @@ def _mode_at(address: str) -> str:
     wanted = DISABLED if open_to_all else TOKEN
     if chosen is not None and (chosen.lower() == TOKEN) is open_to_all:
         asks = "asks for no token" if open_to_all else "asks for a token"
-        message = f"it {asks}, and {MODE} is {chosen!r}; unset it, or set it to {wanted!r}"
-        raise PermissionError(message)
+        raise PermissionError(
+            f"it {asks}, and {MODE} is {chosen!r}; unset it, or set it to {wanted!r}"
+        )
     if open_to_all:
         return wanted
     with mode(TOKEN):
         if not _has_token():
-            message = "it asks for a token, and there is none here; put the cluster's into "
-            raise PermissionError(message + f"{_place()}, with mode 600")
+            raise PermissionError(
+                "it asks for a token, and there is none here; put the cluster's into "
+                + f"{_place()}, with mode 600"
+            )
         if not _lets_in(address):
-            message = f"it does not take the token in {_place()}; put the cluster's there"
-            raise PermissionError(message)
+            raise PermissionError(
+                f"it does not take the token in {_place()}; put the cluster's there"
+            )
     return wanted
 
 
@@ -88,8 +92,7 @@ def _lets_in(address: str) -> bool:
             if error.code() is grpc.StatusCode.UNAUTHENTICATED:
                 return False
             why = error.details() or error.code().name
-            message = f"no control store of Ray answers there: {why}"
-            raise ConnectionError(message) from error
+            raise ConnectionError(f"no control store of Ray answers there: {why}") from error
     return True
 
 

@@ -218,12 +218,11 @@ def _init(
             reason = " ".join(str(error).split())[:MOST_OF_A_REASON]
             console.print(f"Ray did not start (try {attempt} of {TRIES}): {reason}")
             if attempt == TRIES:
-                message = (
+                raise InfrastructureError(
                     f"Ray must start or be reachable at address {address}, "
                     f"but {TRIES} tries failed: {reason}; check `ray status`, memory and load, "
                     "and RAY_TMPDIR, which must be short"
-                )
-                raise InfrastructureError(message) from error
+                ) from error
             time.sleep(attempt)
     raise AssertionError  # the last try returns or raises
 
@@ -305,11 +304,10 @@ def _resolved(address: str | None) -> str:
         return address
     running = own_ray.running_here()
     if running is None and address == AUTO:
-        message = (
+        raise InfrastructureError(
             "--address auto must find a cluster that you or root started here with `ray start`, "
             "but there is none; name one as host:port, or take --address local to start one"
         )
-        raise InfrastructureError(message)
     return running or LOCAL
 
 
@@ -351,11 +349,10 @@ def _must_answer(address: str) -> str:
             return authentication.mode_at(address)
         except OSError as error:
             complaint = str(error)
-    message = (
+    raise InfrastructureError(
         f"a Ray cluster must answer at address {address}, but {complaint}; check it, or take "
         "--address local to start one here"
     )
-    raise InfrastructureError(message)
 
 
 def _runtime_environment() -> dict[str, Any]:

@@ -45,20 +45,18 @@ def choose(settings: Settings, present: Iterable[Resources], grown: Iterable[Res
     known = ", ".join(each or UNNAMED for each in types) or "no GPU"
     if settings.device_type is not None:
         if settings.device_type not in types:
-            message = (
+            raise ValueError(
                 f"device_type must be one of the cluster's, but got {settings.device_type!r}; "
                 f"choose from {known}"
             )
-            raise ValueError(message)
         return settings.device_type
     if len(types) > 1 and not settings.mix_devices:
-        message = (
+        raise ValueError(
             f"a study's GPUs must be of one type, since a second of one is not worth a second of "
             f"another, but the nodes with room for a trial have {known}; choose one with "
             "--device-type, or take all with --mix-devices, which weighs device-seconds by "
             "measured speed"
         )
-        raise ValueError(message)
     return ""
 
 

@@ -115,11 +115,10 @@ def _read_test(session: Session) -> LabeledImages:
     except (ValueError, OSError) as error:
         opened = session.manifest.content.get("test_openings", 0) > 0
         mend = "restore it as it was" if opened else "repair or replace it"
-        message = (
+        raise LostInputError(
             f"the test part must be as it was when this run began, but {error}; all that was "
             f"found is kept, so {mend} and go on: {resume_command(session)}"
-        )
-        raise LostInputError(message) from error
+        ) from error
 
 
 def final_rows(session: Session, recorder: Recorder, choice: finals.Choice) -> list[dict[str, Any]]:

@@ -38,8 +38,7 @@ def autoscaling_config(nodes: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         OSError: The resource cannot be read from here, or Ray's autoscaler does not take it.
     """
     if not os.environ.get(NAME) or not os.environ.get(NAMESPACE):
-        message = f"{NAME} and {NAMESPACE} are not set, so that this is no pod of KubeRay's"
-        raise OSError(message)
+        raise OSError(f"{NAME} and {NAMESPACE} are not set, so that this is no pod of KubeRay's")
     client = KubernetesHttpApiClient(os.environ[NAMESPACE])
     resource = client.get(f"rayclusters/{os.environ[NAME]}")
     spec = resource["spec"]
@@ -50,8 +49,7 @@ def autoscaling_config(nodes: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     try:
         config: dict[str, Any] = _derive_autoscaling_config_from_ray_cr(resource)
     except ValueError as error:
-        message = f"RayCluster {os.environ[NAME]}: {' '.join(str(error).split())}"
-        raise OSError(message) from error
+        raise OSError(f"RayCluster {os.environ[NAME]}: {' '.join(str(error).split())}") from error
     known = {node["Labels"].get(GROUP): devices.type_of(node["Resources"]) for node in nodes}
     for name, node_type in config["available_node_types"].items():
         kind = node_type["labels"].get(DEVICE_TYPE) or known.get(name)

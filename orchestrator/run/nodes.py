@@ -126,12 +126,11 @@ def check_types(known: Mapping[str, Mapping[str, object]], seen: Seen) -> None:
     before = {name for name, about in known.items() if {"driver", "device_memory_bytes"} & {*about}}
     new = seen.types - before
     if before and new:
-        message = (
+        raise InfrastructureError(
             f"the type of device must stay {', '.join(sorted(before))}, since a second of one is "
             f"not worth a second of another, but there is {', '.join(sorted(new))}; resume it with "
             "--mix-devices, or start a new study with --warm-start"
         )
-        raise InfrastructureError(message)
 
 
 class Waiting:
@@ -160,11 +159,10 @@ class Waiting:
             return
         wanted = in_words(asked)
         if seconds >= 60 * self._minutes:
-            message = (
+            raise InfrastructureError(
                 f"a node with {wanted} must join within wait_for_nodes_minutes, {self._minutes:g}, "
                 "but none has; all finished epochs are kept"
             )
-            raise InfrastructureError(message)
         self._say_once(f"Waiting up to {self._minutes:g} minutes for a node with {wanted}")
 
     def _say_once(self, sentence: str) -> None:

@@ -165,8 +165,9 @@ def _begin(checked: CheckedStudy, held: contextlib.ExitStack) -> Hold:
     checked.folder.mkdir(parents=True, exist_ok=True)
     hold = held.enter_context(holding(checked.folder))
     if (checked.folder / "study.json").exists():
-        message = f"another driver began a study in {checked.folder}; choose another --name"
-        raise InfrastructureError(message)
+        raise InfrastructureError(
+            f"another driver began a study in {checked.folder}; choose another --name"
+        )
     warm_start.keep(checked.folder, checked.warm_start)
     return hold
 

@@ -53,18 +53,16 @@ def folder() -> Path:
     place, name = _temporary(), f"ray-{os.getuid()}"
     if len(os.fsencode(place / name)) > LONGEST_TEMPORARY_FOLDER:
         if "RAY_TMPDIR" in os.environ:
-            message = f"RAY_TMPDIR must be short, since sockets lie in it, but is {place}"
-            raise OSError(message)
+            raise OSError(f"RAY_TMPDIR must be short, since sockets lie in it, but is {place}")
         place = Path("/tmp")  # TMPDIR is long where batch systems set it
     own = place / name
     own.mkdir(mode=stat.S_IRWXU, parents=True, exist_ok=True)
     found = own.lstat()
     if found.st_uid != os.getuid() or found.st_mode & OTHERS:
-        message = (
+        raise PermissionError(
             f"{own} must be this user's alone (mode 700), since Ray keeps its session there, "
             "but is not; remove it, or set RAY_TMPDIR to another short folder"
         )
-        raise PermissionError(message)
     return own / "ray"  # Ray opens that one to all
 
 

@@ -241,5 +241,4 @@ class Session:
             raise KeyboardInterrupt
         running = [name for name, r in recorder.trials.items() if r.status == RUNNING]
         if running:
-            message = f"all trials must have ended, but Tune left {', '.join(running)}"
-            raise RuntimeError(message)
+            raise RuntimeError(f"all trials must have ended, but Tune left {', '.join(running)}")

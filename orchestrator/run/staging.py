@@ -101,8 +101,7 @@ def _of_trial(
         found = dict(hold(path for name in _names(place, newest) for path in place.glob(name)))
         if not newest or newest[0] in checkpoints.epochs(place):
             return found
-    message = f"the checkpoints in {place} change too fast to be held"
-    raise TimeoutError(message)
+    raise TimeoutError(f"the checkpoints in {place} change too fast to be held")
 
 
 def _names(place: Path, newest: list[int]) -> Iterator[str]:

@@ -180,11 +180,10 @@ class StudyPublisher:
         """
         self._check()
         if there is not None and not published.goes_on(there.runs, self._runs):
-            message = (
+            raise TakenOverError(
                 f"{self._place.address} is published by {there.who}, so no more by this driver; "
                 "the study here goes on by itself"
             )
-            raise TakenOverError(message)
 
     def _tell(self, kind: str, detail: str) -> None:
         """Says it in a line, and as an event, which fails only where the study itself has."""

@@ -2,12 +2,13 @@
 
 What few images do not show no resampling can: two models that agree on 50 images would have the
 interval [0, 0]. So two trained networks are told apart by McNemar's exact test. All other claims
-have the interval of the means, which is a comparison's interval of accuracy too, whose share from the images reaches at least as far as Student's t does after as many images are
-added as the quantile squared, half of which one model alone is right on and half the other: what
-Agresti and Coull (1998) do for one share and Agresti and Min (2005) for a difference of two. Of
-images that belong together the sums of the groups take the place of the images: Cameron and Miller
-(2015), A Practitioner's Guide to Cluster-Robust Inference; a group that is added tells the models
-apart by as many images as those do that were seen to, or, where none was, by all of its images.
+have the interval of the means, which is a comparison's interval of accuracy too. Its share from
+the images reaches at least as far as Student's t does after as many images are added as the
+quantile squared, half of which one model alone is right on and half the other: what Agresti and
+Coull (1998) do for one share and Agresti and Min (2005) for a difference of two. Of images that
+belong together the sums of the groups take the place of the images: Cameron and Miller (2015), A
+Practitioner's Guide to Cluster-Robust Inference; a group that is added tells the models apart by
+as many images as those do that were seen to, or, where none was, by all of its images.
 """
 
 import math

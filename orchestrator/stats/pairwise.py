@@ -73,11 +73,10 @@ def _check_same_images(runs: Sequence[PredictedRun]) -> None:
             np.array_equal(getattr(runs[0], what), getattr(run, what))
             for what in ("images", "labels")
         ):
-            message = (
+            raise ValueError(
                 "all runs of a train fraction must be tested on the same images with the same "
                 f"labels, but {run.family} {run.role} seed {run.seed} was not"
             )
-            raise ValueError(message)
 
 
 def compare_models(tested: TestedRuns, models: Sequence[Model]) -> Iterator[dict[str, Any]]:

@@ -108,8 +108,9 @@ def measure(a: Bools, b: Bools) -> Noise:
         ValueError: One has a single training, of whose noise nothing is known.
     """
     if min(len(a), len(b)) < FEWEST_SEEDS:
-        message = f"training noise needs {FEWEST_SEEDS} seeds, but got {len(a)} and {len(b)}"
-        raise ValueError(message)
+        raise ValueError(
+            f"training noise needs {FEWEST_SEEDS} seeds, but got {len(a)} and {len(b)}"
+        )
     hits = [each.astype(np.float64) for each in (a, b)]
     accuracies = [each.mean(axis=1) for each in hits]
     luck_a, luck_b = (

@@ -53,8 +53,9 @@ def _say_address(address: str) -> None:
 
 def _port(text: str) -> int:
     if not text.isdecimal() or int(text) > MOST_PORT:
-        message = f"PORT must be a number from 0 to {MOST_PORT}, but got {text}"
-        raise argparse.ArgumentTypeError(message)
+        raise argparse.ArgumentTypeError(
+            f"PORT must be a number from 0 to {MOST_PORT}, but got {text}"
+        )
     return int(text)
 
 

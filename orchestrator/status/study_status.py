@@ -192,10 +192,9 @@ def _checked(results: StudyResults) -> Row:
     study, settings = results.study, results.study["settings"]
     if not isinstance(settings, dict) or not settings.keys() >= set(NEEDED_SETTINGS):
         needed = ", ".join(NEEDED_SETTINGS)
-        message = (
+        raise ValueError(
             f"the settings in {results.folder / 'study.json'} must have {needed}, but lack some"
         )
-        raise ValueError(message)
     return study
 
 

@@ -49,14 +49,12 @@ def send(folder: Path, target: Target) -> None:
             tracker.update(study)
             tracker.close()
     except Timeout as error:
-        message = (
+        raise ValueError(
             f"{target.tracker} must be sent to by one process at a time, but another, perhaps the "
             f"study's own, sends {folder} to it"
-        )
-        raise ValueError(message) from error
+        ) from error
     except Exception as error:
-        message = f"{target} does not take the study: {_reason(error)}"
-        raise ValueError(message) from error
+        raise ValueError(f"{target} does not take the study: {_reason(error)}") from error
 
 
 class Follower:

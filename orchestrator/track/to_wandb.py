@@ -100,8 +100,7 @@ class WandbTracker:
         wandb.teardown()
         for run_id in self._ended:
             if not any(_is_whole(folder) for folder in self._folders(run_id)):
-                message = f"not all of {run_id} lies below {self._folder}"
-                raise OSError(message)
+                raise OSError(f"not all of {run_id} lies below {self._folder}")
 
     def _send(self, study: TrackedStudy, run_id: str, content: _Content) -> None:
         if run_id not in self._open:

@@ -99,8 +99,9 @@ class TableWriter:
         """
         if self._error is not None:
             what = f"{type(self._error).__name__}: {self._error}"
-            message = f"the tables could not be written, so the study has ended: {what}"
-            raise WritingError(message) from self._error
+            raise WritingError(
+                f"the tables could not be written, so the study has ended: {what}"
+            ) from self._error
 
     def afterwards(self, action: Callable[[], None]) -> None:
         """Does something once all rows there are now lie on disk."""

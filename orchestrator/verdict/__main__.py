@@ -202,8 +202,9 @@ def _check(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None
 def _pair(text: str) -> tuple[str, str]:
     role, equals, name = text.partition("=")
     if not equals or role not in COLUMN_ROLES or not name:
-        message = f"{text!r} must be ROLE=NAME, with a role of {', '.join(COLUMN_ROLES)}"
-        raise argparse.ArgumentTypeError(message)
+        raise argparse.ArgumentTypeError(
+            f"{text!r} must be ROLE=NAME, with a role of {', '.join(COLUMN_ROLES)}"
+        )
     return role, name
 
 
@@ -214,8 +215,9 @@ def _pairs(text: str) -> list[tuple[str, str]]:
 def _names(text: str) -> list[str]:
     names = [name.strip() for name in text.split(",")]
     if "" in names or len(set(names)) < len(names):
-        message = f"names between commas must be there, and each once, but got {text!r}"
-        raise argparse.ArgumentTypeError(message)
+        raise argparse.ArgumentTypeError(
+            f"names between commas must be there, and each once, but got {text!r}"
+        )
     return names
 
 

@@ -26,20 +26,19 @@ def read_attributes(path: Path, matched: Matched, notes: list[str]) -> dict[str,
     table = read_table(path)
     key = next((name for known in NAMES["image"] for name in table if name.lower() == known), None)
     if key is None:
-        message = (
+        raise ValueError(
             f"--attributes must name its images (column image), but {path} has {some([*table])}"
         )
-        raise ValueError(message)
     rows = {image: row for row, image in enumerate(table[key].tolist())}
     if len(rows) < len(table[key]):
-        message = f"--attributes must have each image once, but {path} has some more often"
-        raise ValueError(message)
+        raise ValueError(f"--attributes must have each image once, but {path} has some more often")
     names = matched.images if set(matched.images) & set(rows) else matched.files
     places = [rows.get(name) for name in names]
     lacking = sum(place is None for place in places)
     if not names or lacking == len(names):
-        message = f"--attributes must have the images that were tested, but {path} has none of them"
-        raise ValueError(message)
+        raise ValueError(
+            f"--attributes must have the images that were tested, but {path} has none of them"
+        )
     if lacking:
         notes.append(f"{path} lacks {lacking:,} of {len(names):,} images.")
     return {
@@ -57,10 +56,9 @@ def column_of(name: str, columns: Mapping[str, Texts], flag: str) -> Texts:
     """
     if name not in columns:
         there = some([*columns]) if columns else "there are none"
-        message = (
+        raise ValueError(
             f"{flag} must name a column of predictions or --attributes ({there}), but is {name!r}"
         )
-        raise ValueError(message)
     return columns[name]
 
 

@@ -105,8 +105,7 @@ def _numbered(groups: Texts) -> Integers:
         raise FaultsError([f"--groups must have a value for each image, but {lacking:,} have none"])
     names, numbers = np.unique(groups.astype(str), return_inverse=True)
     if len(names) < FEWEST_GROUPS:
-        message = f"--groups must be two or more, but all images are of {names[0]!r}"
-        raise FaultsError([message])
+        raise FaultsError([f"--groups must be two or more, but all images are of {names[0]!r}"])
     return np.asarray(numbers)
 
 

@@ -25,8 +25,7 @@ def find_files(matched: Matched, folder: Path) -> dict[str, Path]:
         ValueError: It is no folder, or has none of them.
     """
     if not folder.is_dir():
-        message = f"--images must be a folder, but {folder} is none"
-        raise ValueError(message)
+        raise ValueError(f"--images must be a folder, but {folder} is none")
     names = matched.files or matched.images
     found = {}
     for image, name in zip(matched.images, names, strict=True):
@@ -35,11 +34,10 @@ def find_files(matched: Matched, folder: Path) -> dict[str, Path]:
         if path.is_file() and path.resolve().is_relative_to(folder.resolve()):
             found[image] = path
     if not found:
-        message = (
+        raise ValueError(
             f"--images must have files named as the images are, but {folder} has none of "
             f"{some(names)}"
         )
-        raise ValueError(message)
     return found
 
 

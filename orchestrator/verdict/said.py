@@ -236,15 +236,13 @@ def _read_ours(source: Source, fraction: float | None) -> tuple[list[Said], list
     runs = split_runs(table)
     fractions = sorted({run.fraction for run in runs})
     if not fractions:
-        message = f"a study must have final runs, but {source.path} has no predictions"
-        raise ValueError(message)
+        raise ValueError(f"a study must have final runs, but {source.path} has no predictions")
     chosen = fractions[-1] if fraction is None else fraction
     if chosen not in fractions:
-        message = (
+        raise ValueError(
             f"--train-fraction must be one of {', '.join(f'{each:g}' for each in fractions)} in "
             f"{source.path}, but is {chosen:g}"
         )
-        raise ValueError(message)
     notes = []
     if len(fractions) > 1:
         others = ", ".join(f"{each:g}" for each in fractions if each != chosen)
@@ -402,10 +400,9 @@ def read_labels(path: Path, told: Mapping[str, str]) -> dict[str, str]:
     found = roles_of(columns, own, ()).columns
     values = found.get("label", found.get("predicted"))
     if values is None:
-        message = (
+        raise ValueError(
             f"--labels must have the true classes (column label), but {path} has {some([*columns])}"
         )
-        raise ValueError(message)
     labels = texts(_flat(values))
     images = (
         texts(_flat(found["image"])) if "image" in found else np.arange(len(labels)).astype(str)
@@ -414,6 +411,5 @@ def read_labels(path: Path, told: Mapping[str, str]) -> dict[str, str]:
     lacking = sum(value is None for value in (*pairs, *pairs.values()))
     if lacking or len(pairs) < len(labels):
         what = f"{lacking:,} have none" if lacking else "some stand twice"
-        message = f"--labels must have each image once with its class, but in {path} {what}"
-        raise ValueError(message)
+        raise ValueError(f"--labels must have each image once with its class, but in {path} {what}")
     return pairs

@@ -79,11 +79,10 @@ def decide(
         entries = _read(path)
         test_set = _digest_of_test_set(matched)
         if entries and entries[0]["test_set"] != test_set:
-            message = (
+            raise ValueError(
                 f"--log must be of this test set, but {path} is of another (images or labels "
                 "differ); a new test set has a new log"
             )
-            raise ValueError(message)
         decisions = []
         for claim in claims:
             entry = {
@@ -157,15 +156,15 @@ def _read(path: Path) -> list[dict[str, Any]]:
         except ValueError:
             entry = None
         if not isinstance(entry, dict) or set(entry) != set(FIELDS):
-            message = f"--log must be a log of verdicts, but line {number} of {path} is none"
-            raise ValueError(message)
+            raise ValueError(
+                f"--log must be a log of verdicts, but line {number} of {path} is none"
+            )
         before = _digest_of_line(entries[-1]) if entries else ""
         if entry["before"] != before or entry["look"] != number:
-            message = (
+            raise ValueError(
                 f"--log must be as it was written, but line {number} of {path} does not follow "
                 "from the one before: a line was changed or is missing"
             )
-            raise ValueError(message)
         entries.append(entry)
     return entries
 

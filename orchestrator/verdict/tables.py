@@ -34,35 +34,30 @@ def read_columns(path: Path) -> Columns:
     if path.is_dir():
         return _read_dataset(path)
     if not path.is_file():
-        message = f"a file of predictions must exist, but {path} does not"
-        raise ValueError(message)
+        raise ValueError(f"a file of predictions must exist, but {path} does not")
     suffix = path.suffix.lower()
     if suffix in PICKLES:
-        message = (
+        raise ValueError(
             f"{path} may hold code that would run when it is read ({suffix}), so it is not read; "
             "save it with numpy.savez(FILE, predictions=..., label_ids=...) or as a table"
         )
-        raise ValueError(message)
     if suffix not in READERS:
-        message = f"a file of predictions must end in {', '.join(READERS)}, but is {path}"
-        raise ValueError(message)
+        raise ValueError(f"a file of predictions must end in {', '.join(READERS)}, but is {path}")
     if not path.stat().st_size:
-        message = f"a file of predictions must have rows, but {path} is empty"
-        raise ValueError(message)
+        raise ValueError(f"a file of predictions must have rows, but {path} is empty")
     try:
         columns = READERS[suffix](path)
     except (ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, pa.ArrowException,
             RecursionError, MemoryError) as error:  # fmt: skip
         reason = " ".join(str(error).split())[:200] or type(error).__name__
-        message = f"{path} must be a whole {suffix} file, but cannot be read: {reason}"
-        raise ValueError(message) from error
+        raise ValueError(
+            f"{path} must be a whole {suffix} file, but cannot be read: {reason}"
+        ) from error
     flat = [name for name, values in columns.items() if not values.ndim]
     if flat:
-        message = f"{path} must have one value an image, but {flat[0]} is a single one"
-        raise ValueError(message)
+        raise ValueError(f"{path} must have one value an image, but {flat[0]} is a single one")
     if not columns or not all(len(values) for values in columns.values()):
-        message = f"a file of predictions must have rows, but {path} has none"
-        raise ValueError(message)
+        raise ValueError(f"a file of predictions must have rows, but {path} has none")
     return columns
 
 
@@ -103,8 +98,9 @@ def _read_text(path: Path) -> Columns:
 def _check_once(names: list[str]) -> None:
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
-        message = f"each column must be named once, but {', '.join(map(repr, twice))} is not"
-        raise ValueError(message)
+        raise ValueError(
+            f"each column must be named once, but {', '.join(map(repr, twice))} is not"
+        )
 
 
 def _are_numbers(cells: list[str]) -> bool:
@@ -136,11 +132,10 @@ def _read_dataset(folder: Path) -> Columns:
     """What `datasets.Dataset.save_to_disk` writes."""
     parts = sorted(folder.glob("data-*.arrow"))
     if not (folder / "state.json").is_file() or not parts:
-        message = (
+        raise ValueError(
             f"a folder must be a study's results (study.json) or a data set that `datasets` saved "
             f"(state.json, data-*.arrow), but {folder} is neither"
         )
-        raise ValueError(message)
     found = [_read_arrow(part) for part in parts]
     return {name: np.concatenate([part[name] for part in found]) for name in found[0]}
 
@@ -155,8 +150,7 @@ def _read_json(path: Path) -> Columns:
     if isinstance(content, list):
         return of_frame(pd.DataFrame.from_records(content))
     if not isinstance(content, Mapping):
-        message = "it is no table"
-        raise TypeError(message)
+        raise TypeError("it is no table")
     if {"columns", "data"} <= set(content):  # split, as `mlflow.log_table` and evaluations
         return of_frame(pd.DataFrame(content["data"], columns=content["columns"]))
     values = list(content.values())
@@ -165,8 +159,7 @@ def _read_json(path: Path) -> Columns:
     if all(isinstance(value, list) for value in values):
         return of_frame(pd.DataFrame(content))
     if not all(isinstance(value, Mapping) for value in values):
-        message = "it is no table"
-        raise TypeError(message)
+        raise TypeError("it is no table")
     if set(values[0]) == set(values[-1]) and len(values[0]) < len(values):
         return of_frame(
             pd.DataFrame.from_dict(dict(content), orient="index").reset_index(names="image")
@@ -199,8 +192,9 @@ def _as_array(values: Array) -> Array:
         return values
     lengths = {len(each) if isinstance(each, list | tuple | np.ndarray) else -1 for each in values}
     if len(lengths) > 1:
-        message = f"lists of numbers must be equally long, but have {sorted(lengths)} values"
-        raise ValueError(message)
+        raise ValueError(
+            f"lists of numbers must be equally long, but have {sorted(lengths)} values"
+        )
     return np.stack([np.asarray(each) for each in values])
 
 

@@ -93,8 +93,7 @@ def _opened(settings: Settings) -> OpenedDataSet:
         except ValueError as error:
             raise NotAtHandError(str(error)) from error
         if empty:
-            message = f"{settings.data_dir} is empty"
-            raise NotAtHandError(message)
+            raise NotAtHandError(f"{settings.data_dir} is empty")
     with offline():
         try:
             return named_data_set(settings).open(settings.data_dir, settings.edge)

@@ -70,8 +70,7 @@ class Tables:
             UnusableError: It cannot be used; `flaws` says why.
         """
         if name not in self.usable:
-            message = f"{name}.parquet cannot be used"
-            raise UnusableError(message)
+            raise UnusableError(f"{name}.parquet cannot be used")
         return self.usable[name]
 
     @cached_property

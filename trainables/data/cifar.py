@@ -130,8 +130,9 @@ def _downloaded(cifar: Cifar) -> str:
             )
         )
     except ValueError as error:
-        msg = f"no {cifar.title}: {error}; get it elsewhere and name its folder with --data-dir"
-        raise ValueError(msg) from error
+        raise ValueError(
+            f"no {cifar.title}: {error}; get it elsewhere and name its folder with --data-dir"
+        ) from error
 
 
 def _checked_hash(layout: _Layout, name: str) -> str:
@@ -157,19 +158,17 @@ def _decode(layout: _Layout, name: str, sha256: str) -> Decoded:
         return layout.decode(content)
     except Exception as error:
         reason = " ".join(str(error).split()) or type(error).__name__
-        msg = f"cannot decode {layout.folder.at(name)}: {reason}"
-        raise ValueError(msg) from error
+        raise ValueError(f"cannot decode {layout.folder.at(name)}: {reason}") from error
 
 
 def _check_counts(layout: _Layout, labels: npt.NDArray[np.int64], expected: int) -> None:
     found = dict(zip(*(part.tolist() for part in np.unique_counts(labels)), strict=True))
     classes = len(layout.cifar.classes)
     if found != dict.fromkeys(range(classes), expected // classes):
-        msg = (
+        raise ValueError(
             f"expected {expected} images in {layout.folder.path}, {expected // classes} of each "
             f"label from 0 to {classes - 1}, but found {len(labels)}, by label: {found}"
         )
-        raise ValueError(msg)
 
 
 def _find(cifar: Cifar, folder: "Folder") -> _Layout:
@@ -182,11 +181,10 @@ def _find(cifar: Cifar, folder: "Folder") -> _Layout:
         return _batches(cifar, folder)
     if any(map(PARQUET_NAME.fullmatch, files)):
         return _parquet(cifar, folder)
-    msg = (
+    raise ValueError(
         f"{cifar.title} is not in {folder.path}: neither {cifar.batches}/ nor "
         f"{cifar.parquet}/train-*.parquet is there; without --data-dir it is downloaded"
     )
-    raise ValueError(msg)
 
 
 def _batches(cifar: Cifar, folder: "Folder") -> _Layout:
@@ -194,8 +192,9 @@ def _batches(cifar: Cifar, folder: "Folder") -> _Layout:
     published = {**cifar.training_md5, **cifar.test_md5}
     missing = [name for name in published if name not in files]
     if missing:
-        msg = f"{cifar.title} is incomplete: {', '.join(missing)} missing in {folder.path}"
-        raise ValueError(msg)
+        raise ValueError(
+            f"{cifar.title} is incomplete: {', '.join(missing)} missing in {folder.path}"
+        )
     return _Layout(
         cifar=cifar,
         folder=folder,
@@ -213,8 +212,9 @@ def _check_batch(published: Mapping[str, str], path: str, content: bytes) -> Non
     found = hashlib.md5(content, usedforsecurity=False).hexdigest()
     if found != expected:
         sha256 = hashlib.sha256(content).hexdigest()
-        msg = f"{path} is corrupt: expected MD5 {expected}, found {found} (SHA-256 {sha256})"
-        raise ValueError(msg)
+        raise ValueError(
+            f"{path} is corrupt: expected MD5 {expected}, found {found} (SHA-256 {sha256})"
+        )
 
 
 class _ArrayUnpickler(pickle.Unpickler):
@@ -227,8 +227,7 @@ class _ArrayUnpickler(pickle.Unpickler):
             return np.ndarray
         if (module, name) == ("numpy", "dtype"):
             return lambda code, *_: np.dtype(code, copy=True)  # flags of 2009 are refused by now
-        msg = f"{module}.{name} is not allowed"
-        raise pickle.UnpicklingError(msg)
+        raise pickle.UnpicklingError(f"{module}.{name} is not allowed")
 
 
 def _decode_batch(labels: str, content: bytes) -> Decoded:
@@ -256,19 +255,19 @@ def _all_parts(cifar: Cifar, path: str, part: str, files: Sequence[str]) -> list
     numbers = [int(match[2]) for match in matches]
     if len(counts) != 1 or numbers != list(range(max(counts))):
         found = ", ".join(match[0] for match in matches) or "none"
-        msg = (
+        raise ValueError(
             f"{cifar.title} is incomplete: all {part}-*-of-*.parquet must be in {path}, found "
             f"{found}"
         )
-        raise ValueError(msg)
     return [match[0] for match in matches]
 
 
 def _check_parquet(path: str, content: bytes) -> None:
     if not (content.startswith(PARQUET_MAGIC) and content.endswith(PARQUET_MAGIC)):
         found = hashlib.sha256(content).hexdigest()
-        msg = f"{path} is not a whole Parquet file ({len(content)} bytes, SHA-256 {found})"
-        raise ValueError(msg)
+        raise ValueError(
+            f"{path} is not a whole Parquet file ({len(content)} bytes, SHA-256 {found})"
+        )
 
 
 def _decode_parquet(label: str, content: bytes) -> Decoded:
@@ -293,6 +292,5 @@ def _decode_png(encoded: bytes) -> npt.NDArray[np.uint8]:
 
     with Image.open(io.BytesIO(encoded), formats=("PNG",)) as image:
         if (image.mode, image.size) != ("RGB", (IMAGE_SIZE, IMAGE_SIZE)):
-            msg = f"expected RGB images of 32x32, found {image.mode} of {image.size}"
-            raise ValueError(msg)
+            raise ValueError(f"expected RGB images of 32x32, found {image.mode} of {image.size}")
         return np.asarray(image)

@@ -40,8 +40,9 @@ def fetch_folder(*, url: str, sha256: str, folder: str, cache: Path) -> Path:
                 _unpack(url, sha256, folder, cache)
     except (OSError, ValueError) as error:
         reason = " ".join(str(error).split()) or type(error).__name__
-        msg = f"{folder} is not in {cache}, and getting {url} (SHA-256 {sha256}) failed: {reason}"
-        raise ValueError(msg) from error
+        raise ValueError(
+            f"{folder} is not in {cache}, and getting {url} (SHA-256 {sha256}) failed: {reason}"
+        ) from error
     return wanted
 
 
@@ -68,8 +69,9 @@ def fetch_file(*, url: str, sha256: str, cache: Path) -> Path:
                 _download(url, sha256, wanted)
     except (OSError, ValueError) as error:
         reason = " ".join(str(error).split()) or type(error).__name__
-        msg = f"{wanted} is not there, and getting {url} (SHA-256 {sha256}) failed: {reason}"
-        raise ValueError(msg) from error
+        raise ValueError(
+            f"{wanted} is not there, and getting {url} (SHA-256 {sha256}) failed: {reason}"
+        ) from error
     return wanted
 
 
@@ -96,8 +98,7 @@ def _download(url: str, sha256: str, wanted: Path) -> None:
     found = _sha256(incoming)
     if not found.startswith(sha256):
         incoming.unlink()
-        msg = f"the file that came has SHA-256 {found}"
-        raise ValueError(msg)
+        raise ValueError(f"the file that came has SHA-256 {found}")
     incoming.replace(wanted)
 
 
@@ -121,8 +122,7 @@ def ask(url: str) -> None:
     if isinstance(answer, OSError):
         raise answer
     if not answer:
-        msg = "the server does not have it"
-        raise OSError(msg)
+        raise OSError("the server does not have it")
 
 
 def _root_cause(error: BaseException) -> BaseException:

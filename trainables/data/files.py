@@ -81,8 +81,9 @@ class Folder:
             content = self.content(name)
         found = hashlib.sha256(content).hexdigest()
         if sha256 is not None and found != sha256:
-            msg = f"{self.at(name)} has changed: expected SHA-256 {sha256}, found {found}"
-            raise ValueError(msg)
+            raise ValueError(
+                f"{self.at(name)} has changed: expected SHA-256 {sha256}, found {found}"
+            )
         return content
 
 
@@ -94,8 +95,7 @@ def open_folder(address: str) -> Folder:
     """
     folder, file = open_place(address)
     if file is not None:
-        msg = f"{address!r} must be a folder, but is a file"
-        raise ValueError(msg)
+        raise ValueError(f"{address!r} must be a folder, but is a file")
     return folder
 
 
@@ -117,8 +117,7 @@ def open_place(address: str) -> tuple[Folder, str | None]:
         above, _, name = path.rpartition("/")
         return Folder(filesystem=filesystem, path=above), name
     if not is_folder:
-        msg = f"there is no folder {address!r}"
-        raise ValueError(msg)
+        raise ValueError(f"there is no folder {address!r}")
     return Folder(filesystem=filesystem, path=path), None
 
 
@@ -130,5 +129,4 @@ def one_line_errors(path: str) -> Iterator[None]:
         yield
     except Exception as error:
         reason = " ".join(str(error).split()) or type(error).__name__
-        msg = f"cannot read {path}: {reason}"
-        raise ValueError(msg) from error
+        raise ValueError(f"cannot read {path}: {reason}") from error

@@ -44,21 +44,19 @@ def hold_out_groups(
     among = (counts > 0).sum(axis=0)
     if among.min() <= left:
         which = classes[among.argmin()]
-        message = (
+        raise ValueError(
             f"each class needs images in at least {left + 1} groups, since a group is on one side "
             f"whole: class {which} has them in {among.min()}"
         )
-        raise ValueError(message)
     for attempt in range(ATTEMPTS):
         taken = _taken(counts, shares, left, order(len(names), attempt))
         if taken is not None:
             held: Indices = np.flatnonzero(taken[group])
             return held
-    message = (
+    raise ValueError(
         "each class needs images on both sides, and a group is on one side whole, but no such "
         f"division of {len(names):,} groups was found"
     )
-    raise ValueError(message)
 
 
 def _taken(

@@ -55,5 +55,6 @@ def new_file(path: Path, shape: tuple[int, ...]) -> npt.NDArray[np.uint8]:
             os.posix_fallocate(file.fileno(), 0, int(np.prod(shape)))
         return np.memmap(path, dtype=np.uint8, mode="r+", shape=shape)
     except OSError as error:
-        message = f"decoded images must fit into {path.parent}, but they do not: {error}"
-        raise ValueError(message) from error
+        raise ValueError(
+            f"decoded images must fit into {path.parent}, but they do not: {error}"
+        ) from error

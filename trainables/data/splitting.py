@@ -118,8 +118,7 @@ def fraction_of(train_indices: Indices, labels: Indices, fraction: float, seed: 
         ValueError: If the fraction is out of range.
     """
     if not 0 < fraction <= 1:
-        msg = f"`0 < fraction <= 1` must hold, but got fraction={fraction}"
-        raise ValueError(msg)
+        raise ValueError(f"`0 < fraction <= 1` must hold, but got fraction={fraction}")
     counts = np.unique(labels[train_indices], return_counts=True)[1]
     shares = np.maximum(np.floor(counts * fraction + 0.5).astype(np.int64), 1)
     order = _order(len(labels), seed, _FRACTION_STREAM)
@@ -129,11 +128,10 @@ def fraction_of(train_indices: Indices, labels: Indices, fraction: float, seed: 
 def _limited(rest: Indices, labels: Indices, train_images: int, seed: int) -> Indices:
     counts = np.unique(labels[rest], return_counts=True)[1]
     if not len(counts) <= train_images <= len(rest):
-        msg = (
+        raise ValueError(
             "`classes <= train_images <= images left after validation` must hold, "
             f"but got (classes={len(counts)}, train_images={train_images}, left={len(rest)})"
         )
-        raise ValueError(msg)
     order = _order(len(labels), seed, _TRAIN_STREAM)
     shares = _shares(counts, train_images, most=counts)
     return _first_of_each_class(rest, labels, order, shares)
@@ -142,22 +140,21 @@ def _limited(rest: Indices, labels: Indices, train_images: int, seed: int) -> In
 def _check_room(classes: Indices, counts: Indices, validation_images: int) -> None:
     if len(counts) == 0 or counts.min() <= 1:
         few = f"class {classes[counts.argmin()]} has 1" if len(counts) else "there are none"
-        msg = f"each class needs at least 2 images, one to train on and one to validate: {few}"
-        raise ValueError(msg)
+        raise ValueError(
+            f"each class needs at least 2 images, one to train on and one to validate: {few}"
+        )
     if not len(counts) <= validation_images <= counts.sum() - len(counts):
-        msg = (
+        raise ValueError(
             "`classes <= validation_images <= images - classes` must hold, but got "
             f"(classes={len(counts)}, validation_images={validation_images}, images={counts.sum()})"
         )
-        raise ValueError(msg)
 
 
 def _order(count: int, seed: int, *stream: int) -> Indices:
     # Raw bits of a bit generator are the part of NumPy's randomness that no version may change
     # (NEP 19); `Generator.permutation` may, and a split must outlive an upgrade.
     if seed < 0:
-        msg = f"`seed >= 0` must hold, but got seed={seed}"
-        raise ValueError(msg)
+        raise ValueError(f"`seed >= 0` must hold, but got seed={seed}")
     bits = np.random.PCG64(np.random.SeedSequence((seed, *stream))).random_raw(count)
     order: Indices = np.argsort(bits, kind="stable").astype(np.int64)
     return order

@@ -73,17 +73,17 @@ def find_columns(
         _check_there(first, name)
     image = named.image or _image(first, named, is_file)
     if is_file(image) or image.lower().endswith(IMAGE_ENDINGS):
-        message = f"the first line of {first.name} must name the columns, but has the path {image}"
-        raise ValueError(message)
+        raise ValueError(
+            f"the first line of {first.name} must name the columns, but has the path {image}"
+        )
     found = [named.group, image, named.label]
     part = _part(tables, set(found)) if parts else None
     label = named.label or _label(tables, {*found, part})
     if len({image, label, named.group} - {None}) < 2 + (named.group is not None):
-        message = (
+        raise ValueError(
             f"images, labels and groups must be columns of their own, but are {image}, {label}"
             + ("" if named.group is None else f" and {named.group}")
         )
-        raise ValueError(message)
     for name in filter(None, (label, named.group)):
         _check_plain(first, name)
     return Columns(
@@ -140,11 +140,10 @@ def _part(tables: Sequence[TableFile], used: set[str | None]) -> str | None:
             _check_parts(first, name, [v for v, m in zip(values, meant, strict=True) if m is None])
             found.append(name)
     if len(found) > 1:
-        message = (
+        raise ValueError(
             f"one column at most must say which part an image is of, but {', '.join(found)} of "
             f"{first.name} do; remove all but one"
         )
-        raise ValueError(message)
     return found[0] if found else None
 
 
@@ -156,11 +155,10 @@ def _check_parts(table: TableFile, name: str, others: Sequence[Any]) -> None:
     """
     if others:
         shown = ", ".join("nothing" if each is None else repr(each) for each in {*others})[:200]
-        message = (
+        raise ValueError(
             f"each row must say train, val or test in column {name!r} of {table.name}, as nearly "
             f"all do, but {len(others):,} say {shown}"
         )
-        raise ValueError(message)
 
 
 def _one(table: TableFile, found: Sequence[str], what: str, meaning: str) -> str:
@@ -173,11 +171,10 @@ def _one(table: TableFile, found: Sequence[str], what: str, meaning: str) -> str
         return found[0]
     which = f"{', '.join(found)} may" if found else "none does"
     columns = ", ".join(f"{each.name} ({each.type})" for each in table.schema)
-    message = (
+    raise ValueError(
         f"one column of {table.name} must have {meaning}, but {which}; name it with "
         f"--{what}-column, of {columns}"
     )
-    raise ValueError(message)
 
 
 def _check_alike(first: TableFile, table: TableFile) -> None:
@@ -185,8 +182,9 @@ def _check_alike(first: TableFile, table: TableFile) -> None:
     names = table.schema.names
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
-        message = f"{table.name} must have each column once, but has {', '.join(twice)} again"
-        raise ValueError(message)
+        raise ValueError(
+            f"{table.name} must have each column once, but has {', '.join(twice)} again"
+        )
     one, other = ({each.name: _kind(each.type) for each in t.schema} for t in (first, table))
     if one != other:
         differing = sorted(name for name in {*one, *other} if one.get(name) != other.get(name))
@@ -194,11 +192,10 @@ def _check_alike(first: TableFile, table: TableFile) -> None:
             f"{name} ({one.get(name, 'not there')} and {other.get(name, 'not there')})"
             for name in differing
         )
-        message = (
+        raise ValueError(
             f"all tables must have the same columns, but {first.name} and {table.name} differ in "
             f"{', '.join(told)}"
         )
-        raise ValueError(message)
 
 
 def _kind(kind: pa.DataType) -> str:
@@ -212,18 +209,18 @@ def _kind(kind: pa.DataType) -> str:
 
 def _check_there(table: TableFile, name: str) -> None:
     if name not in table.schema.names:
-        message = (
+        raise ValueError(
             f"{table.name} has no column {name!r}; choose from {', '.join(table.schema.names)}"
         )
-        raise ValueError(message)
 
 
 def _check_plain(table: TableFile, name: str) -> None:
     """Refuses a column of lists and other things that are no names."""
     kind = table.schema.field(name).type
     if pa.types.is_nested(kind) or _is_image(kind):
-        message = f"a column of labels or groups must have numbers or texts, but {name} has {kind}"
-        raise ValueError(message)
+        raise ValueError(
+            f"a column of labels or groups must have numbers or texts, but {name} has {kind}"
+        )
 
 
 def _class_names(tables: Sequence[TableFile], label: str) -> tuple[str, ...] | None:
@@ -233,12 +230,12 @@ def _class_names(tables: Sequence[TableFile], label: str) -> tuple[str, ...] | N
         feature = table.features.get(label, {})
         names = feature.get("names") if feature.get("_type") == "ClassLabel" else None
         if not isinstance(names, list | None):
-            message = f"the metadata of {table.name} must list the classes of {label}"
-            raise ValueError(message)
+            raise ValueError(f"the metadata of {table.name} must list the classes of {label}")
         said[table.name] = None if names is None else tuple(map(str, names))
     if len(set(said.values())) > 1:
-        message = f"all tables must give {label} the same classes, but {', '.join(said)} do not"
-        raise ValueError(message)
+        raise ValueError(
+            f"all tables must give {label} the same classes, but {', '.join(said)} do not"
+        )
     return said[tables[0].name]
 
 

@@ -55,8 +55,9 @@ class TableFile:
             described = json.loads(stored)["info"]["features"]
             return {name: each for name, each in described.items() if isinstance(each, dict)}
         except (ValueError, LookupError, TypeError, AttributeError) as error:
-            message = f"the metadata `huggingface` of {self.name} must be what `datasets` writes"
-            raise ValueError(message) from error
+            raise ValueError(
+                f"the metadata `huggingface` of {self.name} must be what `datasets` writes"
+            ) from error
 
     def column(self, name: str) -> list[Any]:
         """All values of a column."""
@@ -101,8 +102,9 @@ def check_unchanged(folder: Folder, hashes: Mapping[str, str]) -> None:
     for name, sha256 in hashes.items():
         found = hash_of(folder, name)
         if found != sha256:
-            message = f"{folder.at(name)} has changed: expected SHA-256 {sha256}, found {found}"
-            raise ValueError(message)
+            raise ValueError(
+                f"{folder.at(name)} has changed: expected SHA-256 {sha256}, found {found}"
+            )
 
 
 def _parquet(folder: Folder, name: str) -> TableFile:
@@ -132,19 +134,16 @@ def _text(folder: Folder, name: str) -> pa.Table:
     try:
         text = folder.content(name).decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        message = f"a table must be written in UTF-8, but is not: {error}"
-        raise ValueError(message) from error
+        raise ValueError(f"a table must be written in UTF-8, but is not: {error}") from error
     between = max(CSV[name[name.rindex(".") :].lower()], key=text.partition("\n")[0].count)
     read = csv.reader(io.StringIO(text, newline=""), delimiter=between, strict=True)
     names, *rows = [row for row in read if row] or [[]]
     names = [each.strip() for each in names]
     if len(set(names)) < len(names) or not all(names) or not names:
-        message = f"its first line must name each column, once, but is {names}"
-        raise ValueError(message)
+        raise ValueError(f"its first line must name each column, once, but is {names}")
     for number, row in enumerate(rows, 2):
         if len(row) != len(names):
-            message = f"row {number} must have {len(names)} values, but has {len(row)}"
-            raise ValueError(message)
+            raise ValueError(f"row {number} must have {len(names)} values, but has {len(row)}")
     columns = [[row[i].strip() or None for row in rows] for i in range(len(names))]
     return pa.table([pa.array(each, pa.string()) for each in columns], names=names)
 
@@ -170,8 +169,7 @@ def image_bytes(value: Any) -> bytes:
     """
     content = value.get("bytes") if isinstance(value, dict) else value
     if content is None and isinstance(value, dict) and value.get("path") is not None:
-        message = f"the row has the path {value['path']!r} of an image, not its bytes"
-        raise ValueError(message)
+        raise ValueError(f"the row has the path {value['path']!r} of an image, not its bytes")
     return content or b""
 
 

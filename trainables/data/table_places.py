@@ -42,11 +42,10 @@ def find_tables(folder: Folder, file: str | None) -> Tables | None:
     """
     if file is not None:
         if not file.lower().endswith(ENDINGS):
-            message = (
+            raise ValueError(
                 f"images must be in a folder, or listed in a table that ends with "
                 f"{', '.join(ENDINGS)}, but got {folder.at(file)}"
             )
-            raise ValueError(message)
         return Tables(folder=folder, parts={WHOLE: (file,)})
     _, files = folder.list()
     saved = {"dataset_dict.json", "state.json"} & set(files)
@@ -60,11 +59,10 @@ def find_tables(folder: Folder, file: str | None) -> Tables | None:
     left_out = parts.pop(WHOLE, []) if len(parts) > 1 else []
     together = sorted({_home(name) for some in parts.values() for name in some})
     if len(together) > 1:
-        message = (
+        raise ValueError(
             f"the tables in {folder.path} must be of one data set, but lie in "
             f"{', '.join(each or '.' for each in together)}; name one of these folders"
         )
-        raise ValueError(message)
     return Tables(
         folder=folder,
         parts={part: tuple(parts[part]) for part in (WHOLE, *PARTS) if part in parts},
@@ -107,11 +105,10 @@ def _check_shards(folder: Folder, names: Sequence[str]) -> None:
     for (prefix, count), found in numbered.items():
         missing = sorted(set(range(count)) - found)
         if missing:
-            message = (
+            raise ValueError(
                 f"all {count} files {prefix}-*-of-{count:05} must be in {folder.path}, but of "
                 f"these {len(missing)} are missing, number {missing[0]} first"
             )
-            raise ValueError(message)
 
 
 def _part_of_file(name: str) -> str:

@@ -35,8 +35,9 @@ def open_digits(data_dir: str | None, _image_size: int) -> OpenedDataSet:
         ValueError: If a folder is given.
     """
     if data_dir is not None:
-        msg = f"digits ships with scikit-learn and takes no --data-dir, but got {data_dir!r}"
-        raise ValueError(msg)
+        raise ValueError(
+            f"digits ships with scikit-learn and takes no --data-dir, but got {data_dir!r}"
+        )
     return OpenedDataSet(
         classes=CLASSES,
         files={FILE: _file_hash()},

@@ -72,11 +72,10 @@ def open_image_folder(
         ValueError: If it is missing, or it is not clear which columns are meant.
     """
     if data_dir is None:
-        msg = (
+        raise ValueError(
             "the data set 'folder' needs --data-dir, a folder with one sub-folder per class, one "
             "of Parquet files, or a table of paths"
         )
-        raise ValueError(msg)
     layout = _layout(data_dir, columns)
     if layout.faults:
         raise FaultyFilesError(all_of([*dict.fromkeys(fault.sentence for fault in layout.faults)]))
@@ -108,8 +107,9 @@ def _layout(data_dir: str, columns: NamedColumns) -> Layout:
     if tables is not None:
         return find_table_layout(tables, columns)
     if columns != UNNAMED:
-        msg = f"columns can be named of tables alone, but {folder.path} has folders of classes"
-        raise ValueError(msg)
+        raise ValueError(
+            f"columns can be named of tables alone, but {folder.path} has folders of classes"
+        )
     return find_layout(folder)
 
 
@@ -401,8 +401,9 @@ def _rgb(image: "Image.Image") -> "Image.Image":
     if image.mode.startswith("I;16"):
         return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8)).convert("RGB")
     if image.mode in {"I", "F"}:
-        message = f"mode {image.mode} has no fixed range; save it with 8 or 16 bits a channel"
-        raise ValueError(message)
+        raise ValueError(
+            f"mode {image.mode} has no fixed range; save it with 8 or 16 bits a channel"
+        )
     if not image.has_transparency_data:
         return image.convert("RGB")
     over = image.convert("RGBA")
@@ -418,8 +419,9 @@ def _formats(content: bytes) -> tuple[str, ...]:
     try:
         from pillow_heif import register_heif_opener
     except ImportError as error:
-        message = "HEIC is read where the package pillow-heif is installed, which it is not here"
-        raise ValueError(message) from error
+        raise ValueError(
+            "HEIC is read where the package pillow-heif is installed, which it is not here"
+        ) from error
     register_heif_opener()
     return ("HEIF",)
 
@@ -434,17 +436,18 @@ def _decode(content: bytes, size: int, name: str) -> npt.NDArray[np.uint8]:
         formats = _formats(content)
         with Image.open(io.BytesIO(content), formats=formats) as image:
             if image.width * image.height > most_pixels:
-                message = f"{image.width} x {image.height} pixels are more than {most_pixels:,}"
-                raise ValueError(message)
+                raise ValueError(
+                    f"{image.width} x {image.height} pixels are more than {most_pixels:,}"
+                )
             upright = ImageOps.exif_transpose(image)
             return np.asarray(ImageOps.fit(_rgb(upright), (size, size)))
     except UnidentifiedImageError as error:
-        message = f"cannot decode the image {name}: not one of {', '.join(formats)}"
-        raise ValueError(message) from error
+        raise ValueError(
+            f"cannot decode the image {name}: not one of {', '.join(formats)}"
+        ) from error
     except Exception as error:
         reason = " ".join(str(error).split()) or type(error).__name__
-        message = f"cannot decode the image {name}: {reason}"
-        raise ValueError(message) from error
+        raise ValueError(f"cannot decode the image {name}: {reason}") from error
 
 
 def with_columns(columns: NamedColumns) -> DataSet:

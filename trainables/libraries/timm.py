@@ -75,8 +75,9 @@ def fitted(weights: "Weights", model: "nn.Module") -> "Weights":
             return {name: each.numpy() for name, each in converted(given, model).items()}
     except Exception as error:  # what it takes for its own may be of any network
         reason = " ".join(str(error).split())[:200]
-        message = f"timm cannot read it as its weights: {type(error).__name__}: {reason}"
-        raise ValueError(message) from error
+        raise ValueError(
+            f"timm cannot read it as its weights: {type(error).__name__}: {reason}"
+        ) from error
 
 
 def own_weights(architecture: str) -> "WeightsFile":
@@ -92,12 +93,11 @@ def own_weights(architecture: str) -> "WeightsFile":
 
     found = get_pretrained_cfg(architecture, allow_unregistered=False)
     if found is None or not found.hf_hub_id:
-        message = (
+        raise ValueError(
             f"no weights of timm/{architecture} on the Hugging Face hub; give a file to "
             f"--weights timm/{architecture}=FILE, or train it from scratch: "
             f"timm/{architecture}@{library_family.SCRATCH}"
         )
-        raise ValueError(message)
     return from_hub(
         found.hf_hub_id,
         words={"source": f"what timm calls {found.tag}", "licence": found.license or NOT_STATED},
@@ -113,8 +113,9 @@ def check_exists(architecture: str) -> None:
     try:
         import timm
     except ImportError as error:
-        message = f"timm/{architecture} needs timm, which is not installed: pip install timm"
-        raise ValueError(message) from error
+        raise ValueError(
+            f"timm/{architecture} needs timm, which is not installed: pip install timm"
+        ) from error
     name, dot, tag = architecture.partition(".")
     library_family.check_name("timm", name, timm.list_models())
     if dot:

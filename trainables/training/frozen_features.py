@@ -254,8 +254,9 @@ class FrozenFeaturesTrainer:
         head = self._model.get_submodule(prefix.rstrip("."))
         if isinstance(head, nn.Linear):
             return head
-        message = f"frozen features need a network that ends in a dense layer, but it is a {head}"
-        raise ValueError(message)
+        raise ValueError(
+            f"frozen features need a network that ends in a dense layer, but it is a {head}"
+        )
 
     def _standardized(self, features: Tensor) -> Tensor:
         """With a column of ones behind, for the bias."""
@@ -314,8 +315,9 @@ class FrozenFeaturesTrainer:
         loss = float(functional.cross_entropy(logits.double(), labels))
         hits = float((logits.argmax(1) == labels).double().mean())
         if not math.isfinite(loss):
-            message = f"the training loss must be finite, but is {loss} in epoch {self.epoch + 1}"
-            raise ArithmeticError(message)
+            raise ArithmeticError(
+                f"the training loss must be finite, but is {loss} in epoch {self.epoch + 1}"
+            )
         return loss, hits
 
     @torch.no_grad()

@@ -15,8 +15,7 @@ def last_layer(model: nn.Module, num_classes: int) -> str:
     for name, module in reversed(list(model.named_modules())):
         if isinstance(module, nn.Linear | nn.Conv2d) and module.weight.shape[0] == num_classes:
             return str(name)
-    message = f"a network must end in a layer with {num_classes} outputs, but this has none"
-    raise ValueError(message)
+    raise ValueError(f"a network must end in a layer with {num_classes} outputs, but this has none")
 
 
 def head_of(head: str, model: nn.Module, num_classes: int) -> str:

@@ -125,16 +125,18 @@ def read(content: bytes) -> dict[str, Any]:
         values = json.loads(json.loads(content[8 : 8 + length])["__metadata__"][VALUES])
         return {key: _put_together(value, tensors) for key, value in values["pairs"]}
     except (safetensors.SafetensorError, KeyError, RuntimeError, TypeError, ValueError) as error:
-        message = f"a checkpoint must hold tensors and plain values only, but: {error}"
-        raise ValueError(message) from error
+        raise ValueError(
+            f"a checkpoint must hold tensors and plain values only, but: {error}"
+        ) from error
 
 
 def _read_zip(content: bytes) -> dict[str, Any]:
     try:
         loaded: dict[str, Any] = torch.load(io.BytesIO(content), weights_only=True)
     except pickle.UnpicklingError as error:
-        message = "a checkpoint must hold tensors and plain values only: others may run code"
-        raise ValueError(message) from error
+        raise ValueError(
+            "a checkpoint must hold tensors and plain values only: others may run code"
+        ) from error
     return loaded
 
 

@@ -19,7 +19,8 @@ def set_stochastic_depth(model: nn.Module, rate: float) -> None:
     layers = [each for each in model.modules() if type(each).__name__ in RATES]
     made = [getattr(each, RATES[type(each).__name__]) for each in layers]
     if not any(made):
-        message = "stochastic_depth must be of a network that has such layers, but this has none"
-        raise ValueError(message)
+        raise ValueError(
+            "stochastic_depth must be of a network that has such layers, but this has none"
+        )
     for layer, own in zip(layers, made, strict=True):
         setattr(layer, RATES[type(layer).__name__], rate * own / max(made))

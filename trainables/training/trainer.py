@@ -359,5 +359,4 @@ class Trainer:
 
 def _must_be_finite(split: str, loss: float, epoch: int) -> None:
     if not math.isfinite(loss):
-        message = f"the {split} loss must be finite, but is {loss} in epoch {epoch}"
-        raise DivergedError(message)
+        raise DivergedError(f"the {split} loss must be finite, but is {loss} in epoch {epoch}")

@@ -31,8 +31,7 @@ def from_hub(repository: str, *, words: Mapping[str, str]) -> WeightsFile:
             path = hf_hub_download(repository, FILE)
     except (OSError, ValueError) as error:
         reason = " ".join(str(error).split())[:200] or type(error).__name__
-        message = f"no weights {repository}: getting {address} failed: {reason}"
-        raise ValueError(message) from error
+        raise ValueError(f"no weights {repository}: getting {address} failed: {reason}") from error
     return WeightsFile(
         name=repository,
         path=Path(path),

@@ -57,13 +57,13 @@ def locate(weights: str) -> WeightsFile:
     path = _absolute(weights)
     if not path.is_file():
         names = ", ".join(DOWNLOADS)
-        message = f"weights must be {names}, or a file that exists, but {path} does not"
-        raise ValueError(message)
+        raise ValueError(f"weights must be {names}, or a file that exists, but {path} does not")
     try:
         return WeightsFile(name=path.name, path=path, sha256=file_sha256(path))
     except OSError as error:
-        message = f"the weights file must be readable, but {path} is not: {error.strerror}"
-        raise ValueError(message) from error
+        raise ValueError(
+            f"the weights file must be readable, but {path} is not: {error.strerror}"
+        ) from error
 
 
 def read(file: WeightsFile) -> dict[str, npt.NDArray[np.generic]]:
@@ -78,15 +78,13 @@ def read(file: WeightsFile) -> dict[str, npt.NDArray[np.generic]]:
     try:
         weights = _read_safetensors(file.path) if _is_safetensors(file) else _read_pth(file.path)
     except (ValueError, KeyError, RuntimeError, EOFError, TypeError, pickle.UnpicklingError) as e:
-        message = f"{file.path} must hold a state dict of tensors only: {_reason(e)}"
-        raise ValueError(message) from e
+        raise ValueError(f"{file.path} must hold a state dict of tensors only: {_reason(e)}") from e
     broken = [name for name, array in weights.items() if not _is_finite(array)]
     if broken:
-        message = (
+        raise ValueError(
             f"weights must be finite, but in {file.path} {len(broken)} are not (NaN or infinity): "
             f"{', '.join(broken[:SHOWN])}"
         )
-        raise ValueError(message)
     return weights
 
 
@@ -156,8 +154,9 @@ def load_pretrained(model: "nn.Module", weights: Weights, *, head: str) -> None:
         if names
     ]
     if parts:
-        message = f"weights must match the network in names and shapes, but {'; '.join(parts)}"
-        raise ValueError(message)
+        raise ValueError(
+            f"weights must match the network in names and shapes, but {'; '.join(parts)}"
+        )
     with torch.no_grad():
         for name, array in given.items():
             own[name].copy_(torch.from_numpy(np.array(array)))
@@ -192,8 +191,9 @@ def fetch(url: str, *, name: str, words: Mapping[str, str]) -> WeightsFile:
 
     digits = re.search(r"-([0-9a-f]{8,64})\.\w+$", url)
     if digits is None:
-        message = f"the name of a file of weights must end in digits of its hash, but is {url}"
-        raise ValueError(message)
+        raise ValueError(
+            f"the name of a file of weights must end in digits of its hash, but is {url}"
+        )
     path = fetch_file(url=url, sha256=digits[1], cache=_torch_cache())
     return WeightsFile(name=name, path=path, sha256=file_sha256(path), words=words)
 
@@ -205,8 +205,9 @@ def _download(name: str) -> WeightsFile:
     try:
         path = fetch_file(url=url, sha256=sha256, cache=_torch_cache())
     except ValueError as error:
-        message = f"no weights {name!r}: {error}; or give a local file to --weights"
-        raise ValueError(message) from error
+        raise ValueError(
+            f"no weights {name!r}: {error}; or give a local file to --weights"
+        ) from error
     return WeightsFile(name=name, path=path, sha256=sha256)
 
 
@@ -222,8 +223,9 @@ def _absolute(path: str) -> Path:
     try:
         return Path(path).expanduser().absolute()
     except RuntimeError as error:  # no such user's home
-        message = f"weights must be the path of a file, but got {path!r}: {error}"
-        raise ValueError(message) from error
+        raise ValueError(
+            f"weights must be the path of a file, but got {path!r}: {error}"
+        ) from error
 
 
 def _without_prefix(weights: Weights, own: Collection[str]) -> Weights:
@@ -240,8 +242,9 @@ def _without_prefix(weights: Weights, own: Collection[str]) -> Weights:
     if not best or 2 * most < len(own) or "" in best:
         return weights
     if len(best) > 1:
-        message = f"weights must be of one network, but stand behind {', '.join(best[:SHOWN])}"
-        raise ValueError(message)
+        raise ValueError(
+            f"weights must be of one network, but stand behind {', '.join(best[:SHOWN])}"
+        )
     (prefix,) = best
     return {
         name.removeprefix(prefix): array
@@ -274,17 +277,14 @@ def _read_pth(path: Path) -> dict[str, npt.NDArray[np.generic]]:
         warnings.simplefilter("ignore")
         state = torch.load(path, map_location="cpu", weights_only=True)
     if not isinstance(state, Mapping):
-        message = f"it is a {type(state).__name__}"
-        raise TypeError(message)
+        raise TypeError(f"it is a {type(state).__name__}")
     inside = [value for value in state.values() if _is_state_dict(value)]
     if len(inside) > 1:
-        message = f"it has {len(inside)} of them, so that which is meant cannot be told"
-        raise ValueError(message)
+        raise ValueError(f"it has {len(inside)} of them, so that which is meant cannot be told")
     state = inside[0] if inside else state
     for name, tensor in state.items():
         if not isinstance(name, str) or not isinstance(tensor, torch.Tensor):
-            message = f"under {name!r} it has a {type(tensor).__name__}"
-            raise TypeError(message)
+            raise TypeError(f"under {name!r} it has a {type(tensor).__name__}")
     return _arrays(state)
 
 

@@ -25,12 +25,12 @@ def by_family(text: str) -> dict[str, str] | None:
     named: dict[str, str] = {}
     for part, match in zip(parts, found, strict=True):
         if match is None:
-            message = f"weights must be one file, or NAME=FILE for each family, but got {part!r}"
-            raise ValueError(message)
+            raise ValueError(
+                f"weights must be one file, or NAME=FILE for each family, but got {part!r}"
+            )
         family = full_name(match[1])
         if family in named:
-            message = f"weights must name each family once, but got {family} twice"
-            raise ValueError(message)
+            raise ValueError(f"weights must name each family once, but got {family} twice")
         named[family] = match.groups()[-1].strip()
     return named
 

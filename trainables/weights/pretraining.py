@@ -68,8 +68,7 @@ def generate_source_task(
         ValueError: If there are fewer images than classes, or no class.
     """
     if not 1 <= classes <= images:
-        message = f"`1 <= classes <= images` must hold, but got ({classes=}, {images=})"
-        raise ValueError(message)
+        raise ValueError(f"`1 <= classes <= images` must hold, but got ({classes=}, {images=})")
     random = np.random.default_rng(seed)
     shape = (classes, STROKES, len(COEFFICIENT_SCALE), 2)
     class_coefficients = random.normal(size=shape) * COEFFICIENT_SCALE[:, None]
