@@ -164,7 +164,7 @@ def search(
         else:
             start(at)
     best = winner(parts.recorder.of_family(plan.name))
-    return landscape.accuracy(best.spec.params), parts.recorder.tally(plan.name).epochs
+    return landscape.accuracy(best.spec.params), parts.recorder.totals(plan.name).epochs
 
 
 def mean_and_half_width(values: np.ndarray) -> tuple[float, float]:

@@ -1,4 +1,4 @@
-"""What the data buy: accuracy against training images, crossings, images for equal accuracy."""
+"""Sample efficiency: accuracy against training images, crossings, images for equal accuracy."""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -49,7 +49,7 @@ def sample_efficiency_sections(
     equal_steps: bool = False,
     curves: Mapping[Model, Curve] | None = None,
 ) -> Iterator[Section]:
-    """What the data buy; nothing of a study with one train fraction.
+    """Sample efficiency; nothing of a study with one train fraction.
 
     Args:
         final: `final.parquet`.

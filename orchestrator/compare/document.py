@@ -37,7 +37,7 @@ from orchestrator.config.searches import (
 from orchestrator.stats.predictions import PredictedRun, split_runs
 from orchestrator.stats.sample_efficiency import Curve, Model
 
-WARNINGS: Final = "Read this first"
+WARNINGS: Final = "Warnings"
 """The title of the section with what a reader must know before the numbers."""
 MOST_WARNINGS: Final = 5
 """That a terminal shows."""

@@ -58,7 +58,7 @@ def render(facts: Facts) -> str:
         ("How to use it", _use(facts, code)),
         ("How good it is", _results(facts)),
         ("How it was trained", _training(facts)),
-        ("What it rests on", _hashes(facts)),
+        ("Provenance", _hashes(facts)),
         ("Limits", _limits(facts)),
         ("Licences", _licences(facts)),
     ]

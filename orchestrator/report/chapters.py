@@ -54,7 +54,7 @@ PLANS: Final = (
     ),
     Plan(
         key="data",
-        title="What the data buy",
+        title="Sample efficiency",
         figures=(sample_efficiency.figure,),
     ),
     Plan(key="curves", title="How the trials learned", figures=(learning_curves.figure,)),
@@ -79,7 +79,7 @@ PLANS: Final = (
         figures=(confusion.figure,),
     ),
     Plan(key="time", title="When the devices were busy", figures=(timeline.figure,)),
-    Plan(key="failures", title="What failed", open=True),
+    Plan(key="failures", title="Failures", open=True),
     Plan(key="transfer", title="Transfer card", open=True),
 )
 FURTHER: Final = Plan(key="further", title="Further evidence")

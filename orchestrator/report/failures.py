@@ -1,4 +1,4 @@
-"""What failed: events by kind, and every trial that did not end as it should, with its cause."""
+"""Failures: events by kind, and every trial that did not end as it should, with its cause."""
 
 from collections.abc import Iterator
 from typing import Final

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from orchestrator.trials.family_totals import FamilyTally
+from orchestrator.trials.family_totals import FamilyTotals
 from orchestrator.trials.recorder import Recorder
 from orchestrator.trials.trial import RUNNING, TrialRecord
 
@@ -103,14 +103,14 @@ def measure(
     """
     for family in families:
         with recorder.lock:
-            tally = recorder.tally(family)
+            totals = recorder.totals(family)
             values = {
-                BEST: tally.best_validation_accuracy,
-                EPOCHS: float(tally.epochs),
-                DEVICE_SECONDS: recorder.device_seconds_of(tally.wall_seconds()),
-                **_of_running(tally.running.values()),
+                BEST: totals.best_validation_accuracy,
+                EPOCHS: float(totals.epochs),
+                DEVICE_SECONDS: recorder.device_seconds_of(totals.wall_seconds()),
+                **_of_running(totals.running.values()),
             }
-            trials = _trials(tally)
+            trials = _trials(totals)
         labels = (_ascii(study), phase, family)
         for metric, value in values.items():
             if value is not None:
@@ -137,10 +137,10 @@ def _of_running(records: Iterable[TrialRecord]) -> dict[Metric, float]:
     }
 
 
-def _trials(tally: FamilyTally) -> dict[str, float]:
+def _trials(totals: FamilyTotals) -> dict[str, float]:
     """State to number of trials, those without any included: a gauge keeps what it was told."""
-    return {state: float(tally.ended[state]) for state in STATES} | {
-        RUNNING: float(tally.at_work())
+    return {state: float(totals.ended[state]) for state in STATES} | {
+        RUNNING: float(totals.at_work())
     }
 
 

@@ -56,18 +56,18 @@ class ProgressTable:
 
     def _cells(self, family: str, planned: int) -> list[str]:
         with self._recorder.lock:
-            tally = self._recorder.tally(family)
-            best, ended = tally.best_validation_accuracy, tally.ended
+            totals = self._recorder.totals(family)
+            best, ended = totals.best_validation_accuracy, totals.ended
             return [
                 family,
                 "-" if best is None else f"{best:.1%}",
-                str(tally.at_work()),
+                str(totals.at_work()),
                 str(ended["stopped"]),
                 str(ended["completed"]),
                 str(ended["failed"] + ended["diverged"]),
                 str(planned),
-                str(tally.epochs),
-                f"{self._recorder.device_seconds_of(tally.wall_seconds()):.0f}",
+                str(totals.epochs),
+                f"{self._recorder.device_seconds_of(totals.wall_seconds()):.0f}",
             ]
 
 

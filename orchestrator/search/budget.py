@@ -65,7 +65,7 @@ class Budget:
         """
         if search.name in self._closed:
             return self._closed[search.name]
-        if not self._recorder.tally(search.family).started[search.name]:
+        if not self._recorder.totals(search.family).started[search.name]:
             return None
         for name, left in (
             ("budget_gpu_hours", self._device_seconds_left),
@@ -87,7 +87,7 @@ class Budget:
             to_come = speed.together(planned)
         except StatisticsError:
             return self._unknown(family)
-        spent = self._recorder.tally(family).wall_seconds()
+        spent = self._recorder.totals(family).wall_seconds()
         return share - self._recorder.device_seconds_of(spent + to_come)
 
     def _wall_seconds_left(self, search: Search) -> float:
@@ -113,4 +113,4 @@ class Budget:
 
     def _unknown(self, family: str) -> float:
         """Nothing is known of a family's pace: it waits for what runs, or tries once more."""
-        return -1.0 if self._recorder.tally(family).running else 0.0
+        return -1.0 if self._recorder.totals(family).running else 0.0

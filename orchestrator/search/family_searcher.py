@@ -10,7 +10,7 @@ from optuna.trial import TrialState
 
 from orchestrator.config.searches import Search, trial_order
 from orchestrator.plan.families import FamilyPlan
-from orchestrator.search.optuna_states import told
+from orchestrator.search.optuna_states import optuna_state
 from orchestrator.search.trial_queue import BELOW_CUTOFF, TrialQueue
 from orchestrator.trials.recorder import Recorder
 from orchestrator.trials.trial import BASELINE_ROLE, RUNNING, TrialRecord, TrialSpec
@@ -102,7 +102,7 @@ class FamilySearch(TrialQueue):
         for search in filter(self._is_open, self._searches.values()):
             setting = self._refuses(search)
             if setting is not None:
-                started = self._recorder.tally(search.family).started[search.name]
+                started = self._recorder.totals(search.family).started[search.name]
                 found[search.name] = {"trials": started, "setting": setting}
         return found
 
@@ -130,7 +130,7 @@ class FamilySearch(TrialQueue):
         """Tells Optuna: COMPLETE, PRUNED with or without values, or FAIL."""
         trial = self._asked.pop(record.spec.trial_id, None)
         if trial is not None:
-            what = told(record.status, record.rows, self._cut(record))
+            what = optuna_state(record.status, record.rows, self._cut(record))
             for epoch, best in what.best_so_far.items():
                 trial.report(best, epoch)
             self.studies[record.spec.search].tell(trial, what.value, state=what.state)
@@ -144,7 +144,7 @@ class FamilySearch(TrialQueue):
             record: The trial, inside its family's space.
             cut: The epoch at which ASHA would have stopped it, were it no baseline.
         """
-        what = told(record.status, record.rows, cut)
+        what = optuna_state(record.status, record.rows, cut)
         values = [what.value] if what.value is not None else list(what.best_so_far.values())[-1:]
         self.studies[record.spec.search].add_trial(
             optuna.trial.create_trial(
@@ -194,14 +194,14 @@ class FamilySearch(TrialQueue):
         return self._is_open(search) and self._refuses(search) is None
 
     def _is_open(self, search: Search) -> bool:
-        started = self._recorder.tally(search.family).started[search.name]
+        started = self._recorder.totals(search.family).started[search.name]
         return started < self._trials and search.family not in self.halted
 
     def _turn(self, search: Search) -> tuple[float, int, int]:
         """What the search with the least of proposes next: its family's time, trials, its own."""
-        tally = self._recorder.tally(search.family)
-        seconds = tally.forecast_wall_seconds() if self._by_device_time else 0.0
-        return seconds, len(tally.records), tally.started[search.name]
+        totals = self._recorder.totals(search.family)
+        seconds = totals.forecast_wall_seconds() if self._by_device_time else 0.0
+        return seconds, len(totals.records), totals.started[search.name]
 
     def _ask(self, search: Search, trial_id: str, number: int) -> dict[str, Any]:
         """Hyperparameters of a search's trial; the baseline's where the number is 0.

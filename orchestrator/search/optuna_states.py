@@ -10,7 +10,7 @@ from trainables.epoch_rows import objective
 
 
 @dataclass(frozen=True, kw_only=True)
-class Told:
+class OptunaState:
     """A trial as Optuna knows it.
 
     Attributes:
@@ -24,7 +24,7 @@ class Told:
     value: float | None = None
 
 
-def told(status: str, rows: Sequence[Mapping[str, Any]], cut: int | None) -> Told:
+def optuna_state(status: str, rows: Sequence[Mapping[str, Any]], cut: int | None) -> OptunaState:
     """What Optuna is told of a trial.
 
     A diverged trial is pruned without values, so that TPE ranks it last: it would forget a failed
@@ -37,15 +37,15 @@ def told(status: str, rows: Sequence[Mapping[str, Any]], cut: int | None) -> Tol
         cut: The epoch at which ASHA would have stopped a baseline; None for never.
     """
     if status == "failed":
-        return Told(state=TrialState.FAIL)
+        return OptunaState(state=TrialState.FAIL)
     if status == "diverged":
-        return Told(state=TrialState.PRUNED)
+        return OptunaState(state=TrialState.PRUNED)
     best, best_so_far = 0.0, {}
     for row in rows[:cut]:
         best = max(best, objective(row))
         best_so_far[row["epoch"]] = best
     if status == "running":
-        return Told(state=TrialState.RUNNING, best_so_far=best_so_far)
+        return OptunaState(state=TrialState.RUNNING, best_so_far=best_so_far)
     if status == "completed" and cut is None:
-        return Told(state=TrialState.COMPLETE, best_so_far=best_so_far, value=best)
-    return Told(state=TrialState.PRUNED, best_so_far=best_so_far)
+        return OptunaState(state=TrialState.COMPLETE, best_so_far=best_so_far, value=best)
+    return OptunaState(state=TrialState.PRUNED, best_so_far=best_so_far)

@@ -19,7 +19,7 @@ from optuna.trial import FrozenTrial
 
 from orchestrator.config.searches import Search, search_of, stored_searches, trial_order
 from orchestrator.results import files, shape
-from orchestrator.search.optuna_states import told
+from orchestrator.search.optuna_states import optuna_state
 from search_spaces.dimension import outside
 
 Row = Mapping[str, Any]
@@ -131,7 +131,7 @@ def _frozen(
     cut: int | None,
 ) -> FrozenTrial:
     """A trial as Optuna keeps it."""
-    what = told(row["status"], epochs, cut)
+    what = optuna_state(row["status"], epochs, cut)
     value = what.value
     if value is None and what.state.is_finished() and what.best_so_far:
         # Optuna itself gives a pruned trial its last intermediate value.

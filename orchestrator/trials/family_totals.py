@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(kw_only=True)
-class FamilyTally:
+class FamilyTotals:
     """One family's sums; what each costs does not grow with the trials that have ended.
 
     Attributes:

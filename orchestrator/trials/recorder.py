@@ -11,7 +11,7 @@ from orchestrator.config.searches import trial_order
 from orchestrator.forecast.workload import Trained
 from orchestrator.results.schema import LATER, PLACE, parameter_columns
 from orchestrator.trials.device_types import DeviceTypes
-from orchestrator.trials.family_totals import FamilyTally
+from orchestrator.trials.family_totals import FamilyTotals
 from orchestrator.trials.table_writer import TableWriter
 from orchestrator.trials.trial import RUNNING, Failure, TrialRecord, TrialSpec
 from trainables import checkpoints
@@ -69,7 +69,7 @@ class Recorder:
         self.lock = writer.lock  # what is recorded under it is written together
         self._sequence = 0
         self.trials: dict[str, TrialRecord] = {}
-        self._tallies: defaultdict[str, FamilyTally] = defaultdict(FamilyTally)
+        self._totals: defaultdict[str, FamilyTotals] = defaultdict(FamilyTotals)
         self._epochs: list[dict[str, Any]] = []
         self._rungs: list[dict[str, Any]] = []
         self._events = events
@@ -101,21 +101,21 @@ class Recorder:
     def restore(self, record: TrialRecord) -> None:
         """Takes up a trial of an earlier run; its epochs follow by `restore_epoch`."""
         self.trials[record.spec.trial_id] = record
-        self.tally(record.spec.family).take(record)
+        self.totals(record.spec.family).take(record)
 
     def reopen(self, record: TrialRecord) -> None:
         """A trial that had ended goes on after all; one that runs does anyway."""
         if record.status == RUNNING:
             return
         with self.lock:
-            self.tally(record.spec.family).reopen(record)
+            self.totals(record.spec.family).reopen(record)
             record.status, record.stop_reason, record.ended_at = RUNNING, None, None
 
     def restore_epoch(self, trial_id: str, row: Mapping[str, Any]) -> int:
         """Takes up a row of `epochs.parquet`, in the order of `sequence`; returns that."""
         record = self.trials[trial_id]
         record.rows.append(_epoch_of(row))
-        self.tally(record.spec.family).epoch(record, row)
+        self.totals(record.spec.family).epoch(record, row)
         self._epochs.append(dict(row))
         self._sequence = record.sequence = int(row["sequence"])
         record.heard_at = row["reported_at"]
@@ -163,7 +163,7 @@ class Recorder:
             assert result["epoch"] == len(record.rows) + 1, (trial_id, result["epoch"])
             row = _epoch_of(result)
             record.rows.append(row)
-            self.tally(record.spec.family).epoch(record, row)
+            self.totals(record.spec.family).epoch(record, row)
             self._take_place(record, place_of(result) or record.place)
             self._sequence = record.sequence = self._sequence + 1
             record.heard_at = _now()
@@ -203,7 +203,7 @@ class Recorder:
         with self.lock:
             record = self.trials[trial_id]
             record.status, record.stop_reason, record.ended_at = status, reason, _now()
-            self.tally(record.spec.family).end(record)
+            self.totals(record.spec.family).end(record)
         self._changed("trials", "final", "predictions")
         self.discard_checkpoints(trial_id)
 
@@ -244,17 +244,17 @@ class Recorder:
     def of_family(self, family: str) -> list[TrialRecord]:
         """The records of a family in the order of their first attempts."""
         with self.lock:
-            return list(self.tally(family).records)
+            return list(self.totals(family).records)
 
     def trained(self, family: str | None = None) -> list[Trained]:
         """How far the trials are, of one family or of all, for a forecast."""
         with self.lock:
-            records = self.trials.values() if family is None else self.tally(family).records
+            records = self.trials.values() if family is None else self.totals(family).records
             return [_trained(record) for record in records]
 
-    def tally(self, family: str) -> FamilyTally:
+    def totals(self, family: str) -> FamilyTotals:
         """What a family's trials add up to; changes with each row, so read it under `lock`."""
-        return self._tallies[family]
+        return self._totals[family]
 
     def of_search(self, search: str) -> list[TrialRecord]:
         """The records of a search in the order of their first attempts."""

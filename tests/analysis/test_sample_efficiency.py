@@ -1,4 +1,4 @@
-"""What the data buy is shown as it is read off the curves."""
+"""Sample efficiency is shown as it is read off the curves."""
 
 from made_up_curves import made_up
 from shown_cells import cells

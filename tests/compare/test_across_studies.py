@@ -99,7 +99,7 @@ def test_other_test_images_are_not_paired_but_stand_in_the_tables(compared) -> N
 
 def test_openings_stand_beside_each_other_and_second_ones_are_flagged(compared) -> None:
     text = compared[2]
-    assert "two: its test set was opened 2 times" in section(text, "Read this first")
+    assert "two: its test set was opened 2 times" in section(text, "Warnings")
     assert section(text, "Openings of the test set").count("| 1970-01-01 00:00:00 |") == 3
     assert "nan" not in text.lower()
     assert "None" not in text

@@ -52,7 +52,7 @@ def test_at_80_columns_a_demonstration_ends_in_45_lines_whose_last_are_the_answe
     assert len(lines) - last <= 10
     text = (folder / "comparison.md").read_text(encoding="utf-8")
     answer = " ".join(lines[last:])
-    assert " ".join(answer.split()) in text.partition("Read this first")[0]
+    assert " ".join(answer.split()) in text.partition("Warnings")[0]
 
 
 def test_json_is_all_tables_unrounded_and_nothing_else(tmp_path, capsys):

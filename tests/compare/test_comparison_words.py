@@ -107,7 +107,7 @@ def test_the_largest_fraction_comes_first_everywhere():
             for line in study.markdown().splitlines()
             if line.startswith(f"## {title}")
         ] == ["1", "0.1"]
-    flags = study.markdown().partition("Read this first")[2].splitlines()[2:6]
+    flags = study.markdown().partition("Warnings")[2].splitlines()[2:6]
     assert [re.search(r"at train fraction ([\d.]+)", line)[1] for line in flags] == [
         *("1", "1", "0.1", "0.1")
     ]
@@ -117,7 +117,7 @@ def test_a_terminal_gets_five_warnings_and_how_many_more_there_are():
     study = ComparedStudy(fractions=(0.01, 0.1, 1.0), never_predicted=("cnn",))
     study.entries["baseline_deviations"] = {"cnn": {"epochs": [2, 50]}}
     study.entries["test_openings"] = 2
-    _, _, warnings = study.terminal(300).partition("Read this first\n")
+    _, _, warnings = study.terminal(300).partition("Warnings\n")
     lines = warnings.partition("\n\n")[0].splitlines()
     assert lines[0].startswith("- The test set was opened 2 times")
     assert len(lines) == 6

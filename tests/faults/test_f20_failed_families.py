@@ -96,7 +96,7 @@ def compared(folder: Path, capsys: pytest.CaptureFixture[str]) -> tuple[str, Any
     assert compare.main([str(folder)]) == 0
     text = (folder / "comparison.md").read_text(encoding="utf-8")
     printed = " ".join(capsys.readouterr().out.split())
-    flags = text.partition("## Read this first\n\n")[2].partition("\n\n")[0].splitlines()
+    flags = text.partition("## Warnings\n\n")[2].partition("\n\n")[0].splitlines()
     assert all(line in printed for line in flags[:5])
     assert (f"- {len(flags) - 5} more in comparison.md." in printed) == (len(flags) > 5)
     for shown in (text, printed):

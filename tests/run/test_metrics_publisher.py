@@ -107,17 +107,17 @@ def test_what_has_ended_is_slow_no_more(busy: Recorder) -> None:
     assert values["study_trials", "cnn", "completed"] == 2
 
 
-def test_the_tallies_are_what_going_through_the_trials_gives(busy: Recorder) -> None:
-    tally, records = busy.tally("cnn"), list(busy.trials.values())
-    assert tally.records == busy.of_family("cnn") == records
-    assert tally.epochs == sum(len(record.rows) for record in records)
+def test_the_totals_are_what_going_through_the_trials_gives(busy: Recorder) -> None:
+    totals, records = busy.totals("cnn"), list(busy.trials.values())
+    assert totals.records == busy.of_family("cnn") == records
+    assert totals.epochs == sum(len(record.rows) for record in records)
     ended = [record for record in records if record.status != "running"]
-    assert tally.ended.total() == len(ended)
-    assert tally.ended_wall_seconds == pytest.approx(sum(r.wall_seconds() for r in ended), abs=1.0)
+    assert totals.ended.total() == len(ended)
+    assert totals.ended_wall_seconds == pytest.approx(sum(r.wall_seconds() for r in ended), abs=1.0)
     busy.reopen(busy.trials["cnn-000"])
     assert busy.trials["cnn-000"].status == "running"
-    assert sorted(tally.running) == ["cnn-000", "cnn-002", "cnn-003"]
-    assert tally.ended["stopped"] == 0
+    assert sorted(totals.running) == ["cnn-000", "cnn-002", "cnn-003"]
+    assert totals.ended["stopped"] == 0
 
 
 def test_a_name_beyond_ascii_is_one_that_ray_takes() -> None:

@@ -64,7 +64,7 @@ def add(
     record.spent_seconds = seconds
     if status != "running":
         record.status = status
-        recorder.tally(record.spec.family).end(record)
+        recorder.totals(record.spec.family).end(record)
     return record
 
 
@@ -113,7 +113,7 @@ def test_a_trial_that_runs_counts_to_its_last_epoch_and_gives_back_what_it_saves
     limited = budget(recorder, budget_gpu_hours=hours(42))
     assert limited.refuses(CNN) == "budget_gpu_hours"  # 12 spent, 8 to come, 10, and 20
     running.status = "stopped"
-    recorder.tally("cnn").end(running)
+    recorder.totals("cnn").end(running)
     assert limited.refuses(CNN) is None
 
 
@@ -135,7 +135,7 @@ def test_a_family_without_an_epoch_waits_for_what_runs_and_then_tries_again(
     failing = add(recorder, "cnn-000", epochs=0, seconds=5, status="running")
     assert limited.refuses(CNN) == "budget_gpu_hours"
     failing.status = "failed"
-    recorder.tally("cnn").end(failing)
+    recorder.totals("cnn").end(failing)
     assert limited.refuses(CNN) is None
 
 

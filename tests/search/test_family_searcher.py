@@ -82,7 +82,7 @@ def test_what_optuna_learns_of_an_ended_trial_is_what_it_was_told(
 def test_the_same_seed_proposes_the_same_trials(recorder: Recorder) -> None:
     first = [run_one(make_search(recorder), recorder)["params"]]
     recorder.trials.clear()
-    recorder._tallies.clear()
+    recorder._totals.clear()
     again = [run_one(make_search(recorder), recorder)["params"]]
     assert first == again
 

@@ -54,7 +54,9 @@ def use_products(model: nn.Module) -> None:
 @contextlib.contextmanager
 def convolutions_alone(model: nn.Module) -> Iterator[None]:
     """Without products inside, whose operations are fewer: they skip what meets the padding."""
-    changed = [module for module in model.modules() if type(module) is SmallMapConv2d]
+    changed: list[nn.Conv2d] = [
+        module for module in model.modules() if type(module) is SmallMapConv2d
+    ]
     for module in changed:
         module.__class__ = nn.Conv2d
     try:

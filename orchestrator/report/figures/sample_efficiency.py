@@ -1,4 +1,4 @@
-"""What the data buy: test accuracy against training images, with intervals, per family."""
+"""Sample efficiency: test accuracy against training images, with intervals, per family."""
 
 from collections.abc import Mapping, Sequence
 
