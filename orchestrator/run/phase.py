@@ -95,6 +95,7 @@ def run(phase: Phase, kept: KeptProcesses) -> None:
                     leaves=not phase.is_last,
                 ),
                 phase.interruption.tuning(),
+                ray_actors.callbacks_uncounted(),
             ):
                 _make_tuner(phase).fit()
             return

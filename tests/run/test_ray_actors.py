@@ -1,5 +1,7 @@
 """Processes that cannot end themselves, and phases that no node can run, by a clock of the test."""
 
+import subprocess
+import sys
 import weakref
 from pathlib import Path
 from types import SimpleNamespace
@@ -136,3 +138,19 @@ def test_each_epoch_is_named_after_its_trial_and_attempt_also_in_a_process_that_
         assert handle() is None  # or its process would live on
     finally:
         ray.shutdown()
+
+
+@pytest.mark.parametrize("counted", [True, False])
+def test_tune_imports_no_tracker_to_count_callbacks(counted: bool) -> None:
+    code = (
+        "import contextlib, sys\n"
+        "from ray.tune import Callback\n"
+        "from ray.tune.tune import air_usage\n"
+        "from orchestrator.run.ray_actors import callbacks_uncounted\n"
+        f"with contextlib.nullcontext() if {counted} else callbacks_uncounted():\n"
+        "    try: air_usage.tag_callbacks([Callback()])\n"
+        "    except Exception: pass  # Ray's core, which would keep the count, does not run\n"
+        "print('ray.air.integrations.mlflow' in sys.modules)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == str(counted)
