@@ -1,15 +1,17 @@
 """Which sampler finds better hyperparameters in the few trials of a study? Simulated searches.
 
-    python benchmarks/search.py [--seeds 60] [--trials 32] [--slots 1 4 16]
-        [--landscapes additive interacting]
+    python benchmarks/search.py [--seeds 100] [--trials 32] [--slots 1 4 16]
+        [--landscapes additive interacting] [--samplers NAME ...]
 
 The project's own search and early stopping, with the space of the CNN and 50 epochs, in virtual
 time on made-up landscapes: what accuracy any hyperparameters come to, and the way there, is a
 formula. In the additive one each hyperparameter has an effect of its own, most of all the learning
 rate; in the interacting one pairs of them have too. Samplers are compared on the same landscapes
-with the same seeds: multivariate TPE (Optuna's default), univariate TPE, and random points; and
-univariate TPE where every trial runs to its last epoch, which shows what early stopping saves. The
-true accuracy of a search's winner is the formula's, without the noise that the search sees.
+with the same seeds: univariate TPE, which studies use, multivariate TPE (Optuna's default), random
+points, and univariate TPE that is not told of running trials (no liar), begins with quasi-random
+points (Sobol's), or is random for five trials in place of ten; and where every trial runs to its
+last epoch, which shows what early stopping saves. The true accuracy of a search's winner is the
+formula's, without the noise that the search sees.
 """
 
 import argparse
@@ -19,15 +21,18 @@ import math
 import platform
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+from optuna import Study
 from optuna.distributions import CategoricalDistribution
-from optuna.samplers import RandomSampler, TPESampler
+from optuna.samplers import BaseSampler, RandomSampler, TPESampler
+from optuna.trial import FrozenTrial, TrialState
+from scipy.stats import qmc
 from scipy.stats import t as student
 from search_parts import make_parts, report
 
@@ -38,12 +43,12 @@ from orchestrator.trials.trial import winner
 
 FAMILY = "cnn"
 BINS = 4
+POINTS = 256
+ENDED = (TrialState.COMPLETE, TrialState.PRUNED)
 NOISE = 0.006  # standard deviation of an epoch's validation accuracy
 WIDTH_SECONDS = {16: 0.6, 32: 1.0, 64: 2.0}  # of an epoch
-REFERENCE = "multivariate TPE"
-RANDOM = "random"
-WHOLE = "univariate TPE, no early stopping"
-SAMPLERS = (REFERENCE, "univariate TPE", RANDOM, WHOLE)
+REFERENCE = "univariate TPE"
+WHOLE = "no early stopping"
 
 
 class Landscape:
@@ -126,10 +131,45 @@ class Trial:
         return report(self._epoch, float(np.clip(seen, 0, 1)), epochs=epochs)
 
 
-def random_points(seed: int, *, multivariate: bool) -> RandomSampler:
-    """Stands where the search makes its sampler."""
-    del multivariate
-    return RandomSampler(seed=seed)
+class QuasiRandomStart(TPESampler):
+    """Univariate TPE whose first points, while few trials have ended, are one of Sobol's each."""
+
+    def __init__(self, seed: int, startup: int, point: Mapping[str, float]) -> None:
+        """Takes the point's place in each dimension, from 0 to 1."""
+        super().__init__(seed=seed, multivariate=False, n_startup_trials=startup)
+        self._startup, self._point = startup, point
+
+    def sample_independent(
+        self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: Any
+    ) -> Any:
+        """A value of the point, or TPE's."""
+        if len(study.get_trials(deepcopy=False, states=ENDED)) < self._startup:
+            return _value_at(param_distribution, self._point[param_name])
+        return super().sample_independent(study, trial, param_name, param_distribution)
+
+
+def _value_at(values: Any, where: float) -> Any:
+    """The value at a place in its dimension, from 0 to 1."""
+    if isinstance(values, CategoricalDistribution):
+        return values.choices[min(int(where * len(values.choices)), len(values.choices) - 1)]
+    low, high = (math.log(v) if values.log else v for v in (values.low, values.high))
+    value = low + where * (high - low)
+    return type(values.low)(
+        min(max(math.exp(value) if values.log else value, values.low), values.high)
+    )
+
+
+Ask = Callable[[int, Mapping[str, float]], BaseSampler]
+SAMPLERS: Mapping[str, Ask] = {
+    REFERENCE: lambda seed, _: TPESampler(seed=seed, multivariate=False),
+    "multivariate TPE": lambda seed, _: TPESampler(seed=seed, multivariate=True),
+    "random": lambda seed, _: RandomSampler(seed=seed),
+    "no liar": lambda seed, _: TPESampler(seed=seed, multivariate=False, constant_liar=False),
+    "quasi-random start": lambda seed, point: QuasiRandomStart(seed, 10, point),
+    "5 random": lambda seed, _: TPESampler(seed=seed, multivariate=False, n_startup_trials=5),
+    WHOLE: lambda seed, _: TPESampler(seed=seed, multivariate=False),
+}
+"""How a study's search would make its sampler for a trial, of a seed and of a point."""
 
 
 def search(
@@ -142,8 +182,11 @@ def search(
     sampler: str,
 ) -> tuple[float, int]:
     """Runs a search; the true accuracy of its winner, and how many epochs it took."""
-    family_searcher.TPESampler = random_points if sampler == RANDOM else TPESampler
-    parts = make_parts(folder, [plan], settings, multivariate=sampler == REFERENCE)
+    points = iter(qmc.Sobol(len(plan.space), seed=settings.seed).random(POINTS))
+    family_searcher.TPESampler = lambda *, seed, multivariate: SAMPLERS[sampler](  # noqa: ARG005
+        seed, dict(zip(plan.space, next(points), strict=True))
+    )
+    parts = make_parts(folder, [plan], settings)
     running: list[tuple[float, int, Trial]] = []
     numbers = iter(range(10**9))
 
@@ -181,11 +224,12 @@ def _settings(trials: int, seed: int, *, early_stopping: bool) -> Settings:
 def main() -> None:
     """Runs all searches and prints a Markdown table."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seeds", type=int, default=60)
+    parser.add_argument("--seeds", type=int, default=100)
     parser.add_argument("--trials", type=int, default=32)
     parser.add_argument("--slots", type=int, nargs="+", default=[1, 4, 16])
     kinds = ["additive", "interacting"]
     parser.add_argument("--landscapes", nargs="+", choices=kinds, default=kinds)
+    parser.add_argument("--samplers", nargs="+", choices=list(SAMPLERS), default=list(SAMPLERS))
     options = parser.parse_args()
     (plan,) = plan_families(Settings(families=FAMILY))
     started, folder = time.process_time(), Path(tempfile.mkdtemp())
@@ -207,7 +251,7 @@ def main() -> None:
                         for seed in range(options.seeds)
                     ]
                 )
-                for name in SAMPLERS
+                for name in dict.fromkeys((REFERENCE, *options.samplers))
             }
             for name, results in found.items():
                 accuracy, half = mean_and_half_width(100 * results[:, 0])

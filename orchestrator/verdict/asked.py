@@ -141,6 +141,11 @@ def test(matched: Matched, asked: Question, tested: TestedRuns) -> list[Claim]:
         _claim(asked, pair, of_model[pair[0]], of_model[pair[1]], tested.groups) for pair in pairs
     ]
     same = [_same(tested, each) for each in found]
+    if not asked.margin and tested.groups is None:  # as a study's comparison has it
+        found = [
+            replace(each, low=0.0, high=0.0) if alike else each
+            for each, alike in zip(found, same, strict=True)
+        ]
     distinct = iter(
         significance.holm([c.p_value for c, s in zip(found, same, strict=True) if not s])
     )

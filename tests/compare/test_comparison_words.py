@@ -224,7 +224,7 @@ def test_a_training_that_collapsed_is_named_first():
     run = study.run("cnn", "tuned", 3)
     run[:] = 0.1
     run[:, 0] = 0.7  # one class, whatever the image
-    (warnings,) = [part for part in study.markdown().split("## ") if part.startswith("Read this")]
+    (warnings,) = [part for part in study.markdown().split("## ") if part.startswith("Warnings")]
     first = warnings.splitlines()[2]
     assert first.startswith("- cnn tuned at train fraction 1, seed 3: this training collapsed (")
     study.drop("cnn", "tuned", 3)

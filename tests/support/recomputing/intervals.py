@@ -52,15 +52,22 @@ def influence(right: np.ndarray, counts_for: np.ndarray, classes: int) -> np.nda
 
 
 class Seeds:
-    """A metric of one model: its value for each seed, and on each draw of images."""
+    """A metric of one model: its value for each seed, and on each draw of images.
 
-    def __init__(self, points: pd.Series, draws: Sequence[np.ndarray]) -> None:
+    Of accuracy also where each seed's network is right, [seeds, images].
+    """
+
+    def __init__(
+        self, points: pd.Series, draws: Sequence[np.ndarray], right: np.ndarray | None = None
+    ) -> None:
         self.seeds, self.points, self.draws = points.index, points.to_numpy(), np.stack(draws)
+        self.right = right
 
     def of(self, seed: int) -> "Seeds":
         """The same of one seed."""
         own = self.seeds == seed
-        return Seeds(pd.Series(self.points[own], self.seeds[own]), self.draws[own])
+        right = None if self.right is None else self.right[own]
+        return Seeds(pd.Series(self.points[own], self.seeds[own]), self.draws[own], right)
 
     @cached_property
     def mean_draws(self) -> np.ndarray:
@@ -97,7 +104,10 @@ def interval(a: Seeds, b: Seeds | None = None, level: float = LEVEL) -> tuple[fl
         return low, high
     stretch = norm.ppf((1 + level) / 2) / norm.ppf((1 + LEVEL) / 2) if level > LEVEL else 1
     below, above, margin = abs(centre - low) * stretch, abs(high - centre) * stretch, 0.0
-    low, high = centre - (centre - low) * stretch, centre + (high - centre) * stretch
+    if b is not None and a.right is not None and b.right is not None:
+        least = unseen(a.right.mean(axis=0) - b.right.mean(axis=0), level)
+        below, above = max(below, least), max(above, least)
+    low, high = centre - below, centre + above
     if all(len(model.points) > 1 for model in models):
         observed = sum(model.observed for model in models)
         if observed:
@@ -105,6 +115,13 @@ def interval(a: Seeds, b: Seeds | None = None, level: float = LEVEL) -> tuple[fl
             quantile = t.ppf((1 + level) / 2, observed**2 / squares)
             margin = quantile * np.sqrt(sum(model.of_training for model in models))
     return low + below - np.hypot(below, margin), high - above + np.hypot(above, margin)
+
+
+def unseen(apart: np.ndarray, level: float) -> float:
+    """Half an interval of a mean over images at least, after squared quantile images are added."""
+    images = len(apart)
+    quantile = t.ppf((1 + level) / 2, images - 1)
+    return quantile * np.sqrt(images * apart.var(ddof=1) + quantile**2) / images
 
 
 def p_of_means(a: Seeds, b: Seeds) -> float:

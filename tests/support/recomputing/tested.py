@@ -111,9 +111,13 @@ class Tested(Tables):
         for model in self.models:
             own = self.of_model(*model)
             of_seeds = [drawn[*model, seed] for seed in own.seed]
+            said = [self.runs[*model, seed] for seed in own.seed]
+            right = np.stack([(run.predicted == run.label).to_numpy(float) for run in said])
             found[model] = {
                 metric: Seeds(
-                    own.set_index("seed")[f"test_{metric}"], [o[metric] for o in of_seeds]
+                    own.set_index("seed")[f"test_{metric}"],
+                    [o[metric] for o in of_seeds],
+                    right if metric == "accuracy" else None,
                 )
                 for metric in METRICS
             }
