@@ -16,7 +16,7 @@ import scipy
 
 from orchestrator.stats import bootstrap
 from orchestrator.stats.collapse import collapsed
-from orchestrator.stats.intervals import SeedRuns, mean_p_value
+from orchestrator.stats.intervals import MeanDifference, SeedRuns
 from orchestrator.stats.significance import holm
 
 EASE, EASE_FOR_MODEL, LUCK_WITH_IMAGE = 0.8, 0.5, 0.6
@@ -46,7 +46,7 @@ def any_difference(luck: float, seeds: int, studies: int, generator: np.random.G
         for study in range(STUDIES_AT_ONCE):
             models = [SeedRuns(points=points[study, f], draws=draws[study, f]) for f in range(3)]
             pairs = ((0, 1), (0, 2), (1, 2))
-            p_values = [mean_p_value(models[a], models[b]) for a, b in pairs]
+            p_values = [MeanDifference.of(models[a], models[b]).p_value() for a, b in pairs]
             alarms += bool(holm(p_values).min() < LEVEL)
     return alarms / studies
 

@@ -183,7 +183,7 @@ def search(
 ) -> tuple[float, int]:
     """Runs a search; the true accuracy of its winner, and how many epochs it took."""
     points = iter(qmc.Sobol(len(plan.space), seed=settings.seed).random(POINTS))
-    family_searcher.TPESampler = lambda *, seed, multivariate: SAMPLERS[sampler](  # noqa: ARG005
+    family_searcher.TPESampler = lambda *, seed, multivariate: SAMPLERS[sampler](  # noqa: ARG005 (the search names it)
         seed, dict(zip(plan.space, next(points), strict=True))
     )
     parts = make_parts(folder, [plan], settings)

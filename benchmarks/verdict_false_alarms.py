@@ -26,7 +26,7 @@ from orchestrator.stats.claims import (
     claim_p_value,
     difference_p_value,
 )
-from orchestrator.stats.intervals import SeedRuns, mean_p_value
+from orchestrator.stats.intervals import MeanDifference, SeedRuns
 from orchestrator.stats.looks import level
 from orchestrator.stats.significance import holm
 
@@ -92,7 +92,10 @@ def nulls(repeats: int) -> Iterator[str]:
                 pairs = [*combinations(models, 2)]
                 alarms += holm([difference_p_value(*pair) for pair in pairs]).min() < ALARM
                 means += holm([_p_of_means(*pair) for pair in pairs]).min() < ALARM
-                plain += holm([mean_p_value(a.runs, b.runs) for a, b in pairs]).min() < ALARM
+                plain += (
+                    holm([MeanDifference.of(a.runs, b.runs).p_value() for a, b in pairs]).min()
+                    < ALARM
+                )
             shares = " | ".join(f"{each / repeats:.1%}" for each in (alarms, means, plain))
             yield f"| {images} | {accuracy:.0%} | {seeds} | {luck} | {shares} |"
 

@@ -10,7 +10,7 @@ import numpy as np
 from orchestrator.stats import bootstrap, significance
 from orchestrator.stats.bootstrap import CONFIDENCE, Integers
 from orchestrator.stats.claims import Side, cautious_difference
-from orchestrator.stats.intervals import SeedRuns, mean_interval
+from orchestrator.stats.intervals import MeanDifference, SeedRuns
 from orchestrator.stats.predictions import PredictedRun
 
 Model = tuple[str, str]
@@ -102,24 +102,27 @@ def pair(tested: TestedRuns, a: Sequence[int], b: Sequence[int], shared: Mapping
     """
     sides = [tuple(sorted(tested.digests[number] for number in side)) for side in (a, b)]
     same = sides[0] == sides[1]
+    differences = {
+        metric: MeanDifference.of(tested.seeds_of(a, metric), tested.seeds_of(b, metric))
+        for metric in METRICS
+    }
+    accuracy = cautious_difference(tested.side(a), tested.side(b), tested.groups)
+    differences["accuracy"] = accuracy
+    p_value = 1.0
+    if not same:
+        by_interval = shared["seed"] is None or tested.groups is not None
+        p_value = accuracy.p_value() if by_interval else _mcnemar(tested, a, b)
     rows = [
         {
             **shared,
             "metric": metric,
-            **_difference(tested.seeds_of(a, metric), tested.seeds_of(b, metric), metric, same),
-            "p_value": None,
+            **_row(difference, metric, same=same),
+            "p_value": p_value if metric == "accuracy" else None,
             "p_value_holm": None,
             "n_seeds": min(len(a), len(b)),
         }
-        for metric in METRICS
+        for metric, difference in differences.items()
     ]
-    accuracy = rows[METRICS.index("accuracy")]
-    accuracy["p_value"] = 1.0
-    if not same:
-        difference = cautious_difference(tested.side(a), tested.side(b), tested.groups)
-        accuracy |= _within_bounds(*difference.interval(CONFIDENCE))
-        by_images = shared["seed"] is None or tested.groups is not None
-        accuracy["p_value"] = difference.p_value() if by_images else _mcnemar(tested, a, b)
     return Pair(rows=rows, runs=frozenset(sides))
 
 
@@ -127,22 +130,16 @@ def _mcnemar(tested: TestedRuns, a: Sequence[int], b: Sequence[int]) -> float:
     return significance.mcnemar_p_value(tested.runs[a[0]].correct, tested.runs[b[0]].correct)
 
 
-def _difference(a: SeedRuns, b: SeedRuns, metric: str, same: bool) -> dict[str, float | None]:
+def _row(difference: MeanDifference, metric: str, *, same: bool) -> dict[str, float | None]:
     low, high = (
         # The same trainings in both: what chance there was in them is in neither side alone.
-        bootstrap.percentile_interval(a.mean_draws - b.mean_draws) if same else mean_interval(a, b)
+        bootstrap.percentile_interval(difference.draws) if same else difference.interval(CONFIDENCE)
     )
-    ends = _within_bounds(low, high) if metric != "loss" else {"ci_low": low, "ci_high": high}
+    if metric != "loss":  # no share can differ by more; Student's t knows no bounds
+        low, high = max(low, -1.0), min(high, 1.0)
+    values = {"difference": difference.value, "ci_low": low, "ci_high": high}
     # Null where a model's probabilities were no numbers.
-    return {
-        name: value if math.isfinite(value) else None
-        for name, value in {"difference": a.mean - b.mean, **ends}.items()
-    }
-
-
-def _within_bounds(low: float, high: float) -> dict[str, float]:
-    """No share can differ by more than 1; Student's t knows no bounds."""
-    return {"ci_low": max(low, -1.0), "ci_high": min(high, 1.0)}
+    return {name: value if math.isfinite(value) else None for name, value in values.items()}
 
 
 def adjust(pairs: Sequence[Pair]) -> None:

@@ -82,11 +82,6 @@ def mean_interval(
     return MeanDifference.of(a, b).interval(confidence)
 
 
-def mean_p_value(a: SeedRuns, b: SeedRuns) -> float:
-    """The p of a difference of means; see `MeanDifference.p_value`."""
-    return MeanDifference.of(a, b).p_value()
-
-
 @dataclass(frozen=True, kw_only=True)
 class MeanDifference:
     """A mean over seeds, or a difference of two: what an interval of any confidence is made of.

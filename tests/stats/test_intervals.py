@@ -9,14 +9,18 @@ from benchmarks.coverage import REGIMES, coverage
 from orchestrator.stats import bootstrap as statistics
 from orchestrator.stats.intervals import (
     SMALLEST_P,
+    MeanDifference,
     SeedRuns,
     mean_interval,
-    mean_p_value,
     noisy_means,
 )
 
 CLASSES, IMAGES, DRAWS = 4, 1500, 3000
 TENTH_OF_A_POINT = 0.001
+
+
+def mean_p_value(a: SeedRuns, b: SeedRuns) -> float:
+    return MeanDifference.of(a, b).p_value()
 
 
 def made_up(seeds, generator):
