@@ -93,7 +93,9 @@ def _project(data: str) -> tuple[float, float, Phases]:
         )
     reported = epochs["reported_at"]
     first, last = trials["started_at"].min(), reported.max()
-    share = 1 - epochs["epoch_seconds"].sum() / (SLOTS * (last - first).total_seconds())
+    early = finals[finals["reported_at"] <= last]  # begun by slots that the search left idle
+    trained = epochs["epoch_seconds"].sum() + early["epoch_seconds"].sum()
+    share = 1 - trained / (SLOTS * (last - first).total_seconds())
     moments = [began, first, reported.min(), last, finals["reported_at"].max(), ended]
     phases = [(to - at).total_seconds() for at, to in itertools.pairwise(moments)]
     return seconds / (len(epochs) + len(finals)), share, tuple(phases)

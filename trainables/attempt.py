@@ -35,7 +35,7 @@ class Attempt:
         Args:
             config: What to train.
             shared: What it is trained on.
-            test: The decoded test part of a final; None in the search.
+            test: The decoded test part of a final; None before the choice, when nothing is tested.
             image_memory: Bytes that images may take on its device; None: all that they need.
 
         Raises:
@@ -46,7 +46,7 @@ class Attempt:
         claim = checkpoints.claim(config.checkpoints, attempt=config.attempt, trial=config.trial)
         self._trainer = make_trainer(load_family(config.family), config, shared, image_memory)
         self._slices = Slices(self._trainer)
-        self._writer = CheckpointWriter(config.checkpoints, claim, final=test is not None)
+        self._writer = CheckpointWriter(config.checkpoints, claim, final=config.is_final)
         self._saved = 0  # rows that have a checkpoint, or are having one written
         self._reported = 0
         self._stretch_began = self._last_epoch_ended = time.monotonic()
@@ -135,7 +135,7 @@ class Attempt:
             return
         self.rows.append(row)
         self._last_epoch_ended = time.monotonic()
-        if self._test is not None and best_row(self.rows) is row:
+        if self._config.is_final and best_row(self.rows) is row:
             self._best_weights = self._slices.weights()
         if "images_fed" in row:
             log.info("%s", row["images_fed"])

@@ -28,6 +28,7 @@ class AttemptConfig:
         accumulation: Parts that each batch is cut into; more than 1 after the memory did not do.
         precision: `tf32`, `fp32` or `bf16`.
         reproducible: Deterministic algorithms alone.
+        is_final: It is tested once its test part is there, so its best weights are kept till then.
         objective: What epochs are compared by, one of `epoch_rows.OBJECTIVES`.
         rungs: Epochs that are reported at once: it is decided then whether the trial goes on.
         checkpoint_seconds: Epochs are reported, too, when those since the last report took so many
@@ -49,6 +50,7 @@ class AttemptConfig:
     accumulation: int
     precision: str
     reproducible: bool
+    is_final: bool = False
     objective: str = "accuracy"
     rungs: Sequence[int] = ()
     checkpoint_seconds: float = 0.0

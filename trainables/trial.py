@@ -40,7 +40,7 @@ class References:
 
     Attributes:
         shared: A `SharedData`.
-        test: A `LabeledImages`; None in the search, which never sees the test part.
+        test: A `LabeledImages`; None before the choice: nothing sees the test part.
     """
 
     shared: "ray.ObjectRef[Any]"

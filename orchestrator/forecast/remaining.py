@@ -110,7 +110,7 @@ class _Outlook:
         searching = list(self._searching(given_up))
         if finals is None:
             kept = [name for name in self._settings["families"] if name not in given_up]
-            final = [training for name in kept for training in self._work.finals(name)]
+            final = [each for name in kept for each in self._work.finals(name, self._retrained)]
         else:
             final = list(self._work.finals_left(finals, self._study["choice"], self._retrained))
         at_a_time = self._cluster["max_concurrent"]

@@ -157,19 +157,36 @@ class Workload:
         epochs = self._end(search.family, role, 0)
         return Training(family=search.family, train_fraction=search.train_fraction, epochs=epochs)
 
-    def finals(self, family: str) -> Iterator[Training]:
-        """A family's final runs before the choice: of its baseline, and of a winner."""
+    def finals(self, family: str, begun: Sequence[Trained] = ()) -> Iterator[Training]:
+        """What is left before the choice of a family's final runs, of its baseline and a winner.
+
+        Args:
+            family: The family's name.
+            begun: How far those of baselines are that idle slots of the search have begun.
+        """
         for fraction in self._settings["train_fractions"]:
             search = deciding(self.searches, family, fraction).name
-            likes = [(baseline_of(search),), self._may_win(search)]
-            for like in likes[:1] if self._reach == "least" else likes:
+            epochs, seeds = final_epochs(self._settings, fraction), self._settings["seeds"]
+            own = [r for r in begun if r.family == family and r.train_fraction == fraction]
+            for each in own:
                 yield Training(
                     family=family,
                     train_fraction=fraction,
-                    epochs=final_epochs(self._settings, fraction),
-                    times=self._settings["seeds"],
-                    like=like,
+                    epochs=epochs - each.epochs,
+                    like=(each.trial_id,),
+                    begun=True,
+                    since=each.heard_at,
                 )
+            likes = [((baseline_of(search),), seeds - len(own)), (self._may_win(search), seeds)]
+            for like, times in likes[:1] if self._reach == "least" else likes:
+                if times:
+                    yield Training(
+                        family=family,
+                        train_fraction=fraction,
+                        epochs=epochs,
+                        times=times,
+                        like=like,
+                    )
 
     def finals_left(
         self, runs: Sequence[FinalRun], choice: Row, retrained: Sequence[Trained]

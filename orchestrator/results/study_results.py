@@ -1,20 +1,61 @@
 """A study on disk, read: `study.json`, and each table when it is first asked for."""
 
+import os
+import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
 from orchestrator.config.searches import Search, stored_searches
-from orchestrator.results import files, schema
+from orchestrator.results import fetched, files, schema
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Rows = list[dict[str, Any]]
 
 
+@dataclass(frozen=True, kw_only=True)
+class Choice:
+    """The winner of a search, by validation alone.
+
+    Attributes:
+        trial_id: As in `trials.parquet`.
+        params: Its hyperparameters.
+        validation_accuracy: Of its best epoch, from 0 to 1.
+        baseline_won: It is the baseline.
+    """
+
+    trial_id: str
+    params: Mapping[str, Any]
+    validation_accuracy: float
+    baseline_won: bool
+
+
+def load_study(results: str | os.PathLike[str]) -> "StudyResults":
+    """A study on disk, running or ended, of this version or an earlier one.
+
+    Args:
+        results: Its folder, or the address that it was published to (a copy is brought here).
+
+    Raises:
+        ValueError: No study lies there.
+    """
+    study = StudyResults(fetched.local_folder(os.fspath(results)))
+    study.study  # noqa: B018 (is it one?)
+    return study
+
+
 class StudyResults:
     """What a study's folder holds; a table is read once, so ask a new object for news.
+
+    The tables are `pandas.DataFrame`s with the columns of `docs/COLUMNS.md`, without rows where
+    they are not there yet: `trials`, `epochs`, `rungs`, `events`, `final`, `final_epochs`,
+    `predictions` and `comparison`.
 
     Attributes:
         folder: The study's.
@@ -33,6 +74,42 @@ class StudyResults:
             ValueError: The folder is no study.
         """
         return files.read_study(self.folder)
+
+    @property
+    def name(self) -> str:
+        """The study's."""
+        return str(self.study["name"])
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """What it was asked for: see `docs/SETTINGS.md`."""
+        settings: Mapping[str, Any] = self.study["settings"]
+        return settings
+
+    @property
+    def choice(self) -> dict[str, Choice]:
+        """The winner of each search, by its name; empty while the search goes on."""
+        chosen = self.study.get("choice") or {}
+        return {name: Choice(**winner) for name, winner in chosen.items()}
+
+    @property
+    def answer(self) -> str | None:
+        """The sentence with which `comparison.md` opens; None where there is none."""
+        path = self.folder / "comparison.md"
+        text = path.read_text(encoding="utf-8") if path.is_file() else ""
+        found = re.match(r"# .*\n\n\*\*(.+)\*\*\n", text)
+        return found and found[1]
+
+    def __getattr__(self, name: str) -> "pd.DataFrame":
+        """A table."""
+        if name not in schema.TABLES:
+            raise AttributeError(name)
+        frame: pd.DataFrame = self.table_or_empty(name).to_pandas()
+        return frame
+
+    def __repr__(self) -> str:
+        """Which study it is."""
+        return f"load_study({str(self.folder)!r})"
 
     @cached_property
     def searches(self) -> list[Search]:
@@ -78,7 +155,9 @@ class StudyResults:
         Raises:
             ValueError: It is damaged.
         """
-        return self.table(name) if self.has(name) else schema.columns_of_all()[name].empty_table()
+        if name in self._tables or self.has(name):
+            return self.table(name)
+        return schema.columns_of_all()[name].empty_table()
 
     def rows(self, name: str) -> Rows:
         """The rows of a table in their order on disk; none where it is not there yet.

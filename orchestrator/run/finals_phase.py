@@ -1,7 +1,7 @@
 """The finals: winners and baselines re-trained, and the test set opened for the choice."""
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +18,7 @@ from orchestrator.run.winners import keep_winners
 from orchestrator.search.scheduler import RecordingScheduler
 from orchestrator.search.trial_queue import ListedTrials
 from orchestrator.trials.recorder import Recorder
+from orchestrator.trials.trial import TrialSpec
 from trainables.data.dataset import LabeledImages
 from trainables.trial import References
 
@@ -45,8 +46,7 @@ def retrain_and_test(
     """Re-trains winners and baselines over seeds and fractions; each is tested when it ends."""
     settings, test = session.settings, None
     specs = finals.final_specs(choice, session.plans, session.searches, settings)
-    recorder = session.recorder("final_epochs")
-    left = replay.replay_finals(session.stored, specs, recorder, session.folder)
+    recorder, left = _begun(session, search, specs)
 
     def rows() -> list[dict[str, Any]]:
         return final_rows(session, recorder, choice)
@@ -58,7 +58,6 @@ def retrain_and_test(
 
     session.writer.add("final", rows)
     session.writer.add("predictions", predictions)
-    recorder.publish(search=False)
     session.writer.write()
     if left:  # the test part stays closed where nothing is to be tested
         test = _read_test(session)
@@ -66,13 +65,12 @@ def retrain_and_test(
         note_opening(session, search)
     if test is not None:
         references = References(shared=shared, test=session.executor.put(test))
-        searcher = ListedTrials(
-            recorder,
-            left,
-            epochs=settings.epochs,
-            max_attempts=settings.max_attempts,
-            after_out_of_memory=session.reservation.after_out_of_memory,
-        )
+        failed = [record for record in recorder.trials.values() if record.failures]
+        owed = {record.spec.trial_id for record in failed}
+        fresh = [spec for spec in left if spec.trial_id not in owed]
+        searcher = ListedTrials(recorder, fresh, **session.queue_options())
+        for record in failed:
+            searcher.owe(record)
         trials = search.recorder.trained()
 
         def forecast() -> TimeLeft | None:
@@ -102,6 +100,19 @@ def retrain_and_test(
     completed = all(record.status == "completed" for record in recorder.trials.values())
     complete = completed and len(choice) == len(session.searches)
     return Finals(complete=complete, test_part=test)
+
+
+def _begun(
+    session: Session, search: Search, specs: Sequence[TrialSpec]
+) -> tuple[Recorder, list[TrialSpec]]:
+    """What keeps the rows of the finals, and those still to be run, that have begun first."""
+    if search.early is not None:
+        recorder = search.early.recorder
+        return recorder, sorted(specs, key=lambda spec: spec.trial_id not in recorder.trials)
+    recorder = session.recorder("final_epochs")
+    left = replay.replay_finals(session.stored, specs, recorder, session.folder)
+    recorder.publish(search=False)
+    return recorder, left
 
 
 def _read_test(session: Session) -> LabeledImages:

@@ -16,6 +16,7 @@ from orchestrator.run import ray_actors
 from orchestrator.run.cluster import Reservation
 from orchestrator.run.kept_processes import KeptProcesses
 from orchestrator.run.signals import Interruption
+from orchestrator.search.early_finals import SearchAndFinals, SearchAndFinalsScheduler
 from orchestrator.search.scheduler import RecordingScheduler
 from orchestrator.search.trial_queue import TrialQueue
 from orchestrator.trials.recorder import Recorder
@@ -50,8 +51,8 @@ class Phase:
 
     name: str
     is_last: bool
-    searcher: TrialQueue
-    scheduler: RecordingScheduler
+    searcher: TrialQueue | SearchAndFinals
+    scheduler: RecordingScheduler | SearchAndFinalsScheduler
     recorder: Recorder
     references: References
     epoch_time_limit: float
@@ -143,7 +144,7 @@ def _make_tuner(phase: Phase) -> tune.Tuner:
             failure_config=tune.FailureConfig(max_failures=0),
             checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
             callbacks=[
-                AttemptClock(phase.recorder),
+                AttemptClock(phase.recorder, phase.searcher.attempt_began),
                 ray_actors.Overdue(
                     phase.epoch_time_limit,
                     phase.scheduler.overdue,
@@ -168,9 +169,9 @@ def _raise_full_disk(error: BaseException) -> None:
 class AttemptClock(tune.Callback):
     """Starts a trial's clock when a process takes it up; ends what nobody keeps."""
 
-    def __init__(self, recorder: Recorder) -> None:
-        """Takes the recorder of the phase."""
-        self._recorder = recorder
+    def __init__(self, recorder: Recorder, began: Callable[[str, float], None]) -> None:
+        """Takes the recorder of the phase, and what is told of a trial and its devices."""
+        self._recorder, self._began = recorder, began
 
     def on_step_begin(self, iteration: int, trials: list[Trial], **info: Any) -> None:
         """Whether rows reach the disk must not wait for the next of them."""
@@ -184,7 +185,7 @@ class AttemptClock(tune.Callback):
         del iteration, trials, info
         resources = trial.config["resources"]
         devices = resources.get("GPU") or resources["CPU"]
-        self._recorder.attempt_began(trial.config["trial_id"], devices)
+        self._began(trial.config["trial_id"], devices)
         ray_actors.name_epochs(trial)
 
 

@@ -8,7 +8,7 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.live import Live
 from rich.text import Text
 
-from orchestrator.status.render import time_left
+from orchestrator.status.render import early_finals, time_left
 from orchestrator.terminal import fitting_table
 from orchestrator.trials.recorder import Recorder
 
@@ -31,6 +31,7 @@ class ProgressTable:
         recorder: Recorder,
         planned: Mapping[str, int],
         time_left: Callable[[], float | None],
+        begun: Callable[[], int] = int,
     ) -> None:
         """Takes what to show.
 
@@ -39,9 +40,11 @@ class ProgressTable:
             recorder: Of the phase.
             planned: Family to number of trials that there are to be, a row each.
             time_left: Gives the wall seconds that the study still takes; None if not known.
+            begun: Gives the number of finals that idle slots of a search have begun.
         """
         self._title, self._recorder = title, recorder
         self._planned, self._time_left = planned, time_left
+        self._begun = begun
         self.over = False
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
@@ -50,6 +53,9 @@ class ProgressTable:
         rows = [self._cells(family, planned) for family, planned in self._planned.items()]
         yield Text(self._title, style="bold")
         yield fitting_table(TITLES, rows, options.max_width, left=TITLES[:1])
+        begun = self._begun()
+        if begun:
+            yield Text(f"Finals: {early_finals(begun)}")
         if not self.over:
             seconds = self._time_left()
             yield Text("time left: not known" if seconds is None else time_left(seconds))

@@ -4,30 +4,43 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
+from orchestrator.config.searches import deciding
 from orchestrator.config.settings import ENDS
 from orchestrator.forecast.remaining import TimeLeft, earlier_seconds, forecast_end
-from orchestrator.forecast.workload import Images
+from orchestrator.forecast.workload import Images, Trained
 from orchestrator.results.schema import TEST_OPENED
 from orchestrator.run import finals, replay
 from orchestrator.run.progress import ProgressTable, shown
 from orchestrator.run.session import Session
 from orchestrator.run.time_left import Remaining
 from orchestrator.search.budget import Budget
+from orchestrator.search.early_finals import (
+    EarlyFinals,
+    EarlyFinalsScheduler,
+    SearchAndFinals,
+    SearchAndFinalsScheduler,
+)
 from orchestrator.search.family_searcher import FamilySearch
 from orchestrator.search.ray_asha import RayRungs
 from orchestrator.search.scheduler import FamilyASHA
 from orchestrator.search.settled import SETTING, Settled
 from orchestrator.trials.recorder import Recorder
+from orchestrator.trials.trial import TrialSpec, winner
 from trainables.trial import References
 
 
 @dataclass(frozen=True, kw_only=True)
 class Search:
-    """The parts of the search, brought to where its rows say it was."""
+    """The parts of the search, brought to where its rows say it was.
+
+    Attributes:
+        early: The finals that may begin before it is over; None where those of a choice have begun.
+    """
 
     recorder: Recorder
     scheduler: FamilyASHA
     searcher: FamilySearch
+    early: EarlyFinals | None
 
 
 def restore_search(session: Session) -> Search:
@@ -68,13 +81,11 @@ def restore_search(session: Session) -> Search:
         session.searches,
         trials=settings.trials,
         seed=settings.seed,
-        epochs=settings.epochs,
-        max_attempts=settings.max_attempts,
         first_cut=scheduler.first_cut,
         by_device_time=session.reservation.max_concurrent > 1,
         multivariate=session.manifest.content["sampler"]["multivariate"],
         refuses=lambda each: budget.refuses(each) or settled.refuses(each),
-        after_out_of_memory=session.reservation.after_out_of_memory,
+        **session.queue_options(),
     )
     replay.replay_warm_start(session.folder, rungs, searcher)
     replay.replay_search(session.stored, recorder, scheduler, searcher)
@@ -83,30 +94,61 @@ def restore_search(session: Session) -> Search:
         said = f"{kind.replace('_', ' ').capitalize()}: {detail}"
         session.console.print(said, soft_wrap=True)
     recorder.publish(search=True)
-    return Search(recorder=recorder, scheduler=scheduler, searcher=searcher)
+    early = _early_finals(session, recorder)
+    return Search(recorder=recorder, scheduler=scheduler, searcher=searcher, early=early)
+
+
+def _early_finals(session: Session, search: Recorder) -> EarlyFinals | None:
+    """The baselines' finals, brought to where the rows of an earlier run say they were."""
+    if session.resumed and "choice" in session.resumed.study:
+        return None
+    searches, settings = session.searches, session.settings
+    every = {each.name: {"baseline_won": True} for each in searches}
+    specs = finals.final_specs(every, session.plans, searches, settings)
+    recorder = session.recorder("final_epochs")
+    left = replay.replay_finals(session.stored, specs, recorder, session.folder)
+    recorder.publish(search=False)
+
+    def certain(spec: TrialSpec) -> bool:
+        """A search that has a winner will have one, if perhaps another."""
+        decided_by = deciding(searches, spec.family, spec.train_fraction).name
+        return winner(search.of_search(decided_by)) is not None
+
+    return EarlyFinals(recorder, left, certain=certain, **session.queue_options())
 
 
 def run_search(session: Session, search: Search, shared: Any) -> None:
     """Runs all trials of the search."""
 
+    def begun() -> list[Trained]:
+        return search.early.begun() if search.early else []
+
     def forecast() -> TimeLeft | None:
-        trials = search.recorder.trained()
-        return forecast_end(session.manifest.content, trials, (), None, search.searcher.halted)
+        content, trials = session.manifest.content, search.recorder.trained()
+        return forecast_end(content, trials, begun(), None, search.searcher.halted)
 
     time_left = Remaining(forecast).seconds
     if search.searcher.has_work():
         planned = Counter(each.family for each in session.searches * session.settings.trials)
-        table = ProgressTable("Search", search.recorder, planned, time_left)
+        table = ProgressTable("Search", search.recorder, planned, time_left, lambda: len(begun()))
         with shown(session.console, table):
             session.run_phase(
                 "search",
-                search.searcher,
-                search.scheduler,
+                *_with_finals(search),
                 search.recorder,
                 References(shared=shared, test=None),
                 time_left=time_left,
             )
     session.must_have_ended(search.recorder)
+
+
+def _with_finals(search: Search) -> tuple[Any, Any]:
+    """What Tune asks for trials, and what it tells of them."""
+    if search.early is None:
+        return search.searcher, search.scheduler
+    searcher = SearchAndFinals(search.searcher, search.early)
+    finals = EarlyFinalsScheduler(search.early.recorder, searcher.finals_must_end)
+    return searcher, SearchAndFinalsScheduler(search.scheduler, finals)
 
 
 def choose(session: Session, search: Search) -> dict[str, dict[str, Any]]:

@@ -23,6 +23,7 @@ from orchestrator.run.nodes import Waiting
 from orchestrator.run.phase import Phase, run
 from orchestrator.run.replay import StoredStudy
 from orchestrator.run.signals import Interruption
+from orchestrator.search.early_finals import SearchAndFinals, SearchAndFinalsScheduler
 from orchestrator.search.scheduler import RecordingScheduler
 from orchestrator.search.trial_queue import TrialQueue
 from orchestrator.trials.device_types import DeviceTypes
@@ -190,11 +191,19 @@ class Session:
             types=self._types,
         )
 
+    def queue_options(self) -> dict[str, Any]:
+        """Those of every `TrialQueue`."""
+        return {
+            "epochs": self.settings.epochs,
+            "max_attempts": self.settings.max_attempts,
+            "after_out_of_memory": self.reservation.after_out_of_memory,
+        }
+
     def run_phase(
         self,
         name: str,
-        searcher: TrialQueue,
-        scheduler: RecordingScheduler,
+        searcher: TrialQueue | SearchAndFinals,
+        scheduler: RecordingScheduler | SearchAndFinalsScheduler,
         recorder: Recorder,
         references: References,
         *,

@@ -33,7 +33,12 @@ class TrialQueue(Searcher):
     """Hands out attempts: those owed to trials that lost theirs, then new trials.
 
     A trial is the study's and an attempt is Tune's, so each retry is a new Tune trial.
+
+    Attributes:
+        of_finals: Its trials are finals.
     """
+
+    of_finals = False
 
     def __init__(
         self,
@@ -87,13 +92,28 @@ class TrialQueue(Searcher):
         """Whether another attempt at any trial is to be handed out."""
         return bool(self._owed or self._owed_whole or self._owed_alone)
 
+    def runs(self, trial_id: str | None = None) -> bool:
+        """Whether one of Tune's trials is an attempt that was handed out here; None: any."""
+        return bool(self._running) if trial_id is None else trial_id in self._running
+
+    def wants_host(self) -> bool:
+        """Whether an attempt has its host for itself, or is to have it."""
+        return bool(self._owed_alone) or self._running_alone is not None
+
+    def wants_slots(self) -> bool:
+        """Whether an attempt is to be handed out, or waits for a whole device or host."""
+        return self.wants_host() or self._waits_for_device() or self.has_work()
+
+    def attempt_began(self, trial_id: str, devices: float | None = None) -> None:
+        """See `Recorder.attempt_began`."""
+        self._recorder.attempt_began(trial_id, devices)
+
     def may_use_idle(self, *, and_next: bool) -> bool:
         """Whether a process that is idle may be of use, here or, if it says so, in the next phase.
 
         It is not beside an attempt whose host's memory did not do.
         """
-        alone = self._owed_alone or self._running_alone is not None
-        return not alone and (and_next or self.has_work())
+        return not self.wants_host() and (and_next or self.has_work())
 
     def note_end(self, record: TrialRecord) -> str | None:
         """Counts an ended trial for or against its family.
@@ -169,6 +189,7 @@ class TrialQueue(Searcher):
             "train_fraction": spec.train_fraction,
             "epochs": self._whole(spec),
             "accumulation": 1,
+            "is_final": self.of_finals,
             **self._for_memory(self._recorder.trials[spec.trial_id]),
         }
 
@@ -287,7 +308,9 @@ def _farthest(records: Sequence[TrialRecord]) -> int:
 
 
 class ListedTrials(TrialQueue):
-    """Hands out a list of trials in order, as the finals are."""
+    """Hands out the finals, a list in order."""
+
+    of_finals = True
 
     def __init__(self, recorder: Recorder, specs: Sequence[TrialSpec], **options: Any) -> None:
         """Takes the trials, and the options of a `TrialQueue`."""

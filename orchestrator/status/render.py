@@ -15,7 +15,6 @@ from orchestrator.status.study_status import (
     INTERRUPTED,
     RUNNING,
     FaultsStanding,
-    FinalsStanding,
     Standing,
 )
 from orchestrator.status.unsettled import MoreTrials
@@ -70,7 +69,7 @@ def _parts(standing: Standing, width: int) -> Iterator[Text | Padding | Group]:
         if family.given_up is not None:
             yield Text(f"{family.family} was given up: {_one_line(family.given_up)}", style="bold")
     yield from _more_trials(standing.more_trials)
-    yield from _finals(standing.finals, standing.state)
+    yield from _finals(standing)
     yield from _faults(standing.faults)
     if standing.state == RUNNING:
         yield Text(_freshness(standing))
@@ -133,9 +132,10 @@ def _more_trials(more: MoreTrials | None) -> Iterator[Text]:
         )
 
 
-def _finals(finals: FinalsStanding | None, state: str) -> Iterator[Text | Padding]:
+def _finals(standing: Standing) -> Iterator[Text | Padding]:
+    finals, state = standing.finals, standing.state
     if finals is None:
-        yield Text("Finals: not begun")
+        yield Text(f"Finals: {early_finals(standing.finals_begun) or 'not begun'}")
     elif not finals.expected:
         yield Text("Finals: none, since no family has a winner")
     else:
@@ -149,6 +149,11 @@ def _finals(finals: FinalsStanding | None, state: str) -> Iterator[Text | Paddin
             if runs:
                 names = ", ".join(f"{run.trial_id} (epoch {run.epochs})" for run in runs)
                 yield Padding.indent(Text(f"{what}: {names}"), 2)
+
+
+def early_finals(number: int) -> str:
+    """What idle slots of a search do; empty where that is nothing."""
+    return f"{number} of baselines begun in idle slots of the search" if number else ""
 
 
 def _faults(faults: FaultsStanding) -> Iterator[Text | Padding]:

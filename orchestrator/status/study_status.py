@@ -13,6 +13,7 @@ from orchestrator.config.final_epochs import final_epochs
 from orchestrator.config.searches import search_of, stored_searches
 from orchestrator.config.settings import Settings
 from orchestrator.forecast.remaining import forecast_end, stored_finals, stored_trials
+from orchestrator.forecast.workload import Trained
 from orchestrator.results.copies import copy_of
 from orchestrator.results.final_runs import FinalRun, final_runs
 from orchestrator.results.lock import Holder, holder_of
@@ -98,6 +99,7 @@ class Standing:
         resume_command: How to go on where it was interrupted or its driver failed.
         families: In the order of the settings.
         finals: None before the choice.
+        finals_begun: Re-trainings of baselines that idle slots of the search have begun.
         faults: What went wrong.
         tables_age_seconds: Since the last table was written; None where there is none.
         time_left_seconds: An estimate; None where there is nothing to estimate it from, or the end
@@ -118,6 +120,7 @@ class Standing:
     resume_command: str | None
     families: tuple[FamilyStanding, ...]
     finals: FinalsStanding | None
+    finals_begun: int
     faults: FaultsStanding
     tables_age_seconds: float | None
     time_left_seconds: float | None
@@ -147,6 +150,9 @@ def read_standing(folder: Path, *, now: float | None) -> Standing:
         # A choice there is was made before the study was extended.
         study = {name: study[name] for name in study.keys() - {"choice", "halted"}}
     finals = final_runs(study, results.rows("final_epochs"), results.rows("final"), events)
+    # Before the choice; those of an earlier one are not what is told of.
+    stale = searching and "choice" in results.study
+    retrained = [] if stale else stored_finals(results.table_or_empty("final_epochs"))
     given_up = _given_up(study, trials, events)
     runs = study.get("runs") or [study]
     return Standing(
@@ -162,9 +168,12 @@ def read_standing(folder: Path, *, now: float | None) -> Standing:
         resume_command=_resume_command(folder) if state in {INTERRUPTED, FAILED} else None,
         families=_families(study, trials, given_up, alive=state == RUNNING),
         finals=None if finals is None else _finals(finals, study["settings"]),
+        finals_begun=len(retrained) if finals is None else 0,
         faults=_faults(events),
         tables_age_seconds=_age(folder, now),
-        time_left_seconds=_time_left(results, study, finals, given_up, now)
+        time_left_seconds=_time_left(
+            results, study, given_up, retrained=retrained, finals=finals, now=now
+        )
         if state == RUNNING
         else None,
         more_trials=more_trials(study, trials, given_up) if searching else None,
@@ -174,13 +183,14 @@ def read_standing(folder: Path, *, now: float | None) -> Standing:
 def _time_left(
     results: StudyResults,
     study: Row,
-    finals: Sequence[FinalRun] | None,
     given_up: Mapping[str, str],
+    *,
+    retrained: Sequence[Trained],
+    finals: Sequence[FinalRun] | None,
     now: float | None,
 ) -> float | None:
     """Wall seconds that a study which runs still takes; None where that is not known."""
     epochs, rows = results.table_or_empty("epochs"), results.rows("trials")
-    retrained = [] if finals is None else stored_finals(results.table_or_empty("final_epochs"))
     trials = stored_trials(rows, epochs, study.get("cluster") or {})
     left = forecast_end(study, trials, retrained, finals, given_up)
     if left is None:

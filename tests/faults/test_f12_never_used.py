@@ -139,6 +139,7 @@ def test_what_is_other_in_the_training_part_is_refused_though_the_test_part_may_
 def test_once_the_test_part_was_opened_no_image_of_it_may_be_another(
     driver: Driver, image: Path
 ) -> None:
+    driver.slots = 1  # no slot is idle, so finals begin once the test part was opened
     assert driver.start(killed("propose curve-baseline")) is None
     another_image(image)
     refused(driver, "SHA-256 of the data file test/dark/01.png must stay")
@@ -147,6 +148,7 @@ def test_once_the_test_part_was_opened_no_image_of_it_may_be_another(
 def test_an_image_that_breaks_once_the_test_part_was_opened_is_to_be_restored(
     driver: Driver, image: Path
 ) -> None:
+    driver.slots = 1  # no slot is idle, so finals begin once the test part was opened
     assert driver.start(killed("propose curve-baseline")) is None
     whole = image.read_bytes()
     with pytest.raises(LostInputError, match="so restore it as it was and go on"):

@@ -222,7 +222,11 @@ def trained_to_nothing(
     spec = dataclasses.replace(spec_of(f"cnn-{role}-s0-f1", role), family="cnn")
     params = {**spec.params, "width": 16, "learning_rate": 1e-5}
     told = dataclasses.replace(
-        config_of(folder), trial_id=spec.trial_id, family="cnn", params=params, epochs=1
+        config_of(folder, is_final=True),
+        trial_id=spec.trial_id,
+        family="cnn",
+        params=params,
+        epochs=1,
     )
     running = Attempt(told, shared, shared.training)
     last = running._trainer._model[-1]

@@ -159,7 +159,8 @@ def test_f22_an_attempt_fails_on_a_hostile_checkpoint_and_its_code_does_not_run(
 def test_f22_hostile_weights_of_a_best_epoch_fail_the_attempt_and_their_code_does_not_run(
     tmp_path: Path, trace: Path, shared: SharedData, form: Form
 ) -> None:
-    running = Attempt(cnn(tmp_path), shared, shared.training)
+    final = dataclasses.replace(cnn(tmp_path), is_final=True)
+    running = Attempt(final, shared, shared.training)
     for accuracy in (0.9, 0.5):  # the first epoch is the best
         running.step()
         running.rows[-1]["objective"] = accuracy

@@ -12,6 +12,7 @@ from in_process import Driver
 from orchestrator.compare.__main__ import main as compare
 from orchestrator.export.__main__ import main as export
 from orchestrator.report.__main__ import main as report
+from orchestrator.results import load_study
 from orchestrator.retrain.__main__ import main as retrain
 from orchestrator.status.__main__ import main as status
 from orchestrator.verify.__main__ import main as verify
@@ -34,6 +35,13 @@ def test_each_command_that_reads_a_study_reads_one_of_an_earlier_version(
     study: Path, command: Callable[[list[str]], int], capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert command([str(study)]) == 0, capsys.readouterr()
+
+
+def test_load_study_reads_it(study: Path) -> None:
+    loaded = load_study(study)
+    assert loaded.epochs.trial_id.isin(loaded.trials.trial_id).all()
+    assert {each.trial_id for each in loaded.choice.values()} <= {*loaded.trials.trial_id}
+    assert loaded.answer is None  # it has no comparison.md
 
 
 def test_its_tables_and_winners_can_be_exported(study: Path, tmp_path: Path) -> None:

@@ -112,12 +112,14 @@ def test_terminal_metrics_status_and_page_tell_one_time_left(
 
 def last_report(folder: Path) -> datetime:
     """When the last epoch was reported of which the tables tell; else when the study began."""
+    found: list[datetime] = []
     for name in ("final_epochs", "epochs"):
         path = folder / f"{name}.parquet"
         rows = pd.read_parquet(path) if path.is_file() else ()
         if len(rows):
-            found: datetime = rows.sort_values("sequence").reported_at.iloc[-1].to_pydatetime()
-            return found
+            found.append(rows.sort_values("sequence").reported_at.iloc[-1].to_pydatetime())
+    if found:
+        return max(found)
     return datetime.fromisoformat(json.loads((folder / "study.json").read_text())["started_at"])
 
 

@@ -56,6 +56,7 @@ def test_json_is_one_object_with_the_same_content(
         "ended_at": None,
         "resume_command": None,
         "finals": None,
+        "finals_begun": 0,
         "faults": {
             "counts": {"error": 1},
             "latest": [

@@ -394,6 +394,7 @@ def test_three_trial_processes_share_data_of_cifar10s_size_without_a_copy(tmp_pa
         "accumulation": 1,
         "precision": "fp32",
         "reproducible": False,
+        "is_final": False,
         "objective": "accuracy",
         "rungs": [],
         "checkpoint_seconds": 0.0,

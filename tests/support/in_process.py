@@ -112,7 +112,7 @@ class InProcessExecutor:
         trial, attempt = running[tune_id]
         try:
             if attempt is None:
-                phase.recorder.attempt_began(trial.config["trial_id"])
+                phase.searcher.attempt_began(trial.config["trial_id"])
                 attempt = self._begin(phase, trial.config)
                 running[tune_id] = (trial, attempt)
             result = {**attempt.step(), "node": "here"}

@@ -13,7 +13,9 @@ from trainables.attempt_config import AttemptConfig
 from trainables.registry import load_family
 
 
-def make_recorder(folder: Path, devices_per_trial: float = 1) -> Recorder:
+def make_recorder(
+    folder: Path, devices_per_trial: float = 1, epochs_table: str = "epochs"
+) -> Recorder:
     """A recorder whose trials reserve so many devices."""
     spaces = [distributions(load_family(name).search_space) for name in ("cnn",)]
     writer = TableWriter(folder, schemas(spaces), {})
@@ -23,7 +25,7 @@ def make_recorder(folder: Path, devices_per_trial: float = 1) -> Recorder:
         writer=writer,
         devices_per_trial=devices_per_trial,
         device="cpu",
-        epochs_table="epochs",
+        epochs_table=epochs_table,
         events=[],
     )
 
@@ -57,7 +59,9 @@ def row_of(epoch: int, accuracy: float, loss: float = 1.0) -> dict[str, float | 
     }
 
 
-def config_of(folder: Path, *, number: int = 1, **params: Any) -> AttemptConfig:
+def config_of(
+    folder: Path, *, number: int = 1, is_final: bool = False, **params: Any
+) -> AttemptConfig:
     """An attempt at a trial of the family `curve`."""
     return AttemptConfig(
         trial_id="curve-001",
@@ -75,6 +79,7 @@ def config_of(folder: Path, *, number: int = 1, **params: Any) -> AttemptConfig:
         accumulation=1,
         precision="fp32",
         reproducible=False,
+        is_final=is_final,
     )
 
 

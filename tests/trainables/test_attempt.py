@@ -248,7 +248,7 @@ def test_an_attempt_never_starts_over_when_all_checkpoints_are_damaged(
 def test_a_final_is_tested_at_its_best_epoch_and_at_its_last(
     tmp_path: Path, shared: SharedData, made_up_images: LabeledImages
 ) -> None:
-    running = Attempt(config_of(tmp_path), shared, made_up_images)
+    running = Attempt(config_of(tmp_path, is_final=True), shared, made_up_images)
     falling = iter((0.9, 0.5, 0.3))
 
     def train_epoch() -> dict[str, Any]:  # the first epoch is the best
@@ -280,7 +280,7 @@ def test_the_best_weights_are_those_of_the_best_epoch_though_a_lost_one_was_bett
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def going_on(number: int, *accuracies: float) -> Attempt:
-        running = Attempt(config_of(tmp_path, number=number), shared, made_up_images)
+        running = Attempt(config_of(tmp_path, number=number, is_final=True), shared, made_up_images)
         left = iter(accuracies)
 
         def train_epoch() -> dict[str, Any]:

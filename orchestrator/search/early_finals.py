@@ -1,0 +1,214 @@
+"""Finals begun early: a slot that the search leaves idle re-trains a family's baseline.
+
+A baseline is re-trained whatever trial wins, so nothing is trained in vain. Such an attempt ends
+after an epoch where the search wants its slot, and with the search; the finals go on from its
+checkpoint. It has no test part: that stays closed until the choice is made.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+from ray.tune.experiment import Trial
+from ray.tune.schedulers import FIFOScheduler, TrialScheduler
+from ray.tune.search import Searcher
+
+from orchestrator.forecast.workload import Trained
+from orchestrator.search.scheduler import RecordingScheduler
+from orchestrator.search.trial_queue import ListedTrials, TrialQueue
+from orchestrator.trials.recorder import Recorder
+from orchestrator.trials.trial import TrialRecord, TrialSpec
+
+if TYPE_CHECKING:
+    from ray.tune.execution.tune_controller import TuneController
+
+STRETCH_SECONDS: Final = 2.0
+"""Epochs that are shorter are reported together; the search may have to wait so long for a slot."""
+
+
+class EarlyFinals(ListedTrials):
+    """Hands out attempts at finals that are certain to be wanted; how they end is for the finals.
+
+    Attributes:
+        recorder: Of the finals.
+    """
+
+    def __init__(
+        self,
+        recorder: Recorder,
+        specs: Sequence[TrialSpec],
+        *,
+        certain: Callable[[TrialSpec], bool],
+        **options: Any,
+    ) -> None:
+        """Takes the baselines' finals.
+
+        Args:
+            recorder: Of the finals.
+            specs: What may be begun, the first first.
+            certain: Whether one will be wanted whatever happens from here on.
+            options: Of a `TrialQueue`.
+        """
+        super().__init__(recorder, specs, **options)
+        self.recorder, self._certain = recorder, certain
+
+    def begun(self) -> list[Trained]:
+        """How far those are that have an epoch."""
+        return [each for each in self.recorder.trained() if each.epochs]
+
+    def suggest(  # type: ignore[override]
+        self, trial_id: str
+    ) -> dict[str, Any] | str | None:
+        """An attempt at a final whose epochs are reported soon."""
+        config = super().suggest(trial_id)
+        if isinstance(config, dict):
+            config["checkpoint_seconds"] = STRETCH_SECONDS
+        return config
+
+    def propose(self) -> TrialSpec | None:
+        """The first of the list that is certain to be wanted."""
+        spec = next(filter(self._certain, self._specs), None)
+        if spec is not None:
+            self._specs.remove(spec)
+        return spec
+
+    def owe(self, record: TrialRecord) -> None:
+        """Lists a final that was interrupted again, before all others."""
+        record.stopping = False
+        self._specs.appendleft(record.spec)
+
+    def on_trial_complete(
+        self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
+    ) -> None:
+        """Nothing becomes of the final yet; one that failed or diverged is not tried again here."""
+        record = self._recorder.trials[self._running.pop(trial_id).trial_id]
+        record.stopping = False
+        in_order = not (error or record.diverged or (result and "diverged" in result))
+        if in_order and len(record.rows) < self._whole(record.spec):
+            self.owe(record)
+
+
+class SearchAndFinals(Searcher):
+    """Hands out what the search has, and finals while it has nothing but waits for trials."""
+
+    def __init__(self, search: TrialQueue, finals: EarlyFinals) -> None:
+        """Takes both."""
+        super().__init__()
+        self._search, self._finals = search, finals
+
+    def __reduce__(self) -> tuple[type[object], tuple[()]]:
+        """An empty object, as the recorder: Tune pickles what it is given and never reads it."""
+        return object, ()
+
+    def finals_must_end(self) -> bool:
+        """Whether the search is over, or wants a slot that a final has."""
+        return not self._search.runs() or self._search.wants_slots()
+
+    def suggest(  # type: ignore[override]
+        self, trial_id: str
+    ) -> dict[str, Any] | str | None:
+        """See `TrialQueue.suggest`."""
+        if self._finals.runs() and self._search.wants_host():
+            return None
+        config = self._search.suggest(trial_id)
+        if config is None and not self._search.wants_slots():
+            begun = self._finals.suggest(trial_id)
+            return begun if isinstance(begun, dict) else None
+        if isinstance(config, str) and self._finals.runs():
+            return None
+        return config
+
+    def attempt_began(self, trial_id: str, devices: float | None = None) -> None:
+        """See `TrialQueue.attempt_began`."""
+        self._of(trial_id).attempt_began(trial_id, devices)
+
+    def _of(self, trial_id: str) -> TrialQueue:
+        """Whose trial it is."""
+        return self._finals if trial_id in self._finals.recorder.trials else self._search
+
+    def may_use_idle(self, *, and_next: bool) -> bool:
+        """See `TrialQueue.may_use_idle`."""
+        return self._search.may_use_idle(and_next=and_next)
+
+    def take_back(self) -> None:
+        """See `TrialQueue.take_back`."""
+        self._search.take_back()
+        self._finals.take_back()
+
+    def set_search_properties(
+        self, metric: str | None, mode: str | None, config: Mapping[str, Any], **spec: Any
+    ) -> bool:
+        """The objective is fixed, so there is nothing to take over."""
+        del metric, mode, config, spec
+        return True
+
+    def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
+        """Nothing: the scheduler records results."""
+
+    def on_trial_complete(
+        self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
+    ) -> None:
+        """See `TrialQueue.on_trial_complete`."""
+        queue = self._finals if self._finals.runs(trial_id) else self._search
+        queue.on_trial_complete(trial_id, result, error)
+
+    def save(self, checkpoint_path: str) -> None:
+        """Nothing, as a `TrialQueue`."""
+
+    def restore(self, checkpoint_path: str) -> None:
+        """Nothing, as `save`."""
+
+
+class EarlyFinalsScheduler(RecordingScheduler):
+    """Records the epochs of finals begun early, and ends their attempts in time."""
+
+    def __init__(self, recorder: Recorder, must_end: Callable[[], bool]) -> None:
+        """Takes the recorder of the finals, and whether their attempts must end."""
+        super().__init__(recorder)
+        self._must_end = must_end
+
+    def decide(self, trial_id: str, row: Mapping[str, Any], sequence: int) -> str:
+        """Whether there is still a slot for it."""
+        del trial_id, row, sequence
+        return str(TrialScheduler.STOP if self._must_end() else TrialScheduler.CONTINUE)
+
+
+class SearchAndFinalsScheduler(FIFOScheduler):
+    """Has each report taken by the scheduler of its trial.
+
+    Attributes:
+        overdue: See `RecordingScheduler`.
+    """
+
+    def __init__(self, search: RecordingScheduler, finals: RecordingScheduler) -> None:
+        """Takes both."""
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._search, self._finals = search, finals
+        self.overdue = finals.overdue = search.overdue
+
+    def __reduce__(self) -> tuple[type[object], tuple[()]]:
+        """An empty object, as the searcher's."""
+        return object, ()
+
+    def _of(self, trial: Trial) -> RecordingScheduler:
+        return self._finals if trial.config["is_final"] else self._search
+
+    def set_search_properties(self, metric: str | None, mode: str | None, **spec: Any) -> bool:
+        """The objective is fixed, so there is nothing to take over."""
+        del metric, mode, spec
+        return True
+
+    def on_trial_result(
+        self, tune_controller: "TuneController", trial: Trial, result: dict[str, Any]
+    ) -> str:
+        """See `RecordingScheduler.on_trial_result`."""
+        return self._of(trial).on_trial_result(tune_controller, trial, result)
+
+    def on_trial_complete(
+        self, tune_controller: "TuneController", trial: Trial, result: dict[str, Any]
+    ) -> None:
+        """See `RecordingScheduler.on_trial_complete`."""
+        self._of(trial).on_trial_complete(tune_controller, trial, result)
+
+    def on_trial_error(self, tune_controller: "TuneController", trial: Trial) -> None:
+        """See `RecordingScheduler.on_trial_error`."""
+        self._of(trial).on_trial_error(tune_controller, trial)
