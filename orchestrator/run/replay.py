@@ -261,8 +261,11 @@ def _record_of(row: Mapping[str, Any]) -> TrialRecord:
 def _final_record(spec: TrialSpec, stored: StoredStudy, recorder: Recorder) -> TrialRecord:
     """A final as its rows have it, without its epochs; running if it was not tested yet."""
     tested = [row for row in stored.final if row["trial_id"] == spec.trial_id]
-    attempts = [r["attempt"] for r in stored.final_epochs if r["trial_id"] == spec.trial_id]
-    record = TrialRecord(spec=spec, attempts=max([*attempts, stored.attempts(spec.trial_id)]))
+    epochs = [row for row in stored.final_epochs if row["trial_id"] == spec.trial_id]
+    attempts = max([stored.attempts(spec.trial_id), *(row["attempt"] for row in epochs)])
+    # No table has what an attempt took besides its epochs.
+    spent = sum(row["epoch_seconds"] for row in epochs)
+    record = TrialRecord(spec=spec, attempts=attempts, spent_seconds=spent)
     if tested:
         record.status, record.final = "completed", finals.measured(tested[0])
         record.place = {"device_name": tested[0].get("device_name")}

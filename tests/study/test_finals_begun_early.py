@@ -69,3 +69,17 @@ def test_killed_at_the_end_of_a_search_the_finals_it_has_begun_go_on_and_nothing
     kept = after.merge(begun, on=["trial_id", "epoch", "reported_at"])
     assert len(kept) == len(begun)
     assert verify(driver.folder, sources=False).problems == []
+
+
+def test_the_device_seconds_of_a_final_that_a_kill_interrupted_have_all_of_its_epochs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STUDY_CURVE_EPOCH_SECONDS", "30")  # so say its rows
+    monkeypatch.setattr("time.sleep", lambda _: None)
+    whole, driver = Moments(), driver_of(tmp_path / "killed", monkeypatch, 1)
+    assert driver_of(tmp_path / "whole", monkeypatch, 1).start(whole)
+    fourth = whole.seen.index("report curve-baseline-s0-f1 4") + 1
+    assert driver.start(Moments(kill_at=fourth)) is None
+    assert driver.resume()
+    final = pd.read_parquet(driver.folder / "final.parquet").set_index("trial_id")
+    assert (final.loc["curve-baseline-s0-f1"].device_seconds >= 3 * 30).all()
