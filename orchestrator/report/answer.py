@@ -23,16 +23,14 @@ def answer(inputs: Inputs) -> Answer:
 
 def progress(inputs: Inputs) -> str:
     """How far a study is that has not ended."""
-    standing = inputs.standing
-    ended = sum(f.stopped + f.completed + f.failed + f.diverged for f in standing.families)
-    planned = sum(f.trials for f in standing.families)
-    text = f"the study is {standing.state}; {ended:,} of {planned:,} trials have ended"
-    if standing.finals is None:
+    status = inputs.status
+    ended = sum(f.stopped + f.completed + f.failed + f.diverged for f in status.families)
+    planned = sum(f.trials for f in status.families)
+    text = f"the study is {status.state}; {ended:,} of {planned:,} trials have ended"
+    if status.finals is None:
         text += " and the finals have not begun."
     else:
-        text += (
-            f" and {standing.finals.done:,} of {standing.finals.expected:,} final runs are done."
-        )
-    if standing.time_left_seconds is not None:
-        text += f" If it goes on as so far, about {rough(standing.time_left_seconds)} are left."
+        text += f" and {status.finals.done:,} of {status.finals.expected:,} final runs are done."
+    if status.time_left_seconds is not None:
+        text += f" If it goes on as so far, about {rough(status.time_left_seconds)} are left."
     return text

@@ -20,7 +20,7 @@ def gather(inputs: Inputs) -> tuple[Section, ...]:
         Section(
             key="failures/events",
             title="Failures: events by kind",
-            table=pd.DataFrame(inputs.standing.faults.counts.items(), columns=["kind", "events"]),
+            table=pd.DataFrame(inputs.status.faults.counts.items(), columns=["kind", "events"]),
             formats={"kind": words("kind"), "events": number("events")},
             notes=tuple(_sentences(inputs)),
         ),
@@ -30,7 +30,7 @@ def gather(inputs: Inputs) -> tuple[Section, ...]:
 
 def _sentences(inputs: Inputs) -> Iterator[str]:
     trials = inputs.trials
-    if not inputs.standing.faults.counts:
+    if not inputs.status.faults.counts:
         yield "No fault was recorded."
     bad = {status: sum(row["status"] == status for row in trials) for status in BAD}
     listed = " and ".join(f"{count(number)} {status}" for status, number in bad.items())
@@ -38,7 +38,7 @@ def _sentences(inputs: Inputs) -> Iterator[str]:
     yield (
         f"Of {count(len(trials))} trials, {listed}; {count(again)} needed more than one attempt."
     )
-    for family in inputs.standing.families:
+    for family in inputs.status.families:
         if family.given_up:
             yield f"{family.family} was given up: {family.given_up}"
 

@@ -15,7 +15,7 @@ from orchestrator.results import schema
 from orchestrator.results.study_results import StudyResults
 from orchestrator.stats.predictions import PredictedRun, split_runs
 from orchestrator.stats.sample_efficiency import FEWEST_SIZES, Model, Point, measure_curves
-from orchestrator.status.study_status import Standing, read_standing
+from orchestrator.status.study_status import StudyStatus, read_status
 
 ENDED: Final = ("completed", "incomplete")
 
@@ -26,13 +26,13 @@ class Inputs:
 
     Attributes:
         study: `study.json`.
-        standing: How it stands; nothing in it depends on the moment of reading.
+        status: How it stands; nothing in it depends on the moment of reading.
         tables: Each table by name; one that is not there yet is empty.
         examples: Index of a test image to its PNG, of those that the study kept.
     """
 
     study: Row
-    standing: Standing
+    status: StudyStatus
     tables: Mapping[str, pa.Table]
     examples: Mapping[int, bytes] = field(default_factory=dict)
 
@@ -44,7 +44,7 @@ class Inputs:
     @property
     def ended(self) -> bool:
         """Whether all is done that was asked for, or will never be."""
-        return self.standing.state in ENDED
+        return self.status.state in ENDED
 
     @property
     def classes(self) -> list[str]:
@@ -101,12 +101,12 @@ def read(folder: Path) -> Inputs:
     """
     results = StudyResults(folder)
     tables = {name: results.table_or_empty(name) for name in schema.TABLES}
-    standing = read_standing(folder, now=None)  # the same files give the same report
-    if standing.state not in ENDED:  # what it says may be of a choice made before an extension
+    status = read_status(folder, now=None)  # the same files give the same report
+    if status.state not in ENDED:  # what it says may be of a choice made before an extension
         tables["comparison"] = tables["comparison"].slice(0, 0)
     return Inputs(
         study=results.study,
-        standing=standing,
+        status=status,
         tables=tables,
         examples=read_examples(folder),
     )

@@ -83,7 +83,7 @@ def _facts(inputs: Inputs) -> Pairs:
     yield "devices", ", ".join(study.get("device_types") or ())
     started = study.get("started_at")
     yield "started", _time(started) if started else ""
-    ended = inputs.standing.ended_at
+    ended = inputs.status.ended_at
     yield "ended", _time(ended) if ended else ""
 
 

@@ -34,7 +34,7 @@ def compose(inputs: Inputs) -> Page:
     arranged = arrange(inputs, report.sections)
     return Page(
         name=str(inputs.study["name"]),
-        state=inputs.standing.state,
+        state=inputs.status.state,
         question=question(inputs),
         answer=report.answer if inputs.ended and report.answer else answer(inputs),
         demo=report.demo,

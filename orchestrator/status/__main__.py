@@ -12,7 +12,7 @@ from orchestrator.cli import DONE, OneLineParser, answer, run_command, say, say_
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from orchestrator.status.study_status import Standing
+    from orchestrator.status.study_status import StudyStatus
 
 # PyArrow and Optuna are imported late, so that --help answers at once.
 
@@ -31,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     if options.serve is not None and (options.watch or options.json):
         parser.error("--serve cannot be given with --watch or --json")
-    standings = _standings(options.results, watch=options.watch)
+    statuses = _statuses(options.results, watch=options.watch)
 
     def run() -> int:
         if options.serve is not None:
@@ -39,9 +39,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
             serve(options.results, options.serve, ready=_say_address)
         elif options.json:
-            _print_lines(standings)
+            _print_lines(statuses)
         else:
-            _print_tables(standings, redraw=options.watch)
+            _print_tables(statuses, redraw=options.watch)
         return DONE
 
     return answer("status", run)
@@ -59,45 +59,45 @@ def _port(text: str) -> int:
     return int(text)
 
 
-def _standings(results: str, *, watch: bool) -> Iterator["Standing"]:
+def _statuses(results: str, *, watch: bool) -> Iterator["StudyStatus"]:
     """How the study stands now and, watched, every 5 seconds until no driver runs it."""
     from orchestrator.results.fetched import local_folder
-    from orchestrator.status.study_status import RUNNING, read_standing
+    from orchestrator.status.study_status import RUNNING, read_status
 
     while True:
-        standing = read_standing(local_folder(results), now=time.time())
-        yield standing
-        if not watch or standing.state != RUNNING:
+        status = read_status(local_folder(results), now=time.time())
+        yield status
+        if not watch or status.state != RUNNING:
             return
         time.sleep(WATCH_SECONDS)
 
 
-def _print_lines(standings: Iterable["Standing"]) -> None:
+def _print_lines(statuses: Iterable["StudyStatus"]) -> None:
     """One JSON object in a line of its own for each."""
-    for standing in standings:
-        say_json(asdict(standing))
+    for status in statuses:
+        say_json(asdict(status))
 
 
-def _print_tables(standings: Iterable["Standing"], *, redraw: bool) -> None:
+def _print_tables(statuses: Iterable["StudyStatus"], *, redraw: bool) -> None:
     """On a terminal each picture replaces the last one; elsewhere only news is printed."""
-    from orchestrator.status.render import print_standing
+    from orchestrator.status.render import print_status
     from orchestrator.terminal import Terminal
 
     console = Terminal()
     if redraw and console.is_terminal:
-        standings = _drawn_while_running(standings, console)
+        statuses = _drawn_while_running(statuses, console)
     news = None
-    for standing in standings:
+    for status in statuses:
         # What changes by itself is no news.
-        lasting = replace(standing, tables_age_seconds=None, time_left_seconds=None)
+        lasting = replace(status, tables_age_seconds=None, time_left_seconds=None)
         if lasting != news:
-            print_standing(console, standing)
+            print_status(console, status)
         news = lasting
 
 
 def _drawn_while_running(
-    standings: Iterable["Standing"], console: "Console"
-) -> Iterator["Standing"]:
+    statuses: Iterable["StudyStatus"], console: "Console"
+) -> Iterator["StudyStatus"]:
     """Draws each in the place of the last; gives back the one in which nothing runs any more."""
     from rich.live import Live
 
@@ -105,12 +105,12 @@ def _drawn_while_running(
     from orchestrator.status.study_status import RUNNING
 
     with Live(console=console, auto_refresh=False) as live:
-        for standing in standings:
-            if standing.state != RUNNING:
+        for status in statuses:
+            if status.state != RUNNING:
                 live.transient = True
                 break
-            live.update(drawn(standing, console.width), refresh=True)
-    yield standing
+            live.update(drawn(status, console.width), refresh=True)
+    yield status
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -12,7 +12,7 @@ Row = Mapping[str, Any]
 
 
 @dataclass(frozen=True, kw_only=True)
-class FamilyStanding:
+class FamilyStatus:
     """One family in the search.
 
     Attributes:
@@ -47,7 +47,7 @@ class FamilyStanding:
     given_up: str | None
 
 
-def family_standing(
+def family_status(
     name: str,
     trials: Sequence[Row],
     settings: Row,
@@ -55,7 +55,7 @@ def family_standing(
     alive: bool,
     given_up: str | None,
     closed: Row | None = None,
-) -> FamilyStanding:
+) -> FamilyStatus:
     """How far a family's search is.
 
     Args:
@@ -77,7 +77,7 @@ def family_standing(
         if row["status"] not in {"diverged", "failed"} and row["validation_accuracy"] is not None
     ]
     best = min(sound, key=_rank, default=None)
-    return FamilyStanding(
+    return FamilyStatus(
         family=name,
         best_validation_accuracy=None if best is None else best["validation_accuracy"],
         best_trial_id=None if best is None else best["trial_id"],

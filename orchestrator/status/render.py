@@ -10,12 +10,12 @@ from rich.text import Text
 
 from orchestrator.analysis.section import TELLING, duration
 from orchestrator.forecast.estimate import between
-from orchestrator.status.family_status import FamilyStanding
+from orchestrator.status.family_status import FamilyStatus
 from orchestrator.status.study_status import (
     INTERRUPTED,
     RUNNING,
-    FaultsStanding,
-    Standing,
+    Faults,
+    StudyStatus,
 )
 from orchestrator.status.unsettled import MoreTrials
 from orchestrator.terminal import fitting_table
@@ -37,14 +37,14 @@ TITLES: Final = (
 LEFT: Final = ("family", "best trial")
 
 
-def print_standing(console: Console, standing: Standing) -> None:
+def print_status(console: Console, status: StudyStatus) -> None:
     """Prints how a study stands."""
-    console.print(drawn(standing, console.width), crop=False)
+    console.print(drawn(status, console.width), crop=False)
 
 
-def drawn(standing: Standing, width: int) -> Group:
+def drawn(status: StudyStatus, width: int) -> Group:
     """The same for a part of the terminal that is drawn again and again."""
-    return Group(*_parts(standing, width))
+    return Group(*_parts(status, width))
 
 
 def time_left(seconds: float) -> str:
@@ -57,37 +57,37 @@ def rough(seconds: float) -> str:
     return f"{max(10, round(seconds, -1)):.0f} s" if seconds < TELLING else duration(seconds)
 
 
-def _parts(standing: Standing, width: int) -> Iterator[Text | Padding | Group]:
-    yield Text(_headline(standing, width), style="bold")
-    if standing.resume_command is not None:
+def _parts(status: StudyStatus, width: int) -> Iterator[Text | Padding | Group]:
+    yield Text(_headline(status, width), style="bold")
+    if status.resume_command is not None:
         # Not wrapped, so that it can be copied.
-        yield Text(f"To go on: {standing.resume_command}", no_wrap=True, overflow="ignore")
-    for note in standing.demo:
+        yield Text(f"To go on: {status.resume_command}", no_wrap=True, overflow="ignore")
+    for note in status.demo:
         yield Text(note, style="bold")
-    yield _table(standing, width)
-    for family in standing.families:
+    yield _table(status, width)
+    for family in status.families:
         if family.given_up is not None:
             yield Text(f"{family.family} was given up: {_one_line(family.given_up)}", style="bold")
-    yield from _more_trials(standing.more_trials)
-    yield from _finals(standing)
-    yield from _faults(standing.faults)
-    if standing.state == RUNNING:
-        yield Text(_freshness(standing))
+    yield from _more_trials(status.more_trials)
+    yield from _finals(status)
+    yield from _faults(status.faults)
+    if status.state == RUNNING:
+        yield Text(_freshness(status))
 
 
-def _headline(standing: Standing, width: int) -> str:
+def _headline(status: StudyStatus, width: int) -> str:
     """Everything about the study as a whole, in one line where that fits."""
-    demo = " (demo)" if standing.demo else ""
-    parts = [f"Study {standing.study}{demo}: {standing.state}"]
-    if standing.driver is not None:
-        driver = f"driver: process {standing.driver.pid} on {standing.driver.host}"
-        parts.append(driver if standing.driver.alive else f"{driver}, which was killed")
-    if standing.started_at is not None:
-        parts.append(f"started {_time(standing.started_at)}")
-    if standing.run > 1 and standing.run_started_at is not None:
-        parts.append(f"run {standing.run} since {_time(standing.run_started_at)}")
-    if standing.ended_at is not None:
-        parts.append(f"ended {_time(standing.ended_at)}")
+    demo = " (demo)" if status.demo else ""
+    parts = [f"Study {status.study}{demo}: {status.state}"]
+    if status.driver is not None:
+        driver = f"driver: process {status.driver.pid} on {status.driver.host}"
+        parts.append(driver if status.driver.alive else f"{driver}, which was killed")
+    if status.started_at is not None:
+        parts.append(f"started {_time(status.started_at)}")
+    if status.run > 1 and status.run_started_at is not None:
+        parts.append(f"run {status.run} since {_time(status.run_started_at)}")
+    if status.ended_at is not None:
+        parts.append(f"ended {_time(status.ended_at)}")
     lines = parts[:1]
     for part in parts[1:]:
         if len(lines[-1]) + len(f"; {part};") > width:
@@ -97,15 +97,15 @@ def _headline(standing: Standing, width: int) -> str:
     return ";\n".join(lines)
 
 
-def _table(standing: Standing, width: int) -> Group:
+def _table(status: StudyStatus, width: int) -> Group:
     """One row per family."""
-    lost = any(family.interrupted for family in standing.families)
+    lost = any(family.interrupted for family in status.families)
     titles = [INTERRUPTED if title == RUNNING and lost else title for title in TITLES]
-    rows = [_cells(family, lost=lost) for family in standing.families]
+    rows = [_cells(family, lost=lost) for family in status.families]
     return fitting_table(titles, rows, width, left=LEFT)
 
 
-def _cells(family: FamilyStanding, *, lost: bool) -> list[str]:
+def _cells(family: FamilyStatus, *, lost: bool) -> list[str]:
     best = family.best_validation_accuracy
     return [
         family.family,
@@ -132,10 +132,10 @@ def _more_trials(more: MoreTrials | None) -> Iterator[Text]:
         )
 
 
-def _finals(standing: Standing) -> Iterator[Text | Padding]:
-    finals, state = standing.finals, standing.state
+def _finals(status: StudyStatus) -> Iterator[Text | Padding]:
+    finals, state = status.finals, status.state
     if finals is None:
-        yield Text(f"Finals: {early_finals(standing.finals_begun) or 'not begun'}")
+        yield Text(f"Finals: {early_finals(status.finals_begun) or 'not begun'}")
     elif not finals.expected:
         yield Text("Finals: none, since no family has a winner")
     else:
@@ -156,7 +156,7 @@ def early_finals(number: int) -> str:
     return f"{number} of baselines begun in idle slots of the search" if number else ""
 
 
-def _faults(faults: FaultsStanding) -> Iterator[Text | Padding]:
+def _faults(faults: Faults) -> Iterator[Text | Padding]:
     counts = ", ".join(f"{kind} {number}" for kind, number in faults.counts.items())
     yield Text(f"Faults: {counts or 'none'}")
     for fault in faults.latest:
@@ -165,13 +165,13 @@ def _faults(faults: FaultsStanding) -> Iterator[Text | Padding]:
         yield Padding.indent(Text(f"{at} {fault.kind}{trial}: {fault.detail}"), 2)
 
 
-def _freshness(standing: Standing) -> str:
-    if standing.tables_age_seconds is None:
+def _freshness(status: StudyStatus) -> str:
+    if status.tables_age_seconds is None:
         return "No table has been written yet"
-    text = f"Tables written {duration(standing.tables_age_seconds)} ago"
-    if standing.time_left_seconds is None:
+    text = f"Tables written {duration(status.tables_age_seconds)} ago"
+    if status.time_left_seconds is None:
         return text
-    return f"{text}; {time_left(standing.time_left_seconds)}"
+    return f"{text}; {time_left(status.time_left_seconds)}"
 
 
 def _time(text: str) -> str:

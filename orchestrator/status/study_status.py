@@ -18,7 +18,7 @@ from orchestrator.results.copies import copy_of
 from orchestrator.results.final_runs import FinalRun, final_runs
 from orchestrator.results.lock import Holder, holder_of
 from orchestrator.results.study_results import StudyResults
-from orchestrator.status.family_status import FamilyStanding, family_standing
+from orchestrator.status.family_status import FamilyStatus, family_status
 from orchestrator.status.unsettled import MoreTrials, more_trials
 
 RUNNING: Final = "running"
@@ -44,7 +44,7 @@ Row = Mapping[str, Any]
 
 
 @dataclass(frozen=True, kw_only=True)
-class FinalsStanding:
+class FinalsStatus:
     """The re-trainings.
 
     Attributes:
@@ -75,7 +75,7 @@ class Fault:
 
 
 @dataclass(frozen=True, kw_only=True)
-class FaultsStanding:
+class Faults:
     """What went wrong: kind to how often, and the last three, the latest first."""
 
     counts: Mapping[str, int]
@@ -83,7 +83,7 @@ class FaultsStanding:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Standing:
+class StudyStatus:
     """How a study stands.
 
     Attributes:
@@ -118,16 +118,16 @@ class Standing:
     run_started_at: str | None
     ended_at: str | None
     resume_command: str | None
-    families: tuple[FamilyStanding, ...]
-    finals: FinalsStanding | None
+    families: tuple[FamilyStatus, ...]
+    finals: FinalsStatus | None
     finals_begun: int
-    faults: FaultsStanding
+    faults: Faults
     tables_age_seconds: float | None
     time_left_seconds: float | None
     more_trials: MoreTrials | None
 
 
-def read_standing(folder: Path, *, now: float | None) -> Standing:
+def read_status(folder: Path, *, now: float | None) -> StudyStatus:
     """Reads how a study stands; tables that are not there yet count as empty.
 
     Args:
@@ -155,7 +155,7 @@ def read_standing(folder: Path, *, now: float | None) -> Standing:
     retrained = [] if stale else stored_finals(results.table_or_empty("final_epochs"))
     given_up = _given_up(study, trials, events)
     runs = study.get("runs") or [study]
-    return Standing(
+    return StudyStatus(
         study=study["name"],
         folder=str(folder),
         demo=tuple(study.get("demo") or ()),
@@ -253,10 +253,10 @@ def _given_up(study: Row, trials: Sequence[Row], events: Sequence[Row]) -> dict[
 
 def _families(
     study: Row, trials: Sequence[Row], given_up: Mapping[str, str], *, alive: bool
-) -> tuple[FamilyStanding, ...]:
+) -> tuple[FamilyStatus, ...]:
     settings = study["settings"]
     return tuple(
-        family_standing(
+        family_status(
             name,
             trials,
             settings,
@@ -268,8 +268,8 @@ def _families(
     )
 
 
-def _finals(runs: Sequence[FinalRun], settings: Row) -> FinalsStanding:
-    return FinalsStanding(
+def _finals(runs: Sequence[FinalRun], settings: Row) -> FinalsStatus:
+    return FinalsStatus(
         done=sum(run.done for run in runs),
         expected=len(runs),
         epochs=sum(run.epochs for run in runs),
@@ -279,7 +279,7 @@ def _finals(runs: Sequence[FinalRun], settings: Row) -> FinalsStanding:
     )
 
 
-def _faults(events: Sequence[Row]) -> FaultsStanding:
+def _faults(events: Sequence[Row]) -> Faults:
     faults = [row for row in events if row["kind"] not in NO_FAULTS]
     latest = [
         Fault(
@@ -291,7 +291,7 @@ def _faults(events: Sequence[Row]) -> FaultsStanding:
         for row in reversed(faults[-3:])
     ]
     counts = Counter(row["kind"] for row in faults).most_common()
-    return FaultsStanding(counts=dict(counts), latest=tuple(latest))
+    return Faults(counts=dict(counts), latest=tuple(latest))
 
 
 def _age(folder: Path, now: float | None) -> float | None:

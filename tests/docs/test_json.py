@@ -14,7 +14,7 @@ from documented import blocks, split
 from jsonschema import Draft202012Validator
 from made_up_inputs import image_folder
 from made_up_rows import event, final_run
-from made_up_standing import CHOICE, SEARCHED, write_study
+from made_up_status import CHOICE, SEARCHED, write_study
 from made_up_study import ComparedStudy
 from printed_json import PAGE, printed_json, schemas
 

@@ -146,7 +146,7 @@ def test_the_command_gives_the_same_settings_again(study: Path) -> None:
     made = inputs.read(study)
     stored = {**made.study, "settings": {**to_json(settings), "families": ["cnn"]}}
     line = settings_sections.command(
-        inputs.Inputs(study=stored, standing=made.standing, tables=made.tables)
+        inputs.Inputs(study=stored, status=made.status, tables=made.tables)
     )
     again = options.settings_of(options.parse(shlex.split(line)[3:]), None)
     assert to_json(again) == to_json(settings)

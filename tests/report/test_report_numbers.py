@@ -179,8 +179,8 @@ def test_how_far_a_running_study_is_and_how_long_it_takes_is_what_its_tables_giv
             path = study / f"{name}.parquet"
             pq.write_table(pq.read_table(path).slice(0, rows), path)
     with holding(study):
-        its, standing = checked(study), inputs.read(study).standing
-    assert standing.time_left_seconds == pytest.approx(seconds_left(Recomputed(study)))
+        its, status = checked(study), inputs.read(study).status
+    assert status.time_left_seconds == pytest.approx(seconds_left(Recomputed(study)))
     ended = 36 if begun_finals else 35
     how_far = "7 of 18 final runs are done" if begun_finals else "the finals have not begun"
     assert f"{ended} of 36 trials have ended and {how_far}" in its.composed.answer.headline

@@ -8,7 +8,7 @@ from pathlib import Path
 import fsspec
 import pytest
 from fsspec.implementations.memory import MemoryFileSystem
-from made_up_standing import write_study
+from made_up_status import write_study
 from published_copies import publish
 from s3_server import s3_bucket
 

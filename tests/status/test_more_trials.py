@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from made_up_rows import trial
-from made_up_standing import SETTINGS, write_study
+from made_up_status import SETTINGS, write_study
 
 from orchestrator.results.lock import holding
 

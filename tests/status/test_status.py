@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 from made_up_rows import event, trial
-from made_up_standing import CHOICE, ENDED, ROOT, SEARCHED, SETTINGS, write_study
+from made_up_status import CHOICE, ENDED, ROOT, SEARCHED, SETTINGS, write_study
 
 from orchestrator.results.lock import holding
-from orchestrator.status.study_status import read_standing
+from orchestrator.status.study_status import read_status
 
 HOLD = """
 import sys
@@ -211,7 +211,7 @@ def test_the_best_is_the_one_that_would_be_chosen(tmp_path: Path) -> None:
             trial("cnn-003", "diverged", 1, 0.9),
         ],
     )
-    best = read_standing(folder, now=0).families[0]
+    best = read_status(folder, now=0).families[0]
     assert (best.best_trial_id, best.best_validation_accuracy) == ("cnn-002", 0.7)
 
 
@@ -220,8 +220,8 @@ def test_the_age_of_the_tables_is_that_of_the_newest(tmp_path: Path, shown: Any)
     for number, path in enumerate(sorted(folder.glob("*.parquet"))):
         os.utime(path, (1000, 1000 + number))
     (folder / ".trials.parquet.17").touch()
-    assert read_standing(folder, now=1004 + 60).tables_age_seconds == 60
-    assert read_standing(folder, now=900).tables_age_seconds == 0
+    assert read_status(folder, now=1004 + 60).tables_age_seconds == 60
+    assert read_status(folder, now=900).tables_age_seconds == 0
     ago = time.time() - 300
     for path in folder.glob("*.parquet"):
         os.utime(path, (ago, ago))

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from made_up_rows import START, event
-from made_up_standing import CHOICE, ROOT, SEARCHED, write_study
+from made_up_status import CHOICE, ROOT, SEARCHED, write_study
 
 from orchestrator.results.lock import holding
 from orchestrator.status import __main__ as status

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 from made_up_rows import START, event, final_run, trial
-from made_up_standing import CHOICE, CLUSTER, SEARCHED, SETTINGS, write_study
+from made_up_status import CHOICE, CLUSTER, SEARCHED, SETTINGS, write_study
 
 from orchestrator.forecast.remaining import TimeLeft
 from orchestrator.results.lock import holding
-from orchestrator.status.study_status import read_standing
+from orchestrator.status.study_status import read_status
 
 LAST = START + timedelta(seconds=104)  # cnn-000 has reported its tenth epoch
 
@@ -21,7 +21,7 @@ def left(folder: Path, age: float | None = None) -> float | None:
     """The estimate some seconds after the last epoch of a search; None: at the last of all."""
     now = None if age is None else LAST.timestamp() + age
     with holding(folder):
-        return read_standing(folder, now=now).time_left_seconds
+        return read_status(folder, now=now).time_left_seconds
 
 
 def test_the_time_left_is_what_is_to_come_at_the_pace_so_far(tmp_path: Path) -> None:

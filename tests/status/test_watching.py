@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from made_up_standing import SEARCHED, write_study
+from made_up_status import SEARCHED, write_study
 
 from orchestrator.results.lock import holding
 from orchestrator.status import __main__ as status

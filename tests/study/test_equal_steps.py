@@ -16,7 +16,7 @@ from orchestrator.config.final_epochs import final_epochs
 from orchestrator.config.sources import resolve
 from orchestrator.retrain import __main__ as retrain
 from orchestrator.run import finals
-from orchestrator.status.study_status import read_standing
+from orchestrator.status.study_status import read_status
 from orchestrator.study import main
 from orchestrator.verify.runner import verify
 
@@ -102,11 +102,11 @@ def test_a_long_final_that_lacks_its_last_epochs_is_not_sound(
 
 
 def test_the_status_counts_on_the_epochs_of_each_share(finished: Driver) -> None:
-    standing = read_standing(finished.folder, now=None).finals
-    assert standing is not None
+    status = read_status(finished.folder, now=None).finals
+    assert status is not None
     final = read(finished.folder, "final").drop_duplicates("trial_id")
-    assert standing.epochs == standing.epochs_expected == final.last_epoch.sum()
-    assert standing.epochs_expected == 5 * (len(final) // 2) * 2
+    assert status.epochs == status.epochs_expected == final.last_epoch.sum()
+    assert status.epochs_expected == 5 * (len(final) // 2) * 2
 
 
 def test_the_comparison_says_so(finished: Driver) -> None:

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from in_process import Driver, Moments
 
-from orchestrator.status.study_status import read_standing
+from orchestrator.status.study_status import read_status
 from orchestrator.verify.runner import verify
 
 pytestmark = pytest.mark.usefixtures("curve_family")
@@ -63,7 +63,7 @@ def test_killed_at_the_end_of_a_search_the_finals_it_has_begun_go_on_and_nothing
     assert len(pd.read_parquet(driver.folder / "final.parquet")) == 0
     problems = verify(driver.folder, sources=False).problems  # it has not ended
     assert [each for each in problems if "final" in each.sentence] == []
-    assert read_standing(driver.folder, now=None).finals_begun == begun.trial_id.nunique()
+    assert read_status(driver.folder, now=None).finals_begun == begun.trial_id.nunique()
     assert driver.resume()
     after = pd.read_parquet(driver.folder / "final_epochs.parquet")
     kept = after.merge(begun, on=["trial_id", "epoch", "reported_at"])

@@ -18,7 +18,7 @@ from rich.console import Console
 from orchestrator.config.searches import deciding, list_searches
 from orchestrator.config.sources import resolve
 from orchestrator.plan.preflight import check_new
-from orchestrator.status import study_status as standing
+from orchestrator.status import study_status as status
 from orchestrator.study import main
 from orchestrator.track.optuna_journal import write_journal
 from orchestrator.trials.recorder import Recorder
@@ -157,7 +157,7 @@ def test_the_comparison_says_so_and_shows_each_search(finished: Path) -> None:
 
 
 def test_the_status_counts_the_trials_of_all_searches(finished: Path) -> None:
-    (family,) = standing.read_standing(finished, now=0.0).families
+    (family,) = status.read_status(finished, now=0.0).families
     trials = read(finished, "trials")
     assert family.trials == len(trials) == 12
     at_largest = trials[trials.train_fraction == 1]

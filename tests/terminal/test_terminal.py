@@ -20,8 +20,8 @@ from orchestrator.config.sources import resolve
 from orchestrator.plan.families import plan_families
 from orchestrator.plan.summary import print_spaces
 from orchestrator.run.progress import ProgressTable
-from orchestrator.status.render import drawn, print_standing
-from orchestrator.status.study_status import read_standing
+from orchestrator.status.render import drawn, print_status
+from orchestrator.status.study_status import read_status
 from orchestrator.terminal import fitting_table
 from orchestrator.trials.recorder import Recorder
 
@@ -80,10 +80,10 @@ def test_status_names_each_family_and_trial_in_80_columns(
     study = MadeUpStudy(
         families=tuple(families), fractions=(0.01, 0.1, 1.0), test_images=8, finished=finished
     )
-    standing = read_standing(study.write(tmp_path / "mine"), now=0)
+    status = read_status(study.write(tmp_path / "mine"), now=0)
     for show in (
-        lambda c: print_standing(c, standing),
-        lambda c: c.print(drawn(standing, c.width)),
+        lambda c: print_status(c, status),
+        lambda c: c.print(drawn(status, c.width)),
     ):
         console = Console(file=io.StringIO(), width=80)
         show(console)
@@ -91,7 +91,7 @@ def test_status_names_each_family_and_trial_in_80_columns(
         # A command is left whole, so that it can be copied.
         assert max(len(line) for line in lines if not line.startswith("To go on")) <= 80
         found = words("\n".join(lines))
-        assert {*families, *(family.best_trial_id for family in standing.families)} <= found
+        assert {*families, *(family.best_trial_id for family in status.families)} <= found
 
 
 def test_the_plan_cuts_no_dimension_and_no_choice() -> None:

@@ -1,4 +1,4 @@
-"""A study's folder as it is left at various moments, for what is said of its standing."""
+"""A study's folder as it is left at various moments, for what is said of its status."""
 
 from collections.abc import Mapping, Sequence
 from datetime import timedelta

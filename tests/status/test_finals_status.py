@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from made_up_rows import final_run
-from made_up_standing import CHOICE, ENDED, SEARCHED, SETTINGS, write_study
+from made_up_status import CHOICE, ENDED, SEARCHED, SETTINGS, write_study
 
 from orchestrator.results.lock import holding
 
