@@ -12,7 +12,7 @@ from orchestrator.analysis.section import (
     present,
 )
 from orchestrator.analysis.test_results import FINISHED
-from orchestrator.config.searches import deciding, stored_searches
+from orchestrator.config.searches import search_for, stored_searches
 from orchestrator.results.schema import ROLES
 from orchestrator.stats.collapse import find_collapses
 from orchestrator.stats.predictions import PredictedRun
@@ -30,12 +30,12 @@ def caveats(study: Row, trials: Sequence[Row], finals: Sequence[Row]) -> Iterato
     searches = stored_searches(study["settings"])
     of_search: dict[str, list[Row]] = {}
     for row in finals:
-        name = deciding(searches, row["family"], row["train_fraction"]).name
+        name = search_for(searches, row["family"], row["train_fraction"]).name
         of_search.setdefault(name, []).append(row)
     unchanged = [name for name, runs in of_search.items() if _winner_is_baseline(runs)]
     for (fraction, family, role), runs in grouped(finals, "train_fraction", "family", "role"):
         never = [run for run in runs if (run["classes_never_predicted"] or 0) > 0]
-        again = role == ROLES[1] and deciding(searches, family, fraction).name in unchanged
+        again = role == ROLES[1] and search_for(searches, family, fraction).name in unchanged
         if never and not again:
             listed = ", ".join(
                 f"{r['classes_never_predicted']} with seed {r['seed']}" for r in never

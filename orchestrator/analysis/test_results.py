@@ -9,7 +9,7 @@ import pandas as pd
 from orchestrator.analysis.formats import number, spread, words
 from orchestrator.analysis.frames import over_seeds, records
 from orchestrator.analysis.section import FORMATS, Format, Row, Section, count, grouped, present
-from orchestrator.config.searches import deciding, search_of, stored_searches
+from orchestrator.config.searches import search_for, search_of, stored_searches
 from orchestrator.results.schema import ROLES
 
 FINISHED = ("completed", "stopped")
@@ -46,7 +46,7 @@ def result_sections(
         table = over_seeds(runs, MODEL, [f"test_{name}" for name in METRICS])
         table["parameters"] = runs.groupby(list(MODEL), sort=False)["parameters"].first().to_list()
         table["search_device_seconds"] = [
-            sum(present(seconds.get((deciding(searches, family, fraction).name, role), ())))
+            sum(present(seconds.get((search_for(searches, family, fraction).name, role), ())))
             or np.nan
             for family, role in table[list(MODEL)].itertuples(index=False)
         ]

@@ -82,7 +82,7 @@ def interpret(raw: RawStudy, said: Said) -> ForeignStudy:
         columns=columns,
     )
     trials = tuple(_trial(trial, roles) for trial in raw.trials)
-    deciding = metric or test or ""
+    chosen_by = metric or test or ""
     maximize = said.maximize if said.maximize is not None else raw.maximize
     return ForeignStudy(
         form=raw.form,
@@ -97,7 +97,7 @@ def interpret(raw: RawStudy, said: Said) -> ForeignStudy:
             for t in raw.trials
             if best_test is not None and (value := _number(t.fields.get(best_test))) is not None
         },
-        sign=1 if (names.is_higher_better(deciding) if maximize is None else maximize) else -1,
+        sign=1 if (names.is_higher_better(chosen_by) if maximize is None else maximize) else -1,
         group_name=group,
         seed_name=seed,
         knows_params=any(trial.params for trial in trials),

@@ -57,7 +57,7 @@ def stored_searches(settings: Mapping[str, Any]) -> list[Search]:
     )
 
 
-def deciding(searches: Iterable[Search], family: str, train_fraction: float) -> Search:
+def search_for(searches: Iterable[Search], family: str, train_fraction: float) -> Search:
     """The search whose winner is re-trained on a share of the training images.
 
     It is the search at that share; where there is none, the family's one.
@@ -92,7 +92,7 @@ def relabel(table: pa.Table) -> pa.Table:
 def relabel_finals(final: pa.Table, searches: Sequence[Search]) -> pa.Table:
     """`final.parquet` with the name of the search that decided each row as its `family`."""
     keys = zip(final["family"].to_pylist(), final["train_fraction"].to_pylist(), strict=True)
-    return _with_family(final, [deciding(searches, *key).name for key in keys])
+    return _with_family(final, [search_for(searches, *key).name for key in keys])
 
 
 def _with_family(table: pa.Table, names: Sequence[str]) -> pa.Table:

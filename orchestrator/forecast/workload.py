@@ -9,7 +9,7 @@ from typing import Any, Final, Literal
 
 from orchestrator.config.final_epochs import final_epochs
 from orchestrator.config.rungs import earliest_stop
-from orchestrator.config.searches import Search, deciding, search_of, stored_searches, trial_order
+from orchestrator.config.searches import Search, search_for, search_of, stored_searches, trial_order
 from orchestrator.config.settings import BUDGETS, FEWEST_TO_SETTLE, Settings
 from orchestrator.results.final_runs import FinalRun
 
@@ -165,7 +165,7 @@ class Workload:
             begun: How far those of baselines are that idle slots of the search have begun.
         """
         for fraction in self._settings["train_fractions"]:
-            search = deciding(self.searches, family, fraction).name
+            search = search_for(self.searches, family, fraction).name
             epochs, seeds = final_epochs(self._settings, fraction), self._settings["seeds"]
             own = [r for r in begun if r.family == family and r.train_fraction == fraction]
             for each in own:
@@ -202,7 +202,7 @@ class Workload:
         for run in runs:
             if run.done or run.failed:
                 continue
-            search = deciding(self.searches, run.family, run.train_fraction).name
+            search = search_for(self.searches, run.family, run.train_fraction).name
             origin = baseline_of(search) if run.role == "baseline" else choice[search]["trial_id"]
             own = known.get(run.trial_id or "")
             yield Training(

@@ -218,10 +218,10 @@ def _note(rule: Rule) -> Json:
 
 def _told(label: str, hover: Sequence[str]) -> Json:
     """What the legend and a pointer say; `name` groups what a legend's button switches."""
-    told: Json = {"name": _text(label), "hoverinfo": "text" if hover else "skip"}
+    trace: Json = {"name": _text(label), "hoverinfo": "text" if hover else "skip"}
     if hover:
-        told["hovertext"] = [_text(each) for each in hover]
-    return told
+        trace["hovertext"] = [_text(each) for each in hover]
+    return trace
 
 
 def _colour(name: str) -> str:

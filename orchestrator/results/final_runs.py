@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from orchestrator.config.searches import deciding, stored_searches
+from orchestrator.config.searches import search_for, stored_searches
 
 Row = Mapping[str, Any]
 Key = tuple[str, str, int, float]
@@ -96,7 +96,7 @@ def _expected(study: Row) -> Iterator[Key]:
     for fraction in settings["train_fractions"]:
         for seed in range(settings["seeds"]):
             for family in settings["families"]:
-                chosen = study["choice"].get(deciding(searches, family, fraction).name)
+                chosen = study["choice"].get(search_for(searches, family, fraction).name)
                 if chosen is None:
                     continue
                 yield family, "baseline", seed, fraction

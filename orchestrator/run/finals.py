@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from orchestrator.config.final_epochs import final_epochs
-from orchestrator.config.searches import Search, deciding
+from orchestrator.config.searches import Search, search_for
 from orchestrator.config.settings import ARITHMETIC, ENDS, OPERATIONAL, Settings
 from orchestrator.plan.families import FamilyPlan
 from orchestrator.results import files
@@ -85,7 +85,7 @@ def final_specs(
         for fraction in settings.train_fractions
         for seed in range(settings.seeds)
         for plan in plans
-        for search in [deciding(searches, plan.name, fraction)]
+        for search in [search_for(searches, plan.name, fraction)]
         if search.name in choice
         for role, params in _roles(choice[search.name], plan)
     ]

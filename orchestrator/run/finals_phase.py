@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from orchestrator.config.searches import deciding
+from orchestrator.config.searches import search_for
 from orchestrator.forecast.remaining import TimeLeft, forecast_end
 from orchestrator.results.final_runs import final_runs
 from orchestrator.run import finals, replay
@@ -138,7 +138,7 @@ def final_rows(session: Session, recorder: Recorder, choice: finals.Choice) -> l
     for record in list(recorder.trials.values()):
         if record.status == "completed":
             spec = record.spec
-            search = deciding(session.searches, spec.family, spec.train_fraction)
+            search = search_for(session.searches, spec.family, spec.train_fraction)
             both = choice[search.name]["baseline_won"]
             rows += finals.final_rows(
                 record,

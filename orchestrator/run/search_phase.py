@@ -4,7 +4,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
-from orchestrator.config.searches import deciding
+from orchestrator.config.searches import search_for
 from orchestrator.config.settings import ENDS
 from orchestrator.forecast.remaining import TimeLeft, earlier_seconds, forecast_end
 from orchestrator.forecast.workload import Images, Trained
@@ -111,7 +111,7 @@ def _early_finals(session: Session, search: Recorder) -> EarlyFinals | None:
 
     def certain(spec: TrialSpec) -> bool:
         """A search that has a winner will have one, if perhaps another."""
-        decided_by = deciding(searches, spec.family, spec.train_fraction).name
+        decided_by = search_for(searches, spec.family, spec.train_fraction).name
         return winner(search.of_search(decided_by)) is not None
 
     return EarlyFinals(recorder, left, certain=certain, **session.queue_options())

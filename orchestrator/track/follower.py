@@ -129,9 +129,9 @@ def _reason(error: Exception) -> str:
 
 def main() -> None:
     """Follows the study that the first line of the input names."""
-    told = json.loads(sys.stdin.readline())
-    target = Target(tracker=told["tracker"], place=told["place"])
-    folder = Path(told["folder"])
+    asked = json.loads(sys.stdin.readline())
+    target = Target(tracker=asked["tracker"], place=asked["place"])
+    folder = Path(asked["folder"])
     lines = _own_lines()
     os.nice(NICENESS)
 

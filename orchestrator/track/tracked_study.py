@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
-from orchestrator.config.searches import deciding, search_of
+from orchestrator.config.searches import search_for, search_of
 from orchestrator.results import schema
 from orchestrator.results.final_runs import final_id, final_runs
 from orchestrator.results.study_results import StudyResults
@@ -154,7 +154,7 @@ def _finals(results: StudyResults) -> Iterator[TrackedRun]:
     stored = results.rows("final_epochs")
     for run in final_runs(results.study, stored, rows, results.rows("events")) or ():
         name = run.trial_id or final_id(run.family, run.role, run.seed, run.train_fraction)
-        search = deciding(results.searches, run.family, run.train_fraction).name
+        search = search_for(results.searches, run.family, run.train_fraction).name
         own, done = epochs[name], tested.get(name)
         if done is not None:
             times = {"started_at": own[0].at, "ended_at": own[-1].at} if own else {}

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from orchestrator.config.final_epochs import final_epochs
-from orchestrator.config.searches import deciding
+from orchestrator.config.searches import search_for
 from orchestrator.results import schema
 from orchestrator.results.final_runs import final_id
 from orchestrator.results.kept_weights import CONFIG, MODEL, seed_folders, winner_folder
@@ -70,7 +70,7 @@ def check_final_params(tables: Tables) -> Iterator[str]:
         family, name = row["family"], name_of(key_of(row))
         expected = tables.study["baselines"].get(family)
         if row["role"] == "tuned":
-            search = deciding(tables.searches, family, row["train_fraction"])
+            search = search_for(tables.searches, family, row["train_fraction"])
             expected = tables.choice.get(search.name, {}).get("params")
         found = json.loads(row["params_json"])
         if found != expected:
@@ -125,7 +125,7 @@ def _expected(tables: Tables) -> dict[Key, dict[str, Any]]:
         }
         for fraction in tables.settings["train_fractions"]
         for family in tables.settings["families"]
-        for chosen in [tables.choice.get(deciding(tables.searches, family, fraction).name)]
+        for chosen in [tables.choice.get(search_for(tables.searches, family, fraction).name)]
         if chosen is not None
         for role in schema.ROLES
         for trained in ("baseline" if chosen["baseline_won"] else role,)

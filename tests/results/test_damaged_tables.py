@@ -8,7 +8,7 @@ import pytest
 from made_up_rows import table, trial
 from optuna.distributions import FloatDistribution
 
-from orchestrator.config.searches import deciding, list_searches
+from orchestrator.config.searches import list_searches, search_for
 from orchestrator.results import files, shape
 from search_spaces.dimension import outside
 
@@ -41,7 +41,7 @@ def test_hyperparameters_that_are_no_names_with_values_are_refused(
 
 def test_a_final_run_of_a_family_that_the_study_does_not_have_is_refused() -> None:
     with pytest.raises(ValueError, match=r"must be those of study\.json, but one is 'running'"):
-        deciding(list_searches(["cnn"], [1.0], per_fraction=False), "running", 1.0)
+        search_for(list_searches(["cnn"], [1.0], per_fraction=False), "running", 1.0)
 
 
 def test_a_hyperparameter_that_is_missing_is_outside_the_space() -> None:

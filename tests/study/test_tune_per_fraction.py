@@ -15,7 +15,7 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from rich.console import Console
 
-from orchestrator.config.searches import deciding, list_searches
+from orchestrator.config.searches import list_searches, search_for
 from orchestrator.config.sources import resolve
 from orchestrator.plan.preflight import check_new
 from orchestrator.status import study_status as status
@@ -70,9 +70,9 @@ def test_the_largest_share_is_searched_under_the_familys_name() -> None:
 
 def test_a_share_without_a_search_of_its_own_rests_on_the_familys_one() -> None:
     one = list_searches(["a", "b"], [0.1, 1.0], per_fraction=False)
-    assert deciding(one, "b", 0.1).name == "b"
+    assert search_for(one, "b", 0.1).name == "b"
     each = list_searches(["a", "b"], [0.1, 1.0], per_fraction=True)
-    assert deciding(each, "b", 0.1).name == "b-f0.1"
+    assert search_for(each, "b", 0.1).name == "b-f0.1"
 
 
 def test_each_search_has_its_baseline_its_trials_and_its_own_optuna_study(

@@ -45,7 +45,7 @@ def _survival(inputs: Inputs, rungs: Rows, savings: Rows) -> Panel:
     for (name,), own in _by_family(rungs):
         went_on = [trials[name], *(rung.arrivals - rung.stopped for rung in own)]
         x = [0, *(rung.rung for rung in own)]
-        told = [f"{name}: {trials[name]} trials began"] + [
+        labels = [f"{name}: {trials[name]} trials began"] + [
             f"{name}, epoch {rung.rung}: {rung.arrivals - rung.stopped} of {rung.arrivals} went on"
             for rung in own
         ]
@@ -57,7 +57,7 @@ def _survival(inputs: Inputs, rungs: Rows, savings: Rows) -> Panel:
                 symbol=looks[name][1],
                 label=name,
                 step=True,
-                hover=told,
+                hover=labels,
             )
         )
     return Panel(

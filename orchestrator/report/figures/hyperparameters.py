@@ -129,13 +129,13 @@ def figure(inputs: Inputs) -> Chart | None:
 def _of_one_optimizer(found: Sequence[Searched]) -> Iterator[str]:
     """What a reader must know of dimensions that most trials have and do not use."""
     names = {name for each in found for name in each.space}
-    told = [
+    labels = [
         f"{name} in place of {shared} in trials with {optimizer}"
         for name, (optimizer, shared) in INSTEAD.items()
         if name in names
     ]
-    if told:
-        yield f"Used of some: {', '.join(told)}; others have a value that shapes nothing."
+    if labels:
+        yield f"Used of some: {', '.join(labels)}; others have a value that shapes nothing."
 
 
 def _panel(each: Searched, colour: str) -> Panel:
@@ -220,7 +220,7 @@ def _lines(each: Searched, group: _Group) -> Line:
         x.append(None)
         y.append(None)
         hover.append("")
-    told = hover if len(each.trials) <= MOST_WITH_HOVER or group.colour != "muted" else ()
+    labels = hover if len(each.trials) <= MOST_WITH_HOVER or group.colour != "muted" else ()
     return Line(
         x=x,
         y=y,
@@ -229,7 +229,7 @@ def _lines(each: Searched, group: _Group) -> Line:
         width=group.width,
         opacity=group.opacity,
         dash=group.dash,
-        hover=told,
+        hover=labels,
     )
 
 

@@ -137,7 +137,7 @@ def _panels(inputs: Inputs, curves: Sequence[Curves]) -> list[Panel]:
 
 
 def _marks(each: Curves, colour: str) -> list[Mark]:
-    told = [
+    labels = [
         f"epoch {epoch}: median {percent(median)} of {trials} trials\n"
         f"middle half {percent(low)} to {percent(high)}"
         for epoch, trials, low, median, high in zip(
@@ -159,7 +159,7 @@ def _marks(each: Curves, colour: str) -> list[Mark]:
             colour=colour,
             label="median",
             symbol=symbol,
-            hover=told,
+            hover=labels,
         ),
         _line(each.baseline, "ink", "baseline", "dash"),
         _line(each.best, colour, f"best trial ({each.best_trial})", "dot", "best trial"),
