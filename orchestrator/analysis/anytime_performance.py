@@ -9,7 +9,7 @@ import pyarrow as pa
 from orchestrator.analysis.formats import rounded, share, three_digits, words
 from orchestrator.analysis.frames import frame
 from orchestrator.analysis.section import Section
-from orchestrator.analysis.selection import ELIGIBLE
+from orchestrator.results.states import MAY_WIN
 
 QUARTERS = 4
 
@@ -33,7 +33,7 @@ def trace_best(trials: pa.Table, epochs: pa.Table) -> dict[str, pd.DataFrame]:
     own = frame(trials)[["trial_id", "status", "device_seconds"]]
     rows = rows.merge(own, on="trial_id", how="inner")
     cost = rows["device_seconds"].fillna(0) / rows.groupby("trial_id")["epoch"].transform("size")
-    value = rows["validation_accuracy"].where(rows["status"].isin(ELIGIBLE))
+    value = rows["validation_accuracy"].where(rows["status"].isin(MAY_WIN))
     rows = rows.assign(cost=cost, value=value)
     return {
         str(family): pd.DataFrame(

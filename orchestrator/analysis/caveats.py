@@ -11,9 +11,9 @@ from orchestrator.analysis.section import (
     percent,
     present,
 )
-from orchestrator.analysis.test_results import FINISHED
 from orchestrator.config.searches import search_for, stored_searches
 from orchestrator.results.schema import ROLES
+from orchestrator.results.states import MAY_WIN
 from orchestrator.stats.collapse import find_collapses
 from orchestrator.stats.predictions import PredictedRun
 
@@ -94,7 +94,7 @@ def _unfinished(study: Row, trials: Sequence[Row], finals: Sequence[Row]) -> Ite
     of_family = dict(grouped(trials, "family"))
     for family in study["settings"]["families"]:
         statuses = [row["status"] for row in of_family.get((family,), [])]
-        if not any(status in FINISHED for status in statuses):
+        if not any(status in MAY_WIN for status in statuses):
             counts = [f"{statuses.count(status)} {status}" for status in dict.fromkeys(statuses)]
             listed = ", ".join(counts) or "none was started"
             yield f"{family}: no trial finished ({listed}), so the family has no winner."

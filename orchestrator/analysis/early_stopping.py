@@ -13,6 +13,7 @@ from orchestrator.analysis.formats import number, points, share, words
 from orchestrator.analysis.frames import frame, records
 from orchestrator.analysis.section import Row, Section
 from orchestrator.config.rungs import offered_rungs
+from orchestrator.results.states import State
 from orchestrator.stats.asha import FamilyRungs
 
 FEWEST_TO_RANK: Final = 3
@@ -90,7 +91,7 @@ def estimate_savings(trials: pa.Table, *, last_epoch: int) -> pd.DataFrame:
         and `device_seconds_saved`, an estimate at the search's mean cost of an epoch.
     """
     rows = frame(trials)
-    stopped, epochs = rows["status"] == "stopped", rows["epochs_run"].fillna(0)
+    stopped, epochs = rows["status"] == State.STOPPED, rows["epochs_run"].fillna(0)
     table = (
         rows.assign(
             stopped=stopped,
@@ -146,7 +147,7 @@ def replay_settings(
         mine = records(curves[curves["family"] == family])
         if not mine:
             continue
-        cut = set(known.index[(known["family"] == family) & (known["status"] == "stopped")])
+        cut = set(known.index[(known["family"] == family) & (known["status"] == State.STOPPED)])
         best = max(row["objective"] for row in mine)
         for grace, factor in _others(own, last):
             ran, missed = _replayed(family, mine, exempt, (grace, factor), last)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from math import comb
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,8 +13,8 @@ from orchestrator.analysis.formats import number, points, share, words
 from orchestrator.analysis.frames import frame, records
 from orchestrator.analysis.section import Row, Section
 from orchestrator.results.schema import ROLES
+from orchestrator.results.states import MAY_WIN
 
-ELIGIBLE: Final = ("completed", "stopped")
 """States of trials that can win: neither diverged nor failed."""
 
 
@@ -41,7 +41,7 @@ def expected_best(values: Sequence[float], k: int) -> float:
 
 def can_win(trials: pd.DataFrame) -> pd.DataFrame:
     """Trials that can win, the winner first: ties by lower loss, then by trial_id."""
-    eligible = trials[trials["status"].isin(ELIGIBLE) & trials["validation_accuracy"].notna()]
+    eligible = trials[trials["status"].isin(MAY_WIN) & trials["validation_accuracy"].notna()]
     return eligible.sort_values(
         ["objective", "validation_loss", "trial_id"], ascending=[False, True, True]
     )

@@ -12,7 +12,6 @@ from orchestrator.analysis.section import FORMATS, Format, Row, Section, count, 
 from orchestrator.config.searches import search_for, search_of, stored_searches
 from orchestrator.results.schema import ROLES
 
-FINISHED = ("completed", "stopped")
 METRICS: Final = ("accuracy", "precision", "recall", "loss")
 MODEL: Final = ("family", "role")
 REFERENCE_DATASET = "cifar10"

@@ -6,16 +6,13 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
 
 from orchestrator.results import files, published
 from orchestrator.results.kept_weights import seed_folders
+from orchestrator.results.states import ENDED, State
 from orchestrator.results.study_results import StudyResults
 from trainables import checkpoints
 from trainables.names import check_trial
-
-ENDED_STUDY: Final = frozenset({"completed", "incomplete"})
-RUNNING: Final = "running"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,7 +59,7 @@ def find(folder: Path, *, ensembles: bool = False) -> list[Disposable]:
     """
     files.check_inside(folder)
     results = StudyResults(folder)
-    ended = results.study.get("outcome") in ENDED_STUDY
+    ended = results.study.get("outcome") in ENDED
     return [
         *_if_there(folder / "tune", "Ray Tune's own files"),
         *_if_there(folder / published.STAGING, "half-published files"),
@@ -95,7 +92,7 @@ def _of_ended_trials(results: StudyResults) -> Iterator[Disposable]:
     kept = results.folder / "checkpoints"
     counted = Counter(row["trial_id"] for row in results.rows("epochs"))
     for row in results.rows("trials"):
-        if row["status"] == RUNNING or counted[row["trial_id"]] != row["epochs_run"]:
+        if row["status"] == State.RUNNING or counted[row["trial_id"]] != row["epochs_run"]:
             continue
         for path in checkpoints.files_of(kept / check_trial(row["trial_id"])):
             yield Disposable(path=path, what="checkpoints of trials that have ended")

@@ -19,6 +19,7 @@ from orchestrator.analysis.test_results import METRICS, MODEL
 from orchestrator.compare.document import WARNINGS, Report
 from orchestrator.compare.study_differences import SHOWN_OF_A_HASH, differences_section
 from orchestrator.results import schema
+from orchestrator.results.states import Outcome
 from orchestrator.results.study_results import StudyResults
 from orchestrator.stats.across_studies import TestedStudy, pair_studies, why_not_comparable
 from orchestrator.stats.predictions import split_runs
@@ -118,8 +119,8 @@ def differences_csv(rows: Sequence[Row]) -> str:
 
 def _flags(sides: Sequence[Side]) -> Iterator[str]:
     for side in sides:
-        outcome = side.study.get("outcome", "completed")
-        if outcome != "completed":
+        outcome = side.study.get("outcome", Outcome.COMPLETED)
+        if outcome != Outcome.COMPLETED:
             yield f"{side.name}: the study is {outcome}, so what stands here may change."
         openings = side.study.get("test_openings", 1)
         if openings > 1:

@@ -13,6 +13,7 @@ from orchestrator.config.searches import Search
 from orchestrator.forecast.speed import Earlier, Speed, side_by_side
 from orchestrator.forecast.workload import Images, Trained, Training, Workload
 from orchestrator.results.final_runs import FinalRun
+from orchestrator.results.states import State
 from trainables.epoch_rows import objective
 
 SECONDS_PER_HOUR: Final = 3600
@@ -242,7 +243,7 @@ def stored_finals(final_epochs: pa.Table) -> list[Trained]:
     names = ("trial_id", "family", "role", "train_fraction")
     keys = {row["trial_id"]: row for row in final_epochs.select(names).to_pylist()}
     return [
-        Trained(**keys[trial_id], status="running", **sums)
+        Trained(**keys[trial_id], status=State.RUNNING, **sums)
         for trial_id, sums in _sums(final_epochs).items()
     ]
 

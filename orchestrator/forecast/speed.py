@@ -6,6 +6,7 @@ from itertools import chain
 from statistics import fmean, median
 
 from orchestrator.forecast.workload import Images, Trained, Training
+from orchestrator.results.states import State
 
 Earlier = Callable[[str, float], float]
 """Wall seconds of an epoch of a family at a share of the training images, by an earlier study."""
@@ -48,7 +49,7 @@ class Speed:
             for own in self._own.values()
             for each in own
         }
-        over = [each for each in here if each.status != "running"]
+        over = [each for each in here if each.status != State.RUNNING]
         self._waiting, self._beside = _waiting(over), _beside_epochs(over)
 
     def epoch_seconds(self, training: Training) -> float:

@@ -12,6 +12,7 @@ from orchestrator.config.rungs import earliest_stop
 from orchestrator.config.searches import Search, search_for, search_of, stored_searches, trial_order
 from orchestrator.config.settings import BUDGETS, FEWEST_TO_SETTLE, Settings
 from orchestrator.results.final_runs import FinalRun
+from orchestrator.results.states import MAY_WIN, State
 
 VALIDATION_SHARE: Final = 1 / 3
 """What a validation image costs against one trained on, which goes forward and backward."""
@@ -130,7 +131,7 @@ class Workload:
     def running(self, family: str) -> Iterator[Training]:
         """What is left of each of a family's trials that run."""
         for each in self._trials:
-            if each.family == family and each.status == "running":
+            if each.family == family and each.status == State.RUNNING:
                 yield Training(
                     family=family,
                     train_fraction=each.train_fraction,
@@ -220,9 +221,9 @@ class Workload:
         best = sorted(
             (-each.validation[0], each.validation[1], trial_order(each.trial_id), each.trial_id)
             for each in own
-            if each.validation and each.status in {"completed", "stopped"}
+            if each.validation and each.status in MAY_WIN
         )[:1]
-        running = [each.trial_id for each in own if each.status == "running"]
+        running = [each.trial_id for each in own if each.status == State.RUNNING]
         return (*(rank[-1] for rank in best), *(running if self._reach == "most" else ()))
 
     def _end(self, family: str, role: str, done: int) -> float:
@@ -235,7 +236,7 @@ class Workload:
             return self._epochs
         if self._reach == "least":
             return earliest_stop(self._settings)
-        over = [each for each in self._trials if each.status != "running"]
+        over = [each for each in self._trials if each.status != State.RUNNING]
         searched = [each for each in over if each.role != "baseline"]
         own = [each.epochs for each in searched if each.family == family]
         lengths = own or [each.epochs for each in searched]

@@ -9,6 +9,7 @@ from typing import Any, Final
 from orchestrator.plan import warm_start
 from orchestrator.results import files
 from orchestrator.results.schema import TEST_OPENED
+from orchestrator.results.states import State
 from orchestrator.results.study_results import Rows
 from trainables import checkpoints
 from trainables.names import FAMILY, TRIAL
@@ -139,7 +140,7 @@ def check_nothing_lost(folder: Path) -> dict[str, Rows]:
 
 def so_far(tables: Mapping[str, Rows]) -> str:
     """What an earlier run of a study has done, in a sentence."""
-    ended = sum(row["status"] != "running" for row in tables["trials"])
+    ended = sum(row["status"] != State.RUNNING for row in tables["trials"])
     tested = len({row["trial_id"] for row in tables["final"]})
     return (
         f"Of the search {ended:,} trials had ended and {len(tables['epochs']):,} epochs were "

@@ -16,6 +16,7 @@ from orchestrator.config.settings import Settings
 from orchestrator.plan.families import FamilyPlan
 from orchestrator.plan.inputs import Inputs
 from orchestrator.results import files, shape
+from orchestrator.results.states import MAY_WIN, State
 from search_spaces.dimension import outside
 from trainables.weights.sources import of_family
 
@@ -25,7 +26,7 @@ TABLES: Final = ("trials", "epochs")
 NEEDED: Final = (
     *("weights", "dataset.name", "dataset.files", "dataset.image_shape", "dataset.split_sha256"),
 )
-LEARNED_FROM: Final = ("completed", "stopped", "diverged")
+LEARNED_FROM: Final = (*MAY_WIN, State.DIVERGED)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,9 +8,10 @@ import pandas as pd
 from orchestrator.analysis.formats import number, words
 from orchestrator.analysis.section import Format, Section, count
 from orchestrator.report.inputs import Inputs
+from orchestrator.results.states import State
 
 MOST_ROWS: Final = 30
-BAD: Final = ("failed", "diverged")
+BAD: Final = (State.FAILED, State.DIVERGED)
 SHOWN: Final = ("trial_id", "status", "stop_reason", "epochs_run", "attempts", "error")
 
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import pyarrow as pa
 
@@ -12,12 +12,11 @@ from orchestrator.analysis.confusion_examples import read_examples
 from orchestrator.analysis.section import Row
 from orchestrator.config.searches import Search, relabel, stored_searches
 from orchestrator.results import schema
+from orchestrator.results.states import ENDED
 from orchestrator.results.study_results import StudyResults
 from orchestrator.stats.predictions import PredictedRun, split_runs
 from orchestrator.stats.sample_efficiency import FEWEST_SIZES, Model, Point, measure_curves
 from orchestrator.status.study_status import StudyStatus, read_status
-
-ENDED: Final = ("completed", "incomplete")
 
 
 @dataclass(frozen=True, kw_only=True)

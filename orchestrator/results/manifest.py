@@ -13,6 +13,7 @@ from orchestrator.config.rungs import rungs_of
 from orchestrator.config.sampler import sampler_of
 from orchestrator.config.settings import Settings, to_json
 from orchestrator.results import code_version, files
+from orchestrator.results.states import Outcome
 from trainables import hardware
 
 LIBRARIES: Final = ("ray", "optuna", "torch", "torchvision", "numpy", "pandas", "pyarrow")
@@ -59,7 +60,7 @@ def continued(study: Mapping[str, Any], description: Mapping[str, Any]) -> dict[
         description: Of the run that begins; see `describe`.
     """
     *earlier, last = study["runs"]
-    if last["outcome"] == "running":  # it had no time to say how it ended
+    if last["outcome"] == Outcome.RUNNING:  # it had no time to say how it ended
         last = {**last, "outcome": "killed"}
     runs = [*earlier, last, *description["runs"]]
     kept = {

@@ -15,6 +15,7 @@ from optuna.distributions import json_to_distribution
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool, ValidationError
 
 from orchestrator.results import schema
+from orchestrator.results.states import Outcome
 from trainables.names import check_family, check_trial
 
 MOST: Final = 1_000_000
@@ -123,7 +124,7 @@ class _Closed(_Part):
 class _Run(_Part):
     started_at: Time
     ended_at: Time | None = None
-    outcome: Text = "running"
+    outcome: Text = Outcome.RUNNING
     host: Text = ""
 
 
@@ -143,7 +144,7 @@ class _Forecast(_Part):
 class _Study(_Part):
     name: Text
     settings: _Settings
-    outcome: Text = "running"
+    outcome: Text = Outcome.RUNNING
     started_at: Time | None = None
     ended_at: Time | None = None
     runs: Annotated[list[_Run], Field(min_length=1)] | None = None

@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 
 from orchestrator.config.final_epochs import final_epochs
 from orchestrator.config.settings import Settings
+from orchestrator.results.states import State
 from orchestrator.results.study_results import Rows, StudyResults
 from orchestrator.run import finals
 from orchestrator.trials.trial import TrialSpec
@@ -41,7 +42,7 @@ class StoredTrial:
     @property
     def diverged(self) -> bool:
         """The epoch after its last one had a loss that was not finite."""
-        return self.status == "diverged"
+        return self.status == State.DIVERGED
 
 
 def read_trial(folder: Path, settings: Settings, trial_id: str) -> StoredTrial:
@@ -77,7 +78,7 @@ def read_trial(folder: Path, settings: Settings, trial_id: str) -> StoredTrial:
             train_fraction=row["train_fraction"],
         ),
         epochs=whole,
-        status=row.get("status", "completed"),
+        status=row.get("status", State.COMPLETED),
         device=row["device"],
         rows=_epochs(results.table_or_empty(epochs), trial_id),
         in_parts=any(

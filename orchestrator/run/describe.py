@@ -14,6 +14,7 @@ from orchestrator.plan.inputs import Inputs
 from orchestrator.results import schema
 from orchestrator.results.code_version import code_sha256, git_commit
 from orchestrator.results.manifest import environment, now
+from orchestrator.results.states import Outcome
 from orchestrator.run.cluster import Cluster, Reservation
 from trainables.weights.chosen import ChosenWeights
 
@@ -37,7 +38,7 @@ def describe(
     return {
         "name": name,
         "schema_version": schema.SCHEMA_VERSION,
-        "outcome": "running",
+        "outcome": Outcome.RUNNING,
         "started_at": started_at,
         "ended_at": None,
         "settings": {
@@ -89,7 +90,7 @@ def describe(
             {
                 "started_at": started_at,
                 "ended_at": None,
-                "outcome": "running",
+                "outcome": Outcome.RUNNING,
                 "host": platform.node(),
                 "pid": os.getpid(),
                 **code,

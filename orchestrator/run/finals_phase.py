@@ -8,6 +8,7 @@ from typing import Any
 from orchestrator.config.searches import search_for
 from orchestrator.forecast.remaining import TimeLeft, forecast_end
 from orchestrator.results.final_runs import final_runs
+from orchestrator.results.states import State
 from orchestrator.run import finals, replay
 from orchestrator.run.opening import resume_command
 from orchestrator.run.progress import ProgressTable, shown
@@ -97,7 +98,7 @@ def retrain_and_test(
             )
     session.must_have_ended(recorder)
     keep_winners(session.folder, rows(), session.inputs.dataset.classes)
-    completed = all(record.status == "completed" for record in recorder.trials.values())
+    completed = all(record.status == State.COMPLETED for record in recorder.trials.values())
     complete = completed and len(choice) == len(session.searches)
     return Finals(complete=complete, test_part=test)
 
@@ -136,7 +137,7 @@ def final_rows(session: Session, recorder: Recorder, choice: finals.Choice) -> l
     """The rows of `final.parquet` of the runs that are completed."""
     rows = []
     for record in list(recorder.trials.values()):
-        if record.status == "completed":
+        if record.status == State.COMPLETED:
             spec = record.spec
             search = search_for(session.searches, spec.family, spec.train_fraction)
             both = choice[search.name]["baseline_won"]

@@ -4,15 +4,15 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from orchestrator.results.states import State
 from orchestrator.trials.family_totals import FamilyTotals
 from orchestrator.trials.recorder import Recorder
-from orchestrator.trials.trial import RUNNING, TrialRecord
+from orchestrator.trials.trial import TrialRecord
 
 # Ray puts this before the name of each metric, and Prometheus expects the other after a counter's.
 PREFIX: Final = "ray_"
 COUNTER_SUFFIX: Final = "_total"
 
-STATES: Final = (RUNNING, "completed", "stopped", "diverged", "failed")
 OF_STUDY: Final = ("study", "phase")
 OF_FAMILY: Final = (*OF_STUDY, "family")
 
@@ -139,9 +139,8 @@ def _of_running(records: Iterable[TrialRecord]) -> dict[Metric, float]:
 
 def _trials(totals: FamilyTotals) -> dict[str, float]:
     """State to number of trials, those without any included: a gauge keeps what it was told."""
-    return {state: float(totals.ended[state]) for state in STATES} | {
-        RUNNING: float(totals.at_work())
-    }
+    found = {state.value: float(totals.ended[state]) for state in State}
+    return {**found, State.RUNNING.value: float(totals.at_work())}
 
 
 def _ascii(text: str) -> str:

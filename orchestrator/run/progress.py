@@ -8,6 +8,7 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.live import Live
 from rich.text import Text
 
+from orchestrator.results.states import State
 from orchestrator.status.render import early_finals, time_left
 from orchestrator.terminal import fitting_table
 from orchestrator.trials.recorder import Recorder
@@ -68,9 +69,9 @@ class ProgressTable:
                 family,
                 "-" if best is None else f"{best:.1%}",
                 str(totals.at_work()),
-                str(ended["stopped"]),
-                str(ended["completed"]),
-                str(ended["failed"] + ended["diverged"]),
+                str(ended[State.STOPPED]),
+                str(ended[State.COMPLETED]),
+                str(ended[State.FAILED] + ended[State.DIVERGED]),
                 str(planned),
                 str(totals.epochs),
                 f"{self._recorder.device_seconds_of(totals.wall_seconds()):.0f}",

@@ -15,6 +15,7 @@ from orchestrator.config.searches import search_of, stored_searches, trial_order
 from orchestrator.plan import remains, warm_start
 from orchestrator.results import files
 from orchestrator.results.schema import PLACE
+from orchestrator.results.states import Outcome, State
 from orchestrator.results.study_results import Rows, by_sequence
 from orchestrator.run import finals
 from orchestrator.search.family_searcher import FamilySearch
@@ -24,7 +25,6 @@ from orchestrator.trials.recorder import Recorder
 from orchestrator.trials.trial import (
     BASELINE_ROLE,
     FAILURES,
-    RUNNING,
     TrialRecord,
     TrialSpec,
     failure_of_text,
@@ -101,14 +101,15 @@ def read(folder: Path, study: Mapping[str, Any], now: Mapping[str, Any]) -> Stor
             *damaged_claims,
             *(("table_damaged", f"it counts as missing: {why}") for why in damaged.values()),
         ],
-        forgiven=study["code_sha256"] != now["code_sha256"] or study["outcome"] == "incomplete",
+        forgiven=study["code_sha256"] != now["code_sha256"]
+        or study["outcome"] == Outcome.INCOMPLETE,
     )
 
 
 def changes(study: Mapping[str, Any], now: Mapping[str, Any]) -> list[tuple[str, str]]:
     """What is to be noted when a study is resumed: the events' kinds and details."""
     last = study["runs"][-1]["outcome"]
-    before = "killed" if last == "running" else last
+    before = "killed" if last == Outcome.RUNNING else last
     noted = [("resumed", f"run {len(study['runs']) + 1}, after one that was {before}")]
     for kind, what in (
         ("settings_changed", "settings"),
@@ -167,7 +168,7 @@ def replay_search(
     if not stored.forgiven:
         _replay_failures(stored, recorder, search)
     for record in list(recorder.trials.values()):
-        if record.status != RUNNING:
+        if record.status != State.RUNNING:
             recorder.discard_checkpoints(record.spec.trial_id)
         search.go_on_with(record)
 
@@ -226,8 +227,10 @@ def replay_finals(
         if row["trial_id"] in recorder.trials:
             recorder.restore_epoch(row["trial_id"], row)
     records = recorder.trials
-    finals.restore_predictions(folder, [r for r in records.values() if r.status != RUNNING])
-    left = [s for s in specs if s.trial_id not in records or records[s.trial_id].status == RUNNING]
+    finals.restore_predictions(folder, [r for r in records.values() if r.status != State.RUNNING])
+    left = [
+        s for s in specs if s.trial_id not in records or records[s.trial_id].status == State.RUNNING
+    ]
     return sorted(left, key=lambda spec: spec.trial_id not in records)
 
 
@@ -267,7 +270,7 @@ def _final_record(spec: TrialSpec, stored: StoredStudy, recorder: Recorder) -> T
     spent = sum(row["epoch_seconds"] for row in epochs)
     record = TrialRecord(spec=spec, attempts=attempts, spent_seconds=spent)
     if tested:
-        record.status, record.final = "completed", finals.measured(tested[0])
+        record.status, record.final = State.COMPLETED, finals.measured(tested[0])
         record.place = {"device_name": tested[0].get("device_name")}
         record.spent_seconds = recorder.wall_seconds(tested[0]["device_seconds"])
     return record
@@ -335,6 +338,6 @@ def _row_of_claim(claim: checkpoints.Claim) -> dict[str, Any]:
         **trial,
         **unknown,
         **counted,
-        "status": RUNNING,
+        "status": State.RUNNING,
         "params_json": json.dumps(params),
     }

@@ -15,6 +15,7 @@ from orchestrator.plan.preflight import CheckedStudy
 from orchestrator.results import files, manifest, schema
 from orchestrator.results.lock import Hold
 from orchestrator.results.manifest import Manifest
+from orchestrator.results.states import Outcome, State
 from orchestrator.run.cluster import Reservation, passed_on
 from orchestrator.run.kept_processes import KeptProcesses
 from orchestrator.run.metrics import Sample, measure, measure_time_left
@@ -29,7 +30,6 @@ from orchestrator.search.trial_queue import TrialQueue
 from orchestrator.trials.device_types import DeviceTypes
 from orchestrator.trials.recorder import Recorder
 from orchestrator.trials.table_writer import TableWriter
-from orchestrator.trials.trial import RUNNING
 from trainables.shared_data import SharedData, for_other_hosts
 from trainables.trial import References
 from trainables.weights.chosen import ChosenWeights
@@ -124,9 +124,11 @@ class Session:
         except BaseException as error:
             self.hold.check()  # a driver that lost the study says so, and notes nothing in it
             self._give_reserve_back()
-            if self.manifest.content["outcome"] == "running":  # not where only printing failed
+            if (
+                self.manifest.content["outcome"] == Outcome.RUNNING
+            ):  # not where only printing failed
                 interrupted = isinstance(error, KeyboardInterrupt)
-                self.manifest.end("interrupted" if interrupted else "failed")
+                self.manifest.end(Outcome.INTERRUPTED if interrupted else Outcome.FAILED)
             raise
         finally:
             self._give_reserve_back()
@@ -139,7 +141,7 @@ class Session:
         self.hold.check()
         self.note(CLUSTER_LOST, why)
         self.writer.write()
-        self.manifest.end("interrupted")
+        self.manifest.end(Outcome.INTERRUPTED)
 
     def note(self, kind: str, detail: str) -> None:
         """Adds an event of the study's own; from whichever thread.
@@ -175,7 +177,7 @@ class Session:
     def end(self, *, complete: bool) -> None:
         """Notes how the study ended, and says where it is."""
         self.completed = complete
-        self.manifest.end("completed" if complete else "incomplete")
+        self.manifest.end(Outcome.COMPLETED if complete else Outcome.INCOMPLETE)
         self.console.print(f"Results: {self.folder}", soft_wrap=True)
 
     def recorder(self, epochs_table: str) -> Recorder:
@@ -248,6 +250,6 @@ class Session:
         """
         if self.interruption:
             raise KeyboardInterrupt
-        running = [name for name, r in recorder.trials.items() if r.status == RUNNING]
+        running = [name for name, r in recorder.trials.items() if r.status == State.RUNNING]
         if running:
             raise RuntimeError(f"all trials must have ended, but Tune left {', '.join(running)}")

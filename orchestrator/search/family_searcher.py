@@ -10,10 +10,11 @@ from optuna.trial import TrialState
 
 from orchestrator.config.searches import Search, trial_order
 from orchestrator.plan.families import FamilyPlan
+from orchestrator.results.states import State
 from orchestrator.search.optuna_states import optuna_state
 from orchestrator.search.trial_queue import BELOW_CUTOFF, TrialQueue
 from orchestrator.trials.recorder import Recorder
-from orchestrator.trials.trial import BASELINE_ROLE, RUNNING, TrialRecord, TrialSpec
+from orchestrator.trials.trial import BASELINE_ROLE, TrialRecord, TrialSpec
 from trainables.training.seeding import derive_seed
 
 
@@ -113,16 +114,16 @@ class FamilySearch(TrialQueue):
         """
         spec, plan = record.spec, self._plans[record.spec.family]
         known = spec.role != BASELINE_ROLE or not plan.baseline_outside
-        if record.status != RUNNING:
+        if record.status != State.RUNNING:
             if known:
                 self.learn(record, self._cut(record))
             return
         if known:
             self._asked[spec.trial_id] = self._add_to_optuna(spec)
         if record.stopping:
-            self._end(record, "stopped", BELOW_CUTOFF)
+            self._end(record, State.STOPPED, BELOW_CUTOFF)
         elif len(record.rows) >= self._epochs:
-            self._end(record, "completed")
+            self._end(record, State.COMPLETED)
         else:
             self.owe(record)
 

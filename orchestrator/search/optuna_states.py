@@ -6,6 +6,7 @@ from typing import Any
 
 from optuna.trial import TrialState
 
+from orchestrator.results.states import State
 from trainables.epoch_rows import objective
 
 
@@ -36,16 +37,16 @@ def optuna_state(status: str, rows: Sequence[Mapping[str, Any]], cut: int | None
         rows: Its epochs in order.
         cut: The epoch at which ASHA would have stopped a baseline; None for never.
     """
-    if status == "failed":
+    if status == State.FAILED:
         return OptunaState(state=TrialState.FAIL)
-    if status == "diverged":
+    if status == State.DIVERGED:
         return OptunaState(state=TrialState.PRUNED)
     best, best_so_far = 0.0, {}
     for row in rows[:cut]:
         best = max(best, objective(row))
         best_so_far[row["epoch"]] = best
-    if status == "running":
+    if status == State.RUNNING:
         return OptunaState(state=TrialState.RUNNING, best_so_far=best_so_far)
-    if status == "completed" and cut is None:
+    if status == State.COMPLETED and cut is None:
         return OptunaState(state=TrialState.COMPLETE, best_so_far=best_so_far, value=best)
     return OptunaState(state=TrialState.PRUNED, best_so_far=best_so_far)

@@ -6,9 +6,10 @@ from typing import Final
 import numpy as np
 
 from orchestrator.config.searches import Search
+from orchestrator.results.states import CANNOT_WIN, State
 from orchestrator.stats.settled import Searched, chance_of_another
 from orchestrator.trials.recorder import Recorder
-from orchestrator.trials.trial import CANNOT_WIN, RUNNING, TrialRecord
+from orchestrator.trials.trial import TrialRecord
 from trainables.epoch_rows import objective
 
 SETTING: Final = "stop_when_settled"
@@ -59,7 +60,7 @@ class Settled:
         return SETTING if self._said[seen] else None
 
     def _searched(self, records: Sequence[TrialRecord]) -> Searched:
-        ended = [record for record in records if record.status != RUNNING]
+        ended = [record for record in records if record.status != State.RUNNING]
         found = [
             objective(record.best)
             for record in ended

@@ -7,10 +7,10 @@ from typing import Any, Final
 from ray.tune.search import Searcher
 
 from orchestrator.results.final_runs import DIVERGED, FAILED
+from orchestrator.results.states import State
 from orchestrator.trials.recorder import Recorder
 from orchestrator.trials.trial import (
     BASELINE_ROLE,
-    RUNNING,
     TrialRecord,
     TrialSpec,
     failure_of_text,
@@ -122,7 +122,7 @@ class TrialQueue(Searcher):
             Why the family is to be given up, None if it is not.
         """
         failed = self._failed.setdefault(record.spec.family, [])
-        if record.status == "failed" and record.stop_reason != HALTED:
+        if record.status == State.FAILED and record.stop_reason != HALTED:
             failed.append(record)
         elif failed and len(record.rows) > _farthest(failed):
             failed.clear()  # one that ended sooner has not met what they met
@@ -143,7 +143,7 @@ class TrialQueue(Searcher):
         if failed[-1].stop_reason != "error" or len(set(bugs[-SAME_BUG:])) > 1:
             return False
         of_all = self._recorder.of_family(failed[-1].spec.family)
-        ended = sum(each.status != RUNNING for each in of_all)
+        ended = sum(each.status != State.RUNNING for each in of_all)
         none_further = max(len(each.rows) for each in of_all) <= _farthest(failed)
         baseline = any(each.spec.role == BASELINE_ROLE for each in failed)
         of_five = len(failed) > 1 and baseline and ended >= ALL_FAILED and none_further
@@ -244,12 +244,12 @@ class TrialQueue(Searcher):
         if error:
             self._after_failure(record)
         elif record.diverged or (result is not None and "diverged" in result):
-            self._end(record, "diverged", record.diverged or str((result or {})["diverged"]))
+            self._end(record, State.DIVERGED, record.diverged or str((result or {})["diverged"]))
         elif len(record.rows) >= self._whole(spec):
             record.final = dict(result or {})
-            self._end(record, "completed")
+            self._end(record, State.COMPLETED)
         elif record.stopping:
-            self._end(record, "stopped", BELOW_CUTOFF)
+            self._end(record, State.STOPPED, BELOW_CUTOFF)
 
     def save(self, checkpoint_path: str) -> None:
         """Nothing: the table is the study, and no state of Tune's is ever read."""
@@ -261,7 +261,7 @@ class TrialQueue(Searcher):
         failure = record.failures[-1]
         if record.spec.family in self.halted or self._is_last_attempt(record):
             record.error = str(failure)
-            self._end(record, "failed", failure.kind)
+            self._end(record, State.FAILED, failure.kind)
         else:
             self.owe(record)
 
@@ -287,9 +287,9 @@ class TrialQueue(Searcher):
         for owed in (self._owed, self._owed_whole, self._owed_alone):
             for spec in [s for s in owed if s.family == family]:
                 owed.remove(spec)
-                self._end(self._recorder.trials[spec.trial_id], "failed", HALTED)
+                self._end(self._recorder.trials[spec.trial_id], State.FAILED, HALTED)
 
-    def _end(self, record: TrialRecord, status: str, reason: str | None = None) -> None:
+    def _end(self, record: TrialRecord, status: State, reason: str | None = None) -> None:
         self._recorder.end(record.spec.trial_id, status, reason)
         self.ended(record)
         why = self.note_end(record)
@@ -327,7 +327,7 @@ class ListedTrials(TrialQueue):
 
     def ended(self, record: TrialRecord) -> None:
         """Notes what ended without a test, which no table of the finals has a column for."""
-        if record.status != "completed":
-            kind = DIVERGED if record.status == "diverged" else FAILED
+        if record.status != State.COMPLETED:
+            kind = DIVERGED if record.status == State.DIVERGED else FAILED
             reason = record.stop_reason or record.status
             self._recorder.event(kind, reason, record.spec.trial_id)

@@ -62,12 +62,13 @@ def _port(text: str) -> int:
 def _statuses(results: str, *, watch: bool) -> Iterator["StudyStatus"]:
     """How the study stands now and, watched, every 5 seconds until no driver runs it."""
     from orchestrator.results.fetched import local_folder
-    from orchestrator.status.study_status import RUNNING, read_status
+    from orchestrator.results.states import Outcome
+    from orchestrator.status.study_status import read_status
 
     while True:
         status = read_status(local_folder(results), now=time.time())
         yield status
-        if not watch or status.state != RUNNING:
+        if not watch or status.state != Outcome.RUNNING:
             return
         time.sleep(WATCH_SECONDS)
 
@@ -101,12 +102,12 @@ def _drawn_while_running(
     """Draws each in the place of the last; gives back the one in which nothing runs any more."""
     from rich.live import Live
 
+    from orchestrator.results.states import Outcome
     from orchestrator.status.render import drawn
-    from orchestrator.status.study_status import RUNNING
 
     with Live(console=console, auto_refresh=False) as live:
         for status in statuses:
-            if status.state != RUNNING:
+            if status.state != Outcome.RUNNING:
                 live.transient = True
                 break
             live.update(drawn(status, console.width), refresh=True)

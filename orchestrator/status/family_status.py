@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from orchestrator.config.searches import search_of, stored_searches
+from orchestrator.results.states import CANNOT_WIN, State
 from trainables.epoch_rows import objective
 
 Row = Mapping[str, Any]
@@ -74,19 +75,19 @@ def family_status(
     sound = [
         row
         for row in chosen
-        if row["status"] not in {"diverged", "failed"} and row["validation_accuracy"] is not None
+        if row["status"] not in CANNOT_WIN and row["validation_accuracy"] is not None
     ]
     best = min(sound, key=_rank, default=None)
     return FamilyStatus(
         family=name,
         best_validation_accuracy=None if best is None else best["validation_accuracy"],
         best_trial_id=None if best is None else best["trial_id"],
-        running=count["running"] if alive else 0,
-        interrupted=0 if alive else count["running"],
-        stopped=count["stopped"],
-        completed=count["completed"],
-        failed=count["failed"],
-        diverged=count["diverged"],
+        running=count[State.RUNNING] if alive else 0,
+        interrupted=0 if alive else count[State.RUNNING],
+        stopped=count[State.STOPPED],
+        completed=count[State.COMPLETED],
+        failed=count[State.FAILED],
+        diverged=count[State.DIVERGED],
         trials=sum(planned),
         epochs=sum(row["epochs_run"] for row in own),
         device_seconds=sum(row["device_seconds"] for row in own),

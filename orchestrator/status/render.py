@@ -10,13 +10,9 @@ from rich.text import Text
 
 from orchestrator.analysis.section import TELLING, duration
 from orchestrator.forecast.estimate import between
+from orchestrator.results.states import Outcome
 from orchestrator.status.family_status import FamilyStatus
-from orchestrator.status.study_status import (
-    INTERRUPTED,
-    RUNNING,
-    Faults,
-    StudyStatus,
-)
+from orchestrator.status.study_status import Faults, StudyStatus
 from orchestrator.status.unsettled import MoreTrials
 from orchestrator.terminal import fitting_table
 
@@ -24,7 +20,7 @@ MISSING: Final = "-"
 TITLES: Final = (
     "family",
     "best validation accuracy",
-    RUNNING,
+    Outcome.RUNNING,
     "stopped",
     "done",
     "failed",
@@ -71,7 +67,7 @@ def _parts(status: StudyStatus, width: int) -> Iterator[Text | Padding | Group]:
     yield from _more_trials(status.more_trials)
     yield from _finals(status)
     yield from _faults(status.faults)
-    if status.state == RUNNING:
+    if status.state == Outcome.RUNNING:
         yield Text(_freshness(status))
 
 
@@ -100,7 +96,7 @@ def _headline(status: StudyStatus, width: int) -> str:
 def _table(status: StudyStatus, width: int) -> Group:
     """One row per family."""
     lost = any(family.interrupted for family in status.families)
-    titles = [INTERRUPTED if title == RUNNING and lost else title for title in TITLES]
+    titles = [*TITLES[:2], Outcome.INTERRUPTED if lost else TITLES[2], *TITLES[3:]]
     rows = [_cells(family, lost=lost) for family in status.families]
     return fitting_table(titles, rows, width, left=LEFT)
 
@@ -144,7 +140,7 @@ def _finals(status: StudyStatus) -> Iterator[Text | Padding]:
             f"Finals: {finals.done} of {finals.expected} re-trainings done{failed}, "
             f"{finals.epochs:,} of {finals.epochs_expected:,} epochs"
         )
-        going = "in progress" if state == RUNNING else "not finished"
+        going = "in progress" if state == Outcome.RUNNING else "not finished"
         for what, runs in ((going, finals.unfinished), ("failed", finals.failed)):
             if runs:
                 names = ", ".join(f"{run.trial_id} (epoch {run.epochs})" for run in runs)

@@ -17,13 +17,11 @@ from orchestrator.forecast.workload import Trained
 from orchestrator.results.copies import copy_of
 from orchestrator.results.final_runs import FinalRun, final_runs
 from orchestrator.results.lock import Holder, holder_of
+from orchestrator.results.states import ENDED, Outcome, State
 from orchestrator.results.study_results import StudyResults
 from orchestrator.status.family_status import FamilyStatus, family_status
 from orchestrator.status.unsettled import MoreTrials, more_trials
 
-RUNNING: Final = "running"
-INTERRUPTED: Final = "interrupted"
-FAILED: Final = "failed"
 # What is noted as an event and is as it should be; a kind that is new here counts as a fault.
 NO_FAULTS: Final = (
     "test_opened",
@@ -145,7 +143,8 @@ def read_status(folder: Path, *, now: float | None) -> StudyStatus:
     study = _checked(results)
     state = _state(study, holder)
     trials, events = results.rows("trials"), results.rows("events")
-    searching = state in {RUNNING, INTERRUPTED, FAILED} and _searching(study, trials)
+    alive = state == Outcome.RUNNING
+    searching = state not in ENDED and _searching(study, trials)
     if searching:
         # A choice there is was made before the study was extended.
         study = {name: study[name] for name in study.keys() - {"choice", "halted"}}
@@ -161,12 +160,14 @@ def read_status(folder: Path, *, now: float | None) -> StudyStatus:
         demo=tuple(study.get("demo") or ()),
         state=state,
         run=len(runs),
-        driver=holder if state in {RUNNING, INTERRUPTED} else None,
+        driver=holder if state in {Outcome.RUNNING, Outcome.INTERRUPTED} else None,
         started_at=study.get("started_at"),
         run_started_at=runs[-1].get("started_at"),
-        ended_at=None if RUNNING in {state, study.get("outcome")} else study.get("ended_at"),
-        resume_command=_resume_command(folder) if state in {INTERRUPTED, FAILED} else None,
-        families=_families(study, trials, given_up, alive=state == RUNNING),
+        ended_at=None
+        if alive or study.get("outcome") == Outcome.RUNNING
+        else study.get("ended_at"),
+        resume_command=None if alive or state in ENDED else _resume_command(folder),
+        families=_families(study, trials, given_up, alive=alive),
         finals=None if finals is None else _finals(finals, study["settings"]),
         finals_begun=len(retrained) if finals is None else 0,
         faults=_faults(events),
@@ -174,7 +175,7 @@ def read_status(folder: Path, *, now: float | None) -> StudyStatus:
         time_left_seconds=_time_left(
             results, study, given_up, retrained=retrained, finals=finals, now=now
         )
-        if state == RUNNING
+        if alive
         else None,
         more_trials=more_trials(study, trials, given_up) if searching else None,
     )
@@ -209,10 +210,10 @@ def _checked(results: StudyResults) -> Row:
 
 
 def _state(study: Row, holder: Holder | None) -> str:
-    outcome = str(study.get("outcome", RUNNING))
-    if outcome not in {RUNNING, INTERRUPTED}:
+    outcome = str(study.get("outcome", Outcome.RUNNING))
+    if outcome not in {Outcome.RUNNING, Outcome.INTERRUPTED}:
         return outcome
-    return RUNNING if holder is not None and holder.alive else INTERRUPTED
+    return Outcome.RUNNING if holder is not None and holder.alive else Outcome.INTERRUPTED
 
 
 def _resume_command(folder: Path) -> str:
@@ -230,7 +231,7 @@ def _resume_command(folder: Path) -> str:
 def _searching(study: Row, trials: Sequence[Row]) -> bool:
     """Whether the search is not over: a trial runs, or is still to come."""
     counted = Counter(search_of(row["trial_id"]) for row in trials)
-    return any(row["status"] == RUNNING for row in trials) or any(
+    return any(row["status"] == State.RUNNING for row in trials) or any(
         counted[search.name] < study["settings"]["trials"]
         for search in stored_searches(study["settings"])
         if search.name not in (study.get("closed") or {})
@@ -243,7 +244,7 @@ def _given_up(study: Row, trials: Sequence[Row], events: Sequence[Row]) -> dict[
     if "halted" in study:
         return dict(study["halted"])
     # One that was given up in an earlier run may be tried again.
-    busy = {row["family"] for row in trials if row["status"] == RUNNING}
+    busy = {row["family"] for row in trials if row["status"] == State.RUNNING}
     return {
         row["family"]: row["detail"]
         for row in events

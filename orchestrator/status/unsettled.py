@@ -8,6 +8,7 @@ from typing import Any, Final
 import numpy as np
 
 from orchestrator.config.searches import search_of
+from orchestrator.results.states import MAY_WIN, State
 from orchestrator.stats.settled import Searched, chance_of_another
 from trainables.epoch_rows import objective
 
@@ -42,17 +43,17 @@ def more_trials(study: Row, trials: Sequence[Row], given_up: Collection[str]) ->
     families, seconds = {}, 0.0
     for name in study["settings"]["families"]:
         own = [row for row in trials if search_of(row["trial_id"]) == name]
-        ended = [row for row in own if row["status"] != "running"]
+        ended = [row for row in own if row["status"] != State.RUNNING]
         found = [
             objective(row)
             for row in ended
-            if row["status"] in {"completed", "stopped"} and row["validation_accuracy"] is not None
+            if row["status"] in MAY_WIN and row["validation_accuracy"] is not None
         ]
         to_come = len(own) if name in given_up else study["settings"]["trials"]
         families[name] = Searched(accuracies=np.array(found), to_come=to_come - len(ended))
         if ended:
             usual = fmean(row["device_seconds"] for row in ended)
-            begun = sum(row["device_seconds"] for row in own if row["status"] == "running")
+            begun = sum(row["device_seconds"] for row in own if row["status"] == State.RUNNING)
             seconds += max(0.0, usual * families[name].to_come - begun)
     chance = chance_of_another(families, images=images) if images else None
     if chance is None:

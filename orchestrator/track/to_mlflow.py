@@ -16,16 +16,17 @@ from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, Run, RunTag
 
 from orchestrator.config.trackers import SQLITE
-from orchestrator.track.tracked_study import RUNNING, TrackedEpoch, TrackedRun, TrackedStudy
+from orchestrator.results.states import Outcome, State
+from orchestrator.track.tracked_study import TrackedEpoch, TrackedRun, TrackedStudy
 
-STATUSES: Final = {
-    RUNNING: "RUNNING",
-    "completed": "FINISHED",
-    "stopped": "KILLED",
-    "diverged": "FAILED",
-    "failed": "FAILED",
-    "incomplete": "FAILED",
-    "interrupted": "KILLED",
+STATUSES: Final[dict[str, str]] = {
+    State.RUNNING: "RUNNING",
+    State.COMPLETED: "FINISHED",
+    State.STOPPED: "KILLED",
+    State.DIVERGED: "FAILED",
+    State.FAILED: "FAILED",
+    Outcome.INCOMPLETE: "FAILED",
+    Outcome.INTERRUPTED: "KILLED",
 }
 IDENTITY: Final = "transfer_study.id"
 NAME: Final = "transfer_study.run"

@@ -26,7 +26,8 @@ from tensorboard.plugins.hparams.plugin_data_pb2 import (
 )
 from tensorboard.summary.writer.record_writer import RecordWriter
 
-from orchestrator.track.tracked_study import RUNNING, TrackedRun, TrackedStudy
+from orchestrator.results.states import MAY_WIN, State
+from orchestrator.track.tracked_study import TrackedRun, TrackedStudy
 
 DEFAULT: Final = "runs"
 IDENTITY: Final = ".study"
@@ -118,7 +119,7 @@ def _send(file: _EventFile, run: TrackedRun) -> None:
         file.add(0, _seconds(run), [_session_start(run)])
     for epoch in run.epochs:
         file.add(epoch.epoch, epoch.at.timestamp(), _scalars(epoch.metrics))
-    if run.status == RUNNING:
+    if run.status == State.RUNNING:
         return
     step = run.epochs[-1].epoch if run.epochs else 0
     at = run.ended_at.timestamp() if run.ended_at else _seconds(run)
@@ -166,7 +167,7 @@ def _session_start(run: TrackedRun) -> Summary.Value:
 
 
 def _session_end(run: TrackedRun, at: float) -> Summary.Value:
-    good = run.status in {"completed", "stopped"}
+    good = run.status in MAY_WIN
     end = SessionEndInfo(status=STATUS_SUCCESS if good else STATUS_FAILURE, end_time_secs=at)
     data = HParamsPluginData(session_end_info=end)
     return _of_plugin(metadata.SESSION_END_INFO_TAG, data)

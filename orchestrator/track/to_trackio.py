@@ -15,7 +15,8 @@ from trackio.remote_client import RemoteClient
 from trackio.sqlite_storage import SQLiteStorage
 from trackio.utils import parse_trackio_server_url
 
-from orchestrator.track.tracked_study import RUNNING, TrackedRun, TrackedStudy
+from orchestrator.results.states import State
+from orchestrator.track.tracked_study import TrackedRun, TrackedStudy
 
 DEFAULT: Final = "transfer-study"
 SECONDS: Final = 10.0
@@ -131,7 +132,7 @@ class TrackioTracker:
 def _rows(run: TrackedRun) -> Iterator[_Row]:
     for epoch in run.epochs:
         yield _Row(kind="epoch", step=epoch.epoch, at=epoch.at, metrics=epoch.metrics)
-    if run.status != RUNNING:
+    if run.status != State.RUNNING:
         step = run.epochs[-1].epoch if run.epochs else 0
         at = run.ended_at or run.started_at or datetime.now(UTC)
         yield _Row(kind=run.status, step=step, at=at, metrics=run.summary)

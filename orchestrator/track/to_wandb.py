@@ -16,14 +16,14 @@ from typing import Any, Final
 
 import wandb
 
-from orchestrator.track.tracked_study import RUNNING, TrackedEpoch, TrackedStudy
+from orchestrator.results.states import MAY_WIN, Outcome, State
+from orchestrator.track.tracked_study import TrackedEpoch, TrackedStudy
 from orchestrator.track.wandb_file import is_whole
 
 DEFAULT: Final = "transfer-study"
 NOTE: Final = "transfer-study.json"
 OFFLINE: Final = "offline-"
 SECONDS: Final = 30.0
-GOOD: Final = frozenset({"completed", "stopped"})
 
 
 def open_at(place: str) -> "WandbTracker":
@@ -116,7 +116,7 @@ class WandbTracker:
             if epoch.epoch > there.last:
                 there.run.log(dict(epoch.metrics), step=epoch.epoch)
                 there.last = epoch.epoch
-        if content.status != RUNNING:
+        if content.status != State.RUNNING:
             self._end(study, run_id, content)
 
     def _begin(self, study: TrackedStudy, run_id: str, content: _Content, last: int) -> _Open:
@@ -156,7 +156,7 @@ class WandbTracker:
             for path in content.files:
                 artifact.add_file(str(path), name=path.name)
             run.log_artifact(artifact)
-        run.finish(exit_code=0 if content.status in GOOD else 1)
+        run.finish(exit_code=0 if content.status in MAY_WIN else 1)
         (folder / NOTE).write_text(json.dumps(content.note), encoding="utf-8")
         self._ended[run_id] = content.note
         del self._open[run_id]
@@ -187,7 +187,7 @@ def _is_whole(folder: Path) -> bool:
 def _contents(study: TrackedStudy) -> Iterator[_Content]:
     """The runs that have something to show, the study's own last, once it has ended."""
     for run in study.runs:
-        if run.epochs or run.status != RUNNING:
+        if run.epochs or run.status != State.RUNNING:
             yield _Content(
                 name=run.name,
                 kind=run.search,
@@ -197,7 +197,7 @@ def _contents(study: TrackedStudy) -> Iterator[_Content]:
                 epochs=run.epochs,
                 summary=run.summary,
             )
-    if study.outcome != RUNNING:
+    if study.outcome != Outcome.RUNNING:
         yield _Content(
             name=study.name,
             kind="study",

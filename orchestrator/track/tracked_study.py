@@ -13,9 +13,9 @@ from typing import Any, Final
 from orchestrator.config.searches import search_for, search_of
 from orchestrator.results import schema
 from orchestrator.results.final_runs import final_id, final_runs
+from orchestrator.results.states import Outcome, State
 from orchestrator.results.study_results import StudyResults
 
-RUNNING: Final = "running"
 FILES: Final = ("study.json", "comparison.md", "report.html")
 LONGEST_TAG: Final = 5_000
 # Columns of a run's row that a tracker has otherwise: as what the run is, and as its parameters.
@@ -108,9 +108,9 @@ def read_tracked(folder: Path) -> TrackedStudy:
     """
     results = StudyResults(folder)
     study = results.study
-    outcome = study.get("outcome", RUNNING)
+    outcome = study.get("outcome", Outcome.RUNNING.value)
     first = (study.get("runs") or [study])[0].get("started_at") or ""
-    files = [folder / name for name in FILES] if outcome != RUNNING else []
+    files = [folder / name for name in FILES] if outcome != Outcome.RUNNING else []
     return TrackedStudy(
         folder=folder,
         name=study["name"],
@@ -140,7 +140,7 @@ def _trials(results: StudyResults) -> Iterator[TrackedRun]:
     for row in results.rows("trials"):
         own = epochs[row["trial_id"]]
         whole = len(own) >= row["epochs_run"]
-        status = row["status"] if whole else RUNNING
+        status = row["status"] if whole else State.RUNNING.value  # W&B has an enum by its name
         yield _run(row, search_of(row["trial_id"]), "search", status, own)
 
 
@@ -159,9 +159,9 @@ def _finals(results: StudyResults) -> Iterator[TrackedRun]:
         if done is not None:
             times = {"started_at": own[0].at, "ended_at": own[-1].at} if own else {}
             both = {"role": ",".join(sorted(roles[name]))}
-            yield _run({**done, **both, **times}, search, "finals", "completed", own)
+            yield _run({**done, **both, **times}, search, "finals", State.COMPLETED.value, own)
         elif own:
-            status = "failed" if run.failed else RUNNING
+            status = (State.FAILED if run.failed else State.RUNNING).value
             ended = {"ended_at": own[-1].at} if run.failed else {}
             known = {"family": run.family, "role": run.role, "trial_id": name, **ended}
             yield _run({**known, "started_at": own[0].at}, search, "finals", status, own)
@@ -178,7 +178,7 @@ def _run(
             texts[name] = value[:LONGEST_TAG]
         elif name not in _PARAMETERS:
             numbers[_summary_name(name)] = float(value)
-    ended = status != RUNNING
+    ended = status != State.RUNNING
     given = json.loads(row["params_json"]) if "params_json" in row else {}
     kept = {name: row[name] for name in _PARAMETERS if name in row} if given else {}
     return TrackedRun(

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.trials.trial import CANNOT_WIN, RUNNING
+from orchestrator.results.states import CANNOT_WIN, State
 
 if TYPE_CHECKING:
     from orchestrator.trials.trial import TrialRecord
@@ -38,7 +38,7 @@ class FamilyTotals:
         self.records.append(record)
         self.started[record.spec.search] += 1
         self.running[record.spec.trial_id] = record
-        if record.status != RUNNING:
+        if record.status != State.RUNNING:
             self.end(record)
 
     def end(self, record: "TrialRecord") -> None:

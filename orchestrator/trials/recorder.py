@@ -10,10 +10,11 @@ from typing import Any, Final
 from orchestrator.config.searches import trial_order
 from orchestrator.forecast.workload import Trained
 from orchestrator.results.schema import LATER, PLACE, parameter_columns
+from orchestrator.results.states import State
 from orchestrator.trials.device_types import DeviceTypes
 from orchestrator.trials.family_totals import FamilyTotals
 from orchestrator.trials.table_writer import TableWriter
-from orchestrator.trials.trial import RUNNING, Failure, TrialRecord, TrialSpec
+from orchestrator.trials.trial import Failure, TrialRecord, TrialSpec
 from trainables import checkpoints
 from trainables.epoch_rows import objective
 from trainables.secrets import redacted
@@ -105,11 +106,11 @@ class Recorder:
 
     def reopen(self, record: TrialRecord) -> None:
         """A trial that had ended goes on after all; one that runs does anyway."""
-        if record.status == RUNNING:
+        if record.status == State.RUNNING:
             return
         with self.lock:
             self.totals(record.spec.family).reopen(record)
-            record.status, record.stop_reason, record.ended_at = RUNNING, None, None
+            record.status, record.stop_reason, record.ended_at = State.RUNNING, None, None
 
     def restore_epoch(self, trial_id: str, row: Mapping[str, Any]) -> int:
         """Takes up a row of `epochs.parquet`, in the order of `sequence`; returns that."""
@@ -265,7 +266,9 @@ class Recorder:
         """Grows with each epoch, failure and end of a trial."""
         with self.lock:
             records = self.trials.values()
-            return len(self._epochs) + sum(len(r.failures) + (r.status != RUNNING) for r in records)
+            return len(self._epochs) + sum(
+                len(r.failures) + (r.status != State.RUNNING) for r in records
+            )
 
     def epoch_rows(self) -> list[dict[str, Any]]:
         """The rows of the phase's table of epochs, in the order in which they came."""

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from orchestrator.config.searches import search_of, trial_order
+from orchestrator.results.states import MAY_WIN, State
 from trainables.epoch_rows import best_row, objective
 
 BASELINE_ROLE: Final = "baseline"
@@ -21,9 +22,6 @@ FAILURES: Final = frozenset(
 )
 # No failure of a trial: it ends the study, which goes on once there is space.
 DISK_FULL: Final = "disk_full"
-RUNNING: Final = "running"
-# No winner, whatever its epochs were.
-CANNOT_WIN: Final = frozenset({"diverged", "failed"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,7 +106,7 @@ class TrialRecord:
     """
 
     spec: TrialSpec
-    status: str = RUNNING
+    status: str = State.RUNNING
     stop_reason: str | None = None
     error: str | None = None
     attempts: int = 0
@@ -155,7 +153,7 @@ def winner(records: Sequence[TrialRecord]) -> TrialRecord | None:
 
     Ties go to the lower validation loss, then to the first trial_id.
     """
-    eligible = [r for r in records if r.status in {"completed", "stopped"} and r.best is not None]
+    eligible = [r for r in records if r.status in MAY_WIN and r.best is not None]
     return min(eligible, key=_rank, default=None)
 
 

@@ -12,6 +12,7 @@ from orchestrator.config.searches import search_for
 from orchestrator.results import schema
 from orchestrator.results.final_runs import final_id
 from orchestrator.results.kept_weights import CONFIG, MODEL, seed_folders, winner_folder
+from orchestrator.results.states import Outcome
 from orchestrator.trials.trial import FAILURES
 from orchestrator.verify.search import parameter_columns
 from orchestrator.verify.tables import Check, Rows, Tables, contiguous, differing, grouped
@@ -37,7 +38,7 @@ def check_final_runs(tables: Tables) -> Iterator[str]:
             yield f"{name_of(key)} must be one row of final.parquet, but is {count}"
     excused = {row["trial_id"] for row in tables.events if row["kind"] in EXCUSES}
     for key in sorted(expected.keys() - found.keys()):
-        if tables.study["outcome"] == "completed" or expected[key]["trial_id"] not in excused:
+        if tables.study["outcome"] == Outcome.COMPLETED or expected[key]["trial_id"] not in excused:
             yield f"{name_of(key)} must be in final.parquet, but is missing"
     for key in sorted(found.keys() - expected.keys()):
         yield f"{name_of(key)} must not be in final.parquet: the choice does not ask for it"

@@ -12,6 +12,7 @@ from orchestrator.config.searches import search_of
 from orchestrator.config.settings import ENDS
 from orchestrator.plan import warm_start
 from orchestrator.results import schema
+from orchestrator.results.states import ENDED, Outcome, State
 from orchestrator.run.finals import choice_of, digest
 from orchestrator.stats.asha import FINISHED, FamilyRungs, decision
 from orchestrator.trials.trial import BASELINE_ROLE, TrialRecord, spec_of_row, winner
@@ -20,7 +21,7 @@ from search_spaces.dimension import contains, describe
 from trainables.epoch_rows import OBJECTIVES, best_row, objective
 from trainables.training.seeding import derive_seed
 
-TERMINAL: Final = frozenset({"completed", "stopped", "diverged", "failed"})
+TERMINAL: Final = frozenset({*State} - {State.RUNNING})
 BEST: Final = (*(f"validation_{name}" for name in schema.METRICS), "validation_f1")
 SHARES: Final = tuple(f"{part}_accuracy" for part in ("train", "validation"))
 
@@ -122,9 +123,9 @@ def check_stops(tables: Tables) -> Iterator[str]:
     stops = {row["trial_id"]: row["epoch"] for row in tables.rungs if row["decision"] == "stop"}
     for row in tables.trials:
         trial_id, at = row["trial_id"], stops.get(row["trial_id"])
-        if row["status"] == "stopped" and at is None:
+        if row["status"] == State.STOPPED and at is None:
             yield f"{trial_id} is stopped, but no rung of its stopped it"
-        elif row["status"] != "stopped" and at is not None:
+        elif row["status"] != State.STOPPED and at is not None:
             yield f"{trial_id} is {row['status']}, but was stopped at epoch {at}"
         elif at is not None and row["epochs_run"] != at:
             yield f"{trial_id} must end at epoch {at}, where it was stopped"
@@ -198,8 +199,8 @@ def check_outcome(tables: Tables) -> Iterator[str]:
     tested = len(tables.final) == (
         len(settings["families"]) * 2 * settings["seeds"] * len(settings["train_fractions"])
     )
-    expected = "completed" if tested and not halted else "incomplete"
-    if tables.study["outcome"] in {"completed", "incomplete"} - {expected}:
+    expected = Outcome.COMPLETED if tested and not halted else Outcome.INCOMPLETE
+    if tables.study["outcome"] in ENDED - {expected}:
         yield f"the outcome must be {expected} by the tables, but is {tables.study['outcome']}"
 
 
@@ -253,7 +254,7 @@ def _check_summary(row: Mapping[str, Any], tables: Tables) -> Iterator[str]:
         yield f"{trial_id} must have {row['epochs_run']} epochs, but has {len(rows)}"
         return
     whole = len(rows) >= tables.settings["epochs"]
-    if (row["status"] == "completed") != whole and row["status"] != "failed":
+    if (row["status"] == State.COMPLETED) != whole and row["status"] != State.FAILED:
         yield f"{trial_id} is {row['status']}, but has {len(rows)} epochs"
     best = best_row(rows) if rows else {}
     expected = {"best_epoch": best.get("epoch"), **{name: best.get(name) for name in BEST}}

@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 from orchestrator.config.searches import Search, stored_searches
 from orchestrator.results import files, schema
 from orchestrator.results.manifest import stamp
+from orchestrator.results.states import ENDED
 
 Rows = list[dict[str, Any]]
 Check = Callable[["Tables"], Iterable[str]]
@@ -23,7 +24,6 @@ ENTRIES: Final = (
     *("outcome", "settings", "spaces", "baselines", "dataset", "weights", "runs"),
     *("choice", "choice_sha256", "halted"),
 )
-ENDED: Final = frozenset({"completed", "incomplete"})
 ROUNDING: Final = 1e-12
 
 

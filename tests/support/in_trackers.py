@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from orchestrator.track.tracked_study import RUNNING, TrackedRun
+from orchestrator.results.states import State
+from orchestrator.track.tracked_study import TrackedRun
 
 
 @dataclass
@@ -30,7 +31,7 @@ class Found:
 def expected_points(run: TrackedRun, *, summary: bool = True) -> dict[tuple[str, int], float]:
     """What the points of a run must be."""
     points = {(name, e.epoch): value for e in run.epochs for name, value in e.metrics.items()}
-    if summary and run.status != RUNNING:
+    if summary and run.status != State.RUNNING:
         last = run.epochs[-1].epoch if run.epochs else 0
         points |= {(name, last): value for name, value in run.summary.items()}
     return points

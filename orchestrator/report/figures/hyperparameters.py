@@ -18,11 +18,11 @@ from optuna.distributions import (
 from orchestrator.analysis.formats import share
 from orchestrator.analysis.formats import words as text
 from orchestrator.analysis.section import Row, Section, count, percent, present
-from orchestrator.analysis.selection import ELIGIBLE
 from orchestrator.config.searches import Search, trial_order
 from orchestrator.report.chart import Axis, Chart, Dash, Line, Panel
 from orchestrator.report.inputs import Inputs
 from orchestrator.report.style import search_looks
+from orchestrator.results.states import MAY_WIN, State
 from search_spaces.dimension import describe
 from search_spaces.spaces import INSTEAD
 from trainables.epoch_rows import objective
@@ -72,7 +72,7 @@ def _searched(inputs: Inputs, search: Search) -> Searched:
         row
         for row in inputs.trials
         if row["family"] == search.name
-        and row["status"] in ELIGIBLE
+        and row["status"] in MAY_WIN
         and present([row["validation_accuracy"]])
     ]
     rows.sort(key=lambda row: (-objective(row), trial_order(row["trial_id"])))
@@ -168,7 +168,7 @@ class _Group:
 def _groups(each: Searched, colour: str) -> list[_Group]:
     order = range(len(each.trials))
     baseline = [i for i in order if each.trials[i]["role"] == "baseline"]
-    stopped = {i for i in order if each.trials[i]["status"] == "stopped"} - {*baseline}
+    stopped = {i for i in order if each.trials[i]["status"] == State.STOPPED} - {*baseline}
     whole = {*order} - stopped - {*baseline}
     good = range(each.best)
     other = range(each.best, len(each.trials))
@@ -274,7 +274,7 @@ def _finding(each: Searched) -> str:
 def _words(each: Searched) -> str:
     first = each.trials[0]
     best = ", ".join(f"{name} {_shown(value)}" for name, value in each.params[0].items())
-    stopped = sum(row["status"] == "stopped" for row in each.trials)
+    stopped = sum(row["status"] == State.STOPPED for row in each.trials)
     return (
         f"{each.name}: {len(each.trials)} trials, {stopped} stopped early; best "
         f"{first['trial_id']} with {percent(first['validation_accuracy'])}: {best}"

@@ -24,6 +24,7 @@ from orchestrator.report.chart import Axis, Chart, Panel, Points
 from orchestrator.report.figures.hyperparameters import Searched, searched
 from orchestrator.report.inputs import Inputs
 from orchestrator.report.style import search_looks
+from orchestrator.results.states import State
 from search_spaces.dimension import outside
 from trainables.epoch_rows import objective
 
@@ -88,7 +89,7 @@ def _measure(each: Searched) -> Importances | None:
     return Importances(
         name=each.name,
         trials=len(inside),
-        stopped=sum(row["status"] == "stopped" for row, _ in inside),
+        stopped=sum(row["status"] == State.STOPPED for row, _ in inside),
         shares=known,
     )
 
