@@ -63,6 +63,7 @@ bench: setup
 	$(BIN)/python benchmarks/steps.py
 	$(BIN)/python benchmarks/driver.py
 	$(BIN)/python benchmarks/search.py --seeds 10 --slots 4
+	$(BIN)/python benchmarks/search_opponents.py --seeds 5
 	$(if $(DATA),$(BIN)/python benchmarks/small_study.py --data-dir $(DATA) --repeats 1)
 
 format: setup

@@ -108,7 +108,11 @@ class Landscape:
 
 
 class Trial:
-    """A trial that trains on a landscape."""
+    """A trial that trains on a landscape.
+
+    Attributes:
+        last_seconds: How long its present epoch takes.
+    """
 
     def __init__(self, number: int, config: dict[str, Any], landscape: Landscape) -> None:
         """Takes what the search proposed."""
@@ -121,14 +125,18 @@ class Trial:
 
     def next_seconds(self) -> float:
         """How long its next epoch takes."""
-        return float(self._seconds * self._random.uniform(0.9, 1.1))
+        self.last_seconds = float(self._seconds * self._random.uniform(0.9, 1.1))
+        return self.last_seconds
 
     def report(self, epochs: int) -> dict[str, Any]:
         """Its next epoch."""
         self._epoch += 1
+        return report(self._epoch, float(np.clip(self.seen(), 0, 1)), epochs=epochs)
+
+    def seen(self) -> float:
+        """The validation accuracy of the present epoch."""
         way = 1 - math.exp(-self._epoch / self._needed)
-        seen = 0.1 + (self._accuracy - 0.1) * way + self._random.normal(0, NOISE)
-        return report(self._epoch, float(np.clip(seen, 0, 1)), epochs=epochs)
+        return float(0.1 + (self._accuracy - 0.1) * way + self._random.normal(0, NOISE))
 
 
 class QuasiRandomStart(TPESampler):

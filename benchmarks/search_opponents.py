@@ -1,0 +1,332 @@
+"""Does a study's search find a better winner than what users would run instead, for the same time?
+
+    python benchmarks/search_opponents.py [--seeds 100] [--trials 32] [--slots 4]
+        [--landscapes additive interacting measured] [--opponents NAME ...]
+
+Each opponent has as many device-seconds as the project's own search took on the same landscape with
+the same seed, and proposes trials until they are used up. Opponents are Optuna's samplers and
+pruners as a script has them by `ask`, `should_prune` and `tell`, and the project's own search with
+other rungs. Additive and interacting landscapes are those of `search.py`. A measured one is a
+random forest (200 trees) over the curves in `data/cnn_curves.jsonl`, each drawn with replacement,
+so that every seed has a landscape of its own; an epoch's validation accuracy is noisy by as much as
+real ones jump from one epoch to the next. The true accuracy of a winner is the landscape's, on
+measured ones that of the test set.
+"""
+
+import argparse
+import heapq
+import importlib.metadata
+import json
+import platform
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import optuna
+from optuna.distributions import CategoricalDistribution
+from optuna.pruners import BasePruner, HyperbandPruner, MedianPruner, SuccessiveHalvingPruner
+from optuna.samplers import BaseSampler, RandomSampler, TPESampler
+from search import FAMILY, Landscape, Trial, mean_and_half_width
+from search_parts import make_parts
+from sklearn.ensemble import RandomForestRegressor
+
+from orchestrator.config.settings import Settings
+from orchestrator.plan.families import FamilyPlan, plan_families
+from orchestrator.trials.trial import winner
+
+CURVES: Final = Path(__file__).parent / "data" / "cnn_curves.jsonl"
+PROJECT: Final = "the project's search"
+MULTIVARIATE: Final = "multivariate TPE"
+
+
+class Measured:
+    """A landscape that a random forest has learned from real curves.
+
+    Attributes:
+        epochs: Of a whole trial.
+    """
+
+    def __init__(self, plan: FamilyPlan, seed: int) -> None:
+        """Draws the curves, and learns from them."""
+        rows = [json.loads(line) for line in CURVES.read_text("utf-8").splitlines()]
+        self._space = plan.space
+        self.epochs = max(len(row["validation"]) for row in rows)
+        rows = [row for row in rows if len(row["validation"]) == self.epochs]
+        drawn = [rows[i] for i in np.random.default_rng(seed).integers(len(rows), size=len(rows))]
+        places = np.array([self._places(row["params"]) for row in drawn])
+        values = np.array(
+            [[*row["validation"], row["test"], row["epoch_seconds"]] for row in drawn]
+        )
+        forest = RandomForestRegressor(200, min_samples_leaf=2, max_features=0.5, random_state=seed)
+        self._forest = forest.fit(places, values)
+        jumps = np.diff(values[:, : self.epochs], axis=1)
+        self.noise = float(jumps.std(axis=1).mean() / np.sqrt(2))
+        self._known: dict[str, np.ndarray] = {}
+
+    def curve(self, params: Mapping[str, Any]) -> np.ndarray:
+        """Validation accuracy of each epoch without noise, test accuracy, seconds of an epoch."""
+        key = json.dumps(params, sort_keys=True)
+        if key not in self._known:
+            self._known[key] = self._forest.predict([self._places(params)])[0]
+        return self._known[key]
+
+    def accuracy(self, params: Mapping[str, Any]) -> float:
+        """On the test set."""
+        return float(self.curve(params)[self.epochs])
+
+    def _places(self, params: Mapping[str, Any]) -> list[float]:
+        """Each value as a number that a forest can cut at."""
+        return [
+            float(values.choices.index(params[name]))
+            if isinstance(values, CategoricalDistribution)
+            else float(np.log(params[name]) if values.log else params[name])
+            for name, values in self._space.items()
+        ]
+
+
+class MeasuredTrial(Trial):
+    """A trial that trains on a measured landscape."""
+
+    def __init__(self, number: int, config: dict[str, Any], landscape: Measured) -> None:
+        """Takes what the search proposed."""
+        curve = landscape.curve(config["params"])
+        self._curve, self._noise = curve[: landscape.epochs], landscape.noise
+        super().__init__(number, config, _Constant(landscape.accuracy(config["params"])))
+        self._seconds = float(curve[-1])
+
+    def seen(self) -> float:
+        """The validation accuracy of the present epoch."""
+        return float(self._curve[self._epoch - 1] + self._random.normal(0, self._noise))
+
+
+@dataclass(frozen=True)
+class _Constant:
+    value: float
+
+    def accuracy(self, params: Mapping[str, Any]) -> float:
+        del params
+        return self.value
+
+    def epochs_needed(self, params: Mapping[str, Any]) -> float:
+        del params
+        return 1.0
+
+
+AnyLandscape = Landscape | Measured
+
+
+def make_trial(number: int, config: dict[str, Any], landscape: AnyLandscape) -> Trial:
+    """A trial on either kind of landscape."""
+    if isinstance(landscape, Measured):
+        return MeasuredTrial(number, config, landscape)
+    return Trial(number, config, landscape)
+
+
+def own_search(
+    folder: Path,
+    plan: FamilyPlan,
+    settings: Settings,
+    landscape: AnyLandscape,
+    *,
+    slots: int,
+    budget: float | None = None,
+    multivariate: bool = False,
+) -> tuple[float, float]:
+    """The project's search.
+
+    Args:
+        folder: Where nothing is written.
+        plan: The family's.
+        settings: The study's.
+        landscape: Where it trains.
+        slots: Trials at a time.
+        budget: Device-seconds, in place of a number of trials.
+        multivariate: See `FamilySearch`.
+
+    Returns:
+        The true accuracy of its winner, and the device-seconds that it took.
+    """
+    parts = make_parts(folder, [plan], settings, multivariate=multivariate)
+    running: list[tuple[float, int, Trial]] = []
+    numbers, used = iter(range(10**9)), 0.0
+
+    def start(at: float) -> None:
+        number = next(numbers)
+        config = parts.searcher.suggest(f"tune-{number}")
+        if isinstance(config, dict):
+            trial = make_trial(number, config, landscape)
+            seconds = trial.next_seconds()
+            heapq.heappush(running, (at + seconds, number, trial))
+
+    for _ in range(slots):
+        start(0.0)
+    while running and (budget is None or used < budget):
+        at, number, trial = heapq.heappop(running)
+        used += trial.last_seconds
+        if parts.take(trial.tune, trial.report(settings.epochs)):
+            heapq.heappush(running, (at + trial.next_seconds(), number, trial))
+        else:
+            start(at)
+    records = parts.recorder.of_family(plan.name)
+    if budget is not None:  # a trial that the end of the budget interrupts may win
+        for record in records:
+            record.status = "stopped" if record.status == "running" else record.status
+    best = winner(records)
+    return landscape.accuracy(best.spec.params), used
+
+
+def script(
+    plan: FamilyPlan,
+    sampler: BaseSampler,
+    pruner: BasePruner,
+    landscape: AnyLandscape,
+    *,
+    slots: int,
+    epochs: int,
+    budget: float,
+) -> float:
+    """The true accuracy of the winner of an Optuna script that has some device-seconds."""
+    study = optuna.create_study(direction="maximize", sampler=sampler, pruner=pruner)
+    running: list[tuple[float, int, Trial, optuna.Trial]] = []
+    best, params, used = -1.0, dict[str, Any](), 0.0
+
+    def start(at: float) -> None:
+        asked = study.ask(dict(plan.space))
+        config = {"params": {n: asked.params[n] for n in plan.space}, "seed": asked.number}
+        trial = make_trial(asked.number, config, landscape)
+        heapq.heappush(running, (at + trial.next_seconds(), asked.number, trial, asked))
+
+    for _ in range(slots):
+        start(0.0)
+    while used < budget:
+        at, number, trial, asked = heapq.heappop(running)
+        used += trial.last_seconds
+        result = trial.report(epochs)
+        value = max([result["validation_accuracy"], *asked.user_attrs.get("best", ())])
+        asked.set_user_attr("best", [value])
+        asked.report(value, result["epoch"])
+        if value > best:
+            best, params = value, asked.params
+        if result["done"]:
+            study.tell(asked, value)
+        elif asked.should_prune():
+            study.tell(asked, state=optuna.trial.TrialState.PRUNED)
+        else:
+            heapq.heappush(running, (at + trial.next_seconds(), number, trial, asked))
+            continue
+        start(at)
+    return landscape.accuracy(params)
+
+
+Script = Callable[[Settings], tuple[BaseSampler, BasePruner]]
+
+
+def _halving(settings: Settings) -> BasePruner:
+    return SuccessiveHalvingPruner(
+        min_resource=settings.grace_period, reduction_factor=settings.reduction_factor
+    )
+
+
+def _hyperband(settings: Settings) -> BasePruner:
+    return HyperbandPruner(
+        min_resource=settings.grace_period,
+        max_resource=settings.epochs,
+        reduction_factor=settings.reduction_factor,
+    )
+
+
+SCRIPTS: Mapping[str, Script] = {
+    "random, ASHA": lambda s: (RandomSampler(seed=s.seed), _halving(s)),
+    "Optuna's TPE, ASHA": lambda s: (TPESampler(seed=s.seed), _halving(s)),
+    "Optuna's TPE, Hyperband": lambda s: (TPESampler(seed=s.seed), _hyperband(s)),
+    "Optuna's TPE, median": lambda s: (TPESampler(seed=s.seed), MedianPruner()),
+    "Optuna's TPE, none stopped": lambda s: (TPESampler(seed=s.seed), optuna.pruners.NopPruner()),
+}
+OWN: Mapping[str, Mapping[str, int]] = {
+    "half go on at each rung": {"reduction_factor": 2},
+    "first rung at a fifth": {"grace_period": 10},
+    "first rung at a fifth, half go on": {"grace_period": 10, "reduction_factor": 2},
+    "none stopped": {"grace_period": 50},
+    MULTIVARIATE: {},
+}
+"""The project's own search with other rungs, epochs being 50, or another sampler."""
+
+
+def scaled(settings: Settings, epochs: int) -> Settings:
+    """The same rungs in fewer epochs."""
+    grace = max(1, round(settings.grace_period * epochs / settings.epochs))
+    return replace(settings, epochs=epochs, grace_period=grace)
+
+
+def main() -> None:
+    """Runs all searches and prints a Markdown table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seeds", type=int, default=100)
+    parser.add_argument("--trials", type=int, default=32)
+    parser.add_argument("--slots", type=int, default=4)
+    kinds = ["additive", "interacting", "measured"]
+    parser.add_argument("--landscapes", nargs="+", choices=kinds, default=kinds)
+    names = [*SCRIPTS, *OWN]
+    parser.add_argument("--opponents", nargs="+", choices=names, default=names)
+    options = parser.parse_args()
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    (plan,) = plan_families(Settings(families=FAMILY))
+    started, folder = time.process_time(), Path(tempfile.mkdtemp())
+    print("| landscape | search | winner's accuracy | project minus it |")
+    print("| --- | --- | --- | --- |")
+    for kind in options.landscapes:
+        found: dict[str, list[float]] = {name: [] for name in (PROJECT, *options.opponents)}
+        for seed in range(options.seeds):
+            landscape = (
+                Measured(plan, seed)
+                if kind == "measured"
+                else Landscape(plan, seed, interacting=kind == "interacting")
+            )
+            standard = Settings(families=FAMILY, trials=options.trials, seed=seed)
+            epochs = landscape.epochs if isinstance(landscape, Measured) else standard.epochs
+            settings = scaled(standard, epochs)
+            accuracy, budget = own_search(folder, plan, settings, landscape, slots=options.slots)
+            found[PROJECT].append(accuracy)
+            for name in options.opponents:
+                if name in SCRIPTS:
+                    sampler, pruner = SCRIPTS[name](settings)
+                    found[name].append(
+                        script(
+                            *(plan, sampler, pruner, landscape),
+                            slots=options.slots,
+                            epochs=epochs,
+                            budget=budget,
+                        )
+                    )
+                else:
+                    own = scaled(replace(standard, trials=1000, **OWN[name]), epochs)
+                    found[name].append(
+                        own_search(
+                            *(folder, plan, own, landscape),
+                            slots=options.slots,
+                            budget=budget,
+                            multivariate=name == MULTIVARIATE,
+                        )[0]
+                    )
+        for name, values in found.items():
+            accuracy, half = mean_and_half_width(100 * np.array(values))
+            less, half_less = mean_and_half_width(
+                100 * (np.array(found[PROJECT]) - np.array(values))
+            )
+            difference = "" if name == PROJECT else f"{less:+.2f} ± {half_less:.2f} points"
+            print(f"| {kind} | {name} | {accuracy:.2f}% ± {half:.2f} | {difference} |", flush=True)
+    packages = ("optuna", "ray", "numpy", "scikit-learn")
+    versions = ", ".join(f"{p} {importlib.metadata.version(p)}" for p in packages)
+    print(
+        f"\n{options.seeds} searches a row, {options.trials} trials of the project's, "
+        f"{options.slots} at a time; {versions}, Python {platform.python_version()}, "
+        f"{time.process_time() - started:.0f} CPU seconds on {platform.machine()}"
+    )
+
+
+if __name__ == "__main__":
+    main()
