@@ -25,7 +25,9 @@ EARLY_SHARE, EARLY_SECONDS, WORKING_SECONDS = 0.25, (0.2, 12.0), (0.0, 8.0)
 def main() -> int:
     """Runs the soak; 0 if nothing was lost."""
     arguments = _parser().parse_args()
-    pace = max(0.35, 0.026 * arguments.kills)  # so that the kills reach from the start to the finals
+    pace = max(
+        0.35, 0.026 * arguments.kills
+    )  # so that the kills reach from the start to the finals
     started, faults = time.monotonic(), FAULT_RATES if arguments.faults else ""
     flags = [
         *SOAK,
