@@ -19,8 +19,9 @@ import ray
 from prometheus_client.parser import text_string_to_metric_families
 
 from orchestrator import study
+from orchestrator.results.states import State
 from orchestrator.run import metrics_publisher as publishing
-from orchestrator.run.metrics import METRICS, STATES
+from orchestrator.run.metrics import METRICS
 
 pytestmark = [
     pytest.mark.cluster,
@@ -97,7 +98,7 @@ def test_a_studys_metrics_are_at_its_nodes_end_point_with_the_values_of_its_tabl
     assert last["ray_study_epochs_total"] == len(epochs)
     assert last["ray_study_device_seconds"] == pytest.approx(trials.device_seconds.sum(), abs=0.1)
     assert last["ray_study_images_per_second"] == last["ray_study_device_memory_peak_bytes"] == 0
-    for state in STATES:
+    for state in State:
         key = ("ray_study_trials", "search", "curve", state)
         assert ended[key] == (trials.status == state).sum()
         assert all(scrape[key] <= 4 for scrape in seen if key in scrape)

@@ -100,9 +100,14 @@ LISTENER = """
 """
 
 
-def _listener(prefix: str = "") -> subprocess.Popen[str]:
+BEFORE = "import signal; signal.signal(signal.SIGHUP, signal.{})\n"
+
+
+def _listener(hang_ups: str = "SIG_DFL") -> subprocess.Popen[str]:
+    """One that heeds SIGHUP, whatever these tests run under, unless it is told to ignore it."""
+    prefix = BEFORE.format(hang_ups)
     process = subprocess.Popen(
-        _python(textwrap.dedent(prefix) + textwrap.dedent(LISTENER)),
+        _python(prefix + textwrap.dedent(LISTENER)),
         env=_environment(),
         cwd=ROOT,
         stdin=subprocess.PIPE,
@@ -145,7 +150,7 @@ def test_a_second_ctrl_c_ends_it_at_once() -> None:
 
 
 def test_a_hang_up_that_nohup_ignores_stays_ignored() -> None:
-    process = _listener("import signal; signal.signal(signal.SIGHUP, signal.SIG_IGN)\n")
+    process = _listener("SIG_IGN")
     process.send_signal(signal.SIGHUP)
     process.send_signal(signal.SIGTERM)
     assert process.stdout.readline() == "ended in order\n"
