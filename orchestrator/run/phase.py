@@ -16,7 +16,7 @@ from orchestrator.run import ray_actors
 from orchestrator.run.cluster import Reservation
 from orchestrator.run.kept_processes import KeptProcesses
 from orchestrator.run.signals import Interruption
-from orchestrator.search.early_finals import SearchAndFinals, SearchAndFinalsScheduler
+from orchestrator.search.early_finals import SearchAndFinals
 from orchestrator.search.scheduler import RecordingScheduler
 from orchestrator.search.trial_queue import TrialQueue
 from orchestrator.trials.recorder import Recorder
@@ -52,7 +52,7 @@ class Phase:
     name: str
     is_last: bool
     searcher: TrialQueue | SearchAndFinals
-    scheduler: RecordingScheduler | SearchAndFinalsScheduler
+    scheduler: RecordingScheduler
     recorder: Recorder
     references: References
     epoch_time_limit: float

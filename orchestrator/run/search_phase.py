@@ -16,13 +16,12 @@ from orchestrator.run.time_left import Remaining
 from orchestrator.search.budget import Budget
 from orchestrator.search.early_finals import (
     EarlyFinals,
-    EarlyFinalsScheduler,
     SearchAndFinals,
     SearchAndFinalsScheduler,
 )
 from orchestrator.search.family_searcher import FamilySearch
 from orchestrator.search.ray_asha import RayRungs
-from orchestrator.search.scheduler import FamilyASHA
+from orchestrator.search.scheduler import FamilyASHA, RecordingScheduler
 from orchestrator.search.settled import SETTING, Settled
 from orchestrator.trials.recorder import Recorder
 from orchestrator.trials.trial import TrialSpec, winner
@@ -142,13 +141,15 @@ def run_search(session: Session, search: Search, shared: Any) -> None:
     session.must_have_ended(search.recorder)
 
 
-def _with_finals(search: Search) -> tuple[Any, Any]:
+def _with_finals(
+    search: Search,
+) -> tuple[FamilySearch | SearchAndFinals, RecordingScheduler]:
     """What Tune asks for trials, and what it tells of them."""
     if search.early is None:
         return search.searcher, search.scheduler
     searcher = SearchAndFinals(search.searcher, search.early)
-    finals = EarlyFinalsScheduler(search.early.recorder, searcher.finals_must_end)
-    return searcher, SearchAndFinalsScheduler(search.scheduler, finals)
+    recorder, must_end = search.early.recorder, searcher.finals_must_end
+    return searcher, SearchAndFinalsScheduler(search.scheduler, recorder, must_end)
 
 
 def choose(session: Session, search: Search) -> dict[str, dict[str, Any]]:

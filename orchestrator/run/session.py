@@ -24,7 +24,7 @@ from orchestrator.run.nodes import Waiting
 from orchestrator.run.phase import Phase, run
 from orchestrator.run.replay import StoredStudy
 from orchestrator.run.signals import Interruption
-from orchestrator.search.early_finals import SearchAndFinals, SearchAndFinalsScheduler
+from orchestrator.search.early_finals import SearchAndFinals
 from orchestrator.search.scheduler import RecordingScheduler
 from orchestrator.search.trial_queue import TrialQueue
 from orchestrator.trials.device_types import DeviceTypes
@@ -124,9 +124,8 @@ class Session:
         except BaseException as error:
             self.hold.check()  # a driver that lost the study says so, and notes nothing in it
             self._give_reserve_back()
-            if (
-                self.manifest.content["outcome"] == Outcome.RUNNING
-            ):  # not where only printing failed
+            # Not where only printing failed.
+            if self.manifest.content["outcome"] == Outcome.RUNNING:
                 interrupted = isinstance(error, KeyboardInterrupt)
                 self.manifest.end(Outcome.INTERRUPTED if interrupted else Outcome.FAILED)
             raise
@@ -205,7 +204,7 @@ class Session:
         self,
         name: str,
         searcher: TrialQueue | SearchAndFinals,
-        scheduler: RecordingScheduler | SearchAndFinalsScheduler,
+        scheduler: RecordingScheduler,
         recorder: Recorder,
         references: References,
         *,

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from ray.tune.experiment import Trial
-from ray.tune.schedulers import FIFOScheduler, TrialScheduler
+from ray.tune.schedulers import TrialScheduler
 from ray.tune.search import Searcher
 
 from orchestrator.forecast.workload import Trained
@@ -55,6 +55,7 @@ class EarlyFinals(ListedTrials):
         """How far those are that have an epoch."""
         return [each for each in self.recorder.trained() if each.epochs]
 
+    # As in `TrialQueue`, Ray's own FINISHED is a string.
     def suggest(  # type: ignore[override]
         self, trial_id: str
     ) -> dict[str, Any] | str | None:
@@ -103,6 +104,7 @@ class SearchAndFinals(Searcher):
         """Whether the search is over, or wants a slot that a final has."""
         return not self._search.runs() or self._search.wants_slots()
 
+    # As in `TrialQueue`, Ray's own FINISHED is a string.
     def suggest(  # type: ignore[override]
         self, trial_id: str
     ) -> dict[str, Any] | str | None:
@@ -158,57 +160,46 @@ class SearchAndFinals(Searcher):
         """Nothing, as `save`."""
 
 
-class EarlyFinalsScheduler(RecordingScheduler):
-    """Records the epochs of finals begun early, and ends their attempts in time."""
+class SearchAndFinalsScheduler(RecordingScheduler):
+    """Has the search's scheduler take its reports, and ends the attempts at finals in time."""
 
-    def __init__(self, recorder: Recorder, must_end: Callable[[], bool]) -> None:
-        """Takes the recorder of the finals, and whether their attempts must end."""
-        super().__init__(recorder)
-        self._must_end = must_end
-
-    def decide(self, trial_id: str, row: Mapping[str, Any], sequence: int) -> str:
-        """Whether there is still a slot for it."""
-        del trial_id, row, sequence
-        return str(TrialScheduler.STOP if self._must_end() else TrialScheduler.CONTINUE)
-
-
-class SearchAndFinalsScheduler(FIFOScheduler):
-    """Has each report taken by the scheduler of its trial.
-
-    Attributes:
-        overdue: See `RecordingScheduler`.
-    """
-
-    def __init__(self, search: RecordingScheduler, finals: RecordingScheduler) -> None:
-        """Takes both."""
-        super().__init__()  # type: ignore[no-untyped-call]
-        self._search, self._finals = search, finals
-        self.overdue = finals.overdue = search.overdue
+    def __init__(
+        self, search: RecordingScheduler, finals: Recorder, must_end: Callable[[], bool]
+    ) -> None:
+        """Takes the search's, the recorder of the finals, and whether their attempts must end."""
+        super().__init__(finals)
+        self._search, self._must_end = search, must_end
+        self.overdue = search.overdue
 
     def __reduce__(self) -> tuple[type[object], tuple[()]]:
         """An empty object, as the searcher's."""
         return object, ()
 
-    def _of(self, trial: Trial) -> RecordingScheduler:
-        return self._finals if trial.config["is_final"] else self._search
-
-    def set_search_properties(self, metric: str | None, mode: str | None, **spec: Any) -> bool:
-        """The objective is fixed, so there is nothing to take over."""
-        del metric, mode, spec
-        return True
+    def decide(self, trial_id: str, row: Mapping[str, Any], sequence: int) -> str:
+        """Whether there is still a slot for a final."""
+        del trial_id, row, sequence
+        return str(TrialScheduler.STOP if self._must_end() else TrialScheduler.CONTINUE)
 
     def on_trial_result(
         self, tune_controller: "TuneController", trial: Trial, result: dict[str, Any]
     ) -> str:
-        """See `RecordingScheduler.on_trial_result`."""
-        return self._of(trial).on_trial_result(tune_controller, trial, result)
+        """See `RecordingScheduler`."""
+        if trial.config["is_final"]:
+            return super().on_trial_result(tune_controller, trial, result)
+        return self._search.on_trial_result(tune_controller, trial, result)
 
     def on_trial_complete(
         self, tune_controller: "TuneController", trial: Trial, result: dict[str, Any]
     ) -> None:
-        """See `RecordingScheduler.on_trial_complete`."""
-        self._of(trial).on_trial_complete(tune_controller, trial, result)
+        """See `RecordingScheduler`."""
+        if trial.config["is_final"]:
+            super().on_trial_complete(tune_controller, trial, result)
+        else:
+            self._search.on_trial_complete(tune_controller, trial, result)
 
     def on_trial_error(self, tune_controller: "TuneController", trial: Trial) -> None:
-        """See `RecordingScheduler.on_trial_error`."""
-        self._of(trial).on_trial_error(tune_controller, trial)
+        """See `RecordingScheduler`."""
+        if trial.config["is_final"]:
+            super().on_trial_error(tune_controller, trial)
+        else:
+            self._search.on_trial_error(tune_controller, trial)

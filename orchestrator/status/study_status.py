@@ -149,7 +149,7 @@ def read_status(folder: Path, *, now: float | None) -> StudyStatus:
         # A choice there is was made before the study was extended.
         study = {name: study[name] for name in study.keys() - {"choice", "halted"}}
     finals = final_runs(study, results.rows("final_epochs"), results.rows("final"), events)
-    # Before the choice; those of an earlier one are not what is told of.
+    # Finals of a choice that was made before the study was extended are not those begun early.
     stale = searching and "choice" in results.study
     retrained = [] if stale else stored_finals(results.table_or_empty("final_epochs"))
     given_up = _given_up(study, trials, events)

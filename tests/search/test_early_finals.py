@@ -8,8 +8,9 @@ from ended_trials import complete, one_family, run_out_of_memory
 from family_search import EPOCHS
 from made_up_trials import make_recorder, row_of, spec_of
 
-from orchestrator.search.early_finals import EarlyFinals, EarlyFinalsScheduler, SearchAndFinals
+from orchestrator.search.early_finals import EarlyFinals, SearchAndFinals, SearchAndFinalsScheduler
 from orchestrator.search.family_searcher import FamilySearch
+from orchestrator.search.scheduler import RecordingScheduler
 from orchestrator.trials.recorder import Recorder
 from orchestrator.trials.trial import Failure
 
@@ -42,7 +43,8 @@ def handed_out(queue: SearchAndFinals, *tune_ids: str) -> list[str | None]:
 
 def report(finals: EarlyFinals, both: SearchAndFinals, trial_id: str, epoch: int) -> str:
     """Has a final report an epoch; what is decided."""
-    scheduler = EarlyFinalsScheduler(finals.recorder, both.finals_must_end)
+    search = RecordingScheduler(finals.recorder)  # gets no report here
+    scheduler = SearchAndFinalsScheduler(search, finals.recorder, both.finals_must_end)
     return scheduler._take(trial_id, row_of(epoch, 0.5))
 
 
