@@ -24,7 +24,8 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from orchestrator.run.metrics import METRICS, STATES
+from orchestrator.results.states import State
+from orchestrator.run.metrics import METRICS
 
 ROOT = Path(__file__).resolve().parents[2]
 DASHBOARD = json.loads((ROOT / "deploy" / "grafana" / "transfer_study.json").read_text())
@@ -171,7 +172,7 @@ def test_the_last_values_of_the_search_are_those_of_its_tables(watched: Watched)
     assert last["study_best_validation_accuracy"] == {("cnn",): epochs.validation_accuracy.max()}
     assert last["study_epochs"] == {("cnn",): len(epochs)}
     assert last["study_trials"] == {
-        ("cnn", state): (trials.status == state).sum() for state in STATES
+        ("cnn", state): (trials.status == state).sum() for state in State
     }
     assert last["study_device_seconds"]["cnn",] == pytest.approx(
         trials.device_seconds.sum(), abs=0.1
