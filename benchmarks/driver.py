@@ -73,20 +73,20 @@ class Asking:
             return optuna.samplers.RandomSampler(seed=seed)
         return optuna.samplers.TPESampler(seed=seed, multivariate=multivariate)
 
-    def timed(self, study: optuna.Study) -> None:
-        """Has a study's asks timed."""
-        ask = study.ask
+    def time_asks(self) -> None:
+        """Has the asks of every study timed."""
+        ask = optuna.Study.ask
 
-        def timed_ask(*args: Any, **kwargs: Any) -> optuna.Trial:
+        def timed_ask(study: optuna.Study, *args: Any, **kwargs: Any) -> optuna.Trial:
             started = now()
-            trial = ask(*args, **kwargs)
+            trial = ask(study, *args, **kwargs)
             spent = now() - started
             self.seconds = self.seconds + spent
             if isinstance(study.sampler, optuna.samplers.TPESampler):
                 self.of_tpe.append((self.asked, spent))
             return trial
 
-        study.ask = timed_ask
+        optuna.Study.ask = timed_ask
 
     def take(self) -> Seconds:
         """The seconds since the last time, which are then forgotten."""
@@ -221,8 +221,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         parts = make_parts(folder, plans, settings)
-        for study in parts.searcher.studies.values():
-            asking.timed(study)
+        asking.time_asks()
         parts.recorder.publish(search=True)
         profile = cProfile.Profile()
         started, cpu = time.perf_counter(), time.process_time()

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import optuna
+from optuna.distributions import BaseDistribution
 from optuna.samplers import TPESampler
 from optuna.trial import TrialState
 
@@ -12,6 +13,7 @@ from orchestrator.config.searches import Search, trial_order
 from orchestrator.plan.families import FamilyPlan
 from orchestrator.results.states import State
 from orchestrator.search.optuna_states import optuna_state
+from orchestrator.search.shown_trials import shortened
 from orchestrator.search.trial_queue import BELOW_CUTOFF, TrialQueue
 from orchestrator.trials.recorder import Recorder
 from orchestrator.trials.trial import BASELINE_ROLE, TrialRecord, TrialSpec
@@ -119,7 +121,7 @@ class FamilySearch(TrialQueue):
                 self.learn(record, self._cut(record))
             return
         if known:
-            self._asked[spec.trial_id] = self._add_to_optuna(spec)
+            self._asked[spec.trial_id] = self._add_running(spec.search, spec.params, plan.space)
         if record.stopping:
             self._end(record, State.STOPPED, BELOW_CUTOFF)
         elif len(record.rows) >= self._epochs:
@@ -135,6 +137,7 @@ class FamilySearch(TrialQueue):
             for epoch, best in what.best_so_far.items():
                 trial.report(best, epoch)
             self.studies[record.spec.search].tell(trial, what.value, state=what.state)
+            self._show_fewer(record.spec.search)
 
     def learn(self, record: TrialRecord, cut: int | None) -> None:
         """Tells Optuna of an ended trial that it did not propose in this process, at once.
@@ -156,6 +159,7 @@ class FamilySearch(TrialQueue):
                 intermediate_values=dict(what.best_so_far),
             )
         )
+        self._show_fewer(record.spec.search)
 
     def learn_from_elsewhere(self, record: TrialRecord, cut: int | None) -> None:
         """Learns of a trial of another study, as `learn`, and does not propose its point again.
@@ -172,18 +176,28 @@ class FamilySearch(TrialQueue):
         spec = record.spec
         return self._first_cut(spec.trial_id) if spec.role == BASELINE_ROLE else None
 
-    def _add_to_optuna(self, spec: TrialSpec) -> optuna.Trial:
-        """A trial that Optuna did not propose in this process, as one that runs."""
-        study = self.studies[spec.search]
+    def _add_running(
+        self, search: str, params: Mapping[str, Any], space: Mapping[str, BaseDistribution]
+    ) -> optuna.Trial:
+        """A trial that a search's Optuna study did not propose, as one that runs."""
+        study = self.studies[search]
         study.add_trial(
             optuna.trial.create_trial(
-                state=TrialState.RUNNING,
-                params=dict(spec.params),
-                distributions=dict(self._plans[spec.family].space),
+                state=TrialState.RUNNING, params=dict(params), distributions=dict(space)
             )
         )
         added = study.get_trials(deepcopy=False)[-1]  # add_trial returns nothing
         return optuna.trial.Trial(study, added._trial_id)
+
+    def _show_fewer(self, search: str) -> None:
+        """Has TPE forget most of a long search; what runs in it goes on."""
+        short = shortened(self.studies[search])
+        if short is None:
+            return
+        self.studies[search] = short
+        for trial_id, trial in self._asked.items():
+            if self._recorder.trials[trial_id].spec.search == search:
+                self._asked[trial_id] = self._add_running(search, trial.params, trial.distributions)
 
     def _unused_number(self, search: str) -> int:
         """The first number without a trial: a killed driver may have left a gap."""
