@@ -13,7 +13,9 @@ from orchestrator.analysis.formats import number, points, share, words
 from orchestrator.analysis.frames import frame, records
 from orchestrator.analysis.section import Row, Section
 from orchestrator.config.rungs import offered_rungs
+from orchestrator.config.stored_settings import StoredSettings
 from orchestrator.results.states import State
+from orchestrator.results.study_record import StudyRecord
 from orchestrator.stats.asha import FamilyRungs
 
 FEWEST_TO_RANK: Final = 3
@@ -117,7 +119,7 @@ def estimate_savings(trials: pa.Table, *, last_epoch: int) -> pd.DataFrame:
 
 
 def replay_settings(
-    study: Row, trials: pa.Table, epochs: pa.Table, *, searches: Sequence[str]
+    study: StudyRecord, trials: pa.Table, epochs: pa.Table, *, searches: Sequence[str]
 ) -> pd.DataFrame:
     """What other grace periods and reduction factors would have made of the stored curves.
 
@@ -126,7 +128,7 @@ def replay_settings(
     stopped, the epochs it would have run are counted, and its accuracy is at least what it was.
 
     Args:
-        study: `study.json`, with `epochs`, `grace_period` and `reduction_factor` in its settings.
+        study: The study.
         trials: `trials.parquet`.
         epochs: `epochs.parquet`.
         searches: Names, in the order of the result.
@@ -137,8 +139,8 @@ def replay_settings(
         the end, `accuracy` of the best trial on validation, `difference` to that of the study, and
         `exact`, no where that is a lower bound, or that it is the study's own setting.
     """
-    settings = study["settings"]
-    last, own = settings["epochs"], (settings["grace_period"], settings["reduction_factor"])
+    settings = study.settings
+    last, own = settings.epochs, (settings.grace_period, settings.reduction_factor)
     known = frame(trials).set_index("trial_id")
     exempt = set(known.index[known["role"] == "baseline"])
     curves = frame(epochs).sort_values("sequence")
@@ -150,7 +152,7 @@ def replay_settings(
         cut = set(known.index[(known["family"] == family) & (known["status"] == State.STOPPED)])
         best = max(row["objective"] for row in mine)
         for grace, factor in _others(own, last):
-            ran, missed = _replayed(family, mine, exempt, (grace, factor), last)
+            ran, missed = _replayed(family, mine, exempt, (grace, factor), settings)
             beyond = [name for name in cut if name not in missed]
             accuracy = max(row["objective"] for row in ran)
             whole = last * len({row["trial_id"] for row in mine})
@@ -188,14 +190,15 @@ def _replayed(
     rows: Sequence[Row],
     exempt: set[str],
     setting: tuple[float, float],
-    last: int,
+    settings: StoredSettings,
 ) -> tuple[list[Row], set[str]]:
     """The epochs that would have been run, and the trials that would have been stopped."""
     if np.isnan(setting[1]):
         return list(rows), set()
-    given = {"grace_period": int(setting[0]), "reduction_factor": int(setting[1]), "epochs": last}
+    grace, factor = map(int, setting)
+    other = settings.model_copy(update={"grace_period": grace, "reduction_factor": factor})
     rule = FamilyRungs(
-        [family], rungs=offered_rungs(given), epochs=last, reduction_factor=int(setting[1])
+        [family], rungs=offered_rungs(other), epochs=settings.epochs, reduction_factor=factor
     )
     ran, stopped = [], set[str]()
     for row in rows:
@@ -209,17 +212,17 @@ def _replayed(
 
 
 def early_stopping_sections(
-    study: Row, trials: pa.Table, epochs: pa.Table, rungs: pa.Table
+    study: StudyRecord, trials: pa.Table, epochs: pa.Table, rungs: pa.Table
 ) -> Iterator[Section]:
     """What early stopping did in each search.
 
     Args:
-        study: `study.json`, with `epochs` and `families` in its `settings`.
+        study: The study.
         trials: `trials.parquet`.
         epochs: `epochs.parquet`.
         rungs: `rungs.parquet`.
     """
-    last_epoch, searches = study["settings"]["epochs"], study["settings"]["families"]
+    last_epoch, searches = study.settings.epochs, study.settings.families
     yield Section(
         key="stopping/saved",
         title="Early stopping: what it saved",

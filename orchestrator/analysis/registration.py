@@ -9,24 +9,25 @@ import pandas as pd
 from orchestrator.analysis.formats import interval, p_value, words
 from orchestrator.analysis.pairwise import ENDS, excludes_zero, is_measured, swapped
 from orchestrator.analysis.section import Row, Section, percent
-from orchestrator.results.registration import EXPLORED, Question, questions_of
+from orchestrator.results.registration import EXPLORED
+from orchestrator.results.study_record import Question, StudyRecord
 
 KEY: Final = "differences/registered"
 MARKED: Final = frozenset({"results", "differences", "data", "calibration", "classes", "effort"})
 """Chapters whose sections say so where nobody registered what they ask."""
 
 
-def registration_sections(study: Row, pairs: Sequence[Row]) -> Iterator[Section]:
+def registration_sections(study: StudyRecord, pairs: Sequence[Row]) -> Iterator[Section]:
     """A row for each registered question, asked or not; nothing of a study that registered none.
 
     Args:
         study: `study.json`.
         pairs: The rows of `comparison.parquet`.
     """
-    questions = questions_of(study)
-    if not questions:
+    registration = study.registration
+    if registration is None:
         return
-    alpha = study["registration"]["alpha"]
+    questions, alpha = registration.questions, registration.alpha
     rows = [_answered(question, pairs, alpha) for question in questions]
     not_asked = [row["question"] for row in rows if row["p_value_holm"] is None]
     yield Section(
@@ -40,8 +41,8 @@ def registration_sections(study: Row, pairs: Sequence[Row]) -> Iterator[Section]
             "answer": words("answer"),
         },
         notes=(
-            f"Registered at {study['registration']['registered_at']}, before the first trial "
-            f"(SHA-256 {study['registration']['sha256'][:12]}): {len(questions)} questions, p "
+            f"Registered at {registration.registered_at}, before the first trial "
+            f"(SHA-256 {registration.sha256[:12]}): {len(questions)} questions, p "
             f"corrected over them by Holm, alpha {alpha:g}. All other comparisons are explored: "
             "they suggest what to ask next, and are corrected apart.",
         ),
@@ -50,23 +51,23 @@ def registration_sections(study: Row, pairs: Sequence[Row]) -> Iterator[Section]
     )
 
 
-def of_answer(study: Row, row: Row | None) -> tuple[str, ...]:
+def of_answer(study: StudyRecord, row: Row | None) -> tuple[str, ...]:
     """Whether the comparison that the answer rests on was registered.
 
     Args:
         study: `study.json`.
         row: Of the two families that the answer compares; None where it compares none.
     """
-    if not questions_of(study) or row is None:
+    if study.registration is None or row is None:
         return ()
     if row["registered"]:
         return ("The comparison of the two best was registered before the search.",)
     return ("The comparison of the two best was not registered: it is explored.",)
 
 
-def mark_explored(study: Row, sections: Sequence[Section]) -> tuple[Section, ...]:
+def mark_explored(study: StudyRecord, sections: Sequence[Section]) -> tuple[Section, ...]:
     """The sections, of a study that registered questions those that asked others with a mark."""
-    if not questions_of(study):
+    if study.registration is None:
         return tuple(sections)
     return tuple(
         replace(section, title=f"{section.title} ({EXPLORED})")

@@ -11,6 +11,7 @@ from orchestrator.analysis.frames import over_seeds, records
 from orchestrator.analysis.section import FORMATS, Format, Row, Section, count, grouped, present
 from orchestrator.config.searches import search_for, search_of, stored_searches
 from orchestrator.results.schema import ROLES
+from orchestrator.results.study_record import StudyRecord
 
 METRICS: Final = ("accuracy", "precision", "recall", "loss")
 MODEL: Final = ("family", "role")
@@ -24,7 +25,7 @@ REFERENCE: Mapping[str, Sequence[float]] = {
 
 
 def result_sections(
-    study: Row, trials: Sequence[Row], finals: Sequence[Row], objective: str = "accuracy"
+    study: StudyRecord, trials: Sequence[Row], finals: Sequence[Row], objective: str = "accuracy"
 ) -> Iterator[Section]:
     """Every model, one table for each train fraction, the largest first.
 
@@ -34,7 +35,7 @@ def result_sections(
         finals: The rows of `final.parquet`, `in_order`.
         objective: What epochs and trials were compared by on validation.
     """
-    searches = stored_searches(study["settings"])
+    searches = stored_searches(study.settings)
     seconds: dict[tuple[str, str], list[float | None]] = {}
     for row in trials:
         # The baseline's own trial belongs to the search behind the tuned model, too.
@@ -93,9 +94,9 @@ def in_words(objective: str) -> str:
     )
 
 
-def reference_sections(study: Row, finals: Sequence[Row]) -> Iterator[Section]:
+def reference_sections(study: StudyRecord, finals: Sequence[Row]) -> Iterator[Section]:
     """The reference results beside the last epoch of our baselines, where the data are the same."""
-    if study["settings"]["dataset"] != REFERENCE_DATASET:
+    if study.settings.dataset != REFERENCE_DATASET:
         return
     largest = max((row["train_fraction"] for row in finals), default=None)
     runs = [row for row in finals if (row["train_fraction"], row["role"]) == (largest, "baseline")]
@@ -108,7 +109,7 @@ def reference_sections(study: Row, finals: Sequence[Row]) -> Iterator[Section]:
             **dict(zip(names, known, strict=True)),
         }
         for family, known in REFERENCE.items()
-        if family in study["settings"]["families"]
+        if family in study.settings.families
     ]
     for results, average in (("ours, macro", ""), ("ours, micro at 0.5", "_micro_at_half")):
         stored = {
@@ -118,7 +119,7 @@ def reference_sections(study: Row, finals: Sequence[Row]) -> Iterator[Section]:
         own = pd.DataFrame(runs, columns=["family", "last_epoch", *stored.values()])
         own = own.rename(columns={"last_epoch": "epoch", **{v: k for k, v in stored.items()}})
         rows += records(over_seeds(own, ["family"], names).assign(results=results))
-    order = list(study["settings"]["families"])
+    order: list[object] = [*study.settings.families]
     rows.sort(key=lambda row: order.index(row["family"]))
     columns = [f"{name}{end}" for name in names for end in ("", "_sd", "_known")]
     notes = [

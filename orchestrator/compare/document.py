@@ -34,6 +34,7 @@ from orchestrator.config.searches import (
     relabel_finals,
     stored_searches,
 )
+from orchestrator.results.study_record import StudyRecord
 from orchestrator.stats.predictions import PredictedRun, split_runs
 from orchestrator.stats.sample_efficiency import Curve, Model
 
@@ -54,7 +55,7 @@ class Report:
 
 
 def gather(
-    study: Row,
+    study: StudyRecord,
     *,
     trials: pa.Table,
     epochs: pa.Table,
@@ -79,10 +80,11 @@ def gather(
         curves: From `sample_efficiency.measure_curves`, where they were measured already.
     """
     runs = split_runs(predictions) if runs is None else runs
-    searches = stored_searches(study["settings"])
+    searches = stored_searches(study.settings)
     searched = [relabel(table) for table in (trials, epochs, rungs)]
     names = [search.name for search in searches]
-    by_search = {**study, "settings": {**study["settings"], "families": names}}
+    searching = study.settings.model_copy(update={"families": names})
+    by_search = study.model_copy(update={"settings": searching})
 
     def sections() -> Iterator[Section]:
         yield from collapse_sections(runs)
@@ -92,8 +94,8 @@ def gather(
         yield from sample_efficiency_sections(
             final,
             runs,
-            per_fraction=bool(study["settings"].get("tune_per_fraction")),
-            equal_steps=bool(study["settings"].get("equal_steps")),
+            per_fraction=study.settings.tune_per_fraction,
+            equal_steps=study.settings.equal_steps,
             curves=curves,
         )
         yield from calibration_sections(runs)
@@ -110,7 +112,7 @@ def gather(
 
 
 def prepare(
-    study: Row,
+    study: StudyRecord,
     trials: pa.Table,
     final: pa.Table,
     comparison: pa.Table,
@@ -120,8 +122,7 @@ def prepare(
     """What there is to say.
 
     Args:
-        study: `study.json`: `name`, `settings` with `dataset`, `families`, `seeds` and
-            `train_fractions`, and where they apply `demo`, `baseline_deviations`, `test_openings`.
+        study: The study.
         trials: `trials.parquet`.
         final: `final.parquet`; may be empty where every family failed.
         comparison: `comparison.parquet`.
@@ -129,7 +130,7 @@ def prepare(
     """
     searched: list[Row] = trials.to_pylist()
     finals = in_order(final.to_pylist())
-    chosen = study["settings"].get("objective", "accuracy")
+    chosen = study.settings.objective
     pairs: list[Row] = comparison.to_pylist()
     pairs.sort(key=lambda row: -row["train_fraction"])  # as the finals, the largest first
     collapsed = [line for each in evidence if each.chapter == "warnings" for line in each.notes]
@@ -148,12 +149,12 @@ def prepare(
         *(section for section in evidence if section.chapter != "warnings"),
     ]
     found = answer(finals, pairs, chosen)
-    demo = tuple(study.get("demo") or ())
+    demo = tuple(study.demo)
     settling = [
         each.notes[0] for each in evidence if each.key == SETTLE and each.notes and not demo
     ]
     return Report(
-        title=f"Comparison of {study['name']}",
+        title=f"Comparison of {study.name}",
         demo=demo,
         answer=replace(
             found, details=(*found.details, *settling, *of_answer(study, compared(finals, pairs)))

@@ -1,7 +1,12 @@
 """The columns of tables that a user may name, in the same words to every command."""
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+
+    from orchestrator.config.settings import Settings
 
 COLUMNS: Final[Mapping[str, str]] = {
     "image": "column of images, or of paths to them, where your own stand in tables (found)",
@@ -11,7 +16,7 @@ COLUMNS: Final[Mapping[str, str]] = {
 """What `--NAME-column` names."""
 
 
-def column_flags(settings: Mapping[str, Any]) -> list[str]:
+def column_flags(settings: "Settings | Namespace") -> list[str]:
     """The flags that name the columns which settings name."""
-    names = {what: settings.get(f"{what}_column") for what in COLUMNS}
+    names = {what: getattr(settings, f"{what}_column") for what in COLUMNS}
     return [word for what, name in names.items() if name for word in (f"--{what}-column", name)]

@@ -9,12 +9,3 @@ winners 0.5 to 0.9 points better where hyperparameters do not interact, and as g
 do; see `benchmarks/search.py`."""
 EARLIER: Final[Mapping[str, Any]] = {"name": "TPE", "multivariate": True}
 """Of a study that does not name one: Optuna's default."""
-
-
-def sampler_of(study: Mapping[str, Any]) -> dict[str, Any]:
-    """The sampler that a stored study has searched with, and goes on with.
-
-    Args:
-        study: Its `study.json`.
-    """
-    return dict(study.get("sampler") or EARLIER)

@@ -10,8 +10,9 @@ from typing import Any, Final
 from pydantic import BaseModel
 
 from orchestrator.export.model_card import Facts, render
-from orchestrator.results import files, schema, shape
+from orchestrator.results import files, schema
 from orchestrator.results.kept_weights import CONFIG, MODEL, seed_folder, winner_folder
+from orchestrator.results.study_record import StudyRecord
 from orchestrator.results.study_results import StudyResults
 from trainables import registry
 from trainables.training.normalization import NORMALIZATIONS, PLAIN_INPUT
@@ -69,20 +70,20 @@ class Winner:
         files.write_text(card, render(self.facts))
 
 
-def read_winners(folder: Path, study: Row) -> tuple[list[Winner], list[str]]:
+def read_winners(folder: Path, study: StudyRecord) -> tuple[list[Winner], list[str]]:
     """The winners of a study, and a sentence for each family that has none.
 
     Args:
         folder: The study's.
-        study: The content of its `study.json`.
+        study: It.
 
     Raises:
         ValueError: A winner's weights are not those that were kept, or its family is not here.
     """
-    shape.check_entries(folder / "study.json", study, NEEDED)
+    study.check_said(folder / "study.json", NEEDED)
     winners, missing = [], []
     final = StudyResults(folder).rows("final")
-    for family in study["settings"]["families"]:
+    for family in study.settings.families:
         why = _why_missing(folder, study, family, final)
         if why is None:
             kept = winner_folder(folder, family)
@@ -92,19 +93,19 @@ def read_winners(folder: Path, study: Row) -> tuple[list[Winner], list[str]]:
     return winners, missing
 
 
-def _why_missing(folder: Path, study: Row, family: str, final: Sequence[Row]) -> str | None:
+def _why_missing(folder: Path, study: StudyRecord, family: str, final: Sequence[Row]) -> str | None:
     """Why a family has no winner to export; None if it has one."""
-    if "choice" not in study:
+    if study.choice is None:
         return "no winner yet, the search has not ended"
-    if family not in study["choice"]:
+    if family not in study.choice:
         return "no winner, for none of its trials came to an end"
-    chosen = study["choice"][family]
+    chosen = study.choice[family]
     kept = winner_folder(folder, family)
     if not _is_kept(kept):
-        return f"no weights of its winner {chosen['trial_id']}, which was not re-trained to the end"
+        return f"no weights of its winner {chosen.trial_id}, which was not re-trained to the end"
     record = _record(kept / CONFIG)
-    if record["params"] != chosen["params"] or _row_of(record, final) is None:
-        return f"no weights of its winner {chosen['trial_id']}; those kept are of an earlier choice"
+    if record["params"] != chosen.params or _row_of(record, final) is None:
+        return f"no weights of its winner {chosen.trial_id}; those kept are of an earlier choice"
     return None
 
 
@@ -168,7 +169,9 @@ def _record(path: Path) -> dict[str, Any]:
         raise ValueError(f"{path} must be as a study writes it, but is not: {error}") from error
 
 
-def _read_winner(folder: Path, kept: Path, study: Row, family: str, final: Sequence[Row]) -> Winner:
+def _read_winner(
+    folder: Path, kept: Path, study: StudyRecord, family: str, final: Sequence[Row]
+) -> Winner:
     """What is kept in a folder of a family's winner.
 
     Raises:
@@ -189,7 +192,7 @@ def _read_winner(folder: Path, kept: Path, study: Row, family: str, final: Seque
         stamp=_stamp(folder),
         family=registry.load_family(family),
         summary=registry.summary(family),
-        dataset=registry.load_dataset(study["settings"]["dataset"]),
+        dataset=registry.load_dataset(study.settings.dataset),
         config=configuration(study, record, row),
         final=row,
         seeds=[
@@ -218,9 +221,9 @@ def _stamp(folder: Path) -> dict[str, str]:
     return {key: value.decode(errors="replace") for key, value in stamp.items()}
 
 
-def configuration(study: Row, record: Row, row: Row) -> dict[str, Any]:
+def configuration(study: StudyRecord, record: Row, row: Row) -> dict[str, Any]:
     """The content of the exported `config.json`: all that the network and its input are made of."""
-    shape, classes = study["dataset"]["image_shape"], record["classes"]
+    shape, classes = study.dataset.image_shape, record["classes"]
     given = {**PLAIN_INPUT, **record["params"]}
     mean, deviation = NORMALIZATIONS[given["normalization"]]
     return {
@@ -239,7 +242,7 @@ def configuration(study: Row, record: Row, row: Row) -> dict[str, Any]:
         "parameters": row["parameters"],
         "trained_parameters": row.get("trained_parameters"),
         "forward_flops_per_image": row.get("forward_flops_per_image"),
-        "study": study["name"],
+        "study": study.name,
         "trial_id": record["trial_id"],
         "seed": record["seed"],
         "epoch": record["epoch"],

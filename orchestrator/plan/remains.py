@@ -4,12 +4,13 @@ import os
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from orchestrator.plan import warm_start
 from orchestrator.results import files
 from orchestrator.results.schema import TEST_OPENED
 from orchestrator.results.states import State
+from orchestrator.results.study_record import StudyRecord
 from orchestrator.results.study_results import Rows
 from trainables import checkpoints
 from trainables.names import FAMILY, TRIAL
@@ -87,12 +88,12 @@ def read_tables(
     return tables, damaged
 
 
-def read_used(folder: Path, study: Mapping[str, Any], pretrained: Collection[str]) -> Used:
+def read_used(folder: Path, study: StudyRecord, pretrained: Collection[str]) -> Used:
     """What a study has used of its inputs; all of it where a table that says so is damaged.
 
     Args:
         folder: The study's.
-        study: Its `study.json`.
+        study: It.
         pretrained: Its families that begin with the weights.
     """
     tables, damaged = read_tables(folder, ("trials", "epochs", "events", "final_epochs"))
@@ -109,7 +110,7 @@ def read_used(folder: Path, study: Mapping[str, Any], pretrained: Collection[str
         ),
     }
     return Used(
-        test=bool(damaged) or opened or study.get("test_openings", 0) > 0,
+        test=bool(damaged) or opened or study.test_openings > 0,
         weights=bool(damaged) or not trained.isdisjoint(pretrained),
     )
 

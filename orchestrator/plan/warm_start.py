@@ -3,7 +3,7 @@
 import json
 import shutil
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, NoReturn
@@ -15,10 +15,10 @@ from orchestrator.config.searches import list_searches, search_of
 from orchestrator.config.settings import Settings
 from orchestrator.plan.families import FamilyPlan
 from orchestrator.plan.inputs import Inputs
-from orchestrator.results import files, shape
+from orchestrator.results import files
 from orchestrator.results.states import MAY_WIN, State
+from orchestrator.results.study_record import StudyRecord
 from search_spaces.dimension import outside
-from trainables.weights.sources import of_family
 
 FOLDER: Final = "warm_start"
 TABLES: Final = ("trials", "epochs")
@@ -94,7 +94,7 @@ def check(
         )
     chosen = pc.field("trial_id").isin(used)
     return WarmStart(
-        study=study["name"],
+        study=study.name,
         trials=trials.filter(chosen),
         epochs=epochs.filter(chosen).sort_by("sequence"),
         left_out=len(own) - len(used),
@@ -142,7 +142,7 @@ def kept(folder: Path) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     return trials, epochs
 
 
-def _read(source: Path) -> tuple[dict[str, Any], pa.Table, pa.Table]:
+def _read(source: Path) -> tuple[StudyRecord, pa.Table, pa.Table]:
     """`study.json`, `trials.parquet` and `epochs.parquet` of the study to learn from."""
     if not (source / "study.json").is_file():
         raise ValueError(
@@ -150,7 +150,7 @@ def _read(source: Path) -> tuple[dict[str, Any], pa.Table, pa.Table]:
         )
     try:
         study = files.read_study(source)
-        shape.check_entries(source / "study.json", study, NEEDED)
+        study.check_said(source / "study.json", NEEDED)
         trials, epochs = (files.read_table(source, name) for name in TABLES)
     except (ValueError, OSError) as error:
         raise ValueError(f"--warm-start must name a study that can be read, but {error}") from error
@@ -159,34 +159,30 @@ def _read(source: Path) -> tuple[dict[str, Any], pa.Table, pa.Table]:
 
 def _check_comparable(
     source: Path,
-    study: Mapping[str, Any],
+    study: StudyRecord,
     settings: Settings,
     inputs: Inputs,
     *,
     pretrained: Collection[str],
 ) -> None:
-    theirs, files = study["dataset"], inputs.dataset.files
+    theirs, files = study.dataset, inputs.dataset.files
     pairs: list[tuple[str, object, object]] = [
-        ("dataset", theirs["name"], settings.dataset),
+        ("dataset", theirs.name, settings.dataset),
         *(
-            (f"SHA-256 of the data file {name}", theirs["files"].get(name), files.get(name))
-            for name in sorted({*theirs["files"], *files})
+            (f"SHA-256 of the data file {name}", theirs.files.get(name), files.get(name))
+            for name in sorted({*theirs.files, *files})
         ),
-        ("image shape", theirs["image_shape"], list(inputs.training.images.shape[1:])),
-        ("SHA-256 of the split", theirs["split_sha256"], inputs.split.digest),
-        ("epochs", study["settings"]["epochs"], settings.epochs),
-        (
-            "objective",
-            study["settings"].get("objective", Settings.objective),
-            settings.objective,
-        ),
+        ("image shape", theirs.image_shape, list(inputs.training.images.shape[1:])),
+        ("SHA-256 of the split", theirs.split_sha256, inputs.split.digest),
+        ("epochs", study.settings.epochs, settings.epochs),
+        ("objective", study.settings.objective, settings.objective),
     ]
     for family in pretrained:
         # The demo's own are not made yet where they are None, so no study can have used them.
         own = inputs.weights_files[family]
-        several = f" of {family}" if "families" in (study["weights"] or {}) else ""
-        before = of_family(study, family).get("sha256")
-        pairs.append((f"SHA-256 of the weights{several}", before, own and own.sha256))
+        several = f" of {family}" if study.weights and study.weights.families else ""
+        then = study.weights_of(family).sha256 or None
+        pairs.append((f"SHA-256 of the weights{several}", then, own and own.sha256))
     for what, before, now in pairs:
         if before != now:
             _refuse(source, what, before, now)

@@ -9,10 +9,10 @@ from typing import Any
 import pyarrow as pa
 
 from orchestrator.analysis.confusion_examples import read_examples
-from orchestrator.analysis.section import Row
 from orchestrator.config.searches import Search, relabel, stored_searches
 from orchestrator.results import schema
 from orchestrator.results.states import ENDED
+from orchestrator.results.study_record import StudyRecord
 from orchestrator.results.study_results import StudyResults
 from orchestrator.stats.predictions import PredictedRun, split_runs
 from orchestrator.stats.sample_efficiency import FEWEST_SIZES, Model, Point, measure_curves
@@ -30,7 +30,7 @@ class Inputs:
         examples: Index of a test image to its PNG, of those that the study kept.
     """
 
-    study: Row
+    study: StudyRecord
     status: StudyStatus
     tables: Mapping[str, pa.Table]
     examples: Mapping[int, bytes] = field(default_factory=dict)
@@ -38,7 +38,7 @@ class Inputs:
     @property
     def families(self) -> list[str]:
         """Names, in the order of the settings."""
-        return list(self.study["settings"]["families"])
+        return self.study.settings.families
 
     @property
     def ended(self) -> bool:
@@ -48,12 +48,12 @@ class Inputs:
     @property
     def classes(self) -> list[str]:
         """Names of the classes; empty where `study.json` has none."""
-        return [str(name) for name in (self.study.get("dataset") or {}).get("classes") or ()]
+        return self.study.dataset.classes
 
     @property
     def searches(self) -> list[Search]:
         """One per family, or one per family and share of the training images."""
-        return stored_searches(self.study["settings"])
+        return stored_searches(self.study.settings)
 
     @cached_property
     def searched(self) -> dict[str, pa.Table]:

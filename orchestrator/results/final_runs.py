@@ -3,10 +3,10 @@
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any, Final
 
 from orchestrator.config.searches import search_for, stored_searches
+from orchestrator.results.study_record import Choice, StudyRecord
 
 Row = Mapping[str, Any]
 Key = tuple[str, str, int, float]
@@ -46,12 +46,12 @@ def final_id(family: str, role: str, seed: int, fraction: float) -> str:
 
 
 def final_runs(
-    study: Row, final_epochs: Sequence[Row], final: Sequence[Row], events: Sequence[Row]
+    study: StudyRecord, final_epochs: Sequence[Row], final: Sequence[Row], events: Sequence[Row]
 ) -> list[FinalRun] | None:
     """All re-trainings of a study; a winner that is the baseline is trained once.
 
     Args:
-        study: `study.json`.
+        study: The study.
         final_epochs: Rows of `final_epochs.parquet`.
         final: Rows of `final.parquet`.
         events: Rows of `events.parquet`.
@@ -59,7 +59,7 @@ def final_runs(
     Returns:
         None before the choice.
     """
-    if "choice" not in study:
+    if study.choice is None:
         return None
     epochs = Counter(_key(row) for row in final_epochs)
     names = {_key(row): row["trial_id"] for row in final_epochs}
@@ -76,31 +76,30 @@ def final_runs(
             done=key in tested,
             failed=key not in tested and final_id(*key) in failed,
         )
-        for key in _expected(study)
+        for key in _expected(study, study.choice)
     ]
 
 
-def _failed(study: Row, events: Sequence[Row]) -> set[str]:
+def _failed(study: StudyRecord, events: Sequence[Row]) -> set[str]:
     """The trial ids of those that ended without a test; another run tries them again."""
-    began = (study.get("runs") or [study])[-1].get("started_at")
+    began = study.began_at
     return {
         row["trial_id"]
         for row in events
-        if row["kind"] in {FAILED, DIVERGED}
-        and (began is None or row["at"] >= datetime.fromisoformat(began))
+        if row["kind"] in {FAILED, DIVERGED} and (began is None or row["at"] >= began)
     }
 
 
-def _expected(study: Row) -> Iterator[Key]:
-    settings, searches = study["settings"], stored_searches(study["settings"])
-    for fraction in settings["train_fractions"]:
-        for seed in range(settings["seeds"]):
-            for family in settings["families"]:
-                chosen = study["choice"].get(search_for(searches, family, fraction).name)
+def _expected(study: StudyRecord, choice: Mapping[str, Choice]) -> Iterator[Key]:
+    settings, searches = study.settings, stored_searches(study.settings)
+    for fraction in settings.train_fractions:
+        for seed in range(settings.seeds):
+            for family in settings.families:
+                chosen = choice.get(search_for(searches, family, fraction).name)
                 if chosen is None:
                     continue
                 yield family, "baseline", seed, fraction
-                if not chosen["baseline_won"]:
+                if not chosen.baseline_won:
                     yield family, "tuned", seed, fraction
 
 

@@ -61,7 +61,7 @@ def read_trial(folder: Path, settings: Settings, trial_id: str) -> StoredTrial:
     elif trial_id in final:
         row, epochs = final[trial_id], "final_epochs"
         seed = finals.final_seed(settings, row["family"], row["seed"])
-        whole = final_epochs(vars(settings), row["train_fraction"])
+        whole = final_epochs(settings, row["train_fraction"])
     else:
         choices = ", ".join([*sorted(search), *sorted(final)]) or "none yet"
         raise ValueError(

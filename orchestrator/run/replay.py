@@ -16,6 +16,7 @@ from orchestrator.plan import remains, warm_start
 from orchestrator.results import files
 from orchestrator.results.schema import PLACE
 from orchestrator.results.states import Outcome, State
+from orchestrator.results.study_record import StudyRecord
 from orchestrator.results.study_results import Rows, by_sequence
 from orchestrator.run import finals
 from orchestrator.search.family_searcher import FamilySearch
@@ -67,7 +68,7 @@ class StoredStudy:
         return self.claims[trial_id].attempt if trial_id in self.claims else 0
 
 
-def read(folder: Path, study: Mapping[str, Any], now: Mapping[str, Any]) -> StoredStudy:
+def read(folder: Path, study: StudyRecord, now: StudyRecord) -> StoredStudy:
     """Reads what a killed, interrupted or finished driver left.
 
     A trial that was proposed just before the driver died may be in no table yet, but its attempt
@@ -75,14 +76,14 @@ def read(folder: Path, study: Mapping[str, Any], now: Mapping[str, Any]) -> Stor
 
     Args:
         folder: The study's.
-        study: Its `study.json`.
-        now: What `study.json` says of the run that begins.
+        study: As it was left.
+        now: As the run that begins describes it.
     """
     claims, damaged_claims = remains.read_claims(folder)
     tables, damaged = remains.read_tables(folder)
     trials = tables["trials"]
     known = {row["trial_id"] for row in trials}
-    searches = {search.name for search in stored_searches(study["settings"])}
+    searches = {search.name for search in stored_searches(study.settings)}
     trials += [
         _row_of_claim(claim)
         for trial_id, claim in claims.items()
@@ -101,34 +102,33 @@ def read(folder: Path, study: Mapping[str, Any], now: Mapping[str, Any]) -> Stor
             *damaged_claims,
             *(("table_damaged", f"it counts as missing: {why}") for why in damaged.values()),
         ],
-        forgiven=study["code_sha256"] != now["code_sha256"]
-        or study["outcome"] == Outcome.INCOMPLETE,
+        forgiven=study.code_sha256 != now.code_sha256 or study.outcome == Outcome.INCOMPLETE,
     )
 
 
-def changes(study: Mapping[str, Any], now: Mapping[str, Any]) -> list[tuple[str, str]]:
+def changes(study: StudyRecord, now: StudyRecord) -> list[tuple[str, str]]:
     """What is to be noted when a study is resumed: the events' kinds and details."""
-    last = study["runs"][-1]["outcome"]
+    last = study.runs[-1].outcome
     before = "killed" if last == Outcome.RUNNING else last
-    noted = [("resumed", f"run {len(study['runs']) + 1}, after one that was {before}")]
+    noted = [("resumed", f"run {len(study.runs) + 1}, after one that was {before}")]
     for kind, what in (
         ("settings_changed", "settings"),
         ("environment_changed", "environment"),
     ):
-        old, new = study[what], json.loads(json.dumps(now[what]))
+        old, new = study.raw[what], now.raw[what]
         noted += [
             (kind, f"{name}: {old.get(name)} -> {value}")
             for name, value in new.items()
             if old.get(name) != value
         ]
-    if study["code_sha256"] != now["code_sha256"]:
-        noted.append(("code_changed", f"{study['code_sha256']} -> {now['code_sha256']}"))
+    if study.code_sha256 != now.code_sha256:
+        noted.append(("code_changed", f"{study.code_sha256} -> {now.code_sha256}"))
     return [*noted, *_changed_inputs(study, now)]
 
 
-def _changed_inputs(study: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+def _changed_inputs(study: StudyRecord, now: StudyRecord) -> Iterator[tuple[str, str]]:
     """What is other than it was of the test part and the weights, which had not been used."""
-    before, files = study["dataset"]["files"], now["dataset"]["files"]
+    before, files = study.dataset.files, now.dataset.files
     other = [
         f"{name}: SHA-256 {before.get(name)} -> {files.get(name)}"
         for name in sorted({*before, *files})
@@ -140,7 +140,7 @@ def _changed_inputs(study: Mapping[str, Any], now: Mapping[str, Any]) -> Iterato
             "data_changed",
             f"of the test part, which had not been opened: {'; '.join(other[:SHOWN])}{more}",
         )
-    then, weights = ((about["weights"] or {}).get("sha256") for about in (study, now))
+    then, weights = study.weights_sha256, now.weights_sha256
     if then != weights:
         yield "weights_changed", f"no epoch rests on them: SHA-256 {then} -> {weights}"
 

@@ -105,13 +105,13 @@ class Session:
         self.hold, self.weights = hold, weights
         self.events, self.completed = list(stored.events), False
         self._types = DeviceTypes(
-            study_json.content.get("device_types") or {},
+            study_json.study.device_types,
             lambda types: study_json.add(device_types=dict(types)),
         )
         self.writer = TableWriter(
             self.folder,
             schema.schemas(plan.full_space for plan in self.plans),
-            manifest.table_metadata(study_json.content),
+            manifest.table_metadata(study_json.study),
             hold.check,
         )
 
@@ -125,7 +125,7 @@ class Session:
             self.hold.check()  # a driver that lost the study says so, and notes nothing in it
             self._give_reserve_back()
             # Not where only printing failed.
-            if self.manifest.content["outcome"] == Outcome.RUNNING:
+            if self.manifest.study.outcome == Outcome.RUNNING:
                 interrupted = isinstance(error, KeyboardInterrupt)
                 self.manifest.end(Outcome.INTERRUPTED if interrupted else Outcome.FAILED)
             raise
@@ -228,7 +228,7 @@ class Session:
                     references=references,
                     epoch_time_limit=self.settings.epoch_time_limit,
                     checkpoint_seconds=self.settings.checkpoint_seconds,
-                    rungs=self.manifest.content["rungs"] if name == "search" else (),
+                    rungs=self.manifest.study.rungs if name == "search" else (),
                     precision=self.settings.precision_on(self.reservation.device),
                     reproducible=self.settings.reproducible,
                     mix_devices=self.settings.mix_devices,

@@ -50,7 +50,7 @@ class Budget:
         """
         self._recorder, self._images = recorder, images
         self._families = list(dict.fromkeys(search.family for search in searches))
-        self._settings = {**vars(settings), "families": self._families}
+        self._settings = settings
         self._at_a_time, self._clock, self._closed = at_a_time, clock, closed or {}
         self._began = clock() - spent_seconds
 
@@ -71,13 +71,14 @@ class Budget:
             ("budget_gpu_hours", self._device_seconds_left),
             ("time_budget", self._wall_seconds_left),
         ):
-            if self._settings[name] is not None and left(search) < 0:
+            if getattr(self._settings, name) is not None and left(search) < 0:
                 return name
         return None
 
     def _device_seconds_left(self, search: Search) -> float:
         """Of a family's share after a new trial, those that run, and its finals."""
-        hours: float = self._settings["budget_gpu_hours"]
+        hours = self._settings.budget_gpu_hours
+        assert hours is not None
         family = search.family
         share = hours * SECONDS_PER_HOUR / len(self._families)
         trials = self._recorder.trained(family)
@@ -92,7 +93,8 @@ class Budget:
 
     def _wall_seconds_left(self, search: Search) -> float:
         """After a new trial, all that run, and the finals of all families."""
-        hours: float = self._settings["time_budget"]
+        hours = self._settings.time_budget
+        assert hours is not None
         left = hours * SECONDS_PER_HOUR - (self._clock() - self._began)
         trials = self._recorder.trained()
         known = {each.family for each in trials if each.epochs}
@@ -109,7 +111,7 @@ class Budget:
 
     def _work(self, trials: Sequence[Trained]) -> Workload:
         """All that runs goes on to the last epoch."""
-        return Workload(self._settings, trials, reach="most")
+        return Workload(self._settings, self._families, trials, reach="most")
 
     def _unknown(self, family: str) -> float:
         """Nothing is known of a family's pace: it waits for what runs, or tries once more."""

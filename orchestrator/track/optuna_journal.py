@@ -18,7 +18,8 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial
 
 from orchestrator.config.searches import Search, search_of, stored_searches, trial_order
-from orchestrator.results import files, shape
+from orchestrator.results import files
+from orchestrator.results.study_record import StudyRecord
 from orchestrator.search.optuna_states import optuna_state
 from search_spaces.dimension import outside
 
@@ -32,12 +33,12 @@ OBJECTIVES: Final = {
 OWN: Final = ("trial_id", "role", "status", "stop_reason")
 
 
-def write_journal(folder: Path, study: Row, path: Path) -> list[str]:
+def write_journal(folder: Path, study: StudyRecord, path: Path) -> list[str]:
     """Writes one Optuna study per search, with what the search told Optuna of each trial.
 
     Args:
         folder: The study's.
-        study: The content of its `study.json`.
+        study: It.
         path: The journal; one that is there is replaced.
 
     Returns:
@@ -55,7 +56,7 @@ def write_journal(folder: Path, study: Row, path: Path) -> list[str]:
     return left_out
 
 
-def update_journal(folder: Path, study: Row, path: Path) -> list[str]:
+def update_journal(folder: Path, study: StudyRecord, path: Path) -> list[str]:
     """Appends to a journal what it lacks; see `write_journal`."""
     rows = files.read_table(folder, "trials").to_pylist()
     trials = sorted(rows, key=lambda row: trial_order(row["trial_id"]))
@@ -63,8 +64,8 @@ def update_journal(folder: Path, study: Row, path: Path) -> list[str]:
     left_out = []
     with _quiet():
         storage = JournalStorage(JournalFileBackend(str(path)))
-        for search in stored_searches(study["settings"]):
-            shape.check_entries(folder / "study.json", study, [("spaces", search.family)])
+        for search in stored_searches(study.settings):
+            study.check_said(folder / "study.json", [("spaces", search.family)])
             space = _space(study, search.family)
             journal = _Journal(storage, study, search)
             for row in (row for row in trials if search_of(row["trial_id"]) == search.name):
@@ -80,15 +81,15 @@ def update_journal(folder: Path, study: Row, path: Path) -> list[str]:
 class _Journal:
     """The Optuna study of one search."""
 
-    def __init__(self, storage: JournalStorage, study: Row, search: Search) -> None:
+    def __init__(self, storage: JournalStorage, study: StudyRecord, search: Search) -> None:
         if search.name in optuna.get_all_study_names(storage):
             own = optuna.load_study(study_name=search.name, storage=storage)
         else:
             own = optuna.create_study(study_name=search.name, storage=storage, direction="maximize")
-            objective = OBJECTIVES[study["settings"].get("objective", "accuracy")]
+            objective = OBJECTIVES[study.settings.objective]
             own.set_metric_names([objective])
             own.set_user_attr("objective", f"{objective}, the best so far")
-            own.set_user_attr("study", study["name"])
+            own.set_user_attr("study", study.name)
         self._storage, self._study_id = storage, storage.get_study_id_from_name(search.name)
         self._trials = {trial.user_attrs["trial_id"]: trial for trial in own.trials}
 
@@ -158,11 +159,11 @@ def _params(row: Row) -> dict[str, Any]:
     return params
 
 
-def _space(study: Row, family: str) -> dict[str, BaseDistribution]:
+def _space(study: StudyRecord, family: str) -> dict[str, BaseDistribution]:
     """A family's space as the study narrowed it."""
     return {
         name: json_to_distribution(json.dumps(values))
-        for name, values in study["spaces"][family].items()
+        for name, values in study.spaces[family].items()
     }
 
 

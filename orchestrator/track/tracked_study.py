@@ -108,26 +108,25 @@ def read_tracked(folder: Path) -> TrackedStudy:
     """
     results = StudyResults(folder)
     study = results.study
-    outcome = study.get("outcome", Outcome.RUNNING.value)
-    first = (study.get("runs") or [study])[0].get("started_at") or ""
+    outcome, first = study.outcome, study.runs[0].started_at if study.runs else ""
     files = [folder / name for name in FILES] if outcome != Outcome.RUNNING else []
     return TrackedStudy(
         folder=folder,
-        name=study["name"],
-        identity=hashlib.sha256(f"{study['name']} {first}".encode()).hexdigest()[:16],
+        name=study.name,
+        identity=hashlib.sha256(f"{study.name} {first}".encode()).hexdigest()[:16],
         outcome=outcome,
         tags={
-            "study": study["name"],
-            "dataset": study["settings"]["dataset"],
+            "study": study.name,
+            "dataset": study.settings.dataset,
             "status": outcome,
-            **({"git_commit": study["git_commit"]} if study.get("git_commit") else {}),
+            **({"git_commit": study.git_commit} if study.git_commit else {}),
         },
         searches=[search.name for search in results.searches],
         runs=[*_trials(results), *_finals(results)],
         comparison=dict(_comparison(results)),
         files=[path for path in files if path.is_file()],
         started_at=_moment(first),
-        ended_at=_moment(study.get("ended_at")),
+        ended_at=_moment(study.ended_at),
     )
 
 

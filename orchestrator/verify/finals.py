@@ -38,7 +38,7 @@ def check_final_runs(tables: Tables) -> Iterator[str]:
             yield f"{name_of(key)} must be one row of final.parquet, but is {count}"
     excused = {row["trial_id"] for row in tables.events if row["kind"] in EXCUSES}
     for key in sorted(expected.keys() - found.keys()):
-        if tables.study["outcome"] == Outcome.COMPLETED or expected[key]["trial_id"] not in excused:
+        if tables.study.outcome == Outcome.COMPLETED or expected[key]["trial_id"] not in excused:
             yield f"{name_of(key)} must be in final.parquet, but is missing"
     for key in sorted(found.keys() - expected.keys()):
         yield f"{name_of(key)} must not be in final.parquet: the choice does not ask for it"
@@ -54,7 +54,7 @@ def check_final_epochs(tables: Tables) -> Iterator[str]:
             yield f"sequence {sequence} must be in final_epochs.parquet once, but is {count} times"
     curves = grouped(tables.final_epochs)
     asked = {known["trial_id"] for known in _expected(tables).values()}
-    if "choice" not in tables.study:  # idle slots of the search re-train baselines
+    if tables.study.choice is None:  # idle slots of the search re-train baselines
         asked = {name for name, (row, *_) in curves.items() if row["role"] == "baseline"}
     for trial_id in sorted(curves.keys() - asked):
         yield f"{trial_id} has final epochs, but the choice does not ask for it"
@@ -69,10 +69,10 @@ def check_final_params(tables: Tables) -> Iterator[str]:
     """Finals were trained with the hyperparameters of the baseline or of the choice."""
     for row in tables.final:
         family, name = row["family"], name_of(key_of(row))
-        expected = tables.study["baselines"].get(family)
+        expected = tables.study.baselines.get(family)
         if row["role"] == "tuned":
             search = search_for(tables.searches, family, row["train_fraction"])
-            expected = tables.choice.get(search.name, {}).get("params")
+            expected = tables.choice[search.name].params if search.name in tables.choice else None
         found = json.loads(row["params_json"])
         if found != expected:
             yield f"{name} must be trained with {expected}, but was with {found}"
@@ -116,21 +116,21 @@ def name_of(key: Key) -> str:
 
 def _expected(tables: Tables) -> dict[Key, dict[str, Any]]:
     """The final runs that the choice asks for, and what is known of each."""
-    dataset = tables.study["dataset"]
+    dataset = tables.study.dataset
     return {
         (family, role, seed, fraction): {
             "trial_id": final_id(family, trained, seed, fraction),
-            "train_images": dataset["train_images_by_fraction"][str(fraction)],
-            "validation_images": dataset["validation_images"],
+            "train_images": dataset.train_images_at[fraction],
+            "validation_images": dataset.validation_images,
             "last_epoch": final_epochs(tables.settings, fraction),
         }
-        for fraction in tables.settings["train_fractions"]
-        for family in tables.settings["families"]
+        for fraction in tables.settings.train_fractions
+        for family in tables.settings.families
         for chosen in [tables.choice.get(search_for(tables.searches, family, fraction).name)]
         if chosen is not None
         for role in schema.ROLES
-        for trained in ("baseline" if chosen["baseline_won"] else role,)
-        for seed in range(tables.settings["seeds"])
+        for trained in ("baseline" if chosen.baseline_won else role,)
+        for seed in range(tables.settings.seeds)
     }
 
 
@@ -163,7 +163,7 @@ def _check_kept(what: str, folder: Path, run: Mapping[str, Any], tables: Tables)
     expected = {
         **{name: run[name] for name in (*CARD, *TEST_METRICS[: len(schema.METRICS)])},
         "params": json.loads(run["params_json"]),
-        "classes": tables.study["dataset"]["classes"],
+        "classes": tables.study.dataset.classes,
     }
     yield from differing(f"the kept {what}", expected, card)
     sha256, recorded = file_sha256(folder / MODEL), card.get("weights_sha256")

@@ -14,7 +14,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from sklearn.metrics import accuracy_score, precision_recall_fscore_support
 
-from orchestrator.results.registration import registered_of
 from orchestrator.stats.pairwise import compare
 from orchestrator.verify.finals import Key, key_of, name_of
 from orchestrator.verify.tables import Check, Tables, differing
@@ -46,7 +45,7 @@ def check_predictions(tables: Tables) -> Iterator[str]:
         if key not in runs:
             yield f"{name_of(key)} must have predictions, but has none"
             continue
-        flaw = _flaw(runs[key], row["test_images"], len(tables.study["dataset"]["classes"]))
+        flaw = _flaw(runs[key], row["test_images"], len(tables.study.dataset.classes))
         if flaw is not None:
             yield f"{name_of(key)} must have {flaw}"
             continue
@@ -61,7 +60,7 @@ def check_comparison(tables: Tables) -> Iterator[str]:
     again = compare(
         tables.table("final"),
         tables.table("predictions"),
-        registered=registered_of(tables.study),
+        registered=tables.study.registered,
         draws=1,
     ).to_pylist()
     rows = tables.table("comparison").to_pylist()

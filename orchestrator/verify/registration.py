@@ -5,7 +5,8 @@ from datetime import datetime
 from typing import Any, Final
 
 from orchestrator.results import registration
-from orchestrator.results.registration import FILE, Question, questions_of
+from orchestrator.results.registration import FILE
+from orchestrator.results.study_record import Question
 from orchestrator.stats.predictions import split_runs
 from orchestrator.stats.significance import holm
 from orchestrator.verify.tables import Check, Tables, UnusableError, differing, same
@@ -13,7 +14,7 @@ from orchestrator.verify.tables import Check, Tables, UnusableError, differing, 
 
 def check_registration(tables: Tables) -> Iterator[str]:
     """Where a study registered its questions, file and hash are those of before its first trial."""
-    entry, written = tables.study.get("registration"), registration.read(tables.folder)
+    entry, written = tables.study.registration, registration.read(tables.folder)
     if entry is None:
         yield from _unnamed(tables, found=written is not None)
         return
@@ -22,28 +23,29 @@ def check_registration(tables: Tables) -> Iterator[str]:
         return
     content = written["content"]
     sha256 = registration.sha256_of(content)
-    for where, named in ((FILE, written["sha256"]), ("study.json", entry["sha256"])):
+    for where, named in ((FILE, written["sha256"]), ("study.json", entry.sha256)):
         if named != sha256:
             yield f"the registration must have SHA-256 {named} as in {where}, but has {sha256}"
     kept = ("registered_at", "questions", "alpha")
     expected = {name: content.get(name) for name in kept}
-    yield from differing("the registration in study.json", expected, entry, f" as in {FILE}")
+    said = tables.study.raw["registration"]
+    yield from differing("the registration in study.json", expected, said, f" as in {FILE}")
     yield from _older(tables, str(content.get("registered_at")))
-    first = tables.study["runs"][0]
+    first = tables.study.runs[0]
     for name in ("code_sha256", "git_commit"):
-        if content.get(name) != first.get(name):
+        found = getattr(first, name)
+        if content.get(name) != found:
             yield (
-                f"{name} of the first run must be {content.get(name)} as registered, but is "
-                f"{first.get(name)}"
+                f"{name} of the first run must be {content.get(name)} as registered, but is {found}"
             )
-    if content.get("study") != tables.study["name"]:
-        yield f"the registration must be of {tables.study['name']}, but is of {content['study']}"
+    if content.get("study") != tables.study.name:
+        yield f"the registration must be of {tables.study.name}, but is of {content['study']}"
 
 
 def check_registered_settings(tables: Tables) -> Iterator[str]:
     """The settings that matter, the spaces and the split are what was registered."""
     written = registration.read(tables.folder)
-    if tables.study.get("registration") is None or written is None:
+    if tables.study.registration is None or written is None:
         return
     content, now = written["content"], registration.what_matters(tables.study)
     for what, entries in now.items():
@@ -66,12 +68,12 @@ def check_registered_questions(tables: Tables) -> Iterator[str]:
         for row in tables.table("comparison").to_pylist()
         if row["seed"] is None and row["metric"] == "accuracy"
     ]
-    if tables.study.get("registration") is None:
+    if tables.study.registration is None:
         marked = sum(row.get("registered") is not None for row in rows)
         if marked:
             yield f"no pair must be called registered or explored, but {marked} are"
         return
-    questions = {question.asked: question for question in questions_of(tables.study)}
+    questions = {question.asked: question for question in tables.study.registration.questions}
     tested = {(row["family"], row["role"], row["train_fraction"]) for row in tables.final}
     found = {_question(row).asked: row for row in rows}
     for asked, question in questions.items():

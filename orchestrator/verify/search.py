@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from optuna.distributions import json_to_distribution
 
-from orchestrator.config.rungs import all_rungs, offered_rungs, rungs_of
+from orchestrator.config.rungs import all_rungs, offered_rungs
 from orchestrator.config.searches import search_of
 from orchestrator.config.settings import ENDS
 from orchestrator.plan import warm_start
@@ -33,7 +33,7 @@ def check_trials(tables: Tables) -> Iterator[str]:
     for trial_id in sorted(expected.keys() - found.keys()):
         yield f"{trial_id} must be in trials.parquet, but is missing"
     for trial_id in sorted(found.keys() - expected.keys()):
-        asked = f"{tables.settings['trials']} trials a search"
+        asked = f"{tables.settings.trials} trials a search"
         yield f"{trial_id} must not be in trials.parquet, since it is none of {asked}"
     for trial_id, count in found.items():
         if count > 1:
@@ -47,10 +47,10 @@ def check_trials(tables: Tables) -> Iterator[str]:
 def check_hyperparameters(tables: Tables) -> Iterator[str]:
     """A baseline has the study's hyperparameters, and any other trial some of its space."""
     for row in tables.trials:
-        if row["family"] not in tables.settings["families"]:
+        if row["family"] not in tables.settings.families:
             continue
         trial_id, params = row["trial_id"], json.loads(row["params_json"])
-        baseline = tables.study["baselines"][row["family"]]
+        baseline = tables.study.baselines[row["family"]]
         if row["role"] == BASELINE_ROLE and params != baseline:
             yield f"{trial_id} must have the baseline {baseline}, but has {params}"
         yield from () if row["role"] == BASELINE_ROLE else _outside(row, params, tables)
@@ -69,7 +69,7 @@ def check_epochs(tables: Tables) -> Iterator[str]:
         family = trials.get(row["trial_id"], row)["family"]
         yield from differing(where, {"family": family}, row)
         yield from _out_of_range(where, row)
-        column = OBJECTIVES[tables.settings.get("objective", "accuracy")]
+        column = OBJECTIVES[tables.settings.objective]
         if not same(objective(row), row.get(column)):
             yield f"objective of {where} must be its {column}, but is {objective(row)}"
     for row in tables.trials:
@@ -89,7 +89,7 @@ def check_sequence(tables: Tables) -> Iterator[str]:
 
 def check_warm_start(tables: Tables) -> Iterator[str]:
     """What the search learned from first is kept in the study's folder."""
-    asked, kept = tables.settings.get("warm_start"), (tables.folder / warm_start.FOLDER).is_dir()
+    asked, kept = tables.settings.warm_start, (tables.folder / warm_start.FOLDER).is_dir()
     if asked is not None and not kept:
         yield f"{warm_start.FOLDER}/ must keep the trials of {asked} learned from, but is missing"
     if asked is None and kept:
@@ -98,7 +98,7 @@ def check_warm_start(tables: Tables) -> Iterator[str]:
 
 def check_rungs(tables: Tables) -> Iterator[str]:
     """The rungs are what a replay of the epochs through the rule gives; rounding decides ties."""
-    named, known = rungs_of(tables.study), [f(tables.settings) for f in (offered_rungs, all_rungs)]
+    named, known = tables.study.rungs, [f(tables.settings) for f in (offered_rungs, all_rungs)]
     if named not in known:
         yield f"the rungs of study.json must be {known[0]} by its settings, but are {named}"
     exempt = _baselines(tables.trials)
@@ -136,9 +136,9 @@ def replayed_rungs(tables: Tables) -> Rows:
     searches = {search.name for search in tables.searches}
     rungs = FamilyRungs(
         searches,
-        rungs=rungs_of(tables.study),
-        epochs=tables.settings["epochs"],
-        reduction_factor=tables.settings["reduction_factor"],
+        rungs=tables.study.rungs,
+        epochs=tables.settings.epochs,
+        reduction_factor=tables.settings.reduction_factor,
     )
     learned_from, learned = warm_start.kept(tables.folder)
     list(rungs.replay(learned, exempt=_baselines(learned_from), origin=warm_start.FOLDER))
@@ -156,11 +156,13 @@ def check_choice(tables: Tables) -> Iterator[str]:
         best = winner([_record(row, tables) for row in own])
         chosen, what = tables.choice.get(search), f"the winner of {search}"
         expected = None if best is None else best.spec.trial_id
-        found = None if chosen is None else chosen["trial_id"]
+        found = None if chosen is None else chosen.trial_id
         if found != expected:
             yield f"{what} must be {expected} by validation, but study.json has {found}"
         elif best is not None and chosen is not None:
-            yield from differing(what, choice_of(best), chosen, f" as that of {expected}")
+            yield from differing(
+                what, dict(choice_of(best)), dict(chosen), f" as that of {expected}"
+            )
 
 
 def check_test_openings(tables: Tables) -> Iterator[str]:
@@ -169,10 +171,12 @@ def check_test_openings(tables: Tables) -> Iterator[str]:
     for sha256, count in opened.items():
         if count > 1:
             yield f"the test part must be opened once for a choice, but was {count} for {sha256}"
-    counted = tables.study.get("test_openings", 0)
+    counted = tables.study.test_openings
     if counted != len(opened):
         yield f"study.json must count {len(opened)} openings of the test part, not {counted}"
-    expected, found = digest(tables.choice, tables.settings), tables.study.get("choice_sha256")
+    raw = tables.study.raw
+    expected = digest(raw.get("choice") or {}, raw["settings"])
+    found = tables.study.choice_sha256
     if found != expected:
         yield f"the choice must have SHA-256 {found} as it was frozen, but has {expected}"
     if tables.choice and expected not in opened:
@@ -182,26 +186,26 @@ def check_test_openings(tables: Tables) -> Iterator[str]:
 def check_budget(tables: Tables) -> Iterator[str]:
     """Only what was set ends a search before all its trials, and an event says so."""
     said = [row["detail"] for row in tables.events if row["kind"] == "budget_reached"]
-    for name, why in (tables.study.get("closed") or {}).items():
-        if why["setting"] not in ENDS or tables.settings.get(why["setting"]) is None:
-            yield f"{name} must not be ended by {why['setting']}, which is not set"
-        if not any(detail.startswith(f"{name} ended after {why['trials']} of") for detail in said):
+    for name, why in tables.study.closed.items():
+        if why.setting not in ENDS or getattr(tables.settings, why.setting) is None:
+            yield f"{name} must not be ended by {why.setting}, which is not set"
+        if not any(detail.startswith(f"{name} ended after {why.trials} of") for detail in said):
             yield f"{name} must have an event where it was ended, but has none"
 
 
 def check_outcome(tables: Tables) -> Iterator[str]:
     """A study is completed if no family was given up and each was tested whole."""
-    settings, halted = tables.settings, tables.study.get("halted") or {}
+    settings, halted = tables.settings, tables.study.halted
     events = {(row["kind"], row["family"]) for row in tables.events}
     for family in sorted(halted):
         if ("family_halted", family) not in events:
             yield f"{family} must have an event where it was given up, but has none"
     tested = len(tables.final) == (
-        len(settings["families"]) * 2 * settings["seeds"] * len(settings["train_fractions"])
+        len(settings.families) * 2 * settings.seeds * len(settings.train_fractions)
     )
     expected = Outcome.COMPLETED if tested and not halted else Outcome.INCOMPLETE
-    if tables.study["outcome"] in ENDED - {expected}:
-        yield f"the outcome must be {expected} by the tables, but is {tables.study['outcome']}"
+    if tables.study.outcome in ENDED - {expected}:
+        yield f"the outcome must be {expected} by the tables, but is {tables.study.outcome}"
 
 
 def parameter_columns(what: str, row: Mapping[str, Any]) -> Iterator[str]:
@@ -213,7 +217,7 @@ def parameter_columns(what: str, row: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _outside(row: Mapping[str, Any], params: Mapping[str, Any], tables: Tables) -> Iterator[str]:
-    space = tables.study["spaces"][row["family"]]
+    space = tables.study.spaces[row["family"]]
     for name in sorted(params.keys() - space.keys()):
         yield f"{row['trial_id']} must have hyperparameters of its space, but has {name} too"
     for name, described in space.items():
@@ -228,12 +232,11 @@ def _expected_trials(tables: Tables) -> dict[str, dict[str, Any]]:
 
     Of a family given up up to its last, of a search that a budget ended as many as it had.
     """
-    settings, halted = tables.settings, tables.study.get("halted") or {}
-    closed = tables.study.get("closed") or {}
+    settings, halted, closed = tables.settings, tables.study.halted, tables.study.closed
     known = {row["trial_id"] for row in tables.trials}
     expected = {}
     for search in tables.searches:
-        trials = closed.get(search.name, settings)["trials"]
+        trials = closed.get(search.name, settings).trials
         ids = [f"{search.name}-{number:03d}" for number in range(trials)]
         if search.family in halted:
             ids = ids[: max((n for n, name in enumerate(ids, 1) if name in known), default=0)]
@@ -241,7 +244,7 @@ def _expected_trials(tables: Tables) -> dict[str, dict[str, Any]]:
             expected[trial_id] = {
                 "family": search.family,
                 "role": BASELINE_ROLE if number == 0 else "search",
-                "seed": derive_seed(settings["seed"], search.name, number),
+                "seed": derive_seed(settings.seed, search.name, number),
                 "train_fraction": search.train_fraction,
             }
     return expected
@@ -253,7 +256,7 @@ def _check_summary(row: Mapping[str, Any], tables: Tables) -> Iterator[str]:
     if len(rows) != row["epochs_run"]:
         yield f"{trial_id} must have {row['epochs_run']} epochs, but has {len(rows)}"
         return
-    whole = len(rows) >= tables.settings["epochs"]
+    whole = len(rows) >= tables.settings.epochs
     if (row["status"] == State.COMPLETED) != whole and row["status"] != State.FAILED:
         yield f"{trial_id} is {row['status']}, but has {len(rows)} epochs"
     best = best_row(rows) if rows else {}

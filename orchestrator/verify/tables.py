@@ -12,9 +12,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from orchestrator.config.searches import Search, stored_searches
+from orchestrator.config.stored_settings import StoredSettings
 from orchestrator.results import files, schema
 from orchestrator.results.manifest import stamp
 from orchestrator.results.states import ENDED
+from orchestrator.results.study_record import Choice, StudyRecord
 
 Rows = list[dict[str, Any]]
 Check = Callable[["Tables"], Iterable[str]]
@@ -37,21 +39,20 @@ class Tables:
 
     Attributes:
         folder: The study's.
-        study: The content of `study.json`.
+        study: `study.json`.
         usable: The tables that can be read and have their columns, by name.
         flaws: What is wrong with the others.
     """
 
     folder: Path
-    study: Mapping[str, Any]
+    study: StudyRecord
     usable: Mapping[str, pa.Table]
     flaws: Sequence[str]
 
     @property
-    def settings(self) -> Mapping[str, Any]:
+    def settings(self) -> StoredSettings:
         """The study's, as resolved."""
-        settings: Mapping[str, Any] = self.study["settings"]
-        return settings
+        return self.study.settings
 
     @cached_property
     def searches(self) -> Sequence[Search]:
@@ -59,9 +60,9 @@ class Tables:
         return stored_searches(self.settings)
 
     @property
-    def choice(self) -> Mapping[str, Mapping[str, Any]]:
+    def choice(self) -> Mapping[str, Choice]:
         """Each search's winner; empty where there is none."""
-        return self.study.get("choice") or {}
+        return self.study.choice or {}
 
     def table(self, name: str) -> pa.Table:
         """A table by its name.
@@ -124,7 +125,7 @@ def read(folder: Path) -> Tables:
     for name in schema.TABLES:
         try:
             table = files.read_any_table(folder, name)
-            found = list(_flaws(name, table, study.get("spaces") or {}))
+            found = list(_flaws(name, table, study.spaces))
         except ValueError as error:
             found = [f"{name}.parquet must be readable, but is not: {error}"]
         flaws += found
@@ -140,17 +141,17 @@ def check_tables(tables: Tables) -> Iterator[str]:
 
 def check_study_json(tables: Tables) -> Iterator[str]:
     """`study.json` has what a study that has ended has, and what its schema promises."""
-    version = tables.study.get("schema_version")
+    version = tables.study.raw.get("schema_version")
     if version != schema.SCHEMA_VERSION:
         yield f"study.json must have schema version {schema.SCHEMA_VERSION}, but has {version}"
     for name in ENTRIES:
-        if name not in tables.study:
+        if name not in tables.study.raw:
             yield f"study.json must say {name}, but does not"
 
 
 def check_stamps(tables: Tables) -> Iterator[str]:
     """Each table was written for this study's split, data and weights, and so were its rows."""
-    name = tables.study["name"]
+    name = tables.study.name
     for table_name, table in tables.usable.items():
         metadata = table.schema.metadata or {}
         for key, value in {"study": name, **stamp(tables.study)}.items():
@@ -163,7 +164,7 @@ def check_stamps(tables: Tables) -> Iterator[str]:
 
 def check_ended(tables: Tables) -> Iterator[str]:
     """The study came to its end, and so has cleaned up."""
-    outcome = tables.study["outcome"]
+    outcome = tables.study.outcome
     if outcome not in ENDED:
         yield f"the study must have ended, but its outcome is {outcome}; go on with --resume"
     if (tables.folder / "checkpoints").exists():

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import yaml
+from made_up_record import record
 from made_up_rows import epoch, event, final_run, table, trial, write_study
 from optuna.distributions import distribution_to_json
 from printed_json import printed_json
@@ -183,7 +184,7 @@ def test_what_was_measured_in_another_arithmetic_says_nothing(
     tmp_path: Path, theirs: dict[str, Any], ours: dict[str, Any], why: str
 ) -> None:
     folder = measured_study(tmp_path / "earlier")
-    study = files.read_study(folder)
+    study = files.read_study(folder).raw
     study["settings"].update(theirs)
     (folder / "study.json").write_text(json.dumps(study))
     assert read_pace(folder, replace(WORK, **ours)) == (None, why)
@@ -239,7 +240,7 @@ def test_of_a_wider_search_only_the_trials_count_that_this_one_could_have(tmp_pa
     wide = trial("cnn-001", role="search", params_json=json.dumps(params))
     slow = epoch("cnn-001", 1, images_per_second=1.0, epoch_seconds=1200.0)
     tables = {name: files.read_table(folder, name).to_pylist() for name in ("trials", "epochs")}
-    study = files.read_study(folder)
+    study = files.read_study(folder).raw
     both = {"trials": [*tables["trials"], wide], "epochs": [*tables["epochs"], slow]}
     write_study(folder, study, both)
     assert (paced(folder).trials, paced(folder, narrowed("space.cnn.width=16,32")).trials) == (2, 1)
@@ -422,7 +423,7 @@ def test_a_dry_run_prints_device_hours_and_money_and_names_what_has_no_price(
 
 
 def section(*, forecast: Any, seconds: float) -> tuple[list[tuple[str, ...]], str]:
-    content = {"settings": {"epochs": 5}, "forecast": forecast}
+    content = record({"forecast": forecast}, epochs=5)
     trials = table("trials", [trial("cnn-000", device_seconds=seconds)])
     finals = table("final", [final_run("baseline", device_seconds=600.0, last_epoch=5)])
     (found,) = forecast_sections(content, trials, finals)
@@ -457,4 +458,4 @@ def test_without_a_forecast_of_time_only_the_epochs_are_compared() -> None:
 
 def test_a_study_without_a_forecast_has_no_such_section() -> None:
     tables = (table("trials"), table("final"))
-    assert not list(forecast_sections({"settings": {"epochs": 5}}, *tables))
+    assert not list(forecast_sections(record(epochs=5), *tables))

@@ -76,7 +76,7 @@ def _searched(inputs: Inputs, search: Search) -> Searched:
         and present([row["validation_accuracy"]])
     ]
     rows.sort(key=lambda row: (-objective(row), trial_order(row["trial_id"])))
-    space = (inputs.study.get("spaces") or {}).get(search.family) or {}
+    space = inputs.study.spaces.get(search.family, {})
     return Searched(
         name=search.name,
         space={name: json_to_distribution(json.dumps(values)) for name, values in space.items()},
