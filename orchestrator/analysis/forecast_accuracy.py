@@ -20,7 +20,7 @@ def forecast_sections(study: StudyRecord, trials: pa.Table, final: pa.Table) -> 
     """What was forecast and what it took; nothing of a study without a forecast.
 
     Args:
-        study: `study.json`.
+        study: The study.
         trials: `trials.parquet`.
         final: `final.parquet`.
     """

@@ -33,7 +33,7 @@ def transfer_card_sections(study: StudyRecord, final: pa.Table) -> tuple[Section
     """The size of every model, and a card for each family that starts from pre-trained weights.
 
     Args:
-        study: `study.json`.
+        study: The study.
         final: `final.parquet`; empty where every family failed.
     """
     models = {

@@ -14,7 +14,7 @@ def probe_sections(study: StudyRecord, trials: pa.Table) -> Iterator[Section]:
     """A table where the study was asked to probe its pre-trained networks.
 
     Args:
-        study: `study.json`.
+        study: The study.
         trials: `trials.parquet`.
     """
     if not study.probe:

@@ -21,7 +21,7 @@ def registration_sections(study: StudyRecord, pairs: Sequence[Row]) -> Iterator[
     """A row for each registered question, asked or not; nothing of a study that registered none.
 
     Args:
-        study: `study.json`.
+        study: The study.
         pairs: The rows of `comparison.parquet`.
     """
     registration = study.registration
@@ -55,7 +55,7 @@ def of_answer(study: StudyRecord, row: Row | None) -> tuple[str, ...]:
     """Whether the comparison that the answer rests on was registered.
 
     Args:
-        study: `study.json`.
+        study: The study.
         row: Of the two families that the answer compares; None where it compares none.
     """
     if study.registration is None or row is None:

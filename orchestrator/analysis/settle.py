@@ -39,7 +39,7 @@ def settle_table(
     """What would tell the two most accurate tuned families apart; nothing where they are.
 
     Args:
-        study: `study.json`.
+        study: The study.
         final: `final.parquet`.
         runs: From `predictions.split_runs`.
         comparison: The rows of `comparison.parquet`.
@@ -83,7 +83,7 @@ def settle_sections(
     """What would tell the two best apart; nothing where they are, or where there are not two.
 
     Args:
-        study: `study.json`.
+        study: The study.
         final: `final.parquet`.
         runs: From `predictions.split_runs`.
         comparison: The rows of `comparison.parquet`.
@@ -129,7 +129,7 @@ class _Ways:
     """The two ways, each with what it needs.
 
     Attributes:
-        study: `study.json`.
+        study: The study.
         final: `final.parquet`.
         families: The two best.
         noise: Of these.

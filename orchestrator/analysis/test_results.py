@@ -30,7 +30,7 @@ def result_sections(
     """Every model, one table for each train fraction, the largest first.
 
     Args:
-        study: `study.json`.
+        study: The study.
         trials: The rows of `trials.parquet`.
         finals: The rows of `final.parquet`, `in_order`.
         objective: What epochs and trials were compared by on validation.

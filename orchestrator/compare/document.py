@@ -69,7 +69,7 @@ def gather(
     """The sections that support the comparison, in their order.
 
     Args:
-        study: `study.json`.
+        study: The study.
         trials: `trials.parquet`.
         epochs: `epochs.parquet`.
         rungs: `rungs.parquet`; empty where nothing could be stopped.

@@ -75,7 +75,7 @@ def read_winners(folder: Path, study: StudyRecord) -> tuple[list[Winner], list[s
 
     Args:
         folder: The study's.
-        study: It.
+        study: The study.
 
     Raises:
         ValueError: A winner's weights are not those that were kept, or its family is not here.

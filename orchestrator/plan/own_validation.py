@@ -8,7 +8,7 @@ def check_own_validation(study: StudyRecord, dataset: OpenedDataSet) -> None:
     """Refuses data in which a study has left out the validation images that it would use today.
 
     Args:
-        study: It.
+        study: The study.
         dataset: As it lies here.
 
     Raises:

@@ -81,7 +81,7 @@ def check_resumed(
     """Checks that a study goes on with what it has registered, if anything.
 
     Args:
-        study: It.
+        study: The study.
         asked: The flag `--register`; None where it was not given.
         settings: What it is resumed with.
         families: Their names.

@@ -93,7 +93,7 @@ def read_used(folder: Path, study: StudyRecord, pretrained: Collection[str]) -> 
 
     Args:
         folder: The study's.
-        study: It.
+        study: The study.
         pretrained: Its families that begin with the weights.
     """
     tables, damaged = read_tables(folder, ("trials", "epochs", "events", "final_epochs"))

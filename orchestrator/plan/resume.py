@@ -18,6 +18,7 @@ from orchestrator.config.settings import (
 )
 from orchestrator.plan.families import FamilyPlan
 from orchestrator.plan.inputs import Inputs
+from orchestrator.plan.provenance import changed, changed_weights
 from orchestrator.plan.remains import Used
 from orchestrator.results.code_version import code_sha256 as hash_code
 from orchestrator.results.study_record import DataRecord, StudyRecord
@@ -61,7 +62,7 @@ def check_whole(folder: Path, study: StudyRecord) -> None:
 
     Args:
         folder: The study's.
-        study: It.
+        study: The study.
 
     Raises:
         ValueError: Something is missing, or the study is of an earlier version.
@@ -91,16 +92,11 @@ def check_spaces(study: StudyRecord, plans: Sequence[FamilyPlan]) -> None:
         ValueError: A dimension is new, gone, or has another distribution or baseline.
     """
     for plan in plans:
-        before, baseline = study.spaces.get(plan.name, {}), study.baselines.get(plan.name, {})
-        for name in sorted({*before, *plan.space}):
-            old, new = before.get(name), plan.space_json.get(name)
-            if old != new:
-                rule = f"space.{plan.name}.{name} must stay"
-                _refuse(rule, _described(old), _described(new), NEW_WARM)
-        for name in sorted({*baseline, *plan.baseline}):
-            was, now = baseline.get(name), plan.baseline.get(name)
-            if was != now:
-                _refuse(f"baseline.{plan.name}.{name} must stay", was, now, NEW_WARM)
+        for name, old, new in changed(study.spaces.get(plan.name, {}), plan.space_json):
+            rule = f"space.{plan.name}.{name} must stay"
+            _refuse(rule, _described(old), _described(new), NEW_WARM)
+        for name, before, now in changed(study.baselines.get(plan.name, {}), plan.baseline):
+            _refuse(f"baseline.{plan.name}.{name} must stay", before, now, NEW_WARM)
 
 
 def stored_settings(study: StudyRecord) -> dict[str, Any]:
@@ -119,7 +115,7 @@ def check_settings(study: StudyRecord, settings: Settings) -> None:
     their settings come to.
 
     Args:
-        study: It.
+        study: The study.
         settings: What it is to be resumed with.
 
     Raises:
@@ -150,7 +146,7 @@ def check_inputs(study: StudyRecord, inputs: Inputs, used: Used) -> None:
     """Checks that data, split and weights are what the study was begun with, or were never used.
 
     Args:
-        study: It.
+        study: The study.
         inputs: What it would go on with.
         used: What it has used of them.
 
@@ -180,19 +176,15 @@ def _check_files(recorded: DataRecord, dataset: OpenedDataSet, used: Used) -> No
     known: Collection[str] | None = recorded.test_files
     if known is None:
         known = dataset.test_files if before.keys() == now.keys() else ()
-    other = [name for name in sorted({*before, *now}) if before.get(name) != now.get(name)]
-    for name in other:
+    other = [*changed(before, now)]
+    for name, then, today in other:
         of_test = name in known if name in before else name in dataset.test_files
         if used.test or not of_test:
-            _refuse(
-                f"SHA-256 of the data file {name} must stay",
-                before.get(name),
-                now.get(name),
-                f"restore the file, or {NEW}",
-            )
+            rule = f"SHA-256 of the data file {name} must stay"
+            _refuse(rule, then, today, f"restore the file, or {NEW}")
     moved = sorted(before.keys() & now.keys() & (set(known) ^ dataset.test_files)) if known else []
     if moved:
-        restore = f"restore {other[0]}, or put another image in its place, or " if other else ""
+        restore = f"restore {other[0][0]}, or put another image in its place, or " if other else ""
         then, today = (
             "test" if moved[0] in part else "training" for part in (known, dataset.test_files)
         )
@@ -207,16 +199,8 @@ def check_weights(study: StudyRecord, weights: ChosenWeights, used: Used) -> Non
     """
     if not used.weights:
         return
-    several = study.weights is not None and bool(study.weights.families)
-    for family, file in weights.files.items():
-        before = study.weights_of(family).sha256 or None
-        if before != file.sha256:
-            _refuse(
-                f"SHA-256 of the weights{f' of {family}' if several else ''} must stay",
-                before,
-                file.sha256,
-                f"give the same file to --weights, or {NEW}",
-            )
+    for what, before, now in changed_weights(study, weights.files):
+        _refuse(f"{what} must stay", before, now, f"give the same file to --weights, or {NEW}")
 
 
 def check_code(study: StudyRecord, plans: Sequence[FamilyPlan], *, accepted: bool) -> None:

@@ -15,6 +15,7 @@ from orchestrator.config.searches import list_searches, search_of
 from orchestrator.config.settings import Settings
 from orchestrator.plan.families import FamilyPlan
 from orchestrator.plan.inputs import Inputs
+from orchestrator.plan.provenance import changed, changed_weights
 from orchestrator.results import files
 from orchestrator.results.states import MAY_WIN, State
 from orchestrator.results.study_record import StudyRecord
@@ -165,24 +166,20 @@ def _check_comparable(
     *,
     pretrained: Collection[str],
 ) -> None:
-    theirs, files = study.dataset, inputs.dataset.files
+    theirs = study.dataset
     pairs: list[tuple[str, object, object]] = [
         ("dataset", theirs.name, settings.dataset),
         *(
-            (f"SHA-256 of the data file {name}", theirs.files.get(name), files.get(name))
-            for name in sorted({*theirs.files, *files})
+            (f"SHA-256 of the data file {name}", before, now)
+            for name, before, now in changed(theirs.files, inputs.dataset.files)
         ),
         ("image shape", theirs.image_shape, list(inputs.training.images.shape[1:])),
         ("SHA-256 of the split", theirs.split_sha256, inputs.split.digest),
         ("epochs", study.settings.epochs, settings.epochs),
         ("objective", study.settings.objective, settings.objective),
-    ]
-    for family in pretrained:
         # The demo's own are not made yet where they are None, so no study can have used them.
-        own = inputs.weights_files[family]
-        several = f" of {family}" if study.weights and study.weights.families else ""
-        then = study.weights_of(family).sha256 or None
-        pairs.append((f"SHA-256 of the weights{several}", then, own and own.sha256))
+        *changed_weights(study, {family: inputs.weights_files[family] for family in pretrained}),
+    ]
     for what, before, now in pairs:
         if before != now:
             _refuse(source, what, before, now)

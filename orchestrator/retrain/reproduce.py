@@ -71,7 +71,7 @@ class Retraining:
     """A trial that is ready to be trained again.
 
     Attributes:
-        study: It.
+        study: The study.
         stored: The trial.
         trainer: With its network built and its data in place.
         device: What it is trained on now.

@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from orchestrator.config.searches import search_of, stored_searches, trial_order
 from orchestrator.plan import remains, warm_start
+from orchestrator.plan.provenance import changed
 from orchestrator.results import files
 from orchestrator.results.schema import PLACE
 from orchestrator.results.states import Outcome, State
@@ -128,11 +129,9 @@ def changes(study: StudyRecord, now: StudyRecord) -> list[tuple[str, str]]:
 
 def _changed_inputs(study: StudyRecord, now: StudyRecord) -> Iterator[tuple[str, str]]:
     """What is other than it was of the test part and the weights, which had not been used."""
-    before, files = study.dataset.files, now.dataset.files
     other = [
-        f"{name}: SHA-256 {before.get(name)} -> {files.get(name)}"
-        for name in sorted({*before, *files})
-        if before.get(name) != files.get(name)
+        f"{name}: SHA-256 {before} -> {after}"
+        for name, before, after in changed(study.dataset.files, now.dataset.files)
     ]
     if other:
         more = f"; and {len(other) - SHOWN} more" if len(other) > SHOWN else ""

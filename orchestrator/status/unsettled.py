@@ -38,7 +38,7 @@ def more_trials(
     """What more trials may change; None where too few have ended, or there is one family.
 
     Args:
-        study: `study.json`.
+        study: The study.
         trials: Rows of `trials.parquet`.
         given_up: Families that get no more trials.
     """

@@ -38,7 +38,7 @@ def write_journal(folder: Path, study: StudyRecord, path: Path) -> list[str]:
 
     Args:
         folder: The study's.
-        study: It.
+        study: The study.
         path: The journal; one that is there is replaced.
 
     Returns:

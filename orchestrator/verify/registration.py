@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any, Final
 
+from orchestrator.plan.provenance import changed
 from orchestrator.results import registration
 from orchestrator.results.registration import FILE
 from orchestrator.results.study_record import Question
@@ -51,12 +52,8 @@ def check_registered_settings(tables: Tables) -> Iterator[str]:
     for what, entries in now.items():
         before = content.get(what)
         if isinstance(entries, dict) and isinstance(before, dict):
-            for name in sorted({*entries, *before}):
-                if entries.get(name) != before.get(name):
-                    yield (
-                        f"{what}.{name} must be {before.get(name)} as registered, but is "
-                        f"{entries.get(name)}"
-                    )
+            for name, expected, found in changed(before, entries):
+                yield f"{what}.{name} must be {expected} as registered, but is {found}"
         elif before != entries:
             yield f"{what} must be {before} as registered, but is {entries}"
 

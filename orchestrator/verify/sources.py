@@ -1,7 +1,7 @@
 """Whether data and weights, where they are stored, are those that a study recorded."""
 
-from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from collections.abc import Iterator
+from typing import Final
 
 from orchestrator.config.settings import Settings
 from orchestrator.config.sources import from_json
@@ -9,6 +9,7 @@ from orchestrator.plan import pretrained_weights
 from orchestrator.plan.image_files import with_room
 from orchestrator.plan.inputs import divide, named_data_set
 from orchestrator.plan.own_validation import check_own_validation
+from orchestrator.plan.provenance import other_files, other_split
 from orchestrator.verify.tables import Check, Tables
 from trainables import registry
 from trainables.data.dataset import OpenedDataSet
@@ -32,15 +33,14 @@ def check_data(tables: Tables) -> Iterator[str]:
     except ValueError as error:
         yield f"the data must be what they were, but are not: {error}"
         return
-    wrong = list(_changed_files(recorded.files, dataset.files))
+    wrong = list(other_files(tables.study, dataset))
     yield from wrong
     if list(dataset.classes) != recorded.classes:
         yield f"the classes must be {recorded.classes}, but are {list(dataset.classes)}"
     if wrong:  # other files are split in another way, and may not even be decoded
         return
-    digest = divide(settings, dataset, with_room(dataset).read_training().labels).digest
-    if digest != recorded.split_sha256:
-        yield f"the split must have SHA-256 {recorded.split_sha256} as recorded, not {digest}"
+    labels = with_room(dataset).read_training().labels
+    yield from other_split(tables.study, divide(settings, dataset, labels))
 
 
 def check_weights(tables: Tables) -> Iterator[str]:
@@ -120,10 +120,3 @@ def _weights_sha256(text: str, family: str) -> str:
         return DOWNLOADS[text][1] if text in DOWNLOADS else loading.locate(text).sha256
     except (ValueError, ImportError) as error:
         raise NotAtHandError(str(error)) from error
-
-
-def _changed_files(recorded: Mapping[str, Any], found: Mapping[str, str]) -> Iterator[str]:
-    for name in sorted(recorded.keys() | found.keys()):
-        if recorded.get(name) != found.get(name):
-            expected, sha256 = recorded.get(name), found.get(name)
-            yield f"{name} must have SHA-256 {expected} as recorded, but has {sha256}"

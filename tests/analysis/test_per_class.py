@@ -19,9 +19,8 @@ def run(labels, predicted, *, classes=3, **run):
 
 
 def sections(*runs, names=NAMES):
-    return {
-        each.key: each for each in per_class_sections(record({"dataset": {"classes": names or []}}), runs)
-    }
+    study = record({"dataset": {"classes": names or []}})
+    return {each.key: each for each in per_class_sections(study, runs)}
 
 
 def shown(*runs, names=NAMES):
