@@ -3,15 +3,8 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from orchestrator.analysis.section import (
-    Row,
-    Section,
-    grouped,
-    model_name,
-    percent,
-    present,
-)
-from orchestrator.config.searches import search_for, stored_searches
+from orchestrator.analysis.section import Row, Section, grouped, model_name, percent, present
+from orchestrator.config.searches import search_for
 from orchestrator.results.schema import ROLES
 from orchestrator.results.states import MAY_WIN
 from orchestrator.results.study_record import StudyRecord
@@ -27,7 +20,7 @@ def caveats(study: StudyRecord, trials: Sequence[Row], finals: Sequence[Row]) ->
             "the results of the later ones are not from a test set unseen until then."
         )
     yield from _unfinished(study, trials, finals)
-    searches = stored_searches(study.settings)
+    searches = study.searches
     of_search: dict[str, list[Row]] = {}
     for row in finals:
         name = search_for(searches, row["family"], row["train_fraction"]).name

@@ -12,7 +12,6 @@ from orchestrator.analysis.formats import number, words
 from orchestrator.analysis.frames import frame
 from orchestrator.analysis.section import Format, Section
 from orchestrator.forecast.estimate import SECONDS_PER_HOUR, between, cost_sentences
-from orchestrator.forecast.prices import NodePrice
 from orchestrator.results.study_record import StudyRecord
 
 
@@ -42,7 +41,6 @@ def forecast_sections(study: StudyRecord, trials: pa.Table, final: pa.Table) -> 
     ]
     hours = sum(row["device_seconds"] for row in rows) / SECONDS_PER_HOUR
     pace = forecast.pace
-    prices = [NodePrice(**each.model_dump()) for each in forecast.prices]
     yield Section(
         key="effort/forecast",
         title="Forecast and actual",
@@ -62,7 +60,7 @@ def forecast_sections(study: StudyRecord, trials: pa.Table, final: pa.Table) -> 
             else f"By the epochs of {pace['study']} on {pace['device']}. Trials of the search that "
             "failed and epochs computed twice are in what it took, finals that were not tested are "
             "not.",
-            *cost_sentences(prices, [hours, hours], study.device_types),
+            *cost_sentences(forecast.prices, [hours, hours], study.device_types),
         ),
     )
 

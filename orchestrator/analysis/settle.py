@@ -19,7 +19,6 @@ from orchestrator.analysis.section import Row, Section, count, percent
 from orchestrator.called import words_of
 from orchestrator.config.settings import Settings
 from orchestrator.forecast.estimate import SECONDS_PER_HOUR, between, cost_sentences
-from orchestrator.forecast.prices import NodePrice
 from orchestrator.results.study_record import StudyRecord
 from orchestrator.stats import power
 from orchestrator.stats.bootstrap import CONFIDENCE
@@ -270,9 +269,8 @@ def _command(study: StudyRecord, seeds: int) -> str:
 
 def _prices(study: StudyRecord, hours: float) -> Iterator[str]:
     """What device-hours cost, where the study has prices."""
-    prices = [NodePrice(**each.model_dump()) for each in study.forecast.prices]
     if np.isfinite(hours):
-        yield from cost_sentences(prices, [hours, hours], study.device_types)
+        yield from cost_sentences(study.forecast.prices, [hours, hours], study.device_types)
 
 
 def _taking(hours: float) -> str:

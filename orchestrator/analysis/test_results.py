@@ -9,7 +9,7 @@ import pandas as pd
 from orchestrator.analysis.formats import number, spread, words
 from orchestrator.analysis.frames import over_seeds, records
 from orchestrator.analysis.section import FORMATS, Format, Row, Section, count, grouped, present
-from orchestrator.config.searches import search_for, search_of, stored_searches
+from orchestrator.config.searches import search_for, search_of
 from orchestrator.results.schema import ROLES
 from orchestrator.results.study_record import StudyRecord
 
@@ -35,7 +35,7 @@ def result_sections(
         finals: The rows of `final.parquet`, `in_order`.
         objective: What epochs and trials were compared by on validation.
     """
-    searches = stored_searches(study.settings)
+    searches = study.searches
     seconds: dict[tuple[str, str], list[float | None]] = {}
     for row in trials:
         # The baseline's own trial belongs to the search behind the tuned model, too.

@@ -21,19 +21,12 @@ from orchestrator.analysis.per_class import per_class_sections
 from orchestrator.analysis.probe import probe_sections
 from orchestrator.analysis.registration import mark_explored, of_answer, registration_sections
 from orchestrator.analysis.sample_efficiency import sample_efficiency_sections
-from orchestrator.analysis.section import (
-    Row,
-    Section,
-)
+from orchestrator.analysis.section import Row, Section
 from orchestrator.analysis.selection import fairness_sections
 from orchestrator.analysis.settle import KEY as SETTLE
 from orchestrator.analysis.settle import settle_sections
 from orchestrator.analysis.test_results import in_order, reference_sections, result_sections
-from orchestrator.config.searches import (
-    relabel,
-    relabel_finals,
-    stored_searches,
-)
+from orchestrator.config.searches import relabel, relabel_finals
 from orchestrator.results.study_record import StudyRecord
 from orchestrator.stats.predictions import PredictedRun, split_runs
 from orchestrator.stats.sample_efficiency import Curve, Model
@@ -80,7 +73,7 @@ def gather(
         curves: From `sample_efficiency.measure_curves`, where they were measured already.
     """
     runs = split_runs(predictions) if runs is None else runs
-    searches = stored_searches(study.settings)
+    searches = study.searches
     searched = [relabel(table) for table in (trials, epochs, rungs)]
     names = [search.name for search in searches]
     searching = study.settings.model_copy(update={"families": names})

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from orchestrator.config.stored_settings import StoredSettings
+from orchestrator.config.stored_settings import AnySettings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,10 +46,10 @@ def list_searches(
     ]
 
 
-def stored_searches(settings: StoredSettings) -> list[Search]:
-    """The searches of a study that lies on disk."""
+def searches_of(families: Iterable[str], settings: AnySettings) -> list[Search]:
+    """The searches of families by a study's settings."""
     per_fraction = settings.tune_per_fraction
-    return list_searches(settings.families, settings.train_fractions, per_fraction=per_fraction)
+    return list_searches(families, settings.train_fractions, per_fraction=per_fraction)
 
 
 def search_for(searches: Iterable[Search], family: str, train_fraction: float) -> Search:

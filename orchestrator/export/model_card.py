@@ -181,11 +181,7 @@ def _against(row: Row, facts: Facts) -> tuple[str, ...]:
 def _training(facts: Facts) -> Iterator[str]:
     final, settings, chosen = facts.final, facts.study.settings, facts.chosen
     trials = facts.study.closed.get(facts.family.name, settings).trials
-    won = (
-        "the baseline itself, which nothing beat"
-        if facts.chosen.baseline_won
-        else "found by search"
-    )
+    won = "the baseline itself, which nothing beat" if chosen.baseline_won else "found by search"
     yield (
         f"Of {trials} trials, scheduled by ASHA, `{chosen.trial_id}` had the best "
         f"validation accuracy: {won}. With its hyperparameters the network was trained anew, for "
@@ -238,11 +234,9 @@ def _limits(facts: Facts) -> Iterator[str]:
     yield "- Its probabilities are those of the softmax and were not calibrated."
     if len(facts.seeds) == 1:
         yield "- One seed: how much chance there is in its training was not measured."
-    if facts.study.test_openings > 1:
-        yield (
-            f"- The test images were opened {facts.study.test_openings} times, for different "
-            "choices of models."
-        )
+    openings = facts.study.test_openings
+    if openings > 1:
+        yield f"- The test images were opened {openings} times, for different choices of models."
 
 
 def _licences(facts: Facts) -> Iterator[str]:

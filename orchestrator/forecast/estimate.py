@@ -7,15 +7,11 @@ from pathlib import Path
 from typing import Any, Final
 
 from orchestrator.config.settings import Settings
-from orchestrator.forecast.prices import DEFAULT, NodePrice, read_prices
+from orchestrator.forecast.prices import DEFAULT, read_prices
 from orchestrator.forecast.speed import Speed, side_by_side
 from orchestrator.forecast.throughput import Pace, Range, Work, find_pace, read_pace
-from orchestrator.forecast.workload import (
-    Images,
-    Reach,
-    epochs_of,
-    whole_work,
-)
+from orchestrator.forecast.workload import Images, Reach, epochs_of, whole_work
+from orchestrator.results.study_record import NodePrice
 
 SECONDS_PER_HOUR: Final = 3600
 REACHES: Final[tuple[Reach, Reach]] = ("least", "most")
@@ -93,7 +89,7 @@ class Forecast:
             "pace": None
             if self.pace is None
             else {"study": self.pace.study, "device": self.pace.device},
-            "prices": [vars(price) for price in self.prices],
+            "prices": [price.model_dump() for price in self.prices],
         }
 
 

@@ -140,12 +140,8 @@ class _Outlook:
         if hours is None or not to_come:
             return to_come
         own = [each for each in self._trials if each.family == search.family]
-        share = (
-            hours
-            * SECONDS_PER_HOUR
-            / self._cluster.devices_per_trial
-            / len(self._settings.families)
-        )
+        seconds = hours * SECONDS_PER_HOUR / self._cluster.devices_per_trial
+        share = seconds / len(self._settings.families)
         planned = [*running, *self._work.finals(search.family)]
         left = share - sum(each.wall_seconds for each in own)
         left -= self._speed.together(planned)

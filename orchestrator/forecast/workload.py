@@ -9,12 +9,12 @@ from typing import Final, Literal
 
 from orchestrator.config.final_epochs import final_epochs
 from orchestrator.config.rungs import earliest_stop
-from orchestrator.config.searches import Search, list_searches, search_for, search_of, trial_order
+from orchestrator.config.searches import Search, search_for, search_of, searches_of, trial_order
 from orchestrator.config.settings import BUDGETS, FEWEST_TO_SETTLE, Settings
 from orchestrator.config.stored_settings import AnySettings
 from orchestrator.results.final_runs import FinalRun
 from orchestrator.results.states import MAY_WIN, State
-from orchestrator.results.study_record import Choice
+from orchestrator.results.study_record import Choices
 
 VALIDATION_SHARE: Final = 1 / 3
 """What a validation image costs against one trained on, which goes forward and backward."""
@@ -133,9 +133,7 @@ class Workload:
         """
         self._settings, self._trials, self._reach = settings, trials, reach
         self._epochs = settings.epochs
-        self.searches = list_searches(
-            families, settings.train_fractions, per_fraction=settings.tune_per_fraction
-        )
+        self.searches = searches_of(families, settings)
         self._started = Counter(search_of(each.trial_id) for each in trials)
 
     def running(self, family: str) -> Iterator[Training]:
@@ -200,7 +198,7 @@ class Workload:
                     )
 
     def finals_left(
-        self, runs: Sequence[FinalRun], choice: Mapping[str, Choice], retrained: Sequence[Trained]
+        self, runs: Sequence[FinalRun], choice: Choices, retrained: Sequence[Trained]
     ) -> Iterator[Training]:
         """What is left of the final runs after the choice.
 

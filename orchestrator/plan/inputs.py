@@ -18,7 +18,7 @@ from orchestrator.plan.families import FamilyPlan, plan_families
 from orchestrator.plan.image_files import with_room
 from orchestrator.plan.image_size import with_image_size
 from orchestrator.plan.memory import check_memory
-from orchestrator.plan.own_validation import check_own_validation
+from orchestrator.plan.provenance import check_own_validation
 from orchestrator.results.study_record import StudyRecord
 from trainables import registry
 from trainables.data.dataset import (

@@ -8,14 +8,7 @@ from typing import Any, Final, NoReturn
 
 from optuna.distributions import json_to_distribution
 
-from orchestrator.config.settings import (
-    BUDGETS,
-    OPERATIONAL,
-    PATHS,
-    Settings,
-    absolute,
-    to_json,
-)
+from orchestrator.config.settings import BUDGETS, OPERATIONAL, PATHS, Settings, absolute, to_json
 from orchestrator.plan.families import FamilyPlan
 from orchestrator.plan.inputs import Inputs
 from orchestrator.plan.provenance import changed, changed_weights

@@ -11,7 +11,7 @@ from typing import Any, Final, NoReturn
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from orchestrator.config.searches import list_searches, search_of
+from orchestrator.config.searches import search_of, searches_of
 from orchestrator.config.settings import Settings
 from orchestrator.plan.families import FamilyPlan
 from orchestrator.plan.inputs import Inputs
@@ -71,10 +71,7 @@ def check(
     pretrained = {plan.name for plan in plans if plan.pretrained}
     warmed = pretrained & {row["family"] for row in own}
     _check_comparable(source, study, settings, inputs, pretrained=warmed)
-    searches = list_searches(
-        spaces, settings.train_fractions, per_fraction=settings.tune_per_fraction
-    )
-    fractions = {search.name: search.train_fraction for search in searches}
+    fractions = {each.name: each.train_fraction for each in searches_of(spaces, settings)}
     for row in own:
         fraction = fractions.get(search_of(row["trial_id"]), row["train_fraction"])
         if row["train_fraction"] != fraction:

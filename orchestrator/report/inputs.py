@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 
 from orchestrator.analysis.confusion_examples import read_examples
-from orchestrator.config.searches import Search, relabel, stored_searches
+from orchestrator.config.searches import relabel
 from orchestrator.results import schema
 from orchestrator.results.states import ENDED
 from orchestrator.results.study_record import StudyRecord
@@ -49,11 +49,6 @@ class Inputs:
     def classes(self) -> list[str]:
         """Names of the classes; empty where `study.json` has none."""
         return self.study.dataset.classes
-
-    @property
-    def searches(self) -> list[Search]:
-        """One per family, or one per family and share of the training images."""
-        return stored_searches(self.study.settings)
 
     @cached_property
     def searched(self) -> dict[str, pa.Table]:

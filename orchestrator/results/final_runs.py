@@ -5,8 +5,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from orchestrator.config.searches import search_for, stored_searches
-from orchestrator.results.study_record import Choice, StudyRecord
+from orchestrator.config.searches import search_for
+from orchestrator.results.study_record import Choices, StudyRecord
 
 Row = Mapping[str, Any]
 Key = tuple[str, str, int, float]
@@ -90,8 +90,8 @@ def _failed(study: StudyRecord, events: Sequence[Row]) -> set[str]:
     }
 
 
-def _expected(study: StudyRecord, choice: Mapping[str, Choice]) -> Iterator[Key]:
-    settings, searches = study.settings, stored_searches(study.settings)
+def _expected(study: StudyRecord, choice: Choices) -> Iterator[Key]:
+    settings, searches = study.settings, study.searches
     for fraction in settings.train_fractions:
         for seed in range(settings.seeds):
             for family in settings.families:

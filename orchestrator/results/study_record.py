@@ -1,7 +1,7 @@
 """What `study.json` says of a study, of this version or an earlier one, checked when it is read."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, Final, Self
@@ -12,6 +12,7 @@ from pydantic import AfterValidator, Field, PrivateAttr, StrictBool, ValidationE
 from orchestrator.config.precision import default_precision
 from orchestrator.config.rungs import all_rungs
 from orchestrator.config.sampler import EARLIER
+from orchestrator.config.searches import Search, searches_of
 from orchestrator.config.stored_settings import (
     MOST,
     Entry,
@@ -136,6 +137,10 @@ class Choice(Entry):
     baseline_won: StrictBool
 
 
+Choices = Mapping[str, Choice]
+"""The winner of each search by its name."""
+
+
 class ClosedSearch(Entry):
     """A search that ended before all its trials, after how many and by which setting."""
 
@@ -164,8 +169,17 @@ class FamilyForecastRecord(Entry):
     epoch_seconds: dict[str, Ends] = {}
 
 
-class PriceRecord(Entry):
-    """What a node of one type costs: see `forecast.prices.NodePrice`."""
+class NodePrice(Entry):
+    """What a node of one type costs.
+
+    Attributes:
+        name: The type's.
+        devices: That its trials can reserve.
+        device_name: Their type, as trials have it in `trials.parquet`; empty: not told.
+        per_hour: In `currency`; None where nobody has filled it in.
+        currency: As the table has it.
+        source: Where the price was read, and when.
+    """
 
     name: Text
     devices: float
@@ -174,13 +188,17 @@ class PriceRecord(Entry):
     source: Text
     device_name: Text = ""
 
+    def may_be_of(self, types: Collection[str]) -> bool:
+        """Whether hours on types of devices are hours on its own, as far as these are known."""
+        return not self.device_name or not types or {*types} == {self.device_name}
+
 
 class ForecastRecord(Entry):
     """What was said of a study's time and price before it began."""
 
     families: dict[Family, FamilyForecastRecord] = {}
     pace: dict[str, Plain] | None = None
-    prices: list[PriceRecord] = []
+    prices: list[NodePrice] = []
 
 
 Model = tuple[str, str]
@@ -311,6 +329,11 @@ class StudyRecord(Entry):
     def raw(self) -> Mapping[str, Any]:
         """All that was read, in its order, with what is new to this version."""
         return self._raw
+
+    @property
+    def searches(self) -> list[Search]:
+        """One per family, or one per family and share of the training images."""
+        return searches_of(self.settings.families, self.settings)
 
     @property
     def precision(self) -> str:

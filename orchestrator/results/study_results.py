@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from orchestrator.config.searches import Search, stored_searches
+from orchestrator.config.searches import Search
 from orchestrator.config.stored_settings import StoredSettings
 from orchestrator.results import fetched, files, schema
 from orchestrator.results.study_record import Choice, StudyRecord
@@ -95,7 +95,7 @@ class StudyResults:
     @cached_property
     def searches(self) -> list[Search]:
         """One per family, or one per family and share of the training images."""
-        return stored_searches(self.study.settings)
+        return self.study.searches
 
     def has(self, name: str) -> bool:
         """Whether a table is there; before its first write it is not."""

@@ -11,13 +11,7 @@ import pyarrow as pa
 from orchestrator.config.precision import default_precision
 from orchestrator.config.settings import Settings
 from orchestrator.config.sources import from_json
-from orchestrator.plan import (
-    image_files,
-    inputs,
-    own_validation,
-    pretrained_weights,
-    provenance,
-)
+from orchestrator.plan import image_files, inputs, pretrained_weights, provenance
 from orchestrator.results import code_version, files, manifest, schema
 from orchestrator.results.study_record import StudyRecord
 from orchestrator.retrain.stored_trial import Row, StoredTrial, read_trial
@@ -258,7 +252,7 @@ def _shared(study: StudyRecord, settings: Settings, family: Family, fraction: fl
         file = _located(settings, family)
         _refuse_any(provenance.other_weights(study, family.name, file))
     dataset = inputs.named_data_set(settings).open(settings.data_dir, settings.edge)
-    own_validation.check_own_validation(study, dataset)
+    provenance.check_own_validation(study, dataset)
     _refuse_any(provenance.other_files(study, dataset))
     training = image_files.with_room(dataset).read_training()
     parts = inputs.divide(settings, dataset, training.labels)

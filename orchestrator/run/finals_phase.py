@@ -1,7 +1,7 @@
 """The finals: winners and baselines re-trained, and the test set opened for the choice."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,7 +9,7 @@ from orchestrator.config.searches import search_for
 from orchestrator.forecast.remaining import TimeLeft, forecast_end
 from orchestrator.results.final_runs import final_runs
 from orchestrator.results.states import State
-from orchestrator.results.study_record import Choice
+from orchestrator.results.study_record import Choices
 from orchestrator.run import finals, replay
 from orchestrator.run.opening import resume_command
 from orchestrator.run.progress import ProgressTable, shown
@@ -42,9 +42,7 @@ class Finals:
     test_part: LabeledImages | None
 
 
-def retrain_and_test(
-    session: Session, search: Search, choice: Mapping[str, Choice], shared: Any
-) -> Finals:
+def retrain_and_test(session: Session, search: Search, choice: Choices, shared: Any) -> Finals:
     """Re-trains winners and baselines over seeds and fractions; each is tested when it ends."""
     settings, test = session.settings, None
     specs = finals.final_specs(choice, session.plans, session.searches, settings)
@@ -134,9 +132,7 @@ def _read_test(session: Session) -> LabeledImages:
         ) from error
 
 
-def final_rows(
-    session: Session, recorder: Recorder, choice: Mapping[str, Choice]
-) -> list[dict[str, Any]]:
+def final_rows(session: Session, recorder: Recorder, choice: Choices) -> list[dict[str, Any]]:
     """The rows of `final.parquet` of the runs that are completed."""
     rows = []
     for record in list(recorder.trials.values()):

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import pyarrow as pa
 
-from orchestrator.config.searches import search_of, stored_searches, trial_order
+from orchestrator.config.searches import search_of, trial_order
 from orchestrator.plan import remains, warm_start
 from orchestrator.plan.provenance import changed
 from orchestrator.results import files
@@ -84,7 +84,7 @@ def read(folder: Path, study: StudyRecord, now: StudyRecord) -> StoredStudy:
     tables, damaged = remains.read_tables(folder)
     trials = tables["trials"]
     known = {row["trial_id"] for row in trials}
-    searches = {search.name for search in stored_searches(study.settings)}
+    searches = {search.name for search in study.searches}
     trials += [
         _row_of_claim(claim)
         for trial_id, claim in claims.items()

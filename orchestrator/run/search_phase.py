@@ -15,11 +15,7 @@ from orchestrator.run.progress import ProgressTable, shown
 from orchestrator.run.session import Session
 from orchestrator.run.time_left import Remaining
 from orchestrator.search.budget import Budget
-from orchestrator.search.early_finals import (
-    EarlyFinals,
-    SearchAndFinals,
-    SearchAndFinalsScheduler,
-)
+from orchestrator.search.early_finals import EarlyFinals, SearchAndFinals, SearchAndFinalsScheduler
 from orchestrator.search.family_searcher import FamilySearch
 from orchestrator.search.ray_asha import RayRungs
 from orchestrator.search.scheduler import FamilyASHA, RecordingScheduler

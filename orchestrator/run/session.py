@@ -10,7 +10,7 @@ from typing import Any, Final, Protocol
 import ray
 from rich.console import Console
 
-from orchestrator.config.searches import list_searches
+from orchestrator.config.searches import searches_of
 from orchestrator.plan.preflight import CheckedStudy
 from orchestrator.results import files, manifest, schema
 from orchestrator.results.lock import Hold
@@ -95,11 +95,7 @@ class Session:
         """Takes what was checked, where trials run and what they reserve, and the stored rows."""
         self.name, self.folder, self.settings = checked.name, checked.folder, checked.settings
         self.plans, self.inputs, self.resumed = checked.plans, checked.inputs, checked.resumed
-        self.searches = list_searches(
-            [plan.name for plan in self.plans],
-            self.settings.train_fractions,
-            per_fraction=self.settings.tune_per_fraction,
-        )
+        self.searches = searches_of([plan.name for plan in self.plans], self.settings)
         self.executor, self.reservation, self.console = executor, reservation, console
         self.manifest, self.stored, self.interruption = study_json, stored, interruption
         self.hold, self.weights = hold, weights

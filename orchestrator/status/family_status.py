@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from orchestrator.config.searches import search_of, stored_searches
+from orchestrator.config.searches import search_of
 from orchestrator.results.states import CANNOT_WIN, State
 from orchestrator.results.study_record import StudyRecord
 from trainables.epoch_rows import objective
@@ -66,7 +66,7 @@ def family_status(
         alive: The study has a driver, so that trials that are said to run do.
         given_up: Why the family gets no more trials, if so.
     """
-    searches = [each.name for each in stored_searches(study.settings) if each.family == name]
+    searches = [each.name for each in study.searches if each.family == name]
     planned = [study.closed.get(each, study.settings).trials for each in searches]
     own = [row for row in trials if row["family"] == name]
     chosen = [row for row in own if search_of(row["trial_id"]) == name]  # at the largest share

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from orchestrator.called import words_of
 from orchestrator.config.final_epochs import final_epochs
-from orchestrator.config.searches import search_of, stored_searches
+from orchestrator.config.searches import search_of
 from orchestrator.config.settings import Settings
 from orchestrator.config.stored_settings import StoredSettings
 from orchestrator.forecast.remaining import forecast_end, stored_finals, stored_trials
@@ -220,7 +220,7 @@ def _searching(study: StudyRecord, trials: Sequence[Row]) -> bool:
     counted = Counter(search_of(row["trial_id"]) for row in trials)
     return any(row["status"] == State.RUNNING for row in trials) or any(
         counted[search.name] < study.settings.trials
-        for search in stored_searches(study.settings)
+        for search in study.searches
         if search.name not in study.closed and search.family not in study.halted
     )
 

@@ -17,7 +17,7 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial
 
-from orchestrator.config.searches import Search, search_of, stored_searches, trial_order
+from orchestrator.config.searches import Search, search_of, trial_order
 from orchestrator.results import files
 from orchestrator.results.study_record import StudyRecord
 from orchestrator.search.optuna_states import optuna_state
@@ -64,7 +64,7 @@ def update_journal(folder: Path, study: StudyRecord, path: Path) -> list[str]:
     left_out = []
     with _quiet():
         storage = JournalStorage(JournalFileBackend(str(path)))
-        for search in stored_searches(study.settings):
+        for search in study.searches:
             study.check_said(folder / "study.json", [("spaces", search.family)])
             space = _space(study, search.family)
             journal = _Journal(storage, study, search)

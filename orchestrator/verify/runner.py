@@ -69,10 +69,9 @@ def verify(folder: Path, *, sources: bool) -> Verdict:
             made += 1
         else:
             notes.append(f"{name} not checked: {not_made}")
-    if tables.study.test_openings > 1:
-        notes.append(
-            f"the test part was opened {tables.study.test_openings} times, for different choices"
-        )
+    openings = tables.study.test_openings
+    if openings > 1:
+        notes.append(f"the test part was opened {openings} times, for different choices")
     return Verdict(problems=problems, notes=notes, checks=made)
 
 

@@ -8,8 +8,7 @@ from orchestrator.config.sources import from_json
 from orchestrator.plan import pretrained_weights
 from orchestrator.plan.image_files import with_room
 from orchestrator.plan.inputs import divide, named_data_set
-from orchestrator.plan.own_validation import check_own_validation
-from orchestrator.plan.provenance import other_files, other_split
+from orchestrator.plan.provenance import check_own_validation, other_files, other_split
 from orchestrator.verify.tables import Check, Tables
 from trainables import registry
 from trainables.data.dataset import OpenedDataSet

@@ -11,12 +11,12 @@ from typing import Any, Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from orchestrator.config.searches import Search, stored_searches
+from orchestrator.config.searches import Search
 from orchestrator.config.stored_settings import StoredSettings
 from orchestrator.results import files, schema
 from orchestrator.results.manifest import stamp
 from orchestrator.results.states import ENDED
-from orchestrator.results.study_record import Choice, StudyRecord
+from orchestrator.results.study_record import Choices, StudyRecord
 
 Rows = list[dict[str, Any]]
 Check = Callable[["Tables"], Iterable[str]]
@@ -57,10 +57,10 @@ class Tables:
     @cached_property
     def searches(self) -> Sequence[Search]:
         """The study's searches."""
-        return stored_searches(self.settings)
+        return self.study.searches
 
     @property
-    def choice(self) -> Mapping[str, Choice]:
+    def choice(self) -> Choices:
         """Each search's winner; empty where there is none."""
         return self.study.choice or {}
 

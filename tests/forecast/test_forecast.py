@@ -23,11 +23,12 @@ from orchestrator.forecast.estimate import (
     forecast_study,
     time_sentences,
 )
-from orchestrator.forecast.prices import NodePrice, read_prices
+from orchestrator.forecast.prices import read_prices
 from orchestrator.forecast.throughput import Pace, Work, find_pace, read_pace
 from orchestrator.forecast.workload import work_of
 from orchestrator.plan import families as planning
 from orchestrator.results import files
+from orchestrator.results.study_record import NodePrice
 from trainables.registry import load_dataset
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -436,7 +437,7 @@ def test_the_report_shows_how_the_forecast_held() -> None:
     given = {
         "families": {"cnn": {"trials": 1, "epochs": [10, 20], "device_seconds": [1800, 36000]}},
         "pace": {"study": "earlier", "device": "cuda"},
-        "prices": [vars(price)],
+        "prices": [price.model_dump()],
     }
     rows, text = section(forecast=given, seconds=seconds)
     took = between([(seconds + 600) / 3600] * 2)

@@ -63,7 +63,7 @@ class Searched:
 
 def searched(inputs: Inputs) -> list[Searched]:
     """Each search that has a trial that can win."""
-    found = (_searched(inputs, search) for search in inputs.searches)
+    found = (_searched(inputs, search) for search in inputs.study.searches)
     return [each for each in found if each.trials and each.space]
 
 
@@ -90,7 +90,7 @@ def figure(inputs: Inputs) -> Chart | None:
     found = searched(inputs)
     if not found:
         return None
-    looks = search_looks(inputs.searches)
+    looks = search_looks(inputs.study.searches)
     findings = [finding for finding in map(_finding, found) if finding]
     few = f"Too few trials to say where good ones lie: {FEWEST_BEST * BEST_SHARE} are needed"
     return Chart(
