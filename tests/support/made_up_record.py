@@ -20,12 +20,11 @@ SETTINGS = {
 def record(content: Mapping[str, Any] | None = None, **settings: Any) -> StudyRecord:
     """A study with these entries and settings; what they leave out is that of a small one.
 
-    It may have no family, as no study has that is read.
+    It may have no family, or one of any name, as no study has that is read.
     """
     given = {"name": "made-up", "outcome": "completed", **(content or {})}
     given["settings"] = {**SETTINGS, **given.get("settings", {}), **settings}
-    families = given["settings"]["families"]
-    given["settings"]["families"] = families or SETTINGS["families"]
+    families, given["settings"]["families"] = given["settings"]["families"], ["cnn"]
     made = StudyRecord.of(Path("study.json"), json.loads(json.dumps(given)))
     own = made.settings.model_copy(update={"families": families})
     return made.model_copy(update={"settings": own})
