@@ -28,7 +28,7 @@ def majority_sections(study: Row, runs: Sequence[PredictedRun]) -> Iterator[Sect
     known = (study.get("dataset") or {}).get("classes") or ()
     name = known[largest] if largest < len(known) else str(largest)
     fraction = max(run.fraction for run in runs)
-    rows = [{"model": run.model, "run": run} for run in runs if run.fraction == fraction]
+    rows: list[Row] = [{"model": run.model, "run": run} for run in runs if run.fraction == fraction]
     weak = [
         " ".join(model)
         for (model,), own in grouped(rows, "model")

@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from orchestrator.analysis.formats import number, words
 from orchestrator.analysis.section import MISSING, Row, Section, grouped, worded
+from orchestrator.results.rows import FinalRow
 from orchestrator.results.schema import ROLES
 from search_spaces.spaces import ABSENT
 from trainables import registry
@@ -43,7 +44,7 @@ def transfer_card_sections(study: Row, final: pa.Table) -> tuple[Section, ...]:
     return (_sizes(list(models.values())), *cards)
 
 
-def _largest(finals: Sequence[Row]) -> list[Row]:
+def _largest(finals: Sequence[FinalRow]) -> list[FinalRow]:
     """The rows of the largest fraction."""
     largest = max((row["train_fraction"] for row in finals), default=None)
     return [row for row in finals if row["train_fraction"] == largest]
@@ -62,7 +63,7 @@ def _pretrained(study: Row) -> Iterator[Family]:
             yield family
 
 
-def _sizes(models: Sequence[Row]) -> Section:
+def _sizes(models: Sequence[FinalRow]) -> Section:
     columns = ["family", "role", "parameters", "trained_parameters", "forward_flops_per_image"]
     return Section(
         key="effort/size",
@@ -79,7 +80,7 @@ def _size(row: Row) -> dict[str, str]:
     return {name: each.cell(known) for name, each in SIZES.items()}
 
 
-def _card(study: Row, family: Family, models: Mapping[tuple[str, str], Row]) -> Section:
+def _card(study: Row, family: Family, models: Mapping[tuple[str, str], FinalRow]) -> Section:
     baseline = (study.get("baselines") or {}).get(family.name)
     tuned = (study.get("choice") or {}).get(family.name, {}).get("params")
     sides = [

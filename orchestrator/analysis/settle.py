@@ -20,6 +20,7 @@ from orchestrator.called import words_of
 from orchestrator.config.settings import Settings
 from orchestrator.forecast.estimate import SECONDS_PER_HOUR, between, cost_sentences
 from orchestrator.forecast.prices import NodePrice
+from orchestrator.results.rows import ComparisonRow
 from orchestrator.stats import power
 from orchestrator.stats.bootstrap import CONFIDENCE
 from orchestrator.stats.intervals import FEWEST_SEEDS
@@ -33,7 +34,7 @@ MODEL: Final = ["family", "role", "train_fraction"]
 
 
 def settle_table(
-    study: Row, final: pa.Table, runs: Sequence[PredictedRun], comparison: Sequence[Row]
+    study: Row, final: pa.Table, runs: Sequence[PredictedRun], comparison: Sequence[ComparisonRow]
 ) -> tuple[pd.DataFrame, list[str]]:
     """What would tell the two most accurate tuned families apart; nothing where they are.
 
@@ -77,7 +78,7 @@ def settle_table(
 
 
 def settle_sections(
-    study: Row, final: pa.Table, runs: Sequence[PredictedRun], comparison: Sequence[Row]
+    study: Row, final: pa.Table, runs: Sequence[PredictedRun], comparison: Sequence[ComparisonRow]
 ) -> Iterator[Section]:
     """What would tell the two best apart; nothing where they are, or where there are not two.
 

@@ -127,11 +127,11 @@ def prepare(
         comparison: `comparison.parquet`.
         evidence: Further sections, from `gather`; they stand last.
     """
-    searched: list[Row] = trials.to_pylist()
+    searched = trials.to_pylist()
     finals = in_order(final.to_pylist())
     chosen = study["settings"].get("objective", "accuracy")
-    pairs: list[Row] = comparison.to_pylist()
-    pairs.sort(key=lambda row: -row["train_fraction"])  # as the finals, the largest first
+    # As the finals, the largest first.
+    pairs = sorted(comparison.to_pylist(), key=lambda row: -row["train_fraction"])
     collapsed = [line for each in evidence if each.chapter == "warnings" for line in each.notes]
     sections = [
         Section(

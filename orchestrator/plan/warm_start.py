@@ -16,6 +16,7 @@ from orchestrator.config.settings import Settings
 from orchestrator.plan.families import FamilyPlan
 from orchestrator.plan.inputs import Inputs
 from orchestrator.results import files, shape
+from orchestrator.results.rows import EpochRow, TrialRow
 from orchestrator.results.states import MAY_WIN, State
 from search_spaces.dimension import outside
 from trainables.weights.sources import of_family
@@ -134,7 +135,7 @@ def check_kept(folder: Path, settings: Settings) -> None:
         )
 
 
-def kept(folder: Path) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+def kept(folder: Path) -> tuple[list[TrialRow], list[EpochRow]]:
     """Rows of the trials and epochs that a study has learned from; none without warm start."""
     if not (folder / FOLDER).exists():
         return [], []

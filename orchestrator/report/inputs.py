@@ -12,6 +12,7 @@ from orchestrator.analysis.confusion_examples import read_examples
 from orchestrator.analysis.section import Row
 from orchestrator.config.searches import Search, relabel, stored_searches
 from orchestrator.results import schema
+from orchestrator.results.rows import ComparisonRow, FinalRow, TrialRow
 from orchestrator.results.states import ENDED
 from orchestrator.results.study_results import StudyResults
 from orchestrator.stats.predictions import PredictedRun, split_runs
@@ -73,17 +74,17 @@ class Inputs:
         return measure_curves(self.tables["final"], self.runs)
 
     @cached_property
-    def trials(self) -> list[dict[str, Any]]:
+    def trials(self) -> list[TrialRow]:
         """The rows of `trials.parquet`, with the name of each one's search as its `family`."""
         return _rows(self.searched["trials"])
 
     @cached_property
-    def final(self) -> list[dict[str, Any]]:
+    def final(self) -> list[FinalRow]:
         """The rows of `final.parquet`."""
         return _rows(self.tables["final"])
 
     @cached_property
-    def comparison(self) -> list[dict[str, Any]]:
+    def comparison(self) -> list[ComparisonRow]:
         """The rows of `comparison.parquet`."""
         return _rows(self.tables["comparison"])
 
@@ -111,6 +112,5 @@ def read(folder: Path) -> Inputs:
     )
 
 
-def _rows(table: pa.Table) -> list[dict[str, Any]]:
-    rows: list[dict[str, Any]] = table.to_pylist()
-    return rows
+def _rows(table: pa.Table) -> list[Any]:
+    return list(table.to_pylist())

@@ -7,8 +7,8 @@ from datetime import datetime
 from typing import Any, Final
 
 from orchestrator.config.searches import search_for, stored_searches
+from orchestrator.results.rows import EventRow, FinalEpochRow, FinalRow
 
-Row = Mapping[str, Any]
 Key = tuple[str, str, int, float]
 
 FAILED: Final = "final_failed"
@@ -46,7 +46,10 @@ def final_id(family: str, role: str, seed: int, fraction: float) -> str:
 
 
 def final_runs(
-    study: Row, final_epochs: Sequence[Row], final: Sequence[Row], events: Sequence[Row]
+    study: Mapping[str, Any],
+    final_epochs: Sequence[FinalEpochRow],
+    final: Sequence[FinalRow],
+    events: Sequence[EventRow],
 ) -> list[FinalRun] | None:
     """All re-trainings of a study; a winner that is the baseline is trained once.
 
@@ -61,9 +64,9 @@ def final_runs(
     """
     if "choice" not in study:
         return None
-    epochs = Counter(_key(row) for row in final_epochs)
-    names = {_key(row): row["trial_id"] for row in final_epochs}
-    tested = {_key(row) for row in final}
+    epochs = Counter(key_of(row) for row in final_epochs)
+    names = {key_of(row): row["trial_id"] for row in final_epochs}
+    tested = {key_of(row) for row in final}
     failed = _failed(study, events)
     return [
         FinalRun(
@@ -80,7 +83,7 @@ def final_runs(
     ]
 
 
-def _failed(study: Row, events: Sequence[Row]) -> set[str]:
+def _failed(study: Mapping[str, Any], events: Sequence[EventRow]) -> set[str | None]:
     """The trial ids of those that ended without a test; another run tries them again."""
     began = (study.get("runs") or [study])[-1].get("started_at")
     return {
@@ -91,7 +94,7 @@ def _failed(study: Row, events: Sequence[Row]) -> set[str]:
     }
 
 
-def _expected(study: Row) -> Iterator[Key]:
+def _expected(study: Mapping[str, Any]) -> Iterator[Key]:
     settings, searches = study["settings"], stored_searches(study["settings"])
     for fraction in settings["train_fractions"]:
         for seed in range(settings["seeds"]):
@@ -104,5 +107,6 @@ def _expected(study: Row) -> Iterator[Key]:
                     yield family, "tuned", seed, fraction
 
 
-def _key(row: Row) -> Key:
+def key_of(row: FinalRow | FinalEpochRow) -> Key:
+    """What tells a final run from the others."""
     return row["family"], row["role"], row["seed"], row["train_fraction"]

@@ -274,7 +274,7 @@ def parameter_columns(params: Mapping[str, Any]) -> dict[str, Any]:
     return {**columns, "params_json": json.dumps(dict(params), sort_keys=True)}
 
 
-def to_table(rows: Sequence[Mapping[str, Any]], schema: pa.Schema) -> pa.Table:
+def to_table(rows: Sequence[Mapping[str, object]], schema: pa.Schema) -> pa.Table:
     """Rows as a table; a missing column is null, an unknown one an error.
 
     Raises:

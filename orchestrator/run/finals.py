@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final, cast
 
 import numpy as np
 import pyarrow as pa
@@ -16,6 +16,7 @@ from orchestrator.config.settings import ARITHMETIC, ENDS, OPERATIONAL, Settings
 from orchestrator.plan.families import FamilyPlan
 from orchestrator.results import files
 from orchestrator.results.final_runs import final_id
+from orchestrator.results.rows import FinalRow
 from orchestrator.results.schema import FIXED_SCHEMAS, parameter_columns
 from orchestrator.trials.recorder import Recorder
 from orchestrator.trials.trial import TrialRecord, TrialSpec, winner
@@ -25,6 +26,8 @@ from trainables.training.seeding import derive_seed
 from trainables.trial_files import PREDICTIONS, checkpoint_folder, keep_predictions
 
 Choice = Mapping[str, Mapping[str, Any]]
+SAME: Final = ("study", "family", "role", "seed", "train_fraction")
+"""What the predictions of a run have in common."""
 
 
 def choose(recorder: Recorder, searches: Sequence[Search]) -> dict[str, dict[str, Any]]:
@@ -105,7 +108,7 @@ def final_rows(
     train_images: int,
     validation_images: int,
     roles: Sequence[str],
-) -> list[dict[str, Any]]:
+) -> list[FinalRow]:
     """The rows of `final.parquet` that a completed run gives: one for each role it stands for."""
     result, best, spec = record.final, record.best, record.spec
     assert result is not None
@@ -130,7 +133,7 @@ def final_rows(
         **measured(result),
         **parameter_columns(spec.params),
     }
-    return [{**row, "role": role} for role in roles]
+    return [cast("FinalRow", {**row, "role": role}) for role in roles]
 
 
 def measured(result: Mapping[str, Any]) -> dict[str, Any]:
@@ -165,9 +168,7 @@ def restore_predictions(folder: Path, records: Iterable[TrialRecord]) -> None:
         )
 
 
-def predictions(
-    folder: Path, rows: Iterable[Mapping[str, Any]], names: Sequence[str] = ()
-) -> pa.Table:
+def predictions(folder: Path, rows: Iterable[FinalRow], names: Sequence[str] = ()) -> pa.Table:
     """The table of `predictions.parquet` for rows of `final.parquet`.
 
     Args:
@@ -186,15 +187,15 @@ def _roles(chosen: Mapping[str, Any], plan: FamilyPlan) -> list[tuple[str, Mappi
     return [("baseline", plan.baseline), ("tuned", chosen["params"])]
 
 
-def _predictions_of(folder: Path, row: Mapping[str, Any], names: Sequence[str]) -> pa.Table:
+def _predictions_of(folder: Path, row: FinalRow, names: Sequence[str]) -> pa.Table:
     path = checkpoint_folder(folder, row["trial_id"]) / PREDICTIONS
     with np.load(path, allow_pickle=False) as arrays:
         probabilities, labels = arrays["probabilities"], arrays["labels"]
     count, classes = probabilities.shape
     offsets = np.arange(0, (count + 1) * classes, classes, dtype=np.int32)
-    same = {name: row[name] for name in ("study", "family", "role", "seed", "train_fraction")}
+    same = (row["study"], row["family"], row["role"], row["seed"], row["train_fraction"])
     columns = {
-        **{name: pa.array([value] * count) for name, value in same.items()},
+        **{name: pa.array([value] * count) for name, value in zip(SAME, same, strict=True)},
         "image_index": np.arange(count, dtype=np.int32),
         "label": labels.astype(np.int16),
         "predicted": probabilities.argmax(axis=1).astype(np.int16),

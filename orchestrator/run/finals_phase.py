@@ -3,11 +3,12 @@
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from orchestrator.config.searches import search_for
 from orchestrator.forecast.remaining import TimeLeft, forecast_end
 from orchestrator.results.final_runs import final_runs
+from orchestrator.results.rows import FinalEpochRow, FinalRow
 from orchestrator.results.states import State
 from orchestrator.run import finals, replay
 from orchestrator.run.opening import resume_command
@@ -49,7 +50,7 @@ def retrain_and_test(
     specs = finals.final_specs(choice, session.plans, session.searches, settings)
     recorder, left = _begun(session, search, specs)
 
-    def rows() -> list[dict[str, Any]]:
+    def rows() -> list[FinalRow]:
         return final_rows(session, recorder, choice)
 
     def predictions() -> Callable[[], Any]:
@@ -76,7 +77,8 @@ def retrain_and_test(
 
         def forecast() -> TimeLeft | None:
             content = session.manifest.content
-            runs = final_runs(content, recorder.epoch_rows(), rows(), session.events)
+            epochs = cast("list[FinalEpochRow]", recorder.epoch_rows())
+            runs = final_runs(content, epochs, rows(), session.events)
             retrained = [each for each in recorder.trained() if each.epochs]
             return forecast_end(content, trials, retrained, runs, search.searcher.halted)
 
@@ -133,9 +135,9 @@ def _read_test(session: Session) -> LabeledImages:
         ) from error
 
 
-def final_rows(session: Session, recorder: Recorder, choice: finals.Choice) -> list[dict[str, Any]]:
+def final_rows(session: Session, recorder: Recorder, choice: finals.Choice) -> list[FinalRow]:
     """The rows of `final.parquet` of the runs that are completed."""
-    rows = []
+    rows: list[FinalRow] = []
     for record in list(recorder.trials.values()):
         if record.status == State.COMPLETED:
             spec = record.spec

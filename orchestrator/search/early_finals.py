@@ -13,6 +13,7 @@ from ray.tune.schedulers import TrialScheduler
 from ray.tune.search import Searcher
 
 from orchestrator.forecast.workload import Trained
+from orchestrator.results.rows import Epoch
 from orchestrator.search.scheduler import RecordingScheduler
 from orchestrator.search.trial_queue import ListedTrials, TrialQueue
 from orchestrator.trials.recorder import Recorder
@@ -175,7 +176,7 @@ class SearchAndFinalsScheduler(RecordingScheduler):
         """An empty object, as the searcher's."""
         return object, ()
 
-    def decide(self, trial_id: str, row: Mapping[str, Any], sequence: int) -> str:
+    def decide(self, trial_id: str, row: Epoch, sequence: int) -> str:
         """Whether there is still a slot for a final."""
         del trial_id, row, sequence
         return str(TrialScheduler.STOP if self._must_end() else TrialScheduler.CONTINUE)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 
+from orchestrator.results.rows import Epoch, EpochRow
 from orchestrator.search.failures import failure_of, kills_on
 from orchestrator.stats.asha import EXEMPT, FamilyRungs
 from orchestrator.trials.recorder import Recorder, place_of
@@ -35,7 +36,7 @@ class RecordingScheduler(FIFOScheduler):
         self._recorder = recorder
         self.overdue: set[str] = set()
 
-    def decide(self, trial_id: str, row: Mapping[str, Any], sequence: int) -> str:
+    def decide(self, trial_id: str, row: Epoch, sequence: int) -> str:
         """What to do after a new epoch: `CONTINUE`, or `STOP`.
 
         Args:
@@ -103,7 +104,7 @@ class RecordingScheduler(FIFOScheduler):
             return Failure(kind="host_out_of_memory", message=message)
         return failure
 
-    def replay(self, trial_id: str, row: Mapping[str, Any]) -> None:
+    def replay(self, trial_id: str, row: EpochRow) -> None:
         """Takes up a stored row of an earlier run as if it came now; its decision was heeded."""
         sequence = self._recorder.restore_epoch(trial_id, row)
         if self.decide(trial_id, row, sequence) == TrialScheduler.STOP:
@@ -124,7 +125,7 @@ class RecordingScheduler(FIFOScheduler):
                     continue
                 for kind in EVENTS & row.keys():
                     self._recorder.event(kind, row[kind], trial_id)
-                decision = self.decide(trial_id, row, sequence)
+                decision = self.decide(trial_id, record.rows[-1], sequence)
                 if decision == TrialScheduler.STOP:
                     self._recorder.trials[trial_id].stopping = True
                     return decision
@@ -139,13 +140,13 @@ class FamilyASHA(RecordingScheduler):
         super().__init__(recorder)
         self._rungs = rungs
 
-    def decide(self, trial_id: str, row: Mapping[str, Any], sequence: int) -> str:
+    def decide(self, trial_id: str, row: Epoch, sequence: int) -> str:
         """What the search's ASHA says, except that a baseline always goes on."""
         spec = self._recorder.trials[trial_id].spec
         arrival = self._rungs.arrive(spec.search, trial_id, row, exempt=spec.role == BASELINE_ROLE)
         if arrival is None:
             return str(TrialScheduler.CONTINUE)
-        self._recorder.rung(trial_id, sequence=sequence, **vars(arrival))
+        self._recorder.rung(trial_id, sequence, arrival)
         stops = arrival.decision == "stop"
         return str(TrialScheduler.STOP if stops else TrialScheduler.CONTINUE)
 

@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from orchestrator.config.searches import search_of, stored_searches
+from orchestrator.results.rows import TrialRow
 from orchestrator.results.states import CANNOT_WIN, State
 from trainables.epoch_rows import objective
-
-Row = Mapping[str, Any]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,12 +49,12 @@ class FamilyStatus:
 
 def family_status(
     name: str,
-    trials: Sequence[Row],
-    settings: Row,
+    trials: Sequence[TrialRow],
+    settings: Mapping[str, Any],
     *,
     alive: bool,
     given_up: str | None,
-    closed: Row | None = None,
+    closed: Mapping[str, Any] | None = None,
 ) -> FamilyStatus:
     """How far a family's search is.
 
@@ -95,5 +94,5 @@ def family_status(
     )
 
 
-def _rank(row: Row) -> tuple[float, float, str]:
+def _rank(row: TrialRow) -> tuple[float, float | None, str]:
     return -objective(row), row["validation_loss"], row["trial_id"]

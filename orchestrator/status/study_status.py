@@ -17,6 +17,7 @@ from orchestrator.forecast.workload import Trained
 from orchestrator.results.copies import copy_of
 from orchestrator.results.final_runs import FinalRun, final_runs
 from orchestrator.results.lock import Holder, holder_of
+from orchestrator.results.rows import EventRow, TrialRow
 from orchestrator.results.states import ENDED, Outcome, State
 from orchestrator.results.study_results import StudyResults
 from orchestrator.status.family_status import FamilyStatus, family_status
@@ -37,8 +38,6 @@ NO_FAULTS: Final = (
     "images_fed",
 )
 NEEDED_SETTINGS: Final = ("families", "trials", "epochs", "seeds", "train_fractions")
-
-Row = Mapping[str, Any]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -183,7 +182,7 @@ def read_status(folder: Path, *, now: float | None) -> StudyStatus:
 
 def _time_left(
     results: StudyResults,
-    study: Row,
+    study: Mapping[str, Any],
     given_up: Mapping[str, str],
     *,
     retrained: Sequence[Trained],
@@ -199,7 +198,7 @@ def _time_left(
     return left.on(left.at if now is None else datetime.fromtimestamp(now, UTC))
 
 
-def _checked(results: StudyResults) -> Row:
+def _checked(results: StudyResults) -> Mapping[str, Any]:
     study, settings = results.study, results.study["settings"]
     if not isinstance(settings, dict) or not settings.keys() >= set(NEEDED_SETTINGS):
         needed = ", ".join(NEEDED_SETTINGS)
@@ -209,7 +208,7 @@ def _checked(results: StudyResults) -> Row:
     return study
 
 
-def _state(study: Row, holder: Holder | None) -> str:
+def _state(study: Mapping[str, Any], holder: Holder | None) -> str:
     outcome = str(study.get("outcome", Outcome.RUNNING))
     if outcome not in {Outcome.RUNNING, Outcome.INTERRUPTED}:
         return outcome
@@ -228,7 +227,7 @@ def _resume_command(folder: Path) -> str:
     return shlex.join(words)
 
 
-def _searching(study: Row, trials: Sequence[Row]) -> bool:
+def _searching(study: Mapping[str, Any], trials: Sequence[TrialRow]) -> bool:
     """Whether the search is not over: a trial runs, or is still to come."""
     counted = Counter(search_of(row["trial_id"]) for row in trials)
     return any(row["status"] == State.RUNNING for row in trials) or any(
@@ -239,7 +238,9 @@ def _searching(study: Row, trials: Sequence[Row]) -> bool:
     )
 
 
-def _given_up(study: Row, trials: Sequence[Row], events: Sequence[Row]) -> dict[str, str]:
+def _given_up(
+    study: Mapping[str, Any], trials: Sequence[TrialRow], events: Sequence[EventRow]
+) -> dict[str, str]:
     """Family to why; `study.json` says so after the search, until then the events do."""
     if "halted" in study:
         return dict(study["halted"])
@@ -248,12 +249,18 @@ def _given_up(study: Row, trials: Sequence[Row], events: Sequence[Row]) -> dict[
     return {
         row["family"]: row["detail"]
         for row in events
-        if row["kind"] == "family_halted" and row["family"] not in busy
+        if row["kind"] == "family_halted"
+        and row["family"] is not None
+        and row["family"] not in busy
     }
 
 
 def _families(
-    study: Row, trials: Sequence[Row], given_up: Mapping[str, str], *, alive: bool
+    study: Mapping[str, Any],
+    trials: Sequence[TrialRow],
+    given_up: Mapping[str, str],
+    *,
+    alive: bool,
 ) -> tuple[FamilyStatus, ...]:
     settings = study["settings"]
     return tuple(
@@ -269,7 +276,7 @@ def _families(
     )
 
 
-def _finals(runs: Sequence[FinalRun], settings: Row) -> FinalsStatus:
+def _finals(runs: Sequence[FinalRun], settings: Mapping[str, Any]) -> FinalsStatus:
     return FinalsStatus(
         done=sum(run.done for run in runs),
         expected=len(runs),
@@ -280,7 +287,7 @@ def _finals(runs: Sequence[FinalRun], settings: Row) -> FinalsStatus:
     )
 
 
-def _faults(events: Sequence[Row]) -> Faults:
+def _faults(events: Sequence[EventRow]) -> Faults:
     faults = [row for row in events if row["kind"] not in NO_FAULTS]
     latest = [
         Fault(

@@ -8,12 +8,12 @@ from typing import Any, Final
 import numpy as np
 
 from orchestrator.config.searches import search_of
+from orchestrator.results.rows import TrialRow
 from orchestrator.results.states import MAY_WIN, State
 from orchestrator.stats.settled import Searched, chance_of_another
 from trainables.epoch_rows import objective
 
 SECONDS_PER_HOUR: Final = 3600
-Row = Mapping[str, Any]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,7 +31,9 @@ class MoreTrials:
     device_hours: float
 
 
-def more_trials(study: Row, trials: Sequence[Row], given_up: Collection[str]) -> MoreTrials | None:
+def more_trials(
+    study: Mapping[str, Any], trials: Sequence[TrialRow], given_up: Collection[str]
+) -> MoreTrials | None:
     """What more trials may change; None where too few have ended, or there is one family.
 
     Args:

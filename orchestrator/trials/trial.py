@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from orchestrator.config.searches import search_of, trial_order
+from orchestrator.results.rows import Epoch, ProposedRow
 from orchestrator.results.states import MAY_WIN, State
 from trainables.epoch_rows import best_row, objective
 
@@ -110,7 +111,7 @@ class TrialRecord:
     stop_reason: str | None = None
     error: str | None = None
     attempts: int = 0
-    rows: list[dict[str, Any]] = field(default_factory=list)
+    rows: list[Epoch] = field(default_factory=list)
     stopping: bool = False
     diverged: str = ""
     failures: list[Failure] = field(default_factory=list)
@@ -127,7 +128,7 @@ class TrialRecord:
     sequence: int = 0
 
     @property
-    def best(self) -> dict[str, Any] | None:
+    def best(self) -> Epoch | None:
         """The row of the best epoch, None before the first."""
         return best_row(self.rows) if self.rows else None
 
@@ -141,11 +142,16 @@ class TrialRecord:
         return self.spent_seconds + running * self.attempt_devices * self.attempt_weight
 
 
-def spec_of_row(row: Mapping[str, Any]) -> TrialSpec:
+def spec_of_row(row: ProposedRow) -> TrialSpec:
     """The trial of the search that a row of `trials.parquet` describes."""
-    names = ("trial_id", "family", "role", "seed", "train_fraction")
-    params = json.loads(row["params_json"])
-    return TrialSpec(**{name: row[name] for name in names}, params=params)
+    return TrialSpec(
+        trial_id=row["trial_id"],
+        family=row["family"],
+        role=row["role"],
+        params=json.loads(row["params_json"]),
+        seed=row["seed"],
+        train_fraction=row["train_fraction"],
+    )
 
 
 def winner(records: Sequence[TrialRecord]) -> TrialRecord | None:

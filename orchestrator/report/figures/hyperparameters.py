@@ -17,11 +17,12 @@ from optuna.distributions import (
 
 from orchestrator.analysis.formats import share
 from orchestrator.analysis.formats import words as text
-from orchestrator.analysis.section import Row, Section, count, percent, present
+from orchestrator.analysis.section import Section, count, percent, present
 from orchestrator.config.searches import Search, trial_order
 from orchestrator.report.chart import Axis, Chart, Dash, Line, Panel
 from orchestrator.report.inputs import Inputs
 from orchestrator.report.style import search_looks
+from orchestrator.results.rows import TrialRow
 from orchestrator.results.states import MAY_WIN, State
 from search_spaces.dimension import describe
 from search_spaces.spaces import INSTEAD
@@ -52,7 +53,7 @@ class Searched:
 
     name: str
     space: Mapping[str, BaseDistribution]
-    trials: Sequence[Row]
+    trials: Sequence[TrialRow]
     params: Sequence[Mapping[str, Any]]
 
     @property
