@@ -36,6 +36,8 @@ class Dimension:
 
 
 Space = Mapping[str, Dimension]
+Params = Mapping[str, Any]
+"""Hyperparameters by their names."""
 
 
 def distributions(space: Space) -> dict[str, BaseDistribution]:
@@ -73,6 +75,6 @@ def covers(distribution: BaseDistribution, other: BaseDistribution) -> bool:
     return same_kind and all(contains(distribution, end) for end in ends)
 
 
-def outside(space: Mapping[str, BaseDistribution], params: Mapping[str, Any]) -> list[str]:
+def outside(space: Mapping[str, BaseDistribution], params: Params) -> list[str]:
     """The names of parameters that are missing, or whose value the space does not contain."""
     return [name for name in space if name not in params or not contains(space[name], params[name])]

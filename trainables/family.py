@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from search_spaces.dimension import Dimension, Space
+from search_spaces.dimension import Dimension, Params, Space
 from search_spaces.spaces import OPTIONAL, OPTIONAL_PRETRAINED
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ class Family:
     name: str
     build: "Callable[[Mapping[str, Any]], nn.Module]"
     search_space: Space
-    baseline: Mapping[str, Any]
+    baseline: Params
     pretrained: bool = False
     head: str = "fc."
     trainer: str = "trainables.training.trainer:Trainer"

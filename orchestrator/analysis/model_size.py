@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Final
+from typing import Final
 
 import pandas as pd
 import pyarrow as pa
@@ -11,6 +11,7 @@ from orchestrator.analysis.formats import number, words
 from orchestrator.analysis.section import MISSING, Row, Section, grouped, worded
 from orchestrator.results.rows import FinalRow
 from orchestrator.results.schema import ROLES
+from search_spaces.dimension import Params
 from search_spaces.spaces import ABSENT
 from trainables import registry
 from trainables.family import Family
@@ -96,7 +97,7 @@ def _card(study: Row, family: Family, models: Mapping[tuple[str, str], FinalRow]
     )
 
 
-def _network(study: Row, family: Family, params: Mapping[str, Any] | None) -> dict[str, str]:
+def _network(study: Row, family: Family, params: Params | None) -> dict[str, str]:
     """What a network is made of and given, with these hyperparameters; dashes without any.
 
     A study that was run with another version of the family has dashes too.
@@ -113,7 +114,7 @@ def _network(study: Row, family: Family, params: Mapping[str, Any] | None) -> di
     }
 
 
-def _input(image_shape: Sequence[int], params: Mapping[str, Any]) -> dict[str, str]:
+def _input(image_shape: Sequence[int], params: Params) -> dict[str, str]:
     given = {**PLAIN_INPUT, **params}
     own = image_shape[0]
     size = given["input_size"] or own

@@ -147,7 +147,7 @@ def grouped(rows: Iterable[R], *names: str) -> Iterable[tuple[tuple[Any, ...], l
     return groups.items()
 
 
-def model_name(row: Mapping[str, Any], side: str = "") -> str:
+def model_name(row: Row, side: str = "") -> str:
     """A model's family and role; with a side, those of `a_` or `b_` of a pair."""
     return f"{row[f'{side}family']} {row[f'{side}role']}"
 

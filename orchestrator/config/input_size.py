@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Final
 
 from optuna.distributions import (
     BaseDistribution,
@@ -11,14 +11,16 @@ from optuna.distributions import (
     json_to_distribution,
 )
 
-from search_spaces.dimension import describe
+from search_spaces.dimension import Params, describe
 
 INPUT_SIZE: Final = "input_size"
 """The dimension of families that can be given images of another size than they have."""
 WITHOUT: Final = " (made smaller there without antialiasing; --image-size does it with)"
 
 
-def what_families_see(edge: int, spaces: Mapping[str, Any], baselines: Mapping[str, Any]) -> str:
+def what_families_see(
+    edge: int, spaces: Mapping[str, Mapping[str, object]], baselines: Mapping[str, Params]
+) -> str:
     """The size of a study's images, and of what families are given that is not the same.
 
     Args:

@@ -13,11 +13,11 @@ from orchestrator.config.searches import Search
 from orchestrator.forecast.speed import Earlier, Speed, side_by_side
 from orchestrator.forecast.workload import Images, Trained, Training, Workload
 from orchestrator.results.final_runs import FinalRun
+from orchestrator.results.rows import TrialRow
 from orchestrator.results.states import State
 from trainables.epoch_rows import objective
 
 SECONDS_PER_HOUR: Final = 3600
-Row = Mapping[str, Any]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,7 +43,7 @@ class TimeLeft:
 
 
 def forecast_end(
-    study: Row,
+    study: Mapping[str, Any],
     trials: Sequence[Trained],
     retrained: Sequence[Trained],
     finals: Sequence[FinalRun] | None,
@@ -81,7 +81,9 @@ def forecast_end(
 class _Outlook:
     """A study at the last moment of which its rows tell."""
 
-    def __init__(self, study: Row, trials: Sequence[Trained], retrained: Sequence[Trained]) -> None:
+    def __init__(
+        self, study: Mapping[str, Any], trials: Sequence[Trained], retrained: Sequence[Trained]
+    ) -> None:
         self._study, images = study, stored_images(study)
         # A table may be damaged, or somebody else's.
         trials, retrained = (
@@ -172,7 +174,7 @@ class _Outlook:
         return earlier_seconds(self._runs, seen) + (self.at - self._began).total_seconds()
 
 
-def stored_images(study: Row) -> Images:
+def stored_images(study: Mapping[str, Any]) -> Images:
     """How many images an epoch has; only in proportion where `study.json` does not say."""
     data, fractions = study.get("dataset") or {}, study["settings"]["train_fractions"]
     by_fraction = data.get("train_images_by_fraction") or {}
@@ -182,7 +184,7 @@ def stored_images(study: Row) -> Images:
     return Images(train=train, validation=data.get("validation_images", 0))
 
 
-def devices_of(cluster: Row) -> float:
+def devices_of(cluster: Mapping[str, Any]) -> float:
     """How many devices a trial reserves: GPUs, CPUs where it has none.
 
     Args:
@@ -191,7 +193,7 @@ def devices_of(cluster: Row) -> float:
     return float(cluster.get("gpus_per_trial") or cluster.get("cpus_per_trial") or 1)
 
 
-def _earlier(study: Row) -> Earlier:
+def _earlier(study: Mapping[str, Any]) -> Earlier:
     """The middle of what the forecast that `study.json` keeps takes an epoch to last."""
     families = (study.get("forecast") or {}).get("families") or {}
     known: dict[tuple[str, float], float] = {
@@ -208,7 +210,9 @@ def _earlier(study: Row) -> Earlier:
     return epoch_seconds
 
 
-def stored_trials(rows: Iterable[Row], epochs: pa.Table, cluster: Row) -> list[Trained]:
+def stored_trials(
+    rows: Iterable[TrialRow], epochs: pa.Table, cluster: Mapping[str, Any]
+) -> list[Trained]:
     """How far the trials of a search are that lies on disk.
 
     Args:
@@ -217,6 +221,7 @@ def stored_trials(rows: Iterable[Row], epochs: pa.Table, cluster: Row) -> list[T
         cluster: Of `study.json`.
     """
     sums, devices = _sums(epochs), devices_of(cluster)
+    own: Iterable[Mapping[str, Any]] = rows
     blank = {"epoch_seconds": 0.0, "heard_at": None, "sequence": 0}
     return [
         Trained(
@@ -230,7 +235,7 @@ def stored_trials(rows: Iterable[Row], epochs: pa.Table, cluster: Row) -> list[T
             if row["validation_accuracy"] is None
             else (objective(row), row["validation_loss"]),
         )
-        for row in rows
+        for row in own
     ]
 
 
@@ -268,7 +273,7 @@ def _sums(epochs: pa.Table) -> dict[str, dict[str, Any]]:
     }
 
 
-def earlier_seconds(runs: Sequence[Row], seen: Iterable[datetime]) -> float:
+def earlier_seconds(runs: Sequence[Mapping[str, Any]], seen: Iterable[datetime]) -> float:
     """Wall seconds of the runs of a study before its last.
 
     Args:

@@ -4,26 +4,36 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypedDict, cast
 
 import numpy as np
 from optuna.distributions import BaseDistribution, json_to_distribution
 
 from orchestrator.config.precision import default_precision, stored_precision
 from orchestrator.results import files, shape
-from search_spaces.dimension import covers, outside
+from search_spaces.dimension import Params, covers, outside
 
 # Of a family's epochs, whose hyperparameters differ: the middle four fifths.
 PERCENTILES: Final = (10, 90)
 
 Range = tuple[float, float]
-Row = Mapping[str, Any]
 
 # What of `study.json` says what a pace was measured at, and what it is made of.
 NEEDED: Final = (
     *("cluster.gpus_per_trial", "cluster.cpus_per_trial", "dataset.train_images_by_fraction"),
     *("dataset.name", "dataset.files", "dataset.image_shape", "spaces", "baselines"),
 )
+
+
+class _Measured(TypedDict):
+    """An epoch whose speed was measured."""
+
+    family: str
+    trial_id: str
+    images_per_second: float
+    epoch_seconds: float
+    device_name: str | None
+    train_fraction: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +55,7 @@ class Work:
     files: Mapping[str, str]
     image_shape: Sequence[int]
     spaces: Mapping[str, Mapping[str, BaseDistribution]]
-    baselines: Mapping[str, Mapping[str, Any]]
+    baselines: Mapping[str, Params]
     precision: str | None = None
     reproducible: bool = False
     device_names: frozenset[str] = frozenset()
@@ -167,7 +177,7 @@ def read_pace(folder: Path, work: Work, *, device: str | None = None) -> tuple[P
     images = _train_images(study)
     processor = (study.get("environment") or {}).get("processor", "")
     unsaid = processor if processor and measured_on == "cpu" else None
-    every = [
+    every: list[_Measured] = [
         {**row, "device_name": row["device_name"] or unsaid}
         for row in _epochs(folder, work)
         if row["train_fraction"] in images
@@ -202,11 +212,11 @@ def _is_on(device: str | None, names: frozenset[str]) -> bool:
     return device is None or not names or device in names
 
 
-def _listed(epochs: Sequence[Row]) -> str:
-    return ", ".join(sorted({row["device_name"] for row in epochs}))
+def _listed(epochs: Sequence[_Measured]) -> str:
+    return ", ".join(sorted({str(row["device_name"]) for row in epochs}))
 
 
-def _other_work(study: Row, work: Work) -> str:
+def _other_work(study: Mapping[str, Any], work: Work) -> str:
     """What a study did otherwise, if it matters for how long an image takes."""
     theirs = study["dataset"]["image_shape"] or ()
     if list(theirs) != list(work.image_shape):
@@ -227,7 +237,7 @@ def _other_work(study: Row, work: Work) -> str:
     return ""
 
 
-def _other_arithmetic(study: Row, work: Work, device: str) -> str:
+def _other_arithmetic(study: Mapping[str, Any], work: Work, device: str) -> str:
     """How a study computed otherwise, if it did."""
     theirs, ours = stored_precision(study), work.precision or default_precision(device)
     if theirs != ours:
@@ -237,7 +247,7 @@ def _other_arithmetic(study: Row, work: Work, device: str) -> str:
     return ""
 
 
-def _epochs(folder: Path, work: Work) -> list[dict[str, Any]]:
+def _epochs(folder: Path, work: Work) -> list[_Measured]:
     """The epochs whose speed was measured in trials that this work could have."""
     trials = {
         row["trial_id"]: row["train_fraction"]
@@ -252,7 +262,7 @@ def _epochs(folder: Path, work: Work) -> list[dict[str, Any]]:
     table = files.read_table(folder, "epochs")
     told = ["device_name"] if "device_name" in table.column_names else []  # later ones do
     return [
-        {"device_name": None, **row, "train_fraction": trials[row["trial_id"]]}
+        cast("_Measured", {"device_name": None, **row, "train_fraction": trials[row["trial_id"]]})
         for row in table.select([*measured, *told]).to_pylist()
         if row["images_per_second"] and row["epoch_seconds"] and row["trial_id"] in trials
     ]
@@ -265,16 +275,16 @@ def _fed(folder: Path) -> bool:
     return "images_fed" in files.read_table(folder, "events")["kind"].to_pylist()
 
 
-def _outside(space: Mapping[str, BaseDistribution], params: Row) -> bool:
+def _outside(space: Mapping[str, BaseDistribution], params: Params) -> bool:
     return not {*space} <= {*params} or bool(outside(space, params))
 
 
-def _train_images(study: Row) -> dict[float, int]:
+def _train_images(study: Mapping[str, Any]) -> dict[float, int]:
     by_fraction = study["dataset"]["train_images_by_fraction"]
     return {float(fraction): images for fraction, images in by_fraction.items()}
 
 
-def _validating(row: Row, images: Mapping[float, int], study: Row) -> float:
+def _validating(row: _Measured, images: Mapping[float, int], study: Mapping[str, Any]) -> float:
     """Wall seconds for each validation image: what is left of an epoch after its training."""
     training = images[row["train_fraction"]] / row["images_per_second"]
     left = max(0.0, row["epoch_seconds"] - training)

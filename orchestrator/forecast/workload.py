@@ -17,7 +17,6 @@ from orchestrator.results.states import MAY_WIN, State
 VALIDATION_SHARE: Final = 1 / 3
 """What a validation image costs against one trained on, which goes forward and backward."""
 
-Row = Mapping[str, Any]
 
 Reach = Literal["least", "usual", "most"]
 """How far trials of a search come: no further than early stopping must let them, and the baseline
@@ -115,7 +114,9 @@ class Workload:
         searches: Of the study.
     """
 
-    def __init__(self, settings: Row, trials: Sequence[Trained] = (), *, reach: Reach) -> None:
+    def __init__(
+        self, settings: Mapping[str, Any], trials: Sequence[Trained] = (), *, reach: Reach
+    ) -> None:
         """Takes how far the search is.
 
         Args:
@@ -190,7 +191,7 @@ class Workload:
                     )
 
     def finals_left(
-        self, runs: Sequence[FinalRun], choice: Row, retrained: Sequence[Trained]
+        self, runs: Sequence[FinalRun], choice: Mapping[str, Any], retrained: Sequence[Trained]
     ) -> Iterator[Training]:
         """What is left of the final runs after the choice.
 
@@ -275,7 +276,7 @@ class WholeWork:
 
 
 def whole_work(
-    families: Sequence[str], settings: Row, reach: Reach
+    families: Sequence[str], settings: Mapping[str, Any], reach: Reach
 ) -> tuple[list[Training], list[Training]]:
     """The trials of families' searches, and their final runs, before the first of them."""
     work = Workload({**settings, "families": families}, reach=reach)

@@ -8,7 +8,7 @@ from typing import Any
 from optuna.distributions import BaseDistribution, distribution_to_json
 
 from orchestrator.config.settings import Settings
-from search_spaces.dimension import distributions, outside
+from search_spaces.dimension import Params, distributions, outside
 from search_spaces.narrowing import narrow, parse_value
 from search_spaces.spaces import ABSENT, INSTEAD
 from trainables import registry
@@ -31,7 +31,7 @@ class FamilyPlan:
     name: str
     space: Mapping[str, BaseDistribution]
     full_space: Mapping[str, BaseDistribution]
-    baseline: Mapping[str, Any]
+    baseline: Params
     deviations: Mapping[str, tuple[Any, Any]]
     pretrained: bool
 

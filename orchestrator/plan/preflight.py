@@ -75,7 +75,7 @@ class CheckedStudy:
     inputs: Inputs
     resumed: ResumedStudy | None = None
     warm_start: WarmStart | None = None
-    probed: Sequence[Mapping[str, Any]] = ()
+    probed: Sequence[Mapping[str, object]] = ()
     registration: Registration | None = None
 
 

@@ -137,7 +137,7 @@ def _hashes(study: Mapping[str, Any]) -> Pairs:
     yield "choice", str(study.get("choice_sha256") or "")
 
 
-def _flat(values: Mapping[str, Any], above: str = "") -> Pairs:
+def _flat(values: Mapping[str, object], above: str = "") -> Pairs:
     for name, value in values.items():
         if isinstance(value, Mapping):
             yield from _flat(value, f"{above}{name}.")

@@ -21,6 +21,7 @@ from orchestrator.results.rows import (
     RungRow,
     TrialRow,
 )
+from search_spaces.dimension import Params
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -40,7 +41,7 @@ class Choice:
     """
 
     trial_id: str
-    params: Mapping[str, Any]
+    params: Params
     validation_accuracy: float
     baseline_won: bool
 

@@ -20,6 +20,7 @@ from orchestrator.plan import (
 )
 from orchestrator.results import code_version, files, manifest, schema, shape
 from orchestrator.retrain.stored_trial import StoredTrial, read_trial
+from orchestrator.trials.recorder import Report
 from trainables import device_memory, registry
 from trainables.attempt_config import AttemptConfig
 from trainables.data.splitting import fraction_of
@@ -55,8 +56,8 @@ class Epoch:
     """
 
     number: int
-    stored: Mapping[str, Any] | None
-    now: Mapping[str, Any] | None
+    stored: Report | None
+    now: Report | None
 
     def differences(self) -> dict[str, float]:
         """Column to how far it is from the stored one; none where an epoch has no row."""

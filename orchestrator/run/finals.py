@@ -18,8 +18,9 @@ from orchestrator.results import files
 from orchestrator.results.final_runs import final_id
 from orchestrator.results.rows import FinalRow
 from orchestrator.results.schema import FIXED_SCHEMAS, parameter_columns
-from orchestrator.trials.recorder import Recorder
+from orchestrator.trials.recorder import Recorder, Report
 from orchestrator.trials.trial import TrialRecord, TrialSpec, winner
+from search_spaces.dimension import Params
 from trainables.epoch_rows import objective
 from trainables.trainers import SIZES
 from trainables.training.seeding import derive_seed
@@ -136,7 +137,7 @@ def final_rows(
     return [cast("FinalRow", {**row, "role": role}) for role in roles]
 
 
-def measured(result: Mapping[str, Any]) -> dict[str, Any]:
+def measured(result: Report) -> dict[str, Any]:
     """What a run found on the test set, from its last report or from its row in `final.parquet`."""
     return {
         name: value
@@ -181,7 +182,7 @@ def predictions(folder: Path, rows: Iterable[FinalRow], names: Sequence[str] = (
     return pa.concat_tables(tables) if tables else schema.empty_table()
 
 
-def _roles(chosen: Mapping[str, Any], plan: FamilyPlan) -> list[tuple[str, Mapping[str, Any]]]:
+def _roles(chosen: Mapping[str, Any], plan: FamilyPlan) -> list[tuple[str, Params]]:
     if chosen["baseline_won"]:
         return [("baseline", plan.baseline)]
     return [("baseline", plan.baseline), ("tuned", chosen["params"])]

@@ -138,7 +138,7 @@ class SearchAndFinals(Searcher):
         self._finals.take_back()
 
     def set_search_properties(
-        self, metric: str | None, mode: str | None, config: Mapping[str, Any], **spec: Any
+        self, metric: str | None, mode: str | None, config: Mapping[str, object], **spec: Any
     ) -> bool:
         """The objective is fixed, so there is nothing to take over."""
         del metric, mode, config, spec

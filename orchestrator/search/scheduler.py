@@ -1,7 +1,6 @@
 """Which trials go on: every epoch is recorded, and one ASHA per search stops the weak."""
 
 import errno
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from ray.tune.experiment import Trial
@@ -10,7 +9,7 @@ from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from orchestrator.results.rows import Epoch, EpochRow
 from orchestrator.search.failures import failure_of, kills_on
 from orchestrator.stats.asha import EXEMPT, FamilyRungs
-from orchestrator.trials.recorder import Recorder, place_of
+from orchestrator.trials.recorder import Recorder, Report, place_of
 from orchestrator.trials.trial import BASELINE_ROLE, DISK_FULL, Failure
 from trainables import memory_kills, watchdog
 from trainables.checkpoints import DiskFullError
@@ -110,7 +109,7 @@ class RecordingScheduler(FIFOScheduler):
         if self.decide(trial_id, row, sequence) == TrialScheduler.STOP:
             self._recorder.trials[trial_id].stopping = True
 
-    def _take(self, trial_id: str, result: Mapping[str, Any]) -> str:
+    def _take(self, trial_id: str, result: Report) -> str:
         """Records the new epochs of a report; stops at the first that is to stop."""
         for sentence in result.get("damaged_checkpoints", ()):
             self._recorder.event("checkpoint_damaged", sentence, trial_id)
@@ -158,8 +157,8 @@ class FamilyASHA(RecordingScheduler):
         return cuts[0] if cuts else None
 
 
-def _rows_of(result: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+def _rows_of(result: Report) -> list[Report]:
     """The epochs of a report, oldest first; none where the trial diverged in its first."""
     place = place_of(result)
-    earlier: list[Mapping[str, Any]] = [{**row, **place} for row in result.get("earlier_rows", ())]
+    earlier: list[Report] = [{**row, **place} for row in result.get("earlier_rows", ())]
     return [*earlier, result] if "epoch" in result else earlier

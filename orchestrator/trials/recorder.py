@@ -13,7 +13,7 @@ from orchestrator.results.rows import Epoch, EpochRow, EventRow, FinalEpochRow, 
 from orchestrator.results.schema import LATER, PLACE, parameter_columns
 from orchestrator.results.states import State
 from orchestrator.stats.asha import Arrival
-from orchestrator.trials.device_types import DeviceTypes
+from orchestrator.trials.device_types import DeviceTypes, Place
 from orchestrator.trials.family_totals import FamilyTotals
 from orchestrator.trials.table_writer import TableWriter
 from orchestrator.trials.trial import Failure, TrialRecord, TrialSpec
@@ -22,6 +22,8 @@ from trainables.epoch_rows import objective
 from trainables.secrets import redacted
 from trainables.trial_files import checkpoint_folder
 
+Report = Mapping[str, Any]
+"""What a trial tells of an epoch, as Tune passes it on."""
 EPOCH_COLUMNS: Final = (
     "epoch",
     "train_loss",
@@ -154,7 +156,7 @@ class Recorder:
             record.spent_seconds = record.wall_seconds()
             record.attempt_began = None
 
-    def epoch(self, trial_id: str, result: Mapping[str, Any]) -> int | None:
+    def epoch(self, trial_id: str, result: Report) -> int | None:
         """Records an epoch; returns its sequence number, None if the row was there already.
 
         A trial that is to stop gets no more rows: an attempt may report some at once.
@@ -174,7 +176,7 @@ class Recorder:
         self._changed(self._epochs_table, "trials")
         return self._sequence
 
-    def _take_place(self, record: TrialRecord, place: Mapping[str, Any]) -> None:
+    def _take_place(self, record: TrialRecord, place: Place) -> None:
         """Notes where a trial runs, which says what a second of its attempt counts."""
         before = self._types.take(place)
         if before:
@@ -351,7 +353,7 @@ class Recorder:
             self._writer.changed(name)
 
 
-def _epoch_of(row: Mapping[str, Any]) -> Epoch:
+def _epoch_of(row: Report) -> Epoch:
     """The columns of an epoch; some may be missing in a study of an earlier version."""
     found = {name: row.get(name) if name in LATER else row[name] for name in EPOCH_COLUMNS}
     return cast("Epoch", found)
@@ -379,7 +381,7 @@ def _trained(record: TrialRecord) -> Trained:
     )
 
 
-def place_of(result: Mapping[str, Any]) -> dict[str, Any]:
+def place_of(result: Report) -> dict[str, Any]:
     """Where a trial says that it runs; see `trainables.place.Place`."""
     return {name: result[name] for name in PLACE if name in result}
 

@@ -3,7 +3,7 @@
 import json
 import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
@@ -11,6 +11,8 @@ from typing import Any, Final
 from orchestrator.config.searches import search_of, trial_order
 from orchestrator.results.rows import Epoch, ProposedRow
 from orchestrator.results.states import MAY_WIN, State
+from orchestrator.trials.device_types import Place
+from search_spaces.dimension import Params
 from trainables.epoch_rows import best_row, objective
 
 BASELINE_ROLE: Final = "baseline"
@@ -44,7 +46,7 @@ class TrialSpec:
     trial_id: str
     family: str
     role: str
-    params: Mapping[str, Any]
+    params: Params
     seed: int
     train_fraction: float
     seed_index: int = 0
@@ -116,7 +118,7 @@ class TrialRecord:
     diverged: str = ""
     failures: list[Failure] = field(default_factory=list)
     final: dict[str, Any] | None = None
-    place: Mapping[str, Any] = field(default_factory=dict)
+    place: Place = field(default_factory=dict)
     device: str | None = None
     started_at: datetime | None = None
     ended_at: datetime | None = None

@@ -18,7 +18,7 @@ from orchestrator.run.finals import choice_of, digest
 from orchestrator.stats.asha import FINISHED, Arrival, FamilyRungs, decision
 from orchestrator.trials.trial import BASELINE_ROLE, TrialRecord, spec_of_row, winner
 from orchestrator.verify.tables import Check, Tables, contiguous, differing, same
-from search_spaces.dimension import contains, describe
+from search_spaces.dimension import Params, contains, describe
 from trainables.epoch_rows import OBJECTIVES, best_row, objective
 from trainables.training.seeding import derive_seed
 
@@ -211,7 +211,7 @@ def parameter_columns(what: str, row: TrialRow | FinalRow) -> Iterator[str]:
     yield from differing(what, {**dict.fromkeys(columns), **expected}, row, " as in params_json")
 
 
-def _outside(row: TrialRow, params: Mapping[str, Any], tables: Tables) -> Iterator[str]:
+def _outside(row: TrialRow, params: Params, tables: Tables) -> Iterator[str]:
     space = tables.study["spaces"][row["family"]]
     for name in sorted(params.keys() - space.keys()):
         yield f"{row['trial_id']} must have hyperparameters of its space, but has {name} too"

@@ -25,7 +25,7 @@ from orchestrator.results.rows import (
 from orchestrator.results.states import ENDED
 from orchestrator.results.study_results import by_sequence
 
-Row = TypeVar("Row", EpochRow, FinalEpochRow)
+AnyEpoch = TypeVar("AnyEpoch", EpochRow, FinalEpochRow)
 Check = Callable[["Tables"], Iterable[str]]
 
 # What the checks read of `study.json`.
@@ -181,7 +181,7 @@ def check_ended(tables: Tables) -> Iterator[str]:
         yield f"no half-written file must be left, but {name} is there"
 
 
-def contiguous(where: str, epochs: Sequence[Row]) -> Iterator[str]:
+def contiguous(where: str, epochs: Sequence[AnyEpoch]) -> Iterator[str]:
     """Each trial's epochs run from 1 without a gap, each once, in the order of the sequence."""
     for trial_id, rows in grouped(epochs).items():
         found = [row["epoch"] for row in rows]
@@ -193,9 +193,9 @@ def contiguous(where: str, epochs: Sequence[Row]) -> Iterator[str]:
             yield f"the epochs of {trial_id} in {where} must run from 1, but are {found}"
 
 
-def grouped(rows: Sequence[Row]) -> Mapping[str, list[Row]]:
+def grouped(rows: Sequence[AnyEpoch]) -> Mapping[str, list[AnyEpoch]]:
     """Trial to its rows, in their order."""
-    groups: defaultdict[str, list[Row]] = defaultdict(list)
+    groups: defaultdict[str, list[AnyEpoch]] = defaultdict(list)
     for row in rows:
         groups[row["trial_id"]].append(row)
     return dict(groups)

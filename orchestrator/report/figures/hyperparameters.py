@@ -24,7 +24,7 @@ from orchestrator.report.inputs import Inputs
 from orchestrator.report.style import search_looks
 from orchestrator.results.rows import TrialRow
 from orchestrator.results.states import MAY_WIN, State
-from search_spaces.dimension import describe
+from search_spaces.dimension import Params, describe
 from search_spaces.spaces import INSTEAD
 from trainables.epoch_rows import objective
 
@@ -54,7 +54,7 @@ class Searched:
     name: str
     space: Mapping[str, BaseDistribution]
     trials: Sequence[TrialRow]
-    params: Sequence[Mapping[str, Any]]
+    params: Sequence[Params]
 
     @property
     def best(self) -> int:
