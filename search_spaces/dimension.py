@@ -11,6 +11,8 @@ from optuna.distributions import (
     IntDistribution,
 )
 
+from search_spaces.baseline import Params
+
 
 @dataclass(frozen=True, kw_only=True)
 class Dimension:
@@ -36,8 +38,6 @@ class Dimension:
 
 
 Space = Mapping[str, Dimension]
-Params = Mapping[str, Any]
-"""Hyperparameters by their names."""
 
 
 def distributions(space: Space) -> dict[str, BaseDistribution]:

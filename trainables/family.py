@@ -4,7 +4,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from search_spaces.dimension import Dimension, Params, Space
+from search_spaces.baseline import Params
+from search_spaces.dimension import Dimension, Space
 from search_spaces.spaces import OPTIONAL, OPTIONAL_PRETRAINED
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from orchestrator.analysis.formats import number, words
 from orchestrator.analysis.section import MISSING, Row, Section, grouped, worded
 from orchestrator.results.rows import FinalRow
 from orchestrator.results.schema import ROLES
-from search_spaces.dimension import Params
+from search_spaces.baseline import Params
 from search_spaces.spaces import ABSENT
 from trainables import registry
 from trainables.family import Family

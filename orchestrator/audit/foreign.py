@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from search_spaces.dimension import Params
+from search_spaces.baseline import Params
 
 COMPLETED, STOPPED, FAILED, RUNNING = "completed", "stopped", "failed", "running"
 USABLE: Final = frozenset({COMPLETED, STOPPED})

@@ -11,7 +11,8 @@ from optuna.distributions import (
     json_to_distribution,
 )
 
-from search_spaces.dimension import Params, describe
+from search_spaces.baseline import Params
+from search_spaces.dimension import describe
 
 INPUT_SIZE: Final = "input_size"
 """The dimension of families that can be given images of another size than they have."""

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from orchestrator.export.network import network_of
 from orchestrator.results import files
-from search_spaces.dimension import Params
+from search_spaces.baseline import Params
 from trainables.training.preprocessing import preparation
 
 if TYPE_CHECKING:

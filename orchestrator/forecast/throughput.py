@@ -11,7 +11,8 @@ from optuna.distributions import BaseDistribution, json_to_distribution
 
 from orchestrator.config.precision import default_precision, stored_precision
 from orchestrator.results import files, shape
-from search_spaces.dimension import Params, covers, outside
+from search_spaces.baseline import Params
+from search_spaces.dimension import covers, outside
 
 # Of a family's epochs, whose hyperparameters differ: the middle four fifths.
 PERCENTILES: Final = (10, 90)

@@ -8,7 +8,8 @@ from typing import Any
 from optuna.distributions import BaseDistribution, distribution_to_json
 
 from orchestrator.config.settings import Settings
-from search_spaces.dimension import Params, distributions, outside
+from search_spaces.baseline import Params
+from search_spaces.dimension import distributions, outside
 from search_spaces.narrowing import narrow, parse_value
 from search_spaces.spaces import ABSENT, INSTEAD
 from trainables import registry

@@ -13,7 +13,7 @@ from optuna.distributions import (
 )
 
 from orchestrator.results.data_dictionary import described
-from search_spaces.dimension import Params
+from search_spaces.baseline import Params
 
 SCHEMA_VERSION = 1
 

@@ -21,7 +21,7 @@ from orchestrator.results.rows import (
     RungRow,
     TrialRow,
 )
-from search_spaces.dimension import Params
+from search_spaces.baseline import Params
 
 if TYPE_CHECKING:
     import pandas as pd

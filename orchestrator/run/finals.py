@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Any, cast
 
 import numpy as np
 import pyarrow as pa
@@ -20,15 +20,13 @@ from orchestrator.results.rows import FinalRow
 from orchestrator.results.schema import FIXED_SCHEMAS, parameter_columns
 from orchestrator.trials.recorder import Recorder, Report
 from orchestrator.trials.trial import TrialRecord, TrialSpec, winner
-from search_spaces.dimension import Params
+from search_spaces.baseline import Params
 from trainables.epoch_rows import objective
 from trainables.trainers import SIZES
 from trainables.training.seeding import derive_seed
 from trainables.trial_files import PREDICTIONS, checkpoint_folder, keep_predictions
 
 Choice = Mapping[str, Mapping[str, Any]]
-SAME: Final = ("study", "family", "role", "seed", "train_fraction")
-"""What the predictions of a run have in common."""
 
 
 def choose(recorder: Recorder, searches: Sequence[Search]) -> dict[str, dict[str, Any]]:
@@ -194,9 +192,10 @@ def _predictions_of(folder: Path, row: FinalRow, names: Sequence[str]) -> pa.Tab
         probabilities, labels = arrays["probabilities"], arrays["labels"]
     count, classes = probabilities.shape
     offsets = np.arange(0, (count + 1) * classes, classes, dtype=np.int32)
-    same = (row["study"], row["family"], row["role"], row["seed"], row["train_fraction"])
+    known: Mapping[str, Any] = row
+    same = {name: known[name] for name in ("study", "family", "role", "seed", "train_fraction")}
     columns = {
-        **{name: pa.array([value] * count) for name, value in zip(SAME, same, strict=True)},
+        **{name: pa.array([value] * count) for name, value in same.items()},
         "image_index": np.arange(count, dtype=np.int32),
         "label": labels.astype(np.int16),
         "predicted": probabilities.argmax(axis=1).astype(np.int16),

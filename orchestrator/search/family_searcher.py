@@ -15,7 +15,7 @@ from orchestrator.search.optuna_states import optuna_state
 from orchestrator.search.trial_queue import BELOW_CUTOFF, TrialQueue
 from orchestrator.trials.recorder import Recorder
 from orchestrator.trials.trial import BASELINE_ROLE, TrialRecord, TrialSpec
-from search_spaces.dimension import Params
+from search_spaces.baseline import Params
 from trainables.training.seeding import derive_seed
 
 

@@ -15,7 +15,7 @@ from orchestrator.trials.trial import (
     TrialSpec,
     failure_of_text,
 )
-from search_spaces.dimension import Params
+from search_spaces.baseline import Params
 
 SAME_BUG: Final = 3
 """Trials of a family in a row that failed for good by one bug: it is given up."""

@@ -18,7 +18,7 @@ from mlflow.entities import Metric, Param, Run, RunTag
 from orchestrator.config.trackers import SQLITE
 from orchestrator.results.states import Outcome, State
 from orchestrator.track.tracked_study import TrackedEpoch, TrackedRun, TrackedStudy
-from search_spaces.dimension import Params
+from search_spaces.baseline import Params
 
 STATUSES: Final[dict[str, str]] = {
     State.RUNNING: "RUNNING",

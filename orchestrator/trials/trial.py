@@ -12,7 +12,7 @@ from orchestrator.config.searches import search_of, trial_order
 from orchestrator.results.rows import Epoch, ProposedRow
 from orchestrator.results.states import MAY_WIN, State
 from orchestrator.trials.device_types import Place
-from search_spaces.dimension import Params
+from search_spaces.baseline import Params
 from trainables.epoch_rows import best_row, objective
 
 BASELINE_ROLE: Final = "baseline"

@@ -18,7 +18,8 @@ from orchestrator.run.finals import choice_of, digest
 from orchestrator.stats.asha import FINISHED, Arrival, FamilyRungs, decision
 from orchestrator.trials.trial import BASELINE_ROLE, TrialRecord, spec_of_row, winner
 from orchestrator.verify.tables import Check, Tables, contiguous, differing, same
-from search_spaces.dimension import Params, contains, describe
+from search_spaces.baseline import Params
+from search_spaces.dimension import contains, describe
 from trainables.epoch_rows import OBJECTIVES, best_row, objective
 from trainables.training.seeding import derive_seed
 

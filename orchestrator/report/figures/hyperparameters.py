@@ -24,7 +24,8 @@ from orchestrator.report.inputs import Inputs
 from orchestrator.report.style import search_looks
 from orchestrator.results.rows import TrialRow
 from orchestrator.results.states import MAY_WIN, State
-from search_spaces.dimension import Params, describe
+from search_spaces.baseline import Params
+from search_spaces.dimension import describe
 from search_spaces.spaces import INSTEAD
 from trainables.epoch_rows import objective
 
