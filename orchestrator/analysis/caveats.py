@@ -3,8 +3,9 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from orchestrator.analysis.section import Row, Section, grouped, model_name, percent, present
+from orchestrator.analysis.section import Section, grouped, model_name, percent, present
 from orchestrator.config.searches import search_for
+from orchestrator.results.rows import FinalRow, TrialRow
 from orchestrator.results.schema import ROLES
 from orchestrator.results.states import MAY_WIN
 from orchestrator.results.study_record import StudyRecord
@@ -12,7 +13,9 @@ from orchestrator.stats.collapse import find_collapses
 from orchestrator.stats.predictions import PredictedRun
 
 
-def caveats(study: StudyRecord, trials: Sequence[Row], finals: Sequence[Row]) -> Iterator[str]:
+def caveats(
+    study: StudyRecord, trials: Sequence[TrialRow], finals: Sequence[FinalRow]
+) -> Iterator[str]:
     """Sentences on whatever makes the tables mean something else; what weighs most comes first."""
     if study.test_openings > 1:
         yield (
@@ -21,7 +24,7 @@ def caveats(study: StudyRecord, trials: Sequence[Row], finals: Sequence[Row]) ->
         )
     yield from _unfinished(study, trials, finals)
     searches = study.searches
-    of_search: dict[str, list[Row]] = {}
+    of_search: dict[str, list[FinalRow]] = {}
     for row in finals:
         name = search_for(searches, row["family"], row["train_fraction"]).name
         of_search.setdefault(name, []).append(row)
@@ -82,7 +85,9 @@ def collapse_sections(runs: Sequence[PredictedRun]) -> Iterator[Section]:
     )
 
 
-def _unfinished(study: StudyRecord, trials: Sequence[Row], finals: Sequence[Row]) -> Iterator[str]:
+def _unfinished(
+    study: StudyRecord, trials: Sequence[TrialRow], finals: Sequence[FinalRow]
+) -> Iterator[str]:
     """Sentences on the families and runs that were asked for and are not in the tables."""
     of_family = dict(grouped(trials, "family"))
     for family in study.settings.families:
@@ -97,7 +102,7 @@ def _unfinished(study: StudyRecord, trials: Sequence[Row], finals: Sequence[Row]
             yield from _missing_runs(study, [row for row in finals if row["family"] == family])
 
 
-def _missing_runs(study: StudyRecord, finals: Sequence[Row]) -> Iterator[str]:
+def _missing_runs(study: StudyRecord, finals: Sequence[FinalRow]) -> Iterator[str]:
     """Sentences on the final runs of one family that are not in the tables."""
     wanted = study.settings.seeds * len(study.settings.train_fractions)
     for role in ROLES:
@@ -107,11 +112,13 @@ def _missing_runs(study: StudyRecord, finals: Sequence[Row]) -> Iterator[str]:
             yield f"{name}: only {completed} of {wanted} final runs completed."
 
 
-def _winner_is_baseline(runs: Sequence[Row]) -> bool:
+def _winner_is_baseline(runs: Sequence[FinalRow]) -> bool:
     """Whether the tuned runs of a family are its baseline runs, under both names."""
     by_role: dict[str, list[dict[str, Any]]] = {"baseline": [], "tuned": []}
     for row in sorted(runs, key=lambda row: (row["train_fraction"], row["seed"])):
-        compared = {name: row[name] for name in row if name.startswith(("test_", "params_json"))}
+        compared = {
+            name: value for name, value in row.items() if name.startswith(("test_", "params_json"))
+        }
         by_role[row["role"]].append({**compared, "seed": row["seed"]})
     # Two runs without a measured accuracy are not the same for having nothing to tell them apart.
     measured = all(present([row["test_accuracy"]]) for row in by_role["tuned"])

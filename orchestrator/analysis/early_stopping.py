@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import combinations
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import numpy as np
 import pandas as pd
@@ -11,12 +11,14 @@ import pyarrow as pa
 
 from orchestrator.analysis.formats import number, points, share, words
 from orchestrator.analysis.frames import frame, records
-from orchestrator.analysis.section import Row, Section
+from orchestrator.analysis.section import Section
 from orchestrator.config.rungs import offered_rungs
 from orchestrator.config.stored_settings import StoredSettings
+from orchestrator.results.rows import EpochRow
 from orchestrator.results.states import State
 from orchestrator.results.study_record import StudyRecord
 from orchestrator.stats.asha import FamilyRungs
+from trainables.epoch_rows import objective
 
 FEWEST_TO_RANK: Final = 3
 """Two trials have a rank correlation of -1 or 1 whatever they are."""
@@ -146,15 +148,15 @@ def replay_settings(
     curves = frame(epochs).sort_values("sequence")
     rows: list[dict[str, Any]] = []
     for family in searches:
-        mine = records(curves[curves["family"] == family])
+        mine = cast("list[EpochRow]", records(curves[curves["family"] == family]))
         if not mine:
             continue
         cut = set(known.index[(known["family"] == family) & (known["status"] == State.STOPPED)])
-        best = max(row["objective"] for row in mine)
+        best = max(map(objective, mine))
         for grace, factor in _others(own, last):
             ran, missed = _replayed(family, mine, exempt, (grace, factor), settings)
             beyond = [name for name in cut if name not in missed]
-            accuracy = max(row["objective"] for row in ran)
+            accuracy = max(map(objective, ran))
             whole = last * len({row["trial_id"] for row in mine})
             counts = Counter(row["trial_id"] for row in ran)
             count = len(ran) + sum(last - counts[name] for name in beyond)
@@ -187,11 +189,11 @@ def _others(own: tuple[int, int], last: int) -> list[tuple[float, float]]:
 
 def _replayed(
     family: str,
-    rows: Sequence[Row],
+    rows: Sequence[EpochRow],
     exempt: set[str],
     setting: tuple[float, float],
     settings: StoredSettings,
-) -> tuple[list[Row], set[str]]:
+) -> tuple[list[EpochRow], set[str]]:
     """The epochs that would have been run, and the trials that would have been stopped."""
     if np.isnan(setting[1]):
         return list(rows), set()

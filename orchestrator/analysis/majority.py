@@ -5,7 +5,7 @@ from typing import Final
 
 import numpy as np
 
-from orchestrator.analysis.section import Section, grouped, percent
+from orchestrator.analysis.section import Row, Section, grouped, percent
 from orchestrator.results.study_record import StudyRecord
 from orchestrator.stats.predictions import PredictedRun
 
@@ -29,7 +29,7 @@ def majority_sections(study: StudyRecord, runs: Sequence[PredictedRun]) -> Itera
     known = study.dataset.classes
     name = known[largest] if largest < len(known) else str(largest)
     fraction = max(run.fraction for run in runs)
-    rows = [{"model": run.model, "run": run} for run in runs if run.fraction == fraction]
+    rows: list[Row] = [{"model": run.model, "run": run} for run in runs if run.fraction == fraction]
     weak = [
         " ".join(model)
         for (model,), own in grouped(rows, "model")

@@ -2,15 +2,17 @@
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Final
+from typing import Final
 
 import pandas as pd
 import pyarrow as pa
 
 from orchestrator.analysis.formats import number, words
 from orchestrator.analysis.section import MISSING, Row, Section, grouped, worded
+from orchestrator.results.rows import FinalRow
 from orchestrator.results.schema import ROLES
 from orchestrator.results.study_record import StudyRecord
+from search_spaces.baseline import Params
 from search_spaces.spaces import ABSENT
 from trainables import registry
 from trainables.family import Family
@@ -44,7 +46,7 @@ def transfer_card_sections(study: StudyRecord, final: pa.Table) -> tuple[Section
     return (_sizes(list(models.values())), *cards)
 
 
-def _largest(finals: Sequence[Row]) -> list[Row]:
+def _largest(finals: Sequence[FinalRow]) -> list[FinalRow]:
     """The rows of the largest fraction."""
     largest = max((row["train_fraction"] for row in finals), default=None)
     return [row for row in finals if row["train_fraction"] == largest]
@@ -63,7 +65,7 @@ def _pretrained(study: StudyRecord) -> Iterator[Family]:
             yield family
 
 
-def _sizes(models: Sequence[Row]) -> Section:
+def _sizes(models: Sequence[FinalRow]) -> Section:
     columns = ["family", "role", "parameters", "trained_parameters", "forward_flops_per_image"]
     return Section(
         key="effort/size",
@@ -80,7 +82,9 @@ def _size(row: Row) -> dict[str, str]:
     return {name: each.cell(known) for name, each in SIZES.items()}
 
 
-def _card(study: StudyRecord, family: Family, models: Mapping[tuple[str, str], Row]) -> Section:
+def _card(
+    study: StudyRecord, family: Family, models: Mapping[tuple[str, str], FinalRow]
+) -> Section:
     baseline = study.baselines.get(family.name)
     chosen = (study.choice or {}).get(family.name)
     tuned = None if chosen is None else chosen.params
@@ -97,9 +101,7 @@ def _card(study: StudyRecord, family: Family, models: Mapping[tuple[str, str], R
     )
 
 
-def _network(
-    study: StudyRecord, family: Family, params: Mapping[str, Any] | None
-) -> dict[str, str]:
+def _network(study: StudyRecord, family: Family, params: Params | None) -> dict[str, str]:
     """What a network is made of and given, with these hyperparameters; dashes without any.
 
     A study that was run with another version of the family has dashes too.
@@ -116,7 +118,7 @@ def _network(
     }
 
 
-def _input(image_shape: Sequence[int], params: Mapping[str, Any]) -> dict[str, str]:
+def _input(image_shape: Sequence[int], params: Params) -> dict[str, str]:
     given = {**PLAIN_INPUT, **params}
     own = image_shape[0]
     size = given["input_size"] or own

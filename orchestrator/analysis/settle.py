@@ -15,10 +15,11 @@ import pyarrow as pa
 from orchestrator.analysis.answer import pair_of, rank
 from orchestrator.analysis.formats import number, share, words
 from orchestrator.analysis.pairwise import ENOUGH_SEEDS, excludes_zero
-from orchestrator.analysis.section import Row, Section, count, percent
+from orchestrator.analysis.section import Section, count, percent
 from orchestrator.called import words_of
 from orchestrator.config.settings import Settings
 from orchestrator.forecast.estimate import SECONDS_PER_HOUR, between, cost_sentences
+from orchestrator.results.rows import ComparisonRow
 from orchestrator.results.study_record import StudyRecord
 from orchestrator.stats import power
 from orchestrator.stats.bootstrap import CONFIDENCE
@@ -33,7 +34,10 @@ MODEL: Final = ["family", "role", "train_fraction"]
 
 
 def settle_table(
-    study: StudyRecord, final: pa.Table, runs: Sequence[PredictedRun], comparison: Sequence[Row]
+    study: StudyRecord,
+    final: pa.Table,
+    runs: Sequence[PredictedRun],
+    comparison: Sequence[ComparisonRow],
 ) -> tuple[pd.DataFrame, list[str]]:
     """What would tell the two most accurate tuned families apart; nothing where they are.
 
@@ -77,7 +81,10 @@ def settle_table(
 
 
 def settle_sections(
-    study: StudyRecord, final: pa.Table, runs: Sequence[PredictedRun], comparison: Sequence[Row]
+    study: StudyRecord,
+    final: pa.Table,
+    runs: Sequence[PredictedRun],
+    comparison: Sequence[ComparisonRow],
 ) -> Iterator[Section]:
     """What would tell the two best apart; nothing where they are, or where there are not two.
 

@@ -8,8 +8,9 @@ import pandas as pd
 
 from orchestrator.analysis.formats import number, spread, words
 from orchestrator.analysis.frames import over_seeds, records
-from orchestrator.analysis.section import FORMATS, Format, Row, Section, count, grouped, present
+from orchestrator.analysis.section import FORMATS, Format, Section, count, grouped, present
 from orchestrator.config.searches import search_for, search_of
+from orchestrator.results.rows import FinalRow, TrialRow
 from orchestrator.results.schema import ROLES
 from orchestrator.results.study_record import StudyRecord
 
@@ -25,7 +26,10 @@ REFERENCE: Mapping[str, Sequence[float]] = {
 
 
 def result_sections(
-    study: StudyRecord, trials: Sequence[Row], finals: Sequence[Row], objective: str = "accuracy"
+    study: StudyRecord,
+    trials: Sequence[TrialRow],
+    finals: Sequence[FinalRow],
+    objective: str = "accuracy",
 ) -> Iterator[Section]:
     """Every model, one table for each train fraction, the largest first.
 
@@ -74,7 +78,7 @@ def result_sections(
         )
 
 
-def _notes(table: pd.DataFrame, first: Row, objective: str) -> Iterator[str]:
+def _notes(table: pd.DataFrame, first: FinalRow, objective: str) -> Iterator[str]:
     seeds = sorted(set(table["seeds"]))
     how = f"mean ± deviation of {' or '.join(map(str, seeds))} seeds"
     if seeds == [1]:
@@ -83,8 +87,8 @@ def _notes(table: pd.DataFrame, first: Row, objective: str) -> Iterator[str]:
     if objective != "accuracy":
         best += f" (by {in_words(objective)})"
     yield f"At the {best}; precision and recall are macro; {how}."
-    images = (count(first[f"{part}_images"]) for part in ("validation", "test"))
-    yield "{} validation images, {} test images.".format(*images)
+    validation, test = count(first["validation_images"]), count(first["test_images"])
+    yield f"{validation} validation images, {test} test images."
 
 
 def in_words(objective: str) -> str:
@@ -94,7 +98,7 @@ def in_words(objective: str) -> str:
     )
 
 
-def reference_sections(study: StudyRecord, finals: Sequence[Row]) -> Iterator[Section]:
+def reference_sections(study: StudyRecord, finals: Sequence[FinalRow]) -> Iterator[Section]:
     """The reference results beside the last epoch of our baselines, where the data are the same."""
     if study.settings.dataset != REFERENCE_DATASET:
         return
@@ -155,7 +159,7 @@ def _beside(metric: str) -> Format:
     return Format(ours.columns, write)
 
 
-def in_order(finals: Sequence[Row]) -> list[Row]:
+def in_order(finals: Sequence[FinalRow]) -> list[FinalRow]:
     """Largest fraction first, families as they appear, baseline before tuned, seeds ascending."""
     families = list(dict.fromkeys(row["family"] for row in finals))
     return sorted(

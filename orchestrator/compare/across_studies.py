@@ -19,6 +19,7 @@ from orchestrator.analysis.test_results import METRICS, MODEL
 from orchestrator.compare.document import WARNINGS, Report
 from orchestrator.compare.study_differences import SHOWN_OF_A_HASH, differences_section
 from orchestrator.results import schema
+from orchestrator.results.rows import EventRow
 from orchestrator.results.states import Outcome
 from orchestrator.results.study_record import StudyRecord
 from orchestrator.results.study_results import StudyResults
@@ -48,7 +49,7 @@ class Side:
     study: StudyRecord
     trials: pa.Table
     final: pa.Table
-    openings: Sequence[Row]
+    openings: Sequence[EventRow]
     tested: TestedStudy
 
 

@@ -21,7 +21,7 @@ from orchestrator.analysis.per_class import per_class_sections
 from orchestrator.analysis.probe import probe_sections
 from orchestrator.analysis.registration import mark_explored, of_answer, registration_sections
 from orchestrator.analysis.sample_efficiency import sample_efficiency_sections
-from orchestrator.analysis.section import Row, Section
+from orchestrator.analysis.section import Section
 from orchestrator.analysis.selection import fairness_sections
 from orchestrator.analysis.settle import KEY as SETTLE
 from orchestrator.analysis.settle import settle_sections
@@ -121,11 +121,11 @@ def prepare(
         comparison: `comparison.parquet`.
         evidence: Further sections, from `gather`; they stand last.
     """
-    searched: list[Row] = trials.to_pylist()
+    searched = trials.to_pylist()
     finals = in_order(final.to_pylist())
     chosen = study.settings.objective
-    pairs: list[Row] = comparison.to_pylist()
-    pairs.sort(key=lambda row: -row["train_fraction"])  # as the finals, the largest first
+    # As the finals, the largest first.
+    pairs = sorted(comparison.to_pylist(), key=lambda row: -row["train_fraction"])
     collapsed = [line for each in evidence if each.chapter == "warnings" for line in each.notes]
     sections = [
         Section(

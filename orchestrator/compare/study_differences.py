@@ -85,7 +85,7 @@ def _leaves(name: str, value: Any) -> Iterator[tuple[str, str]]:
         yield name, str(value)
 
 
-def _described(distribution: Mapping[str, Any]) -> str:
+def _described(distribution: Mapping[str, object]) -> str:
     """A dimension's values as a user writes them."""
     return str(describe(json_to_distribution(json.dumps(distribution))))
 

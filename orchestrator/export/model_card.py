@@ -10,12 +10,11 @@ import yaml
 from orchestrator.export.card_code import code_of, image_code
 from orchestrator.results import schema
 from orchestrator.results.foreign_text import code_markdown, escaped_markdown
+from orchestrator.results.rows import ComparisonRow, FinalRow, models_of, tested
 from orchestrator.results.study_record import Choice, StudyRecord
 from trainables.data.dataset import DataSet
 from trainables.family import Family
 from trainables.weights.sources import DEMO, NOT_STATED, source_of
-
-Row = Mapping[str, Any]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,10 +38,10 @@ class Facts:
     family: Family
     summary: str
     dataset: DataSet
-    config: Row
-    final: Row
-    seeds: Sequence[Row]
-    comparisons: Sequence[Row]
+    config: Mapping[str, Any]
+    final: FinalRow
+    seeds: Sequence[FinalRow]
+    comparisons: Sequence[ComparisonRow]
 
     @property
     def chosen(self) -> Choice:
@@ -128,7 +127,7 @@ def _results(facts: Facts) -> Iterator[str]:
     yield from _table(
         ("test metric", "this model", f"mean of {count} seed(s)", "standard deviation"),
         [
-            (metric, f"{final[f'test_{metric}']:.4f}", *_spread(facts.seeds, metric))
+            (metric, f"{tested(final)[f'test_{metric}']:.4f}", *_spread(facts.seeds, metric))
             for metric in schema.METRICS
         ],
     )
@@ -145,31 +144,31 @@ def _results(facts: Facts) -> Iterator[str]:
     )
 
 
-def _spread(rows: Sequence[Row], metric: str) -> tuple[str, str]:
-    values = [row[f"test_{metric}"] for row in rows]
+def _spread(rows: Sequence[FinalRow], metric: str) -> tuple[str, str]:
+    values = [tested(row)[f"test_{metric}"] for row in rows]
     deviation = f"{np.std(values, ddof=1):.4f}" if len(values) > 1 else "one seed has none"
     return f"{np.mean(values):.4f}", deviation
 
 
-def _is_mean_of(row: Row, facts: Facts) -> bool:
+def _is_mean_of(row: ComparisonRow, facts: Facts) -> bool:
     """Whether a row compares this model, all seeds, at its share of the training images."""
     name = facts.family.name
-    pair = {(row["a_family"], row["a_role"]), (row["b_family"], row["b_role"])}
+    pair = {*models_of(row)}
     same_fraction = row["train_fraction"] == facts.final["train_fraction"]
     itself = {(name, "tuned"), (name, "baseline")} if facts.chosen.baseline_won else None
     return (name, "tuned") in pair and pair != itself and row["seed"] is None and same_fraction
 
 
-def _against(row: Row, facts: Facts) -> tuple[str, ...]:
+def _against(row: ComparisonRow, facts: Facts) -> tuple[str, ...]:
     """The cells of a comparison, turned so that the difference is this model's minus the other."""
-    first = (row["a_family"], row["a_role"]) == (facts.family.name, "tuned")
-    other = "b" if first else "a"
+    a, b = models_of(row)
+    first = a == (facts.family.name, "tuned")
     values = [row["difference"], row["ci_low"], row["ci_high"]]
     if not first:
         values = [None if value is None else 0 - value for value in (values[0], *values[:0:-1])]
     difference, low, high = ("-" if value is None else f"{value:+.4f}" for value in values)
     return (
-        escaped_markdown(f"{row[f'{other}_family']} {row[f'{other}_role']}"),
+        escaped_markdown(" ".join(b if first else a)),
         escaped_markdown(row["metric"]),
         difference,
         f"{low} to {high}",

@@ -13,12 +13,12 @@ from orchestrator.config.searches import Search
 from orchestrator.forecast.speed import Earlier, Speed, side_by_side
 from orchestrator.forecast.workload import Images, Trained, Training, Workload
 from orchestrator.results.final_runs import FinalRun
+from orchestrator.results.rows import TrialRow
 from orchestrator.results.states import State
 from orchestrator.results.study_record import ClusterRecord, RunRecord, StudyRecord
 from trainables.epoch_rows import objective
 
 SECONDS_PER_HOUR: Final = 3600
-Row = Mapping[str, Any]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -195,7 +195,9 @@ def _earlier(study: StudyRecord) -> Earlier:
     return epoch_seconds
 
 
-def stored_trials(rows: Iterable[Row], epochs: pa.Table, cluster: ClusterRecord) -> list[Trained]:
+def stored_trials(
+    rows: Iterable[TrialRow], epochs: pa.Table, cluster: ClusterRecord
+) -> list[Trained]:
     """How far the trials of a search are that lies on disk.
 
     Args:
@@ -204,6 +206,7 @@ def stored_trials(rows: Iterable[Row], epochs: pa.Table, cluster: ClusterRecord)
         cluster: The study's.
     """
     sums, devices = _sums(epochs), cluster.devices_per_trial
+    own: Iterable[Mapping[str, Any]] = rows
     blank = {"epoch_seconds": 0.0, "heard_at": None, "sequence": 0}
     return [
         Trained(
@@ -217,7 +220,7 @@ def stored_trials(rows: Iterable[Row], epochs: pa.Table, cluster: ClusterRecord)
             if row["validation_accuracy"] is None
             else (objective(row), row["validation_loss"]),
         )
-        for row in rows
+        for row in own
     ]
 
 

@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Final, TypedDict, cast
 
 import numpy as np
 from optuna.distributions import BaseDistribution, json_to_distribution
@@ -12,19 +12,30 @@ from optuna.distributions import BaseDistribution, json_to_distribution
 from orchestrator.config.precision import default_precision
 from orchestrator.results import files
 from orchestrator.results.study_record import StudyRecord
+from search_spaces.baseline import Params
 from search_spaces.dimension import covers, outside
 
 # Of a family's epochs, whose hyperparameters differ: the middle four fifths.
 PERCENTILES: Final = (10, 90)
 
 Range = tuple[float, float]
-Row = Mapping[str, Any]
 
 # What of `study.json` says what a pace was measured at, and what it is made of.
 NEEDED: Final = (
     *("cluster.gpus_per_trial", "cluster.cpus_per_trial", "dataset.train_images_by_fraction"),
     *("dataset.name", "dataset.files", "dataset.image_shape", "spaces", "baselines"),
 )
+
+
+class _Measured(TypedDict):
+    """An epoch whose speed was measured."""
+
+    family: str
+    trial_id: str
+    images_per_second: float
+    epoch_seconds: float
+    device_name: str | None
+    train_fraction: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +57,7 @@ class Work:
     files: Mapping[str, str]
     image_shape: Sequence[int]
     spaces: Mapping[str, Mapping[str, BaseDistribution]]
-    baselines: Mapping[str, Mapping[str, Any]]
+    baselines: Mapping[str, Params]
     precision: str | None = None
     reproducible: bool = False
     device_names: frozenset[str] = frozenset()
@@ -167,7 +178,7 @@ def read_pace(folder: Path, work: Work, *, device: str | None = None) -> tuple[P
     images = study.dataset.train_images_at
     processor = study.environment.get("processor", "")
     unsaid = processor if processor and measured_on == "cpu" else None
-    every = [
+    every: list[_Measured] = [
         {**row, "device_name": row["device_name"] or unsaid}
         for row in _epochs(folder, work)
         if row["train_fraction"] in images
@@ -202,8 +213,8 @@ def _is_on(device: str | None, names: frozenset[str]) -> bool:
     return device is None or not names or device in names
 
 
-def _listed(epochs: Sequence[Row]) -> str:
-    return ", ".join(sorted({row["device_name"] for row in epochs}))
+def _listed(epochs: Sequence[_Measured]) -> str:
+    return ", ".join(sorted({str(row["device_name"]) for row in epochs}))
 
 
 def _other_work(study: StudyRecord, work: Work) -> str:
@@ -237,7 +248,7 @@ def _other_arithmetic(study: StudyRecord, work: Work, device: str) -> str:
     return ""
 
 
-def _epochs(folder: Path, work: Work) -> list[dict[str, Any]]:
+def _epochs(folder: Path, work: Work) -> list[_Measured]:
     """The epochs whose speed was measured in trials that this work could have."""
     trials = {
         row["trial_id"]: row["train_fraction"]
@@ -252,7 +263,7 @@ def _epochs(folder: Path, work: Work) -> list[dict[str, Any]]:
     table = files.read_table(folder, "epochs")
     told = ["device_name"] if "device_name" in table.column_names else []  # later ones do
     return [
-        {"device_name": None, **row, "train_fraction": trials[row["trial_id"]]}
+        cast("_Measured", {"device_name": None, **row, "train_fraction": trials[row["trial_id"]]})
         for row in table.select([*measured, *told]).to_pylist()
         if row["images_per_second"] and row["epoch_seconds"] and row["trial_id"] in trials
     ]
@@ -265,11 +276,16 @@ def _fed(folder: Path) -> bool:
     return "images_fed" in files.read_table(folder, "events")["kind"].to_pylist()
 
 
-def _outside(space: Mapping[str, BaseDistribution], params: Row) -> bool:
+def _outside(space: Mapping[str, BaseDistribution], params: Params) -> bool:
     return not {*space} <= {*params} or bool(outside(space, params))
 
 
-def _validating(row: Row, images: Mapping[float, int], study: StudyRecord) -> float:
+def _train_images(study: StudyRecord) -> dict[float, int]:
+    by_fraction = study.dataset.train_images_by_fraction
+    return {float(fraction): images for fraction, images in by_fraction.items()}
+
+
+def _validating(row: _Measured, images: Mapping[float, int], study: StudyRecord) -> float:
     """Wall seconds for each validation image: what is left of an epoch after its training."""
     training = images[row["train_fraction"]] / row["images_per_second"]
     left = max(0.0, row["epoch_seconds"] - training)

@@ -19,6 +19,7 @@ from orchestrator.results.study_record import Choices
 VALIDATION_SHARE: Final = 1 / 3
 """What a validation image costs against one trained on, which goes forward and backward."""
 
+
 Reach = Literal["least", "usual", "most"]
 """How far trials of a search come: no further than early stopping must let them, and the baseline
 wins; as far as those that ended; or all to the last epoch, and the slowest of them wins."""

@@ -9,6 +9,7 @@ from optuna.distributions import BaseDistribution, distribution_to_json
 
 from orchestrator.config.settings import Settings
 from orchestrator.results.study_record import StudyRecord
+from search_spaces.baseline import Params
 from search_spaces.dimension import distributions, outside
 from search_spaces.narrowing import narrow, parse_value
 from search_spaces.spaces import ABSENT, INSTEAD
@@ -32,7 +33,7 @@ class FamilyPlan:
     name: str
     space: Mapping[str, BaseDistribution]
     full_space: Mapping[str, BaseDistribution]
-    baseline: Mapping[str, Any]
+    baseline: Params
     deviations: Mapping[str, tuple[Any, Any]]
     pretrained: bool
 

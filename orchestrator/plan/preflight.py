@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from rich.console import Console
 
@@ -76,7 +76,7 @@ class CheckedStudy:
     inputs: Inputs
     resumed: ResumedStudy | None = None
     warm_start: WarmStart | None = None
-    probed: Sequence[Mapping[str, Any]] = ()
+    probed: Sequence[Mapping[str, object]] = ()
     registration: Registration | None = None
 
 

@@ -4,14 +4,13 @@ import os
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from orchestrator.plan import warm_start
 from orchestrator.results import files
 from orchestrator.results.schema import TEST_OPENED
 from orchestrator.results.states import State
 from orchestrator.results.study_record import StudyRecord
-from orchestrator.results.study_results import Rows
 from trainables import checkpoints
 from trainables.names import FAMILY, TRIAL
 
@@ -64,7 +63,7 @@ def read_claims(folder: Path) -> tuple[dict[str, checkpoints.Claim], list[tuple[
 
 def read_tables(
     folder: Path, names: Sequence[str] = RESTORED
-) -> tuple[dict[str, Rows], dict[str, str]]:
+) -> tuple[dict[str, list[Any]], dict[str, str]]:
     """The rows of each table, and what is wrong with those that are damaged.
 
     A table that is missing has no rows (the driver died before its first write); one that is
@@ -74,7 +73,7 @@ def read_tables(
         folder: The study's.
         names: Of the tables.
     """
-    tables: dict[str, Rows] = {}
+    tables: dict[str, list[Any]] = {}
     damaged: dict[str, str] = {}
     for name in names:
         tables[name] = []
@@ -115,7 +114,7 @@ def read_used(folder: Path, study: StudyRecord, pretrained: Collection[str]) -> 
     )
 
 
-def check_nothing_lost(folder: Path) -> dict[str, Rows]:
+def check_nothing_lost(folder: Path) -> dict[str, list[Any]]:
     """Checks that no trial has lost what it was trained with.
 
     Args:
@@ -139,7 +138,7 @@ def check_nothing_lost(folder: Path) -> dict[str, Rows]:
     return tables
 
 
-def so_far(tables: Mapping[str, Rows]) -> str:
+def so_far(tables: Mapping[str, Sequence[Any]]) -> str:
     """What an earlier run of a study has done, in a sentence."""
     ended = sum(row["status"] != State.RUNNING for row in tables["trials"])
     tested = len({row["trial_id"] for row in tables["final"]})

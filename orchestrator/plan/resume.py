@@ -223,7 +223,7 @@ def _check_fractions(before: Sequence[float], now: Sequence[float]) -> None:
         _refuse("train_fractions must keep all it has and the same largest", old, new, NEW)
 
 
-def _described(distribution: Mapping[str, Any] | None) -> str | None:
+def _described(distribution: Mapping[str, object] | None) -> str | None:
     """A dimension's values as a user writes them."""
     if distribution is None:
         return None

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, NoReturn
+from typing import Final, NoReturn
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -17,6 +17,7 @@ from orchestrator.plan.families import FamilyPlan
 from orchestrator.plan.inputs import Inputs
 from orchestrator.plan.provenance import changed, changed_weights
 from orchestrator.results import files
+from orchestrator.results.rows import EpochRow, TrialRow
 from orchestrator.results.states import MAY_WIN, State
 from orchestrator.results.study_record import StudyRecord
 from search_spaces.dimension import outside
@@ -132,7 +133,7 @@ def check_kept(folder: Path, settings: Settings) -> None:
         )
 
 
-def kept(folder: Path) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+def kept(folder: Path) -> tuple[list[TrialRow], list[EpochRow]]:
     """Rows of the trials and epochs that a study has learned from; none without warm start."""
     if not (folder / FOLDER).exists():
         return [], []

@@ -11,6 +11,7 @@ import pyarrow as pa
 from orchestrator.analysis.confusion_examples import read_examples
 from orchestrator.config.searches import relabel
 from orchestrator.results import schema
+from orchestrator.results.rows import ComparisonRow, FinalRow, TrialRow
 from orchestrator.results.states import ENDED
 from orchestrator.results.study_record import StudyRecord
 from orchestrator.results.study_results import StudyResults
@@ -68,17 +69,17 @@ class Inputs:
         return measure_curves(self.tables["final"], self.runs)
 
     @cached_property
-    def trials(self) -> list[dict[str, Any]]:
+    def trials(self) -> list[TrialRow]:
         """The rows of `trials.parquet`, with the name of each one's search as its `family`."""
         return _rows(self.searched["trials"])
 
     @cached_property
-    def final(self) -> list[dict[str, Any]]:
+    def final(self) -> list[FinalRow]:
         """The rows of `final.parquet`."""
         return _rows(self.tables["final"])
 
     @cached_property
-    def comparison(self) -> list[dict[str, Any]]:
+    def comparison(self) -> list[ComparisonRow]:
         """The rows of `comparison.parquet`."""
         return _rows(self.tables["comparison"])
 
@@ -106,6 +107,5 @@ def read(folder: Path) -> Inputs:
     )
 
 
-def _rows(table: pa.Table) -> list[dict[str, Any]]:
-    rows: list[dict[str, Any]] = table.to_pylist()
-    return rows
+def _rows(table: pa.Table) -> list[Any]:
+    return list(table.to_pylist())

@@ -133,7 +133,7 @@ def _hashes(study: StudyRecord) -> Pairs:
     yield "choice", study.choice_sha256
 
 
-def _flat(values: Mapping[str, Any], above: str = "") -> Pairs:
+def _flat(values: Mapping[str, object], above: str = "") -> Pairs:
     for name, value in values.items():
         if isinstance(value, Mapping):
             yield from _flat(value, f"{above}{name}.")

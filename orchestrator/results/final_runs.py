@@ -1,14 +1,14 @@
 """The re-trainings that a study's choice asks for, and how far each is, from its tables."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from orchestrator.config.searches import search_for
+from orchestrator.results.rows import EventRow, FinalEpochRow, FinalRow
 from orchestrator.results.study_record import Choices, StudyRecord
 
-Row = Mapping[str, Any]
 Key = tuple[str, str, int, float]
 
 FAILED: Final = "final_failed"
@@ -46,7 +46,10 @@ def final_id(family: str, role: str, seed: int, fraction: float) -> str:
 
 
 def final_runs(
-    study: StudyRecord, final_epochs: Sequence[Row], final: Sequence[Row], events: Sequence[Row]
+    study: StudyRecord,
+    final_epochs: Sequence[FinalEpochRow],
+    final: Sequence[FinalRow],
+    events: Sequence[EventRow],
 ) -> list[FinalRun] | None:
     """All re-trainings of a study; a winner that is the baseline is trained once.
 
@@ -61,9 +64,9 @@ def final_runs(
     """
     if study.choice is None:
         return None
-    epochs = Counter(_key(row) for row in final_epochs)
-    names = {_key(row): row["trial_id"] for row in final_epochs}
-    tested = {_key(row) for row in final}
+    epochs = Counter(key_of(row) for row in final_epochs)
+    names = {key_of(row): row["trial_id"] for row in final_epochs}
+    tested = {key_of(row) for row in final}
     failed = _failed(study, events)
     return [
         FinalRun(
@@ -80,7 +83,7 @@ def final_runs(
     ]
 
 
-def _failed(study: StudyRecord, events: Sequence[Row]) -> set[str]:
+def _failed(study: StudyRecord, events: Sequence[EventRow]) -> set[str | None]:
     """The trial ids of those that ended without a test; another run tries them again."""
     began = study.began_at
     return {
@@ -103,5 +106,6 @@ def _expected(study: StudyRecord, choice: Choices) -> Iterator[Key]:
                     yield family, "tuned", seed, fraction
 
 
-def _key(row: Row) -> Key:
+def key_of(row: FinalRow | FinalEpochRow) -> Key:
+    """What tells a final run from the others."""
     return row["family"], row["role"], row["seed"], row["train_fraction"]

@@ -274,7 +274,7 @@ class StudyRecord(Entry):
     ended_at: Time | None = None
     runs: Annotated[list[RunRecord], Field(min_length=1)] = Field(default_factory=_runs)
     rungs: list[Positive] = Field(default_factory=_rungs)
-    sampler: SamplerRecord = SamplerRecord(**EARLIER)
+    sampler: SamplerRecord = SamplerRecord.model_validate(EARLIER)
     demo: list[Text] = []
     spaces: dict[Family, Space] = {}
     baselines: dict[Family, Params] = {}

@@ -2,21 +2,31 @@
 
 import os
 import re
+from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
 import pyarrow as pa
 
 from orchestrator.config.searches import Search
 from orchestrator.config.stored_settings import StoredSettings
 from orchestrator.results import fetched, files, schema
+from orchestrator.results.rows import (
+    ComparisonRow,
+    EpochRow,
+    EventRow,
+    FinalEpochRow,
+    FinalRow,
+    RungRow,
+    TrialRow,
+)
 from orchestrator.results.study_record import Choice, StudyRecord
 
 if TYPE_CHECKING:
     import pandas as pd
 
-Rows = list[dict[str, Any]]
+Arrived = TypeVar("Arrived", EpochRow, FinalEpochRow, RungRow)
 
 
 def load_study(results: str | os.PathLike[str]) -> "StudyResults":
@@ -140,16 +150,28 @@ class StudyResults:
             return self.table(name)
         return schema.columns_of_all()[name].empty_table()
 
-    def rows(self, name: str) -> Rows:
+    @overload
+    def rows(self, name: Literal["trials"]) -> list[TrialRow]: ...
+    @overload
+    def rows(self, name: Literal["epochs"]) -> list[EpochRow]: ...
+    @overload
+    def rows(self, name: Literal["events"]) -> list[EventRow]: ...
+    @overload
+    def rows(self, name: Literal["final"]) -> list[FinalRow]: ...
+    @overload
+    def rows(self, name: Literal["final_epochs"]) -> list[FinalEpochRow]: ...
+    @overload
+    def rows(self, name: Literal["comparison"]) -> list[ComparisonRow]: ...
+
+    def rows(self, name: str) -> Any:
         """The rows of a table in their order on disk; none where it is not there yet.
 
         Raises:
             ValueError: It is damaged.
         """
-        rows: Rows = self.table_or_empty(name).to_pylist()
-        return rows
+        return self.table_or_empty(name).to_pylist()
 
 
-def by_sequence(rows: Rows) -> Rows:
+def by_sequence(rows: Iterable[Arrived]) -> list[Arrived]:
     """Rows of `epochs`, `final_epochs` or `rungs` in the order in which they came."""
-    return sorted(rows, key=lambda row: int(row["sequence"]))
+    return sorted(rows, key=lambda row: row["sequence"])

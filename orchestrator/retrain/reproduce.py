@@ -14,7 +14,8 @@ from orchestrator.config.sources import from_json
 from orchestrator.plan import image_files, inputs, pretrained_weights, provenance
 from orchestrator.results import code_version, files, manifest, schema
 from orchestrator.results.study_record import StudyRecord
-from orchestrator.retrain.stored_trial import Row, StoredTrial, read_trial
+from orchestrator.retrain.stored_trial import StoredTrial, read_trial
+from orchestrator.trials.recorder import Report
 from trainables import device_memory, registry
 from trainables.attempt_config import AttemptConfig
 from trainables.data.splitting import fraction_of
@@ -50,8 +51,8 @@ class Epoch:
     """
 
     number: int
-    stored: Row | None
-    now: Row | None
+    stored: Report | None
+    now: Report | None
 
     def differences(self) -> dict[str, float]:
         """Column to how far it is from the stored one; none where an epoch has no row."""

@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pyarrow as pa
@@ -16,10 +16,12 @@ from orchestrator.config.settings import ARITHMETIC, ENDS, OPERATIONAL, Settings
 from orchestrator.plan.families import FamilyPlan
 from orchestrator.results import files
 from orchestrator.results.final_runs import final_id
+from orchestrator.results.rows import FinalRow
 from orchestrator.results.schema import FIXED_SCHEMAS, parameter_columns
 from orchestrator.results.study_record import Choice
-from orchestrator.trials.recorder import Recorder
+from orchestrator.trials.recorder import Recorder, Report
 from orchestrator.trials.trial import TrialRecord, TrialSpec, winner
+from search_spaces.baseline import Params
 from trainables.epoch_rows import objective
 from trainables.trainers import SIZES
 from trainables.training.seeding import derive_seed
@@ -104,7 +106,7 @@ def final_rows(
     train_images: int,
     validation_images: int,
     roles: Sequence[str],
-) -> list[dict[str, Any]]:
+) -> list[FinalRow]:
     """The rows of `final.parquet` that a completed run gives: one for each role it stands for."""
     result, best, spec = record.final, record.best, record.spec
     assert result is not None
@@ -129,10 +131,10 @@ def final_rows(
         **measured(result),
         **parameter_columns(spec.params),
     }
-    return [{**row, "role": role} for role in roles]
+    return [cast("FinalRow", {**row, "role": role}) for role in roles]
 
 
-def measured(result: Mapping[str, Any]) -> dict[str, Any]:
+def measured(result: Report) -> dict[str, Any]:
     """What a run found on the test set, from its last report or from its row in `final.parquet`."""
     return {
         name: value
@@ -164,9 +166,7 @@ def restore_predictions(folder: Path, records: Iterable[TrialRecord]) -> None:
         )
 
 
-def predictions(
-    folder: Path, rows: Iterable[Mapping[str, Any]], names: Sequence[str] = ()
-) -> pa.Table:
+def predictions(folder: Path, rows: Iterable[FinalRow], names: Sequence[str] = ()) -> pa.Table:
     """The table of `predictions.parquet` for rows of `final.parquet`.
 
     Args:
@@ -179,19 +179,20 @@ def predictions(
     return pa.concat_tables(tables) if tables else schema.empty_table()
 
 
-def _roles(chosen: Choice | None, plan: FamilyPlan) -> list[tuple[str, Mapping[str, Any]]]:
+def _roles(chosen: Choice | None, plan: FamilyPlan) -> list[tuple[str, Params]]:
     if chosen is None or chosen.baseline_won:
         return [("baseline", plan.baseline)]
     return [("baseline", plan.baseline), ("tuned", chosen.params)]
 
 
-def _predictions_of(folder: Path, row: Mapping[str, Any], names: Sequence[str]) -> pa.Table:
+def _predictions_of(folder: Path, row: FinalRow, names: Sequence[str]) -> pa.Table:
     path = checkpoint_folder(folder, row["trial_id"]) / PREDICTIONS
     with np.load(path, allow_pickle=False) as arrays:
         probabilities, labels = arrays["probabilities"], arrays["labels"]
     count, classes = probabilities.shape
     offsets = np.arange(0, (count + 1) * classes, classes, dtype=np.int32)
-    same = {name: row[name] for name in ("study", "family", "role", "seed", "train_fraction")}
+    known: Mapping[str, Any] = row
+    same = {name: known[name] for name in ("study", "family", "role", "seed", "train_fraction")}
     columns = {
         **{name: pa.array([value] * count) for name, value in same.items()},
         "image_index": np.arange(count, dtype=np.int32),

@@ -3,11 +3,12 @@
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from orchestrator.config.searches import search_for
 from orchestrator.forecast.remaining import TimeLeft, forecast_end
 from orchestrator.results.final_runs import final_runs
+from orchestrator.results.rows import FinalEpochRow, FinalRow
 from orchestrator.results.states import State
 from orchestrator.results.study_record import Choices
 from orchestrator.run import finals, replay
@@ -48,7 +49,7 @@ def retrain_and_test(session: Session, search: Search, choice: Choices, shared: 
     specs = finals.final_specs(choice, session.plans, session.searches, settings)
     recorder, left = _begun(session, search, specs)
 
-    def rows() -> list[dict[str, Any]]:
+    def rows() -> list[FinalRow]:
         return final_rows(session, recorder, choice)
 
     def predictions() -> Callable[[], Any]:
@@ -75,7 +76,8 @@ def retrain_and_test(session: Session, search: Search, choice: Choices, shared: 
 
         def forecast() -> TimeLeft | None:
             study = session.manifest.study
-            runs = final_runs(study, recorder.epoch_rows(), rows(), session.events)
+            epochs = cast("list[FinalEpochRow]", recorder.epoch_rows())
+            runs = final_runs(study, epochs, rows(), session.events)
             retrained = [each for each in recorder.trained() if each.epochs]
             return forecast_end(study, trials, retrained, runs, search.searcher.halted)
 
@@ -132,9 +134,9 @@ def _read_test(session: Session) -> LabeledImages:
         ) from error
 
 
-def final_rows(session: Session, recorder: Recorder, choice: Choices) -> list[dict[str, Any]]:
+def final_rows(session: Session, recorder: Recorder, choice: Choices) -> list[FinalRow]:
     """The rows of `final.parquet` of the runs that are completed."""
-    rows = []
+    rows: list[FinalRow] = []
     for record in list(recorder.trials.values()):
         if record.status == State.COMPLETED:
             spec = record.spec

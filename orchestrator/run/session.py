@@ -144,9 +144,17 @@ class Session:
         Raises:
             WritingError: See `TableWriter.changed`.
         """
-        row = {"study": self.name, "at": datetime.now(UTC), "kind": kind, "detail": detail}
         with self.writer.lock:
-            self.events.append({**row, "family": None, "trial_id": None})
+            self.events.append(
+                {
+                    "study": self.name,
+                    "at": datetime.now(UTC),
+                    "kind": kind,
+                    "family": None,
+                    "trial_id": None,
+                    "detail": detail,
+                }
+            )
         self.writer.changed("events")
 
     def share_data(self) -> Any:

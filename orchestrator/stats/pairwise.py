@@ -93,7 +93,7 @@ def compare_models(tested: TestedRuns, models: Sequence[Model]) -> Iterator[dict
 
 
 def _compare_fraction(
-    tested: TestedRuns, models: Sequence[Model], shared: Mapping[str, Any]
+    tested: TestedRuns, models: Sequence[Model], shared: Mapping[str, object]
 ) -> Iterator[Pair]:
     """The pairs of one train fraction: of each seed, adjusted, then of the means over seeds."""
     for seed in (*sorted({run.seed for run in tested.runs}), None):

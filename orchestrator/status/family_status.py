@@ -1,16 +1,14 @@
 """How far the search of one family is, from the rows of its trials."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from orchestrator.config.searches import search_of
+from orchestrator.results.rows import TrialRow
 from orchestrator.results.states import CANNOT_WIN, State
 from orchestrator.results.study_record import StudyRecord
 from trainables.epoch_rows import objective
-
-Row = Mapping[str, Any]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +49,7 @@ class FamilyStatus:
 
 def family_status(
     name: str,
-    trials: Sequence[Row],
+    trials: Sequence[TrialRow],
     study: StudyRecord,
     *,
     alive: bool,
@@ -94,5 +92,5 @@ def family_status(
     )
 
 
-def _rank(row: Row) -> tuple[float, float, str]:
+def _rank(row: TrialRow) -> tuple[float, float | None, str]:
     return -objective(row), row["validation_loss"], row["trial_id"]

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from orchestrator.called import words_of
 from orchestrator.config.final_epochs import final_epochs
@@ -18,6 +18,7 @@ from orchestrator.forecast.workload import Trained
 from orchestrator.results.copies import copy_of
 from orchestrator.results.final_runs import FinalRun, final_runs
 from orchestrator.results.lock import Holder, holder_of
+from orchestrator.results.rows import EventRow, TrialRow
 from orchestrator.results.states import ENDED, Outcome, State
 from orchestrator.results.study_record import StudyRecord
 from orchestrator.results.study_results import StudyResults
@@ -38,8 +39,6 @@ NO_FAULTS: Final = (
     "budget_reached",
     "images_fed",
 )
-
-Row = Mapping[str, Any]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -198,8 +197,9 @@ def _time_left(
 
 
 def _state(study: StudyRecord, holder: Holder | None) -> str:
-    if study.outcome not in {Outcome.RUNNING, Outcome.INTERRUPTED}:
-        return study.outcome
+    outcome = str(study.outcome)
+    if outcome not in {Outcome.RUNNING, Outcome.INTERRUPTED}:
+        return outcome
     return Outcome.RUNNING if holder is not None and holder.alive else Outcome.INTERRUPTED
 
 
@@ -215,7 +215,7 @@ def _resume_command(folder: Path) -> str:
     return shlex.join(words)
 
 
-def _searching(study: StudyRecord, trials: Sequence[Row]) -> bool:
+def _searching(study: StudyRecord, trials: Sequence[TrialRow]) -> bool:
     """Whether the search is not over: a trial runs, or is still to come."""
     counted = Counter(search_of(row["trial_id"]) for row in trials)
     return any(row["status"] == State.RUNNING for row in trials) or any(
@@ -225,7 +225,9 @@ def _searching(study: StudyRecord, trials: Sequence[Row]) -> bool:
     )
 
 
-def _given_up(study: StudyRecord, trials: Sequence[Row], events: Sequence[Row]) -> dict[str, str]:
+def _given_up(
+    study: StudyRecord, trials: Sequence[TrialRow], events: Sequence[EventRow]
+) -> dict[str, str]:
     """Family to why; `study.json` says so after the search, until then the events do."""
     if study.choice is not None:
         return study.halted
@@ -234,12 +236,18 @@ def _given_up(study: StudyRecord, trials: Sequence[Row], events: Sequence[Row]) 
     return {
         row["family"]: row["detail"]
         for row in events
-        if row["kind"] == "family_halted" and row["family"] not in busy
+        if row["kind"] == "family_halted"
+        and row["family"] is not None
+        and row["family"] not in busy
     }
 
 
 def _families(
-    study: StudyRecord, trials: Sequence[Row], given_up: Mapping[str, str], *, alive: bool
+    study: StudyRecord,
+    trials: Sequence[TrialRow],
+    given_up: Mapping[str, str],
+    *,
+    alive: bool,
 ) -> tuple[FamilyStatus, ...]:
     return tuple(
         family_status(name, trials, study, alive=alive, given_up=given_up.get(name))
@@ -258,7 +266,7 @@ def _finals(runs: Sequence[FinalRun], settings: StoredSettings) -> FinalsStatus:
     )
 
 
-def _faults(events: Sequence[Row]) -> Faults:
+def _faults(events: Sequence[EventRow]) -> Faults:
     faults = [row for row in events if row["kind"] not in NO_FAULTS]
     latest = [
         Fault(

@@ -1,20 +1,20 @@
 """What the trials to come may still change: which family wins, and what finding out costs."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from statistics import fmean
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
 from orchestrator.config.searches import search_of
+from orchestrator.results.rows import TrialRow
 from orchestrator.results.states import MAY_WIN, State
 from orchestrator.results.study_record import StudyRecord
 from orchestrator.stats.settled import Searched, chance_of_another
 from trainables.epoch_rows import objective
 
 SECONDS_PER_HOUR: Final = 3600
-Row = Mapping[str, Any]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,7 +33,7 @@ class MoreTrials:
 
 
 def more_trials(
-    study: StudyRecord, trials: Sequence[Row], given_up: Collection[str]
+    study: StudyRecord, trials: Sequence[TrialRow], given_up: Collection[str]
 ) -> MoreTrials | None:
     """What more trials may change; None where too few have ended, or there is one family.
 

@@ -19,18 +19,17 @@ from optuna.trial import FrozenTrial
 
 from orchestrator.config.searches import Search, search_of, trial_order
 from orchestrator.results import files
+from orchestrator.results.rows import EpochRow, TrialRow
 from orchestrator.results.study_record import StudyRecord
 from orchestrator.search.optuna_states import optuna_state
 from search_spaces.dimension import outside
 
-Row = Mapping[str, Any]
 # What the objective is called, by the setting of that name.
 OBJECTIVES: Final = {
     "accuracy": "validation_accuracy",
     "balanced_accuracy": "validation_balanced_accuracy",
     "macro_f1": "validation_f1",
 }
-OWN: Final = ("trial_id", "role", "status", "stop_reason")
 
 
 def write_journal(folder: Path, study: StudyRecord, path: Path) -> list[str]:
@@ -58,7 +57,7 @@ def write_journal(folder: Path, study: StudyRecord, path: Path) -> list[str]:
 
 def update_journal(folder: Path, study: StudyRecord, path: Path) -> list[str]:
     """Appends to a journal what it lacks; see `write_journal`."""
-    rows = files.read_table(folder, "trials").to_pylist()
+    rows: list[TrialRow] = files.read_table(folder, "trials").to_pylist()
     trials = sorted(rows, key=lambda row: trial_order(row["trial_id"]))
     epochs, cuts = _epochs(folder), _first_cuts(folder)
     left_out = []
@@ -126,9 +125,9 @@ def _quiet() -> Iterator[None]:
 
 
 def _frozen(
-    row: Row,
+    row: TrialRow,
     space: Mapping[str, BaseDistribution],
-    epochs: Sequence[Row],
+    epochs: Sequence[EpochRow],
     cut: int | None,
 ) -> FrozenTrial:
     """A trial as Optuna keeps it."""
@@ -148,13 +147,18 @@ def _frozen(
         datetime_complete=None if ended is None else _local(ended),
         params=_params(row),
         distributions=dict(space),
-        user_attrs={name: row[name] for name in OWN},
+        user_attrs={
+            "trial_id": row["trial_id"],
+            "role": row["role"],
+            "status": row["status"],
+            "stop_reason": row["stop_reason"],
+        },
         system_attrs={},
         intermediate_values=dict(what.best_so_far),
     )
 
 
-def _params(row: Row) -> dict[str, Any]:
+def _params(row: TrialRow) -> dict[str, Any]:
     params: dict[str, Any] = json.loads(row["params_json"])
     return params
 
@@ -167,9 +171,9 @@ def _space(study: StudyRecord, family: str) -> dict[str, BaseDistribution]:
     }
 
 
-def _epochs(folder: Path) -> Mapping[str, list[Row]]:
+def _epochs(folder: Path) -> Mapping[str, list[EpochRow]]:
     """Each trial's epochs in order."""
-    epochs: dict[str, list[Row]] = defaultdict(list)
+    epochs: dict[str, list[EpochRow]] = defaultdict(list)
     for row in files.read_table(folder, "epochs").sort_by("epoch").to_pylist():
         epochs[row["trial_id"]].append(row)
     return epochs

@@ -7,6 +7,7 @@ from typing import Any, Final
 from orchestrator.plan.provenance import changed
 from orchestrator.results import registration
 from orchestrator.results.registration import FILE
+from orchestrator.results.rows import ComparisonRow, models_of
 from orchestrator.results.study_record import Question
 from orchestrator.stats.predictions import split_runs
 from orchestrator.stats.significance import holm
@@ -60,11 +61,8 @@ def check_registered_settings(tables: Tables) -> Iterator[str]:
 
 def check_registered_questions(tables: Tables) -> Iterator[str]:
     """What was tested as registered is what was registered, and corrected for that alone."""
-    rows = [
-        row
-        for row in tables.table("comparison").to_pylist()
-        if row["seed"] is None and row["metric"] == "accuracy"
-    ]
+    stored: list[ComparisonRow] = tables.table("comparison").to_pylist()
+    rows = [row for row in stored if row["seed"] is None and row["metric"] == "accuracy"]
     if tables.study.registration is None:
         marked = sum(row.get("registered") is not None for row in rows)
         if marked:
@@ -75,7 +73,8 @@ def check_registered_questions(tables: Tables) -> Iterator[str]:
     found = {_question(row).asked: row for row in rows}
     for asked, question in questions.items():
         possible = all((*model, question.train_fraction) in tested for model in question.models)
-        if possible and not (found.get(asked) or {}).get("registered"):
+        row = found.get(asked)
+        if possible and not (row is not None and row.get("registered")):
             yield f"{question} was registered, but comparison.parquet does not say so"
     for asked, row in found.items():
         if row["registered"] and asked not in questions:
@@ -114,7 +113,7 @@ def _older(tables: Tables, registered_at: str) -> Iterator[str]:
         )
 
 
-def _holm(tables: Tables, rows: Sequence[dict[str, Any]]) -> Iterator[str]:
+def _holm(tables: Tables, rows: Sequence[ComparisonRow]) -> Iterator[str]:
     """Corrected p of registered questions, over their distinct tests alone."""
     digests: dict[tuple[str, str, float], set[bytes]] = {}
     try:
@@ -127,10 +126,8 @@ def _holm(tables: Tables, rows: Sequence[dict[str, Any]]) -> Iterator[str]:
     keys = []
     for row in rows:
         sides = frozenset(
-            frozenset(
-                digests.get((row[f"{s}_family"], row[f"{s}_role"], row["train_fraction"]), set())
-            )
-            for s in "ab"
+            frozenset(digests.get((*model, row["train_fraction"]), set()))
+            for model in models_of(row)
         )
         keys.append(sides)
         if len(sides) > 1 and row["p_value"] is not None:
@@ -145,9 +142,14 @@ def _holm(tables: Tables, rows: Sequence[dict[str, Any]]) -> Iterator[str]:
             )
 
 
-def _question(row: dict[str, Any]) -> Question:
-    names = ("a_family", "a_role", "b_family", "b_role", "train_fraction")
-    return Question(**{name: row[name] for name in names})
+def _question(row: ComparisonRow) -> Question:
+    return Question(
+        a_family=row["a_family"],
+        a_role=row["a_role"],
+        b_family=row["b_family"],
+        b_role=row["b_role"],
+        train_fraction=row["train_fraction"],
+    )
 
 
 CHECKS: Final[Sequence[Check]] = (

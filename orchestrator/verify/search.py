@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from optuna.distributions import json_to_distribution
@@ -12,11 +12,13 @@ from orchestrator.config.searches import search_of
 from orchestrator.config.settings import ENDS
 from orchestrator.plan import warm_start
 from orchestrator.results import schema
+from orchestrator.results.rows import EpochRow, FinalRow, TrialRow
 from orchestrator.results.states import ENDED, Outcome, State
 from orchestrator.run.finals import choice_of, digest
-from orchestrator.stats.asha import FINISHED, FamilyRungs, decision
+from orchestrator.stats.asha import FINISHED, Arrival, FamilyRungs, decision
 from orchestrator.trials.trial import BASELINE_ROLE, TrialRecord, spec_of_row, winner
-from orchestrator.verify.tables import Check, Rows, Tables, contiguous, differing, same
+from orchestrator.verify.tables import Check, Tables, contiguous, differing, same
+from search_spaces.baseline import Params
 from search_spaces.dimension import contains, describe
 from trainables.epoch_rows import OBJECTIVES, best_row, objective
 from trainables.training.seeding import derive_seed
@@ -64,14 +66,14 @@ def check_epochs(tables: Tables) -> Iterator[str]:
     for trial_id in sorted(tables.by_trial.keys() - trials.keys()):
         yield f"{trial_id} has epochs, but is not in trials.parquet"
     yield from contiguous("epochs.parquet", tables.epochs)
-    for row in tables.epochs:
-        where = f"epoch {row['epoch']} of {row['trial_id']}"
-        family = trials.get(row["trial_id"], row)["family"]
-        yield from differing(where, {"family": family}, row)
-        yield from _out_of_range(where, row)
+    for epoch in tables.epochs:
+        where = f"epoch {epoch['epoch']} of {epoch['trial_id']}"
+        known = trials.get(epoch["trial_id"])
+        yield from differing(where, {"family": known["family"]} if known else {}, epoch)
+        yield from _out_of_range(where, epoch)
         column = OBJECTIVES[tables.settings.objective]
-        if not same(objective(row), row.get(column)):
-            yield f"objective of {where} must be its {column}, but is {objective(row)}"
+        if not same(objective(epoch), epoch.get(column)):
+            yield f"objective of {where} must be its {column}, but is {objective(epoch)}"
     for row in tables.trials:
         yield from _check_summary(row, tables)
 
@@ -102,7 +104,7 @@ def check_rungs(tables: Tables) -> Iterator[str]:
     if named not in known:
         yield f"the rungs of study.json must be {known[0]} by its settings, but are {named}"
     exempt = _baselines(tables.trials)
-    expected = {(row["trial_id"], row["rung"]): row for row in replayed_rungs(tables)}
+    expected = {(row["trial_id"], to.rung): (row, to) for row, to in replayed_rungs(tables)}
     found = {(row["trial_id"], row["rung"]): row for row in tables.rungs}
     for key, count in Counter((row["trial_id"], row["rung"]) for row in tables.rungs).items():
         if count > 1:
@@ -112,10 +114,11 @@ def check_rungs(tables: Tables) -> Iterator[str]:
     for key in sorted(found.keys() - expected.keys()):
         yield f"{_rung(key)} must not be in rungs.parquet: a replay of the epochs has none"
     for key in sorted(expected.keys() & found.keys()):
-        row = dict(expected[key])
-        if _is_tie(row) and found[key]["decision"] in _by_rounding(exempt=key[0] in exempt):
-            del row["decision"]
-        yield from differing(_rung(key), row, found[key], " as in a replay")
+        row, arrival = expected[key]
+        again = {"family": row["family"], "sequence": row["sequence"], **vars(arrival)}
+        if _is_tie(arrival) and found[key]["decision"] in _by_rounding(exempt=key[0] in exempt):
+            del again["decision"]
+        yield from differing(_rung(key), again, found[key], " as in a replay")
 
 
 def check_stops(tables: Tables) -> Iterator[str]:
@@ -131,8 +134,8 @@ def check_stops(tables: Tables) -> Iterator[str]:
             yield f"{trial_id} must end at epoch {at}, where it was stopped"
 
 
-def replayed_rungs(tables: Tables) -> Rows:
-    """The rows of `rungs.parquet` that the epochs give, in their order."""
+def replayed_rungs(tables: Tables) -> list[tuple[EpochRow, Arrival]]:
+    """The arrivals at rungs that the epochs give, in their order."""
     searches = {search.name for search in tables.searches}
     rungs = FamilyRungs(
         searches,
@@ -143,10 +146,7 @@ def replayed_rungs(tables: Tables) -> Rows:
     learned_from, learned = warm_start.kept(tables.folder)
     list(rungs.replay(learned, exempt=_baselines(learned_from), origin=warm_start.FOLDER))
     own = [row for row in tables.epochs if search_of(row["trial_id"]) in searches]
-    return [
-        {**{name: row[name] for name in ("family", "trial_id", "sequence")}, **vars(arrival)}
-        for row, arrival in rungs.replay(own, exempt=_baselines(tables.trials))
-    ]
+    return list(rungs.replay(own, exempt=_baselines(tables.trials)))
 
 
 def check_choice(tables: Tables) -> Iterator[str]:
@@ -208,7 +208,7 @@ def check_outcome(tables: Tables) -> Iterator[str]:
         yield f"the outcome must be {expected} by the tables, but is {tables.study.outcome}"
 
 
-def parameter_columns(what: str, row: Mapping[str, Any]) -> Iterator[str]:
+def parameter_columns(what: str, row: TrialRow | FinalRow) -> Iterator[str]:
     """A row has the same hyperparameters in one column each as in `params_json`."""
     columns = [name for name in row if name.startswith("param_")]
     expected = schema.parameter_columns(json.loads(row["params_json"]))
@@ -216,7 +216,7 @@ def parameter_columns(what: str, row: Mapping[str, Any]) -> Iterator[str]:
     yield from differing(what, {**dict.fromkeys(columns), **expected}, row, " as in params_json")
 
 
-def _outside(row: Mapping[str, Any], params: Mapping[str, Any], tables: Tables) -> Iterator[str]:
+def _outside(row: TrialRow, params: Params, tables: Tables) -> Iterator[str]:
     space = tables.study.spaces[row["family"]]
     for name in sorted(params.keys() - space.keys()):
         yield f"{row['trial_id']} must have hyperparameters of its space, but has {name} too"
@@ -250,7 +250,7 @@ def _expected_trials(tables: Tables) -> dict[str, dict[str, Any]]:
     return expected
 
 
-def _check_summary(row: Mapping[str, Any], tables: Tables) -> Iterator[str]:
+def _check_summary(row: TrialRow, tables: Tables) -> Iterator[str]:
     """What a trial's row says of its epochs."""
     trial_id, rows = row["trial_id"], tables.by_trial.get(row["trial_id"], [])
     if len(rows) != row["epochs_run"]:
@@ -259,7 +259,7 @@ def _check_summary(row: Mapping[str, Any], tables: Tables) -> Iterator[str]:
     whole = len(rows) >= tables.settings.epochs
     if (row["status"] == State.COMPLETED) != whole and row["status"] != State.FAILED:
         yield f"{trial_id} is {row['status']}, but has {len(rows)} epochs"
-    best = best_row(rows) if rows else {}
+    best: Mapping[str, Any] = best_row(rows) if rows else {}
     expected = {"best_epoch": best.get("epoch"), **{name: best.get(name) for name in BEST}}
     expected["objective"] = objective(best) if best else None
     found = {**row, "objective": objective(row)}
@@ -269,27 +269,27 @@ def _check_summary(row: Mapping[str, Any], tables: Tables) -> Iterator[str]:
         yield f"{trial_id} must count {attempts} attempts at least, but counts {row['attempts']}"
 
 
-def _out_of_range(where: str, row: Mapping[str, Any]) -> Iterator[str]:
-    names: Iterable[str] = (*SHARES, "validation_precision", "validation_recall")
-    for name in names:
-        if not 0 <= row[name] <= 1:
-            yield f"{name} of {where} must lie between 0 and 1, but is {row[name]}"
+def _out_of_range(where: str, row: EpochRow) -> Iterator[str]:
+    known: Mapping[str, Any] = row
+    for name in (*SHARES, "validation_precision", "validation_recall"):
+        if not 0 <= known[name] <= 1:
+            yield f"{name} of {where} must lie between 0 and 1, but is {known[name]}"
 
 
-def _record(row: Mapping[str, Any], tables: Tables) -> TrialRecord:
+def _record(row: TrialRow, tables: Tables) -> TrialRecord:
     spec = spec_of_row(row)
     return TrialRecord(
         spec=spec, status=row["status"], rows=list(tables.by_trial.get(spec.trial_id, []))
     )
 
 
-def _baselines(trials: Rows) -> set[str]:
+def _baselines(trials: Sequence[TrialRow]) -> set[str]:
     return {row["trial_id"] for row in trials if row["role"] == BASELINE_ROLE}
 
 
-def _is_tie(arrival: Mapping[str, Any]) -> bool:
+def _is_tie(arrival: Arrival) -> bool:
     """Value and cut-off are the same but for rounding, so that it may have been decided by that."""
-    return arrival["decision"] != FINISHED and same(arrival["value"], arrival["cutoff"])
+    return arrival.decision != FINISHED and same(arrival.value, arrival.cutoff)
 
 
 def _by_rounding(*, exempt: bool) -> set[str]:

@@ -17,12 +17,14 @@ from optuna.distributions import (
 
 from orchestrator.analysis.formats import share
 from orchestrator.analysis.formats import words as text
-from orchestrator.analysis.section import Row, Section, count, percent, present
+from orchestrator.analysis.section import Section, count, percent, present
 from orchestrator.config.searches import Search, trial_order
 from orchestrator.report.chart import Axis, Chart, Dash, Line, Panel
 from orchestrator.report.inputs import Inputs
 from orchestrator.report.style import search_looks
+from orchestrator.results.rows import TrialRow
 from orchestrator.results.states import MAY_WIN, State
+from search_spaces.baseline import Params
 from search_spaces.dimension import describe
 from search_spaces.spaces import INSTEAD
 from trainables.epoch_rows import objective
@@ -52,8 +54,8 @@ class Searched:
 
     name: str
     space: Mapping[str, BaseDistribution]
-    trials: Sequence[Row]
-    params: Sequence[Mapping[str, Any]]
+    trials: Sequence[TrialRow]
+    params: Sequence[Params]
 
     @property
     def best(self) -> int:
