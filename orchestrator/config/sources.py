@@ -8,15 +8,7 @@ from typing import Any, Final
 
 import yaml
 
-from orchestrator.config.settings import (
-    PATHS,
-    SAID,
-    Settings,
-    absolute,
-    checked,
-    refuse,
-    to_json,
-)
+from orchestrator.config.settings import PATHS, SAID, Settings, absolute, checked, refuse, to_json
 from trainables import registry
 from trainables.names import full_name
 

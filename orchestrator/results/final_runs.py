@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 
 from orchestrator.config.searches import search_for
@@ -85,7 +86,7 @@ def final_runs(
 
 def _failed(study: StudyRecord, events: Sequence[EventRow]) -> set[str | None]:
     """The trial ids of those that ended without a test; another run tries them again."""
-    began = study.began_at
+    began = datetime.fromisoformat(study.runs[-1].started_at) if study.runs else None
     return {
         row["trial_id"]
         for row in events

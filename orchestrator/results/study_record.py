@@ -45,7 +45,6 @@ Trial = Annotated[str, AfterValidator(check_trial)]
 Time = Annotated[Text, AfterValidator(_time)]
 Count = Annotated[int, Field(ge=0, le=MOST)]
 Plain = StrictBool | int | float | Text | None
-Params = dict[str, Plain]
 Space = dict[str, Annotated[dict[str, Any], AfterValidator(_distribution)]]
 Ends = Annotated[list[float], Field(min_length=2, max_length=2)]
 
@@ -132,7 +131,7 @@ class Choice(Entry):
     """
 
     trial_id: Trial
-    params: Params
+    params: dict[str, Plain]
     validation_accuracy: float
     baseline_won: StrictBool
 
@@ -277,7 +276,7 @@ class StudyRecord(Entry):
     sampler: SamplerRecord = SamplerRecord.model_validate(EARLIER)
     demo: list[Text] = []
     spaces: dict[Family, Space] = {}
-    baselines: dict[Family, Params] = {}
+    baselines: dict[Family, dict[str, Plain]] = {}
     baseline_deviations: dict[
         Family, dict[str, Annotated[list[Plain], Field(min_length=2, max_length=2)]]
     ] = {}
@@ -339,11 +338,6 @@ class StudyRecord(Entry):
     def precision(self) -> str:
         """What it computed with; one older than the setting had its device's default."""
         return self.settings.precision or default_precision(self.cluster.device)
-
-    @property
-    def began_at(self) -> datetime | None:
-        """When its last run began; None where that is not said."""
-        return datetime.fromisoformat(self.runs[-1].started_at).astimezone() if self.runs else None
 
     @property
     def weights_sha256(self) -> str | None:

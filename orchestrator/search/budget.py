@@ -71,16 +71,15 @@ class Budget:
             ("budget_gpu_hours", self._device_seconds_left),
             ("time_budget", self._wall_seconds_left),
         ):
-            if getattr(self._settings, name) is not None and left(search) < 0:
+            hours: float | None = getattr(self._settings, name)
+            if hours is not None and left(search, hours * SECONDS_PER_HOUR) < 0:
                 return name
         return None
 
-    def _device_seconds_left(self, search: Search) -> float:
+    def _device_seconds_left(self, search: Search, seconds: float) -> float:
         """Of a family's share after a new trial, those that run, and its finals."""
-        hours = self._settings.budget_gpu_hours
-        assert hours is not None
         family = search.family
-        share = hours * SECONDS_PER_HOUR / len(self._families)
+        share = seconds / len(self._families)
         trials = self._recorder.trained(family)
         work, speed = self._work(trials), Speed(trials, self._images)
         planned = [*work.running(family), work.new(search), *work.finals(family)]
@@ -91,11 +90,9 @@ class Budget:
         spent = self._recorder.totals(family).wall_seconds()
         return share - self._recorder.device_seconds_of(spent + to_come)
 
-    def _wall_seconds_left(self, search: Search) -> float:
+    def _wall_seconds_left(self, search: Search, seconds: float) -> float:
         """After a new trial, all that run, and the finals of all families."""
-        hours = self._settings.time_budget
-        assert hours is not None
-        left = hours * SECONDS_PER_HOUR - (self._clock() - self._began)
+        left = seconds - (self._clock() - self._began)
         trials = self._recorder.trained()
         known = {each.family for each in trials if each.epochs}
         if search.family not in known:

@@ -9,12 +9,7 @@ from ray.tune.search import Searcher
 from orchestrator.results.final_runs import DIVERGED, FAILED
 from orchestrator.results.states import State
 from orchestrator.trials.recorder import Recorder
-from orchestrator.trials.trial import (
-    BASELINE_ROLE,
-    TrialRecord,
-    TrialSpec,
-    failure_of_text,
-)
+from orchestrator.trials.trial import BASELINE_ROLE, TrialRecord, TrialSpec, failure_of_text
 from search_spaces.baseline import Params
 
 SAME_BUG: Final = 3

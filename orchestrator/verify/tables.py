@@ -15,14 +15,7 @@ from orchestrator.config.searches import Search
 from orchestrator.config.stored_settings import StoredSettings
 from orchestrator.results import files, schema
 from orchestrator.results.manifest import stamp
-from orchestrator.results.rows import (
-    EpochRow,
-    EventRow,
-    FinalEpochRow,
-    FinalRow,
-    RungRow,
-    TrialRow,
-)
+from orchestrator.results.rows import EpochRow, EventRow, FinalEpochRow, FinalRow, RungRow, TrialRow
 from orchestrator.results.states import ENDED
 from orchestrator.results.study_record import Choices, StudyRecord
 from orchestrator.results.study_results import by_sequence

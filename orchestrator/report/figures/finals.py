@@ -8,13 +8,7 @@ import pandas as pd
 from orchestrator.analysis.answer import TUNED
 from orchestrator.analysis.formats import number, share
 from orchestrator.analysis.formats import words as text
-from orchestrator.analysis.section import (
-    Section,
-    grouped,
-    model_name,
-    percent,
-    present,
-)
+from orchestrator.analysis.section import Section, grouped, model_name, percent, present
 from orchestrator.report.chart import Axis, Chart, Panel, Points
 from orchestrator.report.inputs import Inputs
 from orchestrator.report.style import family_symbols, family_tokens
