@@ -15,7 +15,7 @@ from made_up_record import record
 from PIL import Image
 
 from orchestrator import study
-from orchestrator.config.settings import to_json
+from orchestrator.config.settings import Settings, to_json
 from orchestrator.config.sources import resolve
 from orchestrator.plan import resume as resuming
 from orchestrator.plan.preflight import CheckedStudy
@@ -311,7 +311,8 @@ def test_f12_a_study_that_was_begun_with_relative_paths_goes_on_from_another_fol
 def test_f12_a_warm_start_that_an_earlier_version_kept_as_it_was_said_is_the_same(
     folder: Path,
 ) -> None:
-    study = record({"name": "mine"}, warm_start="results/other")
+    sizes = {name: getattr(Settings, name) for name in ("dataset", "trials", "epochs", "seeds")}
+    study = record({"name": "mine"}, warm_start="results/other", **sizes)
     given = resolve(
         {
             "warm_start": "results/other",
