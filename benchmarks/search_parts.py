@@ -67,7 +67,7 @@ def make_parts(
     )
     rungs = RayRungs(
         names,
-        rungs=offered_rungs(vars(settings)),
+        rungs=offered_rungs(settings),
         epochs=settings.epochs,
         reduction_factor=settings.reduction_factor,
     )

@@ -44,7 +44,7 @@ def say(*lines: str) -> None:
     sys.stdout.flush()
 
 
-def say_json(content: Mapping[str, Any]) -> None:
+def say_json(content: Mapping[str, object]) -> None:
     """Prints one JSON object in a line; moments are ISO 8601 in UTC.
 
     Raises:

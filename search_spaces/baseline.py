@@ -4,9 +4,11 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
+Params = Mapping[str, Any]
+"""Hyperparameters by their names."""
 # The reference study's settings: Adam, learning rate 1e-4, batch 64, 50 epochs, a constant rate,
 # no augmentation, cross-entropy on one-hot targets, images in [0, 1] without mean or deviation.
-BASELINE: Final[Mapping[str, Any]] = MappingProxyType(
+BASELINE: Final[Params] = MappingProxyType(
     {
         "learning_rate": 1e-4,
         "batch_size": 64,

@@ -11,6 +11,8 @@ from optuna.distributions import (
     IntDistribution,
 )
 
+from search_spaces.baseline import Params
+
 
 @dataclass(frozen=True, kw_only=True)
 class Dimension:
@@ -73,6 +75,6 @@ def covers(distribution: BaseDistribution, other: BaseDistribution) -> bool:
     return same_kind and all(contains(distribution, end) for end in ends)
 
 
-def outside(space: Mapping[str, BaseDistribution], params: Mapping[str, Any]) -> list[str]:
+def outside(space: Mapping[str, BaseDistribution], params: Params) -> list[str]:
     """The names of parameters that are missing, or whose value the space does not contain."""
     return [name for name in space if name not in params or not contains(space[name], params[name])]

@@ -9,6 +9,7 @@ from optuna.distributions import (
     IntDistribution,
 )
 
+from search_spaces.baseline import Params
 from search_spaces.dimension import Dimension
 
 LEARNING_RATE = Dimension(
@@ -130,7 +131,7 @@ INSTEAD: Final[Mapping[str, tuple[str, str]]] = {
     "adamw_weight_decay": ("adamw", "weight_decay"),
 }
 """Name to the optimizer that alone uses it, and the dimension that it then uses no more."""
-ABSENT: Final[Mapping[str, Any]] = {
+ABSENT: Final[Params] = {
     **{name: off for name, (_, off) in {**OPTIONAL, **OPTIONAL_PRETRAINED}.items()},
     **dict.fromkeys(INSTEAD),  # None: as the shared dimension says
     "classifier": "logistic",

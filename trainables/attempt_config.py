@@ -1,10 +1,11 @@
 """What one attempt at a trial is told."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from search_spaces.baseline import Params
 from trainables.trial_files import checkpoint_folder
 
 
@@ -40,7 +41,7 @@ class AttemptConfig:
     role: str
     attempt: int
     epochs_known: int
-    params: Mapping[str, Any]
+    params: Params
     seed: int
     epochs: int
     train_fraction: float

@@ -2,7 +2,9 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, TypeVar
+
+Row = TypeVar("Row", bound=Mapping[str, Any])
 
 # What is measured as an epoch, and the highest that it can be; nothing can be below 0.
 HIGHEST: Final = {
@@ -30,7 +32,7 @@ def objective(row: Mapping[str, Any]) -> Any:
     return row["validation_accuracy"] if found is None else found
 
 
-def best_row(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
+def best_row(rows: Sequence[Row]) -> Row:
     """The row of the highest objective; ties by lower validation loss, then the earlier epoch."""
     return max(rows, key=lambda row: (objective(row), -row["validation_loss"]))
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from search_spaces.baseline import Params
 from search_spaces.dimension import Dimension, Space
 from search_spaces.spaces import OPTIONAL, OPTIONAL_PRETRAINED
 
@@ -52,7 +53,7 @@ class Family:
     name: str
     build: "Callable[[Mapping[str, Any]], nn.Module]"
     search_space: Space
-    baseline: Mapping[str, Any]
+    baseline: Params
     pretrained: bool = False
     head: str = "fc."
     trainer: str = "trainables.training.trainer:Trainer"

@@ -6,8 +6,9 @@ from typing import Final
 
 import numpy as np
 
-from orchestrator.analysis.pairwise import excludes_zero, is_certain, is_measured, swapped
-from orchestrator.analysis.section import Row, count, grouped, percent, points, present
+from orchestrator.analysis.pairwise import ends, excludes_zero, is_certain, is_measured, swapped
+from orchestrator.analysis.section import count, grouped, percent, points, present
+from orchestrator.results.rows import ComparisonRow, FinalRow, MeasuredRow
 from orchestrator.results.schema import ROLES
 
 TUNED: Final = ROLES[1]
@@ -36,7 +37,9 @@ class Ranked:
     seeds: int
 
 
-def answer(final: Sequence[Row], comparison: Sequence[Row], objective: str = "accuracy") -> Answer:
+def answer(
+    final: Sequence[FinalRow], comparison: Sequence[ComparisonRow], objective: str = "accuracy"
+) -> Answer:
     """What can be said of a study that has ended.
 
     Args:
@@ -60,7 +63,7 @@ def answer(final: Sequence[Row], comparison: Sequence[Row], objective: str = "ac
     return Answer(headline=_verdict(ranked, comparison), details=details)
 
 
-def rank(final: Sequence[Row]) -> list[Ranked]:
+def rank(final: Sequence[FinalRow]) -> list[Ranked]:
     """Tuned families at the largest fraction, the most accurate first."""
     largest = max((row["train_fraction"] for row in final), default=None)
     tuned = [row for row in final if (row["role"], row["train_fraction"]) == (TUNED, largest)]
@@ -72,7 +75,7 @@ def rank(final: Sequence[Row]) -> list[Ranked]:
     return sorted(ranked, key=lambda each: -each.accuracy)
 
 
-def compared(final: Sequence[Row], comparison: Sequence[Row]) -> Row | None:
+def compared(final: Sequence[FinalRow], comparison: Sequence[ComparisonRow]) -> MeasuredRow | None:
     """The row of the two tuned families that the answer compares; None where there are no two."""
     ranked = rank(final)
     if len(ranked) < FEWEST_TO_COMPARE:
@@ -81,7 +84,7 @@ def compared(final: Sequence[Row], comparison: Sequence[Row]) -> Row | None:
 
 
 def _by_recall(
-    ranked: Sequence[Ranked], comparison: Sequence[Row], objective: str
+    ranked: Sequence[Ranked], comparison: Sequence[ComparisonRow], objective: str
 ) -> Iterator[str]:
     """How the two best stand in balanced accuracy, where that was what a study was about."""
     if objective != "balanced_accuracy":
@@ -89,7 +92,7 @@ def _by_recall(
     row = pair_of(comparison, ranked[0].family, ranked[1].family, metric="recall")
     if row is None:
         return
-    found, low, high = (100 * row[name] for name in ("difference", "ci_low", "ci_high"))
+    found, low, high = (100 * each for each in ends(row))
     yield (
         f"In balanced accuracy, by which trials and epochs were chosen, {ranked[0].family} minus "
         f"{ranked[1].family} is {found:+z.2f} percentage points (95% interval {low:+z.2f} to "
@@ -97,7 +100,7 @@ def _by_recall(
     )
 
 
-def mean_pairs(comparison: Sequence[Row], metric: str = "accuracy") -> list[Row]:
+def mean_pairs(comparison: Sequence[ComparisonRow], metric: str = "accuracy") -> list[MeasuredRow]:
     """The rows of a metric over all seeds that have a difference and an interval."""
     return [
         row
@@ -107,8 +110,8 @@ def mean_pairs(comparison: Sequence[Row], metric: str = "accuracy") -> list[Row]
 
 
 def pair_of(
-    comparison: Sequence[Row], first: str, second: str, metric: str = "accuracy"
-) -> Row | None:
+    comparison: Sequence[ComparisonRow], first: str, second: str, metric: str = "accuracy"
+) -> MeasuredRow | None:
     """The row of two tuned families at the largest fraction, as the first minus the second."""
     rows = mean_pairs(comparison, metric)
     largest = max((row["train_fraction"] for row in rows), default=None)
@@ -122,7 +125,7 @@ def pair_of(
     return None
 
 
-def _verdict(ranked: Sequence[Ranked], comparison: Sequence[Row]) -> str:
+def _verdict(ranked: Sequence[Ranked], comparison: Sequence[ComparisonRow]) -> str:
     first, second = ranked[:2]
     row = pair_of(comparison, first.family, second.family)
     if row is None:
@@ -130,7 +133,7 @@ def _verdict(ranked: Sequence[Ranked], comparison: Sequence[Row]) -> str:
             f"{first.family} is right on {percent(first.accuracy)} of the test images and "
             f"{second.family} on {percent(second.accuracy)}, but the two were not compared."
         )
-    difference, low, high = (100 * row[name] for name in ("difference", "ci_low", "ci_high"))
+    difference, low, high = (100 * each for each in ends(row))
     certain = is_certain(row)
     interval = f"95% interval {low:z.2f} to {high:z.2f}, which "
     interval += "excludes 0" if excludes_zero(row) else "includes 0"
@@ -154,7 +157,7 @@ def _verdict(ranked: Sequence[Ranked], comparison: Sequence[Row]) -> str:
     )
 
 
-def _reach(final: Sequence[Row], ranked: Sequence[Ranked]) -> str:
+def _reach(final: Sequence[FinalRow], ranked: Sequence[Ranked]) -> str:
     """What the sentence rests on."""
     largest = max(row["train_fraction"] for row in final)
     own = next(row for row in final if row["train_fraction"] == largest)
@@ -169,14 +172,14 @@ def _reach(final: Sequence[Row], ranked: Sequence[Ranked]) -> str:
     )
 
 
-def _gains(comparison: Sequence[Row]) -> Iterator[str]:
+def _gains(comparison: Sequence[ComparisonRow]) -> Iterator[str]:
     """What tuning brought to each family, in one sentence."""
     rows = mean_pairs(comparison)
     largest = max((row["train_fraction"] for row in rows), default=None)
     gains = []
     for row in rows:
         if row["a_family"] == row["b_family"] and row["train_fraction"] == largest:
-            numbers = [swapped(row)[name] for name in ("difference", "ci_low", "ci_high")]
+            numbers = ends(swapped(row))
             found = "0 (its baseline)"
             if any(numbers):
                 difference, low, high = map(points, numbers)

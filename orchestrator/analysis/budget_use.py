@@ -8,7 +8,8 @@ import pandas as pd
 import pyarrow as pa
 
 from orchestrator.analysis.formats import number, words
-from orchestrator.analysis.section import Row, Section, count, grouped, present
+from orchestrator.analysis.section import Section, count, grouped, present
+from orchestrator.results.study_record import StudyRecord
 
 SECONDS_PER_HOUR = 3600
 
@@ -49,7 +50,7 @@ class Effort:
     finals_seconds: float
 
 
-def effort_section(study: Row, efforts: Sequence[Effort]) -> Section:
+def effort_section(study: StudyRecord, efforts: Sequence[Effort]) -> Section:
     """What each family was given, beside the rule that balanced it."""
     return Section(
         key="effort/given",
@@ -65,16 +66,16 @@ def effort_section(study: Row, efforts: Sequence[Effort]) -> Section:
     )
 
 
-def _budget_rule(study: Row) -> str:
+def _budget_rule(study: StudyRecord) -> str:
     """What was made equal between the families, in a sentence."""
-    settings = study["settings"]
-    hours, trials = settings.get("budget_gpu_hours"), settings.get("trials")
-    cap = "the same number of trials" if trials is None else f"at most {count(trials)} trials"
-    whom = "each family and training share" if settings.get("tune_per_fraction") else "each family"
+    settings = study.settings
+    hours, trials = settings.budget_gpu_hours, settings.trials
+    cap = f"at most {count(trials)} trials"
+    whom = "each family and training share" if settings.tune_per_fraction else "each family"
     # `family_searcher.FamilySearch`: with one trial at a time nothing depends on clocks.
-    alone = (study.get("cluster") or {}).get("max_concurrent") == 1
+    alone = study.cluster.max_concurrent == 1
     order = "started the fewest trials" if alone else "used the least device time so far"
-    budgets = _budgets(hours, settings.get("time_budget"))
+    budgets = _budgets(hours, settings.time_budget)
     if budgets:
         return f"Budget rule: {budgets}{_ended(study)}; {cap} for {whom}, its baseline included."
     return (
@@ -93,22 +94,21 @@ def _budgets(hours: float | None, wall_hours: float | None) -> str:
     return f"{' and '.join(parts)}, finals included" if parts else ""
 
 
-def _ended(study: Row) -> str:
+def _ended(study: StudyRecord) -> str:
     """Which searches a budget ended, and after how many trials."""
-    closed = study.get("closed") or {}
-    if not closed:
+    if not study.closed:
         return ", which no search came to the end of"
     listed = ", ".join(
-        f"{name} after {why['trials']:,} trial{'s' if why['trials'] > 1 else ''}"
-        for name, why in closed.items()
+        f"{name} after {why.trials:,} trial{'s' if why.trials > 1 else ''}"
+        for name, why in study.closed.items()
     )
     return f", which ended the search of {listed}"
 
 
-def _overspent(study: Row, efforts: Sequence[Effort]) -> Iterator[str]:
+def _overspent(study: StudyRecord, efforts: Sequence[Effort]) -> Iterator[str]:
     """Families that took more than their share: a baseline and the finals run all the same."""
-    hours, families = study["settings"].get("budget_gpu_hours"), study["settings"]["families"]
-    if hours is None or study["settings"].get("tune_per_fraction"):  # there a row is one search
+    hours, families = study.settings.budget_gpu_hours, study.settings.families
+    if hours is None or study.settings.tune_per_fraction:  # there a row is one search
         return
     share = hours / len(families)
     for each in efforts:

@@ -3,32 +3,28 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from orchestrator.analysis.section import (
-    Row,
-    Section,
-    grouped,
-    model_name,
-    percent,
-    present,
-)
-from orchestrator.config.searches import search_for, stored_searches
+from orchestrator.analysis.section import Section, grouped, model_name, percent, present
+from orchestrator.config.searches import search_for
+from orchestrator.results.rows import FinalRow, TrialRow
 from orchestrator.results.schema import ROLES
 from orchestrator.results.states import MAY_WIN
+from orchestrator.results.study_record import StudyRecord
 from orchestrator.stats.collapse import find_collapses
 from orchestrator.stats.predictions import PredictedRun
 
 
-def caveats(study: Row, trials: Sequence[Row], finals: Sequence[Row]) -> Iterator[str]:
+def caveats(
+    study: StudyRecord, trials: Sequence[TrialRow], finals: Sequence[FinalRow]
+) -> Iterator[str]:
     """Sentences on whatever makes the tables mean something else; what weighs most comes first."""
-    openings = study.get("test_openings", 1)
-    if openings > 1:
+    if study.test_openings > 1:
         yield (
-            f"The test set was opened {openings} times, for different choices: the results of the "
-            "later ones are not from a test set unseen until then."
+            f"The test set was opened {study.test_openings} times, for different choices: "
+            "the results of the later ones are not from a test set unseen until then."
         )
     yield from _unfinished(study, trials, finals)
-    searches = stored_searches(study["settings"])
-    of_search: dict[str, list[Row]] = {}
+    searches = study.searches
+    of_search: dict[str, list[FinalRow]] = {}
     for row in finals:
         name = search_for(searches, row["family"], row["train_fraction"]).name
         of_search.setdefault(name, []).append(row)
@@ -45,25 +41,25 @@ def caveats(study: Row, trials: Sequence[Row], finals: Sequence[Row]) -> Iterato
                 f"never predicts, {listed}; their precision counts as 0."
             )
     yield from _device_types(study)
-    if study["settings"].get("warm_start"):
+    if study.settings.warm_start:
         yield (
             "The search learned from the trials of another study first (warm start): they and what "
             "they took are in no number of this one."
         )
     for name in unchanged:
         yield f"{name}: the search found nothing better than the baseline."
-    for family, deviations in (study.get("baseline_deviations") or {}).items():
+    for family, deviations in study.baseline_deviations.items():
         listed = ", ".join(
             f"{name} {used} instead of {standard}" for name, (used, standard) in deviations.items()
         )
         if listed:
             yield f"{family}: the baseline deviates from the standard one: {listed}."
-    yield from (study.get("dataset") or {}).get("notes") or ()
+    yield from study.dataset.notes
 
 
-def _device_types(study: Row) -> Iterator[str]:
+def _device_types(study: StudyRecord) -> Iterator[str]:
     """A sentence where trials ran on devices of several types."""
-    types = study.get("device_types") or {}
+    types = study.device_types
     if len(types) > 1:
         weighed = any("device_speed" in about for about in types.values())
         how = "are weighed by speeds measured at their starts" if weighed else "count alike on each"
@@ -89,10 +85,12 @@ def collapse_sections(runs: Sequence[PredictedRun]) -> Iterator[Section]:
     )
 
 
-def _unfinished(study: Row, trials: Sequence[Row], finals: Sequence[Row]) -> Iterator[str]:
+def _unfinished(
+    study: StudyRecord, trials: Sequence[TrialRow], finals: Sequence[FinalRow]
+) -> Iterator[str]:
     """Sentences on the families and runs that were asked for and are not in the tables."""
     of_family = dict(grouped(trials, "family"))
-    for family in study["settings"]["families"]:
+    for family in study.settings.families:
         statuses = [row["status"] for row in of_family.get((family,), [])]
         if not any(status in MAY_WIN for status in statuses):
             counts = [f"{statuses.count(status)} {status}" for status in dict.fromkeys(statuses)]
@@ -104,9 +102,9 @@ def _unfinished(study: Row, trials: Sequence[Row], finals: Sequence[Row]) -> Ite
             yield from _missing_runs(study, [row for row in finals if row["family"] == family])
 
 
-def _missing_runs(study: Row, finals: Sequence[Row]) -> Iterator[str]:
+def _missing_runs(study: StudyRecord, finals: Sequence[FinalRow]) -> Iterator[str]:
     """Sentences on the final runs of one family that are not in the tables."""
-    wanted = study["settings"]["seeds"] * len(study["settings"]["train_fractions"])
+    wanted = study.settings.seeds * len(study.settings.train_fractions)
     for role in ROLES:
         completed = sum(row["role"] == role for row in finals)
         if completed < wanted:
@@ -114,11 +112,13 @@ def _missing_runs(study: Row, finals: Sequence[Row]) -> Iterator[str]:
             yield f"{name}: only {completed} of {wanted} final runs completed."
 
 
-def _winner_is_baseline(runs: Sequence[Row]) -> bool:
+def _winner_is_baseline(runs: Sequence[FinalRow]) -> bool:
     """Whether the tuned runs of a family are its baseline runs, under both names."""
     by_role: dict[str, list[dict[str, Any]]] = {"baseline": [], "tuned": []}
     for row in sorted(runs, key=lambda row: (row["train_fraction"], row["seed"])):
-        compared = {name: row[name] for name in row if name.startswith(("test_", "params_json"))}
+        compared = {
+            name: value for name, value in row.items() if name.startswith(("test_", "params_json"))
+        }
         by_role[row["role"]].append({**compared, "seed": row["seed"]})
     # Two runs without a measured accuracy are not the same for having nothing to tell them apart.
     measured = all(present([row["test_accuracy"]]) for row in by_role["tuned"])

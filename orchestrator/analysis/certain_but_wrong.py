@@ -7,7 +7,8 @@ import numpy as np
 import pandas as pd
 
 from orchestrator.analysis.formats import number, share, words
-from orchestrator.analysis.section import Row, Section, count
+from orchestrator.analysis.section import Section, count
+from orchestrator.results.study_record import StudyRecord
 from orchestrator.stats.predictions import PredictedRun, tuned_runs
 
 MOST_ROWS: Final = 1000
@@ -61,7 +62,9 @@ def certain_but_wrong(runs: Sequence[PredictedRun]) -> pd.DataFrame:
     return missed.sort_values("probability_of_label", kind="stable", ignore_index=True)
 
 
-def certain_but_wrong_sections(study: Row, runs: Sequence[PredictedRun]) -> Iterator[Section]:
+def certain_but_wrong_sections(
+    study: StudyRecord, runs: Sequence[PredictedRun]
+) -> Iterator[Section]:
     """The first thousand of them; nothing where no tuned model was tested.
 
     Args:
@@ -72,7 +75,7 @@ def certain_but_wrong_sections(study: Row, runs: Sequence[PredictedRun]) -> Iter
     if not len(found):
         return
     numbers = range(runs[0].probabilities.shape[1])
-    names = [str(name) for name in (study.get("dataset") or {}).get("classes") or numbers]
+    names = study.dataset.classes or list(map(str, numbers))
     table = found.head(MOST_ROWS).assign(
         **{side: [names[index] for index in found[side].head(MOST_ROWS)] for side in LABELS}
     )

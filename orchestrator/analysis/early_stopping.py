@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import combinations
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import numpy as np
 import pandas as pd
@@ -11,10 +11,14 @@ import pyarrow as pa
 
 from orchestrator.analysis.formats import number, points, share, words
 from orchestrator.analysis.frames import frame, records
-from orchestrator.analysis.section import Row, Section
+from orchestrator.analysis.section import Section
 from orchestrator.config.rungs import offered_rungs
+from orchestrator.config.stored_settings import StoredSettings
+from orchestrator.results.rows import EpochRow
 from orchestrator.results.states import State
+from orchestrator.results.study_record import StudyRecord
 from orchestrator.stats.asha import FamilyRungs
+from trainables.epoch_rows import objective
 
 FEWEST_TO_RANK: Final = 3
 """Two trials have a rank correlation of -1 or 1 whatever they are."""
@@ -117,7 +121,7 @@ def estimate_savings(trials: pa.Table, *, last_epoch: int) -> pd.DataFrame:
 
 
 def replay_settings(
-    study: Row, trials: pa.Table, epochs: pa.Table, *, searches: Sequence[str]
+    study: StudyRecord, trials: pa.Table, epochs: pa.Table, *, searches: Sequence[str]
 ) -> pd.DataFrame:
     """What other grace periods and reduction factors would have made of the stored curves.
 
@@ -126,7 +130,7 @@ def replay_settings(
     stopped, the epochs it would have run are counted, and its accuracy is at least what it was.
 
     Args:
-        study: `study.json`, with `epochs`, `grace_period` and `reduction_factor` in its settings.
+        study: The study.
         trials: `trials.parquet`.
         epochs: `epochs.parquet`.
         searches: Names, in the order of the result.
@@ -137,22 +141,22 @@ def replay_settings(
         the end, `accuracy` of the best trial on validation, `difference` to that of the study, and
         `exact`, no where that is a lower bound, or that it is the study's own setting.
     """
-    settings = study["settings"]
-    last, own = settings["epochs"], (settings["grace_period"], settings["reduction_factor"])
+    settings = study.settings
+    last, own = settings.epochs, (settings.grace_period, settings.reduction_factor)
     known = frame(trials).set_index("trial_id")
     exempt = set(known.index[known["role"] == "baseline"])
     curves = frame(epochs).sort_values("sequence")
     rows: list[dict[str, Any]] = []
     for family in searches:
-        mine = records(curves[curves["family"] == family])
+        mine = cast("list[EpochRow]", records(curves[curves["family"] == family]))
         if not mine:
             continue
         cut = set(known.index[(known["family"] == family) & (known["status"] == State.STOPPED)])
-        best = max(row["objective"] for row in mine)
+        best = max(map(objective, mine))
         for grace, factor in _others(own, last):
-            ran, missed = _replayed(family, mine, exempt, (grace, factor), last)
+            ran, missed = _replayed(family, mine, exempt, (grace, factor), settings)
             beyond = [name for name in cut if name not in missed]
-            accuracy = max(row["objective"] for row in ran)
+            accuracy = max(map(objective, ran))
             whole = last * len({row["trial_id"] for row in mine})
             counts = Counter(row["trial_id"] for row in ran)
             count = len(ran) + sum(last - counts[name] for name in beyond)
@@ -185,17 +189,18 @@ def _others(own: tuple[int, int], last: int) -> list[tuple[float, float]]:
 
 def _replayed(
     family: str,
-    rows: Sequence[Row],
+    rows: Sequence[EpochRow],
     exempt: set[str],
     setting: tuple[float, float],
-    last: int,
-) -> tuple[list[Row], set[str]]:
+    settings: StoredSettings,
+) -> tuple[list[EpochRow], set[str]]:
     """The epochs that would have been run, and the trials that would have been stopped."""
     if np.isnan(setting[1]):
         return list(rows), set()
-    given = {"grace_period": int(setting[0]), "reduction_factor": int(setting[1]), "epochs": last}
+    grace, factor = map(int, setting)
+    other = settings.model_copy(update={"grace_period": grace, "reduction_factor": factor})
     rule = FamilyRungs(
-        [family], rungs=offered_rungs(given), epochs=last, reduction_factor=int(setting[1])
+        [family], rungs=offered_rungs(other), epochs=settings.epochs, reduction_factor=factor
     )
     ran, stopped = [], set[str]()
     for row in rows:
@@ -209,17 +214,17 @@ def _replayed(
 
 
 def early_stopping_sections(
-    study: Row, trials: pa.Table, epochs: pa.Table, rungs: pa.Table
+    study: StudyRecord, trials: pa.Table, epochs: pa.Table, rungs: pa.Table
 ) -> Iterator[Section]:
     """What early stopping did in each search.
 
     Args:
-        study: `study.json`, with `epochs` and `families` in its `settings`.
+        study: The study.
         trials: `trials.parquet`.
         epochs: `epochs.parquet`.
         rungs: `rungs.parquet`.
     """
-    last_epoch, searches = study["settings"]["epochs"], study["settings"]["families"]
+    last_epoch, searches = study.settings.epochs, study.settings.families
     yield Section(
         key="stopping/saved",
         title="Early stopping: what it saved",

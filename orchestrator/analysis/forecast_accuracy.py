@@ -10,38 +10,37 @@ import pyarrow as pa
 from orchestrator.analysis.budget_use import measure_effort
 from orchestrator.analysis.formats import number, words
 from orchestrator.analysis.frames import frame
-from orchestrator.analysis.section import Format, Row, Section
+from orchestrator.analysis.section import Format, Section
 from orchestrator.forecast.estimate import SECONDS_PER_HOUR, between, cost_sentences
-from orchestrator.forecast.prices import NodePrice
+from orchestrator.results.study_record import StudyRecord
 
 
-def forecast_sections(study: Row, trials: pa.Table, final: pa.Table) -> Iterator[Section]:
+def forecast_sections(study: StudyRecord, trials: pa.Table, final: pa.Table) -> Iterator[Section]:
     """What was forecast and what it took; nothing of a study without a forecast.
 
     Args:
-        study: `study.json`.
+        study: The study.
         trials: `trials.parquet`.
         final: `final.parquet`.
     """
-    forecast = study.get("forecast")
-    if not forecast:
+    forecast = study.forecast
+    if not forecast.families:
         return
-    efforts = measure_effort(list(forecast["families"]), trials, final)
+    efforts = measure_effort(list(forecast.families), trials, final)
     finals = frame(final).drop_duplicates("trial_id").groupby("family")["last_epoch"].sum()
     of_finals = {str(family): int(epochs) for family, epochs in finals.items()}
     rows: list[dict[str, Any]] = [
         {
             "family": each.family,
-            **_ends("epochs_forecast", forecast["families"][each.family]["epochs"]),
+            **_ends("epochs_forecast", forecast.families[each.family].epochs),
             "epochs": each.epochs + of_finals.get(each.family, 0),
-            **_ends("seconds_forecast", forecast["families"][each.family]["device_seconds"]),
+            **_ends("seconds_forecast", forecast.families[each.family].device_seconds),
             "device_seconds": each.search_seconds + each.finals_seconds,
         }
         for each in efforts
     ]
     hours = sum(row["device_seconds"] for row in rows) / SECONDS_PER_HOUR
-    pace = forecast["pace"]
-    prices = [NodePrice(**each) for each in forecast["prices"]]
+    pace = forecast.pace
     yield Section(
         key="effort/forecast",
         title="Forecast and actual",
@@ -61,7 +60,7 @@ def forecast_sections(study: Row, trials: pa.Table, final: pa.Table) -> Iterator
             else f"By the epochs of {pace['study']} on {pace['device']}. Trials of the search that "
             "failed and epochs computed twice are in what it took, finals that were not tested are "
             "not.",
-            *cost_sentences(prices, [hours, hours], study.get("device_types") or ()),
+            *cost_sentences(forecast.prices, [hours, hours], study.device_types),
         ),
     )
 

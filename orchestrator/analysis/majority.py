@@ -6,6 +6,7 @@ from typing import Final
 import numpy as np
 
 from orchestrator.analysis.section import Row, Section, grouped, percent
+from orchestrator.results.study_record import StudyRecord
 from orchestrator.stats.predictions import PredictedRun
 
 UNEVEN: Final = 1.5
@@ -13,7 +14,7 @@ UNEVEN: Final = 1.5
 said to be that of the large ones."""
 
 
-def majority_sections(study: Row, runs: Sequence[PredictedRun]) -> Iterator[Section]:
+def majority_sections(study: StudyRecord, runs: Sequence[PredictedRun]) -> Iterator[Section]:
     """A warning, where there is such a model.
 
     Args:
@@ -25,10 +26,10 @@ def majority_sections(study: Row, runs: Sequence[PredictedRun]) -> Iterator[Sect
     counts = np.bincount(runs[0].labels)
     largest, classes = int(counts.argmax()), runs[0].probabilities.shape[1]
     share = counts[largest] / counts.sum()
-    known = (study.get("dataset") or {}).get("classes") or ()
+    known = study.dataset.classes
     name = known[largest] if largest < len(known) else str(largest)
     fraction = max(run.fraction for run in runs)
-    rows = [{"model": run.model, "run": run} for run in runs if run.fraction == fraction]
+    rows: list[Row] = [{"model": run.model, "run": run} for run in runs if run.fraction == fraction]
     weak = [
         " ".join(model)
         for (model,), own in grouped(rows, "model")

@@ -2,19 +2,22 @@
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Final
+from typing import Final
 
 import pandas as pd
 import pyarrow as pa
 
 from orchestrator.analysis.formats import number, words
 from orchestrator.analysis.section import MISSING, Row, Section, grouped, worded
+from orchestrator.results.rows import FinalRow
 from orchestrator.results.schema import ROLES
+from orchestrator.results.study_record import StudyRecord
+from search_spaces.baseline import Params
 from search_spaces.spaces import ABSENT
 from trainables import registry
 from trainables.family import Family
 from trainables.training.normalization import BY_NETWORK, NORMALIZATIONS, PLAIN_INPUT
-from trainables.weights.sources import NOT_STATED, of_family, source_of
+from trainables.weights.sources import DEMO, NOT_STATED, source_of
 
 CONVENTION = (
     "FLOPs are of one image's way forward, counted from shapes by PyTorch's flop_counter: "
@@ -28,11 +31,11 @@ SIZES: Final = {
 PARTS = ("stem", "trained layers", "head")
 
 
-def transfer_card_sections(study: Row, final: pa.Table) -> tuple[Section, ...]:
+def transfer_card_sections(study: StudyRecord, final: pa.Table) -> tuple[Section, ...]:
     """The size of every model, and a card for each family that starts from pre-trained weights.
 
     Args:
-        study: `study.json`.
+        study: The study.
         final: `final.parquet`; empty where every family failed.
     """
     models = {
@@ -43,17 +46,17 @@ def transfer_card_sections(study: Row, final: pa.Table) -> tuple[Section, ...]:
     return (_sizes(list(models.values())), *cards)
 
 
-def _largest(finals: Sequence[Row]) -> list[Row]:
+def _largest(finals: Sequence[FinalRow]) -> list[FinalRow]:
     """The rows of the largest fraction."""
     largest = max((row["train_fraction"] for row in finals), default=None)
     return [row for row in finals if row["train_fraction"] == largest]
 
 
-def _pretrained(study: Row) -> Iterator[Family]:
+def _pretrained(study: StudyRecord) -> Iterator[Family]:
     """The families of a study with pre-trained weights that start from them."""
-    if not study.get("weights"):
+    if not study.weights:
         return
-    for name in study["settings"]["families"]:
+    for name in study.settings.families:
         try:
             family = registry.load_family(name)
         except ValueError:  # its file is not here, or broken by now, and what it found still stands
@@ -62,7 +65,7 @@ def _pretrained(study: Row) -> Iterator[Family]:
             yield family
 
 
-def _sizes(models: Sequence[Row]) -> Section:
+def _sizes(models: Sequence[FinalRow]) -> Section:
     columns = ["family", "role", "parameters", "trained_parameters", "forward_flops_per_image"]
     return Section(
         key="effort/size",
@@ -79,9 +82,12 @@ def _size(row: Row) -> dict[str, str]:
     return {name: each.cell(known) for name, each in SIZES.items()}
 
 
-def _card(study: Row, family: Family, models: Mapping[tuple[str, str], Row]) -> Section:
-    baseline = (study.get("baselines") or {}).get(family.name)
-    tuned = (study.get("choice") or {}).get(family.name, {}).get("params")
+def _card(
+    study: StudyRecord, family: Family, models: Mapping[tuple[str, str], FinalRow]
+) -> Section:
+    baseline = study.baselines.get(family.name)
+    chosen = (study.choice or {}).get(family.name)
+    tuned = None if chosen is None else chosen.params
     sides = [
         {**_network(study, family, params), **_size(models.get((family.name, role), {}))}
         for role, params in zip(ROLES, (baseline, tuned), strict=True)
@@ -95,7 +101,7 @@ def _card(study: Row, family: Family, models: Mapping[tuple[str, str], Row]) -> 
     )
 
 
-def _network(study: Row, family: Family, params: Mapping[str, Any] | None) -> dict[str, str]:
+def _network(study: StudyRecord, family: Family, params: Params | None) -> dict[str, str]:
     """What a network is made of and given, with these hyperparameters; dashes without any.
 
     A study that was run with another version of the family has dashes too.
@@ -103,16 +109,16 @@ def _network(study: Row, family: Family, params: Mapping[str, Any] | None) -> di
     names = (*PARTS[:1], "input size", "normalisation", *PARTS[1:])
     if params is None or not params.keys() >= family.search_space.keys() - ABSENT.keys():
         return dict.fromkeys(names, MISSING)
-    told = {**params, "num_classes": len(study["dataset"]["classes"])}
+    told = {**params, "num_classes": len(study.dataset.classes)}
     parts = family.describe(told) if family.describe else {}
     return {
         **dict.fromkeys(names, "not stated by the family's file"),
         **parts,
-        **_input(study["dataset"]["image_shape"], params),
+        **_input(study.dataset.image_shape, params),
     }
 
 
-def _input(image_shape: Sequence[int], params: Mapping[str, Any]) -> dict[str, str]:
+def _input(image_shape: Sequence[int], params: Params) -> dict[str, str]:
     given = {**PLAIN_INPUT, **params}
     own = image_shape[0]
     size = given["input_size"] or own
@@ -135,11 +141,11 @@ def _listed(values: Sequence[float]) -> str:
     return ", ".join(f"{value:g}" for value in values)
 
 
-def _weights(study: Row, family: Family) -> Iterator[str]:
+def _weights(study: StudyRecord, family: Family) -> Iterator[str]:
     """Sentences on the weights that the family starts from."""
-    weights = of_family(study, family.name)
-    source = source_of(study, weights)
-    yield f"Weights: {weights['name']}, SHA-256 {weights['sha256']}."
+    weights = study.weights_of(family.name)
+    source = source_of(weights, demo=study.settings.weights == DEMO)
+    yield f"Weights: {weights.name}, SHA-256 {weights.sha256}."
     yield f"They come from: {source.origin}."
     yield f"They were trained on: {source.trained_on}."
     yield f"Their licence: {source.licence}."

@@ -1,7 +1,7 @@
 """Pairs of models: which is more accurate, by how much, and whether that is certain."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any, Final
+from typing import Any, Final, TypeGuard, TypeVar, overload
 
 import pandas as pd
 from scipy.stats import mannwhitneyu
@@ -9,6 +9,7 @@ from scipy.stats import mannwhitneyu
 from orchestrator.analysis.formats import interval, p_value, share, words
 from orchestrator.analysis.section import Row, Section, grouped, present
 from orchestrator.results.registration import EXPLORED, REGISTERED
+from orchestrator.results.rows import ComparisonRow, FinalRow, MeasuredRow, models_of
 from orchestrator.results.schema import METRICS, ROLES
 
 ENOUGH_SEEDS: Final = 3
@@ -19,7 +20,8 @@ MOST_PAIRS: Final = 5
 """That a terminal shows."""
 PAIR: Final = ("a_family", "a_role", "b_family", "b_role")
 ENDS: Final = {"difference": "", "ci_low": "_low", "ci_high": "_high"}
-Model = tuple[str, str]
+Pair = TypeVar("Pair", ComparisonRow, MeasuredRow)
+End = TypeVar("End", float, float | None)
 
 
 def probability_of_improvement(a: Sequence[float], b: Sequence[float]) -> float:
@@ -35,7 +37,9 @@ def probability_of_improvement(a: Sequence[float], b: Sequence[float]) -> float:
     return float(mannwhitneyu(a, b, method="asymptotic").statistic) / (len(a) * len(b))
 
 
-def difference_sections(pairs: Sequence[Row], finals: Sequence[Row]) -> Iterator[Section]:
+def difference_sections(
+    pairs: Sequence[ComparisonRow], finals: Sequence[FinalRow]
+) -> Iterator[Section]:
     """All pairs of different models, one table for each train fraction.
 
     Tuned families stand first, then tuned against baseline, the most accurate first; a model that
@@ -87,7 +91,9 @@ def difference_sections(pairs: Sequence[Row], finals: Sequence[Row]) -> Iterator
         )
 
 
-def _rows(pairs: Sequence[Row], of_model: dict[Any, list[float]]) -> Iterator[dict[str, Any]]:
+def _rows(
+    pairs: Sequence[ComparisonRow], of_model: dict[Any, list[float]]
+) -> Iterator[dict[str, Any]]:
     """A row for each pair of models that are not the same runs."""
     same = {
         row["a_family"]
@@ -100,23 +106,20 @@ def _rows(pairs: Sequence[Row], of_model: dict[Any, list[float]]) -> Iterator[di
     again = {(family, ROLES[0]) for family in same}
     for _, own in grouped([row for row in pairs if row["seed"] is None], *PAIR):
         means = {row["metric"]: row for row in own}
-        if not is_measured(means["accuracy"]):
+        found = means["accuracy"]
+        if not is_measured(found):
             continue
-        if means["accuracy"]["difference"] < 0:
+        if found["difference"] < 0:
             means = {name: swapped(row) for name, row in means.items()}
-        mean = means["accuracy"]
-        a, b = ((mean[f"{side}_family"], mean[f"{side}_role"]) for side in "ab")
+        mean = leader_first(found)
+        a, b = models_of(mean)
         if {a, b} & again:
             continue
         values = [of_model.get(model, []) for model in (a, b)]
         yield {
             "kind": 0 if a[1] == b[1] == ROLES[1] else 1 if a[0] == b[0] else 2,
-            **{name: mean[name] for name in PAIR},
-            **{
-                f"{metric}{end}": row[name]
-                for metric, row in means.items()
-                for name, end in ENDS.items()
-            },
+            **dict(zip(PAIR, (*a, *b), strict=True)),
+            **{name: end for row in means.values() for name, end in named_ends(row).items()},
             "p_value_holm": mean["p_value_holm"],
             "certain": "yes" if is_certain(mean) else "no",
             "better_in": probability_of_improvement(*values) if min(map(len, values)) > 1 else None,
@@ -125,13 +128,13 @@ def _rows(pairs: Sequence[Row], of_model: dict[Any, list[float]]) -> Iterator[di
         }
 
 
-def _asked(mean: Row) -> str:
+def _asked(mean: MeasuredRow) -> str:
     return REGISTERED if mean["registered"] else EXPLORED
 
 
 def _order(row: Row, places: dict[Any, int]) -> list[int]:
     """Models of which no run is left, as where a table was lost, come last."""
-    models = ((row[f"{side}_family"], row[f"{side}_role"]) for side in "ab")
+    models = ((row["a_family"], row["a_role"]), (row["b_family"], row["b_role"]))
     return sorted(places.get(model, len(places)) for model in models)
 
 
@@ -154,27 +157,53 @@ def _notes(rows: Sequence[Row]) -> Iterator[str]:
     )
 
 
-def swapped(row: Row) -> Row:
+def swapped(row: Pair) -> Pair:
     """The same pair as b - a."""
-    names = [("a_family", "b_family"), ("a_role", "b_role")]
-    sides = {**{a: row[b] for a, b in names}, **{b: row[a] for a, b in names}}
-    ends = {"difference": "difference", "ci_low": "ci_high", "ci_high": "ci_low"}
-    # 0 - x, since the negative of 0.0 is shown with a sign.
-    values = {new: None if row[old] is None else 0 - row[old] for new, old in ends.items()}
-    return {**row, **sides, **values}
+    (a_family, a_role), (b_family, b_role) = models_of(row)
+    return {
+        **row,
+        "a_family": b_family,
+        "a_role": b_role,
+        "b_family": a_family,
+        "b_role": a_role,
+        "difference": _negative(row["difference"]),
+        "ci_low": _negative(row["ci_high"]),
+        "ci_high": _negative(row["ci_low"]),
+    }
 
 
-def leader_first(row: Row) -> Row:
+def _negative(value: End) -> End:
+    return value if value is None else 0 - value  # that of 0.0 would be shown with a sign
+
+
+@overload
+def ends(row: MeasuredRow) -> tuple[float, float, float]: ...
+@overload
+def ends(row: ComparisonRow) -> tuple[float | None, float | None, float | None]: ...
+
+
+def ends(row: ComparisonRow | MeasuredRow) -> tuple[float | None, float | None, float | None]:
+    """A difference, and the lower and the upper end of its interval."""
+    return row["difference"], row["ci_low"], row["ci_high"]
+
+
+def named_ends(row: ComparisonRow | MeasuredRow) -> dict[str, float | None]:
+    """The same under the names that tables with several metrics have for them."""
+    names = (f"{row['metric']}{end}" for end in ENDS.values())
+    return dict(zip(names, ends(row), strict=True))
+
+
+def leader_first(row: MeasuredRow) -> MeasuredRow:
     """A pair's row of accuracy with the more accurate model as a."""
-    return swapped(row) if is_measured(row) and row["difference"] < 0 else row
+    return swapped(row) if row["difference"] < 0 else row
 
 
-def excludes_zero(row: Row) -> bool:
+def excludes_zero(row: MeasuredRow) -> bool:
     """Whether the interval of a measured difference lies on one side of 0."""
-    return bool(row["ci_low"] > 0 or row["ci_high"] < 0)
+    return row["ci_low"] > 0 or row["ci_high"] < 0
 
 
-def is_certain(row: Row) -> bool:
+def is_certain(row: MeasuredRow) -> bool:
     """Whether a measured difference of means survives the correction for all pairs.
 
     Studies of before that correction have the interval alone.
@@ -183,7 +212,7 @@ def is_certain(row: Row) -> bool:
     return excludes_zero(row) and (corrected is None or corrected < CERTAIN)
 
 
-def is_measured(row: Row) -> bool:
+def is_measured(row: ComparisonRow | MeasuredRow) -> TypeGuard[MeasuredRow]:
     """Whether a pair has a difference with an interval."""
-    values = [row["difference"], row["ci_low"], row["ci_high"]]
+    values = [*ends(row)]
     return present(values) == values

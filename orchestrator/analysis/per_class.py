@@ -7,7 +7,8 @@ import numpy as np
 import pandas as pd
 
 from orchestrator.analysis.formats import number, share, words
-from orchestrator.analysis.section import Format, Row, Section
+from orchestrator.analysis.section import Format, Section
+from orchestrator.results.study_record import StudyRecord
 from orchestrator.stats.bootstrap import Floats, Integers
 from orchestrator.stats.predictions import PredictedRun, tuned_runs
 
@@ -87,7 +88,7 @@ def _share(right: Integers, images: Integers) -> Floats:
     return right / np.maximum(images, 1)
 
 
-def per_class_sections(study: Row, runs: Sequence[PredictedRun]) -> Iterator[Section]:
+def per_class_sections(study: StudyRecord, runs: Sequence[PredictedRun]) -> Iterator[Section]:
     """The classes, of the tuned models at the largest fraction; nothing without such a run.
 
     Args:
@@ -98,7 +99,7 @@ def per_class_sections(study: Row, runs: Sequence[PredictedRun]) -> Iterator[Sec
     if not scores:
         return
     numbers = range(len(scores[0].confusion))
-    names = [str(name) for name in (study.get("dataset") or {}).get("classes") or numbers]
+    names = study.dataset.classes or list(map(str, numbers))
     yield _class_section(names, scores)
     yield _confusion_section(names, scores)
     if len(names) <= CLASSES_SHOWN:

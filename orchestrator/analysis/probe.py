@@ -6,29 +6,29 @@ import pandas as pd
 import pyarrow as pa
 
 from orchestrator.analysis.formats import share, words
-from orchestrator.analysis.section import Row, Section
+from orchestrator.analysis.section import Section
+from orchestrator.results.study_record import StudyRecord
 
 
-def probe_sections(study: Row, trials: pa.Table) -> Iterator[Section]:
+def probe_sections(study: StudyRecord, trials: pa.Table) -> Iterator[Section]:
     """A table where the study was asked to probe its pre-trained networks.
 
     Args:
-        study: `study.json`.
+        study: The study.
         trials: `trials.parquet`.
     """
-    probed = study.get("probe") or []
-    if not probed:
+    if not study.probe:
         return
     best: dict[str, float] = {}
     for row in trials.to_pylist():
         if row["validation_accuracy"] is not None:
             best[row["family"]] = max(best.get(row["family"], 0.0), row["validation_accuracy"])
-    table = pd.DataFrame([{**each, "searched": best.get(each["family"])} for each in probed])
-    first = probed[0]
+    rows = [{**dict(each), "searched": best.get(each.family)} for each in study.probe]
+    first = study.probe[0]
     yield Section(
         key="fairness/probe",
         title="What the frozen networks knew before the search",
-        table=table,
+        table=pd.DataFrame(rows),
         formats={
             "family": words("family"),
             "linear layer": share("linear_accuracy"),
@@ -36,8 +36,8 @@ def probe_sections(study: Row, trials: pa.Table) -> Iterator[Section]:
             "best trial of the search": share("searched"),
         },
         notes=(
-            f"Accuracy on {first['validation_images']:,} validation images, after a look at "
-            f"{first['train_images']:,} training images without training any of the network; of "
+            f"Accuracy on {first.validation_images:,} validation images, after a look at "
+            f"{first.train_images:,} training images without training any of the network; of "
             "the search's best trial on all validation images.",
         ),
         place="document",

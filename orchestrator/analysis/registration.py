@@ -7,26 +7,28 @@ from typing import Any, Final
 import pandas as pd
 
 from orchestrator.analysis.formats import interval, p_value, words
-from orchestrator.analysis.pairwise import ENDS, excludes_zero, is_measured, swapped
-from orchestrator.analysis.section import Row, Section, percent
-from orchestrator.results.registration import EXPLORED, Question, questions_of
+from orchestrator.analysis.pairwise import ENDS, excludes_zero, is_measured, named_ends, swapped
+from orchestrator.analysis.section import Section, percent
+from orchestrator.results.registration import EXPLORED
+from orchestrator.results.rows import ComparisonRow, MeasuredRow, models_of
+from orchestrator.results.study_record import Question, StudyRecord
 
 KEY: Final = "differences/registered"
 MARKED: Final = frozenset({"results", "differences", "data", "calibration", "classes", "effort"})
 """Chapters whose sections say so where nobody registered what they ask."""
 
 
-def registration_sections(study: Row, pairs: Sequence[Row]) -> Iterator[Section]:
+def registration_sections(study: StudyRecord, pairs: Sequence[ComparisonRow]) -> Iterator[Section]:
     """A row for each registered question, asked or not; nothing of a study that registered none.
 
     Args:
-        study: `study.json`.
+        study: The study.
         pairs: The rows of `comparison.parquet`.
     """
-    questions = questions_of(study)
-    if not questions:
+    registration = study.registration
+    if registration is None:
         return
-    alpha = study["registration"]["alpha"]
+    questions, alpha = registration.questions, registration.alpha
     rows = [_answered(question, pairs, alpha) for question in questions]
     not_asked = [row["question"] for row in rows if row["p_value_holm"] is None]
     yield Section(
@@ -40,8 +42,8 @@ def registration_sections(study: Row, pairs: Sequence[Row]) -> Iterator[Section]
             "answer": words("answer"),
         },
         notes=(
-            f"Registered at {study['registration']['registered_at']}, before the first trial "
-            f"(SHA-256 {study['registration']['sha256'][:12]}): {len(questions)} questions, p "
+            f"Registered at {registration.registered_at}, before the first trial "
+            f"(SHA-256 {registration.sha256[:12]}): {len(questions)} questions, p "
             f"corrected over them by Holm, alpha {alpha:g}. All other comparisons are explored: "
             "they suggest what to ask next, and are corrected apart.",
         ),
@@ -50,23 +52,23 @@ def registration_sections(study: Row, pairs: Sequence[Row]) -> Iterator[Section]
     )
 
 
-def of_answer(study: Row, row: Row | None) -> tuple[str, ...]:
+def of_answer(study: StudyRecord, row: MeasuredRow | None) -> tuple[str, ...]:
     """Whether the comparison that the answer rests on was registered.
 
     Args:
-        study: `study.json`.
+        study: The study.
         row: Of the two families that the answer compares; None where it compares none.
     """
-    if not questions_of(study) or row is None:
+    if study.registration is None or row is None:
         return ()
     if row["registered"]:
         return ("The comparison of the two best was registered before the search.",)
     return ("The comparison of the two best was not registered: it is explored.",)
 
 
-def mark_explored(study: Row, sections: Sequence[Section]) -> tuple[Section, ...]:
+def mark_explored(study: StudyRecord, sections: Sequence[Section]) -> tuple[Section, ...]:
     """The sections, of a study that registered questions those that asked others with a mark."""
-    if not questions_of(study):
+    if study.registration is None:
         return tuple(sections)
     return tuple(
         replace(section, title=f"{section.title} ({EXPLORED})")
@@ -81,7 +83,7 @@ def _is_of_pairs(section: Section) -> bool:
     return "asked" in section.table.columns
 
 
-def _answered(question: Question, pairs: Sequence[Row], alpha: float) -> dict[str, Any]:
+def _answered(question: Question, pairs: Sequence[ComparisonRow], alpha: float) -> dict[str, Any]:
     """A question's row, with what the test set answered."""
     means = {row["metric"]: _as_asked(row, question) for row in pairs if _is_about(row, question)}
     row: dict[str, Any] = {"question": str(question), "margin": question.margin}
@@ -89,26 +91,26 @@ def _answered(question: Question, pairs: Sequence[Row], alpha: float) -> dict[st
     if found is None or not is_measured(found):
         empty = dict.fromkeys(f"accuracy{end}" for end in ENDS.values())
         return {**row, **empty, "p_value_holm": None, "answer": "could not be asked"}
-    ends = {f"accuracy{end}": found[name] for name, end in ENDS.items()}
     return {
         **row,
-        **ends,
+        **named_ends(found),
         "p_value_holm": found["p_value_holm"],
         "answer": _answer(question, found, alpha),
     }
 
 
-def _is_about(row: Row, question: Question) -> bool:
-    models = frozenset((row[f"{side}_family"], row[f"{side}_role"]) for side in "ab")
+def _is_about(row: ComparisonRow, question: Question) -> bool:
+    models = frozenset(models_of(row))
     return row["seed"] is None and (row["train_fraction"], models) == question.asked
 
 
-def _as_asked(row: Row, question: Question) -> Row:
+def _as_asked(row: ComparisonRow, question: Question) -> ComparisonRow:
     return row if (row["a_family"], row["a_role"]) == question.models[0] else swapped(row)
 
 
-def _answer(question: Question, row: Row, alpha: float) -> str:
-    if not (row["p_value_holm"] < alpha and excludes_zero(row)):
+def _answer(question: Question, row: MeasuredRow, alpha: float) -> str:
+    corrected = row["p_value_holm"]
+    if corrected is None or not (corrected < alpha and excludes_zero(row)):
         return "cannot be told apart"
     first = row["difference"] > 0
     name = " ".join(question.models[0 if first else 1])

@@ -6,7 +6,7 @@ import math
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import pandas as pd
 
@@ -14,6 +14,8 @@ from orchestrator.analysis.frames import records
 from orchestrator.results.foreign_text import safe_cell
 
 Row = Mapping[str, Any]
+"""What a section shows in a line, column to value; rows of stored tables have their own types."""
+R = TypeVar("R", bound=Mapping[str, Any])
 
 MISSING = "—"
 TELLING = 100
@@ -137,9 +139,9 @@ def _is_number(cell: str) -> bool:
     return cell == MISSING or re.fullmatch(r"[-+\d.,%±\[\] ]+", cell) is not None
 
 
-def grouped(rows: Iterable[Row], *names: str) -> Iterable[tuple[tuple[Any, ...], list[Row]]]:
+def grouped(rows: Iterable[R], *names: str) -> Iterable[tuple[tuple[Any, ...], list[R]]]:
     """Rows with equal values in the named columns, in order of appearance."""
-    groups: dict[tuple[Any, ...], list[Row]] = {}
+    groups: dict[tuple[Any, ...], list[R]] = {}
     for row in rows:
         groups.setdefault(tuple(row[name] for name in names), []).append(row)
     return groups.items()

@@ -11,9 +11,10 @@ import pyarrow as pa
 from orchestrator.analysis.budget_use import effort_section, measure_effort
 from orchestrator.analysis.formats import number, points, share, words
 from orchestrator.analysis.frames import frame, records
-from orchestrator.analysis.section import Row, Section
+from orchestrator.analysis.section import Section
 from orchestrator.results.schema import ROLES
 from orchestrator.results.states import MAY_WIN
+from orchestrator.results.study_record import StudyRecord
 
 """States of trials that can win: neither diverged nor failed."""
 
@@ -94,7 +95,7 @@ def describe_selection(families: Sequence[str], trials: pa.Table, final: pa.Tabl
     )
 
 
-def fairness_sections(study: Row, trials: pa.Table, final: pa.Table) -> Iterator[Section]:
+def fairness_sections(study: StudyRecord, trials: pa.Table, final: pa.Table) -> Iterator[Section]:
     """What each family was given, gained, and promised too much.
 
     Args:
@@ -102,7 +103,7 @@ def fairness_sections(study: Row, trials: pa.Table, final: pa.Table) -> Iterator
         trials: `trials.parquet`.
         final: `final.parquet`.
     """
-    families = study["settings"]["families"]
+    families = study.settings.families
     table = describe_selection(families, trials, final)
     yield effort_section(study, measure_effort(families, trials, final))
     yield Section(

@@ -15,11 +15,12 @@ import pyarrow as pa
 from orchestrator.analysis.answer import pair_of, rank
 from orchestrator.analysis.formats import number, share, words
 from orchestrator.analysis.pairwise import ENOUGH_SEEDS, excludes_zero
-from orchestrator.analysis.section import Row, Section, count, percent
+from orchestrator.analysis.section import Section, count, percent
 from orchestrator.called import words_of
 from orchestrator.config.settings import Settings
 from orchestrator.forecast.estimate import SECONDS_PER_HOUR, between, cost_sentences
-from orchestrator.forecast.prices import NodePrice
+from orchestrator.results.rows import ComparisonRow
+from orchestrator.results.study_record import StudyRecord
 from orchestrator.stats import power
 from orchestrator.stats.bootstrap import CONFIDENCE
 from orchestrator.stats.intervals import FEWEST_SEEDS
@@ -33,12 +34,15 @@ MODEL: Final = ["family", "role", "train_fraction"]
 
 
 def settle_table(
-    study: Row, final: pa.Table, runs: Sequence[PredictedRun], comparison: Sequence[Row]
+    study: StudyRecord,
+    final: pa.Table,
+    runs: Sequence[PredictedRun],
+    comparison: Sequence[ComparisonRow],
 ) -> tuple[pd.DataFrame, list[str]]:
     """What would tell the two most accurate tuned families apart; nothing where they are.
 
     Args:
-        study: `study.json`.
+        study: The study.
         final: `final.parquet`.
         runs: From `predictions.split_runs`.
         comparison: The rows of `comparison.parquet`.
@@ -77,12 +81,15 @@ def settle_table(
 
 
 def settle_sections(
-    study: Row, final: pa.Table, runs: Sequence[PredictedRun], comparison: Sequence[Row]
+    study: StudyRecord,
+    final: pa.Table,
+    runs: Sequence[PredictedRun],
+    comparison: Sequence[ComparisonRow],
 ) -> Iterator[Section]:
     """What would tell the two best apart; nothing where they are, or where there are not two.
 
     Args:
-        study: `study.json`.
+        study: The study.
         final: `final.parquet`.
         runs: From `predictions.split_runs`.
         comparison: The rows of `comparison.parquet`.
@@ -113,7 +120,7 @@ def _pairs_of_models(final: pa.Table) -> int:
     return math.comb(trainings.nunique(), 2)
 
 
-def _first_seeds(study: Row, final: pa.Table, now: int) -> Iterator[str]:
+def _first_seeds(study: StudyRecord, final: pa.Table, now: int) -> Iterator[str]:
     """What to do where a model was trained once."""
     hours = _more_seeds_hours(final, ENOUGH_SEEDS)
     yield (
@@ -128,7 +135,7 @@ class _Ways:
     """The two ways, each with what it needs.
 
     Attributes:
-        study: `study.json`.
+        study: The study.
         final: `final.parquet`.
         families: The two best.
         noise: Of these.
@@ -136,7 +143,7 @@ class _Ways:
         pairs: For which their interval is corrected.
     """
 
-    study: Row
+    study: StudyRecord
     final: pa.Table
     families: Sequence[str]
     noise: power.Noise
@@ -230,7 +237,7 @@ class _Ways:
         )
 
     def _of_images(self) -> Iterator[str]:
-        seen, data = self._with_images(), self.study["settings"]["dataset"]
+        seen, data = self._with_images(), self.study.settings.dataset
         there = f"the {count(self.noise.tested)} of {data} are all in use"
         if self.images is None:
             yield (
@@ -258,20 +265,19 @@ def _more_seeds_hours(final: pa.Table, seeds: int) -> float:
     return float(models.sum(skipna=False)) / SECONDS_PER_HOUR
 
 
-def _command(study: Row, seeds: int) -> str:
+def _command(study: StudyRecord, seeds: int) -> str:
     """What gives a study more seeds."""
-    command = [*words_of("study"), "--resume", str(study["name"])]
-    folder = study["settings"].get("results_dir", Settings.results_dir)
+    command = [*words_of("study"), "--resume", study.name]
+    folder = study.settings.results_dir
     if Path(folder).resolve() != Path(Settings.results_dir).resolve():
-        command += ["--results-dir", str(folder)]
+        command += ["--results-dir", folder]
     return f"`{shlex.join([*command, '--seeds', str(seeds)])}`"
 
 
-def _prices(study: Row, hours: float) -> Iterator[str]:
+def _prices(study: StudyRecord, hours: float) -> Iterator[str]:
     """What device-hours cost, where the study has prices."""
-    prices = [NodePrice(**each) for each in (study.get("forecast") or {}).get("prices", ())]
     if np.isfinite(hours):
-        yield from cost_sentences(prices, [hours, hours], study.get("device_types") or ())
+        yield from cost_sentences(study.forecast.prices, [hours, hours], study.device_types)
 
 
 def _taking(hours: float) -> str:

@@ -8,9 +8,11 @@ import pandas as pd
 
 from orchestrator.analysis.formats import number, spread, words
 from orchestrator.analysis.frames import over_seeds, records
-from orchestrator.analysis.section import FORMATS, Format, Row, Section, count, grouped, present
-from orchestrator.config.searches import search_for, search_of, stored_searches
+from orchestrator.analysis.section import FORMATS, Format, Section, count, grouped, present
+from orchestrator.config.searches import search_for, search_of
+from orchestrator.results.rows import FinalRow, TrialRow
 from orchestrator.results.schema import ROLES
+from orchestrator.results.study_record import StudyRecord
 
 METRICS: Final = ("accuracy", "precision", "recall", "loss")
 MODEL: Final = ("family", "role")
@@ -24,17 +26,20 @@ REFERENCE: Mapping[str, Sequence[float]] = {
 
 
 def result_sections(
-    study: Row, trials: Sequence[Row], finals: Sequence[Row], objective: str = "accuracy"
+    study: StudyRecord,
+    trials: Sequence[TrialRow],
+    finals: Sequence[FinalRow],
+    objective: str = "accuracy",
 ) -> Iterator[Section]:
     """Every model, one table for each train fraction, the largest first.
 
     Args:
-        study: `study.json`.
+        study: The study.
         trials: The rows of `trials.parquet`.
         finals: The rows of `final.parquet`, `in_order`.
         objective: What epochs and trials were compared by on validation.
     """
-    searches = stored_searches(study["settings"])
+    searches = study.searches
     seconds: dict[tuple[str, str], list[float | None]] = {}
     for row in trials:
         # The baseline's own trial belongs to the search behind the tuned model, too.
@@ -73,7 +78,7 @@ def result_sections(
         )
 
 
-def _notes(table: pd.DataFrame, first: Row, objective: str) -> Iterator[str]:
+def _notes(table: pd.DataFrame, first: FinalRow, objective: str) -> Iterator[str]:
     seeds = sorted(set(table["seeds"]))
     how = f"mean ± deviation of {' or '.join(map(str, seeds))} seeds"
     if seeds == [1]:
@@ -82,8 +87,8 @@ def _notes(table: pd.DataFrame, first: Row, objective: str) -> Iterator[str]:
     if objective != "accuracy":
         best += f" (by {in_words(objective)})"
     yield f"At the {best}; precision and recall are macro; {how}."
-    images = (count(first[f"{part}_images"]) for part in ("validation", "test"))
-    yield "{} validation images, {} test images.".format(*images)
+    validation, test = count(first["validation_images"]), count(first["test_images"])
+    yield f"{validation} validation images, {test} test images."
 
 
 def in_words(objective: str) -> str:
@@ -93,9 +98,9 @@ def in_words(objective: str) -> str:
     )
 
 
-def reference_sections(study: Row, finals: Sequence[Row]) -> Iterator[Section]:
+def reference_sections(study: StudyRecord, finals: Sequence[FinalRow]) -> Iterator[Section]:
     """The reference results beside the last epoch of our baselines, where the data are the same."""
-    if study["settings"]["dataset"] != REFERENCE_DATASET:
+    if study.settings.dataset != REFERENCE_DATASET:
         return
     largest = max((row["train_fraction"] for row in finals), default=None)
     runs = [row for row in finals if (row["train_fraction"], row["role"]) == (largest, "baseline")]
@@ -108,7 +113,7 @@ def reference_sections(study: Row, finals: Sequence[Row]) -> Iterator[Section]:
             **dict(zip(names, known, strict=True)),
         }
         for family, known in REFERENCE.items()
-        if family in study["settings"]["families"]
+        if family in study.settings.families
     ]
     for results, average in (("ours, macro", ""), ("ours, micro at 0.5", "_micro_at_half")):
         stored = {
@@ -118,7 +123,7 @@ def reference_sections(study: Row, finals: Sequence[Row]) -> Iterator[Section]:
         own = pd.DataFrame(runs, columns=["family", "last_epoch", *stored.values()])
         own = own.rename(columns={"last_epoch": "epoch", **{v: k for k, v in stored.items()}})
         rows += records(over_seeds(own, ["family"], names).assign(results=results))
-    order = list(study["settings"]["families"])
+    order: list[object] = [*study.settings.families]
     rows.sort(key=lambda row: order.index(row["family"]))
     columns = [f"{name}{end}" for name in names for end in ("", "_sd", "_known")]
     notes = [
@@ -154,7 +159,7 @@ def _beside(metric: str) -> Format:
     return Format(ours.columns, write)
 
 
-def in_order(finals: Sequence[Row]) -> list[Row]:
+def in_order(finals: Sequence[FinalRow]) -> list[FinalRow]:
     """Largest fraction first, families as they appear, baseline before tuned, seeds ascending."""
     families = list(dict.fromkeys(row["family"] for row in finals))
     return sorted(

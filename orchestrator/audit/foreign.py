@@ -5,8 +5,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from search_spaces.baseline import Params
+
 COMPLETED, STOPPED, FAILED, RUNNING = "completed", "stopped", "failed", "running"
 USABLE: Final = frozenset({COMPLETED, STOPPED})
+
+
+Fields = Mapping[str, Any]
+"""What is recorded of a trial as one value, by its name there."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,8 +29,8 @@ class RawTrial:
     """
 
     name: str
-    fields: Mapping[str, Any]
-    params: Mapping[str, Any] | None = None
+    fields: Fields
+    params: Params | None = None
     curves: Mapping[str, Sequence[float]] = field(default_factory=dict)
     state: str = COMPLETED
     given: bool = False

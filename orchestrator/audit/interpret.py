@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from orchestrator.audit import names
-from orchestrator.audit.foreign import ForeignStudy, RawStudy, RawTrial, Trial
+from orchestrator.audit.foreign import Fields, ForeignStudy, RawStudy, RawTrial, Trial
 
 _TRUE: Final = frozenset({"true", "yes", "y", "1", "1.0", "x"})
 _BASELINE_WORDS: Final = frozenset({"baseline", "default"})
@@ -263,13 +263,13 @@ def _text(value: Any) -> str:
     return json.dumps(value, default=str) if number is None else f"{number:.12g}"
 
 
-def _is_marked(fields: Mapping[str, Any], columns: Sequence[str], wanted: Sequence[str]) -> bool:
+def _is_marked(fields: Fields, columns: Sequence[str], wanted: Sequence[str]) -> bool:
     name = names.first_of(columns, wanted)
     value = "" if name is None else str(fields.get(name)).strip().lower()
     return value in _TRUE
 
 
-def _is_baseline(fields: Mapping[str, Any], group: str) -> bool:
+def _is_baseline(fields: Fields, group: str) -> bool:
     """Whether a trial is called a baseline, by a mark, its role, its name or its group."""
     for name, value in fields.items():
         if names.plain(name) in names.BASELINES and str(value).strip().lower() in _TRUE:

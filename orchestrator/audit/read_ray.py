@@ -140,7 +140,7 @@ def _params(folder: Path) -> dict[str, Any]:
     return content if isinstance(content, dict) else {}
 
 
-def _flat(row: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:
+def _flat(row: Mapping[str, object], before: str = "") -> Iterator[tuple[str, Any]]:
     """Entries with their names from the top, as Tune writes them; numbers as floats."""
     for name, value in row.items():
         if before == "" and name in _TUNES_OWN:

@@ -59,7 +59,7 @@ def find(folder: Path, *, ensembles: bool = False) -> list[Disposable]:
     """
     files.check_inside(folder)
     results = StudyResults(folder)
-    ended = results.study.get("outcome") in ENDED
+    ended = results.study.outcome in ENDED
     return [
         *_if_there(folder / "tune", "Ray Tune's own files"),
         *_if_there(folder / published.STAGING, "half-published files"),
@@ -78,7 +78,7 @@ def _if_there(path: Path, what: str) -> list[Disposable]:
 
 
 def _of_seeds(results: StudyResults) -> Iterator[Disposable]:
-    for family in results.study["settings"]["families"]:
+    for family in results.settings.families:
         yield from _if_there(
             seed_folders(results.folder, family), "weights that only ensembles of seeds need"
         )

@@ -19,7 +19,9 @@ from orchestrator.analysis.test_results import METRICS, MODEL
 from orchestrator.compare.document import WARNINGS, Report
 from orchestrator.compare.study_differences import SHOWN_OF_A_HASH, differences_section
 from orchestrator.results import schema
+from orchestrator.results.rows import EventRow
 from orchestrator.results.states import Outcome
+from orchestrator.results.study_record import StudyRecord
 from orchestrator.results.study_results import StudyResults
 from orchestrator.stats.across_studies import TestedStudy, pair_studies, why_not_comparable
 from orchestrator.stats.predictions import split_runs
@@ -44,10 +46,10 @@ class Side:
     """
 
     name: str
-    study: Row
+    study: StudyRecord
     trials: pa.Table
     final: pa.Table
-    openings: Sequence[Row]
+    openings: Sequence[EventRow]
     tested: TestedStudy
 
 
@@ -79,7 +81,7 @@ def read_side(folder: Path, *, names: Sequence[Path]) -> Side:
         openings=[row for row in events.to_pylist() if row["kind"] == schema.TEST_OPENED],
         tested=TestedStudy(
             name=name,
-            data=json.dumps((study.get("dataset") or {}).get("files"), sort_keys=True),
+            data=json.dumps(study.dataset.files, sort_keys=True),
             runs=[run for run in runs if run.fraction == largest],
         ),
     )
@@ -103,7 +105,7 @@ def side_by_side(sides: Sequence[Side]) -> tuple[Report, list[dict[str, Any]]]:
         *_pair_sections(sides, rows),
         _openings_section(sides),
     ]
-    demo = tuple(f"{s.name}: {line}" for s in sides for line in s.study.get("demo") or ())
+    demo = tuple(f"{s.name}: {line}" for s in sides for line in s.study.demo)
     report = Report(
         title=f"{' and '.join(names)} side by side",
         demo=demo,
@@ -119,14 +121,12 @@ def differences_csv(rows: Sequence[Row]) -> str:
 
 def _flags(sides: Sequence[Side]) -> Iterator[str]:
     for side in sides:
-        outcome = side.study.get("outcome", Outcome.COMPLETED)
-        if outcome != Outcome.COMPLETED:
-            yield f"{side.name}: the study is {outcome}, so what stands here may change."
-        openings = side.study.get("test_openings", 1)
-        if openings > 1:
+        if side.study.outcome != Outcome.COMPLETED:
+            yield f"{side.name}: the study is {side.study.outcome}, so what stands here may change."
+        if side.study.test_openings > 1:
             yield (
-                f"{side.name}: its test set was opened {openings} times, for different choices; "
-                "later results are not from a test set unseen until then."
+                f"{side.name}: its test set was opened {side.study.test_openings} times, for "
+                "different choices; later results are not from a test set unseen until then."
             )
     yield (
         "Whoever chooses between studies by these test results has used the test set to choose: "
@@ -136,7 +136,7 @@ def _flags(sides: Sequence[Side]) -> Iterator[str]:
 
 def _effort_section(sides: Sequence[Side]) -> Section:
     given = [
-        (side, measure_effort(side.study["settings"]["families"], side.trials, side.final))
+        (side, measure_effort(side.study.settings.families, side.trials, side.final))
         for side in sides
     ]
     rows = [{"study": side.name, **vars(each)} for side, efforts in given for each in efforts]

@@ -21,19 +21,13 @@ from orchestrator.analysis.per_class import per_class_sections
 from orchestrator.analysis.probe import probe_sections
 from orchestrator.analysis.registration import mark_explored, of_answer, registration_sections
 from orchestrator.analysis.sample_efficiency import sample_efficiency_sections
-from orchestrator.analysis.section import (
-    Row,
-    Section,
-)
+from orchestrator.analysis.section import Section
 from orchestrator.analysis.selection import fairness_sections
 from orchestrator.analysis.settle import KEY as SETTLE
 from orchestrator.analysis.settle import settle_sections
 from orchestrator.analysis.test_results import in_order, reference_sections, result_sections
-from orchestrator.config.searches import (
-    relabel,
-    relabel_finals,
-    stored_searches,
-)
+from orchestrator.config.searches import relabel, relabel_finals
+from orchestrator.results.study_record import StudyRecord
 from orchestrator.stats.predictions import PredictedRun, split_runs
 from orchestrator.stats.sample_efficiency import Curve, Model
 
@@ -54,7 +48,7 @@ class Report:
 
 
 def gather(
-    study: Row,
+    study: StudyRecord,
     *,
     trials: pa.Table,
     epochs: pa.Table,
@@ -68,7 +62,7 @@ def gather(
     """The sections that support the comparison, in their order.
 
     Args:
-        study: `study.json`.
+        study: The study.
         trials: `trials.parquet`.
         epochs: `epochs.parquet`.
         rungs: `rungs.parquet`; empty where nothing could be stopped.
@@ -79,10 +73,11 @@ def gather(
         curves: From `sample_efficiency.measure_curves`, where they were measured already.
     """
     runs = split_runs(predictions) if runs is None else runs
-    searches = stored_searches(study["settings"])
+    searches = study.searches
     searched = [relabel(table) for table in (trials, epochs, rungs)]
     names = [search.name for search in searches]
-    by_search = {**study, "settings": {**study["settings"], "families": names}}
+    searching = study.settings.model_copy(update={"families": names})
+    by_search = study.model_copy(update={"settings": searching})
 
     def sections() -> Iterator[Section]:
         yield from collapse_sections(runs)
@@ -92,8 +87,8 @@ def gather(
         yield from sample_efficiency_sections(
             final,
             runs,
-            per_fraction=bool(study["settings"].get("tune_per_fraction")),
-            equal_steps=bool(study["settings"].get("equal_steps")),
+            per_fraction=study.settings.tune_per_fraction,
+            equal_steps=study.settings.equal_steps,
             curves=curves,
         )
         yield from calibration_sections(runs)
@@ -110,7 +105,7 @@ def gather(
 
 
 def prepare(
-    study: Row,
+    study: StudyRecord,
     trials: pa.Table,
     final: pa.Table,
     comparison: pa.Table,
@@ -120,18 +115,17 @@ def prepare(
     """What there is to say.
 
     Args:
-        study: `study.json`: `name`, `settings` with `dataset`, `families`, `seeds` and
-            `train_fractions`, and where they apply `demo`, `baseline_deviations`, `test_openings`.
+        study: The study.
         trials: `trials.parquet`.
         final: `final.parquet`; may be empty where every family failed.
         comparison: `comparison.parquet`.
         evidence: Further sections, from `gather`; they stand last.
     """
-    searched: list[Row] = trials.to_pylist()
+    searched = trials.to_pylist()
     finals = in_order(final.to_pylist())
-    chosen = study["settings"].get("objective", "accuracy")
-    pairs: list[Row] = comparison.to_pylist()
-    pairs.sort(key=lambda row: -row["train_fraction"])  # as the finals, the largest first
+    chosen = study.settings.objective
+    # As the finals, the largest first.
+    pairs = sorted(comparison.to_pylist(), key=lambda row: -row["train_fraction"])
     collapsed = [line for each in evidence if each.chapter == "warnings" for line in each.notes]
     sections = [
         Section(
@@ -148,12 +142,12 @@ def prepare(
         *(section for section in evidence if section.chapter != "warnings"),
     ]
     found = answer(finals, pairs, chosen)
-    demo = tuple(study.get("demo") or ())
+    demo = tuple(study.demo)
     settling = [
         each.notes[0] for each in evidence if each.key == SETTLE and each.notes and not demo
     ]
     return Report(
-        title=f"Comparison of {study['name']}",
+        title=f"Comparison of {study.name}",
         demo=demo,
         answer=replace(
             found, details=(*found.details, *settling, *of_answer(study, compared(finals, pairs)))

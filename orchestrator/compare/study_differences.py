@@ -6,7 +6,8 @@ from typing import Any
 
 from optuna.distributions import json_to_distribution
 
-from orchestrator.analysis.section import MISSING, Row, Section, worded
+from orchestrator.analysis.section import MISSING, Section, worded
+from orchestrator.results.study_record import StudyRecord
 from search_spaces.dimension import describe
 
 SHOWN_OF_A_HASH = 12
@@ -27,12 +28,12 @@ NOT_COMPARED = frozenset({"settings.name", "settings.results_dir"})
 RESOLVED = ("settings.space.", "settings.baseline.")
 
 
-def differences_section(names: Sequence[str], studies: Sequence[Row]) -> Section:
+def differences_section(names: Sequence[str], studies: Sequence[StudyRecord]) -> Section:
     """A row for each entry in which not all studies are alike, and a sentence on what they share.
 
     Args:
         names: By which the studies are shown.
-        studies: Their `study.json`, in the same order.
+        studies: In the same order.
     """
     flat = [dict(_entries(study)) for study in studies]
     rows, alike = [], []
@@ -61,14 +62,14 @@ def differences_section(names: Sequence[str], studies: Sequence[Row]) -> Section
     )
 
 
-def _entries(study: Row) -> Iterator[tuple[str, str]]:
+def _entries(study: StudyRecord) -> Iterator[tuple[str, str]]:
     """What is compared as (dotted name, value as text)."""
     spaces = {
         family: {name: _described(value) for name, value in space.items()}
-        for family, space in (study.get("spaces") or {}).items()
+        for family, space in study.spaces.items()
     }
     for key in ASPECTS:
-        value = spaces if key == "spaces" else study.get(key)
+        value = spaces if key == "spaces" else study.raw.get(key)
         for name, text in _leaves(key, value):
             if name not in NOT_COMPARED and not name.startswith(RESOLVED):
                 yield name, text
@@ -84,7 +85,7 @@ def _leaves(name: str, value: Any) -> Iterator[tuple[str, str]]:
         yield name, str(value)
 
 
-def _described(distribution: Mapping[str, Any]) -> str:
+def _described(distribution: Mapping[str, object]) -> str:
     """A dimension's values as a user writes them."""
     return str(describe(json_to_distribution(json.dumps(distribution))))
 

@@ -7,7 +7,6 @@ from rich.console import Console
 from orchestrator.compare.document import Report, gather, prepare
 from orchestrator.compare.render import markdown_of, print_report
 from orchestrator.results import files
-from orchestrator.results.registration import registered_of
 from orchestrator.results.study_results import StudyResults
 from orchestrator.stats import pairwise
 
@@ -32,7 +31,7 @@ def write_comparison(folder: Path, console: Console | None) -> Report:
     trials, final, predictions, epochs, rungs = map(
         results.table, ("trials", "final", "predictions", "epochs", "rungs")
     )
-    comparison = pairwise.compare(final, predictions, registered=registered_of(study))
+    comparison = pairwise.compare(final, predictions, registered=study.registered)
     metadata = {
         key.decode(): value.decode() for key, value in (final.schema.metadata or {}).items()
     }

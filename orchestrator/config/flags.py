@@ -1,7 +1,7 @@
 """The flags of the study command: those of settings that have one, and what a command does."""
 
 import argparse
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +9,7 @@ from orchestrator.called import text_of
 from orchestrator.cli import OneLineParser
 from orchestrator.config import sources
 from orchestrator.config.settings import SAID, Said, Settings, written
-from orchestrator.config.sources import resolve
+from orchestrator.config.sources import Values, resolve
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -66,7 +66,7 @@ def _add(parser: argparse.ArgumentParser, name: str, said: Said) -> None:
     parser.add_argument(f"--{flag}", action=action, metavar=metavar, help=text.replace("`", ""))
 
 
-def settings_of(options: argparse.Namespace, stored: Mapping[str, Any] | None = None) -> Settings:
+def settings_of(options: argparse.Namespace, stored: Values | None = None) -> Settings:
     """The settings that parsed flags name.
 
     Args:

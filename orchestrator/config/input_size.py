@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Final
 
 from optuna.distributions import (
     BaseDistribution,
@@ -11,6 +11,7 @@ from optuna.distributions import (
     json_to_distribution,
 )
 
+from search_spaces.baseline import Params
 from search_spaces.dimension import describe
 
 INPUT_SIZE: Final = "input_size"
@@ -18,7 +19,9 @@ INPUT_SIZE: Final = "input_size"
 WITHOUT: Final = " (made smaller there without antialiasing; --image-size does it with)"
 
 
-def what_families_see(edge: int, spaces: Mapping[str, Any], baselines: Mapping[str, Any]) -> str:
+def what_families_see(
+    edge: int, spaces: Mapping[str, Mapping[str, object]], baselines: Mapping[str, Params]
+) -> str:
     """The size of a study's images, and of what families are given that is not the same.
 
     Args:

@@ -1,10 +1,11 @@
 """The searches of a study: one per family, or one per family and share of the training images."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import pyarrow as pa
+
+from orchestrator.config.stored_settings import AnySettings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,16 +46,10 @@ def list_searches(
     ]
 
 
-def stored_searches(settings: Mapping[str, Any]) -> list[Search]:
-    """The searches of a study that lies on disk.
-
-    Args:
-        settings: Those in its `study.json`.
-    """
-    per_fraction = bool(settings.get("tune_per_fraction"))
-    return list_searches(
-        settings["families"], settings["train_fractions"], per_fraction=per_fraction
-    )
+def searches_of(families: Iterable[str], settings: AnySettings) -> list[Search]:
+    """The searches of families by a study's settings."""
+    per_fraction = settings.tune_per_fraction
+    return list_searches(families, settings.train_fractions, per_fraction=per_fraction)
 
 
 def search_for(searches: Iterable[Search], family: str, train_fraction: float) -> Search:

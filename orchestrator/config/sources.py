@@ -8,20 +8,14 @@ from typing import Any, Final
 
 import yaml
 
-from orchestrator.config.settings import (
-    PATHS,
-    SAID,
-    Settings,
-    absolute,
-    checked,
-    refuse,
-    to_json,
-)
+from orchestrator.config.settings import PATHS, SAID, Settings, absolute, checked, refuse, to_json
 from trainables import registry
 from trainables.names import full_name
 
+Values = Mapping[str, Any]
+"""Settings by their names."""
 # What a preset sets; a YAML file and flags override it.
-PRESETS: Final[Mapping[str, Mapping[str, Any]]] = {
+PRESETS: Final[Mapping[str, Values]] = {
     "standard": {},
     "baseline": {"trials": 1},
     "demo": {
@@ -88,11 +82,11 @@ def demo_notes(settings: Settings, *, train_images: int | None, pretrained: bool
 
 
 def resolve(
-    given: Mapping[str, Any],
+    given: Values,
     *,
     config: Path | None,
     assignments: list[str],
-    stored: Mapping[str, Any] | None = None,
+    stored: Values | None = None,
 ) -> Settings:
     """The settings from, in rising order: defaults, preset, YAML file, flags, `--set`.
 
@@ -131,7 +125,7 @@ def to_yaml(settings: Settings) -> str:
     return "\n".join(f"{texts[name]}\n{value}" for name, value in values.items())
 
 
-def results_dir_of(given: Mapping[str, Any], *, config: Path | None, assignments: list[str]) -> str:
+def results_dir_of(given: Values, *, config: Path | None, assignments: list[str]) -> str:
     """Where the study that is resumed is kept; its own settings lie there.
 
     Raises:
@@ -143,7 +137,7 @@ def results_dir_of(given: Mapping[str, Any], *, config: Path | None, assignments
     return str(checked("results_dir", places[-1]))
 
 
-def from_json(stored: Mapping[str, Any]) -> Settings:
+def from_json(stored: Values) -> Settings:
     """The settings that `study.json` has, to be read.
 
     Left out is what trials had of GPUs: a study may be older than the rule for it.
@@ -152,7 +146,7 @@ def from_json(stored: Mapping[str, Any]) -> Settings:
     return _made(kept)
 
 
-def _made(values: Mapping[str, Any]) -> Settings:
+def _made(values: Values) -> Settings:
     """Settings from values as users write them; the default's grace period is at most the epochs.
 
     Raises:
@@ -172,9 +166,7 @@ def _made(values: Mapping[str, Any]) -> Settings:
     return Settings(**own)
 
 
-def _layers(
-    given: Mapping[str, Any], config: Path | None, assignments: list[str]
-) -> list[Mapping[str, Any]]:
+def _layers(given: Values, config: Path | None, assignments: list[str]) -> list[Values]:
     """What the user says, in rising order."""
     return [_read_yaml(config) if config else {}, given, _assigned(assignments)]
 
@@ -218,7 +210,7 @@ def _read_yaml(path: Path) -> dict[str, Any]:
     return content
 
 
-def _deep_merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+def _deep_merge(below: Values, above: Values) -> dict[str, Any]:
     merged = dict(below)
     for name, value in above.items():
         nested = isinstance(merged.get(name), Mapping) and isinstance(value, Mapping)

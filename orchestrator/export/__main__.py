@@ -1,16 +1,17 @@
 """The command `python -m orchestrator.export RESULTS`: winners, trials and tables for elsewhere."""
 
 import argparse
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from orchestrator.called import text_of
 from orchestrator.cli import DONE, OneLineParser, answer, run_command, say
 
 if TYPE_CHECKING:
     from orchestrator.export.winners import Winner
+    from orchestrator.results.study_record import StudyRecord
 
 # PyArrow and Optuna are imported late, so that --help and a wrong flag answer at once.
 
@@ -129,7 +130,7 @@ def _as_onnx(winners: "Sequence[Winner]", output: Path) -> Iterator[_Job]:
         yield _Job(title=f"ONNX: {path}", files=[path], run=run)
 
 
-def _of_trials(folder: Path, study: Mapping[str, Any], path: Path) -> _Job:
+def _of_trials(folder: Path, study: "StudyRecord", path: Path) -> _Job:
     from orchestrator.track.optuna_journal import write_journal
 
     def run() -> Sequence[str]:

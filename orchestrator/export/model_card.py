@@ -10,11 +10,11 @@ import yaml
 from orchestrator.export.card_code import code_of, image_code
 from orchestrator.results import schema
 from orchestrator.results.foreign_text import code_markdown, escaped_markdown
+from orchestrator.results.rows import ComparisonRow, FinalRow, models_of, tested
+from orchestrator.results.study_record import Choice, StudyRecord
 from trainables.data.dataset import DataSet
 from trainables.family import Family
-from trainables.weights.sources import NOT_STATED, of_family, source_of
-
-Row = Mapping[str, Any]
+from trainables.weights.sources import DEMO, NOT_STATED, source_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,7 +22,7 @@ class Facts:
     """What a card is written from.
 
     Attributes:
-        study: The content of `study.json`.
+        study: Whose winner it is.
         stamp: The metadata of `final.parquet`: hashes of data, split and weights.
         family: The winner's.
         summary: The question that its family answers.
@@ -33,27 +33,28 @@ class Facts:
         comparisons: The rows of `comparison.parquet`, empty where there is none.
     """
 
-    study: Row
+    study: StudyRecord
     stamp: Mapping[str, str]
     family: Family
     summary: str
     dataset: DataSet
-    config: Row
-    final: Row
-    seeds: Sequence[Row]
-    comparisons: Sequence[Row]
+    config: Mapping[str, Any]
+    final: FinalRow
+    seeds: Sequence[FinalRow]
+    comparisons: Sequence[ComparisonRow]
 
     @property
-    def baseline_won(self) -> bool:
-        """The winner is the baseline."""
-        return bool(self.study["choice"][self.family.name]["baseline_won"])
+    def chosen(self) -> Choice:
+        """The winner."""
+        assert self.study.choice is not None
+        return self.study.choice[self.family.name]
 
 
 def render(facts: Facts) -> str:
     """The card as Markdown with YAML before it, as the Hugging Face Hub reads it."""
     code = code_of(facts.family)
-    title = f"# {facts.family.name} on {escaped_markdown(facts.study['settings']['dataset'])}"
-    demo = [f"> **{escaped_markdown(note)}**" for note in facts.study["demo"]]
+    title = f"# {facts.family.name} on {escaped_markdown(facts.study.settings.dataset)}"
+    demo = [f"> **{escaped_markdown(note)}**" for note in facts.study.demo]
     sections: list[tuple[str, Iterable[str]]] = [
         ("How to use it", _use(facts, code)),
         ("How good it is", _results(facts)),
@@ -73,7 +74,7 @@ def _front_matter(facts: Facts, code: str | None) -> str:
         "library_name": _library(code),
         "pipeline_tag": "image-classification",
         "tags": ["image-classification", facts.family.name, "hyperparameter-study"],
-        "datasets": [facts.study["settings"]["dataset"]],
+        "datasets": [facts.study.settings.dataset],
         "metrics": ["accuracy", "precision", "recall"],
     }
     return f"---\n{yaml.safe_dump(matter, sort_keys=False)}---"
@@ -91,7 +92,7 @@ def _what_it_is(facts: Facts) -> Iterator[str]:
     config = facts.config
     yield f"An image classifier of {len(config['classes'])} classes with"
     yield f"{config['parameters']:,} parameters, the winner of its family in the study"
-    yield f"{code_markdown(facts.study['name'])}. The family's question: {facts.summary}"
+    yield f"{code_markdown(facts.study.name)}. The family's question: {facts.summary}"
 
 
 def _use(facts: Facts, code: str | None) -> Iterator[str]:
@@ -104,7 +105,7 @@ def _use(facts: Facts, code: str | None) -> Iterator[str]:
             "parameters in `config.json` makes it, and `model.safetensors` has its weights."
         )
         return
-    versions = facts.study["environment"]
+    versions = facts.study.environment
     library = _library(code)
     needed = ["torch", *([library] if library != "pytorch" else []), "numpy"]
     shown = {name: escaped_markdown(versions[name]) for name in needed}
@@ -126,7 +127,7 @@ def _results(facts: Facts) -> Iterator[str]:
     yield from _table(
         ("test metric", "this model", f"mean of {count} seed(s)", "standard deviation"),
         [
-            (metric, f"{final[f'test_{metric}']:.4f}", *_spread(facts.seeds, metric))
+            (metric, f"{tested(final)[f'test_{metric}']:.4f}", *_spread(facts.seeds, metric))
             for metric in schema.METRICS
         ],
     )
@@ -143,31 +144,31 @@ def _results(facts: Facts) -> Iterator[str]:
     )
 
 
-def _spread(rows: Sequence[Row], metric: str) -> tuple[str, str]:
-    values = [row[f"test_{metric}"] for row in rows]
+def _spread(rows: Sequence[FinalRow], metric: str) -> tuple[str, str]:
+    values = [tested(row)[f"test_{metric}"] for row in rows]
     deviation = f"{np.std(values, ddof=1):.4f}" if len(values) > 1 else "one seed has none"
     return f"{np.mean(values):.4f}", deviation
 
 
-def _is_mean_of(row: Row, facts: Facts) -> bool:
+def _is_mean_of(row: ComparisonRow, facts: Facts) -> bool:
     """Whether a row compares this model, all seeds, at its share of the training images."""
     name = facts.family.name
-    pair = {(row["a_family"], row["a_role"]), (row["b_family"], row["b_role"])}
+    pair = {*models_of(row)}
     same_fraction = row["train_fraction"] == facts.final["train_fraction"]
-    itself = {(name, "tuned"), (name, "baseline")} if facts.baseline_won else None
+    itself = {(name, "tuned"), (name, "baseline")} if facts.chosen.baseline_won else None
     return (name, "tuned") in pair and pair != itself and row["seed"] is None and same_fraction
 
 
-def _against(row: Row, facts: Facts) -> tuple[str, ...]:
+def _against(row: ComparisonRow, facts: Facts) -> tuple[str, ...]:
     """The cells of a comparison, turned so that the difference is this model's minus the other."""
-    first = (row["a_family"], row["a_role"]) == (facts.family.name, "tuned")
-    other = "b" if first else "a"
+    a, b = models_of(row)
+    first = a == (facts.family.name, "tuned")
     values = [row["difference"], row["ci_low"], row["ci_high"]]
     if not first:
         values = [None if value is None else 0 - value for value in (values[0], *values[:0:-1])]
     difference, low, high = ("-" if value is None else f"{value:+.4f}" for value in values)
     return (
-        escaped_markdown(f"{row[f'{other}_family']} {row[f'{other}_role']}"),
+        escaped_markdown(" ".join(b if first else a)),
         escaped_markdown(row["metric"]),
         difference,
         f"{low} to {high}",
@@ -177,14 +178,13 @@ def _against(row: Row, facts: Facts) -> tuple[str, ...]:
 
 
 def _training(facts: Facts) -> Iterator[str]:
-    study, final, settings = facts.study, facts.final, facts.study["settings"]
-    chosen = study["choice"][facts.family.name]
-    trials = ((study.get("closed") or {}).get(facts.family.name) or settings)["trials"]
-    won = "the baseline itself, which nothing beat" if facts.baseline_won else "found by search"
+    final, settings, chosen = facts.final, facts.study.settings, facts.chosen
+    trials = facts.study.closed.get(facts.family.name, settings).trials
+    won = "the baseline itself, which nothing beat" if chosen.baseline_won else "found by search"
     yield (
-        f"Of {trials} trials, scheduled by ASHA, `{chosen['trial_id']}` had the best "
+        f"Of {trials} trials, scheduled by ASHA, `{chosen.trial_id}` had the best "
         f"validation accuracy: {won}. With its hyperparameters the network was trained anew, for "
-        f"{final['last_epoch']} epochs on {final['train_images']:,} images, {settings['seeds']} "
+        f"{final['last_epoch']} epochs on {final['train_images']:,} images, {settings.seeds} "
         f"seed(s); this is seed {final['seed']}, the best on validation, at its best epoch, "
         f"{final['epoch']}. Trained on {escaped_markdown(final['device'])}.\n"
     )
@@ -201,20 +201,20 @@ def _hashes(facts: Facts) -> Iterator[str]:
         ("this model's `model.safetensors`", facts.config["weights_sha256"]),
         (f"data files of {facts.dataset.name}", stamp["data_sha256"]),
         ("split into training and validation", stamp["split_sha256"]),
-        ("code", study["code_sha256"]),
+        ("code", study.code_sha256),
     ]
     rows = [(what, escaped_markdown(str(digest))) for what, digest in rows]
     if facts.family.pretrained:
-        weights = of_family(study, facts.family.name)
+        weights = study.weights_of(facts.family.name)
         rows.append(
             (
-                f"pre-trained weights {code_markdown(weights['name'])}",
-                escaped_markdown(weights["sha256"]),
+                f"pre-trained weights {code_markdown(weights.name)}",
+                escaped_markdown(weights.sha256),
             )
         )
     yield from _table(("what", "SHA-256"), rows)
-    versions = ", ".join(f"{name} {version}" for name, version in study["environment"].items())
-    commit = f"Commit {study['git_commit']}; " if study["git_commit"] else ""
+    versions = ", ".join(f"{name} {version}" for name, version in study.environment.items())
+    commit = f"Commit {study.git_commit}; " if study.git_commit else ""
     yield escaped_markdown(f"{commit}{versions}.").join(("\n", ""))
 
 
@@ -228,12 +228,12 @@ def _limits(facts: Facts) -> Iterator[str]:
         f"- Trained and tested on images of {width}x{height} pixels from one data set; how good "
         "it is on others was not measured."
     )
-    for note in facts.study["dataset"].get("notes") or ():
+    for note in facts.study.dataset.notes:
         yield f"- {escaped_markdown(note)}"
     yield "- Its probabilities are those of the softmax and were not calibrated."
     if len(facts.seeds) == 1:
         yield "- One seed: how much chance there is in its training was not measured."
-    openings = facts.study.get("test_openings", 1)
+    openings = facts.study.test_openings
     if openings > 1:
         yield f"- The test images were opened {openings} times, for different choices of models."
 
@@ -241,10 +241,10 @@ def _limits(facts: Facts) -> Iterator[str]:
 def _licences(facts: Facts) -> Iterator[str]:
     yield f"- Data, {facts.dataset.name}: {facts.dataset.licence or NOT_STATED}."
     if facts.family.pretrained:
-        weights = of_family(facts.study, facts.family.name)
-        source = source_of(facts.study, weights)
+        weights = facts.study.weights_of(facts.family.name)
+        source = source_of(weights, demo=facts.study.settings.weights == DEMO)
         said = f"{source.origin}; trained on: {source.trained_on}; licence: {source.licence}."
-        name = code_markdown(weights["name"])
+        name = code_markdown(weights.name)
         yield f"- Pre-trained weights, {name}: {escaped_markdown(said)}"
     yield "- The project's code, of which parts stand above: MIT."
 

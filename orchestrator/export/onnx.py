@@ -5,7 +5,7 @@ import importlib
 import io
 import logging
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from orchestrator.export.network import network_of
 from orchestrator.results import files
+from search_spaces.baseline import Params
 from trainables.training.preprocessing import preparation
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ TRIED: Final = (1, 7)
 class _FromPixels(nn.Module):
     """Prepares images as training did, and says the probabilities."""
 
-    def __init__(self, network: nn.Module, config: Mapping[str, Any]) -> None:
+    def __init__(self, network: nn.Module, config: Params) -> None:
         super().__init__()
         self._network = network
         self._prepare = preparation(

@@ -10,8 +10,10 @@ from typing import Any, Final
 from pydantic import BaseModel
 
 from orchestrator.export.model_card import Facts, render
-from orchestrator.results import files, schema, shape
+from orchestrator.results import files
 from orchestrator.results.kept_weights import CONFIG, MODEL, seed_folder, winner_folder
+from orchestrator.results.rows import FinalRow, tested
+from orchestrator.results.study_record import StudyRecord
 from orchestrator.results.study_results import StudyResults
 from trainables import registry
 from trainables.training.normalization import NORMALIZATIONS, PLAIN_INPUT
@@ -26,8 +28,6 @@ NEEDED: Final = (
     "weights",
     "dataset.image_shape",
 )
-
-Row = Mapping[str, Any]
 
 
 class _Record(BaseModel):
@@ -69,20 +69,20 @@ class Winner:
         files.write_text(card, render(self.facts))
 
 
-def read_winners(folder: Path, study: Row) -> tuple[list[Winner], list[str]]:
+def read_winners(folder: Path, study: StudyRecord) -> tuple[list[Winner], list[str]]:
     """The winners of a study, and a sentence for each family that has none.
 
     Args:
         folder: The study's.
-        study: The content of its `study.json`.
+        study: The study.
 
     Raises:
         ValueError: A winner's weights are not those that were kept, or its family is not here.
     """
-    shape.check_entries(folder / "study.json", study, NEEDED)
+    study.check_said(folder / "study.json", NEEDED)
     winners, missing = [], []
     final = StudyResults(folder).rows("final")
-    for family in study["settings"]["families"]:
+    for family in study.settings.families:
         why = _why_missing(folder, study, family, final)
         if why is None:
             kept = winner_folder(folder, family)
@@ -92,19 +92,21 @@ def read_winners(folder: Path, study: Row) -> tuple[list[Winner], list[str]]:
     return winners, missing
 
 
-def _why_missing(folder: Path, study: Row, family: str, final: Sequence[Row]) -> str | None:
+def _why_missing(
+    folder: Path, study: StudyRecord, family: str, final: Sequence[FinalRow]
+) -> str | None:
     """Why a family has no winner to export; None if it has one."""
-    if "choice" not in study:
+    if study.choice is None:
         return "no winner yet, the search has not ended"
-    if family not in study["choice"]:
+    if family not in study.choice:
         return "no winner, for none of its trials came to an end"
-    chosen = study["choice"][family]
+    chosen = study.choice[family]
     kept = winner_folder(folder, family)
     if not _is_kept(kept):
-        return f"no weights of its winner {chosen['trial_id']}, which was not re-trained to the end"
+        return f"no weights of its winner {chosen.trial_id}, which was not re-trained to the end"
     record = _record(kept / CONFIG)
-    if record["params"] != chosen["params"] or _row_of(record, final) is None:
-        return f"no weights of its winner {chosen['trial_id']}; those kept are of an earlier choice"
+    if record.params != chosen.params or _row_of(record, final) is None:
+        return f"no weights of its winner {chosen.trial_id}; those kept are of an earlier choice"
     return None
 
 
@@ -126,7 +128,7 @@ def read_ensemble(folder: Path, winner: Winner) -> list[Winner]:
             "study goes on with more: --resume NAME --seeds N"
         )
     final, missing = StudyResults(folder).rows("final"), []
-    for row in sorted(facts.seeds, key=lambda row: int(row["seed"])):
+    for row in sorted(facts.seeds, key=lambda row: row["seed"]):
         kept = seed_folder(folder, family, row["seed"])
         if row["trial_id"] == facts.final["trial_id"]:
             seeds.append(winner)
@@ -149,13 +151,13 @@ def _is_kept(kept: Path) -> bool:
     return (kept / CONFIG).is_file() and (kept / MODEL).is_file()
 
 
-def _is_of(record: Row, row: Row) -> bool:
+def _is_of(record: _Record, row: FinalRow) -> bool:
     """Whether what is kept is of a row of `final.parquet`."""
-    same = record["trial_id"] == row["trial_id"]
-    return bool(same and record["params"] == json.loads(row["params_json"]))
+    same = record.trial_id == row["trial_id"]
+    return bool(same and record.params == json.loads(row["params_json"]))
 
 
-def _record(path: Path) -> dict[str, Any]:
+def _record(path: Path) -> _Record:
     """What was kept of a winner beside its weights.
 
     Raises:
@@ -163,12 +165,14 @@ def _record(path: Path) -> dict[str, Any]:
     """
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
-        return _Record.model_validate(record, strict=True).model_dump()
+        return _Record.model_validate(record, strict=True)
     except (ValueError, RecursionError) as error:
         raise ValueError(f"{path} must be as a study writes it, but is not: {error}") from error
 
 
-def _read_winner(folder: Path, kept: Path, study: Row, family: str, final: Sequence[Row]) -> Winner:
+def _read_winner(
+    folder: Path, kept: Path, study: StudyRecord, family: str, final: Sequence[FinalRow]
+) -> Winner:
     """What is kept in a folder of a family's winner.
 
     Raises:
@@ -177,10 +181,9 @@ def _read_winner(folder: Path, kept: Path, study: Row, family: str, final: Seque
     record = _record(kept / CONFIG)
     weights = (kept / MODEL).read_bytes()
     found = hashlib.sha256(weights).hexdigest()
-    if found != record["weights_sha256"]:
+    if found != record.weights_sha256:
         raise ValueError(
-            f"{kept / MODEL} must have SHA-256 {record['weights_sha256']} as recorded, "
-            f"but has {found}"
+            f"{kept / MODEL} must have SHA-256 {record.weights_sha256} as recorded, but has {found}"
         )
     row = _row_of(record, final)
     assert row is not None
@@ -189,13 +192,14 @@ def _read_winner(folder: Path, kept: Path, study: Row, family: str, final: Seque
         stamp=_stamp(folder),
         family=registry.load_family(family),
         summary=registry.summary(family),
-        dataset=registry.load_dataset(study["settings"]["dataset"]),
-        config=configuration(study, record, row),
+        dataset=registry.load_dataset(study.settings.dataset),
+        config=configuration(study, record.model_dump(), row),
         final=row,
         seeds=[
             other
             for other in final
-            if all(other[name] == row[name] for name in ("family", "role", "train_fraction"))
+            if (other["family"], other["role"], other["train_fraction"])
+            == (row["family"], row["role"], row["train_fraction"])
         ],
         comparisons=StudyResults(folder).rows("comparison"),
     )
@@ -218,9 +222,9 @@ def _stamp(folder: Path) -> dict[str, str]:
     return {key: value.decode(errors="replace") for key, value in stamp.items()}
 
 
-def configuration(study: Row, record: Row, row: Row) -> dict[str, Any]:
+def configuration(study: StudyRecord, record: Mapping[str, Any], row: FinalRow) -> dict[str, Any]:
     """The content of the exported `config.json`: all that the network and its input are made of."""
-    shape, classes = study["dataset"]["image_shape"], record["classes"]
+    shape, classes = study.dataset.image_shape, record["classes"]
     given = {**PLAIN_INPUT, **record["params"]}
     mean, deviation = NORMALIZATIONS[given["normalization"]]
     return {
@@ -239,17 +243,17 @@ def configuration(study: Row, record: Row, row: Row) -> dict[str, Any]:
         "parameters": row["parameters"],
         "trained_parameters": row.get("trained_parameters"),
         "forward_flops_per_image": row.get("forward_flops_per_image"),
-        "study": study["name"],
+        "study": study.name,
         "trial_id": record["trial_id"],
         "seed": record["seed"],
         "epoch": record["epoch"],
         "train_images": record["train_images"],
         "weights_sha256": record["weights_sha256"],
-        **{f"test_{name}": row[f"test_{name}"] for name in schema.METRICS},
+        **tested(row),
     }
 
 
-def _row_of(record: Row, final: Sequence[Row]) -> Row | None:
+def _row_of(record: _Record, final: Sequence[FinalRow]) -> FinalRow | None:
     """The row in `final.parquet` of the run whose weights were kept."""
     for row in final:
         if row["role"] == "tuned" and _is_of(record, row):

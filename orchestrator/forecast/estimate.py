@@ -7,15 +7,11 @@ from pathlib import Path
 from typing import Any, Final
 
 from orchestrator.config.settings import Settings
-from orchestrator.forecast.prices import DEFAULT, NodePrice, read_prices
+from orchestrator.forecast.prices import DEFAULT, read_prices
 from orchestrator.forecast.speed import Speed, side_by_side
 from orchestrator.forecast.throughput import Pace, Range, Work, find_pace, read_pace
-from orchestrator.forecast.workload import (
-    Images,
-    Reach,
-    epochs_of,
-    whole_work,
-)
+from orchestrator.forecast.workload import Images, Reach, epochs_of, whole_work
+from orchestrator.results.study_record import NodePrice
 
 SECONDS_PER_HOUR: Final = 3600
 REACHES: Final[tuple[Reach, Reach]] = ("least", "most")
@@ -93,7 +89,7 @@ class Forecast:
             "pace": None
             if self.pace is None
             else {"study": self.pace.study, "device": self.pace.device},
-            "prices": [vars(price) for price in self.prices],
+            "prices": [price.model_dump() for price in self.prices],
         }
 
 
@@ -131,7 +127,8 @@ def forecast_study(
         unknown = "" if pace else _nobody_measured(work)
     devices = devices or (pace.devices_per_trial if pace else 1.0)
     outlook = _Outlook(
-        {**vars(settings), "families": [*work.spaces]},
+        settings,
+        [*work.spaces],
         Images(train=train_images, validation=validation_images),
         pace.on(devices) if pace else None,
         devices,
@@ -154,10 +151,15 @@ class _Outlook:
     """
 
     def __init__(
-        self, settings: Mapping[str, Any], images: Images, pace: Pace | None, devices: float
+        self,
+        settings: Settings,
+        families: Sequence[str],
+        images: Images,
+        pace: Pace | None,
+        devices: float,
     ) -> None:
-        self._settings, self._images, self._pace, self._devices = settings, images, pace, devices
-        self._families: list[str] = settings["families"]
+        self._settings, self._families, self._images = settings, families, images
+        self._pace, self._devices = pace, devices
         self._speeds = [
             Speed((), images, earlier=lambda *asked, end=end: self._epoch(*asked)[end])
             for end in range(2)
@@ -167,13 +169,13 @@ class _Outlook:
         """What one family takes."""
         works = [whole_work([name], self._settings, reach) for reach in REACHES]
         least, most = (epochs_of(chain(*phases)) for phases in works)
-        seconds, fractions = None, self._settings["train_fractions"]
+        seconds, fractions = None, self._settings.train_fractions
         if self._pace is not None:
             ends = [
                 speed.together(chain(*phases))
                 for speed, phases in zip(self._speeds, works, strict=True)
             ]
-            hours = self._settings["budget_gpu_hours"]
+            hours = self._settings.budget_gpu_hours
             share = None if hours is None else hours / len(self._families) / self._devices
             seconds = _within(ends, share)
         return FamilyForecast(
@@ -193,9 +195,9 @@ class _Outlook:
             sum(side_by_side(phase, speed.wall_seconds, at_a_time) for phase in phases)
             for speed, phases in zip(self._speeds, works, strict=True)
         ]
-        hours = self._settings["budget_gpu_hours"]
+        hours = self._settings.budget_gpu_hours
         of_devices = None if hours is None else hours / self._devices / at_a_time
-        return _within(ends, of_devices, self._settings["time_budget"])
+        return _within(ends, of_devices, self._settings.time_budget)
 
     def _epoch(self, family: str, fraction: float) -> Range:
         assert self._pace is not None

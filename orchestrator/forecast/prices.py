@@ -1,40 +1,16 @@
 """What nodes cost by the hour: a small table that the user fills in, read and checked."""
 
 import math
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
 import yaml
 
+from orchestrator.results.study_record import NodePrice
+
 DEFAULT: Final = "deploy/prices.yaml"
 FIELDS: Final = ("name", "devices", "device_name", "per_hour", "source", "date")
-
-
-@dataclass(frozen=True, kw_only=True)
-class NodePrice:
-    """What a node of one type costs.
-
-    Attributes:
-        name: The type's.
-        devices: That its trials can reserve.
-        device_name: Their type, as trials have it in `trials.parquet`; empty: not told.
-        per_hour: In `currency`; None where nobody has filled it in.
-        currency: As the table has it.
-        source: Where the price was read, and when.
-    """
-
-    name: str
-    devices: float
-    per_hour: float | None
-    currency: str
-    source: str
-    device_name: str = ""
-
-    def may_be_of(self, types: Collection[str]) -> bool:
-        """Whether hours on types of devices are hours on its own, as far as these are known."""
-        return not self.device_name or not types or {*types} == {self.device_name}
 
 
 def read_prices(path: str | None) -> list[NodePrice]:

@@ -13,11 +13,12 @@ from orchestrator.config.searches import Search
 from orchestrator.forecast.speed import Earlier, Speed, side_by_side
 from orchestrator.forecast.workload import Images, Trained, Training, Workload
 from orchestrator.results.final_runs import FinalRun
+from orchestrator.results.rows import TrialRow
 from orchestrator.results.states import State
+from orchestrator.results.study_record import ClusterRecord, RunRecord, StudyRecord
 from trainables.epoch_rows import objective
 
 SECONDS_PER_HOUR: Final = 3600
-Row = Mapping[str, Any]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,7 +44,7 @@ class TimeLeft:
 
 
 def forecast_end(
-    study: Row,
+    study: StudyRecord,
     trials: Sequence[Trained],
     retrained: Sequence[Trained],
     finals: Sequence[FinalRun] | None,
@@ -57,7 +58,7 @@ def forecast_end(
     winner to re-train.
 
     Args:
-        study: `study.json`.
+        study: The study.
         trials: Of the search.
         retrained: Final runs that have an epoch.
         finals: All final runs; None before the choice.
@@ -67,8 +68,7 @@ def forecast_end(
         None where too little is known: a family without an epoch and an earlier study's pace, or
         trials to come before any was seen to end.
     """
-    began = (study.get("runs") or [study])[-1].get("started_at")
-    if began is None or not (study.get("cluster") or {}).get("max_concurrent"):
+    if not study.runs or not study.cluster.max_concurrent:
         return None
     outlook = _Outlook(study, trials, retrained)
     try:
@@ -81,7 +81,9 @@ def forecast_end(
 class _Outlook:
     """A study at the last moment of which its rows tell."""
 
-    def __init__(self, study: Row, trials: Sequence[Trained], retrained: Sequence[Trained]) -> None:
+    def __init__(
+        self, study: StudyRecord, trials: Sequence[Trained], retrained: Sequence[Trained]
+    ) -> None:
         self._study, images = study, stored_images(study)
         # A table may be damaged, or somebody else's.
         trials, retrained = (
@@ -89,17 +91,16 @@ class _Outlook:
             for phase in (trials, retrained)
         )
         self._trials, self._retrained = trials, retrained
-        self._settings, self._cluster = study["settings"], study["cluster"]
-        self._work = Workload(self._settings, trials, reach="usual")
+        self._settings, self._cluster = study.settings, study.cluster
+        self._work = Workload(self._settings, self._settings.families, trials, reach="usual")
         self._speed = Speed(
             trials,
             images,
             retrained=retrained,
-            device="cuda" if self._cluster.get("gpus_per_trial") else "cpu",
+            device=self._cluster.device,
             earlier=_earlier(study),
         )
-        self._runs = study.get("runs") or [study]
-        self._began = _moment(self._runs[-1]["started_at"])
+        self._began = _moment(study.runs[-1].started_at)
         # By their order, since a clock may have been set back.
         last = [
             max(phase, key=lambda each: each.sequence) for phase in (trials, retrained) if phase
@@ -110,39 +111,37 @@ class _Outlook:
         """Wall seconds to the end."""
         searching = list(self._searching(given_up))
         if finals is None:
-            kept = [name for name in self._settings["families"] if name not in given_up]
+            kept = [name for name in self._settings.families if name not in given_up]
             final = [each for name in kept for each in self._work.finals(name, self._retrained)]
         else:
-            final = list(self._work.finals_left(finals, self._study["choice"], self._retrained))
-        at_a_time = self._cluster["max_concurrent"]
+            final = list(self._work.finals_left(finals, self._study.choice or {}, self._retrained))
+        at_a_time = self._cluster.max_concurrent
         left = sum(side_by_side(phase, self._rest, at_a_time) for phase in (searching, final))
-        hours: float | None = self._settings.get("time_budget")
+        hours = self._settings.time_budget
         if hours is None or not searching:
             return left
         return min(left, max(0.0, hours * SECONDS_PER_HOUR - self._spent()))
 
     def _searching(self, given_up: Collection[str]) -> Iterator[Training]:
         """What runs of the search, and what is to come as far as there is a budget for it."""
-        closed = self._study.get("closed") or {}
-        for family in self._settings["families"]:
+        for family in self._settings.families:
             running = list(self._work.running(family))
             yield from running
             if family in given_up:
                 continue
             for search in self._work.searches:
-                if search.family == family and search.name not in closed:
+                if search.family == family and search.name not in self._study.closed:
                     yield from self._affordable(search, self._work.to_come(search), running)
 
     def _affordable(
         self, search: Search, to_come: Sequence[Training], running: Sequence[Training]
     ) -> Sequence[Training]:
-        hours = self._settings.get("budget_gpu_hours")
+        hours = self._settings.budget_gpu_hours
         if hours is None or not to_come:
             return to_come
         own = [each for each in self._trials if each.family == search.family]
-        share = (
-            hours * SECONDS_PER_HOUR / devices_of(self._cluster) / len(self._settings["families"])
-        )
+        seconds = hours * SECONDS_PER_HOUR / self._cluster.devices_per_trial
+        share = seconds / len(self._settings.families)
         planned = [*running, *self._work.finals(search.family)]
         left = share - sum(each.wall_seconds for each in own)
         left -= self._speed.together(planned)
@@ -169,35 +168,23 @@ class _Outlook:
             for moment in (each.started_at, each.heard_at, each.ended_at)
             if moment is not None
         ]
-        return earlier_seconds(self._runs, seen) + (self.at - self._began).total_seconds()
+        return earlier_seconds(self._study.runs, seen) + (self.at - self._began).total_seconds()
 
 
-def stored_images(study: Row) -> Images:
+def stored_images(study: StudyRecord) -> Images:
     """How many images an epoch has; only in proportion where `study.json` does not say."""
-    data, fractions = study.get("dataset") or {}, study["settings"]["train_fractions"]
-    by_fraction = data.get("train_images_by_fraction") or {}
-    train = {float(fraction): number for fraction, number in by_fraction.items()}
+    train, fractions = study.dataset.train_images_at, study.settings.train_fractions
     if not {*fractions} <= train.keys() or max(train.values()) <= 0:
         return Images(train={fraction: fraction for fraction in fractions}, validation=0)
-    return Images(train=train, validation=data.get("validation_images", 0))
+    return Images(train=train, validation=study.dataset.validation_images)
 
 
-def devices_of(cluster: Row) -> float:
-    """How many devices a trial reserves: GPUs, CPUs where it has none.
-
-    Args:
-        cluster: Of `study.json`.
-    """
-    return float(cluster.get("gpus_per_trial") or cluster.get("cpus_per_trial") or 1)
-
-
-def _earlier(study: Row) -> Earlier:
+def _earlier(study: StudyRecord) -> Earlier:
     """The middle of what the forecast that `study.json` keeps takes an epoch to last."""
-    families = (study.get("forecast") or {}).get("families") or {}
     known: dict[tuple[str, float], float] = {
         (name, float(fraction)): sum(ends) / len(ends)
-        for name, each in families.items()
-        for fraction, ends in (each.get("epoch_seconds") or {}).items()
+        for name, each in study.forecast.families.items()
+        for fraction, ends in each.epoch_seconds.items()
     }
 
     def epoch_seconds(family: str, fraction: float) -> float:
@@ -208,15 +195,18 @@ def _earlier(study: Row) -> Earlier:
     return epoch_seconds
 
 
-def stored_trials(rows: Iterable[Row], epochs: pa.Table, cluster: Row) -> list[Trained]:
+def stored_trials(
+    rows: Iterable[TrialRow], epochs: pa.Table, cluster: ClusterRecord
+) -> list[Trained]:
     """How far the trials of a search are that lies on disk.
 
     Args:
         rows: Of `trials.parquet`.
         epochs: `epochs.parquet`.
-        cluster: Of `study.json`.
+        cluster: The study's.
     """
-    sums, devices = _sums(epochs), devices_of(cluster)
+    sums, devices = _sums(epochs), cluster.devices_per_trial
+    own: Iterable[Mapping[str, Any]] = rows
     blank = {"epoch_seconds": 0.0, "heard_at": None, "sequence": 0}
     return [
         Trained(
@@ -230,7 +220,7 @@ def stored_trials(rows: Iterable[Row], epochs: pa.Table, cluster: Row) -> list[T
             if row["validation_accuracy"] is None
             else (objective(row), row["validation_loss"]),
         )
-        for row in rows
+        for row in own
     ]
 
 
@@ -268,19 +258,18 @@ def _sums(epochs: pa.Table) -> dict[str, dict[str, Any]]:
     }
 
 
-def earlier_seconds(runs: Sequence[Row], seen: Iterable[datetime]) -> float:
+def earlier_seconds(runs: Sequence[RunRecord], seen: Iterable[datetime]) -> float:
     """Wall seconds of the runs of a study before its last.
 
     Args:
-        runs: Of `study.json`, the present one last.
+        runs: Its runs, the present one last.
         seen: When epochs were reported; a run that was killed counts up to its last one.
     """
     moments, total = sorted(seen), 0.0
     for run, following in pairwise(runs):
-        start, limit = (_moment(each["started_at"]) for each in (run, following))
+        start, limit = (_moment(each.started_at) for each in (run, following))
         reported = [moment for moment in moments if start <= moment <= limit]
-        ended = run.get("ended_at")
-        end = _moment(ended) if ended else max(reported, default=start)
+        end = _moment(run.ended_at) if run.ended_at else max(reported, default=start)
         total += max(0.0, (end - start).total_seconds())
     return total
 

@@ -4,26 +4,38 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Final, TypedDict, cast
 
 import numpy as np
 from optuna.distributions import BaseDistribution, json_to_distribution
 
-from orchestrator.config.precision import default_precision, stored_precision
-from orchestrator.results import files, shape
+from orchestrator.config.precision import default_precision
+from orchestrator.results import files
+from orchestrator.results.study_record import StudyRecord
+from search_spaces.baseline import Params
 from search_spaces.dimension import covers, outside
 
 # Of a family's epochs, whose hyperparameters differ: the middle four fifths.
 PERCENTILES: Final = (10, 90)
 
 Range = tuple[float, float]
-Row = Mapping[str, Any]
 
 # What of `study.json` says what a pace was measured at, and what it is made of.
 NEEDED: Final = (
     *("cluster.gpus_per_trial", "cluster.cpus_per_trial", "dataset.train_images_by_fraction"),
     *("dataset.name", "dataset.files", "dataset.image_shape", "spaces", "baselines"),
 )
+
+
+class _Measured(TypedDict):
+    """An epoch whose speed was measured."""
+
+    family: str
+    trial_id: str
+    images_per_second: float
+    epoch_seconds: float
+    device_name: str | None
+    train_fraction: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +57,7 @@ class Work:
     files: Mapping[str, str]
     image_shape: Sequence[int]
     spaces: Mapping[str, Mapping[str, BaseDistribution]]
-    baselines: Mapping[str, Mapping[str, Any]]
+    baselines: Mapping[str, Params]
     precision: str | None = None
     reproducible: bool = False
     device_names: frozenset[str] = frozenset()
@@ -85,7 +97,7 @@ class Pace:
     validation: Mapping[str, Range]
     fed: bool = False
 
-    def epoch_seconds(self, family: str, train_images: int, validation_images: int) -> Range:
+    def epoch_seconds(self, family: str, train_images: float, validation_images: int) -> Range:
         """Wall seconds of an epoch, low to high."""
         low, high = (
             train_images * training + validation_images * validation
@@ -125,12 +137,12 @@ def find_pace(
     for path in results_dir.glob("*/study.json"):
         try:
             study = files.read_study(path.parent)
-            shape.check_entries(path, study, NEEDED)
+            study.check_said(path, NEEDED)
         except (ValueError, OSError):  # not a study's, of an older version, or being written
             continue
-        if study["name"] != leave_out and study["dataset"]["name"] == work.dataset:
-            same = study["dataset"]["files"] == dict(work.files)
-            found.append((same, str(study.get("started_at")), path.parent))
+        if study.name != leave_out and study.dataset.name == work.dataset:
+            same = study.dataset.files == dict(work.files)
+            found.append((same, str(study.started_at), path.parent))
     for *_, folder in sorted(found, reverse=True):
         try:
             pace, _ = read_pace(folder, work, device=device)
@@ -156,18 +168,17 @@ def read_pace(folder: Path, work: Work, *, device: str | None = None) -> tuple[P
         ValueError: The folder is no study, or one without tables.
     """
     study = files.read_study(folder)
-    shape.check_entries(folder / "study.json", study, NEEDED)
-    cluster = study["cluster"]
-    measured_on = "cuda" if cluster["gpus_per_trial"] else "cpu"
+    study.check_said(folder / "study.json", NEEDED)
+    measured_on = study.cluster.device
     why = _other_work(study, work) or _other_arithmetic(study, work, measured_on)
     if not why and device not in {None, measured_on}:
         why = f"it ran on {measured_on}, not on {device}"
     if why:
         return None, why
-    images = _train_images(study)
-    processor = (study.get("environment") or {}).get("processor", "")
+    images = study.dataset.train_images_at
+    processor = study.environment.get("processor", "")
     unsaid = processor if processor and measured_on == "cpu" else None
-    every = [
+    every: list[_Measured] = [
         {**row, "device_name": row["device_name"] or unsaid}
         for row in _epochs(folder, work)
         if row["train_fraction"] in images
@@ -183,13 +194,13 @@ def read_pace(folder: Path, work: Work, *, device: str | None = None) -> tuple[P
         training[family] = _range([1 / row["images_per_second"] for row in own])
         validation[family] = _range([_validating(row, images, study) for row in own])
     pace = Pace(
-        study=study["name"],
+        study=study.name,
         trials=len({row["trial_id"] for row in epochs}),
-        other_images=study["dataset"]["files"] != dict(work.files),
+        other_images=study.dataset.files != dict(work.files),
         device=measured_on,
         processor=processor,
         device_names=frozenset(row["device_name"] for row in epochs if row["device_name"]),
-        devices_per_trial=cluster["gpus_per_trial"] or cluster["cpus_per_trial"] or 1,
+        devices_per_trial=study.cluster.devices_per_trial,
         training=training,
         validation=validation,
         fed=_fed(folder),
@@ -202,23 +213,23 @@ def _is_on(device: str | None, names: frozenset[str]) -> bool:
     return device is None or not names or device in names
 
 
-def _listed(epochs: Sequence[Row]) -> str:
-    return ", ".join(sorted({row["device_name"] for row in epochs}))
+def _listed(epochs: Sequence[_Measured]) -> str:
+    return ", ".join(sorted({str(row["device_name"]) for row in epochs}))
 
 
-def _other_work(study: Row, work: Work) -> str:
+def _other_work(study: StudyRecord, work: Work) -> str:
     """What a study did otherwise, if it matters for how long an image takes."""
-    theirs = study["dataset"]["image_shape"] or ()
-    if list(theirs) != list(work.image_shape):
+    theirs = study.dataset.image_shape
+    if theirs != list(work.image_shape):
         return f"its images have {_size(theirs)}, these {work.images}"
     for family, space in work.spaces.items():
-        if family not in study["spaces"] or family not in study["baselines"]:
+        if family not in study.spaces or family not in study.baselines:
             return f"it has no {family}"
         known = {
             name: json_to_distribution(json.dumps(values))
-            for name, values in study["spaces"][family].items()
+            for name, values in study.spaces[family].items()
         }
-        baseline, own = study["baselines"][family], work.baselines[family]
+        baseline, own = study.baselines[family], work.baselines[family]
         for name, values in space.items():
             if name not in known or not covers(known[name], values):
                 return f"its space.{family}.{name} was narrower"
@@ -227,17 +238,17 @@ def _other_work(study: Row, work: Work) -> str:
     return ""
 
 
-def _other_arithmetic(study: Row, work: Work, device: str) -> str:
+def _other_arithmetic(study: StudyRecord, work: Work, device: str) -> str:
     """How a study computed otherwise, if it did."""
-    theirs, ours = stored_precision(study), work.precision or default_precision(device)
+    theirs, ours = study.precision, work.precision or default_precision(device)
     if theirs != ours:
         return f"it computed in {theirs}, not in {ours}"
-    if bool(study["settings"].get("reproducible")) != work.reproducible:
+    if study.settings.reproducible != work.reproducible:
         return f"it was {'not ' if work.reproducible else ''}reproducible"
     return ""
 
 
-def _epochs(folder: Path, work: Work) -> list[dict[str, Any]]:
+def _epochs(folder: Path, work: Work) -> list[_Measured]:
     """The epochs whose speed was measured in trials that this work could have."""
     trials = {
         row["trial_id"]: row["train_fraction"]
@@ -252,7 +263,7 @@ def _epochs(folder: Path, work: Work) -> list[dict[str, Any]]:
     table = files.read_table(folder, "epochs")
     told = ["device_name"] if "device_name" in table.column_names else []  # later ones do
     return [
-        {"device_name": None, **row, "train_fraction": trials[row["trial_id"]]}
+        cast("_Measured", {"device_name": None, **row, "train_fraction": trials[row["trial_id"]]})
         for row in table.select([*measured, *told]).to_pylist()
         if row["images_per_second"] and row["epoch_seconds"] and row["trial_id"] in trials
     ]
@@ -265,20 +276,20 @@ def _fed(folder: Path) -> bool:
     return "images_fed" in files.read_table(folder, "events")["kind"].to_pylist()
 
 
-def _outside(space: Mapping[str, BaseDistribution], params: Row) -> bool:
+def _outside(space: Mapping[str, BaseDistribution], params: Params) -> bool:
     return not {*space} <= {*params} or bool(outside(space, params))
 
 
-def _train_images(study: Row) -> dict[float, int]:
-    by_fraction = study["dataset"]["train_images_by_fraction"]
+def _train_images(study: StudyRecord) -> dict[float, int]:
+    by_fraction = study.dataset.train_images_by_fraction
     return {float(fraction): images for fraction, images in by_fraction.items()}
 
 
-def _validating(row: Row, images: Mapping[float, int], study: Row) -> float:
+def _validating(row: _Measured, images: Mapping[float, int], study: StudyRecord) -> float:
     """Wall seconds for each validation image: what is left of an epoch after its training."""
     training = images[row["train_fraction"]] / row["images_per_second"]
     left = max(0.0, row["epoch_seconds"] - training)
-    return float(left / max(1, study["dataset"]["validation_images"]))
+    return float(left / max(1, study.dataset.validation_images))
 
 
 def _range(values: Sequence[float]) -> Range:

@@ -5,19 +5,20 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from statistics import fmean
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 from orchestrator.config.final_epochs import final_epochs
 from orchestrator.config.rungs import earliest_stop
-from orchestrator.config.searches import Search, search_for, search_of, stored_searches, trial_order
+from orchestrator.config.searches import Search, search_for, search_of, searches_of, trial_order
 from orchestrator.config.settings import BUDGETS, FEWEST_TO_SETTLE, Settings
+from orchestrator.config.stored_settings import AnySettings
 from orchestrator.results.final_runs import FinalRun
 from orchestrator.results.states import MAY_WIN, State
+from orchestrator.results.study_record import Choices
 
 VALIDATION_SHARE: Final = 1 / 3
 """What a validation image costs against one trained on, which goes forward and backward."""
 
-Row = Mapping[str, Any]
 
 Reach = Literal["least", "usual", "most"]
 """How far trials of a search come: no further than early stopping must let them, and the baseline
@@ -33,7 +34,7 @@ class Images:
         validation: Images validated on.
     """
 
-    train: Mapping[float, int]
+    train: Mapping[float, float]
     validation: int
 
     def work(self, fraction: float) -> float:
@@ -115,17 +116,25 @@ class Workload:
         searches: Of the study.
     """
 
-    def __init__(self, settings: Row, trials: Sequence[Trained] = (), *, reach: Reach) -> None:
+    def __init__(
+        self,
+        settings: AnySettings,
+        families: Iterable[str],
+        trials: Sequence[Trained] = (),
+        *,
+        reach: Reach,
+    ) -> None:
         """Takes how far the search is.
 
         Args:
-            settings: The study's, as `study.json` has them.
+            settings: The study's.
+            families: Its families, or those of them that are asked for.
             trials: Of the search; those of some families where only these are asked for.
             reach: How far its trials come.
         """
         self._settings, self._trials, self._reach = settings, trials, reach
-        self._epochs: int = settings["epochs"]
-        self.searches = stored_searches(settings)
+        self._epochs = settings.epochs
+        self.searches = searches_of(families, settings)
         self._started = Counter(search_of(each.trial_id) for each in trials)
 
     def running(self, family: str) -> Iterator[Training]:
@@ -144,10 +153,10 @@ class Workload:
 
     def to_come(self, search: Search) -> list[Training]:
         """A search's trials that are still to be proposed; its first one is the baseline."""
-        first, trials = self._started[search.name], self._settings["trials"]
-        if self._reach == "least" and self._settings.get("stop_when_settled"):
+        first, trials = self._started[search.name], self._settings.trials
+        if self._reach == "least" and self._settings.stop_when_settled:
             trials = min(trials, FEWEST_TO_SETTLE)
-        if self._reach == "least" and any(self._settings.get(name) for name in BUDGETS):
+        if self._reach == "least" and any(getattr(self._settings, name) for name in BUDGETS):
             trials = 1  # a budget may leave the baseline alone
         baseline = [self.new(search, "baseline")] if first == 0 else []
         others = trials - max(1, first)
@@ -165,9 +174,9 @@ class Workload:
             family: The family's name.
             begun: How far those of baselines are that idle slots of the search have begun.
         """
-        for fraction in self._settings["train_fractions"]:
+        for fraction in self._settings.train_fractions:
             search = search_for(self.searches, family, fraction).name
-            epochs, seeds = final_epochs(self._settings, fraction), self._settings["seeds"]
+            epochs, seeds = final_epochs(self._settings, fraction), self._settings.seeds
             own = [r for r in begun if r.family == family and r.train_fraction == fraction]
             for each in own:
                 yield Training(
@@ -190,13 +199,13 @@ class Workload:
                     )
 
     def finals_left(
-        self, runs: Sequence[FinalRun], choice: Row, retrained: Sequence[Trained]
+        self, runs: Sequence[FinalRun], choice: Choices, retrained: Sequence[Trained]
     ) -> Iterator[Training]:
         """What is left of the final runs after the choice.
 
         Args:
             runs: All of them.
-            choice: Of `study.json`.
+            choice: The winner of each search.
             retrained: How far they are.
         """
         known = {each.trial_id: each for each in retrained}
@@ -204,7 +213,7 @@ class Workload:
             if run.done or run.failed:
                 continue
             search = search_for(self.searches, run.family, run.train_fraction).name
-            origin = baseline_of(search) if run.role == "baseline" else choice[search]["trial_id"]
+            origin = baseline_of(search) if run.role == "baseline" else choice[search].trial_id
             own = known.get(run.trial_id or "")
             yield Training(
                 family=run.family,
@@ -275,18 +284,18 @@ class WholeWork:
 
 
 def whole_work(
-    families: Sequence[str], settings: Row, reach: Reach
+    families: Sequence[str], settings: AnySettings, reach: Reach
 ) -> tuple[list[Training], list[Training]]:
     """The trials of families' searches, and their final runs, before the first of them."""
-    work = Workload({**settings, "families": families}, reach=reach)
+    work = Workload(settings, families, reach=reach)
     search = [each for one in work.searches for each in work.to_come(one)]
     return search, [run for family in families for run in work.finals(family)]
 
 
 def work_of(families: Sequence[str], settings: Settings) -> WholeWork:
     """The work of a study of these families before any of it is measured."""
-    search, finals = whole_work(families, vars(settings), "most")
-    least, _ = whole_work(families, vars(settings), "least")
+    search, finals = whole_work(families, settings, "most")
+    least, _ = whole_work(families, settings, "least")
     largest = max(settings.train_fractions)
     smaller = [each for each in search if each.train_fraction < largest]
     return WholeWork(

@@ -67,7 +67,7 @@ def _again(options: argparse.Namespace) -> str:
     words = words_of("look")
     words += [] if options.data is None else [options.data]
     words += [] if options.dataset == "folder" else ["--dataset", options.dataset]
-    return shlex.join([*words, *column_flags(vars(options))])
+    return shlex.join([*words, *column_flags(options)])
 
 
 def _check_place(sheet: Path, data: str | None) -> None:

@@ -187,7 +187,7 @@ def command_of(settings: Settings) -> str:
         words += ["--dataset", settings.dataset]
     if settings.data_dir is not None:
         words += ["--data-dir", settings.data_dir]
-    words += column_flags(vars(settings))
+    words += column_flags(settings)
     return shlex.join(words)
 
 

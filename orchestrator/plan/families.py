@@ -8,6 +8,8 @@ from typing import Any
 from optuna.distributions import BaseDistribution, distribution_to_json
 
 from orchestrator.config.settings import Settings
+from orchestrator.results.study_record import StudyRecord
+from search_spaces.baseline import Params
 from search_spaces.dimension import distributions, outside
 from search_spaces.narrowing import narrow, parse_value
 from search_spaces.spaces import ABSENT, INSTEAD
@@ -31,7 +33,7 @@ class FamilyPlan:
     name: str
     space: Mapping[str, BaseDistribution]
     full_space: Mapping[str, BaseDistribution]
-    baseline: Mapping[str, Any]
+    baseline: Params
     deviations: Mapping[str, tuple[Any, Any]]
     pretrained: bool
 
@@ -48,14 +50,12 @@ class FamilyPlan:
         return outside(self.space, self.baseline)
 
 
-def plan_families(
-    settings: Settings, *, begun: Mapping[str, Any] | None = None
-) -> list[FamilyPlan]:
+def plan_families(settings: Settings, *, begun: StudyRecord | None = None) -> list[FamilyPlan]:
     """The families that the settings name, their spaces narrowed.
 
     Args:
         settings: Of the study.
-        begun: `study.json` of one that goes on: a shared dimension that its spaces lack is newer
+        begun: One that goes on: a shared dimension that its spaces lack is newer
             than it, and it goes on without.
 
     Raises:
@@ -73,7 +73,7 @@ def plan_families(
 
 
 def _plan_family(
-    family: Family, settings: Settings, begun: Mapping[str, Any] | None = None
+    family: Family, settings: Settings, begun: StudyRecord | None = None
 ) -> FamilyPlan:
     named = {*settings.space.get(family.name, {}), *settings.baseline.get(family.name, {})}
     optional = {name: each for name, each in family.optional.items() if name in named}
@@ -124,12 +124,12 @@ def _check_used(field: str, family: Family, settings: Settings, optimizers: set[
             )
 
 
-def _newer(family: Family, begun: Mapping[str, Any] | None) -> set[str]:
+def _newer(family: Family, begun: StudyRecord | None) -> set[str]:
     """The dimensions of a family's space that came after a study was begun.
 
     Those that training itself knows: without them a trial trains as it did.
     """
-    known = begun["spaces"].get(family.name) if begun else None
+    known = begun.spaces.get(family.name) if begun else None
     return {*family.search_space} & {*ABSENT} - {*known} if known else set()
 
 

@@ -4,7 +4,7 @@ import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +18,8 @@ from orchestrator.plan.families import FamilyPlan, plan_families
 from orchestrator.plan.image_files import with_room
 from orchestrator.plan.image_size import with_image_size
 from orchestrator.plan.memory import check_memory
-from orchestrator.plan.own_validation import check_own_validation
+from orchestrator.plan.provenance import check_own_validation
+from orchestrator.results.study_record import StudyRecord
 from trainables import registry
 from trainables.data.dataset import (
     UNNAMED,
@@ -70,7 +71,7 @@ def prepare(
     plans: Sequence[FamilyPlan],
     say: Callable[[str], None] = lambda _: None,
     *,
-    begun: Mapping[str, Any] | None = None,
+    begun: StudyRecord | None = None,
 ) -> Inputs:
     """Finds, checks and decodes; nothing is written but a first download into the user's cache.
 
@@ -78,7 +79,7 @@ def prepare(
         settings: The study's.
         plans: Its families.
         say: Prints a sentence on the data.
-        begun: `study.json` of a study that goes on, with the settings that it began with.
+        begun: A study that goes on, with the settings that it began with.
 
     Raises:
         ValueError: Data or weights are missing, damaged, too few or too large for the memory, or
@@ -160,7 +161,7 @@ def _pointing_to_look(named: DataSet, settings: Settings) -> Iterator[None]:
     except FaultyFilesError as error:
         if named.survey is None or settings.data_dir is None:
             raise
-        words = [*words_of("look"), settings.data_dir, *column_flags(vars(settings))]
+        words = [*words_of("look"), settings.data_dir, *column_flags(settings)]
         command = shlex.join(words)
         raise ValueError(
             f"{error}; all that is wrong, and what to do about it: {command}"

@@ -74,7 +74,7 @@ def _data(settings: Settings, inputs: Inputs) -> dict[str, Any]:
 
 
 def _family(plan: FamilyPlan, settings: Settings, forecast: Forecast | None) -> dict[str, Any]:
-    works = (whole_work([plan.name], vars(settings), reach) for reach in REACHES)
+    works = (whole_work([plan.name], settings, reach) for reach in REACHES)
     times = dict.fromkeys(("device_seconds", "epoch_seconds"))
     if forecast is not None:
         told = forecast.to_json()["families"][plan.name]

@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from rich.console import Console
 
@@ -30,6 +30,7 @@ from orchestrator.results.files import check_writable
 from orchestrator.results.lock import Hold, holding
 from orchestrator.results.published import check_place
 from orchestrator.results.registration import Registration
+from orchestrator.results.study_record import StudyRecord
 from trainables.data.offline import is_offline, not_fetched
 from trainables.secrets import check_complete
 
@@ -42,12 +43,12 @@ class ResumedStudy:
     """A study that goes on.
 
     Attributes:
-        study: The content of its `study.json`.
+        study: As its last driver left it.
         hold: Its folder, held.
         used: What it has used of its inputs: this must stay.
     """
 
-    study: Mapping[str, Any]
+    study: StudyRecord
     hold: Hold
     used: remains.Used
 
@@ -75,7 +76,7 @@ class CheckedStudy:
     inputs: Inputs
     resumed: ResumedStudy | None = None
     warm_start: WarmStart | None = None
-    probed: Sequence[Mapping[str, Any]] = ()
+    probed: Sequence[Mapping[str, object]] = ()
     registration: Registration | None = None
 
 
@@ -158,7 +159,7 @@ def check_resumed(
     resume.check_spaces(study, plans)
     registration.check_resumed(study, register, settings, [plan.name for plan in plans])
     resume.check_settings(study, settings)
-    _check_publish(settings, study["name"], study)
+    _check_publish(settings, study.name, study)
     _check_track(settings)
     warm_start.check_kept(folder, settings)
     resume.check_code(study, plans, accepted=accept_code_change)
@@ -167,7 +168,7 @@ def check_resumed(
     resume.check_inputs(study, inputs, used)
     console.print(f"All of this is of the whole study. {remains.so_far(tables)}")
     return CheckedStudy(
-        name=study["name"],
+        name=study.name,
         folder=folder,
         settings=settings,
         plans=plans,
@@ -176,8 +177,8 @@ def check_resumed(
     )
 
 
-def study_to_resume(folder: Path) -> dict[str, Any]:
-    """The content of `study.json` of a study to go on with.
+def study_to_resume(folder: Path) -> StudyRecord:
+    """A study to go on with.
 
     Raises:
         ValueError: There is no study in the folder.
@@ -197,7 +198,7 @@ def study_to_resume(folder: Path) -> dict[str, Any]:
     )
 
 
-def _check_publish(settings: Settings, name: str, study: Mapping[str, Any] | None) -> None:
+def _check_publish(settings: Settings, name: str, study: StudyRecord | None) -> None:
     if settings.publish is not None and not is_offline():
         check_place(settings.publish, name, study)
 
@@ -242,7 +243,7 @@ def _prepare(
     plans: Sequence[FamilyPlan],
     console: Console,
     *,
-    begun: Mapping[str, Any] | None = None,
+    begun: StudyRecord | None = None,
 ) -> Inputs:
     def show(train_images: int | None) -> None:
         pretrained = any(plan.pretrained for plan in plans)

@@ -1,17 +1,18 @@
 """What `study --register` registers: a file's questions, or those that the study's answer needs."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import combinations
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from orchestrator.config.settings import Settings, to_json
 from orchestrator.results import registration
-from orchestrator.results.registration import ALPHA, Question, Registration
+from orchestrator.results.registration import ALPHA, Registration
 from orchestrator.results.schema import ROLES
+from orchestrator.results.study_record import Question, StudyRecord
 
 TUNED: Final = ROLES[1]
 NEW: Final = "start a new study to ask something else"
@@ -75,12 +76,12 @@ def sentences(registered: Registration) -> list[str]:
 
 
 def check_resumed(
-    study: Mapping[str, Any], asked: str | None, settings: Settings, families: Sequence[str]
+    study: StudyRecord, asked: str | None, settings: Settings, families: Sequence[str]
 ) -> None:
     """Checks that a study goes on with what it has registered, if anything.
 
     Args:
-        study: Its `study.json`.
+        study: The study.
         asked: The flag `--register`; None where it was not given.
         settings: What it is resumed with.
         families: Their names.
@@ -88,23 +89,23 @@ def check_resumed(
     Raises:
         ValueError: It was registered otherwise or not at all, or a setting that matters differs.
     """
-    kept = study.get("registration")
+    kept = study.registration
     if kept is None:
         if asked is not None:
             raise ValueError(
                 "--register must go with a new study, since a registration is older than the first "
-                f"trial, but {study['name']} has begun without one; {NEW}"
+                f"trial, but {study.name} has begun without one; {NEW}"
             )
         return
     if asked is not None:
         given = plan_registration(asked, settings, families)
         assert given is not None
-        before = (set(registration.questions_of(study)), kept["alpha"])
+        before = (set(kept.questions), kept.alpha)
         if (set(given.questions), given.alpha) != before:
             raise ValueError(
                 "the registration must stay when a study is resumed, but "
                 f"{len(given.questions)} questions at alpha {given.alpha:g} were given, which are "
-                f"not the {len(before[0])} at {before[1]:g} with SHA-256 {kept['sha256']}; leave "
+                f"not the {len(before[0])} at {before[1]:g} with SHA-256 {kept.sha256}; leave "
                 f"--register out, or {NEW}"
             )
     matter = registration.what_matters(study)["settings"]

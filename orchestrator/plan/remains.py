@@ -10,7 +10,7 @@ from orchestrator.plan import warm_start
 from orchestrator.results import files
 from orchestrator.results.schema import TEST_OPENED
 from orchestrator.results.states import State
-from orchestrator.results.study_results import Rows
+from orchestrator.results.study_record import StudyRecord
 from trainables import checkpoints
 from trainables.names import FAMILY, TRIAL
 
@@ -63,7 +63,7 @@ def read_claims(folder: Path) -> tuple[dict[str, checkpoints.Claim], list[tuple[
 
 def read_tables(
     folder: Path, names: Sequence[str] = RESTORED
-) -> tuple[dict[str, Rows], dict[str, str]]:
+) -> tuple[dict[str, list[Any]], dict[str, str]]:
     """The rows of each table, and what is wrong with those that are damaged.
 
     A table that is missing has no rows (the driver died before its first write); one that is
@@ -73,7 +73,7 @@ def read_tables(
         folder: The study's.
         names: Of the tables.
     """
-    tables: dict[str, Rows] = {}
+    tables: dict[str, list[Any]] = {}
     damaged: dict[str, str] = {}
     for name in names:
         tables[name] = []
@@ -87,12 +87,12 @@ def read_tables(
     return tables, damaged
 
 
-def read_used(folder: Path, study: Mapping[str, Any], pretrained: Collection[str]) -> Used:
+def read_used(folder: Path, study: StudyRecord, pretrained: Collection[str]) -> Used:
     """What a study has used of its inputs; all of it where a table that says so is damaged.
 
     Args:
         folder: The study's.
-        study: Its `study.json`.
+        study: The study.
         pretrained: Its families that begin with the weights.
     """
     tables, damaged = read_tables(folder, ("trials", "epochs", "events", "final_epochs"))
@@ -109,12 +109,12 @@ def read_used(folder: Path, study: Mapping[str, Any], pretrained: Collection[str
         ),
     }
     return Used(
-        test=bool(damaged) or opened or study.get("test_openings", 0) > 0,
+        test=bool(damaged) or opened or study.test_openings > 0,
         weights=bool(damaged) or not trained.isdisjoint(pretrained),
     )
 
 
-def check_nothing_lost(folder: Path) -> dict[str, Rows]:
+def check_nothing_lost(folder: Path) -> dict[str, list[Any]]:
     """Checks that no trial has lost what it was trained with.
 
     Args:
@@ -138,7 +138,7 @@ def check_nothing_lost(folder: Path) -> dict[str, Rows]:
     return tables
 
 
-def so_far(tables: Mapping[str, Rows]) -> str:
+def so_far(tables: Mapping[str, Sequence[Any]]) -> str:
     """What an earlier run of a study has done, in a sentence."""
     ended = sum(row["status"] != State.RUNNING for row in tables["trials"])
     tested = len({row["trial_id"] for row in tables["final"]})

@@ -2,12 +2,12 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
 from orchestrator.config.settings import Settings
-from orchestrator.results import files, shape
+from orchestrator.results import files
 from orchestrator.stats import power
 from orchestrator.stats.intervals import FEWEST_SEEDS
 from orchestrator.stats.power import SEED_NOISE
@@ -71,13 +71,12 @@ def _same_data(settings: Settings, dataset: OpenedDataSet) -> Iterator[Path]:
     found: list[tuple[str, Path]] = []
     for path in Path(settings.results_dir).expanduser().glob("*/study.json"):
         try:
-            study: dict[str, Any] = files.read_study(path.parent)
-            shape.check_entries(path, study, NEEDED)
+            study = files.read_study(path.parent)
+            study.check_said(path, NEEDED)
         except (ValueError, OSError):  # not a study's, of an older version, or being written
             continue
-        data = study["dataset"]
-        if (data["name"], data["files"]) == (settings.dataset, dict(dataset.files)):
-            found.append((str(study["started_at"]), path.parent))
+        if (study.dataset.name, study.dataset.files) == (settings.dataset, dict(dataset.files)):
+            found.append((str(study.started_at), path.parent))
     for _, folder in sorted(found, reverse=True):
         yield folder
 

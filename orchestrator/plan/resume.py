@@ -2,31 +2,23 @@
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
 from optuna.distributions import json_to_distribution
 
-from orchestrator.config.precision import stored_precision
-from orchestrator.config.settings import (
-    BUDGETS,
-    OPERATIONAL,
-    PATHS,
-    Settings,
-    absolute,
-    to_json,
-)
+from orchestrator.config.settings import BUDGETS, OPERATIONAL, PATHS, Settings, absolute, to_json
 from orchestrator.plan.families import FamilyPlan
 from orchestrator.plan.inputs import Inputs
+from orchestrator.plan.provenance import changed, changed_weights
 from orchestrator.plan.remains import Used
-from orchestrator.results import shape
 from orchestrator.results.code_version import code_sha256 as hash_code
+from orchestrator.results.study_record import DataRecord, StudyRecord
 from search_spaces.dimension import describe
 from trainables.data import image_size
 from trainables.data.dataset import OpenedDataSet
 from trainables.weights.chosen import ChosenWeights
-from trainables.weights.sources import of_family
 
 # What a study ran with that is older than a setting.
 _DEFAULTS: Final[Mapping[str, Any]] = json.loads(json.dumps(to_json(Settings())))
@@ -58,70 +50,65 @@ NEW: Final = "start a new study"
 NEW_WARM: Final = f"{NEW}; with --warm-start it learns from this one"
 
 
-def check_whole(folder: Path, study: Mapping[str, Any]) -> None:
+def check_whole(folder: Path, study: StudyRecord) -> None:
     """Checks that `study.json` has all that a study goes on from.
 
     Args:
         folder: The study's.
-        study: Its `study.json`.
+        study: The study.
 
     Raises:
         ValueError: Something is missing, or the study is of an earlier version.
     """
-    if "runs" not in study:
+    if "runs" not in study.raw:
         raise ValueError(
             "a study must be resumed by a version that knows how it was begun; this is older"
         )
-    shape.check_entries(folder / "study.json", study, NEEDED)
+    study.check_said(folder / "study.json", NEEDED)
 
 
-def check_families(study: Mapping[str, Any], plans: Sequence[FamilyPlan]) -> None:
+def check_families(study: StudyRecord, plans: Sequence[FamilyPlan]) -> None:
     """Checks that a study is resumed with the families that it has.
 
     Raises:
         ValueError: One is new or gone.
     """
-    before, now = study["settings"]["families"], [plan.name for plan in plans]
+    before, now = study.settings.families, [plan.name for plan in plans]
     if before != now:
         _refuse("families must stay", ",".join(before), ",".join(now), NEW_WARM)
 
 
-def check_spaces(study: Mapping[str, Any], plans: Sequence[FamilyPlan]) -> None:
+def check_spaces(study: StudyRecord, plans: Sequence[FamilyPlan]) -> None:
     """Checks that each family's space and baseline are what the study has searched.
 
     Raises:
         ValueError: A dimension is new, gone, or has another distribution or baseline.
     """
     for plan in plans:
-        before, baseline = (study[what].get(plan.name, {}) for what in ("spaces", "baselines"))
-        for name in sorted({*before, *plan.space}):
-            old, new = before.get(name), plan.space_json.get(name)
-            if old != new:
-                rule = f"space.{plan.name}.{name} must stay"
-                _refuse(rule, _described(old), _described(new), NEW_WARM)
-        for name in sorted({*baseline, *plan.baseline}):
-            old, new = baseline.get(name), plan.baseline.get(name)
-            if old != new:
-                _refuse(f"baseline.{plan.name}.{name} must stay", old, new, NEW_WARM)
+        for name, old, new in changed(study.spaces.get(plan.name, {}), plan.space_json):
+            rule = f"space.{plan.name}.{name} must stay"
+            _refuse(rule, _described(old), _described(new), NEW_WARM)
+        for name, before, now in changed(study.baselines.get(plan.name, {}), plan.baseline):
+            _refuse(f"baseline.{plan.name}.{name} must stay", before, now, NEW_WARM)
 
 
-def stored_settings(study: Mapping[str, Any]) -> dict[str, Any]:
+def stored_settings(study: StudyRecord) -> dict[str, Any]:
     """The settings a study goes on with; of an older one also what it did before it was one."""
     return {
         "image_size": image_size.DEFAULT,
-        **study["settings"],
-        "precision": stored_precision(study),
+        **study.raw["settings"],
+        "precision": study.precision,
     }
 
 
-def check_settings(study: Mapping[str, Any], settings: Settings) -> None:
+def check_settings(study: StudyRecord, settings: Settings) -> None:
     """Checks that a study is resumed with its own settings, or with more trials or seeds.
 
     Families, spaces and baselines are for `check_families` and `check_spaces`: what counts is what
     their settings come to.
 
     Args:
-        study: Its `study.json`.
+        study: The study.
         settings: What it is to be resumed with.
 
     Raises:
@@ -133,8 +120,8 @@ def check_settings(study: Mapping[str, Any], settings: Settings) -> None:
         before = stored.get(name, _DEFAULTS[name])  # a study may be older than a setting
         if name in PATHS and before and value == absolute(name, before):  # or than absolute paths
             continue
-        if name == "name" and value not in {before, study["name"]}:
-            _refuse("name must stay", study["name"], value, "leave it out")
+        if name == "name" and value not in {before, study.name}:
+            _refuse("name must stay", study.name, value, "leave it out")
         if name in {*OPERATIONAL, "stop_when_settled"} or value == before:
             continue
         if name in GROWING:
@@ -148,11 +135,11 @@ def check_settings(study: Mapping[str, Any], settings: Settings) -> None:
             _refuse(f"{name} must stay", before, value, advice)
 
 
-def check_inputs(study: Mapping[str, Any], inputs: Inputs, used: Used) -> None:
+def check_inputs(study: StudyRecord, inputs: Inputs, used: Used) -> None:
     """Checks that data, split and weights are what the study was begun with, or were never used.
 
     Args:
-        study: Its `study.json`.
+        study: The study.
         inputs: What it would go on with.
         used: What it has used of them.
 
@@ -160,11 +147,11 @@ def check_inputs(study: Mapping[str, Any], inputs: Inputs, used: Used) -> None:
         ValueError: A file, its part, the division into training and validation, or the weights
             differ.
     """
-    before = study["dataset"]
+    before = study.dataset
     _check_files(before, inputs.dataset, used)
     for what, stored, now in (
-        ("the classes", before["classes"], list(inputs.dataset.classes)),
-        ("SHA-256 of the split", before["split_sha256"], inputs.split.digest),
+        ("the classes", before.classes, list(inputs.dataset.classes)),
+        ("SHA-256 of the split", before.split_sha256, inputs.split.digest),
     ):
         if stored != now:
             _refuse(f"{what} must stay", stored, now, NEW)
@@ -172,36 +159,32 @@ def check_inputs(study: Mapping[str, Any], inputs: Inputs, used: Used) -> None:
         check_weights(study, inputs.weights, used)
 
 
-def _check_files(recorded: Mapping[str, Any], dataset: OpenedDataSet, used: Used) -> None:
+def _check_files(recorded: DataRecord, dataset: OpenedDataSet, used: Used) -> None:
     """Checks that each file is what it was, in the part in which it was.
 
     One of the test part may be another, or be gone, as long as nobody has opened that part. Studies
     from before the parts were recorded have the same ones where all names are the same.
     """
-    before, now = recorded["files"], dataset.files
-    known = recorded.get("test_files")
+    before, now = recorded.files, dataset.files
+    known: Collection[str] | None = recorded.test_files
     if known is None:
         known = dataset.test_files if before.keys() == now.keys() else ()
-    other = [name for name in sorted({*before, *now}) if before.get(name) != now.get(name)]
-    for name in other:
+    other = [*changed(before, now)]
+    for name, then, today in other:
         of_test = name in known if name in before else name in dataset.test_files
         if used.test or not of_test:
-            _refuse(
-                f"SHA-256 of the data file {name} must stay",
-                before.get(name),
-                now.get(name),
-                f"restore the file, or {NEW}",
-            )
+            rule = f"SHA-256 of the data file {name} must stay"
+            _refuse(rule, then, today, f"restore the file, or {NEW}")
     moved = sorted(before.keys() & now.keys() & (set(known) ^ dataset.test_files)) if known else []
     if moved:
-        restore = f"restore {other[0]}, or put another image in its place, or " if other else ""
+        restore = f"restore {other[0][0]}, or put another image in its place, or " if other else ""
         then, today = (
             "test" if moved[0] in part else "training" for part in (known, dataset.test_files)
         )
         _refuse(f"the part of the data file {moved[0]} must stay", then, today, f"{restore}{NEW}")
 
 
-def check_weights(study: Mapping[str, Any], weights: ChosenWeights, used: Used) -> None:
+def check_weights(study: StudyRecord, weights: ChosenWeights, used: Used) -> None:
     """Checks the hashes of the pre-trained weights, once a family was trained from them.
 
     Raises:
@@ -209,30 +192,22 @@ def check_weights(study: Mapping[str, Any], weights: ChosenWeights, used: Used) 
     """
     if not used.weights:
         return
-    several = "families" in (study["weights"] or {})
-    for family, file in weights.files.items():
-        before = of_family(study, family).get("sha256")
-        if before != file.sha256:
-            _refuse(
-                f"SHA-256 of the weights{f' of {family}' if several else ''} must stay",
-                before,
-                file.sha256,
-                f"give the same file to --weights, or {NEW}",
-            )
+    for what, before, now in changed_weights(study, weights.files):
+        _refuse(f"{what} must stay", before, now, f"give the same file to --weights, or {NEW}")
 
 
-def check_code(study: Mapping[str, Any], plans: Sequence[FamilyPlan], *, accepted: bool) -> None:
+def check_code(study: StudyRecord, plans: Sequence[FamilyPlan], *, accepted: bool) -> None:
     """Checks that the code is what the study has run so far.
 
     Raises:
         ValueError: It changed and the user has not accepted that.
     """
-    code_sha256 = hash_code([plan.name for plan in plans], study["settings"]["dataset"])
-    if study["code_sha256"] != code_sha256 and not accepted:
+    code_sha256 = hash_code([plan.name for plan in plans], study.settings.dataset)
+    if study.code_sha256 != code_sha256 and not accepted:
         raise ValueError(
             "a study must be resumed with the code that it has run so far, or with "
-            f"--accept-code-change, but SHA-256 of the code was {study['code_sha256']} "
-            f"(commit {study['git_commit'] or 'not known'}) and is {code_sha256}"
+            f"--accept-code-change, but SHA-256 of the code was {study.code_sha256} "
+            f"(commit {study.git_commit or 'not known'}) and is {code_sha256}"
         )
 
 
@@ -248,7 +223,7 @@ def _check_fractions(before: Sequence[float], now: Sequence[float]) -> None:
         _refuse("train_fractions must keep all it has and the same largest", old, new, NEW)
 
 
-def _described(distribution: Mapping[str, Any] | None) -> str | None:
+def _described(distribution: Mapping[str, object] | None) -> str | None:
     """A dimension's values as a user writes them."""
     if distribution is None:
         return None

@@ -89,7 +89,7 @@ def _few_steps(
 def _equal_steps(settings: Settings) -> str:
     """How many epochs finals on fewer images train for."""
     first, *others = sorted(settings.train_fractions, reverse=True)
-    listed = [f"{final_epochs(vars(settings), share):,} at {share:g}" for share in others]
+    listed = [f"{final_epochs(settings, share):,} at {share:g}" for share in others]
     searches = "; the searches at these keep theirs" if settings.tune_per_fraction else ""
     return (
         f"Equal steps: finals train {settings.epochs:,} epochs at train fraction {first:g}, "

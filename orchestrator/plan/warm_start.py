@@ -3,22 +3,24 @@
 import json
 import shutil
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, NoReturn
+from typing import Final, NoReturn
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from orchestrator.config.searches import list_searches, search_of
+from orchestrator.config.searches import search_of, searches_of
 from orchestrator.config.settings import Settings
 from orchestrator.plan.families import FamilyPlan
 from orchestrator.plan.inputs import Inputs
-from orchestrator.results import files, shape
+from orchestrator.plan.provenance import changed, changed_weights
+from orchestrator.results import files
+from orchestrator.results.rows import EpochRow, TrialRow
 from orchestrator.results.states import MAY_WIN, State
+from orchestrator.results.study_record import StudyRecord
 from search_spaces.dimension import outside
-from trainables.weights.sources import of_family
 
 FOLDER: Final = "warm_start"
 TABLES: Final = ("trials", "epochs")
@@ -70,10 +72,7 @@ def check(
     pretrained = {plan.name for plan in plans if plan.pretrained}
     warmed = pretrained & {row["family"] for row in own}
     _check_comparable(source, study, settings, inputs, pretrained=warmed)
-    searches = list_searches(
-        spaces, settings.train_fractions, per_fraction=settings.tune_per_fraction
-    )
-    fractions = {search.name: search.train_fraction for search in searches}
+    fractions = {each.name: each.train_fraction for each in searches_of(spaces, settings)}
     for row in own:
         fraction = fractions.get(search_of(row["trial_id"]), row["train_fraction"])
         if row["train_fraction"] != fraction:
@@ -94,7 +93,7 @@ def check(
         )
     chosen = pc.field("trial_id").isin(used)
     return WarmStart(
-        study=study["name"],
+        study=study.name,
         trials=trials.filter(chosen),
         epochs=epochs.filter(chosen).sort_by("sequence"),
         left_out=len(own) - len(used),
@@ -134,7 +133,7 @@ def check_kept(folder: Path, settings: Settings) -> None:
         )
 
 
-def kept(folder: Path) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+def kept(folder: Path) -> tuple[list[TrialRow], list[EpochRow]]:
     """Rows of the trials and epochs that a study has learned from; none without warm start."""
     if not (folder / FOLDER).exists():
         return [], []
@@ -142,7 +141,7 @@ def kept(folder: Path) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     return trials, epochs
 
 
-def _read(source: Path) -> tuple[dict[str, Any], pa.Table, pa.Table]:
+def _read(source: Path) -> tuple[StudyRecord, pa.Table, pa.Table]:
     """`study.json`, `trials.parquet` and `epochs.parquet` of the study to learn from."""
     if not (source / "study.json").is_file():
         raise ValueError(
@@ -150,7 +149,7 @@ def _read(source: Path) -> tuple[dict[str, Any], pa.Table, pa.Table]:
         )
     try:
         study = files.read_study(source)
-        shape.check_entries(source / "study.json", study, NEEDED)
+        study.check_said(source / "study.json", NEEDED)
         trials, epochs = (files.read_table(source, name) for name in TABLES)
     except (ValueError, OSError) as error:
         raise ValueError(f"--warm-start must name a study that can be read, but {error}") from error
@@ -159,34 +158,26 @@ def _read(source: Path) -> tuple[dict[str, Any], pa.Table, pa.Table]:
 
 def _check_comparable(
     source: Path,
-    study: Mapping[str, Any],
+    study: StudyRecord,
     settings: Settings,
     inputs: Inputs,
     *,
     pretrained: Collection[str],
 ) -> None:
-    theirs, files = study["dataset"], inputs.dataset.files
+    theirs = study.dataset
     pairs: list[tuple[str, object, object]] = [
-        ("dataset", theirs["name"], settings.dataset),
+        ("dataset", theirs.name, settings.dataset),
         *(
-            (f"SHA-256 of the data file {name}", theirs["files"].get(name), files.get(name))
-            for name in sorted({*theirs["files"], *files})
+            (f"SHA-256 of the data file {name}", before, now)
+            for name, before, now in changed(theirs.files, inputs.dataset.files)
         ),
-        ("image shape", theirs["image_shape"], list(inputs.training.images.shape[1:])),
-        ("SHA-256 of the split", theirs["split_sha256"], inputs.split.digest),
-        ("epochs", study["settings"]["epochs"], settings.epochs),
-        (
-            "objective",
-            study["settings"].get("objective", Settings.objective),
-            settings.objective,
-        ),
-    ]
-    for family in pretrained:
+        ("image shape", theirs.image_shape, list(inputs.training.images.shape[1:])),
+        ("SHA-256 of the split", theirs.split_sha256, inputs.split.digest),
+        ("epochs", study.settings.epochs, settings.epochs),
+        ("objective", study.settings.objective, settings.objective),
         # The demo's own are not made yet where they are None, so no study can have used them.
-        own = inputs.weights_files[family]
-        several = f" of {family}" if "families" in (study["weights"] or {}) else ""
-        before = of_family(study, family).get("sha256")
-        pairs.append((f"SHA-256 of the weights{several}", before, own and own.sha256))
+        *changed_weights(study, {family: inputs.weights_files[family] for family in pretrained}),
+    ]
     for what, before, now in pairs:
         if before != now:
             _refuse(source, what, before, now)

@@ -175,7 +175,7 @@ def _loaded(winner: Winner) -> Predictor:
         return probabilities
 
     return Predictor(
-        study=facts.study["name"],
+        study=facts.study.name,
         family=winner.family,
         trial_id=config["trial_id"],
         classes=classes,

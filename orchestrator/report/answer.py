@@ -10,7 +10,7 @@ def question(inputs: Inputs) -> str:
     """What was asked."""
     families = inputs.families
     names = families[0] if len(families) == 1 else f"{', '.join(families[:-1])} and {families[-1]}"
-    dataset = inputs.study["settings"]["dataset"]
+    dataset = inputs.study.settings.dataset
     return f"How accurate are {names} on {dataset}, each tuned, and is the difference real?"
 
 

@@ -9,10 +9,11 @@ from typing import Any
 import pyarrow as pa
 
 from orchestrator.analysis.confusion_examples import read_examples
-from orchestrator.analysis.section import Row
-from orchestrator.config.searches import Search, relabel, stored_searches
+from orchestrator.config.searches import relabel
 from orchestrator.results import schema
+from orchestrator.results.rows import ComparisonRow, FinalRow, TrialRow
 from orchestrator.results.states import ENDED
+from orchestrator.results.study_record import StudyRecord
 from orchestrator.results.study_results import StudyResults
 from orchestrator.stats.predictions import PredictedRun, split_runs
 from orchestrator.stats.sample_efficiency import FEWEST_SIZES, Model, Point, measure_curves
@@ -30,7 +31,7 @@ class Inputs:
         examples: Index of a test image to its PNG, of those that the study kept.
     """
 
-    study: Row
+    study: StudyRecord
     status: StudyStatus
     tables: Mapping[str, pa.Table]
     examples: Mapping[int, bytes] = field(default_factory=dict)
@@ -38,7 +39,7 @@ class Inputs:
     @property
     def families(self) -> list[str]:
         """Names, in the order of the settings."""
-        return list(self.study["settings"]["families"])
+        return self.study.settings.families
 
     @property
     def ended(self) -> bool:
@@ -48,12 +49,7 @@ class Inputs:
     @property
     def classes(self) -> list[str]:
         """Names of the classes; empty where `study.json` has none."""
-        return [str(name) for name in (self.study.get("dataset") or {}).get("classes") or ()]
-
-    @property
-    def searches(self) -> list[Search]:
-        """One per family, or one per family and share of the training images."""
-        return stored_searches(self.study["settings"])
+        return self.study.dataset.classes
 
     @cached_property
     def searched(self) -> dict[str, pa.Table]:
@@ -73,17 +69,17 @@ class Inputs:
         return measure_curves(self.tables["final"], self.runs)
 
     @cached_property
-    def trials(self) -> list[dict[str, Any]]:
+    def trials(self) -> list[TrialRow]:
         """The rows of `trials.parquet`, with the name of each one's search as its `family`."""
         return _rows(self.searched["trials"])
 
     @cached_property
-    def final(self) -> list[dict[str, Any]]:
+    def final(self) -> list[FinalRow]:
         """The rows of `final.parquet`."""
         return _rows(self.tables["final"])
 
     @cached_property
-    def comparison(self) -> list[dict[str, Any]]:
+    def comparison(self) -> list[ComparisonRow]:
         """The rows of `comparison.parquet`."""
         return _rows(self.tables["comparison"])
 
@@ -111,6 +107,5 @@ def read(folder: Path) -> Inputs:
     )
 
 
-def _rows(table: pa.Table) -> list[dict[str, Any]]:
-    rows: list[dict[str, Any]] = table.to_pylist()
-    return rows
+def _rows(table: pa.Table) -> list[Any]:
+    return list(table.to_pylist())

@@ -153,7 +153,7 @@ def _page(results: str, mark: str) -> str:
     try:
         folder = local_folder(results)
         if not any(folder.glob("*.parquet")):
-            name = str(files.read_study(folder)["name"])
+            name = files.read_study(folder).name
             return render_plain(name, "The study has written no table yet.", mark)
         return render(study_page.compose(inputs.read(folder)), live=mark)
     except (ValueError, OSError) as error:

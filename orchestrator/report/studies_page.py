@@ -59,7 +59,7 @@ def compose(folders: Sequence[Path]) -> Page:
             if section.chapter == "warnings"
             for line in section.notes
         ),
-        facts=[(side.name, str(side.study["settings"]["dataset"])) for side in sides],
+        facts=[(side.name, side.study.settings.dataset) for side in sides],
         chapters=[
             Chapter(
                 key=key,

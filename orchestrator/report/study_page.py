@@ -33,7 +33,7 @@ def compose(inputs: Inputs) -> Page:
     )
     arranged = arrange(inputs, report.sections)
     return Page(
-        name=str(inputs.study["name"]),
+        name=inputs.study.name,
         state=inputs.status.state,
         question=question(inputs),
         answer=report.answer if inputs.ended and report.answer else answer(inputs),

@@ -3,7 +3,8 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from orchestrator.results.study_results import Choice, StudyResults, load_study
+    from orchestrator.results.study_record import Choice
+    from orchestrator.results.study_results import StudyResults, load_study
 
 __all__ = ["Choice", "StudyResults", "load_study"]
 

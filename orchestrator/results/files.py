@@ -6,13 +6,13 @@ import os
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from orchestrator.results import shape
 from orchestrator.results.schema import SCHEMA_VERSION
+from orchestrator.results.study_record import StudyRecord
 
 
 def write_table(folder: Path, name: str, table: pa.Table, metadata: Mapping[str, str]) -> None:
@@ -74,7 +74,7 @@ def write_text(path: Path, text: str) -> None:
         temporary.write_text(text, encoding="utf-8")
 
 
-def read_study(folder: Path) -> dict[str, Any]:
+def read_study(folder: Path) -> StudyRecord:
     """Reads `study.json`.
 
     Raises:
@@ -90,8 +90,7 @@ def read_study(folder: Path) -> dict[str, Any]:
             f"study.json must be JSON, but {path} is not: {error}; its settings, spaces and hashes "
             "are nowhere else, so restore it from a copy (the tables can still be read)"
         ) from error
-    shape.check_study(path, study)
-    return dict(study)
+    return StudyRecord.of(path, study)
 
 
 def read_table(folder: Path, name: str) -> pa.Table:

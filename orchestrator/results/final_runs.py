@@ -1,14 +1,15 @@
 """The re-trainings that a study's choice asks for, and how far each is, from its tables."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
-from orchestrator.config.searches import search_for, stored_searches
+from orchestrator.config.searches import search_for
+from orchestrator.results.rows import EventRow, FinalEpochRow, FinalRow
+from orchestrator.results.study_record import Choices, StudyRecord
 
-Row = Mapping[str, Any]
 Key = tuple[str, str, int, float]
 
 FAILED: Final = "final_failed"
@@ -46,12 +47,15 @@ def final_id(family: str, role: str, seed: int, fraction: float) -> str:
 
 
 def final_runs(
-    study: Row, final_epochs: Sequence[Row], final: Sequence[Row], events: Sequence[Row]
+    study: StudyRecord,
+    final_epochs: Sequence[FinalEpochRow],
+    final: Sequence[FinalRow],
+    events: Sequence[EventRow],
 ) -> list[FinalRun] | None:
     """All re-trainings of a study; a winner that is the baseline is trained once.
 
     Args:
-        study: `study.json`.
+        study: The study.
         final_epochs: Rows of `final_epochs.parquet`.
         final: Rows of `final.parquet`.
         events: Rows of `events.parquet`.
@@ -59,11 +63,11 @@ def final_runs(
     Returns:
         None before the choice.
     """
-    if "choice" not in study:
+    if study.choice is None:
         return None
-    epochs = Counter(_key(row) for row in final_epochs)
-    names = {_key(row): row["trial_id"] for row in final_epochs}
-    tested = {_key(row) for row in final}
+    epochs = Counter(key_of(row) for row in final_epochs)
+    names = {key_of(row): row["trial_id"] for row in final_epochs}
+    tested = {key_of(row) for row in final}
     failed = _failed(study, events)
     return [
         FinalRun(
@@ -76,33 +80,33 @@ def final_runs(
             done=key in tested,
             failed=key not in tested and final_id(*key) in failed,
         )
-        for key in _expected(study)
+        for key in _expected(study, study.choice)
     ]
 
 
-def _failed(study: Row, events: Sequence[Row]) -> set[str]:
+def _failed(study: StudyRecord, events: Sequence[EventRow]) -> set[str | None]:
     """The trial ids of those that ended without a test; another run tries them again."""
-    began = (study.get("runs") or [study])[-1].get("started_at")
+    began = datetime.fromisoformat(study.runs[-1].started_at) if study.runs else None
     return {
         row["trial_id"]
         for row in events
-        if row["kind"] in {FAILED, DIVERGED}
-        and (began is None or row["at"] >= datetime.fromisoformat(began))
+        if row["kind"] in {FAILED, DIVERGED} and (began is None or row["at"] >= began)
     }
 
 
-def _expected(study: Row) -> Iterator[Key]:
-    settings, searches = study["settings"], stored_searches(study["settings"])
-    for fraction in settings["train_fractions"]:
-        for seed in range(settings["seeds"]):
-            for family in settings["families"]:
-                chosen = study["choice"].get(search_for(searches, family, fraction).name)
+def _expected(study: StudyRecord, choice: Choices) -> Iterator[Key]:
+    settings, searches = study.settings, study.searches
+    for fraction in settings.train_fractions:
+        for seed in range(settings.seeds):
+            for family in settings.families:
+                chosen = choice.get(search_for(searches, family, fraction).name)
                 if chosen is None:
                     continue
                 yield family, "baseline", seed, fraction
-                if not chosen["baseline_won"]:
+                if not chosen.baseline_won:
                     yield family, "tuned", seed, fraction
 
 
-def _key(row: Row) -> Key:
+def key_of(row: FinalRow | FinalEpochRow) -> Key:
+    """What tells a final run from the others."""
     return row["family"], row["role"], row["seed"], row["train_fraction"]

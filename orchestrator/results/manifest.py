@@ -5,15 +5,15 @@ import json
 import platform
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from functools import cached_property
 from importlib.metadata import distributions, version
 from pathlib import Path
 from typing import Any, Final
 
-from orchestrator.config.rungs import rungs_of
-from orchestrator.config.sampler import sampler_of
 from orchestrator.config.settings import Settings, to_json
 from orchestrator.results import code_version, files
 from orchestrator.results.states import Outcome
+from orchestrator.results.study_record import StudyRecord
 from trainables import hardware
 
 LIBRARIES: Final = ("ray", "optuna", "torch", "torchvision", "numpy", "pandas", "pyarrow")
@@ -33,72 +33,79 @@ class Manifest:
             check: Called before each write; raises where this process must not write any more.
         """
         self._path, self._check = folder / "study.json", check
-        self.content: dict[str, Any] = {}
+        self._content: dict[str, Any] = {}
         self.add(**content)
 
     def add(self, **content: Any) -> None:
         """Adds or replaces entries and writes the file."""
         self._check()
-        self.content.update(content)
-        files.write_text(self._path, json.dumps(self.content, indent=2, default=str) + "\n")
+        self._content.update(content)
+        self.__dict__.pop("study", None)
+        files.write_text(self._path, json.dumps(self._content, indent=2, default=str) + "\n")
+
+    @cached_property
+    def study(self) -> StudyRecord:
+        """What the file says now."""
+        return record_of(self._content)
 
     def end(self, outcome: str) -> None:
         """Notes how this run of the study ended: `completed`, `incomplete`, `interrupted`, ..."""
-        *earlier, this = self.content["runs"]
+        *earlier, this = self._content["runs"]
         ended = {"outcome": outcome, "ended_at": now()}
         self.add(**ended, runs=[*earlier, {**this, **ended}])
 
 
-def continued(study: Mapping[str, Any], description: Mapping[str, Any]) -> dict[str, Any]:
+def record_of(content: Mapping[str, Any]) -> StudyRecord:
+    """What will be read of a `study.json` with this content."""
+    return StudyRecord.of(Path("study.json"), json.loads(json.dumps(content, default=str)))
+
+
+def continued(study: StudyRecord, description: Mapping[str, Any]) -> dict[str, Any]:
     """The content of `study.json` when a study is resumed.
 
     A setting that is newer than the study is not among its own as long as it stands at its default:
     the digest of a choice is over the settings, and the choice is the same.
 
     Args:
-        study: Its content so far.
+        study: As it is so far.
         description: Of the run that begins; see `describe`.
     """
-    *earlier, last = study["runs"]
+    *earlier, last = study.raw["runs"]
     if last["outcome"] == Outcome.RUNNING:  # it had no time to say how it ended
         last = {**last, "outcome": "killed"}
     runs = [*earlier, last, *description["runs"]]
     kept = {
-        "started_at": study["started_at"],
-        "rungs": rungs_of(study),
-        "sampler": sampler_of(study),
+        "started_at": study.started_at,
+        "rungs": study.rungs,
+        "sampler": study.sampler.model_dump(),
     }
-    defaults, before = to_json(Settings()), study["settings"]
+    defaults, before = to_json(Settings()), study.raw["settings"]
     settings = {
         name: value
         for name, value in description["settings"].items()
         if name in before or value != defaults[name]
     }
-    return {**study, **description, **kept, "settings": settings, "runs": runs}
+    return {**study.raw, **description, **kept, "settings": settings, "runs": runs}
 
 
-def table_metadata(study: Mapping[str, Any]) -> dict[str, str]:
-    """What every Parquet file is stamped with: what its rows rest on.
-
-    Args:
-        study: The content of `study.json`.
-    """
+def table_metadata(study: StudyRecord) -> dict[str, str]:
+    """What every Parquet file is stamped with: what its rows rest on."""
     return {
-        "study": study["name"],
-        "git_commit": study["git_commit"] or "",
-        "environment": json.dumps(study["environment"]),
+        "study": study.name,
+        "git_commit": study.git_commit or "",
+        "environment": json.dumps(study.environment),
         **stamp(study),
     }
 
 
-def stamp(study: Mapping[str, Any]) -> dict[str, str]:
+def stamp(study: StudyRecord) -> dict[str, str]:
     """The hashes of what a study rests on, by which a table is known to be of it."""
-    registered = study.get("registration")
+    registered = study.registration
     return {
-        "split_sha256": study["dataset"]["split_sha256"],
-        "data_sha256": sha256_of(study["dataset"]["files"]),
-        "weights_sha256": (study["weights"] or {}).get("sha256", ""),
-        **({"registration_sha256": registered["sha256"]} if registered else {}),
+        "split_sha256": study.dataset.split_sha256,
+        "data_sha256": sha256_of(study.dataset.files),
+        "weights_sha256": study.weights_sha256 or "",
+        **({"registration_sha256": registered.sha256} if registered else {}),
     }
 
 

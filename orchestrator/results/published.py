@@ -9,7 +9,7 @@ import contextlib
 import hashlib
 import time
 import uuid
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
@@ -21,6 +21,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from orchestrator.extras import check_installed
 from orchestrator.results import files
+from orchestrator.results.study_record import StudyRecord
 from trainables.secrets import check_complete
 
 MANIFEST: Final = "manifest.json"
@@ -90,16 +91,9 @@ def object_name(name: str, file: PublishedFile) -> str:
     return f"{file.sha256}{PurePosixPath(name).suffix}"
 
 
-def runs_of(study: Mapping[str, Any]) -> tuple[Run, ...]:
-    """The runs of a study's drivers.
-
-    Args:
-        study: The content of its `study.json`.
-    """
-    named = study.get("runs") or [study]
-    return tuple(
-        Run(**{name: run[name] for name in Run.model_fields if name in run}) for run in named
-    )
+def runs_of(study: StudyRecord) -> tuple[Run, ...]:
+    """The runs of a study's drivers."""
+    return tuple(Run(started_at=run.started_at, host=run.host, pid=run.pid) for run in study.runs)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -227,13 +221,13 @@ def place_of(address: str, *, flag: str) -> Place:
     return Place(filesystem=filesystem, path=path.rstrip("/"), address=address.rstrip("/"))
 
 
-def check_place(publish: str, name: str, study: Mapping[str, Any] | None) -> None:
+def check_place(publish: str, name: str, study: StudyRecord | None) -> None:
     """Checks that a study may be published at an address, before anything is started.
 
     Args:
         publish: The address without its name.
         name: The study's.
-        study: The content of its `study.json`; None where it is new.
+        study: It; None where it is new.
 
     Raises:
         ValueError: It cannot be written; or another study lies there, or the same one, with which

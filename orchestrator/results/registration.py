@@ -2,13 +2,14 @@
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from orchestrator.config.settings import OPERATIONAL
 from orchestrator.results import files
+from orchestrator.results.study_record import Question, StudyRecord
 
 FILE: Final = "registration.json"
 ALPHA: Final = 0.05
@@ -17,47 +18,6 @@ TEST: Final = (
     "Holm over the registered questions"
 )
 REGISTERED, EXPLORED = "registered", "explored"
-Model = tuple[str, str]
-"""A family and a role (`baseline` or `tuned`)."""
-Asked = tuple[float, frozenset[Model]]
-"""What tells a question from others: its train fraction, and its two models in any order."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Question:
-    """Does one model differ from another in test accuracy?
-
-    Attributes:
-        a_family: Of the first model.
-        a_role: Likewise.
-        b_family: Of the second.
-        b_role: Likewise.
-        train_fraction: At which share of the training images.
-        margin: A difference that is not larger does not matter; a fraction of the test images.
-    """
-
-    a_family: str
-    a_role: str
-    b_family: str
-    b_role: str
-    train_fraction: float = 1.0
-    margin: float = 0.0
-
-    @property
-    def models(self) -> tuple[Model, Model]:
-        """The two."""
-        return (self.a_family, self.a_role), (self.b_family, self.b_role)
-
-    @property
-    def asked(self) -> Asked:
-        """What tells it from others."""
-        return self.train_fraction, frozenset(self.models)
-
-    def __str__(self) -> str:
-        return (
-            f"{self.a_family} {self.a_role} against {self.b_family} {self.b_role} at train "
-            f"fraction {self.train_fraction:g}"
-        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,21 +34,21 @@ class Registration:
 
 
 def content_of(
-    registration: Registration, study: Mapping[str, Any], *, registered_at: str
+    registration: Registration, study: StudyRecord, *, registered_at: str
 ) -> dict[str, Any]:
     """What is registered, with the settings that matter and what the study rests on.
 
     Args:
         registration: What it will ask.
-        study: The content of its `study.json` before its first trial.
+        study: It before its first trial.
         registered_at: As ISO 8601 text in UTC.
     """
     return {
-        "study": study["name"],
+        "study": study.name,
         "registered_at": registered_at,
-        "git_commit": study["git_commit"],
-        "code_sha256": study["code_sha256"],
-        "questions": [asdict(question) for question in registration.questions],
+        "git_commit": study.git_commit,
+        "code_sha256": study.code_sha256,
+        "questions": [question.model_dump() for question in registration.questions],
         "metric": "test_accuracy",
         "test": TEST,
         "alpha": registration.alpha,
@@ -96,18 +56,18 @@ def content_of(
     }
 
 
-def what_matters(study: Mapping[str, Any]) -> dict[str, Any]:
+def what_matters(study: StudyRecord) -> dict[str, Any]:
     """The entries of `study.json` that must stay as registered: others decide no result."""
-    settings = study["settings"]
+    settings = study.raw["settings"]
     return {
         "settings": {
             name: settings[name]
             for name in sorted(settings)
             if name not in {*OPERATIONAL, "space", "baseline"}
         },
-        "spaces": study["spaces"],
-        "baselines": study["baselines"],
-        "split_sha256": study["dataset"]["split_sha256"],
+        "spaces": study.spaces,
+        "baselines": study.baselines,
+        "split_sha256": study.dataset.split_sha256,
     }
 
 
@@ -118,14 +78,14 @@ def sha256_of(content: Mapping[str, Any]) -> str:
 
 
 def register(
-    folder: Path, registration: Registration, study: Mapping[str, Any], *, registered_at: str
+    folder: Path, registration: Registration, study: StudyRecord, *, registered_at: str
 ) -> dict[str, Any]:
     """Writes `registration.json`; returns the entry of `study.json` that names it.
 
     Args:
         folder: The study's, in which no trial has begun.
         registration: What it will ask.
-        study: The content of `study.json` to be.
+        study: As it will be.
         registered_at: As ISO 8601 text in UTC.
     """
     content = json.loads(json.dumps(content_of(registration, study, registered_at=registered_at)))
@@ -152,14 +112,3 @@ def read(folder: Path) -> dict[str, Any] | None:
         raise ValueError(
             f"{FILE} must be a registration as this project writes it, but is not: {error}"
         ) from error
-
-
-def questions_of(study: Mapping[str, Any]) -> tuple[Question, ...]:
-    """The questions that `study.json` has as registered; none where there was no registration."""
-    entries: Sequence[Mapping[str, Any]] = (study.get("registration") or {}).get("questions") or ()
-    return tuple(Question(**entry) for entry in entries)
-
-
-def registered_of(study: Mapping[str, Any]) -> tuple[Question, ...] | None:
-    """Its registered questions; None of a study that registered none."""
-    return questions_of(study) if study.get("registration") else None

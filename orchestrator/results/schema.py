@@ -13,6 +13,7 @@ from optuna.distributions import (
 )
 
 from orchestrator.results.data_dictionary import described
+from search_spaces.baseline import Params
 
 SCHEMA_VERSION = 1
 
@@ -268,13 +269,13 @@ def _with_parameters(columns: list[pa.Field]) -> dict[str, pa.Schema]:
     return {"trials": trials, "final": final, **FIXED_SCHEMAS}
 
 
-def parameter_columns(params: Mapping[str, Any]) -> dict[str, Any]:
+def parameter_columns(params: Params) -> dict[str, Any]:
     """The `param_*` and `params_json` columns of a row."""
     columns = {f"param_{name}": value for name, value in params.items()}
     return {**columns, "params_json": json.dumps(dict(params), sort_keys=True)}
 
 
-def to_table(rows: Sequence[Mapping[str, Any]], schema: pa.Schema) -> pa.Table:
+def to_table(rows: Sequence[Mapping[str, object]], schema: pa.Schema) -> pa.Table:
     """Rows as a table; a missing column is null, an unknown one an error.
 
     Raises:

@@ -2,38 +2,31 @@
 
 import os
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
 import pyarrow as pa
 
-from orchestrator.config.searches import Search, stored_searches
+from orchestrator.config.searches import Search
+from orchestrator.config.stored_settings import StoredSettings
 from orchestrator.results import fetched, files, schema
+from orchestrator.results.rows import (
+    ComparisonRow,
+    EpochRow,
+    EventRow,
+    FinalEpochRow,
+    FinalRow,
+    RungRow,
+    TrialRow,
+)
+from orchestrator.results.study_record import Choice, StudyRecord
 
 if TYPE_CHECKING:
     import pandas as pd
 
-Rows = list[dict[str, Any]]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Choice:
-    """The winner of a search, by validation alone.
-
-    Attributes:
-        trial_id: As in `trials.parquet`.
-        params: Its hyperparameters.
-        validation_accuracy: Of its best epoch, from 0 to 1.
-        baseline_won: It is the baseline.
-    """
-
-    trial_id: str
-    params: Mapping[str, Any]
-    validation_accuracy: float
-    baseline_won: bool
+Arrived = TypeVar("Arrived", EpochRow, FinalEpochRow, RungRow)
 
 
 def load_study(results: str | os.PathLike[str]) -> "StudyResults":
@@ -67,7 +60,7 @@ class StudyResults:
         self._tables: dict[str, pa.Table] = {}
 
     @cached_property
-    def study(self) -> Mapping[str, Any]:
+    def study(self) -> StudyRecord:
         """The content of `study.json`.
 
         Raises:
@@ -78,19 +71,17 @@ class StudyResults:
     @property
     def name(self) -> str:
         """The study's."""
-        return str(self.study["name"])
+        return self.study.name
 
     @property
-    def settings(self) -> Mapping[str, Any]:
+    def settings(self) -> StoredSettings:
         """What it was asked for: see `docs/SETTINGS.md`."""
-        settings: Mapping[str, Any] = self.study["settings"]
-        return settings
+        return self.study.settings
 
     @property
     def choice(self) -> dict[str, Choice]:
         """The winner of each search, by its name; empty while the search goes on."""
-        chosen = self.study.get("choice") or {}
-        return {name: Choice(**winner) for name, winner in chosen.items()}
+        return self.study.choice or {}
 
     @property
     def answer(self) -> str | None:
@@ -114,7 +105,7 @@ class StudyResults:
     @cached_property
     def searches(self) -> list[Search]:
         """One per family, or one per family and share of the training images."""
-        return stored_searches(self.study["settings"])
+        return self.study.searches
 
     def has(self, name: str) -> bool:
         """Whether a table is there; before its first write it is not."""
@@ -159,16 +150,28 @@ class StudyResults:
             return self.table(name)
         return schema.columns_of_all()[name].empty_table()
 
-    def rows(self, name: str) -> Rows:
+    @overload
+    def rows(self, name: Literal["trials"]) -> list[TrialRow]: ...
+    @overload
+    def rows(self, name: Literal["epochs"]) -> list[EpochRow]: ...
+    @overload
+    def rows(self, name: Literal["events"]) -> list[EventRow]: ...
+    @overload
+    def rows(self, name: Literal["final"]) -> list[FinalRow]: ...
+    @overload
+    def rows(self, name: Literal["final_epochs"]) -> list[FinalEpochRow]: ...
+    @overload
+    def rows(self, name: Literal["comparison"]) -> list[ComparisonRow]: ...
+
+    def rows(self, name: str) -> Any:
         """The rows of a table in their order on disk; none where it is not there yet.
 
         Raises:
             ValueError: It is damaged.
         """
-        rows: Rows = self.table_or_empty(name).to_pylist()
-        return rows
+        return self.table_or_empty(name).to_pylist()
 
 
-def by_sequence(rows: Rows) -> Rows:
+def by_sequence(rows: Iterable[Arrived]) -> list[Arrived]:
     """Rows of `epochs`, `final_epochs` or `rungs` in the order in which they came."""
-    return sorted(rows, key=lambda row: int(row["sequence"]))
+    return sorted(rows, key=lambda row: row["sequence"])

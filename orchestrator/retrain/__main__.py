@@ -55,7 +55,7 @@ def _train(retraining: "Retraining") -> list["Epoch"]:
     """Trains and prints each epoch as it ends."""
     stored = retraining.stored
     say(
-        f"{stored.spec.trial_id} of {retraining.study['name']}: {stored.status} after "
+        f"{stored.spec.trial_id} of {retraining.study.name}: {stored.status} after "
         f"{len(stored.rows)} epoch(s) on {stored.device}; trained again on {retraining.device} "
         f"with {retraining.threads} thread(s)"
     )

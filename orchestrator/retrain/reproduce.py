@@ -1,25 +1,21 @@
 """Trains one trial of a study again, with all that made it, and compares the two curves."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import pyarrow as pa
 
-from orchestrator.config.precision import default_precision, stored_precision
+from orchestrator.config.precision import default_precision
 from orchestrator.config.settings import Settings
 from orchestrator.config.sources import from_json
-from orchestrator.plan import (
-    image_files,
-    inputs,
-    own_validation,
-    pretrained_weights,
-    provenance,
-)
-from orchestrator.results import code_version, files, manifest, schema, shape
-from orchestrator.retrain.stored_trial import Row, StoredTrial, read_trial
+from orchestrator.plan import image_files, inputs, pretrained_weights, provenance
+from orchestrator.results import code_version, files, manifest, schema
+from orchestrator.results.study_record import StudyRecord
+from orchestrator.retrain.stored_trial import StoredTrial, read_trial
+from orchestrator.trials.recorder import Report
 from trainables import device_memory, registry
 from trainables.attempt_config import AttemptConfig
 from trainables.data.splitting import fraction_of
@@ -55,8 +51,8 @@ class Epoch:
     """
 
     number: int
-    stored: Row | None
-    now: Row | None
+    stored: Report | None
+    now: Report | None
 
     def differences(self) -> dict[str, float]:
         """Column to how far it is from the stored one; none where an epoch has no row."""
@@ -70,7 +66,7 @@ class Retraining:
     """A trial that is ready to be trained again.
 
     Attributes:
-        study: The content of `study.json`.
+        study: The study.
         stored: The trial.
         trainer: With its network built and its data in place.
         device: What it is trained on now.
@@ -79,7 +75,7 @@ class Retraining:
         unused: What the user named that this trial does not need.
     """
 
-    study: Mapping[str, Any]
+    study: StudyRecord
     stored: StoredTrial
     trainer: Trainer
     device: str
@@ -102,8 +98,8 @@ class Retraining:
     def table(self, epochs: Sequence[Epoch]) -> pa.Table:
         """The new curve in the columns of `epochs.parquet`."""
         spec = self.stored.spec
-        same = {"study": self.study["name"], "family": spec.family, "trial_id": spec.trial_id}
-        column = OBJECTIVES[self.study["settings"].get("objective", "accuracy")]
+        same = {"study": self.study.name, "family": spec.family, "trial_id": spec.trial_id}
+        column = OBJECTIVES[self.study.settings.objective]
         rows = [
             {
                 **same,
@@ -140,8 +136,8 @@ def prepare(
             split or weights are not those that `study.json` records.
     """
     study = files.read_study(folder)
-    shape.check_entries(folder / "study.json", study, NEEDED)
-    settings = from_json(study["settings"])
+    study.check_said(folder / "study.json", NEEDED)
+    settings = from_json(study.raw["settings"])
     settings = replace(
         settings,
         data_dir=settings.data_dir if data_dir is None else data_dir,
@@ -163,7 +159,7 @@ def prepare(
         folder=str(folder),
         device=device,
         accumulation=1,
-        threads=study["cluster"]["cpus_per_trial"],
+        threads=study.cluster.cpus_per_trial,
         precision=_precision(study, device),
         reproducible=settings.reproducible,
         objective=settings.objective,
@@ -195,20 +191,20 @@ def explanations(retraining: Retraining) -> list[str]:
     """What is not as it was when the study ran, and so may explain a difference."""
     study, stored = retraining.study, retraining.stored
     now = manifest.environment()
-    pairs = {
+    pairs: dict[str, tuple[str | None, str]] = {
         "device": (stored.device, retraining.device),
-        "precision": (stored_precision(study), _precision(study, retraining.device)),
+        "precision": (study.precision, _precision(study, retraining.device)),
     }
-    pairs |= {name: (study["environment"].get(name), now[name]) for name in now}
+    pairs |= {name: (study.environment.get(name), now[name]) for name in now}
     found = [
         f"{name}: {before} then, {after} now"
         for name, (before, after) in pairs.items()
         if before != after
     ]
     found += _other_code(study)
-    if len(study["runs"]) > 1:
+    if len(study.runs) > 1:
         found.append(
-            f"the study ran {len(study['runs'])} times, and study.json has the environment and "
+            f"the study ran {len(study.runs)} times, and study.json has the environment and "
             "the CPUs per trial of the last run"
         )
     if stored.in_parts:
@@ -218,21 +214,21 @@ def explanations(retraining: Retraining) -> list[str]:
     return found
 
 
-def _precision(study: Mapping[str, Any], device: str) -> str:
+def _precision(study: StudyRecord, device: str) -> str:
     """The study's; on another device that lacks it, what that one computes with by itself."""
-    stored = stored_precision(study)
+    stored = study.precision
     return stored if stored in PRECISIONS[device] else default_precision(device)
 
 
-def _other_code(study: Mapping[str, Any]) -> list[str]:
+def _other_code(study: StudyRecord) -> list[str]:
     try:
-        now = code_version.code_sha256(study["settings"]["families"], study["settings"]["dataset"])
+        now = code_version.code_sha256(study.settings.families, study.settings.dataset)
     except ValueError:  # a family outside the checkout that is not at hand
         return ["code: not all families of the study are here to be compared"]
-    if now == study["code_sha256"]:
+    if now == study.code_sha256:
         return []
     return [
-        f"code: SHA-256 {study['code_sha256']} (commit {study['git_commit'] or 'not known'}) then, "
+        f"code: SHA-256 {study.code_sha256} (commit {study.git_commit or 'not known'}) then, "
         f"{now} (commit {code_version.git_commit() or 'not known'}) now"
     ]
 
@@ -250,16 +246,14 @@ def _check_device(device: str, stored: StoredTrial) -> None:
         )
 
 
-def _shared(
-    study: Mapping[str, Any], settings: Settings, family: Family, fraction: float
-) -> SharedData:
+def _shared(study: StudyRecord, settings: Settings, family: Family, fraction: float) -> SharedData:
     """What the trial was trained on, its hashes checked; the test part stays closed."""
     file = None
     if family.pretrained:
         file = _located(settings, family)
         _refuse_any(provenance.other_weights(study, family.name, file))
     dataset = inputs.named_data_set(settings).open(settings.data_dir, settings.edge)
-    own_validation.check_own_validation(study, dataset)
+    provenance.check_own_validation(study, dataset)
     _refuse_any(provenance.other_files(study, dataset))
     training = image_files.with_room(dataset).read_training()
     parts = inputs.divide(settings, dataset, training.labels)

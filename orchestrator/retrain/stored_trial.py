@@ -1,22 +1,20 @@
 """A trial of a study as its tables have it, of the search or of the finals, with its epochs."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from orchestrator.config.final_epochs import final_epochs
 from orchestrator.config.settings import Settings
+from orchestrator.results.rows import EpochRow, FinalRow, TrialRow
 from orchestrator.results.states import State
-from orchestrator.results.study_results import Rows, StudyResults
+from orchestrator.results.study_results import StudyResults
 from orchestrator.run import finals
 from orchestrator.trials.trial import TrialSpec
-
-Row = Mapping[str, Any]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +33,7 @@ class StoredTrial:
     spec: TrialSpec
     status: str
     device: str
-    rows: Sequence[Row]
+    rows: Sequence[EpochRow]
     epochs: int
     in_parts: bool
 
@@ -56,12 +54,13 @@ def read_trial(folder: Path, settings: Settings, trial_id: str) -> StoredTrial:
     # A winner that is the baseline has a row in either role; the baseline's comes first.
     final = {row["trial_id"]: row for row in reversed(results.rows("final"))}
     if trial_id in search:
-        row, epochs, seed = search[trial_id], "epochs", search[trial_id]["seed"]
+        row: TrialRow | FinalRow = search[trial_id]
+        epochs, seed, status = "epochs", row["seed"], search[trial_id]["status"]
         whole = settings.epochs
     elif trial_id in final:
-        row, epochs = final[trial_id], "final_epochs"
+        row, epochs, status = final[trial_id], "final_epochs", State.COMPLETED
         seed = finals.final_seed(settings, row["family"], row["seed"])
-        whole = final_epochs(vars(settings), row["train_fraction"])
+        whole = final_epochs(settings, row["train_fraction"])
     else:
         choices = ", ".join([*sorted(search), *sorted(final)]) or "none yet"
         raise ValueError(
@@ -78,12 +77,12 @@ def read_trial(folder: Path, settings: Settings, trial_id: str) -> StoredTrial:
             train_fraction=row["train_fraction"],
         ),
         epochs=whole,
-        status=row.get("status", State.COMPLETED),
+        status=status,
         device=row["device"],
         rows=_epochs(results.table_or_empty(epochs), trial_id),
         in_parts=any(
-            (row["trial_id"], row["kind"]) == (trial_id, "out_of_memory")
-            for row in results.rows("events")
+            (event["trial_id"], event["kind"]) == (trial_id, "out_of_memory")
+            for event in results.rows("events")
         ),
     )
     if not stored.rows and not stored.diverged:
@@ -93,7 +92,9 @@ def read_trial(folder: Path, settings: Settings, trial_id: str) -> StoredTrial:
     return stored
 
 
-def _epochs(table: pa.Table, trial_id: str) -> Rows:
+def _epochs(table: pa.Table, trial_id: str) -> list[EpochRow]:
     """The rows of a trial in the order of its epochs."""
-    rows: Rows = table.filter(pc.field("trial_id") == trial_id).sort_by("epoch").to_pylist()
+    rows: list[EpochRow] = (
+        table.filter(pc.field("trial_id") == trial_id).sort_by("epoch").to_pylist()
+    )
     return rows

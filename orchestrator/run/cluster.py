@@ -404,7 +404,7 @@ def _started_here() -> bool:
 
 
 def _growth(
-    gcs_address: str, nodes: Sequence[Mapping[str, Any]]
+    gcs_address: str, nodes: Sequence[kuberay.Node]
 ) -> tuple[Sequence[Mapping[str, float]], int, str]:
     """Workers that may be started, how many at a time, and why that cannot be said, if so."""
     config = file_config(gcs_address)

@@ -46,7 +46,7 @@ def describe(
             "families": [plan.name for plan in plans],
             "precision": settings.precision_on(reservation.device),
         },
-        "rungs": offered_rungs(to_json(settings)),
+        "rungs": offered_rungs(settings),
         "sampler": dict(SAMPLER),
         "demo": demo_notes(
             settings,

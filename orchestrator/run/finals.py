@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pyarrow as pa
@@ -16,40 +16,37 @@ from orchestrator.config.settings import ARITHMETIC, ENDS, OPERATIONAL, Settings
 from orchestrator.plan.families import FamilyPlan
 from orchestrator.results import files
 from orchestrator.results.final_runs import final_id
+from orchestrator.results.rows import FinalRow
 from orchestrator.results.schema import FIXED_SCHEMAS, parameter_columns
-from orchestrator.trials.recorder import Recorder
+from orchestrator.results.study_record import Choice
+from orchestrator.trials.recorder import Recorder, Report
 from orchestrator.trials.trial import TrialRecord, TrialSpec, winner
+from search_spaces.baseline import Params
 from trainables.epoch_rows import objective
 from trainables.trainers import SIZES
 from trainables.training.seeding import derive_seed
 from trainables.trial_files import PREDICTIONS, checkpoint_folder, keep_predictions
 
-Choice = Mapping[str, Mapping[str, Any]]
 
-
-def choose(recorder: Recorder, searches: Sequence[Search]) -> dict[str, dict[str, Any]]:
-    """The winner of each search that has one, by validation alone.
-
-    Returns:
-        The search's name to `trial_id`, `params`, `validation_accuracy` and `baseline_won`.
-    """
+def choose(recorder: Recorder, searches: Sequence[Search]) -> dict[str, Choice]:
+    """The winner of each search that has one, by validation alone."""
     best = {search.name: winner(recorder.of_search(search.name)) for search in searches}
     return {name: choice_of(record) for name, record in best.items() if record is not None}
 
 
-def choice_of(record: TrialRecord) -> dict[str, Any]:
+def choice_of(record: TrialRecord) -> Choice:
     """What `study.json` says of a winner."""
     assert record.best is not None
-    return {
-        "trial_id": record.spec.trial_id,
-        "params": dict(record.spec.params),
-        "validation_accuracy": record.best["validation_accuracy"],
-        "baseline_won": record.spec.role == "baseline",
-    }
+    return Choice(
+        trial_id=record.spec.trial_id,
+        params=dict(record.spec.params),
+        validation_accuracy=record.best["validation_accuracy"],
+        baseline_won=record.spec.role == "baseline",
+    )
 
 
-def digest(choice: Choice, settings: Mapping[str, Any]) -> str:
-    """SHA-256 of a choice and of the settings it was made under; an opening belongs to it.
+def digest(choice: Mapping[str, Any], settings: Mapping[str, Any]) -> str:
+    """SHA-256 of a choice and its settings, as in `study.json`; an opening belongs to it.
 
     Where a study runs is left out: on another machine the choice is the same.
     """
@@ -65,11 +62,15 @@ def digest(choice: Choice, settings: Mapping[str, Any]) -> str:
 
 
 def final_specs(
-    choice: Choice, plans: Sequence[FamilyPlan], searches: Sequence[Search], settings: Settings
+    choice: Mapping[str, Choice | None],
+    plans: Sequence[FamilyPlan],
+    searches: Sequence[Search],
+    settings: Settings,
 ) -> list[TrialSpec]:
     """What the finals train: baseline and winner of each chosen search, per seed and fraction.
 
-    A winner that is the baseline is trained once. Baseline and winner share their seeds.
+    A winner that is the baseline is trained once, and so is one that is None: not known yet.
+    Baseline and winner share their seeds.
     """
     return [
         TrialSpec(
@@ -80,7 +81,7 @@ def final_specs(
             seed=final_seed(settings, plan.name, seed),
             train_fraction=fraction,
             seed_index=seed,
-            epochs=final_epochs(vars(settings), fraction),
+            epochs=final_epochs(settings, fraction),
         )
         for fraction in settings.train_fractions
         for seed in range(settings.seeds)
@@ -105,7 +106,7 @@ def final_rows(
     train_images: int,
     validation_images: int,
     roles: Sequence[str],
-) -> list[dict[str, Any]]:
+) -> list[FinalRow]:
     """The rows of `final.parquet` that a completed run gives: one for each role it stands for."""
     result, best, spec = record.final, record.best, record.spec
     assert result is not None
@@ -130,10 +131,10 @@ def final_rows(
         **measured(result),
         **parameter_columns(spec.params),
     }
-    return [{**row, "role": role} for role in roles]
+    return [cast("FinalRow", {**row, "role": role}) for role in roles]
 
 
-def measured(result: Mapping[str, Any]) -> dict[str, Any]:
+def measured(result: Report) -> dict[str, Any]:
     """What a run found on the test set, from its last report or from its row in `final.parquet`."""
     return {
         name: value
@@ -165,9 +166,7 @@ def restore_predictions(folder: Path, records: Iterable[TrialRecord]) -> None:
         )
 
 
-def predictions(
-    folder: Path, rows: Iterable[Mapping[str, Any]], names: Sequence[str] = ()
-) -> pa.Table:
+def predictions(folder: Path, rows: Iterable[FinalRow], names: Sequence[str] = ()) -> pa.Table:
     """The table of `predictions.parquet` for rows of `final.parquet`.
 
     Args:
@@ -180,19 +179,20 @@ def predictions(
     return pa.concat_tables(tables) if tables else schema.empty_table()
 
 
-def _roles(chosen: Mapping[str, Any], plan: FamilyPlan) -> list[tuple[str, Mapping[str, Any]]]:
-    if chosen["baseline_won"]:
+def _roles(chosen: Choice | None, plan: FamilyPlan) -> list[tuple[str, Params]]:
+    if chosen is None or chosen.baseline_won:
         return [("baseline", plan.baseline)]
-    return [("baseline", plan.baseline), ("tuned", chosen["params"])]
+    return [("baseline", plan.baseline), ("tuned", chosen.params)]
 
 
-def _predictions_of(folder: Path, row: Mapping[str, Any], names: Sequence[str]) -> pa.Table:
+def _predictions_of(folder: Path, row: FinalRow, names: Sequence[str]) -> pa.Table:
     path = checkpoint_folder(folder, row["trial_id"]) / PREDICTIONS
     with np.load(path, allow_pickle=False) as arrays:
         probabilities, labels = arrays["probabilities"], arrays["labels"]
     count, classes = probabilities.shape
     offsets = np.arange(0, (count + 1) * classes, classes, dtype=np.int32)
-    same = {name: row[name] for name in ("study", "family", "role", "seed", "train_fraction")}
+    known: Mapping[str, Any] = row
+    same = {name: known[name] for name in ("study", "family", "role", "seed", "train_fraction")}
     columns = {
         **{name: pa.array([value] * count) for name, value in same.items()},
         "image_index": np.arange(count, dtype=np.int32),

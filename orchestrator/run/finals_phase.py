@@ -3,12 +3,14 @@
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from orchestrator.config.searches import search_for
 from orchestrator.forecast.remaining import TimeLeft, forecast_end
 from orchestrator.results.final_runs import final_runs
+from orchestrator.results.rows import FinalEpochRow, FinalRow
 from orchestrator.results.states import State
+from orchestrator.results.study_record import Choices
 from orchestrator.run import finals, replay
 from orchestrator.run.opening import resume_command
 from orchestrator.run.progress import ProgressTable, shown
@@ -41,15 +43,13 @@ class Finals:
     test_part: LabeledImages | None
 
 
-def retrain_and_test(
-    session: Session, search: Search, choice: finals.Choice, shared: Any
-) -> Finals:
+def retrain_and_test(session: Session, search: Search, choice: Choices, shared: Any) -> Finals:
     """Re-trains winners and baselines over seeds and fractions; each is tested when it ends."""
     settings, test = session.settings, None
     specs = finals.final_specs(choice, session.plans, session.searches, settings)
     recorder, left = _begun(session, search, specs)
 
-    def rows() -> list[dict[str, Any]]:
+    def rows() -> list[FinalRow]:
         return final_rows(session, recorder, choice)
 
     def predictions() -> Callable[[], Any]:
@@ -75,10 +75,11 @@ def retrain_and_test(
         trials = search.recorder.trained()
 
         def forecast() -> TimeLeft | None:
-            content = session.manifest.content
-            runs = final_runs(content, recorder.epoch_rows(), rows(), session.events)
+            study = session.manifest.study
+            epochs = cast("list[FinalEpochRow]", recorder.epoch_rows())
+            runs = final_runs(study, epochs, rows(), session.events)
             retrained = [each for each in recorder.trained() if each.epochs]
-            return forecast_end(content, trials, retrained, runs, search.searcher.halted)
+            return forecast_end(study, trials, retrained, runs, search.searcher.halted)
 
         time_left = Remaining(forecast).seconds
         table = ProgressTable(
@@ -125,7 +126,7 @@ def _read_test(session: Session) -> LabeledImages:
     try:
         return session.inputs.dataset.read_test()
     except (ValueError, OSError) as error:
-        opened = session.manifest.content.get("test_openings", 0) > 0
+        opened = session.manifest.study.test_openings > 0
         mend = "restore it as it was" if opened else "repair or replace it"
         raise LostInputError(
             f"the test part must be as it was when this run began, but {error}; all that was "
@@ -133,14 +134,14 @@ def _read_test(session: Session) -> LabeledImages:
         ) from error
 
 
-def final_rows(session: Session, recorder: Recorder, choice: finals.Choice) -> list[dict[str, Any]]:
+def final_rows(session: Session, recorder: Recorder, choice: Choices) -> list[FinalRow]:
     """The rows of `final.parquet` of the runs that are completed."""
-    rows = []
+    rows: list[FinalRow] = []
     for record in list(recorder.trials.values()):
         if record.status == State.COMPLETED:
             spec = record.spec
             search = search_for(session.searches, spec.family, spec.train_fraction)
-            both = choice[search.name]["baseline_won"]
+            both = choice[search.name].baseline_won
             rows += finals.final_rows(
                 record,
                 study=session.name,

@@ -16,17 +16,19 @@ from ray.autoscaler._private.kuberay.node_provider import KubernetesHttpApiClien
 
 from orchestrator.run import devices
 
+Node = Mapping[str, Any]
+"""A node, as Ray lists it."""
 HEAD_GROUP: Final = "headgroup"
 GROUP, DEVICE_TYPE = "ray.io/node-group", "ray.io/accelerator-type"
 NAME, NAMESPACE = "RAY_CLUSTER_NAME", "RAY_CLUSTER_NAMESPACE"
 
 
-def runs(nodes: Sequence[Mapping[str, Any]]) -> bool:
+def runs(nodes: Sequence[Node]) -> bool:
     """Whether KubeRay has started the head among nodes, as Ray lists them: its group says so."""
     return any(node["Labels"].get(GROUP) == HEAD_GROUP for node in nodes)
 
 
-def autoscaling_config(nodes: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def autoscaling_config(nodes: Sequence[Node]) -> dict[str, Any]:
     """What KubeRay's autoscaler goes by, in the form of a file of `ray up`, made by Ray's own code.
 
     The type of a group's GPUs is what the group's labels say, or else one of its nodes.

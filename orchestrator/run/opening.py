@@ -84,7 +84,7 @@ def open_study(
         mixed = checked.settings.mix_devices
         seen = look_at_nodes(precision, reservation, mixed=mixed)
         if checked.resumed is not None and reservation.gpus and not mixed:
-            check_types(checked.resumed.study.get("device_types") or {}, seen)
+            check_types(checked.resumed.study.device_types, seen)
         weights = _weights(checked, console)
         content = describe(
             name=checked.name,
@@ -102,7 +102,7 @@ def open_study(
         hold = checked.resumed.hold if checked.resumed else _begin(checked, held)
         stored = StoredStudy()
         if checked.resumed is not None:
-            stored = replay.read(checked.folder, checked.resumed.study, content)
+            stored = replay.read(checked.folder, checked.resumed.study, manifest.record_of(content))
             if hold.damage:
                 stored = replace(stored, changes=[*stored.changes, ("lease_damaged", hold.damage)])
             content = manifest.continued(checked.resumed.study, content)
@@ -133,7 +133,10 @@ def register(checked: CheckedStudy, content: Mapping[str, Any], console: Console
     if checked.registration is None:
         return {}
     entry = registration.register(
-        checked.folder, checked.registration, content, registered_at=manifest.now()
+        checked.folder,
+        checked.registration,
+        manifest.record_of(content),
+        registered_at=manifest.now(),
     )
     console.print(
         f"Registered: {registration.FILE}, SHA-256 {entry['sha256']}; keep it elsewhere too",

@@ -11,12 +11,16 @@ from typing import Any, Final
 
 import pyarrow as pa
 
-from orchestrator.config.searches import search_of, stored_searches, trial_order
+from orchestrator.config.searches import search_of, trial_order
 from orchestrator.plan import remains, warm_start
+from orchestrator.plan.provenance import changed
 from orchestrator.results import files
+from orchestrator.results.final_runs import key_of
+from orchestrator.results.rows import EpochRow, EventRow, FinalEpochRow, FinalRow, ProposedRow
 from orchestrator.results.schema import PLACE
 from orchestrator.results.states import Outcome, State
-from orchestrator.results.study_results import Rows, by_sequence
+from orchestrator.results.study_record import StudyRecord
+from orchestrator.results.study_results import by_sequence
 from orchestrator.run import finals
 from orchestrator.search.family_searcher import FamilySearch
 from orchestrator.search.scheduler import RecordingScheduler
@@ -52,11 +56,11 @@ class StoredStudy:
         forgiven: Earlier errors do not count: the code changed, or the study had ended.
     """
 
-    trials: Rows = field(default_factory=list)
-    epochs: Rows = field(default_factory=list)
-    events: Rows = field(default_factory=list)
-    final: Rows = field(default_factory=list)
-    final_epochs: Rows = field(default_factory=list)
+    trials: list[ProposedRow] = field(default_factory=list)
+    epochs: list[EpochRow] = field(default_factory=list)
+    events: list[EventRow] = field(default_factory=list)
+    final: list[FinalRow] = field(default_factory=list)
+    final_epochs: list[FinalEpochRow] = field(default_factory=list)
     claims: Mapping[str, checkpoints.Claim] = field(default_factory=dict)
     damaged: Mapping[str, str] = field(default_factory=dict)
     changes: Sequence[tuple[str, str]] = ()
@@ -67,7 +71,7 @@ class StoredStudy:
         return self.claims[trial_id].attempt if trial_id in self.claims else 0
 
 
-def read(folder: Path, study: Mapping[str, Any], now: Mapping[str, Any]) -> StoredStudy:
+def read(folder: Path, study: StudyRecord, now: StudyRecord) -> StoredStudy:
     """Reads what a killed, interrupted or finished driver left.
 
     A trial that was proposed just before the driver died may be in no table yet, but its attempt
@@ -75,14 +79,14 @@ def read(folder: Path, study: Mapping[str, Any], now: Mapping[str, Any]) -> Stor
 
     Args:
         folder: The study's.
-        study: Its `study.json`.
-        now: What `study.json` says of the run that begins.
+        study: As it was left.
+        now: As the run that begins describes it.
     """
     claims, damaged_claims = remains.read_claims(folder)
     tables, damaged = remains.read_tables(folder)
-    trials = tables["trials"]
+    trials: list[ProposedRow] = tables["trials"]
     known = {row["trial_id"] for row in trials}
-    searches = {search.name for search in stored_searches(study["settings"])}
+    searches = {search.name for search in study.searches}
     trials += [
         _row_of_claim(claim)
         for trial_id, claim in claims.items()
@@ -101,38 +105,35 @@ def read(folder: Path, study: Mapping[str, Any], now: Mapping[str, Any]) -> Stor
             *damaged_claims,
             *(("table_damaged", f"it counts as missing: {why}") for why in damaged.values()),
         ],
-        forgiven=study["code_sha256"] != now["code_sha256"]
-        or study["outcome"] == Outcome.INCOMPLETE,
+        forgiven=study.code_sha256 != now.code_sha256 or study.outcome == Outcome.INCOMPLETE,
     )
 
 
-def changes(study: Mapping[str, Any], now: Mapping[str, Any]) -> list[tuple[str, str]]:
+def changes(study: StudyRecord, now: StudyRecord) -> list[tuple[str, str]]:
     """What is to be noted when a study is resumed: the events' kinds and details."""
-    last = study["runs"][-1]["outcome"]
+    last = study.runs[-1].outcome
     before = "killed" if last == Outcome.RUNNING else last
-    noted = [("resumed", f"run {len(study['runs']) + 1}, after one that was {before}")]
+    noted = [("resumed", f"run {len(study.runs) + 1}, after one that was {before}")]
     for kind, what in (
         ("settings_changed", "settings"),
         ("environment_changed", "environment"),
     ):
-        old, new = study[what], json.loads(json.dumps(now[what]))
+        old, new = study.raw[what], now.raw[what]
         noted += [
             (kind, f"{name}: {old.get(name)} -> {value}")
             for name, value in new.items()
             if old.get(name) != value
         ]
-    if study["code_sha256"] != now["code_sha256"]:
-        noted.append(("code_changed", f"{study['code_sha256']} -> {now['code_sha256']}"))
+    if study.code_sha256 != now.code_sha256:
+        noted.append(("code_changed", f"{study.code_sha256} -> {now.code_sha256}"))
     return [*noted, *_changed_inputs(study, now)]
 
 
-def _changed_inputs(study: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+def _changed_inputs(study: StudyRecord, now: StudyRecord) -> Iterator[tuple[str, str]]:
     """What is other than it was of the test part and the weights, which had not been used."""
-    before, files = study["dataset"]["files"], now["dataset"]["files"]
     other = [
-        f"{name}: SHA-256 {before.get(name)} -> {files.get(name)}"
-        for name in sorted({*before, *files})
-        if before.get(name) != files.get(name)
+        f"{name}: SHA-256 {before} -> {after}"
+        for name, before, after in changed(study.dataset.files, now.dataset.files)
     ]
     if other:
         more = f"; and {len(other) - SHOWN} more" if len(other) > SHOWN else ""
@@ -140,7 +141,7 @@ def _changed_inputs(study: Mapping[str, Any], now: Mapping[str, Any]) -> Iterato
             "data_changed",
             f"of the test part, which had not been opened: {'; '.join(other[:SHOWN])}{more}",
         )
-    then, weights = ((about["weights"] or {}).get("sha256") for about in (study, now))
+    then, weights = study.weights_sha256, now.weights_sha256
     if then != weights:
         yield "weights_changed", f"no epoch rests on them: SHA-256 {then} -> {weights}"
 
@@ -158,8 +159,8 @@ def replay_search(
         record.attempts = max(record.attempts, stored.attempts(record.spec.trial_id))
         record.spent_seconds = recorder.wall_seconds(row["device_seconds"])
         recorder.restore(record)
-    for row in stored.epochs:
-        scheduler.replay(row["trial_id"], row)
+    for epoch in stored.epochs:
+        scheduler.replay(epoch["trial_id"], epoch)
     for row in stored.trials:
         record = recorder.trials[row["trial_id"]]
         if len(record.rows) < row["epochs_run"]:
@@ -187,9 +188,9 @@ def replay_warm_start(folder: Path, rungs: FamilyRungs, search: FamilySearch) ->
     for row, arrival in rungs.replay(epochs, exempt=exempt, origin=warm_start.FOLDER):
         if arrival.decision == EXEMPT:
             first_cuts.setdefault(row["trial_id"], row["epoch"])
-    records = {row["trial_id"]: _record_of(row) for row in trials}
-    for row in epochs:
-        records[row["trial_id"]].rows.append(row)
+    records = {trial["trial_id"]: _record_of(trial) for trial in trials}
+    for epoch in epochs:
+        records[epoch["trial_id"]].rows.append(epoch)
     for trial_id, record in records.items():
         search.learn_from_elsewhere(record, first_cuts.get(trial_id))
 
@@ -236,9 +237,9 @@ def replay_finals(
 
 def _replay_failures(stored: StoredStudy, recorder: Recorder, search: FamilySearch) -> None:
     for row in stored.events:
-        if row["kind"] == "family_halted":
+        if row["kind"] == "family_halted" and row["family"] is not None:
             search.halted[row["family"]] = row["detail"]
-        record = recorder.trials.get(row["trial_id"])
+        record = recorder.trials.get(row["trial_id"] or "")
         if record is not None and row["kind"] in FAILURES:
             record.failures.append(failure_of_text(row["kind"], row["detail"]))
     ended = [r for r in recorder.trials.values() if r.ended_at is not None]
@@ -246,16 +247,17 @@ def _replay_failures(stored: StoredStudy, recorder: Recorder, search: FamilySear
         search.note_end(record)
 
 
-def _record_of(row: Mapping[str, Any]) -> TrialRecord:
+def _record_of(row: ProposedRow) -> TrialRecord:
     """A trial as its row has it, without its epochs."""
+    place: Mapping[str, Any] = row  # of which one that was only proposed has none
     return TrialRecord(
         spec=spec_of_row(row),
         status=row["status"],
         stop_reason=row["stop_reason"],
         error=row["error"],
         attempts=row["attempts"],
-        place={name: row[name] for name in PLACE if row.get(name) is not None},
-        device=row.get("device") or None,
+        place={name: place[name] for name in PLACE if place.get(name) is not None},
+        device=place.get("device") or None,
         started_at=row["started_at"],
         ended_at=row["ended_at"],
     )
@@ -291,11 +293,7 @@ def _incomplete(stored: StoredStudy, folder: Path) -> dict[str, tuple[str, str]]
     keys = ("family", "role", "seed", "train_fraction")
     known = set() if predictions is None else _distinct(predictions, keys)
     lost = {
-        **{
-            row["trial_id"]: "its predictions are lost"
-            for row in gone
-            if tuple(row[key] for key in keys) not in known
-        },
+        **{row["trial_id"]: "its predictions are lost" for row in gone if key_of(row) not in known},
         **{
             row["trial_id"]: "epochs of it are lost"
             for row in stored.final
@@ -328,16 +326,22 @@ def _discarded(spec: TrialSpec, stored: StoredStudy) -> tuple[str, str] | None:
     return None
 
 
-def _row_of_claim(claim: checkpoints.Claim) -> dict[str, Any]:
+def _row_of_claim(claim: checkpoints.Claim) -> ProposedRow:
     """A trial that no table has yet, as a row of `trials.parquet`."""
-    trial = dict(claim.trial)
-    params = trial.pop("params")
-    unknown = dict.fromkeys(("stop_reason", "error", "started_at", "ended_at"))
-    counted = {"epochs_run": 0, "attempts": claim.attempt, "device_seconds": 0.0}
+    trial = claim.trial
     return {
-        **trial,
-        **unknown,
-        **counted,
+        "trial_id": trial["trial_id"],
+        "family": trial["family"],
+        "role": trial["role"],
+        "seed": trial["seed"],
+        "train_fraction": trial["train_fraction"],
+        "params_json": json.dumps(trial["params"]),
         "status": State.RUNNING,
-        "params_json": json.dumps(params),
+        "epochs_run": 0,
+        "attempts": claim.attempt,
+        "device_seconds": 0.0,
+        "stop_reason": None,
+        "error": None,
+        "started_at": None,
+        "ended_at": None,
     }

@@ -9,16 +9,13 @@ from orchestrator.config.settings import ENDS
 from orchestrator.forecast.remaining import TimeLeft, earlier_seconds, forecast_end
 from orchestrator.forecast.workload import Images, Trained
 from orchestrator.results.schema import TEST_OPENED
+from orchestrator.results.study_record import Choice, ClosedSearch
 from orchestrator.run import finals, replay
 from orchestrator.run.progress import ProgressTable, shown
 from orchestrator.run.session import Session
 from orchestrator.run.time_left import Remaining
 from orchestrator.search.budget import Budget
-from orchestrator.search.early_finals import (
-    EarlyFinals,
-    SearchAndFinals,
-    SearchAndFinalsScheduler,
-)
+from orchestrator.search.early_finals import EarlyFinals, SearchAndFinals, SearchAndFinalsScheduler
 from orchestrator.search.family_searcher import FamilySearch
 from orchestrator.search.ray_asha import RayRungs
 from orchestrator.search.scheduler import FamilyASHA, RecordingScheduler
@@ -47,7 +44,7 @@ def restore_search(session: Session) -> Search:
     settings, recorder = session.settings, session.recorder("epochs")
     rungs = RayRungs(
         [search.name for search in session.searches],
-        rungs=session.manifest.content["rungs"],
+        rungs=session.manifest.study.rungs,
         epochs=settings.epochs,
         reduction_factor=settings.reduction_factor,
     )
@@ -62,10 +59,10 @@ def restore_search(session: Session) -> Search:
         ),
         at_a_time=session.reservation.max_concurrent,
         spent_seconds=earlier_seconds(
-            session.manifest.content["runs"],
+            session.manifest.study.runs,
             [row["reported_at"] for row in (*session.stored.epochs, *session.stored.final_epochs)],
         ),
-        closed={name: why["setting"] for name, why in closed_before(session).items()},
+        closed={name: why.setting for name, why in closed_before(session).items()},
     )
     settled = Settled(
         recorder,
@@ -82,7 +79,7 @@ def restore_search(session: Session) -> Search:
         seed=settings.seed,
         first_cut=scheduler.first_cut,
         by_device_time=session.reservation.max_concurrent > 1,
-        multivariate=session.manifest.content["sampler"]["multivariate"],
+        multivariate=session.manifest.study.sampler.multivariate,
         refuses=lambda each: budget.refuses(each) or settled.refuses(each),
         **session.queue_options(),
     )
@@ -99,10 +96,10 @@ def restore_search(session: Session) -> Search:
 
 def _early_finals(session: Session, search: Recorder) -> EarlyFinals | None:
     """The baselines' finals, brought to where the rows of an earlier run say they were."""
-    if session.resumed and "choice" in session.resumed.study:
+    if session.resumed and session.resumed.study.choice is not None:
         return None
     searches, settings = session.searches, session.settings
-    every = {each.name: {"baseline_won": True} for each in searches}
+    every = dict.fromkeys(each.name for each in searches)
     specs = finals.final_specs(every, session.plans, searches, settings)
     recorder = session.recorder("final_epochs")
     left = replay.replay_finals(session.stored, specs, recorder, session.folder)
@@ -123,8 +120,8 @@ def run_search(session: Session, search: Search, shared: Any) -> None:
         return search.early.begun() if search.early else []
 
     def forecast() -> TimeLeft | None:
-        content, trials = session.manifest.content, search.recorder.trained()
-        return forecast_end(content, trials, begun(), None, search.searcher.halted)
+        study, trials = session.manifest.study, search.recorder.trained()
+        return forecast_end(study, trials, begun(), None, search.searcher.halted)
 
     time_left = Remaining(forecast).seconds
     if search.searcher.has_work():
@@ -152,14 +149,15 @@ def _with_finals(
     return searcher, SearchAndFinalsScheduler(search.scheduler, recorder, must_end)
 
 
-def choose(session: Session, search: Search) -> dict[str, dict[str, Any]]:
+def choose(session: Session, search: Search) -> dict[str, Choice]:
     """Writes the choice down before the test part is decoded."""
     choice = finals.choose(search.recorder, session.searches)
-    choice_digest = finals.digest(choice, session.manifest.content["settings"])
+    written = {name: chosen.model_dump() for name, chosen in choice.items()}
+    choice_digest = finals.digest(written, session.manifest.study.raw["settings"])
     halted, closed = search.searcher.halted, search.searcher.closed()
     for name, why in closed.items():
         _close(session, search.recorder, name, **why)
-    session.manifest.add(choice=choice, choice_sha256=choice_digest, halted=halted, closed=closed)
+    session.manifest.add(choice=written, choice_sha256=choice_digest, halted=halted, closed=closed)
     for family, message in halted.items():
         session.console.print(f"{family} was given up: {message}", style="bold")
     return choice
@@ -170,14 +168,14 @@ def note_opening(session: Session, search: Search) -> None:
 
     An opening belongs to a choice: the same one, made again after a crash, is the same opening.
     """
-    choice_digest = session.manifest.content["choice_sha256"]
+    choice_digest = session.manifest.study.choice_sha256
     opened = {row["detail"] for row in session.events if row["kind"] == TEST_OPENED}
     if "events" in session.stored.damaged:
         opened |= opened_before(session)
     if choice_digest not in opened:
         search.recorder.event(TEST_OPENED, choice_digest)
         session.writer.write()
-    before = session.manifest.content.get("test_openings", 0)
+    before = session.manifest.study.test_openings
     session.manifest.add(test_openings=max(before, len(opened | {choice_digest})))
 
 
@@ -196,14 +194,14 @@ def _close(session: Session, recorder: Recorder, name: str, *, trials: int, sett
 
 def opened_before(session: Session) -> set[str]:
     """The choice for which the test part was opened last, as `study.json` knows."""
-    study = session.resumed.study if session.resumed else {}
-    return {study["choice_sha256"]} if study.get("test_openings") else set()
+    study = session.resumed.study if session.resumed else None
+    return {study.choice_sha256} if study and study.test_openings else set()
 
 
-def closed_before(session: Session) -> dict[str, Any]:
+def closed_before(session: Session) -> dict[str, ClosedSearch]:
     """Searches that were ended in an earlier run by what has not changed since."""
     if session.resumed is None:
         return {}
     before = session.resumed.study
-    same = all(before["settings"].get(n) == getattr(session.settings, n) for n in ENDS)
-    return dict(before.get("closed") or {}) if same else {}
+    same = all(getattr(before.settings, n) == getattr(session.settings, n) for n in ENDS)
+    return before.closed if same else {}

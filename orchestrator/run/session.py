@@ -10,7 +10,7 @@ from typing import Any, Final, Protocol
 import ray
 from rich.console import Console
 
-from orchestrator.config.searches import list_searches
+from orchestrator.config.searches import searches_of
 from orchestrator.plan.preflight import CheckedStudy
 from orchestrator.results import files, manifest, schema
 from orchestrator.results.lock import Hold
@@ -95,23 +95,19 @@ class Session:
         """Takes what was checked, where trials run and what they reserve, and the stored rows."""
         self.name, self.folder, self.settings = checked.name, checked.folder, checked.settings
         self.plans, self.inputs, self.resumed = checked.plans, checked.inputs, checked.resumed
-        self.searches = list_searches(
-            [plan.name for plan in self.plans],
-            self.settings.train_fractions,
-            per_fraction=self.settings.tune_per_fraction,
-        )
+        self.searches = searches_of([plan.name for plan in self.plans], self.settings)
         self.executor, self.reservation, self.console = executor, reservation, console
         self.manifest, self.stored, self.interruption = study_json, stored, interruption
         self.hold, self.weights = hold, weights
         self.events, self.completed = list(stored.events), False
         self._types = DeviceTypes(
-            study_json.content.get("device_types") or {},
+            study_json.study.device_types,
             lambda types: study_json.add(device_types=dict(types)),
         )
         self.writer = TableWriter(
             self.folder,
             schema.schemas(plan.full_space for plan in self.plans),
-            manifest.table_metadata(study_json.content),
+            manifest.table_metadata(study_json.study),
             hold.check,
         )
 
@@ -125,7 +121,7 @@ class Session:
             self.hold.check()  # a driver that lost the study says so, and notes nothing in it
             self._give_reserve_back()
             # Not where only printing failed.
-            if self.manifest.content["outcome"] == Outcome.RUNNING:
+            if self.manifest.study.outcome == Outcome.RUNNING:
                 interrupted = isinstance(error, KeyboardInterrupt)
                 self.manifest.end(Outcome.INTERRUPTED if interrupted else Outcome.FAILED)
             raise
@@ -148,9 +144,17 @@ class Session:
         Raises:
             WritingError: See `TableWriter.changed`.
         """
-        row = {"study": self.name, "at": datetime.now(UTC), "kind": kind, "detail": detail}
         with self.writer.lock:
-            self.events.append({**row, "family": None, "trial_id": None})
+            self.events.append(
+                {
+                    "study": self.name,
+                    "at": datetime.now(UTC),
+                    "kind": kind,
+                    "family": None,
+                    "trial_id": None,
+                    "detail": detail,
+                }
+            )
         self.writer.changed("events")
 
     def share_data(self) -> Any:
@@ -228,7 +232,7 @@ class Session:
                     references=references,
                     epoch_time_limit=self.settings.epoch_time_limit,
                     checkpoint_seconds=self.settings.checkpoint_seconds,
-                    rungs=self.manifest.content["rungs"] if name == "search" else (),
+                    rungs=self.manifest.study.rungs if name == "search" else (),
                     precision=self.settings.precision_on(self.reservation.device),
                     reproducible=self.settings.reproducible,
                     mix_devices=self.settings.mix_devices,

@@ -45,7 +45,7 @@ def publishing(session: Session) -> Iterator[None]:
         session.folder,
         published.place_of(address, flag="--publish"),
         still=session.writer.still,
-        runs=published.runs_of(session.manifest.content),
+        runs=published.runs_of(session.manifest.study),
         check=session.hold.check,
         note=session.note,
         say=lambda line: session.console.print(line, soft_wrap=True),

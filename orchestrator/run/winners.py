@@ -9,7 +9,7 @@ import json
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from orchestrator.results import files
 from orchestrator.results.kept_weights import (
@@ -19,18 +19,17 @@ from orchestrator.results.kept_weights import (
     seed_folders,
     winner_folder,
 )
-from orchestrator.results.schema import METRICS
+from orchestrator.results.rows import FinalRow, tested
 from trainables import checkpoints
 from trainables.epoch_rows import objective
 from trainables.trial_files import BEST_WEIGHTS, checkpoint_folder
 from trainables.weights.loading import file_sha256
 
-Row = Mapping[str, Any]
 # What tells weights from those of another training.
 TRAINING: Final = ("trial_id", "seed", "epoch", "train_images", "params")
 
 
-def keep_winners(folder: Path, rows: Sequence[Row], classes: Sequence[str]) -> None:
+def keep_winners(folder: Path, rows: Sequence[FinalRow], classes: Sequence[str]) -> None:
     """Keeps each tuned family's weights at its largest fraction, those of every seed.
 
     Of a seed that was trained before a finished study was extended, whose checkpoints are gone, the
@@ -55,11 +54,14 @@ def keep_winners(folder: Path, rows: Sequence[Row], classes: Sequence[str]) -> N
         _remove_all_but(seed_folders(folder, family), (str(row["seed"]) for row in others))
 
 
-def _keep(folder: Path, row: Row, classes: Sequence[str], target: Path) -> None:
+def _keep(folder: Path, row: FinalRow, classes: Sequence[str], target: Path) -> None:
     """Keeps a training's weights, and what they are, in a folder; nothing where they are gone."""
     record = {
         "family": row["family"],
-        **{name: row[name] for name in ("trial_id", "seed", "epoch", "train_images")},
+        "trial_id": row["trial_id"],
+        "seed": row["seed"],
+        "epoch": row["epoch"],
+        "train_images": row["train_images"],
         "params": json.loads(row["params_json"]),
     }
     source = checkpoint_folder(folder, row["trial_id"]) / BEST_WEIGHTS
@@ -75,16 +77,16 @@ def _keep(folder: Path, row: Row, classes: Sequence[str], target: Path) -> None:
         **record,
         "weights_sha256": file_sha256(target / MODEL),
         "classes": list(classes),
-        **{f"test_{name}": row[f"test_{name}"] for name in METRICS},
+        **tested(row),
     }
     files.write_text(target / CONFIG, json.dumps(card, indent=2) + "\n")
 
 
-def _own_place(folder: Path, row: Row) -> Path:
+def _own_place(folder: Path, row: FinalRow) -> Path:
     return seed_folder(folder, row["family"], row["seed"])
 
 
-def _has(place: Path, record: Row) -> bool:
+def _has(place: Path, record: Mapping[str, object]) -> bool:
     """Whether a folder has the weights of a training, whole."""
     try:
         kept = json.loads((place / CONFIG).read_text(encoding="utf-8"))

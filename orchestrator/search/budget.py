@@ -50,7 +50,7 @@ class Budget:
         """
         self._recorder, self._images = recorder, images
         self._families = list(dict.fromkeys(search.family for search in searches))
-        self._settings = {**vars(settings), "families": self._families}
+        self._settings = settings
         self._at_a_time, self._clock, self._closed = at_a_time, clock, closed or {}
         self._began = clock() - spent_seconds
 
@@ -71,15 +71,15 @@ class Budget:
             ("budget_gpu_hours", self._device_seconds_left),
             ("time_budget", self._wall_seconds_left),
         ):
-            if self._settings[name] is not None and left(search) < 0:
+            hours: float | None = getattr(self._settings, name)
+            if hours is not None and left(search, hours * SECONDS_PER_HOUR) < 0:
                 return name
         return None
 
-    def _device_seconds_left(self, search: Search) -> float:
+    def _device_seconds_left(self, search: Search, seconds: float) -> float:
         """Of a family's share after a new trial, those that run, and its finals."""
-        hours: float = self._settings["budget_gpu_hours"]
         family = search.family
-        share = hours * SECONDS_PER_HOUR / len(self._families)
+        share = seconds / len(self._families)
         trials = self._recorder.trained(family)
         work, speed = self._work(trials), Speed(trials, self._images)
         planned = [*work.running(family), work.new(search), *work.finals(family)]
@@ -90,10 +90,9 @@ class Budget:
         spent = self._recorder.totals(family).wall_seconds()
         return share - self._recorder.device_seconds_of(spent + to_come)
 
-    def _wall_seconds_left(self, search: Search) -> float:
+    def _wall_seconds_left(self, search: Search, seconds: float) -> float:
         """After a new trial, all that run, and the finals of all families."""
-        hours: float = self._settings["time_budget"]
-        left = hours * SECONDS_PER_HOUR - (self._clock() - self._began)
+        left = seconds - (self._clock() - self._began)
         trials = self._recorder.trained()
         known = {each.family for each in trials if each.epochs}
         if search.family not in known:
@@ -109,7 +108,7 @@ class Budget:
 
     def _work(self, trials: Sequence[Trained]) -> Workload:
         """All that runs goes on to the last epoch."""
-        return Workload(self._settings, trials, reach="most")
+        return Workload(self._settings, self._families, trials, reach="most")
 
     def _unknown(self, family: str) -> float:
         """Nothing is known of a family's pace: it waits for what runs, or tries once more."""

@@ -13,6 +13,7 @@ from ray.tune.schedulers import TrialScheduler
 from ray.tune.search import Searcher
 
 from orchestrator.forecast.workload import Trained
+from orchestrator.results.rows import Epoch
 from orchestrator.search.scheduler import RecordingScheduler
 from orchestrator.search.trial_queue import ListedTrials, TrialQueue
 from orchestrator.trials.recorder import Recorder
@@ -137,7 +138,7 @@ class SearchAndFinals(Searcher):
         self._finals.take_back()
 
     def set_search_properties(
-        self, metric: str | None, mode: str | None, config: Mapping[str, Any], **spec: Any
+        self, metric: str | None, mode: str | None, config: Mapping[str, object], **spec: Any
     ) -> bool:
         """The objective is fixed, so there is nothing to take over."""
         del metric, mode, config, spec
@@ -175,7 +176,7 @@ class SearchAndFinalsScheduler(RecordingScheduler):
         """An empty object, as the searcher's."""
         return object, ()
 
-    def decide(self, trial_id: str, row: Mapping[str, Any], sequence: int) -> str:
+    def decide(self, trial_id: str, row: Epoch, sequence: int) -> str:
         """Whether there is still a slot for a final."""
         del trial_id, row, sequence
         return str(TrialScheduler.STOP if self._must_end() else TrialScheduler.CONTINUE)

@@ -1,7 +1,7 @@
 """Which trial comes next: attempts owed first, then the family with the least device time."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import optuna
@@ -17,6 +17,7 @@ from orchestrator.search.shown_trials import shortened
 from orchestrator.search.trial_queue import BELOW_CUTOFF, TrialQueue
 from orchestrator.trials.recorder import Recorder
 from orchestrator.trials.trial import BASELINE_ROLE, TrialRecord, TrialSpec
+from search_spaces.baseline import Params
 from trainables.training.seeding import derive_seed
 
 
@@ -37,7 +38,7 @@ class FamilySearch(TrialQueue):
         by_device_time: bool,
         multivariate: bool,
         refuses: Callable[[Search], str | None] = lambda _: None,
-        after_out_of_memory: Sequence[Mapping[str, Any]] = (),
+        after_out_of_memory: Sequence[Params] = (),
     ) -> None:
         """Makes one Optuna study for each search.
 

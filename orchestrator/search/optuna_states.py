@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from optuna.trial import TrialState
 
+from orchestrator.results.rows import Epoch
 from orchestrator.results.states import State
 from trainables.epoch_rows import objective
 
@@ -25,7 +25,7 @@ class OptunaState:
     value: float | None = None
 
 
-def optuna_state(status: str, rows: Sequence[Mapping[str, Any]], cut: int | None) -> OptunaState:
+def optuna_state(status: str, rows: Sequence[Epoch], cut: int | None) -> OptunaState:
     """What Optuna is told of a trial.
 
     A diverged trial is pruned without values, so that TPE ranks it last: it would forget a failed

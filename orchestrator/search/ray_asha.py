@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, cast
 
 from ray.tune.schedulers import ASHAScheduler, TrialScheduler
 
-from orchestrator.stats.asha import FINISHED, Arrival, FamilyRungs, Row, decision
+from orchestrator.results.rows import Epoch
+from orchestrator.stats.asha import FINISHED, Arrival, FamilyRungs, decision
 
 if TYPE_CHECKING:
     from ray.tune.execution.tune_controller import TuneController
@@ -51,7 +52,7 @@ class RayRungs(FamilyRungs):
             for search in searches
         }
 
-    def arrive(self, search: str, trial_id: str, row: Row, *, exempt: bool) -> Arrival | None:
+    def arrive(self, search: str, trial_id: str, row: Epoch, *, exempt: bool) -> Arrival | None:
         """Takes up an epoch of a trial, and asks Ray at a rung."""
         arrival = super().arrive(search, trial_id, row, exempt=exempt)
         if arrival is None:

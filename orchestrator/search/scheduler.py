@@ -1,15 +1,15 @@
 """Which trials go on: every epoch is recorded, and one ASHA per search stops the weak."""
 
 import errno
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 
+from orchestrator.results.rows import Epoch, EpochRow
 from orchestrator.search.failures import failure_of, kills_on
 from orchestrator.stats.asha import EXEMPT, FamilyRungs
-from orchestrator.trials.recorder import Recorder, place_of
+from orchestrator.trials.recorder import Recorder, Report, place_of
 from orchestrator.trials.trial import BASELINE_ROLE, DISK_FULL, Failure
 from trainables import memory_kills, watchdog
 from trainables.checkpoints import DiskFullError
@@ -35,7 +35,7 @@ class RecordingScheduler(FIFOScheduler):
         self._recorder = recorder
         self.overdue: set[str] = set()
 
-    def decide(self, trial_id: str, row: Mapping[str, Any], sequence: int) -> str:
+    def decide(self, trial_id: str, row: Epoch, sequence: int) -> str:
         """What to do after a new epoch: `CONTINUE`, or `STOP`.
 
         Args:
@@ -103,13 +103,13 @@ class RecordingScheduler(FIFOScheduler):
             return Failure(kind="host_out_of_memory", message=message)
         return failure
 
-    def replay(self, trial_id: str, row: Mapping[str, Any]) -> None:
+    def replay(self, trial_id: str, row: EpochRow) -> None:
         """Takes up a stored row of an earlier run as if it came now; its decision was heeded."""
         sequence = self._recorder.restore_epoch(trial_id, row)
         if self.decide(trial_id, row, sequence) == TrialScheduler.STOP:
             self._recorder.trials[trial_id].stopping = True
 
-    def _take(self, trial_id: str, result: Mapping[str, Any]) -> str:
+    def _take(self, trial_id: str, result: Report) -> str:
         """Records the new epochs of a report; stops at the first that is to stop."""
         for sentence in result.get("damaged_checkpoints", ()):
             self._recorder.event("checkpoint_damaged", sentence, trial_id)
@@ -124,7 +124,7 @@ class RecordingScheduler(FIFOScheduler):
                     continue
                 for kind in EVENTS & row.keys():
                     self._recorder.event(kind, row[kind], trial_id)
-                decision = self.decide(trial_id, row, sequence)
+                decision = self.decide(trial_id, record.rows[-1], sequence)
                 if decision == TrialScheduler.STOP:
                     self._recorder.trials[trial_id].stopping = True
                     return decision
@@ -139,13 +139,13 @@ class FamilyASHA(RecordingScheduler):
         super().__init__(recorder)
         self._rungs = rungs
 
-    def decide(self, trial_id: str, row: Mapping[str, Any], sequence: int) -> str:
+    def decide(self, trial_id: str, row: Epoch, sequence: int) -> str:
         """What the search's ASHA says, except that a baseline always goes on."""
         spec = self._recorder.trials[trial_id].spec
         arrival = self._rungs.arrive(spec.search, trial_id, row, exempt=spec.role == BASELINE_ROLE)
         if arrival is None:
             return str(TrialScheduler.CONTINUE)
-        self._recorder.rung(trial_id, sequence=sequence, **vars(arrival))
+        self._recorder.rung(trial_id, sequence, arrival)
         stops = arrival.decision == "stop"
         return str(TrialScheduler.STOP if stops else TrialScheduler.CONTINUE)
 
@@ -157,8 +157,8 @@ class FamilyASHA(RecordingScheduler):
         return cuts[0] if cuts else None
 
 
-def _rows_of(result: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+def _rows_of(result: Report) -> list[Report]:
     """The epochs of a report, oldest first; none where the trial diverged in its first."""
     place = place_of(result)
-    earlier: list[Mapping[str, Any]] = [{**row, **place} for row in result.get("earlier_rows", ())]
+    earlier: list[Report] = [{**row, **place} for row in result.get("earlier_rows", ())]
     return [*earlier, result] if "epoch" in result else earlier

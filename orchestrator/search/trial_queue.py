@@ -9,12 +9,8 @@ from ray.tune.search import Searcher
 from orchestrator.results.final_runs import DIVERGED, FAILED
 from orchestrator.results.states import State
 from orchestrator.trials.recorder import Recorder
-from orchestrator.trials.trial import (
-    BASELINE_ROLE,
-    TrialRecord,
-    TrialSpec,
-    failure_of_text,
-)
+from orchestrator.trials.trial import BASELINE_ROLE, TrialRecord, TrialSpec, failure_of_text
+from search_spaces.baseline import Params
 
 SAME_BUG: Final = 3
 """Trials of a family in a row that failed for good by one bug: it is given up."""
@@ -46,7 +42,7 @@ class TrialQueue(Searcher):
         *,
         epochs: int,
         max_attempts: int,
-        after_out_of_memory: Sequence[Mapping[str, Any]] = (),
+        after_out_of_memory: Sequence[Params] = (),
     ) -> None:
         """Takes the recorder of the phase.
 
@@ -158,7 +154,7 @@ class TrialQueue(Searcher):
         self._running_alone = None
 
     def set_search_properties(
-        self, metric: str | None, mode: str | None, config: Mapping[str, Any], **spec: Any
+        self, metric: str | None, mode: str | None, config: Mapping[str, object], **spec: Any
     ) -> bool:
         """The objective is fixed, so there is nothing to take over."""
         del metric, mode, config, spec
@@ -222,7 +218,7 @@ class TrialQueue(Searcher):
         """Whether a trial's next attempt reserves a device of which trials have shares."""
         return "resources" in self._for_memory(record)
 
-    def _for_memory(self, record: TrialRecord) -> Mapping[str, Any]:
+    def _for_memory(self, record: TrialRecord) -> Params:
         """What an attempt has otherwise since earlier ones ran out of memory."""
         times = sum(failure.kind == OUT_OF_MEMORY for failure in record.failures)
         steps = self._after_out_of_memory

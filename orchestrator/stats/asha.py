@@ -1,14 +1,13 @@
 """The rule of Ray's ASHA, by which rungs are explained and checked."""
 
 from bisect import insort
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
 from orchestrator.config.searches import search_of
+from orchestrator.results.rows import Epoch, EpochRow
 from trainables.epoch_rows import objective
-
-Row = Mapping[str, Any]
 
 FINISHED: Final = "finished"
 EXEMPT: Final = "protected"
@@ -117,7 +116,7 @@ class FamilyRungs:
             for search in searches
         }
 
-    def arrive(self, search: str, trial_id: str, row: Row, *, exempt: bool) -> Arrival | None:
+    def arrive(self, search: str, trial_id: str, row: Epoch, *, exempt: bool) -> Arrival | None:
         """Takes up an epoch of a trial.
 
         Args:
@@ -133,8 +132,8 @@ class FamilyRungs:
         return bracket.report(trial_id, row["epoch"], objective(row), exempt=exempt)
 
     def replay(
-        self, rows: Iterable[Row], *, exempt: Container[str], origin: str = ""
-    ) -> Iterator[tuple[Row, Arrival]]:
+        self, rows: Iterable[EpochRow], *, exempt: Container[str], origin: str = ""
+    ) -> Iterator[tuple[EpochRow, Arrival]]:
         """Takes up stored epochs, and gives each that arrived at a rung with what was decided.
 
         Args:

@@ -90,7 +90,9 @@ class Pair:
     runs: frozenset[tuple[bytes, ...]]
 
 
-def pair(tested: TestedRuns, a: Sequence[int], b: Sequence[int], shared: Mapping[str, Any]) -> Pair:
+def pair(
+    tested: TestedRuns, a: Sequence[int], b: Sequence[int], shared: Mapping[str, object]
+) -> Pair:
     """Two models compared in each metric; a difference is a - b.
 
     Args:

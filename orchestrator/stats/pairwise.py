@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from orchestrator.results import schema
-from orchestrator.results.registration import Question
+from orchestrator.results.study_record import Question
 from orchestrator.stats import bootstrap
 from orchestrator.stats.differences import Model, Pair, TestedRuns, adjust, pair
 from orchestrator.stats.predictions import PredictedRun, split_runs
@@ -93,7 +93,7 @@ def compare_models(tested: TestedRuns, models: Sequence[Model]) -> Iterator[dict
 
 
 def _compare_fraction(
-    tested: TestedRuns, models: Sequence[Model], shared: Mapping[str, Any]
+    tested: TestedRuns, models: Sequence[Model], shared: Mapping[str, object]
 ) -> Iterator[Pair]:
     """The pairs of one train fraction: of each seed, adjusted, then of the means over seeds."""
     for seed in (*sorted({run.seed for run in tested.runs}), None):

@@ -1,15 +1,14 @@
 """How far the search of one family is, from the rows of its trials."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from orchestrator.config.searches import search_of, stored_searches
+from orchestrator.config.searches import search_of
+from orchestrator.results.rows import TrialRow
 from orchestrator.results.states import CANNOT_WIN, State
+from orchestrator.results.study_record import StudyRecord
 from trainables.epoch_rows import objective
-
-Row = Mapping[str, Any]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,25 +49,23 @@ class FamilyStatus:
 
 def family_status(
     name: str,
-    trials: Sequence[Row],
-    settings: Row,
+    trials: Sequence[TrialRow],
+    study: StudyRecord,
     *,
     alive: bool,
     given_up: str | None,
-    closed: Row | None = None,
 ) -> FamilyStatus:
     """How far a family's search is.
 
     Args:
         name: The family's.
         trials: Rows of `trials.parquet`, of all families.
-        settings: Of `study.json`.
+        study: The study.
         alive: The study has a driver, so that trials that are said to run do.
         given_up: Why the family gets no more trials, if so.
-        closed: Of `study.json`: search to its `trials` where a budget ended it.
     """
-    searches = [each.name for each in stored_searches(settings) if each.family == name]
-    planned = [((closed or {}).get(each) or settings)["trials"] for each in searches]
+    searches = [each.name for each in study.searches if each.family == name]
+    planned = [study.closed.get(each, study.settings).trials for each in searches]
     own = [row for row in trials if row["family"] == name]
     chosen = [row for row in own if search_of(row["trial_id"]) == name]  # at the largest share
     count = Counter(row["status"] for row in own)
@@ -95,5 +92,5 @@ def family_status(
     )
 
 
-def _rank(row: Row) -> tuple[float, float, str]:
+def _rank(row: TrialRow) -> tuple[float, float | None, str]:
     return -objective(row), row["validation_loss"], row["trial_id"]

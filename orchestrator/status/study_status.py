@@ -6,18 +6,21 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from orchestrator.called import words_of
 from orchestrator.config.final_epochs import final_epochs
-from orchestrator.config.searches import search_of, stored_searches
+from orchestrator.config.searches import search_of
 from orchestrator.config.settings import Settings
+from orchestrator.config.stored_settings import StoredSettings
 from orchestrator.forecast.remaining import forecast_end, stored_finals, stored_trials
 from orchestrator.forecast.workload import Trained
 from orchestrator.results.copies import copy_of
 from orchestrator.results.final_runs import FinalRun, final_runs
 from orchestrator.results.lock import Holder, holder_of
+from orchestrator.results.rows import EventRow, TrialRow
 from orchestrator.results.states import ENDED, Outcome, State
+from orchestrator.results.study_record import StudyRecord
 from orchestrator.results.study_results import StudyResults
 from orchestrator.status.family_status import FamilyStatus, family_status
 from orchestrator.status.unsettled import MoreTrials, more_trials
@@ -36,9 +39,6 @@ NO_FAULTS: Final = (
     "budget_reached",
     "images_fed",
 )
-NEEDED_SETTINGS: Final = ("families", "trials", "epochs", "seeds", "train_fractions")
-
-Row = Mapping[str, Any]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,35 +140,32 @@ def read_status(folder: Path, *, now: float | None) -> StudyStatus:
     # The holder first: one that ends while the rest is read has then written the outcome.
     holder = holder_of(folder)
     results = StudyResults(folder)
-    study = _checked(results)
+    study = results.study
     state = _state(study, holder)
     trials, events = results.rows("trials"), results.rows("events")
     alive = state == Outcome.RUNNING
     searching = state not in ENDED and _searching(study, trials)
     if searching:
         # A choice there is was made before the study was extended.
-        study = {name: study[name] for name in study.keys() - {"choice", "halted"}}
+        study = study.model_copy(update={"choice": None, "halted": {}})
     finals = final_runs(study, results.rows("final_epochs"), results.rows("final"), events)
     # Finals of a choice that was made before the study was extended are not those begun early.
-    stale = searching and "choice" in results.study
+    stale = searching and results.study.choice is not None
     retrained = [] if stale else stored_finals(results.table_or_empty("final_epochs"))
     given_up = _given_up(study, trials, events)
-    runs = study.get("runs") or [study]
     return StudyStatus(
-        study=study["name"],
+        study=study.name,
         folder=str(folder),
-        demo=tuple(study.get("demo") or ()),
+        demo=tuple(study.demo),
         state=state,
-        run=len(runs),
+        run=max(1, len(study.runs)),
         driver=holder if state in {Outcome.RUNNING, Outcome.INTERRUPTED} else None,
-        started_at=study.get("started_at"),
-        run_started_at=runs[-1].get("started_at"),
-        ended_at=None
-        if alive or study.get("outcome") == Outcome.RUNNING
-        else study.get("ended_at"),
+        started_at=study.started_at,
+        run_started_at=study.runs[-1].started_at if study.runs else None,
+        ended_at=None if alive or study.outcome == Outcome.RUNNING else study.ended_at,
         resume_command=None if alive or state in ENDED else _resume_command(folder),
         families=_families(study, trials, given_up, alive=alive),
-        finals=None if finals is None else _finals(finals, study["settings"]),
+        finals=None if finals is None else _finals(finals, study.settings),
         finals_begun=len(retrained) if finals is None else 0,
         faults=_faults(events),
         tables_age_seconds=_age(folder, now),
@@ -183,7 +180,7 @@ def read_status(folder: Path, *, now: float | None) -> StudyStatus:
 
 def _time_left(
     results: StudyResults,
-    study: Row,
+    study: StudyRecord,
     given_up: Mapping[str, str],
     *,
     retrained: Sequence[Trained],
@@ -192,25 +189,15 @@ def _time_left(
 ) -> float | None:
     """Wall seconds that a study which runs still takes; None where that is not known."""
     epochs, rows = results.table_or_empty("epochs"), results.rows("trials")
-    trials = stored_trials(rows, epochs, study.get("cluster") or {})
+    trials = stored_trials(rows, epochs, study.cluster)
     left = forecast_end(study, trials, retrained, finals, given_up)
     if left is None:
         return None
     return left.on(left.at if now is None else datetime.fromtimestamp(now, UTC))
 
 
-def _checked(results: StudyResults) -> Row:
-    study, settings = results.study, results.study["settings"]
-    if not isinstance(settings, dict) or not settings.keys() >= set(NEEDED_SETTINGS):
-        needed = ", ".join(NEEDED_SETTINGS)
-        raise ValueError(
-            f"the settings in {results.folder / 'study.json'} must have {needed}, but lack some"
-        )
-    return study
-
-
-def _state(study: Row, holder: Holder | None) -> str:
-    outcome = str(study.get("outcome", Outcome.RUNNING))
+def _state(study: StudyRecord, holder: Holder | None) -> str:
+    outcome = str(study.outcome)
     if outcome not in {Outcome.RUNNING, Outcome.INTERRUPTED}:
         return outcome
     return Outcome.RUNNING if holder is not None and holder.alive else Outcome.INTERRUPTED
@@ -228,48 +215,47 @@ def _resume_command(folder: Path) -> str:
     return shlex.join(words)
 
 
-def _searching(study: Row, trials: Sequence[Row]) -> bool:
+def _searching(study: StudyRecord, trials: Sequence[TrialRow]) -> bool:
     """Whether the search is not over: a trial runs, or is still to come."""
     counted = Counter(search_of(row["trial_id"]) for row in trials)
     return any(row["status"] == State.RUNNING for row in trials) or any(
-        counted[search.name] < study["settings"]["trials"]
-        for search in stored_searches(study["settings"])
-        if search.name not in (study.get("closed") or {})
-        and search.family not in (study.get("halted") or {})
+        counted[search.name] < study.settings.trials
+        for search in study.searches
+        if search.name not in study.closed and search.family not in study.halted
     )
 
 
-def _given_up(study: Row, trials: Sequence[Row], events: Sequence[Row]) -> dict[str, str]:
+def _given_up(
+    study: StudyRecord, trials: Sequence[TrialRow], events: Sequence[EventRow]
+) -> dict[str, str]:
     """Family to why; `study.json` says so after the search, until then the events do."""
-    if "halted" in study:
-        return dict(study["halted"])
+    if study.choice is not None:
+        return study.halted
     # One that was given up in an earlier run may be tried again.
     busy = {row["family"] for row in trials if row["status"] == State.RUNNING}
     return {
         row["family"]: row["detail"]
         for row in events
-        if row["kind"] == "family_halted" and row["family"] not in busy
+        if row["kind"] == "family_halted"
+        and row["family"] is not None
+        and row["family"] not in busy
     }
 
 
 def _families(
-    study: Row, trials: Sequence[Row], given_up: Mapping[str, str], *, alive: bool
+    study: StudyRecord,
+    trials: Sequence[TrialRow],
+    given_up: Mapping[str, str],
+    *,
+    alive: bool,
 ) -> tuple[FamilyStatus, ...]:
-    settings = study["settings"]
     return tuple(
-        family_status(
-            name,
-            trials,
-            settings,
-            alive=alive,
-            given_up=given_up.get(name),
-            closed=study.get("closed"),
-        )
-        for name in settings["families"]
+        family_status(name, trials, study, alive=alive, given_up=given_up.get(name))
+        for name in study.settings.families
     )
 
 
-def _finals(runs: Sequence[FinalRun], settings: Row) -> FinalsStatus:
+def _finals(runs: Sequence[FinalRun], settings: StoredSettings) -> FinalsStatus:
     return FinalsStatus(
         done=sum(run.done for run in runs),
         expected=len(runs),
@@ -280,7 +266,7 @@ def _finals(runs: Sequence[FinalRun], settings: Row) -> FinalsStatus:
     )
 
 
-def _faults(events: Sequence[Row]) -> Faults:
+def _faults(events: Sequence[EventRow]) -> Faults:
     faults = [row for row in events if row["kind"] not in NO_FAULTS]
     latest = [
         Fault(

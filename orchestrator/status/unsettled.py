@@ -1,19 +1,20 @@
 """What the trials to come may still change: which family wins, and what finding out costs."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from statistics import fmean
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
 from orchestrator.config.searches import search_of
+from orchestrator.results.rows import TrialRow
 from orchestrator.results.states import MAY_WIN, State
+from orchestrator.results.study_record import StudyRecord
 from orchestrator.stats.settled import Searched, chance_of_another
 from trainables.epoch_rows import objective
 
 SECONDS_PER_HOUR: Final = 3600
-Row = Mapping[str, Any]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,17 +32,19 @@ class MoreTrials:
     device_hours: float
 
 
-def more_trials(study: Row, trials: Sequence[Row], given_up: Collection[str]) -> MoreTrials | None:
+def more_trials(
+    study: StudyRecord, trials: Sequence[TrialRow], given_up: Collection[str]
+) -> MoreTrials | None:
     """What more trials may change; None where too few have ended, or there is one family.
 
     Args:
-        study: `study.json`.
+        study: The study.
         trials: Rows of `trials.parquet`.
         given_up: Families that get no more trials.
     """
-    images = (study.get("dataset") or {}).get("validation_images")
+    images = study.dataset.validation_images
     families, seconds = {}, 0.0
-    for name in study["settings"]["families"]:
+    for name in study.settings.families:
         own = [row for row in trials if search_of(row["trial_id"]) == name]
         ended = [row for row in own if row["status"] != State.RUNNING]
         found = [
@@ -49,7 +52,7 @@ def more_trials(study: Row, trials: Sequence[Row], given_up: Collection[str]) ->
             for row in ended
             if row["status"] in MAY_WIN and row["validation_accuracy"] is not None
         ]
-        to_come = len(own) if name in given_up else study["settings"]["trials"]
+        to_come = len(own) if name in given_up else study.settings.trials
         families[name] = Searched(accuracies=np.array(found), to_come=to_come - len(ended))
         if ended:
             usual = fmean(row["device_seconds"] for row in ended)

@@ -17,27 +17,27 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial
 
-from orchestrator.config.searches import Search, search_of, stored_searches, trial_order
-from orchestrator.results import files, shape
+from orchestrator.config.searches import Search, search_of, trial_order
+from orchestrator.results import files
+from orchestrator.results.rows import EpochRow, TrialRow
+from orchestrator.results.study_record import StudyRecord
 from orchestrator.search.optuna_states import optuna_state
 from search_spaces.dimension import outside
 
-Row = Mapping[str, Any]
 # What the objective is called, by the setting of that name.
 OBJECTIVES: Final = {
     "accuracy": "validation_accuracy",
     "balanced_accuracy": "validation_balanced_accuracy",
     "macro_f1": "validation_f1",
 }
-OWN: Final = ("trial_id", "role", "status", "stop_reason")
 
 
-def write_journal(folder: Path, study: Row, path: Path) -> list[str]:
+def write_journal(folder: Path, study: StudyRecord, path: Path) -> list[str]:
     """Writes one Optuna study per search, with what the search told Optuna of each trial.
 
     Args:
         folder: The study's.
-        study: The content of its `study.json`.
+        study: The study.
         path: The journal; one that is there is replaced.
 
     Returns:
@@ -55,16 +55,16 @@ def write_journal(folder: Path, study: Row, path: Path) -> list[str]:
     return left_out
 
 
-def update_journal(folder: Path, study: Row, path: Path) -> list[str]:
+def update_journal(folder: Path, study: StudyRecord, path: Path) -> list[str]:
     """Appends to a journal what it lacks; see `write_journal`."""
-    rows = files.read_table(folder, "trials").to_pylist()
+    rows: list[TrialRow] = files.read_table(folder, "trials").to_pylist()
     trials = sorted(rows, key=lambda row: trial_order(row["trial_id"]))
     epochs, cuts = _epochs(folder), _first_cuts(folder)
     left_out = []
     with _quiet():
         storage = JournalStorage(JournalFileBackend(str(path)))
-        for search in stored_searches(study["settings"]):
-            shape.check_entries(folder / "study.json", study, [("spaces", search.family)])
+        for search in study.searches:
+            study.check_said(folder / "study.json", [("spaces", search.family)])
             space = _space(study, search.family)
             journal = _Journal(storage, study, search)
             for row in (row for row in trials if search_of(row["trial_id"]) == search.name):
@@ -80,15 +80,15 @@ def update_journal(folder: Path, study: Row, path: Path) -> list[str]:
 class _Journal:
     """The Optuna study of one search."""
 
-    def __init__(self, storage: JournalStorage, study: Row, search: Search) -> None:
+    def __init__(self, storage: JournalStorage, study: StudyRecord, search: Search) -> None:
         if search.name in optuna.get_all_study_names(storage):
             own = optuna.load_study(study_name=search.name, storage=storage)
         else:
             own = optuna.create_study(study_name=search.name, storage=storage, direction="maximize")
-            objective = OBJECTIVES[study["settings"].get("objective", "accuracy")]
+            objective = OBJECTIVES[study.settings.objective]
             own.set_metric_names([objective])
             own.set_user_attr("objective", f"{objective}, the best so far")
-            own.set_user_attr("study", study["name"])
+            own.set_user_attr("study", study.name)
         self._storage, self._study_id = storage, storage.get_study_id_from_name(search.name)
         self._trials = {trial.user_attrs["trial_id"]: trial for trial in own.trials}
 
@@ -125,9 +125,9 @@ def _quiet() -> Iterator[None]:
 
 
 def _frozen(
-    row: Row,
+    row: TrialRow,
     space: Mapping[str, BaseDistribution],
-    epochs: Sequence[Row],
+    epochs: Sequence[EpochRow],
     cut: int | None,
 ) -> FrozenTrial:
     """A trial as Optuna keeps it."""
@@ -147,28 +147,33 @@ def _frozen(
         datetime_complete=None if ended is None else _local(ended),
         params=_params(row),
         distributions=dict(space),
-        user_attrs={name: row[name] for name in OWN},
+        user_attrs={
+            "trial_id": row["trial_id"],
+            "role": row["role"],
+            "status": row["status"],
+            "stop_reason": row["stop_reason"],
+        },
         system_attrs={},
         intermediate_values=dict(what.best_so_far),
     )
 
 
-def _params(row: Row) -> dict[str, Any]:
+def _params(row: TrialRow) -> dict[str, Any]:
     params: dict[str, Any] = json.loads(row["params_json"])
     return params
 
 
-def _space(study: Row, family: str) -> dict[str, BaseDistribution]:
+def _space(study: StudyRecord, family: str) -> dict[str, BaseDistribution]:
     """A family's space as the study narrowed it."""
     return {
         name: json_to_distribution(json.dumps(values))
-        for name, values in study["spaces"][family].items()
+        for name, values in study.spaces[family].items()
     }
 
 
-def _epochs(folder: Path) -> Mapping[str, list[Row]]:
+def _epochs(folder: Path) -> Mapping[str, list[EpochRow]]:
     """Each trial's epochs in order."""
-    epochs: dict[str, list[Row]] = defaultdict(list)
+    epochs: dict[str, list[EpochRow]] = defaultdict(list)
     for row in files.read_table(folder, "epochs").sort_by("epoch").to_pylist():
         epochs[row["trial_id"]].append(row)
     return epochs

@@ -18,6 +18,7 @@ from mlflow.entities import Metric, Param, Run, RunTag
 from orchestrator.config.trackers import SQLITE
 from orchestrator.results.states import Outcome, State
 from orchestrator.track.tracked_study import TrackedEpoch, TrackedRun, TrackedStudy
+from search_spaces.baseline import Params
 
 STATUSES: Final[dict[str, str]] = {
     State.RUNNING: "RUNNING",
@@ -156,7 +157,7 @@ class MlflowTracker:
         there: _There,
         metrics: Sequence[Metric],
         tags: Mapping[str, str],
-        params: Mapping[str, Any] = MappingProxyType({}),
+        params: Params = MappingProxyType({}),
     ) -> None:
         """Sends metrics, then, with the last of them, what is new of tags and parameters."""
         new_tags = {name: text for name, text in tags.items() if there.tags.get(name) != text}

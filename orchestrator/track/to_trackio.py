@@ -9,7 +9,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Final
 
 from trackio.remote_client import RemoteClient
 from trackio.sqlite_storage import SQLiteStorage
@@ -57,7 +57,9 @@ class _Local:
     def __init__(self, project: str) -> None:
         self._project = project
 
-    def log(self, name: str, run_id: str, config: Mapping[str, Any], rows: Sequence[_Row]) -> None:
+    def log(
+        self, name: str, run_id: str, config: Mapping[str, object], rows: Sequence[_Row]
+    ) -> None:
         SQLiteStorage.bulk_log(
             project=self._project,
             run=name,
@@ -81,7 +83,9 @@ class _Server:
             base, write_token=token, verbose=False, httpx_kwargs={"timeout": SECONDS}
         )
 
-    def log(self, name: str, run_id: str, config: Mapping[str, Any], rows: Sequence[_Row]) -> None:
+    def log(
+        self, name: str, run_id: str, config: Mapping[str, object], rows: Sequence[_Row]
+    ) -> None:
         logs = [
             {
                 "project": self._project,
@@ -119,7 +123,7 @@ class TrackioTracker:
         """Nothing is open."""
 
     def _log(
-        self, study: TrackedStudy, name: str, about: Mapping[str, Any], rows: Sequence[_Row]
+        self, study: TrackedStudy, name: str, about: Mapping[str, object], rows: Sequence[_Row]
     ) -> None:
         sent = self._sent.setdefault(name, set())
         new = [row for row in rows if row.key not in sent]

@@ -52,7 +52,7 @@ class _Content:
     name: str
     kind: str
     status: str
-    config: Mapping[str, Any]
+    config: Mapping[str, object]
     tags: Sequence[str]
     epochs: Sequence[TrackedEpoch]
     summary: Mapping[str, float]
@@ -79,7 +79,7 @@ class WandbTracker:
         """Takes the project and where its files go; nothing is opened yet."""
         self._entity, self._project, self._folder = entity, project, folder
         self._open: dict[str, _Open] = {}
-        self._ended: dict[str, Mapping[str, Any]] = {}
+        self._ended: dict[str, Mapping[str, object]] = {}
 
     def update(self, study: TrackedStudy) -> None:
         """See `Tracker`."""

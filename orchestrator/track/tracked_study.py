@@ -8,11 +8,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from orchestrator.config.searches import search_for, search_of
 from orchestrator.results import schema
 from orchestrator.results.final_runs import final_id, final_runs
+from orchestrator.results.rows import models_of
 from orchestrator.results.states import Outcome, State
 from orchestrator.results.study_results import StudyResults
 
@@ -22,7 +23,6 @@ LONGEST_TAG: Final = 5_000
 _ELSEWHERE: Final = frozenset({"study", "trial_id", "params_json", "started_at", "ended_at"})
 _PARAMETERS: Final = ("role", "seed", "train_fraction")
 
-Row = Mapping[str, Any]
 Metrics = Mapping[str, float]
 
 
@@ -108,26 +108,25 @@ def read_tracked(folder: Path) -> TrackedStudy:
     """
     results = StudyResults(folder)
     study = results.study
-    outcome = study.get("outcome", Outcome.RUNNING.value)
-    first = (study.get("runs") or [study])[0].get("started_at") or ""
+    outcome, first = study.outcome, study.runs[0].started_at if study.runs else ""
     files = [folder / name for name in FILES] if outcome != Outcome.RUNNING else []
     return TrackedStudy(
         folder=folder,
-        name=study["name"],
-        identity=hashlib.sha256(f"{study['name']} {first}".encode()).hexdigest()[:16],
+        name=study.name,
+        identity=hashlib.sha256(f"{study.name} {first}".encode()).hexdigest()[:16],
         outcome=outcome,
         tags={
-            "study": study["name"],
-            "dataset": study["settings"]["dataset"],
+            "study": study.name,
+            "dataset": study.settings.dataset,
             "status": outcome,
-            **({"git_commit": study["git_commit"]} if study.get("git_commit") else {}),
+            **({"git_commit": study.git_commit} if study.git_commit else {}),
         },
         searches=[search.name for search in results.searches],
         runs=[*_trials(results), *_finals(results)],
         comparison=dict(_comparison(results)),
         files=[path for path in files if path.is_file()],
         started_at=_moment(first),
-        ended_at=_moment(study.get("ended_at")),
+        ended_at=_moment(study.ended_at),
     )
 
 
@@ -147,7 +146,7 @@ def _trials(results: StudyResults) -> Iterator[TrackedRun]:
 def _finals(results: StudyResults) -> Iterator[TrackedRun]:
     """Re-trainings that have begun; one that has two roles is one run."""
     epochs, rows = _epochs(results, "final_epochs"), results.rows("final")
-    tested: dict[str, Row] = {row["trial_id"]: row for row in rows}
+    tested = {row["trial_id"]: row for row in rows}
     roles: defaultdict[str, list[str]] = defaultdict(list)
     for row in rows:
         roles[row["trial_id"]].append(row["role"])
@@ -168,7 +167,7 @@ def _finals(results: StudyResults) -> Iterator[TrackedRun]:
 
 
 def _run(
-    row: Row, search: str, phase: str, status: str, epochs: Sequence[TrackedEpoch]
+    row: Mapping[str, Any], search: str, phase: str, status: str, epochs: Sequence[TrackedEpoch]
 ) -> TrackedRun:
     numbers, texts = {}, {}
     for name, value in row.items():
@@ -207,10 +206,13 @@ _EPOCH_NUMBERS: Final = frozenset(
 )
 
 
-def _epochs(results: StudyResults, table: str) -> defaultdict[str, list[TrackedEpoch]]:
+def _epochs(
+    results: StudyResults, table: Literal["epochs", "final_epochs"]
+) -> defaultdict[str, list[TrackedEpoch]]:
     epochs: defaultdict[str, list[TrackedEpoch]] = defaultdict(list)
     for row in sorted(results.rows(table), key=lambda row: row["epoch"]):
-        numbers = {name: row.get(name) for name in _EPOCH_NUMBERS}
+        known: Mapping[str, Any] = row
+        numbers = {name: known.get(name) for name in _EPOCH_NUMBERS}
         epochs[row["trial_id"]].append(
             TrackedEpoch(
                 epoch=row["epoch"],
@@ -225,8 +227,9 @@ def _comparison(results: StudyResults) -> Iterator[tuple[str, float]]:
     for row in results.rows("comparison"):
         if row["seed"] is not None:
             continue
-        a, b = (f"{row[f'{side}_family']}_{row[f'{side}_role']}" for side in "ab")
+        a, b = map("_".join, models_of(row))
         pair = f"{a}-{b}-f{row['train_fraction']:g}"
+        known: Mapping[str, Any] = row
         for column in ("difference", "ci_low", "ci_high", "p_value", "p_value_holm"):
-            if row[column] is not None and math.isfinite(row[column]):
-                yield f"test_{row['metric']}_{column}/{pair}", row[column]
+            if known[column] is not None and math.isfinite(known[column]):
+                yield f"test_{row['metric']}_{column}/{pair}", known[column]

@@ -3,6 +3,8 @@
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+Place = Mapping[str, Any]
+"""Where a trial runs, as columns of `trials.parquet`; see `trainables.place.Place`."""
 ABOUT: Final = ("device_memory_bytes", "driver", "cuda", "cudnn", "device_speed")
 
 
@@ -15,13 +17,13 @@ class DeviceTypes:
 
     def __init__(
         self,
-        known: Mapping[str, Mapping[str, Any]],
-        note: Callable[[Mapping[str, Mapping[str, Any]]], None],
+        known: Mapping[str, Place],
+        note: Callable[[Mapping[str, Place]], None],
     ) -> None:
         """Takes what is stored of a study, and what stores it again once there is more."""
         self._types, self._note = {name: dict(about) for name, about in known.items()}, note
 
-    def take(self, place: Mapping[str, Any]) -> str:
+    def take(self, place: Place) -> str:
         """Takes up where a trial runs; see `trainables.place.Place`.
 
         Returns:
@@ -35,7 +37,7 @@ class DeviceTypes:
         self._note(self._types)
         return before
 
-    def weight(self, place: Mapping[str, Any]) -> float:
+    def weight(self, place: Place) -> float:
         """What a second of a trial there counts."""
         speeds = {
             name: about["device_speed"]

@@ -1,10 +1,10 @@
 """What a family's trials add up to so far, kept with each row, since a search asks at each step."""
 
 from collections import Counter
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from orchestrator.results.rows import Epoch
 from orchestrator.results.states import CANNOT_WIN, State
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ class FamilyTotals:
         self.ended[record.status] -= 1
         self.ended_wall_seconds -= record.wall_seconds()
 
-    def epoch(self, record: "TrialRecord", row: Mapping[str, Any]) -> None:
+    def epoch(self, record: "TrialRecord", row: Epoch) -> None:
         """A trial has one more epoch."""
         self.epochs += 1
         if record.status not in CANNOT_WIN:

@@ -5,13 +5,15 @@ from collections import defaultdict
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from orchestrator.config.searches import trial_order
 from orchestrator.forecast.workload import Trained
+from orchestrator.results.rows import Epoch, EpochRow, EventRow, FinalEpochRow, RungRow
 from orchestrator.results.schema import LATER, PLACE, parameter_columns
 from orchestrator.results.states import State
-from orchestrator.trials.device_types import DeviceTypes
+from orchestrator.stats.asha import Arrival
+from orchestrator.trials.device_types import DeviceTypes, Place
 from orchestrator.trials.family_totals import FamilyTotals
 from orchestrator.trials.table_writer import TableWriter
 from orchestrator.trials.trial import Failure, TrialRecord, TrialSpec
@@ -20,6 +22,8 @@ from trainables.epoch_rows import objective
 from trainables.secrets import redacted
 from trainables.trial_files import checkpoint_folder
 
+Report = Mapping[str, Any]
+"""What a trial tells of an epoch, as Tune passes it on."""
 EPOCH_COLUMNS: Final = (
     "epoch",
     "train_loss",
@@ -49,7 +53,7 @@ class Recorder:
         devices_per_trial: float,
         device: str,
         epochs_table: str,
-        events: list[dict[str, Any]],
+        events: list[EventRow],
         types: DeviceTypes | None = None,
     ) -> None:
         """Starts empty.
@@ -71,8 +75,8 @@ class Recorder:
         self._sequence = 0
         self.trials: dict[str, TrialRecord] = {}
         self._totals: defaultdict[str, FamilyTotals] = defaultdict(FamilyTotals)
-        self._epochs: list[dict[str, Any]] = []
-        self._rungs: list[dict[str, Any]] = []
+        self._epochs: list[EpochRow] = []
+        self._rungs: list[RungRow] = []
         self._events = events
 
     def __reduce__(self) -> tuple[type[object], tuple[()]]:
@@ -112,13 +116,13 @@ class Recorder:
             self.totals(record.spec.family).reopen(record)
             record.status, record.stop_reason, record.ended_at = State.RUNNING, None, None
 
-    def restore_epoch(self, trial_id: str, row: Mapping[str, Any]) -> int:
+    def restore_epoch(self, trial_id: str, row: EpochRow) -> int:
         """Takes up a row of `epochs.parquet`, in the order of `sequence`; returns that."""
         record = self.trials[trial_id]
         record.rows.append(_epoch_of(row))
         self.totals(record.spec.family).epoch(record, row)
-        self._epochs.append(dict(row))
-        self._sequence = record.sequence = int(row["sequence"])
+        self._epochs.append(row.copy())
+        self._sequence = record.sequence = row["sequence"]
         record.heard_at = row["reported_at"]
         return self._sequence
 
@@ -152,7 +156,7 @@ class Recorder:
             record.spent_seconds = record.wall_seconds()
             record.attempt_began = None
 
-    def epoch(self, trial_id: str, result: Mapping[str, Any]) -> int | None:
+    def epoch(self, trial_id: str, result: Report) -> int | None:
         """Records an epoch; returns its sequence number, None if the row was there already.
 
         A trial that is to stop gets no more rows: an attempt may report some at once.
@@ -172,7 +176,7 @@ class Recorder:
         self._changed(self._epochs_table, "trials")
         return self._sequence
 
-    def _take_place(self, record: TrialRecord, place: Mapping[str, Any]) -> None:
+    def _take_place(self, record: TrialRecord, place: Place) -> None:
         """Notes where a trial runs, which says what a second of its attempt counts."""
         before = self._types.take(place)
         if before:
@@ -180,15 +184,26 @@ class Recorder:
             self.event("other_device", other, record.spec.trial_id)
         record.place, record.attempt_weight = place, self._types.weight(place)
 
-    def rung(self, trial_id: str, **columns: Any) -> None:
+    def rung(self, trial_id: str, sequence: int, arrival: Arrival) -> None:
         """Records an arrival at a rung of ASHA and what was decided."""
         family = self.trials[trial_id].spec.family
         with self.lock:
-            row = {"study": self._study, "family": family, "trial_id": trial_id, **columns}
-            self._rungs.append(row)
+            self._rungs.append(
+                {
+                    "study": self._study,
+                    "family": family,
+                    "trial_id": trial_id,
+                    "sequence": sequence,
+                    "epoch": arrival.epoch,
+                    "rung": arrival.rung,
+                    "value": arrival.value,
+                    "cutoff": arrival.cutoff,
+                    "decision": arrival.decision,
+                }
+            )
         self._changed("rungs")
 
-    def rungs_of(self, trial_id: str) -> list[dict[str, Any]]:
+    def rungs_of(self, trial_id: str) -> list[RungRow]:
         """A trial's arrivals at rungs, in order."""
         return [row for row in self._rungs if row["trial_id"] == trial_id]
 
@@ -270,7 +285,7 @@ class Recorder:
                 len(r.failures) + (r.status != State.RUNNING) for r in records
             )
 
-    def epoch_rows(self) -> list[dict[str, Any]]:
+    def epoch_rows(self) -> list[EpochRow]:
         """The rows of the phase's table of epochs, in the order in which they came."""
         with self.lock:
             return list(self._epochs)
@@ -283,7 +298,8 @@ class Recorder:
             ]
 
     def _trial_row(self, record: TrialRecord) -> dict[str, Any]:
-        spec, best = record.spec, record.best or {}
+        spec = record.spec
+        best: Mapping[str, Any] = record.best or {}
         validation = ("loss", "accuracy", "precision", "recall", "f1")
         return {
             "study": self._study,
@@ -308,9 +324,10 @@ class Recorder:
             **parameter_columns(spec.params),
         }
 
-    def _epoch_columns(self, record: TrialRecord, row: Mapping[str, Any]) -> dict[str, Any]:
+    def _epoch_columns(self, record: TrialRecord, row: Epoch) -> EpochRow:
         spec = record.spec
-        columns = {
+        assert record.heard_at is not None
+        columns: EpochRow = {
             "study": self._study,
             "family": spec.family,
             "trial_id": spec.trial_id,
@@ -321,8 +338,13 @@ class Recorder:
             **row,
         }
         if self._epochs_table == "final_epochs":
-            own = {"role": spec.role, "seed": spec.seed_index}
-            return {**columns, **own, "train_fraction": spec.train_fraction}
+            final: FinalEpochRow = {
+                **columns,
+                "role": spec.role,
+                "seed": spec.seed_index,
+                "train_fraction": spec.train_fraction,
+            }
+            return final
         return columns
 
     def _changed(self, *names: str) -> None:
@@ -331,9 +353,10 @@ class Recorder:
             self._writer.changed(name)
 
 
-def _epoch_of(row: Mapping[str, Any]) -> dict[str, Any]:
+def _epoch_of(row: Report) -> Epoch:
     """The columns of an epoch; some may be missing in a study of an earlier version."""
-    return {name: row.get(name) if name in LATER else row[name] for name in EPOCH_COLUMNS}
+    found = {name: row.get(name) if name in LATER else row[name] for name in EPOCH_COLUMNS}
+    return cast("Epoch", found)
 
 
 def _trained(record: TrialRecord) -> Trained:
@@ -358,7 +381,7 @@ def _trained(record: TrialRecord) -> Trained:
     )
 
 
-def place_of(result: Mapping[str, Any]) -> dict[str, Any]:
+def place_of(result: Report) -> dict[str, Any]:
     """Where a trial says that it runs; see `trainables.place.Place`."""
     return {name: result[name] for name in PLACE if name in result}
 

@@ -3,9 +3,9 @@
 import contextlib
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import pyarrow as pa
 
@@ -14,7 +14,7 @@ from orchestrator.results import files, schema
 LEAST_SECONDS: Final = 5.0
 REST_FACTOR: Final = 20
 
-Rows = list[dict[str, Any]]
+Rows = Sequence[Mapping[str, object]]
 Source = Callable[[], Rows | Callable[[], pa.Table]]
 
 # A kill between two files must leave no row without what it belongs to: no epoch of an unknown

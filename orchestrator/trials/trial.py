@@ -3,13 +3,16 @@
 import json
 import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
 from orchestrator.config.searches import search_of, trial_order
+from orchestrator.results.rows import Epoch, ProposedRow
 from orchestrator.results.states import MAY_WIN, State
+from orchestrator.trials.device_types import Place
+from search_spaces.baseline import Params
 from trainables.epoch_rows import best_row, objective
 
 BASELINE_ROLE: Final = "baseline"
@@ -43,7 +46,7 @@ class TrialSpec:
     trial_id: str
     family: str
     role: str
-    params: Mapping[str, Any]
+    params: Params
     seed: int
     train_fraction: float
     seed_index: int = 0
@@ -110,12 +113,12 @@ class TrialRecord:
     stop_reason: str | None = None
     error: str | None = None
     attempts: int = 0
-    rows: list[dict[str, Any]] = field(default_factory=list)
+    rows: list[Epoch] = field(default_factory=list)
     stopping: bool = False
     diverged: str = ""
     failures: list[Failure] = field(default_factory=list)
     final: dict[str, Any] | None = None
-    place: Mapping[str, Any] = field(default_factory=dict)
+    place: Place = field(default_factory=dict)
     device: str | None = None
     started_at: datetime | None = None
     ended_at: datetime | None = None
@@ -127,7 +130,7 @@ class TrialRecord:
     sequence: int = 0
 
     @property
-    def best(self) -> dict[str, Any] | None:
+    def best(self) -> Epoch | None:
         """The row of the best epoch, None before the first."""
         return best_row(self.rows) if self.rows else None
 
@@ -141,11 +144,16 @@ class TrialRecord:
         return self.spent_seconds + running * self.attempt_devices * self.attempt_weight
 
 
-def spec_of_row(row: Mapping[str, Any]) -> TrialSpec:
+def spec_of_row(row: ProposedRow) -> TrialSpec:
     """The trial of the search that a row of `trials.parquet` describes."""
-    names = ("trial_id", "family", "role", "seed", "train_fraction")
-    params = json.loads(row["params_json"])
-    return TrialSpec(**{name: row[name] for name in names}, params=params)
+    return TrialSpec(
+        trial_id=row["trial_id"],
+        family=row["family"],
+        role=row["role"],
+        params=json.loads(row["params_json"]),
+        seed=row["seed"],
+        train_fraction=row["train_fraction"],
+    )
 
 
 def winner(records: Sequence[TrialRecord]) -> TrialRecord | None:

@@ -499,7 +499,7 @@ def levels(decisions: Sequence[Decision]) -> Iterator[str]:
 
 
 def sealed_json(
-    verdict: Verdict, decisions: Sequence[Decision], plain: Mapping[str, Any]
+    verdict: Verdict, decisions: Sequence[Decision], plain: Mapping[str, object]
 ) -> dict[str, Any]:
     """What `--format json` prints of a sealed test set: decisions alone."""
     return {
@@ -526,7 +526,7 @@ def _question(asked: Question) -> dict[str, Any]:
     }
 
 
-def to_json(verdict: Verdict, report: Report, plain: Mapping[str, Any]) -> dict[str, Any]:
+def to_json(verdict: Verdict, report: Report, plain: Mapping[str, object]) -> dict[str, Any]:
     """What `--format json` prints; docs/VERDICT.md has its keys.
 
     Args:

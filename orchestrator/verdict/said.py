@@ -226,7 +226,7 @@ def _read_ours(source: Source, fraction: float | None) -> tuple[list[Said], list
     classes: Sequence[Any] | None = None
     if source.path.is_dir():
         results = StudyResults(folder)
-        classes = (results.study.get("dataset") or {}).get("classes")
+        classes = results.study.dataset.classes
         table = results.table("predictions")
         order = list(dict.fromkeys(results.table_or_empty("final")["family"].to_pylist()))
     else:

@@ -10,16 +10,16 @@ from typing import Any, Final
 from orchestrator.config.final_epochs import final_epochs
 from orchestrator.config.searches import search_for
 from orchestrator.results import schema
-from orchestrator.results.final_runs import final_id
+from orchestrator.results.final_runs import Key, final_id, key_of
 from orchestrator.results.kept_weights import CONFIG, MODEL, seed_folders, winner_folder
+from orchestrator.results.rows import FinalEpochRow, FinalRow, tested
 from orchestrator.results.states import Outcome
 from orchestrator.trials.trial import FAILURES
 from orchestrator.verify.search import parameter_columns
-from orchestrator.verify.tables import Check, Rows, Tables, contiguous, differing, grouped
+from orchestrator.verify.tables import Check, Tables, contiguous, differing, grouped
 from trainables.epoch_rows import best_row, objective
 from trainables.weights.loading import file_sha256
 
-Key = tuple[str, str, int, float]
 # A final that is not in `final.parquet` must have one of these events.
 EXCUSES: Final = frozenset({*FAILURES, "final_diverged"})
 TEST_METRICS: Final = (
@@ -38,7 +38,7 @@ def check_final_runs(tables: Tables) -> Iterator[str]:
             yield f"{name_of(key)} must be one row of final.parquet, but is {count}"
     excused = {row["trial_id"] for row in tables.events if row["kind"] in EXCUSES}
     for key in sorted(expected.keys() - found.keys()):
-        if tables.study["outcome"] == Outcome.COMPLETED or expected[key]["trial_id"] not in excused:
+        if tables.study.outcome == Outcome.COMPLETED or expected[key]["trial_id"] not in excused:
             yield f"{name_of(key)} must be in final.parquet, but is missing"
     for key in sorted(found.keys() - expected.keys()):
         yield f"{name_of(key)} must not be in final.parquet: the choice does not ask for it"
@@ -54,13 +54,13 @@ def check_final_epochs(tables: Tables) -> Iterator[str]:
             yield f"sequence {sequence} must be in final_epochs.parquet once, but is {count} times"
     curves = grouped(tables.final_epochs)
     asked = {known["trial_id"] for known in _expected(tables).values()}
-    if "choice" not in tables.study:  # idle slots of the search re-train baselines
+    if tables.study.choice is None:  # idle slots of the search re-train baselines
         asked = {name for name, (row, *_) in curves.items() if row["role"] == "baseline"}
     for trial_id in sorted(curves.keys() - asked):
         yield f"{trial_id} has final epochs, but the choice does not ask for it"
-    for row in tables.final_epochs:
-        where = f"epoch {row['epoch']} of {row['trial_id']} in final_epochs.parquet"
-        yield from differing(where, {"trial_id": final_id(*key_of(row))}, row)
+    for epoch in tables.final_epochs:
+        where = f"epoch {epoch['epoch']} of {epoch['trial_id']} in final_epochs.parquet"
+        yield from differing(where, {"trial_id": final_id(*key_of(epoch))}, epoch)
     for row in tables.final:
         yield from _check_curve(row, curves.get(row["trial_id"], []), tables)
 
@@ -69,10 +69,10 @@ def check_final_params(tables: Tables) -> Iterator[str]:
     """Finals were trained with the hyperparameters of the baseline or of the choice."""
     for row in tables.final:
         family, name = row["family"], name_of(key_of(row))
-        expected = tables.study["baselines"].get(family)
+        expected = tables.study.baselines.get(family)
         if row["role"] == "tuned":
             search = search_for(tables.searches, family, row["train_fraction"])
-            expected = tables.choice.get(search.name, {}).get("params")
+            expected = tables.choice[search.name].params if search.name in tables.choice else None
         found = json.loads(row["params_json"])
         if found != expected:
             yield f"{name} must be trained with {expected}, but was with {found}"
@@ -103,11 +103,6 @@ def check_winners(tables: Tables) -> Iterator[str]:
                 yield from _check_kept(what, path, row, tables)
 
 
-def key_of(row: Mapping[str, Any]) -> Key:
-    """What tells a final run from the others."""
-    return row["family"], row["role"], row["seed"], row["train_fraction"]
-
-
 def name_of(key: Key) -> str:
     """A final run in words."""
     family, role, seed, fraction = key
@@ -116,25 +111,25 @@ def name_of(key: Key) -> str:
 
 def _expected(tables: Tables) -> dict[Key, dict[str, Any]]:
     """The final runs that the choice asks for, and what is known of each."""
-    dataset = tables.study["dataset"]
+    dataset = tables.study.dataset
     return {
         (family, role, seed, fraction): {
             "trial_id": final_id(family, trained, seed, fraction),
-            "train_images": dataset["train_images_by_fraction"][str(fraction)],
-            "validation_images": dataset["validation_images"],
+            "train_images": dataset.train_images_at[fraction],
+            "validation_images": dataset.validation_images,
             "last_epoch": final_epochs(tables.settings, fraction),
         }
-        for fraction in tables.settings["train_fractions"]
-        for family in tables.settings["families"]
+        for fraction in tables.settings.train_fractions
+        for family in tables.settings.families
         for chosen in [tables.choice.get(search_for(tables.searches, family, fraction).name)]
         if chosen is not None
         for role in schema.ROLES
-        for trained in ("baseline" if chosen["baseline_won"] else role,)
-        for seed in range(tables.settings["seeds"])
+        for trained in ("baseline" if chosen.baseline_won else role,)
+        for seed in range(tables.settings.seeds)
     }
 
 
-def _check_curve(row: Mapping[str, Any], rows: Rows, tables: Tables) -> Iterator[str]:
+def _check_curve(row: FinalRow, rows: Sequence[FinalEpochRow], tables: Tables) -> Iterator[str]:
     """A final's row says of its epochs what they are."""
     name = name_of(key_of(row))
     epochs = final_epochs(tables.settings, row["train_fraction"])
@@ -142,28 +137,34 @@ def _check_curve(row: Mapping[str, Any], rows: Rows, tables: Tables) -> Iterator
         yield f"{name} must have {epochs} epochs, but has {len(rows)}"
         return
     best = best_row(rows)
-    expected = {"epoch": best["epoch"]}
-    expected |= {column: best[column] for column in ("validation_loss", "validation_accuracy")}
+    expected = {
+        "epoch": best["epoch"],
+        "validation_loss": best["validation_loss"],
+        "validation_accuracy": best["validation_accuracy"],
+    }
     yield from differing(name, expected, row, " as in its epochs")
     if row["epoch"] == row["last_epoch"]:
-        same = {f"{metric}_last_epoch": row[metric] for metric in TEST_METRICS}
+        found: Mapping[str, Any] = row
+        same = {f"{metric}_last_epoch": found[metric] for metric in TEST_METRICS}
         yield from differing(name, same, row, " as at the best epoch, which is the last")
     seconds = sum(epoch["epoch_seconds"] for epoch in rows)
     if not math.isclose(row["train_seconds"], seconds, rel_tol=1e-9, abs_tol=1e-9):
         yield f"train_seconds of {name} must be {seconds}, but is {row['train_seconds']}"
 
 
-def _check_kept(what: str, folder: Path, run: Mapping[str, Any], tables: Tables) -> Iterator[str]:
+def _check_kept(what: str, folder: Path, run: FinalRow, tables: Tables) -> Iterator[str]:
     """The files that are kept of a family's winner are those of a run."""
     for name in (CONFIG, MODEL):
         if not (folder / name).is_file():
             yield f"the {what} must be kept with its {name}, but that is missing"
             return
+    known: Mapping[str, Any] = run
     card = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
     expected = {
-        **{name: run[name] for name in (*CARD, *TEST_METRICS[: len(schema.METRICS)])},
+        **{name: known[name] for name in CARD},
+        **tested(run),
         "params": json.loads(run["params_json"]),
-        "classes": tables.study["dataset"]["classes"],
+        "classes": tables.study.dataset.classes,
     }
     yield from differing(f"the kept {what}", expected, card)
     sha256, recorded = file_sha256(folder / MODEL), card.get("weights_sha256")

@@ -14,9 +14,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from sklearn.metrics import accuracy_score, precision_recall_fscore_support
 
-from orchestrator.results.registration import registered_of
+from orchestrator.results.final_runs import Key, key_of
+from orchestrator.results.rows import ComparisonRow, FinalRow, models_of
 from orchestrator.stats.pairwise import compare
-from orchestrator.verify.finals import Key, key_of, name_of
+from orchestrator.verify.finals import name_of
 from orchestrator.verify.tables import Check, Tables, differing
 
 # Probabilities are stored as float32, of which a loss is off by a few of its last digits.
@@ -24,10 +25,6 @@ TOLERANCE: Final = 2e-6
 SUM_TOLERANCE: Final = 1e-4
 # Below this a float32 has lost digits, so that a loss is known from one side only.
 SMALLEST: Final = float(np.finfo(np.float32).tiny)
-PAIR: Final = (
-    *("train_fraction", "seed", "a_family", "a_role", "b_family", "b_role"),
-    "metric",
-)
 POINTS: Final = ("difference", "n_images", "n_seeds")
 LEVEL: Final = 0.05
 
@@ -46,7 +43,7 @@ def check_predictions(tables: Tables) -> Iterator[str]:
         if key not in runs:
             yield f"{name_of(key)} must have predictions, but has none"
             continue
-        flaw = _flaw(runs[key], row["test_images"], len(tables.study["dataset"]["classes"]))
+        flaw = _flaw(runs[key], row["test_images"], len(tables.study.dataset.classes))
         if flaw is not None:
             yield f"{name_of(key)} must have {flaw}"
             continue
@@ -58,13 +55,13 @@ def check_predictions(tables: Tables) -> Iterator[str]:
 def check_comparison(tables: Tables) -> Iterator[str]:
     """Differences and p-values of the comparison are those that the predictions give."""
     # Neither depends on the draws, but for the intervals of means and the p that belongs to them.
-    again = compare(
+    again: list[ComparisonRow] = compare(
         tables.table("final"),
         tables.table("predictions"),
-        registered=registered_of(tables.study),
+        registered=tables.study.registered,
         draws=1,
     ).to_pylist()
-    rows = tables.table("comparison").to_pylist()
+    rows: list[ComparisonRow] = tables.table("comparison").to_pylist()
     # Older studies have no p of means, and Holm's over repeated tests.
     older = all(row["p_value"] is None for row in rows if _is_of_means(row))
     expected, found = ({_pair(row): row for row in some} for some in (again, rows))
@@ -84,27 +81,28 @@ def check_comparison(tables: Tables) -> Iterator[str]:
             yield from [] if older else _p_of_means(what, row)
         else:
             names += ["p_value"] if older else ["p_value", "p_value_holm"]
-        points = {name: expected[pair][name] for name in names}
+        known: Mapping[str, Any] = expected[pair]
+        points = {name: known[name] for name in names}
         yield from differing(what, points, row, " as the predictions give")
         yield from _interval(what, row)
 
 
-def _is_of_means(row: Mapping[str, Any]) -> bool:
+def _is_of_means(row: ComparisonRow) -> bool:
     """Whether the row's p is that of an interval of means."""
     return row["seed"] is None and row["metric"] == "accuracy"
 
 
-def _interval(what: str, row: Mapping[str, Any]) -> Iterator[str]:
+def _interval(what: str, row: ComparisonRow) -> Iterator[str]:
     low, high = row["ci_low"], row["ci_high"]
     if (low is None) != (high is None):
         yield f"the interval of {what} must have two ends, but has one"
-    elif low is not None and low > high:
+    elif low is not None and high is not None and low > high:
         yield f"the interval of {what} must not end before it begins, but does"
 
 
-def _p_of_means(what: str, row: Mapping[str, Any]) -> Iterator[str]:
+def _p_of_means(what: str, row: ComparisonRow) -> Iterator[str]:
     """The p of a difference of means is below 0.05 where its 95% interval excludes 0, not else."""
-    p, holm, low, high = (row[name] for name in ("p_value", "p_value_holm", "ci_low", "ci_high"))
+    p, holm, low, high = row["p_value"], row["p_value_holm"], row["ci_low"], row["ci_high"]
     if p is None or holm is None or not 0 < p <= holm <= 1:
         yield f"0 < p_value <= p_value_holm <= 1 must hold of {what}, but they are {p} and {holm}"
     elif low is not None and high is not None and (p < LEVEL) != (low > 0 or high < 0):
@@ -126,7 +124,7 @@ def _flaw(part: pa.Table, images: int, classes: int) -> str | None:
     return None
 
 
-def _check_run(name: str, row: Mapping[str, Any], part: pa.Table) -> Iterator[str]:
+def _check_run(name: str, row: FinalRow, part: pa.Table) -> Iterator[str]:
     labels, predicted = _array(part, "label"), _array(part, "predicted")
     probabilities = np.stack(part["probabilities"].to_numpy()).astype(np.float64)
     for what, wrong in (
@@ -135,9 +133,10 @@ def _check_run(name: str, row: Mapping[str, Any], part: pa.Table) -> Iterator[st
     ):
         if wrong.any():
             yield f"{name} must have {what}, but has not at image {np.flatnonzero(wrong)[0]}"
+    known: Mapping[str, Any] = row
     for metric, value in _metrics(labels, predicted, probabilities).items():
-        if not math.isclose(row[metric], value, rel_tol=TOLERANCE, abs_tol=TOLERANCE):
-            yield f"{metric} of {name} must be {value} as predicted, but is {row[metric]}"
+        if not math.isclose(known[metric], value, rel_tol=TOLERANCE, abs_tol=TOLERANCE):
+            yield f"{metric} of {name} must be {value} as predicted, but is {known[metric]}"
     of_label = probabilities[np.arange(len(labels)), labels]
     least = float(-np.log(np.maximum(of_label, SMALLEST)).mean())
     slack = TOLERANCE * max(1.0, least)
@@ -195,8 +194,9 @@ def _array(part: pa.Table, name: str) -> Integers:
     return array
 
 
-def _pair(row: Mapping[str, Any]) -> tuple[Any, ...]:
-    return tuple(row[name] for name in PAIR)
+def _pair(row: ComparisonRow) -> tuple[Any, ...]:
+    (a, b), fraction = models_of(row), row["train_fraction"]
+    return fraction, row["seed"], *a, *b, row["metric"]
 
 
 def _name_of_pair(pair: tuple[Any, ...]) -> str:

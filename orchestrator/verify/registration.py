@@ -4,8 +4,11 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any, Final
 
+from orchestrator.plan.provenance import changed
 from orchestrator.results import registration
-from orchestrator.results.registration import FILE, Question, questions_of
+from orchestrator.results.registration import FILE
+from orchestrator.results.rows import ComparisonRow, models_of
+from orchestrator.results.study_record import Question
 from orchestrator.stats.predictions import split_runs
 from orchestrator.stats.significance import holm
 from orchestrator.verify.tables import Check, Tables, UnusableError, differing, same
@@ -13,7 +16,7 @@ from orchestrator.verify.tables import Check, Tables, UnusableError, differing, 
 
 def check_registration(tables: Tables) -> Iterator[str]:
     """Where a study registered its questions, file and hash are those of before its first trial."""
-    entry, written = tables.study.get("registration"), registration.read(tables.folder)
+    entry, written = tables.study.registration, registration.read(tables.folder)
     if entry is None:
         yield from _unnamed(tables, found=written is not None)
         return
@@ -22,61 +25,56 @@ def check_registration(tables: Tables) -> Iterator[str]:
         return
     content = written["content"]
     sha256 = registration.sha256_of(content)
-    for where, named in ((FILE, written["sha256"]), ("study.json", entry["sha256"])):
+    for where, named in ((FILE, written["sha256"]), ("study.json", entry.sha256)):
         if named != sha256:
             yield f"the registration must have SHA-256 {named} as in {where}, but has {sha256}"
     kept = ("registered_at", "questions", "alpha")
     expected = {name: content.get(name) for name in kept}
-    yield from differing("the registration in study.json", expected, entry, f" as in {FILE}")
+    said = tables.study.raw["registration"]
+    yield from differing("the registration in study.json", expected, said, f" as in {FILE}")
     yield from _older(tables, str(content.get("registered_at")))
-    first = tables.study["runs"][0]
+    first = tables.study.runs[0]
     for name in ("code_sha256", "git_commit"):
-        if content.get(name) != first.get(name):
+        found = getattr(first, name)
+        if content.get(name) != found:
             yield (
-                f"{name} of the first run must be {content.get(name)} as registered, but is "
-                f"{first.get(name)}"
+                f"{name} of the first run must be {content.get(name)} as registered, but is {found}"
             )
-    if content.get("study") != tables.study["name"]:
-        yield f"the registration must be of {tables.study['name']}, but is of {content['study']}"
+    if content.get("study") != tables.study.name:
+        yield f"the registration must be of {tables.study.name}, but is of {content['study']}"
 
 
 def check_registered_settings(tables: Tables) -> Iterator[str]:
     """The settings that matter, the spaces and the split are what was registered."""
     written = registration.read(tables.folder)
-    if tables.study.get("registration") is None or written is None:
+    if tables.study.registration is None or written is None:
         return
     content, now = written["content"], registration.what_matters(tables.study)
     for what, entries in now.items():
         before = content.get(what)
         if isinstance(entries, dict) and isinstance(before, dict):
-            for name in sorted({*entries, *before}):
-                if entries.get(name) != before.get(name):
-                    yield (
-                        f"{what}.{name} must be {before.get(name)} as registered, but is "
-                        f"{entries.get(name)}"
-                    )
+            for name, expected, found in changed(before, entries):
+                yield f"{what}.{name} must be {expected} as registered, but is {found}"
         elif before != entries:
             yield f"{what} must be {before} as registered, but is {entries}"
 
 
 def check_registered_questions(tables: Tables) -> Iterator[str]:
     """What was tested as registered is what was registered, and corrected for that alone."""
-    rows = [
-        row
-        for row in tables.table("comparison").to_pylist()
-        if row["seed"] is None and row["metric"] == "accuracy"
-    ]
-    if tables.study.get("registration") is None:
+    stored: list[ComparisonRow] = tables.table("comparison").to_pylist()
+    rows = [row for row in stored if row["seed"] is None and row["metric"] == "accuracy"]
+    if tables.study.registration is None:
         marked = sum(row.get("registered") is not None for row in rows)
         if marked:
             yield f"no pair must be called registered or explored, but {marked} are"
         return
-    questions = {question.asked: question for question in questions_of(tables.study)}
+    questions = {question.asked: question for question in tables.study.registration.questions}
     tested = {(row["family"], row["role"], row["train_fraction"]) for row in tables.final}
     found = {_question(row).asked: row for row in rows}
     for asked, question in questions.items():
         possible = all((*model, question.train_fraction) in tested for model in question.models)
-        if possible and not (found.get(asked) or {}).get("registered"):
+        row = found.get(asked)
+        if possible and not (row is not None and row.get("registered")):
             yield f"{question} was registered, but comparison.parquet does not say so"
     for asked, row in found.items():
         if row["registered"] and asked not in questions:
@@ -115,7 +113,7 @@ def _older(tables: Tables, registered_at: str) -> Iterator[str]:
         )
 
 
-def _holm(tables: Tables, rows: Sequence[dict[str, Any]]) -> Iterator[str]:
+def _holm(tables: Tables, rows: Sequence[ComparisonRow]) -> Iterator[str]:
     """Corrected p of registered questions, over their distinct tests alone."""
     digests: dict[tuple[str, str, float], set[bytes]] = {}
     try:
@@ -128,10 +126,8 @@ def _holm(tables: Tables, rows: Sequence[dict[str, Any]]) -> Iterator[str]:
     keys = []
     for row in rows:
         sides = frozenset(
-            frozenset(
-                digests.get((row[f"{s}_family"], row[f"{s}_role"], row["train_fraction"]), set())
-            )
-            for s in "ab"
+            frozenset(digests.get((*model, row["train_fraction"]), set()))
+            for model in models_of(row)
         )
         keys.append(sides)
         if len(sides) > 1 and row["p_value"] is not None:
@@ -146,9 +142,14 @@ def _holm(tables: Tables, rows: Sequence[dict[str, Any]]) -> Iterator[str]:
             )
 
 
-def _question(row: dict[str, Any]) -> Question:
-    names = ("a_family", "a_role", "b_family", "b_role", "train_fraction")
-    return Question(**{name: row[name] for name in names})
+def _question(row: ComparisonRow) -> Question:
+    return Question(
+        a_family=row["a_family"],
+        a_role=row["a_role"],
+        b_family=row["b_family"],
+        b_role=row["b_role"],
+        train_fraction=row["train_fraction"],
+    )
 
 
 CHECKS: Final[Sequence[Check]] = (

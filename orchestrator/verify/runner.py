@@ -69,7 +69,7 @@ def verify(folder: Path, *, sources: bool) -> Verdict:
             made += 1
         else:
             notes.append(f"{name} not checked: {not_made}")
-    openings = tables.study.get("test_openings", 0)
+    openings = tables.study.test_openings
     if openings > 1:
         notes.append(f"the test part was opened {openings} times, for different choices")
     return Verdict(problems=problems, notes=notes, checks=made)

@@ -2,21 +2,23 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from optuna.distributions import json_to_distribution
 
-from orchestrator.config.rungs import all_rungs, offered_rungs, rungs_of
+from orchestrator.config.rungs import all_rungs, offered_rungs
 from orchestrator.config.searches import search_of
 from orchestrator.config.settings import ENDS
 from orchestrator.plan import warm_start
 from orchestrator.results import schema
+from orchestrator.results.rows import EpochRow, FinalRow, TrialRow
 from orchestrator.results.states import ENDED, Outcome, State
 from orchestrator.run.finals import choice_of, digest
-from orchestrator.stats.asha import FINISHED, FamilyRungs, decision
+from orchestrator.stats.asha import FINISHED, Arrival, FamilyRungs, decision
 from orchestrator.trials.trial import BASELINE_ROLE, TrialRecord, spec_of_row, winner
-from orchestrator.verify.tables import Check, Rows, Tables, contiguous, differing, same
+from orchestrator.verify.tables import Check, Tables, contiguous, differing, same
+from search_spaces.baseline import Params
 from search_spaces.dimension import contains, describe
 from trainables.epoch_rows import OBJECTIVES, best_row, objective
 from trainables.training.seeding import derive_seed
@@ -33,7 +35,7 @@ def check_trials(tables: Tables) -> Iterator[str]:
     for trial_id in sorted(expected.keys() - found.keys()):
         yield f"{trial_id} must be in trials.parquet, but is missing"
     for trial_id in sorted(found.keys() - expected.keys()):
-        asked = f"{tables.settings['trials']} trials a search"
+        asked = f"{tables.settings.trials} trials a search"
         yield f"{trial_id} must not be in trials.parquet, since it is none of {asked}"
     for trial_id, count in found.items():
         if count > 1:
@@ -47,10 +49,10 @@ def check_trials(tables: Tables) -> Iterator[str]:
 def check_hyperparameters(tables: Tables) -> Iterator[str]:
     """A baseline has the study's hyperparameters, and any other trial some of its space."""
     for row in tables.trials:
-        if row["family"] not in tables.settings["families"]:
+        if row["family"] not in tables.settings.families:
             continue
         trial_id, params = row["trial_id"], json.loads(row["params_json"])
-        baseline = tables.study["baselines"][row["family"]]
+        baseline = tables.study.baselines[row["family"]]
         if row["role"] == BASELINE_ROLE and params != baseline:
             yield f"{trial_id} must have the baseline {baseline}, but has {params}"
         yield from () if row["role"] == BASELINE_ROLE else _outside(row, params, tables)
@@ -64,14 +66,14 @@ def check_epochs(tables: Tables) -> Iterator[str]:
     for trial_id in sorted(tables.by_trial.keys() - trials.keys()):
         yield f"{trial_id} has epochs, but is not in trials.parquet"
     yield from contiguous("epochs.parquet", tables.epochs)
-    for row in tables.epochs:
-        where = f"epoch {row['epoch']} of {row['trial_id']}"
-        family = trials.get(row["trial_id"], row)["family"]
-        yield from differing(where, {"family": family}, row)
-        yield from _out_of_range(where, row)
-        column = OBJECTIVES[tables.settings.get("objective", "accuracy")]
-        if not same(objective(row), row.get(column)):
-            yield f"objective of {where} must be its {column}, but is {objective(row)}"
+    for epoch in tables.epochs:
+        where = f"epoch {epoch['epoch']} of {epoch['trial_id']}"
+        known = trials.get(epoch["trial_id"])
+        yield from differing(where, {"family": known["family"]} if known else {}, epoch)
+        yield from _out_of_range(where, epoch)
+        column = OBJECTIVES[tables.settings.objective]
+        if not same(objective(epoch), epoch.get(column)):
+            yield f"objective of {where} must be its {column}, but is {objective(epoch)}"
     for row in tables.trials:
         yield from _check_summary(row, tables)
 
@@ -89,7 +91,7 @@ def check_sequence(tables: Tables) -> Iterator[str]:
 
 def check_warm_start(tables: Tables) -> Iterator[str]:
     """What the search learned from first is kept in the study's folder."""
-    asked, kept = tables.settings.get("warm_start"), (tables.folder / warm_start.FOLDER).is_dir()
+    asked, kept = tables.settings.warm_start, (tables.folder / warm_start.FOLDER).is_dir()
     if asked is not None and not kept:
         yield f"{warm_start.FOLDER}/ must keep the trials of {asked} learned from, but is missing"
     if asked is None and kept:
@@ -98,11 +100,11 @@ def check_warm_start(tables: Tables) -> Iterator[str]:
 
 def check_rungs(tables: Tables) -> Iterator[str]:
     """The rungs are what a replay of the epochs through the rule gives; rounding decides ties."""
-    named, known = rungs_of(tables.study), [f(tables.settings) for f in (offered_rungs, all_rungs)]
+    named, known = tables.study.rungs, [f(tables.settings) for f in (offered_rungs, all_rungs)]
     if named not in known:
         yield f"the rungs of study.json must be {known[0]} by its settings, but are {named}"
     exempt = _baselines(tables.trials)
-    expected = {(row["trial_id"], row["rung"]): row for row in replayed_rungs(tables)}
+    expected = {(row["trial_id"], to.rung): (row, to) for row, to in replayed_rungs(tables)}
     found = {(row["trial_id"], row["rung"]): row for row in tables.rungs}
     for key, count in Counter((row["trial_id"], row["rung"]) for row in tables.rungs).items():
         if count > 1:
@@ -112,10 +114,11 @@ def check_rungs(tables: Tables) -> Iterator[str]:
     for key in sorted(found.keys() - expected.keys()):
         yield f"{_rung(key)} must not be in rungs.parquet: a replay of the epochs has none"
     for key in sorted(expected.keys() & found.keys()):
-        row = dict(expected[key])
-        if _is_tie(row) and found[key]["decision"] in _by_rounding(exempt=key[0] in exempt):
-            del row["decision"]
-        yield from differing(_rung(key), row, found[key], " as in a replay")
+        row, arrival = expected[key]
+        again = {"family": row["family"], "sequence": row["sequence"], **vars(arrival)}
+        if _is_tie(arrival) and found[key]["decision"] in _by_rounding(exempt=key[0] in exempt):
+            del again["decision"]
+        yield from differing(_rung(key), again, found[key], " as in a replay")
 
 
 def check_stops(tables: Tables) -> Iterator[str]:
@@ -131,22 +134,19 @@ def check_stops(tables: Tables) -> Iterator[str]:
             yield f"{trial_id} must end at epoch {at}, where it was stopped"
 
 
-def replayed_rungs(tables: Tables) -> Rows:
-    """The rows of `rungs.parquet` that the epochs give, in their order."""
+def replayed_rungs(tables: Tables) -> list[tuple[EpochRow, Arrival]]:
+    """The arrivals at rungs that the epochs give, in their order."""
     searches = {search.name for search in tables.searches}
     rungs = FamilyRungs(
         searches,
-        rungs=rungs_of(tables.study),
-        epochs=tables.settings["epochs"],
-        reduction_factor=tables.settings["reduction_factor"],
+        rungs=tables.study.rungs,
+        epochs=tables.settings.epochs,
+        reduction_factor=tables.settings.reduction_factor,
     )
     learned_from, learned = warm_start.kept(tables.folder)
     list(rungs.replay(learned, exempt=_baselines(learned_from), origin=warm_start.FOLDER))
     own = [row for row in tables.epochs if search_of(row["trial_id"]) in searches]
-    return [
-        {**{name: row[name] for name in ("family", "trial_id", "sequence")}, **vars(arrival)}
-        for row, arrival in rungs.replay(own, exempt=_baselines(tables.trials))
-    ]
+    return list(rungs.replay(own, exempt=_baselines(tables.trials)))
 
 
 def check_choice(tables: Tables) -> Iterator[str]:
@@ -156,11 +156,13 @@ def check_choice(tables: Tables) -> Iterator[str]:
         best = winner([_record(row, tables) for row in own])
         chosen, what = tables.choice.get(search), f"the winner of {search}"
         expected = None if best is None else best.spec.trial_id
-        found = None if chosen is None else chosen["trial_id"]
+        found = None if chosen is None else chosen.trial_id
         if found != expected:
             yield f"{what} must be {expected} by validation, but study.json has {found}"
         elif best is not None and chosen is not None:
-            yield from differing(what, choice_of(best), chosen, f" as that of {expected}")
+            yield from differing(
+                what, dict(choice_of(best)), dict(chosen), f" as that of {expected}"
+            )
 
 
 def check_test_openings(tables: Tables) -> Iterator[str]:
@@ -169,10 +171,12 @@ def check_test_openings(tables: Tables) -> Iterator[str]:
     for sha256, count in opened.items():
         if count > 1:
             yield f"the test part must be opened once for a choice, but was {count} for {sha256}"
-    counted = tables.study.get("test_openings", 0)
+    counted = tables.study.test_openings
     if counted != len(opened):
         yield f"study.json must count {len(opened)} openings of the test part, not {counted}"
-    expected, found = digest(tables.choice, tables.settings), tables.study.get("choice_sha256")
+    raw = tables.study.raw
+    expected = digest(raw.get("choice") or {}, raw["settings"])
+    found = tables.study.choice_sha256
     if found != expected:
         yield f"the choice must have SHA-256 {found} as it was frozen, but has {expected}"
     if tables.choice and expected not in opened:
@@ -182,29 +186,29 @@ def check_test_openings(tables: Tables) -> Iterator[str]:
 def check_budget(tables: Tables) -> Iterator[str]:
     """Only what was set ends a search before all its trials, and an event says so."""
     said = [row["detail"] for row in tables.events if row["kind"] == "budget_reached"]
-    for name, why in (tables.study.get("closed") or {}).items():
-        if why["setting"] not in ENDS or tables.settings.get(why["setting"]) is None:
-            yield f"{name} must not be ended by {why['setting']}, which is not set"
-        if not any(detail.startswith(f"{name} ended after {why['trials']} of") for detail in said):
+    for name, why in tables.study.closed.items():
+        if why.setting not in ENDS or getattr(tables.settings, why.setting) is None:
+            yield f"{name} must not be ended by {why.setting}, which is not set"
+        if not any(detail.startswith(f"{name} ended after {why.trials} of") for detail in said):
             yield f"{name} must have an event where it was ended, but has none"
 
 
 def check_outcome(tables: Tables) -> Iterator[str]:
     """A study is completed if no family was given up and each was tested whole."""
-    settings, halted = tables.settings, tables.study.get("halted") or {}
+    settings, halted = tables.settings, tables.study.halted
     events = {(row["kind"], row["family"]) for row in tables.events}
     for family in sorted(halted):
         if ("family_halted", family) not in events:
             yield f"{family} must have an event where it was given up, but has none"
     tested = len(tables.final) == (
-        len(settings["families"]) * 2 * settings["seeds"] * len(settings["train_fractions"])
+        len(settings.families) * 2 * settings.seeds * len(settings.train_fractions)
     )
     expected = Outcome.COMPLETED if tested and not halted else Outcome.INCOMPLETE
-    if tables.study["outcome"] in ENDED - {expected}:
-        yield f"the outcome must be {expected} by the tables, but is {tables.study['outcome']}"
+    if tables.study.outcome in ENDED - {expected}:
+        yield f"the outcome must be {expected} by the tables, but is {tables.study.outcome}"
 
 
-def parameter_columns(what: str, row: Mapping[str, Any]) -> Iterator[str]:
+def parameter_columns(what: str, row: TrialRow | FinalRow) -> Iterator[str]:
     """A row has the same hyperparameters in one column each as in `params_json`."""
     columns = [name for name in row if name.startswith("param_")]
     expected = schema.parameter_columns(json.loads(row["params_json"]))
@@ -212,8 +216,8 @@ def parameter_columns(what: str, row: Mapping[str, Any]) -> Iterator[str]:
     yield from differing(what, {**dict.fromkeys(columns), **expected}, row, " as in params_json")
 
 
-def _outside(row: Mapping[str, Any], params: Mapping[str, Any], tables: Tables) -> Iterator[str]:
-    space = tables.study["spaces"][row["family"]]
+def _outside(row: TrialRow, params: Params, tables: Tables) -> Iterator[str]:
+    space = tables.study.spaces[row["family"]]
     for name in sorted(params.keys() - space.keys()):
         yield f"{row['trial_id']} must have hyperparameters of its space, but has {name} too"
     for name, described in space.items():
@@ -228,12 +232,11 @@ def _expected_trials(tables: Tables) -> dict[str, dict[str, Any]]:
 
     Of a family given up up to its last, of a search that a budget ended as many as it had.
     """
-    settings, halted = tables.settings, tables.study.get("halted") or {}
-    closed = tables.study.get("closed") or {}
+    settings, halted, closed = tables.settings, tables.study.halted, tables.study.closed
     known = {row["trial_id"] for row in tables.trials}
     expected = {}
     for search in tables.searches:
-        trials = closed.get(search.name, settings)["trials"]
+        trials = closed.get(search.name, settings).trials
         ids = [f"{search.name}-{number:03d}" for number in range(trials)]
         if search.family in halted:
             ids = ids[: max((n for n, name in enumerate(ids, 1) if name in known), default=0)]
@@ -241,22 +244,22 @@ def _expected_trials(tables: Tables) -> dict[str, dict[str, Any]]:
             expected[trial_id] = {
                 "family": search.family,
                 "role": BASELINE_ROLE if number == 0 else "search",
-                "seed": derive_seed(settings["seed"], search.name, number),
+                "seed": derive_seed(settings.seed, search.name, number),
                 "train_fraction": search.train_fraction,
             }
     return expected
 
 
-def _check_summary(row: Mapping[str, Any], tables: Tables) -> Iterator[str]:
+def _check_summary(row: TrialRow, tables: Tables) -> Iterator[str]:
     """What a trial's row says of its epochs."""
     trial_id, rows = row["trial_id"], tables.by_trial.get(row["trial_id"], [])
     if len(rows) != row["epochs_run"]:
         yield f"{trial_id} must have {row['epochs_run']} epochs, but has {len(rows)}"
         return
-    whole = len(rows) >= tables.settings["epochs"]
+    whole = len(rows) >= tables.settings.epochs
     if (row["status"] == State.COMPLETED) != whole and row["status"] != State.FAILED:
         yield f"{trial_id} is {row['status']}, but has {len(rows)} epochs"
-    best = best_row(rows) if rows else {}
+    best: Mapping[str, Any] = best_row(rows) if rows else {}
     expected = {"best_epoch": best.get("epoch"), **{name: best.get(name) for name in BEST}}
     expected["objective"] = objective(best) if best else None
     found = {**row, "objective": objective(row)}
@@ -266,27 +269,27 @@ def _check_summary(row: Mapping[str, Any], tables: Tables) -> Iterator[str]:
         yield f"{trial_id} must count {attempts} attempts at least, but counts {row['attempts']}"
 
 
-def _out_of_range(where: str, row: Mapping[str, Any]) -> Iterator[str]:
-    names: Iterable[str] = (*SHARES, "validation_precision", "validation_recall")
-    for name in names:
-        if not 0 <= row[name] <= 1:
-            yield f"{name} of {where} must lie between 0 and 1, but is {row[name]}"
+def _out_of_range(where: str, row: EpochRow) -> Iterator[str]:
+    known: Mapping[str, Any] = row
+    for name in (*SHARES, "validation_precision", "validation_recall"):
+        if not 0 <= known[name] <= 1:
+            yield f"{name} of {where} must lie between 0 and 1, but is {known[name]}"
 
 
-def _record(row: Mapping[str, Any], tables: Tables) -> TrialRecord:
+def _record(row: TrialRow, tables: Tables) -> TrialRecord:
     spec = spec_of_row(row)
     return TrialRecord(
         spec=spec, status=row["status"], rows=list(tables.by_trial.get(spec.trial_id, []))
     )
 
 
-def _baselines(trials: Rows) -> set[str]:
+def _baselines(trials: Sequence[TrialRow]) -> set[str]:
     return {row["trial_id"] for row in trials if row["role"] == BASELINE_ROLE}
 
 
-def _is_tie(arrival: Mapping[str, Any]) -> bool:
+def _is_tie(arrival: Arrival) -> bool:
     """Value and cut-off are the same but for rounding, so that it may have been decided by that."""
-    return arrival["decision"] != FINISHED and same(arrival["value"], arrival["cutoff"])
+    return arrival.decision != FINISHED and same(arrival.value, arrival.cutoff)
 
 
 def _by_rounding(*, exempt: bool) -> set[str]:

@@ -1,14 +1,14 @@
 """Whether data and weights, where they are stored, are those that a study recorded."""
 
-from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from collections.abc import Iterator
+from typing import Final
 
 from orchestrator.config.settings import Settings
 from orchestrator.config.sources import from_json
 from orchestrator.plan import pretrained_weights
 from orchestrator.plan.image_files import with_room
 from orchestrator.plan.inputs import divide, named_data_set
-from orchestrator.plan.own_validation import check_own_validation
+from orchestrator.plan.provenance import check_own_validation, other_files, other_split
 from orchestrator.verify.tables import Check, Tables
 from trainables import registry
 from trainables.data.dataset import OpenedDataSet
@@ -25,37 +25,36 @@ class NotAtHandError(Exception):
 
 def check_data(tables: Tables) -> Iterator[str]:
     """Files, classes and split are what `study.json` says."""
-    settings, recorded = from_json(tables.settings), tables.study["dataset"]
+    settings, recorded = from_json(tables.study.raw["settings"]), tables.study.dataset
     try:
         dataset = _opened(settings)
         _check_own_validation(tables, dataset)
     except ValueError as error:
         yield f"the data must be what they were, but are not: {error}"
         return
-    wrong = list(_changed_files(recorded["files"], dataset.files))
+    wrong = list(other_files(tables.study, dataset))
     yield from wrong
-    if list(dataset.classes) != recorded["classes"]:
-        yield f"the classes must be {recorded['classes']}, but are {list(dataset.classes)}"
+    if list(dataset.classes) != recorded.classes:
+        yield f"the classes must be {recorded.classes}, but are {list(dataset.classes)}"
     if wrong:  # other files are split in another way, and may not even be decoded
         return
-    digest = divide(settings, dataset, with_room(dataset).read_training().labels).digest
-    if digest != recorded["split_sha256"]:
-        yield f"the split must have SHA-256 {recorded['split_sha256']} as recorded, not {digest}"
+    labels = with_room(dataset).read_training().labels
+    yield from other_split(tables.study, divide(settings, dataset, labels))
 
 
 def check_weights(tables: Tables) -> Iterator[str]:
     """Pre-trained weights are what `study.json` says."""
-    recorded, settings = tables.study["weights"], from_json(tables.settings)
+    recorded, settings = tables.study.weights, from_json(tables.study.raw["settings"])
     if recorded is None:
         return
     named = by_family(settings.weights)
     usual = settings.weights if named is None else pretrained_weights.usual(settings)
-    each = recorded.get("families") or dict.fromkeys(named or [""], recorded)
+    each = recorded.families or dict.fromkeys(named or [""], recorded)
     wrong = {
-        (text, its["sha256"], found)
+        (text, its.sha256, found)
         for family, its in each.items()
         for text in [(named or {}).get(family, usual)]
-        if (found := _weights_sha256(text, family)) != its["sha256"]
+        if (found := _weights_sha256(text, family)) != its.sha256
     }
     for text, expected, found in sorted(wrong):
         yield f"weights {text} must have SHA-256 {expected} as recorded, but have {found}"
@@ -74,7 +73,7 @@ def _check_own_validation(tables: Tables, dataset: OpenedDataSet) -> None:
     try:
         check_own_validation(tables.study, dataset)
     except ValueError as error:
-        if "own_validation" in tables.study["dataset"]:
+        if tables.study.dataset.own_validation is not None:
             raise
         raise NotAtHandError(str(error)) from error
 
@@ -120,10 +119,3 @@ def _weights_sha256(text: str, family: str) -> str:
         return DOWNLOADS[text][1] if text in DOWNLOADS else loading.locate(text).sha256
     except (ValueError, ImportError) as error:
         raise NotAtHandError(str(error)) from error
-
-
-def _changed_files(recorded: Mapping[str, Any], found: Mapping[str, str]) -> Iterator[str]:
-    for name in sorted(recorded.keys() | found.keys()):
-        if recorded.get(name) != found.get(name):
-            expected, sha256 = recorded.get(name), found.get(name)
-            yield f"{name} must have SHA-256 {expected} as recorded, but has {sha256}"

@@ -6,17 +6,21 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from orchestrator.config.searches import Search, stored_searches
+from orchestrator.config.searches import Search
+from orchestrator.config.stored_settings import StoredSettings
 from orchestrator.results import files, schema
 from orchestrator.results.manifest import stamp
+from orchestrator.results.rows import EpochRow, EventRow, FinalEpochRow, FinalRow, RungRow, TrialRow
 from orchestrator.results.states import ENDED
+from orchestrator.results.study_record import Choices, StudyRecord
+from orchestrator.results.study_results import by_sequence
 
-Rows = list[dict[str, Any]]
+AnyEpoch = TypeVar("AnyEpoch", EpochRow, FinalEpochRow)
 Check = Callable[["Tables"], Iterable[str]]
 
 # What the checks read of `study.json`.
@@ -37,31 +41,30 @@ class Tables:
 
     Attributes:
         folder: The study's.
-        study: The content of `study.json`.
+        study: `study.json`.
         usable: The tables that can be read and have their columns, by name.
         flaws: What is wrong with the others.
     """
 
     folder: Path
-    study: Mapping[str, Any]
+    study: StudyRecord
     usable: Mapping[str, pa.Table]
     flaws: Sequence[str]
 
     @property
-    def settings(self) -> Mapping[str, Any]:
+    def settings(self) -> StoredSettings:
         """The study's, as resolved."""
-        settings: Mapping[str, Any] = self.study["settings"]
-        return settings
+        return self.study.settings
 
     @cached_property
     def searches(self) -> Sequence[Search]:
         """The study's searches."""
-        return stored_searches(self.settings)
+        return self.study.searches
 
     @property
-    def choice(self) -> Mapping[str, Mapping[str, Any]]:
+    def choice(self) -> Choices:
         """Each search's winner; empty where there is none."""
-        return self.study.get("choice") or {}
+        return self.study.choice or {}
 
     def table(self, name: str) -> pa.Table:
         """A table by its name.
@@ -74,43 +77,42 @@ class Tables:
         return self.usable[name]
 
     @cached_property
-    def trials(self) -> Rows:
+    def trials(self) -> list[TrialRow]:
         """Rows of `trials.parquet`."""
         return self._rows("trials")
 
     @cached_property
-    def epochs(self) -> Rows:
+    def epochs(self) -> list[EpochRow]:
         """Rows of `epochs.parquet`, by sequence."""
         return by_sequence(self._rows("epochs"))
 
     @cached_property
-    def rungs(self) -> Rows:
+    def rungs(self) -> list[RungRow]:
         """Rows of `rungs.parquet`."""
         return self._rows("rungs")
 
     @cached_property
-    def events(self) -> Rows:
+    def events(self) -> list[EventRow]:
         """Rows of `events.parquet`."""
         return self._rows("events")
 
     @cached_property
-    def final(self) -> Rows:
+    def final(self) -> list[FinalRow]:
         """Rows of `final.parquet`."""
         return self._rows("final")
 
     @cached_property
-    def final_epochs(self) -> Rows:
+    def final_epochs(self) -> list[FinalEpochRow]:
         """Rows of `final_epochs.parquet`, by sequence."""
         return by_sequence(self._rows("final_epochs"))
 
     @cached_property
-    def by_trial(self) -> Mapping[str, Rows]:
+    def by_trial(self) -> Mapping[str, list[EpochRow]]:
         """Trial to its rows of `epochs.parquet`, by sequence."""
         return grouped(self.epochs)
 
-    def _rows(self, name: str) -> Rows:
-        rows: Rows = self.table(name).to_pylist()
-        return rows
+    def _rows(self, name: str) -> list[Any]:
+        return list(self.table(name).to_pylist())
 
 
 def read(folder: Path) -> Tables:
@@ -124,7 +126,7 @@ def read(folder: Path) -> Tables:
     for name in schema.TABLES:
         try:
             table = files.read_any_table(folder, name)
-            found = list(_flaws(name, table, study.get("spaces") or {}))
+            found = list(_flaws(name, table, study.spaces))
         except ValueError as error:
             found = [f"{name}.parquet must be readable, but is not: {error}"]
         flaws += found
@@ -140,17 +142,17 @@ def check_tables(tables: Tables) -> Iterator[str]:
 
 def check_study_json(tables: Tables) -> Iterator[str]:
     """`study.json` has what a study that has ended has, and what its schema promises."""
-    version = tables.study.get("schema_version")
+    version = tables.study.raw.get("schema_version")
     if version != schema.SCHEMA_VERSION:
         yield f"study.json must have schema version {schema.SCHEMA_VERSION}, but has {version}"
     for name in ENTRIES:
-        if name not in tables.study:
+        if name not in tables.study.raw:
             yield f"study.json must say {name}, but does not"
 
 
 def check_stamps(tables: Tables) -> Iterator[str]:
     """Each table was written for this study's split, data and weights, and so were its rows."""
-    name = tables.study["name"]
+    name = tables.study.name
     for table_name, table in tables.usable.items():
         metadata = table.schema.metadata or {}
         for key, value in {"study": name, **stamp(tables.study)}.items():
@@ -163,7 +165,7 @@ def check_stamps(tables: Tables) -> Iterator[str]:
 
 def check_ended(tables: Tables) -> Iterator[str]:
     """The study came to its end, and so has cleaned up."""
-    outcome = tables.study["outcome"]
+    outcome = tables.study.outcome
     if outcome not in ENDED:
         yield f"the study must have ended, but its outcome is {outcome}; go on with --resume"
     if (tables.folder / "checkpoints").exists():
@@ -173,7 +175,7 @@ def check_ended(tables: Tables) -> Iterator[str]:
         yield f"no half-written file must be left, but {name} is there"
 
 
-def contiguous(where: str, epochs: Rows) -> Iterator[str]:
+def contiguous(where: str, epochs: Sequence[AnyEpoch]) -> Iterator[str]:
     """Each trial's epochs run from 1 without a gap, each once, in the order of the sequence."""
     for trial_id, rows in grouped(epochs).items():
         found = [row["epoch"] for row in rows]
@@ -185,21 +187,16 @@ def contiguous(where: str, epochs: Rows) -> Iterator[str]:
             yield f"the epochs of {trial_id} in {where} must run from 1, but are {found}"
 
 
-def grouped(rows: Rows) -> Mapping[str, Rows]:
+def grouped(rows: Sequence[AnyEpoch]) -> Mapping[str, list[AnyEpoch]]:
     """Trial to its rows, in their order."""
-    groups = defaultdict(list)
+    groups: defaultdict[str, list[AnyEpoch]] = defaultdict(list)
     for row in rows:
         groups[row["trial_id"]].append(row)
     return dict(groups)
 
 
-def by_sequence(rows: Rows) -> Rows:
-    """Rows in the order in which they came."""
-    return sorted(rows, key=lambda row: int(row["sequence"]))
-
-
 def differing(
-    what: str, expected: Mapping[str, Any], found: Mapping[str, Any], why: str = ""
+    what: str, expected: Mapping[str, object], found: Mapping[str, object], why: str = ""
 ) -> Iterator[str]:
     """A sentence for each entry that is not as expected."""
     for name, value in expected.items():

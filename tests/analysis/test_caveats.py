@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from made_up_record import record
 
 from orchestrator.analysis.caveats import caveats
 
@@ -34,4 +35,4 @@ def test_several_types_of_devices_are_said_and_what_a_second_counts(
     types: dict[str, Any] | None, said: list[str]
 ) -> None:
     study = STUDY if types is None else {**STUDY, "device_types": types}
-    assert [*caveats(study, [], [])] == said
+    assert [*caveats(record(study), [], [])] == said

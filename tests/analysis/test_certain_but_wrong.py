@@ -64,7 +64,7 @@ def test_labels_that_were_changed_are_among_the_first() -> None:
 
 def test_a_table_has_a_thousand_and_says_of_how_many() -> None:
     study = ComparedStudy(fractions=(1.0,))
-    (section,) = certain_but_wrong_sections(study.study(), split_runs(study.predictions()))
+    (section,) = certain_but_wrong_sections(study.record(), split_runs(study.predictions()))
     assert len(section.table) <= MOST_ROWS
     assert section.notes[0].startswith(f"The first {len(section.table):,} of ")
     assert "test image" in section.formats

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from made_up_record import record
 from made_up_rows import epoch, rung, table, trial
 from scipy.stats import kendalltau, rankdata
 from shown_cells import cells
@@ -65,7 +66,7 @@ def shown(*ashas, families=("cnn",), trials=None):
 
 def study(**settings):
     given = {"epochs": LAST, "grace_period": 1, "reduction_factor": 3, "families": ["cnn"]}
-    return {"settings": given | settings}
+    return record(**(given | settings))
 
 
 SEVEN = Asha(

@@ -1,12 +1,13 @@
 """Classes of very different size: who is no better than always saying the largest."""
 
 import numpy as np
+from made_up_record import record
 from made_up_rows import predicted_run
 
 from orchestrator.analysis.majority import majority_sections
 from orchestrator.stats.predictions import PredictedRun
 
-STUDY = {"dataset": {"classes": ["healthy", "ill"]}}
+STUDY = record({"dataset": {"classes": ["healthy", "ill"]}})
 UNEVEN = [0] * 95 + [1] * 5
 
 

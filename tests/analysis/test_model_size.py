@@ -4,6 +4,7 @@ import json
 
 import pytest
 from made_up_inputs import add_family
+from made_up_record import record
 from made_up_rows import final_run, table
 
 from orchestrator.analysis.model_size import CONVENTION, transfer_card_sections
@@ -17,6 +18,7 @@ TUNED = {
     "frozen_stages": 2,
     "dropout": 0.25,
 }
+WON = {"trial_id": f"{FAMILY}-001", "validation_accuracy": 0.5, "baseline_won": False}
 
 
 def weights(**more):
@@ -25,14 +27,15 @@ def weights(**more):
 
 def study(given, *, families=("cnn", FAMILY), name="mine.safetensors", **more):
     baseline = dict(registry.load_family(FAMILY).baseline)
-    return {
+    content = {
         "settings": {"families": list(families), "weights": name},
         "dataset": {"classes": list("abcde"), "image_shape": [32, 32, 3]},
         "weights": given,
         "baselines": {FAMILY: baseline},
-        "choice": {FAMILY: {"params": {**baseline, **TUNED}}},
+        "choice": {FAMILY: {**WON, "params": {**baseline, **TUNED}}},
         **more,
     }
+    return record(content)
 
 
 def final(family, role, *, fraction=1.0, **more):

@@ -3,6 +3,7 @@
 import numpy as np
 import pyarrow as pa
 import pytest
+from made_up_record import record
 from made_up_rows import predicted_run, table
 from shown_cells import cells
 from sklearn import metrics
@@ -18,7 +19,8 @@ def run(labels, predicted, *, classes=3, **run):
 
 
 def sections(*runs, names=NAMES):
-    return {each.key: each for each in per_class_sections({"dataset": {"classes": names}}, runs)}
+    study = record({"dataset": {"classes": names or []}})
+    return {each.key: each for each in per_class_sections(study, runs)}
 
 
 def shown(*runs, names=NAMES):

@@ -5,6 +5,7 @@ from itertools import combinations
 import made_up_rows as made_up
 import numpy as np
 import pytest
+from made_up_record import record
 from made_up_rows import final_run, table
 from shown_cells import cells
 
@@ -28,12 +29,12 @@ def tables(trials, finals=()):
 
 
 def shown(trials, finals=(), families=("cnn",)):
-    study = {"settings": {"families": list(families)}}
+    study = record(families=list(families))
     return cells(fairness_sections(study, *tables(trials, finals)))
 
 
 def notes(trials, families):
-    study = {"settings": {"families": list(families)}}
+    study = record(families=list(families))
     effort, *_ = fairness_sections(study, *tables(trials))
     return effort.notes
 
@@ -97,15 +98,14 @@ def test_effort_counts_every_trial_and_a_run_in_two_roles_once() -> None:
     ],
 )
 def test_the_budget_rule_that_held_is_said(study, sentence) -> None:
-    study["settings"]["families"] = ["cnn"]
-    effort, *_ = fairness_sections(study, *tables([trial(0, 0.5)]))
+    effort, *_ = fairness_sections(record(study), *tables([trial(0, 0.5)]))
     assert effort.notes[0] == f"Budget rule: {sentence}"
 
 
 @pytest.mark.parametrize(("hours", "said"), [(0.02, False), (0.01992, False), (0.0195, True)])
 def test_a_family_that_took_more_than_its_share_is_named(hours: float, said: bool) -> None:
     trials = [trial(0, 0.5, device_seconds=36.0), trial(0, 0.5, family="vit", device_seconds=1.0)]
-    study = {"settings": {"families": ["cnn", "vit"], "trials": 2, "budget_gpu_hours": hours}}
+    study = record(families=["cnn", "vit"], trials=2, budget_gpu_hours=hours)
     effort, *_ = fairness_sections(study, *tables(trials))
     assert any("cnn took 0.01 device-hours, more" in line for line in effort.notes) == said
     assert not any("vit took 0" in line for line in effort.notes)

@@ -42,7 +42,7 @@ def told(study, p_value_holm=None):
     for row in rows:
         if row["seed"] is None and row["metric"] == "accuracy":
             row.update(p_value_holm=p_value_holm)
-    return settle_table(study.study(), study.final(), split_runs(study.predictions()), rows)
+    return settle_table(study.record(), study.final(), split_runs(study.predictions()), rows)
 
 
 def test_a_study_that_has_told_the_two_best_apart_needs_nothing() -> None:

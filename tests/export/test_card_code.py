@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from in_process import Driver
+from made_up_record import record
 from PIL import Image
 from read_export import TEST_IMAGES, code_blocks, digits
 
@@ -205,13 +206,13 @@ def new_trainer(family: Any, params: dict[str, Any], data: LabeledImages) -> Tra
 
 def write_export(folder: Path, name: str, params: dict[str, Any], trainer: Trainer) -> None:
     """The two files beside a card, for a model of 3 classes on images of 16 pixels."""
-    record = {
+    kept = {
         **dict.fromkeys(("trial_id", "seed", "epoch", "train_images", "weights_sha256")),
         "family": name,
         "params": params,
         "classes": ["a", "b", "c"],
     }
     row = {"parameters": 1, **{f"test_{metric}": 0.5 for metric in results.METRICS}}
-    study = {"name": "made up", "dataset": {"image_shape": [16, 16, 3]}}
-    (folder / "config.json").write_text(json.dumps(configuration(study, record, row)))
+    study = record({"name": "made up", "dataset": {"image_shape": [16, 16, 3]}})
+    (folder / "config.json").write_text(json.dumps(configuration(study, kept, row)))
     (folder / "model.safetensors").write_bytes(trainer.weights())

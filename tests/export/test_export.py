@@ -94,7 +94,7 @@ def test_a_search_that_runs_can_be_looked_at_before_it_has_a_winner(
     curve_driver: Driver, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert curve_driver.start()
-    study = files.read_study(curve_driver.folder)
+    study = files.read_study(curve_driver.folder).raw
     del study["choice"]
     (curve_driver.folder / "study.json").write_text(json.dumps(study))
     second = {"trial_id": "curve-001"}

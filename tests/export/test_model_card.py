@@ -40,7 +40,7 @@ def test_the_card_has_the_test_metrics_with_their_n_and_what_they_rest_on(
     assert "On 360 test images" in card
     assert f"| accuracy | {own.test_accuracy:.4f} | {mean:.4f} | {deviation:.4f} |" in card
     assert "On the 40 validation images" in card
-    study = files.read_study(cnn_study)
+    study = files.read_study(cnn_study).raw
     for sha256 in (
         study["dataset"]["split_sha256"],
         study["code_sha256"],
@@ -56,7 +56,7 @@ def test_the_card_has_the_test_metrics_with_their_n_and_what_they_rest_on(
 def test_the_card_has_the_intervals_of_the_comparison_turned_to_its_model(
     cnn_study: Path, exported: Path
 ) -> None:
-    assert not files.read_study(cnn_study)["choice"]["cnn"]["baseline_won"]
+    assert not files.read_study(cnn_study).raw["choice"]["cnn"]["baseline_won"]
     pairs = pd.read_parquet(cnn_study / "comparison.parquet")
     (row,) = pairs[pairs.seed.isna() & (pairs.metric == "accuracy")].to_dict("records")
     assert (row["a_role"], row["b_role"]) == ("baseline", "tuned")
@@ -106,7 +106,7 @@ def test_a_family_without_code_of_its_own_is_exported_with_a_note(
 
 def test_the_card_of_a_demo_says_so(curve_driver: Driver) -> None:
     assert curve_driver.start()
-    study = {**files.read_study(curve_driver.folder), "demo": ["This is the demo."]}
+    study = {**files.read_study(curve_driver.folder).raw, "demo": ["This is the demo."]}
     (curve_driver.folder / "study.json").write_text(json.dumps(study))
     assert export.main([str(curve_driver.folder)]) == 0
     card = (curve_driver.folder / "export" / "curve" / "README.md").read_text(encoding="utf-8")

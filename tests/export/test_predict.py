@@ -247,7 +247,7 @@ def test_what_the_refusal_of_an_ensemble_advises_makes_one(
     (winner,), _ = read_winners(folder, read_study(folder))
     assert len(read_ensemble(folder, winner)) == 2
     assert verify(folder, sources=False).problems == []
-    assert read_study(folder)["test_openings"] == 1
+    assert read_study(folder).raw["test_openings"] == 1
 
 
 def test_images_of_another_shape_are_refused(cnn_study: Path) -> None:

@@ -57,7 +57,7 @@ def image(tmp_path: Path, driver: Driver) -> Path:
 
 
 def study_json(driver: Driver) -> dict[str, Any]:
-    return files.read_study(driver.folder)
+    return files.read_study(driver.folder).raw
 
 
 def events(driver: Driver, kind: str) -> list[str]:

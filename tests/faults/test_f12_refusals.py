@@ -11,10 +11,11 @@ from pathlib import Path
 import pytest
 from in_process import NO_FAULTS, Driver
 from made_up_inputs import add_family, image_folder, weights_file
+from made_up_record import record
 from PIL import Image
 
 from orchestrator import study
-from orchestrator.config.settings import to_json
+from orchestrator.config.settings import Settings, to_json
 from orchestrator.config.sources import resolve
 from orchestrator.plan import resume as resuming
 from orchestrator.plan.preflight import CheckedStudy
@@ -250,7 +251,7 @@ def test_f12_other_code_is_refused_unless_it_is_accepted(
 ) -> None:
     monkeypatch.setattr(resuming, "hash_code", lambda *_: "of other code")
     error = command.refused("--resume", "mine")
-    before = files.read_study(folder / "results" / "mine")["code_sha256"]
+    before = files.read_study(folder / "results" / "mine").raw["code_sha256"]
     assert "with --accept-code-change, but SHA-256 of the code was " in error
     assert before in error
     assert "and is of other code" in error
@@ -264,13 +265,13 @@ def test_f12_code_that_was_accepted_is_an_event(
     driver = Driver(tmp_path, monkeypatch, {"trials": 1, "epochs": 1, "grace_period": 1})
     assert driver.start()
     path = driver.folder / "study.json"
-    now = files.read_study(driver.folder)["code_sha256"]
+    now = files.read_study(driver.folder).raw["code_sha256"]
     path.write_text(path.read_text().replace(now, "of earlier code"))
     assert driver.resume(accept=True)
     events = files.read_table(driver.folder, "events").to_pylist()
     changed = [row["detail"] for row in events if row["kind"] == "code_changed"]
     assert changed == [f"of earlier code -> {now}"]
-    runs = files.read_study(driver.folder)["runs"]
+    runs = files.read_study(driver.folder).raw["runs"]
     assert [run["code_sha256"] for run in runs] == ["of earlier code", now]
 
 
@@ -310,7 +311,8 @@ def test_f12_a_study_that_was_begun_with_relative_paths_goes_on_from_another_fol
 def test_f12_a_warm_start_that_an_earlier_version_kept_as_it_was_said_is_the_same(
     folder: Path,
 ) -> None:
-    study = {"settings": {"warm_start": "results/other"}, "name": "mine"}
+    sizes = {name: getattr(Settings, name) for name in ("dataset", "trials", "epochs", "seeds")}
+    study = record({"name": "mine"}, warm_start="results/other", **sizes)
     given = resolve(
         {
             "warm_start": "results/other",

@@ -25,7 +25,7 @@ from orchestrator.config.settings import Settings, to_json
 from orchestrator.export import __main__ as export
 from orchestrator.report import __main__ as report
 from orchestrator.results.foreign_text import escaped_markdown, plain_markdown, safe_cell
-from orchestrator.results.shape import check_study
+from orchestrator.results.study_record import StudyRecord
 from orchestrator.status import __main__ as status
 from orchestrator.verify import __main__ as verify
 from trainables.data.files import open_folder
@@ -170,7 +170,7 @@ def say_everywhere(folder: Path, text: str) -> int:
         inner = functools.reduce(lambda node, key: node[key], before, study)
         was, inner[last] = inner[last], text
         try:
-            check_study(path, study)
+            StudyRecord.of(path, study)
             changed += 1
         except ValueError:
             inner[last] = was

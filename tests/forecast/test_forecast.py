@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import yaml
+from made_up_record import record
 from made_up_rows import epoch, event, final_run, table, trial, write_study
 from optuna.distributions import distribution_to_json
 from printed_json import printed_json
@@ -22,11 +23,12 @@ from orchestrator.forecast.estimate import (
     forecast_study,
     time_sentences,
 )
-from orchestrator.forecast.prices import NodePrice, read_prices
+from orchestrator.forecast.prices import read_prices
 from orchestrator.forecast.throughput import Pace, Work, find_pace, read_pace
 from orchestrator.forecast.workload import work_of
 from orchestrator.plan import families as planning
 from orchestrator.results import files
+from orchestrator.results.study_record import NodePrice
 from trainables.registry import load_dataset
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -183,7 +185,7 @@ def test_what_was_measured_in_another_arithmetic_says_nothing(
     tmp_path: Path, theirs: dict[str, Any], ours: dict[str, Any], why: str
 ) -> None:
     folder = measured_study(tmp_path / "earlier")
-    study = files.read_study(folder)
+    study = files.read_study(folder).raw
     study["settings"].update(theirs)
     (folder / "study.json").write_text(json.dumps(study))
     assert read_pace(folder, replace(WORK, **ours)) == (None, why)
@@ -239,7 +241,7 @@ def test_of_a_wider_search_only_the_trials_count_that_this_one_could_have(tmp_pa
     wide = trial("cnn-001", role="search", params_json=json.dumps(params))
     slow = epoch("cnn-001", 1, images_per_second=1.0, epoch_seconds=1200.0)
     tables = {name: files.read_table(folder, name).to_pylist() for name in ("trials", "epochs")}
-    study = files.read_study(folder)
+    study = files.read_study(folder).raw
     both = {"trials": [*tables["trials"], wide], "epochs": [*tables["epochs"], slow]}
     write_study(folder, study, both)
     assert (paced(folder).trials, paced(folder, narrowed("space.cnn.width=16,32")).trials) == (2, 1)
@@ -422,7 +424,7 @@ def test_a_dry_run_prints_device_hours_and_money_and_names_what_has_no_price(
 
 
 def section(*, forecast: Any, seconds: float) -> tuple[list[tuple[str, ...]], str]:
-    content = {"settings": {"epochs": 5}, "forecast": forecast}
+    content = record({"forecast": forecast}, epochs=5)
     trials = table("trials", [trial("cnn-000", device_seconds=seconds)])
     finals = table("final", [final_run("baseline", device_seconds=600.0, last_epoch=5)])
     (found,) = forecast_sections(content, trials, finals)
@@ -435,7 +437,7 @@ def test_the_report_shows_how_the_forecast_held() -> None:
     given = {
         "families": {"cnn": {"trials": 1, "epochs": [10, 20], "device_seconds": [1800, 36000]}},
         "pace": {"study": "earlier", "device": "cuda"},
-        "prices": [vars(price)],
+        "prices": [price.model_dump()],
     }
     rows, text = section(forecast=given, seconds=seconds)
     took = between([(seconds + 600) / 3600] * 2)
@@ -457,4 +459,4 @@ def test_without_a_forecast_of_time_only_the_epochs_are_compared() -> None:
 
 def test_a_study_without_a_forecast_has_no_such_section() -> None:
     tables = (table("trials"), table("final"))
-    assert not list(forecast_sections({"settings": {"epochs": 5}}, *tables))
+    assert not list(forecast_sections(record(epochs=5), *tables))

@@ -5,6 +5,7 @@ from statistics import StatisticsError
 from typing import Any
 
 import pytest
+from made_up_record import record
 
 from orchestrator.forecast.speed import Speed, side_by_side
 from orchestrator.forecast.workload import Images, Trained, Training, Workload
@@ -77,7 +78,8 @@ def test_side_by_side_they_take_no_less_than_the_longest(at_a_time: int, seconds
 def test_the_plan_before_the_start_is_the_same_work_at_its_least_and_its_most() -> None:
     given = {"trials": 3, "epochs": 10, "grace_period": 2, "seeds": 2, "families": ["cnn"]}
     settings = {**given, "reduction_factor": 3, "train_fractions": [1.0, 0.1]}
-    least, most = (Workload(settings, reach=reach) for reach in ("least", "most"))
+    study = record(**settings).settings
+    least, most = (Workload(study, ["cnn"], reach=reach) for reach in ("least", "most"))
     (search,) = most.searches
     assert [(each.epochs, each.times) for each in least.to_come(search)] == [(10, 1), (2, 2)]
     assert [(each.epochs, each.times) for each in most.to_come(search)] == [(10, 1), (10, 2)]
@@ -86,6 +88,6 @@ def test_the_plan_before_the_start_is_the_same_work_at_its_least_and_its_most() 
         (0.1, 2)
     ]
     some = [trained("cnn-000", 1.0, role="baseline"), trained("cnn-001", 1.0, status="running")]
-    begun = Workload(settings, some, reach="most")
+    begun = Workload(study, ["cnn"], some, reach="most")
     assert [each.epochs for each in begun.to_come(search)] == [10]
     assert [each.epochs for each in begun.running("cnn")] == [0]

@@ -78,7 +78,8 @@ def test_the_curve_is_the_same_as_in_memory(
     assert verify(mapped.folder, sources=True).problems == []
     assert retrain.main([str(mapped.folder), "--trial", "cnn-000"]) == 0
     assert (
-        files.read_study(mapped.folder)["dataset"] == files.read_study(in_memory.folder)["dataset"]
+        files.read_study(mapped.folder).raw["dataset"]
+        == files.read_study(in_memory.folder).raw["dataset"]
     )
 
 

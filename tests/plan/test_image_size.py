@@ -226,7 +226,7 @@ def test_a_study_keeps_its_size_as_a_number_and_goes_on_with_it(
     driver: Driver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert driver.start()
-    stored = files.read_study(driver.folder)
+    stored = files.read_study(driver.folder).raw
     assert stored["settings"]["image_size"] == 64
     assert stored["settings"]["baseline"] == {"sized": {"input_size": "64"}}
     assert stored["baseline_deviations"] == {"sized": {"input_size": [64, 48]}}
@@ -243,7 +243,7 @@ def test_a_study_keeps_its_size_as_a_number_and_goes_on_with_it(
     # Whatever would be proposed by now: nobody asks.
     monkeypatch.setattr("orchestrator.plan.image_size.SIZES", (32,))
     assert driver.resume(trials=3)
-    assert files.read_study(driver.folder)["settings"]["image_size"] == 64
+    assert files.read_study(driver.folder).raw["settings"]["image_size"] == 64
     assert verify(driver.folder, sources=True).problems == []
 
 
@@ -262,7 +262,7 @@ def test_a_study_from_before_sizes_were_proposed_goes_on_as_it_was(
     del stored["dataset"]["own_validation"]
     path.write_text(json.dumps(stored))
     assert driver.resume(trials=3)
-    after = files.read_study(driver.folder)
+    after = files.read_study(driver.folder).raw
     assert (after["settings"]["image_size"], after["baselines"]["sized"]["input_size"]) == (32, 48)
     (choices,) = after["spaces"]["sized"]["input_size"]["attributes"].values()
     assert tuple(choices) == ALL_AS_BEFORE

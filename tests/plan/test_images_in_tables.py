@@ -43,7 +43,7 @@ def test_verify_retrain_and_resume_rebuild_the_groups(
     table = patients_table(tmp_path / "images")
     driver = driver_of(table, tmp_path, monkeypatch, group_column="patient")
     assert driver.start()
-    data = files.read_study(driver.folder)["dataset"]
+    data = files.read_study(driver.folder).raw["dataset"]
     assert "12 groups by column 'patient': each is in one part whole." in data["notes"]
     assert data["files"].keys() >= {"labels.csv", "images/bild 000 ü.png"}
     assert verify(driver.folder, sources=True).problems == []
@@ -82,7 +82,7 @@ def test_a_published_data_set_needs_no_option(
 ) -> None:
     driver = driver_of(lay_out(tmp_path / "images"), tmp_path, monkeypatch)
     assert driver.start()
-    data = files.read_study(driver.folder)["dataset"]
+    data = files.read_study(driver.folder).raw["dataset"]
     assert (data["train_images"], data["validation_images"], data["own_validation"]) == (
         24,
         6,

@@ -47,7 +47,7 @@ def test_all_of_val_validates_and_nothing_is_taken_out_of_train(
 ) -> None:
     add_validation(images)
     assert driver.start()
-    stored = files.read_study(driver.folder)
+    stored = files.read_study(driver.folder).raw
     data = stored["dataset"]
     assert (data["train_images"], data["validation_images"]) == (40, 6)
     assert data["own_validation"] is True
@@ -79,7 +79,7 @@ def test_a_study_of_limited_data_limits_what_it_trains_on_alone(
     add_validation(images)
     driver.settings |= {"train_images": 10, "train_fractions": (0.5, 1.0)}
     assert driver.start()
-    data = files.read_study(driver.folder)["dataset"]
+    data = files.read_study(driver.folder).raw["dataset"]
     assert (data["train_images"], data["validation_images"]) == (10, 6)
     final = pd.read_parquet(driver.folder / "final.parquet")
     assert set(zip(final.train_images, final.validation_images, strict=True)) == {(10, 6), (6, 6)}

@@ -8,6 +8,7 @@ import pyarrow as pa
 import pytest
 import torch
 from made_up_inputs import image_folder
+from made_up_record import record
 from safetensors.torch import save_file
 from sklearn.neighbors import KNeighborsClassifier
 
@@ -92,6 +93,6 @@ def test_a_report_has_the_probe_beside_what_the_search_found() -> None:
             {"family": "b", "validation_accuracy": None},
         ]
     )
-    (section,) = probe_sections({"probe": [probed]}, trials)
+    (section,) = probe_sections(record({"probe": [probed]}), trials)
     assert section.cells() == [("a", "50.00%", "25.00%", "75.00%")]
-    assert list(probe_sections({}, trials)) == []
+    assert list(probe_sections(record(), trials)) == []

@@ -77,7 +77,7 @@ def checked_from(source: Path, tmp_path: Path, *assignments: str, **given: Any) 
 
 def learned(folder: Path, recorder: Recorder) -> tuple[FamilyRungs, list[FrozenTrial]]:
     """The rungs and Optuna's trials of a study before its own first trial."""
-    settings = files.read_study(folder)["settings"]
+    settings = files.read_study(folder).raw["settings"]
     plans = plan_families(resolve({}, config=None, assignments=[], stored=settings))
     rungs = FamilyRungs(["curve"], rungs=[1, 3], epochs=4, reduction_factor=3)
     search = FamilySearch(

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from made_up_record import record
 from made_up_study import MadeUpStudy
 from read_page import HOSTILE, Page, build
 
@@ -144,7 +145,7 @@ def test_the_command_gives_the_same_settings_again(study: Path) -> None:
     given = ["--preset", "demo", "--set", "train_images=900", "--set", "space.cnn.dropout=0..0.5"]
     settings = options.settings_of(options.parse(["--families", "cnn", *given]), None)
     made = inputs.read(study)
-    stored = {**made.study, "settings": {**to_json(settings), "families": ["cnn"]}}
+    stored = record({**made.study.raw, "settings": {**to_json(settings), "families": ["cnn"]}})
     line = settings_sections.command(
         inputs.Inputs(study=stored, status=made.status, tables=made.tables)
     )

@@ -8,6 +8,7 @@ from pathlib import Path
 import fsspec
 import pytest
 from fsspec.implementations.memory import MemoryFileSystem
+from made_up_record import record
 from made_up_status import write_study
 from published_copies import publish
 from s3_server import s3_bucket
@@ -140,15 +141,15 @@ def test_a_place_is_refused_where_another_study_lies_or_another_head_has_gone_on
     check_place(address, "mine", None)  # nothing lies there
     folder = write_study(tmp_path / "mine", runs=STUDY["runs"])
     publish(folder, address)
-    check_place(address, "mine", STUDY)
+    check_place(address, "mine", record(STUDY))
     with pytest.raises(ValueError, match=r"--publish must lead where no other study .*process 7"):
         check_place(address, "mine", None)
     other = {"runs": [{**STUDY["runs"][0], "started_at": "2026-05-05T12:00:00+00:00"}]}
     with pytest.raises(ValueError, match="--publish must lead where no other study"):
-        check_place(address, "mine", other)
+        check_place(address, "mine", record(other))
     publish(folder, address, LATER)
     with pytest.raises(ValueError, match=r"process 9 on other, .* has gone on with"):
-        check_place(address, "mine", STUDY)
+        check_place(address, "mine", record(STUDY))
 
 
 @pytest.mark.parametrize(

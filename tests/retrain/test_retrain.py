@@ -80,7 +80,7 @@ def change(folder: Path, name: str, column: str, value: Any, **where: Any) -> No
 
 
 def change_study(folder: Path, **content: Any) -> None:
-    study = {**files.read_study(folder), **content}
+    study = {**files.read_study(folder).raw, **content}
     (folder / "study.json").write_text(json.dumps(study))
 
 
@@ -135,7 +135,7 @@ def test_what_may_explain_a_difference_is_said(
     curve_study: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     change(curve_study, "epochs", "validation_loss", 0.25, trial_id="curve-000", epoch=1)
-    study = files.read_study(curve_study)
+    study = files.read_study(curve_study).raw
     change_study(
         curve_study, environment={**study["environment"], "torch": "1.0"}, code_sha256="another"
     )
@@ -235,7 +235,7 @@ def test_a_trial_without_an_epoch_is_refused(
 def test_other_data_or_another_split_are_refused_with_both_hashes(
     curve_study: Path, what: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    dataset = files.read_study(curve_study)["dataset"]
+    dataset = files.read_study(curve_study).raw["dataset"]
     found = dataset["files"]["digits.csv.gz"] if what == "file" else dataset["split_sha256"]
     changed = {"files": {"digits.csv.gz": "0a1b"}} if what == "file" else {"split_sha256": "0a1b"}
     change_study(curve_study, dataset={**dataset, **changed})
@@ -263,7 +263,7 @@ def test_other_weights_are_refused_and_the_same_ones_may_lie_elsewhere(
     moved = given[0].rename(tmp_path / "moved.safetensors")
     arguments = [str(driver.folder), "--trial", "pretrained_curve-000"]
     assert f"a file that exists, but {given[0]} does not" in answer(arguments, capsys)
-    recorded = files.read_study(driver.folder)["weights"]["sha256"]
+    recorded = files.read_study(driver.folder).raw["weights"]["sha256"]
     error = answer([*arguments, "--weights", str(given[1])], capsys)
     assert f"{given[1]} must have SHA-256 {recorded} as recorded, but has " in error
     assert retrain.main([*arguments, "--weights", str(moved)]) == 0

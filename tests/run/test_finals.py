@@ -1,13 +1,12 @@
 """The finals: what is re-trained, and with which seeds."""
 
-from typing import Any
-
 from made_up_trials import row_of, spec_of
 
 from orchestrator.config.searches import Search, list_searches
 from orchestrator.config.settings import Settings
 from orchestrator.config.sources import resolve
 from orchestrator.plan.families import plan_families
+from orchestrator.results.study_record import Choice
 from orchestrator.run import finals
 from orchestrator.trials.recorder import Recorder
 from orchestrator.trials.trial import TrialSpec
@@ -21,15 +20,16 @@ def searches_of(settings: Settings) -> list[Search]:
     return list_searches(["cnn"], settings.train_fractions, per_fraction=settings.tune_per_fraction)
 
 
-def specs_of(choice: dict[str, dict[str, Any]], settings: Settings) -> list[TrialSpec]:
+def specs_of(choice: dict[str, Choice], settings: Settings) -> list[TrialSpec]:
     plans = plan_families(settings)
     return finals.final_specs(choice, plans, searches_of(settings), settings)
 
 
-def choice_of(*, baseline_won: bool) -> dict[str, dict[str, Any]]:
+def choice_of(*, baseline_won: bool) -> dict[str, Choice]:
     (plan,) = plan_families(settings_of())
     params = {**plan.baseline, "learning_rate": 1e-3}
-    return {"cnn": {"trial_id": "cnn-001", "params": params, "baseline_won": baseline_won}}
+    won = {"params": params, "validation_accuracy": 0.5, "baseline_won": baseline_won}
+    return {"cnn": Choice(trial_id="cnn-001", **won)}
 
 
 def test_each_winner_and_baseline_is_trained_per_seed_and_fraction_with_shared_seeds() -> None:
@@ -69,11 +69,15 @@ def test_the_choice_is_made_by_validation_and_says_whether_the_baseline_won(
         recorder.epoch(trial_id, row_of(1, accuracy))
         recorder.end(trial_id, "completed")
     chosen = finals.choose(recorder, searches_of(settings_of()))["cnn"]
-    assert (chosen["trial_id"], chosen["baseline_won"]) == ("cnn-000", True)
+    assert (chosen.trial_id, chosen.baseline_won) == ("cnn-000", True)
 
 
 def test_another_choice_or_setting_is_another_opening() -> None:
-    one = finals.digest(choice_of(baseline_won=False), {"seed": 1})
-    assert one == finals.digest(choice_of(baseline_won=False), {"seed": 1})
-    assert one != finals.digest(choice_of(baseline_won=True), {"seed": 1})
-    assert one != finals.digest(choice_of(baseline_won=False), {"seed": 2})
+    def digest(*, baseline_won: bool, seed: int = 1) -> str:
+        choice = choice_of(baseline_won=baseline_won)
+        return finals.digest({"cnn": choice["cnn"].model_dump()}, {"seed": seed})
+
+    one = digest(baseline_won=False)
+    assert one == digest(baseline_won=False)
+    assert one != digest(baseline_won=True)
+    assert one != digest(baseline_won=False, seed=2)

@@ -9,9 +9,10 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from made_up_record import record
 from ray.tune.schedulers import ASHAScheduler
 
-from orchestrator.config.rungs import all_rungs, earliest_stop, offered_rungs, rungs_of
+from orchestrator.config.rungs import all_rungs, earliest_stop, offered_rungs
 from orchestrator.config.settings import Settings
 from orchestrator.search.ray_asha import RayRungs
 from orchestrator.stats.asha import FamilyRungs
@@ -93,7 +94,10 @@ def test_the_rule_decides_as_rays_asha_does_in_a_thousand_random_studies() -> No
     seen: Counter[str] = Counter()
     for number in range(STUDIES):
         study = RandomStudy(number)
-        rays, rule = RaysOwn(study.settings), made(FamilyRungs, study, all_rungs(study.settings))
+        rays, rule = (
+            RaysOwn(study.settings),
+            made(FamilyRungs, study, all_rungs(record(**study.settings).settings)),
+        )
         for report in study.reports():
             arrival = rule.arrive("cnn", *report.told, exempt=report.trial_id in study.exempt)
             stops = rays.stops(report)
@@ -116,7 +120,7 @@ def test_the_live_study_decides_by_the_rule_at_the_rungs_that_are_offered() -> N
     seen: Counter[str] = Counter()
     for number in range(STUDIES // 5):
         study = RandomStudy(number)
-        rungs = offered_rungs(study.settings)
+        rungs = offered_rungs(record(**study.settings).settings)
         live, rule = (made(kind, study, rungs) for kind in (RayRungs, FamilyRungs))
         for report in study.reports():
             exempt = report.trial_id in study.exempt
@@ -165,16 +169,16 @@ def test_rungs_within_a_fifth_of_the_last_epoch_are_not_offered(
     epochs: int, grace: int, factor: int, offered: list[int], left_out: list[int]
 ) -> None:
     settings = Settings(epochs=epochs, grace_period=grace, reduction_factor=factor)
-    assert offered_rungs(vars(settings)) == offered
-    assert all_rungs(vars(settings)) == [*offered, *left_out]
-    assert earliest_stop(vars(settings)) == (offered[0] if offered else epochs)
+    assert offered_rungs(settings) == offered
+    assert all_rungs(settings) == [*offered, *left_out]
+    assert earliest_stop(settings) == (offered[0] if offered else epochs)
 
 
 def test_a_study_that_does_not_name_its_rungs_has_all_and_one_that_does_has_those() -> None:
     settings = {"epochs": 50, "grace_period": 5, "reduction_factor": 3}
-    assert rungs_of({"settings": settings}) == [5, 15, 45]
-    assert rungs_of({"settings": settings, "rungs": [5, 15]}) == [5, 15]
-    assert rungs_of({"settings": settings, "rungs": []}) == []
+    assert record(**settings).rungs == [5, 15, 45]
+    assert record({"rungs": [5, 15]}, **settings).rungs == [5, 15]
+    assert record({"rungs": []}, **settings).rungs == []
 
 
 def test_an_arrival_costs_as_little_at_a_rung_of_thousands_as_at_an_empty_one() -> None:

@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 from family_search import make_search
 from in_process import Driver, Moments
+from made_up_record import record
 from made_up_trials import row_of, spec_of
 
 from orchestrator.config.searches import Search, list_searches
@@ -201,7 +202,7 @@ def test_earlier_runs_count_to_their_end_or_their_last_epoch() -> None:
         {"started_at": at(120), "ended_at": None},  # the present one
     ]
     seen = [start + timedelta(minutes=minutes) for minutes in (5, 63, 65, 130)]
-    assert earlier_seconds(runs, seen) == 60 * (10 + 5)
+    assert earlier_seconds(record({"runs": runs}).runs, seen) == 60 * (10 + 5)
 
 
 def test_a_search_that_is_refused_proposes_nothing_and_says_after_how_many(
@@ -262,7 +263,7 @@ def test_a_study_ends_within_its_budget_and_says_what_that_cost_it(
     driver.settings[setting] = 60 / 3600
     assert driver.start()
     assert 60 - 2 * 4 <= spent(driver) <= 60
-    content = files.read_study(driver.folder)
+    content = files.read_study(driver.folder).raw
     trials = pd.read_parquet(driver.folder / "trials.parquet")
     assert 1 < len(trials) < 40
     assert content["closed"] == {"curve": {"trials": len(trials), "setting": setting}}
@@ -281,9 +282,9 @@ def test_a_study_ends_within_its_budget_and_says_what_that_cost_it(
 def test_resuming_a_finished_study_opens_nothing_again(driver: Driver, setting: str) -> None:
     driver.settings[setting] = 60 / 3600
     assert driver.start()
-    before = files.read_study(driver.folder)
+    before = files.read_study(driver.folder).raw
     assert driver.resume()
-    again = files.read_study(driver.folder)
+    again = files.read_study(driver.folder).raw
     names = ("closed", "choice_sha256", "test_openings")
     assert [again[name] for name in names] == [before[name] for name in names]
 
@@ -293,16 +294,16 @@ def test_a_larger_budget_extends_a_finished_study_and_a_smaller_one_is_refused(
 ) -> None:
     driver.settings["budget_gpu_hours"] = 60 / 3600
     assert driver.start()
-    trials = files.read_study(driver.folder)["closed"]["curve"]["trials"]
+    trials = files.read_study(driver.folder).raw["closed"]["curve"]["trials"]
     with pytest.raises(ValueError, match="budget_gpu_hours must not shrink when a study is resume"):
         driver.resume(budget_gpu_hours=50 / 3600)
     assert driver.resume(budget_gpu_hours=80 / 3600)
-    extended = files.read_study(driver.folder)
+    extended = files.read_study(driver.folder).raw
     assert extended["closed"]["curve"]["trials"] > trials
     assert extended["test_openings"] == 2
     assert verify(driver.folder, sources=False).problems == []
     assert driver.resume(budget_gpu_hours=None)
-    assert files.read_study(driver.folder)["closed"] == {}
+    assert files.read_study(driver.folder).raw["closed"] == {}
     assert verify(driver.folder, sources=False).problems == []
 
 
@@ -321,7 +322,7 @@ def test_verify_finds_a_search_that_was_ended_by_no_budget(
 ) -> None:
     driver.settings["budget_gpu_hours"] = 60 / 3600
     assert driver.start()
-    content = files.read_study(driver.folder)
+    content = files.read_study(driver.folder).raw
     content["settings"]["budget_gpu_hours"] = None
     (driver.folder / "study.json").write_text(json.dumps(content))
     sentences = [problem.sentence for problem in verify(driver.folder, sources=False).problems]
@@ -355,8 +356,9 @@ def test_the_time_left_is_no_more_than_the_budget_lets_it_be() -> None:
     }
 
     def left(*, closed: Any = None, **more: Any) -> float:
-        limited = {**study, "settings": {**study["settings"], **more}, "closed": closed}
-        found = forecast_end(limited, trials, (), None, ())
+        found = forecast_end(
+            record({**study, "closed": closed or {}}, **more), trials, (), None, ()
+        )
         assert found is not None
         assert found.at == start + timedelta(seconds=20)
         return found.seconds

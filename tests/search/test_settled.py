@@ -108,7 +108,7 @@ def test_a_study_that_is_settled_says_so_is_sound_and_goes_on_if_it_is_to(
 ) -> None:
     driver.settings["stop_when_settled"] = 0.01
     assert driver.start()
-    content = files.read_study(driver.folder)
+    content = files.read_study(driver.folder).raw
     trials = pd.read_parquet(driver.folder / "trials.parquet").groupby("family").size()
     assert content["closed"] == {
         name: {"trials": trials[name], "setting": "stop_when_settled"}
@@ -126,10 +126,10 @@ def test_a_study_that_is_settled_says_so_is_sound_and_goes_on_if_it_is_to(
     shown = json.loads(capsys.readouterr().out)["families"]
     assert [each["trials"] for each in shown] == trials.tolist()
     assert driver.resume()
-    again = files.read_study(driver.folder)
+    again = files.read_study(driver.folder).raw
     names = ("closed", "choice_sha256", "test_openings")
     assert [again[name] for name in names] == [content[name] for name in names]
     assert driver.resume(stop_when_settled=None)
-    assert files.read_study(driver.folder)["closed"] == {}
+    assert files.read_study(driver.folder).raw["closed"] == {}
     assert len(pd.read_parquet(driver.folder / "trials.parquet")) == 60
     assert verify(driver.folder, sources=False).problems == []

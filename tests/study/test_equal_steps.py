@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 from in_process import Driver, Moments
 from made_up_inputs import FAMILIES
+from made_up_record import record
 from tampering import alter
 
 from orchestrator.config.final_epochs import final_epochs
@@ -72,11 +73,11 @@ def epochs_by_share(folder: Path) -> dict[float, list[int]]:
 
 
 def test_a_share_has_the_epochs_that_make_up_for_its_images() -> None:
-    settings = {"epochs": 50, "train_fractions": [0.01, 0.3, 0.5], "equal_steps": True}
-    assert [final_epochs(settings, share) for share in (0.5, 0.3, 0.01)] == [50, 83, 2500]
-    assert final_epochs({**settings, "equal_steps": False}, 0.01) == 50
-    del settings["equal_steps"]
-    assert final_epochs(settings, 0.01) == 50
+    settings = {"epochs": 50, "train_fractions": [0.01, 0.3, 0.5]}
+    equal = record(**settings, equal_steps=True).settings
+    assert [final_epochs(equal, share) for share in (0.5, 0.3, 0.01)] == [50, 83, 2500]
+    assert final_epochs(record(**settings, equal_steps=False).settings, 0.01) == 50
+    assert final_epochs(record(**settings).settings, 0.01) == 50
 
 
 def test_a_study_killed_in_long_finals_goes_on_to_their_ends_and_is_sound(finished: Driver) -> None:

@@ -51,7 +51,7 @@ def published(driver: Driver, address: str, moments: PublishedMoments, begin: Ca
         publisher = StudyPublisher(
             session.folder,
             place_of(f"{address}/{session.name}", flag="--publish"),
-            runs=runs_of(session.manifest.content),
+            runs=runs_of(session.manifest.study),
             still=session.writer.still,
             check=session.hold.check,
             note=session.note,
@@ -118,4 +118,4 @@ def test_a_lost_disk_loses_no_more_than_was_done_since_the_last_publication(
     copy = tmp_path / "copy"
     fetched.bring_back(f"{address}/{driver.name}", copy)
     assert verify(copy, sources=False).problems == []
-    assert files.read_study(copy) == files.read_study(driver.folder)
+    assert files.read_study(copy).raw == files.read_study(driver.folder).raw

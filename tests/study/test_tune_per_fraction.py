@@ -18,6 +18,7 @@ from rich.console import Console
 from orchestrator.config.searches import list_searches, search_for
 from orchestrator.config.sources import resolve
 from orchestrator.plan.preflight import check_new
+from orchestrator.results.files import read_study
 from orchestrator.status import study_status as status
 from orchestrator.study import main
 from orchestrator.track.optuna_journal import write_journal
@@ -165,7 +166,7 @@ def test_the_status_counts_the_trials_of_all_searches(finished: Path) -> None:
 
 
 def test_the_journal_has_an_optuna_study_per_search(finished: Path, tmp_path: Path) -> None:
-    write_journal(finished, study_of(finished), tmp_path / "journal.log")
+    write_journal(finished, read_study(finished), tmp_path / "journal.log")
     storage = JournalStorage(JournalFileBackend(str(tmp_path / "journal.log")))
     names = optuna.get_all_study_names(storage)
     assert sorted(names) == sorted(SEARCHES)

@@ -227,7 +227,8 @@ class Driver:
         )
         stored = replay.StoredStudy()
         if checked.resumed is not None:
-            stored = replay.read(checked.folder, checked.resumed.study, content)
+            now = manifest.record_of(content)
+            stored = replay.read(checked.folder, checked.resumed.study, now)
             content = manifest.continued(checked.resumed.study, content)
         content |= register(checked, content, self.console)
         with self.monkeypatch.context() as patch:

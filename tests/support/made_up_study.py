@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from made_up_record import record
 from made_up_rows import (
     NAME,
     START,
@@ -33,6 +34,7 @@ from sklearn.metrics import precision_recall_fscore_support
 from orchestrator.compare.document import Report, gather, prepare
 from orchestrator.compare.render import markdown_of, print_answer, print_report
 from orchestrator.results import schema as results
+from orchestrator.results.study_record import StudyRecord
 from orchestrator.stats.pairwise import compare
 from orchestrator.stats.predictions import SMALLEST
 
@@ -227,6 +229,10 @@ class ComparedStudy:
         }
         return {"name": NAME, "settings": settings, "demo": [], "test_openings": 1, **self.entries}
 
+    def record(self) -> StudyRecord:
+        """What is read of `study.json`."""
+        return record(self.study())
+
     def write(self, folder: Path) -> Path:
         """Writes the study's folder."""
         return write_study(folder, self.study(), self.tables())
@@ -245,8 +251,8 @@ class ComparedStudy:
         read = ("trials", "epochs", "rungs", "final", "predictions")
         comparison = self.comparison()
         given = {name: tables[name] for name in read} | {"comparison": comparison}
-        evidence = gather(self.study(), **given)
-        shown = (self.study(), tables["trials"], tables["final"], comparison)
+        evidence = gather(self.record(), **given)
+        shown = (self.record(), tables["trials"], tables["final"], comparison)
         return prepare(*shown, evidence=evidence)
 
 

@@ -51,7 +51,7 @@ class Inconsistency:
 
 def names_of(folder: Path) -> dict[str, Any]:
     """What the sentences speak of in a sound study, and the values that they must give."""
-    study = files.read_study(folder)
+    study = files.read_study(folder).raw
     trials, rungs, final, final_epochs = (
         files.read_any_table(folder, name).to_pylist()
         for name in ("trials", "rungs", "final", "final_epochs")

@@ -60,7 +60,7 @@ def folder(registered: Driver, tmp_path: Path) -> Path:
 
 def test_what_was_registered_is_on_disk_with_its_hash_and_sound(registered: Driver) -> None:
     written = registration.read(registered.folder)
-    study = files.read_study(registered.folder)
+    study = files.read_study(registered.folder).raw
     assert written is not None
     assert written["sha256"] == registration.sha256_of(written["content"])
     assert study["registration"]["sha256"] == written["sha256"]

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
+from made_up_record import record
 from tampering import Inconsistency, again, alter, drop, entry
 
 from orchestrator.verify.search import check_rungs
@@ -241,7 +242,7 @@ def test_only_a_tie_with_the_cutoff_may_have_been_decided_by_rounding(
         "rungs": rungs,
     }
     asked = {"epochs": 9, "grace_period": 1, "reduction_factor": 3}
-    study = {"settings": {**asked, "families": ["cnn"], "train_fractions": [1.0]}}
+    study = record(**asked)
     usable = {name: pa.Table.from_pylist(some) for name, some in rows.items()}
     tables = Tables(folder=tmp_path, study=study, usable=usable, flaws=[])
     assert (list(check_rungs(tables)) == []) == sound

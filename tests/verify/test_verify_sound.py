@@ -22,7 +22,7 @@ def driver(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Driver:
 
 def must_be_sound(driver: Driver) -> dict[str, Any]:
     assert verify(driver.folder, sources=True).problems == []
-    return files.read_study(driver.folder)
+    return files.read_study(driver.folder).raw
 
 
 def statuses(driver: Driver, family: str = "curve") -> list[str]:

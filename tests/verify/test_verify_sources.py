@@ -71,7 +71,7 @@ def test_data_and_weights_that_are_as_they_were_are_checked_and_sound(study: Pat
 def test_a_data_file_that_changed_is_found_and_exit_1(
     study: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    before = files.read_study(study / "results" / "mine")["dataset"]["files"]
+    before = files.read_study(study / "results" / "mine").raw["dataset"]["files"]
     with (study / "images" / "test" / "dark" / "01.png").open("ab") as file:
         file.write(b"x")
     assert main([str(study / "results" / "mine")]) == 1
@@ -107,7 +107,7 @@ def test_another_split_of_the_same_data_is_found(study: Path) -> None:
 
 
 def test_weights_that_changed_are_found(study: Path) -> None:
-    before = files.read_study(study / "results" / "mine")["weights"]["sha256"]
+    before = files.read_study(study / "results" / "mine").raw["weights"]["sha256"]
     weights_file(study / "weights.safetensors", 1.0)
     ((check, sentence),) = problems(study)
     assert check == "weights"

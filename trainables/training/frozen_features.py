@@ -2,7 +2,6 @@
 
 import math
 import time
-from collections.abc import Mapping
 from typing import Any, Final
 
 import numpy as np
@@ -13,6 +12,7 @@ from scipy.optimize import minimize, minimize_scalar
 from torch import Tensor, nn
 from torch.nn import functional
 
+from search_spaces.baseline import Params
 from search_spaces.spaces import ABSENT
 from trainables.data.dataset import LabeledImages
 from trainables.family import Family
@@ -45,7 +45,7 @@ class FrozenFeaturesTrainer:
     def __init__(
         self,
         family: Family,
-        params: Mapping[str, Any],
+        params: Params,
         data: LabeledImages,
         *,
         train: npt.NDArray[np.int64],

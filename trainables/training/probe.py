@@ -2,8 +2,7 @@
 
 import time
 import warnings
-from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +14,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from torch import Tensor
 
+from search_spaces.baseline import Params
 from trainables.data.dataset import LabeledImages
 from trainables.family import Family
 from trainables.training.last_layer import head_of
@@ -33,7 +33,7 @@ Indices = npt.NDArray[np.int64]
 
 def probe(
     family: Family,
-    params: Mapping[str, Any],
+    params: Params,
     data: LabeledImages,
     *,
     train: Indices,

@@ -1,6 +1,6 @@
 """An epoch's work, all on the device: it reads nothing back, and the host tells it nothing."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from itertools import accumulate
 from typing import Any
@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from search_spaces.baseline import Params
 from trainables.training.augmentation import STRENGTHS, Mixing
 from trainables.training.averaging import WeightAverage
 from trainables.training.generators import Generators
@@ -41,7 +42,7 @@ class Steps:
         labels: Tensor,
         train: Tensor,
         validation: Tensor,
-        params: Mapping[str, Any],
+        params: Params,
         prepare: Callable[[Tensor], Tensor],
         num_classes: int,
         accumulation: int,

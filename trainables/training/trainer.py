@@ -3,7 +3,6 @@
 import functools
 import math
 import time
-from collections.abc import Mapping
 from typing import Any, Final
 
 import numpy as np
@@ -12,6 +11,7 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
+from search_spaces.baseline import Params
 from search_spaces.spaces import ABSENT
 from trainables.data.dataset import LabeledImages
 from trainables.family import Family
@@ -53,7 +53,7 @@ class Trainer:
     def __init__(
         self,
         family: Family,
-        params: Mapping[str, Any],
+        params: Params,
         data: LabeledImages,
         *,
         train: npt.NDArray[np.int64],

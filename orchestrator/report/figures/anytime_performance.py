@@ -21,7 +21,7 @@ def steps(inputs: Inputs) -> dict[str, Steps]:
     """Search to where its best validation accuracy rose."""
     traces = trace_best(inputs.searched["trials"], inputs.searched["epochs"])
     found: dict[str, Steps] = {}
-    for search in inputs.searches:
+    for search in inputs.study.searches:
         if search.name not in traces:
             continue
         known = list(traces[search.name].dropna().itertuples(index=False, name=None))
@@ -66,8 +66,8 @@ def figure(inputs: Inputs) -> Chart | None:
 
 
 def _panel(inputs: Inputs, found: Mapping[str, Steps], per_unit: int, unit: str) -> Panel:
-    looks = search_looks(inputs.searches)
-    largest = {search.family: search.name for search in reversed(inputs.searches)}
+    looks = search_looks(inputs.study.searches)
+    largest = {search.family: search.name for search in reversed(inputs.study.searches)}
     marks = [
         Line(
             x=[at / per_unit for at, _ in own],

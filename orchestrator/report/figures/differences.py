@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 
 from orchestrator.analysis.answer import TUNED, mean_pairs
-from orchestrator.analysis.pairwise import leader_first, swapped
-from orchestrator.analysis.section import Row, grouped, points
+from orchestrator.analysis.pairwise import ends, leader_first, swapped
+from orchestrator.analysis.section import grouped, points
 from orchestrator.report.chart import Axis, Chart, Panel, Points, Rule
 from orchestrator.report.inputs import Inputs
 from orchestrator.report.style import family_symbols, family_tokens
+from orchestrator.results.rows import MeasuredRow
 
 ROW_PIXELS = 34
 Pair = tuple[str, str, tuple[float, float, float]]
@@ -35,7 +36,7 @@ def figure(inputs: Inputs) -> Chart | None:
     )
 
 
-def _pairs(rows: Sequence[Row]) -> list[Pair]:
+def _pairs(rows: Sequence[MeasuredRow]) -> list[Pair]:
     """Differences that are asked about, families against each other first, positive where clear."""
     found: list[Pair] = []
     for row in rows:
@@ -50,8 +51,8 @@ def _pairs(rows: Sequence[Row]) -> list[Pair]:
     return found
 
 
-def _scaled(row: Row) -> tuple[float, float, float]:
-    difference, low, high = (100 * row[name] for name in ("difference", "ci_low", "ci_high"))
+def _scaled(row: MeasuredRow) -> tuple[float, float, float]:
+    difference, low, high = (100 * each for each in ends(row))
     return difference, low, high
 
 

@@ -3,11 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from orchestrator.analysis.early_stopping import (
-    correlate_ranks,
-    estimate_savings,
-    summarize_rungs,
-)
+from orchestrator.analysis.early_stopping import correlate_ranks, estimate_savings, summarize_rungs
 from orchestrator.analysis.section import count, percent
 from orchestrator.report.chart import Axis, Bars, Chart, Line, Panel, Points, whole_numbers
 from orchestrator.report.inputs import Inputs
@@ -19,7 +15,7 @@ Rows = Sequence[Any]
 
 def figure(inputs: Inputs) -> Chart | None:
     """Three panels over all searches; None before the first arrival at a rung."""
-    tables, last_epoch = inputs.searched, inputs.study["settings"]["epochs"]
+    tables, last_epoch = inputs.searched, inputs.study.settings.epochs
     rungs = list(summarize_rungs(tables["rungs"]).itertuples())
     if not rungs:
         return None
@@ -39,7 +35,7 @@ def figure(inputs: Inputs) -> Chart | None:
 
 
 def _survival(inputs: Inputs, rungs: Rows, savings: Rows) -> Panel:
-    looks = search_looks(inputs.searches)
+    looks = search_looks(inputs.study.searches)
     trials = {saving.family: saving.trials for saving in savings}
     marks = []
     for (name,), own in _by_family(rungs):
@@ -78,7 +74,7 @@ def _by_family(rungs: Rows) -> list[tuple[tuple[str], Rows]]:
 
 
 def _ranks(inputs: Inputs, known: Rows) -> Panel:
-    looks = search_looks(inputs.searches)
+    looks = search_looks(inputs.study.searches)
     spans = sorted({(each.earlier, each.later) for each in known})
     names = list(dict.fromkeys(each.family for each in known))
     marks = []
@@ -111,7 +107,7 @@ def _ranks(inputs: Inputs, known: Rows) -> Panel:
 
 
 def _savings(inputs: Inputs, savings: Rows) -> Panel:
-    looks = search_looks(inputs.searches)
+    looks = search_looks(inputs.study.searches)
     places = {saving.family: -i for i, saving in enumerate(savings)}
     marks = []
     for saving in savings:

@@ -8,17 +8,11 @@ import pandas as pd
 from orchestrator.analysis.answer import TUNED
 from orchestrator.analysis.formats import number, share
 from orchestrator.analysis.formats import words as text
-from orchestrator.analysis.section import (
-    Row,
-    Section,
-    grouped,
-    model_name,
-    percent,
-    present,
-)
+from orchestrator.analysis.section import Section, grouped, model_name, percent, present
 from orchestrator.report.chart import Axis, Chart, Panel, Points
 from orchestrator.report.inputs import Inputs
 from orchestrator.report.style import family_symbols, family_tokens
+from orchestrator.results.rows import FinalRow
 
 ROW_PIXELS = 34
 
@@ -70,7 +64,7 @@ def figure(inputs: Inputs) -> Chart | None:
     )
 
 
-def _panel(inputs: Inputs, models: Sequence[tuple[str, Sequence[Row]]]) -> Panel:
+def _panel(inputs: Inputs, models: Sequence[tuple[str, Sequence[FinalRow]]]) -> Panel:
     tokens, symbols = family_tokens(inputs.families), family_symbols(inputs.families)
     marks = [
         Points(
@@ -98,7 +92,7 @@ def _panel(inputs: Inputs, models: Sequence[tuple[str, Sequence[Row]]]) -> Panel
     )
 
 
-def _finding(models: Sequence[tuple[str, Sequence[Row]]]) -> str:
+def _finding(models: Sequence[tuple[str, Sequence[FinalRow]]]) -> str:
     spreads = [
         (float(np.std([row["test_accuracy"] for row in own], ddof=1)), own)
         for _, own in models

@@ -17,12 +17,14 @@ from optuna.distributions import (
 
 from orchestrator.analysis.formats import share
 from orchestrator.analysis.formats import words as text
-from orchestrator.analysis.section import Row, Section, count, percent, present
+from orchestrator.analysis.section import Section, count, percent, present
 from orchestrator.config.searches import Search, trial_order
 from orchestrator.report.chart import Axis, Chart, Dash, Line, Panel
 from orchestrator.report.inputs import Inputs
 from orchestrator.report.style import search_looks
+from orchestrator.results.rows import TrialRow
 from orchestrator.results.states import MAY_WIN, State
+from search_spaces.baseline import Params
 from search_spaces.dimension import describe
 from search_spaces.spaces import INSTEAD
 from trainables.epoch_rows import objective
@@ -52,8 +54,8 @@ class Searched:
 
     name: str
     space: Mapping[str, BaseDistribution]
-    trials: Sequence[Row]
-    params: Sequence[Mapping[str, Any]]
+    trials: Sequence[TrialRow]
+    params: Sequence[Params]
 
     @property
     def best(self) -> int:
@@ -63,7 +65,7 @@ class Searched:
 
 def searched(inputs: Inputs) -> list[Searched]:
     """Each search that has a trial that can win."""
-    found = (_searched(inputs, search) for search in inputs.searches)
+    found = (_searched(inputs, search) for search in inputs.study.searches)
     return [each for each in found if each.trials and each.space]
 
 
@@ -76,7 +78,7 @@ def _searched(inputs: Inputs, search: Search) -> Searched:
         and present([row["validation_accuracy"]])
     ]
     rows.sort(key=lambda row: (-objective(row), trial_order(row["trial_id"])))
-    space = (inputs.study.get("spaces") or {}).get(search.family) or {}
+    space = inputs.study.spaces.get(search.family, {})
     return Searched(
         name=search.name,
         space={name: json_to_distribution(json.dumps(values)) for name, values in space.items()},
@@ -90,7 +92,7 @@ def figure(inputs: Inputs) -> Chart | None:
     found = searched(inputs)
     if not found:
         return None
-    looks = search_looks(inputs.searches)
+    looks = search_looks(inputs.study.searches)
     findings = [finding for finding in map(_finding, found) if finding]
     few = f"Too few trials to say where good ones lie: {FEWEST_BEST * BEST_SHARE} are needed"
     return Chart(

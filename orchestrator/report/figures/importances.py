@@ -133,7 +133,7 @@ def figure(inputs: Inputs) -> Chart | None:
     found = measure(inputs)
     if not found:
         return None
-    looks = search_looks(inputs.searches)
+    looks = search_looks(inputs.study.searches)
     return Chart(
         key="importances",
         title="Which hyperparameters mattered",

@@ -90,7 +90,7 @@ Found = tuple[str, str, str, str, datetime, datetime]
 
 
 def _searched(inputs: Inputs) -> list[Found]:
-    families = {search.name: search.family for search in inputs.searches}
+    families = {search.name: search.family for search in inputs.study.searches}
     reported = inputs.tables["epochs"].select(["trial_id", "reported_at"]).to_pandas()
     seen = reported.groupby("trial_id")["reported_at"].max()
     found = []

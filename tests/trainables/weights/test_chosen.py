@@ -4,12 +4,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from made_up_record import record
 from safetensors.numpy import save_file
 
 from trainables.weights.chosen import ChosenWeights
 from trainables.weights.loading import locate
 from trainables.weights.names import by_family
-from trainables.weights.sources import of_family, source_of
+from trainables.weights.sources import source_of
 
 
 @pytest.mark.parametrize(
@@ -57,9 +58,9 @@ def test_one_file_is_recorded_as_before_and_several_each_with_its_hash(tmp_path:
     several = ChosenWeights(files={"x": a, "y": b})
     swapped = ChosenWeights(files={"x": b, "y": a})
     assert len({several.sha256, swapped.sha256, a.sha256, b.sha256}) == 4
-    study = {"weights": several.to_json(), "settings": {"weights": "x=a,y=b"}}
-    assert of_family(study, "y")["sha256"] == b.sha256
-    assert source_of(study, of_family(study, "y")).origin.startswith("the file b.safetensors")
-    assert of_family({"weights": one.to_json()}, "y")["sha256"] == a.sha256
+    own = record({"weights": several.to_json()}, weights="x=a,y=b").weights_of("y")
+    assert own.sha256 == b.sha256
+    assert source_of(own, demo=False).origin.startswith("the file b.safetensors")
+    assert record({"weights": one.to_json()}).weights_of("y").sha256 == a.sha256
     both = several.read()
     assert [sorted(each) for each in both.values()] == [["a"], ["b"]]

@@ -1,0 +1,203 @@
+"""The rows of a study's tables as `to_pylist` gives them: a type for each table.
+
+A column that may be None is null in some rows, or in all of a study of an earlier version. The
+columns `param_<name>`, which depend on the families, are left out.
+"""
+
+from datetime import datetime
+from typing import TypedDict
+
+
+class ProposedRow(TypedDict):
+    """What is said of a trial in `trials.parquet` before it has an epoch."""
+
+    family: str
+    trial_id: str
+    role: str
+    status: str
+    stop_reason: str | None
+    epochs_run: int
+    attempts: int
+    device_seconds: float
+    train_fraction: float
+    seed: int
+    started_at: datetime | None
+    ended_at: datetime | None
+    error: str | None
+    params_json: str
+
+
+class TrialRow(ProposedRow):
+    """A row of `trials.parquet`; see `docs/COLUMNS.md`."""
+
+    study: str
+    best_epoch: int | None
+    validation_loss: float | None
+    validation_accuracy: float | None
+    validation_precision: float | None
+    validation_recall: float | None
+    validation_f1: float | None
+    objective: float | None
+    node: str | None
+    device: str
+    device_name: str | None
+    device_memory_bytes: int | None
+    driver: str | None
+    cuda: str | None
+    cudnn: str | None
+    device_speed: float | None
+
+
+class Epoch(TypedDict):
+    """What a training tells of an epoch, in the names of the tables of epochs."""
+
+    epoch: int
+    train_loss: float
+    train_accuracy: float
+    validation_loss: float
+    validation_accuracy: float
+    validation_precision: float
+    validation_recall: float
+    validation_f1: float | None
+    objective: float | None
+    learning_rate: float
+    epoch_seconds: float
+    images_per_second: float
+    device_memory_peak_bytes: int | None
+
+
+class EpochRow(Epoch):
+    """A row of `epochs.parquet`; see `docs/COLUMNS.md`."""
+
+    study: str
+    family: str
+    trial_id: str
+    sequence: int
+    attempt: int
+    reported_at: datetime
+    device_name: str | None
+
+
+class RungRow(TypedDict):
+    """A row of `rungs.parquet`; see `docs/COLUMNS.md`."""
+
+    study: str
+    sequence: int
+    family: str
+    trial_id: str
+    epoch: int
+    rung: int
+    value: float
+    cutoff: float | None
+    decision: str
+
+
+class EventRow(TypedDict):
+    """A row of `events.parquet`; see `docs/COLUMNS.md`."""
+
+    study: str
+    at: datetime
+    kind: str
+    family: str | None
+    trial_id: str | None
+    detail: str
+
+
+class FinalRow(TypedDict):
+    """A row of `final.parquet`; see `docs/COLUMNS.md`."""
+
+    study: str
+    family: str
+    role: str
+    seed: int
+    trial_id: str
+    train_fraction: float
+    train_images: int
+    validation_images: int
+    epoch: int
+    validation_loss: float
+    validation_accuracy: float
+    objective: float | None
+    test_loss: float
+    test_accuracy: float
+    test_precision: float
+    test_recall: float
+    test_precision_micro_at_half: float
+    test_recall_micro_at_half: float
+    last_epoch: int
+    test_loss_last_epoch: float
+    test_accuracy_last_epoch: float
+    test_precision_last_epoch: float
+    test_recall_last_epoch: float
+    test_precision_micro_at_half_last_epoch: float
+    test_recall_micro_at_half_last_epoch: float
+    classes_never_predicted: int
+    test_images: int
+    parameters: int | None
+    trained_parameters: int | None
+    forward_flops_per_image: int | None
+    train_seconds: float
+    device_seconds: float
+    device: str
+    device_name: str | None
+    params_json: str
+
+
+class FinalEpochRow(EpochRow):
+    """A row of `final_epochs.parquet`; see `docs/COLUMNS.md`."""
+
+    role: str
+    seed: int
+    train_fraction: float
+
+
+class PairRow(TypedDict):
+    """What a row of `comparison.parquet` always says."""
+
+    study: str
+    train_fraction: float
+    seed: int | None
+    a_family: str
+    a_role: str
+    b_family: str
+    b_role: str
+    metric: str
+    p_value: float | None
+    p_value_holm: float | None
+    n_images: int
+    n_seeds: int
+    registered: bool | None
+
+
+class ComparisonRow(PairRow):
+    """A row of `comparison.parquet`; see `docs/COLUMNS.md`."""
+
+    difference: float | None
+    ci_low: float | None
+    ci_high: float | None
+
+
+class MeasuredRow(PairRow):
+    """A row of `comparison.parquet` that has a difference with an interval."""
+
+    difference: float
+    ci_low: float
+    ci_high: float
+
+
+Model = tuple[str, str]
+
+
+def models_of(row: PairRow) -> tuple[Model, Model]:
+    """Family and role of both models of a pair, a and b."""
+    return (row["a_family"], row["a_role"]), (row["b_family"], row["b_role"])
+
+
+def tested(row: FinalRow) -> dict[str, float]:
+    """The four metrics on the test images at the best epoch, by their columns."""
+    return {
+        "test_loss": row["test_loss"],
+        "test_accuracy": row["test_accuracy"],
+        "test_precision": row["test_precision"],
+        "test_recall": row["test_recall"],
+    }

@@ -1,0 +1,373 @@
+"""What `study.json` says of a study, of this version or an earlier one, checked when it is read."""
+
+import json
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any, Final, Self
+
+from optuna.distributions import json_to_distribution
+from pydantic import AfterValidator, Field, PrivateAttr, StrictBool, ValidationError
+
+from orchestrator.config.precision import default_precision
+from orchestrator.config.rungs import all_rungs
+from orchestrator.config.sampler import EARLIER
+from orchestrator.config.searches import Search, searches_of
+from orchestrator.config.stored_settings import (
+    MOST,
+    Entry,
+    Family,
+    Positive,
+    Share,
+    StoredSettings,
+    Text,
+)
+from orchestrator.results.states import Outcome
+from trainables.names import check_trial
+
+WORDS: Final = 200
+
+
+def _time(text: str) -> str:
+    datetime.fromisoformat(text).astimezone()
+    return text
+
+
+def _distribution(content: dict[str, Any]) -> dict[str, Any]:
+    try:
+        json_to_distribution(json.dumps(content))
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"no distribution of Optuna's: {error}") from error
+    return content
+
+
+Trial = Annotated[str, AfterValidator(check_trial)]
+Time = Annotated[Text, AfterValidator(_time)]
+Count = Annotated[int, Field(ge=0, le=MOST)]
+Plain = StrictBool | int | float | Text | None
+Space = dict[str, Annotated[dict[str, Any], AfterValidator(_distribution)]]
+Ends = Annotated[list[float], Field(min_length=2, max_length=2)]
+
+
+class SamplerRecord(Entry):
+    """What proposed the trials of the search."""
+
+    name: Text = ""
+    multivariate: StrictBool
+
+
+class ProbeRecord(Entry):
+    """What a family's frozen pre-trained network knows of the data."""
+
+    family: Family
+    linear_accuracy: Annotated[float, Field(ge=0, le=1)]
+    knn_accuracy: Annotated[float, Field(ge=0, le=1)]
+    seconds: Annotated[float, Field(ge=0)]
+    train_images: Positive
+    validation_images: Positive
+
+
+class DataRecord(Entry):
+    """The data of a study; `test_files` and `own_validation` are None where it is older."""
+
+    name: Text = ""
+    classes: list[Text] = []
+    files: dict[str, Text] = {}
+    test_files: list[Text] | None = None
+    train_images: Count = 0
+    validation_images: Count = 0
+    own_validation: StrictBool | None = None
+    train_images_by_fraction: dict[str, Count] = {}
+    image_shape: Annotated[list[Positive], Field(min_length=3, max_length=3)] = []
+    split_sha256: Text = ""
+    notes: list[Text] = []
+
+    @property
+    def train_images_at(self) -> dict[float, int]:
+        """Share of the training images to their number."""
+        return {float(share): number for share, number in self.train_images_by_fraction.items()}
+
+
+class ClusterRecord(Entry):
+    """What a trial reserves of the cluster, and how many may run at a time."""
+
+    cpus_per_trial: Count = 0
+    gpus_per_trial: Annotated[float, Field(ge=0, le=MOST)] = 0
+    max_concurrent: Count = 0
+
+    @property
+    def device(self) -> str:
+        """What trials run on: `cuda` or `cpu`."""
+        return "cuda" if self.gpus_per_trial else "cpu"
+
+    @property
+    def devices_per_trial(self) -> float:
+        """How many devices a trial reserves: GPUs, CPUs where it has none."""
+        return float(self.gpus_per_trial or self.cpus_per_trial or 1)
+
+
+class FamilyWeights(Entry):
+    """The file of pre-trained weights that a family began with."""
+
+    name: Text = ""
+    sha256: Text = ""
+    own_words: dict[str, str] = {}
+
+
+class WeightsRecord(FamilyWeights):
+    """The one file of all pre-trained families, or besides of each its own."""
+
+    families: dict[Family, FamilyWeights] = {}
+
+
+class Choice(Entry):
+    """The winner of a search, by validation alone.
+
+    Attributes:
+        trial_id: As in `trials.parquet`.
+        params: Its hyperparameters.
+        validation_accuracy: Of its best epoch, from 0 to 1.
+        baseline_won: It is the baseline.
+    """
+
+    trial_id: Trial
+    params: dict[str, Plain]
+    validation_accuracy: float
+    baseline_won: StrictBool
+
+
+Choices = Mapping[str, Choice]
+"""The winner of each search by its name."""
+
+
+class ClosedSearch(Entry):
+    """A search that ended before all its trials, after how many and by which setting."""
+
+    trials: Count
+    setting: Text = ""
+
+
+class RunRecord(Entry):
+    """One driver's run of a study."""
+
+    started_at: Time
+    ended_at: Time | None = None
+    outcome: Text = Outcome.RUNNING
+    host: Text = ""
+    pid: int = 0
+    code_sha256: Text = ""
+    git_commit: Text | None = None
+
+
+class FamilyForecastRecord(Entry):
+    """What the forecast takes of a family: the lower and the higher end of each."""
+
+    trials: Count = 0
+    epochs: Annotated[list[int], Field(min_length=2, max_length=2)] = [0, 0]
+    device_seconds: Ends | None = None
+    epoch_seconds: dict[str, Ends] = {}
+
+
+class NodePrice(Entry):
+    """What a node of one type costs.
+
+    Attributes:
+        name: The type's.
+        devices: That its trials can reserve.
+        device_name: Their type, as trials have it in `trials.parquet`; empty: not told.
+        per_hour: In `currency`; None where nobody has filled it in.
+        currency: As the table has it.
+        source: Where the price was read, and when.
+    """
+
+    name: Text
+    devices: float
+    per_hour: float | None
+    currency: Text
+    source: Text
+    device_name: Text = ""
+
+    def may_be_of(self, types: Collection[str]) -> bool:
+        """Whether hours on types of devices are hours on its own, as far as these are known."""
+        return not self.device_name or not types or {*types} == {self.device_name}
+
+
+class ForecastRecord(Entry):
+    """What was said of a study's time and price before it began."""
+
+    families: dict[Family, FamilyForecastRecord] = {}
+    pace: dict[str, Plain] | None = None
+    prices: list[NodePrice] = []
+
+
+Model = tuple[str, str]
+"""A family and a role (`baseline` or `tuned`)."""
+Asked = tuple[float, frozenset[Model]]
+"""What tells a question from others: its train fraction, and its two models in any order."""
+
+
+class Question(Entry):
+    """Does one model differ from another in test accuracy?
+
+    Attributes:
+        a_family: Of the first model.
+        a_role: Likewise.
+        b_family: Of the second.
+        b_role: Likewise.
+        train_fraction: At which share of the training images.
+        margin: A difference that is not larger does not matter; a fraction of the test images.
+    """
+
+    a_family: Text
+    a_role: Text
+    b_family: Text
+    b_role: Text
+    train_fraction: float = 1.0
+    margin: float = 0.0
+
+    @property
+    def models(self) -> tuple[Model, Model]:
+        """The two."""
+        return (self.a_family, self.a_role), (self.b_family, self.b_role)
+
+    @property
+    def asked(self) -> Asked:
+        """What tells it from others."""
+        return self.train_fraction, frozenset(self.models)
+
+    def __str__(self) -> str:
+        return (
+            f"{self.a_family} {self.a_role} against {self.b_family} {self.b_role} at train "
+            f"fraction {self.train_fraction:g}"
+        )
+
+
+class RegistrationRecord(Entry):
+    """What a study registered before its first trial: see `registration.json`."""
+
+    sha256: Text
+    registered_at: Text
+    questions: list[Question]
+    alpha: Share
+
+
+def _rungs(said: dict[str, Any]) -> list[int]:
+    return all_rungs(said["settings"]) if "settings" in said else []
+
+
+def _runs(said: dict[str, Any]) -> list[RunRecord]:
+    known = {name: said[name] for name in ("started_at", "ended_at", "outcome") if name in said}
+    return [RunRecord(**known)] if known.get("started_at") else []
+
+
+class StudyRecord(Entry):
+    """`study.json`; the default of an entry is what a study stands for that is older than it.
+
+    Before the search is over there is no choice, and nobody was given up or ended early.
+    """
+
+    name: Text
+    settings: StoredSettings
+    outcome: Text = Outcome.RUNNING
+    started_at: Time | None = None
+    ended_at: Time | None = None
+    runs: Annotated[list[RunRecord], Field(min_length=1)] = Field(default_factory=_runs)
+    rungs: list[Positive] = Field(default_factory=_rungs)
+    sampler: SamplerRecord = SamplerRecord.model_validate(EARLIER)
+    demo: list[Text] = []
+    spaces: dict[Family, Space] = {}
+    baselines: dict[Family, dict[str, Plain]] = {}
+    baseline_deviations: dict[
+        Family, dict[str, Annotated[list[Plain], Field(min_length=2, max_length=2)]]
+    ] = {}
+    dataset: DataRecord = DataRecord()
+    weights: WeightsRecord | None = None
+    probe: list[ProbeRecord] = []
+    choice: dict[str, Choice] | None = None
+    choice_sha256: Text = ""
+    halted: dict[Family, Text] = {}
+    closed: dict[str, ClosedSearch] = {}
+    test_openings: Count = 0
+    code_sha256: Text = ""
+    git_commit: Text | None = None
+    environment: dict[str, Text] = {}
+    cluster: ClusterRecord = ClusterRecord()
+    hardware: dict[str, Text] = {}
+    device_types: dict[str, dict[str, Plain]] = {}
+    forecast: ForecastRecord = ForecastRecord()
+    registration: RegistrationRecord | None = None
+
+    _raw: dict[str, Any] = PrivateAttr(default_factory=dict)
+
+    @classmethod
+    def of(cls, path: Path, content: Any) -> Self:
+        """Reads the content of `study.json`.
+
+        Args:
+            path: Its own.
+            content: As JSON has it.
+
+        Raises:
+            ValueError: It is not what a study writes.
+        """
+        try:
+            record = cls.model_validate(content)
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(map(str, first["loc"])) or "an object"
+            missing = first["type"] == "missing"
+            found = "" if missing else f" and got {str(first['input'])[:WORDS]!r}"
+            raise ValueError(
+                f"study.json must be as a study writes it, but in {path} of {where} is said: "
+                f"{first['msg']}{found}"
+            ) from error
+        record._raw = content
+        return record
+
+    @property
+    def raw(self) -> Mapping[str, Any]:
+        """All that was read, in its order, with what is new to this version."""
+        return self._raw
+
+    @property
+    def searches(self) -> list[Search]:
+        """One per family, or one per family and share of the training images."""
+        return searches_of(self.settings.families, self.settings)
+
+    @property
+    def precision(self) -> str:
+        """What it computed with; one older than the setting had its device's default."""
+        return self.settings.precision or default_precision(self.cluster.device)
+
+    @property
+    def weights_sha256(self) -> str | None:
+        """Of its pre-trained weights; None where no family begins with any."""
+        return self.weights.sha256 if self.weights else None
+
+    @property
+    def registered(self) -> list[Question] | None:
+        """Its registered questions; None where it registered none."""
+        return self.registration.questions if self.registration else None
+
+    def weights_of(self, family: str) -> FamilyWeights:
+        """The file of weights of a family; one without a hash where none is recorded."""
+        weights = self.weights or WeightsRecord()
+        return weights.families.get(family, weights)
+
+    def check_said(self, path: Path, names: Sequence[str | tuple[str, ...]]) -> None:
+        """Checks that what is needed is said, such as `dataset.files`.
+
+        Args:
+            path: Its own.
+            names: With dots between their parts, or the parts, where one has dots of its own.
+
+        Raises:
+            ValueError: Something is not.
+        """
+        for name in names:
+            inner: Any = self._raw
+            parts = name.split(".") if isinstance(name, str) else name
+            for part in parts:
+                if not isinstance(inner, Mapping) or part not in inner:
+                    raise ValueError(f"study.json must say {'.'.join(parts)}, but {path} does not")
+                inner = inner[part]
