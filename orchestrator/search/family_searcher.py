@@ -1,7 +1,7 @@
 """Which trial comes next: attempts owed first, then the family with the least device time."""
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import optuna
@@ -178,7 +178,7 @@ class FamilySearch(TrialQueue):
         return self._first_cut(spec.trial_id) if spec.role == BASELINE_ROLE else None
 
     def _add_running(
-        self, search: str, params: Mapping[str, Any], space: Mapping[str, BaseDistribution]
+        self, search: str, params: Params, space: Mapping[str, BaseDistribution]
     ) -> optuna.Trial:
         """A trial that a search's Optuna study did not propose, as one that runs."""
         study = self.studies[search]
