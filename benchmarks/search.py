@@ -9,8 +9,9 @@ formula. In the additive one each hyperparameter has an effect of its own, most 
 rate; in the interacting one pairs of them have too. Samplers are compared on the same landscapes
 with the same seeds: univariate TPE, which studies use, multivariate TPE (Optuna's default), random
 points, and univariate TPE that is not told of running trials (no liar), begins with quasi-random
-points (Sobol's), or is random for five trials in place of ten; and where every trial runs to its
-last epoch, which shows what early stopping saves. The true accuracy of a search's winner is the
+points (Sobol's), or is random for five trials in place of ten; univariate TPE that is shown all
+trials of a long search, not the best and the latest; and where every trial runs to its last epoch,
+which shows what early stopping saves. The true accuracy of a search's winner is the
 formula's, without the noise that the search sees.
 """
 
@@ -38,17 +39,19 @@ from search_parts import make_parts, report
 
 from orchestrator.config.settings import Settings
 from orchestrator.plan.families import FamilyPlan, plan_families
-from orchestrator.search import family_searcher
+from orchestrator.search import family_searcher, shown_trials
+from orchestrator.search.shown_trials import MOST
 from orchestrator.trials.trial import winner
 
 FAMILY = "cnn"
 BINS = 4
-POINTS = 256
+POINTS = 1024
 ENDED = (TrialState.COMPLETE, TrialState.PRUNED)
 NOISE = 0.006  # standard deviation of an epoch's validation accuracy
 WIDTH_SECONDS = {16: 0.6, 32: 1.0, 64: 2.0}  # of an epoch
 REFERENCE = "univariate TPE"
 WHOLE = "no early stopping"
+ALL_SHOWN = "all trials shown"
 
 
 class Landscape:
@@ -175,6 +178,7 @@ SAMPLERS: Mapping[str, Ask] = {
     "no liar": lambda seed, _: TPESampler(seed=seed, multivariate=False, constant_liar=False),
     "quasi-random start": lambda seed, point: QuasiRandomStart(seed, 10, point),
     "5 random": lambda seed, _: TPESampler(seed=seed, multivariate=False, n_startup_trials=5),
+    ALL_SHOWN: lambda seed, _: TPESampler(seed=seed, multivariate=False),
     WHOLE: lambda seed, _: TPESampler(seed=seed, multivariate=False),
 }
 """How a study's search would make its sampler for a trial, of a seed and of a point."""
@@ -194,6 +198,7 @@ def search(
     family_searcher.TPESampler = lambda *, seed, multivariate: SAMPLERS[sampler](  # noqa: ARG005 (the search names it)
         seed, dict(zip(plan.space, next(points), strict=True))
     )
+    shown_trials.MOST = MOST if sampler != ALL_SHOWN else settings.trials + 1
     parts = make_parts(folder, [plan], settings)
     running: list[tuple[float, int, Trial]] = []
     numbers = iter(range(10**9))

@@ -11,7 +11,7 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 BEST: Final = 25
-LATEST: Final = 75
+LATEST: Final = 25
 MOST: Final = 2 * (BEST + LATEST)
 
 _ENDED: Final = (TrialState.COMPLETE, TrialState.PRUNED)
