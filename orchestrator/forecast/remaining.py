@@ -65,8 +65,8 @@ def forecast_end(
         given_up: Families that get no more trials.
 
     Returns:
-        None where too little is known: a family without an epoch and an earlier study's pace, or
-        trials to come before any was seen to end.
+        None where too little is known: a family without an epoch and an earlier study's throughput,
+        or trials to come before any was seen to end.
     """
     if not study.runs or not study.cluster.max_concurrent:
         return None

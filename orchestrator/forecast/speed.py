@@ -44,7 +44,7 @@ class Speed:
         for each in (*here, *retrained):
             if each.epochs:
                 self._own[each.family].append(each)
-        self._paces = {
+        self._epoch_seconds = {
             each.trial_id: each.epoch_seconds / each.epochs / images.work(each.train_fraction)
             for own in self._own.values()
             for each in own
@@ -61,9 +61,9 @@ class Speed:
         own = self._own[training.family]
         if not own and self._earlier is not None:
             return self._earlier(training.family, training.train_fraction)
-        like = [self._paces[name] for name in training.like if name in self._paces]
-        pace = max(like) if like else fmean(self._scaled(each, training.edge) for each in own)
-        return pace * self._images.work(training.train_fraction)
+        like = [self._epoch_seconds[name] for name in training.like if name in self._epoch_seconds]
+        seconds = max(like) if like else fmean(self._scaled(each, training.edge) for each in own)
+        return seconds * self._images.work(training.train_fraction)
 
     def device_seconds(self, training: Training) -> float:
         """While it has its devices: its epochs, and what comes beside them in its process."""
@@ -80,8 +80,8 @@ class Speed:
         return sum(each.times * self.device_seconds(each) for each in trainings)
 
     def _scaled(self, trial: Trained, edge: int | None) -> float:
-        pace = self._paces[trial.trial_id]
-        return pace * (edge / trial.edge) ** 2 if edge and trial.edge else pace
+        seconds = self._epoch_seconds[trial.trial_id]
+        return seconds * (edge / trial.edge) ** 2 if edge and trial.edge else seconds
 
 
 def _beside_epochs(over: Sequence[Trained]) -> Callable[[str], float]:

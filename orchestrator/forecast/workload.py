@@ -225,7 +225,7 @@ class Workload:
             )
 
     def _may_win(self, search: str) -> tuple[str, ...]:
-        """The trials at whose pace a search's winner may have to be re-trained."""
+        """The trials at whose throughput a search's winner may have to be re-trained."""
         own = [each for each in self._trials if search_of(each.trial_id) == search]
         best = sorted(
             (-each.validation[0], each.validation[1], trial_order(each.trial_id), each.trial_id)

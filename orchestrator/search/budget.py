@@ -111,5 +111,5 @@ class Budget:
         return Workload(self._settings, self._families, trials, reach="most")
 
     def _unknown(self, family: str) -> float:
-        """Nothing is known of a family's pace: it waits for what runs, or tries once more."""
+        """Nothing is known of a family's throughput: it waits for what runs, or tries once more."""
         return -1.0 if self._recorder.totals(family).running else 0.0

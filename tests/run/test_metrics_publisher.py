@@ -90,7 +90,7 @@ def test_the_values_are_those_of_the_rows(busy: Recorder) -> None:
     }
 
 
-def test_a_family_without_an_epoch_has_no_accuracy_and_no_pace(recorder: Recorder) -> None:
+def test_a_family_without_an_epoch_has_no_accuracy_and_no_throughput(recorder: Recorder) -> None:
     values = measured(recorder, ("vit",))
     assert ("study_best_validation_accuracy", "vit") not in values
     assert set(values.values()) == {0.0}

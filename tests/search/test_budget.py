@@ -144,7 +144,7 @@ def test_finals_count_at_the_pace_of_the_slower_of_baseline_and_winner(recorder:
     add(recorder, "cnn-000", epochs=10, seconds=10)
     add(recorder, "cnn-001", epochs=10, seconds=30, accuracy=0.9)  # the winner, three times slower
     add(recorder, "cnn-002", epochs=1, seconds=9, accuracy=0.1, status="failed")
-    # 49 spent, 10 epochs at the mean pace of (1 + 3 + 9) / 3, finals of 10 x 1 and 10 x 3 seconds.
+    # 49 spent, 10 epochs at the mean time of (1 + 3 + 9) / 3, finals of 10 x 1 and 10 x 3 seconds.
     needed = 49 + 10 * 13 / 3 + 40
     assert budget(recorder, budget_gpu_hours=hours(needed + 0.01)).refuses(CNN) is None
     assert budget(recorder, budget_gpu_hours=hours(needed - 0.01)).refuses(CNN)
