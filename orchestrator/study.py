@@ -61,7 +61,7 @@ def run(session: "Session") -> bool:
             finals = retrain_and_test(session, search, choice, shared)  # opens the test set, once
         session.remove_checkpoints()
         found = compare(session)
-        session.end(complete=finals.complete and not search.searcher.halted)
+        session.end(complete=finals.complete and not search.searcher.failed_families)
     sound = verify(session)
     report(session, finals.test_part)
     print_answer(session.console, found)

@@ -48,7 +48,7 @@ def forecast_end(
     trials: Sequence[Trained],
     retrained: Sequence[Trained],
     finals: Sequence[FinalRun] | None,
-    given_up: Collection[str],
+    failed_families: Collection[str],
 ) -> TimeLeft | None:
     """When a study that runs will have done its last final, if it goes on as it went so far.
 
@@ -62,7 +62,7 @@ def forecast_end(
         trials: Of the search.
         retrained: Final runs that have an epoch.
         finals: All final runs; None before the choice.
-        given_up: Families that get no more trials.
+        failed_families: Families that get no more trials.
 
     Returns:
         None where too little is known: a family without an epoch and an earlier study's throughput,
@@ -72,7 +72,7 @@ def forecast_end(
         return None
     outlook = _Outlook(study, trials, retrained)
     try:
-        seconds = outlook.seconds(finals, given_up)
+        seconds = outlook.seconds(finals, failed_families)
     except StatisticsError:  # the mean of nothing
         return None
     return TimeLeft(seconds=seconds, at=outlook.at)
@@ -107,11 +107,11 @@ class _Outlook:
         ]
         self.at = max([self._began, *(each.heard_at for each in last if each.heard_at)])
 
-    def seconds(self, finals: Sequence[FinalRun] | None, given_up: Collection[str]) -> float:
+    def seconds(self, finals: Sequence[FinalRun] | None, failed_families: Collection[str]) -> float:
         """Wall seconds to the end."""
-        searching = list(self._searching(given_up))
+        searching = list(self._searching(failed_families))
         if finals is None:
-            kept = [name for name in self._settings.families if name not in given_up]
+            kept = [name for name in self._settings.families if name not in failed_families]
             final = [each for name in kept for each in self._work.finals(name, self._retrained)]
         else:
             final = list(self._work.finals_left(finals, self._study.choice or {}, self._retrained))
@@ -122,12 +122,12 @@ class _Outlook:
             return left
         return min(left, max(0.0, hours * SECONDS_PER_HOUR - self._spent()))
 
-    def _searching(self, given_up: Collection[str]) -> Iterator[Training]:
+    def _searching(self, failed_families: Collection[str]) -> Iterator[Training]:
         """What runs of the search, and what is to come as far as there is a budget for it."""
         for family in self._settings.families:
             running = list(self._work.running(family))
             yield from running
-            if family in given_up:
+            if family in failed_families:
                 continue
             for search in self._work.searches:
                 if search.family == family and search.name not in self._study.closed:

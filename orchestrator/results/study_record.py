@@ -263,7 +263,11 @@ def _runs(said: dict[str, Any]) -> list[RunRecord]:
 class StudyRecord(Entry):
     """`study.json`; the default of an entry is what a study stands for that is older than it.
 
-    Before the search is over there is no choice, and nobody was given up or ended early.
+    Before the search is over there is no choice, and `halted` and `closed` are empty.
+
+    Attributes:
+        halted: Families that failed again and again and got no more trials, and why.
+        closed: Searches that ended before all their trials.
     """
 
     name: Text

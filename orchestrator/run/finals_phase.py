@@ -79,7 +79,7 @@ def retrain_and_test(session: Session, search: Search, choice: Choices, shared: 
             epochs = cast("list[FinalEpochRow]", recorder.epoch_rows())
             runs = final_runs(study, epochs, rows(), session.events)
             retrained = [each for each in recorder.trained() if each.epochs]
-            return forecast_end(study, trials, retrained, runs, search.searcher.halted)
+            return forecast_end(study, trials, retrained, runs, search.searcher.failed_families)
 
         time_left = Remaining(forecast).seconds
         table = ProgressTable(

@@ -238,7 +238,7 @@ def replay_finals(
 def _replay_failures(stored: StoredStudy, recorder: Recorder, search: FamilySearch) -> None:
     for row in stored.events:
         if row["kind"] == "family_halted" and row["family"] is not None:
-            search.halted[row["family"]] = row["detail"]
+            search.failed_families[row["family"]] = row["detail"]
         record = recorder.trials.get(row["trial_id"] or "")
         if record is not None and row["kind"] in FAILURES:
             record.failures.append(failure_of_text(row["kind"], row["detail"]))

@@ -62,7 +62,7 @@ def restore_search(session: Session) -> Search:
             session.manifest.study.runs,
             [row["reported_at"] for row in (*session.stored.epochs, *session.stored.final_epochs)],
         ),
-        closed={name: why.setting for name, why in closed_before(session).items()},
+        ended_early={name: why.setting for name, why in ended_early_before(session).items()},
     )
     settled = Settled(
         recorder,
@@ -121,7 +121,7 @@ def run_search(session: Session, search: Search, shared: Any) -> None:
 
     def forecast() -> TimeLeft | None:
         study, trials = session.manifest.study, search.recorder.trained()
-        return forecast_end(study, trials, begun(), None, search.searcher.halted)
+        return forecast_end(study, trials, begun(), None, search.searcher.failed_families)
 
     time_left = Remaining(forecast).seconds
     if search.searcher.has_work():
@@ -154,11 +154,11 @@ def choose(session: Session, search: Search) -> dict[str, Choice]:
     choice = finals.choose(search.recorder, session.searches)
     written = {name: chosen.model_dump() for name, chosen in choice.items()}
     choice_digest = finals.digest(written, session.manifest.study.raw["settings"])
-    halted, closed = search.searcher.halted, search.searcher.closed()
-    for name, why in closed.items():
-        _close(session, search.recorder, name, **why)
-    session.manifest.add(choice=written, choice_sha256=choice_digest, halted=halted, closed=closed)
-    for family, message in halted.items():
+    failed, ended = search.searcher.failed_families, search.searcher.ended_early()
+    for name, why in ended.items():
+        _note_early_end(session, search.recorder, name, **why)
+    session.manifest.add(choice=written, choice_sha256=choice_digest, halted=failed, closed=ended)
+    for family, message in failed.items():
         session.console.print(f"{family} was given up: {message}", style="bold")
     return choice
 
@@ -179,15 +179,17 @@ def note_opening(session: Session, search: Search) -> None:
     session.manifest.add(test_openings=max(before, len(opened | {choice_digest})))
 
 
-def _close(session: Session, recorder: Recorder, name: str, *, trials: int, setting: str) -> None:
-    """Says what ended a search."""
+def _note_early_end(
+    session: Session, recorder: Recorder, name: str, *, trials: int, setting: str
+) -> None:
+    """Notes and prints what ended a search before all its trials."""
     why = f"another would not have left enough of {setting} for the finals"
     if setting == SETTING:
         chance = session.settings.stop_when_settled
         why = f"the chance that more change which family wins is below {chance:g}"
     detail = f"{name} ended after {trials} of {session.settings.trials} trials: {why}"
     (family,) = (search.family for search in session.searches if search.name == name)
-    if name not in closed_before(session):
+    if name not in ended_early_before(session):
         recorder.event("budget_reached", detail, family=family)
     session.console.print(f"{detail}.")
 
@@ -198,7 +200,7 @@ def opened_before(session: Session) -> set[str]:
     return {study.choice_sha256} if study and study.test_openings else set()
 
 
-def closed_before(session: Session) -> dict[str, ClosedSearch]:
+def ended_early_before(session: Session) -> dict[str, ClosedSearch]:
     """Searches that were ended in an earlier run by what has not changed since."""
     if session.resumed is None:
         return {}

@@ -33,7 +33,7 @@ class Budget:
         images: Images,
         at_a_time: int,
         spent_seconds: float = 0.0,
-        closed: Mapping[str, str] | None = None,
+        ended_early: Mapping[str, str] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Starts the clock of this run.
@@ -45,13 +45,13 @@ class Budget:
             images: Of an epoch.
             at_a_time: Trials that run at a time.
             spent_seconds: Wall seconds of the study's earlier runs.
-            closed: Search to the setting that ended it for good.
+            ended_early: Search to the setting that ended it for good.
             clock: Seconds from any moment on.
         """
         self._recorder, self._images = recorder, images
         self._families = list(dict.fromkeys(search.family for search in searches))
         self._settings = settings
-        self._at_a_time, self._clock, self._closed = at_a_time, clock, closed or {}
+        self._at_a_time, self._clock, self._ended_early = at_a_time, clock, ended_early or {}
         self._began = clock() - spent_seconds
 
     def __reduce__(self) -> tuple[type[object], tuple[()]]:
@@ -63,8 +63,8 @@ class Budget:
 
         It may be able to later: a trial that is stopped early gives back what it was counted at.
         """
-        if search.name in self._closed:
-            return self._closed[search.name]
+        if search.name in self._ended_early:
+            return self._ended_early[search.name]
         if not self._recorder.totals(search.family).started[search.name]:
             return None
         for name, left in (

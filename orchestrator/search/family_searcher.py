@@ -98,8 +98,8 @@ class FamilySearch(TrialQueue):
         """Whether an attempt is owed or a new trial may be proposed."""
         return self.owes() or any(map(self._may_propose, self._searches.values()))
 
-    def closed(self) -> dict[str, dict[str, Any]]:
-        """Search to its `trials` and the `setting` that left it without those that are missing."""
+    def ended_early(self) -> dict[str, dict[str, Any]]:
+        """Searches ended before all their trials: the number of `trials` and the `setting` why."""
         found = {}
         for search in filter(self._is_open, self._searches.values()):
             setting = self._refuses(search)
@@ -197,7 +197,7 @@ class FamilySearch(TrialQueue):
 
     def _is_open(self, search: Search) -> bool:
         started = self._recorder.totals(search.family).started[search.name]
-        return started < self._trials and search.family not in self.halted
+        return started < self._trials and search.family not in self.failed_families
 
     def _turn(self, search: Search) -> tuple[float, int, int]:
         """What the search with the least of proposes next: its family's time, trials, its own."""

@@ -32,6 +32,7 @@ class TrialQueue(Searcher):
 
     Attributes:
         of_finals: Its trials are finals.
+        failed_families: Families that get no more trials, and why: they failed again and again.
     """
 
     of_finals = False
@@ -62,7 +63,7 @@ class TrialQueue(Searcher):
         self._owed_alone: deque[TrialSpec] = deque()
         self._running_alone: str | None = None
         self._failed: dict[str, list[TrialRecord]] = {}  # in a row, by family
-        self.halted: dict[str, str] = {}
+        self.failed_families: dict[str, str] = {}
 
     def propose(self) -> TrialSpec | None:
         """The next new trial, None when there is none (now)."""
@@ -255,7 +256,7 @@ class TrialQueue(Searcher):
 
     def _after_failure(self, record: TrialRecord) -> None:
         failure = record.failures[-1]
-        if record.spec.family in self.halted or self._is_last_attempt(record):
+        if record.spec.family in self.failed_families or self._is_last_attempt(record):
             record.error = str(failure)
             self._end(record, State.FAILED, failure.kind)
         else:
@@ -276,9 +277,9 @@ class TrialQueue(Searcher):
         uncounted = {*NOT_ITS_FAULT, OUT_OF_MEMORY}
         return sum(each.kind not in uncounted for each in record.failures) >= self._max_attempts
 
-    def _halt(self, family: str, message: str) -> None:
+    def _give_up(self, family: str, message: str) -> None:
         """Stops proposing trials of a family that fails again and again."""
-        self.halted[family] = message
+        self.failed_families[family] = message
         self._recorder.event("family_halted", message, family=family)
         for owed in (self._owed, self._owed_whole, self._owed_alone):
             for spec in [s for s in owed if s.family == family]:
@@ -289,8 +290,8 @@ class TrialQueue(Searcher):
         self._recorder.end(record.spec.trial_id, status, reason)
         self.ended(record)
         why = self.note_end(record)
-        if why is not None and record.spec.family not in self.halted:
-            self._halt(record.spec.family, why)
+        if why is not None and record.spec.family not in self.failed_families:
+            self._give_up(record.spec.family, why)
 
 
 def _bug(record: TrialRecord) -> str:

@@ -214,7 +214,7 @@ def test_a_search_that_is_refused_proposes_nothing_and_says_after_how_many(
     first = [search.suggest(f"tune-{number}")["trial_id"] for number in range(2)]
     refused.append("cnn")
     assert search.suggest("a")["trial_id"] == "resnet50_scratch-001"
-    assert search.closed() == {"cnn": {"trials": 1, "setting": "time_budget"}}
+    assert search.ended_early() == {"cnn": {"trials": 1, "setting": "time_budget"}}
     refused.append("resnet50_scratch")
     assert search.suggest("b") is None  # what runs may give something back
     for number, trial_id in enumerate(first):

@@ -25,7 +25,7 @@ def test_f5_a_trial_whose_device_has_too_little_memory_gets_it_alone_then_with_b
         search.on_trial_complete("tune", error=True)
     record = recorder.trials["cnn-000"]
     assert (record.status, record.stop_reason, record.attempts) == ("failed", "out_of_memory", 3)
-    assert not search.halted
+    assert not search.failed_families
     assert search.suggest("tune")["trial_id"] == "resnet50_scratch-000"
 
 
@@ -79,7 +79,7 @@ def test_f5_a_retry_of_a_whole_device_that_is_given_up_with_its_family_starves_n
     search.suggest("a")
     run_out_of_memory(search, recorder, "a", "cnn-000")
     assert search.has_work()
-    search._halt("cnn", "one bug")
+    search._give_up("cnn", "one bug")
     assert recorder.trials["cnn-000"].stop_reason == "family_halted"
     assert search.suggest("b") == "FINISHED"
 
@@ -100,7 +100,7 @@ def test_a_trial_that_hangs_twice_has_failed(recorder: Recorder) -> None:
     assert fail_one(search, recorder, "timeout", "longer than 12 s") == first
     record = recorder.trials[first]
     assert (record.status, record.stop_reason, record.attempts) == ("failed", "timeout", 2)
-    assert not search.halted
+    assert not search.failed_families
 
 
 def test_an_attempt_owed_comes_before_a_new_trial(recorder: Recorder) -> None:
