@@ -263,16 +263,16 @@ def _epochs(folder: Path, work: Work) -> list[_Measured]:
     }
     measured = ["family", "trial_id", "images_per_second", "epoch_seconds"]
     table = files.read_table(folder, "epochs")
-    told = ["device_name"] if "device_name" in table.column_names else []  # later ones do
+    optional = ["device_name"] if "device_name" in table.column_names else []  # later ones do
     return [
         cast("_Measured", {"device_name": None, **row, "train_fraction": trials[row["trial_id"]]})
-        for row in table.select([*measured, *told]).to_pylist()
+        for row in table.select([*measured, *optional]).to_pylist()
         if row["images_per_second"] and row["epoch_seconds"] and row["trial_id"] in trials
     ]
 
 
 def _fed(folder: Path) -> bool:
-    """Whether a trial told that its images were fed in parts."""
+    """Whether a trial had its images fed in parts."""
     if not (folder / "events.parquet").is_file():
         return False
     return "images_fed" in files.read_table(folder, "events")["kind"].to_pylist()

@@ -246,9 +246,9 @@ class Workload:
         if self._reach == "least":
             return earliest_stop(self._settings)
         over = [each for each in self._trials if each.status != State.RUNNING]
-        searched = [each for each in over if each.role != "baseline"]
-        own = [each.epochs for each in searched if each.family == family]
-        lengths = own or [each.epochs for each in searched]
+        proposed = [each for each in over if each.role != "baseline"]
+        own = [each.epochs for each in proposed if each.family == family]
+        lengths = own or [each.epochs for each in proposed]
         further = [length for length in lengths if length > done]
         return self._epochs if lengths and not further else fmean(further)
 

@@ -77,8 +77,8 @@ def _family(plan: FamilyPlan, settings: Settings, forecast: Forecast | None) -> 
     works = (whole_work([plan.name], settings, reach) for reach in REACHES)
     times = dict.fromkeys(("device_seconds", "epoch_seconds"))
     if forecast is not None:
-        told = forecast.to_json()["families"][plan.name]
-        times = {name: told[name] or None for name in times}
+        entry = forecast.to_json()["families"][plan.name]
+        times = {name: entry[name] or None for name in times}
     return {
         "family": plan.name,
         "summary": registry.summary(plan.name),

@@ -138,13 +138,13 @@ class TrackerProcess:
                 start_new_session=True,  # Ctrl-C is for the study, which says when it ends
             )
             assert process.stdin is not None
-            told = {
+            request = {
                 "folder": str(self._folder),
                 "tracker": self._target.tracker,
                 "place": self._target.place,
             }
             with contextlib.suppress(OSError):
-                process.stdin.write(json.dumps(told) + "\n")
+                process.stdin.write(json.dumps(request) + "\n")
                 process.stdin.flush()
             if self._ending.is_set():
                 _close_input(process)

@@ -68,5 +68,5 @@ class RayRungs(FamilyRungs):
         if trial_id not in self._known:  # a trial's further attempts keep its arrivals
             self._known.add(trial_id)
             asha.on_trial_add(_NO_CONTROLLER, stand_in)
-        told = {"epoch": arrival.rung, "objective": arrival.value}
-        return bool(asha.on_trial_result(_NO_CONTROLLER, stand_in, told) == TrialScheduler.STOP)
+        report = {"epoch": arrival.rung, "objective": arrival.value}
+        return bool(asha.on_trial_result(_NO_CONTROLLER, stand_in, report) == TrialScheduler.STOP)

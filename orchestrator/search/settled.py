@@ -7,7 +7,7 @@ import numpy as np
 
 from orchestrator.config.searches import Search
 from orchestrator.results.states import CANNOT_WIN, State
-from orchestrator.stats.settled import Searched, chance_of_another
+from orchestrator.stats.settled import SearchProgress, chance_of_another
 from orchestrator.trials.recorder import Recorder
 from orchestrator.trials.trial import TrialRecord
 from trainables.epoch_rows import objective
@@ -48,7 +48,7 @@ class Settled:
         if self._below is None:
             return None
         families = {
-            each.family: self._searched(self._recorder.of_search(each.name))
+            each.family: self._progress(self._recorder.of_search(each.name))
             for each in self._searches
             if each.train_fraction == search.train_fraction
         }
@@ -59,11 +59,11 @@ class Settled:
             self._said[seen] = chance is not None and chance < self._below
         return SETTING if self._said[seen] else None
 
-    def _searched(self, records: Sequence[TrialRecord]) -> Searched:
+    def _progress(self, records: Sequence[TrialRecord]) -> SearchProgress:
         ended = [record for record in records if record.status != State.RUNNING]
         found = [
             objective(record.best)
             for record in ended
             if record.status not in CANNOT_WIN and record.best is not None
         ]
-        return Searched(accuracies=np.array(found), to_come=self._trials - len(ended))
+        return SearchProgress(accuracies=np.array(found), to_come=self._trials - len(ended))

@@ -11,7 +11,7 @@ from orchestrator.config.searches import search_of
 from orchestrator.results.rows import TrialRow
 from orchestrator.results.states import MAY_WIN, State
 from orchestrator.results.study_record import StudyRecord
-from orchestrator.stats.settled import Searched, chance_of_another
+from orchestrator.stats.settled import SearchProgress, chance_of_another
 from trainables.epoch_rows import objective
 
 SECONDS_PER_HOUR: Final = 3600
@@ -53,7 +53,7 @@ def more_trials(
             if row["status"] in MAY_WIN and row["validation_accuracy"] is not None
         ]
         to_come = len(own) if name in failed_families else study.settings.trials
-        families[name] = Searched(accuracies=np.array(found), to_come=to_come - len(ended))
+        families[name] = SearchProgress(accuracies=np.array(found), to_come=to_come - len(ended))
         if ended:
             usual = fmean(row["device_seconds"] for row in ended)
             begun = sum(row["device_seconds"] for row in own if row["status"] == State.RUNNING)

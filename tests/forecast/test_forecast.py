@@ -292,9 +292,9 @@ def test_device_hours_are_epochs_at_the_measured_pace_on_the_devices_reserved(
     wall = [20 * s * slower / 3600 for s, slower in zip(seconds, (1, 2), strict=True)]
     assert found.wall_seconds == pytest.approx([3600 * hour for hour in wall])
     assert f"With 4 trial(s) at a time, {between(wall)} hours" in text
-    told = found.to_json()["families"]["cnn"]
-    assert told["device_seconds"] == pytest.approx([hour * 3600 for hour in hours])
-    assert told["epoch_seconds"]["1.0"] == pytest.approx([seconds[0], 2 * seconds[1]])
+    entry = found.to_json()["families"]["cnn"]
+    assert entry["device_seconds"] == pytest.approx([hour * 3600 for hour in hours])
+    assert entry["epoch_seconds"]["1.0"] == pytest.approx([seconds[0], 2 * seconds[1]])
 
 
 def test_searches_that_end_once_settled_have_at_least_the_trials_that_are_asked_first() -> None:

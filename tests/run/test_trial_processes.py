@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import ray
-from made_up_trials import told_to_process
+from made_up_trials import attempt_config
 
 from trainables import registry
 from trainables.data.dataset import LabeledImages
@@ -75,7 +75,7 @@ class Trials:
     def trial(self, family: str, number: int, **params: Any) -> dict[str, Any]:
         known = {**registry.load_family(family).baseline, "batch_size": 16, **params}
         own = {"epochs": 2, "seed": 7, "params": known, "references": self._references}
-        return told_to_process(self._folder, f"{family}-{number:03d}", **own)
+        return attempt_config(self._folder, f"{family}-{number:03d}", **own)
 
 
 @pytest.mark.usefixtures("cluster")

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from made_up_trials import told_to_process
+from made_up_trials import attempt_config
 
 from trainables import node_check as node
 from trainables.trial import References, StudyTrial
@@ -51,8 +51,8 @@ class LateTrial(StudyTrial):
 def test_a_trial_on_a_node_that_joined_late_asks_it_first_and_leaves_nothing(
     study_json: Path,
 ) -> None:
-    told = {"software": {**node.software(), "ray": "1.0"}}
-    trial = LateTrial(config=told_to_process(study_json.parent, "cnn-000", **told))
+    software = {"software": {**node.software(), "ray": "1.0"}}
+    trial = LateTrial(config=attempt_config(study_json.parent, "cnn-000", **software))
     with pytest.raises(RuntimeError, match=r"must have the driver's versions, but has ray"):
         trial.step()
     assert list(study_json.parent.iterdir()) == [study_json]
