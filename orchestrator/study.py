@@ -144,7 +144,7 @@ def _bring_back(
     It goes again with `held` where the study is not started: it may be wrong, or only planned.
 
     Raises:
-        ValueError: No study lies there, or the folder exists.
+        ValueError: No study is stored there, or the folder exists.
     """
     from orchestrator.plan import preflight
     from orchestrator.results import copies, fetched

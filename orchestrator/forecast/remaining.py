@@ -198,7 +198,7 @@ def _earlier(study: StudyRecord) -> Earlier:
 def stored_trials(
     rows: Iterable[TrialRow], epochs: pa.Table, cluster: ClusterRecord
 ) -> list[Trained]:
-    """How far the trials of a search are that lies on disk.
+    """How far the trials of a stored search are.
 
     Args:
         rows: Of `trials.parquet`.

@@ -31,7 +31,7 @@ def print_plan(
         plans: The families.
         settings: The study's.
         train_images: Images the search trains on, after validation is taken out; None where the
-            data are not at hand.
+            data are not available.
     """
     for plan in plans:
         console.print(f"{plan.name}: {registry.summary(plan.name)}")

@@ -17,7 +17,7 @@ class Copy:
     """Of what a folder is a copy.
 
     Attributes:
-        address: Where that lies, without a password.
+        address: Where that is stored, without a password.
         host: Name of the machine of the driver that published it last.
         pid: Its process there.
         published_at: When, in seconds since the epoch.

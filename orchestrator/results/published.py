@@ -1,7 +1,7 @@
 """A study behind an address: files named by their content, and one manifest that says which count.
 
 `<address>/<study>/manifest.json` names each file of the study at one moment, with its size and
-SHA-256; the file lies in `objects/` beside it, named by that hash. Files come first and the
+SHA-256; the file is stored in `objects/` beside it, named by that hash. Files come first and the
 manifest last, so whoever reads what it names has the study of one moment.
 """
 
@@ -67,7 +67,7 @@ class Snapshot(_Part):
         study: Its name.
         published_at: Seconds since the epoch.
         runs: Its drivers' runs so far; the last one has published it.
-        files: Path in the study's folder to what lies there.
+        files: Path in the study's folder to what is stored there.
     """
 
     study: str
@@ -87,7 +87,7 @@ class Snapshot(_Part):
 
 
 def object_name(name: str, file: PublishedFile) -> str:
-    """Under which name a file's content lies; it keeps the ending, for whoever opens it there."""
+    """The name that a file's content is stored under; it keeps the ending, for whoever opens it."""
     return f"{file.sha256}{PurePosixPath(name).suffix}"
 
 
@@ -98,7 +98,7 @@ def runs_of(study: StudyRecord) -> tuple[Run, ...]:
 
 @dataclass(frozen=True, kw_only=True)
 class Place:
-    """Where a study lies, or will.
+    """The address of a study that is stored there, or will be.
 
     Attributes:
         filesystem: Of fsspec.
@@ -116,7 +116,7 @@ class Place:
         return PurePosixPath(self.path).name
 
     def snapshot(self) -> Snapshot | None:
-        """What lies there; None for nothing.
+        """What is stored there; None for nothing.
 
         Raises:
             ValueError: It cannot be read, or is no manifest.
@@ -164,7 +164,7 @@ class Place:
         """Brings an object here, whole.
 
         Raises:
-            FileNotFoundError: It lies there no more.
+            FileNotFoundError: It is no longer stored there.
             ValueError: It cannot be read, or is not what the manifest says.
         """
         with files.whole(target) as temporary:
@@ -230,8 +230,8 @@ def check_place(publish: str, name: str, study: StudyRecord | None) -> None:
         study: It; None where it is new.
 
     Raises:
-        ValueError: It cannot be written; or another study lies there, or the same one, with which
-            another head has gone on.
+        ValueError: It cannot be written; or another study is stored there, or the same one,
+            which another head has resumed.
     """
     place = place_of(f"{publish.rstrip('/')}/{name}", flag="--publish")
     place.check_writable()

@@ -36,7 +36,7 @@ def load_study(results: str | os.PathLike[str]) -> "StudyResults":
         results: Its folder, or the address that it was published to (a copy is brought here).
 
     Raises:
-        ValueError: No study lies there.
+        ValueError: No study is stored there.
     """
     study = StudyResults(fetched.local_folder(os.fspath(results)))
     study.study  # noqa: B018 (is it one?)

@@ -86,7 +86,7 @@ class Cluster:
 
 
 def fits(asked: Mapping[str, float], node: Mapping[str, float]) -> int:
-    """How many trials fit on one node; a share of a GPU lies on one of them.
+    """How many trials fit on one node; a share of a GPU is on one of them.
 
     A node that is not there yet may not say how much memory it will have: that limits nothing.
     """
@@ -341,16 +341,16 @@ def _must_answer(address: str) -> str:
         InfrastructureError: No cluster answers there that lets this user in.
     """
     try:
-        complaint = cluster_watch.complaint(cluster_watch.parse(address))
+        error_text = cluster_watch.connection_error(cluster_watch.parse(address))
     except ValueError as error:
         raise InfrastructureError(str(error)) from error
-    if not complaint:
+    if not error_text:
         try:
             return authentication.mode_at(address)
         except OSError as error:
-            complaint = str(error)
+            error_text = str(error)
     raise InfrastructureError(
-        f"a Ray cluster must answer at address {address}, but {complaint}; check it, or take "
+        f"a Ray cluster must answer at address {address}, but {error_text}; check it, or take "
         "--address local to start one here"
     )
 

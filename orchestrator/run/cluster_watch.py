@@ -37,8 +37,8 @@ def parse(address: str) -> Endpoint:
     return host.strip("[]"), int(port)
 
 
-def complaint(endpoint: Endpoint) -> str:
-    """Why nobody answers there as Ray does, in a few words; empty if somebody does."""
+def connection_error(endpoint: Endpoint) -> str:
+    """The reason why nothing answers there as Ray does, in a few words; empty if somebody does."""
     try:
         with socket.create_connection(endpoint, timeout=PROBE_SECONDS) as connection:
             if os.environ.get("RAY_USE_TLS", "0") in {"1", "true"}:

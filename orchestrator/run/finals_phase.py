@@ -67,11 +67,11 @@ def retrain_and_test(session: Session, search: Search, choice: Choices, shared: 
     if test is not None:
         references = References(shared=shared, test=session.executor.put(test))
         failed = [record for record in recorder.trials.values() if record.failures]
-        owed = {record.spec.trial_id for record in failed}
-        fresh = [spec for spec in left if spec.trial_id not in owed]
+        pending = {record.spec.trial_id for record in failed}
+        fresh = [spec for spec in left if spec.trial_id not in pending]
         searcher = ListedTrials(recorder, fresh, **session.queue_options())
         for record in failed:
-            searcher.owe(record)
+            searcher.add_pending(record)
         trials = search.recorder.trained()
 
         def forecast() -> TimeLeft | None:

@@ -37,7 +37,7 @@ def check_nodes(folder: Path) -> None:
     existing = next(path for path in (folder, *folder.parents) if path.exists())
     with tempfile.NamedTemporaryFile(prefix=".shared-", dir=existing) as file:
         path, expected = Path(file.name), node_check.software()
-        asked = [_on(node_id, node_check.complaint, expected, path) for node_id in others]
+        asked = [_on(node_id, node_check.node_error, expected, path) for node_id in others]
         answers = [_answer(reference) for reference in asked]
     wrong = [answer for answer in answers if answer]
     if wrong:
@@ -96,7 +96,7 @@ def seen_of(
     for resources, seen in nodes:
         found[seen.host] = seen
         if fits(reservation.bundle, resources):
-            wrong.add(hardware.complaint(precision, reservation.device, seen))
+            wrong.add(hardware.precision_error(precision, reservation.device, seen))
             for name in seen.devices(reservation.device):
                 types[name].add(seen.host)
     if len(types) > 1 and not mixed:

@@ -152,7 +152,7 @@ def replay_search(
     """Brings the search to where the rows say it was.
 
     Each row goes through its search's rungs in its original order; what they decide is what was
-    decided then. Ended trials are told to Optuna, others are owed an attempt.
+    decided then. Ended trials are told to Optuna, others get another attempt.
     """
     for row in stored.trials:
         record = _record_of(row)
@@ -171,7 +171,7 @@ def replay_search(
     for record in list(recorder.trials.values()):
         if record.status != State.RUNNING:
             recorder.discard_checkpoints(record.spec.trial_id)
-        search.go_on_with(record)
+        search.resume(record)
 
 
 def replay_warm_start(folder: Path, rungs: FamilyRungs, search: FamilySearch) -> None:

@@ -80,7 +80,7 @@ def restore_search(session: Session) -> Search:
         first_cut=scheduler.first_cut,
         by_device_time=session.reservation.max_concurrent > 1,
         multivariate=session.manifest.study.sampler.multivariate,
-        refuses=lambda each: budget.refuses(each) or settled.refuses(each),
+        blocked_by=lambda each: budget.blocked_by(each) or settled.blocked_by(each),
         **session.queue_options(),
     )
     replay.replay_warm_start(session.folder, rungs, searcher)

@@ -58,7 +58,7 @@ class Budget:
         """An empty object, as the recorder: Tune pickles what it is given and never reads it."""
         return object, ()
 
-    def refuses(self, search: Search) -> str | None:
+    def blocked_by(self, search: Search) -> str | None:
         """The setting that keeps a search from proposing now; None where it may.
 
         It may be able to later: a trial that is stopped early gives back what it was counted at.

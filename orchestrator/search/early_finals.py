@@ -73,7 +73,7 @@ class EarlyFinals(ListedTrials):
             self._specs.remove(spec)
         return spec
 
-    def owe(self, record: TrialRecord) -> None:
+    def add_pending(self, record: TrialRecord) -> None:
         """Lists a final that was interrupted again, before all others."""
         record.stopping = False
         self._specs.appendleft(record.spec)
@@ -86,7 +86,7 @@ class EarlyFinals(ListedTrials):
         record.stopping = False
         in_order = not (error or record.diverged or (result and "diverged" in result))
         if in_order and len(record.rows) < self._whole(record.spec):
-            self.owe(record)
+            self.add_pending(record)
 
 
 class SearchAndFinals(Searcher):

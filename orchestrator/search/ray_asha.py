@@ -23,7 +23,7 @@ class RayRungs(FamilyRungs):
 
     Our own rule says when a trial arrives at a rung, and the cut-off there; Ray is asked then, and
     its answer is what is done and recorded. So Ray never gets to a rung that is not offered. It is
-    handed stand-ins with the study's own trial ids, since Tune's change with each attempt and Ray's
+    handed stubs with the study's own trial ids, since Tune's change with each attempt and Ray's
     rungs are keyed by them.
     """
 
@@ -64,9 +64,9 @@ class RayRungs(FamilyRungs):
 
     def _ask(self, asha: ASHAScheduler, trial_id: str, arrival: Arrival) -> bool:
         """Whether Ray stops a trial at a rung, where it counts from now on in any case."""
-        stand_in = cast("Trial", SimpleNamespace(trial_id=trial_id))
+        stub = cast("Trial", SimpleNamespace(trial_id=trial_id))
         if trial_id not in self._known:  # a trial's further attempts keep its arrivals
             self._known.add(trial_id)
-            asha.on_trial_add(_NO_CONTROLLER, stand_in)
+            asha.on_trial_add(_NO_CONTROLLER, stub)
         report = {"epoch": arrival.rung, "objective": arrival.value}
-        return bool(asha.on_trial_result(_NO_CONTROLLER, stand_in, report) == TrialScheduler.STOP)
+        return bool(asha.on_trial_result(_NO_CONTROLLER, stub, report) == TrialScheduler.STOP)

@@ -104,7 +104,7 @@ class RecordingScheduler(FIFOScheduler):
         return failure
 
     def replay(self, trial_id: str, row: EpochRow) -> None:
-        """Takes up a stored row of an earlier run as if it came now; its decision was heeded."""
+        """Restores a stored row of an earlier run as if it came now; its decision was handled."""
         sequence = self._recorder.restore_epoch(trial_id, row)
         if self.decide(trial_id, row, sequence) == TrialScheduler.STOP:
             self._recorder.trials[trial_id].stopping = True

@@ -43,7 +43,7 @@ class Settled:
         self._trials, self._below, self._images = trials, below, images
         self._said: dict[tuple[float, int], bool] = {}
 
-    def refuses(self, search: Search) -> str | None:
+    def blocked_by(self, search: Search) -> str | None:
         """The setting that keeps a search from proposing; None where it may."""
         if self._below is None:
             return None

@@ -1,4 +1,4 @@
-"""Hands out attempts at trials: those owed first, then new ones; gives up a failing family."""
+"""Queue of attempts at trials: pending ones first, then new ones; gives up a failing family."""
 
 from collections import deque
 from collections.abc import Mapping, Sequence
@@ -26,7 +26,7 @@ BELOW_CUTOFF: Final = "below the cut-off of its rung"
 
 
 class TrialQueue(Searcher):
-    """Hands out attempts: those owed to trials that lost theirs, then new trials.
+    """Queue of attempts: pending ones of trials that lost theirs first, then new trials.
 
     A trial is the study's and an attempt is Tune's, so each retry is a new Tune trial.
 
@@ -58,9 +58,9 @@ class TrialQueue(Searcher):
         self._after_out_of_memory = after_out_of_memory
         self._recorder, self._epochs, self._max_attempts = recorder, epochs, max_attempts
         self._running: dict[str, TrialSpec] = {}
-        self._owed: deque[TrialSpec] = deque()
-        self._owed_whole: deque[TrialSpec] = deque()
-        self._owed_alone: deque[TrialSpec] = deque()
+        self._pending: deque[TrialSpec] = deque()
+        self._pending_whole: deque[TrialSpec] = deque()
+        self._pending_alone: deque[TrialSpec] = deque()
         self._running_alone: str | None = None
         self._failed: dict[str, list[TrialRecord]] = {}  # in a row, by family
         self.failed_families: dict[str, str] = {}
@@ -76,18 +76,18 @@ class TrialQueue(Searcher):
     def ended(self, record: TrialRecord) -> None:
         """Called when a trial has reached its terminal state."""
 
-    def owe(self, record: TrialRecord) -> None:
+    def add_pending(self, record: TrialRecord) -> None:
         """Will hand out another attempt at a trial, alone if its host's memory did not do."""
         if any(failure.kind == HOST_OUT_OF_MEMORY for failure in record.failures):
-            self._owed_alone.append(record.spec)
+            self._pending_alone.append(record.spec)
         elif self._needs_whole_device(record):
-            self._owed_whole.append(record.spec)
+            self._pending_whole.append(record.spec)
         else:
-            self._owed.append(record.spec)
+            self._pending.append(record.spec)
 
-    def owes(self) -> bool:
+    def has_pending(self) -> bool:
         """Whether another attempt at any trial is to be handed out."""
-        return bool(self._owed or self._owed_whole or self._owed_alone)
+        return bool(self._pending or self._pending_whole or self._pending_alone)
 
     def runs(self, trial_id: str | None = None) -> bool:
         """Whether one of Tune's trials is an attempt that was handed out here; None: any."""
@@ -95,7 +95,7 @@ class TrialQueue(Searcher):
 
     def wants_host(self) -> bool:
         """Whether an attempt has its host for itself, or is to have it."""
-        return bool(self._owed_alone) or self._running_alone is not None
+        return bool(self._pending_alone) or self._running_alone is not None
 
     def wants_slots(self) -> bool:
         """Whether an attempt is to be handed out, or waits for a whole device or host."""
@@ -147,10 +147,10 @@ class TrialQueue(Searcher):
         return len(failed) >= SAME_BUG or of_five
 
     def take_back(self) -> None:
-        """Owes each running trial another attempt, since Tune has ended without them."""
+        """Has another attempt at each running trial pending, since Tune has ended without them."""
         for spec in self._running.values():
             self._recorder.attempt_ended(spec.trial_id)
-            self.owe(self._recorder.trials[spec.trial_id])
+            self.add_pending(self._recorder.trials[spec.trial_id])
         self._running.clear()
         self._running_alone = None
 
@@ -199,12 +199,12 @@ class TrialQueue(Searcher):
         """
         if self._running_alone is not None or self._waits_for_device():
             return None
-        if self._owed_alone and not self._running:
+        if self._pending_alone and not self._running:
             self._running_alone = trial_id
-            return self._owed_alone.popleft()
-        if self._owed_whole:
-            return self._owed_whole.popleft()
-        return self._owed.popleft() if self._owed else self.propose()
+            return self._pending_alone.popleft()
+        if self._pending_whole:
+            return self._pending_whole.popleft()
+        return self._pending.popleft() if self._pending else self.propose()
 
     def _whole(self, spec: TrialSpec) -> int:
         """The epochs of a trial that is not stopped."""
@@ -260,7 +260,7 @@ class TrialQueue(Searcher):
             record.error = str(failure)
             self._end(record, State.FAILED, failure.kind)
         else:
-            self.owe(record)
+            self.add_pending(record)
 
     def _is_last_attempt(self, record: TrialRecord) -> bool:
         """Whether a trial whose attempt has failed is given up."""
@@ -281,9 +281,9 @@ class TrialQueue(Searcher):
         """Stops proposing trials of a family that fails again and again."""
         self.failed_families[family] = message
         self._recorder.event("family_halted", message, family=family)
-        for owed in (self._owed, self._owed_whole, self._owed_alone):
-            for spec in [s for s in owed if s.family == family]:
-                owed.remove(spec)
+        for pending in (self._pending, self._pending_whole, self._pending_alone):
+            for spec in [s for s in pending if s.family == family]:
+                pending.remove(spec)
                 self._end(self._recorder.trials[spec.trial_id], State.FAILED, HALTED)
 
     def _end(self, record: TrialRecord, status: State, reason: str | None = None) -> None:
@@ -320,7 +320,7 @@ class ListedTrials(TrialQueue):
 
     def has_work(self) -> bool:
         """Whether the list has a trial left."""
-        return bool(self.owes() or self._specs)
+        return bool(self.has_pending() or self._specs)
 
     def ended(self, record: TrialRecord) -> None:
         """Notes what ended without a test, which no table of the finals has a column for."""

@@ -32,7 +32,7 @@ class Process(StudyTrial):
         """Tune's own folder of a trial is not needed."""
 
     def found(self) -> tuple[list[dict[str, Any]], str]:
-        """The rows of the attempt at hand but for their times, and a digest of its weights."""
+        """The rows of this attempt but for their times, and a digest of its weights."""
         rows = []
         while not rows or not rows[-1]["done"]:
             rows.append({n: value for n, value in self.step().items() if n not in TIMES})

@@ -65,7 +65,7 @@ def test_what_optuna_learns_of_an_ended_trial_is_what_it_was_told(
     search.on_trial_complete("tune", {"diverged": "the loss is nan"})
     again = make_search(recorder, trials=6, first_cut=lambda _: cut)
     for record in recorder.trials.values():
-        again.go_on_with(record)
+        again.resume(record)
     states = set()
     for name, study in search.studies.items():
         in_optuna = [vars(trial) for trial in study.get_trials()]

@@ -20,7 +20,7 @@ from trainables.training.preprocessing import batches
 class Steps:
     """The pieces of work of an epoch, and the memory that they share.
 
-    What a step needs to know lies in tensors that keep their place: the order of the images, the
+    What a step needs to know is in tensors that keep their place: the order of the images, the
     table of learning rates, and at which step the epoch is. So a step that was captured as a graph
     is any step, and one code serves both.
 

@@ -1,4 +1,4 @@
-"""Attempts that are owed: after which failures, with what, and before which others."""
+"""Attempts that are pending: after which failures, with what, and before which others."""
 
 from ended_trials import complete, fail_one, one_family, run_out_of_memory
 from family_search import EPOCHS, make_search
@@ -103,7 +103,7 @@ def test_a_trial_that_hangs_twice_has_failed(recorder: Recorder) -> None:
     assert not search.failed_families
 
 
-def test_an_attempt_owed_comes_before_a_new_trial(recorder: Recorder) -> None:
+def test_a_pending_attempt_comes_before_a_new_trial(recorder: Recorder) -> None:
     search = make_search(recorder)
     assert fail_one(search, recorder, "process_died") == "cnn-000"
     config = search.suggest("tune")
@@ -161,7 +161,7 @@ def test_f3_a_lost_node_is_not_its_trials_fault_unless_the_trial_loses_one_after
     assert recorder.trials["cnn-000"].stop_reason == "node_lost"
 
 
-def test_trials_that_tune_has_left_are_owed_another_attempt(recorder: Recorder) -> None:
+def test_trials_that_tune_has_left_get_another_attempt(recorder: Recorder) -> None:
     search = make_search(recorder)
     left = [search.suggest(name)["trial_id"] for name in "ab"]
     search.take_back()
