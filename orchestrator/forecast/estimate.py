@@ -1,4 +1,4 @@
-"""What a study will take, before it is run: epochs, device time and money, each as a range."""
+"""Forecast of a study before it is run: epochs, device time and money, each as a range."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ REACHES: Final[tuple[Reach, Reach]] = ("least", "most")
 
 @dataclass(frozen=True, kw_only=True)
 class FamilyForecast:
-    """What one family will take, low to high.
+    """Forecast of one family, low to high.
 
     Low is where ASHA stops at the first rung all it may and the baseline wins; high is where
     nothing is stopped and another trial wins.
@@ -47,7 +47,7 @@ class FamilyForecast:
 
 @dataclass(frozen=True, kw_only=True)
 class Forecast:
-    """What a study will take.
+    """Forecast of a study.
 
     Attributes:
         families: In the order of the settings.
@@ -70,7 +70,7 @@ class Forecast:
 
     @property
     def device_hours(self) -> Range | None:
-        """Of all families; None where it is not known."""
+        """Device-hours of all families; None where these are not known."""
         ranges = [each.wall_seconds for each in self.families if each.wall_seconds is not None]
         if self.throughput is None:
             return None
@@ -79,7 +79,7 @@ class Forecast:
         return low * scale, high * scale
 
     def to_json(self) -> dict[str, Any]:
-        """As `study.json` has it."""
+        """The forecast as `study.json` has it."""
         return {
             "families": {
                 each.family: {
@@ -108,7 +108,7 @@ def forecast_study(
     name: str = "",
     reserved: tuple[str, float, int] | None = None,
 ) -> Forecast:
-    """What a study will take.
+    """Forecasts what a study will take.
 
     Args:
         settings: The study's.
@@ -221,7 +221,7 @@ def _within(ends: Sequence[float], *hours: float | None) -> Range:
 
 
 def time_sentences(forecast: Forecast) -> Iterator[str]:
-    """What there is to say of a forecast's device time, a line each."""
+    """Notes on a forecast's device time, a line each."""
     hours, throughput = forecast.device_hours, forecast.throughput
     if hours is None or throughput is None:
         yield (
@@ -267,7 +267,7 @@ def _caveats(throughput: Throughput, devices: float) -> Iterator[str]:
 
 
 def missing_prices(prices: Sequence[NodePrice]) -> Iterator[str]:
-    """A sentence for each type of node that has no price; none is made up."""
+    """A note for each type of node that has no price; none is made up."""
     for price in prices:
         if price.per_hour is None:
             yield f"No price for {price.name}: fill in {DEFAULT}, or --set prices=FILE."
@@ -276,7 +276,7 @@ def missing_prices(prices: Sequence[NodePrice]) -> Iterator[str]:
 def cost_sentences(
     prices: Sequence[NodePrice], hours: Sequence[float], measured_on: Collection[str]
 ) -> Iterator[str]:
-    """What device-hours cost on each type of node that has a price.
+    """Notes on what device-hours cost on each type of node that has a price.
 
     Args:
         prices: The nodes'.
@@ -300,7 +300,7 @@ def cost_sentences(
 
 
 def cost_of(price: NodePrice, hours: Sequence[float] | None) -> dict[str, list[float] | None]:
-    """The node-hours that device-hours are on a type of node, and their cost, as far as known."""
+    """The node-hours for device-hours on a type of node, and their cost, as far as known."""
     per_hour = price.per_hour
     nodes = None if hours is None else [end / price.devices for end in hours]
     cost = None
@@ -310,7 +310,7 @@ def cost_of(price: NodePrice, hours: Sequence[float] | None) -> dict[str, list[f
 
 
 def between(ends: Sequence[float]) -> str:
-    """A range as text, with two digits that count."""
+    """A range as text, with two significant digits."""
     # Two digits say enough below ten, where a whole number would say too little.
     low, high = (f"{end:,.0f}" if end >= 10 else f"{end:.2g}" for end in ends)  # noqa: PLR2004 (two digits)
     return low if low == high else f"{low} to {high}"

@@ -1,4 +1,4 @@
-"""How long a running study still takes, from its rows: in its driver and from its files alike."""
+"""Time that a running study still takes, by its rows: in its driver and from its files alike."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -23,7 +23,7 @@ SECONDS_PER_HOUR: Final = 3600
 
 @dataclass(frozen=True, kw_only=True)
 class TimeLeft:
-    """A forecast of a study's end; everything that tells of it counts down from here.
+    """Forecast of a study's end, from which everything that shows it counts down.
 
     Attributes:
         seconds: Wall seconds that were left at the moment.
@@ -34,7 +34,7 @@ class TimeLeft:
     at: datetime
 
     def on(self, now: datetime) -> float | None:
-        """Wall seconds that are left.
+        """Wall seconds that are left at a moment.
 
         Returns:
             None where the end is overdue: what the forecast rests on no longer holds.
@@ -50,7 +50,7 @@ def forecast_end(
     finals: Sequence[FinalRun] | None,
     failed_families: Collection[str],
 ) -> TimeLeft | None:
-    """When a study that runs will have done its last final, if it goes on as it went so far.
+    """Forecasts when a running study will have done its last final, at its speed so far.
 
     Trials to come are taken to be as long as those that ended, each training as fast as `Speed`
     says, and as many to run at a time as the study is allowed; what runs has had the time since it
@@ -172,7 +172,7 @@ class _Outlook:
 
 
 def stored_images(study: StudyRecord) -> Images:
-    """How many images an epoch has; only in proportion where `study.json` does not say."""
+    """Number of images of an epoch; only in proportion where `study.json` does not have it."""
     train, fractions = study.dataset.train_images_at, study.settings.train_fractions
     if not {*fractions} <= train.keys() or max(train.values()) <= 0:
         return Images(train={fraction: fraction for fraction in fractions}, validation=0)
@@ -198,7 +198,7 @@ def _earlier(study: StudyRecord) -> Earlier:
 def stored_trials(
     rows: Iterable[TrialRow], epochs: pa.Table, cluster: ClusterRecord
 ) -> list[Trained]:
-    """How far the trials of a stored search are.
+    """Progress of the trials of a stored search.
 
     Args:
         rows: Of `trials.parquet`.
@@ -225,7 +225,7 @@ def stored_trials(
 
 
 def stored_finals(final_epochs: pa.Table) -> list[Trained]:
-    """How far the final runs of a study on disk are that have an epoch.
+    """Progress of the final runs of a stored study that have an epoch.
 
     Args:
         final_epochs: `final_epochs.parquet`.

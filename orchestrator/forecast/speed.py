@@ -1,4 +1,4 @@
-"""How long a training takes: by a study's own epochs where there are some, else an earlier's."""
+"""Speed of trainings: by a study's own epochs where there are some, else an earlier study's."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
@@ -13,7 +13,7 @@ Earlier = Callable[[str, float], float]
 
 
 class Speed:
-    """How fast the trainings of a study are; all times are wall seconds.
+    """Speed of the trainings of a study; all times are wall seconds.
 
     A training is as fast as the trial that it is like, where that has an epoch; else as the mean of
     its family's trials, in proportion to the pixels where these differ. What ran on another kind of
@@ -53,7 +53,7 @@ class Speed:
         self._waiting, self._beside = _waiting(over), _beside_epochs(over)
 
     def epoch_seconds(self, training: Training) -> float:
-        """Of one epoch.
+        """Wall seconds of one epoch.
 
         Raises:
             StatisticsError: Nothing is known of the family.
@@ -66,17 +66,17 @@ class Speed:
         return seconds * self._images.work(training.train_fraction)
 
     def device_seconds(self, training: Training) -> float:
-        """While it has its devices: its epochs, and what comes beside them in its process."""
+        """Wall seconds with its devices: its epochs, and what comes beside them in its process."""
         beside = 0.0 if training.begun else self._beside(training.family)
         return beside + training.epochs * self.epoch_seconds(training)
 
     def wall_seconds(self, training: Training) -> float:
-        """From its proposal to its end: also until its process has started."""
+        """Wall seconds from proposal to end, the start of its process included."""
         waiting = 0.0 if training.begun else self._waiting
         return waiting + self.device_seconds(training)
 
     def together(self, trainings: Iterable[Training]) -> float:
-        """While they have their devices, one after another."""
+        """Wall seconds with devices of trainings, one after another."""
         return sum(each.times * self.device_seconds(each) for each in trainings)
 
     def _scaled(self, trial: Trained, edge: int | None) -> float:
@@ -108,7 +108,7 @@ def _waiting(over: Sequence[Trained]) -> float:
 def side_by_side(
     trainings: Iterable[Training], seconds: Callable[[Training], float], at_a_time: int
 ) -> float:
-    """How long trainings take, so many of them at a time.
+    """Wall seconds of trainings, so many of them at a time.
 
     Args:
         trainings: What is to be done.

@@ -1,4 +1,4 @@
-"""How fast families train, measured in the epochs of an earlier study that did the same work."""
+"""Throughput of families, measured in the epochs of an earlier study that did the same work."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -64,7 +64,7 @@ class Work:
 
     @property
     def images(self) -> str:
-        """Their size in words."""
+        """Size of the images in words."""
         return _size(self.image_shape)
 
 

@@ -1,4 +1,4 @@
-"""Which code a study runs: a hash of packages and of what is outside, the commit or version."""
+"""Version of the code that a study runs: a hash of its files, the commit or the release."""
 
 import hashlib
 import os

@@ -94,7 +94,7 @@ def bring_back(address: str, folder: Path) -> Snapshot:
 
 
 def fetch(place: Place, folder: Path, wanted: Callable[[str], bool]) -> Snapshot:
-    """Brings the files of one moment into a folder; those that are there already stay.
+    """Downloads the files of one moment into a folder; those that are there already stay.
 
     Args:
         place: Where the study is stored.

@@ -1,4 +1,4 @@
-"""What the tables must look like before anything is read from them.
+"""Check of the shape of stored tables, before anything is read from them.
 
 A results folder may be somebody else's, or damaged: what passes here can be read without surprise.
 """

@@ -1,4 +1,4 @@
-"""The finals: winners and baselines re-trained, and the test set opened for the choice."""
+"""Phase of the finals: winners and baselines re-trained, and tested by the choice."""
 
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -27,12 +27,12 @@ from trainables.trial import References
 
 
 class LostInputError(RuntimeError):
-    """What a study was going to use can be read no more."""
+    """An input of the study can no longer be read."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Finals:
-    """How the finals ended.
+    """Result of the finals.
 
     Attributes:
         complete: Every family and role has its rows.

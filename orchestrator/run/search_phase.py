@@ -1,4 +1,4 @@
-"""The search: restored from its rows, run, and its winners chosen."""
+"""Phase of the search: restored from its rows, run, and its winners chosen."""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ from trainables.trial import References
 
 @dataclass(frozen=True, kw_only=True)
 class Search:
-    """The parts of the search, brought to where its rows say it was.
+    """The parts of the search, restored from its rows.
 
     Attributes:
         early: The finals that may begin before it is over; None where those of a choice have begun.
@@ -40,7 +40,7 @@ class Search:
 
 
 def restore_search(session: Session) -> Search:
-    """The search with all that its rows say; a new study's has none."""
+    """Restores the search from its rows; a new study's has none."""
     settings, recorder = session.settings, session.recorder("epochs")
     rungs = RayRungs(
         [search.name for search in session.searches],
@@ -150,7 +150,7 @@ def _with_finals(
 
 
 def choose(session: Session, search: Search) -> dict[str, Choice]:
-    """Writes the choice down before the test part is decoded."""
+    """Stores the choice of winners before the test part is decoded."""
     choice = finals.choose(search.recorder, session.searches)
     written = {name: chosen.model_dump() for name, chosen in choice.items()}
     choice_digest = finals.digest(written, session.manifest.study.raw["settings"])
@@ -164,7 +164,7 @@ def choose(session: Session, search: Search) -> dict[str, Choice]:
 
 
 def note_opening(session: Session, search: Search) -> None:
-    """Notes that the test part is opened, before any network sees it.
+    """Records that the test part is opened, before any network sees it.
 
     An opening belongs to a choice: the same one, made again after a crash, is the same opening.
     """
@@ -195,13 +195,13 @@ def _note_early_end(
 
 
 def opened_before(session: Session) -> set[str]:
-    """The choice for which the test part was opened last, as `study.json` knows."""
+    """The choice for which the test part was opened last, by `study.json`."""
     study = session.resumed.study if session.resumed else None
     return {study.choice_sha256} if study and study.test_openings else set()
 
 
 def ended_early_before(session: Session) -> dict[str, ClosedSearch]:
-    """Searches that were ended in an earlier run by what has not changed since."""
+    """Searches that an earlier run ended early by a setting that has not changed since."""
     if session.resumed is None:
         return {}
     before = session.resumed.study

@@ -1,4 +1,4 @@
-"""Ctrl-C, SIGTERM, SIGHUP: the first ends a study in order, a second (no hang-up) at once."""
+"""Signals: the first Ctrl-C, SIGTERM or SIGHUP ends in order, a second (no hang-up) at once."""
 
 import contextlib
 import os

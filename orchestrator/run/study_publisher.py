@@ -56,7 +56,7 @@ def publishing(session: Session) -> Iterator[None]:
 
 
 class StudyPublisher:
-    """Publishes every 15 s, or as often as sending allows."""
+    """Publishes a study every 15 s, or as often as sending allows."""
 
     def __init__(
         self,

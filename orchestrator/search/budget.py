@@ -1,4 +1,4 @@
-"""What a study may spend: device time, equal for each family, or wall time, finals included."""
+"""Budgets of a study: device time in equal shares of the families, and wall time with finals."""
 
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -16,7 +16,7 @@ SECONDS_PER_HOUR: Final = 3600
 
 
 class Budget:
-    """Says whether a search may propose a trial and still leave enough for the finals.
+    """Budgets of a study: whether a search may propose a trial and leave enough for the finals.
 
     Each family has an equal share of the device time. What has been spent counts as measured; to
     come are, as `Workload` and `Speed` have them, a new trial and all that run to the last epoch,
@@ -59,7 +59,7 @@ class Budget:
         return object, ()
 
     def blocked_by(self, search: Search) -> str | None:
-        """The setting that keeps a search from proposing now; None where it may.
+        """The budget's setting that keeps a search from proposing now; None where it may.
 
         It may be able to later: a trial that is stopped early gives back what it was counted at.
         """

@@ -1,4 +1,4 @@
-"""Which trial comes next: pending attempts first, then the family with the least device time."""
+"""Searcher of all families: pending attempts first, then the family with the least device time."""
 
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -20,7 +20,7 @@ from trainables.training.seeding import derive_seed
 
 
 class FamilySearch(TrialQueue):
-    """One Optuna study per search; the family that has used the least device time proposes."""
+    """Searcher with one Optuna study per search; the family with the least device time proposes."""
 
     def __init__(
         self,
@@ -129,7 +129,7 @@ class FamilySearch(TrialQueue):
             self.add_pending(record)
 
     def ended(self, record: TrialRecord) -> None:
-        """Tells Optuna: COMPLETE, PRUNED with or without values, or FAIL."""
+        """Tells Optuna how a trial ended: COMPLETE, PRUNED with or without values, or FAIL."""
         trial = self._asked.pop(record.spec.trial_id, None)
         if trial is not None:
             what = optuna_state(record.status, record.rows, self._cut(record))
@@ -138,7 +138,7 @@ class FamilySearch(TrialQueue):
             self.studies[record.spec.search].tell(trial, what.value, state=what.state)
 
     def learn(self, record: TrialRecord, cut: int | None) -> None:
-        """Tells Optuna of an ended trial that it did not propose in this process, at once.
+        """Adds an ended trial to Optuna that it did not propose in this process, in one step.
 
         Asking and telling would copy it twice; a pruned one has the value that `tell` gives it.
 
@@ -159,7 +159,7 @@ class FamilySearch(TrialQueue):
         )
 
     def learn_from_elsewhere(self, record: TrialRecord, cut: int | None) -> None:
-        """Learns of a trial of another study, as `learn`, and does not propose its point again.
+        """Adds a trial of another study to Optuna, and does not propose its point again.
 
         While few trials are known TPE draws at random, by a seed that comes from a trial's number:
         a search with the same seed as the other's goes on where that one has ended.

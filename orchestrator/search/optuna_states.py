@@ -26,7 +26,7 @@ class OptunaState:
 
 
 def optuna_state(status: str, rows: Sequence[Epoch], cut: int | None) -> OptunaState:
-    """A trial as Optuna knows it.
+    """The state of a trial in Optuna.
 
     A diverged trial is pruned without values, so that TPE ranks it last: it would forget a failed
     one and propose the same again. A baseline that ASHA would have stopped is pruned there, since

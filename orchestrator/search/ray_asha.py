@@ -1,4 +1,4 @@
-"""Ray's ASHA, which decides in the live study, fed with the study's own trials."""
+"""Early stopping by Ray's ASHA, fed with the study's own trials."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -19,7 +19,7 @@ _NO_CONTROLLER = cast("TuneController", None)
 
 
 class RayRungs(FamilyRungs):
-    """The rungs of each search, with one of Ray's ASHA each that decides who goes on.
+    """Rungs of each search; one of Ray's ASHA schedulers each decides which trials go on.
 
     Our own rule says when a trial arrives at a rung, and the cut-off there; Ray is asked then, and
     its answer is what is done and recorded. So Ray never gets to a rung that is not offered. It is
@@ -53,7 +53,7 @@ class RayRungs(FamilyRungs):
         }
 
     def arrive(self, search: str, trial_id: str, row: Epoch, *, exempt: bool) -> Arrival | None:
-        """Takes up an epoch of a trial, and asks Ray at a rung."""
+        """Records an epoch of a trial, and asks Ray for a decision at a rung."""
         arrival = super().arrive(search, trial_id, row, exempt=exempt)
         if arrival is None:
             return None

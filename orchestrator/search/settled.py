@@ -1,4 +1,4 @@
-"""Ends the searches of a study once more trials would hardly change which family wins."""
+"""Rule that ends searches once more trials would hardly change which family wins."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -16,7 +16,7 @@ SETTING: Final = "stop_when_settled"
 
 
 class Settled:
-    """Says whether the searches with one share of the training images are settled.
+    """Rule that ends the searches at one share of the training images once they are settled.
 
     They may be so no longer, if a trial that runs meanwhile ends with something better.
     """
@@ -44,7 +44,7 @@ class Settled:
         self._said: dict[tuple[float, int], bool] = {}
 
     def blocked_by(self, search: Search) -> str | None:
-        """The setting that keeps a search from proposing; None where it may."""
+        """The rule's setting if it keeps a search from proposing; None where it may."""
         if self._below is None:
             return None
         families = {

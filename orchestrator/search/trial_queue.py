@@ -77,7 +77,7 @@ class TrialQueue(Searcher):
         """Called when a trial has reached its terminal state."""
 
     def add_pending(self, record: TrialRecord) -> None:
-        """Will hand out another attempt at a trial, alone if its host's memory did not do."""
+        """Adds another attempt at a trial; it runs alone if its host ran out of memory."""
         if any(failure.kind == HOST_OUT_OF_MEMORY for failure in record.failures):
             self._pending_alone.append(record.spec)
         elif self._needs_whole_device(record):
@@ -86,7 +86,7 @@ class TrialQueue(Searcher):
             self._pending.append(record.spec)
 
     def has_pending(self) -> bool:
-        """Whether another attempt at any trial is to be handed out."""
+        """Whether an attempt is pending."""
         return bool(self._pending or self._pending_whole or self._pending_alone)
 
     def runs(self, trial_id: str | None = None) -> bool:
@@ -147,7 +147,7 @@ class TrialQueue(Searcher):
         return len(failed) >= SAME_BUG or of_five
 
     def take_back(self) -> None:
-        """Has another attempt at each running trial pending, since Tune has ended without them."""
+        """Adds another attempt at each running trial, since Tune has ended without them."""
         for spec in self._running.values():
             self._recorder.attempt_ended(spec.trial_id)
             self.add_pending(self._recorder.trials[spec.trial_id])
@@ -231,7 +231,7 @@ class TrialQueue(Searcher):
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
     ) -> None:
-        """Decides what became of the trial: its state, or another attempt."""
+        """Decides what becomes of a trial: its final state, or another attempt."""
         spec = self._running.pop(trial_id, None)
         if trial_id == self._running_alone:
             self._running_alone = None
@@ -305,7 +305,7 @@ def _farthest(records: Sequence[TrialRecord]) -> int:
 
 
 class ListedTrials(TrialQueue):
-    """Hands out the finals, a list in order."""
+    """Queue of the finals: a fixed list, in order."""
 
     of_finals = True
 
@@ -315,7 +315,7 @@ class ListedTrials(TrialQueue):
         self._specs = deque(specs)
 
     def propose(self) -> TrialSpec | None:
-        """The next of the list."""
+        """The next trial of the list."""
         return self._specs.popleft() if self._specs else None
 
     def has_work(self) -> bool:
@@ -323,7 +323,7 @@ class ListedTrials(TrialQueue):
         return bool(self.has_pending() or self._specs)
 
     def ended(self, record: TrialRecord) -> None:
-        """Notes what ended without a test, which no table of the finals has a column for."""
+        """Records an event for a final that ended without a test: no table has a column for it."""
         if record.status != State.COMPLETED:
             kind = DIVERGED if record.status == State.DIVERGED else FAILED
             reason = record.stop_reason or record.status
