@@ -102,14 +102,14 @@ class FakeTrial:
         self.tune = SimpleNamespace(trial_id=f"tune-{number}", config=config)
         self._random = random.Random(config["seed"])
         self._skill = self._random.uniform(0.3, 0.9)
-        self._pace = self._random.uniform(3, 20)
+        self._time_constant = self._random.uniform(3, 20)
         self.epoch = 0
 
     def report(self, epochs: int) -> dict[str, Any]:
         """The next epoch."""
         self.epoch += 1
         noise = self._random.gauss(0, 0.01)
-        accuracy = max(0.0, self._skill * (1 - math.exp(-self.epoch / self._pace)) + noise)
+        accuracy = max(0.0, self._skill * (1 - math.exp(-self.epoch / self._time_constant)) + noise)
         return report(self.epoch, accuracy, epochs=epochs)
 
 

@@ -29,7 +29,7 @@ from search_parts import make_parts
 
 from orchestrator.config.settings import Settings
 from orchestrator.plan.families import FamilyPlan, plan_families
-from orchestrator.stats.settled import Searched, chance_of_another
+from orchestrator.stats.settled import SearchProgress, chance_of_another
 
 NAMES = ("cnn", "resnet50_scratch", "resnet50_transfer")
 LEVELS = (0.01, 0.02, 0.04, 0.08)
@@ -137,7 +137,7 @@ def chances(ended: Sequence[Ended], trials: int, lowest: float) -> list[float | 
         families = {}
         for name in NAMES:
             own = np.array([each.seen for each in so_far if each.family == name])
-            families[name] = Searched(accuracies=own, to_come=trials - len(own))
+            families[name] = SearchProgress(accuracies=own, to_come=trials - len(own))
         said.append(chance_of_another(families, images=VALIDATION_IMAGES))
         if said[-1] is not None and said[-1] < lowest:
             break

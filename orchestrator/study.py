@@ -61,7 +61,7 @@ def run(session: "Session") -> bool:
             finals = retrain_and_test(session, search, choice, shared)  # opens the test set, once
         session.remove_checkpoints()
         found = compare(session)
-        session.end(complete=finals.complete and not search.searcher.halted)
+        session.end(complete=finals.complete and not search.searcher.failed_families)
     sound = verify(session)
     report(session, finals.test_part)
     print_answer(session.console, found)
@@ -144,7 +144,7 @@ def _bring_back(
     It goes again with `held` where the study is not started: it may be wrong, or only planned.
 
     Raises:
-        ValueError: No study lies there, or the folder exists.
+        ValueError: No study is stored there, or the folder exists.
     """
     from orchestrator.plan import preflight
     from orchestrator.results import copies, fetched

@@ -1,4 +1,4 @@
-"""What one attempt at a trial is told."""
+"""The configuration of one attempt at a trial."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from trainables.trial_files import checkpoint_folder
 
 @dataclass(frozen=True, kw_only=True)
 class AttemptConfig:
-    """What one attempt is told; plain values, since it crosses processes.
+    """The configuration of one attempt; plain values, since it crosses processes.
 
     Attributes:
         trial_id: The study's own id, e.g. `cnn-003`.

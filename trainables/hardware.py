@@ -67,7 +67,7 @@ def here() -> Hardware:
     )
 
 
-def complaint(precision: str, device: str, node: Hardware) -> str:
+def precision_error(precision: str, device: str, node: Hardware) -> str:
     """Why trials cannot compute like this on a node, in one sentence; empty if they can.
 
     Args:

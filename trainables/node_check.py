@@ -16,7 +16,7 @@ def software() -> dict[str, str]:
     return {"python": platform.python_version(), **versions}
 
 
-def complaint(expected: Mapping[str, str], file: Path) -> str:
+def node_error(expected: Mapping[str, str], file: Path) -> str:
     """What this node lacks, in one sentence with its name; empty if it can run trials.
 
     Args:

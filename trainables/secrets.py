@@ -103,5 +103,5 @@ def _secret_values(variables: tuple[tuple[str, str], ...]) -> tuple[str, ...]:
 
 
 def _is_place(name: str, value: str) -> bool:
-    """Whether a value says where a secret lies, and is none itself."""
+    """Whether a value says where a secret is stored, and is none itself."""
     return value.startswith(("/", "~")) and (bool(_PLACE.search(name)) or Path(value).exists())

@@ -34,7 +34,7 @@ class SharedData:
 
 
 def for_other_hosts(shared: SharedData | LabeledImages) -> SharedData | LabeledImages:
-    """The same with the pixels themselves, where a file of them lies on this machine alone."""
+    """The same with the pixels themselves, where a file of them is on this machine alone."""
     if isinstance(shared, SharedData):
         training = for_other_hosts(shared.training)
         assert isinstance(training, LabeledImages)

@@ -121,9 +121,9 @@ class StudyTrial(tune.Trainable):
 
     def _check_node(self) -> None:
         """Refuses a node that joined after the study began, and cannot run its trials."""
-        complaint = node_check.complaint(self._software, Path(self._config.folder) / "study.json")
-        if complaint:
-            raise RuntimeError(complaint)
+        error = node_check.node_error(self._software, Path(self._config.folder) / "study.json")
+        if error:
+            raise RuntimeError(error)
 
     def _begin(self) -> Attempt:
         """Begins the attempt in a process that looks as if no other had been made in it."""

@@ -146,12 +146,12 @@ def measure_effort(families: Sequence[str], trials: pa.Table, final: pa.Table) -
         trials: `trials.parquet`.
         final: `final.parquet`.
     """
-    searched = dict(grouped(trials.to_pylist(), "family"))
-    retrained = dict(grouped(final.to_pylist(), "family"))
+    trials_of = dict(grouped(trials.to_pylist(), "family"))
+    finals_of = dict(grouped(final.to_pylist(), "family"))
     efforts = []
     for family in families:
-        own = searched.get((family,), [])
-        runs = {row["trial_id"]: row for row in retrained.get((family,), [])}.values()
+        own = trials_of.get((family,), [])
+        runs = {row["trial_id"]: row for row in finals_of.get((family,), [])}.values()
         efforts.append(
             Effort(
                 family=family,

@@ -40,7 +40,7 @@ def forecast_sections(study: StudyRecord, trials: pa.Table, final: pa.Table) -> 
         for each in efforts
     ]
     hours = sum(row["device_seconds"] for row in rows) / SECONDS_PER_HOUR
-    pace = forecast.pace
+    throughput = forecast.pace
     yield Section(
         key="effort/forecast",
         title="Forecast and actual",
@@ -56,10 +56,10 @@ def forecast_sections(study: StudyRecord, trials: pa.Table, final: pa.Table) -> 
         },
         notes=(
             "Device time was not forecast: no earlier study had done such work."
-            if pace is None
-            else f"By the epochs of {pace['study']} on {pace['device']}. Trials of the search that "
-            "failed and epochs computed twice are in what it took, finals that were not tested are "
-            "not.",
+            if throughput is None
+            else f"By the epochs of {throughput['study']} on {throughput['device']}. Trials of "
+            "the search that failed and epochs computed twice are in what it took, finals that "
+            "were not tested are not.",
             *cost_sentences(forecast.prices, [hours, hours], study.device_types),
         ),
     )

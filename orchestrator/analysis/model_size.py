@@ -109,8 +109,8 @@ def _network(study: StudyRecord, family: Family, params: Params | None) -> dict[
     names = (*PARTS[:1], "input size", "normalisation", *PARTS[1:])
     if params is None or not params.keys() >= family.search_space.keys() - ABSENT.keys():
         return dict.fromkeys(names, MISSING)
-    told = {**params, "num_classes": len(study.dataset.classes)}
-    parts = family.describe(told) if family.describe else {}
+    config = {**params, "num_classes": len(study.dataset.classes)}
+    parts = family.describe(config) if family.describe else {}
     return {
         **dict.fromkeys(names, "not stated by the family's file"),
         **parts,

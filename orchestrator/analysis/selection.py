@@ -62,18 +62,18 @@ def describe_selection(families: Sequence[str], trials: pa.Table, final: pa.Tabl
         over it; of its re-trainings at the fraction searched at, means over seeds: `validation`
         and `test` accuracy; `search_optimism` and `final_optimism`, validation minus test.
     """
-    searched, retrained = frame(trials), frame(final)
+    of_search, of_finals = frame(trials), frame(final)
     rows = []
     for family in families:
-        own = searched[searched["family"] == family]
+        own = of_search[of_search["family"] == family]
         best = can_win(own)
         winner: dict[str, Any] = records(best[:1])[0] if len(best) else {}
         baselines = own.loc[own["role"] == ROLES[0], "validation_accuracy"].dropna()
         fractions = own["train_fraction"].unique()  # one: that it was searched at
-        of_winner = retrained[
-            (retrained["family"] == family)
-            & (retrained["role"] == ROLES[1])
-            & retrained["train_fraction"].isin(fractions)
+        of_winner = of_finals[
+            (of_finals["family"] == family)
+            & (of_finals["role"] == ROLES[1])
+            & of_finals["train_fraction"].isin(fractions)
         ]
         rows.append(
             {

@@ -86,11 +86,11 @@ def audit(study: ForeignStudy) -> Audit:
 
 def headline(found: Audit) -> str:
     """The answer in one sentence."""
-    standing = [claim.standing for claim in found.claims]
+    statuses = [claim.standing for claim in found.claims]
     claims = (
-        f"of {count(len(standing), 'claim')} {standing.count('supported')} supported, "
-        f"{standing.count('not supported')} not, {standing.count('cannot be told')} cannot be told"
-        if standing
+        f"of {count(len(statuses), 'claim')} {statuses.count('supported')} supported, "
+        f"{statuses.count('not supported')} not, {statuses.count('cannot be told')} cannot be told"
+        if statuses
         else "there is nothing to claim: one group, and no baseline"
     )
     sins = "No sin found" if not found.sins else count(len(found.sins), "sin")

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 Verdict = Literal["sin", "in order", "cannot be told"]
-Standing = Literal["supported", "not supported", "cannot be told"]
+ClaimStatus = Literal["supported", "not supported", "cannot be told"]
 SIN: Final = "sin"
 IN_ORDER: Final = "in order"
 UNKNOWN: Final = "cannot be told"
@@ -52,7 +52,7 @@ class Claim:
     difference: float | None = None
     p_value: float | None = None
     p_value_holm: float | None = None
-    standing: Standing
+    standing: ClaimStatus
     why: str
     scope: str = ""
 

@@ -1,4 +1,4 @@
-"""What lies in a study's folder and is needed by nobody any more, and how many bytes that is."""
+"""What is stored in a study's folder but no longer needed, and how many bytes that is."""
 
 import os
 import shutil

@@ -74,10 +74,10 @@ def gather(
     """
     runs = split_runs(predictions) if runs is None else runs
     searches = study.searches
-    searched = [relabel(table) for table in (trials, epochs, rungs)]
+    tables_by_search = [relabel(table) for table in (trials, epochs, rungs)]
     names = [search.name for search in searches]
     searching = study.settings.model_copy(update={"families": names})
-    by_search = study.model_copy(update={"settings": searching})
+    study_by_search = study.model_copy(update={"settings": searching})
 
     def sections() -> Iterator[Section]:
         yield from collapse_sections(runs)
@@ -94,12 +94,14 @@ def gather(
         yield from calibration_sections(runs)
         yield from per_class_sections(study, runs)
         yield from certain_but_wrong_sections(study, runs)
-        yield from fairness_sections(by_search, searched[0], relabel_finals(final, searches))
+        yield from fairness_sections(
+            study_by_search, tables_by_search[0], relabel_finals(final, searches)
+        )
         yield from probe_sections(study, trials)
         yield from transfer_card_sections(study, final)
         yield from forecast_sections(study, trials, final)
-        yield from best_so_far_sections(*searched[:2])
-        yield from early_stopping_sections(by_search, *searched)
+        yield from best_so_far_sections(*tables_by_search[:2])
+        yield from early_stopping_sections(study_by_search, *tables_by_search)
 
     return tuple(sections())
 
@@ -121,7 +123,7 @@ def prepare(
         comparison: `comparison.parquet`.
         evidence: Further sections, from `gather`; they stand last.
     """
-    searched = trials.to_pylist()
+    trial_rows = trials.to_pylist()
     finals = in_order(final.to_pylist())
     chosen = study.settings.objective
     # As the finals, the largest first.
@@ -131,11 +133,11 @@ def prepare(
         Section(
             key="warnings",
             title=WARNINGS,
-            notes=(*collapsed, *caveats(study, searched, finals)),
+            notes=(*collapsed, *caveats(study, trial_rows, finals)),
             place="terminal",
             most=MOST_WARNINGS,
         ),
-        *result_sections(study, searched, finals, chosen),
+        *result_sections(study, trial_rows, finals, chosen),
         *registration_sections(study, pairs),
         *difference_sections(pairs, finals),
         *reference_sections(study, finals),

@@ -23,7 +23,7 @@ ASPECTS = {
     "cluster": "machines",
 }
 """Entries of `study.json` that are held against each other, to what they are called."""
-# Where a study lies and its name are no difference; spaces and baselines stand as resolved.
+# Where a study is stored and its name are no difference; spaces and baselines stand as resolved.
 NOT_COMPARED = frozenset({"settings.name", "settings.results_dir"})
 RESOLVED = ("settings.space.", "settings.baseline.")
 

@@ -124,7 +124,7 @@ def check_together(options: argparse.Namespace) -> None:
 
 
 def _study_at(address: str) -> str:
-    """The name of the study that lies at an address.
+    """The name of the study that is stored at an address.
 
     Raises:
         ValueError: It ends in none.

@@ -33,11 +33,11 @@ def what_families_see(
     for family, space in spaces.items():
         if INPUT_SIZE in space:
             values = json_to_distribution(json.dumps(space[INPUT_SIZE]))
-            searched, own = describe(values), (baselines.get(family) or {}).get(INPUT_SIZE)
-            if {str(own), searched} != {str(edge)}:
-                told = f"{family} is given {own} in its baseline, {searched} in its search"
+            sizes, own = describe(values), (baselines.get(family) or {}).get(INPUT_SIZE)
+            if {str(own), sizes} != {str(edge)}:
+                text = f"{family} is given {own} in its baseline, {sizes} in its search"
                 smaller = min(size for size in (own, *_sizes(values)) if size is not None) < edge
-                others.append(f"{told}{WITHOUT if smaller else ''}")
+                others.append(f"{text}{WITHOUT if smaller else ''}")
     return "; ".join([size, *others]) if others else f"{size} in every family"
 
 

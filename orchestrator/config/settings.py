@@ -1,4 +1,4 @@
-"""What a study is told: every setting with its rule, its unit and its flag, a line each."""
+"""Settings of a study: every setting with its rule, its unit and its flag, a line each."""
 
 import dataclasses
 import functools

@@ -1,4 +1,4 @@
-"""What a study will take, before it is run: epochs, device time and money, each as a range."""
+"""Forecast of a study before it is run: epochs, device time and money, each as a range."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,7 +9,13 @@ from typing import Any, Final
 from orchestrator.config.settings import Settings
 from orchestrator.forecast.prices import DEFAULT, read_prices
 from orchestrator.forecast.speed import Speed, side_by_side
-from orchestrator.forecast.throughput import Pace, Range, Work, find_pace, read_pace
+from orchestrator.forecast.throughput import (
+    Range,
+    Throughput,
+    Work,
+    find_throughput,
+    read_throughput,
+)
 from orchestrator.forecast.workload import Images, Reach, epochs_of, whole_work
 from orchestrator.results.study_record import NodePrice
 
@@ -19,7 +25,7 @@ REACHES: Final[tuple[Reach, Reach]] = ("least", "most")
 
 @dataclass(frozen=True, kw_only=True)
 class FamilyForecast:
-    """What one family will take, low to high.
+    """Forecast of one family, low to high.
 
     Low is where ASHA stops at the first rung all it may and the baseline wins; high is where
     nothing is stopped and another trial wins.
@@ -28,7 +34,7 @@ class FamilyForecast:
         family: The family's name.
         trials: Of its searches.
         epochs: Of search and finals.
-        wall_seconds: Of all trainings, one after another; None where no pace is known.
+        wall_seconds: Of all trainings, one after another; None where no throughput is known.
         epoch_seconds: Share of the training images to wall seconds of an epoch; empty likewise.
     """
 
@@ -41,21 +47,21 @@ class FamilyForecast:
 
 @dataclass(frozen=True, kw_only=True)
 class Forecast:
-    """What a study will take.
+    """Forecast of a study.
 
     Attributes:
         families: In the order of the settings.
-        pace: Where the device time is from; None where it is not known.
+        throughput: Where the device time is from; None where it is not known.
         unknown: Why it is not; empty where it is.
         devices_per_trial: That each trial reserves.
         at_a_time: Trials at a time; None before the cluster is known.
-        wall_seconds: Of the study with so many at a time; None where these or the pace are not
-            known.
+        wall_seconds: Of the study with so many at a time; None where these or the throughput are
+            not known.
         prices: What nodes cost.
     """
 
     families: tuple[FamilyForecast, ...]
-    pace: Pace | None
+    throughput: Throughput | None
     unknown: str
     devices_per_trial: float
     at_a_time: int | None
@@ -64,16 +70,16 @@ class Forecast:
 
     @property
     def device_hours(self) -> Range | None:
-        """Of all families; None where it is not known."""
+        """Device-hours of all families; None where these are not known."""
         ranges = [each.wall_seconds for each in self.families if each.wall_seconds is not None]
-        if self.pace is None:
+        if self.throughput is None:
             return None
         low, high = (sum(ends) for ends in zip(*ranges, strict=True))
         scale = self.devices_per_trial / SECONDS_PER_HOUR
         return low * scale, high * scale
 
     def to_json(self) -> dict[str, Any]:
-        """As `study.json` has it."""
+        """The forecast as `study.json` has it."""
         return {
             "families": {
                 each.family: {
@@ -87,8 +93,8 @@ class Forecast:
                 for each in self.families
             },
             "pace": None
-            if self.pace is None
-            else {"study": self.pace.study, "device": self.pace.device},
+            if self.throughput is None
+            else {"study": self.throughput.study, "device": self.throughput.device},
             "prices": [price.model_dump() for price in self.prices],
         }
 
@@ -102,7 +108,7 @@ def forecast_study(
     name: str = "",
     reserved: tuple[str, float, int] | None = None,
 ) -> Forecast:
-    """What a study will take.
+    """Forecasts what a study will take.
 
     Args:
         settings: The study's.
@@ -114,28 +120,28 @@ def forecast_study(
             the cluster is known.
 
     Raises:
-        ValueError: The study of the pace or the table of prices is not as it must be.
+        ValueError: The study of the throughput or the table of prices is not as it must be.
     """
     device, devices, at_a_time = reserved or (None, None, None)
     if settings.pace_from is not None:
         folder = Path(settings.pace_from).expanduser()
-        pace, why = read_pace(folder, work, device=device)
+        throughput, why = read_throughput(folder, work, device=device)
         unknown = why and f"{folder.name}, which pace_from names, did other work: {why}"
     else:
         folder = Path(settings.results_dir).expanduser()
-        pace = find_pace(folder, work, device=device, leave_out=name)
-        unknown = "" if pace else _nobody_measured(work)
-    devices = devices or (pace.devices_per_trial if pace else 1.0)
+        throughput = find_throughput(folder, work, device=device, leave_out=name)
+        unknown = "" if throughput else _nobody_measured(work)
+    devices = devices or (throughput.devices_per_trial if throughput else 1.0)
     outlook = _Outlook(
         settings,
         [*work.spaces],
         Images(train=train_images, validation=validation_images),
-        pace.on(devices) if pace else None,
+        throughput.on(devices) if throughput else None,
         devices,
     )
     return Forecast(
         families=tuple(map(outlook.family, work.spaces)),
-        pace=pace,
+        throughput=throughput,
         unknown=unknown,
         devices_per_trial=devices,
         at_a_time=at_a_time,
@@ -145,7 +151,7 @@ def forecast_study(
 
 
 class _Outlook:
-    """A study before its first trial: its least work at the fastest pace, its most at the slowest.
+    """A study before its first trial: least work at the highest throughput, most at the lowest.
 
     Nothing may be spent beyond a budget, if it can be helped.
     """
@@ -155,11 +161,11 @@ class _Outlook:
         settings: Settings,
         families: Sequence[str],
         images: Images,
-        pace: Pace | None,
+        throughput: Throughput | None,
         devices: float,
     ) -> None:
         self._settings, self._families, self._images = settings, families, images
-        self._pace, self._devices = pace, devices
+        self._throughput, self._devices = throughput, devices
         self._speeds = [
             Speed((), images, earlier=lambda *asked, end=end: self._epoch(*asked)[end])
             for end in range(2)
@@ -170,7 +176,7 @@ class _Outlook:
         works = [whole_work([name], self._settings, reach) for reach in REACHES]
         least, most = (epochs_of(chain(*phases)) for phases in works)
         seconds, fractions = None, self._settings.train_fractions
-        if self._pace is not None:
+        if self._throughput is not None:
             ends = [
                 speed.together(chain(*phases))
                 for speed, phases in zip(self._speeds, works, strict=True)
@@ -183,12 +189,14 @@ class _Outlook:
             trials=sum(each.times for each in works[1][0]),
             epochs=(least, most),
             wall_seconds=seconds,
-            epoch_seconds={f: self._epoch(name, f) for f in fractions if self._pace is not None},
+            epoch_seconds={
+                f: self._epoch(name, f) for f in fractions if self._throughput is not None
+            },
         )
 
     def wall_seconds(self, at_a_time: int | None) -> Range | None:
         """What all families take, so many trials at a time."""
-        if self._pace is None or at_a_time is None:
+        if self._throughput is None or at_a_time is None:
             return None
         works = [whole_work(self._families, self._settings, reach) for reach in REACHES]
         ends = [
@@ -200,9 +208,9 @@ class _Outlook:
         return _within(ends, of_devices, self._settings.time_budget)
 
     def _epoch(self, family: str, fraction: float) -> Range:
-        assert self._pace is not None
+        assert self._throughput is not None
         images = self._images
-        return self._pace.epoch_seconds(family, images.train[fraction], images.validation)
+        return self._throughput.epoch_seconds(family, images.train[fraction], images.validation)
 
 
 def _within(ends: Sequence[float], *hours: float | None) -> Range:
@@ -213,21 +221,21 @@ def _within(ends: Sequence[float], *hours: float | None) -> Range:
 
 
 def time_sentences(forecast: Forecast) -> Iterator[str]:
-    """What there is to say of a forecast's device time, a line each."""
-    hours, pace = forecast.device_hours, forecast.pace
-    if hours is None or pace is None:
+    """Notes on a forecast's device time, a line each."""
+    hours, throughput = forecast.device_hours, forecast.throughput
+    if hours is None or throughput is None:
         yield (
             f"Device time is not forecast: {forecast.unknown}; `--preset baseline` with few "
             "`--epochs` makes one, `--set pace_from=RESULTS` names one elsewhere."
         )
     else:
-        names = ", ".join(sorted(pace.device_names))
+        names = ", ".join(sorted(throughput.device_names))
         yield (
             f"Device time: {between(hours)} device-hours ({_by_family(forecast)}), by the middle "
-            f"80% of the epochs of {pace.trials} trial(s) of {pace.study} on {pace.device}"
-            f"{names and f' ({names})'}; starts of processes come on top."
+            f"80% of the epochs of {throughput.trials} trial(s) of {throughput.study} on "
+            f"{throughput.device}{names and f' ({names})'}; starts of processes come on top."
         )
-        yield from _caveats(pace, forecast.devices_per_trial)
+        yield from _caveats(throughput, forecast.devices_per_trial)
         if forecast.wall_seconds is not None:
             wall = [end / SECONDS_PER_HOUR for end in forecast.wall_seconds]
             yield (
@@ -244,22 +252,22 @@ def _nobody_measured(work: Work) -> str:
     )
 
 
-def _caveats(pace: Pace, devices: float) -> Iterator[str]:
-    """What was otherwise where a pace was measured, a sentence each."""
-    if pace.other_images:
-        yield f"{pace.study} trained on other images of the same size."
-    if pace.fed:
-        yield f"{pace.study} fed images in parts, since they did not fit its GPUs' memory."
-    if pace.devices_per_trial != devices:
-        name = "GPU(s)" if pace.device == "cuda" else "CPU(s)"
+def _caveats(throughput: Throughput, devices: float) -> Iterator[str]:
+    """What was otherwise where a throughput was measured, a sentence each."""
+    if throughput.other_images:
+        yield f"{throughput.study} trained on other images of the same size."
+    if throughput.fed:
+        yield f"{throughput.study} fed images in parts, since they did not fit its GPUs' memory."
+    if throughput.devices_per_trial != devices:
+        name = "GPU(s)" if throughput.device == "cuda" else "CPU(s)"
         yield (
-            f"Its trials had {pace.devices_per_trial:g} {name} each, and have {devices:g} here: "
-            "the range goes from no change in speed to one in proportion."
+            f"Its trials had {throughput.devices_per_trial:g} {name} each, and have {devices:g} "
+            "here: the range goes from no change in speed to one in proportion."
         )
 
 
 def missing_prices(prices: Sequence[NodePrice]) -> Iterator[str]:
-    """A sentence for each type of node that has no price; none is made up."""
+    """A note for each type of node that has no price; none is made up."""
     for price in prices:
         if price.per_hour is None:
             yield f"No price for {price.name}: fill in {DEFAULT}, or --set prices=FILE."
@@ -268,7 +276,7 @@ def missing_prices(prices: Sequence[NodePrice]) -> Iterator[str]:
 def cost_sentences(
     prices: Sequence[NodePrice], hours: Sequence[float], measured_on: Collection[str]
 ) -> Iterator[str]:
-    """What device-hours cost on each type of node that has a price.
+    """Notes on what device-hours cost on each type of node that has a price.
 
     Args:
         prices: The nodes'.
@@ -292,7 +300,7 @@ def cost_sentences(
 
 
 def cost_of(price: NodePrice, hours: Sequence[float] | None) -> dict[str, list[float] | None]:
-    """The node-hours that device-hours are on a type of node, and their cost, as far as known."""
+    """The node-hours for device-hours on a type of node, and their cost, as far as known."""
     per_hour = price.per_hour
     nodes = None if hours is None else [end / price.devices for end in hours]
     cost = None
@@ -302,7 +310,7 @@ def cost_of(price: NodePrice, hours: Sequence[float] | None) -> dict[str, list[f
 
 
 def between(ends: Sequence[float]) -> str:
-    """A range as text, with two digits that count."""
+    """A range as text, with two significant digits."""
     # Two digits say enough below ten, where a whole number would say too little.
     low, high = (f"{end:,.0f}" if end >= 10 else f"{end:.2g}" for end in ends)  # noqa: PLR2004 (two digits)
     return low if low == high else f"{low} to {high}"

@@ -1,4 +1,4 @@
-"""What nodes cost by the hour: a small table that the user fills in, read and checked."""
+"""Prices of nodes by the hour: a small table that the user fills in, read and checked."""
 
 import math
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ FIELDS: Final = ("name", "devices", "device_name", "per_hour", "source", "date")
 
 
 def read_prices(path: str | None) -> list[NodePrice]:
-    """Reads the table.
+    """Reads the table of prices.
 
     Args:
         path: As in the settings; None for the project's, which may not be there.

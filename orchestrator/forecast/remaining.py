@@ -1,4 +1,4 @@
-"""How long a running study still takes, from its rows: in its driver and from its files alike."""
+"""Time that a running study still takes, by its rows: in its driver and from its files alike."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -23,7 +23,7 @@ SECONDS_PER_HOUR: Final = 3600
 
 @dataclass(frozen=True, kw_only=True)
 class TimeLeft:
-    """A forecast of a study's end; everything that tells of it counts down from here.
+    """Forecast of a study's end, from which everything that shows it counts down.
 
     Attributes:
         seconds: Wall seconds that were left at the moment.
@@ -34,7 +34,7 @@ class TimeLeft:
     at: datetime
 
     def on(self, now: datetime) -> float | None:
-        """Wall seconds that are left.
+        """Wall seconds that are left at a moment.
 
         Returns:
             None where the end is overdue: what the forecast rests on no longer holds.
@@ -48,9 +48,9 @@ def forecast_end(
     trials: Sequence[Trained],
     retrained: Sequence[Trained],
     finals: Sequence[FinalRun] | None,
-    given_up: Collection[str],
+    failed_families: Collection[str],
 ) -> TimeLeft | None:
-    """When a study that runs will have done its last final, if it goes on as it went so far.
+    """Forecasts when a running study will have done its last final, at its speed so far.
 
     Trials to come are taken to be as long as those that ended, each training as fast as `Speed`
     says, and as many to run at a time as the study is allowed; what runs has had the time since it
@@ -62,17 +62,17 @@ def forecast_end(
         trials: Of the search.
         retrained: Final runs that have an epoch.
         finals: All final runs; None before the choice.
-        given_up: Families that get no more trials.
+        failed_families: Families that get no more trials.
 
     Returns:
-        None where too little is known: a family without an epoch and an earlier study's pace, or
-        trials to come before any was seen to end.
+        None where too little is known: a family without an epoch and an earlier study's throughput,
+        or trials to come before any was seen to end.
     """
     if not study.runs or not study.cluster.max_concurrent:
         return None
     outlook = _Outlook(study, trials, retrained)
     try:
-        seconds = outlook.seconds(finals, given_up)
+        seconds = outlook.seconds(finals, failed_families)
     except StatisticsError:  # the mean of nothing
         return None
     return TimeLeft(seconds=seconds, at=outlook.at)
@@ -107,11 +107,11 @@ class _Outlook:
         ]
         self.at = max([self._began, *(each.heard_at for each in last if each.heard_at)])
 
-    def seconds(self, finals: Sequence[FinalRun] | None, given_up: Collection[str]) -> float:
+    def seconds(self, finals: Sequence[FinalRun] | None, failed_families: Collection[str]) -> float:
         """Wall seconds to the end."""
-        searching = list(self._searching(given_up))
+        searching = list(self._searching(failed_families))
         if finals is None:
-            kept = [name for name in self._settings.families if name not in given_up]
+            kept = [name for name in self._settings.families if name not in failed_families]
             final = [each for name in kept for each in self._work.finals(name, self._retrained)]
         else:
             final = list(self._work.finals_left(finals, self._study.choice or {}, self._retrained))
@@ -122,12 +122,12 @@ class _Outlook:
             return left
         return min(left, max(0.0, hours * SECONDS_PER_HOUR - self._spent()))
 
-    def _searching(self, given_up: Collection[str]) -> Iterator[Training]:
+    def _searching(self, failed_families: Collection[str]) -> Iterator[Training]:
         """What runs of the search, and what is to come as far as there is a budget for it."""
         for family in self._settings.families:
             running = list(self._work.running(family))
             yield from running
-            if family in given_up:
+            if family in failed_families:
                 continue
             for search in self._work.searches:
                 if search.family == family and search.name not in self._study.closed:
@@ -172,7 +172,7 @@ class _Outlook:
 
 
 def stored_images(study: StudyRecord) -> Images:
-    """How many images an epoch has; only in proportion where `study.json` does not say."""
+    """Number of images of an epoch; only in proportion where `study.json` does not have it."""
     train, fractions = study.dataset.train_images_at, study.settings.train_fractions
     if not {*fractions} <= train.keys() or max(train.values()) <= 0:
         return Images(train={fraction: fraction for fraction in fractions}, validation=0)
@@ -198,7 +198,7 @@ def _earlier(study: StudyRecord) -> Earlier:
 def stored_trials(
     rows: Iterable[TrialRow], epochs: pa.Table, cluster: ClusterRecord
 ) -> list[Trained]:
-    """How far the trials of a search are that lies on disk.
+    """Progress of the trials of a stored search.
 
     Args:
         rows: Of `trials.parquet`.
@@ -225,7 +225,7 @@ def stored_trials(
 
 
 def stored_finals(final_epochs: pa.Table) -> list[Trained]:
-    """How far the final runs of a study on disk are that have an epoch.
+    """Progress of the final runs of a stored study that have an epoch.
 
     Args:
         final_epochs: `final_epochs.parquet`.

@@ -1,4 +1,4 @@
-"""How long a training takes: by a study's own epochs where there are some, else an earlier's."""
+"""Speed of trainings: by a study's own epochs where there are some, else an earlier study's."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
@@ -13,7 +13,7 @@ Earlier = Callable[[str, float], float]
 
 
 class Speed:
-    """How fast the trainings of a study are; all times are wall seconds.
+    """Speed of the trainings of a study; all times are wall seconds.
 
     A training is as fast as the trial that it is like, where that has an epoch; else as the mean of
     its family's trials, in proportion to the pixels where these differ. What ran on another kind of
@@ -44,7 +44,7 @@ class Speed:
         for each in (*here, *retrained):
             if each.epochs:
                 self._own[each.family].append(each)
-        self._paces = {
+        self._epoch_seconds = {
             each.trial_id: each.epoch_seconds / each.epochs / images.work(each.train_fraction)
             for own in self._own.values()
             for each in own
@@ -53,7 +53,7 @@ class Speed:
         self._waiting, self._beside = _waiting(over), _beside_epochs(over)
 
     def epoch_seconds(self, training: Training) -> float:
-        """Of one epoch.
+        """Wall seconds of one epoch.
 
         Raises:
             StatisticsError: Nothing is known of the family.
@@ -61,27 +61,27 @@ class Speed:
         own = self._own[training.family]
         if not own and self._earlier is not None:
             return self._earlier(training.family, training.train_fraction)
-        like = [self._paces[name] for name in training.like if name in self._paces]
-        pace = max(like) if like else fmean(self._scaled(each, training.edge) for each in own)
-        return pace * self._images.work(training.train_fraction)
+        like = [self._epoch_seconds[name] for name in training.like if name in self._epoch_seconds]
+        seconds = max(like) if like else fmean(self._scaled(each, training.edge) for each in own)
+        return seconds * self._images.work(training.train_fraction)
 
     def device_seconds(self, training: Training) -> float:
-        """While it has its devices: its epochs, and what comes beside them in its process."""
+        """Wall seconds with its devices: its epochs, and what comes beside them in its process."""
         beside = 0.0 if training.begun else self._beside(training.family)
         return beside + training.epochs * self.epoch_seconds(training)
 
     def wall_seconds(self, training: Training) -> float:
-        """From its proposal to its end: also until its process has started."""
+        """Wall seconds from proposal to end, the start of its process included."""
         waiting = 0.0 if training.begun else self._waiting
         return waiting + self.device_seconds(training)
 
     def together(self, trainings: Iterable[Training]) -> float:
-        """While they have their devices, one after another."""
+        """Wall seconds with devices of trainings, one after another."""
         return sum(each.times * self.device_seconds(each) for each in trainings)
 
     def _scaled(self, trial: Trained, edge: int | None) -> float:
-        pace = self._paces[trial.trial_id]
-        return pace * (edge / trial.edge) ** 2 if edge and trial.edge else pace
+        seconds = self._epoch_seconds[trial.trial_id]
+        return seconds * (edge / trial.edge) ** 2 if edge and trial.edge else seconds
 
 
 def _beside_epochs(over: Sequence[Trained]) -> Callable[[str], float]:
@@ -108,7 +108,7 @@ def _waiting(over: Sequence[Trained]) -> float:
 def side_by_side(
     trainings: Iterable[Training], seconds: Callable[[Training], float], at_a_time: int
 ) -> float:
-    """How long trainings take, so many of them at a time.
+    """Wall seconds of trainings, so many of them at a time.
 
     Args:
         trainings: What is to be done.

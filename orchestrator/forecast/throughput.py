@@ -1,4 +1,4 @@
-"""How fast families train, measured in the epochs of an earlier study that did the same work."""
+"""Throughput of families, measured in the epochs of an earlier study that did the same work."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -20,7 +20,7 @@ PERCENTILES: Final = (10, 90)
 
 Range = tuple[float, float]
 
-# What of `study.json` says what a pace was measured at, and what it is made of.
+# What of `study.json` says what a throughput was measured at, and what it is made of.
 NEEDED: Final = (
     *("cluster.gpus_per_trial", "cluster.cpus_per_trial", "dataset.train_images_by_fraction"),
     *("dataset.name", "dataset.files", "dataset.image_shape", "spaces", "baselines"),
@@ -40,7 +40,7 @@ class _Measured(TypedDict):
 
 @dataclass(frozen=True, kw_only=True)
 class Work:
-    """What a pace is asked for; one that was measured at other work says nothing of it.
+    """The work whose throughput is wanted; one measured at other work says nothing of it.
 
     Attributes:
         dataset: The data set's name.
@@ -64,13 +64,13 @@ class Work:
 
     @property
     def images(self) -> str:
-        """Their size in words."""
+        """Size of the images in words."""
         return _size(self.image_shape)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Pace:
-    """How long an image takes in each family, low to high.
+class Throughput:
+    """The wall seconds that an image takes in each family, low to high, as another study measured.
 
     Attributes:
         study: Where it was measured.
@@ -107,8 +107,8 @@ class Pace:
         )
         return low, high
 
-    def on(self, devices_per_trial: float) -> "Pace":
-        """The pace where each trial reserves more devices or fewer.
+    def on(self, devices_per_trial: float) -> "Throughput":
+        """The throughput where each trial reserves more devices or fewer.
 
         How much faster more of them are is not known: the range goes from not at all to as many
         times as there are more.
@@ -122,14 +122,14 @@ class Pace:
         return replace(self, training=widened(self.training), validation=widened(self.validation))
 
 
-def find_pace(
+def find_throughput(
     results_dir: Path, work: Work, *, device: str | None, leave_out: str = ""
-) -> Pace | None:
-    """The pace of the latest study that did such work, if there is one on the very same images.
+) -> Throughput | None:
+    """The throughput of the latest study that did such work, if possible on the very same images.
 
     Args:
         results_dir: Where studies are kept.
-        work: What it is asked for.
+        work: Whose throughput is wanted.
         device: On what: `cuda` or `cpu`; None for either.
         leave_out: A study's name, which is not looked at.
     """
@@ -145,20 +145,22 @@ def find_pace(
             found.append((same, str(study.started_at), path.parent))
     for *_, folder in sorted(found, reverse=True):
         try:
-            pace, _ = read_pace(folder, work, device=device)
+            throughput, _ = read_throughput(folder, work, device=device)
         except (ValueError, OSError):  # without tables yet
             continue
-        if pace is not None:
-            return pace
+        if throughput is not None:
+            return throughput
     return None
 
 
-def read_pace(folder: Path, work: Work, *, device: str | None = None) -> tuple[Pace | None, str]:
-    """The pace that a study measured, by those of its trials that could be this work's.
+def read_throughput(
+    folder: Path, work: Work, *, device: str | None = None
+) -> tuple[Throughput | None, str]:
+    """The throughput that a study measured, by those of its trials that could be this work's.
 
     Args:
         folder: The study's.
-        work: What the pace is asked for.
+        work: Whose throughput is wanted.
         device: On what: `cuda` or `cpu`; None for either.
 
     Returns:
@@ -193,7 +195,7 @@ def read_pace(folder: Path, work: Work, *, device: str | None = None) -> tuple[P
             return None, f"it has no epoch of {family}"
         training[family] = _range([1 / row["images_per_second"] for row in own])
         validation[family] = _range([_validating(row, images, study) for row in own])
-    pace = Pace(
+    throughput = Throughput(
         study=study.name,
         trials=len({row["trial_id"] for row in epochs}),
         other_images=study.dataset.files != dict(work.files),
@@ -205,7 +207,7 @@ def read_pace(folder: Path, work: Work, *, device: str | None = None) -> tuple[P
         validation=validation,
         fed=_fed(folder),
     )
-    return pace, ""
+    return throughput, ""
 
 
 def _is_on(device: str | None, names: frozenset[str]) -> bool:
@@ -261,16 +263,16 @@ def _epochs(folder: Path, work: Work) -> list[_Measured]:
     }
     measured = ["family", "trial_id", "images_per_second", "epoch_seconds"]
     table = files.read_table(folder, "epochs")
-    told = ["device_name"] if "device_name" in table.column_names else []  # later ones do
+    optional = ["device_name"] if "device_name" in table.column_names else []  # later ones do
     return [
         cast("_Measured", {"device_name": None, **row, "train_fraction": trials[row["trial_id"]]})
-        for row in table.select([*measured, *told]).to_pylist()
+        for row in table.select([*measured, *optional]).to_pylist()
         if row["images_per_second"] and row["epoch_seconds"] and row["trial_id"] in trials
     ]
 
 
 def _fed(folder: Path) -> bool:
-    """Whether a trial told that its images were fed in parts."""
+    """Whether a trial had its images fed in parts."""
     if not (folder / "events.parquet").is_file():
         return False
     return "images_fed" in files.read_table(folder, "events")["kind"].to_pylist()

@@ -1,4 +1,4 @@
-"""What a study has left to train, in epochs and images: all of it before it starts."""
+"""Workload of a study: the epochs and images that are left to train."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -27,7 +27,7 @@ wins; as far as those that ended; or all to the last epoch, and the slowest of t
 
 @dataclass(frozen=True, kw_only=True)
 class Images:
-    """How many images a trial sees in an epoch.
+    """Number of images that a trial sees in an epoch.
 
     Attributes:
         train: Share of the training images to their number.
@@ -38,14 +38,14 @@ class Images:
     validation: int
 
     def work(self, fraction: float) -> float:
-        """An epoch at a share of the training images against one at the largest."""
+        """Work of an epoch at a share of the training images, relative to one at the largest."""
         extra = VALIDATION_SHARE * self.validation
         return (self.train[fraction] + extra) / (max(self.train.values()) + extra)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Trained:
-    """How far a trial of the search is, or a final run.
+    """Progress of a trial of the search, or of a final run.
 
     Attributes:
         trial_id: The study's own.
@@ -86,7 +86,7 @@ class Trained:
 
 @dataclass(frozen=True, kw_only=True)
 class Training:
-    """A training that is to come, or what is left of one: what every forecast is the sum of.
+    """A training to come, or the rest of one: the unit that every forecast sums up.
 
     Attributes:
         family: The family's name.
@@ -110,7 +110,7 @@ class Training:
 
 
 class Workload:
-    """What a study has left to train.
+    """Trainings that a study has left.
 
     Attributes:
         searches: Of the study.
@@ -138,7 +138,7 @@ class Workload:
         self._started = Counter(search_of(each.trial_id) for each in trials)
 
     def running(self, family: str) -> Iterator[Training]:
-        """What is left of each of a family's trials that run."""
+        """The rest of each of a family's running trials."""
         for each in self._trials:
             if each.family == family and each.status == State.RUNNING:
                 yield Training(
@@ -163,7 +163,7 @@ class Workload:
         return [*baseline, replace(self.new(search), times=others)] if others > 0 else baseline
 
     def new(self, search: Search, role: str = "search") -> Training:
-        """One trial that is to be proposed."""
+        """One trial that is yet to be proposed."""
         epochs = self._end(search.family, role, 0)
         return Training(family=search.family, train_fraction=search.train_fraction, epochs=epochs)
 
@@ -225,7 +225,7 @@ class Workload:
             )
 
     def _may_win(self, search: str) -> tuple[str, ...]:
-        """The trials at whose pace a search's winner may have to be re-trained."""
+        """The trials at whose throughput a search's winner may have to be re-trained."""
         own = [each for each in self._trials if search_of(each.trial_id) == search]
         best = sorted(
             (-each.validation[0], each.validation[1], trial_order(each.trial_id), each.trial_id)
@@ -246,9 +246,9 @@ class Workload:
         if self._reach == "least":
             return earliest_stop(self._settings)
         over = [each for each in self._trials if each.status != State.RUNNING]
-        searched = [each for each in over if each.role != "baseline"]
-        own = [each.epochs for each in searched if each.family == family]
-        lengths = own or [each.epochs for each in searched]
+        proposed = [each for each in over if each.role != "baseline"]
+        own = [each.epochs for each in proposed if each.family == family]
+        lengths = own or [each.epochs for each in proposed]
         further = [length for length in lengths if length > done]
         return self._epochs if lengths and not further else fmean(further)
 
@@ -260,7 +260,7 @@ def baseline_of(search: str) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class WholeWork:
-    """How much a study trains, in epochs and images, before any of it is measured.
+    """Workload of a whole study, in epochs and images, before any of it is measured.
 
     Attributes:
         searches: One per family, or per family and fraction.
@@ -286,7 +286,7 @@ class WholeWork:
 def whole_work(
     families: Sequence[str], settings: AnySettings, reach: Reach
 ) -> tuple[list[Training], list[Training]]:
-    """The trials of families' searches, and their final runs, before the first of them."""
+    """Workload of a whole study: trials of the searches and final runs, before the first."""
     work = Workload(settings, families, reach=reach)
     search = [each for one in work.searches for each in work.to_come(one)]
     return search, [run for family in families for run in work.finals(family)]
@@ -310,5 +310,5 @@ def work_of(families: Sequence[str], settings: Settings) -> WholeWork:
 
 
 def epochs_of(trainings: Iterable[Training]) -> int:
-    """How many epochs trainings that all end at whole ones have together."""
+    """Total epochs of trainings, each of which ends at a whole epoch."""
     return round(sum(each.times * each.epochs for each in trainings))

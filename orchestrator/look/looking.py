@@ -90,7 +90,7 @@ def look_at(
         columns: Settings that name columns to their names.
 
     Raises:
-        ValueError: There is no such data set or folder, or its files are not at hand.
+        ValueError: There is no such data set or folder, or its files are not available.
     """
     given = {"families": "all", "dataset": name, **(columns or {})}
     dataset = named_data_set(resolve(given, config=None, assignments=[]))

@@ -281,7 +281,7 @@ def _few(survey: Survey, found: Sequence[Problem]) -> Iterator[Problem]:
 
 
 def _folder(part: str, name: str) -> str:
-    """Where a class lies, as paths of folders are written."""
+    """Where a class is stored, as paths of folders are written."""
     return f"{part}/{name}/" if part else f"{name}/"
 
 

@@ -17,7 +17,7 @@ from trainables.data.dataset import OpenedDataSet
 
 FLOAT_BYTES: Final = 4
 # By default Ray's object store takes this share of what is free when it starts, which is once the
-# images are decoded; what it has no room for lies on the disk.
+# images are decoded; what it has no room for is on the disk.
 STORE_SHARE: Final = 0.3
 # Comparing predictions takes so many times their size: the table, and each run of it in float64
 # (peaks of 4.6 and 4.1 times 96 and 384 MB were measured).

@@ -77,8 +77,8 @@ def _family(plan: FamilyPlan, settings: Settings, forecast: Forecast | None) -> 
     works = (whole_work([plan.name], settings, reach) for reach in REACHES)
     times = dict.fromkeys(("device_seconds", "epoch_seconds"))
     if forecast is not None:
-        told = forecast.to_json()["families"][plan.name]
-        times = {name: told[name] or None for name in times}
+        entry = forecast.to_json()["families"][plan.name]
+        times = {name: entry[name] or None for name in times}
     return {
         "family": plan.name,
         "summary": registry.summary(plan.name),
@@ -96,23 +96,23 @@ def _family(plan: FamilyPlan, settings: Settings, forecast: Forecast | None) -> 
 
 
 def _forecast(forecast: Forecast) -> dict[str, Any]:
-    hours, pace = forecast.device_hours, forecast.pace
-    types = pace.device_names if pace else ()
+    hours, throughput = forecast.device_hours, forecast.throughput
+    types = throughput.device_names if throughput else ()
     return {
         "device_seconds": hours and [end * SECONDS_PER_HOUR for end in hours],
         "wall_seconds": forecast.wall_seconds,
         "devices_per_trial": forecast.devices_per_trial,
         "trials_at_a_time": forecast.at_a_time,
         "unknown": forecast.unknown or None,
-        "pace": pace
+        "pace": throughput
         and {
-            "study": pace.study,
-            "trials": pace.trials,
-            "device": pace.device,
-            "processor": pace.processor,
-            "device_names": sorted(pace.device_names),
-            "devices_per_trial": pace.devices_per_trial,
-            "other_images": pace.other_images,
+            "study": throughput.study,
+            "trials": throughput.trials,
+            "device": throughput.device,
+            "processor": throughput.processor,
+            "device_names": sorted(throughput.device_names),
+            "devices_per_trial": throughput.devices_per_trial,
+            "other_images": throughput.other_images,
         },
         "costs": [
             {**vars(price), **cost_of(price, hours if price.may_be_of(types) else None)}

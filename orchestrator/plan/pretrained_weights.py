@@ -74,8 +74,8 @@ def find(
             if address is None:
                 faults.append(str(error))
                 continue
-            told = f"{text} of {name}" if pretrained[name].own_weights else text
-            say(f"Weights: {told} is in no cache here; a run will download it from {address}")
+            shown = f"{text} of {name}" if pretrained[name].own_weights else text
+            say(f"Weights: {shown} is in no cache here; a run will download it from {address}")
             found[name] = None
     if faults:
         raise ValueError("; ".join(dict.fromkeys(faults)))
@@ -156,6 +156,6 @@ def check_networks(
 
 def _sizes(plan: FamilyPlan, edge: int) -> list[int]:
     """The sizes of images that a family's trials may be given."""
-    searched = plan.space.get("input_size")
-    choices = searched.choices if isinstance(searched, CategoricalDistribution) else ()
+    sizes = plan.space.get("input_size")
+    choices = sizes.choices if isinstance(sizes, CategoricalDistribution) else ()
     return sorted({int(size or edge) for size in (plan.baseline.get("input_size"), *choices)})

@@ -53,7 +53,7 @@ def probe_families(
     validation = _some(inputs.split.validation, MOST_VALIDATION)
     found = []
     for plan in pretrained:
-        told = probe(
+        measured = probe(
             registry.load_family(plan.name),
             plan.baseline,
             inputs.training,
@@ -64,13 +64,13 @@ def probe_families(
             device="cuda" if torch.cuda.is_available() else "cpu",
         )
         say(
-            f"Probe: frozen, {plan.name} is right on {told['linear_accuracy']:.1%} of "
+            f"Probe: frozen, {plan.name} is right on {measured['linear_accuracy']:.1%} of "
             f"{len(validation):,} validation images by a linear layer on its features, on "
-            f"{told['knn_accuracy']:.1%} by the nearest of {len(train):,} training images "
-            f"({told['seconds']:.0f} s)."
+            f"{measured['knn_accuracy']:.1%} by the nearest of {len(train):,} training images "
+            f"({measured['seconds']:.0f} s)."
         )
         counts = {"train_images": len(train), "validation_images": len(validation)}
-        found.append({"family": plan.name, **told, **counts})
+        found.append({"family": plan.name, **measured, **counts})
     return found
 
 

@@ -56,7 +56,7 @@ def check_own_validation(study: StudyRecord, dataset: OpenedDataSet) -> None:
 
     Args:
         study: The study.
-        dataset: As it lies here.
+        dataset: As stored here.
 
     Raises:
         ValueError: It was begun before they were used, or they have come since.

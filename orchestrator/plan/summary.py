@@ -31,7 +31,7 @@ def print_plan(
         plans: The families.
         settings: The study's.
         train_images: Images the search trains on, after validation is taken out; None where the
-            data are not at hand.
+            data are not available.
     """
     for plan in plans:
         console.print(f"{plan.name}: {registry.summary(plan.name)}")
@@ -129,8 +129,8 @@ def print_spaces(console: Console, plans: Sequence[FamilyPlan]) -> None:
 
 def print_cost(console: Console, forecast: Forecast, *, paid: bool) -> None:
     """Prints what a study will cost; of nodes that are paid for also which prices are missing."""
-    if forecast.device_hours is not None and forecast.pace is not None:
-        types = forecast.pace.device_names
+    if forecast.device_hours is not None and forecast.throughput is not None:
+        types = forecast.throughput.device_names
         for sentence in cost_sentences(forecast.prices, forecast.device_hours, types):
             console.print(sentence)
     for sentence in missing_prices(forecast.prices) if paid else ():

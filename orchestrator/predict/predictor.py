@@ -102,8 +102,8 @@ class Predictor:
                 images = [image for image in read if not isinstance(image, str)]
                 found = iter(self(np.stack(images)) if images else ())
                 for path, image in zip(some, read, strict=True):
-                    told = {"error": image} if isinstance(image, str) else self._told(next(found))
-                    rows.append({"file": str(path), **told})
+                    row = {"error": image} if isinstance(image, str) else self._row(next(found))
+                    rows.append({"file": str(path), **row})
         names = map(PROBABILITY_OF.format, self.classes)
         return pd.DataFrame(rows, columns=["file", "class", "probability", *names, "error"])
 
@@ -114,7 +114,7 @@ class Predictor:
         except (ValueError, OSError) as error:
             return " ".join(str(error).split())
 
-    def _told(self, probabilities: Probabilities) -> dict[str, Any]:
+    def _row(self, probabilities: Probabilities) -> dict[str, Any]:
         best = int(probabilities.argmax())
         each = zip(self.classes, probabilities.tolist(), strict=True)
         return {

@@ -45,7 +45,7 @@ class Line:
         opacity: 0 to 1.
         step: Horizontal until the next point.
         symbol: At each point; empty for none.
-        hover: What a pointer at each point is told.
+        hover: Text shown at each point under a pointer.
     """
 
     x: Sequence[Number]
@@ -85,7 +85,7 @@ class Points:
         high: Upper end of each interval.
         along: The axis of the intervals.
         size: In pixels.
-        hover: What a pointer at each point is told.
+        hover: Text shown at each point under a pointer.
     """
 
     x: Sequence[Number]
@@ -112,7 +112,7 @@ class Bars:
         label: In the legend; empty for none.
         hollow: Drawn as an outline.
         thickness: On the y axis.
-        hover: What a pointer at each bar is told.
+        hover: Text shown at each bar under a pointer.
     """
 
     y: Sequence[float]
@@ -133,7 +133,7 @@ class Cells:
         shares: What the colour says, [rows, columns].
         texts: Written into each cell.
         colour: The name of the colour of 1; 0 is the background.
-        hover: What a pointer at each cell is told.
+        hover: Text shown at each cell under a pointer.
     """
 
     shares: Sequence[Sequence[float]]

@@ -112,7 +112,7 @@ def _line(line: Line) -> Json:
         "y": _numbers(line.y),
         "opacity": line.opacity,
         "line": {"color": _colour(line.colour), "width": line.width, "dash": line.dash},
-        **_told(line.label, line.hover),
+        **_legend_and_hover(line.label, line.hover),
     }
     made["line"]["shape"] = shape
     if line.symbol:
@@ -137,7 +137,7 @@ def _band(band: Band) -> Json:
         "fill": "toself",
         "fillcolor": _colour(band.colour),
         "opacity": 0.2,
-        **_told(band.label, ()),
+        **_legend_and_hover(band.label, ()),
     }
 
 
@@ -153,7 +153,7 @@ def _points(points: Points) -> Json:
             "color": _colour(points.colour),
             "line": {"color": _colour(points.colour), "width": 1.5},
         },
-        **_told(points.label, points.hover),
+        **_legend_and_hover(points.label, points.hover),
     }
     if points.low:
         centre = points.x if points.along == "x" else points.y
@@ -179,7 +179,7 @@ def _bars(bars: Bars) -> Json:
         "base": _numbers(bars.start),
         "width": bars.thickness,
         "marker": {"color": fill, "line": {"color": _colour(bars.colour), "width": 1}},
-        **_told(bars.label, bars.hover),
+        **_legend_and_hover(bars.label, bars.hover),
     }
 
 
@@ -216,7 +216,7 @@ def _note(rule: Rule) -> Json:
     return {"text": _text(rule.label), "showarrow": False, "font": {"size": 11}, **place}
 
 
-def _told(label: str, hover: Sequence[str]) -> Json:
+def _legend_and_hover(label: str, hover: Sequence[str]) -> Json:
     """What the legend and a pointer say; `name` groups what a legend's button switches."""
     trace: Json = {"name": _text(label), "hoverinfo": "text" if hover else "skip"}
     if hover:

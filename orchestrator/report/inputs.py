@@ -52,7 +52,7 @@ class Inputs:
         return self.study.dataset.classes
 
     @cached_property
-    def searched(self) -> dict[str, pa.Table]:
+    def by_search(self) -> dict[str, pa.Table]:
         """The tables of the search with the name of each row's search as its `family`."""
         return {name: relabel(self.tables[name]) for name in ("trials", "epochs", "rungs")}
 
@@ -71,7 +71,7 @@ class Inputs:
     @cached_property
     def trials(self) -> list[TrialRow]:
         """The rows of `trials.parquet`, with the name of each one's search as its `family`."""
-        return _rows(self.searched["trials"])
+        return _rows(self.by_search["trials"])
 
     @cached_property
     def final(self) -> list[FinalRow]:

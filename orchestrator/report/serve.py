@@ -62,7 +62,7 @@ def serve(results: str, port: int, *, ready: Callable[[str], None]) -> None:
     Args:
         results: The study's folder, or where it is published.
         port: To listen on; 0 for one that is free.
-        ready: Is told the address once it is listened on.
+        ready: Called with the address once it is listened on.
 
     Raises:
         ValueError: There is no study, or the port is taken or not this user's to take.

@@ -1,4 +1,4 @@
-"""Which code a study runs: a hash of packages and of what is outside, the commit or version."""
+"""Version of the code that a study runs: a hash of its files, the commit or the release."""
 
 import hashlib
 import os
@@ -36,7 +36,7 @@ def code_sha256(families: Sequence[str], dataset: str) -> str:
 def git_commit() -> str | None:
     """The commit of this project's checkout, `-dirty` where files differ; None outside one.
 
-    A repository in which an installed copy merely lies, such as a user's own with a virtual
+    A repository that merely holds an installed copy, such as a user's own with a virtual
     environment in it, is none of this project: it must have these files, at its top level.
     """
     here = Path(__file__).resolve()
@@ -60,7 +60,7 @@ def package_version() -> str | None:
 
 
 def _git(*arguments: str) -> str | None:
-    """What git says where this file lies, whatever repository the environment names."""
+    """What git says where this file is, whatever repository the environment names."""
     environment = {k: v for k, v in os.environ.items() if not k.startswith("GIT_")}
     try:
         done = subprocess.run(

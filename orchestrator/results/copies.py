@@ -1,4 +1,4 @@
-"""Says of a folder that it is a copy of a published study, and of which."""
+"""Mark of a folder that is a copy of a published study."""
 
 import json
 import time
@@ -14,10 +14,10 @@ ALIVE_SECONDS: Final = 120.0
 
 @dataclass(frozen=True, kw_only=True)
 class Copy:
-    """Of what a folder is a copy.
+    """Published study of which a folder is a copy.
 
     Attributes:
-        address: Where that lies, without a password.
+        address: Where that is stored, without a password.
         host: Name of the machine of the driver that published it last.
         pid: Its process there.
         published_at: When, in seconds since the epoch.
@@ -32,11 +32,11 @@ class Copy:
 
 
 def copy_of(folder: Path) -> Copy | None:
-    """Of what a folder is a copy; None where it is a study's own."""
+    """The published study of which a folder is a copy; None where it is a study's own."""
     path = folder / COPY
     return Copy(**json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else None
 
 
 def is_fresh(published_at: float) -> bool:
-    """Whether something was published so lately that its driver may still run."""
+    """Whether it was published so recently that its driver may still run."""
     return time.time() - published_at < ALIVE_SECONDS

@@ -1,4 +1,4 @@
-"""What each stored column means, in which unit: in the files' own metadata and docs/COLUMNS.md."""
+"""Meaning and unit of each stored column: in the files' own metadata and docs/COLUMNS.md."""
 
 from typing import Final
 

@@ -1,4 +1,4 @@
-"""A study that lies behind an address, brought here: to be read, or to go on with."""
+"""A study that is stored at an address, brought here: to be read, or to be resumed."""
 
 import hashlib
 import json
@@ -36,7 +36,7 @@ def local_folder(results: str, *, weights: bool = False) -> Path:
         weights: The winners' weights are needed too.
 
     Raises:
-        ValueError: No study lies at the address, or it cannot be read.
+        ValueError: No study is stored at the address, or it cannot be read.
     """
     if not is_address(results):
         return Path(results)
@@ -65,14 +65,14 @@ def local_folder(results: str, *, weights: bool = False) -> Path:
 
 
 def bring_back(address: str, folder: Path) -> Snapshot:
-    """Makes a study's folder from what lies at an address, whole or not at all.
+    """Makes a study's folder from what is stored at an address, whole or not at all.
 
     Args:
         address: Of the study.
         folder: Its own here; it must not exist.
 
     Raises:
-        ValueError: The folder exists, no study lies at the address, or it cannot be read.
+        ValueError: The folder exists, no study is stored there, or it cannot be read.
     """
     place = published.place_of(address, flag="--resume")
     if os.path.lexists(folder):
@@ -94,15 +94,15 @@ def bring_back(address: str, folder: Path) -> Snapshot:
 
 
 def fetch(place: Place, folder: Path, wanted: Callable[[str], bool]) -> Snapshot:
-    """Brings the files of one moment into a folder; those that are there already stay.
+    """Downloads the files of one moment into a folder; those that are there already stay.
 
     Args:
-        place: Where the study lies.
+        place: Where the study is stored.
         folder: Here; made where there is none.
         wanted: Says of a file's path in the study's folder whether it is needed.
 
     Raises:
-        ValueError: No study lies there, or it cannot be read.
+        ValueError: No study is stored there, or it cannot be read.
     """
     for _ in range(TRIES):
         snapshot = place.snapshot()

@@ -1,4 +1,4 @@
-"""How the files of a study are written whole and read back."""
+"""Files of a study: written whole, and read back."""
 
 import contextlib
 import json
@@ -34,7 +34,7 @@ def write_table(folder: Path, name: str, table: pa.Table, metadata: Mapping[str,
 
 @contextlib.contextmanager
 def whole(path: Path) -> Iterator[Path]:
-    """A temporary name that starts with a dot, renamed once all is written; else it goes."""
+    """Temporary path inside, renamed at the end if all went well; otherwise it is removed."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         yield temporary
@@ -45,7 +45,7 @@ def whole(path: Path) -> Iterator[Path]:
 
 
 def leftovers(folder: Path) -> list[Path]:
-    """What killed writers left half written in a study's folder; checkpoints have their own."""
+    """Temporary files that killed writers left in a study's folder; checkpoints have their own."""
     return [
         path
         for path in folder.rglob(".*.*")
@@ -57,7 +57,7 @@ def leftovers(folder: Path) -> list[Path]:
 
 
 def remove_leftovers(folder: Path) -> None:
-    """Removes what killed writers left half written."""
+    """Removes temporary files that killed writers left."""
     for path in leftovers(folder):
         path.unlink()
 
@@ -143,7 +143,7 @@ def check_inside(folder: Path) -> None:
 
 
 def check_writable(folder: Path) -> None:
-    """Refuses a folder that cannot be made or written; it need not exist, and leaves no trace.
+    """Checks that a folder is writable; it need not exist, and nothing is left in it.
 
     What is going to be done is tried out in a place of its own, beside what exists of the folder:
     another study may be making the same folders at this moment.

@@ -1,4 +1,4 @@
-"""The re-trainings that a study's choice asks for, and how far each is, from its tables."""
+"""Final runs that a study's choice asks for, and the progress of each, from its tables."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -18,7 +18,7 @@ DIVERGED: Final = "final_diverged"
 
 @dataclass(frozen=True, kw_only=True)
 class FinalRun:
-    """One re-training.
+    """One final run: a re-training of a baseline or winner.
 
     Attributes:
         family: The family's name.
@@ -108,5 +108,5 @@ def _expected(study: StudyRecord, choice: Choices) -> Iterator[Key]:
 
 
 def key_of(row: FinalRow | FinalEpochRow) -> Key:
-    """What tells a final run from the others."""
+    """Key of a final run, unique among the others."""
     return row["family"], row["role"], row["seed"], row["train_fraction"]

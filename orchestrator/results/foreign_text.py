@@ -1,4 +1,4 @@
-"""Names and messages that are somebody else's, made safe for Markdown and for spreadsheets."""
+"""Escaping of names and messages that are not ours, for Markdown and for spreadsheets."""
 
 import re
 from typing import Final

@@ -1,4 +1,4 @@
-"""Where a study keeps the weights of its winners: the best seed's, and beside it the others'."""
+"""Folders of the weights of a study's winners: the best seed's, and beside it the others'."""
 
 from pathlib import Path
 from typing import Final
@@ -10,7 +10,7 @@ SEEDS: Final = "seeds"
 
 
 def winner_folder(folder: Path, family: str) -> Path:
-    """Has the weights of a family's winner of the seed that is best on validation.
+    """Folder of the weights of a family's winner, of the seed that is best on validation.
 
     Args:
         folder: The study's.
@@ -20,10 +20,10 @@ def winner_folder(folder: Path, family: str) -> Path:
 
 
 def seed_folders(folder: Path, family: str) -> Path:
-    """Has a folder, laid out as the best seed's, for each other seed of a family's winner."""
+    """Parent folder of the weights of the other seeds of a family's winner, a folder for each."""
     return winner_folder(folder, family) / SEEDS
 
 
 def seed_folder(folder: Path, family: str, seed: int) -> Path:
-    """Has the weights of a family's winner of one seed that is not the best."""
+    """Folder of the weights of a family's winner of one seed that is not the best."""
     return seed_folders(folder, family) / str(seed)

@@ -1,4 +1,4 @@
-"""One driver per study: who holds a study's folder, and when a holder counts as dead."""
+"""Lock of a study's folder: one driver per study, and when a holder counts as dead."""
 
 import contextlib
 import os
@@ -43,7 +43,7 @@ class Holder:
 
 
 class Hold:
-    """A study's folder, held by this process.
+    """Lock of a study's folder that this process holds.
 
     Attributes:
         damage: What was wrong with the lease that was there; empty for nothing.
@@ -85,12 +85,12 @@ class Hold:
             time.sleep(LOOK_SECONDS / 10)
 
     def release(self) -> None:
-        """Gives the folder back."""
+        """Releases the lock."""
         self._lease.release()
         self._lock.release()
 
     def check(self) -> None:
-        """Must be called before anything is written.
+        """Checks that the lock is still held; to be called before anything is written.
 
         Raises:
             HeldError: This process slept so long that another driver took the study over.
@@ -122,7 +122,7 @@ def holding(folder: Path) -> Iterator[Hold]:
 
 
 def check_free(folder: Path) -> None:
-    """Looks whether a driver holds a study, and writes nothing.
+    """Checks that no driver holds a study, and writes nothing.
 
     Raises:
         HeldError: One does.

@@ -1,4 +1,4 @@
-"""What `study.json` says of a study: settings, data, code and the machines it ran on."""
+"""Writer of `study.json`: settings, data, code and the machines that a study ran on."""
 
 import hashlib
 import json
@@ -45,18 +45,18 @@ class Manifest:
 
     @cached_property
     def study(self) -> StudyRecord:
-        """What the file says now."""
+        """The present content of the file."""
         return record_of(self._content)
 
     def end(self, outcome: str) -> None:
-        """Notes how this run of the study ended: `completed`, `incomplete`, `interrupted`, ..."""
+        """Records how this run of the study ended: `completed`, `incomplete`, `interrupted`, ..."""
         *earlier, this = self._content["runs"]
         ended = {"outcome": outcome, "ended_at": now()}
         self.add(**ended, runs=[*earlier, {**this, **ended}])
 
 
 def record_of(content: Mapping[str, Any]) -> StudyRecord:
-    """What will be read of a `study.json` with this content."""
+    """The record that will be read of a `study.json` with this content."""
     return StudyRecord.of(Path("study.json"), json.loads(json.dumps(content, default=str)))
 
 
@@ -89,7 +89,7 @@ def continued(study: StudyRecord, description: Mapping[str, Any]) -> dict[str, A
 
 
 def table_metadata(study: StudyRecord) -> dict[str, str]:
-    """What every Parquet file is stamped with: what its rows rest on."""
+    """Metadata of every Parquet file: the study, its code, and what its rows rest on."""
     return {
         "study": study.name,
         "git_commit": study.git_commit or "",
@@ -110,7 +110,7 @@ def stamp(study: StudyRecord) -> dict[str, str]:
 
 
 def sha256_of(files: Mapping[str, str]) -> str:
-    """One hash of many files, each with its own."""
+    """One hash over many files, each with its own hash."""
     return hashlib.sha256(json.dumps(files, sort_keys=True).encode()).hexdigest()
 
 

@@ -1,7 +1,7 @@
-"""A study behind an address: files named by their content, and one manifest that says which count.
+"""A published study: files named by their content, and one manifest that says which count.
 
 `<address>/<study>/manifest.json` names each file of the study at one moment, with its size and
-SHA-256; the file lies in `objects/` beside it, named by that hash. Files come first and the
+SHA-256; the file is stored in `objects/` beside it, named by that hash. Files come first and the
 manifest last, so whoever reads what it names has the study of one moment.
 """
 
@@ -61,13 +61,13 @@ class PublishedFile(_Part):
 
 
 class Snapshot(_Part):
-    """A manifest: the study at one moment.
+    """Manifest of a published study: its files at one moment.
 
     Attributes:
         study: Its name.
         published_at: Seconds since the epoch.
         runs: Its drivers' runs so far; the last one has published it.
-        files: Path in the study's folder to what lies there.
+        files: Path in the study's folder to what is stored there.
     """
 
     study: str
@@ -77,7 +77,7 @@ class Snapshot(_Part):
 
     @property
     def who(self) -> str:
-        """Who has published it, and when, in words."""
+        """Text that says who has published it, and when."""
         at = datetime.fromtimestamp(self.published_at, UTC).isoformat(timespec="seconds")
         return f"process {self.runs[-1].pid} on {self.runs[-1].host}, last at {at}"
 
@@ -87,7 +87,7 @@ class Snapshot(_Part):
 
 
 def object_name(name: str, file: PublishedFile) -> str:
-    """Under which name a file's content lies; it keeps the ending, for whoever opens it there."""
+    """The name that a file's content is stored under; it keeps the ending, for whoever opens it."""
     return f"{file.sha256}{PurePosixPath(name).suffix}"
 
 
@@ -98,7 +98,7 @@ def runs_of(study: StudyRecord) -> tuple[Run, ...]:
 
 @dataclass(frozen=True, kw_only=True)
 class Place:
-    """Where a study lies, or will.
+    """Address at which a study is stored, or will be.
 
     Attributes:
         filesystem: Of fsspec.
@@ -112,11 +112,11 @@ class Place:
 
     @property
     def name(self) -> str:
-        """The study's."""
+        """Name of the study."""
         return PurePosixPath(self.path).name
 
     def snapshot(self) -> Snapshot | None:
-        """What lies there; None for nothing.
+        """What is stored there; None for nothing.
 
         Raises:
             ValueError: It cannot be read, or is no manifest.
@@ -151,20 +151,20 @@ class Place:
         self.filesystem.mv(temporary, target)
 
     def sizes(self) -> dict[str, int]:
-        """The objects that lie there, with their bytes."""
+        """The stored objects, with their bytes."""
         self.filesystem.invalidate_cache()
         found = self.filesystem.find(f"{self.path}/{OBJECTS}", detail=True)
         return {PurePosixPath(path).name: about["size"] for path, about in found.items()}
 
     def send(self, source: Path, name: str) -> None:
-        """Puts an object there."""
+        """Uploads an object."""
         self.filesystem.put_file(str(source), self._object(name))
 
     def get(self, name: str, file: PublishedFile, target: Path) -> None:
-        """Brings an object here, whole.
+        """Downloads an object, whole.
 
         Raises:
-            FileNotFoundError: It lies there no more.
+            FileNotFoundError: It is no longer stored there.
             ValueError: It cannot be read, or is not what the manifest says.
         """
         with files.whole(target) as temporary:
@@ -184,7 +184,7 @@ class Place:
             self.filesystem.rm(paths)
 
     def check_writable(self) -> None:
-        """Makes the study's folder, where there is such a thing, and tries it out.
+        """Checks that the address is writable; makes the study's folder where there are folders.
 
         Raises:
             ValueError: It cannot be written, or what would hold it (a bucket) does not exist.
@@ -230,8 +230,8 @@ def check_place(publish: str, name: str, study: StudyRecord | None) -> None:
         study: It; None where it is new.
 
     Raises:
-        ValueError: It cannot be written; or another study lies there, or the same one, with which
-            another head has gone on.
+        ValueError: It cannot be written; or another study is stored there, or the same one,
+            which another head has resumed.
     """
     place = place_of(f"{publish.rstrip('/')}/{name}", flag="--publish")
     place.check_writable()
@@ -253,12 +253,12 @@ def check_place(publish: str, name: str, study: StudyRecord | None) -> None:
 
 
 def goes_on(earlier: tuple[Run, ...], later: tuple[Run, ...]) -> bool:
-    """Whether a study with these runs is what one with fewer, or the same, has become."""
+    """Whether a study with these runs continues one with fewer, or the same."""
     return later[: len(earlier)] == earlier
 
 
 def described(path: Path) -> PublishedFile:
-    """What a manifest says of a file."""
+    """Manifest entry of a file."""
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     about = path.stat()

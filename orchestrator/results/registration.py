@@ -22,7 +22,7 @@ REGISTERED, EXPLORED = "registered", "explored"
 
 @dataclass(frozen=True, kw_only=True)
 class Registration:
-    """What a study will ask.
+    """Questions that a study will ask.
 
     Attributes:
         questions: All of them; they are tested together.
@@ -36,7 +36,7 @@ class Registration:
 def content_of(
     registration: Registration, study: StudyRecord, *, registered_at: str
 ) -> dict[str, Any]:
-    """What is registered, with the settings that matter and what the study rests on.
+    """Content of a registration, with the settings that matter and what the study rests on.
 
     Args:
         registration: What it will ask.

@@ -1,4 +1,4 @@
-"""The rows of a study's tables as `to_pylist` gives them: a type for each table.
+"""Types of the rows of a study's tables, as `to_pylist` gives them.
 
 A column that may be None is null in some rows, or in all of a study of an earlier version. The
 columns `param_<name>`, which depend on the families, are left out.
@@ -9,7 +9,7 @@ from typing import TypedDict
 
 
 class ProposedRow(TypedDict):
-    """What is said of a trial in `trials.parquet` before it has an epoch."""
+    """Columns of `trials.parquet` that a trial has before its first epoch."""
 
     family: str
     trial_id: str
@@ -49,7 +49,7 @@ class TrialRow(ProposedRow):
 
 
 class Epoch(TypedDict):
-    """What a training tells of an epoch, in the names of the tables of epochs."""
+    """Report of one epoch of a training, in the names of the tables of epochs."""
 
     epoch: int
     train_loss: float
@@ -152,7 +152,7 @@ class FinalEpochRow(EpochRow):
 
 
 class PairRow(TypedDict):
-    """What a row of `comparison.parquet` always says."""
+    """Columns that a row of `comparison.parquet` always has."""
 
     study: str
     train_fraction: float

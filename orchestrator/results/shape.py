@@ -1,4 +1,4 @@
-"""What the tables must look like before anything is read from them.
+"""Check of the shape of stored tables, before anything is read from them.
 
 A results folder may be somebody else's, or damaged: what passes here can be read without surprise.
 """
@@ -22,12 +22,12 @@ def check_table(path: Path, name: str, table: pa.Table) -> None:
     Raises:
         ValueError: It is not what a study writes.
     """
-    flaw = next(_flaws(name, table), None)
-    if flaw is not None:
-        raise ValueError(f"{name}.parquet must be as a study writes it, but {path} {flaw}")
+    violation = next(_violations(name, table), None)
+    if violation is not None:
+        raise ValueError(f"{name}.parquet must be as a study writes it, but {path} {violation}")
 
 
-def _flaws(name: str, table: pa.Table) -> Iterator[str]:
+def _violations(name: str, table: pa.Table) -> Iterator[str]:
     for expected in schema.columns_of_all()[name]:
         found = table.column_names.count(expected.name)
         if found != 1:
@@ -40,10 +40,10 @@ def _flaws(name: str, table: pa.Table) -> Iterator[str]:
         elif values.null_count and not expected.nullable and expected.name not in schema.LATER:
             yield f"lacks {expected.name} in {values.null_count} rows"
         else:
-            yield from _flaws_of_values(expected.name, values)
+            yield from _violations_of_values(expected.name, values)
 
 
-def _flaws_of_values(column: str, values: pa.ChunkedArray) -> Iterator[str]:
+def _violations_of_values(column: str, values: pa.ChunkedArray) -> Iterator[str]:
     check = _CHECKS.get(column)
     if check is not None:
         yield from _refused(column, values, check)

@@ -5,7 +5,7 @@ from typing import Final
 
 
 class State(StrEnum):
-    """How a trial, or a final, is or ended."""
+    """State of a trial, or of a final."""
 
     RUNNING = "running"
     COMPLETED = "completed"
@@ -23,7 +23,7 @@ CANNOT_WIN: Final = frozenset({State.DIVERGED, State.FAILED})
 
 
 class Outcome(StrEnum):
-    """How a study, or a run of one, is or ended."""
+    """Outcome of a study, or of a run of one."""
 
     RUNNING = "running"
     """Or its driver was killed."""

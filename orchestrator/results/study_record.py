@@ -1,4 +1,4 @@
-"""What `study.json` says of a study, of this version or an earlier one, checked when it is read."""
+"""Record of `study.json`, of this version or an earlier one, checked when it is read."""
 
 import json
 from collections.abc import Collection, Mapping, Sequence
@@ -50,14 +50,14 @@ Ends = Annotated[list[float], Field(min_length=2, max_length=2)]
 
 
 class SamplerRecord(Entry):
-    """What proposed the trials of the search."""
+    """Sampler that proposed the trials of the search."""
 
     name: Text = ""
     multivariate: StrictBool
 
 
 class ProbeRecord(Entry):
-    """What a family's frozen pre-trained network knows of the data."""
+    """Accuracies of a family's frozen pre-trained network on the data."""
 
     family: Family
     linear_accuracy: Annotated[float, Field(ge=0, le=1)]
@@ -89,7 +89,7 @@ class DataRecord(Entry):
 
 
 class ClusterRecord(Entry):
-    """What a trial reserves of the cluster, and how many may run at a time."""
+    """Resources that a trial reserves of the cluster, and how many trials may run at a time."""
 
     cpus_per_trial: Count = 0
     gpus_per_trial: Annotated[float, Field(ge=0, le=MOST)] = 0
@@ -160,7 +160,7 @@ class RunRecord(Entry):
 
 
 class FamilyForecastRecord(Entry):
-    """What the forecast takes of a family: the lower and the higher end of each."""
+    """Stored forecast of a family: the lower and the higher end of each number."""
 
     trials: Count = 0
     epochs: Annotated[list[int], Field(min_length=2, max_length=2)] = [0, 0]
@@ -169,7 +169,7 @@ class FamilyForecastRecord(Entry):
 
 
 class NodePrice(Entry):
-    """What a node of one type costs.
+    """Price of a node of one type.
 
     Attributes:
         name: The type's.
@@ -193,7 +193,7 @@ class NodePrice(Entry):
 
 
 class ForecastRecord(Entry):
-    """What was said of a study's time and price before it began."""
+    """Stored forecast of a study's time and price, made before it began."""
 
     families: dict[Family, FamilyForecastRecord] = {}
     pace: dict[str, Plain] | None = None
@@ -207,7 +207,7 @@ Asked = tuple[float, frozenset[Model]]
 
 
 class Question(Entry):
-    """Does one model differ from another in test accuracy?
+    """Registered question: does one model differ from another in test accuracy?
 
     Attributes:
         a_family: Of the first model.
@@ -232,7 +232,7 @@ class Question(Entry):
 
     @property
     def asked(self) -> Asked:
-        """What tells it from others."""
+        """The parts of a question that distinguish it from others."""
         return self.train_fraction, frozenset(self.models)
 
     def __str__(self) -> str:
@@ -263,7 +263,11 @@ def _runs(said: dict[str, Any]) -> list[RunRecord]:
 class StudyRecord(Entry):
     """`study.json`; the default of an entry is what a study stands for that is older than it.
 
-    Before the search is over there is no choice, and nobody was given up or ended early.
+    Before the search is over there is no choice, and `halted` and `closed` are empty.
+
+    Attributes:
+        halted: Families that failed again and again and got no more trials, and why.
+        closed: Searches that ended before all their trials.
     """
 
     name: Text
@@ -336,12 +340,12 @@ class StudyRecord(Entry):
 
     @property
     def precision(self) -> str:
-        """What it computed with; one older than the setting had its device's default."""
+        """Precision that it computed in; an older study had its device's default."""
         return self.settings.precision or default_precision(self.cluster.device)
 
     @property
     def weights_sha256(self) -> str | None:
-        """Of its pre-trained weights; None where no family begins with any."""
+        """Hash of its pre-trained weights; None where no family begins with any."""
         return self.weights.sha256 if self.weights else None
 
     @property
@@ -355,7 +359,7 @@ class StudyRecord(Entry):
         return weights.families.get(family, weights)
 
     def check_said(self, path: Path, names: Sequence[str | tuple[str, ...]]) -> None:
-        """Checks that what is needed is said, such as `dataset.files`.
+        """Checks that needed entries are present, such as `dataset.files`.
 
         Args:
             path: Its own.

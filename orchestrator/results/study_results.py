@@ -1,4 +1,4 @@
-"""A study on disk, read: `study.json`, and each table when it is first asked for."""
+"""Reader of a stored study: `study.json`, and each table when it is first asked for."""
 
 import os
 import re
@@ -30,13 +30,13 @@ Arrived = TypeVar("Arrived", EpochRow, FinalEpochRow, RungRow)
 
 
 def load_study(results: str | os.PathLike[str]) -> "StudyResults":
-    """A study on disk, running or ended, of this version or an earlier one.
+    """Loads a stored study, running or ended, of this version or an earlier one.
 
     Args:
         results: Its folder, or the address that it was published to (a copy is brought here).
 
     Raises:
-        ValueError: No study lies there.
+        ValueError: No study is stored there.
     """
     study = StudyResults(fetched.local_folder(os.fspath(results)))
     study.study  # noqa: B018 (is it one?)
@@ -44,7 +44,7 @@ def load_study(results: str | os.PathLike[str]) -> "StudyResults":
 
 
 class StudyResults:
-    """What a study's folder holds; a table is read once, so ask a new object for news.
+    """Results of a stored study; a table is read once, so load it again for news.
 
     The tables are `pandas.DataFrame`s with the columns of `docs/COLUMNS.md`, without rows where
     they are not there yet: `trials`, `epochs`, `rungs`, `events`, `final`, `final_epochs`,
@@ -70,12 +70,12 @@ class StudyResults:
 
     @property
     def name(self) -> str:
-        """The study's."""
+        """Name of the study."""
         return self.study.name
 
     @property
     def settings(self) -> StoredSettings:
-        """What it was asked for: see `docs/SETTINGS.md`."""
+        """Settings of the study: see `docs/SETTINGS.md`."""
         return self.study.settings
 
     @property
@@ -85,7 +85,7 @@ class StudyResults:
 
     @property
     def answer(self) -> str | None:
-        """The sentence with which `comparison.md` opens; None where there is none."""
+        """First sentence of `comparison.md`, the answer; None where there is none."""
         path = self.folder / "comparison.md"
         text = path.read_text(encoding="utf-8") if path.is_file() else ""
         found = re.match(r"# .*\n\n\*\*(.+)\*\*\n", text)

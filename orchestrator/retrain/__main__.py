@@ -104,7 +104,7 @@ def _verdict(retraining: "Retraining", epochs: Sequence["Epoch"]) -> list[str]:
 
 
 def _check_output(output: Path, folder: Path) -> None:
-    """Refuses a file that is there, is no Parquet file by its name, or lies in the study.
+    """Refuses a file that is there, is no Parquet file by its name, or is in the study.
 
     Raises:
         ValueError: One of these, or it cannot be written.

@@ -223,7 +223,7 @@ def _precision(study: StudyRecord, device: str) -> str:
 def _other_code(study: StudyRecord) -> list[str]:
     try:
         now = code_version.code_sha256(study.settings.families, study.settings.dataset)
-    except ValueError:  # a family outside the checkout that is not at hand
+    except ValueError:  # a family outside the checkout that is not available
         return ["code: not all families of the study are here to be compared"]
     if now == study.code_sha256:
         return []

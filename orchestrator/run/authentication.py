@@ -1,4 +1,4 @@
-"""Whether a Ray cluster asks its callers for a token: the driver must do as the cluster does.
+"""Authentication mode of a Ray cluster: the driver sends a token only where it is asked for.
 
 Ray goes by what is on this machine instead, whether there is a token here and how the cluster was
 found. A driver that asks for a token refuses the calls of a cluster that has none: it takes the
@@ -22,7 +22,7 @@ ANSWER_SECONDS: Final = 30.0
 
 
 def mode_at(address: str) -> str:
-    """`token` or `disabled`, as a cluster has it; only one that asks for the token is given it.
+    """A cluster's mode, `token` or `disabled`; only one that asks for the token is given it.
 
     Args:
         address: `host:port` of its control store.
@@ -64,7 +64,7 @@ def _mode_at(address: str) -> str:
 
 @contextlib.contextmanager
 def mode(name: str) -> Iterator[None]:
-    """Has Ray ask for the token and send it, or not: what it begins inside, and then keeps to."""
+    """Sets Ray's authentication mode inside: whether it asks for the token and sends it."""
     before = os.environ.get(MODE)
     os.environ[MODE] = name
     read_environment()
@@ -78,7 +78,7 @@ def mode(name: str) -> Iterator[None]:
 
 
 def read_environment() -> None:
-    """Has Ray read mode and token anew, which it does at its import alone."""
+    """Has Ray read mode and token again; otherwise it does so at its import alone."""
     Config.initialize("")
     AuthenticationTokenLoader.instance().reset_cache()
 

@@ -1,4 +1,4 @@
-"""What a cluster may grow to, by the configuration of its autoscaler.
+"""Largest size of a cluster, by the configuration of its autoscaler.
 
 Ray knows it too, but only where somebody reports it to the control store
 (`get_max_resources_from_cluster_config`), which neither the autoscaler of `ray up` nor KubeRay's
@@ -18,7 +18,7 @@ MOST: Final = 1000
 
 
 def can_grow_to(workers: Sequence[Mapping[str, float]], limit: int) -> dict[str, float]:
-    """CPUs and GPUs of all `possible_workers`, as many as there may be at a time."""
+    """The CPUs and GPUs of all workers that there may be at a time."""
     return {
         name: sum(sorted((each.get(name, 0.0) for each in workers), reverse=True)[:limit])
         for name in COUNTED
@@ -26,7 +26,7 @@ def can_grow_to(workers: Sequence[Mapping[str, float]], limit: int) -> dict[str,
 
 
 def possible_workers(config: Mapping[str, Any] | None) -> tuple[list[dict[str, float]], int]:
-    """What each worker that may be started has, by Ray's names, and how many at a time.
+    """The resources of each worker that may be started, and how many at a time.
 
     Args:
         config: Of the autoscaler; None where there is none.
@@ -44,7 +44,7 @@ def possible_workers(config: Mapping[str, Any] | None) -> tuple[list[dict[str, f
 
 
 def file_config(gcs_address: str, proc: Path = Path("/proc")) -> dict[str, Any] | None:
-    """What an autoscaler that runs on this machine was started with; None if there is none.
+    """The configuration of an autoscaler on this machine; None if there is none.
 
     Args:
         gcs_address: Of its cluster, as Ray has it: `10.0.0.1:6379`.

@@ -1,4 +1,4 @@
-"""The Ray cluster a study runs on: found or started, and what of it each trial reserves."""
+"""Ray cluster of a study: found or started, and the resources that each trial reserves."""
 
 import contextlib
 import logging
@@ -44,12 +44,12 @@ STORES: Final = (
 
 
 class InfrastructureError(RuntimeError):
-    """Ray cannot be started or reached, or has not what a trial asks for."""
+    """Ray cannot be started or reached, or lacks what a trial asks for."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Cluster:
-    """A cluster that is connected.
+    """A connected cluster.
 
     Attributes:
         kind: `new local cluster` or `running cluster`, for people.
@@ -86,7 +86,7 @@ class Cluster:
 
 
 def fits(asked: Mapping[str, float], node: Mapping[str, float]) -> int:
-    """How many trials fit on one node; a share of a GPU lies on one of them.
+    """How many trials fit on one node; a share of a GPU is on one of them.
 
     A node that is not there yet may not say how much memory it will have: that limits nothing.
     """
@@ -101,7 +101,7 @@ def fits(asked: Mapping[str, float], node: Mapping[str, float]) -> int:
 
 @dataclass(frozen=True, kw_only=True)
 class Reservation:
-    """What each trial reserves, and how many run at a time.
+    """Resources that each trial reserves, and how many trials run at a time.
 
     Attributes:
         cpus: CPUs, and torch threads.
@@ -124,7 +124,7 @@ class Reservation:
 
     @property
     def devices(self) -> float:
-        """GPUs, or CPUs where a trial reserves no GPU: what device-seconds count."""
+        """Number of GPUs, or of CPUs without GPUs: the devices that device-seconds count."""
         return self.gpus or self.cpus
 
     @property
@@ -134,7 +134,7 @@ class Reservation:
 
     @property
     def after_out_of_memory(self) -> list[dict[str, Any]]:
-        """What a trial is given, one after the other, whose device's memory did not do.
+        """A trial's changed configuration, attempt by attempt, after its device ran out of memory.
 
         A whole device where it had a share, then batches in parts.
         """
@@ -158,7 +158,7 @@ def connect(
     *,
     dashboard: bool = True,
 ) -> Cluster:
-    """Connects to a cluster, three times if need be, since a busy machine can be too slow for Ray.
+    """Connects to a cluster; tries three times, since a busy machine can be too slow for Ray.
 
     Args:
         address: As in the settings.
@@ -228,7 +228,7 @@ def _init(
 
 
 def reserve(settings: Settings, cluster: Cluster) -> Reservation:
-    """What a trial reserves: as asked, else one CPU, and one GPU where there may be any.
+    """Determines what a trial reserves: as asked, else one CPU, and one GPU where there may be any.
 
     Raises:
         InfrastructureError: A trial asks for more than any node has or could have, the GPUs are of
@@ -341,16 +341,16 @@ def _must_answer(address: str) -> str:
         InfrastructureError: No cluster answers there that lets this user in.
     """
     try:
-        complaint = cluster_watch.complaint(cluster_watch.parse(address))
+        error_text = cluster_watch.connection_error(cluster_watch.parse(address))
     except ValueError as error:
         raise InfrastructureError(str(error)) from error
-    if not complaint:
+    if not error_text:
         try:
             return authentication.mode_at(address)
         except OSError as error:
-            complaint = str(error)
+            error_text = str(error)
     raise InfrastructureError(
-        f"a Ray cluster must answer at address {address}, but {complaint}; check it, or take "
+        f"a Ray cluster must answer at address {address}, but {error_text}; check it, or take "
         "--address local to start one here"
     )
 
@@ -364,7 +364,7 @@ def _runtime_environment() -> dict[str, Any]:
 
 
 def passed_on() -> dict[str, str]:
-    """The variables that reach the trials, on whichever node."""
+    """The environment variables that trials get, on whichever node."""
     found = {k: v for k, v in os.environ.items() if k.startswith(PASSED_ON) or k in STORES}
     # Trials run in other folders, so that a relative one would mean nothing there.
     folders = filter(None, found.get(FAMILY_PATH, "").split(os.pathsep))

@@ -1,4 +1,4 @@
-"""Whether a Ray cluster answers: asked before Ray tries for minutes, and while a study runs."""
+"""Checks that a Ray cluster answers: before Ray tries for minutes, and while a study runs."""
 
 import contextlib
 import os
@@ -37,8 +37,8 @@ def parse(address: str) -> Endpoint:
     return host.strip("[]"), int(port)
 
 
-def complaint(endpoint: Endpoint) -> str:
-    """Why nobody answers there as Ray does, in a few words; empty if somebody does."""
+def connection_error(endpoint: Endpoint) -> str:
+    """Why nothing answers as Ray does, in a few words; empty if something does."""
     try:
         with socket.create_connection(endpoint, timeout=PROBE_SECONDS) as connection:
             if os.environ.get("RAY_USE_TLS", "0") in {"1", "true"}:
@@ -54,7 +54,7 @@ def complaint(endpoint: Endpoint) -> str:
 
 
 class Watch:
-    """Calls once, from a thread of its own, when a process that the cluster needs is gone."""
+    """Thread that calls back, once, when a process that the cluster needs is gone."""
 
     def __init__(self, endpoints: Sequence[Endpoint], lost: Callable[[str], None]) -> None:
         """Takes where these processes listen, and what is to be told why."""
@@ -64,7 +64,7 @@ class Watch:
 
     @contextlib.contextmanager
     def running(self) -> Iterator["Watch"]:
-        """Watches inside; what fails since the cluster is gone is left to this."""
+        """Watches the cluster inside; errors that come of its loss are left to the callback."""
         self._thread.start()
         try:
             yield self
@@ -76,7 +76,7 @@ class Watch:
             self._stop.set()
 
     def kill_processes(self) -> None:
-        """Ends the processes that this one had started, directly or not, such as a local Ray's."""
+        """Ends the processes that this one has started, directly or not, such as a local Ray's."""
         for pid, started in self._seen:
             if start_of(pid) == started:
                 with contextlib.suppress(ProcessLookupError):

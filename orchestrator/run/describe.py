@@ -1,4 +1,4 @@
-"""What `study.json` says of a study at the start of a run."""
+"""Content of `study.json` at the start of a run."""
 
 import os
 import platform

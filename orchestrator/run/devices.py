@@ -1,4 +1,4 @@
-"""Which types of GPUs a cluster has or may have, and which of them a study's trials run on."""
+"""Types of GPUs that a cluster has or may have, and the one that a study's trials reserve."""
 
 from collections.abc import Iterable, Mapping
 from typing import Final
@@ -16,7 +16,7 @@ Resources = Mapping[str, float]
 
 
 def type_of(node: Resources) -> str:
-    """The type of a node's GPUs, as Ray names it: `L4`; empty where it has none or names none."""
+    """The type of a node's GPUs by Ray's name: `L4`; empty if it has or names none."""
     if not node.get("GPU"):
         return ""
     marks = sorted(name for name in node if name.startswith(PREFIX))
@@ -24,7 +24,7 @@ def type_of(node: Resources) -> str:
 
 
 def choose(settings: Settings, present: Iterable[Resources], grown: Iterable[Resources]) -> str:
-    """The type of GPU that trials are to reserve; empty: whichever there is.
+    """Chooses the type of GPU that trials reserve; empty: any type.
 
     Device-seconds of one type are not worth those of another, so a study has one type alone unless
     its user says otherwise.
@@ -61,7 +61,7 @@ def choose(settings: Settings, present: Iterable[Resources], grown: Iterable[Res
 
 
 def in_words(bundle: Resources) -> str:
-    """What a trial reserves: `1 CPU, 0.25 GPU (L4) and 8 GB of memory`."""
+    """What a trial reserves as text: `1 CPU, 0.25 GPU (L4) and 8 GB of memory`."""
     names = {name.removeprefix(PREFIX) for name in bundle if name.startswith(PREFIX)}
     kind = f" ({', '.join(sorted(names))})" if names else ""
     words = [

@@ -1,4 +1,4 @@
-"""The finals: the choice, the winners and baselines re-trained, and the one test opening."""
+"""The finals: choice of winners, re-training of winners and baselines, predictions and tests."""
 
 import hashlib
 import json
@@ -29,13 +29,13 @@ from trainables.trial_files import PREDICTIONS, checkpoint_folder, keep_predicti
 
 
 def choose(recorder: Recorder, searches: Sequence[Search]) -> dict[str, Choice]:
-    """The winner of each search that has one, by validation alone."""
+    """Chooses the winner of each search that has one, by validation alone."""
     best = {search.name: winner(recorder.of_search(search.name)) for search in searches}
     return {name: choice_of(record) for name, record in best.items() if record is not None}
 
 
 def choice_of(record: TrialRecord) -> Choice:
-    """What `study.json` says of a winner."""
+    """The entry of `study.json` for a winner."""
     assert record.best is not None
     return Choice(
         trial_id=record.spec.trial_id,
@@ -46,7 +46,7 @@ def choice_of(record: TrialRecord) -> Choice:
 
 
 def digest(choice: Mapping[str, Any], settings: Mapping[str, Any]) -> str:
-    """SHA-256 of a choice and its settings, as in `study.json`; an opening belongs to it.
+    """The SHA-256 of a choice and its settings, to which an opening of the test set belongs.
 
     Where a study runs is left out: on another machine the choice is the same.
     """
@@ -67,7 +67,7 @@ def final_specs(
     searches: Sequence[Search],
     settings: Settings,
 ) -> list[TrialSpec]:
-    """What the finals train: baseline and winner of each chosen search, per seed and fraction.
+    """The trials of the finals: each chosen baseline and winner, per seed and fraction.
 
     A winner that is the baseline is trained once, and so is one that is None: not known yet.
     Baseline and winner share their seeds.
@@ -93,7 +93,7 @@ def final_specs(
 
 
 def final_seed(settings: Settings, family: str, seed_index: int) -> int:
-    """What the random numbers of a family's re-training come from, whatever its role."""
+    """The seed of a family's re-training, the same for both roles."""
     return derive_seed(settings.seed, family, "final", seed_index)
 
 
@@ -107,7 +107,7 @@ def final_rows(
     validation_images: int,
     roles: Sequence[str],
 ) -> list[FinalRow]:
-    """The rows of `final.parquet` that a completed run gives: one for each role it stands for."""
+    """The rows of `final.parquet` of a completed run: one for each role it stands for."""
     result, best, spec = record.final, record.best, record.spec
     assert result is not None
     assert best is not None
@@ -135,7 +135,7 @@ def final_rows(
 
 
 def measured(result: Report) -> dict[str, Any]:
-    """What a run found on the test set, from its last report or from its row in `final.parquet`."""
+    """A run's test metrics, from its last report or from its row in `final.parquet`."""
     return {
         name: value
         for name, value in result.items()
@@ -144,7 +144,7 @@ def measured(result: Report) -> dict[str, Any]:
 
 
 def restore_predictions(folder: Path, records: Iterable[TrialRecord]) -> None:
-    """Writes the predictions of tested runs where their checkpoints went with the study's end."""
+    """Writes the predictions of tested runs again where their checkpoints are gone."""
     missing = [
         record.spec
         for record in records

@@ -1,4 +1,4 @@
-"""The finals: winners and baselines re-trained, and the test set opened for the choice."""
+"""Phase of the finals: winners and baselines re-trained, and tested by the choice."""
 
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -27,12 +27,12 @@ from trainables.trial import References
 
 
 class LostInputError(RuntimeError):
-    """What a study was going to use can be read no more."""
+    """An input of the study can no longer be read."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Finals:
-    """How the finals ended.
+    """Result of the finals.
 
     Attributes:
         complete: Every family and role has its rows.
@@ -67,11 +67,11 @@ def retrain_and_test(session: Session, search: Search, choice: Choices, shared: 
     if test is not None:
         references = References(shared=shared, test=session.executor.put(test))
         failed = [record for record in recorder.trials.values() if record.failures]
-        owed = {record.spec.trial_id for record in failed}
-        fresh = [spec for spec in left if spec.trial_id not in owed]
+        pending = {record.spec.trial_id for record in failed}
+        fresh = [spec for spec in left if spec.trial_id not in pending]
         searcher = ListedTrials(recorder, fresh, **session.queue_options())
         for record in failed:
-            searcher.owe(record)
+            searcher.add_pending(record)
         trials = search.recorder.trained()
 
         def forecast() -> TimeLeft | None:
@@ -79,7 +79,7 @@ def retrain_and_test(session: Session, search: Search, choice: Choices, shared: 
             epochs = cast("list[FinalEpochRow]", recorder.epoch_rows())
             runs = final_runs(study, epochs, rows(), session.events)
             retrained = [each for each in recorder.trained() if each.epochs]
-            return forecast_end(study, trials, retrained, runs, search.searcher.halted)
+            return forecast_end(study, trials, retrained, runs, search.searcher.failed_families)
 
         time_left = Remaining(forecast).seconds
         table = ProgressTable(

@@ -1,4 +1,4 @@
-"""Keeps trial processes from the search to the finals, where Tune would end and start them again.
+"""Trial processes kept from the search to the finals, where Tune would restart them.
 
 Nothing public of Tune's outlives a run of its controller, hence the private names; they have no
 types, hence the marks.
@@ -24,7 +24,7 @@ Kept = tuple[Any, Any]
 
 
 class KeptProcesses:
-    """Processes that are idle between two phases; each has ended its last attempt in order."""
+    """Trial processes that are idle between two phases; each ended its last attempt in order."""
 
     def __init__(self, *, keeps: bool) -> None:
         """Keeps none where an autoscaler would rather take their nodes away meanwhile."""
@@ -40,7 +40,7 @@ class KeptProcesses:
         wanted: Callable[[], bool],
         leaves: bool,
     ) -> Iterator[None]:
-        """Inside, a Tuner takes up what is idle.
+        """Has a Tuner use the idle processes inside.
 
         Args:
             references: What the trials of the phase share.

@@ -1,4 +1,4 @@
-"""What a cluster that KubeRay runs may grow to, by its RayCluster resource.
+"""Largest size of a cluster that KubeRay runs, by its RayCluster resource.
 
 KubeRay's autoscaler has a container of its own beside the head, so that no file of it is seen here,
 and neither version 1 nor 2 tells the control store which workers there may be. Each round it reads
@@ -24,12 +24,12 @@ NAME, NAMESPACE = "RAY_CLUSTER_NAME", "RAY_CLUSTER_NAMESPACE"
 
 
 def runs(nodes: Sequence[Node]) -> bool:
-    """Whether KubeRay has started the head among nodes, as Ray lists them: its group says so."""
+    """Whether KubeRay started the head of these nodes: its group says so."""
     return any(node["Labels"].get(GROUP) == HEAD_GROUP for node in nodes)
 
 
 def autoscaling_config(nodes: Sequence[Node]) -> dict[str, Any]:
-    """What KubeRay's autoscaler goes by, in the form of a file of `ray up`, made by Ray's own code.
+    """The configuration of KubeRay's autoscaler as a file of `ray up`, by Ray's own code.
 
     The type of a group's GPUs is what the group's labels say, or else one of its nodes.
 

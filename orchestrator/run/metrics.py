@@ -1,4 +1,4 @@
-"""What a running study shows as numbers beside Ray's own: its metrics, and their values now."""
+"""Metrics of a running study, shown beside Ray's own, and their current values."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -35,7 +35,7 @@ class Metric:
 
     @property
     def exported_name(self) -> str:
-        """The name under which a node's end point has it."""
+        """Name of the metric at a node's end point."""
         return f"{PREFIX}{self.name}{COUNTER_SUFFIX if self.counter else ''}"
 
 
@@ -93,7 +93,7 @@ METRICS: Final = (
 def measure(
     recorder: Recorder, families: Sequence[str], *, study: str, phase: str
 ) -> Iterator[Sample]:
-    """The values of the metrics of families, from the rows of a phase.
+    """The values of the families' metrics, from the rows of a phase.
 
     Args:
         recorder: Of the phase.

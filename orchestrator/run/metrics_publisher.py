@@ -1,4 +1,4 @@
-"""Publishes a running study's numbers through Ray, from a thread, so the driver never waits."""
+"""Publisher of a running study's metrics through Ray, from a thread, so the driver never waits."""
 
 import contextlib
 import functools
@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 
 
 class Publisher:
-    """Publishes every 5 to 15 s, 20 times what measuring takes; Ray sends it on every 10 s."""
+    """Publishes metrics every 5 to 15 s, or 20 times what measuring takes; Ray sends every 10 s."""
 
     def __init__(self, measure: Measure) -> None:
         """Takes what measures; it is called in the publisher's thread."""

@@ -1,4 +1,4 @@
-"""Whether the nodes of a cluster can run a study's trials, asked before anything is written."""
+"""Checks that a cluster's nodes can run a study's trials, before anything is written."""
 
 import contextlib
 import tempfile
@@ -22,7 +22,7 @@ ANSWER_SECONDS: Final = 120.0
 
 
 def check_nodes(folder: Path) -> None:
-    """Asks each other node that is there now; those that join later are asked by their trials.
+    """Checks each other node that is there now; those that join later are checked by their trials.
 
     Args:
         folder: The study's, absolute; it need not exist.
@@ -37,7 +37,7 @@ def check_nodes(folder: Path) -> None:
     existing = next(path for path in (folder, *folder.parents) if path.exists())
     with tempfile.NamedTemporaryFile(prefix=".shared-", dir=existing) as file:
         path, expected = Path(file.name), node_check.software()
-        asked = [_on(node_id, node_check.complaint, expected, path) for node_id in others]
+        asked = [_on(node_id, node_check.node_error, expected, path) for node_id in others]
         answers = [_answer(reference) for reference in asked]
     wrong = [answer for answer in answers if answer]
     if wrong:
@@ -46,7 +46,7 @@ def check_nodes(folder: Path) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class Seen:
-    """What the nodes that are there now compute with.
+    """Hardware that the present nodes compute with.
 
     Attributes:
         hosts: By the hosts' names.
@@ -58,7 +58,7 @@ class Seen:
 
 
 def look_at_nodes(precision: str, reservation: Reservation, *, mixed: bool) -> Seen:
-    """Asks each node that is there now; see `seen_of`."""
+    """Asks each present node for its hardware; see `seen_of`."""
     here = ray.get_runtime_context().get_node_id()
     asked = [
         (node, None if node["NodeID"] == here else _on(node["NodeID"], hardware.here))
@@ -78,7 +78,7 @@ def seen_of(
     *,
     mixed: bool,
 ) -> Seen:
-    """What nodes compute with.
+    """Summarises the hardware of nodes.
 
     Args:
         nodes: What Ray may place on each, and what its kernel tells of it.
@@ -96,7 +96,7 @@ def seen_of(
     for resources, seen in nodes:
         found[seen.host] = seen
         if fits(reservation.bundle, resources):
-            wrong.add(hardware.complaint(precision, reservation.device, seen))
+            wrong.add(hardware.precision_error(precision, reservation.device, seen))
             for name in seen.devices(reservation.device):
                 types[name].add(seen.host)
     if len(types) > 1 and not mixed:
@@ -112,7 +112,7 @@ def seen_of(
 
 
 def check_types(known: Mapping[str, Mapping[str, object]], seen: Seen) -> None:
-    """Refuses a resumed study that would go on on GPUs of another type.
+    """Checks that a resumed study goes on on GPUs of the same type.
 
     A second of one is not worth a second of another; rows of CPUs tell no memory and no driver.
 
@@ -134,7 +134,7 @@ def check_types(known: Mapping[str, Mapping[str, object]], seen: Seen) -> None:
 
 
 class Waiting:
-    """What is said, once, and done where no trial runs since none has a node."""
+    """Message and action, once, where no trial runs since none has a node."""
 
     def __init__(
         self, reservation: Reservation, settings: Settings, say: Callable[[str], None]

@@ -1,4 +1,4 @@
-"""Opens a study that has been checked: its cluster, weights, folder, and what its rows say."""
+"""Opening of a study that has been checked: its cluster, weights, folder, and stored rows."""
 
 import contextlib
 import os
@@ -129,7 +129,7 @@ def open_study(
 
 
 def register(checked: CheckedStudy, content: Mapping[str, Any], console: Console) -> dict[str, Any]:
-    """Registers what a new study will ask, where that was wanted: what `study.json` says of it."""
+    """Registers what a new study will ask, if wanted; returns the entry of `study.json`."""
     if checked.registration is None:
         return {}
     entry = registration.register(
@@ -208,7 +208,7 @@ def forecast_on_cluster(checked: CheckedStudy, address: str, console: Console) -
 
 
 def say_how_to_resume(checked: CheckedStudy, console: Console) -> None:
-    """Prints the command that goes on with a study that was interrupted."""
+    """Prints the command that resumes a study that was interrupted."""
     if not (checked.folder / "study.json").exists():
         console.print("Interrupted before the study began; nothing was written.")
         return
@@ -217,7 +217,7 @@ def say_how_to_resume(checked: CheckedStudy, console: Console) -> None:
 
 
 def resume_command(study: CheckedStudy | Session) -> str:
-    """What goes on with a study."""
+    """The command that resumes a study."""
     command = [*words_of("study"), "--resume", study.name]
     if study.settings.results_dir != Settings.results_dir:
         command += ["--results-dir", study.settings.results_dir]
@@ -241,7 +241,7 @@ def _say_what_runs(
 
 
 def cluster_line(cluster: Cluster, reservation: Reservation) -> str:
-    """What a study has of the cluster, in a line."""
+    """A line that describes a study's share of the cluster."""
     where = f"; dashboard http://{cluster.dashboard}" if cluster.dashboard else ""
     enough = any(fits(reservation.bundle, node) for node in cluster.present)
     waiting = "" if enough else "; trials wait for the first node that the autoscaler starts"

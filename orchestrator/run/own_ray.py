@@ -1,4 +1,4 @@
-"""A Ray that a study starts on this machine: nobody else's folder, token, or port to listen on."""
+"""Private Ray cluster on this machine: a folder, token and ports that no other user can reach."""
 
 import contextlib
 import os
@@ -25,7 +25,7 @@ NO_PORT: Final = {"AUTOSCALER_METRIC_PORT": "-1", "DASHBOARD_METRIC_PORT": "-1"}
 
 
 def running_here() -> str | None:
-    """The address of the cluster that runs on this machine, where this user or root started it.
+    """The address of the cluster that this user or root has started on this machine.
 
     Ray would take any user's: whoever wrote it first would be given the study's code and the token.
     """
@@ -42,7 +42,7 @@ def running_here() -> str | None:
 
 
 def folder() -> Path:
-    """Where Ray is to keep its session: below a folder that is this user's alone.
+    """The folder for Ray's session files, below one that is this user's alone.
 
     Ray's own is open to all, and holds the study's code, its logs and its sockets.
 
@@ -67,12 +67,12 @@ def folder() -> Path:
 
 
 def mode() -> str:
-    """With a token, unless the user wants none."""
+    """The authentication mode: with a token, unless the user wants none."""
     return os.environ.get(MODE, TOKEN).lower()
 
 
 def keep_token() -> str:
-    """Sees to it that there is a token, and that no other user can read it; Ray's is open.
+    """Makes sure that there is a token that no other user can read; Ray's own is readable.
 
     One that a variable gives or names is taken as it is.
 
@@ -101,7 +101,7 @@ def keep_token() -> str:
 
 
 def options(*, dashboard: bool = True) -> dict[str, Any]:
-    """What `ray.init` is told of a cluster that is this study's own.
+    """Options of `ray.init` for a cluster that is this study's own.
 
     Ray would start a process for each CPU that no trial can use, since it lacks the study's code.
 
@@ -119,7 +119,7 @@ def options(*, dashboard: bool = True) -> dict[str, Any]:
 
 @contextlib.contextmanager
 def on_loopback() -> Iterator[None]:
-    """Inside, a Ray that starts listens on this machine alone, and on no port for metrics.
+    """Has a Ray that starts inside listen on this machine alone, on no port for metrics.
 
     Ray has no option for the first but this one, meant for other systems and read at its import.
     """

@@ -1,4 +1,4 @@
-"""Runs one Tuner over one phase's trials, with the study's own searcher and scheduler."""
+"""One phase of a study: a Tuner over its trials, with the study's own searcher and scheduler."""
 
 import functools
 import logging
@@ -28,7 +28,7 @@ from trainables.trial import References, StudyTrial
 
 @dataclass(frozen=True, kw_only=True)
 class Phase:
-    """What one Tuner runs.
+    """Arguments of one phase, which one Tuner runs.
 
     Attributes:
         name: `search` or `finals`; Tune's own files go to `tune/<name>`, and are disposable.
@@ -167,14 +167,14 @@ def _raise_full_disk(error: BaseException) -> None:
 
 
 class AttemptClock(tune.Callback):
-    """Starts a trial's clock when a process takes it up; ends what nobody keeps."""
+    """Callback that starts a trial's clock, and ends a phase whose rows do not reach the disk."""
 
     def __init__(self, recorder: Recorder, began: Callable[[str, float], None]) -> None:
         """Takes the recorder of the phase, and what is told of a trial and its devices."""
         self._recorder, self._began = recorder, began
 
     def on_step_begin(self, iteration: int, trials: list[Trial], **info: Any) -> None:
-        """Whether rows reach the disk must not wait for the next of them."""
+        """Checks that rows still reach the disk, without waiting for the next one."""
         del iteration, trials, info
         self._recorder.check_kept()
 

@@ -1,4 +1,4 @@
-"""Reserves for trials like Tune, but takes no reservation back while it is being made.
+"""Placement groups for trials, as Tune's own, but none is removed while it is being reserved.
 
 Tune asks for a placement group when a trial is proposed, and removes it at once where the trial is
 given an idle process instead. Ray 2.60 reserves in two phases; where the removal falls between
@@ -19,7 +19,7 @@ LONGEST_SECONDS: Final = 1.0
 
 
 class PlacementGroups(PlacementGroupResourceManager):
-    """Removes an unwanted group once it is reserved, or has waited for long."""
+    """Resource manager that removes an unwanted group only once reserved or after a long wait."""
 
     def __init__(self, update_interval_s: float = 0.1) -> None:
         """Has none; Tune's own calls it again when all are to be forgotten."""
@@ -27,17 +27,17 @@ class PlacementGroups(PlacementGroupResourceManager):
         self._unwanted = dict[Any, tuple[PlacementGroup, float]]()
 
     def get_resource_futures(self) -> list[Any]:
-        """What Tune's loop waits for, asked at each of its turns."""
+        """Futures of the groups that are being reserved, for which Tune's loop waits."""
         self._remove_unwanted()
         return [*super().get_resource_futures(), *self._unwanted]
 
     def update_state(self) -> None:
-        """Called once one of those is there."""
+        """Updates the groups once one of these futures is ready."""
         super().update_state()  # type: ignore[no-untyped-call]
         self._remove_unwanted()
 
     def cancel_resource_request(self, resource_request: ResourceRequest) -> None:
-        """Leaves a group that may be being reserved for later."""
+        """Marks a group that may be being reserved to be removed later."""
         if not self._request_to_staged_pgs[resource_request]:
             super().cancel_resource_request(resource_request)
             return

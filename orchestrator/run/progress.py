@@ -1,4 +1,4 @@
-"""What a study shows while it runs: one row per family on a terminal, nothing elsewhere."""
+"""Progress display of a running study: one row per family on a terminal, nothing elsewhere."""
 
 import contextlib
 from collections.abc import Callable, Iterator, Mapping

@@ -1,4 +1,4 @@
-"""Keeps Tune running where one actor is lost, and ends an actor that cannot end itself."""
+"""Fault handling for Ray actors: Tune goes on where one is lost; one that hangs is ended."""
 
 import contextlib
 import time
@@ -27,7 +27,7 @@ LONGEST_STEP_SECONDS: Final = 10.0
 
 
 class ActorManager(_internal.RayActorManager):
-    """Takes each error of Ray's for the end of one actor.
+    """Tune's actor manager, which takes each error of Ray's as the end of one actor.
 
     Tune's own ends the whole run where it is neither an actor's nor a task's, as when the memory
     monitor has killed a trial. Nothing public is called then, hence the private method.
@@ -41,7 +41,7 @@ class ActorManager(_internal.RayActorManager):
 
 
 def as_actor_error(error: Exception) -> Exception:
-    """An error that Tune puts down to one trial."""
+    """The error in a form that Tune attributes to one trial."""
     if isinstance(error, RayError) and not isinstance(error, (RayActorError, RayTaskError)):
         return LostActorError(error)
     return error
@@ -73,7 +73,7 @@ class _NamedMethod:
 
 @contextlib.contextmanager
 def one_at_a_time() -> Iterator[None]:
-    """Inside, an actor that is lost is lost alone."""
+    """Has the loss of an actor end that actor alone inside."""
     own = vars(tune_controller)["RayActorManager"]
     vars(tune_controller)["RayActorManager"] = ActorManager
     try:
@@ -84,7 +84,7 @@ def one_at_a_time() -> Iterator[None]:
 
 @contextlib.contextmanager
 def without_keys() -> Iterator[None]:
-    """Inside, Tune puts no cloud keys into runtime environments, which Ray writes into its logs."""
+    """Keeps cloud keys out of Tune's runtime environments inside: Ray writes these into logs."""
     own = vars(class_cache)["ENV_VARS_TO_PROPAGATE"]
     vars(class_cache)["ENV_VARS_TO_PROPAGATE"] = {n for n in own if not n.startswith("AWS_")}
     try:
@@ -95,7 +95,7 @@ def without_keys() -> Iterator[None]:
 
 @contextlib.contextmanager
 def callbacks_uncounted() -> Iterator[None]:
-    """Inside, Tune does not import trackers to count who uses its callbacks for them.
+    """Keeps Tune from importing trackers inside, which it does to count uses of callbacks.
 
     Where MLflow and Weights & Biases are installed that takes a start four seconds, and the count
     goes nowhere: a study sends no usage statistics.
@@ -109,7 +109,9 @@ def callbacks_uncounted() -> Iterator[None]:
 
 
 class Overdue(tune.Callback):
-    """Ends a trial's process from outside, on whichever node, and a phase that no node can run.
+    """Watchdog that ends overdue processes of trials, and a phase that no node can run.
+
+    It does so from outside, on whichever node.
 
     A process ends itself at its limit, unless it is stopped or the file is not there that it says
     so in. The clock counts what Tune's loop lives through, so that no trial is late because the
@@ -141,7 +143,7 @@ class Overdue(tune.Callback):
         self._epochs: dict[Trial, int] = {}
 
     def on_step_begin(self, iteration: int, trials: list[Trial], **info: Any) -> None:
-        """Ends what is late; Tune then sees an actor that died."""
+        """Ends overdue processes; Tune then sees an actor that died."""
         del iteration, info
         self._hear_of_next(trials)
         now = self._clock()
@@ -181,27 +183,27 @@ class Overdue(tune.Callback):
     def on_trial_start(
         self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
     ) -> None:
-        """Its first stretch of epochs begins."""
+        """Starts the time limit of the trial's first stretch of epochs."""
         del iteration, trials, info
         self._heard[trial] = self._lived
 
     def on_trial_result(
         self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
     ) -> None:
-        """Its next stretch begins."""
+        """Starts the time limit of the next stretch."""
         del iteration, trials, result, info
         self._heard[trial] = self._lived
 
     def on_trial_complete(
         self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
     ) -> None:
-        """It has ended."""
+        """Removes the time limit of a trial that has ended."""
         del iteration, trials, info
         self._heard.pop(trial, None)
 
     def on_trial_error(
         self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
     ) -> None:
-        """It has ended."""
+        """Removes the time limit of a trial that has ended."""
         del iteration, trials, info
         self._heard.pop(trial, None)

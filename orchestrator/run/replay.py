@@ -1,4 +1,4 @@
-"""Replays a study's rows as they came: into its records, its rungs and Optuna."""
+"""Replay of a study's stored rows, in order, into its records, its rungs and Optuna."""
 
 import json
 import shutil
@@ -42,7 +42,7 @@ SHOWN: Final = 5  # files that changed
 
 @dataclass(frozen=True, kw_only=True)
 class StoredStudy:
-    """A study's tables as rows, as earlier runs left them; a new study has none.
+    """Rows of a study's tables as earlier runs left them; a new study has none.
 
     Attributes:
         trials: Of `trials.parquet`, and of trials that only a claim names; sorted by trial.
@@ -67,12 +67,12 @@ class StoredStudy:
     forgiven: bool = False
 
     def attempts(self, trial_id: str) -> int:
-        """How many attempts at a trial have begun, as its checkpoints know."""
+        """The number of attempts at a trial that have begun, by its checkpoints."""
         return self.claims[trial_id].attempt if trial_id in self.claims else 0
 
 
 def read(folder: Path, study: StudyRecord, now: StudyRecord) -> StoredStudy:
-    """Reads what a killed, interrupted or finished driver left.
+    """Reads the rows that a killed, interrupted or finished driver left.
 
     A trial that was proposed just before the driver died may be in no table yet, but its attempt
     has left a claim beside its checkpoints: it too is the study's.
@@ -110,7 +110,7 @@ def read(folder: Path, study: StudyRecord, now: StudyRecord) -> StoredStudy:
 
 
 def changes(study: StudyRecord, now: StudyRecord) -> list[tuple[str, str]]:
-    """What is to be noted when a study is resumed: the events' kinds and details."""
+    """The events to record when a study is resumed: their kinds and details."""
     last = study.runs[-1].outcome
     before = "killed" if last == Outcome.RUNNING else last
     noted = [("resumed", f"run {len(study.runs) + 1}, after one that was {before}")]
@@ -149,10 +149,10 @@ def _changed_inputs(study: StudyRecord, now: StudyRecord) -> Iterator[tuple[str,
 def replay_search(
     stored: StoredStudy, recorder: Recorder, scheduler: RecordingScheduler, search: FamilySearch
 ) -> None:
-    """Brings the search to where the rows say it was.
+    """Restores the state of the search from its rows.
 
     Each row goes through its search's rungs in its original order; what they decide is what was
-    decided then. Ended trials are told to Optuna, others are owed an attempt.
+    decided then. Ended trials are told to Optuna, others get another attempt.
     """
     for row in stored.trials:
         record = _record_of(row)
@@ -171,11 +171,11 @@ def replay_search(
     for record in list(recorder.trials.values()):
         if record.status != State.RUNNING:
             recorder.discard_checkpoints(record.spec.trial_id)
-        search.go_on_with(record)
+        search.resume(record)
 
 
 def replay_warm_start(folder: Path, rungs: FamilyRungs, search: FamilySearch) -> None:
-    """Has the rungs and Optuna learn from another study's trials, as they came there.
+    """Adds another study's trials to the rungs and to Optuna, in their order there.
 
     Args:
         folder: The study's that learns.
@@ -198,7 +198,7 @@ def replay_warm_start(folder: Path, rungs: FamilyRungs, search: FamilySearch) ->
 def replay_finals(
     stored: StoredStudy, specs: Sequence[TrialSpec], recorder: Recorder, folder: Path
 ) -> list[TrialSpec]:
-    """Brings the finals to where the rows say they were.
+    """Restores the state of the finals from their rows.
 
     Those of a winner that is the winner no more are discarded, and those that had ended without a
     test (and so without a checkpoint to go on from) start again, both with an event.
@@ -238,7 +238,7 @@ def replay_finals(
 def _replay_failures(stored: StoredStudy, recorder: Recorder, search: FamilySearch) -> None:
     for row in stored.events:
         if row["kind"] == "family_halted" and row["family"] is not None:
-            search.halted[row["family"]] = row["detail"]
+            search.failed_families[row["family"]] = row["detail"]
         record = recorder.trials.get(row["trial_id"] or "")
         if record is not None and row["kind"] in FAILURES:
             record.failures.append(failure_of_text(row["kind"], row["detail"]))

@@ -1,4 +1,4 @@
-"""The search: restored from its rows, run, and its winners chosen."""
+"""Phase of the search: restored from its rows, run, and its winners chosen."""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ from trainables.trial import References
 
 @dataclass(frozen=True, kw_only=True)
 class Search:
-    """The parts of the search, brought to where its rows say it was.
+    """The parts of the search, restored from its rows.
 
     Attributes:
         early: The finals that may begin before it is over; None where those of a choice have begun.
@@ -40,7 +40,7 @@ class Search:
 
 
 def restore_search(session: Session) -> Search:
-    """The search with all that its rows say; a new study's has none."""
+    """Restores the search from its rows; a new study's has none."""
     settings, recorder = session.settings, session.recorder("epochs")
     rungs = RayRungs(
         [search.name for search in session.searches],
@@ -62,7 +62,7 @@ def restore_search(session: Session) -> Search:
             session.manifest.study.runs,
             [row["reported_at"] for row in (*session.stored.epochs, *session.stored.final_epochs)],
         ),
-        closed={name: why.setting for name, why in closed_before(session).items()},
+        ended_early={name: why.setting for name, why in ended_early_before(session).items()},
     )
     settled = Settled(
         recorder,
@@ -80,7 +80,7 @@ def restore_search(session: Session) -> Search:
         first_cut=scheduler.first_cut,
         by_device_time=session.reservation.max_concurrent > 1,
         multivariate=session.manifest.study.sampler.multivariate,
-        refuses=lambda each: budget.refuses(each) or settled.refuses(each),
+        blocked_by=lambda each: budget.blocked_by(each) or settled.blocked_by(each),
         **session.queue_options(),
     )
     replay.replay_warm_start(session.folder, rungs, searcher)
@@ -121,7 +121,7 @@ def run_search(session: Session, search: Search, shared: Any) -> None:
 
     def forecast() -> TimeLeft | None:
         study, trials = session.manifest.study, search.recorder.trained()
-        return forecast_end(study, trials, begun(), None, search.searcher.halted)
+        return forecast_end(study, trials, begun(), None, search.searcher.failed_families)
 
     time_left = Remaining(forecast).seconds
     if search.searcher.has_work():
@@ -150,21 +150,21 @@ def _with_finals(
 
 
 def choose(session: Session, search: Search) -> dict[str, Choice]:
-    """Writes the choice down before the test part is decoded."""
+    """Stores the choice of winners before the test part is decoded."""
     choice = finals.choose(search.recorder, session.searches)
     written = {name: chosen.model_dump() for name, chosen in choice.items()}
     choice_digest = finals.digest(written, session.manifest.study.raw["settings"])
-    halted, closed = search.searcher.halted, search.searcher.closed()
-    for name, why in closed.items():
-        _close(session, search.recorder, name, **why)
-    session.manifest.add(choice=written, choice_sha256=choice_digest, halted=halted, closed=closed)
-    for family, message in halted.items():
+    failed, ended = search.searcher.failed_families, search.searcher.ended_early()
+    for name, why in ended.items():
+        _note_early_end(session, search.recorder, name, **why)
+    session.manifest.add(choice=written, choice_sha256=choice_digest, halted=failed, closed=ended)
+    for family, message in failed.items():
         session.console.print(f"{family} was given up: {message}", style="bold")
     return choice
 
 
 def note_opening(session: Session, search: Search) -> None:
-    """Notes that the test part is opened, before any network sees it.
+    """Records that the test part is opened, before any network sees it.
 
     An opening belongs to a choice: the same one, made again after a crash, is the same opening.
     """
@@ -179,27 +179,29 @@ def note_opening(session: Session, search: Search) -> None:
     session.manifest.add(test_openings=max(before, len(opened | {choice_digest})))
 
 
-def _close(session: Session, recorder: Recorder, name: str, *, trials: int, setting: str) -> None:
-    """Says what ended a search."""
+def _note_early_end(
+    session: Session, recorder: Recorder, name: str, *, trials: int, setting: str
+) -> None:
+    """Notes and prints what ended a search before all its trials."""
     why = f"another would not have left enough of {setting} for the finals"
     if setting == SETTING:
         chance = session.settings.stop_when_settled
         why = f"the chance that more change which family wins is below {chance:g}"
     detail = f"{name} ended after {trials} of {session.settings.trials} trials: {why}"
     (family,) = (search.family for search in session.searches if search.name == name)
-    if name not in closed_before(session):
+    if name not in ended_early_before(session):
         recorder.event("budget_reached", detail, family=family)
     session.console.print(f"{detail}.")
 
 
 def opened_before(session: Session) -> set[str]:
-    """The choice for which the test part was opened last, as `study.json` knows."""
+    """The choice for which the test part was opened last, by `study.json`."""
     study = session.resumed.study if session.resumed else None
     return {study.choice_sha256} if study and study.test_openings else set()
 
 
-def closed_before(session: Session) -> dict[str, ClosedSearch]:
-    """Searches that were ended in an earlier run by what has not changed since."""
+def ended_early_before(session: Session) -> dict[str, ClosedSearch]:
+    """Searches that an earlier run ended early by a setting that has not changed since."""
     if session.resumed is None:
         return {}
     before = session.resumed.study

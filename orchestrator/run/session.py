@@ -1,4 +1,4 @@
-"""A study that is open: what its steps share, and how its trials are run."""
+"""Opens study: the state that its steps share, and the executor that runs its trials."""
 
 import contextlib
 import os
@@ -40,7 +40,7 @@ CLUSTER_LOST: Final = "cluster_lost"
 
 
 class Executor(Protocol):
-    """Where trials run."""
+    """Protocol of what runs trials."""
 
     def put(self, value: Any) -> Any:
         """Shares a value with all trials."""
@@ -77,7 +77,7 @@ class RayExecutor:
 
 
 class Session:
-    """A study that is open."""
+    """An open study: the state that its steps share."""
 
     def __init__(
         self,
@@ -113,7 +113,7 @@ class Session:
 
     @contextlib.contextmanager
     def noting_outcome(self) -> Iterator[None]:
-        """Notes inside what ends the study too early, even where the disk is full by then."""
+        """Records an early end of the study inside, even where the disk is full by then."""
         try:
             (self.folder / RESERVE).write_bytes(os.urandom(RESERVE_BYTES))
             yield
@@ -139,7 +139,7 @@ class Session:
         self.manifest.end(Outcome.INTERRUPTED)
 
     def note(self, kind: str, detail: str) -> None:
-        """Adds an event of the study's own; from whichever thread.
+        """Adds an event of the study's own; safe from any thread.
 
         Raises:
             WritingError: See `TableWriter.changed`.
@@ -158,7 +158,7 @@ class Session:
         self.writer.changed("events")
 
     def share_data(self) -> Any:
-        """What all trials train on, where the executor's trials find it."""
+        """Shares the data that all trials train on, by the executor."""
         files.remove_leftovers(self.folder)
         for name in self.stored.damaged:  # it is written anew; perhaps something can be saved of it
             files.keep_aside(self.folder / f"{name}.parquet")
@@ -174,17 +174,17 @@ class Session:
         )
 
     def remove_checkpoints(self) -> None:
-        """A study that has its predictions needs none."""
+        """Removes all checkpoints: a study that has its predictions needs none."""
         shutil.rmtree(self.folder / "checkpoints", ignore_errors=True)
 
     def end(self, *, complete: bool) -> None:
-        """Notes how the study ended, and says where it is."""
+        """Records how the study ended, and prints where it is."""
         self.completed = complete
         self.manifest.end(Outcome.COMPLETED if complete else Outcome.INCOMPLETE)
         self.console.print(f"Results: {self.folder}", soft_wrap=True)
 
     def recorder(self, epochs_table: str) -> Recorder:
-        """Keeps the rows of a phase."""
+        """Makes the recorder of a phase."""
         return Recorder(
             study=self.name,
             folder=self.folder,
@@ -197,7 +197,7 @@ class Session:
         )
 
     def queue_options(self) -> dict[str, Any]:
-        """Those of every `TrialQueue`."""
+        """Options that every `TrialQueue` takes."""
         return {
             "epochs": self.settings.epochs,
             "max_attempts": self.settings.max_attempts,

@@ -1,4 +1,4 @@
-"""Ctrl-C, SIGTERM, SIGHUP: the first ends a study in order, a second (no hang-up) at once."""
+"""Signals: the first Ctrl-C, SIGTERM or SIGHUP ends in order, a second (no hang-up) at once."""
 
 import contextlib
 import os
@@ -12,7 +12,7 @@ SHELL: Final = 128
 
 
 class Interruption:
-    """Notes the signals that ask a study to end, and passes the first on to where it is heeded."""
+    """Notes the signals that ask a study to end, and passes the first on to where it is handled."""
 
     def __init__(self) -> None:
         """Nothing was received yet."""
@@ -42,7 +42,7 @@ class Interruption:
 
     @contextlib.contextmanager
     def tuning(self) -> Iterator[None]:
-        """Inside, Tune runs trials: it is asked to end by SIGUSR1, which it heeds between steps."""
+        """Inside, Tune runs trials: SIGUSR1 asks it to end, which it handles between steps."""
         os.environ["TUNE_DISABLE_SIGINT_HANDLER"] = "1"
         # Until Tune has set its own handler.
         earlier = signal.signal(signal.SIGUSR1, _interrupt)

@@ -1,4 +1,4 @@
-"""What of a study's folder is published: its files as they stand at one moment, held fast."""
+"""Consistent view of a study's files at one moment, to be published."""
 
 import contextlib
 import itertools
@@ -41,7 +41,7 @@ class StagedFile:
 def staged(
     folder: Path, known: Collection[Stamp], still: AbstractContextManager[None]
 ) -> Iterator[dict[str, StagedFile]]:
-    """Holds what a study would go on from, were its driver killed at this moment.
+    """Holds the files inside from which the study would resume, were its driver killed now.
 
     A file of a study is written under another name and renamed, so a further name of it keeps its
     content, whatever takes its place; no bytes are copied.

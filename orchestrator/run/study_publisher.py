@@ -1,6 +1,7 @@
 """Keeps a copy of a running study behind an address, from a thread, so that the driver never waits.
 
-What lies there is at any moment what a driver could have left that was killed a little earlier.
+What is stored there is at any moment what a driver could have left that was killed a little
+earlier.
 """
 
 import contextlib
@@ -31,7 +32,7 @@ ENDED: Final = "publish_ended"
 
 
 class TakenOverError(RuntimeError):
-    """Another head has gone on with the study that lies at the address."""
+    """Another head has resumed the study that is stored at the address."""
 
 
 @contextlib.contextmanager
@@ -55,7 +56,7 @@ def publishing(session: Session) -> Iterator[None]:
 
 
 class StudyPublisher:
-    """Publishes every 15 s, or as often as sending allows."""
+    """Publishes a study every 15 s, or as often as sending allows."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""How long a running study still takes, for all who tell of it in its driver at any moment."""
+"""Time that a running study still takes, one estimate for all that show it in the driver."""
 
 import math
 import time
@@ -25,7 +25,7 @@ class Remaining:
         self._ask_at = -math.inf
 
     def seconds(self) -> float | None:
-        """What is left now; None where that is not known, or the end is overdue."""
+        """Seconds left now; None where that is not known, or the end is overdue."""
         started = time.monotonic()
         if started >= self._ask_at:
             self._last = self._forecast()

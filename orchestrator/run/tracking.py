@@ -1,4 +1,4 @@
-"""Has processes send a running study to trackers, so that none of these can harm it."""
+"""Processes that send a running study to trackers, so that none of these can harm it."""
 
 import contextlib
 import json
@@ -65,7 +65,7 @@ def following(
 
 
 class TrackerProcess:
-    """A process that sends the study to one tracker; another takes its place where it dies."""
+    """Process that sends the study to one tracker; it is replaced where it dies."""
 
     def __init__(self, folder: Path, target: Target, say: Callable[[str], None]) -> None:
         """Takes the study's folder, the tracker, and what prints a line; nothing is started yet."""
@@ -77,24 +77,24 @@ class TrackerProcess:
 
     @property
     def pid(self) -> int | None:
-        """Of the process; None before it has been started."""
+        """Id of the process; None before it has been started."""
         return None if self._process is None else self._process.pid
 
     def start(self) -> None:
-        """Starts it."""
+        """Starts the process."""
         self._say(f"Sending to {self._target}; its log: {self._log}")
         self._log.parent.mkdir(exist_ok=True)
         self._thread.start()
 
     def end(self) -> None:
-        """Tells it that the study has ended; it sends the last rows."""
+        """Tells the process that the study has ended; it sends the last rows."""
         with self._starting:
             self._ending.set()
             if self._process is not None:
                 _close_input(self._process)
 
     def wait(self, seconds: float) -> None:
-        """Waits for it, kills what takes longer, and says how it ended."""
+        """Waits for the process, kills it if it takes longer, and says how it ended."""
         self._thread.join(max(0.0, seconds))
         if self._thread.is_alive():
             self._failing = "the last of it was not taken in time"
@@ -138,13 +138,13 @@ class TrackerProcess:
                 start_new_session=True,  # Ctrl-C is for the study, which says when it ends
             )
             assert process.stdin is not None
-            told = {
+            request = {
                 "folder": str(self._folder),
                 "tracker": self._target.tracker,
                 "place": self._target.place,
             }
             with contextlib.suppress(OSError):
-                process.stdin.write(json.dumps(told) + "\n")
+                process.stdin.write(json.dumps(request) + "\n")
                 process.stdin.flush()
             if self._ending.is_set():
                 _close_input(process)

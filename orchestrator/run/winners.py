@@ -1,4 +1,4 @@
-"""The weights that a study keeps: of each family's winner, those of the best seed and the others.
+"""Weights that a study keeps of each family's winner: those of the best seed and the others.
 
 The best seed's lie in `winners/<family>/`, the others' in `winners/<family>/seeds/<seed>/`, so that
 a model is there once. Weights come before the record that names them, and what is kept of a seed is
@@ -30,7 +30,7 @@ TRAINING: Final = ("trial_id", "seed", "epoch", "train_images", "params")
 
 
 def keep_winners(folder: Path, rows: Sequence[FinalRow], classes: Sequence[str]) -> None:
-    """Keeps each tuned family's weights at its largest fraction, those of every seed.
+    """Keeps the weights of each tuned family's winner at its largest fraction, of every seed.
 
     Of a seed that was trained before a finished study was extended, whose checkpoints are gone, the
     weights kept then are taken; where there are none, none are kept.

@@ -1,4 +1,4 @@
-"""What a study may spend: device time, equal for each family, or wall time, finals included."""
+"""Budgets of a study: device time in equal shares of the families, and wall time with finals."""
 
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -16,7 +16,7 @@ SECONDS_PER_HOUR: Final = 3600
 
 
 class Budget:
-    """Says whether a search may propose a trial and still leave enough for the finals.
+    """Budgets of a study: whether a search may propose a trial and leave enough for the finals.
 
     Each family has an equal share of the device time. What has been spent counts as measured; to
     come are, as `Workload` and `Speed` have them, a new trial and all that run to the last epoch,
@@ -33,7 +33,7 @@ class Budget:
         images: Images,
         at_a_time: int,
         spent_seconds: float = 0.0,
-        closed: Mapping[str, str] | None = None,
+        ended_early: Mapping[str, str] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Starts the clock of this run.
@@ -45,26 +45,26 @@ class Budget:
             images: Of an epoch.
             at_a_time: Trials that run at a time.
             spent_seconds: Wall seconds of the study's earlier runs.
-            closed: Search to the setting that ended it for good.
+            ended_early: Search to the setting that ended it for good.
             clock: Seconds from any moment on.
         """
         self._recorder, self._images = recorder, images
         self._families = list(dict.fromkeys(search.family for search in searches))
         self._settings = settings
-        self._at_a_time, self._clock, self._closed = at_a_time, clock, closed or {}
+        self._at_a_time, self._clock, self._ended_early = at_a_time, clock, ended_early or {}
         self._began = clock() - spent_seconds
 
     def __reduce__(self) -> tuple[type[object], tuple[()]]:
         """An empty object, as the recorder: Tune pickles what it is given and never reads it."""
         return object, ()
 
-    def refuses(self, search: Search) -> str | None:
-        """The setting that keeps a search from proposing now; None where it may.
+    def blocked_by(self, search: Search) -> str | None:
+        """The budget's setting that keeps a search from proposing now; None where it may.
 
         It may be able to later: a trial that is stopped early gives back what it was counted at.
         """
-        if search.name in self._closed:
-            return self._closed[search.name]
+        if search.name in self._ended_early:
+            return self._ended_early[search.name]
         if not self._recorder.totals(search.family).started[search.name]:
             return None
         for name, left in (
@@ -111,5 +111,5 @@ class Budget:
         return Workload(self._settings, self._families, trials, reach="most")
 
     def _unknown(self, family: str) -> float:
-        """Nothing is known of a family's pace: it waits for what runs, or tries once more."""
+        """Nothing is known of a family's throughput: it waits for what runs, or tries once more."""
         return -1.0 if self._recorder.totals(family).running else 0.0

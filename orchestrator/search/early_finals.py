@@ -27,7 +27,7 @@ STRETCH_SECONDS: Final = 2.0
 
 
 class EarlyFinals(ListedTrials):
-    """Hands out attempts at finals that are certain to be wanted; how they end is for the finals.
+    """Queue of finals that may begin before the search has ended; how they end is for the finals.
 
     Attributes:
         recorder: Of the finals.
@@ -53,44 +53,44 @@ class EarlyFinals(ListedTrials):
         self.recorder, self._certain = recorder, certain
 
     def begun(self) -> list[Trained]:
-        """How far those are that have an epoch."""
+        """The progress of the finals that have at least one epoch."""
         return [each for each in self.recorder.trained() if each.epochs]
 
     # As in `TrialQueue`, Ray's own FINISHED is a string.
     def suggest(  # type: ignore[override]
         self, trial_id: str
     ) -> dict[str, Any] | str | None:
-        """An attempt at a final whose epochs are reported soon."""
+        """The configuration of an attempt at a final, with epochs reported soon."""
         config = super().suggest(trial_id)
         if isinstance(config, dict):
             config["checkpoint_seconds"] = STRETCH_SECONDS
         return config
 
     def propose(self) -> TrialSpec | None:
-        """The first of the list that is certain to be wanted."""
+        """The first final of the list that is certain to be wanted."""
         spec = next(filter(self._certain, self._specs), None)
         if spec is not None:
             self._specs.remove(spec)
         return spec
 
-    def owe(self, record: TrialRecord) -> None:
-        """Lists a final that was interrupted again, before all others."""
+    def add_pending(self, record: TrialRecord) -> None:
+        """Puts an interrupted final back at the front of the list."""
         record.stopping = False
         self._specs.appendleft(record.spec)
 
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
     ) -> None:
-        """Nothing becomes of the final yet; one that failed or diverged is not tried again here."""
+        """Puts an unfinished final back, unless it failed or diverged; the finals end it."""
         record = self._recorder.trials[self._running.pop(trial_id).trial_id]
         record.stopping = False
         in_order = not (error or record.diverged or (result and "diverged" in result))
         if in_order and len(record.rows) < self._whole(record.spec):
-            self.owe(record)
+            self.add_pending(record)
 
 
 class SearchAndFinals(Searcher):
-    """Hands out what the search has, and finals while it has nothing but waits for trials."""
+    """Searcher that hands out the search's trials, and finals where these leave slots idle."""
 
     def __init__(self, search: TrialQueue, finals: EarlyFinals) -> None:
         """Takes both."""
@@ -162,7 +162,7 @@ class SearchAndFinals(Searcher):
 
 
 class SearchAndFinalsScheduler(RecordingScheduler):
-    """Has the search's scheduler take its reports, and ends the attempts at finals in time."""
+    """Scheduler that passes reports to the search's own, and ends attempts at finals in time."""
 
     def __init__(
         self, search: RecordingScheduler, finals: Recorder, must_end: Callable[[], bool]
@@ -177,7 +177,7 @@ class SearchAndFinalsScheduler(RecordingScheduler):
         return object, ()
 
     def decide(self, trial_id: str, row: Epoch, sequence: int) -> str:
-        """Whether there is still a slot for a final."""
+        """Stops a final's attempt where there is no longer a slot for it."""
         del trial_id, row, sequence
         return str(TrialScheduler.STOP if self._must_end() else TrialScheduler.CONTINUE)
 

@@ -1,4 +1,4 @@
-"""Why an attempt failed, read from what Ray left of it."""
+"""Failures of attempts: kind, message and place, from the exceptions that Ray left."""
 
 import contextlib
 from pathlib import Path
@@ -30,7 +30,7 @@ ANSWER_SECONDS: Final = 10.0
 
 
 class LostActorError(RayActorError):
-    """Stands for an error by which an actor is lost, though Ray has it as no actor's error.
+    """Error of a lost actor that Ray does not raise as an actor's error.
 
     Attributes:
         cause: That error, such as `OutOfMemoryError`.
@@ -43,7 +43,7 @@ class LostActorError(RayActorError):
 
 
 def failure_of(trial: Trial) -> Failure:
-    """Why Tune's trial failed, from the exception that the driver keeps of it."""
+    """Why a trial of Tune's failed, from the exception that the driver keeps of it."""
     if trial.pickled_error_file is None:  # Tune keeps errors of tasks and of actors alone
         return Failure(kind="process_died", message=f"{trial} was lost before it began")
     error = ray.cloudpickle.loads(Path(trial.pickled_error_file).read_bytes())
@@ -51,7 +51,7 @@ def failure_of(trial: Trial) -> Failure:
 
 
 def kills_on(node_id: str) -> int:
-    """How many processes the kernel of a node has killed for memory; 0 if it does not answer."""
+    """How many processes a node's kernel killed for memory; 0 if it does not answer."""
     if node_id == ray.get_runtime_context().get_node_id():
         return memory_kills.count()
     there = NodeAffinitySchedulingStrategy(node_id=node_id, soft=False)
@@ -63,7 +63,7 @@ def kills_on(node_id: str) -> int:
 
 
 def classify(error: BaseException) -> Failure:
-    """The kind, the one line, and the place of an exception that ended an attempt.
+    """The kind, the one-line message and the place of an exception that ended an attempt.
 
     A task's error is told by its cause, and so is what stands for one: a process that was killed
     for memory, or whose node died, is no error of the trial's, wherever it is wrapped.

@@ -1,4 +1,4 @@
-"""Which trial comes next: attempts owed first, then the family with the least device time."""
+"""Searcher of all families: pending attempts first, then the family with the least device time."""
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -22,7 +22,7 @@ from trainables.training.seeding import derive_seed
 
 
 class FamilySearch(TrialQueue):
-    """One Optuna study per search; the family that has used the least device time proposes."""
+    """Searcher with one Optuna study per search; the family with the least device time proposes."""
 
     def __init__(
         self,
@@ -37,7 +37,7 @@ class FamilySearch(TrialQueue):
         first_cut: Callable[[str], int | None],
         by_device_time: bool,
         multivariate: bool,
-        refuses: Callable[[Search], str | None] = lambda _: None,
+        blocked_by: Callable[[Search], str | None] = lambda _: None,
         after_out_of_memory: Sequence[Params] = (),
     ) -> None:
         """Makes one Optuna study for each search.
@@ -54,7 +54,7 @@ class FamilySearch(TrialQueue):
             by_device_time: Balance the families by measured device time; otherwise by trials
                 started, which does not depend on clocks.
             multivariate: TPE models all hyperparameters together, not each by itself.
-            refuses: The setting of a budget that keeps a search from proposing now, if any.
+            blocked_by: The setting of a budget that keeps a search from proposing now, if any.
             after_out_of_memory: See `TrialQueue`.
         """
         super().__init__(
@@ -68,7 +68,7 @@ class FamilySearch(TrialQueue):
         self._trials, self._seed = trials, seed
         self._first_cut, self._by_device_time = first_cut, by_device_time
         self._multivariate = multivariate
-        self._refuses = refuses
+        self._blocked_by = blocked_by
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         self.studies = {
             name: optuna.create_study(study_name=name, direction="maximize")
@@ -97,21 +97,21 @@ class FamilySearch(TrialQueue):
         )
 
     def has_work(self) -> bool:
-        """Whether an attempt is owed or a new trial may be proposed."""
-        return self.owes() or any(map(self._may_propose, self._searches.values()))
+        """Whether an attempt is pending or a new trial may be proposed."""
+        return self.has_pending() or any(map(self._may_propose, self._searches.values()))
 
-    def closed(self) -> dict[str, dict[str, Any]]:
-        """Search to its `trials` and the `setting` that left it without those that are missing."""
+    def ended_early(self) -> dict[str, dict[str, Any]]:
+        """Searches ended before all their trials: the number of `trials` and the `setting` why."""
         found = {}
         for search in filter(self._is_open, self._searches.values()):
-            setting = self._refuses(search)
+            setting = self._blocked_by(search)
             if setting is not None:
                 started = self._recorder.totals(search.family).started[search.name]
                 found[search.name] = {"trials": started, "setting": setting}
         return found
 
-    def go_on_with(self, record: TrialRecord) -> None:
-        """Takes up a trial of an earlier run in Optuna; one that has not ended is owed an attempt.
+    def resume(self, record: TrialRecord) -> None:
+        """Restores an earlier run's trial in Optuna; one that has not ended gets another attempt.
 
         The rungs must have been replayed: Optuna is told of a baseline what ASHA says of it.
         """
@@ -128,10 +128,10 @@ class FamilySearch(TrialQueue):
         elif len(record.rows) >= self._epochs:
             self._end(record, State.COMPLETED)
         else:
-            self.owe(record)
+            self.add_pending(record)
 
     def ended(self, record: TrialRecord) -> None:
-        """Tells Optuna: COMPLETE, PRUNED with or without values, or FAIL."""
+        """Tells Optuna how a trial ended: COMPLETE, PRUNED with or without values, or FAIL."""
         trial = self._asked.pop(record.spec.trial_id, None)
         if trial is not None:
             what = optuna_state(record.status, record.rows, self._cut(record))
@@ -141,7 +141,7 @@ class FamilySearch(TrialQueue):
             self._show_fewer(record.spec.search)
 
     def learn(self, record: TrialRecord, cut: int | None) -> None:
-        """Tells Optuna of an ended trial that it did not propose in this process, at once.
+        """Adds an ended trial to Optuna that it did not propose in this process, in one step.
 
         Asking and telling would copy it twice; a pruned one has the value that `tell` gives it.
 
@@ -163,7 +163,7 @@ class FamilySearch(TrialQueue):
         self._show_fewer(record.spec.search)
 
     def learn_from_elsewhere(self, record: TrialRecord, cut: int | None) -> None:
-        """Learns of a trial of another study, as `learn`, and does not propose its point again.
+        """Adds a trial of another study to Optuna, and does not propose its point again.
 
         While few trials are known TPE draws at random, by a seed that comes from a trial's number:
         a search with the same seed as the other's goes on where that one has ended.
@@ -207,11 +207,11 @@ class FamilySearch(TrialQueue):
         return self._numbers[search]
 
     def _may_propose(self, search: Search) -> bool:
-        return self._is_open(search) and self._refuses(search) is None
+        return self._is_open(search) and self._blocked_by(search) is None
 
     def _is_open(self, search: Search) -> bool:
         started = self._recorder.totals(search.family).started[search.name]
-        return started < self._trials and search.family not in self.halted
+        return started < self._trials and search.family not in self.failed_families
 
     def _turn(self, search: Search) -> tuple[float, int, int]:
         """What the search with the least of proposes next: its family's time, trials, its own."""

@@ -1,4 +1,4 @@
-"""What Optuna is told of a trial: complete, pruned with values or without, or failed."""
+"""The state of a trial in Optuna: complete, pruned with values or without, or failed."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -26,7 +26,7 @@ class OptunaState:
 
 
 def optuna_state(status: str, rows: Sequence[Epoch], cut: int | None) -> OptunaState:
-    """What Optuna is told of a trial.
+    """The state of a trial in Optuna.
 
     A diverged trial is pruned without values, so that TPE ranks it last: it would forget a failed
     one and propose the same again. A baseline that ASHA would have stopped is pruned there, since

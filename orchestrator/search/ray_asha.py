@@ -1,4 +1,4 @@
-"""Ray's ASHA, which decides in the live study, fed with the study's own trials."""
+"""Early stopping by Ray's ASHA, fed with the study's own trials."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -19,11 +19,11 @@ _NO_CONTROLLER = cast("TuneController", None)
 
 
 class RayRungs(FamilyRungs):
-    """The rungs of each search, with one of Ray's ASHA each that decides who goes on.
+    """Rungs of each search; one of Ray's ASHA schedulers each decides which trials go on.
 
     Our own rule says when a trial arrives at a rung, and the cut-off there; Ray is asked then, and
     its answer is what is done and recorded. So Ray never gets to a rung that is not offered. It is
-    handed stand-ins with the study's own trial ids, since Tune's change with each attempt and Ray's
+    handed stubs with the study's own trial ids, since Tune's change with each attempt and Ray's
     rungs are keyed by them.
     """
 
@@ -53,7 +53,7 @@ class RayRungs(FamilyRungs):
         }
 
     def arrive(self, search: str, trial_id: str, row: Epoch, *, exempt: bool) -> Arrival | None:
-        """Takes up an epoch of a trial, and asks Ray at a rung."""
+        """Records an epoch of a trial, and asks Ray for a decision at a rung."""
         arrival = super().arrive(search, trial_id, row, exempt=exempt)
         if arrival is None:
             return None
@@ -64,9 +64,9 @@ class RayRungs(FamilyRungs):
 
     def _ask(self, asha: ASHAScheduler, trial_id: str, arrival: Arrival) -> bool:
         """Whether Ray stops a trial at a rung, where it counts from now on in any case."""
-        stand_in = cast("Trial", SimpleNamespace(trial_id=trial_id))
+        stub = cast("Trial", SimpleNamespace(trial_id=trial_id))
         if trial_id not in self._known:  # a trial's further attempts keep its arrivals
             self._known.add(trial_id)
-            asha.on_trial_add(_NO_CONTROLLER, stand_in)
-        told = {"epoch": arrival.rung, "objective": arrival.value}
-        return bool(asha.on_trial_result(_NO_CONTROLLER, stand_in, told) == TrialScheduler.STOP)
+            asha.on_trial_add(_NO_CONTROLLER, stub)
+        report = {"epoch": arrival.rung, "objective": arrival.value}
+        return bool(asha.on_trial_result(_NO_CONTROLLER, stub, report) == TrialScheduler.STOP)

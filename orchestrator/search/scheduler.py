@@ -1,4 +1,4 @@
-"""Which trials go on: every epoch is recorded, and one ASHA per search stops the weak."""
+"""Schedulers: every epoch is recorded, and one ASHA per search stops weak trials early."""
 
 import errno
 from typing import TYPE_CHECKING, Any, Final
@@ -23,7 +23,7 @@ EVENTS: Final = frozenset({"graph_fell_back", "images_fed"})
 
 
 class RecordingScheduler(FIFOScheduler):
-    """First in, first out; records every epoch and every failure, and stops nothing.
+    """First-in-first-out scheduler that records every epoch and failure, and stops nothing.
 
     Attributes:
         overdue: Trials whose attempt was ended from outside, since it could not end itself.
@@ -36,7 +36,7 @@ class RecordingScheduler(FIFOScheduler):
         self.overdue: set[str] = set()
 
     def decide(self, trial_id: str, row: Epoch, sequence: int) -> str:
-        """What to do after a new epoch: `CONTINUE`, or `STOP`.
+        """`CONTINUE` or `STOP` after a new epoch.
 
         Args:
             trial_id: The study's own.
@@ -54,7 +54,7 @@ class RecordingScheduler(FIFOScheduler):
     def on_trial_result(
         self, tune_controller: "TuneController", trial: Trial, result: dict[str, Any]
     ) -> str:
-        """Records what a trial reports and decides."""
+        """Records what a trial reports, and decides whether it goes on."""
         del tune_controller
         return self._take(trial.config["trial_id"], result)
 
@@ -67,7 +67,7 @@ class RecordingScheduler(FIFOScheduler):
         self._recorder.attempt_ended(trial.config["trial_id"])
 
     def on_trial_error(self, tune_controller: "TuneController", trial: Trial) -> None:
-        """Records why an attempt failed; the searcher is told right after.
+        """Records why an attempt failed; the searcher is informed right after.
 
         Raises:
             DiskFullError: No trial can keep what it finds: the study ends, and can go on later.
@@ -104,7 +104,7 @@ class RecordingScheduler(FIFOScheduler):
         return failure
 
     def replay(self, trial_id: str, row: EpochRow) -> None:
-        """Takes up a stored row of an earlier run as if it came now; its decision was heeded."""
+        """Restores a stored row of an earlier run as if it came now; its decision was handled."""
         sequence = self._recorder.restore_epoch(trial_id, row)
         if self.decide(trial_id, row, sequence) == TrialScheduler.STOP:
             self._recorder.trials[trial_id].stopping = True
@@ -132,7 +132,7 @@ class RecordingScheduler(FIFOScheduler):
 
 
 class FamilyASHA(RecordingScheduler):
-    """Stops a trial where its search's rungs say so, and records each arrival at one."""
+    """Scheduler that stops trials by their search's rungs, and records each arrival at one."""
 
     def __init__(self, recorder: Recorder, rungs: FamilyRungs) -> None:
         """Takes the recorder and the rungs of the searches."""
@@ -140,7 +140,7 @@ class FamilyASHA(RecordingScheduler):
         self._rungs = rungs
 
     def decide(self, trial_id: str, row: Epoch, sequence: int) -> str:
-        """What the search's ASHA says, except that a baseline always goes on."""
+        """The decision of the search's ASHA; a baseline always goes on."""
         spec = self._recorder.trials[trial_id].spec
         arrival = self._rungs.arrive(spec.search, trial_id, row, exempt=spec.role == BASELINE_ROLE)
         if arrival is None:
@@ -150,7 +150,7 @@ class FamilyASHA(RecordingScheduler):
         return str(TrialScheduler.STOP if stops else TrialScheduler.CONTINUE)
 
     def first_cut(self, trial_id: str) -> int | None:
-        """The epoch at which a baseline fell under a cut-off, None if it never did."""
+        """The epoch at which a baseline fell under a cut-off; None if it never did."""
         cuts = [
             row["epoch"] for row in self._recorder.rungs_of(trial_id) if row["decision"] == EXEMPT
         ]

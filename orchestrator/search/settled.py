@@ -1,4 +1,4 @@
-"""Ends the searches of a study once more trials would hardly change which family wins."""
+"""Rule that ends searches once more trials would hardly change which family wins."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -7,7 +7,7 @@ import numpy as np
 
 from orchestrator.config.searches import Search
 from orchestrator.results.states import CANNOT_WIN, State
-from orchestrator.stats.settled import Searched, chance_of_another
+from orchestrator.stats.settled import SearchProgress, chance_of_another
 from orchestrator.trials.recorder import Recorder
 from orchestrator.trials.trial import TrialRecord
 from trainables.epoch_rows import objective
@@ -16,7 +16,7 @@ SETTING: Final = "stop_when_settled"
 
 
 class Settled:
-    """Says whether the searches with one share of the training images are settled.
+    """Rule that ends the searches at one share of the training images once they are settled.
 
     They may be so no longer, if a trial that runs meanwhile ends with something better.
     """
@@ -43,12 +43,12 @@ class Settled:
         self._trials, self._below, self._images = trials, below, images
         self._said: dict[tuple[float, int], bool] = {}
 
-    def refuses(self, search: Search) -> str | None:
-        """The setting that keeps a search from proposing; None where it may."""
+    def blocked_by(self, search: Search) -> str | None:
+        """The rule's setting if it keeps a search from proposing; None where it may."""
         if self._below is None:
             return None
         families = {
-            each.family: self._searched(self._recorder.of_search(each.name))
+            each.family: self._progress(self._recorder.of_search(each.name))
             for each in self._searches
             if each.train_fraction == search.train_fraction
         }
@@ -59,11 +59,11 @@ class Settled:
             self._said[seen] = chance is not None and chance < self._below
         return SETTING if self._said[seen] else None
 
-    def _searched(self, records: Sequence[TrialRecord]) -> Searched:
+    def _progress(self, records: Sequence[TrialRecord]) -> SearchProgress:
         ended = [record for record in records if record.status != State.RUNNING]
         found = [
             objective(record.best)
             for record in ended
             if record.status not in CANNOT_WIN and record.best is not None
         ]
-        return Searched(accuracies=np.array(found), to_come=self._trials - len(ended))
+        return SearchProgress(accuracies=np.array(found), to_come=self._trials - len(ended))

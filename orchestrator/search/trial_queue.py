@@ -1,4 +1,4 @@
-"""Hands out attempts at trials: those owed first, then new ones; gives up a failing family."""
+"""Queue of attempts at trials: pending ones first, then new ones; gives up a failing family."""
 
 from collections import deque
 from collections.abc import Mapping, Sequence
@@ -26,12 +26,13 @@ BELOW_CUTOFF: Final = "below the cut-off of its rung"
 
 
 class TrialQueue(Searcher):
-    """Hands out attempts: those owed to trials that lost theirs, then new trials.
+    """Queue of attempts: pending ones of trials that lost theirs first, then new trials.
 
     A trial is the study's and an attempt is Tune's, so each retry is a new Tune trial.
 
     Attributes:
         of_finals: Its trials are finals.
+        failed_families: Families that get no more trials, and why: they failed again and again.
     """
 
     of_finals = False
@@ -57,12 +58,12 @@ class TrialQueue(Searcher):
         self._after_out_of_memory = after_out_of_memory
         self._recorder, self._epochs, self._max_attempts = recorder, epochs, max_attempts
         self._running: dict[str, TrialSpec] = {}
-        self._owed: deque[TrialSpec] = deque()
-        self._owed_whole: deque[TrialSpec] = deque()
-        self._owed_alone: deque[TrialSpec] = deque()
+        self._pending: deque[TrialSpec] = deque()
+        self._pending_whole: deque[TrialSpec] = deque()
+        self._pending_alone: deque[TrialSpec] = deque()
         self._running_alone: str | None = None
         self._failed: dict[str, list[TrialRecord]] = {}  # in a row, by family
-        self.halted: dict[str, str] = {}
+        self.failed_families: dict[str, str] = {}
 
     def propose(self) -> TrialSpec | None:
         """The next new trial, None when there is none (now)."""
@@ -75,18 +76,18 @@ class TrialQueue(Searcher):
     def ended(self, record: TrialRecord) -> None:
         """Called when a trial has reached its terminal state."""
 
-    def owe(self, record: TrialRecord) -> None:
-        """Will hand out another attempt at a trial, alone if its host's memory did not do."""
+    def add_pending(self, record: TrialRecord) -> None:
+        """Adds another attempt at a trial; it runs alone if its host ran out of memory."""
         if any(failure.kind == HOST_OUT_OF_MEMORY for failure in record.failures):
-            self._owed_alone.append(record.spec)
+            self._pending_alone.append(record.spec)
         elif self._needs_whole_device(record):
-            self._owed_whole.append(record.spec)
+            self._pending_whole.append(record.spec)
         else:
-            self._owed.append(record.spec)
+            self._pending.append(record.spec)
 
-    def owes(self) -> bool:
-        """Whether another attempt at any trial is to be handed out."""
-        return bool(self._owed or self._owed_whole or self._owed_alone)
+    def has_pending(self) -> bool:
+        """Whether an attempt is pending."""
+        return bool(self._pending or self._pending_whole or self._pending_alone)
 
     def runs(self, trial_id: str | None = None) -> bool:
         """Whether one of Tune's trials is an attempt that was handed out here; None: any."""
@@ -94,7 +95,7 @@ class TrialQueue(Searcher):
 
     def wants_host(self) -> bool:
         """Whether an attempt has its host for itself, or is to have it."""
-        return bool(self._owed_alone) or self._running_alone is not None
+        return bool(self._pending_alone) or self._running_alone is not None
 
     def wants_slots(self) -> bool:
         """Whether an attempt is to be handed out, or waits for a whole device or host."""
@@ -146,10 +147,10 @@ class TrialQueue(Searcher):
         return len(failed) >= SAME_BUG or of_five
 
     def take_back(self) -> None:
-        """Owes each running trial another attempt, since Tune has ended without them."""
+        """Adds another attempt at each running trial, since Tune has ended without them."""
         for spec in self._running.values():
             self._recorder.attempt_ended(spec.trial_id)
-            self.owe(self._recorder.trials[spec.trial_id])
+            self.add_pending(self._recorder.trials[spec.trial_id])
         self._running.clear()
         self._running_alone = None
 
@@ -198,12 +199,12 @@ class TrialQueue(Searcher):
         """
         if self._running_alone is not None or self._waits_for_device():
             return None
-        if self._owed_alone and not self._running:
+        if self._pending_alone and not self._running:
             self._running_alone = trial_id
-            return self._owed_alone.popleft()
-        if self._owed_whole:
-            return self._owed_whole.popleft()
-        return self._owed.popleft() if self._owed else self.propose()
+            return self._pending_alone.popleft()
+        if self._pending_whole:
+            return self._pending_whole.popleft()
+        return self._pending.popleft() if self._pending else self.propose()
 
     def _whole(self, spec: TrialSpec) -> int:
         """The epochs of a trial that is not stopped."""
@@ -230,7 +231,7 @@ class TrialQueue(Searcher):
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
     ) -> None:
-        """Decides what became of the trial: its state, or another attempt."""
+        """Decides what becomes of a trial: its final state, or another attempt."""
         spec = self._running.pop(trial_id, None)
         if trial_id == self._running_alone:
             self._running_alone = None
@@ -255,11 +256,11 @@ class TrialQueue(Searcher):
 
     def _after_failure(self, record: TrialRecord) -> None:
         failure = record.failures[-1]
-        if record.spec.family in self.halted or self._is_last_attempt(record):
+        if record.spec.family in self.failed_families or self._is_last_attempt(record):
             record.error = str(failure)
             self._end(record, State.FAILED, failure.kind)
         else:
-            self.owe(record)
+            self.add_pending(record)
 
     def _is_last_attempt(self, record: TrialRecord) -> bool:
         """Whether a trial whose attempt has failed is given up."""
@@ -276,21 +277,21 @@ class TrialQueue(Searcher):
         uncounted = {*NOT_ITS_FAULT, OUT_OF_MEMORY}
         return sum(each.kind not in uncounted for each in record.failures) >= self._max_attempts
 
-    def _halt(self, family: str, message: str) -> None:
+    def _give_up(self, family: str, message: str) -> None:
         """Stops proposing trials of a family that fails again and again."""
-        self.halted[family] = message
+        self.failed_families[family] = message
         self._recorder.event("family_halted", message, family=family)
-        for owed in (self._owed, self._owed_whole, self._owed_alone):
-            for spec in [s for s in owed if s.family == family]:
-                owed.remove(spec)
+        for pending in (self._pending, self._pending_whole, self._pending_alone):
+            for spec in [s for s in pending if s.family == family]:
+                pending.remove(spec)
                 self._end(self._recorder.trials[spec.trial_id], State.FAILED, HALTED)
 
     def _end(self, record: TrialRecord, status: State, reason: str | None = None) -> None:
         self._recorder.end(record.spec.trial_id, status, reason)
         self.ended(record)
         why = self.note_end(record)
-        if why is not None and record.spec.family not in self.halted:
-            self._halt(record.spec.family, why)
+        if why is not None and record.spec.family not in self.failed_families:
+            self._give_up(record.spec.family, why)
 
 
 def _bug(record: TrialRecord) -> str:
@@ -304,7 +305,7 @@ def _farthest(records: Sequence[TrialRecord]) -> int:
 
 
 class ListedTrials(TrialQueue):
-    """Hands out the finals, a list in order."""
+    """Queue of the finals: a fixed list, in order."""
 
     of_finals = True
 
@@ -314,15 +315,15 @@ class ListedTrials(TrialQueue):
         self._specs = deque(specs)
 
     def propose(self) -> TrialSpec | None:
-        """The next of the list."""
+        """The next trial of the list."""
         return self._specs.popleft() if self._specs else None
 
     def has_work(self) -> bool:
         """Whether the list has a trial left."""
-        return bool(self.owes() or self._specs)
+        return bool(self.has_pending() or self._specs)
 
     def ended(self, record: TrialRecord) -> None:
-        """Notes what ended without a test, which no table of the finals has a column for."""
+        """Records an event for a final that ended without a test: no table has a column for it."""
         if record.status != State.COMPLETED:
             kind = DIVERGED if record.status == State.DIVERGED else FAILED
             reason = record.stop_reason or record.status

@@ -25,7 +25,7 @@ LEARNING: Final = 3.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class Searched:
+class SearchProgress:
     """What a family's search has found.
 
     Attributes:
@@ -37,7 +37,7 @@ class Searched:
     to_come: int
 
 
-def chance_of_another(families: Mapping[str, Searched], *, images: int) -> float | None:
+def chance_of_another(families: Mapping[str, SearchProgress], *, images: int) -> float | None:
     """The chance that the trials to come change which family is the most accurate when tested.
 
     A family's next trials lie among its best with some probability, and then above the worst of
@@ -68,7 +68,7 @@ def chance_of_another(families: Mapping[str, Searched], *, images: int) -> float
     return float(np.mean(now.argmax(axis=0) != then.argmax(axis=0)))
 
 
-def _best_to_come(family: Searched, generator: np.random.Generator) -> Floats:
+def _best_to_come(family: SearchProgress, generator: np.random.Generator) -> Floats:
     """The best accuracy among a family's trials to come, [futures]; -inf where none is good."""
     count = len(family.accuracies)
     best = max(2, int(np.ceil(BEST * count)))

@@ -152,7 +152,7 @@ def read_status(folder: Path, *, now: float | None) -> StudyStatus:
     # Finals of a choice that was made before the study was extended are not those begun early.
     stale = searching and results.study.choice is not None
     retrained = [] if stale else stored_finals(results.table_or_empty("final_epochs"))
-    given_up = _given_up(study, trials, events)
+    failed_families = _failed_families(study, trials, events)
     return StudyStatus(
         study=study.name,
         folder=str(folder),
@@ -164,24 +164,24 @@ def read_status(folder: Path, *, now: float | None) -> StudyStatus:
         run_started_at=study.runs[-1].started_at if study.runs else None,
         ended_at=None if alive or study.outcome == Outcome.RUNNING else study.ended_at,
         resume_command=None if alive or state in ENDED else _resume_command(folder),
-        families=_families(study, trials, given_up, alive=alive),
+        families=_families(study, trials, failed_families, alive=alive),
         finals=None if finals is None else _finals(finals, study.settings),
         finals_begun=len(retrained) if finals is None else 0,
         faults=_faults(events),
         tables_age_seconds=_age(folder, now),
         time_left_seconds=_time_left(
-            results, study, given_up, retrained=retrained, finals=finals, now=now
+            results, study, failed_families, retrained=retrained, finals=finals, now=now
         )
         if alive
         else None,
-        more_trials=more_trials(study, trials, given_up) if searching else None,
+        more_trials=more_trials(study, trials, failed_families) if searching else None,
     )
 
 
 def _time_left(
     results: StudyResults,
     study: StudyRecord,
-    given_up: Mapping[str, str],
+    failed_families: Mapping[str, str],
     *,
     retrained: Sequence[Trained],
     finals: Sequence[FinalRun] | None,
@@ -190,7 +190,7 @@ def _time_left(
     """Wall seconds that a study which runs still takes; None where that is not known."""
     epochs, rows = results.table_or_empty("epochs"), results.rows("trials")
     trials = stored_trials(rows, epochs, study.cluster)
-    left = forecast_end(study, trials, retrained, finals, given_up)
+    left = forecast_end(study, trials, retrained, finals, failed_families)
     if left is None:
         return None
     return left.on(left.at if now is None else datetime.fromtimestamp(now, UTC))
@@ -225,7 +225,7 @@ def _searching(study: StudyRecord, trials: Sequence[TrialRow]) -> bool:
     )
 
 
-def _given_up(
+def _failed_families(
     study: StudyRecord, trials: Sequence[TrialRow], events: Sequence[EventRow]
 ) -> dict[str, str]:
     """Family to why; `study.json` says so after the search, until then the events do."""
@@ -245,12 +245,12 @@ def _given_up(
 def _families(
     study: StudyRecord,
     trials: Sequence[TrialRow],
-    given_up: Mapping[str, str],
+    failed_families: Mapping[str, str],
     *,
     alive: bool,
 ) -> tuple[FamilyStatus, ...]:
     return tuple(
-        family_status(name, trials, study, alive=alive, given_up=given_up.get(name))
+        family_status(name, trials, study, alive=alive, given_up=failed_families.get(name))
         for name in study.settings.families
     )
 

@@ -11,7 +11,7 @@ from orchestrator.config.searches import search_of
 from orchestrator.results.rows import TrialRow
 from orchestrator.results.states import MAY_WIN, State
 from orchestrator.results.study_record import StudyRecord
-from orchestrator.stats.settled import Searched, chance_of_another
+from orchestrator.stats.settled import SearchProgress, chance_of_another
 from trainables.epoch_rows import objective
 
 SECONDS_PER_HOUR: Final = 3600
@@ -33,14 +33,14 @@ class MoreTrials:
 
 
 def more_trials(
-    study: StudyRecord, trials: Sequence[TrialRow], given_up: Collection[str]
+    study: StudyRecord, trials: Sequence[TrialRow], failed_families: Collection[str]
 ) -> MoreTrials | None:
     """What more trials may change; None where too few have ended, or there is one family.
 
     Args:
         study: The study.
         trials: Rows of `trials.parquet`.
-        given_up: Families that get no more trials.
+        failed_families: Families that get no more trials.
     """
     images = study.dataset.validation_images
     families, seconds = {}, 0.0
@@ -52,8 +52,8 @@ def more_trials(
             for row in ended
             if row["status"] in MAY_WIN and row["validation_accuracy"] is not None
         ]
-        to_come = len(own) if name in given_up else study.settings.trials
-        families[name] = Searched(accuracies=np.array(found), to_come=to_come - len(ended))
+        to_come = len(own) if name in failed_families else study.settings.trials
+        families[name] = SearchProgress(accuracies=np.array(found), to_come=to_come - len(ended))
         if ended:
             usual = fmean(row["device_seconds"] for row in ended)
             begun = sum(row["device_seconds"] for row in own if row["status"] == State.RUNNING)

@@ -33,7 +33,7 @@ OBJECTIVES: Final = {
 
 
 def write_journal(folder: Path, study: StudyRecord, path: Path) -> list[str]:
-    """Writes one Optuna study per search, with what the search told Optuna of each trial.
+    """Writes one Optuna study per search, with each trial as the search's own Optuna study had it.
 
     Args:
         folder: The study's.

@@ -20,7 +20,7 @@ class OptunaTracker:
         self._path = path
 
     def update(self, study: TrackedStudy) -> None:
-        """See `Tracker`; of a trial outside its space the search told Optuna nothing either."""
+        """See `Tracker`; the search's own Optuna study has no trial outside its space either."""
         self._path.parent.mkdir(parents=True, exist_ok=True)
         update_journal(study.folder, files.read_study(study.folder), self._path)
 

@@ -92,7 +92,7 @@ class WandbTracker:
         """Ends what is open, which is not complete, and the service.
 
         Raises:
-            OSError: Not all of a run lies in its file.
+            OSError: Not all of a run is in its file.
         """
         for each in self._open.values():
             each.run.finish(exit_code=1)

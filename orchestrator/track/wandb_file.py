@@ -34,5 +34,5 @@ def records(path: Path) -> Iterator[Record]:
 
 
 def is_whole(path: Path) -> bool:
-    """Whether all of a run that has ended lies in its file."""
+    """Whether all of a run that has ended is in its file."""
     return any(record.WhichOneof("record_type") == "exit" for record in records(path))

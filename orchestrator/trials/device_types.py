@@ -1,4 +1,4 @@
-"""The types of devices that a study's trials have run on, and what a second on each is worth."""
+"""Types of devices that a study's trials have run on, and the weight of a second on each."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, Final
@@ -9,7 +9,7 @@ ABOUT: Final = ("device_memory_bytes", "driver", "cuda", "cudnn", "device_speed"
 
 
 class DeviceTypes:
-    """Type to what is known of it, in the order in which trials came to them.
+    """Known device types, in the order in which trials came to them.
 
     The first with a measured speed is what device-seconds are counted in: a second on one that is
     twice as fast counts twice. Where no speeds are measured, each counts once.
@@ -24,7 +24,7 @@ class DeviceTypes:
         self._types, self._note = {name: dict(about) for name, about in known.items()}, note
 
     def take(self, place: Place) -> str:
-        """Takes up where a trial runs; see `trainables.place.Place`.
+        """Records where a trial runs; see `trainables.place.Place`.
 
         Returns:
             The types before it, where it is of another one; otherwise empty.
@@ -38,7 +38,7 @@ class DeviceTypes:
         return before
 
     def weight(self, place: Place) -> float:
-        """What a second of a trial there counts."""
+        """Weight of a second of a trial on its device."""
         speeds = {
             name: about["device_speed"]
             for name, about in self._types.items()

@@ -1,4 +1,4 @@
-"""What a family's trials add up to so far, kept with each row, since a search asks at each step."""
+"""Running totals of a family's trials, updated with each row, since a search asks at each step."""
 
 from collections import Counter
 from dataclasses import dataclass, field
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @dataclass(kw_only=True)
 class FamilyTotals:
-    """One family's sums; what each costs does not grow with the trials that have ended.
+    """Totals of one family; their cost does not grow with the trials that have ended.
 
     Attributes:
         records: Its trials in the order of their first attempts.
@@ -34,7 +34,7 @@ class FamilyTotals:
     best_validation_accuracy: float | None = None
 
     def take(self, record: "TrialRecord") -> None:
-        """A trial is new here, running or ended."""
+        """Adds a trial that is new here, running or ended."""
         self.records.append(record)
         self.started[record.spec.search] += 1
         self.running[record.spec.trial_id] = record
@@ -42,7 +42,7 @@ class FamilyTotals:
             self.end(record)
 
     def end(self, record: "TrialRecord") -> None:
-        """A trial has reached its terminal state."""
+        """Counts a trial that has reached its terminal state."""
         del self.running[record.spec.trial_id]
         self.ended[record.status] += 1
         self.ended_wall_seconds += record.wall_seconds()
@@ -52,24 +52,24 @@ class FamilyTotals:
             self.best_validation_accuracy = max(rows, default=None)
 
     def reopen(self, record: "TrialRecord") -> None:
-        """A trial that had ended goes on after all; it still has its former state."""
+        """Counts an ended trial as running again; it still has its former state."""
         self.running[record.spec.trial_id] = record
         self.ended[record.status] -= 1
         self.ended_wall_seconds -= record.wall_seconds()
 
     def epoch(self, record: "TrialRecord", row: Epoch) -> None:
-        """A trial has one more epoch."""
+        """Counts one more epoch of a trial."""
         self.epochs += 1
         if record.status not in CANNOT_WIN:
             accuracy, best = row["validation_accuracy"], self.best_validation_accuracy
             self.best_validation_accuracy = accuracy if best is None else max(best, accuracy)
 
     def at_work(self) -> int:
-        """How many trials have their devices now; others wait for an attempt."""
+        """Number of trials that have their devices now; others wait for an attempt."""
         return sum(record.attempt_began is not None for record in self.running.values())
 
     def wall_seconds(self) -> float:
-        """Of all attempts, running ones up to now."""
+        """Wall seconds of all attempts, running ones up to now."""
         return self.ended_wall_seconds + sum(r.wall_seconds() for r in self.running.values())
 
     def forecast_wall_seconds(self) -> float:

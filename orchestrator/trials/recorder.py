@@ -1,4 +1,4 @@
-"""What happened in a study so far: its trials, epochs, rungs and events, in memory as rows."""
+"""Rows of a running study in memory: its trials, epochs, rungs and events."""
 
 import time
 from collections import defaultdict
@@ -84,7 +84,7 @@ class Recorder:
         return object, ()
 
     def publish(self, *, search: bool) -> None:
-        """Has the tables of this phase written from now on; what is restored must be there.
+        """Has the tables of this phase written from now on; restored rows must be there already.
 
         Args:
             search: Also `trials` and `rungs`.
@@ -104,12 +104,12 @@ class Recorder:
         self._writer.check_running()
 
     def restore(self, record: TrialRecord) -> None:
-        """Takes up a trial of an earlier run; its epochs follow by `restore_epoch`."""
+        """Restores a trial of an earlier run; its epochs follow by `restore_epoch`."""
         self.trials[record.spec.trial_id] = record
         self.totals(record.spec.family).take(record)
 
     def reopen(self, record: TrialRecord) -> None:
-        """A trial that had ended goes on after all; one that runs does anyway."""
+        """Has an ended trial run again; one that runs does so anyway."""
         if record.status == State.RUNNING:
             return
         with self.lock:
@@ -117,7 +117,7 @@ class Recorder:
             record.status, record.stop_reason, record.ended_at = State.RUNNING, None, None
 
     def restore_epoch(self, trial_id: str, row: EpochRow) -> int:
-        """Takes up a row of `epochs.parquet`, in the order of `sequence`; returns that."""
+        """Restores a row of `epochs.parquet`, in the order of `sequence`; returns that."""
         record = self.trials[trial_id]
         record.rows.append(_epoch_of(row))
         self.totals(record.spec.family).epoch(record, row)
@@ -127,7 +127,7 @@ class Recorder:
         return self._sequence
 
     def propose(self, spec: TrialSpec) -> int:
-        """Takes up an attempt at a trial; returns its number, from 1."""
+        """Records a new attempt at a trial; returns its number, from 1."""
         with self.lock:
             if spec.trial_id not in self.trials:
                 self.restore(TrialRecord(spec=spec))
@@ -139,7 +139,7 @@ class Recorder:
         return record.attempts
 
     def attempt_began(self, trial_id: str, devices: float | None = None) -> None:
-        """The attempt's process has its devices: the clock runs.
+        """Starts the clock: the attempt's process has its devices.
 
         Args:
             trial_id: The study's own.
@@ -150,7 +150,7 @@ class Recorder:
         record.attempt_began, record.attempt_weight = time.monotonic(), 1.0
 
     def attempt_ended(self, trial_id: str) -> None:
-        """The attempt gives its devices back: the clock stops."""
+        """Stops the clock: the attempt gives its devices back."""
         with self.lock:
             record = self.trials[trial_id]
             record.spent_seconds = record.wall_seconds()
@@ -215,7 +215,7 @@ class Recorder:
         self.event(failure.kind, failure.message, trial_id)
 
     def end(self, trial_id: str, status: str, reason: str | None = None) -> None:
-        """Records a trial's terminal state; its checkpoints go once its rows lie on disk."""
+        """Records a trial's terminal state; its checkpoints go once its rows are on disk."""
         with self.lock:
             record = self.trials[trial_id]
             record.status, record.stop_reason, record.ended_at = status, reason, _now()
@@ -224,7 +224,7 @@ class Recorder:
         self.discard_checkpoints(trial_id)
 
     def discard_checkpoints(self, trial_id: str) -> None:
-        """Removes the checkpoints of an ended trial once its rows lie on disk."""
+        """Removes the checkpoints of an ended trial once its rows are on disk."""
         folder = checkpoint_folder(self.folder, trial_id)
         self._writer.afterwards(lambda: checkpoints.remove(folder))
 
@@ -263,13 +263,13 @@ class Recorder:
             return list(self.totals(family).records)
 
     def trained(self, family: str | None = None) -> list[Trained]:
-        """How far the trials are, of one family or of all, for a forecast."""
+        """Progress of the trials, of one family or of all, for a forecast."""
         with self.lock:
             records = self.trials.values() if family is None else self.totals(family).records
             return [_trained(record) for record in records]
 
     def totals(self, family: str) -> FamilyTotals:
-        """What a family's trials add up to; changes with each row, so read it under `lock`."""
+        """A family's running totals; they change with each row, so read them under `lock`."""
         return self._totals[family]
 
     def of_search(self, search: str) -> list[TrialRecord]:
@@ -278,7 +278,7 @@ class Recorder:
             return [r for r in self.trials.values() if r.spec.search == search]
 
     def known(self) -> int:
-        """Grows with each epoch, failure and end of a trial."""
+        """Number that grows with each epoch, failure and end of a trial."""
         with self.lock:
             records = self.trials.values()
             return len(self._epochs) + sum(
@@ -382,7 +382,7 @@ def _trained(record: TrialRecord) -> Trained:
 
 
 def place_of(result: Report) -> dict[str, Any]:
-    """Where a trial says that it runs; see `trainables.place.Place`."""
+    """The device and node that a trial reports; see `trainables.place.Place`."""
     return {name: result[name] for name in PLACE if name in result}
 
 

@@ -1,4 +1,4 @@
-"""Writes the tables of a running study from a thread, so that the driver loop never waits."""
+"""Writer of a running study's tables, in a thread, so that the driver loop never waits."""
 
 import contextlib
 import threading
@@ -32,7 +32,7 @@ ORDER: Final = (
 
 
 class WritingError(RuntimeError):
-    """The thread that writes the tables has come to an end before the study."""
+    """The thread that writes the tables has ended before the study."""
 
 
 class TableWriter:
@@ -69,7 +69,7 @@ class TableWriter:
         self._thread = threading.Thread(target=self._run, name="table-writer", daemon=True)
 
     def add(self, name: str, source: Source) -> None:
-        """Takes up a table and marks it changed, so that it is written with its schema.
+        """Adds a table and marks it changed, so that it is written with its schema.
 
         Args:
             name: Of the table.
@@ -81,7 +81,7 @@ class TableWriter:
             self._changed.add(name)
 
     def changed(self, name: str) -> None:
-        """Says that a table has new rows; one that was not added is ignored.
+        """Marks a table as changed; one that was not added is ignored.
 
         Raises:
             WritingError: See `check_running`.
@@ -92,7 +92,7 @@ class TableWriter:
                 self._changed.add(name)
 
     def check_running(self) -> None:
-        """Checks that what was found so far is kept.
+        """Checks that the thread still writes.
 
         Raises:
             WritingError: An earlier write failed; the study cannot keep what it finds.
@@ -104,12 +104,12 @@ class TableWriter:
             ) from self._error
 
     def afterwards(self, action: Callable[[], None]) -> None:
-        """Does something once all rows there are now lie on disk."""
+        """Calls a function once all present rows are on disk."""
         with self.lock:
             self._afterwards.append(action)
 
     def write(self) -> None:
-        """Writes the changed tables now, as they stand at one moment.
+        """Writes the changed tables now, as they are at one moment.
 
         Raises:
             OSError: A file cannot be written.
@@ -128,7 +128,7 @@ class TableWriter:
 
     @contextlib.contextmanager
     def still(self) -> Iterator[None]:
-        """Inside, no table is written, nor is anything removed that had to wait for one."""
+        """Keeps tables from being written inside, and what waits for a write from being removed."""
         with self._writing:
             yield
 

@@ -1,4 +1,4 @@
-"""A trial in memory: what it is, what it did, how it ended, and which of many is the winner."""
+"""A trial in memory: its specification, its record and failures, and the choice of the winner."""
 
 import json
 import re
@@ -29,7 +29,7 @@ DISK_FULL: Final = "disk_full"
 
 @dataclass(frozen=True, kw_only=True)
 class TrialSpec:
-    """What a trial is, whatever attempts it takes.
+    """Specification of a trial, the same for all its attempts.
 
     Attributes:
         trial_id: `<family>-<nnn>`, in a search at a smaller share `<family>-f<fraction>-<nnn>`; in
@@ -60,7 +60,7 @@ class TrialSpec:
 
 @dataclass(frozen=True, kw_only=True)
 class Failure:
-    """Why an attempt ended early.
+    """Failure of an attempt: its kind and message.
 
     Attributes:
         kind: `error` (raised by the trial), `process_died`, `timeout` (it hung and was ended),
@@ -75,12 +75,12 @@ class Failure:
 
     @property
     def bug(self) -> str:
-        """What is the same wherever this happens again, whatever numbers the message has."""
+        """Text shared by all failures by one bug: error type and place, else the message."""
         what = self.message.partition(":")[0] if self.place else self.message
         return f"{what} ({self.place})" if self.place else what
 
     def is_again(self, other: "Failure") -> bool:
-        """Whether this is what happened before; of an earlier run only the message is known."""
+        """Whether another failure is the same; of an earlier run's only the message is known."""
         return self.kind == other.kind and (self.bug == other.bug or self.message == other.message)
 
     def __str__(self) -> str:
@@ -89,7 +89,7 @@ class Failure:
 
 
 def failure_of_text(kind: str, text: str) -> Failure:
-    """The failure whose text this is; `str` is the inverse."""
+    """The failure that a text describes; `str` is the inverse."""
     found = re.fullmatch(r"(.*) \(([^() ]+:\d+)\)", text)
     message, place = found.groups() if found else (text, "")
     return Failure(kind=kind, message=message, place=place)
@@ -97,7 +97,7 @@ def failure_of_text(kind: str, text: str) -> Failure:
 
 @dataclass(kw_only=True)
 class TrialRecord:
-    """A trial and what became of it.
+    """Record of a trial: its epochs, failures and state.
 
     Attributes:
         rows: Its epochs in order.

@@ -145,12 +145,12 @@ def _matched(options: argparse.Namespace) -> "tuple[Matched, list[str]]":
     from orchestrator.verdict.matching import match
     from orchestrator.verdict.said import read_all, read_labels
 
-    told = dict(options.columns)
-    labels = None if options.labels is None else read_labels(options.labels, told)
+    columns_given = dict(options.columns)
+    labels = None if options.labels is None else read_labels(options.labels, columns_given)
     named = options.classes or sorted(set(labels.values()) if labels else ())
     found, notes = read_all(
         options.predictions,
-        told=told,
+        columns_given=columns_given,
         known=named,
         labelled=labels is not None,
         fraction=options.train_fraction,

@@ -402,7 +402,7 @@ def _slices_section(number_: int, pair: tuple[Model, Model], slices: Sequence[Sl
         "corrected p": p_value("p_value_holm"),
     }
     certain = sum(each.certain for each in slices)
-    told = (
+    summary = (
         f"{certain} of {len(slices)} parts differ with certainty"
         if slices
         else ("No part has six images or more that one of the two alone is right on")
@@ -418,8 +418,8 @@ def _slices_section(number_: int, pair: tuple[Model, Model], slices: Sequence[Sl
             "certain": words("certain"),
         },
         notes=(
-            f"{told}; p is corrected by Holm for all parts of all columns. Of a confusion a plus "
-            "means that it happens less often. Parts overlap: one cause shows in several.",
+            f"{summary}; p is corrected by Holm for all parts of all columns. Of a confusion a "
+            "plus means that it happens less often. Parts overlap: one cause shows in several.",
         ),
         place="terminal",
         narrow=shown,

@@ -224,12 +224,12 @@ def _order(found: Sequence[Said], faults: list[str], notes: list[str]) -> list[I
     ]
 
 
-def _classes(found: Sequence[Said], told: Sequence[str], faults: list[str]) -> list[str]:
+def _classes(found: Sequence[Said], names: Sequence[str], faults: list[str]) -> list[str]:
     """The names of all classes, in the order that the outputs have, if they have one."""
     labels = {label for said in found for label in _given(said.labels)}
     named = [list(said.names) for said in found if said.names]
-    if told:
-        return list(told)
+    if names:
+        return list(names)
     if named:
         faults += [
             f"all models must have the same classes, but {said} has {len(said.names)} "

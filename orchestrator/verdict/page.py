@@ -136,7 +136,7 @@ def _galleries(verdict: Verdict, sliced: Sliced, files: dict[str, Path]) -> list
     found = []
     for (a, b), slices in sliced:
         for each in slices[:SLICES_SHOWN]:
-            images = [verdict.matched.images[row] for row in each.told_apart[:IMAGES_SHOWN]]
+            images = [verdict.matched.images[row] for row in each.distinguishing[:IMAGES_SHOWN]]
             pictures = tuple(
                 Picture(address=address, alt=f"Test image {image}")
                 for image, address in thumbnails(images, files)

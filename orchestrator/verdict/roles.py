@@ -1,4 +1,4 @@
-"""Which column says what: names as frameworks use them, or as they are told."""
+"""Which column says what: names as frameworks use them, or as they are given."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -70,20 +70,20 @@ class Roles:
     image_name: str = ""
 
 
-def roles_of(columns: Columns, told: Mapping[str, str], known: Iterable[str]) -> Roles:
+def roles_of(columns: Columns, columns_given: Mapping[str, str], known: Iterable[str]) -> Roles:
     """Finds what each column says.
 
     Args:
         columns: Of a file.
-        told: Role to the column that has it, whatever it is named.
+        columns_given: Role to the column that has it, whatever it is named.
         known: Names of classes, where they are known: columns named so are their probabilities.
 
     Raises:
-        ValueError: A column that was told is not there.
+        ValueError: A column that was given is not there.
     """
     rest = dict(columns)
     found = Roles()
-    for role, name in told.items():
+    for role, name in columns_given.items():
         if name in columns:
             found.columns[role] = rest.pop(name, columns[name])
     best_only = _take_best_of_timm(found, rest)

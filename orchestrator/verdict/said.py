@@ -83,7 +83,7 @@ class Said:
 
 @dataclass(frozen=True, kw_only=True)
 class Source:
-    """A file or a study, and the model that it is of where that is told.
+    """A file or a study, and the model that it is of where that is known.
 
     Attributes:
         path: Where it is.
@@ -105,7 +105,7 @@ class Source:
 def read_all(
     arguments: Sequence[str],
     *,
-    told: Mapping[str, str],
+    columns_given: Mapping[str, str],
     known: Iterable[str],
     labelled: bool,
     fraction: float | None,
@@ -114,7 +114,7 @@ def read_all(
 
     Args:
         arguments: Paths, or names with paths.
-        told: Role to the column that has it.
+        columns_given: Role to the column that has it.
         known: Names of classes, where they are known.
         labelled: Whether the true classes are in a file of their own.
         fraction: The train fraction of studies; the largest where none is named.
@@ -139,14 +139,16 @@ def read_all(
             else:
                 columns = read_columns(source.path)
                 names |= {*columns}
-                own = list(_split(source, name, roles_of(columns, told, known), columns, faults))
+                own = list(
+                    _split(source, name, roles_of(columns, columns_given, known), columns, faults)
+                )
             found += [_without_label(said) if labelled else said for said in own]
         except (ValueError, OSError) as error:
             faults.append(str(error))
     if not faults:
         faults += [
             f"--columns {role}={name}: no file has the column {name!r}"
-            for role, name in told.items()
+            for role, name in columns_given.items()
             if name not in names
         ]
     if faults:
@@ -174,7 +176,7 @@ def _text(value: Any) -> str | None:
 
 
 def _names(sources: Sequence[Source]) -> list[str]:
-    """The models' names: those told, else the files' without endings.
+    """The models' names: those that are given, else the files' without endings.
 
     Where several files have one, theirs have their endings or their folders too.
     """
@@ -384,19 +386,23 @@ def read_table(path: Path) -> dict[str, Texts]:
     return {name: texts(_flat(values)) for name, values in read_columns(path).items()}
 
 
-def read_labels(path: Path, told: Mapping[str, str]) -> dict[str, str]:
+def read_labels(path: Path, columns_given: Mapping[str, str]) -> dict[str, str]:
     """Image to its true class; images are numbered where they are not named.
 
     Args:
         path: A file of labels.
-        told: Role to the column that has it.
+        columns_given: Role to the column that has it.
 
     Raises:
         ValueError: It has none, lacks one, or has an image twice.
         OSError: It cannot be read.
     """
     columns = read_columns(path)
-    own = {role: name for role, name in told.items() if role in LABEL_ROLES and name in columns}
+    own = {
+        role: name
+        for role, name in columns_given.items()
+        if role in LABEL_ROLES and name in columns
+    }
     found = roles_of(columns, own, ()).columns
     values = found.get("label", found.get("predicted"))
     if values is None:

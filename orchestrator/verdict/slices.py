@@ -46,7 +46,7 @@ class Slice:
         worse: On which the baseline alone is.
         p_value: Of a difference.
         p_value_holm: Corrected for all slices of all columns.
-        told_apart: Which images, the most telling first.
+        distinguishing: Which images, the most telling first.
     """
 
     column: str
@@ -60,7 +60,7 @@ class Slice:
     worse: float
     p_value: float
     p_value_holm: float = 1.0
-    told_apart: Integers
+    distinguishing: Integers
 
     @property
     def certain(self) -> bool:
@@ -104,7 +104,7 @@ def find_slices(
     found = [
         _slice(name, value, rows, hits, groups)
         for name, value, rows in _parts(matched, columns)
-        if _told_apart(hits, rows) >= FEWEST_TOLD_APART
+        if _distinguishing(hits, rows) >= FEWEST_TOLD_APART
     ]
     found += _confusions(matched, a, b, groups)
     corrected = significance.holm([each.p_value for each in found])
@@ -162,12 +162,12 @@ def _confusions(
             if guess == true:
                 continue
             avoided = [each != guess for each in said]
-            if _told_apart(avoided, rows) >= FEWEST_TOLD_APART:
+            if _distinguishing(avoided, rows) >= FEWEST_TOLD_APART:
                 value = f"{name} taken for {matched.classes[guess]}"
                 yield _slice(CONFUSION, value, rows, avoided, groups)
 
 
-def _told_apart(hits: Sequence[Bools], rows: Integers) -> int:
+def _distinguishing(hits: Sequence[Bools], rows: Integers) -> int:
     a, b = (each[:, rows].mean(axis=0) for each in hits)
     return int(np.count_nonzero(a != b))
 
@@ -192,7 +192,7 @@ def _slice(
         better=float(of_image[of_image > 0].sum()),
         worse=float(-of_image[of_image < 0].sum()),
         p_value=claims.difference_p_value(a, b, groups=of_rows),
-        told_apart=rows[order[: int(np.count_nonzero(of_image))]],
+        distinguishing=rows[order[: int(np.count_nonzero(of_image))]],
     )
 
 

@@ -43,9 +43,9 @@ def check_predictions(tables: Tables) -> Iterator[str]:
         if key not in runs:
             yield f"{name_of(key)} must have predictions, but has none"
             continue
-        flaw = _flaw(runs[key], row["test_images"], len(tables.study.dataset.classes))
-        if flaw is not None:
-            yield f"{name_of(key)} must have {flaw}"
+        violation = _violation(runs[key], row["test_images"], len(tables.study.dataset.classes))
+        if violation is not None:
+            yield f"{name_of(key)} must have {violation}"
             continue
         if _bytes(runs[key]) != labels:
             yield f"{name_of(key)} must be tested on the same labels as the others, but is not"
@@ -112,7 +112,7 @@ def _p_of_means(what: str, row: ComparisonRow) -> Iterator[str]:
         )
 
 
-def _flaw(part: pa.Table, images: int, classes: int) -> str | None:
+def _violation(part: pa.Table, images: int, classes: int) -> str | None:
     """What a run's predictions must have and lack before their values can be looked at."""
     if part["image_index"].to_pylist() != list(range(images)):
         return f"one prediction for each of {images} images, but has not"

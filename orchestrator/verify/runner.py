@@ -1,4 +1,4 @@
-"""Verifies a study: all checks of its tables, and of data and weights where they are at hand."""
+"""Verifies a study: all checks of its tables, and of data and weights where available."""
 
 from dataclasses import dataclass
 from pathlib import Path

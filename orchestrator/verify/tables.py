@@ -1,4 +1,4 @@
-"""A study as it lies on disk, and what must be true of any study's files: each flaw a sentence."""
+"""A study as stored on disk, and what must be true of its files: each violation a sentence."""
 
 import math
 from collections import Counter, defaultdict
@@ -37,19 +37,19 @@ class UnusableError(ValueError):
 
 @dataclass(frozen=True, kw_only=True)
 class Tables:
-    """A study as it lies on disk.
+    """A study as stored on disk.
 
     Attributes:
         folder: The study's.
         study: `study.json`.
         usable: The tables that can be read and have their columns, by name.
-        flaws: What is wrong with the others.
+        violations: Those of the others, a sentence each.
     """
 
     folder: Path
     study: StudyRecord
     usable: Mapping[str, pa.Table]
-    flaws: Sequence[str]
+    violations: Sequence[str]
 
     @property
     def settings(self) -> StoredSettings:
@@ -70,7 +70,7 @@ class Tables:
         """A table by its name.
 
         Raises:
-            UnusableError: It cannot be used; `flaws` says why.
+            UnusableError: It cannot be used; `violations` says why.
         """
         if name not in self.usable:
             raise UnusableError(f"{name}.parquet cannot be used")
@@ -116,28 +116,28 @@ class Tables:
 
 
 def read(folder: Path) -> Tables:
-    """Reads a study; a table that cannot be used is a flaw.
+    """Reads a study; a table that cannot be used is a violation.
 
     Raises:
         ValueError: It is no study.
     """
     study = files.read_study(folder)
-    usable, flaws = {}, []
+    usable, violations = {}, []
     for name in schema.TABLES:
         try:
             table = files.read_any_table(folder, name)
-            found = list(_flaws(name, table, study.spaces))
+            found = list(_violations(name, table, study.spaces))
         except ValueError as error:
             found = [f"{name}.parquet must be readable, but is not: {error}"]
-        flaws += found
+        violations += found
         if not found:
             usable[name] = table
-    return Tables(folder=folder, study=study, usable=usable, flaws=flaws)
+    return Tables(folder=folder, study=study, usable=usable, violations=violations)
 
 
 def check_tables(tables: Tables) -> Iterator[str]:
     """Each table is there with its columns in their types, all numbers finite."""
-    yield from tables.flaws
+    yield from tables.violations
 
 
 def check_study_json(tables: Tables) -> Iterator[str]:
@@ -211,7 +211,7 @@ def same(one: Any, other: Any) -> bool:
     return bool(one == other)
 
 
-def _flaws(name: str, table: pa.Table, spaces: Mapping[str, Iterable[str]]) -> Iterator[str]:
+def _violations(name: str, table: pa.Table, spaces: Mapping[str, Iterable[str]]) -> Iterator[str]:
     """What is wrong with a table whatever the study: columns, types, and numbers that are none."""
     columns = {column.name: column for column in schema.columns_of_all()[name]}
     if name in {"trials", "final"}:

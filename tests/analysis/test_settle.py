@@ -36,7 +36,7 @@ def close(*, difference, seeds=3, seed_effect=0.004, images=600, **more):
     return study
 
 
-def told(study, p_value_holm=None):
+def settled(study, p_value_holm=None):
     """What is said; where none is given, of a study compared before there was a correction."""
     rows = study.compared()
     for row in rows:
@@ -46,18 +46,18 @@ def told(study, p_value_holm=None):
 
 
 def test_a_study_that_has_told_the_two_best_apart_needs_nothing() -> None:
-    table, sentences = told(close(difference=0.15))
+    table, sentences = settled(close(difference=0.15))
     assert (len(table), sentences) == (0, [])
 
 
 def test_of_one_family_or_none_there_is_nothing_to_tell_apart() -> None:
     for families in ((), ("cnn",)):
-        table, sentences = told(ComparedStudy(families=families))
+        table, sentences = settled(ComparedStudy(families=families))
         assert (len(table), sentences) == (0, [])
 
 
 def test_with_one_seed_more_of_them_come_first() -> None:
-    table, sentences = told(close(difference=0.02, seeds=1))
+    table, sentences = settled(close(difference=0.02, seeds=1))
     assert len(table) == 0
     # Four models, two trainings more of each, of 100 device-seconds.
     assert "0.22 device-hours" in sentences[0]
@@ -75,7 +75,7 @@ def measured(study):
 
 def test_where_the_images_are_what_is_missing_more_of_them_would_do_and_seeds_would_not() -> None:
     study = close(difference=0.03)
-    table, sentences = told(study)
+    table, sentences = settled(study)
     seeds, images = table.to_dict("records")
     assert (seeds["way"], seeds["now"], images["now"]) == ("more seeds", 3, 600)
     assert all(math.isnan(seeds[name]) for name in ("needed", "half_width", "device_hours"))
@@ -95,7 +95,7 @@ def test_where_the_images_are_what_is_missing_more_of_them_would_do_and_seeds_wo
 def test_where_the_seeds_are_what_is_missing_the_command_that_adds_them_is_said() -> None:
     prices = {"forecast": {"prices": PRICES}}
     study = close(difference=0.105, images=1200, seed_effect=0.05, entries=prices)
-    table, sentences = told(study)
+    table, sentences = settled(study)
     seeds, images = table.to_dict("records")
     assert math.isnan(images["needed"])
     assert "No number of test images would do with 3 seeds" in sentences[-1]
@@ -115,36 +115,36 @@ def test_where_the_seeds_are_what_is_missing_the_command_that_adds_them_is_said(
 
 def test_what_does_not_survive_the_correction_for_all_pairs_needs_more() -> None:
     study = close(difference=0.115, images=1200, seed_effect=0.05)
-    plain, corrected = (told(study, p_value_holm=p)[0]["needed"][0] for p in (None, 0.3))
+    plain, corrected = (settled(study, p_value_holm=p)[0]["needed"][0] for p in (None, 0.3))
     assert corrected > plain
     clear = close(difference=0.15)
-    assert len(told(clear, p_value_holm=0.01)[0]) == 0
-    table, sentences = told(clear, p_value_holm=0.06)
+    assert len(settled(clear, p_value_holm=0.01)[0]) == 0
+    table, sentences = settled(clear, p_value_holm=0.06)
     assert len(table) == 2
     assert any("corrected for 6 pairs" in sentence for sentence in sentences)
 
 
 def test_a_winner_that_is_its_baseline_is_corrected_for_once() -> None:
-    table, sentences = told(close(difference=0.03, identical=FAMILIES), p_value_holm=0.3)
+    table, sentences = settled(close(difference=0.03, identical=FAMILIES), p_value_holm=0.3)
     assert len(table) == 2
     assert not any("corrected" in sentence for sentence in sentences)
 
 
 def test_a_study_kept_elsewhere_is_resumed_there(tmp_path) -> None:
     study = close(difference=0.02, seeds=1, settings={"results_dir": str(tmp_path)})
-    _, sentences = told(study)
+    _, sentences = settled(study)
     assert f"--results-dir {tmp_path} --seeds 3" in sentences[0]
 
 
 def test_what_was_not_measured_is_not_made_up() -> None:
     study = close(difference=0.08, images=1200, seed_effect=0.05, missing=("device_seconds",))
-    table, sentences = told(study)
+    table, sentences = settled(study)
     assert table["device_hours"].isna().all()
     assert "device-hours" not in " ".join(sentences)
 
 
 def test_two_that_are_exactly_alike_are_settled_by_nothing() -> None:
-    table, _ = told(close(difference=0.0, seed_effect=0.02))
+    table, _ = settled(close(difference=0.0, seed_effect=0.02))
     assert table["needed"].isna().all()
 
 
@@ -153,7 +153,7 @@ def test_two_that_are_right_on_the_same_images_in_every_training_are_said_to_be(
     (one, *_), *_ = [study.runs.values()]
     for scores in study.runs.values():
         scores[:] = one
-    table, sentences = told(study)
+    table, sentences = settled(study)
     assert len(table) == 0
     assert sentences == [
         "cnn and resnet50_scratch are right on the same test images in every training: no more "

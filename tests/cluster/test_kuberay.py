@@ -87,7 +87,7 @@ class Head:
         """KubeRay comes: its operator and API, and the autoscaler's container."""
         file = self._hosts.shared / "raycluster.json"
         file.write_text(json.dumps(ray_cluster(manifest())), encoding="utf-8")
-        script = ROOT / "tests" / "cluster" / "kuberay_stand_in.py"
+        script = ROOT / "tests" / "cluster" / "kuberay_stub.py"
         self.start("operator", f"python {script} {SHARED_AT}/raycluster.json {PORT} 5")
         wanted = "test -e /var/run/secrets/kubernetes.io/serviceaccount/ca.crt"
         wait_for("the API", lambda: self.run(wanted)[0] == 0, 60, every=0.5)

@@ -41,14 +41,14 @@ class Cluster:
         """A study on the cluster, as its folder looks from here."""
         return StudyFolder(self.hosts.shared / "results", STUDY.split(), "auto", name=name)
 
-    def submit(self, name: str, arguments: str, *, pace: float) -> None:
-        """Submits the main job with the test's family, an epoch of which takes `pace` seconds."""
+    def submit(self, name: str, arguments: str, *, epoch_seconds: float) -> None:
+        """Submits the main job with the test's family, whose epochs take `epoch_seconds`."""
         self.ray.submit(
             name,
             f"python -m orchestrator.study {arguments}",
             STUDY_FAMILY_PATH=f"{SHARED_AT}/families",
             STUDY_CURVE_LEDGER=f"{SHARED_AT}/results/ledger",
-            STUDY_CURVE_EPOCH_SECONDS=f"{pace:g}",
+            STUDY_CURVE_EPOCH_SECONDS=f"{epoch_seconds:g}",
         )
 
 
@@ -95,7 +95,7 @@ def finished(cluster: Cluster) -> StudyFolder:
     """A study of 12 trials on both workers, one of which loses its power in the middle."""
     study = cluster.study("first")
     began = time.monotonic()
-    cluster.submit("first", f"{STUDY} --name first", pace=1.5)
+    cluster.submit("first", f"{STUDY} --name first", epoch_seconds=1.5)
     wait_for("trials on both workers", lambda: ended_on(study) >= {"w1", "w2"}, 600, every=1)
     wait_for("all of its numbers", lambda: all_published(cluster), 60, every=1)
     wait_for("a trial under way on w1", lambda: under_way(study, "w1"), 300, every=0.2)
@@ -233,7 +233,7 @@ def test_a_results_folder_that_the_workers_do_not_share_is_refused_in_one_line(
     cluster: Cluster,
 ) -> None:
     arguments = STUDY.replace(SHARED_AT, "/tmp/of-the-head")
-    cluster.submit("unshared", f"{arguments} --name unshared", pace=0)
+    cluster.submit("unshared", f"{arguments} --name unshared", epoch_seconds=0)
     assert cluster.ray.wait_for_end("unshared", 300) == "FAILED"
     last = cluster.ray.printed("unshared").strip().splitlines()[-1]
     assert last.startswith("study: w1 must see the same results folder as the driver, but finds no")
@@ -243,7 +243,7 @@ def test_a_results_folder_that_the_workers_do_not_share_is_refused_in_one_line(
 
 def test_a_stopped_job_says_how_to_go_on_and_another_one_ends_the_study(cluster: Cluster) -> None:
     study = cluster.study("stopped")
-    cluster.submit("stopped", f"{STUDY} --name stopped", pace=60)
+    cluster.submit("stopped", f"{STUDY} --name stopped", epoch_seconds=60)
     wait_for("a trial", (study.folder / "trials.parquet").exists, 300, every=1)
     began = time.monotonic()
     stopped = cluster.ray.ray("job", "stop", "--address", cluster.ray.url, "stopped")
@@ -253,7 +253,7 @@ def test_a_stopped_job_says_how_to_go_on_and_another_one_ends_the_study(cluster:
     assert "--resume stopped" in cluster.ray.printed("stopped")
     assert study.study()["outcome"] == "interrupted"
     go_on = f"--resume stopped --results-dir {SHARED_AT}/results"
-    cluster.submit("resumed", go_on, pace=0)
+    cluster.submit("resumed", go_on, epoch_seconds=0)
     assert cluster.ray.wait_for_end("resumed", 900) == "SUCCEEDED", cluster.ray.printed("resumed")
     assert study.study()["outcome"] == "completed"
     assert [run["outcome"] for run in study.study()["runs"]] == ["interrupted", "completed"]

@@ -45,8 +45,8 @@ def cluster(hosts: Hosts) -> Iterator[Slurm]:
     started.keep_logs(LOGS)
 
 
-def submit(cluster: Slurm, name: str, arguments: str = STUDY, *, pace: float = 1.0) -> str:
-    """Submits a study, an epoch of which takes `pace` seconds."""
+def submit(cluster: Slurm, name: str, arguments: str = STUDY, *, epoch_seconds: float = 1.0) -> str:
+    """Submits a study whose epochs take `epoch_seconds`."""
     return cluster.submit(
         name,
         arguments,
@@ -54,7 +54,7 @@ def submit(cluster: Slurm, name: str, arguments: str = STUDY, *, pace: float = 1
         STUDY_RESULTS_DIR=f"{RESULTS}/{name}",
         STUDY_FAMILY_PATH=f"{SHARED_AT}/families",
         STUDY_CURVE_LEDGER=f"{RESULTS}/{name}/ledger",
-        STUDY_CURVE_EPOCH_SECONDS=f"{pace:g}",
+        STUDY_CURVE_EPOCH_SECONDS=f"{epoch_seconds:g}",
     )
 
 
@@ -120,7 +120,7 @@ def test_a_study_runs_on_both_nodes_and_leaves_nothing_but_its_results(
 
 
 def test_a_job_whose_time_is_up_is_queued_again_and_goes_on(cluster: Slurm, hosts: Hosts) -> None:
-    job = submit(cluster, "second", pace=3)
+    job = submit(cluster, "second", epoch_seconds=3)
     study = study_of(hosts, "second")
     wait_for("rows", (study.folder / "epochs.parquet").exists, 300, every=0.5)
     began = time.monotonic()
@@ -140,7 +140,7 @@ def test_a_job_whose_time_is_up_is_queued_again_and_goes_on(cluster: Slurm, host
 
 
 def test_a_lost_node_ends_neither_the_job_nor_a_trial(cluster: Slurm, hosts: Hosts) -> None:
-    job = submit(cluster, "third", pace=2)
+    job = submit(cluster, "third", epoch_seconds=2)
     study = study_of(hosts, "third")
 
     def under_way() -> bool:
@@ -166,7 +166,7 @@ def test_a_lost_node_ends_neither_the_job_nor_a_trial(cluster: Slurm, hosts: Hos
 def test_a_job_that_somebody_queues_again_loses_an_epoch_at_most(
     cluster: Slurm, hosts: Hosts
 ) -> None:
-    job = submit(cluster, "fourth", pace=3)
+    job = submit(cluster, "fourth", epoch_seconds=3)
     study = study_of(hosts, "fourth")
     wait_for("rows", (study.folder / "epochs.parquet").exists, 300, every=0.5)
     cluster.run(f"scontrol requeue {job}")  # ends all processes at once

@@ -46,9 +46,9 @@ def test_the_journal_has_what_the_search_told_optuna(
     assert set(trials.status) == {"completed", "stopped", "diverged", "failed"}
     journal = awkward_path / "journal.log"
     assert export.main([str(curve_driver.folder), "--optuna", str(journal)]) == 0
-    study, told = opened(journal, "curve"), searches[0].searcher.studies["curve"]
-    assert list(map(in_optuna, study.trials)) == list(map(in_optuna, told.trials))
-    assert study.best_value == told.best_value
+    study, in_study = opened(journal, "curve"), searches[0].searcher.studies["curve"]
+    assert list(map(in_optuna, study.trials)) == list(map(in_optuna, in_study.trials))
+    assert study.best_value == in_study.best_value
     assert [trial.user_attrs["trial_id"] for trial in study.trials] == trials.trial_id.tolist()
     assert [trial.user_attrs["role"] for trial in study.trials] == trials.role.tolist()
     baseline = study.trials[0]

@@ -21,7 +21,7 @@ from trainables.training.metrics import Scores, micro_at_half, scores
 FAULTS = ("none", "nan", "error", "error_once", "kill_once", "hang", "hang_once", "memory")
 # Environment variables: a file in which each epoch that is begun is a line, seconds per epoch, and
 # shares of trials that have a fault where the hyperparameter is `none`: `error_once=0.05,...`.
-LEDGER, PACE = "STUDY_CURVE_LEDGER", "STUDY_CURVE_EPOCH_SECONDS"
+LEDGER, EPOCH_SECONDS = "STUDY_CURVE_LEDGER", "STUDY_CURVE_EPOCH_SECONDS"
 RATES = "STUDY_CURVE_FAULT_RATES"
 
 
@@ -88,7 +88,7 @@ class CurveTrainer:
         if fault == "none" and RATES in os.environ:
             fault = drawn(os.environ[RATES], f"{self.seed}/{self.params['skill']}")
         note_in_ledger(f"{self.seed}/{self.params['skill']}", self.epoch + 1)
-        seconds = float(os.environ.get(PACE, "0"))
+        seconds = float(os.environ.get(EPOCH_SECONDS, "0"))
         time.sleep(seconds)
         if self.epoch == 1:
             if fault == "nan":

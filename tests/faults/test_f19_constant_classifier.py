@@ -221,14 +221,14 @@ def trained_to_nothing(
     """A final whose network says the third class of every image, whatever it is taught."""
     spec = dataclasses.replace(spec_of(f"cnn-{role}-s0-f1", role), family="cnn")
     params = {**spec.params, "width": 16, "learning_rate": 1e-5}
-    told = dataclasses.replace(
+    config = dataclasses.replace(
         config_of(folder, is_final=True),
         trial_id=spec.trial_id,
         family="cnn",
         params=params,
         epochs=1,
     )
-    running = Attempt(told, shared, shared.training)
+    running = Attempt(config, shared, shared.training)
     last = running._trainer._model[-1]
     torch.nn.init.zeros_(last.weight)
     last.bias.data = torch.tensor([0.0, 0.0, 100.0])

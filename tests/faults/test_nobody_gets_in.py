@@ -204,9 +204,9 @@ def test_no_key_and_no_password_is_in_any_file_or_in_what_the_dashboard_answers(
     study, token = running.study, running.token.read_text()
     study.wait(running.driver, lambda: len(study.table("events")) >= 1)
     (port,) = {port for _, port in running.sockets() if get(port, "/api/jobs/", token)[0] == 200}
-    told = {path: get(port, path, token)[1] for path in ANSWERS}
-    assert min(map(len, told.values())) > 50, told
-    assert {path for path, text in told.items() if PARTS.search(text)} == set()
+    served = {path: get(port, path, token)[1] for path in ANSWERS}
+    assert min(map(len, served.values())) > 50, served
+    assert {path for path, text in served.items() if PARTS.search(text)} == set()
     files = {path: content(path) for path in study.results.rglob("*")}
     assert {path.name for path in files} >= {"gcs_server.out", "study.json", "machine-001.log"}
     assert [path for path, text in files.items() if PARTS.search(text)] == []

@@ -24,7 +24,7 @@ from orchestrator.forecast.estimate import (
     time_sentences,
 )
 from orchestrator.forecast.prices import read_prices
-from orchestrator.forecast.throughput import Pace, Work, find_pace, read_pace
+from orchestrator.forecast.throughput import Throughput, Work, find_throughput, read_throughput
 from orchestrator.forecast.workload import work_of
 from orchestrator.plan import families as planning
 from orchestrator.results import files
@@ -95,10 +95,10 @@ def forecast(settings: Settings, work: Work = WORK, **more: Any) -> Forecast:
     return forecast_study(settings, work, {1.0: TRAIN}, VALIDATION, **more)
 
 
-def paced(folder: Path, work: Work = WORK) -> Pace:
-    pace, why = read_pace(folder, work)
-    assert pace is not None, why
-    return pace
+def measured(folder: Path, work: Work = WORK) -> Throughput:
+    throughput, why = read_throughput(folder, work)
+    assert throughput is not None, why
+    return throughput
 
 
 def settings_in(results_dir: Path, **more: Any) -> Settings:
@@ -107,12 +107,12 @@ def settings_in(results_dir: Path, **more: Any) -> Settings:
 
 
 def test_the_pace_tells_training_from_validation(tmp_path: Path) -> None:
-    pace = paced(measured_study(tmp_path / "earlier"))
-    assert (pace.device, pace.devices_per_trial, pace.trials) == ("cuda", 1.0, 1)
+    throughput = measured(measured_study(tmp_path / "earlier"))
+    assert (throughput.device, throughput.devices_per_trial, throughput.trials) == ("cuda", 1.0, 1)
     # 10% and 90% of the way from the fast epoch to the slow one
-    assert pace.training["cnn"] == pytest.approx((0.0022, 0.0038))
-    assert pace.validation["cnn"] == pytest.approx((0.011, 0.019))
-    assert pace.epoch_seconds("cnn", 2000, 100) == pytest.approx((4.4 + 1.1, 7.6 + 1.9))
+    assert throughput.training["cnn"] == pytest.approx((0.0022, 0.0038))
+    assert throughput.validation["cnn"] == pytest.approx((0.011, 0.019))
+    assert throughput.epoch_seconds("cnn", 2000, 100) == pytest.approx((4.4 + 1.1, 7.6 + 1.9))
 
 
 def test_the_latest_study_on_the_same_data_is_taken_and_never_the_study_itself(
@@ -130,13 +130,13 @@ def test_the_latest_study_on_the_same_data_is_taken_and_never_the_study_itself(
     (tmp_path / "broken" / "study.json").write_text("{")
 
     def found(work: Work = WORK, leave_out: str = "") -> str | None:
-        pace = find_pace(tmp_path, work, device="cuda", leave_out=leave_out)
-        return pace and pace.study
+        throughput = find_throughput(tmp_path, work, device="cuda", leave_out=leave_out)
+        return throughput and throughput.study
 
     assert found() == "new"
     assert found(leave_out="new") == "old"
     assert found(replace(WORK, files={"digits.csv.gz": "cd" * 32})) == "other"  # the latest
-    assert paced(other).other_images
+    assert measured(other).other_images
     assert found(replace(WORK, spaces={**WORK.spaces, "vit": {}})) is None
     assert found(replace(WORK, dataset="folder")) is None
 
@@ -188,9 +188,9 @@ def test_what_was_measured_in_another_arithmetic_says_nothing(
     study = files.read_study(folder).raw
     study["settings"].update(theirs)
     (folder / "study.json").write_text(json.dumps(study))
-    assert read_pace(folder, replace(WORK, **ours)) == (None, why)
+    assert read_throughput(folder, replace(WORK, **ours)) == (None, why)
     same = replace(WORK, **theirs) if theirs else WORK
-    assert paced(folder, same).study == "earlier"
+    assert measured(folder, same).study == "earlier"
 
 
 @pytest.mark.parametrize(
@@ -244,16 +244,19 @@ def test_of_a_wider_search_only_the_trials_count_that_this_one_could_have(tmp_pa
     study = files.read_study(folder).raw
     both = {"trials": [*tables["trials"], wide], "epochs": [*tables["epochs"], slow]}
     write_study(folder, study, both)
-    assert (paced(folder).trials, paced(folder, narrowed("space.cnn.width=16,32")).trials) == (2, 1)
+    assert (
+        measured(folder).trials,
+        measured(folder, narrowed("space.cnn.width=16,32")).trials,
+    ) == (2, 1)
 
 
 @pytest.mark.parametrize(("here", "ends"), [(1.0, (1, 1)), (0.25, (1, 4)), (2.0, (0.5, 1))])
 def test_with_other_devices_a_trial_the_range_covers_no_change_in_speed_and_one_in_proportion(
     tmp_path: Path, here: float, ends: tuple[float, float]
 ) -> None:
-    pace = paced(measured_study(tmp_path / "earlier"))
-    low, high = pace.epoch_seconds("cnn", 1000, 100)
-    assert pace.on(here).epoch_seconds("cnn", 1000, 100) == pytest.approx(
+    throughput = measured(measured_study(tmp_path / "earlier"))
+    low, high = throughput.epoch_seconds("cnn", 1000, 100)
+    assert throughput.on(here).epoch_seconds("cnn", 1000, 100) == pytest.approx(
         (low * ends[0], high * ends[1])
     )
     text = " ".join(time_sentences(forecast(settings_in(tmp_path), reserved=("cuda", here, 4))))
@@ -289,9 +292,9 @@ def test_device_hours_are_epochs_at_the_measured_pace_on_the_devices_reserved(
     wall = [20 * s * slower / 3600 for s, slower in zip(seconds, (1, 2), strict=True)]
     assert found.wall_seconds == pytest.approx([3600 * hour for hour in wall])
     assert f"With 4 trial(s) at a time, {between(wall)} hours" in text
-    told = found.to_json()["families"]["cnn"]
-    assert told["device_seconds"] == pytest.approx([hour * 3600 for hour in hours])
-    assert told["epoch_seconds"]["1.0"] == pytest.approx([seconds[0], 2 * seconds[1]])
+    entry = found.to_json()["families"]["cnn"]
+    assert entry["device_seconds"] == pytest.approx([hour * 3600 for hour in hours])
+    assert entry["epoch_seconds"]["1.0"] == pytest.approx([seconds[0], 2 * seconds[1]])
 
 
 def test_searches_that_end_once_settled_have_at_least_the_trials_that_are_asked_first() -> None:
@@ -355,15 +358,15 @@ def test_a_pace_is_of_the_type_of_device_that_it_was_measured_on(tmp_path: Path)
     ]
     folder = measured_study(tmp_path / "earlier", epochs=rows)
     both, one = (
-        paced(folder, replace(WORK, device_names=frozenset(names)))
+        measured(folder, replace(WORK, device_names=frozenset(names)))
         for names in ((), ("NVIDIA L4", "Tesla T4"))
     )
     assert (both.device_names, one.device_names) == ({"NVIDIA L4", "NVIDIA H100"}, {"NVIDIA L4"})
     assert one.training["cnn"] == pytest.approx((0.004, 0.004))
     other = replace(WORK, device_names=frozenset({"Tesla T4"}))
     why = "it ran on NVIDIA H100, NVIDIA L4, not on Tesla T4"
-    assert read_pace(folder, other) == (None, why)
-    assert find_pace(tmp_path, other, device="cuda") is None
+    assert read_throughput(folder, other) == (None, why)
+    assert find_throughput(tmp_path, other, device="cuda") is None
 
 
 @pytest.mark.parametrize(

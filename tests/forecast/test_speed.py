@@ -14,10 +14,10 @@ IMAGES = Images(train={1.0: 900, 0.1: 90}, validation=300)  # an epoch at 0.1 is
 START = datetime(2026, 3, 1, tzinfo=UTC)
 
 
-def trained(trial_id: str, pace: float, *, epochs: int = 10, **more: Any) -> Trained:
+def trained(trial_id: str, seconds_per_epoch: float, *, epochs: int = 10, **more: Any) -> Trained:
     """A trial with so many seconds an epoch; it ran without anything beside its epochs."""
     own = {"status": "completed", "role": "search", "train_fraction": 1.0, **more}
-    seconds = pace * epochs
+    seconds = seconds_per_epoch * epochs
     return Trained(
         trial_id=trial_id,
         family=trial_id.partition("-")[0],

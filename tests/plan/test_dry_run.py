@@ -67,12 +67,14 @@ def test_what_is_in_no_cache_is_named_with_its_address_and_the_rest_of_the_plan_
         assert words in printed.out
 
 
-@pytest.mark.parametrize(("epochs", "told"), [(2, "cnn 4"), (24, "cnn 48"), (25, None)])
+@pytest.mark.parametrize(("epochs", "few_steps"), [(2, "cnn 4"), (24, "cnn 48"), (25, None)])
 def test_a_training_of_few_steps_is_said_to_be_one(
-    epochs: int, told: str | None, capsys: pytest.CaptureFixture[str]
+    epochs: int, few_steps: str | None, capsys: pytest.CaptureFixture[str]
 ) -> None:
     given = ["--families", "cnn", "--dataset", "digits", "--set", "train_images=110"]
     assert study.main([*given, "--epochs", str(epochs), "--grace-period", "1", "--dry-run"]) == 0
     shown = " ".join(capsys.readouterr().out.split())
-    assert (told is None) == ("Few steps" not in shown)
-    assert told is None or f"Few steps: a whole training takes {told}. Batch norm" in shown
+    assert (few_steps is None) == ("Few steps" not in shown)
+    assert few_steps is None or (
+        f"Few steps: a whole training takes {few_steps}. Batch norm" in shown
+    )

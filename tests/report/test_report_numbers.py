@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 from made_up_study import MadeUpStudy
 from recomputing.remaining import seconds_left
-from recomputing.searched import Recomputed
+from recomputing.search_results import Recomputed
 from recomputing.shown import Page, one_line
 from recomputing.studies import Studies
 from recomputing.walk import check, check_answer, expected_page, same
@@ -45,11 +45,11 @@ def tables_of(composed: page.Page) -> dict[str, pd.DataFrame]:
 def wrong_in(composed: page.Page) -> list[str]:
     """Keys of tables that a reader of the page does not see as their sections have them."""
     shown = Page(page.render(composed)).tables
-    told = {
+    expected = {
         key.replace("/", "-"): [[*map(one_line, row)] for row in (own.formats, *own.cells())]
         for key, own in sections_of(composed).items()
     }
-    return [key for key in {**shown, **told} if shown.get(key) != told.get(key)]
+    return [key for key in {**shown, **expected} if shown.get(key) != expected.get(key)]
 
 
 @dataclass(frozen=True)
@@ -155,15 +155,15 @@ def test_the_numbers_of_the_answer_are_those_of_the_tables(whole: Checked) -> No
     results, differences = (whole.expected[f"{name}/1"] for name in ("results", "differences"))
     best = results[results.role == "tuned"].sort_values("test_accuracy").iloc[-1]
     facts = pd.DataFrame([{"level": 0.95, "zero": 0, "test": 200, "train": 45_000, "of": 3}])
-    told = [whole.composed.answer.headline, *whole.composed.answer.details]
-    assert told[0].startswith(f"{best.family} is the most accurate of 3")
+    lines = [whole.composed.answer.headline, *whole.composed.answer.details]
+    assert lines[0].startswith(f"{best.family} is the most accurate of 3")
     accuracy = f"{100 * best.test_accuracy:.2f}%"
-    assert accuracy in told[0]
+    assert accuracy in lines[0]
     known = {"results": results, "differences": differences, "facts": facts}
-    numbers, problems = check_answer(told, known)
+    numbers, problems = check_answer(lines, known)
     assert problems == []
     assert numbers > 15
-    changed = [line.replace(accuracy, "12.34%") for line in told]
+    changed = [line.replace(accuracy, "12.34%") for line in lines]
     assert check_answer(changed, known)[1] == ["no table has the 12.34% of the answer"]
 
 

@@ -28,7 +28,7 @@ DASHBOARD = json.loads((ROOT / "deploy" / "grafana" / "transfer_study.json").rea
 LABELS_OF_RAY = {"SessionName", "NodeAddress", "WorkerId", "Component", "Version"}
 
 
-class Told:
+class Recorded:
     """Stands for one of Ray's metrics: what it was told, by its labels."""
 
     def __init__(self) -> None:
@@ -38,17 +38,17 @@ class Told:
         self.values[tuple(labels.values())] = value
 
 
-class ToldCounter(Told):
+class RecordedCounter(Recorded):
     def inc(self, value: float, labels: dict[str, str]) -> None:
         key = tuple(labels.values())
         self.values[key] = self.values.get(key, 0.0) + value
 
 
 @pytest.fixture
-def told(monkeypatch: pytest.MonkeyPatch) -> dict[str, Told]:
-    metrics = {metric: ToldCounter() if metric.counter else Told() for metric in METRICS}
+def metrics(monkeypatch: pytest.MonkeyPatch) -> dict[str, Recorded]:
+    metrics = {metric: RecordedCounter() if metric.counter else Recorded() for metric in METRICS}
     monkeypatch.setattr(publishing, "_metrics", lambda: metrics)
-    monkeypatch.setattr(publishing, "Counter", ToldCounter)
+    monkeypatch.setattr(publishing, "Counter", RecordedCounter)
     return {metric.name: metrics[metric] for metric in METRICS}
 
 
@@ -90,7 +90,7 @@ def test_the_values_are_those_of_the_rows(busy: Recorder) -> None:
     }
 
 
-def test_a_family_without_an_epoch_has_no_accuracy_and_no_pace(recorder: Recorder) -> None:
+def test_a_family_without_an_epoch_has_no_accuracy_and_no_throughput(recorder: Recorder) -> None:
     values = measured(recorder, ("vit",))
     assert ("study_best_validation_accuracy", "vit") not in values
     assert set(values.values()) == {0.0}
@@ -126,28 +126,28 @@ def test_a_name_beyond_ascii_is_one_that_ray_takes() -> None:
     assert list(measure_time_left(None, study="étude", phase="search")) == []
 
 
-def test_a_counter_is_told_only_what_is_new(told: dict[str, Told]) -> None:
+def test_a_counter_is_told_only_what_is_new(metrics: dict[str, Recorded]) -> None:
     labels, values = ("mine", "search", "cnn"), iter([3.0, 3.0, 5.0])
     publisher = Publisher(lambda: [Sample(metric=EPOCHS, labels=labels, value=next(values))])
     for expected in (3.0, 3.0, 5.0):
         publisher.publish()
-        assert told["study_epochs"].values == {labels: expected}
+        assert metrics["study_epochs"].values == {labels: expected}
 
 
-def test_what_stands_at_the_end_is_published_at_the_end(told: dict[str, Told]) -> None:
+def test_what_stands_at_the_end_is_published_at_the_end(metrics: dict[str, Recorded]) -> None:
     labels, now = ("mine", "search", "cnn"), {"value": 0.1}
     publisher = Publisher(lambda: [Sample(metric=BEST, labels=labels, value=now["value"])])
     with publisher.running():
         deadline = time.monotonic() + 30
-        while not told[BEST.name].values and time.monotonic() < deadline:
+        while not metrics[BEST.name].values and time.monotonic() < deadline:
             pass
-        assert told[BEST.name].values == {labels: 0.1}
+        assert metrics[BEST.name].values == {labels: 0.1}
         now["value"] = 0.9
-    assert told[BEST.name].values == {labels: 0.9}
+    assert metrics[BEST.name].values == {labels: 0.9}
 
 
 def test_a_study_goes_on_where_it_cannot_be_watched(
-    told: dict[str, Told], caplog: pytest.LogCaptureFixture
+    metrics: dict[str, Recorded], caplog: pytest.LogCaptureFixture
 ) -> None:
     def broken() -> list[Sample]:
         message = "no such metric"
@@ -155,7 +155,7 @@ def test_a_study_goes_on_where_it_cannot_be_watched(
 
     with Publisher(broken).running():
         pass
-    assert not any(each.values for each in told.values())
+    assert not any(each.values for each in metrics.values())
     assert "published no more" in caplog.text
 
 

@@ -31,7 +31,7 @@ SENTENCE = re.compile(r"about ([\d.]+ (?:s|min|h))")
 
 
 @dataclass(frozen=True)
-class Told:
+class Snapshot:
     """What is told at one moment.
 
     Attributes:
@@ -78,7 +78,7 @@ def test_terminal_metrics_status_and_page_tell_one_time_left(
     later: float,
 ) -> None:
     tables: list[ProgressTable] = []
-    seen: list[tuple[str, Told]] = []
+    seen: list[tuple[str, Snapshot]] = []
 
     @contextlib.contextmanager
     def shown(console: Console, table: ProgressTable) -> Iterator[None]:
@@ -95,7 +95,7 @@ def test_terminal_metrics_status_and_page_tell_one_time_left(
         with holding(driver.folder), monkeypatch.context() as patch:
             now = last_report(driver.folder) + timedelta(seconds=later)
             patch.setattr(time, "time", now.timestamp)
-            seen.append((phase.name, told(driver.folder, tables[-1], samples, capsys)))
+            seen.append((phase.name, snapshot(driver.folder, tables[-1], samples, capsys)))
 
     monkeypatch.setattr(WatchedExecutor, "look", staticmethod(look))
     assert driver.start()
@@ -123,9 +123,9 @@ def last_report(folder: Path) -> datetime:
     return datetime.fromisoformat(json.loads((folder / "study.json").read_text())["started_at"])
 
 
-def told(
+def snapshot(
     folder: Path, table: ProgressTable, samples: Any, capsys: pytest.CaptureFixture[str]
-) -> Told:
+) -> Snapshot:
     """What each of the four tells now."""
     console = Console(record=True, width=140, file=io.StringIO())
     console.print(table)
@@ -138,7 +138,7 @@ def told(
     page = answer.progress(inputs.read(folder))
     texts = {"terminal": console.export_text(), "status": printed, "page": page}
     found = {name: SENTENCE.search(text) for name, text in texts.items()}
-    return Told(
+    return Snapshot(
         seconds=(by_status, by_metrics),
         words={name: each and each.group(1) for name, each in found.items()},
     )
@@ -154,7 +154,7 @@ def test_it_is_forecast_anew_at_most_every_five_seconds_and_counted_down_in_betw
     monkeypatch.setattr(time_left, "time", clock)
     forecasts = iter([TimeLeft(seconds=60.0, at=began), TimeLeft(seconds=90.0, at=began), None])
     remaining = time_left.Remaining(lambda: next(forecasts))
-    told = []
+    estimates = []
     for clock.passed in (0.0, 2.0, 4.0, 5.0, 9.0, 11.0):
-        told.append(remaining.seconds())
-    assert told == [60, 58, 56, 85, 81, None]
+        estimates.append(remaining.seconds())
+    assert estimates == [60, 58, 56, 85, 81, None]

@@ -104,7 +104,7 @@ BEFORE = "import signal; signal.signal(signal.SIGHUP, signal.{})\n"
 
 
 def _listener(hang_ups: str = "SIG_DFL") -> subprocess.Popen[str]:
-    """One that heeds SIGHUP, whatever these tests run under, unless it is told to ignore it."""
+    """One that handles SIGHUP, whatever these tests run under, unless it is told to ignore it."""
     prefix = BEFORE.format(hang_ups)
     process = subprocess.Popen(
         _python(prefix + textwrap.dedent(LISTENER)),

@@ -65,7 +65,7 @@ def test_the_best_is_not_of_a_trial_that_cannot_win(recorder: Recorder, state: s
 def test_a_trial_that_waits_for_its_devices_does_not_run(recorder: Recorder) -> None:
     table = ProgressTable("Search", recorder, {"cnn": 5}, lambda: None)
     begin(recorder, "cnn-000", 0.5)
-    recorder.attempt_ended("cnn-000")  # another attempt is owed
+    recorder.attempt_ended("cnn-000")  # another attempt is pending
     assert " cnn 50.0% 0 0 0 0 5 1 " in drawn(table)
 
 

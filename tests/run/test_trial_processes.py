@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import ray
-from made_up_trials import told_to_process
+from made_up_trials import attempt_config
 
 from trainables import registry
 from trainables.data.dataset import LabeledImages
@@ -32,7 +32,7 @@ class Process(StudyTrial):
         """Tune's own folder of a trial is not needed."""
 
     def found(self) -> tuple[list[dict[str, Any]], str]:
-        """The rows of the attempt at hand but for their times, and a digest of its weights."""
+        """The rows of this attempt but for their times, and a digest of its weights."""
         rows = []
         while not rows or not rows[-1]["done"]:
             rows.append({n: value for n, value in self.step().items() if n not in TIMES})
@@ -75,7 +75,7 @@ class Trials:
     def trial(self, family: str, number: int, **params: Any) -> dict[str, Any]:
         known = {**registry.load_family(family).baseline, "batch_size": 16, **params}
         own = {"epochs": 2, "seed": 7, "params": known, "references": self._references}
-        return told_to_process(self._folder, f"{family}-{number:03d}", **own)
+        return attempt_config(self._folder, f"{family}-{number:03d}", **own)
 
 
 @pytest.mark.usefixtures("cluster")

@@ -29,7 +29,7 @@ class Report:
     value: float
 
     @property
-    def told(self) -> tuple[str, dict[str, float]]:
+    def arguments(self) -> tuple[str, dict[str, float]]:
         """The trial, and the row of its epoch."""
         return self.trial_id, {"epoch": self.epoch, "objective": self.value}
 
@@ -80,7 +80,7 @@ class RaysOwn:
 
     def stops(self, report: Report) -> bool:
         """Whether a trial that has not reached the last epoch is to stop."""
-        trial, (_, row) = SimpleNamespace(trial_id=report.trial_id), report.told
+        trial, (_, row) = SimpleNamespace(trial_id=report.trial_id), report.arguments
         if report.trial_id not in self.known:
             self.known.add(report.trial_id)
             self.asha.on_trial_add(None, trial)
@@ -99,7 +99,7 @@ def test_the_rule_decides_as_rays_asha_does_in_a_thousand_random_studies() -> No
             made(FamilyRungs, study, all_rungs(record(**study.settings).settings)),
         )
         for report in study.reports():
-            arrival = rule.arrive("cnn", *report.told, exempt=report.trial_id in study.exempt)
+            arrival = rule.arrive("cnn", *report.arguments, exempt=report.trial_id in study.exempt)
             stops = rays.stops(report)
             if arrival is None:
                 assert not stops
@@ -124,8 +124,8 @@ def test_the_live_study_decides_by_the_rule_at_the_rungs_that_are_offered() -> N
         live, rule = (made(kind, study, rungs) for kind in (RayRungs, FamilyRungs))
         for report in study.reports():
             exempt = report.trial_id in study.exempt
-            arrival = live.arrive("cnn", *report.told, exempt=exempt)
-            assert arrival == rule.arrive("cnn", *report.told, exempt=exempt)
+            arrival = live.arrive("cnn", *report.arguments, exempt=exempt)
+            assert arrival == rule.arrive("cnn", *report.arguments, exempt=exempt)
             if arrival is not None:
                 assert arrival.rung in rungs
                 seen[arrival.decision] += 1
@@ -140,7 +140,7 @@ def test_a_cutoff_is_numpys_percentile_of_the_earlier_arrivals_to_the_last_bit()
         met: list[float] = []
         for number, value in enumerate(np.random.default_rng(factor).random(300).tolist()):
             report = Report(f"cnn-{number}", 1, value)
-            arrival = rule.arrive("cnn", *report.told, exempt=False)
+            arrival = rule.arrive("cnn", *report.arguments, exempt=False)
             assert arrival is not None
             expected = np.nanpercentile(met, (1 - 1 / factor) * 100) if met else None
             assert arrival.cutoff == expected
@@ -186,5 +186,5 @@ def test_an_arrival_costs_as_little_at_a_rung_of_thousands_as_at_an_empty_one() 
     values = np.random.default_rng(0).random(20_000).tolist()
     started = time.process_time()
     for number, value in enumerate(values):
-        rungs.arrive("cnn", *Report(f"cnn-{number}", 1, value).told, exempt=False)
+        rungs.arrive("cnn", *Report(f"cnn-{number}", 1, value).arguments, exempt=False)
     assert (time.process_time() - started) / len(values) < 1e-4

@@ -95,7 +95,7 @@ def hours(seconds_of_a_family: float) -> float:
 
 def test_a_baseline_runs_whatever_it_costs(recorder: Recorder) -> None:
     clock = Clock(now=1e6)
-    assert budget(recorder, clock, budget_gpu_hours=1e-9, time_budget=1e-9).refuses(CNN) is None
+    assert budget(recorder, clock, budget_gpu_hours=1e-9, time_budget=1e-9).blocked_by(CNN) is None
 
 
 @pytest.mark.parametrize(("share", "refused"), [(40.0, None), (39.9, "budget_gpu_hours")])
@@ -103,7 +103,7 @@ def test_a_trial_is_proposed_while_it_and_the_finals_fit_into_the_familys_share(
     recorder: Recorder, share: float, refused: str | None
 ) -> None:
     add(recorder, "cnn-000", epochs=10, seconds=10)  # 10 spent, 10 for a trial, 20 for the finals
-    assert budget(recorder, budget_gpu_hours=hours(share)).refuses(CNN) == refused
+    assert budget(recorder, budget_gpu_hours=hours(share)).blocked_by(CNN) == refused
 
 
 def test_a_trial_that_runs_counts_to_its_last_epoch_and_gives_back_what_it_saves(
@@ -112,10 +112,10 @@ def test_a_trial_that_runs_counts_to_its_last_epoch_and_gives_back_what_it_saves
     add(recorder, "cnn-000", epochs=10, seconds=10)
     running = add(recorder, "cnn-001", epochs=2, seconds=2, status="running")
     limited = budget(recorder, budget_gpu_hours=hours(42))
-    assert limited.refuses(CNN) == "budget_gpu_hours"  # 12 spent, 8 to come, 10, and 20
+    assert limited.blocked_by(CNN) == "budget_gpu_hours"  # 12 spent, 8 to come, 10, and 20
     running.status = "stopped"
     recorder.totals("cnn").end(running)
-    assert limited.refuses(CNN) is None
+    assert limited.blocked_by(CNN) is None
 
 
 def test_what_a_trial_takes_beside_its_epochs_counts_for_each_that_is_to_start(
@@ -125,8 +125,8 @@ def test_what_a_trial_takes_beside_its_epochs_counts_for_each_that_is_to_start(
     add(recorder, "cnn-001", epochs=0, seconds=0, status="running")
     # 14 spent; starts count 4, the mean of the one that ended: to come are 14, 14, and 2 x 14.
     needed = 14 + 14 + 14 + 28
-    assert budget(recorder, budget_gpu_hours=hours(needed + 0.01)).refuses(CNN) is None
-    assert budget(recorder, budget_gpu_hours=hours(needed - 0.01)).refuses(CNN)
+    assert budget(recorder, budget_gpu_hours=hours(needed + 0.01)).blocked_by(CNN) is None
+    assert budget(recorder, budget_gpu_hours=hours(needed - 0.01)).blocked_by(CNN)
 
 
 def test_a_family_without_an_epoch_waits_for_what_runs_and_then_tries_again(
@@ -134,20 +134,20 @@ def test_a_family_without_an_epoch_waits_for_what_runs_and_then_tries_again(
 ) -> None:
     limited = budget(recorder, budget_gpu_hours=hours(1e6), time_budget=1e6)
     failing = add(recorder, "cnn-000", epochs=0, seconds=5, status="running")
-    assert limited.refuses(CNN) == "budget_gpu_hours"
+    assert limited.blocked_by(CNN) == "budget_gpu_hours"
     failing.status = "failed"
     recorder.totals("cnn").end(failing)
-    assert limited.refuses(CNN) is None
+    assert limited.blocked_by(CNN) is None
 
 
 def test_finals_count_at_the_pace_of_the_slower_of_baseline_and_winner(recorder: Recorder) -> None:
     add(recorder, "cnn-000", epochs=10, seconds=10)
     add(recorder, "cnn-001", epochs=10, seconds=30, accuracy=0.9)  # the winner, three times slower
     add(recorder, "cnn-002", epochs=1, seconds=9, accuracy=0.1, status="failed")
-    # 49 spent, 10 epochs at the mean pace of (1 + 3 + 9) / 3, finals of 10 x 1 and 10 x 3 seconds.
+    # 49 spent, 10 epochs at the mean time of (1 + 3 + 9) / 3, finals of 10 x 1 and 10 x 3 seconds.
     needed = 49 + 10 * 13 / 3 + 40
-    assert budget(recorder, budget_gpu_hours=hours(needed + 0.01)).refuses(CNN) is None
-    assert budget(recorder, budget_gpu_hours=hours(needed - 0.01)).refuses(CNN)
+    assert budget(recorder, budget_gpu_hours=hours(needed + 0.01)).blocked_by(CNN) is None
+    assert budget(recorder, budget_gpu_hours=hours(needed - 0.01)).blocked_by(CNN)
 
 
 def test_smaller_shares_cost_what_their_images_do(recorder: Recorder) -> None:
@@ -155,22 +155,24 @@ def test_smaller_shares_cost_what_their_images_do(recorder: Recorder) -> None:
     # (90 + 300 / 3) / (900 + 300 / 3) of an epoch at the largest share.
     needed = 10 + 10 + 20 + 20 * 0.19
     fractions = {"train_fractions": (0.1, 1.0)}
-    assert budget(recorder, budget_gpu_hours=hours(needed + 0.01), **fractions).refuses(CNN) is None
-    assert budget(recorder, budget_gpu_hours=hours(needed - 0.01), **fractions).refuses(CNN)
+    assert (
+        budget(recorder, budget_gpu_hours=hours(needed + 0.01), **fractions).blocked_by(CNN) is None
+    )
+    assert budget(recorder, budget_gpu_hours=hours(needed - 0.01), **fractions).blocked_by(CNN)
     small = Search(name="cnn-f0.1", family="cnn", train_fraction=0.1)
     add(recorder, "cnn-f0.1-000", epochs=10, seconds=1.9, fraction=0.1)
     saved = needed + 1.9 - 10 * 0.81
     tuned = {**fractions, "tune_per_fraction": True}
-    assert budget(recorder, budget_gpu_hours=hours(saved + 0.01), **tuned).refuses(small) is None
-    assert budget(recorder, budget_gpu_hours=hours(saved - 0.01), **tuned).refuses(small)
+    assert budget(recorder, budget_gpu_hours=hours(saved + 0.01), **tuned).blocked_by(small) is None
+    assert budget(recorder, budget_gpu_hours=hours(saved - 0.01), **tuned).blocked_by(small)
 
 
 def test_finals_of_equal_steps_cost_the_epochs_that_they_train(recorder: Recorder) -> None:
     add(recorder, "cnn-000", epochs=10, seconds=10)
     needed = 10 + 10 + 20 + 200 * 0.19  # 100 epochs in place of 10 on a tenth of the images
     equal = {"train_fractions": (0.1, 1.0), "equal_steps": True}
-    assert budget(recorder, budget_gpu_hours=hours(needed + 0.01), **equal).refuses(CNN) is None
-    assert budget(recorder, budget_gpu_hours=hours(needed - 0.01), **equal).refuses(CNN)
+    assert budget(recorder, budget_gpu_hours=hours(needed + 0.01), **equal).blocked_by(CNN) is None
+    assert budget(recorder, budget_gpu_hours=hours(needed - 0.01), **equal).blocked_by(CNN)
 
 
 def test_the_time_budget_counts_what_has_passed_and_all_that_runs_side_by_side(
@@ -181,12 +183,12 @@ def test_the_time_budget_counts_what_has_passed_and_all_that_runs_side_by_side(
     clock = Clock(now=100.0)
     limited = budget(recorder, clock, time_budget=(15 + 10 + 20 + 60 + 50) / 3600)
     clock.now += 49.9
-    assert limited.refuses(CNN) is None
+    assert limited.blocked_by(CNN) is None
     clock.now += 0.2
-    assert limited.refuses(CNN) == "time_budget"
+    assert limited.blocked_by(CNN) == "time_budget"
     two = budget(recorder, clock, time_budget=(15 + 40.1) / 3600, at_a_time=2)
-    assert two.refuses(CNN) is None  # 25 and 80 seconds in two slots, but a run of 15 alone
-    assert budget(recorder, clock, time_budget=(15 + 39.9) / 3600, at_a_time=2).refuses(CNN)
+    assert two.blocked_by(CNN) is None  # 25 and 80 seconds in two slots, but a run of 15 alone
+    assert budget(recorder, clock, time_budget=(15 + 39.9) / 3600, at_a_time=2).blocked_by(CNN)
 
 
 def test_earlier_runs_count_to_their_end_or_their_last_epoch() -> None:
@@ -210,11 +212,11 @@ def test_a_search_that_is_refused_proposes_nothing_and_says_after_how_many(
 ) -> None:
     refused: list[str] = []
     search = make_search(recorder, trials=4)
-    search._refuses = lambda each: "time_budget" if each.name in refused else None
+    search._blocked_by = lambda each: "time_budget" if each.name in refused else None
     first = [search.suggest(f"tune-{number}")["trial_id"] for number in range(2)]
     refused.append("cnn")
     assert search.suggest("a")["trial_id"] == "resnet50_scratch-001"
-    assert search.closed() == {"cnn": {"trials": 1, "setting": "time_budget"}}
+    assert search.ended_early() == {"cnn": {"trials": 1, "setting": "time_budget"}}
     refused.append("resnet50_scratch")
     assert search.suggest("b") is None  # what runs may give something back
     for number, trial_id in enumerate(first):
@@ -271,8 +273,8 @@ def test_a_study_ends_within_its_budget_and_says_what_that_cost_it(
     events = pd.read_parquet(driver.folder / "events.parquet")
     (said,) = events.detail[events.kind == "budget_reached"]
     assert said.startswith(f"curve ended after {len(trials)} of 40 trials")
-    told = (driver.folder / "comparison.md").read_text()
-    assert f"which ended the search of curve after {len(trials)} trials; at most 40 trials" in told
+    text = (driver.folder / "comparison.md").read_text()
+    assert f"which ended the search of curve after {len(trials)} trials; at most 40 trials" in text
     assert status([str(driver.folder), "--json"]) == 0
     (family,) = json.loads(capsys.readouterr().out)["families"]
     assert family["trials"] == len(trials)

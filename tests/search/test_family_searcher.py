@@ -65,13 +65,13 @@ def test_what_optuna_learns_of_an_ended_trial_is_what_it_was_told(
     search.on_trial_complete("tune", {"diverged": "the loss is nan"})
     again = make_search(recorder, trials=6, first_cut=lambda _: cut)
     for record in recorder.trials.values():
-        again.go_on_with(record)
+        again.resume(record)
     states = set()
     for name, study in search.studies.items():
-        told = [vars(trial) for trial in study.get_trials()]
+        in_optuna = [vars(trial) for trial in study.get_trials()]
         learned = [vars(trial) for trial in again.studies[name].get_trials()]
         left_out = {"_trial_id", "datetime_start", "_datetime_start", "datetime_complete"}
-        for one, other in zip(told, learned, strict=True):
+        for one, other in zip(in_optuna, learned, strict=True):
             assert {k: v for k, v in one.items() if k not in left_out and "attrs" not in k} == {
                 k: v for k, v in other.items() if k not in left_out and "attrs" not in k
             }
@@ -102,9 +102,9 @@ def test_optuna_is_told_complete_or_pruned_with_values(
 ) -> None:
     search = make_search(recorder)
     run_one(search, recorder, epochs=epochs)
-    told = search.studies["cnn"].trials[0]
-    assert told.state == state
-    assert len(told.intermediate_values) == values
+    in_optuna = search.studies["cnn"].trials[0]
+    assert in_optuna.state == state
+    assert len(in_optuna.intermediate_values) == values
 
 
 def test_a_diverged_trial_is_pruned_without_values_so_that_tpe_ranks_it_last(
@@ -113,8 +113,12 @@ def test_a_diverged_trial_is_pruned_without_values_so_that_tpe_ranks_it_last(
     search = make_search(recorder)
     search.suggest("tune")
     search.on_trial_complete("tune", {"done": True, "diverged": "the loss is nan"})
-    told = search.studies["cnn"].trials[0]
-    assert (told.state, told.intermediate_values, told.value) == (TrialState.PRUNED, {}, None)
+    in_optuna = search.studies["cnn"].trials[0]
+    assert (in_optuna.state, in_optuna.intermediate_values, in_optuna.value) == (
+        TrialState.PRUNED,
+        {},
+        None,
+    )
     assert recorder.trials["cnn-000"].status == "diverged"
 
 
@@ -140,9 +144,9 @@ def test_tpe_ranks_a_diverged_trial_below_every_other(recorder: Recorder) -> Non
 def test_a_baseline_under_a_cutoff_is_told_as_pruned_there(recorder: Recorder) -> None:
     search = make_search(recorder, first_cut=lambda _: 2)
     run_one(search, recorder)
-    told = search.studies["cnn"].trials[0]
-    assert told.state == TrialState.PRUNED
-    assert sorted(told.intermediate_values) == [1, 2]
+    in_optuna = search.studies["cnn"].trials[0]
+    assert in_optuna.state == TrialState.PRUNED
+    assert sorted(in_optuna.intermediate_values) == [1, 2]
     assert recorder.trials["cnn-000"].status == "completed"
 
 

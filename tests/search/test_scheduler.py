@@ -115,8 +115,8 @@ def test_what_a_trial_tells_beside_its_columns_is_an_event_once(
     first = {**row_of(1, 0.5), kind: "whole batch: RuntimeError: it reads a value"}
     asha.on_trial_result(None, trial, first)
     asha.on_trial_result(None, trial, {**row_of(2, 0.7), "earlier_rows": [first]})
-    told = [row for row in recorder._events if row["kind"] == kind]
-    assert [(row["trial_id"], row["detail"]) for row in told] == [
+    rows = [row for row in recorder._events if row["kind"] == kind]
+    assert [(row["trial_id"], row["detail"]) for row in rows] == [
         ("cnn-001", "whole batch: RuntimeError: it reads a value")
     ]
 

@@ -54,7 +54,7 @@ def end(recorder: Recorder, family: str, number: int, accuracy: float, status: s
 
 def settled(recorder: Recorder, below: float | None) -> str | None:
     rule = Settled(recorder, SEARCHES, trials=40, below=below, images=1000)
-    return rule.refuses(SEARCHES[0])
+    return rule.blocked_by(SEARCHES[0])
 
 
 def test_a_wide_gap_between_families_ends_the_searches_if_that_is_wanted(
@@ -80,9 +80,9 @@ def test_what_runs_may_open_it_again(recorder: Recorder) -> None:
     for number, step in enumerate(np.linspace(0, 0.02, FEWEST)):
         end(recorder, "cnn", number, 0.8 - step, "completed")
         end(recorder, "other", number, 0.5 - step, "completed")
-    assert rule.refuses(SEARCHES[1]) == "stop_when_settled"
+    assert rule.blocked_by(SEARCHES[1]) == "stop_when_settled"
     end(recorder, "other", FEWEST, 0.8, "completed")
-    assert rule.refuses(SEARCHES[1]) is None
+    assert rule.blocked_by(SEARCHES[1]) is None
 
 
 @pytest.mark.parametrize("chance", [0, 1, -0.1, float("nan")])

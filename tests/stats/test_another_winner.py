@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 
 from orchestrator.config.settings import FEWEST_TO_SETTLE as FEWEST
-from orchestrator.stats.settled import Searched, chance_of_another
+from orchestrator.stats.settled import SearchProgress, chance_of_another
 
 IMAGES = 5000
 
 
-def searched(best, *, to_come=10, trials=20, spread=0.02):
+def progress(best, *, to_come=10, trials=20, spread=0.02):
     """A family whose trials lie below its best one, evenly."""
-    return Searched(accuracies=best - spread * np.linspace(0, 1, trials), to_come=to_come)
+    return SearchProgress(accuracies=best - spread * np.linspace(0, 1, trials), to_come=to_come)
 
 
 def chance(a, b):
@@ -21,36 +21,36 @@ def chance(a, b):
 
 
 def test_where_nothing_is_to_come_or_to_be_compared_nothing_changes() -> None:
-    assert chance(searched(0.8, to_come=0), searched(0.8, to_come=0)) == 0
-    assert chance_of_another({"a": searched(0.8)}, images=IMAGES) is None
+    assert chance(progress(0.8, to_come=0), progress(0.8, to_come=0)) == 0
+    assert chance_of_another({"a": progress(0.8)}, images=IMAGES) is None
 
 
 def test_before_a_few_trials_of_each_family_have_ended_nothing_is_said() -> None:
-    few = searched(0.5, trials=FEWEST - 1)
-    assert chance_of_another({"a": searched(0.9), "b": few}, images=IMAGES) is None
+    few = progress(0.5, trials=FEWEST - 1)
+    assert chance_of_another({"a": progress(0.9), "b": few}, images=IMAGES) is None
 
 
 def test_a_wide_gap_is_settled_and_a_narrow_one_is_not() -> None:
-    chances = [chance(searched(0.8), searched(0.8 - gap)) for gap in (0.0, 0.02, 0.05, 0.1)]
+    chances = [chance(progress(0.8), progress(0.8 - gap)) for gap in (0.0, 0.02, 0.05, 0.1)]
     assert chances == sorted(chances, reverse=True)
     assert chances[0] > 0.2
     assert chances[-1] < 0.001
 
 
 def test_the_fewer_are_to_come_the_less_can_change() -> None:
-    chances = [chance(searched(0.8, to_come=n), searched(0.78, to_come=n)) for n in (40, 10, 2, 1)]
+    chances = [chance(progress(0.8, to_come=n), progress(0.78, to_come=n)) for n in (40, 10, 2, 1)]
     assert chances == sorted(chances, reverse=True)
 
 
 def test_a_family_whose_trials_lie_far_apart_may_still_surprise() -> None:
-    leader = searched(0.8, to_come=0)
-    narrow, wide = (chance(leader, searched(0.76, spread=s)) for s in (0.01, 0.1))
+    leader = progress(0.8, to_come=0)
+    narrow, wide = (chance(leader, progress(0.76, spread=s)) for s in (0.01, 0.1))
     assert wide > 10 * max(narrow, 0.001)
 
 
 def test_a_third_family_counts_too() -> None:
-    two = {"a": searched(0.8), "b": searched(0.7)}
-    three = {**two, "c": searched(0.795)}
+    two = {"a": progress(0.8), "b": progress(0.7)}
+    three = {**two, "c": progress(0.795)}
     chances = [chance_of_another(each, images=IMAGES) for each in (two, three)]
     assert chances[0] < 0.001 < chances[1]
 
@@ -61,7 +61,7 @@ def test_the_chance_is_that_of_a_study_drawn_anew() -> None:
     said, changed = [], []
     for _ in range(200):
         drawn = generator.normal([[0.70], [0.69]], 0.01, (2, 45))
-        so_far = [Searched(accuracies=own[:20], to_come=25) for own in drawn]
+        so_far = [SearchProgress(accuracies=own[:20], to_come=25) for own in drawn]
         said.append(chance(*so_far))
         luck = 0.009 * generator.standard_normal((2, 45))
         answers = [

@@ -99,8 +99,8 @@ def test_nothing_is_said_of_the_time_left_where_nothing_can_be(
 def test_a_family_without_an_epoch_counts_at_the_pace_of_the_study_that_the_forecast_rests_on(
     tmp_path: Path,
 ) -> None:
-    paces = {"epochs": [1, 2], "epoch_seconds": {"0.5": [4.0, 6.0], "1.0": [8.0, 12.0]}}
-    forecast = {"families": {"resnet50_transfer": paces}}
+    times = {"epochs": [1, 2], "epoch_seconds": {"0.5": [4.0, 6.0], "1.0": [8.0, 12.0]}}
+    forecast = {"families": {"resnet50_transfer": times}}
     folder = write_study(tmp_path / "mine", trials=SEARCHED[:3], forecast=forecast)
     # To come of cnn: 40 and 54 s; of resnet50_transfer a baseline of 10 epochs and three of 5.
     search = 40 + 54 + (4 + 100) + 3 * (4 + 50)

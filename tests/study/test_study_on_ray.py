@@ -141,8 +141,8 @@ def test_a_budget_ends_the_search_in_time_for_the_finals(
     assert done.returncode == 0, done.stdout + done.stderr
     trials = pd.read_parquet(tmp_path / "limited" / "trials.parquet")
     assert 1 <= len(trials) < 60
-    told = f"curve ended after {len(trials)} of 60 trials: another would not"
-    assert told in " ".join(done.stdout.split())
+    sentence = f"curve ended after {len(trials)} of 60 trials: another would not"
+    assert sentence in " ".join(done.stdout.split())
 
 
 def test_f2_a_killed_process_costs_one_attempt_and_at_most_one_epoch(faulty_study: Path) -> None:

@@ -145,8 +145,8 @@ class InProcessExecutor:
             "objective": phase.objective,
         }
         known = {**more, **config}
-        told = AttemptConfig(**{f.name: known[f.name] for f in fields(AttemptConfig)})
-        return Attempt(told, phase.references.shared, phase.references.test)
+        config = AttemptConfig(**{f.name: known[f.name] for f in fields(AttemptConfig)})
+        return Attempt(config, phase.references.shared, phase.references.test)
 
 
 @dataclass

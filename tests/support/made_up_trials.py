@@ -83,7 +83,7 @@ def config_of(
     )
 
 
-def told_to_process(folder: Path, trial_id: str, **own: Any) -> dict[str, Any]:
+def attempt_config(folder: Path, trial_id: str, **own: Any) -> dict[str, Any]:
     """What Tune tells the process of an attempt at a trial with its family's baseline, on a CPU."""
     family = trial_id.rpartition("-")[0]
     return {

@@ -25,7 +25,7 @@ EARLY_SHARE, EARLY_SECONDS, WORKING_SECONDS = 0.25, (0.2, 12.0), (0.0, 8.0)
 def main() -> int:
     """Runs the soak; 0 if nothing was lost."""
     arguments = _parser().parse_args()
-    pace = max(
+    epoch_seconds = max(
         0.35, 0.026 * arguments.kills
     )  # so that the kills reach from the start to the finals
     started, faults = time.monotonic(), FAULT_RATES if arguments.faults else ""
@@ -39,7 +39,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="soak-") as folder:
         with _cluster(shared=not arguments.own_clusters) as address:
             study = StudyFolder(
-                Path(folder), flags, address, epoch_seconds=pace, fault_rates=faults
+                Path(folder), flags, address, epoch_seconds=epoch_seconds, fault_rates=faults
             )
             _kill_again_and_again(study, arguments.kills, random.Random(arguments.seed))
             usage = _finish(study)
@@ -52,7 +52,7 @@ def main() -> int:
         kinds = study.table("events").kind.value_counts().to_dict()
     say(
         f"seed {arguments.seed}, {arguments.kills} kills, {len(runs)} runs of the study, "
-        f"{pace:g} s an epoch, {(time.monotonic() - started) / 60:.1f} minutes; "
+        f"{epoch_seconds:g} s an epoch, {(time.monotonic() - started) / 60:.1f} minutes; "
         f"Python {platform.python_version()}, ray {version('ray')}, optuna {version('optuna')}"
     )
     for name, value in dataclasses.asdict(counts).items():

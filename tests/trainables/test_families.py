@@ -310,12 +310,12 @@ def test_each_stage_learns_at_a_fixed_share_of_the_rate_of_the_one_above(
     trainer = make_trainer("resnet50_transfer", data, resnet_weights, layer_decay=0.5)
     *stages, head = trainer._optimizer.groups
     names = {p: name.partition(".")[0] for name, p in trainer._model.named_parameters()}
-    told = [({names[p] for p in stage.parameters}, stage.peak) for stage in stages]
-    assert [each for each, _ in told] == [
+    groups = [({names[p] for p in stage.parameters}, stage.peak) for stage in stages]
+    assert [each for each, _ in groups] == [
         *({f"layer{number}"} for number in (4, 3, 2, 1)),
         {"conv1", "bn1"},
     ]
-    assert [peak for _, peak in told] == pytest.approx([head.peak / 2**k for k in range(1, 6)])
+    assert [peak for _, peak in groups] == pytest.approx([head.peak / 2**k for k in range(1, 6)])
     assert {names[p] for p in head.parameters} == {"fc"}
 
 

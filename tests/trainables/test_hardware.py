@@ -37,8 +37,8 @@ def test_a_processor_that_multiplies_bf16_is_known_by_its_flags(
 ) -> None:
     (node / "cpuinfo").write_text(text)
     assert hardware.here().bf16 == has
-    assert (hardware.complaint("bf16", "cpu", hardware.here()) == "") == has
-    assert hardware.complaint("bf16", "cuda", hardware.here()) == ""
+    assert (hardware.precision_error("bf16", "cpu", hardware.here()) == "") == has
+    assert hardware.precision_error("bf16", "cuda", hardware.here()) == ""
 
 
 def test_a_node_is_told_in_a_few_words(node: Path) -> None:
@@ -58,9 +58,9 @@ def test_a_node_of_which_nothing_is_known_has_no_gpu(node: Path) -> None:
 
 def test_a_precision_that_a_node_lacks_is_refused_with_what_it_has(node: Path) -> None:
     (node / "cpuinfo").write_text(INTEL.format(""))
-    complaint = hardware.complaint("bf16", "cpu", hardware.here())
-    assert "must go with a processor that has avx512_bf16 or amx_bf16" in complaint
-    assert complaint.endswith("(Xeon 8592+); choose from fp32")
-    assert hardware.complaint("tf32", "cpu", hardware.here()) == (
+    error = hardware.precision_error("bf16", "cpu", hardware.here())
+    assert "must go with a processor that has avx512_bf16 or amx_bf16" in error
+    assert error.endswith("(Xeon 8592+); choose from fp32")
+    assert hardware.precision_error("tf32", "cpu", hardware.here()) == (
         "precision on a CPU must be one of fp32, bf16, but got 'tf32'"
     )

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from made_up_trials import told_to_process
+from made_up_trials import attempt_config
 
 from trainables import node_check as node
 from trainables.trial import References, StudyTrial
@@ -20,21 +20,21 @@ def study_json(tmp_path: Path) -> Path:
     return path
 
 
-def test_a_node_with_the_drivers_versions_and_folder_has_no_complaint(study_json: Path) -> None:
-    assert node.complaint(node.software(), study_json) == ""
+def test_a_node_with_the_drivers_versions_and_folder_has_no_error(study_json: Path) -> None:
+    assert node.node_error(node.software(), study_json) == ""
 
 
 def test_another_version_is_named_with_both_numbers(study_json: Path) -> None:
     expected = {**node.software(), "torch": "0.1", "python": "2.7.18"}
     found = node.software()
-    assert node.complaint(expected, study_json) == (
+    assert node.node_error(expected, study_json) == (
         f"{HERE} must have the driver's versions, but has python {found['python']} instead of "
         f"2.7.18, torch {found['torch']} instead of 0.1"
     )
 
 
 def test_a_folder_that_is_not_shared_is_named(tmp_path: Path) -> None:
-    sentence = node.complaint(node.software(), tmp_path / "study.json")
+    sentence = node.node_error(node.software(), tmp_path / "study.json")
     assert sentence.startswith(f"{HERE} must see the same results folder as the driver")
     assert f"finds no {tmp_path / 'study.json'}" in sentence
 
@@ -51,8 +51,8 @@ class LateTrial(StudyTrial):
 def test_a_trial_on_a_node_that_joined_late_asks_it_first_and_leaves_nothing(
     study_json: Path,
 ) -> None:
-    told = {"software": {**node.software(), "ray": "1.0"}}
-    trial = LateTrial(config=told_to_process(study_json.parent, "cnn-000", **told))
+    software = {"software": {**node.software(), "ray": "1.0"}}
+    trial = LateTrial(config=attempt_config(study_json.parent, "cnn-000", **software))
     with pytest.raises(RuntimeError, match=r"must have the driver's versions, but has ray"):
         trial.step()
     assert list(study_json.parent.iterdir()) == [study_json]

@@ -244,7 +244,7 @@ def test_only_a_tie_with_the_cutoff_may_have_been_decided_by_rounding(
     asked = {"epochs": 9, "grace_period": 1, "reduction_factor": 3}
     study = record(**asked)
     usable = {name: pa.Table.from_pylist(some) for name, some in rows.items()}
-    tables = Tables(folder=tmp_path, study=study, usable=usable, flaws=[])
+    tables = Tables(folder=tmp_path, study=study, usable=usable, violations=[])
     assert (list(check_rungs(tables)) == []) == sound
 
 

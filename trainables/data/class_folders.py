@@ -115,7 +115,7 @@ def with_test(whole: Part) -> dict[str, Part]:
 
 @dataclass(frozen=True, kw_only=True)
 class Layout:
-    """What lies in a folder, of which nothing is read yet.
+    """What is stored in a folder, of which nothing is read yet.
 
     Attributes:
         folder: The folder.

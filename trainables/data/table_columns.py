@@ -188,13 +188,13 @@ def _check_alike(first: TableFile, table: TableFile) -> None:
     one, other = ({each.name: _kind(each.type) for each in t.schema} for t in (first, table))
     if one != other:
         differing = sorted(name for name in {*one, *other} if one.get(name) != other.get(name))
-        told = (
+        shown = (
             f"{name} ({one.get(name, 'not there')} and {other.get(name, 'not there')})"
             for name in differing
         )
         raise ValueError(
             f"all tables must have the same columns, but {first.name} and {table.name} differ in "
-            f"{', '.join(told)}"
+            f"{', '.join(shown)}"
         )
 
 

@@ -93,7 +93,7 @@ def open_image_folder(
 
 
 def _layout(data_dir: str, columns: NamedColumns) -> Layout:
-    """What lies there: folders of classes, or tables.
+    """What is stored there: folders of classes, or tables.
 
     Raises:
         ValueError: It cannot be listed or read, or it is not clear which columns are meant.

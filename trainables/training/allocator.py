@@ -18,7 +18,7 @@ def keep_freed_memory() -> None:
 
     By default each large tensor is mapped when it is made and unmapped when it is freed, so that
     every step has the kernel clear its memory again, page by page: a fifth of a step's CPU time.
-    What is kept lies in pages of 2 MiB where the kernel has them for who asks, which processors
+    What is kept is in pages of 2 MiB where the kernel has them for who asks, which processors
     find faster. No number changes. A C library without these settings (glibc has them) is left as
     it is.
     """

@@ -108,7 +108,7 @@ class Feed:
         return len(self._gathered) // step * step
 
     def _send(self) -> None:
-        """Has the next part brought to where the last but one lies, which was asked for."""
+        """Has the next part brought to where the last but one is, which was asked for."""
         first = self._sent * self._size
         order = self._order[first : first + self._size]
         if len(order):

@@ -330,6 +330,6 @@ class FrozenFeaturesTrainer:
 
 
 def _address(array: npt.NDArray[Any]) -> int:
-    """Where it lies: one that is held is told from others by it."""
+    """Where it is stored: its address in memory, by which one that is held is recognised."""
     address: int = array.__array_interface__["data"][0]
     return address

@@ -24,9 +24,9 @@ def set_arithmetic(precision: str, device: torch.device, *, reproducible: bool) 
     Raises:
         ValueError: The device has no such precision.
     """
-    complaint = hardware.complaint(precision, device.type, hardware.here())
-    if complaint:
-        raise ValueError(complaint)
+    error = hardware.precision_error(precision, device.type, hardware.here())
+    if error:
+        raise ValueError(error)
     backends: Any = torch.backends
     for own in (backends.cudnn.conv, backends.cudnn.rnn):
         own.fp32_precision = "tf32" if precision == "tf32" else "ieee"

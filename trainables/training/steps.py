@@ -20,7 +20,7 @@ from trainables.training.preprocessing import batches
 class Steps:
     """The pieces of work of an epoch, and the memory that they share.
 
-    What a step needs to know lies in tensors that keep their place: the order of the images, the
+    What a step needs to know is in tensors that keep their place: the order of the images, the
     table of learning rates, and at which step the epoch is. So a step that was captured as a graph
     is any step, and one code serves both.
 
@@ -97,10 +97,10 @@ class Steps:
         self._rows = [table[:whole].view(self.full, -1) for table in tables]
         self._rest = [table[whole:] for table in tables]
         self._position = torch.zeros(1, dtype=torch.int64, device=device)
-        # What a step is told, a tensor each, and a table of it for all steps of an epoch.
-        self._told = [*optimizer.rates, *([average.share] if average else [])]
-        kind = self._told[0].dtype
-        self._table = torch.zeros(len(self._told), self.count, dtype=kind, device=device)
+        # The inputs of a step, a tensor each, and a table of them for all steps of an epoch.
+        self._inputs = [*optimizer.rates, *([average.share] if average else [])]
+        kind = self._inputs[0].dtype
+        self._table = torch.zeros(len(self._inputs), self.count, dtype=kind, device=device)
         # The training loss, its hits, the validation loss, and the confusion matrix.
         self._sums = torch.zeros(3 + num_classes**2, dtype=torch.float64, device=device)
 
@@ -179,8 +179,8 @@ class Steps:
             indices: Of the images, shape [batch].
             turns: Where they lie, if not there; likewise.
         """
-        for told, row in zip(self._told, self._table, strict=True):
-            told.copy_(row.index_select(0, self._position).squeeze(0))
+        for value, row in zip(self._inputs, self._table, strict=True):
+            value.copy_(row.index_select(0, self._position).squeeze(0))
         loss_sum, hits = self._sums[0], self._sums[1]
         images = self._images.index_select(0, indices if turns is None else turns)
         labels = self._labels.index_select(0, indices)

@@ -19,7 +19,7 @@ Steps = Sequence[tuple[float, float]]
 
 def steps(inputs: Inputs) -> dict[str, Steps]:
     """Search to where its best validation accuracy rose."""
-    traces = trace_best(inputs.searched["trials"], inputs.searched["epochs"])
+    traces = trace_best(inputs.by_search["trials"], inputs.by_search["epochs"])
     found: dict[str, Steps] = {}
     for search in inputs.study.searches:
         if search.name not in traces:

@@ -15,7 +15,7 @@ Rows = Sequence[Any]
 
 def figure(inputs: Inputs) -> Chart | None:
     """Three panels over all searches; None before the first arrival at a rung."""
-    tables, last_epoch = inputs.searched, inputs.study.settings.epochs
+    tables, last_epoch = inputs.by_search, inputs.study.settings.epochs
     rungs = list(summarize_rungs(tables["rungs"]).itertuples())
     if not rungs:
         return None

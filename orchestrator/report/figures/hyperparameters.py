@@ -42,7 +42,7 @@ SPREAD: Final = 0.05
 
 
 @dataclass(frozen=True, kw_only=True)
-class Searched:
+class SearchResults:
     """The trials of one search that can win, the best first.
 
     Attributes:
@@ -63,13 +63,13 @@ class Searched:
         return max(1, min(len(self.trials) // BEST_SHARE, MOST_IN_COLOUR))
 
 
-def searched(inputs: Inputs) -> list[Searched]:
+def search_results(inputs: Inputs) -> list[SearchResults]:
     """Each search that has a trial that can win."""
-    found = (_searched(inputs, search) for search in inputs.study.searches)
+    found = (_results_of(inputs, search) for search in inputs.study.searches)
     return [each for each in found if each.trials and each.space]
 
 
-def _searched(inputs: Inputs, search: Search) -> Searched:
+def _results_of(inputs: Inputs, search: Search) -> SearchResults:
     rows = [
         row
         for row in inputs.trials
@@ -79,7 +79,7 @@ def _searched(inputs: Inputs, search: Search) -> Searched:
     ]
     rows.sort(key=lambda row: (-objective(row), trial_order(row["trial_id"])))
     space = inputs.study.spaces.get(search.family, {})
-    return Searched(
+    return SearchResults(
         name=search.name,
         space={name: json_to_distribution(json.dumps(values)) for name, values in space.items()},
         trials=rows,
@@ -89,7 +89,7 @@ def _searched(inputs: Inputs, search: Search) -> Searched:
 
 def figure(inputs: Inputs) -> Chart | None:
     """A panel a search; None before a trial that can win has ended."""
-    found = searched(inputs)
+    found = search_results(inputs)
     if not found:
         return None
     looks = search_looks(inputs.study.searches)
@@ -128,7 +128,7 @@ def figure(inputs: Inputs) -> Chart | None:
     )
 
 
-def _of_one_optimizer(found: Sequence[Searched]) -> Iterator[str]:
+def _of_one_optimizer(found: Sequence[SearchResults]) -> Iterator[str]:
     """What a reader must know of dimensions that most trials have and do not use."""
     names = {name for each in found for name in each.space}
     labels = [
@@ -140,7 +140,7 @@ def _of_one_optimizer(found: Sequence[Searched]) -> Iterator[str]:
         yield f"Used of some: {', '.join(labels)}; others have a value that shapes nothing."
 
 
-def _panel(each: Searched, colour: str) -> Panel:
+def _panel(each: SearchResults, colour: str) -> Panel:
     marks = [_lines(each, group) for group in _groups(each, colour) if group.chosen]
     names = list(each.space)
     return Panel(
@@ -167,7 +167,7 @@ class _Group:
     dash: Dash = "solid"
 
 
-def _groups(each: Searched, colour: str) -> list[_Group]:
+def _groups(each: SearchResults, colour: str) -> list[_Group]:
     order = range(len(each.trials))
     baseline = [i for i in order if each.trials[i]["role"] == "baseline"]
     stopped = {i for i in order if each.trials[i]["status"] == State.STOPPED} - {*baseline}
@@ -205,7 +205,7 @@ def _groups(each: Searched, colour: str) -> list[_Group]:
     ]
 
 
-def _lines(each: Searched, group: _Group) -> Line:
+def _lines(each: SearchResults, group: _Group) -> Line:
     """One line of several parts, since thousands of lines of their own are slow to draw."""
     x: list[float | None] = []
     y: list[float | None] = []
@@ -251,7 +251,7 @@ def _place(distribution: BaseDistribution, value: Any, share: float) -> float | 
     return float((at - low) / (high - low)) if high > low else 0.5
 
 
-def _finding(each: Searched) -> str:
+def _finding(each: SearchResults) -> str:
     """The dimension in which the best trials lie closest together against the others."""
     if each.best < FEWEST_BEST:
         return ""
@@ -273,7 +273,7 @@ def _finding(each: Searched) -> str:
     )
 
 
-def _words(each: Searched) -> str:
+def _words(each: SearchResults) -> str:
     first = each.trials[0]
     best = ", ".join(f"{name} {_shown(value)}" for name, value in each.params[0].items())
     stopped = sum(row["status"] == State.STOPPED for row in each.trials)

@@ -21,7 +21,7 @@ from orchestrator.analysis.formats import words as text
 from orchestrator.analysis.section import Section
 from orchestrator.extras import is_installed
 from orchestrator.report.chart import Axis, Chart, Panel, Points
-from orchestrator.report.figures.hyperparameters import Searched, searched
+from orchestrator.report.figures.hyperparameters import SearchResults, search_results
 from orchestrator.report.inputs import Inputs
 from orchestrator.report.style import search_looks
 from orchestrator.results.states import State
@@ -64,11 +64,11 @@ class Importances:
 
 def measure(inputs: Inputs) -> list[Importances]:
     """Of each search with enough trials to compute any."""
-    found = (_measure(each) for each in searched(inputs))
+    found = (_measure(each) for each in search_results(inputs))
     return [each for each in found if each is not None]
 
 
-def _measure(each: Searched) -> Importances | None:
+def _measure(each: SearchResults) -> Importances | None:
     inside = [
         (row, params)
         for row, params in zip(each.trials, each.params, strict=True)

@@ -48,9 +48,9 @@ class Curves:
 
 def measure(inputs: Inputs) -> list[Curves]:
     """The curves of each search that has an epoch."""
-    table = inputs.searched["epochs"].select(COLUMNS).to_pandas()
+    table = inputs.by_search["epochs"].select(COLUMNS).to_pandas()
     names = [search.name for search in inputs.study.searches]
-    selections = describe_selection(names, inputs.searched["trials"], inputs.tables["final"])
+    selections = describe_selection(names, inputs.by_search["trials"], inputs.tables["final"])
     winners = dict(zip(selections["family"], selections["winner"], strict=True))
     return [
         _measure(name, table[table["family"] == name], winners[name])
@@ -113,7 +113,7 @@ def figure(inputs: Inputs) -> Chart | None:
 
 def _panels(inputs: Inputs, curves: Sequence[Curves]) -> list[Panel]:
     looks = search_looks(inputs.study.searches)
-    arrived = inputs.searched["rungs"].select(["family", "rung", "decision"]).to_pandas()
+    arrived = inputs.by_search["rungs"].select(["family", "rung", "decision"]).to_pandas()
     stops = arrived[arrived["decision"] == "stop"]
     values = [v for each in curves for v in (*each.low, *each.best[1], *each.baseline[1])]
     tops = [v for each in curves for v in (*each.high, *each.best[1], *each.baseline[1])]

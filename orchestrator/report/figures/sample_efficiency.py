@@ -52,7 +52,7 @@ def _panel(inputs: Inputs, curves: Mapping[Model, Curve]) -> Panel:
                 colour=tokens[family],
                 symbol=symbols[family] + ("" if tuned else "-open"),
                 label=label,
-                hover=[_told(label, p) for p in curve],
+                hover=[_hover(label, p) for p in curve],
             ),
         ]
     sizes = sorted({p.images for curve in curves.values() for p in curve})
@@ -68,7 +68,7 @@ def _panel(inputs: Inputs, curves: Mapping[Model, Curve]) -> Panel:
     )
 
 
-def _told(label: str, point: Point) -> str:
+def _hover(label: str, point: Point) -> str:
     return (
         f"{label}, {count(point.images)} images\n"
         f"{percent(point.accuracy)} [{percent(point.low)}, {percent(point.high)}]"

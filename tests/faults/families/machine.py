@@ -53,9 +53,9 @@ def _meet(fault: str) -> None:
     if fault == "odd":
         raise OddError(os.getpid(), "boom")
     if fault == "tell":
-        told = {name: value for name, value in os.environ.items() if "0123" in value}
-        warnings.warn(f"refused with {told}", stacklevel=1)
-        message = f"refused with {sorted(told.values())} as {told}"
+        found = {name: value for name, value in os.environ.items() if "0123" in value}
+        warnings.warn(f"refused with {found}", stacklevel=1)
+        message = f"refused with {sorted(found.values())} as {found}"
         raise RuntimeError(message)
 
 

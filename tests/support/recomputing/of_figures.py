@@ -9,7 +9,7 @@ import optuna
 import pandas as pd
 from optuna.importance import FanovaImportanceEvaluator, PedAnovaImportanceEvaluator
 
-from recomputing.searched import Recomputed
+from recomputing.search_results import Recomputed
 from recomputing.tables import Keyed, table
 
 
@@ -70,8 +70,8 @@ def hyperparameters(r: Recomputed) -> Keyed:
         space, best = _best_first(r, name)
         for row in best[:20].itertuples():
             params = json.loads(row.params_json).items()
-            told = (f"{k} {f'{v:.3g}' if isinstance(v, float) else v}" for k, v in params)
-            rows.append((row.trial_id, row.validation_accuracy, row.status, ", ".join(told)))
+            texts = (f"{k} {f'{v:.3g}' if isinstance(v, float) else v}" for k, v in params)
+            rows.append((row.trial_id, row.validation_accuracy, row.status, ", ".join(texts)))
         found = _importances(space, best)
         for dimension in next(iter(found.values()), ()):
             own = (found.get(method, {}).get(dimension) for method in ("fANOVA", "PED-ANOVA"))

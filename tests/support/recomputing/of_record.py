@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from recomputing.searched import Recomputed
+from recomputing.search_results import Recomputed
 from recomputing.tables import Keyed, table
 
 IMAGENET = "imagenet: mean 0.485, 0.456, 0.406, deviation 0.229, 0.224, 0.225"

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import spearmanr
 
-from recomputing.searched import Recomputed, replayed
+from recomputing.search_results import Recomputed, replayed
 from recomputing.tables import Keyed, table
 
 EFFORT = "family,trials,epochs,search_seconds,final_runs,finals_seconds"
@@ -76,12 +76,12 @@ def time(r: Recomputed) -> Keyed:
     ends = {name: own[-1][0] for name, own in r.steps.items() if own[-1][0]}
     longest = max(ends.values(), default=0.0)
     budgets = [min(ends.values(), default=0.0), *(longest * part / 4 for part in (1, 2, 3, 4))]
-    told = {f"by {b:,.0f} s" if b >= 100 else f"by {b:.3g} s": b for b in budgets}
+    columns = {f"by {b:,.0f} s" if b >= 100 else f"by {b:.3g} s": b for b in budgets}
     rows = [
-        (name, end, *(r.best_within(name, budget) for budget in told.values()))
+        (name, end, *(r.best_within(name, budget) for budget in columns.values()))
         for name, end in ends.items()
     ]
-    yield "effort/time", pd.DataFrame(rows, columns=["family", "spent", *told])
+    yield "effort/time", pd.DataFrame(rows, columns=["family", "spent", *columns])
 
 
 def saved(r: Recomputed) -> Keyed:
@@ -138,7 +138,7 @@ def ranks(r: Recomputed) -> Keyed:
         at[last] = ended.set_index("trial_id").validation_accuracy
         for earlier, later in combinations(sorted(at), 2):
             both = pd.concat([at[earlier], at[later]], axis=1, join="inner")
-            told = len(both) >= 3 and both.nunique().min() > 1
-            rho = spearmanr(both).statistic if told else np.nan
+            varies = len(both) >= 3 and both.nunique().min() > 1
+            rho = spearmanr(both).statistic if varies else np.nan
             rows.append((name, earlier, later, len(both), rho))
     yield "stopping/ranks", table("family,earlier,later,trials,rho", rows)

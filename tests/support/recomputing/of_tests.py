@@ -8,7 +8,7 @@ import pandas as pd
 from scipy.stats import binomtest, mannwhitneyu, norm
 
 from recomputing.intervals import METRICS
-from recomputing.searched import Recomputed
+from recomputing.search_results import Recomputed
 from recomputing.tables import Keyed, over_seeds, table
 from recomputing.tested import KEY, Model
 

@@ -4,7 +4,7 @@ import itertools
 
 import pandas as pd
 
-from recomputing.searched import Recomputed
+from recomputing.search_results import Recomputed
 from recomputing.tested import KEY
 
 
@@ -47,9 +47,9 @@ def seconds_left(r: Recomputed) -> float:
         return left * epoch - min(max(0.0, passed), min(1.0, left) * epoch)
 
     def usual(family: str, done: int) -> float:
-        searched = over[over.role != "baseline"]
-        own = searched[searched.family == family]
-        lengths = (own if len(own) else searched).epochs_run
+        proposed = over[over.role != "baseline"]
+        own = proposed[proposed.family == family]
+        lengths = (own if len(own) else proposed).epochs_run
         further = lengths[lengths > done]
         return further.mean() if len(further) else epochs
 

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import cauchy, norm, t
 
-from recomputing.searched import Recomputed
+from recomputing.search_results import Recomputed
 from recomputing.tables import Keyed, table
 
 FUTURES = 4000

@@ -13,7 +13,7 @@ from recomputing.intervals import METRICS, p_of_means
 from recomputing.of_record import leaves
 from recomputing.of_search import effort
 from recomputing.of_tests import MODEL
-from recomputing.searched import Recomputed
+from recomputing.search_results import Recomputed
 from recomputing.tables import Keyed, over_seeds, table
 from recomputing.tested import adjusted, difference
 

@@ -33,11 +33,11 @@ class Tables:
         for name in TABLES:
             setattr(self, name, _read(folder / f"{name}.parquet"))
         fractions = sorted(self.settings["train_fractions"], reverse=True)
-        searched = fractions if self.settings.get("tune_per_fraction") else fractions[:1]
+        fractions_searched = fractions if self.settings.get("tune_per_fraction") else fractions[:1]
         self.searches: dict[str, tuple[str, float]] = {
             family if fraction == fractions[0] else f"{family}-f{fraction:g}": (family, fraction)
             for family in self.families
-            for fraction in searched
+            for fraction in fractions_searched
         }
         for table in (self.trials, self.epochs, self.rungs):
             table["search"] = [trial.rpartition("-")[0] for trial in table.trial_id]

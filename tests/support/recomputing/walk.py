@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from recomputing import of_figures, of_record, of_search, of_tests
-from recomputing.searched import Recomputed
+from recomputing.search_results import Recomputed
 from recomputing.settling import settle
 from recomputing.tested import stored
 

@@ -38,7 +38,7 @@ def test_opening_decodes_nothing_and_training_leaves_the_test_part_alone(
 
 
 def spied(monkeypatch) -> list[str]:
-    """Fills with what is decoded, in each data set's own words."""
+    """Fills with what is decoded, in each data set's own format."""
     decoded: list[str] = []
 
     def spy(module, name, described) -> None:

@@ -75,17 +75,17 @@ def test_shards_whose_columns_stand_in_another_order_are_one_data_set(tmp_path: 
 
 
 @pytest.mark.parametrize(
-    ("word", "told"), [("tset", "'tset'"), ("", "nothing"), ("holdout", "'holdout'")]
+    ("word", "said"), [("tset", "'tset'"), ("", "nothing"), ("holdout", "'holdout'")]
 )
 def test_a_row_that_says_no_part_where_the_others_do_is_not_passed_over(
-    word: str, told: str, tmp_path: Path
+    word: str, said: str, tmp_path: Path
 ) -> None:
     rows = write_images(tmp_path, COUNT)
     parts = ["train"] * 15 + ["test"] * 8 + [word]
     rows = [{**row, "split": part} for row, part in zip(rows, parts, strict=True)]
     message = refusal(write_csv(tmp_path / "t.csv", rows))
     assert "must say train, val or test in column 'split' of t.csv" in message
-    assert message.endswith(f"1 say {told}")
+    assert message.endswith(f"1 say {said}")
 
 
 def test_endings_are_found_in_any_letters(tmp_path: Path) -> None:

@@ -1,6 +1,6 @@
 """What KubeRay is to Ray, on one host: Kubernetes' API with a RayCluster, whose pods are raylets.
 
-Run on the host as `kuberay_stand_in.py RAYCLUSTER PORT SECONDS`: a JSON file, where to listen, and
+Run on the host as `kuberay_stub.py RAYCLUSTER PORT SECONDS`: a JSON file, where to listen, and
 how long a pod takes before its Ray starts. It uses none of KubeRay's code: what is tried with it is
 Ray's own autoscaler (`ray kuberay-autoscaler`), which reads and changes the resource by this API.
 """

@@ -13,9 +13,9 @@ def test_f8_three_trials_in_a_row_with_one_bug_stop_their_family_and_the_others_
     for _ in range(2):
         assert fail_for_good(search, recorder) == "cnn"
         run_one(search, recorder)
-    assert not search.halted
+    assert not search.failed_families
     fail_for_good(search, recorder)
-    assert search.halted == {"cnn": "ValueError: 1 (model.py:7)"}
+    assert search.failed_families == {"cnn": "ValueError: 1 (model.py:7)"}
     rest = [run_one(search, recorder)["family"] for _ in range(2)]
     assert set(rest) == {"resnet50_scratch"}
     assert search.suggest("tune") == "FINISHED"
@@ -31,7 +31,7 @@ def test_f8_healed_errors_and_other_bugs_do_not_stop_a_family(recorder: Recorder
     run_one(search, recorder)  # gets further than any of them
     for _ in range(2):
         fail_for_good(search, recorder)
-    assert not search.halted
+    assert not search.failed_families
 
 
 def test_f8_trials_that_are_stopped_before_they_meet_the_bug_do_not_hide_it(
@@ -41,14 +41,16 @@ def test_f8_trials_that_are_stopped_before_they_meet_the_bug_do_not_hide_it(
     fail_for_good(search, recorder)
     fail_for_good(search, recorder)
     for number in range(3):
-        assert not search.halted, number
+        assert not search.failed_families, number
         run_one(search, recorder, epochs=0)
-    assert list(search.halted) == ["cnn"]
+    assert list(search.failed_families) == ["cnn"]
 
 
 def test_f8_five_failures_in_a_row_stop_a_family_whatever_they_are(recorder: Recorder) -> None:
     search = one_family(recorder)
     for number in range(5):
-        assert not search.halted
+        assert not search.failed_families
         fail_for_good(search, recorder, f"model.py:{number}")
-    assert search.halted["cnn"].startswith("5 trials in a row failed, the last by ValueError")
+    assert search.failed_families["cnn"].startswith(
+        "5 trials in a row failed, the last by ValueError"
+    )

@@ -1,4 +1,4 @@
-"""Attempts that are owed: after which failures, with what, and before which others."""
+"""Attempts that are pending: after which failures, with what, and before which others."""
 
 from ended_trials import complete, fail_one, one_family, run_out_of_memory
 from family_search import EPOCHS, make_search
@@ -25,7 +25,7 @@ def test_f5_a_trial_whose_device_has_too_little_memory_gets_it_alone_then_with_b
         search.on_trial_complete("tune", error=True)
     record = recorder.trials["cnn-000"]
     assert (record.status, record.stop_reason, record.attempts) == ("failed", "out_of_memory", 3)
-    assert not search.halted
+    assert not search.failed_families
     assert search.suggest("tune")["trial_id"] == "resnet50_scratch-000"
 
 
@@ -79,7 +79,7 @@ def test_f5_a_retry_of_a_whole_device_that_is_given_up_with_its_family_starves_n
     search.suggest("a")
     run_out_of_memory(search, recorder, "a", "cnn-000")
     assert search.has_work()
-    search._halt("cnn", "one bug")
+    search._give_up("cnn", "one bug")
     assert recorder.trials["cnn-000"].stop_reason == "family_halted"
     assert search.suggest("b") == "FINISHED"
 
@@ -100,10 +100,10 @@ def test_a_trial_that_hangs_twice_has_failed(recorder: Recorder) -> None:
     assert fail_one(search, recorder, "timeout", "longer than 12 s") == first
     record = recorder.trials[first]
     assert (record.status, record.stop_reason, record.attempts) == ("failed", "timeout", 2)
-    assert not search.halted
+    assert not search.failed_families
 
 
-def test_an_attempt_owed_comes_before_a_new_trial(recorder: Recorder) -> None:
+def test_a_pending_attempt_comes_before_a_new_trial(recorder: Recorder) -> None:
     search = make_search(recorder)
     assert fail_one(search, recorder, "process_died") == "cnn-000"
     config = search.suggest("tune")
@@ -161,7 +161,7 @@ def test_f3_a_lost_node_is_not_its_trials_fault_unless_the_trial_loses_one_after
     assert recorder.trials["cnn-000"].stop_reason == "node_lost"
 
 
-def test_trials_that_tune_has_left_are_owed_another_attempt(recorder: Recorder) -> None:
+def test_trials_that_tune_has_left_get_another_attempt(recorder: Recorder) -> None:
     search = make_search(recorder)
     left = [search.suggest(name)["trial_id"] for name in "ab"]
     search.take_back()
