@@ -94,6 +94,6 @@ def test_a_resumed_long_search_is_shown_as_many(recorder: Recorder) -> None:
         run_one(search, recorder, epochs=1)
     again = one_family(recorder, trials=2 * MOST)
     for record in recorder.trials.values():
-        again.go_on_with(record)
+        again.resume(record)
     shown, resumed = (each.studies["cnn"].trials for each in (search, again))
     assert [trial.params for trial in resumed] == [trial.params for trial in shown]
