@@ -88,7 +88,8 @@ class StudyResults:
         """First sentence of `comparison.md`, the answer; None where there is none."""
         path = self.folder / "comparison.md"
         text = path.read_text(encoding="utf-8") if path.is_file() else ""
-        found = re.match(r"# .*\n\n\*\*(.+)\*\*\n", text)
+        # The lines that mark a demo stand above it, each behind a `>`.
+        found = re.search(r"^\*\*(.+)\*\*$", text.partition("\n## ")[0], re.MULTILINE)
         return found and found[1]
 
     def __getattr__(self, name: str) -> "pd.DataFrame":

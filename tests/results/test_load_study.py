@@ -9,6 +9,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from orchestrator.compare.within_study import write_comparison
 from orchestrator.results import Choice, load_study
 from orchestrator.results.schema import TABLES
 
@@ -31,6 +32,17 @@ def test_a_study_has_its_winners_settings_and_answer(finished_study: Path) -> No
     assert study.name == content["name"]
     assert f"**{study.answer}**" in (finished_study / "comparison.md").read_text()
     assert study.answer.startswith("Nothing to compare: curve alone was tested")
+
+
+def test_the_answer_of_a_demo_stands_below_the_lines_that_say_it_is_one(
+    finished_study: Path, tmp_path: Path
+) -> None:
+    folder = shutil.copytree(finished_study, tmp_path / "demo")
+    path = folder / "study.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "demo": ["Data: made up.", "2"]}))
+    write_comparison(folder, None)
+    assert (folder / "comparison.md").read_text().count("> **") == 2
+    assert load_study(folder).answer == load_study(finished_study).answer
 
 
 def test_of_a_study_that_has_just_begun_tables_are_empty_and_there_is_no_choice(
