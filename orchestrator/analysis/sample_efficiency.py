@@ -12,12 +12,12 @@ import pyarrow as pa
 from orchestrator.analysis.formats import number, share, spread, words
 from orchestrator.analysis.frames import frame, over_seeds
 from orchestrator.analysis.section import Format, Section, count
+from orchestrator.results.rows import Model
 from orchestrator.results.schema import ROLES
 from orchestrator.stats.predictions import PredictedRun, repeated
 from orchestrator.stats.sample_efficiency import (
     FEWEST_SIZES,
     Curve,
-    Model,
     crossing_interval,
     find_crossings,
     images_to_reach,

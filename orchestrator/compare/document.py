@@ -27,9 +27,10 @@ from orchestrator.analysis.settle import KEY as SETTLE
 from orchestrator.analysis.settle import settle_sections
 from orchestrator.analysis.test_results import in_order, reference_sections, result_sections
 from orchestrator.config.searches import relabel, relabel_finals
+from orchestrator.results.rows import Model
 from orchestrator.results.study_record import StudyRecord
 from orchestrator.stats.predictions import PredictedRun, split_runs
-from orchestrator.stats.sample_efficiency import Curve, Model
+from orchestrator.stats.sample_efficiency import Curve
 
 WARNINGS: Final = "Warnings"
 """The title of the section with what a reader must know before the numbers."""

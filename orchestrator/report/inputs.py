@@ -11,12 +11,12 @@ import pyarrow as pa
 from orchestrator.analysis.confusion_examples import read_examples
 from orchestrator.config.searches import relabel
 from orchestrator.results import schema
-from orchestrator.results.rows import ComparisonRow, FinalRow, TrialRow
+from orchestrator.results.rows import ComparisonRow, FinalRow, Model, TrialRow
 from orchestrator.results.states import ENDED
 from orchestrator.results.study_record import StudyRecord
 from orchestrator.results.study_results import StudyResults
 from orchestrator.stats.predictions import PredictedRun, split_runs
-from orchestrator.stats.sample_efficiency import FEWEST_SIZES, Model, Point, measure_curves
+from orchestrator.stats.sample_efficiency import FEWEST_SIZES, Point, measure_curves
 from orchestrator.status.study_status import StudyStatus, read_status
 
 

@@ -5,7 +5,6 @@ import json
 import platform
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from functools import cached_property
 from importlib.metadata import distributions, version
 from pathlib import Path
 from typing import Any, Final
@@ -22,7 +21,13 @@ HEIC_PLUGIN: Final = "pillow-heif"
 
 
 class Manifest:
-    """`study.json`, rewritten whole each time something is added."""
+    """`study.json`, rewritten whole each time something is added.
+
+    Attributes:
+        study: The file's present content.
+    """
+
+    study: StudyRecord
 
     def __init__(self, folder: Path, content: Mapping[str, Any], check: Callable[[], None]) -> None:
         """Writes the file with its first content.
@@ -40,13 +45,9 @@ class Manifest:
         """Adds or replaces entries and writes the file."""
         self._check()
         self._content.update(content)
-        self.__dict__.pop("study", None)
+        # At once: threads read it, and what one of them made of older content must not stay.
+        self.study = record_of(self._content)
         files.write_text(self._path, json.dumps(self._content, indent=2, default=str) + "\n")
-
-    @cached_property
-    def study(self) -> StudyRecord:
-        """The present content of the file."""
-        return record_of(self._content)
 
     def end(self, outcome: str) -> None:
         """Records how this run of the study ended: `completed`, `incomplete`, `interrupted`, ..."""

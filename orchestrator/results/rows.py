@@ -186,6 +186,7 @@ class MeasuredRow(PairRow):
 
 
 Model = tuple[str, str]
+"""A family and a role (`baseline` or `tuned`)."""
 
 
 def models_of(row: PairRow) -> tuple[Model, Model]:

@@ -22,6 +22,7 @@ from orchestrator.config.stored_settings import (
     StoredSettings,
     Text,
 )
+from orchestrator.results.rows import Model
 from orchestrator.results.states import Outcome
 from trainables.names import check_trial
 
@@ -200,8 +201,6 @@ class ForecastRecord(Entry):
     prices: list[NodePrice] = []
 
 
-Model = tuple[str, str]
-"""A family and a role (`baseline` or `tuned`)."""
 Asked = tuple[float, frozenset[Model]]
 """What tells a question from others: its train fraction, and its two models in any order."""
 

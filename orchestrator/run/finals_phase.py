@@ -1,4 +1,4 @@
-"""Phase of the finals: winners and baselines re-trained, and tested by the choice."""
+"""Phase of the finals: winners and baselines re-trained, the test set opened once."""
 
 from collections import Counter
 from collections.abc import Callable, Sequence

@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 
 
 class Publisher:
-    """Publishes metrics every 5 to 15 s, or 20 times what measuring takes; Ray sends every 10 s."""
+    """Publishes metrics: waits 20 times what measuring takes, 5 to 15 s; Ray sends every 10 s."""
 
     def __init__(self, measure: Measure) -> None:
         """Takes what measures; it is called in the publisher's thread."""

@@ -1,4 +1,4 @@
-"""Opens study: the state that its steps share, and the executor that runs its trials."""
+"""Open study: the state that its steps share, and the executor that runs its trials."""
 
 import contextlib
 import os

@@ -104,7 +104,7 @@ class RecordingScheduler(FIFOScheduler):
         return failure
 
     def replay(self, trial_id: str, row: EpochRow) -> None:
-        """Restores a stored row of an earlier run as if it came now; its decision was handled."""
+        """Restores a stored row as if it came now; what was decided then has been done."""
         sequence = self._recorder.restore_epoch(trial_id, row)
         if self.decide(trial_id, row, sequence) == TrialScheduler.STOP:
             self._recorder.trials[trial_id].stopping = True

@@ -1,7 +1,8 @@
-"""What TPE is shown of a long search: its best trials and its latest, for it sorts all at each ask.
+"""The trials of a long search that TPE is shown: the best and the latest.
 
-For 3,000 trials that would take 0.37 s of CPU time. TPE's good ones are 25 at most, and of the
-others the latest count most (`optuna.samplers.TPESampler`, `gamma` and `weights`).
+TPE sorts all that it is shown at each ask, so that an ask takes the longer the more trials there
+are; see `docs/SEARCH.md`. Its good ones are 25 at most, and of the others the latest count most
+(`optuna.samplers.TPESampler`, `gamma` and `weights`).
 """
 
 import math

@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from orchestrator.results.rows import Model
 from orchestrator.stats import bootstrap
-from orchestrator.stats.differences import Model, Pair, TestedRuns, adjust, pair
+from orchestrator.stats.differences import Pair, TestedRuns, adjust, pair
 from orchestrator.stats.predictions import PredictedRun
 
 

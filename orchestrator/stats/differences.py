@@ -7,14 +7,13 @@ from typing import Any
 
 import numpy as np
 
+from orchestrator.results.rows import Model
 from orchestrator.stats import bootstrap, significance
 from orchestrator.stats.bootstrap import CONFIDENCE, Integers
 from orchestrator.stats.claims import Side, cautious_difference
 from orchestrator.stats.intervals import MeanDifference, SeedRuns
 from orchestrator.stats.predictions import PredictedRun
 
-Model = tuple[str, str]
-"""A family and a role (`baseline` or `tuned`)."""
 METRICS = ("accuracy", "precision", "recall", "loss")
 
 

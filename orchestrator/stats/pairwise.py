@@ -8,9 +8,10 @@ import numpy as np
 import pyarrow as pa
 
 from orchestrator.results import schema
+from orchestrator.results.rows import Model
 from orchestrator.results.study_record import Question
 from orchestrator.stats import bootstrap
-from orchestrator.stats.differences import Model, Pair, TestedRuns, adjust, pair
+from orchestrator.stats.differences import Pair, TestedRuns, adjust, pair
 from orchestrator.stats.predictions import PredictedRun, split_runs
 
 

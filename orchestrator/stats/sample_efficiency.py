@@ -7,13 +7,10 @@ from itertools import pairwise
 import numpy as np
 import pyarrow as pa
 
+from orchestrator.results.rows import Model
 from orchestrator.stats import bootstrap
 from orchestrator.stats.intervals import SeedRuns, mean_interval, noisy_means
 from orchestrator.stats.predictions import PredictedRun
-
-Model = tuple[str, str]
-"""A family and a role (`baseline` or `tuned`)."""
-
 
 FEWEST_SIZES = 2
 """A curve needs two points."""

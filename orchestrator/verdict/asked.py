@@ -5,10 +5,11 @@ from itertools import combinations
 from typing import Any, Final, Literal
 
 from orchestrator.analysis.pairwise import CERTAIN
+from orchestrator.results.rows import Model
 from orchestrator.stats import claims, significance
 from orchestrator.stats.bootstrap import Integers
 from orchestrator.stats.claims import Side
-from orchestrator.stats.differences import Model, TestedRuns
+from orchestrator.stats.differences import TestedRuns
 from orchestrator.verdict.faults import FaultsError, some
 from orchestrator.verdict.matching import Matched, name_of
 

@@ -13,10 +13,11 @@ from orchestrator.analysis.frames import over_seeds
 from orchestrator.analysis.pairwise import ENDS, ENOUGH_SEEDS
 from orchestrator.analysis.section import Row, Section, count, grouped, percent
 from orchestrator.compare.document import WARNINGS, Report
+from orchestrator.results.rows import Model
 from orchestrator.stats import bootstrap
 from orchestrator.stats.bootstrap import Integers
 from orchestrator.stats.collapse import find_collapses
-from orchestrator.stats.differences import METRICS, Model, TestedRuns
+from orchestrator.stats.differences import METRICS, TestedRuns
 from orchestrator.stats.pairwise import compare_models
 from orchestrator.verdict.asked import Claim, Question, test
 from orchestrator.verdict.faults import FaultsError

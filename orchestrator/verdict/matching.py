@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from scipy.special import softmax
 
+from orchestrator.results.rows import Model
 from orchestrator.stats.bootstrap import Floats, Integers
-from orchestrator.stats.differences import Model
 from orchestrator.stats.predictions import PredictedRun
 from orchestrator.verdict.faults import FaultsError, short, some
 from orchestrator.verdict.said import Said, Texts

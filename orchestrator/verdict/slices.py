@@ -8,10 +8,10 @@ from typing import Any, Final
 import numpy as np
 
 from orchestrator.analysis.pairwise import CERTAIN
+from orchestrator.results.rows import Model
 from orchestrator.stats import bootstrap, claims, significance
 from orchestrator.stats.bootstrap import Bools, Floats, Integers
 from orchestrator.stats.claims import Side
-from orchestrator.stats.differences import Model
 from orchestrator.stats.intervals import SeedRuns
 from orchestrator.stats.predictions import PredictedRun
 from orchestrator.verdict.matching import Matched

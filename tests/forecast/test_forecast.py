@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import yaml
-from made_up_record import record
+from made_up_record import SETTINGS, record
 from made_up_rows import epoch, event, final_run, table, trial, write_study
 from optuna.distributions import distribution_to_json
 from printed_json import printed_json
@@ -63,14 +63,7 @@ def measured_study(
     content = {
         "name": folder.name,
         "started_at": started,
-        "settings": {
-            "families": ["cnn"],
-            "dataset": "digits",
-            "trials": 1,
-            "epochs": 1,
-            "seeds": 1,
-            "train_fractions": [1.0],
-        },
+        "settings": SETTINGS,
         "cluster": {"gpus_per_trial": gpus, "cpus_per_trial": 2},
         "spaces": {"cnn": CNN.space_json},
         "baselines": {"cnn": dict(CNN.baseline)},

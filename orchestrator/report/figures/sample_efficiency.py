@@ -7,7 +7,8 @@ from orchestrator.analysis.section import count, percent
 from orchestrator.report.chart import Axis, Chart, Line, Mark, Panel, Points
 from orchestrator.report.inputs import Inputs
 from orchestrator.report.style import family_symbols, family_tokens
-from orchestrator.stats.sample_efficiency import Curve, Model, Point
+from orchestrator.results.rows import Model
+from orchestrator.stats.sample_efficiency import Curve, Point
 
 FEWEST_FAMILIES = 2
 
