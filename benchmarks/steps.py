@@ -2,6 +2,7 @@
 
     python benchmarks/steps.py [--family cnn] [--precision fp32] [--repeats 5] [--against CMD ...]
     python benchmarks/steps.py --device cuda --steps 200 [--family cnn] [--precision tf32]
+    python benchmarks/steps.py --operators [--family cnn]
 
 Each arm is a process of its own with one thread, and the arms take turns, so that a machine that is
 busy slows all of them: read the ratios. An arm trains on images of CIFAR-10's shape with the
@@ -10,7 +11,8 @@ and start left out; on a GPU the seconds, which end when the device is done. `pl
 writes first: a Dataset, PIL, ToTensor and a DataLoader (with two workers for a GPU), torch's own
 layout and Adam, and a read of the loss at each step. A script after `--against` must print
 `"images_per_cpu_s": NUMBER` in its last lines, or `images_per_s` on a GPU; it is split as a shell
-would.
+would. `--operators` counts the operators of a step that compute, each at least a kernel of a GPU,
+which is asked for the same ones.
 """
 
 import argparse
@@ -34,11 +36,16 @@ IMAGES = 4096
 CLASSES = 10
 ANSWER = re.compile(r'"images_per_(?:cpu_)?s": ([0-9.]+)')
 UNITS = {"cpu": "CPU second", "cuda": "second"}
+VIEWS = {"as_strided", "detach", "expand", "permute", "select", "slice", "squeeze", "t", "unbind"}
+VIEWS |= {"_unsafe_view", "alias", "empty", "empty_like", "transpose", "unsqueeze", "view"}
 
 
 def main() -> None:
     """Runs the arms in turn and prints what they gave."""
     options = _options()
+    if options.operators:
+        print(f"{_operators(options)} operators that compute in a step of {options.family}")
+        return
     if options.arm is not None:
         rate = {"project": _project, "plain": _plain}[options.arm](options)
         name = {"cpu": "images_per_cpu_s", "cuda": "images_per_s"}[options.device]
@@ -77,13 +84,22 @@ def _rate(command: list[str]) -> float:
 
 
 def _project(options: argparse.Namespace) -> float:
+    trainer = _trainer(options)
+    trainer.begin_epoch()
+    trainer.advance(options.warm_up)
+    began = _now(options.device)
+    trainer.advance(options.steps)
+    return BATCH * options.steps / (_now(options.device) - began)
+
+
+def _trainer(options: argparse.Namespace) -> Any:
     from trainables.data.dataset import LabeledImages
     from trainables.registry import load_family
     from trainables.training.trainer import Trainer
 
     family = load_family(options.family)
     images, labels = _made_up()
-    trainer = Trainer(
+    return Trainer(
         family,
         family.baseline,
         LabeledImages(images=images, labels=labels),
@@ -97,11 +113,31 @@ def _project(options: argparse.Namespace) -> float:
         threads=1,
         precision=options.precision,
     )
+
+
+def _operators(options: argparse.Namespace) -> int:
+    from torch.utils._python_dispatch import TorchDispatchMode
+
+    from trainables.training import trainer as training
+
+    computing: list[str] = []
+
+    class Counting(TorchDispatchMode):
+        def __torch_dispatch__(
+            self, func: Any, types: Any, args: Any = (), kwargs: Any = None
+        ) -> Any:
+            del types
+            if func.overloadpacket.__name__ not in VIEWS:
+                computing.append(func.overloadpacket.__name__)
+            return func(*args, **(kwargs or {}))
+
+    training.use_products = lambda _: None  # which a CPU alone computes some convolutions by
+    trainer = _trainer(options)
     trainer.begin_epoch()
-    trainer.advance(options.warm_up)
-    began = _now(options.device)
-    trainer.advance(options.steps)
-    return BATCH * options.steps / (_now(options.device) - began)
+    trainer.advance(1)
+    with Counting():
+        trainer.advance(1)
+    return len(computing)
 
 
 def _now(device: str) -> float:
@@ -171,6 +207,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--steps", type=int, default=40)
     parser.add_argument("--warm-up", type=int, default=8)
     parser.add_argument("--against", action="append", default=[], metavar="CMD")
+    parser.add_argument("--operators", action="store_true", help="count them, on a CPU")
     parser.add_argument("--arm", choices=["project", "plain"], help="one arm alone, here")
     return parser.parse_args()
 

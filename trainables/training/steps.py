@@ -1,13 +1,14 @@
 """An epoch's work, all on the device: it reads nothing back, and the host tells it nothing."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from itertools import accumulate
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from search_spaces.baseline import Params
 from trainables.training.augmentation import STRENGTHS, Mixing
@@ -91,6 +92,7 @@ class Steps:
         self.count, self.full = len(sizes), sizes.count(sizes[0])
         self.ends = list(accumulate(sizes))
         self.before_change: Callable[[], None] = lambda: None
+        self._norms = [module for module in model.modules() if isinstance(module, _BatchNorm)]
         device, whole = images.device, self.full * sizes[0]
         self._order = torch.zeros(len(train), dtype=torch.int64, device=device)
         tables = [self._order] if turns is None else [self._order, turns]
@@ -192,14 +194,17 @@ class Steps:
             others = labels.flip(0)
         self._optimizer.zero_grad()  # a capture that broke off may have left some
         for part, truth, other in self._parts(images, labels, others):
-            log_probabilities = functional.log_softmax(self._logits(part), dim=1)
+            with _counted_at_once(self._norms):
+                log_probabilities = functional.log_softmax(self._logits(part), dim=1)
             hard = functional.nll_loss(log_probabilities, truth)
             target = hard if self._weights is None else self._weighted(log_probabilities, truth)
             if share_of_own is not None:
                 of_others = self._weighted(log_probabilities, other)
                 target = share_of_own * target + (1 - share_of_own) * of_others
             # cross-entropy with label smoothing; what is reported is unmixed and unweighted
-            loss = (1 - self._smoothing) * target - self._smoothing * log_probabilities.mean()
+            loss = target
+            if self._smoothing:  # ten kernels a step, which a product with 0 would need too
+                loss = (1 - self._smoothing) * target - self._smoothing * log_probabilities.mean()
             share = len(truth) / len(labels)
             torch.autograd.backward(loss if share == 1 else share * loss)
             loss_sum += hard.detach() * len(truth)
@@ -271,6 +276,36 @@ def balanced_weights(labels: Tensor, num_classes: int) -> Tensor:
     counts = torch.bincount(labels, minlength=num_classes).double()
     weights = len(labels) / ((counts > 0).sum() * counts.clamp(min=1))
     return torch.where(counts > 0, weights, torch.zeros_like(weights)).float()
+
+
+class _Calls:
+    """Stands for a norm's count of batches, and counts how often it was called."""
+
+    def __init__(self) -> None:
+        self.number = 0
+
+    def add_(self, number: int) -> None:
+        self.number += number
+
+
+@contextmanager
+def _counted_at_once(norms: Sequence[_BatchNorm]) -> Iterator[None]:
+    """Adds to the batch counts of all norms in training by one kernel, not by one each."""
+    counts = {
+        norm: norm.num_batches_tracked
+        for norm in norms  # without a momentum it needs its count at each batch
+        if norm.training and norm.momentum is not None and norm.num_batches_tracked is not None
+    }
+    calls = {norm: _Calls() for norm in counts}
+    for norm in counts:
+        vars(norm)["_buffers"]["num_batches_tracked"] = calls[norm]
+    try:
+        yield
+    finally:
+        for norm, count in counts.items():
+            norm.num_batches_tracked = count
+    if counts:
+        torch._foreach_add_(list(counts.values()), [each.number for each in calls.values()])
 
 
 def _to_training_mode(model: nn.Module) -> None:

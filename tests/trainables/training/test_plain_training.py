@@ -178,6 +178,25 @@ def test_an_epoch_may_be_issued_a_few_steps_at_a_time(made_up_images: LabeledIma
     assert same_weights(trainer, plain)
 
 
+def normalized_twice(network: Network, images: Tensor) -> Tensor:
+    """Calls its norm twice."""
+    first, norm, *others = network
+    return nn.Sequential(*others)(norm(norm(first(images))))
+
+
+@pytest.mark.parametrize("momentum", [0.1, 0.0, None])
+def test_a_norm_counts_its_batches_as_in_a_plain_loop_however_it_counts(
+    made_up_images: LabeledImages, monkeypatch: pytest.MonkeyPatch, momentum: float | None
+) -> None:
+    monkeypatch.setattr(Network, "forward", normalized_twice)
+    trainer, plain = both(made_up_images, accumulation=2)
+    for network in (trainer._model, plain.model):
+        network[1].momentum = momentum
+    assert row_of(trainer) == plain.epoch(1)
+    assert same_weights(trainer, plain)
+    assert plain.model[1].num_batches_tracked == 2 * 2 * 5  # twice each part of five batches
+
+
 def reading(network: Network, images: Tensor) -> Tensor:
     """Reads a value of its activations, which no graph can."""
     assert images.mean().item() >= 0
