@@ -5,17 +5,16 @@ after an epoch where the search wants its slot, and with the search; the finals 
 checkpoint. It has no test part: that stays closed until the choice is made.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import TrialScheduler
-from ray.tune.search import Searcher
 
 from orchestrator.forecast.workload import Trained
 from orchestrator.results.rows import Epoch
 from orchestrator.search.scheduler import RecordingScheduler
-from orchestrator.search.trial_queue import ListedTrials, TrialQueue
+from orchestrator.search.trial_queue import ListedTrials, RowsSearcher, TrialQueue
 from orchestrator.trials.recorder import Recorder
 from orchestrator.trials.trial import TrialRecord, TrialSpec
 
@@ -89,17 +88,13 @@ class EarlyFinals(ListedTrials):
             self.add_pending(record)
 
 
-class SearchAndFinals(Searcher):
+class SearchAndFinals(RowsSearcher):
     """Searcher that hands out the search's trials, and finals where these leave slots idle."""
 
     def __init__(self, search: TrialQueue, finals: EarlyFinals) -> None:
         """Takes both."""
         super().__init__()
         self._search, self._finals = search, finals
-
-    def __reduce__(self) -> tuple[type[object], tuple[()]]:
-        """An empty object, as the recorder: Tune pickles what it is given and never reads it."""
-        return object, ()
 
     def finals_must_end(self) -> bool:
         """Whether the search is over, or wants a slot that a final has."""
@@ -137,28 +132,12 @@ class SearchAndFinals(Searcher):
         self._search.take_back()
         self._finals.take_back()
 
-    def set_search_properties(
-        self, metric: str | None, mode: str | None, config: Mapping[str, object], **spec: Any
-    ) -> bool:
-        """The objective is fixed, so there is nothing to take over."""
-        del metric, mode, config, spec
-        return True
-
-    def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
-        """Nothing: the scheduler records results."""
-
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
     ) -> None:
         """See `TrialQueue.on_trial_complete`."""
         queue = self._finals if self._finals.runs(trial_id) else self._search
         queue.on_trial_complete(trial_id, result, error)
-
-    def save(self, checkpoint_path: str) -> None:
-        """Nothing, as a `TrialQueue`."""
-
-    def restore(self, checkpoint_path: str) -> None:
-        """Nothing, as `save`."""
 
 
 class SearchAndFinalsScheduler(RecordingScheduler):

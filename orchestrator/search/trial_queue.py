@@ -25,7 +25,31 @@ HALTED: Final = "family_halted"
 BELOW_CUTOFF: Final = "below the cut-off of its rung"
 
 
-class TrialQueue(Searcher):
+class RowsSearcher(Searcher):
+    """Searcher that Tune stores and restores nothing of: the rows are the study."""
+
+    def __reduce__(self) -> tuple[type[object], tuple[()]]:
+        """An empty object, as the recorder: Tune pickles what it is given and never reads it."""
+        return object, ()
+
+    def set_search_properties(
+        self, metric: str | None, mode: str | None, config: Mapping[str, object], **spec: Any
+    ) -> bool:
+        """The objective is fixed, so there is nothing to take over."""
+        del metric, mode, config, spec
+        return True
+
+    def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
+        """Nothing: the scheduler records results."""
+
+    def save(self, checkpoint_path: str) -> None:
+        """Nothing: no state of Tune's is ever read."""
+
+    def restore(self, checkpoint_path: str) -> None:
+        """Nothing, as `save`."""
+
+
+class TrialQueue(RowsSearcher):
     """Queue of attempts: pending ones of trials that lost theirs first, then new trials.
 
     A trial is the study's and an attempt is Tune's, so each retry is a new Tune trial.
@@ -154,13 +178,6 @@ class TrialQueue(Searcher):
         self._running.clear()
         self._running_alone = None
 
-    def set_search_properties(
-        self, metric: str | None, mode: str | None, config: Mapping[str, object], **spec: Any
-    ) -> bool:
-        """The objective is fixed, so there is nothing to take over."""
-        del metric, mode, config, spec
-        return True
-
     # Ray annotates a dictionary, but its own FINISHED is a string.
     def suggest(  # type: ignore[override]
         self, trial_id: str
@@ -225,9 +242,6 @@ class TrialQueue(Searcher):
         steps = self._after_out_of_memory
         return steps[min(times, len(steps)) - 1] if times and steps else {}
 
-    def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
-        """Nothing: the scheduler records results."""
-
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
     ) -> None:
@@ -247,12 +261,6 @@ class TrialQueue(Searcher):
             self._end(record, State.COMPLETED)
         elif record.stopping:
             self._end(record, State.STOPPED, BELOW_CUTOFF)
-
-    def save(self, checkpoint_path: str) -> None:
-        """Nothing: the table is the study, and no state of Tune's is ever read."""
-
-    def restore(self, checkpoint_path: str) -> None:
-        """Nothing, as `save`."""
 
     def _after_failure(self, record: TrialRecord) -> None:
         failure = record.failures[-1]
