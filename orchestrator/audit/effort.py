@@ -1,15 +1,16 @@
 """Was each group given the same effort: trials, epochs, seconds?"""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from scipy.stats import binomtest
 
-from orchestrator.audit.finding import IN_ORDER, SIN, UNKNOWN, Finding, of_group
-from orchestrator.audit.foreign import FAILED, STOPPED, ForeignStudy, Trial
+from orchestrator.analysis.section import present
+from orchestrator.audit.finding import Check, Finding, of_group
+from orchestrator.audit.foreign import FAILED, STOPPED, ForeignStudy, tuned
 
-CHECK: Final = "equal effort"
+CHECK: Final = Check("equal effort")
 UNEQUAL_TRIALS: Final = "unequal number of trials"
 UNEQUAL_EPOCHS: Final = "unequal number of epochs"
 RATIO: Final = 1.5
@@ -51,88 +52,62 @@ def measure_effort(study: ForeignStudy) -> list[Effort]:
     """What each group was given, in the order in which they appear."""
     efforts = []
     for group in study.groups:
-        all_trials = [trial for trial in study.trials if trial.group == group]
-        ended = [trial.epochs for trial in study.of(group) if trial.state != STOPPED]
-        known = [epochs for epochs in ended if epochs is not None]
-        last = max(known, default=None)
+        trials, usable = [t for t in study.trials if t.group == group], study.of(group)
+        ended = [trial.epochs for trial in usable if trial.state != STOPPED]
+        known = present(ended)
+        constant = len(known) == len(ended) > 0 and known.count(max(known)) >= MOSTLY * len(known)
         efforts.append(
             Effort(
                 group=group,
-                trials=len(all_trials),
-                configs=len({trial.config for trial in study.of(group)}),
-                failed=sum(trial.state == FAILED for trial in all_trials),
-                stopped=sum(trial.state == STOPPED for trial in all_trials),
-                epochs=_sum([trial.epochs for trial in all_trials]),
-                seconds=_sum([trial.seconds for trial in all_trials]),
-                last_epoch=last,
-                constant=len(known) == len(ended) > 0
-                and sum(epochs == last for epochs in known) >= MOSTLY * len(known),
+                trials=len(trials),
+                configs=len({trial.config for trial in usable}),
+                failed=sum(trial.state == FAILED for trial in trials),
+                stopped=sum(trial.state == STOPPED for trial in trials),
+                epochs=_sum(trial.epochs for trial in trials),
+                seconds=_sum(trial.seconds for trial in trials),
+                last_epoch=max(known, default=None),
+                constant=constant,
             )
         )
     return efforts
 
 
-def check_effort(study: ForeignStudy, efforts: Sequence[Effort]) -> Iterator[Finding]:
+def _sum(values: Iterable[float | None]) -> float | None:
+    known = present(values)
+    return sum(known) if known else None
+
+
+def check_effort(study: ForeignStudy, efforts: Sequence[Effort]) -> list[Finding]:
     """Whether the group of the best trial had more than others."""
-    compared = [each for each in efforts if not _is_baseline_alone(study.of(each.group))]
-    best = study.best([t for each in compared for t in study.of(each.group)])
+    usable = {each.group: study.of(each.group) for each in efforts}
+    compared = [e for e in efforts if tuned(usable[e.group]) or not usable[e.group]]
+    best = study.best([trial for each in compared for trial in usable[each.group]])
     if len(compared) < 2 or best is None:  # noqa: PLR2004 (a comparison needs two)
-        yield Finding(
-            check=CHECK,
-            verdict=UNKNOWN,
-            sentence="There are no two groups to compare."
-            if study.group_name
-            else "Nothing here says which model a trial is of. Name the column by --group.",
-        )
-        return
+        nameless = "Nothing here says which model a trial is of. Name the column by --group."
+        no_pair = "There are no two groups to compare."
+        return [CHECK.unknown(no_pair if study.group_name else nameless)]
     winner = next(each for each in compared if each.group == best.group)
-    others = [each for each in compared if each is not winner]
-    trials, doubts = _unequal_trials(winner, others)
-    epochs, unclear = _unequal_epochs(winner, others)
-    if trials:
-        yield Finding(
-            check=CHECK,
-            verdict=SIN,
-            name=UNEQUAL_TRIALS,
-            sentence=f"The best group, {of_group(winner.group)}, had more tries than others: its "
-            "best is the best of more.",
-            evidence=trials,
-        )
-    if epochs:
-        yield Finding(
-            check=CHECK,
-            verdict=SIN,
-            name=UNEQUAL_EPOCHS,
-            sentence=f"Trials of the best group, {of_group(winner.group)}, were trained for "
-            "longer than those of others.",
-            evidence=epochs,
-        )
+    others, name = [each for each in compared if each is not winner], of_group(winner.group)
+    trials, epochs = list(_more_trials(winner, others)), list(_more_epochs(winner, others))
+    sins = []
+    if evidence := [line for line, sure in trials if sure]:
+        more = "had more tries than others: its best is the best of more."
+        sins.append(CHECK.sin(UNEQUAL_TRIALS, f"The best group, {name}, {more}", *evidence))
+    if evidence := [line for line, sure in epochs if sure]:
+        longer = "were trained for longer than those of others."
+        sentence = f"Trials of the best group, {name}, {longer}"
+        sins.append(CHECK.sin(UNEQUAL_EPOCHS, sentence, *evidence))
+    if sins:
+        return sins
     if trials or epochs:
-        return
-    if doubts or unclear:
-        yield Finding(
-            check=CHECK,
-            verdict=UNKNOWN,
-            sentence="The best group had more than others, but chance or early stopping may have "
-            "done that.",
-            evidence=[*doubts, *unclear],
-        )
-        return
-    yield Finding(
-        check=CHECK,
-        verdict=IN_ORDER,
-        sentence=f"The best group, {of_group(winner.group)}, had no more effort than others.",
-    )
+        doubts = [line for line, _ in (*trials, *epochs)]
+        had_more = "The best group had more than others, but chance or early stopping may have done"
+        return [CHECK.unknown(f"{had_more} that.", *doubts)]
+    return [CHECK.in_order(f"The best group, {name}, had no more effort than others.")]
 
 
-def _is_baseline_alone(trials: Sequence[Trial]) -> bool:
-    return bool(trials) and all(trial.baseline for trial in trials)
-
-
-def _unequal_trials(winner: Effort, others: Sequence[Effort]) -> tuple[list[str], list[str]]:
-    """Groups with too few tries, and those of which chance cannot be ruled out."""
-    sure: list[str] = []
-    doubtful: list[str] = []
+def _more_trials(winner: Effort, others: Sequence[Effort]) -> Iterator[tuple[str, bool]]:
+    """A sentence for each group with too few tries, and whether chance can be ruled out."""
     for other in others:
         if winner.configs < RATIO * max(other.configs, 1):
             continue
@@ -142,14 +117,11 @@ def _unequal_trials(winner: Effort, others: Sequence[Effort]) -> tuple[list[str]
             f"{of_group(winner.group)} has {winner.configs} configurations with a result, "
             f"{of_group(other.group)} has {other.configs}"
         )
-        (sure if chance < CHANCE else doubtful).append(sentence)
-    return sure, doubtful
+        yield sentence, chance < CHANCE
 
 
-def _unequal_epochs(winner: Effort, others: Sequence[Effort]) -> tuple[list[str], list[str]]:
-    """Groups whose trials were trained for less, and those that may have been stopped early."""
-    sure: list[str] = []
-    doubtful: list[str] = []
+def _more_epochs(winner: Effort, others: Sequence[Effort]) -> Iterator[tuple[str, bool]]:
+    """A sentence for each group that trained for less, and whether nothing was stopped early."""
     for other in others:
         if winner.last_epoch is None or other.last_epoch is None:
             continue
@@ -159,10 +131,4 @@ def _unequal_epochs(winner: Effort, others: Sequence[Effort]) -> tuple[list[str]
             f"trials of {of_group(winner.group)} ran to epoch {winner.last_epoch:g}, those of "
             f"{of_group(other.group)} to epoch {other.last_epoch:g}"
         )
-        (sure if winner.constant and other.constant else doubtful).append(sentence)
-    return sure, doubtful
-
-
-def _sum(values: Sequence[float | None]) -> float | None:
-    known = [value for value in values if value is not None]
-    return sum(known) if known else None
+        yield sentence, winner.constant and other.constant

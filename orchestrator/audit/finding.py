@@ -30,6 +30,27 @@ class Finding:
     evidence: Sequence[str] = ()
 
 
+@dataclass(frozen=True)
+class Check:
+    """A question by its name, and the answers to it."""
+
+    name: str
+
+    def sin(self, name: str, sentence: str, *evidence: str) -> Finding:
+        """Something is wrong."""
+        return Finding(
+            check=self.name, verdict=SIN, name=name, sentence=sentence, evidence=evidence
+        )
+
+    def in_order(self, sentence: str) -> Finding:
+        """Nothing is wrong."""
+        return Finding(check=self.name, verdict=IN_ORDER, sentence=sentence)
+
+    def unknown(self, sentence: str, *evidence: str) -> Finding:
+        """It cannot be told."""
+        return Finding(check=self.name, verdict=UNKNOWN, sentence=sentence, evidence=evidence)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Claim:
     """A comparison that somebody may claim from the study.

@@ -16,7 +16,16 @@ _HIGHER: Final = (
     *("kappa", "mcc", "map", "iou", "dice", "r2", "value", "values", "objective", "reward"),
 )
 _LOWER: Final = (
-    *("loss", "logloss", "error", "err", "nll", "rmse", "mse", "mae", "perplexity", "ppl"),
+    "loss",
+    "logloss",
+    "error",
+    "err",
+    "nll",
+    "rmse",
+    "mse",
+    "mae",
+    "perplexity",
+    "ppl",
 )
 MEASURES: Final = (*_HIGHER, *_LOWER)
 """The first found in a study's columns is taken for what trials were chosen by."""
@@ -54,6 +63,14 @@ CHOSEN: Final = (
     *("selected", "is_selected", "chosen", "is_chosen", "winner", "is_winner", "reported"),
     *("is_reported", "is_best", "best_trial"),
 )
+KNOWN: Final = frozenset(
+    NAMES + STATES + EPOCHS + SECONDS + SEEDS + ROLES + BASELINES + CHOSEN + GROUPS
+)
+"""Names of columns that are no hyperparameters."""
+MOMENTS: Final = frozenset(
+    {"time", "date", "datetime", "timestamp", "host", "hostname", "start", "end"}
+)
+"""Words in the names of columns that are no hyperparameters either."""
 
 
 def tokens(name: str) -> list[str]:
@@ -94,6 +111,11 @@ def measure(name: str) -> str | None:
     """The measure that a name speaks of; None where it speaks of none."""
     words = tokens(_PREFIXES.sub("", name))
     return next((each for each in MEASURES if each in words), None)
+
+
+def place(name: str) -> int:
+    """That of a name's measure in `MEASURES`."""
+    return MEASURES.index(measure(name) or "")
 
 
 def is_higher_better(name: str) -> bool:
