@@ -131,7 +131,7 @@ def _as_onnx(winners: "Sequence[Winner]", output: Path) -> Iterator[_Job]:
 
 
 def _of_trials(folder: Path, study: "StudyRecord", path: Path) -> _Job:
-    from orchestrator.track.optuna_journal import write_journal
+    from orchestrator.track.to_optuna import write_journal
 
     def run() -> Sequence[str]:
         return write_journal(folder, study, path)

@@ -61,10 +61,7 @@ class Follower:
     """Sends what is new every 5 to 60 s, 20 times what sending takes, until the study ends."""
 
     def __init__(
-        self,
-        folder: Path,
-        open_one: Callable[[], Tracker],
-        say: Callable[[str], None],
+        self, folder: Path, open_one: Callable[[], Tracker], say: Callable[[str], None]
     ) -> None:
         """Takes the study's folder, what opens the tracker, and what is told why it fails."""
         self._folder, self._open_one, self._say = folder, open_one, say
@@ -84,7 +81,11 @@ class Follower:
             last = ended.wait(min(max(LEAST_SECONDS, rest), MOST_SECONDS))
         if self._failing:  # perhaps by what had been open for long
             self.update()
-        self._close()
+        if self._tracker is not None:
+            try:
+                self._tracker.close()
+            except Exception as error:  # noqa: BLE001 (a tracker's package may raise anything)
+                self._note(_reason(error))
         return not self._failing
 
     def update(self) -> None:
@@ -96,20 +97,12 @@ class Follower:
             if self._tracker is None:
                 self._tracker = self._open_one()
             self._tracker.update(read_tracked(self._folder))
-        except Exception as error:  # noqa: BLE001 (a tracker's package may raise anything)
+        except Exception as error:  # noqa: BLE001 (as above)
             self._tracker = None  # another asks anew what is there
             self._note(_reason(error))
         else:
             self._sent = stamps
             self._note("")
-
-    def _close(self) -> None:
-        if self._tracker is None:
-            return
-        try:
-            self._tracker.close()
-        except Exception as error:  # noqa: BLE001 (as above)
-            self._note(_reason(error))
 
     def _note(self, failing: str) -> None:
         if bool(failing) != bool(self._failing):

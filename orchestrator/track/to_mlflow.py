@@ -6,18 +6,19 @@ Asked is MLflow itself what it has, by the metric `epoch`, so nothing is sent tw
 import hashlib
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
 
 from mlflow import MlflowClient
-from mlflow.entities import Metric, Param, Run, RunTag
+from mlflow.entities import Metric, Param, RunTag
 
 from orchestrator.config.trackers import SQLITE
 from orchestrator.results.states import Outcome, State
 from orchestrator.track.tracked_study import TrackedEpoch, TrackedRun, TrackedStudy
+from orchestrator.track.tracker import Tracker
 from search_spaces.baseline import Params
 
 STATUSES: Final[dict[str, str]] = {
@@ -37,32 +38,27 @@ MOST_RUNS: Final = 1_000
 MOST_AT_A_TIME: Final = 800
 
 
-def open_at(place: str) -> "MlflowTracker":
-    """MLflow at a tracking URI; empty: where MLFLOW_TRACKING_URI says, or its own default."""
-    # What fails is tried again by whoever follows the study, so that it need not wait here.
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
-    os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
-    return MlflowTracker(MlflowClient(tracking_uri=place or None))
-
-
-@dataclass(kw_only=True)
+@dataclass
 class _There:
     """What MLflow has of a run."""
 
     run_id: str
-    status: str = "RUNNING"
-    metrics: dict[str, float] = field(default_factory=dict)
-    tags: dict[str, str] = field(default_factory=dict)
-    params: set[str] = field(default_factory=set)
+    status: str
+    metrics: dict[str, float]
+    tags: dict[str, str]
+    params: set[str]
 
 
-class MlflowTracker:
+class MlflowTracker(Tracker):
     """See the module."""
 
-    def __init__(self, client: MlflowClient) -> None:
-        """Takes the client; nothing is asked yet."""
-        self._client = client
+    def __init__(self, place: str) -> None:
+        """Takes a tracking URI; empty: where MLFLOW_TRACKING_URI says, or its own default."""
+        # What fails is tried again by whoever follows the study, so that it need not wait here.
+        os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
+        os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
+        os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
+        self._client = MlflowClient(tracking_uri=place or None)
         self._experiment = ""
         self._there: dict[str, _There] = {}
 
@@ -84,15 +80,18 @@ class MlflowTracker:
             self._log(parent, [], {"study": study.name, "search": name})
             self._end(parent, study.outcome, study.ended_at)
 
-    def close(self) -> None:
-        """Nothing is open."""
-
     def _experiment_of(self, study: TrackedStudy) -> str:
-        name = os.environ.get("MLFLOW_EXPERIMENT_NAME") or study.name
-        found = self._client.get_experiment_by_name(name)
-        if found:
-            return str(found.experiment_id)
-        return str(self._client.create_experiment(name, _artifacts_of(self._client.tracking_uri)))
+        name, uri = (
+            os.environ.get("MLFLOW_EXPERIMENT_NAME") or study.name,
+            self._client.tracking_uri,
+        )
+        if known := self._client.get_experiment_by_name(name):
+            return str(known.experiment_id)
+        artifacts = None  # where a server has them
+        if uri.startswith(SQLITE):  # beside a database, else in the folder one is in
+            place = Path(uri.removeprefix(SQLITE)).absolute().parent / "mlruns"
+            artifacts = place.as_uri()
+        return str(self._client.create_experiment(name, artifacts))
 
     def _found(self, study: TrackedStudy) -> Iterator[tuple[str, _There]]:
         """Each run of the study that MLflow has, by our name of it."""
@@ -123,7 +122,7 @@ class MlflowTracker:
             nested = {} if parent is None else {PARENT: parent.run_id}
             run = self._client.create_run(
                 self._experiment,
-                start_time=None if started_at is None else _milliseconds(started_at),
+                start_time=started_at and _milliseconds(started_at),
                 tags={IDENTITY: study.identity, NAME: key, **nested},
                 run_name=name,
             )
@@ -139,8 +138,7 @@ class MlflowTracker:
         self._end(there, run.status, run.ended_at)
 
     def _send_study(self, study: TrackedStudy, root: _There) -> None:
-        metrics = [*_changed(root, study.comparison, study.ended_at, 0)]
-        self._log(root, metrics, study.tags)
+        self._log(root, [*_changed(root, study.comparison, study.ended_at, 0)], study.tags)
         for path in study.files:
             self._attach(root, path)
         self._end(root, study.outcome, study.ended_at)
@@ -185,20 +183,15 @@ class MlflowTracker:
         if wanted == "RUNNING":  # it was resumed
             self._client.update_run(there.run_id, status=wanted)
         else:
-            ended = None if at is None else _milliseconds(at)
+            ended = at and _milliseconds(at)
             self._client.set_terminated(there.run_id, status=wanted, end_time=ended)
         there.status = wanted
 
 
-def _there(run: Run) -> _There:
-    data: Any = run.data
-    return _There(
-        run_id=run.info.run_id,
-        status=run.info.status,
-        metrics=dict(data.metrics),
-        tags=dict(data.tags),
-        params=set(data.params),
-    )
+def _there(run: Any) -> _There:
+    info, data = run.info, run.data
+    tags, params = dict(data.tags), set(data.params)
+    return _There(info.run_id, info.status, dict(data.metrics), tags, params)
 
 
 def _changed(
@@ -219,10 +212,3 @@ def _metrics(epochs: Iterable[TrackedEpoch]) -> Iterator[Metric]:
 
 def _milliseconds(moment: datetime) -> int:
     return round(moment.timestamp() * 1_000)
-
-
-def _artifacts_of(uri: str) -> str | None:
-    """Beside a database, where MLflow would take the folder one is in; of a server None."""
-    if not uri.startswith(SQLITE):
-        return None
-    return (Path(uri.removeprefix(SQLITE)).absolute().parent / "mlruns").as_uri()

@@ -17,19 +17,10 @@ from trackio.utils import parse_trackio_server_url
 
 from orchestrator.results.states import State
 from orchestrator.track.tracked_study import TrackedRun, TrackedStudy
+from orchestrator.track.tracker import Tracker
 
 DEFAULT: Final = "transfer-study"
 SECONDS: Final = 10.0
-
-
-def open_at(place: str) -> "TrackioTracker":
-    """A project of Trackio's; empty: of TRACKIO_PROJECT, else `transfer-study`.
-
-    It is kept in TRACKIO_DIR, or by the server that TRACKIO_SERVER_URL names.
-    """
-    project = place or os.environ.get("TRACKIO_PROJECT") or DEFAULT
-    server = os.environ.get("TRACKIO_SERVER_URL")
-    return TrackioTracker(_Server(project, server) if server else _Local(project))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,62 +42,24 @@ class _Row:
         return hashlib.sha256(f"{run_id} {self.kind} {self.step}".encode()).hexdigest()[:32]
 
 
-class _Local:
-    """A project in TRACKIO_DIR."""
-
-    def __init__(self, project: str) -> None:
-        self._project = project
-
-    def log(
-        self, name: str, run_id: str, config: Mapping[str, object], rows: Sequence[_Row]
-    ) -> None:
-        SQLiteStorage.bulk_log(
-            project=self._project,
-            run=name,
-            run_id=run_id,
-            metrics_list=[dict(row.metrics) for row in rows],
-            steps=[row.step for row in rows],
-            timestamps=[row.at.astimezone(UTC).isoformat() for row in rows],
-            log_ids=[row.log_id(run_id) for row in rows],
-            config=dict(config),
-        )
-
-
-class _Server:
-    """A project that a server of Trackio's keeps; it gives rows the time at which they come."""
-
-    def __init__(self, project: str, address: str) -> None:
-        self._project = project
-        base, token = parse_trackio_server_url(address)
-        token = token or os.environ.get("TRACKIO_WRITE_TOKEN")
-        self._client = RemoteClient(
-            base, write_token=token, verbose=False, httpx_kwargs={"timeout": SECONDS}
-        )
-
-    def log(
-        self, name: str, run_id: str, config: Mapping[str, object], rows: Sequence[_Row]
-    ) -> None:
-        logs = [
-            {
-                "project": self._project,
-                "run": name,
-                "run_id": run_id,
-                "metrics": dict(row.metrics),
-                "step": row.step,
-                "config": dict(config),
-                "log_id": row.log_id(run_id),
-            }
-            for row in rows
-        ]
-        self._client.predict(api_name="/bulk_log", logs=logs, hf_token=None)
-
-
-class TrackioTracker:
+class TrackioTracker(Tracker):
     """See the module."""
 
-    def __init__(self, project: _Local | _Server) -> None:
-        """Takes the project; nothing is asked yet."""
-        self._project = project
+    def __init__(self, place: str) -> None:
+        """Takes a project; empty: that of TRACKIO_PROJECT, else `transfer-study`.
+
+        It is kept in TRACKIO_DIR, or by the server that TRACKIO_SERVER_URL names, which gives rows
+        the time at which they come.
+        """
+        self._project = place or os.environ.get("TRACKIO_PROJECT") or DEFAULT
+        self._server: RemoteClient | None = None
+        if address := os.environ.get("TRACKIO_SERVER_URL"):
+            base, token = parse_trackio_server_url(address)
+            token = token or os.environ.get("TRACKIO_WRITE_TOKEN")
+            timeout = {"timeout": SECONDS}
+            self._server = RemoteClient(
+                base, write_token=token, verbose=False, httpx_kwargs=timeout
+            )
         self._sent: dict[str, set[tuple[str, int]]] = {}
 
     def update(self, study: TrackedStudy) -> None:
@@ -119,18 +72,38 @@ class TrackioTracker:
             row = _Row(kind="comparison", step=0, at=at, metrics=study.comparison)
             self._log(study, study.name, study.tags, [row])
 
-    def close(self) -> None:
-        """Nothing is open."""
-
     def _log(
         self, study: TrackedStudy, name: str, about: Mapping[str, object], rows: Sequence[_Row]
     ) -> None:
         sent = self._sent.setdefault(name, set())
         new = [row for row in rows if row.key not in sent]
-        if new:
-            group = {"_Group": study.name, "study": study.name}
-            self._project.log(name, f"{study.identity}-{name}", {**about, **group}, new)
-            sent |= {row.key for row in new}
+        if not new:
+            return
+        run_id = f"{study.identity}-{name}"
+        run = {"project": self._project, "run": name, "run_id": run_id}
+        config = {**about, "_Group": study.name, "study": study.name}
+        if self._server is None:
+            SQLiteStorage.bulk_log(
+                **run,
+                metrics_list=[dict(row.metrics) for row in new],
+                steps=[row.step for row in new],
+                timestamps=[row.at.astimezone(UTC).isoformat() for row in new],
+                log_ids=[row.log_id(run_id) for row in new],
+                config=config,
+            )
+        else:
+            logs = [
+                {
+                    **run,
+                    "metrics": dict(row.metrics),
+                    "step": row.step,
+                    "config": config,
+                    "log_id": row.log_id(run_id),
+                }
+                for row in new
+            ]
+            self._server.predict(api_name="/bulk_log", logs=logs, hf_token=None)
+        sent |= {row.key for row in new}
 
 
 def _rows(run: TrackedRun) -> Iterator[_Row]:

@@ -18,23 +18,13 @@ import wandb
 
 from orchestrator.results.states import MAY_WIN, Outcome, State
 from orchestrator.track.tracked_study import TrackedEpoch, TrackedStudy
+from orchestrator.track.tracker import Tracker
 from orchestrator.track.wandb_file import is_whole
 
 DEFAULT: Final = "transfer-study"
 NOTE: Final = "transfer-study.json"
 OFFLINE: Final = "offline-"
 SECONDS: Final = 30.0
-
-
-def open_at(place: str) -> "WandbTracker":
-    """A project, `PROJECT` or `ENTITY/PROJECT`; empty: as WANDB_PROJECT and WANDB_ENTITY say."""
-    _end_service()
-    entity, _, project = place.rpartition("/")
-    return WandbTracker(
-        entity=entity or os.environ.get("WANDB_ENTITY"),
-        project=project or os.environ.get("WANDB_PROJECT") or DEFAULT,
-        folder=Path(os.environ.get("WANDB_DIR") or ".").absolute(),
-    )
 
 
 def _end_service() -> None:
@@ -72,12 +62,16 @@ class _Open:
     last: int
 
 
-class WandbTracker:
+class WandbTracker(Tracker):
     """See the module."""
 
-    def __init__(self, *, entity: str | None, project: str, folder: Path) -> None:
-        """Takes the project and where its files go; nothing is opened yet."""
-        self._entity, self._project, self._folder = entity, project, folder
+    def __init__(self, place: str) -> None:
+        """Takes `PROJECT` or `ENTITY/PROJECT`; empty: as WANDB_PROJECT and WANDB_ENTITY say."""
+        _end_service()
+        entity, _, project = place.rpartition("/")
+        self._entity = entity or os.environ.get("WANDB_ENTITY")
+        self._project = project or os.environ.get("WANDB_PROJECT") or DEFAULT
+        self._folder = Path(os.environ.get("WANDB_DIR") or ".").absolute()
         self._open: dict[str, _Open] = {}
         self._ended: dict[str, Mapping[str, object]] = {}
 
@@ -104,11 +98,17 @@ class WandbTracker:
 
     def _send(self, study: TrackedStudy, run_id: str, content: _Content) -> None:
         if run_id not in self._open:
-            notes = [json.loads(path.read_text("utf-8")) for path in self._notes(run_id)]
+            notes, halves = [], []
+            for folder in self._folders(run_id):
+                if _is_whole(folder):
+                    notes.append(json.loads((folder / NOTE).read_text("utf-8")))
+                elif folder.name.startswith(OFFLINE):  # an earlier process did not end it
+                    halves.append(folder)
             if content.note in notes:
                 self._ended[run_id] = content.note
                 return
-            self._remove_halves(run_id)
+            for folder in halves:
+                shutil.rmtree(folder)
             last = max((note["epochs"] for note in notes), default=0)
             self._open[run_id] = self._begin(study, run_id, content, last)
         there = self._open[run_id]
@@ -164,17 +164,6 @@ class WandbTracker:
     def _folders(self, run_id: str) -> Iterator[Path]:
         """Where runs of this id have their files."""
         yield from self._folder.glob(f"wandb/*run-*-{run_id}")
-
-    def _notes(self, run_id: str) -> Iterator[Path]:
-        for folder in self._folders(run_id):
-            if _is_whole(folder):
-                yield folder / NOTE
-
-    def _remove_halves(self, run_id: str) -> None:
-        """Removes what an earlier process wrote of a run offline and did not end."""
-        for folder in self._folders(run_id):
-            if not _is_whole(folder) and folder.name.startswith(OFFLINE):
-                shutil.rmtree(folder)
 
 
 def _is_whole(folder: Path) -> bool:
