@@ -12,6 +12,7 @@ from orchestrator.results import schema
 from orchestrator.results.foreign_text import code_markdown, escaped_markdown
 from orchestrator.results.rows import ComparisonRow, FinalRow, models_of, tested
 from orchestrator.results.study_record import Choice, StudyRecord
+from trainables import registry
 from trainables.data.dataset import DataSet
 from trainables.family import Family
 from trainables.weights.sources import DEMO, NOT_STATED, source_of
@@ -25,7 +26,6 @@ class Facts:
         study: Whose winner it is.
         stamp: The metadata of `final.parquet`: hashes of data, split and weights.
         family: The winner's.
-        summary: The question that its family answers.
         dataset: The study's.
         config: The content of the exported `config.json`.
         final: The winner's row in `final.parquet`.
@@ -36,7 +36,6 @@ class Facts:
     study: StudyRecord
     stamp: Mapping[str, str]
     family: Family
-    summary: str
     dataset: DataSet
     config: Mapping[str, Any]
     final: FinalRow
@@ -63,7 +62,7 @@ def render(facts: Facts) -> str:
         ("Limits", _limits(facts)),
         ("Licences", _licences(facts)),
     ]
-    parts = [_front_matter(facts, code), title, *demo, " ".join(_what_it_is(facts))]
+    parts = [_front_matter(facts, code), title, *demo, _what_it_is(facts)]
     for heading, lines in sections:
         parts += [f"## {heading}", "\n".join(lines)]
     return "\n\n".join(parts) + "\n"
@@ -88,11 +87,13 @@ def _library(code: str | None) -> str:
     return "pytorch"
 
 
-def _what_it_is(facts: Facts) -> Iterator[str]:
-    config = facts.config
-    yield f"An image classifier of {len(config['classes'])} classes with"
-    yield f"{config['parameters']:,} parameters, the winner of its family in the study"
-    yield f"{code_markdown(facts.study.name)}. The family's question: {facts.summary}"
+def _what_it_is(facts: Facts) -> str:
+    config, question = facts.config, registry.summary(facts.family.name)
+    return (
+        f"An image classifier of {len(config['classes'])} classes with {config['parameters']:,} "
+        f"parameters, the winner of its family in the study {code_markdown(facts.study.name)}. "
+        f"The family's question: {question}"
+    )
 
 
 def _use(facts: Facts, code: str | None) -> Iterator[str]:
@@ -203,27 +204,21 @@ def _hashes(facts: Facts) -> Iterator[str]:
         ("split into training and validation", stamp["split_sha256"]),
         ("code", study.code_sha256),
     ]
-    rows = [(what, escaped_markdown(str(digest))) for what, digest in rows]
     if facts.family.pretrained:
         weights = study.weights_of(facts.family.name)
-        rows.append(
-            (
-                f"pre-trained weights {code_markdown(weights.name)}",
-                escaped_markdown(weights.sha256),
-            )
-        )
+        rows.append((f"pre-trained weights {code_markdown(weights.name)}", weights.sha256))
+    rows = [(what, escaped_markdown(str(digest))) for what, digest in rows]
     yield from _table(("what", "SHA-256"), rows)
     versions = ", ".join(f"{name} {version}" for name, version in study.environment.items())
     commit = f"Commit {study.git_commit}; " if study.git_commit else ""
-    yield escaped_markdown(f"{commit}{versions}.").join(("\n", ""))
+    yield f"\n{escaped_markdown(f'{commit}{versions}.')}"
 
 
 def _limits(facts: Facts) -> Iterator[str]:
     height, width, _ = facts.config["image_shape"]
-    yield (
-        f"- It knows its {len(facts.config['classes'])} classes and always names one of them: "
-        f"{', '.join(map(escaped_markdown, facts.config['classes']))}."
-    )
+    classes = facts.config["classes"]
+    names = ", ".join(map(escaped_markdown, classes))
+    yield f"- It knows its {len(classes)} classes and always names one of them: {names}."
     yield (
         f"- Trained and tested on images of {width}x{height} pixels from one data set; how good "
         "it is on others was not measured."

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from orchestrator.export.network import network_of
 from orchestrator.results import files
+from orchestrator.terminal import log_level
 from search_spaces.baseline import Params
 from trainables.training.preprocessing import preparation
 
@@ -100,16 +101,13 @@ def _as_pytorch_begins() -> Iterator[None]:
 
 
 def _export(model: nn.Module, example: Tensor, path: Path, family: str) -> None:
-    log = logging.getLogger("torch.onnx")
-    level = log.level
-    log.setLevel(logging.ERROR)
     try:
         with (
-            warnings.catch_warnings(),
+            log_level("torch.onnx", logging.ERROR),
+            warnings.catch_warnings(action="ignore"),  # of the exporter's own making
             contextlib.redirect_stdout(io.StringIO()),
             _as_pytorch_begins(),
         ):
-            warnings.simplefilter("ignore")  # of the exporter's own making
             program = torch.onnx.export(
                 model,
                 (example,),
@@ -124,8 +122,6 @@ def _export(model: nn.Module, example: Tensor, path: Path, family: str) -> None:
     except Exception as error:
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise ValueError(f"the network of {family} cannot be written as ONNX: {reason}") from error
-    finally:
-        log.setLevel(level)
 
 
 @torch.no_grad()

@@ -20,14 +20,7 @@ from trainables.training.normalization import NORMALIZATIONS, PLAIN_INPUT
 
 CARD: Final = "README.md"
 # What of `study.json` a card is written from.
-NEEDED: Final = (
-    "demo",
-    "environment",
-    "git_commit",
-    "code_sha256",
-    "weights",
-    "dataset.image_shape",
-)
+NEEDED: Final = ("demo", "environment", "git_commit", "code_sha256", "weights")
 
 
 class _Record(BaseModel):
@@ -79,7 +72,7 @@ def read_winners(folder: Path, study: StudyRecord) -> tuple[list[Winner], list[s
     Raises:
         ValueError: A winner's weights are not those that were kept, or its family is not here.
     """
-    study.check_said(folder / "study.json", NEEDED)
+    study.check_said(folder / "study.json", [*NEEDED, "dataset.image_shape"])
     winners, missing = [], []
     final = StudyResults(folder).rows("final")
     for family in study.settings.families:
@@ -153,8 +146,7 @@ def _is_kept(kept: Path) -> bool:
 
 def _is_of(record: _Record, row: FinalRow) -> bool:
     """Whether what is kept is of a row of `final.parquet`."""
-    same = record.trial_id == row["trial_id"]
-    return bool(same and record.params == json.loads(row["params_json"]))
+    return record.trial_id == row["trial_id"] and record.params == json.loads(row["params_json"])
 
 
 def _record(path: Path) -> _Record:
@@ -191,19 +183,17 @@ def _read_winner(
         study=study,
         stamp=_stamp(folder),
         family=registry.load_family(family),
-        summary=registry.summary(family),
         dataset=registry.load_dataset(study.settings.dataset),
         config=configuration(study, record.model_dump(), row),
         final=row,
-        seeds=[
-            other
-            for other in final
-            if (other["family"], other["role"], other["train_fraction"])
-            == (row["family"], row["role"], row["train_fraction"])
-        ],
+        seeds=[other for other in final if _model_of(other) == _model_of(row)],
         comparisons=StudyResults(folder).rows("comparison"),
     )
     return Winner(family=family, weights=weights, facts=facts)
+
+
+def _model_of(row: FinalRow) -> tuple[str, str, float]:
+    return row["family"], row["role"], row["train_fraction"]
 
 
 def _stamp(folder: Path) -> dict[str, str]:
@@ -212,14 +202,16 @@ def _stamp(folder: Path) -> dict[str, str]:
     Raises:
         ValueError: It has none.
     """
-    metadata = StudyResults(folder).table("final").schema.metadata or {}
-    stamp = {key.decode(errors="replace"): value for key, value in metadata.items()}
+    stamp = {
+        key.decode(errors="replace"): value.decode(errors="replace")
+        for key, value in (StudyResults(folder).table("final").schema.metadata or {}).items()
+    }
     missing = {"data_sha256", "split_sha256", "weights_sha256"} - stamp.keys()
     if missing:
         raise ValueError(
             f"{folder / 'final.parquet'} must be stamped with {', '.join(sorted(missing))}"
         )
-    return {key: value.decode(errors="replace") for key, value in stamp.items()}
+    return stamp
 
 
 def configuration(study: StudyRecord, record: Mapping[str, Any], row: FinalRow) -> dict[str, Any]:
@@ -244,18 +236,14 @@ def configuration(study: StudyRecord, record: Mapping[str, Any], row: FinalRow) 
         "trained_parameters": row.get("trained_parameters"),
         "forward_flops_per_image": row.get("forward_flops_per_image"),
         "study": study.name,
-        "trial_id": record["trial_id"],
-        "seed": record["seed"],
-        "epoch": record["epoch"],
-        "train_images": record["train_images"],
-        "weights_sha256": record["weights_sha256"],
+        **{
+            name: record[name]
+            for name in ("trial_id", "seed", "epoch", "train_images", "weights_sha256")
+        },
         **tested(row),
     }
 
 
 def _row_of(record: _Record, final: Sequence[FinalRow]) -> FinalRow | None:
     """The row in `final.parquet` of the run whose weights were kept."""
-    for row in final:
-        if row["role"] == "tuned" and _is_of(record, row):
-            return row
-    return None
+    return next((row for row in final if row["role"] == "tuned" and _is_of(record, row)), None)
