@@ -7,9 +7,8 @@ searches alone by permuting their trials; all adjusted by Holm (1979) for what w
 import math
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from itertools import combinations
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 from scipy.special import ndtr
@@ -18,9 +17,16 @@ from scipy.stats import ttest_ind
 
 from orchestrator.analysis.section import present
 from orchestrator.analysis.selection import expected_best
-from orchestrator.audit.finding import Claim, Finding, of_group
+from orchestrator.audit.finding import Claim, ClaimStatus, Finding, of_group
 from orchestrator.audit.foreign import ForeignStudy, Trial, tuned
-from orchestrator.audit.optimism import Noise, Optimism, accuracy_share, config_means, repeats
+from orchestrator.audit.optimism import (
+    SEEDS,
+    Noise,
+    Optimism,
+    accuracy_share,
+    config_means,
+    repeats,
+)
 from orchestrator.audit.test_use import TAINTING
 from orchestrator.stats.significance import holm
 
@@ -33,6 +39,15 @@ MODELS: Final = "the models, as they were tuned here"
 SEARCHES: Final = "these searches, on validation"
 
 
+class _Test(NamedTuple):
+    """How two groups differ in the metric, by which test, its p-value if any, and its scope."""
+
+    difference: float | None
+    why: str
+    p_value: float | None = None
+    scope: str = ""
+
+
 def judge_claims(
     study: ForeignStudy,
     findings: Sequence[Finding],
@@ -43,30 +58,45 @@ def judge_claims(
     tainted = sorted({each.name for each in findings if each.name in TAINTING})
     luck = {each.group: each.optimism for each in optimisms}
     groups = [group for group in study.groups if tuned(study.of(group))]
-    claims = [_between(study, one, other) for one, other in combinations(groups, 2)]
-    claims += list(_over_baselines(study, groups, noise, luck))
-    adjusted = iter(holm([claim.p_value for claim in claims if claim.p_value is not None]))
+    tests = [(*pair, _between(study, *pair)) for pair in combinations(groups, 2)]
+    tests += _over_baselines(study, groups, noise, luck)
+    adjusted = iter(holm([test.p_value for *_, test in tests if test.p_value is not None]))
     return [
-        _judged(claim, None if claim.p_value is None else float(next(adjusted)), tainted)
-        for claim in claims
+        _judged(one, other, test, None if test.p_value is None else float(next(adjusted)), tainted)
+        for one, other, test in tests
     ]
 
 
-def _judged(claim: Claim, adjusted: float | None, tainted: Sequence[str]) -> Claim:
+def _judged(
+    one: str, other: str, test: _Test, adjusted: float | None, tainted: Sequence[str]
+) -> Claim:
+    """The claim that the better of two is better; of a best and its baseline that the best is."""
+    difference, why, p_value, scope = test
+    if difference is not None and difference < 0 and not other.startswith("the baseline"):
+        one, other, difference = other, one, -difference
+    standing: ClaimStatus = "cannot be told"
     if tainted:
-        why = f"{claim.why}; but {tainted[0]}"
-        return replace(claim, p_value_holm=adjusted, standing="not supported", why=why)
-    if adjusted is None:
-        return claim
-    if adjusted < LEVEL and (claim.difference or 0) > 0:
-        return replace(claim, p_value_holm=adjusted, standing="supported")
-    return replace(claim, p_value_holm=adjusted, standing="not supported", scope="")
+        standing, why = "not supported", f"{why}; but {tainted[0]}"
+    elif adjusted is not None and adjusted < LEVEL and (difference or 0) > 0:
+        standing = "supported"
+    elif adjusted is not None:
+        standing, scope = "not supported", ""
+    return Claim(
+        claim=f"{one} is better than {other}",
+        better=one,
+        worse=other,
+        difference=difference,
+        p_value=p_value,
+        p_value_holm=adjusted,
+        standing=standing,
+        why=why,
+        scope=scope,
+    )
 
 
-def _between(study: ForeignStudy, one: str, other: str) -> Claim:
-    """One of two groups is better."""
+def _between(study: ForeignStudy, one: str, other: str) -> _Test:
     finals = [_finals(study, tuned(study.of(group))) for group in (one, other)]
-    return _by_finals(study, one, other, *finals) or _by_searches(study, one, other)
+    return _by_finals(study, *finals) or _by_searches(study, one, other)
 
 
 def _over_baselines(
@@ -74,19 +104,16 @@ def _over_baselines(
     groups: Sequence[str],
     noise: Noise | None,
     luck: Mapping[str, float | None],
-) -> Iterator[Claim]:
-    """Each group's best is better than its baseline, or than those of all groups."""
+) -> Iterator[tuple[str, str, _Test]]:
+    """Each group's best against its baseline, or against those of all groups."""
     for group in groups:
         own = study.of(group)
         baselines = [t for t in own if t.baseline] or [t for t in study.usable if t.baseline]
-        if not baselines:
-            continue
-        names = f"the best of {of_group(group)}", f"the baseline {baselines[0].name}"
-        finals = _finals(study, tuned(own)), _finals(study, baselines)
-        best = study.best(tuned(own)), study.best(baselines)
-        yield _by_finals(study, *names, *finals) or _by_gain(
-            study, *names, *best, noise=noise, luck=luck.get(group)
-        )
+        if baselines:
+            test = _by_finals(study, _finals(study, tuned(own)), _finals(study, baselines))
+            best, baseline = study.best(tuned(own)), study.best(baselines)
+            test = test or _by_gain(study, best, baseline, noise, luck.get(group))
+            yield f"the best of {of_group(group)}", f"the baseline {baselines[0].name}", test
 
 
 def _finals(study: ForeignStudy, trials: Sequence[Trial]) -> Sequence[Trial]:
@@ -109,16 +136,12 @@ def _mean_value(study: ForeignStudy, trials: Sequence[Trial]) -> float:
     return study.sign * float(np.mean(values)) if values else -math.inf
 
 
-def _by_finals(
-    study: ForeignStudy, one: str, other: str, a: Sequence[Trial], b: Sequence[Trial]
-) -> Claim | None:
+def _by_finals(study: ForeignStudy, a: Sequence[Trial], b: Sequence[Trial]) -> _Test | None:
     """By trainings with different seeds, or by one training each on test."""
-    return _by_repeats(study, one, other, a, b) or _by_test_images(study, one, other, a, b)
+    return _by_repeats(study, a, b) or _by_test_images(study, a, b)
 
 
-def _by_repeats(
-    study: ForeignStudy, one: str, other: str, a: Sequence[Trial], b: Sequence[Trial]
-) -> Claim | None:
+def _by_repeats(study: ForeignStudy, a: Sequence[Trial], b: Sequence[Trial]) -> _Test | None:
     """Welch's t over trainings with different seeds."""
     on_test = all(trial.test is not None for trial in (*a, *b))
     samples = []
@@ -126,41 +149,31 @@ def _by_repeats(
         by_seed = {trial.seed: trial for trial in trials if trial.seed is not None}
         values = present(t.test if on_test else study.score(t) for t in by_seed.values())
         samples.append(study.sign * np.array(values))
-    if min(map(len, samples)) < 2:  # noqa: PLR2004 (a spread needs two)
+    sizes = [len(sample) for sample in samples]
+    if min(sizes) < 2:  # noqa: PLR2004 (a spread needs two)
         return None
     if not (np.ptp(samples[0]) and np.ptp(samples[1])):
         return None  # as they were rounded, or the same training twice
-    return _claim(
-        one,
-        other,
-        float(np.mean(samples[0]) - np.mean(samples[1])),
-        f"Welch's t on {study.test_metric if on_test else study.metric or study.test_metric}, "
-        f"{len(samples[0])} and {len(samples[1])} seeds",
-        p_value=float(ttest_ind(*samples, equal_var=False).pvalue),
-        scope=MODELS,
-    )
+    difference = float(np.mean(samples[0]) - np.mean(samples[1]))
+    part = study.test_metric if on_test else study.metric or study.test_metric
+    why = f"Welch's t on {part}, {sizes[0]} and {sizes[1]} seeds"
+    return _Test(difference, why, float(ttest_ind(*samples, equal_var=False).pvalue), MODELS)
 
 
-def _by_test_images(
-    study: ForeignStudy, one: str, other: str, a: Sequence[Trial], b: Sequence[Trial]
-) -> Claim | None:
+def _by_test_images(study: ForeignStudy, a: Sequence[Trial], b: Sequence[Trial]) -> _Test | None:
     """The difference of two accuracies on test, as if on other images: no pairing is known here."""
     images = study.said.test_images
     shares = present(accuracy_share(study, trial, test=True) for trial in (*a, *b))
     if images is None or not len(a) == len(b) == 1 or len(shares) < len(a) + len(b):
         return None
+    difference = study.sign * (a[0].test or 0.0) - study.sign * (b[0].test or 0.0)
     deviation = math.sqrt(sum(share * (1 - share) for share in shares) / images)
-    return _claim(
-        one,
-        other,
-        study.sign * (a[0].test or 0.0) - study.sign * (b[0].test or 0.0),
-        f"two shares of {images:,} test images, one training each",
-        p_value=float(2 * ndtr(-abs(shares[0] - shares[1]) / deviation)),
-        scope=NETWORKS,
-    )
+    p_value = float(2 * ndtr(-abs(shares[0] - shares[1]) / deviation))
+    why = f"two shares of {images:,} test images, one training each"
+    return _Test(difference, why, p_value, NETWORKS)
 
 
-def _by_searches(study: ForeignStudy, one: str, other: str) -> Claim:
+def _by_searches(study: ForeignStudy, one: str, other: str) -> _Test:
     """Trials permuted between two searches; the statistic is the expected best of as many of each.
 
     It takes trials for independent. Those of a sampler that learns are not: one search is then one
@@ -171,25 +184,21 @@ def _by_searches(study: ForeignStudy, one: str, other: str) -> Claim:
     )
     equal = min(len(a), len(b))
     if equal < 1:
-        return _claim(one, other, None, "a group has no trial with a value")
+        return _Test(None, "a group has no trial with a value")
     difference = expected_best(a.tolist(), equal) - expected_best(b.tolist(), equal)
-    k = (equal + 1) // 2
     if study.metric is None:
-        why = "only test is recorded, and of one training each"
-    elif not (study.said.independent or study.raw.independent):
+        return _Test(difference, "only test is recorded, and of one training each")
+    if not (study.said.independent or study.raw.independent):
         why = (
             f"one search each: at {equal} trials of each, but the luck of a search that learns is "
             "in none of these files; --independent says that trials were drawn at random"
         )
-    elif equal < FEWEST_CONFIGS:
-        why = f"{equal} trials are too few"
-    else:
-        why, p_value = (
-            f"trials permuted, expected best of {k} of each",
-            permutation_p_value(a, b, k),
-        )
-        return _claim(one, other, difference, why, p_value=p_value, scope=SEARCHES)
-    return _claim(one, other, difference, why)
+        return _Test(difference, why)
+    if equal < FEWEST_CONFIGS:
+        return _Test(difference, f"{equal} trials are too few")
+    k = (equal + 1) // 2
+    why = f"trials permuted, expected best of {k} of each"
+    return _Test(difference, why, permutation_p_value(a, b, k), SEARCHES)
 
 
 def permutation_p_value(a: np.ndarray, b: np.ndarray, k: int, *, seed: int = 0) -> float:
@@ -214,57 +223,26 @@ def _weights(n: int, k: int) -> np.ndarray:
 
 def _by_gain(
     study: ForeignStudy,
-    better: str,
-    worse: str,
     best: Trial | None,
     baseline: Trial | None,
-    *,
     noise: Noise | None,
     luck: float | None,
-) -> Claim:
+) -> _Test:
     """The best trial's lead over the baseline, less what of it is luck, against their noise."""
     if best is None or baseline is None:
-        return _claim(better, worse, None, "one of them has no value")
+        return _Test(None, "one of them has no value")
     gain = study.sign * ((study.score(best) or 0.0) - (study.score(baseline) or 0.0))
     if noise is None or luck is None:
         why = (
             "one training each, and nothing here says how noisy a measurement is: no seeds, no "
             "folds; --validation-images tells the number of images"
         )
-        return _claim(better, worse, gain, why)
-    honest = gain - luck
-    score = honest / (noise.deviation * math.sqrt(2))
+        return _Test(gain, why)
+    score = (gain - luck) / (noise.deviation * math.sqrt(2))
     tail = ndtr(-abs(score)) if math.isinf(noise.degrees) else student.sf(abs(score), noise.degrees)
     why = (
         f"lead of {gain:.4g}, of which {luck:.4g} is expected as luck, against noise of "
         f"{noise.deviation:.4g} ({noise.source})"
     )
-    scope = NETWORKS if noise.source != "seeds" else f"{MODELS}, on validation"
-    return _claim(better, worse, honest, why, p_value=float(2 * tail), scope=scope)
-
-
-def _claim(
-    one: str,
-    other: str,
-    difference: float | None,
-    why: str,
-    *,
-    p_value: float | None = None,
-    scope: str = "",
-) -> Claim:
-    """That the one of two is better that its difference says; of a best and its baseline the best.
-
-    Without a p-value it cannot be told.
-    """
-    if difference is not None and difference < 0 and not other.startswith("the baseline"):
-        one, other, difference = other, one, -difference
-    return Claim(
-        claim=f"{one} is better than {other}",
-        better=one,
-        worse=other,
-        difference=difference,
-        p_value=p_value,
-        standing="cannot be told",
-        why=why,
-        scope=scope,
-    )
+    scope = f"{MODELS}, on validation" if noise.source == SEEDS else NETWORKS
+    return _Test(gain - luck, why, float(2 * tail), scope)

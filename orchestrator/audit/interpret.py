@@ -3,7 +3,7 @@
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Final
 
 from orchestrator.analysis.section import present
@@ -15,22 +15,6 @@ _TRUE: Final = frozenset({"true", "yes", "y", "1", "1.0", "x"})
 _BASELINE_WORDS: Final = frozenset({"baseline", "default"})
 SHOWN: Final = 12
 """Columns that an error names."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Roles:
-    """Which column is what."""
-
-    metric: str | None
-    test: str | None
-    best_test: str | None
-    group: str | None
-    seed: str | None
-    epochs: str | None
-    seconds: str | None
-    chosen: str | None
-    splits: Sequence[str]
-    others: Sequence[str]
 
 
 def interpret(raw: RawStudy, said: Said) -> ForeignStudy:
@@ -62,19 +46,19 @@ def interpret(raw: RawStudy, said: Said) -> ForeignStudy:
     texts = [n for n in columns if any(isinstance(t.fields.get(n), str) for t in raw.trials)]
     group = said.group or raw.group or names.first_of(texts, names.GROUPS)
     seed = said.seed_column or names.first_of(columns, names.SEEDS)
-    roles = _Roles(
-        metric=metric,
-        test=None if test == metric else test,
-        best_test=next((n for n, part in sides.items() if part == "test" and _is_extreme(n)), None),
-        group=group,
-        seed=seed,
-        epochs=names.first_of(columns, names.EPOCHS),
-        seconds=names.first_of(columns, names.SECONDS),
-        chosen=names.first_of(columns, names.CHOSEN),
-        splits=[n for n in numbers if folds and names.SPLIT.match(names.plain(n))],
-        others=_others(raw, columns, {*measures, group, seed, metric, test}),
-    )
-    trials = tuple(_trial(trial, roles) for trial in raw.trials)
+    roles = {
+        "value": metric,
+        "test": None if test == metric else test,
+        "best_test": next((n for n, s in sides.items() if s == "test" and _is_extreme(n)), None),
+        "group": group,
+        "seed": seed,
+        "epochs": names.first_of(columns, names.EPOCHS),
+        "seconds": names.first_of(columns, names.SECONDS),
+        "chosen": names.first_of(columns, names.CHOSEN),
+    }
+    splits = [n for n in numbers if folds and names.SPLIT.match(names.plain(n))]
+    others = _others(raw, columns, {*measures, group, seed, metric, test})
+    trials = tuple(_trial(trial, roles, splits, others) for trial in raw.trials)
     direction = said.direction or raw.direction
     higher = direction == "maximize" if direction else names.is_higher_better(chosen_by)
     return ForeignStudy(
@@ -83,8 +67,8 @@ def interpret(raw: RawStudy, said: Said) -> ForeignStudy:
         trials=_with_baseline(trials, said.baseline),
         metric=metric,
         metric_of_test=metric is not None and names.side(metric, cross_validation=folds) == "test",
-        test_metric=roles.test,
-        best_test_metric=roles.best_test,
+        test_metric=roles["test"],
+        best_test_metric=roles["best_test"],
         sign=1 if higher else -1,
         group_name=group,
         seed_name=seed,
@@ -157,47 +141,47 @@ def _others(raw: RawStudy, columns: Sequence[str], taken: set[str | None]) -> li
     ]
 
 
-def _trial(trial: RawTrial, roles: _Roles) -> Trial:
-    fields, source = trial.fields, trial.fields if trial.params is None else trial.params
-
-    def number(column: str | None) -> float | None:
-        return _number(fields.get(column)) if column else None
-
-    group = fields.get(roles.group) if roles.group else None
-    others = {
-        name: _text(source.get(name))
-        for name in (roles.others if trial.params is None else trial.params)
-        if name not in {roles.group, roles.seed} and names.plain(name) not in names.SEEDS
+def _trial(
+    trial: RawTrial,
+    roles: Mapping[str, str | None],
+    splits: Sequence[str],
+    others: Sequence[str],
+) -> Trial:
+    """A trial, by the columns of its roles; of those that may be hyperparameters some are."""
+    fields, params = trial.fields, trial.params
+    entries = {role: fields.get(column) if column else None for role, column in roles.items()}
+    numbers = {role: _number(entry) for role, entry in entries.items()}
+    group, seed = entries["group"], entries["seed"]
+    config = {
+        name: _text((fields if params is None else params).get(name))
+        for name in (others if params is None else params)
+        if name not in {roles["group"], roles["seed"]} and names.plain(name) not in names.SEEDS
     }
-    params = {
-        name: text
-        for name, text in others.items()
-        if trial.params is not None
-        or names.is_param(name)
-        or names.HYPERPARAMETERS & set(names.tokens(name))
-    }
-    seed = fields.get(roles.seed) if roles.seed else None
-    repeatable = others or seed is not None  # else nothing tells whether it repeats another
-    curve, test_curve = (
-        tuple(trial.curves.get(name or "", ())) for name in (roles.metric, roles.test)
-    )
+    repeatable = config or seed is not None  # else nothing tells whether it repeats another
+    curve, test_curve = (tuple(trial.curves.get(roles[n] or "", ())) for n in ("value", "test"))
     return Trial(
         name=trial.name,
         group="" if group is None else str(group),
         state=trial.state,
-        value=number(roles.metric),
-        test=number(roles.test),
-        config=tuple(sorted(others.items())) if repeatable else trial.name,
-        params=params,
+        value=numbers["value"],
+        test=numbers["test"],
+        config=tuple(sorted(config.items())) if repeatable else trial.name,
+        params={
+            name: text
+            for name, text in config.items()
+            if params is not None
+            or names.is_param(name)
+            or names.HYPERPARAMETERS & set(names.tokens(name))
+        },
         seed=None if seed is None else _text(seed),
-        epochs=max([number(roles.epochs) or 0, len(curve), len(test_curve)]) or None,
-        seconds=number(roles.seconds),
-        splits=tuple(present(map(number, roles.splits))),
+        epochs=max([numbers["epochs"] or 0, len(curve), len(test_curve)]) or None,
+        seconds=numbers["seconds"],
+        splits=tuple(present(_number(fields.get(name)) for name in splits)),
         curve=curve,
         test_curve=test_curve,
-        best_test=number(roles.best_test),
+        best_test=numbers["best_test"],
         baseline=_is_baseline(fields, str(group or "")),
-        chosen=roles.chosen is not None and _is_true(fields.get(roles.chosen)),
+        chosen=_is_true(entries["chosen"]),
         given=trial.given,
     )
 
