@@ -11,9 +11,8 @@ from rich.text import Text
 
 from orchestrator.analysis.formats import number, p_value, words
 from orchestrator.analysis.section import Format, Section, worded
-from orchestrator.audit.baseline import check_baseline
 from orchestrator.audit.claims import judge_claims
-from orchestrator.audit.effort import Effort, check_effort, measure_effort
+from orchestrator.audit.effort import Effort, check_baseline, check_effort, measure_effort
 from orchestrator.audit.finding import SIN, Claim, Finding, count, of_group
 from orchestrator.audit.foreign import ForeignStudy
 from orchestrator.audit.optimism import Noise, Optimism, measure_noise, measure_optimism
@@ -30,16 +29,7 @@ SOURCES: Final = {
 
 @dataclass(frozen=True, kw_only=True)
 class Audit:
-    """What was found in a study.
-
-    Attributes:
-        study: As it was read.
-        findings: An answer to each question, or several sins.
-        efforts: What each group was given.
-        noise: Of one measurement; None where it is not known.
-        optimisms: Of each group's best.
-        claims: What may be claimed.
-    """
+    """What was found in a study; the noise of one measurement is None where it is not known."""
 
     study: ForeignStudy
     findings: list[Finding]
@@ -173,6 +163,10 @@ def _read_as(study: ForeignStudy) -> dict[str, str | None]:
 
 
 def _tables(result: Audit) -> Iterator[Section]:
+    claims = [
+        f"{claim.claim}: {claim.why}.{f' It speaks of {claim.scope}.' if claim.scope else ''}"
+        for claim in result.claims
+    ]
     yield Section(
         key="audit/claims",
         title="Which claims survive",
@@ -183,10 +177,19 @@ def _tables(result: Audit) -> Iterator[Section]:
             "corrected p": p_value("p_value_holm"),
             "stands": words("standing"),
         },
-        notes=tuple(_claim_notes(result)),
+        notes=tuple(claims) or ("There are no two groups, and no baseline is known.",),
         place="document",
     )
-    group = Format(("group",), of_group)
+    noise, group = result.noise, Format(("group",), of_group)
+    luck = (
+        "How far the best is luck cannot be told from these files: no configuration has two seeds, "
+        "there are no folds, and --validation-images was not given."
+        if noise is None
+        else f"One measurement has a standard deviation of {noise.deviation:.3g}, by "
+        f"{SOURCES[noise.source]}; luck is the expected noise of the best (Cawley and Talbot 2010; "
+        "Efron 2011)."
+    )
+    half = "Expected best of half as many trials, drawn at random: Dodge et al. (2019)."
     yield Section(
         key="audit/optimism",
         title="How good the best of N looks",
@@ -198,7 +201,7 @@ def _tables(result: Audit) -> Iterator[Section]:
             "expected best of half": number("expected_half", ".4g"),
             "of it luck": number("optimism", ".2g"),
         },
-        notes=tuple(_optimism_notes(result.noise)),
+        notes=(luck, half),
         place="document",
     )
     yield Section(
@@ -213,26 +216,3 @@ def _tables(result: Audit) -> Iterator[Section]:
         notes=("A configuration counts once, however many seeds it has.",),
         place="document",
     )
-
-
-def _claim_notes(result: Audit) -> Iterator[str]:
-    for claim in result.claims:
-        scope = f" It speaks of {claim.scope}." if claim.scope else ""
-        yield f"{claim.claim}: {claim.why}.{scope}"
-    if not result.claims:
-        yield "There are no two groups, and no baseline is known."
-
-
-def _optimism_notes(noise: Noise | None) -> Iterator[str]:
-    if noise is None:
-        yield (
-            "How far the best is luck cannot be told from these files: no configuration has two "
-            "seeds, there are no folds, and --validation-images was not given."
-        )
-    else:
-        yield (
-            f"One measurement has a standard deviation of {noise.deviation:.3g}, by "
-            f"{SOURCES[noise.source]}; luck is the expected noise of the best (Cawley and Talbot "
-            "2010; Efron 2011)."
-        )
-    yield "Expected best of half as many trials, drawn at random: Dodge et al. (2019)."

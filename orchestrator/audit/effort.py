@@ -1,4 +1,4 @@
-"""Was each group given the same effort: trials, epochs, seconds?"""
+"""Was each group given the same effort, and the baseline among the trials what the best was?"""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -7,10 +7,15 @@ from typing import Final
 from scipy.stats import binomtest
 
 from orchestrator.analysis.section import present
-from orchestrator.audit.finding import Check, Finding, of_group
-from orchestrator.audit.foreign import FAILED, STOPPED, ForeignStudy, tuned
+from orchestrator.audit.finding import Check, Finding, count, listed, of_group
+from orchestrator.audit.foreign import FAILED, STOPPED, ForeignStudy, Trial, tuned
 
-CHECK: Final = Check("equal effort")
+BASELINE: Final = Check("baseline")
+MISSING: Final = "baseline not in the study"
+CUT_SHORT: Final = "baseline cut short"
+LEAST_SHARE: Final = 0.5
+"""Of the best trial's epochs, below which a baseline was cut short."""
+EFFORT: Final = Check("equal effort")
 UNEQUAL_TRIALS: Final = "unequal number of trials"
 UNEQUAL_EPOCHS: Final = "unequal number of epochs"
 RATIO: Final = 1.5
@@ -21,18 +26,70 @@ MOSTLY: Final = 0.9
 """Of a group's trials, that ended at its last epoch, where nothing stops them early."""
 
 
+def check_baseline(study: ForeignStudy) -> Finding:
+    """Whether the baseline is there, and trained as long as the best trial."""
+    baselines = [trial for trial in study.trials if trial.baseline]
+    if not baselines:
+        return _missing(study)
+    usable = [trial for trial in baselines if trial.usable]
+    shown = listed([trial.name for trial in baselines])
+    if not usable:
+        return BASELINE.unknown(
+            f"The baseline ({shown}) has no result, so nothing can be compared with it."
+        )
+    cut = list(_cut_short(study, usable))
+    if cut:
+        return BASELINE.sin(
+            CUT_SHORT,
+            "The baseline was trained for less than the trial that it is compared with.",
+            *cut,
+        )
+    return BASELINE.in_order(
+        f"The baseline is among the trials: {count(len(usable), 'trial')} ({shown})."
+    )
+
+
+def _missing(study: ForeignStudy) -> Finding:
+    if study.said.baseline is not None:
+        return BASELINE.sin(
+            MISSING,
+            "The baseline that was named is none of the trials: no gain over it can be claimed "
+            "from this study.",
+            f"no trial of {len(study.trials)} has {study.said.baseline}",
+        )
+    given = [trial.name for trial in study.trials if trial.given]
+    hint = f"; trial {listed(given)} was given, not proposed, and may be it" if given else ""
+    return BASELINE.unknown(f"Nothing here is called a baseline{hint}. Name it by --baseline.")
+
+
+def _cut_short(study: ForeignStudy, baselines: Sequence[Trial]) -> Iterator[str]:
+    """A sentence for each baseline that had less than half of its group's best trial's epochs."""
+    for baseline in baselines:
+        best = study.best(tuned(study.of(baseline.group)) or tuned(study.usable))
+        if best is None or best.epochs is None or baseline.epochs is None:
+            continue
+        if not study.better(study.score(best), study.score(baseline)):
+            continue
+        if baseline.state == STOPPED and baseline.epochs < best.epochs:
+            how = "was stopped early"
+        elif baseline.epochs < LEAST_SHARE * best.epochs:
+            how = "ended"
+        else:
+            continue
+        yield (
+            f"baseline {baseline.name} {how} after {baseline.epochs:g} epochs, the best trial "
+            f"{best.name} had {best.epochs:g}"
+        )
+
+
 @dataclass(frozen=True, kw_only=True)
 class Effort:
     """What a group was given.
 
     Attributes:
-        group: Its name.
-        trials: All of its trials.
-        configs: Distinct hyperparameters among those that have a result.
-        failed: Trials that failed.
+        configs: Distinct hyperparameters among the trials that have a result.
         stopped: Trials that were stopped early.
-        epochs: Of all trials; None where they are not recorded.
-        seconds: Likewise.
+        epochs: Of all trials, as their seconds; None where they are not recorded.
         last_epoch: Of the longest trial that was not stopped; None where it is not known.
         constant: Trials that were not stopped had the same number of epochs, but for a tenth.
     """
@@ -85,25 +142,25 @@ def check_effort(study: ForeignStudy, efforts: Sequence[Effort]) -> list[Finding
     if len(compared) < 2 or best is None:  # noqa: PLR2004 (a comparison needs two)
         nameless = "Nothing here says which model a trial is of. Name the column by --group."
         no_pair = "There are no two groups to compare."
-        return [CHECK.unknown(no_pair if study.group_name else nameless)]
+        return [EFFORT.unknown(no_pair if study.group_name else nameless)]
     winner = next(each for each in compared if each.group == best.group)
     others, name = [each for each in compared if each is not winner], of_group(winner.group)
     trials, epochs = list(_more_trials(winner, others)), list(_more_epochs(winner, others))
     sins = []
     if evidence := [line for line, sure in trials if sure]:
         more = "had more tries than others: its best is the best of more."
-        sins.append(CHECK.sin(UNEQUAL_TRIALS, f"The best group, {name}, {more}", *evidence))
+        sins.append(EFFORT.sin(UNEQUAL_TRIALS, f"The best group, {name}, {more}", *evidence))
     if evidence := [line for line, sure in epochs if sure]:
         longer = "were trained for longer than those of others."
         sentence = f"Trials of the best group, {name}, {longer}"
-        sins.append(CHECK.sin(UNEQUAL_EPOCHS, sentence, *evidence))
+        sins.append(EFFORT.sin(UNEQUAL_EPOCHS, sentence, *evidence))
     if sins:
         return sins
     if trials or epochs:
         doubts = [line for line, _ in (*trials, *epochs)]
         had_more = "The best group had more than others, but chance or early stopping may have done"
-        return [CHECK.unknown(f"{had_more} that.", *doubts)]
-    return [CHECK.in_order(f"The best group, {name}, had no more effort than others.")]
+        return [EFFORT.unknown(f"{had_more} that.", *doubts)]
+    return [EFFORT.in_order(f"The best group, {name}, had no more effort than others.")]
 
 
 def _more_trials(winner: Effort, others: Sequence[Effort]) -> Iterator[tuple[str, bool]]:

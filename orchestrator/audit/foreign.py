@@ -16,7 +16,6 @@ class RawTrial:
     """A trial as its file has it.
 
     Attributes:
-        name: Of the trial.
         fields: Everything that is recorded of it as one value, hyperparameters too.
         params: Its hyperparameters; None where the file does not tell them from other columns.
         curves: What is recorded epoch by epoch, each by its name.
@@ -38,8 +37,6 @@ class RawStudy:
 
     Attributes:
         form: What it is, in words.
-        path: Where it is.
-        trials: In their order.
         objective: The field that the search maximised or minimised, where the file says it.
         direction: `maximize` or `minimize`, where the file says it.
         group: The field by which trials belong together, where the file says it.
@@ -57,19 +54,7 @@ class RawStudy:
 
 @dataclass(frozen=True, kw_only=True)
 class Said:
-    """What the caller says of a study; None is left to the names of its columns.
-
-    Attributes:
-        metric: Column that trials were chosen by.
-        test_metric: Column of the same measure on the test part.
-        group: Column of the model, family or method.
-        seed_column: Column of seeds.
-        baseline: A trial's name, a group, or hyperparameters `name=value,...`.
-        direction: `maximize` or `minimize`, of the metric.
-        validation_images: How many images the metric was measured on.
-        test_images: The same of the test part.
-        independent: Trials were drawn without regard to earlier ones, as by a random search.
-    """
+    """What the caller says of a study, as the command's flags explain it; None is left to names."""
 
     metric: str | None = None
     test_metric: str | None = None
@@ -87,7 +72,6 @@ class Trial:
     """A trial whose entries are told apart.
 
     Attributes:
-        name: Of the trial.
         group: The model, family or method that it is of; empty where there is but one.
         state: See `RawTrial`.
         value: What trials were, or could be, chosen by; None where it has none.
@@ -96,12 +80,9 @@ class Trial:
         params: Its hyperparameters as text, without the seed; of a CSV those with usual names.
         seed: As text; None where none is recorded.
         epochs: It was trained for.
-        seconds: It took.
         splits: Its value in each part of a cross-validation.
-        curve: Its value epoch by epoch.
-        test_curve: Its value on the test part epoch by epoch.
-        best_test: A maximum of it over epochs, as it was recorded; None where it was not.
-        baseline: It is the study's baseline.
+        curve: Its value epoch by epoch; `test_curve` that on the test part.
+        best_test: A maximum of that over epochs, as it was recorded; None where it was not.
         chosen: The file marks it as the one that was chosen.
         given: See `RawTrial`.
     """
@@ -125,11 +106,6 @@ class Trial:
     given: bool
 
     @property
-    def point(self) -> tuple[tuple[str, str], ...]:
-        """Its hyperparameters: trials with others were tried to find the best of them."""
-        return tuple(sorted(self.params.items()))
-
-    @property
     def usable(self) -> bool:
         """It was trained, and has something to be chosen by."""
         return self.state in USABLE and (self.value is not None or self.test is not None)
@@ -140,9 +116,6 @@ class ForeignStudy:
     """A study of which it is known what its entries mean.
 
     Attributes:
-        raw: As its file has it.
-        said: What the caller says of it.
-        trials: In their order.
         metric: Name of what trials were, or could be, chosen by; None where only test is recorded.
         metric_of_test: It is measured on the test part, by its name.
         test_metric: Name of the measure on the test part; None where there is none.
@@ -150,7 +123,6 @@ class ForeignStudy:
         sign: 1 where more is better, -1 where less is.
         group_name: Of the field that makes groups; None where there is one group.
         seed_name: Of the field of seeds; None where there is none.
-        knows_params: Hyperparameters are recorded.
     """
 
     raw: RawStudy

@@ -16,16 +16,7 @@ _HIGHER: Final = (
     *("kappa", "mcc", "map", "iou", "dice", "r2", "value", "values", "objective", "reward"),
 )
 _LOWER: Final = (
-    "loss",
-    "logloss",
-    "error",
-    "err",
-    "nll",
-    "rmse",
-    "mse",
-    "mae",
-    "perplexity",
-    "ppl",
+    *("loss", "logloss", "error", "err", "nll", "rmse", "mse", "mae", "perplexity", "ppl"),
 )
 MEASURES: Final = (*_HIGHER, *_LOWER)
 """The first found in a study's columns is taken for what trials were chosen by."""
@@ -67,9 +58,7 @@ KNOWN: Final = frozenset(
     NAMES + STATES + EPOCHS + SECONDS + SEEDS + ROLES + BASELINES + CHOSEN + GROUPS
 )
 """Names of columns that are no hyperparameters."""
-MOMENTS: Final = frozenset(
-    {"time", "date", "datetime", "timestamp", "host", "hostname", "start", "end"}
-)
+MOMENTS: Final = {"time", "date", "datetime", "timestamp", "host", "hostname", "start", "end"}
 """Words in the names of columns that are no hyperparameters either."""
 
 

@@ -45,10 +45,8 @@ class Optimism:
     """The best of a group's trials, and how far it is luck.
 
     Attributes:
-        group: Its name.
         configs: Distinct configurations with a value.
-        best: Name of the best trial.
-        value: Its value.
+        best: Name of the best trial; `value` is its.
         expected_half: Expected best of half as many trials drawn at random (Dodge et al. 2019).
         optimism: How much better its value is than what it would be on average, in the metric's
             units and never negative; None where the noise is not known.

@@ -58,16 +58,14 @@ def _experiment(path: Path) -> Path:
     if len(below) == 1:
         return below[0]
     if below:
-        message = (
+        raise ValueError(
             f"PATH must be one experiment of Ray Tune, but {path} holds "
             f"{', '.join(each.name for each in below)}; name one of them"
         )
-    else:
-        message = (
-            f"PATH must be a folder of Ray Tune with trials in it ({' or '.join(RESULTS)} in a "
-            f"folder each), but {path} has none"
-        )
-    raise ValueError(message)
+    raise ValueError(
+        f"PATH must be a folder of Ray Tune with trials in it ({' or '.join(RESULTS)} in a folder "
+        f"each), but {path} has none"
+    )
 
 
 def _states(folder: Path) -> dict[str, str]:

@@ -192,7 +192,8 @@ def _none_found(study: ForeignStudy) -> Finding:
 
 
 def _points(trials: Sequence[Trial]) -> int:
-    return len({trial.point for trial in trials if trial.params})
+    """Distinct hyperparameters: trials with others were tried to find the best of them."""
+    return len({tuple(sorted(trial.params.items())) for trial in trials if trial.params})
 
 
 def _most_points(study: ForeignStudy) -> int:

@@ -2,10 +2,9 @@
 
 import argparse
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from orchestrator.called import text_of
 from orchestrator.cli import DONE, OneLineParser, answer, run_command, say
@@ -33,15 +32,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return answer("export", run)
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Job:
-    """One thing to export.
-
-    Attributes:
-        title: What is printed once it is done.
-        files: What it writes.
-        run: Does it; may return a sentence for each thing that had to be left out.
-    """
+class _Job(NamedTuple):
+    """One thing to export; `run` may return a sentence for each thing that it had to leave out."""
 
     title: str
     files: Sequence[Path]
@@ -78,7 +70,7 @@ def _export(options: argparse.Namespace) -> Iterator[str]:
         yield from (job.title, *(left_out or ()))
     yield from missing
     if options.onnx:
-        others = [winner.facts.family for winner in winners if not winner.facts.family.has_network]
+        others = [winner.family for winner in winners if not winner.family.has_network]
         yield from (f"{each.name}: not as ONNX, {each.trainer} alone runs it" for each in others)
 
 
@@ -87,30 +79,27 @@ def _jobs(
 ) -> Iterator[_Job]:
     output = options.output or folder / "export"
     for winner in winners:
-        title, run = f"winner: {output / winner.family}", partial(winner.write, output)
-        yield _Job(title=title, files=winner.files(output), run=run)
+        write = partial(winner.write, output)
+        yield _Job(f"winner: {output / winner.family.name}", winner.files(output), write)
     if options.onnx:
         from orchestrator.export.onnx import check_packages, write_onnx
 
         check_packages()
         for winner in winners:
-            if winner.facts.family.has_network:  # else its trainer knows how it is passed on
-                path = output / winner.family / "model.onnx"
-                yield _Job(
-                    title=f"ONNX: {path}", files=[path], run=partial(write_onnx, winner, path)
-                )
+            if winner.family.has_network:  # else its trainer knows how it is passed on
+                path = output / winner.family.name / "model.onnx"
+                yield _Job(f"ONNX: {path}", [path], partial(write_onnx, winner, path))
     if options.optuna is not None:
         from orchestrator.track.to_optuna import write_journal
 
-        path, write = options.optuna, partial(write_journal, folder, study, options.optuna)
-        yield _Job(title=f"Optuna journal: {path}", files=[path], run=write)
+        path = options.optuna
+        yield _Job(f"Optuna journal: {path}", [path], partial(write_journal, folder, study, path))
     if options.csv is not None:
         from orchestrator.export.csv import tables_in, write_csv
 
         for name in tables_in(folder):
             path = options.csv / f"{name}.csv"
-            run = partial(write_csv, folder, name, path)
-            yield _Job(title=f"table: {path}", files=[path], run=run)
+            yield _Job(f"table: {path}", [path], partial(write_csv, folder, name, path))
 
 
 def _to_trackers(folder: Path, texts: Sequence[str]) -> Iterator[str]:

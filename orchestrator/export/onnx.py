@@ -65,22 +65,19 @@ def check_packages() -> None:
 def write_onnx(winner: "Winner", path: Path) -> None:
     """Writes `images`, uint8 RGB [n, edge, edge, 3], to `probabilities`, float32 [n, classes].
 
-    What is written was asked for made-up images and has answered as PyTorch does.
-
-    Args:
-        winner: A study's.
-        path: Where the file goes; it is whole or not there.
+    What is written was asked for made-up images and has answered as PyTorch does; the file is
+    whole or not there.
 
     Raises:
         ValueError: The network cannot be written, or the file says something else.
     """
-    config = winner.facts.config
+    config = winner.config
     model = _FromPixels(network_of(winner), config).eval()
     edge, generator = config["image_shape"][0], np.random.default_rng(0)
     tried = [generator.integers(0, 256, (n, edge, edge, 3), dtype=np.uint8) for n in TRIED]
     with files.whole(path) as temporary:
-        _export(model, torch.from_numpy(tried[-1]), temporary, winner.family)
-        _check_parity(model, tried, temporary, winner.family)
+        _export(model, torch.from_numpy(tried[-1]), temporary, winner.family.name)
+        _check_parity(model, tried, temporary, winner.family.name)
 
 
 @contextlib.contextmanager

@@ -28,8 +28,6 @@ LAST_SECONDS: Final = 30.0
 NICENESS: Final = 19
 """Below that of trials, which Ray runs at 15."""
 
-Stamp = tuple[int, int]
-
 
 def lock_of(folder: Path, target: Target) -> FileLock:
     """Held by the one process that sends a study to a tracker."""
@@ -66,7 +64,7 @@ class Follower:
         """Takes the study's folder, what opens the tracker, and what is told why it fails."""
         self._folder, self._open_one, self._say = folder, open_one, say
         self._tracker: Tracker | None = None
-        self._sent: dict[str, Stamp] = {}
+        self._sent: dict[str, tuple[int, int]] = {}
         self._failing = ""
 
     def follow(self, ended: threading.Event) -> bool:
@@ -109,10 +107,9 @@ class Follower:
             self._say(failing)
         self._failing = failing
 
-    def _stamps(self) -> dict[str, Stamp]:
+    def _stamps(self) -> dict[str, tuple[int, int]]:
         """What changes with each file of the study that is written."""
-        paths = [path for path in self._folder.glob("*.*") if not path.name.startswith(".")]
-        stats = {path.name: path.stat() for path in paths}
+        stats = {path.name: path.stat() for path in self._folder.glob("[!.]*.*")}
         return {name: (stat.st_ino, stat.st_mtime_ns) for name, stat in stats.items()}
 
 

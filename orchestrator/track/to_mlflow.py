@@ -5,7 +5,7 @@ Asked is MLflow itself what it has, by the metric `epoch`, so nothing is sent tw
 
 import hashlib
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -17,7 +17,7 @@ from mlflow.entities import Metric, Param, RunTag
 
 from orchestrator.config.trackers import SQLITE
 from orchestrator.results.states import Outcome, State
-from orchestrator.track.tracked_study import TrackedEpoch, TrackedRun, TrackedStudy
+from orchestrator.track.tracked_study import TrackedStudy
 from orchestrator.track.tracker import Tracker
 from search_spaces.baseline import Params
 
@@ -73,18 +73,32 @@ class MlflowTracker(Tracker):
             for name in study.searches
         }
         for run in study.runs:
-            parent = parents[run.search]
-            self._send(self._run(study, run.name, run.name, run.started_at, parent), run)
-        self._send_study(study, root)
+            there = self._run(study, run.name, run.name, run.started_at, parents[run.search])
+            last = there.metrics.get("epoch", 0)
+            metrics = [
+                Metric(name, value, _milliseconds(epoch.at), epoch.epoch)
+                for epoch in run.epochs
+                if epoch.epoch > last
+                for name, value in epoch.metrics.items()
+            ]
+            step = run.epochs[-1].epoch if run.epochs else 0
+            metrics += _changed(there, run.summary, run.ended_at, step)
+            self._log(there, metrics, {**run.tags, "search": run.search}, run.params)
+            self._end(there, run.status, run.ended_at)
+        self._log(root, [*_changed(root, study.comparison, study.ended_at, 0)], study.tags)
+        for path in study.files:
+            digest, tag = hashlib.sha256(path.read_bytes()).hexdigest(), f"{path.name}.sha256"
+            if root.tags.get(tag) != digest:  # else the same is there
+                self._client.log_artifact(root.run_id, str(path))
+                self._log(root, [], {tag: digest})
+        self._end(root, study.outcome, study.ended_at)
         for name, parent in parents.items():
             self._log(parent, [], {"study": study.name, "search": name})
             self._end(parent, study.outcome, study.ended_at)
 
     def _experiment_of(self, study: TrackedStudy) -> str:
-        name, uri = (
-            os.environ.get("MLFLOW_EXPERIMENT_NAME") or study.name,
-            self._client.tracking_uri,
-        )
+        name = os.environ.get("MLFLOW_EXPERIMENT_NAME") or study.name
+        uri = self._client.tracking_uri
         if known := self._client.get_experiment_by_name(name):
             return str(known.experiment_id)
         artifacts = None  # where a server has them
@@ -128,27 +142,6 @@ class MlflowTracker(Tracker):
             )
             self._there[key] = _there(run)
         return self._there[key]
-
-    def _send(self, there: _There, run: TrackedRun) -> None:
-        last = there.metrics.get("epoch", 0)
-        new = [epoch for epoch in run.epochs if epoch.epoch > last]
-        step = run.epochs[-1].epoch if run.epochs else 0
-        metrics = [*_metrics(new), *_changed(there, run.summary, run.ended_at, step)]
-        self._log(there, metrics, {**run.tags, "search": run.search}, run.params)
-        self._end(there, run.status, run.ended_at)
-
-    def _send_study(self, study: TrackedStudy, root: _There) -> None:
-        self._log(root, [*_changed(root, study.comparison, study.ended_at, 0)], study.tags)
-        for path in study.files:
-            self._attach(root, path)
-        self._end(root, study.outcome, study.ended_at)
-
-    def _attach(self, there: _There, path: Path) -> None:
-        """Sends a file as an artefact, unless the same is there."""
-        digest, tag = hashlib.sha256(path.read_bytes()).hexdigest(), f"{path.name}.sha256"
-        if there.tags.get(tag) != digest:
-            self._client.log_artifact(there.run_id, str(path))
-            self._log(there, [], {tag: digest})
 
     def _log(
         self,
@@ -202,12 +195,6 @@ def _changed(
     for name, value in summary.items():
         if there.metrics.get(name) != value:
             yield Metric(name, value, moment, step)
-
-
-def _metrics(epochs: Iterable[TrackedEpoch]) -> Iterator[Metric]:
-    for epoch in epochs:
-        for name, value in epoch.metrics.items():
-            yield Metric(name, value, _milliseconds(epoch.at), epoch.epoch)
 
 
 def _milliseconds(moment: datetime) -> int:

@@ -51,10 +51,7 @@ class OptunaTracker(Tracker):
 def write_journal(folder: Path, study: StudyRecord, path: Path) -> list[str]:
     """Writes one Optuna study per search, with each trial as the search's own Optuna study had it.
 
-    Args:
-        folder: The study's.
-        study: The study.
-        path: The journal; one that is there is replaced.
+    A journal that is there is replaced.
 
     Returns:
         A sentence for each trial that Optuna cannot be told of.

@@ -7,9 +7,8 @@ there twice, whoever sent it again.
 import hashlib
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Final
+from typing import Final, NamedTuple
 
 from trackio.remote_client import RemoteClient
 from trackio.sqlite_storage import SQLiteStorage
@@ -23,23 +22,13 @@ DEFAULT: Final = "transfer-study"
 SECONDS: Final = 10.0
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Row:
+class _Row(NamedTuple):
     """A row of Trackio's: metrics at a step; of a run there is one of each kind and step."""
 
     kind: str
     step: int
     at: datetime
     metrics: Mapping[str, float]
-
-    @property
-    def key(self) -> tuple[str, int]:
-        """What it is in its run."""
-        return self.kind, self.step
-
-    def log_id(self, run_id: str) -> str:
-        """What it is in all of Trackio."""
-        return hashlib.sha256(f"{run_id} {self.kind} {self.step}".encode()).hexdigest()[:32]
 
 
 class TrackioTracker(Tracker):
@@ -69,18 +58,20 @@ class TrackioTracker(Tracker):
             self._log(study, run.name, about, [*_rows(run)])
         if study.comparison:
             at = study.ended_at or datetime.now(UTC)
-            row = _Row(kind="comparison", step=0, at=at, metrics=study.comparison)
+            row = _Row("comparison", 0, at, study.comparison)
             self._log(study, study.name, study.tags, [row])
 
     def _log(
         self, study: TrackedStudy, name: str, about: Mapping[str, object], rows: Sequence[_Row]
     ) -> None:
         sent = self._sent.setdefault(name, set())
-        new = [row for row in rows if row.key not in sent]
+        new = [row for row in rows if (row.kind, row.step) not in sent]
         if not new:
             return
         run_id = f"{study.identity}-{name}"
         run = {"project": self._project, "run": name, "run_id": run_id}
+        texts = [f"{run_id} {row.kind} {row.step}" for row in new]
+        ids = [hashlib.sha256(text.encode()).hexdigest()[:32] for text in texts]
         config = {**about, "_Group": study.name, "study": study.name}
         if self._server is None:
             SQLiteStorage.bulk_log(
@@ -88,7 +79,7 @@ class TrackioTracker(Tracker):
                 metrics_list=[dict(row.metrics) for row in new],
                 steps=[row.step for row in new],
                 timestamps=[row.at.astimezone(UTC).isoformat() for row in new],
-                log_ids=[row.log_id(run_id) for row in new],
+                log_ids=ids,
                 config=config,
             )
         else:
@@ -98,18 +89,18 @@ class TrackioTracker(Tracker):
                     "metrics": dict(row.metrics),
                     "step": row.step,
                     "config": config,
-                    "log_id": row.log_id(run_id),
+                    "log_id": log_id,
                 }
-                for row in new
+                for row, log_id in zip(new, ids, strict=True)
             ]
             self._server.predict(api_name="/bulk_log", logs=logs, hf_token=None)
-        sent |= {row.key for row in new}
+        sent |= {(row.kind, row.step) for row in new}
 
 
 def _rows(run: TrackedRun) -> Iterator[_Row]:
     for epoch in run.epochs:
-        yield _Row(kind="epoch", step=epoch.epoch, at=epoch.at, metrics=epoch.metrics)
+        yield _Row("epoch", epoch.epoch, epoch.at, epoch.metrics)
     if run.status != State.RUNNING:
         step = run.epochs[-1].epoch if run.epochs else 0
         at = run.ended_at or run.started_at or datetime.now(UTC)
-        yield _Row(kind=run.status, step=step, at=at, metrics=run.summary)
+        yield _Row(run.status, step, at, run.summary)

@@ -54,14 +54,6 @@ class _Content:
         return {"status": self.status, "epochs": len(self.epochs)}
 
 
-@dataclass(kw_only=True)
-class _Open:
-    """A run that is open, and the last epoch that it has."""
-
-    run: Any
-    last: int
-
-
 class WandbTracker(Tracker):
     """See the module."""
 
@@ -72,7 +64,8 @@ class WandbTracker(Tracker):
         self._entity = entity or os.environ.get("WANDB_ENTITY")
         self._project = project or os.environ.get("WANDB_PROJECT") or DEFAULT
         self._folder = Path(os.environ.get("WANDB_DIR") or ".").absolute()
-        self._open: dict[str, _Open] = {}
+        self._open: dict[str, Any] = {}  # runs of theirs, each with the last epoch that it has
+        self._last: dict[str, int] = {}
         self._ended: dict[str, Mapping[str, object]] = {}
 
     def update(self, study: TrackedStudy) -> None:
@@ -88,8 +81,8 @@ class WandbTracker(Tracker):
         Raises:
             OSError: Not all of a run is in its file.
         """
-        for each in self._open.values():
-            each.run.finish(exit_code=1)
+        for run in self._open.values():
+            run.finish(exit_code=1)
         self._open.clear()
         wandb.teardown()
         for run_id in self._ended:
@@ -109,18 +102,18 @@ class WandbTracker(Tracker):
                 return
             for folder in halves:
                 shutil.rmtree(folder)
-            last = max((note["epochs"] for note in notes), default=0)
-            self._open[run_id] = self._begin(study, run_id, content, last)
-        there = self._open[run_id]
+            self._open[run_id] = run = self._begin(study, run_id, content)
+            # A server's run goes on from its step.
+            self._last[run_id] = max([run.step - 1, *(note["epochs"] for note in notes)])
         for epoch in content.epochs:
-            if epoch.epoch > there.last:
-                there.run.log(dict(epoch.metrics), step=epoch.epoch)
-                there.last = epoch.epoch
+            if epoch.epoch > self._last[run_id]:
+                self._open[run_id].log(dict(epoch.metrics), step=epoch.epoch)
+                self._last[run_id] = epoch.epoch
         if content.status != State.RUNNING:
             self._end(study, run_id, content)
 
-    def _begin(self, study: TrackedStudy, run_id: str, content: _Content, last: int) -> _Open:
-        run = wandb.init(
+    def _begin(self, study: TrackedStudy, run_id: str, content: _Content) -> Any:
+        return wandb.init(
             entity=self._entity,
             project=self._project,
             id=run_id,
@@ -143,10 +136,9 @@ class WandbTracker(Tracker):
                 x_save_requirements=False,
             ),
         )
-        return _Open(run=run, last=max(last, run.step - 1))  # a server's run goes on from its step
 
     def _end(self, study: TrackedStudy, run_id: str, content: _Content) -> None:
-        run = self._open[run_id].run
+        run = self._open[run_id]
         folder = Path(run.dir).parent
         run.config.update(dict(content.config), allow_val_change=True)
         run.tags = (*content.tags, content.status)

@@ -49,7 +49,6 @@ class TrackedRun:
     """A trial of the search, or a re-training.
 
     Attributes:
-        name: The trial's id.
         search: The search it belongs to: a family's, or that of a smaller share.
         phase: `search` or `finals`.
         status: `running`, `completed`, `stopped`, `diverged` or `failed`; it has ended only once
@@ -79,11 +78,8 @@ class TrackedStudy:
     """A study as its folder has it at one moment.
 
     Attributes:
-        folder: The study's.
-        name: The study's.
         identity: Different for each study, also for two of one name.
         outcome: As in `study.json`: `running` until it has ended.
-        tags: What it is.
         searches: Names of its searches, a family each or a family at a share.
         runs: Its trials, then its re-trainings.
         comparison: The final comparison's numbers, means over seeds, by name.
