@@ -39,7 +39,8 @@ from foreign_studies import (
 
 from orchestrator.audit.claims import LEVEL, permutation_p_value
 from orchestrator.audit.document import Audit, audit
-from orchestrator.audit.interpret import Said, interpret
+from orchestrator.audit.foreign import Said
+from orchestrator.audit.interpret import interpret
 from orchestrator.audit.optimism import luck_of_best
 from orchestrator.audit.read import read
 

@@ -1,5 +1,7 @@
 """What is shown on a terminal: text that does nothing to it, and tables that fit, no name cut."""
 
+import contextlib
+import logging
 from collections.abc import Container, Iterable, Iterator, Sequence
 from typing import Any
 
@@ -11,6 +13,18 @@ from rich.table import Table
 from rich.text import Text
 
 from orchestrator.cli import printable
+
+
+@contextlib.contextmanager
+def log_level(package: str, level: int) -> Iterator[None]:
+    """A package says nothing below this level inside."""
+    log = logging.getLogger(package)
+    before = log.level
+    log.setLevel(level)
+    try:
+        yield
+    finally:
+        log.setLevel(before)
 
 
 class Terminal(Console):

@@ -2,8 +2,8 @@
 
 import argparse
 from collections.abc import Sequence
+from dataclasses import fields
 from pathlib import Path
-from typing import Any
 
 from orchestrator.called import text_of
 from orchestrator.cli import DONE, INCOMPLETE, OneLineParser, answer, run_command, say, say_json
@@ -20,38 +20,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     def run() -> int:
         from orchestrator.audit import document
+        from orchestrator.audit.foreign import Said
         from orchestrator.audit.interpret import interpret
         from orchestrator.audit.read import read
         from orchestrator.compare.render import markdown_of
         from orchestrator.terminal import Terminal
 
         raw = read(options.path, study=options.study, metric=options.metric)
-        found = document.audit(interpret(raw, _said(options)))
+        said = Said(**{field.name: getattr(options, field.name) for field in fields(Said)})
+        result = document.audit(interpret(raw, said))
         if form == "json":
-            say_json(document.json_of(found))
+            say_json(document.json_of(result))
         elif form == "markdown":
-            say(markdown_of(document.report_of(found)).rstrip())
+            say(markdown_of(document.report_of(result)).rstrip())
         else:
-            document.print_audit(Terminal(), found)
-        return INCOMPLETE if found.sins else DONE
+            document.print_audit(Terminal(), result)
+        return INCOMPLETE if result.sins else DONE
 
     return answer("audit", run)
-
-
-def _said(options: argparse.Namespace) -> Any:
-    from orchestrator.audit.interpret import Said
-
-    return Said(
-        metric=options.metric,
-        test_metric=options.test_metric,
-        group=options.group,
-        seed=options.seed_column,
-        baseline=options.baseline,
-        maximize=None if options.direction is None else options.direction == "maximize",
-        validation_images=options.validation_images,
-        test_images=options.test_images,
-        independent=options.independent,
-    )
 
 
 def _images(text: str) -> int:

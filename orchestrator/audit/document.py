@@ -11,15 +11,13 @@ from rich.text import Text
 
 from orchestrator.analysis.formats import number, p_value, words
 from orchestrator.analysis.section import Format, Section, worded
-from orchestrator.audit.baseline import check_baseline
 from orchestrator.audit.claims import judge_claims
-from orchestrator.audit.effort import Effort, check_effort, measure_effort
+from orchestrator.audit.effort import Effort, check_baseline, check_effort, measure_effort
 from orchestrator.audit.finding import SIN, Claim, Finding, count, of_group
 from orchestrator.audit.foreign import ForeignStudy
 from orchestrator.audit.optimism import Noise, Optimism, measure_noise, measure_optimism
 from orchestrator.audit.test_use import check_test_use
 from orchestrator.compare.document import Report
-from orchestrator.results.foreign_text import plain_markdown
 from orchestrator.terminal import fitting_table
 
 SOURCES: Final = {
@@ -31,16 +29,7 @@ SOURCES: Final = {
 
 @dataclass(frozen=True, kw_only=True)
 class Audit:
-    """What was found in a study.
-
-    Attributes:
-        study: As it was read.
-        findings: An answer to each question, or several sins.
-        efforts: What each group was given.
-        noise: Of one measurement; None where it is not known.
-        optimisms: Of each group's best.
-        claims: What may be claimed.
-    """
+    """What was found in a study; the noise of one measurement is None where it is not known."""
 
     study: ForeignStudy
     findings: list[Finding]
@@ -64,14 +53,10 @@ def audit(study: ForeignStudy) -> Audit:
     if not study.usable:
         raise ValueError(
             f"a study must have a trial with a result, but none of {len(study.trials)} in "
-            f"{study.path} has one of {study.metric or study.test_metric}"
+            f"{study.raw.path} has one of {study.metric or study.test_metric}"
         )
     efforts = measure_effort(study)
-    findings = [
-        *check_baseline(study),
-        *check_effort(study, efforts),
-        *check_test_use(study),
-    ]
+    findings = [check_baseline(study), *check_effort(study, efforts), *check_test_use(study)]
     noise = measure_noise(study)
     optimisms = measure_optimism(study, noise)
     return Audit(
@@ -84,95 +69,88 @@ def audit(study: ForeignStudy) -> Audit:
     )
 
 
-def headline(found: Audit) -> str:
+def headline(result: Audit) -> str:
     """The answer in one sentence."""
-    statuses = [claim.standing for claim in found.claims]
+    statuses = [claim.standing for claim in result.claims]
     claims = (
         f"of {count(len(statuses), 'claim')} {statuses.count('supported')} supported, "
         f"{statuses.count('not supported')} not, {statuses.count('cannot be told')} cannot be told"
         if statuses
         else "there is nothing to claim: one group, and no baseline"
     )
-    sins = "No sin found" if not found.sins else count(len(found.sins), "sin")
+    sins = count(len(result.sins), "sin") if result.sins else "No sin found"
     return f"{sins}; {claims}."
 
 
-def json_of(found: Audit) -> dict[str, Any]:
+def json_of(result: Audit) -> dict[str, Any]:
     """An audit for programs; docs/JSON.md has the schema."""
-    study, noise = found.study, found.noise
+    study, noise = result.study, result.noise and asdict(result.noise)
+    if noise and math.isinf(noise["degrees"]):
+        noise["degrees"] = None
     return {
-        "path": str(study.path),
-        "format": study.form,
+        "path": str(study.raw.path),
+        "format": study.raw.form,
         "trials": len(study.trials),
         "usable_trials": len(study.usable),
         "read_as": _read_as(study),
-        "headline": headline(found),
-        "findings": [asdict(finding) for finding in found.findings],
-        "noise": None if noise is None else {**asdict(noise), "degrees": _finite(noise.degrees)},
-        "optimism": [asdict(each) for each in found.optimisms],
-        "effort": [asdict(each) for each in found.efforts],
-        "claims": [asdict(claim) for claim in found.claims],
+        "headline": headline(result),
+        "findings": list(map(asdict, result.findings)),
+        "noise": noise,
+        "optimism": list(map(asdict, result.optimisms)),
+        "effort": list(map(asdict, result.efforts)),
+        "claims": list(map(asdict, result.claims)),
     }
 
 
-def report_of(found: Audit) -> Report:
+def report_of(result: Audit) -> Report:
     """An audit as a title, an answer's worth of sections, for Markdown."""
-    study = found.study
+    worded_sections = [("answer", "Answer", [headline(result), _about(result.study)])]
+    worded_sections += [
+        (f"finding-{place}", _title(finding), [finding.sentence, *finding.evidence])
+        for place, finding in enumerate(result.findings)
+    ]
     return Report(
-        title=f"Audit of {study.path.name}",
+        title=f"Audit of {result.study.raw.path.name}",
         demo=(),
         sections=(
-            worded(
-                key="audit/answer",
-                title="Answer",
-                notes=(headline(found), _what(study)),
-                place="document",
+            *(
+                worded(key=f"audit/{key}", title=title, notes=notes, place="document")
+                for key, title, notes in worded_sections
             ),
-            *(_finding_section(place, each) for place, each in enumerate(found.findings)),
-            *_tables(found),
+            *_tables(result),
         ),
     )
 
 
-def print_audit(console: Console, found: Audit) -> None:
+def print_audit(console: Console, result: Audit) -> None:
     """Prints an audit for people; what was found wrong comes first, the answer last."""
-    study = found.study
-    console.print(Text(f"Audit of {study.path.name}", style="bold"))
-    console.print(Text(_what(study)))
-    for finding in sorted(found.findings, key=lambda each: each.verdict != SIN):
+    console.print(Text(f"Audit of {result.study.raw.path.name}", style="bold"))
+    console.print(Text(_about(result.study)))
+    for finding in sorted(result.findings, key=lambda finding: finding.verdict != SIN):
         console.print(Text(f"\n{_title(finding)}", style="bold"))
         console.print(Text(finding.sentence))
         for line in finding.evidence:
             console.print(Text(f"- {line}"))
-    for section in _tables(found):
+    for section in _tables(result):
         console.print(Text(f"\n{section.title}", style="bold"))
         if len(section.table):
             headings = tuple(section.formats)
             console.print(fitting_table(headings, section.cells(), console.width, left=headings))
         for line in section.notes:
             console.print(Text(f"- {line}"))
-    console.print(Text(f"\n{headline(found)}", style="bold"))
+    console.print(Text(f"\n{headline(result)}", style="bold"))
 
 
 def _title(finding: Finding) -> str:
-    what = f"SIN: {finding.name}" if finding.verdict == SIN else finding.verdict
-    return f"{finding.check[0].upper()}{finding.check[1:]}: {what}"
+    answer = f"SIN: {finding.name}" if finding.verdict == SIN else finding.verdict
+    return f"{finding.check.capitalize()}: {answer}"
 
 
-def _finding_section(place: int, finding: Finding) -> Section:
-    return worded(
-        key=f"audit/finding-{place}",
-        title=plain_markdown(_title(finding)),
-        notes=(finding.sentence, *finding.evidence),
-        place="document",
-    )
-
-
-def _what(study: ForeignStudy) -> str:
+def _about(study: ForeignStudy) -> str:
     """What was read, and which entry was taken for what."""
     read = "; ".join(f"{what}: {name}" for what, name in _read_as(study).items() if name)
     more = "more is better" if study.sign > 0 else "less is better"
-    return f"{study.form}, {count(len(study.trials), 'trial')}. Read as {read}; {more}."
+    return f"{study.raw.form}, {count(len(study.trials), 'trial')}. Read as {read}; {more}."
 
 
 def _read_as(study: ForeignStudy) -> dict[str, str | None]:
@@ -184,75 +162,57 @@ def _read_as(study: ForeignStudy) -> dict[str, str | None]:
     }
 
 
-def _tables(found: Audit) -> Iterator[Section]:
+def _tables(result: Audit) -> Iterator[Section]:
+    claims = [
+        f"{claim.claim}: {claim.why}.{f' It speaks of {claim.scope}.' if claim.scope else ''}"
+        for claim in result.claims
+    ]
     yield Section(
         key="audit/claims",
         title="Which claims survive",
-        table=pd.DataFrame([asdict(claim) for claim in found.claims]),
+        table=pd.DataFrame(map(asdict, result.claims)),
         formats={
             "claim": words("claim"),
             "by": number("difference", "+.4g"),
             "corrected p": p_value("p_value_holm"),
             "stands": words("standing"),
         },
-        notes=tuple(_claim_notes(found)),
+        notes=tuple(claims) or ("There are no two groups, and no baseline is known.",),
         place="document",
     )
+    noise, group = result.noise, Format(("group",), of_group)
+    luck = (
+        "How far the best is luck cannot be told from these files: no configuration has two seeds, "
+        "there are no folds, and --validation-images was not given."
+        if noise is None
+        else f"One measurement has a standard deviation of {noise.deviation:.3g}, by "
+        f"{SOURCES[noise.source]}; luck is the expected noise of the best (Cawley and Talbot 2010; "
+        "Efron 2011)."
+    )
+    half = "Expected best of half as many trials, drawn at random: Dodge et al. (2019)."
     yield Section(
         key="audit/optimism",
         title="How good the best of N looks",
-        table=pd.DataFrame(
-            [{**asdict(each), "group": of_group(each.group)} for each in found.optimisms]
-        ),
+        table=pd.DataFrame(map(asdict, result.optimisms)),
         formats={
-            "group": words("group"),
+            "group": group,
             "N": number("configs"),
             "best": number("value", ".4g"),
             "expected best of half": number("expected_half", ".4g"),
             "of it luck": number("optimism", ".2g"),
         },
-        notes=tuple(_optimism_notes(found)),
+        notes=(luck, half),
         place="document",
     )
     yield Section(
         key="audit/effort",
         title="What each group was given",
-        table=pd.DataFrame(
-            [{**asdict(each), "group": of_group(each.group)} for each in found.efforts]
-        ),
+        table=pd.DataFrame(map(asdict, result.efforts)),
         formats={
-            "group": words("group"),
+            "group": group,
             **{name: number(name) for name in ("trials", "configs", "failed", "stopped", "epochs")},
-            "seconds": Format(("seconds",), lambda seconds: f"{seconds:.4g}"),
+            "seconds": number("seconds", ".4g"),
         },
         notes=("A configuration counts once, however many seeds it has.",),
         place="document",
     )
-
-
-def _claim_notes(found: Audit) -> Iterator[str]:
-    for claim in found.claims:
-        scope = f" It speaks of {claim.scope}." if claim.scope else ""
-        yield f"{claim.claim}: {claim.why}.{scope}"
-    if not found.claims:
-        yield "There are no two groups, and no baseline is known."
-
-
-def _optimism_notes(found: Audit) -> Iterator[str]:
-    noise = found.noise
-    if noise is None:
-        yield (
-            "How far the best is luck cannot be told from these files: no configuration has two "
-            "seeds, there are no folds, and --validation-images was not given."
-        )
-    else:
-        yield (
-            f"One measurement has a standard deviation of {noise.deviation:.3g}, by "
-            f"{SOURCES[noise.source]}; luck is the expected noise of the best (Cawley and Talbot "
-            "2010; Efron 2011)."
-        )
-    yield "Expected best of half as many trials, drawn at random: Dodge et al. (2019)."
-
-
-def _finite(value: float) -> float | None:
-    return value if math.isfinite(value) else None

@@ -1,15 +1,21 @@
-"""Was each group given the same effort: trials, epochs, seconds?"""
+"""Was each group given the same effort, and the baseline among the trials what the best was?"""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from scipy.stats import binomtest
 
-from orchestrator.audit.finding import IN_ORDER, SIN, UNKNOWN, Finding, of_group
-from orchestrator.audit.foreign import FAILED, STOPPED, ForeignStudy, Trial
+from orchestrator.analysis.section import present
+from orchestrator.audit.finding import Check, Finding, count, listed, of_group
+from orchestrator.audit.foreign import FAILED, STOPPED, ForeignStudy, Trial, tuned
 
-CHECK: Final = "equal effort"
+BASELINE: Final = Check("baseline")
+MISSING: Final = "baseline not in the study"
+CUT_SHORT: Final = "baseline cut short"
+LEAST_SHARE: Final = 0.5
+"""Of the best trial's epochs, below which a baseline was cut short."""
+EFFORT: Final = Check("equal effort")
 UNEQUAL_TRIALS: Final = "unequal number of trials"
 UNEQUAL_EPOCHS: Final = "unequal number of epochs"
 RATIO: Final = 1.5
@@ -20,18 +26,70 @@ MOSTLY: Final = 0.9
 """Of a group's trials, that ended at its last epoch, where nothing stops them early."""
 
 
+def check_baseline(study: ForeignStudy) -> Finding:
+    """Whether the baseline is there, and trained as long as the best trial."""
+    baselines = [trial for trial in study.trials if trial.baseline]
+    if not baselines:
+        return _missing(study)
+    usable = [trial for trial in baselines if trial.usable]
+    shown = listed([trial.name for trial in baselines])
+    if not usable:
+        return BASELINE.unknown(
+            f"The baseline ({shown}) has no result, so nothing can be compared with it."
+        )
+    cut = list(_cut_short(study, usable))
+    if cut:
+        return BASELINE.sin(
+            CUT_SHORT,
+            "The baseline was trained for less than the trial that it is compared with.",
+            *cut,
+        )
+    return BASELINE.in_order(
+        f"The baseline is among the trials: {count(len(usable), 'trial')} ({shown})."
+    )
+
+
+def _missing(study: ForeignStudy) -> Finding:
+    if study.said.baseline is not None:
+        return BASELINE.sin(
+            MISSING,
+            "The baseline that was named is none of the trials: no gain over it can be claimed "
+            "from this study.",
+            f"no trial of {len(study.trials)} has {study.said.baseline}",
+        )
+    given = [trial.name for trial in study.trials if trial.given]
+    hint = f"; trial {listed(given)} was given, not proposed, and may be it" if given else ""
+    return BASELINE.unknown(f"Nothing here is called a baseline{hint}. Name it by --baseline.")
+
+
+def _cut_short(study: ForeignStudy, baselines: Sequence[Trial]) -> Iterator[str]:
+    """A sentence for each baseline that had less than half of its group's best trial's epochs."""
+    for baseline in baselines:
+        best = study.best(tuned(study.of(baseline.group)) or tuned(study.usable))
+        if best is None or best.epochs is None or baseline.epochs is None:
+            continue
+        if not study.better(study.score(best), study.score(baseline)):
+            continue
+        if baseline.state == STOPPED and baseline.epochs < best.epochs:
+            how = "was stopped early"
+        elif baseline.epochs < LEAST_SHARE * best.epochs:
+            how = "ended"
+        else:
+            continue
+        yield (
+            f"baseline {baseline.name} {how} after {baseline.epochs:g} epochs, the best trial "
+            f"{best.name} had {best.epochs:g}"
+        )
+
+
 @dataclass(frozen=True, kw_only=True)
 class Effort:
     """What a group was given.
 
     Attributes:
-        group: Its name.
-        trials: All of its trials.
-        configs: Distinct hyperparameters among those that have a result.
-        failed: Trials that failed.
+        configs: Distinct hyperparameters among the trials that have a result.
         stopped: Trials that were stopped early.
-        epochs: Of all trials; None where they are not recorded.
-        seconds: Likewise.
+        epochs: Of all trials, as their seconds; None where they are not recorded.
         last_epoch: Of the longest trial that was not stopped; None where it is not known.
         constant: Trials that were not stopped had the same number of epochs, but for a tenth.
     """
@@ -51,88 +109,62 @@ def measure_effort(study: ForeignStudy) -> list[Effort]:
     """What each group was given, in the order in which they appear."""
     efforts = []
     for group in study.groups:
-        all_trials = [trial for trial in study.trials if trial.group == group]
-        ended = [trial.epochs for trial in study.of(group) if trial.state != STOPPED]
-        known = [epochs for epochs in ended if epochs is not None]
-        last = max(known, default=None)
+        trials, usable = [t for t in study.trials if t.group == group], study.of(group)
+        ended = [trial.epochs for trial in usable if trial.state != STOPPED]
+        known = present(ended)
+        constant = len(known) == len(ended) > 0 and known.count(max(known)) >= MOSTLY * len(known)
         efforts.append(
             Effort(
                 group=group,
-                trials=len(all_trials),
-                configs=len({trial.config for trial in study.of(group)}),
-                failed=sum(trial.state == FAILED for trial in all_trials),
-                stopped=sum(trial.state == STOPPED for trial in all_trials),
-                epochs=_sum([trial.epochs for trial in all_trials]),
-                seconds=_sum([trial.seconds for trial in all_trials]),
-                last_epoch=last,
-                constant=len(known) == len(ended) > 0
-                and sum(epochs == last for epochs in known) >= MOSTLY * len(known),
+                trials=len(trials),
+                configs=len({trial.config for trial in usable}),
+                failed=sum(trial.state == FAILED for trial in trials),
+                stopped=sum(trial.state == STOPPED for trial in trials),
+                epochs=_sum(trial.epochs for trial in trials),
+                seconds=_sum(trial.seconds for trial in trials),
+                last_epoch=max(known, default=None),
+                constant=constant,
             )
         )
     return efforts
 
 
-def check_effort(study: ForeignStudy, efforts: Sequence[Effort]) -> Iterator[Finding]:
+def _sum(values: Iterable[float | None]) -> float | None:
+    known = present(values)
+    return sum(known) if known else None
+
+
+def check_effort(study: ForeignStudy, efforts: Sequence[Effort]) -> list[Finding]:
     """Whether the group of the best trial had more than others."""
-    compared = [each for each in efforts if not _is_baseline_alone(study.of(each.group))]
-    best = study.best([t for each in compared for t in study.of(each.group)])
+    usable = {each.group: study.of(each.group) for each in efforts}
+    compared = [e for e in efforts if tuned(usable[e.group]) or not usable[e.group]]
+    best = study.best([trial for each in compared for trial in usable[each.group]])
     if len(compared) < 2 or best is None:  # noqa: PLR2004 (a comparison needs two)
-        yield Finding(
-            check=CHECK,
-            verdict=UNKNOWN,
-            sentence="There are no two groups to compare."
-            if study.group_name
-            else "Nothing here says which model a trial is of. Name the column by --group.",
-        )
-        return
+        nameless = "Nothing here says which model a trial is of. Name the column by --group."
+        no_pair = "There are no two groups to compare."
+        return [EFFORT.unknown(no_pair if study.group_name else nameless)]
     winner = next(each for each in compared if each.group == best.group)
-    others = [each for each in compared if each is not winner]
-    trials, doubts = _unequal_trials(winner, others)
-    epochs, unclear = _unequal_epochs(winner, others)
-    if trials:
-        yield Finding(
-            check=CHECK,
-            verdict=SIN,
-            name=UNEQUAL_TRIALS,
-            sentence=f"The best group, {of_group(winner.group)}, had more tries than others: its "
-            "best is the best of more.",
-            evidence=trials,
-        )
-    if epochs:
-        yield Finding(
-            check=CHECK,
-            verdict=SIN,
-            name=UNEQUAL_EPOCHS,
-            sentence=f"Trials of the best group, {of_group(winner.group)}, were trained for "
-            "longer than those of others.",
-            evidence=epochs,
-        )
+    others, name = [each for each in compared if each is not winner], of_group(winner.group)
+    trials, epochs = list(_more_trials(winner, others)), list(_more_epochs(winner, others))
+    sins = []
+    if evidence := [line for line, sure in trials if sure]:
+        more = "had more tries than others: its best is the best of more."
+        sins.append(EFFORT.sin(UNEQUAL_TRIALS, f"The best group, {name}, {more}", *evidence))
+    if evidence := [line for line, sure in epochs if sure]:
+        longer = "were trained for longer than those of others."
+        sentence = f"Trials of the best group, {name}, {longer}"
+        sins.append(EFFORT.sin(UNEQUAL_EPOCHS, sentence, *evidence))
+    if sins:
+        return sins
     if trials or epochs:
-        return
-    if doubts or unclear:
-        yield Finding(
-            check=CHECK,
-            verdict=UNKNOWN,
-            sentence="The best group had more than others, but chance or early stopping may have "
-            "done that.",
-            evidence=[*doubts, *unclear],
-        )
-        return
-    yield Finding(
-        check=CHECK,
-        verdict=IN_ORDER,
-        sentence=f"The best group, {of_group(winner.group)}, had no more effort than others.",
-    )
+        doubts = [line for line, _ in (*trials, *epochs)]
+        had_more = "The best group had more than others, but chance or early stopping may have done"
+        return [EFFORT.unknown(f"{had_more} that.", *doubts)]
+    return [EFFORT.in_order(f"The best group, {name}, had no more effort than others.")]
 
 
-def _is_baseline_alone(trials: Sequence[Trial]) -> bool:
-    return bool(trials) and all(trial.baseline for trial in trials)
-
-
-def _unequal_trials(winner: Effort, others: Sequence[Effort]) -> tuple[list[str], list[str]]:
-    """Groups with too few tries, and those of which chance cannot be ruled out."""
-    sure: list[str] = []
-    doubtful: list[str] = []
+def _more_trials(winner: Effort, others: Sequence[Effort]) -> Iterator[tuple[str, bool]]:
+    """A sentence for each group with too few tries, and whether chance can be ruled out."""
     for other in others:
         if winner.configs < RATIO * max(other.configs, 1):
             continue
@@ -142,14 +174,11 @@ def _unequal_trials(winner: Effort, others: Sequence[Effort]) -> tuple[list[str]
             f"{of_group(winner.group)} has {winner.configs} configurations with a result, "
             f"{of_group(other.group)} has {other.configs}"
         )
-        (sure if chance < CHANCE else doubtful).append(sentence)
-    return sure, doubtful
+        yield sentence, chance < CHANCE
 
 
-def _unequal_epochs(winner: Effort, others: Sequence[Effort]) -> tuple[list[str], list[str]]:
-    """Groups whose trials were trained for less, and those that may have been stopped early."""
-    sure: list[str] = []
-    doubtful: list[str] = []
+def _more_epochs(winner: Effort, others: Sequence[Effort]) -> Iterator[tuple[str, bool]]:
+    """A sentence for each group that trained for less, and whether nothing was stopped early."""
     for other in others:
         if winner.last_epoch is None or other.last_epoch is None:
             continue
@@ -159,10 +188,4 @@ def _unequal_epochs(winner: Effort, others: Sequence[Effort]) -> tuple[list[str]
             f"trials of {of_group(winner.group)} ran to epoch {winner.last_epoch:g}, those of "
             f"{of_group(other.group)} to epoch {other.last_epoch:g}"
         )
-        (sure if winner.constant and other.constant else doubtful).append(sentence)
-    return sure, doubtful
-
-
-def _sum(values: Sequence[float | None]) -> float | None:
-    known = [value for value in values if value is not None]
-    return sum(known) if known else None
+        yield sentence, winner.constant and other.constant

@@ -7,21 +7,11 @@ from typing import Final, Literal
 Verdict = Literal["sin", "in order", "cannot be told"]
 ClaimStatus = Literal["supported", "not supported", "cannot be told"]
 SIN: Final = "sin"
-IN_ORDER: Final = "in order"
-UNKNOWN: Final = "cannot be told"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
-    """An answer to one question.
-
-    Attributes:
-        check: The question's name.
-        verdict: `sin`, `in order` or `cannot be told`.
-        name: Of the sin; empty where it is none.
-        sentence: What was found.
-        evidence: Where it can be seen.
-    """
+    """An answer to one question, the check; its name is that of the sin, empty where it is none."""
 
     check: str
     verdict: Verdict
@@ -30,18 +20,37 @@ class Finding:
     evidence: Sequence[str] = ()
 
 
+@dataclass(frozen=True)
+class Check:
+    """A question by its name, and the answers to it."""
+
+    name: str
+
+    def sin(self, name: str, sentence: str, *evidence: str) -> Finding:
+        """Something is wrong."""
+        return Finding(
+            check=self.name, verdict=SIN, name=name, sentence=sentence, evidence=evidence
+        )
+
+    def in_order(self, sentence: str) -> Finding:
+        """Nothing is wrong."""
+        return Finding(check=self.name, verdict="in order", sentence=sentence)
+
+    def unknown(self, sentence: str, *evidence: str) -> Finding:
+        """It cannot be told."""
+        return Finding(
+            check=self.name, verdict="cannot be told", sentence=sentence, evidence=evidence
+        )
+
+
 @dataclass(frozen=True, kw_only=True)
 class Claim:
     """A comparison that somebody may claim from the study.
 
     Attributes:
-        claim: In words.
-        better: What is said to be better.
-        worse: Than what.
         difference: Of the metric, better minus worse, in its own units; None where not known.
         p_value: Of the test; None where there is none.
         p_value_holm: Adjusted for all claims that were tested.
-        standing: `supported`, `not supported` or `cannot be told`.
         why: By which test, or what is missing.
         scope: What a supported claim speaks of.
     """

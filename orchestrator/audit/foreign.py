@@ -1,6 +1,6 @@
 """Somebody's study as it was read: its trials, and which of their entries means what."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -11,16 +11,11 @@ COMPLETED, STOPPED, FAILED, RUNNING = "completed", "stopped", "failed", "running
 USABLE: Final = frozenset({COMPLETED, STOPPED})
 
 
-Fields = Mapping[str, Any]
-"""What is recorded of a trial as one value, by its name there."""
-
-
 @dataclass(frozen=True, kw_only=True)
 class RawTrial:
     """A trial as its file has it.
 
     Attributes:
-        name: Of the trial.
         fields: Everything that is recorded of it as one value, hyperparameters too.
         params: Its hyperparameters; None where the file does not tell them from other columns.
         curves: What is recorded epoch by epoch, each by its name.
@@ -29,7 +24,7 @@ class RawTrial:
     """
 
     name: str
-    fields: Fields
+    fields: Mapping[str, Any]
     params: Params | None = None
     curves: Mapping[str, Sequence[float]] = field(default_factory=dict)
     state: str = COMPLETED
@@ -42,10 +37,8 @@ class RawStudy:
 
     Attributes:
         form: What it is, in words.
-        path: Where it is.
-        trials: In their order.
         objective: The field that the search maximised or minimised, where the file says it.
-        maximize: Which of the two, where the file says it.
+        direction: `maximize` or `minimize`, where the file says it.
         group: The field by which trials belong together, where the file says it.
         independent: Trials were drawn without regard to earlier ones, where the file says it.
     """
@@ -54,8 +47,23 @@ class RawStudy:
     path: Path
     trials: Sequence[RawTrial]
     objective: str | None = None
-    maximize: bool | None = None
+    direction: str | None = None
     group: str | None = None
+    independent: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Said:
+    """What the caller says of a study, as the command's flags explain it; None is left to names."""
+
+    metric: str | None = None
+    test_metric: str | None = None
+    group: str | None = None
+    seed_column: str | None = None
+    baseline: str | None = None
+    direction: str | None = None
+    validation_images: int | None = None
+    test_images: int | None = None
     independent: bool = False
 
 
@@ -64,7 +72,6 @@ class Trial:
     """A trial whose entries are told apart.
 
     Attributes:
-        name: Of the trial.
         group: The model, family or method that it is of; empty where there is but one.
         state: See `RawTrial`.
         value: What trials were, or could be, chosen by; None where it has none.
@@ -73,11 +80,9 @@ class Trial:
         params: Its hyperparameters as text, without the seed; of a CSV those with usual names.
         seed: As text; None where none is recorded.
         epochs: It was trained for.
-        seconds: It took.
         splits: Its value in each part of a cross-validation.
-        curve: Its value epoch by epoch.
-        test_curve: Its value on the test part epoch by epoch.
-        baseline: It is the study's baseline.
+        curve: Its value epoch by epoch; `test_curve` that on the test part.
+        best_test: A maximum of that over epochs, as it was recorded; None where it was not.
         chosen: The file marks it as the one that was chosen.
         given: See `RawTrial`.
     """
@@ -95,14 +100,10 @@ class Trial:
     splits: tuple[float, ...]
     curve: tuple[float, ...]
     test_curve: tuple[float, ...]
+    best_test: float | None
     baseline: bool
     chosen: bool
     given: bool
-
-    @property
-    def point(self) -> tuple[tuple[str, str], ...]:
-        """Its hyperparameters: trials with others were tried to find the best of them."""
-        return tuple(sorted(self.params.items()))
 
     @property
     def usable(self) -> bool:
@@ -115,40 +116,26 @@ class ForeignStudy:
     """A study of which it is known what its entries mean.
 
     Attributes:
-        form: What the file is, in words.
-        path: Where it is.
-        trials: In their order.
         metric: Name of what trials were, or could be, chosen by; None where only test is recorded.
         metric_of_test: It is measured on the test part, by its name.
         test_metric: Name of the measure on the test part; None where there is none.
         best_test_metric: Name of a maximum over epochs on the test part; None where there is none.
-        best_tests: Its values, by trial.
         sign: 1 where more is better, -1 where less is.
         group_name: Of the field that makes groups; None where there is one group.
         seed_name: Of the field of seeds; None where there is none.
-        knows_params: Hyperparameters are recorded.
-        baseline_named: The one who asks has named the baseline.
-        independent: See `RawStudy`.
-        validation_images: How many images `metric` was measured on; None where that is not known.
-        test_images: The same of the test part.
     """
 
-    form: str
-    path: Path
+    raw: RawStudy
+    said: Said
     trials: tuple[Trial, ...]
     metric: str | None
     metric_of_test: bool
     test_metric: str | None
     best_test_metric: str | None
-    best_tests: Mapping[str, float]
     sign: int
     group_name: str | None
     seed_name: str | None
     knows_params: bool
-    baseline_named: str | None
-    independent: bool
-    validation_images: int | None = None
-    test_images: int | None = None
 
     @property
     def usable(self) -> tuple[Trial, ...]:
@@ -164,9 +151,9 @@ class ForeignStudy:
         """The usable trials of a group."""
         return tuple(trial for trial in self.usable if trial.group == group)
 
-    def better(self, value: float, other: float) -> bool:
-        """Whether a value is better than another."""
-        return self.sign * value > self.sign * other
+    def better(self, value: float | None, other: float | None) -> bool:
+        """Whether a value is better than another; one that is missing is neither."""
+        return value is not None and other is not None and self.sign * value > self.sign * other
 
     def best(self, trials: Sequence[Trial]) -> Trial | None:
         """The first of the best, by what they were or could be chosen by."""
@@ -176,3 +163,8 @@ class ForeignStudy:
     def score(self, trial: Trial) -> float | None:
         """What a trial was, or could be, chosen by: where only test is recorded, that."""
         return trial.test if self.metric is None else trial.value
+
+
+def tuned(trials: Iterable[Trial]) -> list[Trial]:
+    """Those that are no baseline."""
+    return [trial for trial in trials if not trial.baseline]

@@ -54,6 +54,12 @@ CHOSEN: Final = (
     *("selected", "is_selected", "chosen", "is_chosen", "winner", "is_winner", "reported"),
     *("is_reported", "is_best", "best_trial"),
 )
+KNOWN: Final = frozenset(
+    NAMES + STATES + EPOCHS + SECONDS + SEEDS + ROLES + BASELINES + CHOSEN + GROUPS
+)
+"""Names of columns that are no hyperparameters."""
+MOMENTS: Final = {"time", "date", "datetime", "timestamp", "host", "hostname", "start", "end"}
+"""Words in the names of columns that are no hyperparameters either."""
 
 
 def tokens(name: str) -> list[str]:
@@ -94,6 +100,11 @@ def measure(name: str) -> str | None:
     """The measure that a name speaks of; None where it speaks of none."""
     words = tokens(_PREFIXES.sub("", name))
     return next((each for each in MEASURES if each in words), None)
+
+
+def place(name: str) -> int:
+    """That of a name's measure in `MEASURES`."""
+    return MEASURES.index(measure(name) or "")
 
 
 def is_higher_better(name: str) -> bool:

@@ -15,6 +15,7 @@ from typing import Final
 
 import numpy as np
 
+from orchestrator.analysis.section import present
 from orchestrator.analysis.selection import expected_best
 from orchestrator.audit.foreign import ForeignStudy, Trial
 
@@ -44,10 +45,8 @@ class Optimism:
     """The best of a group's trials, and how far it is luck.
 
     Attributes:
-        group: Its name.
         configs: Distinct configurations with a value.
-        best: Name of the best trial.
-        value: Its value.
+        best: Name of the best trial; `value` is its.
         expected_half: Expected best of half as many trials drawn at random (Dodge et al. 2019).
         optimism: How much better its value is than what it would be on average, in the metric's
             units and never negative; None where the noise is not known.
@@ -72,17 +71,14 @@ def repeats(trials: Sequence[Trial]) -> list[list[Trial]]:
     for trial in trials:
         if trial.seed is not None:
             by_config[trial.group, trial.config].setdefault(trial.seed, trial)
-    return [list(own.values()) for own in by_config.values() if len(own) > 1]
+    return [list(by_seed.values()) for by_seed in by_config.values() if len(by_seed) > 1]
 
 
 def _of_seeds(study: ForeignStudy) -> Noise | None:
-    groups = [
-        [value for trial in own if (value := study.score(trial)) is not None]
-        for own in repeats(study.usable)
-    ]
-    groups = [own for own in groups if len(own) > 1]
-    degrees = sum(len(own) - 1 for own in groups)
-    squares = sum((len(own) - 1) * float(np.var(own, ddof=1)) for own in groups)
+    scores = [present(map(study.score, trials)) for trials in repeats(study.usable)]
+    groups = [values for values in scores if len(values) > 1]
+    degrees = sum(len(values) - 1 for values in groups)
+    squares = sum((len(values) - 1) * float(np.var(values, ddof=1)) for values in groups)
     if degrees < FEWEST_DEGREES or squares == 0:
         return None
     return Noise(deviation=math.sqrt(squares / degrees), source=SEEDS, degrees=degrees)
@@ -102,14 +98,12 @@ def _of_folds(study: ForeignStudy) -> Noise | None:
 
 def _of_images(study: ForeignStudy) -> Noise | None:
     """The binomial spread of an accuracy; images that all trials share have less of it."""
-    best = study.best(study.usable)
-    if study.validation_images is None or best is None:
+    best, images = study.best(study.usable), study.said.validation_images
+    share = None if best is None else accuracy_share(study, best)
+    if images is None or best is None or share is None:
         return None
-    share = accuracy_share(study, best)
-    if share is None:
-        return None
-    deviation = math.sqrt(share * (1 - share) / study.validation_images)
-    percent = (study.score(best) or 0.0) / share if share else 1.0
+    deviation = math.sqrt(share * (1 - share) / images)
+    percent = (study.score(best) or 0.0) / share
     return Noise(deviation=deviation * percent, source=IMAGES, degrees=math.inf)
 
 
@@ -127,18 +121,16 @@ def accuracy_share(study: ForeignStudy, trial: Trial, *, test: bool = False) -> 
 
 def measure_optimism(study: ForeignStudy, noise: Noise | None) -> list[Optimism]:
     """The best of each group's trials, and how far it is luck."""
-    found = []
+    optimisms = []
     for group in study.groups:
-        means = config_means(study, study.of(group))
-        best = study.best(study.of(group))
-        if best is None or not means:
+        means, best = config_means(study, study.of(group)), study.best(study.of(group))
+        if best is None:
             continue
-        values = study.sign * np.array([value for value, _ in means])
-        times = np.array([number for _, number in means])
+        values, times = study.sign * means[:, 0], means[:, 1]
         value = study.score(best)
         assert value is not None
-        half = expected_best(values.tolist(), max(1, (len(values) + 1) // 2))
-        found.append(
+        half = expected_best(values.tolist(), (len(values) + 1) // 2)
+        optimisms.append(
             Optimism(
                 group=group,
                 configs=len(values),
@@ -148,17 +140,16 @@ def measure_optimism(study: ForeignStudy, noise: Noise | None) -> list[Optimism]
                 optimism=None if noise is None else luck_of_best(values, noise.deviation, times),
             )
         )
-    return found
+    return optimisms
 
 
-def config_means(study: ForeignStudy, trials: Sequence[Trial]) -> list[tuple[float, int]]:
-    """The mean value of each configuration, and of how many trials it is."""
+def config_means(study: ForeignStudy, trials: Sequence[Trial]) -> np.ndarray:
+    """The mean value of each configuration, and of how many trials it is, [configurations, 2]."""
     by_config: dict[object, list[float]] = defaultdict(list)
     for trial in trials:
-        value = study.score(trial)
-        if value is not None:
-            by_config[trial.config].append(value)
-    return [(float(np.mean(own)), len(own)) for own in by_config.values()]
+        by_config[trial.config] += present([study.score(trial)])
+    means = [(float(np.mean(values)), len(values)) for values in by_config.values() if values]
+    return np.array(means).reshape(-1, 2)
 
 
 def luck_of_best(

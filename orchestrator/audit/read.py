@@ -25,19 +25,16 @@ def read(path: Path, *, study: str | None, metric: str | None) -> RawStudy:
                 f"PATH must be somebody else's study, but {path} is one of this project's; "
                 f"for these: {text_of('verify')} {path}"
             )
-        _check_no_study(study, "a folder of Ray Tune")
-        return read_ray.read_ray(path)
-    if not path.exists():
+        form, reader = "a folder of Ray Tune", read_ray.read_ray
+    elif not path.exists():
         raise ValueError(f"PATH must be a file or a folder, but {path} does not exist")
-    if read_optuna.is_sqlite(path) or _is_journal(path):
+    elif read_optuna.is_sqlite(path) or _is_journal(path):
         return read_optuna.read_optuna(path, study=study, metric=metric)
-    _check_no_study(study, "a CSV file")
-    return read_csv.read_csv(path)
-
-
-def _check_no_study(study: str | None, what: str) -> None:
+    else:
+        form, reader = "a CSV file", read_csv.read_csv
     if study is not None:
-        raise ValueError(f"--study must go with a file of Optuna's, but got {study!r} with {what}")
+        raise ValueError(f"--study must go with a file of Optuna's, but got {study!r} with {form}")
+    return reader(path)
 
 
 def _is_journal(path: Path) -> bool:

@@ -1,5 +1,6 @@
 """CSV files of trials: a row for each, or one for each of its epochs."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -9,9 +10,9 @@ from orchestrator.audit import names
 from orchestrator.audit.foreign import COMPLETED, FAILED, RUNNING, STOPPED, RawStudy, RawTrial
 
 _STATES: Final = {
-    STOPPED: ("pruned", "stopped", "early_stopped", "killed"),
-    FAILED: ("fail", "failed", "error", "errored", "crashed", "diverged"),
-    RUNNING: ("running", "pending", "waiting", "scheduled"),
+    **dict.fromkeys(("pruned", "stopped", "early_stopped", "killed"), STOPPED),
+    **dict.fromkeys(("fail", "failed", "error", "errored", "crashed", "diverged"), FAILED),
+    **dict.fromkeys(("running", "pending", "waiting", "scheduled"), RUNNING),
 }
 _EPOCH: Final = ("epoch", "training_iteration")
 
@@ -37,51 +38,38 @@ def read_csv(path: Path) -> RawStudy:
             f"{len(columns)} and {len(table)}"
         )
     name, epoch = (names.first_of(columns, wanted) for wanted in (names.NAMES, _EPOCH))
-    rows = [
-        {key: None if pd.isna(value) else value for key, value in row.items()}
-        for row in table.astype(object).to_dict("records")
-    ]
-    numbered = [
-        (str(number if name is None or row[name] is None else row[name]), row)
-        for number, row in enumerate(rows)
-    ]
-    by_trial: dict[str, list[dict[Any, Any]]] = {}
-    several = name is not None and epoch is not None and not table[name].is_unique
-    for number, (label, row) in enumerate(numbered):
-        key = label if several else f"{number}"
-        by_trial.setdefault(key, []).append(row)
+    if name is None or table[name].is_unique:
+        epoch = None
+    by_trial: dict[object, tuple[str, list[dict[Any, Any]]]] = {}
+    rows = table.astype(object).where(table.notna(), None).to_dict("records")
+    for number, row in enumerate(rows):
+        label = str(number if name is None or row[name] is None else row[name])
+        by_trial.setdefault(label if epoch else number, (label, []))[1].append(row)
     return RawStudy(
         form="CSV file",
         path=path,
-        trials=[
-            _trial(
-                label if several else numbered[place][0], own, columns, epoch if several else None
-            )
-            for place, (label, own) in enumerate(by_trial.items())
-        ],
+        trials=[_trial(label, own, columns, epoch) for label, own in by_trial.values()],
     )
 
 
 def _trial(
-    label: str, rows: list[dict[Any, Any]], columns: list[str], epoch: str | None
+    label: str, rows: Sequence[Mapping[Any, Any]], columns: Sequence[str], epoch: str | None
 ) -> RawTrial:
-    rows = rows if epoch is None else sorted(rows, key=lambda row: float(row[epoch] or 0))
-    last = rows[-1]
-    curves = {
-        column: [float(row[column]) for row in rows]
-        for column in columns
-        if epoch is not None
-        and all(isinstance(row[column], int | float) for row in rows)
-        and not all(isinstance(row[column], bool) for row in rows)
-    }
+    curves = {}
+    if epoch is not None:
+        rows = sorted(rows, key=lambda row: float(row[epoch] or 0))
+        by_column = {column: [row[column] for row in rows] for column in columns}
+        curves = {
+            column: [float(value) for value in values]
+            for column, values in by_column.items()
+            if all(isinstance(value, int | float) for value in values)
+            and not all(isinstance(value, bool) for value in values)
+        }
     state = names.first_of(columns, names.STATES)
-    said = names.plain(str(last[state])) if state is not None and last[state] is not None else ""
+    written = names.plain(str(rows[-1][state])) if state and rows[-1][state] is not None else ""
     return RawTrial(
         name=label,
-        fields=last,
+        fields=rows[-1],
         curves=curves,
-        state=next(
-            (own for own, words in _STATES.items() if set(words) & {said, said.split("_")[-1]}),
-            COMPLETED,
-        ),
+        state=_STATES.get(written) or _STATES.get(written.split("_")[-1], COMPLETED),
     )

@@ -1,11 +1,12 @@
 """Optuna's journal files and SQLite databases: a copy is read, so that they stay as they are."""
 
 import contextlib
+import logging
 import shutil
 import sqlite3
 import tempfile
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -17,6 +18,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from orchestrator.audit import names
 from orchestrator.audit.foreign import COMPLETED, FAILED, RUNNING, STOPPED, RawStudy, RawTrial
+from orchestrator.terminal import log_level
 
 SQLITE: Final = b"SQLite format 3\x00"
 STUDY: Final = "study"
@@ -48,19 +50,23 @@ def read_optuna(path: Path, *, study: str | None, metric: str | None) -> RawStud
         ValueError: It is no such file, lacks the study, or its studies have other directions.
     """
     form = "Optuna database (SQLite)" if is_sqlite(path) else "Optuna journal"
-    with tempfile.TemporaryDirectory() as folder, _quiet():
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        log_level("optuna", logging.ERROR),
+        warnings.catch_warnings(action="ignore"),  # of what is experimental
+    ):
         try:
             storage = _copied(path, Path(folder))
             known = sorted(optuna.get_all_study_names(storage))
         except Exception as error:
+            reason = " ".join(str(error).split()) or type(error).__name__
             raise ValueError(
-                f"PATH must be a file of Optuna's, but {path} cannot be read: {_line(error)}"
+                f"PATH must be a file of Optuna's, but {path} cannot be read: {reason}"
             ) from error
         chosen = _chosen(known, study, path)
         studies = [optuna.load_study(study_name=name, storage=storage) for name in chosen]
         objectives = [_objective(each, metric) for each in studies]
-        found = {(name, direction) for _, name, direction in objectives}
-        if len(found) > 1:
+        if len({objective[1:] for objective in objectives}) > 1:
             raise ValueError(
                 "studies of one file must have one objective to be audited together, but "
                 f"{', '.join(chosen)} have several; choose one by --study"
@@ -77,7 +83,7 @@ def read_optuna(path: Path, *, study: str | None, metric: str | None) -> RawStud
         path=path,
         trials=trials,
         objective=label,
-        maximize=direction == StudyDirection.MAXIMIZE,
+        direction=direction.name.lower(),
         group=STUDY if len(studies) > 1 else None,
         independent=bool(trials) and grids,
     )
@@ -154,20 +160,3 @@ def _epochs(trial: FrozenTrial) -> dict[str, int]:
     if not steps or names.first_of([*trial.user_attrs, *trial.params], names.EPOCHS):
         return {}
     return {"epochs_run": max(steps) + (min(steps) == 0)}
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Optuna without its log lines and warnings of what is experimental."""
-    level = optuna.logging.get_verbosity()
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        optuna.logging.set_verbosity(level)
-
-
-def _line(error: BaseException) -> str:
-    return " ".join(str(error).split()) or type(error).__name__

@@ -14,14 +14,9 @@ _STATES: Final = {"TERMINATED": COMPLETED, "ERROR": FAILED}
 _TUNES_OWN: Final = frozenset(
     {
         *("timestamp", "checkpoint_dir_name", "done", "trial_id", "date", "pid", "hostname"),
-        *(
-            "node_ip",
-            "config",
-            "time_since_restore",
-            "iterations_since_restore",
-            "time_this_iter_s",
-        ),
-        *("experiment_tag", "should_checkpoint", "experiment_id", "timesteps_since_restore"),
+        *("node_ip", "config", "experiment_tag", "should_checkpoint", "experiment_id"),
+        *("time_since_restore", "iterations_since_restore", "timesteps_since_restore"),
+        "time_this_iter_s",
     }
 )
 ITERATION: Final = "training_iteration"
@@ -63,16 +58,14 @@ def _experiment(path: Path) -> Path:
     if len(below) == 1:
         return below[0]
     if below:
-        message = (
+        raise ValueError(
             f"PATH must be one experiment of Ray Tune, but {path} holds "
             f"{', '.join(each.name for each in below)}; name one of them"
         )
-    else:
-        message = (
-            f"PATH must be a folder of Ray Tune with trials in it ({' or '.join(RESULTS)} in a "
-            f"folder each), but {path} has none"
-        )
-    raise ValueError(message)
+    raise ValueError(
+        f"PATH must be a folder of Ray Tune with trials in it ({' or '.join(RESULTS)} in a folder "
+        f"each), but {path} has none"
+    )
 
 
 def _states(folder: Path) -> dict[str, str]:
@@ -98,20 +91,18 @@ def _trial(folder: Path, state: str | None) -> RawTrial:
         reports[report.get(ITERATION, len(reports))] = report
     rows = [reports[key] for key in sorted(reports)]
     last = rows[-1] if rows else {}
-    params = _params(folder) or last.get("config") or {}
-    curves: dict[str, list[float]] = {}
-    for row in rows:
-        for name, value in _flat(row):
-            if isinstance(value, float) and name != ITERATION:
-                curves.setdefault(name, []).append(value)
-    state = FAILED if (folder / "error.txt").is_file() else state or COMPLETED
-    fields = {**dict(_flat(params)), **dict(_flat(last))}
+    params = dict(_flat(_params(folder) or last.get("config") or {}))
+    flat = [dict(_flat(row)) for row in rows]
     return RawTrial(
         name=str(last.get("trial_id") or folder.name),
-        fields=fields,
-        params=dict(_flat(params)),
-        curves={name: curve for name, curve in curves.items() if len(curve) == len(rows)},
-        state=state,
+        fields=params | (flat[-1] if flat else {}),
+        params=params,
+        curves={
+            name: [row[name] for row in flat]
+            for name in (flat[0] if flat else ())
+            if name != ITERATION and all(isinstance(row.get(name), float) for row in flat)
+        },
+        state=FAILED if (folder / "error.txt").is_file() else state or COMPLETED,
     )
 
 

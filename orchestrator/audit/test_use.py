@@ -1,12 +1,12 @@
 """Was the test part used to choose? Names and values that say so; nothing is taken for granted."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Final
 
-from orchestrator.audit.finding import IN_ORDER, SIN, UNKNOWN, Finding, count, listed, of_group
+from orchestrator.audit.finding import Check, Finding, count, listed, of_group
 from orchestrator.audit.foreign import ForeignStudy, Trial
 
-CHECK: Final = "use of the test set"
+CHECK: Final = Check("use of the test set")
 CHOSEN_BY_TEST: Final = "chosen by a test metric"
 SAME_AS_TEST: Final = "validation and test are the same numbers"
 ONLY_TEST: Final = "only test was recorded"
@@ -29,49 +29,39 @@ PERCENT: Final = 1.5
 """Above it an accuracy is in percent."""
 
 
-def check_test_use(study: ForeignStudy) -> Iterator[Finding]:
+def check_test_use(study: ForeignStudy) -> list[Finding]:
     """Each way in which test was used to choose; else whether it was not, as far as can be seen."""
-    sins = [
-        sin
-        for check in (_by_name, _same_numbers, _only_test, _best_marked, _best_epoch)
-        for sin in check(study)
-    ]
+    checks = (_by_name, _same_numbers, _only_test, _best_marked, _best_epoch)
+    sins = [sin for check in checks if (sin := check(study))]
     if not any(sin.name in {CHOSEN_BY_TEST, ONLY_TEST} for sin in sins):
-        sins += _during_search(study)
-    yield from sins
-    if not sins:
-        yield _none_found(study)
+        sins += filter(None, [_during_search(study)])
+    return sins or [_none_found(study)]
 
 
-def _by_name(study: ForeignStudy) -> Iterator[Finding]:
-    if study.metric_of_test and _most_points(study) > 1:
-        yield Finding(
-            check=CHECK,
-            verdict=SIN,
-            name=CHOSEN_BY_TEST,
-            sentence=f"Trials were chosen by {study.metric}, which by its name is measured on the "
-            "test part: the test result of the chosen one is too good.",
-            evidence=(f"{count(len(study.usable), 'trial')} have a value of {study.metric}",),
-        )
+def _by_name(study: ForeignStudy) -> Finding | None:
+    if not study.metric_of_test or _most_points(study) <= 1:
+        return None
+    return CHECK.sin(
+        CHOSEN_BY_TEST,
+        f"Trials were chosen by {study.metric}, which by its name is measured on the test part: "
+        "the test result of the chosen one is too good.",
+        f"{count(len(study.usable), 'trial')} have a value of {study.metric}",
+    )
 
 
-def _same_numbers(study: ForeignStudy) -> Iterator[Finding]:
+def _same_numbers(study: ForeignStudy) -> Finding | None:
     pairs = [(t.value, t.test) for t in study.usable if t.value is not None and t.test is not None]
     values = {value for value, _ in pairs}
     fewest = FEWEST_EQUAL.get(_decimals(sorted(values)), FEWEST_VALUES)
     same = all(abs(value - test) <= 1e-12 * max(1.0, abs(value)) for value, test in pairs)
-    if len(values) >= FEWEST_VALUES and len(pairs) >= fewest and same:
-        yield Finding(
-            check=CHECK,
-            verdict=SIN,
-            name=SAME_AS_TEST,
-            sentence=f"{study.metric}, by which trials were chosen, is {study.test_metric} under "
-            "another name.",
-            evidence=(
-                f"they are equal in all {len(pairs)} trials that have both, with {len(values)} "
-                "different values",
-            ),
-        )
+    if len(values) < FEWEST_VALUES or len(pairs) < fewest or not same:
+        return None
+    return CHECK.sin(
+        SAME_AS_TEST,
+        f"{study.metric}, by which trials were chosen, is {study.test_metric} under another name.",
+        f"they are equal in all {len(pairs)} trials that have both, with {len(values)} different "
+        "values",
+    )
 
 
 def _decimals(values: Sequence[float]) -> int:
@@ -83,103 +73,81 @@ def _decimals(values: Sequence[float]) -> int:
     return max(FEWEST_EQUAL) + 1
 
 
-def _only_test(study: ForeignStudy) -> Iterator[Finding]:
-    if study.metric is None and _most_points(study) > FINALS:
-        group = max(study.groups, key=lambda name: _points(study.of(name)))
-        yield Finding(
-            check=CHECK,
-            verdict=SIN,
-            name=ONLY_TEST,
-            sentence=f"{study.test_metric} is the only measure of these trials: whoever chose "
-            "among them had nothing but test to choose by.",
-            evidence=(
-                f"{count(_points(study.of(group)), 'configuration')} of {of_group(group)} have it, "
-                "and no measure on validation",
-            ),
-        )
-
-
-def _best_marked(study: ForeignStudy) -> Iterator[Finding]:
-    marked_groups = {trial.group for trial in study.usable if trial.chosen}
-    scopes = [study.of(group) for group in study.groups if group in marked_groups]
-    if len(marked_groups) == 1:
-        scopes = [study.usable, *scopes]
-    evidence = list(
-        dict.fromkeys(line for scope in scopes if (line := _better_by_value(study, scope)))
+def _only_test(study: ForeignStudy) -> Finding | None:
+    if study.metric is not None or _most_points(study) <= FINALS:
+        return None
+    group = max(study.groups, key=lambda name: _points(study.of(name)))
+    return CHECK.sin(
+        ONLY_TEST,
+        f"{study.test_metric} is the only measure of these trials: whoever chose among them had "
+        "nothing but test to choose by.",
+        f"{count(_points(study.of(group)), 'configuration')} of {of_group(group)} have it, and no "
+        "measure on validation",
     )
-    if evidence:
-        yield Finding(
-            check=CHECK,
-            verdict=SIN,
-            name=BEST_BY_TEST,
-            sentence="The trial that is marked as chosen is the best on test, and not the best on "
-            "validation.",
-            evidence=evidence[:1] if len(marked_groups) == 1 else evidence,
-        )
+
+
+def _best_marked(study: ForeignStudy) -> Finding | None:
+    marked = {trial.group for trial in study.usable if trial.chosen}
+    scopes = [study.of(group) for group in study.groups if group in marked]
+    if len(marked) == 1:
+        scopes = [study.usable, *scopes]
+    evidence = list(dict.fromkeys(filter(None, (_better_by_value(study, s) for s in scopes))))
+    if not evidence:
+        return None
+    return CHECK.sin(
+        BEST_BY_TEST,
+        "The trial that is marked as chosen is the best on test, and not the best on validation.",
+        *(evidence[:1] if len(marked) == 1 else evidence),
+    )
 
 
 def _better_by_value(study: ForeignStudy, trials: Sequence[Trial]) -> str | None:
     """What is odd about the one trial that is marked: best by test, but not by validation."""
-    tested = [t for t in trials if t.test is not None]
-    marked = [t for t in tested if t.chosen]
-    if len(marked) != 1 or len(tested) < FEWEST_MARKED:
+    tests = [(trial, trial.test) for trial in trials if trial.test is not None]
+    marked = [(trial, trial.value, test) for trial, test in tests if trial.chosen]
+    if len(marked) != 1 or len(tests) < FEWEST_MARKED:
         return None
-    (chosen,) = marked
-    if chosen.value is None or chosen.test is None:
-        return None
-    beaten = [t for t in tested if t is not chosen and not _ahead(study, chosen, t)]
-    ahead = [t for t in tested if t.value is not None and study.better(t.value, chosen.value)]
-    if beaten or not ahead:
+    ((chosen, value, chosen_test),) = marked
+    ahead = [t for t, _ in tests if study.better(t.value, value)]
+    beaten = all(study.better(chosen_test, test) for trial, test in tests if trial is not chosen)
+    if value is None or not ahead or not beaten:
         return None
     return (
-        f"{chosen.name} has the best {study.test_metric} of {len(tested)} tested trials "
-        f"({chosen.test:.6g}), but {count(len(ahead), 'trial')} a better {study.metric} than its "
-        f"{chosen.value:.6g}"
+        f"{chosen.name} has the best {study.test_metric} of {len(tests)} tested trials "
+        f"({chosen_test:.6g}), but {count(len(ahead), 'trial')} a better {study.metric} than its "
+        f"{value:.6g}"
     )
 
 
-def _ahead(study: ForeignStudy, one: Trial, other: Trial) -> bool:
-    assert one.test is not None
-    assert other.test is not None
-    return study.better(one.test, other.test)
-
-
-def _best_epoch(study: ForeignStudy) -> Iterator[Finding]:
+def _best_epoch(study: ForeignStudy) -> Finding | None:
     """The best test value over epochs is reported, and is not that of the best validation epoch."""
     compared = 0
     lucky = []
+    pick = max if study.sign > 0 else min
     for trial in study.usable:
-        reported = study.best_tests.get(trial.name)
-        if reported is None or len(trial.test_curve) < FEWEST_VALUES:
-            continue
-        if len(trial.curve) != len(trial.test_curve):
+        reported, tests = trial.best_test, trial.test_curve
+        if reported is None or len(tests) < FEWEST_VALUES or len(trial.curve) != len(tests):
             continue
         compared += 1
-        pick = max if study.sign > 0 else min
-        best = pick(range(len(trial.curve)), key=lambda epoch: trial.curve[epoch])
-        honest = trial.test_curve[best]
-        if reported != pick(trial.test_curve):
-            return
+        if reported != pick(tests):
+            return None
+        honest = tests[pick(range(len(tests)), key=lambda epoch: trial.curve[epoch])]
         if study.better(reported, honest):
-            lucky.append((trial, reported - honest))
-    if len(lucky) >= FEWEST_LUCKY:
-        trial, gain = max(lucky, key=lambda pair: abs(pair[1]))
-        yield Finding(
-            check=CHECK,
-            verdict=SIN,
-            name=BEST_EPOCH,
-            sentence=f"{study.best_test_metric} is the best test value of all epochs, not that of "
-            "the epoch that validation would choose.",
-            evidence=(
-                f"so in {len(lucky)} of {count(compared, 'trial')}; most in {trial.name}, by "
-                f"{abs(gain):.4g}",
-            ),
-        )
+            lucky.append((abs(reported - honest), trial.name))
+    if len(lucky) < FEWEST_LUCKY:
+        return None
+    gain, name = max(lucky, key=lambda pair: pair[0])
+    return CHECK.sin(
+        BEST_EPOCH,
+        f"{study.best_test_metric} is the best test value of all epochs, not that of the epoch "
+        "that validation would choose.",
+        f"so in {len(lucky)} of {count(compared, 'trial')}; most in {name}, by {gain:.4g}",
+    )
 
 
-def _during_search(study: ForeignStudy) -> Iterator[Finding]:
+def _during_search(study: ForeignStudy) -> Finding | None:
     if not study.knows_params or study.metric is None:
-        return
+        return None
     evidence = []
     for group in study.groups:
         tested = [trial for trial in study.of(group) if trial.test is not None]
@@ -190,52 +158,42 @@ def _during_search(study: ForeignStudy) -> Iterator[Finding]:
                 f"{study.test_metric}, measured {count(looks, 'time')}; its finals would be "
                 f"{FINALS} at most"
             )
-    if evidence:
-        yield Finding(
-            check=CHECK,
-            verdict=SIN,
-            name=DURING_SEARCH,
-            sentence="Test was measured for trials of the search, before the choice or beside it. "
-            "Whether somebody chose by it, these files do not say; they cannot show that nobody "
-            "did.",
-            evidence=evidence,
-        )
+    if not evidence:
+        return None
+    return CHECK.sin(
+        DURING_SEARCH,
+        "Test was measured for trials of the search, before the choice or beside it. Whether "
+        "somebody chose by it, these files do not say; they cannot show that nobody did.",
+        *evidence,
+    )
 
 
 def _none_found(study: ForeignStudy) -> Finding:
     name = study.test_metric
-    if study.metric is None or name is None:
-        what = "validation" if name is not None else "test"
-        return Finding(
-            check=CHECK,
-            verdict=UNKNOWN,
-            sentence=f"No measure on {what} is recorded here"
-            + ("." if study.metric is None else f", and {study.metric} may be of any part."),
+    if study.metric is None:
+        return CHECK.unknown("No measure on validation is recorded here.")
+    if name is None:
+        return CHECK.unknown(
+            f"No measure on test is recorded here, and {study.metric} may be of any part."
         )
     tested = [trial for trial in study.usable if trial.test is not None]
     if not tested:
-        return Finding(
-            check=CHECK, verdict=UNKNOWN, sentence=f"{name} is recorded of no trial with a result."
+        return CHECK.unknown(f"{name} is recorded of no trial with a result.")
+    configs = {(trial.group, trial.config) for trial in tested}
+    if not study.knows_params and len(configs) > FINALS * len(study.groups):
+        return CHECK.unknown(
+            f"{name} is recorded of {count(len(tested), 'trial')}, but nothing here tells "
+            "hyperparameters, so finals and trials of a search look alike."
         )
-    if not study.knows_params and len({(t.group, t.config) for t in tested}) > FINALS * len(
-        study.groups
-    ):
-        return Finding(
-            check=CHECK,
-            verdict=UNKNOWN,
-            sentence=f"{name} is recorded of {count(len(tested), 'trial')}, but nothing here tells "
-            "hyperparameters, so finals and trials of a search look alike.",
-        )
-    return Finding(
-        check=CHECK,
-        verdict=IN_ORDER,
-        sentence=f"{name} is recorded of finals alone: {count(len(tested), 'trial')} "
-        f"({listed([trial.name for trial in tested])}).",
+    return CHECK.in_order(
+        f"{name} is recorded of finals alone: {count(len(tested), 'trial')} "
+        f"({listed([trial.name for trial in tested])})."
     )
 
 
 def _points(trials: Sequence[Trial]) -> int:
-    return len({trial.point for trial in trials if trial.params})
+    """Distinct hyperparameters: trials with others were tried to find the best of them."""
+    return len({tuple(sorted(trial.params.items())) for trial in trials if trial.params})
 
 
 def _most_points(study: ForeignStudy) -> int:

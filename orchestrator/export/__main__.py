@@ -2,9 +2,9 @@
 
 import argparse
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from orchestrator.called import text_of
 from orchestrator.cli import DONE, OneLineParser, answer, run_command, say
@@ -32,19 +32,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return answer("export", run)
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Job:
-    """One thing to export.
-
-    Attributes:
-        title: What is printed once it is done.
-        files: What it writes.
-        run: Does it; returns a sentence for each thing that had to be left out.
-    """
+class _Job(NamedTuple):
+    """One thing to export; `run` may return a sentence for each thing that it had to leave out."""
 
     title: str
     files: Sequence[Path]
-    run: Callable[[], Sequence[str]]
+    run: Callable[[], Sequence[str] | None]
 
 
 def _export(options: argparse.Namespace) -> Iterator[str]:
@@ -66,14 +59,7 @@ def _export(options: argparse.Namespace) -> Iterator[str]:
         if not (options.output or options.onnx or options.optuna or options.csv):
             return
     winners, missing = read_winners(folder, study)
-    output = options.output or folder / "export"
-    jobs = [_of_winner(winner, output) for winner in winners]
-    if options.onnx:
-        jobs += _as_onnx(winners, output)
-    if options.optuna is not None:
-        jobs.append(_of_trials(folder, study, options.optuna))
-    if options.csv is not None:
-        jobs += _of_tables(folder, options.csv)
+    jobs = list(_jobs(options, folder, study, winners))
     if not jobs:
         raise ValueError(
             f"RESULTS must have a winner to export, but in {folder}: {'; '.join(missing)}"
@@ -81,11 +67,39 @@ def _export(options: argparse.Namespace) -> Iterator[str]:
     _check_targets([path for job in jobs for path in job.files], overwrite=options.overwrite)
     for job in jobs:
         left_out = job.run()
-        yield from (job.title, *left_out)
+        yield from (job.title, *(left_out or ()))
     yield from missing
     if options.onnx:
-        others = [winner.facts.family for winner in winners if not winner.facts.family.has_network]
+        others = [winner.family for winner in winners if not winner.family.has_network]
         yield from (f"{each.name}: not as ONNX, {each.trainer} alone runs it" for each in others)
+
+
+def _jobs(
+    options: argparse.Namespace, folder: Path, study: "StudyRecord", winners: "Sequence[Winner]"
+) -> Iterator[_Job]:
+    output = options.output or folder / "export"
+    for winner in winners:
+        write = partial(winner.write, output)
+        yield _Job(f"winner: {output / winner.family.name}", winner.files(output), write)
+    if options.onnx:
+        from orchestrator.export.onnx import check_packages, write_onnx
+
+        check_packages()
+        for winner in winners:
+            if winner.family.has_network:  # else its trainer knows how it is passed on
+                path = output / winner.family.name / "model.onnx"
+                yield _Job(f"ONNX: {path}", [path], partial(write_onnx, winner, path))
+    if options.optuna is not None:
+        from orchestrator.track.to_optuna import write_journal
+
+        path = options.optuna
+        yield _Job(f"Optuna journal: {path}", [path], partial(write_journal, folder, study, path))
+    if options.csv is not None:
+        from orchestrator.export.csv import tables_in, write_csv
+
+        for name in tables_in(folder):
+            path = options.csv / f"{name}.csv"
+            yield _Job(f"table: {path}", [path], partial(write_csv, folder, name, path))
 
 
 def _to_trackers(folder: Path, texts: Sequence[str]) -> Iterator[str]:
@@ -103,53 +117,6 @@ def _to_trackers(folder: Path, texts: Sequence[str]) -> Iterator[str]:
     for target in targets:
         send(folder, target)
         yield f"tracker: {target}"
-
-
-def _of_winner(winner: "Winner", output: Path) -> _Job:
-    def run() -> Sequence[str]:
-        winner.write(output)
-        return ()
-
-    title = f"winner: {output / winner.family}"
-    return _Job(title=title, files=winner.files(output), run=run)
-
-
-def _as_onnx(winners: "Sequence[Winner]", output: Path) -> Iterator[_Job]:
-    from orchestrator.export.onnx import check_packages, write_onnx
-
-    check_packages()
-    for winner in winners:
-        if not winner.facts.family.has_network:
-            continue  # who trains it by means of its own knows how it is passed on
-        path = output / winner.family / "model.onnx"
-
-        def run(winner: "Winner" = winner, path: Path = path) -> Sequence[str]:
-            write_onnx(winner, path)
-            return ()
-
-        yield _Job(title=f"ONNX: {path}", files=[path], run=run)
-
-
-def _of_trials(folder: Path, study: "StudyRecord", path: Path) -> _Job:
-    from orchestrator.track.optuna_journal import write_journal
-
-    def run() -> Sequence[str]:
-        return write_journal(folder, study, path)
-
-    return _Job(title=f"Optuna journal: {path}", files=[path], run=run)
-
-
-def _of_tables(folder: Path, output: Path) -> Iterator[_Job]:
-    from orchestrator.export.csv import tables_in, write_csv
-
-    for name in tables_in(folder):
-        path = output / f"{name}.csv"
-
-        def run(name: str = name, path: Path = path) -> Sequence[str]:
-            write_csv(folder, name, path)
-            return ()
-
-        yield _Job(title=f"table: {path}", files=[path], run=run)
 
 
 def _check_targets(paths: Sequence[Path], *, overwrite: bool) -> None:
@@ -180,35 +147,34 @@ def _parser() -> argparse.ArgumentParser:
         "below also the trials for Optuna, and the tables as CSV.",
         allow_abbrev=False,
     )
-    parser.add_argument(
-        "results", metavar="RESULTS", help="the folder of a study, or where it is published"
-    )
-    parser.add_argument(
+    add = parser.add_argument
+    add("results", metavar="RESULTS", help="the folder of a study, or where it is published")
+    add(
         "--output",
         metavar="DIR",
         type=Path,
         help="where the winners go, a folder for each family (RESULTS/export)",
     )
-    parser.add_argument(
+    add(
         "--onnx",
         action="store_true",
         help="write each winner as model.onnx too, from pixels to probabilities, and compare the "
         "two (needs onnx, onnxscript, onnxruntime)",
     )
-    parser.add_argument(
+    add(
         "--optuna",
         metavar="FILE",
         type=Path,
         help="write an Optuna journal there, with one study per family: optuna-dashboard FILE",
     )
-    parser.add_argument(
+    add(
         "--csv",
         metavar="DIR",
         type=Path,
         help="write each table there as CSV: UTF-8, a header, nothing for null, the probabilities "
         "in predictions.csv as JSON text in one column",
     )
-    parser.add_argument(
+    add(
         "--track",
         action="append",
         metavar="TRACKER",
@@ -216,7 +182,7 @@ def _parser() -> argparse.ArgumentParser:
         "optuna=JOURNAL, e.g. mlflow=URI, and export only what other flags ask for; may be given "
         "more than once",
     )
-    parser.add_argument("--overwrite", action="store_true", help="replace files that are there")
+    add("--overwrite", action="store_true", help="replace files that are there")
     return parser
 
 

@@ -16,13 +16,7 @@ def tables_in(folder: Path) -> list[str]:
 
 
 def write_csv(folder: Path, name: str, path: Path) -> None:
-    """Writes one table of a study; a file that is there is replaced.
-
-    Args:
-        folder: The study's.
-        name: The table's.
-        path: The file, written whole: a temporary name first, then a rename.
-    """
+    """Writes one table of a study, whole; a file that is there is replaced."""
     with files.whole(path) as temporary:
         csv.write_csv(_flat(files.read_table(folder, name)), temporary)
 

@@ -17,10 +17,10 @@ def network_of(winner: "Winner") -> "nn.Module":
     Raises:
         ValueError: It is none of PyTorch's, or the weights are of another.
     """
-    family, config = winner.facts.family, winner.facts.config
+    family, config = winner.family, winner.config
     if not family.has_network:
         raise ValueError(
-            f"{winner.family} is trained, and so used, by its own {family.trainer} alone"
+            f"{family.name} is trained, and so used, by its own {family.trainer} alone"
         )
     sizes = {"input_size": config["input_size"], "num_classes": len(config["classes"])}
     try:
@@ -30,6 +30,6 @@ def network_of(winner: "Winner") -> "nn.Module":
         network.load_state_dict(safetensors.torch.load(winner.weights))
     except (RuntimeError, ValueError, LookupError, TypeError, safetensors.SafetensorError) as error:
         raise ValueError(
-            f"the weights kept must be of {winner.family} as chosen, but are not: {error}"
+            f"the weights kept must be of {family.name} as chosen, but are not: {error}"
         ) from error
     return network.eval()

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from orchestrator.export.network import network_of
 from orchestrator.results import files
+from orchestrator.terminal import log_level
 from search_spaces.baseline import Params
 from trainables.training.preprocessing import preparation
 
@@ -64,22 +65,19 @@ def check_packages() -> None:
 def write_onnx(winner: "Winner", path: Path) -> None:
     """Writes `images`, uint8 RGB [n, edge, edge, 3], to `probabilities`, float32 [n, classes].
 
-    What is written was asked for made-up images and has answered as PyTorch does.
-
-    Args:
-        winner: A study's.
-        path: Where the file goes; it is whole or not there.
+    What is written was asked for made-up images and has answered as PyTorch does; the file is
+    whole or not there.
 
     Raises:
         ValueError: The network cannot be written, or the file says something else.
     """
-    config = winner.facts.config
+    config = winner.config
     model = _FromPixels(network_of(winner), config).eval()
     edge, generator = config["image_shape"][0], np.random.default_rng(0)
     tried = [generator.integers(0, 256, (n, edge, edge, 3), dtype=np.uint8) for n in TRIED]
     with files.whole(path) as temporary:
-        _export(model, torch.from_numpy(tried[-1]), temporary, winner.family)
-        _check_parity(model, tried, temporary, winner.family)
+        _export(model, torch.from_numpy(tried[-1]), temporary, winner.family.name)
+        _check_parity(model, tried, temporary, winner.family.name)
 
 
 @contextlib.contextmanager
@@ -100,16 +98,13 @@ def _as_pytorch_begins() -> Iterator[None]:
 
 
 def _export(model: nn.Module, example: Tensor, path: Path, family: str) -> None:
-    log = logging.getLogger("torch.onnx")
-    level = log.level
-    log.setLevel(logging.ERROR)
     try:
         with (
-            warnings.catch_warnings(),
+            log_level("torch.onnx", logging.ERROR),
+            warnings.catch_warnings(action="ignore"),  # of the exporter's own making
             contextlib.redirect_stdout(io.StringIO()),
             _as_pytorch_begins(),
         ):
-            warnings.simplefilter("ignore")  # of the exporter's own making
             program = torch.onnx.export(
                 model,
                 (example,),
@@ -124,8 +119,6 @@ def _export(model: nn.Module, example: Tensor, path: Path, family: str) -> None:
     except Exception as error:
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise ValueError(f"the network of {family} cannot be written as ONNX: {reason}") from error
-    finally:
-        log.setLevel(level)
 
 
 @torch.no_grad()

@@ -9,25 +9,20 @@ from typing import Any, Final
 
 from pydantic import BaseModel
 
-from orchestrator.export.model_card import Facts, render
+from orchestrator.export.model_card import render
 from orchestrator.results import files
 from orchestrator.results.kept_weights import CONFIG, MODEL, seed_folder, winner_folder
-from orchestrator.results.rows import FinalRow, tested
-from orchestrator.results.study_record import StudyRecord
+from orchestrator.results.rows import ComparisonRow, FinalRow, tested
+from orchestrator.results.study_record import Choice, StudyRecord
 from orchestrator.results.study_results import StudyResults
 from trainables import registry
+from trainables.data.dataset import DataSet
+from trainables.family import Family
 from trainables.training.normalization import NORMALIZATIONS, PLAIN_INPUT
 
 CARD: Final = "README.md"
 # What of `study.json` a card is written from.
-NEEDED: Final = (
-    "demo",
-    "environment",
-    "git_commit",
-    "code_sha256",
-    "weights",
-    "dataset.image_shape",
-)
+NEEDED: Final = ("demo", "environment", "git_commit", "code_sha256", "weights")
 
 
 class _Record(BaseModel):
@@ -46,18 +41,33 @@ class Winner:
     """A winner that a study has kept, trained with one seed.
 
     Attributes:
-        family: Its family's name.
         weights: Of `model.safetensors`, as they are.
-        facts: What its card is written from.
+        stamp: The metadata of `final.parquet`: hashes of data, split and weights.
+        config: The content of the exported `config.json`.
+        final: Its row in `final.parquet`.
+        seeds: The rows of the same model at all seeds.
+        comparisons: The rows of `comparison.parquet`, empty where there is none.
     """
 
-    family: str
+    study: StudyRecord
+    family: Family
+    dataset: DataSet
     weights: bytes
-    facts: Facts
+    stamp: Mapping[str, str]
+    config: Mapping[str, Any]
+    final: FinalRow
+    seeds: Sequence[FinalRow]
+    comparisons: Sequence[ComparisonRow]
+
+    @property
+    def chosen(self) -> Choice:
+        """What the search chose."""
+        assert self.study.choice is not None
+        return self.study.choice[self.family.name]
 
     def files(self, folder: Path) -> list[Path]:
         """The files of its export below a folder."""
-        return [folder / self.family / name for name in (MODEL, CONFIG, CARD)]
+        return [folder / self.family.name / name for name in (MODEL, CONFIG, CARD)]
 
     def write(self, folder: Path) -> None:
         """Writes its export below a folder, each file whole, the card last."""
@@ -65,80 +75,68 @@ class Winner:
         model.parent.mkdir(parents=True, exist_ok=True)
         with files.whole(model) as temporary:
             temporary.write_bytes(self.weights)
-        files.write_text(config, json.dumps(self.facts.config, indent=2) + "\n")
-        files.write_text(card, render(self.facts))
+        files.write_text(config, json.dumps(self.config, indent=2) + "\n")
+        files.write_text(card, render(self))
 
 
 def read_winners(folder: Path, study: StudyRecord) -> tuple[list[Winner], list[str]]:
     """The winners of a study, and a sentence for each family that has none.
 
-    Args:
-        folder: The study's.
-        study: The study.
-
     Raises:
         ValueError: A winner's weights are not those that were kept, or its family is not here.
     """
-    study.check_said(folder / "study.json", NEEDED)
-    winners, missing = [], []
-    final = StudyResults(folder).rows("final")
+    study.check_said(folder / "study.json", [*NEEDED, "dataset.image_shape"])
+    winners, missing, results = [], [], StudyResults(folder)
     for family in study.settings.families:
-        why = _why_missing(folder, study, family, final)
-        if why is None:
-            kept = winner_folder(folder, family)
-            winners.append(_read_winner(folder, kept, study, family, final))
+        winner = _winner_or_why_none(results, study, family)
+        if isinstance(winner, Winner):
+            winners.append(winner)
         else:
-            missing.append(f"{family}: {why}")
+            missing.append(f"{family}: {winner}")
     return winners, missing
 
 
-def _why_missing(
-    folder: Path, study: StudyRecord, family: str, final: Sequence[FinalRow]
-) -> str | None:
-    """Why a family has no winner to export; None if it has one."""
+def _winner_or_why_none(results: StudyResults, study: StudyRecord, family: str) -> Winner | str:
     if study.choice is None:
         return "no winner yet, the search has not ended"
     if family not in study.choice:
         return "no winner, for none of its trials came to an end"
-    chosen = study.choice[family]
-    kept = winner_folder(folder, family)
-    if not _is_kept(kept):
+    chosen, kept = study.choice[family], winner_folder(results.folder, family)
+    record = _record(kept)
+    if record is None:
         return f"no weights of its winner {chosen.trial_id}, which was not re-trained to the end"
-    record = _record(kept / CONFIG)
-    if record.params != chosen.params or _row_of(record, final) is None:
+    tuned = (row for row in results.rows("final") if row["role"] == "tuned")
+    row = next((row for row in tuned if _is_of(record, row)), None)
+    if record.params != chosen.params or row is None:
         return f"no weights of its winner {chosen.trial_id}; those kept are of an earlier choice"
-    return None
+    return _read_winner(results, study, kept, record, row)
 
 
 def read_ensemble(folder: Path, winner: Winner) -> list[Winner]:
-    """A winner as each of its seeds trained it, by seed.
-
-    Args:
-        folder: The study's.
-        winner: As the best of its seeds trained it, from `read_winners`.
+    """A winner from `read_winners` as each of its seeds trained it, by seed.
 
     Raises:
         ValueError: It has one seed, the weights of some of its seeds are not kept, or are not those
             that were.
     """
-    family, facts, seeds = winner.family, winner.facts, []
-    if len(facts.seeds) == 1:
+    family, seeds, missing = winner.family.name, [], []
+    if len(winner.seeds) == 1:
         raise ValueError(
             f"an ensemble must be of 2 seeds or more, but {family} was re-trained with 1; the "
             "study goes on with more: --resume NAME --seeds N"
         )
-    final, missing = StudyResults(folder).rows("final"), []
-    for row in sorted(facts.seeds, key=lambda row: row["seed"]):
+    results = StudyResults(folder)
+    for row in sorted(winner.seeds, key=lambda row: row["seed"]):
         kept = seed_folder(folder, family, row["seed"])
-        if row["trial_id"] == facts.final["trial_id"]:
+        if row["trial_id"] == winner.final["trial_id"]:
             seeds.append(winner)
-        elif _is_kept(kept) and _is_of(_record(kept / CONFIG), row):
-            seeds.append(_read_winner(folder, kept, facts.study, family, final))
+        elif (record := _record(kept)) and _is_of(record, row):
+            seeds.append(_read_winner(results, winner.study, kept, record, row))
         else:
             missing.append(str(row["seed"]))
     if missing:
         raise ValueError(
-            f"an ensemble must have the weights of all {len(facts.seeds)} seeds of {family}, but "
+            f"an ensemble must have the weights of all {len(winner.seeds)} seeds of {family}, but "
             f"{folder} has none of seed {' and '.join(missing)} (a study keeps them at its end; an "
             "earlier version kept the best seed's alone, and clean --ensemble removes the others); "
             "leave it at the best seed, or move predictions.parquet out of the folder and resume "
@@ -147,22 +145,20 @@ def read_ensemble(folder: Path, winner: Winner) -> list[Winner]:
     return seeds
 
 
-def _is_kept(kept: Path) -> bool:
-    return (kept / CONFIG).is_file() and (kept / MODEL).is_file()
-
-
 def _is_of(record: _Record, row: FinalRow) -> bool:
     """Whether what is kept is of a row of `final.parquet`."""
-    same = record.trial_id == row["trial_id"]
-    return bool(same and record.params == json.loads(row["params_json"]))
+    return record.trial_id == row["trial_id"] and record.params == json.loads(row["params_json"])
 
 
-def _record(path: Path) -> _Record:
-    """What was kept of a winner beside its weights.
+def _record(kept: Path) -> _Record | None:
+    """What was kept of a winner beside its weights; None where either is not there.
 
     Raises:
         ValueError: It is damaged.
     """
+    path = kept / CONFIG
+    if not (path.is_file() and (kept / MODEL).is_file()):
+        return None
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
         return _Record.model_validate(record, strict=True)
@@ -171,55 +167,52 @@ def _record(path: Path) -> _Record:
 
 
 def _read_winner(
-    folder: Path, kept: Path, study: StudyRecord, family: str, final: Sequence[FinalRow]
+    results: StudyResults, study: StudyRecord, kept: Path, record: _Record, row: FinalRow
 ) -> Winner:
     """What is kept in a folder of a family's winner.
 
     Raises:
         ValueError: The weights are not those that were kept.
     """
-    record = _record(kept / CONFIG)
     weights = (kept / MODEL).read_bytes()
     found = hashlib.sha256(weights).hexdigest()
     if found != record.weights_sha256:
         raise ValueError(
             f"{kept / MODEL} must have SHA-256 {record.weights_sha256} as recorded, but has {found}"
         )
-    row = _row_of(record, final)
-    assert row is not None
-    facts = Facts(
+    return Winner(
         study=study,
-        stamp=_stamp(folder),
-        family=registry.load_family(family),
-        summary=registry.summary(family),
+        family=registry.load_family(row["family"]),
         dataset=registry.load_dataset(study.settings.dataset),
+        weights=weights,
+        stamp=_stamp(results),
         config=configuration(study, record.model_dump(), row),
         final=row,
-        seeds=[
-            other
-            for other in final
-            if (other["family"], other["role"], other["train_fraction"])
-            == (row["family"], row["role"], row["train_fraction"])
-        ],
-        comparisons=StudyResults(folder).rows("comparison"),
+        seeds=[other for other in results.rows("final") if _model_of(other) == _model_of(row)],
+        comparisons=results.rows("comparison"),
     )
-    return Winner(family=family, weights=weights, facts=facts)
 
 
-def _stamp(folder: Path) -> dict[str, str]:
+def _model_of(row: FinalRow) -> tuple[str, str, float]:
+    return row["family"], row["role"], row["train_fraction"]
+
+
+def _stamp(results: StudyResults) -> dict[str, str]:
     """The hashes that `final.parquet` is stamped with.
 
     Raises:
         ValueError: It has none.
     """
-    metadata = StudyResults(folder).table("final").schema.metadata or {}
-    stamp = {key.decode(errors="replace"): value for key, value in metadata.items()}
+    stamp = {
+        key.decode(errors="replace"): value.decode(errors="replace")
+        for key, value in (results.table("final").schema.metadata or {}).items()
+    }
     missing = {"data_sha256", "split_sha256", "weights_sha256"} - stamp.keys()
     if missing:
         raise ValueError(
-            f"{folder / 'final.parquet'} must be stamped with {', '.join(sorted(missing))}"
+            f"{results.folder / 'final.parquet'} must be stamped with {', '.join(sorted(missing))}"
         )
-    return {key: value.decode(errors="replace") for key, value in stamp.items()}
+    return stamp
 
 
 def configuration(study: StudyRecord, record: Mapping[str, Any], row: FinalRow) -> dict[str, Any]:
@@ -244,18 +237,9 @@ def configuration(study: StudyRecord, record: Mapping[str, Any], row: FinalRow) 
         "trained_parameters": row.get("trained_parameters"),
         "forward_flops_per_image": row.get("forward_flops_per_image"),
         "study": study.name,
-        "trial_id": record["trial_id"],
-        "seed": record["seed"],
-        "epoch": record["epoch"],
-        "train_images": record["train_images"],
-        "weights_sha256": record["weights_sha256"],
+        **{
+            name: record[name]
+            for name in ("trial_id", "seed", "epoch", "train_images", "weights_sha256")
+        },
         **tested(row),
     }
-
-
-def _row_of(record: _Record, final: Sequence[FinalRow]) -> FinalRow | None:
-    """The row in `final.parquet` of the run whose weights were kept."""
-    for row in final:
-        if row["role"] == "tuned" and _is_of(record, row):
-            return row
-    return None

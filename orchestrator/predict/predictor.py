@@ -139,12 +139,12 @@ def load(results: str | Path, family: str | None = None, *, ensemble: bool = Fal
     folder = Path(results)
     winners, missing = read_winners(folder, read_study(folder))
     family = family and full_name(family)
-    named = [each for each in winners if family in {None, each.family}]
+    named = [each for each in winners if family in {None, each.family.name}]
     if not named:
         if family is None or any(text.startswith(f"{family}: ") for text in missing):
             message = f"{folder} must have a winner's weights, but has {'; '.join(missing)}"
         else:
-            known = ", ".join(each.family for each in winners)
+            known = ", ".join(each.family.name for each in winners)
             message = f"--family must be one of {known}, but is {family!r}"
         raise ValueError(message)
     winner = max(named, key=_on_validation)
@@ -157,13 +157,12 @@ def load(results: str | Path, family: str | None = None, *, ensemble: bool = Fal
 
 
 def _on_validation(winner: Winner) -> tuple[float, float]:
-    final = winner.facts.final
+    final = winner.final
     return final["validation_accuracy"], -final["validation_loss"]
 
 
 def _loaded(winner: Winner) -> Predictor:
-    facts, device = winner.facts, torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    config = facts.config
+    config, device = winner.config, torch.device("cuda" if torch.cuda.is_available() else "cpu")
     edge, size, classes = config["image_shape"][0], config["input_size"], config["classes"]
     network = network_of(winner).to(device).to(memory_format=torch.channels_last).eval()
     prepare = preparation(config["normalization"]["name"], edge=edge, size=size, device=device)
@@ -175,15 +174,15 @@ def _loaded(winner: Winner) -> Predictor:
         return probabilities
 
     return Predictor(
-        study=facts.study.name,
-        family=winner.family,
+        study=winner.study.name,
+        family=winner.family.name,
         trial_id=config["trial_id"],
         classes=classes,
         image_size=edge,
-        validation_accuracy=facts.final["validation_accuracy"],
-        test_accuracy=facts.final["test_accuracy"],
+        validation_accuracy=winner.final["validation_accuracy"],
+        test_accuracy=winner.final["test_accuracy"],
         device=device.type,
-        decode=image_functions(facts.dataset)[-1],
+        decode=image_functions(winner.dataset)[-1],
         evaluate=evaluate,
         batch=evaluation_batch(size),
     )
@@ -212,9 +211,11 @@ def _test_accuracy(folder: Path, winner: Winner) -> float:
         ValueError: That is not there.
     """
     found = ensembles(split_runs(read_table(folder, "predictions")))
-    accuracy = {each.family: each.accuracy for each in found}.get(winner.family)
+    accuracy = {each.family: each.accuracy for each in found}.get(winner.family.name)
     if accuracy is None:
-        raise ValueError(f"{folder / 'predictions.parquet'} must have the seeds of {winner.family}")
+        raise ValueError(
+            f"{folder / 'predictions.parquet'} must have the seeds of {winner.family.name}"
+        )
     return accuracy
 
 

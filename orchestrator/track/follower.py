@@ -28,8 +28,6 @@ LAST_SECONDS: Final = 30.0
 NICENESS: Final = 19
 """Below that of trials, which Ray runs at 15."""
 
-Stamp = tuple[int, int]
-
 
 def lock_of(folder: Path, target: Target) -> FileLock:
     """Held by the one process that sends a study to a tracker."""
@@ -61,15 +59,12 @@ class Follower:
     """Sends what is new every 5 to 60 s, 20 times what sending takes, until the study ends."""
 
     def __init__(
-        self,
-        folder: Path,
-        open_one: Callable[[], Tracker],
-        say: Callable[[str], None],
+        self, folder: Path, open_one: Callable[[], Tracker], say: Callable[[str], None]
     ) -> None:
         """Takes the study's folder, what opens the tracker, and what is told why it fails."""
         self._folder, self._open_one, self._say = folder, open_one, say
         self._tracker: Tracker | None = None
-        self._sent: dict[str, Stamp] = {}
+        self._sent: dict[str, tuple[int, int]] = {}
         self._failing = ""
 
     def follow(self, ended: threading.Event) -> bool:
@@ -84,7 +79,11 @@ class Follower:
             last = ended.wait(min(max(LEAST_SECONDS, rest), MOST_SECONDS))
         if self._failing:  # perhaps by what had been open for long
             self.update()
-        self._close()
+        if self._tracker is not None:
+            try:
+                self._tracker.close()
+            except Exception as error:  # noqa: BLE001 (a tracker's package may raise anything)
+                self._note(_reason(error))
         return not self._failing
 
     def update(self) -> None:
@@ -96,30 +95,21 @@ class Follower:
             if self._tracker is None:
                 self._tracker = self._open_one()
             self._tracker.update(read_tracked(self._folder))
-        except Exception as error:  # noqa: BLE001 (a tracker's package may raise anything)
+        except Exception as error:  # noqa: BLE001 (as above)
             self._tracker = None  # another asks anew what is there
             self._note(_reason(error))
         else:
             self._sent = stamps
             self._note("")
 
-    def _close(self) -> None:
-        if self._tracker is None:
-            return
-        try:
-            self._tracker.close()
-        except Exception as error:  # noqa: BLE001 (as above)
-            self._note(_reason(error))
-
     def _note(self, failing: str) -> None:
         if bool(failing) != bool(self._failing):
             self._say(failing)
         self._failing = failing
 
-    def _stamps(self) -> dict[str, Stamp]:
+    def _stamps(self) -> dict[str, tuple[int, int]]:
         """What changes with each file of the study that is written."""
-        paths = [path for path in self._folder.glob("*.*") if not path.name.startswith(".")]
-        stats = {path.name: path.stat() for path in paths}
+        stats = {path.name: path.stat() for path in self._folder.glob("[!.]*.*")}
         return {name: (stat.st_ino, stat.st_mtime_ns) for name, stat in stats.items()}
 
 

@@ -5,19 +5,20 @@ Asked is MLflow itself what it has, by the metric `epoch`, so nothing is sent tw
 
 import hashlib
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
 
 from mlflow import MlflowClient
-from mlflow.entities import Metric, Param, Run, RunTag
+from mlflow.entities import Metric, Param, RunTag
 
 from orchestrator.config.trackers import SQLITE
 from orchestrator.results.states import Outcome, State
-from orchestrator.track.tracked_study import TrackedEpoch, TrackedRun, TrackedStudy
+from orchestrator.track.tracked_study import TrackedStudy
+from orchestrator.track.tracker import Tracker
 from search_spaces.baseline import Params
 
 STATUSES: Final[dict[str, str]] = {
@@ -37,32 +38,27 @@ MOST_RUNS: Final = 1_000
 MOST_AT_A_TIME: Final = 800
 
 
-def open_at(place: str) -> "MlflowTracker":
-    """MLflow at a tracking URI; empty: where MLFLOW_TRACKING_URI says, or its own default."""
-    # What fails is tried again by whoever follows the study, so that it need not wait here.
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
-    os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
-    return MlflowTracker(MlflowClient(tracking_uri=place or None))
-
-
-@dataclass(kw_only=True)
+@dataclass
 class _There:
     """What MLflow has of a run."""
 
     run_id: str
-    status: str = "RUNNING"
-    metrics: dict[str, float] = field(default_factory=dict)
-    tags: dict[str, str] = field(default_factory=dict)
-    params: set[str] = field(default_factory=set)
+    status: str
+    metrics: dict[str, float]
+    tags: dict[str, str]
+    params: set[str]
 
 
-class MlflowTracker:
+class MlflowTracker(Tracker):
     """See the module."""
 
-    def __init__(self, client: MlflowClient) -> None:
-        """Takes the client; nothing is asked yet."""
-        self._client = client
+    def __init__(self, place: str) -> None:
+        """Takes a tracking URI; empty: where MLFLOW_TRACKING_URI says, or its own default."""
+        # What fails is tried again by whoever follows the study, so that it need not wait here.
+        os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
+        os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
+        os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
+        self._client = MlflowClient(tracking_uri=place or None)
         self._experiment = ""
         self._there: dict[str, _There] = {}
 
@@ -77,22 +73,39 @@ class MlflowTracker:
             for name in study.searches
         }
         for run in study.runs:
-            parent = parents[run.search]
-            self._send(self._run(study, run.name, run.name, run.started_at, parent), run)
-        self._send_study(study, root)
+            there = self._run(study, run.name, run.name, run.started_at, parents[run.search])
+            last = there.metrics.get("epoch", 0)
+            metrics = [
+                Metric(name, value, _milliseconds(epoch.at), epoch.epoch)
+                for epoch in run.epochs
+                if epoch.epoch > last
+                for name, value in epoch.metrics.items()
+            ]
+            step = run.epochs[-1].epoch if run.epochs else 0
+            metrics += _changed(there, run.summary, run.ended_at, step)
+            self._log(there, metrics, {**run.tags, "search": run.search}, run.params)
+            self._end(there, run.status, run.ended_at)
+        self._log(root, [*_changed(root, study.comparison, study.ended_at, 0)], study.tags)
+        for path in study.files:
+            digest, tag = hashlib.sha256(path.read_bytes()).hexdigest(), f"{path.name}.sha256"
+            if root.tags.get(tag) != digest:  # else the same is there
+                self._client.log_artifact(root.run_id, str(path))
+                self._log(root, [], {tag: digest})
+        self._end(root, study.outcome, study.ended_at)
         for name, parent in parents.items():
             self._log(parent, [], {"study": study.name, "search": name})
             self._end(parent, study.outcome, study.ended_at)
 
-    def close(self) -> None:
-        """Nothing is open."""
-
     def _experiment_of(self, study: TrackedStudy) -> str:
         name = os.environ.get("MLFLOW_EXPERIMENT_NAME") or study.name
-        found = self._client.get_experiment_by_name(name)
-        if found:
-            return str(found.experiment_id)
-        return str(self._client.create_experiment(name, _artifacts_of(self._client.tracking_uri)))
+        uri = self._client.tracking_uri
+        if known := self._client.get_experiment_by_name(name):
+            return str(known.experiment_id)
+        artifacts = None  # where a server has them
+        if uri.startswith(SQLITE):  # beside a database, else in the folder one is in
+            place = Path(uri.removeprefix(SQLITE)).absolute().parent / "mlruns"
+            artifacts = place.as_uri()
+        return str(self._client.create_experiment(name, artifacts))
 
     def _found(self, study: TrackedStudy) -> Iterator[tuple[str, _There]]:
         """Each run of the study that MLflow has, by our name of it."""
@@ -123,34 +136,12 @@ class MlflowTracker:
             nested = {} if parent is None else {PARENT: parent.run_id}
             run = self._client.create_run(
                 self._experiment,
-                start_time=None if started_at is None else _milliseconds(started_at),
+                start_time=started_at and _milliseconds(started_at),
                 tags={IDENTITY: study.identity, NAME: key, **nested},
                 run_name=name,
             )
             self._there[key] = _there(run)
         return self._there[key]
-
-    def _send(self, there: _There, run: TrackedRun) -> None:
-        last = there.metrics.get("epoch", 0)
-        new = [epoch for epoch in run.epochs if epoch.epoch > last]
-        step = run.epochs[-1].epoch if run.epochs else 0
-        metrics = [*_metrics(new), *_changed(there, run.summary, run.ended_at, step)]
-        self._log(there, metrics, {**run.tags, "search": run.search}, run.params)
-        self._end(there, run.status, run.ended_at)
-
-    def _send_study(self, study: TrackedStudy, root: _There) -> None:
-        metrics = [*_changed(root, study.comparison, study.ended_at, 0)]
-        self._log(root, metrics, study.tags)
-        for path in study.files:
-            self._attach(root, path)
-        self._end(root, study.outcome, study.ended_at)
-
-    def _attach(self, there: _There, path: Path) -> None:
-        """Sends a file as an artefact, unless the same is there."""
-        digest, tag = hashlib.sha256(path.read_bytes()).hexdigest(), f"{path.name}.sha256"
-        if there.tags.get(tag) != digest:
-            self._client.log_artifact(there.run_id, str(path))
-            self._log(there, [], {tag: digest})
 
     def _log(
         self,
@@ -185,20 +176,15 @@ class MlflowTracker:
         if wanted == "RUNNING":  # it was resumed
             self._client.update_run(there.run_id, status=wanted)
         else:
-            ended = None if at is None else _milliseconds(at)
+            ended = at and _milliseconds(at)
             self._client.set_terminated(there.run_id, status=wanted, end_time=ended)
         there.status = wanted
 
 
-def _there(run: Run) -> _There:
-    data: Any = run.data
-    return _There(
-        run_id=run.info.run_id,
-        status=run.info.status,
-        metrics=dict(data.metrics),
-        tags=dict(data.tags),
-        params=set(data.params),
-    )
+def _there(run: Any) -> _There:
+    info, data = run.info, run.data
+    tags, params = dict(data.tags), set(data.params)
+    return _There(info.run_id, info.status, dict(data.metrics), tags, params)
 
 
 def _changed(
@@ -211,18 +197,5 @@ def _changed(
             yield Metric(name, value, moment, step)
 
 
-def _metrics(epochs: Iterable[TrackedEpoch]) -> Iterator[Metric]:
-    for epoch in epochs:
-        for name, value in epoch.metrics.items():
-            yield Metric(name, value, _milliseconds(epoch.at), epoch.epoch)
-
-
 def _milliseconds(moment: datetime) -> int:
     return round(moment.timestamp() * 1_000)
-
-
-def _artifacts_of(uri: str) -> str | None:
-    """Beside a database, where MLflow would take the folder one is in; of a server None."""
-    if not uri.startswith(SQLITE):
-        return None
-    return (Path(uri.removeprefix(SQLITE)).absolute().parent / "mlruns").as_uri()

@@ -7,7 +7,8 @@ process left torn is read up to there, and what it lacks goes into another.
 import os
 import socket
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -28,39 +29,32 @@ from tensorboard.summary.writer.record_writer import RecordWriter
 
 from orchestrator.results.states import MAY_WIN, State
 from orchestrator.track.tracked_study import TrackedRun, TrackedStudy
+from orchestrator.track.tracker import Tracker
 
 DEFAULT: Final = "runs"
 IDENTITY: Final = ".study"
 EVENTS: Final = "events.out.tfevents."
 
 
-def open_at(place: str) -> "TensorboardTracker":
-    """TensorBoard's `--logdir`; empty: `runs`, as PyTorch's writer has it."""
-    return TensorboardTracker(Path(place or DEFAULT).expanduser().absolute())
-
-
-class TensorboardTracker:
+class TensorboardTracker(Tracker):
     """See the module."""
 
-    def __init__(self, folder: Path) -> None:
-        """Takes the folder; nothing is read yet."""
-        self._folder = folder
-        self._runs: dict[Path, _EventFile] = {}
+    def __init__(self, place: str) -> None:
+        """Takes TensorBoard's `--logdir`; empty: `runs`, as PyTorch's writer has it."""
+        self._folder = Path(place or DEFAULT).expanduser().absolute()
+        self._file = cache(_EventFile)
 
     def update(self, study: TrackedStudy) -> None:
         """See `Tracker`."""
         root = self._root(study)
         for run in study.runs:
-            _send(self._run(root / run.search / run.name), run)
-        own = self._run(root)
+            _send(self._file(root / run.search / run.name), run)
+        own = self._file(root)
         at = time.time() if study.ended_at is None else study.ended_at.timestamp()
         own.add(0, at, _scalars(study.comparison))
         for path in study.files:
             if path.suffix == ".md":
                 own.add(0, at, [_text(path.stem, path.read_text(encoding="utf-8"))])
-
-    def close(self) -> None:
-        """Nothing is open: each event is appended by itself."""
 
     def _root(self, study: TrackedStudy) -> Path:
         """The study's folder, of its own where another study of its name has that."""
@@ -74,18 +68,18 @@ class TensorboardTracker:
                 break
         return root
 
-    def _run(self, folder: Path) -> "_EventFile":
-        if folder not in self._runs:
-            self._runs[folder] = _EventFile(folder)
-        return self._runs[folder]
-
 
 class _EventFile:
     """What the event files of a run have, and one more that is appended to."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._there = set(_tags_in(folder))
+        self._there = {
+            (value.tag, event.step)
+            for path in sorted(folder.glob(f"{EVENTS}*"))
+            for event in EventFileLoader(str(path)).Load()
+            for value in event.summary.value
+        }
         self._path: Path | None = None
 
     def add(self, step: int, at: float, values: Iterable[Summary.Value]) -> None:
@@ -99,19 +93,16 @@ class _EventFile:
         new = [value for value in values if (value.tag, step) not in self._there]
         if not new:
             return
-        event = Event(wall_time=at, step=step, summary=Summary(value=new))
+        events = [Event(wall_time=at, step=step, summary=Summary(value=new))]
         if self._path is None:
             self._folder.mkdir(parents=True, exist_ok=True)
             name = f"{EVENTS}{time.time_ns()}.{socket.gethostname()}.{os.getpid()}"
             self._path = self._folder / name
-            self._append(Event(wall_time=at, file_version="brain.Event:2"))
-        self._append(event)
-        self._there |= {(value.tag, step) for value in new}
-
-    def _append(self, event: Event) -> None:
-        assert self._path is not None
+            events.insert(0, Event(wall_time=at, file_version="brain.Event:2"))
         with self._path.open("ab") as file:
-            RecordWriter(file).write(event.SerializeToString())
+            for event in events:
+                RecordWriter(file).write(event.SerializeToString())
+        self._there |= {(value.tag, step) for value in new}
 
 
 def _send(file: _EventFile, run: TrackedRun) -> None:
@@ -131,17 +122,8 @@ def _seconds(run: TrackedRun) -> float:
     return run.started_at.timestamp() if run.started_at else time.time()
 
 
-def _tags_in(folder: Path) -> Iterator[tuple[str, int]]:
-    """The tags in the event files of a folder, with their steps."""
-    for path in sorted(folder.glob(f"{EVENTS}*")):
-        for event in EventFileLoader(str(path)).Load():
-            for value in event.summary.value:
-                yield value.tag, event.step
-
-
-def _scalars(metrics: Mapping[str, float]) -> Iterator[Summary.Value]:
-    for name, number in metrics.items():
-        yield Summary.Value(tag=name, simple_value=number)
+def _scalars(metrics: Mapping[str, float]) -> list[Summary.Value]:
+    return [Summary.Value(tag=name, simple_value=number) for name, number in metrics.items()]
 
 
 def _text(name: str, text: str) -> Summary.Value:
@@ -155,24 +137,17 @@ def _session_start(run: TrackedRun) -> Summary.Value:
     """What the plugin of hyperparameters begins a run with."""
     start = SessionStartInfo(group_name=run.name, start_time_secs=_seconds(run))
     for name, value in run.params.items():
-        entry = start.hparams[name]
-        if isinstance(value, bool):
-            entry.bool_value = value
-        elif isinstance(value, str):
-            entry.string_value = value
-        else:
-            entry.number_value = value
-    data = HParamsPluginData(session_start_info=start)
-    return _of_plugin(metadata.SESSION_START_INFO_TAG, data)
+        kind = {bool: "bool", str: "string"}.get(type(value), "number")
+        setattr(start.hparams[name], f"{kind}_value", value)
+    return _of_plugin(metadata.SESSION_START_INFO_TAG, session_start_info=start)
 
 
 def _session_end(run: TrackedRun, at: float) -> Summary.Value:
-    good = run.status in MAY_WIN
-    end = SessionEndInfo(status=STATUS_SUCCESS if good else STATUS_FAILURE, end_time_secs=at)
-    data = HParamsPluginData(session_end_info=end)
-    return _of_plugin(metadata.SESSION_END_INFO_TAG, data)
+    status = STATUS_SUCCESS if run.status in MAY_WIN else STATUS_FAILURE
+    end = SessionEndInfo(status=status, end_time_secs=at)
+    return _of_plugin(metadata.SESSION_END_INFO_TAG, session_end_info=end)
 
 
-def _of_plugin(tag: str, data: HParamsPluginData) -> Summary.Value:
-    about = metadata.create_summary_metadata(data)
+def _of_plugin(tag: str, **info: SessionStartInfo | SessionEndInfo) -> Summary.Value:
+    about = metadata.create_summary_metadata(HParamsPluginData(**info))
     return Summary.Value(tag=tag, metadata=about, tensor=metadata.NULL_TENSOR)

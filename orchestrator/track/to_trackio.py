@@ -7,9 +7,8 @@ there twice, whoever sent it again.
 import hashlib
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Final
+from typing import Final, NamedTuple
 
 from trackio.remote_client import RemoteClient
 from trackio.sqlite_storage import SQLiteStorage
@@ -17,23 +16,13 @@ from trackio.utils import parse_trackio_server_url
 
 from orchestrator.results.states import State
 from orchestrator.track.tracked_study import TrackedRun, TrackedStudy
+from orchestrator.track.tracker import Tracker
 
 DEFAULT: Final = "transfer-study"
 SECONDS: Final = 10.0
 
 
-def open_at(place: str) -> "TrackioTracker":
-    """A project of Trackio's; empty: of TRACKIO_PROJECT, else `transfer-study`.
-
-    It is kept in TRACKIO_DIR, or by the server that TRACKIO_SERVER_URL names.
-    """
-    project = place or os.environ.get("TRACKIO_PROJECT") or DEFAULT
-    server = os.environ.get("TRACKIO_SERVER_URL")
-    return TrackioTracker(_Server(project, server) if server else _Local(project))
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Row:
+class _Row(NamedTuple):
     """A row of Trackio's: metrics at a step; of a run there is one of each kind and step."""
 
     kind: str
@@ -41,72 +30,25 @@ class _Row:
     at: datetime
     metrics: Mapping[str, float]
 
-    @property
-    def key(self) -> tuple[str, int]:
-        """What it is in its run."""
-        return self.kind, self.step
 
-    def log_id(self, run_id: str) -> str:
-        """What it is in all of Trackio."""
-        return hashlib.sha256(f"{run_id} {self.kind} {self.step}".encode()).hexdigest()[:32]
-
-
-class _Local:
-    """A project in TRACKIO_DIR."""
-
-    def __init__(self, project: str) -> None:
-        self._project = project
-
-    def log(
-        self, name: str, run_id: str, config: Mapping[str, object], rows: Sequence[_Row]
-    ) -> None:
-        SQLiteStorage.bulk_log(
-            project=self._project,
-            run=name,
-            run_id=run_id,
-            metrics_list=[dict(row.metrics) for row in rows],
-            steps=[row.step for row in rows],
-            timestamps=[row.at.astimezone(UTC).isoformat() for row in rows],
-            log_ids=[row.log_id(run_id) for row in rows],
-            config=dict(config),
-        )
-
-
-class _Server:
-    """A project that a server of Trackio's keeps; it gives rows the time at which they come."""
-
-    def __init__(self, project: str, address: str) -> None:
-        self._project = project
-        base, token = parse_trackio_server_url(address)
-        token = token or os.environ.get("TRACKIO_WRITE_TOKEN")
-        self._client = RemoteClient(
-            base, write_token=token, verbose=False, httpx_kwargs={"timeout": SECONDS}
-        )
-
-    def log(
-        self, name: str, run_id: str, config: Mapping[str, object], rows: Sequence[_Row]
-    ) -> None:
-        logs = [
-            {
-                "project": self._project,
-                "run": name,
-                "run_id": run_id,
-                "metrics": dict(row.metrics),
-                "step": row.step,
-                "config": dict(config),
-                "log_id": row.log_id(run_id),
-            }
-            for row in rows
-        ]
-        self._client.predict(api_name="/bulk_log", logs=logs, hf_token=None)
-
-
-class TrackioTracker:
+class TrackioTracker(Tracker):
     """See the module."""
 
-    def __init__(self, project: _Local | _Server) -> None:
-        """Takes the project; nothing is asked yet."""
-        self._project = project
+    def __init__(self, place: str) -> None:
+        """Takes a project; empty: that of TRACKIO_PROJECT, else `transfer-study`.
+
+        It is kept in TRACKIO_DIR, or by the server that TRACKIO_SERVER_URL names, which gives rows
+        the time at which they come.
+        """
+        self._project = place or os.environ.get("TRACKIO_PROJECT") or DEFAULT
+        self._server: RemoteClient | None = None
+        if address := os.environ.get("TRACKIO_SERVER_URL"):
+            base, token = parse_trackio_server_url(address)
+            token = token or os.environ.get("TRACKIO_WRITE_TOKEN")
+            timeout = {"timeout": SECONDS}
+            self._server = RemoteClient(
+                base, write_token=token, verbose=False, httpx_kwargs=timeout
+            )
         self._sent: dict[str, set[tuple[str, int]]] = {}
 
     def update(self, study: TrackedStudy) -> None:
@@ -116,27 +58,49 @@ class TrackioTracker:
             self._log(study, run.name, about, [*_rows(run)])
         if study.comparison:
             at = study.ended_at or datetime.now(UTC)
-            row = _Row(kind="comparison", step=0, at=at, metrics=study.comparison)
+            row = _Row("comparison", 0, at, study.comparison)
             self._log(study, study.name, study.tags, [row])
-
-    def close(self) -> None:
-        """Nothing is open."""
 
     def _log(
         self, study: TrackedStudy, name: str, about: Mapping[str, object], rows: Sequence[_Row]
     ) -> None:
         sent = self._sent.setdefault(name, set())
-        new = [row for row in rows if row.key not in sent]
-        if new:
-            group = {"_Group": study.name, "study": study.name}
-            self._project.log(name, f"{study.identity}-{name}", {**about, **group}, new)
-            sent |= {row.key for row in new}
+        new = [row for row in rows if (row.kind, row.step) not in sent]
+        if not new:
+            return
+        run_id = f"{study.identity}-{name}"
+        run = {"project": self._project, "run": name, "run_id": run_id}
+        texts = [f"{run_id} {row.kind} {row.step}" for row in new]
+        ids = [hashlib.sha256(text.encode()).hexdigest()[:32] for text in texts]
+        config = {**about, "_Group": study.name, "study": study.name}
+        if self._server is None:
+            SQLiteStorage.bulk_log(
+                **run,
+                metrics_list=[dict(row.metrics) for row in new],
+                steps=[row.step for row in new],
+                timestamps=[row.at.astimezone(UTC).isoformat() for row in new],
+                log_ids=ids,
+                config=config,
+            )
+        else:
+            logs = [
+                {
+                    **run,
+                    "metrics": dict(row.metrics),
+                    "step": row.step,
+                    "config": config,
+                    "log_id": log_id,
+                }
+                for row, log_id in zip(new, ids, strict=True)
+            ]
+            self._server.predict(api_name="/bulk_log", logs=logs, hf_token=None)
+        sent |= {(row.kind, row.step) for row in new}
 
 
 def _rows(run: TrackedRun) -> Iterator[_Row]:
     for epoch in run.epochs:
-        yield _Row(kind="epoch", step=epoch.epoch, at=epoch.at, metrics=epoch.metrics)
+        yield _Row("epoch", epoch.epoch, epoch.at, epoch.metrics)
     if run.status != State.RUNNING:
         step = run.epochs[-1].epoch if run.epochs else 0
         at = run.ended_at or run.started_at or datetime.now(UTC)
-        yield _Row(kind=run.status, step=step, at=at, metrics=run.summary)
+        yield _Row(run.status, step, at, run.summary)

@@ -18,23 +18,13 @@ import wandb
 
 from orchestrator.results.states import MAY_WIN, Outcome, State
 from orchestrator.track.tracked_study import TrackedEpoch, TrackedStudy
+from orchestrator.track.tracker import Tracker
 from orchestrator.track.wandb_file import is_whole
 
 DEFAULT: Final = "transfer-study"
 NOTE: Final = "transfer-study.json"
 OFFLINE: Final = "offline-"
 SECONDS: Final = 30.0
-
-
-def open_at(place: str) -> "WandbTracker":
-    """A project, `PROJECT` or `ENTITY/PROJECT`; empty: as WANDB_PROJECT and WANDB_ENTITY say."""
-    _end_service()
-    entity, _, project = place.rpartition("/")
-    return WandbTracker(
-        entity=entity or os.environ.get("WANDB_ENTITY"),
-        project=project or os.environ.get("WANDB_PROJECT") or DEFAULT,
-        folder=Path(os.environ.get("WANDB_DIR") or ".").absolute(),
-    )
 
 
 def _end_service() -> None:
@@ -64,21 +54,18 @@ class _Content:
         return {"status": self.status, "epochs": len(self.epochs)}
 
 
-@dataclass(kw_only=True)
-class _Open:
-    """A run that is open, and the last epoch that it has."""
-
-    run: Any
-    last: int
-
-
-class WandbTracker:
+class WandbTracker(Tracker):
     """See the module."""
 
-    def __init__(self, *, entity: str | None, project: str, folder: Path) -> None:
-        """Takes the project and where its files go; nothing is opened yet."""
-        self._entity, self._project, self._folder = entity, project, folder
-        self._open: dict[str, _Open] = {}
+    def __init__(self, place: str) -> None:
+        """Takes `PROJECT` or `ENTITY/PROJECT`; empty: as WANDB_PROJECT and WANDB_ENTITY say."""
+        _end_service()
+        entity, _, project = place.rpartition("/")
+        self._entity = entity or os.environ.get("WANDB_ENTITY")
+        self._project = project or os.environ.get("WANDB_PROJECT") or DEFAULT
+        self._folder = Path(os.environ.get("WANDB_DIR") or ".").absolute()
+        self._open: dict[str, Any] = {}  # runs of theirs, each with the last epoch that it has
+        self._last: dict[str, int] = {}
         self._ended: dict[str, Mapping[str, object]] = {}
 
     def update(self, study: TrackedStudy) -> None:
@@ -94,8 +81,8 @@ class WandbTracker:
         Raises:
             OSError: Not all of a run is in its file.
         """
-        for each in self._open.values():
-            each.run.finish(exit_code=1)
+        for run in self._open.values():
+            run.finish(exit_code=1)
         self._open.clear()
         wandb.teardown()
         for run_id in self._ended:
@@ -104,23 +91,29 @@ class WandbTracker:
 
     def _send(self, study: TrackedStudy, run_id: str, content: _Content) -> None:
         if run_id not in self._open:
-            notes = [json.loads(path.read_text("utf-8")) for path in self._notes(run_id)]
+            notes, halves = [], []
+            for folder in self._folders(run_id):
+                if _is_whole(folder):
+                    notes.append(json.loads((folder / NOTE).read_text("utf-8")))
+                elif folder.name.startswith(OFFLINE):  # an earlier process did not end it
+                    halves.append(folder)
             if content.note in notes:
                 self._ended[run_id] = content.note
                 return
-            self._remove_halves(run_id)
-            last = max((note["epochs"] for note in notes), default=0)
-            self._open[run_id] = self._begin(study, run_id, content, last)
-        there = self._open[run_id]
+            for folder in halves:
+                shutil.rmtree(folder)
+            self._open[run_id] = run = self._begin(study, run_id, content)
+            # A server's run goes on from its step.
+            self._last[run_id] = max([run.step - 1, *(note["epochs"] for note in notes)])
         for epoch in content.epochs:
-            if epoch.epoch > there.last:
-                there.run.log(dict(epoch.metrics), step=epoch.epoch)
-                there.last = epoch.epoch
+            if epoch.epoch > self._last[run_id]:
+                self._open[run_id].log(dict(epoch.metrics), step=epoch.epoch)
+                self._last[run_id] = epoch.epoch
         if content.status != State.RUNNING:
             self._end(study, run_id, content)
 
-    def _begin(self, study: TrackedStudy, run_id: str, content: _Content, last: int) -> _Open:
-        run = wandb.init(
+    def _begin(self, study: TrackedStudy, run_id: str, content: _Content) -> Any:
+        return wandb.init(
             entity=self._entity,
             project=self._project,
             id=run_id,
@@ -143,10 +136,9 @@ class WandbTracker:
                 x_save_requirements=False,
             ),
         )
-        return _Open(run=run, last=max(last, run.step - 1))  # a server's run goes on from its step
 
     def _end(self, study: TrackedStudy, run_id: str, content: _Content) -> None:
-        run = self._open[run_id].run
+        run = self._open[run_id]
         folder = Path(run.dir).parent
         run.config.update(dict(content.config), allow_val_change=True)
         run.tags = (*content.tags, content.status)
@@ -164,17 +156,6 @@ class WandbTracker:
     def _folders(self, run_id: str) -> Iterator[Path]:
         """Where runs of this id have their files."""
         yield from self._folder.glob(f"wandb/*run-*-{run_id}")
-
-    def _notes(self, run_id: str) -> Iterator[Path]:
-        for folder in self._folders(run_id):
-            if _is_whole(folder):
-                yield folder / NOTE
-
-    def _remove_halves(self, run_id: str) -> None:
-        """Removes what an earlier process wrote of a run offline and did not end."""
-        for folder in self._folders(run_id):
-            if not _is_whole(folder) and folder.name.startswith(OFFLINE):
-                shutil.rmtree(folder)
 
 
 def _is_whole(folder: Path) -> bool:

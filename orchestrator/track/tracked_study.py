@@ -22,6 +22,9 @@ LONGEST_TAG: Final = 5_000
 # Columns of a run's row that a tracker has otherwise: as what the run is, and as its parameters.
 _ELSEWHERE: Final = frozenset({"study", "trial_id", "params_json", "started_at", "ended_at"})
 _PARAMETERS: Final = ("role", "seed", "train_fraction")
+_EPOCH_NUMBERS: Final = frozenset(schema.FIXED_SCHEMAS["epochs"].names) - {
+    *("study", "family", "trial_id", "reported_at", "device_name")
+}
 
 Metrics = Mapping[str, float]
 
@@ -46,7 +49,6 @@ class TrackedRun:
     """A trial of the search, or a re-training.
 
     Attributes:
-        name: The trial's id.
         search: The search it belongs to: a family's, or that of a smaller share.
         phase: `search` or `finals`.
         status: `running`, `completed`, `stopped`, `diverged` or `failed`; it has ended only once
@@ -76,11 +78,8 @@ class TrackedStudy:
     """A study as its folder has it at one moment.
 
     Attributes:
-        folder: The study's.
-        name: The study's.
         identity: Different for each study, also for two of one name.
         outcome: As in `study.json`: `running` until it has ended.
-        tags: What it is.
         searches: Names of its searches, a family each or a family at a share.
         runs: Its trials, then its re-trainings.
         comparison: The final comparison's numbers, means over seeds, by name.
@@ -155,15 +154,14 @@ def _finals(results: StudyResults) -> Iterator[TrackedRun]:
         name = run.trial_id or final_id(run.family, run.role, run.seed, run.train_fraction)
         search = search_for(results.searches, run.family, run.train_fraction).name
         own, done = epochs[name], tested.get(name)
+        times = {"started_at": own[0].at, "ended_at": own[-1].at} if own else {}
         if done is not None:
-            times = {"started_at": own[0].at, "ended_at": own[-1].at} if own else {}
             both = {"role": ",".join(sorted(roles[name]))}
             yield _run({**done, **both, **times}, search, "finals", State.COMPLETED.value, own)
         elif own:
             status = (State.FAILED if run.failed else State.RUNNING).value
-            ended = {"ended_at": own[-1].at} if run.failed else {}
-            known = {"family": run.family, "role": run.role, "trial_id": name, **ended}
-            yield _run({**known, "started_at": own[0].at}, search, "finals", status, own)
+            known = {"family": run.family, "role": run.role, "trial_id": name, **times}
+            yield _run(known, search, "finals", status, own)
 
 
 def _run(
@@ -175,8 +173,8 @@ def _run(
             continue
         if isinstance(value, str):
             texts[name] = value[:LONGEST_TAG]
-        elif name not in _PARAMETERS:
-            numbers[_summary_name(name)] = float(value)
+        elif name not in _PARAMETERS:  # what epochs have of the same name is another number
+            numbers[f"best_{name}" if name in _EPOCH_NUMBERS else name] = float(value)
     ended = status != State.RUNNING
     given = json.loads(row["params_json"]) if "params_json" in row else {}
     kept = {name: row[name] for name in _PARAMETERS if name in row} if given else {}
@@ -194,32 +192,16 @@ def _run(
     )
 
 
-def _summary_name(column: str) -> str:
-    """A row's number has a name of its own where its epochs have one of the same name."""
-    return f"best_{column}" if column in _EPOCH_NUMBERS else column
-
-
-_EPOCH_NUMBERS: Final = frozenset(
-    column.name
-    for column in schema.FIXED_SCHEMAS["epochs"]
-    if column.name not in {"study", "family", "trial_id", "reported_at", "device_name"}
-)
-
-
 def _epochs(
     results: StudyResults, table: Literal["epochs", "final_epochs"]
 ) -> defaultdict[str, list[TrackedEpoch]]:
     epochs: defaultdict[str, list[TrackedEpoch]] = defaultdict(list)
     for row in sorted(results.rows(table), key=lambda row: row["epoch"]):
         known: Mapping[str, Any] = row
-        numbers = {name: known.get(name) for name in _EPOCH_NUMBERS}
-        epochs[row["trial_id"]].append(
-            TrackedEpoch(
-                epoch=row["epoch"],
-                at=row["reported_at"],
-                metrics={name: float(n) for name, n in sorted(numbers.items()) if n is not None},
-            )
-        )
+        numbers = {name: known.get(name) for name in sorted(_EPOCH_NUMBERS)}
+        metrics = {name: float(value) for name, value in numbers.items() if value is not None}
+        tracked = TrackedEpoch(epoch=row["epoch"], at=row["reported_at"], metrics=metrics)
+        epochs[row["trial_id"]].append(tracked)
     return epochs
 
 

@@ -14,11 +14,11 @@ class Tracker(Protocol):
         """Sends what is not there yet; nothing twice, whoever sent it and was killed meanwhile."""
 
     def close(self) -> None:
-        """Ends what is open of it."""
+        """Ends what is open of it, if anything is."""
 
 
 def open_tracker(target: Target) -> Tracker:
     """The tracker with nothing sent yet by this object."""
     module = import_module(f"orchestrator.track.to_{target.tracker}")
-    tracker: Tracker = module.open_at(target.place)
+    tracker: Tracker = getattr(module, f"{target.tracker.capitalize()}Tracker")(target.place)
     return tracker

@@ -232,7 +232,7 @@ def test_an_ensemble_of_one_seed_is_refused_and_one_of_a_study_that_went_on_is_o
     assert curve_driver.resume(seeds=3)
     (winner,), _ = read_winners(curve_driver.folder, read_study(curve_driver.folder))
     ensemble = read_ensemble(curve_driver.folder, winner)
-    assert [each.facts.config["seed"] for each in ensemble] == [0, 1, 2]
+    assert [each.config["seed"] for each in ensemble] == [0, 1, 2]
     assert verify(curve_driver.folder, sources=False).problems == []
 
 

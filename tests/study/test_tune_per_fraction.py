@@ -21,7 +21,7 @@ from orchestrator.plan.preflight import check_new
 from orchestrator.results.files import read_study
 from orchestrator.status import study_status as status
 from orchestrator.study import main
-from orchestrator.track.optuna_journal import write_journal
+from orchestrator.track.to_optuna import write_journal
 from orchestrator.trials.recorder import Recorder
 from orchestrator.verify.runner import verify
 

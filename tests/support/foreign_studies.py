@@ -12,8 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from orchestrator.audit.baseline import CUT_SHORT, MISSING
-from orchestrator.audit.effort import UNEQUAL_EPOCHS, UNEQUAL_TRIALS
+from orchestrator.audit.effort import CUT_SHORT, MISSING, UNEQUAL_EPOCHS, UNEQUAL_TRIALS
 from orchestrator.audit.test_use import (
     BEST_BY_TEST,
     BEST_EPOCH,

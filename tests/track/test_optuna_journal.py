@@ -9,7 +9,7 @@ from made_up_study import MadeUpStudy
 from optuna.trial import TrialState
 from read_export import opened
 
-from orchestrator.track.to_optuna import open_at
+from orchestrator.track.to_optuna import OptunaTracker
 from orchestrator.track.tracked_study import read_tracked
 
 PARAMS = '{"batch_size": 64, "dropout": 0.0, "learning_rate": 0.0001, "optimizer": "adam"}'
@@ -28,7 +28,7 @@ def sent(folder: Path, journal: Path, statuses: dict[str, str], epochs: int) -> 
     ]
     content = MadeUpStudy(families=("cnn",), finished=False).study()
     tables = {"trials": trials, "epochs": curves, "rungs": [rung("cnn-001", 1, 0.1)]}
-    tracker = open_at(str(journal))
+    tracker = OptunaTracker(str(journal))
     tracker.update(read_tracked(write_study(folder, content, tables)))
     tracker.close()
     return opened(journal, "cnn")

@@ -188,8 +188,7 @@ def test_its_winner_is_made_again_from_its_own_weights_alone(name: str) -> None:
     family = registry.load_family(name)
     size = family.baseline.get("input_size") or 32
     config = {"params": dict(family.baseline), "input_size": size, "classes": ["a", "b", "c"]}
-    facts = SimpleNamespace(family=family, config=config)
-    winner: Any = SimpleNamespace(family=name, facts=facts, weights=trainer.weights())
+    winner: Any = SimpleNamespace(family=family, config=config, weights=trainer.weights())
     for key, each in network_of(winner).state_dict().items():
         assert each.equal(trainer._model.state_dict()[key])
 
