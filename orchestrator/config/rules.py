@@ -75,9 +75,7 @@ def trials_on_a_gpu(gpus_per_trial: float) -> int:
 
 Positive = Annotated[int, at_least(1)]
 FromZero = Annotated[float, _rule(math.isfinite, "be a finite number"), at_least(0)]
-Hours = Annotated[
-    float, _rule(lambda hours: hours > 0 and math.isfinite(hours), "be hours above 0")
-]
+Hours = Annotated[float, _rule(lambda time: time > 0 and math.isfinite(time), "be hours above 0")]
 Chance = Annotated[float, _rule(lambda chance: 0 < chance < 1, "be a chance between 0 and 1")]
 Gigabytes = Annotated[float, _rule(lambda size: 0 < size < MOST, "be GB above 0")]
 Wait = Annotated[
@@ -108,8 +106,7 @@ FolderName = Annotated[
 Address = Annotated[
     str,
     _rule(
-        lambda text: "://" in text,
-        "be an address such as s3://bucket/prefix or file:///mnt/copies",
+        lambda text: "://" in text, "be an address such as s3://bucket/prefix or file:///mnt/copies"
     ),
 ]
 Objective = Annotated[str, AfterValidator(_is_objective)]

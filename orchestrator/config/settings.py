@@ -11,24 +11,8 @@ from typing import Annotated, Any, Final
 
 from pydantic import TypeAdapter, ValidationError
 
+from orchestrator.config import rules
 from orchestrator.config.columns import COLUMNS
-from orchestrator.config.precision import default_precision
-from orchestrator.config.rules import (
-    Address,
-    Chance,
-    FolderName,
-    Fractions,
-    FromZero,
-    Gigabytes,
-    Hours,
-    LocalPath,
-    Objective,
-    Positive,
-    ShareOfAGpu,
-    Trackers,
-    Wait,
-    at_least,
-)
 from orchestrator.config.trackers import parse_targets
 from search_spaces.baseline import BASELINE_EPOCHS
 from trainables.data import image_size
@@ -88,17 +72,17 @@ class Settings:
     data_dir: str | None = setting(None, flag=True, path=True, operational=True)(
         "where its files are: a path or fsspec URI; none: the user's cache, downloaded once"
     )
-    image_size: Annotated[int, at_least(8)] | None = setting(None, flag=True)(
+    image_size: Annotated[int, rules.at_least(8)] | None = setting(None, flag=True)(
         "edge in pixels that images of free size are resized to; none: from these, at most 224"
     )
     image_column: str | None = setting(None, flag="NAME")(COLUMNS["image"])
     label_column: str | None = setting(None, flag="NAME")(COLUMNS["label"])
     group_column: str | None = setting(None, flag="NAME")(COLUMNS["group"])
-    validation_images: Positive | None = setting(None)(
+    validation_images: rules.Positive | None = setting(None)(
         "images taken out of the training part for validation; none: all of the data's own, else "
         "a tenth, one a class at least"
     )
-    train_images: Annotated[int, at_least(2)] | None = setting(None)(
+    train_images: Annotated[int, rules.at_least(2)] | None = setting(None)(
         "images the whole study trains on, after validation is taken out; none: all"
     )
     allow_duplicates: bool = setting(False)(
@@ -112,32 +96,34 @@ class Settings:
         "ask before the search what the frozen pre-trained networks know, by a linear layer and by "
         "nearest neighbours; seconds to a minute each, in the process of the command"
     )
-    objective: Objective = setting("accuracy")(
+    objective: rules.Objective = setting("accuracy")(
         "what epochs and trials are compared by on validation: `accuracy`, or for classes of very "
         "different sizes `balanced_accuracy` (the mean of their recalls) or `macro_f1`"
     )
-    trials: Positive = setting(32, flag=True)("trials per family, the baseline included")
-    budget_gpu_hours: Hours | None = setting(None, flag="HOURS")(
+    trials: rules.Positive = setting(32, flag=True)("trials per family, the baseline included")
+    budget_gpu_hours: rules.Hours | None = setting(None, flag="HOURS")(
         "device-hours (CPU-hours without GPUs) for all, finals included, an equal share per "
         "family; none: no limit"
     )
-    time_budget: Hours | None = setting(None, flag="HOURS")(
+    time_budget: rules.Hours | None = setting(None, flag="HOURS")(
         "wall hours for all, finals included; none: no limit"
     )
-    stop_when_settled: Chance | None = setting(None, flag="CHANCE")(
+    stop_when_settled: rules.Chance | None = setting(None, flag="CHANCE")(
         "end the searches once more trials change which family wins with less than this chance, "
         "e.g. 0.01; none: never"
     )
-    epochs: Positive = setting(BASELINE_EPOCHS, flag=True)("epochs of a trial that is not stopped")
-    grace_period: Positive = setting(5, flag=True)(
+    epochs: rules.Positive = setting(BASELINE_EPOCHS, flag=True)(
+        "epochs of a trial that is not stopped"
+    )
+    grace_period: rules.Positive = setting(5, flag=True)(
         "epochs before a trial can be stopped; the default is at most `epochs`"
     )
-    reduction_factor: Annotated[int, at_least(2)] = setting(3, flag=True)(
+    reduction_factor: Annotated[int, rules.at_least(2)] = setting(3, flag=True)(
         "one in this many survives a rung of ASHA, and rungs lie this factor apart; none within a "
         "fifth of the last epoch"
     )
-    seeds: Positive = setting(3, flag=True)("re-trainings of each winner and baseline")
-    train_fractions: Fractions = setting((1.0,), flag=True)(
+    seeds: rules.Positive = setting(3, flag=True)("re-trainings of each winner and baseline")
+    train_fractions: rules.Fractions = setting((1.0,), flag=True)(
         "shares of the training images that winners and baselines are re-trained on"
     )
     tune_per_fraction: bool = setting(False, flag=True)(
@@ -146,13 +132,13 @@ class Settings:
     equal_steps: bool = setting(False, flag=True)(
         "re-train on smaller shares for more epochs, so that each has about the same steps"
     )
-    gpus_per_trial: ShareOfAGpu | None = setting(None, flag=True, operational=True)(
+    gpus_per_trial: rules.ShareOfAGpu | None = setting(None, flag=True, operational=True)(
         "GPUs per trial: 0, 1, or a share 1/n; none: 1 where there are any"
     )
-    cpus_per_trial: Positive | None = setting(None, flag=True, operational=True)(
+    cpus_per_trial: rules.Positive | None = setting(None, flag=True, operational=True)(
         "CPUs per trial, and its torch threads; none: 1"
     )
-    memory_per_trial: Gigabytes | None = setting(None, operational=True)(
+    memory_per_trial: rules.Gigabytes | None = setting(None, operational=True)(
         "GB of a node's memory that each trial reserves; none: as many as CPUs and GPUs allow"
     )
     device_type: str | None = setting(None, flag="TYPE", operational=True)(
@@ -161,20 +147,20 @@ class Settings:
     mix_devices: bool = setting(False, flag=True, operational=True)(
         "run trials on all types of GPUs or CPUs; device-seconds are weighed by measured speed"
     )
-    max_concurrent: Positive | None = setting(None, flag=True, operational=True)(
+    max_concurrent: rules.Positive | None = setting(None, flag=True, operational=True)(
         "trials at a time, 1 for an order that can be reproduced; none: as many as fit"
     )
-    max_attempts: Positive = setting(3, operational=True)(
+    max_attempts: rules.Positive = setting(3, operational=True)(
         "attempts at a trial whose process dies; an error of its own is tried once more at most"
     )
-    epoch_time_limit: Wait = setting(14_400.0, operational=True)(
+    epoch_time_limit: rules.Wait = setting(14_400.0, operational=True)(
         "seconds an epoch may take, the first with its start, before its process counts as hung"
     )
-    checkpoint_seconds: FromZero = setting(30.0, operational=True)(
+    checkpoint_seconds: rules.FromZero = setting(30.0, operational=True)(
         "seconds of short epochs that one checkpoint is written for, and one report made: what a "
         "kill can cost a trial; 0: each epoch, as always with a trainer that trains whole epochs"
     )
-    wait_for_nodes_minutes: FromZero = setting(15.0, operational=True)(
+    wait_for_nodes_minutes: rules.FromZero = setting(15.0, operational=True)(
         "minutes to wait where no node that is there has room for a trial, before giving up"
     )
     address: str | None = setting(None, flag=True, operational=True)(
@@ -184,16 +170,16 @@ class Settings:
     dashboard: bool = setting(True, flag=True, operational=True)(
         "start Ray's dashboard with a Ray that is started here; the demo does without"
     )
-    results_dir: LocalPath = setting("results", flag=True, path=True, operational=True)(
+    results_dir: rules.LocalPath = setting("results", flag=True, path=True, operational=True)(
         "where studies are kept: a path, where a shared folder is mounted"
     )
-    name: FolderName | None = setting(None, flag=True, operational=True)(
+    name: rules.FolderName | None = setting(None, flag=True, operational=True)(
         "the study's folder in there; none: preset, data set and time"
     )
-    publish: Address | None = setting(None, flag="ADDRESS", operational=True)(
+    publish: rules.Address | None = setting(None, flag="ADDRESS", operational=True)(
         "fsspec address below which a copy of it is kept while it runs and at its end; none: none"
     )
-    track: Trackers | None = setting(None, flag="TRACKER", path=True, operational=True)(
+    track: rules.Trackers | None = setting(None, flag="TRACKER", path=True, operational=True)(
         "experiment trackers that its rows are sent to while it runs, separated by commas: "
         "`mlflow`, `tensorboard`, `wandb`, `trackio`, `optuna`, each with `=` and where, else as "
         "its environment says; none: none"
@@ -210,7 +196,7 @@ class Settings:
     reproducible: bool = setting(False)(
         "deterministic algorithms alone; an operator that has none ends its trial"
     )
-    seed: Annotated[int, at_least(0)] = setting(0, flag=True)(
+    seed: Annotated[int, rules.at_least(0)] = setting(0, flag=True)(
         "decides the split, the search and each trial"
     )
     space: Texts = setting({})(
@@ -241,7 +227,7 @@ class Settings:
 
     def precision_on(self, device: str) -> str:
         """What trials compute with on `cuda` or `cpu`."""
-        return self.precision or default_precision(device)
+        return self.precision or PRECISIONS[device][0]
 
 
 def said_of(settings: type[Settings]) -> dict[str, Said]:

@@ -9,11 +9,11 @@ from typing import Final, TypedDict, cast
 import numpy as np
 from optuna.distributions import BaseDistribution, json_to_distribution
 
-from orchestrator.config.precision import default_precision
 from orchestrator.results import files
 from orchestrator.results.study_record import StudyRecord
 from search_spaces.baseline import Params
 from search_spaces.dimension import covers, outside
+from trainables.hardware import PRECISIONS
 
 # Of a family's epochs, whose hyperparameters differ: the middle four fifths.
 PERCENTILES: Final = (10, 90)
@@ -242,7 +242,7 @@ def _other_work(study: StudyRecord, work: Work) -> str:
 
 def _other_arithmetic(study: StudyRecord, work: Work, device: str) -> str:
     """How a study computed otherwise, if it did."""
-    theirs, ours = study.precision, work.precision or default_precision(device)
+    theirs, ours = study.precision, work.precision or PRECISIONS[device][0]
     if theirs != ours:
         return f"it computed in {theirs}, not in {ours}"
     if study.settings.reproducible != work.reproducible:

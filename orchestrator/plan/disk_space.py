@@ -27,15 +27,7 @@ class NoSpaceError(ValueError):
 
 
 def check_disk_space(checked: CheckedStudy, *, at_a_time: int) -> None:
-    """Refuses a study that would fill the disk.
-
-    Args:
-        checked: The study.
-        at_a_time: How many trials run at a time, at least.
-
-    Raises:
-        NoSpaceError: Its checkpoints and tables need more than is free.
-    """
+    """Refuses a study that would fill the disk with so many trials at a time: a `NoSpaceError`."""
     asked = forecast_bytes(checked, at_a_time=at_a_time)
     existing = next(path for path in (checked.folder, *checked.folder.parents) if path.exists())
     free = shutil.disk_usage(existing).free
@@ -100,7 +92,6 @@ def full_disk(error: BaseException, folder: Path) -> str | None:
 
 
 def _size(count: float) -> str:
-    """Bytes with a unit that people read."""
     for unit in ("bytes", "KiB", "MiB", "GiB"):
         if count < 1024:  # noqa: PLR2004 (bytes in a KiB, and so on)
             return f"{count:.0f} {unit}" if unit == "bytes" else f"{count:.1f} {unit}"

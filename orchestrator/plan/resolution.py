@@ -26,10 +26,6 @@ def resolution(settings: Settings, dataset: OpenedDataSet) -> str | None:
     The noise is that of the two best tuned families of the latest study in the results folder on
     the very same data, if there is one with two seeds or more; otherwise it is assumed.
 
-    Args:
-        settings: The study's.
-        dataset: Its data.
-
     Returns:
         None where only decoding tells how many test images there are.
     """
@@ -68,7 +64,7 @@ def _measured(settings: Settings, dataset: OpenedDataSet) -> tuple[power.Noise, 
 
 def _same_data(settings: Settings, dataset: OpenedDataSet) -> Iterator[Path]:
     """The folders of the studies on the same data, the latest first."""
-    found: list[tuple[str, Path]] = []
+    found = []
     for path in Path(settings.results_dir).expanduser().glob("*/study.json"):
         try:
             study = files.read_study(path.parent)
@@ -77,21 +73,14 @@ def _same_data(settings: Settings, dataset: OpenedDataSet) -> Iterator[Path]:
             continue
         if (study.dataset.name, study.dataset.files) == (settings.dataset, dict(dataset.files)):
             found.append((str(study.started_at), path.parent))
-    for _, folder in sorted(found, reverse=True):
-        yield folder
+    yield from (folder for _, folder in sorted(found, reverse=True))
 
 
 def _noise(folder: Path) -> power.Noise | None:
-    """Of a study's two most accurate tuned families that have two seeds or more.
-
-    Raises:
-        ValueError: It has no predictions, or they are damaged.
-    """
+    """Of a study's two most accurate tuned families that have two seeds or more."""
     hits = tuned_hits(split_runs(files.read_table(folder, "predictions")))
-    several = sorted(
-        (each for each in hits.values() if len(each) >= FEWEST_SEEDS),
-        key=lambda each: -np.mean(each),
-    )
+    several = [of_model for of_model in hits.values() if len(of_model) >= FEWEST_SEEDS]
+    several.sort(key=np.mean, reverse=True)
     if len(several) < 2 or several[0].shape[1] != several[1].shape[1]:  # noqa: PLR2004 (a pair)
         return None
     return power.measure(several[0], several[1])

@@ -15,12 +15,7 @@ DISTRIBUTION: Final = "transfer-study"
 
 
 def code_sha256(families: Sequence[str], dataset: str) -> str:
-    """SHA-256 over the Python files of the three packages and of what is outside, with names.
-
-    Args:
-        families: A study's, by name; they may lie outside.
-        dataset: Its data set's name; likewise.
-    """
+    """SHA-256 over the Python files of the three packages and of what is outside, with names."""
     root = Path(__file__).resolve().parents[2]
     inside = sorted(path for package in PACKAGES for path in (root / package).rglob("*.py"))
     own = sorted(registry.family_file(name) for name in families)

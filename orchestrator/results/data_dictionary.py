@@ -144,11 +144,7 @@ _LAST_EPOCH: Final = "_last_epoch"
 
 
 def described(table: str, column: pa.Field) -> pa.Field:
-    """A column with its unit and meaning as metadata.
-
-    Raises:
-        KeyError: Neither stands here.
-    """
+    """A column with its unit and meaning as metadata."""
     unit, meaning = _found(table, column.name)
     texts = {"description": meaning, "unit": unit}
     return column.with_metadata({name: text for name, text in texts.items() if text})

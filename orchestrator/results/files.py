@@ -148,9 +148,6 @@ def check_writable(folder: Path) -> None:
     What is going to be done is tried out in a place of its own, beside what exists of the folder:
     another study may be making the same folders at this moment.
 
-    Args:
-        folder: Absolute.
-
     Raises:
         ValueError: It cannot be made or written.
     """

@@ -94,9 +94,6 @@ def parameter_type(distribution: BaseDistribution) -> pa.DataType:
 def schemas(spaces: Iterable[Mapping[str, BaseDistribution]]) -> dict[str, pa.Schema]:
     """The full schema of every table of a study, with one `param_<name>` column a dimension.
 
-    Args:
-        spaces: The search space of each family, name to distribution.
-
     Raises:
         ValueError: A name stands for values of different types in two families.
     """
