@@ -18,10 +18,7 @@ def what_families_see(
 ) -> str:
     """The size of a study's images, and of what families are given that is not the same.
 
-    Args:
-        edge: Of the images, in pixels.
-        spaces: Family to dimension to Optuna's description of it, as `study.json` has them.
-        baselines: Family to its baseline's values.
+    The images' edge is in pixels, and each family's space and baseline as `study.json` has them.
     """
     size, others = f"{edge}x{edge} pixels", []
     for family, space in spaces.items():

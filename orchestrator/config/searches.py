@@ -46,8 +46,7 @@ def searches_of(families: Iterable[str], settings: AnySettings) -> list[Search]:
 def search_for(searches: Iterable[Search], family: str, train_fraction: float) -> Search:
     """The search whose winner is re-trained on a share of the training images.
 
-    It is the search at that share; where there is none, the family's one. A family that has none
-    is a `ValueError`.
+    It is the search at that share; where there is none, the family's one, or else a `ValueError`.
     """
     own = [search for search in searches if search.family == family]
     if not own:

@@ -238,7 +238,6 @@ def said_of(settings: type[Settings]) -> dict[str, Said]:
 SAID: Final[Mapping[str, Said]] = said_of(Settings)
 PATHS: Final = tuple(name for name, said in SAID.items() if said.path)
 OPERATIONAL: Final = frozenset(name for name, said in SAID.items() if said.operational)
-OF_SEVERAL_FRACTIONS: Final = ("tune_per_fraction", "equal_steps")
 ARITHMETIC: Final = ("precision", "reproducible")
 BUDGETS: Final = ("budget_gpu_hours", "time_budget")
 FEWEST_TO_SETTLE: Final = 10
@@ -361,13 +360,11 @@ def check_text(name: str, text: str) -> None:
 
 def _contradictions(settings: Settings) -> Iterator[str]:
     """What is wrong with settings that are right one by one."""
-    if settings.grace_period > settings.epochs:
-        yield (
-            "grace_period must be at most epochs, but got grace_period="
-            f"{settings.grace_period}, epochs={settings.epochs}"
-        )
+    grace, epochs = settings.grace_period, settings.epochs
+    if grace > epochs:
+        yield f"grace_period must be at most epochs, but got grace_period={grace}, epochs={epochs}"
     shares = settings.train_fractions
-    for name in OF_SEVERAL_FRACTIONS:
+    for name in ("tune_per_fraction", "equal_steps"):
         if getattr(settings, name) and len(shares) == 1:
             yield f"{name} must go with two train_fractions or more, but got {shares}"
     on_cpu, precision, kind = settings.gpus_per_trial == 0, settings.precision, settings.device_type

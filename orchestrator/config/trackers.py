@@ -60,10 +60,10 @@ def parse_targets(text: str | None) -> list[Target]:
 
 
 def check_installed(targets: Iterable[Target]) -> None:
-    """Checks that the packages of trackers are there; none of them is imported.
+    """Checks that the packages of trackers are there; none is imported, all missing ones named.
 
     Raises:
-        ValueError: Some are not; all of them are named at once.
+        ValueError: Some are not.
     """
     names = ",".join(each.tracker for each in targets if not extras.is_installed(each.tracker))
     if names:

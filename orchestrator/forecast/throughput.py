@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from operator import itemgetter
 from pathlib import Path
 from typing import Final, TypedDict, cast
 
@@ -133,17 +134,12 @@ def find_throughput(
         device: On what: `cuda` or `cpu`; None for either.
         leave_out: A study's name, which is not looked at.
     """
-    found = []
-    for path in results_dir.glob("*/study.json"):
-        try:
-            study = files.read_study(path.parent)
-            study.check_said(path, NEEDED)
-        except (ValueError, OSError):  # not a study's, of an older version, or being written
-            continue
-        if study.name != leave_out and study.dataset.name == work.dataset:
-            same = study.dataset.files == dict(work.files)
-            found.append((same, str(study.started_at), path.parent))
-    for *_, folder in sorted(found, reverse=True):
+    found = [
+        (study.dataset.files == dict(work.files), folder)
+        for folder, study in files.studies_in(results_dir, NEEDED)
+        if study.name != leave_out and study.dataset.name == work.dataset
+    ]
+    for _, folder in sorted(found, key=itemgetter(0), reverse=True):  # else the latest first
         try:
             throughput, _ = read_throughput(folder, work, device=device)
         except (ValueError, OSError):  # without tables yet

@@ -66,15 +66,12 @@ def parameters_of(plan: FamilyPlan, checked: CheckedStudy) -> int:
     if family.trainer != Family.trainer or (family.pretrained and not family.standalone):
         return 0
     # PyTorch takes seconds, and most commands do not ask.
-    from trainables.training.model_size import (  # noqa: PLC0415 (torch takes seconds)
-        parameter_counts,
-        without_memory,
-    )
+    from trainables.training import model_size  # noqa: PLC0415 (torch takes seconds)
 
     size = plan.baseline.get(INPUT_SIZE) or checked.inputs.training.images.shape[1]
     classes = len(checked.inputs.dataset.classes)
     config = {**family.fixed, **plan.baseline, "num_classes": classes, INPUT_SIZE: size}
-    return parameter_counts(without_memory(lambda: build(config)))[0]
+    return model_size.parameter_counts(model_size.without_memory(lambda: build(config)))[0]
 
 
 def least_at_a_time(settings: Settings) -> int:

@@ -30,6 +30,7 @@ def plan_json(
     """
     names = [plan.name for plan in plans]
     work, pretrained = work_of(names, settings), any(plan.pretrained for plan in plans)
+    epochs = [work.least_search_epochs, work.search_epochs]
     inputs = None if checked is None else checked.inputs
     train_images = None if inputs is None else len(inputs.split.train)
     return {
@@ -43,11 +44,7 @@ def plan_json(
         "data": inputs and _data(inputs),
         "families": [_family(plan, settings, forecast) for plan in plans],
         "probe": [dict(each) for each in checked.probed] if checked else [],
-        "search": {
-            "searches": work.searches,
-            "trials": work.search_trials,
-            "epochs": [work.least_search_epochs, work.search_epochs],
-        },
+        "search": {"searches": work.searches, "trials": work.search_trials, "epochs": epochs},
         "finals": {"runs": work.final_runs, "epochs": work.final_epochs},
         "forecast": forecast and _forecast(forecast),
     }

@@ -71,11 +71,7 @@ class CheckedStudy:
 
 
 def check_new(settings: Settings, console: Console, *, register: str | None = None) -> CheckedStudy:
-    """Checks a new study, and prints what it will do.
-
-    Raises:
-        ValueError: An input is wrong.
-    """
+    """Checks a new study, and prints what it will do; a wrong input is a `ValueError`."""
     plans = plan_families(settings)
     name = settings.name or f"{settings.preset}-{settings.dataset}-{time.strftime('%Y%m%d-%H%M%S')}"
     folder = folder_of(settings.results_dir, name)
@@ -161,11 +157,7 @@ def check_resumed(
 
 
 def study_to_resume(folder: Path) -> StudyRecord:
-    """A study to go on with.
-
-    Raises:
-        ValueError: There is no study in the folder.
-    """
+    """A study to go on with; a `ValueError` where there is none in the folder."""
     if (folder / "study.json").is_file():
         return files.read_study(folder)
     if folder.is_dir():

@@ -21,11 +21,7 @@ USUAL: Final = Settings.weights
 
 
 def names(settings: Settings, families: Sequence[str]) -> dict[str, str]:
-    """What the settings name for each pre-trained family of a study.
-
-    Raises:
-        ValueError: They name weights for others.
-    """
+    """What the settings name for each pre-trained family, and for no other, or a `ValueError`."""
     named = by_family(settings.weights)
     if named is None:
         return dict.fromkeys(families, settings.weights)

@@ -1,6 +1,5 @@
 """What a plan will be able to tell apart, before its first epoch: the smallest difference."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
@@ -52,7 +51,9 @@ def resolution(settings: Settings, dataset: OpenedDataSet) -> str | None:
 
 def _measured(settings: Settings, dataset: OpenedDataSet) -> tuple[power.Noise, str] | None:
     """The noise in the latest study on the same data that shows some; None where none does."""
-    for folder in _same_data(settings, dataset):
+    for folder, study in files.studies_in(Path(settings.results_dir).expanduser(), NEEDED):
+        if (study.dataset.name, study.dataset.files) != (settings.dataset, dict(dataset.files)):
+            continue
         try:
             noise = _noise(folder)
         except (ValueError, OSError):  # it has no finals yet, or they are damaged: not this one's
@@ -60,20 +61,6 @@ def _measured(settings: Settings, dataset: OpenedDataSet) -> tuple[power.Noise, 
         if noise is not None:
             return noise, f"as in {folder.name}"
     return None
-
-
-def _same_data(settings: Settings, dataset: OpenedDataSet) -> Iterator[Path]:
-    """The folders of the studies on the same data, the latest first."""
-    found = []
-    for path in Path(settings.results_dir).expanduser().glob("*/study.json"):
-        try:
-            study = files.read_study(path.parent)
-            study.check_said(path, NEEDED)
-        except (ValueError, OSError):  # not a study's, of an older version, or being written
-            continue
-        if (study.dataset.name, study.dataset.files) == (settings.dataset, dict(dataset.files)):
-            found.append((str(study.started_at), path.parent))
-    yield from (folder for _, folder in sorted(found, reverse=True))
 
 
 def _noise(folder: Path) -> power.Noise | None:

@@ -110,8 +110,7 @@ def check_inputs(study: StudyRecord, inputs: Inputs, used: Used) -> None:
     """Checks that data, split and weights are what the study was begun with, or were never used.
 
     Raises:
-        ValueError: A file, its part, the division into training and validation, or the weights
-            differ.
+        ValueError: A file, its part, the division, or the weights differ.
     """
     before = study.dataset
     _check_files(before, inputs.dataset, used)

@@ -33,12 +33,9 @@ LEARNED_FROM: Final = (*MAY_WIN, State.DIVERGED)
 
 @dataclass(frozen=True, kw_only=True)
 class WarmStart:
-    """Trials to learn from, as tables of their own study, the epochs by sequence.
+    """Trials to learn from, as tables of their own study, whose name is kept; epochs by sequence.
 
-    Attributes:
-        study: The name of that study.
-        trials: Rows of its `trials.parquet` that this study's spaces have.
-        left_out: How many of its trials of these families do not count.
+    Of its trials of these families, `left_out` is how many do not count.
     """
 
     study: str
@@ -59,7 +56,15 @@ def check(
         ValueError: It is no study, or its accuracies cannot be compared with this one's: other
             data, split, weights, epochs or share of the training images.
     """
-    study, trials, epochs = _read(source)
+    if not (source / "study.json").is_file():
+        rule = "--warm-start must name the folder of a study"
+        raise ValueError(f"{rule}, but {source} has no study.json")
+    try:
+        study = files.read_study(source)
+        study.check_said(source / "study.json", NEEDED)
+        trials, epochs = (files.read_table(source, name) for name in TABLES)
+    except (ValueError, OSError) as error:
+        raise ValueError(f"--warm-start must name a study that can be read, but {error}") from error
     spaces = {plan.name: plan.space for plan in plans}
     own = [row for row in trials.to_pylist() if row["family"] in spaces]
     pretrained = {plan.name for plan in plans if plan.pretrained}
@@ -111,11 +116,7 @@ def keep(folder: Path, warm: WarmStart | None) -> None:
 
 
 def check_kept(folder: Path, settings: Settings) -> None:
-    """Checks that a study that is resumed still has what it has learned from.
-
-    Raises:
-        ValueError: It is missing or damaged.
-    """
+    """Checks that a resumed study still has what it learned from; raises a `ValueError`."""
     kept(folder)
     if settings.warm_start is not None and not (folder / FOLDER).is_dir():
         raise ValueError(
@@ -130,20 +131,6 @@ def kept(folder: Path) -> tuple[list[TrialRow], list[EpochRow]]:
         return [], []
     trials, epochs = (files.read_table(folder / FOLDER, name).to_pylist() for name in TABLES)
     return trials, epochs
-
-
-def _read(source: Path) -> tuple[StudyRecord, pa.Table, pa.Table]:
-    """`study.json`, `trials.parquet` and `epochs.parquet` of the study to learn from."""
-    if not (source / "study.json").is_file():
-        rule = "--warm-start must name the folder of a study"
-        raise ValueError(f"{rule}, but {source} has no study.json")
-    try:
-        study = files.read_study(source)
-        study.check_said(source / "study.json", NEEDED)
-        trials, epochs = (files.read_table(source, name) for name in TABLES)
-    except (ValueError, OSError) as error:
-        raise ValueError(f"--warm-start must name a study that can be read, but {error}") from error
-    return study, trials, epochs
 
 
 def _compared(

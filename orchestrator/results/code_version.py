@@ -57,15 +57,11 @@ def package_version() -> str | None:
 def _git(*arguments: str) -> str | None:
     """What git says where this file is, whatever repository the environment names."""
     environment = {k: v for k, v in os.environ.items() if not k.startswith("GIT_")}
+    command, here = ["git", *arguments], Path(__file__).resolve().parent
     try:
-        done = subprocess.run(
-            ["git", *arguments],
-            cwd=Path(__file__).resolve().parent,
-            env=environment,
-            capture_output=True,
-            text=True,
-            check=False,
+        answer = subprocess.check_output(
+            command, cwd=here, env=environment, stderr=subprocess.DEVNULL, text=True
         )
-    except FileNotFoundError:
+    except (FileNotFoundError, subprocess.CalledProcessError):
         return None
-    return done.stdout.strip() or None if done.returncode == 0 else None
+    return answer.strip() or None

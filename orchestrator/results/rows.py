@@ -5,7 +5,7 @@ columns `param_<name>`, which depend on the families, are left out.
 """
 
 from datetime import datetime
-from typing import Annotated, TypedDict
+from typing import Annotated, Any, TypedDict
 
 # The second part of each is the type that a column has on disk; see `schema`.
 Name = Annotated[str, "one of few"]
@@ -247,9 +247,6 @@ def models_of(row: Pair) -> tuple[Model, Model]:
 
 def tested(row: FinalRow) -> dict[str, float]:
     """The four metrics on the test images at the best epoch, by their columns."""
-    return {
-        "test_loss": row["test_loss"],
-        "test_accuracy": row["test_accuracy"],
-        "test_precision": row["test_precision"],
-        "test_recall": row["test_recall"],
-    }
+    columns: Any = row
+    names = ("test_loss", "test_accuracy", "test_precision", "test_recall")
+    return {name: columns[name] for name in names}

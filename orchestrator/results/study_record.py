@@ -301,11 +301,7 @@ class StudyRecord(Entry):
 
     @classmethod
     def of(cls, path: Path, content: Any) -> Self:
-        """Reads the content of `study.json`.
-
-        Raises:
-            ValueError: It is not what a study writes.
-        """
+        """Reads the content of `study.json`; a `ValueError` where it is not what a study writes."""
         try:
             record = cls.model_validate(content)
         except ValidationError as error:

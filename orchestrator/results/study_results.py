@@ -101,11 +101,7 @@ class StudyResults:
         return (self.folder / f"{name}.parquet").is_file()
 
     def table(self, name: str) -> pa.Table:
-        """A table by its name, e.g. `trials`.
-
-        Raises:
-            ValueError: It is not there, or damaged.
-        """
+        """A table by its name, e.g. `trials`; a `ValueError` where it is not there, or damaged."""
         if name not in self._tables:
             self._tables[name] = files.read_table(self.folder, name)
             if name in {"epochs", "rungs"}:

@@ -27,11 +27,9 @@ def check_registration(tables: Tables) -> Iterator[str]:
     for where, named in ((FILE, written["sha256"]), ("study.json", entry.sha256)):
         if named != sha256:
             yield f"the registration must have SHA-256 {named} as in {where}, but has {sha256}"
-    expected, named = (
-        {k: content.get(k) for k in registration.KEPT},
-        tables.study.raw["registration"],
-    )
-    yield from differing("the registration in study.json", expected, named, f" as in {FILE}")
+    expected = {name: content.get(name) for name in registration.KEPT}
+    kept = tables.study.raw["registration"]
+    yield from differing("the registration in study.json", expected, kept, f" as in {FILE}")
     yield from _older(tables, str(content.get("registered_at")))
     first = tables.study.runs[0]
     code = {name: content.get(name) for name in ("code_sha256", "git_commit")}

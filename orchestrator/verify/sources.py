@@ -25,10 +25,13 @@ class NotAtHandError(Exception):
 def check_data(tables: Tables) -> Iterator[str]:
     """Files, classes and split are what `study.json` says."""
     settings, recorded = from_json(tables.study.raw["settings"]), tables.study.dataset
+    dataset = None
     try:
         dataset = _opened(settings)
-        _check_own_validation(tables, dataset)
+        check_own_validation(tables.study, dataset)
     except ValueError as error:
+        if dataset is not None and recorded.own_validation is None:  # older than their use
+            raise NotAtHandError(str(error)) from error
         yield f"the data must be what they were, but are not: {error}"
         return
     wrong = list(other_files(tables.study, dataset))
@@ -57,21 +60,6 @@ def check_weights(tables: Tables) -> Iterator[str]:
         yield f"weights {text} must have SHA-256 {expected} as recorded, but have {found}"
 
 
-def _check_own_validation(tables: Tables, dataset: OpenedDataSet) -> None:
-    """Checks that the data have no validation images that the study does not know.
-
-    Raises:
-        NotAtHandError: They have, and the study is from before these were used.
-        ValueError: They have, and had none.
-    """
-    try:
-        check_own_validation(tables.study, dataset)
-    except ValueError as error:
-        if tables.study.dataset.own_validation is not None:
-            raise
-        raise NotAtHandError(str(error)) from error
-
-
 def _opened(settings: Settings) -> OpenedDataSet:
     """The data set, if its files lie on this machine.
 
@@ -82,11 +70,10 @@ def _opened(settings: Settings) -> OpenedDataSet:
     if settings.data_dir is not None:
         try:
             folder, file = open_place(settings.data_dir)
-            empty = file is None and not any(folder.list())
+            if file is None and not any(folder.list()):
+                raise NotAtHandError(f"{settings.data_dir} is empty")
         except ValueError as error:
             raise NotAtHandError(str(error)) from error
-        if empty:
-            raise NotAtHandError(f"{settings.data_dir} is empty")
     with offline():
         try:
             return named_data_set(settings).open(settings.data_dir, settings.edge)

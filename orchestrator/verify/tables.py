@@ -94,11 +94,7 @@ class Tables:
 
 
 def read(folder: Path) -> Tables:
-    """Reads a study; a table that cannot be used is a violation.
-
-    Raises:
-        ValueError: It is no study.
-    """
+    """Reads a study, or raises a `ValueError`; a table that cannot be used is a violation."""
     study = files.read_study(folder)
     usable, violations = {}, []
     for name in schema.TABLES:
