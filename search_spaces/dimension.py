@@ -1,5 +1,6 @@
 """One dimension of a search space: what a hyperparameter may be, and what it means."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -9,6 +10,7 @@ from optuna.distributions import (
     CategoricalDistribution,
     FloatDistribution,
     IntDistribution,
+    json_to_distribution,
 )
 
 from search_spaces.baseline import Params
@@ -43,6 +45,11 @@ Space = Mapping[str, Dimension]
 def distributions(space: Space) -> dict[str, BaseDistribution]:
     """The space as Optuna takes it: name to distribution."""
     return {name: dimension.values for name, dimension in space.items()}
+
+
+def read_distribution(stored: Mapping[str, object]) -> BaseDistribution:
+    """A distribution from Optuna's own description of it, as `study.json` has it."""
+    return json_to_distribution(json.dumps(stored))
 
 
 def describe(distribution: BaseDistribution) -> str:

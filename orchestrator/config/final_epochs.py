@@ -4,12 +4,7 @@ from orchestrator.config.stored_settings import AnySettings
 
 
 def final_epochs(settings: AnySettings, train_fraction: float) -> int:
-    """The epochs of a final that is neither stopped nor diverges.
-
-    Args:
-        settings: Of a study.
-        train_fraction: Share of the training images that it trains on.
-    """
+    """The epochs of a final that is neither stopped nor diverges."""
     if not settings.equal_steps:
         return settings.epochs
     return round(settings.epochs * max(settings.train_fractions) / train_fraction)

@@ -67,25 +67,13 @@ def _add(parser: argparse.ArgumentParser, name: str, said: Said) -> None:
 
 
 def settings_of(options: argparse.Namespace, stored: Values | None = None) -> Settings:
-    """The settings that parsed flags name.
-
-    Args:
-        options: The flags.
-        stored: Settings of the study that is resumed.
-
-    Raises:
-        ValueError: A value is wrong.
-    """
+    """The settings that parsed flags name, of a study that is resumed with those stored."""
     given = _given(options)
     return resolve(given, config=options.config, assignments=options.set, stored=stored)
 
 
 def results_dir_of(options: argparse.Namespace) -> str:
-    """Where the study that the flags resume is kept.
-
-    Raises:
-        ValueError: The YAML file or an assignment is wrong.
-    """
+    """Where the study that the flags resume is kept."""
     return sources.results_dir_of(_given(options), config=options.config, assignments=options.set)
 
 
@@ -124,13 +112,8 @@ def check_together(options: argparse.Namespace) -> None:
 
 
 def _study_at(address: str) -> str:
-    """The name of the study that is stored at an address.
-
-    Raises:
-        ValueError: It ends in none.
-    """
-    above, slash, name = address.partition("://")[2].rstrip("/").rpartition("/")
-    if not (slash and above):
+    above, _, name = address.partition("://")[2].rstrip("/").rpartition("/")
+    if not above:
         raise ValueError(
             f"--resume of an address must end in the study's name, but got {address!r}"
         )

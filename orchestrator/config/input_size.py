@@ -1,18 +1,12 @@
 """What the families of a study are given of its images: the same pixels, or which others."""
 
-import json
 from collections.abc import Mapping, Sequence
-from typing import Final
+from typing import Any, Final
 
-from optuna.distributions import (
-    BaseDistribution,
-    CategoricalDistribution,
-    IntDistribution,
-    json_to_distribution,
-)
+from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
 
 from search_spaces.baseline import Params
-from search_spaces.dimension import describe
+from search_spaces.dimension import describe, read_distribution
 
 INPUT_SIZE: Final = "input_size"
 """The dimension of families that can be given images of another size than they have."""
@@ -20,19 +14,16 @@ WITHOUT: Final = " (made smaller there without antialiasing; --image-size does i
 
 
 def what_families_see(
-    edge: int, spaces: Mapping[str, Mapping[str, object]], baselines: Mapping[str, Params]
+    edge: int, spaces: Mapping[str, Mapping[str, Any]], baselines: Mapping[str, Params]
 ) -> str:
     """The size of a study's images, and of what families are given that is not the same.
 
-    Args:
-        edge: Of the images, in pixels.
-        spaces: Family to dimension to Optuna's description of it, as `study.json` has them.
-        baselines: Family to its baseline's values.
+    The images' edge is in pixels, and each family's space and baseline as `study.json` has them.
     """
     size, others = f"{edge}x{edge} pixels", []
     for family, space in spaces.items():
         if INPUT_SIZE in space:
-            values = json_to_distribution(json.dumps(space[INPUT_SIZE]))
+            values = read_distribution(space[INPUT_SIZE])
             sizes, own = describe(values), (baselines.get(family) or {}).get(INPUT_SIZE)
             if {str(own), sizes} != {str(edge)}:
                 text = f"{family} is given {own} in its baseline, {sizes} in its search"

@@ -12,11 +12,8 @@ from orchestrator.config.stored_settings import AnySettings
 class Search:
     """One family, searched with one share of the training images.
 
-    Attributes:
-        name: The family's, at smaller shares than the largest with the share: `cnn-f0.1`. Its
-            trials are `<name>-<nnn>`.
-        family: The family's name.
-        train_fraction: Share of the training images its trials train on.
+    Its name is the family's, at smaller shares than the largest with the share: `cnn-f0.1`. Its
+    trials are `<name>-<nnn>`.
     """
 
     name: str
@@ -27,13 +24,7 @@ class Search:
 def list_searches(
     families: Iterable[str], train_fractions: Sequence[float], *, per_fraction: bool
 ) -> list[Search]:
-    """A study's searches, family by family, the largest share first.
-
-    Args:
-        families: Names.
-        train_fractions: Those of the finals.
-        per_fraction: Search at each of them, not at the largest alone.
-    """
+    """A study's searches, family by family, the largest share first."""
     largest, *smaller = sorted(train_fractions, reverse=True)
     return [
         Search(
@@ -55,10 +46,7 @@ def searches_of(families: Iterable[str], settings: AnySettings) -> list[Search]:
 def search_for(searches: Iterable[Search], family: str, train_fraction: float) -> Search:
     """The search whose winner is re-trained on a share of the training images.
 
-    It is the search at that share; where there is none, the family's one.
-
-    Raises:
-        ValueError: The family has none.
+    It is the search at that share; where there is none, the family's one, or else a `ValueError`.
     """
     own = [search for search in searches if search.family == family]
     if not own:

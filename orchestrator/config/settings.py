@@ -4,35 +4,18 @@ import dataclasses
 import functools
 import re
 import typing
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Final
 
 from pydantic import TypeAdapter, ValidationError
 
+from orchestrator.config import rules
 from orchestrator.config.columns import COLUMNS
-from orchestrator.config.precision import default_precision
-from orchestrator.config.rules import (
-    ADDRESS,
-    CHANCE,
-    FINITE,
-    FOLDER,
-    FRACTIONS,
-    GIGABYTES,
-    HOURS,
-    LOCAL,
-    ONCE_EACH,
-    SHARE_OF_A_GPU,
-    TRACKERS,
-    WAIT,
-    at_least,
-    one_of,
-)
 from orchestrator.config.trackers import parse_targets
 from search_spaces.baseline import BASELINE_EPOCHS
 from trainables.data import image_size
-from trainables.epoch_rows import OBJECTIVES
 from trainables.hardware import PRECISIONS
 from trainables.names import full_name
 from trainables.secrets import redacted
@@ -48,296 +31,182 @@ class Said:
 
     Attributes:
         means: What it is, in a sentence without its end.
-        rules: Its bounds, and what else its value must be.
         flag: It has one; a text: what stands for its value in `--help`.
         path: It names a file or folder; kept absolute, so that a study goes on from anywhere.
         operational: It is where and how a study runs, not what it finds: a resumed one may differ.
     """
 
     means: str
-    rules: tuple[Any, ...]
     flag: bool | str
     path: bool
     operational: bool
 
 
 def setting(
-    default: Any,
-    means: str,
-    *rules: Any,
-    flag: bool | str = False,
-    path: bool = False,
-    operational: bool = False,
-) -> Any:
-    """A field of `Settings`; see `Said`."""
-    said = Said(means=means, rules=rules, flag=flag, path=path, operational=operational)
-    if isinstance(default, dict):
-        return dataclasses.field(default_factory=dict, metadata={"said": said})
-    return dataclasses.field(default=default, metadata={"said": said})
+    default: Any, *, flag: bool | str = False, path: bool = False, operational: bool = False
+) -> Callable[[str], Any]:
+    """What makes a field of `Settings` of what it means; see `Said`."""
+
+    def field(means: str) -> Any:
+        said = Said(means=means, flag=flag, path=path, operational=operational)
+        given = {"default_factory": dict} if isinstance(default, dict) else {"default": default}
+        return dataclasses.field(**given, metadata={"said": said})
+
+    return field
 
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """The settings of a study; checked when made, all that is wrong in one message."""
+    """The settings of a study; checked when made, all that is wrong in one message.
 
-    families: str = setting("all", "`all`, or names separated by commas", flag=True)
-    preset: str = setting(
-        "standard",
-        "`standard`, `baseline` (the baselines alone), or `demo` (no downloads; stand-ins)",
-        flag=True,
+    The rule that a value must follow is part of its type.
+    """
+
+    families: str = setting("all", flag=True)("`all`, or names separated by commas")
+    preset: str = setting("standard", flag=True)(
+        "`standard`, `baseline` (the baselines alone), or `demo` (no downloads; stand-ins)"
     )
-    dataset: str = setting(
-        "cifar10",
-        "a data set by name: `cifar10`, `cifar100`, `folder`, `digits`, or one of your own",
-        flag=True,
+    dataset: str = setting("cifar10", flag=True)(
+        "a data set by name: `cifar10`, `cifar100`, `folder`, `digits`, or one of your own"
     )
-    data_dir: str | None = setting(
-        None,
-        "where its files are: a path or fsspec URI; none: the user's cache, downloaded once",
-        flag=True,
-        path=True,
-        operational=True,
+    data_dir: str | None = setting(None, flag=True, path=True, operational=True)(
+        "where its files are: a path or fsspec URI; none: the user's cache, downloaded once"
     )
-    image_size: int | None = setting(
-        None,
-        "edge in pixels that images of free size are resized to; none: from these, at most 224",
-        at_least(8),
-        flag=True,
+    image_size: Annotated[int, rules.at_least(8)] | None = setting(None, flag=True)(
+        "edge in pixels that images of free size are resized to; none: from these, at most 224"
     )
-    image_column: str | None = setting(None, COLUMNS["image"], flag="NAME")
-    label_column: str | None = setting(None, COLUMNS["label"], flag="NAME")
-    group_column: str | None = setting(None, COLUMNS["group"], flag="NAME")
-    validation_images: int | None = setting(
-        None,
+    image_column: str | None = setting(None, flag="NAME")(COLUMNS["image"])
+    label_column: str | None = setting(None, flag="NAME")(COLUMNS["label"])
+    group_column: str | None = setting(None, flag="NAME")(COLUMNS["group"])
+    validation_images: rules.Positive | None = setting(None)(
         "images taken out of the training part for validation; none: all of the data's own, else "
-        "a tenth, one a class at least",
-        at_least(1),
+        "a tenth, one a class at least"
     )
-    train_images: int | None = setting(
-        None,
-        "images the whole study trains on, after validation is taken out; none: all",
-        at_least(2),
+    train_images: Annotated[int, rules.at_least(2)] | None = setting(None)(
+        "images the whole study trains on, after validation is taken out; none: all"
     )
-    allow_duplicates: bool = setting(
-        False, "go on where an image stands in training and test, or in two classes; reports say so"
+    allow_duplicates: bool = setting(False)(
+        "go on where an image stands in training and test, or in two classes; reports say so"
     )
-    weights: str = setting(
-        "imagenet",
+    weights: str = setting("imagenet", flag=True, path=True, operational=True)(
         "`imagenet` (torchvision's ResNet50; of a library's model its own), `imagenet_v2`, or a "
-        "`.pth` or `.safetensors` file; of each family its own: `NAME=FILE,...`",
-        flag=True,
-        path=True,
-        operational=True,
+        "`.pth` or `.safetensors` file; of each family its own: `NAME=FILE,...`"
     )
-    probe: bool = setting(
-        False,
+    probe: bool = setting(False, flag=True, operational=True)(
         "ask before the search what the frozen pre-trained networks know, by a linear layer and by "
-        "nearest neighbours; seconds to a minute each, in the process of the command",
-        flag=True,
-        operational=True,
+        "nearest neighbours; seconds to a minute each, in the process of the command"
     )
-    objective: str = setting(
-        "accuracy",
+    objective: rules.Objective = setting("accuracy")(
         "what epochs and trials are compared by on validation: `accuracy`, or for classes of very "
-        "different sizes `balanced_accuracy` (the mean of their recalls) or `macro_f1`",
-        one_of("objective", OBJECTIVES),
+        "different sizes `balanced_accuracy` (the mean of their recalls) or `macro_f1`"
     )
-    trials: int = setting(32, "trials per family, the baseline included", at_least(1), flag=True)
-    budget_gpu_hours: float | None = setting(
-        None,
+    trials: rules.Positive = setting(32, flag=True)("trials per family, the baseline included")
+    budget_gpu_hours: rules.Hours | None = setting(None, flag="HOURS")(
         "device-hours (CPU-hours without GPUs) for all, finals included, an equal share per "
-        "family; none: no limit",
-        HOURS,
-        flag="HOURS",
+        "family; none: no limit"
     )
-    time_budget: float | None = setting(
-        None, "wall hours for all, finals included; none: no limit", HOURS, flag="HOURS"
+    time_budget: rules.Hours | None = setting(None, flag="HOURS")(
+        "wall hours for all, finals included; none: no limit"
     )
-    stop_when_settled: float | None = setting(
-        None,
+    stop_when_settled: rules.Chance | None = setting(None, flag="CHANCE")(
         "end the searches once more trials change which family wins with less than this chance, "
-        "e.g. 0.01; none: never",
-        CHANCE,
-        flag="CHANCE",
+        "e.g. 0.01; none: never"
     )
-    epochs: int = setting(
-        BASELINE_EPOCHS, "epochs of a trial that is not stopped", at_least(1), flag=True
+    epochs: rules.Positive = setting(BASELINE_EPOCHS, flag=True)(
+        "epochs of a trial that is not stopped"
     )
-    grace_period: int = setting(
-        5,
-        "epochs before a trial can be stopped; the default is at most `epochs`",
-        at_least(1),
-        flag=True,
+    grace_period: rules.Positive = setting(5, flag=True)(
+        "epochs before a trial can be stopped; the default is at most `epochs`"
     )
-    reduction_factor: int = setting(
-        3,
+    reduction_factor: Annotated[int, rules.at_least(2)] = setting(3, flag=True)(
         "one in this many survives a rung of ASHA, and rungs lie this factor apart; none within a "
-        "fifth of the last epoch",
-        at_least(2),
-        flag=True,
+        "fifth of the last epoch"
     )
-    seeds: int = setting(3, "re-trainings of each winner and baseline", at_least(1), flag=True)
-    train_fractions: tuple[float, ...] = setting(
-        (1.0,),
-        "shares of the training images that winners and baselines are re-trained on",
-        FRACTIONS,
-        ONCE_EACH,
-        flag=True,
+    seeds: rules.Positive = setting(3, flag=True)("re-trainings of each winner and baseline")
+    train_fractions: rules.Fractions = setting((1.0,), flag=True)(
+        "shares of the training images that winners and baselines are re-trained on"
     )
-    tune_per_fraction: bool = setting(
-        False,
-        "search at each of these shares, with as many trials, not at the largest alone",
-        flag=True,
+    tune_per_fraction: bool = setting(False, flag=True)(
+        "search at each of these shares, with as many trials, not at the largest alone"
     )
-    equal_steps: bool = setting(
-        False,
-        "re-train on smaller shares for more epochs, so that each has about the same steps",
-        flag=True,
+    equal_steps: bool = setting(False, flag=True)(
+        "re-train on smaller shares for more epochs, so that each has about the same steps"
     )
-    gpus_per_trial: float | None = setting(
-        None,
-        "GPUs per trial: 0, 1, or a share 1/n; none: 1 where there are any",
-        SHARE_OF_A_GPU,
-        flag=True,
-        operational=True,
+    gpus_per_trial: rules.ShareOfAGpu | None = setting(None, flag=True, operational=True)(
+        "GPUs per trial: 0, 1, or a share 1/n; none: 1 where there are any"
     )
-    cpus_per_trial: int | None = setting(
-        None,
-        "CPUs per trial, and its torch threads; none: 1",
-        at_least(1),
-        flag=True,
-        operational=True,
+    cpus_per_trial: rules.Positive | None = setting(None, flag=True, operational=True)(
+        "CPUs per trial, and its torch threads; none: 1"
     )
-    memory_per_trial: float | None = setting(
-        None,
-        "GB of a node's memory that each trial reserves; none: as many as CPUs and GPUs allow",
-        GIGABYTES,
-        operational=True,
+    memory_per_trial: rules.Gigabytes | None = setting(None, operational=True)(
+        "GB of a node's memory that each trial reserves; none: as many as CPUs and GPUs allow"
     )
-    device_type: str | None = setting(
-        None,
-        "type of GPU that trials run on, as Ray names it: `L4`, `A100`; none: the cluster's one",
-        flag="TYPE",
-        operational=True,
+    device_type: str | None = setting(None, flag="TYPE", operational=True)(
+        "type of GPU that trials run on, as Ray names it: `L4`, `A100`; none: the cluster's one"
     )
-    mix_devices: bool = setting(
-        False,
-        "run trials on all types of GPUs or CPUs; device-seconds are weighed by measured speed",
-        flag=True,
-        operational=True,
+    mix_devices: bool = setting(False, flag=True, operational=True)(
+        "run trials on all types of GPUs or CPUs; device-seconds are weighed by measured speed"
     )
-    max_concurrent: int | None = setting(
-        None,
-        "trials at a time, 1 for an order that can be reproduced; none: as many as fit",
-        at_least(1),
-        flag=True,
-        operational=True,
+    max_concurrent: rules.Positive | None = setting(None, flag=True, operational=True)(
+        "trials at a time, 1 for an order that can be reproduced; none: as many as fit"
     )
-    max_attempts: int = setting(
-        3,
-        "attempts at a trial whose process dies; an error of its own is tried once more at most",
-        at_least(1),
-        operational=True,
+    max_attempts: rules.Positive = setting(3, operational=True)(
+        "attempts at a trial whose process dies; an error of its own is tried once more at most"
     )
-    epoch_time_limit: float = setting(
-        14_400.0,
-        "seconds an epoch may take, the first with its start, before its process counts as hung",
-        WAIT,
-        at_least(1),
-        operational=True,
+    epoch_time_limit: rules.Wait = setting(14_400.0, operational=True)(
+        "seconds an epoch may take, the first with its start, before its process counts as hung"
     )
-    checkpoint_seconds: float = setting(
-        30.0,
+    checkpoint_seconds: rules.FromZero = setting(30.0, operational=True)(
         "seconds of short epochs that one checkpoint is written for, and one report made: what a "
-        "kill can cost a trial; 0: each epoch, as always with a trainer that trains whole epochs",
-        FINITE,
-        at_least(0),
-        operational=True,
+        "kill can cost a trial; 0: each epoch, as always with a trainer that trains whole epochs"
     )
-    wait_for_nodes_minutes: float = setting(
-        15.0,
-        "minutes to wait where no node that is there has room for a trial, before giving up",
-        FINITE,
-        at_least(0),
-        operational=True,
+    wait_for_nodes_minutes: rules.FromZero = setting(15.0, operational=True)(
+        "minutes to wait where no node that is there has room for a trial, before giving up"
     )
-    address: str | None = setting(
-        None,
+    address: str | None = setting(None, flag=True, operational=True)(
         "Ray cluster, or `local`: a new one; none: RAY_ADDRESS, the one running here, else a new"
-        " one",
-        flag=True,
-        operational=True,
+        " one"
     )
-    dashboard: bool = setting(
-        True,
-        "start Ray's dashboard with a Ray that is started here; the demo does without",
-        flag=True,
-        operational=True,
+    dashboard: bool = setting(True, flag=True, operational=True)(
+        "start Ray's dashboard with a Ray that is started here; the demo does without"
     )
-    results_dir: str = setting(
-        "results",
-        "where studies are kept: a path, where a shared folder is mounted",
-        LOCAL,
-        flag=True,
-        path=True,
-        operational=True,
+    results_dir: rules.LocalPath = setting("results", flag=True, path=True, operational=True)(
+        "where studies are kept: a path, where a shared folder is mounted"
     )
-    name: str | None = setting(
-        None,
-        "the study's folder in there; none: preset, data set and time",
-        FOLDER,
-        flag=True,
-        operational=True,
+    name: rules.FolderName | None = setting(None, flag=True, operational=True)(
+        "the study's folder in there; none: preset, data set and time"
     )
-    publish: str | None = setting(
-        None,
-        "fsspec address below which a copy of it is kept while it runs and at its end; none: none",
-        ADDRESS,
-        flag="ADDRESS",
-        operational=True,
+    publish: rules.Address | None = setting(None, flag="ADDRESS", operational=True)(
+        "fsspec address below which a copy of it is kept while it runs and at its end; none: none"
     )
-    track: str | None = setting(
-        None,
+    track: rules.Trackers | None = setting(None, flag="TRACKER", path=True, operational=True)(
         "experiment trackers that its rows are sent to while it runs, separated by commas: "
         "`mlflow`, `tensorboard`, `wandb`, `trackio`, `optuna`, each with `=` and where, else as "
-        "its environment says; none: none",
-        TRACKERS,
-        flag="TRACKER",
-        path=True,
-        operational=True,
+        "its environment says; none: none"
     )
-    pace_from: str | None = setting(
-        None,
-        "folder of a study whose epochs the forecast rests on; none: the latest on the same data",
-        path=True,
-        operational=True,
+    pace_from: str | None = setting(None, path=True, operational=True)(
+        "folder of a study whose epochs the forecast rests on; none: the latest on the same data"
     )
-    prices: str | None = setting(
-        None,
-        "YAML table of what nodes cost an hour; none: deploy/prices.yaml, where it is",
-        path=True,
-        operational=True,
+    prices: str | None = setting(None, path=True, operational=True)(
+        "YAML table of what nodes cost an hour; none: deploy/prices.yaml, where it is"
     )
-    precision: str | None = setting(
-        None,
-        "`tf32`, `fp32` or `bf16`, of all trials; none: `tf32` on GPUs, `fp32` on CPUs",
-        flag=True,
+    precision: str | None = setting(None, flag=True)(
+        "`tf32`, `fp32` or `bf16`, of all trials; none: `tf32` on GPUs, `fp32` on CPUs"
     )
-    reproducible: bool = setting(
-        False, "deterministic algorithms alone; an operator that has none ends its trial"
+    reproducible: bool = setting(False)(
+        "deterministic algorithms alone; an operator that has none ends its trial"
     )
-    seed: int = setting(0, "decides the split, the search and each trial", at_least(0), flag=True)
-    space: Texts = setting(
-        {}, "family to dimension to what it is narrowed to: `1e-5..1e-3`, or choices `32,48`"
+    seed: Annotated[int, rules.at_least(0)] = setting(0, flag=True)(
+        "decides the split, the search and each trial"
     )
-    warm_start: str | None = setting(
-        None,
-        "folder of another study on the same data, whose trials the search learns from first",
-        flag="RESULTS",
-        path=True,
+    space: Texts = setting({})(
+        "family to dimension to what it is narrowed to: `1e-5..1e-3`, or choices `32,48`"
     )
-    baseline: Texts = setting(
-        {}, "family to dimension to the value its baseline deviates to; every report says so"
+    warm_start: str | None = setting(None, flag="RESULTS", path=True)(
+        "folder of another study on the same data, whose trials the search learns from first"
+    )
+    baseline: Texts = setting({})(
+        "family to dimension to the value its baseline deviates to; every report says so"
     )
 
     def __post_init__(self) -> None:
@@ -358,7 +227,7 @@ class Settings:
 
     def precision_on(self, device: str) -> str:
         """What trials compute with on `cuda` or `cpu`."""
-        return self.precision or default_precision(device)
+        return self.precision or PRECISIONS[device][0]
 
 
 def said_of(settings: type[Settings]) -> dict[str, Said]:
@@ -369,7 +238,6 @@ def said_of(settings: type[Settings]) -> dict[str, Said]:
 SAID: Final[Mapping[str, Said]] = said_of(Settings)
 PATHS: Final = tuple(name for name, said in SAID.items() if said.path)
 OPERATIONAL: Final = frozenset(name for name, said in SAID.items() if said.operational)
-OF_SEVERAL_FRACTIONS: Final = ("tune_per_fraction", "equal_steps")
 ARITHMETIC: Final = ("precision", "reproducible")
 BUDGETS: Final = ("budget_gpu_hours", "time_budget")
 FEWEST_TO_SETTLE: Final = 10
@@ -382,15 +250,8 @@ ENDS: Final = (*BUDGETS, "stop_when_settled")
 @functools.cache
 def _adapters(settings: type[Settings]) -> dict[str, TypeAdapter[Any]]:
     """Name of each setting to its type with its rules."""
-    hints = typing.get_type_hints(settings)
-    return {
-        name: TypeAdapter(functools.reduce(_with_rule, said.rules, hints[name]))
-        for name, said in said_of(settings).items()
-    }
-
-
-def _with_rule(hint: Any, rule: Any) -> Any:
-    return Annotated[hint, rule]
+    hints = typing.get_type_hints(settings, include_extras=True)
+    return {name: TypeAdapter(hints[name]) for name in said_of(settings)}
 
 
 def checked(name: str, value: Any) -> Any:
@@ -499,13 +360,11 @@ def check_text(name: str, text: str) -> None:
 
 def _contradictions(settings: Settings) -> Iterator[str]:
     """What is wrong with settings that are right one by one."""
-    if settings.grace_period > settings.epochs:
-        yield (
-            "grace_period must be at most epochs, but got grace_period="
-            f"{settings.grace_period}, epochs={settings.epochs}"
-        )
+    grace, epochs = settings.grace_period, settings.epochs
+    if grace > epochs:
+        yield f"grace_period must be at most epochs, but got grace_period={grace}, epochs={epochs}"
     shares = settings.train_fractions
-    for name in OF_SEVERAL_FRACTIONS:
+    for name in ("tune_per_fraction", "equal_steps"):
         if getattr(settings, name) and len(shares) == 1:
             yield f"{name} must go with two train_fractions or more, but got {shares}"
     on_cpu, precision, kind = settings.gpus_per_trial == 0, settings.precision, settings.device_type

@@ -3,6 +3,7 @@
 import textwrap
 from collections.abc import Mapping
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from typing import Any, Final
 
@@ -51,13 +52,7 @@ class _OnceEachLoader(yaml.SafeLoader):
 
 
 def demo_notes(settings: Settings, *, train_images: int | None, pretrained: bool) -> list[str]:
-    """What stands in for what in the demo, a sentence each; nothing of other presets.
-
-    Args:
-        settings: The study's.
-        train_images: Images it trains on; None: not known yet.
-        pretrained: A family starts from weights.
-    """
+    """What stands in for what in the demo, a sentence each; nothing of other presets."""
     if settings.preset != "demo":
         return []
     sizes = ((settings.trials, "trial"), (settings.epochs, "epoch"), (settings.seeds, "seed"))
@@ -82,11 +77,7 @@ def demo_notes(settings: Settings, *, train_images: int | None, pretrained: bool
 
 
 def resolve(
-    given: Values,
-    *,
-    config: Path | None,
-    assignments: list[str],
-    stored: Values | None = None,
+    given: Values, *, config: Path | None, assignments: list[str], stored: Values | None = None
 ) -> Settings:
     """The settings from, in rising order: defaults, preset, YAML file, flags, `--set`.
 
@@ -100,16 +91,10 @@ def resolve(
         ValueError: A name is unknown, or a value of the wrong type or outside its rule.
     """
     layers = _layers(given, config, assignments)
-    named = [layer["preset"] for layer in layers if "preset" in layer]
-    preset = named[-1] if named else "standard"
+    preset = _merged({"preset": "standard"}, *layers)["preset"]
     if not isinstance(preset, str) or preset not in PRESETS:
         refuse(f"unknown preset {preset!r}; choose from {', '.join(PRESETS)}")
-    merged: dict[str, Any] = {}
-    for layer in (PRESETS[preset] if stored is None else stored, *layers):
-        for name, value in layer.items():
-            nested = isinstance(merged.get(name), Mapping) and isinstance(value, Mapping)
-            merged[name] = _deep_merge(merged[name], value) if nested else value
-    settings = _made(merged)
+    settings = _made(_merged(PRESETS[preset] if stored is None else stored, *layers))
     said = {name: getattr(settings, name) for layer in layers for name in layer if name in PATHS}
     paths: dict[str, Any] = {name: absolute(name, path) for name, path in said.items() if path}
     return replace(settings, **paths)
@@ -126,15 +111,10 @@ def to_yaml(settings: Settings) -> str:
 
 
 def results_dir_of(given: Values, *, config: Path | None, assignments: list[str]) -> str:
-    """Where the study that is resumed is kept; its own settings lie there.
-
-    Raises:
-        ValueError: The YAML file or an assignment is wrong.
-    """
-    places = [Settings.results_dir]
-    for layer in _layers(given, config, assignments):
-        places.append(str(layer.get("results_dir", places[-1])))
-    return str(checked("results_dir", places[-1]))
+    """Where the study that is resumed is kept; its own settings lie there."""
+    usual = {"results_dir": Settings.results_dir}
+    place = _merged(usual, *_layers(given, config, assignments))["results_dir"]
+    return str(checked("results_dir", str(place)))
 
 
 def from_json(stored: Values) -> Settings:
@@ -149,8 +129,7 @@ def from_json(stored: Values) -> Settings:
 def _made(values: Values) -> Settings:
     """Settings from values as users write them; the default's grace period is at most the epochs.
 
-    Raises:
-        ValueError: Names are unknown, or values wrong; all of them are said.
+    All unknown names and wrong values are said in one `ValueError`.
     """
     faults = []
     for name, value in values.items():
@@ -167,7 +146,6 @@ def _made(values: Values) -> Settings:
 
 
 def _layers(given: Values, config: Path | None, assignments: list[str]) -> list[Values]:
-    """What the user says, in rising order."""
     return [_read_yaml(config) if config else {}, given, _assigned(assignments)]
 
 
@@ -210,9 +188,10 @@ def _read_yaml(path: Path) -> dict[str, Any]:
     return content
 
 
-def _deep_merge(below: Values, above: Values) -> dict[str, Any]:
-    merged = dict(below)
-    for name, value in above.items():
+def _merged(*layers: Values) -> dict[str, Any]:
+    """All that layers say in rising order, each nested name by itself."""
+    merged: dict[str, Any] = {}
+    for name, value in chain.from_iterable(layer.items() for layer in layers):
         nested = isinstance(merged.get(name), Mapping) and isinstance(value, Mapping)
-        merged[name] = _deep_merge(merged[name], value) if nested else value
+        merged[name] = _merged(merged[name], value) if nested else value
     return merged

@@ -10,8 +10,6 @@ from trainables.secrets import redacted
 
 TRACKERS: Final = ("mlflow", "tensorboard", "wandb", "trackio", "optuna")
 """Each is the name of an extra and of the module it brings; Optuna is always there."""
-
-
 SQLITE: Final = "sqlite:///"
 OF_PATHS: Final = ("tensorboard", "optuna")
 """Trackers whose place is a path."""
@@ -19,12 +17,7 @@ OF_PATHS: Final = ("tensorboard", "optuna")
 
 @dataclass(frozen=True, kw_only=True)
 class Target:
-    """One tracker.
-
-    Attributes:
-        tracker: Its name.
-        place: Where it keeps what it gets, in its own terms; empty: as its environment says.
-    """
+    """A tracker, and where it keeps what it gets; empty: as its environment says."""
 
     tracker: str
     place: str = ""
@@ -55,9 +48,8 @@ def parse_targets(text: str | None) -> list[Target]:
     for part in [] if text is None else text.split(","):
         name, equals, place = part.strip().partition("=")
         if name not in TRACKERS:
-            raise ValueError(
-                f"unknown tracker {redacted(name)!r}; choose from {', '.join(TRACKERS)}"
-            )
+            choices = ", ".join(TRACKERS)
+            raise ValueError(f"unknown tracker {redacted(name)!r}; choose from {choices}")
         if not place and (equals or name == "optuna"):
             raise ValueError(f"say where as {name}=WHERE, but got {part.strip()!r}")
         targets.append(Target(tracker=name, place=place))
@@ -68,10 +60,10 @@ def parse_targets(text: str | None) -> list[Target]:
 
 
 def check_installed(targets: Iterable[Target]) -> None:
-    """Checks that the packages of trackers are there; none of them is imported.
+    """Checks that the packages of trackers are there; none is imported, all missing ones named.
 
     Raises:
-        ValueError: Some are not; all of them are named at once.
+        ValueError: Some are not.
     """
     names = ",".join(each.tracker for each in targets if not extras.is_installed(each.tracker))
     if names:

@@ -3,17 +3,18 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from operator import itemgetter
 from pathlib import Path
 from typing import Final, TypedDict, cast
 
 import numpy as np
 from optuna.distributions import BaseDistribution, json_to_distribution
 
-from orchestrator.config.precision import default_precision
 from orchestrator.results import files
 from orchestrator.results.study_record import StudyRecord
 from search_spaces.baseline import Params
 from search_spaces.dimension import covers, outside
+from trainables.hardware import PRECISIONS
 
 # Of a family's epochs, whose hyperparameters differ: the middle four fifths.
 PERCENTILES: Final = (10, 90)
@@ -133,17 +134,12 @@ def find_throughput(
         device: On what: `cuda` or `cpu`; None for either.
         leave_out: A study's name, which is not looked at.
     """
-    found = []
-    for path in results_dir.glob("*/study.json"):
-        try:
-            study = files.read_study(path.parent)
-            study.check_said(path, NEEDED)
-        except (ValueError, OSError):  # not a study's, of an older version, or being written
-            continue
-        if study.name != leave_out and study.dataset.name == work.dataset:
-            same = study.dataset.files == dict(work.files)
-            found.append((same, str(study.started_at), path.parent))
-    for *_, folder in sorted(found, reverse=True):
+    found = [
+        (study.dataset.files == dict(work.files), folder)
+        for folder, study in files.studies_in(results_dir, NEEDED)
+        if study.name != leave_out and study.dataset.name == work.dataset
+    ]
+    for _, folder in sorted(found, key=itemgetter(0), reverse=True):  # else the latest first
         try:
             throughput, _ = read_throughput(folder, work, device=device)
         except (ValueError, OSError):  # without tables yet
@@ -242,7 +238,7 @@ def _other_work(study: StudyRecord, work: Work) -> str:
 
 def _other_arithmetic(study: StudyRecord, work: Work, device: str) -> str:
     """How a study computed otherwise, if it did."""
-    theirs, ours = study.precision, work.precision or default_precision(device)
+    theirs, ours = study.precision, work.precision or PRECISIONS[device][0]
     if theirs != ours:
         return f"it computed in {theirs}, not in {ours}"
     if study.settings.reproducible != work.reproducible:

@@ -18,16 +18,13 @@ CONFIDENCE: Final = 0.95
 def data_summary(inputs: Inputs, *, proposed: bool = False) -> Iterator[str]:
     """How many images there are of what, a sentence each; nothing of images that have one size.
 
-    Args:
-        inputs: The study's.
-        proposed: Whether nobody has named their size.
+    Their size may be `proposed`: nobody has named it.
     """
     dataset, glance = inputs.dataset, inputs.dataset.glance
     if glance is None:
         return
-    totals: Counter[str] = Counter()
-    for counts in glance.counts.values():
-        totals.update(dict(zip(dataset.classes, counts, strict=True)))
+    sums = map(sum, zip(*glance.counts.values(), strict=True))
+    totals = Counter(dict(zip(dataset.classes, sums, strict=True)))
     least, most = min(totals.values()), max(totals.values())
     each = f"{least:,} in each" if least == most else f"{least:,} to {most:,} in each"
     train, validation = len(inputs.split.train), len(inputs.split.validation)
@@ -57,10 +54,6 @@ def data_summary(inputs: Inputs, *, proposed: bool = False) -> Iterator[str]:
 
 
 def half_width(images: int) -> float:
-    """Half of Wilson's interval of an accuracy of a half, a fraction.
-
-    Args:
-        images: That it is counted on.
-    """
+    """Half of Wilson's interval of an accuracy of a half that so many images give, a fraction."""
     z = NormalDist().inv_cdf((1 + CONFIDENCE) / 2)
     return z / (2 * sqrt(images + z * z))

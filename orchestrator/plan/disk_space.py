@@ -27,15 +27,7 @@ class NoSpaceError(ValueError):
 
 
 def check_disk_space(checked: CheckedStudy, *, at_a_time: int) -> None:
-    """Refuses a study that would fill the disk.
-
-    Args:
-        checked: The study.
-        at_a_time: How many trials run at a time, at least.
-
-    Raises:
-        NoSpaceError: Its checkpoints and tables need more than is free.
-    """
+    """Refuses a study that would fill the disk with so many trials at a time: a `NoSpaceError`."""
     asked = forecast_bytes(checked, at_a_time=at_a_time)
     existing = next(path for path in (checked.folder, *checked.folder.parents) if path.exists())
     free = shutil.disk_usage(existing).free
@@ -74,15 +66,12 @@ def parameters_of(plan: FamilyPlan, checked: CheckedStudy) -> int:
     if family.trainer != Family.trainer or (family.pretrained and not family.standalone):
         return 0
     # PyTorch takes seconds, and most commands do not ask.
-    from trainables.training.model_size import (  # noqa: PLC0415 (torch takes seconds)
-        parameter_counts,
-        without_memory,
-    )
+    from trainables.training import model_size  # noqa: PLC0415 (torch takes seconds)
 
     size = plan.baseline.get(INPUT_SIZE) or checked.inputs.training.images.shape[1]
     classes = len(checked.inputs.dataset.classes)
     config = {**family.fixed, **plan.baseline, "num_classes": classes, INPUT_SIZE: size}
-    return parameter_counts(without_memory(lambda: build(config)))[0]
+    return model_size.parameter_counts(model_size.without_memory(lambda: build(config)))[0]
 
 
 def least_at_a_time(settings: Settings) -> int:
@@ -100,7 +89,6 @@ def full_disk(error: BaseException, folder: Path) -> str | None:
 
 
 def _size(count: float) -> str:
-    """Bytes with a unit that people read."""
     for unit in ("bytes", "KiB", "MiB", "GiB"):
         if count < 1024:  # noqa: PLR2004 (bytes in a KiB, and so on)
             return f"{count:.0f} {unit}" if unit == "bytes" else f"{count:.1f} {unit}"

@@ -22,7 +22,6 @@ class FamilyPlan:
     """One family as this study runs it.
 
     Attributes:
-        name: The family's name.
         space: Dimension to distribution, narrowed.
         full_space: The same, not narrowed.
         baseline: One value for each dimension.
@@ -40,9 +39,7 @@ class FamilyPlan:
     @property
     def space_json(self) -> dict[str, Any]:
         """The space as `study.json` has it: dimension to Optuna's own description."""
-        return {
-            name: json.loads(distribution_to_json(values)) for name, values in self.space.items()
-        }
+        return {name: json.loads(distribution_to_json(value)) for name, value in self.space.items()}
 
     @property
     def baseline_outside(self) -> list[str]:
@@ -53,10 +50,8 @@ class FamilyPlan:
 def plan_families(settings: Settings, *, begun: StudyRecord | None = None) -> list[FamilyPlan]:
     """The families that the settings name, their spaces narrowed.
 
-    Args:
-        settings: Of the study.
-        begun: One that goes on: a shared dimension that its spaces lack is newer
-            than it, and it goes on without.
+    A shared dimension that the spaces of a study that has begun lack is newer than it, and it goes
+    on without.
 
     Raises:
         ValueError: A family or dimension is unknown, or a value lies outside its dimension.
@@ -72,9 +67,7 @@ def plan_families(settings: Settings, *, begun: StudyRecord | None = None) -> li
     return [_plan_family(family, settings, begun) for family in families]
 
 
-def _plan_family(
-    family: Family, settings: Settings, begun: StudyRecord | None = None
-) -> FamilyPlan:
+def _plan_family(family: Family, settings: Settings, begun: StudyRecord | None) -> FamilyPlan:
     named = {*settings.space.get(family.name, {}), *settings.baseline.get(family.name, {})}
     optional = {name: each for name, each in family.optional.items() if name in named}
     dimensions = {**family.search_space, **{name: each for name, (each, _) in optional.items()}}
@@ -109,11 +102,7 @@ def _plan_family(
 
 
 def _check_used(field: str, family: Family, settings: Settings, optimizers: set[Any]) -> None:
-    """Refuses what the settings say of a dimension that none of a family's optimizers uses.
-
-    Raises:
-        ValueError: They say such a thing.
-    """
+    """Refuses what the settings say of a dimension that none of a family's optimizers uses."""
     for own, (optimizer, shared) in INSTEAD.items():
         unused, used = (shared, own) if optimizers == {optimizer} else (own, shared)
         wanted = optimizers == {optimizer} or optimizer not in optimizers
@@ -135,11 +124,12 @@ def _newer(family: Family, begun: StudyRecord | None) -> set[str]:
 
 def _texts(field: str, family: Family, settings: Settings) -> list[tuple[str, str, str]]:
     """Dimension, text and full name of what the settings say of a family's space or baseline."""
-    texts = getattr(settings, field).get(family.name, {})
-    for name in texts:
-        if name not in {*family.search_space, *family.optional}:
-            raise ValueError(
-                f"unknown dimension {field}.{family.name}.{name}; choose from "
-                f"{', '.join((*family.search_space, *family.optional))}"
-            )
-    return [(name, text, f"{field}.{family.name}.{name}") for name, text in texts.items()]
+    known, texts = (*family.search_space, *family.optional), getattr(settings, field)
+    named = [
+        (name, text, f"{field}.{family.name}.{name}")
+        for name, text in texts.get(family.name, {}).items()
+    ]
+    for name, _, full_name in named:
+        if name not in known:
+            raise ValueError(f"unknown dimension {full_name}; choose from {', '.join(known)}")
+    return named

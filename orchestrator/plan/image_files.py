@@ -1,6 +1,7 @@
 """Where images are decoded that take too much of the memory: into files, mapped and removed."""
 
 import atexit
+import contextlib
 import shutil
 import tempfile
 from collections.abc import Callable
@@ -16,15 +17,7 @@ LOCK = ".lock"
 
 
 def with_room(dataset: OpenedDataSet, say: Callable[[str], None] = lambda _: None) -> OpenedDataSet:
-    """The data set as it is, or decoded into files where that takes too much of the memory.
-
-    Args:
-        dataset: Opened at the size that its images are decoded at.
-        say: Prints a sentence on what is done.
-
-    Raises:
-        ValueError: The files cannot be written.
-    """
+    """The data set as it is, or decoded into files where that takes too much of the memory."""
     if dataset.mapped_in is None or not goes_to_file(dataset):
         return dataset
     place = _new_place()
@@ -43,17 +36,16 @@ def cache() -> Path:
 
 
 def _new_place() -> Path:
-    """A folder that is removed when this process ends; what others left is removed now.
-
-    Raises:
-        ValueError: It cannot be made.
-    """
+    """A folder that is removed when this process ends; what others left is removed now."""
     above = cache()
     try:
         above.mkdir(parents=True, exist_ok=True)
         with FileLock(above / LOCK):
             for left in above.glob("*/"):
-                _remove_left(left)
+                lock = FileLock(left / LOCK, timeout=0)
+                with contextlib.suppress(Timeout):  # its process lives
+                    lock.acquire()
+                    _remove(left, lock)
             place = Path(tempfile.mkdtemp(dir=above))
             lock = FileLock(place / LOCK)  # held as long as this process lives
             lock.acquire()
@@ -68,13 +60,3 @@ def _new_place() -> Path:
 def _remove(place: Path, lock: FileLock) -> None:
     lock.release()
     shutil.rmtree(place, ignore_errors=True)
-
-
-def _remove_left(place: Path) -> None:
-    """Removes the folder of a process that was killed."""
-    lock = FileLock(place / LOCK, timeout=0)
-    try:
-        lock.acquire()
-    except Timeout:
-        return  # it lives
-    _remove(place, lock)

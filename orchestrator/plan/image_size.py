@@ -15,11 +15,8 @@ from trainables.data.image_size import DEFAULT, LARGEST, SIZES, proposed_size
 def with_image_size(settings: Settings, edges: Sequence[int] | None) -> Settings:
     """A new study's settings with its image size, which each family is given and searched with.
 
-    A family of whose input size the settings say anything is left as they say.
-
-    Args:
-        settings: As the user gave them.
-        edges: The shorter ones of the images, in pixels; None where all have one size.
+    A family of whose input size the settings say anything is left as they say. `edges` are the
+    shorter ones of the images, in pixels; None where all have one size.
 
     Raises:
         ValueError: Not every family can be given that size, or there is none for all of them.
@@ -35,9 +32,8 @@ def with_image_size(settings: Settings, edges: Sequence[int] | None) -> Settings
                 f"{size}; or say what it is given: space.{family}.{INPUT_SIZE} and "
                 f"baseline.{family}.{INPUT_SIZE}"
             )
-    own = {family: {INPUT_SIZE: str(size)} for family in allowed}
     space, baseline = (
-        {**texts, **{family: {**texts.get(family, {}), **own[family]} for family in own}}
+        {**texts, **{name: {**texts.get(name, {}), INPUT_SIZE: str(size)} for name in allowed}}
         for texts in (settings.space, settings.baseline)
     )
     return replace(settings, image_size=size, space=space, baseline=baseline)
@@ -45,22 +41,17 @@ def with_image_size(settings: Settings, edges: Sequence[int] | None) -> Settings
 
 def _allowed(settings: Settings) -> dict[str, BaseDistribution]:
     """What families can be given, of whose input size the settings say nothing."""
-    families = registry.load_families(settings.families)
-    said = (settings.space, settings.baseline)
+    texts = (settings.space, settings.baseline)
     return {
         family.name: family.search_space[INPUT_SIZE].allowed
-        for family in families
+        for family in registry.load_families(settings.families)
         if INPUT_SIZE in family.search_space
-        and all(INPUT_SIZE not in texts.get(family.name, {}) for texts in said)
+        and all(INPUT_SIZE not in text.get(family.name, {}) for text in texts)
     }
 
 
 def _proposed(edges: Sequence[int], allowed: Mapping[str, BaseDistribution]) -> int:
-    """The size that fits the images, of those that all families can be given.
-
-    Raises:
-        ValueError: There is none.
-    """
+    """The size that fits the images, of those that all families can be given."""
     sizes = [s for s in SIZES if all(contains(values, s) for values in allowed.values())]
     if not sizes:
         refuse(

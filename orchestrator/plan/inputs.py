@@ -4,7 +4,6 @@ import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -33,8 +32,6 @@ from trainables.data.splitting import Split, fraction_of, split, split_at
 from trainables.weights.chosen import ChosenWeights
 from trainables.weights.loading import WeightsFile
 
-T = TypeVar("T")
-
 
 @dataclass(frozen=True, kw_only=True)
 class Inputs:
@@ -42,10 +39,8 @@ class Inputs:
 
     Attributes:
         settings: The study's, with its image size.
-        dataset: Found and checked.
         notes: What a reader must know of the data, a sentence each.
         training: Its decoded training part, validation included.
-        split: Into training and validation.
         train: Share to indices of the training images, for each fraction.
         weights_files: Of each pre-trained family; None where it is to be made or downloaded.
     """
@@ -75,11 +70,7 @@ def prepare(
 ) -> Inputs:
     """Finds, checks and decodes; nothing is written but a first download into the user's cache.
 
-    Args:
-        settings: The study's.
-        plans: Its families.
-        say: Prints a sentence on the data.
-        begun: A study that goes on, with the settings that it began with.
+    A study that goes on is `begun`, with the settings that it began with.
 
     Raises:
         ValueError: Data or weights are missing, damaged, too few or too large for the memory, or
@@ -110,26 +101,22 @@ def prepare(
     with _pointing_to_look(named, settings):
         training = _decoded(dataset, allow_duplicates=settings.allow_duplicates)
     parts = divide(settings, dataset, training.labels)
+    train = {
+        fraction: fraction_of(parts.train, training.labels, fraction, settings.seed)
+        for fraction in settings.train_fractions
+    }
     return Inputs(
         settings=settings,
         dataset=dataset,
         notes=notes,
         training=training,
         split=parts,
-        train={
-            fraction: fraction_of(parts.train, training.labels, fraction, settings.seed)
-            for fraction in settings.train_fractions
-        },
+        train=train,
         weights_files=weights_files,
     )
 
 
 def _check_image_size(settings: Settings, dataset: OpenedDataSet) -> None:
-    """Refuses another size for images that all have one.
-
-    Raises:
-        ValueError: One is asked for.
-    """
     size, shape = settings.image_size, dataset.image_shape
     if dataset.glance is None and size is not None and shape and size != shape[0]:
         raise ValueError(
@@ -145,11 +132,9 @@ def _notes(settings: Settings, dataset: OpenedDataSet) -> list[str]:
     if dataset.glance is None:
         return notes
     plans = plan_families(settings)
-    seen = what_families_see(
-        settings.edge,
-        {plan.name: plan.space_json for plan in plans},
-        {plan.name: plan.baseline for plan in plans},
-    )
+    spaces = {plan.name: plan.space_json for plan in plans}
+    baselines = {plan.name: plan.baseline for plan in plans}
+    seen = what_families_see(settings.edge, spaces, baselines)
     return [f"Images are scaled and cropped to {seen}.", *notes]
 
 
@@ -161,11 +146,8 @@ def _pointing_to_look(named: DataSet, settings: Settings) -> Iterator[None]:
     except FaultyFilesError as error:
         if named.survey is None or settings.data_dir is None:
             raise
-        words = [*words_of("look"), settings.data_dir, *column_flags(settings)]
-        command = shlex.join(words)
-        raise ValueError(
-            f"{error}; all that is wrong, and what to do about it: {command}"
-        ) from error
+        look = shlex.join([*words_of("look"), settings.data_dir, *column_flags(settings)])
+        raise ValueError(f"{error}; all that is wrong, and what to do about it: {look}") from error
 
 
 def _decoded(dataset: OpenedDataSet, *, allow_duplicates: bool) -> LabeledImages:
@@ -174,28 +156,25 @@ def _decoded(dataset: OpenedDataSet, *, allow_duplicates: bool) -> LabeledImages
     Raises:
         FaultyFilesError: Images of either part cannot be decoded, or stand twice; in one answer.
     """
-    wrong = []
+    wrong, training = [], None
     if dataset.duplicates and not allow_duplicates:
         found = "; ".join(dataset.duplicates)
         wrong.append(
             f"no image may stand twice, but {found} (remove them, or say --set "
             "allow_duplicates=true, and every report says so)"
         )
-    training = _attempted(dataset.read_training, wrong)
-    if dataset.check_test is not None:
-        _attempted(dataset.check_test, wrong)
+    try:
+        training = dataset.read_training()
+    except ValueError as error:
+        wrong.append(str(error))
+    try:
+        if dataset.check_test is not None:
+            dataset.check_test()
+    except ValueError as error:
+        wrong.append(str(error))
     if wrong or training is None:
         raise FaultyFilesError("; ".join(wrong))
     return training
-
-
-def _attempted(read: Callable[[], T], wrong: list[str]) -> T | None:
-    """What is read; where it cannot be, None, and why is added to what is wrong."""
-    try:
-        return read()
-    except ValueError as error:
-        wrong.append(str(error))
-        return None
 
 
 def named_data_set(settings: Settings) -> DataSet:
@@ -216,39 +195,24 @@ def named_data_set(settings: Settings) -> DataSet:
 
 
 def divide(settings: Settings, dataset: OpenedDataSet, labels: npt.NDArray[np.int64]) -> Split:
-    """The study's split of a training part.
-
-    Args:
-        settings: The study's.
-        dataset: Its data.
-        labels: Class of each image of the training part, shape [images].
+    """The study's split of a training part, of images with these labels, shape [images].
 
     Raises:
         ValueError: There are too few images, or a number of them is asked for of data that have
             validation images of their own.
     """
-    own = dataset.own_validation
-    if own:
+    train_images, seed = settings.train_images, settings.seed
+    if own := dataset.own_validation:
         check_validation(settings, dataset)
-        return split_at(
-            labels, own_validation=own, train_images=settings.train_images, seed=settings.seed
-        )
+        return split_at(labels, own_validation=own, train_images=train_images, seed=seed)
+    count = settings.validation_images or max(len(np.unique(labels)), len(labels) // 10)
     return split(
-        labels,
-        validation_images=settings.validation_images
-        or max(len(np.unique(labels)), len(labels) // 10),
-        train_images=settings.train_images,
-        seed=settings.seed,
-        groups=dataset.groups,
+        labels, validation_images=count, train_images=train_images, seed=seed, groups=dataset.groups
     )
 
 
 def check_validation(settings: Settings, dataset: OpenedDataSet) -> None:
-    """Refuses a number of validation images where the data say which these are.
-
-    Raises:
-        ValueError: One is asked for.
-    """
+    """Refuses a number of validation images where the data say which these are."""
     if dataset.own_validation and settings.validation_images is not None:
         raise ValueError(
             f"validation_images must be left out (--set validation_images=none) where the data "

@@ -38,11 +38,6 @@ def check_memory(settings: Settings, families: Sequence[str], dataset: OpenedDat
     Only what is certain counts: not what libraries, networks and other processes take. Where the
     data set does not say how large it is, or the system not how much is free, nothing is refused.
 
-    Args:
-        settings: The study's.
-        families: Their names.
-        dataset: Its data.
-
     Raises:
         ValueError: They take more than is free.
     """
@@ -88,16 +83,12 @@ def goes_to_file(dataset: OpenedDataSet) -> bool:
 
 
 def fed_to_gpu(settings: Settings, images: int) -> str | None:
-    """Why trials on GPUs of this machine will be fed their images in parts, a sentence.
+    """Why trials on GPUs of this machine will be fed their images, of so many bytes, in parts.
 
     Each trial decides it by the GPU that it gets; nothing is refused for it.
 
-    Args:
-        settings: The study's.
-        images: Bytes of the training part, validation included.
-
     Returns:
-        None where they fit, or there is no GPU here, or none that tells its memory.
+        A sentence; None where they fit, or there is no GPU here, or none that tells its memory.
     """
     share = 1.0 if settings.gpus_per_trial is None else settings.gpus_per_trial
     if not share or images <= device_memory.PART_BYTES:
@@ -111,37 +102,24 @@ def fed_to_gpu(settings: Settings, images: int) -> str | None:
 
 def gpu_bytes() -> list[int]:
     """The memory of each GPU of this machine, by NVIDIA's own tool; none where it is not there."""
-    tool = shutil.which(ASKED_OF_GPUS[0])
-    if tool is None:
-        return []
     with contextlib.suppress(OSError, ValueError, subprocess.SubprocessError):
-        said = subprocess.run(
-            [tool, *ASKED_OF_GPUS[1:]],
-            capture_output=True,
-            text=True,
-            check=True,
-            timeout=ANSWER_SECONDS,
-        ).stdout
-        return [int(line) * MIB for line in said.splitlines()]
+        answer = subprocess.check_output(
+            ASKED_OF_GPUS, stderr=subprocess.DEVNULL, text=True, timeout=ANSWER_SECONDS
+        )
+        return [int(line) * MIB for line in answer.splitlines()]
     return []
 
 
 def free_bytes(root: Path = Path("/")) -> int | None:
     """What can be had of this machine's memory without taking it from another process.
 
-    Swap space counts, and the limits of the control groups that this process is in.
-
-    Args:
-        root: Where `proc` and `sys` are.
-
-    Returns:
-        None where the system does not tell; only Linux does.
+    Swap space counts, and the limits of the control groups that this process is in, as `proc` and
+    `sys` below the root tell; None where the system does not tell, which only Linux does.
     """
     try:
-        lines = _read(root / "proc/meminfo").splitlines()
-        sizes = {name: 1024 * int(rest.split()[0]) for name, rest in _pairs(lines, ":")}
+        sizes = _numbers(root / "proc/meminfo")
         left = [max(0, limit - used) for limit, used in _limits(root)]
-        return min([sizes["MemAvailable"] + sizes["SwapFree"], *left])
+        return min([1024 * (sizes["MemAvailable"] + sizes["SwapFree"]), *left])
     except (OSError, ValueError, KeyError):
         return None
 
@@ -165,8 +143,8 @@ def _limits(root: Path) -> Iterator[tuple[int, int]]:
                 continue  # the root has no limit, and a container does not see those above it
             text = _read(folder / limit).strip()
             if text != "max" and int(text) < _NO_LIMIT:
-                kinds = dict(_pairs(_read(folder / "memory.stat").splitlines(), " "))
-                files = sum(int(kinds[f"{prefix}{each}_file"]) for each in ("active", "inactive"))
+                kinds = _numbers(folder / "memory.stat")
+                files = kinds[f"{prefix}active_file"] + kinds[f"{prefix}inactive_file"]
                 yield int(text), int(_read(folder / used)) - files
 
 
@@ -174,7 +152,7 @@ def _read(path: Path) -> str:
     return path.read_text(encoding="utf-8")
 
 
-def _pairs(lines: Sequence[str], between: str) -> Iterator[tuple[str, str]]:
-    for line in lines:
-        name, _, value = line.partition(between)
-        yield name, value
+def _numbers(path: Path) -> dict[str, int]:
+    """The first number of each line, by the word before it."""
+    lines = map(str.split, _read(path).splitlines())
+    return {name.rstrip(":"): int(number) for name, number, *_ in lines}

@@ -25,44 +25,34 @@ def plan_json(
 ) -> dict[str, Any]:
     """What `--dry-run --json` prints; `docs/JSON.md` has its schema.
 
-    Args:
-        settings: The study's.
-        plans: Its families.
-        checked: The study; None where its data or weights are in no cache here.
-        forecast: Of its time; None likewise.
-        download: The address from which a run would download them.
+    Study and forecast are None where data or weights are in no cache here, but at an address from
+    which a run would download them.
     """
     names = [plan.name for plan in plans]
-    work = work_of(names, settings)
+    work, pretrained = work_of(names, settings), any(plan.pretrained for plan in plans)
+    epochs = [work.least_search_epochs, work.search_epochs]
     inputs = None if checked is None else checked.inputs
+    train_images = None if inputs is None else len(inputs.split.train)
     return {
         "study": checked and checked.name,
         "folder": checked and str(checked.folder),
         "resumed": checked is not None and checked.resumed is not None,
         "warm_start": checked and checked.warm_start and checked.warm_start.study,
         "download": download,
-        "demo": demo_notes(
-            settings,
-            train_images=None if inputs is None else len(inputs.split.train),
-            pretrained=any(plan.pretrained for plan in plans),
-        ),
+        "demo": demo_notes(settings, train_images=train_images, pretrained=pretrained),
         "settings": {**to_json(settings), "families": names},
-        "data": inputs and _data(settings, inputs),
+        "data": inputs and _data(inputs),
         "families": [_family(plan, settings, forecast) for plan in plans],
         "probe": [dict(each) for each in checked.probed] if checked else [],
-        "search": {
-            "searches": work.searches,
-            "trials": work.search_trials,
-            "epochs": [work.least_search_epochs, work.search_epochs],
-        },
+        "search": {"searches": work.searches, "trials": work.search_trials, "epochs": epochs},
         "finals": {"runs": work.final_runs, "epochs": work.final_epochs},
         "forecast": forecast and _forecast(forecast),
     }
 
 
-def _data(settings: Settings, inputs: Inputs) -> dict[str, Any]:
+def _data(inputs: Inputs) -> dict[str, Any]:
     return {
-        "name": settings.dataset,
+        "name": inputs.settings.dataset,
         "classes": list(inputs.dataset.classes),
         "image_shape": list(inputs.training.images.shape[1:]),
         "train_images": len(inputs.split.train),
@@ -75,10 +65,7 @@ def _data(settings: Settings, inputs: Inputs) -> dict[str, Any]:
 
 def _family(plan: FamilyPlan, settings: Settings, forecast: Forecast | None) -> dict[str, Any]:
     works = (whole_work([plan.name], settings, reach) for reach in REACHES)
-    times = dict.fromkeys(("device_seconds", "epoch_seconds"))
-    if forecast is not None:
-        entry = forecast.to_json()["families"][plan.name]
-        times = {name: entry[name] or None for name in times}
+    entry = forecast.to_json()["families"][plan.name] if forecast else {}
     return {
         "family": plan.name,
         "summary": registry.summary(plan.name),
@@ -91,28 +78,28 @@ def _family(plan: FamilyPlan, settings: Settings, forecast: Forecast | None) -> 
         },
         "baseline_outside": plan.baseline_outside,
         "epochs": [epochs_of(chain(*phases)) for phases in works],
-        **times,
+        **{name: entry.get(name) or None for name in ("device_seconds", "epoch_seconds")},
     }
 
 
 def _forecast(forecast: Forecast) -> dict[str, Any]:
-    hours, throughput = forecast.device_hours, forecast.throughput
-    types = throughput.device_names if throughput else ()
+    hours, pace = forecast.device_hours, forecast.throughput
+    types = pace.device_names if pace else ()
     return {
         "device_seconds": hours and [end * SECONDS_PER_HOUR for end in hours],
         "wall_seconds": forecast.wall_seconds,
         "devices_per_trial": forecast.devices_per_trial,
         "trials_at_a_time": forecast.at_a_time,
         "unknown": forecast.unknown or None,
-        "pace": throughput
+        "pace": pace
         and {
-            "study": throughput.study,
-            "trials": throughput.trials,
-            "device": throughput.device,
-            "processor": throughput.processor,
-            "device_names": sorted(throughput.device_names),
-            "devices_per_trial": throughput.devices_per_trial,
-            "other_images": throughput.other_images,
+            "study": pace.study,
+            "trials": pace.trials,
+            "device": pace.device,
+            "processor": pace.processor,
+            "device_names": sorted(pace.device_names),
+            "devices_per_trial": pace.devices_per_trial,
+            "other_images": pace.other_images,
         },
         "costs": [
             {**vars(price), **cost_of(price, hours if price.may_be_of(types) else None)}

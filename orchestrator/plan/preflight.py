@@ -40,13 +40,7 @@ MOST_CHOICES: Final = 10
 
 @dataclass(frozen=True, kw_only=True)
 class ResumedStudy:
-    """A study that goes on.
-
-    Attributes:
-        study: As its last driver left it.
-        hold: Its folder, held.
-        used: What it has used of its inputs: this must stay.
-    """
+    """A study that goes on, as its last driver left it, and what it has used of its inputs."""
 
     study: StudyRecord
     hold: Hold
@@ -58,11 +52,7 @@ class CheckedStudy:
     """A study in which nothing the user gave is wrong.
 
     Attributes:
-        name: Of the study.
         folder: Where it is kept, absolute.
-        settings: As resolved.
-        plans: Its families.
-        inputs: Its data and weights.
         resumed: What it goes on from; None for a new study.
         warm_start: What a new study learns from first; None for nothing.
         probed: What its frozen networks know; empty where that was not asked.
@@ -81,26 +71,15 @@ class CheckedStudy:
 
 
 def check_new(settings: Settings, console: Console, *, register: str | None = None) -> CheckedStudy:
-    """Checks a new study, and prints what it will do.
-
-    Args:
-        settings: Its.
-        console: Where to print.
-        register: See `plan_registration`.
-
-    Raises:
-        ValueError: An input is wrong.
-    """
+    """Checks a new study, and prints what it will do; a wrong input is a `ValueError`."""
     plans = plan_families(settings)
     name = settings.name or f"{settings.preset}-{settings.dataset}-{time.strftime('%Y%m%d-%H%M%S')}"
     folder = folder_of(settings.results_dir, name)
     _check_place(folder, settings.data_dir)
     check_writable(folder)
     if (folder / "study.json").exists():
-        raise ValueError(
-            f"--name must be new, but {folder} holds a study already; "
-            f"to go on with it: --resume {name}"
-        )
+        go_on = f"to go on with it: --resume {name}"
+        raise ValueError(f"--name must be new, but {folder} holds a study already; {go_on}")
     _check_publish(settings, name, None)
     registered = plan_registration(register, settings, [plan.name for plan in plans])
     _check_track(settings)
@@ -112,7 +91,7 @@ def check_new(settings: Settings, console: Console, *, register: str | None = No
         warm = warm_start.check(source, plans, settings, inputs)
         left_out = f"; {warm.left_out} others do not count here" if warm.left_out else ""
         console.print(f"Warm start: {len(warm.trials)} trials of {warm.study}{left_out}")
-    for sentence in sentences(registered) if registered is not None else ():
+    for sentence in sentences(registered) if registered else ():
         console.print(sentence)
     return CheckedStudy(
         name=name,
@@ -137,20 +116,20 @@ def check_resumed(
 ) -> CheckedStudy:
     """Checks that a study can go on as it was begun, and prints what it will do.
 
-    Args:
-        settings: Its own, with what the user changes.
-        folder: Its folder.
-        held: Holds the folder until it is closed.
-        console: Where to print.
-        accept_code_change: The user knows that the code is another.
-        register: See `plan_registration`; what the study has registered must stay.
+    The settings are its own, with what the user changes; `held` holds its folder until closed. What
+    the study has registered must stay.
 
     Raises:
         HeldError: Another driver has it.
         ValueError: Something differs that must not, or the folder cannot be written.
     """
     files.check_inside(folder)
-    hold = _hold(folder, held)
+    try:
+        hold = held.enter_context(holding(folder))
+    except OSError as error:
+        raise ValueError(
+            f"a study's folder must be writable, but {folder} is not: {error}"
+        ) from error
     study = files.read_study(folder)  # as its last driver left it, whatever was read before
     resume.check_whole(folder, study)
     plans = plan_families(settings, begun=study)
@@ -178,11 +157,7 @@ def check_resumed(
 
 
 def study_to_resume(folder: Path) -> StudyRecord:
-    """A study to go on with.
-
-    Raises:
-        ValueError: There is no study in the folder.
-    """
+    """A study to go on with; a `ValueError` where there is none in the folder."""
     if (folder / "study.json").is_file():
         return files.read_study(folder)
     if folder.is_dir():
@@ -211,31 +186,17 @@ def _check_track(settings: Settings) -> None:
 
 
 def _check_place(folder: Path, data_dir: str | None) -> None:
-    """Refuses results among the data: the next study would take them for a class.
-
-    Raises:
-        ValueError: The study's folder would lie inside the data's.
-    """
-    if data_dir is not None and "://" not in data_dir:
-        data = Path(data_dir).expanduser().resolve()
-        if folder.is_relative_to(data):
-            raise ValueError(
-                f"--results-dir must lie outside --data-dir, but {folder} is in {data}"
-            )
+    """Refuses results among the data: the next study would take them for a class."""
+    if data_dir is None or "://" in data_dir:
+        return
+    data = Path(data_dir).expanduser().resolve()
+    if folder.is_relative_to(data):
+        raise ValueError(f"--results-dir must lie outside --data-dir, but {folder} is in {data}")
 
 
 def folder_of(results_dir: str, name: str) -> Path:
     """The folder of a study, absolute."""
     return (Path(results_dir).expanduser() / name).resolve()
-
-
-def _hold(folder: Path, held: contextlib.ExitStack) -> Hold:
-    try:
-        return held.enter_context(holding(folder))
-    except OSError as error:
-        raise ValueError(
-            f"a study's folder must be writable, but {folder} is not: {error}"
-        ) from error
 
 
 def _prepare(
@@ -263,10 +224,8 @@ def _prepare(
         console.print(f"Data: {line}")
     settings, plans = inputs.settings, plan_families(inputs.settings, begun=begun)
     show(len(inputs.split.train))
-    sees = resolution(settings, inputs.dataset)
-    if sees is not None:
-        console.print(sees)
-    for sentence in time_sentences(forecast_of(settings, plans, inputs)):
+    sees = filter(None, [resolution(settings, inputs.dataset)])
+    for sentence in (*sees, *time_sentences(forecast_of(settings, plans, inputs))):
         console.print(sentence)
     return inputs
 

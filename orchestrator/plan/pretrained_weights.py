@@ -21,30 +21,25 @@ USUAL: Final = Settings.weights
 
 
 def names(settings: Settings, families: Sequence[str]) -> dict[str, str]:
-    """What the settings name for each pre-trained family of a study.
-
-    Args:
-        settings: Of the study.
-        families: Its pre-trained families.
-
-    Raises:
-        ValueError: They name weights for others.
-    """
+    """What the settings name for each pre-trained family, and for no other, or a `ValueError`."""
     named = by_family(settings.weights)
     if named is None:
         return dict.fromkeys(families, settings.weights)
-    others = sorted(named.keys() - set(families))
+    others = sorted(named.keys() - {*families})
     if others:
         raise ValueError(
             f"weights must be named for pre-trained families of the study, "
             f"{', '.join(families) or 'of which there is none'}, but are for {', '.join(others)}"
         )
-    return {family: named.get(family, usual(settings)) for family in families}
+    return {family: named_for(family, settings) for family in families}
 
 
-def usual(settings: Settings) -> str:
-    """The weights of a family for which a study that names some names none."""
-    return DEMO if settings.preset == DEMO else USUAL
+def named_for(family: str, settings: Settings) -> str:
+    """What the settings name for a family; the usual ones where they name others' alone."""
+    named = by_family(settings.weights)
+    if named is None:
+        return settings.weights
+    return named.get(family, DEMO if settings.preset == DEMO else USUAL)
 
 
 def find(
@@ -88,25 +83,22 @@ def locate(text: str, family: Family) -> WeightsFile | None:
     Raises:
         ValueError: It is missing or has another hash.
     """
-    if text == DEMO:
-        if family.own_weights is not None:
+    if family.own_weights is not None:
+        if text == USUAL:
+            return family.own_weights()
+        if text == DEMO or text in DOWNLOADS:
+            own = f"choose {USUAL}, which means its own, or a" if text in DOWNLOADS else "name a"
             raise ValueError(
-                f"the weights 'demo' are a ResNet50's, not {family.name}'s; name a file: "
+                f"the weights {text!r} are a ResNet50's, not {family.name}'s; {own} file: "
                 f"--weights {family.name}=FILE"
             )
-        path = pretraining.cached_weights_path()
-        if not path.is_file():
-            check_writable(path.parent)
-            return None
-        text = str(path)
-    if text == USUAL and family.own_weights is not None:
-        return family.own_weights()
-    if text in DOWNLOADS and family.own_weights is not None:
-        raise ValueError(
-            f"the weights {text!r} are a ResNet50's, not {family.name}'s; choose {USUAL}, which "
-            f"means its own, or a file: --weights {family.name}=FILE"
-        )
-    return loading.locate(text)
+    if text != DEMO:
+        return loading.locate(text)
+    path = pretraining.cached_weights_path()
+    if path.is_file():
+        return loading.locate(str(path))
+    check_writable(path.parent)
+    return None
 
 
 def check_networks(
@@ -121,12 +113,6 @@ def check_networks(
     A family with a trainer of its own builds what only that knows. A network of a library is given
     images of each size that it may be given, too.
 
-    Args:
-        files: See `find`.
-        plans: The study's families.
-        edge: Of the study's images, in pixels.
-        num_classes: Number of classes.
-
     Raises:
         ValueError: A file is damaged, not finite, or of another network, or a network cannot be
             given such images.
@@ -135,27 +121,20 @@ def check_networks(
     weights = ChosenWeights(files=there).read()
     faults: list[str] = []
     for plan in plans:
-        family = registry.load_family(plan.name)
-        sizes = _sizes(plan, edge)
+        family, baseline = registry.load_family(plan.name), plan.baseline
+        size, searched = baseline.get("input_size"), plan.space.get("input_size")
+        choices = searched.choices if isinstance(searched, CategoricalDistribution) else ()
+        sizes = sorted({int(pixels or edge) for pixels in (size, *choices)})
         if family.check is not None and family.name not in weights:
-            family.check(sizes, num_classes, None, plan.baseline)
+            family.check(sizes, num_classes, None, baseline)
         if family.name in weights and family.has_network:
-            config = {**plan.baseline, "num_classes": num_classes}
-            its = weights[family.name]
+            given = {"num_classes": num_classes, "input_size": size or edge}
             try:
                 if family.check is not None:
-                    family.check(sizes, num_classes, its, plan.baseline)
+                    family.check(sizes, num_classes, weights[family.name], baseline)
                 else:
-                    size = plan.baseline.get("input_size") or edge
-                    family.build({**config, "input_size": size, "weights": its})
+                    family.build({**baseline, **given, "weights": weights[family.name]})
             except ValueError as error:
                 faults.append(f"{there[family.name].path} does not fit {family.name}: {error}")
     if faults:
         raise ValueError("; ".join(faults))
-
-
-def _sizes(plan: FamilyPlan, edge: int) -> list[int]:
-    """The sizes of images that a family's trials may be given."""
-    sizes = plan.space.get("input_size")
-    choices = sizes.choices if isinstance(sizes, CategoricalDistribution) else ()
-    return sorted({int(size or edge) for size in (plan.baseline.get("input_size"), *choices)})

@@ -22,11 +22,6 @@ def probe_families(
 
     Here, in this process: on a GPU of this machine where there is one.
 
-    Args:
-        inputs: What the study trains on.
-        plans: Its families.
-        say: Prints a sentence for each.
-
     Returns:
         For each: `family`, what `trainables.training.probe.probe` returns, `train_images`,
         `validation_images`.
@@ -39,17 +34,14 @@ def probe_families(
         say("Probe: no family starts from weights, so there is nothing to ask.")
         return []
     if inputs.weights is None:
-        missing = [name for name, file in inputs.weights_files.items() if file is None]
-        raise ValueError(
-            f"a probe needs the weights of {', '.join(missing)}, which are not here yet"
-        )
+        missing = ", ".join(name for name, file in inputs.weights_files.items() if file is None)
+        raise ValueError(f"a probe needs the weights of {missing}, which are not here yet")
     import torch  # noqa: PLC0415 (takes seconds, and most studies do not ask)
 
     from trainables.training.probe import probe  # noqa: PLC0415
 
-    weights = inputs.weights.read()
-    largest = max(inputs.train)
-    train = _some(inputs.train[largest], MOST_TRAIN)
+    weights, device = inputs.weights.read(), "cuda" if torch.cuda.is_available() else "cpu"
+    train = _some(inputs.train[max(inputs.train)], MOST_TRAIN)
     validation = _some(inputs.split.validation, MOST_VALIDATION)
     found = []
     for plan in pretrained:
@@ -61,7 +53,7 @@ def probe_families(
             validation=validation,
             num_classes=len(inputs.dataset.classes),
             weights=weights[plan.name],
-            device="cuda" if torch.cuda.is_available() else "cpu",
+            device=device,
         )
         say(
             f"Probe: frozen, {plan.name} is right on {measured['linear_accuracy']:.1%} of "
@@ -75,7 +67,6 @@ def probe_families(
 
 
 def _some(indices: npt.NDArray[np.int64], most: int) -> npt.NDArray[np.int64]:
-    """At most so many, spread over all of them."""
     if len(indices) <= most:
         return indices
     return indices[np.linspace(0, len(indices) - 1, most).astype(np.int64)]

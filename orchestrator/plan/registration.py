@@ -1,12 +1,13 @@
 """What `study --register` registers: a file's questions, or those that the study's answer needs."""
 
+import json
 from collections.abc import Sequence
 from itertools import combinations
 from pathlib import Path
 from typing import Final
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 
 from orchestrator.config.settings import Settings, to_json
 from orchestrator.results import registration
@@ -18,18 +19,14 @@ TUNED: Final = ROLES[1]
 NEW: Final = "start a new study to ask something else"
 
 
-class _Entry(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
+class _Entry(BaseModel, extra="forbid"):
     a: str
     b: str
     train_fraction: float | None = None
     margin: float = Field(default=0.0, ge=0, lt=1)
 
 
-class _File(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
+class _File(BaseModel, extra="forbid"):
     questions: list[_Entry] = Field(min_length=1)
     alpha: float = Field(default=ALPHA, gt=0, le=0.2)
 
@@ -39,10 +36,7 @@ def plan_registration(
 ) -> Registration | None:
     """What is to be registered; None where that was not asked for.
 
-    Args:
-        asked: The flag: a YAML file, or empty for the questions that the study's answer needs.
-        settings: The study's.
-        families: Their names.
+    It is asked for by a YAML file, or by an empty text for what the study's answer needs.
 
     Raises:
         ValueError: The file is wrong, or there is nothing to ask.
@@ -54,12 +48,7 @@ def plan_registration(
     largest = max(settings.train_fractions)
     pairs = [((one, TUNED), (other, TUNED)) for one, other in combinations(families, 2)]
     pairs += [((family, TUNED), (family, ROLES[0])) for family in families]
-    return Registration(
-        questions=tuple(
-            Question(a_family=a[0], a_role=a[1], b_family=b[0], b_role=b[1], train_fraction=largest)
-            for a, b in pairs
-        )
-    )
+    return Registration(questions=tuple(Question.of(a, b, largest) for a, b in pairs))
 
 
 def sentences(registered: Registration) -> list[str]:
@@ -79,12 +68,6 @@ def check_resumed(
     study: StudyRecord, asked: str | None, settings: Settings, families: Sequence[str]
 ) -> None:
     """Checks that a study goes on with what it has registered, if anything.
-
-    Args:
-        study: The study.
-        asked: The flag `--register`; None where it was not given.
-        settings: What it is resumed with.
-        families: Their names.
 
     Raises:
         ValueError: It was registered otherwise or not at all, or a setting that matters differs.
@@ -108,13 +91,10 @@ def check_resumed(
                 f"not the {len(before[0])} at {before[1]:g} with SHA-256 {kept.sha256}; leave "
                 f"--register out, or {NEW}"
             )
-    matter = registration.what_matters(study)["settings"]
-    now = to_json(settings)
-    for name, before in matter.items():
-        if name in {"families", "precision"} or name not in now:
-            continue
-        value = list(now[name]) if isinstance(now[name], tuple) else now[name]
-        if value != before:
+    now = json.loads(json.dumps(to_json(settings)))
+    for name, before in registration.what_matters(study)["settings"].items():
+        value = now.get(name, before)
+        if value != before and name not in {"families", "precision"}:
             raise ValueError(
                 f"{name} must stay as registered when a study is resumed, but was {before} and is "
                 f"{value}; {NEW}"
@@ -126,43 +106,32 @@ def _read(path: Path, settings: Settings, families: Sequence[str]) -> Registrati
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
         read = _File.model_validate(content)
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        reason = " ".join(str(error).split())
-        raise ValueError(
-            f"--register must be a YAML file, but {path} cannot be read: {reason}"
-        ) from error
+        reason = f"be a YAML file, but {path} cannot be read: {' '.join(str(error).split())}"
+        raise ValueError(f"--register must {reason}") from error
     except ValidationError as error:
         wrong = "; ".join(
-            f"{'.'.join(map(str, each['loc'])) or 'the file'}: {each['msg']}"
-            for each in error.errors()
+            f"{'.'.join(map(str, fault['loc'])) or 'the file'}: {fault['msg']}"
+            for fault in error.errors()
         )
         raise ValueError(
             f"--register must be questions with `a` and `b`, but in {path} {wrong}"
         ) from error
-    models = [f"{family} {role}" for family in families for role in ROLES]
+    models = {f"{family} {role}": (family, role) for family in families for role in ROLES}
+    fractions = settings.train_fractions
     questions: list[Question] = []
     faults: list[str] = []
     for entry in read.questions:
-        fraction = max(settings.train_fractions)
-        fraction = fraction if entry.train_fraction is None else entry.train_fraction
+        fraction = max(fractions) if entry.train_fraction is None else entry.train_fraction
         unknown = [name for name in (entry.a, entry.b) if name not in models]
         faults += [f"{name!r} is none of {', '.join(models)}" for name in unknown]
-        if fraction not in settings.train_fractions:
-            known = ", ".join(f"{each:g}" for each in settings.train_fractions)
+        if fraction not in fractions:
+            known = ", ".join(f"{share:g}" for share in fractions)
             faults.append(f"train_fraction {fraction:g} is none of {known}")
         if entry.a == entry.b:
             faults.append(f"{entry.a!r} is asked against itself")
         if not unknown:
-            a, b = (name.rsplit(" ", 1) for name in (entry.a, entry.b))
-            questions.append(
-                Question(
-                    a_family=a[0],
-                    a_role=a[1],
-                    b_family=b[0],
-                    b_role=b[1],
-                    train_fraction=fraction,
-                    margin=entry.margin,
-                )
-            )
+            a, b = models[entry.a], models[entry.b]
+            questions.append(Question.of(a, b, fraction, margin=entry.margin))
     if len({question.asked for question in questions}) < len(questions):
         faults.append("a question is asked twice")
     if faults:

@@ -15,8 +15,7 @@ from trainables import checkpoints
 from trainables.names import FAMILY, TRIAL
 
 RESTORED: Final = (
-    *("trials", "epochs", "rungs", "events", "final", "final_epochs", "predictions"),
-    "comparison",
+    *("trials", "epochs", "rungs", "events", "final", "final_epochs", "predictions", "comparison"),
 )
 
 
@@ -34,17 +33,12 @@ class Used:
 
 
 def read_claims(folder: Path) -> tuple[dict[str, checkpoints.Claim], list[tuple[str, str]]]:
-    """The claims of the last attempts by trial, and an event for each that is damaged or strange.
-
-    Args:
-        folder: The study's.
-    """
+    """The claims of the last attempts by trial, and an event for each damaged or strange one."""
     claims, events = {}, []
     for path in sorted((folder / "checkpoints").glob("*")):
         if TRIAL.fullmatch(path.name) is None or not path.is_dir():
-            events.append(
-                ("stray_file", f"{path.name!r} in checkpoints/ is no trial's: left alone")
-            )
+            stray = f"{path.name!r} in checkpoints/ is no trial's: left alone"
+            events.append(("stray_file", stray))
             continue
         try:
             claim = checkpoints.claimed(path)
@@ -52,8 +46,7 @@ def read_claims(folder: Path) -> tuple[dict[str, checkpoints.Claim], list[tuple[
                 raise checkpoints.DamagedClaimError(f"{path} must be of {path.name}, but is not")
         except checkpoints.DamagedClaimError as error:
             claim = checkpoints.claim_of_newest(path)
-            if claim is not None and not _is_whole(claim, path.name):
-                claim = None
+            claim = claim if claim is not None and _is_whole(claim, path.name) else None
             instead = "it counts as missing" if claim is None else "a checkpoint says the same"
             events.append(("claim_damaged", f"{instead}: {error}"))
         if claim is not None:
@@ -68,10 +61,6 @@ def read_tables(
 
     A table that is missing has no rows (the driver died before its first write); one that is
     damaged neither. The predictions are many, and looked at alone.
-
-    Args:
-        folder: The study's.
-        names: Of the tables.
     """
     tables: dict[str, list[Any]] = {}
     damaged: dict[str, str] = {}
@@ -88,13 +77,7 @@ def read_tables(
 
 
 def read_used(folder: Path, study: StudyRecord, pretrained: Collection[str]) -> Used:
-    """What a study has used of its inputs; all of it where a table that says so is damaged.
-
-    Args:
-        folder: The study's.
-        study: The study.
-        pretrained: Its families that begin with the weights.
-    """
+    """What a study has used of its inputs; all of it where a table that says so is damaged."""
     tables, damaged = read_tables(folder, ("trials", "epochs", "events", "final_epochs"))
     claims, _ = read_claims(folder)
     _, learned_from = warm_start.kept(folder)
@@ -116,9 +99,6 @@ def read_used(folder: Path, study: StudyRecord, pretrained: Collection[str]) -> 
 
 def check_nothing_lost(folder: Path) -> dict[str, list[Any]]:
     """Checks that no trial has lost what it was trained with.
-
-    Args:
-        folder: The study's.
 
     Returns:
         The rows of its tables; see `read_tables`.

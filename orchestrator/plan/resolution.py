@@ -1,6 +1,5 @@
 """What a plan will be able to tell apart, before its first epoch: the smallest difference."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
@@ -25,10 +24,6 @@ def resolution(settings: Settings, dataset: OpenedDataSet) -> str | None:
 
     The noise is that of the two best tuned families of the latest study in the results folder on
     the very same data, if there is one with two seeds or more; otherwise it is assumed.
-
-    Args:
-        settings: The study's.
-        dataset: Its data.
 
     Returns:
         None where only decoding tells how many test images there are.
@@ -56,7 +51,9 @@ def resolution(settings: Settings, dataset: OpenedDataSet) -> str | None:
 
 def _measured(settings: Settings, dataset: OpenedDataSet) -> tuple[power.Noise, str] | None:
     """The noise in the latest study on the same data that shows some; None where none does."""
-    for folder in _same_data(settings, dataset):
+    for folder, study in files.studies_in(Path(settings.results_dir).expanduser(), NEEDED):
+        if (study.dataset.name, study.dataset.files) != (settings.dataset, dict(dataset.files)):
+            continue
         try:
             noise = _noise(folder)
         except (ValueError, OSError):  # it has no finals yet, or they are damaged: not this one's
@@ -66,32 +63,11 @@ def _measured(settings: Settings, dataset: OpenedDataSet) -> tuple[power.Noise, 
     return None
 
 
-def _same_data(settings: Settings, dataset: OpenedDataSet) -> Iterator[Path]:
-    """The folders of the studies on the same data, the latest first."""
-    found: list[tuple[str, Path]] = []
-    for path in Path(settings.results_dir).expanduser().glob("*/study.json"):
-        try:
-            study = files.read_study(path.parent)
-            study.check_said(path, NEEDED)
-        except (ValueError, OSError):  # not a study's, of an older version, or being written
-            continue
-        if (study.dataset.name, study.dataset.files) == (settings.dataset, dict(dataset.files)):
-            found.append((str(study.started_at), path.parent))
-    for _, folder in sorted(found, reverse=True):
-        yield folder
-
-
 def _noise(folder: Path) -> power.Noise | None:
-    """Of a study's two most accurate tuned families that have two seeds or more.
-
-    Raises:
-        ValueError: It has no predictions, or they are damaged.
-    """
+    """Of a study's two most accurate tuned families that have two seeds or more."""
     hits = tuned_hits(split_runs(files.read_table(folder, "predictions")))
-    several = sorted(
-        (each for each in hits.values() if len(each) >= FEWEST_SEEDS),
-        key=lambda each: -np.mean(each),
-    )
+    several = [of_model for of_model in hits.values() if len(of_model) >= FEWEST_SEEDS]
+    several.sort(key=np.mean, reverse=True)
     if len(several) < 2 or several[0].shape[1] != several[1].shape[1]:  # noqa: PLR2004 (a pair)
         return None
     return power.measure(several[0], several[1])

@@ -6,8 +6,6 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
-from optuna.distributions import json_to_distribution
-
 from orchestrator.config.settings import BUDGETS, OPERATIONAL, PATHS, Settings, absolute, to_json
 from orchestrator.plan.families import FamilyPlan
 from orchestrator.plan.inputs import Inputs
@@ -15,7 +13,7 @@ from orchestrator.plan.provenance import changed, changed_weights
 from orchestrator.plan.remains import Used
 from orchestrator.results.code_version import code_sha256 as hash_code
 from orchestrator.results.study_record import DataRecord, StudyRecord
-from search_spaces.dimension import describe
+from search_spaces.dimension import describe, read_distribution
 from trainables.data import image_size
 from trainables.data.dataset import OpenedDataSet
 from trainables.weights.chosen import ChosenWeights
@@ -32,18 +30,8 @@ GROWING: Final = ("trials", "seeds", *BUDGETS)
 # With another of these a study's accuracies cannot be compared with what it has already.
 OTHER_ACCURACIES: Final = frozenset(
     {
-        "dataset",
-        "image_size",
-        "image_column",
-        "label_column",
-        "group_column",
-        "validation_images",
-        "train_images",
-        "seed",
-        "epochs",
-        "preset",
-        "precision",
-        "objective",
+        *("dataset", "image_size", "image_column", "label_column", "group_column", "train_images"),
+        *("validation_images", "seed", "epochs", "preset", "precision", "objective"),
     }
 )
 NEW: Final = "start a new study"
@@ -51,15 +39,7 @@ NEW_WARM: Final = f"{NEW}; with --warm-start it learns from this one"
 
 
 def check_whole(folder: Path, study: StudyRecord) -> None:
-    """Checks that `study.json` has all that a study goes on from.
-
-    Args:
-        folder: The study's.
-        study: The study.
-
-    Raises:
-        ValueError: Something is missing, or the study is of an earlier version.
-    """
+    """Checks that `study.json` has all that a study goes on from; raises a `ValueError`."""
     if "runs" not in study.raw:
         raise ValueError(
             "a study must be resumed by a version that knows how it was begun; this is older"
@@ -68,11 +48,7 @@ def check_whole(folder: Path, study: StudyRecord) -> None:
 
 
 def check_families(study: StudyRecord, plans: Sequence[FamilyPlan]) -> None:
-    """Checks that a study is resumed with the families that it has.
-
-    Raises:
-        ValueError: One is new or gone.
-    """
+    """Checks that a study is resumed with the families that it has; raises a `ValueError`."""
     before, now = study.settings.families, [plan.name for plan in plans]
     if before != now:
         _refuse("families must stay", ",".join(before), ",".join(now), NEW_WARM)
@@ -94,11 +70,7 @@ def check_spaces(study: StudyRecord, plans: Sequence[FamilyPlan]) -> None:
 
 def stored_settings(study: StudyRecord) -> dict[str, Any]:
     """The settings a study goes on with; of an older one also what it did before it was one."""
-    return {
-        "image_size": image_size.DEFAULT,
-        **study.raw["settings"],
-        "precision": study.precision,
-    }
+    return {"image_size": image_size.DEFAULT, **study.raw["settings"], "precision": study.precision}
 
 
 def check_settings(study: StudyRecord, settings: Settings) -> None:
@@ -106,10 +78,6 @@ def check_settings(study: StudyRecord, settings: Settings) -> None:
 
     Families, spaces and baselines are for `check_families` and `check_spaces`: what counts is what
     their settings come to.
-
-    Args:
-        study: The study.
-        settings: What it is to be resumed with.
 
     Raises:
         ValueError: Something else differs.
@@ -124,12 +92,15 @@ def check_settings(study: StudyRecord, settings: Settings) -> None:
             _refuse("name must stay", study.name, value, "leave it out")
         if name in {*OPERATIONAL, "stop_when_settled"} or value == before:
             continue
-        if name in GROWING:
-            if _size(value) < _size(before):
+        if name in GROWING:  # none is the largest
+            if (math.inf if value is None else value) < (math.inf if before is None else before):
                 limit = "leave it out" if before is None else f"give {before} or more"
                 _refuse(f"{name} must not shrink", before, value, limit)
         elif name == "train_fractions":
-            _check_fractions(before, value)
+            # Smaller ones may join; the search has run on the largest.
+            if not set(before) <= set(value) or max(before) != max(value):
+                old, new = (",".join(f"{share:g}" for share in some) for some in (before, value))
+                _refuse("train_fractions must keep all it has and the same largest", old, new, NEW)
         else:
             advice = NEW if name in OTHER_ACCURACIES else NEW_WARM
             _refuse(f"{name} must stay", before, value, advice)
@@ -138,14 +109,8 @@ def check_settings(study: StudyRecord, settings: Settings) -> None:
 def check_inputs(study: StudyRecord, inputs: Inputs, used: Used) -> None:
     """Checks that data, split and weights are what the study was begun with, or were never used.
 
-    Args:
-        study: The study.
-        inputs: What it would go on with.
-        used: What it has used of them.
-
     Raises:
-        ValueError: A file, its part, the division into training and validation, or the weights
-            differ.
+        ValueError: A file, its part, the division, or the weights differ.
     """
     before = study.dataset
     _check_files(before, inputs.dataset, used)
@@ -178,30 +143,19 @@ def _check_files(recorded: DataRecord, dataset: OpenedDataSet, used: Used) -> No
     moved = sorted(before.keys() & now.keys() & (set(known) ^ dataset.test_files)) if known else []
     if moved:
         restore = f"restore {other[0][0]}, or put another image in its place, or " if other else ""
-        then, today = (
-            "test" if moved[0] in part else "training" for part in (known, dataset.test_files)
-        )
+        parts = (known, dataset.test_files)
+        then, today = ("test" if moved[0] in part else "training" for part in parts)
         _refuse(f"the part of the data file {moved[0]} must stay", then, today, f"{restore}{NEW}")
 
 
 def check_weights(study: StudyRecord, weights: ChosenWeights, used: Used) -> None:
-    """Checks the hashes of the pre-trained weights, once a family was trained from them.
-
-    Raises:
-        ValueError: One is another.
-    """
-    if not used.weights:
-        return
-    for what, before, now in changed_weights(study, weights.files):
+    """Checks the hashes of the pre-trained weights, once a family was trained from them."""
+    for what, before, now in changed_weights(study, weights.files) if used.weights else ():
         _refuse(f"{what} must stay", before, now, f"give the same file to --weights, or {NEW}")
 
 
 def check_code(study: StudyRecord, plans: Sequence[FamilyPlan], *, accepted: bool) -> None:
-    """Checks that the code is what the study has run so far.
-
-    Raises:
-        ValueError: It changed and the user has not accepted that.
-    """
+    """Checks that the code is what the study has run so far, or that the user accepts another."""
     code_sha256 = hash_code([plan.name for plan in plans], study.settings.dataset)
     if study.code_sha256 != code_sha256 and not accepted:
         raise ValueError(
@@ -211,23 +165,8 @@ def check_code(study: StudyRecord, plans: Sequence[FamilyPlan], *, accepted: boo
         )
 
 
-def _size(value: float | None) -> float:
-    """A limit; none is the largest."""
-    return math.inf if value is None else value
-
-
-def _check_fractions(before: Sequence[float], now: Sequence[float]) -> None:
-    """Smaller fractions may join; the search has run on the largest."""
-    if not set(before) <= set(now) or max(before) != max(now):
-        old, new = (",".join(f"{fraction:g}" for fraction in some) for some in (before, now))
-        _refuse("train_fractions must keep all it has and the same largest", old, new, NEW)
-
-
 def _described(distribution: Mapping[str, object] | None) -> str | None:
-    """A dimension's values as a user writes them."""
-    if distribution is None:
-        return None
-    return describe(json_to_distribution(json.dumps(distribution)))
+    return None if distribution is None else describe(read_distribution(distribution))
 
 
 def _refuse(rule: str, before: object, now: object, advice: str) -> NoReturn:

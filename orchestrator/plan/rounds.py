@@ -8,22 +8,14 @@ STARTUP: Final = 10
 
 
 def learned(trials: int, at_a_time: int) -> int:
-    """How many of a search's trials are proposed after ten have ended.
-
-    Args:
-        trials: Of the search.
-        at_a_time: Of the search: the first ones, and one more for each that ends, come before.
-    """
+    """How many of a search's trials are proposed after ten have ended."""
     return max(0, trials - (at_a_time + STARTUP - 1))
 
 
 def few_rounds(trials: int, families: int, slots: int) -> Iterator[str]:
     """A sentence where one trial at a time would let a search learn more than twice as much.
 
-    Args:
-        trials: Of each search.
-        families: Searches that share the slots.
-        slots: Trials at a time.
+    The trials are those of each search; the searches of the families share the slots.
     """
     own = -(-slots // families)
     informed, most = learned(trials, own), learned(trials, 1)

@@ -24,23 +24,16 @@ FEW_STEPS: Final = 50
 def print_plan(
     console: Console, plans: Sequence[FamilyPlan], settings: Settings, *, train_images: int | None
 ) -> None:
-    """Prints the families, what is unusual about their baselines, and the forecast.
-
-    Args:
-        console: Where to.
-        plans: The families.
-        settings: The study's.
-        train_images: Images the search trains on, after validation is taken out; None where the
-            data are not available.
-    """
+    """Prints the families, what is unusual about their baselines, and the forecast."""
     for plan in plans:
         console.print(f"{plan.name}: {registry.summary(plan.name)}")
         for name, (used, standard) in plan.deviations.items():
             console.print(f"  The baseline deviates: {name} is {used}, the standard is {standard}.")
         if plan.baseline_outside:
+            names = ", ".join(plan.baseline_outside)
             console.print(
-                f"  The baseline lies outside the narrowed space in "
-                f"{', '.join(plan.baseline_outside)}: it runs, but Optuna is not told of it."
+                f"  The baseline lies outside the narrowed space in {names}: it runs, but Optuna "
+                "is not told of it."
             )
     work = work_of([plan.name for plan in plans], settings)
     if settings.tune_per_fraction:
@@ -87,7 +80,6 @@ def _few_steps(
 
 
 def _equal_steps(settings: Settings) -> str:
-    """How many epochs finals on fewer images train for."""
     first, *others = sorted(settings.train_fractions, reverse=True)
     listed = [f"{final_epochs(settings, share):,} at {share:g}" for share in others]
     searches = "; the searches at these keep theirs" if settings.tune_per_fraction else ""
@@ -98,15 +90,13 @@ def _equal_steps(settings: Settings) -> str:
 
 
 def _budgets(settings: Settings, families: int) -> Iterator[str]:
-    """What may be spent at most, a sentence each."""
-    hours = settings.budget_gpu_hours
-    if hours is not None:
+    if hours := settings.budget_gpu_hours:
         yield (
             f"Budget: {hours:g} device-hours, {hours / families:.3g} for each family, finals "
             "included. A search ends earlier than below where its next trial would not leave "
             "enough for its finals."
         )
-    if settings.time_budget is not None:
+    if settings.time_budget:
         yield (
             f"Time budget: {settings.time_budget:g} hours of wall time, finals included. The "
             "search ends earlier than below where another trial would not leave enough for them."

@@ -3,7 +3,7 @@
 import json
 import shutil
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, NoReturn
@@ -33,13 +33,9 @@ LEARNED_FROM: Final = (*MAY_WIN, State.DIVERGED)
 
 @dataclass(frozen=True, kw_only=True)
 class WarmStart:
-    """Trials to learn from, as tables of their own study.
+    """Trials to learn from, as tables of their own study, whose name is kept; epochs by sequence.
 
-    Attributes:
-        study: The name of that study.
-        trials: Rows of its `trials.parquet` that this study's spaces have.
-        epochs: Their epochs, by sequence.
-        left_out: How many of its trials of these families do not count.
+    Of its trials of these families, `left_out` is how many do not count.
     """
 
     study: str
@@ -56,22 +52,26 @@ def check(
     Trials that failed, have not ended, lack an epoch (their driver was killed between two files),
     or lie outside the spaces are left out.
 
-    Args:
-        source: The other study's folder.
-        plans: The families of this one.
-        settings: Of this one.
-        inputs: Of this one.
-
     Raises:
         ValueError: It is no study, or its accuracies cannot be compared with this one's: other
             data, split, weights, epochs or share of the training images.
     """
-    study, trials, epochs = _read(source)
+    if not (source / "study.json").is_file():
+        rule = "--warm-start must name the folder of a study"
+        raise ValueError(f"{rule}, but {source} has no study.json")
+    try:
+        study = files.read_study(source)
+        study.check_said(source / "study.json", NEEDED)
+        trials, epochs = (files.read_table(source, name) for name in TABLES)
+    except (ValueError, OSError) as error:
+        raise ValueError(f"--warm-start must name a study that can be read, but {error}") from error
     spaces = {plan.name: plan.space for plan in plans}
     own = [row for row in trials.to_pylist() if row["family"] in spaces]
     pretrained = {plan.name for plan in plans if plan.pretrained}
     warmed = pretrained & {row["family"] for row in own}
-    _check_comparable(source, study, settings, inputs, pretrained=warmed)
+    for what, before, now in _compared(study, settings, inputs, warmed):
+        if before != now:
+            _refuse(source, what, before, now)
     fractions = {each.name: each.train_fraction for each in searches_of(spaces, settings)}
     for row in own:
         fraction = fractions.get(search_of(row["trial_id"]), row["train_fraction"])
@@ -104,10 +104,6 @@ def keep(folder: Path, warm: WarmStart | None) -> None:
     """Keeps the trials in a new study's own folder, which then needs the other study no more.
 
     What another start in this folder left, killed before its study began, is removed.
-
-    Args:
-        folder: The new study's.
-        warm: What it learns from; None for nothing.
     """
     shutil.rmtree(folder / FOLDER, ignore_errors=True)
     if warm is None:
@@ -120,11 +116,7 @@ def keep(folder: Path, warm: WarmStart | None) -> None:
 
 
 def check_kept(folder: Path, settings: Settings) -> None:
-    """Checks that a study that is resumed still has what it has learned from.
-
-    Raises:
-        ValueError: It is missing or damaged.
-    """
+    """Checks that a resumed study still has what it learned from; raises a `ValueError`."""
     kept(folder)
     if settings.warm_start is not None and not (folder / FOLDER).is_dir():
         raise ValueError(
@@ -141,46 +133,21 @@ def kept(folder: Path) -> tuple[list[TrialRow], list[EpochRow]]:
     return trials, epochs
 
 
-def _read(source: Path) -> tuple[StudyRecord, pa.Table, pa.Table]:
-    """`study.json`, `trials.parquet` and `epochs.parquet` of the study to learn from."""
-    if not (source / "study.json").is_file():
-        raise ValueError(
-            f"--warm-start must name the folder of a study, but {source} has no study.json"
-        )
-    try:
-        study = files.read_study(source)
-        study.check_said(source / "study.json", NEEDED)
-        trials, epochs = (files.read_table(source, name) for name in TABLES)
-    except (ValueError, OSError) as error:
-        raise ValueError(f"--warm-start must name a study that can be read, but {error}") from error
-    return study, trials, epochs
-
-
-def _check_comparable(
-    source: Path,
-    study: StudyRecord,
-    settings: Settings,
-    inputs: Inputs,
-    *,
-    pretrained: Collection[str],
-) -> None:
+def _compared(
+    study: StudyRecord, settings: Settings, inputs: Inputs, pretrained: Collection[str]
+) -> Iterator[tuple[str, object, object]]:
+    """Name, value there and value here of what must be the same."""
     theirs = study.dataset
-    pairs: list[tuple[str, object, object]] = [
-        ("dataset", theirs.name, settings.dataset),
-        *(
-            (f"SHA-256 of the data file {name}", before, now)
-            for name, before, now in changed(theirs.files, inputs.dataset.files)
-        ),
-        ("image shape", theirs.image_shape, list(inputs.training.images.shape[1:])),
-        ("SHA-256 of the split", theirs.split_sha256, inputs.split.digest),
-        ("epochs", study.settings.epochs, settings.epochs),
-        ("objective", study.settings.objective, settings.objective),
-        # The demo's own are not made yet where they are None, so no study can have used them.
-        *changed_weights(study, {family: inputs.weights_files[family] for family in pretrained}),
-    ]
-    for what, before, now in pairs:
-        if before != now:
-            _refuse(source, what, before, now)
+    yield "dataset", theirs.name, settings.dataset
+    for name, before, now in changed(theirs.files, inputs.dataset.files):
+        yield f"SHA-256 of the data file {name}", before, now
+    yield "image shape", theirs.image_shape, list(inputs.training.images.shape[1:])
+    yield "SHA-256 of the split", theirs.split_sha256, inputs.split.digest
+    yield "epochs", study.settings.epochs, settings.epochs
+    yield "objective", study.settings.objective, settings.objective
+    # The demo's own are not made yet where they are None, so no study can have used them.
+    weights = {family: inputs.weights_files[family] for family in pretrained}
+    yield from changed_weights(study, weights)
 
 
 def _refuse(source: Path, what: str, theirs: object, ours: object) -> NoReturn:

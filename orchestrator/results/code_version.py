@@ -15,12 +15,7 @@ DISTRIBUTION: Final = "transfer-study"
 
 
 def code_sha256(families: Sequence[str], dataset: str) -> str:
-    """SHA-256 over the Python files of the three packages and of what is outside, with names.
-
-    Args:
-        families: A study's, by name; they may lie outside.
-        dataset: Its data set's name; likewise.
-    """
+    """SHA-256 over the Python files of the three packages and of what is outside, with names."""
     root = Path(__file__).resolve().parents[2]
     inside = sorted(path for package in PACKAGES for path in (root / package).rglob("*.py"))
     own = sorted(registry.family_file(name) for name in families)
@@ -62,15 +57,11 @@ def package_version() -> str | None:
 def _git(*arguments: str) -> str | None:
     """What git says where this file is, whatever repository the environment names."""
     environment = {k: v for k, v in os.environ.items() if not k.startswith("GIT_")}
+    command, here = ["git", *arguments], Path(__file__).resolve().parent
     try:
-        done = subprocess.run(
-            ["git", *arguments],
-            cwd=Path(__file__).resolve().parent,
-            env=environment,
-            capture_output=True,
-            text=True,
-            check=False,
+        answer = subprocess.check_output(
+            command, cwd=here, env=environment, stderr=subprocess.DEVNULL, text=True
         )
-    except FileNotFoundError:
+    except (FileNotFoundError, subprocess.CalledProcessError):
         return None
-    return done.stdout.strip() or None if done.returncode == 0 else None
+    return answer.strip() or None

@@ -18,8 +18,7 @@ class Copy:
 
     Attributes:
         address: Where that is stored, without a password.
-        host: Name of the machine of the driver that published it last.
-        pid: Its process there.
+        host: Name of the machine of the driver that published it last, in a process `pid` there.
         published_at: When, in seconds since the epoch.
         files: What was published, as paths in the folder.
     """

@@ -21,24 +21,16 @@ TRIES: Final = 5
 """A study that is published may remove a file between its manifest and our asking for it."""
 
 
-def is_address(results: str) -> bool:
-    """Whether what a user gave is an address, and no folder here."""
-    return "://" in results
-
-
 def local_folder(results: str, *, weights: bool = False) -> Path:
     """The folder to read a study in: its own, or of an address a copy in the user's cache.
 
-    Each call asks the address anew, and brings what has changed.
-
-    Args:
-        results: A folder, or an address with the study's name at its end.
-        weights: The winners' weights are needed too.
+    Each call asks the address, which ends in the study's name, anew, and brings what has changed;
+    the winners' weights where these are needed too.
 
     Raises:
         ValueError: No study is stored at the address, or it cannot be read.
     """
-    if not is_address(results):
+    if "://" not in results:
         return Path(results)
     place = published.place_of(results, flag="RESULTS")
     folder = cache_folder(place)
@@ -67,10 +59,6 @@ def local_folder(results: str, *, weights: bool = False) -> Path:
 def bring_back(address: str, folder: Path) -> Snapshot:
     """Makes a study's folder from what is stored at an address, whole or not at all.
 
-    Args:
-        address: Of the study.
-        folder: Its own here; it must not exist.
-
     Raises:
         ValueError: The folder exists, no study is stored there, or it cannot be read.
     """
@@ -95,11 +83,6 @@ def bring_back(address: str, folder: Path) -> Snapshot:
 
 def fetch(place: Place, folder: Path, wanted: Callable[[str], bool]) -> Snapshot:
     """Downloads the files of one moment into a folder; those that are there already stay.
-
-    Args:
-        place: Where the study is stored.
-        folder: Here; made where there is none.
-        wanted: Says of a file's path in the study's folder whether it is needed.
 
     Raises:
         ValueError: No study is stored there, or it cannot be read.

@@ -4,7 +4,7 @@ import contextlib
 import json
 import os
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -75,11 +75,7 @@ def write_text(path: Path, text: str) -> None:
 
 
 def read_study(folder: Path) -> StudyRecord:
-    """Reads `study.json`.
-
-    Raises:
-        ValueError: The folder is no study, or the file is damaged.
-    """
+    """Reads `study.json`; a `ValueError` where the folder is no study, or the file is damaged."""
     path = folder / "study.json"
     if not path.is_file():
         raise ValueError(f"RESULTS must be a study's folder, but {folder} has no study.json")
@@ -93,12 +89,23 @@ def read_study(folder: Path) -> StudyRecord:
     return StudyRecord.of(path, study)
 
 
+def studies_in(results_dir: Path, needed: Sequence[str]) -> list[tuple[Path, StudyRecord]]:
+    """Folder and study of each that can be read and says what is needed, the latest first."""
+    found = []
+    for path in results_dir.glob("*/study.json"):
+        # Not a study's, of an older version, or being written.
+        with contextlib.suppress(ValueError, OSError):
+            study = read_study(path.parent)
+            study.check_said(path, needed)
+            found.append((str(study.started_at), path.parent, study))
+    return [(folder, study) for _, folder, study in sorted(found, reverse=True)]
+
+
 def read_table(folder: Path, name: str) -> pa.Table:
     """Reads a table of a study.
 
     Raises:
-        ValueError: The study has no such table (it did not get that far, or is no study), or it is
-            damaged.
+        ValueError: There is none (the study did not get that far, or is none), or it is damaged.
     """
     table = read_any_table(folder, name)
     shape.check_table(folder / f"{name}.parquet", name, table)
@@ -106,11 +113,7 @@ def read_table(folder: Path, name: str) -> pa.Table:
 
 
 def read_any_table(folder: Path, name: str) -> pa.Table:
-    """Reads a table, whatever its columns.
-
-    Raises:
-        ValueError: There is none, or it is no Parquet file.
-    """
+    """Reads a table, whatever its columns; a `ValueError` where there is no such Parquet file."""
     path = folder / f"{name}.parquet"
     if not path.is_file():
         raise ValueError(f"{name}.parquet must exist in a study's folder, but {path} does not")
@@ -147,9 +150,6 @@ def check_writable(folder: Path) -> None:
 
     What is going to be done is tried out in a place of its own, beside what exists of the folder:
     another study may be making the same folders at this moment.
-
-    Args:
-        folder: Absolute.
 
     Raises:
         ValueError: It cannot be made or written.

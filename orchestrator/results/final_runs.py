@@ -21,10 +21,7 @@ class FinalRun:
     """One final run: a re-training of a baseline or winner.
 
     Attributes:
-        family: The family's name.
         role: `baseline` or `tuned`.
-        seed: Its number, from 0.
-        train_fraction: Share of the training images.
         trial_id: As in the tables; None before its first epoch.
         epochs: How many it has.
         done: It was tested.
@@ -52,17 +49,7 @@ def final_runs(
     final: Sequence[FinalRow],
     events: Sequence[EventRow],
 ) -> list[FinalRun] | None:
-    """All re-trainings of a study; a winner that is the baseline is trained once.
-
-    Args:
-        study: The study.
-        final_epochs: Rows of `final_epochs.parquet`.
-        final: Rows of `final.parquet`.
-        events: Rows of `events.parquet`.
-
-    Returns:
-        None before the choice.
-    """
+    """All re-trainings of a study, None before the choice; a baseline that won is trained once."""
     if study.choice is None:
         return None
     epochs = Counter(key_of(row) for row in final_epochs)

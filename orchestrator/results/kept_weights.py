@@ -10,12 +10,7 @@ SEEDS: Final = "seeds"
 
 
 def winner_folder(folder: Path, family: str) -> Path:
-    """Folder of the weights of a family's winner, of the seed that is best on validation.
-
-    Args:
-        folder: The study's.
-        family: Its name.
-    """
+    """Folder of the weights of a family's winner, of the seed that is best on validation."""
     return folder / WINNERS / family
 
 

@@ -29,12 +29,9 @@ class HeldError(RuntimeError):
 
 @dataclass(frozen=True, kw_only=True)
 class Holder:
-    """The driver that a study's lease names.
+    """The driver that a study's lease names: its machine, and its process there.
 
-    Attributes:
-        host: Name of its machine.
-        pid: Its process there.
-        alive: Its process exists, or, seen from another machine, its lease was renewed lately.
+    It is alive if its process exists, or, seen from another machine, its lease was renewed lately.
     """
 
     host: str
@@ -106,9 +103,6 @@ def holding(folder: Path) -> Iterator[Hold]:
     A dead holder's lock is taken over: at once where it ran on this machine, otherwise once its
     lease was not renewed for 30 seconds.
 
-    Args:
-        folder: The study's, which exists.
-
     Raises:
         HeldError: Another driver holds it.
         OSError: The folder cannot be written.
@@ -122,11 +116,7 @@ def holding(folder: Path) -> Iterator[Hold]:
 
 
 def check_free(folder: Path) -> None:
-    """Checks that no driver holds a study, and writes nothing.
-
-    Raises:
-        HeldError: One does.
-    """
+    """Raises a `HeldError` if a driver holds a study; writes nothing."""
     holder = holder_of(folder)
     if holder is not None and holder.alive:
         raise HeldError(_held(folder))
@@ -144,10 +134,8 @@ def holder_of(folder: Path) -> Holder | None:
     if owner is None or renewed is None:
         return None
     host = owner.hostname.partition("?")[0]  # after it filelock notes a PID namespace
-    if host == socket.gethostname():
-        alive = _exists(owner.pid)
-    else:
-        alive = time.time() - renewed < LEASE_SECONDS
+    here = host == socket.gethostname()
+    alive = _exists(owner.pid) if here else time.time() - renewed < LEASE_SECONDS
     return Holder(host=host, pid=owner.pid, alive=alive)
 
 
@@ -175,8 +163,8 @@ def _exists(pid: int) -> bool:
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
-    except PermissionError:  # it is another user's
-        return True
+    except PermissionError:
+        pass  # it is another user's
     return True
 
 

@@ -21,21 +21,14 @@ HEIC_PLUGIN: Final = "pillow-heif"
 
 
 class Manifest:
-    """`study.json`, rewritten whole each time something is added.
-
-    Attributes:
-        study: The file's present content.
-    """
+    """`study.json`, rewritten whole each time something is added; `study` is its content."""
 
     study: StudyRecord
 
     def __init__(self, folder: Path, content: Mapping[str, Any], check: Callable[[], None]) -> None:
-        """Writes the file with its first content.
+        """Writes the file with its first content, that of `describe`.
 
-        Args:
-            folder: The study's.
-            content: See `describe`.
-            check: Called before each write; raises where this process must not write any more.
+        The check is called before each write; it raises where this process must write no more.
         """
         self._path, self._check = folder / "study.json", check
         self._content: dict[str, Any] = {}
@@ -66,20 +59,13 @@ def continued(study: StudyRecord, description: Mapping[str, Any]) -> dict[str, A
 
     A setting that is newer than the study is not among its own as long as it stands at its default:
     the digest of a choice is over the settings, and the choice is the same.
-
-    Args:
-        study: As it is so far.
-        description: Of the run that begins; see `describe`.
     """
     *earlier, last = study.raw["runs"]
     if last["outcome"] == Outcome.RUNNING:  # it had no time to say how it ended
         last = {**last, "outcome": "killed"}
     runs = [*earlier, last, *description["runs"]]
-    kept = {
-        "started_at": study.started_at,
-        "rungs": study.rungs,
-        "sampler": study.sampler.model_dump(),
-    }
+    sampler = study.sampler.model_dump()
+    kept = {"started_at": study.started_at, "rungs": study.rungs, "sampler": sampler}
     defaults, before = to_json(Settings()), study.raw["settings"]
     settings = {
         name: value

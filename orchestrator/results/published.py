@@ -64,7 +64,6 @@ class Snapshot(_Part):
     """Manifest of a published study: its files at one moment.
 
     Attributes:
-        study: Its name.
         published_at: Seconds since the epoch.
         runs: Its drivers' runs so far; the last one has published it.
         files: Path in the study's folder to what is stored there.
@@ -98,12 +97,9 @@ def runs_of(study: StudyRecord) -> tuple[Run, ...]:
 
 @dataclass(frozen=True, kw_only=True)
 class Place:
-    """Address at which a study is stored, or will be.
+    """Address at which a study is stored, or will be, as it was said: with a password, maybe.
 
-    Attributes:
-        filesystem: Of fsspec.
-        path: Of the study there.
-        address: The same as it was said; it may have a password in it.
+    The file system is fsspec's, the path that of the study there.
     """
 
     filesystem: Any
@@ -142,13 +138,12 @@ class Place:
 
     def write(self, snapshot: Snapshot) -> None:
         """Replaces the manifest: at once in a local folder and wherever a file is put whole."""
-        content, target = snapshot.model_dump_json().encode(), f"{self.path}/{MANIFEST}"
-        if not isinstance(self.filesystem, LocalFileSystem):
-            self.filesystem.pipe_file(target, content)
-            return
-        temporary = f"{self.path}/.{MANIFEST}"
-        self.filesystem.pipe_file(temporary, content)
-        self.filesystem.mv(temporary, target)
+        content = snapshot.model_dump_json().encode()
+        local = isinstance(self.filesystem, LocalFileSystem)
+        target, temporary = f"{self.path}/{MANIFEST}", f"{self.path}/.{MANIFEST}"
+        self.filesystem.pipe_file(temporary if local else target, content)
+        if local:
+            self.filesystem.mv(temporary, target)
 
     def sizes(self) -> dict[str, int]:
         """The stored objects, with their bytes."""
@@ -179,8 +174,7 @@ class Place:
 
     def remove(self, names: Iterable[str]) -> None:
         """Removes objects."""
-        paths = [self._object(name) for name in names]
-        if paths:
+        if paths := [self._object(name) for name in names]:
             self.filesystem.rm(paths)
 
     def check_writable(self) -> None:
@@ -205,10 +199,6 @@ class Place:
 def place_of(address: str, *, flag: str) -> Place:
     """Finds a study's place; nothing need be there yet.
 
-    Args:
-        address: Of fsspec, the study's name at its end.
-        flag: What gave it, for the error.
-
     Raises:
         ValueError: Its protocol is unknown or needs a package that is missing, or its password was
             not kept.
@@ -223,11 +213,6 @@ def place_of(address: str, *, flag: str) -> Place:
 
 def check_place(publish: str, name: str, study: StudyRecord | None) -> None:
     """Checks that a study may be published at an address, before anything is started.
-
-    Args:
-        publish: The address without its name.
-        name: The study's.
-        study: It; None where it is new.
 
     Raises:
         ValueError: It cannot be written; or another study is stored there, or the same one,

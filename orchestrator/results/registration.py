@@ -18,6 +18,8 @@ TEST: Final = (
     "Holm over the registered questions"
 )
 REGISTERED, EXPLORED = "registered", "explored"
+# What of it `study.json` has too.
+KEPT: Final = ("registered_at", "questions", "alpha")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,38 +35,12 @@ class Registration:
     alpha: float = ALPHA
 
 
-def content_of(
-    registration: Registration, study: StudyRecord, *, registered_at: str
-) -> dict[str, Any]:
-    """Content of a registration, with the settings that matter and what the study rests on.
-
-    Args:
-        registration: What it will ask.
-        study: It before its first trial.
-        registered_at: As ISO 8601 text in UTC.
-    """
-    return {
-        "study": study.name,
-        "registered_at": registered_at,
-        "git_commit": study.git_commit,
-        "code_sha256": study.code_sha256,
-        "questions": [question.model_dump() for question in registration.questions],
-        "metric": "test_accuracy",
-        "test": TEST,
-        "alpha": registration.alpha,
-        **what_matters(study),
-    }
-
-
 def what_matters(study: StudyRecord) -> dict[str, Any]:
     """The entries of `study.json` that must stay as registered: others decide no result."""
     settings = study.raw["settings"]
+    matter = sorted(settings.keys() - {*OPERATIONAL, "space", "baseline"})
     return {
-        "settings": {
-            name: settings[name]
-            for name in sorted(settings)
-            if name not in {*OPERATIONAL, "space", "baseline"}
-        },
+        "settings": {name: settings[name] for name in matter},
         "spaces": study.spaces,
         "baselines": study.baselines,
         "split_sha256": study.dataset.split_sha256,
@@ -82,18 +58,24 @@ def register(
 ) -> dict[str, Any]:
     """Writes `registration.json`; returns the entry of `study.json` that names it.
 
-    Args:
-        folder: The study's, in which no trial has begun.
-        registration: What it will ask.
-        study: As it will be.
-        registered_at: As ISO 8601 text in UTC.
+    In the folder no trial has begun; the time is ISO 8601 text in UTC.
     """
-    content = json.loads(json.dumps(content_of(registration, study, registered_at=registered_at)))
+    content = {
+        "study": study.name,
+        "registered_at": registered_at,
+        "git_commit": study.git_commit,
+        "code_sha256": study.code_sha256,
+        "questions": [question.model_dump() for question in registration.questions],
+        "metric": "test_accuracy",
+        "test": TEST,
+        "alpha": registration.alpha,
+        **what_matters(study),
+    }
+    content = json.loads(json.dumps(content))
     sha256 = sha256_of(content)
     text = json.dumps({"sha256": sha256, "content": content}, indent=2, ensure_ascii=False)
     files.write_text(folder / FILE, text + "\n")
-    kept = ("registered_at", "questions", "alpha")
-    return {"sha256": sha256, **{name: content[name] for name in kept}}
+    return {"sha256": sha256, **{name: content[name] for name in KEPT}}
 
 
 def read(folder: Path) -> dict[str, Any] | None:

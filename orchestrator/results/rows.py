@@ -5,7 +5,15 @@ columns `param_<name>`, which depend on the families, are left out.
 """
 
 from datetime import datetime
-from typing import TypedDict
+from typing import Annotated, Any, TypedDict
+
+# The second part of each is the type that a column has on disk; see `schema`.
+Name = Annotated[str, "one of few"]
+Int16 = Annotated[int, "int16"]
+Int32 = Annotated[int, "int32"]
+Probabilities = Annotated[list[float], "float32"]
+NewCount = Annotated[int | None, "int64"]
+"""Null in studies of an earlier version alone."""
 
 
 class ProposedRow(TypedDict):
@@ -27,17 +35,27 @@ class ProposedRow(TypedDict):
     params_json: str
 
 
-class TrialRow(ProposedRow):
+class TrialRow(TypedDict):
     """A row of `trials.parquet`; see `docs/COLUMNS.md`."""
 
-    study: str
-    best_epoch: int | None
+    study: Name
+    family: Name
+    trial_id: str
+    role: Name
+    status: Name
+    stop_reason: str | None
+    epochs_run: Int32
+    attempts: Int32
+    best_epoch: Int32 | None
     validation_loss: float | None
     validation_accuracy: float | None
     validation_precision: float | None
     validation_recall: float | None
     validation_f1: float | None
     objective: float | None
+    device_seconds: float
+    train_fraction: float
+    seed: int
     node: str | None
     device: str
     device_name: str | None
@@ -46,12 +64,13 @@ class TrialRow(ProposedRow):
     cuda: str | None
     cudnn: str | None
     device_speed: float | None
+    started_at: datetime | None
+    ended_at: datetime | None
+    error: str | None
+    params_json: str
 
 
-class Epoch(TypedDict):
-    """Report of one epoch of a training, in the names of the tables of epochs."""
-
-    epoch: int
+class _EpochMetrics(TypedDict):
     train_loss: float
     train_accuracy: float
     validation_loss: float
@@ -66,39 +85,51 @@ class Epoch(TypedDict):
     device_memory_peak_bytes: int | None
 
 
-class EpochRow(Epoch):
-    """A row of `epochs.parquet`; see `docs/COLUMNS.md`."""
+class Epoch(_EpochMetrics):
+    """Report of one epoch of a training, in the names of the tables of epochs."""
 
-    study: str
-    family: str
+    epoch: int
+
+
+class _EpochKey(TypedDict):
+    study: Name
+    family: Name
     trial_id: str
+    epoch: Int32
     sequence: int
-    attempt: int
+    attempt: Int32
+
+
+class _EpochPlace(TypedDict):
     reported_at: datetime
-    device_name: str | None
+    device_name: Name | None
+
+
+class EpochRow(_EpochKey, _EpochMetrics, _EpochPlace):
+    """A row of `epochs.parquet`; see `docs/COLUMNS.md`."""
 
 
 class RungRow(TypedDict):
     """A row of `rungs.parquet`; see `docs/COLUMNS.md`."""
 
-    study: str
+    study: Name
     sequence: int
-    family: str
+    family: Name
     trial_id: str
-    epoch: int
-    rung: int
+    epoch: Int32
+    rung: Int32
     value: float
     cutoff: float | None
-    decision: str
+    decision: Name
 
 
 class EventRow(TypedDict):
     """A row of `events.parquet`; see `docs/COLUMNS.md`."""
 
-    study: str
+    study: Name
     at: datetime
-    kind: str
-    family: str | None
+    kind: Name
+    family: Name | None
     trial_id: str | None
     detail: str
 
@@ -106,15 +137,15 @@ class EventRow(TypedDict):
 class FinalRow(TypedDict):
     """A row of `final.parquet`; see `docs/COLUMNS.md`."""
 
-    study: str
-    family: str
-    role: str
+    study: Name
+    family: Name
+    role: Name
     seed: int
     trial_id: str
     train_fraction: float
     train_images: int
     validation_images: int
-    epoch: int
+    epoch: Int32
     validation_loss: float
     validation_accuracy: float
     objective: float | None
@@ -124,17 +155,17 @@ class FinalRow(TypedDict):
     test_recall: float
     test_precision_micro_at_half: float
     test_recall_micro_at_half: float
-    last_epoch: int
+    last_epoch: Int32
     test_loss_last_epoch: float
     test_accuracy_last_epoch: float
     test_precision_last_epoch: float
     test_recall_last_epoch: float
     test_precision_micro_at_half_last_epoch: float
     test_recall_micro_at_half_last_epoch: float
-    classes_never_predicted: int
+    classes_never_predicted: Int32
     test_images: int
-    parameters: int | None
-    trained_parameters: int | None
+    parameters: NewCount
+    trained_parameters: int | None  # studies of before it have rows without
     forward_flops_per_image: int | None
     train_seconds: float
     device_seconds: float
@@ -146,38 +177,58 @@ class FinalRow(TypedDict):
 class FinalEpochRow(EpochRow):
     """A row of `final_epochs.parquet`; see `docs/COLUMNS.md`."""
 
-    role: str
+    role: Name
     seed: int
     train_fraction: float
 
 
-class PairRow(TypedDict):
-    """Columns that a row of `comparison.parquet` always has."""
+class PredictionRow(TypedDict):
+    """A row of `predictions.parquet`; see `docs/COLUMNS.md`."""
 
-    study: str
+    study: Name
+    family: Name
+    role: Name
+    seed: int
+    train_fraction: float
+    image_index: Int32
+    label: Int16
+    predicted: Int16
+    probabilities: Probabilities
+    file: Name | None
+
+
+class Pair(TypedDict):
+    """The columns of `comparison.parquet` that say what is compared."""
+
+    study: Name
     train_fraction: float
     seed: int | None
-    a_family: str
-    a_role: str
-    b_family: str
-    b_role: str
-    metric: str
-    p_value: float | None
-    p_value_holm: float | None
-    n_images: int
-    n_seeds: int
-    registered: bool | None
+    a_family: Name
+    a_role: Name
+    b_family: Name
+    b_role: Name
+    metric: Name
 
 
-class ComparisonRow(PairRow):
-    """A row of `comparison.parquet`; see `docs/COLUMNS.md`."""
-
+class _Difference(TypedDict):
     difference: float | None
     ci_low: float | None
     ci_high: float | None
 
 
-class MeasuredRow(PairRow):
+class _PairTests(TypedDict):
+    p_value: float | None
+    p_value_holm: float | None
+    n_images: int
+    n_seeds: Int32
+    registered: bool | None
+
+
+class ComparisonRow(Pair, _Difference, _PairTests):
+    """A row of `comparison.parquet`; see `docs/COLUMNS.md`."""
+
+
+class MeasuredRow(Pair, _PairTests):
     """A row of `comparison.parquet` that has a difference with an interval."""
 
     difference: float
@@ -189,16 +240,13 @@ Model = tuple[str, str]
 """A family and a role (`baseline` or `tuned`)."""
 
 
-def models_of(row: PairRow) -> tuple[Model, Model]:
+def models_of(row: Pair) -> tuple[Model, Model]:
     """Family and role of both models of a pair, a and b."""
     return (row["a_family"], row["a_role"]), (row["b_family"], row["b_role"])
 
 
 def tested(row: FinalRow) -> dict[str, float]:
     """The four metrics on the test images at the best epoch, by their columns."""
-    return {
-        "test_loss": row["test_loss"],
-        "test_accuracy": row["test_accuracy"],
-        "test_precision": row["test_precision"],
-        "test_recall": row["test_recall"],
-    }
+    columns: Any = row
+    names = ("test_loss", "test_accuracy", "test_precision", "test_recall")
+    return {name: columns[name] for name in names}

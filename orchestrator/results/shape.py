@@ -22,45 +22,38 @@ def check_table(path: Path, name: str, table: pa.Table) -> None:
     Raises:
         ValueError: It is not what a study writes.
     """
-    violation = next(_violations(name, table), None)
-    if violation is not None:
+    for violation in _violations(name, table):
         raise ValueError(f"{name}.parquet must be as a study writes it, but {path} {violation}")
 
 
 def _violations(name: str, table: pa.Table) -> Iterator[str]:
     for expected in schema.columns_of_all()[name]:
-        found = table.column_names.count(expected.name)
+        column, found = expected.name, table.column_names.count(expected.name)
         if found != 1:
-            if found or expected.name not in schema.LATER:
-                yield f"has {found} columns {expected.name}"
+            if found or column not in schema.LATER:
+                yield f"has {found} columns {column}"
             continue
-        values = table[expected.name]
+        values = table[column]
         if values.type != expected.type:
-            yield f"has {expected.name} as {values.type}, not as {expected.type}"
-        elif values.null_count and not expected.nullable and expected.name not in schema.LATER:
-            yield f"lacks {expected.name} in {values.null_count} rows"
+            yield f"has {column} as {values.type}, not as {expected.type}"
+        elif values.null_count and not expected.nullable and column not in schema.LATER:
+            yield f"lacks {column} in {values.null_count} rows"
         else:
-            yield from _violations_of_values(expected.name, values)
+            yield from _violations_of_values(column, values)
 
 
 def _violations_of_values(column: str, values: pa.ChunkedArray) -> Iterator[str]:
-    check = _CHECKS.get(column)
-    if check is not None:
-        yield from _refused(column, values, check)
+    if check := _CHECKS.get(column):
+        for value in pc.unique(values).drop_null().to_pylist():
+            try:
+                check(value)
+            except (ValueError, RecursionError) as error:
+                yield f"has a wrong {column}: {error}"
     elif pa.types.is_floating(values.type):
         if pc.all(pc.is_finite(values)).as_py() is False:
             yield f"has a number that is not finite as {column}"
     elif pa.types.is_integer(values.type) and pc.any(pc.less(values, 0)).as_py():
         yield f"has a negative number as {column}"
-
-
-def _refused(column: str, values: pa.ChunkedArray, check: Callable[[Any], object]) -> Iterator[str]:
-    for value in pc.unique(values).to_pylist():
-        try:
-            if value is not None:
-                check(value)
-        except (ValueError, RecursionError) as error:
-            yield f"has a wrong {column}: {error}"
 
 
 def _check_params(text: str) -> None:

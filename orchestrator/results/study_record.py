@@ -1,15 +1,12 @@
 """Record of `study.json`, of this version or an earlier one, checked when it is read."""
 
-import json
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, Final, Self
 
-from optuna.distributions import json_to_distribution
 from pydantic import AfterValidator, Field, PrivateAttr, StrictBool, ValidationError
 
-from orchestrator.config.precision import default_precision
 from orchestrator.config.rungs import all_rungs
 from orchestrator.config.sampler import EARLIER
 from orchestrator.config.searches import Search, searches_of
@@ -24,6 +21,8 @@ from orchestrator.config.stored_settings import (
 )
 from orchestrator.results.rows import Model
 from orchestrator.results.states import Outcome
+from search_spaces.dimension import read_distribution
+from trainables.hardware import PRECISIONS
 from trainables.names import check_trial
 
 WORDS: Final = 200
@@ -36,7 +35,7 @@ def _time(text: str) -> str:
 
 def _distribution(content: dict[str, Any]) -> dict[str, Any]:
     try:
-        json_to_distribution(json.dumps(content))
+        read_distribution(content)
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"no distribution of Optuna's: {error}") from error
     return content
@@ -47,7 +46,8 @@ Time = Annotated[Text, AfterValidator(_time)]
 Count = Annotated[int, Field(ge=0, le=MOST)]
 Plain = StrictBool | int | float | Text | None
 Space = dict[str, Annotated[dict[str, Any], AfterValidator(_distribution)]]
-Ends = Annotated[list[float], Field(min_length=2, max_length=2)]
+TWO: Final = Field(min_length=2, max_length=2)
+Ends = Annotated[list[float], TWO]
 
 
 class SamplerRecord(Entry):
@@ -164,7 +164,7 @@ class FamilyForecastRecord(Entry):
     """Stored forecast of a family: the lower and the higher end of each number."""
 
     trials: Count = 0
-    epochs: Annotated[list[int], Field(min_length=2, max_length=2)] = [0, 0]
+    epochs: Annotated[list[int], TWO] = [0, 0]
     device_seconds: Ends | None = None
     epoch_seconds: dict[str, Ends] = {}
 
@@ -173,11 +173,9 @@ class NodePrice(Entry):
     """Price of a node of one type.
 
     Attributes:
-        name: The type's.
         devices: That its trials can reserve.
         device_name: Their type, as trials have it in `trials.parquet`; empty: not told.
         per_hour: In `currency`; None where nobody has filled it in.
-        currency: As the table has it.
         source: Where the price was read, and when.
     """
 
@@ -209,11 +207,6 @@ class Question(Entry):
     """Registered question: does one model differ from another in test accuracy?
 
     Attributes:
-        a_family: Of the first model.
-        a_role: Likewise.
-        b_family: Of the second.
-        b_role: Likewise.
-        train_fraction: At which share of the training images.
         margin: A difference that is not larger does not matter; a fraction of the test images.
     """
 
@@ -223,6 +216,12 @@ class Question(Entry):
     b_role: Text
     train_fraction: float = 1.0
     margin: float = 0.0
+
+    @classmethod
+    def of(cls, a: Model, b: Model, train_fraction: float, *, margin: float = 0.0) -> Self:
+        """The question whether two models differ."""
+        names = {"a_family": a[0], "a_role": a[1], "b_family": b[0], "b_role": b[1]}
+        return cls(**names, train_fraction=train_fraction, margin=margin)
 
     @property
     def models(self) -> tuple[Model, Model]:
@@ -280,9 +279,7 @@ class StudyRecord(Entry):
     demo: list[Text] = []
     spaces: dict[Family, Space] = {}
     baselines: dict[Family, dict[str, Plain]] = {}
-    baseline_deviations: dict[
-        Family, dict[str, Annotated[list[Plain], Field(min_length=2, max_length=2)]]
-    ] = {}
+    baseline_deviations: dict[Family, dict[str, Annotated[list[Plain], TWO]]] = {}
     dataset: DataRecord = DataRecord()
     weights: WeightsRecord | None = None
     probe: list[ProbeRecord] = []
@@ -304,25 +301,18 @@ class StudyRecord(Entry):
 
     @classmethod
     def of(cls, path: Path, content: Any) -> Self:
-        """Reads the content of `study.json`.
-
-        Args:
-            path: Its own.
-            content: As JSON has it.
-
-        Raises:
-            ValueError: It is not what a study writes.
-        """
+        """Reads the content of `study.json`; a `ValueError` where it is not what a study writes."""
         try:
             record = cls.model_validate(content)
         except ValidationError as error:
             first = error.errors()[0]
-            where = ".".join(map(str, first["loc"])) or "an object"
-            missing = first["type"] == "missing"
-            found = "" if missing else f" and got {str(first['input'])[:WORDS]!r}"
+            where, got = (
+                ".".join(map(str, first["loc"])),
+                f" and got {str(first['input'])[:WORDS]!r}",
+            )
             raise ValueError(
-                f"study.json must be as a study writes it, but in {path} of {where} is said: "
-                f"{first['msg']}{found}"
+                f"study.json must be as a study writes it, but in {path} of {where or 'an object'} "
+                f"is said: {first['msg']}{'' if first['type'] == 'missing' else got}"
             ) from error
         record._raw = content
         return record
@@ -340,7 +330,7 @@ class StudyRecord(Entry):
     @property
     def precision(self) -> str:
         """Precision that it computed in; an older study had its device's default."""
-        return self.settings.precision or default_precision(self.cluster.device)
+        return self.settings.precision or PRECISIONS[self.cluster.device][0]
 
     @property
     def weights_sha256(self) -> str | None:
@@ -358,14 +348,9 @@ class StudyRecord(Entry):
         return weights.families.get(family, weights)
 
     def check_said(self, path: Path, names: Sequence[str | tuple[str, ...]]) -> None:
-        """Checks that needed entries are present, such as `dataset.files`.
+        """Checks that needed entries, such as `dataset.files`, are there; raises a `ValueError`.
 
-        Args:
-            path: Its own.
-            names: With dots between their parts, or the parts, where one has dots of its own.
-
-        Raises:
-            ValueError: Something is not.
+        Of a name whose parts have dots of their own the parts are given.
         """
         for name in names:
             inner: Any = self._raw

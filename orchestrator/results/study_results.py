@@ -12,21 +12,13 @@ import pyarrow as pa
 from orchestrator.config.searches import Search
 from orchestrator.config.stored_settings import StoredSettings
 from orchestrator.results import fetched, files, schema
-from orchestrator.results.rows import (
-    ComparisonRow,
-    EpochRow,
-    EventRow,
-    FinalEpochRow,
-    FinalRow,
-    RungRow,
-    TrialRow,
-)
+from orchestrator.results import rows as row_types
 from orchestrator.results.study_record import Choice, StudyRecord
 
 if TYPE_CHECKING:
     import pandas as pd
 
-Arrived = TypeVar("Arrived", EpochRow, FinalEpochRow, RungRow)
+Arrived = TypeVar("Arrived", row_types.EpochRow, row_types.FinalEpochRow, row_types.RungRow)
 
 
 def load_study(results: str | os.PathLike[str]) -> "StudyResults":
@@ -61,11 +53,7 @@ class StudyResults:
 
     @cached_property
     def study(self) -> StudyRecord:
-        """The content of `study.json`.
-
-        Raises:
-            ValueError: The folder is no study.
-        """
+        """The content of `study.json`; a `ValueError` where the folder is no study."""
         return files.read_study(self.folder)
 
     @property
@@ -113,11 +101,7 @@ class StudyResults:
         return (self.folder / f"{name}.parquet").is_file()
 
     def table(self, name: str) -> pa.Table:
-        """A table by its name, e.g. `trials`.
-
-        Raises:
-            ValueError: It is not there, or damaged.
-        """
+        """A table by its name, e.g. `trials`; a `ValueError` where it is not there, or damaged."""
         if name not in self._tables:
             self._tables[name] = files.read_table(self.folder, name)
             if name in {"epochs", "rungs"}:
@@ -125,11 +109,7 @@ class StudyResults:
         return self._tables[name]
 
     def _check_known(self, name: str) -> None:
-        """Checks that the trials of a table are in `trials.parquet`, which is written before it.
-
-        Raises:
-            ValueError: One is not.
-        """
+        """Checks that the trials of a table are in `trials.parquet`, which is written before it."""
         names = set(self._tables[name]["trial_id"].to_pylist())
         if names <= set(self.table_or_empty("trials")["trial_id"].to_pylist()):
             return
@@ -142,34 +122,26 @@ class StudyResults:
             )
 
     def table_or_empty(self, name: str) -> pa.Table:
-        """A table, without rows where it is not there yet.
-
-        Raises:
-            ValueError: It is damaged.
-        """
+        """A table, without rows where it is not there yet; a `ValueError` where it is damaged."""
         if name in self._tables or self.has(name):
             return self.table(name)
         return schema.columns_of_all()[name].empty_table()
 
     @overload
-    def rows(self, name: Literal["trials"]) -> list[TrialRow]: ...
+    def rows(self, name: Literal["trials"]) -> list[row_types.TrialRow]: ...
     @overload
-    def rows(self, name: Literal["epochs"]) -> list[EpochRow]: ...
+    def rows(self, name: Literal["epochs"]) -> list[row_types.EpochRow]: ...
     @overload
-    def rows(self, name: Literal["events"]) -> list[EventRow]: ...
+    def rows(self, name: Literal["events"]) -> list[row_types.EventRow]: ...
     @overload
-    def rows(self, name: Literal["final"]) -> list[FinalRow]: ...
+    def rows(self, name: Literal["final"]) -> list[row_types.FinalRow]: ...
     @overload
-    def rows(self, name: Literal["final_epochs"]) -> list[FinalEpochRow]: ...
+    def rows(self, name: Literal["final_epochs"]) -> list[row_types.FinalEpochRow]: ...
     @overload
-    def rows(self, name: Literal["comparison"]) -> list[ComparisonRow]: ...
+    def rows(self, name: Literal["comparison"]) -> list[row_types.ComparisonRow]: ...
 
     def rows(self, name: str) -> Any:
-        """The rows of a table in their order on disk; none where it is not there yet.
-
-        Raises:
-            ValueError: It is damaged.
-        """
+        """The rows of a table in their order on disk; see `table_or_empty`."""
         return self.table_or_empty(name).to_pylist()
 
 

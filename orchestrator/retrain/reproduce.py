@@ -8,7 +8,6 @@ from typing import Final
 
 import pyarrow as pa
 
-from orchestrator.config.precision import default_precision
 from orchestrator.config.settings import Settings
 from orchestrator.config.sources import from_json
 from orchestrator.plan import image_files, inputs, pretrained_weights, provenance
@@ -26,7 +25,6 @@ from trainables.names import full_name
 from trainables.shared_data import SharedData
 from trainables.trainers import Trainer, make_trainer
 from trainables.weights import loading
-from trainables.weights.names import by_family
 
 # What depends on the seed alone and not on the clock.
 COMPARED: Final = (
@@ -217,7 +215,7 @@ def explanations(retraining: Retraining) -> list[str]:
 def _precision(study: StudyRecord, device: str) -> str:
     """The study's; on another device that lacks it, what that one computes with by itself."""
     stored = study.precision
-    return stored if stored in PRECISIONS[device] else default_precision(device)
+    return stored if stored in PRECISIONS[device] else PRECISIONS[device][0]
 
 
 def _other_code(study: StudyRecord) -> list[str]:
@@ -273,9 +271,7 @@ def _located(settings: Settings, family: Family) -> loading.WeightsFile:
     Raises:
         ValueError: They are missing.
     """
-    named = by_family(settings.weights)
-    usual = settings.weights if named is None else pretrained_weights.usual(settings)
-    file = pretrained_weights.locate((named or {}).get(family.name, usual), family)
+    file = pretrained_weights.locate(pretrained_weights.named_for(family.name, settings), family)
     if file is None:
         raise ValueError(
             f"the weights of {family.name} must be there, but the demo's are in no cache here"

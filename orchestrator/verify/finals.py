@@ -2,7 +2,6 @@
 
 import json
 import math
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -16,7 +15,7 @@ from orchestrator.results.rows import FinalEpochRow, FinalRow, tested
 from orchestrator.results.states import Outcome
 from orchestrator.trials.trial import FAILURES
 from orchestrator.verify.search import parameter_columns
-from orchestrator.verify.tables import Check, Tables, contiguous, differing, grouped
+from orchestrator.verify.tables import Tables, contiguous, differing, grouped, repeated, unmatched
 from trainables.epoch_rows import best_row, objective
 from trainables.weights.loading import file_sha256
 
@@ -26,22 +25,20 @@ TEST_METRICS: Final = (
     *(f"test_{metric}" for metric in schema.METRICS),
     *("test_precision_micro_at_half", "test_recall_micro_at_half"),
 )
+OF_BEST: Final = ("epoch", "validation_loss", "validation_accuracy")
 CARD: Final = ("family", "trial_id", "seed", "epoch", "train_images")
 
 
 def check_final_runs(tables: Tables) -> Iterator[str]:
     """Each family's baseline and winner has a row for each seed and fraction, and no other has."""
-    expected = _expected(tables)
-    found = Counter(key_of(row) for row in tables.final)
-    for key, count in found.items():
-        if count > 1:
-            yield f"{name_of(key)} must be one row of final.parquet, but is {count}"
+    expected, found = _expected(tables), [key_of(row) for row in tables.final]
+    yield from repeated(map(name_of, found), "be one row of final.parquet")
     excused = {row["trial_id"] for row in tables.events if row["kind"] in EXCUSES}
-    for key in sorted(expected.keys() - found.keys()):
-        if tables.study.outcome == Outcome.COMPLETED or expected[key]["trial_id"] not in excused:
-            yield f"{name_of(key)} must be in final.parquet, but is missing"
-    for key in sorted(found.keys() - expected.keys()):
-        yield f"{name_of(key)} must not be in final.parquet: the choice does not ask for it"
+    if tables.study.outcome == Outcome.COMPLETED:
+        excused = set()
+    wanted = [k for k, final in expected.items() if k in found or final["trial_id"] not in excused]
+    why = ": the choice does not ask for it"
+    yield from unmatched(wanted, found, "final.parquet", why, name_of)
     for row in tables.final:
         yield from differing(name_of(key_of(row)), expected.get(key_of(row), {}), row)
 
@@ -49,9 +46,8 @@ def check_final_runs(tables: Tables) -> Iterator[str]:
 def check_final_epochs(tables: Tables) -> Iterator[str]:
     """A final run's epochs are contiguous, and its row names the best of them."""
     yield from contiguous("final_epochs.parquet", tables.final_epochs)
-    for sequence, count in Counter(row["sequence"] for row in tables.final_epochs).items():
-        if count > 1:
-            yield f"sequence {sequence} must be in final_epochs.parquet once, but is {count} times"
+    sequences = (f"sequence {row['sequence']}" for row in tables.final_epochs)
+    yield from repeated(sequences, "be in final_epochs.parquet once", " times")
     curves = grouped(tables.final_epochs)
     asked = {known["trial_id"] for known in _expected(tables).values()}
     if tables.study.choice is None:  # idle slots of the search re-train baselines
@@ -130,21 +126,16 @@ def _expected(tables: Tables) -> dict[Key, dict[str, Any]]:
 
 
 def _check_curve(row: FinalRow, rows: Sequence[FinalEpochRow], tables: Tables) -> Iterator[str]:
-    """A final's row says of its epochs what they are."""
     name = name_of(key_of(row))
     epochs = final_epochs(tables.settings, row["train_fraction"])
     if len(rows) != epochs:
         yield f"{name} must have {epochs} epochs, but has {len(rows)}"
         return
     best = best_row(rows)
-    expected = {
-        "epoch": best["epoch"],
-        "validation_loss": best["validation_loss"],
-        "validation_accuracy": best["validation_accuracy"],
-    }
+    found: Mapping[str, Any] = row
+    expected = {column: best[column] for column in OF_BEST}
     yield from differing(name, expected, row, " as in its epochs")
     if row["epoch"] == row["last_epoch"]:
-        found: Mapping[str, Any] = row
         same = {f"{metric}_last_epoch": found[metric] for metric in TEST_METRICS}
         yield from differing(name, same, row, " as at the best epoch, which is the last")
     seconds = sum(epoch["epoch_seconds"] for epoch in rows)
@@ -153,7 +144,6 @@ def _check_curve(row: FinalRow, rows: Sequence[FinalEpochRow], tables: Tables) -
 
 
 def _check_kept(what: str, folder: Path, run: FinalRow, tables: Tables) -> Iterator[str]:
-    """The files that are kept of a family's winner are those of a run."""
     for name in (CONFIG, MODEL):
         if not (folder / name).is_file():
             yield f"the {what} must be kept with its {name}, but that is missing"
@@ -170,11 +160,3 @@ def _check_kept(what: str, folder: Path, run: FinalRow, tables: Tables) -> Itera
     sha256, recorded = file_sha256(folder / MODEL), card.get("weights_sha256")
     if recorded != sha256:
         yield f"the kept weights of the {what} must have SHA-256 {recorded}, but have {sha256}"
-
-
-CHECKS: Final[Sequence[Check]] = (
-    check_final_runs,
-    check_final_epochs,
-    check_final_params,
-    check_winners,
-)

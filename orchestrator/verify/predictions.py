@@ -3,9 +3,11 @@
 The metrics are computed by scikit-learn, not by the code that the finals were tested with.
 """
 
+import functools
 import math
+import operator
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 import numpy as np
@@ -18,7 +20,7 @@ from orchestrator.results.final_runs import Key, key_of
 from orchestrator.results.rows import ComparisonRow, FinalRow, models_of
 from orchestrator.stats.pairwise import compare
 from orchestrator.verify.finals import name_of
-from orchestrator.verify.tables import Check, Tables, differing
+from orchestrator.verify.tables import Tables, differing, repeated
 
 # Probabilities are stored as float32, of which a loss is off by a few of its last digits.
 TOLERANCE: Final = 2e-6
@@ -65,9 +67,7 @@ def check_comparison(tables: Tables) -> Iterator[str]:
     # Older studies have no p of means, and Holm's over repeated tests.
     older = all(row["p_value"] is None for row in rows if _is_of_means(row))
     expected, found = ({_pair(row): row for row in some} for some in (again, rows))
-    for pair, count in Counter(map(_pair, rows)).items():
-        if count > 1:
-            yield f"{_name_of_pair(pair)} must be compared once, but is {count} times"
+    yield from repeated((_name_of_pair(_pair(row)) for row in rows), "be compared once", " times")
     for pair in expected:
         if pair not in found:
             yield f"{_name_of_pair(pair)} must be in comparison.parquet, but is missing"
@@ -75,20 +75,18 @@ def check_comparison(tables: Tables) -> Iterator[str]:
         if pair not in expected:
             yield f"{_name_of_pair(pair)} must not be in comparison.parquet: no finals have it"
             continue
-        what = _name_of_pair(pair)
+        what, known = _name_of_pair(pair), dict(expected[pair])
         names = [*POINTS]
-        if _is_of_means(row):
-            yield from [] if older else _p_of_means(what, row)
-        else:
+        if not _is_of_means(row):
             names += ["p_value"] if older else ["p_value", "p_value_holm"]
-        known: Mapping[str, Any] = expected[pair]
+        elif not older:
+            yield from _p_of_means(what, row)
         points = {name: known[name] for name in names}
         yield from differing(what, points, row, " as the predictions give")
         yield from _interval(what, row)
 
 
 def _is_of_means(row: ComparisonRow) -> bool:
-    """Whether the row's p is that of an interval of means."""
     return row["seed"] is None and row["metric"] == "accuracy"
 
 
@@ -170,17 +168,13 @@ def _runs(predictions: pa.Table) -> dict[Key, pa.Table]:
     keys = predictions.select(columns).group_by(columns).aggregate([]).to_pylist()
     return {
         key_of(key): predictions.filter(
-            (pc.field("family") == key["family"])
-            & (pc.field("role") == key["role"])
-            & (pc.field("seed") == key["seed"])
-            & (pc.field("train_fraction") == key["train_fraction"])
+            functools.reduce(operator.and_, (pc.field(name) == key[name] for name in columns))
         ).sort_by("image_index")
         for key in keys
     }
 
 
 def _labels(runs: Mapping[Key, pa.Table]) -> bytes:
-    """The labels that most runs have."""
     found = Counter(map(_bytes, runs.values())).most_common(1)
     return found[0][0] if found else b""
 
@@ -190,8 +184,7 @@ def _bytes(part: pa.Table) -> bytes:
 
 
 def _array(part: pa.Table, name: str) -> Integers:
-    array: Integers = part[name].to_numpy().astype(np.int64)
-    return array
+    return np.asarray(part[name].to_numpy(), np.int64)
 
 
 def _pair(row: ComparisonRow) -> tuple[Any, ...]:
@@ -203,6 +196,3 @@ def _name_of_pair(pair: tuple[Any, ...]) -> str:
     fraction, seed, a_family, a_role, b_family, b_role, metric = pair
     seeds = "all seeds" if seed is None else f"seed {seed}"
     return f"{metric} of {a_family} {a_role} - {b_family} {b_role}, fraction {fraction:g}, {seeds}"
-
-
-CHECKS: Final[Sequence[Check]] = (check_predictions, check_comparison)

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
-from typing import Any, Final
 
 from orchestrator.plan.provenance import changed
 from orchestrator.results import registration
@@ -11,7 +10,7 @@ from orchestrator.results.rows import ComparisonRow, models_of
 from orchestrator.results.study_record import Question
 from orchestrator.stats.predictions import split_runs
 from orchestrator.stats.significance import holm
-from orchestrator.verify.tables import Check, Tables, UnusableError, differing, same
+from orchestrator.verify.tables import Tables, UnusableError, differing, same
 
 
 def check_registration(tables: Tables) -> Iterator[str]:
@@ -28,18 +27,13 @@ def check_registration(tables: Tables) -> Iterator[str]:
     for where, named in ((FILE, written["sha256"]), ("study.json", entry.sha256)):
         if named != sha256:
             yield f"the registration must have SHA-256 {named} as in {where}, but has {sha256}"
-    kept = ("registered_at", "questions", "alpha")
-    expected = {name: content.get(name) for name in kept}
-    said = tables.study.raw["registration"]
-    yield from differing("the registration in study.json", expected, said, f" as in {FILE}")
+    expected = {name: content.get(name) for name in registration.KEPT}
+    kept = tables.study.raw["registration"]
+    yield from differing("the registration in study.json", expected, kept, f" as in {FILE}")
     yield from _older(tables, str(content.get("registered_at")))
     first = tables.study.runs[0]
-    for name in ("code_sha256", "git_commit"):
-        found = getattr(first, name)
-        if content.get(name) != found:
-            yield (
-                f"{name} of the first run must be {content.get(name)} as registered, but is {found}"
-            )
+    code = {name: content.get(name) for name in ("code_sha256", "git_commit")}
+    yield from differing("the first run", code, vars(first), " as registered")
     if content.get("study") != tables.study.name:
         yield f"the registration must be of {tables.study.name}, but is of {content['study']}"
 
@@ -99,14 +93,11 @@ def _older(tables: Tables, registered_at: str) -> Iterator[str]:
     except ValueError:
         yield f"registered_at must be a time, but is {registered_at}"
         return
-    times: list[tuple[str, Any]] = [
-        (f"trial {row['trial_id']}", row["started_at"]) for row in tables.trials
-    ] + [
-        (f"epoch {row['epoch']} of {row['trial_id']}", row["reported_at"]) for row in tables.epochs
-    ]
-    begun = [(at, what) for what, at in times if at is not None]
-    if begun and min(begun)[0] < moment:
-        at, what = min(begun)
+    trials = [(row["started_at"], f"trial {row['trial_id']}") for row in tables.trials]
+    epochs = [(e["reported_at"], f"epoch {e['epoch']} of {e['trial_id']}") for e in tables.epochs]
+    begun = [(at, what) for at, what in (*trials, *epochs) if at is not None]
+    at, what = min(begun, default=(moment, ""))
+    if at < moment:
         yield (
             f"the registration must be older than the first trial, but was made at {registered_at} "
             f"and {what} is of {at.isoformat()}"
@@ -143,17 +134,4 @@ def _holm(tables: Tables, rows: Sequence[ComparisonRow]) -> Iterator[str]:
 
 
 def _question(row: ComparisonRow) -> Question:
-    return Question(
-        a_family=row["a_family"],
-        a_role=row["a_role"],
-        b_family=row["b_family"],
-        b_role=row["b_role"],
-        train_fraction=row["train_fraction"],
-    )
-
-
-CHECKS: Final[Sequence[Check]] = (
-    check_registration,
-    check_registered_settings,
-    check_registered_questions,
-)
+    return Question.of(*models_of(row), row["train_fraction"])

@@ -2,32 +2,33 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import Final
 
-from orchestrator.verify import finals, predictions, registration, search
-from orchestrator.verify import tables as verification
-from orchestrator.verify.sources import SOURCES, NotAtHandError
+from orchestrator.verify import finals, predictions, registration, search, sources, tables
+from orchestrator.verify.sources import NotAtHandError
 from orchestrator.verify.tables import Check, Tables, UnusableError
 
-CHECKS: Final[tuple[Check, ...]] = (
-    *verification.CHECKS,
-    *search.CHECKS,
-    *finals.CHECKS,
-    *predictions.CHECKS,
-    *registration.CHECKS,
-)
+
+def _checks_of(module: ModuleType) -> list[Check]:
+    """The functions of a module that are named as checks, in their order there."""
+    found = (each for name, each in vars(module).items() if name.startswith("check_"))
+    return [check for check in found if check.__module__ == module.__name__]
+
+
+CHECKS: Final = [
+    check
+    for module in (tables, search, finals, predictions, registration)
+    for check in _checks_of(module)
+]
+SOURCES: Final = _checks_of(sources)
 # More of the same would not help to find what is wrong.
 MOST_SENTENCES: Final = 20
 
 
 @dataclass(frozen=True, kw_only=True)
 class Problem:
-    """Something that must hold of a study and does not.
-
-    Attributes:
-        check: What must hold.
-        sentence: Where it does not.
-    """
+    """Something that must hold of a study and does not."""
 
     check: str
     sentence: str
@@ -51,25 +52,23 @@ class Verdict:
 def verify(folder: Path, *, sources: bool) -> Verdict:
     """Checks every invariant of a study; nothing is downloaded.
 
-    Args:
-        folder: The study's.
-        sources: Also hash data and weights again, where they lie on this machine.
+    Its sources, data and weights, are hashed again where they lie on this machine.
 
     Raises:
         ValueError: It is no study.
     """
-    tables = verification.read(folder)
+    study = tables.read(folder)
     problems: list[Problem] = []
     notes, made = [], 0
     for check in (*CHECKS, *(SOURCES if sources else ())):
         name = check.__name__.removeprefix("check_").replace("_", " ")
-        found, not_made = _make(check, tables)
+        found, not_made = _make(check, study)
         problems += [Problem(check=name, sentence=sentence) for sentence in _shortened(found)]
         if not_made is None:
             made += 1
         else:
             notes.append(f"{name} not checked: {not_made}")
-    openings = tables.study.test_openings
+    openings = study.study.test_openings
     if openings > 1:
         notes.append(f"the test part was opened {openings} times, for different choices")
     return Verdict(problems=problems, notes=notes, checks=made)
@@ -90,4 +89,4 @@ def _make(check: Check, tables: Tables) -> tuple[list[str], str | None]:
 
 def _shortened(sentences: list[str]) -> list[str]:
     more = len(sentences) - MOST_SENTENCES
-    return sentences if more <= 0 else [*sentences[:MOST_SENTENCES], f"... and {more} more"]
+    return [*sentences[:MOST_SENTENCES], *([f"... and {more} more"] if more > 0 else [])]

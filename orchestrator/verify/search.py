@@ -5,8 +5,6 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from optuna.distributions import json_to_distribution
-
 from orchestrator.config.rungs import all_rungs, offered_rungs
 from orchestrator.config.searches import search_of
 from orchestrator.config.settings import ENDS
@@ -17,29 +15,25 @@ from orchestrator.results.states import ENDED, Outcome, State
 from orchestrator.run.finals import choice_of, digest
 from orchestrator.stats.asha import FINISHED, Arrival, FamilyRungs, decision
 from orchestrator.trials.trial import BASELINE_ROLE, TrialRecord, spec_of_row, winner
-from orchestrator.verify.tables import Check, Tables, contiguous, differing, same
+from orchestrator.verify.tables import Tables, contiguous, differing, repeated, same, unmatched
 from search_spaces.baseline import Params
-from search_spaces.dimension import contains, describe
+from search_spaces.dimension import contains, describe, read_distribution
 from trainables.epoch_rows import OBJECTIVES, best_row, objective
 from trainables.training.seeding import derive_seed
 
 TERMINAL: Final = frozenset({*State} - {State.RUNNING})
 BEST: Final = (*(f"validation_{name}" for name in schema.METRICS), "validation_f1")
-SHARES: Final = tuple(f"{part}_accuracy" for part in ("train", "validation"))
+SHARES: Final = (
+    *("train_accuracy", "validation_accuracy", "validation_precision", "validation_recall"),
+)
 
 
 def check_trials(tables: Tables) -> Iterator[str]:
     """Each trial is there once, as it was proposed, in one terminal state."""
-    expected = _expected_trials(tables)
-    found = Counter(row["trial_id"] for row in tables.trials)
-    for trial_id in sorted(expected.keys() - found.keys()):
-        yield f"{trial_id} must be in trials.parquet, but is missing"
-    for trial_id in sorted(found.keys() - expected.keys()):
-        asked = f"{tables.settings.trials} trials a search"
-        yield f"{trial_id} must not be in trials.parquet, since it is none of {asked}"
-    for trial_id, count in found.items():
-        if count > 1:
-            yield f"{trial_id} must be one row of trials.parquet, but is {count}"
+    expected, found = _expected_trials(tables), [row["trial_id"] for row in tables.trials]
+    why = f", since it is none of {tables.settings.trials} trials a search"
+    yield from unmatched(expected, found, "trials.parquet", why, str)
+    yield from repeated(found, "be one row of trials.parquet")
     for row in tables.trials:
         if row["status"] not in TERMINAL:
             yield f"{row['trial_id']} must have ended, but is {row['status']}"
@@ -53,9 +47,10 @@ def check_hyperparameters(tables: Tables) -> Iterator[str]:
             continue
         trial_id, params = row["trial_id"], json.loads(row["params_json"])
         baseline = tables.study.baselines[row["family"]]
-        if row["role"] == BASELINE_ROLE and params != baseline:
+        if row["role"] != BASELINE_ROLE:
+            yield from _outside(row, params, tables)
+        elif params != baseline:
             yield f"{trial_id} must have the baseline {baseline}, but has {params}"
-        yield from () if row["role"] == BASELINE_ROLE else _outside(row, params, tables)
     for row in tables.trials:
         yield from parameter_columns(row["trial_id"], row)
 
@@ -106,13 +101,10 @@ def check_rungs(tables: Tables) -> Iterator[str]:
     exempt = _baselines(tables.trials)
     expected = {(row["trial_id"], to.rung): (row, to) for row, to in replayed_rungs(tables)}
     found = {(row["trial_id"], row["rung"]): row for row in tables.rungs}
-    for key, count in Counter((row["trial_id"], row["rung"]) for row in tables.rungs).items():
-        if count > 1:
-            yield f"{_rung(key)} must be in rungs.parquet once, but is {count} times"
-    for key in sorted(expected.keys() - found.keys()):
-        yield f"{_rung(key)} must be in rungs.parquet, but is missing"
-    for key in sorted(found.keys() - expected.keys()):
-        yield f"{_rung(key)} must not be in rungs.parquet: a replay of the epochs has none"
+    names = (_rung((row["trial_id"], row["rung"])) for row in tables.rungs)
+    yield from repeated(names, "be in rungs.parquet once", " times")
+    why = ": a replay of the epochs has none"
+    yield from unmatched(expected, found, "rungs.parquet", why, _rung)
     for key in sorted(expected.keys() & found.keys()):
         row, arrival = expected[key]
         again = {"family": row["family"], "sequence": row["sequence"], **vars(arrival)}
@@ -137,12 +129,8 @@ def check_stops(tables: Tables) -> Iterator[str]:
 def replayed_rungs(tables: Tables) -> list[tuple[EpochRow, Arrival]]:
     """The arrivals at rungs that the epochs give, in their order."""
     searches = {search.name for search in tables.searches}
-    rungs = FamilyRungs(
-        searches,
-        rungs=tables.study.rungs,
-        epochs=tables.settings.epochs,
-        reduction_factor=tables.settings.reduction_factor,
-    )
+    epochs, factor = tables.settings.epochs, tables.settings.reduction_factor
+    rungs = FamilyRungs(searches, rungs=tables.study.rungs, epochs=epochs, reduction_factor=factor)
     learned_from, learned = warm_start.kept(tables.folder)
     list(rungs.replay(learned, exempt=_baselines(learned_from), origin=warm_start.FOLDER))
     own = [row for row in tables.epochs if search_of(row["trial_id"]) in searches]
@@ -160,9 +148,8 @@ def check_choice(tables: Tables) -> Iterator[str]:
         if found != expected:
             yield f"{what} must be {expected} by validation, but study.json has {found}"
         elif best is not None and chosen is not None:
-            yield from differing(
-                what, dict(choice_of(best)), dict(chosen), f" as that of {expected}"
-            )
+            why = f" as that of {expected}"
+            yield from differing(what, dict(choice_of(best)), dict(chosen), why)
 
 
 def check_test_openings(tables: Tables) -> Iterator[str]:
@@ -171,10 +158,9 @@ def check_test_openings(tables: Tables) -> Iterator[str]:
     for sha256, count in opened.items():
         if count > 1:
             yield f"the test part must be opened once for a choice, but was {count} for {sha256}"
-    counted = tables.study.test_openings
+    counted, raw = tables.study.test_openings, tables.study.raw
     if counted != len(opened):
         yield f"study.json must count {len(opened)} openings of the test part, not {counted}"
-    raw = tables.study.raw
     expected = digest(raw.get("choice") or {}, raw["settings"])
     found = tables.study.choice_sha256
     if found != expected:
@@ -200,9 +186,8 @@ def check_outcome(tables: Tables) -> Iterator[str]:
     for family in sorted(halted):
         if ("family_halted", family) not in events:
             yield f"{family} must have an event where it was given up, but has none"
-    tested = len(tables.final) == (
-        len(settings.families) * 2 * settings.seeds * len(settings.train_fractions)
-    )
+    asked = len(settings.families) * 2 * settings.seeds * len(settings.train_fractions)
+    tested = len(tables.final) == asked
     expected = Outcome.COMPLETED if tested and not halted else Outcome.INCOMPLETE
     if tables.study.outcome in ENDED - {expected}:
         yield f"the outcome must be {expected} by the tables, but is {tables.study.outcome}"
@@ -221,7 +206,7 @@ def _outside(row: TrialRow, params: Params, tables: Tables) -> Iterator[str]:
     for name in sorted(params.keys() - space.keys()):
         yield f"{row['trial_id']} must have hyperparameters of its space, but has {name} too"
     for name, described in space.items():
-        values = json_to_distribution(json.dumps(described))
+        values = read_distribution(described)
         if name not in params or not contains(values, params[name]):
             found = params.get(name)
             yield f"{name} of {row['trial_id']} must lie in {describe(values)}, but is {found}"
@@ -251,7 +236,6 @@ def _expected_trials(tables: Tables) -> dict[str, dict[str, Any]]:
 
 
 def _check_summary(row: TrialRow, tables: Tables) -> Iterator[str]:
-    """What a trial's row says of its epochs."""
     trial_id, rows = row["trial_id"], tables.by_trial.get(row["trial_id"], [])
     if len(rows) != row["epochs_run"]:
         yield f"{trial_id} must have {row['epochs_run']} epochs, but has {len(rows)}"
@@ -271,16 +255,14 @@ def _check_summary(row: TrialRow, tables: Tables) -> Iterator[str]:
 
 def _out_of_range(where: str, row: EpochRow) -> Iterator[str]:
     known: Mapping[str, Any] = row
-    for name in (*SHARES, "validation_precision", "validation_recall"):
+    for name in SHARES:
         if not 0 <= known[name] <= 1:
             yield f"{name} of {where} must lie between 0 and 1, but is {known[name]}"
 
 
 def _record(row: TrialRow, tables: Tables) -> TrialRecord:
-    spec = spec_of_row(row)
-    return TrialRecord(
-        spec=spec, status=row["status"], rows=list(tables.by_trial.get(spec.trial_id, []))
-    )
+    rows = tables.by_trial.get(row["trial_id"], [])
+    return TrialRecord(spec=spec_of_row(row), status=row["status"], rows=list(rows))
 
 
 def _baselines(trials: Sequence[TrialRow]) -> set[str]:
@@ -299,18 +281,3 @@ def _by_rounding(*, exempt: bool) -> set[str]:
 
 def _rung(key: tuple[str, int]) -> str:
     return f"rung {key[1]} of {key[0]}"
-
-
-CHECKS: Final[Sequence[Check]] = (
-    check_trials,
-    check_hyperparameters,
-    check_epochs,
-    check_sequence,
-    check_warm_start,
-    check_rungs,
-    check_stops,
-    check_choice,
-    check_test_openings,
-    check_budget,
-    check_outcome,
-)

@@ -1,7 +1,6 @@
 """Whether data and weights, where they are stored, are those that a study recorded."""
 
 from collections.abc import Iterator
-from typing import Final
 
 from orchestrator.config.settings import Settings
 from orchestrator.config.sources import from_json
@@ -9,7 +8,7 @@ from orchestrator.plan import pretrained_weights
 from orchestrator.plan.image_files import with_room
 from orchestrator.plan.inputs import divide, named_data_set
 from orchestrator.plan.provenance import check_own_validation, other_files, other_split
-from orchestrator.verify.tables import Check, Tables
+from orchestrator.verify.tables import Tables
 from trainables import registry
 from trainables.data.dataset import OpenedDataSet
 from trainables.data.files import open_place
@@ -26,10 +25,13 @@ class NotAtHandError(Exception):
 def check_data(tables: Tables) -> Iterator[str]:
     """Files, classes and split are what `study.json` says."""
     settings, recorded = from_json(tables.study.raw["settings"]), tables.study.dataset
+    dataset = None
     try:
         dataset = _opened(settings)
-        _check_own_validation(tables, dataset)
+        check_own_validation(tables.study, dataset)
     except ValueError as error:
+        if dataset is not None and recorded.own_validation is None:  # older than their use
+            raise NotAtHandError(str(error)) from error
         yield f"the data must be what they were, but are not: {error}"
         return
     wrong = list(other_files(tables.study, dataset))
@@ -47,35 +49,15 @@ def check_weights(tables: Tables) -> Iterator[str]:
     recorded, settings = tables.study.weights, from_json(tables.study.raw["settings"])
     if recorded is None:
         return
-    named = by_family(settings.weights)
-    usual = settings.weights if named is None else pretrained_weights.usual(settings)
-    each = recorded.families or dict.fromkeys(named or [""], recorded)
+    families = recorded.families or dict.fromkeys(by_family(settings.weights) or [""], recorded)
+    texts = {family: pretrained_weights.named_for(family, settings) for family in families}
     wrong = {
-        (text, its.sha256, found)
-        for family, its in each.items()
-        for text in [(named or {}).get(family, usual)]
-        if (found := _weights_sha256(text, family)) != its.sha256
+        (texts[family], weights.sha256, found)
+        for family, weights in families.items()
+        if (found := _weights_sha256(texts[family], family)) != weights.sha256
     }
     for text, expected, found in sorted(wrong):
         yield f"weights {text} must have SHA-256 {expected} as recorded, but have {found}"
-
-
-SOURCES: Final[tuple[Check, ...]] = (check_data, check_weights)
-
-
-def _check_own_validation(tables: Tables, dataset: OpenedDataSet) -> None:
-    """Checks that the data have no validation images that the study does not know.
-
-    Raises:
-        NotAtHandError: They have, and the study is from before these were used.
-        ValueError: They have, and had none.
-    """
-    try:
-        check_own_validation(tables.study, dataset)
-    except ValueError as error:
-        if tables.study.dataset.own_validation is not None:
-            raise
-        raise NotAtHandError(str(error)) from error
 
 
 def _opened(settings: Settings) -> OpenedDataSet:
@@ -88,11 +70,10 @@ def _opened(settings: Settings) -> OpenedDataSet:
     if settings.data_dir is not None:
         try:
             folder, file = open_place(settings.data_dir)
-            empty = file is None and not any(folder.list())
+            if file is None and not any(folder.list()):
+                raise NotAtHandError(f"{settings.data_dir} is empty")
         except ValueError as error:
             raise NotAtHandError(str(error)) from error
-        if empty:
-            raise NotAtHandError(f"{settings.data_dir} is empty")
     with offline():
         try:
             return named_data_set(settings).open(settings.data_dir, settings.edge)
@@ -103,11 +84,9 @@ def _opened(settings: Settings) -> OpenedDataSet:
 
 
 def _weights_sha256(text: str, family: str) -> str:
-    """SHA-256 of the weights that a study names; torchvision's ResNet50s are known by their names.
+    """SHA-256 of the weights that a study names for a family, or for all.
 
-    Args:
-        text: What it names.
-        family: For which; empty for all.
+    torchvision's ResNet50s are known by their names.
     """
     if text == DEMO:
         text = str(pretraining.cached_weights_path())

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, ClassVar, Final, TypeVar
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -21,6 +21,7 @@ from orchestrator.results.study_record import Choices, StudyRecord
 from orchestrator.results.study_results import by_sequence
 
 AnyEpoch = TypeVar("AnyEpoch", EpochRow, FinalEpochRow)
+Key = TypeVar("Key", bound=str | tuple[Any, ...])
 Check = Callable[["Tables"], Iterable[str]]
 
 # What the checks read of `study.json`.
@@ -35,12 +36,19 @@ class UnusableError(ValueError):
     """A check needs a table that cannot be read, or whose columns are not what they must be."""
 
 
+def _rows(name: str) -> cached_property[list[Any]]:
+    def rows(tables: "Tables") -> list[Any]:
+        found = tables.table(name).to_pylist()
+        return by_sequence(found) if name in {"epochs", "final_epochs"} else list(found)
+
+    return cached_property(rows)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Tables:
-    """A study as stored on disk.
+    """A study as stored on disk; the rows of each table, of epochs by sequence.
 
     Attributes:
-        folder: The study's.
         study: `study.json`.
         usable: The tables that can be read and have their columns, by name.
         violations: Those of the others, a sentence each.
@@ -50,6 +58,13 @@ class Tables:
     study: StudyRecord
     usable: Mapping[str, pa.Table]
     violations: Sequence[str]
+
+    trials: ClassVar[cached_property[list[TrialRow]]] = _rows("trials")
+    epochs: ClassVar[cached_property[list[EpochRow]]] = _rows("epochs")
+    rungs: ClassVar[cached_property[list[RungRow]]] = _rows("rungs")
+    events: ClassVar[cached_property[list[EventRow]]] = _rows("events")
+    final: ClassVar[cached_property[list[FinalRow]]] = _rows("final")
+    final_epochs: ClassVar[cached_property[list[FinalEpochRow]]] = _rows("final_epochs")
 
     @property
     def settings(self) -> StoredSettings:
@@ -67,60 +82,19 @@ class Tables:
         return self.study.choice or {}
 
     def table(self, name: str) -> pa.Table:
-        """A table by its name.
-
-        Raises:
-            UnusableError: It cannot be used; `violations` says why.
-        """
+        """A table by its name; an `UnusableError` where `violations` says why it cannot be used."""
         if name not in self.usable:
             raise UnusableError(f"{name}.parquet cannot be used")
         return self.usable[name]
-
-    @cached_property
-    def trials(self) -> list[TrialRow]:
-        """Rows of `trials.parquet`."""
-        return self._rows("trials")
-
-    @cached_property
-    def epochs(self) -> list[EpochRow]:
-        """Rows of `epochs.parquet`, by sequence."""
-        return by_sequence(self._rows("epochs"))
-
-    @cached_property
-    def rungs(self) -> list[RungRow]:
-        """Rows of `rungs.parquet`."""
-        return self._rows("rungs")
-
-    @cached_property
-    def events(self) -> list[EventRow]:
-        """Rows of `events.parquet`."""
-        return self._rows("events")
-
-    @cached_property
-    def final(self) -> list[FinalRow]:
-        """Rows of `final.parquet`."""
-        return self._rows("final")
-
-    @cached_property
-    def final_epochs(self) -> list[FinalEpochRow]:
-        """Rows of `final_epochs.parquet`, by sequence."""
-        return by_sequence(self._rows("final_epochs"))
 
     @cached_property
     def by_trial(self) -> Mapping[str, list[EpochRow]]:
         """Trial to its rows of `epochs.parquet`, by sequence."""
         return grouped(self.epochs)
 
-    def _rows(self, name: str) -> list[Any]:
-        return list(self.table(name).to_pylist())
-
 
 def read(folder: Path) -> Tables:
-    """Reads a study; a table that cannot be used is a violation.
-
-    Raises:
-        ValueError: It is no study.
-    """
+    """Reads a study, or raises a `ValueError`; a table that cannot be used is a violation."""
     study = files.read_study(folder)
     usable, violations = {}, []
     for name in schema.TABLES:
@@ -179,9 +153,8 @@ def contiguous(where: str, epochs: Sequence[AnyEpoch]) -> Iterator[str]:
     """Each trial's epochs run from 1 without a gap, each once, in the order of the sequence."""
     for trial_id, rows in grouped(epochs).items():
         found = [row["epoch"] for row in rows]
-        for epoch, count in Counter(found).items():
-            if count > 1:
-                yield f"epoch {epoch} of {trial_id} must be in {where} once, but is {count} times"
+        names = (f"epoch {epoch} of {trial_id}" for epoch in found)
+        yield from repeated(names, f"be in {where} once", " times")
         distinct = list(dict.fromkeys(found))
         if distinct != list(range(1, len(distinct) + 1)):
             yield f"the epochs of {trial_id} in {where} must run from 1, but are {found}"
@@ -193,6 +166,22 @@ def grouped(rows: Sequence[AnyEpoch]) -> Mapping[str, list[AnyEpoch]]:
     for row in rows:
         groups[row["trial_id"]].append(row)
     return dict(groups)
+
+
+def repeated(names: Iterable[str], rule: str, times: str = "") -> Iterator[str]:
+    """A sentence for each name that is there more than once."""
+    for name, count in Counter(names).items():
+        if count > 1:
+            yield f"{name} must {rule}, but is {count}{times}"
+
+
+def unmatched(
+    expected: Iterable[Key], found: Iterable[Key], table: str, why: str, name: Callable[[Key], str]
+) -> Iterator[str]:
+    """A sentence for each key that is missing, then for each that must not be there, and why."""
+    wanted, there = {*expected}, {*found}
+    yield from (f"{name(k)} must be in {table}, but is missing" for k in sorted(wanted - there))
+    yield from (f"{name(k)} must not be in {table}{why}" for k in sorted(there - wanted))
 
 
 def differing(
@@ -216,7 +205,7 @@ def _violations(name: str, table: pa.Table, spaces: Mapping[str, Iterable[str]])
     columns = {column.name: column for column in schema.columns_of_all()[name]}
     if name in {"trials", "final"}:
         own = {f"param_{dimension}" for space in spaces.values() for dimension in space}
-        columns |= dict.fromkeys(sorted(own)) | {"params_json": schema.PARAMS_JSON}
+        columns |= dict.fromkeys(sorted(own))
     for column, expected in columns.items():
         found = table.column_names.count(column)
         if found != 1:
@@ -224,14 +213,11 @@ def _violations(name: str, table: pa.Table, spaces: Mapping[str, Iterable[str]])
                 yield f"{name}.parquet must have a column {column}, but has {found or 'none'}"
             continue
         values = table[column]
+        lacking = 0 if expected is None or expected.nullable else values.null_count
         if expected is not None and values.type != expected.type:
             yield f"{name}.parquet must have {column} as {expected.type}, but has {values.type}"
-        elif (
-            expected is not None
-            and not (expected.nullable or column in schema.LATER)
-            and values.null_count
-        ):
-            yield f"{name}.parquet must say {column} in each row, but {values.null_count} lack it"
+        elif lacking and column not in schema.LATER:
+            yield f"{name}.parquet must say {column} in each row, but {lacking} lack it"
         elif not _finite(values):
             yield f"{name}.parquet must have finite numbers as {column}, but has others"
 
@@ -239,9 +225,5 @@ def _violations(name: str, table: pa.Table, spaces: Mapping[str, Iterable[str]])
 def _finite(values: pa.ChunkedArray) -> bool:
     if pa.types.is_list(values.type):
         values = pc.list_flatten(values)
-    if not pa.types.is_floating(values.type):
-        return True
-    return bool(pc.all(pc.is_finite(values)).as_py() is not False)
-
-
-CHECKS: Final[Sequence[Check]] = (check_tables, check_study_json, check_stamps, check_ended)
+    floating = pa.types.is_floating(values.type)
+    return not floating or pc.all(pc.is_finite(values)).as_py() is not False

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Annotated
 
 import pytest
 
@@ -212,9 +213,11 @@ def test_all_that_is_wrong_is_said_at_once() -> None:
 def test_a_setting_is_one_field_with_its_rule_flag_help_and_page(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    slow_start = setting(2, flag="EPOCHS")("epochs of a slow start")
+
     @dataclass(frozen=True, kw_only=True)
     class More(Settings):
-        warm_up: int = setting(2, "epochs of a slow start", at_least(0), flag="EPOCHS")
+        warm_up: Annotated[int, at_least(0)] = slow_start
 
     for module in (settings_module, sources, flags, generated):
         monkeypatch.setattr(module, "Settings", More)

@@ -24,8 +24,7 @@ from test_verify_finals import FINALS
 from test_verify_search import SEARCH
 
 from orchestrator.verify.__main__ import main
-from orchestrator.verify.runner import CHECKS, verify
-from orchestrator.verify.sources import SOURCES
+from orchestrator.verify.runner import CHECKS, SOURCES, verify
 
 SMALL = {"trials": 4, "epochs": 3, "grace_period": 1, "seeds": 2}
 
