@@ -350,7 +350,7 @@ def _check_labels(
             at = differ[0]
             which = f"one has {short(classes[first.labels[at]])}"
             if said.images is None:
-                which = f"row {np.sort(said.image_names.astype(str))[at]}"
+                which = f"row {at + 1}"
             yield (
                 f"labels must agree, but on {len(differ):,} images {said} has others than "
                 f"{said_first} ({which}, the other {short(classes[run.labels[at]])})"
