@@ -89,33 +89,29 @@ def _decide(
     """Adds an entry, unless it is there."""
     tested = {_key(each): each for each in reversed(entries)}  # the first spent something
     earlier = tested.get(_key(entry))
-    if earlier is not None:
-        if opened and not earlier["opened"]:
-            # Shown now for the first time: an entry of its own, at no cost.
-            _append(entries, {**entry, "level": earlier["level"], "held": earlier["held"]}, True)
-        decided = {name: earlier[name] for name in ("look", "level", "held")}
-        return Decision(**decided, again=True)
     left = level(len(tested), sum(each["held"] for each in tested.values()), total=CERTAIN)
-    held = claim.p_value <= left
-    _append(entries, {**entry, "level": left, "held": held}, opened)
-    return Decision(look=len(entries), level=left, held=held, again=False)
+    decided: dict[str, Any] = {"level": left, "held": claim.p_value <= left}
+    if earlier is not None:
+        decided = {name: earlier[name] for name in decided}
+    # Numbers that are shown for the first time are an entry of their own, at no cost.
+    if earlier is None or (opened and not earlier["opened"]):
+        entries.append(
+            {
+                "look": len(entries) + 1,
+                "at": datetime.now(UTC).isoformat(timespec="seconds"),
+                **entry,
+                **decided,
+                "opened": opened,
+                "before": _digest_of_last(entries),
+            }
+        )
+    look = len(entries) if earlier is None else earlier["look"]
+    return Decision(look=look, again=earlier is not None, **decided)
 
 
 def _key(entry: dict[str, Any]) -> tuple[str, str]:
     """What is the same of the same claim on the very same predictions."""
     return entry["claim"], entry["predictions"]
-
-
-def _append(entries: list[dict[str, Any]], entry: dict[str, Any], opened: bool) -> None:
-    entries.append(
-        {
-            "look": len(entries) + 1,
-            "at": datetime.now(UTC).isoformat(timespec="seconds"),
-            **entry,
-            "opened": opened,
-            "before": _digest_of_last(entries),
-        }
-    )
 
 
 def _read(path: Path) -> list[dict[str, Any]]:

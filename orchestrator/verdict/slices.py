@@ -1,6 +1,7 @@
 """Where a difference lives: the parts of the test set in which two models are told apart."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import chain, pairwise
 from typing import Any, Final
@@ -112,9 +113,10 @@ def _parts(matched: Matched, columns: Mapping[str, Texts]) -> Iterator[tuple[str
 
 def cut(values: Texts) -> list[tuple[str, Integers]]:
     """The parts of a column: its values, or four parts of many numbers, with their rows."""
-    given = [value for value in values.tolist() if value is not None]
-    distinct = sorted(set(given))
-    numbers = _as_numbers(values)
+    distinct = sorted({value for value in values.tolist() if value is not None})
+    numbers: Floats | None = None
+    with suppress(ValueError):
+        numbers = np.array([np.nan if value is None else float(value) for value in values])
     if numbers is None or len(distinct) <= PARTS:
         if len(distinct) > MOST_VALUES or len(distinct) < FEWEST_VALUES:
             return []
@@ -125,13 +127,6 @@ def cut(values: Texts) -> list[tuple[str, Integers]]:
         above = numbers >= low if not number else numbers > low
         parts.append((f"{low:.3g} to {high:.3g}", np.flatnonzero(above & (numbers <= high))))
     return parts
-
-
-def _as_numbers(values: Texts) -> Floats | None:
-    try:
-        return np.array([np.nan if value is None else float(value) for value in values])
-    except ValueError:
-        return None
 
 
 def _confusions(
