@@ -1,7 +1,7 @@
 """The whole look at a data set: its numbers, its problems, and the study that fits it."""
 
 import shlex
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -113,12 +113,10 @@ def look_at(
     settings = with_image_size(_settings(with_columns, place), edges)
     size = settings.image_size if edges else None
     labels = [i.label for part in ("train", "val") for i in survey.images if i.part == part]
-    time: Iterable[str] = ()
+    time: tuple[str, ...] = ()
     if size is not None and not _must(problems):
-        opened = survey.open(size)
-        refused = _refused(settings, opened, labels)
+        refused, time = _judged(settings, survey.open(size), labels)
         problems += refused
-        time = () if refused else _time(settings, opened, labels)
     overview = overview_of(survey)
     return Look(
         settings=settings,
@@ -131,7 +129,7 @@ def look_at(
         image_size=size,
         smaller=sum(edge < size for edge in edges) if size else 0,
         decoded_bytes=len(edges) * CHANNELS * (size or 0) ** 2,
-        time=tuple(time),
+        time=time,
         survey=survey,
     )
 
@@ -147,8 +145,7 @@ def _look_at_arrays(settings: Settings, opened: OpenedDataSet) -> Look:
     counted = np.bincount(training.labels, minlength=len(opened.classes)).tolist()
     overview = Overview(counts={"train": dict(zip(opened.classes, counted, strict=True))})
     shape, labels = training.images.shape[1:], training.labels.tolist()
-    refused = _refused(settings, opened, labels)
-    time = _time(settings, opened, labels, shape)
+    refused, time = _judged(settings, opened, labels, shape)
     test_images = None if opened.image_counts is None else opened.image_counts[1]
     return Look(
         settings=settings,
@@ -159,7 +156,7 @@ def _look_at_arrays(settings: Settings, opened: OpenedDataSet) -> Look:
         notes=(*_caveats(overview), *opened.notes, *opened.duplicates),
         image_size=int(shape[0]),
         decoded_bytes=(len(training) + (test_images or 0)) * int(np.prod(shape)),
-        time=() if refused else tuple(time),
+        time=time,
     )
 
 
@@ -179,31 +176,25 @@ def command_of(settings: Settings) -> str:
     return shlex.join(words)
 
 
-def _refused(settings: Settings, opened: OpenedDataSet, labels: Sequence[int]) -> list[Problem]:
-    """What a study refuses of whole files: their number, for its memory or for its split."""
-    names = [plan.name for plan in plan_families(settings)]
-    checks: dict[str, Callable[[], object]] = {
-        "memory": lambda: check_memory(settings, names, opened),
-        "few images": lambda: divide(settings, opened, np.array(labels, dtype=np.int64)),
-    }
-    found = []
-    for kind, check in checks.items():
-        try:
-            check()
-        except ValueError as error:
-            found.append(Problem(kind=kind, must=True, groups=(("./",),), detail=f"{error}."))
-    return found
+def _judged(
+    settings: Settings, opened: OpenedDataSet, labels: Sequence[int], shape: Sequence[int] = ()
+) -> tuple[list[Problem], tuple[str, ...]]:
+    """What a study refuses of whole files, for its memory or for its split; if nothing, its time.
 
-
-def _time(
-    settings: Settings,
-    opened: OpenedDataSet,
-    labels: Sequence[int],
-    shape: Sequence[int] | None = None,
-) -> Iterator[str]:
-    """What an earlier study says of this one's time."""
-    parts = divide(settings, opened, np.array(labels, dtype=np.int64))
+    Labels are those of training and validation images; `shape` is one image's, where it is known.
+    """
     plans = plan_families(settings)
+    refused = []
+    try:
+        check_memory(settings, [plan.name for plan in plans], opened)
+    except ValueError as error:
+        refused.append(_of_all("memory", error))
+    try:
+        parts = divide(settings, opened, np.array(labels, dtype=np.int64))
+    except ValueError as error:
+        refused.append(_of_all("few images", error))
+    if refused:
+        return refused, ()
     work = Work(
         dataset=settings.dataset,
         files=opened.files,
@@ -213,9 +204,12 @@ def _time(
         precision=settings.precision,
         reproducible=settings.reproducible,
     )
-    yield from time_sentences(
-        forecast_study(settings, work, {1.0: len(parts.train)}, len(parts.validation))
-    )
+    forecast = forecast_study(settings, work, {1.0: len(parts.train)}, len(parts.validation))
+    return [], tuple(time_sentences(forecast))
+
+
+def _of_all(kind: str, error: ValueError) -> Problem:
+    return Problem(kind=kind, must=True, groups=(("./",),), detail=f"{error}.")
 
 
 def _caveats(overview: Overview) -> Iterator[str]:

@@ -1,7 +1,7 @@
 """A look, printed: what there is, what must be mended, what had better be, and what to run."""
 
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from rich.console import Console
@@ -29,7 +29,7 @@ def print_look(console: Console, look: Look, again: str) -> None:
         console.print(line)
     if look.classes:
         console.print()
-        _print_classes(console, look.classes, look.overview.counts)
+        _print_classes(console, look)
     must = [problem for problem in look.problems if problem.must]
     better = [problem for problem in look.problems if not problem.must]
     _print_problems(console, "A study would refuse this:", must)
@@ -78,16 +78,13 @@ def _numbers(look: Look) -> Iterator[str]:
         yield f"Left out: {len(names):,} {what} ({_names(names)})"
 
 
-def _print_classes(
-    console: Console, classes: Sequence[str], counts: Mapping[str, Mapping[str, int]]
-) -> None:
-    together = {name: sum(each[name] for each in counts.values()) for name in classes}
-    rows = [*classes]
-    if len(classes) > MOST_CLASSES:
-        by_size = sorted(classes, key=lambda name: -together[name])
-        half = MOST_CLASSES // 2
-        rows = [*by_size[:half], *by_size[-half:]]
-        console.print(f"The {half} largest and the {half} smallest of {len(classes):,} classes:")
+def _print_classes(console: Console, look: Look) -> None:
+    rows, counts, together = look.classes, look.overview.counts, look.overview.by_class
+    if len(rows) > MOST_CLASSES:
+        by_size = sorted(rows, key=lambda name: -together[name])
+        half, classes = MOST_CLASSES // 2, f"{len(rows):,} classes"
+        rows = (*by_size[:half], *by_size[-half:])
+        console.print(f"The {half} largest and the {half} smallest of {classes}:")
     cells = [(shown(name), *(f"{each[name]:,}" for each in counts.values())) for name in rows]
     console.print(fitting_table(("class", *counts), cells, console.width, left=("class",)))
 
