@@ -6,17 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from orchestrator import cli
 from orchestrator.called import text_of
-from orchestrator.cli import (
-    DONE,
-    INFRASTRUCTURE,
-    OneLineParser,
-    answer,
-    fail,
-    run_command,
-    say,
-    say_json,
-)
 
 if TYPE_CHECKING:
     from orchestrator.clean.disposable import Disposable
@@ -39,51 +30,44 @@ def main(arguments: Sequence[str] | None = None) -> int:
         try:
             return _clean(options)
         except HeldError as error:
-            return fail("clean", error, INFRASTRUCTURE)
+            return cli.fail("clean", error, cli.INFRASTRUCTURE)
 
-    return answer("clean", run)
+    return cli.answer("clean", run)
 
 
 def _clean(options: argparse.Namespace) -> int:
-    """Removes, or says what would be removed.
-
-    Raises:
-        HeldError: A driver holds the study.
-        OSError: Something cannot be removed.
-        ValueError: The folder is no study, or is not as it must be.
-    """
+    """Removes, or says what would be removed."""
     from orchestrator.clean.disposable import find
     from orchestrator.results.lock import check_free, holding
 
     folder = options.results
     if options.dry_run:
         check_free(folder)
-        found = find(folder, ensembles=options.ensemble)
-        _say(folder, found, dry_run=True, as_json=options.json)
-        return DONE
+        _say(options, find(folder, ensembles=options.ensemble))
+        return cli.DONE
     find(folder)  # before a lock is written: it may be no study
     with holding(folder) as hold:
         found = find(folder, ensembles=options.ensemble)
-        _say(folder, found, dry_run=False, as_json=options.json)
+        _say(options, found)
         for each in found:
             hold.check()
             each.remove()
-    return DONE
+    return cli.DONE
 
 
-def _say(folder: Path, found: Sequence["Disposable"], *, dry_run: bool, as_json: bool) -> None:
-    if as_json:
+def _say(options: argparse.Namespace, found: Sequence["Disposable"]) -> None:
+    if options.json:
         items = [{"path": str(e.path), "what": e.what, "bytes": e.bytes} for e in found]
-        whole = {"bytes": sum(each.bytes for each in found), "items": items}
-        say_json({"folder": str(folder.resolve()), "dry_run": dry_run, **whole})
+        total = sum(each.bytes for each in found)
+        whole = {"dry_run": options.dry_run, "bytes": total, "items": items}
+        cli.say_json({"folder": str(options.results.resolve()), **whole})
         return
-    verb = "would be removed; nothing was" if dry_run else "removed"
     bytes_of: dict[str, int] = defaultdict(int)
     for each in found:
         bytes_of[each.what] += each.bytes
+    verb = "would be removed; nothing was" if options.dry_run else "removed"
     lines = [f"{what}: {size:,} bytes" for what, size in bytes_of.items()]
-    total = f"{sum(bytes_of.values()):,} bytes {verb}"
-    say(*lines, total)
+    cli.say(*lines, f"{sum(bytes_of.values()):,} bytes {verb}")
 
 
 def _folder(text: str) -> Path:
@@ -96,7 +80,7 @@ def _folder(text: str) -> Path:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = OneLineParser(
+    parser = cli.OneLineParser(
         prog=text_of("clean"),
         description="Removes from a study's folder what nothing needs any more: Ray Tune's own "
         "files, half-written files, and checkpoints of trials or of a study that have ended. "
@@ -116,4 +100,4 @@ def _parser() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
-    run_command(main)
+    cli.run_command(main)

@@ -59,29 +59,23 @@ def find(folder: Path, *, ensembles: bool = False) -> list[Disposable]:
     """
     files.check_inside(folder)
     results = StudyResults(folder)
-    ended = results.study.outcome in ENDED
-    return [
+    found = [
         *_if_there(folder / "tune", "Ray Tune's own files"),
         *_if_there(folder / published.STAGING, "half-published files"),
         *(Disposable(path=path, what="half-written files") for path in files.leftovers(folder)),
-        *(
-            _if_there(folder / "checkpoints", "checkpoints of a study that has ended")
-            if ended
-            else _of_ended_trials(results)
-        ),
-        *(_of_seeds(results) if ensembles else ()),
     ]
+    if results.study.outcome in ENDED:
+        found += _if_there(folder / "checkpoints", "checkpoints of a study that has ended")
+    else:
+        found += _of_ended_trials(results)
+    for family in results.settings.families if ensembles else ():
+        seeds = seed_folders(folder, family)
+        found += _if_there(seeds, "weights that only ensembles of seeds need")
+    return found
 
 
 def _if_there(path: Path, what: str) -> list[Disposable]:
     return [Disposable(path=path, what=what)] if path.exists() else []
-
-
-def _of_seeds(results: StudyResults) -> Iterator[Disposable]:
-    for family in results.settings.families:
-        yield from _if_there(
-            seed_folders(results.folder, family), "weights that only ensembles of seeds need"
-        )
 
 
 def _of_ended_trials(results: StudyResults) -> Iterator[Disposable]:

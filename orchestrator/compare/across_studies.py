@@ -196,7 +196,7 @@ def _pair_sections(sides: Sequence[Side], rows: Sequence[Row]) -> Iterator[Secti
         yield Section(
             key=f"pairs/{number_}",
             title=f"{a.name} minus {b.name}",
-            table=pd.DataFrame([_pair_row(of_model) for _, of_model in means]),
+            table=pd.DataFrame([pair_row(of_model) for _, of_model in means]),
             formats={
                 "model": words("a_family", "a_role"),
                 **{name: interval(name, name) for name in METRICS},
@@ -207,11 +207,11 @@ def _pair_sections(sides: Sequence[Side], rows: Sequence[Row]) -> Iterator[Secti
         )
 
 
-def _pair_row(means: Sequence[Row]) -> dict[str, Any]:
-    """One model in two studies, its metrics side by side."""
+def pair_row(means: Sequence[Row], by: Sequence[str] = ("a_family", "a_role")) -> dict[str, Any]:
+    """One pair, named by some columns, its metrics side by side."""
     (p,) = [row["p_value_holm"] for row in means if row["metric"] == "accuracy"]
     ends = {f"{row['metric']}{end}": row[name] for row in means for name, end in ENDS.items()}
-    return {**{name: means[0][name] for name in ("a_family", "a_role")}, **ends, "p_value_holm": p}
+    return {**{name: means[0][name] for name in by}, **ends, "p_value_holm": p}
 
 
 def _openings_section(sides: Sequence[Side]) -> Section:

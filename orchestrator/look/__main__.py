@@ -26,19 +26,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _look(options: argparse.Namespace) -> int:
-    """Looks and says what was found.
-
-    Raises:
-        ValueError: There are no such data, or the page would lie among them.
-        OSError: The page cannot be written.
-    """
+    """Looks and says what was found."""
     from orchestrator.look.looking import look_at
 
     sheet: Path | None = options.contact_sheet
     if sheet is not None:
         _check_place(sheet, options.data)
+    named = {f"{what}_column": getattr(options, f"{what}_column") for what in COLUMNS}
+    columns = {setting: name for setting, name in named.items() if name is not None}
     with _counting() as each:
-        look = look_at(options.dataset, options.data, each, columns=_columns(options))
+        look = look_at(options.dataset, options.data, each, columns=columns)
     if sheet is not None:
         from orchestrator.look.contact_sheet import write_contact_sheet
 
@@ -57,12 +54,6 @@ def _look(options: argparse.Namespace) -> int:
     return DONE if look.runs else INCOMPLETE
 
 
-def _columns(options: argparse.Namespace) -> dict[str, str]:
-    """The columns that were named, as settings have them."""
-    named = {f"{what}_column": getattr(options, f"{what}_column") for what in COLUMNS}
-    return {setting: name for setting, name in named.items() if name is not None}
-
-
 def _again(options: argparse.Namespace) -> str:
     words = words_of("look")
     words += [] if options.data is None else [options.data]
@@ -71,11 +62,7 @@ def _again(options: argparse.Namespace) -> str:
 
 
 def _check_place(sheet: Path, data: str | None) -> None:
-    """Refuses a page among the data, where nothing is written.
-
-    Raises:
-        ValueError: It would lie there.
-    """
+    """Refuses a page among the data, where nothing is written."""
     if data is not None and "://" not in data:
         folder = Path(data).expanduser().resolve()
         if sheet.expanduser().resolve().is_relative_to(folder):
@@ -105,7 +92,8 @@ def _parser() -> argparse.ArgumentParser:
         "the size to train at, and the command to run. Nothing is written into DATA.",
         allow_abbrev=False,
     )
-    parser.add_argument(
+    add = parser.add_argument
+    add(
         "data",
         metavar="DATA",
         nargs="?",
@@ -113,18 +101,16 @@ def _parser() -> argparse.ArgumentParser:
         "folder of Parquet files, or one that `datasets` saved; or a table (CSV, Parquet) of "
         "paths; what --data-dir of a study takes",
     )
-    parser.add_argument(
-        "--dataset", default="folder", help="as of a study: folder, cifar10, digits ... (folder)"
-    )
+    add("--dataset", default="folder", help="as of a study: folder, cifar10, digits ... (folder)")
     for column, what in COLUMNS.items():
-        parser.add_argument(f"--{column}-column", metavar="NAME", help=what)
-    parser.add_argument(
+        add(f"--{column}-column", metavar="NAME", help=what)
+    add(
         "--contact-sheet",
         metavar="FILE.html",
         type=Path,
         help="write a page there that shows some images of each class and of each problem",
     )
-    parser.add_argument("--json", action="store_true", help="print one JSON object in a line")
+    add("--json", action="store_true", help="print one JSON object in a line")
     return parser
 
 

@@ -2,13 +2,12 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from orchestrator.look.problems import NEAR, NEAR_CLASSES, NEAR_PARTS, Problem
+from orchestrator.look.problems import NEAR, Problem, kind_of
 from trainables.data.near_duplicates import MOST_BITS, MOST_LEVELS, near_pairs
 from trainables.data.survey import SurveyedImage
 
@@ -20,39 +19,30 @@ MEASURE = (
 )
 
 
-@dataclass(frozen=True, kw_only=True)
-class Alike:
-    """What looks alike.
-
-    Attributes:
-        problems: Of three kinds at most; none of them keeps a study from running.
-        whole: Whether all images were compared that may look alike.
-    """
-
-    problems: tuple[Problem, ...]
-    whole: bool
-
-
-def find_alike(images: Sequence[SurveyedImage], *, divided: bool) -> Alike:
+def find_alike(images: Sequence[SurveyedImage], *, divided: bool) -> tuple[list[Problem], bool]:
     """Groups images that look alike.
 
     Args:
         images: In which no bytes stand twice.
         divided: Whether the data themselves say which images are the test part.
+
+    Returns:
+        Problems of three kinds at most, none of which keeps a study from running; and whether all
+        images were compared that may look alike.
     """
     if not images:
-        return Alike(problems=(), whole=True)
+        return [], True
     found = near_pairs(np.stack([image.small for image in images]))
     groups: dict[str, list[tuple[str, ...]]] = defaultdict(list)
     for members in _groups(found.pairs, len(images)):
         group = [images[i] for i in members]
-        groups[_kind(group, divided=divided)].append(tuple(image.name for image in group))
-    problems = tuple(
+        groups[kind_of(group, NEAR, divided=divided)].append(tuple(image.name for image in group))
+    problems = [
         Problem(kind=kind, must=False, groups=tuple(groups[kind]))
-        for kind in (NEAR_CLASSES, NEAR_PARTS, NEAR)
-        if groups[kind]
-    )
-    return Alike(problems=problems, whole=found.whole)
+        for kind in NEAR
+        if kind in groups
+    ]
+    return problems, found.whole
 
 
 def _groups(pairs: np.ndarray, images: int) -> list[list[int]]:
@@ -65,9 +55,3 @@ def _groups(pairs: np.ndarray, images: int) -> list[list[int]]:
     for index in np.unique(pairs).tolist():
         members[int(numbers[index])].append(index)
     return [*members.values()]
-
-
-def _kind(images: Sequence[SurveyedImage], *, divided: bool) -> str:
-    if len({image.label for image in images}) > 1:
-        return NEAR_CLASSES
-    return NEAR_PARTS if divided and len({image.part for image in images}) > 1 else NEAR

@@ -2,10 +2,9 @@
 
 import base64
 import io
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import jinja2
 
@@ -24,31 +23,14 @@ MOST_CLASSES: Final = 200
 OF_A_PROBLEM: Final = 20
 """Groups of a kind of problem."""
 OF_A_GROUP: Final = 4
-
-
-@dataclass(frozen=True, kw_only=True)
-class Row:
-    """Thumbnails beside each other: their addresses, which hold them, and their names."""
-
-    title: str
-    pictures: tuple[tuple[str, str], ...]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Chapter:
-    """Rows of one kind."""
-
-    title: str
-    advice: str
-    rows: tuple[Row, ...]
+Row = dict[str, Any]
+"""As the template has it: `title` and `pictures`, an address and a name each."""
+Chapter = dict[str, Any]
+"""Rows of one kind: `title`, `advice` and `rows`."""
 
 
 def write_contact_sheet(look: Look, path: Path) -> None:
-    """Writes the page whole, or not at all.
-
-    Args:
-        look: At files.
-        path: The page.
+    """Writes the page of a look at files whole, or not at all.
 
     Raises:
         ValueError: The data are no files.
@@ -56,17 +38,23 @@ def write_contact_sheet(look: Look, path: Path) -> None:
     """
     survey = look.survey
     if survey is None:
-        raise ValueError(
-            f"--contact-sheet must go with a folder of images, but got {look.dataset!r}"
-        )
+        name = look.settings.dataset
+        raise ValueError(f"--contact-sheet must go with a folder of images, but got {name!r}")
     usable = {image.name for image in survey.images}
     chapters = [
         _problem(survey, usable, problem)
         for problem in look.problems
         if any(name in usable for group in problem.groups for name in group)
     ]
-    page = _template().render(
-        title=_safe(look.place or look.dataset),
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    page = environment.get_template("contact_sheet.html").render(
+        title=_safe(look.settings.data_dir or look.settings.dataset),
         images=f"{look.overview.images:,}",
         chapters=[*chapters, _classes(survey)],
         edge=EDGE,
@@ -75,11 +63,11 @@ def write_contact_sheet(look: Look, path: Path) -> None:
 
 
 def _problem(survey: Survey, usable: set[str], problem: Problem) -> Chapter:
-    rows = (
+    rows = [
         _row(survey, f"{number} of {len(problem.groups)}", [n for n in group if n in usable])
         for number, group in enumerate(problem.groups[:OF_A_PROBLEM], 1)
-    )
-    return Chapter(title=problem.title, advice=problem.advice, rows=tuple(rows))
+    ]
+    return {"title": problem.title, "advice": problem.advice, "rows": rows}
 
 
 def _classes(survey: Survey) -> Chapter:
@@ -91,33 +79,21 @@ def _classes(survey: Survey) -> Chapter:
         rows.append(_row(survey, f"{name}: {len(own):,}", own[::step], OF_A_CLASS))
     left = len(survey.classes) - MOST_CLASSES
     more = f"the first {MOST_CLASSES} of {len(survey.classes):,} classes" if left > 0 else ""
-    return Chapter(title="Classes", advice=more, rows=tuple(rows))
+    return {"title": "Classes", "advice": more, "rows": rows}
 
 
 def _row(survey: Survey, title: str, names: Sequence[str], most: int = OF_A_GROUP) -> Row:
-    pictures = tuple(_pictures(survey, names[:most]))
-    return Row(title=_safe(title), pictures=pictures)
-
-
-def _pictures(survey: Survey, names: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """Thumbnails beside each other: their addresses, which hold them, and their names."""
     from PIL import Image  # noqa: PLC0415 (asked for by few)
 
-    for name in names:
+    pictures = []
+    for name in names[:most]:
         buffer = io.BytesIO()
         Image.fromarray(survey.thumbnail(name, EDGE)).save(buffer, "JPEG", quality=80)
-        yield f"data:image/jpeg;base64,{base64.b64encode(buffer.getvalue()).decode()}", _safe(name)
+        data = base64.b64encode(buffer.getvalue()).decode()
+        pictures.append((f"data:image/jpeg;base64,{data}", _safe(name)))
+    return {"title": _safe(title), "pictures": pictures}
 
 
 def _safe(text: str) -> str:
     return without_control(shown(text))
-
-
-def _template() -> jinja2.Template:
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=jinja2.StrictUndefined,
-    )
-    return environment.get_template("contact_sheet.html")

@@ -3,37 +3,28 @@
 from dataclasses import asdict
 from typing import Any
 
-from orchestrator.look.looking import Look
-from orchestrator.look.problems import Problem
+from orchestrator.look.looking import Look, command_of
+from orchestrator.plan.memory import free_bytes
 
 
 def to_json(look: Look) -> dict[str, Any]:
     """What `--json` prints; `docs/JSON.md` has its schema."""
     return {
-        "dataset": look.dataset,
-        "data_dir": look.place,
+        "dataset": look.settings.dataset,
+        "data_dir": look.settings.data_dir,
         "runs": look.runs,
-        "classes": list(look.classes),
+        "classes": look.classes,
         "images": {**asdict(look.overview), "test": look.test_images},
-        "problems": [_problem(problem) for problem in look.problems],
-        "left_out": {what: list(names) for what, names in look.left_out.items()},
-        "notes": list(look.notes),
+        "problems": [
+            {"kind": p.kind, "must": p.must, "what": p.title, "advice": p.advice, **vars(p)}
+            for p in look.problems
+        ],
+        "left_out": dict(look.left_out),
+        "notes": look.notes,
         "image_size": look.image_size,
         "enlarged": look.smaller,
         "decoded_bytes": look.decoded_bytes,
-        "free_bytes": look.free_bytes,
-        "time": list(look.time),
-        "command": look.command,
-    }
-
-
-def _problem(problem: Problem) -> dict[str, Any]:
-    return {
-        "kind": problem.kind,
-        "must": problem.must,
-        "what": problem.title,
-        "advice": problem.advice,
-        "detail": problem.detail,
-        "groups": [list(group) for group in problem.groups],
-        "remove": list(problem.remove),
+        "free_bytes": free_bytes(),
+        "time": look.time,
+        "command": command_of(look.settings),
     }

@@ -2,7 +2,7 @@
 
 import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
@@ -14,13 +14,13 @@ from orchestrator.config.sources import resolve
 from orchestrator.forecast.estimate import forecast_study, time_sentences
 from orchestrator.forecast.throughput import Work
 from orchestrator.look.alike import MEASURE, find_alike
-from orchestrator.look.overview import Overview, overview_of, overview_of_arrays
+from orchestrator.look.overview import Overview, overview_of
 from orchestrator.look.problems import Problem, find_problems, remaining
 from orchestrator.plan.data_summary import IMBALANCED
-from orchestrator.plan.families import FamilyPlan, plan_families
+from orchestrator.plan.families import plan_families
 from orchestrator.plan.image_size import with_image_size
 from orchestrator.plan.inputs import divide, named_data_set
-from orchestrator.plan.memory import check_memory, free_bytes
+from orchestrator.plan.memory import check_memory
 from trainables.data.dataset import OpenedDataSet
 from trainables.data.offline import offline
 from trainables.data.survey import Survey
@@ -35,38 +35,33 @@ class Look:
     """What was found.
 
     Attributes:
-        dataset: The data set's name.
-        place: Where its files are; None: in the user's cache.
+        settings: Of a study of all families on it, with the place of its files where they are not
+            in the user's cache.
         classes: Class names.
         overview: The images that can be used.
         test_images: How many of them test; None where that is not known yet.
         problems: What must be mended first, then what had better be.
-        left_out: Paths that are no part of the data, by what they are.
         notes: What else a reader must know, a sentence each.
         image_size: Edge in pixels to train at; None without an image.
-        smaller: Images whose shorter edge is smaller than that.
         decoded_bytes: What the images take at that size, once.
-        free_bytes: What this machine has; None where it does not tell.
         time: What can be said of the time of a study, a sentence each.
-        command: What runs it.
+        left_out: Paths that are no part of the data, by what they are.
+        smaller: Images whose shorter edge is smaller than the image size.
         survey: Of the files; None where the data are arrays.
     """
 
-    dataset: str
-    place: str | None
+    settings: Settings
     classes: tuple[str, ...]
     overview: Overview
     test_images: int | None
     problems: tuple[Problem, ...]
-    left_out: Mapping[str, tuple[str, ...]]
     notes: tuple[str, ...]
     image_size: int | None
-    smaller: int
     decoded_bytes: int
-    free_bytes: int | None
     time: tuple[str, ...]
-    command: str
-    survey: Survey | None
+    left_out: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    smaller: int = 0
+    survey: Survey | None = None
 
     @property
     def runs(self) -> bool:
@@ -92,8 +87,9 @@ def look_at(
     Raises:
         ValueError: There is no such data set or folder, or its files are not available.
     """
-    given = {"families": "all", "dataset": name, **(columns or {})}
-    dataset = named_data_set(resolve(given, config=None, assignments=[]))
+    given = {"families": "all", "dataset": name}
+    with_columns = {**given, **(columns or {})}
+    dataset = named_data_set(_settings(with_columns, None))
     if dataset.survey is not None and data_dir is None:
         raise ValueError(
             "DATA must be named, a folder with one sub-folder per class, but is missing"
@@ -104,39 +100,36 @@ def look_at(
     if dataset.survey is None or place is None:
         with offline():
             opened = dataset.open(place, Settings().edge)
-        return _look_at_arrays(name, place, opened)
+        return _look_at_arrays(_settings(given, place), opened)
     survey = dataset.survey(place, each)
     problems = find_problems(survey)
-    alike = find_alike(remaining(survey, problems), divided=survey.divided)
+    alike, whole = find_alike(remaining(survey, problems), divided=survey.divided)
     notes = [*survey.notes]
-    if alike.problems:
+    if alike:
         notes.append(MEASURE)
-    if not alike.whole:
+    if not whole:
         notes.append("So many images look alike that not all pairs of them were compared.")
     edges = [min(image.width, image.height) for image in survey.images]
-    settings = with_image_size(_settings(given, place), edges)
+    settings = with_image_size(_settings(with_columns, place), edges)
     size = settings.image_size if edges else None
     labels = [i.label for part in ("train", "val") for i in survey.images if i.part == part]
-    fits = None
+    time: tuple[str, ...] = ()
     if size is not None and not _must(problems):
-        fits = survey.open(size)
-        problems += _refused(settings, fits, labels)
+        refused, time = _judged(settings, survey.open(size), labels)
+        problems += refused
     overview = overview_of(survey)
     return Look(
-        dataset=name,
-        place=place,
+        settings=settings,
         classes=survey.classes,
         overview=overview,
         test_images=sum(overview.counts["test"].values()) if "test" in overview.counts else None,
-        problems=(*problems, *alike.problems),
+        problems=(*problems, *alike),
         left_out=survey.left_out,
         notes=(*_caveats(overview), *notes),
         image_size=size,
         smaller=sum(edge < size for edge in edges) if size else 0,
         decoded_bytes=len(edges) * CHANNELS * (size or 0) ** 2,
-        free_bytes=free_bytes(),
-        time=tuple(_time(settings, fits, labels)) if fits and not _must(problems) else (),
-        command=command_of(settings),
+        time=time,
         survey=survey,
     )
 
@@ -145,37 +138,29 @@ def _must(problems: Sequence[Problem]) -> bool:
     return any(problem.must for problem in problems)
 
 
-def _look_at_arrays(name: str, place: str | None, opened: OpenedDataSet) -> Look:
+def _look_at_arrays(settings: Settings, opened: OpenedDataSet) -> Look:
     """A data set whose files are known to be whole once they are opened."""
     training = opened.read_training()
-    overview = overview_of_arrays(opened, training)
-    size = int(training.images.shape[1])
-    settings = _settings({"families": "all", "dataset": name}, place)
-    refused = _refused(settings, opened, training.labels.tolist())
-    time = _time(settings, opened, training.labels.tolist(), training.images.shape[1:])
+    # Of its test part only the number is known.
+    counted = np.bincount(training.labels, minlength=len(opened.classes)).tolist()
+    overview = Overview(counts={"train": dict(zip(opened.classes, counted, strict=True))})
+    shape, labels = training.images.shape[1:], training.labels.tolist()
+    refused, time = _judged(settings, opened, labels, shape)
     test_images = None if opened.image_counts is None else opened.image_counts[1]
-    pixels = int(np.prod(training.images.shape[1:]))
     return Look(
-        dataset=name,
-        place=place,
+        settings=settings,
         classes=opened.classes,
         overview=overview,
         test_images=test_images,
         problems=tuple(refused),
-        left_out={},
         notes=(*_caveats(overview), *opened.notes, *opened.duplicates),
-        image_size=size,
-        smaller=0,
-        decoded_bytes=(len(training) + (test_images or 0)) * pixels,
-        free_bytes=free_bytes(),
-        time=() if refused else tuple(time),
-        command=command_of(settings),
-        survey=None,
+        image_size=int(shape[0]),
+        decoded_bytes=(len(training) + (test_images or 0)) * int(np.prod(shape)),
+        time=time,
     )
 
 
 def _settings(given: Mapping[str, str], place: str | None) -> Settings:
-    """Those of a study of all families."""
     where = {} if place is None else {"data_dir": place}
     return resolve({**given, **where}, config=None, assignments=[])
 
@@ -191,32 +176,25 @@ def command_of(settings: Settings) -> str:
     return shlex.join(words)
 
 
-def _refused(settings: Settings, opened: OpenedDataSet, labels: Sequence[int]) -> list[Problem]:
-    """What a study refuses of whole files: their number, for its memory or for its split."""
-    found = {}
-    try:
-        check_memory(settings, [plan.name for plan in plan_families(settings)], opened)
-    except ValueError as error:
-        found["memory"] = f"{error}."
-    try:
-        divide(settings, opened, np.array(labels, dtype=np.int64))
-    except ValueError as error:
-        found["few images"] = f"{error}."
-    return [
-        Problem(kind=kind, must=True, groups=(("./",),), detail=sentence)
-        for kind, sentence in found.items()
-    ]
+def _judged(
+    settings: Settings, opened: OpenedDataSet, labels: Sequence[int], shape: Sequence[int] = ()
+) -> tuple[list[Problem], tuple[str, ...]]:
+    """What a study refuses of whole files, for its memory or for its split; if nothing, its time.
 
-
-def _time(
-    settings: Settings,
-    opened: OpenedDataSet,
-    labels: Sequence[int],
-    shape: Sequence[int] | None = None,
-) -> Iterator[str]:
-    """What an earlier study says of this one's time."""
-    parts = divide(settings, opened, np.array(labels, dtype=np.int64))
-    plans: list[FamilyPlan] = plan_families(settings)
+    Labels are those of training and validation images; `shape` is one image's, where it is known.
+    """
+    plans = plan_families(settings)
+    refused = []
+    try:
+        check_memory(settings, [plan.name for plan in plans], opened)
+    except ValueError as error:
+        refused.append(_of_all("memory", error))
+    try:
+        parts = divide(settings, opened, np.array(labels, dtype=np.int64))
+    except ValueError as error:
+        refused.append(_of_all("few images", error))
+    if refused:
+        return refused, ()
     work = Work(
         dataset=settings.dataset,
         files=opened.files,
@@ -226,9 +204,12 @@ def _time(
         precision=settings.precision,
         reproducible=settings.reproducible,
     )
-    yield from time_sentences(
-        forecast_study(settings, work, {1.0: len(parts.train)}, len(parts.validation))
-    )
+    forecast = forecast_study(settings, work, {1.0: len(parts.train)}, len(parts.validation))
+    return [], tuple(time_sentences(forecast))
+
+
+def _of_all(kind: str, error: ValueError) -> Problem:
+    return Problem(kind=kind, must=True, groups=(("./",),), detail=f"{error}.")
 
 
 def _caveats(overview: Overview) -> Iterator[str]:

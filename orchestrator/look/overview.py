@@ -8,7 +8,6 @@ from typing import Final
 import numpy as np
 
 from trainables.data.class_folders import PARTS
-from trainables.data.dataset import LabeledImages, OpenedDataSet
 from trainables.data.survey import TRAITS, Survey, SurveyedImage
 
 SQUARE: Final = 1.05
@@ -23,13 +22,11 @@ class Overview:
     """The images that can be used.
 
     Attributes:
-        counts: Part (`train`, `val`, `test`; `images` where it is not known which) to images by
-            class.
+        counts: Part (`train`, `val`, `test`; `images` where it is not known) to images by class.
         width: Least, median and most pixels, upright; None where nobody looked at files.
         height: Likewise.
         formats: Format to images, the most frequent first.
-        shapes: `portrait`, `square` and `landscape` to images; and `longer than 2:1`, which are
-            among these.
+        shapes: `portrait`, `square`, `landscape`, and of these `longer than 2:1`, to images.
         traits: What reading does to some images, to how many.
     """
 
@@ -74,12 +71,6 @@ def overview_of(survey: Survey) -> Overview:
         shapes=_shapes(images),
         traits={trait: traits[trait] for trait in TRAITS if traits[trait]},
     )
-
-
-def overview_of_arrays(dataset: OpenedDataSet, training: LabeledImages) -> Overview:
-    """Those of a data set whose files hold arrays; of its test part only the number is known."""
-    counted = np.bincount(training.labels, minlength=len(dataset.classes)).tolist()
-    return Overview(counts={"train": dict(zip(dataset.classes, counted, strict=True))})
 
 
 def _spread(values: Sequence[int]) -> tuple[int, int, int]:

@@ -1,7 +1,7 @@
 """What must be mended in a folder of images, and what had better be, with what to do."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -9,8 +9,10 @@ from trainables.data.class_folders import MIN_CLASSES, PARTS
 from trainables.data.survey import Survey, SurveyedImage
 
 FEW: Final = "few images"
-TWO_CLASSES, TWO_PARTS, ONE_CLASS = "same in two classes", "same in two parts", "same in a class"
-NEAR_CLASSES, NEAR_PARTS, NEAR = "near in two classes", "near in two parts", "near in a class"
+SAME: Final = ("same in two classes", "same in two parts", "same in a class")
+TWO_CLASSES, TWO_PARTS, ONE_CLASS = SAME
+NEAR: Final = ("near in two classes", "near in two parts", "near in a class")
+"""Kinds of images that are the same, or look alike: across classes, across parts, in one class."""
 
 RULES: Final[Mapping[str, tuple[str, str]]] = {
     "few classes": (
@@ -78,24 +80,18 @@ RULES: Final[Mapping[str, tuple[str, str]]] = {
         "images that stand in two of train/, val/ and test/, byte for byte",
         "keep one, in test/ or else in val/: neither must be of what was trained on",
     ),
-    ONE_CLASS: (
-        "images that stand more than once in a class, byte for byte",
-        "keep one of each",
-    ),
+    ONE_CLASS: ("images that stand more than once in a class, byte for byte", "keep one of each"),
     FEW: (
         "classes with too few images, once all that is removed",
         "add images, or remove the folders of the class",
     ),
     "memory": ("more than the memory of this machine holds", ""),
-    NEAR_CLASSES: (
-        "images that look alike in two classes",
-        "look at them: a label may be wrong",
-    ),
-    NEAR_PARTS: (
+    NEAR[0]: ("images that look alike in two classes", "look at them: a label may be wrong"),
+    NEAR[1]: (
         "images that look alike in two of train/, val/ and test/",
         "look at them: copies in the test part make it easier than it should be",
     ),
-    NEAR: ("images that look alike in a class", "keep one of each, or leave them"),
+    NEAR[2]: ("images that look alike in a class", "keep one of each, or leave them"),
 }
 """Kind of problem to what it is called and what to do about it, in the order they are told."""
 
@@ -107,16 +103,16 @@ class Problem:
     Attributes:
         kind: Of `RULES`.
         must: A study refuses the data for it.
+        detail: The first of them in a sentence, or what else is to be known; may be empty.
         groups: Paths below the folder; images that are the same, or look alike, are a group.
         remove: What to remove where nothing better can be done; a folder's path ends with `/`.
-        detail: The first of them in a sentence, or what else is to be known; may be empty.
     """
 
     kind: str
     must: bool
+    detail: str = ""
     groups: tuple[tuple[str, ...], ...]
     remove: tuple[str, ...] = ()
-    detail: str = ""
 
     @property
     def title(self) -> str:
@@ -132,16 +128,8 @@ class Problem:
 # Of these one is told in full: what it is called leaves a question.
 DETAILED: Final = frozenset(
     {
-        *(
-            "few classes",
-            "part name",
-            "parts missing",
-            "other format",
-            "too large",
-            "damaged",
-            "unreadable",
-        ),
-        *("group in two parts", "few groups"),
+        *("few classes", "part name", "parts missing", "other format", "too large", "damaged"),
+        *("unreadable", "group in two parts", "few groups"),
     }
 )
 # What nothing is removed for: it is to be renamed, moved or added to.
@@ -150,6 +138,9 @@ _STAYS: Final = frozenset(
         *("few classes", "part name", "parts missing", "class name"),
         *("no label", "several rows", "no such file", "group in two parts", "few groups"),
     }
+)
+_BY_CHANCE: Final = (
+    "A fixed fifth of each class is the test part: copies lie on either side of that by chance."
 )
 
 
@@ -193,6 +184,13 @@ def _removed(survey: Survey, kind: str, names: Sequence[str]) -> list[str]:
     return [f"{part}/{name}/" for part, name in survey.places if name in lacking]
 
 
+def kind_of(images: Sequence[SurveyedImage], kinds: tuple[str, str, str], *, divided: bool) -> str:
+    """Which of three kinds images are: across classes, across parts, or in one class."""
+    if len({image.label for image in images}) > 1:
+        return kinds[0]
+    return kinds[1] if divided and len({image.part for image in images}) > 1 else kinds[2]
+
+
 def remaining(survey: Survey, problems: Iterable[Problem]) -> list[SurveyedImage]:
     """The images that are left once all is removed that the problems say."""
     removed = [name for problem in problems for name in problem.remove]
@@ -218,64 +216,48 @@ def _same(survey: Survey, *, mended: bool) -> Iterator[Problem]:
     groups: dict[str, list[list[SurveyedImage]]] = defaultdict(list)
     for images in by_hash.values():
         if len(images) > 1:
-            groups[_kind(survey, images)].append(images)
+            groups[kind_of(images, SAME, divided=survey.divided)].append(images)
     split = any(len({image.part for image in images}) > 1 for images in groups[ONE_CLASS])
     mended = mended or bool(groups[TWO_CLASSES] or groups[TWO_PARTS])
     must = {TWO_CLASSES: True, TWO_PARTS: True, ONE_CLASS: not survey.divided and (mended or split)}
-    for kind, which in _REMOVED.items():
-        if groups[kind]:
-            chance = kind == ONE_CLASS and not survey.divided
-            yield Problem(
-                kind=kind,
-                must=must[kind],
-                groups=tuple(tuple(image.name for image in images) for images in groups[kind]),
-                remove=tuple(name for images in groups[kind] for name in which(images)),
-                detail=_BY_CHANCE if chance else "",
-            )
+    for kind in filter(groups.get, SAME):
+        chance = kind == ONE_CLASS and not survey.divided
+        yield Problem(
+            kind=kind,
+            must=must[kind],
+            groups=tuple(tuple(image.name for image in images) for images in groups[kind]),
+            remove=tuple(name for images in groups[kind] for name in _removed_of(kind, images)),
+            detail=_BY_CHANCE if chance else "",
+        )
 
 
-_BY_CHANCE: Final = (
-    "A fixed fifth of each class is the test part: copies lie on either side of that by chance."
-)
+def _removed_of(kind: str, images: Sequence[SurveyedImage]) -> list[str]:
+    """What to remove of images that are the same: in two classes all of them, else all but one.
 
-
-def _kind(survey: Survey, images: Sequence[SurveyedImage]) -> str:
-    if len({image.label for image in images}) > 1:
-        return TWO_CLASSES
-    parts = {image.part for image in images}
-    return TWO_PARTS if survey.divided and len(parts) > 1 else ONE_CLASS
-
-
-def _out_of_training(images: Sequence[SurveyedImage]) -> list[str]:
-    """All but one in the part that is trained on the least: test, validation, training."""
-    kept = max(images, key=lambda image: PARTS.index(image.part))
+    Of two parts that one stays which is trained on the least: test, validation, training.
+    """
+    if kind == TWO_CLASSES:
+        return [image.name for image in images]
+    kept = images[0]
+    if kind == TWO_PARTS:
+        kept = max(images, key=lambda image: PARTS.index(image.part))
     return [image.name for image in images if image is not kept]
-
-
-_REMOVED: Final[Mapping[str, Callable[[Sequence[SurveyedImage]], list[str]]]] = {
-    TWO_CLASSES: lambda images: [image.name for image in images],
-    TWO_PARTS: _out_of_training,
-    ONE_CLASS: lambda images: [image.name for image in images[1:]],
-}
 
 
 def _few(survey: Survey, found: Sequence[Problem]) -> Iterator[Problem]:
     """The classes that have too few images left, and whether too few classes are."""
     needed = [problem for problem in found if problem.must]
-    must, names = _too_few(survey, needed)
+    detail, names = _too_few(survey, needed)
     _, all_names = _too_few(survey, found)
     if names:
-        yield _classes_out(survey, names, must=True, detail=must)
+        yield _classes_out(survey, names, must=True, detail=detail)
     if all_names - names:
         yield _classes_out(survey, all_names - names, must=False, detail="")
     gone = {name for problem in needed for name in problem.remove if name.endswith("/")}
     out = names | {name for part, name in survey.places if _folder(part, name) in gone}
     left = len(survey.classes) - len(out)
-    if (
-        out
-        and left < MIN_CLASSES
-        and not {"parts missing", "part name"} & {each.kind for each in found}
-    ):
+    layout = {"parts missing", "part name"} & {problem.kind for problem in found}
+    if out and left < MIN_CLASSES and not layout:
         detail = f"Only {left} of {len(survey.classes)} would be left."
         yield Problem(kind="few classes", must=True, groups=(("./",),), detail=detail)
 
@@ -291,13 +273,12 @@ def _too_few(survey: Survey, removed: Sequence[Problem]) -> tuple[str, set[str]]
     gone = tuple(n for problem in removed for n in problem.remove if n.endswith("/"))
     for image in remaining(survey, removed):
         counts[image.part if survey.divided else "", survey.classes[image.label]] += 1
-    faults = {
-        (part, name): survey.few(part, name, count)
+    wrong = {
+        (part, name): fault.sentence
         for (part, name), count in counts.items()
-        if not _folder(part, name).startswith(gone)
+        if not _folder(part, name).startswith(gone) and (fault := survey.few(part, name, count))
     }
-    wrong = {place: fault for place, fault in faults.items() if fault is not None}
-    return next((f.sentence for f in wrong.values()), ""), {name for _, name in wrong}
+    return next(iter(wrong.values()), ""), {name for _, name in wrong}
 
 
 def _classes_out(survey: Survey, names: set[str], *, must: bool, detail: str) -> Problem:

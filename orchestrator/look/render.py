@@ -1,16 +1,16 @@
 """A look, printed: what there is, what must be mended, what had better be, and what to run."""
 
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from rich.console import Console
 from rich.padding import Padding
 from rich.text import Text
 
-from orchestrator.look.looking import Look
+from orchestrator.look.looking import Look, command_of
 from orchestrator.look.problems import DETAILED, Problem
-from orchestrator.plan.memory import GB
+from orchestrator.plan.memory import GB, free_bytes
 from orchestrator.terminal import fitting_table
 
 MOST_CLASSES: Final = 20
@@ -22,20 +22,14 @@ MOST_NAMES: Final = 3
 
 
 def print_look(console: Console, look: Look, again: str) -> None:
-    """Prints all of it.
-
-    Args:
-        console: Where to.
-        look: What was found.
-        again: The command that looks again.
-    """
-    where = "" if look.place is None else f": {shown(look.place)}"
-    console.print(f"{look.dataset}{where}", style="bold")
+    """Prints all of it; `again` is the command that looks again."""
+    where = "" if look.settings.data_dir is None else f": {shown(look.settings.data_dir)}"
+    console.print(f"{look.settings.dataset}{where}", style="bold")
     for line in _numbers(look):
         console.print(line)
     if look.classes:
         console.print()
-        _print_classes(console, look.classes, look.overview.counts)
+        _print_classes(console, look)
     must = [problem for problem in look.problems if problem.must]
     better = [problem for problem in look.problems if not problem.must]
     _print_problems(console, "A study would refuse this:", must)
@@ -54,7 +48,7 @@ def print_look(console: Console, look: Look, again: str) -> None:
         console.print("and then run:")
     else:
         console.print("Run (with --dry-run behind it: the plan alone):")
-    console.print(f"  {look.command}", soft_wrap=True)
+    console.print(f"  {command_of(look.settings)}", soft_wrap=True)
 
 
 def shown(name: str) -> str:
@@ -81,19 +75,16 @@ def _numbers(look: Look) -> Iterator[str]:
     for trait, count in (seen.traits or {}).items():
         yield f"Read: {count:,} {trait}"
     for what, names in look.left_out.items():
-        yield f"Left out: {len(names):,} {what} ({_some(names)})"
+        yield f"Left out: {len(names):,} {what} ({_names(names)})"
 
 
-def _print_classes(
-    console: Console, classes: Sequence[str], counts: Mapping[str, Mapping[str, int]]
-) -> None:
-    together = {name: sum(each[name] for each in counts.values()) for name in classes}
-    rows = [*classes]
-    if len(classes) > MOST_CLASSES:
-        by_size = sorted(classes, key=lambda name: -together[name])
-        half = MOST_CLASSES // 2
-        rows = [*by_size[:half], *by_size[-half:]]
-        console.print(f"The {half} largest and the {half} smallest of {len(classes):,} classes:")
+def _print_classes(console: Console, look: Look) -> None:
+    rows, counts, together = look.classes, look.overview.counts, look.overview.by_class
+    if len(rows) > MOST_CLASSES:
+        by_size = sorted(rows, key=lambda name: -together[name])
+        half, classes = MOST_CLASSES // 2, f"{len(rows):,} classes"
+        rows = (*by_size[:half], *by_size[-half:])
+        console.print(f"The {half} largest and the {half} smallest of {classes}:")
     cells = [(shown(name), *(f"{each[name]:,}" for each in counts.values())) for name in rows]
     console.print(fitting_table(("class", *counts), cells, console.width, left=("class",)))
 
@@ -104,41 +95,23 @@ def _print_problems(console: Console, title: str, problems: Sequence[Problem]) -
     console.print()
     console.print(title, style="bold")
     for problem in problems:
-        console.print(f"{problem.title}: {_count(problem)}")
+        number, paths = len(problem.groups), sum(map(len, problem.groups))
+        images = "" if paths == number else f" ({paths:,} paths)"
+        console.print(f"{problem.title}: {number:,}{images}")
         for group in problem.groups[:MOST_SHOWN]:
-            console.print(f"    {_group(group)}", soft_wrap=True)
-        if len(problem.groups) > MOST_SHOWN:
-            console.print(f"    and {len(problem.groups) - MOST_SHOWN:,} more")
-        for sentence in filter(None, (_detail(problem), _advice(problem))):
-            console.print(Padding(Text(sentence), (0, 0, 0, 2), expand=False))
+            console.print(f"    {_names(group, ' = ')}", soft_wrap=True)
+        if number > MOST_SHOWN:
+            console.print(f"    and {number - MOST_SHOWN:,} more")
+        some = "e.g. " if number > 1 and problem.kind in DETAILED else ""
+        for before, sentence in ((some, shown(problem.detail)), ("-> ", problem.advice)):
+            if sentence:
+                console.print(Padding(Text(before + sentence), (0, 0, 0, 2), expand=False))
 
 
-def _count(problem: Problem) -> str:
-    number = len(problem.groups)
-    images = sum(map(len, problem.groups))
-    return f"{number:,}" if images == number else f"{number:,} ({images:,} paths)"
-
-
-def _group(group: Sequence[str]) -> str:
-    return " = ".join([*map(_quoted, group[:MOST_NAMES]), *(["..."] if group[MOST_NAMES:] else [])])
-
-
-def _quoted(name: str) -> str:
-    return shlex.quote(shown(name))
-
-
-def _detail(problem: Problem) -> str:
-    some = "e.g. " if len(problem.groups) > 1 and problem.kind in DETAILED else ""
-    return f"{some}{shown(problem.detail)}" if problem.detail else ""
-
-
-def _advice(problem: Problem) -> str:
-    return f"-> {problem.advice}" if problem.advice else ""
-
-
-def _some(names: Sequence[str]) -> str:
+def _names(names: Sequence[str], between: str = ", ") -> str:
+    """The first few, for a shell."""
     more = ["..."] if names[MOST_NAMES:] else []
-    return ", ".join([*map(_quoted, names[:MOST_NAMES]), *more])
+    return between.join([*(shlex.quote(shown(name)) for name in names[:MOST_NAMES]), *more])
 
 
 def _training(look: Look) -> Iterator[str]:
@@ -154,6 +127,7 @@ def _training(look: Look) -> Iterator[str]:
             f"the images need not be enlarged; {look.smaller:,} are. What is longer is cropped to "
             "its middle square."
         )
-    free = "" if look.free_bytes is None else f"; {look.free_bytes / GB:.1f} GB are free"
+    there = free_bytes()
+    free = "" if there is None else f"; {there / GB:.1f} GB are free"
     yield f"Memory: the images take {look.decoded_bytes / GB:.2g} GB decoded, once{free}."
     yield from look.time

@@ -1,7 +1,7 @@
 """The command `python -m orchestrator.predict RESULTS IMAGE ...`: a winner on new images."""
 
 import argparse
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -14,6 +14,11 @@ if TYPE_CHECKING:
     from orchestrator.predict.predictor import Predictor
 
 FORMATS: Final = (".csv", ".parquet", ".json")
+FACTS: Final = (
+    *("study", "family", "trial_id", "ensemble", "device", "validation_accuracy"),
+    *("test_accuracy", "classes"),
+)
+"""What `--json` has of the model."""
 
 # pandas and torch are imported late, so that --help and a wrong flag answer at once.
 
@@ -35,24 +40,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         folder = local_folder(options.results, weights=True)
         predictor = load(folder, options.family, ensemble=options.ensemble)
         found = predictor.files(options.images)
-        bad = found[found["error"].notna()]
         if options.output is not None:
             _write(found, options.output)
+        bad = found["error"].notna()
         if options.json:
-            say_json(_as_json(predictor, found))
+            say_json(_as_json(predictor, found[~bad], found[bad]))
         else:
-            say(*_lines(predictor, found, options.output))
-        return INCOMPLETE if len(bad) else DONE
+            say(*_lines(predictor, found[~bad], found[bad], options.output))
+        return INCOMPLETE if bad.any() else DONE
 
     return answer("predict", run)
 
 
 def _check_output(options: argparse.Namespace) -> None:
-    """Refuses an output that cannot be written, before anything is read.
-
-    Raises:
-        ValueError: See above.
-    """
+    """Refuses an output that cannot be written, before anything is read."""
     path: Path | None = options.output
     if path is None:
         return
@@ -65,10 +66,11 @@ def _check_output(options: argparse.Namespace) -> None:
     check_writable(path.absolute().parent)
 
 
-def _lines(predictor: "Predictor", found: "pd.DataFrame", output: Path | None) -> Sequence[str]:
+def _lines(
+    predictor: "Predictor", good: "pd.DataFrame", bad: "pd.DataFrame", output: Path | None
+) -> Sequence[str]:
     """What is printed: the model, a line for each file or where they are, and what is no image."""
     lines = [_model(predictor)]
-    good = found[found["error"].isna()]
     if output is None:
         cells = zip(good["file"], good["class"], good["probability"], strict=True)
         lines += [f"{file}: {name} {probability:.1%}" for file, name, probability in cells]
@@ -76,34 +78,25 @@ def _lines(predictor: "Predictor", found: "pd.DataFrame", output: Path | None) -
         counts = good["class"].value_counts()
         each = ", ".join(f"{name} {count:,}" for name, count in counts.items())
         lines.append(f"{len(good):,} images in {output}: {each or 'none'}")
-    return [*lines, *(f"no image: {why}" for why in found["error"].dropna())]
+    return [*lines, *(f"no image: {why}" for why in bad["error"])]
 
 
 def _model(one: "Predictor") -> str:
-    what, trainings = one.family, one.trial_id
-    known = {"validation": one.validation_accuracy, "test": one.test_accuracy}
+    model, trainings = one.family, one.trial_id
     if one.ensemble:
-        what = f"the ensemble of {len(one.ensemble)} seeds of {what}"
+        model = f"the ensemble of {len(one.ensemble)} seeds of {one.family}"
         trainings = ", ".join(one.ensemble)
+    known = {"validation": one.validation_accuracy, "test": one.test_accuracy}
     accuracy = ", ".join(
         f"{value:.2%} on {part} images" for part, value in known.items() if value is not None
     )
     where = f"of study {one.study}, {trainings}, on {one.device}"
-    return f"Model: {what} {where}; its accuracy: {accuracy}"
+    return f"Model: {model} {where}; its accuracy: {accuracy}"
 
 
-def _as_json(predictor: "Predictor", found: "pd.DataFrame") -> dict[str, Any]:
-    good = found[found["error"].isna()]
-    bad = found[found["error"].notna()]
+def _as_json(predictor: "Predictor", good: "pd.DataFrame", bad: "pd.DataFrame") -> dict[str, Any]:
     return {
-        "study": predictor.study,
-        "family": predictor.family,
-        "trial_id": predictor.trial_id,
-        "ensemble": list(predictor.ensemble),
-        "device": predictor.device,
-        "validation_accuracy": predictor.validation_accuracy,
-        "test_accuracy": predictor.test_accuracy,
-        "classes": list(predictor.classes),
+        **{name: getattr(predictor, name) for name in FACTS},
         "predictions": [
             {
                 "file": file,
@@ -113,10 +106,7 @@ def _as_json(predictor: "Predictor", found: "pd.DataFrame") -> dict[str, Any]:
             }
             for file, name, probability, *each, _ in good.itertuples(index=False, name=None)
         ],
-        "unreadable": [
-            {"file": file, "error": why}
-            for file, why in zip(bad["file"], bad["error"], strict=True)
-        ],
+        "unreadable": bad[["file", "error"]].to_dict("records"),
     }
 
 
@@ -130,15 +120,13 @@ def _write(found: "pd.DataFrame", path: Path) -> None:
         **{name: found[name].map(safe_cell, na_action="ignore") for name in texts}
     )
     path.parent.mkdir(parents=True, exist_ok=True)
-    writers: dict[str, Callable[[Path], None]] = {
-        ".csv": lambda temporary: safe.to_csv(temporary, index=False),
-        ".parquet": lambda temporary: found.to_parquet(temporary, index=False),
-        ".json": lambda temporary: found.to_json(
-            temporary, orient="records", force_ascii=False, double_precision=15
-        ),
-    }
     with files.whole(path) as temporary:
-        writers[path.suffix.lower()](temporary)
+        if path.suffix.lower() == ".csv":
+            safe.to_csv(temporary, index=False)
+        elif path.suffix.lower() == ".parquet":
+            found.to_parquet(temporary, index=False)
+        else:
+            found.to_json(temporary, orient="records", force_ascii=False, double_precision=15)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -148,33 +136,30 @@ def _parser() -> argparse.ArgumentParser:
         "training: a line for each, with its class and the probability of that.",
         allow_abbrev=False,
     )
-    parser.add_argument(
-        "results", metavar="RESULTS", help="the folder of a study, or where it is published"
-    )
-    parser.add_argument(
+    add = parser.add_argument
+    add("results", metavar="RESULTS", help="the folder of a study, or where it is published")
+    add(
         "images",
         metavar="IMAGE",
         type=Path,
         nargs="+",
         help="image files, or folders, of which all files are taken, but hidden ones",
     )
-    parser.add_argument(
-        "--family", metavar="NAME", help="whose winner (the one that is best on validation)"
-    )
-    parser.add_argument(
+    add("--family", metavar="NAME", help="whose winner (the one that is best on validation)")
+    add(
         "--ensemble",
         action="store_true",
         help="average the probabilities of all seeds of the winner (its best one on validation "
         "alone)",
     )
-    parser.add_argument(
+    add(
         "--output",
         metavar="FILE",
         type=Path,
         help="write all probabilities there, in place of lines: .csv, .parquet or .json",
     )
-    parser.add_argument("--overwrite", action="store_true", help="replace a file that is there")
-    parser.add_argument("--json", action="store_true", help="print one JSON object in a line")
+    add("--overwrite", action="store_true", help="replace a file that is there")
+    add("--json", action="store_true", help="print one JSON object in a line")
     return parser
 
 

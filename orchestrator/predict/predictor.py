@@ -1,7 +1,7 @@
 """A winner with its weights, or those of all its seeds, on images prepared as in its training."""
 
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -150,9 +150,18 @@ def load(results: str | Path, family: str | None = None, *, ensemble: bool = Fal
     winner = max(named, key=_on_validation)
     if not ensemble:
         return _loaded(winner)
-    seeds = read_ensemble(folder, winner)
-    return _averaged(
-        _loaded(winner), [_loaded(each) for each in seeds], _test_accuracy(folder, winner)
+    seeds = [_loaded(each) for each in read_ensemble(folder, winner)]
+
+    def evaluate(images: Images) -> Probabilities:
+        found: Probabilities = np.mean([each.evaluate(images) for each in seeds], axis=0)
+        return found
+
+    return replace(
+        _loaded(winner),
+        ensemble=[each.trial_id for each in seeds],
+        validation_accuracy=None,
+        test_accuracy=_test_accuracy(folder, winner),
+        evaluate=evaluate,
     )
 
 
@@ -188,28 +197,8 @@ def _loaded(winner: Winner) -> Predictor:
     )
 
 
-def _averaged(best: Predictor, seeds: Sequence[Predictor], test_accuracy: float) -> Predictor:
-    """The mean of the probabilities of a winner's seeds."""
-
-    def evaluate(images: Images) -> Probabilities:
-        found: Probabilities = np.mean([each.evaluate(images) for each in seeds], axis=0)
-        return found
-
-    return replace(
-        best,
-        ensemble=[each.trial_id for each in seeds],
-        validation_accuracy=None,
-        test_accuracy=test_accuracy,
-        evaluate=evaluate,
-    )
-
-
 def _test_accuracy(folder: Path, winner: Winner) -> float:
-    """Of the ensemble of a winner's seeds, from what each said in its test.
-
-    Raises:
-        ValueError: That is not there.
-    """
+    """Of the ensemble of a winner's seeds, from what each said in its test."""
     found = ensembles(split_runs(read_table(folder, "predictions")))
     accuracy = {each.family: each.accuracy for each in found}.get(winner.family.name)
     if accuracy is None:
@@ -228,20 +217,21 @@ def list_files(paths: Sequence[str | Path]) -> list[Path]:
     listed: list[Path] = []
     wrong = []
     for path in map(Path, paths):
-        found = sorted(_below(path)) if path.is_dir() else [path] if path.is_file() else []
-        listed += found
-        if not found:
-            what = "is no file" if path.exists() else "is not there"
-            wrong.append(f"{path} {'has no file' if path.is_dir() else what}")
+        if path.is_dir():
+            below = [
+                each
+                for each in sorted(path.rglob("*"))
+                if each.is_file()
+                and not any(part.startswith(".") for part in each.relative_to(path).parts)
+            ]
+            listed += below
+            wrong += [] if below else [f"{path} has no file"]
+        elif path.is_file():
+            listed.append(path)
+        else:
+            wrong.append(f"{path} {'is no file' if path.exists() else 'is not there'}")
     if wrong:
         raise ValueError(
             f"what to predict must be image files or folders of them, but {'; '.join(wrong)}"
         )
     return listed
-
-
-def _below(folder: Path) -> Iterator[Path]:
-    for path in folder.rglob("*"):
-        hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
-        if path.is_file() and not hidden:
-            yield path

@@ -22,33 +22,33 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     options = _parser().parse_args(arguments)
     try:
-        return _retrain(options)
+        try:
+            retraining = _prepared(options)
+        except (ValueError, OSError) as error:
+            return fail("retrain", error)
+        epochs = _train(retraining)
+        say(*_verdict(retraining, epochs))
+        if options.output is not None:
+            _write(retraining, epochs, options.output)
     except KeyboardInterrupt:
         return INTERRUPTED
+    return DONE
 
 
-def _retrain(options: argparse.Namespace) -> int:
+def _prepared(options: argparse.Namespace) -> "Retraining":
     from orchestrator.results.fetched import local_folder
     from orchestrator.retrain.reproduce import prepare
 
-    try:
-        folder = local_folder(options.results)
-        if options.output is not None:
-            _check_output(options.output, folder)
-        retraining = prepare(
-            folder,
-            options.trial,
-            data_dir=options.data_dir,
-            weights_name=options.weights,
-            device=options.device,
-        )
-    except (ValueError, OSError) as error:
-        return fail("retrain", error)
-    epochs = _train(retraining)
-    say(*_verdict(retraining, epochs))
+    folder = local_folder(options.results)
     if options.output is not None:
-        _write(retraining, epochs, options.output)
-    return DONE
+        _check_output(options.output, folder)
+    return prepare(
+        folder,
+        options.trial,
+        data_dir=options.data_dir,
+        weights_name=options.weights,
+        device=options.device,
+    )
 
 
 def _train(retraining: "Retraining") -> list["Epoch"]:
@@ -57,7 +57,7 @@ def _train(retraining: "Retraining") -> list["Epoch"]:
     say(
         f"{stored.spec.trial_id} of {retraining.study.name}: {stored.status} after "
         f"{len(stored.rows)} epoch(s) on {stored.device}; trained again on {retraining.device} "
-        f"with {retraining.threads} thread(s)"
+        f"with {retraining.study.cluster.cpus_per_trial} thread(s)"
     )
     for flag in retraining.unused:
         say(f"{flag} is not used: {stored.spec.family} starts from random weights")
@@ -70,17 +70,15 @@ def _train(retraining: "Retraining") -> list["Epoch"]:
 
 def _line(epoch: "Epoch") -> str:
     """What an epoch was and is, e.g. `epoch 1: validation loss 2.30 then, 2.30 now, ...`."""
-    largest = max(epoch.differences().values(), default=None)
-    if largest is None:
-        then, now = ("diverged" if row is None else "did not" for row in (epoch.stored, epoch.now))
-        return f"epoch {epoch.number}: {then} then, {now} now"
-    assert epoch.stored is not None
-    assert epoch.now is not None
+    stored, now = epoch.stored, epoch.now
+    if stored is None or now is None:
+        then, today = ("diverged" if row is None else "did not" for row in (stored, now))
+        return f"epoch {epoch.number}: {then} then, {today} now"
     parts = [
-        f"validation {metric} {epoch.stored[name]:.6f} then, {epoch.now[name]:.6f} now"
-        for metric in ("loss", "accuracy")
-        for name in (f"validation_{metric}",)
+        f"{name.replace('_', ' ')} {stored[name]:.6f} then, {now[name]:.6f} now"
+        for name in ("validation_loss", "validation_accuracy")
     ]
+    largest = max(epoch.differences().values())
     return f"epoch {epoch.number}: {'; '.join(parts)}; difference {largest:.3g}"
 
 
@@ -104,11 +102,7 @@ def _verdict(retraining: "Retraining", epochs: Sequence["Epoch"]) -> list[str]:
 
 
 def _check_output(output: Path, folder: Path) -> None:
-    """Refuses a file that is there, is no Parquet file by its name, or is in the study.
-
-    Raises:
-        ValueError: One of these, or it cannot be written.
-    """
+    """Refuses a file that is there, is no Parquet file by its name, or is in the study."""
     from orchestrator.results.files import check_writable
 
     path = output.expanduser().resolve()
@@ -137,27 +131,22 @@ def _parser() -> argparse.ArgumentParser:
         "must have the hashes that study.json records. The study's folder is not changed.",
         allow_abbrev=False,
     )
-    parser.add_argument(
-        "results", metavar="RESULTS", help="the folder of a study, or where it is published"
-    )
-    parser.add_argument(
+    add = parser.add_argument
+    add("results", metavar="RESULTS", help="the folder of a study, or where it is published")
+    add(
         "--trial",
         metavar="ID",
         required=True,
         help="a trial of trials.parquet (cnn-003) or a run of final.parquet (cnn-tuned-s0-f1)",
     )
-    parser.add_argument(
-        "--data-dir", metavar="FOLDER", help="where the data lie now (default: where they lay)"
-    )
-    parser.add_argument(
+    add("--data-dir", metavar="FOLDER", help="where the data lie now (default: where they lay)")
+    add(
         "--weights",
         metavar="FILE",
         help="where the pre-trained weights lie now (default: where they lay)",
     )
-    parser.add_argument(
-        "--device", choices=("cpu", "cuda"), help="train on this (default: what the trial ran on)"
-    )
-    parser.add_argument(
+    add("--device", choices=("cpu", "cuda"), help="train on this (default: what the trial ran on)")
+    add(
         "--output",
         metavar="FILE.parquet",
         type=Path,

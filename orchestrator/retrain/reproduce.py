@@ -37,6 +37,9 @@ NEEDED: Final = (
     *("environment", "code_sha256", "git_commit"),
 )
 
+# What an attempt is told of its trial.
+SPECIFIED: Final = ("trial_id", "family", "role", "seed", "params", "train_fraction")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Epoch:
@@ -68,8 +71,6 @@ class Retraining:
         stored: The trial.
         trainer: With its network built and its data in place.
         device: What it is trained on now.
-        threads: CPU threads, as in the study.
-        epochs: How many it is trained for.
         unused: What the user named that this trial does not need.
     """
 
@@ -77,14 +78,12 @@ class Retraining:
     stored: StoredTrial
     trainer: Trainer
     device: str
-    threads: int
-    epochs: int
     unused: Sequence[str]
 
     def run(self) -> Iterator[Epoch]:
         """Trains, epoch by epoch; ends at one that diverges."""
-        for number in range(1, self.epochs + 1):
-            stored = self.stored.rows[number - 1] if number <= len(self.stored.rows) else None
+        epochs = [*self.stored.rows, *([None] if self.stored.diverged else [])]
+        for number, stored in enumerate(epochs, 1):
             try:
                 now = self.trainer.train_epoch()
             except ArithmeticError:
@@ -99,15 +98,9 @@ class Retraining:
         same = {"study": self.study.name, "family": spec.family, "trial_id": spec.trial_id}
         column = OBJECTIVES[self.study.settings.objective]
         rows = [
-            {
-                **same,
-                "sequence": epoch.number,
-                "attempt": 1,
-                **epoch.now,
-                "objective": epoch.now.get(column),
-            }
+            {**same, "sequence": epoch.number, "attempt": 1, **now, "objective": now.get(column)}
             for epoch in epochs
-            if epoch.now is not None
+            if (now := epoch.now) is not None
         ]
         return schema.to_table(rows, schema.FIXED_SCHEMAS["epochs"])
 
@@ -143,14 +136,11 @@ def prepare(
     )
     stored = read_trial(folder, settings, full_name(trial_id))
     family = registry.load_family(stored.spec.family)
-    if device is None:
-        device = stored.device
+    device = stored.device if device is None else device
     _check_device(device, stored)
     shared = _shared(study, settings, family, stored.spec.train_fraction)
     config = AttemptConfig(
-        **{name: getattr(stored.spec, name) for name in ("trial_id", "family", "role", "seed")},
-        params=stored.spec.params,
-        train_fraction=stored.spec.train_fraction,
+        **{name: getattr(stored.spec, name) for name in SPECIFIED},
         attempt=1,
         epochs_known=0,
         epochs=stored.epochs,
@@ -167,8 +157,6 @@ def prepare(
         stored=stored,
         trainer=make_trainer(family, config, shared, device_memory.limit_of_images(device)),
         device=device,
-        threads=config.threads,
-        epochs=len(stored.rows) + stored.diverged,
         unused=["--weights"] if weights_name is not None and not family.pretrained else [],
     )
 
@@ -188,16 +176,14 @@ def largest_difference(epochs: Sequence[Epoch]) -> tuple[float, str, int]:
 def explanations(retraining: Retraining) -> list[str]:
     """What is not as it was when the study ran, and so may explain a difference."""
     study, stored = retraining.study, retraining.stored
-    now = manifest.environment()
     pairs: dict[str, tuple[str | None, str]] = {
         "device": (stored.device, retraining.device),
         "precision": (study.precision, _precision(study, retraining.device)),
     }
-    pairs |= {name: (study.environment.get(name), now[name]) for name in now}
+    environment = manifest.environment()
+    pairs |= {name: (study.environment.get(name), environment[name]) for name in environment}
     found = [
-        f"{name}: {before} then, {after} now"
-        for name, (before, after) in pairs.items()
-        if before != after
+        f"{name}: {then} then, {now} now" for name, (then, now) in pairs.items() if then != now
     ]
     found += _other_code(study)
     if len(study.runs) > 1:
@@ -266,11 +252,7 @@ def _shared(study: StudyRecord, settings: Settings, family: Family, fraction: fl
 
 
 def _located(settings: Settings, family: Family) -> loading.WeightsFile:
-    """The weights that a study's settings, or a path in their place, name for a family.
-
-    Raises:
-        ValueError: They are missing.
-    """
+    """The weights that a study's settings, or a path in their place, name for a family."""
     file = pretrained_weights.locate(pretrained_weights.named_for(family.name, settings), family)
     if file is None:
         raise ValueError(

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import pyarrow as pa
 import pyarrow.compute as pc
 
 from orchestrator.config.final_epochs import final_epochs
@@ -67,6 +66,7 @@ def read_trial(folder: Path, settings: Settings, trial_id: str) -> StoredTrial:
             f"--trial must be in trials.parquet or final.parquet of {folder}, but got "
             f"{trial_id!r}; choose from {choices}"
         )
+    table = results.table_or_empty(epochs).filter(pc.field("trial_id") == trial_id)
     stored = StoredTrial(
         spec=TrialSpec(
             trial_id=trial_id,
@@ -79,7 +79,7 @@ def read_trial(folder: Path, settings: Settings, trial_id: str) -> StoredTrial:
         epochs=whole,
         status=status,
         device=row["device"],
-        rows=_epochs(results.table_or_empty(epochs), trial_id),
+        rows=table.sort_by("epoch").to_pylist(),
         in_parts=any(
             (event["trial_id"], event["kind"]) == (trial_id, "out_of_memory")
             for event in results.rows("events")
@@ -90,11 +90,3 @@ def read_trial(folder: Path, settings: Settings, trial_id: str) -> StoredTrial:
             f"a trial must have an epoch to be compared, but {trial_id} ({stored.status}) has none"
         )
     return stored
-
-
-def _epochs(table: pa.Table, trial_id: str) -> list[EpochRow]:
-    """The rows of a trial in the order of its epochs."""
-    rows: list[EpochRow] = (
-        table.filter(pc.field("trial_id") == trial_id).sort_by("epoch").to_pylist()
-    )
-    return rows

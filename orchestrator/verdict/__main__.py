@@ -1,27 +1,17 @@
 """The command `python -m orchestrator.verdict A B ...`: is one model really better?"""
 
 import argparse
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from orchestrator import cli
 from orchestrator.called import text_of
-from orchestrator.cli import (
-    DONE,
-    INCOMPLETE,
-    INTERRUPTED,
-    WRONG_INPUT,
-    OneLineParser,
-    fail,
-    run_command,
-    say,
-    say_json,
-)
+from orchestrator.verdict.faults import FaultsError
 
 if TYPE_CHECKING:
     from orchestrator.compare.document import Report
-    from orchestrator.verdict.document import Verdict
+    from orchestrator.report.page import Page
     from orchestrator.verdict.matching import Matched
     from orchestrator.verdict.said import Texts
 
@@ -44,100 +34,70 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = _parser()
     options = parser.parse_args(arguments)
     _check(parser, options)
-    from orchestrator.verdict.faults import FaultsError
 
-    try:
-        return _run(options)
-    except FaultsError as error:
-        for line in error.lines:
-            fail("verdict", ValueError(line))
-        return WRONG_INPUT
-    except (ValueError, OSError) as error:
-        return fail("verdict", error)
-    except KeyboardInterrupt:
-        return INTERRUPTED
+    def run() -> int:
+        try:
+            return _run(options)
+        except FaultsError as error:
+            for line in error.lines:
+                cli.fail("verdict", ValueError(line))
+            return cli.WRONG_INPUT
 
-
-@dataclass(frozen=True, kw_only=True)
-class _Known:
-    """What is known of the images beside predictions.
-
-    Attributes:
-        columns: What slices are made of.
-        groups: What images that belong together share; None where each is alone.
-        files: Image to its file.
-        notes: What a reader must know.
-    """
-
-    columns: "Mapping[str, Texts]"
-    groups: "Texts | None"
-    files: dict[str, Path]
-    notes: list[str] = field(default_factory=list)
+    return cli.answer("verdict", run)
 
 
 def _run(options: argparse.Namespace) -> int:
-    """Reads, judges, prints and writes.
-
-    Raises:
-        ValueError: Something is wrong with the input.
-        OSError: A file cannot be read or written.
-    """
-    from orchestrator.compare.render import json_of
+    """Reads, judges, prints and writes."""
     from orchestrator.results.files import check_writable
     from orchestrator.verdict import document
     from orchestrator.verdict.asked import question
+    from orchestrator.verdict.page import compose
+    from orchestrator.verdict.sealed import decide
+    from orchestrator.verdict.slices import find_slices
 
     check_writable(options.output.absolute().parent)
     matched, notes = _matched(options)
     kind: Any = CLAIMS.get(options.claim)
     asked = question(matched, baseline=options.baseline, margin=options.margin, kind=kind)
-    known = _known(options, matched)
-    verdict = document.judge(matched, asked, groups=known.groups)
-    notes += known.notes
+    groups, columns, files = _known(options, matched, notes)
+    verdict = document.judge(matched, asked, groups=groups)
     if options.log is not None:
-        from orchestrator.verdict.sealed import decide
-
         decisions, log = decide(options.log, matched, asked, verdict.claims, opened=options.open)
         verdict = verdict.decided([decision.held for decision in decisions])
         if not options.open:
             report = document.sealed_report(verdict, decisions, log, notes=notes)
-            plain = document.sealed_json(verdict, decisions, json_of(report))
-            return _tell(options, verdict, report, plain)
-        notes += [*document.log_notes(log), *document.levels(decisions)]
-    wanted = options.slices != [NONE]
-    slices = document.slices_of(verdict, known.columns) if wanted else []
+            plain = document.sealed_json(verdict, report, decisions)
+            _tell(options, compose(None, report, (), {}), report, plain)
+            return cli.DONE if verdict.held else cli.INCOMPLETE
+        notes += [*document.log_notes(log), document.levels(decisions)]
+    slices = [
+        (claim, find_slices(matched, claim, columns, verdict.tested.groups))
+        for claim in verdict.claims
+        if options.slices != [NONE]
+    ]
     report = document.compose(verdict, slices, notes=notes)
-    plain = document.to_json(verdict, report, json_of(report))
-    return _tell(options, verdict, report, plain, slices=slices, files=known.files)
+    page = compose(verdict, report, slices, files)
+    _tell(options, page, report, document.to_json(verdict, report))
+    return cli.DONE if verdict.held else cli.INCOMPLETE
 
 
 def _tell(
-    options: argparse.Namespace,
-    verdict: "Verdict",
-    report: "Report",
-    plain: dict[str, Any],
-    *,
-    slices: Sequence[Any] = (),
-    files: Mapping[str, Path] | None = None,
-) -> int:
-    """Writes the page and prints; a sealed verdict has no slices and no files."""
+    options: argparse.Namespace, page: "Page", report: "Report", plain: dict[str, Any]
+) -> None:
+    """Writes the page and prints."""
     from orchestrator.compare.render import print_answer, print_report
     from orchestrator.report.page import render
     from orchestrator.results.files import write_text
     from orchestrator.terminal import Terminal
-    from orchestrator.verdict.page import compose
 
-    sealed = bool(plain.get("sealed"))
-    page = compose(None if sealed else verdict, report, slices, dict(files or {}))
     write_text(options.output, render(page))
     if options.format == "json":
-        say_json(plain)
+        cli.say_json(plain)
     else:
         console = Terminal()
         print_report(console, report, more=str(options.output))
-        say("", f"Page: {options.output}")
+        cli.say("", f"Page: {options.output}")
         print_answer(console, report)
-    return DONE if verdict.held else INCOMPLETE
 
 
 def _matched(options: argparse.Namespace) -> "tuple[Matched, list[str]]":
@@ -147,11 +107,10 @@ def _matched(options: argparse.Namespace) -> "tuple[Matched, list[str]]":
 
     columns_given = dict(options.columns)
     labels = None if options.labels is None else read_labels(options.labels, columns_given)
-    named = options.classes or sorted(set(labels.values()) if labels else ())
     found, notes = read_all(
         options.predictions,
         columns_given=columns_given,
-        known=named,
+        known=options.classes or sorted(set(labels.values()) if labels else ()),
         labelled=labels is not None,
         fraction=options.train_fraction,
     )
@@ -159,26 +118,28 @@ def _matched(options: argparse.Namespace) -> "tuple[Matched, list[str]]":
     return matched, notes
 
 
-def _known(options: argparse.Namespace, matched: "Matched") -> _Known:
+def _known(
+    options: argparse.Namespace, matched: "Matched", notes: list[str]
+) -> "tuple[Texts | None, dict[str, Texts], dict[str, Path]]":
     """Reads the table of attributes and the files of images.
 
-    Raises:
-        ValueError: A column or the files are not there.
+    Returns:
+        What images that belong together share, what slices are made of, and image to its file.
     """
-    from orchestrator.verdict import images
-    from orchestrator.verdict.attributes import chosen, column_of, read_attributes
+    from orchestrator.verdict import attributes, images
 
-    notes: list[str] = []
     columns = dict(matched.attributes)
     if options.attributes is not None:
-        columns |= read_attributes(options.attributes, matched, notes)
-    groups = None if options.groups is None else column_of(options.groups, columns, "--groups")
+        columns |= attributes.read_attributes(options.attributes, matched, notes)
+    groups = None
+    if options.groups is not None:
+        groups = attributes.column_of(options.groups, columns, "--groups")
     files: dict[str, Path] = {}
     if options.images is not None:
         files = images.find_files(matched, options.images)
         columns |= images.measure(matched, files, notes)
-    sliced = chosen(options.slices, columns, apart_from=options.groups, notes=notes)
-    return _Known(columns=sliced, groups=groups, files=files, notes=notes)
+    sliced = attributes.chosen(options.slices, columns, apart_from=options.groups, notes=notes)
+    return groups, sliced, files
 
 
 def _check(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
@@ -199,17 +160,16 @@ def _check(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None
         parser.error("--open must go with --log")
 
 
-def _pair(text: str) -> tuple[str, str]:
-    role, equals, name = text.partition("=")
-    if not equals or role not in COLUMN_ROLES or not name:
-        raise argparse.ArgumentTypeError(
-            f"{text!r} must be ROLE=NAME, with a role of {', '.join(COLUMN_ROLES)}"
-        )
-    return role, name
-
-
 def _pairs(text: str) -> list[tuple[str, str]]:
-    return [_pair(part) for part in text.split(",")]
+    pairs = []
+    for part in text.split(","):
+        role, _, name = part.partition("=")
+        if role not in COLUMN_ROLES or not name:
+            raise argparse.ArgumentTypeError(
+                f"{part!r} must be ROLE=NAME, with a role of {', '.join(COLUMN_ROLES)}"
+            )
+        pairs.append((role, name))
+    return pairs
 
 
 def _names(text: str) -> list[str]:
@@ -222,7 +182,7 @@ def _names(text: str) -> list[str]:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = OneLineParser(
+    parser = cli.OneLineParser(
         prog=text_of("verdict"),
         description="Says whether one model is really better than another, from predictions on the "
         "same test images that anything has made: an answer, tables, a page, and an exit code (0 "
@@ -298,4 +258,4 @@ def _parser() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
-    run_command(main)
+    cli.run_command(main)

@@ -4,17 +4,16 @@ from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Any, Final, Literal
 
+import numpy as np
+
 from orchestrator.analysis.pairwise import CERTAIN
 from orchestrator.results.rows import Model
 from orchestrator.stats import claims, significance
-from orchestrator.stats.bootstrap import Integers
-from orchestrator.stats.claims import Side
 from orchestrator.stats.differences import TestedRuns
 from orchestrator.verdict.faults import FaultsError, some
 from orchestrator.verdict.matching import Matched, name_of
 
 Kind = Literal["different", "better", "not worse"]
-KINDS: Final[tuple[Kind, ...]] = ("different", "better", "not worse")
 FEWEST_MODELS: Final = 2
 
 
@@ -42,10 +41,8 @@ class Question:
     def words(self) -> str:
         """The claim, between two models."""
         if self.kind == "not worse":
-            points = (
-                f"{100 * self.margin:g} percentage point{'' if self.margin == 1 / 100 else 's'}"
-            )
-            return f"is not worse by more than {points} than"
+            plural = "" if self.margin == 1 / 100 else "s"
+            return f"is not worse by more than {100 * self.margin:g} percentage point{plural} than"
         return "is more accurate than" if self.kind == "better" else "differs from"
 
 
@@ -75,19 +72,37 @@ class Claim:
     seeds: int
     held: bool
 
+    @property
+    def names(self) -> dict[str, str]:
+        """The two models as they are shown."""
+        return {"candidate": name_of(self.candidate), "baseline": name_of(self.baseline)}
+
+    @property
+    def subtraction(self) -> str:
+        """What the difference is of."""
+        return " minus ".join(self.names.values())
+
+    @property
+    def turned(self) -> "Claim":
+        """The same difference as the baseline minus the candidate."""
+        return replace(
+            self,
+            candidate=self.baseline,
+            baseline=self.candidate,
+            difference=0 - self.difference,  # that of 0.0 would be shown with a sign
+            low=0 - self.high,
+            high=0 - self.low,
+        )
+
+    @property
+    def points(self) -> tuple[float, float, float]:
+        """The difference and the ends of its interval in percentage points."""
+        return 100 * self.difference, 100 * self.low, 100 * self.high
+
     def row(self) -> dict[str, Any]:
         """For tables and programs."""
-        return {
-            "candidate": name_of(self.candidate),
-            "baseline": name_of(self.baseline),
-            "difference": self.difference,
-            "difference_low": self.low,
-            "difference_high": self.high,
-            "p_value": self.p_value,
-            "p_value_holm": self.p_value_holm,
-            "seeds": self.seeds,
-            "held": self.held,
-        }
+        columns = {"low": "difference_low", "high": "difference_high"}
+        return {columns.get(name, name): value for name, value in vars(self).items()} | self.names
 
 
 def question(
@@ -105,87 +120,57 @@ def question(
         FaultsError: It cannot be asked of these models.
     """
     models = {name_of(model): model for model in matched.models}
+    names = ", ".join(map(repr, models))
+    kind = kind or ("different" if margin is None else "not worse")
     faults = []
     if len(models) < FEWEST_MODELS:
         faults.append(f"there must be two models or more, but there is {some([*models])} alone")
     if baseline is not None and baseline not in models:
-        faults.append(
-            f"--baseline must be one of {', '.join(map(repr, models))}, but is {baseline!r}"
-        )
-    kind = kind or ("different" if margin is None else "not worse")
+        faults.append(f"--baseline must be one of {names}, but is {baseline!r}")
     if kind != "different" and baseline is None:
-        faults.append(f"--baseline must name one of {', '.join(map(repr, models))}")
-    if faults:
-        raise FaultsError(faults)
-    return Question(
-        kind=kind,
-        baseline=None if baseline is None else models[baseline],
-        margin=(margin or 0.0) / 100,
-    )
+        faults.append(f"--baseline must name one of {names}")
+    FaultsError.check(faults)
+    model = None if baseline is None else models[baseline]
+    return Question(kind=kind, baseline=model, margin=(margin or 0.0) / 100)
 
 
 def test(matched: Matched, asked: Question, tested: TestedRuns) -> list[Claim]:
-    """Tests what was asked.
-
-    Args:
-        matched: The models.
-        asked: Of them.
-        tested: Their runs.
-    """
-    models = matched.models
-    if asked.baseline is None:
-        pairs = [*combinations(models, 2)]
-    else:
-        pairs = [(model, asked.baseline) for model in models if model != asked.baseline]
-    of_model = {model: tested.side(tested.of_model(model)) for model in models}
-    found = [
-        _claim(asked, pair, of_model[pair[0]], of_model[pair[1]], tested.groups) for pair in pairs
-    ]
-    same = [_same(tested, each) for each in found]
-    if not asked.margin and tested.groups is None:  # as a study's comparison has it
-        found = [
-            replace(each, low=0.0, high=0.0) if alike else each
-            for each, alike in zip(found, same, strict=True)
-        ]
-    distinct = iter(
-        significance.holm([c.p_value for c, s in zip(found, same, strict=True) if not s])
-    )
-    corrected = [
-        each.p_value if alike else float(next(distinct))
-        for each, alike in zip(found, same, strict=True)
-    ]
-    return [
-        replace(each, p_value_holm=p, held=p < CERTAIN)
-        for each, p in zip(found, corrected, strict=True)
-    ]
-
-
-def _claim(
-    asked: Question, pair: tuple[Model, Model], a: Side, b: Side, groups: Integers | None
-) -> Claim:
-    p_value = (
-        claims.claim_p_value(a, b, margin=asked.margin, groups=groups)
-        if asked.decides
-        else claims.difference_p_value(a, b, groups=groups)
-    )
-    low, high = claims.claim_interval(a, b, groups=groups)
-    return Claim(
-        candidate=pair[0],
-        baseline=pair[1],
-        difference=a.runs.mean - b.runs.mean,
-        low=low,
-        high=high,
-        p_value=p_value,
-        p_value_holm=1.0,
-        seeds=min(len(a.hits), len(b.hits)),
-        held=False,
-    )
+    """Tests what was asked of the models, whose runs are `tested`."""
+    pairs = [*combinations(matched.models, 2)]
+    if asked.baseline is not None:
+        pairs = [(model, asked.baseline) for model in matched.models if model != asked.baseline]
+    sides = {model: tested.side(tested.of_model(model)) for model in matched.models}
+    p_values = []
+    for a, b in pairs:
+        if asked.decides:
+            p = claims.claim_p_value(sides[a], sides[b], margin=asked.margin, groups=tested.groups)
+        else:
+            p = claims.difference_p_value(sides[a], sides[b], groups=tested.groups)
+        p_values.append(p)
+    # The same trainings under two names are no test.
+    same = np.array([_trainings(tested, a) == _trainings(tested, b) for a, b in pairs])
+    corrected = np.array(p_values)
+    corrected[~same] = significance.holm(corrected[~same].tolist())
+    found = []
+    for (a, b), p, p_holm, alike in zip(pairs, p_values, corrected.tolist(), same, strict=True):
+        low, high = claims.claim_interval(sides[a], sides[b], groups=tested.groups)
+        if alike and not asked.margin and tested.groups is None:  # as a study's comparison has it
+            low = high = 0.0
+        found.append(
+            Claim(
+                candidate=a,
+                baseline=b,
+                difference=sides[a].runs.mean - sides[b].runs.mean,
+                low=low,
+                high=high,
+                p_value=p,
+                p_value_holm=p_holm,
+                seeds=min(len(sides[a].hits), len(sides[b].hits)),
+                held=p_holm < CERTAIN,
+            )
+        )
+    return found
 
 
-def _same(tested: TestedRuns, claim: Claim) -> bool:
-    """Whether both are the same trainings under two names, which are no test."""
-    one, other = (
-        sorted(tested.digests[number] for number in tested.of_model(model))
-        for model in (claim.candidate, claim.baseline)
-    )
-    return one == other
+def _trainings(tested: TestedRuns, model: Model) -> list[bytes]:
+    return sorted(tested.digests[number] for number in tested.of_model(model))

@@ -63,19 +63,12 @@ def column_of(name: str, columns: Mapping[str, Texts], flag: str) -> Texts:
 
 
 def chosen(
-    names: Sequence[str],
-    columns: Mapping[str, Texts],
-    *,
-    apart_from: str | None,
-    notes: list[str],
+    names: Sequence[str], columns: Mapping[str, Texts], *, apart_from: str | None, notes: list[str]
 ) -> dict[str, Texts]:
-    """The columns of which slices are made.
+    """The columns of which slices are made, by their names, or `all`, or `none`.
 
-    Args:
-        names: Of columns, or `all`, or `none`.
-        columns: All that are known.
-        apart_from: A column that is no slice where all are asked for.
-        notes: Where it is said which of those named has too many values, or one alone.
+    With `all` the one that stands `apart_from` slices is left out; notes say which of those named
+    has too many values, or one alone.
 
     Raises:
         ValueError: There is none of that name.

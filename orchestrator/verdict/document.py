@@ -1,6 +1,6 @@
 """The whole verdict, before it is printed: its answer and its tables."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Final
 
@@ -10,10 +10,11 @@ import pandas as pd
 from orchestrator.analysis.answer import Answer
 from orchestrator.analysis.formats import interval, number, p_value, points, spread, words
 from orchestrator.analysis.frames import over_seeds
-from orchestrator.analysis.pairwise import ENDS, ENOUGH_SEEDS
+from orchestrator.analysis.pairwise import ENOUGH_SEEDS, PAIR
 from orchestrator.analysis.section import Row, Section, count, grouped, percent
+from orchestrator.compare.across_studies import pair_row
 from orchestrator.compare.document import WARNINGS, Report
-from orchestrator.results.rows import Model
+from orchestrator.compare.render import json_of
 from orchestrator.stats import bootstrap
 from orchestrator.stats.bootstrap import Integers
 from orchestrator.stats.collapse import find_collapses
@@ -23,18 +24,19 @@ from orchestrator.verdict.asked import Claim, Question, test
 from orchestrator.verdict.faults import FaultsError
 from orchestrator.verdict.matching import Matched, name_of
 from orchestrator.verdict.said import Texts
-from orchestrator.verdict.sealed import Decision, Log
-from orchestrator.verdict.slices import Slice, find_slices
+from orchestrator.verdict.sealed import Decision
+from orchestrator.verdict.slices import Slice
 
 FEW_GROUPS: Final = 20
 FEWEST_GROUPS: Final = 2
 FEW_IMAGES: Final = 100
 MOST_SLICES: Final = 8
 """That a terminal shows."""
+DIFFERENCE: Final = interval("difference", "accuracy")
+CORRECTED: Final = p_value("p_value_holm")
 
-
-Sliced = Sequence[tuple[tuple[Model, Model], Sequence[Slice]]]
-"""Candidate and baseline to their slices."""
+Sliced = Sequence[tuple[Claim, Sequence[Slice]]]
+"""The slices of the models of each claim."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +48,7 @@ class Verdict:
         asked: What was asked of them.
         claims: What holds of it.
         tested: All runs.
-        pairs: Every pair in every metric: rows as of `comparison.parquet`.
+        pairs: Every pair `a` and `b` in every metric: rows as of `comparison.parquet`.
         groups: How many groups of images there are; None where each image is alone.
     """
 
@@ -56,6 +58,11 @@ class Verdict:
     tested: TestedRuns
     pairs: Sequence[Row]
     groups: int | None = None
+
+    @property
+    def metrics(self) -> list[str]:
+        """Those that all models have."""
+        return [name for name in METRICS if name != "loss" or self.matched.probable]
 
     @property
     def held(self) -> bool:
@@ -68,36 +75,28 @@ class Verdict:
         return replace(self, claims=[replace(claim, held=each) for claim, each in pairs])
 
 
-def judge(
-    matched: Matched,
-    asked: Question,
-    *,
-    groups: Texts | None = None,
-    draws: int = bootstrap.DRAWS,
-) -> Verdict:
-    """Compares all models, and tests what was asked.
-
-    Args:
-        matched: The models.
-        asked: What was asked of them.
-        groups: What images that belong together have in common, [images].
-        draws: Of the bootstrap.
+def judge(matched: Matched, asked: Question, *, groups: Texts | None = None) -> Verdict:
+    """Compares all models, and tests what was asked; `groups` are texts, [images].
 
     Raises:
         FaultsError: There are too few groups.
     """
     numbers = None if groups is None else _numbered(groups)
-    tested = TestedRuns.of(matched.runs, draws, numbers)
-    shared = {"n_images": len(matched.images)}
-    pairs = [{**shared, **row} for row in compare_models(tested, matched.models)]
+    tested = TestedRuns.of(matched.runs, bootstrap.DRAWS, numbers)
     return Verdict(
         matched=matched,
         asked=asked,
         claims=test(matched, asked, tested),
         tested=tested,
-        pairs=pairs,
+        pairs=[_named(matched, row) for row in compare_models(tested, matched.models)],
         groups=None if numbers is None else int(numbers.max()) + 1,
     )
+
+
+def _named(matched: Matched, row: Row) -> Row:
+    sides = {side: name_of((row[f"{side}_family"], row[f"{side}_role"])) for side in "ab"}
+    others = {name: value for name, value in row.items() if name not in PAIR}
+    return {**sides, "n_images": len(matched.images), **others}
 
 
 def _numbered(groups: Texts) -> Integers:
@@ -110,45 +109,24 @@ def _numbered(groups: Texts) -> Integers:
     return np.asarray(numbers)
 
 
-def slices_of(verdict: Verdict, columns: Mapping[str, Texts]) -> Sliced:
-    """The slices of each pair that was asked about.
-
-    Args:
-        verdict: What was found.
-        columns: What slices are made of, beside classes and confusions.
-    """
-    pairs = [(claim.candidate, claim.baseline) for claim in verdict.claims]
-    groups = verdict.tested.groups
-    return [(pair, find_slices(verdict.matched, pair, columns, groups)) for pair in pairs]
-
-
 def compose(verdict: Verdict, slices: Sliced, *, notes: Sequence[str]) -> Report:
-    """The report.
-
-    Args:
-        verdict: What was found.
-        slices: From `slices_of`.
-        notes: What a reader must know.
-    """
-    warnings = (*notes, *verdict.matched.notes, *_caveats(verdict))
-    sections = (
-        _warnings(warnings),
+    """The report of what was found, with notes that a reader must know."""
+    names = " and ".join(map(name_of, verdict.matched.models))
+    return _report(
+        f"Verdict on {names}",
+        _answer(verdict),
+        (*notes, *verdict.matched.notes, *_caveats(verdict)),
         _claims_section(verdict),
         _results_section(verdict),
         _pairs_section(verdict),
-        *(_slices_section(number_, *each) for number_, each in enumerate(slices)),
-    )
-    names = " and ".join(name_of(model) for model in verdict.matched.models)
-    return Report(
-        title=f"Verdict on {names}",
-        demo=(),
-        answer=_answer(verdict),
-        sections=tuple(section for section in sections if section.says_something),
+        *(_slices_section(place, *each) for place, each in enumerate(slices)),
     )
 
 
-def _warnings(lines: tuple[str, ...]) -> Section:
-    return Section(key="warnings", title=WARNINGS, notes=lines, place="terminal")
+def _report(title: str, answer: Answer, warnings: tuple[str, ...], *sections: Section) -> Report:
+    first = Section(key="warnings", title=WARNINGS, notes=warnings, place="terminal")
+    shown = tuple(section for section in (first, *sections) if section.says_something)
+    return Report(title=title, demo=(), answer=answer, sections=shown)
 
 
 def _caveats(verdict: Verdict) -> Iterator[str]:
@@ -169,12 +147,13 @@ def _caveats(verdict: Verdict) -> Iterator[str]:
 
 def _answer(verdict: Verdict) -> Answer:
     claims = verdict.claims
-    headline = _decided(verdict) if verdict.asked.baseline is not None else _leader(verdict)
+    against_one = verdict.asked.baseline is not None
+    headline = _decided(verdict) if against_one else _leader(verdict)
     once = claims[0].seeds == 1
     headline = f"Of these trained networks: {headline}" if once else _begun(headline)
-    several = verdict.asked.baseline is not None and len(claims) > 1
-    each = [f"{_begun(_sentence(verdict, claim))}." for claim in claims] if several else []
-    return Answer(headline=headline, details=(*each, *_details(verdict)))
+    listed = claims if against_one and len(claims) > 1 else ()
+    each = (f"{_begun(_sentence(verdict, claim))}." for claim in listed)
+    return Answer(headline=headline, details=(*each, _measured(verdict)))
 
 
 def _begun(sentence: str) -> str:
@@ -183,24 +162,23 @@ def _begun(sentence: str) -> str:
     return sentence[0].upper() + sentence[1:] if sentence.startswith(ours) else sentence
 
 
-def _details(verdict: Verdict) -> Iterator[str]:
-    images = count(len(verdict.matched.images))
-    seeds = sorted({len(verdict.matched.of_model(model)) for model in verdict.matched.models})
-    what = f"{images} test images"
+def _measured(verdict: Verdict) -> str:
+    """What the answer rests on."""
+    images = f"{count(len(verdict.matched.images))} test images"
     if verdict.groups is not None:
-        what += f" in {count(verdict.groups)} groups that are taken as wholes"
+        images += f" in {count(verdict.groups)} groups that are taken as wholes"
+    seeds = sorted({len(verdict.matched.of_model(model)) for model in verdict.matched.models})
     if seeds[0] == 1:
-        yield (
-            f"Measured on {what}. With one training of a model nothing is known of training noise: "
-            "this is about these trained networks, not about how they were made."
+        return (
+            f"Measured on {images}. With one training of a model nothing is known of training "
+            "noise: this is about these trained networks, not about how they were made."
         )
-    else:
-        trainings = f"{seeds[0]}" if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]}"
-        few = ", with which intervals are very wide" if seeds[0] < ENOUGH_SEEDS else ""
-        yield (
-            f"Measured on {what}, as means over {trainings} trainings{few}; intervals cover the "
-            "noise of test images and of training."
-        )
+    trainings = f"{seeds[0]}" if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]}"
+    few = ", with which intervals are very wide" if seeds[0] < ENOUGH_SEEDS else ""
+    return (
+        f"Measured on {images}, as means over {trainings} trainings{few}; intervals cover the "
+        "noise of test images and of training."
+    )
 
 
 def _decided(verdict: Verdict) -> str:
@@ -208,90 +186,63 @@ def _decided(verdict: Verdict) -> str:
     asked, claims = verdict.asked, verdict.claims
     if len(claims) == 1:
         return f"{_sentence(verdict, claims[0])}."
-    assert asked.baseline is not None
-    held = [name_of(claim.candidate) for claim in claims if claim.held]
+    held = [claim.names["candidate"] for claim in claims if claim.held]
     listed = f": {', '.join(held)}" if held else ""
-    what = "can be told apart from" if not asked.decides else asked.words
+    verb = "can be told apart from"
     if asked.decides:
-        what = f"are shown to be {asked.words.removeprefix('is ')}"
-    return f"{len(held)} of {len(claims)} models {what} {name_of(asked.baseline)}{listed}."
+        verb = f"are shown to be {asked.words.removeprefix('is ')}"
+    return f"{len(held)} of {len(claims)} models {verb} {claims[0].names['baseline']}{listed}."
 
 
 def _sentence(verdict: Verdict, claim: Claim) -> str:
-    asked = verdict.asked
-    a, b = name_of(claim.candidate), name_of(claim.baseline)
-    if asked.decides:
-        words_of = asked.words
-        start = f"{a} {words_of} {b}" if claim.held else f"it is not shown that {a} {words_of} {b}"
-    elif not claim.held:
-        start = f"{a} and {b} cannot be told apart"
-    else:
+    a, b = claim.names.values()
+    if verdict.asked.decides:
+        start = f"{'' if claim.held else 'it is not shown that '}{a} {verdict.asked.words} {b}"
+    elif claim.held:
         start = f"{a} is {'more' if claim.difference > 0 else 'less'} accurate than {b}"
-    return f"{start} ({_figures(claim, corrected=len(verdict.claims) > 1)})"
+    else:
+        start = f"{a} and {b} cannot be told apart"
+    return f"{start} ({_figures(verdict, claim)})"
 
 
-def _figures(claim: Claim, *, corrected: bool) -> str:
-    difference, low, high = (100 * each for each in (claim.difference, claim.low, claim.high))
-    p = f"{claim.p_value_holm:.4f}" if claim.p_value_holm >= SMALLEST_SHOWN else "below 0.0001"
+def _figures(verdict: Verdict, claim: Claim) -> str:
+    difference, low, high = claim.points
+    corrected = "corrected " if len(verdict.claims) > 1 else ""
     return (
         f"{difference:+z.2f} percentage points, 95% interval {low:+z.2f} to {high:+z.2f}, "
-        f"{'corrected ' if corrected else ''}p {p}"
+        f"{corrected}p {CORRECTED.cell(claim.row())}"
     )
-
-
-SMALLEST_SHOWN: Final = 0.0001
 
 
 def _leader(verdict: Verdict) -> str:
     """Which of all models is the most accurate, if any can be told to be."""
-    accuracies = _accuracies(verdict)
-    first, second = sorted(accuracies, key=lambda model: -accuracies[model])[:2]
-    claim = next(
-        each for each in verdict.claims if {each.candidate, each.baseline} == {first, second}
-    )
-    if claim.candidate != first:
-        claim = _turned(claim)
-    among = f" of {len(accuracies)}" if len(accuracies) > len((first, second)) else ""
-    figures = _figures(claim, corrected=len(verdict.claims) > 1)
-    one, other = (f"{name_of(m)} ({percent(accuracies[m])})" for m in (first, second))
-    if claim.held:
-        verb = f"is the most accurate{among}, above" if among else "is more accurate than"
-        return f"{one} {verb} {other}: {figures}."
-    best = "the two best cannot be told apart, " if among else ""
-    return f"{best}{one} and {other}{'' if among else ' cannot be told apart'}: {figures}."
-
-
-def _turned(claim: Claim) -> Claim:
-    """The same difference as the baseline minus the candidate."""
-    return replace(
-        claim,
-        candidate=claim.baseline,
-        baseline=claim.candidate,
-        difference=0 - claim.difference,
-        low=0 - claim.high,
-        high=0 - claim.low,
-    )
-
-
-def _accuracies(verdict: Verdict) -> dict[Model, float]:
-    return {
-        model: verdict.tested.seeds_of(verdict.tested.of_model(model), "accuracy").mean
+    tested = verdict.tested
+    accuracies = {
+        model: tested.seeds_of(tested.of_model(model), "accuracy").mean
         for model in verdict.matched.models
     }
-
-
-def _metrics(verdict: Verdict) -> list[str]:
-    return [name for name in METRICS if name != "loss" or verdict.matched.probable]
+    first, second = sorted(accuracies, key=lambda model: -accuracies[model])[:2]
+    claim = next(c for c in verdict.claims if {c.candidate, c.baseline} == {first, second})
+    figures = _figures(verdict, claim if claim.candidate == first else claim.turned)
+    one, other = (f"{name_of(m)} ({percent(accuracies[m])})" for m in (first, second))
+    if len(accuracies) > len((first, second)):
+        if claim.held:
+            return f"{one} is the most accurate of {len(accuracies)}, above {other}: {figures}."
+        return f"the two best cannot be told apart, {one} and {other}: {figures}."
+    if claim.held:
+        return f"{one} is more accurate than {other}: {figures}."
+    return f"{one} and {other} cannot be told apart: {figures}."
 
 
 def _claims_section(verdict: Verdict) -> Section:
     asked = verdict.asked
     rows = []
     for claim in verdict.claims:
-        shown = claim if asked.decides or claim.difference >= 0 else _turned(claim)
+        shown = claim if asked.decides or claim.difference >= 0 else claim.turned
         rows.append({**shown.row(), "held": "yes" if claim.held else "no"})
-    sides = ("candidate", "baseline") if asked.decides else ("more accurate", "than")
-    what = "held" if asked.decides else "certain"
+    first, second, last = (
+        ("candidate", "baseline", "held") if asked.decides else ("more accurate", "than", "certain")
+    )
     title = {
         "different": "Which differences in test accuracy are certain",
         "better": "Which candidates are more accurate than the baseline",
@@ -302,11 +253,11 @@ def _claims_section(verdict: Verdict) -> Section:
         title=title,
         table=pd.DataFrame(rows),
         formats={
-            sides[0]: words("candidate"),
-            sides[1]: words("baseline"),
-            "points [95% interval]": interval("difference", "accuracy"),
-            "corrected p": p_value("p_value_holm"),
-            what: words("held"),
+            first: words("candidate"),
+            second: words("baseline"),
+            "points [95% interval]": DIFFERENCE,
+            "corrected p": CORRECTED,
+            last: words("held"),
         },
         notes=(_how_tested(verdict),),
         place="terminal",
@@ -329,12 +280,9 @@ def _how_tested(verdict: Verdict) -> str:
 
 
 def _results_section(verdict: Verdict) -> Section:
-    metrics, point = _metrics(verdict), verdict.tested.estimates.point
+    metrics, point = verdict.metrics, verdict.tested.estimates.point
     runs = pd.DataFrame(
-        {
-            "model": name_of(run.model),
-            **{name: float(point[name][place]) for name in metrics},
-        }
+        {"model": name_of(run.model), **{name: float(point[name][place]) for name in metrics}}
         for run, place in zip(verdict.tested.runs, verdict.tested.places, strict=True)
     )
     return Section(
@@ -353,33 +301,18 @@ def _results_section(verdict: Verdict) -> Section:
 
 def _pairs_section(verdict: Verdict) -> Section:
     """Every pair in every metric, of the means over seeds."""
-    means = grouped([row for row in verdict.pairs if row["seed"] is None], *SIDES)
-    rows = []
-    for _, own in means:
-        of_metric = {row["metric"]: row for row in own}
-        rows.append(
-            {
-                **{
-                    side: name_of((own[0][f"{side}_family"], own[0][f"{side}_role"]))
-                    for side in "ab"
-                },
-                **{
-                    f"{metric}{end}": of_metric[metric][name]
-                    for metric in _metrics(verdict)
-                    for name, end in ENDS.items()
-                },
-                "p_value_holm": of_metric["accuracy"]["p_value_holm"],
-            }
-        )
+    means = [
+        row for row in verdict.pairs if row["seed"] is None and row["metric"] in verdict.metrics
+    ]
     return Section(
         key="pairs/means",
         title="Every pair in every metric",
-        table=pd.DataFrame(rows),
+        table=pd.DataFrame([pair_row(own, ("a", "b")) for _, own in grouped(means, "a", "b")]),
         formats={
             "a": words("a"),
             "minus b": words("b"),
-            **{name: interval(name, name) for name in _metrics(verdict)},
-            "corrected p": p_value("p_value_holm"),
+            **{name: interval(name, name) for name in verdict.metrics},
+            "corrected p": CORRECTED,
         },
         notes=(
             "Differences a - b with 95% intervals, accuracy in points; p is of accuracy, corrected "
@@ -389,28 +322,22 @@ def _pairs_section(verdict: Verdict) -> Section:
     )
 
 
-SIDES: Final = ("a_family", "a_role", "b_family", "b_role")
-
-
-def _slices_section(number_: int, pair: tuple[Model, Model], slices: Sequence[Slice]) -> Section:
-    a, b = map(name_of, pair)
+def _slices_section(place: int, claim: Claim, slices: Sequence[Slice]) -> Section:
     shown = {
         "column": words("column"),
         "value": words("value"),
         "images": number("images"),
-        "points [95% interval]": interval("difference", "accuracy"),
+        "points [95% interval]": DIFFERENCE,
         "elsewhere": points("elsewhere"),
-        "corrected p": p_value("p_value_holm"),
+        "corrected p": CORRECTED,
     }
-    certain = sum(each.certain for each in slices)
-    summary = (
-        f"{certain} of {len(slices)} parts differ with certainty"
-        if slices
-        else ("No part has six images or more that one of the two alone is right on")
-    )
+    summary = "No part has six images or more that one of the two alone is right on"
+    if slices:
+        certain = sum(each.certain for each in slices)
+        summary = f"{certain} of {len(slices)} parts differ with certainty"
     return Section(
-        key=f"classes/{number_}",
-        title=f"Where the difference lives: {a} minus {b}",
+        key=f"classes/{place}",
+        title=f"Where the difference lives: {claim.subtraction}",
         table=pd.DataFrame([each.row() for each in slices]),
         formats={
             **shown,
@@ -429,25 +356,22 @@ def _slices_section(number_: int, pair: tuple[Model, Model], slices: Sequence[Sl
 
 
 def sealed_report(
-    verdict: Verdict, decisions: Sequence[Decision], log: Log, *, notes: Sequence[str]
+    verdict: Verdict, decisions: Sequence[Decision], log: Sequence[Row], *, notes: Sequence[str]
 ) -> Report:
     """What is said of a sealed test set: the decisions, and no number of it."""
-    asked, pairs = verdict.asked, [*zip(verdict.claims, decisions, strict=True)]
-    sentences = [
-        f"{name_of(claim.candidate)} {asked.words} {name_of(claim.baseline)}: "
-        f"{'held' if decision.held else 'not shown'}"
-        for claim, decision in pairs
-    ]
-    table = pd.DataFrame(
+    rows = [
         {
-            "candidate": name_of(claim.candidate),
-            "baseline": name_of(claim.baseline),
+            **claim.names,
             "look": decision.look,
             "level": decision.level,
             "decision": "held" if decision.held else "not shown",
         }
-        for claim, decision in pairs
-    )
+        for claim, decision in zip(verdict.claims, decisions, strict=True)
+    ]
+    sentences = [
+        f"{row['candidate']} {verdict.asked.words} {row['baseline']}: {row['decision']}"
+        for row in rows
+    ]
     details = [
         "Numbers stay sealed, so that the next model is not built on them; --open shows them, and "
         "the log says so."
@@ -456,65 +380,55 @@ def sealed_report(
         details.append(
             "Looked at before with the same predictions: the same answer, nothing spent."
         )
-    warnings = (*notes, *verdict.matched.notes, *log_notes(log))
-    return Report(
-        title=f"Verdict, look {decisions[-1].look} at this test set",
-        demo=(),
-        answer=Answer(headline=f"{'; '.join(sentences)}.", details=tuple(details)),
-        sections=(
-            *([_warnings(warnings)] if warnings else []),
-            Section(
-                key="claims/asked",
-                title="Decisions",
-                table=table,
-                formats={
-                    "candidate": words("candidate"),
-                    "baseline": words("baseline"),
-                    "look": number("look"),
-                    "p had to be at most": number("level", ".2g"),
-                    "decision": words("decision"),
-                },
-                notes=(
-                    "All looks together hold a false claim in at most 5% of histories, for models "
-                    "built in any way on earlier decisions.",
-                ),
-                place="terminal",
-            ),
+    decided = Section(
+        key="claims/asked",
+        title="Decisions",
+        table=pd.DataFrame(rows),
+        formats={
+            "candidate": words("candidate"),
+            "baseline": words("baseline"),
+            "look": number("look"),
+            "p had to be at most": number("level", ".2g"),
+            "decision": words("decision"),
+        },
+        notes=(
+            "All looks together hold a false claim in at most 5% of histories, for models built in "
+            "any way on earlier decisions.",
         ),
+        place="terminal",
+    )
+    return _report(
+        f"Verdict, look {decisions[-1].look} at this test set",
+        Answer(headline=f"{'; '.join(sentences)}.", details=tuple(details)),
+        (*notes, *verdict.matched.notes, *log_notes(log)),
+        decided,
     )
 
 
-def log_notes(log: Log) -> Iterator[str]:
+def log_notes(log: Sequence[Row]) -> Iterator[str]:
     """What earlier looks leave of the promise."""
-    if log.opened:
+    opened = sum(bool(entry["opened"]) for entry in log)
+    if opened:
         yield (
-            f"Numbers of this test set were shown at {log.opened} of {len(log.entries)} looks: "
-            "decisions are valid for models that were not chosen by them."
+            f"Numbers of this test set were shown at {opened} of {len(log)} looks: decisions are "
+            "valid for models that were not chosen by them."
         )
 
 
-def levels(decisions: Sequence[Decision]) -> Iterator[str]:
+def levels(decisions: Sequence[Decision]) -> str:
     """What p had to be at most, where numbers are shown."""
     listed = ", ".join(f"{decision.level:.2g}" for decision in decisions)
-    yield f"Decided by the log, in which p must be at most {listed} at this look, uncorrected."
+    return f"Decided by the log, in which p must be at most {listed} at this look, uncorrected."
 
 
-def sealed_json(
-    verdict: Verdict, decisions: Sequence[Decision], plain: Mapping[str, object]
-) -> dict[str, Any]:
+def sealed_json(verdict: Verdict, report: Report, decisions: Sequence[Decision]) -> dict[str, Any]:
     """What `--format json` prints of a sealed test set: decisions alone."""
+    pairs = zip(verdict.claims, decisions, strict=True)
     return {
-        **plain,
+        **json_of(report),
         "sealed": True,
         "question": _question(verdict.asked),
-        "claims": [
-            {
-                "candidate": name_of(claim.candidate),
-                "baseline": name_of(claim.baseline),
-                **asdict(decision),
-            }
-            for claim, decision in zip(verdict.claims, decisions, strict=True)
-        ],
+        "claims": [{**claim.names, **asdict(decision)} for claim, decision in pairs],
         "held": verdict.held,
     }
 
@@ -527,35 +441,22 @@ def _question(asked: Question) -> dict[str, Any]:
     }
 
 
-def to_json(verdict: Verdict, report: Report, plain: Mapping[str, object]) -> dict[str, Any]:
-    """What `--format json` prints; docs/VERDICT.md has its keys.
-
-    Args:
-        verdict: What was found.
-        report: As it is shown.
-        plain: The report as `compare.render.json_of` gives it.
-    """
+def to_json(verdict: Verdict, report: Report) -> dict[str, Any]:
+    """What `--format json` prints; docs/VERDICT.md has its keys."""
+    matched = verdict.matched
     return {
-        **plain,
+        **json_of(report),
         "sealed": False,
         "question": _question(verdict.asked),
-        "images": len(verdict.matched.images),
+        "images": len(matched.images),
         "groups": verdict.groups,
-        "classes": list(verdict.matched.classes),
+        "classes": list(matched.classes),
         "models": {
-            name_of(model): [run.seed for run in verdict.matched.of_model(model)]
-            for model in verdict.matched.models
+            name_of(model): [run.seed for run in matched.of_model(model)]
+            for model in matched.models
         },
         "claims": [claim.row() for claim in verdict.claims],
-        "pairs": [
-            {
-                "a": name_of((row["a_family"], row["a_role"])),
-                "b": name_of((row["b_family"], row["b_role"])),
-                **{name: value for name, value in row.items() if name not in SIDES},
-            }
-            for row in verdict.pairs
-            if row["metric"] != "loss" or verdict.matched.probable
-        ],
+        "pairs": [row for row in verdict.pairs if row["metric"] in verdict.metrics],
         "held": verdict.held,
         "warnings": [
             line for each in report.sections if each.key == "warnings" for line in each.notes

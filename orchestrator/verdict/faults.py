@@ -21,10 +21,16 @@ class FaultsError(ValueError):
         self.lines = tuple(dict.fromkeys(lines))
         super().__init__("; ".join(self.lines))
 
+    @classmethod
+    def check(cls, faults: Sequence[str]) -> None:
+        """Raises where there are faults."""
+        if faults:
+            raise cls(faults)
+
 
 def some(values: Sequence[object]) -> str:
     """The first few values, and how many more there are."""
-    listed = ", ".join(short(value) for value in values[:SHOWN])
+    listed = ", ".join(map(short, values[:SHOWN]))
     more = len(values) - SHOWN
     return f"{listed} and {more:,} more" if more > 0 else listed
 

@@ -2,12 +2,13 @@
 
 import base64
 import io
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 
+from orchestrator.report.gallery import Picture
 from orchestrator.verdict.faults import some
 from orchestrator.verdict.matching import Matched
 from orchestrator.verdict.said import Texts, texts
@@ -45,36 +46,30 @@ def measure(matched: Matched, files: dict[str, Path], notes: list[str]) -> dict[
     """Brightness (0 to 255) and size (pixels of the longer edge) of each image with a file."""
     from PIL import Image  # noqa: PLC0415 (asked for by few)
 
-    bright, size, broken = [], [], []
-    for image in matched.images:
-        values = float("nan"), float("nan")
+    values = np.full((2, len(matched.images)), np.nan)
+    broken = []
+    for place, image in enumerate(matched.images):
         if image in files:
             try:
                 with Image.open(files[image]) as opened:
                     edge = max(opened.size)
                     opened.thumbnail((SAMPLED, SAMPLED))
-                    values = float(np.asarray(opened.convert("L")).mean()), float(edge)
+                    values[:, place] = np.asarray(opened.convert("L")).mean(), edge
             except (OSError, ValueError, Image.DecompressionBombError):
                 broken.append(image)
-        bright.append(values[0])
-        size.append(values[1])
     if broken:
         notes.append(f"{len(broken):,} files are no images that can be read: {some(broken)}.")
     lacking = len(matched.images) - len(files)
     if lacking:
         notes.append(f"Of {lacking:,} of {len(matched.images):,} images there is no file.")
-    return {"brightness": texts(np.array(bright)), "size in pixels": texts(np.array(size))}
+    return dict(zip(("brightness", "size in pixels"), map(texts, values), strict=True))
 
 
-def thumbnails(images: Sequence[str], files: dict[str, Path]) -> list[tuple[str, str]]:
-    """Image and the address that holds its thumbnail, of those that can be read."""
-    there = [image for image in images if image in files]
-    if not there:
-        return []
-    from PIL import Image  # noqa: PLC0415 (asked for by few)
+def thumbnails(images: Sequence[str], files: Mapping[str, Path]) -> Iterator[Picture]:
+    """Thumbnails of those that can be read."""
+    for image in filter(files.__contains__, images):
+        from PIL import Image  # noqa: PLC0415 (asked for by few)
 
-    found = []
-    for image in there:
         try:
             with Image.open(files[image]) as opened:
                 small = opened.convert("RGB")
@@ -83,6 +78,5 @@ def thumbnails(images: Sequence[str], files: dict[str, Path]) -> list[tuple[str,
             continue  # `measure` has said so
         buffer = io.BytesIO()
         small.save(buffer, "PNG")
-        address = f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"
-        found.append((image, address))
-    return found
+        data = base64.b64encode(buffer.getvalue()).decode()
+        yield Picture(address=f"data:image/png;base64,{data}", alt=f"Test image {image}")

@@ -1,6 +1,6 @@
 """What several models said of the same images, checked and put in one order."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -73,28 +73,25 @@ def match(
     Raises:
         FaultsError: They cannot be compared; all that is wrong.
     """
-    faults: list[str] = []
-    notes: list[str] = []
-    _check_runs(found, faults)
+    faults = [*_check_runs(found)]
     _take_names_of_files(found)
-    _take_labels(found, labels, faults)
-    if faults:
-        raise FaultsError(faults)
-    order = _order(found, faults, notes)
-    known = _classes(found, classes, faults) if not faults else []
-    if faults:
-        raise FaultsError(faults)
-    runs = [
-        _run(said, rows, classes=known, logits=logits, faults=faults, notes=notes)
-        for said, rows in zip(found, order, strict=True)
-    ]
-    _check_labels(runs, found, known, faults)
-    if faults:
-        raise FaultsError(faults)
+    FaultsError.check([*faults, *_take_labels(found, labels)])
+    notes: list[str] = []
+    order = _order(found, notes)
+    known = _classes(found, classes)
+    faults, runs = [], []
+    for said, rows in zip(found, order, strict=True):
+        try:
+            runs.append((said, _run(said, rows, classes=known, logits=logits, notes=notes)))
+        except FaultsError as error:
+            faults += error.lines
     first, rows = found[0], order[0]
+    if runs and runs[0][0] is first:
+        faults += _check_labels(runs, known)
+    FaultsError.check(faults)
     return Matched(
-        runs=[run for run in runs if run is not None],
-        images=_images(first)[rows].tolist(),
+        runs=[run for _, run in runs],
+        images=first.image_names[rows].tolist(),
         classes=known,
         probable=all(said.outputs is not None for said in found),
         attributes={name: values[rows] for name, values in first.other.items()},
@@ -103,33 +100,26 @@ def match(
     )
 
 
-def _images(said: Said) -> Texts:
-    if said.images is None:
-        return np.array([str(number) for number in range(said.rows)], dtype=object)
-    return said.images
-
-
-def _check_runs(found: Sequence[Said], faults: list[str]) -> None:
+def _check_runs(found: Sequence[Said]) -> Iterator[str]:
     """Each training once, each of its images once, each with a class or outputs."""
-    seen: dict[tuple[object, ...], Said] = {}
+    origins: dict[tuple[object, ...], str] = {}
     for said in found:
-        key = (*said.model, said.seed)
-        if key in seen:
-            other = seen[key]
-            faults.append(
+        key = (said.model, said.seed)
+        if key in origins:
+            yield (
                 f"each training must stand once, but {said.name} seed {said.seed} is in "
-                f"{other.origin} and {said.origin}; name models with NAME=FILE"
+                f"{origins[key]} and {said.origin}; name models with NAME=FILE"
             )
-        seen[key] = said
+        origins[key] = said.origin
         if said.predicted is None and said.outputs is None:
             if said.labels is None:
-                faults.append(
+                yield (
                     f"{said.origin}: a column must say the predicted class (predicted, prediction, "
                     "class ...) or probabilities (prob_CLASS, probabilities ...), but its columns "
                     f"are {some([*said.other])}; name one with --columns predicted=NAME"
                 )
             else:
-                faults.append(
+                yield (
                     f"{said.origin}: there are labels and no predictions; if its labels are what "
                     "was predicted, say --columns predicted=NAME"
                 )
@@ -137,7 +127,7 @@ def _check_runs(found: Sequence[Said], faults: list[str]) -> None:
             values, counts = np.unique(said.images.astype(str), return_counts=True)
             twice = values[counts > 1].tolist()
             if twice:
-                faults.append(
+                yield (
                     f"{said}: each image must stand once, but {len(twice):,} stand more often: "
                     f"{some(twice)}; name the columns of models and seeds with --columns model=NAME"
                 )
@@ -145,20 +135,18 @@ def _check_runs(found: Sequence[Said], faults: list[str]) -> None:
 
 def _take_names_of_files(found: Sequence[Said]) -> None:
     """Calls the images of a study by their files, where the others do."""
-    others = {image for said in found if not said.files for image in _images(said).tolist()}
+    others = {image for said in found if not said.files for image in said.image_names.tolist()}
     for said in found:
         if said.files and others & set(said.files):
             said.images = np.array(said.files, dtype=object)
 
 
-def _take_labels(
-    found: Sequence[Said], labels: Mapping[str, str] | None, faults: list[str]
-) -> None:
-    """Gives files without labels those of the file of labels."""
+def _take_labels(found: Sequence[Said], labels: Mapping[str, str] | None) -> Iterator[str]:
+    """Gives files without labels those of the file of labels; says what is wrong with them."""
     for said in found:
         if labels is None:
             if said.labels is None:
-                faults.append(
+                yield (
                     f"{said.origin}: a column must say the true class (label, target, y_true ...), "
                     f"but its columns are {some([*said.other]) or 'predictions alone'}; name one "
                     "with --columns label=NAME, or give a file with --labels FILE"
@@ -166,57 +154,52 @@ def _take_labels(
             continue
         if said.images is None:
             if len(labels) != said.rows:
-                faults.append(
+                yield (
                     f"--labels must have a label for each of the {said.rows:,} rows of {said}, "
                     f"which names no images, but has {len(labels):,}"
                 )
                 continue
             said.images = np.array([*labels], dtype=object)
-        own = [labels.get(image) for image in said.images.tolist()]
-        lacking = [image for image, label in zip(said.images, own, strict=True) if label is None]
+        lacking = [image for image in said.images.tolist() if image not in labels]
         if lacking:
-            faults.append(
+            yield (
                 f"--labels must have each image of {said}, but lacks {len(lacking):,}: "
                 f"{some(lacking)}"
             )
             continue
-        if said.labels is not None:
-            differing = int(np.sum(said.labels != np.array(own, dtype=object)))
-            if differing:
-                faults.append(
-                    f"{said}: its labels must be those of --labels, but {differing:,} differ"
-                )
-        said.labels = np.array(own, dtype=object)
+        own = np.array([labels[image] for image in said.images.tolist()], dtype=object)
+        differing = 0 if said.labels is None else int(np.sum(said.labels != own))
+        if differing:
+            yield f"{said}: its labels must be those of --labels, but {differing:,} differ"
+        said.labels = own
 
 
-def _order(found: Sequence[Said], faults: list[str], notes: list[str]) -> list[Integers]:
+def _order(found: Sequence[Said], notes: list[str]) -> list[Integers]:
     """The rows of each training in the order of the images.
 
     Images that are numbered stand in the order of their numbers, others in that of their names.
     """
     without = [said.origin for said in found if said.images is None]
     if without and len(without) < len(found):
-        faults.append(
-            "either all files must name their images or none, but these name none: "
-            f"{some(sorted(set(without)))}; name the column with --columns image=NAME"
-        )
-        return []
+        listed = some(sorted(set(without)))
+        message = f"either all files must name their images or none, but these name none: {listed}"
+        raise FaultsError([f"{message}; name the column with --columns image=NAME"])
     if without:
         notes.append("No file names its images, so rows are matched by their order.")
-    names = [_images(said) for said in found]
+    names = [said.image_names for said in found]
     first = set(names[0].tolist())
+    faults = []
     for said, own in zip(found[1:], names[1:], strict=True):
         here = set(own.tolist())
         lacks, more = sorted(first - here), sorted(here - first)
-        if lacks or more:
-            parts = [f"lacks {len(lacks):,} ({some(lacks)})"] if lacks else []
-            parts += [f"has {len(more):,} more ({some(more)})"] if more else []
+        parts = [f"lacks {len(lacks):,} ({some(lacks)})"] if lacks else []
+        parts += [f"has {len(more):,} more ({some(more)})"] if more else []
+        if parts:
             faults.append(
                 f"all models must be tested on the same images, but beside {found[0]} {said} "
                 f"{' and '.join(parts)}"
             )
-    if faults:
-        return []
+    FaultsError.check(faults)
     numbered = all(name.isdecimal() and name == str(int(name)) for name in first)
     return [
         np.argsort([int(name) for name in own] if numbered else own.astype(str), kind="stable")
@@ -224,33 +207,37 @@ def _order(found: Sequence[Said], faults: list[str], notes: list[str]) -> list[I
     ]
 
 
-def _classes(found: Sequence[Said], names: Sequence[str], faults: list[str]) -> list[str]:
+def _classes(found: Sequence[Said], names: Sequence[str]) -> list[str]:
     """The names of all classes, in the order that the outputs have, if they have one."""
-    labels = {label for said in found for label in _given(said.labels)}
-    named = [list(said.names) for said in found if said.names]
     if names:
         return list(names)
+    named = next((list(said.names) for said in found if said.names), None)
     if named:
-        faults += [
-            f"all models must have the same classes, but {said} has {len(said.names)} "
-            f"({some(sorted(set(said.names) ^ set(named[0])))} not in both)"
-            for said in found
-            if said.names and sorted(said.names) != sorted(named[0])
-        ]
-        return named[0]
+        FaultsError.check(
+            [
+                f"all models must have the same classes, but {said} has {len(said.names)} "
+                f"({some(sorted(set(said.names) ^ set(named)))} not in both)"
+                for said in found
+                if said.names and sorted(said.names) != sorted(named)
+            ]
+        )
+        return named
+    labels = {label for said in found for label in _given(said.labels)}
     widths = {said.outputs.shape[1] for said in found if said.outputs is not None} - {1}
     if widths:
+        faults = []
         if len(widths) > 1:
             faults.append(
                 f"all models must have the same classes, but have {sorted(widths)} outputs"
             )
         names = [str(number) for number in range(max(widths))]
-        if not labels <= set(names):
-            strange = sorted(labels - set(names))
+        strange = sorted(labels - set(names))
+        if strange:
             faults.append(
                 f"outputs without names are those of classes 0 to {max(widths) - 1}, but there are "
                 f"the labels {some(strange)}; name the outputs with --classes A,B,..."
             )
+        FaultsError.check(faults)
         return names
     if labels and all(label.isdecimal() for label in labels):
         numbers = sorted(map(int, labels))
@@ -259,55 +246,45 @@ def _classes(found: Sequence[Said], names: Sequence[str], faults: list[str]) -> 
 
 
 def _given(values: Texts | None) -> list[str]:
-    return [] if values is None else [value for value in values.tolist() if value is not None]
+    return [] if values is None else values.tolist()
 
 
 def _run(
-    said: Said,
-    rows: Integers,
-    *,
-    classes: Sequence[str],
-    logits: bool,
-    faults: list[str],
-    notes: list[str],
-) -> PredictedRun | None:
-    """One training as statistics take it; None where something is wrong with it."""
+    said: Said, rows: Integers, *, classes: Sequence[str], logits: bool, notes: list[str]
+) -> PredictedRun:
+    """One training as statistics take it."""
     place = {name: number for number, name in enumerate(classes)}
-    before = len(faults)
+    listed = some(list(classes))
     assert said.labels is not None
+    faults = []
     for what, values in (("labels", said.labels), ("predictions", said.predicted)):
         unknown = sorted({*_given(values)} - set(place))
         if unknown:
             faults.append(
-                f"{said}: {what} must be of the classes {some(list(classes))}, but "
-                f"{len(unknown)} are not: {some(unknown)}; name all classes with --classes A,B,..."
+                f"{said}: {what} must be of the classes {listed}, but {len(unknown)} are not: "
+                f"{some(unknown)}; name all classes with --classes A,B,..."
             )
     if len(classes) < LEAST_CLASSES:
-        faults.append(
-            f"there must be two classes or more, but there is {some(list(classes))} alone"
-        )
-    if len(faults) > before:
-        return None
+        faults.append(f"there must be two classes or more, but there is {listed} alone")
+    FaultsError.check(faults)
     labels = np.array([place[label] for label in said.labels], dtype=np.int64)
-    outputs = _probabilities(said, classes, logits, faults, notes)
-    if len(faults) > before:
-        return None
+    outputs = _probabilities(said, classes, logits, notes)
     if said.predicted is not None:
         predicted = np.array([place[name] for name in said.predicted], dtype=np.int64)
         if outputs is None:
             outputs = np.eye(len(classes))[predicted]
-        at_best = outputs[np.arange(len(outputs)), predicted] >= outputs.max(axis=1)
-        if not at_best.all():
+        worse = int(np.sum(outputs[np.arange(len(outputs)), predicted] < outputs.max(axis=1)))
+        if worse:
             notes.append(
-                f"{said}: the predicted class is not the most probable one on "
-                f"{int(np.sum(~at_best)):,} images; the predicted class counts."
+                f"{said}: the predicted class is not the most probable one on {worse:,} images; "
+                "the predicted class counts."
             )
     else:
         assert outputs is not None
         predicted = outputs.argmax(axis=1)
     return PredictedRun(
-        family=said.family,
-        role=said.role,
+        family=said.model[0],
+        role=said.model[1],
         seed=said.seed or 0,
         fraction=1.0,
         labels=labels[rows],
@@ -318,7 +295,7 @@ def _run(
 
 
 def _probabilities(
-    said: Said, classes: Sequence[str], logits: bool, faults: list[str], notes: list[str]
+    said: Said, classes: Sequence[str], logits: bool, notes: list[str]
 ) -> Floats | None:
     """The probability of each class, [images, classes], in the order of the classes."""
     outputs = said.outputs
@@ -327,33 +304,28 @@ def _probabilities(
     if outputs.shape[1] == 1 and len(classes) == LEAST_CLASSES and not said.names:
         outputs = np.concatenate([1 - outputs, outputs], axis=1)  # a sigmoid of the second class
     if outputs.shape[1] != len(classes):
-        faults.append(
-            f"{said}: there must be an output for each of {len(classes)} classes, but there are "
-            f"{outputs.shape[1]}"
-        )
-        return None
+        there = f"there must be an output for each of {len(classes)} classes, but there are"
+        raise FaultsError([f"{said}: {there} {outputs.shape[1]}"])
     broken = int(np.sum(~np.isfinite(outputs).all(axis=1)))
     if broken:
-        faults.append(
-            f"{said}: probabilities must be numbers, but in {broken:,} rows are not (NaN)"
-        )
-        return None
+        there = f"probabilities must be numbers, but in {broken:,} rows are not (NaN)"
+        raise FaultsError([f"{said}: {there}"])
     if said.names:
         outputs = outputs[:, [said.names.index(name) for name in classes]]
     sums = outputs.sum(axis=1)
-    wrong = (np.abs(sums - 1) > SUM_TOLERANCE) | (outputs < 0).any(axis=1)
-    wrong |= (outputs > 1 + SUM_TOLERANCE).any(axis=1)
+    outside = (outputs < 0) | (outputs > 1 + SUM_TOLERANCE)
+    wrong = (np.abs(sums - 1) > SUM_TOLERANCE) | outside.any(axis=1)
     if said.logits or (wrong.any() and (logits or said.trainer)):
         notes.append(f"{said}: these are logits, of which the softmax was taken.")
         return np.asarray(softmax(outputs, axis=1))
     if wrong.any():
         row = int(np.flatnonzero(wrong)[0])
-        faults.append(
+        there = (
             f"{said}: probabilities must lie in [0, 1] and sum to one, but in {int(wrong.sum()):,} "
             f"of {len(wrong):,} rows do not (row {row + 1} has {outputs[row].min():.3g} to "
             f"{outputs[row].max():.3g}, sum {sums[row]:.3g}){_advice(outputs, sums)}"
         )
-        return None
+        raise FaultsError([there])
     return outputs
 
 
@@ -368,22 +340,18 @@ def _advice(outputs: Floats, sums: Floats) -> str:
 
 
 def _check_labels(
-    runs: Sequence[PredictedRun | None],
-    found: Sequence[Said],
-    classes: Sequence[str],
-    faults: list[str],
-) -> None:
-    """All trainings must have the same labels."""
-    first = runs[0]
-    for run, said in zip(runs, found, strict=True):
-        if run is None or first is None:
-            continue
+    runs: Sequence[tuple[Said, PredictedRun]], classes: Sequence[str]
+) -> Iterator[str]:
+    """All trainings must have the labels of the first."""
+    said_first, first = runs[0]
+    for said, run in runs:
         differ = np.flatnonzero(run.labels != first.labels)
         if len(differ):
             at = differ[0]
-            image = np.sort(_images(said).astype(str))[at] if said.images is None else ""
-            which = f"row {image}" if image else f"one has {short(classes[first.labels[at]])}"
-            faults.append(
+            which = f"one has {short(classes[first.labels[at]])}"
+            if said.images is None:
+                which = f"row {at + 1}"
+            yield (
                 f"labels must agree, but on {len(differ):,} images {said} has others than "
-                f"{found[0]} ({which}, the other {short(classes[run.labels[at]])})"
+                f"{said_first} ({which}, the other {short(classes[run.labels[at]])})"
             )

@@ -8,7 +8,7 @@ from orchestrator.analysis.section import count
 from orchestrator.compare.document import Report
 from orchestrator.report.chapters import Chapter
 from orchestrator.report.chart import Axis, Chart, Panel, Points, Rule
-from orchestrator.report.gallery import Gallery, Picture
+from orchestrator.report.gallery import Gallery
 from orchestrator.report.page import Page
 from orchestrator.report.style import family_symbols, family_tokens
 from orchestrator.verdict.asked import Claim
@@ -134,17 +134,14 @@ def _interval(claim: Claim) -> str:
 def _galleries(verdict: Verdict, sliced: Sliced, files: dict[str, Path]) -> list[Gallery]:
     """Of the most certain slices the images that one of the two alone is right on."""
     found = []
-    for (a, b), slices in sliced:
+    for claim, slices in sliced:
         for each in slices[:SLICES_SHOWN]:
             images = [verdict.matched.images[row] for row in each.distinguishing[:IMAGES_SHOWN]]
-            pictures = tuple(
-                Picture(address=address, alt=f"Test image {image}")
-                for image, address in thumbnails(images, files)
-            )
+            pictures = tuple(thumbnails(images, files))
             if pictures:
                 caption = (
-                    f"{name_of(a)} minus {name_of(b)}, {each.column} {each.value}: gained "
-                    f"{each.better:.3g}, lost {each.worse:.3g} of {count(len(each.rows))} images"
+                    f"{claim.subtraction}, {each.column} {each.value}: gained {each.better:.3g}, "
+                    f"lost {each.worse:.3g} of {count(each.images)} images"
                 )
                 found.append(Gallery(caption=caption, pictures=pictures))
     return found

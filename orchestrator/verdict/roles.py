@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -55,19 +56,17 @@ class Roles:
         columns: Role to its column: `image`, `label`, `predicted`, `model`, `seed`, [rows].
         outputs: One number a class, [rows, classes]; None where it has classes alone.
         names: Of the classes of the outputs, in their order; empty where they are not named.
-        logits: Whether the outputs are said to be logits; None where nothing is said.
+        logits: Whether the outputs are said to be logits.
         trainer: Whether it is what a Hugging Face Trainer predicts, which are logits as a rule.
         other: All columns without a role, [rows].
-        image_name: Of the column that was found to name the images, in lower case.
     """
 
     columns: dict[str, Array] = field(default_factory=dict)
     outputs: Array | None = None
     names: tuple[str, ...] = ()
-    logits: bool | None = None
+    logits: bool = False
     trainer: bool = False
     other: dict[str, Array] = field(default_factory=dict)
-    image_name: str = ""
 
 
 def roles_of(columns: Columns, columns_given: Mapping[str, str], known: Iterable[str]) -> Roles:
@@ -87,13 +86,17 @@ def roles_of(columns: Columns, columns_given: Mapping[str, str], known: Iterable
         if name in columns:
             found.columns[role] = rest.pop(name, columns[name])
     best_only = _take_best_of_timm(found, rest)
+    image_name = ""
     for role, names in NAMES.items():
         lower = {name.lower().strip(): name for name in rest}
         for name in names:
             if role not in found.columns and name in lower:
                 found.columns[role] = rest.pop(lower[name])
-                found.image_name = name if role == "image" else found.image_name
-    _forget_row_numbers(found)
+                image_name = name if role == "image" else image_name
+    images = found.columns.get("image", np.empty(0)).tolist()
+    if image_name in ROW_NUMBERS and [*map(str, images)] == [*map(str, range(len(images)))]:
+        # An index that pandas or a framework wrote, 0, 1, 2 ..., names no image.
+        found.columns.pop("image", None)
     dropped = best_only or {"label_0", "index_0"} & set(columns)
     _take_outputs(found, rest, dropped=bool(dropped), trainer="label_ids" in columns)
     if found.outputs is None:
@@ -118,28 +121,19 @@ def _take_best_of_timm(found: Roles, rest: dict[str, Array]) -> bool:
     return True
 
 
-def _forget_row_numbers(found: Roles) -> None:
-    """Forgets an index that pandas or a framework wrote: 0, 1, 2 ... names no image."""
-    images = found.columns.get("image")
-    if found.image_name not in ROW_NUMBERS or images is None or images.ndim > 1:
-        return
-    if [*map(str, images.tolist())] == [*map(str, range(len(images)))]:
-        del found.columns["image"]
-
-
 def _take_outputs(found: Roles, rest: dict[str, Array], *, dropped: bool, trainer: bool) -> None:
     """Takes the matrix with one number a class, under whichever name it stands."""
     if "classes" in found.columns:
         found.names = tuple(map(str, found.columns.pop("classes").tolist()))
-    given = found.columns.pop("logits", None), found.columns.pop("probabilities", None)
+    given = {role: found.columns.pop(role, None) for role in ("probabilities", "logits")}
     predicted = found.columns.get("predicted")
     if dropped:
         for name in [name for name in rest if _OF_A_CLASS.fullmatch(name)]:
             del rest[name]
         return
-    for values, logits in ((given[1], False), (given[0], True)):
+    for role, values in given.items():
         if values is not None and values.ndim == MATRIX:
-            found.outputs, found.logits = values, logits
+            found.outputs, found.logits = values, role == "logits"
     if predicted is not None and predicted.ndim == MATRIX:
         # A Trainer's predictions are logits, a Keras model's probabilities: their sums tell.
         del found.columns["predicted"]
@@ -163,21 +157,18 @@ def _take_columns_of_classes(found: Roles, rest: dict[str, Array], known: set[st
     if taken:
         found.outputs = np.stack([_numbers(rest.pop(name)) for name in taken], axis=1)
         found.names = tuple(taken.values())
-        found.logits = True if what and what <= {"logit", "logits"} else None if not what else False
+        found.logits = bool(what) and what <= {"logit", "logits"}
 
 
 def _numbers(values: Array) -> Array:
     """Numbers of texts; what is none is NaN, and counted as such later."""
     if values.dtype.kind in "fiub":
         return values.astype(np.float64)
-
-    def number(value: object) -> float:
-        try:
-            return float(value)  # type: ignore[arg-type]
-        except (TypeError, ValueError):
-            return float("nan")
-
-    return np.array([number(value) for value in values])
+    numbers = np.full(len(values), np.nan)
+    for place, value in enumerate(values):
+        with suppress(TypeError, ValueError):
+            numbers[place] = float(value)
+    return numbers
 
 
 MATRIX: Final = 2

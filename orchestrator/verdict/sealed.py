@@ -14,10 +14,12 @@ from orchestrator.analysis.pairwise import CERTAIN
 from orchestrator.results.files import check_writable, write_text
 from orchestrator.stats.looks import level
 from orchestrator.verdict.asked import Claim, Question
-from orchestrator.verdict.matching import Matched, name_of
+from orchestrator.verdict.matching import Matched
 
-FIELDS: Final = ("look", "at", "test_set", "claim", "candidate", "baseline", "predictions",
-                 "level", "held", "opened", "before")  # fmt: skip
+FIELDS: Final = {
+    *("look", "at", "test_set", "claim", "candidate", "baseline", "predictions"),
+    *("level", "held", "opened", "before"),
+}
 LOCK_SECONDS: Final = 60
 
 
@@ -38,27 +40,9 @@ class Decision:
     again: bool
 
 
-@dataclass(frozen=True, kw_only=True)
-class Log:
-    """A file with a line for each claim that was tested on one test set.
-
-    Attributes:
-        path: The file.
-        entries: What it has so far.
-    """
-
-    path: Path
-    entries: Sequence[dict[str, Any]]
-
-    @property
-    def opened(self) -> int:
-        """How many looks showed numbers."""
-        return sum(bool(entry["opened"]) for entry in self.entries)
-
-
 def decide(
     path: Path, matched: Matched, asked: Question, claims: Sequence[Claim], *, opened: bool
-) -> tuple[list[Decision], Log]:
+) -> tuple[list[Decision], list[dict[str, Any]]]:
     """Decides each claim at the level that is left for it, and writes it down.
 
     A claim that the log has of the very same predictions is answered as it was, and spends nothing.
@@ -66,9 +50,12 @@ def decide(
     Args:
         path: The log; made where it is not there yet.
         matched: The models.
-        asked: Of them.
-        claims: Tested, by `asked.test`.
+        asked: What was asked of them.
+        claims: What `asked.test` says of it.
         opened: Whether numbers are shown beside the decisions.
+
+    Returns:
+        The decisions, and all that the log has: an entry for each claim that was tested.
 
     Raises:
         ValueError: The file is no log, was changed, or is of another test set.
@@ -88,65 +75,47 @@ def decide(
             entry = {
                 "test_set": test_set,
                 "claim": f"{asked.kind} {100 * asked.margin:g}",
-                "candidate": name_of(claim.candidate),
-                "baseline": name_of(claim.baseline),
+                **claim.names,
                 "predictions": _digest_of(matched, claim),
             }
             decisions.append(_decide(entries, entry, claim, opened=opened))
         write_text(path, "".join(f"{json.dumps(entry)}\n" for entry in entries))
-    return decisions, Log(path=path, entries=entries)
+    return decisions, entries
 
 
 def _decide(
     entries: list[dict[str, Any]], entry: dict[str, Any], claim: Claim, *, opened: bool
 ) -> Decision:
     """Adds an entry, unless it is there."""
-    same = ("claim", "predictions")
-    for earlier in entries:
-        if all(earlier[name] == entry[name] for name in same):
-            earlier_opened = bool(earlier["opened"])
-            if not opened or earlier_opened:
-                return Decision(
-                    look=earlier["look"], level=earlier["level"], held=earlier["held"], again=True
-                )
-            # Shown now for the first time: an entry of its own, at no cost.
-            _append(entries, {**entry, "level": earlier["level"], "held": earlier["held"]}, True)
-            return Decision(
-                look=earlier["look"], level=earlier["level"], held=earlier["held"], again=True
-            )
-    tested = _tested(entries)
-    left = level(len(tested), sum(each["held"] for each in tested), total=CERTAIN)
-    held = claim.p_value <= left
-    _append(entries, {**entry, "level": left, "held": held}, opened)
-    return Decision(look=len(entries), level=left, held=held, again=False)
+    tested = {_key(each): each for each in reversed(entries)}  # the first spent something
+    earlier = tested.get(_key(entry))
+    left = level(len(tested), sum(each["held"] for each in tested.values()), total=CERTAIN)
+    decided: dict[str, Any] = {"level": left, "held": claim.p_value <= left}
+    if earlier is not None:
+        decided = {name: earlier[name] for name in decided}
+    # Numbers that are shown for the first time are an entry of their own, at no cost.
+    if earlier is None or (opened and not earlier["opened"]):
+        entries.append(
+            {
+                "look": len(entries) + 1,
+                "at": datetime.now(UTC).isoformat(timespec="seconds"),
+                **entry,
+                **decided,
+                "opened": opened,
+                "before": _digest_of_last(entries),
+            }
+        )
+    look = len(entries) if earlier is None else earlier["look"]
+    return Decision(look=look, again=earlier is not None, **decided)
 
 
-def _tested(entries: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The entries that spent something: the first of each claim."""
-    first: dict[tuple[str, str], dict[str, Any]] = {}
-    for entry in entries:
-        first.setdefault((entry["claim"], entry["predictions"]), entry)
-    return [*first.values()]
-
-
-def _append(entries: list[dict[str, Any]], entry: dict[str, Any], opened: bool) -> None:
-    entries.append(
-        {
-            "look": len(entries) + 1,
-            "at": datetime.now(UTC).isoformat(timespec="seconds"),
-            **entry,
-            "opened": opened,
-            "before": _digest_of_line(entries[-1]) if entries else "",
-        }
-    )
+def _key(entry: dict[str, Any]) -> tuple[str, str]:
+    """What is the same of the same claim on the very same predictions."""
+    return entry["claim"], entry["predictions"]
 
 
 def _read(path: Path) -> list[dict[str, Any]]:
-    """The entries, whose chain of digests must be whole.
-
-    Raises:
-        ValueError: It is no log, or a line was changed or taken out.
-    """
+    """The entries, whose chain of digests must be whole."""
     if not path.exists():
         return []
     entries: list[dict[str, Any]] = []
@@ -155,12 +124,11 @@ def _read(path: Path) -> list[dict[str, Any]]:
             entry = json.loads(line)
         except ValueError:
             entry = None
-        if not isinstance(entry, dict) or set(entry) != set(FIELDS):
+        if not isinstance(entry, dict) or set(entry) != FIELDS:
             raise ValueError(
                 f"--log must be a log of verdicts, but line {number} of {path} is none"
             )
-        before = _digest_of_line(entries[-1]) if entries else ""
-        if entry["before"] != before or entry["look"] != number:
+        if entry["before"] != _digest_of_last(entries) or entry["look"] != number:
             raise ValueError(
                 f"--log must be as it was written, but line {number} of {path} does not follow "
                 "from the one before: a line was changed or is missing"
@@ -169,25 +137,25 @@ def _read(path: Path) -> list[dict[str, Any]]:
     return entries
 
 
-def _digest_of_line(entry: dict[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(entry, sort_keys=True).encode()).hexdigest()
+def _digest_of_last(entries: Sequence[dict[str, Any]]) -> str:
+    return _sha256(json.dumps(entries[-1], sort_keys=True)) if entries else ""
 
 
 def _digest_of_test_set(matched: Matched) -> str:
     labels = (matched.classes[label] for label in matched.runs[0].labels)
-    pairs = [*zip(matched.images, labels, strict=True)]
-    return hashlib.sha256(json.dumps(pairs).encode()).hexdigest()
+    return _sha256(json.dumps([*zip(matched.images, labels, strict=True)]))
+
+
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _digest_of(matched: Matched, claim: Claim) -> str:
     """What was predicted by both models, under whatever names."""
-    sides = [
-        sorted(run.predicted.astype("<i8").tobytes() for run in matched.of_model(model))
-        for model in (claim.candidate, claim.baseline)
-    ]
     digest = hashlib.sha256()
-    for side in sides:
-        digest.update(len(side).to_bytes(8, "little"))
-        for run in side:
+    for model in (claim.candidate, claim.baseline):
+        runs = sorted(run.predicted.astype("<i8").tobytes() for run in matched.of_model(model))
+        digest.update(len(runs).to_bytes(8, "little"))
+        for run in runs:
             digest.update(hashlib.sha256(run).digest())
     return digest.hexdigest()

@@ -1,19 +1,19 @@
 """Where a difference lives: the parts of the test set in which two models are told apart."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
-from itertools import pairwise
+from itertools import chain, pairwise
 from typing import Any, Final
 
 import numpy as np
 
 from orchestrator.analysis.pairwise import CERTAIN
-from orchestrator.results.rows import Model
 from orchestrator.stats import bootstrap, claims, significance
 from orchestrator.stats.bootstrap import Bools, Floats, Integers
 from orchestrator.stats.claims import Side
 from orchestrator.stats.intervals import SeedRuns
-from orchestrator.stats.predictions import PredictedRun
+from orchestrator.verdict.asked import Claim
 from orchestrator.verdict.matching import Matched
 from orchestrator.verdict.said import Texts
 
@@ -29,6 +29,10 @@ DRAWS: Final = 100
 """Bootstrap draws of a slice, whose intervals have Student's t below them."""
 
 
+Part = tuple[str, str, Integers, Sequence[Bools]]
+"""Column, value, which images, and on which of all images each training of each model is right."""
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Slice:
     """A part of the test set, and how two models differ on it.
@@ -36,14 +40,14 @@ class Slice:
     Attributes:
         column: What the images have in common, such as `class`.
         value: Which they have of it.
-        rows: Which images, [images of it].
+        images: How many.
+        better: Of them the candidate alone is right on, as a mean over its trainings.
+        worse: Of them the baseline alone is right on.
         difference: Share of them on which the candidate does better, minus where it does worse.
-        low: Lower end of the interval of that.
-        high: Upper end.
+        difference_low: Lower end of the interval of that.
+        difference_high: Upper end.
         elsewhere: The difference in accuracy on all other images; NaN of a confusion, and
             where there are none.
-        better: Images on which the candidate alone is right, as a mean over its trainings.
-        worse: On which the baseline alone is.
         p_value: Of a difference.
         p_value_holm: Corrected for all slices of all columns.
         distinguishing: Which images, the most telling first.
@@ -51,13 +55,13 @@ class Slice:
 
     column: str
     value: str
-    rows: Integers
-    difference: float
-    low: float
-    high: float
-    elsewhere: float
+    images: int
     better: float
     worse: float
+    difference: float
+    difference_low: float
+    difference_high: float
+    elsewhere: float
     p_value: float
     p_value_holm: float = 1.0
     distinguishing: Integers
@@ -69,44 +73,30 @@ class Slice:
 
     def row(self) -> dict[str, Any]:
         """For tables and programs."""
-        return {
-            "column": self.column,
-            "value": self.value,
-            "images": len(self.rows),
-            "better": self.better,
-            "worse": self.worse,
-            "difference": self.difference,
-            "difference_low": self.low,
-            "difference_high": self.high,
-            "elsewhere": self.elsewhere,
-            "p_value": self.p_value,
-            "p_value_holm": self.p_value_holm,
-            "certain": "yes" if self.certain else "no",
-        }
+        columns = {**vars(self), "certain": "yes" if self.certain else "no"}
+        del columns["distinguishing"]
+        return columns
 
 
 def find_slices(
-    matched: Matched,
-    pair: tuple[Model, Model],
-    columns: Mapping[str, Texts],
-    groups: Integers | None,
+    matched: Matched, claim: Claim, columns: Mapping[str, Texts], groups: Integers | None
 ) -> list[Slice]:
     """All slices of two models, those first that are most certain; each p corrected by Holm.
 
     Args:
-        matched: The models.
-        pair: Candidate and baseline.
+        matched: All models.
+        claim: Of two of them.
         columns: Name to values, [images]: slices beside classes and confusions.
         groups: Which images belong together, from 0, [images].
     """
-    a, b = (matched.of_model(model) for model in pair)
-    hits = [np.stack([run.correct for run in runs]) for runs in (a, b)]
-    found = [
-        _slice(name, value, rows, hits, groups)
-        for name, value, rows in _parts(matched, columns)
-        if _distinguishing(hits, rows) >= FEWEST_TOLD_APART
-    ]
-    found += _confusions(matched, a, b, groups)
+    sides = [matched.of_model(model) for model in (claim.candidate, claim.baseline)]
+    hits = [np.stack([run.correct for run in runs]) for runs in sides]
+    predicted = [np.stack([run.predicted for run in runs]) for runs in sides]
+    parts = chain(
+        ((*part, hits) for part in _parts(matched, columns)),
+        _confusions(matched.classes, matched.runs[0].labels, predicted),
+    )
+    found = [_slice(*part, groups) for part in parts if _distinguishing(part) >= FEWEST_TOLD_APART]
     corrected = significance.holm([each.p_value for each in found])
     done = [replace(each, p_value_holm=float(p)) for each, p in zip(found, corrected, strict=True)]
     return sorted(done, key=lambda each: (each.p_value_holm, each.p_value, -abs(each.difference)))
@@ -123,9 +113,10 @@ def _parts(matched: Matched, columns: Mapping[str, Texts]) -> Iterator[tuple[str
 
 def cut(values: Texts) -> list[tuple[str, Integers]]:
     """The parts of a column: its values, or four parts of many numbers, with their rows."""
-    given = [value for value in values.tolist() if value is not None]
-    distinct = sorted(set(given))
-    numbers = _as_numbers(values)
+    distinct = sorted({value for value in values.tolist() if value is not None})
+    numbers: Floats | None = None
+    with suppress(ValueError):
+        numbers = np.array([np.nan if value is None else float(value) for value in values])
     if numbers is None or len(distinct) <= PARTS:
         if len(distinct) > MOST_VALUES or len(distinct) < FEWEST_VALUES:
             return []
@@ -138,36 +129,20 @@ def cut(values: Texts) -> list[tuple[str, Integers]]:
     return parts
 
 
-def _as_numbers(values: Texts) -> Floats | None:
-    try:
-        return np.array([np.nan if value is None else float(value) for value in values])
-    except ValueError:
-        return None
-
-
 def _confusions(
-    matched: Matched,
-    a: Sequence[PredictedRun],
-    b: Sequence[PredictedRun],
-    groups: Integers | None,
-) -> Iterator[Slice]:
+    classes: Sequence[str], labels: Integers, predicted: Sequence[Integers]
+) -> Iterator[Part]:
     """Of each class the images that one of the two takes for another certain class."""
-    labels = matched.runs[0].labels
-    for true, name in enumerate(matched.classes):
+    for true, name in enumerate(classes):
         rows = np.flatnonzero(labels == true)
-        if not len(rows):
-            continue
-        said = [np.stack([run.predicted for run in runs]) for runs in (a, b)]
-        for guess in np.unique(np.concatenate([each[:, rows].ravel() for each in said])):
-            if guess == true:
-                continue
-            avoided = [each != guess for each in said]
-            if _distinguishing(avoided, rows) >= FEWEST_TOLD_APART:
-                value = f"{name} taken for {matched.classes[guess]}"
-                yield _slice(CONFUSION, value, rows, avoided, groups)
+        for guess in np.unique(np.concatenate([each[:, rows].ravel() for each in predicted])):
+            if guess != true:
+                value = f"{name} taken for {classes[guess]}"
+                yield CONFUSION, value, rows, [each != guess for each in predicted]
 
 
-def _distinguishing(hits: Sequence[Bools], rows: Integers) -> int:
+def _distinguishing(part: Part) -> int:
+    *_, rows, hits = part
     a, b = (each[:, rows].mean(axis=0) for each in hits)
     return int(np.count_nonzero(a != b))
 
@@ -184,10 +159,10 @@ def _slice(
     return Slice(
         column=column,
         value=value,
-        rows=rows,
+        images=len(rows),
         difference=float(of_image.mean()),
-        low=low,
-        high=high,
+        difference_low=low,
+        difference_high=high,
         elsewhere=float(others.mean()) if len(others) and column != CONFUSION else float("nan"),
         better=float(of_image[of_image > 0].sum()),
         worse=float(-of_image[of_image < 0].sum()),

@@ -161,9 +161,8 @@ def _read_json(path: Path) -> Columns:
     if not all(isinstance(value, Mapping) for value in values):
         raise TypeError("it is no table")
     if set(values[0]) == set(values[-1]) and len(values[0]) < len(values):
-        return of_frame(
-            pd.DataFrame.from_dict(dict(content), orient="index").reset_index(names="image")
-        )
+        by_image = pd.DataFrame.from_dict(dict(content), orient="index")
+        return of_frame(by_image.reset_index(names="image"))
     return of_frame(pd.DataFrame(content).reset_index(drop=True))
 
 
@@ -204,14 +203,10 @@ def _numbers_of(text: str) -> Array:
 
 
 READERS: Final[Mapping[str, Callable[[Path], Columns]]] = {
-    ".csv": _read_text,
-    ".tsv": _read_text,
-    ".txt": _read_text,
+    **dict.fromkeys((".csv", ".tsv", ".txt"), _read_text),
     ".parquet": _read_parquet,
-    ".arrow": _read_arrow,
-    ".feather": _read_arrow,
-    ".json": _read_json,
-    ".jsonl": _read_json,
+    **dict.fromkeys((".arrow", ".feather"), _read_arrow),
+    **dict.fromkeys((".json", ".jsonl"), _read_json),
     ".npy": _read_npy,
     ".npz": _read_npz,
 }

@@ -252,3 +252,11 @@ def test_names_that_would_move_a_cursor_are_shown_and_do_nothing(
 ) -> None:
     spoilt(place, **column("predicted", 3, "\x1b[2Jx"))
     assert "\x1b" not in refusal("good.csv", "bad.csv")
+
+
+def test_a_row_whose_label_differs_is_named_by_its_number(place: Path, refusal: Refusal) -> None:
+    frame = MADE.frame().drop(columns="image")
+    frame.to_csv(place / "one.csv", index=False)
+    frame.loc[11, "label"] = "cat"
+    frame.to_csv(place / "other.csv", index=False)
+    assert "(row 12, the other 'cat')" in refusal("one.csv", "other.csv")
