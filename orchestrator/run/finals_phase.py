@@ -13,10 +13,8 @@ from orchestrator.results.states import State
 from orchestrator.results.study_record import Choices
 from orchestrator.run import finals, replay
 from orchestrator.run.opening import resume_command
-from orchestrator.run.progress import ProgressTable, shown
 from orchestrator.run.search_phase import Search, note_opening
 from orchestrator.run.session import Session
-from orchestrator.run.time_left import Remaining
 from orchestrator.run.winners import keep_winners
 from orchestrator.search.scheduler import RecordingScheduler
 from orchestrator.search.trial_queue import ListedTrials
@@ -81,22 +79,16 @@ def retrain_and_test(session: Session, search: Search, choice: Choices, shared: 
             retrained = [each for each in recorder.trained() if each.epochs]
             return forecast_end(study, trials, retrained, runs, search.searcher.failed_families)
 
-        time_left = Remaining(forecast).seconds
-        table = ProgressTable(
-            "Finals: re-training, then the test set",
+        session.run_phase(
+            "finals",
+            searcher,
+            RecordingScheduler(recorder),
             recorder,
-            Counter(spec.family for spec in specs),
-            time_left,
+            references,
+            title="Finals: re-training, then the test set",
+            planned=Counter(spec.family for spec in specs),
+            forecast=forecast,
         )
-        with shown(session.console, table):
-            session.run_phase(
-                "finals",
-                searcher,
-                RecordingScheduler(recorder),
-                recorder,
-                references,
-                time_left=time_left,
-            )
     session.must_have_ended(recorder)
     keep_winners(session.folder, rows(), session.inputs.dataset.classes)
     completed = all(record.status == State.COMPLETED for record in recorder.trials.values())

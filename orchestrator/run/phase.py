@@ -3,7 +3,7 @@
 import functools
 import logging
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from orchestrator.search.early_finals import SearchAndFinals
 from orchestrator.search.scheduler import RecordingScheduler
 from orchestrator.search.trial_queue import TrialQueue
 from orchestrator.trials.recorder import Recorder
-from trainables import node_check, watchdog
+from trainables import watchdog
 from trainables.checkpoints import is_full
 from trainables.secrets import redacted
 from trainables.trial import References, StudyTrial
@@ -32,17 +32,11 @@ class Phase:
 
     Attributes:
         name: `search` or `finals`; Tune's own files go to `tune/<name>`, and are disposable.
-        is_last: No other follows it.
         searcher: Proposes attempts.
         scheduler: Records and decides.
         recorder: Keeps the rows.
         references: What trials share.
-        epoch_time_limit: Seconds that an epoch may take.
-        checkpoint_seconds: Of short epochs between two checkpoints.
-        rungs: Epochs at which it is decided whether a trial goes on.
-        precision: Of all trials.
-        reproducible: They use deterministic algorithms alone.
-        objective: What their epochs are compared by.
+        config: What all trials are told besides, see `trainables.attempt_config`.
         folder: The study's folder, absolute.
         reservation: What each trial reserves.
         interruption: Ends the phase before all trials have ended.
@@ -50,18 +44,11 @@ class Phase:
     """
 
     name: str
-    is_last: bool
     searcher: TrialQueue | SearchAndFinals
     scheduler: RecordingScheduler
     recorder: Recorder
     references: References
-    epoch_time_limit: float
-    checkpoint_seconds: float
-    rungs: Sequence[int]
-    precision: str
-    reproducible: bool
-    mix_devices: bool
-    objective: str
+    config: Mapping[str, Any]
     folder: Path
     reservation: Reservation
     interruption: Interruption
@@ -82,7 +69,7 @@ def run(phase: Phase, kept: KeptProcesses) -> None:
         RuntimeError: Tune has ended again before anything new was known of any trial.
     """
     _silence_tune()
-    known = -1
+    known, is_last = -1, phase.name != "search"
     while True:
         try:
             with (
@@ -92,8 +79,8 @@ def run(phase: Phase, kept: KeptProcesses) -> None:
                     phase.references,
                     phase.reservation.bundle,
                     phase.reservation.max_concurrent,
-                    wanted=lambda: phase.searcher.may_use_idle(and_next=not phase.is_last),
-                    leaves=not phase.is_last,
+                    wanted=lambda: phase.searcher.may_use_idle(and_next=not is_last),
+                    leaves=not is_last,
                 ),
                 phase.interruption.tuning(),
                 ray_actors.callbacks_uncounted(),
@@ -115,20 +102,7 @@ def run(phase: Phase, kept: KeptProcesses) -> None:
 def _make_tuner(phase: Phase) -> tune.Tuner:
     return tune.Tuner(
         tune.with_parameters(StudyTrial, references=phase.references),
-        param_space={
-            "epoch_time_limit": phase.epoch_time_limit,
-            "checkpoint_seconds": phase.checkpoint_seconds,
-            "rungs": list(phase.rungs),
-            "folder": str(phase.folder),
-            "device": phase.reservation.device,
-            "threads": phase.reservation.cpus,
-            "precision": phase.precision,
-            "reproducible": phase.reproducible,
-            "objective": phase.objective,
-            "resources": phase.reservation.bundle,
-            "mix_devices": phase.mix_devices,
-            "software": node_check.software(),
-        },
+        param_space=dict(phase.config),
         tune_config=tune.TuneConfig(
             search_alg=phase.searcher,
             scheduler=phase.scheduler,
@@ -146,7 +120,7 @@ def _make_tuner(phase: Phase) -> tune.Tuner:
             callbacks=[
                 AttemptClock(phase.recorder, phase.searcher.attempt_began),
                 ray_actors.Overdue(
-                    phase.epoch_time_limit,
+                    phase.config["epoch_time_limit"],
                     phase.scheduler.overdue,
                     phase.waiting,
                     functools.partial(watchdog.epoch_began, phase.folder),

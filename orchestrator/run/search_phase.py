@@ -11,9 +11,7 @@ from orchestrator.forecast.workload import Images, Trained
 from orchestrator.results.schema import TEST_OPENED
 from orchestrator.results.study_record import Choice, ClosedSearch
 from orchestrator.run import finals, replay
-from orchestrator.run.progress import ProgressTable, shown
 from orchestrator.run.session import Session
-from orchestrator.run.time_left import Remaining
 from orchestrator.search.budget import Budget
 from orchestrator.search.early_finals import EarlyFinals, SearchAndFinals, SearchAndFinalsScheduler
 from orchestrator.search.family_searcher import FamilySearch
@@ -123,18 +121,17 @@ def run_search(session: Session, search: Search, shared: Any) -> None:
         study, trials = session.manifest.study, search.recorder.trained()
         return forecast_end(study, trials, begun(), None, search.searcher.failed_families)
 
-    time_left = Remaining(forecast).seconds
     if search.searcher.has_work():
-        planned = Counter(each.family for each in session.searches * session.settings.trials)
-        table = ProgressTable("Search", search.recorder, planned, time_left, lambda: len(begun()))
-        with shown(session.console, table):
-            session.run_phase(
-                "search",
-                *_with_finals(search),
-                search.recorder,
-                References(shared=shared, test=None),
-                time_left=time_left,
-            )
+        session.run_phase(
+            "search",
+            *_with_finals(search),
+            search.recorder,
+            References(shared=shared, test=None),
+            title="Search",
+            planned=Counter(each.family for each in session.searches * session.settings.trials),
+            forecast=forecast,
+            begun=lambda: len(begun()),
+        )
     session.must_have_ended(search.recorder)
 
 

@@ -3,14 +3,15 @@
 import contextlib
 import os
 import shutil
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import ray
 from rich.console import Console
 
 from orchestrator.config.searches import searches_of
+from orchestrator.forecast.remaining import TimeLeft
 from orchestrator.plan.preflight import CheckedStudy
 from orchestrator.results import files, manifest, schema
 from orchestrator.results.lock import Hold
@@ -22,14 +23,17 @@ from orchestrator.run.metrics import Sample, measure, measure_time_left
 from orchestrator.run.metrics_publisher import Publisher
 from orchestrator.run.nodes import Waiting
 from orchestrator.run.phase import Phase, run
+from orchestrator.run.progress import ProgressTable, shown
 from orchestrator.run.replay import StoredStudy
 from orchestrator.run.signals import Interruption
+from orchestrator.run.time_left import Remaining
 from orchestrator.search.early_finals import SearchAndFinals
 from orchestrator.search.scheduler import RecordingScheduler
 from orchestrator.search.trial_queue import TrialQueue
 from orchestrator.trials.device_types import DeviceTypes
 from orchestrator.trials.recorder import Recorder
 from orchestrator.trials.table_writer import TableWriter
+from trainables import node_check
 from trainables.shared_data import SharedData, for_other_hosts
 from trainables.trial import References
 from trainables.weights.chosen import ChosenWeights
@@ -39,23 +43,8 @@ RESERVE_BYTES: Final = 1 << 18
 CLUSTER_LOST: Final = "cluster_lost"
 
 
-class Executor(Protocol):
-    """Protocol of what runs trials."""
-
-    def put(self, value: Any) -> Any:
-        """Shares a value with all trials."""
-
-    def run(self, phase: Phase) -> None:
-        """Runs the trials of a phase until all have ended or the study is interrupted."""
-
-    def publishing(
-        self, samples: Callable[[], Iterable[Sample]]
-    ) -> contextlib.AbstractContextManager[None]:
-        """Publishes metrics inside."""
-
-
 class RayExecutor:
-    """Runs trials with Ray Tune."""
+    """Runs trials with Ray Tune; what takes its place in tests steps them in their process."""
 
     def __init__(self, *, keeps: bool, one_host: bool) -> None:
         """Keeps processes from one phase to the next, or does not; on this machine, or others."""
@@ -65,15 +54,13 @@ class RayExecutor:
         """Puts a value into the object store; images in files by their paths, on one machine."""
         return ray.put(value if self._one_host else for_other_hosts(value))
 
-    def run(self, phase: Phase) -> None:
-        """Runs one Tuner."""
-        run(phase, self._kept)
+    def run(self, phase: Phase, samples: Callable[[], Iterable[Sample]]) -> None:
+        """Runs the trials of a phase, and publishes metrics through Ray's meanwhile.
 
-    def publishing(
-        self, samples: Callable[[], Iterable[Sample]]
-    ) -> contextlib.AbstractContextManager[None]:
-        """Publishes through Ray's metrics."""
-        return Publisher(samples).running()
+        It returns once all trials have ended or the study is interrupted.
+        """
+        with Publisher(samples).running():
+            run(phase, self._kept)
 
 
 class Session:
@@ -83,7 +70,7 @@ class Session:
         self,
         checked: CheckedStudy,
         *,
-        executor: Executor,
+        executor: RayExecutor,
         reservation: Reservation,
         console: Console,
         study_json: Manifest,
@@ -212,37 +199,51 @@ class Session:
         recorder: Recorder,
         references: References,
         *,
-        time_left: Callable[[], float | None],
+        title: str,
+        planned: Mapping[str, int],
+        forecast: Callable[[], TimeLeft | None],
+        begun: Callable[[], int] = int,
     ) -> None:
-        """Runs the trials of a phase and publishes its numbers meanwhile."""
+        """Runs the trials of a phase; shows its progress and publishes its numbers meanwhile.
+
+        See `Phase`, and `ProgressTable` for `title`, `planned` and `begun`; `forecast` tells what
+        the study still takes.
+        """
+        settings, reservation = self.settings, self.reservation
         families, where = [plan.name for plan in self.plans], {"study": self.name, "phase": name}
+        time_left = Remaining(forecast).seconds
 
         def samples() -> Iterator[Sample]:
             yield from measure(recorder, families, **where)
             yield from measure_time_left(time_left(), **where)
 
-        with self.executor.publishing(samples):
-            self.executor.run(
-                Phase(
-                    name=name,
-                    is_last=name != "search",
-                    searcher=searcher,
-                    scheduler=scheduler,
-                    recorder=recorder,
-                    references=references,
-                    epoch_time_limit=self.settings.epoch_time_limit,
-                    checkpoint_seconds=self.settings.checkpoint_seconds,
-                    rungs=self.manifest.study.rungs if name == "search" else (),
-                    precision=self.settings.precision_on(self.reservation.device),
-                    reproducible=self.settings.reproducible,
-                    mix_devices=self.settings.mix_devices,
-                    objective=self.settings.objective,
-                    folder=self.folder,
-                    reservation=self.reservation,
-                    interruption=self.interruption,
-                    waiting=Waiting(self.reservation, self.settings, self.console.print),
-                )
-            )
+        phase = Phase(
+            name=name,
+            searcher=searcher,
+            scheduler=scheduler,
+            recorder=recorder,
+            references=references,
+            config={
+                "epoch_time_limit": settings.epoch_time_limit,
+                "checkpoint_seconds": settings.checkpoint_seconds,
+                "rungs": list(self.manifest.study.rungs) if name == "search" else [],
+                "folder": str(self.folder),
+                "device": reservation.device,
+                "threads": reservation.cpus,
+                "precision": settings.precision_on(reservation.device),
+                "reproducible": settings.reproducible,
+                "objective": settings.objective,
+                "resources": reservation.bundle,
+                "mix_devices": settings.mix_devices,
+                "software": node_check.software(),
+            },
+            folder=self.folder,
+            reservation=reservation,
+            interruption=self.interruption,
+            waiting=Waiting(reservation, settings, self.console.print),
+        )
+        with shown(self.console, ProgressTable(title, recorder, planned, time_left, begun)):
+            self.executor.run(phase, samples)
 
     def must_have_ended(self, recorder: Recorder) -> None:
         """Checks that a phase ran to its end.

@@ -48,10 +48,6 @@ class WatchedExecutor(InProcessExecutor):
 
     look: Any = None
 
-    def publishing(self, samples: Any) -> Any:
-        self.samples = samples
-        return contextlib.nullcontext()
-
     def _step(self, phase: Phase, running: dict[str, Any], tune_id: str) -> None:
         super()._step(phase, running, tune_id)
         assert self.writer is not None
@@ -86,8 +82,7 @@ def test_terminal_metrics_status_and_page_tell_one_time_left(
         tables.append(table)
         yield
 
-    for phase in ("search_phase", "finals_phase"):
-        monkeypatch.setattr(f"orchestrator.run.{phase}.shown", shown)
+    monkeypatch.setattr("orchestrator.run.session.shown", shown)
     for setting in ("LEAST_SECONDS", "REST_FACTOR"):  # what is told is not older than the files
         monkeypatch.setattr(time_left, setting, 0.0)
 

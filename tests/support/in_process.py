@@ -82,10 +82,8 @@ class InProcessExecutor:
     def put(self, value: Any) -> Any:
         return value
 
-    def publishing(self, _samples: Any) -> Any:
-        return contextlib.nullcontext()
-
-    def run(self, phase: Phase) -> None:
+    def run(self, phase: Phase, samples: Any) -> None:
+        self.samples = samples
         running: dict[str, tuple[SimpleNamespace, Attempt | None]] = {}
         ids = iter(range(10_000))
         finished = False
@@ -134,17 +132,7 @@ class InProcessExecutor:
         self._moments.pass_one(f"end {trial.config['trial_id']}")
 
     def _begin(self, phase: Phase, config: dict[str, Any]) -> Attempt:
-        more = {
-            "folder": str(phase.folder),
-            "device": "cpu",
-            "threads": 1,
-            "rungs": phase.rungs,
-            "checkpoint_seconds": phase.checkpoint_seconds,
-            "precision": phase.precision,
-            "reproducible": phase.reproducible,
-            "objective": phase.objective,
-        }
-        known = {**more, **config}
+        known = {**phase.config, "device": "cpu", "threads": 1, **config}
         config = AttemptConfig(**{f.name: known[f.name] for f in fields(AttemptConfig)})
         return Attempt(config, phase.references.shared, phase.references.test)
 
