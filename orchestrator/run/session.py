@@ -1,6 +1,7 @@
 """Open study: the state that its steps share, and the executor that runs its trials."""
 
 import contextlib
+import functools
 import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -19,8 +20,7 @@ from orchestrator.results.manifest import Manifest
 from orchestrator.results.states import Outcome, State
 from orchestrator.run.cluster import Reservation, passed_on
 from orchestrator.run.kept_processes import KeptProcesses
-from orchestrator.run.metrics import Sample, measure, measure_time_left
-from orchestrator.run.metrics_publisher import Publisher
+from orchestrator.run.metrics import Publisher, Sample, measure
 from orchestrator.run.nodes import Waiting
 from orchestrator.run.phase import Phase, run
 from orchestrator.run.progress import ProgressTable, shown
@@ -210,13 +210,10 @@ class Session:
         the study still takes.
         """
         settings, reservation = self.settings, self.reservation
-        families, where = [plan.name for plan in self.plans], {"study": self.name, "phase": name}
-        time_left = Remaining(forecast).seconds
-
-        def samples() -> Iterator[Sample]:
-            yield from measure(recorder, families, **where)
-            yield from measure_time_left(time_left(), **where)
-
+        time_left, families = Remaining(forecast).seconds, [plan.name for plan in self.plans]
+        samples = functools.partial(
+            measure, recorder, families, time_left, study=self.name, phase=name
+        )
         phase = Phase(
             name=name,
             searcher=searcher,
