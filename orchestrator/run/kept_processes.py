@@ -17,6 +17,7 @@ from ray.tune.execution.tune_controller import TuneController
 from ray.util.placement_group import remove_placement_group
 
 from orchestrator.run.placement_groups import PlacementGroups
+from orchestrator.run.ray_actors import replaced
 from trainables.trial import References
 
 Kept = tuple[Any, Any]
@@ -61,15 +62,12 @@ class KeptProcesses:
             made.left = self._idle if leaves else None
             return made
 
-        own = vars(tune)["TuneController"]
-        vars(tune)["TuneController"] = make
-        try:
-            yield
-        except BaseException:
-            self._end()
-            raise
-        finally:
-            vars(tune)["TuneController"] = own
+        with replaced(tune, "TuneController", make):
+            try:
+                yield
+            except BaseException:
+                self._end()
+                raise
 
     def _end(self) -> None:
         """Ends those that are idle: whatever has ended the phase may have met them as well."""

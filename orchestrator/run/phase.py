@@ -147,19 +147,15 @@ class AttemptClock(tune.Callback):
         """Takes the recorder of the phase, and what is told of a trial and its devices."""
         self._recorder, self._began = recorder, began
 
-    def on_step_begin(self, iteration: int, trials: list[Trial], **info: Any) -> None:
+    def on_step_begin(self, *_: Any, **_info: Any) -> None:
         """Checks that rows still reach the disk, without waiting for the next one."""
-        del iteration, trials, info
         self._recorder.check_kept()
 
-    def on_trial_start(
-        self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
-    ) -> None:
+    def on_trial_start(self, *_: Any, **info: Any) -> None:
         """See the class."""
-        del iteration, trials, info
+        trial: Trial = info["trial"]
         resources = trial.config["resources"]
-        devices = resources.get("GPU") or resources["CPU"]
-        self._began(trial.config["trial_id"], devices)
+        self._began(trial.config["trial_id"], resources.get("GPU") or resources["CPU"])
         ray_actors.name_epochs(trial)
 
 

@@ -150,9 +150,9 @@ def test_f7_a_frozen_process_of_another_node_is_ended_and_gives_its_devices_back
         assert ray.wait([frozen], timeout=0.1)[0] == []
     now, overdue = iter([0.0, *range(1, 90, 5)]), set[str]()
     callback = Overdue(12.0, overdue, lambda _: None, lambda _: 0, lambda: next(now))
-    callback.on_trial_start(0, [], ATrial(actor))
+    callback.on_trial_start(trial=ATrial(actor))
     while not overdue:
-        callback.on_step_begin(0, [])
+        callback.on_step_begin(trials=[])
     with pytest.raises(RayActorError) as caught:
         ray.get(frozen, timeout=30)
     assert classify(caught.value).kind == "process_died"
