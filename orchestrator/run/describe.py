@@ -78,7 +78,7 @@ def describe(
         "environment": environment(),
         "cluster": {
             "kind": cluster.kind,
-            "nodes": cluster.nodes,
+            "nodes": len(cluster.present),
             "cpus": cluster.cpus,
             "gpus": cluster.gpus,
             "cpus_per_trial": reservation.cpus,

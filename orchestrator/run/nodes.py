@@ -12,7 +12,7 @@ import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from orchestrator.config.settings import Settings
-from orchestrator.run.cluster import InfrastructureError, Reservation, fits
+from orchestrator.run.cluster import InfrastructureError, Reservation, alive_nodes, fits
 from orchestrator.run.devices import in_words
 from trainables import hardware, node_check
 from trainables.hardware import Hardware
@@ -31,7 +31,7 @@ def check_nodes(folder: Path) -> None:
         InfrastructureError: A node has other versions than the driver, or another folder there.
     """
     here = ray.get_runtime_context().get_node_id()
-    others = [node["NodeID"] for node in alive() if node["NodeID"] != here]
+    others = [node["NodeID"] for node in alive_nodes() if node["NodeID"] != here]
     if not others:
         return
     existing = next(path for path in (folder, *folder.parents) if path.exists())
@@ -62,7 +62,7 @@ def look_at_nodes(precision: str, reservation: Reservation, *, mixed: bool) -> S
     here = ray.get_runtime_context().get_node_id()
     asked = [
         (node, None if node["NodeID"] == here else _on(node["NodeID"], hardware.here))
-        for node in alive()
+        for node in alive_nodes()
     ]
     answers = [
         (node["Resources"], hardware.here() if reference is None else _answer(reference))
@@ -154,7 +154,7 @@ class Waiting:
             InfrastructureError: No node has come that has room for a trial.
         """
         asked = self._reservation.bundle
-        if any(fits(asked, node["Resources"]) for node in alive()):
+        if any(fits(asked, node["Resources"]) for node in alive_nodes()):
             self._say_once("Waiting for room: the nodes that could run a trial are in use")
             return
         wanted = in_words(asked)
@@ -169,11 +169,6 @@ class Waiting:
         if sentence != self._said:
             self._said = sentence
             self._say(sentence)
-
-
-def alive() -> list[Any]:
-    """The nodes that are there now, as Ray has them."""
-    return [node for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
 
 
 def _on(node_id: str, function: Callable[..., Any], *arguments: Any) -> Any:

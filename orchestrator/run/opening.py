@@ -111,7 +111,7 @@ def open_study(
             checked,
             executor=RayExecutor(
                 keeps=not cluster.most_grown,
-                one_host=cluster.nodes == 1 and not cluster.most_grown,
+                one_host=len(cluster.present) == 1 and not cluster.most_grown,
             ),
             reservation=reservation,
             console=console,
@@ -248,7 +248,7 @@ def cluster_line(cluster: Cluster, reservation: Reservation) -> str:
     why = cluster.unknown_growth
     unknown = f"; what it may grow to cannot be read ({why})" if why else ""
     return (
-        f"Ray: {cluster.kind}, {cluster.nodes} node(s), {cluster.cpus:g} CPUs, "
+        f"Ray: {cluster.kind}, {len(cluster.present)} node(s), {cluster.cpus:g} CPUs, "
         f"{cluster.gpus:g} GPUs; {reservation.max_concurrent} trial(s) at a time, each on "
         f"{in_words(reservation.bundle)}{where}{waiting}{unknown}"
     )

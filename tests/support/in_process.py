@@ -201,9 +201,7 @@ class Driver:
 
     def _run(self, checked: CheckedStudy, moments: Moments, order: int) -> bool | None:
         reservation = Reservation(cpus=1, gpus=0, max_concurrent=self.slots)
-        cluster = Cluster(
-            kind="in process", cpus=1, gpus=0, possible={"CPU": 1, "GPU": 0}, nodes=1, dashboard=""
-        )
+        cluster = Cluster(kind="in process", present=[{"CPU": 1, "GPU": 0}])
         content = describe(
             name=checked.name,
             settings=checked.settings,
