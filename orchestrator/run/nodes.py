@@ -57,7 +57,7 @@ class Seen:
     types: frozenset[str]
 
 
-def look_at_nodes(precision: str, reservation: Reservation, *, mixed: bool) -> Seen:
+def look_at_nodes(settings: Settings, reservation: Reservation) -> Seen:
     """Asks each present node for its hardware; see `seen_of`."""
     here = ray.get_runtime_context().get_node_id()
     asked = [
@@ -68,7 +68,9 @@ def look_at_nodes(precision: str, reservation: Reservation, *, mixed: bool) -> S
         (node["Resources"], hardware.here() if reference is None else _answer(reference))
         for node, reference in asked
     ]
-    return seen_of([pair for pair in answers if pair[1]], precision, reservation, mixed=mixed)
+    answered = [pair for pair in answers if pair[1]]
+    precision = settings.precision_on(reservation.device)
+    return seen_of(answered, precision, reservation, mixed=settings.mix_devices)
 
 
 def seen_of(

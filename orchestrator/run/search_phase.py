@@ -85,8 +85,7 @@ def restore_search(session: Session) -> Search:
     replay.replay_search(session.stored, recorder, scheduler, searcher)
     for kind, detail in session.stored.changes:
         recorder.event(kind, detail)
-        said = f"{kind.replace('_', ' ').capitalize()}: {detail}"
-        session.console.print(said, soft_wrap=True)
+        session.say(f"{kind.replace('_', ' ').capitalize()}: {detail}")
     recorder.publish(search=True)
     early = _early_finals(session, recorder)
     return Search(recorder=recorder, scheduler=scheduler, searcher=searcher, early=early)

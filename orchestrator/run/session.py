@@ -46,9 +46,9 @@ CLUSTER_LOST: Final = "cluster_lost"
 class RayExecutor:
     """Runs trials with Ray Tune; what takes its place in tests steps them in their process."""
 
-    def __init__(self, *, keeps: bool, one_host: bool) -> None:
-        """Keeps processes from one phase to the next, or does not; on this machine, or others."""
-        self._kept, self._one_host = KeptProcesses(keeps=keeps), one_host
+    def __init__(self, *, grows: bool, one_host: bool) -> None:
+        """Takes whether nodes may come and go, and whether this machine is the only one now."""
+        self._kept, self._one_host = KeptProcesses(keeps=not grows), one_host and not grows
 
     def put(self, value: Any) -> Any:
         """Puts a value into the object store; images in files by their paths, on one machine."""
@@ -125,6 +125,10 @@ class Session:
         self.writer.write()
         self.manifest.end(Outcome.INTERRUPTED)
 
+    def say(self, line: str) -> None:
+        """Prints a line, however long it is."""
+        self.console.print(line, soft_wrap=True)
+
     def note(self, kind: str, detail: str) -> None:
         """Adds an event of the study's own; safe from any thread.
 
@@ -168,7 +172,7 @@ class Session:
         """Records how the study ended, and prints where it is."""
         self.completed = complete
         self.manifest.end(Outcome.COMPLETED if complete else Outcome.INCOMPLETE)
-        self.console.print(f"Results: {self.folder}", soft_wrap=True)
+        self.say(f"Results: {self.folder}")
 
     def recorder(self, epochs_table: str) -> Recorder:
         """Makes the recorder of a phase."""

@@ -35,12 +35,10 @@ class TakenOverError(RuntimeError):
     """Another head has resumed the study that is stored at the address."""
 
 
-@contextlib.contextmanager
-def publishing(session: Session) -> Iterator[None]:
+def publishing(session: Session) -> AbstractContextManager[None]:
     """Publishes a study inside, and once more at the end; nothing where that was not asked for."""
     if session.settings.publish is None:
-        yield
-        return
+        return contextlib.nullcontext()
     address = f"{session.settings.publish.rstrip('/')}/{session.name}"
     publisher = StudyPublisher(
         session.folder,
@@ -49,10 +47,9 @@ def publishing(session: Session) -> Iterator[None]:
         runs=published.runs_of(session.manifest.study),
         check=session.hold.check,
         note=session.note,
-        say=lambda line: session.console.print(line, soft_wrap=True),
+        say=session.say,
     )
-    with publisher.running():
-        yield
+    return publisher.running()
 
 
 class StudyPublisher:

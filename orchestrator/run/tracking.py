@@ -14,25 +14,12 @@ from pathlib import Path
 from typing import Final
 
 from orchestrator.called import words_of
-from orchestrator.config.trackers import Target, parse_targets
-from orchestrator.run.session import Session
+from orchestrator.config.trackers import Target
 from orchestrator.track import follower
 
 RESTART_SECONDS: Final = 15.0
 LAST_INTERRUPTED_SECONDS: Final = 5.0
 ROOT: Final = Path(follower.__file__).resolve().parents[follower.__name__.count(".")]
-
-
-@contextlib.contextmanager
-def tracking(session: Session) -> Iterator[None]:
-    """Sends a study to its trackers inside, and the last of it at the end."""
-    targets = parse_targets(session.settings.track)
-
-    def say(line: str) -> None:
-        session.console.print(line, soft_wrap=True)
-
-    with following(session.folder, targets, say):
-        yield
 
 
 @contextlib.contextmanager

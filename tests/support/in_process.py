@@ -203,10 +203,7 @@ class Driver:
         reservation = Reservation(cpus=1, gpus=0, max_concurrent=self.slots)
         cluster = Cluster(kind="in process", present=[{"CPU": 1, "GPU": 0}])
         content = describe(
-            name=checked.name,
-            settings=checked.settings,
-            plans=checked.plans,
-            inputs=checked.inputs,
+            checked,
             weights=checked.inputs.weights,
             cluster=cluster,
             reservation=reservation,
