@@ -5,7 +5,6 @@ import functools
 import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from datetime import UTC, datetime
 from typing import Any, Final
 
 import ray
@@ -31,7 +30,7 @@ from orchestrator.search.early_finals import SearchAndFinals
 from orchestrator.search.scheduler import RecordingScheduler
 from orchestrator.search.trial_queue import TrialQueue
 from orchestrator.trials.device_types import DeviceTypes
-from orchestrator.trials.recorder import Recorder
+from orchestrator.trials.recorder import Recorder, event_row
 from orchestrator.trials.table_writer import TableWriter
 from trainables import node_check
 from trainables.shared_data import SharedData, for_other_hosts
@@ -136,16 +135,7 @@ class Session:
             WritingError: See `TableWriter.changed`.
         """
         with self.writer.lock:
-            self.events.append(
-                {
-                    "study": self.name,
-                    "at": datetime.now(UTC),
-                    "kind": kind,
-                    "family": None,
-                    "trial_id": None,
-                    "detail": detail,
-                }
-            )
+            self.events.append(event_row(self.name, kind, detail))
         self.writer.changed("events")
 
     def share_data(self) -> Any:

@@ -49,13 +49,9 @@ class TableWriter:
         metadata: Mapping[str, str],
         check: Callable[[], None] = lambda: None,
     ) -> None:
-        """Takes what all tables have in common.
+        """Takes what all tables have in common; `metadata` is stamped on their files.
 
-        Args:
-            folder: The study's.
-            schemas: Of each table, by name.
-            metadata: What to stamp files with.
-            check: Called before each write; raises where this process must not write any more.
+        `check` is called before each write; it raises where this process must not write any more.
         """
         self._folder, self._schemas, self._metadata = folder, schemas, metadata
         self._check = check
@@ -71,25 +67,22 @@ class TableWriter:
     def add(self, name: str, source: Source) -> None:
         """Adds a table and marks it changed, so that it is written with its schema.
 
-        Args:
-            name: Of the table.
-            source: Called under `lock`, in the writer's thread; returns rows of its own, or what
-                makes the table once the lock is released.
+        Its source is called under `lock`, in the writer's thread; it returns rows of its own, or
+        what makes the table once the lock is released.
         """
         with self.lock:
             self._sources[name] = source
             self._changed.add(name)
 
-    def changed(self, name: str) -> None:
-        """Marks a table as changed; one that was not added is ignored.
+    def changed(self, *names: str) -> None:
+        """Marks tables as changed; those that were not added are ignored.
 
         Raises:
             WritingError: See `check_running`.
         """
         self.check_running()
         with self.lock:
-            if name in self._sources:
-                self._changed.add(name)
+            self._changed |= self._sources.keys() & names
 
     def check_running(self) -> None:
         """Checks that the thread still writes.
@@ -132,17 +125,15 @@ class TableWriter:
         with self._writing:
             yield
 
-    def write_missing(self) -> None:
-        """Writes each table that is not there yet without rows, so that all can be read at once."""
-        for name in self._schemas:
-            if not (self._folder / f"{name}.parquet").exists():
-                table = self._schemas[name].empty_table()
-                files.write_table(self._folder, name, table, self._metadata)
-
     @contextlib.contextmanager
     def running(self) -> Iterator["TableWriter"]:
-        """Writes at once, then now and then, and once more at the end."""
-        self.write_missing()
+        """Writes at once, then now and then, and once more at the end.
+
+        A table that is not there yet is written without rows first: all can be read at once.
+        """
+        for name, table_schema in self._schemas.items():
+            if not (self._folder / f"{name}.parquet").exists():
+                files.write_table(self._folder, name, table_schema.empty_table(), self._metadata)
         self.write()
         self._thread.start()
         try:

@@ -34,9 +34,7 @@ class TrialSpec:
     Attributes:
         trial_id: `<family>-<nnn>`, in a search at a smaller share `<family>-f<fraction>-<nnn>`; in
             the finals `<family>-<role>-s<seed>-f<fraction>`.
-        family: The family's name.
         role: `baseline` or `search`; in the finals `baseline` or `tuned`.
-        params: The family's hyperparameters.
         seed: What its random numbers come from.
         train_fraction: Share of the training images.
         seed_index: In the finals the number of the re-training, from 0.
