@@ -60,12 +60,7 @@ def _moment(value: Any) -> str:
 
 
 def answer(command: str, run: Callable[[], int]) -> int:
-    """Runs a command whose every error is wrong input, or Ctrl-C.
-
-    Args:
-        command: Its name, which the line begins with.
-        run: Does it; returns the exit code.
-    """
+    """Runs a command whose every error is wrong input, or Ctrl-C; returns its exit code."""
     try:
         return run()
     except (ValueError, OSError) as error:

@@ -22,10 +22,9 @@ ANSWER_SECONDS: Final = 30.0
 
 
 def mode_at(address: str) -> str:
-    """A cluster's mode, `token` or `disabled`; only one that asks for the token is given it.
+    """The mode of the cluster whose control store is at `host:port`: `token` or `disabled`.
 
-    Args:
-        address: `host:port` of its control store.
+    Only one that asks for the token is given it.
 
     Raises:
         OSError: No control store answers there, it does not take this user's token, or

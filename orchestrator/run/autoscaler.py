@@ -31,11 +31,7 @@ NAME, NAMESPACE = "RAY_CLUSTER_NAME", "RAY_CLUSTER_NAMESPACE"
 
 
 def possible_workers(config: Mapping[str, Any] | None) -> tuple[list[dict[str, float]], int]:
-    """The resources of each worker that may be started, and how many at a time.
-
-    Args:
-        config: Of the autoscaler; None where there is none.
-    """
+    """The resources of each worker that may be started, and how many at a time."""
     if config is None:
         return [], 0
     limit = int(config.get("max_workers", 0))
@@ -49,12 +45,10 @@ def possible_workers(config: Mapping[str, Any] | None) -> tuple[list[dict[str, f
 
 
 def file_config(gcs_address: str, proc: Path = Path("/proc")) -> dict[str, Any] | None:
-    """The configuration of an autoscaler on this machine; None if there is none.
+    """The configuration of a cluster's autoscaler on this machine; None if there is none.
 
-    Args:
-        gcs_address: Of its cluster, as Ray has it: `10.0.0.1:6379`.
-        proc: Where Linux shows processes. The autoscaler runs on the head, as the driver does; seen
-            from elsewhere there is none.
+    It runs on the head, as the driver does; seen from elsewhere there is none. The cluster's
+    address is as Ray has it, `10.0.0.1:6379`, and `proc` where Linux shows processes.
     """
     for path in proc.glob("[0-9]*/cmdline"):
         arguments: list[str] = []
@@ -79,9 +73,6 @@ def kuberay_config(nodes: Sequence[Node]) -> dict[str, Any]:
     """The configuration of KubeRay's autoscaler as a file of `ray up`, by Ray's own code.
 
     The type of a group's GPUs is what the group's labels say, or else one of its nodes.
-
-    Args:
-        nodes: Of the cluster, as Ray lists them.
 
     Raises:
         OSError: The resource cannot be read from here, or Ray's autoscaler does not take it.

@@ -169,10 +169,7 @@ def restore_predictions(folder: Path, records: Iterable[TrialRecord]) -> None:
 def predictions(folder: Path, rows: Iterable[FinalRow], names: Sequence[str] = ()) -> pa.Table:
     """The table of `predictions.parquet` for rows of `final.parquet`.
 
-    Args:
-        folder: The study's.
-        rows: Of `final.parquet`.
-        names: The file of each test image; empty where they are no files.
+    `names` are the files of the test images; empty where they are no files.
     """
     tables = [_predictions_of(folder, row, names) for row in rows]
     schema = FIXED_SCHEMAS["predictions"]

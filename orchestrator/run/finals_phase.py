@@ -11,9 +11,9 @@ from orchestrator.results.final_runs import final_runs
 from orchestrator.results.rows import FinalEpochRow, FinalRow
 from orchestrator.results.states import State
 from orchestrator.results.study_record import Choices
-from orchestrator.run import finals, replay
+from orchestrator.run import finals
 from orchestrator.run.opening import resume_command
-from orchestrator.run.search_phase import Search, note_opening
+from orchestrator.run.search_phase import Search, note_opening, restore_finals
 from orchestrator.run.session import Session
 from orchestrator.run.winners import keep_winners
 from orchestrator.search.scheduler import RecordingScheduler
@@ -103,10 +103,7 @@ def _begun(
     if search.early is not None:
         recorder = search.early.recorder
         return recorder, sorted(specs, key=lambda spec: spec.trial_id not in recorder.trials)
-    recorder = session.recorder("final_epochs")
-    left = replay.replay_finals(session.stored, specs, recorder, session.folder)
-    recorder.publish(search=False)
-    return recorder, left
+    return restore_finals(session, specs)
 
 
 def _read_test(session: Session) -> LabeledImages:

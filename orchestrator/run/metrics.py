@@ -92,15 +92,7 @@ def measure(
     study: str,
     phase: str,
 ) -> Iterator[Sample]:
-    """The values of all metrics, from the rows of a phase.
-
-    Args:
-        recorder: Of the phase.
-        families: Names.
-        time_left: Gives the wall seconds that the study still takes; None if not known.
-        study: The study's name.
-        phase: `search` or `finals`.
-    """
+    """The values of all metrics: of families, from the rows of a phase, and of the time left."""
     where = (study.encode("ascii", "backslashreplace").decode(), phase)  # as Ray takes labels
     for family in families:
         with recorder.lock:

@@ -24,8 +24,7 @@ ANSWER_SECONDS: Final = 120.0
 def check_nodes(folder: Path) -> None:
     """Checks each other node that is there now; those that join later are checked by their trials.
 
-    Args:
-        folder: The study's, absolute; it need not exist.
+    The study's folder, absolute, need not exist.
 
     Raises:
         InfrastructureError: A node has other versions than the driver, or another folder there.
@@ -80,13 +79,10 @@ def seen_of(
     *,
     mixed: bool,
 ) -> Seen:
-    """Summarises the hardware of nodes.
+    """Summarises the hardware of nodes, from what Ray may place on each and what its kernel tells.
 
-    Args:
-        nodes: What Ray may place on each, and what its kernel tells of it.
-        precision: Of all trials.
-        reservation: What each of them reserves; a node without room for one is not asked for more.
-        mixed: Trials may run on several types of devices.
+    A node without room for a trial need not compute in its precision. Where types may be `mixed`,
+    trials may run on several types of devices.
 
     Raises:
         InfrastructureError: A node cannot compute in this precision, or those with room for a trial
@@ -116,11 +112,8 @@ def seen_of(
 def check_types(known: Mapping[str, Mapping[str, object]], seen: Seen) -> None:
     """Checks that a resumed study goes on on GPUs of the same type.
 
-    A second of one is not worth a second of another; rows of CPUs tell no memory and no driver.
-
-    Args:
-        known: What `study.json` knows of the types of devices that its trials have run on.
-        seen: What is there now.
+    A second of one is not worth a second of another. Of the types that its trials have run on,
+    which `study.json` knows, CPUs tell no memory and no driver.
 
     Raises:
         InfrastructureError: One of the GPUs is of a new type.

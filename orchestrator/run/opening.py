@@ -61,13 +61,8 @@ def open_study(
 ) -> Iterator[Session]:
     """Opens a study that has been checked: its cluster, folder, weights, and what its rows say.
 
-    Inside it is published and sent to trackers, where that was asked for.
-
-    Args:
-        checked: The study.
-        held: Holds its folder until it is closed.
-        interruption: Says when the user wants it to end.
-        console: Where to print.
+    Inside it is published and sent to trackers, where that was asked for. Its folder is held until
+    `held` is closed.
 
     Raises:
         InfrastructureError: Ray cannot be had, or not what a trial asks for.

@@ -104,9 +104,6 @@ def options(*, dashboard: bool = True) -> dict[str, Any]:
     """Options of `ray.init` for a cluster that is this study's own.
 
     Ray would start a process for each CPU that no trial can use, since it lacks the study's code.
-
-    Args:
-        dashboard: Start Ray's, if that can be had.
     """
     quiet = {} if _measured() else {"enable_metrics_collection": False}
     return {

@@ -32,14 +32,9 @@ class Phase:
 
     Attributes:
         name: `search` or `finals`; Tune's own files go to `tune/<name>`, and are disposable.
-        searcher: Proposes attempts.
-        scheduler: Records and decides.
-        recorder: Keeps the rows.
         references: What trials share.
         config: What all trials are told besides, see `trainables.attempt_config`.
         folder: The study's folder, absolute.
-        reservation: What each trial reserves.
-        interruption: Ends the phase before all trials have ended.
         waiting: Told now and then for how many seconds no trial has run; may end the phase.
     """
 
@@ -58,11 +53,8 @@ class Phase:
 def run(phase: Phase, kept: KeptProcesses) -> None:
     """Runs all trials of a phase, with another Tuner where Ray has ended one too early.
 
-    Tune's own count of errors is ignored: what became of a trial is in the recorder.
-
-    Args:
-        phase: What to run.
-        kept: Has the processes that the phase before has left, and gets those of this one.
+    Tune's own count of errors is ignored: what became of a trial is in the recorder. `kept` has the
+    processes that the phase before has left, and gets those of this one.
 
     Raises:
         OSError: The disk is full.

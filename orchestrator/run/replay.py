@@ -7,9 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Final
-
-import pyarrow as pa
+from typing import Any, Final, cast
 
 from orchestrator.config.searches import search_of, trial_order
 from orchestrator.plan import remains, warm_start
@@ -75,12 +73,8 @@ def read(folder: Path, study: StudyRecord, now: StudyRecord) -> StoredStudy:
     """Reads the rows that a killed, interrupted or finished driver left.
 
     A trial that was proposed just before the driver died may be in no table yet, but its attempt
-    has left a claim beside its checkpoints: it too is the study's.
-
-    Args:
-        folder: The study's.
-        study: As it was left.
-        now: As the run that begins describes it.
+    has left a claim beside its checkpoints: it too is the study's. `study` is as it was left, and
+    `now` as the run that begins describes it.
     """
     claims, damaged_claims = remains.read_claims(folder)
     tables, damaged = remains.read_tables(folder)
@@ -175,13 +169,7 @@ def replay_search(
 
 
 def replay_warm_start(folder: Path, rungs: FamilyRungs, search: FamilySearch) -> None:
-    """Adds another study's trials to the rungs and to Optuna, in their order there.
-
-    Args:
-        folder: The study's that learns.
-        rungs: Its families'.
-        search: Its search.
-    """
+    """Adds the trials that a study learns from to its rungs and to Optuna, in their order there."""
     trials, epochs = warm_start.kept(folder)
     first_cuts: dict[str, int] = {}
     exempt = {row["trial_id"] for row in trials if row["role"] == BASELINE_ROLE}
@@ -203,14 +191,8 @@ def replay_finals(
     Those of a winner that is the winner no more are discarded, and those that had ended without a
     test (and so without a checkpoint to go on from) start again, both with an event.
 
-    Args:
-        stored: The study's rows.
-        specs: All finals of the choice as it is now.
-        recorder: Of the finals.
-        folder: The study's.
-
     Returns:
-        The finals still to be run, those that had begun first.
+        Those of `specs` still to be run, those that had begun first.
     """
     begun = {*stored.claims, *(row["trial_id"] for row in stored.final_epochs)}
     begun |= {row["trial_id"] for row in stored.final}
@@ -290,8 +272,9 @@ def _incomplete(stored: StoredStudy, folder: Path) -> dict[str, tuple[str, str]]
         predictions = files.read_table(folder, "predictions") if gone else None
     except ValueError:
         predictions = None
-    keys = ("family", "role", "seed", "train_fraction")
-    known = set() if predictions is None else _distinct(predictions, keys)
+    keys = ["family", "role", "seed", "train_fraction"]
+    rows = [] if predictions is None else predictions.group_by(keys).aggregate([]).to_pylist()
+    known = {key_of(row) for row in rows}
     lost = {
         **{row["trial_id"]: "its predictions are lost" for row in gone if key_of(row) not in known},
         **{
@@ -301,12 +284,6 @@ def _incomplete(stored: StoredStudy, folder: Path) -> dict[str, tuple[str, str]]
         },
     }
     return {name: ("final_restarted", f"{name}: {why}") for name, why in lost.items()}
-
-
-def _distinct(table: pa.Table, columns: Sequence[str]) -> set[tuple[Any, ...]]:
-    """Which values stand together in some columns."""
-    rows = table.group_by(list(columns)).aggregate([]).to_pylist()
-    return {tuple(row[name] for name in columns) for row in rows}
 
 
 def _discarded(spec: TrialSpec, stored: StoredStudy) -> tuple[str, str] | None:
@@ -328,20 +305,14 @@ def _discarded(spec: TrialSpec, stored: StoredStudy) -> tuple[str, str] | None:
 
 def _row_of_claim(claim: checkpoints.Claim) -> ProposedRow:
     """A trial that no table has yet, as a row of `trials.parquet`."""
-    trial = claim.trial
-    return {
-        "trial_id": trial["trial_id"],
-        "family": trial["family"],
-        "role": trial["role"],
-        "seed": trial["seed"],
-        "train_fraction": trial["train_fraction"],
-        "params_json": json.dumps(trial["params"]),
+    given = {name: value for name, value in claim.trial.items() if name != "params"}
+    row = {
+        **given,
+        "params_json": json.dumps(claim.trial["params"]),
         "status": State.RUNNING,
         "epochs_run": 0,
         "attempts": claim.attempt,
         "device_seconds": 0.0,
-        "stop_reason": None,
-        "error": None,
-        "started_at": None,
-        "ended_at": None,
+        **dict.fromkeys(("stop_reason", "error", "started_at", "ended_at")),
     }
+    return cast("ProposedRow", row)

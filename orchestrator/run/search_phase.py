@@ -1,6 +1,7 @@
 """Phase of the search: restored from its rows, run, and its winners chosen."""
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -98,9 +99,7 @@ def _early_finals(session: Session, search: Recorder) -> EarlyFinals | None:
     searches, settings = session.searches, session.settings
     every = dict.fromkeys(each.name for each in searches)
     specs = finals.final_specs(every, session.plans, searches, settings)
-    recorder = session.recorder("final_epochs")
-    left = replay.replay_finals(session.stored, specs, recorder, session.folder)
-    recorder.publish(search=False)
+    recorder, left = restore_finals(session, specs)
 
     def certain(spec: TrialSpec) -> bool:
         """A search that has a winner will have one, if perhaps another."""
@@ -108,6 +107,16 @@ def _early_finals(session: Session, search: Recorder) -> EarlyFinals | None:
         return winner(search.of_search(decided_by)) is not None
 
     return EarlyFinals(recorder, left, certain=certain, **session.queue_options())
+
+
+def restore_finals(
+    session: Session, specs: Sequence[TrialSpec]
+) -> tuple[Recorder, list[TrialSpec]]:
+    """The recorder of finals, restored from their rows, and those still to be run."""
+    recorder = session.recorder("final_epochs")
+    left = replay.replay_finals(session.stored, specs, recorder, session.folder)
+    recorder.publish(search=False)
+    return recorder, left
 
 
 def run_search(session: Session, search: Search, shared: Any) -> None:
@@ -121,9 +130,16 @@ def run_search(session: Session, search: Search, shared: Any) -> None:
         return forecast_end(study, trials, begun(), None, search.searcher.failed_families)
 
     if search.searcher.has_work():
+        searcher: FamilySearch | SearchAndFinals = search.searcher
+        scheduler: RecordingScheduler = search.scheduler
+        if search.early is not None:
+            searcher = both = SearchAndFinals(search.searcher, search.early)
+            recorder, must_end = search.early.recorder, both.finals_must_end
+            scheduler = SearchAndFinalsScheduler(scheduler, recorder, must_end)
         session.run_phase(
             "search",
-            *_with_finals(search),
+            searcher,
+            scheduler,
             search.recorder,
             References(shared=shared, test=None),
             title="Search",
@@ -132,17 +148,6 @@ def run_search(session: Session, search: Search, shared: Any) -> None:
             begun=lambda: len(begun()),
         )
     session.must_have_ended(search.recorder)
-
-
-def _with_finals(
-    search: Search,
-) -> tuple[FamilySearch | SearchAndFinals, RecordingScheduler]:
-    """What Tune asks for trials, and what it tells of them."""
-    if search.early is None:
-        return search.searcher, search.scheduler
-    searcher = SearchAndFinals(search.searcher, search.early)
-    recorder, must_end = search.early.recorder, searcher.finals_must_end
-    return searcher, SearchAndFinalsScheduler(search.scheduler, recorder, must_end)
 
 
 def choose(session: Session, search: Search) -> dict[str, Choice]:

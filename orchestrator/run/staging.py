@@ -44,12 +44,8 @@ def staged(
     """Holds the files inside from which the study would resume, were its driver killed now.
 
     A file of a study is written under another name and renamed, so a further name of it keeps its
-    content, whatever takes its place; no bytes are copied.
-
-    Args:
-        folder: The study's.
-        known: Stamps of files that need not be held.
-        still: Inside, no table changes.
+    content, whatever takes its place; no bytes are copied. Files whose stamps are `known` need not
+    be held, and no table changes inside `still`.
 
     Yields:
         Path in the study's folder to the file.

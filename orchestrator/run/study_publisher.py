@@ -68,14 +68,8 @@ class StudyPublisher:
     ) -> None:
         """Takes what is published, and where.
 
-        Args:
-            folder: The study's.
-            place: Where it is to lie.
-            runs: Of the study, this driver's last.
-            still: Inside, no table changes.
-            check: Raises where another driver has taken the folder over.
-            note: Notes an event by kind and detail.
-            say: Prints a line.
+        No table changes inside `still`; `check` raises where another driver has taken the folder
+        over, `note` notes an event by kind and detail, and `say` prints a line.
         """
         self._folder, self._place, self._runs = folder, place, tuple(runs)
         self._still, self._check, self._note, self._say = still, check, note, say

@@ -26,16 +26,7 @@ ROOT: Final = Path(follower.__file__).resolve().parents[follower.__name__.count(
 def following(
     folder: Path, targets: Sequence[Target], say: Callable[[str], None]
 ) -> Iterator[Sequence["TrackerProcess"]]:
-    """Has a process for each tracker send the study inside; at the end all are waited for at once.
-
-    Args:
-        folder: The study's.
-        targets: The trackers.
-        say: Prints a line.
-
-    Yields:
-        What keeps these processes.
-    """
+    """Has a process for each tracker send the study inside; at the end it waits for all."""
     followers = [TrackerProcess(folder, target, say) for target in targets]
     for each in followers:
         each.start()
