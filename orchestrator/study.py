@@ -34,7 +34,6 @@ from trainables.data.offline import not_fetched, offline
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from orchestrator.compare.document import Report
     from orchestrator.config.settings import Settings
     from orchestrator.plan.preflight import CheckedStudy
     from orchestrator.run.session import Session
@@ -48,6 +47,7 @@ def run(session: "Session") -> bool:
         Whether every family was compared and the stored study is sound.
     """
     from orchestrator.compare.render import print_answer
+    from orchestrator.compare.within_study import write_comparison
     from orchestrator.run.finals_phase import retrain_and_test
     from orchestrator.run.search_phase import choose, restore_search, run_search
 
@@ -60,19 +60,12 @@ def run(session: "Session") -> bool:
             choice = choose(session, search)  # by validation alone, and on disk from here on
             finals = retrain_and_test(session, search, choice, shared)  # opens the test set, once
         session.remove_checkpoints()
-        found = compare(session)
+        found = write_comparison(session.folder, session.console)  # on the test set, as stored
         session.end(complete=finals.complete and not search.searcher.failed_families)
     sound = verify(session)
     report(session, finals.test_part)
     print_answer(session.console, found)
     return session.completed and sound
-
-
-def compare(session: "Session") -> "Report":
-    """Compares all models on the test set, from the stored predictions."""
-    from orchestrator.compare.within_study import write_comparison
-
-    return write_comparison(session.folder, session.console)
 
 
 def verify(session: "Session") -> bool:
@@ -142,9 +135,6 @@ def _bring_back(
     """Makes the folder of the study at the address to resume; the flags say then what is here.
 
     It goes again with `held` where the study is not started: it may be wrong, or only planned.
-
-    Raises:
-        ValueError: No study is stored there, or the folder exists.
     """
     from orchestrator.plan import preflight
     from orchestrator.results import copies, fetched

@@ -302,11 +302,7 @@ def _too_large(asked: Mapping[str, float], cluster: Cluster) -> str:
 
 
 def _resolved(address: str | None) -> str:
-    """Where to connect to, or `local`: Ray's rules, but for clusters that other users have started.
-
-    Raises:
-        InfrastructureError: A cluster of this machine is asked for, and there is none.
-    """
+    """Where to connect to, or `local`: Ray's rules, but for clusters that others have started."""
     if address in {None, AUTO}:
         address = os.environ.get("RAY_ADDRESS") or address
     if address is not None and address != AUTO:
@@ -321,11 +317,7 @@ def _resolved(address: str | None) -> str:
 
 
 def _prepare_own(console: Console, *, dashboard: bool) -> dict[str, Any]:
-    """What `ray.init` is told besides of a Ray that it starts, whose token nobody else can read.
-
-    Raises:
-        InfrastructureError: Its folder or its token cannot be kept from others.
-    """
+    """What `ray.init` is told besides of a Ray that it starts, whose token nobody else can read."""
     try:
         found = own_ray.keep_token()
         options = own_ray.options(dashboard=dashboard)
@@ -344,11 +336,7 @@ def _hide_command_line() -> None:
 
 
 def _must_answer(address: str) -> str:
-    """Asks at an address for its mode of authentication before Ray does, which tries for minutes.
-
-    Raises:
-        InfrastructureError: No cluster answers there that lets this user in.
-    """
+    """Asks at an address for its mode of authentication before Ray, which tries for minutes."""
     try:
         error_text = cluster_watch.connection_error(cluster_watch.parse(address))
     except ValueError as error:

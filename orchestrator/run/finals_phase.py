@@ -107,11 +107,7 @@ def _begun(
 
 
 def _read_test(session: Session) -> LabeledImages:
-    """Decodes the test part, which was whole when this run began.
-
-    Raises:
-        LostInputError: It is no more.
-    """
+    """Decodes the test part, which was whole when this run began."""
     try:
         return session.inputs.dataset.read_test()
     except (ValueError, OSError) as error:

@@ -41,14 +41,10 @@ class KeptProcesses:
         wanted: Callable[[], bool],
         leaves: bool,
     ) -> Iterator[None]:
-        """Has a Tuner use the idle processes inside.
+        """Has a Tuner use the idle processes inside, of which it runs at `most` so many at a time.
 
-        Args:
-            references: What the trials of the phase share.
-            bundle: What a trial reserves.
-            most: Trials at a time.
-            wanted: Whether a process that is idle now may be of use in this phase or the next.
-            leaves: What is idle at its end is left to the next.
+        An idle process is kept as long as it may be `wanted`, in this phase or the next; if the
+        phase `leaves` any, what is idle at its end is left to the next.
         """
         leaves = leaves and self._keeps
 

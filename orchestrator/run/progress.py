@@ -34,19 +34,13 @@ class ProgressTable:
         time_left: Callable[[], float | None],
         begun: Callable[[], int] = int,
     ) -> None:
-        """Takes what to show.
+        """Takes what to show, among it the number of trials of each family that there are to be.
 
-        Args:
-            title: Above the table.
-            recorder: Of the phase.
-            planned: Family to number of trials that there are to be, a row each.
-            time_left: Gives the wall seconds that the study still takes; None if not known.
-            begun: Gives the number of finals that idle slots of a search have begun.
+        `time_left` gives the wall seconds that the study still takes, None if not known, and
+        `begun` the number of finals that idle slots of a search have begun.
         """
-        self._title, self._recorder = title, recorder
-        self._planned, self._time_left = planned, time_left
-        self._begun = begun
-        self.over = False
+        self._title, self._recorder, self._planned = title, recorder, planned
+        self._time_left, self._begun, self.over = time_left, begun, False
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """Draws the table as things stand."""
@@ -54,8 +48,7 @@ class ProgressTable:
         rows = [self._cells(family, planned) for family, planned in self._planned.items()]
         yield Text(self._title, style="bold")
         yield fitting_table(TITLES, rows, options.max_width, left=TITLES[:1])
-        begun = self._begun()
-        if begun:
+        if begun := self._begun():
             yield Text(f"Finals: {early_finals(begun)}")
         if not self.over:
             seconds = self._time_left()

@@ -67,7 +67,6 @@ class _NamedMethod:
         self._actor, self._method, self._name = weakref.ref(actor), method, name
 
     def remote(self, *arguments: Any) -> Any:
-        """Calls it."""
         actor: Any = self._actor()
         method = type(actor).__getattr__(actor, self._method)  # its own, which this one hides
         return method.options(name=self._name).remote(*arguments)
@@ -122,14 +121,10 @@ class Overdue(tune.Callback):
         epoch_began: Callable[[str], int],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Takes what is to be done when.
+        """Takes the seconds that an epoch may take, and what gets the ids of trials that took more.
 
-        Args:
-            limit: Seconds that an epoch may take.
-            overdue: Gets the ids of trials whose process was ended.
-            waiting: Told now and then for how many seconds no trial has run.
-            epoch_began: Of a trial's id; gives another number once it has begun another epoch.
-            clock: Seconds from any moment on.
+        `waiting` is told now and then for how many seconds no trial has run; `epoch_began` gives
+        another number for a trial's id once it has begun another epoch.
         """
         self._most, self._overdue, self._clock = limit + GRACE_SECONDS, overdue, clock
         self._waiting, self._idle_since, self._next_word = waiting, 0.0, FIRST_WORD_SECONDS

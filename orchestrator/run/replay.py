@@ -108,13 +108,10 @@ def changes(study: StudyRecord, now: StudyRecord) -> list[tuple[str, str]]:
     last = study.runs[-1].outcome
     before = "killed" if last == Outcome.RUNNING else last
     noted = [("resumed", f"run {len(study.runs) + 1}, after one that was {before}")]
-    for kind, what in (
-        ("settings_changed", "settings"),
-        ("environment_changed", "environment"),
-    ):
+    for what in ("settings", "environment"):
         old, new = study.raw[what], now.raw[what]
         noted += [
-            (kind, f"{name}: {old.get(name)} -> {value}")
+            (f"{what}_changed", f"{name}: {old.get(name)} -> {value}")
             for name, value in new.items()
             if old.get(name) != value
         ]

@@ -100,22 +100,20 @@ class Session:
     @contextlib.contextmanager
     def noting_outcome(self) -> Iterator[None]:
         """Records an early end of the study inside, even where the disk is full by then."""
+        reserve = self.folder / RESERVE
         try:
-            (self.folder / RESERVE).write_bytes(os.urandom(RESERVE_BYTES))
+            reserve.write_bytes(os.urandom(RESERVE_BYTES))
             yield
         except BaseException as error:
             self.hold.check()  # a driver that lost the study says so, and notes nothing in it
-            self._give_reserve_back()
+            reserve.unlink(missing_ok=True)
             # Not where only printing failed.
             if self.manifest.study.outcome == Outcome.RUNNING:
                 interrupted = isinstance(error, KeyboardInterrupt)
                 self.manifest.end(Outcome.INTERRUPTED if interrupted else Outcome.FAILED)
             raise
         finally:
-            self._give_reserve_back()
-
-    def _give_reserve_back(self) -> None:
-        (self.folder / RESERVE).unlink(missing_ok=True)
+            reserve.unlink(missing_ok=True)
 
     def note_lost_cluster(self, why: str) -> None:
         """Writes all rows, and that the study was interrupted; called from another thread."""

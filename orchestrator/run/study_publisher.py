@@ -61,7 +61,7 @@ class StudyPublisher:
         place: Place,
         *,
         runs: Sequence[Run],
-        still: Callable[[], AbstractContextManager[None]],
+        still: Callable[[], AbstractContextManager[object]],
         check: Callable[[], None],
         note: Callable[[str, str], None],
         say: Callable[[str], None],
@@ -164,12 +164,7 @@ class StudyPublisher:
             self._known[each.stamp] = file
 
     def _must_go_on(self, there: Snapshot | None) -> None:
-        """Checks that this driver is the last to have gone on with the study, here and there.
-
-        Raises:
-            TakenOverError: Another has.
-            HeldError: Another has, in the same folder.
-        """
+        """Checks that this driver is the last to have gone on with the study, here and there."""
         self._check()
         if there is not None and not published.goes_on(there.runs, self._runs):
             raise TakenOverError(

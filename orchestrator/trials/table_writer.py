@@ -4,6 +4,7 @@ import contextlib
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Final
 
@@ -119,11 +120,9 @@ class TableWriter:
             for action in actions:
                 action()
 
-    @contextlib.contextmanager
-    def still(self) -> Iterator[None]:
+    def still(self) -> AbstractContextManager[object]:
         """Keeps tables from being written inside, and what waits for a write from being removed."""
-        with self._writing:
-            yield
+        return self._writing
 
     @contextlib.contextmanager
     def running(self) -> Iterator["TableWriter"]:
