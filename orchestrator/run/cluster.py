@@ -9,7 +9,7 @@ import signal
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
@@ -136,8 +136,11 @@ class Reservation:
 
     @property
     def bundle(self) -> dict[str, float]:
-        """The resources in Ray's names."""
-        return _bundle(self.cpus, self.gpus, self.memory, self.device_type)
+        """The resources in Ray's names, without what is nothing."""
+        asked = {"CPU": self.cpus, "GPU": self.gpus, "memory": self.memory}
+        if self.device_type:
+            asked[f"{devices.PREFIX}{self.device_type}"] = devices.SHARE
+        return {name: amount for name, amount in asked.items() if amount}
 
     @property
     def after_out_of_memory(self) -> list[dict[str, Any]]:
@@ -148,14 +151,6 @@ class Reservation:
         whole = {"resources": {**self.bundle, "GPU": 1.0}} if 0 < self.gpus < 1 else {}
         parts = {**whole, "accumulation": ACCUMULATION}
         return [whole, parts] if whole else [parts]
-
-
-def _bundle(cpus: int, gpus: float, memory: int, device_type: str = "") -> dict[str, float]:
-    """What Ray is asked for, in its names, without what is nothing."""
-    asked = {"CPU": cpus, "GPU": gpus, "memory": memory}
-    if device_type:
-        asked[f"{devices.PREFIX}{device_type}"] = devices.SHARE
-    return {name: amount for name, amount in asked.items() if amount}
 
 
 def connect(
@@ -250,7 +245,8 @@ def reserve(settings: Settings, cluster: Cluster) -> Reservation:
     elif gpus:
         gpus = 1 / trials_on_a_gpu(gpus)  # a share as it was meant, not as it was written
     cpus, memory = settings.cpus_per_trial or 1, int(GB * (settings.memory_per_trial or 0))
-    asked = _bundle(cpus, gpus, memory)
+    reserved = Reservation(cpus=cpus, gpus=gpus, memory=memory, max_concurrent=0)
+    asked = reserved.bundle
     # Where nobody can say what there will be, the user's word counts.
     said = (settings.max_concurrent or 0) if cluster.unknown_growth else 0
     if not cluster.fitting(asked) and not said:
@@ -264,14 +260,9 @@ def reserve(settings: Settings, cluster: Cluster) -> Reservation:
         kind = devices.choose(settings, *with_room) if gpus else ""
     except ValueError as error:
         raise InfrastructureError(str(error)) from error
-    fitting = max(cluster.fitting(_bundle(cpus, gpus, memory, kind)), said)
-    return Reservation(
-        cpus=cpus,
-        gpus=gpus,
-        memory=memory,
-        device_type=kind,
-        max_concurrent=min(settings.max_concurrent or fitting, fitting),
-    )
+    reserved = replace(reserved, device_type=kind)
+    fitting = max(cluster.fitting(reserved.bundle), said)
+    return replace(reserved, max_concurrent=min(settings.max_concurrent or fitting, fitting))
 
 
 def _unknown_growth(cluster: Cluster) -> str:

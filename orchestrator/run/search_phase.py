@@ -41,6 +41,8 @@ class Search:
 def restore_search(session: Session) -> Search:
     """Restores the search from its rows; a new study's has none."""
     settings, recorder = session.settings, session.recorder("epochs")
+    train = {fraction: len(images) for fraction, images in session.inputs.train.items()}
+    validation = len(session.inputs.split.validation)
     rungs = RayRungs(
         [search.name for search in session.searches],
         rungs=session.manifest.study.rungs,
@@ -52,10 +54,7 @@ def restore_search(session: Session) -> Search:
         settings,
         recorder,
         session.searches,
-        images=Images(
-            train={fraction: len(images) for fraction, images in session.inputs.train.items()},
-            validation=len(session.inputs.split.validation),
-        ),
+        images=Images(train=train, validation=validation),
         at_a_time=session.reservation.max_concurrent,
         spent_seconds=earlier_seconds(
             session.manifest.study.runs,
@@ -68,7 +67,7 @@ def restore_search(session: Session) -> Search:
         session.searches,
         trials=settings.trials,
         below=settings.stop_when_settled,
-        images=len(session.inputs.split.validation),
+        images=validation,
     )
     searcher = FamilySearch(
         recorder,

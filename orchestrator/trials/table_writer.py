@@ -20,16 +20,7 @@ Source = Callable[[], Rows | Callable[[], pa.Table]]
 
 # A kill between two files must leave no row without what it belongs to: no epoch of an unknown
 # trial, no final without its predictions.
-ORDER: Final = (
-    "trials",
-    "epochs",
-    "rungs",
-    "events",
-    "final_epochs",
-    "predictions",
-    "final",
-    "comparison",
-)
+ORDER: Final = ("trials", "epochs", "rungs", "events", "final_epochs", "predictions", "final")
 
 
 class WritingError(RuntimeError):
