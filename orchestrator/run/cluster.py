@@ -162,11 +162,8 @@ def connect(
 ) -> Cluster:
     """Connects to a cluster; tries three times, since a busy machine can be too slow for Ray.
 
-    Args:
-        address: As in the settings.
-        console: Says which try failed.
-        metadata: What the cluster's list of jobs says of this one.
-        dashboard: Start Ray's, where a cluster is started.
+    The address is as in the settings; `metadata` is what the cluster's list of jobs says of this
+    one. The dashboard is Ray's, where a cluster is started.
 
     Raises:
         InfrastructureError: All tries failed, nobody listens at the address, or what a Ray of this

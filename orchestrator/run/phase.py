@@ -92,6 +92,9 @@ def run(phase: Phase, kept: KeptProcesses) -> None:
 
 
 def _make_tuner(phase: Phase) -> tune.Tuner:
+    storage = phase.folder / "tune"
+    # Tune would mix trials into the folder of an earlier Tuner of the study.
+    earlier = len(list(storage.glob(f"{phase.name}-*")))
     return tune.Tuner(
         tune.with_parameters(StudyTrial, references=phase.references),
         param_space=dict(phase.config),
@@ -105,8 +108,8 @@ def _make_tuner(phase: Phase) -> tune.Tuner:
             reuse_actors=True,
         ),
         run_config=tune.RunConfig(
-            name=_unused_name(phase.folder / "tune", phase.name),
-            storage_path=str(phase.folder / "tune"),
+            name=f"{phase.name}-{earlier + 1}",
+            storage_path=str(storage),
             failure_config=tune.FailureConfig(max_failures=0),
             checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
             callbacks=[
@@ -160,9 +163,3 @@ def _silence_tune() -> None:
 
 def _attempt_name(trial: Trial) -> str:
     return f"{trial.config['trial_id']}_attempt-{trial.config['attempt']}"
-
-
-def _unused_name(folder: Path, name: str) -> str:
-    """A name that no earlier Tuner of the study used: Tune would mix trials into its folder."""
-    earlier = len(list(folder.glob(f"{name}-*")))
-    return f"{name}-{earlier + 1}"

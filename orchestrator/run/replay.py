@@ -43,11 +43,8 @@ class StoredStudy:
     """Rows of a study's tables as earlier runs left them; a new study has none.
 
     Attributes:
-        trials: Of `trials.parquet`, and of trials that only a claim names; sorted by trial.
-        epochs: Of `epochs.parquet`, sorted by sequence.
-        events: Of `events.parquet`, in order.
-        final: Of `final.parquet`.
-        final_epochs: Of `final_epochs.parquet`, sorted by sequence.
+        trials: Also of trials that only a claim names; sorted by trial.
+        epochs: Sorted by sequence, as `final_epochs`.
         claims: Trial or final to its last attempt's claim, where there are checkpoints.
         damaged: Table to what is wrong with it; it counts as missing.
         changes: Kind and detail of the events that resuming it gives.

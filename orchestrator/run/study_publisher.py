@@ -83,8 +83,7 @@ class StudyPublisher:
     def publish(self, *, last: bool = False) -> None:
         """Sends what has changed, then the manifest, then removes what neither of the last names.
 
-        Args:
-            last: Nothing follows, so that what the one before it names goes too.
+        After the `last` nothing follows, so that what the one before it names goes too.
 
         Raises:
             TakenOverError: Another head has gone on with the study there.
