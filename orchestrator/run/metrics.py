@@ -61,8 +61,7 @@ BEST: Final = Metric(
 TRIALS: Final = Metric("study_trials", "Trials in this state", labels=(*OF_FAMILY, "state"))
 EPOCHS: Final = Metric("study_epochs", "Epochs recorded", counter=True)
 EPOCHS_PER_SECOND: Final = Metric(
-    "study_epochs_per_second",
-    "Epochs per second of the running trials, by the last epoch of each",
+    "study_epochs_per_second", "Epochs per second of the running trials, by the last epoch of each"
 )
 IMAGES_PER_SECOND: Final = Metric(
     "study_images_per_second",

@@ -54,10 +54,7 @@ LEAVE_SECONDS: Final = 20.0
 
 @contextlib.contextmanager
 def open_study(
-    checked: CheckedStudy,
-    held: contextlib.ExitStack,
-    interruption: Interruption,
-    console: Console,
+    checked: CheckedStudy, held: contextlib.ExitStack, interruption: Interruption, console: Console
 ) -> Iterator[Session]:
     """Opens a study that has been checked: its cluster, folder, weights, and what its rows say.
 

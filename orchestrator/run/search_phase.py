@@ -170,13 +170,14 @@ def note_opening(session: Session, search: Search) -> None:
     """
     choice_digest = session.manifest.study.choice_sha256
     opened = {row["detail"] for row in session.events if row["kind"] == TEST_OPENED}
-    if "events" in session.stored.damaged:
-        opened |= opened_before(session)
+    if "events" in session.stored.damaged and session.resumed is not None:
+        before = session.resumed.study  # it knows the choice of the last opening
+        opened |= {before.choice_sha256} if before.test_openings else set()
     if choice_digest not in opened:
         search.recorder.event(TEST_OPENED, choice_digest)
         session.writer.write()
-    before = session.manifest.study.test_openings
-    session.manifest.add(test_openings=max(before, len(opened | {choice_digest})))
+    openings = max(session.manifest.study.test_openings, len(opened | {choice_digest}))
+    session.manifest.add(test_openings=openings)
 
 
 def _note_early_end(
@@ -192,12 +193,6 @@ def _note_early_end(
     if name not in ended_early_before(session):
         recorder.event("budget_reached", detail, family=family)
     session.console.print(f"{detail}.")
-
-
-def opened_before(session: Session) -> set[str]:
-    """The choice for which the test part was opened last, by `study.json`."""
-    study = session.resumed.study if session.resumed else None
-    return {study.choice_sha256} if study and study.test_openings else set()
 
 
 def ended_early_before(session: Session) -> dict[str, ClosedSearch]:

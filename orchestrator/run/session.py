@@ -87,8 +87,7 @@ class Session:
         self.hold, self.weights = hold, weights
         self.events, self.completed = list(stored.events), False
         self._types = DeviceTypes(
-            study_json.study.device_types,
-            lambda types: study_json.add(device_types=dict(types)),
+            study_json.study.device_types, lambda types: study_json.add(device_types=dict(types))
         )
         self.writer = TableWriter(
             self.folder,
