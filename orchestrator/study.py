@@ -16,15 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from orchestrator.cli import (
-    DONE,
-    INCOMPLETE,
-    INFRASTRUCTURE,
-    INTERRUPTED,
-    fail,
-    run_command,
-    say_json,
-)
+from orchestrator import cli
 from orchestrator.config import flags, sources
 from orchestrator.extras import check_installed
 from orchestrator.results.lock import HeldError
@@ -180,17 +172,17 @@ def _plan_and_run(options: argparse.Namespace) -> int:
         try:
             checked = plan(options, held, console)
         except HeldError as error:
-            return fail("study", error, INFRASTRUCTURE)
+            return cli.fail("study", error, cli.INFRASTRUCTURE)
         except (ValueError, OSError) as error:
             if options.debug:
                 raise
             address = not_fetched(error)
             if address is None:
-                return fail("study", error)
+                return cli.fail("study", error)
             return _not_at_hand(options, address, console)
         except KeyboardInterrupt:
             message = "interrupted before the study began or went on; nothing was written"
-            return fail("study", KeyboardInterrupt(message), INTERRUPTED)
+            return cli.fail("study", KeyboardInterrupt(message), cli.INTERRUPTED)
         if options.dry_run:
             return _dry_run(checked, console, as_json=options.json)
         options.started = True
@@ -202,8 +194,8 @@ def _print_settings(options: argparse.Namespace) -> int:
     try:
         sys.stdout.write(sources.to_yaml(_folder_and_settings(options)[1]))
     except (ValueError, OSError) as error:
-        return fail("study", error)
-    return DONE
+        return cli.fail("study", error)
+    return cli.DONE
 
 
 def _not_at_hand(options: argparse.Namespace, address: str, console: "Console") -> int:
@@ -217,8 +209,8 @@ def _not_at_hand(options: argparse.Namespace, address: str, console: "Console") 
         from orchestrator.plan.plan_json import plan_json
 
         _, settings = _folder_and_settings(options)
-        say_json(plan_json(settings, plan_families(settings), download=address))
-    return DONE
+        cli.say_json(plan_json(settings, plan_families(settings), download=address))
+    return cli.DONE
 
 
 def _dry_run(checked: "CheckedStudy", console: "Console", *, as_json: bool) -> int:
@@ -237,12 +229,12 @@ def _dry_run(checked: "CheckedStudy", console: "Console", *, as_json: bool) -> i
         try:
             forecast = forecast_on_cluster(checked, address, console)
         except InfrastructureError as error:
-            return fail("study", error, INFRASTRUCTURE)
+            return cli.fail("study", error, cli.INFRASTRUCTURE)
     paid = address != "local" or checked.settings.prices is not None
     print_cost(console, forecast, paid=paid)
     if as_json:
-        say_json(plan_json(checked.settings, checked.plans, checked=checked, forecast=forecast))
-    return DONE
+        cli.say_json(plan_json(checked.settings, checked.plans, checked=checked, forecast=forecast))
+    return cli.DONE
 
 
 def _start(checked: "CheckedStudy", held: contextlib.ExitStack, console: "Console") -> int:
@@ -259,13 +251,13 @@ def _start(checked: "CheckedStudy", held: contextlib.ExitStack, console: "Consol
             least = disk_space.least_at_a_time(checked.settings)
             disk_space.check_disk_space(checked, at_a_time=least)
             with open_study(checked, held, interruption, console) as session:
-                return DONE if run(session) else INCOMPLETE
+                return cli.DONE if run(session) else cli.INCOMPLETE
         except disk_space.NoSpaceError as error:
-            return fail("study", error)
+            return cli.fail("study", error)
         except (InfrastructureError, HeldError, LostInputError) as error:
-            return fail("study", error, INFRASTRUCTURE)
+            return cli.fail("study", error, cli.INFRASTRUCTURE)
         except WritingError as error:
-            return fail("study", error, INCOMPLETE)
+            return cli.fail("study", error, cli.INCOMPLETE)
         except KeyboardInterrupt:
             say_how_to_resume(checked, console)
             return interruption.exit_code
@@ -274,8 +266,8 @@ def _start(checked: "CheckedStudy", held: contextlib.ExitStack, console: "Consol
             if full is None:
                 raise
             message = f"{full}: {resume_command(checked)}"
-            return fail("study", OSError(message), INFRASTRUCTURE)
+            return cli.fail("study", OSError(message), cli.INFRASTRUCTURE)
 
 
 if __name__ == "__main__":
-    run_command(main)
+    cli.run_command(main)

@@ -113,7 +113,6 @@ class Reservation:
     Attributes:
         cpus: CPUs, and torch threads.
         gpus: 1, a share 1/n of one, or 0.
-        max_concurrent: Trials at a time.
         device_type: Of the GPU, as Ray names it; empty: any.
         memory: Bytes of a node's memory; 0: as it comes.
     """

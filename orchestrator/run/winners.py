@@ -12,13 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from orchestrator.results import files
-from orchestrator.results.kept_weights import (
-    CONFIG,
-    MODEL,
-    seed_folder,
-    seed_folders,
-    winner_folder,
-)
+from orchestrator.results.kept_weights import CONFIG, MODEL, SEEDS, seed_folder, winner_folder
 from orchestrator.results.rows import FinalRow, tested
 from trainables import checkpoints
 from trainables.epoch_rows import objective
@@ -46,7 +40,7 @@ def keep_winners(folder: Path, rows: Sequence[FinalRow], classes: Sequence[str])
         for row in others:  # first: the best one may take the place of one of them
             _keep(folder, row, classes, seed_folder(folder, family, row["seed"]))
         _keep(folder, best, classes, winner_folder(folder, family))
-        _remove_all_but(seed_folders(folder, family), (str(row["seed"]) for row in others))
+        _remove_all_but(winner_folder(folder, family) / SEEDS, (str(row["seed"]) for row in others))
 
 
 def _keep(folder: Path, row: FinalRow, classes: Sequence[str], target: Path) -> None:

@@ -22,11 +22,7 @@ class DeviceTypes:
         self._types, self._note = {name: dict(about) for name, about in known.items()}, note
 
     def take(self, place: Place) -> str:
-        """Records where a trial runs; see `trainables.place.Place`.
-
-        Returns:
-            The types before it, where it is of another one; otherwise empty.
-        """
+        """Records where a trial runs; returns the types before, where that is another; else ''."""
         name = place.get("device_name")
         if name is None or name in self._types:
             return ""

@@ -15,10 +15,8 @@ class FamilyTotals:
     Attributes:
         records: Its trials in the order of their first attempts.
         started: Search to number of its trials.
-        running: Those that have not ended, by trial id.
         ended: State to number of trials that have.
         ended_wall_seconds: Of the attempts of these.
-        epochs: Of all trials.
         best_validation_accuracy: Of the epochs of all that neither diverged nor failed.
     """
 

@@ -67,11 +67,7 @@ class TableWriter:
             self._changed.add(name)
 
     def changed(self, *names: str) -> None:
-        """Marks tables as changed; those that were not added are ignored.
-
-        Raises:
-            WritingError: See `check_running`.
-        """
+        """Marks tables as changed, after `check_running`; those that were not added are ignored."""
         self.check_running()
         with self.lock:
             self._changed |= self._sources.keys() & names

@@ -35,8 +35,6 @@ class TrialSpec:
         trial_id: `<family>-<nnn>`, in a search at a smaller share `<family>-f<fraction>-<nnn>`; in
             the finals `<family>-<role>-s<seed>-f<fraction>`.
         role: `baseline` or `search`; in the finals `baseline` or `tuned`.
-        seed: What its random numbers come from.
-        train_fraction: Share of the training images.
         seed_index: In the finals the number of the re-training, from 0.
         epochs: Of all of it; None: as many as its phase's trials have.
     """
