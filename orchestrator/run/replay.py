@@ -225,17 +225,13 @@ def _replay_failures(stored: StoredStudy, recorder: Recorder, search: FamilySear
 
 def _record_of(row: ProposedRow) -> TrialRecord:
     """A trial as its row has it, without its epochs."""
-    place: Mapping[str, Any] = row  # of which one that was only proposed has none
+    known: Mapping[str, Any] = row  # of which one that was only proposed has no place
+    names = ("status", "stop_reason", "error", "attempts", "started_at", "ended_at")
     return TrialRecord(
         spec=spec_of_row(row),
-        status=row["status"],
-        stop_reason=row["stop_reason"],
-        error=row["error"],
-        attempts=row["attempts"],
-        place={name: place[name] for name in PLACE if place.get(name) is not None},
-        device=place.get("device") or None,
-        started_at=row["started_at"],
-        ended_at=row["ended_at"],
+        place={name: known[name] for name in PLACE if known.get(name) is not None},
+        device=known.get("device") or None,
+        **{name: known[name] for name in names},
     )
 
 

@@ -22,10 +22,9 @@ from orchestrator.run.kept_processes import KeptProcesses
 from orchestrator.run.metrics import Publisher, Sample, measure
 from orchestrator.run.nodes import Waiting
 from orchestrator.run.phase import Phase, run
-from orchestrator.run.progress import ProgressTable, shown
+from orchestrator.run.progress import ProgressTable, Remaining, shown
 from orchestrator.run.replay import StoredStudy
 from orchestrator.run.signals import Interruption
-from orchestrator.run.time_left import Remaining
 from orchestrator.search.early_finals import SearchAndFinals
 from orchestrator.search.scheduler import RecordingScheduler
 from orchestrator.search.trial_queue import TrialQueue

@@ -3,7 +3,7 @@
 import json
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
@@ -142,14 +142,10 @@ class TrialRecord:
 
 def spec_of_row(row: ProposedRow) -> TrialSpec:
     """The trial of the search that a row of `trials.parquet` describes."""
-    return TrialSpec(
-        trial_id=row["trial_id"],
-        family=row["family"],
-        role=row["role"],
-        params=json.loads(row["params_json"]),
-        seed=row["seed"],
-        train_fraction=row["train_fraction"],
-    )
+    known: Mapping[str, Any] = row
+    names = ("trial_id", "family", "role", "seed", "train_fraction")
+    params = json.loads(row["params_json"])
+    return TrialSpec(params=params, **{name: known[name] for name in names})
 
 
 def winner(records: Sequence[TrialRecord]) -> TrialRecord | None:
