@@ -50,12 +50,13 @@ def run(session: "Session") -> bool:
         with session.writer.running():  # rows reach the disk, whatever happens
             run_search(session, search, shared)  # Optuna proposes, Ray trains, ASHA stops the weak
             choice = choose(session, search)  # by validation alone, and on disk from here on
-            finals = retrain_and_test(session, search, choice, shared)  # opens the test set, once
+            # Opens the test set, once.
+            complete, test_part = retrain_and_test(session, search, choice, shared)
         session.remove_checkpoints()
         found = write_comparison(session.folder, session.console)  # on the test set, as stored
-        session.end(complete=finals.complete and not search.searcher.failed_families)
+        session.end(complete=complete and not search.searcher.failed_families)
     sound = verify(session)
-    report(session, finals.test_part)
+    report(session, test_part)
     print_answer(session.console, found)
     return session.completed and sound
 

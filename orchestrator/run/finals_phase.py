@@ -1,8 +1,7 @@
 """Phase of the finals: winners and baselines re-trained, the test set opened once."""
 
 from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 from typing import Any, cast
 
 from orchestrator.config.searches import search_for
@@ -19,7 +18,6 @@ from orchestrator.run.winners import keep_winners
 from orchestrator.search.scheduler import RecordingScheduler
 from orchestrator.search.trial_queue import ListedTrials
 from orchestrator.trials.recorder import Recorder
-from orchestrator.trials.trial import TrialSpec
 from trainables.data.dataset import LabeledImages
 from trainables.trial import References
 
@@ -28,24 +26,22 @@ class LostInputError(RuntimeError):
     """An input of the study can no longer be read."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Finals:
-    """Result of the finals.
+def retrain_and_test(
+    session: Session, search: Search, choice: Choices, shared: Any
+) -> tuple[bool, LabeledImages | None]:
+    """Re-trains winners and baselines over seeds and fractions; each is tested when it ends.
 
-    Attributes:
-        complete: Every family and role has its rows.
-        test_part: None where nothing was left to test, so that it stayed closed.
+    Returns:
+        Whether every family and role has its rows; and the test part, None where nothing was left
+        to test, so that it stayed closed.
     """
-
-    complete: bool
-    test_part: LabeledImages | None
-
-
-def retrain_and_test(session: Session, search: Search, choice: Choices, shared: Any) -> Finals:
-    """Re-trains winners and baselines over seeds and fractions; each is tested when it ends."""
     settings, test = session.settings, None
     specs = finals.final_specs(choice, session.plans, session.searches, settings)
-    recorder, left = _begun(session, search, specs)
+    if search.early is None:
+        recorder, left = restore_finals(session, specs)
+    else:
+        recorder = search.early.recorder
+        left = sorted(specs, key=lambda spec: spec.trial_id not in recorder.trials)  # begun first
 
     def rows() -> list[FinalRow]:
         return final_rows(session, recorder, choice)
@@ -92,18 +88,7 @@ def retrain_and_test(session: Session, search: Search, choice: Choices, shared: 
     session.must_have_ended(recorder)
     keep_winners(session.folder, rows(), session.inputs.dataset.classes)
     completed = all(record.status == State.COMPLETED for record in recorder.trials.values())
-    complete = completed and len(choice) == len(session.searches)
-    return Finals(complete=complete, test_part=test)
-
-
-def _begun(
-    session: Session, search: Search, specs: Sequence[TrialSpec]
-) -> tuple[Recorder, list[TrialSpec]]:
-    """What keeps the rows of the finals, and those still to be run, that have begun first."""
-    if search.early is not None:
-        recorder = search.early.recorder
-        return recorder, sorted(specs, key=lambda spec: spec.trial_id not in recorder.trials)
-    return restore_finals(session, specs)
+    return completed and len(choice) == len(session.searches), test
 
 
 def _read_test(session: Session) -> LabeledImages:
