@@ -3,7 +3,7 @@
 import json
 import shutil
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -114,24 +114,20 @@ def changes(study: StudyRecord, now: StudyRecord) -> list[tuple[str, str]]:
         ]
     if study.code_sha256 != now.code_sha256:
         noted.append(("code_changed", f"{study.code_sha256} -> {now.code_sha256}"))
-    return [*noted, *_changed_inputs(study, now)]
-
-
-def _changed_inputs(study: StudyRecord, now: StudyRecord) -> Iterator[tuple[str, str]]:
-    """What is other than it was of the test part and the weights, which had not been used."""
+    # Of the test part and the weights, which had not been used.
     other = [
         f"{name}: SHA-256 {before} -> {after}"
         for name, before, after in changed(study.dataset.files, now.dataset.files)
     ]
     if other:
         more = f"; and {len(other) - SHOWN} more" if len(other) > SHOWN else ""
-        yield (
-            "data_changed",
-            f"of the test part, which had not been opened: {'; '.join(other[:SHOWN])}{more}",
-        )
+        files_text = f"{'; '.join(other[:SHOWN])}{more}"
+        noted.append(("data_changed", f"of the test part, which had not been opened: {files_text}"))
     then, weights = study.weights_sha256, now.weights_sha256
     if then != weights:
-        yield "weights_changed", f"no epoch rests on them: SHA-256 {then} -> {weights}"
+        why = f"no epoch rests on them: SHA-256 {then} -> {weights}"
+        noted.append(("weights_changed", why))
+    return noted
 
 
 def replay_search(
