@@ -60,12 +60,7 @@ def _moment(value: Any) -> str:
 
 
 def answer(command: str, run: Callable[[], int]) -> int:
-    """Runs a command whose every error is wrong input, or Ctrl-C.
-
-    Args:
-        command: Its name, which the line begins with.
-        run: Does it; returns the exit code.
-    """
+    """Runs a command whose every error is wrong input, or Ctrl-C; returns its exit code."""
     try:
         return run()
     except (ValueError, OSError) as error:
@@ -94,27 +89,15 @@ def run_command(main: Callable[[], int]) -> NoReturn:
         sys.exit(fail(CONSOLE_COMMAND, missing))
 
 
-class _Sink(io.RawIOBase):
+class _Sink(io.FileIO):
     """Bytes for whoever reads; once nobody does, or can, they go nowhere."""
-
-    def __init__(self, fd: int) -> None:
-        self._fd = fd
-
-    def fileno(self) -> int:
-        return self._fd
-
-    def isatty(self) -> bool:
-        return os.isatty(self._fd)
-
-    def writable(self) -> bool:
-        return True
 
     def write(self, data: Any, /) -> int:
         try:
-            return os.write(self._fd, data)
+            return os.write(self.fileno(), data)
         except OSError:  # a closed pipe, a terminal that is gone, a full disk
             nowhere = os.open(os.devnull, os.O_WRONLY)
-            os.dup2(nowhere, self._fd)
+            os.dup2(nowhere, self.fileno())
             os.close(nowhere)
             return len(data)
 
@@ -131,7 +114,7 @@ def _unfailing(stream: TextIO | None) -> TextIO:
         return open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123 (for good)
     stream.flush()
     return _Text(
-        io.BufferedWriter(_Sink(stream.fileno())),
+        io.BufferedWriter(_Sink(stream.fileno(), "w", closefd=False)),
         encoding=stream.encoding,
         errors="replace",
         line_buffering=True,

@@ -11,11 +11,7 @@ MODULES: Final[Mapping[str, tuple[str, ...]]] = {
     "run": ("PIL", "pooch", "ray", "safetensors", "sklearn", "torch", "torchvision"),
     "onnx": ("onnx", "onnxruntime", "onnxscript"),
     "s3": ("s3fs",),
-    "timm": ("timm",),
-    "mlflow": ("mlflow",),
-    "tensorboard": ("tensorboard",),
-    "trackio": ("trackio",),
-    "wandb": ("wandb",),
+    **{name: (name,) for name in ("timm", "mlflow", "tensorboard", "trackio", "wandb")},
 }
 """Each extra of pyproject.toml that code imports, and the modules that it brings."""
 

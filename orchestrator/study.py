@@ -16,15 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from orchestrator.cli import (
-    DONE,
-    INCOMPLETE,
-    INFRASTRUCTURE,
-    INTERRUPTED,
-    fail,
-    run_command,
-    say_json,
-)
+from orchestrator import cli
 from orchestrator.config import flags, sources
 from orchestrator.extras import check_installed
 from orchestrator.results.lock import HeldError
@@ -34,7 +26,6 @@ from trainables.data.offline import not_fetched, offline
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from orchestrator.compare.document import Report
     from orchestrator.config.settings import Settings
     from orchestrator.plan.preflight import CheckedStudy
     from orchestrator.run.session import Session
@@ -48,6 +39,7 @@ def run(session: "Session") -> bool:
         Whether every family was compared and the stored study is sound.
     """
     from orchestrator.compare.render import print_answer
+    from orchestrator.compare.within_study import write_comparison
     from orchestrator.run.finals_phase import retrain_and_test
     from orchestrator.run.search_phase import choose, restore_search, run_search
 
@@ -58,21 +50,15 @@ def run(session: "Session") -> bool:
         with session.writer.running():  # rows reach the disk, whatever happens
             run_search(session, search, shared)  # Optuna proposes, Ray trains, ASHA stops the weak
             choice = choose(session, search)  # by validation alone, and on disk from here on
-            finals = retrain_and_test(session, search, choice, shared)  # opens the test set, once
+            # Opens the test set, once.
+            complete, test_part = retrain_and_test(session, search, choice, shared)
         session.remove_checkpoints()
-        found = compare(session)
-        session.end(complete=finals.complete and not search.searcher.failed_families)
+        found = write_comparison(session.folder, session.console)  # on the test set, as stored
+        session.end(complete=complete and not search.searcher.failed_families)
     sound = verify(session)
-    report(session, finals.test_part)
+    report(session, test_part)
     print_answer(session.console, found)
     return session.completed and sound
-
-
-def compare(session: "Session") -> "Report":
-    """Compares all models on the test set, from the stored predictions."""
-    from orchestrator.compare.within_study import write_comparison
-
-    return write_comparison(session.folder, session.console)
 
 
 def verify(session: "Session") -> bool:
@@ -142,9 +128,6 @@ def _bring_back(
     """Makes the folder of the study at the address to resume; the flags say then what is here.
 
     It goes again with `held` where the study is not started: it may be wrong, or only planned.
-
-    Raises:
-        ValueError: No study is stored there, or the folder exists.
     """
     from orchestrator.plan import preflight
     from orchestrator.results import copies, fetched
@@ -190,17 +173,17 @@ def _plan_and_run(options: argparse.Namespace) -> int:
         try:
             checked = plan(options, held, console)
         except HeldError as error:
-            return fail("study", error, INFRASTRUCTURE)
+            return cli.fail("study", error, cli.INFRASTRUCTURE)
         except (ValueError, OSError) as error:
             if options.debug:
                 raise
             address = not_fetched(error)
             if address is None:
-                return fail("study", error)
+                return cli.fail("study", error)
             return _not_at_hand(options, address, console)
         except KeyboardInterrupt:
             message = "interrupted before the study began or went on; nothing was written"
-            return fail("study", KeyboardInterrupt(message), INTERRUPTED)
+            return cli.fail("study", KeyboardInterrupt(message), cli.INTERRUPTED)
         if options.dry_run:
             return _dry_run(checked, console, as_json=options.json)
         options.started = True
@@ -212,8 +195,8 @@ def _print_settings(options: argparse.Namespace) -> int:
     try:
         sys.stdout.write(sources.to_yaml(_folder_and_settings(options)[1]))
     except (ValueError, OSError) as error:
-        return fail("study", error)
-    return DONE
+        return cli.fail("study", error)
+    return cli.DONE
 
 
 def _not_at_hand(options: argparse.Namespace, address: str, console: "Console") -> int:
@@ -227,8 +210,8 @@ def _not_at_hand(options: argparse.Namespace, address: str, console: "Console") 
         from orchestrator.plan.plan_json import plan_json
 
         _, settings = _folder_and_settings(options)
-        say_json(plan_json(settings, plan_families(settings), download=address))
-    return DONE
+        cli.say_json(plan_json(settings, plan_families(settings), download=address))
+    return cli.DONE
 
 
 def _dry_run(checked: "CheckedStudy", console: "Console", *, as_json: bool) -> int:
@@ -247,12 +230,12 @@ def _dry_run(checked: "CheckedStudy", console: "Console", *, as_json: bool) -> i
         try:
             forecast = forecast_on_cluster(checked, address, console)
         except InfrastructureError as error:
-            return fail("study", error, INFRASTRUCTURE)
+            return cli.fail("study", error, cli.INFRASTRUCTURE)
     paid = address != "local" or checked.settings.prices is not None
     print_cost(console, forecast, paid=paid)
     if as_json:
-        say_json(plan_json(checked.settings, checked.plans, checked=checked, forecast=forecast))
-    return DONE
+        cli.say_json(plan_json(checked.settings, checked.plans, checked=checked, forecast=forecast))
+    return cli.DONE
 
 
 def _start(checked: "CheckedStudy", held: contextlib.ExitStack, console: "Console") -> int:
@@ -269,13 +252,13 @@ def _start(checked: "CheckedStudy", held: contextlib.ExitStack, console: "Consol
             least = disk_space.least_at_a_time(checked.settings)
             disk_space.check_disk_space(checked, at_a_time=least)
             with open_study(checked, held, interruption, console) as session:
-                return DONE if run(session) else INCOMPLETE
+                return cli.DONE if run(session) else cli.INCOMPLETE
         except disk_space.NoSpaceError as error:
-            return fail("study", error)
+            return cli.fail("study", error)
         except (InfrastructureError, HeldError, LostInputError) as error:
-            return fail("study", error, INFRASTRUCTURE)
+            return cli.fail("study", error, cli.INFRASTRUCTURE)
         except WritingError as error:
-            return fail("study", error, INCOMPLETE)
+            return cli.fail("study", error, cli.INCOMPLETE)
         except KeyboardInterrupt:
             say_how_to_resume(checked, console)
             return interruption.exit_code
@@ -284,8 +267,8 @@ def _start(checked: "CheckedStudy", held: contextlib.ExitStack, console: "Consol
             if full is None:
                 raise
             message = f"{full}: {resume_command(checked)}"
-            return fail("study", OSError(message), INFRASTRUCTURE)
+            return cli.fail("study", OSError(message), cli.INFRASTRUCTURE)
 
 
 if __name__ == "__main__":
-    run_command(main)
+    cli.run_command(main)

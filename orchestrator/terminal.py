@@ -55,12 +55,7 @@ def fitting_table(
 
     Cells are wrapped between words before columns go into another part; a word alone is folded
     where it takes half the terminal. Each part begins with the columns that tell the rows apart.
-
-    Args:
-        titles: Of the columns.
-        rows: One text for each column.
-        width: The terminal's, in characters.
-        left: Titles of the columns whose texts begin on the left.
+    The `width` is in characters; the texts of columns with the titles `left` begin on the left.
     """
     columns = list(zip(titles, *rows, strict=True))
     whole = [max(map(cell_len, column)) for column in columns]

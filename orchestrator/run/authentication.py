@@ -22,44 +22,39 @@ ANSWER_SECONDS: Final = 30.0
 
 
 def mode_at(address: str) -> str:
-    """A cluster's mode, `token` or `disabled`; only one that asks for the token is given it.
+    """The mode of the cluster whose control store is at `host:port`: `token` or `disabled`.
 
-    Args:
-        address: `host:port` of its control store.
+    Only one that asks for the token is given it.
 
     Raises:
         OSError: No control store answers there, it does not take this user's token, or
             `RAY_AUTH_MODE` forbids what it does.
     """
+    chosen = os.environ.get(MODE)
     try:
-        return _mode_at(address)
+        with mode(DISABLED):
+            open_to_all = _lets_in(address)
+        wanted = DISABLED if open_to_all else TOKEN
+        if chosen is not None and (chosen.lower() == TOKEN) is open_to_all:
+            asks = "asks for no token" if open_to_all else "asks for a token"
+            raise PermissionError(
+                f"it {asks}, and {MODE} is {chosen!r}; unset it, or set it to {wanted!r}"
+            )
+        if open_to_all:
+            return wanted
+        with mode(TOKEN):
+            if not _has_token():
+                raise PermissionError(
+                    "it asks for a token, and there is none here; put the cluster's into "
+                    + f"{_place()}, with mode 600"
+                )
+            if not _lets_in(address):
+                raise PermissionError(
+                    f"it does not take the token in {_place()}; put the cluster's there"
+                )
+        return wanted
     finally:
         read_environment()
-
-
-def _mode_at(address: str) -> str:
-    chosen = os.environ.get(MODE)
-    with mode(DISABLED):
-        open_to_all = _lets_in(address)
-    wanted = DISABLED if open_to_all else TOKEN
-    if chosen is not None and (chosen.lower() == TOKEN) is open_to_all:
-        asks = "asks for no token" if open_to_all else "asks for a token"
-        raise PermissionError(
-            f"it {asks}, and {MODE} is {chosen!r}; unset it, or set it to {wanted!r}"
-        )
-    if open_to_all:
-        return wanted
-    with mode(TOKEN):
-        if not _has_token():
-            raise PermissionError(
-                "it asks for a token, and there is none here; put the cluster's into "
-                + f"{_place()}, with mode 600"
-            )
-        if not _lets_in(address):
-            raise PermissionError(
-                f"it does not take the token in {_place()}; put the cluster's there"
-            )
-    return wanted
 
 
 @contextlib.contextmanager

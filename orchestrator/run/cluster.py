@@ -9,7 +9,7 @@ import signal
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
@@ -21,8 +21,7 @@ from rich.console import Console
 from orchestrator.called import IS_INSTALLED, NAMESPACE, PACKAGES
 from orchestrator.config.rules import trials_on_a_gpu
 from orchestrator.config.settings import Settings
-from orchestrator.run import authentication, cluster_watch, devices, kuberay, own_ray
-from orchestrator.run.autoscaler import can_grow_to, file_config, possible_workers
+from orchestrator.run import authentication, autoscaler, cluster_watch, devices, own_ray
 from orchestrator.run.cluster_watch import Endpoint
 from orchestrator.run.devices import GB
 from trainables.registry import FAMILY_PATH
@@ -53,11 +52,7 @@ class Cluster:
 
     Attributes:
         kind: `new local cluster` or `running cluster`, for people.
-        cpus: Of all nodes at present.
-        gpus: Of all nodes at present.
-        possible: `CPU` and `GPU` that the cluster has or may grow to.
-        nodes: How many there are at present.
-        present: `CPU` and `GPU` of each.
+        present: The resources of each node that is there, by Ray's names.
         grown: The same of each worker that the autoscaler may start.
         most_grown: How many of them at a time.
         unknown_growth: Why it cannot be said what it may grow to; empty if it can.
@@ -67,20 +62,32 @@ class Cluster:
     """
 
     kind: str
-    cpus: float
-    gpus: float
-    possible: Mapping[str, float]
-    nodes: int
-    dashboard: str
-    present: Sequence[Mapping[str, float]] = ()
+    present: Sequence[Mapping[str, float]]
     grown: Sequence[Mapping[str, float]] = ()
     most_grown: int = 0
     unknown_growth: str = ""
+    dashboard: str = ""
     endpoints: Sequence[Endpoint] = ()
+
+    @property
+    def cpus(self) -> float:
+        """CPUs of all nodes at present."""
+        return sum(node.get("CPU", 0.0) for node in self.present)
+
+    @property
+    def gpus(self) -> float:
+        """GPUs of all nodes at present."""
+        return sum(node.get("GPU", 0.0) for node in self.present)
+
+    @property
+    def may_have_gpus(self) -> bool:
+        """Whether it has any, or will once it has grown."""
+        workers = self.grown if self.most_grown else ()
+        return any(node.get("GPU") for node in (*self.present, *workers))
 
     def fitting(self, asked: Mapping[str, float]) -> int:
         """How many trials fit on its nodes at a time, now or once it has grown."""
-        now = sum(fits(asked, node) for node in self.present or [self.possible])
+        now = sum(fits(asked, node) for node in self.present)
         then = sorted((fits(asked, node) for node in self.grown), reverse=True)
         return max(now, sum(then[: self.most_grown]))
 
@@ -106,7 +113,6 @@ class Reservation:
     Attributes:
         cpus: CPUs, and torch threads.
         gpus: 1, a share 1/n of one, or 0.
-        max_concurrent: Trials at a time.
         device_type: Of the GPU, as Ray names it; empty: any.
         memory: Bytes of a node's memory; 0: as it comes.
     """
@@ -129,8 +135,11 @@ class Reservation:
 
     @property
     def bundle(self) -> dict[str, float]:
-        """The resources in Ray's names."""
-        return _bundle(self.cpus, self.gpus, self.memory, self.device_type)
+        """The resources in Ray's names, without what is nothing."""
+        asked = {"CPU": self.cpus, "GPU": self.gpus, "memory": self.memory}
+        if self.device_type:
+            asked[f"{devices.PREFIX}{self.device_type}"] = devices.SHARE
+        return {name: amount for name, amount in asked.items() if amount}
 
     @property
     def after_out_of_memory(self) -> list[dict[str, Any]]:
@@ -143,14 +152,6 @@ class Reservation:
         return [whole, parts] if whole else [parts]
 
 
-def _bundle(cpus: int, gpus: float, memory: int, device_type: str = "") -> dict[str, float]:
-    """What Ray is asked for, in its names, without what is nothing."""
-    asked = {"CPU": cpus, "GPU": gpus, "memory": memory}
-    if device_type:
-        asked[f"{devices.PREFIX}{device_type}"] = devices.SHARE
-    return {name: amount for name, amount in asked.items() if amount}
-
-
 def connect(
     address: str | None,
     console: Console,
@@ -160,11 +161,8 @@ def connect(
 ) -> Cluster:
     """Connects to a cluster; tries three times, since a busy machine can be too slow for Ray.
 
-    Args:
-        address: As in the settings.
-        console: Says which try failed.
-        metadata: What the cluster's list of jobs says of this one.
-        dashboard: Start Ray's, where a cluster is started.
+    The address is as in the settings; `metadata` is what the cluster's list of jobs says of this
+    one. The dashboard is Ray's, where a cluster is started.
 
     Raises:
         InfrastructureError: All tries failed, nobody listens at the address, or what a Ray of this
@@ -236,33 +234,31 @@ def reserve(settings: Settings, cluster: Cluster) -> Reservation:
             will be any.
     """
     gpus = settings.gpus_per_trial
-    if gpus is None and cluster.unknown_growth and not cluster.possible["GPU"]:
+    if gpus is None and cluster.unknown_growth and not cluster.may_have_gpus:
         raise InfrastructureError(_unknown_growth(cluster))
     if gpus is None:
-        gpus = 1.0 if cluster.possible["GPU"] else 0.0
+        gpus = 1.0 if cluster.may_have_gpus else 0.0
     elif gpus:
         gpus = 1 / trials_on_a_gpu(gpus)  # a share as it was meant, not as it was written
     cpus, memory = settings.cpus_per_trial or 1, int(GB * (settings.memory_per_trial or 0))
-    asked = _bundle(cpus, gpus, memory)
+    reserved = Reservation(cpus=cpus, gpus=gpus, memory=memory, max_concurrent=0)
+    asked = reserved.bundle
     # Where nobody can say what there will be, the user's word counts.
     said = (settings.max_concurrent or 0) if cluster.unknown_growth else 0
     if not cluster.fitting(asked) and not said:
         problem = _unknown_growth(cluster) if cluster.unknown_growth else _too_large(asked, cluster)
         raise InfrastructureError(problem)
     try:
-        nodes = (cluster.present or [cluster.possible], cluster.grown)
-        with_room = ([node for node in each if fits(asked, node)] for each in nodes)
+        with_room = (
+            [node for node in nodes if fits(asked, node)]
+            for nodes in (cluster.present, cluster.grown)
+        )
         kind = devices.choose(settings, *with_room) if gpus else ""
     except ValueError as error:
         raise InfrastructureError(str(error)) from error
-    fitting = max(cluster.fitting(_bundle(cpus, gpus, memory, kind)), said)
-    return Reservation(
-        cpus=cpus,
-        gpus=gpus,
-        memory=memory,
-        device_type=kind,
-        max_concurrent=min(settings.max_concurrent or fitting, fitting),
-    )
+    reserved = replace(reserved, device_type=kind)
+    fitting = max(cluster.fitting(reserved.bundle), said)
+    return replace(reserved, max_concurrent=min(settings.max_concurrent or fitting, fitting))
 
 
 def _unknown_growth(cluster: Cluster) -> str:
@@ -277,7 +273,7 @@ def _unknown_growth(cluster: Cluster) -> str:
 
 def _too_large(asked: Mapping[str, float], cluster: Cluster) -> str:
     """What a trial asks for and what the nodes have: it needs one node, and cannot be spread."""
-    sizes = [*cluster.present, *cluster.grown] or [cluster.possible]
+    sizes = [*cluster.present, *cluster.grown]
     most = {name: max(size.get(name, 0.0) for size in sizes) for name in asked}
     missing = [
         f"{devices.in_words({name: amount})} of {devices.in_words({name: most[name]})}"
@@ -293,11 +289,7 @@ def _too_large(asked: Mapping[str, float], cluster: Cluster) -> str:
 
 
 def _resolved(address: str | None) -> str:
-    """Where to connect to, or `local`: Ray's rules, but for clusters that other users have started.
-
-    Raises:
-        InfrastructureError: A cluster of this machine is asked for, and there is none.
-    """
+    """Where to connect to, or `local`: Ray's rules, but for clusters that others have started."""
     if address in {None, AUTO}:
         address = os.environ.get("RAY_ADDRESS") or address
     if address is not None and address != AUTO:
@@ -312,11 +304,7 @@ def _resolved(address: str | None) -> str:
 
 
 def _prepare_own(console: Console, *, dashboard: bool) -> dict[str, Any]:
-    """What `ray.init` is told besides of a Ray that it starts, whose token nobody else can read.
-
-    Raises:
-        InfrastructureError: Its folder or its token cannot be kept from others.
-    """
+    """What `ray.init` is told besides of a Ray that it starts, whose token nobody else can read."""
     try:
         found = own_ray.keep_token()
         options = own_ray.options(dashboard=dashboard)
@@ -335,11 +323,7 @@ def _hide_command_line() -> None:
 
 
 def _must_answer(address: str) -> str:
-    """Asks at an address for its mode of authentication before Ray does, which tries for minutes.
-
-    Raises:
-        InfrastructureError: No cluster answers there that lets this user in.
-    """
+    """Asks at an address for its mode of authentication before Ray, which tries for minutes."""
     try:
         error_text = cluster_watch.connection_error(cluster_watch.parse(address))
     except ValueError as error:
@@ -372,20 +356,18 @@ def passed_on() -> dict[str, str]:
     return {**found, FAMILY_PATH: own_families} if own_families else found
 
 
+def alive_nodes() -> list[Any]:
+    """The nodes that are there now, as Ray has them."""
+    return [node for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
+
+
 def _describe(context: Any) -> Cluster:
-    present = ray.cluster_resources()  # type: ignore[no-untyped-call]
-    alive = [n for n in ray.nodes() if n["Alive"]]  # type: ignore[no-untyped-call]
-    here = [n for n in alive if n["NodeID"] == ray.get_runtime_context().get_node_id()]
-    gcs_address = context.address_info["gcs_address"]
-    workers, most_workers, unknown_growth = _growth(gcs_address, alive)
-    grown = can_grow_to(workers, most_workers)
+    nodes, gcs_address = alive_nodes(), context.address_info["gcs_address"]
+    here = [n for n in nodes if n["NodeID"] == ray.get_runtime_context().get_node_id()]
+    workers, most_workers, unknown_growth = _growth(gcs_address, nodes)
     return Cluster(
         kind="new local cluster" if _started_here() else "running cluster",
-        cpus=present.get("CPU", 0.0),
-        gpus=present.get("GPU", 0.0),
-        possible={name: max(present.get(name, 0.0), most) for name, most in grown.items()},
-        nodes=len(alive),
-        present=[node["Resources"] for node in alive],
+        present=[node["Resources"] for node in nodes],
         grown=workers,
         most_grown=most_workers,
         unknown_growth=unknown_growth,
@@ -404,13 +386,13 @@ def _started_here() -> bool:
 
 
 def _growth(
-    gcs_address: str, nodes: Sequence[kuberay.Node]
+    gcs_address: str, nodes: Sequence[autoscaler.Node]
 ) -> tuple[Sequence[Mapping[str, float]], int, str]:
     """Workers that may be started, how many at a time, and why that cannot be said, if so."""
-    config = file_config(gcs_address)
-    if config is None and kuberay.runs(nodes) and not _started_here():
+    config = autoscaler.file_config(gcs_address)
+    if config is None and autoscaler.is_kuberay(nodes) and not _started_here():
         try:
-            config = kuberay.autoscaling_config(nodes)
+            config = autoscaler.kuberay_config(nodes)
         except OSError as error:
             return [], 0, str(error)
-    return *possible_workers(config), ""
+    return *autoscaler.possible_workers(config), ""

@@ -2,15 +2,13 @@
 
 import os
 import platform
-from collections.abc import Sequence
 from typing import Any
 
 from orchestrator.config.rungs import offered_rungs
 from orchestrator.config.sampler import SAMPLER
-from orchestrator.config.settings import Settings, to_json
+from orchestrator.config.settings import to_json
 from orchestrator.config.sources import demo_notes
-from orchestrator.plan.families import FamilyPlan
-from orchestrator.plan.inputs import Inputs
+from orchestrator.plan.preflight import CheckedStudy
 from orchestrator.results import schema
 from orchestrator.results.code_version import code_sha256, git_commit
 from orchestrator.results.manifest import environment, now
@@ -20,23 +18,21 @@ from trainables.weights.chosen import ChosenWeights
 
 
 def describe(
+    checked: CheckedStudy,
     *,
-    name: str,
-    settings: Settings,
-    plans: Sequence[FamilyPlan],
-    inputs: Inputs,
     weights: ChosenWeights | None,
     cluster: Cluster,
     reservation: Reservation,
 ) -> dict[str, Any]:
     """The content of `study.json` at the start of a run."""
+    settings, plans, inputs = checked.settings, checked.plans, checked.inputs
     started_at = now()
     code = {
         "code_sha256": code_sha256([plan.name for plan in plans], settings.dataset),
         "git_commit": git_commit(),
     }
     return {
-        "name": name,
+        "name": checked.name,
         "schema_version": schema.SCHEMA_VERSION,
         "outcome": Outcome.RUNNING,
         "started_at": started_at,
@@ -78,7 +74,7 @@ def describe(
         "environment": environment(),
         "cluster": {
             "kind": cluster.kind,
-            "nodes": cluster.nodes,
+            "nodes": len(cluster.present),
             "cpus": cluster.cpus,
             "gpus": cluster.gpus,
             "cpus_per_trial": reservation.cpus,

@@ -27,12 +27,8 @@ def choose(settings: Settings, present: Iterable[Resources], grown: Iterable[Res
     """Chooses the type of GPU that trials reserve; empty: any type.
 
     Device-seconds of one type are not worth those of another, so a study has one type alone unless
-    its user says otherwise.
-
-    Args:
-        settings: The study's.
-        present: The nodes that have room for a trial.
-        grown: Those that will, once they are started; some do not say what GPUs they have.
+    its user says otherwise. All nodes have room for a trial; of those that are `grown`, not there
+    yet, some do not say what GPUs they have.
 
     Raises:
         ValueError: The type that is asked for is not there, or there are several and none is asked

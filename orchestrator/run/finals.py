@@ -97,36 +97,27 @@ def final_seed(settings: Settings, family: str, seed_index: int) -> int:
     return derive_seed(settings.seed, family, "final", seed_index)
 
 
-def final_rows(
-    record: TrialRecord,
-    *,
-    study: str,
-    device: str,
-    device_seconds: float,
-    train_images: int,
-    validation_images: int,
-    roles: Sequence[str],
-) -> list[FinalRow]:
-    """The rows of `final.parquet` of a completed run: one for each role it stands for."""
+def final_rows(record: TrialRecord, *, roles: Sequence[str], **known: Any) -> list[FinalRow]:
+    """The rows of `final.parquet` of a completed run: one for each role it stands for.
+
+    What is `known` besides are the columns that the record has not: `study`, `device`,
+    `device_seconds`, `train_images` and `validation_images`.
+    """
     result, best, spec = record.final, record.best, record.spec
     assert result is not None
     assert best is not None
     row = {
-        "study": study,
+        **known,
         "family": spec.family,
         "seed": spec.seed_index,
         "trial_id": spec.trial_id,
         "train_fraction": spec.train_fraction,
-        "train_images": train_images,
-        "validation_images": validation_images,
         "epoch": best["epoch"],
         "validation_loss": best["validation_loss"],
         "validation_accuracy": best["validation_accuracy"],
         "objective": objective(best),
         "last_epoch": len(record.rows),
         "train_seconds": sum(epoch["epoch_seconds"] for epoch in record.rows),
-        "device_seconds": device_seconds,
-        "device": device,
         "device_name": record.place.get("device_name"),
         **measured(result),
         **parameter_columns(spec.params),
@@ -169,10 +160,7 @@ def restore_predictions(folder: Path, records: Iterable[TrialRecord]) -> None:
 def predictions(folder: Path, rows: Iterable[FinalRow], names: Sequence[str] = ()) -> pa.Table:
     """The table of `predictions.parquet` for rows of `final.parquet`.
 
-    Args:
-        folder: The study's.
-        rows: Of `final.parquet`.
-        names: The file of each test image; empty where they are no files.
+    `names` are the files of the test images; empty where they are no files.
     """
     tables = [_predictions_of(folder, row, names) for row in rows]
     schema = FIXED_SCHEMAS["predictions"]

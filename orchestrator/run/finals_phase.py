@@ -1,8 +1,7 @@
 """Phase of the finals: winners and baselines re-trained, the test set opened once."""
 
 from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 from typing import Any, cast
 
 from orchestrator.config.searches import search_for
@@ -11,17 +10,14 @@ from orchestrator.results.final_runs import final_runs
 from orchestrator.results.rows import FinalEpochRow, FinalRow
 from orchestrator.results.states import State
 from orchestrator.results.study_record import Choices
-from orchestrator.run import finals, replay
+from orchestrator.run import finals
 from orchestrator.run.opening import resume_command
-from orchestrator.run.progress import ProgressTable, shown
-from orchestrator.run.search_phase import Search, note_opening
+from orchestrator.run.search_phase import Search, note_opening, restore_finals
 from orchestrator.run.session import Session
-from orchestrator.run.time_left import Remaining
 from orchestrator.run.winners import keep_winners
 from orchestrator.search.scheduler import RecordingScheduler
 from orchestrator.search.trial_queue import ListedTrials
 from orchestrator.trials.recorder import Recorder
-from orchestrator.trials.trial import TrialSpec
 from trainables.data.dataset import LabeledImages
 from trainables.trial import References
 
@@ -30,24 +26,22 @@ class LostInputError(RuntimeError):
     """An input of the study can no longer be read."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Finals:
-    """Result of the finals.
+def retrain_and_test(
+    session: Session, search: Search, choice: Choices, shared: Any
+) -> tuple[bool, LabeledImages | None]:
+    """Re-trains winners and baselines over seeds and fractions; each is tested when it ends.
 
-    Attributes:
-        complete: Every family and role has its rows.
-        test_part: None where nothing was left to test, so that it stayed closed.
+    Returns:
+        Whether every family and role has its rows; and the test part, None where nothing was left
+        to test, so that it stayed closed.
     """
-
-    complete: bool
-    test_part: LabeledImages | None
-
-
-def retrain_and_test(session: Session, search: Search, choice: Choices, shared: Any) -> Finals:
-    """Re-trains winners and baselines over seeds and fractions; each is tested when it ends."""
     settings, test = session.settings, None
     specs = finals.final_specs(choice, session.plans, session.searches, settings)
-    recorder, left = _begun(session, search, specs)
+    if search.early is None:
+        recorder, left = restore_finals(session, specs)
+    else:
+        recorder = search.early.recorder
+        left = sorted(specs, key=lambda spec: spec.trial_id not in recorder.trials)  # begun first
 
     def rows() -> list[FinalRow]:
         return final_rows(session, recorder, choice)
@@ -81,48 +75,24 @@ def retrain_and_test(session: Session, search: Search, choice: Choices, shared: 
             retrained = [each for each in recorder.trained() if each.epochs]
             return forecast_end(study, trials, retrained, runs, search.searcher.failed_families)
 
-        time_left = Remaining(forecast).seconds
-        table = ProgressTable(
-            "Finals: re-training, then the test set",
+        session.run_phase(
+            "finals",
+            searcher,
+            RecordingScheduler(recorder),
             recorder,
-            Counter(spec.family for spec in specs),
-            time_left,
+            references,
+            title="Finals: re-training, then the test set",
+            planned=Counter(spec.family for spec in specs),
+            forecast=forecast,
         )
-        with shown(session.console, table):
-            session.run_phase(
-                "finals",
-                searcher,
-                RecordingScheduler(recorder),
-                recorder,
-                references,
-                time_left=time_left,
-            )
     session.must_have_ended(recorder)
     keep_winners(session.folder, rows(), session.inputs.dataset.classes)
     completed = all(record.status == State.COMPLETED for record in recorder.trials.values())
-    complete = completed and len(choice) == len(session.searches)
-    return Finals(complete=complete, test_part=test)
-
-
-def _begun(
-    session: Session, search: Search, specs: Sequence[TrialSpec]
-) -> tuple[Recorder, list[TrialSpec]]:
-    """What keeps the rows of the finals, and those still to be run, that have begun first."""
-    if search.early is not None:
-        recorder = search.early.recorder
-        return recorder, sorted(specs, key=lambda spec: spec.trial_id not in recorder.trials)
-    recorder = session.recorder("final_epochs")
-    left = replay.replay_finals(session.stored, specs, recorder, session.folder)
-    recorder.publish(search=False)
-    return recorder, left
+    return completed and len(choice) == len(session.searches), test
 
 
 def _read_test(session: Session) -> LabeledImages:
-    """Decodes the test part, which was whole when this run began.
-
-    Raises:
-        LostInputError: It is no more.
-    """
+    """Decodes the test part, which was whole when this run began."""
     try:
         return session.inputs.dataset.read_test()
     except (ValueError, OSError) as error:

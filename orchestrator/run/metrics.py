@@ -1,46 +1,52 @@
-"""Metrics of a running study, shown beside Ray's own, and their current values."""
+"""Metrics of a running study, beside Ray's own: their current values, and what publishes them."""
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Final
+import contextlib
+import functools
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Final, NamedTuple
+
+from ray.util.metrics import Counter, Gauge
 
 from orchestrator.results.states import State
-from orchestrator.trials.family_totals import FamilyTotals
 from orchestrator.trials.recorder import Recorder
 from orchestrator.trials.trial import TrialRecord
 
-# Ray puts this before the name of each metric, and Prometheus expects the other after a counter's.
-PREFIX: Final = "ray_"
-COUNTER_SUFFIX: Final = "_total"
+LEAST_SECONDS: Final = 5.0
+REST_FACTOR: Final = 20
+# Ray's agents forget a gauge that is not set again within two of its reports, 20 s.
+MOST_SECONDS: Final = 15.0
 
 OF_STUDY: Final = ("study", "phase")
 OF_FAMILY: Final = (*OF_STUDY, "family")
 
+log = logging.getLogger(__name__)
 
-@dataclass(frozen=True, kw_only=True)
-class Metric:
+
+class Metric(NamedTuple):
     """A metric of a study.
 
     Attributes:
-        name: Without the prefix; the unit in it.
-        labels: Names of its labels: few, and none with a value for each trial.
+        name: Without Ray's prefix; the unit in it.
         description: What it is.
+        labels: Names of its labels: few, and none with a value for each trial.
         counter: It only rises.
     """
 
     name: str
-    labels: tuple[str, ...]
     description: str
+    labels: tuple[str, ...] = OF_FAMILY
     counter: bool = False
 
     @property
     def exported_name(self) -> str:
-        """Name of the metric at a node's end point."""
-        return f"{PREFIX}{self.name}{COUNTER_SUFFIX if self.counter else ''}"
+        """Name at a node's end point: with Ray's prefix, and Prometheus's suffix of counters."""
+        return f"ray_{self.name}{'_total' if self.counter else ''}"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Sample:
+class Sample(NamedTuple):
     """One value of a metric."""
 
     metric: Metric
@@ -49,40 +55,27 @@ class Sample:
 
 
 BEST: Final = Metric(
-    name="study_best_validation_accuracy",
-    labels=OF_FAMILY,
-    description="Best validation accuracy of the family's trials that can win so far, from 0 to 1",
+    "study_best_validation_accuracy",
+    "Best validation accuracy of the family's trials that can win so far, from 0 to 1",
 )
-TRIALS: Final = Metric(
-    name="study_trials", labels=(*OF_FAMILY, "state"), description="Trials in this state"
-)
-EPOCHS: Final = Metric(
-    name="study_epochs", labels=OF_FAMILY, description="Epochs recorded", counter=True
-)
+TRIALS: Final = Metric("study_trials", "Trials in this state", labels=(*OF_FAMILY, "state"))
+EPOCHS: Final = Metric("study_epochs", "Epochs recorded", counter=True)
 EPOCHS_PER_SECOND: Final = Metric(
-    name="study_epochs_per_second",
-    labels=OF_FAMILY,
-    description="Epochs per second of the running trials, by the last epoch of each",
+    "study_epochs_per_second", "Epochs per second of the running trials, by the last epoch of each"
 )
 IMAGES_PER_SECOND: Final = Metric(
-    name="study_images_per_second",
-    labels=OF_FAMILY,
-    description="Training images per second of the running trials, by the last epoch of each",
+    "study_images_per_second",
+    "Training images per second of the running trials, by the last epoch of each",
 )
 DEVICE_SECONDS: Final = Metric(
-    name="study_device_seconds",
-    labels=OF_FAMILY,
-    description="Wall seconds of the trials times the devices that each reserves",
+    "study_device_seconds", "Wall seconds of the trials times the devices that each reserves"
 )
 DEVICE_MEMORY: Final = Metric(
-    name="study_device_memory_peak_bytes",
-    labels=OF_FAMILY,
-    description="Most memory that tensors of a running trial took in its last epoch; 0 without GPU",
+    "study_device_memory_peak_bytes",
+    "Most memory that tensors of a running trial took in its last epoch; 0 without GPU",
 )
 SECONDS_LEFT: Final = Metric(
-    name="study_seconds_left",
-    labels=OF_STUDY,
-    description="Estimate of the wall seconds that the study still takes",
+    "study_seconds_left", "Estimate of the wall seconds that the study still takes", OF_STUDY
 )
 METRICS: Final = (
     *(BEST, TRIALS, EPOCHS, EPOCHS_PER_SECOND, IMAGES_PER_SECOND),
@@ -91,16 +84,15 @@ METRICS: Final = (
 
 
 def measure(
-    recorder: Recorder, families: Sequence[str], *, study: str, phase: str
+    recorder: Recorder,
+    families: Sequence[str],
+    time_left: Callable[[], float | None],
+    *,
+    study: str,
+    phase: str,
 ) -> Iterator[Sample]:
-    """The values of the families' metrics, from the rows of a phase.
-
-    Args:
-        recorder: Of the phase.
-        families: Names.
-        study: The study's name.
-        phase: `search` or `finals`.
-    """
+    """The values of all metrics: of families, from the rows of a phase, and of the time left."""
+    where = (study.encode("ascii", "backslashreplace").decode(), phase)  # as Ray takes labels
     for family in families:
         with recorder.lock:
             totals = recorder.totals(family)
@@ -110,19 +102,17 @@ def measure(
                 DEVICE_SECONDS: recorder.device_seconds_of(totals.wall_seconds()),
                 **_of_running(totals.running.values()),
             }
-            trials = _trials(totals)
-        labels = (_ascii(study), phase, family)
+            # Those without any too: a gauge keeps what it was told.
+            trials = {state.value: float(totals.ended[state]) for state in State}
+            trials[State.RUNNING.value] = float(totals.at_work())
         for metric, value in values.items():
             if value is not None:
-                yield Sample(metric=metric, labels=labels, value=value)
+                yield Sample(metric, (*where, family), value)
         for state, number in trials.items():
-            yield Sample(metric=TRIALS, labels=(*labels, state), value=number)
-
-
-def measure_time_left(seconds: float | None, *, study: str, phase: str) -> Iterator[Sample]:
-    """The estimate of the time left; nothing where there is none."""
+            yield Sample(TRIALS, (*where, family, state), number)
+    seconds = time_left()
     if seconds is not None:
-        yield Sample(metric=SECONDS_LEFT, labels=(_ascii(study), phase), value=seconds)
+        yield Sample(SECONDS_LEFT, where, seconds)
 
 
 def _of_running(records: Iterable[TrialRecord]) -> dict[Metric, float]:
@@ -137,12 +127,57 @@ def _of_running(records: Iterable[TrialRecord]) -> dict[Metric, float]:
     }
 
 
-def _trials(totals: FamilyTotals) -> dict[str, float]:
-    """State to number of trials, those without any included: a gauge keeps what it was told."""
-    found = {state.value: float(totals.ended[state]) for state in State}
-    return {**found, State.RUNNING.value: float(totals.at_work())}
+class Publisher:
+    """Publishes metrics: waits 20 times what measuring takes, 5 to 15 s; Ray sends every 10 s."""
+
+    def __init__(self, measure: Callable[[], Iterable[Sample]]) -> None:
+        """Takes what measures; it is called in the publisher's thread."""
+        self._measure = measure
+        self._counted: dict[tuple[str, tuple[str, ...]], float] = {}
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="publisher", daemon=True)
+
+    def publish(self) -> None:
+        """Publishes all values as they are now."""
+        for sample in self._measure():
+            labels = dict(zip(sample.metric.labels, sample.labels, strict=True))
+            metric = _metrics()[sample.metric]
+            if isinstance(metric, Counter):
+                key = (sample.metric.name, sample.labels)
+                rise = sample.value - self._counted.get(key, 0.0)
+                if rise > 0:
+                    metric.inc(rise, labels)
+                    self._counted[key] = sample.value
+            else:
+                metric.set(sample.value, labels)
+
+    @contextlib.contextmanager
+    def running(self) -> Iterator[None]:
+        """Publishes at once, then now and then, and once more at the end."""
+        self._thread.start()
+        try:
+            yield
+        finally:
+            self._stop.set()
+            self._thread.join()
+
+    def _run(self) -> None:
+        last = False
+        while True:
+            started = time.monotonic()
+            try:
+                self.publish()
+            except Exception:  # a study goes on whether it is watched or not
+                log.exception("the study's metrics are published no more")
+                return
+            if last:
+                return
+            rest = REST_FACTOR * (time.monotonic() - started)
+            pause = min(max(LEAST_SECONDS, rest), MOST_SECONDS)
+            last = self._stop.wait(pause)
 
 
-def _ascii(text: str) -> str:
-    """The text as Ray takes it in a label."""
-    return text.encode("ascii", "backslashreplace").decode()
+@functools.cache
+def _metrics() -> dict[Metric, Counter | Gauge]:
+    """Ray's metrics, made once: a process may not have two of a name."""
+    return {metric: (Counter if metric.counter else Gauge)(*metric[:3]) for metric in METRICS}

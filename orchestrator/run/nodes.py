@@ -12,7 +12,7 @@ import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from orchestrator.config.settings import Settings
-from orchestrator.run.cluster import InfrastructureError, Reservation, fits
+from orchestrator.run.cluster import InfrastructureError, Reservation, alive_nodes, fits
 from orchestrator.run.devices import in_words
 from trainables import hardware, node_check
 from trainables.hardware import Hardware
@@ -24,14 +24,13 @@ ANSWER_SECONDS: Final = 120.0
 def check_nodes(folder: Path) -> None:
     """Checks each other node that is there now; those that join later are checked by their trials.
 
-    Args:
-        folder: The study's, absolute; it need not exist.
+    The study's folder, absolute, need not exist.
 
     Raises:
         InfrastructureError: A node has other versions than the driver, or another folder there.
     """
     here = ray.get_runtime_context().get_node_id()
-    others = [node["NodeID"] for node in alive() if node["NodeID"] != here]
+    others = [node["NodeID"] for node in alive_nodes() if node["NodeID"] != here]
     if not others:
         return
     existing = next(path for path in (folder, *folder.parents) if path.exists())
@@ -57,18 +56,20 @@ class Seen:
     types: frozenset[str]
 
 
-def look_at_nodes(precision: str, reservation: Reservation, *, mixed: bool) -> Seen:
+def look_at_nodes(settings: Settings, reservation: Reservation) -> Seen:
     """Asks each present node for its hardware; see `seen_of`."""
     here = ray.get_runtime_context().get_node_id()
     asked = [
         (node, None if node["NodeID"] == here else _on(node["NodeID"], hardware.here))
-        for node in alive()
+        for node in alive_nodes()
     ]
     answers = [
         (node["Resources"], hardware.here() if reference is None else _answer(reference))
         for node, reference in asked
     ]
-    return seen_of([pair for pair in answers if pair[1]], precision, reservation, mixed=mixed)
+    answered = [pair for pair in answers if pair[1]]
+    precision = settings.precision_on(reservation.device)
+    return seen_of(answered, precision, reservation, mixed=settings.mix_devices)
 
 
 def seen_of(
@@ -78,13 +79,10 @@ def seen_of(
     *,
     mixed: bool,
 ) -> Seen:
-    """Summarises the hardware of nodes.
+    """Summarises the hardware of nodes, from what Ray may place on each and what its kernel tells.
 
-    Args:
-        nodes: What Ray may place on each, and what its kernel tells of it.
-        precision: Of all trials.
-        reservation: What each of them reserves; a node without room for one is not asked for more.
-        mixed: Trials may run on several types of devices.
+    A node without room for a trial need not compute in its precision. Where types may be `mixed`,
+    trials may run on several types of devices.
 
     Raises:
         InfrastructureError: A node cannot compute in this precision, or those with room for a trial
@@ -114,11 +112,8 @@ def seen_of(
 def check_types(known: Mapping[str, Mapping[str, object]], seen: Seen) -> None:
     """Checks that a resumed study goes on on GPUs of the same type.
 
-    A second of one is not worth a second of another; rows of CPUs tell no memory and no driver.
-
-    Args:
-        known: What `study.json` knows of the types of devices that its trials have run on.
-        seen: What is there now.
+    A second of one is not worth a second of another. Of the types that its trials have run on,
+    which `study.json` knows, CPUs tell no memory and no driver.
 
     Raises:
         InfrastructureError: One of the GPUs is of a new type.
@@ -154,7 +149,7 @@ class Waiting:
             InfrastructureError: No node has come that has room for a trial.
         """
         asked = self._reservation.bundle
-        if any(fits(asked, node["Resources"]) for node in alive()):
+        if any(fits(asked, node["Resources"]) for node in alive_nodes()):
             self._say_once("Waiting for room: the nodes that could run a trial are in use")
             return
         wanted = in_words(asked)
@@ -169,11 +164,6 @@ class Waiting:
         if sentence != self._said:
             self._said = sentence
             self._say(sentence)
-
-
-def alive() -> list[Any]:
-    """The nodes that are there now, as Ray has them."""
-    return [node for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
 
 
 def _on(node_id: str, function: Callable[..., Any], *arguments: Any) -> Any:

@@ -16,6 +16,7 @@ from rich.console import Console
 from orchestrator.called import words_of
 from orchestrator.cli import INFRASTRUCTURE, fail
 from orchestrator.config.settings import Settings
+from orchestrator.config.trackers import parse_targets
 from orchestrator.forecast.estimate import Forecast, time_sentences
 from orchestrator.plan import resume, warm_start
 from orchestrator.plan.disk_space import check_disk_space
@@ -42,7 +43,7 @@ from orchestrator.run.replay import StoredStudy
 from orchestrator.run.session import RayExecutor, Session
 from orchestrator.run.signals import Interruption
 from orchestrator.run.study_publisher import publishing
-from orchestrator.run.tracking import tracking
+from orchestrator.run.tracking import following
 from trainables.weights import pretraining
 from trainables.weights.chosen import ChosenWeights
 from trainables.weights.loading import WeightsFile, file_sha256
@@ -53,20 +54,12 @@ LEAVE_SECONDS: Final = 20.0
 
 @contextlib.contextmanager
 def open_study(
-    checked: CheckedStudy,
-    held: contextlib.ExitStack,
-    interruption: Interruption,
-    console: Console,
+    checked: CheckedStudy, held: contextlib.ExitStack, interruption: Interruption, console: Console
 ) -> Iterator[Session]:
     """Opens a study that has been checked: its cluster, folder, weights, and what its rows say.
 
-    Inside it is published and sent to trackers, where that was asked for.
-
-    Args:
-        checked: The study.
-        held: Holds its folder until it is closed.
-        interruption: Says when the user wants it to end.
-        console: Where to print.
+    Inside it is published and sent to trackers, where that was asked for. Its folder is held until
+    `held` is closed.
 
     Raises:
         InfrastructureError: Ray cannot be had, or not what a trial asks for.
@@ -80,21 +73,11 @@ def open_study(
         _say_what_runs(checked, cluster, reservation, console)
         check_disk_space(checked, at_a_time=reservation.max_concurrent)
         check_nodes(checked.folder)
-        precision = checked.settings.precision_on(reservation.device)
-        mixed = checked.settings.mix_devices
-        seen = look_at_nodes(precision, reservation, mixed=mixed)
-        if checked.resumed is not None and reservation.gpus and not mixed:
+        seen = look_at_nodes(checked.settings, reservation)
+        if checked.resumed and reservation.gpus and not checked.settings.mix_devices:
             check_types(checked.resumed.study.device_types, seen)
         weights = _weights(checked, console)
-        content = describe(
-            name=checked.name,
-            settings=checked.settings,
-            plans=checked.plans,
-            inputs=checked.inputs,
-            weights=weights,
-            cluster=cluster,
-            reservation=reservation,
-        )
+        content = describe(checked, weights=weights, cluster=cluster, reservation=reservation)
         content["hardware"] = {host: str(node) for host, node in seen.hosts.items()}
         if checked.probed:
             content["probe"] = [dict(each) for each in checked.probed]
@@ -110,8 +93,7 @@ def open_study(
         session = Session(
             checked,
             executor=RayExecutor(
-                keeps=not cluster.most_grown,
-                one_host=cluster.nodes == 1 and not cluster.most_grown,
+                grows=bool(cluster.most_grown), one_host=len(cluster.present) == 1
             ),
             reservation=reservation,
             console=console,
@@ -122,7 +104,9 @@ def open_study(
             weights=weights,
         )
         watch = Watch(cluster.endpoints, lambda why: _leave(session, checked, watch, why))
-        with watch.running(), publishing(session), tracking(session):
+        trackers = parse_targets(checked.settings.track)
+        sending = following(checked.folder, trackers, session.say)
+        with watch.running(), publishing(session), sending:
             yield session
     finally:
         disconnect()
@@ -196,8 +180,7 @@ def forecast_on_cluster(checked: CheckedStudy, address: str, console: Console) -
     cluster = connect(address, console)
     try:
         reservation = reserve(checked.settings, cluster)
-        precision = checked.settings.precision_on(reservation.device)
-        seen = look_at_nodes(precision, reservation, mixed=checked.settings.mix_devices)
+        seen = look_at_nodes(checked.settings, reservation)
     finally:
         disconnect()
     _say_what_runs(checked, cluster, reservation, console)
@@ -248,7 +231,7 @@ def cluster_line(cluster: Cluster, reservation: Reservation) -> str:
     why = cluster.unknown_growth
     unknown = f"; what it may grow to cannot be read ({why})" if why else ""
     return (
-        f"Ray: {cluster.kind}, {cluster.nodes} node(s), {cluster.cpus:g} CPUs, "
+        f"Ray: {cluster.kind}, {len(cluster.present)} node(s), {cluster.cpus:g} CPUs, "
         f"{cluster.gpus:g} GPUs; {reservation.max_concurrent} trial(s) at a time, each on "
         f"{in_words(reservation.bundle)}{where}{waiting}{unknown}"
     )

@@ -74,10 +74,8 @@ def mode() -> str:
 def keep_token() -> str:
     """Makes sure that there is a token that no other user can read; Ray's own is readable.
 
-    One that a variable gives or names is taken as it is.
-
-    Returns:
-        What was wrong and has been put right, in a sentence; else empty.
+    One that a variable gives or names is taken as it is. Returns what was wrong and has been put
+    right, in a sentence; else nothing.
 
     Raises:
         OSError: It cannot be written or is somebody else's.
@@ -104,9 +102,6 @@ def options(*, dashboard: bool = True) -> dict[str, Any]:
     """Options of `ray.init` for a cluster that is this study's own.
 
     Ray would start a process for each CPU that no trial can use, since it lacks the study's code.
-
-    Args:
-        dashboard: Start Ray's, if that can be had.
     """
     quiet = {} if _measured() else {"enable_metrics_collection": False}
     return {

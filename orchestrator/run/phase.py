@@ -3,7 +3,7 @@
 import functools
 import logging
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from orchestrator.search.early_finals import SearchAndFinals
 from orchestrator.search.scheduler import RecordingScheduler
 from orchestrator.search.trial_queue import TrialQueue
 from orchestrator.trials.recorder import Recorder
-from trainables import node_check, watchdog
+from trainables import watchdog
 from trainables.checkpoints import is_full
 from trainables.secrets import redacted
 from trainables.trial import References, StudyTrial
@@ -32,36 +32,18 @@ class Phase:
 
     Attributes:
         name: `search` or `finals`; Tune's own files go to `tune/<name>`, and are disposable.
-        is_last: No other follows it.
-        searcher: Proposes attempts.
-        scheduler: Records and decides.
-        recorder: Keeps the rows.
         references: What trials share.
-        epoch_time_limit: Seconds that an epoch may take.
-        checkpoint_seconds: Of short epochs between two checkpoints.
-        rungs: Epochs at which it is decided whether a trial goes on.
-        precision: Of all trials.
-        reproducible: They use deterministic algorithms alone.
-        objective: What their epochs are compared by.
+        config: What all trials are told besides, see `trainables.attempt_config`.
         folder: The study's folder, absolute.
-        reservation: What each trial reserves.
-        interruption: Ends the phase before all trials have ended.
         waiting: Told now and then for how many seconds no trial has run; may end the phase.
     """
 
     name: str
-    is_last: bool
     searcher: TrialQueue | SearchAndFinals
     scheduler: RecordingScheduler
     recorder: Recorder
     references: References
-    epoch_time_limit: float
-    checkpoint_seconds: float
-    rungs: Sequence[int]
-    precision: str
-    reproducible: bool
-    mix_devices: bool
-    objective: str
+    config: Mapping[str, Any]
     folder: Path
     reservation: Reservation
     interruption: Interruption
@@ -71,18 +53,15 @@ class Phase:
 def run(phase: Phase, kept: KeptProcesses) -> None:
     """Runs all trials of a phase, with another Tuner where Ray has ended one too early.
 
-    Tune's own count of errors is ignored: what became of a trial is in the recorder.
-
-    Args:
-        phase: What to run.
-        kept: Has the processes that the phase before has left, and gets those of this one.
+    Tune's own count of errors is ignored: what became of a trial is in the recorder. `kept` has the
+    processes that the phase before has left, and gets those of this one.
 
     Raises:
         OSError: The disk is full.
         RuntimeError: Tune has ended again before anything new was known of any trial.
     """
     _silence_tune()
-    known = -1
+    known, is_last = -1, phase.name != "search"
     while True:
         try:
             with (
@@ -92,8 +71,8 @@ def run(phase: Phase, kept: KeptProcesses) -> None:
                     phase.references,
                     phase.reservation.bundle,
                     phase.reservation.max_concurrent,
-                    wanted=lambda: phase.searcher.may_use_idle(and_next=not phase.is_last),
-                    leaves=not phase.is_last,
+                    wanted=lambda: phase.searcher.may_use_idle(and_next=not is_last),
+                    leaves=not is_last,
                 ),
                 phase.interruption.tuning(),
                 ray_actors.callbacks_uncounted(),
@@ -113,22 +92,12 @@ def run(phase: Phase, kept: KeptProcesses) -> None:
 
 
 def _make_tuner(phase: Phase) -> tune.Tuner:
+    storage = phase.folder / "tune"
+    # Tune would mix trials into the folder of an earlier Tuner of the study.
+    earlier = len(list(storage.glob(f"{phase.name}-*")))
     return tune.Tuner(
         tune.with_parameters(StudyTrial, references=phase.references),
-        param_space={
-            "epoch_time_limit": phase.epoch_time_limit,
-            "checkpoint_seconds": phase.checkpoint_seconds,
-            "rungs": list(phase.rungs),
-            "folder": str(phase.folder),
-            "device": phase.reservation.device,
-            "threads": phase.reservation.cpus,
-            "precision": phase.precision,
-            "reproducible": phase.reproducible,
-            "objective": phase.objective,
-            "resources": phase.reservation.bundle,
-            "mix_devices": phase.mix_devices,
-            "software": node_check.software(),
-        },
+        param_space=dict(phase.config),
         tune_config=tune.TuneConfig(
             search_alg=phase.searcher,
             scheduler=phase.scheduler,
@@ -139,14 +108,14 @@ def _make_tuner(phase: Phase) -> tune.Tuner:
             reuse_actors=True,
         ),
         run_config=tune.RunConfig(
-            name=_unused_name(phase.folder / "tune", phase.name),
-            storage_path=str(phase.folder / "tune"),
+            name=f"{phase.name}-{earlier + 1}",
+            storage_path=str(storage),
             failure_config=tune.FailureConfig(max_failures=0),
             checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
             callbacks=[
                 AttemptClock(phase.recorder, phase.searcher.attempt_began),
                 ray_actors.Overdue(
-                    phase.epoch_time_limit,
+                    phase.config["epoch_time_limit"],
                     phase.scheduler.overdue,
                     phase.waiting,
                     functools.partial(watchdog.epoch_began, phase.folder),
@@ -173,19 +142,15 @@ class AttemptClock(tune.Callback):
         """Takes the recorder of the phase, and what is told of a trial and its devices."""
         self._recorder, self._began = recorder, began
 
-    def on_step_begin(self, iteration: int, trials: list[Trial], **info: Any) -> None:
+    def on_step_begin(self, *_: Any, **_info: Any) -> None:
         """Checks that rows still reach the disk, without waiting for the next one."""
-        del iteration, trials, info
         self._recorder.check_kept()
 
-    def on_trial_start(
-        self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
-    ) -> None:
+    def on_trial_start(self, *_: Any, **info: Any) -> None:
         """See the class."""
-        del iteration, trials, info
+        trial: Trial = info["trial"]
         resources = trial.config["resources"]
-        devices = resources.get("GPU") or resources["CPU"]
-        self._began(trial.config["trial_id"], devices)
+        self._began(trial.config["trial_id"], resources.get("GPU") or resources["CPU"])
         ray_actors.name_epochs(trial)
 
 
@@ -198,9 +163,3 @@ def _silence_tune() -> None:
 
 def _attempt_name(trial: Trial) -> str:
     return f"{trial.config['trial_id']}_attempt-{trial.config['attempt']}"
-
-
-def _unused_name(folder: Path, name: str) -> str:
-    """A name that no earlier Tuner of the study used: Tune would mix trials into its folder."""
-    earlier = len(list(folder.glob(f"{name}-*")))
-    return f"{name}-{earlier + 1}"

@@ -1,13 +1,17 @@
-"""Progress display of a running study: one row per family on a terminal, nothing elsewhere."""
+"""Progress of a running study: the time left, and on a terminal a table with a row per family."""
 
 import contextlib
+import math
+import time
 from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime
 from typing import Final
 
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.live import Live
 from rich.text import Text
 
+from orchestrator.forecast.remaining import TimeLeft
 from orchestrator.results.states import State
 from orchestrator.status.render import early_finals, time_left
 from orchestrator.terminal import fitting_table
@@ -17,6 +21,31 @@ TITLES: Final = (
     *("family", "best validation accuracy", "running", "stopped", "done", "failed or diverged"),
     *("trials", "epochs", "device seconds"),
 )
+LEAST_SECONDS: Final = 5.0
+REST_FACTOR: Final = 20
+
+
+class Remaining:
+    """Wall seconds to a study's end; forecast anew at most every 5 s, or 20 times what that takes.
+
+    In between they are counted down.
+    """
+
+    def __init__(self, forecast: Callable[[], TimeLeft | None]) -> None:
+        """Takes what forecasts from the rows as they are."""
+        self._forecast = forecast
+        self._last: TimeLeft | None = None
+        self._ask_at = -math.inf
+
+    def seconds(self) -> float | None:
+        """Seconds left now; None where that is not known, or the end is overdue."""
+        started = time.monotonic()
+        if started >= self._ask_at:
+            self._last = self._forecast()
+            spent = time.monotonic() - started
+            self._ask_at = started + max(LEAST_SECONDS, REST_FACTOR * spent)
+        now = datetime.fromtimestamp(time.time(), UTC)
+        return None if self._last is None else self._last.on(now)
 
 
 class ProgressTable:
@@ -34,19 +63,13 @@ class ProgressTable:
         time_left: Callable[[], float | None],
         begun: Callable[[], int] = int,
     ) -> None:
-        """Takes what to show.
+        """Takes what to show, among it the number of trials of each family that there are to be.
 
-        Args:
-            title: Above the table.
-            recorder: Of the phase.
-            planned: Family to number of trials that there are to be, a row each.
-            time_left: Gives the wall seconds that the study still takes; None if not known.
-            begun: Gives the number of finals that idle slots of a search have begun.
+        `time_left` gives the wall seconds that the study still takes, None if not known, and
+        `begun` the number of finals that idle slots of a search have begun.
         """
-        self._title, self._recorder = title, recorder
-        self._planned, self._time_left = planned, time_left
-        self._begun = begun
-        self.over = False
+        self._title, self._recorder, self._planned = title, recorder, planned
+        self._time_left, self._begun, self.over = time_left, begun, False
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """Draws the table as things stand."""
@@ -54,8 +77,7 @@ class ProgressTable:
         rows = [self._cells(family, planned) for family, planned in self._planned.items()]
         yield Text(self._title, style="bold")
         yield fitting_table(TITLES, rows, options.max_width, left=TITLES[:1])
-        begun = self._begun()
-        if begun:
+        if begun := self._begun():
             yield Text(f"Finals: {early_finals(begun)}")
         if not self.over:
             seconds = self._time_left()

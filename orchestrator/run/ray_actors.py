@@ -4,6 +4,8 @@ import contextlib
 import time
 import weakref
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from types import ModuleType
 from typing import Any, Final
 
 import ray
@@ -65,47 +67,40 @@ class _NamedMethod:
         self._actor, self._method, self._name = weakref.ref(actor), method, name
 
     def remote(self, *arguments: Any) -> Any:
-        """Calls it."""
         actor: Any = self._actor()
         method = type(actor).__getattr__(actor, self._method)  # its own, which this one hides
         return method.options(name=self._name).remote(*arguments)
 
 
 @contextlib.contextmanager
-def one_at_a_time() -> Iterator[None]:
+def replaced(module: ModuleType, name: str, value: Any) -> Iterator[None]:
+    """Has a name in one of Ray's modules mean something else inside, where no option does."""
+    own = vars(module)[name]
+    vars(module)[name] = value
+    try:
+        yield
+    finally:
+        vars(module)[name] = own
+
+
+def one_at_a_time() -> AbstractContextManager[None]:
     """Has the loss of an actor end that actor alone inside."""
-    own = vars(tune_controller)["RayActorManager"]
-    vars(tune_controller)["RayActorManager"] = ActorManager
-    try:
-        yield
-    finally:
-        vars(tune_controller)["RayActorManager"] = own
+    return replaced(tune_controller, "RayActorManager", ActorManager)
 
 
-@contextlib.contextmanager
-def without_keys() -> Iterator[None]:
+def without_keys() -> AbstractContextManager[None]:
     """Keeps cloud keys out of Tune's runtime environments inside: Ray writes these into logs."""
-    own = vars(class_cache)["ENV_VARS_TO_PROPAGATE"]
-    vars(class_cache)["ENV_VARS_TO_PROPAGATE"] = {n for n in own if not n.startswith("AWS_")}
-    try:
-        yield
-    finally:
-        vars(class_cache)["ENV_VARS_TO_PROPAGATE"] = own
+    names = {n for n in class_cache.ENV_VARS_TO_PROPAGATE if not n.startswith("AWS_")}
+    return replaced(class_cache, "ENV_VARS_TO_PROPAGATE", names)
 
 
-@contextlib.contextmanager
-def callbacks_uncounted() -> Iterator[None]:
+def callbacks_uncounted() -> AbstractContextManager[None]:
     """Keeps Tune from importing trackers inside, which it does to count uses of callbacks.
 
     Where MLflow and Weights & Biases are installed that takes a start four seconds, and the count
     goes nowhere: a study sends no usage statistics.
     """
-    count = usage.tag_callbacks
-    vars(usage)["tag_callbacks"] = lambda _: False
-    try:
-        yield
-    finally:
-        vars(usage)["tag_callbacks"] = count
+    return replaced(usage, "tag_callbacks", lambda _: False)
 
 
 class Overdue(tune.Callback):
@@ -126,14 +121,10 @@ class Overdue(tune.Callback):
         epoch_began: Callable[[str], int],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Takes what is to be done when.
+        """Takes the seconds that an epoch may take, and what gets the ids of trials that took more.
 
-        Args:
-            limit: Seconds that an epoch may take.
-            overdue: Gets the ids of trials whose process was ended.
-            waiting: Told now and then for how many seconds no trial has run.
-            epoch_began: Of a trial's id; gives another number once it has begun another epoch.
-            clock: Seconds from any moment on.
+        `waiting` is told now and then for how many seconds no trial has run; `epoch_began` gives
+        another number for a trial's id once it has begun another epoch.
         """
         self._most, self._overdue, self._clock = limit + GRACE_SECONDS, overdue, clock
         self._waiting, self._idle_since, self._next_word = waiting, 0.0, FIRST_WORD_SECONDS
@@ -142,10 +133,9 @@ class Overdue(tune.Callback):
         self._heard: dict[Trial, float] = {}
         self._epochs: dict[Trial, int] = {}
 
-    def on_step_begin(self, iteration: int, trials: list[Trial], **info: Any) -> None:
+    def on_step_begin(self, *_: Any, **info: Any) -> None:
         """Ends overdue processes; Tune then sees an actor that died."""
-        del iteration, info
-        self._hear_of_next(trials)
+        self._hear_of_next(info["trials"])
         now = self._clock()
         self._lived += min(now - self._last_step, LONGEST_STEP_SECONDS)
         self._last_step = now
@@ -180,30 +170,14 @@ class Overdue(tune.Callback):
         if newest and newest.status == Trial.PENDING and newest.temporary_state.ray_actor:
             self._heard.setdefault(newest, self._lived)
 
-    def on_trial_start(
-        self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
-    ) -> None:
-        """Starts the time limit of the trial's first stretch of epochs."""
-        del iteration, trials, info
-        self._heard[trial] = self._lived
+    def on_trial_start(self, *_: Any, **info: Any) -> None:
+        """Starts the time limit of the trial's next stretch of epochs."""
+        self._heard[info["trial"]] = self._lived
 
-    def on_trial_result(
-        self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
-    ) -> None:
-        """Starts the time limit of the next stretch."""
-        del iteration, trials, result, info
-        self._heard[trial] = self._lived
+    on_trial_result = on_trial_start
 
-    def on_trial_complete(
-        self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
-    ) -> None:
+    def on_trial_complete(self, *_: Any, **info: Any) -> None:
         """Removes the time limit of a trial that has ended."""
-        del iteration, trials, info
-        self._heard.pop(trial, None)
+        self._heard.pop(info["trial"], None)
 
-    def on_trial_error(
-        self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
-    ) -> None:
-        """Removes the time limit of a trial that has ended."""
-        del iteration, trials, info
-        self._heard.pop(trial, None)
+    on_trial_error = on_trial_complete

@@ -3,13 +3,11 @@
 import json
 import shutil
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Final
-
-import pyarrow as pa
+from typing import Any, Final, cast
 
 from orchestrator.config.searches import search_of, trial_order
 from orchestrator.plan import remains, warm_start
@@ -45,11 +43,8 @@ class StoredStudy:
     """Rows of a study's tables as earlier runs left them; a new study has none.
 
     Attributes:
-        trials: Of `trials.parquet`, and of trials that only a claim names; sorted by trial.
-        epochs: Of `epochs.parquet`, sorted by sequence.
-        events: Of `events.parquet`, in order.
-        final: Of `final.parquet`.
-        final_epochs: Of `final_epochs.parquet`, sorted by sequence.
+        trials: Also of trials that only a claim names; sorted by trial.
+        epochs: Sorted by sequence, as `final_epochs`.
         claims: Trial or final to its last attempt's claim, where there are checkpoints.
         damaged: Table to what is wrong with it; it counts as missing.
         changes: Kind and detail of the events that resuming it gives.
@@ -75,12 +70,8 @@ def read(folder: Path, study: StudyRecord, now: StudyRecord) -> StoredStudy:
     """Reads the rows that a killed, interrupted or finished driver left.
 
     A trial that was proposed just before the driver died may be in no table yet, but its attempt
-    has left a claim beside its checkpoints: it too is the study's.
-
-    Args:
-        folder: The study's.
-        study: As it was left.
-        now: As the run that begins describes it.
+    has left a claim beside its checkpoints: it too is the study's. `study` is as it was left, and
+    `now` as the run that begins describes it.
     """
     claims, damaged_claims = remains.read_claims(folder)
     tables, damaged = remains.read_tables(folder)
@@ -114,36 +105,29 @@ def changes(study: StudyRecord, now: StudyRecord) -> list[tuple[str, str]]:
     last = study.runs[-1].outcome
     before = "killed" if last == Outcome.RUNNING else last
     noted = [("resumed", f"run {len(study.runs) + 1}, after one that was {before}")]
-    for kind, what in (
-        ("settings_changed", "settings"),
-        ("environment_changed", "environment"),
-    ):
+    for what in ("settings", "environment"):
         old, new = study.raw[what], now.raw[what]
         noted += [
-            (kind, f"{name}: {old.get(name)} -> {value}")
+            (f"{what}_changed", f"{name}: {old.get(name)} -> {value}")
             for name, value in new.items()
             if old.get(name) != value
         ]
     if study.code_sha256 != now.code_sha256:
         noted.append(("code_changed", f"{study.code_sha256} -> {now.code_sha256}"))
-    return [*noted, *_changed_inputs(study, now)]
-
-
-def _changed_inputs(study: StudyRecord, now: StudyRecord) -> Iterator[tuple[str, str]]:
-    """What is other than it was of the test part and the weights, which had not been used."""
+    # Of the test part and the weights, which had not been used.
     other = [
         f"{name}: SHA-256 {before} -> {after}"
         for name, before, after in changed(study.dataset.files, now.dataset.files)
     ]
     if other:
         more = f"; and {len(other) - SHOWN} more" if len(other) > SHOWN else ""
-        yield (
-            "data_changed",
-            f"of the test part, which had not been opened: {'; '.join(other[:SHOWN])}{more}",
-        )
+        files_text = f"{'; '.join(other[:SHOWN])}{more}"
+        noted.append(("data_changed", f"of the test part, which had not been opened: {files_text}"))
     then, weights = study.weights_sha256, now.weights_sha256
     if then != weights:
-        yield "weights_changed", f"no epoch rests on them: SHA-256 {then} -> {weights}"
+        why = f"no epoch rests on them: SHA-256 {then} -> {weights}"
+        noted.append(("weights_changed", why))
+    return noted
 
 
 def replay_search(
@@ -175,13 +159,7 @@ def replay_search(
 
 
 def replay_warm_start(folder: Path, rungs: FamilyRungs, search: FamilySearch) -> None:
-    """Adds another study's trials to the rungs and to Optuna, in their order there.
-
-    Args:
-        folder: The study's that learns.
-        rungs: Its families'.
-        search: Its search.
-    """
+    """Adds the trials that a study learns from to its rungs and to Optuna, in their order there."""
     trials, epochs = warm_start.kept(folder)
     first_cuts: dict[str, int] = {}
     exempt = {row["trial_id"] for row in trials if row["role"] == BASELINE_ROLE}
@@ -203,14 +181,8 @@ def replay_finals(
     Those of a winner that is the winner no more are discarded, and those that had ended without a
     test (and so without a checkpoint to go on from) start again, both with an event.
 
-    Args:
-        stored: The study's rows.
-        specs: All finals of the choice as it is now.
-        recorder: Of the finals.
-        folder: The study's.
-
     Returns:
-        The finals still to be run, those that had begun first.
+        Those of `specs` still to be run, those that had begun first.
     """
     begun = {*stored.claims, *(row["trial_id"] for row in stored.final_epochs)}
     begun |= {row["trial_id"] for row in stored.final}
@@ -249,17 +221,13 @@ def _replay_failures(stored: StoredStudy, recorder: Recorder, search: FamilySear
 
 def _record_of(row: ProposedRow) -> TrialRecord:
     """A trial as its row has it, without its epochs."""
-    place: Mapping[str, Any] = row  # of which one that was only proposed has none
+    known: Mapping[str, Any] = row  # of which one that was only proposed has no place
+    names = ("status", "stop_reason", "error", "attempts", "started_at", "ended_at")
     return TrialRecord(
         spec=spec_of_row(row),
-        status=row["status"],
-        stop_reason=row["stop_reason"],
-        error=row["error"],
-        attempts=row["attempts"],
-        place={name: place[name] for name in PLACE if place.get(name) is not None},
-        device=place.get("device") or None,
-        started_at=row["started_at"],
-        ended_at=row["ended_at"],
+        place={name: known[name] for name in PLACE if known.get(name) is not None},
+        device=known.get("device") or None,
+        **{name: known[name] for name in names},
     )
 
 
@@ -290,8 +258,9 @@ def _incomplete(stored: StoredStudy, folder: Path) -> dict[str, tuple[str, str]]
         predictions = files.read_table(folder, "predictions") if gone else None
     except ValueError:
         predictions = None
-    keys = ("family", "role", "seed", "train_fraction")
-    known = set() if predictions is None else _distinct(predictions, keys)
+    keys = ["family", "role", "seed", "train_fraction"]
+    rows = [] if predictions is None else predictions.group_by(keys).aggregate([]).to_pylist()
+    known = {key_of(row) for row in rows}
     lost = {
         **{row["trial_id"]: "its predictions are lost" for row in gone if key_of(row) not in known},
         **{
@@ -301,12 +270,6 @@ def _incomplete(stored: StoredStudy, folder: Path) -> dict[str, tuple[str, str]]
         },
     }
     return {name: ("final_restarted", f"{name}: {why}") for name, why in lost.items()}
-
-
-def _distinct(table: pa.Table, columns: Sequence[str]) -> set[tuple[Any, ...]]:
-    """Which values stand together in some columns."""
-    rows = table.group_by(list(columns)).aggregate([]).to_pylist()
-    return {tuple(row[name] for name in columns) for row in rows}
 
 
 def _discarded(spec: TrialSpec, stored: StoredStudy) -> tuple[str, str] | None:
@@ -328,20 +291,14 @@ def _discarded(spec: TrialSpec, stored: StoredStudy) -> tuple[str, str] | None:
 
 def _row_of_claim(claim: checkpoints.Claim) -> ProposedRow:
     """A trial that no table has yet, as a row of `trials.parquet`."""
-    trial = claim.trial
-    return {
-        "trial_id": trial["trial_id"],
-        "family": trial["family"],
-        "role": trial["role"],
-        "seed": trial["seed"],
-        "train_fraction": trial["train_fraction"],
-        "params_json": json.dumps(trial["params"]),
+    given = {name: value for name, value in claim.trial.items() if name != "params"}
+    row = {
+        **given,
+        "params_json": json.dumps(claim.trial["params"]),
         "status": State.RUNNING,
         "epochs_run": 0,
         "attempts": claim.attempt,
         "device_seconds": 0.0,
-        "stop_reason": None,
-        "error": None,
-        "started_at": None,
-        "ended_at": None,
+        **dict.fromkeys(("stop_reason", "error", "started_at", "ended_at")),
     }
+    return cast("ProposedRow", row)

@@ -1,6 +1,7 @@
 """Phase of the search: restored from its rows, run, and its winners chosen."""
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,9 +12,7 @@ from orchestrator.forecast.workload import Images, Trained
 from orchestrator.results.schema import TEST_OPENED
 from orchestrator.results.study_record import Choice, ClosedSearch
 from orchestrator.run import finals, replay
-from orchestrator.run.progress import ProgressTable, shown
 from orchestrator.run.session import Session
-from orchestrator.run.time_left import Remaining
 from orchestrator.search.budget import Budget
 from orchestrator.search.early_finals import EarlyFinals, SearchAndFinals, SearchAndFinalsScheduler
 from orchestrator.search.family_searcher import FamilySearch
@@ -42,6 +41,8 @@ class Search:
 def restore_search(session: Session) -> Search:
     """Restores the search from its rows; a new study's has none."""
     settings, recorder = session.settings, session.recorder("epochs")
+    train = {fraction: len(images) for fraction, images in session.inputs.train.items()}
+    validation = len(session.inputs.split.validation)
     rungs = RayRungs(
         [search.name for search in session.searches],
         rungs=session.manifest.study.rungs,
@@ -53,10 +54,7 @@ def restore_search(session: Session) -> Search:
         settings,
         recorder,
         session.searches,
-        images=Images(
-            train={fraction: len(images) for fraction, images in session.inputs.train.items()},
-            validation=len(session.inputs.split.validation),
-        ),
+        images=Images(train=train, validation=validation),
         at_a_time=session.reservation.max_concurrent,
         spent_seconds=earlier_seconds(
             session.manifest.study.runs,
@@ -69,7 +67,7 @@ def restore_search(session: Session) -> Search:
         session.searches,
         trials=settings.trials,
         below=settings.stop_when_settled,
-        images=len(session.inputs.split.validation),
+        images=validation,
     )
     searcher = FamilySearch(
         recorder,
@@ -87,8 +85,7 @@ def restore_search(session: Session) -> Search:
     replay.replay_search(session.stored, recorder, scheduler, searcher)
     for kind, detail in session.stored.changes:
         recorder.event(kind, detail)
-        said = f"{kind.replace('_', ' ').capitalize()}: {detail}"
-        session.console.print(said, soft_wrap=True)
+        session.say(f"{kind.replace('_', ' ').capitalize()}: {detail}")
     recorder.publish(search=True)
     early = _early_finals(session, recorder)
     return Search(recorder=recorder, scheduler=scheduler, searcher=searcher, early=early)
@@ -101,9 +98,7 @@ def _early_finals(session: Session, search: Recorder) -> EarlyFinals | None:
     searches, settings = session.searches, session.settings
     every = dict.fromkeys(each.name for each in searches)
     specs = finals.final_specs(every, session.plans, searches, settings)
-    recorder = session.recorder("final_epochs")
-    left = replay.replay_finals(session.stored, specs, recorder, session.folder)
-    recorder.publish(search=False)
+    recorder, left = restore_finals(session, specs)
 
     def certain(spec: TrialSpec) -> bool:
         """A search that has a winner will have one, if perhaps another."""
@@ -111,6 +106,16 @@ def _early_finals(session: Session, search: Recorder) -> EarlyFinals | None:
         return winner(search.of_search(decided_by)) is not None
 
     return EarlyFinals(recorder, left, certain=certain, **session.queue_options())
+
+
+def restore_finals(
+    session: Session, specs: Sequence[TrialSpec]
+) -> tuple[Recorder, list[TrialSpec]]:
+    """The recorder of finals, restored from their rows, and those still to be run."""
+    recorder = session.recorder("final_epochs")
+    left = replay.replay_finals(session.stored, specs, recorder, session.folder)
+    recorder.publish(search=False)
+    return recorder, left
 
 
 def run_search(session: Session, search: Search, shared: Any) -> None:
@@ -123,30 +128,25 @@ def run_search(session: Session, search: Search, shared: Any) -> None:
         study, trials = session.manifest.study, search.recorder.trained()
         return forecast_end(study, trials, begun(), None, search.searcher.failed_families)
 
-    time_left = Remaining(forecast).seconds
     if search.searcher.has_work():
-        planned = Counter(each.family for each in session.searches * session.settings.trials)
-        table = ProgressTable("Search", search.recorder, planned, time_left, lambda: len(begun()))
-        with shown(session.console, table):
-            session.run_phase(
-                "search",
-                *_with_finals(search),
-                search.recorder,
-                References(shared=shared, test=None),
-                time_left=time_left,
-            )
+        searcher: FamilySearch | SearchAndFinals = search.searcher
+        scheduler: RecordingScheduler = search.scheduler
+        if search.early is not None:
+            searcher = both = SearchAndFinals(search.searcher, search.early)
+            recorder, must_end = search.early.recorder, both.finals_must_end
+            scheduler = SearchAndFinalsScheduler(scheduler, recorder, must_end)
+        session.run_phase(
+            "search",
+            searcher,
+            scheduler,
+            search.recorder,
+            References(shared=shared, test=None),
+            title="Search",
+            planned=Counter(each.family for each in session.searches * session.settings.trials),
+            forecast=forecast,
+            begun=lambda: len(begun()),
+        )
     session.must_have_ended(search.recorder)
-
-
-def _with_finals(
-    search: Search,
-) -> tuple[FamilySearch | SearchAndFinals, RecordingScheduler]:
-    """What Tune asks for trials, and what it tells of them."""
-    if search.early is None:
-        return search.searcher, search.scheduler
-    searcher = SearchAndFinals(search.searcher, search.early)
-    recorder, must_end = search.early.recorder, searcher.finals_must_end
-    return searcher, SearchAndFinalsScheduler(search.scheduler, recorder, must_end)
 
 
 def choose(session: Session, search: Search) -> dict[str, Choice]:
@@ -170,13 +170,14 @@ def note_opening(session: Session, search: Search) -> None:
     """
     choice_digest = session.manifest.study.choice_sha256
     opened = {row["detail"] for row in session.events if row["kind"] == TEST_OPENED}
-    if "events" in session.stored.damaged:
-        opened |= opened_before(session)
+    if "events" in session.stored.damaged and session.resumed is not None:
+        before = session.resumed.study  # it knows the choice of the last opening
+        opened |= {before.choice_sha256} if before.test_openings else set()
     if choice_digest not in opened:
         search.recorder.event(TEST_OPENED, choice_digest)
         session.writer.write()
-    before = session.manifest.study.test_openings
-    session.manifest.add(test_openings=max(before, len(opened | {choice_digest})))
+    openings = max(session.manifest.study.test_openings, len(opened | {choice_digest}))
+    session.manifest.add(test_openings=openings)
 
 
 def _note_early_end(
@@ -192,12 +193,6 @@ def _note_early_end(
     if name not in ended_early_before(session):
         recorder.event("budget_reached", detail, family=family)
     session.console.print(f"{detail}.")
-
-
-def opened_before(session: Session) -> set[str]:
-    """The choice for which the test part was opened last, by `study.json`."""
-    study = session.resumed.study if session.resumed else None
-    return {study.choice_sha256} if study and study.test_openings else set()
 
 
 def ended_early_before(session: Session) -> dict[str, ClosedSearch]:

@@ -1,16 +1,17 @@
 """Open study: the state that its steps share, and the executor that runs its trials."""
 
 import contextlib
+import functools
 import os
 import shutil
-from collections.abc import Callable, Iterable, Iterator
-from datetime import UTC, datetime
-from typing import Any, Final, Protocol
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, Final
 
 import ray
 from rich.console import Console
 
 from orchestrator.config.searches import searches_of
+from orchestrator.forecast.remaining import TimeLeft
 from orchestrator.plan.preflight import CheckedStudy
 from orchestrator.results import files, manifest, schema
 from orchestrator.results.lock import Hold
@@ -18,18 +19,19 @@ from orchestrator.results.manifest import Manifest
 from orchestrator.results.states import Outcome, State
 from orchestrator.run.cluster import Reservation, passed_on
 from orchestrator.run.kept_processes import KeptProcesses
-from orchestrator.run.metrics import Sample, measure, measure_time_left
-from orchestrator.run.metrics_publisher import Publisher
+from orchestrator.run.metrics import Publisher, Sample, measure
 from orchestrator.run.nodes import Waiting
 from orchestrator.run.phase import Phase, run
+from orchestrator.run.progress import ProgressTable, Remaining, shown
 from orchestrator.run.replay import StoredStudy
 from orchestrator.run.signals import Interruption
 from orchestrator.search.early_finals import SearchAndFinals
 from orchestrator.search.scheduler import RecordingScheduler
 from orchestrator.search.trial_queue import TrialQueue
 from orchestrator.trials.device_types import DeviceTypes
-from orchestrator.trials.recorder import Recorder
+from orchestrator.trials.recorder import Recorder, event_row
 from orchestrator.trials.table_writer import TableWriter
+from trainables import node_check
 from trainables.shared_data import SharedData, for_other_hosts
 from trainables.trial import References
 from trainables.weights.chosen import ChosenWeights
@@ -39,41 +41,24 @@ RESERVE_BYTES: Final = 1 << 18
 CLUSTER_LOST: Final = "cluster_lost"
 
 
-class Executor(Protocol):
-    """Protocol of what runs trials."""
-
-    def put(self, value: Any) -> Any:
-        """Shares a value with all trials."""
-
-    def run(self, phase: Phase) -> None:
-        """Runs the trials of a phase until all have ended or the study is interrupted."""
-
-    def publishing(
-        self, samples: Callable[[], Iterable[Sample]]
-    ) -> contextlib.AbstractContextManager[None]:
-        """Publishes metrics inside."""
-
-
 class RayExecutor:
-    """Runs trials with Ray Tune."""
+    """Runs trials with Ray Tune; what takes its place in tests steps them in their process."""
 
-    def __init__(self, *, keeps: bool, one_host: bool) -> None:
-        """Keeps processes from one phase to the next, or does not; on this machine, or others."""
-        self._kept, self._one_host = KeptProcesses(keeps=keeps), one_host
+    def __init__(self, *, grows: bool, one_host: bool) -> None:
+        """Takes whether nodes may come and go, and whether this machine is the only one now."""
+        self._kept, self._one_host = KeptProcesses(keeps=not grows), one_host and not grows
 
     def put(self, value: Any) -> Any:
         """Puts a value into the object store; images in files by their paths, on one machine."""
         return ray.put(value if self._one_host else for_other_hosts(value))
 
-    def run(self, phase: Phase) -> None:
-        """Runs one Tuner."""
-        run(phase, self._kept)
+    def run(self, phase: Phase, samples: Callable[[], Iterable[Sample]]) -> None:
+        """Runs the trials of a phase, and publishes metrics through Ray's meanwhile.
 
-    def publishing(
-        self, samples: Callable[[], Iterable[Sample]]
-    ) -> contextlib.AbstractContextManager[None]:
-        """Publishes through Ray's metrics."""
-        return Publisher(samples).running()
+        It returns once all trials have ended or the study is interrupted.
+        """
+        with Publisher(samples).running():
+            run(phase, self._kept)
 
 
 class Session:
@@ -83,7 +68,7 @@ class Session:
         self,
         checked: CheckedStudy,
         *,
-        executor: Executor,
+        executor: RayExecutor,
         reservation: Reservation,
         console: Console,
         study_json: Manifest,
@@ -101,8 +86,7 @@ class Session:
         self.hold, self.weights = hold, weights
         self.events, self.completed = list(stored.events), False
         self._types = DeviceTypes(
-            study_json.study.device_types,
-            lambda types: study_json.add(device_types=dict(types)),
+            study_json.study.device_types, lambda types: study_json.add(device_types=dict(types))
         )
         self.writer = TableWriter(
             self.folder,
@@ -114,22 +98,20 @@ class Session:
     @contextlib.contextmanager
     def noting_outcome(self) -> Iterator[None]:
         """Records an early end of the study inside, even where the disk is full by then."""
+        reserve = self.folder / RESERVE
         try:
-            (self.folder / RESERVE).write_bytes(os.urandom(RESERVE_BYTES))
+            reserve.write_bytes(os.urandom(RESERVE_BYTES))
             yield
         except BaseException as error:
             self.hold.check()  # a driver that lost the study says so, and notes nothing in it
-            self._give_reserve_back()
+            reserve.unlink(missing_ok=True)
             # Not where only printing failed.
             if self.manifest.study.outcome == Outcome.RUNNING:
                 interrupted = isinstance(error, KeyboardInterrupt)
                 self.manifest.end(Outcome.INTERRUPTED if interrupted else Outcome.FAILED)
             raise
         finally:
-            self._give_reserve_back()
-
-    def _give_reserve_back(self) -> None:
-        (self.folder / RESERVE).unlink(missing_ok=True)
+            reserve.unlink(missing_ok=True)
 
     def note_lost_cluster(self, why: str) -> None:
         """Writes all rows, and that the study was interrupted; called from another thread."""
@@ -138,23 +120,14 @@ class Session:
         self.writer.write()
         self.manifest.end(Outcome.INTERRUPTED)
 
-    def note(self, kind: str, detail: str) -> None:
-        """Adds an event of the study's own; safe from any thread.
+    def say(self, line: str) -> None:
+        """Prints a line, however long it is."""
+        self.console.print(line, soft_wrap=True)
 
-        Raises:
-            WritingError: See `TableWriter.changed`.
-        """
+    def note(self, kind: str, detail: str) -> None:
+        """Adds an event of the study's own; safe from any thread. See `TableWriter.changed`."""
         with self.writer.lock:
-            self.events.append(
-                {
-                    "study": self.name,
-                    "at": datetime.now(UTC),
-                    "kind": kind,
-                    "family": None,
-                    "trial_id": None,
-                    "detail": detail,
-                }
-            )
+            self.events.append(event_row(self.name, kind, detail))
         self.writer.changed("events")
 
     def share_data(self) -> Any:
@@ -181,7 +154,7 @@ class Session:
         """Records how the study ended, and prints where it is."""
         self.completed = complete
         self.manifest.end(Outcome.COMPLETED if complete else Outcome.INCOMPLETE)
-        self.console.print(f"Results: {self.folder}", soft_wrap=True)
+        self.say(f"Results: {self.folder}")
 
     def recorder(self, epochs_table: str) -> Recorder:
         """Makes the recorder of a phase."""
@@ -212,37 +185,48 @@ class Session:
         recorder: Recorder,
         references: References,
         *,
-        time_left: Callable[[], float | None],
+        title: str,
+        planned: Mapping[str, int],
+        forecast: Callable[[], TimeLeft | None],
+        begun: Callable[[], int] = int,
     ) -> None:
-        """Runs the trials of a phase and publishes its numbers meanwhile."""
-        families, where = [plan.name for plan in self.plans], {"study": self.name, "phase": name}
+        """Runs the trials of a phase; shows its progress and publishes its numbers meanwhile.
 
-        def samples() -> Iterator[Sample]:
-            yield from measure(recorder, families, **where)
-            yield from measure_time_left(time_left(), **where)
-
-        with self.executor.publishing(samples):
-            self.executor.run(
-                Phase(
-                    name=name,
-                    is_last=name != "search",
-                    searcher=searcher,
-                    scheduler=scheduler,
-                    recorder=recorder,
-                    references=references,
-                    epoch_time_limit=self.settings.epoch_time_limit,
-                    checkpoint_seconds=self.settings.checkpoint_seconds,
-                    rungs=self.manifest.study.rungs if name == "search" else (),
-                    precision=self.settings.precision_on(self.reservation.device),
-                    reproducible=self.settings.reproducible,
-                    mix_devices=self.settings.mix_devices,
-                    objective=self.settings.objective,
-                    folder=self.folder,
-                    reservation=self.reservation,
-                    interruption=self.interruption,
-                    waiting=Waiting(self.reservation, self.settings, self.console.print),
-                )
-            )
+        See `Phase`, and `ProgressTable` for `title`, `planned` and `begun`; `forecast` tells what
+        the study still takes.
+        """
+        settings, reservation = self.settings, self.reservation
+        time_left, families = Remaining(forecast).seconds, [plan.name for plan in self.plans]
+        samples = functools.partial(
+            measure, recorder, families, time_left, study=self.name, phase=name
+        )
+        phase = Phase(
+            name=name,
+            searcher=searcher,
+            scheduler=scheduler,
+            recorder=recorder,
+            references=references,
+            config={
+                "epoch_time_limit": settings.epoch_time_limit,
+                "checkpoint_seconds": settings.checkpoint_seconds,
+                "rungs": list(self.manifest.study.rungs) if name == "search" else [],
+                "folder": str(self.folder),
+                "device": reservation.device,
+                "threads": reservation.cpus,
+                "precision": settings.precision_on(reservation.device),
+                "reproducible": settings.reproducible,
+                "objective": settings.objective,
+                "resources": reservation.bundle,
+                "mix_devices": settings.mix_devices,
+                "software": node_check.software(),
+            },
+            folder=self.folder,
+            reservation=reservation,
+            interruption=self.interruption,
+            waiting=Waiting(reservation, settings, self.console.print),
+        )
+        with shown(self.console, ProgressTable(title, recorder, planned, time_left, begun)):
+            self.executor.run(phase, samples)
 
     def must_have_ended(self, recorder: Recorder) -> None:
         """Checks that a phase ran to its end.

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from types import FrameType
 from typing import Final
 
-INTERRUPTED: Final = 130
+from orchestrator.cli import INTERRUPTED
+
 SHELL: Final = 128
 
 

@@ -39,17 +39,13 @@ class StagedFile:
 
 @contextlib.contextmanager
 def staged(
-    folder: Path, known: Collection[Stamp], still: AbstractContextManager[None]
+    folder: Path, known: Collection[Stamp], still: AbstractContextManager[object]
 ) -> Iterator[dict[str, StagedFile]]:
     """Holds the files inside from which the study would resume, were its driver killed now.
 
     A file of a study is written under another name and renamed, so a further name of it keeps its
-    content, whatever takes its place; no bytes are copied.
-
-    Args:
-        folder: The study's.
-        known: Stamps of files that need not be held.
-        still: Inside, no table changes.
+    content, whatever takes its place; no bytes are copied. Files whose stamps are `known` need not
+    be held, and no table changes inside `still`.
 
     Yields:
         Path in the study's folder to the file.
@@ -92,21 +88,13 @@ def _of_trial(
 
     The trial's process may be anywhere, and writes meanwhile: what is held belongs together where
     the checkpoint is still there afterwards.
-
-    Raises:
-        TimeoutError: It changed at each try.
     """
     for _ in range(TRIES):
         newest = checkpoints.epochs(place)[-1:]
-        found = dict(hold(path for name in _names(place, newest) for path in place.glob(name)))
+        patterns = [f"epoch-{epoch:05d}.*" for epoch in newest]
+        patterns += [best_weights_file(place, 0).name.replace("00000", "*")]
+        patterns += [BEST_WEIGHTS, PREDICTIONS, checkpoints.CLAIM]
+        found = dict(hold(path for pattern in patterns for path in place.glob(pattern)))
         if not newest or newest[0] in checkpoints.epochs(place):
             return found
     raise TimeoutError(f"the checkpoints in {place} change too fast to be held")
-
-
-def _names(place: Path, newest: list[int]) -> Iterator[str]:
-    """Patterns of the files that an attempt goes on from."""
-    for epoch in newest:
-        yield f"epoch-{epoch:05d}.*"
-    yield best_weights_file(place, 0).name.replace("00000", "*")
-    yield from (BEST_WEIGHTS, PREDICTIONS, checkpoints.CLAIM)

@@ -35,12 +35,10 @@ class TakenOverError(RuntimeError):
     """Another head has resumed the study that is stored at the address."""
 
 
-@contextlib.contextmanager
-def publishing(session: Session) -> Iterator[None]:
+def publishing(session: Session) -> AbstractContextManager[None]:
     """Publishes a study inside, and once more at the end; nothing where that was not asked for."""
     if session.settings.publish is None:
-        yield
-        return
+        return contextlib.nullcontext()
     address = f"{session.settings.publish.rstrip('/')}/{session.name}"
     publisher = StudyPublisher(
         session.folder,
@@ -49,10 +47,9 @@ def publishing(session: Session) -> Iterator[None]:
         runs=published.runs_of(session.manifest.study),
         check=session.hold.check,
         note=session.note,
-        say=lambda line: session.console.print(line, soft_wrap=True),
+        say=session.say,
     )
-    with publisher.running():
-        yield
+    return publisher.running()
 
 
 class StudyPublisher:
@@ -64,21 +61,15 @@ class StudyPublisher:
         place: Place,
         *,
         runs: Sequence[Run],
-        still: Callable[[], AbstractContextManager[None]],
+        still: Callable[[], AbstractContextManager[object]],
         check: Callable[[], None],
         note: Callable[[str, str], None],
         say: Callable[[str], None],
     ) -> None:
         """Takes what is published, and where.
 
-        Args:
-            folder: The study's.
-            place: Where it is to lie.
-            runs: Of the study, this driver's last.
-            still: Inside, no table changes.
-            check: Raises where another driver has taken the folder over.
-            note: Notes an event by kind and detail.
-            say: Prints a line.
+        No table changes inside `still`; `check` raises where another driver has taken the folder
+        over, `note` notes an event by kind and detail, and `say` prints a line.
         """
         self._folder, self._place, self._runs = folder, place, tuple(runs)
         self._still, self._check, self._note, self._say = still, check, note, say
@@ -92,8 +83,7 @@ class StudyPublisher:
     def publish(self, *, last: bool = False) -> None:
         """Sends what has changed, then the manifest, then removes what neither of the last names.
 
-        Args:
-            last: Nothing follows, so that what the one before it names goes too.
+        After the `last` nothing follows, so that what the one before it names goes too.
 
         Raises:
             TakenOverError: Another head has gone on with the study there.
@@ -173,12 +163,7 @@ class StudyPublisher:
             self._known[each.stamp] = file
 
     def _must_go_on(self, there: Snapshot | None) -> None:
-        """Checks that this driver is the last to have gone on with the study, here and there.
-
-        Raises:
-            TakenOverError: Another has.
-            HeldError: Another has, in the same folder.
-        """
+        """Checks that this driver is the last to have gone on with the study, here and there."""
         self._check()
         if there is not None and not published.goes_on(there.runs, self._runs):
             raise TakenOverError(

@@ -14,8 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from orchestrator.called import words_of
-from orchestrator.config.trackers import Target, parse_targets
-from orchestrator.run.session import Session
+from orchestrator.config.trackers import Target
 from orchestrator.track import follower
 
 RESTART_SECONDS: Final = 15.0
@@ -24,31 +23,10 @@ ROOT: Final = Path(follower.__file__).resolve().parents[follower.__name__.count(
 
 
 @contextlib.contextmanager
-def tracking(session: Session) -> Iterator[None]:
-    """Sends a study to its trackers inside, and the last of it at the end."""
-    targets = parse_targets(session.settings.track)
-
-    def say(line: str) -> None:
-        session.console.print(line, soft_wrap=True)
-
-    with following(session.folder, targets, say):
-        yield
-
-
-@contextlib.contextmanager
 def following(
     folder: Path, targets: Sequence[Target], say: Callable[[str], None]
 ) -> Iterator[Sequence["TrackerProcess"]]:
-    """Has a process for each tracker send the study inside; at the end all are waited for at once.
-
-    Args:
-        folder: The study's.
-        targets: The trackers.
-        say: Prints a line.
-
-    Yields:
-        What keeps these processes.
-    """
+    """Has a process for each tracker send the study inside; at the end it waits for all."""
     followers = [TrackerProcess(folder, target, say) for target in targets]
     for each in followers:
         each.start()

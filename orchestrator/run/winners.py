@@ -9,16 +9,10 @@ import json
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from orchestrator.results import files
-from orchestrator.results.kept_weights import (
-    CONFIG,
-    MODEL,
-    seed_folder,
-    seed_folders,
-    winner_folder,
-)
+from orchestrator.results.kept_weights import CONFIG, MODEL, SEEDS, seed_folder, winner_folder
 from orchestrator.results.rows import FinalRow, tested
 from trainables import checkpoints
 from trainables.epoch_rows import objective
@@ -34,11 +28,6 @@ def keep_winners(folder: Path, rows: Sequence[FinalRow], classes: Sequence[str])
 
     Of a seed that was trained before a finished study was extended, whose checkpoints are gone, the
     weights kept then are taken; where there are none, none are kept.
-
-    Args:
-        folder: The study's.
-        rows: Of `final.parquet`.
-        classes: Names.
     """
     tuned = [row for row in rows if row["role"] == "tuned"]
     for family in sorted({row["family"] for row in tuned}):
@@ -51,22 +40,20 @@ def keep_winners(folder: Path, rows: Sequence[FinalRow], classes: Sequence[str])
         for row in others:  # first: the best one may take the place of one of them
             _keep(folder, row, classes, seed_folder(folder, family, row["seed"]))
         _keep(folder, best, classes, winner_folder(folder, family))
-        _remove_all_but(seed_folders(folder, family), (str(row["seed"]) for row in others))
+        _remove_all_but(winner_folder(folder, family) / SEEDS, (str(row["seed"]) for row in others))
 
 
 def _keep(folder: Path, row: FinalRow, classes: Sequence[str], target: Path) -> None:
     """Keeps a training's weights, and what they are, in a folder; nothing where they are gone."""
+    known: Mapping[str, Any] = row
     record = {
-        "family": row["family"],
-        "trial_id": row["trial_id"],
-        "seed": row["seed"],
-        "epoch": row["epoch"],
-        "train_images": row["train_images"],
+        **{name: known[name] for name in ("family", "trial_id", "seed", "epoch", "train_images")},
         "params": json.loads(row["params_json"]),
     }
     source = checkpoint_folder(folder, row["trial_id"]) / BEST_WEIGHTS
     if not source.exists():
-        places = (target, winner_folder(folder, row["family"]), _own_place(folder, row))
+        family, seed = row["family"], row["seed"]
+        places = (target, winner_folder(folder, family), seed_folder(folder, family, seed))
         place = next((each for each in places if _has(each, record)), None)
         if place is None or place == target:
             return
@@ -80,10 +67,6 @@ def _keep(folder: Path, row: FinalRow, classes: Sequence[str], target: Path) -> 
         **tested(row),
     }
     files.write_text(target / CONFIG, json.dumps(card, indent=2) + "\n")
-
-
-def _own_place(folder: Path, row: FinalRow) -> Path:
-    return seed_folder(folder, row["family"], row["seed"])
 
 
 def _has(place: Path, record: Mapping[str, object]) -> bool:

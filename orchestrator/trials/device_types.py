@@ -16,19 +16,13 @@ class DeviceTypes:
     """
 
     def __init__(
-        self,
-        known: Mapping[str, Place],
-        note: Callable[[Mapping[str, Place]], None],
+        self, known: Mapping[str, Place], note: Callable[[Mapping[str, Place]], None]
     ) -> None:
         """Takes what is stored of a study, and what stores it again once there is more."""
         self._types, self._note = {name: dict(about) for name, about in known.items()}, note
 
     def take(self, place: Place) -> str:
-        """Records where a trial runs; see `trainables.place.Place`.
-
-        Returns:
-            The types before it, where it is of another one; otherwise empty.
-        """
+        """Records where a trial runs; returns the types before, where that is another; else ''."""
         name = place.get("device_name")
         if name is None or name in self._types:
             return ""
@@ -39,10 +33,7 @@ class DeviceTypes:
 
     def weight(self, place: Place) -> float:
         """Weight of a second of a trial on its device."""
-        speeds = {
-            name: about["device_speed"]
-            for name, about in self._types.items()
-            if "device_speed" in about
-        }
+        about = self._types.items()
+        speeds = {name: each["device_speed"] for name, each in about if "device_speed" in each}
         own = speeds.get(place.get("device_name", ""))
         return 1.0 if own is None else float(own / next(iter(speeds.values())))

@@ -2,13 +2,10 @@
 
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from orchestrator.results.rows import Epoch
 from orchestrator.results.states import CANNOT_WIN, State
-
-if TYPE_CHECKING:
-    from orchestrator.trials.trial import TrialRecord
+from orchestrator.trials.trial import TrialRecord
 
 
 @dataclass(kw_only=True)
@@ -18,22 +15,20 @@ class FamilyTotals:
     Attributes:
         records: Its trials in the order of their first attempts.
         started: Search to number of its trials.
-        running: Those that have not ended, by trial id.
         ended: State to number of trials that have.
         ended_wall_seconds: Of the attempts of these.
-        epochs: Of all trials.
         best_validation_accuracy: Of the epochs of all that neither diverged nor failed.
     """
 
-    records: "list[TrialRecord]" = field(default_factory=list)
+    records: list[TrialRecord] = field(default_factory=list)
     started: Counter[str] = field(default_factory=Counter)
-    running: "dict[str, TrialRecord]" = field(default_factory=dict)
+    running: dict[str, TrialRecord] = field(default_factory=dict)
     ended: Counter[str] = field(default_factory=Counter)
     ended_wall_seconds: float = 0.0
     epochs: int = 0
     best_validation_accuracy: float | None = None
 
-    def take(self, record: "TrialRecord") -> None:
+    def take(self, record: TrialRecord) -> None:
         """Adds a trial that is new here, running or ended."""
         self.records.append(record)
         self.started[record.spec.search] += 1
@@ -41,7 +36,7 @@ class FamilyTotals:
         if record.status != State.RUNNING:
             self.end(record)
 
-    def end(self, record: "TrialRecord") -> None:
+    def end(self, record: TrialRecord) -> None:
         """Counts a trial that has reached its terminal state."""
         del self.running[record.spec.trial_id]
         self.ended[record.status] += 1
@@ -51,13 +46,13 @@ class FamilyTotals:
             rows = [row["validation_accuracy"] for each in others for row in each.rows]
             self.best_validation_accuracy = max(rows, default=None)
 
-    def reopen(self, record: "TrialRecord") -> None:
+    def reopen(self, record: TrialRecord) -> None:
         """Counts an ended trial as running again; it still has its former state."""
         self.running[record.spec.trial_id] = record
         self.ended[record.status] -= 1
         self.ended_wall_seconds -= record.wall_seconds()
 
-    def epoch(self, record: "TrialRecord", row: Epoch) -> None:
+    def epoch(self, record: TrialRecord, row: Epoch) -> None:
         """Counts one more epoch of a trial."""
         self.epochs += 1
         if record.status not in CANNOT_WIN:
@@ -79,6 +74,6 @@ class FamilyTotals:
         running = sum(max(r.wall_seconds(), usual) for r in self.running.values())
         return self.ended_wall_seconds + running
 
-    def _has_best(self, record: "TrialRecord") -> bool:
+    def _has_best(self, record: TrialRecord) -> bool:
         best = self.best_validation_accuracy
         return any(row["validation_accuracy"] == best for row in record.rows)

@@ -5,7 +5,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Any, cast
 
 from orchestrator.config.searches import trial_order
 from orchestrator.forecast.workload import Trained
@@ -24,21 +24,6 @@ from trainables.trial_files import checkpoint_folder
 
 Report = Mapping[str, Any]
 """What a trial tells of an epoch, as Tune passes it on."""
-EPOCH_COLUMNS: Final = (
-    "epoch",
-    "train_loss",
-    "train_accuracy",
-    "validation_loss",
-    "validation_accuracy",
-    "validation_precision",
-    "validation_recall",
-    "validation_f1",
-    "objective",
-    "learning_rate",
-    "epoch_seconds",
-    "images_per_second",
-    "device_memory_peak_bytes",
-)
 
 
 class Recorder:
@@ -58,15 +43,8 @@ class Recorder:
     ) -> None:
         """Starts empty.
 
-        Args:
-            study: The study's name.
-            folder: The study's folder.
-            writer: Writes the tables.
-            devices_per_trial: GPUs (or a share of one) a trial reserves; CPUs where none is.
-            device: What trials run on, for the table.
-            epochs_table: `epochs` or `final_epochs`.
-            events: Rows of `events.parquet`, shared by the phases.
-            types: Of the devices that trials have run on, shared by the phases; None: none yet.
+        What trials reserve are `devices_per_trial` GPUs, or a share of one, and CPUs where there is
+        none. The rows of `events` are shared by the phases, and so are the types of devices.
         """
         self._types = types or DeviceTypes({}, lambda _: None)
         self._study, self.folder, self._writer = study, folder, writer
@@ -96,11 +74,7 @@ class Recorder:
             self._writer.add("rungs", lambda: list(self._rungs))
 
     def check_kept(self) -> None:
-        """Checks that rows still reach the disk.
-
-        Raises:
-            WritingError: They do not.
-        """
+        """Checks that rows still reach the disk; see `TableWriter.check_running`."""
         self._writer.check_running()
 
     def restore(self, record: TrialRecord) -> None:
@@ -135,16 +109,11 @@ class Recorder:
             record.attempts += 1
             record.device = self._device
             record.started_at = record.started_at or _now()
-        self._changed("trials")
+        self._writer.changed("trials")
         return record.attempts
 
     def attempt_began(self, trial_id: str, devices: float | None = None) -> None:
-        """Starts the clock: the attempt's process has its devices.
-
-        Args:
-            trial_id: The study's own.
-            devices: That it reserves; None: as many as trials do.
-        """
+        """Starts the clock: the attempt's process has its devices; None: as many as trials do."""
         record = self.trials[trial_id]
         record.attempt_devices = 1.0 if devices is None else devices / self._devices
         record.attempt_began, record.attempt_weight = time.monotonic(), 1.0
@@ -173,7 +142,7 @@ class Recorder:
             self._sequence = record.sequence = self._sequence + 1
             record.heard_at = _now()
             self._epochs.append(self._epoch_columns(record, row))
-        self._changed(self._epochs_table, "trials")
+        self._writer.changed(self._epochs_table, "trials")
         return self._sequence
 
     def _take_place(self, record: TrialRecord, place: Place) -> None:
@@ -188,20 +157,10 @@ class Recorder:
         """Records an arrival at a rung of ASHA and what was decided."""
         family = self.trials[trial_id].spec.family
         with self.lock:
-            self._rungs.append(
-                {
-                    "study": self._study,
-                    "family": family,
-                    "trial_id": trial_id,
-                    "sequence": sequence,
-                    "epoch": arrival.epoch,
-                    "rung": arrival.rung,
-                    "value": arrival.value,
-                    "cutoff": arrival.cutoff,
-                    "decision": arrival.decision,
-                }
-            )
-        self._changed("rungs")
+            of_trial = {"study": self._study, "family": family, "trial_id": trial_id}
+            row = {**of_trial, "sequence": sequence, **vars(arrival)}
+            self._rungs.append(cast("RungRow", row))
+        self._writer.changed("rungs")
 
     def rungs_of(self, trial_id: str) -> list[RungRow]:
         """A trial's arrivals at rungs, in order."""
@@ -220,7 +179,7 @@ class Recorder:
             record = self.trials[trial_id]
             record.status, record.stop_reason, record.ended_at = status, reason, _now()
             self.totals(record.spec.family).end(record)
-        self._changed("trials", "final", "predictions")
+        self._writer.changed("trials", "final", "predictions")
         self.discard_checkpoints(trial_id)
 
     def discard_checkpoints(self, trial_id: str) -> None:
@@ -233,17 +192,8 @@ class Recorder:
     ) -> None:
         """Records a fault, a retry, a test opening; a known trial's family need not be named."""
         family = self.trials[trial_id].spec.family if trial_id in self.trials else family
-        self._events.append(
-            {
-                "study": self._study,
-                "at": _now(),
-                "kind": kind,
-                "family": family,
-                "trial_id": trial_id,
-                "detail": redacted(detail),
-            }
-        )
-        self._changed("events")
+        self._events.append(event_row(self._study, kind, detail, family, trial_id))
+        self._writer.changed("events")
 
     def device_seconds(self, record: TrialRecord) -> float:
         """Wall seconds of a trial times the devices it reserves."""
@@ -347,15 +297,10 @@ class Recorder:
             return final
         return columns
 
-    def _changed(self, *names: str) -> None:
-        """Tells the writer; it ignores tables that this phase does not have."""
-        for name in names:
-            self._writer.changed(name)
-
 
 def _epoch_of(row: Report) -> Epoch:
     """The columns of an epoch; some may be missing in a study of an earlier version."""
-    found = {name: row.get(name) if name in LATER else row[name] for name in EPOCH_COLUMNS}
+    found = {name: row.get(name) if name in LATER else row[name] for name in Epoch.__annotations__}
     return cast("Epoch", found)
 
 
@@ -379,6 +324,20 @@ def _trained(record: TrialRecord) -> Trained:
         ended_at=record.ended_at,
         sequence=record.sequence,
     )
+
+
+def event_row(
+    study: str, kind: str, detail: str, family: str | None = None, trial_id: str | None = None
+) -> EventRow:
+    """A row of `events.parquet` for what happens now."""
+    return {
+        "study": study,
+        "at": _now(),
+        "kind": kind,
+        "family": family,
+        "trial_id": trial_id,
+        "detail": redacted(detail),
+    }
 
 
 def place_of(result: Report) -> dict[str, Any]:

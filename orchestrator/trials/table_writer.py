@@ -4,6 +4,7 @@ import contextlib
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Final
 
@@ -19,16 +20,7 @@ Source = Callable[[], Rows | Callable[[], pa.Table]]
 
 # A kill between two files must leave no row without what it belongs to: no epoch of an unknown
 # trial, no final without its predictions.
-ORDER: Final = (
-    "trials",
-    "epochs",
-    "rungs",
-    "events",
-    "final_epochs",
-    "predictions",
-    "final",
-    "comparison",
-)
+ORDER: Final = ("trials", "epochs", "rungs", "events", "final_epochs", "predictions", "final")
 
 
 class WritingError(RuntimeError):
@@ -49,13 +41,9 @@ class TableWriter:
         metadata: Mapping[str, str],
         check: Callable[[], None] = lambda: None,
     ) -> None:
-        """Takes what all tables have in common.
+        """Takes what all tables have in common; `metadata` is stamped on their files.
 
-        Args:
-            folder: The study's.
-            schemas: Of each table, by name.
-            metadata: What to stamp files with.
-            check: Called before each write; raises where this process must not write any more.
+        `check` is called before each write; it raises where this process must not write any more.
         """
         self._folder, self._schemas, self._metadata = folder, schemas, metadata
         self._check = check
@@ -71,25 +59,18 @@ class TableWriter:
     def add(self, name: str, source: Source) -> None:
         """Adds a table and marks it changed, so that it is written with its schema.
 
-        Args:
-            name: Of the table.
-            source: Called under `lock`, in the writer's thread; returns rows of its own, or what
-                makes the table once the lock is released.
+        Its source is called under `lock`, in the writer's thread; it returns rows of its own, or
+        what makes the table once the lock is released.
         """
         with self.lock:
             self._sources[name] = source
             self._changed.add(name)
 
-    def changed(self, name: str) -> None:
-        """Marks a table as changed; one that was not added is ignored.
-
-        Raises:
-            WritingError: See `check_running`.
-        """
+    def changed(self, *names: str) -> None:
+        """Marks tables as changed, after `check_running`; those that were not added are ignored."""
         self.check_running()
         with self.lock:
-            if name in self._sources:
-                self._changed.add(name)
+            self._changed |= self._sources.keys() & names
 
     def check_running(self) -> None:
         """Checks that the thread still writes.
@@ -126,23 +107,19 @@ class TableWriter:
             for action in actions:
                 action()
 
-    @contextlib.contextmanager
-    def still(self) -> Iterator[None]:
+    def still(self) -> AbstractContextManager[object]:
         """Keeps tables from being written inside, and what waits for a write from being removed."""
-        with self._writing:
-            yield
-
-    def write_missing(self) -> None:
-        """Writes each table that is not there yet without rows, so that all can be read at once."""
-        for name in self._schemas:
-            if not (self._folder / f"{name}.parquet").exists():
-                table = self._schemas[name].empty_table()
-                files.write_table(self._folder, name, table, self._metadata)
+        return self._writing
 
     @contextlib.contextmanager
     def running(self) -> Iterator["TableWriter"]:
-        """Writes at once, then now and then, and once more at the end."""
-        self.write_missing()
+        """Writes at once, then now and then, and once more at the end.
+
+        A table that is not there yet is written without rows first: all can be read at once.
+        """
+        for name, table_schema in self._schemas.items():
+            if not (self._folder / f"{name}.parquet").exists():
+                files.write_table(self._folder, name, table_schema.empty_table(), self._metadata)
         self.write()
         self._thread.start()
         try:

@@ -3,7 +3,7 @@
 import json
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
@@ -34,11 +34,7 @@ class TrialSpec:
     Attributes:
         trial_id: `<family>-<nnn>`, in a search at a smaller share `<family>-f<fraction>-<nnn>`; in
             the finals `<family>-<role>-s<seed>-f<fraction>`.
-        family: The family's name.
         role: `baseline` or `search`; in the finals `baseline` or `tuned`.
-        params: The family's hyperparameters.
-        seed: What its random numbers come from.
-        train_fraction: Share of the training images.
         seed_index: In the finals the number of the re-training, from 0.
         epochs: Of all of it; None: as many as its phase's trials have.
     """
@@ -146,14 +142,10 @@ class TrialRecord:
 
 def spec_of_row(row: ProposedRow) -> TrialSpec:
     """The trial of the search that a row of `trials.parquet` describes."""
-    return TrialSpec(
-        trial_id=row["trial_id"],
-        family=row["family"],
-        role=row["role"],
-        params=json.loads(row["params_json"]),
-        seed=row["seed"],
-        train_fraction=row["train_fraction"],
-    )
+    known: Mapping[str, Any] = row
+    names = ("trial_id", "family", "role", "seed", "train_fraction")
+    params = json.loads(row["params_json"])
+    return TrialSpec(params=params, **{name: known[name] for name in names})
 
 
 def winner(records: Sequence[TrialRecord]) -> TrialRecord | None:

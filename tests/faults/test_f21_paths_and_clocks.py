@@ -25,7 +25,7 @@ from orchestrator.forecast.remaining import TimeLeft
 from orchestrator.results import schema as results
 from orchestrator.results.files import check_writable
 from orchestrator.results.lock import holding
-from orchestrator.run import time_left
+from orchestrator.run import progress
 from orchestrator.trials import recorder as recording
 from orchestrator.trials import table_writer as writing
 from orchestrator.trials import trial
@@ -255,7 +255,7 @@ class Clocks:
 def clocks(monkeypatch: pytest.MonkeyPatch) -> Clocks:
     """The clocks that the study reads."""
     clocks = Clocks()
-    for module in (recording, trial, writing, time_left):
+    for module in (recording, trial, writing, progress):
         monkeypatch.setattr(module, "time", clocks)
     monkeypatch.setattr(recording, "datetime", clocks)
     return clocks
@@ -326,7 +326,7 @@ def test_f21_the_writers_pauses_follow_its_writes_and_not_the_clock(
 def test_f21_the_time_left_is_told_while_the_clock_is_set_back(clocks: Clocks) -> None:
     seconds = iter((180.0, 120.0))
     at = clocks.wall
-    remaining = time_left.Remaining(lambda: TimeLeft(seconds=next(seconds), at=at))
+    remaining = progress.Remaining(lambda: TimeLeft(seconds=next(seconds), at=at))
     assert remaining.seconds() == 180  # by the clock it is before the moment of the forecast
     clocks.seconds += 60
     assert remaining.seconds() == 120

@@ -150,9 +150,9 @@ def test_f7_a_frozen_process_of_another_node_is_ended_and_gives_its_devices_back
         assert ray.wait([frozen], timeout=0.1)[0] == []
     now, overdue = iter([0.0, *range(1, 90, 5)]), set[str]()
     callback = Overdue(12.0, overdue, lambda _: None, lambda _: 0, lambda: next(now))
-    callback.on_trial_start(0, [], ATrial(actor))
+    callback.on_trial_start(trial=ATrial(actor))
     while not overdue:
-        callback.on_step_begin(0, [])
+        callback.on_step_begin(trials=[])
     with pytest.raises(RayActorError) as caught:
         ray.get(frozen, timeout=30)
     assert classify(caught.value).kind == "process_died"
@@ -165,7 +165,7 @@ def test_f17_a_trial_larger_than_any_node_is_refused_though_the_nodes_together_h
     two_nodes: TwoNodes,
 ) -> None:
     found = cluster._describe(two_nodes.connected)
-    assert (found.cpus, found.nodes) == (2, 2)
+    assert (found.cpus, len(found.present)) == (2, 2)
     assert cluster.reserve(Settings(), found).max_concurrent == 2
     with pytest.raises(cluster.InfrastructureError, match=r"asks for 2 CPU of 1 .*nodes: 1 CPU"):
         cluster.reserve(Settings(cpus_per_trial=2), found)

@@ -17,11 +17,9 @@ from orchestrator.run.opening import cluster_line
 def a_cluster(cpus: float, gpus: float = 0.0, *, grown_gpus: float = 0.0) -> Cluster:
     return Cluster(
         kind="running cluster",
-        cpus=cpus,
-        gpus=gpus,
-        possible={"CPU": cpus, "GPU": max(gpus, grown_gpus)},
-        nodes=1,
-        dashboard="",
+        present=[{"CPU": cpus, "GPU": gpus}],
+        grown=[{"CPU": cpus, "GPU": grown_gpus}],
+        most_grown=1 if grown_gpus else 0,
     )
 
 
@@ -66,7 +64,7 @@ def test_trials_reserve_what_was_asked_or_one_gpu_where_there_may_be_any(
 
 def test_trials_are_counted_node_by_node_and_shares_gpu_by_gpu() -> None:
     nodes = [{"CPU": 4.0, "GPU": 2.0}, {"CPU": 16.0, "GPU": 1.0}, {"CPU": 64.0}]
-    found = dataclasses.replace(a_cluster(84, 3), nodes=3, present=nodes)
+    found = dataclasses.replace(a_cluster(84, 3), present=nodes)
     at_a_time = [found.fitting({"CPU": 1, "GPU": 1 / n}) for n in (1, 2, 3, 7)]
     assert at_a_time == [3, 4 + 2, 4 + 3, 4 + 7]
     assert found.fitting({"CPU": 3}) == 1 + 5 + 21
@@ -92,9 +90,7 @@ HEAD = {"CPU": 0.0, "memory": 8e9}
 
 
 def nodes(*present: dict[str, float], grown: Sequence[dict[str, float]] = ()) -> Cluster:
-    gpus = max([sum(node.get("GPU", 0) for node in each) for each in (present, grown)])
-    found = dataclasses.replace(a_cluster(64, grown_gpus=gpus), present=present)
-    return dataclasses.replace(found, grown=grown, most_grown=len(grown))
+    return Cluster(kind="running cluster", present=present, grown=grown, most_grown=len(grown))
 
 
 def test_gpus_of_one_type_are_reserved_and_those_of_another_left_alone() -> None:

@@ -12,8 +12,8 @@ from ray.autoscaler._private.kuberay import node_provider
 from ray.autoscaler._private.kuberay.autoscaling_config import AutoscalingConfigProducer
 
 from orchestrator.config.settings import Settings
-from orchestrator.run import cluster, devices, kuberay
-from orchestrator.run.autoscaler import possible_workers
+from orchestrator.run import cluster, devices
+from orchestrator.run.autoscaler import kuberay_config, possible_workers
 from orchestrator.run.cluster import Cluster, InfrastructureError, Reservation, reserve
 
 GPU_WORKER = {"CPU": 3.0, "GPU": 1.0, "memory": 12.0 * 2**30}
@@ -40,7 +40,7 @@ def api(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Api]:
 def test_it_reads_what_rays_autoscaler_reads(api: Api) -> None:
     metadata = api.cluster["metadata"]
     read = AutoscalingConfigProducer(metadata["name"], metadata["namespace"])()
-    assert kuberay.autoscaling_config(NODES) == read
+    assert kuberay_config(NODES) == read
     assert possible_workers(read) == ([GPU_WORKER] * 4, 4)
 
 
@@ -49,7 +49,7 @@ def test_each_group_counts_with_what_it_may_have(api: Api) -> None:
     many = {**gpu, "groupName": "many", "maxReplicas": 1, "resources": {"CPU": "8", "GPU": "4"}}
     wide = {**gpu, "groupName": "wide", "maxReplicas": 1, "numOfHosts": 2}
     api.cluster["spec"]["workerGroupSpecs"] = [gpu, many, wide]
-    workers, most = possible_workers(kuberay.autoscaling_config(NODES))
+    workers, most = possible_workers(kuberay_config(NODES))
     assert workers == [GPU_WORKER] * 4 + [{**GPU_WORKER, "CPU": 8.0, "GPU": 4.0}] + [GPU_WORKER] * 2
     assert most == 7
 
@@ -57,12 +57,12 @@ def test_each_group_counts_with_what_it_may_have(api: Api) -> None:
 def test_where_no_autoscaler_runs_a_group_has_the_workers_that_it_names(api: Api) -> None:
     del api.cluster["spec"]["enableInTreeAutoscaling"]
     api.cluster["spec"]["workerGroupSpecs"][0]["replicas"] = 2
-    assert possible_workers(kuberay.autoscaling_config(NODES)) == ([GPU_WORKER] * 2, 2)
+    assert possible_workers(kuberay_config(NODES)) == ([GPU_WORKER] * 2, 2)
 
 
 def test_a_cluster_of_a_head_alone_cannot_grow(api: Api) -> None:
     del api.cluster["spec"]["workerGroupSpecs"]
-    assert possible_workers(kuberay.autoscaling_config(NODES)) == ([], 0)
+    assert possible_workers(kuberay_config(NODES)) == ([], 0)
 
 
 def test_the_type_of_a_groups_gpus_is_that_of_its_nodes_or_of_its_labels(api: Api) -> None:
@@ -71,9 +71,9 @@ def test_the_type_of_a_groups_gpus_is_that_of_its_nodes_or_of_its_labels(api: Ap
     api.cluster["spec"]["workerGroupSpecs"] = [gpu, {**gpu, "groupName": "big", "labels": labels}]
     node = {"CPU": 3.0, "GPU": 1.0, "accelerator_type:L4": 1.0}
     nodes = [HEAD, {"Labels": {"ray.io/node-group": "gpu"}, "Resources": node}]
-    workers, _ = possible_workers(kuberay.autoscaling_config(nodes))
+    workers, _ = possible_workers(kuberay_config(nodes))
     assert [devices.type_of(worker) for worker in workers] == ["L4"] * 4 + ["H100"] * 4
-    workers, _ = possible_workers(kuberay.autoscaling_config(NODES))
+    workers, _ = possible_workers(kuberay_config(NODES))
     assert [devices.type_of(worker) for worker in workers] == [""] * 4 + ["H100"] * 4
 
 
@@ -135,11 +135,7 @@ def joined(monkeypatch: pytest.MonkeyPatch) -> None:
 def on_kuberay(gpus: float = 0.0, unknown_growth: str = "403 Forbidden") -> Cluster:
     return Cluster(
         kind="running cluster",
-        cpus=4 * gpus,
-        gpus=gpus,
-        possible={"CPU": 4 * gpus, "GPU": gpus},
-        nodes=1,
-        dashboard="",
+        present=[{"CPU": 4 * gpus, "GPU": gpus}],
         unknown_growth=unknown_growth,
     )
 

@@ -20,7 +20,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from orchestrator import study
 from orchestrator.results.states import State
-from orchestrator.run import metrics_publisher as publishing
+from orchestrator.run import metrics as publishing
 from orchestrator.run.metrics import METRICS
 
 pytestmark = [

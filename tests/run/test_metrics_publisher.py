@@ -9,18 +9,18 @@ import pytest
 import yaml
 from made_up_trials import row_of, spec_of
 
-from orchestrator.run import metrics_publisher as publishing
+from orchestrator.run import metrics as publishing
 from orchestrator.run.metrics import (
     BEST,
     EPOCHS,
     METRICS,
     OF_FAMILY,
     OF_STUDY,
+    SECONDS_LEFT,
+    Publisher,
     Sample,
     measure,
-    measure_time_left,
 )
-from orchestrator.run.metrics_publisher import Publisher
 from orchestrator.trials.recorder import Recorder
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -69,7 +69,7 @@ def busy(recorder: Recorder) -> Recorder:
 
 
 def measured(recorder: Recorder, families: tuple[str, ...] = ("cnn",)) -> dict[tuple, float]:
-    samples = measure(recorder, families, study="mine", phase="search")
+    samples = measure(recorder, families, lambda: None, study="mine", phase="search")
     return {(s.metric.name, *s.labels[2:]): s.value for s in samples}
 
 
@@ -120,10 +120,15 @@ def test_the_totals_are_what_going_through_the_trials_gives(busy: Recorder) -> N
     assert totals.ended["stopped"] == 0
 
 
-def test_a_name_beyond_ascii_is_one_that_ray_takes() -> None:
-    (sample,) = measure_time_left(5.0, study="étude", phase="search")
-    assert sample.labels == ("\\xe9tude", "search")
-    assert list(measure_time_left(None, study="étude", phase="search")) == []
+def test_a_name_beyond_ascii_is_one_that_ray_takes(recorder: Recorder) -> None:
+    samples = list(measure(recorder, ["cnn"], lambda: 5.0, study="étude", phase="search"))
+    assert {sample.labels[:2] for sample in samples} == {("\\xe9tude", "search")}
+    assert samples[-1] == Sample(SECONDS_LEFT, ("\\xe9tude", "search"), 5.0)
+
+
+def test_where_the_time_left_is_not_known_none_is_told(recorder: Recorder) -> None:
+    samples = list(measure(recorder, ["cnn"], lambda: None, study="mine", phase="search"))
+    assert SECONDS_LEFT not in {sample.metric for sample in samples}
 
 
 def test_a_counter_is_told_only_what_is_new(metrics: dict[str, Recorded]) -> None:

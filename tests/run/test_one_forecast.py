@@ -21,7 +21,7 @@ from rich.console import Console
 from orchestrator.forecast.remaining import TimeLeft
 from orchestrator.report import answer, inputs
 from orchestrator.results.lock import holding
-from orchestrator.run import time_left
+from orchestrator.run import progress
 from orchestrator.run.metrics import SECONDS_LEFT
 from orchestrator.run.phase import Phase
 from orchestrator.run.progress import ProgressTable
@@ -47,10 +47,6 @@ class WatchedExecutor(InProcessExecutor):
     """Has somebody look at the study after each step."""
 
     look: Any = None
-
-    def publishing(self, samples: Any) -> Any:
-        self.samples = samples
-        return contextlib.nullcontext()
 
     def _step(self, phase: Phase, running: dict[str, Any], tune_id: str) -> None:
         super()._step(phase, running, tune_id)
@@ -86,10 +82,9 @@ def test_terminal_metrics_status_and_page_tell_one_time_left(
         tables.append(table)
         yield
 
-    for phase in ("search_phase", "finals_phase"):
-        monkeypatch.setattr(f"orchestrator.run.{phase}.shown", shown)
+    monkeypatch.setattr("orchestrator.run.session.shown", shown)
     for setting in ("LEAST_SECONDS", "REST_FACTOR"):  # what is told is not older than the files
-        monkeypatch.setattr(time_left, setting, 0.0)
+        monkeypatch.setattr(progress, setting, 0.0)
 
     def look(phase: Phase, samples: Any) -> None:
         with holding(driver.folder), monkeypatch.context() as patch:
@@ -151,9 +146,9 @@ def test_it_is_forecast_anew_at_most_every_five_seconds_and_counted_down_in_betw
     clock = SimpleNamespace(passed=0.0)
     clock.monotonic = lambda: clock.passed
     clock.time = lambda: began.timestamp() + clock.passed
-    monkeypatch.setattr(time_left, "time", clock)
+    monkeypatch.setattr(progress, "time", clock)
     forecasts = iter([TimeLeft(seconds=60.0, at=began), TimeLeft(seconds=90.0, at=began), None])
-    remaining = time_left.Remaining(lambda: next(forecasts))
+    remaining = progress.Remaining(lambda: next(forecasts))
     estimates = []
     for clock.passed in (0.0, 2.0, 4.0, 5.0, 9.0, 11.0):
         estimates.append(remaining.seconds())

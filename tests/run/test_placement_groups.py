@@ -8,7 +8,7 @@ import ray
 from ray.tune.execution.placement_groups import PlacementGroupFactory
 from ray.util.placement_group import placement_group_table
 
-from orchestrator.run.placement_groups import PlacementGroups
+from orchestrator.run.kept_processes import PlacementGroups
 
 pytestmark = pytest.mark.cluster
 ONE, MORE_THAN_THERE_IS = (PlacementGroupFactory([{"CPU": cpus}]) for cpus in (1, 64))

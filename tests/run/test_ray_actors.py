@@ -43,7 +43,7 @@ class Loop:
         end = self.now + seconds
         while self.now < end:
             self.now += step
-            self.callback.on_step_begin(0, [self.trial])
+            self.callback.on_step_begin(trials=[self.trial])
 
 
 @pytest.fixture
@@ -52,9 +52,9 @@ def loop(monkeypatch: pytest.MonkeyPatch) -> Loop:
 
 
 def test_f7_a_process_that_outlives_its_limit_is_ended_from_outside_once(loop: Loop) -> None:
-    loop.callback.on_trial_start(0, [], loop.trial)
+    loop.callback.on_trial_start(trial=loop.trial)
     loop.live(LIMIT)
-    loop.callback.on_trial_result(0, [], loop.trial, {})
+    loop.callback.on_trial_result(trial=loop.trial)
     loop.live(LIMIT + GRACE_SECONDS)
     assert not loop.killed
     loop.live(30)
@@ -63,7 +63,7 @@ def test_f7_a_process_that_outlives_its_limit_is_ended_from_outside_once(loop: L
 
 
 def test_f7_epochs_that_are_not_reported_yet_count_each_for_itself(loop: Loop) -> None:
-    loop.callback.on_trial_start(0, [], loop.trial)
+    loop.callback.on_trial_start(trial=loop.trial)
     for loop.epoch in range(2, 6):
         loop.live(LIMIT - LOOK_SECONDS)
     assert not loop.killed
@@ -89,14 +89,14 @@ def test_a_trial_that_waits_for_a_process_is_not_late(loop: Loop) -> None:
 
 
 def test_a_trial_that_has_ended_is_not_late(loop: Loop) -> None:
-    loop.callback.on_trial_start(0, [], loop.trial)
-    loop.callback.on_trial_complete(0, [], loop.trial)
+    loop.callback.on_trial_start(trial=loop.trial)
+    loop.callback.on_trial_complete(trial=loop.trial)
     loop.live(3 * LIMIT)
     assert not loop.killed
 
 
 def test_no_trial_is_late_because_the_machine_slept(loop: Loop) -> None:
-    loop.callback.on_trial_start(0, [], loop.trial)
+    loop.callback.on_trial_start(trial=loop.trial)
     loop.live(10)
     loop.live(3600, step=3600)
     loop.live(10)
@@ -108,7 +108,7 @@ def test_f17_it_is_said_how_long_no_trial_has_run(loop: Loop) -> None:
     assert not loop.waited
     loop.live(10)
     assert loop.waited == [31.0, 36.0]
-    loop.callback.on_trial_start(0, [], loop.trial)
+    loop.callback.on_trial_start(trial=loop.trial)
     loop.live(40)
     assert len(loop.waited) == 2
 

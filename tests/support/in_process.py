@@ -82,10 +82,8 @@ class InProcessExecutor:
     def put(self, value: Any) -> Any:
         return value
 
-    def publishing(self, _samples: Any) -> Any:
-        return contextlib.nullcontext()
-
-    def run(self, phase: Phase) -> None:
+    def run(self, phase: Phase, samples: Any) -> None:
+        self.samples = samples
         running: dict[str, tuple[SimpleNamespace, Attempt | None]] = {}
         ids = iter(range(10_000))
         finished = False
@@ -134,17 +132,7 @@ class InProcessExecutor:
         self._moments.pass_one(f"end {trial.config['trial_id']}")
 
     def _begin(self, phase: Phase, config: dict[str, Any]) -> Attempt:
-        more = {
-            "folder": str(phase.folder),
-            "device": "cpu",
-            "threads": 1,
-            "rungs": phase.rungs,
-            "checkpoint_seconds": phase.checkpoint_seconds,
-            "precision": phase.precision,
-            "reproducible": phase.reproducible,
-            "objective": phase.objective,
-        }
-        known = {**more, **config}
+        known = {**phase.config, "device": "cpu", "threads": 1, **config}
         config = AttemptConfig(**{f.name: known[f.name] for f in fields(AttemptConfig)})
         return Attempt(config, phase.references.shared, phase.references.test)
 
@@ -213,14 +201,9 @@ class Driver:
 
     def _run(self, checked: CheckedStudy, moments: Moments, order: int) -> bool | None:
         reservation = Reservation(cpus=1, gpus=0, max_concurrent=self.slots)
-        cluster = Cluster(
-            kind="in process", cpus=1, gpus=0, possible={"CPU": 1, "GPU": 0}, nodes=1, dashboard=""
-        )
+        cluster = Cluster(kind="in process", present=[{"CPU": 1, "GPU": 0}])
         content = describe(
-            name=checked.name,
-            settings=checked.settings,
-            plans=checked.plans,
-            inputs=checked.inputs,
+            checked,
             weights=checked.inputs.weights,
             cluster=cluster,
             reservation=reservation,
