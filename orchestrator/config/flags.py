@@ -67,13 +67,21 @@ def _add(parser: argparse.ArgumentParser, name: str, said: Said) -> None:
 
 
 def settings_of(options: argparse.Namespace, stored: Values | None = None) -> Settings:
-    """The settings that parsed flags name, of a study that is resumed with those stored."""
+    """The settings that parsed flags name, of a study that is resumed with those stored.
+
+    Raises:
+        ValueError: A value is wrong.
+    """
     given = _given(options)
     return resolve(given, config=options.config, assignments=options.set, stored=stored)
 
 
 def results_dir_of(options: argparse.Namespace) -> str:
-    """Where the study that the flags resume is kept."""
+    """Where the study that the flags resume is kept.
+
+    Raises:
+        ValueError: The YAML file or an assignment is wrong.
+    """
     return sources.results_dir_of(_given(options), config=options.config, assignments=options.set)
 
 

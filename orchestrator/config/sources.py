@@ -111,7 +111,11 @@ def to_yaml(settings: Settings) -> str:
 
 
 def results_dir_of(given: Values, *, config: Path | None, assignments: list[str]) -> str:
-    """Where the study that is resumed is kept; its own settings lie there."""
+    """Where the study that is resumed is kept; its own settings lie there.
+
+    Raises:
+        ValueError: The YAML file or an assignment is wrong.
+    """
     usual = {"results_dir": Settings.results_dir}
     place = _merged(usual, *_layers(given, config, assignments))["results_dir"]
     return str(checked("results_dir", str(place)))

@@ -17,7 +17,11 @@ LOCK = ".lock"
 
 
 def with_room(dataset: OpenedDataSet, say: Callable[[str], None] = lambda _: None) -> OpenedDataSet:
-    """The data set as it is, or decoded into files where that takes too much of the memory."""
+    """The data set as it is, or decoded into files where that takes too much of the memory.
+
+    Raises:
+        ValueError: The files cannot be written.
+    """
     if dataset.mapped_in is None or not goes_to_file(dataset):
         return dataset
     place = _new_place()

@@ -212,7 +212,11 @@ def divide(settings: Settings, dataset: OpenedDataSet, labels: npt.NDArray[np.in
 
 
 def check_validation(settings: Settings, dataset: OpenedDataSet) -> None:
-    """Refuses a number of validation images where the data say which these are."""
+    """Refuses a number of validation images where the data say which these are.
+
+    Raises:
+        ValueError: One is asked for.
+    """
     if dataset.own_validation and settings.validation_images is not None:
         raise ValueError(
             f"validation_images must be left out (--set validation_images=none) where the data "

@@ -149,13 +149,21 @@ def _check_files(recorded: DataRecord, dataset: OpenedDataSet, used: Used) -> No
 
 
 def check_weights(study: StudyRecord, weights: ChosenWeights, used: Used) -> None:
-    """Checks the hashes of the pre-trained weights, once a family was trained from them."""
+    """Checks the hashes of the pre-trained weights, once a family was trained from them.
+
+    Raises:
+        ValueError: One is another.
+    """
     for what, before, now in changed_weights(study, weights.files) if used.weights else ():
         _refuse(f"{what} must stay", before, now, f"give the same file to --weights, or {NEW}")
 
 
 def check_code(study: StudyRecord, plans: Sequence[FamilyPlan], *, accepted: bool) -> None:
-    """Checks that the code is what the study has run so far, or that the user accepts another."""
+    """Checks that the code is what the study has run so far, or that the user accepts another.
+
+    Raises:
+        ValueError: It changed and the user has not accepted that.
+    """
     code_sha256 = hash_code([plan.name for plan in plans], study.settings.dataset)
     if study.code_sha256 != code_sha256 and not accepted:
         raise ValueError(

@@ -136,7 +136,11 @@ _OF_TABLE: Final[Mapping[tuple[str, str], str | tuple[str, str]]] = {
 
 
 def described(table: str, column: pa.Field) -> pa.Field:
-    """A column with its unit and meaning as metadata."""
+    """A column with its unit and meaning as metadata.
+
+    Raises:
+        KeyError: Neither stands here.
+    """
     name, end = column.name, ""
     found = _OF_TABLE.get((table, name))
     if name.startswith("param_"):

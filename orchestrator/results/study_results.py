@@ -141,7 +141,11 @@ class StudyResults:
     def rows(self, name: Literal["comparison"]) -> list[row_types.ComparisonRow]: ...
 
     def rows(self, name: str) -> Any:
-        """The rows of a table in their order on disk; see `table_or_empty`."""
+        """The rows of a table in their order on disk; see `table_or_empty`.
+
+        Raises:
+            ValueError: It is damaged.
+        """
         return self.table_or_empty(name).to_pylist()
 
 

@@ -125,7 +125,11 @@ class Session:
         self.console.print(line, soft_wrap=True)
 
     def note(self, kind: str, detail: str) -> None:
-        """Adds an event of the study's own; safe from any thread. See `TableWriter.changed`."""
+        """Adds an event of the study's own; safe from any thread. See `TableWriter.changed`.
+
+        Raises:
+            WritingError: See `TableWriter.changed`.
+        """
         with self.writer.lock:
             self.events.append(event_row(self.name, kind, detail))
         self.writer.changed("events")

@@ -74,7 +74,11 @@ class Recorder:
             self._writer.add("rungs", lambda: list(self._rungs))
 
     def check_kept(self) -> None:
-        """Checks that rows still reach the disk; see `TableWriter.check_running`."""
+        """Checks that rows still reach the disk; see `TableWriter.check_running`.
+
+        Raises:
+            WritingError: They do not.
+        """
         self._writer.check_running()
 
     def restore(self, record: TrialRecord) -> None:

@@ -67,7 +67,11 @@ class TableWriter:
             self._changed.add(name)
 
     def changed(self, *names: str) -> None:
-        """Marks tables as changed, after `check_running`; those that were not added are ignored."""
+        """Marks tables as changed, after `check_running`; those that were not added are ignored.
+
+        Raises:
+            WritingError: See `check_running`.
+        """
         self.check_running()
         with self.lock:
             self._changed |= self._sources.keys() & names

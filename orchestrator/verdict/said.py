@@ -333,7 +333,12 @@ def _number_seeds(found: Sequence[Said], notes: list[str]) -> None:
 
 
 def read_table(path: Path) -> dict[str, Texts]:
-    """Any table as texts; see `tables.read_columns`."""
+    """Any table as texts; see `tables.read_columns`.
+
+    Raises:
+        ValueError: It is none.
+        OSError: It cannot be read.
+    """
     return {name: texts(_flat(values)) for name, values in read_columns(path).items()}
 
 
