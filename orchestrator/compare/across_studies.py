@@ -53,24 +53,26 @@ class Side:
     tested: TestedStudy
 
 
-def read_side(folder: Path, *, names: Sequence[Path]) -> Side:
-    """Reads what is needed of a study.
-
-    Args:
-        folder: The study's.
-        names: The folders of all; where two end alike, they are shown whole.
+def read_sides(folders: Sequence[Path]) -> list[Side]:
+    """Reads what is needed of each study; where the names of two are alike, they are shown whole.
 
     Raises:
-        ValueError: The folder is no study, or its finals have not begun.
+        ValueError: A folder is no study, or its finals have not begun.
         OSError: A file cannot be read.
     """
+    names = [folder.resolve().name for folder in folders]
+    return [
+        _read_side(folder, name if names.count(name) == 1 else str(folder))
+        for folder, name in zip(folders, names, strict=True)
+    ]
+
+
+def _read_side(folder: Path, name: str) -> Side:
     results = StudyResults(folder)
     study = results.study
     trials, final, predictions, events = map(
         results.table, ("trials", "final", "predictions", "events")
     )
-    same = [each for each in names if each.name == folder.resolve().name]
-    name = folder.resolve().name if len(same) == 1 else str(folder)
     runs = split_runs(predictions)
     largest = max((run.fraction for run in runs), default=None)
     return Side(
@@ -135,11 +137,11 @@ def _flags(sides: Sequence[Side]) -> Iterator[str]:
 
 
 def _effort_section(sides: Sequence[Side]) -> Section:
-    given = [
-        (side, measure_effort(side.study.settings.families, side.trials, side.final))
+    rows = [
+        {"study": side.name, **vars(each)}
         for side in sides
+        for each in measure_effort(side.study.settings.families, side.trials, side.final)
     ]
-    rows = [{"study": side.name, **vars(each)} for side, efforts in given for each in efforts]
     return Section(
         key="effort/given",
         title="What each search was given",
