@@ -29,6 +29,12 @@ class Axis:
     ticks: Mapping[float, str] | None = None
     limits: tuple[float, float] | None = None
 
+    @classmethod
+    def of_rows(cls, labels: Sequence[str], edge: float = 0.6) -> "Axis":
+        """An axis of rows at 0, -1, -2 and so on, and how much room the outer ones have."""
+        ticks: dict[float, str] = {-row: label for row, label in enumerate(labels)}
+        return cls(ticks=ticks, limits=(edge - len(labels), edge))
+
 
 MOST_WHOLE = 10
 
@@ -36,12 +42,6 @@ MOST_WHOLE = 10
 def whole_numbers(most: int) -> Mapping[float, str] | None:
     """Ticks at each number from 0, where there are so few that a drawer would put some between."""
     return {n: str(n) for n in range(most + 1)} if most <= MOST_WHOLE else None
-
-
-def rows_axis(labels: Sequence[str], edge: float = 0.6) -> Axis:
-    """An axis of rows at 0, -1, -2 and so on, and how much room the outer ones have."""
-    ticks: dict[float, str] = {-row: label for row, label in enumerate(labels)}
-    return Axis(ticks=ticks, limits=(edge - len(labels), edge))
 
 
 @dataclass(frozen=True, kw_only=True)

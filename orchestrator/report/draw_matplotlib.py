@@ -43,15 +43,7 @@ SETTINGS: Final = {
     "svg.fonttype": "none",
 }
 COLOURS: Final = style.colours(dark=False)
-MARKERS: Final = {
-    "": "",
-    "circle": "o",
-    "square": "s",
-    "diamond": "D",
-    "triangle-up": "^",
-    "cross": "P",
-    "star": "*",
-}
+MARKERS: Final = {"": "", **dict(zip(style.SYMBOLS, "osD^P*", strict=True))}
 DASHES: Final = {"solid": "-", "dash": "--", "dot": ":"}
 
 Legend = dict[str, Any]

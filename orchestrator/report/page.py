@@ -5,7 +5,6 @@ import hashlib
 import json
 from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -19,6 +18,13 @@ from orchestrator.report.chart import Chart
 from orchestrator.report.gallery import Gallery
 
 TEMPLATES: Final = Path(__file__).parent / "templates"
+ENVIRONMENT: Final = jinja2.Environment(
+    loader=jinja2.FileSystemLoader(TEMPLATES),
+    autoescape=True,
+    trim_blocks=True,
+    lstrip_blocks=True,
+    undefined=jinja2.StrictUndefined,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,27 +137,12 @@ def render_plain(name: str, message: str, live: str) -> str:
 
 
 def _filled(template: str, *, scripts: Sequence[str], mark: str, **content: object) -> str:
-    return (
-        _environment()
-        .get_template(template)
-        .render(
-            scripts=scripts,
-            mark=mark,
-            style=_source("page.css") + _palette(),
-            policy=_policy(scripts, asks=bool(mark)),
-            **content,
-        )
-    )
-
-
-@cache
-def _environment() -> jinja2.Environment:
-    return jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=jinja2.StrictUndefined,
+    return ENVIRONMENT.get_template(template).render(
+        scripts=scripts,
+        mark=mark,
+        style=_source("page.css") + _palette(),
+        policy=_policy(scripts, asks=bool(mark)),
+        **content,
     )
 
 

@@ -1,13 +1,13 @@
 """What was run, on what, by which code: settings, environment, hashes, and the command again."""
 
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import Any
 
 from orchestrator.analysis.section import Section, count, duration, present, worded
 from orchestrator.analysis.test_results import in_words
 from orchestrator.called import words_of
+from orchestrator.compare.study_differences import leaves
 from orchestrator.config.input_size import what_families_see
 from orchestrator.config.settings import Settings
 from orchestrator.report.inputs import Inputs
@@ -31,10 +31,10 @@ def gather(inputs: Inputs) -> tuple[Section, ...]:
     """The sections on how the study was run and how to run it again."""
     study = inputs.study
     return (
-        _table("settings", "Settings: as they were resolved", _flat(study.raw["settings"])),
+        _table("settings", "Settings: as they were resolved", leaves(study.raw["settings"])),
         _table("hashes", "Settings: hashes", _hashes(study)),
-        _table("environment", "Settings: environment", _flat(study.environment)),
-        _table("cluster", "Settings: cluster", _flat(study.raw.get("cluster", {}))),
+        _table("environment", "Settings: environment", leaves(study.environment)),
+        _table("cluster", "Settings: cluster", leaves(study.raw.get("cluster", {}))),
         _runs(study.runs),
     )
 
@@ -53,9 +53,9 @@ def command(inputs: Inputs) -> str:
             continue
         if name == "image_size" and not _free_size(inputs.study):
             continue
-        assigned = _flat({name: value}) if isinstance(value, Mapping) else [(name, value)]
-        for each, given in assigned:
-            words += ["--set", f"{each}={_text(given, ',')}"]
+        given = ",".join(map(str, value)) if isinstance(value, list | tuple) else value
+        for each, text in leaves({name: given}):
+            words += ["--set", f"{each}={text}"]
     return shlex.join(words)
 
 
@@ -120,14 +120,6 @@ def _hashes(study: StudyRecord) -> Pairs:
     yield "choice", study.choice_sha256
 
 
-def _flat(values: Mapping[str, object], above: str = "") -> Pairs:
-    for name, value in values.items():
-        if isinstance(value, Mapping):
-            yield from _flat(value, f"{above}{name}.")
-        elif value is not None:
-            yield f"{above}{name}", _text(value, ", ")
-
-
 def _table(key: str, title: str, pairs: Pairs) -> Section:
     return worded(
         key=f"settings/{key}",
@@ -148,12 +140,6 @@ def _runs(runs: list[RunRecord]) -> Section:
         columns=("run", "started", "ended", "outcome", "host"),
         rows=[(str(number), *row) for number, row in enumerate(rows, 1)],
     )
-
-
-def _text(value: Any, between: str) -> str:
-    if isinstance(value, list | tuple):
-        return between.join(str(each) for each in value)
-    return str(value)
 
 
 def _time(text: str | None) -> str:

@@ -62,22 +62,20 @@ def family_status(
     """
     searches = [each.name for each in study.searches if each.family == name]
     own = [row for row in trials if row["family"] == name]
-    chosen = [row for row in own if search_of(row["trial_id"]) == name]  # at the largest share
     count = Counter(row["status"] for row in own)
     sound = [
         row
-        for row in chosen
-        if row["status"] not in CANNOT_WIN and row["validation_accuracy"] is not None
+        for row in own
+        if search_of(row["trial_id"]) == name  # at the largest share
+        and row["status"] not in CANNOT_WIN
+        and row["validation_accuracy"] is not None
     ]
-    best = min(
-        sound,
-        key=lambda row: (-objective(row), row["validation_loss"], row["trial_id"]),
-        default=None,
-    )
+    sound.sort(key=lambda row: (-objective(row), row["validation_loss"], row["trial_id"]))
+    best = sound[0] if sound else None
     return FamilyStatus(
         family=name,
-        best_validation_accuracy=None if best is None else best["validation_accuracy"],
-        best_trial_id=None if best is None else best["trial_id"],
+        best_validation_accuracy=best and best["validation_accuracy"],
+        best_trial_id=best and best["trial_id"],
         running=count[State.RUNNING] if alive else 0,
         interrupted=0 if alive else count[State.RUNNING],
         stopped=count[State.STOPPED],

@@ -47,7 +47,9 @@ def _parts(status: StudyStatus, width: int) -> Iterator[Text | Padding | Group]:
         yield Text(f"To go on: {status.resume_command}", no_wrap=True, overflow="ignore")
     for note in status.demo:
         yield Text(note, style="bold")
-    yield _table(status, width)
+    lost = any(family.interrupted for family in status.families)
+    rows = [_cells(family, lost=lost) for family in status.families]
+    yield fitting_table(list(rows[0]), [list(row.values()) for row in rows], width, left=LEFT)
     for family in status.families:
         if family.given_up is not None:
             why = " ".join(family.given_up.split())
@@ -79,13 +81,6 @@ def _headline(status: StudyStatus, width: int) -> str:
         else:
             lines[-1] += f"; {part}"
     return ";\n".join(lines)
-
-
-def _table(status: StudyStatus, width: int) -> Group:
-    """One row per family."""
-    lost = any(family.interrupted for family in status.families)
-    rows = [_cells(family, lost=lost) for family in status.families]
-    return fitting_table(list(rows[0]), [list(row.values()) for row in rows], width, left=LEFT)
 
 
 def _cells(family: FamilyStatus, *, lost: bool) -> dict[str, str]:

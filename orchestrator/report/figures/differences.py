@@ -7,7 +7,7 @@ from typing import Final
 from orchestrator.analysis.answer import TUNED, mean_pairs
 from orchestrator.analysis.pairwise import ends, leader_first, swapped
 from orchestrator.analysis.section import Row, grouped, model_name, points
-from orchestrator.report.chart import Axis, Chart, Panel, Points, Rule, rows_axis
+from orchestrator.report.chart import Axis, Chart, Panel, Points, Rule
 from orchestrator.report.inputs import Inputs
 from orchestrator.report.style import Look, family_looks
 from orchestrator.results.rows import MeasuredRow
@@ -68,7 +68,7 @@ def panel(differences: Sequence[Difference], *, title: str = "", margin: float =
         title=title,
         marks=marks,
         x=Axis(title="percentage points"),
-        y=rows_axis([each.label for each in differences]),
+        y=Axis.of_rows([each.label for each in differences]),
         height=90 + ROW_PIXELS * len(differences),
     )
 

@@ -5,16 +5,7 @@ from typing import Any
 
 from orchestrator.analysis.early_stopping import correlate_ranks, estimate_savings, summarize_rungs
 from orchestrator.analysis.section import count, percent
-from orchestrator.report.chart import (
-    Axis,
-    Bars,
-    Chart,
-    Line,
-    Panel,
-    Points,
-    rows_axis,
-    whole_numbers,
-)
+from orchestrator.report.chart import Axis, Bars, Chart, Line, Panel, Points, whole_numbers
 from orchestrator.report.inputs import Inputs
 from orchestrator.report.style import Look, search_looks
 
@@ -93,7 +84,7 @@ def _ranks(looks: Looks, known: Rows) -> Panel:
         title="Do early ranks hold? Spearman's rho",
         marks=marks,
         x=Axis(title="rank correlation", limits=(min(-0.05, *(e.rho for e in known)), 1.05)),
-        y=rows_axis([f"epoch {earlier} → {later}" for earlier, later in spans]),
+        y=Axis.of_rows([f"epoch {earlier} → {later}" for earlier, later in spans]),
     )
 
 
@@ -117,7 +108,7 @@ def _savings(looks: Looks, savings: Rows) -> Panel:
         title="Epochs run, saved (outlined)",
         marks=marks,
         x=Axis(title="epochs"),
-        y=rows_axis([saving.family for saving in savings]),
+        y=Axis.of_rows([saving.family for saving in savings]),
     )
 
 

@@ -8,7 +8,7 @@ import pandas as pd
 from orchestrator.analysis.answer import TUNED
 from orchestrator.analysis.formats import number, share, words
 from orchestrator.analysis.section import Section, grouped, percent, present
-from orchestrator.report.chart import Axis, Chart, Panel, Points, rows_axis
+from orchestrator.report.chart import Axis, Chart, Panel, Points
 from orchestrator.report.inputs import Inputs
 from orchestrator.report.style import family_looks
 from orchestrator.results.rows import FinalRow, Model
@@ -74,7 +74,7 @@ def _panel(inputs: Inputs, runs: Runs) -> Panel:
     return Panel(
         marks=marks,
         x=Axis(title="test accuracy", suffix="%"),
-        y=rows_axis(["\n".join(model) for model in runs]),
+        y=Axis.of_rows(["\n".join(model) for model in runs]),
         height=70 + ROW_PIXELS * len(runs),
     )
 

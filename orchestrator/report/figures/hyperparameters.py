@@ -12,7 +12,7 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, json
 from orchestrator.analysis.formats import share, words
 from orchestrator.analysis.section import Section, count, percent, present
 from orchestrator.config.searches import trial_order
-from orchestrator.report.chart import Axis, Chart, Dash, Line, Panel, rows_axis
+from orchestrator.report.chart import Axis, Chart, Dash, Line, Panel
 from orchestrator.report.inputs import Inputs
 from orchestrator.report.style import search_looks
 from orchestrator.results.rows import TrialRow
@@ -162,7 +162,7 @@ def _panel(each: SearchResults, own_colour: str) -> Panel:
         title=f"{each.name}: {count(len(each.trials))} trials",
         marks=marks,
         x=Axis(ticks={0: "low", 1: "high"}, limits=(-0.06, 1.06)),
-        y=rows_axis([f"{name}\n{describe(own)}" for name, own in each.space.items()], edge=0.5),
+        y=Axis.of_rows([f"{name}\n{describe(own)}" for name, own in each.space.items()], edge=0.5),
         height=70 + ROW_PIXELS * len(each.space),
     )
 
@@ -207,17 +207,17 @@ def _finding(each: SearchResults) -> str:
     """The dimension in which the best trials lie closest together against the others."""
     if each.best < FEWEST_BEST:
         return ""
-    widths = {}
-    for name, distribution in each.space.items():
-        if not isinstance(distribution, CategoricalDistribution):
-            places = [_place(distribution, params.get(name), 0.5) for params in each.params]
-            best, all_of_them = present(places[: each.best]), present(places)
-            spread = max(all_of_them, default=0) - min(all_of_them, default=0)
-            if best and spread:
-                widths[name] = (max(best) - min(best)) / spread
-    if not widths:
+    numeric = {
+        name: [_place(own, params.get(name), 0.5) for params in each.params]
+        for name, own in each.space.items()
+        if not isinstance(own, CategoricalDistribution)
+    }
+    places = pd.DataFrame(numeric, dtype=float)
+    best = places[: each.best]
+    widths = ((best.max() - best.min()) / (places.max() - places.min())).dropna()
+    if widths.empty:
         return ""
-    name = min(widths, key=lambda name: widths[name])
+    name = str(widths.idxmin())
     values = present(params.get(name) for params in each.params[: each.best])
     return (
         f"best {each.best} of {each.name}'s {len(each.trials)} trials lie closest together in "

@@ -7,17 +7,12 @@ from typing import Final
 
 import optuna
 import pandas as pd
-from optuna.importance import (
-    FanovaImportanceEvaluator,
-    PedAnovaImportanceEvaluator,
-    get_param_importances,
-)
 from optuna.trial import create_trial
 
 from orchestrator.analysis.formats import number, words
 from orchestrator.analysis.section import Section
 from orchestrator.extras import is_installed
-from orchestrator.report.chart import Axis, Chart, Panel, Points, rows_axis
+from orchestrator.report.chart import Axis, Chart, Panel, Points
 from orchestrator.report.figures.hyperparameters import SearchResults, search_results
 from orchestrator.report.inputs import Inputs
 from orchestrator.report.style import search_looks
@@ -101,16 +96,16 @@ def _shares(study: optuna.Study, method: str, names: list[str]) -> dict[str, flo
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of evaluators that are marked as experimental
         evaluator = (
-            FanovaImportanceEvaluator(n_trees=TREES, seed=0)
+            optuna.importance.FanovaImportanceEvaluator(n_trees=TREES, seed=0)
             if method == FANOVA
-            else PedAnovaImportanceEvaluator()
+            else optuna.importance.PedAnovaImportanceEvaluator()
         )
         try:
-            found = get_param_importances(study, evaluator=evaluator, params=names)
+            raw = optuna.importance.get_param_importances(study, evaluator=evaluator, params=names)
         except (RuntimeError, ValueError):
             return {}
     # By name among equals, whose order differs from process to process.
-    ranked = sorted(found.items(), key=lambda each: (-each[1], each[0]))
+    ranked = sorted(raw.items(), key=lambda each: (-each[1], each[0]))
     return {name: float(share) for name, share in ranked}
 
 
@@ -163,7 +158,7 @@ def _panel(each: Importances, colour: str) -> Panel:
         title=f"{each.name}, n = {each.trials}",
         marks=marks,
         x=Axis(title="share of importance", limits=(-0.03, 1.03)),
-        y=rows_axis(names),
+        y=Axis.of_rows(names),
         height=90 + ROW_PIXELS * len(names),
     )
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -10,17 +11,7 @@ from orchestrator.analysis.formats import number, share, words
 from orchestrator.analysis.frames import records
 from orchestrator.analysis.section import MISSING, Section, percent
 from orchestrator.analysis.selection import describe_selection
-from orchestrator.report.chart import (
-    Axis,
-    Band,
-    Chart,
-    Dash,
-    Line,
-    Mark,
-    Panel,
-    Rule,
-    whole_numbers,
-)
+from orchestrator.report.chart import Axis, Band, Chart, Line, Mark, Panel, Rule, whole_numbers
 from orchestrator.report.inputs import Inputs
 from orchestrator.report.style import search_looks
 
@@ -54,29 +45,28 @@ def measure(inputs: Inputs) -> list[Curves]:
     names = [search.name for search in inputs.study.searches]
     selections = describe_selection(names, inputs.by_search["trials"], inputs.tables["final"])
     winners = dict(zip(selections["family"], selections["winner"], strict=True))
-    return [
-        _measure(name, table[table["family"] == name], winners[name])
-        for name in names
-        if (table["family"] == name).any()
-    ]
-
-
-def _measure(name: str, rows: pd.DataFrame, winner: str | None) -> Curves:
-    by_epoch = rows.groupby("epoch")["validation_accuracy"]
-    quartiles = {"low": 0.25, "median": 0.5, "upper": 0.75}
-    shown = {column: by_epoch.quantile(share) for column, share in quartiles.items()}
-    of_trial = rows.sort_values("epoch").set_index("epoch")
-    baseline, best = (
-        of_trial.loc[of_trial["trial_id"] == trial, "validation_accuracy"]
-        for trial in (f"{name}-000", winner)
-    )
-    return Curves(
-        name=name,
-        epochs=pd.DataFrame({"trials": by_epoch.count(), **shown}).reset_index(),
-        baseline=baseline,
-        best=best,
-        best_trial=winner,
-    )
+    curves = []
+    for name, winner in winners.items():
+        rows = table[table["family"] == name].sort_values("epoch").set_index("epoch")
+        accuracies, trials = rows["validation_accuracy"], rows["trial_id"]
+        by_epoch = accuracies.groupby(level="epoch")
+        epochs = pd.DataFrame(
+            {
+                "trials": by_epoch.count(),
+                "low": by_epoch.quantile(0.25),
+                "median": by_epoch.quantile(0.5),
+                "upper": by_epoch.quantile(0.75),
+            }
+        )
+        own = Curves(
+            name=name,
+            epochs=epochs.reset_index(),
+            baseline=accuracies[trials == f"{name}-000"],
+            best=accuracies[trials == winner],
+            best_trial=winner,
+        )
+        curves += [own] if len(rows) else []
+    return curves
 
 
 def figure(inputs: Inputs) -> Chart | None:
@@ -143,24 +133,23 @@ def _marks(each: Curves, colour: str) -> list[Mark]:
         for row in records(each.epochs)
     ]
     symbol = "circle" if len(x) == 1 else ""
+    best = f"best trial ({each.best_trial})"
     return [
         Band(x=x, low=low, high=high, colour=colour, label="middle half"),
         Line(x=x, y=median, colour=colour, label="median", symbol=symbol, hover=hover),
-        _line(each.baseline, "baseline", "ink", "dash", "baseline"),
-        _line(each.best, f"best trial ({each.best_trial})", colour, "dot", "best trial"),
+        _line(each.baseline, "baseline", colour="ink", label="baseline", dash="dash"),
+        _line(each.best, best, colour=colour, label="best trial", dash="dot"),
     ]
 
 
-def _line(curve: "pd.Series[float]", name: str, colour: str, dash: Dash, label: str) -> Line:
+def _line(curve: "pd.Series[float]", name: str, **look: Any) -> Line:
     return Line(
         x=curve.index.tolist(),
         y=(100 * curve).tolist(),
-        colour=colour,
-        label=label,
-        dash=dash,
         width=1.6,
         symbol="circle" if len(curve) == 1 else "",
         hover=[f"{name}, epoch {epoch}: {percent(value)}" for epoch, value in curve.items()],
+        **look,
     )
 
 

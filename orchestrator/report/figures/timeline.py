@@ -9,7 +9,7 @@ import pandas as pd
 from orchestrator.analysis.formats import number, words
 from orchestrator.analysis.frames import frame, records
 from orchestrator.analysis.section import Section, count, duration, percent
-from orchestrator.report.chart import Axis, Bars, Chart, Panel, rows_axis
+from orchestrator.report.chart import Axis, Bars, Chart, Panel
 from orchestrator.report.inputs import Inputs
 from orchestrator.report.style import family_looks
 
@@ -135,7 +135,7 @@ def _panel(
     return Panel(
         marks=marks,
         x=Axis(title=f"{unit} since the first trial began"),
-        y=rows_axis([f"{node}\nrow {lane + 1}" for node, lane in lanes]),
+        y=Axis.of_rows([f"{node}\nrow {lane + 1}" for node, lane in lanes]),
         height=90 + ROW_PIXELS * len(lanes),
     )
 
