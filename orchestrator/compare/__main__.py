@@ -3,15 +3,9 @@
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from orchestrator.called import text_of
 from orchestrator.cli import DONE, OneLineParser, answer, run_command, say_json
-
-if TYPE_CHECKING:
-    from rich.console import Console
-
-    from orchestrator.compare.document import Report
 
 # NumPy, SciPy and PyArrow are imported late, so that --help answers at once.
 
@@ -28,8 +22,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error("--output and --csv are for two or more studies; one has its own files")
 
     def run() -> int:
-        from orchestrator.compare.render import json_of, print_answer
+        from orchestrator.compare.across_studies import differences_csv, read_sides, side_by_side
+        from orchestrator.compare.render import json_of, markdown_of, print_answer, print_report
         from orchestrator.compare.within_study import write_comparison
+        from orchestrator.results import files
         from orchestrator.results.fetched import local_folder
         from orchestrator.terminal import Terminal
 
@@ -38,7 +34,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if len(folders) == 1:
             report = write_comparison(folders[0], console)
         else:
-            report = _side_by_side(folders, console, options.output, options.csv)
+            report, rows = side_by_side(read_sides(folders))
+            if options.output is not None:
+                files.write_text(options.output, markdown_of(report))
+            if options.csv is not None:
+                files.write_text(options.csv, differences_csv(rows))
+            if console is not None:
+                print_report(console, report)
         if console is None:
             say_json(json_of(report))
         else:
@@ -46,24 +48,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return DONE
 
     return answer("compare", run)
-
-
-def _side_by_side(
-    folders: Sequence[Path], console: "Console | None", output: Path | None, csv: Path | None
-) -> "Report":
-    from orchestrator.compare.across_studies import differences_csv, read_side, side_by_side
-    from orchestrator.compare.render import markdown_of, print_report
-    from orchestrator.results import files
-
-    sides = [read_side(folder, names=[each.resolve() for each in folders]) for folder in folders]
-    report, rows = side_by_side(sides)
-    if output is not None:
-        files.write_text(output, markdown_of(report))
-    if csv is not None:
-        files.write_text(csv, differences_csv(rows))
-    if console is not None:
-        print_report(console, report)
-    return report
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import pyarrow as pa
 
 from orchestrator.analysis.budget_use import EFFORT, measure_effort
 from orchestrator.analysis.formats import interval, number, p_value, spread, words
@@ -19,7 +18,6 @@ from orchestrator.analysis.test_results import METRICS, MODEL
 from orchestrator.compare.document import WARNINGS, Report
 from orchestrator.compare.study_differences import SHOWN_OF_A_HASH, differences_section
 from orchestrator.results import schema
-from orchestrator.results.rows import EventRow
 from orchestrator.results.states import Outcome
 from orchestrator.results.study_record import StudyRecord
 from orchestrator.results.study_results import StudyResults
@@ -38,53 +36,43 @@ class Side:
 
     Attributes:
         name: By which it is shown.
-        study: `study.json`.
-        trials: `trials.parquet`.
-        final: `final.parquet`.
-        openings: Rows of `events.parquet`, one for each opening of the test set.
+        results: Its files.
         tested: What its models said about the test images, at its largest fraction.
     """
 
     name: str
-    study: StudyRecord
-    trials: pa.Table
-    final: pa.Table
-    openings: Sequence[EventRow]
+    results: StudyResults
     tested: TestedStudy
 
+    @property
+    def study(self) -> StudyRecord:
+        """`study.json`."""
+        return self.results.study
 
-def read_side(folder: Path, *, names: Sequence[Path]) -> Side:
-    """Reads what is needed of a study.
 
-    Args:
-        folder: The study's.
-        names: The folders of all; where two end alike, they are shown whole.
+def read_sides(folders: Sequence[Path]) -> list[Side]:
+    """Reads what is needed of each study; where the names of two are alike, they are shown whole.
 
     Raises:
-        ValueError: The folder is no study, or its finals have not begun.
+        ValueError: A folder is no study, or its finals have not begun.
         OSError: A file cannot be read.
     """
+    names = [folder.resolve().name for folder in folders]
+    return [
+        _read_side(folder, name if names.count(name) == 1 else str(folder))
+        for folder, name in zip(folders, names, strict=True)
+    ]
+
+
+def _read_side(folder: Path, name: str) -> Side:
     results = StudyResults(folder)
-    study = results.study
-    trials, final, predictions, events = map(
-        results.table, ("trials", "final", "predictions", "events")
-    )
-    same = [each for each in names if each.name == folder.resolve().name]
-    name = folder.resolve().name if len(same) == 1 else str(folder)
-    runs = split_runs(predictions)
+    data = json.dumps(results.study.dataset.files, sort_keys=True)
+    for table in ("trials", "final", "predictions", "events"):  # else one may be found lacking late
+        results.table(table)
+    runs = split_runs(results.table("predictions"))
     largest = max((run.fraction for run in runs), default=None)
-    return Side(
-        name=name,
-        study=study,
-        trials=trials,
-        final=final,
-        openings=[row for row in events.to_pylist() if row["kind"] == schema.TEST_OPENED],
-        tested=TestedStudy(
-            name=name,
-            data=json.dumps(study.dataset.files, sort_keys=True),
-            runs=[run for run in runs if run.fraction == largest],
-        ),
-    )
+    tested = [run for run in runs if run.fraction == largest]
+    return Side(name=name, results=results, tested=TestedStudy(name=name, data=data, runs=tested))
 
 
 def side_by_side(sides: Sequence[Side]) -> tuple[Report, list[dict[str, Any]]]:
@@ -135,11 +123,11 @@ def _flags(sides: Sequence[Side]) -> Iterator[str]:
 
 
 def _effort_section(sides: Sequence[Side]) -> Section:
-    given = [
-        (side, measure_effort(side.study.settings.families, side.trials, side.final))
-        for side in sides
-    ]
-    rows = [{"study": side.name, **vars(each)} for side, efforts in given for each in efforts]
+    rows = []
+    for side in sides:
+        given = side.results.table("trials"), side.results.table("final")
+        efforts = measure_effort(side.study.settings.families, *given)
+        rows += [{"study": side.name, **vars(each)} for each in efforts]
     return Section(
         key="effort/given",
         title="What each search was given",
@@ -154,9 +142,9 @@ def _results_section(sides: Sequence[Side]) -> Section:
     notes += [
         f"{side.name}: there are no final runs, so it has no results."
         for side in sides
-        if not side.final.num_rows
+        if not side.results.table("final").num_rows
     ]
-    finals = [frame(side.final).assign(study=side.name) for side in sides]
+    finals = [frame(side.results.table("final")).assign(study=side.name) for side in sides]
     runs = pd.concat(finals, ignore_index=True)
     by = (*MODEL, "study", "train_images")
     table = over_seeds(runs, by, [f"test_{name}" for name in METRICS])
@@ -215,19 +203,19 @@ def pair_row(means: Sequence[Row], by: Sequence[str] = ("a_family", "a_role")) -
 
 
 def _openings_section(sides: Sequence[Side]) -> Section:
+    openings = {
+        side.name: [
+            (f"{row['at']:%Y-%m-%d %H:%M:%S}", (row["detail"] or MISSING)[:SHOWN_OF_A_HASH])
+            for row in side.results.rows("events")
+            if row["kind"] == schema.TEST_OPENED
+        ]
+        for side in sides
+    }
     return worded(
         key="openings/all",
         title="Openings of the test set",
         columns=("study", "at (UTC)", "for the choice"),
-        rows=[
-            (
-                side.name,
-                f"{row['at']:%Y-%m-%d %H:%M:%S}",
-                (row["detail"] or MISSING)[:SHOWN_OF_A_HASH],
-            )
-            for side in sides
-            for row in side.openings
-        ],
-        notes=[f"{side.name}: none is recorded." for side in sides if not side.openings],
+        rows=[(name, *row) for name, own in openings.items() for row in own],
+        notes=[f"{name}: none is recorded." for name, own in openings.items() if not own],
         place="terminal",
     )

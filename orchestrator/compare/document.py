@@ -1,6 +1,6 @@
 """The whole comparison, before it is written or printed: its sections in their order."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -29,7 +29,7 @@ from orchestrator.analysis.test_results import in_order, reference_sections, res
 from orchestrator.config.searches import relabel, relabel_finals
 from orchestrator.results.rows import Model
 from orchestrator.results.study_record import StudyRecord
-from orchestrator.stats.predictions import PredictedRun, split_runs
+from orchestrator.stats.predictions import PredictedRun
 from orchestrator.stats.sample_efficiency import Curve
 
 WARNINGS: Final = "Warnings"
@@ -47,98 +47,86 @@ class Report:
     answer: Answer | None = None
     sections: tuple[Section, ...]
 
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What a reader must know before the numbers."""
+        return tuple(_warnings(self.sections))
 
-def gather(
+
+def _warnings(sections: Iterable[Section]) -> Iterator[str]:
+    for section in sections:
+        if section.chapter == "warnings":
+            yield from section.notes
+
+
+def _evidence(
     study: StudyRecord,
-    *,
-    trials: pa.Table,
-    epochs: pa.Table,
-    rungs: pa.Table,
-    final: pa.Table,
-    predictions: pa.Table,
-    comparison: pa.Table,
-    runs: Sequence[PredictedRun] | None = None,
-    curves: Mapping[Model, Curve] | None = None,
-) -> tuple[Section, ...]:
-    """The sections that support the comparison, in their order.
-
-    Args:
-        study: The study.
-        trials: `trials.parquet`.
-        epochs: `epochs.parquet`.
-        rungs: `rungs.parquet`; empty where nothing could be stopped.
-        final: `final.parquet`; empty where every family failed.
-        predictions: `predictions.parquet`; empty with `final`.
-        comparison: `comparison.parquet`; empty with `final`.
-        runs: From `predictions.split_runs`, where they were split already.
-        curves: From `sample_efficiency.measure_curves`, where they were measured already.
-    """
-    runs = split_runs(predictions) if runs is None else runs
-    searches = study.searches
-    tables_by_search = [relabel(table) for table in (trials, epochs, rungs)]
+    tables: Mapping[str, pa.Table],
+    runs: Sequence[PredictedRun],
+    curves: Mapping[Model, Curve] | None,
+) -> Iterator[Section]:
+    """The sections that support the comparison, in their order."""
+    searches, settings = study.searches, study.settings
+    final, trials = tables["final"], tables["trials"]
+    by_search = [relabel(tables[name]) for name in ("trials", "epochs", "rungs")]
     names = [search.name for search in searches]
-    searching = study.settings.model_copy(update={"families": names})
-    study_by_search = study.model_copy(update={"settings": searching})
-
-    def sections() -> Iterator[Section]:
-        yield from collapse_sections(runs)
-        yield from majority_sections(study, runs)
-        yield from ensemble_sections(runs)
-        yield from settle_sections(study, final, runs, comparison.to_pylist())
-        yield from sample_efficiency_sections(
-            final,
-            runs,
-            per_fraction=study.settings.tune_per_fraction,
-            equal_steps=study.settings.equal_steps,
-            curves=curves,
-        )
-        yield from calibration_sections(runs)
-        yield from per_class_sections(study, runs)
-        yield from certain_but_wrong_sections(study, runs)
-        yield from fairness_sections(
-            study_by_search, tables_by_search[0], relabel_finals(final, searches)
-        )
-        yield from probe_sections(study, trials)
-        yield from transfer_card_sections(study, final)
-        yield from forecast_sections(study, trials, final)
-        yield from best_so_far_sections(*tables_by_search[:2])
-        yield from early_stopping_sections(study_by_search, *tables_by_search)
-
-    return tuple(sections())
+    study_by_search = study.model_copy(
+        update={"settings": settings.model_copy(update={"families": names})}
+    )
+    yield from collapse_sections(runs)
+    yield from majority_sections(study, runs)
+    yield from ensemble_sections(runs)
+    yield from settle_sections(study, final, runs, tables["comparison"].to_pylist())
+    yield from sample_efficiency_sections(
+        final,
+        runs,
+        per_fraction=settings.tune_per_fraction,
+        equal_steps=settings.equal_steps,
+        curves=curves,
+    )
+    yield from calibration_sections(runs)
+    yield from per_class_sections(study, runs)
+    yield from certain_but_wrong_sections(study, runs)
+    yield from fairness_sections(study_by_search, by_search[0], relabel_finals(final, searches))
+    yield from probe_sections(study, trials)
+    yield from transfer_card_sections(study, final)
+    yield from forecast_sections(study, trials, final)
+    yield from best_so_far_sections(*by_search[:2])
+    yield from early_stopping_sections(study_by_search, *by_search)
 
 
 def prepare(
     study: StudyRecord,
-    trials: pa.Table,
-    final: pa.Table,
-    comparison: pa.Table,
+    tables: Mapping[str, pa.Table],
     *,
-    evidence: Sequence[Section] = (),
+    runs: Sequence[PredictedRun],
+    curves: Mapping[Model, Curve] | None = None,
+    more: Iterable[Section] = (),
 ) -> Report:
     """What there is to say.
 
     Args:
         study: The study.
-        trials: `trials.parquet`.
-        final: `final.parquet`; may be empty where every family failed.
-        comparison: `comparison.parquet`.
-        evidence: Further sections, from `gather`; they stand last.
+        tables: By their names: `trials`, `epochs`, `rungs`, `final` and `comparison`; the last
+            three may be empty, where nothing could be stopped and where every family failed.
+        runs: From `predictions.split_runs`.
+        curves: From `sample_efficiency.measure_curves`, where they were measured already.
+        more: Further sections, which stand last.
     """
-    trial_rows = trials.to_pylist()
-    finals = in_order(final.to_pylist())
+    trials, finals = tables["trials"].to_pylist(), in_order(tables["final"].to_pylist())
     chosen = study.settings.objective
     # As the finals, the largest first.
-    pairs = sorted(comparison.to_pylist(), key=lambda row: -row["train_fraction"])
-    collapsed = [line for each in evidence if each.chapter == "warnings" for line in each.notes]
+    pairs = sorted(tables["comparison"].to_pylist(), key=lambda row: -row["train_fraction"])
+    evidence = [*_evidence(study, tables, runs, curves), *more]
     sections = [
         Section(
             key="warnings",
             title=WARNINGS,
-            notes=(*collapsed, *caveats(study, trial_rows, finals)),
+            notes=(*_warnings(evidence), *caveats(study, trials, finals)),
             place="terminal",
             most=MOST_WARNINGS,
         ),
-        *result_sections(study, trial_rows, finals, chosen),
+        *result_sections(study, trials, finals, chosen),
         *registration_sections(study, pairs),
         *difference_sections(pairs, finals),
         *reference_sections(study, finals),

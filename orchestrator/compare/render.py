@@ -49,13 +49,7 @@ def json_of(report: Report) -> dict[str, Any]:
 
 
 def print_report(console: Console, report: Report, *, more: str = "comparison.md") -> None:
-    """Prints what of a report a terminal has, without the answer.
-
-    Args:
-        console: Where.
-        report: What.
-        more: The file that has all of it.
-    """
+    """Prints what of a report a terminal has, without the answer; `more` is the file of it all."""
     console.print(Text(report.title, style="bold"))
     for line in report.demo[:1]:
         console.print(Text(line, style="bold"))

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from itertools import chain
 
 from optuna.distributions import json_to_distribution
 
@@ -35,13 +35,10 @@ def differences_section(names: Sequence[str], studies: Sequence[StudyRecord]) ->
         names: By which the studies are shown.
         studies: In the same order.
     """
-    flat = [dict(_entries(study)) for study in studies]
     rows, alike = [], []
     for key, aspect in ASPECTS.items():
-        entries = dict.fromkeys(
-            name for each in flat for name in each if name == key or name.startswith(f"{key}.")
-        )
-        values = {name: [each.get(name, MISSING) for each in flat] for name in entries}
+        flat = [dict(_entries(study, key)) for study in studies]
+        values = {name: [each.get(name, MISSING) for each in flat] for name in chain(*flat)}
         differing = {name: cells for name, cells in values.items() if len(set(cells)) > 1}
         rows += [
             (aspect, name.removeprefix(f"{key}."), *map(_shortened, cells))
@@ -62,32 +59,32 @@ def differences_section(names: Sequence[str], studies: Sequence[StudyRecord]) ->
     )
 
 
-def _entries(study: StudyRecord) -> Iterator[tuple[str, str]]:
-    """What is compared as (dotted name, value as text)."""
-    spaces = {
-        family: {name: _described(value) for name, value in space.items()}
-        for family, space in study.spaces.items()
-    }
-    for key in ASPECTS:
-        value = spaces if key == "spaces" else study.raw.get(key)
-        for name, text in _leaves(key, value):
-            if name not in NOT_COMPARED and not name.startswith(RESOLVED):
-                yield name, text
+def _entries(study: StudyRecord, key: str) -> Iterator[tuple[str, str]]:
+    """What is compared of an entry of `study.json` as (dotted name, value as text)."""
+    value = study.raw.get(key)
+    if key == "spaces":
+        # The values of a dimension as a user writes them.
+        value = {
+            family: {
+                name: describe(json_to_distribution(json.dumps(values)))
+                for name, values in space.items()
+            }
+            for family, space in study.spaces.items()
+        }
+    for name, text in leaves(value, key):
+        if name not in NOT_COMPARED and not name.startswith(RESOLVED):
+            yield name, text
 
 
-def _leaves(name: str, value: Any) -> Iterator[tuple[str, str]]:
+def leaves(value: object, name: str = "") -> Iterator[tuple[str, str]]:
+    """What an entry of `study.json` holds as (dotted name, value as text), but what is empty."""
     if isinstance(value, Mapping):
         for key, inner in value.items():
-            yield from _leaves(f"{name}.{key}", inner)
+            yield from leaves(inner, f"{name}.{key}" if name else key)
     elif isinstance(value, list | tuple) and value:
         yield name, ", ".join(map(str, value))
     elif value not in (None, [], ()):  # what is empty is as what an older study does not have
         yield name, str(value)
-
-
-def _described(distribution: Mapping[str, object]) -> str:
-    """A dimension's values as a user writes them."""
-    return str(describe(json_to_distribution(json.dumps(distribution))))
 
 
 def _shortened(text: str) -> str:

@@ -4,11 +4,12 @@ from pathlib import Path
 
 from rich.console import Console
 
-from orchestrator.compare.document import Report, gather, prepare
+from orchestrator.compare.document import Report, prepare
 from orchestrator.compare.render import markdown_of, print_report
 from orchestrator.results import files
 from orchestrator.results.study_results import StudyResults
 from orchestrator.stats import pairwise
+from orchestrator.stats.predictions import split_runs
 
 
 def write_comparison(folder: Path, console: Console | None) -> Report:
@@ -28,24 +29,16 @@ def write_comparison(folder: Path, console: Console | None) -> Report:
     results = StudyResults(folder)
     study = results.study
     files.check_inside(folder)
-    trials, final, predictions, epochs, rungs = map(
-        results.table, ("trials", "final", "predictions", "epochs", "rungs")
-    )
+    read = ("trials", "final", "predictions", "epochs", "rungs")
+    tables = {name: results.table(name) for name in read}
+    final, predictions = tables["final"], tables["predictions"]
     comparison = pairwise.compare(final, predictions, registered=study.registered)
     metadata = {
         key.decode(): value.decode() for key, value in (final.schema.metadata or {}).items()
     }
     files.write_table(folder, "comparison", comparison, metadata)
-    evidence = gather(
-        study,
-        trials=trials,
-        epochs=epochs,
-        rungs=rungs,
-        final=final,
-        predictions=predictions,
-        comparison=comparison,
-    )
-    report = prepare(study, trials, final, comparison, evidence=evidence)
+    runs = split_runs(predictions)
+    report = prepare(study, {**tables, "comparison": comparison}, runs=runs)
     path = folder / "comparison.md"
     files.write_text(path, markdown_of(report))
     if console is not None:

@@ -25,14 +25,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error("--output is for two or more studies; one has its page in its own folder")
 
     def run() -> int:
-        from orchestrator.report.write import write_report, write_side_by_side
+        from orchestrator.report import studies_page
+        from orchestrator.report.write import write_page, write_report
         from orchestrator.results.fetched import local_folder
 
         folders = [local_folder(results) for results in options.results]
         if len(folders) == 1:
             written = write_report(folders[0], figures=figures)
         else:
-            written = write_side_by_side(folders, options.output or Path(PAGE), figures=figures)
+            page = studies_page.compose(folders)
+            written = write_page(page, options.output or Path(PAGE), figures)
         say(*map(str, written))
         return DONE
 

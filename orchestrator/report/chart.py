@@ -1,12 +1,13 @@
 """What a figure shows, whoever draws it: panels with axes and marks, its finding, its alt text."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
+
+import numpy as np
 
 from orchestrator.analysis.section import Section
 
-Number = float | int | None
 Dash = Literal["solid", "dash", "dot"]
 
 
@@ -16,11 +17,10 @@ class Axis:
 
     Attributes:
         title: With the unit.
-        log: Base 10.
+        log: Base 10; one that is has ticks.
         suffix: After each tick, such as `%`.
         ticks: Position to label; None for the drawer's own.
         limits: Lowest and highest value shown; None for what the marks need.
-        reverse: Largest at the left or bottom.
     """
 
     title: str = ""
@@ -28,133 +28,12 @@ class Axis:
     suffix: str = ""
     ticks: Mapping[float, str] | None = None
     limits: tuple[float, float] | None = None
-    reverse: bool = False
 
-
-@dataclass(frozen=True, kw_only=True)
-class Line:
-    """A line through points, broken where y is None.
-
-    Attributes:
-        x: Of each point.
-        y: Of each point.
-        label: In the legend; empty for none.
-        colour: The name of a colour, see `style.colours`.
-        dash: How it is drawn.
-        width: In pixels.
-        opacity: 0 to 1.
-        step: Horizontal until the next point.
-        symbol: At each point; empty for none.
-        hover: Text shown at each point under a pointer.
-    """
-
-    x: Sequence[Number]
-    y: Sequence[Number]
-    colour: str
-    label: str = ""
-    dash: Dash = "solid"
-    width: float = 2.0
-    opacity: float = 1.0
-    step: bool = False
-    symbol: str = ""
-    hover: Sequence[str] = ()
-
-
-@dataclass(frozen=True, kw_only=True)
-class Band:
-    """The area between two lines."""
-
-    x: Sequence[Number]
-    low: Sequence[Number]
-    high: Sequence[Number]
-    colour: str
-    label: str = ""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Points:
-    """Points, with an interval along x or y where there is one.
-
-    Attributes:
-        x: Of each point.
-        y: Of each point.
-        colour: The name of a colour.
-        symbol: As Plotly has them; `-open` for hollow ones.
-        label: In the legend; empty for none.
-        low: Lower end of each interval.
-        high: Upper end of each interval.
-        along: The axis of the intervals.
-        size: In pixels.
-        hover: Text shown at each point under a pointer.
-    """
-
-    x: Sequence[Number]
-    y: Sequence[Number]
-    colour: str
-    symbol: str = "circle"
-    label: str = ""
-    low: Sequence[Number] = ()
-    high: Sequence[Number] = ()
-    along: Literal["x", "y"] = "x"
-    size: float = 9.0
-    hover: Sequence[str] = ()
-
-
-@dataclass(frozen=True, kw_only=True)
-class Bars:
-    """Horizontal bars from `start`, `length` long, centred at `y`.
-
-    Attributes:
-        y: Centre of each bar.
-        start: Where each begins.
-        length: How long each is.
-        colour: The name of a colour.
-        label: In the legend; empty for none.
-        hollow: Drawn as an outline.
-        thickness: On the y axis.
-        hover: Text shown at each bar under a pointer.
-    """
-
-    y: Sequence[float]
-    start: Sequence[float]
-    length: Sequence[float]
-    colour: str
-    label: str = ""
-    hollow: bool = False
-    thickness: float = 0.7
-    hover: Sequence[str] = ()
-
-
-@dataclass(frozen=True, kw_only=True)
-class Cells:
-    """A matrix of shares from 0 to 1, its first row at the top.
-
-    Attributes:
-        shares: What the colour says, [rows, columns].
-        texts: Written into each cell.
-        colour: The name of the colour of 1; 0 is the background.
-        hover: Text shown at each cell under a pointer.
-    """
-
-    shares: Sequence[Sequence[float]]
-    texts: Sequence[Sequence[str]]
-    colour: str
-    hover: Sequence[Sequence[str]]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Rule:
-    """A thin line across a panel.
-
-    Attributes:
-        at: Where on the axis.
-        axis: Which it crosses.
-        label: Beside it; empty for none.
-    """
-
-    at: float
-    axis: Literal["x", "y"] = "x"
-    label: str = ""
+    @classmethod
+    def of_rows(cls, labels: Sequence[str], edge: float = 0.6) -> "Axis":
+        """An axis of rows at 0, -1, -2 and so on, and how much room the outer ones have."""
+        ticks: dict[float, str] = {-row: label for row, label in enumerate(labels)}
+        return cls(ticks=ticks, limits=(edge - len(labels), edge))
 
 
 MOST_WHOLE = 10
@@ -165,25 +44,115 @@ def whole_numbers(most: int) -> Mapping[float, str] | None:
     return {n: str(n) for n in range(most + 1)} if most <= MOST_WHOLE else None
 
 
-Mark = Line | Band | Points | Bars | Cells | Rule
+@dataclass(frozen=True, kw_only=True)
+class Mark:
+    """Something that is drawn.
+
+    Attributes:
+        colour: The name of a colour, see `style.colours`.
+        label: In the legend; empty for none.
+    """
+
+    colour: str
+    label: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Line(Mark):
+    """A line through points, broken where y is None; its width in pixels, its opacity 0 to 1.
+
+    Attributes:
+        step: Horizontal until the next point.
+        symbol: At each point, see `style.SYMBOLS`; empty for none.
+        hover: Text shown at each point under a pointer.
+    """
+
+    x: Sequence[float | None]
+    y: Sequence[float | None]
+    dash: Dash = "solid"
+    width: float = 2.0
+    opacity: float = 1.0
+    step: bool = False
+    symbol: str = ""
+    hover: Sequence[str] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Band(Mark):
+    """The area between two lines."""
+
+    x: Sequence[float]
+    low: Sequence[float]
+    high: Sequence[float]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Points(Mark):
+    """Points, with an interval from `low` to `high` along one axis where there is one.
+
+    Attributes:
+        symbol: Of each, see `style.SYMBOLS`.
+        hollow: Drawn as an outline.
+        hover: Text shown at each point under a pointer.
+    """
+
+    x: Sequence[float | None]
+    y: Sequence[float | None]
+    symbol: str = "circle"
+    hollow: bool = False
+    low: Sequence[float] = ()
+    high: Sequence[float] = ()
+    along: Literal["x", "y"] = "x"
+    hover: Sequence[str]
+
+    @property
+    def lengths(self) -> tuple[list[float], list[float]]:
+        """How long each interval is below and above its point."""
+        centre = np.array(self.x if self.along == "x" else self.y, dtype=float)
+        return (centre - self.low).tolist(), (self.high - centre).tolist()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bars(Mark):
+    """Horizontal bars from `start`, `length` long, centred at `y`; hollow ones are outlines."""
+
+    y: Sequence[float]
+    start: Sequence[float]
+    length: Sequence[float]
+    hollow: bool
+    hover: Sequence[str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cells(Mark):
+    """A matrix of shares from 0, the background, to 1, [rows, columns], its first row at the top.
+
+    Attributes:
+        texts: Written into each cell.
+        hover: Text shown at each cell under a pointer.
+    """
+
+    shares: Sequence[Sequence[float]]
+    texts: Sequence[Sequence[str]]
+    hover: Sequence[Sequence[str]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rule(Mark):
+    """A thin upright line across a panel."""
+
+    colour: str = "muted"
+    at: float
 
 
 @dataclass(frozen=True, kw_only=True)
 class Panel:
-    """One pair of axes.
-
-    Attributes:
-        title: Above it; empty for none.
-        marks: Drawn in this order.
-        x: The horizontal axis.
-        y: The vertical axis.
-        height: In pixels.
-    """
+    """One pair of axes, with its marks in the order in which they are drawn; height in pixels."""
 
     title: str = ""
     marks: Sequence[Mark]
-    x: Axis = field(default_factory=Axis)
-    y: Axis = field(default_factory=Axis)
+    x: Axis
+    y: Axis
     height: int = 300
 
 
@@ -193,7 +162,6 @@ class Chart:
 
     Attributes:
         key: Its name in file names and addresses.
-        title: What it shows.
         finding: One line that says what to see in it, computed from the same numbers.
         alt: The figure in words, with its main numbers.
         panels: Side by side where there is room.

@@ -1,11 +1,13 @@
 """Charts for a paper: each as SVG and PNG by Matplotlib, in light colours, the same bytes twice."""
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any, Final, cast
 
 import matplotlib as mpl
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
@@ -15,6 +17,7 @@ from orchestrator.cli import without_control
 from orchestrator.report import style
 from orchestrator.report.chart import Axis, Band, Bars, Cells, Chart, Line, Panel, Points, Rule
 from orchestrator.report.draw_plotly import shorten
+from orchestrator.results import files
 
 PANEL_INCHES: Final = 3.3
 WIDE_INCHES: Final = 6.8
@@ -39,25 +42,15 @@ SETTINGS: Final = {
     "svg.hashsalt": "transfer-study",
     "svg.fonttype": "none",
 }
-MARKERS: Final = {
-    "circle": "o",
-    "square": "s",
-    "diamond": "D",
-    "triangle-up": "^",
-    "cross": "P",
-    "star": "*",
-}
+COLOURS: Final = style.colours(dark=False)
+MARKERS: Final = {"": "", **dict(zip(style.SYMBOLS, "osD^P*", strict=True))}
 DASHES: Final = {"solid": "-", "dash": "--", "dot": ":"}
 
 Legend = dict[str, Any]
 
 
 def write_figures(charts: Sequence[Chart], folder: Path) -> list[Path]:
-    """Writes each chart as `<key>.svg` and `<key>.png`.
-
-    Args:
-        charts: Those of the page.
-        folder: Made where it is missing; files that are there are replaced.
+    """Writes each chart as `<key>.svg` and `<key>.png`, in place of what is there.
 
     Returns:
         The files.
@@ -70,12 +63,11 @@ def write_figures(charts: Sequence[Chart], folder: Path) -> list[Path]:
             figure = draw(chart)
             for kind, metadata in (("svg", {"Date": None}), ("png", {"Software": None})):
                 path = folder / f"{chart.key}.{kind}"
-                temporary = folder / f".{chart.key}.{kind}"
-                figure.savefig(temporary, format=kind, dpi=DPI, metadata=metadata)
-                if kind == "svg":  # XML has no control characters
-                    svg = temporary.read_text(encoding="utf-8")
-                    temporary.write_text(without_control(svg), encoding="utf-8")
-                temporary.replace(path)
+                with files.whole(path) as temporary:
+                    figure.savefig(temporary, format=kind, dpi=DPI, metadata=metadata)
+                    if kind == "svg":  # XML has no control characters
+                        svg = temporary.read_text(encoding="utf-8")
+                        temporary.write_text(without_control(svg), encoding="utf-8")
                 written.append(path)
     return written
 
@@ -89,49 +81,30 @@ def draw(chart: Chart) -> Figure:
     figure = Figure(figsize=(width, sum(heights) + 0.3), layout="constrained")
     axes = figure.subplots(len(rows), across, squeeze=False, height_ratios=heights)
     entries: Legend = {}
-    for i, row in enumerate(rows):
-        for j in range(across):
-            if j < len(row):
-                _panel(axes[i][j], row[j], entries)
-            else:
-                axes[i][j].set_axis_off()
+    for place, panel in zip_longest(axes.flat, chart.panels):
+        if panel is None:
+            place.set_axis_off()
+        else:
+            _panel(place, panel, entries)
     if entries:
+        entry_inches = 0.5 + 0.075 * max(map(len, entries))
         figure.legend(
             list(entries.values()),
             list(entries),
             loc="outside lower center",
-            ncols=max(1, min(len(entries), int(width / _entry_inches(entries)))),
+            ncols=max(1, min(len(entries), int(width / entry_inches))),
         )
     return figure
 
 
-def _entry_inches(entries: Legend) -> float:
-    """What one entry of the legend takes, from its longest label."""
-    return 0.5 + 0.075 * max(map(len, entries))
-
-
 def _panel(axes: Axes, panel: Panel, entries: Legend) -> None:
-    colours = style.colours(dark=False)
-    axes.grid(color=colours["rule"])
+    axes.grid(color=COLOURS["rule"])
     if panel.title:
         axes.set_title(panel.title)
     for mark in panel.marks:
-        drawn: Any = None
-        if isinstance(mark, Line):
-            drawn = _line(axes, mark, colours)
-        elif isinstance(mark, Points):
-            drawn = _points(axes, mark, colours)
-        elif isinstance(mark, Bars):
-            drawn = _bars(axes, mark, colours)
-        elif isinstance(mark, Band):
-            drawn = _band(axes, mark, colours)
-        elif isinstance(mark, Cells):
-            _cells(axes, mark, colours)
-        else:
-            _rule(axes, mark, colours)
-        label = getattr(mark, "label", "")
-        if drawn is not None and label:
-            entries.setdefault(label, drawn)
+        drawn = _DRAWN[type(mark)](axes, mark)
+        if mark.label:
+            entries.setdefault(mark.label, drawn)
     _axis(axes, "x", panel.x)
     _axis(axes, "y", panel.y)
 
@@ -140,94 +113,83 @@ def _axis(axes: Axes, which: str, axis: Axis) -> None:
     own = axes.xaxis if which == "x" else axes.yaxis
     own.set_label_text(axis.title)
     if axis.log:
-        (axes.set_xscale if which == "x" else axes.set_yscale)("log")
+        axes.set(**{f"{which}scale": "log"})
         own.set_minor_locator(mpl.ticker.NullLocator())
     if axis.ticks is not None:
         own.set_ticks(list(axis.ticks), [shorten(text) for text in axis.ticks.values()])
     elif axis.suffix:
-        own.set_major_formatter(
-            mpl.ticker.FormatStrFormatter(f"%g{axis.suffix.replace('%', '%%')}")
-        )
+        own.set_major_formatter(f"{{x:g}}{axis.suffix}")
     if axis.limits is not None:
-        (axes.set_xlim if which == "x" else axes.set_ylim)(*axis.limits)
+        axes.set(**{f"{which}lim": axis.limits})
 
 
-def _line(axes: Axes, line: Line, colours: dict[str, str]) -> Any:
-    y = [float("nan") if value is None else value for value in line.y]
-    x = [float("nan") if value is None else value for value in line.x]
+def _line(axes: Axes, line: Line) -> Any:
     (drawn,) = axes.plot(
-        x,
-        y,
-        color=colours[line.colour],
+        np.array(line.x, dtype=float),
+        np.array(line.y, dtype=float),
+        color=COLOURS[line.colour],
         linestyle=DASHES[line.dash],
         linewidth=0.7 * line.width,
         alpha=line.opacity,
         drawstyle="steps-post" if line.step else "default",
-        marker=MARKERS.get(line.symbol, "") if line.symbol else "",
+        marker=MARKERS[line.symbol],
         markersize=3.5,
     )
     return drawn
 
 
-def _points(axes: Axes, points: Points, colours: dict[str, str]) -> Any:
-    hollow = points.symbol.endswith("-open")
-    colour = colours[points.colour]
-    bars: dict[str, Any] = {}
-    if points.low:
-        centre = points.x if points.along == "x" else points.y
-        ends = [
-            [(c or 0) - (low or 0) for c, low in zip(centre, points.low, strict=True)],
-            [(high or 0) - (c or 0) for c, high in zip(centre, points.high, strict=True)],
-        ]
-        bars = {f"{points.along}err": ends}
-    x = [float("nan") if value is None else value for value in points.x]
-    y = [float("nan") if value is None else value for value in points.y]
+def _points(axes: Axes, points: Points) -> Any:
+    colour = COLOURS[points.colour]
+    intervals: dict[str, Any] = {f"{points.along}err": points.lengths} if points.low else {}
     return axes.errorbar(
-        x,
-        y,
-        **bars,
-        fmt=MARKERS[points.symbol.removesuffix("-open")],
+        np.array(points.x, dtype=float),
+        np.array(points.y, dtype=float),
+        **intervals,
+        fmt=MARKERS[points.symbol],
         color=colour,
-        markerfacecolor=colours["background"] if hollow else colour,
-        markersize=0.55 * points.size,
+        markerfacecolor=COLOURS["background"] if points.hollow else colour,
+        markersize=4.95,
         elinewidth=1.2,
     )
 
 
-def _bars(axes: Axes, bars: Bars, colours: dict[str, str]) -> Any:
-    colour = colours[bars.colour]
-    face = "none" if bars.hollow else colour
-    axes.barh(
-        list(bars.y),
-        list(bars.length),
-        left=list(bars.start),
-        height=bars.thickness,
-        facecolor=face,
-        edgecolor=colour,
-        linewidth=0.6,
-    )
-    return Patch(facecolor=face, edgecolor=colour)
+def _bars(axes: Axes, bars: Bars) -> Any:
+    colour = COLOURS[bars.colour]
+    look: dict[str, Any] = {
+        "facecolor": "none" if bars.hollow else colour,
+        "edgecolor": colour,
+    }
+    axes.barh(bars.y, bars.length, left=bars.start, height=0.7, linewidth=0.6, **look)
+    return Patch(**look)
 
 
-def _band(axes: Axes, band: Band, colours: dict[str, str]) -> Any:
-    x, low, high = (cast("list[float]", list(values)) for values in (band.x, band.low, band.high))
-    return axes.fill_between(x, low, high, color=colours[band.colour], alpha=0.2, linewidth=0)
+def _band(axes: Axes, band: Band) -> Any:
+    colour = COLOURS[band.colour]
+    return axes.fill_between(band.x, band.low, band.high, color=colour, alpha=0.2, linewidth=0)
 
 
-def _cells(axes: Axes, cells: Cells, colours: dict[str, str]) -> None:
+def _cells(axes: Axes, cells: Cells) -> None:
     ramp = LinearSegmentedColormap.from_list(
-        "share", [colours["background"], colours[cells.colour]]
+        "share", [COLOURS["background"], COLOURS[cells.colour]]
     )
     axes.grid(visible=False)
-    axes.imshow([list(row) for row in cells.shares], cmap=ramp, vmin=0, vmax=1, aspect="auto")
+    axes.imshow(cells.shares, cmap=ramp, vmin=0, vmax=1, aspect="auto")
     axes.tick_params("x", labelrotation=60)
-    for i, row in enumerate(cells.texts):
-        for j, text in enumerate(row):
-            dark = cells.shares[i][j] > 0.5  # noqa: PLR2004 (half way to the full colour)
-            colour = colours["background" if dark else "ink"]
-            axes.text(j, i, text, ha="center", va="center", fontsize=6, color=colour)
+    for (i, j), share in np.ndenumerate(cells.shares):
+        dark = share > 0.5  # noqa: PLR2004 (half way to the full colour)
+        colour = COLOURS["background" if dark else "ink"]
+        axes.text(j, i, cells.texts[i][j], ha="center", va="center", fontsize=6, color=colour)
 
 
-def _rule(axes: Axes, rule: Rule, colours: dict[str, str]) -> None:
-    across = axes.axvline if rule.axis == "x" else axes.axhline
-    across(rule.at, color=colours["muted"], linewidth=0.8, linestyle=":")
+def _rule(axes: Axes, rule: Rule) -> None:
+    axes.axvline(rule.at, color=COLOURS[rule.colour], linewidth=0.8, linestyle=":")
+
+
+_DRAWN: Final[Mapping[type, Callable[[Axes, Any], Any]]] = {
+    Line: _line,
+    Band: _band,
+    Points: _points,
+    Bars: _bars,
+    Cells: _cells,
+    Rule: _rule,
+}

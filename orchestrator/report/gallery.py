@@ -1,14 +1,12 @@
 """Example images of the worst confusions, as the page carries them."""
 
 import base64
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 from orchestrator.analysis.certain_but_wrong import SHOWN_AS_IMAGES, certain_but_wrong
 from orchestrator.analysis.confusion_examples import worst_confusions
 from orchestrator.analysis.frames import records
 from orchestrator.analysis.section import count, percent
-from orchestrator.report.figures import confusion
 from orchestrator.report.inputs import Inputs
 
 
@@ -29,46 +27,35 @@ class Gallery:
 
 
 def galleries(inputs: Inputs) -> list[Gallery]:
-    """One for each confusion of which the study's folder has an image."""
+    """One for each confusion, and for the labels in doubt, of which the study kept an image."""
     if not inputs.examples:
         return []
-    classes = inputs.runs[0].probabilities.shape[1] if inputs.runs else 0
-    names = confusion.names(inputs, classes)
-    found = []
+    names, found = inputs.class_names, []
     for each in worst_confusions(inputs.runs):
         true, guess = names[each.label], names[each.predicted]
-        pictures = tuple(
-            Picture(
-                address=_address(png),
-                alt=f"Test image {index}, {true}, taken for {guess}",
-            )
-            for index in each.examples
-            if (png := inputs.examples.get(index)) is not None
-        )
+        shown = {index: f"{index}, {true}, taken for {guess}" for index in each.examples}
         caption = (
             f"{each.family}: {true} taken for {guess}, {count(each.wrong)} of "
             f"{count(each.images)} ({percent(each.wrong / each.images, 1)})"
         )
-        if pictures:
-            found.append(Gallery(caption=caption, pictures=pictures))
-    return [*found, *_doubtful(inputs, names)]
+        found.append(Gallery(caption=caption, pictures=_pictures(inputs, shown)))
+    doubtful = {
+        row["image_index"]: f"{row['file'] or row['image_index']}, labelled {names[row['label']]}, "
+        f"taken for {names[row['taken_for']]}"
+        for row in records(certain_but_wrong(inputs.runs).head(SHOWN_AS_IMAGES))
+    }
+    caption = "Certain but wrong: are these labels right?"
+    found.append(Gallery(caption=caption, pictures=_pictures(inputs, doubtful)))
+    return [each for each in found if each.pictures]
 
 
-def _doubtful(inputs: Inputs, names: list[str]) -> Iterator[Gallery]:
-    """The images whose labels the tuned models believe least."""
-    table = certain_but_wrong(inputs.runs).head(SHOWN_AS_IMAGES)
-    pictures = tuple(
+def _pictures(inputs: Inputs, shown: dict[int, str]) -> tuple[Picture, ...]:
+    """Those of the test images that the study kept, by index, with what each shows."""
+    return tuple(
         Picture(
-            address=_address(inputs.examples[row["image_index"]]),
-            alt=f"Test image {row['file'] or row['image_index']}, labelled "
-            f"{names[row['label']]}, taken for {names[row['taken_for']]}",
+            address=f"data:image/png;base64,{base64.b64encode(inputs.examples[index]).decode()}",
+            alt=f"Test image {words}",
         )
-        for row in records(table)
-        if row["image_index"] in inputs.examples
+        for index, words in shown.items()
+        if index in inputs.examples
     )
-    if pictures:
-        yield Gallery(caption="Certain but wrong: are these labels right?", pictures=pictures)
-
-
-def _address(png: bytes) -> str:
-    return f"data:image/png;base64,{base64.b64encode(png).decode()}"

@@ -47,9 +47,11 @@ class Inputs:
         return self.status.state in ENDED
 
     @property
-    def classes(self) -> list[str]:
-        """Names of the classes; empty where `study.json` has none."""
-        return self.study.dataset.classes
+    def class_names(self) -> list[str]:
+        """Of the classes of the final runs; their numbers where they have no names."""
+        classes = self.runs[0].probabilities.shape[1] if self.runs else 0
+        known = self.study.dataset.classes
+        return known if len(known) == classes else [str(i) for i in range(classes)]
 
     @cached_property
     def by_search(self) -> dict[str, pa.Table]:
@@ -99,12 +101,8 @@ def read(folder: Path) -> Inputs:
     status = read_status(folder, now=None)  # the same files give the same report
     if status.state not in ENDED:  # what it says may be of a choice made before an extension
         tables["comparison"] = tables["comparison"].slice(0, 0)
-    return Inputs(
-        study=results.study,
-        status=status,
-        tables=tables,
-        examples=read_examples(folder),
-    )
+    examples = read_examples(folder)
+    return Inputs(study=results.study, status=status, tables=tables, examples=examples)
 
 
 def _rows(table: pa.Table) -> list[Any]:

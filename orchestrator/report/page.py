@@ -3,9 +3,8 @@
 import base64
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -15,11 +14,65 @@ from plotly.offline import get_plotlyjs
 from orchestrator.analysis.answer import Answer
 from orchestrator.analysis.section import Section, table_csv
 from orchestrator.report import draw_plotly, style
-from orchestrator.report.chapters import Chapter
 from orchestrator.report.chart import Chart
 from orchestrator.report.gallery import Gallery
 
 TEMPLATES: Final = Path(__file__).parent / "templates"
+ENVIRONMENT: Final = jinja2.Environment(
+    loader=jinja2.FileSystemLoader(TEMPLATES),
+    autoescape=True,
+    trim_blocks=True,
+    lstrip_blocks=True,
+    undefined=jinja2.StrictUndefined,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Chapter:
+    """A chapter of a page; the sections of an open one are shown at once, not on a click."""
+
+    key: str
+    title: str
+    charts: Sequence[Chart]
+    sections: Sequence[Section]
+    open: bool
+
+    @property
+    def warnings(self) -> list[str]:
+        """Sentences that must not be missed."""
+        return [line for section in self.sections for line in section.warnings]
+
+
+def arrange(
+    sections: Iterable[Section],
+    titles: Mapping[str, str],
+    charts: Mapping[str, Sequence[Chart]],
+    *,
+    shown: Container[str],
+) -> list[Chapter]:
+    """Puts sections and figures into their chapters, of which those that stay empty are left out.
+
+    Args:
+        sections: In their order; of one that no chapter asks for the chapter is `further`.
+        titles: Heading of each chapter, in their order.
+        charts: The figures of each.
+        shown: Chapters whose sections are shown at once.
+    """
+    of_chapter: dict[str, list[Section]] = {}
+    for section in sections:
+        key = section.chapter if section.chapter in {*titles, "warnings"} else "further"
+        of_chapter.setdefault(key, []).append(section)
+    found = [
+        Chapter(
+            key=key,
+            title=title,
+            charts=charts.get(key, ()),
+            sections=of_chapter.get(key, ()),
+            open=key in shown,
+        )
+        for key, title in titles.items()
+    ]
+    return [each for each in found if each.charts or each.sections]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,14 +82,10 @@ class Page:
     Attributes:
         name: Of what it is about.
         state: How that stands, in a word; empty where there is no such thing.
-        question: What was asked.
-        answer: What was found.
         demo: What stands in for what; empty unless it is a demonstration.
         warnings: Sentences that stand above all chapters.
         facts: Names and values of the few things to know at once.
-        chapters: In their order.
         galleries: Example images, in the chapter of the classes.
-        galleries_title: Above them.
         command: What runs it again; empty for none.
     """
 
@@ -66,18 +115,15 @@ def render(page: Page, *, live: str = "") -> str:
         live: What tells it from the page before, where it is to ask its server for news; else it
             asks nobody for anything.
     """
-    scripts = [get_plotlyjs(), *([_source("live.js")] if live else []), _source("page.js")]
     panels = {each.key: [draw_plotly.draw(panel) for panel in each.panels] for each in page.charts}
     themes = {mode: style.colours(dark=mode == "dark") for mode in ("light", "dark")}
-    template = _environment().get_template("page.html")
-    return template.render(
-        page=page,
+    return _filled(
+        "page.html",
+        scripts=[get_plotlyjs(), *([_source("live.js")] if live else []), _source("page.js")],
         mark=live,
+        page=page,
         panels=_json(panels),
         colours=_json(themes),
-        style=_source("page.css") + _palette(),
-        scripts=scripts,
-        policy=_policy(scripts, asks=bool(live)),
         legend=draw_plotly.legend,
         csv_address=csv_address,
         whole=whole,
@@ -86,29 +132,17 @@ def render(page: Page, *, live: str = "") -> str:
 
 def render_plain(name: str, message: str, live: str) -> str:
     """A page that has nothing to show yet but a message, and asks its server for news."""
-    script = _source("live.js")
-    return (
-        _environment()
-        .get_template("plain.html")
-        .render(
-            name=name,
-            message=message,
-            mark=live,
-            script=script,
-            style=_source("page.css") + _palette(),
-            policy=_policy([script], asks=True),
-        )
-    )
+    scripts = [_source("live.js")]
+    return _filled("plain.html", scripts=scripts, mark=live, name=name, message=message)
 
 
-@cache
-def _environment() -> jinja2.Environment:
-    return jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=jinja2.StrictUndefined,
+def _filled(template: str, *, scripts: Sequence[str], mark: str, **content: object) -> str:
+    return ENVIRONMENT.get_template(template).render(
+        scripts=scripts,
+        mark=mark,
+        style=_source("page.css") + _palette(),
+        policy=_policy(scripts, asks=bool(mark)),
+        **content,
     )
 
 

@@ -1,7 +1,7 @@
 """The look of every figure and of the page: colours by family, light and dark, and symbols."""
 
 from collections.abc import Mapping, Sequence
-from typing import Final
+from typing import Final, TypedDict
 
 from orchestrator.config.searches import Search
 
@@ -29,21 +29,25 @@ SYMBOLS: Final = ("circle", "square", "diamond", "triangle-up", "cross", "star")
 """Of each family, so that no figure rests on colour alone; names as Plotly has them."""
 
 
-def search_looks(searches: Sequence[Search]) -> dict[str, tuple[str, str]]:
-    """Search to the name of its family's colour and to its family's symbol."""
-    families = list(dict.fromkeys(search.family for search in searches))
-    tokens, symbols = family_tokens(families), family_symbols(families)
-    return {each.name: (tokens[each.family], symbols[each.family]) for each in searches}
+class Look(TypedDict):
+    """How the marks of a family look: the name of their colour, and their symbol."""
+
+    colour: str
+    symbol: str
 
 
-def family_tokens(families: Sequence[str]) -> dict[str, str]:
-    """Family to the name of its colour, which the page and the static figures resolve."""
-    return {name: f"family-{i % len(FAMILY_COLOURS)}" for i, name in enumerate(families)}
+def family_looks(families: Sequence[str]) -> dict[str, Look]:
+    """Family to how its marks look."""
+    return {
+        name: Look(colour=f"family-{i % len(FAMILY_COLOURS)}", symbol=SYMBOLS[i % len(SYMBOLS)])
+        for i, name in enumerate(families)
+    }
 
 
-def family_symbols(families: Sequence[str]) -> dict[str, str]:
-    """Family to its symbol."""
-    return {name: SYMBOLS[i % len(SYMBOLS)] for i, name in enumerate(families)}
+def search_looks(searches: Sequence[Search]) -> dict[str, Look]:
+    """Search to how the marks of its family look."""
+    looks = family_looks(list(dict.fromkeys(search.family for search in searches)))
+    return {search.name: looks[search.family] for search in searches}
 
 
 def colours(*, dark: bool) -> dict[str, str]:

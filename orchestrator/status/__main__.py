@@ -39,7 +39,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
             serve(options.results, options.serve, ready=_say_address)
         elif options.json:
-            _print_lines(statuses)
+            for status in statuses:
+                say_json(asdict(status))
         else:
             _print_tables(statuses, redraw=options.watch)
         return DONE
@@ -71,12 +72,6 @@ def _statuses(results: str, *, watch: bool) -> Iterator["StudyStatus"]:
         if not watch or status.state != Outcome.RUNNING:
             return
         time.sleep(WATCH_SECONDS)
-
-
-def _print_lines(statuses: Iterable["StudyStatus"]) -> None:
-    """One JSON object in a line of its own for each."""
-    for status in statuses:
-        say_json(asdict(status))
 
 
 def _print_tables(statuses: Iterable["StudyStatus"], *, redraw: bool) -> None:

@@ -16,19 +16,15 @@ class FamilyStatus:
     """One family in the search.
 
     Attributes:
-        family: Its name.
         best_validation_accuracy: Of the trials at the largest share of the training images that
             neither diverged nor failed.
         best_trial_id: The trial that has it.
-        running: Trials that run.
         interrupted: Trials that ran when their driver ended.
         stopped: Trials that ASHA stopped.
         completed: Trials that reached the last epoch.
-        failed: Trials that failed for good.
         diverged: Trials whose loss was no longer finite.
         trials: How many were planned, or came where a budget ended a search.
-        epochs: Of all its trials together.
-        device_seconds: Of all its trials together.
+        epochs: Of all its trials together, as `device_seconds`.
         given_up: Why it gets no more trials, if so.
     """
 
@@ -65,32 +61,29 @@ def family_status(
         given_up: Why the family gets no more trials, if so.
     """
     searches = [each.name for each in study.searches if each.family == name]
-    planned = [study.closed.get(each, study.settings).trials for each in searches]
     own = [row for row in trials if row["family"] == name]
-    chosen = [row for row in own if search_of(row["trial_id"]) == name]  # at the largest share
     count = Counter(row["status"] for row in own)
     sound = [
         row
-        for row in chosen
-        if row["status"] not in CANNOT_WIN and row["validation_accuracy"] is not None
+        for row in own
+        if search_of(row["trial_id"]) == name  # at the largest share
+        and row["status"] not in CANNOT_WIN
+        and row["validation_accuracy"] is not None
     ]
-    best = min(sound, key=_rank, default=None)
+    sound.sort(key=lambda row: (-objective(row), row["validation_loss"], row["trial_id"]))
+    best = sound[0] if sound else None
     return FamilyStatus(
         family=name,
-        best_validation_accuracy=None if best is None else best["validation_accuracy"],
-        best_trial_id=None if best is None else best["trial_id"],
+        best_validation_accuracy=best and best["validation_accuracy"],
+        best_trial_id=best and best["trial_id"],
         running=count[State.RUNNING] if alive else 0,
         interrupted=0 if alive else count[State.RUNNING],
         stopped=count[State.STOPPED],
         completed=count[State.COMPLETED],
         failed=count[State.FAILED],
         diverged=count[State.DIVERGED],
-        trials=sum(planned),
+        trials=sum(study.closed.get(each, study.settings).trials for each in searches),
         epochs=sum(row["epochs_run"] for row in own),
         device_seconds=sum(row["device_seconds"] for row in own),
         given_up=given_up,
     )
-
-
-def _rank(row: TrialRow) -> tuple[float, float | None, str]:
-    return -objective(row), row["validation_loss"], row["trial_id"]

@@ -17,19 +17,6 @@ from orchestrator.status.unsettled import MoreTrials
 from orchestrator.terminal import fitting_table
 
 MISSING: Final = "-"
-TITLES: Final = (
-    "family",
-    "best validation accuracy",
-    Outcome.RUNNING,
-    "stopped",
-    "done",
-    "failed",
-    "diverged",
-    "trials",
-    "epochs",
-    "device seconds",
-    "best trial",
-)
 LEFT: Final = ("family", "best trial")
 
 
@@ -60,10 +47,13 @@ def _parts(status: StudyStatus, width: int) -> Iterator[Text | Padding | Group]:
         yield Text(f"To go on: {status.resume_command}", no_wrap=True, overflow="ignore")
     for note in status.demo:
         yield Text(note, style="bold")
-    yield _table(status, width)
+    lost = any(family.interrupted for family in status.families)
+    rows = [_cells(family, lost=lost) for family in status.families]
+    yield fitting_table(list(rows[0]), [list(row.values()) for row in rows], width, left=LEFT)
     for family in status.families:
         if family.given_up is not None:
-            yield Text(f"{family.family} was given up: {_one_line(family.given_up)}", style="bold")
+            why = " ".join(family.given_up.split())
+            yield Text(f"{family.family} was given up: {why}", style="bold")
     yield from _more_trials(status.more_trials)
     yield from _finals(status)
     yield from _faults(status.faults)
@@ -93,29 +83,25 @@ def _headline(status: StudyStatus, width: int) -> str:
     return ";\n".join(lines)
 
 
-def _table(status: StudyStatus, width: int) -> Group:
-    """One row per family."""
-    lost = any(family.interrupted for family in status.families)
-    titles = [*TITLES[:2], Outcome.INTERRUPTED if lost else TITLES[2], *TITLES[3:]]
-    rows = [_cells(family, lost=lost) for family in status.families]
-    return fitting_table(titles, rows, width, left=LEFT)
-
-
-def _cells(family: FamilyStatus, *, lost: bool) -> list[str]:
+def _cells(family: FamilyStatus, *, lost: bool) -> dict[str, str]:
+    """Title of each column, and what stands in it."""
     best = family.best_validation_accuracy
-    return [
-        family.family,
-        MISSING if best is None else f"{best:.1%}",
-        str(family.interrupted if lost else family.running),
-        str(family.stopped),
-        str(family.completed),
-        str(family.failed),
-        str(family.diverged),
-        str(family.trials),
-        str(family.epochs),
-        f"{family.device_seconds:,.0f}",
-        family.best_trial_id or MISSING,
-    ]
+    numbers = {
+        Outcome.INTERRUPTED if lost else Outcome.RUNNING: family.running + family.interrupted,
+        "stopped": family.stopped,
+        "done": family.completed,
+        "failed": family.failed,
+        "diverged": family.diverged,
+        "trials": family.trials,
+        "epochs": family.epochs,
+    }
+    return {
+        "family": family.family,
+        "best validation accuracy": MISSING if best is None else f"{best:.1%}",
+        **{title: str(number) for title, number in numbers.items()},
+        "device seconds": f"{family.device_seconds:,.0f}",
+        "best trial": family.best_trial_id or MISSING,
+    }
 
 
 def _more_trials(more: MoreTrials | None) -> Iterator[Text]:
@@ -172,7 +158,3 @@ def _freshness(status: StudyStatus) -> str:
 
 def _time(text: str) -> str:
     return f"{datetime.fromisoformat(text).astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
-
-
-def _one_line(text: str) -> str:
-    return " ".join(text.split())

@@ -14,7 +14,6 @@ from orchestrator.config.searches import search_of
 from orchestrator.config.settings import Settings
 from orchestrator.config.stored_settings import StoredSettings
 from orchestrator.forecast.remaining import forecast_end, stored_finals, stored_trials
-from orchestrator.forecast.workload import Trained
 from orchestrator.results.copies import copy_of
 from orchestrator.results.final_runs import FinalRun, final_runs
 from orchestrator.results.lock import Holder, holder_of
@@ -48,8 +47,7 @@ class FinalsStatus:
     Attributes:
         done: How many were tested.
         expected: How many there are to be.
-        epochs: Of all together.
-        epochs_expected: Once all are done.
+        epochs: Of all together; `epochs_expected` once all are done.
         unfinished: Those that have an epoch and go on, or will when the study does.
         failed: Those that ended without a test in the study's last run.
     """
@@ -85,7 +83,6 @@ class StudyStatus:
     """How a study stands.
 
     Attributes:
-        study: Its name.
         folder: Absolute.
         demo: What stands in for what; empty unless it is the demo.
         state: `running` (a driver holds it), `interrupted`, `completed`, `incomplete`, `failed`.
@@ -98,7 +95,6 @@ class StudyStatus:
         families: In the order of the settings.
         finals: None before the choice.
         finals_begun: Re-trainings of baselines that idle slots of the search have begun.
-        faults: What went wrong.
         tables_age_seconds: Since the last table was written; None where there is none.
         time_left_seconds: An estimate; None where there is nothing to estimate it from, or the end
             is overdue.
@@ -153,6 +149,10 @@ def read_status(folder: Path, *, now: float | None) -> StudyStatus:
     stale = searching and results.study.choice is not None
     retrained = [] if stale else stored_finals(results.table_or_empty("final_epochs"))
     failed_families = _failed_families(study, trials, events)
+    left, moment = None, None if now is None else datetime.fromtimestamp(now, UTC)
+    if alive:
+        stored = stored_trials(trials, results.table_or_empty("epochs"), study.cluster)
+        left = forecast_end(study, stored, retrained, finals, failed_families)
     return StudyStatus(
         study=study.name,
         folder=str(folder),
@@ -164,36 +164,17 @@ def read_status(folder: Path, *, now: float | None) -> StudyStatus:
         run_started_at=study.runs[-1].started_at if study.runs else None,
         ended_at=None if alive or study.outcome == Outcome.RUNNING else study.ended_at,
         resume_command=None if alive or state in ENDED else _resume_command(folder),
-        families=_families(study, trials, failed_families, alive=alive),
+        families=tuple(
+            family_status(name, trials, study, alive=alive, given_up=failed_families.get(name))
+            for name in study.settings.families
+        ),
         finals=None if finals is None else _finals(finals, study.settings),
         finals_begun=len(retrained) if finals is None else 0,
         faults=_faults(events),
         tables_age_seconds=_age(folder, now),
-        time_left_seconds=_time_left(
-            results, study, failed_families, retrained=retrained, finals=finals, now=now
-        )
-        if alive
-        else None,
+        time_left_seconds=None if left is None else left.on(moment or left.at),
         more_trials=more_trials(study, trials, failed_families) if searching else None,
     )
-
-
-def _time_left(
-    results: StudyResults,
-    study: StudyRecord,
-    failed_families: Mapping[str, str],
-    *,
-    retrained: Sequence[Trained],
-    finals: Sequence[FinalRun] | None,
-    now: float | None,
-) -> float | None:
-    """Wall seconds that a study which runs still takes; None where that is not known."""
-    epochs, rows = results.table_or_empty("epochs"), results.rows("trials")
-    trials = stored_trials(rows, epochs, study.cluster)
-    left = forecast_end(study, trials, retrained, finals, failed_families)
-    if left is None:
-        return None
-    return left.on(left.at if now is None else datetime.fromtimestamp(now, UTC))
 
 
 def _state(study: StudyRecord, holder: Holder | None) -> str:
@@ -240,19 +221,6 @@ def _failed_families(
         and row["family"] is not None
         and row["family"] not in busy
     }
-
-
-def _families(
-    study: StudyRecord,
-    trials: Sequence[TrialRow],
-    failed_families: Mapping[str, str],
-    *,
-    alive: bool,
-) -> tuple[FamilyStatus, ...]:
-    return tuple(
-        family_status(name, trials, study, alive=alive, given_up=failed_families.get(name))
-        for name in study.settings.families
-    )
 
 
 def _finals(runs: Sequence[FinalRun], settings: StoredSettings) -> FinalsStatus:

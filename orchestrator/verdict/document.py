@@ -458,7 +458,5 @@ def to_json(verdict: Verdict, report: Report) -> dict[str, Any]:
         "claims": [claim.row() for claim in verdict.claims],
         "pairs": [row for row in verdict.pairs if row["metric"] in verdict.metrics],
         "held": verdict.held,
-        "warnings": [
-            line for each in report.sections if each.key == "warnings" for line in each.notes
-        ],
+        "warnings": list(report.warnings),
     }

@@ -6,24 +6,22 @@ from typing import Final
 from orchestrator.analysis.answer import Answer
 from orchestrator.analysis.section import count
 from orchestrator.compare.document import Report
-from orchestrator.report.chapters import Chapter
-from orchestrator.report.chart import Axis, Chart, Panel, Points, Rule
+from orchestrator.report.chart import Chart
+from orchestrator.report.figures.differences import Difference, panel
 from orchestrator.report.gallery import Gallery
-from orchestrator.report.page import Page
-from orchestrator.report.style import family_symbols, family_tokens
-from orchestrator.verdict.asked import Claim
+from orchestrator.report.page import Page, arrange
+from orchestrator.report.style import family_looks
 from orchestrator.verdict.document import Sliced, Verdict
 from orchestrator.verdict.images import thumbnails
 from orchestrator.verdict.matching import name_of
 
-TITLES: Final = (
-    ("claims", "What was asked"),
-    ("results", "Test results"),
-    ("classes", "Where the difference lives"),
-    ("pairs", "Every pair"),
-)
-"""Key and heading of each chapter."""
-ROW_PIXELS: Final = 34
+TITLES: Final = {
+    "claims": "What was asked",
+    "results": "Test results",
+    "classes": "Where the difference lives",
+    "pairs": "Every pair",
+}
+"""Heading of each chapter, in their order."""
 SLICES_SHOWN: Final = 6
 """With images beside them."""
 IMAGES_SHOWN: Final = 8
@@ -40,25 +38,16 @@ def compose(
         sliced: The slices of each pair.
         files: Image to its file, where that is known.
     """
-    chapters = []
-    for key, title in TITLES:
-        sections = tuple(each for each in report.sections if each.chapter == key)
-        charts = () if verdict is None or key != "claims" else (_chart(verdict),)
-        if sections:
-            chapters.append(
-                Chapter(key=key, title=title, charts=charts, sections=sections, open=True)
-            )
+    charts = {} if verdict is None else {"claims": [_chart(verdict)]}
     return Page(
         name="Verdict",
         state="",
         question=report.title,
         answer=report.answer or Answer(headline=report.title),
         demo=(),
-        warnings=tuple(
-            line for each in report.sections if each.key == "warnings" for line in each.notes
-        ),
+        warnings=report.warnings,
         facts=[] if verdict is None else _facts(verdict),
-        chapters=chapters,
+        chapters=arrange(report.sections, TITLES, charts, shown=TITLES),
         galleries=[] if verdict is None else _galleries(verdict, sliced, files),
         galleries_title="Images that tell the two apart",
     )
@@ -76,59 +65,29 @@ def _facts(verdict: Verdict) -> list[tuple[str, str]]:
 
 def _chart(verdict: Verdict) -> Chart:
     """Each difference that was asked about, with its interval, and the margin."""
-    models = [name_of(model) for model in verdict.matched.models]
-    tokens, symbols = family_tokens(models), family_symbols(models)
-    margin = 100 * verdict.asked.margin
-    marks: list[Rule | Points] = [Rule(at=0)]
-    if margin:
-        marks.append(Rule(at=-margin))
-    for place, claim in enumerate(verdict.claims):
-        name = name_of(claim.candidate)
-        marks.append(
-            Points(
-                x=[100 * claim.difference],
-                y=[-place],
-                low=[100 * claim.low],
-                high=[100 * claim.high],
-                colour=tokens[name],
-                symbol=symbols[name],
-                hover=[f"{_what(claim)}\n{_interval(claim)} points"],
-            )
+    looks = family_looks([name_of(model) for model in verdict.matched.models])
+    claims = []
+    for claim in verdict.claims:
+        candidate, baseline = name_of(claim.candidate), name_of(claim.baseline)
+        difference = Difference(
+            name=claim.subtraction,
+            label=f"{candidate}\nminus {baseline}",
+            ends=(claim.difference, claim.low, claim.high),
+            look=looks[candidate],
         )
+        claims.append(difference)
     held = sum(claim.held for claim in verdict.claims)
     verb = "held" if verdict.asked.decides else "certain"
-    words = "; ".join(f"{_what(claim)} {_interval(claim)}" for claim in verdict.claims)
-    dotted = f"0 and the margin of {margin:g} points" if margin else "0"
+    margin = verdict.asked.margin
+    dotted = f"0 and the margin of {100 * margin:g} points" if margin else "0"
     return Chart(
         key="claims",
         title="Differences in test accuracy",
-        finding=f"{held} of {len(verdict.claims)} {verb}.",
-        alt=f"In percentage points with 95% intervals: {words}.",
-        panels=[
-            Panel(
-                marks=marks,
-                x=Axis(title="percentage points"),
-                y=Axis(
-                    ticks={
-                        -i: _what(claim).replace(" minus ", "\nminus ")
-                        for i, claim in enumerate(verdict.claims)
-                    },
-                    limits=(0.6 - len(verdict.claims), 0.6),
-                ),
-                height=90 + ROW_PIXELS * len(verdict.claims),
-            )
-        ],
+        finding=f"{held} of {len(claims)} {verb}.",
+        alt=f"In percentage points with 95% intervals: {'; '.join(each.words for each in claims)}.",
+        panels=[panel(claims, margin=margin)],
         notes=(f"Dotted: {dotted}.",),
     )
-
-
-def _what(claim: Claim) -> str:
-    return f"{name_of(claim.candidate)} minus {name_of(claim.baseline)}"
-
-
-def _interval(claim: Claim) -> str:
-    difference, low, high = (100 * each for each in (claim.difference, claim.low, claim.high))
-    return f"{difference:+z.2f} [{low:+z.2f}, {high:+z.2f}]"
 
 
 def _galleries(verdict: Verdict, sliced: Sliced, files: dict[str, Path]) -> list[Gallery]:

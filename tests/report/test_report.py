@@ -18,9 +18,8 @@ from read_page import HOSTILE, Page, build
 from orchestrator.analysis.section import Section
 from orchestrator.config import flags as options
 from orchestrator.config.settings import to_json
-from orchestrator.report import inputs, page, write
+from orchestrator.report import inputs, page, study_page, write
 from orchestrator.report import provenance as settings_sections
-from orchestrator.report.chapters import arrange
 from orchestrator.results import files
 from orchestrator.stats.predictions import split_runs
 
@@ -127,18 +126,20 @@ def test_the_timeline_has_every_trial_once_and_none_beside_another_in_its_row(
         rows[y] = end
 
 
-def test_a_section_that_no_chapter_asks_for_stands_in_further_evidence(
-    read: inputs.Inputs,
-) -> None:
+def test_a_section_that_no_chapter_asks_for_stands_in_further_evidence() -> None:
     new = Section(key="new/one", title="Something new", notes=("Look at 42.",))
-    (chapter,) = [each for each in arrange(read, [new]).chapters if each.sections]
-    assert (chapter.key, chapter.sections) == ("further", (new,))
+    (chapter,) = page.arrange([new], study_page.TITLES, {}, shown=())
+    assert (chapter.key, chapter.sections) == ("further", [new])
 
 
-def test_a_warning_stands_above_what_is_folded_away(read: inputs.Inputs) -> None:
+def test_a_warning_stands_above_what_is_folded_away() -> None:
     warned = Section(key="stopping/ranks", title="Ranks", warnings=("do not trust it.",))
-    chapters = arrange(read, [warned]).chapters
-    assert [each.warnings for each in chapters if each.warnings] == [("do not trust it.",)]
+    (chapter,) = page.arrange([warned], study_page.TITLES, {}, shown=())
+    assert (chapter.key, chapter.warnings, chapter.open) == (
+        "stopping",
+        ["do not trust it."],
+        False,
+    )
 
 
 def test_the_command_gives_the_same_settings_again(study: Path) -> None:

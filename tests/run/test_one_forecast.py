@@ -19,7 +19,7 @@ from in_process import Driver, InProcessExecutor
 from rich.console import Console
 
 from orchestrator.forecast.remaining import TimeLeft
-from orchestrator.report import answer, inputs
+from orchestrator.report import inputs, study_page
 from orchestrator.results.lock import holding
 from orchestrator.run import progress
 from orchestrator.run.metrics import SECONDS_LEFT
@@ -130,7 +130,7 @@ def snapshot(
     assert status.main([str(folder), "--json"]) == 0
     by_status = json.loads(capsys.readouterr().out)["time_left_seconds"]
     (by_metrics,) = [s.value for s in samples() if s.metric is SECONDS_LEFT] or [None]
-    page = answer.progress(inputs.read(folder))
+    page = study_page.progress(inputs.read(folder))
     texts = {"terminal": console.export_text(), "status": printed, "page": page}
     found = {name: SENTENCE.search(text) for name, text in texts.items()}
     return Snapshot(

@@ -31,12 +31,12 @@ from optuna.distributions import distribution_to_json
 from rich.console import Console
 from sklearn.metrics import precision_recall_fscore_support
 
-from orchestrator.compare.document import Report, gather, prepare
+from orchestrator.compare.document import Report, prepare
 from orchestrator.compare.render import markdown_of, print_answer, print_report
 from orchestrator.results import schema as results
 from orchestrator.results.study_record import StudyRecord
 from orchestrator.stats.pairwise import compare
-from orchestrator.stats.predictions import SMALLEST
+from orchestrator.stats.predictions import SMALLEST, split_runs
 
 CLASSES, IMAGES = 4, 300
 
@@ -247,13 +247,8 @@ class ComparedStudy:
         return console.file.getvalue()
 
     def report(self) -> Report:
-        tables = self.tables()
-        read = ("trials", "epochs", "rungs", "final", "predictions")
-        comparison = self.comparison()
-        given = {name: tables[name] for name in read} | {"comparison": comparison}
-        evidence = gather(self.record(), **given)
-        shown = (self.record(), tables["trials"], tables["final"], comparison)
-        return prepare(*shown, evidence=evidence)
+        tables = {**self.tables(), "comparison": self.comparison()}
+        return prepare(self.record(), tables, runs=split_runs(tables["predictions"]))
 
 
 @dataclass(kw_only=True)

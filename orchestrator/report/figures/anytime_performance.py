@@ -1,35 +1,32 @@
 """What a search found with its time: best validation accuracy against device-hours."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import pandas as pd
 
 from orchestrator.analysis.anytime_performance import best_after, trace_best
-from orchestrator.analysis.formats import rounded, share
-from orchestrator.analysis.formats import words as text
+from orchestrator.analysis.formats import rounded, share, words
 from orchestrator.analysis.section import Section, duration, percent
 from orchestrator.report.chart import Axis, Chart, Line, Panel
 from orchestrator.report.inputs import Inputs
 from orchestrator.report.style import search_looks
 
 SECONDS_PER_HOUR = 3600
-Steps = Sequence[tuple[float, float]]
-"""Device-seconds at which the best rose, and to what; the last is the end of the search."""
+Steps = Mapping[str, pd.DataFrame]
+"""Search to the device-seconds `spent` when its `best` rose, and to what; the last row is the end
+of the search."""
 
 
-def steps(inputs: Inputs) -> dict[str, Steps]:
-    """Search to where its best validation accuracy rose."""
+def steps(inputs: Inputs) -> Steps:
+    """Of each search that has an epoch of a trial that can win."""
     traces = trace_best(inputs.by_search["trials"], inputs.by_search["epochs"])
-    found: dict[str, Steps] = {}
-    for search in inputs.study.searches:
-        if search.name not in traces:
-            continue
-        known = list(traces[search.name].dropna().itertuples(index=False, name=None))
-        if known:
-            before = [None, *(best for _, best in known)]
-            rises = [step for step, last in zip(known, before, strict=False) if step[1] != last]
-            found[search.name] = [*rises, known[-1]]
-    return found
+    names = [search.name for search in inputs.study.searches if search.name in traces]
+    known = {name: traces[name].dropna() for name in names}
+    return {
+        name: pd.concat([own[own["best"] != own["best"].shift()], own[-1:]])
+        for name, own in known.items()
+        if len(own)
+    }
 
 
 def figure(inputs: Inputs) -> Chart | None:
@@ -37,26 +34,27 @@ def figure(inputs: Inputs) -> Chart | None:
     found = steps(inputs)
     if not found:
         return None
-    longest = max(own[-1][0] for own in found.values())
-    per_unit, unit = (SECONDS_PER_HOUR, "hours") if longest > SECONDS_PER_HOUR else (1, "seconds")
-    words = [
-        f"{name}: {percent(own[-1][1])} after {duration(own[-1][0])}" for name, own in found.items()
+    ends = {name: own.iloc[-1] for name, own in found.items()}
+    hours = max(end["spent"] for end in ends.values()) > SECONDS_PER_HOUR
+    per_unit, unit = (SECONDS_PER_HOUR, "hours") if hours else (1, "seconds")
+    alt = [
+        f"{name}: {percent(end['best'])} after {duration(end['spent'])}"
+        for name, end in ends.items()
     ]
     return Chart(
         key="best-so-far",
         title="Best validation accuracy so far against device time",
         finding=_finding(found),
-        alt=f"{'; '.join(words)}.",
+        alt=f"{'; '.join(alt)}.",
         panels=[_panel(inputs, found, per_unit, unit)],
         numbers=Section(
             key="figures/anytime-performance",
             title="Where the best rose",
-            table=pd.DataFrame(
-                [(name, *step) for name, own in found.items() for step in own],
-                columns=["search", "device_seconds", "accuracy"],
-            ),
+            table=pd.concat(found, names=["search"])
+            .reset_index(level="search")
+            .rename(columns={"spent": "device_seconds", "best": "accuracy"}),
             formats={
-                "search": text("search"),
+                "search": words("search"),
                 f"device {unit}": rounded("device_seconds", scale=1 / per_unit),
                 "best validation accuracy": share("accuracy"),
             },
@@ -65,19 +63,21 @@ def figure(inputs: Inputs) -> Chart | None:
     )
 
 
-def _panel(inputs: Inputs, found: Mapping[str, Steps], per_unit: int, unit: str) -> Panel:
+def _panel(inputs: Inputs, found: Steps, per_unit: int, unit: str) -> Panel:
     looks = search_looks(inputs.study.searches)
     largest = {search.family: search.name for search in reversed(inputs.study.searches)}
     marks = [
         Line(
-            x=[at / per_unit for at, _ in own],
-            y=[100 * best for _, best in own],
-            colour=looks[name][0],
-            symbol=looks[name][1],
+            x=(own["spent"] / per_unit).tolist(),
+            y=(100 * own["best"]).tolist(),
             label=name,
             step=True,
             dash="solid" if name in largest.values() else "dot",
-            hover=[f"{name}: {percent(best)}\nafter {duration(at)}" for at, best in own],
+            hover=[
+                f"{name}: {percent(best)}\nafter {duration(at)}"
+                for at, best in zip(own["spent"], own["best"], strict=True)
+            ],
+            **looks[name],
         )
         for name, own in found.items()
     ]
@@ -89,17 +89,15 @@ def _panel(inputs: Inputs, found: Mapping[str, Steps], per_unit: int, unit: str)
     )
 
 
-def _finding(found: Mapping[str, Steps]) -> str:
+def _finding(found: Steps) -> str:
     """Who was best with the time that every search had, and where each found its best."""
-    last = {name: own[-2][0] if len(own) > 1 else own[-1][0] for name, own in found.items()}
-    rises = ", ".join(f"{name} after {duration(at)}" for name, at in last.items())
+    rises = ", ".join(
+        f"{name} after {duration(own['spent'].iloc[-2])}" for name, own in found.items()
+    )
     if len(found) == 1:
         return f"Found its best: {rises}."
-    budget = min(own[-1][0] for own in found.values())
-    bests = {
-        name: best_after(pd.DataFrame(own, columns=["spent", "best"]), budget)
-        for name, own in found.items()
-    }
+    budget = min(own["spent"].iloc[-1] for own in found.values())
+    bests = {name: best_after(own, budget) for name, own in found.items()}
     leader = max(bests, key=lambda name: bests[name])
     return (
         f"With the {duration(budget)} of device time that every search had, {leader} was best with "

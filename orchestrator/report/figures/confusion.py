@@ -1,65 +1,43 @@
 """Confusion matrices of the tuned models: what each class of test images is taken for."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import numpy as np
 import pandas as pd
 
-from orchestrator.analysis.answer import TUNED
-from orchestrator.analysis.formats import share
-from orchestrator.analysis.formats import words as text
+from orchestrator.analysis.formats import share, words
 from orchestrator.analysis.per_class import CLASSES_SHOWN, ClassScores, score_classes
 from orchestrator.analysis.section import Section, count, percent
 from orchestrator.report.chart import Axis, Cells, Chart, Panel
 from orchestrator.report.inputs import Inputs
-from orchestrator.report.style import family_tokens
-
-if TYPE_CHECKING:
-    from orchestrator.stats.predictions import PredictedRun
+from orchestrator.report.style import family_looks
+from orchestrator.stats.predictions import tuned_runs
 
 CELL_PIXELS: Final = 26
 MOST_WITH_TEXT: Final = 12
-OTHERS: Final = "others"
-
-
-def scores(inputs: Inputs) -> list[ClassScores]:
-    """How each tuned model does on each class at the largest train fraction."""
-    largest = max((run.fraction for run in inputs.runs), default=None)
-    own: dict[str, list[PredictedRun]] = {}
-    for run in inputs.runs:
-        if (run.fraction, run.role) == (largest, TUNED):
-            own.setdefault(run.family, []).append(run)
-    return [score_classes(runs) for runs in own.values()]
-
-
-def names(inputs: Inputs, classes: int) -> list[str]:
-    """Names of the classes, their numbers where they have none."""
-    known = inputs.classes
-    return known if len(known) == classes else [str(i) for i in range(classes)]
 
 
 def figure(inputs: Inputs) -> Chart | None:
     """A matrix a family; with many classes those with the lowest recall, the others together."""
-    found = scores(inputs)
+    found = [score_classes(runs) for runs in tuned_runs(inputs.runs).values()]
     if not found:
         return None
-    classes = len(found[0].confusion)
-    labels = names(inputs, classes)
+    labels = inputs.class_names
     recall = np.mean([each.recall for each in found], axis=0)
     shown = sorted(np.argsort(recall, kind="stable")[:CLASSES_SHOWN].tolist())
-    tokens = family_tokens(inputs.families)
+    looks = family_looks(inputs.families)
     notes = ["Rows are the true class, columns what it is taken for; each row sums to 100%."]
-    if len(shown) < classes:
+    if len(shown) < len(labels):
         notes.append(
-            f"The {len(shown)} of {classes} classes with the lowest mean recall are shown."
+            f"The {len(shown)} of {len(labels)} classes with the lowest mean recall are shown."
         )
     return Chart(
         key="confusion",
         title="Confusion matrices of the tuned models",
         finding=f"{'; '.join(_finding(each, labels) for each in found)}.",
         alt=f"{'; '.join(_words(each, labels) for each in found)}.",
-        panels=[_panel(each, shown, labels, tokens[each.family]) for each in found],
+        panels=[_panel(each, shown, labels, looks[each.family]["colour"]) for each in found],
         numbers=Section(
             key="figures/confusion",
             title="Each class: recall, and what it is most often taken for",
@@ -67,39 +45,39 @@ def figure(inputs: Inputs) -> Chart | None:
                 _row(each, labels, index) for each in found for index in shown if each.images[index]
             ),
             formats={
-                "model": text("family", "role"),
-                "true class": text("class"),
+                "model": words("family", "role"),
+                "true class": words("class"),
                 "recall": share("recall"),
-                "most often taken for": text("taken_for"),
+                "most often taken for": words("taken_for"),
                 "of its images": share("share"),
             },
         ),
-        notes=tuple(notes),
+        notes=notes,
     )
 
 
 def _panel(each: ClassScores, shown: Sequence[int], labels: Sequence[str], colour: str) -> Panel:
-    columns = [*(labels[i] for i in shown)]
+    rows = columns = [labels[i] for i in shown]
+    images = each.images[shown]
     counts = each.confusion[np.ix_(shown, shown)]
     if len(shown) < len(labels):
-        rest = each.images[shown] - counts.sum(axis=1)
-        counts = np.column_stack([counts, rest])
-        columns.append(OTHERS)
-    shares = counts / np.maximum(each.images[shown], 1)[:, None]
+        counts = np.column_stack([counts, images - counts.sum(axis=1)])
+        columns = [*columns, "others"]
+    shares = counts / np.maximum(images, 1)[:, None]
     texts = [[_cell(s) if len(columns) <= MOST_WITH_TEXT else "" for s in row] for row in shares]
     hover = [
         [
-            f"{labels[true]} taken for {guess}:\n{counts[i, j]:,} of {each.images[true]:,} "
+            f"{true} taken for {guess}:\n{counts[i, j]:,} of {images[i]:,} "
             f"({percent(shares[i, j], 1)})"
             for j, guess in enumerate(columns)
         ]
-        for i, true in enumerate(shown)
+        for i, true in enumerate(rows)
     ]
     return Panel(
         title=f"{each.family} {each.role}",
         marks=[Cells(shares=shares.tolist(), texts=texts, colour=colour, hover=hover)],
         x=Axis(title="taken for", ticks=dict(enumerate(columns))),
-        y=Axis(title="true class", ticks={i: labels[true] for i, true in enumerate(shown)}),
+        y=Axis(title="true class", ticks=dict(enumerate(rows))),
         height=150 + CELL_PIXELS * len(shown),
     )
 
@@ -113,11 +91,10 @@ def _finding(each: ClassScores, labels: Sequence[str]) -> str:
     worst = each.worst_confusions(1)
     if not worst:
         return f"{each.family} confuses nothing"
-    true, guess = worst[0]
-    wrong, images = int(each.confusion[true, guess]), int(each.images[true])
+    ((true, guess),) = worst
     return (
         f"{each.family} most often takes {labels[true]} for {labels[guess]}: "
-        f"{percent(wrong / images, 1)} of its images"
+        f"{percent(each.confusion[true, guess] / each.images[true], 1)} of its images"
     )
 
 

@@ -1,109 +1,169 @@
-"""The forest plot: every difference in test accuracy that was asked about, with its interval."""
+"""Forest plots: the differences in test accuracy of a study, or of studies, with intervals."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
 
 from orchestrator.analysis.answer import TUNED, mean_pairs
 from orchestrator.analysis.pairwise import ends, leader_first, swapped
-from orchestrator.analysis.section import grouped, points
+from orchestrator.analysis.section import Row, grouped, model_name, points
 from orchestrator.report.chart import Axis, Chart, Panel, Points, Rule
 from orchestrator.report.inputs import Inputs
-from orchestrator.report.style import family_symbols, family_tokens
+from orchestrator.report.style import Look, family_looks
 from orchestrator.results.rows import MeasuredRow
 
-ROW_PIXELS = 34
-Pair = tuple[str, str, tuple[float, float, float]]
-"""The family whose colour it has, what is compared, and difference, low and high in points."""
+ROW_PIXELS: Final = 34
+NOTE: Final = "An interval that crosses the dotted line at 0 is no evidence of a difference."
 
 
-def figure(inputs: Inputs) -> Chart | None:
-    """Tuned families against each other and tuned against baseline, a panel a fraction."""
-    panels, words = [], []
-    fractions = sorted(grouped(mean_pairs(inputs.comparison), "train_fraction"))
-    for (fraction,), of_fraction in fractions:
-        pairs = _pairs(of_fraction)
-        panels.append(_panel(inputs, pairs, f"Train fraction {fraction:g}"))
-        if fraction == fractions[-1][0][0]:
-            words = [f"{what} {_interval(numbers)}" for _, what, numbers in pairs]
-    if not panels:
-        return None
-    return Chart(
-        key="differences",
-        title="Differences in test accuracy",
-        finding=_finding(_pairs(fractions[-1][1])),
-        alt=f"Differences in percentage points with 95% intervals: {'; '.join(words)}.",
-        panels=panels[::-1],
-        notes=("An interval that crosses the dotted line at 0 is no evidence of a difference.",),
-    )
+@dataclass(frozen=True, kw_only=True)
+class Difference:
+    """A difference in test accuracy.
+
+    Attributes:
+        name: What is compared.
+        label: The same beside the axis.
+        ends: The difference, and the lower and the upper end of its interval, as fractions.
+        look: The marks of the family whose colour it has.
+        hollow: Drawn as an outline.
+    """
+
+    name: str
+    label: str
+    ends: tuple[float, float, float]
+    look: Look
+    hollow: bool = False
+
+    @property
+    def interval(self) -> str:
+        """The difference with its interval, in percentage points."""
+        found, low, high = map(points, self.ends)
+        return f"{found} [{low}, {high}]"
+
+    @property
+    def words(self) -> str:
+        """All of it in words."""
+        return f"{self.name} {self.interval}"
 
 
-def _pairs(rows: Sequence[MeasuredRow]) -> list[Pair]:
-    """Differences that are asked about, families against each other first, positive where clear."""
-    found: list[Pair] = []
-    for row in rows:
-        if row["a_family"] != row["b_family"] and row["a_role"] == row["b_role"] == TUNED:
-            leading = leader_first(row)
-            first, second = leading["a_family"], leading["b_family"]
-            found.append((first, f"{first} minus {second}", _scaled(leading)))
-    for row in rows:
-        if row["a_family"] == row["b_family"]:
-            what = f"{row['a_family']}: tuned minus baseline"
-            found.append((row["a_family"], what, _scaled(swapped(row))))
-    return found
-
-
-def _scaled(row: MeasuredRow) -> tuple[float, float, float]:
-    difference, low, high = (100 * each for each in ends(row))
-    return difference, low, high
-
-
-def _panel(inputs: Inputs, pairs: Sequence[Pair], title: str) -> Panel:
-    tokens, symbols = family_tokens(inputs.families), family_symbols(inputs.families)
+def panel(differences: Sequence[Difference], *, title: str = "", margin: float = 0) -> Panel:
+    """A row for each difference, with a line at 0 and one at minus the margin, a fraction."""
     marks: list[Rule | Points] = [Rule(at=0)]
-    for place, (family, what, numbers) in enumerate(pairs):
-        difference, low, high = numbers
-        marks.append(
-            Points(
-                x=[difference],
-                y=[-place],
-                low=[low],
-                high=[high],
-                colour=tokens.get(family, "ink"),
-                symbol=symbols.get(family, "circle"),
-                hover=[f"{what}\n{_interval(numbers)} points"],
-            )
+    if margin:
+        marks.append(Rule(at=-100 * margin))
+    for place, each in enumerate(differences):
+        found, low, high = (100 * end for end in each.ends)
+        text = f"{each.name}\n{each.interval} points"
+        mark = Points(
+            x=[found],
+            y=[-place],
+            low=[low],
+            high=[high],
+            hollow=each.hollow,
+            hover=[text],
+            **each.look,
         )
+        marks.append(mark)
     return Panel(
         title=title,
         marks=marks,
         x=Axis(title="percentage points"),
-        y=Axis(
-            ticks={-place: _two_lines(what) for place, (_, what, _) in enumerate(pairs)},
-            limits=(0.6 - len(pairs), 0.6),
+        y=Axis.of_rows([each.label for each in differences]),
+        height=90 + ROW_PIXELS * len(differences),
+    )
+
+
+def figure(inputs: Inputs) -> Chart | None:
+    """Tuned families against each other and tuned against baseline, a panel a fraction."""
+    looks = family_looks(inputs.families)
+    fractions = grouped(mean_pairs(inputs.comparison), "train_fraction")
+    rows_of = {fraction: rows for (fraction,), rows in fractions}
+    if not rows_of:
+        return None
+    largest = rows_of[max(rows_of)]
+    between, gains = list(_between(largest, looks)), list(_gains(largest, looks))
+    return Chart(
+        key="differences",
+        title="Differences in test accuracy",
+        finding=_finding("between tuned families", {f"{each.name},": each for each in between})
+        if between
+        else "There are no two tuned families to compare.",
+        alt="Differences in percentage points with 95% intervals: "
+        f"{'; '.join(each.words for each in (*between, *gains))}.",
+        panels=[
+            panel([*_between(rows, looks), *_gains(rows, looks)], title=f"Train fraction {share:g}")
+            for share, rows in sorted(rows_of.items(), reverse=True)
+        ],
+        notes=(NOTE,),
+    )
+
+
+def _between(rows: Sequence[MeasuredRow], looks: dict[str, Look]) -> Iterator[Difference]:
+    """Of tuned families, positive."""
+    for row in map(leader_first, rows):
+        first, second = row["a_family"], row["b_family"]
+        if first != second and row["a_role"] == row["b_role"] == TUNED:
+            name, label = f"{first} minus {second}", f"{first}\nminus {second}"
+            yield Difference(name=name, label=label, ends=ends(row), look=looks[first])
+
+
+def _gains(rows: Sequence[MeasuredRow], looks: dict[str, Look]) -> Iterator[Difference]:
+    """Of each family, tuned minus baseline."""
+    for row in rows:
+        family = row["a_family"]
+        if family == row["b_family"]:
+            name, label = (f"{family}{between}tuned minus baseline" for between in (": ", "\n"))
+            yield Difference(name=name, label=label, ends=ends(swapped(row)), look=looks[family])
+
+
+def side_by_side(rows: Sequence[Row]) -> Chart | None:
+    """The same models in several studies, a panel for each pair; None where none is compared.
+
+    Args:
+        rows: From `across_studies.side_by_side`.
+    """
+    means = [
+        row
+        for row in rows
+        if row["seed"] is None
+        and row["metric"] == "accuracy"
+        and None not in (row["difference"], row["ci_low"], row["ci_high"])
+    ]
+    looks = family_looks(list(dict.fromkeys(row["a_family"] for row in means)))
+    found = {
+        f"{a} minus {b}": [
+            Difference(
+                name=model_name(row, "a_"),
+                label=f"{row['a_family']}\n{row['a_role']}",
+                ends=(row["difference"], row["ci_low"], row["ci_high"]),
+                look=looks[row["a_family"]],
+                hollow=row["a_role"] != TUNED,
+            )
+            for row in own
+        ]
+        for (a, b), own in grouped(means, "a_study", "b_study")
+    }
+    named = [(title, each) for title, own in found.items() for each in own]
+    if not named:
+        return None
+    words = "; ".join(f"{title} {each.words}" for title, each in named)
+    return Chart(
+        key="study-differences",
+        title="Differences in test accuracy between studies",
+        finding=_finding(
+            "in test accuracy", {f"that of {each.name}, {title}:": each for title, each in named}
         ),
-        height=90 + ROW_PIXELS * len(pairs),
+        alt=f"In percentage points with 95% intervals: {words}.",
+        panels=[panel(own, title=title) for title, own in found.items()],
+        notes=(NOTE,),
     )
 
 
-def _finding(pairs: Sequence[Pair]) -> str:
-    families = [pair for pair in pairs if ": " not in pair[1]]
-    clear = [pair for pair in families if pair[2][1] > 0 or pair[2][2] < 0]
-    if not families:
-        return "There are no two tuned families to compare."
-    largest = max(families, key=lambda pair: abs(pair[2][0]))
+def _finding(which: str, differences: Mapping[str, Difference]) -> str:
+    """How many are certain, and which is the largest; differences by what they are called."""
+    clear = sum(each.ends[1] > 0 or each.ends[2] < 0 for each in differences.values())
+    name = max(differences, key=lambda name: abs(differences[name].ends[0]))
     return (
-        f"{len(clear)} of {len(families)} differences between tuned families have an interval that "
-        f"excludes 0; the largest is {largest[1]}, {_interval(largest[2])} percentage points."
+        f"{clear} of {len(differences)} differences {which} have an interval that excludes 0; "
+        f"the largest is {name} {differences[name].interval} percentage points."
     )
-
-
-def _two_lines(what: str) -> str:
-    return what.replace(": ", "\n") if ": " in what else what.replace(" minus ", "\nminus ")
-
-
-def _interval(numbers: tuple[float, float, float]) -> str:
-    difference, low, high = map(_shown, numbers)
-    return f"{difference} [{low}, {high}]"
-
-
-def _shown(value: float) -> str:
-    return points(value / 100)

@@ -7,10 +7,11 @@ from orchestrator.analysis.early_stopping import correlate_ranks, estimate_savin
 from orchestrator.analysis.section import count, percent
 from orchestrator.report.chart import Axis, Bars, Chart, Line, Panel, Points, whole_numbers
 from orchestrator.report.inputs import Inputs
-from orchestrator.report.style import search_looks
+from orchestrator.report.style import Look, search_looks
 
 Rows = Sequence[Any]
 """Of a pandas table, as named tuples."""
+Looks = dict[str, Look]
 
 
 def figure(inputs: Inputs) -> Chart | None:
@@ -22,124 +23,100 @@ def figure(inputs: Inputs) -> Chart | None:
     ranks = correlate_ranks(tables["rungs"], tables["epochs"], last_epoch=last_epoch)
     known = list(ranks.dropna().itertuples())
     savings = list(estimate_savings(tables["trials"], last_epoch=last_epoch).itertuples())
-    panels = [_survival(inputs, rungs, savings), _savings(inputs, savings)]
-    if known:
-        panels.insert(1, _ranks(inputs, known))
+    looks = search_looks(inputs.study.searches)
+    survival, saved = _survival(looks, rungs, savings), _savings(looks, savings)
     return Chart(
         key="early-stopping",
         title="Survivors, ranks and savings",
         finding=_finding(savings),
         alt=_alt(rungs, known, savings),
-        panels=panels,
+        panels=[survival, _ranks(looks, known), saved] if known else [survival, saved],
     )
 
 
-def _survival(inputs: Inputs, rungs: Rows, savings: Rows) -> Panel:
-    looks = search_looks(inputs.study.searches)
+def _survival(looks: Looks, rungs: Rows, savings: Rows) -> Panel:
     trials = {saving.family: saving.trials for saving in savings}
     marks = []
-    for (name,), own in _by_family(rungs):
-        went_on = [trials[name], *(rung.arrivals - rung.stopped for rung in own)]
-        x = [0, *(rung.rung for rung in own)]
-        labels = [f"{name}: {trials[name]} trials began"] + [
+    for name in dict.fromkeys(rung.family for rung in rungs):
+        own = [rung for rung in rungs if rung.family == name]
+        went_on = [
             f"{name}, epoch {rung.rung}: {rung.arrivals - rung.stopped} of {rung.arrivals} went on"
             for rung in own
         ]
-        marks.append(
-            Line(
-                x=x,
-                y=went_on,
-                colour=looks[name][0],
-                symbol=looks[name][1],
-                label=name,
-                step=True,
-                hover=labels,
-            )
+        line = Line(
+            x=[0, *(rung.rung for rung in own)],
+            y=[trials[name], *(rung.arrivals - rung.stopped for rung in own)],
+            label=name,
+            step=True,
+            hover=[f"{name}: {trials[name]} trials began", *went_on],
+            **looks[name],
         )
+        marks.append(line)
+    most = max(trials.values())
     return Panel(
         title="Trials that went on after each rung",
         marks=marks,
         x=Axis(title="epoch", ticks=whole_numbers(max(rung.rung for rung in rungs))),
-        y=Axis(
-            title="trials",
-            limits=(0, 1.08 * max(trials.values())),
-            ticks=whole_numbers(max(trials.values())),
-        ),
+        y=Axis(title="trials", limits=(0, 1.08 * most), ticks=whole_numbers(most)),
     )
 
 
-def _by_family(rungs: Rows) -> list[tuple[tuple[str], Rows]]:
-    names = dict.fromkeys(rung.family for rung in rungs)
-    return [((name,), [rung for rung in rungs if rung.family == name]) for name in names]
-
-
-def _ranks(inputs: Inputs, known: Rows) -> Panel:
-    looks = search_looks(inputs.study.searches)
+def _ranks(looks: Looks, known: Rows) -> Panel:
     spans = sorted({(each.earlier, each.later) for each in known})
     names = list(dict.fromkeys(each.family for each in known))
     marks = []
     for place, name in enumerate(names):
         own = [each for each in known if each.family == name]
         shift = 0.25 * (place - (len(names) - 1) / 2)
-        marks.append(
-            Points(
-                x=[each.rho for each in own],
-                y=[-spans.index((each.earlier, each.later)) - shift for each in own],
-                colour=looks[name][0],
-                symbol=looks[name][1],
-                label=name,
-                hover=[
-                    f"{name}: rho {each.rho:z.2f} over {each.trials} trials\n"
-                    f"epoch {each.earlier} against epoch {each.later}"
-                    for each in own
-                ],
-            )
+        points = Points(
+            x=[each.rho for each in own],
+            y=[-spans.index((each.earlier, each.later)) - shift for each in own],
+            label=name,
+            hover=[
+                f"{name}: rho {each.rho:z.2f} over {each.trials} trials\n"
+                f"epoch {each.earlier} against epoch {each.later}"
+                for each in own
+            ],
+            **looks[name],
         )
+        marks.append(points)
     return Panel(
         title="Do early ranks hold? Spearman's rho",
         marks=marks,
         x=Axis(title="rank correlation", limits=(min(-0.05, *(e.rho for e in known)), 1.05)),
-        y=Axis(
-            ticks={-i: f"epoch {a} → {b}" for i, (a, b) in enumerate(spans)},
-            limits=(0.6 - len(spans), 0.6),
-        ),
+        y=Axis.of_rows([f"epoch {earlier} → {later}" for earlier, later in spans]),
     )
 
 
-def _savings(inputs: Inputs, savings: Rows) -> Panel:
-    looks = search_looks(inputs.study.searches)
-    places = {saving.family: -i for i, saving in enumerate(savings)}
-    marks = []
-    for saving in savings:
-        colour, where = looks[saving.family][0], [places[saving.family]]
-        for hollow, start, length, what in (
-            (False, 0, saving.epochs_run, "epochs run"),
-            (True, saving.epochs_run, saving.epochs_saved, "epochs saved"),
-        ):
-            marks.append(
-                Bars(
-                    y=where,
-                    start=[start],
-                    length=[length],
-                    colour=colour,
-                    hollow=hollow,
-                    hover=[f"{saving.family}: {count(length)} {what}"],
-                )
-            )
+def _savings(looks: Looks, savings: Rows) -> Panel:
+    marks = [
+        Bars(
+            y=[-place],
+            start=[start],
+            length=[length],
+            colour=looks[saving.family]["colour"],
+            hollow=what == "saved",
+            hover=[f"{saving.family}: {count(length)} epochs {what}"],
+        )
+        for place, saving in enumerate(savings)
+        for start, length, what in (
+            (0, saving.epochs_run, "run"),
+            (saving.epochs_run, saving.epochs_saved, "saved"),
+        )
+    ]
     return Panel(
         title="Epochs run, saved (outlined)",
         marks=marks,
         x=Axis(title="epochs"),
-        y=Axis(
-            ticks={place: name for name, place in places.items()},
-            limits=(0.6 - len(savings), 0.6),
-        ),
+        y=Axis.of_rows([saving.family for saving in savings]),
     )
 
 
 def _finding(savings: Rows) -> str:
-    run, saved = (sum(getattr(s, f"epochs_{what}") for s in savings) for what in ("run", "saved"))
-    stopped, trials = sum(s.stopped for s in savings), sum(s.trials for s in savings)
+    stopped, trials, run, saved = (
+        sum(getattr(saving, name) for saving in savings)
+        for name in ("stopped", "trials", "epochs_run", "epochs_saved")
+    )
     return (
         f"{count(stopped)} of {count(trials)} trials were stopped early, which saved "
         f"{count(saved)} of {count(run + saved)} epochs ({percent(saved / (run + saved or 1), 0)})."

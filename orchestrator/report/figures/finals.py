@@ -1,60 +1,52 @@
 """Every final run as a dot: how far seeds lie apart, beside how far models do."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 
 from orchestrator.analysis.answer import TUNED
-from orchestrator.analysis.formats import number, share
-from orchestrator.analysis.formats import words as text
-from orchestrator.analysis.section import Section, grouped, model_name, percent, present
+from orchestrator.analysis.formats import number, share, words
+from orchestrator.analysis.section import Section, grouped, percent, present
 from orchestrator.report.chart import Axis, Chart, Panel, Points
 from orchestrator.report.inputs import Inputs
-from orchestrator.report.style import family_symbols, family_tokens
-from orchestrator.results.rows import FinalRow
+from orchestrator.report.style import family_looks
+from orchestrator.results.rows import FinalRow, Model
+from orchestrator.results.schema import ROLES
 
 ROW_PIXELS = 34
+Runs = Mapping[Model, Sequence[FinalRow]]
 
 
 def figure(inputs: Inputs) -> Chart | None:
     """Test accuracy of each final run at the largest fraction, a row a model."""
     largest = max((row["train_fraction"] for row in inputs.final), default=None)
-    rows = [
-        row
-        for row in inputs.final
-        if row["train_fraction"] == largest and present([row["test_accuracy"]])
-    ]
-    models = [
-        (family, own)
-        for family in inputs.families
-        for (_, _), own in sorted(
-            grouped([r for r in rows if r["family"] == family], "family", "role"), reverse=True
-        )
-    ]
-    if not models:
+    of_largest = [row for row in inputs.final if row["train_fraction"] == largest]
+    tested = [row for row in of_largest if present([row["test_accuracy"]])]
+    by_model = dict(grouped(tested, "family", "role"))
+    models = [(family, role) for family in inputs.families for role in reversed(ROLES)]
+    runs = {model: by_model[model] for model in models if model in by_model}
+    if not runs:
         return None
-    means = [float(np.mean([row["test_accuracy"] for row in own])) for _, own in models]
-    words = [
-        f"{model_name(own[0])} {percent(mean)}"
-        for (_, own), mean in zip(models, means, strict=True)
+    means = [
+        f"{' '.join(model)} {percent(float(np.mean(_accuracies(own))))}"
+        for model, own in runs.items()
     ]
     return Chart(
         key="finals",
         title=f"Test accuracy of every final run at train fraction {largest:g}",
-        finding=_finding(models),
-        alt=f"Mean test accuracy of each model: {', '.join(words)}.",
-        panels=[_panel(inputs, models)],
+        finding=_finding(runs),
+        alt=f"Mean test accuracy of each model: {', '.join(means)}.",
+        panels=[_panel(inputs, runs)],
         numbers=Section(
             key="figures/finals",
             title="Final runs",
             table=pd.DataFrame(
-                {name: row[name] for name in ("family", "role", "seed", "test_accuracy")}
-                for _, own in models
-                for row in own
+                [row for own in runs.values() for row in own],
+                columns=["family", "role", "seed", "test_accuracy"],
             ),
             formats={
-                "model": text("family", "role"),
+                "model": words("family", "role"),
                 "seed": number("seed", "d"),
                 "test accuracy": share("test_accuracy"),
             },
@@ -64,44 +56,43 @@ def figure(inputs: Inputs) -> Chart | None:
     )
 
 
-def _panel(inputs: Inputs, models: Sequence[tuple[str, Sequence[FinalRow]]]) -> Panel:
-    tokens, symbols = family_tokens(inputs.families), family_symbols(inputs.families)
+def _panel(inputs: Inputs, runs: Runs) -> Panel:
+    looks = family_looks(inputs.families)
     marks = [
         Points(
-            x=[100 * row["test_accuracy"] for row in own],
+            x=[100 * accuracy for accuracy in _accuracies(own)],
             y=[-place] * len(own),
-            colour=tokens[family],
-            symbol=symbols[family] + ("" if own[0]["role"] == TUNED else "-open"),
+            hollow=role != TUNED,
             hover=[
-                f"{model_name(row)}, seed {row['seed']}\n{percent(row['test_accuracy'])}"
+                f"{family} {role}, seed {row['seed']}\n{percent(row['test_accuracy'])}"
                 for row in own
             ],
+            **looks[family],
         )
-        for place, (family, own) in enumerate(models)
+        for place, ((family, role), own) in enumerate(runs.items())
     ]
     return Panel(
         marks=marks,
         x=Axis(title="test accuracy", suffix="%"),
-        y=Axis(
-            ticks={
-                -place: f"{family}\n{own[0]['role']}" for place, (family, own) in enumerate(models)
-            },
-            limits=(0.6 - len(models), 0.6),
-        ),
-        height=70 + ROW_PIXELS * len(models),
+        y=Axis.of_rows(["\n".join(model) for model in runs]),
+        height=70 + ROW_PIXELS * len(runs),
     )
 
 
-def _finding(models: Sequence[tuple[str, Sequence[FinalRow]]]) -> str:
-    spreads = [
-        (float(np.std([row["test_accuracy"] for row in own], ddof=1)), own)
-        for _, own in models
+def _finding(runs: Runs) -> str:
+    spreads = {
+        model: float(np.std(_accuracies(own), ddof=1))
+        for model, own in runs.items()
         if len(own) > 1
-    ]
+    }
     if not spreads:
         return "One run of each model: nothing here shows how far another training would differ."
-    widest, own = max(spreads, key=lambda each: each[0])
+    widest = max(spreads, key=lambda model: spreads[model])
     return (
-        f"The seeds of {model_name(own[0])} lie furthest apart: standard deviation "
-        f"{100 * widest:.2f} percentage points over {len(own)} runs."
+        f"The seeds of {' '.join(widest)} lie furthest apart: standard deviation "
+        f"{100 * spreads[widest]:.2f} percentage points over {len(runs[widest])} runs."
     )
+
+
+def _accuracies(runs: Sequence[FinalRow]) -> list[float]:
+    return [row["test_accuracy"] for row in runs]

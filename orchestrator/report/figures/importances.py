@@ -7,17 +7,9 @@ from typing import Final
 
 import optuna
 import pandas as pd
-from optuna.distributions import BaseDistribution
-from optuna.importance import (
-    BaseImportanceEvaluator,
-    FanovaImportanceEvaluator,
-    PedAnovaImportanceEvaluator,
-    get_param_importances,
-)
 from optuna.trial import create_trial
 
-from orchestrator.analysis.formats import number
-from orchestrator.analysis.formats import words as text
+from orchestrator.analysis.formats import number, words
 from orchestrator.analysis.section import Section
 from orchestrator.extras import is_installed
 from orchestrator.report.chart import Axis, Chart, Panel, Points
@@ -46,7 +38,7 @@ class Importances:
         name: Of the search.
         trials: Completed or stopped ones, on which it rests.
         stopped: Those of them that were stopped early; they count with their best until then.
-        shares: Evaluator to dimension to its share of importance; all sum to 1.
+        shares: Evaluator to dimension to its share of importance, the largest first; all sum to 1.
     """
 
     name: str
@@ -57,18 +49,13 @@ class Importances:
     @property
     def leading(self) -> tuple[str, str, float]:
         """The evaluator shown first, the dimension it ranks first, and its share."""
-        method = next(iter(self.shares))
-        name = max(self.shares[method], key=lambda each: self.shares[method][each])
-        return method, name, self.shares[method][name]
+        method, shares = next(iter(self.shares.items()))
+        name, share = next(iter(shares.items()))
+        return method, name, share
 
 
-def measure(inputs: Inputs) -> list[Importances]:
-    """Of each search with enough trials to compute any."""
-    found = (_measure(each) for each in search_results(inputs))
-    return [each for each in found if each is not None]
-
-
-def _measure(each: SearchResults) -> Importances | None:
+def measure(each: SearchResults) -> Importances | None:
+    """What mattered in a search; None where too few of its trials tell."""
     inside = [
         (row, params)
         for row, params in zip(each.trials, each.params, strict=True)
@@ -77,13 +64,23 @@ def _measure(each: SearchResults) -> Importances | None:
     values = {objective(row) for row, _ in inside}
     if len(inside) < FEWEST_TRIALS or len(values) == 1:
         return None
-    study = _study(each.space, [(objective(row), params) for row, params in inside])
-    evaluators: dict[str, BaseImportanceEvaluator] = {PED_ANOVA: PedAnovaImportanceEvaluator()}
-    if len(inside) <= MOST_FOR_FANOVA and is_installed(NEEDED_BY_FANOVA):
-        fanova = FanovaImportanceEvaluator(n_trees=TREES, seed=0)
-        evaluators = {FANOVA: fanova, **evaluators}
-    shares = {name: _shares(study, evaluator) for name, evaluator in evaluators.items()}
-    known = {name: share for name, share in shares.items() if share}
+    trials = [
+        create_trial(params=dict(params), distributions=dict(each.space), value=objective(row))
+        for row, params in inside
+    ]
+    verbosity = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    try:
+        study = optuna.create_study(direction="maximize")
+        study.add_trials(trials)
+    finally:
+        optuna.logging.set_verbosity(verbosity)
+    fanova = len(inside) <= MOST_FOR_FANOVA and is_installed(NEEDED_BY_FANOVA)
+    methods = [FANOVA, PED_ANOVA] if fanova else [PED_ANOVA]
+    # What has one value explains nothing.
+    names = sorted(name for name, values in each.space.items() if not values.single())
+    shares = {method: _shares(study, method, names) for method in methods}
+    known = {method: share for method, share in shares.items() if share}
     if not known:
         return None
     return Importances(
@@ -94,43 +91,27 @@ def _measure(each: SearchResults) -> Importances | None:
     )
 
 
-def _study(
-    space: Mapping[str, BaseDistribution], trials: Sequence[tuple[float, Mapping[str, object]]]
-) -> optuna.Study:
-    verbosity = optuna.logging.get_verbosity()
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    try:
-        study = optuna.create_study(direction="maximize")
-        study.add_trials(
-            [
-                create_trial(params=dict(params), distributions=dict(space), value=value)
-                for value, params in trials
-            ]
-        )
-    finally:
-        optuna.logging.set_verbosity(verbosity)
-    return study
-
-
-def _shares(study: optuna.Study, evaluator: BaseImportanceEvaluator) -> dict[str, float]:
-    """The largest first; none where the evaluator cannot tell, as where all trials are alike."""
-    spaces = (trial.distributions.items() for trial in study.trials)
-    # What has one value explains nothing.
-    names = sorted({name for space in spaces for name, values in space if not values.single()})
+def _shares(study: optuna.Study, method: str, names: list[str]) -> dict[str, float]:
+    """The largest first; none where the method cannot tell, as where all trials are alike."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of evaluators that are marked as experimental
+        evaluator = (
+            optuna.importance.FanovaImportanceEvaluator(n_trees=TREES, seed=0)
+            if method == FANOVA
+            else optuna.importance.PedAnovaImportanceEvaluator()
+        )
         try:
-            found = get_param_importances(study, evaluator=evaluator, params=names)
+            raw = optuna.importance.get_param_importances(study, evaluator=evaluator, params=names)
         except (RuntimeError, ValueError):
             return {}
     # By name among equals, whose order differs from process to process.
-    ranked = sorted(found.items(), key=lambda each: (-each[1], each[0]))
+    ranked = sorted(raw.items(), key=lambda each: (-each[1], each[0]))
     return {name: float(share) for name, share in ranked}
 
 
 def figure(inputs: Inputs) -> Chart | None:
     """A panel a search; None where no search has enough trials."""
-    found = measure(inputs)
+    found = [own for own in map(measure, search_results(inputs)) if own is not None]
     if not found:
         return None
     looks = search_looks(inputs.study.searches)
@@ -139,7 +120,7 @@ def figure(inputs: Inputs) -> Chart | None:
         title="Which hyperparameters mattered",
         finding=f"{'; '.join(map(_finding, found))}.",
         alt=f"{'; '.join(map(_words, found))}.",
-        panels=[_panel(each, looks[each.name][0]) for each in found],
+        panels=[_panel(each, looks[each.name]["colour"]) for each in found],
         numbers=Section(
             key="figures/importances",
             title="Importances, as shares that sum to 1",
@@ -150,8 +131,8 @@ def figure(inputs: Inputs) -> Chart | None:
                 for name in each.shares[each.leading[0]]
             ),
             formats={
-                "search": text("search"),
-                "hyperparameter": text("hyperparameter"),
+                "search": words("search"),
+                "hyperparameter": words("hyperparameter"),
                 **{method: number(method, ".2f") for method in (FANOVA, PED_ANOVA)},
             },
         ),
@@ -160,29 +141,24 @@ def figure(inputs: Inputs) -> Chart | None:
 
 
 def _panel(each: Importances, colour: str) -> Panel:
-    method = each.leading[0]
-    names = sorted(each.shares[method], key=lambda name: -each.shares[method][name])
-    places = {name: -i for i, name in enumerate(names)}
-    marks = []
-    for evaluator, shares in each.shares.items():
-        marks.append(
-            Points(
-                x=[shares.get(name) for name in names],
-                y=[places[name] for name in names],
-                colour=colour,
-                symbol="circle" if evaluator == FANOVA else "diamond-open",
-                label=evaluator,
-                hover=[f"{name}: {evaluator} {shares.get(name, 0):.2f}" for name in names],
-            )
+    names = list(each.shares[each.leading[0]])
+    marks = [
+        Points(
+            x=[shares.get(name) for name in names],
+            y=[-place for place in range(len(names))],
+            colour=colour,
+            symbol="circle" if evaluator == FANOVA else "diamond",
+            hollow=evaluator != FANOVA,
+            label=evaluator,
+            hover=[f"{name}: {evaluator} {shares.get(name, 0):.2f}" for name in names],
         )
+        for evaluator, shares in each.shares.items()
+    ]
     return Panel(
         title=f"{each.name}, n = {each.trials}",
         marks=marks,
         x=Axis(title="share of importance", limits=(-0.03, 1.03)),
-        y=Axis(
-            ticks={place: name for name, place in places.items()},
-            limits=(0.6 - len(names), 0.6),
-        ),
+        y=Axis.of_rows(names),
         height=90 + ROW_PIXELS * len(names),
     )
 

@@ -7,16 +7,17 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from orchestrator.analysis.formats import number, share
-from orchestrator.analysis.formats import words as text
+from orchestrator.analysis.formats import number, share, words
+from orchestrator.analysis.frames import records
 from orchestrator.analysis.section import MISSING, Section, percent
 from orchestrator.analysis.selection import describe_selection
 from orchestrator.report.chart import Axis, Band, Chart, Line, Mark, Panel, Rule, whole_numbers
 from orchestrator.report.inputs import Inputs
 from orchestrator.report.style import search_looks
 
-QUARTILES = (0.25, 0.5, 0.75)
 COLUMNS = ["family", "trial_id", "epoch", "validation_accuracy"]
+ROWS = 10
+"""Of the numbers, about: the first epoch, the last, and some between them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,24 +26,16 @@ class Curves:
 
     Attributes:
         name: Of the search.
-        epochs: From 1.
-        trials: That have the epoch.
-        low: Their first quartile.
-        median: Their median.
-        high: Their third quartile.
-        baseline: The baseline's epochs and accuracies.
-        best: The same of the best trial.
-        best_trial: Its trial_id; None where no trial can win yet.
+        epochs: `epoch`, `trials` that have it, their `median` and the quartiles `low` and `upper`.
+        baseline: Epoch to the baseline's accuracy.
+        best: The same of the best trial; empty where no trial can win yet.
+        best_trial: Its trial_id, or None.
     """
 
     name: str
-    epochs: Sequence[int]
-    trials: Sequence[int]
-    low: Sequence[float]
-    median: Sequence[float]
-    high: Sequence[float]
-    baseline: tuple[Sequence[int], Sequence[float]]
-    best: tuple[Sequence[int], Sequence[float]]
+    epochs: pd.DataFrame
+    baseline: "pd.Series[float]"
+    best: "pd.Series[float]"
     best_trial: str | None
 
 
@@ -52,32 +45,28 @@ def measure(inputs: Inputs) -> list[Curves]:
     names = [search.name for search in inputs.study.searches]
     selections = describe_selection(names, inputs.by_search["trials"], inputs.tables["final"])
     winners = dict(zip(selections["family"], selections["winner"], strict=True))
-    return [
-        _measure(name, table[table["family"] == name], winners[name])
-        for name in names
-        if (table["family"] == name).any()
-    ]
-
-
-def _measure(name: str, rows: pd.DataFrame, winner: str | None) -> Curves:
-    by_epoch = rows.groupby("epoch")["validation_accuracy"]
-    low, median, high = (by_epoch.quantile(share) for share in QUARTILES)
-    return Curves(
-        name=name,
-        epochs=[int(epoch) for epoch in median.index],
-        trials=[int(n) for n in by_epoch.count()],
-        low=low.tolist(),
-        median=median.tolist(),
-        high=high.tolist(),
-        baseline=_one(rows, f"{name}-000"),
-        best=_one(rows, winner),
-        best_trial=winner,
-    )
-
-
-def _one(rows: pd.DataFrame, trial: str | None) -> tuple[list[int], list[float]]:
-    own = rows[rows["trial_id"] == trial].sort_values("epoch")
-    return own["epoch"].tolist(), own["validation_accuracy"].tolist()
+    curves = []
+    for name, winner in winners.items():
+        rows = table[table["family"] == name].sort_values("epoch").set_index("epoch")
+        accuracies, trials = rows["validation_accuracy"], rows["trial_id"]
+        by_epoch = accuracies.groupby(level="epoch")
+        epochs = pd.DataFrame(
+            {
+                "trials": by_epoch.count(),
+                "low": by_epoch.quantile(0.25),
+                "median": by_epoch.quantile(0.5),
+                "upper": by_epoch.quantile(0.75),
+            }
+        )
+        own = Curves(
+            name=name,
+            epochs=epochs.reset_index(),
+            baseline=accuracies[trials == f"{name}-000"],
+            best=accuracies[trials == winner],
+            best_trial=winner,
+        )
+        curves += [own] if len(rows) else []
+    return curves
 
 
 def figure(inputs: Inputs) -> Chart | None:
@@ -85,19 +74,18 @@ def figure(inputs: Inputs) -> Chart | None:
     curves = measure(inputs)
     if not curves:
         return None
-    panels = _panels(inputs, curves)
     return Chart(
         key="learning-curves",
         title="Validation accuracy, epoch by epoch",
         finding=_finding(curves),
         alt=f"{'; '.join(map(_words, curves))}.",
-        panels=panels,
+        panels=_panels(inputs, curves),
         numbers=Section(
             key="figures/learning-curves",
             title="Validation accuracy, epoch by epoch",
-            table=pd.DataFrame(row for each in curves for row in _rows(each)),
+            table=pd.concat(map(_some_epochs, curves), ignore_index=True),
             formats={
-                "search": text("search"),
+                "search": words("search"),
                 "epoch": number("epoch", "d"),
                 "trials": number("trials"),
                 "lower quartile": share("low"),
@@ -115,21 +103,21 @@ def _panels(inputs: Inputs, curves: Sequence[Curves]) -> list[Panel]:
     looks = search_looks(inputs.study.searches)
     arrived = inputs.by_search["rungs"].select(["family", "rung", "decision"]).to_pandas()
     stops = arrived[arrived["decision"] == "stop"]
-    values = [v for each in curves for v in (*each.low, *each.best[1], *each.baseline[1])]
-    tops = [v for each in curves for v in (*each.high, *each.best[1], *each.baseline[1])]
-    span = 100 * (max(tops) - min(values)) or 1.0
-    limits = 100 * min(values) - 0.05 * span, 100 * max(tops) + 0.05 * span
+    values = [
+        value
+        for each in curves
+        for value in (*each.epochs["low"], *each.epochs["upper"], *each.best, *each.baseline)
+    ]
+    room = 0.05 * (100 * (max(values) - min(values)) or 1.0)
+    limits = 100 * min(values) - room, 100 * max(values) + room
     return [
         Panel(
             title=each.name,
             marks=[
-                *(
-                    Rule(at=int(rung))
-                    for rung in sorted(set(stops.rung[stops.family == each.name]))
-                ),
-                *_marks(each, looks[each.name][0]),
+                *(Rule(at=int(at)) for at in sorted(set(stops.rung[stops.family == each.name]))),
+                *_marks(each, looks[each.name]["colour"]),
             ],
-            x=Axis(title="epoch", ticks=whole_numbers(max(each.epochs))),
+            x=Axis(title="epoch", ticks=whole_numbers(int(each.epochs["epoch"].max()))),
             y=Axis(title="validation accuracy", suffix="%", limits=limits),
         )
         for each in curves
@@ -137,94 +125,59 @@ def _panels(inputs: Inputs, curves: Sequence[Curves]) -> list[Panel]:
 
 
 def _marks(each: Curves, colour: str) -> list[Mark]:
-    labels = [
-        f"epoch {epoch}: median {percent(median)} of {trials} trials\n"
-        f"middle half {percent(low)} to {percent(high)}"
-        for epoch, trials, low, median, high in zip(
-            each.epochs, each.trials, each.low, each.median, each.high, strict=True
-        )
+    x = each.epochs["epoch"].tolist()
+    low, median, high = ((100 * each.epochs[name]).tolist() for name in ("low", "median", "upper"))
+    hover = [
+        f"epoch {row['epoch']}: median {percent(row['median'])} of {row['trials']} trials\n"
+        f"middle half {percent(row['low'])} to {percent(row['upper'])}"
+        for row in records(each.epochs)
     ]
-    symbol = "circle" if len(each.epochs) == 1 else ""
+    symbol = "circle" if len(x) == 1 else ""
+    best = f"best trial ({each.best_trial})"
     return [
-        Band(
-            x=each.epochs,
-            low=_scaled(each.low),
-            high=_scaled(each.high),
-            colour=colour,
-            label="middle half",
-        ),
-        Line(
-            x=each.epochs,
-            y=_scaled(each.median),
-            colour=colour,
-            label="median",
-            symbol=symbol,
-            hover=labels,
-        ),
-        _line(each.baseline, "ink", "baseline", "dash"),
-        _line(each.best, colour, f"best trial ({each.best_trial})", "dot", "best trial"),
+        Band(x=x, low=low, high=high, colour=colour, label="middle half"),
+        Line(x=x, y=median, colour=colour, label="median", symbol=symbol, hover=hover),
+        _line(each.baseline, "baseline", colour="ink", label="baseline", dash="dash"),
+        _line(each.best, best, colour=colour, label="best trial", dash="dot"),
     ]
 
 
-def _line(
-    curve: tuple[Sequence[int], Sequence[float]],
-    colour: str,
-    name: str,
-    dash: str,
-    label: str = "",
-) -> Line:
-    epochs, values = curve
+def _line(curve: "pd.Series[float]", name: str, **look: Any) -> Line:
     return Line(
-        x=epochs,
-        y=_scaled(values),
-        colour=colour,
-        label=label or name,
-        dash="dash" if dash == "dash" else "dot",
+        x=curve.index.tolist(),
+        y=(100 * curve).tolist(),
         width=1.6,
-        symbol="circle" if len(epochs) == 1 else "",
-        hover=[f"{name}, epoch {e}: {percent(v)}" for e, v in zip(epochs, values, strict=True)],
+        symbol="circle" if len(curve) == 1 else "",
+        hover=[f"{name}, epoch {epoch}: {percent(value)}" for epoch, value in curve.items()],
+        **look,
     )
 
 
-def _rows(each: Curves) -> list[dict[str, Any]]:
-    """The first epoch, the last, and about ten between them."""
-    baseline = dict(zip(*each.baseline, strict=True))
-    places = sorted(set(np.linspace(0, len(each.epochs) - 1, 10).round().astype(int).tolist()))
-    return [
-        {
-            "search": each.name,
-            "epoch": each.epochs[i],
-            "trials": each.trials[i],
-            "low": each.low[i],
-            "median": each.median[i],
-            "upper": each.high[i],
-            "baseline": baseline.get(each.epochs[i]),
-        }
-        for i in places
-    ]
+def _some_epochs(each: Curves) -> pd.DataFrame:
+    places = np.linspace(0, len(each.epochs) - 1, ROWS).round().astype(int)
+    found = each.epochs.iloc[np.unique(places)]
+    baseline = found["epoch"].map(each.baseline.to_dict())
+    return found.assign(search=each.name, baseline=baseline)[["search", *found, "baseline"]]
 
 
 def _finding(curves: Sequence[Curves]) -> str:
     """At each search's last epoch: its median, and how the best trial stands to the baseline."""
-    parts = []
-    for each in curves:
-        part = f"{each.name}: best trial {_top(each.best)}, baseline {_top(each.baseline)}"
-        parts.append(f"{part}, median at the last epoch {percent(each.median[-1])}")
+    parts = [
+        f"{each.name}: best trial {_top(each.best)}, baseline {_top(each.baseline)}, median at the "
+        f"last epoch {percent(each.epochs['median'].iloc[-1])}"
+        for each in curves
+    ]
     return f"Best validation accuracy of any epoch. {'; '.join(parts)}."
 
 
 def _words(each: Curves) -> str:
-    first, last = each.epochs[0], each.epochs[-1]
+    first, last = records(each.epochs.iloc[[0, -1]])
     return (
-        f"{each.name}: median {percent(each.median[0])} at epoch {first} over {each.trials[0]} "
-        f"trials, {percent(each.median[-1])} at epoch {last} over {each.trials[-1]}; "
-        f"baseline at best {_top(each.baseline)}, best trial {_top(each.best)}"
+        f"{each.name}: median {percent(first['median'])} at epoch {first['epoch']} over "
+        f"{first['trials']} trials, {percent(last['median'])} at epoch {last['epoch']} over "
+        f"{last['trials']}; baseline at best {_top(each.baseline)}, best trial {_top(each.best)}"
     )
 
 
-def _top(curve: tuple[Sequence[int], Sequence[float]]) -> str:
-    return percent(max(curve[1])) if curve[1] else MISSING
-
-
-def _scaled(values: Sequence[float]) -> list[float]:
-    return [100 * value for value in values]
+def _top(curve: "pd.Series[float]") -> str:
+    return percent(curve.max()) if len(curve) else MISSING

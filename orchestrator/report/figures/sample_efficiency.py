@@ -1,14 +1,14 @@
 """Sample efficiency: test accuracy against training images, with intervals, per family."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from orchestrator.analysis.answer import TUNED
 from orchestrator.analysis.section import count, percent
-from orchestrator.report.chart import Axis, Chart, Line, Mark, Panel, Points
+from orchestrator.report.chart import Axis, Chart, Dash, Line, Mark, Panel, Points
 from orchestrator.report.inputs import Inputs
-from orchestrator.report.style import family_symbols, family_tokens
+from orchestrator.report.style import family_looks
 from orchestrator.results.rows import Model
-from orchestrator.stats.sample_efficiency import Curve, Point
+from orchestrator.stats.sample_efficiency import Curve
 
 FEWEST_FAMILIES = 2
 
@@ -18,7 +18,7 @@ def figure(inputs: Inputs) -> Chart | None:
     curves = inputs.curves
     if not curves:
         return None
-    words = [
+    alt = [
         f"{family} {role}: "
         + ", ".join(f"{percent(p.accuracy)} with {count(p.images)} images" for p in curve)
         for (family, role), curve in curves.items()
@@ -26,8 +26,8 @@ def figure(inputs: Inputs) -> Chart | None:
     return Chart(
         key="sample-efficiency",
         title="Test accuracy against training images",
-        finding=_finding({f: curve for (f, role), curve in curves.items() if role == TUNED}),
-        alt=f"{'; '.join(words)}.",
+        finding=_finding({family: own for (family, role), own in curves.items() if role == TUNED}),
+        alt=f"{'; '.join(alt)}.",
         panels=[_panel(inputs, curves)],
         wide=True,
         notes=("Bars are 95% intervals of the mean over seeds.",),
@@ -35,27 +35,30 @@ def figure(inputs: Inputs) -> Chart | None:
 
 
 def _panel(inputs: Inputs, curves: Mapping[Model, Curve]) -> Panel:
-    tokens, symbols = family_tokens(inputs.families), family_symbols(inputs.families)
+    looks = family_looks(inputs.families)
     marks: list[Mark] = []
     for (family, role), curve in curves.items():
-        tuned = role == TUNED
+        look, label = looks[family], f"{family} {role}"
         x = [p.images for p in curve]
         y = [100 * p.accuracy for p in curve]
-        label = f"{family} {role}"
-        marks += [
-            Line(x=x, y=y, colour=tokens[family], label=label, dash="solid" if tuned else "dash"),
-            Points(
-                x=x,
-                y=y,
-                low=[100 * p.low for p in curve],
-                high=[100 * p.high for p in curve],
-                along="y",
-                colour=tokens[family],
-                symbol=symbols[family] + ("" if tuned else "-open"),
-                label=label,
-                hover=[_hover(label, p) for p in curve],
-            ),
-        ]
+        dash: Dash = "solid" if role == TUNED else "dash"
+        marks.append(Line(x=x, y=y, colour=look["colour"], label=label, dash=dash))
+        points = Points(
+            x=x,
+            y=y,
+            low=[100 * p.low for p in curve],
+            high=[100 * p.high for p in curve],
+            along="y",
+            hollow=role != TUNED,
+            label=label,
+            hover=[
+                f"{label}, {count(p.images)} images\n"
+                f"{percent(p.accuracy)} [{percent(p.low)}, {percent(p.high)}]"
+                for p in curve
+            ],
+            **look,
+        )
+        marks.append(points)
     sizes = sorted({p.images for curve in curves.values() for p in curve})
     return Panel(
         marks=marks,
@@ -69,19 +72,12 @@ def _panel(inputs: Inputs, curves: Mapping[Model, Curve]) -> Panel:
     )
 
 
-def _hover(label: str, point: Point) -> str:
-    return (
-        f"{label}, {count(point.images)} images\n"
-        f"{percent(point.accuracy)} [{percent(point.low)}, {percent(point.high)}]"
-    )
-
-
 def _finding(tuned: Mapping[str, Curve]) -> str:
     """Who leads by how much with the fewest and with the most images."""
     if len(tuned) < FEWEST_FAMILIES:
         return "; ".join(f"{family} {_rise(curve)}" for family, curve in tuned.items()) + "."
-    ends = [_lead(tuned, which) for which in (0, -1)]
-    return f"With the fewest images, {ends[0]}; with the most, {ends[1]}."
+    fewest, most = (_lead(tuned, which) for which in (0, -1))
+    return f"With the fewest images, {fewest}; with the most, {most}."
 
 
 def _rise(curve: Curve) -> str:
@@ -93,10 +89,7 @@ def _rise(curve: Curve) -> str:
 
 
 def _lead(tuned: Mapping[str, Curve], which: int) -> str:
-    ends: Sequence[tuple[str, Point]] = sorted(
-        ((family, curve[which]) for family, curve in tuned.items()),
-        key=lambda each: -each[1].accuracy,
-    )
-    (first, best), (second, next_best) = ends[:2]
+    first, second = sorted(tuned, key=lambda family: -tuned[family][which].accuracy)[:2]
+    best, next_best = tuned[first][which], tuned[second][which]
     ahead = f"{100 * (best.accuracy - next_best.accuracy):.2f}"
     return f"{count(best.images)}, {first} is {ahead} points ahead of {second}"
