@@ -206,7 +206,7 @@ def extended_studies(
                     width=(high - low) / 2,
                 )
             )
-        enough = power.fewest_seeds(noise, power.separates, difference=difference)
+        enough = power.fewest_seeds(noise, difference=difference)
         if enough is not None and SEEDS < enough <= most:
             needed.append(excludes_zero(study.interval(enough)))
     return by_seeds, needed

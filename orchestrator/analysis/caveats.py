@@ -76,7 +76,8 @@ def collapse_sections(runs: Sequence[PredictedRun]) -> Iterator[Section]:
         key="warnings/collapses",
         title="Trainings that collapsed",
         notes=tuple(
-            f"{each.family} {each.role} at train fraction {each.fraction:g}, seed {each.seed}: "
+            f"{' '.join(each.run.model)} at train fraction {each.run.fraction:g}, "
+            f"seed {each.run.seed}: "
             f"this training collapsed ({percent(each.accuracy)} on the test set, its others "
             f"{percent(each.others)}). Intervals take training noise for normal, so those of this "
             "model promise more than they hold."

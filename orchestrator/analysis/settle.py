@@ -165,13 +165,13 @@ class _Ways:
     @cached_property
     def seeds(self) -> int | None:
         """That would do: more than there are, since these have not done."""
-        found = power.fewest_seeds(self.noise, power.separates, **self.asked)
+        found = power.fewest_seeds(self.noise, **self.asked)
         return None if found is None else max(found, self.now + 1)
 
     @cached_property
     def images(self) -> int | None:
         """That would do."""
-        return power.fewest_images(self.noise, power.separates, seeds=self.now, **self.asked)
+        return power.fewest_images(self.noise, seeds=self.now, **self.asked)
 
     def rows(self) -> Iterator[tuple[object, ...]]:
         """Of the table."""

@@ -18,7 +18,6 @@ class Arrival:
     """A trial's arrival at a rung; the last columns of `rungs.parquet`.
 
     Attributes:
-        epoch: At which it arrived.
         rung: The rung's milestone, in epochs.
         value: The objective there.
         cutoff: What the rung's earlier arrivals ask for; None for the first.
@@ -60,39 +59,13 @@ class Rung:
         return low + (high - low) * part if 2 * part < 1 else high - (high - low) * (1 - part)
 
 
-class Bracket:
-    """The rungs of one search.
+class FamilyRungs:
+    """The rungs of each search: a trial is held against its own search's alone.
 
     A trial must be among the best 1 / `reduction_factor` of those that came before it, so the
     second to arrive is stopped if it is worse than the first: Ray's rule, not the paper's (Li et
-    al. 2020), see docs/STATISTICS.md.
-    """
-
-    def __init__(self, rungs: Sequence[int], *, epochs: int, reduction_factor: int) -> None:
-        """Starts without an arrival; see `FamilyRungs`."""
-        self._epochs = epochs
-        self._share = (1 - 1 / reduction_factor) * 100 / 100  # a percentage, as Ray rounds it
-        self._rungs = {milestone: Rung() for milestone in sorted(rungs, reverse=True)}
-
-    def report(self, trial_id: str, epoch: int, value: float, *, exempt: bool) -> Arrival | None:
-        """Decides at the highest rung that is new to the trial; None where there is none."""
-        for milestone, rung in self._rungs.items():
-            if epoch < milestone or trial_id in rung.trials:
-                continue
-            cutoff = rung.cutoff(self._share)
-            rung.trials.add(trial_id)
-            insort(rung.values, value)
-            weak = cutoff is not None and value < cutoff
-            word = FINISHED if epoch >= self._epochs else decision(weak=weak, exempt=exempt)
-            return Arrival(epoch=epoch, rung=milestone, value=value, cutoff=cutoff, decision=word)
-        return None
-
-
-class FamilyRungs:
-    """One bracket per search: a trial is held against its own search's alone.
-
-    Decides by the order of arrivals alone, so the same rows in the same order give the same rungs,
-    whoever computes them and when. Trials go by the study's own ids.
+    al. 2020), see docs/STATISTICS.md. Decides by the order of arrivals alone, so the same rows in
+    the same order give the same rungs, whoever computes them and when.
     """
 
     def __init__(
@@ -103,7 +76,7 @@ class FamilyRungs:
         epochs: int,
         reduction_factor: int,
     ) -> None:
-        """Makes one bracket for each search.
+        """Starts without an arrival.
 
         Args:
             searches: Names; see `orchestrator.config.searches`.
@@ -111,10 +84,10 @@ class FamilyRungs:
             epochs: Of a whole trial.
             reduction_factor: One in this many survives a rung.
         """
-        self._brackets = {
-            search: Bracket(rungs, epochs=epochs, reduction_factor=reduction_factor)
-            for search in searches
-        }
+        self._epochs = epochs
+        self._share = (1 - 1 / reduction_factor) * 100 / 100  # a percentage, as Ray rounds it
+        milestones = sorted(rungs, reverse=True)
+        self._rungs = {search: {rung: Rung() for rung in milestones} for search in searches}
 
     def arrive(self, search: str, trial_id: str, row: Epoch, *, exempt: bool) -> Arrival | None:
         """Takes up an epoch of a trial.
@@ -126,10 +99,19 @@ class FamilyRungs:
             exempt: The trial is a baseline, which goes on whatever the rule says.
 
         Returns:
-            What was decided, None between rungs.
+            What was decided at the highest rung that is new to the trial, None where there is none.
         """
-        bracket = self._brackets[search]
-        return bracket.report(trial_id, row["epoch"], objective(row), exempt=exempt)
+        epoch, value = row["epoch"], objective(row)
+        for milestone, rung in self._rungs[search].items():
+            if epoch < milestone or trial_id in rung.trials:
+                continue
+            cutoff = rung.cutoff(self._share)
+            rung.trials.add(trial_id)
+            insort(rung.values, value)
+            weak = cutoff is not None and value < cutoff
+            word = FINISHED if epoch >= self._epochs else decision(weak=weak, exempt=exempt)
+            return Arrival(epoch=epoch, rung=milestone, value=value, cutoff=cutoff, decision=word)
+        return None
 
     def replay(
         self, rows: Iterable[EpochRow], *, exempt: Container[str], origin: str = ""
@@ -137,7 +119,7 @@ class FamilyRungs:
         """Takes up stored epochs, and gives each that arrived at a rung with what was decided.
 
         Args:
-            rows: Of `epochs.parquet`, in the order in which they came.
+            rows: In the order in which they came.
             exempt: The baselines among their trials.
             origin: Whose they are, where another study's may have the same ids.
         """

@@ -30,12 +30,7 @@ STEPS = 32
 
 @dataclass(frozen=True, kw_only=True)
 class Side:
-    """One of two models that are compared.
-
-    Attributes:
-        runs: Its accuracy, seed by seed.
-        hits: Whether each of its trainings is right, [seeds, images].
-    """
+    """The accuracy of one of two models, and whether each training is right, [seeds, images]."""
 
     runs: SeedRuns
     hits: Bools
@@ -67,13 +62,7 @@ def difference_p_value(a: Side, b: Side, *, groups: Integers | None = None) -> f
     """How certain it is that two accuracies differ, whichever way; see `claim_p_value`."""
     if _alone(a, b) and groups is None:
         return mcnemar_p_value(a.hits[0], b.hits[0])
-    difference = cautious_difference(a, b, groups)
-
-    def differs(confidence: float) -> bool:
-        low, high = difference.interval(confidence)
-        return low > 0 or high < 0
-
-    return _smallest_alpha(differs)
+    return _smallest_alpha(cautious_difference(a, b, groups).excludes_zero)
 
 
 def claim_interval(
@@ -100,9 +89,7 @@ def _alone(a: Side, b: Side) -> bool:
 def _image_margin(of_image: Floats, groups: Integers | None) -> Callable[[float], float]:
     """Confidence to how far the images' share of an interval reaches at least.
 
-    Args:
-        of_image: The difference on each image, -1 to 1, [images].
-        groups: Which images belong together, from 0, [images].
+    It is made of the difference on each image, -1 to 1, [images].
     """
     images, apart = len(of_image), of_image - of_image.mean()
     size = 1.0

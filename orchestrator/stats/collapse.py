@@ -25,21 +25,9 @@ STANDARD_ERRORS = 4
 
 @dataclass(frozen=True, kw_only=True)
 class Collapse:
-    """A training that collapsed.
+    """A training that collapsed: its accuracy, and the median of the seeds that did not."""
 
-    Attributes:
-        family: The family's name.
-        role: `baseline` or `tuned`.
-        fraction: The train fraction.
-        seed: Of the training.
-        accuracy: On the test images, a fraction.
-        others: The median accuracy of the other seeds, those that did not collapse.
-    """
-
-    family: str
-    role: str
-    fraction: float
-    seed: int
+    run: PredictedRun
     accuracy: float
     others: float
 
@@ -54,29 +42,24 @@ def find_collapses(runs: Sequence[PredictedRun]) -> Iterator[Collapse]:
     what is above chance, a study of six models with 3 or 5 seeds has a false alarm in under 2%
     (`benchmarks/false_alarms.py`).
 
+    A winner that is its baseline is named as baseline.
+
     Args:
-        runs: Of one study, from `predictions.split_runs`. A winner that is its baseline is named
-            as baseline.
+        runs: Of one study, from `predictions.split_runs`.
     """
-    twice = set(map(id, repeated(runs)))
+    twice = repeated(runs)
     models: dict[tuple[float, str, str], list[PredictedRun]] = {}
     for run in runs:
-        if id(run) not in twice:
+        if run not in twice:
             models.setdefault((run.fraction, *run.model), []).append(run)
-    for (fraction, family, role), own in models.items():
+    for own in models.values():
         labels = own[0].labels
         accuracies = np.array([run.correct.mean() for run in own])
         chance = float(np.bincount(labels).max() / len(labels))
         found = collapsed(accuracies, chance=chance, images=len(labels))
         for number in np.flatnonzero(found):
-            yield Collapse(
-                family=family,
-                role=role,
-                fraction=fraction,
-                seed=own[number].seed,
-                accuracy=float(accuracies[number]),
-                others=float(np.median(accuracies[~found])),
-            )
+            others = float(np.median(accuracies[~found]))
+            yield Collapse(run=own[number], accuracy=float(accuracies[number]), others=others)
 
 
 def collapsed(accuracies: Floats, *, chance: float, images: int) -> Bools:

@@ -42,7 +42,7 @@ class TestedRuns:
         """Resamples the images that the runs share, or whole groups of them, `draws` times."""
         digests = [run.digest for run in runs]
         distinct = dict(zip(digests, runs, strict=True))
-        place = {digest: number for number, digest in enumerate(distinct)}
+        names = list(distinct)
         estimates = bootstrap.estimate(
             runs[0].labels,
             np.stack([run.predicted for run in distinct.values()]),
@@ -51,16 +51,13 @@ class TestedRuns:
             draws=draws,
             groups=groups,
         )
-        places = [place[digest] for digest in digests]
+        places = [names.index(digest) for digest in digests]
         return cls(runs=runs, digests=digests, estimates=estimates, places=places, groups=groups)
 
     def of_model(self, model: Model, seed: int | None = None) -> list[int]:
         """The numbers of a model's runs: of one seed, or of all."""
-        return [
-            number
-            for number, run in enumerate(self.runs)
-            if run.model == model and seed in {None, run.seed}
-        ]
+        runs = enumerate(self.runs)
+        return [i for i, run in runs if run.model == model and seed in {None, run.seed}]
 
     def side(self, numbers: Sequence[int]) -> Side:
         """The accuracy of the runs with these numbers, and on which images each is right."""
@@ -112,7 +109,8 @@ def pair(
     p_value = 1.0
     if not same:
         by_interval = shared["seed"] is None or tested.groups is not None
-        p_value = accuracy.p_value() if by_interval else _mcnemar(tested, a, b)
+        correct = (tested.runs[side[0]].correct for side in (a, b))
+        p_value = accuracy.p_value() if by_interval else significance.mcnemar_p_value(*correct)
     rows = [
         {
             **shared,
@@ -125,10 +123,6 @@ def pair(
         for metric, difference in differences.items()
     ]
     return Pair(rows=rows, runs=frozenset(sides))
-
-
-def _mcnemar(tested: TestedRuns, a: Sequence[int], b: Sequence[int]) -> float:
-    return significance.mcnemar_p_value(tested.runs[a[0]].correct, tested.runs[b[0]].correct)
 
 
 def _row(difference: MeanDifference, metric: str, *, same: bool) -> dict[str, float | None]:

@@ -19,7 +19,6 @@ class Ensemble:
     """A family's winner, its seeds' probabilities averaged.
 
     Attributes:
-        family: The family's name.
         correct: Whether the ensemble is right on each test image, [images].
         single: Whether each of its trainings is, [seeds, images].
     """
@@ -74,22 +73,14 @@ def gain_interval(gains: Floats) -> tuple[float, float]:
 
 
 def ensembles(runs: Sequence[PredictedRun]) -> list[Ensemble]:
-    """One for each family whose winner was trained with two seeds or more at the largest share.
-
-    Args:
-        runs: From `predictions.split_runs`.
-    """
+    """One for each family whose winner was trained with two seeds or more at the largest share."""
     return [
         Ensemble(
             family=family,
-            correct=averaged(own).argmax(axis=1) == own[0].labels,
+            correct=np.mean([run.probabilities for run in own], axis=0).argmax(axis=1)
+            == own[0].labels,
             single=np.stack([run.correct for run in own]),
         )
         for family, own in tuned_runs(runs).items()
         if len(own) >= FEWEST_SEEDS
     ]
-
-
-def averaged(runs: Sequence[PredictedRun]) -> Floats:
-    """The mean of what trainings say of the same images, fractions, [images, classes]."""
-    return np.asarray(np.mean([run.probabilities for run in runs], axis=0))

@@ -77,7 +77,7 @@ def mean_interval(
     Args:
         a: Of one model.
         b: Of another, trained independently of a; the same metric on the same images.
-        confidence: How often it is to hold the truth, a fraction.
+        confidence: A fraction.
     """
     return MeanDifference.of(a, b).interval(confidence)
 
@@ -117,7 +117,7 @@ class MeanDifference:
         if confidence > CONFIDENCE:
             stretch = ndtri((1 + confidence) / 2) / ndtri((1 + CONFIDENCE) / 2)
             low, high = (self.value + (end - self.value) * stretch for end in (low, high))
-        margin = _margin(self.degrees, self.variance, confidence)
+        margin = stdtrit(self.degrees, (1 + confidence) / 2) * np.sqrt(self.variance)
         below, above = abs(self.value - low), abs(high - self.value)
         if self.image_margin is not None:
             least = self.image_margin(confidence)
@@ -130,23 +130,24 @@ class MeanDifference:
         # Sums in another order differ in their last digit: what is 0 but for that is 0.
         return (0.0 if abs(low) < ROUNDING else low), (0.0 if abs(high) < ROUNDING else high)
 
+    def excludes_zero(self, confidence: float) -> bool:
+        """Whether its interval lies on one side of 0."""
+        low, high = self.interval(confidence)
+        return low > 0 or high < 0
+
     def p_value(self) -> float:
         """The smallest alpha at which the (1 - alpha) interval excludes 0.
 
         So it is below 0.05 exactly where the 95% interval excludes 0 (with 40 draws or more).
         Beyond 95% draws are few, so their tails are taken as a normal distribution's from there on.
         """
-
-        def excluded(alpha: float) -> bool:
-            low, high = self.interval(1 - alpha)
-            return low > 0 or high < 0
-
         within, outside = SMALLEST_P, 1.0
-        if excluded(within):
+        if self.excludes_zero(1 - within):
             return within
         alpha = max(within, 1 - CONFIDENCE)
         while outside - within > PRECISION:
-            within, outside = (within, alpha) if excluded(alpha) else (alpha, outside)
+            excluded = self.excludes_zero(1 - alpha)
+            within, outside = (within, alpha) if excluded else (alpha, outside)
             alpha = (within + outside) / 2
         return within
 
@@ -163,11 +164,6 @@ def _seed_noise(models: list[SeedRuns]) -> tuple[float, float]:
     freedom = np.array([len(each.points) - 1 for each in models])
     variance = sum(each.seed_variance for each in models)
     return float(observed.sum() ** 2 / (observed**2 / freedom).sum()), float(variance)
-
-
-def _margin(degrees: float, variance: float, confidence: float) -> float:
-    """Half an interval of Student's t."""
-    return float(stdtrit(degrees, (1 + confidence) / 2) * np.sqrt(variance))
 
 
 def noisy_means(model: SeedRuns, generator: np.random.Generator) -> Floats:
