@@ -8,7 +8,7 @@ import pandas as pd
 import pyarrow as pa
 
 from orchestrator.analysis.formats import number, words
-from orchestrator.analysis.section import MISSING, Row, Section, grouped, worded
+from orchestrator.analysis.section import MISSING, Row, Section, at_largest, grouped, worded
 from orchestrator.results.rows import FinalRow
 from orchestrator.results.schema import ROLES
 from orchestrator.results.study_record import StudyRecord
@@ -40,16 +40,10 @@ def transfer_card_sections(study: StudyRecord, final: pa.Table) -> tuple[Section
     """
     models = {
         (runs[0]["family"], runs[0]["role"]): runs[0]
-        for _, runs in grouped(_largest(final.to_pylist()), "family", "role")
+        for _, runs in grouped(at_largest(final.to_pylist()), "family", "role")
     }
     cards = (_card(study, family, models) for family in _pretrained(study))
     return (_sizes(list(models.values())), *cards)
-
-
-def _largest(finals: Sequence[FinalRow]) -> list[FinalRow]:
-    """The rows of the largest fraction."""
-    largest = max((row["train_fraction"] for row in finals), default=None)
-    return [row for row in finals if row["train_fraction"] == largest]
 
 
 def _pretrained(study: StudyRecord) -> Iterator[Family]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from math import comb
-from typing import Any
+from typing import Final
 
 import numpy as np
 import pandas as pd
@@ -10,13 +10,16 @@ import pyarrow as pa
 
 from orchestrator.analysis.budget_use import effort_section, measure_effort
 from orchestrator.analysis.formats import number, points, share, words
-from orchestrator.analysis.frames import frame, records
+from orchestrator.analysis.frames import frame
 from orchestrator.analysis.section import Section
 from orchestrator.results.schema import ROLES
 from orchestrator.results.states import MAY_WIN
 from orchestrator.results.study_record import StudyRecord
 
-"""States of trials that can win: neither diverged nor failed."""
+CHOICE: Final = (
+    *("family", "trials", "without", "baseline", "winner"),
+    *("search_validation", "validation", "test"),
+)
 
 
 def expected_best(values: Sequence[float], k: int) -> float:
@@ -51,11 +54,6 @@ def can_win(trials: pd.DataFrame) -> pd.DataFrame:
 def describe_selection(families: Sequence[str], trials: pa.Table, final: pa.Table) -> pd.DataFrame:
     """What each search chose, and how that held up in the finals.
 
-    Args:
-        families: Names, in the order of the result.
-        trials: `trials.parquet`.
-        final: `final.parquet`.
-
     Returns:
         `family`, `trials` that can win (a stopped one counts with its best so far), `without` that
         cannot, `winner`, its `search_validation` accuracy, that of the `baseline` and the `gain`
@@ -67,7 +65,7 @@ def describe_selection(families: Sequence[str], trials: pa.Table, final: pa.Tabl
     for family in families:
         own = of_search[of_search["family"] == family]
         best = can_win(own)
-        winner: dict[str, Any] = records(best[:1])[0] if len(best) else {}
+        winner = best[["trial_id", "validation_accuracy"]].iloc[0] if len(best) else (None, np.nan)
         baselines = own.loc[own["role"] == ROLES[0], "validation_accuracy"].dropna()
         fractions = own["train_fraction"].unique()  # one: that it was searched at
         of_winner = of_finals[
@@ -75,19 +73,10 @@ def describe_selection(families: Sequence[str], trials: pa.Table, final: pa.Tabl
             & (of_finals["role"] == ROLES[1])
             & of_finals["train_fraction"].isin(fractions)
         ]
-        rows.append(
-            {
-                "family": family,
-                "trials": len(best),
-                "without": len(own) - len(best),
-                "baseline": baselines.iloc[0] if len(baselines) else np.nan,
-                "winner": winner.get("trial_id"),
-                "search_validation": winner.get("validation_accuracy", np.nan),
-                "validation": of_winner["validation_accuracy"].mean(),
-                "test": of_winner["test_accuracy"].mean(),
-            }
-        )
-    table = pd.DataFrame(rows)
+        baseline = baselines.iloc[0] if len(baselines) else np.nan
+        means = [of_winner[f"{part}_accuracy"].mean() for part in ("validation", "test")]
+        rows.append((family, len(best), len(own) - len(best), baseline, *winner, *means))
+    table = pd.DataFrame(rows, columns=list(CHOICE))
     return table.assign(
         gain=table["search_validation"] - table["baseline"],
         search_optimism=table["search_validation"] - table["test"],
@@ -96,13 +85,7 @@ def describe_selection(families: Sequence[str], trials: pa.Table, final: pa.Tabl
 
 
 def fairness_sections(study: StudyRecord, trials: pa.Table, final: pa.Table) -> Iterator[Section]:
-    """What each family was given, gained, and promised too much.
-
-    Args:
-        study: `study.json`, with `families` in its `settings`.
-        trials: `trials.parquet`.
-        final: `final.parquet`.
-    """
+    """What each family was given, gained, and promised too much."""
     families = study.settings.families
     table = describe_selection(families, trials, final)
     yield effort_section(study, measure_effort(families, trials, final))

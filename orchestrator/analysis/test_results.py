@@ -8,7 +8,15 @@ import pandas as pd
 
 from orchestrator.analysis.formats import number, spread, words
 from orchestrator.analysis.frames import over_seeds, records
-from orchestrator.analysis.section import FORMATS, Format, Section, count, grouped, present
+from orchestrator.analysis.section import (
+    FORMATS,
+    Format,
+    Section,
+    at_largest,
+    count,
+    grouped,
+    present,
+)
 from orchestrator.config.searches import search_for, search_of
 from orchestrator.results.rows import FinalRow, TrialRow
 from orchestrator.results.schema import ROLES
@@ -102,8 +110,7 @@ def reference_sections(study: StudyRecord, finals: Sequence[FinalRow]) -> Iterat
     """The reference results beside the last epoch of our baselines, where the data are the same."""
     if study.settings.dataset != REFERENCE_DATASET:
         return
-    largest = max((row["train_fraction"] for row in finals), default=None)
-    runs = [row for row in finals if (row["train_fraction"], row["role"]) == (largest, "baseline")]
+    runs = [row for row in at_largest(finals) if row["role"] == "baseline"]
     names = ("epoch", *METRICS)
     rows = [
         {
