@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from orchestrator.analysis.formats import number, share, words
+from orchestrator.analysis.per_class import class_names
 from orchestrator.analysis.section import Section, count
 from orchestrator.results.study_record import StudyRecord
 from orchestrator.stats.predictions import PredictedRun, tuned_runs
@@ -28,10 +29,6 @@ def certain_but_wrong(runs: Sequence[PredictedRun]) -> pd.DataFrame:
     its distance to the class they take an image for (docs/OWN_IMAGES.md). Source: Northcutt, Jiang
     and Chuang (2021), Confident Learning.
 
-    Args:
-        runs: The final runs, from `predictions.split_runs`; of the tuned ones those at the largest
-            share are taken.
-
     Returns:
         A row an image: `image_index`, `file` (null where images are no files), `label` and
         `taken_for` (indices of classes), `probability` of either, `trainings` and how many of
@@ -41,9 +38,8 @@ def certain_but_wrong(runs: Sequence[PredictedRun]) -> pd.DataFrame:
     if not groups:
         return pd.DataFrame(columns=list(COLUMNS))
     every = [run for group in groups for run in group]
-    said = np.mean(
-        [np.mean([run.probabilities for run in group], axis=0) for group in groups], axis=0
-    )
+    of_families = [np.mean([run.probabilities for run in group], axis=0) for group in groups]
+    said = np.mean(of_families, axis=0)
     first, places = every[0], np.arange(len(said))
     guess, label = said.argmax(axis=1), first.labels.astype(np.int64)
     table = pd.DataFrame(
@@ -65,17 +61,11 @@ def certain_but_wrong(runs: Sequence[PredictedRun]) -> pd.DataFrame:
 def certain_but_wrong_sections(
     study: StudyRecord, runs: Sequence[PredictedRun]
 ) -> Iterator[Section]:
-    """The first thousand of them; nothing where no tuned model was tested.
-
-    Args:
-        study: `study.json`; `dataset` names the classes, else they are numbers.
-        runs: The final runs, from `predictions.split_runs`.
-    """
+    """The first thousand of them; nothing where no tuned model was tested."""
     found = certain_but_wrong(runs)
     if not len(found):
         return
-    numbers = range(runs[0].probabilities.shape[1])
-    names = study.dataset.classes or list(map(str, numbers))
+    names = class_names(study, runs)
     table = found.head(MOST_ROWS).assign(
         **{side: [names[index] for index in found[side].head(MOST_ROWS)] for side in LABELS}
     )

@@ -1,6 +1,5 @@
 """Test images that show the worst confusions: which they are, and copies in a study's folder."""
 
-import io
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,9 +25,7 @@ class Confusion:
     """A pair of classes that a tuned model confuses, at the largest train fraction.
 
     Attributes:
-        family: The family's name.
         label: The true class.
-        predicted: What it is taken for.
         wrong: How often, over all seeds.
         images: Test images of the true class, each counted once per seed.
         examples: Indices of such test images, those that most seeds take for it first.
@@ -43,28 +40,24 @@ class Confusion:
 
 
 def worst_confusions(runs: Sequence[PredictedRun]) -> list[Confusion]:
-    """The worst confusions of each tuned model, with examples.
-
-    Args:
-        runs: The final runs, from `predictions.split_runs`.
-    """
+    """The worst confusions of each tuned model, with examples."""
     return [each for group in tuned_runs(runs).values() for each in _of_model(group)]
 
 
 def _of_model(runs: Sequence[PredictedRun]) -> Iterator[Confusion]:
     scores = score_classes(runs)
     for label, predicted in scores.worst_confusions():
-        times = sum(
-            ((run.labels == label) & (run.predicted == predicted)).astype(np.int64) for run in runs
+        times = np.sum(
+            [(run.labels == label) & (run.predicted == predicted) for run in runs], axis=0
         )
-        order = np.argsort(-np.asarray(times), kind="stable")
+        order = np.argsort(-times, kind="stable")
         yield Confusion(
             family=scores.family,
             label=label,
             predicted=predicted,
             wrong=int(scores.confusion[label, predicted]),
             images=int(scores.images[label]),
-            examples=tuple(int(i) for i in order[:IMAGES_SHOWN] if np.asarray(times)[i]),
+            examples=tuple(int(i) for i in order[:IMAGES_SHOWN] if times[i]),
         )
 
 
@@ -76,7 +69,7 @@ def write_examples(
     Args:
         folder: The study's.
         runs: Its final runs.
-        images: The test images, RGB, uint8, [images, height, width, 3].
+        images: Of the test, RGB, uint8, [images, height, width, 3].
 
     Raises:
         OSError: A file cannot be written.
@@ -89,10 +82,8 @@ def write_examples(
     for index in sorted(chosen):
         image = Image.fromarray(images[index])
         image.thumbnail((LONGEST_EDGE, LONGEST_EDGE))
-        buffer = io.BytesIO()
-        image.save(buffer, format="PNG")
         temporary = folder / FOLDER / f".{index}.png"
-        temporary.write_bytes(buffer.getvalue())
+        image.save(temporary)
         temporary.replace(folder / FOLDER / f"{index}.png")
 
 

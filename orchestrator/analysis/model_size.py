@@ -8,7 +8,7 @@ import pandas as pd
 import pyarrow as pa
 
 from orchestrator.analysis.formats import number, words
-from orchestrator.analysis.section import MISSING, Row, Section, at_largest, grouped, worded
+from orchestrator.analysis.section import MISSING, Section, at_largest, grouped, worded
 from orchestrator.results.rows import FinalRow
 from orchestrator.results.schema import ROLES
 from orchestrator.results.study_record import StudyRecord
@@ -32,12 +32,7 @@ PARTS = ("stem", "trained layers", "head")
 
 
 def transfer_card_sections(study: StudyRecord, final: pa.Table) -> tuple[Section, ...]:
-    """The size of every model, and a card for each family that starts from pre-trained weights.
-
-    Args:
-        study: The study.
-        final: `final.parquet`; empty where every family failed.
-    """
+    """The size of every model, and a card for each family that starts from pre-trained weights."""
     models = {
         (runs[0]["family"], runs[0]["role"]): runs[0]
         for _, runs in grouped(at_largest(final.to_pylist()), "family", "role")
@@ -70,22 +65,18 @@ def _sizes(models: Sequence[FinalRow]) -> Section:
     )
 
 
-def _size(row: Row) -> dict[str, str]:
-    """What a run's network measures; a dash where its study did not say yet."""
-    known = defaultdict(lambda: None, row)
-    return {name: each.cell(known) for name, each in SIZES.items()}
-
-
 def _card(
     study: StudyRecord, family: Family, models: Mapping[tuple[str, str], FinalRow]
 ) -> Section:
     baseline = study.baselines.get(family.name)
     chosen = (study.choice or {}).get(family.name)
     tuned = None if chosen is None else chosen.params
-    sides = [
-        {**_network(study, family, params), **_size(models.get((family.name, role), {}))}
-        for role, params in zip(ROLES, (baseline, tuned), strict=True)
-    ]
+    sides = []
+    for role, params in zip(ROLES, (baseline, tuned), strict=True):
+        # A dash where the study did not say yet.
+        run = defaultdict(lambda: None, models.get((family.name, role), {}))
+        sizes = {name: each.cell(run) for name, each in SIZES.items()}
+        sides.append({**_network(study, family, params), **sizes})
     return worded(
         key=f"transfer/{family.name}",
         title=f"Transfer card: {family.name}",
@@ -108,31 +99,24 @@ def _network(study: StudyRecord, family: Family, params: Params | None) -> dict[
     return {
         **dict.fromkeys(names, "not stated by the family's file"),
         **parts,
-        **_input(study.dataset.image_shape, params),
+        **_input(study.dataset.image_shape[0], params),
     }
 
 
-def _input(image_shape: Sequence[int], params: Params) -> dict[str, str]:
+def _input(own: int, params: Params) -> dict[str, str]:
     given = {**PLAIN_INPUT, **params}
-    own = image_shape[0]
-    size = given["input_size"] or own
+    size, name = given["input_size"] or own, given["normalization"]
+    plain = {
+        PLAIN_INPUT["normalization"]: "[0, 1], no mean or deviation",
+        BY_NETWORK: "that of the weights, by the network itself",
+    }
+    if name not in plain:
+        mean, deviation = (", ".join(f"{x:g}" for x in values) for values in NORMALIZATIONS[name])
+        plain[name] = f"{name}: mean {mean}, deviation {deviation}"
     return {
         "input size": f"{size} px" if size == own else f"{size} px, resized from {own}, bilinear",
-        "normalisation": _normalisation(given["normalization"]),
+        "normalisation": plain[name],
     }
-
-
-def _normalisation(name: str) -> str:
-    if name == PLAIN_INPUT["normalization"]:
-        return "[0, 1], no mean or deviation"
-    if name == BY_NETWORK:
-        return "that of the weights, by the network itself"
-    mean, deviation = NORMALIZATIONS[name]
-    return f"{name}: mean {_listed(mean)}, deviation {_listed(deviation)}"
-
-
-def _listed(values: Sequence[float]) -> str:
-    return ", ".join(f"{value:g}" for value in values)
 
 
 def _weights(study: StudyRecord, family: Family) -> Iterator[str]:

@@ -141,3 +141,29 @@ def fairness_sections(study: StudyRecord, trials: pa.Table, final: pa.Table) -> 
         if most
         else (),
     )
+
+
+def probe_sections(study: StudyRecord, trials: pa.Table) -> Iterator[Section]:
+    """What frozen networks were worth before the search, where a study was asked to probe them."""
+    if not study.probe:
+        return
+    best = frame(trials).groupby("family")["validation_accuracy"].max().dropna().to_dict()
+    rows = [{**dict(each), "searched": best.get(each.family)} for each in study.probe]
+    first = study.probe[0]
+    yield Section(
+        key="fairness/probe",
+        title="What the frozen networks knew before the search",
+        table=pd.DataFrame(rows),
+        formats={
+            "family": words("family"),
+            "linear layer": share("linear_accuracy"),
+            "nearest neighbours": share("knn_accuracy"),
+            "best trial of the search": share("searched"),
+        },
+        notes=(
+            f"Accuracy on {first.validation_images:,} validation images, after a look at "
+            f"{first.train_images:,} training images without training any of the network; of "
+            "the search's best trial on all validation images.",
+        ),
+        place="document",
+    )

@@ -5,8 +5,6 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
 
-import numpy as np
-
 from orchestrator.results.rows import Model
 from orchestrator.stats import bootstrap
 from orchestrator.stats.differences import Pair, TestedRuns, adjust, pair
@@ -18,7 +16,6 @@ class TestedStudy:
     """What a study's models said about its test images.
 
     Attributes:
-        name: By which it is shown.
         data: Its data files with their hashes, as text.
         runs: At the largest train fraction, from `predictions.split_runs`.
     """
@@ -39,9 +36,8 @@ def why_not_comparable(a: TestedStudy, b: TestedStudy) -> str | None:
     if a.data != b.data:
         return "different data files, so different test images"
     of_a, of_b = a.runs[0], b.runs[0]
-    for what in ("images", "labels"):
-        if not np.array_equal(getattr(of_a, what), getattr(of_b, what)):
-            return "different test images"
+    if not of_a.same_images(of_b):
+        return "different test images"
     if of_a.probabilities.shape != of_b.probabilities.shape:
         return "different numbers of classes"
     return None

@@ -45,6 +45,12 @@ class PredictedRun:
         """Family and role."""
         return self.family, self.role
 
+    def same_images(self, other: "PredictedRun") -> bool:
+        """Whether another was tested on the same images with the same labels."""
+        return np.array_equal(self.images, other.images) and np.array_equal(
+            self.labels, other.labels
+        )
+
     @property
     def correct(self) -> Bools:
         """Whether each test image is classified correctly, [images]."""

@@ -13,7 +13,7 @@ from optuna.distributions import distribution_to_json
 from printed_json import printed_json
 
 from orchestrator import study
-from orchestrator.analysis.forecast_accuracy import forecast_sections
+from orchestrator.analysis.budget_use import forecast_sections
 from orchestrator.config.settings import Settings
 from orchestrator.config.sources import resolve
 from orchestrator.forecast.estimate import (
