@@ -78,14 +78,13 @@ def _by_recall(
     if objective != "balanced_accuracy":
         return
     row = pair_of(comparison, ranked[0].family, ranked[1].family, metric="recall")
-    if row is None:
-        return
-    found, low, high = (100 * each for each in ends(row))
-    yield (
-        f"In balanced accuracy, by which trials and epochs were chosen, {ranked[0].family} minus "
-        f"{ranked[1].family} is {found:+z.2f} percentage points (95% interval {low:+z.2f} to "
-        f"{high:+z.2f})."
-    )
+    if row is not None:
+        difference, low, high = map(points, ends(row))
+        yield (
+            f"In balanced accuracy, by which trials and epochs were chosen, {ranked[0].family} "
+            f"minus {ranked[1].family} is {difference} percentage points (95% interval {low} to "
+            f"{high})."
+        )
 
 
 def mean_pairs(comparison: Sequence[ComparisonRow], metric: str = "accuracy") -> list[MeasuredRow]:
@@ -144,10 +143,11 @@ def _verdict(ranked: Sequence[Ranked], comparison: Sequence[ComparisonRow]) -> s
 
 def _reach(final: Sequence[FinalRow], ranked: Sequence[Ranked]) -> str:
     """What the sentence rests on."""
-    own, seeds = at_largest(final)[0], sorted({each.seeds for each in ranked})
+    own, seeds = at_largest(final)[0], [each.seeds for each in ranked]
     runs = "one training each, so training noise is not in the interval"
-    if seeds[-1] > 1:
-        runs = f"means over {' to '.join(map(str, {seeds[0]: 0, seeds[-1]: 0}))} trainings each"
+    if max(seeds) > 1:
+        ends = sorted({min(seeds), max(seeds)})
+        runs = f"means over {' to '.join(map(str, ends))} trainings each"
     return (
         f"Measured on {count(own['test_images'])} test images after training on "
         f"{count(own['train_images'])}; {runs}."

@@ -16,11 +16,9 @@ def words(*columns: str) -> Format:
     return Format(columns, lambda *values: " ".join(map(str, values)), numeric=False)
 
 
-def number(
-    column: str, form: str = ",.0f", *, scale: float = 1, unit: str = "", before: str = ""
-) -> Format:
-    """A number, scaled, between `before` and `unit`: a whole one, if nothing else is said."""
-    return Format((column,), lambda value: f"{before}{scale * value:{form}}{unit}")
+def number(column: str, form: str = ",.0f", *, scale: float = 1, before: str = "") -> Format:
+    """A number, scaled, with what stands before it: a whole one, if nothing else is said."""
+    return Format((column,), lambda value: f"{before}{scale * value:{form}}")
 
 
 def rounded(column: str, *, scale: float = 1) -> Format:

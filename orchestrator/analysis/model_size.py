@@ -8,8 +8,8 @@ import pandas as pd
 import pyarrow as pa
 
 from orchestrator.analysis.formats import number, words
-from orchestrator.analysis.section import MISSING, Section, at_largest, grouped, worded
-from orchestrator.results.rows import FinalRow
+from orchestrator.analysis.section import MISSING, Section, at_largest, worded
+from orchestrator.results.rows import FinalRow, Model
 from orchestrator.results.schema import ROLES
 from orchestrator.results.study_record import StudyRecord
 from search_spaces.baseline import Params
@@ -28,15 +28,13 @@ SIZES: Final = {
     "trained parameters": number("trained_parameters"),
     "forward MFLOPs per image": number("forward_flops_per_image", ",.1f", scale=1e-6),
 }
-PARTS = ("stem", "trained layers", "head")
 
 
 def transfer_card_sections(study: StudyRecord, final: pa.Table) -> tuple[Section, ...]:
     """The size of every model, and a card for each family that starts from pre-trained weights."""
-    models = {
-        (runs[0]["family"], runs[0]["role"]): runs[0]
-        for _, runs in grouped(at_largest(final.to_pylist()), "family", "role")
-    }
+    models: dict[Model, FinalRow] = {}
+    for row in at_largest(final.to_pylist()):
+        models.setdefault((row["family"], row["role"]), row)
     cards = (_card(study, family, models) for family in _pretrained(study))
     return (_sizes(list(models.values())), *cards)
 
@@ -65,9 +63,7 @@ def _sizes(models: Sequence[FinalRow]) -> Section:
     )
 
 
-def _card(
-    study: StudyRecord, family: Family, models: Mapping[tuple[str, str], FinalRow]
-) -> Section:
+def _card(study: StudyRecord, family: Family, models: Mapping[Model, FinalRow]) -> Section:
     baseline = study.baselines.get(family.name)
     chosen = (study.choice or {}).get(family.name)
     tuned = None if chosen is None else chosen.params
@@ -91,7 +87,7 @@ def _network(study: StudyRecord, family: Family, params: Params | None) -> dict[
 
     A study that was run with another version of the family has dashes too.
     """
-    names = (*PARTS[:1], "input size", "normalisation", *PARTS[1:])
+    names = ("stem", "input size", "normalisation", "trained layers", "head")
     if params is None or not params.keys() >= family.search_space.keys() - ABSENT.keys():
         return dict.fromkeys(names, MISSING)
     config = {**params, "num_classes": len(study.dataset.classes)}

@@ -1,6 +1,7 @@
 """Pairs of models: which is more accurate, by how much, and whether that is certain."""
 
 from collections.abc import Iterator, Sequence
+from statistics import fmean
 from typing import Any, Final, TypeGuard, TypeVar
 
 import pandas as pd
@@ -54,7 +55,7 @@ def difference_sections(
             model: present(run["test_accuracy"] for run in runs)
             for model, runs in grouped(tested, "family", "role")
         }
-        ranked = sorted(of_model, key=lambda model: -_mean(of_model[model]))
+        ranked = sorted(of_model, key=lambda model: -fmean(of_model[model] or [0]))
         places = {model: number for number, model in enumerate(ranked)}
         rows = sorted(_rows(own, of_model), key=lambda row: (row["kind"], *_order(row, places)))
         if not rows:
@@ -130,10 +131,6 @@ def _order(row: Row, places: dict[Any, int]) -> list[int]:
     """Models of which no run is left, as where a table was lost, come last."""
     models = ((row[f"{side}_family"], row[f"{side}_role"]) for side in "ab")
     return sorted(places.get(model, len(places)) for model in models)
-
-
-def _mean(values: Sequence[float]) -> float:
-    return sum(values) / len(values) if values else 0.0
 
 
 def _notes(rows: Sequence[Row]) -> Iterator[str]:

@@ -9,7 +9,7 @@ import numpy as np
 
 from orchestrator.results.rows import Model
 from orchestrator.stats import bootstrap, significance
-from orchestrator.stats.bootstrap import CONFIDENCE, Integers
+from orchestrator.stats.bootstrap import Integers
 from orchestrator.stats.claims import Side, cautious_difference
 from orchestrator.stats.intervals import MeanDifference, SeedRuns
 from orchestrator.stats.predictions import PredictedRun
@@ -128,7 +128,7 @@ def pair(
 def _row(difference: MeanDifference, metric: str, *, same: bool) -> dict[str, float | None]:
     low, high = (
         # The same trainings in both: what chance there was in them is in neither side alone.
-        bootstrap.percentile_interval(difference.draws) if same else difference.interval(CONFIDENCE)
+        bootstrap.percentile_interval(difference.draws) if same else difference.interval()
     )
     if metric != "loss":  # no share can differ by more; Student's t knows no bounds
         low, high = max(low, -1.0), min(high, 1.0)

@@ -241,7 +241,7 @@ def _image_variance(noise: Noise, seeds: tuple[int, int], images: int) -> float:
 
 @dataclass(frozen=True, kw_only=True)
 class _Seen:
-    """What studies to come have of their noise, as `intervals.mean_interval` sees it.
+    """What studies to come have of their noise, as `intervals.MeanDifference` sees it.
 
     Attributes:
         seeds: Trainings of a and b.

@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from orchestrator.results.rows import Model
 from orchestrator.stats import bootstrap
-from orchestrator.stats.intervals import SeedRuns, mean_interval, noisy_means
+from orchestrator.stats.intervals import MeanDifference, SeedRuns, noisy_means
 from orchestrator.stats.predictions import PredictedRun
 
 FEWEST_SIZES = 2
@@ -27,7 +27,6 @@ class Point:
     """
 
     images: int
-    fraction: float
     accuracy: float
     low: float
     high: float
@@ -45,8 +44,8 @@ def measure_curves(
     """The learning curve of each model, in the order of the tables.
 
     Args:
-        final: `final.parquet`; gives the number of training images of each fraction.
-        runs: The final runs, from `predictions.split_runs`.
+        final: Gives the number of training images of each fraction.
+        runs: From `predictions.split_runs`.
         draws: Bootstrap draws.
 
     Raises:
@@ -64,18 +63,18 @@ def measure_curves(
     accuracies = bootstrap.accuracy_draws(np.stack([run.correct for run in runs]), draws=draws)
     for fraction in sorted({run.fraction for run in runs}):
         for model, curve in curves.items():
-            rows = [
-                i for i, run in enumerate(runs) if (run.fraction, run.model) == (fraction, model)
-            ]
+            at = (fraction, model)
+            rows = [i for i, run in enumerate(runs) if (run.fraction, run.model) == at]
             images = sizes.get((*model, fraction))
             if images and rows:
                 points = np.array([runs[row].correct.mean() for row in rows])
                 own = SeedRuns(points=points, draws=accuracies[rows])
-                low, high = np.clip(mean_interval(own), 0, 1)  # Student's t knows no bounds
+                low, high = np.clip(
+                    MeanDifference.of(own).interval(), 0, 1
+                )  # Student's t knows no bounds
                 curve.append(
                     Point(
                         images=images,
-                        fraction=fraction,
                         accuracy=own.mean,
                         low=float(low),
                         high=float(high),
@@ -111,10 +110,8 @@ def find_crossings(a: Curve, b: Curve) -> list[float]:
     for left, right in pairwise(decided):
         (x0, d0), (x1, d1) = points[left], points[right]
         if d0 * d1 < 0:
-            crossing = (
-                _between(x0, x1, d0 / (d0 - d1)) if right == left + 1 else points[left + 1][0]
-            )
-            crossings.append(float(crossing))
+            tied = points[left + 1][0] if right > left + 1 else None
+            crossings.append(float(tied or _between(x0, x1, d0 / (d0 - d1))))
     return crossings
 
 
@@ -151,9 +148,8 @@ def _first_crossings(a: Curve, b: Curve) -> bootstrap.Floats:
     ahead = sign * np.stack([one.draws - other.draws for one, other in shared])
     found = np.full(ahead.shape[1], np.inf)
     # From the most images to the fewest, so that the first crossing is what remains.
-    for (x0, d0), (x1, d1) in reversed(
-        list(pairwise(zip([one.images for one, _ in shared], ahead, strict=True)))
-    ):
+    points = zip([one.images for one, _ in shared], ahead, strict=True)
+    for (x0, d0), (x1, d1) in reversed(list(pairwise(points))):
         crossing = (d0 > 0) & (d1 <= 0)
         found[crossing] = _between(x0, x1, d0[crossing] / (d0[crossing] - d1[crossing]))
     found[ahead[0] <= 0] = 0

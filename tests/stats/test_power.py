@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 
 from orchestrator.stats import bootstrap, power
-from orchestrator.stats.intervals import SeedRuns, mean_interval
+from orchestrator.stats.intervals import MeanDifference, SeedRuns
 from orchestrator.stats.power import Noise
 
 ALIKE = {"disagreement": 0.2, "seed_noise": 0.01}
@@ -30,7 +30,7 @@ def interval(found):
         SeedRuns(points=own.mean(axis=1), draws=bootstrap.accuracy_draws(own, draws=300))
         for own in found
     )
-    return mean_interval(a, b)
+    return MeanDifference.of(a, b).interval()
 
 
 def test_without_noise_of_seeds_it_is_the_power_of_a_z_test() -> None:
