@@ -65,10 +65,7 @@ def rank(final: Sequence[FinalRow]) -> list[Ranked]:
 
 def compared(final: Sequence[FinalRow], comparison: Sequence[ComparisonRow]) -> MeasuredRow | None:
     """The row of the two tuned families that the answer compares; None where there are no two."""
-    ranked = rank(final)
-    if len(ranked) < FEWEST_TO_COMPARE:
-        return None
-    return pair_of(comparison, ranked[0].family, ranked[1].family)
+    return pair_of(comparison, rank(final))
 
 
 def _by_recall(
@@ -77,7 +74,7 @@ def _by_recall(
     """How the two best stand in balanced accuracy, where that was what a study was about."""
     if objective != "balanced_accuracy":
         return
-    row = pair_of(comparison, ranked[0].family, ranked[1].family, metric="recall")
+    row = pair_of(comparison, ranked, metric="recall")
     if row is not None:
         difference, low, high = map(points, ends(row))
         yield (
@@ -97,10 +94,10 @@ def mean_pairs(comparison: Sequence[ComparisonRow], metric: str = "accuracy") ->
 
 
 def pair_of(
-    comparison: Sequence[ComparisonRow], first: str, second: str, metric: str = "accuracy"
+    comparison: Sequence[ComparisonRow], ranked: Sequence[Ranked], metric: str = "accuracy"
 ) -> MeasuredRow | None:
-    """The row of two tuned families at the largest fraction, as the first minus the second."""
-    wanted = (first, TUNED), (second, TUNED)
+    """The row of the two best at the largest fraction, as the first minus the second."""
+    wanted = tuple((each.family, TUNED) for each in ranked[:2])
     for row in at_largest(mean_pairs(comparison, metric)):
         if models_of(row) == wanted:
             return row
@@ -111,7 +108,7 @@ def pair_of(
 
 def _verdict(ranked: Sequence[Ranked], comparison: Sequence[ComparisonRow]) -> str:
     first, second = ranked[:2]
-    row = pair_of(comparison, first.family, second.family)
+    row = pair_of(comparison, ranked)
     if row is None:
         return (
             f"{first.family} is right on {percent(first.accuracy)} of the test images and "

@@ -30,14 +30,10 @@ EFFORT: Final = {
 
 @dataclass(frozen=True, kw_only=True)
 class Effort:
-    """What one family was given.
+    """What one family was given: trials and device-seconds of its search and of its re-trainings.
 
-    Attributes:
-        trials: Of its search, baseline included, whatever became of them.
-        epochs: Of these trials.
-        search_seconds: Device-seconds of these trials.
-        final_runs: Re-trainings, a winner that is its baseline counted once.
-        finals_seconds: Device-seconds of the re-trainings.
+    Trials count with the baseline and whatever became of them; of the re-trainings a winner that is
+    its baseline counts once.
     """
 
     family: str

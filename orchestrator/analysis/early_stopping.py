@@ -97,10 +97,7 @@ def estimate_savings(trials: pa.Table, *, last_epoch: int) -> pd.DataFrame:
             seconds=rows["device_seconds"].where(epochs > 0),
         )
         .groupby("family", sort=False)
-        .agg(
-            trials=("trial_id", "size"),
-            **{name: (name, "sum") for name in sums},
-        )
+        .agg(trials=("trial_id", "size"), **{name: (name, "sum") for name in sums})
         .reset_index()
     )
     whole = (table["epochs_run"] + table["epochs_saved"]).replace(0, np.nan)

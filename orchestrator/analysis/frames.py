@@ -15,11 +15,8 @@ def frame(table: pa.Table) -> pd.DataFrame:
     """
     found: pd.DataFrame = table.to_pandas()
     if "validation_accuracy" in found:
-        found["objective"] = (
-            found["objective"].fillna(found["validation_accuracy"])
-            if "objective" in found
-            else found["validation_accuracy"]
-        )
+        accuracy = found["validation_accuracy"]
+        found["objective"] = found.get("objective", accuracy).fillna(accuracy)
     words = found.select_dtypes("category").columns
     return found.astype(dict.fromkeys(words, object))
 

@@ -27,12 +27,9 @@ Pair = TypeVar("Pair", ComparisonRow, MeasuredRow)
 def probability_of_improvement(a: Sequence[float], b: Sequence[float]) -> float:
     """The share of pairs of trainings, one of each model, in which a is better; ties count half.
 
-    It is the Mann-Whitney U statistic over the number of pairs. Source: Agarwal et al. (2021),
-    Deep Reinforcement Learning at the Edge of the Statistical Precipice, section 4.2.
-
-    Args:
-        a: Test accuracy of each seed of one model, fractions; at least one.
-        b: That of each seed of the other.
+    Of the test accuracies of each one's seeds it is the Mann-Whitney U statistic over the number of
+    pairs. Source: Agarwal et al. (2021), Deep Reinforcement Learning at the Edge of the Statistical
+    Precipice, section 4.2.
     """
     return float(mannwhitneyu(a, b, method="asymptotic").statistic) / (len(a) * len(b))
 
@@ -40,14 +37,10 @@ def probability_of_improvement(a: Sequence[float], b: Sequence[float]) -> float:
 def difference_sections(
     pairs: Sequence[ComparisonRow], finals: Sequence[FinalRow]
 ) -> Iterator[Section]:
-    """All pairs of different models, one table for each train fraction.
+    """All pairs of different models, one table for each train fraction, in the order of the pairs.
 
     Tuned families stand first, then tuned against baseline, the most accurate first; a model that
     is both a family's baseline and its winner stands as tuned.
-
-    Args:
-        pairs: Of `comparison.parquet`, the largest fraction first.
-        finals: Of `final.parquet`.
     """
     for place, ((fraction,), own) in enumerate(grouped(pairs, "train_fraction")):
         tested = [run for run in finals if run["train_fraction"] == fraction]

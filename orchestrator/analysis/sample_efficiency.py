@@ -57,7 +57,7 @@ def sample_efficiency_sections(
         runs: From `predictions.split_runs`.
         per_fraction: Each fraction had a search of its own.
         equal_steps: Smaller fractions were trained for as many steps as the largest.
-        curves: From `sample_efficiency.measure_curves`, where they were measured already.
+        curves: Where they were measured already.
     """
     if len({run.fraction for run in runs}) < FEWEST_SIZES:
         return

@@ -37,8 +37,7 @@ class Format:
     """How a column that is shown is written from those of a table.
 
     Attributes:
-        columns: Of the table; by the first one the column is sorted, and where that is missing the
-            cell is a dash.
+        columns: By the first one it is sorted, and where that is missing the cell is a dash.
         write: Makes a text of their values.
         numeric: It is read as a number, so it stands on the right.
     """

@@ -23,15 +23,11 @@ CHOICE: Final = (
 
 
 def expected_best(values: Sequence[float], k: int) -> float:
-    """The exact expectation of the best of k values drawn without replacement.
+    """The exact expectation of the best of k of the trials' values drawn without replacement.
 
     The i-th smallest of n values is the best in C(i-1, k-1) of the C(n, k) draws. Source of the
     question: Dodge et al. (2019), Show Your Work, which draws with replacement; without, the
     estimate has no bias (Tang et al. 2020).
-
-    Args:
-        values: Of the trials observed, in any order.
-        k: How many are drawn.
 
     Raises:
         ValueError: k is not from 1 to the number of values.

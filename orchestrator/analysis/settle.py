@@ -47,7 +47,7 @@ def settle_table(
     """
     nothing = pd.DataFrame(columns=list(COLUMNS))
     ranked = rank(final.to_pylist())[:2]
-    row = pair_of(comparison, *(each.family for each in ranked)) if len(ranked) > 1 else None
+    row = pair_of(comparison, ranked)
     if row is None:
         return nothing, []
     hits = tuned_hits(runs)

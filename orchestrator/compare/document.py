@@ -11,7 +11,7 @@ from orchestrator.analysis.anytime_performance import best_so_far_sections
 from orchestrator.analysis.budget_use import forecast_sections
 from orchestrator.analysis.calibration import calibration_sections
 from orchestrator.analysis.caveats import caveats, collapse_sections, majority_sections
-from orchestrator.analysis.certain_but_wrong import certain_but_wrong_sections
+from orchestrator.analysis.confusion_examples import certain_but_wrong_sections
 from orchestrator.analysis.early_stopping import early_stopping_sections
 from orchestrator.analysis.ensembles import ensemble_sections
 from orchestrator.analysis.model_size import transfer_card_sections

@@ -37,10 +37,8 @@ class Forecast:
         unknown: Why it is not; empty where it is.
         devices_per_trial: That each trial reserves.
         at_a_time: Trials at a time; None before the cluster is known.
-        device_hours: Of all families; None where these are not known.
-        wall_seconds: Of the study with so many at a time; None where these or the throughput are
-            not known.
-        prices: What nodes cost.
+        device_hours: Of all families; None without a throughput.
+        wall_seconds: Of the study with so many at a time; None where either is not known.
     """
 
     families: Mapping[str, FamilyForecastRecord]
@@ -79,8 +77,7 @@ def forecast_study(
         train_images: Share to number of training images.
         validation_images: How many.
         name: The study's, whose own epochs are not its forecast.
-        reserved: Device (`cuda` or `cpu`), devices per trial and trials at a time; None before
-            the cluster is known.
+        reserved: Device (`cuda` or `cpu`), devices per trial and trials at a time, once known.
 
     Raises:
         ValueError: The study of the throughput or the table of prices is not as it must be.
@@ -115,49 +112,45 @@ def forecast_study(
     )
 
 
+@dataclass(frozen=True)
 class _Times:
     """Wall seconds, from least work at the highest throughput to most work at the lowest.
 
     Nothing may be spent beyond a budget, if it can be helped.
     """
 
-    def __init__(
-        self,
-        settings: Settings,
-        families: Sequence[str],
-        images: Images,
-        throughput: Throughput,
-        devices: float,
-    ) -> None:
-        self._settings, self._families, self._images = settings, families, images
-        self._throughput, self._devices = throughput, devices
-        self._speeds = [
-            Speed((), images, earlier=lambda *asked, end=end: self.epoch(*asked)[end])
-            for end in range(2)
-        ]
+    settings: Settings
+    families: Sequence[str]
+    images: Images
+    throughput: Throughput
+    devices: float
+
+    def _ends(self, families: Sequence[str]) -> Iterator[tuple[Speed, tuple[list[Training], ...]]]:
+        for end, phases in enumerate(_works(families, self.settings)):
+            yield (
+                Speed((), self.images, earlier=lambda *asked, end=end: self.epoch(*asked)[end]),
+                phases,
+            )
 
     def epoch(self, family: str, fraction: float) -> Range:
         """Of an epoch."""
-        train = self._images.train[fraction]
-        return self._throughput.epoch_seconds(family, train, self._images.validation)
+        train = self.images.train[fraction]
+        return self.throughput.epoch_seconds(family, train, self.images.validation)
 
     def one_by_one(self, family: str) -> Range:
         """Of all trainings of a family, one after another."""
-        works = zip(self._speeds, _works([family], self._settings), strict=True)
-        ends = [speed.together(chain(*phases)) for speed, phases in works]
-        hours = self._settings.budget_gpu_hours
-        return _within(ends, hours and hours / len(self._families) / self._devices)
+        ends = [speed.together(chain(*phases)) for speed, phases in self._ends([family])]
+        hours = self.settings.budget_gpu_hours
+        return _within(ends, hours and hours / len(self.families) / self.devices)
 
     def at_a_time(self, trials: int) -> Range:
         """Of all families, with so many trials at a time."""
         ends = [
             sum(side_by_side(phase, speed.wall_seconds, trials) for phase in phases)
-            for speed, phases in zip(
-                self._speeds, _works(self._families, self._settings), strict=True
-            )
+            for speed, phases in self._ends(self.families)
         ]
-        hours = self._settings.budget_gpu_hours
-        return _within(ends, hours and hours / self._devices / trials, self._settings.time_budget)
+        hours = self.settings.budget_gpu_hours
+        return _within(ends, hours and hours / self.devices / trials, self.settings.time_budget)
 
 
 def _works(families: Sequence[str], settings: Settings) -> list[tuple[list[Training], ...]]:
@@ -246,12 +239,9 @@ def missing_prices(prices: Sequence[NodePrice]) -> Iterator[str]:
 def cost_sentences(
     prices: Sequence[NodePrice], hours: Sequence[float], measured_on: Collection[str]
 ) -> Iterator[str]:
-    """Notes on what device-hours cost on each type of node that has a price.
+    """Notes on what device-hours, low and high, cost on each type of node that has a price.
 
-    Args:
-        prices: The nodes'.
-        hours: Low and high.
-        measured_on: Types of devices that the hours are of; empty where they are not known.
+    They were `measured_on` types of devices; empty where these are not known.
     """
     for price in prices:
         if not price.may_be_of(measured_on):

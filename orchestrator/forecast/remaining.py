@@ -229,9 +229,7 @@ def _sums(epochs: pa.Table) -> dict[str, dict[str, Any]]:
 def earlier_seconds(runs: Sequence[RunRecord], seen: Iterable[datetime]) -> float:
     """Wall seconds of the runs of a study before its last.
 
-    Args:
-        runs: Its runs, the present one last.
-        seen: When epochs were reported; a run that was killed counts up to its last one.
+    A run that was killed counts up to the last of the moments at which epochs were seen.
     """
     moments, total = sorted(seen), 0.0
     for run, following in pairwise(runs):

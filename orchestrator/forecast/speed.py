@@ -108,13 +108,7 @@ def _waiting(over: Sequence[Trained]) -> float:
 def side_by_side(
     trainings: Iterable[Training], seconds: Callable[[Training], float], at_a_time: int
 ) -> float:
-    """Wall seconds of trainings, so many of them at a time.
-
-    Args:
-        trainings: What is to be done.
-        seconds: How long one takes.
-        at_a_time: At most.
-    """
+    """Wall seconds of trainings, of so many seconds each and so many of them at a time."""
     lengths = [(each.times, seconds(each)) for each in trainings]
     whole = sum(times * each for times, each in lengths)
     return max(whole / at_a_time, max((each for _, each in lengths), default=0.0))

@@ -107,7 +107,7 @@ def find_throughput(
     Args:
         results_dir: Where studies are kept.
         work: That it is wanted of.
-        device: On what: `cuda` or `cpu`; None for either.
+        device: `cuda` or `cpu`; None for either.
         leave_out: A study's name, which is not looked at.
     """
     found = []
@@ -135,13 +135,8 @@ def read_throughput(
 ) -> tuple[Throughput | None, str]:
     """The throughput that a study measured, by those of its trials that could be this work's.
 
-    Args:
-        folder: The study's.
-        work: That it is wanted of.
-        device: On what: `cuda` or `cpu`; None for either.
-
     Returns:
-        None, and why, where it says nothing of the work.
+        On the device, `cuda` or `cpu`, or either; None, and why, where it says nothing of the work.
 
     Raises:
         ValueError: The folder is no study, or one without tables.

@@ -147,9 +147,7 @@ class Workload:
     def finals(self, family: str, begun: Sequence[Trained] = ()) -> Iterator[Training]:
         """What is left before the choice of a family's final runs, of its baseline and a winner.
 
-        Args:
-            family: Its name.
-            begun: How far those of baselines are that idle slots of the search have begun.
+        Some of the baseline's may have `begun` already, in idle slots of the search.
         """
         for fraction in self._settings.train_fractions:
             search = search_for(self.searches, family, fraction).name
@@ -164,13 +162,7 @@ class Workload:
     def finals_left(
         self, runs: Sequence[FinalRun], choice: Choices, retrained: Sequence[Trained]
     ) -> Iterator[Training]:
-        """What is left of the final runs after the choice.
-
-        Args:
-            runs: All of them.
-            choice: The winner of each search.
-            retrained: How far they are.
-        """
+        """What is left of all final runs after the choice, with how far they are."""
         known = {each.trial_id: each for each in retrained}
         for run in runs:
             if run.done or run.failed:

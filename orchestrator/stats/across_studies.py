@@ -15,9 +15,7 @@ from orchestrator.stats.predictions import PredictedRun
 class TestedStudy:
     """What a study's models said about its test images.
 
-    Attributes:
-        data: Its data files with their hashes, as text.
-        runs: At the largest train fraction, from `predictions.split_runs`.
+    `data` is its data files with their hashes, as text; `runs` those at the largest train fraction.
     """
 
     name: str

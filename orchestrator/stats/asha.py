@@ -21,8 +21,8 @@ class Arrival:
         rung: The rung's milestone, in epochs.
         value: The objective there.
         cutoff: What the rung's earlier arrivals ask for; None for the first.
-        decision: `continue`, `stop`, `protected` (a baseline, exempt, that would have been stopped)
-            or `finished` (the last epoch).
+        decision: `continue`, `stop`, `protected` (a baseline that would have been stopped) or
+            `finished` (the last epoch).
     """
 
     epoch: int
@@ -69,34 +69,16 @@ class FamilyRungs:
     """
 
     def __init__(
-        self,
-        searches: Iterable[str],
-        *,
-        rungs: Sequence[int],
-        epochs: int,
-        reduction_factor: int,
+        self, searches: Iterable[str], *, rungs: Sequence[int], epochs: int, reduction_factor: int
     ) -> None:
-        """Starts without an arrival.
-
-        Args:
-            searches: Names; see `orchestrator.config.searches`.
-            rungs: Milestones in epochs; see `orchestrator.config.rungs`.
-            epochs: Of a whole trial.
-            reduction_factor: One in this many survives a rung.
-        """
+        """Starts without an arrival at the rungs, which are in epochs as is a whole trial."""
         self._epochs = epochs
         self._share = (1 - 1 / reduction_factor) * 100 / 100  # a percentage, as Ray rounds it
         milestones = sorted(rungs, reverse=True)
         self._rungs = {search: {rung: Rung() for rung in milestones} for search in searches}
 
     def arrive(self, search: str, trial_id: str, row: Epoch, *, exempt: bool) -> Arrival | None:
-        """Takes up an epoch of a trial.
-
-        Args:
-            search: The name of the trial's.
-            trial_id: The study's own.
-            row: The epoch's columns.
-            exempt: The trial is a baseline, which goes on whatever the rule says.
+        """Takes up an epoch of a trial; an exempt one, a baseline, goes on whatever the rule says.
 
         Returns:
             What was decided at the highest rung that is new to the trial, None where there is none.

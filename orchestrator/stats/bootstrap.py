@@ -87,11 +87,7 @@ def accuracy_draws(
 ) -> Floats:
     """Accuracies on resampled test images, the very draws of `estimate`, [models, draws].
 
-    Args:
-        correct: Whether each model classifies each image correctly, [models, images].
-        draws: As in `estimate`, as are `seed` and `groups`.
-        seed: Likewise.
-        groups: Likewise.
+    Of whether each model classifies each image correctly, [models, images].
     """
     (accuracies,) = _means([correct.astype(np.float64)], draws=draws, seed=seed, groups=groups)
     return accuracies
@@ -134,10 +130,7 @@ def _macro(correct: Bools, counted_as: Integers, classes: int) -> Floats:
     images, less the more classes have one image or none, since another test set may have none of
     it, which counts 0. How much less was chosen by simulation (`benchmarks/coverage_macro.py`).
 
-    Args:
-        correct: Whether the model is right, [images].
-        counted_as: The predicted class for precision, the true one for recall, [images].
-        classes: How many there are.
+    An image counts for its predicted class for precision, for the true one for recall, [images].
     """
     sizes = np.bincount(counted_as, minlength=classes)
     hits = np.bincount(counted_as, weights=correct, minlength=classes)

@@ -33,19 +33,14 @@ class Collapse:
 
 
 def find_collapses(runs: Sequence[PredictedRun]) -> Iterator[Collapse]:
-    """The final runs whose accuracy says that their training collapsed.
+    """The final runs of a study whose accuracy says that their training collapsed.
 
     A collapsed run has lost half of what the other seeds have above chance (above what naming the
     most frequent class gives), and lies from their median five times as far as they lie apart, and
     four standard errors of the test images. Most seeds of the model must not have collapsed, and
     two or more. Where the noise of the seeds is normal, with a standard deviation of up to 15% of
     what is above chance, a study of six models with 3 or 5 seeds has a false alarm in under 2%
-    (`benchmarks/false_alarms.py`).
-
-    A winner that is its baseline is named as baseline.
-
-    Args:
-        runs: Of one study, from `predictions.split_runs`.
+    (`benchmarks/false_alarms.py`). A winner that is its baseline is named as baseline.
     """
     twice = repeated(runs)
     models: dict[tuple[float, str, str], list[PredictedRun]] = {}
@@ -65,10 +60,7 @@ def find_collapses(runs: Sequence[PredictedRun]) -> Iterator[Collapse]:
 def collapsed(accuracies: Floats, *, chance: float, images: int) -> Bools:
     """Whether each training of one model collapsed, [seeds]; see `find_collapses`.
 
-    Args:
-        accuracies: On the test images, fractions, [seeds].
-        chance: What naming the most frequent class gives.
-        images: How many test images there are.
+    Of fractions of the test images that each is right on, [seeds], and by chance.
     """
     low = accuracies < chance + (1 - LOST) * (np.median(accuracies) - chance)
     others = accuracies[~low]

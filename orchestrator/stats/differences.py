@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from orchestrator.results.rows import Model
-from orchestrator.stats import bootstrap, significance
+from orchestrator.stats import bootstrap
 from orchestrator.stats.bootstrap import Integers
-from orchestrator.stats.claims import Side, cautious_difference
+from orchestrator.stats.claims import Side, cautious_difference, holm, mcnemar_p_value
 from orchestrator.stats.intervals import MeanDifference, SeedRuns
 from orchestrator.stats.predictions import PredictedRun
 
@@ -22,8 +22,7 @@ class TestedRuns:
     """Runs on the same test images, and their metrics on resampled ones; see `of`.
 
     Attributes:
-        runs: All of them.
-        digests: What tells each from the others; equal where two are one training.
+        digests: What tells each run from the others; equal where two are one training.
         estimates: Of the distinct ones.
         places: Of each run among these: a winner that is its baseline equals it in every draw.
         groups: Which images belong together, from 0, [images]; None where each is alone.
@@ -89,14 +88,10 @@ class Pair:
 def pair(
     tested: TestedRuns, a: Sequence[int], b: Sequence[int], shared: Mapping[str, object]
 ) -> Pair:
-    """Two models compared in each metric; a difference is a - b.
+    """Two models, by the numbers of their runs, compared in each metric; a difference is a - b.
 
-    Args:
-        tested: The runs.
-        a: Numbers of one model's runs, one a seed.
-        b: Of the other's.
-        shared: The columns that name the two; with a `seed` p is McNemar's, without one, or where
-            images belong together, it is that of the interval of the means.
+    The columns that name the two are shared. With a `seed` p is McNemar's; without one, or where
+    images belong together, it is that of the interval of the means.
     """
     sides = [tuple(sorted(tested.digests[number] for number in side)) for side in (a, b)]
     same = sides[0] == sides[1]
@@ -110,7 +105,7 @@ def pair(
     if not same:
         by_interval = shared["seed"] is None or tested.groups is not None
         correct = (tested.runs[side[0]].correct for side in (a, b))
-        p_value = accuracy.p_value() if by_interval else significance.mcnemar_p_value(*correct)
+        p_value = accuracy.p_value() if by_interval else mcnemar_p_value(*correct)
     rows = [
         {
             **shared,
@@ -149,6 +144,6 @@ def adjust(pairs: Sequence[Pair]) -> None:
         if len(runs) > 1:
             # The same test the other way round may differ in the last digit.
             row["p_value"] = tests.setdefault(runs, row["p_value"])
-    holm = dict(zip(tests, significance.holm(list(tests.values())), strict=True))
+    adjusted = dict(zip(tests, holm(list(tests.values())), strict=True))
     for runs, row in accuracies:
-        row["p_value_holm"] = float(holm.get(runs, 1.0))
+        row["p_value_holm"] = float(adjusted.get(runs, 1.0))

@@ -26,11 +26,9 @@ ROUNDING = 1e-12
 
 @dataclass(frozen=True, kw_only=True)
 class SeedRuns:
-    """One metric of one model, seed by seed.
+    """One metric of one model, [seeds], and on resampled test images, [seeds, draws].
 
-    Attributes:
-        points: On the test images as they are, [seeds].
-        draws: On resampled test images, [seeds, draws], the same images in all models.
+    The resampled images are the same in all models.
     """
 
     points: Floats
@@ -69,7 +67,6 @@ class MeanDifference:
     """A mean over seeds, or a difference of two: what an interval of any confidence is made of.
 
     Attributes:
-        value: On the test images as they are.
         draws: On resampled test images, [draws], ascending.
         degrees: Of freedom of the seeds' variance.
         variance: Of the seeds; 0 where nothing is known of it.

@@ -82,20 +82,15 @@ class Outlook:
 def assumed(*, disagreement: float, seed_noise: float) -> Noise:
     """The noise of two models of which nothing is known yet.
 
-    Args:
-        disagreement: Share of the images that one of the two alone is right on.
-        seed_noise: Standard deviation of a training's accuracy, a fraction.
+    By the share of the images that one of the two alone is right on, and the standard deviation
+    of a training's accuracy, a fraction.
     """
     variance = seed_noise**2
     return Noise(images=disagreement, luck=(0.0, 0.0), trainings=(variance, variance), tested=1)
 
 
 def measure(a: Bools, b: Bools) -> Noise:
-    """The noise of two models that were tested on the same images.
-
-    Args:
-        a: Whether each training of one classifies each image correctly, [seeds, images].
-        b: The same of the other, whose seeds may be fewer or more.
+    """The noise of two models by whether their trainings are right, each [seeds, same images].
 
     Raises:
         ValueError: One has a single training, of whose noise nothing is known.
@@ -243,9 +238,7 @@ def _image_variance(noise: Noise, seeds: tuple[int, int], images: int) -> float:
 class _Seen:
     """What studies to come have of their noise, as `intervals.MeanDifference` sees it.
 
-    Attributes:
-        seeds: Trainings of a and b.
-        observed: Sample variance of the trainings' accuracies, [models, futures].
+    `observed` is the sample variance of the trainings' accuracies, [models, futures].
     """
 
     noise: Noise
@@ -258,11 +251,7 @@ class _Seen:
     ) -> Outlook:
         """What the intervals show where what is found is off by these errors, [futures].
 
-        Args:
-            difference: As found, or in truth.
-            errors: Of what is found.
-            confidence: Of the interval that is to exclude 0.
-            likely: How likely each future is beside the others; None for all alike.
+        Futures are as likely as said beside each other, else all alike.
         """
         half = self._half_widths(confidence)
         return Outlook(

@@ -20,7 +20,6 @@ class PredictedRun:
     """One final run on the test images, in the order of `image_index`.
 
     Attributes:
-        role: `baseline` or `tuned`.
         seed: The number of the re-training.
         fraction: The train fraction.
         labels: The true classes, [images].

@@ -43,11 +43,6 @@ def measure_curves(
 ) -> dict[Model, list[Point]]:
     """The learning curve of each model, in the order of the tables.
 
-    Args:
-        final: Gives the number of training images of each fraction.
-        runs: From `predictions.split_runs`.
-        draws: Bootstrap draws.
-
     Raises:
         ValueError: Two runs were not tested on the same number of images.
     """
@@ -116,15 +111,11 @@ def find_crossings(a: Curve, b: Curve) -> list[float]:
 
 
 def crossing_interval(a: Curve, b: Curve) -> tuple[float, float]:
-    """The 95% interval of the training images at which the lead changes first.
+    """The 95% interval of the training images at which two curves with draws change leads first.
 
     In each draw of the points' accuracies, whoever leads with the fewest images on the curves as
     they are leads until a crossing, or not at all, or everywhere. Source of the method: the
     percentile bootstrap, Efron and Tibshirani (1993), chapter 13.
-
-    Args:
-        a: A curve with draws.
-        b: Another that is measured at two of the same sizes and crosses it.
 
     Returns:
         Images; 0 where the interval begins below the fewest, infinity where it ends above the most.
@@ -157,11 +148,9 @@ def _first_crossings(a: Curve, b: Curve) -> bootstrap.Floats:
 
 
 def images_to_reach(curve: Curve, accuracy: float) -> float | None:
-    """The fewest training images with which a model reaches an accuracy.
+    """The fewest training images with which a model reaches an accuracy; None where no point does.
 
-    Returns:
-        Images; those of the first point where it is reached there already, None where no point
-        reaches it.
+    Those of the first point where it is reached there already.
     """
     if curve[0].accuracy >= accuracy:
         return float(curve[0].images)

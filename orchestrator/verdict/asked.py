@@ -6,7 +6,7 @@ from typing import Any, Final, Literal
 
 from orchestrator.analysis.pairwise import CERTAIN
 from orchestrator.results.rows import Model
-from orchestrator.stats import claims, significance
+from orchestrator.stats import claims
 from orchestrator.stats.bootstrap import Integers
 from orchestrator.stats.claims import Side
 from orchestrator.stats.differences import TestedRuns
@@ -147,9 +147,7 @@ def test(matched: Matched, asked: Question, tested: TestedRuns) -> list[Claim]:
             replace(each, low=0.0, high=0.0) if alike else each
             for each, alike in zip(found, same, strict=True)
         ]
-    distinct = iter(
-        significance.holm([c.p_value for c, s in zip(found, same, strict=True) if not s])
-    )
+    distinct = iter(claims.holm([c.p_value for c, s in zip(found, same, strict=True) if not s]))
     corrected = [
         each.p_value if alike else float(next(distinct))
         for each, alike in zip(found, same, strict=True)

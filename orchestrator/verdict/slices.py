@@ -9,7 +9,7 @@ import numpy as np
 
 from orchestrator.analysis.pairwise import CERTAIN
 from orchestrator.results.rows import Model
-from orchestrator.stats import bootstrap, claims, significance
+from orchestrator.stats import bootstrap, claims
 from orchestrator.stats.bootstrap import Bools, Floats, Integers
 from orchestrator.stats.claims import Side
 from orchestrator.stats.intervals import SeedRuns
@@ -107,7 +107,7 @@ def find_slices(
         if _distinguishing(hits, rows) >= FEWEST_TOLD_APART
     ]
     found += _confusions(matched, a, b, groups)
-    corrected = significance.holm([each.p_value for each in found])
+    corrected = claims.holm([each.p_value for each in found])
     done = [replace(each, p_value_holm=float(p)) for each, p in zip(found, corrected, strict=True)]
     return sorted(done, key=lambda each: (each.p_value_holm, each.p_value, -abs(each.difference)))
 

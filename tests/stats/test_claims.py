@@ -6,10 +6,15 @@ import numpy as np
 import pytest
 
 from orchestrator.stats import bootstrap
-from orchestrator.stats.claims import Side, claim_interval, claim_p_value, difference_p_value
+from orchestrator.stats.claims import (
+    Side,
+    claim_interval,
+    claim_p_value,
+    difference_p_value,
+    mcnemar_p_value,
+)
 from orchestrator.stats.intervals import MeanDifference, SeedRuns
 from orchestrator.stats.looks import level
-from orchestrator.stats.significance import mcnemar_p_value
 
 
 def side(hits: np.ndarray, groups: np.ndarray | None = None) -> Side:
