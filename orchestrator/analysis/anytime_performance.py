@@ -56,10 +56,8 @@ def best_so_far_sections(trials: pa.Table, epochs: pa.Table) -> Iterator[Section
         return
     most = max(map(_end, spent.values()))
     least = min(spent, key=lambda family: _end(spent[family]))
-    budgets = {f"by {three_digits(_end(spent[least]))} s": _end(spent[least])}
-    budgets |= {
-        f"by {three_digits(most * q / QUARTERS)} s": most * q / QUARTERS for q in range(1, 5)
-    }
+    quarters = (most * quarter / QUARTERS for quarter in range(1, QUARTERS + 1))
+    budgets = {f"by {three_digits(end)} s": end for end in (_end(spent[least]), *quarters)}
     yield Section(
         key="effort/time",
         title="Best so far against device-seconds",

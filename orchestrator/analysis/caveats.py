@@ -79,11 +79,10 @@ def collapse_sections(runs: Sequence[PredictedRun]) -> Iterator[Section]:
         key="warnings/collapses",
         title="Trainings that collapsed",
         notes=tuple(
-            f"{' '.join(each.run.model)} at train fraction {each.run.fraction:g}, "
-            f"seed {each.run.seed}: "
-            f"this training collapsed ({percent(each.accuracy)} on the test set, its others "
-            f"{percent(each.others)}). Intervals take training noise for normal, so those of this "
-            "model promise more than they hold."
+            f"{' '.join(each.run.model)} at train fraction {each.run.fraction:g}, seed "
+            f"{each.run.seed}: this training collapsed ({percent(each.accuracy)} on the test set, "
+            f"its others {percent(each.others)}). Intervals take training noise for normal, so "
+            "those of this model promise more than they hold."
             for each in find_collapses(runs)
         ),
     )

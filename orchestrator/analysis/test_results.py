@@ -81,9 +81,8 @@ def result_sections(
 
 def _notes(table: pd.DataFrame, first: FinalRow, objective: str) -> Iterator[str]:
     seeds = sorted(set(table["seeds"]))
-    how = (
-        f"mean ± deviation of {' or '.join(map(str, seeds))} seeds" if seeds != [1] else "one seed"
-    )
+    several = f"mean ± deviation of {' or '.join(map(str, seeds))} seeds"
+    how = "one seed" if seeds == [1] else several
     by = "" if objective == "accuracy" else f" (by {in_words(objective)})"
     yield f"At the best validation epoch{by}; precision and recall are macro; {how}."
     validation, test = count(first["validation_images"]), count(first["test_images"])
@@ -103,14 +102,9 @@ def reference_sections(study: StudyRecord, finals: Sequence[FinalRow]) -> Iterat
     runs = [row for row in at_largest(finals) if row["role"] == "baseline"]
     names = ("epoch", *METRICS)
     rows: list[dict[str, Any]] = [
-        {
-            "family": family,
-            "results": "reference",
-            "seeds": 0,
-            **dict(zip(names, known, strict=True)),
-        }
-        for family, known in REFERENCE.items()
-        if family in study.settings.families
+        {"family": name, "results": "reference", "seeds": 0, **dict(zip(names, known, strict=True))}
+        for name, known in REFERENCE.items()
+        if name in study.settings.families
     ]
     for results, average in (("ours, macro", ""), ("ours, micro at 0.5", "_micro_at_half")):
         stored = {

@@ -45,15 +45,8 @@ def forecast_end(
 
     Trials to come are taken to be as long as those that ended, each training as fast as `Speed`
     says, and as many to run at a time as the study is allowed; what runs has had the time since it
-    was last heard of, up to an epoch. Before the choice each family counts with its baseline and a
-    winner to re-train.
-
-    Args:
-        study: As it is stored.
-        trials: Of the search.
-        retrained: Final runs that have an epoch.
-        finals: All final runs; None before the choice.
-        failed_families: Families that get no more trials.
+    was last heard of, up to an epoch. Before the choice, where `finals` are None, each family
+    counts with its baseline and a winner to re-train; failed families get no more trials.
 
     Returns:
         None where too little is known: a family without an epoch and an earlier study's throughput,

@@ -104,11 +104,7 @@ def find_throughput(
 ) -> Throughput | None:
     """The throughput of the latest study that did such work, if possible on the very same images.
 
-    Args:
-        results_dir: Where studies are kept.
-        work: That it is wanted of.
-        device: `cuda` or `cpu`; None for either.
-        leave_out: A study's name, which is not looked at.
+    It was measured on the device, `cuda` or `cpu`, or on either; the study of one name is left out.
     """
     found = []
     for path in results_dir.glob("*/study.json"):
@@ -144,7 +140,7 @@ def read_throughput(
     study = files.read_study(folder)
     study.check_said(folder / "study.json", NEEDED)
     measured_on = study.cluster.device
-    why = _other_work(study, work) or _other_arithmetic(study, work, measured_on)
+    why = _other_work(study, work) or _other_arithmetic(study, work)
     if not why and device not in {None, measured_on}:
         why = f"it ran on {measured_on}, not on {device}"
     if why:
@@ -177,7 +173,8 @@ def read_throughput(
         devices_per_trial=study.cluster.devices_per_trial,
         training=training,
         validation=validation,
-        fed=_fed(folder),
+        fed=(folder / "events.parquet").is_file()
+        and "images_fed" in files.read_table(folder, "events")["kind"].to_pylist(),
     )
     return throughput, ""
 
@@ -207,9 +204,9 @@ def _other_work(study: StudyRecord, work: Work) -> str:
     return ""
 
 
-def _other_arithmetic(study: StudyRecord, work: Work, device: str) -> str:
+def _other_arithmetic(study: StudyRecord, work: Work) -> str:
     """How a study computed otherwise, if it did."""
-    theirs, ours = study.precision, work.precision or default_precision(device)
+    theirs, ours = study.precision, work.precision or default_precision(study.cluster.device)
     if theirs != ours:
         return f"it computed in {theirs}, not in {ours}"
     if study.settings.reproducible != work.reproducible:
@@ -251,13 +248,6 @@ def _epochs(folder: Path, work: Work, study: StudyRecord) -> list[dict[str, Any]
 def _inside(space: Mapping[str, BaseDistribution], params_json: str) -> bool:
     params: Params = json.loads(params_json)
     return {*space} <= {*params} and not outside(space, params)
-
-
-def _fed(folder: Path) -> bool:
-    """Whether a trial had its images fed in parts."""
-    if not (folder / "events.parquet").is_file():
-        return False
-    return "images_fed" in files.read_table(folder, "events")["kind"].to_pylist()
 
 
 def _range(values: Sequence[float]) -> Range:

@@ -44,12 +44,8 @@ class Trained:
 
     Attributes:
         role: `baseline`; `search`, or `tuned` in the finals.
-        train_fraction: Share of the training images.
-        status: As in `trials.parquet`.
-        epochs: That it has.
-        epoch_seconds: Of these together.
+        epoch_seconds: Of its epochs together.
         wall_seconds: Of its attempts while they had their devices.
-        attempts: How many.
         device: On which the last one ran, `cuda` or `cpu`; None where that is not known.
         edge: In pixels of what its network is given; None where all of a family have the same.
         validation: Accuracy and loss of its best epoch; None before its first.
@@ -82,8 +78,6 @@ class Training:
     """A training to come, or the rest of one: the unit that every forecast sums up.
 
     Attributes:
-        train_fraction: Share of the training images.
-        epochs: That it takes.
         times: How many there are that are all alike.
         like: Trials that it is as fast as: the slowest of those that have an epoch.
         begun: Its process has started.
@@ -102,11 +96,7 @@ class Training:
 
 
 class Workload:
-    """Trainings that a study has left.
-
-    Attributes:
-        searches: Of the study.
-    """
+    """Trainings that a study has left, with its searches."""
 
     def __init__(
         self,

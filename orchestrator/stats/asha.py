@@ -98,12 +98,10 @@ class FamilyRungs:
     def replay(
         self, rows: Iterable[EpochRow], *, exempt: Container[str], origin: str = ""
     ) -> Iterator[tuple[EpochRow, Arrival]]:
-        """Takes up stored epochs, and gives each that arrived at a rung with what was decided.
+        """Takes up stored epochs in their order, and gives each at a rung with what was decided.
 
-        Args:
-            rows: In the order in which they came.
-            exempt: The baselines among their trials.
-            origin: Whose they are, where another study's may have the same ids.
+        The baselines among their trials are exempt; `origin` tells another study's trials from
+        those of the same ids.
         """
         for row in rows:
             name = row["trial_id"]

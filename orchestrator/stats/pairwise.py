@@ -32,14 +32,8 @@ def compare(
     Questions that were registered before the search are adjusted together, whatever their
     fraction, and apart from the pairs of means that were not.
 
-    Args:
-        final: Gives the order of the families and the study's name.
-        predictions: `predictions.parquet`.
-        registered: The questions of a study that registered some; None of one that did not.
-        draws: Bootstrap draws.
-
     Returns:
-        The table `comparison` of `schema.FIXED_SCHEMAS`.
+        The table `comparison` of `schema.FIXED_SCHEMAS`, families in the order of the final runs.
 
     Raises:
         ValueError: Two runs of one fraction were not tested on the same images.

@@ -131,8 +131,7 @@ def outlook(
         seeds: Trainings of each.
         images: Test images.
         difference: In accuracy in truth, a fraction.
-        confidence: Of the interval that is to exclude 0; more than 95% stands for a correction for
-            several pairs.
+        confidence: Of the interval that is to exclude 0; above 95% to correct for several pairs.
     """
     generator = np.random.default_rng(SEED)
     counts = (seeds, seeds)
@@ -154,14 +153,8 @@ def extended(
     """What to expect of the measured study itself once it has more seeds, on the same images.
 
     Its trainings and images stay. What it would find with no end of seeds is a matter of chance:
-    the smaller the noise, the nearer to what was found, and else the nearer to none, since large
-    differences are rarer than small ones (`TYPICAL_DIFFERENCE`).
-
-    Args:
-        noise: As measured.
-        seeds: Trainings of each model then; as many as now or more.
-        difference: In accuracy, as found; a fraction.
-        confidence: As of `outlook`.
+    the smaller the noise, the nearer to the difference that was found, a fraction, and else the
+    nearer to none, since large differences are rarer than small ones (`TYPICAL_DIFFERENCE`).
     """
     assert noise.seeds is not None
     generator = np.random.default_rng(SEED)
@@ -189,8 +182,7 @@ def extended(
 def fewest_seeds(noise: Noise, *, difference: float, confidence: float = CONFIDENCE) -> int | None:
     """The fewest trainings of each model with which the measured study has a chance of 80%.
 
-    Returns:
-        As many as now or more; None where 50 do not do.
+    As many as now or more; None where 50 do not do.
     """
     assert noise.seeds is not None
     more = {"difference": difference, "confidence": confidence}
@@ -202,10 +194,7 @@ def fewest_images(
 ) -> int | None:
     """The fewest test images with which a new study has a chance of 80%, to two digits.
 
-    It is asked as `outlook` is.
-
-    Returns:
-        None where ten million do not do, since the noise of the seeds stays.
+    None where ten million do not do, since the noise of the seeds stays.
     """
     more = {"difference": difference, "confidence": confidence}
     found = _fewest(

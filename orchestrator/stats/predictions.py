@@ -46,9 +46,8 @@ class PredictedRun:
 
     def same_images(self, other: "PredictedRun") -> bool:
         """Whether another was tested on the same images with the same labels."""
-        return np.array_equal(self.images, other.images) and np.array_equal(
-            self.labels, other.labels
-        )
+        mine, theirs = (self.images, self.labels), (other.images, other.labels)
+        return all(map(np.array_equal, mine, theirs))
 
     @property
     def correct(self) -> Bools:

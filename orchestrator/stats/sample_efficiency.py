@@ -83,9 +83,7 @@ def measure_curves(
 def differences(a: Curve, b: Curve) -> dict[int, float]:
     """Images to accuracy of a minus that of b, at the sizes that both were measured at."""
     of_b = {point.images: point.accuracy for point in b}
-    return {
-        point.images: point.accuracy - of_b[point.images] for point in a if point.images in of_b
-    }
+    return {p.images: p.accuracy - of_b[p.images] for p in a if p.images in of_b}
 
 
 def _between(fewer: float, more: float, share: float | bootstrap.Floats) -> bootstrap.Floats:
