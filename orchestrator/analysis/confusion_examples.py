@@ -124,17 +124,17 @@ def certain_but_wrong(runs: Sequence[PredictedRun]) -> pd.DataFrame:
         return pd.DataFrame(columns=list(COLUMNS))
     every = [run for group in groups for run in group]
     of_families = [np.mean([run.probabilities for run in group], axis=0) for group in groups]
-    said = np.mean(of_families, axis=0)
-    first, places = every[0], np.arange(len(said))
-    guess, label = said.argmax(axis=1), first.labels.astype(np.int64)
+    believed = np.mean(of_families, axis=0)
+    first, places = every[0], np.arange(len(believed))
+    guess, label = believed.argmax(axis=1), first.labels.astype(np.int64)
     table = pd.DataFrame(
         {
             "image_index": first.images,
             "file": list(first.files) or None,
             "label": label,
             "taken_for": guess,
-            "probability": said[places, guess],
-            "probability_of_label": said[places, label],
+            "probability": believed[places, guess],
+            "probability_of_label": believed[places, label],
             "wrong": np.sum([~run.correct for run in every], axis=0),
             "trainings": len(every),
         }

@@ -87,15 +87,12 @@ def _rows(
     pairs: Sequence[ComparisonRow], of_model: dict[Any, list[float]]
 ) -> Iterator[dict[str, Any]]:
     """A row for each pair of models that are not the same runs."""
-    same = {
-        row["a_family"]
+    again = {
+        (row["a_family"], ROLES[0])
         for row in pairs
-        if row["seed"] is None
-        and row["a_family"] == row["b_family"]
-        and row["metric"] == "loss"
+        if (row["seed"], row["metric"], row["b_family"]) == (None, "loss", row["a_family"])
         and row["difference"] == row["ci_low"] == row["ci_high"] == 0
     }
-    again = {(family, ROLES[0]) for family in same}
     for _, own in grouped([row for row in pairs if row["seed"] is None], *PAIR):
         means = {row["metric"]: row for row in own}
         found = means["accuracy"]

@@ -77,9 +77,8 @@ def _pairs(a: TestedStudy, b: TestedStudy, model: Model, draws: int) -> Iterator
         "n_images": len(of_a[0].labels),
     }
     left, right = range(len(of_a)), range(len(of_a), len(tested.runs))
-    for number in left:
-        seed = tested.runs[number].seed
-        again = [other for other in right if tested.runs[other].seed == seed]
+    for number, run in enumerate(of_a):
+        again = [other for other in right if tested.runs[other].seed == run.seed]
         if again:
-            yield pair(tested, [number], again, {**shared, "seed": seed})
+            yield pair(tested, [number], again, {**shared, "seed": run.seed})
     yield pair(tested, list(left), list(right), {**shared, "seed": None})
