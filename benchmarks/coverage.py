@@ -20,7 +20,7 @@ import scipy
 from scipy.stats import norm
 
 from orchestrator.stats import bootstrap
-from orchestrator.stats.intervals import SeedRuns, mean_interval
+from orchestrator.stats.intervals import MeanDifference, SeedRuns
 
 SKILLS = (0.8, 0.6)
 EASE, EASE_FOR_MODEL, LUCK_WITH_IMAGE = 0.8, 0.5, 0.6
@@ -108,6 +108,11 @@ def simulate(
             )
 
 
+def interval_of_means(a: SeedRuns, b: SeedRuns) -> tuple[float, float]:
+    """The project's own."""
+    return MeanDifference.of(a, b).interval()
+
+
 def coverage(
     noise: tuple[Luck, Luck],
     seeds: int,
@@ -115,7 +120,7 @@ def coverage(
     studies: int,
     images: int,
     draws: int,
-    interval: Callable[[SeedRuns, SeedRuns], tuple[float, float]] = mean_interval,
+    interval: Callable[[SeedRuns, SeedRuns], tuple[float, float]] = interval_of_means,
 ) -> tuple[float, float, float]:
     """In how many studies the interval holds the truth.
 
@@ -159,7 +164,7 @@ def main() -> None:
     parser.add_argument("--regimes", nargs="+", choices=REGIMES, default=list(REGIMES))
     parser.add_argument("--resample-seeds", action="store_true", help="instead, for comparison")
     options = parser.parse_args()
-    interval = resample_seeds if options.resample_seeds else mean_interval
+    interval = resample_seeds if options.resample_seeds else interval_of_means
     started = time.process_time()
     print("| training noise | seeds | holds any trainings' difference | these trainings' | width |")
     print("| --- | --- | --- | --- | --- |")

@@ -18,7 +18,7 @@ import numpy.typing as npt
 import scipy
 
 from orchestrator.stats import bootstrap
-from orchestrator.stats.intervals import SeedRuns, mean_interval
+from orchestrator.stats.intervals import MeanDifference, SeedRuns
 
 SKILLS = (0.8, 0.6)
 EASE, EASE_FOR_MODEL, LUCK_WITH_IMAGE = 0.8, 0.5, 0.6
@@ -75,7 +75,7 @@ def coverage(of_class: list[int], seeds: int, studies: int) -> dict[str, tuple[f
             draws = of_all.draws[metric].reshape(*predicted.shape[:3], -1)
             for number in range(STUDIES_AT_ONCE):
                 a, b = (SeedRuns(points=points[number, m], draws=draws[number, m]) for m in (0, 1))
-                found[metric].append((a.mean - b.mean, *mean_interval(a, b)))
+                found[metric].append((a.mean - b.mean, *MeanDifference.of(a, b).interval()))
     held = {}
     for metric, rows in found.items():
         difference, low, high = np.array(rows).T

@@ -15,9 +15,9 @@ import numpy as np
 import scipy
 
 from orchestrator.stats import bootstrap
+from orchestrator.stats.claims import holm
 from orchestrator.stats.collapse import collapsed
 from orchestrator.stats.intervals import MeanDifference, SeedRuns
-from orchestrator.stats.significance import holm
 
 EASE, EASE_FOR_MODEL, LUCK_WITH_IMAGE = 0.8, 0.5, 0.6
 """As in `benchmarks/coverage.py`."""

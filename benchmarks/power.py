@@ -23,7 +23,7 @@ from coverage import EASE, EASE_FOR_MODEL, LUCK_WITH_IMAGE, STUDIES_AT_ONCE
 from scipy.stats import norm
 
 from orchestrator.stats import bootstrap, power
-from orchestrator.stats.intervals import SeedRuns, mean_interval
+from orchestrator.stats.intervals import MeanDifference, SeedRuns
 
 REGIMES = {
     "none": (0.0, 0.0),
@@ -65,7 +65,7 @@ class Study:
             SeedRuns(points=hits[:seeds].mean(axis=1), draws=draws[:seeds])
             for hits, draws in zip(self.hits, self.draws, strict=True)
         )
-        return mean_interval(a, b)
+        return MeanDifference.of(a, b).interval()
 
     def difference(self, seeds: int) -> float:
         """That was found."""
@@ -206,7 +206,7 @@ def extended_studies(
                     width=(high - low) / 2,
                 )
             )
-        enough = power.fewest_seeds(noise, power.separates, difference=difference)
+        enough = power.fewest_seeds(noise, difference=difference)
         if enough is not None and SEEDS < enough <= most:
             needed.append(excludes_zero(study.interval(enough)))
     return by_seeds, needed

@@ -25,10 +25,10 @@ from orchestrator.stats.claims import (
     claim_interval,
     claim_p_value,
     difference_p_value,
+    holm,
 )
 from orchestrator.stats.intervals import MeanDifference, SeedRuns
 from orchestrator.stats.looks import level
-from orchestrator.stats.significance import holm
 
 ALARM = 0.05
 DRAWS = 500

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 
 from orchestrator.report.style import FAMILY_COLOURS, INK
 from orchestrator.stats.bootstrap import accuracy_draws, percentile_interval
-from orchestrator.stats.intervals import SeedRuns, mean_interval
+from orchestrator.stats.intervals import MeanDifference, SeedRuns
 
 HERE: Final = Path(__file__).parent
 BLUE, ORANGE, GREEN = (light for light, _ in FAMILY_COLOURS[:3])
@@ -60,7 +60,7 @@ def two_noises(axes: Axes) -> None:
             low, high = percentile_interval(found.draws[seed])
             axes.plot([place] * 2, [low, high], color=colour, linewidth=1.5, alpha=0.6)
             axes.plot(place, found.points[seed], "o", color=colour)
-        low, high = mean_interval(found)
+        low, high = MeanDifference.of(found).interval()
         axes.fill_between([4 * model - 0.4, 4 * model + 2.4], low, high, color=colour, alpha=0.15)
         axes.hlines(TRUE[model], 4 * model - 0.4, 4 * model + 2.4, color=MUTED, linestyle=":")
     axes.set_xticks([1, 5], ["model A, 3 seeds", "model B, 3 seeds"])
@@ -131,9 +131,8 @@ def seeds_that_differ(axes: Axes) -> None:
                 shared = 0.01 * generator.standard_normal(400)
                 own = 0.007 * generator.standard_normal((number, 400))
                 point = levels + 0.007 * generator.standard_normal(number)
-                low, high = mean_interval(
-                    SeedRuns(points=point, draws=point[:, None] + shared + own)
-                )
+                seeds = SeedRuns(points=point, draws=point[:, None] + shared + own)
+                low, high = MeanDifference.of(seeds).interval()
                 found.append((high - low) / 2)
             widths.append(100 * float(np.median(found)))
         axes.plot(numbers, widths, "o-", color=colour, markersize=3, label=name)

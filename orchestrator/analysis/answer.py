@@ -7,8 +7,8 @@ from typing import Final
 import numpy as np
 
 from orchestrator.analysis.pairwise import ends, excludes_zero, is_certain, is_measured, swapped
-from orchestrator.analysis.section import count, grouped, percent, points, present
-from orchestrator.results.rows import ComparisonRow, FinalRow, MeasuredRow
+from orchestrator.analysis.section import at_largest, count, grouped, percent, points, present
+from orchestrator.results.rows import ComparisonRow, FinalRow, MeasuredRow, models_of
 from orchestrator.results.schema import ROLES
 
 TUNED: Final = ROLES[1]
@@ -17,12 +17,7 @@ FEWEST_TO_COMPARE: Final = 2
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
-    """What a study found.
-
-    Attributes:
-        headline: One sentence, with the interval.
-        details: What else belongs to it.
-    """
+    """What a study found, in one sentence with the interval, and what else belongs to it."""
 
     headline: str
     details: tuple[str, ...] = ()
@@ -40,13 +35,7 @@ class Ranked:
 def answer(
     final: Sequence[FinalRow], comparison: Sequence[ComparisonRow], objective: str = "accuracy"
 ) -> Answer:
-    """What can be said of a study that has ended.
-
-    Args:
-        final: The rows of `final.parquet`.
-        comparison: The rows of `comparison.parquet`.
-        objective: What epochs and trials were compared by on validation.
-    """
+    """What can be said of a study that has ended, whose epochs and trials were compared by this."""
     ranked = rank(final)
     if not ranked:
         return Answer(headline="No answer: no family has a tuned model that was tested.")
@@ -65,8 +54,7 @@ def answer(
 
 def rank(final: Sequence[FinalRow]) -> list[Ranked]:
     """Tuned families at the largest fraction, the most accurate first."""
-    largest = max((row["train_fraction"] for row in final), default=None)
-    tuned = [row for row in final if (row["role"], row["train_fraction"]) == (TUNED, largest)]
+    tuned = [row for row in at_largest(final) if row["role"] == TUNED]
     ranked = []
     for (family,), rows in grouped(tuned, "family"):
         values = present(row["test_accuracy"] for row in rows)
@@ -77,10 +65,7 @@ def rank(final: Sequence[FinalRow]) -> list[Ranked]:
 
 def compared(final: Sequence[FinalRow], comparison: Sequence[ComparisonRow]) -> MeasuredRow | None:
     """The row of the two tuned families that the answer compares; None where there are no two."""
-    ranked = rank(final)
-    if len(ranked) < FEWEST_TO_COMPARE:
-        return None
-    return pair_of(comparison, ranked[0].family, ranked[1].family)
+    return pair_of(comparison, rank(final))
 
 
 def _by_recall(
@@ -89,15 +74,14 @@ def _by_recall(
     """How the two best stand in balanced accuracy, where that was what a study was about."""
     if objective != "balanced_accuracy":
         return
-    row = pair_of(comparison, ranked[0].family, ranked[1].family, metric="recall")
-    if row is None:
-        return
-    found, low, high = (100 * each for each in ends(row))
-    yield (
-        f"In balanced accuracy, by which trials and epochs were chosen, {ranked[0].family} minus "
-        f"{ranked[1].family} is {found:+z.2f} percentage points (95% interval {low:+z.2f} to "
-        f"{high:+z.2f})."
-    )
+    row = pair_of(comparison, ranked, metric="recall")
+    if row is not None:
+        difference, low, high = map(points, ends(row))
+        yield (
+            f"In balanced accuracy, by which trials and epochs were chosen, {ranked[0].family} "
+            f"minus {ranked[1].family} is {difference} percentage points (95% interval {low} to "
+            f"{high})."
+        )
 
 
 def mean_pairs(comparison: Sequence[ComparisonRow], metric: str = "accuracy") -> list[MeasuredRow]:
@@ -110,24 +94,21 @@ def mean_pairs(comparison: Sequence[ComparisonRow], metric: str = "accuracy") ->
 
 
 def pair_of(
-    comparison: Sequence[ComparisonRow], first: str, second: str, metric: str = "accuracy"
+    comparison: Sequence[ComparisonRow], ranked: Sequence[Ranked], metric: str = "accuracy"
 ) -> MeasuredRow | None:
-    """The row of two tuned families at the largest fraction, as the first minus the second."""
-    rows = mean_pairs(comparison, metric)
-    largest = max((row["train_fraction"] for row in rows), default=None)
-    for row in rows:
-        if row["a_role"] == row["b_role"] == TUNED and row["train_fraction"] == largest:
-            names = row["a_family"], row["b_family"]
-            if names == (first, second):
-                return row
-            if names == (second, first):
-                return swapped(row)
+    """The row of the two best at the largest fraction, as the first minus the second."""
+    wanted = tuple((each.family, TUNED) for each in ranked[:2])
+    for row in at_largest(mean_pairs(comparison, metric)):
+        if models_of(row) == wanted:
+            return row
+        if models_of(row) == wanted[::-1]:
+            return swapped(row)
     return None
 
 
 def _verdict(ranked: Sequence[Ranked], comparison: Sequence[ComparisonRow]) -> str:
     first, second = ranked[:2]
-    row = pair_of(comparison, first.family, second.family)
+    row = pair_of(comparison, ranked)
     if row is None:
         return (
             f"{first.family} is right on {percent(first.accuracy)} of the test images and "
@@ -159,13 +140,11 @@ def _verdict(ranked: Sequence[Ranked], comparison: Sequence[ComparisonRow]) -> s
 
 def _reach(final: Sequence[FinalRow], ranked: Sequence[Ranked]) -> str:
     """What the sentence rests on."""
-    largest = max(row["train_fraction"] for row in final)
-    own = next(row for row in final if row["train_fraction"] == largest)
-    seeds = sorted({each.seeds for each in ranked})
-    what = f"{seeds[0]}" if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]}"
+    own, seeds = at_largest(final)[0], [each.seeds for each in ranked]
     runs = "one training each, so training noise is not in the interval"
-    if seeds[-1] > 1:
-        runs = f"means over {what} trainings each"
+    if max(seeds) > 1:
+        ends = sorted({min(seeds), max(seeds)})
+        runs = f"means over {' to '.join(map(str, ends))} trainings each"
     return (
         f"Measured on {count(own['test_images'])} test images after training on "
         f"{count(own['train_images'])}; {runs}."
@@ -174,16 +153,11 @@ def _reach(final: Sequence[FinalRow], ranked: Sequence[Ranked]) -> str:
 
 def _gains(comparison: Sequence[ComparisonRow]) -> Iterator[str]:
     """What tuning brought to each family, in one sentence."""
-    rows = mean_pairs(comparison)
-    largest = max((row["train_fraction"] for row in rows), default=None)
     gains = []
-    for row in rows:
-        if row["a_family"] == row["b_family"] and row["train_fraction"] == largest:
-            numbers = ends(swapped(row))
-            found = "0 (its baseline)"
-            if any(numbers):
-                difference, low, high = map(points, numbers)
-                found = f"{difference} [{low}, {high}]"
-            gains.append(f"{row['a_family']} {found}")
+    for row in at_largest(mean_pairs(comparison)):
+        if row["a_family"] == row["b_family"]:
+            difference, low, high = map(points, ends(swapped(row)))
+            gain = f"{difference} [{low}, {high}]" if any(ends(row)) else "0 (its baseline)"
+            gains.append(f"{row['a_family']} {gain}")
     if gains:
         yield f"Tuned minus baseline, in percentage points: {'; '.join(gains)}."

@@ -20,10 +20,6 @@ def trace_best(trials: pa.Table, epochs: pa.Table) -> dict[str, pd.DataFrame]:
     Epochs count in the order in which they were reported, each at its trial's mean device-seconds.
     Trials that can win raise the best; the others cost all the same.
 
-    Args:
-        trials: `trials.parquet`.
-        epochs: `epochs.parquet`.
-
     Returns:
         Family to `spent` and `best` (missing before the first epoch of a trial that can win),
         epoch by epoch; families without an epoch are not in it.
@@ -54,21 +50,14 @@ def best_after(trace: pd.DataFrame, device_seconds: float) -> float:
 
 
 def best_so_far_sections(trials: pa.Table, epochs: pa.Table) -> Iterator[Section]:
-    """The search over time; nothing before the first epoch.
-
-    Args:
-        trials: `trials.parquet`.
-        epochs: `epochs.parquet`.
-    """
+    """The search over time; nothing before the first epoch."""
     spent = {name: own for name, own in trace_best(trials, epochs).items() if _end(own) > 0}
     if not spent:
         return
     most = max(map(_end, spent.values()))
     least = min(spent, key=lambda family: _end(spent[family]))
-    budgets = {f"by {three_digits(_end(spent[least]))} s": _end(spent[least])}
-    budgets |= {
-        f"by {three_digits(most * q / QUARTERS)} s": most * q / QUARTERS for q in range(1, 5)
-    }
+    quarters = (most * quarter / QUARTERS for quarter in range(1, QUARTERS + 1))
+    budgets = {f"by {three_digits(end)} s": end for end in (_end(spent[least]), *quarters)}
     yield Section(
         key="effort/time",
         title="Best so far against device-seconds",

@@ -2,17 +2,17 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 
 from orchestrator.analysis.formats import number, words
-from orchestrator.analysis.section import Section, count, grouped, present
+from orchestrator.analysis.frames import frame
+from orchestrator.analysis.section import Format, Section, count, present
+from orchestrator.forecast.estimate import SECONDS_PER_HOUR, between, cost_sentences
 from orchestrator.results.study_record import StudyRecord
-
-SECONDS_PER_HOUR = 3600
-
 
 SPENT_EXACTLY = 1.005
 """A share is kept if no more than half a percent above it was spent."""
@@ -20,8 +20,7 @@ SPENT_EXACTLY = 1.005
 
 EFFORT: Final = {
     "family": words("family"),
-    "trials": number("trials"),
-    "epochs": number("epochs"),
+    **{name: number(name) for name in ("trials", "epochs")},
     "search device s": number("search_seconds"),
     "final runs": number("final_runs"),
     "finals device s": number("finals_seconds"),
@@ -31,15 +30,10 @@ EFFORT: Final = {
 
 @dataclass(frozen=True, kw_only=True)
 class Effort:
-    """What one family was given.
+    """What one family was given: trials and device-seconds of its search and of its re-trainings.
 
-    Attributes:
-        family: The family's name.
-        trials: Of its search, baseline included, whatever became of them.
-        epochs: Of these trials.
-        search_seconds: Device-seconds of these trials.
-        final_runs: Re-trainings, a winner that is its baseline counted once.
-        finals_seconds: Device-seconds of the re-trainings.
+    Trials count with the baseline and whatever became of them; of the re-trainings a winner that is
+    its baseline counts once.
     """
 
     family: str
@@ -58,11 +52,7 @@ def effort_section(study: StudyRecord, efforts: Sequence[Effort]) -> Section:
         table=pd.DataFrame(map(vars, efforts)),
         formats=EFFORT,
         place="document",
-        notes=(
-            _budget_rule(study),
-            *_overspent(study, efforts),
-            *_effort_sentences(efforts),
-        ),
+        notes=(_budget_rule(study), *_overspent(study, efforts), *_effort_sentences(efforts)),
     )
 
 
@@ -75,23 +65,18 @@ def _budget_rule(study: StudyRecord) -> str:
     # `family_searcher.FamilySearch`: with one trial at a time nothing depends on clocks.
     alone = study.cluster.max_concurrent == 1
     order = "started the fewest trials" if alone else "used the least device time so far"
-    budgets = _budgets(hours, settings.time_budget)
-    if budgets:
+    parts = []
+    if hours is not None:
+        parts.append(f"{hours:g} device-hours, an equal share for each family")
+    if settings.time_budget is not None:
+        parts.append(f"{settings.time_budget:g} hours of wall time")
+    if parts:
+        budgets = f"{' and '.join(parts)}, finals included"
         return f"Budget rule: {budgets}{_ended(study)}; {cap} for {whom}, its baseline included."
     return (
         f"Budget rule: {cap} for {whom}, its baseline included; device time was not made "
         f"equal. Only the order was balanced: the family that had {order} was always next."
     )
-
-
-def _budgets(hours: float | None, wall_hours: float | None) -> str:
-    """What was to be spent at most."""
-    parts = []
-    if hours is not None:
-        parts.append(f"{hours:g} device-hours, an equal share for each family")
-    if wall_hours is not None:
-        parts.append(f"{wall_hours:g} hours of wall time")
-    return f"{' and '.join(parts)}, finals included" if parts else ""
 
 
 def _ended(study: StudyRecord) -> str:
@@ -139,19 +124,12 @@ def _effort_sentences(efforts: Sequence[Effort]) -> Iterator[str]:
 
 
 def measure_effort(families: Sequence[str], trials: pa.Table, final: pa.Table) -> list[Effort]:
-    """What each family was given.
-
-    Args:
-        families: Names, in the order of the result.
-        trials: `trials.parquet`.
-        final: `final.parquet`.
-    """
-    trials_of = dict(grouped(trials.to_pylist(), "family"))
-    finals_of = dict(grouped(final.to_pylist(), "family"))
+    """What each family was given, in their order."""
+    trial_rows, final_rows = trials.to_pylist(), final.to_pylist()
     efforts = []
     for family in families:
-        own = trials_of.get((family,), [])
-        runs = {row["trial_id"]: row for row in finals_of.get((family,), [])}.values()
+        own = [row for row in trial_rows if row["family"] == family]
+        runs = {row["trial_id"]: row for row in final_rows if row["family"] == family}.values()
         efforts.append(
             Effort(
                 family=family,
@@ -163,3 +141,59 @@ def measure_effort(families: Sequence[str], trials: pa.Table, final: pa.Table) -
             )
         )
     return efforts
+
+
+def forecast_sections(study: StudyRecord, trials: pa.Table, final: pa.Table) -> Iterator[Section]:
+    """What was forecast and what it took; nothing of a study without a forecast."""
+    forecast = study.forecast
+    if not forecast.families:
+        return
+    efforts = measure_effort(list(forecast.families), trials, final)
+    finals = frame(final).drop_duplicates("trial_id").groupby("family")["last_epoch"].sum()
+    of_finals = {str(family): int(epochs) for family, epochs in finals.items()}
+    rows: list[dict[str, Any]] = [
+        {
+            "family": each.family,
+            **_ends("epochs_forecast", forecast.families[each.family].epochs),
+            "epochs": each.epochs + of_finals.get(each.family, 0),
+            **_ends("seconds_forecast", forecast.families[each.family].device_seconds),
+            "device_seconds": each.search_seconds + each.finals_seconds,
+        }
+        for each in efforts
+    ]
+    hours = sum(row["device_seconds"] for row in rows) / SECONDS_PER_HOUR
+    throughput = forecast.pace
+    yield Section(
+        key="effort/forecast",
+        title="Forecast and actual",
+        table=pd.DataFrame(rows),
+        formats={
+            "family": words("family"),
+            "epochs forecast": _range("epochs_forecast"),
+            "epochs": number("epochs"),
+            "device-hours forecast": _range("seconds_forecast", 1 / SECONDS_PER_HOUR),
+            "device-hours": Format(
+                ("device_seconds",), lambda s: between([s / SECONDS_PER_HOUR] * 2)
+            ),
+        },
+        notes=(
+            "Device time was not forecast: no earlier study had done such work."
+            if throughput is None
+            else f"By the epochs of {throughput['study']} on {throughput['device']}. Trials of "
+            "the search that failed and epochs computed twice are in what it took, finals that "
+            "were not tested are not.",
+            *cost_sentences(forecast.prices, [hours, hours], study.device_types),
+        ),
+    )
+
+
+def _ends(name: str, ends: Sequence[float] | None) -> dict[str, float]:
+    low, high = (np.nan, np.nan) if ends is None else (ends[0], ends[-1])
+    return {f"{name}_low": low, f"{name}_high": high}
+
+
+def _range(name: str, scale: float = 1) -> Format:
+    def write(*ends: float) -> str:
+        return between([scale * end for end in ends])
+
+    return Format((f"{name}_low", f"{name}_high"), write)

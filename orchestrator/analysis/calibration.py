@@ -41,30 +41,18 @@ def expected_calibration_error(
 
 
 def calibration_sections(runs: Sequence[PredictedRun]) -> Iterator[Section]:
-    """How sure each model is and how often right, by fraction; nothing without a final run.
-
-    Args:
-        runs: The final runs, from `predictions.split_runs`.
-    """
+    """How sure each model is and how often right, by fraction; nothing without a final run."""
     again = repeated(runs)
     rows = []
     for run in runs:
         if run not in again:
-            sure = run.probabilities.max(axis=1)
-            rows.append(
-                {
-                    "train_fraction": run.fraction,
-                    "family": run.family,
-                    "role": run.role,
-                    "error": expected_calibration_error(sure, run.correct),
-                    "confidence": float(sure.mean()),
-                    "accuracy": float(run.correct.mean()),
-                }
-            )
+            sure, right = run.probabilities.max(axis=1), run.correct
+            error = expected_calibration_error(sure, right)
+            rows.append((run.fraction, *run.model, error, float(sure.mean()), float(right.mean())))
     if not rows:
         return
-    shown = ("error", "confidence", "accuracy")
-    table = over_seeds(pd.DataFrame(rows), ["train_fraction", "family", "role"], shown)
+    by, shown = ["train_fraction", "family", "role"], ("error", "confidence", "accuracy")
+    table = over_seeds(pd.DataFrame(rows, columns=[*by, *shown]), by, shown)
     yield Section(
         key="classes/calibration",
         title="Calibration on the test images",
@@ -73,8 +61,7 @@ def calibration_sections(runs: Sequence[PredictedRun]) -> Iterator[Section]:
             "model": words("family", "role"),
             "train fraction": number("train_fraction", "g"),
             "calibration error": spread("error", "accuracy"),
-            "confidence": spread("confidence", "accuracy"),
-            "accuracy": spread("accuracy", "accuracy"),
+            **{name: spread(name, "accuracy") for name in shown[1:]},
         },
         notes=(
             f"Expected calibration error in {BINS} bins of equal width on the probability of the "

@@ -1,16 +1,23 @@
 """What a reader must know before the numbers: what is missing, unfinished, or not as it seems."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, Final
+
+import numpy as np
 
 from orchestrator.analysis.section import Section, grouped, model_name, percent, present
 from orchestrator.config.searches import search_for
-from orchestrator.results.rows import FinalRow, TrialRow
+from orchestrator.results.rows import FinalRow, Model, TrialRow
 from orchestrator.results.schema import ROLES
 from orchestrator.results.states import MAY_WIN
 from orchestrator.results.study_record import StudyRecord
 from orchestrator.stats.collapse import find_collapses
 from orchestrator.stats.predictions import PredictedRun
+
+UNEVEN: Final = 1.5
+"""Times its even share that the largest class has of the test images, from which on accuracy is
+said to be that of the large ones."""
 
 
 def caveats(
@@ -67,59 +74,76 @@ def _device_types(study: StudyRecord) -> Iterator[str]:
 
 
 def collapse_sections(runs: Sequence[PredictedRun]) -> Iterator[Section]:
-    """What a reader must know of trainings that collapsed, where the seeds show one.
-
-    Args:
-        runs: From `predictions.split_runs`.
-    """
+    """What a reader must know of trainings that collapsed, where the seeds show one."""
     yield Section(
         key="warnings/collapses",
         title="Trainings that collapsed",
         notes=tuple(
-            f"{each.family} {each.role} at train fraction {each.fraction:g}, seed {each.seed}: "
-            f"this training collapsed ({percent(each.accuracy)} on the test set, its others "
-            f"{percent(each.others)}). Intervals take training noise for normal, so those of this "
-            "model promise more than they hold."
+            f"{' '.join(each.run.model)} at train fraction {each.run.fraction:g}, seed "
+            f"{each.run.seed}: this training collapsed ({percent(each.accuracy)} on the test set, "
+            f"its others {percent(each.others)}). Intervals take training noise for normal, so "
+            "those of this model promise more than they hold."
             for each in find_collapses(runs)
         ),
     )
+
+
+def majority_sections(study: StudyRecord, runs: Sequence[PredictedRun]) -> Iterator[Section]:
+    """A warning of models that are no better than saying the largest class each time."""
+    if not runs:
+        return
+    counts = np.bincount(runs[0].labels)
+    largest, classes = int(counts.argmax()), runs[0].probabilities.shape[1]
+    share = counts[largest] / counts.sum()
+    name = dict(enumerate(study.dataset.classes)).get(largest, str(largest))
+    fraction = max(run.fraction for run in runs)
+    accuracies: dict[Model, list[float]] = {}
+    for run in runs:
+        if run.fraction == fraction:
+            accuracies.setdefault(run.model, []).append(run.correct.mean())
+    weak = [" ".join(model) for model, own in accuracies.items() if np.mean(own) <= share]
+    more = ""
+    if share * classes >= UNEVEN:
+        more = " Recall, or `--set objective=balanced_accuracy`, counts each class alike."
+    if weak:
+        yield Section(
+            key="warnings/majority",
+            title="No better than the largest class",
+            notes=(
+                f"Who always says {name!r} is right on {percent(float(share))} of the test images; "
+                f"no more than that is {', '.join(weak)}.{more}",
+            ),
+        )
 
 
 def _unfinished(
     study: StudyRecord, trials: Sequence[TrialRow], finals: Sequence[FinalRow]
 ) -> Iterator[str]:
     """Sentences on the families and runs that were asked for and are not in the tables."""
-    of_family = dict(grouped(trials, "family"))
+    wanted = study.settings.seeds * len(study.settings.train_fractions)
     for family in study.settings.families:
-        statuses = [row["status"] for row in of_family.get((family,), [])]
-        if not any(status in MAY_WIN for status in statuses):
-            counts = [f"{statuses.count(status)} {status}" for status in dict.fromkeys(statuses)]
+        statuses = Counter(row["status"] for row in trials if row["family"] == family)
+        if not MAY_WIN & statuses.keys():
+            counts = [f"{number} {status}" for status, number in statuses.items()]
             listed = ", ".join(counts) or "none was started"
             yield f"{family}: no trial finished ({listed}), so the family has no winner."
-        elif all(row["family"] != family for row in finals):
+            continue
+        roles = [row["role"] for row in finals if row["family"] == family]
+        if not roles:
             yield f"{family}: trials finished, but there are no final runs, so it has no results."
-        else:
-            yield from _missing_runs(study, [row for row in finals if row["family"] == family])
-
-
-def _missing_runs(study: StudyRecord, finals: Sequence[FinalRow]) -> Iterator[str]:
-    """Sentences on the final runs of one family that are not in the tables."""
-    wanted = study.settings.seeds * len(study.settings.train_fractions)
-    for role in ROLES:
-        completed = sum(row["role"] == role for row in finals)
-        if completed < wanted:
-            name = f"{finals[0]['family']} {role}"
-            yield f"{name}: only {completed} of {wanted} final runs completed."
+            continue
+        for role in ROLES:
+            if roles.count(role) < wanted:
+                completed = f"{roles.count(role)} of {wanted} final runs completed"
+                yield f"{family} {role}: only {completed}."
 
 
 def _winner_is_baseline(runs: Sequence[FinalRow]) -> bool:
     """Whether the tuned runs of a family are its baseline runs, under both names."""
     by_role: dict[str, list[dict[str, Any]]] = {"baseline": [], "tuned": []}
     for row in sorted(runs, key=lambda row: (row["train_fraction"], row["seed"])):
-        compared = {
-            name: value for name, value in row.items() if name.startswith(("test_", "params_json"))
-        }
-        by_role[row["role"]].append({**compared, "seed": row["seed"]})
+        names = [name for name in row if name.startswith(("test_", "params_json", "seed"))]
+        by_role[row["role"]].append({name: row.get(name) for name in names})
     # Two runs without a measured accuracy are not the same for having nothing to tell them apart.
     measured = all(present([row["test_accuracy"]]) for row in by_role["tuned"])
     return bool(by_role["tuned"]) and measured and by_role["tuned"] == by_role["baseline"]

@@ -1,6 +1,8 @@
-"""Test images that show the worst confusions: which they are, and copies in a study's folder."""
+"""Test images that show the worst confusions, or that the tuned models are certain of, and wrong.
 
-import io
+Which they are, and copies in a study's folder; where models are certain, perhaps a label is wrong.
+"""
+
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,9 +10,12 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
-from orchestrator.analysis.certain_but_wrong import SHOWN_AS_IMAGES, certain_but_wrong
-from orchestrator.analysis.per_class import score_classes
+from orchestrator.analysis.formats import number, share, words
+from orchestrator.analysis.per_class import class_names, score_classes
+from orchestrator.analysis.section import Section, count
+from orchestrator.results.study_record import StudyRecord
 from orchestrator.stats.predictions import PredictedRun, tuned_runs
 
 FOLDER: Final = "examples"
@@ -20,17 +25,22 @@ LONGEST_EDGE: Final = 96
 MOST_BYTES: Final = 64_000
 """Of one image; more is none of ours."""
 
+MOST_ROWS: Final = 1000
+SHOWN_AS_IMAGES: Final = 24
+LABELS: Final = ("label", "taken_for")
+COLUMNS: Final = (
+    *("image_index", "file", *LABELS, "probability", "probability_of_label"),
+    *("wrong", "trainings"),
+)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Confusion:
     """A pair of classes that a tuned model confuses, at the largest train fraction.
 
     Attributes:
-        family: The family's name.
-        label: The true class.
-        predicted: What it is taken for.
         wrong: How often, over all seeds.
-        images: Test images of the true class, each counted once per seed.
+        images: Test images of the true class, `label`, each counted once per seed.
         examples: Indices of such test images, those that most seeds take for it first.
     """
 
@@ -43,28 +53,24 @@ class Confusion:
 
 
 def worst_confusions(runs: Sequence[PredictedRun]) -> list[Confusion]:
-    """The worst confusions of each tuned model, with examples.
-
-    Args:
-        runs: The final runs, from `predictions.split_runs`.
-    """
+    """The worst confusions of each tuned model, with examples."""
     return [each for group in tuned_runs(runs).values() for each in _of_model(group)]
 
 
 def _of_model(runs: Sequence[PredictedRun]) -> Iterator[Confusion]:
     scores = score_classes(runs)
     for label, predicted in scores.worst_confusions():
-        times = sum(
-            ((run.labels == label) & (run.predicted == predicted)).astype(np.int64) for run in runs
+        times = np.sum(
+            [(run.labels == label) & (run.predicted == predicted) for run in runs], axis=0
         )
-        order = np.argsort(-np.asarray(times), kind="stable")
+        order = np.argsort(-times, kind="stable")
         yield Confusion(
             family=scores.family,
             label=label,
             predicted=predicted,
             wrong=int(scores.confusion[label, predicted]),
             images=int(scores.images[label]),
-            examples=tuple(int(i) for i in order[:IMAGES_SHOWN] if np.asarray(times)[i]),
+            examples=tuple(int(i) for i in order[:IMAGES_SHOWN] if times[i]),
         )
 
 
@@ -73,10 +79,7 @@ def write_examples(
 ) -> None:
     """Writes the examples as `examples/<image_index>.png`.
 
-    Args:
-        folder: The study's.
-        runs: Its final runs.
-        images: The test images, RGB, uint8, [images, height, width, 3].
+    Of the test images, RGB, uint8, [images, height, width, 3], into the study's folder.
 
     Raises:
         OSError: A file cannot be written.
@@ -89,10 +92,8 @@ def write_examples(
     for index in sorted(chosen):
         image = Image.fromarray(images[index])
         image.thumbnail((LONGEST_EDGE, LONGEST_EDGE))
-        buffer = io.BytesIO()
-        image.save(buffer, format="PNG")
         temporary = folder / FOLDER / f".{index}.png"
-        temporary.write_bytes(buffer.getvalue())
+        image.save(temporary)
         temporary.replace(folder / FOLDER / f"{index}.png")
 
 
@@ -103,3 +104,73 @@ def read_examples(folder: Path) -> Mapping[int, bytes]:
         if path.stem.isdecimal() and path.stat().st_size <= MOST_BYTES:
             found[int(path.stem)] = path.read_bytes()
     return found
+
+
+def certain_but_wrong(runs: Sequence[PredictedRun]) -> pd.DataFrame:
+    """The images that the tuned models together are wrong on, the least believed labels first.
+
+    Together: the mean over the seeds of each family, and then over families. What they give the
+    label, its self-confidence, is the order: of labels changed on purpose it put more first than
+    its distance to the class they take an image for (docs/OWN_IMAGES.md). Source: Northcutt, Jiang
+    and Chuang (2021), Confident Learning.
+
+    Returns:
+        A row an image: `image_index`, `file` (null where images are no files), `label` and
+        `taken_for` (indices of classes), `probability` of either, `trainings` and how many of
+        these are `wrong`.
+    """
+    groups = [*tuned_runs(runs).values()]
+    if not groups:
+        return pd.DataFrame(columns=list(COLUMNS))
+    every = [run for group in groups for run in group]
+    of_families = [np.mean([run.probabilities for run in group], axis=0) for group in groups]
+    believed = np.mean(of_families, axis=0)
+    first, places = every[0], np.arange(len(believed))
+    guess, label = believed.argmax(axis=1), first.labels.astype(np.int64)
+    table = pd.DataFrame(
+        {
+            "image_index": first.images,
+            "file": list(first.files) or None,
+            "label": label,
+            "taken_for": guess,
+            "probability": believed[places, guess],
+            "probability_of_label": believed[places, label],
+            "wrong": np.sum([~run.correct for run in every], axis=0),
+            "trainings": len(every),
+        }
+    )
+    missed = table[table["probability"] > table["probability_of_label"]]
+    return missed.sort_values("probability_of_label", kind="stable", ignore_index=True)
+
+
+def certain_but_wrong_sections(
+    study: StudyRecord, runs: Sequence[PredictedRun]
+) -> Iterator[Section]:
+    """The first thousand of them; nothing where no tuned model was tested."""
+    found = certain_but_wrong(runs)
+    if not len(found):
+        return
+    names = class_names(study, runs)
+    table = found.head(MOST_ROWS).assign(
+        **{side: [names[index] for index in found[side].head(MOST_ROWS)] for side in LABELS}
+    )
+    by_file = bool(table["file"].notna().all())
+    yield Section(
+        key="classes/certain-but-wrong",
+        title="Certain but wrong: is the label right?",
+        table=table,
+        formats={
+            "test image": words("file") if by_file else number("image_index", "d"),
+            "label": words("label"),
+            "taken for": words("taken_for"),
+            "probability of that": share("probability", 0),
+            "of the label": share("probability_of_label", 0),
+            "trainings wrong": number("wrong"),
+        },
+        notes=(
+            f"The first {count(len(table))} of {count(len(found))} test images that the tuned "
+            f"models, {count(int(table['trainings'].iloc[0]))} trainings together, are wrong on, "
+            "those first whose label is the least probable to them. A wrong label is one reason; "
+            "look at the images before anything is changed.",
+        ),
+    )

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import combinations
-from typing import Any, Final, cast
+from typing import Final, cast
 
 import numpy as np
 import pandas as pd
@@ -24,13 +24,14 @@ FEWEST_TO_RANK: Final = 3
 """Two trials have a rank correlation of -1 or 1 whatever they are."""
 FACTORS: Final = (2, 3, 4)
 """Reduction factors that the stored curves are replayed with, beside the study's own."""
+REPLAYED: Final = (
+    *("family", "grace_period", "reduction_factor", "epochs", "share_saved"),
+    *("accuracy", "difference", "exact"),
+)
 
 
 def summarize_rungs(rungs: pa.Table) -> pd.DataFrame:
     """Each rung of each search, searches as they appear, epochs ascending.
-
-    Args:
-        rungs: `rungs.parquet`.
 
     Returns:
         `family`, `rung`, `arrivals`, `median` of their validation accuracies there, `cutoff` that
@@ -48,19 +49,14 @@ def summarize_rungs(rungs: pa.Table) -> pd.DataFrame:
         stopped=("stopped", "sum"),
         protected=("protected", "sum"),
     ).reset_index()
-    order = {family: place for place, family in enumerate(dict.fromkeys(table["family"]))}
+    order = list(dict.fromkeys(table["family"]))
     return table.sort_values(
-        ["family", "rung"], key=lambda own: own.map(order) if own.name == "family" else own
+        ["family", "rung"], key=lambda own: own.map(order.index) if own.name == "family" else own
     )
 
 
 def correlate_ranks(rungs: pa.Table, epochs: pa.Table, *, last_epoch: int) -> pd.DataFrame:
     """How well each rung's order of trials foretells that of each later rung and of the end.
-
-    Args:
-        rungs: `rungs.parquet`.
-        epochs: `epochs.parquet`; gives the validation accuracies at the last epoch.
-        last_epoch: Of a whole trial.
 
     Returns:
         `family`, `earlier` and `later` epoch, `trials` that reached both, and `rho`, Spearman's
@@ -86,16 +82,13 @@ def correlate_ranks(rungs: pa.Table, epochs: pa.Table, *, last_epoch: int) -> pd
 def estimate_savings(trials: pa.Table, *, last_epoch: int) -> pd.DataFrame:
     """What each search saved against running its stopped trials to the last epoch.
 
-    Args:
-        trials: `trials.parquet`.
-        last_epoch: Of a whole trial.
-
     Returns:
         `family`, `trials`, `stopped`, `epochs_run`, `epochs_saved`, `share_saved` of all epochs,
         and `device_seconds_saved`, an estimate at the search's mean cost of an epoch.
     """
     rows = frame(trials)
     stopped, epochs = rows["status"] == State.STOPPED, rows["epochs_run"].fillna(0)
+    sums = ("stopped", "epochs_run", "epochs_saved", "seconds")
     table = (
         rows.assign(
             stopped=stopped,
@@ -104,13 +97,7 @@ def estimate_savings(trials: pa.Table, *, last_epoch: int) -> pd.DataFrame:
             seconds=rows["device_seconds"].where(epochs > 0),
         )
         .groupby("family", sort=False)
-        .agg(
-            trials=("trial_id", "size"),
-            stopped=("stopped", "sum"),
-            epochs_run=("epochs_run", "sum"),
-            epochs_saved=("epochs_saved", "sum"),
-            seconds=("seconds", "sum"),
-        )
+        .agg(trials=("trial_id", "size"), **{name: (name, "sum") for name in sums})
         .reset_index()
     )
     whole = (table["epochs_run"] + table["epochs_saved"]).replace(0, np.nan)
@@ -120,20 +107,12 @@ def estimate_savings(trials: pa.Table, *, last_epoch: int) -> pd.DataFrame:
     return table
 
 
-def replay_settings(
-    study: StudyRecord, trials: pa.Table, epochs: pa.Table, *, searches: Sequence[str]
-) -> pd.DataFrame:
+def replay_settings(study: StudyRecord, trials: pa.Table, epochs: pa.Table) -> pd.DataFrame:
     """What other grace periods and reduction factors would have made of the stored curves.
 
     The rule is applied to the epochs in the order in which they came. Where it stops a trial
     earlier than the study did, all is known; where it would have let one go on that the study
     stopped, the epochs it would have run are counted, and its accuracy is at least what it was.
-
-    Args:
-        study: The study.
-        trials: `trials.parquet`.
-        epochs: `epochs.parquet`.
-        searches: Names, in the order of the result.
 
     Returns:
         A row for each search and setting: `family`, `grace_period`, `reduction_factor` (missing
@@ -146,37 +125,23 @@ def replay_settings(
     known = frame(trials).set_index("trial_id")
     exempt = set(known.index[known["role"] == "baseline"])
     curves = frame(epochs).sort_values("sequence")
-    rows: list[dict[str, Any]] = []
-    for family in searches:
+    rows = []
+    for family in study.settings.families:
         mine = cast("list[EpochRow]", records(curves[curves["family"] == family]))
         if not mine:
             continue
         cut = set(known.index[(known["family"] == family) & (known["status"] == State.STOPPED)])
-        best = max(map(objective, mine))
-        for grace, factor in _others(own, last):
-            ran, missed = _replayed(family, mine, exempt, (grace, factor), settings)
-            beyond = [name for name in cut if name not in missed]
-            accuracy = max(map(objective, ran))
-            whole = last * len({row["trial_id"] for row in mine})
+        best, whole = max(map(objective, mine)), last * len({row["trial_id"] for row in mine})
+        for setting in _others(own, last):
+            ran, missed = _replayed(family, mine, exempt, setting, settings)
+            beyond = cut - missed
             counts = Counter(row["trial_id"] for row in ran)
             count = len(ran) + sum(last - counts[name] for name in beyond)
-            rows.append(
-                {
-                    "family": family,
-                    "grace_period": grace,
-                    "reduction_factor": factor,
-                    "epochs": count,
-                    "share_saved": 1 - count / whole,
-                    "accuracy": accuracy,
-                    "difference": accuracy - best,
-                    "exact": "the study's own"
-                    if (grace, factor) == own
-                    else "no"
-                    if beyond
-                    else "yes",
-                }
-            )
-    return pd.DataFrame(rows)
+            accuracy, exact = max(map(objective, ran)), "no" if beyond else "yes"
+            exact = "the study's own" if setting == own else exact
+            numbers = (count, 1 - count / whole, accuracy, accuracy - best)
+            rows.append((family, *setting, *numbers, exact))
+    return pd.DataFrame(rows, columns=list(REPLAYED) if rows else None)
 
 
 def _others(own: tuple[int, int], last: int) -> list[tuple[float, float]]:
@@ -216,23 +181,15 @@ def _replayed(
 def early_stopping_sections(
     study: StudyRecord, trials: pa.Table, epochs: pa.Table, rungs: pa.Table
 ) -> Iterator[Section]:
-    """What early stopping did in each search.
-
-    Args:
-        study: The study.
-        trials: `trials.parquet`.
-        epochs: `epochs.parquet`.
-        rungs: `rungs.parquet`.
-    """
-    last_epoch, searches = study.settings.epochs, study.settings.families
+    """What early stopping did in each search, which is named as a family in the study."""
+    last_epoch = study.settings.epochs
     yield Section(
         key="stopping/saved",
         title="Early stopping: what it saved",
         table=estimate_savings(trials, last_epoch=last_epoch),
         formats={
             "family": words("family"),
-            "trials": number("trials"),
-            "stopped": number("stopped"),
+            **{name: number(name) for name in ("trials", "stopped")},
             "epochs run": number("epochs_run"),
             "epochs saved": number("epochs_saved"),
             "of all": share("share_saved", 0),
@@ -243,7 +200,7 @@ def early_stopping_sections(
     yield Section(
         key="stopping/settings",
         title="Early stopping: what other settings would have done",
-        table=replay_settings(study, trials, epochs, searches=searches),
+        table=replay_settings(study, trials, epochs),
         formats={
             "family": words("family"),
             "grace period": number("grace_period"),

@@ -1,6 +1,7 @@
 """What averaging the seeds of a family's winner is worth on the test images."""
 
 from collections.abc import Iterator, Sequence
+from typing import Final
 
 import pandas as pd
 
@@ -10,21 +11,21 @@ from orchestrator.called import text_of
 from orchestrator.stats.ensemble import Ensemble, ensembles, gain_interval, share_interval
 from orchestrator.stats.predictions import PredictedRun
 
+COLUMNS: Final = (
+    *("family", "seeds", "accuracy", "low", "high", "single"),
+    *("difference", "difference_low", "difference_high"),
+)
+
 
 def ensemble_sections(runs: Sequence[PredictedRun]) -> Iterator[Section]:
-    """The ensemble of each family's tuned seeds; nothing where no family has two.
-
-    Args:
-        runs: The final runs, from `predictions.split_runs`; of the tuned ones those at the largest
-            share are taken.
-    """
+    """The ensemble of each family's tuned seeds; nothing where no family has two."""
     found = ensembles(runs)
     if not found:
         return
     yield Section(
         key="results/ensembles",
         title="Ensembles of the seeds: not part of the comparison",
-        table=pd.DataFrame([_row(each) for each in found]),
+        table=pd.DataFrame(map(_row, found), columns=list(COLUMNS)),
         formats={
             "ensemble": words("family"),
             "seeds": number("seeds"),
@@ -43,21 +44,11 @@ def ensemble_sections(runs: Sequence[PredictedRun]) -> Iterator[Section]:
     )
 
 
-def _row(ensemble: Ensemble) -> dict[str, str | int | float]:
-    low, high = share_interval(ensemble.correct)
-    difference_low, difference_high = gain_interval(ensemble.gain)
-    accuracy, single = float(ensemble.correct.mean()), float(ensemble.single.mean())
-    return {
-        "family": ensemble.family,
-        "seeds": len(ensemble.single),
-        "accuracy": accuracy,
-        "low": low,
-        "high": high,
-        "single": single,
-        "difference": accuracy - single,
-        "difference_low": difference_low,
-        "difference_high": difference_high,
-    }
+def _row(ensemble: Ensemble) -> tuple[str | int | float, ...]:
+    accuracy, single = ensemble.accuracy, float(ensemble.single.mean())
+    ends = share_interval(ensemble.correct)
+    gain = (accuracy - single, *gain_interval(ensemble.gain))
+    return ensemble.family, len(ensemble.single), accuracy, *ends, single, *gain
 
 
 def _from_to(low: float, high: float) -> str:

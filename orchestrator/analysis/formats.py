@@ -16,19 +16,9 @@ def words(*columns: str) -> Format:
     return Format(columns, lambda *values: " ".join(map(str, values)), numeric=False)
 
 
-def number(
-    column: str, form: str = ",.0f", *, scale: float = 1, unit: str = "", before: str = ""
-) -> Format:
-    """A number: a whole one, if nothing else is said.
-
-    Args:
-        column: Of the table.
-        form: As in a format string.
-        scale: What it is multiplied by.
-        unit: What stands behind it.
-        before: What stands before it.
-    """
-    return Format((column,), lambda value: f"{before}{scale * value:{form}}{unit}")
+def number(column: str, form: str = ",.0f", *, scale: float = 1, before: str = "") -> Format:
+    """A number, scaled, with what stands before it: a whole one, if nothing else is said."""
+    return Format((column,), lambda value: f"{before}{scale * value:{form}}")
 
 
 def rounded(column: str, *, scale: float = 1) -> Format:
@@ -71,9 +61,7 @@ def spread(column: str, metric: str) -> Format:
 def interval(column: str, metric: str) -> Format:
     """A difference with its interval, of an accuracy in percentage points.
 
-    Args:
-        column: Of the difference; its interval is in `<column>_low` and `<column>_high`.
-        metric: What differs.
+    The interval is in `<column>_low` and `<column>_high`.
     """
     scale, digits, _ = FORMATS[metric]
 

@@ -15,11 +15,8 @@ def frame(table: pa.Table) -> pd.DataFrame:
     """
     found: pd.DataFrame = table.to_pandas()
     if "validation_accuracy" in found:
-        found["objective"] = (
-            found["objective"].fillna(found["validation_accuracy"])
-            if "objective" in found
-            else found["validation_accuracy"]
-        )
+        accuracy = found["validation_accuracy"]
+        found["objective"] = found.get("objective", accuracy).fillna(accuracy)
     words = found.select_dtypes("category").columns
     return found.astype(dict.fromkeys(words, object))
 
@@ -32,10 +29,7 @@ def records(table: pd.DataFrame) -> list[dict[str, Any]]:
 def over_seeds(runs: pd.DataFrame, by: Sequence[str], columns: Sequence[str]) -> pd.DataFrame:
     """The mean and the spread of each model's runs, models in their order of appearance.
 
-    Args:
-        runs: A row each.
-        by: Columns that tell models apart.
-        columns: Of numbers.
+    Columns `by` tell models apart, `columns` are of numbers.
 
     Returns:
         A row a model: `by`, `seeds`, and for each column its mean under its own name, and with

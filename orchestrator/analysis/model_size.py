@@ -8,8 +8,8 @@ import pandas as pd
 import pyarrow as pa
 
 from orchestrator.analysis.formats import number, words
-from orchestrator.analysis.section import MISSING, Row, Section, grouped, worded
-from orchestrator.results.rows import FinalRow
+from orchestrator.analysis.section import MISSING, Section, at_largest, worded
+from orchestrator.results.rows import FinalRow, Model
 from orchestrator.results.schema import ROLES
 from orchestrator.results.study_record import StudyRecord
 from search_spaces.baseline import Params
@@ -28,28 +28,15 @@ SIZES: Final = {
     "trained parameters": number("trained_parameters"),
     "forward MFLOPs per image": number("forward_flops_per_image", ",.1f", scale=1e-6),
 }
-PARTS = ("stem", "trained layers", "head")
 
 
 def transfer_card_sections(study: StudyRecord, final: pa.Table) -> tuple[Section, ...]:
-    """The size of every model, and a card for each family that starts from pre-trained weights.
-
-    Args:
-        study: The study.
-        final: `final.parquet`; empty where every family failed.
-    """
-    models = {
-        (runs[0]["family"], runs[0]["role"]): runs[0]
-        for _, runs in grouped(_largest(final.to_pylist()), "family", "role")
-    }
+    """The size of every model, and a card for each family that starts from pre-trained weights."""
+    models: dict[Model, FinalRow] = {}
+    for row in at_largest(final.to_pylist()):
+        models.setdefault((row["family"], row["role"]), row)
     cards = (_card(study, family, models) for family in _pretrained(study))
     return (_sizes(list(models.values())), *cards)
-
-
-def _largest(finals: Sequence[FinalRow]) -> list[FinalRow]:
-    """The rows of the largest fraction."""
-    largest = max((row["train_fraction"] for row in finals), default=None)
-    return [row for row in finals if row["train_fraction"] == largest]
 
 
 def _pretrained(study: StudyRecord) -> Iterator[Family]:
@@ -76,22 +63,16 @@ def _sizes(models: Sequence[FinalRow]) -> Section:
     )
 
 
-def _size(row: Row) -> dict[str, str]:
-    """What a run's network measures; a dash where its study did not say yet."""
-    known = defaultdict(lambda: None, row)
-    return {name: each.cell(known) for name, each in SIZES.items()}
-
-
-def _card(
-    study: StudyRecord, family: Family, models: Mapping[tuple[str, str], FinalRow]
-) -> Section:
+def _card(study: StudyRecord, family: Family, models: Mapping[Model, FinalRow]) -> Section:
     baseline = study.baselines.get(family.name)
     chosen = (study.choice or {}).get(family.name)
     tuned = None if chosen is None else chosen.params
-    sides = [
-        {**_network(study, family, params), **_size(models.get((family.name, role), {}))}
-        for role, params in zip(ROLES, (baseline, tuned), strict=True)
-    ]
+    sides = []
+    for role, params in zip(ROLES, (baseline, tuned), strict=True):
+        # A dash where the study did not say yet.
+        run = defaultdict(lambda: None, models.get((family.name, role), {}))
+        sizes = {name: each.cell(run) for name, each in SIZES.items()}
+        sides.append({**_network(study, family, params), **sizes})
     return worded(
         key=f"transfer/{family.name}",
         title=f"Transfer card: {family.name}",
@@ -106,7 +87,7 @@ def _network(study: StudyRecord, family: Family, params: Params | None) -> dict[
 
     A study that was run with another version of the family has dashes too.
     """
-    names = (*PARTS[:1], "input size", "normalisation", *PARTS[1:])
+    names = ("stem", "input size", "normalisation", "trained layers", "head")
     if params is None or not params.keys() >= family.search_space.keys() - ABSENT.keys():
         return dict.fromkeys(names, MISSING)
     config = {**params, "num_classes": len(study.dataset.classes)}
@@ -114,31 +95,24 @@ def _network(study: StudyRecord, family: Family, params: Params | None) -> dict[
     return {
         **dict.fromkeys(names, "not stated by the family's file"),
         **parts,
-        **_input(study.dataset.image_shape, params),
+        **_input(study.dataset.image_shape[0], params),
     }
 
 
-def _input(image_shape: Sequence[int], params: Params) -> dict[str, str]:
+def _input(own: int, params: Params) -> dict[str, str]:
     given = {**PLAIN_INPUT, **params}
-    own = image_shape[0]
-    size = given["input_size"] or own
+    size, name = given["input_size"] or own, given["normalization"]
+    plain = {
+        PLAIN_INPUT["normalization"]: "[0, 1], no mean or deviation",
+        BY_NETWORK: "that of the weights, by the network itself",
+    }
+    if name not in plain:
+        mean, deviation = (", ".join(f"{x:g}" for x in values) for values in NORMALIZATIONS[name])
+        plain[name] = f"{name}: mean {mean}, deviation {deviation}"
     return {
         "input size": f"{size} px" if size == own else f"{size} px, resized from {own}, bilinear",
-        "normalisation": _normalisation(given["normalization"]),
+        "normalisation": plain[name],
     }
-
-
-def _normalisation(name: str) -> str:
-    if name == PLAIN_INPUT["normalization"]:
-        return "[0, 1], no mean or deviation"
-    if name == BY_NETWORK:
-        return "that of the weights, by the network itself"
-    mean, deviation = NORMALIZATIONS[name]
-    return f"{name}: mean {_listed(mean)}, deviation {_listed(deviation)}"
-
-
-def _listed(values: Sequence[float]) -> str:
-    return ", ".join(f"{value:g}" for value in values)
 
 
 def _weights(study: StudyRecord, family: Family) -> Iterator[str]:

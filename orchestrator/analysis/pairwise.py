@@ -1,7 +1,8 @@
 """Pairs of models: which is more accurate, by how much, and whether that is certain."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any, Final, TypeGuard, TypeVar, overload
+from statistics import fmean
+from typing import Any, Final, TypeGuard, TypeVar
 
 import pandas as pd
 from scipy.stats import mannwhitneyu
@@ -21,18 +22,14 @@ MOST_PAIRS: Final = 5
 PAIR: Final = ("a_family", "a_role", "b_family", "b_role")
 ENDS: Final = {"difference": "", "ci_low": "_low", "ci_high": "_high"}
 Pair = TypeVar("Pair", ComparisonRow, MeasuredRow)
-End = TypeVar("End", float, float | None)
 
 
 def probability_of_improvement(a: Sequence[float], b: Sequence[float]) -> float:
     """The share of pairs of trainings, one of each model, in which a is better; ties count half.
 
-    It is the Mann-Whitney U statistic over the number of pairs. Source: Agarwal et al. (2021),
-    Deep Reinforcement Learning at the Edge of the Statistical Precipice, section 4.2.
-
-    Args:
-        a: Test accuracy of each seed of one model, fractions; at least one.
-        b: That of each seed of the other.
+    Of the test accuracies of each one's seeds it is the Mann-Whitney U statistic over the number of
+    pairs. Source: Agarwal et al. (2021), Deep Reinforcement Learning at the Edge of the Statistical
+    Precipice, section 4.2.
     """
     return float(mannwhitneyu(a, b, method="asymptotic").statistic) / (len(a) * len(b))
 
@@ -40,23 +37,18 @@ def probability_of_improvement(a: Sequence[float], b: Sequence[float]) -> float:
 def difference_sections(
     pairs: Sequence[ComparisonRow], finals: Sequence[FinalRow]
 ) -> Iterator[Section]:
-    """All pairs of different models, one table for each train fraction.
+    """All pairs of different models, one table for each train fraction, in the order of the pairs.
 
     Tuned families stand first, then tuned against baseline, the most accurate first; a model that
     is both a family's baseline and its winner stands as tuned.
-
-    Args:
-        pairs: The rows of `comparison.parquet`, the largest fraction first.
-        finals: The rows of `final.parquet`.
     """
     for place, ((fraction,), own) in enumerate(grouped(pairs, "train_fraction")):
+        tested = [run for run in finals if run["train_fraction"] == fraction]
         of_model = {
             model: present(run["test_accuracy"] for run in runs)
-            for model, runs in grouped(
-                [run for run in finals if run["train_fraction"] == fraction], "family", "role"
-            )
+            for model, runs in grouped(tested, "family", "role")
         }
-        ranked = sorted(of_model, key=lambda model: -_mean(of_model[model]))
+        ranked = sorted(of_model, key=lambda model: -fmean(of_model[model] or [0]))
         places = {model: number for number, model in enumerate(ranked)}
         rows = sorted(_rows(own, of_model), key=lambda row: (row["kind"], *_order(row, places)))
         if not rows:
@@ -95,15 +87,12 @@ def _rows(
     pairs: Sequence[ComparisonRow], of_model: dict[Any, list[float]]
 ) -> Iterator[dict[str, Any]]:
     """A row for each pair of models that are not the same runs."""
-    same = {
-        row["a_family"]
+    again = {
+        (row["a_family"], ROLES[0])
         for row in pairs
-        if row["seed"] is None
-        and row["a_family"] == row["b_family"]
-        and row["metric"] == "loss"
+        if (row["seed"], row["metric"], row["b_family"]) == (None, "loss", row["a_family"])
         and row["difference"] == row["ci_low"] == row["ci_high"] == 0
     }
-    again = {(family, ROLES[0]) for family in same}
     for _, own in grouped([row for row in pairs if row["seed"] is None], *PAIR):
         means = {row["metric"]: row for row in own}
         found = means["accuracy"]
@@ -115,7 +104,7 @@ def _rows(
         a, b = models_of(mean)
         if {a, b} & again:
             continue
-        values = [of_model.get(model, []) for model in (a, b)]
+        values, registered = [of_model.get(model, []) for model in (a, b)], mean.get("registered")
         yield {
             "kind": 0 if a[1] == b[1] == ROLES[1] else 1 if a[0] == b[0] else 2,
             **dict(zip(PAIR, (*a, *b), strict=True)),
@@ -124,22 +113,14 @@ def _rows(
             "certain": "yes" if is_certain(mean) else "no",
             "better_in": probability_of_improvement(*values) if min(map(len, values)) > 1 else None,
             "seeds": mean["n_seeds"],
-            **({} if mean.get("registered") is None else {"asked": _asked(mean)}),
+            **({} if registered is None else {"asked": REGISTERED if registered else EXPLORED}),
         }
-
-
-def _asked(mean: MeasuredRow) -> str:
-    return REGISTERED if mean["registered"] else EXPLORED
 
 
 def _order(row: Row, places: dict[Any, int]) -> list[int]:
     """Models of which no run is left, as where a table was lost, come last."""
-    models = ((row["a_family"], row["a_role"]), (row["b_family"], row["b_role"]))
+    models = ((row[f"{side}_family"], row[f"{side}_role"]) for side in "ab")
     return sorted(places.get(model, len(places)) for model in models)
-
-
-def _mean(values: Sequence[float]) -> float:
-    return sum(values) / len(values) if values else 0.0
 
 
 def _notes(rows: Sequence[Row]) -> Iterator[str]:
@@ -172,25 +153,18 @@ def swapped(row: Pair) -> Pair:
     }
 
 
-def _negative(value: End) -> End:
+def _negative(value: Any) -> Any:
     return value if value is None else 0 - value  # that of 0.0 would be shown with a sign
 
 
-@overload
-def ends(row: MeasuredRow) -> tuple[float, float, float]: ...
-@overload
-def ends(row: ComparisonRow) -> tuple[float | None, float | None, float | None]: ...
-
-
-def ends(row: ComparisonRow | MeasuredRow) -> tuple[float | None, float | None, float | None]:
+def ends(row: MeasuredRow) -> tuple[float, float, float]:
     """A difference, and the lower and the upper end of its interval."""
     return row["difference"], row["ci_low"], row["ci_high"]
 
 
-def named_ends(row: ComparisonRow | MeasuredRow) -> dict[str, float | None]:
+def named_ends(row: Row) -> dict[str, float | None]:
     """The same under the names that tables with several metrics have for them."""
-    names = (f"{row['metric']}{end}" for end in ENDS.values())
-    return dict(zip(names, ends(row), strict=True))
+    return {f"{row['metric']}{end}": row[name] for name, end in ENDS.items()}
 
 
 def leader_first(row: MeasuredRow) -> MeasuredRow:
@@ -214,5 +188,4 @@ def is_certain(row: MeasuredRow) -> bool:
 
 def is_measured(row: ComparisonRow | MeasuredRow) -> TypeGuard[MeasuredRow]:
     """Whether a pair has a difference with an interval."""
-    values = [*ends(row)]
-    return present(values) == values
+    return len(present((row["difference"], row["ci_low"], row["ci_high"]))) == len(ENDS)

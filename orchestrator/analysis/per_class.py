@@ -14,6 +14,7 @@ from orchestrator.stats.predictions import PredictedRun, tuned_runs
 
 WORST_CONFUSIONS = 3
 CLASSES_SHOWN = 20
+CONFUSIONS = ("family", "role", "true_class", "taken_for", "share", "wrong", "images")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,8 +22,6 @@ class ClassScores:
     """How one model does on each class, over the test images of all its seeds.
 
     Attributes:
-        family: The family's name.
-        role: `baseline` or `tuned`.
         seeds: How many runs are counted together.
         confusion: Images by true class and predicted class, [classes, classes].
         precision: Of each class, fractions, [classes]; 0 for a class never predicted.
@@ -47,11 +46,7 @@ class ClassScores:
         return [int(each) for each in np.flatnonzero(self.confusion.sum(axis=0) == 0)]
 
     def worst_confusions(self, most: int = WORST_CONFUSIONS) -> list[tuple[int, int]]:
-        """Pairs of true and predicted class, largest share of the true class's images first.
-
-        Args:
-            most: How many pairs at most; there are fewer where fewer classes are confused.
-        """
+        """At most so many pairs of true and predicted class, largest share of its images first."""
         wrong = self.confusion * (1 - np.eye(len(self.confusion), dtype=np.int64))
         shares = wrong / np.maximum(self.images, 1)[:, None]
         order = np.argsort(-shares, axis=None, kind="stable")[:most]
@@ -60,50 +55,37 @@ class ClassScores:
 
 
 def score_classes(runs: Sequence[PredictedRun]) -> ClassScores:
-    """How the runs of one model do on each class.
-
-    Args:
-        runs: All of one family, role and fraction; at least one.
-    """
-    labels, predicted = (
-        np.concatenate([getattr(run, what) for run in runs]).astype(np.int64)  # stored as int16
-        for what in ("labels", "predicted")
-    )
+    """How the runs of one model, family, role and fraction, do on each class."""
     classes = runs[0].probabilities.shape[1]
-    cells = np.bincount(classes * labels + predicted, minlength=classes**2)
-    confusion = cells.reshape(classes, classes)
+    confusion = np.zeros((classes, classes), dtype=np.int64)
+    for run in runs:
+        np.add.at(confusion, (run.labels, run.predicted), 1)
     right = np.diagonal(confusion)
     return ClassScores(
         family=runs[0].family,
         role=runs[0].role,
         seeds=len(runs),
         confusion=confusion,
-        precision=_share(right, confusion.sum(axis=0)),
-        recall=_share(right, confusion.sum(axis=1)),
+        precision=right / np.maximum(confusion.sum(axis=0), 1),
+        recall=right / np.maximum(confusion.sum(axis=1), 1),
     )
 
 
-def _share(right: Integers, images: Integers) -> Floats:
-    """Fractions, [classes]; 0 for a class without images."""
-    return right / np.maximum(images, 1)
-
-
 def per_class_sections(study: StudyRecord, runs: Sequence[PredictedRun]) -> Iterator[Section]:
-    """The classes, of the tuned models at the largest fraction; nothing without such a run.
-
-    Args:
-        study: `study.json`; `dataset` names the classes, else they are numbers.
-        runs: The final runs, from `predictions.split_runs`.
-    """
+    """The classes, of the tuned models at the largest fraction; nothing without such a run."""
     scores = [score_classes(group) for group in tuned_runs(runs).values()]
     if not scores:
         return
-    numbers = range(len(scores[0].confusion))
-    names = study.dataset.classes or list(map(str, numbers))
+    names = class_names(study, runs)
     yield _class_section(names, scores)
     yield _confusion_section(names, scores)
     if len(names) <= CLASSES_SHOWN:
         yield from (_matrix_section(names, each) for each in scores)
+
+
+def class_names(study: StudyRecord, runs: Sequence[PredictedRun]) -> list[str]:
+    """The names of the classes, numbers where a study does not name them."""
+    return study.dataset.classes or [str(i) for i in range(runs[0].probabilities.shape[1])]
 
 
 def _class_section(names: Sequence[str], scores: Sequence[ClassScores]) -> Section:
@@ -129,24 +111,17 @@ def _class_section(names: Sequence[str], scores: Sequence[ClassScores]) -> Secti
 
 
 def _confusion_section(names: Sequence[str], scores: Sequence[ClassScores]) -> Section:
-    rows = [
-        {
-            "family": each.family,
-            "role": each.role,
-            "true_class": names[true],
-            "taken_for": names[guess],
-            "share": each.confusion[true, guess] / each.images[true],
-            "wrong": int(each.confusion[true, guess]),
-            "images": int(each.images[true]),
-        }
-        for each in scores
-        for true, guess in each.worst_confusions()
-    ]
+    rows = []
+    for each in scores:
+        for true, guess in each.worst_confusions():
+            wrong, images = int(each.confusion[true, guess]), int(each.images[true])
+            pair = (each.family, each.role, names[true], names[guess])
+            rows.append((*pair, wrong / images, wrong, images))
     right = [each for each in scores if not each.worst_confusions()]
     return Section(
         key="classes/confusions",
         title="Classes: the worst confusions",
-        table=pd.DataFrame(rows),
+        table=pd.DataFrame(rows, columns=list(CONFUSIONS) if rows else None),
         formats={
             "model": words("family", "role"),
             "true class": words("true_class"),

@@ -19,12 +19,7 @@ MARKED: Final = frozenset({"results", "differences", "data", "calibration", "cla
 
 
 def registration_sections(study: StudyRecord, pairs: Sequence[ComparisonRow]) -> Iterator[Section]:
-    """A row for each registered question, asked or not; nothing of a study that registered none.
-
-    Args:
-        study: The study.
-        pairs: The rows of `comparison.parquet`.
-    """
+    """A row for each registered question, asked or not; nothing of a study that registered none."""
     registration = study.registration
     if registration is None:
         return
@@ -53,17 +48,11 @@ def registration_sections(study: StudyRecord, pairs: Sequence[ComparisonRow]) ->
 
 
 def of_answer(study: StudyRecord, row: MeasuredRow | None) -> tuple[str, ...]:
-    """Whether the comparison that the answer rests on was registered.
-
-    Args:
-        study: The study.
-        row: Of the two families that the answer compares; None where it compares none.
-    """
+    """Whether the row that the answer rests on, where it compares two, was registered."""
     if study.registration is None or row is None:
         return ()
-    if row["registered"]:
-        return ("The comparison of the two best was registered before the search.",)
-    return ("The comparison of the two best was not registered: it is explored.",)
+    how = "registered before the search" if row["registered"] else "not registered: it is explored"
+    return (f"The comparison of the two best was {how}.",)
 
 
 def mark_explored(study: StudyRecord, sections: Sequence[Section]) -> tuple[Section, ...]:
@@ -72,40 +61,24 @@ def mark_explored(study: StudyRecord, sections: Sequence[Section]) -> tuple[Sect
         return tuple(sections)
     return tuple(
         replace(section, title=f"{section.title} ({EXPLORED})")
-        if section.chapter in MARKED and section.key != KEY and not _is_of_pairs(section)
+        if section.chapter in MARKED and section.key != KEY and "asked" not in section.table.columns
         else section
         for section in sections
     )
 
 
-def _is_of_pairs(section: Section) -> bool:
-    """Whether each of its rows says itself what was registered."""
-    return "asked" in section.table.columns
-
-
 def _answered(question: Question, pairs: Sequence[ComparisonRow], alpha: float) -> dict[str, Any]:
     """A question's row, with what the test set answered."""
-    means = {row["metric"]: _as_asked(row, question) for row in pairs if _is_about(row, question)}
     row: dict[str, Any] = {"question": str(question), "margin": question.margin}
-    found = means.get("accuracy")
-    if found is None or not is_measured(found):
-        empty = dict.fromkeys(f"accuracy{end}" for end in ENDS.values())
-        return {**row, **empty, "p_value_holm": None, "answer": "could not be asked"}
-    return {
-        **row,
-        **named_ends(found),
-        "p_value_holm": found["p_value_holm"],
-        "answer": _answer(question, found, alpha),
-    }
-
-
-def _is_about(row: ComparisonRow, question: Question) -> bool:
-    models = frozenset(models_of(row))
-    return row["seed"] is None and (row["train_fraction"], models) == question.asked
-
-
-def _as_asked(row: ComparisonRow, question: Question) -> ComparisonRow:
-    return row if (row["a_family"], row["a_role"]) == question.models[0] else swapped(row)
+    for pair in pairs:
+        models = models_of(pair)
+        asked = (pair["train_fraction"], frozenset(models)) == question.asked
+        if asked and pair["seed"] is None and pair["metric"] == "accuracy" and is_measured(pair):
+            found = pair if models == question.models else swapped(pair)
+            p_value, answer = found["p_value_holm"], _answer(question, found, alpha)
+            return {**row, **named_ends(found), "p_value_holm": p_value, "answer": answer}
+    empty = dict.fromkeys(f"accuracy{end}" for end in ENDS.values())
+    return {**row, **empty, "p_value_holm": None, "answer": "could not be asked"}
 
 
 def _answer(question: Question, row: MeasuredRow, alpha: float) -> str:
@@ -117,6 +90,5 @@ def _answer(question: Question, row: MeasuredRow, alpha: float) -> str:
     low = row["ci_low"] if first else -row["ci_high"]
     if not question.margin:
         return f"{name} is better"
-    by = percent(question.margin)
-    settled = "by more than" if low > question.margin else "whether by more than"
-    return f"{name} is better, {settled} {by}" + ("" if low > question.margin else " is open")
+    by = f"by more than {percent(question.margin)}"
+    return f"{name} is better, {by if low > question.margin else f'whether {by} is open'}"

@@ -19,12 +19,11 @@ from orchestrator.stats.sample_efficiency import (
     FEWEST_SIZES,
     Curve,
     crossing_interval,
+    differences,
     find_crossings,
     images_to_reach,
-    leader,
     measure_curves,
     share_of_changed_leads,
-    shared_sizes,
 )
 
 STEPS: Final = "Every size trains for the same epochs, so fewer images are fewer steps, too."
@@ -35,6 +34,8 @@ SHORTER_SEARCHES: Final = (
     "The searches with fewer images had no more epochs than that with the most, so these "
     "hyperparameters were chosen for fewer steps than they were re-trained for."
 )
+CROSSINGS: Final = ("role", "a", "b", "first", "last", "images", "low", "high", "changed")
+EQUAL: Final = ("leader", "images", "follower", "bound", "needed", "times")
 DRAW: Final = (
     "The images of each size were drawn once, for all families and seeds; which ones they are is "
     "in no interval."
@@ -53,10 +54,10 @@ def sample_efficiency_sections(
 
     Args:
         final: `final.parquet`.
-        runs: The final runs, from `predictions.split_runs`.
+        runs: From `predictions.split_runs`.
         per_fraction: Each fraction had a search of its own.
         equal_steps: Smaller fractions were trained for as many steps as the largest.
-        curves: From `sample_efficiency.measure_curves`, where they were measured already.
+        curves: Where they were measured already.
     """
     if len({run.fraction for run in runs}) < FEWEST_SIZES:
         return
@@ -89,27 +90,21 @@ def _accuracy_section(final: pa.Table, notes: tuple[str, ...]) -> Section:
         "train_fraction", ascending=False, kind="stable"
     )
     means = over_seeds(runs, ["family", "train_images"], ["test_accuracy"])
-    sizes = means["train_images"].unique()
-    parts = [
-        means[means["train_images"] == size]
-        .set_index("family")[["test_accuracy", "test_accuracy_sd", "test_accuracy_known", "seeds"]]
-        .rename(columns=lambda name, size=size: f"{name} {size}".replace("test_", ""))
-        for size in sizes
-    ]
+    means = means.rename(columns=lambda name: name.removeprefix("test_")).set_index("family")
+    one = spread("accuracy", "accuracy")
+    sizes = {
+        count(size): means.loc[means["train_images"] == size, [*one.columns]].add_suffix(f" {size}")
+        for size in means["train_images"].unique()
+    }
+    formats = {size: Format(tuple(own.columns), one.write) for size, own in sizes.items()}
     return Section(
         key="data/accuracy",
         title="Test accuracy of the tuned models by training images",
-        table=pd.concat(parts, axis=1).rename_axis("family").reset_index(),
-        formats={"family": words("family"), **{count(size): _at(size) for size in sizes}},
+        table=pd.concat(sizes.values(), axis=1).rename_axis("family").reset_index(),
+        formats={"family": words("family"), **formats},
         notes=notes,
         place="terminal",
     )
-
-
-def _at(size: int) -> Format:
-    one = spread("accuracy", "accuracy")
-    names = ("accuracy", "accuracy_sd", "accuracy_known", "seeds")
-    return Format(tuple(f"{name} {size}" for name in names), one.write)
 
 
 def _curve_section(curves: Mapping[Model, Curve]) -> Section:
@@ -140,17 +135,17 @@ def _curve_section(curves: Mapping[Model, Curve]) -> Section:
 def _crossing_sections(curves: Mapping[Model, Curve], roles: Sequence[str]) -> Iterator[Section]:
     """Who leads with the fewest and the most images, and where that changes."""
     rows = [
-        _crossing(role, (a, curves[a, role]), (b, curves[b, role]))
+        _crossing(role, a, b, curves)
         for role in roles
-        for a, b in combinations([f for f, own in curves if own == role], 2)
-        if len(shared_sizes(curves[a, role], curves[b, role])) >= FEWEST_SIZES
+        for a, b in combinations([family for family, own in curves if own == role], 2)
+        if len(differences(curves[a, role], curves[b, role])) >= FEWEST_SIZES
     ]
     if not rows:
         return
     yield Section(
         key="data/crossings",
         title="Where families cross",
-        table=pd.DataFrame(rows),
+        table=pd.DataFrame(rows, columns=list(CROSSINGS)),
         formats={
             "role": words("role"),
             "one": words("a"),
@@ -170,40 +165,33 @@ def _crossing_sections(curves: Mapping[Model, Curve], roles: Sequence[str]) -> I
     )
 
 
-def _crossing(role: str, a: tuple[str, Curve], b: tuple[str, Curve]) -> dict[str, Any]:
-    sizes, found = shared_sizes(a[1], b[1]), find_crossings(a[1], b[1])
-    first, last = leader(a[1], b[1], sizes), leader(a[1], b[1], sizes[::-1])
-    names = {1: a[0], -1: b[0], 0: "equal"}
-    low, high = crossing_interval(a[1], b[1]) if len(found) == 1 else (np.nan, np.nan)
-    changed = share_of_changed_leads(a[1], b[1]) if first and not found else np.nan
-    return {
-        "role": role,
-        "a": a[0],
-        "b": b[0],
-        "first": names[first],
-        "last": names[last],
-        "images": found or None,
-        "low": low,
-        "high": high,
-        "changed": changed,
-    }
+def _crossing(role: str, a: str, b: str, curves: Mapping[Model, Curve]) -> tuple[Any, ...]:
+    """The row of two families, see `CROSSINGS`."""
+    both = curves[a, role], curves[b, role]
+    leads = [difference > 0 for difference in differences(*both).values() if difference]
+    first, last = ((a if leads[end] else b) if leads else "equal" for end in (0, -1))
+    found = find_crossings(*both)
+    low, high = crossing_interval(*both) if len(found) == 1 else (np.nan, np.nan)
+    changed = share_of_changed_leads(*both) if leads and not found else np.nan
+    return role, a, b, first, last, found or None, low, high, changed
 
 
 def _equal_sections(curves: Mapping[str, Curve], steps: str) -> Iterator[Section]:
     """How many images the less accurate of two tuned families needs to come up to the other."""
     rows = []
     for a, b in combinations(curves, 2):
-        for images in shared_sizes(curves[a], curves[b]):
-            ahead = leader(curves[a], curves[b], [images])
-            if ahead:
-                first, second = (a, b) if ahead > 0 else (b, a)
-                rows.append(_needed(first, second, curves, images))
+        for images, difference in differences(curves[a], curves[b]).items():
+            if difference:
+                first, second = (a, b) if difference > 0 else (b, a)
+                rows.append(
+                    (first, images, second, *_needed(curves[first], curves[second], images))
+                )
     if not rows:
         return
     yield Section(
         key="data/equal",
         title="Training images for the same accuracy, tuned",
-        table=pd.DataFrame(rows),
+        table=pd.DataFrame(rows, columns=list(EQUAL)),
         formats={
             "what this reaches": words("leader"),
             "with images": number("images"),
@@ -215,20 +203,13 @@ def _equal_sections(curves: Mapping[str, Curve], steps: str) -> Iterator[Section
     )
 
 
-def _needed(first: str, second: str, curves: Mapping[str, Curve], images: int) -> dict[str, Any]:
-    target = next(point.accuracy for point in curves[first] if point.images == images)
-    curve = curves[second]
-    needed = images_to_reach(curve, target)
-    bound = "more than " if needed is None else "at most " if needed <= curve[0].images else ""
-    value = float(curve[-1].images) if needed is None else needed
-    return {
-        "leader": first,
-        "images": images,
-        "follower": second,
-        "bound": bound,
-        "needed": value,
-        "times": value / images,
-    }
+def _needed(ahead: Curve, behind: Curve, images: int) -> tuple[str, float, float]:
+    """A bound in words, images, and times as many, for what another reaches with `images`."""
+    target = next(point.accuracy for point in ahead if point.images == images)
+    needed = images_to_reach(behind, target)
+    if needed is None:
+        return "more than ", float(behind[-1].images), behind[-1].images / images
+    return "at most " if needed <= behind[0].images else "", needed, needed / images
 
 
 def _about(images: float) -> str:

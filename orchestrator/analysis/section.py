@@ -37,8 +37,7 @@ class Format:
     """How a column that is shown is written from those of a table.
 
     Attributes:
-        columns: Of the table; by the first one the column is sorted, and where that is missing the
-            cell is a dash.
+        columns: By the first one it is sorted, and where that is missing the cell is a dash.
         write: Makes a text of their values.
         numeric: It is read as a number, so it stands on the right.
     """
@@ -90,11 +89,7 @@ class Section:
         return bool(len(self.table) or self.notes or self.warnings)
 
     def cells(self, formats: Mapping[str, Format] | None = None) -> list[tuple[str, ...]]:
-        """What the table shows, row by row.
-
-        Args:
-            formats: Of the columns wanted; its own where there are none.
-        """
+        """What the table shows, row by row, in its own formats where none are given."""
         formats = formats or self.formats
         return [tuple(each.cell(row) for each in formats.values()) for row in records(self.table)]
 
@@ -147,6 +142,12 @@ def grouped(rows: Iterable[R], *names: str) -> Iterable[tuple[tuple[Any, ...], l
     return groups.items()
 
 
+def at_largest(rows: Sequence[R]) -> list[R]:
+    """The rows of the largest train fraction."""
+    largest = max((row["train_fraction"] for row in rows), default=None)
+    return [row for row in rows if row["train_fraction"] == largest]
+
+
 def model_name(row: Row, side: str = "") -> str:
     """A model's family and role; with a side, those of `a_` or `b_` of a pair."""
     return f"{row[f'{side}family']} {row[f'{side}role']}"
@@ -164,7 +165,8 @@ def count(value: int | None) -> str:
 
 def percent(value: float | None, digits: int = 2) -> str:
     """A fraction from 0 to 1 in percent."""
-    return f"{100 * value:.{digits}f}%" if present([value]) and value is not None else MISSING
+    known = present([value])
+    return f"{100 * known[0]:.{digits}f}%" if known else MISSING
 
 
 def duration(seconds: float) -> str:
@@ -178,6 +180,5 @@ def duration(seconds: float) -> str:
 
 def points(difference: float | None) -> str:
     """A difference of two fractions in percentage points, with its sign."""
-    if difference is None or not math.isfinite(difference):
-        return MISSING
-    return f"{100 * difference:+z.2f}"
+    known = present([difference])
+    return f"{100 * known[0]:+z.2f}" if known else MISSING

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from math import comb
-from typing import Any
+from typing import Final
 
 import numpy as np
 import pandas as pd
@@ -10,25 +10,24 @@ import pyarrow as pa
 
 from orchestrator.analysis.budget_use import effort_section, measure_effort
 from orchestrator.analysis.formats import number, points, share, words
-from orchestrator.analysis.frames import frame, records
+from orchestrator.analysis.frames import frame
 from orchestrator.analysis.section import Section
 from orchestrator.results.schema import ROLES
 from orchestrator.results.states import MAY_WIN
 from orchestrator.results.study_record import StudyRecord
 
-"""States of trials that can win: neither diverged nor failed."""
+CHOICE: Final = (
+    *("family", "trials", "without", "baseline", "winner"),
+    *("search_validation", "validation", "test"),
+)
 
 
 def expected_best(values: Sequence[float], k: int) -> float:
-    """The exact expectation of the best of k values drawn without replacement.
+    """The exact expectation of the best of k of the trials' values drawn without replacement.
 
     The i-th smallest of n values is the best in C(i-1, k-1) of the C(n, k) draws. Source of the
     question: Dodge et al. (2019), Show Your Work, which draws with replacement; without, the
     estimate has no bias (Tang et al. 2020).
-
-    Args:
-        values: Of the trials observed, in any order.
-        k: How many are drawn.
 
     Raises:
         ValueError: k is not from 1 to the number of values.
@@ -51,11 +50,6 @@ def can_win(trials: pd.DataFrame) -> pd.DataFrame:
 def describe_selection(families: Sequence[str], trials: pa.Table, final: pa.Table) -> pd.DataFrame:
     """What each search chose, and how that held up in the finals.
 
-    Args:
-        families: Names, in the order of the result.
-        trials: `trials.parquet`.
-        final: `final.parquet`.
-
     Returns:
         `family`, `trials` that can win (a stopped one counts with its best so far), `without` that
         cannot, `winner`, its `search_validation` accuracy, that of the `baseline` and the `gain`
@@ -67,7 +61,7 @@ def describe_selection(families: Sequence[str], trials: pa.Table, final: pa.Tabl
     for family in families:
         own = of_search[of_search["family"] == family]
         best = can_win(own)
-        winner: dict[str, Any] = records(best[:1])[0] if len(best) else {}
+        winner = best[["trial_id", "validation_accuracy"]].iloc[0] if len(best) else (None, np.nan)
         baselines = own.loc[own["role"] == ROLES[0], "validation_accuracy"].dropna()
         fractions = own["train_fraction"].unique()  # one: that it was searched at
         of_winner = of_finals[
@@ -75,19 +69,10 @@ def describe_selection(families: Sequence[str], trials: pa.Table, final: pa.Tabl
             & (of_finals["role"] == ROLES[1])
             & of_finals["train_fraction"].isin(fractions)
         ]
-        rows.append(
-            {
-                "family": family,
-                "trials": len(best),
-                "without": len(own) - len(best),
-                "baseline": baselines.iloc[0] if len(baselines) else np.nan,
-                "winner": winner.get("trial_id"),
-                "search_validation": winner.get("validation_accuracy", np.nan),
-                "validation": of_winner["validation_accuracy"].mean(),
-                "test": of_winner["test_accuracy"].mean(),
-            }
-        )
-    table = pd.DataFrame(rows)
+        baseline = baselines.iloc[0] if len(baselines) else np.nan
+        means = [of_winner[f"{part}_accuracy"].mean() for part in ("validation", "test")]
+        rows.append((family, len(best), len(own) - len(best), baseline, *winner, *means))
+    table = pd.DataFrame(rows, columns=list(CHOICE))
     return table.assign(
         gain=table["search_validation"] - table["baseline"],
         search_optimism=table["search_validation"] - table["test"],
@@ -96,13 +81,7 @@ def describe_selection(families: Sequence[str], trials: pa.Table, final: pa.Tabl
 
 
 def fairness_sections(study: StudyRecord, trials: pa.Table, final: pa.Table) -> Iterator[Section]:
-    """What each family was given, gained, and promised too much.
-
-    Args:
-        study: `study.json`, with `families` in its `settings`.
-        trials: `trials.parquet`.
-        final: `final.parquet`.
-    """
+    """What each family was given, gained, and promised too much."""
     families = study.settings.families
     table = describe_selection(families, trials, final)
     yield effort_section(study, measure_effort(families, trials, final))
@@ -157,4 +136,30 @@ def fairness_sections(study: StudyRecord, trials: pa.Table, final: pa.Table) -> 
         )
         if most
         else (),
+    )
+
+
+def probe_sections(study: StudyRecord, trials: pa.Table) -> Iterator[Section]:
+    """What frozen networks were worth before the search, where a study was asked to probe them."""
+    if not study.probe:
+        return
+    best = frame(trials).groupby("family")["validation_accuracy"].max().dropna().to_dict()
+    rows = [{**dict(each), "searched": best.get(each.family)} for each in study.probe]
+    first = study.probe[0]
+    yield Section(
+        key="fairness/probe",
+        title="What the frozen networks knew before the search",
+        table=pd.DataFrame(rows),
+        formats={
+            "family": words("family"),
+            "linear layer": share("linear_accuracy"),
+            "nearest neighbours": share("knn_accuracy"),
+            "best trial of the search": share("searched"),
+        },
+        notes=(
+            f"Accuracy on {first.validation_images:,} validation images, after a look at "
+            f"{first.train_images:,} training images without training any of the network; of "
+            "the search's best trial on all validation images.",
+        ),
+        place="document",
     )

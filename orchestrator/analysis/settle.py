@@ -3,8 +3,6 @@
 import math
 import shlex
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Final
 
@@ -41,12 +39,6 @@ def settle_table(
 ) -> tuple[pd.DataFrame, list[str]]:
     """What would tell the two most accurate tuned families apart; nothing where they are.
 
-    Args:
-        study: The study.
-        final: `final.parquet`.
-        runs: From `predictions.split_runs`.
-        comparison: The rows of `comparison.parquet`.
-
     Returns:
         A row a way: `way`, how many there are `now`, how many are `needed` for a chance of 80%
         (missing where none do), and with these `half_width` of the 95% interval (a fraction),
@@ -55,7 +47,7 @@ def settle_table(
     """
     nothing = pd.DataFrame(columns=list(COLUMNS))
     ranked = rank(final.to_pylist())[:2]
-    row = pair_of(comparison, *(each.family for each in ranked)) if len(ranked) > 1 else None
+    row = pair_of(comparison, ranked)
     if row is None:
         return nothing, []
     hits = tuned_hits(runs)
@@ -70,7 +62,7 @@ def settle_table(
         alike = "are right on the same test images in every training: no more seeds tell them apart"
         return nothing, [f"{' and '.join(names)} {alike}."]
     ways = _Ways(
-        study=study,
+        study,
         final=final,
         families=names,
         noise=power.measure(*models),
@@ -86,14 +78,7 @@ def settle_sections(
     runs: Sequence[PredictedRun],
     comparison: Sequence[ComparisonRow],
 ) -> Iterator[Section]:
-    """What would tell the two best apart; nothing where they are, or where there are not two.
-
-    Args:
-        study: The study.
-        final: `final.parquet`.
-        runs: From `predictions.split_runs`.
-        comparison: The rows of `comparison.parquet`.
-    """
+    """What would tell the two best apart; nothing where they are, or where there are not two."""
     table, sentences = settle_table(study, final, runs, comparison)
     yield Section(
         key=KEY,
@@ -130,76 +115,47 @@ def _first_seeds(study: StudyRecord, final: pa.Table, now: int) -> Iterator[str]
     yield from _prices(study, hours)
 
 
-@dataclass(frozen=True, kw_only=True)
 class _Ways:
-    """The two ways, each with what it needs.
+    """The two ways, each with what it needs, what it would show, and its device-hours."""
 
-    Attributes:
-        study: The study.
-        final: `final.parquet`.
-        families: The two best.
-        noise: Of these.
-        difference: In accuracy, as found; a fraction.
-        pairs: For which their interval is corrected.
-    """
-
-    study: StudyRecord
-    final: pa.Table
-    families: Sequence[str]
-    noise: power.Noise
-    difference: float
-    pairs: int
-
-    @property
-    def now(self) -> int:
-        """Trainings of each."""
-        assert self.noise.seeds is not None
-        return min(self.noise.seeds)
-
-    @property
-    def asked(self) -> dict[str, float]:
-        """What is to be told from none, and with what certainty: what Holm asks at most."""
-        confidence = 1 - (1 - CONFIDENCE) / self.pairs
-        return {"difference": self.difference, "confidence": confidence}
-
-    @cached_property
-    def seeds(self) -> int | None:
-        """That would do: more than there are, since these have not done."""
-        found = power.fewest_seeds(self.noise, power.separates, **self.asked)
-        return None if found is None else max(found, self.now + 1)
-
-    @cached_property
-    def images(self) -> int | None:
-        """That would do."""
-        return power.fewest_images(self.noise, power.separates, seeds=self.now, **self.asked)
+    def __init__(
+        self,
+        study: StudyRecord,
+        *,
+        final: pa.Table,
+        families: Sequence[str],
+        noise: power.Noise,
+        difference: float,
+        pairs: int,
+    ) -> None:
+        """Looks for both: the two best differ by a fraction, corrected for so many pairs."""
+        assert noise.seeds is not None
+        self.study, self.families, self.noise, self.pairs = study, families, noise, pairs
+        self.difference, now = difference, min(noise.seeds)
+        # What is to be told from none, and with what certainty: what Holm asks at most.
+        asked = {"difference": difference, "confidence": 1 - (1 - CONFIDENCE) / pairs}
+        seeds = power.fewest_seeds(noise, **asked)
+        # More than there are, since these have not done.
+        self.now, self.seeds = now, None if seeds is None else max(seeds, now + 1)
+        most = self.seeds or power.MOST_SEEDS
+        self.with_seeds = power.extended(noise, seeds=most, **asked)
+        self.seeds_hours = _more_seeds_hours(final, most)
+        self.images = power.fewest_images(noise, seeds=now, **asked)
+        images = self.images or power.MOST_IMAGES
+        self.with_images = power.outlook(noise, seeds=now, images=images, **asked)
+        # The finals of a study of these two families alone.
+        finals = final.to_pandas()
+        own = finals[finals["family"].isin(families)].drop_duplicates("trial_id")
+        self.images_hours = float(own["device_seconds"].sum(skipna=False)) / SECONDS_PER_HOUR
 
     def rows(self) -> Iterator[tuple[object, ...]]:
         """Of the table."""
         for way, now, needed, seen, hours in (
-            (SEEDS, self.now, self.seeds, self._with_seeds(), self._seeds_hours()),
-            (IMAGES, self.noise.tested, self.images, self._with_images(), self._images_hours()),
+            (SEEDS, self.now, self.seeds, self.with_seeds, self.seeds_hours),
+            (IMAGES, self.noise.tested, self.images, self.with_images, self.images_hours),
         ):
-            if needed is None:
-                yield way, now, np.nan, np.nan, np.nan, np.nan
-            else:
-                yield way, now, needed, seen.half_width, seen.power, hours
-
-    def _with_seeds(self) -> power.Outlook:
-        seeds = self.seeds or power.MOST_SEEDS
-        return power.extended(self.noise, seeds=seeds, **self.asked)
-
-    def _with_images(self) -> power.Outlook:
-        images = self.images or power.MOST_IMAGES
-        return power.outlook(self.noise, seeds=self.now, images=images, **self.asked)
-
-    def _seeds_hours(self) -> float:
-        return _more_seeds_hours(self.final, self.seeds or power.MOST_SEEDS)
-
-    def _images_hours(self) -> float:
-        """The finals of a study of these two families alone."""
-        finals = self.final.to_pandas()
-        own = finals[finals["family"].isin(self.families)].drop_duplicates("trial_id")
-        return float(own["device_seconds"].sum(skipna=False)) / SECONDS_PER_HOUR
+            shown = (needed, seen.half_width, seen.power, hours)
+            yield way, now, *((np.nan,) * len(shown) if needed is None else shown)
 
     def sentences(self) -> Iterator[str]:
         """What there is to say of either way."""
@@ -215,7 +171,7 @@ class _Ways:
         yield from self._of_images()
 
     def _of_seeds(self) -> Iterator[str]:
-        seen = self._with_seeds()
+        seen, hours = self.with_seeds, self.seeds_hours
         if self.seeds is None:
             yield (
                 f"More seeds alone will hardly do: with {power.MOST_SEEDS} the interval would "
@@ -223,7 +179,6 @@ class _Ways:
                 f"{percent(seen.power, 0)}."
             )
             return
-        hours = self._seeds_hours()
         yield (
             f"To tell {' and '.join(self.families)} apart, {self.seeds} seeds in place of "
             f"{self.now} would do, if the difference stays near what was found: "
@@ -237,7 +192,7 @@ class _Ways:
         )
 
     def _of_images(self) -> Iterator[str]:
-        seen, data = self._with_images(), self.study.settings.dataset
+        seen, data = self.with_images, self.study.settings.dataset
         there = f"the {count(self.noise.tested)} of {data} are all in use"
         if self.images is None:
             yield (
@@ -249,7 +204,7 @@ class _Ways:
             f"{count(self.images)} test images in place of {count(self.noise.tested)} would do "
             f"with {self.now} seeds each, if the difference found is the true one: "
             f"±{_points(seen.half_width)}. But {there}: with more it is other data, and so a new "
-            f"study, whose finals alone take {_hours(self._images_hours())}."
+            f"study, whose finals alone take {_hours(self.images_hours)}."
         )
 
 

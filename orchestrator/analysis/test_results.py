@@ -1,14 +1,22 @@
 """What the test set found: every model at its best validation epoch, and beside the reference."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import pandas as pd
 
 from orchestrator.analysis.formats import number, spread, words
 from orchestrator.analysis.frames import over_seeds, records
-from orchestrator.analysis.section import FORMATS, Format, Section, count, grouped, present
+from orchestrator.analysis.section import (
+    FORMATS,
+    Format,
+    Section,
+    at_largest,
+    count,
+    grouped,
+    present,
+)
 from orchestrator.config.searches import search_for, search_of
 from orchestrator.results.rows import FinalRow, TrialRow
 from orchestrator.results.schema import ROLES
@@ -31,14 +39,7 @@ def result_sections(
     finals: Sequence[FinalRow],
     objective: str = "accuracy",
 ) -> Iterator[Section]:
-    """Every model, one table for each train fraction, the largest first.
-
-    Args:
-        study: The study.
-        trials: The rows of `trials.parquet`.
-        finals: The rows of `final.parquet`, `in_order`.
-        objective: What epochs and trials were compared by on validation.
-    """
+    """Every model at its best epoch by the objective, a table for each fraction of the runs."""
     searches = study.searches
     seconds: dict[tuple[str, str], list[float | None]] = {}
     for row in trials:
@@ -80,40 +81,30 @@ def result_sections(
 
 def _notes(table: pd.DataFrame, first: FinalRow, objective: str) -> Iterator[str]:
     seeds = sorted(set(table["seeds"]))
-    how = f"mean ± deviation of {' or '.join(map(str, seeds))} seeds"
-    if seeds == [1]:
-        how = "one seed"
-    best = "best validation epoch"
-    if objective != "accuracy":
-        best += f" (by {in_words(objective)})"
-    yield f"At the {best}; precision and recall are macro; {how}."
+    several = f"mean ± deviation of {' or '.join(map(str, seeds))} seeds"
+    how = "one seed" if seeds == [1] else several
+    by = "" if objective == "accuracy" else f" (by {in_words(objective)})"
+    yield f"At the best validation epoch{by}; precision and recall are macro; {how}."
     validation, test = count(first["validation_images"]), count(first["test_images"])
     yield f"{validation} validation images, {test} test images."
 
 
 def in_words(objective: str) -> str:
     """What epochs and trials are compared by, as people say it."""
-    return {"balanced_accuracy": "balanced accuracy", "macro_f1": "macro F1"}.get(
-        objective, objective
-    )
+    named = {"balanced_accuracy": "balanced accuracy", "macro_f1": "macro F1"}
+    return named.get(objective, objective)
 
 
 def reference_sections(study: StudyRecord, finals: Sequence[FinalRow]) -> Iterator[Section]:
     """The reference results beside the last epoch of our baselines, where the data are the same."""
     if study.settings.dataset != REFERENCE_DATASET:
         return
-    largest = max((row["train_fraction"] for row in finals), default=None)
-    runs = [row for row in finals if (row["train_fraction"], row["role"]) == (largest, "baseline")]
+    runs = [row for row in at_largest(finals) if row["role"] == "baseline"]
     names = ("epoch", *METRICS)
-    rows = [
-        {
-            "family": family,
-            "results": "reference",
-            "seeds": 0,
-            **dict(zip(names, known, strict=True)),
-        }
-        for family, known in REFERENCE.items()
-        if family in study.settings.families
+    rows: list[dict[str, Any]] = [
+        {"family": name, "results": "reference", "seeds": 0, **dict(zip(names, known, strict=True))}
+        for name, known in REFERENCE.items()
+        if name in study.settings.families
     ]
     for results, average in (("ours, macro", ""), ("ours, micro at 0.5", "_micro_at_half")):
         stored = {
@@ -123,8 +114,7 @@ def reference_sections(study: StudyRecord, finals: Sequence[FinalRow]) -> Iterat
         own = pd.DataFrame(runs, columns=["family", "last_epoch", *stored.values()])
         own = own.rename(columns={"last_epoch": "epoch", **{v: k for k, v in stored.items()}})
         rows += records(over_seeds(own, ["family"], names).assign(results=results))
-    order: list[object] = [*study.settings.families]
-    rows.sort(key=lambda row: order.index(row["family"]))
+    rows.sort(key=lambda row: study.settings.families.index(row["family"]))
     columns = [f"{name}{end}" for name in names for end in ("", "_sd", "_known")]
     notes = [
         "CIFAR-10's test split; ours are the baselines at their last epoch, as the reference's.",
@@ -161,13 +151,8 @@ def _beside(metric: str) -> Format:
 
 def in_order(finals: Sequence[FinalRow]) -> list[FinalRow]:
     """Largest fraction first, families as they appear, baseline before tuned, seeds ascending."""
-    families = list(dict.fromkeys(row["family"] for row in finals))
+    families = [row["family"] for row in finals]
     return sorted(
         finals,
-        key=lambda row: (
-            -row["train_fraction"],
-            families.index(row["family"]),
-            row["role"],
-            row["seed"],
-        ),
+        key=lambda r: (-r["train_fraction"], families.index(r["family"]), r["role"], r["seed"]),
     )

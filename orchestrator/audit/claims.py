@@ -28,7 +28,7 @@ from orchestrator.audit.optimism import (
     repeats,
 )
 from orchestrator.audit.test_use import TAINTING
-from orchestrator.stats.significance import holm
+from orchestrator.stats.claims import holm
 
 LEVEL: Final = 0.05
 PERMUTATIONS: Final = 2000

@@ -8,21 +8,19 @@ import pyarrow as pa
 
 from orchestrator.analysis.answer import Answer, answer, compared
 from orchestrator.analysis.anytime_performance import best_so_far_sections
+from orchestrator.analysis.budget_use import forecast_sections
 from orchestrator.analysis.calibration import calibration_sections
-from orchestrator.analysis.caveats import caveats, collapse_sections
-from orchestrator.analysis.certain_but_wrong import certain_but_wrong_sections
+from orchestrator.analysis.caveats import caveats, collapse_sections, majority_sections
+from orchestrator.analysis.confusion_examples import certain_but_wrong_sections
 from orchestrator.analysis.early_stopping import early_stopping_sections
 from orchestrator.analysis.ensembles import ensemble_sections
-from orchestrator.analysis.forecast_accuracy import forecast_sections
-from orchestrator.analysis.majority import majority_sections
 from orchestrator.analysis.model_size import transfer_card_sections
 from orchestrator.analysis.pairwise import difference_sections
 from orchestrator.analysis.per_class import per_class_sections
-from orchestrator.analysis.probe import probe_sections
 from orchestrator.analysis.registration import mark_explored, of_answer, registration_sections
 from orchestrator.analysis.sample_efficiency import sample_efficiency_sections
 from orchestrator.analysis.section import Section
-from orchestrator.analysis.selection import fairness_sections
+from orchestrator.analysis.selection import fairness_sections, probe_sections
 from orchestrator.analysis.settle import KEY as SETTLE
 from orchestrator.analysis.settle import settle_sections
 from orchestrator.analysis.test_results import in_order, reference_sections, result_sections

@@ -14,87 +14,48 @@ from orchestrator.forecast.throughput import (
     Throughput,
     Work,
     find_throughput,
+    image_size,
     read_throughput,
 )
-from orchestrator.forecast.workload import Images, Reach, epochs_of, whole_work
-from orchestrator.results.study_record import NodePrice
+from orchestrator.forecast.workload import Images, Reach, Training, epochs_of, whole_work
+from orchestrator.results.study_record import FamilyForecastRecord, NodePrice
 
 SECONDS_PER_HOUR: Final = 3600
 REACHES: Final[tuple[Reach, Reach]] = ("least", "most")
 
 
 @dataclass(frozen=True, kw_only=True)
-class FamilyForecast:
-    """Forecast of one family, low to high.
+class Forecast:
+    """Forecast of a study; each range goes from low to high.
 
     Low is where ASHA stops at the first rung all it may and the baseline wins; high is where
     nothing is stopped and another trial wins.
 
     Attributes:
-        family: The family's name.
-        trials: Of its searches.
-        epochs: Of search and finals.
-        wall_seconds: Of all trainings, one after another; None where no throughput is known.
-        epoch_seconds: Share of the training images to wall seconds of an epoch; empty likewise.
-    """
-
-    family: str
-    trials: int
-    epochs: tuple[int, int]
-    wall_seconds: Range | None
-    epoch_seconds: Mapping[float, Range]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Forecast:
-    """Forecast of a study.
-
-    Attributes:
-        families: In the order of the settings.
+        families: In the order of the settings, as `study.json` has them.
         throughput: Where the device time is from; None where it is not known.
         unknown: Why it is not; empty where it is.
         devices_per_trial: That each trial reserves.
         at_a_time: Trials at a time; None before the cluster is known.
-        wall_seconds: Of the study with so many at a time; None where these or the throughput are
-            not known.
-        prices: What nodes cost.
+        device_hours: Of all families; None without a throughput.
+        wall_seconds: Of the study with so many at a time; None where either is not known.
     """
 
-    families: tuple[FamilyForecast, ...]
+    families: Mapping[str, FamilyForecastRecord]
     throughput: Throughput | None
     unknown: str
     devices_per_trial: float
     at_a_time: int | None
+    device_hours: Range | None
     wall_seconds: Range | None
     prices: tuple[NodePrice, ...]
 
-    @property
-    def device_hours(self) -> Range | None:
-        """Device-hours of all families; None where these are not known."""
-        ranges = [each.wall_seconds for each in self.families if each.wall_seconds is not None]
-        if self.throughput is None:
-            return None
-        low, high = (sum(ends) for ends in zip(*ranges, strict=True))
-        scale = self.devices_per_trial / SECONDS_PER_HOUR
-        return low * scale, high * scale
-
     def to_json(self) -> dict[str, Any]:
         """The forecast as `study.json` has it."""
+        measured = self.throughput
         return {
-            "families": {
-                each.family: {
-                    "trials": each.trials,
-                    "epochs": list(each.epochs),
-                    "device_seconds": None
-                    if each.wall_seconds is None
-                    else [end * self.devices_per_trial for end in each.wall_seconds],
-                    "epoch_seconds": {str(f): list(ends) for f, ends in each.epoch_seconds.items()},
-                }
-                for each in self.families
-            },
-            "pace": None
-            if self.throughput is None
-            else {"study": self.throughput.study, "device": self.throughput.device},
+            "families": {name: each.model_dump() for name, each in self.families.items()},
+            "pace": measured and {"study": measured.study, "device": measured.device},
             "prices": [price.model_dump() for price in self.prices],
         }
 
@@ -116,8 +77,7 @@ def forecast_study(
         train_images: Share to number of training images.
         validation_images: How many.
         name: The study's, whose own epochs are not its forecast.
-        reserved: Device (`cuda` or `cpu`), devices per trial and trials at a time; None before
-            the cluster is known.
+        reserved: Device (`cuda` or `cpu`), devices per trial and trials at a time, once known.
 
     Raises:
         ValueError: The study of the throughput or the table of prices is not as it must be.
@@ -132,85 +92,82 @@ def forecast_study(
         throughput = find_throughput(folder, work, device=device, leave_out=name)
         unknown = "" if throughput else _nobody_measured(work)
     devices = devices or (throughput.devices_per_trial if throughput else 1.0)
-    outlook = _Outlook(
-        settings,
-        [*work.spaces],
-        Images(train=train_images, validation=validation_images),
-        throughput.on(devices) if throughput else None,
-        devices,
-    )
+    images = Images(train=train_images, validation=validation_images)
+    families, times = list(work.spaces), None
+    if throughput is not None:
+        times = _Times(settings, families, images, throughput.on(devices), devices)
+    wall = {family: times.one_by_one(family) for family in families} if times else {}
+    hours = [sum(ends) * (devices / SECONDS_PER_HOUR) for ends in zip(*wall.values(), strict=True)]
     return Forecast(
-        families=tuple(map(outlook.family, work.spaces)),
+        families={
+            each: _family(each, settings, times, wall.get(each), devices) for each in families
+        },
         throughput=throughput,
         unknown=unknown,
         devices_per_trial=devices,
         at_a_time=at_a_time,
-        wall_seconds=outlook.wall_seconds(at_a_time),
+        device_hours=(hours[0], hours[1]) if times else None,
+        wall_seconds=times.at_a_time(at_a_time) if times and at_a_time is not None else None,
         prices=tuple(read_prices(settings.prices)),
     )
 
 
-class _Outlook:
-    """A study before its first trial: least work at the highest throughput, most at the lowest.
+@dataclass(frozen=True)
+class _Times:
+    """Wall seconds, from least work at the highest throughput to most work at the lowest.
 
     Nothing may be spent beyond a budget, if it can be helped.
     """
 
-    def __init__(
-        self,
-        settings: Settings,
-        families: Sequence[str],
-        images: Images,
-        throughput: Throughput | None,
-        devices: float,
-    ) -> None:
-        self._settings, self._families, self._images = settings, families, images
-        self._throughput, self._devices = throughput, devices
-        self._speeds = [
-            Speed((), images, earlier=lambda *asked, end=end: self._epoch(*asked)[end])
-            for end in range(2)
-        ]
+    settings: Settings
+    families: Sequence[str]
+    images: Images
+    throughput: Throughput
+    devices: float
 
-    def family(self, name: str) -> FamilyForecast:
-        """What one family takes."""
-        works = [whole_work([name], self._settings, reach) for reach in REACHES]
-        least, most = (epochs_of(chain(*phases)) for phases in works)
-        seconds, fractions = None, self._settings.train_fractions
-        if self._throughput is not None:
-            ends = [
-                speed.together(chain(*phases))
-                for speed, phases in zip(self._speeds, works, strict=True)
-            ]
-            hours = self._settings.budget_gpu_hours
-            share = None if hours is None else hours / len(self._families) / self._devices
-            seconds = _within(ends, share)
-        return FamilyForecast(
-            family=name,
-            trials=sum(each.times for each in works[1][0]),
-            epochs=(least, most),
-            wall_seconds=seconds,
-            epoch_seconds={
-                f: self._epoch(name, f) for f in fractions if self._throughput is not None
-            },
-        )
+    def _ends(self, families: Sequence[str]) -> Iterator[tuple[Speed, tuple[list[Training], ...]]]:
+        for end, phases in enumerate(_works(families, self.settings)):
+            yield (
+                Speed((), self.images, earlier=lambda *asked, end=end: self.epoch(*asked)[end]),
+                phases,
+            )
 
-    def wall_seconds(self, at_a_time: int | None) -> Range | None:
-        """What all families take, so many trials at a time."""
-        if self._throughput is None or at_a_time is None:
-            return None
-        works = [whole_work(self._families, self._settings, reach) for reach in REACHES]
+    def epoch(self, family: str, fraction: float) -> Range:
+        """Of an epoch."""
+        train = self.images.train[fraction]
+        return self.throughput.epoch_seconds(family, train, self.images.validation)
+
+    def one_by_one(self, family: str) -> Range:
+        """Of all trainings of a family, one after another."""
+        ends = [speed.together(chain(*phases)) for speed, phases in self._ends([family])]
+        hours = self.settings.budget_gpu_hours
+        return _within(ends, hours and hours / len(self.families) / self.devices)
+
+    def at_a_time(self, trials: int) -> Range:
+        """Of all families, with so many trials at a time."""
         ends = [
-            sum(side_by_side(phase, speed.wall_seconds, at_a_time) for phase in phases)
-            for speed, phases in zip(self._speeds, works, strict=True)
+            sum(side_by_side(phase, speed.wall_seconds, trials) for phase in phases)
+            for speed, phases in self._ends(self.families)
         ]
-        hours = self._settings.budget_gpu_hours
-        of_devices = None if hours is None else hours / self._devices / at_a_time
-        return _within(ends, of_devices, self._settings.time_budget)
+        hours = self.settings.budget_gpu_hours
+        return _within(ends, hours and hours / self.devices / trials, self.settings.time_budget)
 
-    def _epoch(self, family: str, fraction: float) -> Range:
-        assert self._throughput is not None
-        images = self._images
-        return self._throughput.epoch_seconds(family, images.train[fraction], images.validation)
+
+def _works(families: Sequence[str], settings: Settings) -> list[tuple[list[Training], ...]]:
+    return [whole_work(families, settings, reach) for reach in REACHES]
+
+
+def _family(
+    name: str, settings: Settings, times: _Times | None, wall: Range | None, devices: float
+) -> FamilyForecastRecord:
+    works = _works([name], settings)
+    epochs = {str(f): [*times.epoch(name, f)] for f in settings.train_fractions} if times else {}
+    return FamilyForecastRecord(
+        trials=sum(each.times for each in works[1][0]),
+        epochs=[epochs_of(chain(*phases)) for phases in works],
+        device_seconds=wall and [end * devices for end in wall],
+        epoch_seconds=epochs,
+    )
 
 
 def _within(ends: Sequence[float], *hours: float | None) -> Range:
@@ -230,8 +187,13 @@ def time_sentences(forecast: Forecast) -> Iterator[str]:
         )
     else:
         names = ", ".join(sorted(throughput.device_names))
+        by_family = ", ".join(
+            f"{name} {between([end / SECONDS_PER_HOUR for end in each.device_seconds])}"
+            for name, each in forecast.families.items()
+            if each.device_seconds
+        )
         yield (
-            f"Device time: {between(hours)} device-hours ({_by_family(forecast)}), by the middle "
+            f"Device time: {between(hours)} device-hours ({by_family}), by the middle "
             f"80% of the epochs of {throughput.trials} trial(s) of {throughput.study} on "
             f"{throughput.device}{names and f' ({names})'}; starts of processes come on top."
         )
@@ -245,9 +207,10 @@ def time_sentences(forecast: Forecast) -> Iterator[str]:
 
 
 def _nobody_measured(work: Work) -> str:
+    images = f"{work.dataset}, {image_size(work.image_shape)}"
     return (
         "no earlier study in the results folder has epochs of these families in these search "
-        f"spaces and around these baselines, on images like these ({work.dataset}, {work.images}), "
+        f"spaces and around these baselines, on images like these ({images}), "
         "in this precision and on this type of device"
     )
 
@@ -276,12 +239,9 @@ def missing_prices(prices: Sequence[NodePrice]) -> Iterator[str]:
 def cost_sentences(
     prices: Sequence[NodePrice], hours: Sequence[float], measured_on: Collection[str]
 ) -> Iterator[str]:
-    """Notes on what device-hours cost on each type of node that has a price.
+    """Notes on what device-hours, low and high, cost on each type of node that has a price.
 
-    Args:
-        prices: The nodes'.
-        hours: Low and high.
-        measured_on: Types of devices that the hours are of; empty where they are not known.
+    They were `measured_on` types of devices; empty where these are not known.
     """
     for price in prices:
         if not price.may_be_of(measured_on):
@@ -303,9 +263,7 @@ def cost_of(price: NodePrice, hours: Sequence[float] | None) -> dict[str, list[f
     """The node-hours for device-hours on a type of node, and their cost, as far as known."""
     per_hour = price.per_hour
     nodes = None if hours is None else [end / price.devices for end in hours]
-    cost = None
-    if nodes is not None and per_hour is not None:
-        cost = [end * per_hour for end in nodes]
+    cost = None if not nodes or per_hour is None else [end * per_hour for end in nodes]
     return {"node_hours": nodes, "cost": cost}
 
 
@@ -314,12 +272,3 @@ def between(ends: Sequence[float]) -> str:
     # Two digits say enough below ten, where a whole number would say too little.
     low, high = (f"{end:,.0f}" if end >= 10 else f"{end:.2g}" for end in ends)  # noqa: PLR2004 (two digits)
     return low if low == high else f"{low} to {high}"
-
-
-def _by_family(forecast: Forecast) -> str:
-    scale = forecast.devices_per_trial / SECONDS_PER_HOUR
-    return ", ".join(
-        f"{each.family} {between([end * scale for end in each.wall_seconds])}"
-        for each in forecast.families
-        if each.wall_seconds is not None
-    )

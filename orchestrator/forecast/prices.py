@@ -14,10 +14,7 @@ FIELDS: Final = ("name", "devices", "device_name", "per_hour", "source", "date")
 
 
 def read_prices(path: str | None) -> list[NodePrice]:
-    """Reads the table of prices.
-
-    Args:
-        path: As in the settings; None for the project's, which may not be there.
+    """Reads a table of prices; without a path the project's, which may not be there.
 
     Raises:
         ValueError: The table is missing, or not as it must be.

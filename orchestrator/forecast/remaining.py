@@ -23,22 +23,13 @@ SECONDS_PER_HOUR: Final = 3600
 
 @dataclass(frozen=True, kw_only=True)
 class TimeLeft:
-    """Forecast of a study's end, from which everything that shows it counts down.
-
-    Attributes:
-        seconds: Wall seconds that were left at the moment.
-        at: The moment: the last of which the study's rows tell.
-    """
+    """Wall seconds that were left at the last moment of which a study's rows tell."""
 
     seconds: float
     at: datetime
 
     def on(self, now: datetime) -> float | None:
-        """Wall seconds that are left at a moment.
-
-        Returns:
-            None where the end is overdue: what the forecast rests on no longer holds.
-        """
+        """Wall seconds that are left at a moment; None where the end is overdue."""
         left = self.seconds - max(0.0, (now - self.at).total_seconds())
         return left if left > 0 else None
 
@@ -54,15 +45,8 @@ def forecast_end(
 
     Trials to come are taken to be as long as those that ended, each training as fast as `Speed`
     says, and as many to run at a time as the study is allowed; what runs has had the time since it
-    was last heard of, up to an epoch. Before the choice each family counts with its baseline and a
-    winner to re-train.
-
-    Args:
-        study: The study.
-        trials: Of the search.
-        retrained: Final runs that have an epoch.
-        finals: All final runs; None before the choice.
-        failed_families: Families that get no more trials.
+    was last heard of, up to an epoch. Before the choice, where `finals` are None, each family
+    counts with its baseline and a winner to re-train; failed families get no more trials.
 
     Returns:
         None where too little is known: a family without an epoch and an earlier study's throughput,
@@ -86,25 +70,22 @@ class _Outlook:
     ) -> None:
         self._study, images = study, stored_images(study)
         # A table may be damaged, or somebody else's.
-        trials, retrained = (
+        phases = self._trials, self._retrained = [
             [each for each in phase if each.train_fraction in images.train]
             for phase in (trials, retrained)
-        )
-        self._trials, self._retrained = trials, retrained
+        ]
         self._settings, self._cluster = study.settings, study.cluster
-        self._work = Workload(self._settings, self._settings.families, trials, reach="usual")
+        self._work = Workload(self._settings, self._settings.families, self._trials, reach="usual")
         self._speed = Speed(
-            trials,
+            self._trials,
             images,
-            retrained=retrained,
+            retrained=self._retrained,
             device=self._cluster.device,
             earlier=_earlier(study),
         )
         self._began = _moment(study.runs[-1].started_at)
         # By their order, since a clock may have been set back.
-        last = [
-            max(phase, key=lambda each: each.sequence) for phase in (trials, retrained) if phase
-        ]
+        last = [max(phase, key=lambda each: each.sequence) for phase in phases if phase]
         self.at = max([self._began, *(each.heard_at for each in last if each.heard_at)])
 
     def seconds(self, finals: Sequence[FinalRun] | None, failed_families: Collection[str]) -> float:
@@ -141,10 +122,8 @@ class _Outlook:
             return to_come
         own = [each for each in self._trials if each.family == search.family]
         seconds = hours * SECONDS_PER_HOUR / self._cluster.devices_per_trial
-        share = seconds / len(self._settings.families)
-        planned = [*running, *self._work.finals(search.family)]
-        left = share - sum(each.wall_seconds for each in own)
-        left -= self._speed.together(planned)
+        left = seconds / len(self._settings.families) - sum(each.wall_seconds for each in own)
+        left -= self._speed.together([*running, *self._work.finals(search.family)])
         *first, others = to_come
         each = self._speed.device_seconds(others)
         if each <= 0:
@@ -198,21 +177,15 @@ def _earlier(study: StudyRecord) -> Earlier:
 def stored_trials(
     rows: Iterable[TrialRow], epochs: pa.Table, cluster: ClusterRecord
 ) -> list[Trained]:
-    """Progress of the trials of a stored search.
-
-    Args:
-        rows: Of `trials.parquet`.
-        epochs: `epochs.parquet`.
-        cluster: The study's.
-    """
+    """Progress of the trials of a stored search, by the rows of its tables."""
     sums, devices = _sums(epochs), cluster.devices_per_trial
     own: Iterable[Mapping[str, Any]] = rows
-    blank = {"epoch_seconds": 0.0, "heard_at": None, "sequence": 0}
+    names = ("trial_id", "family", "role", "train_fraction", "status", "attempts")
+    blank = {"epochs": 0, "epoch_seconds": 0.0}
     return [
         Trained(
-            **{name: row[name] for name in ("trial_id", "family", "role", "train_fraction")},
-            **{name: row[name] for name in ("status", "attempts", "started_at", "ended_at")},
-            **{**blank, "epochs": 0, **sums.get(row["trial_id"], {})},
+            **{name: row[name] for name in (*names, "started_at", "ended_at")},
+            **{**blank, **sums.get(row["trial_id"], {})},
             wall_seconds=row["device_seconds"] / devices,
             device=row["device"] or None,
             edge=row.get("param_input_size"),
@@ -225,11 +198,7 @@ def stored_trials(
 
 
 def stored_finals(final_epochs: pa.Table) -> list[Trained]:
-    """Progress of the final runs of a stored study that have an epoch.
-
-    Args:
-        final_epochs: `final_epochs.parquet`.
-    """
+    """Progress of the final runs of a stored study that have an epoch."""
     names = ("trial_id", "family", "role", "train_fraction")
     keys = {row["trial_id"]: row for row in final_epochs.select(names).to_pylist()}
     return [
@@ -240,30 +209,20 @@ def stored_finals(final_epochs: pa.Table) -> list[Trained]:
 
 def _sums(epochs: pa.Table) -> dict[str, dict[str, Any]]:
     """Trial to how many epochs it has, how long they took together, and its last one."""
-    asked = [
-        ("epoch", "max"),
-        ("epoch_seconds", "sum"),
-        ("sequence", "max"),
-        ("reported_at", "max"),
-    ]
-    table = epochs.select(["trial_id", *(name for name, _ in asked)])
-    return {
-        row["trial_id"]: {
-            "epochs": row["epoch_max"],
-            "epoch_seconds": row["epoch_seconds_sum"],
-            "sequence": row["sequence_max"],
-            "heard_at": row["reported_at_max"],
-        }
-        for row in table.group_by("trial_id").aggregate(asked).to_pylist()
+    names = {
+        "epoch_max": "epochs",
+        "epoch_seconds_sum": "epoch_seconds",
+        "sequence_max": "sequence",
+        "reported_at_max": "heard_at",
     }
+    sums = epochs.group_by("trial_id").aggregate([tuple(name.rsplit("_", 1)) for name in names])
+    return {row.pop("trial_id"): row for row in sums.rename_columns(names).to_pylist()}
 
 
 def earlier_seconds(runs: Sequence[RunRecord], seen: Iterable[datetime]) -> float:
     """Wall seconds of the runs of a study before its last.
 
-    Args:
-        runs: Its runs, the present one last.
-        seen: When epochs were reported; a run that was killed counts up to its last one.
+    A run that was killed counts up to the last of the moments at which epochs were seen.
     """
     moments, total = sorted(seen), 0.0
     for run, following in pairwise(runs):

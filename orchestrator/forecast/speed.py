@@ -29,14 +29,10 @@ class Speed:
         device: str | None = None,
         earlier: Earlier | None = None,
     ) -> None:
-        """Takes what was measured.
+        """Takes the trials of the search, and final runs, of which only the epochs are asked.
 
-        Args:
-            trials: Of the search.
-            images: Of an epoch.
-            retrained: Final runs, of which only the epochs are asked.
-            device: What the study runs on now, `cuda` or `cpu`; None where that is not known.
-            earlier: Of a family without an epoch.
+        The study runs on a device, `cuda` or `cpu`, if that is known; `earlier` is asked of a
+        family without an epoch.
         """
         self._images, self._earlier = images, earlier
         here = [each for each in trials if device is None or each.device in {None, device}]
@@ -108,13 +104,7 @@ def _waiting(over: Sequence[Trained]) -> float:
 def side_by_side(
     trainings: Iterable[Training], seconds: Callable[[Training], float], at_a_time: int
 ) -> float:
-    """Wall seconds of trainings, so many of them at a time.
-
-    Args:
-        trainings: What is to be done.
-        seconds: How long one takes.
-        at_a_time: At most.
-    """
+    """Wall seconds of trainings, of so many seconds each and so many of them at a time."""
     lengths = [(each.times, seconds(each)) for each in trainings]
     whole = sum(times * each for times, each in lengths)
     return max(whole / at_a_time, max((each for _, each in lengths), default=0.0))

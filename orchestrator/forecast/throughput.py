@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from operator import itemgetter
 from pathlib import Path
-from typing import Final, TypedDict, cast
+from typing import Any, Final
 
 import numpy as np
 from optuna.distributions import BaseDistribution, json_to_distribution
@@ -28,27 +28,14 @@ NEEDED: Final = (
 )
 
 
-class _Measured(TypedDict):
-    """An epoch whose speed was measured."""
-
-    family: str
-    trial_id: str
-    images_per_second: float
-    epoch_seconds: float
-    device_name: str | None
-    train_fraction: float
-
-
 @dataclass(frozen=True, kw_only=True)
 class Work:
     """The work whose throughput is wanted; one measured at other work says nothing of it.
 
     Attributes:
-        dataset: The data set's name.
-        files: Its files' hashes, by name.
-        image_shape: Height, width and channels of its images.
+        files: The data set's, name to hash.
+        image_shape: Height, width and channels.
         spaces: Family to dimension to distribution.
-        baselines: Family to its baseline's values.
         precision: In which it computes; None: that of the device.
         reproducible: By deterministic algorithms alone.
         device_names: Types of the devices that it is to run on; empty where they are not known.
@@ -63,19 +50,13 @@ class Work:
     reproducible: bool = False
     device_names: frozenset[str] = frozenset()
 
-    @property
-    def images(self) -> str:
-        """Size of the images in words."""
-        return _size(self.image_shape)
-
 
 @dataclass(frozen=True, kw_only=True)
 class Throughput:
     """The wall seconds that an image takes in each family, low to high, as another study measured.
 
     Attributes:
-        study: Where it was measured.
-        trials: In how many trials.
+        trials: In how many it was measured.
         other_images: On images of another folder, or of another version of the data.
         device: On what: `cuda` or `cpu`.
         processor: Of the driver's machine.
@@ -100,12 +81,8 @@ class Throughput:
 
     def epoch_seconds(self, family: str, train_images: float, validation_images: int) -> Range:
         """Wall seconds of an epoch, low to high."""
-        low, high = (
-            train_images * training + validation_images * validation
-            for training, validation in zip(
-                self.training[family], self.validation[family], strict=True
-            )
-        )
+        training, validation = self.training[family], self.validation[family]
+        low, high = (train_images * training[i] + validation_images * validation[i] for i in (0, 1))
         return low, high
 
     def on(self, devices_per_trial: float) -> "Throughput":
@@ -128,11 +105,7 @@ def find_throughput(
 ) -> Throughput | None:
     """The throughput of the latest study that did such work, if possible on the very same images.
 
-    Args:
-        results_dir: Where studies are kept.
-        work: Whose throughput is wanted.
-        device: On what: `cuda` or `cpu`; None for either.
-        leave_out: A study's name, which is not looked at.
+    It was measured on the device, `cuda` or `cpu`, or on either; the study of one name is left out.
     """
     found = [
         (study.dataset.files == dict(work.files), folder)
@@ -154,13 +127,8 @@ def read_throughput(
 ) -> tuple[Throughput | None, str]:
     """The throughput that a study measured, by those of its trials that could be this work's.
 
-    Args:
-        folder: The study's.
-        work: Whose throughput is wanted.
-        device: On what: `cuda` or `cpu`; None for either.
-
     Returns:
-        None, and why, where it says nothing of the work.
+        On the device, `cuda` or `cpu`, or either; None, and why, where it says nothing of the work.
 
     Raises:
         ValueError: The folder is no study, or one without tables.
@@ -168,58 +136,54 @@ def read_throughput(
     study = files.read_study(folder)
     study.check_said(folder / "study.json", NEEDED)
     measured_on = study.cluster.device
-    why = _other_work(study, work) or _other_arithmetic(study, work, measured_on)
+    why = _other_work(study, work) or _other_arithmetic(study, work)
     if not why and device not in {None, measured_on}:
         why = f"it ran on {measured_on}, not on {device}"
     if why:
         return None, why
-    images = study.dataset.train_images_at
-    processor = study.environment.get("processor", "")
-    unsaid = processor if processor and measured_on == "cpu" else None
-    every: list[_Measured] = [
-        {**row, "device_name": row["device_name"] or unsaid}
-        for row in _epochs(folder, work)
-        if row["train_fraction"] in images
+    every = _epochs(folder, work, study)
+    # What is not told may have been measured on any type of device.
+    epochs = [
+        row
+        for row in every
+        if not work.device_names or row["device_name"] in {None, *work.device_names}
     ]
-    epochs = [row for row in every if _is_on(row["device_name"], work.device_names)]
     if every and not epochs:
-        return None, f"it ran on {_listed(every)}, not on {', '.join(sorted(work.device_names))}"
+        names, wanted = (", ".join(sorted(own)) for own in (_names(every), work.device_names))
+        return None, f"it ran on {names}, not on {wanted}"
     training, validation = {}, {}
     for family in work.spaces:
         own = [row for row in epochs if row["family"] == family]
         if not own:
             return None, f"it has no epoch of {family}"
-        training[family] = _range([1 / row["images_per_second"] for row in own])
-        validation[family] = _range([_validating(row, images, study) for row in own])
+        training[family], validation[family] = (
+            _range([row[name] for row in own]) for name in ("training", "validation")
+        )
     throughput = Throughput(
         study=study.name,
         trials=len({row["trial_id"] for row in epochs}),
         other_images=study.dataset.files != dict(work.files),
         device=measured_on,
-        processor=processor,
-        device_names=frozenset(row["device_name"] for row in epochs if row["device_name"]),
+        processor=study.environment.get("processor", ""),
+        device_names=frozenset(_names(epochs)),
         devices_per_trial=study.cluster.devices_per_trial,
         training=training,
         validation=validation,
-        fed=_fed(folder),
+        fed=(folder / "events.parquet").is_file()
+        and "images_fed" in files.read_table(folder, "events")["kind"].to_pylist(),
     )
     return throughput, ""
 
 
-def _is_on(device: str | None, names: frozenset[str]) -> bool:
-    """Whether what was measured on a type of device counts for others; one not told may be any."""
-    return device is None or not names or device in names
-
-
-def _listed(epochs: Sequence[_Measured]) -> str:
-    return ", ".join(sorted({str(row["device_name"]) for row in epochs}))
+def _names(epochs: Sequence[Mapping[str, Any]]) -> set[str]:
+    return {row["device_name"] for row in epochs if row["device_name"]}
 
 
 def _other_work(study: StudyRecord, work: Work) -> str:
     """What a study did otherwise, if it matters for how long an image takes."""
     theirs = study.dataset.image_shape
     if theirs != list(work.image_shape):
-        return f"its images have {_size(theirs)}, these {work.images}"
+        return f"its images have {image_size(theirs)}, these {image_size(work.image_shape)}"
     for family, space in work.spaces.items():
         if family not in study.spaces or family not in study.baselines:
             return f"it has no {family}"
@@ -236,9 +200,9 @@ def _other_work(study: StudyRecord, work: Work) -> str:
     return ""
 
 
-def _other_arithmetic(study: StudyRecord, work: Work, device: str) -> str:
+def _other_arithmetic(study: StudyRecord, work: Work) -> str:
     """How a study computed otherwise, if it did."""
-    theirs, ours = study.precision, work.precision or PRECISIONS[device][0]
+    theirs, ours = study.precision, work.precision or PRECISIONS[study.cluster.device][0]
     if theirs != ours:
         return f"it computed in {theirs}, not in {ours}"
     if study.settings.reproducible != work.reproducible:
@@ -246,48 +210,40 @@ def _other_arithmetic(study: StudyRecord, work: Work, device: str) -> str:
     return ""
 
 
-def _epochs(folder: Path, work: Work) -> list[_Measured]:
-    """The epochs whose speed was measured in trials that this work could have."""
-    trials = {
-        row["trial_id"]: row["train_fraction"]
+def _epochs(folder: Path, work: Work, study: StudyRecord) -> list[dict[str, Any]]:
+    """The epochs whose speed was measured in trials that this work could have.
+
+    Returns:
+        `family`, `trial_id`, `device_name` (None where it is not told), and wall seconds for each
+        image of `training` and of `validation`, which is what is left of an epoch.
+    """
+    at_share, validated_on = study.dataset.train_images_at, study.dataset.validation_images or 1
+    images = {
+        row["trial_id"]: at_share[row["train_fraction"]]
         for row in files.read_table(folder, "trials").to_pylist()
         if row["family"] in work.spaces
-        and (
-            row["role"] == "baseline"
-            or not _outside(work.spaces[row["family"]], json.loads(row["params_json"]))
-        )
+        and row["train_fraction"] in at_share
+        and (row["role"] == "baseline" or _inside(work.spaces[row["family"]], row["params_json"]))
     }
-    measured = ["family", "trial_id", "images_per_second", "epoch_seconds"]
-    table = files.read_table(folder, "epochs")
-    optional = ["device_name"] if "device_name" in table.column_names else []  # later ones do
+    of_cpus = study.environment.get("processor") if study.cluster.device == "cpu" else None
     return [
-        cast("_Measured", {"device_name": None, **row, "train_fraction": trials[row["trial_id"]]})
-        for row in table.select([*measured, *optional]).to_pylist()
-        if row["images_per_second"] and row["epoch_seconds"] and row["trial_id"] in trials
+        {
+            "family": row["family"],
+            "trial_id": row["trial_id"],
+            "device_name": row.get("device_name") or of_cpus or None,  # older tables have none
+            "training": 1 / speed,
+            "validation": max(0.0, seconds - images[row["trial_id"]] / speed) / validated_on,
+        }
+        for row in files.read_table(folder, "epochs").to_pylist()
+        if row["trial_id"] in images
+        and (speed := row["images_per_second"])
+        and (seconds := row["epoch_seconds"])
     ]
 
 
-def _fed(folder: Path) -> bool:
-    """Whether a trial had its images fed in parts."""
-    if not (folder / "events.parquet").is_file():
-        return False
-    return "images_fed" in files.read_table(folder, "events")["kind"].to_pylist()
-
-
-def _outside(space: Mapping[str, BaseDistribution], params: Params) -> bool:
-    return not {*space} <= {*params} or bool(outside(space, params))
-
-
-def _train_images(study: StudyRecord) -> dict[float, int]:
-    by_fraction = study.dataset.train_images_by_fraction
-    return {float(fraction): images for fraction, images in by_fraction.items()}
-
-
-def _validating(row: _Measured, images: Mapping[float, int], study: StudyRecord) -> float:
-    """Wall seconds for each validation image: what is left of an epoch after its training."""
-    training = images[row["train_fraction"]] / row["images_per_second"]
-    left = max(0.0, row["epoch_seconds"] - training)
-    return float(left / max(1, study.dataset.validation_images))
+def _inside(space: Mapping[str, BaseDistribution], params_json: str) -> bool:
+    params: Params = json.loads(params_json)
+    return {*space} <= {*params} and not outside(space, params)
 
 
 def _range(values: Sequence[float]) -> Range:
@@ -295,7 +251,8 @@ def _range(values: Sequence[float]) -> Range:
     return float(low), float(high)
 
 
-def _size(image_shape: Sequence[int]) -> str:
+def image_size(image_shape: Sequence[int]) -> str:
+    """Height, width and channels in words."""
     if not image_shape:
         return "a size that is not stored"
     height, width, channels = image_shape

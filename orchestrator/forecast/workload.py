@@ -27,12 +27,7 @@ wins; as far as those that ended; or all to the last epoch, and the slowest of t
 
 @dataclass(frozen=True, kw_only=True)
 class Images:
-    """Number of images that a trial sees in an epoch.
-
-    Attributes:
-        train: Share of the training images to their number.
-        validation: Images validated on.
-    """
+    """Number of images that a trial sees in an epoch; those trained on by their share."""
 
     train: Mapping[float, float]
     validation: int
@@ -48,15 +43,9 @@ class Trained:
     """Progress of a trial of the search, or of a final run.
 
     Attributes:
-        trial_id: The study's own.
-        family: The family's name.
         role: `baseline`; `search`, or `tuned` in the finals.
-        train_fraction: Share of the training images.
-        status: As in `trials.parquet`.
-        epochs: That it has.
-        epoch_seconds: Of these together.
+        epoch_seconds: Of its epochs together.
         wall_seconds: Of its attempts while they had their devices.
-        attempts: How many.
         device: On which the last one ran, `cuda` or `cpu`; None where that is not known.
         edge: In pixels of what its network is given; None where all of a family have the same.
         validation: Accuracy and loss of its best epoch; None before its first.
@@ -84,14 +73,11 @@ class Trained:
     sequence: int = 0
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Training:
     """A training to come, or the rest of one: the unit that every forecast sums up.
 
     Attributes:
-        family: The family's name.
-        train_fraction: Share of the training images.
-        epochs: That it takes.
         times: How many there are that are all alike.
         like: Trials that it is as fast as: the slowest of those that have an epoch.
         begun: Its process has started.
@@ -110,11 +96,7 @@ class Training:
 
 
 class Workload:
-    """Trainings that a study has left.
-
-    Attributes:
-        searches: Of the study.
-    """
+    """Trainings that a study has left, with its searches."""
 
     def __init__(
         self,
@@ -124,14 +106,7 @@ class Workload:
         *,
         reach: Reach,
     ) -> None:
-        """Takes how far the search is.
-
-        Args:
-            settings: The study's.
-            families: Its families, or those of them that are asked for.
-            trials: Of the search; those of some families where only these are asked for.
-            reach: How far its trials come.
-        """
+        """Takes how far the search of a study is, or of some of its families."""
         self._settings, self._trials, self._reach = settings, trials, reach
         self._epochs = settings.epochs
         self.searches = searches_of(families, settings)
@@ -141,15 +116,7 @@ class Workload:
         """The rest of each of a family's running trials."""
         for each in self._trials:
             if each.family == family and each.status == State.RUNNING:
-                yield Training(
-                    family=family,
-                    train_fraction=each.train_fraction,
-                    epochs=self._end(family, each.role, each.epochs) - each.epochs,
-                    like=(each.trial_id,),
-                    begun=each.epochs > 0,
-                    edge=each.edge,
-                    since=each.heard_at or each.started_at,
-                )
+                yield _rest(each, self._end(family, each.role, each.epochs))
 
     def to_come(self, search: Search) -> list[Training]:
         """A search's trials that are still to be proposed; its first one is the baseline."""
@@ -165,49 +132,27 @@ class Workload:
     def new(self, search: Search, role: str = "search") -> Training:
         """One trial that is yet to be proposed."""
         epochs = self._end(search.family, role, 0)
-        return Training(family=search.family, train_fraction=search.train_fraction, epochs=epochs)
+        return Training(search.family, search.train_fraction, epochs)
 
     def finals(self, family: str, begun: Sequence[Trained] = ()) -> Iterator[Training]:
         """What is left before the choice of a family's final runs, of its baseline and a winner.
 
-        Args:
-            family: The family's name.
-            begun: How far those of baselines are that idle slots of the search have begun.
+        Some of the baseline's may have `begun` already, in idle slots of the search.
         """
         for fraction in self._settings.train_fractions:
             search = search_for(self.searches, family, fraction).name
             epochs, seeds = final_epochs(self._settings, fraction), self._settings.seeds
             own = [r for r in begun if r.family == family and r.train_fraction == fraction]
-            for each in own:
-                yield Training(
-                    family=family,
-                    train_fraction=fraction,
-                    epochs=epochs - each.epochs,
-                    like=(each.trial_id,),
-                    begun=True,
-                    since=each.heard_at,
-                )
+            yield from (_rest(each, epochs) for each in own)
             likes = [((baseline_of(search),), seeds - len(own)), (self._may_win(search), seeds)]
             for like, times in likes[:1] if self._reach == "least" else likes:
                 if times:
-                    yield Training(
-                        family=family,
-                        train_fraction=fraction,
-                        epochs=epochs,
-                        times=times,
-                        like=like,
-                    )
+                    yield Training(family, fraction, epochs, times, like)
 
     def finals_left(
         self, runs: Sequence[FinalRun], choice: Choices, retrained: Sequence[Trained]
     ) -> Iterator[Training]:
-        """What is left of the final runs after the choice.
-
-        Args:
-            runs: All of them.
-            choice: The winner of each search.
-            retrained: How far they are.
-        """
+        """What is left of all final runs after the choice, with how far they are."""
         known = {each.trial_id: each for each in retrained}
         for run in runs:
             if run.done or run.failed:
@@ -216,9 +161,9 @@ class Workload:
             origin = baseline_of(search) if run.role == "baseline" else choice[search].trial_id
             own = known.get(run.trial_id or "")
             yield Training(
-                family=run.family,
-                train_fraction=run.train_fraction,
-                epochs=final_epochs(self._settings, run.train_fraction) - run.epochs,
+                run.family,
+                run.train_fraction,
+                final_epochs(self._settings, run.train_fraction) - run.epochs,
                 like=(own.trial_id if own else origin,),
                 begun=own is not None,
                 since=None if own is None else own.heard_at,
@@ -227,13 +172,13 @@ class Workload:
     def _may_win(self, search: str) -> tuple[str, ...]:
         """The trials at whose throughput a search's winner may have to be re-trained."""
         own = [each for each in self._trials if search_of(each.trial_id) == search]
-        best = sorted(
+        ranks = (
             (-each.validation[0], each.validation[1], trial_order(each.trial_id), each.trial_id)
             for each in own
             if each.validation and each.status in MAY_WIN
-        )[:1]
+        )
         running = [each.trial_id for each in own if each.status == State.RUNNING]
-        return (*(rank[-1] for rank in best), *(running if self._reach == "most" else ()))
+        return (*min(ranks, default=())[-1:], *(running if self._reach == "most" else ()))
 
     def _end(self, family: str, role: str, done: int) -> float:
         """The epoch at which a trial that has had `done` of them is taken to end.
@@ -253,6 +198,19 @@ class Workload:
         return self._epochs if lengths and not further else fmean(further)
 
 
+def _rest(trained: Trained, end: float) -> Training:
+    """What is left of a training up to its last epoch."""
+    return Training(
+        trained.family,
+        trained.train_fraction,
+        end - trained.epochs,
+        like=(trained.trial_id,),
+        begun=trained.epochs > 0,
+        edge=trained.edge,
+        since=trained.heard_at or trained.started_at,
+    )
+
+
 def baseline_of(search: str) -> str:
     """The trial id of a search's baseline."""
     return f"{search}-000"
@@ -260,18 +218,14 @@ def baseline_of(search: str) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class WholeWork:
-    """Workload of a whole study, in epochs and images, before any of it is measured.
+    """Workload of a whole study before any of it is measured.
 
     Attributes:
-        searches: One per family, or per family and fraction.
-        search_trials: Their trials.
-        search_epochs: Their epochs if no trial is stopped.
-        least_search_epochs: The same if ASHA stops all it may at the first rung, or a budget
-            leaves the baselines alone.
+        search_epochs: If no trial is stopped.
+        least_search_epochs: If ASHA stops all it may at the first rung, or a budget leaves the
+            baselines alone.
         smaller_search_epochs: Of `search_epochs`, those at smaller fractions than the largest, each
             counted at its share of the images of one at the largest.
-        final_runs: Re-trainings.
-        final_epochs: Their epochs.
     """
 
     searches: int

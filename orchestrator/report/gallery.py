@@ -3,8 +3,11 @@
 import base64
 from dataclasses import dataclass
 
-from orchestrator.analysis.certain_but_wrong import SHOWN_AS_IMAGES, certain_but_wrong
-from orchestrator.analysis.confusion_examples import worst_confusions
+from orchestrator.analysis.confusion_examples import (
+    SHOWN_AS_IMAGES,
+    certain_but_wrong,
+    worst_confusions,
+)
 from orchestrator.analysis.frames import records
 from orchestrator.analysis.section import count, percent
 from orchestrator.report.inputs import Inputs

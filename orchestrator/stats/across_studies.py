@@ -5,8 +5,6 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
 
-import numpy as np
-
 from orchestrator.results.rows import Model
 from orchestrator.stats import bootstrap
 from orchestrator.stats.differences import Pair, TestedRuns, adjust, pair
@@ -17,10 +15,7 @@ from orchestrator.stats.predictions import PredictedRun
 class TestedStudy:
     """What a study's models said about its test images.
 
-    Attributes:
-        name: By which it is shown.
-        data: Its data files with their hashes, as text.
-        runs: At the largest train fraction, from `predictions.split_runs`.
+    `data` is its data files with their hashes, as text; `runs` those at the largest train fraction.
     """
 
     name: str
@@ -39,9 +34,8 @@ def why_not_comparable(a: TestedStudy, b: TestedStudy) -> str | None:
     if a.data != b.data:
         return "different data files, so different test images"
     of_a, of_b = a.runs[0], b.runs[0]
-    for what in ("images", "labels"):
-        if not np.array_equal(getattr(of_a, what), getattr(of_b, what)):
-            return "different test images"
+    if not of_a.same_images(of_b):
+        return "different test images"
     if of_a.probabilities.shape != of_b.probabilities.shape:
         return "different numbers of classes"
     return None
@@ -83,9 +77,8 @@ def _pairs(a: TestedStudy, b: TestedStudy, model: Model, draws: int) -> Iterator
         "n_images": len(of_a[0].labels),
     }
     left, right = range(len(of_a)), range(len(of_a), len(tested.runs))
-    for number in left:
-        seed = tested.runs[number].seed
-        again = [other for other in right if tested.runs[other].seed == seed]
+    for number, run in enumerate(of_a):
+        again = [other for other in right if tested.runs[other].seed == run.seed]
         if again:
-            yield pair(tested, [number], again, {**shared, "seed": seed})
+            yield pair(tested, [number], again, {**shared, "seed": run.seed})
     yield pair(tested, list(left), list(right), {**shared, "seed": None})

@@ -18,12 +18,11 @@ class Arrival:
     """A trial's arrival at a rung; the last columns of `rungs.parquet`.
 
     Attributes:
-        epoch: At which it arrived.
         rung: The rung's milestone, in epochs.
         value: The objective there.
         cutoff: What the rung's earlier arrivals ask for; None for the first.
-        decision: `continue`, `stop`, `protected` (a baseline, exempt, that would have been stopped)
-            or `finished` (the last epoch).
+        decision: `continue`, `stop`, `protected` (a baseline that would have been stopped) or
+            `finished` (the last epoch).
     """
 
     epoch: int
@@ -60,23 +59,32 @@ class Rung:
         return low + (high - low) * part if 2 * part < 1 else high - (high - low) * (1 - part)
 
 
-class Bracket:
-    """The rungs of one search.
+class FamilyRungs:
+    """The rungs of each search: a trial is held against its own search's alone.
 
     A trial must be among the best 1 / `reduction_factor` of those that came before it, so the
     second to arrive is stopped if it is worse than the first: Ray's rule, not the paper's (Li et
-    al. 2020), see docs/STATISTICS.md.
+    al. 2020), see docs/STATISTICS.md. Decides by the order of arrivals alone, so the same rows in
+    the same order give the same rungs, whoever computes them and when.
     """
 
-    def __init__(self, rungs: Sequence[int], *, epochs: int, reduction_factor: int) -> None:
-        """Starts without an arrival; see `FamilyRungs`."""
+    def __init__(
+        self, searches: Iterable[str], *, rungs: Sequence[int], epochs: int, reduction_factor: int
+    ) -> None:
+        """Starts without an arrival at the rungs, which are in epochs as is a whole trial."""
         self._epochs = epochs
         self._share = (1 - 1 / reduction_factor) * 100 / 100  # a percentage, as Ray rounds it
-        self._rungs = {milestone: Rung() for milestone in sorted(rungs, reverse=True)}
+        milestones = sorted(rungs, reverse=True)
+        self._rungs = {search: {rung: Rung() for rung in milestones} for search in searches}
 
-    def report(self, trial_id: str, epoch: int, value: float, *, exempt: bool) -> Arrival | None:
-        """Decides at the highest rung that is new to the trial; None where there is none."""
-        for milestone, rung in self._rungs.items():
+    def arrive(self, search: str, trial_id: str, row: Epoch, *, exempt: bool) -> Arrival | None:
+        """Takes up an epoch of a trial; an exempt one, a baseline, goes on whatever the rule says.
+
+        Returns:
+            What was decided at the highest rung that is new to the trial, None where there is none.
+        """
+        epoch, value = row["epoch"], objective(row)
+        for milestone, rung in self._rungs[search].items():
             if epoch < milestone or trial_id in rung.trials:
                 continue
             cutoff = rung.cutoff(self._share)
@@ -87,59 +95,13 @@ class Bracket:
             return Arrival(epoch=epoch, rung=milestone, value=value, cutoff=cutoff, decision=word)
         return None
 
-
-class FamilyRungs:
-    """One bracket per search: a trial is held against its own search's alone.
-
-    Decides by the order of arrivals alone, so the same rows in the same order give the same rungs,
-    whoever computes them and when. Trials go by the study's own ids.
-    """
-
-    def __init__(
-        self,
-        searches: Iterable[str],
-        *,
-        rungs: Sequence[int],
-        epochs: int,
-        reduction_factor: int,
-    ) -> None:
-        """Makes one bracket for each search.
-
-        Args:
-            searches: Names; see `orchestrator.config.searches`.
-            rungs: Milestones in epochs; see `orchestrator.config.rungs`.
-            epochs: Of a whole trial.
-            reduction_factor: One in this many survives a rung.
-        """
-        self._brackets = {
-            search: Bracket(rungs, epochs=epochs, reduction_factor=reduction_factor)
-            for search in searches
-        }
-
-    def arrive(self, search: str, trial_id: str, row: Epoch, *, exempt: bool) -> Arrival | None:
-        """Takes up an epoch of a trial.
-
-        Args:
-            search: The name of the trial's.
-            trial_id: The study's own.
-            row: The epoch's columns.
-            exempt: The trial is a baseline, which goes on whatever the rule says.
-
-        Returns:
-            What was decided, None between rungs.
-        """
-        bracket = self._brackets[search]
-        return bracket.report(trial_id, row["epoch"], objective(row), exempt=exempt)
-
     def replay(
         self, rows: Iterable[EpochRow], *, exempt: Container[str], origin: str = ""
     ) -> Iterator[tuple[EpochRow, Arrival]]:
-        """Takes up stored epochs, and gives each that arrived at a rung with what was decided.
+        """Takes up stored epochs in their order, and gives each at a rung with what was decided.
 
-        Args:
-            rows: Of `epochs.parquet`, in the order in which they came.
-            exempt: The baselines among their trials.
-            origin: Whose they are, where another study's may have the same ids.
+        The baselines among their trials are exempt; `origin` tells another study's trials from
+        those of the same ids.
         """
         for row in rows:
             name = row["trial_id"]

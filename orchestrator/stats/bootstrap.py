@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -62,29 +63,22 @@ def estimate(
         labels: The true classes, [images], from 0 to `classes` - 1.
         predicted: The predicted classes, [models, images].
         losses: The cross-entropy of each image, [models, images], in nats.
-        classes: The number of classes of the data set.
+        classes: How many there are.
         draws: How many times the images are resampled.
-        seed: The seed of the resampling.
+        seed: Of the resampling.
         groups: Which images belong together, from 0, [images]: whole groups are resampled.
     """
-    correct = predicted == labels
+    correct, macro = predicted == labels, partial(_macro, classes=classes)
     of_metric = {
         "loss": losses,
         "accuracy": correct.astype(np.float64),
-        "precision": np.stack(
-            [_macro(*pair, classes) for pair in zip(correct, predicted, strict=True)]
-        ),
-        "recall": np.stack([_macro(hits, labels, classes) for hits in correct]),
+        "precision": np.stack([*map(macro, correct, predicted)]),
+        "recall": np.stack([macro(hits, labels) for hits in correct]),
     }
+    resampled = _means([*of_metric.values()], draws=draws, seed=seed, groups=groups)
     return Estimates(
         point={metric: values.mean(axis=1) for metric, values in of_metric.items()},
-        draws=dict(
-            zip(
-                of_metric,
-                _means(list(of_metric.values()), draws=draws, seed=seed, groups=groups),
-                strict=True,
-            )
-        ),
+        draws=dict(zip(of_metric, resampled, strict=True)),
     )
 
 
@@ -93,11 +87,7 @@ def accuracy_draws(
 ) -> Floats:
     """Accuracies on resampled test images, the very draws of `estimate`, [models, draws].
 
-    Args:
-        correct: Whether each model classifies each image correctly, [models, images].
-        draws: How many times the images are resampled.
-        seed: The seed of the resampling.
-        groups: As in `estimate`.
+    Of whether each model classifies each image correctly, [models, images].
     """
     (accuracies,) = _means([correct.astype(np.float64)], draws=draws, seed=seed, groups=groups)
     return accuracies
@@ -140,11 +130,7 @@ def _macro(correct: Bools, counted_as: Integers, classes: int) -> Floats:
     images, less the more classes have one image or none, since another test set may have none of
     it, which counts 0. How much less was chosen by simulation (`benchmarks/coverage_macro.py`).
 
-    Args:
-        correct: Whether the model is right, [images].
-        counted_as: The class for which an image counts: the predicted one for precision, the true
-            one for recall, [images].
-        classes: The number of classes.
+    An image counts for its predicted class for precision, for the true one for recall, [images].
     """
     sizes = np.bincount(counted_as, minlength=classes)
     hits = np.bincount(counted_as, weights=correct, minlength=classes)

@@ -12,15 +12,15 @@ as many images as those do that were seen to, or, where none was, by all of its 
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.special import stdtrit
+from scipy.stats import binomtest
 
 from orchestrator.stats.bootstrap import CONFIDENCE, Bools, Floats, Integers, sums_of_groups
 from orchestrator.stats.intervals import MeanDifference, SeedRuns
-from orchestrator.stats.significance import mcnemar_p_value
 
 SMALLEST_P = 1e-12
 """That is said."""
@@ -30,12 +30,7 @@ STEPS = 32
 
 @dataclass(frozen=True, kw_only=True)
 class Side:
-    """One of two models that are compared.
-
-    Attributes:
-        runs: Its accuracy, seed by seed.
-        hits: Whether each of its trainings is right, [seeds, images].
-    """
+    """The accuracy of one of two models, and whether each training is right, [seeds, images]."""
 
     runs: SeedRuns
     hits: Bools
@@ -53,7 +48,7 @@ def claim_p_value(
     Args:
         candidate: Of which something is claimed.
         baseline: On the same images.
-        margin: A fraction, 0 or more; with 0 it is claimed that the candidate is better.
+        margin: A fraction; with 0 it is claimed that the candidate is better.
         groups: Which images belong together, from 0, [images].
     """
     if not margin and _alone(candidate, baseline) and groups is None:
@@ -67,13 +62,7 @@ def difference_p_value(a: Side, b: Side, *, groups: Integers | None = None) -> f
     """How certain it is that two accuracies differ, whichever way; see `claim_p_value`."""
     if _alone(a, b) and groups is None:
         return mcnemar_p_value(a.hits[0], b.hits[0])
-    difference = cautious_difference(a, b, groups)
-
-    def differs(confidence: float) -> bool:
-        low, high = difference.interval(confidence)
-        return low > 0 or high < 0
-
-    return _smallest_alpha(differs)
+    return _smallest_alpha(cautious_difference(a, b, groups).excludes_zero)
 
 
 def claim_interval(
@@ -100,9 +89,7 @@ def _alone(a: Side, b: Side) -> bool:
 def _image_margin(of_image: Floats, groups: Integers | None) -> Callable[[float], float]:
     """Confidence to how far the images' share of an interval reaches at least.
 
-    Args:
-        of_image: The difference on each image, -1 to 1, [images].
-        groups: Which images belong together, from 0, [images].
+    It is made of the difference on each image, -1 to 1, [images].
     """
     images, apart = len(of_image), of_image - of_image.mean()
     size = 1.0
@@ -131,3 +118,25 @@ def _smallest_alpha(holds: Callable[[float], bool]) -> float:
         middle = (within + outside) / 2
         within, outside = (within, middle) if holds(1 - math.exp(middle)) else (middle, outside)
     return math.exp(outside)
+
+
+def mcnemar_p_value(correct_a: Bools, correct_b: Bools) -> float:
+    """The exact two-sided McNemar test: do a and b err equally often on the same images?
+
+    By whether each is right, [images]; 1.0 where no image tells the two apart. Source: McNemar
+    (1947), in its exact binomial form on the discordant images.
+    """
+    only_a = int(np.count_nonzero(correct_a & ~correct_b))
+    only_b = int(np.count_nonzero(correct_b & ~correct_a))
+    if only_a + only_b == 0:
+        return 1.0
+    return float(binomtest(only_a, only_a + only_b).pvalue)
+
+
+def holm(p_values: Sequence[float]) -> Floats:
+    """P-values of one family of tests adjusted by Holm (1979), in their order, [tests]."""
+    ascending = np.argsort(p_values)
+    raised = np.asarray(p_values, dtype=np.float64)[ascending] * np.arange(len(p_values), 0, -1)
+    adjusted = np.empty(len(p_values))
+    adjusted[ascending] = np.minimum(np.maximum.accumulate(raised), 1)
+    return adjusted

@@ -25,67 +25,42 @@ STANDARD_ERRORS = 4
 
 @dataclass(frozen=True, kw_only=True)
 class Collapse:
-    """A training that collapsed.
+    """A training that collapsed: its accuracy, and the median of the seeds that did not."""
 
-    Attributes:
-        family: The family's name.
-        role: `baseline` or `tuned`.
-        fraction: The train fraction.
-        seed: Of the training.
-        accuracy: On the test images, a fraction.
-        others: The median accuracy of the other seeds, those that did not collapse.
-    """
-
-    family: str
-    role: str
-    fraction: float
-    seed: int
+    run: PredictedRun
     accuracy: float
     others: float
 
 
 def find_collapses(runs: Sequence[PredictedRun]) -> Iterator[Collapse]:
-    """The final runs whose accuracy says that their training collapsed.
+    """The final runs of a study whose accuracy says that their training collapsed.
 
     A collapsed run has lost half of what the other seeds have above chance (above what naming the
     most frequent class gives), and lies from their median five times as far as they lie apart, and
     four standard errors of the test images. Most seeds of the model must not have collapsed, and
     two or more. Where the noise of the seeds is normal, with a standard deviation of up to 15% of
     what is above chance, a study of six models with 3 or 5 seeds has a false alarm in under 2%
-    (`benchmarks/false_alarms.py`).
-
-    Args:
-        runs: Of one study, from `predictions.split_runs`. A winner that is its baseline is named
-            as baseline.
+    (`benchmarks/false_alarms.py`). A winner that is its baseline is named as baseline.
     """
-    twice = set(map(id, repeated(runs)))
+    twice = repeated(runs)
     models: dict[tuple[float, str, str], list[PredictedRun]] = {}
     for run in runs:
-        if id(run) not in twice:
+        if run not in twice:
             models.setdefault((run.fraction, *run.model), []).append(run)
-    for (fraction, family, role), own in models.items():
+    for own in models.values():
         labels = own[0].labels
         accuracies = np.array([run.correct.mean() for run in own])
         chance = float(np.bincount(labels).max() / len(labels))
         found = collapsed(accuracies, chance=chance, images=len(labels))
         for number in np.flatnonzero(found):
-            yield Collapse(
-                family=family,
-                role=role,
-                fraction=fraction,
-                seed=own[number].seed,
-                accuracy=float(accuracies[number]),
-                others=float(np.median(accuracies[~found])),
-            )
+            others = float(np.median(accuracies[~found]))
+            yield Collapse(run=own[number], accuracy=float(accuracies[number]), others=others)
 
 
 def collapsed(accuracies: Floats, *, chance: float, images: int) -> Bools:
     """Whether each training of one model collapsed, [seeds]; see `find_collapses`.
 
-    Args:
-        accuracies: On the test images, fractions, [seeds].
-        chance: What naming the most frequent class gives.
-        images: How many test images there are.
+    Of fractions of the test images that each is right on, [seeds], and by chance.
     """
     low = accuracies < chance + (1 - LOST) * (np.median(accuracies) - chance)
     others = accuracies[~low]

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from orchestrator.results.rows import Model
-from orchestrator.stats import bootstrap, significance
-from orchestrator.stats.bootstrap import CONFIDENCE, Integers
-from orchestrator.stats.claims import Side, cautious_difference
+from orchestrator.stats import bootstrap
+from orchestrator.stats.bootstrap import Integers
+from orchestrator.stats.claims import Side, cautious_difference, holm, mcnemar_p_value
 from orchestrator.stats.intervals import MeanDifference, SeedRuns
 from orchestrator.stats.predictions import PredictedRun
 
@@ -22,8 +22,7 @@ class TestedRuns:
     """Runs on the same test images, and their metrics on resampled ones; see `of`.
 
     Attributes:
-        runs: All of them.
-        digests: What tells each from the others; equal where two are one training.
+        digests: What tells each run from the others; equal where two are one training.
         estimates: Of the distinct ones.
         places: Of each run among these: a winner that is its baseline equals it in every draw.
         groups: Which images belong together, from 0, [images]; None where each is alone.
@@ -42,7 +41,7 @@ class TestedRuns:
         """Resamples the images that the runs share, or whole groups of them, `draws` times."""
         digests = [run.digest for run in runs]
         distinct = dict(zip(digests, runs, strict=True))
-        place = {digest: number for number, digest in enumerate(distinct)}
+        names = list(distinct)
         estimates = bootstrap.estimate(
             runs[0].labels,
             np.stack([run.predicted for run in distinct.values()]),
@@ -51,16 +50,13 @@ class TestedRuns:
             draws=draws,
             groups=groups,
         )
-        places = [place[digest] for digest in digests]
+        places = [names.index(digest) for digest in digests]
         return cls(runs=runs, digests=digests, estimates=estimates, places=places, groups=groups)
 
     def of_model(self, model: Model, seed: int | None = None) -> list[int]:
         """The numbers of a model's runs: of one seed, or of all."""
-        return [
-            number
-            for number, run in enumerate(self.runs)
-            if run.model == model and seed in {None, run.seed}
-        ]
+        runs = enumerate(self.runs)
+        return [i for i, run in runs if run.model == model and seed in {None, run.seed}]
 
     def side(self, numbers: Sequence[int]) -> Side:
         """The accuracy of the runs with these numbers, and on which images each is right."""
@@ -92,14 +88,10 @@ class Pair:
 def pair(
     tested: TestedRuns, a: Sequence[int], b: Sequence[int], shared: Mapping[str, object]
 ) -> Pair:
-    """Two models compared in each metric; a difference is a - b.
+    """Two models, by the numbers of their runs, compared in each metric; a difference is a - b.
 
-    Args:
-        tested: The runs.
-        a: Numbers of one model's runs, one a seed.
-        b: Of the other's.
-        shared: The columns that name the two; with a `seed` p is McNemar's, without one, or where
-            images belong together, it is that of the interval of the means.
+    The columns that name the two are shared. With a `seed` p is McNemar's; without one, or where
+    images belong together, it is that of the interval of the means.
     """
     sides = [tuple(sorted(tested.digests[number] for number in side)) for side in (a, b)]
     same = sides[0] == sides[1]
@@ -112,7 +104,8 @@ def pair(
     p_value = 1.0
     if not same:
         by_interval = shared["seed"] is None or tested.groups is not None
-        p_value = accuracy.p_value() if by_interval else _mcnemar(tested, a, b)
+        correct = (tested.runs[side[0]].correct for side in (a, b))
+        p_value = accuracy.p_value() if by_interval else mcnemar_p_value(*correct)
     rows = [
         {
             **shared,
@@ -127,14 +120,10 @@ def pair(
     return Pair(rows=rows, runs=frozenset(sides))
 
 
-def _mcnemar(tested: TestedRuns, a: Sequence[int], b: Sequence[int]) -> float:
-    return significance.mcnemar_p_value(tested.runs[a[0]].correct, tested.runs[b[0]].correct)
-
-
 def _row(difference: MeanDifference, metric: str, *, same: bool) -> dict[str, float | None]:
     low, high = (
         # The same trainings in both: what chance there was in them is in neither side alone.
-        bootstrap.percentile_interval(difference.draws) if same else difference.interval(CONFIDENCE)
+        bootstrap.percentile_interval(difference.draws) if same else difference.interval()
     )
     if metric != "loss":  # no share can differ by more; Student's t knows no bounds
         low, high = max(low, -1.0), min(high, 1.0)
@@ -155,6 +144,6 @@ def adjust(pairs: Sequence[Pair]) -> None:
         if len(runs) > 1:
             # The same test the other way round may differ in the last digit.
             row["p_value"] = tests.setdefault(runs, row["p_value"])
-    holm = dict(zip(tests, significance.holm(list(tests.values())), strict=True))
+    adjusted = dict(zip(tests, holm(list(tests.values())), strict=True))
     for runs, row in accuracies:
-        row["p_value_holm"] = float(holm.get(runs, 1.0))
+        row["p_value_holm"] = float(adjusted.get(runs, 1.0))

@@ -19,7 +19,6 @@ class Ensemble:
     """A family's winner, its seeds' probabilities averaged.
 
     Attributes:
-        family: The family's name.
         correct: Whether the ensemble is right on each test image, [images].
         single: Whether each of its trainings is, [seeds, images].
     """
@@ -40,13 +39,10 @@ class Ensemble:
 
 
 def share_interval(hits: Bools) -> tuple[float, float]:
-    """The interval of an accuracy over other test images, fractions.
+    """The interval of an accuracy over other test images, fractions, by its hits, [images].
 
     Source: Wilson (1927), Probable Inference, the Law of Succession, and Statistical Inference.
     Near 100% of few images a bootstrap has too little to draw from.
-
-    Args:
-        hits: Whether a model is right, [images].
     """
     images, share = len(hits), float(hits.mean())
     centre = (share + DEVIATIONS**2 / images / 2) / (1 + DEVIATIONS**2 / images)
@@ -56,15 +52,12 @@ def share_interval(hits: Bools) -> tuple[float, float]:
 
 
 def gain_interval(gains: Floats) -> tuple[float, float]:
-    """The interval of a mean gain over other test images, fractions.
+    """The interval of a mean gain over other test images, by their gains, -1 to 1, [images].
 
     That of a normal distribution, after two images are added of which half a one gained 1 and half
     a one lost 1: Agresti and Min (2005), Simple improved confidence intervals for comparing matched
     proportions, Statistics in Medicine 24. So of models that agree on all images it is not said
     that they do on all others.
-
-    Args:
-        gains: Of each image, from -1 to 1, [images].
     """
     images = len(gains) + 2
     mean = float(gains.sum()) / images
@@ -74,22 +67,14 @@ def gain_interval(gains: Floats) -> tuple[float, float]:
 
 
 def ensembles(runs: Sequence[PredictedRun]) -> list[Ensemble]:
-    """One for each family whose winner was trained with two seeds or more at the largest share.
-
-    Args:
-        runs: From `predictions.split_runs`.
-    """
+    """One for each family whose winner was trained with two seeds or more at the largest share."""
     return [
         Ensemble(
             family=family,
-            correct=averaged(own).argmax(axis=1) == own[0].labels,
+            correct=np.mean([run.probabilities for run in own], axis=0).argmax(axis=1)
+            == own[0].labels,
             single=np.stack([run.correct for run in own]),
         )
         for family, own in tuned_runs(runs).items()
         if len(own) >= FEWEST_SEEDS
     ]
-
-
-def averaged(runs: Sequence[PredictedRun]) -> Floats:
-    """The mean of what trainings say of the same images, fractions, [images, classes]."""
-    return np.asarray(np.mean([run.probabilities for run in runs], axis=0))

@@ -26,11 +26,9 @@ ROUNDING = 1e-12
 
 @dataclass(frozen=True, kw_only=True)
 class SeedRuns:
-    """One metric of one model, seed by seed.
+    """One metric of one model, [seeds], and on resampled test images, [seeds, draws].
 
-    Attributes:
-        points: On the test images as they are, [seeds].
-        draws: On resampled test images, [seeds, draws], the same images in all models.
+    The resampled images are the same in all models.
     """
 
     points: Floats
@@ -64,30 +62,11 @@ class SeedRuns:
         return max(0.0, self.observed_variance - float(apart) / len(self.points))
 
 
-def mean_interval(
-    a: SeedRuns, b: SeedRuns | None = None, *, confidence: float = CONFIDENCE
-) -> tuple[float, float]:
-    """The interval of the mean over the seeds of a, or of that minus the mean of b.
-
-    The images give a percentile interval, the seeds one of Student's t, and as the two are
-    independent each end moves away by both in quadrature: Zou and Donner (2008), Construction of
-    confidence limits about effect measures, Statistics in Medicine 27. With one seed in a or b it
-    is the interval over images alone.
-
-    Args:
-        a: Of one model.
-        b: Of another, trained independently of a; the same metric on the same images.
-        confidence: How often it is to hold the truth, a fraction.
-    """
-    return MeanDifference.of(a, b).interval(confidence)
-
-
 @dataclass(frozen=True, kw_only=True)
 class MeanDifference:
     """A mean over seeds, or a difference of two: what an interval of any confidence is made of.
 
     Attributes:
-        value: On the test images as they are.
         draws: On resampled test images, [draws], ascending.
         degrees: Of freedom of the seeds' variance.
         variance: Of the seeds; 0 where nothing is known of it.
@@ -101,8 +80,8 @@ class MeanDifference:
     image_margin: Callable[[float], float] | None = None
 
     @classmethod
-    def of(cls, a: SeedRuns, b: SeedRuns | None) -> "MeanDifference":
-        """A mean of a, or that minus the mean of b."""
+    def of(cls, a: SeedRuns, b: SeedRuns | None = None) -> "MeanDifference":
+        """A mean of a, or that minus the mean of b, trained independently on the same images."""
         degrees, variance = _seed_noise([a] if b is None else [a, b])
         return cls(
             value=a.mean - (0 if b is None else b.mean),
@@ -111,24 +90,33 @@ class MeanDifference:
             variance=variance,
         )
 
-    def interval(self, confidence: float) -> tuple[float, float]:
-        """Its interval, see `mean_interval`."""
+    def interval(self, confidence: float = CONFIDENCE) -> tuple[float, float]:
+        """Its interval over images and seeds.
+
+        The images give a percentile interval, the seeds one of Student's t, and as the two are
+        independent each end moves away by both in quadrature: Zou and Donner (2008), Construction
+        of confidence limits about effect measures, Statistics in Medicine 27. With one seed in a
+        or b it is the interval over images alone.
+        """
         low, high = percentile_interval(self.draws, min(confidence, CONFIDENCE))
         if confidence > CONFIDENCE:
             stretch = ndtri((1 + confidence) / 2) / ndtri((1 + CONFIDENCE) / 2)
             low, high = (self.value + (end - self.value) * stretch for end in (low, high))
-        margin = _margin(self.degrees, self.variance, confidence)
+        margin = stdtrit(self.degrees, (1 + confidence) / 2) * np.sqrt(self.variance)
         below, above = abs(self.value - low), abs(high - self.value)
         if self.image_margin is not None:
             least = self.image_margin(confidence)
             low, high = min(low, self.value - least), max(high, self.value + least)
             below, above = max(below, least), max(above, least)
-        low, high = (
-            low - (np.hypot(below, margin) - below),
-            high + (np.hypot(above, margin) - above),
-        )
+        low -= np.hypot(below, margin) - below
+        high += np.hypot(above, margin) - above
         # Sums in another order differ in their last digit: what is 0 but for that is 0.
         return (0.0 if abs(low) < ROUNDING else low), (0.0 if abs(high) < ROUNDING else high)
+
+    def excludes_zero(self, confidence: float) -> bool:
+        """Whether its interval lies on one side of 0."""
+        low, high = self.interval(confidence)
+        return low > 0 or high < 0
 
     def p_value(self) -> float:
         """The smallest alpha at which the (1 - alpha) interval excludes 0.
@@ -136,17 +124,13 @@ class MeanDifference:
         So it is below 0.05 exactly where the 95% interval excludes 0 (with 40 draws or more).
         Beyond 95% draws are few, so their tails are taken as a normal distribution's from there on.
         """
-
-        def excluded(alpha: float) -> bool:
-            low, high = self.interval(1 - alpha)
-            return low > 0 or high < 0
-
         within, outside = SMALLEST_P, 1.0
-        if excluded(within):
+        if self.excludes_zero(1 - within):
             return within
         alpha = max(within, 1 - CONFIDENCE)
         while outside - within > PRECISION:
-            within, outside = (within, alpha) if excluded(alpha) else (alpha, outside)
+            excluded = self.excludes_zero(1 - alpha)
+            within, outside = (within, alpha) if excluded else (alpha, outside)
             alpha = (within + outside) / 2
         return within
 
@@ -157,30 +141,23 @@ def _seed_noise(models: list[SeedRuns]) -> tuple[float, float]:
     The degrees are those of Welch (1947) and Satterthwaite (1946) where the models are two. The
     variance is 0 where a model has one seed, of which nothing is known.
     """
-    observed = np.array([each.observed_variance for each in models if _has_spread(each)])
-    if len(observed) < len(models) or not observed.any():
-        return 1.0, 0.0
     freedom = np.array([len(each.points) - 1 for each in models])
+    if not freedom.all():
+        return 1.0, 0.0
+    observed = np.array([each.observed_variance for each in models])
+    if not observed.any():
+        return 1.0, 0.0
     variance = sum(each.seed_variance for each in models)
     return float(observed.sum() ** 2 / (observed**2 / freedom).sum()), float(variance)
-
-
-def _margin(degrees: float, variance: float, confidence: float) -> float:
-    """Half an interval of Student's t."""
-    return float(stdtrit(degrees, (1 + confidence) / 2) * np.sqrt(variance))
 
 
 def noisy_means(model: SeedRuns, generator: np.random.Generator) -> Floats:
     """A model's mean over seeds as it might have come out, [draws]: other images, other seeds.
 
-    The seeds' share is drawn from Student's t, as in `mean_interval`; none with one seed.
+    The seeds' share is drawn from Student's t, as in an interval; none with one seed.
     """
     draws = model.mean_draws
-    if not _has_spread(model):
+    if len(model.points) < FEWEST_SEEDS:
         return draws
     noise = generator.standard_t(len(model.points) - 1, size=len(draws))
     return np.asarray(draws + np.sqrt(model.seed_variance) * noise)
-
-
-def _has_spread(model: SeedRuns) -> bool:
-    return len(model.points) >= FEWEST_SEEDS

@@ -18,13 +18,9 @@ import math
 def level(before: int, held: int, *, total: float) -> float:
     """The level of the next claim, of which p must be at most.
 
-    With n claims before, of which r were held, it is the total over (n + 1)^2, over (r + 1)(r + 2),
-    over the number of ways in which r of n claims can have been held. So all ways together have
-    1 / ((n + 1)(n + 2)) of the total, and all numbers of claims together the whole.
-
-    Args:
-        before: How many claims were tested before it.
-        held: How many of these were held.
-        total: Of all claims together, such as 0.05.
+    With n claims before, of which r were held, it is the total of all claims, such as 0.05, over
+    (n + 1)^2, over (r + 1)(r + 2), over the number of ways in which r of n claims can have been
+    held. So all ways together have 1 / ((n + 1)(n + 2)) of the total, and all numbers of claims
+    together the whole.
     """
     return total / ((before + 1) ** 2 * (held + 1) * (held + 2) * math.comb(before, held))

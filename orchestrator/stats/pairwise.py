@@ -4,7 +4,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 
 from orchestrator.results import schema
@@ -33,14 +32,8 @@ def compare(
     Questions that were registered before the search are adjusted together, whatever their
     fraction, and apart from the pairs of means that were not.
 
-    Args:
-        final: `final.parquet`; gives the order of the families and the study's name.
-        predictions: `predictions.parquet`.
-        registered: The questions of a study that registered some; None of one that did not.
-        draws: Bootstrap draws.
-
     Returns:
-        The table `comparison` of `schema.FIXED_SCHEMAS`.
+        The table `comparison` of `schema.FIXED_SCHEMAS`, families in the order of the final runs.
 
     Raises:
         ValueError: Two runs of one fraction were not tested on the same images.
@@ -61,19 +54,14 @@ def compare(
 
 def _models(final: pa.Table) -> list[Model]:
     """The models in the order of the tables: families as they appear, baseline before tuned."""
-    families = dict.fromkeys(final["family"].to_pylist())
-    present = set(zip(final["family"].to_pylist(), final["role"].to_pylist(), strict=True))
-    return [
-        (family, role) for family in families for role in schema.ROLES if (family, role) in present
-    ]
+    models = [(row["family"], row["role"]) for row in final.select(["family", "role"]).to_pylist()]
+    families = dict.fromkeys(family for family, _ in models)
+    return [(name, role) for name in families for role in schema.ROLES if (name, role) in models]
 
 
 def _check_same_images(runs: Sequence[PredictedRun]) -> None:
     for run in runs:
-        if not all(
-            np.array_equal(getattr(runs[0], what), getattr(run, what))
-            for what in ("images", "labels")
-        ):
+        if not run.same_images(runs[0]):
             raise ValueError(
                 "all runs of a train fraction must be tested on the same images with the same "
                 f"labels, but {run.family} {run.role} seed {run.seed} was not"
@@ -81,12 +69,7 @@ def _check_same_images(runs: Sequence[PredictedRun]) -> None:
 
 
 def compare_models(tested: TestedRuns, models: Sequence[Model]) -> Iterator[dict[str, Any]]:
-    """All pairs of models at one train fraction: the rows of each seed, then of the means.
-
-    Args:
-        tested: The runs.
-        models: In their order; a model without runs has no pair.
-    """
+    """All pairs of models with runs at one train fraction: of each seed, then of the means."""
     found = list(_compare_fraction(tested, models, {}))
     adjust([each for each in found if each.rows[0]["seed"] is None])
     for each in found:
@@ -99,20 +82,11 @@ def _compare_fraction(
     """The pairs of one train fraction: of each seed, adjusted, then of the means over seeds."""
     for seed in (*sorted({run.seed for run in tested.runs}), None):
         numbers = {model: tested.of_model(model, seed) for model in models}
-        pairs = [
-            pair(
-                tested,
-                numbers[a],
-                numbers[b],
-                {
-                    **shared,
-                    "seed": seed,
-                    **dict(zip(("a_family", "a_role"), a, strict=True)),
-                    **dict(zip(("b_family", "b_role"), b, strict=True)),
-                },
-            )
-            for a, b in combinations([model for model in models if numbers[model]], 2)
-        ]
+        pairs = []
+        for a, b in combinations([model for model in models if numbers[model]], 2):
+            named = zip(("a_family", "a_role", "b_family", "b_role"), (*a, *b), strict=True)
+            own = {**shared, "seed": seed, **dict(named)}
+            pairs.append(pair(tested, numbers[a], numbers[b], own))
         if seed is not None:
             adjust(pairs)
         yield from pairs

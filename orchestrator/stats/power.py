@@ -7,6 +7,7 @@ what few seeds cost is in it: Student's t is wide with them, and its width itsel
 What is measured is taken for the truth: `benchmarks/power.py` says what that costs.
 """
 
+from bisect import bisect_left
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
@@ -78,31 +79,18 @@ class Outlook:
     smallest: float
 
 
-Goal = Callable[[Outlook], bool]
-
-
-def separates(outlook: Outlook) -> bool:
-    """Whether a study has a chance of 80% that its interval excludes 0."""
-    return outlook.power >= POWER
-
-
 def assumed(*, disagreement: float, seed_noise: float) -> Noise:
     """The noise of two models of which nothing is known yet.
 
-    Args:
-        disagreement: Share of the images that one of the two alone is right on.
-        seed_noise: Standard deviation of a training's accuracy, a fraction.
+    By the share of the images that one of the two alone is right on, and the standard deviation
+    of a training's accuracy, a fraction.
     """
     variance = seed_noise**2
     return Noise(images=disagreement, luck=(0.0, 0.0), trainings=(variance, variance), tested=1)
 
 
 def measure(a: Bools, b: Bools) -> Noise:
-    """The noise of two models that were tested on the same images.
-
-    Args:
-        a: Whether each training of one classifies each image correctly, [seeds, images].
-        b: The same of the other, whose seeds may be fewer or more.
+    """The noise of two models by whether their trainings are right, each [seeds, same images].
 
     Raises:
         ValueError: One has a single training, of whose noise nothing is known.
@@ -112,16 +100,15 @@ def measure(a: Bools, b: Bools) -> Noise:
             f"training noise needs {FEWEST_SEEDS} seeds, but got {len(a)} and {len(b)}"
         )
     hits = [each.astype(np.float64) for each in (a, b)]
-    accuracies = [each.mean(axis=1) for each in hits]
     luck_a, luck_b = (
-        float((each - own[:, None]).var(axis=0, ddof=1).mean())
-        for each, own in zip(hits, accuracies, strict=True)
+        float((each - each.mean(axis=1)[:, None]).var(axis=0, ddof=1).mean()) for each in hits
     )
+    of_a, of_b = (each.mean(axis=1) for each in hits)
     apart = (hits[0].mean(axis=0) - hits[1].mean(axis=0)).var(ddof=1)
     return Noise(
         images=max(0.0, float(apart) - luck_a / len(a) - luck_b / len(b)),
         luck=(luck_a, luck_b),
-        trainings=(float(accuracies[0].var(ddof=1)), float(accuracies[1].var(ddof=1))),
+        trainings=(float(of_a.var(ddof=1)), float(of_b.var(ddof=1))),
         tested=a.shape[1],
         seeds=(len(a), len(b)),
     )
@@ -144,8 +131,7 @@ def outlook(
         seeds: Trainings of each.
         images: Test images.
         difference: In accuracy in truth, a fraction.
-        confidence: Of the interval that is to exclude 0; more than 95% stands for a correction for
-            several pairs.
+        confidence: Of the interval that is to exclude 0; above 95% to correct for several pairs.
     """
     generator = np.random.default_rng(SEED)
     counts = (seeds, seeds)
@@ -167,14 +153,8 @@ def extended(
     """What to expect of the measured study itself once it has more seeds, on the same images.
 
     Its trainings and images stay. What it would find with no end of seeds is a matter of chance:
-    the smaller the noise, the nearer to what was found, and else the nearer to none, since large
-    differences are rarer than small ones (`TYPICAL_DIFFERENCE`).
-
-    Args:
-        noise: As measured.
-        seeds: Trainings of each model then; as many as now or more.
-        difference: In accuracy, as found; a fraction.
-        confidence: As of `outlook`.
+    the smaller the noise, the nearer to the difference that was found, a fraction, and else the
+    nearer to none, since large differences are rarer than small ones (`TYPICAL_DIFFERENCE`).
     """
     assert noise.seeds is not None
     generator = np.random.default_rng(SEED)
@@ -199,39 +179,26 @@ def extended(
     return seen.outlook(difference, errors, confidence, likely)
 
 
-def fewest_seeds(
-    noise: Noise, goal: Goal, *, difference: float, confidence: float = CONFIDENCE
-) -> int | None:
-    """The fewest trainings of each model with which the measured study reaches a goal.
+def fewest_seeds(noise: Noise, *, difference: float, confidence: float = CONFIDENCE) -> int | None:
+    """The fewest trainings of each model with which the measured study has a chance of 80%.
 
-    Returns:
-        As many as now or more; None where 50 do not do.
+    As many as now or more; None where 50 do not do.
     """
     assert noise.seeds is not None
     more = {"difference": difference, "confidence": confidence}
-    return _fewest(
-        lambda seeds: goal(extended(noise, seeds=seeds, **more)), max(noise.seeds), MOST_SEEDS
-    )
+    return _fewest(lambda seeds: extended(noise, seeds=seeds, **more), max(noise.seeds), MOST_SEEDS)
 
 
 def fewest_images(
-    noise: Noise, goal: Goal, *, seeds: int, difference: float, confidence: float = CONFIDENCE
+    noise: Noise, *, seeds: int, difference: float, confidence: float = CONFIDENCE
 ) -> int | None:
-    """The fewest test images with which a new study reaches a goal, to two digits.
+    """The fewest test images with which a new study has a chance of 80%, to two digits.
 
-    Args:
-        noise: Of the two models.
-        goal: What is to be reached.
-        seeds: Trainings of each model.
-        difference: In accuracy in truth, a fraction.
-        confidence: As of `outlook`.
-
-    Returns:
-        None where ten million do not do, since the noise of the seeds stays.
+    None where ten million do not do, since the noise of the seeds stays.
     """
     more = {"difference": difference, "confidence": confidence}
     found = _fewest(
-        lambda images: goal(outlook(noise, seeds=seeds, images=images, **more)), 1, MOST_IMAGES
+        lambda images: outlook(noise, seeds=seeds, images=images, **more), 1, MOST_IMAGES
     )
     if found is None:
         return None
@@ -239,14 +206,15 @@ def fewest_images(
     return -(-found // step) * step
 
 
-def _fewest(does: Callable[[int], bool], low: int, high: int) -> int | None:
+def _fewest(seen: Callable[[int], Outlook], low: int, high: int) -> int | None:
     """The smallest number that does, where each larger one does too; None if the highest fails."""
+
+    def does(number: int) -> bool:
+        return seen(number).power >= POWER
+
     if low > high or not does(high):
         return None
-    while low < high:
-        middle = (low + high) // 2
-        low, high = (low, middle) if does(middle) else (middle + 1, high)
-    return low
+    return low + bisect_left(range(low, high), True, key=does)
 
 
 def _image_variance(noise: Noise, seeds: tuple[int, int], images: int) -> float:
@@ -257,13 +225,9 @@ def _image_variance(noise: Noise, seeds: tuple[int, int], images: int) -> float:
 
 @dataclass(frozen=True, kw_only=True)
 class _Seen:
-    """What studies to come have of their noise, as `intervals.mean_interval` sees it.
+    """What studies to come have of their noise, as `intervals.MeanDifference` sees it.
 
-    Attributes:
-        noise: Of the two models.
-        seeds: Trainings of a and b.
-        images: Test images.
-        observed: Sample variance of the trainings' accuracies, [models, futures].
+    `observed` is the sample variance of the trainings' accuracies, [models, futures].
     """
 
     noise: Noise
@@ -276,11 +240,7 @@ class _Seen:
     ) -> Outlook:
         """What the intervals show where what is found is off by these errors, [futures].
 
-        Args:
-            difference: As found, or in truth.
-            errors: Of what is found.
-            confidence: Of the interval that is to exclude 0.
-            likely: How likely each future is beside the others; None for all alike.
+        Futures are as likely as said beside each other, else all alike.
         """
         half = self._half_widths(confidence)
         return Outlook(
@@ -299,11 +259,8 @@ class _Seen:
             variance = np.maximum(0, of_means - luck).sum(axis=0)
             squares = (of_means**2 / (counts - 1)).sum(axis=0)
             some = squares > 0  # where none of the seeds differ, there is nothing to add
-            degrees = np.divide(
-                of_means.sum(axis=0) ** 2, squares, out=np.ones(FUTURES), where=some
-            )
+            degrees = np.ones(FUTURES)
+            np.divide(of_means.sum(axis=0) ** 2, squares, out=degrees, where=some)
             margin = stdtrit(degrees, tail) * np.sqrt(variance)
-        of_images = stdtrit(np.inf, tail) * np.sqrt(
-            _image_variance(self.noise, self.seeds, self.images)
-        )
-        return np.asarray(np.hypot(of_images, margin))
+        of_images = np.sqrt(_image_variance(self.noise, self.seeds, self.images))
+        return np.asarray(np.hypot(stdtrit(np.inf, tail) * of_images, margin))

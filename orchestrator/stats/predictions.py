@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -19,8 +20,6 @@ class PredictedRun:
     """One final run on the test images, in the order of `image_index`.
 
     Attributes:
-        family: The family's name.
-        role: `baseline` or `tuned`.
         seed: The number of the re-training.
         fraction: The train fraction.
         labels: The true classes, [images].
@@ -45,6 +44,11 @@ class PredictedRun:
         """Family and role."""
         return self.family, self.role
 
+    def same_images(self, other: "PredictedRun") -> bool:
+        """Whether another was tested on the same images with the same labels."""
+        mine, theirs = (self.images, self.labels), (other.images, other.labels)
+        return all(map(np.array_equal, mine, theirs))
+
     @property
     def correct(self) -> Bools:
         """Whether each test image is classified correctly, [images]."""
@@ -66,11 +70,7 @@ class PredictedRun:
 
 
 def split_runs(predictions: pa.Table) -> list[PredictedRun]:
-    """The runs in the order of the tables: families as they appear, baseline first, then seeds.
-
-    Args:
-        predictions: `predictions.parquet`.
-    """
+    """The runs in the order of the tables: families as they appear, baseline first, then seeds."""
     columns = ["family", "role", "seed", "train_fraction"]
     keys = predictions.select(columns).to_pandas()
     families = list(dict.fromkeys(keys["family"]))
@@ -80,11 +80,7 @@ def split_runs(predictions: pa.Table) -> list[PredictedRun]:
 
 
 def tuned_runs(runs: Sequence[PredictedRun]) -> dict[str, list[PredictedRun]]:
-    """The tuned trainings at the largest share, by family.
-
-    Args:
-        runs: From `split_runs`.
-    """
+    """The tuned trainings at the largest share, by family."""
     largest = max((run.fraction for run in runs), default=None)
     own: dict[str, list[PredictedRun]] = {}
     for run in runs:
@@ -94,35 +90,27 @@ def tuned_runs(runs: Sequence[PredictedRun]) -> dict[str, list[PredictedRun]]:
 
 
 def tuned_hits(runs: Sequence[PredictedRun]) -> dict[str, Bools]:
-    """Whether each tuned training at the largest share is right on each image, by family.
-
-    Args:
-        runs: From `split_runs`.
-
-    Returns:
-        Family to [seeds, images].
-    """
-    return {
-        family: np.stack([run.correct for run in own]) for family, own in tuned_runs(runs).items()
-    }
+    """Whether each tuned training at the largest share is right, family to [seeds, images]."""
+    tuned = tuned_runs(runs)
+    return {family: np.stack([run.correct for run in own]) for family, own in tuned.items()}
 
 
 def repeated(runs: Sequence[PredictedRun]) -> list[PredictedRun]:
     """The tuned runs that are their family's baseline under another name: the winner is that."""
-    found = {(run.fraction, run.family, run.role, run.seed): run for run in runs}
-    baselines = ((run, found.get((run.fraction, run.family, ROLES[0], run.seed))) for run in runs)
+    baselines = {(r.fraction, r.family, r.seed): r for r in runs if r.role == ROLES[0]}
     return [
         run
-        for run, baseline in baselines
-        if baseline is not None
-        and run.role == ROLES[1]
-        and np.array_equal(run.probabilities, baseline.probabilities)
+        for run in runs
+        if run.role == ROLES[1]
+        and (same := baselines.get((run.fraction, run.family, run.seed))) is not None
+        and np.array_equal(run.probabilities, same.probabilities)
     ]
 
 
 def _run(key: tuple[str, str, int, float], table: pa.Table) -> PredictedRun:
     family, role, seed, fraction = key
     flat = table["probabilities"].combine_chunks().flatten().to_numpy()
+    files: list[Any] = table["file"].to_pylist() if "file" in table.column_names else [None]
     return PredictedRun(
         family=family,
         role=role,
@@ -132,11 +120,5 @@ def _run(key: tuple[str, str, int, float], table: pa.Table) -> PredictedRun:
         labels=table["label"].to_numpy(),
         predicted=table["predicted"].to_numpy(),
         probabilities=flat.reshape(table.num_rows, -1).astype(np.float64),
-        files=_files(table),
+        files=() if None in files else tuple(files),
     )
-
-
-def _files(table: pa.Table) -> Sequence[str]:
-    if "file" not in table.column_names or table["file"].null_count:
-        return ()
-    return tuple(table["file"].to_pylist())

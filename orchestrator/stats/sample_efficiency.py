@@ -1,6 +1,6 @@
 """Learning curves over training images: where they cross, and images for equal accuracy."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from orchestrator.results.rows import Model
 from orchestrator.stats import bootstrap
-from orchestrator.stats.intervals import SeedRuns, mean_interval, noisy_means
+from orchestrator.stats.intervals import MeanDifference, SeedRuns, noisy_means
 from orchestrator.stats.predictions import PredictedRun
 
 FEWEST_SIZES = 2
@@ -21,17 +21,12 @@ class Point:
     """A model's test accuracy with so many training images.
 
     Attributes:
-        images: Training images.
-        fraction: The train fraction.
-        accuracy: Mean over seeds, a fraction.
-        low: Lower end of its 95% interval over images and seeds, see `stats.intervals`.
-        high: Its upper end.
-        seeds: How many.
+        accuracy: Mean over seeds, a fraction; from `low` to `high` its 95% interval over images
+            and seeds, see `stats.intervals`.
         draws: The accuracy as it might have come out with other test images and seeds, [draws].
     """
 
     images: int
-    fraction: float
     accuracy: float
     low: float
     high: float
@@ -48,35 +43,52 @@ def measure_curves(
 ) -> dict[Model, list[Point]]:
     """The learning curve of each model, in the order of the tables.
 
-    Args:
-        final: `final.parquet`; gives the number of training images of each fraction.
-        runs: The final runs, from `predictions.split_runs`.
-        draws: Bootstrap draws.
-
     Raises:
         ValueError: Two runs were not tested on the same number of images.
     """
-    images = {
-        (row["family"], row["role"], row["train_fraction"]): row["train_images"]
-        for row in final.to_pylist()
-        if row["train_images"]
-    }
-    curves: dict[Model, list[Point]] = {run.model: [] for run in runs}
     if not runs:
         return {}
+    sizes = {
+        (row["family"], row["role"], row["train_fraction"]): row["train_images"]
+        for row in final.to_pylist()
+    }
+    curves: dict[Model, list[Point]] = {run.model: [] for run in runs}
     generator = np.random.default_rng([bootstrap.SEED, 2])
     # One bootstrap for all models, as in the comparison of pairs.
     accuracies = bootstrap.accuracy_draws(np.stack([run.correct for run in runs]), draws=draws)
     for fraction in sorted({run.fraction for run in runs}):
         for model, curve in curves.items():
-            rows = [
-                i for i, run in enumerate(runs) if (run.fraction, run.model) == (fraction, model)
-            ]
-            size = images.get((*model, fraction))
-            if size and rows:
-                own = [runs[row] for row in rows]
-                curve.append(_point(size, own, accuracies[rows], generator))
+            at = (fraction, model)
+            rows = [i for i, run in enumerate(runs) if (run.fraction, run.model) == at]
+            images = sizes.get((*model, fraction))
+            if images and rows:
+                points = np.array([runs[row].correct.mean() for row in rows])
+                own = SeedRuns(points=points, draws=accuracies[rows])
+                low, high = np.clip(
+                    MeanDifference.of(own).interval(), 0, 1
+                )  # Student's t knows no bounds
+                curve.append(
+                    Point(
+                        images=images,
+                        accuracy=own.mean,
+                        low=float(low),
+                        high=float(high),
+                        seeds=len(rows),
+                        draws=noisy_means(own, generator),
+                    )
+                )
     return {model: curve for model, curve in curves.items() if curve}
+
+
+def differences(a: Curve, b: Curve) -> dict[int, float]:
+    """Images to accuracy of a minus that of b, at the sizes that both were measured at."""
+    of_b = {point.images: point.accuracy for point in b}
+    return {p.images: p.accuracy - of_b[p.images] for p in a if p.images in of_b}
+
+
+def _between(fewer: float, more: float, share: float | bootstrap.Floats) -> bootstrap.Floats:
+    """Images at a share of the way between two sizes, by their logarithms."""
+    return np.asarray(np.exp(np.log(fewer) + share * (np.log(more) - np.log(fewer))))
 
 
 def find_crossings(a: Curve, b: Curve) -> list[float]:
@@ -85,29 +97,23 @@ def find_crossings(a: Curve, b: Curve) -> list[float]:
     Between two sizes that both were measured at, the difference is linear over log(images); where
     the models tie at measured sizes in between, the first of these is the crossing.
     """
-    differences = _differences(a, b)
-    decided = [index for index, (_, value) in enumerate(differences) if value]
+    points = list(differences(a, b).items())
+    decided = [index for index, (_, value) in enumerate(points) if value]
     crossings = []
     for left, right in pairwise(decided):
-        (x0, d0), (x1, d1) = differences[left], differences[right]
+        (x0, d0), (x1, d1) = points[left], points[right]
         if d0 * d1 < 0:
-            tied = right > left + 1
-            share = d0 / (d0 - d1)
-            log_images = np.log(x0) + share * (np.log(x1) - np.log(x0))
-            crossings.append(float(differences[left + 1][0] if tied else np.exp(log_images)))
+            tied = points[left + 1][0] if right > left + 1 else None
+            crossings.append(float(tied or _between(x0, x1, d0 / (d0 - d1))))
     return crossings
 
 
 def crossing_interval(a: Curve, b: Curve) -> tuple[float, float]:
-    """The 95% interval of the training images at which the lead changes first.
+    """The 95% interval of the training images at which two curves with draws change leads first.
 
     In each draw of the points' accuracies, whoever leads with the fewest images on the curves as
     they are leads until a crossing, or not at all, or everywhere. Source of the method: the
     percentile bootstrap, Efron and Tibshirani (1993), chapter 13.
-
-    Args:
-        a: A curve with draws.
-        b: Another that is measured at two of the same sizes and crosses it.
 
     Returns:
         Images; 0 where the interval begins below the fewest, infinity where it ends above the most.
@@ -127,75 +133,27 @@ def _first_crossings(a: Curve, b: Curve) -> bootstrap.Floats:
     """Training images at which the lead changes in each draw, [draws]; 0 below, inf above range."""
     of_b = {point.images: point for point in b}
     shared = [(point, of_b[point.images]) for point in a if point.images in of_b]
-    sign = next(np.sign(d) for _, d in _differences(a, b) if d)
+    sign = next(np.sign(d) for d in differences(a, b).values() if d)
     ahead = sign * np.stack([one.draws - other.draws for one, other in shared])
     found = np.full(ahead.shape[1], np.inf)
     # From the most images to the fewest, so that the first crossing is what remains.
-    for (x0, d0), (x1, d1) in reversed(
-        list(pairwise(zip([one.images for one, _ in shared], ahead, strict=True)))
-    ):
+    points = zip([one.images for one, _ in shared], ahead, strict=True)
+    for (x0, d0), (x1, d1) in reversed(list(pairwise(points))):
         crossing = (d0 > 0) & (d1 <= 0)
-        share = d0[crossing] / (d0[crossing] - d1[crossing])
-        found[crossing] = np.exp(np.log(x0) + share * (np.log(x1) - np.log(x0)))
+        found[crossing] = _between(x0, x1, d0[crossing] / (d0[crossing] - d1[crossing]))
     found[ahead[0] <= 0] = 0
     return found
 
 
-def shared_sizes(a: Curve, b: Curve) -> list[int]:
-    """Training images at which both were measured, fewest first."""
-    return [images for images, _ in _differences(a, b)]
-
-
 def images_to_reach(curve: Curve, accuracy: float) -> float | None:
-    """The fewest training images with which a model reaches an accuracy.
+    """The fewest training images with which a model reaches an accuracy; None where no point does.
 
-    Args:
-        curve: Of the model.
-        accuracy: A fraction.
-
-    Returns:
-        Images; those of the first point where it is reached there already, None where no point
-        reaches it.
+    Those of the first point where it is reached there already.
     """
     if curve[0].accuracy >= accuracy:
         return float(curve[0].images)
     for before, after in pairwise(curve):
         if after.accuracy >= accuracy:
             share = (accuracy - before.accuracy) / (after.accuracy - before.accuracy)
-            steps = np.log(after.images) - np.log(before.images)
-            return float(np.exp(np.log(before.images) + share * steps))
+            return float(_between(before.images, after.images, share))
     return None
-
-
-def _differences(a: Curve, b: Curve) -> list[tuple[int, float]]:
-    """Images and accuracy of a minus that of b, at the sizes that both were measured at."""
-    of_b: Mapping[int, float] = {point.images: point.accuracy for point in b}
-    return [
-        (point.images, point.accuracy - of_b[point.images]) for point in a if point.images in of_b
-    ]
-
-
-def _point(
-    images: int,
-    runs: Sequence[PredictedRun],
-    draws: bootstrap.Floats,
-    generator: np.random.Generator,
-) -> Point:
-    """One model at one fraction, from its seeds' accuracies on resampled images, [seeds, draws]."""
-    own = SeedRuns(points=np.array([run.correct.mean() for run in runs]), draws=draws)
-    low, high = np.clip(mean_interval(own), 0, 1)  # Student's t knows no bounds
-    return Point(
-        images=images,
-        fraction=runs[0].fraction,
-        accuracy=own.mean,
-        low=float(low),
-        high=float(high),
-        seeds=len(runs),
-        draws=noisy_means(own, generator),
-    )
-
-
-def leader(a: Curve, b: Curve, sizes: Sequence[int]) -> int:
-    """1 where a, -1 where b is ahead at the first of the sizes at which they differ, else 0."""
-    differences = dict(_differences(a, b))
-    return next((int(np.sign(differences[size])) for size in sizes if differences[size]), 0)

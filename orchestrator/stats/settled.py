@@ -26,11 +26,9 @@ LEARNING: Final = 3.0
 
 @dataclass(frozen=True, kw_only=True)
 class SearchProgress:
-    """What a family's search has found.
+    """The best validation accuracy of each of a family's trials that has ended and can win.
 
-    Attributes:
-        accuracies: Best validation accuracy of each trial that has ended and can win, fractions.
-        to_come: Trials that run or are still to be proposed.
+    `to_come` counts the trials that run or are still to be proposed.
     """
 
     accuracies: Floats
@@ -43,14 +41,7 @@ def chance_of_another(families: Mapping[str, SearchProgress], *, images: int) ->
     A family's next trials lie among its best with some probability, and then above the worst of
     these by an exponentially distributed amount, whose mean is that of the best so far. An accuracy
     is tested with the noise of `images` images and of a training, one that stays the same is tested
-    the same.
-
-    Args:
-        families: Those that can win.
-        images: That accuracies are of.
-
-    Returns:
-        None where too few trials have ended, or there is one family.
+    the same. None where too few trials have ended, or one family alone can win.
     """
     ended = [len(each.accuracies) for each in families.values()]
     if len(ended) <= 1 or min(ended) < FEWEST_TO_SETTLE:

@@ -8,7 +8,7 @@ import numpy as np
 
 from orchestrator.analysis.pairwise import CERTAIN
 from orchestrator.results.rows import Model
-from orchestrator.stats import claims, significance
+from orchestrator.stats import claims
 from orchestrator.stats.differences import TestedRuns
 from orchestrator.verdict.faults import FaultsError, some
 from orchestrator.verdict.matching import Matched, name_of
@@ -150,7 +150,7 @@ def test(matched: Matched, asked: Question, tested: TestedRuns) -> list[Claim]:
     # The same trainings under two names are no test.
     same = np.array([_trainings(tested, a) == _trainings(tested, b) for a, b in pairs])
     corrected = np.array(p_values)
-    corrected[~same] = significance.holm(corrected[~same].tolist())
+    corrected[~same] = claims.holm(corrected[~same].tolist())
     found = []
     for (a, b), p, p_holm, alike in zip(pairs, p_values, corrected.tolist(), same, strict=True):
         low, high = claims.claim_interval(sides[a], sides[b], groups=tested.groups)

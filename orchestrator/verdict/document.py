@@ -139,7 +139,7 @@ def _caveats(verdict: Verdict) -> Iterator[str]:
         yield f"There are {verdict.groups} groups; only large differences show in so few."
     for each in find_collapses(verdict.matched.runs):
         yield (
-            f"{name_of((each.family, each.role))} seed {each.seed}: this training collapsed "
+            f"{name_of(each.run.model)} seed {each.run.seed}: this training collapsed "
             f"({percent(each.accuracy)}, its others {percent(each.others)}), so intervals of this "
             "model promise more than they hold."
         )

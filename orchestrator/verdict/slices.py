@@ -9,7 +9,7 @@ from typing import Any, Final
 import numpy as np
 
 from orchestrator.analysis.pairwise import CERTAIN
-from orchestrator.stats import bootstrap, claims, significance
+from orchestrator.stats import bootstrap, claims
 from orchestrator.stats.bootstrap import Bools, Floats, Integers
 from orchestrator.stats.claims import Side
 from orchestrator.stats.intervals import SeedRuns
@@ -97,7 +97,7 @@ def find_slices(
         _confusions(matched.classes, matched.runs[0].labels, predicted),
     )
     found = [_slice(*part, groups) for part in parts if _distinguishing(part) >= FEWEST_TOLD_APART]
-    corrected = significance.holm([each.p_value for each in found])
+    corrected = claims.holm([each.p_value for each in found])
     done = [replace(each, p_value_holm=float(p)) for each, p in zip(found, corrected, strict=True)]
     return sorted(done, key=lambda each: (each.p_value_holm, each.p_value, -abs(each.difference)))
 

@@ -8,8 +8,8 @@ from orchestrator.results import registration
 from orchestrator.results.registration import FILE
 from orchestrator.results.rows import ComparisonRow, models_of
 from orchestrator.results.study_record import Question
+from orchestrator.stats.claims import holm
 from orchestrator.stats.predictions import split_runs
-from orchestrator.stats.significance import holm
 from orchestrator.verify.tables import Tables, UnusableError, differing, same
 
 

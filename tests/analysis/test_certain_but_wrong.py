@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from made_up_study import ComparedStudy
 
-from orchestrator.analysis.certain_but_wrong import (
+from orchestrator.analysis.confusion_examples import (
     MOST_ROWS,
     certain_but_wrong,
     certain_but_wrong_sections,

@@ -162,7 +162,7 @@ def test_other_settings_on_whole_curves_are_counted_exactly() -> None:
     # The late one is behind until epoch 3, and wins.
     early, late = np.linspace(0.5, 0.6, LAST), np.linspace(0.1, 0.9, LAST)
     found = replay_settings(
-        study(grace_period=2), *whole([early, early - 0.01, early - 0.02, late]), searches=["cnn"]
+        study(grace_period=2), *whole([early, early - 0.01, early - 0.02, late])
     ).set_index(["grace_period", "reduction_factor"])
     # At epoch 1 the second to the fourth are below the best third of those before them.
     assert found.loc[(1, 3), ["epochs", "exact"]].tolist() == [LAST + 3, "yes"]
@@ -178,7 +178,7 @@ def test_where_a_stopped_trial_would_have_gone_on_it_is_a_bound() -> None:
     _, epochs = whole([np.linspace(0.5, 0.6, LAST), np.linspace(0.1, 0.9, LAST)])
     kept = [row for row in epochs.to_pylist() if row["trial_id"] == "cnn-000" or row["epoch"] < 3]
     found = replay_settings(
-        study(grace_period=2), table("trials", ran), table("epochs", kept), searches=["cnn"]
+        study(grace_period=2), table("trials", ran), table("epochs", kept)
     ).set_index(["grace_period", "reduction_factor"])
     assert found.loc[(1, 2), ["epochs", "exact"]].tolist() == [LAST + 1, "yes"]
     assert found.loc[LAST].iloc[0][["epochs", "exact"]].tolist() == [2 * LAST, "no"]

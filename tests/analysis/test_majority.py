@@ -4,7 +4,7 @@ import numpy as np
 from made_up_record import record
 from made_up_rows import predicted_run
 
-from orchestrator.analysis.majority import majority_sections
+from orchestrator.analysis.caveats import majority_sections
 from orchestrator.stats.predictions import PredictedRun
 
 STUDY = record({"dataset": {"classes": ["healthy", "ill"]}})

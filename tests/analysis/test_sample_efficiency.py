@@ -51,6 +51,12 @@ def test_equal_families_are_equal_and_need_nothing() -> None:
     assert "data/equal" not in found
 
 
+def test_ahead_is_who_is_at_the_first_size_at_which_they_differ() -> None:
+    models = tuned(cnn={**CNN, 100: 0.6, 1000: 0.5}, transfer={**CNN, 100: 0.6, 10_000: 0.8})
+    (line,) = shown(models)["data/crossings"]
+    assert line[3:5] == ("transfer", "cnn")
+
+
 def test_the_images_one_family_is_worth_to_another_are_shown() -> None:
     lines = shown(tuned(cnn=CNN, transfer=TRANSFER))["data/equal"]
     assert ("transfer", "100", "cnn", "1,000", "10.0") in lines

@@ -10,7 +10,7 @@ from made_up_study import CLASSES, ComparedStudy
 from scipy.stats import binomtest
 
 from orchestrator.compare import __main__ as compare
-from orchestrator.stats import significance
+from orchestrator.stats import claims
 
 FILES = {"train": "a" * 64, "test": "b" * 64}
 
@@ -86,7 +86,7 @@ def test_models_on_the_same_images_are_paired_by_the_same_tests(compared) -> Non
         assert float(row["ci_low"]) <= float(row["difference"]) <= float(row["ci_high"])
         assert float(row["difference"]) < 0
     raw, adjusted = zip(*p_values, strict=True)
-    assert adjusted == pytest.approx(significance.holm(raw))
+    assert adjusted == pytest.approx(claims.holm(raw))
 
 
 def test_other_test_images_are_not_paired_but_stand_in_the_tables(compared) -> None:

@@ -13,7 +13,7 @@ from optuna.distributions import distribution_to_json
 from printed_json import printed_json
 
 from orchestrator import study
-from orchestrator.analysis.forecast_accuracy import forecast_sections
+from orchestrator.analysis.budget_use import forecast_sections
 from orchestrator.config.settings import Settings
 from orchestrator.config.sources import resolve
 from orchestrator.forecast.estimate import (
@@ -259,7 +259,7 @@ def test_with_other_devices_a_trial_the_range_covers_no_change_in_speed_and_one_
 
 def test_the_epochs_are_those_of_the_plan(tmp_path: Path) -> None:
     settings = settings_in(tmp_path, trials=9, epochs=20, grace_period=3, seeds=2)
-    (family,) = forecast(settings).families
+    (family,) = forecast(settings).families.values()
     work = work_of([plan.name for plan in planning.plan_families(settings)], settings)
     assert family.trials == work.search_trials
     assert family.epochs[1] == work.search_epochs + work.final_epochs
@@ -276,7 +276,7 @@ def test_device_hours_are_epochs_at_the_measured_pace_on_the_devices_reserved(
     seconds = (2.2 + 1.1, 3.8 + 1.9)
     # On half a GPU each it may be as fast, or half as fast as on a whole one.
     hours = [n * s * share / 3600 for n, s, share in zip(epochs, seconds, (0.5, 1), strict=True)]
-    assert found.families[0].epochs == epochs
+    assert found.families["cnn"].epochs == [*epochs]
     assert found.device_hours == pytest.approx(hours)
     text = " ".join(time_sentences(found))
     assert f"Device time: {between(hours)} device-hours" in text
@@ -308,7 +308,7 @@ def test_a_plan_with_few_at_a_time_or_a_budget_takes_what_these_give(tmp_path: P
     limited = settings_in(tmp_path, **given, time_budget=200 / 3600)
     found = forecast(limited, reserved=("cuda", 1.0, 1))
     assert found.wall_seconds == pytest.approx([20 * 3.3, 200])  # the baseline, and one final
-    assert found.families[0].trials == 3
+    assert found.families["cnn"].trials == 3
 
 
 @pytest.mark.parametrize("reserved", [None, ("cpu", 1.0, 2)])

@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 from sklearn.neighbors import KNeighborsClassifier
 
 from orchestrator import study
-from orchestrator.analysis.probe import probe_sections
+from orchestrator.analysis.selection import probe_sections
 from trainables.data.dataset import LabeledImages
 from trainables.registry import load_family
 from trainables.training.probe import probe

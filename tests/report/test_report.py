@@ -201,8 +201,9 @@ def test_what_was_compared_before_an_extension_is_not_shown_as_the_answer(tmp_pa
 
 
 def test_examples_are_test_images_that_are_taken_for_another_class(tmp_path: Path) -> None:
-    from orchestrator.analysis.certain_but_wrong import SHOWN_AS_IMAGES, certain_but_wrong
     from orchestrator.analysis.confusion_examples import (
+        SHOWN_AS_IMAGES,
+        certain_but_wrong,
         read_examples,
         worst_confusions,
         write_examples,

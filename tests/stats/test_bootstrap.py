@@ -8,7 +8,7 @@ from scipy import stats
 from sklearn import metrics
 
 from orchestrator.stats import bootstrap as statistics
-from orchestrator.stats import significance
+from orchestrator.stats import claims
 
 IMAGES = 2000
 CLASSES = 5
@@ -19,7 +19,7 @@ def test_mcnemar_is_the_binomial_test_on_the_discordant_images(case):
     generator = np.random.default_rng(case)
     a, b = (generator.random(20 + 50 * case) < right for right in generator.random(2))
     only_a, only_b = int(np.sum(a & ~b)), int(np.sum(~a & b))
-    p_value = significance.mcnemar_p_value(a, b)
+    p_value = claims.mcnemar_p_value(a, b)
     assert p_value == stats.binomtest(only_a, only_a + only_b).pvalue
     images = only_a + only_b
     tail = sum(math.comb(images, k) for k in range(min(only_a, only_b) + 1)) / 2**images
@@ -28,7 +28,7 @@ def test_mcnemar_is_the_binomial_test_on_the_discordant_images(case):
 
 def test_mcnemar_of_models_that_err_on_the_same_images_is_one():
     right = np.array([True, False, True])
-    assert significance.mcnemar_p_value(right, right) == 1.0
+    assert claims.mcnemar_p_value(right, right) == 1.0
 
 
 @pytest.mark.parametrize(
@@ -43,14 +43,14 @@ def test_mcnemar_of_models_that_err_on_the_same_images_is_one():
     ],
 )
 def test_holm_adjusts_as_worked_out_by_hand(p_values, adjusted):
-    assert significance.holm(p_values) == pytest.approx(adjusted)
+    assert claims.holm(p_values) == pytest.approx(adjusted)
 
 
 @pytest.mark.parametrize("case", range(50))
 def test_holm_rejects_at_each_level_what_the_procedure_rejects_step_by_step(case):
     generator = np.random.default_rng(case)
     p_values = np.round(generator.beta(0.3, 2, size=case % 12 + 1), case % 3 + 1).tolist()
-    adjusted = significance.holm(p_values)
+    adjusted = claims.holm(p_values)
     for level in (0.001, 0.01, 0.0499, 0.1, 0.3, 0.7):
         left = sorted(range(len(p_values)), key=lambda test: p_values[test])
         while left and p_values[left[0]] <= level / len(left):

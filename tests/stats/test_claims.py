@@ -6,10 +6,15 @@ import numpy as np
 import pytest
 
 from orchestrator.stats import bootstrap
-from orchestrator.stats.claims import Side, claim_interval, claim_p_value, difference_p_value
-from orchestrator.stats.intervals import SeedRuns, mean_interval
+from orchestrator.stats.claims import (
+    Side,
+    claim_interval,
+    claim_p_value,
+    difference_p_value,
+    mcnemar_p_value,
+)
+from orchestrator.stats.intervals import MeanDifference, SeedRuns
 from orchestrator.stats.looks import level
-from orchestrator.stats.significance import mcnemar_p_value
 
 
 def side(hits: np.ndarray, groups: np.ndarray | None = None) -> Side:
@@ -47,7 +52,9 @@ def test_that_no_image_tells_them_apart_holds_a_margin_only_with_many(
 def test_with_many_images_the_interval_is_that_of_the_comparison() -> None:
     random = np.random.default_rng(0)
     a, b = (side(random.random((3, 2000)) < skill) for skill in (0.7, 0.65))
-    assert claim_interval(a, b) == pytest.approx(mean_interval(a.runs, b.runs), abs=1e-3)
+    assert claim_interval(a, b) == pytest.approx(
+        MeanDifference.of(a.runs, b.runs).interval(), abs=1e-3
+    )
 
 
 def test_p_is_below_an_alpha_where_the_interval_of_its_confidence_says_so() -> None:

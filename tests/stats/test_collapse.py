@@ -40,7 +40,8 @@ def test_a_collapse_is_named_with_its_model_seed_and_the_accuracy_of_the_others(
     study = ComparedStudy(families=("cnn", "resnet50_transfer"), seeds=3, identical=("cnn",))
     study.run("cnn", "baseline", 1)[:] = np.eye(CLASSES, dtype=np.float32)[0]
     (found,) = find_collapses(split_runs(study.predictions()))
-    assert (found.family, found.role, found.fraction, found.seed) == ("cnn", "baseline", 1.0, 1)
+    run = found.run
+    assert (run.family, run.role, run.fraction, run.seed) == ("cnn", "baseline", 1.0, 1)
     assert found.accuracy == pytest.approx(1 / CLASSES)
     others = [(study.run("cnn", "tuned", s).argmax(1) == study.labels).mean() for s in (0, 2)]
     assert found.others == pytest.approx(np.mean(others))

@@ -12,7 +12,6 @@ from orchestrator.stats.sample_efficiency import (
     crossing_interval,
     find_crossings,
     images_to_reach,
-    leader,
     measure_curves,
     share_of_changed_leads,
 )
@@ -109,8 +108,3 @@ def test_where_families_do_not_cross_it_is_said_how_often_they_might() -> None:
     # The one behind is ahead where the other is off by 2 or by 1 of its standard deviations.
     expected = 1 - stats.norm.cdf(2) * stats.norm.cdf(1)
     assert share_of_changed_leads(a, b) == pytest.approx(expected, abs=0.02)
-
-
-def test_the_leader_is_the_first_that_is_ahead() -> None:
-    a, b = curve({100: 0.5, 1000: 0.5, 10_000: 0.7}), curve({100: 0.5, 1000: 0.6, 10_000: 0.6})
-    assert [leader(a, b, sizes) for sizes in ([100], [100, 1000], [10_000, 1000])] == [0, -1, 1]

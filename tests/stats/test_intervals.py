@@ -11,7 +11,6 @@ from orchestrator.stats.intervals import (
     SMALLEST_P,
     MeanDifference,
     SeedRuns,
-    mean_interval,
     noisy_means,
 )
 
@@ -96,7 +95,7 @@ def test_an_interval_lies_within_a_tenth_of_a_point_of_what_scipy_gives(case) ->
     apart = (stats.sem(from_the_mean, axis=-1) ** 2).sum(axis=1) / max(1, seeds - 1)
     margin = welch(per_image.mean(axis=-1), apart)
     expected = quadrature((of_a - of_b).mean(), images, margin)
-    found = mean_interval(*ours(metric, labels, predicted, losses))
+    found = MeanDifference.of(*ours(metric, labels, predicted, losses)).interval()
     assert found == pytest.approx(expected, abs=TENTH_OF_A_POINT)
 
 
@@ -110,7 +109,7 @@ def test_so_do_those_of_macro_precision_and_recall(metric) -> None:
         return of_a - of_b
 
     images = scipys_bootstrap(np.arange(IMAGES), difference, np.random.default_rng(1), draws=1500)
-    found = mean_interval(*ours(metric, labels, predicted, losses))
+    found = MeanDifference.of(*ours(metric, labels, predicted, losses)).interval()
     expected = images.confidence_interval
     assert found == pytest.approx((expected.low, expected.high), abs=TENTH_OF_A_POINT)
 
@@ -145,23 +144,27 @@ def runs(*points, images=0.0):
 
 def test_with_one_seed_an_interval_is_that_over_images_alone() -> None:
     one, three = runs(0.5, images=0.01), runs(0.6, 0.7, 0.8, images=0.02)
-    assert mean_interval(one) == statistics.percentile_interval(one.draws[0])
+    assert MeanDifference.of(one).interval() == statistics.percentile_interval(one.draws[0])
     apart = statistics.percentile_interval(one.draws[0] - three.mean_draws)
-    assert mean_interval(one, three) == pytest.approx(apart)
+    assert MeanDifference.of(one, three).interval() == pytest.approx(apart)
 
 
 def test_where_the_images_make_no_difference_an_interval_is_students() -> None:
     points = (0.6, 0.7, 0.65)
     low, high = stats.t.interval(0.95, 2, loc=np.mean(points), scale=stats.sem(points))
-    assert mean_interval(runs(*points)) == pytest.approx((low, high))
+    assert MeanDifference.of(runs(*points)).interval() == pytest.approx((low, high))
     other = (0.5, 0.55)
     welchs = stats.ttest_ind(points, other, equal_var=False).confidence_interval()
-    assert mean_interval(runs(*points), runs(*other)) == pytest.approx((welchs.low, welchs.high))
+    assert MeanDifference.of(runs(*points), runs(*other)).interval() == pytest.approx(
+        (welchs.low, welchs.high)
+    )
 
 
 def test_seeds_that_all_agree_add_nothing() -> None:
     a, b = runs(0.7, 0.7, images=0.01), runs(0.6, 0.6, images=0.02)
-    assert mean_interval(a, b) == statistics.percentile_interval(a.draws[0] - b.draws[0])
+    assert MeanDifference.of(a, b).interval() == statistics.percentile_interval(
+        a.draws[0] - b.draws[0]
+    )
 
 
 def test_where_the_images_make_no_difference_p_is_welchs() -> None:
@@ -189,12 +192,12 @@ def test_p_is_the_level_at_which_the_interval_begins_to_exclude_zero(case) -> No
     seeds = (1, 2, 3, 5)[case % 4]
     a, b = ours("accuracy", *made_up(seeds, np.random.default_rng(100 + case)))
     p = mean_p_value(a, b)
-    low, high = mean_interval(a, b)
+    low, high = MeanDifference.of(a, b).interval()
     assert (p < 0.05) == (low > 0 or high < 0)
-    low, high = mean_interval(a, b, confidence=1 - p * 1.01)
+    low, high = MeanDifference.of(a, b).interval(1 - p * 1.01)
     assert low > 0 or high < 0 or p > 0.9
     if p > SMALLEST_P:
-        low, high = mean_interval(a, b, confidence=1 - p * 0.99)
+        low, high = MeanDifference.of(a, b).interval(1 - p * 0.99)
         assert low <= 0 <= high
 
 

@@ -9,7 +9,7 @@ from scipy.stats import t as student
 from sklearn import metrics
 
 from orchestrator.results import schema as results
-from orchestrator.stats import significance
+from orchestrator.stats import claims
 from orchestrator.stats.pairwise import compare as compare_models
 
 
@@ -64,7 +64,7 @@ def test_p_values_of_a_seed_are_mcnemars_and_holms_and_only_on_accuracy():
     only_a, only_b = int((a & ~b).sum()), int((b & ~a).sum())
     assert row["p_value"] == binomtest(only_a, only_a + only_b).pvalue
     of_seed = [row for row in tested if row["seed"] == 0]
-    adjusted = significance.holm([row["p_value"] for row in of_seed])
+    adjusted = claims.holm([row["p_value"] for row in of_seed])
     assert [row["p_value_holm"] for row in of_seed] == pytest.approx(adjusted)
 
 
@@ -73,7 +73,7 @@ def test_p_values_of_means_are_below_a_twentieth_where_their_interval_excludes_z
     excluded = [row["ci_low"] > 0 or row["ci_high"] < 0 for row in rows]
     assert 0 < sum(excluded) < len(excluded)
     assert [row["p_value"] < 0.05 for row in rows] == excluded
-    adjusted = significance.holm([row["p_value"] for row in rows])
+    adjusted = claims.holm([row["p_value"] for row in rows])
     assert [row["p_value_holm"] for row in rows] == pytest.approx(adjusted)
 
 
@@ -91,7 +91,7 @@ def test_where_all_winners_are_baselines_three_families_are_three_tests(seed):
             tests.setdefault(names, set()).add((row["p_value"], row["p_value_holm"]))
     pairs = [pair for (pair,) in tests.values()]  # one p, whatever the roles
     p_values, adjusted = zip(*pairs, strict=True)
-    assert adjusted == pytest.approx(significance.holm(p_values))
+    assert adjusted == pytest.approx(claims.holm(p_values))
 
 
 def test_a_winner_that_is_its_baseline_with_some_seeds_only_is_another_model():

@@ -5,8 +5,8 @@ import pytest
 from scipy import stats
 
 from orchestrator.stats import bootstrap, power
-from orchestrator.stats.intervals import SeedRuns, mean_interval
-from orchestrator.stats.power import Noise, Outlook
+from orchestrator.stats.intervals import MeanDifference, SeedRuns
+from orchestrator.stats.power import Noise
 
 ALIKE = {"disagreement": 0.2, "seed_noise": 0.01}
 
@@ -30,7 +30,7 @@ def interval(found):
         SeedRuns(points=own.mean(axis=1), draws=bootstrap.accuracy_draws(own, draws=300))
         for own in found
     )
-    return mean_interval(a, b)
+    return MeanDifference.of(a, b).interval()
 
 
 def test_without_noise_of_seeds_it_is_the_power_of_a_z_test() -> None:
@@ -130,23 +130,21 @@ def test_a_correction_for_several_pairs_costs_power_and_leaves_the_half_width() 
     assert corrected.power == pytest.approx(found, abs=0.02)
 
 
-def test_the_fewest_reach_the_goal_and_one_less_does_not() -> None:
+def test_the_fewest_have_a_chance_of_80_percent_and_one_less_does_not() -> None:
     noise = Noise(images=0.1, luck=(0.05, 0.05), trainings=(4e-4, 4e-4), tested=2000, seeds=(3, 3))
-    seeds = power.fewest_seeds(noise, power.separates, difference=0.04)
+    seeds = power.fewest_seeds(noise, difference=0.04)
     assert seeds is not None
     powers = [power.extended(noise, seeds=n, difference=0.04).power for n in (seeds - 1, seeds)]
     assert powers[0] < power.POWER <= powers[1]
 
-    def narrow(outlook: Outlook) -> bool:
-        return outlook.half_width <= 0.02
-
-    images = power.fewest_images(noise, narrow, seeds=10, difference=0.03)
+    images = power.fewest_images(noise, seeds=10, difference=0.03)
     assert images is not None
-    assert power.outlook(noise, seeds=10, images=images).half_width <= 0.02
-    assert power.outlook(noise, seeds=10, images=int(0.9 * images)).half_width > 0.02
+    assert power.outlook(noise, seeds=10, images=images, difference=0.03).power >= power.POWER
+    fewer = power.outlook(noise, seeds=10, images=int(0.9 * images), difference=0.03)
+    assert fewer.power < power.POWER
 
 
 def test_what_no_number_reaches_is_none() -> None:
     noise = Noise(images=0.2, luck=(0.05, 0.05), trainings=(1e-4, 1e-4), tested=100, seeds=(3, 3))
-    assert power.fewest_seeds(noise, power.separates, difference=0.01) is None
-    assert power.fewest_images(noise, power.separates, seeds=3, difference=0.0001) is None
+    assert power.fewest_seeds(noise, difference=0.01) is None
+    assert power.fewest_images(noise, seeds=3, difference=0.0001) is None

@@ -3,7 +3,7 @@
 import pytest
 from made_up_study import ComparedStudy
 
-from orchestrator.stats import across_studies, significance
+from orchestrator.stats import across_studies, claims
 from orchestrator.stats.predictions import split_runs
 
 FAMILIES = ("cnn", "resnet50_transfer")
@@ -46,4 +46,4 @@ def test_winners_that_are_baselines_in_both_studies_are_one_test_a_family(seed):
     tests = {(row["a_family"], row["p_value"], row["p_value_holm"]) for row in rows}
     assert len(tests) == 2
     _, p_values, adjusted = zip(*tests, strict=True)
-    assert adjusted == pytest.approx(significance.holm(p_values))
+    assert adjusted == pytest.approx(claims.holm(p_values))

@@ -12,7 +12,7 @@ LARGEST = 10_000
 def curve(accuracies):
     """A curve from training images to accuracy."""
     return [
-        Point(images=images, fraction=images / LARGEST, accuracy=value, low=0, high=1, seeds=1)
+        Point(images=images, accuracy=value, low=0, high=1, seeds=1)
         for images, value in accuracies.items()
     ]
 
