@@ -36,7 +36,7 @@ def run(session: "Session") -> bool:
     """The study, from wherever its rows say it is.
 
     Returns:
-        Whether every family was compared and the stored study is sound.
+        Whether every family was compared and the stored study is valid.
     """
     from orchestrator.compare.render import print_answer
     from orchestrator.compare.within_study import write_comparison
@@ -55,10 +55,10 @@ def run(session: "Session") -> bool:
         session.remove_checkpoints()
         found = write_comparison(session.folder, session.console)  # on the test set, as stored
         session.end(complete=complete and not search.searcher.failed_families)
-    sound = verify(session)
+    valid = verify(session)
     report(session, test_part)
     print_answer(session.console, found)
-    return session.completed and sound
+    return session.completed and valid
 
 
 def verify(session: "Session") -> bool:

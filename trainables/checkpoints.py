@@ -190,8 +190,8 @@ def _read_manifest(folder: Path, epoch: int) -> dict[str, Any]:
     """
     content: Any = json.loads(_manifest_file(folder, epoch).read_bytes())
     rows = content.get("rows") if isinstance(content, dict) else None
-    sound = isinstance(rows, list) and all(isinstance(row, dict) for row in rows)
-    if not sound or not {"epoch", "bytes", "sha256"} <= content.keys():
+    is_valid = isinstance(rows, list) and all(isinstance(row, dict) for row in rows)
+    if not is_valid or not {"epoch", "bytes", "sha256"} <= content.keys():
         raise ValueError("it must have epoch, bytes, sha256 and rows")
     return dict(content)
 

@@ -99,7 +99,7 @@ class StudyTrial(tune.Trainable):
         node_id = ray.get_runtime_context().get_node_id()
         with (
             memory_kills.noted(memory_kills.file_of(folder, trial_id), node_id),
-            watchdog.ended_after(
+            watchdog.epoch_time_limit(
                 self._epoch_time_limit, watchdog.file_of(folder, trial_id)
             ) as epoch_begins,
         ):

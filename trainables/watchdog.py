@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 @contextlib.contextmanager
-def ended_after(seconds: float, file: Path) -> Iterator[Callable[[], None]]:
+def epoch_time_limit(seconds: float, file: Path) -> Iterator[Callable[[], None]]:
     """Ends this process where what is inside takes longer, even if it holds Python's lock.
 
     What it yields begins the time anew.

@@ -24,7 +24,7 @@ from orchestrator.analysis.selection import fairness_sections, probe_sections
 from orchestrator.analysis.settle import KEY as SETTLE
 from orchestrator.analysis.settle import settle_sections
 from orchestrator.analysis.test_results import in_order, reference_sections, result_sections
-from orchestrator.config.searches import relabel, relabel_finals
+from orchestrator.config.searches import label_by_search, label_finals_by_search
 from orchestrator.results.rows import Model
 from orchestrator.results.study_record import StudyRecord
 from orchestrator.stats.predictions import PredictedRun
@@ -66,7 +66,7 @@ def _evidence(
     """The sections that support the comparison, in their order."""
     searches, settings = study.searches, study.settings
     final, trials = tables["final"], tables["trials"]
-    by_search = [relabel(tables[name]) for name in ("trials", "epochs", "rungs")]
+    by_search = [label_by_search(tables[name]) for name in ("trials", "epochs", "rungs")]
     names = [search.name for search in searches]
     study_by_search = study.model_copy(
         update={"settings": settings.model_copy(update={"families": names})}
@@ -85,7 +85,9 @@ def _evidence(
     yield from calibration_sections(runs)
     yield from per_class_sections(study, runs)
     yield from certain_but_wrong_sections(study, runs)
-    yield from fairness_sections(study_by_search, by_search[0], relabel_finals(final, searches))
+    yield from fairness_sections(
+        study_by_search, by_search[0], label_finals_by_search(final, searches)
+    )
     yield from probe_sections(study, trials)
     yield from transfer_card_sections(study, final)
     yield from forecast_sections(study, trials, final)

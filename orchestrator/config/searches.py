@@ -67,12 +67,12 @@ def trial_order(trial_id: str) -> tuple[str, int, str]:
     return (search, int(number), trial_id) if number.isdecimal() else (trial_id, -1, trial_id)
 
 
-def relabel(table: pa.Table) -> pa.Table:
+def label_by_search(table: pa.Table) -> pa.Table:
     """A table of search trials with the name of each row's search as its `family`."""
     return _with_family(table, [search_of(name) for name in table["trial_id"].to_pylist()])
 
 
-def relabel_finals(final: pa.Table, searches: Sequence[Search]) -> pa.Table:
+def label_finals_by_search(final: pa.Table, searches: Sequence[Search]) -> pa.Table:
     """`final.parquet` with the name of the search that decided each row as its `family`."""
     keys = zip(final["family"].to_pylist(), final["train_fraction"].to_pylist(), strict=True)
     return _with_family(final, [search_for(searches, *key).name for key in keys])

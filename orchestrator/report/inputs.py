@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 
 from orchestrator.analysis.confusion_examples import read_examples
-from orchestrator.config.searches import relabel
+from orchestrator.config.searches import label_by_search
 from orchestrator.results import schema
 from orchestrator.results.rows import ComparisonRow, FinalRow, Model, TrialRow
 from orchestrator.results.states import ENDED
@@ -56,7 +56,7 @@ class Inputs:
     @cached_property
     def by_search(self) -> dict[str, pa.Table]:
         """The tables of the search with the name of each row's search as its `family`."""
-        return {name: relabel(self.tables[name]) for name in ("trials", "epochs", "rungs")}
+        return {name: label_by_search(self.tables[name]) for name in ("trials", "epochs", "rungs")}
 
     @cached_property
     def runs(self) -> list[PredictedRun]:

@@ -63,15 +63,15 @@ def family_status(
     searches = [each.name for each in study.searches if each.family == name]
     own = [row for row in trials if row["family"] == name]
     count = Counter(row["status"] for row in own)
-    sound = [
+    eligible = [
         row
         for row in own
         if search_of(row["trial_id"]) == name  # at the largest share
         and row["status"] not in CANNOT_WIN
         and row["validation_accuracy"] is not None
     ]
-    sound.sort(key=lambda row: (-objective(row), row["validation_loss"], row["trial_id"]))
-    best = sound[0] if sound else None
+    eligible.sort(key=lambda row: (-objective(row), row["validation_loss"], row["trial_id"]))
+    best = eligible[0] if eligible else None
     return FamilyStatus(
         family=name,
         best_validation_accuracy=best and best["validation_accuracy"],

@@ -39,8 +39,8 @@ class Verdict:
     """What a verification found.
 
     Attributes:
-        problems: Empty if the study is sound.
-        notes: What could not be checked, or is sound but worth knowing.
+        problems: Empty if the study is valid.
+        notes: What could not be checked, or is valid but worth knowing.
         checks: How many checks were made.
     """
 
