@@ -23,6 +23,8 @@ STUDY = (
     "--epochs 4 --grace-period 2 --seeds 1"
 )
 RESULTS = f"{SHARED_AT}/results"  # a folder in it for each study, with its own ledger
+LONGER_THAN_A_START = 5.0
+"""Seconds of an epoch. Of shorter trials one node's processes may do all while the other's start."""
 NO_GPUS = "--gpus-per-node=0 --cpus-per-task=2"
 pytestmark = [
     pytest.mark.hosts,
@@ -99,7 +101,7 @@ def test_a_study_runs_on_both_nodes_and_leaves_nothing_but_its_results(
     cluster: Slurm, hosts: Hosts
 ) -> None:
     began = time.monotonic()
-    job = submit(cluster, "first")
+    job = submit(cluster, "first", epoch_seconds=LONGER_THAN_A_START)
     study = study_of(hosts, "first")
     wait_for("a table", (study.folder / "trials.parquet").exists, 300, every=0.5)
     own = study.results / f".slurm-{job}"
@@ -140,7 +142,7 @@ def test_a_job_whose_time_is_up_is_queued_again_and_goes_on(cluster: Slurm, host
 
 
 def test_a_lost_node_ends_neither_the_job_nor_a_trial(cluster: Slurm, hosts: Hosts) -> None:
-    job = submit(cluster, "third", epoch_seconds=2)
+    job = submit(cluster, "third", epoch_seconds=LONGER_THAN_A_START)
     study = study_of(hosts, "third")
 
     def under_way() -> bool:
