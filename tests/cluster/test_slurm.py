@@ -24,7 +24,7 @@ STUDY = (
 )
 RESULTS = f"{SHARED_AT}/results"  # a folder in it for each study, with its own ledger
 LONGER_THAN_A_START = 5.0
-"""Seconds of an epoch. Of shorter trials one node's processes may do all while the other's start."""
+"""Seconds of an epoch. Shorter trials may all run on one node while the other starts processes."""
 NO_GPUS = "--gpus-per-node=0 --cpus-per-task=2"
 pytestmark = [
     pytest.mark.hosts,
@@ -82,6 +82,11 @@ def note(text: str) -> None:
 def ray_of(hosts: Hosts, host: str) -> list[str]:
     """The processes of Ray on a host."""
     return [command for command in hosts.processes(host).values() if "ray" in command]
+
+
+def trials_on(hosts: Hosts, host: str) -> list[str]:
+    """The processes on a host that train trials, or could."""
+    return [command for command in hosts.processes(host).values() if "ray::" in command]
 
 
 def test_a_gpu_that_does_not_compute_is_refused_before_ray_starts(cluster: Slurm) -> None:
@@ -155,6 +160,8 @@ def test_a_lost_node_ends_neither_the_job_nor_a_trial(cluster: Slurm, hosts: Hos
     for pid, command in hosts.processes("w2").items():
         if "raylet/raylet" in command.partition(" ")[0]:
             os.kill(pid, signal.SIGKILL)
+    # A trial notices a moment later, and may begin an epoch until then.
+    wait_for("the end of the trials on w2", lambda: not trials_on(hosts, "w2"), 60, every=0.2)
     note_death(study)
     assert cluster.wait_for_end(job, 900) == ("COMPLETED", "0:0"), cluster.printed("third", job)
     trials = study.table("trials")
