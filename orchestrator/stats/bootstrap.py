@@ -48,7 +48,6 @@ def estimate(
     *,
     classes: int,
     draws: int = DRAWS,
-    seed: int = SEED,
     groups: Integers | None = None,
 ) -> Estimates:
     """Test metrics of several models, with a bootstrap over the images that they share.
@@ -65,7 +64,6 @@ def estimate(
         losses: The cross-entropy of each image, [models, images], in nats.
         classes: How many there are.
         draws: How many times the images are resampled.
-        seed: Of the resampling.
         groups: Which images belong together, from 0, [images]: whole groups are resampled.
     """
     correct, macro = predicted == labels, partial(_macro, classes=classes)
@@ -75,22 +73,19 @@ def estimate(
         "precision": np.stack([*map(macro, correct, predicted)]),
         "recall": np.stack([macro(hits, labels) for hits in correct]),
     }
-    resampled = _means([*of_metric.values()], draws=draws, seed=seed, groups=groups)
+    resampled = _means([*of_metric.values()], draws, groups)
     return Estimates(
         point={metric: values.mean(axis=1) for metric, values in of_metric.items()},
         draws=dict(zip(of_metric, resampled, strict=True)),
     )
 
 
-def accuracy_draws(
-    correct: Bools, *, draws: int = DRAWS, seed: int = SEED, groups: Integers | None = None
-) -> Floats:
+def accuracy_draws(correct: Bools, *, draws: int = DRAWS, groups: Integers | None = None) -> Floats:
     """Accuracies on resampled test images, the very draws of `estimate`, [models, draws].
 
     Of whether each model classifies each image correctly, [models, images].
     """
-    (accuracies,) = _means([correct.astype(np.float64)], draws=draws, seed=seed, groups=groups)
-    return accuracies
+    return _means([correct.astype(np.float64)], draws, groups)[0]
 
 
 def sums_of_groups(values: Floats, groups: Integers) -> Floats:
@@ -98,9 +93,7 @@ def sums_of_groups(values: Floats, groups: Integers) -> Floats:
     return np.stack([np.bincount(groups, weights=each) for each in values])
 
 
-def _means(
-    values: Sequence[Floats], *, draws: int, seed: int, groups: Integers | None = None
-) -> list[Floats]:
+def _means(values: Sequence[Floats], draws: int, groups: Integers | None) -> list[Floats]:
     """Means over resampled images, each [models, draws], of values, each [models, images].
 
     Groups are resampled whole, so the number of images varies and the mean is a ratio: Davison and
@@ -111,10 +104,9 @@ def _means(
     if groups is not None:
         sizes = np.bincount(groups).astype(np.float64)
         units, values = len(sizes), [sums_of_groups(each, groups) for each in values]
-    generator = np.random.default_rng(seed)
     chunks = [
         [each @ weights / (units if sizes is None else sizes @ weights) for each in values]
-        for weights in _image_weights(units, draws, generator)
+        for weights in _image_weights(units, draws)
     ]
     return [np.concatenate(parts, axis=1) for parts in zip(*chunks, strict=True)]
 
@@ -142,12 +134,12 @@ def _macro(correct: Bools, counted_as: Integers, classes: int) -> Floats:
     return np.asarray(shares.mean() + influence - influence.mean())
 
 
-def _image_weights(images: int, draws: int, generator: np.random.Generator) -> Iterator[Floats]:
+def _image_weights(images: int, draws: int) -> Iterator[Floats]:
     """How often each image stands in each resampled test set, [images, draws of the chunk].
 
     Each column is multinomial: `images` images drawn with replacement.
     """
-    step = max(1, CHUNK_ELEMENTS // images)
+    generator, step = np.random.default_rng(SEED), max(1, CHUNK_ELEMENTS // images)
     for start in range(0, draws, step):
         size = min(step, draws - start)
         flat = generator.integers(images, size=(images, size))

@@ -51,7 +51,7 @@ def claim_p_value(
         margin: A fraction; with 0 it is claimed that the candidate is better.
         groups: Which images belong together, from 0, [images].
     """
-    if not margin and _alone(candidate, baseline) and groups is None:
+    if not margin and len(candidate.hits) == len(baseline.hits) == 1 and groups is None:
         (a,), (b,) = candidate.hits, baseline.hits
         return mcnemar_p_value(a, b) if a.sum() > b.sum() else 1.0
     difference = cautious_difference(candidate, baseline, groups)
@@ -60,7 +60,7 @@ def claim_p_value(
 
 def difference_p_value(a: Side, b: Side, *, groups: Integers | None = None) -> float:
     """How certain it is that two accuracies differ, whichever way; see `claim_p_value`."""
-    if _alone(a, b) and groups is None:
+    if len(a.hits) == len(b.hits) == 1 and groups is None:
         return mcnemar_p_value(a.hits[0], b.hits[0])
     return _smallest_alpha(cautious_difference(a, b, groups).excludes_zero)
 
@@ -80,10 +80,6 @@ def cautious_difference(a: Side, b: Side, groups: Integers | None) -> MeanDiffer
         difference = replace(difference, variance=0.0)  # the same trainings have the same luck
     of_image = a.hits.mean(axis=0) - b.hits.mean(axis=0)
     return replace(difference, image_margin=_image_margin(of_image, groups))
-
-
-def _alone(a: Side, b: Side) -> bool:
-    return len(a.hits) == len(b.hits) == 1
 
 
 def _image_margin(of_image: Floats, groups: Integers | None) -> Callable[[float], float]:

@@ -106,30 +106,18 @@ def pair(
         by_interval = shared["seed"] is None or tested.groups is not None
         correct = (tested.runs[side[0]].correct for side in (a, b))
         p_value = accuracy.p_value() if by_interval else mcnemar_p_value(*correct)
-    rows = [
-        {
-            **shared,
-            "metric": metric,
-            **_row(difference, metric, same=same),
-            "p_value": p_value if metric == "accuracy" else None,
-            "p_value_holm": None,
-            "n_seeds": min(len(a), len(b)),
-        }
-        for metric, difference in differences.items()
-    ]
-    return Pair(rows=rows, runs=frozenset(sides))
-
-
-def _row(difference: MeanDifference, metric: str, *, same: bool) -> dict[str, float | None]:
-    low, high = (
+    rows = []
+    for metric, each in differences.items():
         # The same trainings in both: what chance there was in them is in neither side alone.
-        bootstrap.percentile_interval(difference.draws) if same else difference.interval()
-    )
-    if metric != "loss":  # no share can differ by more; Student's t knows no bounds
-        low, high = max(low, -1.0), min(high, 1.0)
-    values = {"difference": difference.value, "ci_low": low, "ci_high": high}
-    # Null where a model's probabilities were no numbers.
-    return {name: value if math.isfinite(value) else None for name, value in values.items()}
+        ends = bootstrap.percentile_interval(each.draws) if same else each.interval()
+        bound = math.inf if metric == "loss" else 1.0  # of a share; Student's t knows none
+        values = (each.value, max(ends[0], -bound), min(ends[1], bound))
+        # Null where a model's probabilities were no numbers.
+        stored = [value if math.isfinite(value) else None for value in values]
+        row = dict(zip(("difference", "ci_low", "ci_high"), stored, strict=True))
+        p = {"p_value": p_value if metric == "accuracy" else None, "p_value_holm": None}
+        rows.append({**shared, "metric": metric, **row, **p, "n_seeds": min(len(a), len(b))})
+    return Pair(rows=rows, runs=frozenset(sides))
 
 
 def adjust(pairs: Sequence[Pair]) -> None:

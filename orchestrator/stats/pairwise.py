@@ -11,7 +11,7 @@ from orchestrator.results.rows import Model
 from orchestrator.results.study_record import Question
 from orchestrator.stats import bootstrap
 from orchestrator.stats.differences import Pair, TestedRuns, adjust, pair
-from orchestrator.stats.predictions import PredictedRun, split_runs
+from orchestrator.stats.predictions import split_runs
 
 
 def compare(
@@ -44,7 +44,12 @@ def compare(
     found: list[Pair] = []
     for fraction in sorted({run.fraction for run in runs}):
         own = [run for run in runs if run.fraction == fraction]
-        _check_same_images(own)
+        for run in own:
+            if not run.same_images(own[0]):
+                raise ValueError(
+                    "all runs of a train fraction must be tested on the same images with the same "
+                    f"labels, but {run.family} {run.role} seed {run.seed} was not"
+                )
         shared = {"study": study, "train_fraction": fraction, "n_images": len(own[0].labels)}
         found += _compare_fraction(TestedRuns.of(own, draws), models, shared)
     _adjust_means(found, registered)
@@ -57,15 +62,6 @@ def _models(final: pa.Table) -> list[Model]:
     models = [(row["family"], row["role"]) for row in final.select(["family", "role"]).to_pylist()]
     families = dict.fromkeys(family for family, _ in models)
     return [(name, role) for name in families for role in schema.ROLES if (name, role) in models]
-
-
-def _check_same_images(runs: Sequence[PredictedRun]) -> None:
-    for run in runs:
-        if not run.same_images(runs[0]):
-            raise ValueError(
-                "all runs of a train fraction must be tested on the same images with the same "
-                f"labels, but {run.family} {run.role} seed {run.seed} was not"
-            )
 
 
 def compare_models(tested: TestedRuns, models: Sequence[Model]) -> Iterator[dict[str, Any]]:

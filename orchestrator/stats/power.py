@@ -103,12 +103,12 @@ def measure(a: Bools, b: Bools) -> Noise:
     luck_a, luck_b = (
         float((each - each.mean(axis=1)[:, None]).var(axis=0, ddof=1).mean()) for each in hits
     )
-    of_a, of_b = (each.mean(axis=1) for each in hits)
+    training_a, training_b = (float(each.mean(axis=1).var(ddof=1)) for each in hits)
     apart = (hits[0].mean(axis=0) - hits[1].mean(axis=0)).var(ddof=1)
     return Noise(
         images=max(0.0, float(apart) - luck_a / len(a) - luck_b / len(b)),
         luck=(luck_a, luck_b),
-        trainings=(float(of_a.var(ddof=1)), float(of_b.var(ddof=1))),
+        trainings=(training_a, training_b),
         tested=a.shape[1],
         seeds=(len(a), len(b)),
     )
@@ -143,8 +143,9 @@ def outlook(
             errors += np.sqrt(own / seeds) * generator.standard_normal(FUTURES)
             spread = generator.chisquare(seeds - 1, FUTURES) / (seeds - 1)
             observed[model] = (own + noise.luck[model] / images) * spread
-    seen = _Seen(noise=noise, seeds=counts, images=images, observed=observed)
-    return seen.outlook(difference, errors, confidence)
+    return _expected(
+        noise, counts, images, observed, difference=difference, errors=errors, confidence=confidence
+    )
 
 
 def extended(
@@ -175,8 +176,8 @@ def extended(
             squares += variance * generator.chisquare(new - 1, FUTURES)
         observed[model] = squares / (then - 1)
     likely = 1 / (1 + ((difference + luck) / TYPICAL_DIFFERENCE) ** 2)
-    seen = _Seen(noise=noise, seeds=counts, images=noise.tested, observed=observed)
-    return seen.outlook(difference, errors, confidence, likely)
+    asked = {"difference": difference, "confidence": confidence}
+    return _expected(noise, counts, noise.tested, observed, errors=errors, likely=likely, **asked)
 
 
 def fewest_seeds(noise: Noise, *, difference: float, confidence: float = CONFIDENCE) -> int | None:
@@ -223,44 +224,41 @@ def _image_variance(noise: Noise, seeds: tuple[int, int], images: int) -> float:
     return (noise.images + luck) / images
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Seen:
-    """What studies to come have of their noise, as `intervals.MeanDifference` sees it.
+def _expected(
+    noise: Noise,
+    seeds: tuple[int, int],
+    images: int,
+    observed: Floats,
+    *,
+    difference: float,
+    errors: Floats,
+    confidence: float,
+    likely: Floats | None = None,
+) -> Outlook:
+    """What intervals as of `intervals.MeanDifference` show where what is found is off by errors.
 
-    `observed` is the sample variance of the trainings' accuracies, [models, futures].
+    `observed` is the sample variance of the trainings' accuracies, [models, futures]; the errors,
+    [futures], are as likely as said beside each other, else all alike.
     """
+    counts = np.array(seeds, dtype=np.float64)[:, None]
+    of_images = np.sqrt(_image_variance(noise, seeds, images))
+    degrees, variance = np.ones(FUTURES), np.zeros(FUTURES)
+    if min(seeds) >= FEWEST_SEEDS:
+        of_means = observed / counts
+        luck = np.array(noise.luck)[:, None] / images / counts
+        variance = np.maximum(0, of_means - luck).sum(axis=0)
+        squares = (of_means**2 / (counts - 1)).sum(axis=0)
+        # Where none of the seeds differ, there is nothing to add.
+        np.divide(of_means.sum(axis=0) ** 2, squares, out=degrees, where=squares > 0)
 
-    noise: Noise
-    seeds: tuple[int, int]
-    images: int
-    observed: Floats
-
-    def outlook(
-        self, difference: float, errors: Floats, confidence: float, likely: Floats | None = None
-    ) -> Outlook:
-        """What the intervals show where what is found is off by these errors, [futures].
-
-        Futures are as likely as said beside each other, else all alike.
-        """
-        half = self._half_widths(confidence)
-        return Outlook(
-            half_width=float(np.median(self._half_widths(CONFIDENCE))),
-            power=float(np.average(np.abs(difference + errors) > half, weights=likely)),
-            smallest=float(np.quantile(half - errors, POWER)),
-        )
-
-    def _half_widths(self, confidence: float) -> Floats:
+    def half_width(confidence: float) -> Floats:
         tail = (1 + confidence) / 2
-        counts = np.array(self.seeds, dtype=np.float64)[:, None]
-        margin: Floats = np.zeros(FUTURES)
-        if min(self.seeds) >= FEWEST_SEEDS:
-            of_means = self.observed / counts
-            luck = np.array(self.noise.luck)[:, None] / self.images / counts
-            variance = np.maximum(0, of_means - luck).sum(axis=0)
-            squares = (of_means**2 / (counts - 1)).sum(axis=0)
-            some = squares > 0  # where none of the seeds differ, there is nothing to add
-            degrees = np.ones(FUTURES)
-            np.divide(of_means.sum(axis=0) ** 2, squares, out=degrees, where=some)
-            margin = stdtrit(degrees, tail) * np.sqrt(variance)
-        of_images = np.sqrt(_image_variance(self.noise, self.seeds, self.images))
+        margin = stdtrit(degrees, tail) * np.sqrt(variance)
         return np.asarray(np.hypot(stdtrit(np.inf, tail) * of_images, margin))
+
+    half = half_width(confidence)
+    return Outlook(
+        half_width=float(np.median(half_width(CONFIDENCE))),
+        power=float(np.average(np.abs(difference + errors) > half, weights=likely)),
+        smallest=float(np.quantile(half - errors, POWER)),
+    )

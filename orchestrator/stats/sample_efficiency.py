@@ -38,9 +38,7 @@ Curve = Sequence[Point]
 """A model's points, fewest images first; accuracy is linear over log(images) between them."""
 
 
-def measure_curves(
-    final: pa.Table, runs: Sequence[PredictedRun], *, draws: int = bootstrap.DRAWS
-) -> dict[Model, list[Point]]:
+def measure_curves(final: pa.Table, runs: Sequence[PredictedRun]) -> dict[Model, list[Point]]:
     """The learning curve of each model, in the order of the tables.
 
     Raises:
@@ -55,7 +53,7 @@ def measure_curves(
     curves: dict[Model, list[Point]] = {run.model: [] for run in runs}
     generator = np.random.default_rng([bootstrap.SEED, 2])
     # One bootstrap for all models, as in the comparison of pairs.
-    accuracies = bootstrap.accuracy_draws(np.stack([run.correct for run in runs]), draws=draws)
+    accuracies = bootstrap.accuracy_draws(np.stack([run.correct for run in runs]))
     for fraction in sorted({run.fraction for run in runs}):
         for model, curve in curves.items():
             at = (fraction, model)
@@ -64,9 +62,8 @@ def measure_curves(
             if images and rows:
                 points = np.array([runs[row].correct.mean() for row in rows])
                 own = SeedRuns(points=points, draws=accuracies[rows])
-                low, high = np.clip(
-                    MeanDifference.of(own).interval(), 0, 1
-                )  # Student's t knows no bounds
+                # Student's t knows no bounds.
+                low, high = np.clip(MeanDifference.of(own).interval(), 0, 1)
                 curve.append(
                     Point(
                         images=images,
