@@ -8,7 +8,7 @@ from typing import Any
 from orchestrator.called import text_of
 from orchestrator.cli import OneLineParser
 from orchestrator.config import sources
-from orchestrator.config.settings import SAID, Said, Settings, written
+from orchestrator.config.settings import SAID, Said, Settings, checked, written
 from orchestrator.config.sources import Values, resolve
 
 
@@ -51,14 +51,9 @@ def _add(parser: argparse.ArgumentParser, name: str, said: Said) -> None:
     """The flag of a setting; without a value where that would be yes or no."""
     flag, default = name.replace("_", "-"), getattr(Settings, name)
     if isinstance(default, bool):
+        no, action = ("no-", "store_false") if default else ("", "store_true")
         text = f"not: {said.means}" if default else said.means
-        parser.add_argument(
-            f"--no-{flag}" if default else f"--{flag}",
-            dest=name,
-            action="store_const",
-            const=not default,
-            help=text,
-        )
+        parser.add_argument(f"--{no}{flag}", dest=name, action=action, default=None, help=text)
         return
     metavar = said.flag if isinstance(said.flag, str) else None
     action = "append" if name == "track" else "store"  # there may be several trackers
@@ -72,17 +67,14 @@ def settings_of(options: argparse.Namespace, stored: Values | None = None) -> Se
     Raises:
         ValueError: A value is wrong.
     """
-    given = _given(options)
-    return resolve(given, config=options.config, assignments=options.set, stored=stored)
+    return resolve(_given(options), config=options.config, assignments=options.set, stored=stored)
 
 
 def results_dir_of(options: argparse.Namespace) -> str:
-    """Where the study that the flags resume is kept.
-
-    Raises:
-        ValueError: The YAML file or an assignment is wrong.
-    """
-    return sources.results_dir_of(_given(options), config=options.config, assignments=options.set)
+    """Where the study that the flags resume is kept; a `ValueError` where one is wrong."""
+    layers = sources.layers(_given(options), options.config, options.set)
+    given = sources.merge({"results_dir": Settings.results_dir}, *layers)
+    return str(checked("results_dir", str(given["results_dir"])))
 
 
 def check_together(options: argparse.Namespace) -> None:
@@ -99,7 +91,11 @@ def check_together(options: argparse.Namespace) -> None:
             raise ValueError("--accept-code-change must go with --resume NAME, but that is missing")
         return
     if "://" in name:
-        name = _study_at(name)
+        above, _, name = name.partition("://")[2].rstrip("/").rpartition("/")
+        if not above:
+            raise ValueError(
+                f"--resume of an address must end in the study's name, but got {options.resume!r}"
+            )
     path = Path(name)
     if path.name != name or name in {"", ".."}:
         message = f"--resume must be the name of a study, not a path, but got {name!r}"
@@ -117,15 +113,6 @@ def check_together(options: argparse.Namespace) -> None:
             f"--name must be left out with --resume, or be the same, but got {options.name!r} with "
             f"--resume {name}"
         )
-
-
-def _study_at(address: str) -> str:
-    above, _, name = address.partition("://")[2].rstrip("/").rpartition("/")
-    if not above:
-        raise ValueError(
-            f"--resume of an address must end in the study's name, but got {address!r}"
-        )
-    return name
 
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:

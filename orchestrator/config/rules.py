@@ -1,9 +1,9 @@
 """What the value of a setting must be: rules for pydantic, whose texts follow `NAME must`."""
 
 import math
-import threading
 from collections.abc import Callable
 from pathlib import Path
+from threading import TIMEOUT_MAX as LONGEST
 from typing import Annotated, Any, Final
 
 from pydantic import AfterValidator
@@ -80,10 +80,8 @@ Chance = Annotated[float, _rule(lambda chance: 0 < chance < 1, "be a chance betw
 Gigabytes = Annotated[float, _rule(lambda size: 0 < size < MOST, "be GB above 0")]
 Wait = Annotated[
     float,
-    _rule(
-        lambda seconds: seconds <= threading.TIMEOUT_MAX,  # a NaN is not either
-        f"be at most {threading.TIMEOUT_MAX:.0f} seconds",
-    ),
+    # A NaN is none of these either.
+    _rule(lambda seconds: seconds <= LONGEST, f"be at most {LONGEST:.0f} seconds"),
     at_least(1),
 ]
 ShareOfAGpu = Annotated[

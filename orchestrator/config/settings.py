@@ -37,20 +37,17 @@ class Said:
     """
 
     means: str
-    flag: bool | str
-    path: bool
-    operational: bool
+    flag: bool | str = False
+    path: bool = False
+    operational: bool = False
 
 
-def setting(
-    default: Any, *, flag: bool | str = False, path: bool = False, operational: bool = False
-) -> Callable[[str], Any]:
+def setting(default: Any, **said: Any) -> Callable[[str], Any]:
     """What makes a field of `Settings` of what it means; see `Said`."""
 
     def field(means: str) -> Any:
-        said = Said(means=means, flag=flag, path=path, operational=operational)
         given = {"default_factory": dict} if isinstance(default, dict) else {"default": default}
-        return dataclasses.field(**given, metadata={"said": said})
+        return dataclasses.field(**given, metadata={"said": Said(means=means, **said)})
 
     return field
 
@@ -210,14 +207,9 @@ class Settings:
     )
 
     def __post_init__(self) -> None:
-        faults = []
-        for name in SAID:
-            try:
-                object.__setattr__(self, name, checked(name, getattr(self, name)))
-            except ValueError as error:
-                faults.append(str(error))
-        faults = faults or list(_contradictions(self))
-        if faults:
+        for name, value in _all_checked({name: getattr(self, name) for name in SAID}).items():
+            object.__setattr__(self, name, value)
+        if faults := list(_contradictions(self)):
             refuse("; ".join(faults))
 
     @property
@@ -269,6 +261,29 @@ def checked(name: str, value: Any) -> Any:
         raise ValueError(_one_line(name, value, error)) from error
     if isinstance(found, str):
         check_text(name, found)
+    return found
+
+
+def made(values: Mapping[str, Any]) -> Settings:
+    """Settings from values as users write them; the default's grace period is at most the epochs.
+
+    All unknown names and wrong values are said in one `ValueError`.
+    """
+    own = _all_checked(values)
+    if "grace_period" not in own and "epochs" in own:
+        own["grace_period"] = min(Settings.grace_period, own["epochs"])
+    return Settings(**own)
+
+
+def _all_checked(values: Mapping[str, Any]) -> dict[str, Any]:
+    found, faults = {}, []
+    for name, value in values.items():
+        try:
+            found[name] = checked(name, value)
+        except ValueError as error:
+            faults.append(str(error))
+    if faults:
+        refuse("; ".join(faults))
     return found
 
 

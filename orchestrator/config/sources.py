@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import yaml
 
-from orchestrator.config.settings import PATHS, SAID, Settings, absolute, checked, refuse, to_json
+from orchestrator.config.settings import PATHS, SAID, Settings, absolute, made, refuse, to_json
 from trainables import registry
 from trainables.names import full_name
 
@@ -90,35 +90,23 @@ def resolve(
     Raises:
         ValueError: A name is unknown, or a value of the wrong type or outside its rule.
     """
-    layers = _layers(given, config, assignments)
-    preset = _merged({"preset": "standard"}, *layers)["preset"]
+    own = layers(given, config, assignments)
+    preset = merge({"preset": "standard"}, *own)["preset"]
     if not isinstance(preset, str) or preset not in PRESETS:
         refuse(f"unknown preset {preset!r}; choose from {', '.join(PRESETS)}")
-    settings = _made(_merged(PRESETS[preset] if stored is None else stored, *layers))
-    said = {name: getattr(settings, name) for layer in layers for name in layer if name in PATHS}
+    settings = made(merge(PRESETS[preset] if stored is None else stored, *own))
+    said = {name: getattr(settings, name) for layer in own for name in layer if name in PATHS}
     paths: dict[str, Any] = {name: absolute(name, path) for name, path in said.items() if path}
     return replace(settings, **paths)
 
 
 def to_yaml(settings: Settings) -> str:
     """A file for `--config` with every setting, each under what it means."""
-    texts = {
-        name: "\n".join(f"# {line}" for line in textwrap.wrap(said.means, 98))
-        for name, said in SAID.items()
-    }
-    values = {name: yaml.safe_dump({name: value}) for name, value in to_json(settings).items()}
-    return "\n".join(f"{texts[name]}\n{value}" for name, value in values.items())
-
-
-def results_dir_of(given: Values, *, config: Path | None, assignments: list[str]) -> str:
-    """Where the study that is resumed is kept; its own settings lie there.
-
-    Raises:
-        ValueError: The YAML file or an assignment is wrong.
-    """
-    usual = {"results_dir": Settings.results_dir}
-    place = _merged(usual, *_layers(given, config, assignments))["results_dir"]
-    return str(checked("results_dir", str(place)))
+    comment = textwrap.TextWrapper(100, initial_indent="# ", subsequent_indent="# ")
+    return "\n".join(
+        f"{comment.fill(SAID[name].means)}\n{yaml.safe_dump({name: value})}"
+        for name, value in to_json(settings).items()
+    )
 
 
 def from_json(stored: Values) -> Settings:
@@ -126,30 +114,11 @@ def from_json(stored: Values) -> Settings:
 
     Left out is what trials had of GPUs: a study may be older than the rule for it.
     """
-    kept = {name: value for name, value in stored.items() if name != "gpus_per_trial"}
-    return _made(kept)
+    return made({name: value for name, value in stored.items() if name != "gpus_per_trial"})
 
 
-def _made(values: Values) -> Settings:
-    """Settings from values as users write them; the default's grace period is at most the epochs.
-
-    All unknown names and wrong values are said in one `ValueError`.
-    """
-    faults = []
-    for name, value in values.items():
-        try:
-            checked(name, value)
-        except ValueError as error:
-            faults.append(str(error))
-    if faults:
-        refuse("; ".join(faults))
-    own = dict(values)
-    if "grace_period" not in own and "epochs" in own:
-        own["grace_period"] = min(Settings.grace_period, checked("epochs", own["epochs"]))
-    return Settings(**own)
-
-
-def _layers(given: Values, config: Path | None, assignments: list[str]) -> list[Values]:
+def layers(given: Values, config: Path | None, assignments: list[str]) -> list[Values]:
+    """What a YAML file, flags and `--set` say, in rising order; see `resolve`."""
     return [_read_yaml(config) if config else {}, given, _assigned(assignments)]
 
 
@@ -192,10 +161,10 @@ def _read_yaml(path: Path) -> dict[str, Any]:
     return content
 
 
-def _merged(*layers: Values) -> dict[str, Any]:
+def merge(*layers: Values) -> dict[str, Any]:
     """All that layers say in rising order, each nested name by itself."""
     merged: dict[str, Any] = {}
     for name, value in chain.from_iterable(layer.items() for layer in layers):
         nested = isinstance(merged.get(name), Mapping) and isinstance(value, Mapping)
-        merged[name] = _merged(merged[name], value) if nested else value
+        merged[name] = merge(merged[name], value) if nested else value
     return merged
