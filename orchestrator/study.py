@@ -130,7 +130,7 @@ def _bring_back(
     It goes again with `held` where the study is not started: it may be wrong, or only planned.
     """
     from orchestrator.plan import preflight
-    from orchestrator.results import copies, fetched
+    from orchestrator.results import fetched, lock
 
     above, _, name = options.resume.rstrip("/").rpartition("/")
     results_dir = flags.results_dir_of(options)
@@ -139,7 +139,7 @@ def _bring_back(
     options.started = False
     held.callback(_remove_unless_started, folder, options)
     console.print(f"Brought from {options.resume}: published by {snapshot.who}", soft_wrap=True)
-    if copies.is_fresh(snapshot.published_at):
+    if lock.is_fresh(snapshot.published_at):
         console.print("That may still run; it publishes no more once this study has begun.")
     options.resume, options.results_dir = name, results_dir
     options.publish = options.publish or above

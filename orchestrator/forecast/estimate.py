@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from orchestrator.config.settings import Settings
-from orchestrator.forecast.prices import DEFAULT, read_prices
+from orchestrator.forecast.prices import read_prices
 from orchestrator.forecast.speed import Speed, side_by_side
 from orchestrator.forecast.throughput import (
     Range,
@@ -86,11 +86,16 @@ def forecast_study(
     if settings.pace_from is not None:
         folder = Path(settings.pace_from).expanduser()
         throughput, why = read_throughput(folder, work, device=device)
-        unknown = why and f"{folder.name}, which pace_from names, did other work: {why}"
+        unknown = f"{folder.name}, which pace_from names, did other work: {why}"
     else:
         folder = Path(settings.results_dir).expanduser()
         throughput = find_throughput(folder, work, device=device, leave_out=name)
-        unknown = "" if throughput else _nobody_measured(work)
+        unknown = (
+            "no earlier study in the results folder has epochs of these families in these search "
+            "spaces and around these baselines, on images like these "
+            f"({work.dataset}, {image_size(work.image_shape)}), in this precision and on this type "
+            "of device"
+        )
     devices = devices or (throughput.devices_per_trial if throughput else 1.0)
     images = Images(train=train_images, validation=validation_images)
     families, times = list(work.spaces), None
@@ -103,7 +108,7 @@ def forecast_study(
             each: _family(each, settings, times, wall.get(each), devices) for each in families
         },
         throughput=throughput,
-        unknown=unknown,
+        unknown="" if throughput else unknown,
         devices_per_trial=devices,
         at_a_time=at_a_time,
         device_hours=(hours[0], hours[1]) if times else None,
@@ -185,55 +190,32 @@ def time_sentences(forecast: Forecast) -> Iterator[str]:
             f"Device time is not forecast: {forecast.unknown}; `--preset baseline` with few "
             "`--epochs` makes one, `--set pace_from=RESULTS` names one elsewhere."
         )
-    else:
-        names = ", ".join(sorted(throughput.device_names))
-        by_family = ", ".join(
-            f"{name} {between([end / SECONDS_PER_HOUR for end in each.device_seconds])}"
-            for name, each in forecast.families.items()
-            if each.device_seconds
-        )
-        yield (
-            f"Device time: {between(hours)} device-hours ({by_family}), by the middle "
-            f"80% of the epochs of {throughput.trials} trial(s) of {throughput.study} on "
-            f"{throughput.device}{names and f' ({names})'}; starts of processes come on top."
-        )
-        yield from _caveats(throughput, forecast.devices_per_trial)
-        if forecast.wall_seconds is not None:
-            wall = [end / SECONDS_PER_HOUR for end in forecast.wall_seconds]
-            yield (
-                f"With {forecast.at_a_time} trial(s) at a time, {between(wall)} hours of wall time "
-                "at least."
-            )
-
-
-def _nobody_measured(work: Work) -> str:
-    images = f"{work.dataset}, {image_size(work.image_shape)}"
-    return (
-        "no earlier study in the results folder has epochs of these families in these search "
-        f"spaces and around these baselines, on images like these ({images}), "
-        "in this precision and on this type of device"
+        return
+    names = ", ".join(sorted(throughput.device_names))
+    by_family = ", ".join(
+        f"{name} {between([end / SECONDS_PER_HOUR for end in each.device_seconds])}"
+        for name, each in forecast.families.items()
+        if each.device_seconds
     )
-
-
-def _caveats(throughput: Throughput, devices: float) -> Iterator[str]:
-    """What was otherwise where a throughput was measured, a sentence each."""
+    yield (
+        f"Device time: {between(hours)} device-hours ({by_family}), by the middle 80% of the "
+        f"epochs of {throughput.trials} trial(s) of {throughput.study} on {throughput.device}"
+        f"{names and f' ({names})'}; starts of processes come on top."
+    )
     if throughput.other_images:
         yield f"{throughput.study} trained on other images of the same size."
     if throughput.fed:
         yield f"{throughput.study} fed images in parts, since they did not fit its GPUs' memory."
-    if throughput.devices_per_trial != devices:
+    own, devices = throughput.devices_per_trial, forecast.devices_per_trial
+    if own != devices:
         name = "GPU(s)" if throughput.device == "cuda" else "CPU(s)"
         yield (
-            f"Its trials had {throughput.devices_per_trial:g} {name} each, and have {devices:g} "
-            "here: the range goes from no change in speed to one in proportion."
+            f"Its trials had {own:g} {name} each, and have {devices:g} here: the range goes from "
+            "no change in speed to one in proportion."
         )
-
-
-def missing_prices(prices: Sequence[NodePrice]) -> Iterator[str]:
-    """A note for each type of node that has no price; none is made up."""
-    for price in prices:
-        if price.per_hour is None:
-            yield f"No price for {price.name}: fill in {DEFAULT}, or --set prices=FILE."
+    if forecast.wall_seconds is not None:
+        wall = between([end / SECONDS_PER_HOUR for end in forecast.wall_seconds])
+        yield f"With {forecast.at_a_time} trial(s) at a time, {wall} hours of wall time at least."
 
 
 def cost_sentences(
@@ -244,19 +226,18 @@ def cost_sentences(
     They were `measured_on` types of devices; empty where these are not known.
     """
     for price in prices:
+        nodes, cost = cost_of(price, hours).values()
         if not price.may_be_of(measured_on):
             yield (
                 f"On {price.name}: not known, since hours on {', '.join(sorted(measured_on))} are "
                 f"not {price.device_name}'s."
             )
-            continue
-        nodes, cost = cost_of(price, hours).values()
-        if nodes is None or cost is None:
-            continue
-        yield (
-            f"On {price.name}: {between(nodes)} node-hours, {between(cost)} {price.currency} at "
-            f"{price.per_hour:g} an hour ({price.source}); head, storage and traffic come on top."
-        )
+        elif nodes and cost:
+            yield (
+                f"On {price.name}: {between(nodes)} node-hours, {between(cost)} {price.currency} "
+                f"at {price.per_hour:g} an hour ({price.source}); head, storage and traffic come "
+                "on top."
+            )
 
 
 def cost_of(price: NodePrice, hours: Sequence[float] | None) -> dict[str, list[float] | None]:

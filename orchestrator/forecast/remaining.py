@@ -68,7 +68,12 @@ class _Outlook:
     def __init__(
         self, study: StudyRecord, trials: Sequence[Trained], retrained: Sequence[Trained]
     ) -> None:
-        self._study, images = study, stored_images(study)
+        train, fractions = study.dataset.train_images_at, study.settings.train_fractions
+        images = Images(train=train, validation=study.dataset.validation_images)
+        if not {*fractions} <= train.keys() or max(train.values()) <= 0:
+            # It does not say how many images an epoch has: they count in proportion.
+            images = Images(train={fraction: fraction for fraction in fractions}, validation=0)
+        self._study = study
         # A table may be damaged, or somebody else's.
         phases = self._trials, self._retrained = [
             [each for each in phase if each.train_fraction in images.train]
@@ -148,14 +153,6 @@ class _Outlook:
             if moment is not None
         ]
         return earlier_seconds(self._study.runs, seen) + (self.at - self._began).total_seconds()
-
-
-def stored_images(study: StudyRecord) -> Images:
-    """Number of images of an epoch; only in proportion where `study.json` does not have it."""
-    train, fractions = study.dataset.train_images_at, study.settings.train_fractions
-    if not {*fractions} <= train.keys() or max(train.values()) <= 0:
-        return Images(train={fraction: fraction for fraction in fractions}, validation=0)
-    return Images(train=train, validation=study.dataset.validation_images)
 
 
 def _earlier(study: StudyRecord) -> Earlier:

@@ -49,11 +49,7 @@ class Speed:
         self._waiting, self._beside = _waiting(over), _beside_epochs(over)
 
     def epoch_seconds(self, training: Training) -> float:
-        """Wall seconds of one epoch.
-
-        Raises:
-            StatisticsError: Nothing is known of the family.
-        """
+        """Wall seconds of one epoch; a `StatisticsError` where nothing is known of the family."""
         own = self._own[training.family]
         if not own and self._earlier is not None:
             return self._earlier(training.family, training.train_fraction)

@@ -1,7 +1,7 @@
 """Throughput of families, measured in the epochs of an earlier study that did the same work."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from operator import itemgetter
 from pathlib import Path
@@ -92,12 +92,12 @@ class Throughput:
         times as there are more.
         """
         ratio = self.devices_per_trial / devices_per_trial
-        ends = min(1.0, ratio), max(1.0, ratio)
-
-        def widened(ranges: Mapping[str, Range]) -> dict[str, Range]:
-            return {name: (low * ends[0], high * ends[1]) for name, (low, high) in ranges.items()}
-
-        return replace(self, training=widened(self.training), validation=widened(self.validation))
+        least, most = min(1.0, ratio), max(1.0, ratio)
+        training, validation = (
+            {name: (low * least, high * most) for name, (low, high) in ranges.items()}
+            for ranges in (self.training, self.validation)
+        )
+        return replace(self, training=training, validation=validation)
 
 
 def find_throughput(
@@ -135,22 +135,15 @@ def read_throughput(
     """
     study = files.read_study(folder)
     study.check_said(folder / "study.json", NEEDED)
-    measured_on = study.cluster.device
-    why = _other_work(study, work) or _other_arithmetic(study, work)
-    if not why and device not in {None, measured_on}:
-        why = f"it ran on {measured_on}, not on {device}"
-    if why:
+    for why in _differences(study, work, device):
         return None, why
     every = _epochs(folder, work, study)
     # What is not told may have been measured on any type of device.
-    epochs = [
-        row
-        for row in every
-        if not work.device_names or row["device_name"] in {None, *work.device_names}
-    ]
+    names = {None, *work.device_names}
+    epochs = [row for row in every if not work.device_names or row["device_name"] in names]
     if every and not epochs:
-        names, wanted = (", ".join(sorted(own)) for own in (_names(every), work.device_names))
-        return None, f"it ran on {names}, not on {wanted}"
+        found, wanted = (", ".join(sorted(own)) for own in (_names(every), work.device_names))
+        return None, f"it ran on {found}, not on {wanted}"
     training, validation = {}, {}
     for family in work.spaces:
         own = [row for row in epochs if row["family"] == family]
@@ -163,7 +156,7 @@ def read_throughput(
         study=study.name,
         trials=len({row["trial_id"] for row in epochs}),
         other_images=study.dataset.files != dict(work.files),
-        device=measured_on,
+        device=study.cluster.device,
         processor=study.environment.get("processor", ""),
         device_names=frozenset(_names(epochs)),
         devices_per_trial=study.cluster.devices_per_trial,
@@ -179,14 +172,15 @@ def _names(epochs: Sequence[Mapping[str, Any]]) -> set[str]:
     return {row["device_name"] for row in epochs if row["device_name"]}
 
 
-def _other_work(study: StudyRecord, work: Work) -> str:
-    """What a study did otherwise, if it matters for how long an image takes."""
+def _differences(study: StudyRecord, work: Work, device: str | None) -> Iterator[str]:
+    """What a study did otherwise, if it matters for how long an image takes, and how or on what."""
     theirs = study.dataset.image_shape
     if theirs != list(work.image_shape):
-        return f"its images have {image_size(theirs)}, these {image_size(work.image_shape)}"
+        yield f"its images have {image_size(theirs)}, these {image_size(work.image_shape)}"
     for family, space in work.spaces.items():
         if family not in study.spaces or family not in study.baselines:
-            return f"it has no {family}"
+            yield f"it has no {family}"
+            return
         known = {
             name: json_to_distribution(json.dumps(values))
             for name, values in study.spaces[family].items()
@@ -194,20 +188,17 @@ def _other_work(study: StudyRecord, work: Work) -> str:
         baseline, own = study.baselines[family], work.baselines[family]
         for name, values in space.items():
             if name not in known or not covers(known[name], values):
-                return f"its space.{family}.{name} was narrower"
+                yield f"its space.{family}.{name} was narrower"
             if name not in baseline or baseline[name] != own[name]:
-                return f"its baseline.{family}.{name} was another"
-    return ""
-
-
-def _other_arithmetic(study: StudyRecord, work: Work) -> str:
-    """How a study computed otherwise, if it did."""
-    theirs, ours = study.precision, work.precision or PRECISIONS[study.cluster.device][0]
-    if theirs != ours:
-        return f"it computed in {theirs}, not in {ours}"
+                yield f"its baseline.{family}.{name} was another"
+    measured_on = study.cluster.device
+    precision = work.precision or PRECISIONS[measured_on][0]
+    if study.precision != precision:
+        yield f"it computed in {study.precision}, not in {precision}"
     if study.settings.reproducible != work.reproducible:
-        return f"it was {'not ' if work.reproducible else ''}reproducible"
-    return ""
+        yield f"it was {'not ' if work.reproducible else ''}reproducible"
+    if device not in {None, measured_on}:
+        yield f"it ran on {measured_on}, not on {device}"
 
 
 def _epochs(folder: Path, work: Work, study: StudyRecord) -> list[dict[str, Any]]:

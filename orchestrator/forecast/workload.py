@@ -144,7 +144,7 @@ class Workload:
             epochs, seeds = final_epochs(self._settings, fraction), self._settings.seeds
             own = [r for r in begun if r.family == family and r.train_fraction == fraction]
             yield from (_rest(each, epochs) for each in own)
-            likes = [((baseline_of(search),), seeds - len(own)), (self._may_win(search), seeds)]
+            likes = [((f"{search}-000",), seeds - len(own)), (self._may_win(search), seeds)]
             for like, times in likes[:1] if self._reach == "least" else likes:
                 if times:
                     yield Training(family, fraction, epochs, times, like)
@@ -158,7 +158,7 @@ class Workload:
             if run.done or run.failed:
                 continue
             search = search_for(self.searches, run.family, run.train_fraction).name
-            origin = baseline_of(search) if run.role == "baseline" else choice[search].trial_id
+            origin = f"{search}-000" if run.role == "baseline" else choice[search].trial_id
             own = known.get(run.trial_id or "")
             yield Training(
                 run.family,
@@ -209,11 +209,6 @@ def _rest(trained: Trained, end: float) -> Training:
         edge=trained.edge,
         since=trained.heard_at or trained.started_at,
     )
-
-
-def baseline_of(search: str) -> str:
-    """The trial id of a search's baseline."""
-    return f"{search}-000"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,6 +4,7 @@ import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,9 +15,8 @@ from orchestrator.config.input_size import what_families_see
 from orchestrator.config.settings import Settings
 from orchestrator.plan import pretrained_weights
 from orchestrator.plan.families import FamilyPlan, plan_families
-from orchestrator.plan.image_files import with_room
 from orchestrator.plan.image_size import with_image_size
-from orchestrator.plan.memory import check_memory
+from orchestrator.plan.memory import check_memory, with_room
 from orchestrator.plan.provenance import check_own_validation
 from orchestrator.results.study_record import StudyRecord
 from trainables import registry
@@ -156,24 +156,22 @@ def _decoded(dataset: OpenedDataSet, *, allow_duplicates: bool) -> LabeledImages
     Raises:
         FaultyFilesError: Images of either part cannot be decoded, or stand twice; in one answer.
     """
-    wrong, training = [], None
+    wrong: list[str] = []
+    parts: list[Any] = []
     if dataset.duplicates and not allow_duplicates:
         found = "; ".join(dataset.duplicates)
         wrong.append(
             f"no image may stand twice, but {found} (remove them, or say --set "
             "allow_duplicates=true, and every report says so)"
         )
-    try:
-        training = dataset.read_training()
-    except ValueError as error:
-        wrong.append(str(error))
-    try:
-        if dataset.check_test is not None:
-            dataset.check_test()
-    except ValueError as error:
-        wrong.append(str(error))
-    if wrong or training is None:
+    for decode in filter(None, (dataset.read_training, dataset.check_test)):
+        try:
+            parts.append(decode())
+        except ValueError as error:
+            wrong.append(str(error))
+    if wrong:
         raise FaultyFilesError("; ".join(wrong))
+    training: LabeledImages = parts[0]
     return training
 
 
@@ -212,11 +210,7 @@ def divide(settings: Settings, dataset: OpenedDataSet, labels: npt.NDArray[np.in
 
 
 def check_validation(settings: Settings, dataset: OpenedDataSet) -> None:
-    """Refuses a number of validation images where the data say which these are.
-
-    Raises:
-        ValueError: One is asked for.
-    """
+    """Refuses a number of validation images, with a `ValueError`, where the data have their own."""
     if dataset.own_validation and settings.validation_images is not None:
         raise ValueError(
             f"validation_images must be left out (--set validation_images=none) where the data "

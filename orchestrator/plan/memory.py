@@ -1,14 +1,17 @@
-"""What images and predictions will take of this machine's memory, held against what is free."""
+"""What images and predictions take of this machine's memory, and files for what it cannot hold."""
 
+import atexit
 import contextlib
 import math
 import shutil
 import subprocess
-from collections.abc import Iterator, Sequence
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
 import platformdirs
+from filelock import FileLock, Timeout
 
 from orchestrator.config.settings import Settings
 from orchestrator.forecast.workload import work_of
@@ -30,6 +33,8 @@ GB: Final = 1e9
 MIB: Final = 1 << 20
 ASKED_OF_GPUS: Final = ("nvidia-smi", "--query-gpu=memory.total", "--format=csv,noheader,nounits")
 ANSWER_SECONDS: Final = 15.0
+# Locked as long as the process lives that maps a folder's images.
+IN_USE: Final = ".lock"
 
 
 def check_memory(settings: Settings, families: Sequence[str], dataset: OpenedDataSet) -> None:
@@ -80,6 +85,56 @@ def goes_to_file(dataset: OpenedDataSet) -> bool:
     place = platformdirs.user_cache_path()
     existing = next(path for path in (place, *place.parents) if path.exists())
     return images < shutil.disk_usage(existing).free
+
+
+def with_room(dataset: OpenedDataSet, say: Callable[[str], None] = lambda _: None) -> OpenedDataSet:
+    """The data set as it is, or decoded into files where that takes too much of the memory.
+
+    Raises:
+        ValueError: The files cannot be written.
+    """
+    if dataset.mapped_in is None or not goes_to_file(dataset):
+        return dataset
+    place = _new_place()
+    say(
+        f"Data: {image_bytes(dataset) / GB:.2g} GB of images would take more than half of the free "
+        f"memory: they are decoded into files in {place}, which all trials of this machine map, "
+        "and which are removed at the end. Trials on other machines have them from the object "
+        "store."
+    )
+    return dataset.mapped_in(place)
+
+
+def decoded_cache() -> Path:
+    """The folder of such files."""
+    return platformdirs.user_cache_path("transfer-study") / "decoded"
+
+
+def _new_place() -> Path:
+    """A folder that is removed when this process ends; what others left is removed now."""
+    above = decoded_cache()
+    try:
+        above.mkdir(parents=True, exist_ok=True)
+        with FileLock(above / IN_USE):
+            for left in above.glob("*/"):
+                lock = FileLock(left / IN_USE, timeout=0)
+                with contextlib.suppress(Timeout):  # its process lives
+                    lock.acquire()
+                    _remove(left, lock)
+            place = Path(tempfile.mkdtemp(dir=above))
+            lock = FileLock(place / IN_USE)  # held as long as this process lives
+            lock.acquire()
+    except OSError as error:
+        raise ValueError(
+            f"decoded images must have a place in {above}, but it cannot be written: {error}"
+        ) from error
+    atexit.register(_remove, place, lock)
+    return place
+
+
+def _remove(place: Path, lock: FileLock) -> None:
+    lock.release()
+    shutil.rmtree(place, ignore_errors=True)
 
 
 def fed_to_gpu(settings: Settings, images: int) -> str | None:

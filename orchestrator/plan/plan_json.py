@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from itertools import chain
-from typing import Any
+from typing import Any, Final
 
 from orchestrator.config.settings import Settings, to_json
 from orchestrator.config.sources import demo_notes
@@ -13,6 +13,12 @@ from orchestrator.plan.families import FamilyPlan
 from orchestrator.plan.inputs import Inputs
 from orchestrator.plan.preflight import CheckedStudy
 from trainables import registry
+
+# What is said of the study whose throughput a forecast rests on.
+PACE: Final = (
+    *("study", "trials", "device", "processor", "device_names", "devices_per_trial"),
+    "other_images",
+)
 
 
 def plan_json(
@@ -92,15 +98,7 @@ def _forecast(forecast: Forecast) -> dict[str, Any]:
         "trials_at_a_time": forecast.at_a_time,
         "unknown": forecast.unknown or None,
         "pace": pace
-        and {
-            "study": pace.study,
-            "trials": pace.trials,
-            "device": pace.device,
-            "processor": pace.processor,
-            "device_names": sorted(pace.device_names),
-            "devices_per_trial": pace.devices_per_trial,
-            "other_images": pace.other_images,
-        },
+        and {**{name: getattr(pace, name) for name in PACE}, "device_names": sorted(types)},
         "costs": [
             {**vars(price), **cost_of(price, hours if price.may_be_of(types) else None)}
             for price in forecast.prices

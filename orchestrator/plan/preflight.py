@@ -29,8 +29,7 @@ from orchestrator.results.fetched import local_folder
 from orchestrator.results.files import check_writable
 from orchestrator.results.lock import Hold, holding
 from orchestrator.results.published import check_place
-from orchestrator.results.registration import Registration
-from orchestrator.results.study_record import StudyRecord
+from orchestrator.results.study_record import Registration, StudyRecord
 from trainables.data.offline import is_offline, not_fetched
 from trainables.secrets import check_complete
 
@@ -75,7 +74,12 @@ def check_new(settings: Settings, console: Console, *, register: str | None = No
     plans = plan_families(settings)
     name = settings.name or f"{settings.preset}-{settings.dataset}-{time.strftime('%Y%m%d-%H%M%S')}"
     folder = folder_of(settings.results_dir, name)
-    _check_place(folder, settings.data_dir)
+    if settings.data_dir is not None and "://" not in settings.data_dir:
+        data = Path(settings.data_dir).expanduser().resolve()
+        if folder.is_relative_to(data):  # the next study would take results for a class
+            raise ValueError(
+                f"--results-dir must lie outside --data-dir, but {folder} is in {data}"
+            )
     check_writable(folder)
     if (folder / "study.json").exists():
         go_on = f"to go on with it: --resume {name}"
@@ -135,7 +139,6 @@ def check_resumed(
     plans = plan_families(settings, begun=study)
     tables = remains.check_nothing_lost(folder)
     resume.check_families(study, plans)
-    resume.check_spaces(study, plans)
     registration.check_resumed(study, register, settings, [plan.name for plan in plans])
     resume.check_settings(study, settings)
     _check_publish(settings, study.name, study)
@@ -183,15 +186,6 @@ def _check_track(settings: Settings) -> None:
     check_installed(targets)
     for target in targets:
         check_complete(target.place, "--track")
-
-
-def _check_place(folder: Path, data_dir: str | None) -> None:
-    """Refuses results among the data: the next study would take them for a class."""
-    if data_dir is None or "://" in data_dir:
-        return
-    data = Path(data_dir).expanduser().resolve()
-    if folder.is_relative_to(data):
-        raise ValueError(f"--results-dir must lie outside --data-dir, but {folder} is in {data}")
 
 
 def folder_of(results_dir: str, name: str) -> Path:

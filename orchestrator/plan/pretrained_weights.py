@@ -20,20 +20,6 @@ from trainables.weights.sources import DEMO, DOWNLOADS
 USUAL: Final = Settings.weights
 
 
-def names(settings: Settings, families: Sequence[str]) -> dict[str, str]:
-    """What the settings name for each pre-trained family, and for no other, or a `ValueError`."""
-    named = by_family(settings.weights)
-    if named is None:
-        return dict.fromkeys(families, settings.weights)
-    others = sorted(named.keys() - {*families})
-    if others:
-        raise ValueError(
-            f"weights must be named for pre-trained families of the study, "
-            f"{', '.join(families) or 'of which there is none'}, but are for {', '.join(others)}"
-        )
-    return {family: named_for(family, settings) for family in families}
-
-
 def named_for(family: str, settings: Settings) -> str:
     """What the settings name for a family; the usual ones where they name others' alone."""
     named = by_family(settings.weights)
@@ -51,25 +37,32 @@ def find(
     plans.
 
     Raises:
-        ValueError: A network cannot be made here, or files are missing or have another hash: all
-            that are.
+        ValueError: A network cannot be made here, weights are named for others, or files are
+            missing or have another hash: all that are.
     """
     families = [registry.load_family(plan.name) for plan in plans]
     for family in families:
         if family.check is not None:
             family.check((), 0, None, {})
     pretrained = {family.name: family for family in families if family.pretrained}
+    others = sorted((by_family(settings.weights) or {}).keys() - pretrained.keys())
+    if others:
+        raise ValueError(
+            f"weights must be named for pre-trained families of the study, "
+            f"{', '.join(pretrained) or 'of which there is none'}, but are for {', '.join(others)}"
+        )
     found: dict[str, WeightsFile | None] = {}
     faults: list[str] = []
-    for name, text in names(settings, list(pretrained)).items():
+    for name, family in pretrained.items():
+        text = named_for(name, settings)
         try:
-            found[name] = locate(text, pretrained[name])
+            found[name] = locate(text, family)
         except ValueError as error:
             address = not_fetched(error)
             if address is None:
                 faults.append(str(error))
                 continue
-            shown = f"{text} of {name}" if pretrained[name].own_weights else text
+            shown = f"{text} of {name}" if family.own_weights else text
             say(f"Weights: {shown} is in no cache here; a run will download it from {address}")
             found[name] = None
     if faults:

@@ -67,6 +67,5 @@ def probe_families(
 
 
 def _some(indices: npt.NDArray[np.int64], most: int) -> npt.NDArray[np.int64]:
-    if len(indices) <= most:
-        return indices
-    return indices[np.linspace(0, len(indices) - 1, most).astype(np.int64)]
+    count = len(indices)
+    return indices[np.linspace(0, count - 1, min(count, most)).astype(np.int64)]

@@ -11,9 +11,9 @@ from pydantic import BaseModel, Field, ValidationError
 
 from orchestrator.config.settings import Settings, to_json
 from orchestrator.results import registration
-from orchestrator.results.registration import ALPHA, Registration
+from orchestrator.results.registration import ALPHA
 from orchestrator.results.schema import ROLES
-from orchestrator.results.study_record import Question, StudyRecord
+from orchestrator.results.study_record import Question, Registration, StudyRecord
 
 TUNED: Final = ROLES[1]
 NEW: Final = "start a new study to ask something else"
@@ -48,7 +48,7 @@ def plan_registration(
     largest = max(settings.train_fractions)
     pairs = [((one, TUNED), (other, TUNED)) for one, other in combinations(families, 2)]
     pairs += [((family, TUNED), (family, ROLES[0])) for family in families]
-    return Registration(questions=tuple(Question.of(a, b, largest) for a, b in pairs))
+    return Registration(questions=[Question.of(a, b, largest) for a, b in pairs], alpha=ALPHA)
 
 
 def sentences(registered: Registration) -> list[str]:
@@ -136,4 +136,4 @@ def _read(path: Path, settings: Settings, families: Sequence[str]) -> Registrati
         faults.append("a question is asked twice")
     if faults:
         raise ValueError(f"--register must ask what the study can answer, but {'; '.join(faults)}")
-    return Registration(questions=tuple(questions), alpha=read.alpha)
+    return Registration(questions=questions, alpha=read.alpha)

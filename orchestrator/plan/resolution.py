@@ -50,24 +50,16 @@ def resolution(settings: Settings, dataset: OpenedDataSet) -> str | None:
 
 
 def _measured(settings: Settings, dataset: OpenedDataSet) -> tuple[power.Noise, str] | None:
-    """The noise in the latest study on the same data that shows some; None where none does."""
+    """The noise of the two best tuned families in the latest study on the same data with some."""
     for folder, study in files.studies_in(Path(settings.results_dir).expanduser(), NEEDED):
         if (study.dataset.name, study.dataset.files) != (settings.dataset, dict(dataset.files)):
             continue
         try:
-            noise = _noise(folder)
+            hits = tuned_hits(split_runs(files.read_table(folder, "predictions")))
         except (ValueError, OSError):  # it has no finals yet, or they are damaged: not this one's
             continue
-        if noise is not None:
-            return noise, f"as in {folder.name}"
+        several = [of_model for of_model in hits.values() if len(of_model) >= FEWEST_SEEDS]
+        best = sorted(several, key=np.mean, reverse=True)[:2]
+        if len(best) == 2 and best[0].shape[1] == best[1].shape[1]:  # noqa: PLR2004 (a pair)
+            return power.measure(*best), f"as in {folder.name}"
     return None
-
-
-def _noise(folder: Path) -> power.Noise | None:
-    """Of a study's two most accurate tuned families that have two seeds or more."""
-    hits = tuned_hits(split_runs(files.read_table(folder, "predictions")))
-    several = [of_model for of_model in hits.values() if len(of_model) >= FEWEST_SEEDS]
-    several.sort(key=np.mean, reverse=True)
-    if len(several) < 2 or several[0].shape[1] != several[1].shape[1]:  # noqa: PLR2004 (a pair)
-        return None
-    return power.measure(several[0], several[1])

@@ -28,11 +28,9 @@ NEEDED: Final = (
 # More of these extends a study; less of what it has would lose something.
 GROWING: Final = ("trials", "seeds", *BUDGETS)
 # With another of these a study's accuracies cannot be compared with what it has already.
-OTHER_ACCURACIES: Final = frozenset(
-    {
-        *("dataset", "image_size", "image_column", "label_column", "group_column", "train_images"),
-        *("validation_images", "seed", "epochs", "preset", "precision", "objective"),
-    }
+OTHER_ACCURACIES: Final = (
+    *("dataset", "image_size", "image_column", "label_column", "group_column", "train_images"),
+    *("validation_images", "seed", "epochs", "preset", "precision", "objective"),
 )
 NEW: Final = "start a new study"
 NEW_WARM: Final = f"{NEW}; with --warm-start it learns from this one"
@@ -48,18 +46,14 @@ def check_whole(folder: Path, study: StudyRecord) -> None:
 
 
 def check_families(study: StudyRecord, plans: Sequence[FamilyPlan]) -> None:
-    """Checks that a study is resumed with the families that it has; raises a `ValueError`."""
-    before, now = study.settings.families, [plan.name for plan in plans]
-    if before != now:
-        _refuse("families must stay", ",".join(before), ",".join(now), NEW_WARM)
-
-
-def check_spaces(study: StudyRecord, plans: Sequence[FamilyPlan]) -> None:
-    """Checks that each family's space and baseline are what the study has searched.
+    """Checks that a study goes on with the families, spaces and baselines that it has searched.
 
     Raises:
-        ValueError: A dimension is new, gone, or has another distribution or baseline.
+        ValueError: A family or dimension is new, gone, or has another distribution or baseline.
     """
+    own, names = study.settings.families, [plan.name for plan in plans]
+    if own != names:
+        _refuse("families must stay", ",".join(own), ",".join(names), NEW_WARM)
     for plan in plans:
         for name, old, new in changed(study.spaces.get(plan.name, {}), plan.space_json):
             rule = f"space.{plan.name}.{name} must stay"
@@ -76,8 +70,8 @@ def stored_settings(study: StudyRecord) -> dict[str, Any]:
 def check_settings(study: StudyRecord, settings: Settings) -> None:
     """Checks that a study is resumed with its own settings, or with more trials or seeds.
 
-    Families, spaces and baselines are for `check_families` and `check_spaces`: what counts is what
-    their settings come to.
+    Families, spaces and baselines are for `check_families`: what counts is what their settings
+    come to.
 
     Raises:
         ValueError: Something else differs.
@@ -149,11 +143,7 @@ def _check_files(recorded: DataRecord, dataset: OpenedDataSet, used: Used) -> No
 
 
 def check_weights(study: StudyRecord, weights: ChosenWeights, used: Used) -> None:
-    """Checks the hashes of the pre-trained weights, once a family was trained from them.
-
-    Raises:
-        ValueError: One is another.
-    """
+    """Checks the hashes of weights that a family was trained from; raises a `ValueError`."""
     for what, before, now in changed_weights(study, weights.files) if used.weights else ():
         _refuse(f"{what} must stay", before, now, f"give the same file to --weights, or {NEW}")
 

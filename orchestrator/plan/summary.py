@@ -8,10 +8,10 @@ from rich.console import Console
 
 from orchestrator.config.final_epochs import final_epochs
 from orchestrator.config.settings import Settings
-from orchestrator.forecast.estimate import Forecast, cost_sentences, missing_prices
-from orchestrator.forecast.workload import work_of
+from orchestrator.forecast.estimate import Forecast, cost_sentences
+from orchestrator.forecast.prices import DEFAULT
+from orchestrator.forecast.workload import WholeWork, work_of
 from orchestrator.plan.families import FamilyPlan
-from orchestrator.plan.rounds import few_rounds
 from orchestrator.terminal import fitting_table
 from search_spaces.dimension import describe
 from trainables import registry
@@ -19,6 +19,8 @@ from trainables import registry
 COLUMNS: Final = ("dimension", "space", "baseline", "meaning")
 FEW_STEPS: Final = 50
 """After which batch norm's running averages, of momentum 0.1, are what was seen to 99.5%."""
+STARTUP: Final = 10
+"""Trials that must have ended before TPE proposes by what it has learned, Optuna's default."""
 
 
 def print_plan(
@@ -36,17 +38,9 @@ def print_plan(
                 "is not told of it."
             )
     work = work_of([plan.name for plan in plans], settings)
-    if settings.tune_per_fraction:
-        console.print(
-            f"Tuned per fraction: {work.searches} searches in place of {len(plans)}. Those at "
-            f"smaller fractions cost up to as much as {work.smaller_search_epochs:,.0f} epochs at "
-            "the largest, beside their own baselines' and winners' finals, which run anyway."
-        )
-    if settings.equal_steps:
-        console.print(_equal_steps(settings))
     slots = settings.max_concurrent or 1  # none: not known before Ray is asked
     for sentence in (
-        *_budgets(settings, len(plans)),
+        *_asked(settings, work, len(plans)),
         *_few_steps(plans, settings, train_images),
         *few_rounds(settings.trials, len(plans), slots),
     ):
@@ -59,37 +53,65 @@ def print_plan(
     )
 
 
+def learned(trials: int, at_a_time: int) -> int:
+    """How many of a search's trials are proposed after ten have ended."""
+    return max(0, trials - (at_a_time + STARTUP - 1))
+
+
+def few_rounds(trials: int, families: int, slots: int) -> Iterator[str]:
+    """A sentence where one trial at a time would let a search learn more than twice as much.
+
+    The trials are those of each search; the searches of the families share the slots.
+    """
+    own = -(-slots // families)
+    informed, most = learned(trials, own), learned(trials, 1)
+    if 2 * informed >= most:
+        return
+    fewer = max(1, trials - STARTUP + 1 - -(-most // 2)) * families
+    more = 2 * (own + STARTUP - 1) - STARTUP
+    yield (
+        f"Few rounds: of a family's {trials} trials {trials - informed} are random points, since "
+        f"the search learns from trials that have ended, {STARTUP} or more, and {slots} run at a "
+        f"time; one at a time would leave {trials - most}. --max-concurrent {fewer} or --trials "
+        f"{more} would let it learn."
+    )
+
+
 def _few_steps(
     plans: Sequence[FamilyPlan], settings: Settings, train_images: int | None
 ) -> Iterator[str]:
     """Where a training is over before batch norm knows what images are like; a sentence."""
     if train_images is None:
         return
-    few: dict[str, int] = {}
-    for plan in plans:
-        if "batch_size" in plan.baseline:
-            steps = math.ceil(train_images / plan.baseline["batch_size"]) * settings.epochs
-            few |= {plan.name: steps} if steps < FEW_STEPS else {}
+    steps = {
+        plan.name: math.ceil(train_images / plan.baseline["batch_size"]) * settings.epochs
+        for plan in plans
+        if "batch_size" in plan.baseline
+    }
+    few = ", ".join(f"{name} {count:,}" for name, count in steps.items() if count < FEW_STEPS)
     if few:
-        listed = ", ".join(f"{name} {steps:,}" for name, steps in few.items())
         yield (
-            f"Few steps: a whole training takes {listed}. Batch norm needs some {FEW_STEPS} to "
+            f"Few steps: a whole training takes {few}. Batch norm needs some {FEW_STEPS} to "
             "know what images are like; until then validation may stay at chance whatever was "
             "learned. More --epochs, or smaller batches (space and baseline of batch_size), help."
         )
 
 
-def _equal_steps(settings: Settings) -> str:
-    first, *others = sorted(settings.train_fractions, reverse=True)
-    listed = [f"{final_epochs(settings, share):,} at {share:g}" for share in others]
-    searches = "; the searches at these keep theirs" if settings.tune_per_fraction else ""
-    return (
-        f"Equal steps: finals train {settings.epochs:,} epochs at train fraction {first:g}, "
-        f"{', '.join(listed)}{searches}. Each epoch ends with all validation images."
-    )
-
-
-def _budgets(settings: Settings, families: int) -> Iterator[str]:
+def _asked(settings: Settings, work: WholeWork, families: int) -> Iterator[str]:
+    if settings.tune_per_fraction:
+        yield (
+            f"Tuned per fraction: {work.searches} searches in place of {families}. Those at "
+            f"smaller fractions cost up to as much as {work.smaller_search_epochs:,.0f} epochs at "
+            "the largest, beside their own baselines' and winners' finals, which run anyway."
+        )
+    if settings.equal_steps:
+        first, *others = sorted(settings.train_fractions, reverse=True)
+        listed = [f"{final_epochs(settings, share):,} at {share:g}" for share in others]
+        searches = "; the searches at these keep theirs" if settings.tune_per_fraction else ""
+        yield (
+            f"Equal steps: finals train {settings.epochs:,} epochs at train fraction {first:g}, "
+            f"{', '.join(listed)}{searches}. Each epoch ends with all validation images."
+        )
     if hours := settings.budget_gpu_hours:
         yield (
             f"Budget: {hours:g} device-hours, {hours / families:.3g} for each family, finals "
@@ -123,5 +145,6 @@ def print_cost(console: Console, forecast: Forecast, *, paid: bool) -> None:
         types = forecast.throughput.device_names
         for sentence in cost_sentences(forecast.prices, forecast.device_hours, types):
             console.print(sentence)
-    for sentence in missing_prices(forecast.prices) if paid else ():
-        console.print(sentence)
+    for price in forecast.prices:
+        if paid and price.per_hour is None:
+            console.print(f"No price for {price.name}: fill in {DEFAULT}, or --set prices=FILE.")

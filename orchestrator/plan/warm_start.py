@@ -5,8 +5,9 @@ import shutil
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
-from typing import Final, NoReturn
+from typing import Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -69,14 +70,15 @@ def check(
     own = [row for row in trials.to_pylist() if row["family"] in spaces]
     pretrained = {plan.name for plan in plans if plan.pretrained}
     warmed = pretrained & {row["family"] for row in own}
-    for what, before, now in _compared(study, settings, inputs, warmed):
-        if before != now:
-            _refuse(source, what, before, now)
     fractions = {each.name: each.train_fraction for each in searches_of(spaces, settings)}
-    for row in own:
-        fraction = fractions.get(search_of(row["trial_id"]), row["train_fraction"])
-        if row["train_fraction"] != fraction:
-            _refuse(source, "train_fraction", row["train_fraction"], fraction)
+    searched = [(row["train_fraction"], search_of(row["trial_id"])) for row in own]
+    shares = (("train_fraction", share, fractions.get(name, share)) for share, name in searched)
+    for what, before, now in chain(_compared(study, settings, inputs, warmed), shares):
+        if before != now:
+            raise ValueError(
+                "--warm-start must name a study whose accuracies compare with this one's, but "
+                f"{what} is {before} in {source} and {now} here"
+            )
     counted = Counter(epochs["trial_id"].to_pylist())
     used = [
         row["trial_id"]
@@ -148,10 +150,3 @@ def _compared(
     # The demo's own are not made yet where they are None, so no study can have used them.
     weights = {family: inputs.weights_files[family] for family in pretrained}
     yield from changed_weights(study, weights)
-
-
-def _refuse(source: Path, what: str, theirs: object, ours: object) -> NoReturn:
-    raise ValueError(
-        f"--warm-start must name a study whose accuracies compare with this one's, but {what} is "
-        f"{theirs} in {source} and {ours} here"
-    )

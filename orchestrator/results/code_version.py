@@ -35,9 +35,8 @@ def git_commit() -> str | None:
     environment in it, is none of this project: it must have these files, at its top level.
     """
     here = Path(__file__).resolve()
-    if _git("rev-parse", "--show-toplevel") != str(here.parents[2]):
-        return None
-    if _git("ls-files", "--error-unmatch", here.name) is None:
+    top = _git("rev-parse", "--show-toplevel")
+    if top != str(here.parents[2]) or _git("ls-files", "--error-unmatch", here.name) is None:
         return None
     return _git("describe", "--always", "--dirty", "--abbrev=40", "--exclude", "*")
 

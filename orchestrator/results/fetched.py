@@ -12,7 +12,7 @@ from typing import Final
 import platformdirs
 from filelock import FileLock
 
-from orchestrator.results import copies, files, published
+from orchestrator.results import files, lock, published
 from orchestrator.results.published import Place, Snapshot
 from trainables import checkpoints
 from trainables.secrets import redacted
@@ -42,17 +42,17 @@ def local_folder(results: str, *, weights: bool = False) -> Path:
 
     with FileLock(folder.parent / ".lock"):
         snapshot = fetch(place, folder, wanted)
-        before = copies.copy_of(folder)
+        before = lock.copy_of(folder)
         for name in set(before.files if before else ()) - set(snapshot.files):
             (folder / name).unlink(missing_ok=True)
-        copy = copies.Copy(
+        copy = lock.Copy(
             address=redacted(place.address),
             host=snapshot.runs[-1].host,
             pid=snapshot.runs[-1].pid,
             published_at=snapshot.published_at,
             files=sorted(snapshot.files),
         )
-        files.write_text(folder / copies.COPY, json.dumps(asdict(copy)) + "\n")
+        files.write_text(folder / lock.COPY, json.dumps(asdict(copy)) + "\n")
     return folder
 
 
@@ -106,10 +106,9 @@ def fetch(place: Place, folder: Path, wanted: Callable[[str], bool]) -> Snapshot
 
 def _fetch(place: Place, folder: Path, snapshot: Snapshot, wanted: Callable[[str], bool]) -> None:
     here: dict[str, Path] = {}
-    for name, file in snapshot.files.items():
-        if not wanted(name):
-            continue
-        target, object_name = folder / name, published.object_name(name, file)
+    for name in filter(wanted, snapshot.files):
+        file, target = snapshot.files[name], folder / name
+        object_name = published.object_name(name, file)
         target.parent.mkdir(parents=True, exist_ok=True)
         known = published.described(target) if target.is_file() else None
         if known is None or (known.bytes, known.sha256) != (file.bytes, file.sha256):

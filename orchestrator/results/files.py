@@ -10,8 +10,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from orchestrator.results import shape
-from orchestrator.results.schema import SCHEMA_VERSION
+from orchestrator.results.schema import SCHEMA_VERSION, check_table
 from orchestrator.results.study_record import StudyRecord
 
 
@@ -108,7 +107,7 @@ def read_table(folder: Path, name: str) -> pa.Table:
         ValueError: There is none (the study did not get that far, or is none), or it is damaged.
     """
     table = read_any_table(folder, name)
-    shape.check_table(folder / f"{name}.parquet", name, table)
+    check_table(folder / f"{name}.parquet", name, table)
     return table
 
 

@@ -16,7 +16,7 @@ FAILED: Final = "final_failed"
 DIVERGED: Final = "final_diverged"
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class FinalRun:
     """One final run: a re-training of a baseline or winner.
 
@@ -55,13 +55,16 @@ def final_runs(
     epochs = Counter(key_of(row) for row in final_epochs)
     names = {key_of(row): row["trial_id"] for row in final_epochs}
     tested = {key_of(row) for row in final}
-    failed = _failed(study, events)
+    began = datetime.fromisoformat(study.runs[-1].started_at) if study.runs else None
+    # Those that ended without a test; another run tries them again.
+    failed = {
+        row["trial_id"]
+        for row in events
+        if row["kind"] in {FAILED, DIVERGED} and (began is None or row["at"] >= began)
+    }
     return [
         FinalRun(
-            family=key[0],
-            role=key[1],
-            seed=key[2],
-            train_fraction=key[3],
+            *key,
             trial_id=names.get(key),
             epochs=epochs[key],
             done=key in tested,
@@ -69,16 +72,6 @@ def final_runs(
         )
         for key in _expected(study, study.choice)
     ]
-
-
-def _failed(study: StudyRecord, events: Sequence[EventRow]) -> set[str | None]:
-    """The trial ids of those that ended without a test; another run tries them again."""
-    began = datetime.fromisoformat(study.runs[-1].started_at) if study.runs else None
-    return {
-        row["trial_id"]
-        for row in events
-        if row["kind"] in {FAILED, DIVERGED} and (began is None or row["at"] >= began)
-    }
 
 
 def _expected(study: StudyRecord, choice: Choices) -> Iterator[Key]:

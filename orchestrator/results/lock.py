@@ -1,17 +1,16 @@
 """Lock of a study's folder: one driver per study, and when a holder counts as dead."""
 
 import contextlib
+import json
 import os
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from filelock import FileLock, SoftFileLease, Timeout
-
-from orchestrator.results import copies
 
 LOCK: Final = ".driver.lock"
 LEASE: Final = ".driver.lease"
@@ -21,6 +20,10 @@ RENEWAL_SECONDS: Final = 5.0
 LOOK_SECONDS: Final = 1.0
 # How long a lease that names nobody must stay as it is to be taken for damaged: over one renewal.
 DAMAGED_SECONDS: Final = 7.0
+# Marks a folder that is a copy of a published study.
+COPY: Final = ".published.json"
+ALIVE_SECONDS: Final = 120.0
+"""A driver that has not published for so long counts as gone."""
 
 
 class HeldError(RuntimeError):
@@ -47,14 +50,11 @@ class Hold:
     """
 
     def __init__(self, folder: Path) -> None:
-        """Takes the folder, which must exist; see `holding`."""
+        """Holds the folder, which must exist; see `holding`."""
         self._folder, self.damage = folder, ""
         self._lost = False
         self._lock = FileLock(folder / LOCK, thread_local=False, is_singleton=False)
         self._lease = _lease(folder, on_compromise=lambda _: setattr(self, "_lost", True))
-
-    def acquire(self) -> None:
-        """See `holding`."""
         try:
             self._lock.acquire(timeout=LOOK_SECONDS)
             self._remove_damaged_lease()
@@ -70,18 +70,16 @@ class Hold:
 
     def _remove_damaged_lease(self) -> None:
         """An empty or cut lease names nobody; whoever lives behind it would renew it in time."""
-        path, first = self._folder / LEASE, _renewed_at(self._folder)
+        folder, path, first = self._folder, self._folder / LEASE, _renewed_at(self._folder)
         deadline = time.monotonic() + DAMAGED_SECONDS
-        while first is not None and _lease(self._folder).owner is None:
-            if _renewed_at(self._folder) != first:
-                return
+        while first is not None and _lease(folder).owner is None and _renewed_at(folder) == first:
             if time.monotonic() > deadline:
                 self.damage = f"{path.name} named no driver, and was not renewed: it was removed"
                 path.unlink(missing_ok=True)
                 return
             time.sleep(LOOK_SECONDS / 10)
 
-    def release(self) -> None:
+    def close(self) -> None:
         """Releases the lock."""
         self._lease.release()
         self._lock.release()
@@ -107,12 +105,37 @@ def holding(folder: Path) -> Iterator[Hold]:
         HeldError: Another driver holds it.
         OSError: The folder cannot be written.
     """
-    hold = Hold(folder)
-    hold.acquire()
-    try:
+    with contextlib.closing(Hold(folder)) as hold:
         yield hold
-    finally:
-        hold.release()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Copy:
+    """Published study of which a folder is a copy.
+
+    Attributes:
+        address: Where that is stored, without a password.
+        host: Name of the machine of the driver that published it last, in a process `pid` there.
+        published_at: When, in seconds since the epoch.
+        files: What was published, as paths in the folder.
+    """
+
+    address: str
+    host: str
+    pid: int
+    published_at: float
+    files: Sequence[str]
+
+
+def copy_of(folder: Path) -> Copy | None:
+    """The published study of which a folder is a copy; None where it is a study's own."""
+    path = folder / COPY
+    return Copy(**json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else None
+
+
+def is_fresh(published_at: float) -> bool:
+    """Whether it was published so recently that its driver may still run."""
+    return time.time() - published_at < ALIVE_SECONDS
 
 
 def check_free(folder: Path) -> None:
@@ -127,9 +150,9 @@ def holder_of(folder: Path) -> Holder | None:
 
     Of a copy of a published study it is the one that has published it.
     """
-    copy = copies.copy_of(folder)
+    copy = copy_of(folder)
     if copy is not None:
-        return Holder(host=copy.host, pid=copy.pid, alive=copies.is_fresh(copy.published_at))
+        return Holder(host=copy.host, pid=copy.pid, alive=is_fresh(copy.published_at))
     owner, renewed = _lease(folder).owner, _renewed_at(folder)
     if owner is None or renewed is None:
         return None
@@ -161,10 +184,8 @@ def _renewed_at(folder: Path) -> float | None:
 def _exists(pid: int) -> bool:
     try:
         os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        pass  # it is another user's
+    except OSError as error:
+        return isinstance(error, PermissionError)  # it is another user's
     return True
 
 

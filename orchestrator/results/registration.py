@@ -3,13 +3,12 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from orchestrator.config.settings import OPERATIONAL
-from orchestrator.results import files
-from orchestrator.results.study_record import Question, StudyRecord
+from orchestrator.results import files, manifest
+from orchestrator.results.study_record import Registration, StudyRecord
 
 FILE: Final = "registration.json"
 ALPHA: Final = 0.05
@@ -20,19 +19,6 @@ TEST: Final = (
 REGISTERED, EXPLORED = "registered", "explored"
 # What of it `study.json` has too.
 KEPT: Final = ("registered_at", "questions", "alpha")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Registration:
-    """Questions that a study will ask.
-
-    Attributes:
-        questions: All of them; they are tested together.
-        alpha: How often a study may find something in any of them where there is nothing.
-    """
-
-    questions: tuple[Question, ...]
-    alpha: float = ALPHA
 
 
 def what_matters(study: StudyRecord) -> dict[str, Any]:
@@ -53,16 +39,11 @@ def sha256_of(content: Mapping[str, Any]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def register(
-    folder: Path, registration: Registration, study: StudyRecord, *, registered_at: str
-) -> dict[str, Any]:
-    """Writes `registration.json`; returns the entry of `study.json` that names it.
-
-    In the folder no trial has begun; the time is ISO 8601 text in UTC.
-    """
+def register(folder: Path, registration: Registration, study: StudyRecord) -> dict[str, Any]:
+    """Writes `registration.json`, before any trial; returns the entry of `study.json` about it."""
     content = {
         "study": study.name,
-        "registered_at": registered_at,
+        "registered_at": manifest.now(),
         "git_commit": study.git_commit,
         "code_sha256": study.code_sha256,
         "questions": [question.model_dump() for question in registration.questions],
@@ -79,11 +60,7 @@ def register(
 
 
 def read(folder: Path) -> dict[str, Any] | None:
-    """The content of `registration.json` and its hash; None where there is none.
-
-    Raises:
-        ValueError: It is damaged.
-    """
+    """The content of `registration.json` and its hash, or None; a `ValueError` of damaged ones."""
     path = folder / FILE
     if not path.is_file():
         return None

@@ -16,29 +16,11 @@ NewCount = Annotated[int | None, "int64"]
 """Null in studies of an earlier version alone."""
 
 
-class ProposedRow(TypedDict):
-    """Columns of `trials.parquet` that a trial has before its first epoch."""
-
-    family: str
-    trial_id: str
-    role: str
-    status: str
-    stop_reason: str | None
-    epochs_run: int
-    attempts: int
-    device_seconds: float
-    train_fraction: float
-    seed: int
-    started_at: datetime | None
-    ended_at: datetime | None
-    error: str | None
-    params_json: str
-
-
-class TrialRow(TypedDict):
-    """A row of `trials.parquet`; see `docs/COLUMNS.md`."""
-
+class _Study(TypedDict):
     study: Name
+
+
+class _Proposed(TypedDict):
     family: Name
     trial_id: str
     role: Name
@@ -46,6 +28,9 @@ class TrialRow(TypedDict):
     stop_reason: str | None
     epochs_run: Int32
     attempts: Int32
+
+
+class _BestEpoch(TypedDict):
     best_epoch: Int32 | None
     validation_loss: float | None
     validation_accuracy: float | None
@@ -53,9 +38,15 @@ class TrialRow(TypedDict):
     validation_recall: float | None
     validation_f1: float | None
     objective: float | None
+
+
+class _Training(TypedDict):
     device_seconds: float
     train_fraction: float
     seed: int
+
+
+class _Place(TypedDict):
     node: str | None
     device: str
     device_name: str | None
@@ -64,10 +55,21 @@ class TrialRow(TypedDict):
     cuda: str | None
     cudnn: str | None
     device_speed: float | None
+
+
+class _Ended(TypedDict):
     started_at: datetime | None
     ended_at: datetime | None
     error: str | None
     params_json: str
+
+
+class ProposedRow(_Proposed, _Training, _Ended):
+    """Columns of `trials.parquet` that a trial has before its first epoch."""
+
+
+class TrialRow(_Study, _Proposed, _BestEpoch, _Training, _Place, _Ended):
+    """A row of `trials.parquet`; see `docs/COLUMNS.md`."""
 
 
 class _EpochMetrics(TypedDict):
@@ -91,8 +93,7 @@ class Epoch(_EpochMetrics):
     epoch: int
 
 
-class _EpochKey(TypedDict):
-    study: Name
+class _EpochKey(_Study):
     family: Name
     trial_id: str
     epoch: Int32
@@ -109,10 +110,9 @@ class EpochRow(_EpochKey, _EpochMetrics, _EpochPlace):
     """A row of `epochs.parquet`; see `docs/COLUMNS.md`."""
 
 
-class RungRow(TypedDict):
+class RungRow(_Study):
     """A row of `rungs.parquet`; see `docs/COLUMNS.md`."""
 
-    study: Name
     sequence: int
     family: Name
     trial_id: str
@@ -123,10 +123,9 @@ class RungRow(TypedDict):
     decision: Name
 
 
-class EventRow(TypedDict):
+class EventRow(_Study):
     """A row of `events.parquet`; see `docs/COLUMNS.md`."""
 
-    study: Name
     at: datetime
     kind: Name
     family: Name | None
@@ -134,13 +133,15 @@ class EventRow(TypedDict):
     detail: str
 
 
-class FinalRow(TypedDict):
-    """A row of `final.parquet`; see `docs/COLUMNS.md`."""
-
-    study: Name
+class _Final(_Study):
     family: Name
     role: Name
     seed: int
+
+
+class FinalRow(_Final):
+    """A row of `final.parquet`; see `docs/COLUMNS.md`."""
+
     trial_id: str
     train_fraction: float
     train_images: int
@@ -182,13 +183,9 @@ class FinalEpochRow(EpochRow):
     train_fraction: float
 
 
-class PredictionRow(TypedDict):
+class PredictionRow(_Final):
     """A row of `predictions.parquet`; see `docs/COLUMNS.md`."""
 
-    study: Name
-    family: Name
-    role: Name
-    seed: int
     train_fraction: float
     image_index: Int32
     label: Int16
@@ -197,10 +194,9 @@ class PredictionRow(TypedDict):
     file: Name | None
 
 
-class Pair(TypedDict):
+class Pair(_Study):
     """The columns of `comparison.parquet` that say what is compared."""
 
-    study: Name
     train_fraction: float
     seed: int | None
     a_family: Name

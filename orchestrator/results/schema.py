@@ -1,17 +1,21 @@
-"""The tables of a study on disk: their columns with types, and which may be empty."""
+"""The tables of a study on disk: their columns with types, which may be empty, and their check."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import chain
+from pathlib import Path
 from typing import Any, Final, get_args, get_type_hints
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
 
 from orchestrator.results import rows
 from orchestrator.results.data_dictionary import described
+from orchestrator.results.study_record import WORDS
 from search_spaces.baseline import Params
+from trainables.names import check_family, check_trial
 
 SCHEMA_VERSION = 1
 
@@ -119,12 +123,73 @@ def parameter_columns(params: Params) -> dict[str, Any]:
 
 
 def to_table(content: Sequence[Mapping[str, object]], schema: pa.Schema) -> pa.Table:
-    """Rows as a table; a missing column is null, an unknown one an error.
-
-    Raises:
-        ValueError: A row has a column that the schema lacks.
-    """
+    """Rows as a table; a missing column is null, an unknown one a `ValueError`."""
     unknown = sorted({name for row in content for name in row} - set(schema.names))
     if unknown:
         raise ValueError(f"columns must be in the schema, but got {', '.join(unknown)}")
     return pa.Table.from_pylist([dict(row) for row in content], schema=schema)
+
+
+def check_table(path: Path, name: str, table: pa.Table) -> None:
+    """Checks the columns of a stored table, their types, and what is in them, before it is read.
+
+    A results folder may be somebody else's, or damaged: what passes can be read without surprise.
+
+    Raises:
+        ValueError: It is not what a study writes.
+    """
+    for violation in _violations(name, table):
+        raise ValueError(f"{name}.parquet must be as a study writes it, but {path} {violation}")
+
+
+def _violations(name: str, table: pa.Table) -> Iterator[str]:
+    for expected in columns_of_all()[name]:
+        column, found = expected.name, table.column_names.count(expected.name)
+        if found != 1:
+            if found or column not in LATER:
+                yield f"has {found} columns {column}"
+            continue
+        values = table[column]
+        if values.type != expected.type:
+            yield f"has {column} as {values.type}, not as {expected.type}"
+        elif values.null_count and not expected.nullable and column not in LATER:
+            yield f"lacks {column} in {values.null_count} rows"
+        else:
+            yield from _violations_of_values(column, values)
+
+
+def _violations_of_values(column: str, values: pa.ChunkedArray) -> Iterator[str]:
+    if check := _CHECKS.get(column):
+        for value in pc.unique(values).drop_null().to_pylist():
+            try:
+                check(value)
+            except (ValueError, RecursionError) as error:
+                yield f"has a wrong {column}: {error}"
+    elif pa.types.is_floating(values.type):
+        if pc.all(pc.is_finite(values)).as_py() is False:
+            yield f"has a number that is not finite as {column}"
+    elif pa.types.is_integer(values.type) and pc.any(pc.less(values, 0)).as_py():
+        yield f"has a negative number as {column}"
+
+
+def _check_params(text: str) -> None:
+    params = json.loads(text)
+    if not isinstance(params, dict) or not all(
+        value is None or isinstance(value, bool | int | float | str) for value in params.values()
+    ):
+        raise ValueError(f"it must be names with plain values, but is {text[:WORDS]!r}")
+
+
+def _check_role(text: str) -> None:
+    roles = (*ROLES, "search")
+    if text not in roles:
+        raise ValueError(f"it must be one of {', '.join(roles)}, but is {text[:WORDS]!r}")
+
+
+_CHECKS: Final[Mapping[str, Callable[[Any], object]]] = {
+    "trial_id": check_trial,
+    **dict.fromkeys(("family", "a_family", "b_family"), check_family),
+    "params_json": _check_params,
+    **dict.fromkeys(("role", "a_role", "b_role"), _check_role),
+    "seed": int,  # one of a trial may be any number
+}

@@ -240,13 +240,18 @@ class Question(Entry):
         )
 
 
-class RegistrationRecord(Entry):
+class Registration(Entry):
+    """Questions that are tested together; alpha: how often any may find what is not there."""
+
+    questions: list[Question]
+    alpha: Share
+
+
+class RegistrationRecord(Registration):
     """What a study registered before its first trial: see `registration.json`."""
 
     sha256: Text
     registered_at: Text
-    questions: list[Question]
-    alpha: Share
 
 
 def _rungs(said: dict[str, Any]) -> list[int]:
@@ -306,13 +311,11 @@ class StudyRecord(Entry):
             record = cls.model_validate(content)
         except ValidationError as error:
             first = error.errors()[0]
-            where, got = (
-                ".".join(map(str, first["loc"])),
-                f" and got {str(first['input'])[:WORDS]!r}",
-            )
+            where = ".".join(map(str, first["loc"])) or "an object"
+            got = f" and got {str(first['input'])[:WORDS]!r}" * (first["type"] != "missing")
             raise ValueError(
-                f"study.json must be as a study writes it, but in {path} of {where or 'an object'} "
-                f"is said: {first['msg']}{'' if first['type'] == 'missing' else got}"
+                f"study.json must be as a study writes it, but in {path} of {where} is said: "
+                f"{first['msg']}{got}"
             ) from error
         record._raw = content
         return record

@@ -111,15 +111,15 @@ class StudyResults:
     def _check_known(self, name: str) -> None:
         """Checks that the trials of a table are in `trials.parquet`, which is written before it."""
         names = set(self._tables[name]["trial_id"].to_pylist())
-        if names <= set(self.table_or_empty("trials")["trial_id"].to_pylist()):
-            return
-        self._tables.pop("trials", None)  # a running study may have written both meanwhile
-        unknown = sorted(names - set(self.table_or_empty("trials")["trial_id"].to_pylist()))
-        if unknown:
-            raise ValueError(
-                f"trials.parquet must have each trial of {name}.parquet, but in {self.folder} "
-                f"lacks {unknown[0]}"
-            )
+        for _ in range(2):  # a running study may have written both meanwhile
+            unknown = sorted(names - set(self.table_or_empty("trials")["trial_id"].to_pylist()))
+            if not unknown:
+                return
+            self._tables.pop("trials", None)
+        raise ValueError(
+            f"trials.parquet must have each trial of {name}.parquet, but in {self.folder} "
+            f"lacks {unknown[0]}"
+        )
 
     def table_or_empty(self, name: str) -> pa.Table:
         """A table, without rows where it is not there yet; a `ValueError` where it is damaged."""
@@ -141,11 +141,7 @@ class StudyResults:
     def rows(self, name: Literal["comparison"]) -> list[row_types.ComparisonRow]: ...
 
     def rows(self, name: str) -> Any:
-        """The rows of a table in their order on disk; see `table_or_empty`.
-
-        Raises:
-            ValueError: It is damaged.
-        """
+        """The rows of a table in their order on disk, as `table_or_empty` has them."""
         return self.table_or_empty(name).to_pylist()
 
 

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from orchestrator.config.settings import Settings
 from orchestrator.config.sources import from_json
-from orchestrator.plan import image_files, inputs, pretrained_weights, provenance
+from orchestrator.plan import inputs, memory, pretrained_weights, provenance
 from orchestrator.results import code_version, files, manifest, schema
 from orchestrator.results.study_record import StudyRecord
 from orchestrator.retrain.stored_trial import StoredTrial, read_trial
@@ -239,7 +239,7 @@ def _shared(study: StudyRecord, settings: Settings, family: Family, fraction: fl
     dataset = inputs.named_data_set(settings).open(settings.data_dir, settings.edge)
     provenance.check_own_validation(study, dataset)
     _refuse_any(provenance.other_files(study, dataset))
-    training = image_files.with_room(dataset).read_training()
+    training = memory.with_room(dataset).read_training()
     parts = inputs.divide(settings, dataset, training.labels)
     _refuse_any(provenance.other_split(study, parts))
     return SharedData(

@@ -21,7 +21,7 @@ from orchestrator.forecast.estimate import Forecast, time_sentences
 from orchestrator.plan import resume, warm_start
 from orchestrator.plan.disk_space import check_disk_space
 from orchestrator.plan.preflight import CheckedStudy, forecast_of
-from orchestrator.plan.rounds import few_rounds
+from orchestrator.plan.summary import few_rounds
 from orchestrator.results import manifest, registration
 from orchestrator.results.lock import Hold, holding
 from orchestrator.results.manifest import Manifest
@@ -116,12 +116,8 @@ def register(checked: CheckedStudy, content: Mapping[str, Any], console: Console
     """Registers what a new study will ask, if wanted; returns the entry of `study.json`."""
     if checked.registration is None:
         return {}
-    entry = registration.register(
-        checked.folder,
-        checked.registration,
-        manifest.record_of(content),
-        registered_at=manifest.now(),
-    )
+    study = manifest.record_of(content)
+    entry = registration.register(checked.folder, checked.registration, study)
     console.print(
         f"Registered: {registration.FILE}, SHA-256 {entry['sha256']}; keep it elsewhere too",
         soft_wrap=True,

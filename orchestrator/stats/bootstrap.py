@@ -99,14 +99,13 @@ def _means(values: Sequence[Floats], draws: int, groups: Integers | None) -> lis
     Groups are resampled whole, so the number of images varies and the mean is a ratio: Davison and
     Hinkley (1997), Bootstrap Methods and their Application, section 3.8.
     """
-    units = values[0].shape[1]
-    sizes: Floats | None = None
+    sizes: Floats = np.ones(values[0].shape[1])
     if groups is not None:
         sizes = np.bincount(groups).astype(np.float64)
-        units, values = len(sizes), [sums_of_groups(each, groups) for each in values]
+        values = [sums_of_groups(each, groups) for each in values]
     chunks = [
-        [each @ weights / (units if sizes is None else sizes @ weights) for each in values]
-        for weights in _image_weights(units, draws)
+        [each @ weights / (sizes @ weights) for each in values]
+        for weights in _image_weights(len(sizes), draws)
     ]
     return [np.concatenate(parts, axis=1) for parts in zip(*chunks, strict=True)]
 

@@ -38,7 +38,9 @@ def compare(
     Raises:
         ValueError: Two runs of one fraction were not tested on the same images.
     """
-    models = _models(final)
+    named = dict.fromkeys(zip(final["family"].to_pylist(), final["role"].to_pylist(), strict=True))
+    families = dict.fromkeys(family for family, _ in named)
+    models = [(name, role) for name in families for role in schema.ROLES if (name, role) in named]
     study = final["study"][0].as_py() if final.num_rows else None
     runs = split_runs(predictions)
     found: list[Pair] = []
@@ -55,13 +57,6 @@ def compare(
     _adjust_means(found, registered)
     rows = [row for each in found for row in each.rows]
     return schema.to_table(rows, schema.FIXED_SCHEMAS["comparison"])
-
-
-def _models(final: pa.Table) -> list[Model]:
-    """The models in the order of the tables: families as they appear, baseline before tuned."""
-    models = [(row["family"], row["role"]) for row in final.select(["family", "role"]).to_pylist()]
-    families = dict.fromkeys(family for family, _ in models)
-    return [(name, role) for name in families for role in schema.ROLES if (name, role) in models]
 
 
 def compare_models(tested: TestedRuns, models: Sequence[Model]) -> Iterator[dict[str, Any]]:

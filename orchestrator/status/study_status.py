@@ -14,9 +14,8 @@ from orchestrator.config.searches import search_of
 from orchestrator.config.settings import Settings
 from orchestrator.config.stored_settings import StoredSettings
 from orchestrator.forecast.remaining import forecast_end, stored_finals, stored_trials
-from orchestrator.results.copies import copy_of
 from orchestrator.results.final_runs import FinalRun, final_runs
-from orchestrator.results.lock import Holder, holder_of
+from orchestrator.results.lock import Holder, copy_of, holder_of
 from orchestrator.results.rows import EventRow, TrialRow
 from orchestrator.results.states import ENDED, Outcome, State
 from orchestrator.results.study_record import StudyRecord

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from orchestrator.config.settings import Settings
 from orchestrator.config.sources import from_json
 from orchestrator.plan import pretrained_weights
-from orchestrator.plan.image_files import with_room
 from orchestrator.plan.inputs import divide, named_data_set
+from orchestrator.plan.memory import with_room
 from orchestrator.plan.provenance import check_own_validation, other_files, other_split
 from orchestrator.verify.tables import Tables
 from trainables import registry

@@ -14,8 +14,8 @@ from in_process import Driver
 from made_up_inputs import image_folder
 
 from orchestrator import study
-from orchestrator.plan import image_files, memory
-from orchestrator.plan.image_files import with_room
+from orchestrator.plan import memory
+from orchestrator.plan.memory import with_room
 from orchestrator.results import files
 from orchestrator.retrain import __main__ as retrain
 from orchestrator.verify.runner import verify
@@ -68,11 +68,11 @@ def test_the_curve_is_the_same_as_in_memory(
     images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     in_memory = trained(images, tmp_path / "in memory", monkeypatch)
-    assert not image_files.cache().exists()
+    assert not memory.decoded_cache().exists()
     monkeypatch.setattr(memory, "free_bytes", lambda: LIMIT)
     mapped = trained(images, tmp_path / "mapped", monkeypatch)
     pd.testing.assert_frame_equal(curves(in_memory), curves(mapped))
-    (place,) = [path for path in image_files.cache().iterdir() if path.is_dir()]
+    (place,) = [path for path in memory.decoded_cache().iterdir() if path.is_dir()]
     found = {path.name: path.stat().st_size for path in place.glob("*.uint8")}
     assert found == {"training.uint8": 40 * SIZE**2 * 3, "test.uint8": 8 * SIZE**2 * 3}
     assert verify(mapped.folder, sources=True).problems == []
@@ -130,16 +130,16 @@ def test_a_dry_run_says_where_the_images_go_and_leaves_nothing(images: Path) -> 
     said = "".join(done.stdout.split())
     place = platformdirs.user_cache_path("transfer-study") / "decoded"
     assert "".join(f"they are decoded into files in {place}/".split()) in said
-    assert [path.name for path in place.iterdir()] == [image_files.LOCK]
+    assert [path.name for path in place.iterdir()] == [memory.IN_USE]
 
 
 @pytest.mark.usefixtures("little_memory")
 def test_what_a_killed_process_left_is_removed_and_what_another_uses_is_not(images: Path) -> None:
-    left, used = (image_files.cache() / name for name in ("left", "used"))
+    left, used = (memory.decoded_cache() / name for name in ("left", "used"))
     for place in (left, used):
         place.mkdir(parents=True)
         (place / "training.uint8").write_bytes(b"pixels")
-    with FileLock(used / image_files.LOCK):
+    with FileLock(used / memory.IN_USE):
         with_room(DATASET.open(str(images), SIZE))
         assert not left.exists()
         assert (used / "training.uint8").exists()

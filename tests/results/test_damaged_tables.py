@@ -9,7 +9,7 @@ from made_up_rows import table, trial
 from optuna.distributions import FloatDistribution
 
 from orchestrator.config.searches import list_searches, search_for
-from orchestrator.results import files, shape
+from orchestrator.results import files, schema
 from search_spaces.dimension import outside
 
 
@@ -33,10 +33,10 @@ def test_what_is_read_of_a_table_with_any_bit_flipped_can_be_looked_at(tmp_path:
 def test_hyperparameters_that_are_no_names_with_values_are_refused(
     tmp_path: Path, params: str
 ) -> None:
-    shape.check_table(tmp_path, "trials", table("trials", [trial("cnn-000", params_json="{}")]))
+    schema.check_table(tmp_path, "trials", table("trials", [trial("cnn-000", params_json="{}")]))
     wrong = table("trials", [trial("cnn-000", params_json=params)])
     with pytest.raises(ValueError, match="has a wrong params_json"):
-        shape.check_table(tmp_path, "trials", wrong)
+        schema.check_table(tmp_path, "trials", wrong)
 
 
 def test_a_final_run_of_a_family_that_the_study_does_not_have_is_refused() -> None:
@@ -51,4 +51,4 @@ def test_a_hyperparameter_that_is_missing_is_outside_the_space() -> None:
 def test_a_role_that_no_trial_has_is_refused(tmp_path: Path) -> None:
     wrong = table("trials", [{**trial("cnn-000", params_json="{}"), "role": "x"}])
     with pytest.raises(ValueError, match="has a wrong role: it must be one of baseline, tuned"):
-        shape.check_table(tmp_path, "trials", wrong)
+        schema.check_table(tmp_path, "trials", wrong)
