@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
+from itertools import pairwise, product
 
 import numpy as np
 import pyarrow as pa
@@ -54,26 +54,24 @@ def measure_curves(final: pa.Table, runs: Sequence[PredictedRun]) -> dict[Model,
     generator = np.random.default_rng([bootstrap.SEED, 2])
     # One bootstrap for all models, as in the comparison of pairs.
     accuracies = bootstrap.accuracy_draws(np.stack([run.correct for run in runs]))
-    for fraction in sorted({run.fraction for run in runs}):
-        for model, curve in curves.items():
-            at = (fraction, model)
-            rows = [i for i, run in enumerate(runs) if (run.fraction, run.model) == at]
-            images = sizes.get((*model, fraction))
-            if images and rows:
-                points = np.array([runs[row].correct.mean() for row in rows])
-                own = SeedRuns(points=points, draws=accuracies[rows])
-                # Student's t knows no bounds.
-                low, high = np.clip(MeanDifference.of(own).interval(), 0, 1)
-                curve.append(
-                    Point(
-                        images=images,
-                        accuracy=own.mean,
-                        low=float(low),
-                        high=float(high),
-                        seeds=len(rows),
-                        draws=noisy_means(own, generator),
-                    )
+    for fraction, model in product(sorted({run.fraction for run in runs}), curves):
+        rows = [i for i, run in enumerate(runs) if (run.fraction, run.model) == (fraction, model)]
+        images = sizes.get((*model, fraction))
+        if images and rows:
+            points = np.array([runs[row].correct.mean() for row in rows])
+            own = SeedRuns(points=points, draws=accuracies[rows])
+            # Student's t knows no bounds.
+            low, high = np.clip(MeanDifference.of(own).interval(), 0, 1)
+            curves[model].append(
+                Point(
+                    images=images,
+                    accuracy=own.mean,
+                    low=float(low),
+                    high=float(high),
+                    seeds=len(rows),
+                    draws=noisy_means(own, generator),
                 )
+            )
     return {model: curve for model, curve in curves.items() if curve}
 
 
