@@ -14,6 +14,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from orchestrator.config.settings import Settings
 from orchestrator.run.cluster import InfrastructureError, Reservation, alive_nodes, fits
 from orchestrator.run.devices import in_words
+from orchestrator.trials.recorder import Unpickled
 from trainables import hardware, node_check
 from trainables.hardware import Hardware
 
@@ -128,7 +129,7 @@ def check_types(known: Mapping[str, Mapping[str, object]], seen: Seen) -> None:
         )
 
 
-class Waiting:
+class Waiting(Unpickled):
     """Message and action, once, where no trial runs since none has a node."""
 
     def __init__(
@@ -137,10 +138,6 @@ class Waiting:
         """Takes what a trial reserves, how long to wait for a node, and where to say so."""
         self._reservation, self._minutes = reservation, settings.wait_for_nodes_minutes
         self._say, self._said = say, ""
-
-    def __reduce__(self) -> tuple[type[object], tuple[()]]:
-        """An empty object, as the recorder: Tune pickles what it is given and never reads it."""
-        return object, ()
 
     def __call__(self, seconds: float) -> None:
         """Told for how many seconds no trial has run.

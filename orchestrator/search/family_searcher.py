@@ -32,13 +32,11 @@ class FamilySearch(TrialQueue):
         *,
         trials: int,
         seed: int,
-        epochs: int,
-        max_attempts: int,
         first_cut: Callable[[str], int | None],
         by_device_time: bool,
         multivariate: bool,
         blocked_by: Callable[[Search], str | None] = lambda _: None,
-        after_out_of_memory: Sequence[Params] = (),
+        **options: Any,
     ) -> None:
         """Makes one Optuna study for each search.
 
@@ -48,27 +46,19 @@ class FamilySearch(TrialQueue):
             searches: Theirs, those of a family in the order in which they begin.
             trials: Per search, the baseline included.
             seed: The study's.
-            epochs: Of a whole trial.
-            max_attempts: At a trial whose process dies.
             first_cut: The epoch at which ASHA would have stopped a baseline, by trial id.
             by_device_time: Balance the families by measured device time; otherwise by trials
                 started, which does not depend on clocks.
             multivariate: TPE models all hyperparameters together, not each by itself.
             blocked_by: The setting of a budget that keeps a search from proposing now, if any.
-            after_out_of_memory: See `TrialQueue`.
+            options: Of a `TrialQueue`.
         """
-        super().__init__(
-            recorder,
-            epochs=epochs,
-            max_attempts=max_attempts,
-            after_out_of_memory=after_out_of_memory,
-        )
+        super().__init__(recorder, **options)
         self._plans = {plan.name: plan for plan in plans}
         self._searches = {search.name: search for search in searches}
         self._trials, self._seed = trials, seed
         self._first_cut, self._by_device_time = first_cut, by_device_time
-        self._multivariate = multivariate
-        self._blocked_by = blocked_by
+        self._multivariate, self._blocked_by = multivariate, blocked_by
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         self.studies = {
             name: optuna.create_study(study_name=name, direction="maximize")

@@ -1,14 +1,14 @@
 """Queue of attempts at trials: pending ones first, then new ones; gives up a failing family."""
 
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, Final
 
 from ray.tune.search import Searcher
 
 from orchestrator.results.final_runs import DIVERGED, FAILED
 from orchestrator.results.states import State
-from orchestrator.trials.recorder import Recorder
+from orchestrator.trials.recorder import Recorder, Unpickled
 from orchestrator.trials.trial import BASELINE_ROLE, TrialRecord, TrialSpec, failure_of_text
 from search_spaces.baseline import Params
 
@@ -25,28 +25,11 @@ HALTED: Final = "family_halted"
 BELOW_CUTOFF: Final = "below the cut-off of its rung"
 
 
-class RowsSearcher(Searcher):
-    """Searcher that Tune stores and restores nothing of: the rows are the study."""
-
-    def __reduce__(self) -> tuple[type[object], tuple[()]]:
-        """An empty object, as the recorder: Tune pickles what it is given and never reads it."""
-        return object, ()
-
-    def set_search_properties(
-        self, metric: str | None, mode: str | None, config: Mapping[str, object], **spec: Any
-    ) -> bool:
-        """The objective is fixed, so there is nothing to take over."""
-        del metric, mode, config, spec
-        return True
-
-    def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
-        """Nothing: the scheduler records results."""
+class RowsSearcher(Unpickled, Searcher):
+    """Searcher that Tune stores nothing of: the rows are the study."""
 
     def save(self, checkpoint_path: str) -> None:
         """Nothing: no state of Tune's is ever read."""
-
-    def restore(self, checkpoint_path: str) -> None:
-        """Nothing, as `save`."""
 
 
 class TrialQueue(RowsSearcher):
@@ -160,8 +143,9 @@ class TrialQueue(RowsSearcher):
 
         Where early stopping leaves few trials to meet it, the baseline must be among them.
         """
-        bugs = [_bug(each) for each in failed]
-        if failed[-1].stop_reason != "error" or len(set(bugs[-SAME_BUG:])) > 1:
+        last = [(each.stop_reason or "", each.error or "") for each in failed[-SAME_BUG:]]
+        bugs = {failure_of_text(kind, text).bug for kind, text in last}
+        if failed[-1].stop_reason != "error" or len(bugs) > 1:
             return False
         of_all = self._recorder.of_family(failed[-1].spec.family)
         ended = sum(each.status != State.RUNNING for each in of_all)
@@ -300,11 +284,6 @@ class TrialQueue(RowsSearcher):
         why = self.note_end(record)
         if why is not None and record.spec.family not in self.failed_families:
             self._give_up(record.spec.family, why)
-
-
-def _bug(record: TrialRecord) -> str:
-    """What a trial failed for good by."""
-    return failure_of_text(record.stop_reason or "", record.error or "").bug
 
 
 def _farthest(records: Sequence[TrialRecord]) -> int:

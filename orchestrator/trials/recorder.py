@@ -9,7 +9,7 @@ from typing import Any, cast
 
 from orchestrator.config.searches import trial_order
 from orchestrator.forecast.workload import Trained
-from orchestrator.results.rows import Epoch, EpochRow, EventRow, FinalEpochRow, RungRow
+from orchestrator.results.rows import Epoch, EpochRow, EventRow, RungRow
 from orchestrator.results.schema import LATER, PLACE, parameter_columns
 from orchestrator.results.states import State
 from orchestrator.stats.asha import Arrival
@@ -26,7 +26,14 @@ Report = Mapping[str, Any]
 """What a trial tells of an epoch, as Tune passes it on."""
 
 
-class Recorder:
+class Unpickled:
+    """Base of what Tune pickles and nothing ever reads back: an empty object stands for it."""
+
+    def __reduce__(self) -> tuple[type[object], tuple[()]]:
+        return object, ()
+
+
+class Recorder(Unpickled):
     """Keeps the rows of one phase (search or finals) and hands them to the writer."""
 
     def __init__(
@@ -50,16 +57,13 @@ class Recorder:
         self._study, self.folder, self._writer = study, folder, writer
         self._devices, self._device, self._epochs_table = devices_per_trial, device, epochs_table
         self.lock = writer.lock  # what is recorded under it is written together
+        self.check_kept = writer.check_running
         self._sequence = 0
         self.trials: dict[str, TrialRecord] = {}
         self._totals: defaultdict[str, FamilyTotals] = defaultdict(FamilyTotals)
         self._epochs: list[EpochRow] = []
         self._rungs: list[RungRow] = []
         self._events = events
-
-    def __reduce__(self) -> tuple[type[object], tuple[()]]:
-        """An empty object: Tune pickles what it is given, and nothing ever reads that back."""
-        return object, ()
 
     def publish(self, *, search: bool) -> None:
         """Has the tables of this phase written from now on; restored rows must be there already.
@@ -72,14 +76,6 @@ class Recorder:
         if search:
             self._writer.add("trials", self.trial_rows)
             self._writer.add("rungs", lambda: list(self._rungs))
-
-    def check_kept(self) -> None:
-        """Checks that rows still reach the disk; see `TableWriter.check_running`.
-
-        Raises:
-            WritingError: They do not.
-        """
-        self._writer.check_running()
 
     def restore(self, record: TrialRecord) -> None:
         """Restores a trial of an earlier run; its epochs follow by `restore_epoch`."""
@@ -281,7 +277,7 @@ class Recorder:
     def _epoch_columns(self, record: TrialRecord, row: Epoch) -> EpochRow:
         spec = record.spec
         assert record.heard_at is not None
-        columns: EpochRow = {
+        columns = {
             "study": self._study,
             "family": spec.family,
             "trial_id": spec.trial_id,
@@ -292,14 +288,9 @@ class Recorder:
             **row,
         }
         if self._epochs_table == "final_epochs":
-            final: FinalEpochRow = {
-                **columns,
-                "role": spec.role,
-                "seed": spec.seed_index,
-                "train_fraction": spec.train_fraction,
-            }
-            return final
-        return columns
+            columns |= {"role": spec.role, "seed": spec.seed_index}
+            columns["train_fraction"] = spec.train_fraction
+        return cast("EpochRow", columns)
 
 
 def _epoch_of(row: Report) -> Epoch:
