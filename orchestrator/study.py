@@ -52,7 +52,8 @@ def run(session: "Session") -> bool:
             choice = choose(session, search)  # by validation alone, and on disk from here on
             # Opens the test set, once.
             complete, test_part = retrain_and_test(session, search, choice, shared)
-        session.remove_checkpoints()
+        # A study that has its predictions needs none.
+        shutil.rmtree(session.folder / "checkpoints", ignore_errors=True)
         found = write_comparison(session.folder, session.console)  # on the test set, as stored
         session.end(complete=complete and not search.searcher.failed_families)
     valid = verify(session)

@@ -66,15 +66,17 @@ def open_study(
         HeldError: Another driver has the study.
         NoSpaceError: It would fill the disk.
     """
-    dashboard = checked.settings.dashboard
-    cluster = connect(checked.settings.address, console, _job(checked), dashboard=dashboard)
+    settings, families = checked.settings, ",".join(plan.name for plan in checked.plans)
+    # What the cluster's list of jobs says of the study.
+    job = {"study": checked.name, "families": families, "results": str(checked.folder)}
+    cluster = connect(settings.address, console, job, dashboard=settings.dashboard)
     try:
-        reservation = reserve(checked.settings, cluster)
+        reservation = reserve(settings, cluster)
         _say_what_runs(checked, cluster, reservation, console)
         check_disk_space(checked, at_a_time=reservation.max_concurrent)
         check_nodes(checked.folder)
-        seen = look_at_nodes(checked.settings, reservation)
-        if checked.resumed and reservation.gpus and not checked.settings.mix_devices:
+        seen = look_at_nodes(settings, reservation)
+        if checked.resumed and reservation.gpus and not settings.mix_devices:
             check_types(checked.resumed.study.device_types, seen)
         weights = _weights(checked, console)
         content = describe(checked, weights=weights, cluster=cluster, reservation=reservation)
@@ -104,8 +106,7 @@ def open_study(
             weights=weights,
         )
         watch = Watch(cluster.endpoints, lambda why: _leave(session, checked, watch, why))
-        trackers = parse_targets(checked.settings.track)
-        sending = following(checked.folder, trackers, session.say)
+        sending = following(checked.folder, parse_targets(settings.track), session.say)
         with watch.running(), publishing(session), sending:
             yield session
     finally:
@@ -207,12 +208,6 @@ def resume_command(study: CheckedStudy | Session) -> str:
     return shlex.join(command)
 
 
-def _job(checked: CheckedStudy) -> dict[str, str]:
-    """What the cluster's list of jobs says of the study."""
-    families = ",".join(plan.name for plan in checked.plans)
-    return {"study": checked.name, "families": families, "results": str(checked.folder)}
-
-
 def _say_what_runs(
     checked: CheckedStudy, cluster: Cluster, reservation: Reservation, console: Console
 ) -> None:
@@ -257,12 +252,9 @@ def _demo_weights(console: Console) -> WeightsFile:
     path = pretraining.cached_weights_path()
     if not path.is_file():
         console.print("Pre-training the stand-in for ImageNet weights, about a minute, once ...")
-
-        def pretrain() -> None:
-            pretraining.pretrain_resnet50(path, seed=0, threads=1)
-
         # On this node, whose cache it is to be in; it may offer no CPU to trials.
         here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+        pretrain: Any = pretraining.pretrain_resnet50
         task = ray.remote(pretrain).options(num_cpus=0, scheduling_strategy=here)
-        ray.get(task.remote())
+        ray.get(task.remote(path, seed=0, threads=1))
     return WeightsFile(name=path.name, path=path, sha256=file_sha256(path))

@@ -106,7 +106,8 @@ def options(*, dashboard: bool = True) -> dict[str, Any]:
     quiet = {} if _measured() else {"enable_metrics_collection": False}
     return {
         "_temp_dir": str(folder()),
-        "num_cpus": _cpus(),
+        # Ray does not ask what Slurm or `taskset` have left this process.
+        "num_cpus": min(int(get_num_cpus()), len(os.sched_getaffinity(0))),
         "_system_config": {"prestart_worker_first_driver": False, **quiet},
         "include_dashboard": None if dashboard else False,
     }
@@ -129,11 +130,6 @@ def on_loopback() -> Iterator[None]:
         constants["ENABLE_RAY_CLUSTER"] = before
         for name in added:
             del os.environ[name]
-
-
-def _cpus() -> int:
-    """Those that this process may use: Ray does not ask what Slurm or `taskset` have left it."""
-    return min(int(get_num_cpus()), len(os.sched_getaffinity(0)))
 
 
 def _measured() -> bool:

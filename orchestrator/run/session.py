@@ -3,7 +3,6 @@
 import contextlib
 import functools
 import os
-import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final
 
@@ -149,10 +148,6 @@ class Session:
                 environment=passed_on(),
             )
         )
-
-    def remove_checkpoints(self) -> None:
-        """Removes all checkpoints: a study that has its predictions needs none."""
-        shutil.rmtree(self.folder / "checkpoints", ignore_errors=True)
 
     def end(self, *, complete: bool) -> None:
         """Records how the study ended, and prints where it is."""

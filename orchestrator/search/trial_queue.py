@@ -65,9 +65,8 @@ class TrialQueue(RowsSearcher):
         self._after_out_of_memory = after_out_of_memory
         self._recorder, self._epochs, self._max_attempts = recorder, epochs, max_attempts
         self._running: dict[str, TrialSpec] = {}
-        self._pending: deque[TrialSpec] = deque()
-        self._pending_whole: deque[TrialSpec] = deque()
-        self._pending_alone: deque[TrialSpec] = deque()
+        self._pending = deque[TrialSpec]()
+        self._pending_whole, self._pending_alone = deque[TrialSpec](), deque[TrialSpec]()
         self._running_alone: str | None = None
         self._failed: dict[str, list[TrialRecord]] = {}  # in a row, by family
         self.failed_families: dict[str, str] = {}
@@ -176,19 +175,16 @@ class TrialQueue(RowsSearcher):
             return None if self._running else str(Searcher.FINISHED)
         self._running[trial_id] = spec
         attempt = self._recorder.propose(spec)
+        record = self._recorder.trials[spec.trial_id]
         return {
-            "trial_id": spec.trial_id,
-            "family": spec.family,
-            "role": spec.role,
+            **spec.columns,
             "attempt": attempt,
-            "epochs_known": len(self._recorder.trials[spec.trial_id].rows),
+            "epochs_known": len(record.rows),
             "params": dict(spec.params),
-            "seed": spec.seed,
-            "train_fraction": spec.train_fraction,
             "epochs": self._whole(spec),
             "accumulation": 1,
             "is_final": self.of_finals,
-            **self._for_memory(self._recorder.trials[spec.trial_id]),
+            **self._for_memory(record),
         }
 
     def _next(self, trial_id: str) -> TrialSpec | None:
@@ -237,7 +233,12 @@ class TrialQueue(RowsSearcher):
             return
         record = self._recorder.trials[spec.trial_id]
         if error:
-            self._after_failure(record)
+            failure = record.failures[-1]
+            if record.spec.family in self.failed_families or self._is_last_attempt(record):
+                record.error = str(failure)
+                self._end(record, State.FAILED, failure.kind)
+            else:
+                self.add_pending(record)
         elif record.diverged or (result is not None and "diverged" in result):
             self._end(record, State.DIVERGED, record.diverged or str((result or {})["diverged"]))
         elif len(record.rows) >= self._whole(spec):
@@ -245,14 +246,6 @@ class TrialQueue(RowsSearcher):
             self._end(record, State.COMPLETED)
         elif record.stopping:
             self._end(record, State.STOPPED, BELOW_CUTOFF)
-
-    def _after_failure(self, record: TrialRecord) -> None:
-        failure = record.failures[-1]
-        if record.spec.family in self.failed_families or self._is_last_attempt(record):
-            record.error = str(failure)
-            self._end(record, State.FAILED, failure.kind)
-        else:
-            self.add_pending(record)
 
     def _is_last_attempt(self, record: TrialRecord) -> bool:
         """Whether a trial whose attempt has failed is given up."""

@@ -13,10 +13,10 @@ from orchestrator.results.rows import Epoch, EpochRow, EventRow, RungRow
 from orchestrator.results.schema import LATER, PLACE, parameter_columns
 from orchestrator.results.states import State
 from orchestrator.stats.asha import Arrival
-from orchestrator.trials.device_types import DeviceTypes, Place
+from orchestrator.trials.device_types import DeviceTypes
 from orchestrator.trials.family_totals import FamilyTotals
 from orchestrator.trials.table_writer import TableWriter
-from orchestrator.trials.trial import Failure, TrialRecord, TrialSpec
+from orchestrator.trials.trial import PROGRESS, Failure, TrialRecord, TrialSpec
 from trainables import checkpoints
 from trainables.epoch_rows import objective
 from trainables.secrets import redacted
@@ -138,20 +138,18 @@ class Recorder(Unpickled):
             row = _epoch_of(result)
             record.rows.append(row)
             self.totals(record.spec.family).epoch(record, row)
-            self._take_place(record, place_of(result) or record.place)
+            place = place_of(result) or record.place
+            before = self._types.take(place)
+            if before:
+                other = f"{place['device_name']} on {place['node']}, earlier trials ran on {before}"
+                self.event("other_device", other, trial_id)
+            # Where it runs says what a second of its attempt counts.
+            record.place, record.attempt_weight = place, self._types.weight(place)
             self._sequence = record.sequence = self._sequence + 1
             record.heard_at = _now()
             self._epochs.append(self._epoch_columns(record, row))
         self._writer.changed(self._epochs_table, "trials")
         return self._sequence
-
-    def _take_place(self, record: TrialRecord, place: Place) -> None:
-        """Notes where a trial runs, which says what a second of its attempt counts."""
-        before = self._types.take(place)
-        if before:
-            other = f"{place['device_name']} on {place['node']}, earlier trials ran on {before}"
-            self.event("other_device", other, record.spec.trial_id)
-        record.place, record.attempt_weight = place, self._types.weight(place)
 
     def rung(self, trial_id: str, sequence: int, arrival: Arrival) -> None:
         """Records an arrival at a rung of ASHA and what was decided."""
@@ -243,9 +241,7 @@ class Recorder(Unpickled):
     def trial_rows(self) -> list[dict[str, Any]]:
         """The rows of `trials.parquet`, sorted by trial."""
         with self.lock:
-            return [
-                self._trial_row(self.trials[name]) for name in sorted(self.trials, key=trial_order)
-            ]
+            return [self._trial_row(self.trials[n]) for n in sorted(self.trials, key=trial_order)]
 
     def _trial_row(self, record: TrialRecord) -> dict[str, Any]:
         spec = record.spec
@@ -253,24 +249,15 @@ class Recorder(Unpickled):
         validation = ("loss", "accuracy", "precision", "recall", "f1")
         return {
             "study": self._study,
-            "family": spec.family,
-            "trial_id": spec.trial_id,
-            "role": spec.role,
-            "status": record.status,
-            "stop_reason": record.stop_reason,
+            **spec.columns,
+            **{name: getattr(record, name) for name in PROGRESS},
             "epochs_run": len(record.rows),
-            "attempts": record.attempts,
             "best_epoch": best.get("epoch"),
             **{f"validation_{name}": best.get(f"validation_{name}") for name in validation},
             "objective": objective(best) if best else None,
             "device_seconds": self.device_seconds(record),
-            "train_fraction": spec.train_fraction,
-            "seed": spec.seed,
             **{name: record.place.get(name) for name in PLACE},
             "device": record.device or self._device,
-            "started_at": record.started_at,
-            "ended_at": record.ended_at,
-            "error": record.error,
             **parameter_columns(spec.params),
         }
 
