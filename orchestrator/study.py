@@ -165,7 +165,9 @@ def _folder_and_settings(options: argparse.Namespace) -> tuple[Path | None, "Set
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command; returns its exit code."""
     options = flags.parse(arguments)
-    return _print_settings(options) if options.print_settings else _plan_and_run(options)
+    if options.print_settings:
+        return cli.answer("study", lambda: _print_settings(options))
+    return _plan_and_run(options)
 
 
 def _plan_and_run(options: argparse.Namespace) -> int:
@@ -193,10 +195,7 @@ def _plan_and_run(options: argparse.Namespace) -> int:
 
 def _print_settings(options: argparse.Namespace) -> int:
     """A YAML file of all settings, as the flags make them."""
-    try:
-        sys.stdout.write(sources.to_yaml(_folder_and_settings(options)[1]))
-    except (ValueError, OSError) as error:
-        return cli.fail("study", error)
+    sys.stdout.write(sources.to_yaml(_folder_and_settings(options)[1]))
     return cli.DONE
 
 

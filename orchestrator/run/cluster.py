@@ -171,7 +171,10 @@ def connect(
     address = _resolved(address)
     own = _prepare_own(console, dashboard=dashboard) if address == LOCAL else {}
     mode = own_ray.mode() if address == LOCAL else _must_answer(address)
-    _hide_command_line()
+    # `ps` shows no secrets of this process, and neither does Ray's list of jobs after it.
+    command = shlex.join(sys.orig_argv)
+    if redacted(command) != command:
+        vars(ray._raylet)["setproctitle"](redacted(command))
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     # A submitted job's variables reach this process, which passes them on to the trials itself.
@@ -313,13 +316,6 @@ def _prepare_own(console: Console, *, dashboard: bool) -> dict[str, Any]:
     if found:
         console.print(found)
     return options
-
-
-def _hide_command_line() -> None:
-    """Takes secrets out of what `ps` shows of this process, and Ray's list of jobs after it."""
-    command = shlex.join(sys.orig_argv)
-    if redacted(command) != command:
-        vars(ray._raylet)["setproctitle"](redacted(command))
 
 
 def _must_answer(address: str) -> str:

@@ -94,9 +94,7 @@ def open_study(
         content |= register(checked, content, console)
         session = Session(
             checked,
-            executor=RayExecutor(
-                grows=bool(cluster.most_grown), one_host=len(cluster.present) == 1
-            ),
+            executor=RayExecutor(cluster),
             reservation=reservation,
             console=console,
             study_json=Manifest(checked.folder, content, hold.check),

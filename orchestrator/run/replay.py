@@ -125,9 +125,8 @@ def changes(study: StudyRecord, now: StudyRecord) -> list[tuple[str, str]]:
         more = f"; and {len(other) - SHOWN} more" if len(other) > SHOWN else ""
         files_text = f"{'; '.join(other[:SHOWN])}{more}"
         noted.append(("data_changed", f"of the test part, which had not been opened: {files_text}"))
-    then, weights = study.weights_sha256, now.weights_sha256
-    if then != weights:
-        why = f"no epoch rests on them: SHA-256 {then} -> {weights}"
+    if study.weights_sha256 != now.weights_sha256:
+        why = f"no epoch rests on them: SHA-256 {study.weights_sha256} -> {now.weights_sha256}"
         noted.append(("weights_changed", why))
     return noted
 

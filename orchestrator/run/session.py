@@ -16,7 +16,7 @@ from orchestrator.results import files, manifest, schema
 from orchestrator.results.lock import Hold
 from orchestrator.results.manifest import Manifest
 from orchestrator.results.states import Outcome, State
-from orchestrator.run.cluster import Reservation, passed_on
+from orchestrator.run.cluster import Cluster, Reservation, passed_on
 from orchestrator.run.kept_processes import KeptProcesses
 from orchestrator.run.metrics import Publisher, Sample, measure
 from orchestrator.run.nodes import Waiting
@@ -43,9 +43,10 @@ CLUSTER_LOST: Final = "cluster_lost"
 class RayExecutor:
     """Runs trials with Ray Tune; what takes its place in tests steps them in their process."""
 
-    def __init__(self, *, grows: bool, one_host: bool) -> None:
-        """Takes whether nodes may come and go, and whether this machine is the only one now."""
-        self._kept, self._one_host = KeptProcesses(keeps=not grows), one_host and not grows
+    def __init__(self, cluster: Cluster) -> None:
+        """Takes the cluster, whose nodes may come and go where it can grow."""
+        self._kept = KeptProcesses(keeps=not cluster.most_grown)
+        self._one_host = len(cluster.present) == 1 and not cluster.most_grown
 
     def put(self, value: Any) -> Any:
         """Puts a value into the object store; images in files by their paths, on one machine."""

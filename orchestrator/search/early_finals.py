@@ -148,22 +148,6 @@ class SearchAndFinalsScheduler(Unpickled, RecordingScheduler):
         """Stops a final's attempt where there is no longer a slot for it."""
         return self._must_end()
 
-    def on_trial_result(self, controller: Any, trial: Trial, result: dict[str, Any]) -> str:
-        """See `RecordingScheduler`."""
-        if trial.config["is_final"]:
-            return super().on_trial_result(controller, trial, result)
-        return self._search.on_trial_result(controller, trial, result)
-
-    def on_trial_complete(self, controller: Any, trial: Trial, result: dict[str, Any]) -> None:
-        """See `RecordingScheduler`."""
-        if trial.config["is_final"]:
-            super().on_trial_complete(controller, trial, result)
-        else:
-            self._search.on_trial_complete(controller, trial, result)
-
-    def on_trial_error(self, controller: Any, trial: Trial) -> None:
-        """See `RecordingScheduler`."""
-        if trial.config["is_final"]:
-            super().on_trial_error(controller, trial)
-        else:
-            self._search.on_trial_error(controller, trial)
+    def whose(self, trial: Trial) -> RecordingScheduler:
+        """See `RecordingScheduler.whose`."""
+        return self if trial.config["is_final"] else self._search

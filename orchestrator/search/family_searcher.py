@@ -74,13 +74,15 @@ class FamilySearch(TrialQueue):
         if not open_searches:
             return None
         search = min(open_searches, key=self._turn)
-        number = self._unused_number(search.name)
+        # A killed driver may have left a gap.
+        while f"{search.name}-{self._numbers[search.name]:03d}" in self._recorder.trials:
+            self._numbers[search.name] += 1
+        number = self._numbers[search.name]
         trial_id = f"{search.name}-{number:03d}"
-        baseline = number == 0
         return TrialSpec(
             trial_id=trial_id,
             family=search.family,
-            role=BASELINE_ROLE if baseline else "search",
+            role="search" if number else BASELINE_ROLE,
             params=self._ask(search, trial_id, number),
             seed=derive_seed(self._seed, search.name, number),
             train_fraction=search.train_fraction,
@@ -189,12 +191,6 @@ class FamilySearch(TrialQueue):
         for trial_id, trial in self._asked.items():
             if self._recorder.trials[trial_id].spec.search == search:
                 self._asked[trial_id] = self._add_running(search, trial.params, trial.distributions)
-
-    def _unused_number(self, search: str) -> int:
-        """The first number without a trial: a killed driver may have left a gap."""
-        while f"{search}-{self._numbers[search]:03d}" in self._recorder.trials:
-            self._numbers[search] += 1
-        return self._numbers[search]
 
     def _may_propose(self, search: Search) -> bool:
         return self._is_open(search) and self._blocked_by(search) is None

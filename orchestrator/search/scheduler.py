@@ -36,14 +36,18 @@ class RecordingScheduler(FIFOScheduler):
         """Whether a trial ends with a new epoch, given its columns and its number in the study."""
         return False
 
+    def whose(self, _trial: Trial) -> "RecordingScheduler":
+        """The scheduler that records a trial and decides whether it goes on."""
+        return self
+
     def on_trial_result(self, _: Any, trial: Trial, result: dict[str, Any]) -> str:
         """Records what a trial reports, and decides whether it goes on."""
-        return self._take(trial.config["trial_id"], result)
+        return self.whose(trial)._take(trial.config["trial_id"], result)
 
     def on_trial_complete(self, _: Any, trial: Trial, result: dict[str, Any]) -> None:
         """Records the last report of a trial that ends by itself; a stopped one's is there."""
-        self._take(trial.config["trial_id"], result)
-        self._recorder.attempt_ended(trial.config["trial_id"])
+        self.whose(trial)._take(trial.config["trial_id"], result)
+        self.whose(trial)._recorder.attempt_ended(trial.config["trial_id"])
 
     def on_trial_error(self, _: Any, trial: Trial) -> None:
         """Records why an attempt failed; the searcher is informed right after.
@@ -51,11 +55,12 @@ class RecordingScheduler(FIFOScheduler):
         Raises:
             DiskFullError: No trial can keep what it finds: the study ends, and can go on later.
         """
-        self._recorder.attempt_ended(trial.config["trial_id"])
+        recorder = self.whose(trial)._recorder
+        recorder.attempt_ended(trial.config["trial_id"])
         failure = self._failure_of(trial)
         if failure.kind == DISK_FULL:
             raise DiskFullError(errno.ENOSPC, failure.message.partition("] ")[2])
-        self._recorder.failed_attempt(trial.config["trial_id"], failure)
+        recorder.failed_attempt(trial.config["trial_id"], failure)
 
     def _failure_of(self, trial: Trial) -> Failure:
         """Why an attempt failed; a process that died may have been ended for a reason."""
