@@ -168,9 +168,19 @@ def connect(
         InfrastructureError: All tries failed, nobody listens at the address, or what a Ray of this
             machine needs cannot be kept from others.
     """
-    address = _resolved(address)
-    own = _prepare_own(console, dashboard=dashboard) if address == LOCAL else {}
-    mode = own_ray.mode() if address == LOCAL else _must_answer(address)
+    address, own = _resolved(address), dict[str, Any]()
+    where: contextlib.AbstractContextManager[None] = contextlib.nullcontext()
+    if address == LOCAL:
+        try:
+            found = own_ray.keep_token()
+            own = own_ray.options(dashboard=dashboard)
+        except OSError as error:
+            raise InfrastructureError(str(error)) from error
+        if found:
+            console.print(found)
+        mode, where = own_ray.mode(), own_ray.on_loopback()
+    else:
+        mode = _must_answer(address)
     # `ps` shows no secrets of this process, and neither does Ray's list of jobs after it.
     command = shlex.join(sys.orig_argv)
     if redacted(command) != command:
@@ -183,7 +193,6 @@ def connect(
     # What Ray starts outlives the terminal: it is the driver that ends it, in order.
     hang_up = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
-        where = own_ray.on_loopback() if address == LOCAL else contextlib.nullcontext()
         with where, authentication.mode(mode):
             context = _init(address, console, metadata or {}, own)
     finally:
@@ -304,18 +313,6 @@ def _resolved(address: str | None) -> str:
             "but there is none; name one as host:port, or take --address local to start one"
         )
     return running or LOCAL
-
-
-def _prepare_own(console: Console, *, dashboard: bool) -> dict[str, Any]:
-    """What `ray.init` is told besides of a Ray that it starts, whose token nobody else can read."""
-    try:
-        found = own_ray.keep_token()
-        options = own_ray.options(dashboard=dashboard)
-    except OSError as error:
-        raise InfrastructureError(str(error)) from error
-    if found:
-        console.print(found)
-    return options
 
 
 def _must_answer(address: str) -> str:

@@ -130,7 +130,6 @@ def _make_tuner(phase: Phase) -> tune.Tuner:
 
 
 def _raise_full_disk(error: BaseException) -> None:
-    """Raises what Tune has wrapped, if a disk became full."""
     inner: BaseException | None = error
     while inner is not None:
         if is_full(inner):

@@ -68,7 +68,6 @@ class ProgressTable:
     over: bool = False
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        """Draws the table as things stand."""
         del console
         rows = [self._cells(family, planned) for family, planned in self.planned.items()]
         yield Text(self.title, style="bold")

@@ -21,7 +21,6 @@ class Interruption:
         self._tuning = False
 
     def __bool__(self) -> bool:
-        """Whether the study is to end."""
         return bool(self._received)
 
     @property

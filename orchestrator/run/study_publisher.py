@@ -74,7 +74,6 @@ class StudyPublisher:
     say: Callable[[str], None]
 
     def __post_init__(self) -> None:
-        """Has sent nothing yet."""
         self._known: dict[Stamp, PublishedFile] = {}
         self._there: dict[str, int] = {}
         self._last: Snapshot | None = None

@@ -94,13 +94,11 @@ class FamilySearch(TrialQueue):
 
     def ended_early(self) -> dict[str, dict[str, Any]]:
         """Searches ended before all their trials: the number of `trials` and the `setting` why."""
-        found = {}
-        for search in filter(self._is_open, self._searches.values()):
-            setting = self._blocked_by(search)
-            if setting is not None:
-                started = self._recorder.totals(search.family).started[search.name]
-                found[search.name] = {"trials": started, "setting": setting}
-        return found
+        return {
+            name: {"trials": self._started(search), "setting": setting}
+            for name, search in self._searches.items()
+            if self._is_open(search) and (setting := self._blocked_by(search)) is not None
+        }
 
     def resume(self, record: TrialRecord) -> None:
         """Restores an earlier run's trial in Optuna; one that has not ended gets another attempt.
@@ -196,14 +194,17 @@ class FamilySearch(TrialQueue):
         return self._is_open(search) and self._blocked_by(search) is None
 
     def _is_open(self, search: Search) -> bool:
-        started = self._recorder.totals(search.family).started[search.name]
-        return started < self._trials and search.family not in self.failed_families
+        below = self._started(search) < self._trials
+        return below and search.family not in self.failed_families
+
+    def _started(self, search: Search) -> int:
+        return self._recorder.totals(search.family).started[search.name]
 
     def _turn(self, search: Search) -> tuple[float, int, int]:
         """What the search with the least of proposes next: its family's time, trials, its own."""
         totals = self._recorder.totals(search.family)
         seconds = totals.forecast_wall_seconds() if self._by_device_time else 0.0
-        return seconds, len(totals.records), totals.started[search.name]
+        return seconds, len(totals.records), self._started(search)
 
     def _ask(self, search: Search, trial_id: str, number: int) -> dict[str, Any]:
         """Hyperparameters of a search's trial; the baseline's where the number is 0.

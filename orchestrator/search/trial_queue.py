@@ -280,7 +280,6 @@ class TrialQueue(RowsSearcher):
 
 
 def _farthest(records: Sequence[TrialRecord]) -> int:
-    """The most epochs that one of them has."""
     return max(len(each.rows) for each in records)
 
 

@@ -154,10 +154,9 @@ class Recorder(Unpickled):
     def rung(self, trial_id: str, sequence: int, arrival: Arrival) -> None:
         """Records an arrival at a rung of ASHA and what was decided."""
         family = self.trials[trial_id].spec.family
+        row = {"study": self._study, "family": family, "trial_id": trial_id, "sequence": sequence}
         with self.lock:
-            of_trial = {"study": self._study, "family": family, "trial_id": trial_id}
-            row = {**of_trial, "sequence": sequence, **vars(arrival)}
-            self._rungs.append(cast("RungRow", row))
+            self._rungs.append(cast("RungRow", {**row, **vars(arrival)}))
         self._writer.changed("rungs")
 
     def rungs_of(self, trial_id: str) -> list[RungRow]:

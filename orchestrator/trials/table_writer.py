@@ -45,7 +45,6 @@ class TableWriter:
     check: Callable[[], None] = lambda: None
 
     def __post_init__(self) -> None:
-        """Has no tables yet."""
         self._sources: dict[str, Source] = {}
         self._changed: set[str] = set()
         self._afterwards: list[Callable[[], None]] = []

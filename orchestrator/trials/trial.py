@@ -84,7 +84,6 @@ class Failure:
         return self.kind == other.kind and (self.bug == other.bug or self.message == other.message)
 
     def __str__(self) -> str:
-        """One line, with the place."""
         return f"{self.message} ({self.place})" if self.place else self.message
 
 
