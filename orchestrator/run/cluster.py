@@ -22,8 +22,6 @@ from orchestrator.called import IS_INSTALLED, NAMESPACE, PACKAGES
 from orchestrator.config.rules import trials_on_a_gpu
 from orchestrator.config.settings import Settings
 from orchestrator.run import authentication, autoscaler, cluster_watch, devices, own_ray
-from orchestrator.run.cluster_watch import Endpoint
-from orchestrator.run.devices import GB
 from trainables.registry import FAMILY_PATH
 from trainables.secrets import redacted
 
@@ -67,7 +65,7 @@ class Cluster:
     most_grown: int = 0
     unknown_growth: str = ""
     dashboard: str = ""
-    endpoints: Sequence[Endpoint] = ()
+    endpoints: Sequence[cluster_watch.Endpoint] = ()
 
     @property
     def cpus(self) -> float:
@@ -252,7 +250,7 @@ def reserve(settings: Settings, cluster: Cluster) -> Reservation:
         gpus = 1.0 if cluster.may_have_gpus else 0.0
     elif gpus:
         gpus = 1 / trials_on_a_gpu(gpus)  # a share as it was meant, not as it was written
-    cpus, memory = settings.cpus_per_trial or 1, int(GB * (settings.memory_per_trial or 0))
+    cpus, memory = settings.cpus_per_trial or 1, int(devices.GB * (settings.memory_per_trial or 0))
     reserved = Reservation(cpus=cpus, gpus=gpus, memory=memory, max_concurrent=0)
     asked = reserved.bundle
     # Where nobody can say what there will be, the user's word counts.

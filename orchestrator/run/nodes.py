@@ -125,15 +125,14 @@ def check_types(known: Mapping[str, Mapping[str, object]], seen: Seen) -> None:
         )
 
 
+@dataclass
 class Waiting(Unpickled):
     """Message and action, once, where no trial runs since none has a node."""
 
-    def __init__(
-        self, reservation: Reservation, settings: Settings, say: Callable[[str], None]
-    ) -> None:
-        """Takes what a trial reserves, how long to wait for a node, and where to say so."""
-        self._reservation, self._minutes = reservation, settings.wait_for_nodes_minutes
-        self._say, self._said = say, ""
+    reservation: Reservation
+    settings: Settings
+    say: Callable[[str], None]
+    _said: str = ""
 
     def __call__(self, seconds: float) -> None:
         """Told for how many seconds no trial has run.
@@ -141,19 +140,19 @@ class Waiting(Unpickled):
         Raises:
             InfrastructureError: No node has come that has room for a trial.
         """
-        asked = self._reservation.bundle
+        asked, minutes = self.reservation.bundle, self.settings.wait_for_nodes_minutes
         if any(fits(asked, node["Resources"]) for node in alive_nodes()):
             self._say_once("Waiting for room: the nodes that could run a trial are in use")
             return
         wanted = in_words(asked)
-        if seconds >= 60 * self._minutes:
+        if seconds >= 60 * minutes:
             raise InfrastructureError(
-                f"a node with {wanted} must join within wait_for_nodes_minutes, {self._minutes:g}, "
+                f"a node with {wanted} must join within wait_for_nodes_minutes, {minutes:g}, "
                 "but none has; all finished epochs are kept"
             )
-        self._say_once(f"Waiting up to {self._minutes:g} minutes for a node with {wanted}")
+        self._say_once(f"Waiting up to {minutes:g} minutes for a node with {wanted}")
 
     def _say_once(self, sentence: str) -> None:
         if sentence != self._said:
             self._said = sentence
-            self._say(sentence)
+            self.say(sentence)

@@ -29,7 +29,6 @@ from orchestrator.plan.rounds import few_rounds
 from orchestrator.results import manifest, registration, schema
 from orchestrator.results.code_version import code_sha256, git_commit
 from orchestrator.results.lock import Hold, holding
-from orchestrator.results.manifest import Manifest
 from orchestrator.results.states import Outcome
 from orchestrator.run import replay
 from orchestrator.run.cluster import (
@@ -44,7 +43,6 @@ from orchestrator.run.cluster import (
 from orchestrator.run.cluster_watch import Watch
 from orchestrator.run.devices import in_words
 from orchestrator.run.nodes import Seen, check_nodes, check_types, look_at_nodes
-from orchestrator.run.replay import StoredStudy
 from orchestrator.run.session import RayExecutor, Session
 from orchestrator.run.signals import Interruption
 from orchestrator.run.study_publisher import publishing
@@ -90,7 +88,7 @@ def open_study(
             content["probe"] = [dict(each) for each in checked.probed]
         content["forecast"] = reserved_forecast(checked, reservation, seen).to_json()
         hold = checked.resumed.hold if checked.resumed else _begin(checked, held)
-        stored = StoredStudy()
+        stored = replay.StoredStudy()
         if checked.resumed is not None:
             stored = replay.read(checked.folder, checked.resumed.study, manifest.record_of(content))
             if hold.damage:
@@ -102,7 +100,7 @@ def open_study(
             executor=RayExecutor(cluster),
             reservation=reservation,
             console=console,
-            study_json=Manifest(checked.folder, content, hold.check),
+            study_json=manifest.Manifest(checked.folder, content, hold.check),
             stored=stored,
             interruption=interruption,
             hold=hold,

@@ -26,23 +26,22 @@ LEAST_SECONDS: Final = 5.0
 REST_FACTOR: Final = 20
 
 
+@dataclass
 class Remaining:
     """Wall seconds to a study's end; forecast anew at most every 5 s, or 20 times what that takes.
 
     In between they are counted down.
     """
 
-    def __init__(self, forecast: Callable[[], TimeLeft | None]) -> None:
-        """Takes what forecasts from the rows as they are."""
-        self._forecast = forecast
-        self._last: TimeLeft | None = None
-        self._ask_at = -math.inf
+    forecast: Callable[[], TimeLeft | None]
+    _last: TimeLeft | None = None
+    _ask_at: float = -math.inf
 
     def seconds(self) -> float | None:
         """Seconds left now; None where that is not known, or the end is overdue."""
         started = time.monotonic()
         if started >= self._ask_at:
-            self._last = self._forecast()
+            self._last = self.forecast()
             spent = time.monotonic() - started
             self._ask_at = started + max(LEAST_SECONDS, REST_FACTOR * spent)
         now = datetime.fromtimestamp(time.time(), UTC)

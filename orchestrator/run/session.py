@@ -14,7 +14,6 @@ from orchestrator.forecast.remaining import TimeLeft
 from orchestrator.plan.preflight import CheckedStudy
 from orchestrator.results import files, manifest, schema
 from orchestrator.results.lock import Hold
-from orchestrator.results.manifest import Manifest
 from orchestrator.results.states import Outcome, State
 from orchestrator.run.cluster import Cluster, Reservation, passed_on
 from orchestrator.run.kept_processes import KeptProcesses
@@ -71,7 +70,7 @@ class Session:
         executor: RayExecutor,
         reservation: Reservation,
         console: Console,
-        study_json: Manifest,
+        study_json: manifest.Manifest,
         stored: StoredStudy,
         interruption: Interruption,
         hold: Hold,

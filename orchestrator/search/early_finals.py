@@ -36,13 +36,9 @@ class EarlyFinals(ListedTrials):
         certain: Callable[[TrialSpec], bool],
         **options: Any,
     ) -> None:
-        """Takes the baselines' finals.
+        """Takes the finals that may be begun; the `certain` ones will be wanted in any case.
 
-        Args:
-            recorder: Of the finals.
-            specs: What may be begun, the first first.
-            certain: Whether one will be wanted whatever happens from here on.
-            options: Of a `TrialQueue`.
+        The `options` are those of a `TrialQueue`.
         """
         super().__init__(recorder, specs, **options)
         self.recorder, self._certain = recorder, certain

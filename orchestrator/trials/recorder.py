@@ -287,23 +287,15 @@ def _epoch_of(row: Report) -> Epoch:
 
 def _trained(record: TrialRecord) -> Trained:
     spec, best = record.spec, record.best
+    same = ("status", "attempts", "device", "started_at", "heard_at", "ended_at", "sequence")
     return Trained(
-        trial_id=spec.trial_id,
-        family=spec.family,
-        role=spec.role,
-        train_fraction=spec.train_fraction,
-        status=record.status,
+        **{name: getattr(spec, name) for name in ("trial_id", "family", "role", "train_fraction")},
+        **{name: getattr(record, name) for name in same},
         epochs=len(record.rows),
         epoch_seconds=sum(row["epoch_seconds"] for row in record.rows),
         wall_seconds=record.wall_seconds(),
-        attempts=record.attempts,
-        device=record.device,
         edge=spec.params.get("input_size"),
         validation=None if best is None else (objective(best), best["validation_loss"]),
-        started_at=record.started_at,
-        heard_at=record.heard_at,
-        ended_at=record.ended_at,
-        sequence=record.sequence,
     )
 
 
