@@ -209,13 +209,17 @@ def _init(
     address: str, console: Console, metadata: Mapping[str, str], own: Mapping[str, Any]
 ) -> Any:
     """Ray's context, after as many tries as need be; see `connect`."""
+    # The packages as the driver has them, so that a new family reaches running nodes.
+    names = (NAMESPACE,) if IS_INSTALLED else (NAMESPACE, *PACKAGES)
+    paths = [find_spec(name) for name in names]
+    modules = [str(Path(spec.origin).parent) for spec in paths if spec and spec.origin]
     for attempt in range(1, TRIES + 1):
         try:
             return ray.init(
                 address=address,
                 log_to_driver=False,
                 logging_level=logging.ERROR,
-                runtime_env=_runtime_environment(),
+                runtime_env={"py_modules": modules},
                 job_config=JobConfig(metadata=dict(metadata)),
                 **own,
             )
@@ -328,14 +332,6 @@ def _must_answer(address: str) -> str:
         f"a Ray cluster must answer at address {address}, but {error_text}; check it, or take "
         "--address local to start one here"
     )
-
-
-def _runtime_environment() -> dict[str, Any]:
-    """The packages as the driver has them, so that a new family reaches running nodes."""
-    names = (NAMESPACE,) if IS_INSTALLED else (NAMESPACE, *PACKAGES)
-    paths = [find_spec(name) for name in names]
-    modules = [str(Path(spec.origin).parent) for spec in paths if spec and spec.origin]
-    return {"py_modules": modules}
 
 
 def passed_on() -> dict[str, str]:

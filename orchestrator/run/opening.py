@@ -196,16 +196,10 @@ def register(checked: CheckedStudy, content: Mapping[str, Any], console: Console
     """Registers what a new study will ask, if wanted; returns the entry of `study.json`."""
     if checked.registration is None:
         return {}
-    entry = registration.register(
-        checked.folder,
-        checked.registration,
-        manifest.record_of(content),
-        registered_at=manifest.now(),
-    )
-    console.print(
-        f"Registered: {registration.FILE}, SHA-256 {entry['sha256']}; keep it elsewhere too",
-        soft_wrap=True,
-    )
+    study, at = manifest.record_of(content), manifest.now()
+    entry = registration.register(checked.folder, checked.registration, study, registered_at=at)
+    line = f"Registered: {registration.FILE}, SHA-256 {entry['sha256']}; keep it elsewhere too"
+    console.print(line, soft_wrap=True)
     return {"registration": entry}
 
 
@@ -241,14 +235,9 @@ def _begin(checked: CheckedStudy, held: contextlib.ExitStack) -> Hold:
 
 def reserved_forecast(checked: CheckedStudy, reservation: Reservation, seen: Seen) -> Forecast:
     """What a study will take where each trial reserves this, on such nodes."""
-    return forecast_of(
-        checked.settings,
-        checked.plans,
-        checked.inputs,
-        name=checked.name,
-        reserved=(reservation.device, reservation.devices, reservation.max_concurrent),
-        device_names=seen.types,
-    )
+    reserved = reservation.device, reservation.devices, reservation.max_concurrent
+    given = checked.settings, checked.plans, checked.inputs
+    return forecast_of(*given, name=checked.name, reserved=reserved, device_names=seen.types)
 
 
 def forecast_on_cluster(checked: CheckedStudy, address: str, console: Console) -> Forecast:

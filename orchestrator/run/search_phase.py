@@ -43,6 +43,8 @@ def restore_search(session: Session) -> Search:
     settings, recorder = session.settings, session.recorder("epochs")
     train = {fraction: len(images) for fraction, images in session.inputs.train.items()}
     validation = len(session.inputs.split.validation)
+    reported = [row["reported_at"] for row in session.stored.epochs]
+    reported += [row["reported_at"] for row in session.stored.final_epochs]
     rungs = RayRungs(
         [search.name for search in session.searches],
         rungs=session.manifest.study.rungs,
@@ -56,10 +58,7 @@ def restore_search(session: Session) -> Search:
         session.searches,
         images=Images(train=train, validation=validation),
         at_a_time=session.reservation.max_concurrent,
-        spent_seconds=earlier_seconds(
-            session.manifest.study.runs,
-            [row["reported_at"] for row in (*session.stored.epochs, *session.stored.final_epochs)],
-        ),
+        spent_seconds=earlier_seconds(session.manifest.study.runs, reported),
         ended_early={name: why.setting for name, why in ended_early_before(session).items()},
     )
     settled = Settled(

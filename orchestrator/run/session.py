@@ -4,6 +4,7 @@ import contextlib
 import functools
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import KW_ONLY, InitVar, dataclass
 from typing import Any, Final
 
 import ray
@@ -60,30 +61,34 @@ class RayExecutor:
             run(phase, self._kept)
 
 
+@dataclass
 class Session:
-    """An open study: the state that its steps share."""
+    """An open study: the state that its steps share.
 
-    def __init__(
-        self,
-        checked: CheckedStudy,
-        *,
-        executor: RayExecutor,
-        reservation: Reservation,
-        console: Console,
-        study_json: manifest.Manifest,
-        stored: StoredStudy,
-        interruption: Interruption,
-        hold: Hold,
-        weights: ChosenWeights | None,
-    ) -> None:
-        """Takes what was checked, where trials run and what they reserve, and the stored rows."""
+    Attributes:
+        checked: What of it was checked.
+        executor: Where trials run.
+        reservation: What they reserve.
+        stored: The rows that earlier runs left.
+    """
+
+    checked: InitVar[CheckedStudy]
+    _: KW_ONLY
+    executor: RayExecutor
+    reservation: Reservation
+    console: Console
+    study_json: InitVar[manifest.Manifest]
+    stored: StoredStudy
+    interruption: Interruption
+    hold: Hold
+    weights: ChosenWeights | None
+
+    def __post_init__(self, checked: CheckedStudy, study_json: manifest.Manifest) -> None:
         self.name, self.folder, self.settings = checked.name, checked.folder, checked.settings
         self.plans, self.inputs, self.resumed = checked.plans, checked.inputs, checked.resumed
         self.searches = searches_of([plan.name for plan in self.plans], self.settings)
-        self.executor, self.reservation, self.console = executor, reservation, console
-        self.manifest, self.stored, self.interruption = study_json, stored, interruption
-        self.hold, self.weights = hold, weights
-        self.events, self.completed = list(stored.events), False
+        self.manifest = study_json
+        self.events, self.completed = list(self.stored.events), False
         self._types = DeviceTypes(
             study_json.study.device_types, lambda types: study_json.add(device_types=dict(types))
         )
@@ -91,7 +96,7 @@ class Session:
             self.folder,
             schema.schemas(plan.full_space for plan in self.plans),
             manifest.table_metadata(study_json.study),
-            hold.check,
+            self.hold.check,
         )
 
     @contextlib.contextmanager

@@ -26,9 +26,6 @@ class Budget:
     A baseline runs whatever it costs, and nothing that runs is ended for a budget.
 
     Attributes:
-        settings: The study's.
-        recorder: Of the search.
-        searches: All of the study.
         images: Of an epoch.
         at_a_time: Trials that run at a time.
         spent_seconds: Wall seconds of the study's earlier runs.

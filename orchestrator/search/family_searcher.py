@@ -70,10 +70,10 @@ class FamilySearch(TrialQueue):
 
     def propose(self) -> TrialSpec | None:
         """A new trial of the search whose turn it is: its baseline first, then what TPE asks."""
-        open_searches = [each for each in self._searches.values() if self._may_propose(each)]
-        if not open_searches:
+        open_searches = filter(self._may_propose, self._searches.values())
+        search = min(open_searches, key=self._turn, default=None)
+        if search is None:
             return None
-        search = min(open_searches, key=self._turn)
         # A killed driver may have left a gap.
         while f"{search.name}-{self._numbers[search.name]:03d}" in self._recorder.trials:
             self._numbers[search.name] += 1

@@ -23,8 +23,6 @@ class Settled:
     They may be so no longer, if a trial that runs meanwhile ends with something better.
 
     Attributes:
-        recorder: Of the search.
-        searches: All of the study.
         trials: Per search.
         below: The chance below which they are settled; None: they never are.
         images: Validation images.

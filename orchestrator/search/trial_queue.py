@@ -20,6 +20,7 @@ LOST_NODES: Final = 10
 """So many nodes that a trial ran on do not die by chance."""
 OUT_OF_MEMORY: Final = "out_of_memory"
 HOST_OUT_OF_MEMORY: Final = "host_out_of_memory"
+DEVICE, HOST = "device", "host"
 NOT_ITS_FAULT: Final = frozenset({"preempted", "node_lost"})
 HALTED: Final = "family_halted"
 BELOW_CUTOFF: Final = "below the cut-off of its rung"
@@ -65,8 +66,8 @@ class TrialQueue(RowsSearcher):
         self._after_out_of_memory = after_out_of_memory
         self._recorder, self._epochs, self._max_attempts = recorder, epochs, max_attempts
         self._running: dict[str, TrialSpec] = {}
-        self._pending = deque[TrialSpec]()
-        self._pending_whole, self._pending_alone = deque[TrialSpec](), deque[TrialSpec]()
+        # By what an attempt needs for itself.
+        self._pending: dict[str, deque[TrialSpec]] = {"": deque(), DEVICE: deque(), HOST: deque()}
         self._running_alone: str | None = None
         self._failed: dict[str, list[TrialRecord]] = {}  # in a row, by family
         self.failed_families: dict[str, str] = {}
@@ -84,16 +85,14 @@ class TrialQueue(RowsSearcher):
 
     def add_pending(self, record: TrialRecord) -> None:
         """Adds another attempt at a trial; it runs alone if its host ran out of memory."""
+        needed = DEVICE if self._needs_whole_device(record) else ""
         if any(failure.kind == HOST_OUT_OF_MEMORY for failure in record.failures):
-            self._pending_alone.append(record.spec)
-        elif self._needs_whole_device(record):
-            self._pending_whole.append(record.spec)
-        else:
-            self._pending.append(record.spec)
+            needed = HOST
+        self._pending[needed].append(record.spec)
 
     def has_pending(self) -> bool:
         """Whether an attempt is pending."""
-        return bool(self._pending or self._pending_whole or self._pending_alone)
+        return any(self._pending.values())
 
     def runs(self, trial_id: str | None = None) -> bool:
         """Whether one of Tune's trials is an attempt that was handed out here; None: any."""
@@ -101,7 +100,7 @@ class TrialQueue(RowsSearcher):
 
     def wants_host(self) -> bool:
         """Whether an attempt has its host for itself, or is to have it."""
-        return bool(self._pending_alone) or self._running_alone is not None
+        return bool(self._pending[HOST]) or self._running_alone is not None
 
     def wants_slots(self) -> bool:
         """Whether an attempt is to be handed out, or waits for a whole device or host."""
@@ -196,12 +195,11 @@ class TrialQueue(RowsSearcher):
         """
         if self._running_alone is not None or self._waits_for_device():
             return None
-        if self._pending_alone and not self._running:
+        if self._pending[HOST] and not self._running:
             self._running_alone = trial_id
-            return self._pending_alone.popleft()
-        if self._pending_whole:
-            return self._pending_whole.popleft()
-        return self._pending.popleft() if self._pending else self.propose()
+            return self._pending[HOST].popleft()
+        pending = self._pending[DEVICE] or self._pending[""]
+        return pending.popleft() if pending else self.propose()
 
     def _whole(self, spec: TrialSpec) -> int:
         """The epochs of a trial that is not stopped."""
@@ -266,7 +264,7 @@ class TrialQueue(RowsSearcher):
         """Stops proposing trials of a family that fails again and again."""
         self.failed_families[family] = message
         self._recorder.event("family_halted", message, family=family)
-        for pending in (self._pending, self._pending_whole, self._pending_alone):
+        for pending in self._pending.values():
             for spec in [s for s in pending if s.family == family]:
                 pending.remove(spec)
                 self._end(self._recorder.trials[spec.trial_id], State.FAILED, HALTED)

@@ -228,9 +228,8 @@ class Recorder(Unpickled):
         """Number that grows with each epoch, failure and end of a trial."""
         with self.lock:
             records = self.trials.values()
-            return len(self._epochs) + sum(
-                len(r.failures) + (r.status != State.RUNNING) for r in records
-            )
+            ends = sum(len(r.failures) + (r.status != State.RUNNING) for r in records)
+            return len(self._epochs) + ends
 
     def epoch_rows(self) -> list[EpochRow]:
         """The rows of the phase's table of epochs, in the order in which they came."""
