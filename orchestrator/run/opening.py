@@ -123,7 +123,7 @@ def describe(
 ) -> dict[str, Any]:
     """The content of `study.json` at the start of a run."""
     settings, plans, inputs = checked.settings, checked.plans, checked.inputs
-    started_at = manifest.now()
+    started_at, pretrained = manifest.now(), any(plan.pretrained for plan in plans)
     code = {
         "code_sha256": code_sha256([plan.name for plan in plans], settings.dataset),
         "git_commit": git_commit(),
@@ -141,11 +141,7 @@ def describe(
         },
         "rungs": offered_rungs(settings),
         "sampler": dict(SAMPLER),
-        "demo": demo_notes(
-            settings,
-            train_images=len(inputs.split.train),
-            pretrained=any(plan.pretrained for plan in plans),
-        ),
+        "demo": demo_notes(settings, train_images=len(inputs.split.train), pretrained=pretrained),
         "spaces": {plan.name: plan.space_json for plan in plans},
         "baselines": {plan.name: dict(plan.baseline) for plan in plans},
         "baseline_deviations": {

@@ -13,6 +13,7 @@ from ray._private import ray_constants
 from ray._private.utils import get_num_cpus
 
 from orchestrator.run.authentication import MODE, TOKEN
+from orchestrator.run.ray_actors import replaced
 
 LONGEST_TEMPORARY_FOLDER: Final = 107 - len(
     "/ray/session_2026-01-01_00-00-00_000000_4194304/sockets/raylet.12"
@@ -119,15 +120,12 @@ def on_loopback() -> Iterator[None]:
 
     Ray has no option for the first but this one, meant for other systems and read at its import.
     """
-    constants = vars(ray_constants)
-    before = constants["ENABLE_RAY_CLUSTER"]
     added = {} if _measured() else {k: v for k, v in NO_PORT.items() if k not in os.environ}
-    constants["ENABLE_RAY_CLUSTER"] = False
     os.environ.update(added)
     try:
-        yield
+        with replaced(ray_constants, "ENABLE_RAY_CLUSTER", False):
+            yield
     finally:
-        constants["ENABLE_RAY_CLUSTER"] = before
         for name in added:
             del os.environ[name]
 

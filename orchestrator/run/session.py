@@ -37,7 +37,6 @@ from trainables.weights.chosen import ChosenWeights
 
 RESERVE: Final = ".reserve"
 RESERVE_BYTES: Final = 1 << 18
-CLUSTER_LOST: Final = "cluster_lost"
 
 
 class RayExecutor:
@@ -120,7 +119,7 @@ class Session:
     def note_lost_cluster(self, why: str) -> None:
         """Writes all rows, and that the study was interrupted; called from another thread."""
         self.hold.check()
-        self.note(CLUSTER_LOST, why)
+        self.note("cluster_lost", why)
         self.writer.write()
         self.manifest.end(Outcome.INTERRUPTED)
 

@@ -28,8 +28,6 @@ SECONDS: Final = 15.0
 REST_SECONDS: Final = 1.0
 LAST_SECONDS: Final = 600.0
 LAST_INTERRUPTED_SECONDS: Final = 20.0
-FAILED: Final = "publish_failed"
-ENDED: Final = "publish_ended"
 
 
 class TakenOverError(RuntimeError):
@@ -135,12 +133,12 @@ class StudyPublisher:
                 self.publish(last=last)
             except (TakenOverError, HeldError) as error:
                 self._failing = str(error)
-                self._tell(ENDED, self._failing)
+                self._tell("publish_ended", self._failing)
                 return
             except Exception as error:  # noqa: BLE001 (a study goes on whether it is sent or not)
                 reason = " ".join(str(error).split()) or type(error).__name__
                 if not self._failing:
-                    self._tell(FAILED, f"{self.place.address}, tried again: {reason}")
+                    self._tell("publish_failed", f"{self.place.address}, tried again: {reason}")
                 self._failing = reason
             else:
                 if self._failing:
