@@ -40,23 +40,26 @@ def run(session: "Session") -> bool:
     """
     from orchestrator.compare.render import print_answer
     from orchestrator.compare.within_study import write_comparison
-    from orchestrator.run.finals_phase import retrain_and_test
-    from orchestrator.run.search_phase import choose, restore_search, run_search
+    from orchestrator.run import finals_phase, search_phase
 
     session.console.print(f"Study {session.name} writes to {session.folder}")
     with session.noting_outcome():
         shared = session.share_data()  # data and weights, one copy a node
-        search = restore_search(session)  # a new study has no rows yet
+        search = search_phase.restore_search(session)  # a new study has no rows yet
         with session.writer.running():  # rows reach the disk, whatever happens
-            run_search(session, search, shared)  # Optuna proposes, Ray trains, ASHA stops the weak
-            choice = choose(session, search)  # by validation alone, and on disk from here on
+            # Optuna proposes, Ray trains, ASHA stops the weak.
+            search_phase.run_search(session, search, shared)
+            choice = search_phase.choose(
+                session, search
+            )  # by validation alone, and on disk from here on
             # Opens the test set, once.
-            complete, test_part = retrain_and_test(session, search, choice, shared)
-        session.remove_checkpoints()
+            complete, test = finals_phase.retrain_and_test(session, search, choice, shared)
+        # A study that has its predictions needs none.
+        shutil.rmtree(session.folder / "checkpoints", ignore_errors=True)
         found = write_comparison(session.folder, session.console)  # on the test set, as stored
         session.end(complete=complete and not search.searcher.failed_families)
     valid = verify(session)
-    report(session, test_part)
+    report(session, test)
     print_answer(session.console, found)
     return session.completed and valid
 
@@ -164,7 +167,9 @@ def _folder_and_settings(options: argparse.Namespace) -> tuple[Path | None, "Set
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command; returns its exit code."""
     options = flags.parse(arguments)
-    return _print_settings(options) if options.print_settings else _plan_and_run(options)
+    if options.print_settings:
+        return cli.answer("study", lambda: _print_settings(options))
+    return _plan_and_run(options)
 
 
 def _plan_and_run(options: argparse.Namespace) -> int:
@@ -192,10 +197,7 @@ def _plan_and_run(options: argparse.Namespace) -> int:
 
 def _print_settings(options: argparse.Namespace) -> int:
     """A YAML file of all settings, as the flags make them."""
-    try:
-        sys.stdout.write(sources.to_yaml(_folder_and_settings(options)[1]))
-    except (ValueError, OSError) as error:
-        return cli.fail("study", error)
+    sys.stdout.write(sources.to_yaml(_folder_and_settings(options)[1]))
     return cli.DONE
 
 
@@ -216,23 +218,23 @@ def _not_at_hand(options: argparse.Namespace, address: str, console: "Console") 
 
 def _dry_run(checked: "CheckedStudy", console: "Console", *, as_json: bool) -> int:
     """Prints what would run and what it would cost; asks a cluster only if one is named."""
+    from orchestrator.plan import preflight, summary
     from orchestrator.plan.plan_json import plan_json
-    from orchestrator.plan.preflight import forecast_of
-    from orchestrator.plan.summary import print_cost, print_spaces
 
-    print_spaces(console, checked.plans)
-    forecast = forecast_of(checked.settings, checked.plans, checked.inputs, name=checked.name)
+    summary.print_spaces(console, checked.plans)
+    forecast = preflight.forecast_of(
+        checked.settings, checked.plans, checked.inputs, name=checked.name
+    )
     address = checked.settings.address or os.environ.get("RAY_ADDRESS") or "local"
     if address != "local":
-        from orchestrator.run.cluster import InfrastructureError
-        from orchestrator.run.opening import forecast_on_cluster
+        from orchestrator.run import cluster, opening
 
         try:
-            forecast = forecast_on_cluster(checked, address, console)
-        except InfrastructureError as error:
+            forecast = opening.forecast_on_cluster(checked, address, console)
+        except cluster.InfrastructureError as error:
             return cli.fail("study", error, cli.INFRASTRUCTURE)
     paid = address != "local" or checked.settings.prices is not None
-    print_cost(console, forecast, paid=paid)
+    summary.print_cost(console, forecast, paid=paid)
     if as_json:
         cli.say_json(plan_json(checked.settings, checked.plans, checked=checked, forecast=forecast))
     return cli.DONE
@@ -241,32 +243,29 @@ def _dry_run(checked: "CheckedStudy", console: "Console", *, as_json: bool) -> i
 def _start(checked: "CheckedStudy", held: contextlib.ExitStack, console: "Console") -> int:
     """Runs a checked study; an error from here on is no wrong input, and keeps its traceback."""
     from orchestrator.plan import disk_space
-    from orchestrator.run.cluster import InfrastructureError
-    from orchestrator.run.finals_phase import LostInputError
-    from orchestrator.run.opening import open_study, resume_command, say_how_to_resume
-    from orchestrator.run.signals import Interruption
+    from orchestrator.run import cluster, finals_phase, opening, signals
     from orchestrator.trials.table_writer import WritingError
 
-    with Interruption().listening() as interruption:
+    with signals.Interruption().listening() as interruption:
         try:
             least = disk_space.least_at_a_time(checked.settings)
             disk_space.check_disk_space(checked, at_a_time=least)
-            with open_study(checked, held, interruption, console) as session:
+            with opening.open_study(checked, held, interruption, console) as session:
                 return cli.DONE if run(session) else cli.INCOMPLETE
         except disk_space.NoSpaceError as error:
             return cli.fail("study", error)
-        except (InfrastructureError, HeldError, LostInputError) as error:
+        except (cluster.InfrastructureError, HeldError, finals_phase.LostInputError) as error:
             return cli.fail("study", error, cli.INFRASTRUCTURE)
         except WritingError as error:
             return cli.fail("study", error, cli.INCOMPLETE)
         except KeyboardInterrupt:
-            say_how_to_resume(checked, console)
+            opening.say_how_to_resume(checked, console)
             return interruption.exit_code
         except OSError as error:
             full = disk_space.full_disk(error, checked.folder)
             if full is None:
                 raise
-            message = f"{full}: {resume_command(checked)}"
+            message = f"{full}: {opening.resume_command(checked)}"
             return cli.fail("study", OSError(message), cli.INFRASTRUCTURE)
 
 

@@ -1,7 +1,7 @@
 """The command `python -m orchestrator.clean RESULTS`: removes what a study needs no more."""
 
 import argparse
-from collections import defaultdict
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,20 +23,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         it; 3 where a driver holds it.
     """
     options = _parser().parse_args(arguments)
+    from orchestrator.results.lock import HeldError
 
-    def run() -> int:
-        from orchestrator.results.lock import HeldError
-
-        try:
-            return _clean(options)
-        except HeldError as error:
-            return cli.fail("clean", error, cli.INFRASTRUCTURE)
-
-    return cli.answer("clean", run)
+    try:
+        return cli.answer("clean", lambda: _clean(options))
+    except HeldError as error:
+        return cli.fail("clean", error, cli.INFRASTRUCTURE)
 
 
 def _clean(options: argparse.Namespace) -> int:
-    """Removes, or says what would be removed."""
     from orchestrator.clean.disposable import find
     from orchestrator.results.lock import check_free, holding
 
@@ -62,7 +57,7 @@ def _say(options: argparse.Namespace, found: Sequence["Disposable"]) -> None:
         whole = {"dry_run": options.dry_run, "bytes": total, "items": items}
         cli.say_json({"folder": str(options.results.resolve()), **whole})
         return
-    bytes_of: dict[str, int] = defaultdict(int)
+    bytes_of = Counter[str]()
     for each in found:
         bytes_of[each.what] += each.bytes
     verb = "would be removed; nothing was" if options.dry_run else "removed"

@@ -1,6 +1,5 @@
 """What is stored in a study's folder but no longer needed, and how many bytes that is."""
 
-import os
 import shutil
 from collections import Counter
 from collections.abc import Iterator
@@ -32,11 +31,7 @@ class Disposable:
         """What it takes."""
         if not self.path.is_dir() or self.path.is_symlink():
             return self.path.lstat().st_size
-        return sum(
-            (Path(parent) / name).lstat().st_size
-            for parent, _, names in os.walk(self.path)
-            for name in names
-        )
+        return sum(each.lstat().st_size for each in self.path.rglob("*") if not each.is_dir())
 
     def remove(self) -> None:
         """Removes it; a link goes, not what it leads to."""

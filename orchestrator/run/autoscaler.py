@@ -32,8 +32,7 @@ NAME, NAMESPACE = "RAY_CLUSTER_NAME", "RAY_CLUSTER_NAMESPACE"
 
 def possible_workers(config: Mapping[str, Any] | None) -> tuple[list[dict[str, float]], int]:
     """The resources of each worker that may be started, and how many at a time."""
-    if config is None:
-        return [], 0
+    config = config or {}
     limit = int(config.get("max_workers", 0))
     workers = [
         {each: float(amount) for each, amount in node_type.get("resources", {}).items()}

@@ -22,8 +22,6 @@ from orchestrator.called import IS_INSTALLED, NAMESPACE, PACKAGES
 from orchestrator.config.rules import trials_on_a_gpu
 from orchestrator.config.settings import Settings
 from orchestrator.run import authentication, autoscaler, cluster_watch, devices, own_ray
-from orchestrator.run.cluster_watch import Endpoint
-from orchestrator.run.devices import GB
 from trainables.registry import FAMILY_PATH
 from trainables.secrets import redacted
 
@@ -67,7 +65,7 @@ class Cluster:
     most_grown: int = 0
     unknown_growth: str = ""
     dashboard: str = ""
-    endpoints: Sequence[Endpoint] = ()
+    endpoints: Sequence[cluster_watch.Endpoint] = ()
 
     @property
     def cpus(self) -> float:
@@ -168,10 +166,23 @@ def connect(
         InfrastructureError: All tries failed, nobody listens at the address, or what a Ray of this
             machine needs cannot be kept from others.
     """
-    address = _resolved(address)
-    own = _prepare_own(console, dashboard=dashboard) if address == LOCAL else {}
-    mode = own_ray.mode() if address == LOCAL else _must_answer(address)
-    _hide_command_line()
+    address, own = _resolved(address), dict[str, Any]()
+    where: contextlib.AbstractContextManager[None] = contextlib.nullcontext()
+    if address == LOCAL:
+        try:
+            found = own_ray.keep_token()
+            own = own_ray.options(dashboard=dashboard)
+        except OSError as error:
+            raise InfrastructureError(str(error)) from error
+        if found:
+            console.print(found)
+        mode, where = own_ray.mode(), own_ray.on_loopback()
+    else:
+        mode = _must_answer(address)
+    # `ps` shows no secrets of this process, and neither does Ray's list of jobs after it.
+    command = shlex.join(sys.orig_argv)
+    if redacted(command) != command:
+        vars(ray._raylet)["setproctitle"](redacted(command))
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     # A submitted job's variables reach this process, which passes them on to the trials itself.
@@ -180,7 +191,6 @@ def connect(
     # What Ray starts outlives the terminal: it is the driver that ends it, in order.
     hang_up = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
-        where = own_ray.on_loopback() if address == LOCAL else contextlib.nullcontext()
         with where, authentication.mode(mode):
             context = _init(address, console, metadata or {}, own)
     finally:
@@ -199,13 +209,17 @@ def _init(
     address: str, console: Console, metadata: Mapping[str, str], own: Mapping[str, Any]
 ) -> Any:
     """Ray's context, after as many tries as need be; see `connect`."""
+    # The packages as the driver has them, so that a new family reaches running nodes.
+    names = (NAMESPACE,) if IS_INSTALLED else (NAMESPACE, *PACKAGES)
+    paths = [find_spec(name) for name in names]
+    modules = [str(Path(spec.origin).parent) for spec in paths if spec and spec.origin]
     for attempt in range(1, TRIES + 1):
         try:
             return ray.init(
                 address=address,
                 log_to_driver=False,
                 logging_level=logging.ERROR,
-                runtime_env=_runtime_environment(),
+                runtime_env={"py_modules": modules},
                 job_config=JobConfig(metadata=dict(metadata)),
                 **own,
             )
@@ -240,7 +254,7 @@ def reserve(settings: Settings, cluster: Cluster) -> Reservation:
         gpus = 1.0 if cluster.may_have_gpus else 0.0
     elif gpus:
         gpus = 1 / trials_on_a_gpu(gpus)  # a share as it was meant, not as it was written
-    cpus, memory = settings.cpus_per_trial or 1, int(GB * (settings.memory_per_trial or 0))
+    cpus, memory = settings.cpus_per_trial or 1, int(devices.GB * (settings.memory_per_trial or 0))
     reserved = Reservation(cpus=cpus, gpus=gpus, memory=memory, max_concurrent=0)
     asked = reserved.bundle
     # Where nobody can say what there will be, the user's word counts.
@@ -303,25 +317,6 @@ def _resolved(address: str | None) -> str:
     return running or LOCAL
 
 
-def _prepare_own(console: Console, *, dashboard: bool) -> dict[str, Any]:
-    """What `ray.init` is told besides of a Ray that it starts, whose token nobody else can read."""
-    try:
-        found = own_ray.keep_token()
-        options = own_ray.options(dashboard=dashboard)
-    except OSError as error:
-        raise InfrastructureError(str(error)) from error
-    if found:
-        console.print(found)
-    return options
-
-
-def _hide_command_line() -> None:
-    """Takes secrets out of what `ps` shows of this process, and Ray's list of jobs after it."""
-    command = shlex.join(sys.orig_argv)
-    if redacted(command) != command:
-        vars(ray._raylet)["setproctitle"](redacted(command))
-
-
 def _must_answer(address: str) -> str:
     """Asks at an address for its mode of authentication before Ray, which tries for minutes."""
     try:
@@ -337,14 +332,6 @@ def _must_answer(address: str) -> str:
         f"a Ray cluster must answer at address {address}, but {error_text}; check it, or take "
         "--address local to start one here"
     )
-
-
-def _runtime_environment() -> dict[str, Any]:
-    """The packages as the driver has them, so that a new family reaches running nodes."""
-    names = (NAMESPACE,) if IS_INSTALLED else (NAMESPACE, *PACKAGES)
-    paths = [find_spec(name) for name in names]
-    modules = [str(Path(spec.origin).parent) for spec in paths if spec and spec.origin]
-    return {"py_modules": modules}
 
 
 def passed_on() -> dict[str, str]:

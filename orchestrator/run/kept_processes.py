@@ -71,16 +71,12 @@ class KeptProcesses:
         with replaced(tune, "TuneController", make):
             try:
                 yield
-            except BaseException:
-                self._end()
+            except BaseException:  # whatever has ended the phase may have met the idle ones as well
+                for actor, reserved in self._idle:
+                    ray.kill(actor)
+                    remove_placement_group(reserved.placement_group)
+                self._idle.clear()
                 raise
-
-    def _end(self) -> None:
-        """Ends those that are idle: whatever has ended the phase may have met them as well."""
-        for actor, reserved in self._idle:
-            ray.kill(actor)
-            remove_placement_group(reserved.placement_group)
-        self._idle.clear()
 
 
 class PlacementGroups(PlacementGroupResourceManager):

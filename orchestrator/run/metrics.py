@@ -12,7 +12,6 @@ from ray.util.metrics import Counter, Gauge
 
 from orchestrator.results.states import State
 from orchestrator.trials.recorder import Recorder
-from orchestrator.trials.trial import TrialRecord
 
 LEAST_SECONDS: Final = 5.0
 REST_FACTOR: Final = 20
@@ -96,11 +95,17 @@ def measure(
     for family in families:
         with recorder.lock:
             totals = recorder.totals(family)
+            running = [r for r in totals.running.values() if r.rows and r.attempt_began is not None]
+            last = [record.rows[-1] for record in running]
+            seconds = [row["epoch_seconds"] for row in last if row["epoch_seconds"]]
+            memory = [float(row["device_memory_peak_bytes"] or 0) for row in last]
             values = {
                 BEST: totals.best_validation_accuracy,
                 EPOCHS: float(totals.epochs),
                 DEVICE_SECONDS: recorder.device_seconds_of(totals.wall_seconds()),
-                **_of_running(totals.running.values()),
+                EPOCHS_PER_SECOND: sum(1 / each for each in seconds),
+                IMAGES_PER_SECOND: sum(row["images_per_second"] for row in last),
+                DEVICE_MEMORY: max(memory, default=0.0),
             }
             # Those without any too: a gauge keeps what it was told.
             trials = {state.value: float(totals.ended[state]) for state in State}
@@ -110,21 +115,9 @@ def measure(
                 yield Sample(metric, (*where, family), value)
         for state, number in trials.items():
             yield Sample(TRIALS, (*where, family, state), number)
-    seconds = time_left()
-    if seconds is not None:
-        yield Sample(SECONDS_LEFT, where, seconds)
-
-
-def _of_running(records: Iterable[TrialRecord]) -> dict[Metric, float]:
-    """What the last epoch of each running trial says; memory is 0 where no GPU is."""
-    last = [r.rows[-1] for r in records if r.rows and r.attempt_began is not None]
-    return {
-        EPOCHS_PER_SECOND: sum(1 / row["epoch_seconds"] for row in last if row["epoch_seconds"]),
-        IMAGES_PER_SECOND: sum(row["images_per_second"] for row in last),
-        DEVICE_MEMORY: max(
-            (float(row["device_memory_peak_bytes"] or 0) for row in last), default=0.0
-        ),
-    }
+    left = time_left()
+    if left is not None:
+        yield Sample(SECONDS_LEFT, where, left)
 
 
 class Publisher:

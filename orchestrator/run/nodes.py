@@ -1,19 +1,19 @@
 """Checks that a cluster's nodes can run a study's trials, before anything is written."""
 
-import contextlib
 import tempfile
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import ray
-from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from orchestrator.config.settings import Settings
 from orchestrator.run.cluster import InfrastructureError, Reservation, alive_nodes, fits
 from orchestrator.run.devices import in_words
+from orchestrator.search.failures import answer_of, ask
+from orchestrator.trials.recorder import Unpickled
 from trainables import hardware, node_check
 from trainables.hardware import Hardware
 
@@ -36,9 +36,8 @@ def check_nodes(folder: Path) -> None:
     existing = next(path for path in (folder, *folder.parents) if path.exists())
     with tempfile.NamedTemporaryFile(prefix=".shared-", dir=existing) as file:
         path, expected = Path(file.name), node_check.software()
-        asked = [_on(node_id, node_check.node_error, expected, path) for node_id in others]
-        answers = [_answer(reference) for reference in asked]
-    wrong = [answer for answer in answers if answer]
+        asked = [ask(node_id, node_check.node_error, expected, path) for node_id in others]
+        wrong = list(filter(None, [answer_of(each, ANSWER_SECONDS) for each in asked]))
     if wrong:
         raise InfrastructureError("; ".join(sorted(wrong)))
 
@@ -59,13 +58,11 @@ class Seen:
 def look_at_nodes(settings: Settings, reservation: Reservation) -> Seen:
     """Asks each present node for its hardware; see `seen_of`."""
     here = ray.get_runtime_context().get_node_id()
-    asked = [
-        (node, None if node["NodeID"] == here else _on(node["NodeID"], hardware.here))
-        for node in alive_nodes()
-    ]
+    nodes = {node["NodeID"]: node["Resources"] for node in alive_nodes()}
+    asked = {node: ask(node, hardware.here) for node in nodes if node != here}
     answers = [
-        (node["Resources"], hardware.here() if reference is None else _answer(reference))
-        for node, reference in asked
+        (has, answer_of(asked[node], ANSWER_SECONDS) if node in asked else hardware.here())
+        for node, has in nodes.items()
     ]
     answered = [pair for pair in answers if pair[1]]
     precision = settings.precision_on(reservation.device)
@@ -128,19 +125,14 @@ def check_types(known: Mapping[str, Mapping[str, object]], seen: Seen) -> None:
         )
 
 
-class Waiting:
+@dataclass
+class Waiting(Unpickled):
     """Message and action, once, where no trial runs since none has a node."""
 
-    def __init__(
-        self, reservation: Reservation, settings: Settings, say: Callable[[str], None]
-    ) -> None:
-        """Takes what a trial reserves, how long to wait for a node, and where to say so."""
-        self._reservation, self._minutes = reservation, settings.wait_for_nodes_minutes
-        self._say, self._said = say, ""
-
-    def __reduce__(self) -> tuple[type[object], tuple[()]]:
-        """An empty object, as the recorder: Tune pickles what it is given and never reads it."""
-        return object, ()
+    reservation: Reservation
+    settings: Settings
+    say: Callable[[str], None]
+    _said: str = ""
 
     def __call__(self, seconds: float) -> None:
         """Told for how many seconds no trial has run.
@@ -148,33 +140,19 @@ class Waiting:
         Raises:
             InfrastructureError: No node has come that has room for a trial.
         """
-        asked = self._reservation.bundle
+        asked, minutes = self.reservation.bundle, self.settings.wait_for_nodes_minutes
         if any(fits(asked, node["Resources"]) for node in alive_nodes()):
             self._say_once("Waiting for room: the nodes that could run a trial are in use")
             return
         wanted = in_words(asked)
-        if seconds >= 60 * self._minutes:
+        if seconds >= 60 * minutes:
             raise InfrastructureError(
-                f"a node with {wanted} must join within wait_for_nodes_minutes, {self._minutes:g}, "
+                f"a node with {wanted} must join within wait_for_nodes_minutes, {minutes:g}, "
                 "but none has; all finished epochs are kept"
             )
-        self._say_once(f"Waiting up to {self._minutes:g} minutes for a node with {wanted}")
+        self._say_once(f"Waiting up to {minutes:g} minutes for a node with {wanted}")
 
     def _say_once(self, sentence: str) -> None:
         if sentence != self._said:
             self._said = sentence
-            self._say(sentence)
-
-
-def _on(node_id: str, function: Callable[..., Any], *arguments: Any) -> Any:
-    """Has a function answer on a node."""
-    there = NodeAffinitySchedulingStrategy(node_id=node_id, soft=False)
-    options = {"num_cpus": 0, "max_retries": 0, "scheduling_strategy": there}
-    return ray.remote(function).options(**options).remote(*arguments)
-
-
-def _answer(reference: Any) -> Any:
-    """A node's answer; None of one that is lost meanwhile and runs no trials."""
-    with contextlib.suppress(ray.exceptions.RayError):
-        return ray.get(reference, timeout=ANSWER_SECONDS)
-    return None
+            self.say(sentence)

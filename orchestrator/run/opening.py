@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import platform
 import shlex
 import sys
 import threading
@@ -15,16 +16,20 @@ from rich.console import Console
 
 from orchestrator.called import words_of
 from orchestrator.cli import INFRASTRUCTURE, fail
-from orchestrator.config.settings import Settings
+from orchestrator.config.rungs import offered_rungs
+from orchestrator.config.sampler import SAMPLER
+from orchestrator.config.settings import Settings, to_json
+from orchestrator.config.sources import demo_notes
 from orchestrator.config.trackers import parse_targets
 from orchestrator.forecast.estimate import Forecast, time_sentences
 from orchestrator.plan import resume, warm_start
 from orchestrator.plan.disk_space import check_disk_space
 from orchestrator.plan.preflight import CheckedStudy, forecast_of
 from orchestrator.plan.summary import few_rounds
-from orchestrator.results import manifest, registration
+from orchestrator.results import manifest, registration, schema
+from orchestrator.results.code_version import code_sha256, git_commit
 from orchestrator.results.lock import Hold, holding
-from orchestrator.results.manifest import Manifest
+from orchestrator.results.states import Outcome
 from orchestrator.run import replay
 from orchestrator.run.cluster import (
     Cluster,
@@ -36,10 +41,8 @@ from orchestrator.run.cluster import (
     reserve,
 )
 from orchestrator.run.cluster_watch import Watch
-from orchestrator.run.describe import describe
 from orchestrator.run.devices import in_words
 from orchestrator.run.nodes import Seen, check_nodes, check_types, look_at_nodes
-from orchestrator.run.replay import StoredStudy
 from orchestrator.run.session import RayExecutor, Session
 from orchestrator.run.signals import Interruption
 from orchestrator.run.study_publisher import publishing
@@ -66,15 +69,17 @@ def open_study(
         HeldError: Another driver has the study.
         NoSpaceError: It would fill the disk.
     """
-    dashboard = checked.settings.dashboard
-    cluster = connect(checked.settings.address, console, _job(checked), dashboard=dashboard)
+    settings, families = checked.settings, ",".join(plan.name for plan in checked.plans)
+    # What the cluster's list of jobs says of the study.
+    job = {"study": checked.name, "families": families, "results": str(checked.folder)}
+    cluster = connect(settings.address, console, job, dashboard=settings.dashboard)
     try:
-        reservation = reserve(checked.settings, cluster)
+        reservation = reserve(settings, cluster)
         _say_what_runs(checked, cluster, reservation, console)
         check_disk_space(checked, at_a_time=reservation.max_concurrent)
         check_nodes(checked.folder)
-        seen = look_at_nodes(checked.settings, reservation)
-        if checked.resumed and reservation.gpus and not checked.settings.mix_devices:
+        seen = look_at_nodes(settings, reservation)
+        if checked.resumed and reservation.gpus and not settings.mix_devices:
             check_types(checked.resumed.study.device_types, seen)
         weights = _weights(checked, console)
         content = describe(checked, weights=weights, cluster=cluster, reservation=reservation)
@@ -83,7 +88,7 @@ def open_study(
             content["probe"] = [dict(each) for each in checked.probed]
         content["forecast"] = reserved_forecast(checked, reservation, seen).to_json()
         hold = checked.resumed.hold if checked.resumed else _begin(checked, held)
-        stored = StoredStudy()
+        stored = replay.StoredStudy()
         if checked.resumed is not None:
             stored = replay.read(checked.folder, checked.resumed.study, manifest.record_of(content))
             if hold.damage:
@@ -92,24 +97,95 @@ def open_study(
         content |= register(checked, content, console)
         session = Session(
             checked,
-            executor=RayExecutor(
-                grows=bool(cluster.most_grown), one_host=len(cluster.present) == 1
-            ),
+            executor=RayExecutor(cluster),
             reservation=reservation,
             console=console,
-            study_json=Manifest(checked.folder, content, hold.check),
+            study_json=manifest.Manifest(checked.folder, content, hold.check),
             stored=stored,
             interruption=interruption,
             hold=hold,
             weights=weights,
         )
         watch = Watch(cluster.endpoints, lambda why: _leave(session, checked, watch, why))
-        trackers = parse_targets(checked.settings.track)
-        sending = following(checked.folder, trackers, session.say)
+        sending = following(checked.folder, parse_targets(settings.track), session.say)
         with watch.running(), publishing(session), sending:
             yield session
     finally:
         disconnect()
+
+
+def describe(
+    checked: CheckedStudy,
+    *,
+    weights: ChosenWeights | None,
+    cluster: Cluster,
+    reservation: Reservation,
+) -> dict[str, Any]:
+    """The content of `study.json` at the start of a run."""
+    settings, plans, inputs = checked.settings, checked.plans, checked.inputs
+    started_at, pretrained = manifest.now(), any(plan.pretrained for plan in plans)
+    code = {
+        "code_sha256": code_sha256([plan.name for plan in plans], settings.dataset),
+        "git_commit": git_commit(),
+    }
+    return {
+        "name": checked.name,
+        "schema_version": schema.SCHEMA_VERSION,
+        "outcome": Outcome.RUNNING,
+        "started_at": started_at,
+        "ended_at": None,
+        "settings": {
+            **to_json(settings),
+            "families": [plan.name for plan in plans],
+            "precision": settings.precision_on(reservation.device),
+        },
+        "rungs": offered_rungs(settings),
+        "sampler": dict(SAMPLER),
+        "demo": demo_notes(settings, train_images=len(inputs.split.train), pretrained=pretrained),
+        "spaces": {plan.name: plan.space_json for plan in plans},
+        "baselines": {plan.name: dict(plan.baseline) for plan in plans},
+        "baseline_deviations": {
+            plan.name: {key: list(pair) for key, pair in plan.deviations.items()}
+            for plan in plans
+            if plan.deviations
+        },
+        "dataset": {
+            "name": settings.dataset,
+            "classes": list(inputs.dataset.classes),
+            "files": dict(inputs.dataset.files),
+            "test_files": sorted(inputs.dataset.test_files),
+            "train_images": len(inputs.split.train),
+            "validation_images": len(inputs.split.validation),
+            "own_validation": inputs.dataset.own_validation > 0,
+            "train_images_by_fraction": {str(f): len(i) for f, i in inputs.train.items()},
+            "image_shape": list(inputs.training.images.shape[1:]),
+            "split_sha256": inputs.split.digest,
+            "notes": list(inputs.notes),
+        },
+        "weights": None if weights is None else weights.to_json(),
+        **code,
+        "environment": manifest.environment(),
+        "cluster": {
+            "kind": cluster.kind,
+            "nodes": len(cluster.present),
+            "cpus": cluster.cpus,
+            "gpus": cluster.gpus,
+            "cpus_per_trial": reservation.cpus,
+            "gpus_per_trial": reservation.gpus,
+            "max_concurrent": reservation.max_concurrent,
+            "device_type": reservation.device_type,
+        },
+        "runs": [
+            {
+                "started_at": started_at,
+                "ended_at": None,
+                "outcome": Outcome.RUNNING,
+                "host": platform.node(),
+                "pid": os.getpid(),
+                **code,
+            }
+        ],
+    }
 
 
 def register(checked: CheckedStudy, content: Mapping[str, Any], console: Console) -> dict[str, Any]:
@@ -118,10 +194,8 @@ def register(checked: CheckedStudy, content: Mapping[str, Any], console: Console
         return {}
     study = manifest.record_of(content)
     entry = registration.register(checked.folder, checked.registration, study)
-    console.print(
-        f"Registered: {registration.FILE}, SHA-256 {entry['sha256']}; keep it elsewhere too",
-        soft_wrap=True,
-    )
+    line = f"Registered: {registration.FILE}, SHA-256 {entry['sha256']}; keep it elsewhere too"
+    console.print(line, soft_wrap=True)
     return {"registration": entry}
 
 
@@ -157,14 +231,9 @@ def _begin(checked: CheckedStudy, held: contextlib.ExitStack) -> Hold:
 
 def reserved_forecast(checked: CheckedStudy, reservation: Reservation, seen: Seen) -> Forecast:
     """What a study will take where each trial reserves this, on such nodes."""
-    return forecast_of(
-        checked.settings,
-        checked.plans,
-        checked.inputs,
-        name=checked.name,
-        reserved=(reservation.device, reservation.devices, reservation.max_concurrent),
-        device_names=seen.types,
-    )
+    reserved = reservation.device, reservation.devices, reservation.max_concurrent
+    given = checked.settings, checked.plans, checked.inputs
+    return forecast_of(*given, name=checked.name, reserved=reserved, device_names=seen.types)
 
 
 def forecast_on_cluster(checked: CheckedStudy, address: str, console: Console) -> Forecast:
@@ -201,12 +270,6 @@ def resume_command(study: CheckedStudy | Session) -> str:
     if study.settings.results_dir != Settings.results_dir:
         command += ["--results-dir", study.settings.results_dir]
     return shlex.join(command)
-
-
-def _job(checked: CheckedStudy) -> dict[str, str]:
-    """What the cluster's list of jobs says of the study."""
-    families = ",".join(plan.name for plan in checked.plans)
-    return {"study": checked.name, "families": families, "results": str(checked.folder)}
 
 
 def _say_what_runs(
@@ -253,12 +316,9 @@ def _demo_weights(console: Console) -> WeightsFile:
     path = pretraining.cached_weights_path()
     if not path.is_file():
         console.print("Pre-training the stand-in for ImageNet weights, about a minute, once ...")
-
-        def pretrain() -> None:
-            pretraining.pretrain_resnet50(path, seed=0, threads=1)
-
         # On this node, whose cache it is to be in; it may offer no CPU to trials.
         here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+        pretrain: Any = pretraining.pretrain_resnet50
         task = ray.remote(pretrain).options(num_cpus=0, scheduling_strategy=here)
-        ray.get(task.remote())
+        ray.get(task.remote(path, seed=0, threads=1))
     return WeightsFile(name=path.name, path=path, sha256=file_sha256(path))

@@ -13,6 +13,7 @@ from ray._private import ray_constants
 from ray._private.utils import get_num_cpus
 
 from orchestrator.run.authentication import MODE, TOKEN
+from orchestrator.run.ray_actors import replaced
 
 LONGEST_TEMPORARY_FOLDER: Final = 107 - len(
     "/ray/session_2026-01-01_00-00-00_000000_4194304/sockets/raylet.12"
@@ -106,7 +107,8 @@ def options(*, dashboard: bool = True) -> dict[str, Any]:
     quiet = {} if _measured() else {"enable_metrics_collection": False}
     return {
         "_temp_dir": str(folder()),
-        "num_cpus": _cpus(),
+        # Ray does not ask what Slurm or `taskset` have left this process.
+        "num_cpus": min(int(get_num_cpus()), len(os.sched_getaffinity(0))),
         "_system_config": {"prestart_worker_first_driver": False, **quiet},
         "include_dashboard": None if dashboard else False,
     }
@@ -118,22 +120,14 @@ def on_loopback() -> Iterator[None]:
 
     Ray has no option for the first but this one, meant for other systems and read at its import.
     """
-    constants = vars(ray_constants)
-    before = constants["ENABLE_RAY_CLUSTER"]
     added = {} if _measured() else {k: v for k, v in NO_PORT.items() if k not in os.environ}
-    constants["ENABLE_RAY_CLUSTER"] = False
     os.environ.update(added)
     try:
-        yield
+        with replaced(ray_constants, "ENABLE_RAY_CLUSTER", False):
+            yield
     finally:
-        constants["ENABLE_RAY_CLUSTER"] = before
         for name in added:
             del os.environ[name]
-
-
-def _cpus() -> int:
-    """Those that this process may use: Ray does not ask what Slurm or `taskset` have left it."""
-    return min(int(get_num_cpus()), len(os.sched_getaffinity(0)))
 
 
 def _measured() -> bool:

@@ -60,7 +60,10 @@ def run(phase: Phase, kept: KeptProcesses) -> None:
         OSError: The disk is full.
         RuntimeError: Tune has ended again before anything new was known of any trial.
     """
-    _silence_tune()
+    # The study says and writes itself what Tune would; a trial's traceback is in its log.
+    os.environ["TUNE_DISABLE_AUTO_CALLBACK_LOGGERS"] = "1"
+    os.environ["RAY_AIR_NEW_OUTPUT"] = "0"  # the new output engine prints at any verbosity
+    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
     known, is_last = -1, phase.name != "search"
     while True:
         try:
@@ -127,7 +130,6 @@ def _make_tuner(phase: Phase) -> tune.Tuner:
 
 
 def _raise_full_disk(error: BaseException) -> None:
-    """Raises what Tune has wrapped, if a disk became full."""
     inner: BaseException | None = error
     while inner is not None:
         if is_full(inner):
@@ -152,13 +154,6 @@ class AttemptClock(tune.Callback):
         resources = trial.config["resources"]
         self._began(trial.config["trial_id"], resources.get("GPU") or resources["CPU"])
         ray_actors.name_epochs(trial)
-
-
-def _silence_tune() -> None:
-    """The study says and writes itself what Tune would; a trial's traceback is in its log."""
-    os.environ["TUNE_DISABLE_AUTO_CALLBACK_LOGGERS"] = "1"
-    os.environ["RAY_AIR_NEW_OUTPUT"] = "0"  # the new output engine prints at any verbosity
-    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
 
 
 def _attempt_name(trial: Trial) -> str:

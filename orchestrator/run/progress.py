@@ -4,6 +4,7 @@ import contextlib
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
@@ -25,67 +26,60 @@ LEAST_SECONDS: Final = 5.0
 REST_FACTOR: Final = 20
 
 
+@dataclass
 class Remaining:
     """Wall seconds to a study's end; forecast anew at most every 5 s, or 20 times what that takes.
 
     In between they are counted down.
     """
 
-    def __init__(self, forecast: Callable[[], TimeLeft | None]) -> None:
-        """Takes what forecasts from the rows as they are."""
-        self._forecast = forecast
-        self._last: TimeLeft | None = None
-        self._ask_at = -math.inf
+    forecast: Callable[[], TimeLeft | None]
+    _last: TimeLeft | None = None
+    _ask_at: float = -math.inf
 
     def seconds(self) -> float | None:
         """Seconds left now; None where that is not known, or the end is overdue."""
         started = time.monotonic()
         if started >= self._ask_at:
-            self._last = self._forecast()
+            self._last = self.forecast()
             spent = time.monotonic() - started
             self._ask_at = started + max(LEAST_SECONDS, REST_FACTOR * spent)
         now = datetime.fromtimestamp(time.time(), UTC)
         return None if self._last is None else self._last.on(now)
 
 
+@dataclass
 class ProgressTable:
     """Renders the state of a phase each time it is drawn.
 
     Attributes:
+        planned: How many trials of each family there are to be.
+        time_left: The wall seconds that the study still takes, None if not known.
+        begun: The number of finals that idle slots of a search have begun.
         over: The phase has ended: there is no time left to tell.
     """
 
-    def __init__(
-        self,
-        title: str,
-        recorder: Recorder,
-        planned: Mapping[str, int],
-        time_left: Callable[[], float | None],
-        begun: Callable[[], int] = int,
-    ) -> None:
-        """Takes what to show, among it the number of trials of each family that there are to be.
-
-        `time_left` gives the wall seconds that the study still takes, None if not known, and
-        `begun` the number of finals that idle slots of a search have begun.
-        """
-        self._title, self._recorder, self._planned = title, recorder, planned
-        self._time_left, self._begun, self.over = time_left, begun, False
+    title: str
+    recorder: Recorder
+    planned: Mapping[str, int]
+    time_left: Callable[[], float | None]
+    begun: Callable[[], int] = int
+    over: bool = False
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        """Draws the table as things stand."""
         del console
-        rows = [self._cells(family, planned) for family, planned in self._planned.items()]
-        yield Text(self._title, style="bold")
+        rows = [self._cells(family, planned) for family, planned in self.planned.items()]
+        yield Text(self.title, style="bold")
         yield fitting_table(TITLES, rows, options.max_width, left=TITLES[:1])
-        if begun := self._begun():
+        if begun := self.begun():
             yield Text(f"Finals: {early_finals(begun)}")
         if not self.over:
-            seconds = self._time_left()
+            seconds = self.time_left()
             yield Text("time left: not known" if seconds is None else time_left(seconds))
 
     def _cells(self, family: str, planned: int) -> list[str]:
-        with self._recorder.lock:
-            totals = self._recorder.totals(family)
+        with self.recorder.lock:
+            totals = self.recorder.totals(family)
             best, ended = totals.best_validation_accuracy, totals.ended
             return [
                 family,
@@ -96,7 +90,7 @@ class ProgressTable:
                 str(ended[State.FAILED] + ended[State.DIVERGED]),
                 str(planned),
                 str(totals.epochs),
-                f"{self._recorder.device_seconds_of(totals.wall_seconds()):.0f}",
+                f"{self.recorder.device_seconds_of(totals.wall_seconds()):.0f}",
             ]
 
 

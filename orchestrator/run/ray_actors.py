@@ -145,21 +145,17 @@ class Overdue(tune.Callback):
             self._next_word += WORD_SECONDS
             self._waiting(self._lived - self._idle_since)
         if self._lived - self._last_look >= LOOK_SECONDS:
-            self._last_look = self._lived
-            self._look_for_epochs()
+            self._last_look, before = self._lived, self._epochs
+            self._epochs = {t: self._epoch_began(t.config["trial_id"]) for t in self._heard}
+            # Those that are not reported yet count as well: a report may have several.
+            for trial, epoch in self._epochs.items():
+                if epoch != before.get(trial, epoch):
+                    self._heard[trial] = self._lived
         for trial in [t for t, heard in self._heard.items() if self._lived - heard > self._most]:
             del self._heard[trial]
             self._overdue.add(trial.config["trial_id"])
             if trial.temporary_state.ray_actor is not None:
                 ray.kill(trial.temporary_state.ray_actor)
-
-    def _look_for_epochs(self) -> None:
-        """Those that are not reported yet count as well: a report may have several."""
-        before = self._epochs
-        self._epochs = {trial: self._epoch_began(trial.config["trial_id"]) for trial in self._heard}
-        for trial, epoch in self._epochs.items():
-            if epoch != before.get(trial, epoch):
-                self._heard[trial] = self._lived
 
     def _hear_of_next(self, trials: list[Trial]) -> None:
         """A process that is to take up another trial may hang in that: its first epoch has begun.

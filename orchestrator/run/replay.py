@@ -1,5 +1,6 @@
 """Replay of a study's stored rows, in order, into its records, its rungs and Optuna."""
 
+import contextlib
 import json
 import shutil
 from collections import Counter
@@ -27,6 +28,7 @@ from orchestrator.trials.recorder import Recorder
 from orchestrator.trials.trial import (
     BASELINE_ROLE,
     FAILURES,
+    PROGRESS,
     TrialRecord,
     TrialSpec,
     failure_of_text,
@@ -123,9 +125,8 @@ def changes(study: StudyRecord, now: StudyRecord) -> list[tuple[str, str]]:
         more = f"; and {len(other) - SHOWN} more" if len(other) > SHOWN else ""
         files_text = f"{'; '.join(other[:SHOWN])}{more}"
         noted.append(("data_changed", f"of the test part, which had not been opened: {files_text}"))
-    then, weights = study.weights_sha256, now.weights_sha256
-    if then != weights:
-        why = f"no epoch rests on them: SHA-256 {then} -> {weights}"
+    if study.weights_sha256 != now.weights_sha256:
+        why = f"no epoch rests on them: SHA-256 {study.weights_sha256} -> {now.weights_sha256}"
         noted.append(("weights_changed", why))
     return noted
 
@@ -222,12 +223,11 @@ def _replay_failures(stored: StoredStudy, recorder: Recorder, search: FamilySear
 def _record_of(row: ProposedRow) -> TrialRecord:
     """A trial as its row has it, without its epochs."""
     known: Mapping[str, Any] = row  # of which one that was only proposed has no place
-    names = ("status", "stop_reason", "error", "attempts", "started_at", "ended_at")
     return TrialRecord(
         spec=spec_of_row(row),
         place={name: known[name] for name in PLACE if known.get(name) is not None},
         device=known.get("device") or None,
-        **{name: known[name] for name in names},
+        **{name: known[name] for name in PROGRESS},
     )
 
 
@@ -254,13 +254,12 @@ def _incomplete(stored: StoredStudy, folder: Path) -> dict[str, tuple[str, str]]
         for row in stored.final
         if not (checkpoint_folder(folder, row["trial_id"]) / PREDICTIONS).exists()
     ]
-    try:
-        predictions = files.read_table(folder, "predictions") if gone else None
-    except ValueError:
-        predictions = None
-    keys = ["family", "role", "seed", "train_fraction"]
-    rows = [] if predictions is None else predictions.group_by(keys).aggregate([]).to_pylist()
-    known = {key_of(row) for row in rows}
+    known = set()
+    if gone:
+        with contextlib.suppress(ValueError):
+            predictions = files.read_table(folder, "predictions")
+            keys = predictions.group_by(["family", "role", "seed", "train_fraction"]).aggregate([])
+            known = set(map(key_of, keys.to_pylist()))
     lost = {
         **{row["trial_id"]: "its predictions are lost" for row in gone if key_of(row) not in known},
         **{

@@ -43,6 +43,8 @@ def restore_search(session: Session) -> Search:
     settings, recorder = session.settings, session.recorder("epochs")
     train = {fraction: len(images) for fraction, images in session.inputs.train.items()}
     validation = len(session.inputs.split.validation)
+    reported = [row["reported_at"] for row in session.stored.epochs]
+    reported += [row["reported_at"] for row in session.stored.final_epochs]
     rungs = RayRungs(
         [search.name for search in session.searches],
         rungs=session.manifest.study.rungs,
@@ -56,10 +58,7 @@ def restore_search(session: Session) -> Search:
         session.searches,
         images=Images(train=train, validation=validation),
         at_a_time=session.reservation.max_concurrent,
-        spent_seconds=earlier_seconds(
-            session.manifest.study.runs,
-            [row["reported_at"] for row in (*session.stored.epochs, *session.stored.final_epochs)],
-        ),
+        spent_seconds=earlier_seconds(session.manifest.study.runs, reported),
         ended_early={name: why.setting for name, why in ended_early_before(session).items()},
     )
     settled = Settled(
@@ -155,8 +154,16 @@ def choose(session: Session, search: Search) -> dict[str, Choice]:
     written = {name: chosen.model_dump() for name, chosen in choice.items()}
     choice_digest = finals.digest(written, session.manifest.study.raw["settings"])
     failed, ended = search.searcher.failed_families, search.searcher.ended_early()
-    for name, why in ended.items():
-        _note_early_end(session, search.recorder, name, **why)
+    for name, end in ended.items():
+        why = f"another would not have left enough of {end['setting']} for the finals"
+        if end["setting"] == SETTING:
+            chance = session.settings.stop_when_settled
+            why = f"the chance that more change which family wins is below {chance:g}"
+        detail = f"{name} ended after {end['trials']} of {session.settings.trials} trials: {why}"
+        if name not in ended_early_before(session):
+            (family,) = (each.family for each in session.searches if each.name == name)
+            search.recorder.event("budget_reached", detail, family=family)
+        session.console.print(f"{detail}.")
     session.manifest.add(choice=written, choice_sha256=choice_digest, halted=failed, closed=ended)
     for family, message in failed.items():
         session.console.print(f"{family} was given up: {message}", style="bold")
@@ -178,21 +185,6 @@ def note_opening(session: Session, search: Search) -> None:
         session.writer.write()
     openings = max(session.manifest.study.test_openings, len(opened | {choice_digest}))
     session.manifest.add(test_openings=openings)
-
-
-def _note_early_end(
-    session: Session, recorder: Recorder, name: str, *, trials: int, setting: str
-) -> None:
-    """Notes and prints what ended a search before all its trials."""
-    why = f"another would not have left enough of {setting} for the finals"
-    if setting == SETTING:
-        chance = session.settings.stop_when_settled
-        why = f"the chance that more change which family wins is below {chance:g}"
-    detail = f"{name} ended after {trials} of {session.settings.trials} trials: {why}"
-    (family,) = (search.family for search in session.searches if search.name == name)
-    if name not in ended_early_before(session):
-        recorder.event("budget_reached", detail, family=family)
-    session.console.print(f"{detail}.")
 
 
 def ended_early_before(session: Session) -> dict[str, ClosedSearch]:

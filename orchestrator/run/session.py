@@ -3,8 +3,8 @@
 import contextlib
 import functools
 import os
-import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import KW_ONLY, InitVar, dataclass
 from typing import Any, Final
 
 import ray
@@ -15,9 +15,8 @@ from orchestrator.forecast.remaining import TimeLeft
 from orchestrator.plan.preflight import CheckedStudy
 from orchestrator.results import files, manifest, schema
 from orchestrator.results.lock import Hold
-from orchestrator.results.manifest import Manifest
 from orchestrator.results.states import Outcome, State
-from orchestrator.run.cluster import Reservation, passed_on
+from orchestrator.run.cluster import Cluster, Reservation, passed_on
 from orchestrator.run.kept_processes import KeptProcesses
 from orchestrator.run.metrics import Publisher, Sample, measure
 from orchestrator.run.nodes import Waiting
@@ -38,15 +37,15 @@ from trainables.weights.chosen import ChosenWeights
 
 RESERVE: Final = ".reserve"
 RESERVE_BYTES: Final = 1 << 18
-CLUSTER_LOST: Final = "cluster_lost"
 
 
 class RayExecutor:
     """Runs trials with Ray Tune; what takes its place in tests steps them in their process."""
 
-    def __init__(self, *, grows: bool, one_host: bool) -> None:
-        """Takes whether nodes may come and go, and whether this machine is the only one now."""
-        self._kept, self._one_host = KeptProcesses(keeps=not grows), one_host and not grows
+    def __init__(self, cluster: Cluster) -> None:
+        """Takes the cluster, whose nodes may come and go where it can grow."""
+        self._kept = KeptProcesses(keeps=not cluster.most_grown)
+        self._one_host = len(cluster.present) == 1 and not cluster.most_grown
 
     def put(self, value: Any) -> Any:
         """Puts a value into the object store; images in files by their paths, on one machine."""
@@ -61,30 +60,34 @@ class RayExecutor:
             run(phase, self._kept)
 
 
+@dataclass
 class Session:
-    """An open study: the state that its steps share."""
+    """An open study: the state that its steps share.
 
-    def __init__(
-        self,
-        checked: CheckedStudy,
-        *,
-        executor: RayExecutor,
-        reservation: Reservation,
-        console: Console,
-        study_json: Manifest,
-        stored: StoredStudy,
-        interruption: Interruption,
-        hold: Hold,
-        weights: ChosenWeights | None,
-    ) -> None:
-        """Takes what was checked, where trials run and what they reserve, and the stored rows."""
+    Attributes:
+        checked: What of it was checked.
+        executor: Where trials run.
+        reservation: What they reserve.
+        stored: The rows that earlier runs left.
+    """
+
+    checked: InitVar[CheckedStudy]
+    _: KW_ONLY
+    executor: RayExecutor
+    reservation: Reservation
+    console: Console
+    study_json: InitVar[manifest.Manifest]
+    stored: StoredStudy
+    interruption: Interruption
+    hold: Hold
+    weights: ChosenWeights | None
+
+    def __post_init__(self, checked: CheckedStudy, study_json: manifest.Manifest) -> None:
         self.name, self.folder, self.settings = checked.name, checked.folder, checked.settings
         self.plans, self.inputs, self.resumed = checked.plans, checked.inputs, checked.resumed
         self.searches = searches_of([plan.name for plan in self.plans], self.settings)
-        self.executor, self.reservation, self.console = executor, reservation, console
-        self.manifest, self.stored, self.interruption = study_json, stored, interruption
-        self.hold, self.weights = hold, weights
-        self.events, self.completed = list(stored.events), False
+        self.manifest = study_json
+        self.events, self.completed = list(self.stored.events), False
         self._types = DeviceTypes(
             study_json.study.device_types, lambda types: study_json.add(device_types=dict(types))
         )
@@ -92,7 +95,7 @@ class Session:
             self.folder,
             schema.schemas(plan.full_space for plan in self.plans),
             manifest.table_metadata(study_json.study),
-            hold.check,
+            self.hold.check,
         )
 
     @contextlib.contextmanager
@@ -116,7 +119,7 @@ class Session:
     def note_lost_cluster(self, why: str) -> None:
         """Writes all rows, and that the study was interrupted; called from another thread."""
         self.hold.check()
-        self.note(CLUSTER_LOST, why)
+        self.note("cluster_lost", why)
         self.writer.write()
         self.manifest.end(Outcome.INTERRUPTED)
 
@@ -149,10 +152,6 @@ class Session:
                 environment=passed_on(),
             )
         )
-
-    def remove_checkpoints(self) -> None:
-        """Removes all checkpoints: a study that has its predictions needs none."""
-        shutil.rmtree(self.folder / "checkpoints", ignore_errors=True)
 
     def end(self, *, complete: bool) -> None:
         """Records how the study ended, and prints where it is."""

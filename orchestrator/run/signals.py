@@ -21,7 +21,6 @@ class Interruption:
         self._tuning = False
 
     def __bool__(self) -> bool:
-        """Whether the study is to end."""
         return bool(self._received)
 
     @property
@@ -54,7 +53,7 @@ class Interruption:
             self._tuning = False
             signal.signal(signal.SIGUSR1, earlier)
 
-    def _handle(self, number: int, frame: FrameType | None) -> None:
+    def _handle(self, number: int, _frame: FrameType | None) -> None:
         self._received.append(number)
         if len(self._received) > 1:
             if number == signal.SIGHUP:  # a closed terminal and its shell both send one
@@ -63,9 +62,8 @@ class Interruption:
         if self._tuning:
             os.kill(os.getpid(), signal.SIGUSR1)
         else:
-            _interrupt(number, frame)
+            raise KeyboardInterrupt
 
 
-def _interrupt(number: int, frame: FrameType | None) -> None:
-    del number, frame
+def _interrupt(*_: object) -> None:
     raise KeyboardInterrupt

@@ -7,8 +7,9 @@ earlier.
 import contextlib
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
+from dataclasses import KW_ONLY, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -27,8 +28,6 @@ SECONDS: Final = 15.0
 REST_SECONDS: Final = 1.0
 LAST_SECONDS: Final = 600.0
 LAST_INTERRUPTED_SECONDS: Final = 20.0
-FAILED: Final = "publish_failed"
-ENDED: Final = "publish_ended"
 
 
 class TakenOverError(RuntimeError):
@@ -52,27 +51,27 @@ def publishing(session: Session) -> AbstractContextManager[None]:
     return publisher.running()
 
 
+@dataclass
 class StudyPublisher:
-    """Publishes a study every 15 s, or as often as sending allows."""
+    """Publishes a study every 15 s, or as often as sending allows.
 
-    def __init__(
-        self,
-        folder: Path,
-        place: Place,
-        *,
-        runs: Sequence[Run],
-        still: Callable[[], AbstractContextManager[object]],
-        check: Callable[[], None],
-        note: Callable[[str, str], None],
-        say: Callable[[str], None],
-    ) -> None:
-        """Takes what is published, and where.
+    Attributes:
+        still: Inside it no table changes.
+        check: Raises where another driver has taken the folder over.
+        note: Notes an event by kind and detail.
+        say: Prints a line.
+    """
 
-        No table changes inside `still`; `check` raises where another driver has taken the folder
-        over, `note` notes an event by kind and detail, and `say` prints a line.
-        """
-        self._folder, self._place, self._runs = folder, place, tuple(runs)
-        self._still, self._check, self._note, self._say = still, check, note, say
+    folder: Path
+    place: Place
+    _: KW_ONLY
+    runs: tuple[Run, ...]
+    still: Callable[[], AbstractContextManager[object]]
+    check: Callable[[], None]
+    note: Callable[[str, str], None]
+    say: Callable[[str], None]
+
+    def __post_init__(self) -> None:
         self._known: dict[Stamp, PublishedFile] = {}
         self._there: dict[str, int] = {}
         self._last: Snapshot | None = None
@@ -89,25 +88,25 @@ class StudyPublisher:
             TakenOverError: Another head has gone on with the study there.
             HeldError: Another driver has gone on with the folder.
         """
-        found = self._place.snapshot()
+        found = self.place.snapshot()
         self._must_go_on(found)
         if found is None or found != self._last:  # the first time, or another head wrote meanwhile
             self._known.clear()
-            self._there = self._place.sizes()
-        with staged(self._folder, self._known, self._still()) as files:
+            self._there = self.place.sizes()
+        with staged(self.folder, self._known, self.still()) as files:
             self._send(files)
-        self._must_go_on(self._place.snapshot())  # sending may have taken long
+        self._must_go_on(self.place.snapshot())  # sending may have taken long
         snapshot = Snapshot(
-            study=self._folder.name,
+            study=self.folder.name,
             published_at=time.time(),
-            runs=self._runs,
+            runs=self.runs,
             files={name: self._known[each.stamp] for name, each in files.items()},
         )
-        self._place.write(snapshot)
+        self.place.write(snapshot)
         before, self._last = self._last or found, snapshot
         needed = snapshot.objects() | (before.objects() if before and not last else set())
         unneeded = self._there.keys() - needed
-        self._place.remove(unneeded)
+        self.place.remove(unneeded)
         self._there = {name: self._there[name] for name in self._there.keys() - unneeded}
         stamps = {each.stamp for each in files.values()}
         self._known = {stamp: file for stamp, file in self._known.items() if stamp in stamps}
@@ -115,7 +114,7 @@ class StudyPublisher:
     @contextlib.contextmanager
     def running(self) -> Iterator[None]:
         """Publishes at once, then now and then, and once more at the end."""
-        self._say(f"Publishing to {self._place.address} every {SECONDS:g} s")
+        self.say(f"Publishing to {self.place.address} every {SECONDS:g} s")
         self._thread.start()
         patience = LAST_INTERRUPTED_SECONDS
         try:
@@ -134,16 +133,16 @@ class StudyPublisher:
                 self.publish(last=last)
             except (TakenOverError, HeldError) as error:
                 self._failing = str(error)
-                self._tell(ENDED, self._failing)
+                self._tell("publish_ended", self._failing)
                 return
             except Exception as error:  # noqa: BLE001 (a study goes on whether it is sent or not)
                 reason = " ".join(str(error).split()) or type(error).__name__
                 if not self._failing:
-                    self._tell(FAILED, f"{self._place.address}, tried again: {reason}")
+                    self._tell("publish_failed", f"{self.place.address}, tried again: {reason}")
                 self._failing = reason
             else:
                 if self._failing:
-                    self._say(f"Publishing to {self._place.address} again")
+                    self.say(f"Publishing to {self.place.address} again")
                 self._failing = ""
             if last:
                 return
@@ -158,34 +157,34 @@ class StudyPublisher:
             file = published.described(each.held)
             target = published.object_name(name, file)
             if self._there.get(target) != file.bytes:
-                self._place.send(each.held, target)
+                self.place.send(each.held, target)
                 self._there[target] = file.bytes
             self._known[each.stamp] = file
 
     def _must_go_on(self, there: Snapshot | None) -> None:
         """Checks that this driver is the last to have gone on with the study, here and there."""
-        self._check()
-        if there is not None and not published.goes_on(there.runs, self._runs):
+        self.check()
+        if there is not None and not published.goes_on(there.runs, self.runs):
             raise TakenOverError(
-                f"{self._place.address} is published by {there.who}, so no more by this driver; "
+                f"{self.place.address} is published by {there.who}, so no more by this driver; "
                 "the study here goes on by itself"
             )
 
     def _tell(self, kind: str, detail: str) -> None:
         """Says it in a line, and as an event, which fails only where the study itself has."""
-        self._say(f"{kind}: {detail}")
+        self.say(f"{kind}: {detail}")
         with contextlib.suppress(WritingError):
-            self._note(kind, redacted(detail))
+            self.note(kind, redacted(detail))
 
     def _say_how_it_ended(self, patience: float) -> None:
         why = self._failing
         if self._thread.is_alive():
             why = f"the last of it was not sent within {patience:g} s"
         if not why:
-            self._say(f"Published: {self._place.address}")
+            self.say(f"Published: {self.place.address}")
             return
         lies = "nothing of this run lies there"
         if self._last is not None:
             at = datetime.fromtimestamp(self._last.published_at, UTC).isoformat(timespec="seconds")
             lies = f"what lies there is of {at}"
-        self._say(f"Not published to the end: {self._place.address}: {why}; {lies}")
+        self.say(f"Not published to the end: {self.place.address}: {why}; {lies}")

@@ -82,8 +82,7 @@ class TrackerProcess:
         if not self._failing:
             self._say(f"Sent to {self._target}")
             return
-        words = [*words_of("export"), str(self._folder), "--track", str(self._target)]
-        command = shlex.join(words)
+        command = shlex.join([*words_of("export"), str(self._folder), "--track", str(self._target)])
         self._say(f"Not all of it is in {self._target}: {self._failing}; to send it: {command}")
 
     @property
@@ -116,11 +115,7 @@ class TrackerProcess:
                 start_new_session=True,  # Ctrl-C is for the study, which says when it ends
             )
             assert process.stdin is not None
-            request = {
-                "folder": str(self._folder),
-                "tracker": self._target.tracker,
-                "place": self._target.place,
-            }
+            request = {"folder": str(self._folder), **vars(self._target)}
             with contextlib.suppress(OSError):
                 process.stdin.write(json.dumps(request) + "\n")
                 process.stdin.flush()

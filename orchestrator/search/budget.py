@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import KW_ONLY, dataclass, field
 from itertools import chain
 from statistics import StatisticsError
 from typing import Final
@@ -15,6 +16,7 @@ from orchestrator.trials.recorder import Recorder
 SECONDS_PER_HOUR: Final = 3600
 
 
+@dataclass
 class Budget:
     """Budgets of a study: whether a search may propose a trial and leave enough for the finals.
 
@@ -22,56 +24,44 @@ class Budget:
     come are, as `Workload` and `Speed` have them, a new trial and all that run to the last epoch,
     and finals of the baseline and of the slowest trial that may win.
     A baseline runs whatever it costs, and nothing that runs is ended for a budget.
+
+    Attributes:
+        images: Of an epoch.
+        at_a_time: Trials that run at a time.
+        spent_seconds: Wall seconds of the study's earlier runs.
+        ended_early: Search to the setting that ended it for good.
+        clock: Seconds from any moment on.
     """
 
-    def __init__(
-        self,
-        settings: Settings,
-        recorder: Recorder,
-        searches: Sequence[Search],
-        *,
-        images: Images,
-        at_a_time: int,
-        spent_seconds: float = 0.0,
-        ended_early: Mapping[str, str] | None = None,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
-        """Starts the clock of this run.
+    settings: Settings
+    recorder: Recorder
+    searches: Sequence[Search]
+    _: KW_ONLY
+    images: Images
+    at_a_time: int
+    spent_seconds: float = 0.0
+    ended_early: Mapping[str, str] = field(default_factory=dict)
+    clock: Callable[[], float] = time.monotonic
 
-        Args:
-            settings: The study's.
-            recorder: Of the search.
-            searches: All of the study.
-            images: Of an epoch.
-            at_a_time: Trials that run at a time.
-            spent_seconds: Wall seconds of the study's earlier runs.
-            ended_early: Search to the setting that ended it for good.
-            clock: Seconds from any moment on.
-        """
-        self._recorder, self._images = recorder, images
-        self._families = list(dict.fromkeys(search.family for search in searches))
-        self._settings = settings
-        self._at_a_time, self._clock, self._ended_early = at_a_time, clock, ended_early or {}
-        self._began = clock() - spent_seconds
-
-    def __reduce__(self) -> tuple[type[object], tuple[()]]:
-        """An empty object, as the recorder: Tune pickles what it is given and never reads it."""
-        return object, ()
+    def __post_init__(self) -> None:
+        """Starts the clock of this run."""
+        self._families = list(dict.fromkeys(search.family for search in self.searches))
+        self._began = self.clock() - self.spent_seconds
 
     def blocked_by(self, search: Search) -> str | None:
         """The budget's setting that keeps a search from proposing now; None where it may.
 
         It may be able to later: a trial that is stopped early gives back what it was counted at.
         """
-        if search.name in self._ended_early:
-            return self._ended_early[search.name]
-        if not self._recorder.totals(search.family).started[search.name]:
+        if search.name in self.ended_early:
+            return self.ended_early[search.name]
+        if not self.recorder.totals(search.family).started[search.name]:
             return None
         for name, left in (
             ("budget_gpu_hours", self._device_seconds_left),
             ("time_budget", self._wall_seconds_left),
         ):
-            hours: float | None = getattr(self._settings, name)
+            hours: float | None = getattr(self.settings, name)
             if hours is not None and left(search, hours * SECONDS_PER_HOUR) < 0:
                 return name
         return None
@@ -80,36 +70,35 @@ class Budget:
         """Of a family's share after a new trial, those that run, and its finals."""
         family = search.family
         share = seconds / len(self._families)
-        trials = self._recorder.trained(family)
-        work, speed = self._work(trials), Speed(trials, self._images)
+        trials = self.recorder.trained(family)
+        work, speed = self._work(trials), Speed(trials, self.images)
         planned = [*work.running(family), work.new(search), *work.finals(family)]
         try:
             to_come = speed.together(planned)
         except StatisticsError:
             return self._unknown(family)
-        spent = self._recorder.totals(family).wall_seconds()
-        return share - self._recorder.device_seconds_of(spent + to_come)
+        spent = self.recorder.totals(family).wall_seconds()
+        return share - self.recorder.device_seconds_of(spent + to_come)
 
     def _wall_seconds_left(self, search: Search, seconds: float) -> float:
         """After a new trial, all that run, and the finals of all families."""
-        left = seconds - (self._clock() - self._began)
-        trials = self._recorder.trained()
+        left = seconds - (self.clock() - self._began)
+        trials = self.recorder.trained()
         known = {each.family for each in trials if each.epochs}
         if search.family not in known:
             return min(left, self._unknown(search.family))
-        work, speed = self._work(trials), Speed(trials, self._images)
+        work, speed = self._work(trials), Speed(trials, self.images)
         families = [family for family in self._families if family in known]
         searching = [work.new(search), *chain.from_iterable(map(work.running, families))]
         finals = chain.from_iterable(map(work.finals, families))
         return left - sum(
-            side_by_side(phase, speed.wall_seconds, self._at_a_time)
-            for phase in (searching, finals)
+            side_by_side(phase, speed.wall_seconds, self.at_a_time) for phase in (searching, finals)
         )
 
     def _work(self, trials: Sequence[Trained]) -> Workload:
         """All that runs goes on to the last epoch."""
-        return Workload(self._settings, self._families, trials, reach="most")
+        return Workload(self.settings, self._families, trials, reach="most")
 
     def _unknown(self, family: str) -> float:
         """Nothing is known of a family's throughput: it waits for what runs, or tries once more."""
-        return -1.0 if self._recorder.totals(family).running else 0.0
+        return -1.0 if self.recorder.totals(family).running else 0.0

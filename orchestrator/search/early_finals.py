@@ -6,20 +6,16 @@ checkpoint. It has no test part: that stays closed until the choice is made.
 """
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from ray.tune.experiment import Trial
-from ray.tune.schedulers import TrialScheduler
 
 from orchestrator.forecast.workload import Trained
 from orchestrator.results.rows import Epoch
 from orchestrator.search.scheduler import RecordingScheduler
 from orchestrator.search.trial_queue import ListedTrials, RowsSearcher, TrialQueue
-from orchestrator.trials.recorder import Recorder
+from orchestrator.trials.recorder import Recorder, Unpickled
 from orchestrator.trials.trial import TrialRecord, TrialSpec
-
-if TYPE_CHECKING:
-    from ray.tune.execution.tune_controller import TuneController
 
 STRETCH_SECONDS: Final = 2.0
 """Epochs that are shorter are reported together; the search may have to wait so long for a slot."""
@@ -40,13 +36,9 @@ class EarlyFinals(ListedTrials):
         certain: Callable[[TrialSpec], bool],
         **options: Any,
     ) -> None:
-        """Takes the baselines' finals.
+        """Takes the finals that may be begun; the `certain` ones will be wanted in any case.
 
-        Args:
-            recorder: Of the finals.
-            specs: What may be begun, the first first.
-            certain: Whether one will be wanted whatever happens from here on.
-            options: Of a `TrialQueue`.
+        The `options` are those of a `TrialQueue`.
         """
         super().__init__(recorder, specs, **options)
         self.recorder, self._certain = recorder, certain
@@ -117,11 +109,8 @@ class SearchAndFinals(RowsSearcher):
 
     def attempt_began(self, trial_id: str, devices: float | None = None) -> None:
         """See `TrialQueue.attempt_began`."""
-        self._of(trial_id).attempt_began(trial_id, devices)
-
-    def _of(self, trial_id: str) -> TrialQueue:
-        """Whose trial it is."""
-        return self._finals if trial_id in self._finals.recorder.trials else self._search
+        queue = self._finals if trial_id in self._finals.recorder.trials else self._search
+        queue.attempt_began(trial_id, devices)
 
     def may_use_idle(self, *, and_next: bool) -> bool:
         """See `TrialQueue.may_use_idle`."""
@@ -140,7 +129,7 @@ class SearchAndFinals(RowsSearcher):
         queue.on_trial_complete(trial_id, result, error)
 
 
-class SearchAndFinalsScheduler(RecordingScheduler):
+class SearchAndFinalsScheduler(Unpickled, RecordingScheduler):
     """Scheduler that passes reports to the search's own, and ends attempts at finals in time."""
 
     def __init__(
@@ -151,35 +140,10 @@ class SearchAndFinalsScheduler(RecordingScheduler):
         self._search, self._must_end = search, must_end
         self.overdue = search.overdue
 
-    def __reduce__(self) -> tuple[type[object], tuple[()]]:
-        """An empty object, as the searcher's."""
-        return object, ()
-
-    def decide(self, trial_id: str, row: Epoch, sequence: int) -> str:
+    def stops(self, _trial_id: str, _row: Epoch, _sequence: int) -> bool:
         """Stops a final's attempt where there is no longer a slot for it."""
-        del trial_id, row, sequence
-        return str(TrialScheduler.STOP if self._must_end() else TrialScheduler.CONTINUE)
+        return self._must_end()
 
-    def on_trial_result(
-        self, tune_controller: "TuneController", trial: Trial, result: dict[str, Any]
-    ) -> str:
-        """See `RecordingScheduler`."""
-        if trial.config["is_final"]:
-            return super().on_trial_result(tune_controller, trial, result)
-        return self._search.on_trial_result(tune_controller, trial, result)
-
-    def on_trial_complete(
-        self, tune_controller: "TuneController", trial: Trial, result: dict[str, Any]
-    ) -> None:
-        """See `RecordingScheduler`."""
-        if trial.config["is_final"]:
-            super().on_trial_complete(tune_controller, trial, result)
-        else:
-            self._search.on_trial_complete(tune_controller, trial, result)
-
-    def on_trial_error(self, tune_controller: "TuneController", trial: Trial) -> None:
-        """See `RecordingScheduler`."""
-        if trial.config["is_final"]:
-            super().on_trial_error(tune_controller, trial)
-        else:
-            self._search.on_trial_error(tune_controller, trial)
+    def whose(self, trial: Trial) -> RecordingScheduler:
+        """See `RecordingScheduler.whose`."""
+        return self if trial.config["is_final"] else self._search

@@ -1,8 +1,9 @@
 """Failures of attempts: kind, message and place, from the exceptions that Ray left."""
 
 import contextlib
+from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import ray
 import ray.cloudpickle
@@ -50,16 +51,25 @@ def failure_of(trial: Trial) -> Failure:
     return classify(error)
 
 
+def ask(node_id: str, function: Callable[..., Any], *arguments: Any) -> Any:
+    """Has a function answer on a node; see `answer_of`."""
+    there = NodeAffinitySchedulingStrategy(node_id=node_id, soft=False)
+    options = {"num_cpus": 0, "max_retries": 0, "scheduling_strategy": there}
+    return ray.remote(function).options(**options).remote(*arguments)
+
+
+def answer_of(reference: Any, seconds: float) -> Any:
+    """A node's answer; None of one that is lost meanwhile, or takes longer."""
+    with contextlib.suppress(RayError):
+        return ray.get(reference, timeout=seconds)
+    return None
+
+
 def kills_on(node_id: str) -> int:
     """How many processes a node's kernel killed for memory; 0 if it does not answer."""
     if node_id == ray.get_runtime_context().get_node_id():
         return memory_kills.count()
-    there = NodeAffinitySchedulingStrategy(node_id=node_id, soft=False)
-    options = {"num_cpus": 0, "max_retries": 0, "scheduling_strategy": there}
-    asked = ray.remote(memory_kills.count).options(**options).remote()
-    with contextlib.suppress(RayError):
-        return int(ray.get(asked, timeout=ANSWER_SECONDS))
-    return 0
+    return int(answer_of(ask(node_id, memory_kills.count), ANSWER_SECONDS) or 0)
 
 
 def classify(error: BaseException) -> Failure:
@@ -68,21 +78,16 @@ def classify(error: BaseException) -> Failure:
     A task's error is told by its cause, and so is what stands for one: a process that was killed
     for memory, or whose node died, is no error of the trial's, wherever it is wrapped.
     """
-    cause = _cause(error)
-    if cause is not None:
-        return classify(cause)
+    if isinstance(error, (RayTaskError, LostActorError)) and isinstance(error.cause, BaseException):
+        return classify(
+            error.cause
+        )  # what a task's error, or one that stands for another, is about
     if not isinstance(error, RayError):
         own = described(error)
         if isinstance(error, DiskFullError):
             return Failure(kind=DISK_FULL, message=own.message)
         return Failure(kind=own.kind, message=own.message, place=own.place)
     return Failure(kind=_kind(error), message=described(error).message)
-
-
-def _cause(error: BaseException) -> BaseException | None:
-    """What a task's error, or an error that stands for another, is about."""
-    inner = error.cause if isinstance(error, (RayTaskError, LostActorError)) else None
-    return inner if isinstance(inner, BaseException) else None
 
 
 def _kind(error: RayError) -> str:

@@ -32,13 +32,11 @@ class FamilySearch(TrialQueue):
         *,
         trials: int,
         seed: int,
-        epochs: int,
-        max_attempts: int,
         first_cut: Callable[[str], int | None],
         by_device_time: bool,
         multivariate: bool,
         blocked_by: Callable[[Search], str | None] = lambda _: None,
-        after_out_of_memory: Sequence[Params] = (),
+        **options: Any,
     ) -> None:
         """Makes one Optuna study for each search.
 
@@ -48,27 +46,19 @@ class FamilySearch(TrialQueue):
             searches: Theirs, those of a family in the order in which they begin.
             trials: Per search, the baseline included.
             seed: The study's.
-            epochs: Of a whole trial.
-            max_attempts: At a trial whose process dies.
             first_cut: The epoch at which ASHA would have stopped a baseline, by trial id.
             by_device_time: Balance the families by measured device time; otherwise by trials
                 started, which does not depend on clocks.
             multivariate: TPE models all hyperparameters together, not each by itself.
             blocked_by: The setting of a budget that keeps a search from proposing now, if any.
-            after_out_of_memory: See `TrialQueue`.
+            options: Of a `TrialQueue`.
         """
-        super().__init__(
-            recorder,
-            epochs=epochs,
-            max_attempts=max_attempts,
-            after_out_of_memory=after_out_of_memory,
-        )
+        super().__init__(recorder, **options)
         self._plans = {plan.name: plan for plan in plans}
         self._searches = {search.name: search for search in searches}
         self._trials, self._seed = trials, seed
         self._first_cut, self._by_device_time = first_cut, by_device_time
-        self._multivariate = multivariate
-        self._blocked_by = blocked_by
+        self._multivariate, self._blocked_by = multivariate, blocked_by
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         self.studies = {
             name: optuna.create_study(study_name=name, direction="maximize")
@@ -80,17 +70,19 @@ class FamilySearch(TrialQueue):
 
     def propose(self) -> TrialSpec | None:
         """A new trial of the search whose turn it is: its baseline first, then what TPE asks."""
-        open_searches = [each for each in self._searches.values() if self._may_propose(each)]
-        if not open_searches:
+        open_searches = filter(self._may_propose, self._searches.values())
+        search = min(open_searches, key=self._turn, default=None)
+        if search is None:
             return None
-        search = min(open_searches, key=self._turn)
-        number = self._unused_number(search.name)
+        # A killed driver may have left a gap.
+        while f"{search.name}-{self._numbers[search.name]:03d}" in self._recorder.trials:
+            self._numbers[search.name] += 1
+        number = self._numbers[search.name]
         trial_id = f"{search.name}-{number:03d}"
-        baseline = number == 0
         return TrialSpec(
             trial_id=trial_id,
             family=search.family,
-            role=BASELINE_ROLE if baseline else "search",
+            role="search" if number else BASELINE_ROLE,
             params=self._ask(search, trial_id, number),
             seed=derive_seed(self._seed, search.name, number),
             train_fraction=search.train_fraction,
@@ -102,13 +94,11 @@ class FamilySearch(TrialQueue):
 
     def ended_early(self) -> dict[str, dict[str, Any]]:
         """Searches ended before all their trials: the number of `trials` and the `setting` why."""
-        found = {}
-        for search in filter(self._is_open, self._searches.values()):
-            setting = self._blocked_by(search)
-            if setting is not None:
-                started = self._recorder.totals(search.family).started[search.name]
-                found[search.name] = {"trials": started, "setting": setting}
-        return found
+        return {
+            name: {"trials": self._started(search), "setting": setting}
+            for name, search in self._searches.items()
+            if self._is_open(search) and (setting := self._blocked_by(search)) is not None
+        }
 
     def resume(self, record: TrialRecord) -> None:
         """Restores an earlier run's trial in Optuna; one that has not ended gets another attempt.
@@ -200,24 +190,21 @@ class FamilySearch(TrialQueue):
             if self._recorder.trials[trial_id].spec.search == search:
                 self._asked[trial_id] = self._add_running(search, trial.params, trial.distributions)
 
-    def _unused_number(self, search: str) -> int:
-        """The first number without a trial: a killed driver may have left a gap."""
-        while f"{search}-{self._numbers[search]:03d}" in self._recorder.trials:
-            self._numbers[search] += 1
-        return self._numbers[search]
-
     def _may_propose(self, search: Search) -> bool:
         return self._is_open(search) and self._blocked_by(search) is None
 
     def _is_open(self, search: Search) -> bool:
-        started = self._recorder.totals(search.family).started[search.name]
-        return started < self._trials and search.family not in self.failed_families
+        below = self._started(search) < self._trials
+        return below and search.family not in self.failed_families
+
+    def _started(self, search: Search) -> int:
+        return self._recorder.totals(search.family).started[search.name]
 
     def _turn(self, search: Search) -> tuple[float, int, int]:
         """What the search with the least of proposes next: its family's time, trials, its own."""
         totals = self._recorder.totals(search.family)
         seconds = totals.forecast_wall_seconds() if self._by_device_time else 0.0
-        return seconds, len(totals.records), totals.started[search.name]
+        return seconds, len(totals.records), self._started(search)
 
     def _ask(self, search: Search, trial_id: str, number: int) -> dict[str, Any]:
         """Hyperparameters of a search's trial; the baseline's where the number is 0.

@@ -57,16 +57,13 @@ class RayRungs(FamilyRungs):
         arrival = super().arrive(search, trial_id, row, exempt=exempt)
         if arrival is None:
             return None
-        stops = self._ask(self._ashas[search], trial_id, arrival)
-        if arrival.decision == FINISHED:
-            return arrival
-        return replace(arrival, decision=decision(weak=stops, exempt=exempt))
-
-    def _ask(self, asha: ASHAScheduler, trial_id: str, arrival: Arrival) -> bool:
-        """Whether Ray stops a trial at a rung, where it counts from now on in any case."""
-        stub = cast("Trial", SimpleNamespace(trial_id=trial_id))
+        asha, stub = self._ashas[search], cast("Trial", SimpleNamespace(trial_id=trial_id))
         if trial_id not in self._known:  # a trial's further attempts keep its arrivals
             self._known.add(trial_id)
             asha.on_trial_add(_NO_CONTROLLER, stub)
+        # Whatever Ray says, the trial counts at this rung from now on.
         report = {"epoch": arrival.rung, "objective": arrival.value}
-        return bool(asha.on_trial_result(_NO_CONTROLLER, stub, report) == TrialScheduler.STOP)
+        stops = asha.on_trial_result(_NO_CONTROLLER, stub, report) == TrialScheduler.STOP
+        if arrival.decision == FINISHED:
+            return arrival
+        return replace(arrival, decision=decision(weak=stops, exempt=exempt))

@@ -1,7 +1,7 @@
 """Schedulers: every epoch is recorded, and one ASHA per search stops weak trials early."""
 
 import errno
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
@@ -14,9 +14,6 @@ from orchestrator.trials.trial import BASELINE_ROLE, DISK_FULL, Failure
 from trainables import memory_kills, watchdog
 from trainables.checkpoints import DiskFullError
 from trainables.epoch_rows import impossible
-
-if TYPE_CHECKING:
-    from ray.tune.execution.tune_controller import TuneController
 
 EVENTS: Final = frozenset({"graph_fell_back", "images_fed"})
 """What the row of an epoch may tell beside its columns, a sentence each."""
@@ -35,49 +32,35 @@ class RecordingScheduler(FIFOScheduler):
         self._recorder = recorder
         self.overdue: set[str] = set()
 
-    def decide(self, trial_id: str, row: Epoch, sequence: int) -> str:
-        """`CONTINUE` or `STOP` after a new epoch.
+    def stops(self, _trial_id: str, _row: Epoch, _sequence: int) -> bool:
+        """Whether a trial ends with a new epoch, given its columns and its number in the study."""
+        return False
 
-        Args:
-            trial_id: The study's own.
-            row: The epoch's columns.
-            sequence: Number of the row in the study.
-        """
-        del trial_id, row, sequence
-        return str(TrialScheduler.CONTINUE)
+    def whose(self, _trial: Trial) -> "RecordingScheduler":
+        """The scheduler that records a trial and decides whether it goes on."""
+        return self
 
-    def set_search_properties(self, metric: str | None, mode: str | None, **spec: Any) -> bool:
-        """The objective is fixed, so there is nothing to take over."""
-        del metric, mode, spec
-        return True
-
-    def on_trial_result(
-        self, tune_controller: "TuneController", trial: Trial, result: dict[str, Any]
-    ) -> str:
+    def on_trial_result(self, _: Any, trial: Trial, result: dict[str, Any]) -> str:
         """Records what a trial reports, and decides whether it goes on."""
-        del tune_controller
-        return self._take(trial.config["trial_id"], result)
+        return self.whose(trial)._take(trial.config["trial_id"], result)
 
-    def on_trial_complete(
-        self, tune_controller: "TuneController", trial: Trial, result: dict[str, Any]
-    ) -> None:
+    def on_trial_complete(self, _: Any, trial: Trial, result: dict[str, Any]) -> None:
         """Records the last report of a trial that ends by itself; a stopped one's is there."""
-        del tune_controller
-        self._take(trial.config["trial_id"], result)
-        self._recorder.attempt_ended(trial.config["trial_id"])
+        self.whose(trial)._take(trial.config["trial_id"], result)
+        self.whose(trial)._recorder.attempt_ended(trial.config["trial_id"])
 
-    def on_trial_error(self, tune_controller: "TuneController", trial: Trial) -> None:
+    def on_trial_error(self, _: Any, trial: Trial) -> None:
         """Records why an attempt failed; the searcher is informed right after.
 
         Raises:
             DiskFullError: No trial can keep what it finds: the study ends, and can go on later.
         """
-        del tune_controller
-        self._recorder.attempt_ended(trial.config["trial_id"])
+        recorder = self.whose(trial)._recorder
+        recorder.attempt_ended(trial.config["trial_id"])
         failure = self._failure_of(trial)
         if failure.kind == DISK_FULL:
             raise DiskFullError(errno.ENOSPC, failure.message.partition("] ")[2])
-        self._recorder.failed_attempt(trial.config["trial_id"], failure)
+        recorder.failed_attempt(trial.config["trial_id"], failure)
 
     def _failure_of(self, trial: Trial) -> Failure:
         """Why an attempt failed; a process that died may have been ended for a reason."""
@@ -94,11 +77,9 @@ class RecordingScheduler(FIFOScheduler):
                 f"{trial.config['epoch_time_limit']:g} s; {where}"
             )
             return Failure(kind="timeout", message=message)
-        if (
-            failure.kind == "process_died"
-            and before
-            and kills_on(before["node_id"]) > before["kills"]
-        ):
+        if failure.kind == "node_lost" or not before:
+            return failure
+        if kills_on(before["node_id"]) > before["kills"]:
             message = "the kernel killed its process for want of memory (exit 137)"
             return Failure(kind="host_out_of_memory", message=message)
         return failure
@@ -106,8 +87,7 @@ class RecordingScheduler(FIFOScheduler):
     def replay(self, trial_id: str, row: EpochRow) -> None:
         """Restores a stored row as if it came now; what was decided then has been done."""
         sequence = self._recorder.restore_epoch(trial_id, row)
-        if self.decide(trial_id, row, sequence) == TrialScheduler.STOP:
-            self._recorder.trials[trial_id].stopping = True
+        self._recorder.trials[trial_id].stopping |= self.stops(trial_id, row, sequence)
 
     def _take(self, trial_id: str, result: Report) -> str:
         """Records the new epochs of a report; stops at the first that is to stop."""
@@ -124,10 +104,9 @@ class RecordingScheduler(FIFOScheduler):
                     continue
                 for kind in EVENTS & row.keys():
                     self._recorder.event(kind, row[kind], trial_id)
-                decision = self.decide(trial_id, record.rows[-1], sequence)
-                if decision == TrialScheduler.STOP:
-                    self._recorder.trials[trial_id].stopping = True
-                    return decision
+                record.stopping = self.stops(trial_id, record.rows[-1], sequence)
+                if record.stopping:
+                    return str(TrialScheduler.STOP)
         return str(TrialScheduler.CONTINUE)
 
 
@@ -139,22 +118,19 @@ class FamilyASHA(RecordingScheduler):
         super().__init__(recorder)
         self._rungs = rungs
 
-    def decide(self, trial_id: str, row: Epoch, sequence: int) -> str:
+    def stops(self, trial_id: str, row: Epoch, sequence: int) -> bool:
         """The decision of the search's ASHA; a baseline always goes on."""
         spec = self._recorder.trials[trial_id].spec
         arrival = self._rungs.arrive(spec.search, trial_id, row, exempt=spec.role == BASELINE_ROLE)
         if arrival is None:
-            return str(TrialScheduler.CONTINUE)
+            return False
         self._recorder.rung(trial_id, sequence, arrival)
-        stops = arrival.decision == "stop"
-        return str(TrialScheduler.STOP if stops else TrialScheduler.CONTINUE)
+        return arrival.decision == "stop"
 
     def first_cut(self, trial_id: str) -> int | None:
         """The epoch at which a baseline fell under a cut-off; None if it never did."""
-        cuts = [
-            row["epoch"] for row in self._recorder.rungs_of(trial_id) if row["decision"] == EXEMPT
-        ]
-        return cuts[0] if cuts else None
+        rungs = self._recorder.rungs_of(trial_id)
+        return next((row["epoch"] for row in rungs if row["decision"] == EXEMPT), None)
 
 
 def _rows_of(result: Report) -> list[Report]:

@@ -1,14 +1,14 @@
 """Queue of attempts at trials: pending ones first, then new ones; gives up a failing family."""
 
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, Final
 
 from ray.tune.search import Searcher
 
 from orchestrator.results.final_runs import DIVERGED, FAILED
 from orchestrator.results.states import State
-from orchestrator.trials.recorder import Recorder
+from orchestrator.trials.recorder import Recorder, Unpickled
 from orchestrator.trials.trial import BASELINE_ROLE, TrialRecord, TrialSpec, failure_of_text
 from search_spaces.baseline import Params
 
@@ -20,33 +20,17 @@ LOST_NODES: Final = 10
 """So many nodes that a trial ran on do not die by chance."""
 OUT_OF_MEMORY: Final = "out_of_memory"
 HOST_OUT_OF_MEMORY: Final = "host_out_of_memory"
+DEVICE, HOST = "device", "host"
 NOT_ITS_FAULT: Final = frozenset({"preempted", "node_lost"})
 HALTED: Final = "family_halted"
 BELOW_CUTOFF: Final = "below the cut-off of its rung"
 
 
-class RowsSearcher(Searcher):
-    """Searcher that Tune stores and restores nothing of: the rows are the study."""
-
-    def __reduce__(self) -> tuple[type[object], tuple[()]]:
-        """An empty object, as the recorder: Tune pickles what it is given and never reads it."""
-        return object, ()
-
-    def set_search_properties(
-        self, metric: str | None, mode: str | None, config: Mapping[str, object], **spec: Any
-    ) -> bool:
-        """The objective is fixed, so there is nothing to take over."""
-        del metric, mode, config, spec
-        return True
-
-    def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
-        """Nothing: the scheduler records results."""
+class RowsSearcher(Unpickled, Searcher):
+    """Searcher that Tune stores nothing of: the rows are the study."""
 
     def save(self, checkpoint_path: str) -> None:
         """Nothing: no state of Tune's is ever read."""
-
-    def restore(self, checkpoint_path: str) -> None:
-        """Nothing, as `save`."""
 
 
 class TrialQueue(RowsSearcher):
@@ -82,9 +66,8 @@ class TrialQueue(RowsSearcher):
         self._after_out_of_memory = after_out_of_memory
         self._recorder, self._epochs, self._max_attempts = recorder, epochs, max_attempts
         self._running: dict[str, TrialSpec] = {}
-        self._pending: deque[TrialSpec] = deque()
-        self._pending_whole: deque[TrialSpec] = deque()
-        self._pending_alone: deque[TrialSpec] = deque()
+        # By what an attempt needs for itself.
+        self._pending: dict[str, deque[TrialSpec]] = {"": deque(), DEVICE: deque(), HOST: deque()}
         self._running_alone: str | None = None
         self._failed: dict[str, list[TrialRecord]] = {}  # in a row, by family
         self.failed_families: dict[str, str] = {}
@@ -102,16 +85,14 @@ class TrialQueue(RowsSearcher):
 
     def add_pending(self, record: TrialRecord) -> None:
         """Adds another attempt at a trial; it runs alone if its host ran out of memory."""
+        needed = DEVICE if self._needs_whole_device(record) else ""
         if any(failure.kind == HOST_OUT_OF_MEMORY for failure in record.failures):
-            self._pending_alone.append(record.spec)
-        elif self._needs_whole_device(record):
-            self._pending_whole.append(record.spec)
-        else:
-            self._pending.append(record.spec)
+            needed = HOST
+        self._pending[needed].append(record.spec)
 
     def has_pending(self) -> bool:
         """Whether an attempt is pending."""
-        return bool(self._pending or self._pending_whole or self._pending_alone)
+        return any(self._pending.values())
 
     def runs(self, trial_id: str | None = None) -> bool:
         """Whether one of Tune's trials is an attempt that was handed out here; None: any."""
@@ -119,7 +100,7 @@ class TrialQueue(RowsSearcher):
 
     def wants_host(self) -> bool:
         """Whether an attempt has its host for itself, or is to have it."""
-        return bool(self._pending_alone) or self._running_alone is not None
+        return bool(self._pending[HOST]) or self._running_alone is not None
 
     def wants_slots(self) -> bool:
         """Whether an attempt is to be handed out, or waits for a whole device or host."""
@@ -160,8 +141,9 @@ class TrialQueue(RowsSearcher):
 
         Where early stopping leaves few trials to meet it, the baseline must be among them.
         """
-        bugs = [_bug(each) for each in failed]
-        if failed[-1].stop_reason != "error" or len(set(bugs[-SAME_BUG:])) > 1:
+        last = [(each.stop_reason or "", each.error or "") for each in failed[-SAME_BUG:]]
+        bugs = {failure_of_text(kind, text).bug for kind, text in last}
+        if failed[-1].stop_reason != "error" or len(bugs) > 1:
             return False
         of_all = self._recorder.of_family(failed[-1].spec.family)
         ended = sum(each.status != State.RUNNING for each in of_all)
@@ -192,19 +174,16 @@ class TrialQueue(RowsSearcher):
             return None if self._running else str(Searcher.FINISHED)
         self._running[trial_id] = spec
         attempt = self._recorder.propose(spec)
+        record = self._recorder.trials[spec.trial_id]
         return {
-            "trial_id": spec.trial_id,
-            "family": spec.family,
-            "role": spec.role,
+            **spec.columns,
             "attempt": attempt,
-            "epochs_known": len(self._recorder.trials[spec.trial_id].rows),
+            "epochs_known": len(record.rows),
             "params": dict(spec.params),
-            "seed": spec.seed,
-            "train_fraction": spec.train_fraction,
             "epochs": self._whole(spec),
             "accumulation": 1,
             "is_final": self.of_finals,
-            **self._for_memory(self._recorder.trials[spec.trial_id]),
+            **self._for_memory(record),
         }
 
     def _next(self, trial_id: str) -> TrialSpec | None:
@@ -216,12 +195,11 @@ class TrialQueue(RowsSearcher):
         """
         if self._running_alone is not None or self._waits_for_device():
             return None
-        if self._pending_alone and not self._running:
+        if self._pending[HOST] and not self._running:
             self._running_alone = trial_id
-            return self._pending_alone.popleft()
-        if self._pending_whole:
-            return self._pending_whole.popleft()
-        return self._pending.popleft() if self._pending else self.propose()
+            return self._pending[HOST].popleft()
+        pending = self._pending[DEVICE] or self._pending[""]
+        return pending.popleft() if pending else self.propose()
 
     def _whole(self, spec: TrialSpec) -> int:
         """The epochs of a trial that is not stopped."""
@@ -253,7 +231,12 @@ class TrialQueue(RowsSearcher):
             return
         record = self._recorder.trials[spec.trial_id]
         if error:
-            self._after_failure(record)
+            failure = record.failures[-1]
+            if record.spec.family in self.failed_families or self._is_last_attempt(record):
+                record.error = str(failure)
+                self._end(record, State.FAILED, failure.kind)
+            else:
+                self.add_pending(record)
         elif record.diverged or (result is not None and "diverged" in result):
             self._end(record, State.DIVERGED, record.diverged or str((result or {})["diverged"]))
         elif len(record.rows) >= self._whole(spec):
@@ -261,14 +244,6 @@ class TrialQueue(RowsSearcher):
             self._end(record, State.COMPLETED)
         elif record.stopping:
             self._end(record, State.STOPPED, BELOW_CUTOFF)
-
-    def _after_failure(self, record: TrialRecord) -> None:
-        failure = record.failures[-1]
-        if record.spec.family in self.failed_families or self._is_last_attempt(record):
-            record.error = str(failure)
-            self._end(record, State.FAILED, failure.kind)
-        else:
-            self.add_pending(record)
 
     def _is_last_attempt(self, record: TrialRecord) -> bool:
         """Whether a trial whose attempt has failed is given up."""
@@ -289,7 +264,7 @@ class TrialQueue(RowsSearcher):
         """Stops proposing trials of a family that fails again and again."""
         self.failed_families[family] = message
         self._recorder.event("family_halted", message, family=family)
-        for pending in (self._pending, self._pending_whole, self._pending_alone):
+        for pending in self._pending.values():
             for spec in [s for s in pending if s.family == family]:
                 pending.remove(spec)
                 self._end(self._recorder.trials[spec.trial_id], State.FAILED, HALTED)
@@ -302,13 +277,7 @@ class TrialQueue(RowsSearcher):
             self._give_up(record.spec.family, why)
 
 
-def _bug(record: TrialRecord) -> str:
-    """What a trial failed for good by."""
-    return failure_of_text(record.stop_reason or "", record.error or "").bug
-
-
 def _farthest(records: Sequence[TrialRecord]) -> int:
-    """The most epochs that one of them has."""
     return max(len(each.rows) for each in records)
 
 

@@ -41,7 +41,8 @@ class FamilyTotals:
         del self.running[record.spec.trial_id]
         self.ended[record.status] += 1
         self.ended_wall_seconds += record.wall_seconds()
-        if record.status in CANNOT_WIN and self._has_best(record):
+        own = {row["validation_accuracy"] for row in record.rows}
+        if record.status in CANNOT_WIN and self.best_validation_accuracy in own:
             others = [each for each in self.records if each.status not in CANNOT_WIN]
             rows = [row["validation_accuracy"] for each in others for row in each.rows]
             self.best_validation_accuracy = max(rows, default=None)
@@ -73,7 +74,3 @@ class FamilyTotals:
         usual = self.ended_wall_seconds / ended if ended else 0.0
         running = sum(max(r.wall_seconds(), usual) for r in self.running.values())
         return self.ended_wall_seconds + running
-
-    def _has_best(self, record: TrialRecord) -> bool:
-        best = self.best_validation_accuracy
-        return any(row["validation_accuracy"] == best for row in record.rows)

@@ -9,14 +9,14 @@ from typing import Any, cast
 
 from orchestrator.config.searches import trial_order
 from orchestrator.forecast.workload import Trained
-from orchestrator.results.rows import Epoch, EpochRow, EventRow, FinalEpochRow, RungRow
+from orchestrator.results.rows import Epoch, EpochRow, EventRow, RungRow
 from orchestrator.results.schema import LATER, PLACE, parameter_columns
 from orchestrator.results.states import State
 from orchestrator.stats.asha import Arrival
-from orchestrator.trials.device_types import DeviceTypes, Place
+from orchestrator.trials.device_types import DeviceTypes
 from orchestrator.trials.family_totals import FamilyTotals
 from orchestrator.trials.table_writer import TableWriter
-from orchestrator.trials.trial import Failure, TrialRecord, TrialSpec
+from orchestrator.trials.trial import PROGRESS, Failure, TrialRecord, TrialSpec
 from trainables import checkpoints
 from trainables.epoch_rows import objective
 from trainables.secrets import redacted
@@ -26,7 +26,14 @@ Report = Mapping[str, Any]
 """What a trial tells of an epoch, as Tune passes it on."""
 
 
-class Recorder:
+class Unpickled:
+    """Base of what Tune pickles and nothing ever reads back: an empty object stands for it."""
+
+    def __reduce__(self) -> tuple[type[object], tuple[()]]:
+        return object, ()
+
+
+class Recorder(Unpickled):
     """Keeps the rows of one phase (search or finals) and hands them to the writer."""
 
     def __init__(
@@ -50,16 +57,13 @@ class Recorder:
         self._study, self.folder, self._writer = study, folder, writer
         self._devices, self._device, self._epochs_table = devices_per_trial, device, epochs_table
         self.lock = writer.lock  # what is recorded under it is written together
+        self.check_kept = writer.check_running
         self._sequence = 0
         self.trials: dict[str, TrialRecord] = {}
         self._totals: defaultdict[str, FamilyTotals] = defaultdict(FamilyTotals)
         self._epochs: list[EpochRow] = []
         self._rungs: list[RungRow] = []
         self._events = events
-
-    def __reduce__(self) -> tuple[type[object], tuple[()]]:
-        """An empty object: Tune pickles what it is given, and nothing ever reads that back."""
-        return object, ()
 
     def publish(self, *, search: bool) -> None:
         """Has the tables of this phase written from now on; restored rows must be there already.
@@ -72,14 +76,6 @@ class Recorder:
         if search:
             self._writer.add("trials", self.trial_rows)
             self._writer.add("rungs", lambda: list(self._rungs))
-
-    def check_kept(self) -> None:
-        """Checks that rows still reach the disk; see `TableWriter.check_running`.
-
-        Raises:
-            WritingError: They do not.
-        """
-        self._writer.check_running()
 
     def restore(self, record: TrialRecord) -> None:
         """Restores a trial of an earlier run; its epochs follow by `restore_epoch`."""
@@ -142,28 +138,25 @@ class Recorder:
             row = _epoch_of(result)
             record.rows.append(row)
             self.totals(record.spec.family).epoch(record, row)
-            self._take_place(record, place_of(result) or record.place)
+            place = place_of(result) or record.place
+            before = self._types.take(place)
+            if before:
+                other = f"{place['device_name']} on {place['node']}, earlier trials ran on {before}"
+                self.event("other_device", other, trial_id)
+            # Where it runs says what a second of its attempt counts.
+            record.place, record.attempt_weight = place, self._types.weight(place)
             self._sequence = record.sequence = self._sequence + 1
             record.heard_at = _now()
             self._epochs.append(self._epoch_columns(record, row))
         self._writer.changed(self._epochs_table, "trials")
         return self._sequence
 
-    def _take_place(self, record: TrialRecord, place: Place) -> None:
-        """Notes where a trial runs, which says what a second of its attempt counts."""
-        before = self._types.take(place)
-        if before:
-            other = f"{place['device_name']} on {place['node']}, earlier trials ran on {before}"
-            self.event("other_device", other, record.spec.trial_id)
-        record.place, record.attempt_weight = place, self._types.weight(place)
-
     def rung(self, trial_id: str, sequence: int, arrival: Arrival) -> None:
         """Records an arrival at a rung of ASHA and what was decided."""
         family = self.trials[trial_id].spec.family
+        row = {"study": self._study, "family": family, "trial_id": trial_id, "sequence": sequence}
         with self.lock:
-            of_trial = {"study": self._study, "family": family, "trial_id": trial_id}
-            row = {**of_trial, "sequence": sequence, **vars(arrival)}
-            self._rungs.append(cast("RungRow", row))
+            self._rungs.append(cast("RungRow", {**row, **vars(arrival)}))
         self._writer.changed("rungs")
 
     def rungs_of(self, trial_id: str) -> list[RungRow]:
@@ -235,9 +228,8 @@ class Recorder:
         """Number that grows with each epoch, failure and end of a trial."""
         with self.lock:
             records = self.trials.values()
-            return len(self._epochs) + sum(
-                len(r.failures) + (r.status != State.RUNNING) for r in records
-            )
+            ends = sum(len(r.failures) + (r.status != State.RUNNING) for r in records)
+            return len(self._epochs) + ends
 
     def epoch_rows(self) -> list[EpochRow]:
         """The rows of the phase's table of epochs, in the order in which they came."""
@@ -247,9 +239,7 @@ class Recorder:
     def trial_rows(self) -> list[dict[str, Any]]:
         """The rows of `trials.parquet`, sorted by trial."""
         with self.lock:
-            return [
-                self._trial_row(self.trials[name]) for name in sorted(self.trials, key=trial_order)
-            ]
+            return [self._trial_row(self.trials[n]) for n in sorted(self.trials, key=trial_order)]
 
     def _trial_row(self, record: TrialRecord) -> dict[str, Any]:
         spec = record.spec
@@ -257,31 +247,22 @@ class Recorder:
         validation = ("loss", "accuracy", "precision", "recall", "f1")
         return {
             "study": self._study,
-            "family": spec.family,
-            "trial_id": spec.trial_id,
-            "role": spec.role,
-            "status": record.status,
-            "stop_reason": record.stop_reason,
+            **spec.columns,
+            **{name: getattr(record, name) for name in PROGRESS},
             "epochs_run": len(record.rows),
-            "attempts": record.attempts,
             "best_epoch": best.get("epoch"),
             **{f"validation_{name}": best.get(f"validation_{name}") for name in validation},
             "objective": objective(best) if best else None,
             "device_seconds": self.device_seconds(record),
-            "train_fraction": spec.train_fraction,
-            "seed": spec.seed,
             **{name: record.place.get(name) for name in PLACE},
             "device": record.device or self._device,
-            "started_at": record.started_at,
-            "ended_at": record.ended_at,
-            "error": record.error,
             **parameter_columns(spec.params),
         }
 
     def _epoch_columns(self, record: TrialRecord, row: Epoch) -> EpochRow:
         spec = record.spec
         assert record.heard_at is not None
-        columns: EpochRow = {
+        columns = {
             "study": self._study,
             "family": spec.family,
             "trial_id": spec.trial_id,
@@ -292,14 +273,9 @@ class Recorder:
             **row,
         }
         if self._epochs_table == "final_epochs":
-            final: FinalEpochRow = {
-                **columns,
-                "role": spec.role,
-                "seed": spec.seed_index,
-                "train_fraction": spec.train_fraction,
-            }
-            return final
-        return columns
+            columns |= {"role": spec.role, "seed": spec.seed_index}
+            columns["train_fraction"] = spec.train_fraction
+        return cast("EpochRow", columns)
 
 
 def _epoch_of(row: Report) -> Epoch:
@@ -310,23 +286,15 @@ def _epoch_of(row: Report) -> Epoch:
 
 def _trained(record: TrialRecord) -> Trained:
     spec, best = record.spec, record.best
+    same = ("status", "attempts", "device", "started_at", "heard_at", "ended_at", "sequence")
     return Trained(
-        trial_id=spec.trial_id,
-        family=spec.family,
-        role=spec.role,
-        train_fraction=spec.train_fraction,
-        status=record.status,
+        **{name: getattr(spec, name) for name in ("trial_id", "family", "role", "train_fraction")},
+        **{name: getattr(record, name) for name in same},
         epochs=len(record.rows),
         epoch_seconds=sum(row["epoch_seconds"] for row in record.rows),
         wall_seconds=record.wall_seconds(),
-        attempts=record.attempts,
-        device=record.device,
         edge=spec.params.get("input_size"),
         validation=None if best is None else (objective(best), best["validation_loss"]),
-        started_at=record.started_at,
-        heard_at=record.heard_at,
-        ended_at=record.ended_at,
-        sequence=record.sequence,
     )
 
 

@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -27,31 +28,27 @@ class WritingError(RuntimeError):
     """The thread that writes the tables has ended before the study."""
 
 
+@dataclass
 class TableWriter:
     """Rewrites changed tables every max(5 s, 20 times the last write's duration).
 
     Attributes:
+        schemas: Of all tables.
+        metadata: Stamped on their files.
+        check: Called before each write; raises where this process must not write any more.
         lock: Changed tables are read under it: what is recorded under it is written together.
     """
 
-    def __init__(
-        self,
-        folder: Path,
-        schemas: Mapping[str, pa.Schema],
-        metadata: Mapping[str, str],
-        check: Callable[[], None] = lambda: None,
-    ) -> None:
-        """Takes what all tables have in common; `metadata` is stamped on their files.
+    folder: Path
+    schemas: Mapping[str, pa.Schema]
+    metadata: Mapping[str, str]
+    check: Callable[[], None] = lambda: None
 
-        `check` is called before each write; it raises where this process must not write any more.
-        """
-        self._folder, self._schemas, self._metadata = folder, schemas, metadata
-        self._check = check
+    def __post_init__(self) -> None:
         self._sources: dict[str, Source] = {}
         self._changed: set[str] = set()
         self._afterwards: list[Callable[[], None]] = []
-        self.lock = threading.RLock()
-        self._writing = threading.Lock()
+        self.lock, self._writing = threading.RLock(), threading.Lock()
         self._stop = threading.Event()
         self._error: Exception | None = None
         self._thread = threading.Thread(target=self._run, name="table-writer", daemon=True)
@@ -100,14 +97,14 @@ class TableWriter:
             OSError: A file cannot be written.
         """
         with self._writing:  # the driver writes too, now and then
-            self._check()
+            self.check()
             with self.lock:
                 names, self._changed = self._changed, set()
                 actions, self._afterwards = self._afterwards, []
                 snapshot = {name: self._sources[name]() for name in ORDER if name in names}
             for name, rows in snapshot.items():
-                table = rows() if callable(rows) else schema.to_table(rows, self._schemas[name])
-                files.write_table(self._folder, name, table, self._metadata)
+                table = rows() if callable(rows) else schema.to_table(rows, self.schemas[name])
+                files.write_table(self.folder, name, table, self.metadata)
             for action in actions:
                 action()
 
@@ -121,9 +118,9 @@ class TableWriter:
 
         A table that is not there yet is written without rows first: all can be read at once.
         """
-        for name, table_schema in self._schemas.items():
-            if not (self._folder / f"{name}.parquet").exists():
-                files.write_table(self._folder, name, table_schema.empty_table(), self._metadata)
+        for name, table_schema in self.schemas.items():
+            if not (self.folder / f"{name}.parquet").exists():
+                files.write_table(self.folder, name, table_schema.empty_table(), self.metadata)
         self.write()
         self._thread.start()
         try:

@@ -16,13 +16,12 @@ from search_spaces.baseline import Params
 from trainables.epoch_rows import best_row, objective
 
 BASELINE_ROLE: Final = "baseline"
+COLUMNS: Final = ("trial_id", "family", "role", "seed", "train_fraction")
+"""Of `trials.parquet`, which say what trial it is; and, next, what has become of it."""
+PROGRESS: Final = ("status", "stop_reason", "error", "attempts", "started_at", "ended_at")
 # Kinds of `Failure`.
-FAILURES: Final = frozenset(
-    {
-        *("error", "process_died", "timeout", "preempted", "node_lost"),
-        *("out_of_memory", "host_out_of_memory"),
-    }
-)
+OF_MEMORY: Final = frozenset({"out_of_memory", "host_out_of_memory"})
+FAILURES: Final = OF_MEMORY | {"error", "process_died", "timeout", "preempted", "node_lost"}
 # No failure of a trial: it ends the study, which goes on once there is space.
 DISK_FULL: Final = "disk_full"
 
@@ -53,6 +52,11 @@ class TrialSpec:
         """The name of the search that it belongs to."""
         return search_of(self.trial_id)
 
+    @property
+    def columns(self) -> dict[str, Any]:
+        """Its columns of `trials.parquet`, without the hyperparameters."""
+        return {name: getattr(self, name) for name in COLUMNS}
+
 
 @dataclass(frozen=True, kw_only=True)
 class Failure:
@@ -72,15 +76,14 @@ class Failure:
     @property
     def bug(self) -> str:
         """Text shared by all failures by one bug: error type and place, else the message."""
-        what = self.message.partition(":")[0] if self.place else self.message
-        return f"{what} ({self.place})" if self.place else what
+        error_type = self.message.partition(":")[0]
+        return f"{error_type} ({self.place})" if self.place else self.message
 
     def is_again(self, other: "Failure") -> bool:
         """Whether another failure is the same; of an earlier run's only the message is known."""
         return self.kind == other.kind and (self.bug == other.bug or self.message == other.message)
 
     def __str__(self) -> str:
-        """One line, with the place."""
         return f"{self.message} ({self.place})" if self.place else self.message
 
 
@@ -143,9 +146,8 @@ class TrialRecord:
 def spec_of_row(row: ProposedRow) -> TrialSpec:
     """The trial of the search that a row of `trials.parquet` describes."""
     known: Mapping[str, Any] = row
-    names = ("trial_id", "family", "role", "seed", "train_fraction")
     params = json.loads(row["params_json"])
-    return TrialSpec(params=params, **{name: known[name] for name in names})
+    return TrialSpec(params=params, **{name: known[name] for name in COLUMNS})
 
 
 def winner(records: Sequence[TrialRecord]) -> TrialRecord | None:

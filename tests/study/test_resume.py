@@ -17,8 +17,8 @@ from rich.console import Console
 from tampering import alter
 
 from orchestrator.config.sampler import EARLIER, SAMPLER
-from orchestrator.run import describe as describing
 from orchestrator.run import finals
+from orchestrator.run import opening as describing
 from orchestrator.verify.runner import verify
 
 pytestmark = pytest.mark.usefixtures("curve_family")

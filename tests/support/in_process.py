@@ -23,8 +23,7 @@ from orchestrator.results import files, manifest
 from orchestrator.results.manifest import Manifest
 from orchestrator.run import replay
 from orchestrator.run.cluster import Cluster, Reservation
-from orchestrator.run.describe import describe
-from orchestrator.run.opening import register
+from orchestrator.run.opening import describe, register
 from orchestrator.run.phase import Phase
 from orchestrator.run.session import Session
 from orchestrator.run.signals import Interruption
