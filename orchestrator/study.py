@@ -79,7 +79,7 @@ def verify(session: "Session") -> bool:
 def report(session: "Session", test_part: "LabeledImages | None") -> None:
     """Writes the page that people look at; the study is done, whatever becomes of it."""
     from orchestrator.analysis.confusion_examples import write_examples
-    from orchestrator.report.write import write_report
+    from orchestrator.report.study_page import write_report
     from orchestrator.results.files import read_table
     from orchestrator.stats.predictions import split_runs
 

@@ -1,7 +1,8 @@
 """The answer in one sentence with its interval: which tuned family is the most accurate."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Final
 
 import numpy as np
@@ -12,7 +13,6 @@ from orchestrator.results.rows import ComparisonRow, FinalRow, MeasuredRow, mode
 from orchestrator.results.schema import ROLES
 
 TUNED: Final = ROLES[1]
-FEWEST_TO_COMPARE: Final = 2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,15 +23,6 @@ class Answer:
     details: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, kw_only=True)
-class Ranked:
-    """A tuned family at the largest train fraction, with its mean test accuracy over seeds."""
-
-    family: str
-    accuracy: float
-    seeds: int
-
-
 def answer(
     final: Sequence[FinalRow], comparison: Sequence[ComparisonRow], objective: str = "accuracy"
 ) -> Answer:
@@ -40,36 +31,32 @@ def answer(
     if not ranked:
         return Answer(headline="No answer: no family has a tuned model that was tested.")
     gains = tuple(_gains(comparison))
-    if len(ranked) < FEWEST_TO_COMPARE:
-        (only,) = ranked
-        tuned = "tuned" if only.seeds > 1 else "tuned and trained once"
+    if len(ranked) == 1:
+        ((only, accuracies),) = ranked.items()
+        tuned = "tuned" if len(accuracies) > 1 else "tuned and trained once"
         headline = (
-            f"Nothing to compare: {only.family} alone was tested; {tuned}, it is right on "
-            f"{percent(only.accuracy)} of the test images."
+            f"Nothing to compare: {only} alone was tested; {tuned}, it is right on "
+            f"{_mean(accuracies)} of the test images."
         )
         return Answer(headline=headline, details=gains)
     details = (*_by_recall(ranked, comparison, objective), _reach(final, ranked), *gains)
     return Answer(headline=_verdict(ranked, comparison), details=details)
 
 
-def rank(final: Sequence[FinalRow]) -> list[Ranked]:
-    """Tuned families at the largest fraction, the most accurate first."""
-    tuned = [row for row in at_largest(final) if row["role"] == TUNED]
-    ranked = []
-    for (family,), rows in grouped(tuned, "family"):
-        values = present(row["test_accuracy"] for row in rows)
-        if values:
-            ranked.append(Ranked(family=family, accuracy=float(np.mean(values)), seeds=len(values)))
-    return sorted(ranked, key=lambda each: -each.accuracy)
+def rank(final: Sequence[FinalRow]) -> dict[str, list[float]]:
+    """The test accuracies of each tuned family at the largest fraction, the most accurate first."""
+    tuned = grouped([row for row in at_largest(final) if row["role"] == TUNED], "family")
+    found = {family: present(row["test_accuracy"] for row in rows) for (family,), rows in tuned}
+    known = sorted(filter(found.get, found), key=lambda family: -float(np.mean(found[family])))
+    return {family: found[family] for family in known}
 
 
-def compared(final: Sequence[FinalRow], comparison: Sequence[ComparisonRow]) -> MeasuredRow | None:
-    """The row of the two tuned families that the answer compares; None where there are no two."""
-    return pair_of(comparison, rank(final))
+def _mean(accuracies: Sequence[float]) -> str:
+    return percent(float(np.mean(accuracies)))
 
 
 def _by_recall(
-    ranked: Sequence[Ranked], comparison: Sequence[ComparisonRow], objective: str
+    ranked: Iterable[str], comparison: Sequence[ComparisonRow], objective: str
 ) -> Iterator[str]:
     """How the two best stand in balanced accuracy, where that was what a study was about."""
     if objective != "balanced_accuracy":
@@ -78,8 +65,8 @@ def _by_recall(
     if row is not None:
         difference, low, high = map(points, ends(row))
         yield (
-            f"In balanced accuracy, by which trials and epochs were chosen, {ranked[0].family} "
-            f"minus {ranked[1].family} is {difference} percentage points (95% interval {low} to "
+            f"In balanced accuracy, by which trials and epochs were chosen, {row['a_family']} "
+            f"minus {row['b_family']} is {difference} percentage points (95% interval {low} to "
             f"{high})."
         )
 
@@ -94,10 +81,10 @@ def mean_pairs(comparison: Sequence[ComparisonRow], metric: str = "accuracy") ->
 
 
 def pair_of(
-    comparison: Sequence[ComparisonRow], ranked: Sequence[Ranked], metric: str = "accuracy"
+    comparison: Sequence[ComparisonRow], ranked: Iterable[str], metric: str = "accuracy"
 ) -> MeasuredRow | None:
     """The row of the two best at the largest fraction, as the first minus the second."""
-    wanted = tuple((each.family, TUNED) for each in ranked[:2])
+    wanted = tuple((family, TUNED) for family in islice(ranked, 2))
     for row in at_largest(mean_pairs(comparison, metric)):
         if models_of(row) == wanted:
             return row
@@ -106,13 +93,14 @@ def pair_of(
     return None
 
 
-def _verdict(ranked: Sequence[Ranked], comparison: Sequence[ComparisonRow]) -> str:
-    first, second = ranked[:2]
+def _verdict(ranked: Mapping[str, Sequence[float]], comparison: Sequence[ComparisonRow]) -> str:
+    first, second = islice(ranked, 2)
+    one, other = (_mean(ranked[family]) for family in (first, second))
     row = pair_of(comparison, ranked)
     if row is None:
         return (
-            f"{first.family} is right on {percent(first.accuracy)} of the test images and "
-            f"{second.family} on {percent(second.accuracy)}, but the two were not compared."
+            f"{first} is right on {one} of the test images and {second} on {other}, but the two "
+            "were not compared."
         )
     difference, low, high = (100 * each for each in ends(row))
     certain = is_certain(row)
@@ -126,21 +114,19 @@ def _verdict(ranked: Sequence[Ranked], comparison: Sequence[ComparisonRow]) -> s
         of, the, among = "that of ", "the", ""
     if certain:
         return (
-            f"{start}{of}{first.family} is the most accurate{among}: {percent(first.accuracy)} on "
-            f"the test set, {difference:z.2f} percentage points above {of}{second.family} "
-            f"({interval})."
+            f"{start}{of}{first} is the most accurate{among}: {one} on the test set, "
+            f"{difference:z.2f} percentage points above {of}{second} ({interval})."
         )
     return (
-        f"{start}{the} two best cannot be told apart: {of}{first.family} is right on "
-        f"{percent(first.accuracy)} of the test images and {of}{second.family} on "
-        f"{percent(second.accuracy)}, a difference of {difference:z.2f} percentage points "
+        f"{start}{the} two best cannot be told apart: {of}{first} is right on {one} of the test "
+        f"images and {of}{second} on {other}, a difference of {difference:z.2f} percentage points "
         f"({interval})."
     )
 
 
-def _reach(final: Sequence[FinalRow], ranked: Sequence[Ranked]) -> str:
+def _reach(final: Sequence[FinalRow], ranked: Mapping[str, Sequence[float]]) -> str:
     """What the sentence rests on."""
-    own, seeds = at_largest(final)[0], [each.seeds for each in ranked]
+    own, seeds = at_largest(final)[0], [*map(len, ranked.values())]
     runs = "one training each, so training noise is not in the interval"
     if max(seeds) > 1:
         ends = sorted({min(seeds), max(seeds)})
@@ -152,7 +138,6 @@ def _reach(final: Sequence[FinalRow], ranked: Sequence[Ranked]) -> str:
 
 
 def _gains(comparison: Sequence[ComparisonRow]) -> Iterator[str]:
-    """What tuning brought to each family, in one sentence."""
     gains = []
     for row in at_largest(mean_pairs(comparison)):
         if row["a_family"] == row["b_family"]:

@@ -65,14 +65,14 @@ def _budget_rule(study: StudyRecord) -> str:
     # `family_searcher.FamilySearch`: with one trial at a time nothing depends on clocks.
     alone = study.cluster.max_concurrent == 1
     order = "started the fewest trials" if alone else "used the least device time so far"
-    parts = []
-    if hours is not None:
-        parts.append(f"{hours:g} device-hours, an equal share for each family")
-    if settings.time_budget is not None:
-        parts.append(f"{settings.time_budget:g} hours of wall time")
+    budgets = {
+        "device-hours, an equal share for each family": hours,
+        "hours of wall time": settings.time_budget,
+    }
+    parts = [f"{limit:g} {what}" for what, limit in budgets.items() if limit is not None]
     if parts:
-        budgets = f"{' and '.join(parts)}, finals included"
-        return f"Budget rule: {budgets}{_ended(study)}; {cap} for {whom}, its baseline included."
+        rule = f"{' and '.join(parts)}, finals included{_ended(study)}"
+        return f"Budget rule: {rule}; {cap} for {whom}, its baseline included."
     return (
         f"Budget rule: {cap} for {whom}, its baseline included; device time was not made "
         f"equal. Only the order was balanced: the family that had {order} was always next."
@@ -150,12 +150,11 @@ def forecast_sections(study: StudyRecord, trials: pa.Table, final: pa.Table) -> 
         return
     efforts = measure_effort(list(forecast.families), trials, final)
     finals = frame(final).drop_duplicates("trial_id").groupby("family")["last_epoch"].sum()
-    of_finals = {str(family): int(epochs) for family, epochs in finals.items()}
     rows: list[dict[str, Any]] = [
         {
             "family": each.family,
             **_ends("epochs_forecast", forecast.families[each.family].epochs),
-            "epochs": each.epochs + of_finals.get(each.family, 0),
+            "epochs": each.epochs + int(finals.get(each.family, 0)),
             **_ends("seconds_forecast", forecast.families[each.family].device_seconds),
             "device_seconds": each.search_seconds + each.finals_seconds,
         }
@@ -188,12 +187,10 @@ def forecast_sections(study: StudyRecord, trials: pa.Table, final: pa.Table) -> 
 
 
 def _ends(name: str, ends: Sequence[float] | None) -> dict[str, float]:
-    low, high = (np.nan, np.nan) if ends is None else (ends[0], ends[-1])
+    low, high = ends or (np.nan, np.nan)
     return {f"{name}_low": low, f"{name}_high": high}
 
 
 def _range(name: str, scale: float = 1) -> Format:
-    def write(*ends: float) -> str:
-        return between([scale * end for end in ends])
-
-    return Format((f"{name}_low", f"{name}_high"), write)
+    columns = (f"{name}_low", f"{name}_high")
+    return Format(columns, lambda *ends: between([scale * end for end in ends]))

@@ -1,6 +1,6 @@
 """What a reader must know before the numbers: what is missing, unfinished, or not as it seems."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
@@ -31,10 +31,9 @@ def caveats(
         )
     yield from _unfinished(study, trials, finals)
     searches = study.searches
-    of_search: dict[str, list[FinalRow]] = {}
+    of_search: dict[str, list[FinalRow]] = defaultdict(list)
     for row in finals:
-        name = search_for(searches, row["family"], row["train_fraction"]).name
-        of_search.setdefault(name, []).append(row)
+        of_search[search_for(searches, row["family"], row["train_fraction"]).name].append(row)
     unchanged = [name for name, runs in of_search.items() if _winner_is_baseline(runs)]
     for (fraction, family, role), runs in grouped(finals, "train_fraction", "family", "role"):
         never = [run for run in runs if (run["classes_never_predicted"] or 0) > 0]
@@ -47,7 +46,11 @@ def caveats(
                 f"{model_name(runs[0])} at train fraction {fraction:g} leaves classes that it "
                 f"never predicts, {listed}; their precision counts as 0."
             )
-    yield from _device_types(study)
+    types = study.device_types
+    if len(types) > 1:
+        weighed = any("device_speed" in about for about in types.values())
+        how = "are weighed by speeds measured at their starts" if weighed else "count alike on each"
+        yield f"Trials ran on devices of several types, {', '.join(types)}: device-seconds {how}."
     if study.settings.warm_start:
         yield (
             "The search learned from the trials of another study first (warm start): they and what "
@@ -62,15 +65,6 @@ def caveats(
         if listed:
             yield f"{family}: the baseline deviates from the standard one: {listed}."
     yield from study.dataset.notes
-
-
-def _device_types(study: StudyRecord) -> Iterator[str]:
-    """A sentence where trials ran on devices of several types."""
-    types = study.device_types
-    if len(types) > 1:
-        weighed = any("device_speed" in about for about in types.values())
-        how = "are weighed by speeds measured at their starts" if weighed else "count alike on each"
-        yield f"Trials ran on devices of several types, {', '.join(types)}: device-seconds {how}."
 
 
 def collapse_sections(runs: Sequence[PredictedRun]) -> Iterator[Section]:
@@ -97,10 +91,10 @@ def majority_sections(study: StudyRecord, runs: Sequence[PredictedRun]) -> Itera
     share = counts[largest] / counts.sum()
     name = dict(enumerate(study.dataset.classes)).get(largest, str(largest))
     fraction = max(run.fraction for run in runs)
-    accuracies: dict[Model, list[float]] = {}
+    accuracies: dict[Model, list[float]] = defaultdict(list)
     for run in runs:
         if run.fraction == fraction:
-            accuracies.setdefault(run.model, []).append(run.correct.mean())
+            accuracies[run.model].append(run.correct.mean())
     weak = [" ".join(model) for model, own in accuracies.items() if np.mean(own) <= share]
     more = ""
     if share * classes >= UNEVEN:
@@ -124,8 +118,8 @@ def _unfinished(
     for family in study.settings.families:
         statuses = Counter(row["status"] for row in trials if row["family"] == family)
         if not MAY_WIN & statuses.keys():
-            counts = [f"{number} {status}" for status, number in statuses.items()]
-            listed = ", ".join(counts) or "none was started"
+            counts = ", ".join(f"{number} {status}" for status, number in statuses.items())
+            listed = counts or "none was started"
             yield f"{family}: no trial finished ({listed}), so the family has no winner."
             continue
         roles = [row["role"] for row in finals if row["family"] == family]
@@ -133,17 +127,17 @@ def _unfinished(
             yield f"{family}: trials finished, but there are no final runs, so it has no results."
             continue
         for role in ROLES:
-            if roles.count(role) < wanted:
-                completed = f"{roles.count(role)} of {wanted} final runs completed"
-                yield f"{family} {role}: only {completed}."
+            done = roles.count(role)
+            if done < wanted:
+                yield f"{family} {role}: only {done} of {wanted} final runs completed."
 
 
 def _winner_is_baseline(runs: Sequence[FinalRow]) -> bool:
     """Whether the tuned runs of a family are its baseline runs, under both names."""
     by_role: dict[str, list[dict[str, Any]]] = {"baseline": [], "tuned": []}
     for row in sorted(runs, key=lambda row: (row["train_fraction"], row["seed"])):
-        names = [name for name in row if name.startswith(("test_", "params_json", "seed"))]
-        by_role[row["role"]].append({name: row.get(name) for name in names})
+        matter = ("test_", "params_json", "seed")
+        by_role[row["role"]].append({k: v for k, v in row.items() if k.startswith(matter)})
     # Two runs without a measured accuracy are not the same for having nothing to tell them apart.
     measured = all(present([row["test_accuracy"]]) for row in by_role["tuned"])
     return bool(by_role["tuned"]) and measured and by_role["tuned"] == by_role["baseline"]

@@ -54,24 +54,24 @@ class Confusion:
 
 def worst_confusions(runs: Sequence[PredictedRun]) -> list[Confusion]:
     """The worst confusions of each tuned model, with examples."""
-    return [each for group in tuned_runs(runs).values() for each in _of_model(group)]
-
-
-def _of_model(runs: Sequence[PredictedRun]) -> Iterator[Confusion]:
-    scores = score_classes(runs)
-    for label, predicted in scores.worst_confusions():
-        times = np.sum(
-            [(run.labels == label) & (run.predicted == predicted) for run in runs], axis=0
-        )
-        order = np.argsort(-times, kind="stable")
-        yield Confusion(
-            family=scores.family,
-            label=label,
-            predicted=predicted,
-            wrong=int(scores.confusion[label, predicted]),
-            images=int(scores.images[label]),
-            examples=tuple(int(i) for i in order[:IMAGES_SHOWN] if times[i]),
-        )
+    found = []
+    for family, own in tuned_runs(runs).items():
+        scores = score_classes(own)
+        for label, predicted in scores.worst_confusions():
+            taken = [(run.labels == label) & (run.predicted == predicted) for run in own]
+            times = np.sum(taken, axis=0)
+            confusion = Confusion(
+                family=family,
+                label=label,
+                predicted=predicted,
+                wrong=int(times.sum()),
+                images=int(scores.images[label]),
+                examples=tuple(int(i) for i in np.argsort(-times, kind="stable") if times[i])[
+                    :IMAGES_SHOWN
+                ],
+            )
+            found.append(confusion)
+    return found
 
 
 def write_examples(
@@ -99,11 +99,11 @@ def write_examples(
 
 def read_examples(folder: Path) -> Mapping[int, bytes]:
     """Index of a test image to its PNG file, of those that were written."""
-    found = {}
-    for path in sorted((folder / FOLDER).glob("*.png")):
-        if path.stem.isdecimal() and path.stat().st_size <= MOST_BYTES:
-            found[int(path.stem)] = path.read_bytes()
-    return found
+    return {
+        int(path.stem): path.read_bytes()
+        for path in sorted((folder / FOLDER).glob("*.png"))
+        if path.stem.isdecimal() and path.stat().st_size <= MOST_BYTES
+    }
 
 
 def certain_but_wrong(runs: Sequence[PredictedRun]) -> pd.DataFrame:
@@ -119,7 +119,7 @@ def certain_but_wrong(runs: Sequence[PredictedRun]) -> pd.DataFrame:
         `taken_for` (indices of classes), `probability` of either, `trainings` and how many of
         these are `wrong`.
     """
-    groups = [*tuned_runs(runs).values()]
+    groups = tuned_runs(runs).values()
     if not groups:
         return pd.DataFrame(columns=list(COLUMNS))
     every = [run for group in groups for run in group]

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from itertools import combinations
+from itertools import combinations, product
 from typing import Final, cast
 
 import numpy as np
@@ -36,12 +36,14 @@ def summarize_rungs(rungs: pa.Table) -> pd.DataFrame:
     Returns:
         `family`, `rung`, `arrivals`, `median` of their validation accuracies there, `cutoff` that
         the last arrival was held against (missing where there was none), `stopped`, and
-        `protected`, the baselines that went on below it.
+        `protected`, the baselines that went on below it, and `survivors`.
     """
     rows = frame(rungs).sort_values("sequence")
     groups = rows.assign(
-        stopped=rows["decision"] == "stop", protected=rows["decision"] == "protected"
-    ).groupby(["family", "rung"], sort=False)
+        family=pd.Categorical(rows["family"], rows["family"].unique()),
+        stopped=rows["decision"] == "stop",
+        protected=rows["decision"] == "protected",
+    ).groupby(["family", "rung"], observed=True)
     table = groups.agg(
         arrivals=("trial_id", "size"),
         median=("value", "median"),
@@ -49,10 +51,7 @@ def summarize_rungs(rungs: pa.Table) -> pd.DataFrame:
         stopped=("stopped", "sum"),
         protected=("protected", "sum"),
     ).reset_index()
-    order = list(dict.fromkeys(table["family"]))
-    return table.sort_values(
-        ["family", "rung"], key=lambda own: own.map(order.index) if own.name == "family" else own
-    )
+    return table.astype({"family": object}).assign(survivors=table["arrivals"] - table["stopped"])
 
 
 def correlate_ranks(rungs: pa.Table, epochs: pa.Table, *, last_epoch: int) -> pd.DataFrame:
@@ -88,18 +87,14 @@ def estimate_savings(trials: pa.Table, *, last_epoch: int) -> pd.DataFrame:
     """
     rows = frame(trials)
     stopped, epochs = rows["status"] == State.STOPPED, rows["epochs_run"].fillna(0)
-    sums = ("stopped", "epochs_run", "epochs_saved", "seconds")
-    table = (
-        rows.assign(
-            stopped=stopped,
-            epochs_run=epochs,
-            epochs_saved=(last_epoch - epochs).where(stopped, 0),
-            seconds=rows["device_seconds"].where(epochs > 0),
-        )
-        .groupby("family", sort=False)
-        .agg(trials=("trial_id", "size"), **{name: (name, "sum") for name in sums})
-        .reset_index()
-    )
+    groups = rows.assign(
+        stopped=stopped,
+        epochs_run=epochs,
+        epochs_saved=(last_epoch - epochs).where(stopped, 0),
+        seconds=rows["device_seconds"].where(epochs > 0),
+    ).groupby("family", sort=False)
+    sums = groups[["stopped", "epochs_run", "epochs_saved", "seconds"]].sum()
+    table = groups.size().rename("trials").to_frame().join(sums).reset_index()
     whole = (table["epochs_run"] + table["epochs_saved"]).replace(0, np.nan)
     table["share_saved"] = table["epochs_saved"] / whole
     ran = table["epochs_run"].replace(0, np.nan)
@@ -121,7 +116,10 @@ def replay_settings(study: StudyRecord, trials: pa.Table, epochs: pa.Table) -> p
         `exact`, no where that is a lower bound, or that it is the study's own setting.
     """
     settings = study.settings
-    last, own = settings.epochs, (settings.grace_period, settings.reduction_factor)
+    last, grace, factor = settings.epochs, settings.grace_period, settings.reduction_factor
+    graces = sorted({max(1, grace // 2), grace, min(2 * grace, last)})
+    # The last is without early stopping.
+    others = [*product(graces, sorted({*FACTORS, factor})), (last, np.nan)]
     known = frame(trials).set_index("trial_id")
     exempt = set(known.index[known["role"] == "baseline"])
     curves = frame(epochs).sort_values("sequence")
@@ -132,40 +130,28 @@ def replay_settings(study: StudyRecord, trials: pa.Table, epochs: pa.Table) -> p
             continue
         cut = set(known.index[(known["family"] == family) & (known["status"] == State.STOPPED)])
         best, whole = max(map(objective, mine)), last * len({row["trial_id"] for row in mine})
-        for setting in _others(own, last):
-            ran, missed = _replayed(family, mine, exempt, setting, settings)
+        for setting in others:
+            ran, missed = _replayed(mine, exempt, setting, settings)
             beyond = cut - missed
             counts = Counter(row["trial_id"] for row in ran)
             count = len(ran) + sum(last - counts[name] for name in beyond)
             accuracy, exact = max(map(objective, ran)), "no" if beyond else "yes"
-            exact = "the study's own" if setting == own else exact
+            exact = "the study's own" if setting == (grace, factor) else exact
             numbers = (count, 1 - count / whole, accuracy, accuracy - best)
             rows.append((family, *setting, *numbers, exact))
     return pd.DataFrame(rows, columns=list(REPLAYED) if rows else None)
 
 
-def _others(own: tuple[int, int], last: int) -> list[tuple[float, float]]:
-    """Grace period and factor of what is replayed; the last is without early stopping."""
-    grace, factor = own
-    graces = sorted({max(1, grace // 2), grace, min(2 * grace, last)})
-    factors = sorted({*FACTORS, factor})
-    return [*((each, by) for each in graces for by in factors), (last, np.nan)]
-
-
 def _replayed(
-    family: str,
-    rows: Sequence[EpochRow],
-    exempt: set[str],
-    setting: tuple[float, float],
-    settings: StoredSettings,
+    rows: Sequence[EpochRow], exempt: set[str], setting: tuple[float, float], stored: StoredSettings
 ) -> tuple[list[EpochRow], set[str]]:
     """The epochs that would have been run, and the trials that would have been stopped."""
     if np.isnan(setting[1]):
         return list(rows), set()
-    grace, factor = map(int, setting)
-    other = settings.model_copy(update={"grace_period": grace, "reduction_factor": factor})
+    family, (grace, factor) = rows[0]["family"], map(int, setting)
+    other = stored.model_copy(update={"grace_period": grace, "reduction_factor": factor})
     rule = FamilyRungs(
-        [family], rungs=offered_rungs(other), epochs=settings.epochs, reduction_factor=factor
+        [family], rungs=offered_rungs(other), epochs=stored.epochs, reduction_factor=factor
     )
     ran, stopped = [], set[str]()
     for row in rows:
@@ -222,7 +208,7 @@ def early_stopping_sections(
     yield Section(
         key="stopping/rungs",
         title="Early stopping: the rungs",
-        table=summarize_rungs(rungs).assign(survivors=lambda own: own.arrivals - own.stopped),
+        table=summarize_rungs(rungs),
         formats={
             "family": words("family"),
             "epoch": number("rung"),

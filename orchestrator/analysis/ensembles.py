@@ -1,14 +1,14 @@
 """What averaging the seeds of a family's winner is worth on the test images."""
 
 from collections.abc import Iterator, Sequence
-from typing import Final
+from typing import Any, Final
 
 import pandas as pd
 
 from orchestrator.analysis.formats import interval, number, share, words
-from orchestrator.analysis.section import Format, Section, percent
+from orchestrator.analysis.section import Format, Section
 from orchestrator.called import text_of
-from orchestrator.stats.ensemble import Ensemble, ensembles, gain_interval, share_interval
+from orchestrator.stats.ensemble import ensembles, gain_interval, share_interval
 from orchestrator.stats.predictions import PredictedRun
 
 COLUMNS: Final = (
@@ -22,15 +22,20 @@ def ensemble_sections(runs: Sequence[PredictedRun]) -> Iterator[Section]:
     found = ensembles(runs)
     if not found:
         return
+    rows: list[tuple[Any, ...]] = []
+    for each in found:
+        single, ends = float(each.single.mean()), share_interval(each.correct)
+        gain = (each.accuracy - single, *gain_interval(each.gain))
+        rows.append((each.family, len(each.single), each.accuracy, *ends, single, *gain))
     yield Section(
         key="results/ensembles",
         title="Ensembles of the seeds: not part of the comparison",
-        table=pd.DataFrame(map(_row, found), columns=list(COLUMNS)),
+        table=pd.DataFrame(rows, columns=list(COLUMNS)),
         formats={
             "ensemble": words("family"),
             "seeds": number("seeds"),
             "accuracy": share("accuracy"),
-            "95% interval": Format(("low", "high"), _from_to),
+            "95% interval": Format(("low", "high"), "{:.2%} to {:.2%}".format),
             "its seeds' mean": share("single"),
             "difference in points": interval("difference", "accuracy"),
         },
@@ -42,14 +47,3 @@ def ensemble_sections(runs: Sequence[PredictedRun]) -> Iterator[Section]:
         ),
         place="document",
     )
-
-
-def _row(ensemble: Ensemble) -> tuple[str | int | float, ...]:
-    accuracy, single = ensemble.accuracy, float(ensemble.single.mean())
-    ends = share_interval(ensemble.correct)
-    gain = (accuracy - single, *gain_interval(ensemble.gain))
-    return ensemble.family, len(ensemble.single), accuracy, *ends, single, *gain
-
-
-def _from_to(low: float, high: float) -> str:
-    return f"{percent(low)} to {percent(high)}"

@@ -1,7 +1,7 @@
 """Sizes and sources: how large each network is, and what a pre-trained one starts from."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 import pandas as pd
@@ -30,45 +30,33 @@ SIZES: Final = {
 }
 
 
-def transfer_card_sections(study: StudyRecord, final: pa.Table) -> tuple[Section, ...]:
+def transfer_card_sections(study: StudyRecord, final: pa.Table) -> Iterator[Section]:
     """The size of every model, and a card for each family that starts from pre-trained weights."""
     models: dict[Model, FinalRow] = {}
     for row in at_largest(final.to_pylist()):
         models.setdefault((row["family"], row["role"]), row)
-    cards = (_card(study, family, models) for family in _pretrained(study))
-    return (_sizes(list(models.values())), *cards)
-
-
-def _pretrained(study: StudyRecord) -> Iterator[Family]:
-    """The families of a study with pre-trained weights that start from them."""
-    if not study.weights:
-        return
-    for name in study.settings.families:
+    columns = ["family", "role", "parameters", "trained_parameters", "forward_flops_per_image"]
+    yield Section(
+        key="effort/size",
+        title="How large the networks are",
+        table=pd.DataFrame(map(dict, models.values()), columns=columns),
+        formats={"model": words("family", "role"), **SIZES},
+        notes=(CONVENTION,) if models else (),
+    )
+    for name in study.settings.families if study.weights else ():
         try:
             family = registry.load_family(name)
         except ValueError:  # its file is not here, or broken by now, and what it found still stands
             continue
         if family.pretrained:
-            yield family
-
-
-def _sizes(models: Sequence[FinalRow]) -> Section:
-    columns = ["family", "role", "parameters", "trained_parameters", "forward_flops_per_image"]
-    return Section(
-        key="effort/size",
-        title="How large the networks are",
-        table=pd.DataFrame([{name: row.get(name) for name in columns} for row in models]),
-        formats={"model": words("family", "role"), **SIZES},
-        notes=(CONVENTION,) if models else (),
-    )
+            yield _card(study, family, models)
 
 
 def _card(study: StudyRecord, family: Family, models: Mapping[Model, FinalRow]) -> Section:
     baseline = study.baselines.get(family.name)
     chosen = (study.choice or {}).get(family.name)
-    tuned = None if chosen is None else chosen.params
     sides = []
-    for role, params in zip(ROLES, (baseline, tuned), strict=True):
+    for role, params in zip(ROLES, (baseline, chosen.params if chosen else None), strict=True):
         # A dash where the study did not say yet.
         run = defaultdict(lambda: None, models.get((family.name, role), {}))
         sizes = {name: each.cell(run) for name, each in SIZES.items()}
@@ -116,7 +104,6 @@ def _input(own: int, params: Params) -> dict[str, str]:
 
 
 def _weights(study: StudyRecord, family: Family) -> Iterator[str]:
-    """Sentences on the weights that the family starts from."""
     weights = study.weights_of(family.name)
     source = source_of(weights, demo=study.settings.weights == DEMO)
     yield f"Weights: {weights.name}, SHA-256 {weights.sha256}."

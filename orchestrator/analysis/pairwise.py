@@ -50,7 +50,12 @@ def difference_sections(
         }
         ranked = sorted(of_model, key=lambda model: -fmean(of_model[model] or [0]))
         places = {model: number for number, model in enumerate(ranked)}
-        rows = sorted(_rows(own, of_model), key=lambda row: (row["kind"], *_order(row, places)))
+
+        def order(row: Any, places: dict[Any, int] = places) -> tuple[int, list[int]]:
+            # Models of which no run is left, as where a table was lost, come last.
+            return row["kind"], sorted(places.get(model, len(places)) for model in models_of(row))
+
+        rows = sorted(_rows(own, of_model), key=order)
         if not rows:
             continue
         tuned = sum(row["kind"] == 0 for row in rows)
@@ -108,19 +113,13 @@ def _rows(
         yield {
             "kind": 0 if a[1] == b[1] == ROLES[1] else 1 if a[0] == b[0] else 2,
             **dict(zip(PAIR, (*a, *b), strict=True)),
-            **{name: end for row in means.values() for name, end in named_ends(row).items()},
+            **named_ends(*means.values()),
             "p_value_holm": mean["p_value_holm"],
             "certain": "yes" if is_certain(mean) else "no",
             "better_in": probability_of_improvement(*values) if min(map(len, values)) > 1 else None,
             "seeds": mean["n_seeds"],
             **({} if registered is None else {"asked": REGISTERED if registered else EXPLORED}),
         }
-
-
-def _order(row: Row, places: dict[Any, int]) -> list[int]:
-    """Models of which no run is left, as where a table was lost, come last."""
-    models = ((row[f"{side}_family"], row[f"{side}_role"]) for side in "ab")
-    return sorted(places.get(model, len(places)) for model in models)
 
 
 def _notes(rows: Sequence[Row]) -> Iterator[str]:
@@ -162,9 +161,9 @@ def ends(row: MeasuredRow) -> tuple[float, float, float]:
     return row["difference"], row["ci_low"], row["ci_high"]
 
 
-def named_ends(row: Row) -> dict[str, float | None]:
-    """The same under the names that tables with several metrics have for them."""
-    return {f"{row['metric']}{end}": row[name] for name, end in ENDS.items()}
+def named_ends(*rows: Row) -> dict[str, float | None]:
+    """The same of several metrics, under the names that tables have for them."""
+    return {f"{row['metric']}{end}": row[name] for row in rows for name, end in ENDS.items()}
 
 
 def leader_first(row: MeasuredRow) -> MeasuredRow:

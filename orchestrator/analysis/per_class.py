@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import compress
 
 import numpy as np
 import pandas as pd
@@ -39,11 +40,6 @@ class ClassScores:
     def images(self) -> Integers:
         """Test images of each class, counted once per seed, [classes]."""
         return np.asarray(self.confusion.sum(axis=1))
-
-    @property
-    def never_predicted(self) -> list[int]:
-        """Classes that no run predicts for any image."""
-        return [int(each) for each in np.flatnonzero(self.confusion.sum(axis=0) == 0)]
 
     def worst_confusions(self, most: int = WORST_CONFUSIONS) -> list[tuple[int, int]]:
         """At most so many pairs of true and predicted class, largest share of its images first."""
@@ -85,7 +81,8 @@ def per_class_sections(study: StudyRecord, runs: Sequence[PredictedRun]) -> Iter
 
 def class_names(study: StudyRecord, runs: Sequence[PredictedRun]) -> list[str]:
     """The names of the classes, numbers where a study does not name them."""
-    return study.dataset.classes or [str(i) for i in range(runs[0].probabilities.shape[1])]
+    classes, known = runs[0].probabilities.shape[1], study.dataset.classes
+    return known if len(known) == classes else [str(i) for i in range(classes)]
 
 
 def _class_section(names: Sequence[str], scores: Sequence[ClassScores]) -> Section:
@@ -99,7 +96,7 @@ def _class_section(names: Sequence[str], scores: Sequence[ClassScores]) -> Secti
     never = [
         f"{each.family} {each.role} never predicts {listed}: that counts as precision 0."
         for each in scores
-        if (listed := ", ".join(names[index] for index in each.never_predicted))
+        if (listed := ", ".join(compress(names, each.confusion.sum(axis=0) == 0)))
     ]
     return Section(
         key="classes/scores",
@@ -111,13 +108,12 @@ def _class_section(names: Sequence[str], scores: Sequence[ClassScores]) -> Secti
 
 
 def _confusion_section(names: Sequence[str], scores: Sequence[ClassScores]) -> Section:
-    rows = []
+    rows, right = [], [each for each in scores if not each.worst_confusions()]
     for each in scores:
         for true, guess in each.worst_confusions():
             wrong, images = int(each.confusion[true, guess]), int(each.images[true])
             pair = (each.family, each.role, names[true], names[guess])
             rows.append((*pair, wrong / images, wrong, images))
-    right = [each for each in scores if not each.worst_confusions()]
     return Section(
         key="classes/confusions",
         title="Classes: the worst confusions",

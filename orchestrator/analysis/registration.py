@@ -68,7 +68,6 @@ def mark_explored(study: StudyRecord, sections: Sequence[Section]) -> tuple[Sect
 
 
 def _answered(question: Question, pairs: Sequence[ComparisonRow], alpha: float) -> dict[str, Any]:
-    """A question's row, with what the test set answered."""
     row: dict[str, Any] = {"question": str(question), "margin": question.margin}
     for pair in pairs:
         models = models_of(pair)

@@ -14,17 +14,9 @@ from orchestrator.analysis.frames import frame, over_seeds
 from orchestrator.analysis.section import Format, Section, count
 from orchestrator.results.rows import Model
 from orchestrator.results.schema import ROLES
+from orchestrator.stats import sample_efficiency as stats
 from orchestrator.stats.predictions import PredictedRun, repeated
-from orchestrator.stats.sample_efficiency import (
-    FEWEST_SIZES,
-    Curve,
-    crossing_interval,
-    differences,
-    find_crossings,
-    images_to_reach,
-    measure_curves,
-    share_of_changed_leads,
-)
+from orchestrator.stats.sample_efficiency import FEWEST_SIZES, Curve
 
 STEPS: Final = "Every size trains for the same epochs, so fewer images are fewer steps, too."
 EQUAL_STEPS: Final = (
@@ -61,7 +53,7 @@ def sample_efficiency_sections(
     """
     if len({run.fraction for run in runs}) < FEWEST_SIZES:
         return
-    curves = measure_curves(final, runs) if curves is None else curves
+    curves = stats.measure_curves(final, runs) if curves is None else curves
     roles = _different_roles(runs)
     chosen = (
         "The hyperparameters were chosen at each number of images by a search of its own."
@@ -138,7 +130,7 @@ def _crossing_sections(curves: Mapping[Model, Curve], roles: Sequence[str]) -> I
         _crossing(role, a, b, curves)
         for role in roles
         for a, b in combinations([family for family, own in curves if own == role], 2)
-        if len(differences(curves[a, role], curves[b, role])) >= FEWEST_SIZES
+        if len(stats.differences(curves[a, role], curves[b, role])) >= FEWEST_SIZES
     ]
     if not rows:
         return
@@ -168,11 +160,11 @@ def _crossing_sections(curves: Mapping[Model, Curve], roles: Sequence[str]) -> I
 def _crossing(role: str, a: str, b: str, curves: Mapping[Model, Curve]) -> tuple[Any, ...]:
     """The row of two families, see `CROSSINGS`."""
     both = curves[a, role], curves[b, role]
-    leads = [difference > 0 for difference in differences(*both).values() if difference]
+    leads = [difference > 0 for difference in stats.differences(*both).values() if difference]
     first, last = ((a if leads[end] else b) if leads else "equal" for end in (0, -1))
-    found = find_crossings(*both)
-    low, high = crossing_interval(*both) if len(found) == 1 else (np.nan, np.nan)
-    changed = share_of_changed_leads(*both) if leads and not found else np.nan
+    found = stats.find_crossings(*both)
+    low, high = stats.crossing_interval(*both) if len(found) == 1 else (np.nan, np.nan)
+    changed = stats.share_of_changed_leads(*both) if leads and not found else np.nan
     return role, a, b, first, last, found or None, low, high, changed
 
 
@@ -180,7 +172,7 @@ def _equal_sections(curves: Mapping[str, Curve], steps: str) -> Iterator[Section
     """How many images the less accurate of two tuned families needs to come up to the other."""
     rows = []
     for a, b in combinations(curves, 2):
-        for images, difference in differences(curves[a], curves[b]).items():
+        for images, difference in stats.differences(curves[a], curves[b]).items():
             if difference:
                 first, second = (a, b) if difference > 0 else (b, a)
                 rows.append(
@@ -206,7 +198,7 @@ def _equal_sections(curves: Mapping[str, Curve], steps: str) -> Iterator[Section
 def _needed(ahead: Curve, behind: Curve, images: int) -> tuple[str, float, float]:
     """A bound in words, images, and times as many, for what another reaches with `images`."""
     target = next(point.accuracy for point in ahead if point.images == images)
-    needed = images_to_reach(behind, target)
+    needed = stats.images_to_reach(behind, target)
     if needed is None:
         return "more than ", float(behind[-1].images), behind[-1].images / images
     return "at most " if needed <= behind[0].images else "", needed, needed / images

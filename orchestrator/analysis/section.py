@@ -96,34 +96,28 @@ class Section:
 
 def table_csv(table: pd.DataFrame) -> str:
     """A table, unrounded, as CSV that no spreadsheet takes for a formula."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    for row in ([*table.columns], *table.astype(object).to_numpy().tolist()):
-        writer.writerow(
-            safe_cell(cell) if isinstance(cell, str) else None if _is_missing(cell) else cell
-            for cell in row
-        )
+    text, rows = io.StringIO(), table.astype(object).to_numpy().tolist()
+    lines = ([_plain(cell) for cell in row] for row in ([*table.columns], *rows))
+    csv.writer(text, lineterminator="\n").writerows(lines)
     return text.getvalue()
 
 
+def _plain(value: Any) -> Any:
+    if isinstance(value, str):
+        return safe_cell(value)
+    return None if _is_missing(value) else value
+
+
 def worded(
-    *,
-    key: str,
-    title: str,
-    columns: Sequence[str] = (),
-    rows: Iterable[Sequence[str]] = (),
-    notes: Iterable[str] = (),
-    place: Place = "page",
+    *, columns: Sequence[str] = (), rows: Iterable[Sequence[str]] = (), **about: Any
 ) -> Section:
-    """A section whose cells are words, or numbers of many kinds, from the start."""
+    """A section, with more `about` it, whose cells are words or numbers of many kinds already."""
     table = pd.DataFrame(list(rows), columns=list(columns), dtype=object)
     formats = {
         name: Format(columns=(name,), numeric=bool(number and table[name].map(_is_number).all()))
         for number, name in enumerate(columns)
     }
-    return Section(
-        key=key, title=title, table=table, formats=formats, notes=tuple(notes), place=place
-    )
+    return Section(table=table, formats=formats, **about)
 
 
 def _is_missing(value: Any) -> bool:

@@ -2,7 +2,7 @@
 
 import math
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from orchestrator.analysis.answer import pair_of, rank
 from orchestrator.analysis.formats import number, share, words
-from orchestrator.analysis.pairwise import ENOUGH_SEEDS, excludes_zero
+from orchestrator.analysis.pairwise import ENOUGH_SEEDS, is_certain
 from orchestrator.analysis.section import Section, count, percent
 from orchestrator.called import words_of
 from orchestrator.config.settings import Settings
@@ -25,10 +25,14 @@ from orchestrator.stats.intervals import FEWEST_SEEDS
 from orchestrator.stats.predictions import PredictedRun, tuned_hits
 
 COLUMNS: Final = ("way", "now", "needed", "half_width", "chance", "device_hours")
-KEY: Final = "differences/settle"
 SEEDS: Final = "more seeds"
 IMAGES: Final = "more test images"
+NONE_DO: Final = (np.nan,) * 4
 MODEL: Final = ["family", "role", "train_fraction"]
+
+Asked = Mapping[str, float]
+Way = tuple[tuple[object, ...], list[str]]
+"""Its row, and what there is to say of it."""
 
 
 def settle_table(
@@ -46,42 +50,41 @@ def settle_table(
         `device_hours` that it takes. And what there is to say.
     """
     nothing = pd.DataFrame(columns=list(COLUMNS))
-    ranked = rank(final.to_pylist())[:2]
-    row = pair_of(comparison, ranked)
+    names = [*rank(final.to_pylist())][:2]
+    row = pair_of(comparison, names)
     if row is None:
         return nothing, []
     hits = tuned_hits(runs)
-    models = [hits[each.family] for each in ranked]
+    models = [hits[name] for name in names]
     if min(map(len, models)) < FEWEST_SEEDS:
         return nothing, list(_first_seeds(study, final, min(map(len, models))))
-    corrected = row["p_value_holm"]  # none in a study from before means were corrected
-    if excludes_zero(row) and (corrected is None or corrected < 1 - CONFIDENCE):
+    if is_certain(row):
         return nothing, []
-    names = [each.family for each in ranked]
     if all(np.array_equal(hits[0], each) for hits in models for each in (*models[0], *hits)):
         alike = "are right on the same test images in every training: no more seeds tell them apart"
         return nothing, [f"{' and '.join(names)} {alike}."]
-    ways = _Ways(
-        study,
-        final=final,
-        families=names,
-        noise=power.measure(*models),
-        difference=abs(row["difference"]),
-        pairs=1 if corrected is None else _pairs_of_models(final),
+    # In a study from before means were corrected there is no such p-value.
+    pairs = 1 if row["p_value_holm"] is None else _pairs_of_models(final)
+    noise = power.measure(*models)
+    # What is to be told from none, and with what certainty: what Holm asks at most.
+    asked = {"difference": abs(row["difference"]), "confidence": 1 - (1 - CONFIDENCE) / pairs}
+    by_seeds, of_seeds = _more_seeds(study, final, names, noise, asked)
+    by_images, of_images = _more_images(study, final, names, noise, asked)
+    corrected_for = f", corrected for {pairs} pairs," if pairs > 1 else ""
+    chance = (
+        f"That is for a chance of {percent(power.POWER, 0)} that the 95% interval of "
+        f"{' minus '.join(names)}{corrected_for} excludes 0, by the "
+        f"{_points(asked['difference'])} that were found and the noise that was measured, "
+        f"{_points(noise.seed_noise)} between trainings of one model."
     )
-    return pd.DataFrame(ways.rows(), columns=list(COLUMNS)), list(ways.sentences())
+    table = pd.DataFrame([by_seeds, by_images], columns=list(COLUMNS))
+    return table, [*of_seeds, chance, *of_images]
 
 
-def settle_sections(
-    study: StudyRecord,
-    final: pa.Table,
-    runs: Sequence[PredictedRun],
-    comparison: Sequence[ComparisonRow],
-) -> Iterator[Section]:
+def settle_section(table: pd.DataFrame, sentences: Sequence[str]) -> Section:
     """What would tell the two best apart; nothing where they are, or where there are not two."""
-    table, sentences = settle_table(study, final, runs, comparison)
-    yield Section(
-        key=KEY,
+    return Section(
+        key="differences/settle",
         title="What would settle it",
         table=table,
         formats={
@@ -115,97 +118,57 @@ def _first_seeds(study: StudyRecord, final: pa.Table, now: int) -> Iterator[str]
     yield from _prices(study, hours)
 
 
-class _Ways:
-    """The two ways, each with what it needs, what it would show, and its device-hours."""
-
-    def __init__(
-        self,
-        study: StudyRecord,
-        *,
-        final: pa.Table,
-        families: Sequence[str],
-        noise: power.Noise,
-        difference: float,
-        pairs: int,
-    ) -> None:
-        """Looks for both: the two best differ by a fraction, corrected for so many pairs."""
-        assert noise.seeds is not None
-        self.study, self.families, self.noise, self.pairs = study, families, noise, pairs
-        self.difference, now = difference, min(noise.seeds)
-        # What is to be told from none, and with what certainty: what Holm asks at most.
-        asked = {"difference": difference, "confidence": 1 - (1 - CONFIDENCE) / pairs}
-        seeds = power.fewest_seeds(noise, **asked)
-        # More than there are, since these have not done.
-        self.now, self.seeds = now, None if seeds is None else max(seeds, now + 1)
-        most = self.seeds or power.MOST_SEEDS
-        self.with_seeds = power.extended(noise, seeds=most, **asked)
-        self.seeds_hours = _more_seeds_hours(final, most)
-        self.images = power.fewest_images(noise, seeds=now, **asked)
-        images = self.images or power.MOST_IMAGES
-        self.with_images = power.outlook(noise, seeds=now, images=images, **asked)
-        # The finals of a study of these two families alone.
-        finals = final.to_pandas()
-        own = finals[finals["family"].isin(families)].drop_duplicates("trial_id")
-        self.images_hours = float(own["device_seconds"].sum(skipna=False)) / SECONDS_PER_HOUR
-
-    def rows(self) -> Iterator[tuple[object, ...]]:
-        """Of the table."""
-        for way, now, needed, seen, hours in (
-            (SEEDS, self.now, self.seeds, self.with_seeds, self.seeds_hours),
-            (IMAGES, self.noise.tested, self.images, self.with_images, self.images_hours),
-        ):
-            shown = (needed, seen.half_width, seen.power, hours)
-            yield way, now, *((np.nan,) * len(shown) if needed is None else shown)
-
-    def sentences(self) -> Iterator[str]:
-        """What there is to say of either way."""
-        yield from self._of_seeds()
-        first, second = self.families
-        corrected = f", corrected for {self.pairs} pairs," if self.pairs > 1 else ""
-        yield (
-            f"That is for a chance of {percent(power.POWER, 0)} that the 95% interval of {first} "
-            f"minus {second}{corrected} excludes 0, by the {_points(self.difference)} that were "
-            "found and the noise that was measured, "
-            f"{_points(self.noise.seed_noise)} between trainings of one model."
+def _more_seeds(
+    study: StudyRecord, final: pa.Table, names: Sequence[str], noise: power.Noise, asked: Asked
+) -> Way:
+    """More seeds of the two best."""
+    assert noise.seeds is not None
+    now, needed = min(noise.seeds), power.fewest_seeds(noise, **asked)
+    # More than there are, since these have not done.
+    seeds = power.MOST_SEEDS if needed is None else max(needed, now + 1)
+    seen = power.extended(noise, seeds=seeds, **asked)
+    if needed is None:
+        sentence = (
+            f"More seeds alone will hardly do: with {seeds} the interval would still be "
+            f"±{_points(seen.half_width)}, and exclude 0 with a chance of {percent(seen.power, 0)}."
         )
-        yield from self._of_images()
+        return (SEEDS, now, *NONE_DO), [sentence]
+    hours = _more_seeds_hours(final, seeds)
+    return (SEEDS, now, seeds, seen.half_width, seen.power, hours), [
+        f"To tell {' and '.join(names)} apart, {seeds} seeds in place of {now} would do, if the "
+        f"difference stays near what was found: ±{_points(seen.half_width)}{_taking(hours)}: "
+        f"{_command(study, seeds)}.",
+        *_prices(study, hours),
+        "That opens the test set again, and every report will say so. It is a second look: where "
+        "the two are alike, one of two looks says otherwise in up to 10% of studies, not in 5%.",
+    ]
 
-    def _of_seeds(self) -> Iterator[str]:
-        seen, hours = self.with_seeds, self.seeds_hours
-        if self.seeds is None:
-            yield (
-                f"More seeds alone will hardly do: with {power.MOST_SEEDS} the interval would "
-                f"still be ±{_points(seen.half_width)}, and exclude 0 with a chance of "
-                f"{percent(seen.power, 0)}."
-            )
-            return
-        yield (
-            f"To tell {' and '.join(self.families)} apart, {self.seeds} seeds in place of "
-            f"{self.now} would do, if the difference stays near what was found: "
-            f"±{_points(seen.half_width)}{_taking(hours)}: {_command(self.study, self.seeds)}."
-        )
-        yield from _prices(self.study, hours)
-        yield (
-            "That opens the test set again, and every report will say so. It is a second look: "
-            "where the two are alike, one of two looks says otherwise in up to 10% of studies, not "
-            "in 5%."
-        )
 
-    def _of_images(self) -> Iterator[str]:
-        seen, data = self.with_images, self.study.settings.dataset
-        there = f"the {count(self.noise.tested)} of {data} are all in use"
-        if self.images is None:
-            yield (
-                f"No number of test images would do with {self.now} seeds: what these leave open "
-                f"is ±{_points(seen.half_width)}."
-            )
-            return
-        yield (
-            f"{count(self.images)} test images in place of {count(self.noise.tested)} would do "
-            f"with {self.now} seeds each, if the difference found is the true one: "
-            f"±{_points(seen.half_width)}. But {there}: with more it is other data, and so a new "
-            f"study, whose finals alone take {_hours(self.images_hours)}."
+def _more_images(
+    study: StudyRecord, final: pa.Table, names: Sequence[str], noise: power.Noise, asked: Asked
+) -> Way:
+    """More test images."""
+    assert noise.seeds is not None
+    seeds, tested = min(noise.seeds), noise.tested
+    images = power.fewest_images(noise, seeds=seeds, **asked)
+    seen = power.outlook(noise, seeds=seeds, images=images or power.MOST_IMAGES, **asked)
+    if images is None:
+        sentence = (
+            f"No number of test images would do with {seeds} seeds: what these leave open is "
+            f"±{_points(seen.half_width)}."
         )
+        return (IMAGES, tested, *NONE_DO), [sentence]
+    # The finals of a study of these two families alone.
+    finals = final.to_pandas()
+    own = finals[finals["family"].isin(names)].drop_duplicates("trial_id")
+    hours = float(own["device_seconds"].sum(skipna=False)) / SECONDS_PER_HOUR
+    sentence = (
+        f"{count(images)} test images in place of {count(tested)} would do with {seeds} seeds "
+        f"each, if the difference found is the true one: ±{_points(seen.half_width)}. But the "
+        f"{count(tested)} of {study.settings.dataset} are all in use: with more it is other data, "
+        f"and so a new study, whose finals alone take {_hours(hours)}."
+    )
+    return (IMAGES, tested, images, seen.half_width, seen.power, hours), [sentence]
 
 
 def _more_seeds_hours(final: pa.Table, seeds: int) -> float:
@@ -221,7 +184,6 @@ def _more_seeds_hours(final: pa.Table, seeds: int) -> float:
 
 
 def _command(study: StudyRecord, seeds: int) -> str:
-    """What gives a study more seeds."""
     command = [*words_of("study"), "--resume", study.name]
     folder = study.settings.results_dir
     if Path(folder).resolve() != Path(Settings.results_dir).resolve():

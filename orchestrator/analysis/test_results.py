@@ -1,6 +1,9 @@
 """What the test set found: every model at its best validation epoch, and beside the reference."""
 
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby
+from operator import itemgetter
 from typing import Any, Final
 
 import numpy as np
@@ -8,15 +11,7 @@ import pandas as pd
 
 from orchestrator.analysis.formats import number, spread, words
 from orchestrator.analysis.frames import over_seeds, records
-from orchestrator.analysis.section import (
-    FORMATS,
-    Format,
-    Section,
-    at_largest,
-    count,
-    grouped,
-    present,
-)
+from orchestrator.analysis.section import FORMATS, Format, Section, at_largest, count, present
 from orchestrator.config.searches import search_for, search_of
 from orchestrator.results.rows import FinalRow, TrialRow
 from orchestrator.results.schema import ROLES
@@ -34,25 +29,21 @@ REFERENCE: Mapping[str, Sequence[float]] = {
 
 
 def result_sections(
-    study: StudyRecord,
-    trials: Sequence[TrialRow],
-    finals: Sequence[FinalRow],
-    objective: str = "accuracy",
+    study: StudyRecord, trials: Sequence[TrialRow], finals: Sequence[FinalRow]
 ) -> Iterator[Section]:
     """Every model at its best epoch by the objective, a table for each fraction of the runs."""
-    searches = study.searches
-    seconds: dict[tuple[str, str], list[float | None]] = {}
+    searches, objective = study.searches, study.settings.objective
+    seconds: dict[tuple[str, str], float] = defaultdict(float)
     for row in trials:
         # The baseline's own trial belongs to the search behind the tuned model, too.
         for role in ROLES if row["role"] == "baseline" else ("tuned",):
-            seconds.setdefault((search_of(row["trial_id"]), role), []).append(row["device_seconds"])
-    for number_, ((fraction,), own) in enumerate(grouped(finals, "train_fraction")):
-        runs = pd.DataFrame(own)
+            seconds[search_of(row["trial_id"]), role] += sum(present([row["device_seconds"]]))
+    for place, (fraction, group) in enumerate(groupby(finals, itemgetter("train_fraction"))):
+        runs = pd.DataFrame(own := list(group))
         table = over_seeds(runs, MODEL, [f"test_{name}" for name in METRICS])
         table["parameters"] = runs.groupby(list(MODEL), sort=False)["parameters"].first().to_list()
         table["search_device_seconds"] = [
-            sum(present(seconds.get((search_for(searches, family, fraction).name, role), ())))
-            or np.nan
+            seconds[search_for(searches, family, fraction).name, role] or np.nan
             for family, role in table[list(MODEL)].itertuples(index=False)
         ]
         first = own[0]
@@ -74,15 +65,16 @@ def result_sections(
                 "search device s": number("search_device_seconds"),
             },
             notes=tuple(_notes(table, first, objective)),
-            place="document" if number_ else "terminal",
+            place="document" if place else "terminal",
             narrow=formats,
         )
 
 
 def _notes(table: pd.DataFrame, first: FinalRow, objective: str) -> Iterator[str]:
     seeds = sorted(set(table["seeds"]))
-    several = f"mean ± deviation of {' or '.join(map(str, seeds))} seeds"
-    how = "one seed" if seeds == [1] else several
+    how = (
+        f"mean ± deviation of {' or '.join(map(str, seeds))} seeds" if seeds != [1] else "one seed"
+    )
     by = "" if objective == "accuracy" else f" (by {in_words(objective)})"
     yield f"At the best validation epoch{by}; precision and recall are macro; {how}."
     validation, test = count(first["validation_images"]), count(first["test_images"])

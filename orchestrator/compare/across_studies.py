@@ -12,14 +12,13 @@ import pandas as pd
 from orchestrator.analysis.budget_use import EFFORT, measure_effort
 from orchestrator.analysis.formats import interval, number, p_value, spread, words
 from orchestrator.analysis.frames import frame, over_seeds
-from orchestrator.analysis.pairwise import ENDS
+from orchestrator.analysis.pairwise import named_ends
 from orchestrator.analysis.section import MISSING, Row, Section, grouped, table_csv, worded
 from orchestrator.analysis.test_results import METRICS, MODEL
 from orchestrator.compare.document import WARNINGS, Report
 from orchestrator.compare.study_differences import SHOWN_OF_A_HASH, differences_section
 from orchestrator.results import schema
 from orchestrator.results.states import Outcome
-from orchestrator.results.study_record import StudyRecord
 from orchestrator.results.study_results import StudyResults
 from orchestrator.stats.across_studies import TestedStudy, pair_studies, why_not_comparable
 from orchestrator.stats.predictions import split_runs
@@ -32,22 +31,11 @@ ROW = (
 
 @dataclass(frozen=True, kw_only=True)
 class Side:
-    """One of the studies.
-
-    Attributes:
-        name: By which it is shown.
-        results: Its files.
-        tested: What its models said about the test images, at its largest fraction.
-    """
+    """One of the studies, with what its models said about the test images at its largest share."""
 
     name: str
     results: StudyResults
     tested: TestedStudy
-
-    @property
-    def study(self) -> StudyRecord:
-        """`study.json`."""
-        return self.results.study
 
 
 def read_sides(folders: Sequence[Path]) -> list[Side]:
@@ -58,21 +46,17 @@ def read_sides(folders: Sequence[Path]) -> list[Side]:
         OSError: A file cannot be read.
     """
     names = [folder.resolve().name for folder in folders]
-    return [
-        _read_side(folder, name if names.count(name) == 1 else str(folder))
-        for folder, name in zip(folders, names, strict=True)
-    ]
-
-
-def _read_side(folder: Path, name: str) -> Side:
-    results = StudyResults(folder)
-    data = json.dumps(results.study.dataset.files, sort_keys=True)
-    for table in ("trials", "final", "predictions", "events"):  # else one may be found lacking late
-        results.table(table)
-    runs = split_runs(results.table("predictions"))
-    largest = max((run.fraction for run in runs), default=None)
-    tested = [run for run in runs if run.fraction == largest]
-    return Side(name=name, results=results, tested=TestedStudy(name=name, data=data, runs=tested))
+    sides = []
+    for folder, short in zip(folders, names, strict=True):
+        name, results = short if names.count(short) == 1 else str(folder), StudyResults(folder)
+        data = json.dumps(results.study.dataset.files, sort_keys=True)
+        for table in ("trials", "final", "predictions", "events"):  # else one is found lacking late
+            results.table(table)
+        runs = split_runs(results.table("predictions"))
+        largest = max((run.fraction for run in runs), default=None)
+        own = TestedStudy(name=name, data=data, runs=[r for r in runs if r.fraction == largest])
+        sides.append(Side(name=name, results=results, tested=own))
+    return sides
 
 
 def side_by_side(sides: Sequence[Side]) -> tuple[Report, list[dict[str, Any]]]:
@@ -87,16 +71,15 @@ def side_by_side(sides: Sequence[Side]) -> tuple[Report, list[dict[str, Any]]]:
     rows = pair_studies([side.tested for side in sides])
     sections = [
         Section(key="warnings", title=WARNINGS, notes=tuple(_flags(sides)), place="terminal"),
-        differences_section(names, [side.study for side in sides]),
+        differences_section(names, [side.results.study for side in sides]),
         _effort_section(sides),
         _results_section(sides),
         *_pair_sections(sides, rows),
         _openings_section(sides),
     ]
-    demo = tuple(f"{s.name}: {line}" for s in sides for line in s.study.demo)
     report = Report(
         title=f"{' and '.join(names)} side by side",
-        demo=demo,
+        demo=tuple(f"{side.name}: {line}" for side in sides for line in side.results.study.demo),
         sections=tuple(section for section in sections if section.says_something),
     )
     return report, rows
@@ -109,11 +92,12 @@ def differences_csv(rows: Sequence[Row]) -> str:
 
 def _flags(sides: Sequence[Side]) -> Iterator[str]:
     for side in sides:
-        if side.study.outcome != Outcome.COMPLETED:
-            yield f"{side.name}: the study is {side.study.outcome}, so what stands here may change."
-        if side.study.test_openings > 1:
+        study = side.results.study
+        if study.outcome != Outcome.COMPLETED:
+            yield f"{side.name}: the study is {study.outcome}, so what stands here may change."
+        if study.test_openings > 1:
             yield (
-                f"{side.name}: its test set was opened {side.study.test_openings} times, for "
+                f"{side.name}: its test set was opened {study.test_openings} times, for "
                 "different choices; later results are not from a test set unseen until then."
             )
     yield (
@@ -126,7 +110,7 @@ def _effort_section(sides: Sequence[Side]) -> Section:
     rows = []
     for side in sides:
         given = side.results.table("trials"), side.results.table("final")
-        efforts = measure_effort(side.study.settings.families, *given)
+        efforts = measure_effort(side.results.study.settings.families, *given)
         rows += [{"study": side.name, **vars(each)} for each in efforts]
     return Section(
         key="effort/given",
@@ -138,16 +122,11 @@ def _effort_section(sides: Sequence[Side]) -> Section:
 
 
 def _results_section(sides: Sequence[Side]) -> Section:
-    notes = ["At the epoch with the best validation accuracy, means over seeds."]
-    notes += [
-        f"{side.name}: there are no final runs, so it has no results."
-        for side in sides
-        if not side.results.table("final").num_rows
-    ]
-    finals = [frame(side.results.table("final")).assign(study=side.name) for side in sides]
-    runs = pd.concat(finals, ignore_index=True)
+    finals = {side.name: frame(side.results.table("final")) for side in sides}
+    runs = pd.concat([own.assign(study=name) for name, own in finals.items()], ignore_index=True)
     by = (*MODEL, "study", "train_images")
     table = over_seeds(runs, by, [f"test_{name}" for name in METRICS])
+    lacking = [name for name, own in finals.items() if own.empty]
     return Section(
         key="results/all",
         title="Test results",
@@ -159,7 +138,10 @@ def _results_section(sides: Sequence[Side]) -> Section:
             **{name: spread(f"test_{name}", name) for name in METRICS},
             "seeds": number("seeds"),
         },
-        notes=tuple(notes),
+        notes=(
+            "At the epoch with the best validation accuracy, means over seeds.",
+            *(f"{name}: there are no final runs, so it has no results." for name in lacking),
+        ),
         place="terminal",
     )
 
@@ -198,8 +180,7 @@ def _pair_sections(sides: Sequence[Side], rows: Sequence[Row]) -> Iterator[Secti
 def pair_row(means: Sequence[Row], by: Sequence[str] = ("a_family", "a_role")) -> dict[str, Any]:
     """One pair, named by some columns, its metrics side by side."""
     (p,) = [row["p_value_holm"] for row in means if row["metric"] == "accuracy"]
-    ends = {f"{row['metric']}{end}": row[name] for row in means for name, end in ENDS.items()}
-    return {**{name: means[0][name] for name in by}, **ends, "p_value_holm": p}
+    return {**{name: means[0][name] for name in by}, **named_ends(*means), "p_value_holm": p}
 
 
 def _openings_section(sides: Sequence[Side]) -> Section:
@@ -216,6 +197,6 @@ def _openings_section(sides: Sequence[Side]) -> Section:
         title="Openings of the test set",
         columns=("study", "at (UTC)", "for the choice"),
         rows=[(name, *row) for name, own in openings.items() for row in own],
-        notes=[f"{name}: none is recorded." for name, own in openings.items() if not own],
+        notes=tuple(f"{name}: none is recorded." for name, own in openings.items() if not own),
         place="terminal",
     )

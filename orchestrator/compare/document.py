@@ -6,7 +6,7 @@ from typing import Final
 
 import pyarrow as pa
 
-from orchestrator.analysis.answer import Answer, answer, compared
+from orchestrator.analysis.answer import Answer, answer, pair_of, rank
 from orchestrator.analysis.anytime_performance import best_so_far_sections
 from orchestrator.analysis.budget_use import forecast_sections
 from orchestrator.analysis.calibration import calibration_sections
@@ -21,8 +21,7 @@ from orchestrator.analysis.registration import mark_explored, of_answer, registr
 from orchestrator.analysis.sample_efficiency import sample_efficiency_sections
 from orchestrator.analysis.section import Section
 from orchestrator.analysis.selection import fairness_sections, probe_sections
-from orchestrator.analysis.settle import KEY as SETTLE
-from orchestrator.analysis.settle import settle_sections
+from orchestrator.analysis.settle import settle_section, settle_table
 from orchestrator.analysis.test_results import in_order, reference_sections, result_sections
 from orchestrator.config.searches import label_by_search, label_finals_by_search
 from orchestrator.results.rows import Model
@@ -57,44 +56,6 @@ def _warnings(sections: Iterable[Section]) -> Iterator[str]:
             yield from section.notes
 
 
-def _evidence(
-    study: StudyRecord,
-    tables: Mapping[str, pa.Table],
-    runs: Sequence[PredictedRun],
-    curves: Mapping[Model, Curve] | None,
-) -> Iterator[Section]:
-    """The sections that support the comparison, in their order."""
-    searches, settings = study.searches, study.settings
-    final, trials = tables["final"], tables["trials"]
-    by_search = [label_by_search(tables[name]) for name in ("trials", "epochs", "rungs")]
-    names = [search.name for search in searches]
-    study_by_search = study.model_copy(
-        update={"settings": settings.model_copy(update={"families": names})}
-    )
-    yield from collapse_sections(runs)
-    yield from majority_sections(study, runs)
-    yield from ensemble_sections(runs)
-    yield from settle_sections(study, final, runs, tables["comparison"].to_pylist())
-    yield from sample_efficiency_sections(
-        final,
-        runs,
-        per_fraction=settings.tune_per_fraction,
-        equal_steps=settings.equal_steps,
-        curves=curves,
-    )
-    yield from calibration_sections(runs)
-    yield from per_class_sections(study, runs)
-    yield from certain_but_wrong_sections(study, runs)
-    yield from fairness_sections(
-        study_by_search, by_search[0], label_finals_by_search(final, searches)
-    )
-    yield from probe_sections(study, trials)
-    yield from transfer_card_sections(study, final)
-    yield from forecast_sections(study, trials, final)
-    yield from best_so_far_sections(*by_search[:2])
-    yield from early_stopping_sections(study_by_search, *by_search)
-
-
 def prepare(
     study: StudyRecord,
     tables: Mapping[str, pa.Table],
@@ -113,11 +74,40 @@ def prepare(
         curves: From `sample_efficiency.measure_curves`, where they were measured already.
         more: Further sections, which stand last.
     """
-    trials, finals = tables["trials"].to_pylist(), in_order(tables["final"].to_pylist())
-    chosen = study.settings.objective
+    settings, searches, final = study.settings, study.searches, tables["final"]
+    trials, finals = tables["trials"].to_pylist(), in_order(final.to_pylist())
+    comparison = tables["comparison"].to_pylist()
     # As the finals, the largest first.
-    pairs = sorted(tables["comparison"].to_pylist(), key=lambda row: -row["train_fraction"])
-    evidence = [*_evidence(study, tables, runs, curves), *more]
+    pairs = sorted(comparison, key=lambda row: -row["train_fraction"])
+    by_search = [label_by_search(tables[name]) for name in ("trials", "epochs", "rungs")]
+    families = [search.name for search in searches]
+    study_by_search = study.model_copy(
+        update={"settings": settings.model_copy(update={"families": families})}
+    )
+    settling = settle_section(*settle_table(study, final, runs, comparison))
+    evidence = [
+        *collapse_sections(runs),
+        *majority_sections(study, runs),
+        *ensemble_sections(runs),
+        settling,
+        *sample_efficiency_sections(
+            final,
+            runs,
+            per_fraction=settings.tune_per_fraction,
+            equal_steps=settings.equal_steps,
+            curves=curves,
+        ),
+        *calibration_sections(runs),
+        *per_class_sections(study, runs),
+        *certain_but_wrong_sections(study, runs),
+        *fairness_sections(study_by_search, by_search[0], label_finals_by_search(final, searches)),
+        *probe_sections(study, tables["trials"]),
+        *transfer_card_sections(study, final),
+        *forecast_sections(study, tables["trials"], final),
+        *best_so_far_sections(*by_search[:2]),
+        *early_stopping_sections(study_by_search, *by_search),
+        *more,
+    ]
     sections = [
         Section(
             key="warnings",
@@ -126,22 +116,18 @@ def prepare(
             place="terminal",
             most=MOST_WARNINGS,
         ),
-        *result_sections(study, trials, finals, chosen),
+        *result_sections(study, trials, finals),
         *registration_sections(study, pairs),
         *difference_sections(pairs, finals),
         *reference_sections(study, finals),
         *(section for section in evidence if section.chapter != "warnings"),
     ]
-    found = answer(finals, pairs, chosen)
-    demo = tuple(study.demo)
-    settling = [
-        each.notes[0] for each in evidence if each.key == SETTLE and each.notes and not demo
-    ]
+    found = answer(finals, pairs, settings.objective)
+    details = [*found.details, *(() if study.demo else settling.notes[:1])]
+    details += of_answer(study, pair_of(pairs, rank(finals)))
     return Report(
         title=f"Comparison of {study.name}",
-        demo=demo,
-        answer=replace(
-            found, details=(*found.details, *settling, *of_answer(study, compared(finals, pairs)))
-        ),
+        demo=tuple(study.demo),
+        answer=replace(found, details=tuple(details)),
         sections=mark_explored(study, [each for each in sections if each.says_something]),
     )

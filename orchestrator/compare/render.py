@@ -44,7 +44,18 @@ def json_of(report: Report) -> dict[str, Any]:
         "title": report.title,
         "demo": report.demo,
         "answer": report.answer and asdict(report.answer),
-        "sections": [_plain(section) for section in report.sections],
+        "sections": [
+            {
+                "key": each.key,
+                "title": each.title,
+                "table": json.loads(
+                    each.table.to_json(orient="records", double_precision=PRECISION)
+                ),
+                "notes": each.notes,
+                "warnings": each.warnings,
+            }
+            for each in report.sections
+        ],
     }
 
 
@@ -57,7 +68,15 @@ def print_report(console: Console, report: Report, *, more: str = "comparison.md
         if section.place == "terminal":
             console.print(Text(f"\n{section.title}", style="bold"))
             if len(section.table):
-                _print_table(console, section)
+                formats = section.narrow or section.formats
+                # A spread stays on one line with its sign.
+                rows = [
+                    [cell.replace(" ± ", " ±") for cell in row] for row in section.cells(formats)
+                ]
+                titles = tuple(formats)
+                console.print(
+                    fitting_table(titles, rows[: section.most], console.width, left=titles)
+                )
                 lines = [*section.warnings, *section.notes[:1]]
             else:
                 lines = [*section.notes[: section.most]]
@@ -77,33 +96,12 @@ def print_answer(console: Console, report: Report) -> None:
         console.print(Text(f"\n{report.answer.headline}", style="bold"))
 
 
-def _plain(section: Section) -> dict[str, Any]:
-    return {
-        "key": section.key,
-        "title": section.title,
-        "table": json.loads(section.table.to_json(orient="records", double_precision=PRECISION)),
-        "notes": section.notes,
-        "warnings": section.warnings,
-    }
-
-
 def _bullets(sentences: Iterable[str]) -> str:
     return "\n".join(f"- {plain_markdown(line)}" for line in sentences)
 
 
 def _markdown_table(section: Section) -> str:
-    lines = [tuple(section.formats), ("---",) * len(section.formats), *section.cells()]
-    cells = ([_cell(cell) for cell in line] for line in lines)
+    lines = [section.formats, ["---"] * len(section.formats), *section.cells()]
+    escaped = str.maketrans({"`": "\\`", "|": "\\|"})
+    cells = ([plain_markdown(cell).translate(escaped) for cell in line] for line in lines)
     return "\n".join(f"| {' | '.join(line)} |" for line in cells)
-
-
-def _cell(text: str) -> str:
-    return plain_markdown(text).replace("`", "\\`").replace("|", "\\|")
-
-
-def _print_table(console: Console, section: Section) -> None:
-    """A table of which a spread stays on one line with its sign."""
-    formats = section.narrow or section.formats
-    rows = [[cell.replace(" ± ", " ±") for cell in row] for row in section.cells(formats)]
-    headings = tuple(formats)
-    console.print(fitting_table(headings, rows[: section.most], console.width, left=headings))

@@ -1,14 +1,11 @@
 """How studies differ: settings, spaces, data, split, weights, code, versions, entry by entry."""
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
 
-from optuna.distributions import json_to_distribution
-
 from orchestrator.analysis.section import MISSING, Section, worded
 from orchestrator.results.study_record import StudyRecord
-from search_spaces.dimension import describe
+from search_spaces.dimension import describe, read_distribution
 
 SHOWN_OF_A_HASH = 12
 LENGTH_OF_A_HASH = 64
@@ -31,9 +28,7 @@ RESOLVED = ("settings.space.", "settings.baseline.")
 def differences_section(names: Sequence[str], studies: Sequence[StudyRecord]) -> Section:
     """A row for each entry in which not all studies are alike, and a sentence on what they share.
 
-    Args:
-        names: By which the studies are shown.
-        studies: In the same order.
+    The names by which the studies are shown stand in their order.
     """
     rows, alike = [], []
     for key, aspect in ASPECTS.items():
@@ -46,15 +41,13 @@ def differences_section(names: Sequence[str], studies: Sequence[StudyRecord]) ->
         ]
         if values and not differing:
             alike.append(aspect)
-    sentences = [f"The same in all: {', '.join(alike)}."] if alike else []
-    if not rows:
-        sentences.append("No recorded entry differs.")
+    notes = (f"The same in all: {', '.join(alike)}.",) if alike else ()
     return worded(
         key="differs/all",
         title="What differs",
         columns=("aspect", "entry", *names),
-        rows=tuple(rows),
-        notes=tuple(sentences),
+        rows=rows,
+        notes=notes if rows else (*notes, "No recorded entry differs."),
         place="terminal",
     )
 
@@ -65,10 +58,7 @@ def _entries(study: StudyRecord, key: str) -> Iterator[tuple[str, str]]:
     if key == "spaces":
         # The values of a dimension as a user writes them.
         value = {
-            family: {
-                name: describe(json_to_distribution(json.dumps(values)))
-                for name, values in space.items()
-            }
+            family: {name: describe(read_distribution(own)) for name, own in space.items()}
             for family, space in study.spaces.items()
         }
     for name, text in leaves(value, key):

@@ -25,16 +25,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error("--output is for two or more studies; one has its page in its own folder")
 
     def run() -> int:
-        from orchestrator.report import studies_page
-        from orchestrator.report.write import write_page, write_report
+        from orchestrator.report import page, studies_page, study_page
         from orchestrator.results.fetched import local_folder
 
         folders = [local_folder(results) for results in options.results]
         if len(folders) == 1:
-            written = write_report(folders[0], figures=figures)
+            written = study_page.write_report(folders[0], figures=figures)
         else:
-            page = studies_page.compose(folders)
-            written = write_page(page, options.output or Path(PAGE), figures)
+            composed = studies_page.compose(folders)
+            written = page.write_page(composed, options.output or Path(PAGE), figures)
         say(*map(str, written))
         return DONE
 

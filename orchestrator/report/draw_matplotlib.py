@@ -155,10 +155,7 @@ def _points(axes: Axes, points: Points) -> Any:
 
 def _bars(axes: Axes, bars: Bars) -> Any:
     colour = COLOURS[bars.colour]
-    look: dict[str, Any] = {
-        "facecolor": "none" if bars.hollow else colour,
-        "edgecolor": colour,
-    }
+    look: dict[str, Any] = {"facecolor": "none" if bars.hollow else colour, "edgecolor": colour}
     axes.barh(bars.y, bars.length, left=bars.start, height=0.7, linewidth=0.6, **look)
     return Patch(**look)
 
@@ -181,15 +178,11 @@ def _cells(axes: Axes, cells: Cells) -> None:
         axes.text(j, i, cells.texts[i][j], ha="center", va="center", fontsize=6, color=colour)
 
 
-def _rule(axes: Axes, rule: Rule) -> None:
-    axes.axvline(rule.at, color=COLOURS[rule.colour], linewidth=0.8, linestyle=":")
-
-
 _DRAWN: Final[Mapping[type, Callable[[Axes, Any], Any]]] = {
     Line: _line,
     Band: _band,
     Points: _points,
     Bars: _bars,
     Cells: _cells,
-    Rule: _rule,
+    Rule: lambda axes, own: axes.axvline(own.at, color=COLOURS[own.colour], lw=0.8, ls=":"),
 }

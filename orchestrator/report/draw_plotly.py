@@ -215,10 +215,9 @@ def legend(panels: Sequence[Panel]) -> list[Json]:
         For each entry its `mark`, `name` (as in the traces), `colour` and `kind`.
     """
     entries: dict[str, Json] = {}
-    for mark in (mark for panel in panels for mark in panel.marks):
-        if mark.label:
-            entry = {"mark": mark, "name": _text(mark.label), "colour": mark.colour}
-            entry = entries.setdefault(mark.label, {**entry, "kind": type(mark).__name__.lower()})
-            if entry["colour"] != mark.colour:  # what each panel has in its own colour
-                entry["colour"] = "muted"
+    for mark in (mark for panel in panels for mark in panel.marks if mark.label):
+        entry = {"mark": mark, "name": _text(mark.label), "colour": mark.colour}
+        entry = entries.setdefault(mark.label, {**entry, "kind": type(mark).__name__.lower()})
+        if entry["colour"] != mark.colour:  # what each panel has in its own colour
+            entry["colour"] = "muted"
     return list(entries.values())

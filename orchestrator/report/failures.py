@@ -17,6 +17,8 @@ SHOWN: Final = ("trial_id", "status", "stop_reason", "epochs_run", "attempts", "
 
 def gather(inputs: Inputs) -> tuple[Section, ...]:
     """The sections on failures; sentences alone where there were none."""
+    rows = [row for row in inputs.trials if row["status"] in BAD]
+    first = (f"The first {MOST_ROWS} of {count(len(rows))} are shown.",)
     return (
         Section(
             key="failures/events",
@@ -25,7 +27,22 @@ def gather(inputs: Inputs) -> tuple[Section, ...]:
             formats={"kind": words("kind"), "events": number("events")},
             notes=tuple(_sentences(inputs)),
         ),
-        _trials(inputs),
+        Section(
+            key="failures/trials",
+            title="Failures: trials",
+            table=pd.DataFrame(rows[:MOST_ROWS], columns=list(SHOWN)),
+            formats={
+                "trial": words("trial_id"),
+                "status": words("status"),
+                "reason": words("stop_reason"),
+                "epochs": number("epochs_run"),
+                "attempts": number("attempts"),
+                "error": Format(
+                    ("error",), lambda text: " ".join(text.split())[:300], numeric=False
+                ),
+            },
+            notes=first if len(rows) > MOST_ROWS else (),
+        ),
     )
 
 
@@ -42,22 +59,3 @@ def _sentences(inputs: Inputs) -> Iterator[str]:
     for family in inputs.status.families:
         if family.given_up:
             yield f"{family.family} was given up: {family.given_up}"
-
-
-def _trials(inputs: Inputs) -> Section:
-    rows = [row for row in inputs.trials if row["status"] in BAD]
-    sentences = (f"The first {MOST_ROWS} of {count(len(rows))} are shown.",)
-    return Section(
-        key="failures/trials",
-        title="Failures: trials",
-        table=pd.DataFrame({name: row[name] for name in SHOWN} for row in rows[:MOST_ROWS]),
-        formats={
-            "trial": words("trial_id"),
-            "status": words("status"),
-            "reason": words("stop_reason"),
-            "epochs": number("epochs_run"),
-            "attempts": number("attempts"),
-            "error": Format(("error",), lambda error: " ".join(error.split())[:300], numeric=False),
-        },
-        notes=sentences if len(rows) > MOST_ROWS else (),
-    )

@@ -3,12 +3,9 @@
 import base64
 from dataclasses import dataclass
 
-from orchestrator.analysis.confusion_examples import (
-    SHOWN_AS_IMAGES,
-    certain_but_wrong,
-    worst_confusions,
-)
+from orchestrator.analysis import confusion_examples as examples
 from orchestrator.analysis.frames import records
+from orchestrator.analysis.per_class import class_names
 from orchestrator.analysis.section import count, percent
 from orchestrator.report.inputs import Inputs
 
@@ -31,10 +28,10 @@ class Gallery:
 
 def galleries(inputs: Inputs) -> list[Gallery]:
     """One for each confusion, and for the labels in doubt, of which the study kept an image."""
-    if not inputs.examples:
+    if not inputs.examples or not inputs.runs:
         return []
-    names, found = inputs.class_names, []
-    for each in worst_confusions(inputs.runs):
+    names, found = class_names(inputs.study, inputs.runs), []
+    for each in examples.worst_confusions(inputs.runs):
         true, guess = names[each.label], names[each.predicted]
         shown = {index: f"{index}, {true}, taken for {guess}" for index in each.examples}
         caption = (
@@ -42,10 +39,11 @@ def galleries(inputs: Inputs) -> list[Gallery]:
             f"{count(each.images)} ({percent(each.wrong / each.images, 1)})"
         )
         found.append(Gallery(caption=caption, pictures=_pictures(inputs, shown)))
+    doubted = examples.certain_but_wrong(inputs.runs)
     doubtful = {
         row["image_index"]: f"{row['file'] or row['image_index']}, labelled {names[row['label']]}, "
         f"taken for {names[row['taken_for']]}"
-        for row in records(certain_but_wrong(inputs.runs).head(SHOWN_AS_IMAGES))
+        for row in records(doubted.head(examples.SHOWN_AS_IMAGES))
     }
     caption = "Certain but wrong: are these labels right?"
     found.append(Gallery(caption=caption, pictures=_pictures(inputs, doubtful)))

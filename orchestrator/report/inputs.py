@@ -4,14 +4,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 
 from orchestrator.analysis.confusion_examples import read_examples
 from orchestrator.config.searches import label_by_search
+from orchestrator.report.style import Look, family_looks
 from orchestrator.results import schema
-from orchestrator.results.rows import ComparisonRow, FinalRow, Model, TrialRow
+from orchestrator.results.rows import FinalRow, Model, TrialRow
 from orchestrator.results.states import ENDED
 from orchestrator.results.study_record import StudyRecord
 from orchestrator.results.study_results import StudyResults
@@ -25,7 +25,6 @@ class Inputs:
     """A study, read at one moment.
 
     Attributes:
-        study: `study.json`.
         status: How it stands; nothing in it depends on the moment of reading.
         tables: Each table by name; one that is not there yet is empty.
         examples: Index of a test image to its PNG, of those that the study kept.
@@ -41,17 +40,11 @@ class Inputs:
         """Names, in the order of the settings."""
         return self.study.settings.families
 
-    @property
-    def ended(self) -> bool:
-        """Whether all is done that was asked for, or will never be."""
-        return self.status.state in ENDED
-
-    @property
-    def class_names(self) -> list[str]:
-        """Of the classes of the final runs; their numbers where they have no names."""
-        classes = self.runs[0].probabilities.shape[1] if self.runs else 0
-        known = self.study.dataset.classes
-        return known if len(known) == classes else [str(i) for i in range(classes)]
+    @cached_property
+    def looks(self) -> dict[str, Look]:
+        """How the marks of each family look, and those of each search, which look as its family."""
+        looks = family_looks(self.families)
+        return {search.name: looks[search.family] for search in self.study.searches}
 
     @cached_property
     def by_search(self) -> dict[str, pa.Table]:
@@ -73,24 +66,16 @@ class Inputs:
     @cached_property
     def trials(self) -> list[TrialRow]:
         """The rows of `trials.parquet`, with the name of each one's search as its `family`."""
-        return _rows(self.by_search["trials"])
+        return list(self.by_search["trials"].to_pylist())
 
     @cached_property
     def final(self) -> list[FinalRow]:
         """The rows of `final.parquet`."""
-        return _rows(self.tables["final"])
-
-    @cached_property
-    def comparison(self) -> list[ComparisonRow]:
-        """The rows of `comparison.parquet`."""
-        return _rows(self.tables["comparison"])
+        return list(self.tables["final"].to_pylist())
 
 
 def read(folder: Path) -> Inputs:
-    """Reads a study, also one that runs at this moment.
-
-    Args:
-        folder: The study's.
+    """Reads the study in a folder, also one that runs at this moment.
 
     Raises:
         ValueError: The folder is no study, or a file in it is damaged.
@@ -103,7 +88,3 @@ def read(folder: Path) -> Inputs:
         tables["comparison"] = tables["comparison"].slice(0, 0)
     examples = read_examples(folder)
     return Inputs(study=results.study, status=status, tables=tables, examples=examples)
-
-
-def _rows(table: pa.Table) -> list[Any]:
-    return list(table.to_pylist())

@@ -16,6 +16,7 @@ from orchestrator.analysis.section import Section, table_csv
 from orchestrator.report import draw_plotly, style
 from orchestrator.report.chart import Chart
 from orchestrator.report.gallery import Gallery
+from orchestrator.results import files
 
 TEMPLATES: Final = Path(__file__).parent / "templates"
 ENVIRONMENT: Final = jinja2.Environment(
@@ -105,6 +106,20 @@ class Page:
     def charts(self) -> list[Chart]:
         """All figures in their order."""
         return [chart for chapter in self.chapters for chart in chapter.charts]
+
+
+def write_page(page: Page, path: Path, figures: Path | None) -> list[Path]:
+    """Writes a page, and its figures as SVG and PNG where they have a folder; returns the files.
+
+    Raises:
+        OSError: A file cannot be written.
+    """
+    files.write_text(path, render(page))
+    if figures is None:
+        return [path]
+    from orchestrator.report.draw_matplotlib import write_figures  # noqa: PLC0415 (takes a second)
+
+    return [path, *write_figures(page.charts, figures)]
 
 
 def render(page: Page, *, live: str = "") -> str:

@@ -4,7 +4,7 @@ import shlex
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
-from orchestrator.analysis.section import Section, count, duration, present, worded
+from orchestrator.analysis.section import MISSING, Section, count, duration, present, worded
 from orchestrator.analysis.test_results import in_words
 from orchestrator.called import words_of
 from orchestrator.compare.study_differences import leaves
@@ -20,11 +20,6 @@ MOST_FILES = 50
 ELSEWHERE = ("families", "preset", "name", "results_dir", "publish", "track", "address")
 """Settings that have a flag in the command, or that another machine has otherwise."""
 Pairs = Iterator[tuple[str, str]]
-
-
-def facts(inputs: Inputs) -> list[tuple[str, str]]:
-    """The few lines that stand at the top of the page."""
-    return [(name, value) for name, value in _facts(inputs) if value]
 
 
 def gather(inputs: Inputs) -> tuple[Section, ...]:
@@ -59,7 +54,8 @@ def command(inputs: Inputs) -> str:
     return shlex.join(words)
 
 
-def _facts(inputs: Inputs) -> Pairs:
+def facts(inputs: Inputs) -> Pairs:
+    """The few lines that stand at the top of the page; without a value there is none."""
     study, settings, data = inputs.study, inputs.study.settings, inputs.study.dataset
     yield "data set", settings.dataset
     own = {"train": data.train_images, "validation": data.validation_images}
@@ -68,20 +64,17 @@ def _facts(inputs: Inputs) -> Pairs:
     parts += [f"{count(images)} test" for images in sorted(tested)]
     yield "images", ", ".join(parts)
     if data.image_shape and _free_size(study):
-        size = what_families_see(data.image_shape[0], study.spaces, study.baselines)
-        yield "image size", size
+        yield "image size", what_families_see(data.image_shape[0], study.spaces, study.baselines)
     yield "classes", count(len(data.classes)) if data.classes else ""
-    searched = (
-        f"{_several(len(inputs.trials), 'trial')} of {_several(len(inputs.families), 'family')}"
-    )
+    trials, families = len(inputs.trials), len(inputs.families)
+    searched = f"{_several(trials, 'trial')} of {_several(families, 'family')}"
     yield "search", f"{searched}, at most {_several(settings.epochs, 'epoch')} each"
     if settings.objective != "accuracy":
         yield "chosen by", f"{in_words(settings.objective)} on validation images"
     fractions = ", ".join(f"{share:g}" for share in settings.train_fractions)
     fraction = "fractions" if len(settings.train_fractions) > 1 else "fraction"
     steps = ", about the same steps at each" if settings.equal_steps else ""
-    finals = f"{_several(settings.seeds, 'seed')} at train {fraction} {fractions}{steps}"
-    yield "finals", finals
+    yield "finals", f"{_several(settings.seeds, 'seed')} at train {fraction} {fractions}{steps}"
     of_finals = {row["trial_id"]: row["device_seconds"] for row in inputs.final}
     seconds = sum(present(row["device_seconds"] for row in inputs.trials))
     seconds += sum(present(of_finals.values()))
@@ -131,14 +124,14 @@ def _table(key: str, title: str, pairs: Pairs) -> Section:
 
 def _runs(runs: list[RunRecord]) -> Section:
     rows = [
-        (_time(run.started_at), _time(run.ended_at) or "—", run.outcome, run.host or "—")
-        for run in runs
+        [str(n), _time(r.started_at), _time(r.ended_at) or MISSING, r.outcome, r.host or MISSING]
+        for n, r in enumerate(runs, 1)
     ]
     return worded(
         key="settings/runs",
         title="Settings: runs of the driver",
         columns=("run", "started", "ended", "outcome", "host"),
-        rows=[(str(number), *row) for number, row in enumerate(rows, 1)],
+        rows=rows,
     )
 
 

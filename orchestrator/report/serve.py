@@ -14,7 +14,6 @@ from orchestrator.analysis.confusion_examples import FOLDER as EXAMPLES
 from orchestrator.cli import printable
 from orchestrator.report import inputs, study_page
 from orchestrator.report.page import render, render_plain
-from orchestrator.report.write import PAGE
 from orchestrator.results import files
 from orchestrator.results.fetched import local_folder
 from orchestrator.results.lock import holder_of
@@ -119,13 +118,11 @@ class _Answers(BaseHTTPRequestHandler):
         self.send_header("Cache-Control", "no-store")
         self.send_header("Content-Security-Policy", "frame-ancestors 'none'")
         self.send_header("X-Content-Type-Options", "nosniff")
-        if unchanged:
-            self.end_headers()
-            return
-        self.send_header("Content-Type", "text/html; charset=utf-8")
-        self.send_header("Content-Length", str(len(page)))
+        if not unchanged:
+            self.send_header("Content-Type", "text/html; charset=utf-8")
+            self.send_header("Content-Length", str(len(page)))
         self.end_headers()
-        self.wfile.write(page)
+        self.wfile.write(b"" if unchanged else page)
 
     def log_message(self, *_: Any) -> None:
         """Says nothing: a page asks every few seconds."""
@@ -137,7 +134,7 @@ def _stamp(results: str) -> object:
     try:
         folder = local_folder(results)
         for path in (*folder.iterdir(), *folder.glob(f"{EXAMPLES}/*.png")):
-            if path.name != PAGE and not path.name.startswith("."):
+            if path.name != study_page.PAGE and not path.name.startswith("."):
                 state = path.stat()
                 states.append((path.name, state.st_mtime_ns, state.st_size))
         return sorted(states), holder_of(folder)

@@ -1,6 +1,7 @@
 """The page of one study: its answer, and every section and figure in its chapter."""
 
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Final
 
 from orchestrator.analysis.answer import Answer
@@ -20,39 +21,44 @@ from orchestrator.report.figures import (
     timeline,
 )
 from orchestrator.report.gallery import galleries
-from orchestrator.report.inputs import Inputs
-from orchestrator.report.page import Page, arrange
+from orchestrator.report.inputs import Inputs, read
+from orchestrator.report.page import Page, arrange, write_page
+from orchestrator.results import files
+from orchestrator.results.states import ENDED
 from orchestrator.status.render import rough
 
-TITLES: Final = {
-    "results": "Test results",
-    "differences": "Which differences are real",
-    "data": "Sample efficiency",
-    "curves": "How the trials learned",
-    "effort": "What the search found with its time",
-    "stopping": "What early stopping did",
-    "search": "Where good hyperparameters lie",
-    "classes": "Which classes are confused",
-    "time": "When the devices were busy",
-    "failures": "Failures",
-    "transfer": "Transfer card",
-    "further": "Further evidence",
-    "settings": "How to run it again",
+Figure = Callable[[Inputs], Chart | None]
+PAGE: Final = "report.html"
+CHAPTERS: Final[Mapping[str, tuple[str, Sequence[Figure]]]] = {
+    "results": ("Test results", [finals.figure]),
+    "differences": ("Which differences are real", [differences.figure]),
+    "data": ("Sample efficiency", [sample_efficiency.figure]),
+    "curves": ("How the trials learned", [learning_curves.figure]),
+    "effort": ("What the search found with its time", [anytime_performance.figure]),
+    "stopping": ("What early stopping did", [early_stopping.figure]),
+    "search": ("Where good hyperparameters lie", [hyperparameters.figure, importances.figure]),
+    "classes": ("Which classes are confused", [confusion.figure]),
+    "time": ("When the devices were busy", [timeline.figure]),
+    "failures": ("Failures", []),
+    "transfer": ("Transfer card", []),
+    "further": ("Further evidence", []),
+    "settings": ("How to run it again", []),
 }
-"""Heading of each chapter, in their order."""
+"""Heading and figures of each chapter, in their order."""
+TITLES: Final = {key: title for key, (title, _) in CHAPTERS.items()}
 OPEN: Final = ("results", "failures", "transfer")
 """Chapters whose sections are shown at once, not on a click."""
-FIGURES: Final[Mapping[str, Sequence[Callable[[Inputs], Chart | None]]]] = {
-    "results": [finals.figure],
-    "differences": [differences.figure],
-    "data": [sample_efficiency.figure],
-    "curves": [learning_curves.figure],
-    "effort": [anytime_performance.figure],
-    "stopping": [early_stopping.figure],
-    "search": [hyperparameters.figure, importances.figure],
-    "classes": [confusion.figure],
-    "time": [timeline.figure],
-}
+
+
+def write_report(folder: Path, *, figures: Path | None = None) -> list[Path]:
+    """Writes `report.html` into a study's folder, also while it runs, as `write_page` does.
+
+    Raises:
+        ValueError: The folder is no study, or a file in it is damaged.
+        OSError: A file cannot be read or written.
+    """
+    files.check_inside(folder)
+    return write_page(compose(read(folder)), folder / PAGE, figures)
 
 
 def compose(inputs: Inputs) -> Page:
@@ -64,28 +70,28 @@ def compose(inputs: Inputs) -> Page:
         curves=inputs.curves,
         more=(*failures.gather(inputs), *provenance.gather(inputs)),
     )
-    not_yet = Answer(headline=f"No answer yet: {progress(inputs)}")
-    drawn = {key: [make(inputs) for make in figures] for key, figures in FIGURES.items()}
-    charts = {key: [each for each in own if each is not None] for key, own in drawn.items()}
+    *others, last = inputs.families
+    names = f"{', '.join(others)} and {last}" if others else last
+    found = report.answer
+    if found is None or inputs.status.state not in ENDED:
+        found = Answer(headline=f"No answer yet: {progress(inputs)}")
+    charts = {
+        key: [chart for make in figures if (chart := make(inputs))]
+        for key, (_, figures) in CHAPTERS.items()
+    }
     return Page(
         name=inputs.study.name,
         state=inputs.status.state,
-        question=_question(inputs),
-        answer=report.answer if inputs.ended and report.answer else not_yet,
+        question=f"How accurate are {names} on {inputs.study.settings.dataset}, each tuned, and is "
+        "the difference real?",
+        answer=found,
         demo=report.demo,
         warnings=report.warnings,
-        facts=provenance.facts(inputs),
+        facts=[(name, value) for name, value in provenance.facts(inputs) if value],
         chapters=arrange(report.sections, TITLES, charts, shown=OPEN),
         galleries=galleries(inputs),
         command=provenance.command(inputs),
     )
-
-
-def _question(inputs: Inputs) -> str:
-    *others, last = inputs.families
-    names = f"{', '.join(others)} and {last}" if others else last
-    dataset = inputs.study.settings.dataset
-    return f"How accurate are {names} on {dataset}, each tuned, and is the difference real?"
 
 
 def progress(inputs: Inputs) -> str:

@@ -3,8 +3,6 @@
 from collections.abc import Mapping, Sequence
 from typing import Final, TypedDict
 
-from orchestrator.config.searches import Search
-
 FAMILY_COLOURS: Final = (
     ("#0067a8", "#5cb3ee"),
     ("#c2500a", "#f29a56"),
@@ -42,12 +40,6 @@ def family_looks(families: Sequence[str]) -> dict[str, Look]:
         name: Look(colour=f"family-{i % len(FAMILY_COLOURS)}", symbol=SYMBOLS[i % len(SYMBOLS)])
         for i, name in enumerate(families)
     }
-
-
-def search_looks(searches: Sequence[Search]) -> dict[str, Look]:
-    """Search to how the marks of its family look."""
-    looks = family_looks(list(dict.fromkeys(search.family for search in searches)))
-    return {search.name: looks[search.family] for search in searches}
 
 
 def colours(*, dark: bool) -> dict[str, str]:

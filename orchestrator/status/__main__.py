@@ -37,7 +37,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.serve is not None:
             from orchestrator.report.serve import serve
 
-            serve(options.results, options.serve, ready=_say_address)
+            serve(
+                options.results,
+                options.serve,
+                ready=lambda url: say(f"The study's page is at {url} until Ctrl-C"),
+            )
         elif options.json:
             for status in statuses:
                 say_json(asdict(status))
@@ -46,10 +50,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return DONE
 
     return answer("status", run)
-
-
-def _say_address(address: str) -> None:
-    say(f"The study's page is at {address} until Ctrl-C")
 
 
 def _port(text: str) -> int:

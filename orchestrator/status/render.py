@@ -11,9 +11,7 @@ from rich.text import Text
 from orchestrator.analysis.section import TELLING, duration
 from orchestrator.forecast.estimate import between
 from orchestrator.results.states import Outcome
-from orchestrator.status.family_status import FamilyStatus
-from orchestrator.status.study_status import Faults, StudyStatus
-from orchestrator.status.unsettled import MoreTrials
+from orchestrator.status.study_status import FamilyStatus, StudyStatus
 from orchestrator.terminal import fitting_table
 
 MISSING: Final = "-"
@@ -54,17 +52,27 @@ def _parts(status: StudyStatus, width: int) -> Iterator[Text | Padding | Group]:
         if family.given_up is not None:
             why = " ".join(family.given_up.split())
             yield Text(f"{family.family} was given up: {why}", style="bold")
-    yield from _more_trials(status.more_trials)
+    if status.more_trials is not None:
+        more, chance = status.more_trials, status.more_trials.chance_of_another_winner
+        rough = "less than 1%" if chance < 0.01 else f"{chance:.0%}"  # noqa: PLR2004 (a percent)
+        yield Text(
+            f"More trials: the {more.trials} to come change which family wins with a chance of "
+            f"{rough}, and take about {between([more.device_hours] * 2)} device-hours"
+        )
     yield from _finals(status)
-    yield from _faults(status.faults)
+    counts = ", ".join(f"{kind} {number}" for kind, number in status.faults.counts.items())
+    yield Text(f"Faults: {counts or 'none'}")
+    for fault in status.faults.latest:
+        trial = f" {fault['trial_id']}" if fault["trial_id"] else ""
+        at = f"{fault['at'].astimezone(UTC):%Y-%m-%d %H:%M:%S}"
+        yield Padding.indent(Text(f"{at} {fault['kind']}{trial}: {fault['detail']}"), 2)
     if status.state == Outcome.RUNNING:
         yield Text(_freshness(status))
 
 
 def _headline(status: StudyStatus, width: int) -> str:
     """Everything about the study as a whole, in one line where that fits."""
-    demo = " (demo)" if status.demo else ""
-    parts = [f"Study {status.study}{demo}: {status.state}"]
+    parts = [f"Study {status.study}{' (demo)' if status.demo else ''}: {status.state}"]
     if status.driver is not None:
         driver = f"driver: process {status.driver.pid} on {status.driver.host}"
         parts.append(driver if status.driver.alive else f"{driver}, which was killed")
@@ -74,13 +82,11 @@ def _headline(status: StudyStatus, width: int) -> str:
         parts.append(f"run {status.run} since {_time(status.run_started_at)}")
     if status.ended_at is not None:
         parts.append(f"ended {_time(status.ended_at)}")
-    lines = parts[:1]
-    for part in parts[1:]:
-        if len(lines[-1]) + len(f"; {part};") > width:
-            lines.append(part)
-        else:
-            lines[-1] += f"; {part}"
-    return ";\n".join(lines)
+    text, *more = parts
+    for part in more:
+        fits = len(text.rpartition("\n")[2]) + len(f"; {part};") <= width
+        text += f"; {part}" if fits else f";\n{part}"
+    return text
 
 
 def _cells(family: FamilyStatus, *, lost: bool) -> dict[str, str]:
@@ -102,16 +108,6 @@ def _cells(family: FamilyStatus, *, lost: bool) -> dict[str, str]:
         "device seconds": f"{family.device_seconds:,.0f}",
         "best trial": family.best_trial_id or MISSING,
     }
-
-
-def _more_trials(more: MoreTrials | None) -> Iterator[Text]:
-    if more is not None:
-        chance = more.chance_of_another_winner
-        rough = "less than 1%" if chance < 0.01 else f"{chance:.0%}"  # noqa: PLR2004 (a percent)
-        yield Text(
-            f"More trials: the {more.trials} to come change which family wins with a chance of "
-            f"{rough}, and take about {between([more.device_hours] * 2)} device-hours"
-        )
 
 
 def _finals(status: StudyStatus) -> Iterator[Text | Padding]:
@@ -138,22 +134,11 @@ def early_finals(number: int) -> str:
     return f"{number} of baselines begun in idle slots of the search" if number else ""
 
 
-def _faults(faults: Faults) -> Iterator[Text | Padding]:
-    counts = ", ".join(f"{kind} {number}" for kind, number in faults.counts.items())
-    yield Text(f"Faults: {counts or 'none'}")
-    for fault in faults.latest:
-        trial = f" {fault.trial_id}" if fault.trial_id else ""
-        at = f"{fault.at.astimezone(UTC):%Y-%m-%d %H:%M:%S}"
-        yield Padding.indent(Text(f"{at} {fault.kind}{trial}: {fault.detail}"), 2)
-
-
 def _freshness(status: StudyStatus) -> str:
     if status.tables_age_seconds is None:
         return "No table has been written yet"
-    text = f"Tables written {duration(status.tables_age_seconds)} ago"
-    if status.time_left_seconds is None:
-        return text
-    return f"{text}; {time_left(status.time_left_seconds)}"
+    left = "" if (seconds := status.time_left_seconds) is None else f"; {time_left(seconds)}"
+    return f"Tables written {duration(status.tables_age_seconds)} ago{left}"
 
 
 def _time(text: str) -> str:

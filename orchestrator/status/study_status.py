@@ -2,11 +2,14 @@
 
 import shlex
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
+from statistics import fmean
+from typing import Any, Final
+
+import numpy as np
 
 from orchestrator.called import words_of
 from orchestrator.config.final_epochs import final_epochs
@@ -17,12 +20,13 @@ from orchestrator.forecast.remaining import forecast_end, stored_finals, stored_
 from orchestrator.results.final_runs import FinalRun, final_runs
 from orchestrator.results.lock import Holder, copy_of, holder_of
 from orchestrator.results.rows import EventRow, TrialRow
-from orchestrator.results.states import ENDED, Outcome, State
+from orchestrator.results.states import CANNOT_WIN, ENDED, MAY_WIN, Outcome, State
 from orchestrator.results.study_record import StudyRecord
 from orchestrator.results.study_results import StudyResults
-from orchestrator.status.family_status import FamilyStatus, family_status
-from orchestrator.status.unsettled import MoreTrials, more_trials
+from orchestrator.stats.settled import SearchProgress, chance_of_another
+from trainables.epoch_rows import objective
 
+SECONDS_PER_HOUR: Final = 3600
 # What is noted as an event and is as it should be; a kind that is new here counts as a fault.
 NO_FAULTS: Final = (
     "test_opened",
@@ -40,12 +44,42 @@ NO_FAULTS: Final = (
 
 
 @dataclass(frozen=True, kw_only=True)
+class FamilyStatus:
+    """One family in the search.
+
+    Attributes:
+        best_validation_accuracy: Of the trials at the largest share of the training images that
+            neither diverged nor failed.
+        interrupted: Trials that ran when their driver ended.
+        stopped: Trials that ASHA stopped.
+        completed: Trials that reached the last epoch.
+        diverged: Trials whose loss was no longer finite.
+        trials: How many were planned, or came where a budget ended a search.
+        epochs: Of all its trials together, as `device_seconds`.
+        given_up: Why it gets no more trials, if so.
+    """
+
+    family: str
+    best_validation_accuracy: float | None
+    best_trial_id: str | None
+    running: int
+    interrupted: int
+    stopped: int
+    completed: int
+    failed: int
+    diverged: int
+    trials: int
+    epochs: int
+    device_seconds: float
+    given_up: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
 class FinalsStatus:
     """The re-trainings.
 
     Attributes:
-        done: How many were tested.
-        expected: How many there are to be.
+        done: How many were tested, of those `expected`.
         epochs: Of all together; `epochs_expected` once all are done.
         unfinished: Those that have an epoch and go on, or will when the study does.
         failed: Those that ended without a test in the study's last run.
@@ -60,21 +94,25 @@ class FinalsStatus:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Fault:
-    """A row of `events.parquet`."""
+class Faults:
+    """What went wrong: kind to how often, and of `events.parquet` the last three, latest first."""
 
-    at: datetime
-    kind: str
-    trial_id: str | None
-    detail: str
+    counts: Mapping[str, int]
+    latest: tuple[Mapping[str, Any], ...]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Faults:
-    """What went wrong: kind to how often, and the last three, the latest first."""
+class MoreTrials:
+    """The trials that run or are to come, at the largest share of the training images.
 
-    counts: Mapping[str, int]
-    latest: tuple[Fault, ...]
+    Attributes:
+        chance_of_another_winner: That they change which family is the most accurate in the end.
+        device_hours: That they take, if they are like those that have ended.
+    """
+
+    trials: int
+    chance_of_another_winner: float
+    device_hours: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,15 +121,11 @@ class StudyStatus:
 
     Attributes:
         folder: Absolute.
-        demo: What stands in for what; empty unless it is the demo.
         state: `running` (a driver holds it), `interrupted`, `completed`, `incomplete`, `failed`.
         run: Which run is the last one, from 1; more than 1 if it was resumed.
         driver: Who holds it, or died holding it.
-        started_at: As in `study.json`.
-        run_started_at: The same of the last run.
         ended_at: None while it runs and where its driver was killed.
         resume_command: How to go on where it was interrupted or its driver failed.
-        families: In the order of the settings.
         finals: None before the choice.
         finals_begun: Re-trainings of baselines that idle slots of the search have begun.
         tables_age_seconds: Since the last table was written; None where there is none.
@@ -136,7 +170,10 @@ def read_status(folder: Path, *, now: float | None) -> StudyStatus:
     holder = holder_of(folder)
     results = StudyResults(folder)
     study = results.study
-    state = _state(study, holder)
+    state = study.outcome
+    if state in {Outcome.RUNNING, Outcome.INTERRUPTED}:
+        alive = holder is not None and holder.alive
+        state = Outcome.RUNNING if alive else Outcome.INTERRUPTED
     trials, events = results.rows("trials"), results.rows("events")
     alive = state == Outcome.RUNNING
     searching = state not in ENDED and _searching(study, trials)
@@ -164,7 +201,7 @@ def read_status(folder: Path, *, now: float | None) -> StudyStatus:
         ended_at=None if alive or study.outcome == Outcome.RUNNING else study.ended_at,
         resume_command=None if alive or state in ENDED else _resume_command(folder),
         families=tuple(
-            family_status(name, trials, study, alive=alive, given_up=failed_families.get(name))
+            _family(name, trials, study, alive=alive, given_up=failed_families.get(name))
             for name in study.settings.families
         ),
         finals=None if finals is None else _finals(finals, study.settings),
@@ -172,27 +209,16 @@ def read_status(folder: Path, *, now: float | None) -> StudyStatus:
         faults=_faults(events),
         tables_age_seconds=_age(folder, now),
         time_left_seconds=None if left is None else left.on(moment or left.at),
-        more_trials=more_trials(study, trials, failed_families) if searching else None,
+        more_trials=_more_trials(study, trials, failed_families) if searching else None,
     )
 
 
-def _state(study: StudyRecord, holder: Holder | None) -> str:
-    outcome = str(study.outcome)
-    if outcome not in {Outcome.RUNNING, Outcome.INTERRUPTED}:
-        return outcome
-    return Outcome.RUNNING if holder is not None and holder.alive else Outcome.INTERRUPTED
-
-
 def _resume_command(folder: Path) -> str:
-    """The command that goes on from here, as a shell takes it."""
-    words = [*words_of("study"), "--resume"]
-    copy = copy_of(folder)
-    if copy is not None:
-        return shlex.join([*words, copy.address])
-    words.append(folder.name)
-    if folder.parent != Path(Settings.results_dir).resolve():
-        words += ["--results-dir", str(folder.parent)]
-    return shlex.join(words)
+    copy, elsewhere = copy_of(folder), ["--results-dir", str(folder.parent)]
+    if copy is not None or folder.parent == Path(Settings.results_dir).resolve():
+        elsewhere = []
+    name = folder.name if copy is None else copy.address
+    return shlex.join([*words_of("study"), "--resume", name, *elsewhere])
 
 
 def _searching(study: StudyRecord, trials: Sequence[TrialRow]) -> bool:
@@ -222,6 +248,66 @@ def _failed_families(
     }
 
 
+def _family(
+    name: str, trials: Sequence[TrialRow], study: StudyRecord, *, alive: bool, given_up: str | None
+) -> FamilyStatus:
+    """How far a family's search is; trials that are said to run do where a driver is alive."""
+    searches = [each.name for each in study.searches if each.family == name]
+    own = [row for row in trials if row["family"] == name]
+    count = Counter(row["status"] for row in own)
+    eligible = [
+        row
+        for row in own
+        if search_of(row["trial_id"]) == name  # at the largest share
+        and row["status"] not in CANNOT_WIN
+        and row["validation_accuracy"] is not None
+    ]
+    eligible.sort(key=lambda row: (-objective(row), row["validation_loss"], row["trial_id"]))
+    best = eligible[0] if eligible else None
+    return FamilyStatus(
+        family=name,
+        best_validation_accuracy=best and best["validation_accuracy"],
+        best_trial_id=best and best["trial_id"],
+        running=count[State.RUNNING] if alive else 0,
+        interrupted=0 if alive else count[State.RUNNING],
+        **{state: count[state] for state in ("stopped", "completed", "failed", "diverged")},
+        trials=sum(study.closed.get(each, study.settings).trials for each in searches),
+        epochs=sum(row["epochs_run"] for row in own),
+        device_seconds=sum(row["device_seconds"] for row in own),
+        given_up=given_up,
+    )
+
+
+def _more_trials(
+    study: StudyRecord, trials: Sequence[TrialRow], failed_families: Collection[str]
+) -> MoreTrials | None:
+    """What more trials may change; None where too few have ended, or there is one family."""
+    images = study.dataset.validation_images
+    families, seconds = {}, 0.0
+    for name in study.settings.families:
+        own = [row for row in trials if search_of(row["trial_id"]) == name]
+        ended = [row for row in own if row["status"] != State.RUNNING]
+        found = [
+            objective(row)
+            for row in ended
+            if row["status"] in MAY_WIN and row["validation_accuracy"] is not None
+        ]
+        to_come = len(own) if name in failed_families else study.settings.trials
+        families[name] = SearchProgress(accuracies=np.array(found), to_come=to_come - len(ended))
+        if ended:
+            usual = fmean(row["device_seconds"] for row in ended)
+            begun = sum(row["device_seconds"] for row in own if row["status"] == State.RUNNING)
+            seconds += max(0.0, usual * families[name].to_come - begun)
+    chance = chance_of_another(families, images=images) if images else None
+    if chance is None:
+        return None
+    return MoreTrials(
+        trials=sum(each.to_come for each in families.values()),
+        chance_of_another_winner=chance,
+        device_hours=seconds / SECONDS_PER_HOUR,
+    )
+
+
 def _finals(runs: Sequence[FinalRun], settings: StoredSettings) -> FinalsStatus:
     return FinalsStatus(
         done=sum(run.done for run in runs),
@@ -236,12 +322,10 @@ def _finals(runs: Sequence[FinalRun], settings: StoredSettings) -> FinalsStatus:
 def _faults(events: Sequence[EventRow]) -> Faults:
     faults = [row for row in events if row["kind"] not in NO_FAULTS]
     latest = [
-        Fault(
-            at=row["at"],
-            kind=row["kind"],
-            trial_id=row["trial_id"],
-            detail=" ".join(row["detail"].split()),
-        )
+        {
+            **{name: row[name] for name in ("at", "kind", "trial_id")},
+            "detail": " ".join(row["detail"].split()),
+        }
         for row in reversed(faults[-3:])
     ]
     counts = Counter(row["kind"] for row in faults).most_common()
@@ -249,7 +333,5 @@ def _faults(events: Sequence[EventRow]) -> Faults:
 
 
 def _age(folder: Path, now: float | None) -> float | None:
-    written = [path.stat().st_mtime for path in folder.glob("*.parquet")]
-    if not written:
-        return None
-    return 0.0 if now is None else max(0.0, now - max(written))
+    written = max((path.stat().st_mtime for path in folder.glob("*.parquet")), default=None)
+    return None if written is None else max(0.0, (now or written) - written)

@@ -18,7 +18,7 @@ from read_page import HOSTILE, Page, build
 from orchestrator.analysis.section import Section
 from orchestrator.config import flags as options
 from orchestrator.config.settings import to_json
-from orchestrator.report import inputs, page, study_page, write
+from orchestrator.report import inputs, page, study_page
 from orchestrator.report import provenance as settings_sections
 from orchestrator.results import files
 from orchestrator.stats.predictions import split_runs
@@ -27,7 +27,7 @@ from orchestrator.stats.predictions import split_runs
 @pytest.mark.usefixtures("shown")
 def test_two_builds_are_the_same_bytes_and_under_ten_megabytes(study: Path) -> None:
     first = (study / "report.html").read_bytes()
-    write.write_report(study)
+    study_page.write_report(study)
     assert (study / "report.html").read_bytes() == first
     assert len(first) < 10_000_000
 

@@ -14,7 +14,7 @@ from made_up_study import MadeUpStudy
 from read_page import HOSTILE
 
 from orchestrator.report.serve import LivePage, listening
-from orchestrator.report.write import write_report
+from orchestrator.report.study_page import write_report
 
 CHROMIUM = next((path for path in map(shutil.which, ("chromium", "google-chrome")) if path), None)
 MISSING = [

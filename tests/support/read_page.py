@@ -3,7 +3,7 @@
 import html.parser
 from pathlib import Path
 
-from orchestrator.report import write
+from orchestrator.report import study_page
 
 # Names of classes of which none may be mark-up.
 HOSTILE = ("<script>alert(1)</script>", "a & b", "$x$ %{y} <b>c</b>", "d" * 200)
@@ -48,5 +48,5 @@ class Page(html.parser.HTMLParser):
 
 
 def build(folder: Path) -> Page:
-    write.write_report(folder)
+    study_page.write_report(folder)
     return Page((folder / "report.html").read_text(encoding="utf-8"))

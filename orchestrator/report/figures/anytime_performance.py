@@ -9,19 +9,18 @@ from orchestrator.analysis.formats import rounded, share, words
 from orchestrator.analysis.section import Section, duration, percent
 from orchestrator.report.chart import Axis, Chart, Line, Panel
 from orchestrator.report.inputs import Inputs
-from orchestrator.report.style import search_looks
 
 SECONDS_PER_HOUR = 3600
 Steps = Mapping[str, pd.DataFrame]
-"""Search to the device-seconds `spent` when its `best` rose, and to what; the last row is the end
-of the search."""
 
 
 def steps(inputs: Inputs) -> Steps:
-    """Of each search that has an epoch of a trial that can win."""
+    """Search to the device-seconds `spent` when its `best` rose, and to what; the last is its end.
+
+    Only searches that have an epoch of a trial that can win are in it.
+    """
     traces = trace_best(inputs.by_search["trials"], inputs.by_search["epochs"])
-    names = [search.name for search in inputs.study.searches if search.name in traces]
-    known = {name: traces[name].dropna() for name in names}
+    known = {name: traces[name].dropna() for name in inputs.looks if name in traces}
     return {
         name: pd.concat([own[own["best"] != own["best"].shift()], own[-1:]])
         for name, own in known.items()
@@ -35,8 +34,8 @@ def figure(inputs: Inputs) -> Chart | None:
     if not found:
         return None
     ends = {name: own.iloc[-1] for name, own in found.items()}
-    hours = max(end["spent"] for end in ends.values()) > SECONDS_PER_HOUR
-    per_unit, unit = (SECONDS_PER_HOUR, "hours") if hours else (1, "seconds")
+    longest = max(end["spent"] for end in ends.values())
+    per_unit, unit = (3600, "hours") if longest > SECONDS_PER_HOUR else (1, "seconds")
     alt = [
         f"{name}: {percent(end['best'])} after {duration(end['spent'])}"
         for name, end in ends.items()
@@ -64,20 +63,18 @@ def figure(inputs: Inputs) -> Chart | None:
 
 
 def _panel(inputs: Inputs, found: Steps, per_unit: int, unit: str) -> Panel:
-    looks = search_looks(inputs.study.searches)
-    largest = {search.family: search.name for search in reversed(inputs.study.searches)}
     marks = [
         Line(
             x=(own["spent"] / per_unit).tolist(),
             y=(100 * own["best"]).tolist(),
             label=name,
             step=True,
-            dash="solid" if name in largest.values() else "dot",
+            dash="solid" if name in inputs.families else "dot",  # the most images
             hover=[
                 f"{name}: {percent(best)}\nafter {duration(at)}"
                 for at, best in zip(own["spent"], own["best"], strict=True)
             ],
-            **looks[name],
+            **inputs.looks[name],
         )
         for name, own in found.items()
     ]

@@ -7,11 +7,10 @@ import numpy as np
 import pandas as pd
 
 from orchestrator.analysis.formats import share, words
-from orchestrator.analysis.per_class import CLASSES_SHOWN, ClassScores, score_classes
+from orchestrator.analysis.per_class import CLASSES_SHOWN, ClassScores, class_names, score_classes
 from orchestrator.analysis.section import Section, count, percent
 from orchestrator.report.chart import Axis, Cells, Chart, Panel
 from orchestrator.report.inputs import Inputs
-from orchestrator.report.style import family_looks
 from orchestrator.stats.predictions import tuned_runs
 
 CELL_PIXELS: Final = 26
@@ -23,10 +22,9 @@ def figure(inputs: Inputs) -> Chart | None:
     found = [score_classes(runs) for runs in tuned_runs(inputs.runs).values()]
     if not found:
         return None
-    labels = inputs.class_names
+    labels = class_names(inputs.study, inputs.runs)
     recall = np.mean([each.recall for each in found], axis=0)
     shown = sorted(np.argsort(recall, kind="stable")[:CLASSES_SHOWN].tolist())
-    looks = family_looks(inputs.families)
     notes = ["Rows are the true class, columns what it is taken for; each row sums to 100%."]
     if len(shown) < len(labels):
         notes.append(
@@ -37,7 +35,7 @@ def figure(inputs: Inputs) -> Chart | None:
         title="Confusion matrices of the tuned models",
         finding=f"{'; '.join(_finding(each, labels) for each in found)}.",
         alt=f"{'; '.join(_words(each, labels) for each in found)}.",
-        panels=[_panel(each, shown, labels, looks[each.family]["colour"]) for each in found],
+        panels=[_panel(each, shown, labels, inputs.looks[each.family]["colour"]) for each in found],
         numbers=Section(
             key="figures/confusion",
             title="Each class: recall, and what it is most often taken for",
@@ -64,7 +62,8 @@ def _panel(each: ClassScores, shown: Sequence[int], labels: Sequence[str], colou
         counts = np.column_stack([counts, images - counts.sum(axis=1)])
         columns = [*columns, "others"]
     shares = counts / np.maximum(images, 1)[:, None]
-    texts = [[_cell(s) if len(columns) <= MOST_WITH_TEXT else "" for s in row] for row in shares]
+    least = 0.005 if len(columns) <= MOST_WITH_TEXT else np.inf  # less is rounded to 0
+    texts = [[f"{100 * s:.0f}" if s >= least else "" for s in row] for row in shares]
     hover = [
         [
             f"{true} taken for {guess}:\n{counts[i, j]:,} of {images[i]:,} "
@@ -80,11 +79,6 @@ def _panel(each: ClassScores, shown: Sequence[int], labels: Sequence[str], colou
         y=Axis(title="true class", ticks=dict(enumerate(rows))),
         height=150 + CELL_PIXELS * len(shown),
     )
-
-
-def _cell(share: float) -> str:
-    """A share in percent, without decimals; nothing for none."""
-    return f"{100 * share:.0f}" if share >= 0.005 else ""  # noqa: PLR2004 (rounds to 0)
 
 
 def _finding(each: ClassScores, labels: Sequence[str]) -> str:
@@ -107,8 +101,7 @@ def _words(each: ClassScores, labels: Sequence[str]) -> str:
 
 
 def _row(each: ClassScores, labels: Sequence[str], index: int) -> dict[str, Any]:
-    wrong = each.confusion[index].copy()
-    wrong[index] = 0
+    wrong = np.where(np.arange(len(labels)) == index, 0, each.confusion[index])
     guess = int(wrong.argmax())
     return {
         "family": each.family,

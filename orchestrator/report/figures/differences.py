@@ -2,11 +2,11 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from orchestrator.analysis.answer import TUNED, mean_pairs
 from orchestrator.analysis.pairwise import ends, leader_first, swapped
-from orchestrator.analysis.section import Row, grouped, model_name, points
+from orchestrator.analysis.section import grouped, model_name, points
 from orchestrator.report.chart import Axis, Chart, Panel, Points, Rule
 from orchestrator.report.inputs import Inputs
 from orchestrator.report.style import Look, family_looks
@@ -21,11 +21,9 @@ class Difference:
     """A difference in test accuracy.
 
     Attributes:
-        name: What is compared.
-        label: The same beside the axis.
+        label: What is compared, beside the axis.
         ends: The difference, and the lower and the upper end of its interval, as fractions.
         look: The marks of the family whose colour it has.
-        hollow: Drawn as an outline.
     """
 
     name: str
@@ -75,8 +73,8 @@ def panel(differences: Sequence[Difference], *, title: str = "", margin: float =
 
 def figure(inputs: Inputs) -> Chart | None:
     """Tuned families against each other and tuned against baseline, a panel a fraction."""
-    looks = family_looks(inputs.families)
-    fractions = grouped(mean_pairs(inputs.comparison), "train_fraction")
+    looks = inputs.looks
+    fractions = grouped(mean_pairs(inputs.tables["comparison"].to_pylist()), "train_fraction")
     rows_of = {fraction: rows for (fraction,), rows in fractions}
     if not rows_of:
         return None
@@ -116,26 +114,16 @@ def _gains(rows: Sequence[MeasuredRow], looks: dict[str, Look]) -> Iterator[Diff
             yield Difference(name=name, label=label, ends=ends(swapped(row)), look=looks[family])
 
 
-def side_by_side(rows: Sequence[Row]) -> Chart | None:
-    """The same models in several studies, a panel for each pair; None where none is compared.
-
-    Args:
-        rows: From `across_studies.side_by_side`.
-    """
-    means = [
-        row
-        for row in rows
-        if row["seed"] is None
-        and row["metric"] == "accuracy"
-        and None not in (row["difference"], row["ci_low"], row["ci_high"])
-    ]
+def side_by_side(rows: Sequence[Any]) -> Chart | None:
+    """The same models in several studies, a panel for each pair; None where none is compared."""
+    means = mean_pairs(rows)
     looks = family_looks(list(dict.fromkeys(row["a_family"] for row in means)))
     found = {
         f"{a} minus {b}": [
             Difference(
                 name=model_name(row, "a_"),
                 label=f"{row['a_family']}\n{row['a_role']}",
-                ends=(row["difference"], row["ci_low"], row["ci_high"]),
+                ends=ends(row),
                 look=looks[row["a_family"]],
                 hollow=row["a_role"] != TUNED,
             )

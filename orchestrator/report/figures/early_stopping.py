@@ -1,13 +1,15 @@
 """Early stopping: who survived each rung, whether early ranks held, and what was saved."""
 
 from collections.abc import Sequence
+from itertools import groupby
+from operator import attrgetter
 from typing import Any
 
 from orchestrator.analysis.early_stopping import correlate_ranks, estimate_savings, summarize_rungs
 from orchestrator.analysis.section import count, percent
 from orchestrator.report.chart import Axis, Bars, Chart, Line, Panel, Points, whole_numbers
 from orchestrator.report.inputs import Inputs
-from orchestrator.report.style import Look, search_looks
+from orchestrator.report.style import Look
 
 Rows = Sequence[Any]
 """Of a pandas table, as named tuples."""
@@ -23,7 +25,7 @@ def figure(inputs: Inputs) -> Chart | None:
     ranks = correlate_ranks(tables["rungs"], tables["epochs"], last_epoch=last_epoch)
     known = list(ranks.dropna().itertuples())
     savings = list(estimate_savings(tables["trials"], last_epoch=last_epoch).itertuples())
-    looks = search_looks(inputs.study.searches)
+    looks = inputs.looks
     survival, saved = _survival(looks, rungs, savings), _savings(looks, savings)
     return Chart(
         key="early-stopping",
@@ -37,15 +39,15 @@ def figure(inputs: Inputs) -> Chart | None:
 def _survival(looks: Looks, rungs: Rows, savings: Rows) -> Panel:
     trials = {saving.family: saving.trials for saving in savings}
     marks = []
-    for name in dict.fromkeys(rung.family for rung in rungs):
-        own = [rung for rung in rungs if rung.family == name]
+    for name, group in groupby(rungs, attrgetter("family")):
+        own = list(group)
         went_on = [
-            f"{name}, epoch {rung.rung}: {rung.arrivals - rung.stopped} of {rung.arrivals} went on"
+            f"{name}, epoch {rung.rung}: {rung.survivors} of {rung.arrivals} went on"
             for rung in own
         ]
         line = Line(
             x=[0, *(rung.rung for rung in own)],
-            y=[trials[name], *(rung.arrivals - rung.stopped for rung in own)],
+            y=[trials[name], *(rung.survivors for rung in own)],
             label=name,
             step=True,
             hover=[f"{name}: {trials[name]} trials began", *went_on],
@@ -63,11 +65,10 @@ def _survival(looks: Looks, rungs: Rows, savings: Rows) -> Panel:
 
 def _ranks(looks: Looks, known: Rows) -> Panel:
     spans = sorted({(each.earlier, each.later) for each in known})
-    names = list(dict.fromkeys(each.family for each in known))
+    groups = [(name, list(own)) for name, own in groupby(known, attrgetter("family"))]
     marks = []
-    for place, name in enumerate(names):
-        own = [each for each in known if each.family == name]
-        shift = 0.25 * (place - (len(names) - 1) / 2)
+    for place, (name, own) in enumerate(groups):
+        shift = 0.25 * (place - (len(groups) - 1) / 2)
         points = Points(
             x=[each.rho for each in own],
             y=[-spans.index((each.earlier, each.later)) - shift for each in own],
@@ -125,8 +126,7 @@ def _finding(savings: Rows) -> str:
 
 def _alt(rungs: Rows, known: Rows, savings: Rows) -> str:
     parts = [
-        f"{rung.family}: {rung.arrivals - rung.stopped} of {rung.arrivals} trials went on after "
-        f"epoch {rung.rung}"
+        f"{rung.family}: {rung.survivors} of {rung.arrivals} trials went on after epoch {rung.rung}"
         for rung in rungs
     ]
     parts += [

@@ -7,10 +7,9 @@ import pandas as pd
 
 from orchestrator.analysis.answer import TUNED
 from orchestrator.analysis.formats import number, share, words
-from orchestrator.analysis.section import Section, grouped, percent, present
+from orchestrator.analysis.section import Section, at_largest, grouped, percent, present
 from orchestrator.report.chart import Axis, Chart, Panel, Points
 from orchestrator.report.inputs import Inputs
-from orchestrator.report.style import family_looks
 from orchestrator.results.rows import FinalRow, Model
 from orchestrator.results.schema import ROLES
 
@@ -20,9 +19,7 @@ Runs = Mapping[Model, Sequence[FinalRow]]
 
 def figure(inputs: Inputs) -> Chart | None:
     """Test accuracy of each final run at the largest fraction, a row a model."""
-    largest = max((row["train_fraction"] for row in inputs.final), default=None)
-    of_largest = [row for row in inputs.final if row["train_fraction"] == largest]
-    tested = [row for row in of_largest if present([row["test_accuracy"]])]
+    tested = [row for row in at_largest(inputs.final) if present([row["test_accuracy"]])]
     by_model = dict(grouped(tested, "family", "role"))
     models = [(family, role) for family in inputs.families for role in reversed(ROLES)]
     runs = {model: by_model[model] for model in models if model in by_model}
@@ -34,7 +31,7 @@ def figure(inputs: Inputs) -> Chart | None:
     ]
     return Chart(
         key="finals",
-        title=f"Test accuracy of every final run at train fraction {largest:g}",
+        title=f"Test accuracy of every final run at train fraction {tested[0]['train_fraction']:g}",
         finding=_finding(runs),
         alt=f"Mean test accuracy of each model: {', '.join(means)}.",
         panels=[_panel(inputs, runs)],
@@ -57,7 +54,6 @@ def figure(inputs: Inputs) -> Chart | None:
 
 
 def _panel(inputs: Inputs, runs: Runs) -> Panel:
-    looks = family_looks(inputs.families)
     marks = [
         Points(
             x=[100 * accuracy for accuracy in _accuracies(own)],
@@ -67,7 +63,7 @@ def _panel(inputs: Inputs, runs: Runs) -> Panel:
                 f"{family} {role}, seed {row['seed']}\n{percent(row['test_accuracy'])}"
                 for row in own
             ],
-            **looks[family],
+            **inputs.looks[family],
         )
         for place, ((family, role), own) in enumerate(runs.items())
     ]

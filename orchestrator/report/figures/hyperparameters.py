@@ -7,18 +7,17 @@ from typing import Any, Final
 
 import numpy as np
 import pandas as pd
-from optuna.distributions import BaseDistribution, CategoricalDistribution, json_to_distribution
+from optuna.distributions import BaseDistribution, CategoricalDistribution
 
 from orchestrator.analysis.formats import share, words
 from orchestrator.analysis.section import Section, count, percent, present
 from orchestrator.config.searches import trial_order
-from orchestrator.report.chart import Axis, Chart, Dash, Line, Panel
+from orchestrator.report.chart import Axis, Chart, Line, Panel
 from orchestrator.report.inputs import Inputs
-from orchestrator.report.style import search_looks
 from orchestrator.results.rows import TrialRow
 from orchestrator.results.states import MAY_WIN, State
 from search_spaces.baseline import Params
-from search_spaces.dimension import describe
+from search_spaces.dimension import describe, read_distribution
 from search_spaces.spaces import INSTEAD
 from trainables.epoch_rows import objective
 
@@ -33,27 +32,19 @@ MOST_ROWS: Final = 20
 SPREAD: Final = 0.05
 """Trials with the same choice lie this far apart at most."""
 Point = tuple[float | None, float | None, str]
-STYLES: Final[Mapping[str, tuple[str, float, float, Dash]]] = {
-    "others, stopped": ("muted", 1.0, 0.35, "dot"),
-    "others, not stopped": ("muted", 1.0, 0.5, "solid"),
-    "in colour: the best, stopped": ("", 1.8, 1.0, "dot"),
-    "in colour: the best, not stopped": ("", 2.0, 1.0, "solid"),
-    "baseline": ("ink", 2.0, 1.0, "dash"),
+STYLES: Final[Mapping[str, Mapping[str, Any]]] = {
+    "others, stopped": {"colour": "muted", "width": 1.0, "opacity": 0.35, "dash": "dot"},
+    "others, not stopped": {"colour": "muted", "width": 1.0, "opacity": 0.5},
+    "in colour: the best, stopped": {"width": 1.8, "dash": "dot"},
+    "in colour: the best, not stopped": {},
+    "baseline": {"colour": "ink", "dash": "dash"},
 }
-"""Label of trials that are drawn alike to colour (the search's own where there is none), width,
-opacity and dash."""
+"""Label of trials that are drawn alike to their line, in the search's colour if none is said."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class SearchResults:
-    """The trials of one search that can win, the best first.
-
-    Attributes:
-        name: Of the search.
-        space: Dimension to distribution.
-        trials: Rows of `trials.parquet`.
-        params: The hyperparameters of each.
-    """
+    """The trials of one search that can win, the best first, with the hyperparameters of each."""
 
     name: str
     space: Mapping[str, BaseDistribution]
@@ -78,10 +69,8 @@ def search_results(inputs: Inputs) -> list[SearchResults]:
             and present([row["validation_accuracy"]])
         ]
         rows.sort(key=lambda row: (-objective(row), trial_order(row["trial_id"])))
-        space = {
-            name: json_to_distribution(json.dumps(values))
-            for name, values in inputs.study.spaces.get(search.family, {}).items()
-        }
+        stored = inputs.study.spaces.get(search.family, {})
+        space = {name: read_distribution(values) for name, values in stored.items()}
         if rows and space:
             params = [json.loads(row["params_json"]) for row in rows]
             found.append(SearchResults(name=search.name, space=space, trials=rows, params=params))
@@ -93,15 +82,20 @@ def figure(inputs: Inputs) -> Chart | None:
     found = search_results(inputs)
     if not found:
         return None
-    looks = search_looks(inputs.study.searches)
-    findings = [finding for finding in map(_finding, found) if finding]
+    findings = [*filter(None, map(_finding, found))]
+    # Dimensions that most trials have and do not use.
+    some = ", ".join(
+        f"{name} in place of {shared} in trials with {optimizer}"
+        for name, (optimizer, shared) in INSTEAD.items()
+        if any(name in each.space for each in found)
+    )
     few = f"Too few trials to say where good ones lie: {FEWEST_BEST * BEST_SHARE} are needed"
     return Chart(
         key="hyperparameters",
         title="Every trial through its hyperparameters",
         finding=f"The {'; the '.join(findings)}." if findings else f"{few} in a search.",
         alt=f"{'; '.join(map(_words, found))}.",
-        panels=[_panel(each, looks[each.name]["colour"]) for each in found],
+        panels=[_panel(each, inputs.looks[each.name]["colour"]) for each in found],
         numbers=Section(
             key="figures/hyperparameters",
             title="The best trials and their hyperparameters",
@@ -123,41 +117,21 @@ def figure(inputs: Inputs) -> Chart | None:
             "Each row of a panel is one hyperparameter, low to high, or its choices in order, from "
             "left to right. A trial that was stopped early is dotted and counts with its best "
             "accuracy until then.",
-            *_of_one_optimizer(found),
+            *([f"Used of some: {some}; others have a value that shapes nothing."] if some else ()),
         ),
     )
 
 
-def _of_one_optimizer(found: Sequence[SearchResults]) -> Iterator[str]:
-    """What a reader must know of dimensions that most trials have and do not use."""
-    labels = [
-        f"{name} in place of {shared} in trials with {optimizer}"
-        for name, (optimizer, shared) in INSTEAD.items()
-        if any(name in each.space for each in found)
-    ]
-    if labels:
-        yield f"Used of some: {', '.join(labels)}; others have a value that shapes nothing."
-
-
 def _panel(each: SearchResults, own_colour: str) -> Panel:
     marks = []
-    for label, (colour, width, opacity, dash) in STYLES.items():
+    for label, style in STYLES.items():
         chosen = [i for i in range(len(each.trials)) if _drawn_as(each, i) == label]
         if chosen:
             # One line of several parts, since thousands of lines of their own are slow to draw.
             x, y, hover = zip(*_points(each, chosen), strict=True)
-            few = len(each.trials) <= MOST_WITH_HOVER or colour != "muted"
-            line = Line(
-                x=x,
-                y=y,
-                colour=colour or own_colour,
-                label=label,
-                width=width,
-                opacity=opacity,
-                dash=dash,
-                hover=hover if few else (),
-            )
-            marks.append(line)
+            look = {"colour": own_colour, **style}
+            few = len(each.trials) <= MOST_WITH_HOVER or look["colour"] != "muted"
+            marks.append(Line(x=x, y=y, label=label, hover=hover if few else (), **look))
     return Panel(
         title=f"{each.name}: {count(len(each.trials))} trials",
         marks=marks,
@@ -172,8 +146,7 @@ def _drawn_as(each: SearchResults, i: int) -> str:
     if each.trials[i]["role"] == "baseline":
         return "baseline"
     group = "in colour: the best" if i < each.best else "others"
-    stopped = each.trials[i]["status"] == State.STOPPED
-    return f"{group}, {'stopped' if stopped else 'not stopped'}"
+    return f"{group}, {'' if each.trials[i]['status'] == State.STOPPED else 'not '}stopped"
 
 
 def _points(each: SearchResults, chosen: Sequence[int]) -> Iterator[Point]:

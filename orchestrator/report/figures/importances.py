@@ -15,7 +15,6 @@ from orchestrator.extras import is_installed
 from orchestrator.report.chart import Axis, Chart, Panel, Points
 from orchestrator.report.figures.hyperparameters import SearchResults, search_results
 from orchestrator.report.inputs import Inputs
-from orchestrator.report.style import search_looks
 from orchestrator.results.states import State
 from search_spaces.dimension import outside
 from trainables.epoch_rows import objective
@@ -35,7 +34,6 @@ class Importances:
     """What mattered in one search.
 
     Attributes:
-        name: Of the search.
         trials: Completed or stopped ones, on which it rests.
         stopped: Those of them that were stopped early; they count with their best until then.
         shares: Evaluator to dimension to its share of importance, the largest first; all sum to 1.
@@ -79,8 +77,7 @@ def measure(each: SearchResults) -> Importances | None:
     methods = [FANOVA, PED_ANOVA] if fanova else [PED_ANOVA]
     # What has one value explains nothing.
     names = sorted(name for name, values in each.space.items() if not values.single())
-    shares = {method: _shares(study, method, names) for method in methods}
-    known = {method: share for method, share in shares.items() if share}
+    known = {method: own for method in methods if (own := _shares(study, method, names))}
     if not known:
         return None
     return Importances(
@@ -114,13 +111,12 @@ def figure(inputs: Inputs) -> Chart | None:
     found = [own for own in map(measure, search_results(inputs)) if own is not None]
     if not found:
         return None
-    looks = search_looks(inputs.study.searches)
     return Chart(
         key="importances",
         title="Which hyperparameters mattered",
         finding=f"{'; '.join(map(_finding, found))}.",
         alt=f"{'; '.join(map(_words, found))}.",
-        panels=[_panel(each, looks[each.name]["colour"]) for each in found],
+        panels=[_panel(each, inputs.looks[each.name]["colour"]) for each in found],
         numbers=Section(
             key="figures/importances",
             title="Importances, as shares that sum to 1",

@@ -8,14 +8,14 @@ import numpy as np
 import pandas as pd
 
 from orchestrator.analysis.formats import number, share, words
-from orchestrator.analysis.frames import records
+from orchestrator.analysis.frames import frame, records
 from orchestrator.analysis.section import MISSING, Section, percent
-from orchestrator.analysis.selection import describe_selection
+from orchestrator.analysis.selection import can_win
 from orchestrator.report.chart import Axis, Band, Chart, Line, Mark, Panel, Rule, whole_numbers
 from orchestrator.report.inputs import Inputs
-from orchestrator.report.style import search_looks
 
 COLUMNS = ["family", "trial_id", "epoch", "validation_accuracy"]
+QUARTILES = {"low": 0.25, "median": 0.5, "upper": 0.75}
 ROWS = 10
 """Of the numbers, about: the first epoch, the last, and some between them."""
 
@@ -25,11 +25,9 @@ class Curves:
     """One search, epoch by epoch; accuracies are fractions.
 
     Attributes:
-        name: Of the search.
         epochs: `epoch`, `trials` that have it, their `median` and the quartiles `low` and `upper`.
         baseline: Epoch to the baseline's accuracy.
         best: The same of the best trial; empty where no trial can win yet.
-        best_trial: Its trial_id, or None.
     """
 
     name: str
@@ -42,28 +40,21 @@ class Curves:
 def measure(inputs: Inputs) -> list[Curves]:
     """The curves of each search that has an epoch."""
     table = inputs.by_search["epochs"].select(COLUMNS).to_pandas()
-    names = [search.name for search in inputs.study.searches]
-    selections = describe_selection(names, inputs.by_search["trials"], inputs.tables["final"])
-    winners = dict(zip(selections["family"], selections["winner"], strict=True))
+    best = can_win(frame(inputs.by_search["trials"])).drop_duplicates("family")
+    winners = dict(zip(best["family"], best["trial_id"], strict=True))
     curves = []
-    for name, winner in winners.items():
+    for name in inputs.looks:
         rows = table[table["family"] == name].sort_values("epoch").set_index("epoch")
         accuracies, trials = rows["validation_accuracy"], rows["trial_id"]
         by_epoch = accuracies.groupby(level="epoch")
-        epochs = pd.DataFrame(
-            {
-                "trials": by_epoch.count(),
-                "low": by_epoch.quantile(0.25),
-                "median": by_epoch.quantile(0.5),
-                "upper": by_epoch.quantile(0.75),
-            }
-        )
+        quartiles = {name: by_epoch.quantile(share) for name, share in QUARTILES.items()}
+        epochs = pd.DataFrame({"trials": by_epoch.count(), **quartiles})
         own = Curves(
             name=name,
             epochs=epochs.reset_index(),
             baseline=accuracies[trials == f"{name}-000"],
-            best=accuracies[trials == winner],
-            best_trial=winner,
+            best=accuracies[trials == winners.get(name)],
+            best_trial=winners.get(name),
         )
         curves += [own] if len(rows) else []
     return curves
@@ -100,7 +91,6 @@ def figure(inputs: Inputs) -> Chart | None:
 
 
 def _panels(inputs: Inputs, curves: Sequence[Curves]) -> list[Panel]:
-    looks = search_looks(inputs.study.searches)
     arrived = inputs.by_search["rungs"].select(["family", "rung", "decision"]).to_pandas()
     stops = arrived[arrived["decision"] == "stop"]
     values = [
@@ -115,7 +105,7 @@ def _panels(inputs: Inputs, curves: Sequence[Curves]) -> list[Panel]:
             title=each.name,
             marks=[
                 *(Rule(at=int(at)) for at in sorted(set(stops.rung[stops.family == each.name]))),
-                *_marks(each, looks[each.name]["colour"]),
+                *_marks(each, inputs.looks[each.name]["colour"]),
             ],
             x=Axis(title="epoch", ticks=whole_numbers(int(each.epochs["epoch"].max()))),
             y=Axis(title="validation accuracy", suffix="%", limits=limits),
@@ -126,7 +116,7 @@ def _panels(inputs: Inputs, curves: Sequence[Curves]) -> list[Panel]:
 
 def _marks(each: Curves, colour: str) -> list[Mark]:
     x = each.epochs["epoch"].tolist()
-    low, median, high = ((100 * each.epochs[name]).tolist() for name in ("low", "median", "upper"))
+    low, median, high = ((100 * each.epochs[name]).tolist() for name in QUARTILES)
     hover = [
         f"epoch {row['epoch']}: median {percent(row['median'])} of {row['trials']} trials\n"
         f"middle half {percent(row['low'])} to {percent(row['upper'])}"

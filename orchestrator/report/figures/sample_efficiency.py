@@ -6,11 +6,8 @@ from orchestrator.analysis.answer import TUNED
 from orchestrator.analysis.section import count, percent
 from orchestrator.report.chart import Axis, Chart, Dash, Line, Mark, Panel, Points
 from orchestrator.report.inputs import Inputs
-from orchestrator.report.style import family_looks
 from orchestrator.results.rows import Model
 from orchestrator.stats.sample_efficiency import Curve
-
-FEWEST_FAMILIES = 2
 
 
 def figure(inputs: Inputs) -> Chart | None:
@@ -35,10 +32,9 @@ def figure(inputs: Inputs) -> Chart | None:
 
 
 def _panel(inputs: Inputs, curves: Mapping[Model, Curve]) -> Panel:
-    looks = family_looks(inputs.families)
     marks: list[Mark] = []
     for (family, role), curve in curves.items():
-        look, label = looks[family], f"{family} {role}"
+        look, label = inputs.looks[family], f"{family} {role}"
         x = [p.images for p in curve]
         y = [100 * p.accuracy for p in curve]
         dash: Dash = "solid" if role == TUNED else "dash"
@@ -74,18 +70,15 @@ def _panel(inputs: Inputs, curves: Mapping[Model, Curve]) -> Panel:
 
 def _finding(tuned: Mapping[str, Curve]) -> str:
     """Who leads by how much with the fewest and with the most images."""
-    if len(tuned) < FEWEST_FAMILIES:
-        return "; ".join(f"{family} {_rise(curve)}" for family, curve in tuned.items()) + "."
+    if len(tuned) <= 1:
+        rises = (
+            f"{family} goes from {percent(own[0].accuracy)} with {count(own[0].images)} images to "
+            f"{percent(own[-1].accuracy)} with {count(own[-1].images)}"
+            for family, own in tuned.items()
+        )
+        return f"{'; '.join(rises)}."
     fewest, most = (_lead(tuned, which) for which in (0, -1))
     return f"With the fewest images, {fewest}; with the most, {most}."
-
-
-def _rise(curve: Curve) -> str:
-    first, last = curve[0], curve[-1]
-    return (
-        f"goes from {percent(first.accuracy)} with {count(first.images)} images to "
-        f"{percent(last.accuracy)} with {count(last.images)}"
-    )
 
 
 def _lead(tuned: Mapping[str, Curve], which: int) -> str:

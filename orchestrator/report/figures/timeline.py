@@ -11,10 +11,8 @@ from orchestrator.analysis.frames import frame, records
 from orchestrator.analysis.section import Section, count, duration, percent
 from orchestrator.report.chart import Axis, Bars, Chart, Panel
 from orchestrator.report.inputs import Inputs
-from orchestrator.report.style import family_looks
 
-SECONDS_PER_MINUTE: Final = 60
-LONG_MINUTES: Final = 180
+LONG_SECONDS: Final = 3 * 3600
 ROW_PIXELS: Final = 30
 
 
@@ -71,8 +69,7 @@ def figure(inputs: Inputs) -> Chart | None:
     if stays.empty:
         return None
     span = stays["end"].max()
-    hours = span / SECONDS_PER_MINUTE > LONG_MINUTES
-    per_unit, unit = (3600, "hours") if hours else (SECONDS_PER_MINUTE, "minutes")
+    per_unit, unit = (3600, "hours") if span > LONG_SECONDS else (60, "minutes")
     lanes = sorted(set(zip(stays["node"], stays["lane"], strict=True)))
     idle = max(0.0, 1 - sum(stays["seconds"]) / (len(lanes) * span)) if span else 0.0
     nodes = stays["node"].nunique()
@@ -112,7 +109,6 @@ def figure(inputs: Inputs) -> Chart | None:
 def _panel(
     inputs: Inputs, stays: pd.DataFrame, lanes: Sequence[tuple[str, int]], per_unit: int, unit: str
 ) -> Panel:
-    looks = family_looks(inputs.families)
     rows = [-lanes.index(lane) for lane in zip(stays["node"], stays["lane"], strict=True)]
     stays = stays.assign(row=rows)
     marks = []
@@ -123,7 +119,7 @@ def _panel(
                 y=own["row"].tolist(),
                 start=(own["start"] / per_unit).tolist(),
                 length=(own["seconds"] / per_unit).tolist(),
-                colour=looks[family]["colour"],
+                colour=inputs.looks[family]["colour"],
                 label=f"{family}, finals" if finals else family,
                 hollow=finals,
                 hover=[
