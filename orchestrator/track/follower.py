@@ -17,8 +17,7 @@ from typing import Final, TextIO
 from filelock import FileLock, Timeout
 
 from orchestrator.config.trackers import Target
-from orchestrator.track.tracked_study import read_tracked
-from orchestrator.track.tracker import Tracker, open_tracker
+from orchestrator.track.tracked_study import Tracker, open_tracker, read_tracked
 from trainables.secrets import redacted
 
 LEAST_SECONDS: Final = 5.0
