@@ -11,13 +11,10 @@ from orchestrator.audit.foreign import COMPLETED, FAILED, RUNNING, RawStudy, Raw
 RESULTS: Final = ("result.json", "progress.csv")
 _STATES: Final = {"TERMINATED": COMPLETED, "ERROR": FAILED}
 # What Tune adds to each report.
-_TUNES_OWN: Final = frozenset(
-    {
-        *("timestamp", "checkpoint_dir_name", "done", "trial_id", "date", "pid", "hostname"),
-        *("node_ip", "config", "experiment_tag", "should_checkpoint", "experiment_id"),
-        *("time_since_restore", "iterations_since_restore", "timesteps_since_restore"),
-        "time_this_iter_s",
-    }
+_TUNES_OWN: Final = (
+    *("timestamp", "checkpoint_dir_name", "done", "trial_id", "date", "pid", "hostname", "node_ip"),
+    *("config", "experiment_tag", "should_checkpoint", "experiment_id", "time_this_iter_s"),
+    *("time_since_restore", "iterations_since_restore", "timesteps_since_restore"),
 )
 ITERATION: Final = "training_iteration"
 
