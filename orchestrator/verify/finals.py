@@ -58,7 +58,7 @@ def check_final_epochs(tables: Tables) -> Iterator[str]:
         where = f"epoch {epoch['epoch']} of {epoch['trial_id']} in final_epochs.parquet"
         yield from differing(where, {"trial_id": final_id(*key_of(epoch))}, epoch)
     for row in tables.final:
-        yield from _check_curve(row, curves.get(row["trial_id"], []), tables)
+        yield from _check_curve(name_of(key_of(row)), row, curves.get(row["trial_id"], []), tables)
 
 
 def check_final_params(tables: Tables) -> Iterator[str]:
@@ -67,7 +67,7 @@ def check_final_params(tables: Tables) -> Iterator[str]:
         family, name = row["family"], name_of(key_of(row))
         expected = tables.study.baselines.get(family)
         if row["role"] == "tuned":
-            search = search_for(tables.searches, family, row["train_fraction"])
+            search = search_for(tables.study.searches, family, row["train_fraction"])
             expected = tables.choice[search.name].params if search.name in tables.choice else None
         found = json.loads(row["params_json"])
         if found != expected:
@@ -107,7 +107,7 @@ def name_of(key: Key) -> str:
 
 def _expected(tables: Tables) -> dict[Key, dict[str, Any]]:
     """The final runs that the choice asks for, and what is known of each."""
-    dataset = tables.study.dataset
+    dataset, searches = tables.study.dataset, tables.study.searches
     return {
         (family, role, seed, fraction): {
             "trial_id": final_id(family, trained, seed, fraction),
@@ -117,7 +117,7 @@ def _expected(tables: Tables) -> dict[Key, dict[str, Any]]:
         }
         for fraction in tables.settings.train_fractions
         for family in tables.settings.families
-        for chosen in [tables.choice.get(search_for(tables.searches, family, fraction).name)]
+        for chosen in [tables.choice.get(search_for(searches, family, fraction).name)]
         if chosen is not None
         for role in schema.ROLES
         for trained in ("baseline" if chosen.baseline_won else role,)
@@ -125,18 +125,18 @@ def _expected(tables: Tables) -> dict[Key, dict[str, Any]]:
     }
 
 
-def _check_curve(row: FinalRow, rows: Sequence[FinalEpochRow], tables: Tables) -> Iterator[str]:
-    name = name_of(key_of(row))
+def _check_curve(
+    name: str, row: Mapping[str, Any], rows: Sequence[FinalEpochRow], tables: Tables
+) -> Iterator[str]:
     epochs = final_epochs(tables.settings, row["train_fraction"])
     if len(rows) != epochs:
         yield f"{name} must have {epochs} epochs, but has {len(rows)}"
         return
     best = best_row(rows)
-    found: Mapping[str, Any] = row
     expected = {column: best[column] for column in OF_BEST}
     yield from differing(name, expected, row, " as in its epochs")
     if row["epoch"] == row["last_epoch"]:
-        same = {f"{metric}_last_epoch": found[metric] for metric in TEST_METRICS}
+        same = {f"{metric}_last_epoch": row[metric] for metric in TEST_METRICS}
         yield from differing(name, same, row, " as at the best epoch, which is the last")
     seconds = sum(epoch["epoch_seconds"] for epoch in rows)
     if not math.isclose(row["train_seconds"], seconds, rel_tol=1e-9, abs_tol=1e-9):

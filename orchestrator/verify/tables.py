@@ -11,7 +11,6 @@ from typing import Any, ClassVar, Final, TypeVar
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from orchestrator.config.searches import Search
 from orchestrator.config.stored_settings import StoredSettings
 from orchestrator.results import files, schema
 from orchestrator.results.manifest import stamp
@@ -70,11 +69,6 @@ class Tables:
     def settings(self) -> StoredSettings:
         """The study's, as resolved."""
         return self.study.settings
-
-    @cached_property
-    def searches(self) -> Sequence[Search]:
-        """The study's searches."""
-        return self.study.searches
 
     @property
     def choice(self) -> Choices:
