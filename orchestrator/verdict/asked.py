@@ -11,7 +11,8 @@ from orchestrator.results.rows import Model
 from orchestrator.stats import claims
 from orchestrator.stats.differences import TestedRuns
 from orchestrator.verdict.faults import FaultsError, some
-from orchestrator.verdict.matching import Matched, name_of
+from orchestrator.verdict.matching import Matched
+from orchestrator.verdict.said import name_of
 
 Kind = Literal["different", "better", "not worse"]
 FEWEST_MODELS: Final = 2
