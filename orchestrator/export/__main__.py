@@ -17,11 +17,7 @@ if TYPE_CHECKING:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs the command.
-
-    Returns:
-        The exit code: 0 exported; 2 where there is nothing to export, or a file is in the way.
-    """
+    """Runs the command; its exit code: 0 exported, 2 nothing is there, or a file is in the way."""
     options = _parser().parse_args(arguments)
 
     def run() -> int:
