@@ -250,16 +250,17 @@ def _split(source: Source, name: str, roles: Roles, columns: Columns) -> Iterato
     of_name = int(stem["seed"]) if stem else None
     if stem and stem["model"]:
         name = stem["model"]
-    count = len(next(iter(columns.values())))
+    outputs = roles.outputs
+    # Of a file's arrays some may be of no image: names of classes, a history of losses.
+    count = len(next(iter([*as_texts.values(), *columns.values()])) if outputs is None else outputs)
     models = as_texts.get("model", [name] * count)
     seeds = as_texts.get("seed", [of_name] * count)
-    outputs = roles.outputs
     if outputs is not None:
         outputs = np.asarray(outputs, dtype=np.float64).reshape(count, -1)
     of_key: dict[tuple[str, int | None], list[int]] = {}
     for row, (model, seed) in enumerate(zip(models, seeds, strict=True)):
         of_key.setdefault((model, None if seed is None else int(seed)), []).append(row)
-    other = {column: texts(values) for column, values in roles.other.items()}
+    other = {name: texts(values) for name, values in roles.other.items() if len(values) == count}
     for (model, seed), rows in of_key.items():
         own = {role: values[rows] for role, values in as_texts.items()}
         yield Said(
