@@ -213,10 +213,8 @@ def remaining(survey: Survey, problems: Iterable[Problem]) -> list[SurveyedImage
 def _same(survey: Survey, *, mended: bool) -> Iterator[Problem]:
     """Images of the same bytes.
 
-    Args:
-        survey: The folder.
-        mended: Whether anything else must be mended. Where a fixed fifth is the test part, that
-            moves its bounds, and then no image may stand twice.
+    Where a fixed fifth is the test part, its bounds move once anything else is `mended`, and then
+    no image may stand twice.
     """
     by_hash: dict[str, list[SurveyedImage]] = defaultdict(list)
     for image in survey.images:

@@ -95,11 +95,6 @@ class Claim:
             high=0 - self.low,
         )
 
-    @property
-    def points(self) -> tuple[float, float, float]:
-        """The difference and the ends of its interval in percentage points."""
-        return 100 * self.difference, 100 * self.low, 100 * self.high
-
     def row(self) -> dict[str, Any]:
         """For tables and programs."""
         columns = {"low": "difference_low", "high": "difference_high"}

@@ -206,7 +206,7 @@ def _sentence(verdict: Verdict, claim: Claim) -> str:
 
 
 def _figures(verdict: Verdict, claim: Claim) -> str:
-    difference, low, high = claim.points
+    difference, low, high = (100 * each for each in (claim.difference, claim.low, claim.high))
     corrected = "corrected " if len(verdict.claims) > 1 else ""
     return (
         f"{difference:+z.2f} percentage points, 95% interval {low:+z.2f} to {high:+z.2f}, "

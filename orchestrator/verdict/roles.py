@@ -48,7 +48,7 @@ _OF_A_CLASS: Final = re.compile(
 )
 
 
-@dataclass(kw_only=True)
+@dataclass(kw_only=True, eq=False)
 class Outputs:
     """The numbers of a file for each class, if it has them.
 
@@ -65,7 +65,7 @@ class Outputs:
     trainer: bool = False
 
 
-@dataclass(kw_only=True)
+@dataclass(kw_only=True, eq=False)
 class Roles(Outputs):
     """What a file says, by role.
 

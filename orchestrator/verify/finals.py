@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from orchestrator.analysis.section import grouped
 from orchestrator.config.final_epochs import final_epochs
 from orchestrator.config.searches import search_for
 from orchestrator.results import schema
@@ -15,7 +16,7 @@ from orchestrator.results.rows import FinalEpochRow, FinalRow, tested
 from orchestrator.results.states import Outcome
 from orchestrator.trials.trial import FAILURES
 from orchestrator.verify.search import parameter_columns
-from orchestrator.verify.tables import Tables, contiguous, differing, grouped, repeated, unmatched
+from orchestrator.verify.tables import Tables, contiguous, differing, repeated, unmatched
 from trainables.epoch_rows import best_row, objective
 from trainables.weights.loading import file_sha256
 
@@ -48,7 +49,7 @@ def check_final_epochs(tables: Tables) -> Iterator[str]:
     yield from contiguous("final_epochs.parquet", tables.final_epochs)
     sequences = (f"sequence {row['sequence']}" for row in tables.final_epochs)
     yield from repeated(sequences, "be in final_epochs.parquet once", " times")
-    curves = grouped(tables.final_epochs)
+    curves = {trial_id: rows for (trial_id,), rows in grouped(tables.final_epochs, "trial_id")}
     asked = {known["trial_id"] for known in _expected(tables).values()}
     if tables.study.choice is None:  # idle slots of the search re-train baselines
         asked = {name for name, (row, *_) in curves.items() if row["role"] == "baseline"}

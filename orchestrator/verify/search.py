@@ -21,7 +21,6 @@ from search_spaces.dimension import contains, describe, read_distribution
 from trainables.epoch_rows import OBJECTIVES, best_row, objective
 from trainables.training.seeding import derive_seed
 
-TERMINAL: Final = frozenset({*State} - {State.RUNNING})
 BEST: Final = (*(f"validation_{name}" for name in schema.METRICS), "validation_f1")
 SHARES: Final = (
     *("train_accuracy", "validation_accuracy", "validation_precision", "validation_recall"),
@@ -35,7 +34,7 @@ def check_trials(tables: Tables) -> Iterator[str]:
     yield from unmatched(expected, found, "trials.parquet", why, str)
     yield from repeated(found, "be one row of trials.parquet")
     for row in tables.trials:
-        if row["status"] not in TERMINAL:
+        if row["status"] not in {*State} - {State.RUNNING}:
             yield f"{row['trial_id']} must have ended, but is {row['status']}"
         yield from differing(row["trial_id"], expected.get(row["trial_id"], {}), row)
 
