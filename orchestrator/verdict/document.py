@@ -86,7 +86,7 @@ def judge(matched: Matched, asked: Question, *, groups: Texts | None = None) -> 
     return Verdict(
         matched=matched,
         asked=asked,
-        claims=test(matched, asked, tested),
+        claims=[*test(matched, asked, tested)],
         tested=tested,
         pairs=[_named(matched, row) for row in compare_models(tested, matched.models)],
         groups=None if numbers is None else int(numbers.max()) + 1,
@@ -236,10 +236,8 @@ def _leader(verdict: Verdict) -> str:
 
 def _claims_section(verdict: Verdict) -> Section:
     asked = verdict.asked
-    rows = []
-    for claim in verdict.claims:
-        shown = claim if asked.decides or claim.difference >= 0 else claim.turned
-        rows.append({**shown.row(), "held": "yes" if claim.held else "no"})
+    shown = [c if asked.decides or c.difference >= 0 else c.turned for c in verdict.claims]
+    rows = [{**claim.row(), "held": "yes" if claim.held else "no"} for claim in shown]
     first, second, last = (
         ("candidate", "baseline", "held") if asked.decides else ("more accurate", "than", "certain")
     )

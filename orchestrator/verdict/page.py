@@ -52,7 +52,7 @@ def compose(
         warnings=report.warnings,
         facts=[] if verdict is None else _facts(verdict),
         chapters=arrange(report.sections, TITLES, charts, shown=TITLES),
-        galleries=[] if verdict is None else _galleries(verdict, sliced, files),
+        galleries=[] if verdict is None else [*_galleries(verdict, sliced, files)],
         galleries_title="Images that tell the two apart",
     )
 
@@ -93,9 +93,8 @@ def _chart(verdict: Verdict) -> Chart:
     )
 
 
-def _galleries(verdict: Verdict, sliced: Sliced, files: dict[str, Path]) -> list[Gallery]:
+def _galleries(verdict: Verdict, sliced: Sliced, files: dict[str, Path]) -> Iterator[Gallery]:
     """Of the most certain slices the images that one of the two alone is right on."""
-    found = []
     for claim, slices in sliced:
         for each in slices[:SLICES_SHOWN]:
             images = [verdict.matched.images[row] for row in each.distinguishing[:IMAGES_SHOWN]]
@@ -105,8 +104,7 @@ def _galleries(verdict: Verdict, sliced: Sliced, files: dict[str, Path]) -> list
                     f"{claim.subtraction}, {each.column} {each.value}: gained {each.better:.3g}, "
                     f"lost {each.worse:.3g} of {count(each.images)} images"
                 )
-                found.append(Gallery(caption=caption, pictures=pictures))
-    return found
+                yield Gallery(caption=caption, pictures=pictures)
 
 
 def _thumbnails(images: Sequence[str], files: Mapping[str, Path]) -> Iterator[Picture]:
