@@ -156,8 +156,7 @@ def _record(kept: Path) -> _Record | None:
     if not (path.is_file() and (kept / MODEL).is_file()):
         return None
     try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-        return _Record.model_validate(record, strict=True)
+        return _Record.model_validate(json.loads(path.read_text(encoding="utf-8")), strict=True)
     except (ValueError, RecursionError) as error:
         raise ValueError(f"{path} must be as a study writes it, but is not: {error}") from error
 

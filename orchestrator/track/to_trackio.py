@@ -57,8 +57,7 @@ class TrackioTracker(Tracker):
             self._log(study, run.name, about, [*_rows(run)])
         if study.comparison:
             at = study.ended_at or datetime.now(UTC)
-            row = _Row("comparison", 0, at, study.comparison)
-            self._log(study, study.name, study.tags, [row])
+            self._log(study, study.name, study.tags, [_Row("comparison", 0, at, study.comparison)])
 
     def _log(
         self, study: TrackedStudy, name: str, about: Mapping[str, object], rows: Sequence[_Row]

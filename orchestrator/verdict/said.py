@@ -252,7 +252,8 @@ def _split(source: Source, name: str, roles: Roles, columns: Columns) -> Iterato
         name = stem["model"]
     outputs = roles.outputs
     # Of a file's arrays some may be of no image: names of classes, a history of losses.
-    count = len(next(iter([*as_texts.values(), *columns.values()])) if outputs is None else outputs)
+    sized = [*as_texts.values(), *columns.values()] if outputs is None else [outputs]
+    count = len(sized[0])
     models = as_texts.get("model", [name] * count)
     seeds = as_texts.get("seed", [of_name] * count)
     if outputs is not None:

@@ -82,8 +82,7 @@ def _unnamed(tables: Tables, *, found: bool) -> Iterator[str]:
     if found:
         yield f"{FILE} is there, but study.json does not say that the study was registered"
     for name, table in tables.usable.items():
-        stamped = (table.schema.metadata or {}).get(b"registration_sha256")
-        if stamped:
+        if (table.schema.metadata or {}).get(b"registration_sha256"):
             yield f"{name}.parquet is stamped with a registration, but study.json names none"
 
 
