@@ -10,11 +10,7 @@ from orchestrator.cli import DONE, INCOMPLETE, OneLineParser, answer, run_comman
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs the command.
-
-    Returns:
-        The exit code: 0 no sin was found, 1 there are some, 2 what was given is wrong.
-    """
+    """Runs the command; its exit code: 0 no sin was found, 1 there are some, 2 wrong input."""
     options = _parser().parse_args(arguments)
     form = "json" if options.json else options.format
 

@@ -17,16 +17,9 @@ from scipy.stats import ttest_ind
 
 from orchestrator.analysis.section import present
 from orchestrator.analysis.selection import expected_best
+from orchestrator.audit import optimism
 from orchestrator.audit.finding import Claim, ClaimStatus, Finding, of_group
 from orchestrator.audit.foreign import ForeignStudy, Trial, tuned
-from orchestrator.audit.optimism import (
-    SEEDS,
-    Noise,
-    Optimism,
-    accuracy_share,
-    config_means,
-    repeats,
-)
 from orchestrator.audit.test_use import TAINTING
 from orchestrator.stats.claims import holm
 
@@ -51,15 +44,19 @@ class _Test(NamedTuple):
 def judge_claims(
     study: ForeignStudy,
     findings: Sequence[Finding],
-    noise: Noise | None,
-    optimisms: Sequence[Optimism],
+    noise: optimism.Noise | None,
+    optimisms: Sequence[optimism.Optimism],
 ) -> list[Claim]:
     """What may be claimed: each pair of groups, and each group's best against its baseline."""
     tainted = sorted({each.name for each in findings if each.name in TAINTING})
     luck = {each.group: each.optimism for each in optimisms}
     groups = [group for group in study.groups if tuned(study.of(group))]
-    tests = [(*pair, _between(study, *pair)) for pair in combinations(groups, 2)]
-    tests += _over_baselines(study, groups, noise, luck)
+    finals = {group: _finals(study, tuned(study.of(group))) for group in groups}
+    tests = [
+        (a, b, _by_finals(study, finals[a], finals[b]) or _by_searches(study, a, b))
+        for a, b in combinations(groups, 2)
+    ]
+    tests += _over_baselines(study, finals, noise, luck)
     adjusted = iter(holm([test.p_value for *_, test in tests if test.p_value is not None]))
     return [
         _judged(one, other, test, None if test.p_value is None else float(next(adjusted)), tainted)
@@ -94,23 +91,18 @@ def _judged(
     )
 
 
-def _between(study: ForeignStudy, one: str, other: str) -> _Test:
-    finals = [_finals(study, tuned(study.of(group))) for group in (one, other)]
-    return _by_finals(study, *finals) or _by_searches(study, one, other)
-
-
 def _over_baselines(
     study: ForeignStudy,
-    groups: Sequence[str],
-    noise: Noise | None,
+    finals: Mapping[str, Sequence[Trial]],
+    noise: optimism.Noise | None,
     luck: Mapping[str, float | None],
 ) -> Iterator[tuple[str, str, _Test]]:
     """Each group's best against its baseline, or against those of all groups."""
-    for group in groups:
+    for group, tested in finals.items():
         own = study.of(group)
         baselines = [t for t in own if t.baseline] or [t for t in study.usable if t.baseline]
         if baselines:
-            test = _by_finals(study, _finals(study, tuned(own)), _finals(study, baselines))
+            test = _by_finals(study, tested, _finals(study, baselines))
             best, baseline = study.best(tuned(own)), study.best(baselines)
             test = test or _by_gain(study, best, baseline, noise, luck.get(group))
             yield f"the best of {of_group(group)}", f"the baseline {baselines[0].name}", test
@@ -127,7 +119,7 @@ def _finals(study: ForeignStudy, trials: Sequence[Trial]) -> Sequence[Trial]:
             tested[trial.config].append(trial)
     if tested:
         return max(tested.values(), key=lambda rows: _mean_value(study, rows))
-    again = repeats(trials)
+    again = optimism.repeats(trials)
     return again[0] if len(again) == 1 else ()
 
 
@@ -142,7 +134,6 @@ def _by_finals(study: ForeignStudy, a: Sequence[Trial], b: Sequence[Trial]) -> _
 
 
 def _by_repeats(study: ForeignStudy, a: Sequence[Trial], b: Sequence[Trial]) -> _Test | None:
-    """Welch's t over trainings with different seeds."""
     on_test = all(trial.test is not None for trial in (*a, *b))
     samples = []
     for trials in (a, b):
@@ -150,10 +141,9 @@ def _by_repeats(study: ForeignStudy, a: Sequence[Trial], b: Sequence[Trial]) -> 
         values = present(t.test if on_test else study.score(t) for t in by_seed.values())
         samples.append(study.sign * np.array(values))
     sizes = [len(sample) for sample in samples]
-    if min(sizes) < 2:  # noqa: PLR2004 (a spread needs two)
+    # A spread needs two; none is left of what was rounded, or of the same training twice.
+    if min(sizes) < 2 or not all(map(np.ptp, samples)):  # noqa: PLR2004
         return None
-    if not (np.ptp(samples[0]) and np.ptp(samples[1])):
-        return None  # as they were rounded, or the same training twice
     difference = float(np.mean(samples[0]) - np.mean(samples[1]))
     part = study.test_metric if on_test else study.metric or study.test_metric
     why = f"Welch's t on {part}, {sizes[0]} and {sizes[1]} seeds"
@@ -163,7 +153,7 @@ def _by_repeats(study: ForeignStudy, a: Sequence[Trial], b: Sequence[Trial]) -> 
 def _by_test_images(study: ForeignStudy, a: Sequence[Trial], b: Sequence[Trial]) -> _Test | None:
     """The difference of two accuracies on test, as if on other images: no pairing is known here."""
     images = study.said.test_images
-    shares = present(accuracy_share(study, trial, test=True) for trial in (*a, *b))
+    shares = present(optimism.accuracy_share(study, trial, test=True) for trial in (*a, *b))
     if images is None or not len(a) == len(b) == 1 or len(shares) < len(a) + len(b):
         return None
     difference = study.sign * (a[0].test or 0.0) - study.sign * (b[0].test or 0.0)
@@ -180,7 +170,8 @@ def _by_searches(study: ForeignStudy, one: str, other: str) -> _Test:
     draw, whatever its trials are.
     """
     a, b = (
-        study.sign * config_means(study, tuned(study.of(group)))[:, 0] for group in (one, other)
+        study.sign * optimism.config_means(study, tuned(study.of(group)))[:, 0]
+        for group in (one, other)
     )
     equal = min(len(a), len(b))
     if equal < 1:
@@ -206,8 +197,7 @@ def permutation_p_value(a: np.ndarray, b: np.ndarray, k: int, *, seed: int = 0) 
     weights = [_weights(len(each), k) for each in (a, b)]
 
     def statistic(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-        difference: np.ndarray = np.sort(first) @ weights[0] - np.sort(second) @ weights[1]
-        return difference
+        return np.asarray(np.sort(first) @ weights[0] - np.sort(second) @ weights[1])
 
     both = np.concatenate([a, b])
     shuffled = np.random.default_rng(seed).permuted(np.tile(both, (PERMUTATIONS, 1)), axis=1)
@@ -225,7 +215,7 @@ def _by_gain(
     study: ForeignStudy,
     best: Trial | None,
     baseline: Trial | None,
-    noise: Noise | None,
+    noise: optimism.Noise | None,
     luck: float | None,
 ) -> _Test:
     """The best trial's lead over the baseline, less what of it is luck, against their noise."""
@@ -244,5 +234,5 @@ def _by_gain(
         f"lead of {gain:.4g}, of which {luck:.4g} is expected as luck, against noise of "
         f"{noise.deviation:.4g} ({noise.source})"
     )
-    scope = f"{MODELS}, on validation" if noise.source == SEEDS else NETWORKS
+    scope = f"{MODELS}, on validation" if noise.source == optimism.SEEDS else NETWORKS
     return _Test(gain - luck, why, float(2 * tail), scope)

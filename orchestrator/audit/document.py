@@ -58,7 +58,7 @@ def audit(study: ForeignStudy) -> Audit:
     efforts = measure_effort(study)
     findings = [check_baseline(study), *check_effort(study, efforts), *check_test_use(study)]
     noise = measure_noise(study)
-    optimisms = measure_optimism(study, noise)
+    optimisms = list(measure_optimism(study, noise))
     return Audit(
         study=study,
         findings=findings,

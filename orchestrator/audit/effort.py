@@ -1,5 +1,6 @@
 """Was each group given the same effort, and the baseline among the trials what the best was?"""
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -70,16 +71,13 @@ def _cut_short(study: ForeignStudy, baselines: Sequence[Trial]) -> Iterator[str]
             continue
         if not study.better(study.score(best), study.score(baseline)):
             continue
-        if baseline.state == STOPPED and baseline.epochs < best.epochs:
-            how = "was stopped early"
-        elif baseline.epochs < LEAST_SHARE * best.epochs:
-            how = "ended"
-        else:
-            continue
-        yield (
-            f"baseline {baseline.name} {how} after {baseline.epochs:g} epochs, the best trial "
-            f"{best.name} had {best.epochs:g}"
-        )
+        stopped = baseline.state == STOPPED
+        if baseline.epochs < (1 if stopped else LEAST_SHARE) * best.epochs:
+            how = "was stopped early" if stopped else "ended"
+            yield (
+                f"baseline {baseline.name} {how} after {baseline.epochs:g} epochs, the best trial "
+                f"{best.name} had {best.epochs:g}"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,26 +105,24 @@ class Effort:
 
 def measure_effort(study: ForeignStudy) -> list[Effort]:
     """What each group was given, in the order in which they appear."""
-    efforts = []
-    for group in study.groups:
-        trials, usable = [t for t in study.trials if t.group == group], study.of(group)
-        ended = [trial.epochs for trial in usable if trial.state != STOPPED]
-        known = present(ended)
-        constant = len(known) == len(ended) > 0 and known.count(max(known)) >= MOSTLY * len(known)
-        efforts.append(
-            Effort(
-                group=group,
-                trials=len(trials),
-                configs=len({trial.config for trial in usable}),
-                failed=sum(trial.state == FAILED for trial in trials),
-                stopped=sum(trial.state == STOPPED for trial in trials),
-                epochs=_sum(trial.epochs for trial in trials),
-                seconds=_sum(trial.seconds for trial in trials),
-                last_epoch=max(known, default=None),
-                constant=constant,
-            )
-        )
-    return efforts
+    return [_effort_of(study, group) for group in study.groups]
+
+
+def _effort_of(study: ForeignStudy, group: str) -> Effort:
+    trials, usable = [t for t in study.trials if t.group == group], study.of(group)
+    ended = [trial.epochs for trial in usable if trial.state != STOPPED]
+    known = present(ended)
+    return Effort(
+        group=group,
+        trials=len(trials),
+        configs=len({trial.config for trial in usable}),
+        failed=sum(trial.state == FAILED for trial in trials),
+        stopped=sum(trial.state == STOPPED for trial in trials),
+        epochs=_sum(trial.epochs for trial in trials),
+        seconds=_sum(trial.seconds for trial in trials),
+        last_epoch=max(known, default=None),
+        constant=len(known) == len(ended) > 0 and known.count(max(known)) >= MOSTLY * len(known),
+    )
 
 
 def _sum(values: Iterable[float | None]) -> float | None:
@@ -180,9 +176,7 @@ def _more_trials(winner: Effort, others: Sequence[Effort]) -> Iterator[tuple[str
 def _more_epochs(winner: Effort, others: Sequence[Effort]) -> Iterator[tuple[str, bool]]:
     """A sentence for each group that trained for less, and whether nothing was stopped early."""
     for other in others:
-        if winner.last_epoch is None or other.last_epoch is None:
-            continue
-        if winner.last_epoch < RATIO * other.last_epoch:
+        if (winner.last_epoch or 0) < RATIO * (other.last_epoch or math.inf):
             continue
         sentence = (
             f"trials of {of_group(winner.group)} ran to epoch {winner.last_epoch:g}, those of "

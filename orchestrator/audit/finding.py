@@ -9,13 +9,13 @@ ClaimStatus = Literal["supported", "not supported", "cannot be told"]
 SIN: Final = "sin"
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Finding:
     """An answer to one question, the check; its name is that of the sin, empty where it is none."""
 
     check: str
     verdict: Verdict
-    name: str = ""
+    name: str
     sentence: str
     evidence: Sequence[str] = ()
 
@@ -28,19 +28,15 @@ class Check:
 
     def sin(self, name: str, sentence: str, *evidence: str) -> Finding:
         """Something is wrong."""
-        return Finding(
-            check=self.name, verdict=SIN, name=name, sentence=sentence, evidence=evidence
-        )
+        return Finding(self.name, SIN, name, sentence, evidence)
 
     def in_order(self, sentence: str) -> Finding:
         """Nothing is wrong."""
-        return Finding(check=self.name, verdict="in order", sentence=sentence)
+        return Finding(self.name, "in order", "", sentence)
 
     def unknown(self, sentence: str, *evidence: str) -> Finding:
         """It cannot be told."""
-        return Finding(
-            check=self.name, verdict="cannot be told", sentence=sentence, evidence=evidence
-        )
+        return Finding(self.name, "cannot be told", "", sentence, evidence)
 
 
 @dataclass(frozen=True, kw_only=True)

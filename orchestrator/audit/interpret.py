@@ -29,7 +29,8 @@ def interpret(raw: RawStudy, said: Said) -> ForeignStudy:
     _check_named(columns, said)
     numbers = [name for name in columns if _is_numeric(raw.trials, name)]
     folds = names.is_cross_validation(columns)
-    measures = [name for name in columns if names.measure(name) and not _is_param(raw, name)]
+    params = {name for trial in raw.trials for name in trial.params or ()}
+    measures = [n for n in columns if names.measure(n) and not (names.is_param(n) or n in params)]
     sides = {
         name: names.side(name, cross_validation=folds)
         for name in measures
@@ -88,13 +89,9 @@ def _check_named(columns: Sequence[str], said: Said) -> None:
         )
 
 
-def _is_param(raw: RawStudy, name: str) -> bool:
-    return names.is_param(name) or any(name in (trial.params or ()) for trial in raw.trials)
-
-
 def _is_numeric(trials: Sequence[RawTrial], name: str) -> bool:
-    known = [value for trial in trials if (value := trial.fields.get(name)) is not None]
-    return bool(known) and all(_number(value) is not None for value in known)
+    known = {_number(value) for trial in trials if (value := trial.fields.get(name)) is not None}
+    return bool(known) and None not in known
 
 
 def _number(value: Any) -> float | None:
@@ -134,10 +131,9 @@ def _others(raw: RawStudy, columns: Sequence[str], taken: set[str | None]) -> li
     if any(trial.params is not None for trial in raw.trials):
         return []
     free = [name for name in columns if name not in taken]
+    unknown = [n for n in free if names.plain(n) not in names.KNOWN]
     return [name for name in free if names.is_param(name)] or [
-        name
-        for name in free
-        if names.plain(name) not in names.KNOWN and not names.MOMENTS & set(names.tokens(name))
+        name for name in unknown if not names.MOMENTS & set(names.tokens(name))
     ]
 
 
@@ -163,8 +159,7 @@ def _trial(
         name=trial.name,
         group="" if group is None else str(group),
         state=trial.state,
-        value=numbers["value"],
-        test=numbers["test"],
+        **{role: numbers[role] for role in ("value", "test", "seconds", "best_test")},
         config=tuple(sorted(config.items())) if repeatable else trial.name,
         params={
             name: text
@@ -175,11 +170,9 @@ def _trial(
         },
         seed=None if seed is None else _text(seed),
         epochs=max([numbers["epochs"] or 0, len(curve), len(test_curve)]) or None,
-        seconds=numbers["seconds"],
         splits=tuple(present(_number(fields.get(name)) for name in splits)),
         curve=curve,
         test_curve=test_curve,
-        best_test=numbers["best_test"],
         baseline=_is_baseline(fields, str(group or "")),
         chosen=_is_true(entries["chosen"]),
         given=trial.given,

@@ -37,16 +37,14 @@ SECONDS: Final = (
     *("device_seconds", "seconds", "time_total_s", "duration", "duration_seconds", "runtime"),
     *("train_seconds", "train_time", "wall_time", "mean_fit_time"),
 )
-HYPERPARAMETERS: Final = frozenset(
-    {
-        *("lr", "rate", "batch", "decay", "wd", "dropout", "momentum", "optimizer", "hidden"),
-        *("layers", "depth", "width", "units", "neurons", "channels", "filters", "kernel"),
-        *("estimators", "leaf", "leaves", "split", "c", "gamma", "alpha", "beta", "lambda"),
-        *("l1", "l2", "penalty", "regularization", "augmentation", "augment", "smoothing"),
-        *("warmup", "scheduler", "schedule", "activation", "eta", "subsample", "colsample"),
-        *("neighbors", "solver", "temperature", "rank", "heads", "embedding", "hyperparameters"),
-    }
-)
+HYPERPARAMETERS: Final = {
+    *("lr", "rate", "batch", "decay", "wd", "dropout", "momentum", "optimizer", "hidden"),
+    *("layers", "depth", "width", "units", "neurons", "channels", "filters", "kernel"),
+    *("estimators", "leaf", "leaves", "split", "c", "gamma", "alpha", "beta", "lambda"),
+    *("l1", "l2", "penalty", "regularization", "augmentation", "augment", "smoothing"),
+    *("warmup", "scheduler", "schedule", "activation", "eta", "subsample", "colsample"),
+    *("neighbors", "solver", "temperature", "rank", "heads", "embedding", "hyperparameters"),
+}
 """Words of which one stands in the name of a hyperparameter, where no tracker says that it is."""
 ROLES: Final = ("role", "kind", "type", "tag", "note", "comment", "variant", "phase", "stage")
 BASELINES: Final = ("baseline", "is_baseline")

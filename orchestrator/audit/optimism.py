@@ -9,7 +9,7 @@ Bias, has the closed form for normal values).
 
 import math
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -119,9 +119,8 @@ def accuracy_share(study: ForeignStudy, trial: Trial, *, test: bool = False) -> 
     return share if 0 < share < 1 else None
 
 
-def measure_optimism(study: ForeignStudy, noise: Noise | None) -> list[Optimism]:
+def measure_optimism(study: ForeignStudy, noise: Noise | None) -> Iterator[Optimism]:
     """The best of each group's trials, and how far it is luck."""
-    optimisms = []
     for group in study.groups:
         means, best = config_means(study, study.of(group)), study.best(study.of(group))
         if best is None:
@@ -130,17 +129,14 @@ def measure_optimism(study: ForeignStudy, noise: Noise | None) -> list[Optimism]
         value = study.score(best)
         assert value is not None
         half = expected_best(values.tolist(), (len(values) + 1) // 2)
-        optimisms.append(
-            Optimism(
-                group=group,
-                configs=len(values),
-                best=best.name,
-                value=value,
-                expected_half=study.sign * half,
-                optimism=None if noise is None else luck_of_best(values, noise.deviation, times),
-            )
+        yield Optimism(
+            group=group,
+            configs=len(values),
+            best=best.name,
+            value=value,
+            expected_half=study.sign * half,
+            optimism=None if noise is None else luck_of_best(values, noise.deviation, times),
         )
-    return optimisms
 
 
 def config_means(study: ForeignStudy, trials: Sequence[Trial]) -> np.ndarray:

@@ -11,13 +11,10 @@ from orchestrator.audit.foreign import COMPLETED, FAILED, RUNNING, RawStudy, Raw
 RESULTS: Final = ("result.json", "progress.csv")
 _STATES: Final = {"TERMINATED": COMPLETED, "ERROR": FAILED}
 # What Tune adds to each report.
-_TUNES_OWN: Final = frozenset(
-    {
-        *("timestamp", "checkpoint_dir_name", "done", "trial_id", "date", "pid", "hostname"),
-        *("node_ip", "config", "experiment_tag", "should_checkpoint", "experiment_id"),
-        *("time_since_restore", "iterations_since_restore", "timesteps_since_restore"),
-        "time_this_iter_s",
-    }
+_TUNES_OWN: Final = (
+    *("timestamp", "checkpoint_dir_name", "done", "trial_id", "date", "pid", "hostname", "node_ip"),
+    *("config", "experiment_tag", "should_checkpoint", "experiment_id", "time_this_iter_s"),
+    *("time_since_restore", "iterations_since_restore", "timesteps_since_restore"),
 )
 ITERATION: Final = "training_iteration"
 
@@ -73,16 +70,14 @@ def _states(folder: Path) -> dict[str, str]:
     snapshots = sorted(folder.glob("experiment_state-*.json"))
     if not snapshots:
         return {}
-    states = {}
     try:
-        for entry in json.loads(snapshots[-1].read_text(encoding="utf-8"))["trial_data"]:
-            trial = json.loads(entry[0])
-            states[trial["relative_logdir"]] = _STATES.get(trial["status"], RUNNING)
+        content = json.loads(snapshots[-1].read_text(encoding="utf-8"))
+        trials = [json.loads(entry[0]) for entry in content["trial_data"]]
+        return {each["relative_logdir"]: _STATES.get(each["status"], RUNNING) for each in trials}
     except (ValueError, KeyError, TypeError, IndexError) as error:
         raise ValueError(
             f"{snapshots[-1]} must be Ray Tune's state of an experiment, but is not: {error}"
         ) from error
-    return states
 
 
 def _trial(folder: Path, state: str | None) -> RawTrial:

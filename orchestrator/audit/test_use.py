@@ -1,6 +1,6 @@
 """Was the test part used to choose? Names and values that say so; nothing is taken for granted."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final
 
 from orchestrator.audit.finding import Check, Finding, count, listed, of_group
@@ -31,37 +31,29 @@ PERCENT: Final = 1.5
 
 def check_test_use(study: ForeignStudy) -> list[Finding]:
     """Each way in which test was used to choose; else whether it was not, as far as can be seen."""
-    checks = (_by_name, _same_numbers, _only_test, _best_marked, _best_epoch)
-    sins = [sin for check in checks if (sin := check(study))]
-    if not any(sin.name in {CHOSEN_BY_TEST, ONLY_TEST} for sin in sins):
-        sins += filter(None, [_during_search(study)])
+    sins = [
+        CHECK.sin(name, sentence.format(study=study), *evidence)
+        for name, (find, sentence) in SINS.items()
+        if (evidence := list(find(study)))
+    ]
+    if {CHOSEN_BY_TEST, ONLY_TEST} & {sin.name for sin in sins}:
+        sins = [sin for sin in sins if sin.name != DURING_SEARCH]
     return sins or [_none_found(study)]
 
 
-def _by_name(study: ForeignStudy) -> Finding | None:
-    if not study.metric_of_test or _most_points(study) <= 1:
-        return None
-    return CHECK.sin(
-        CHOSEN_BY_TEST,
-        f"Trials were chosen by {study.metric}, which by its name is measured on the test part: "
-        "the test result of the chosen one is too good.",
-        f"{count(len(study.usable), 'trial')} have a value of {study.metric}",
-    )
+def _by_name(study: ForeignStudy) -> Iterator[str]:
+    if study.metric_of_test and _most_points(study) > 1:
+        yield f"{count(len(study.usable), 'trial')} have a value of {study.metric}"
 
 
-def _same_numbers(study: ForeignStudy) -> Finding | None:
+def _same_numbers(study: ForeignStudy) -> Iterator[str]:
     pairs = [(t.value, t.test) for t in study.usable if t.value is not None and t.test is not None]
     values = {value for value, _ in pairs}
     fewest = FEWEST_EQUAL.get(_decimals(sorted(values)), FEWEST_VALUES)
     same = all(abs(value - test) <= 1e-12 * max(1.0, abs(value)) for value, test in pairs)
-    if len(values) < FEWEST_VALUES or len(pairs) < fewest or not same:
-        return None
-    return CHECK.sin(
-        SAME_AS_TEST,
-        f"{study.metric}, by which trials were chosen, is {study.test_metric} under another name.",
-        f"they are equal in all {len(pairs)} trials that have both, with {len(values)} different "
-        "values",
-    )
+    if len(values) >= FEWEST_VALUES and len(pairs) >= fewest and same:
+        different = f"with {len(values)} different values"
+        yield f"they are equal in all {len(pairs)} trials that have both, {different}"
 
 
 def _decimals(values: Sequence[float]) -> int:
@@ -73,53 +65,41 @@ def _decimals(values: Sequence[float]) -> int:
     return max(FEWEST_EQUAL) + 1
 
 
-def _only_test(study: ForeignStudy) -> Finding | None:
-    if study.metric is not None or _most_points(study) <= FINALS:
-        return None
-    group = max(study.groups, key=lambda name: _points(study.of(name)))
-    return CHECK.sin(
-        ONLY_TEST,
-        f"{study.test_metric} is the only measure of these trials: whoever chose among them had "
-        "nothing but test to choose by.",
-        f"{count(_points(study.of(group)), 'configuration')} of {of_group(group)} have it, and no "
-        "measure on validation",
-    )
+def _only_test(study: ForeignStudy) -> Iterator[str]:
+    if study.metric is None and _most_points(study) > FINALS:
+        group = max(study.groups, key=lambda name: _points(study.of(name)))
+        configurations = count(_points(study.of(group)), "configuration")
+        yield f"{configurations} of {of_group(group)} have it, and no measure on validation"
 
 
-def _best_marked(study: ForeignStudy) -> Finding | None:
+def _best_marked(study: ForeignStudy) -> Iterator[str]:
     marked = {trial.group for trial in study.usable if trial.chosen}
     scopes = [study.of(group) for group in study.groups if group in marked]
-    if len(marked) == 1:
-        scopes = [study.usable, *scopes]
-    evidence = list(dict.fromkeys(filter(None, (_better_by_value(study, s) for s in scopes))))
-    if not evidence:
-        return None
-    return CHECK.sin(
-        BEST_BY_TEST,
-        "The trial that is marked as chosen is the best on test, and not the best on validation.",
-        *(evidence[:1] if len(marked) == 1 else evidence),
-    )
+    if len(marked) != 1:
+        yield from dict.fromkeys(line for own in scopes for line in _better_by_value(study, own))
+        return
+    evidence = [line for own in (study.usable, *scopes) for line in _better_by_value(study, own)]
+    yield from evidence[:1]
 
 
-def _better_by_value(study: ForeignStudy, trials: Sequence[Trial]) -> str | None:
+def _better_by_value(study: ForeignStudy, trials: Sequence[Trial]) -> Iterator[str]:
     """What is odd about the one trial that is marked: best by test, but not by validation."""
     tests = [(trial, trial.test) for trial in trials if trial.test is not None]
     marked = [(trial, trial.value, test) for trial, test in tests if trial.chosen]
     if len(marked) != 1 or len(tests) < FEWEST_MARKED:
-        return None
+        return
     ((chosen, value, chosen_test),) = marked
     ahead = [t for t, _ in tests if study.better(t.value, value)]
     beaten = all(study.better(chosen_test, test) for trial, test in tests if trial is not chosen)
-    if value is None or not ahead or not beaten:
-        return None
-    return (
-        f"{chosen.name} has the best {study.test_metric} of {len(tests)} tested trials "
-        f"({chosen_test:.6g}), but {count(len(ahead), 'trial')} a better {study.metric} than its "
-        f"{value:.6g}"
-    )
+    if ahead and beaten:
+        yield (
+            f"{chosen.name} has the best {study.test_metric} of {len(tests)} tested trials "
+            f"({chosen_test:.6g}), but {count(len(ahead), 'trial')} a better {study.metric} than "
+            f"its {value:.6g}"
+        )
 
 
-def _best_epoch(study: ForeignStudy) -> Finding | None:
+def _best_epoch(study: ForeignStudy) -> Iterator[str]:
     """The best test value over epochs is reported, and is not that of the best validation epoch."""
     compared = 0
     lucky = []
@@ -130,42 +110,27 @@ def _best_epoch(study: ForeignStudy) -> Finding | None:
             continue
         compared += 1
         if reported != pick(tests):
-            return None
+            return
         honest = tests[pick(range(len(tests)), key=lambda epoch: trial.curve[epoch])]
         if study.better(reported, honest):
             lucky.append((abs(reported - honest), trial.name))
-    if len(lucky) < FEWEST_LUCKY:
-        return None
-    gain, name = max(lucky, key=lambda pair: pair[0])
-    return CHECK.sin(
-        BEST_EPOCH,
-        f"{study.best_test_metric} is the best test value of all epochs, not that of the epoch "
-        "that validation would choose.",
-        f"so in {len(lucky)} of {count(compared, 'trial')}; most in {name}, by {gain:.4g}",
-    )
+    if len(lucky) >= FEWEST_LUCKY:
+        gain, name = max(lucky, key=lambda pair: pair[0])
+        yield f"so in {len(lucky)} of {count(compared, 'trial')}; most in {name}, by {gain:.4g}"
 
 
-def _during_search(study: ForeignStudy) -> Finding | None:
+def _during_search(study: ForeignStudy) -> Iterator[str]:
     if not study.knows_params or study.metric is None:
-        return None
-    evidence = []
+        return
     for group in study.groups:
         tested = [trial for trial in study.of(group) if trial.test is not None]
         if _points(tested) > FINALS:
             looks = sum(max(1, len(trial.test_curve)) for trial in tested)
-            evidence.append(
+            yield (
                 f"{count(_points(tested), 'configuration')} of {of_group(group)} have "
                 f"{study.test_metric}, measured {count(looks, 'time')}; its finals would be "
                 f"{FINALS} at most"
             )
-    if not evidence:
-        return None
-    return CHECK.sin(
-        DURING_SEARCH,
-        "Test was measured for trials of the search, before the choice or beside it. Whether "
-        "somebody chose by it, these files do not say; they cannot show that nobody did.",
-        *evidence,
-    )
 
 
 def _none_found(study: ForeignStudy) -> Finding:
@@ -199,3 +164,36 @@ def _points(trials: Sequence[Trial]) -> int:
 def _most_points(study: ForeignStudy) -> int:
     """Distinct hyperparameters of the group that has the most."""
     return max((_points(study.of(group)) for group in study.groups), default=0)
+
+
+SINS: Final[Mapping[str, tuple[Callable[[ForeignStudy], Iterator[str]], str]]] = {
+    CHOSEN_BY_TEST: (
+        _by_name,
+        "Trials were chosen by {study.metric}, which by its name is measured on the test part: "
+        "the test result of the chosen one is too good.",
+    ),
+    SAME_AS_TEST: (
+        _same_numbers,
+        "{study.metric}, by which trials were chosen, is {study.test_metric} under another name.",
+    ),
+    ONLY_TEST: (
+        _only_test,
+        "{study.test_metric} is the only measure of these trials: whoever chose among them had "
+        "nothing but test to choose by.",
+    ),
+    BEST_BY_TEST: (
+        _best_marked,
+        "The trial that is marked as chosen is the best on test, and not the best on validation.",
+    ),
+    BEST_EPOCH: (
+        _best_epoch,
+        "{study.best_test_metric} is the best test value of all epochs, not that of the epoch "
+        "that validation would choose.",
+    ),
+    DURING_SEARCH: (
+        _during_search,
+        "Test was measured for trials of the search, before the choice or beside it. Whether "
+        "somebody chose by it, these files do not say; they cannot show that nobody did.",
+    ),
+}
+"""Name of a sin to what gives its evidence, if there is any, and what it is in a sentence."""

@@ -17,11 +17,7 @@ if TYPE_CHECKING:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs the command.
-
-    Returns:
-        The exit code: 0 exported; 2 where there is nothing to export, or a file is in the way.
-    """
+    """Runs the command; its exit code: 0 exported, 2 nothing is there, or a file is in the way."""
     options = _parser().parse_args(arguments)
 
     def run() -> int:
@@ -41,11 +37,7 @@ class _Job(NamedTuple):
 
 
 def _export(options: argparse.Namespace) -> Iterator[str]:
-    """Exports what is asked for, once nothing is in the way; lines that say what was done.
-
-    Raises:
-        ValueError: There is nothing to export, or a file is there already.
-    """
+    """Exports what is asked for, a line for each; a `ValueError` where a file is in the way."""
     from orchestrator.export.winners import read_winners
     from orchestrator.results.fetched import local_folder
     from orchestrator.results.files import check_inside, read_study
@@ -103,11 +95,7 @@ def _jobs(
 
 
 def _to_trackers(folder: Path, texts: Sequence[str]) -> Iterator[str]:
-    """Sends the study to trackers; a line for each.
-
-    Raises:
-        ValueError: One is unknown, not installed, sent to by another process, or fails.
-    """
+    """Sends the study to trackers, a line for each; a `ValueError` where one does not take it."""
     from orchestrator.config.settings import checked
     from orchestrator.config.trackers import check_installed, parse_targets
     from orchestrator.track.follower import send

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import yaml
 
+from orchestrator.analysis.pairwise import swapped
 from orchestrator.export.card_code import code_of, image_code
 from orchestrator.results import schema
 from orchestrator.results.foreign_text import code_markdown, escaped_markdown
@@ -130,14 +131,12 @@ def _is_mean_of(row: ComparisonRow, winner: "Winner") -> bool:
 
 def _against(row: ComparisonRow, winner: "Winner") -> tuple[str, ...]:
     """The cells of a comparison, turned so that the difference is this model's minus the other."""
-    a, b = models_of(row)
-    first = a == (winner.family.name, "tuned")
-    values = [row["difference"], row["ci_low"], row["ci_high"]]
-    if not first:
-        values = [None if value is None else 0 - value for value in (values[0], *values[:0:-1])]
+    if models_of(row)[0] != (winner.family.name, "tuned"):
+        row = swapped(row)
+    values = row["difference"], row["ci_low"], row["ci_high"]
     difference, low, high = ("-" if value is None else f"{value:+.4f}" for value in values)
     return (
-        escaped_markdown(" ".join(b if first else a)),
+        escaped_markdown(" ".join(models_of(row)[1])),
         escaped_markdown(row["metric"]),
         difference,
         f"{low} to {high}",

@@ -151,17 +151,12 @@ def _is_of(record: _Record, row: FinalRow) -> bool:
 
 
 def _record(kept: Path) -> _Record | None:
-    """What was kept of a winner beside its weights; None where either is not there.
-
-    Raises:
-        ValueError: It is damaged.
-    """
+    """What was kept of a winner beside its weights; None without either, an error if damaged."""
     path = kept / CONFIG
     if not (path.is_file() and (kept / MODEL).is_file()):
         return None
     try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-        return _Record.model_validate(record, strict=True)
+        return _Record.model_validate(json.loads(path.read_text(encoding="utf-8")), strict=True)
     except (ValueError, RecursionError) as error:
         raise ValueError(f"{path} must be as a study writes it, but is not: {error}") from error
 
@@ -169,11 +164,7 @@ def _record(kept: Path) -> _Record | None:
 def _read_winner(
     results: StudyResults, study: StudyRecord, kept: Path, record: _Record, row: FinalRow
 ) -> Winner:
-    """What is kept in a folder of a family's winner.
-
-    Raises:
-        ValueError: The weights are not those that were kept.
-    """
+    """What is kept in a folder of a winner; a `ValueError` where other weights lie there."""
     weights = (kept / MODEL).read_bytes()
     found = hashlib.sha256(weights).hexdigest()
     if found != record.weights_sha256:
@@ -198,11 +189,7 @@ def _model_of(row: FinalRow) -> tuple[str, str, float]:
 
 
 def _stamp(results: StudyResults) -> dict[str, str]:
-    """The hashes that `final.parquet` is stamped with.
-
-    Raises:
-        ValueError: It has none.
-    """
+    """The hashes that `final.parquet` is stamped with; a `ValueError` where it has none."""
     stamp = {
         key.decode(errors="replace"): value.decode(errors="replace")
         for key, value in (results.table("final").schema.metadata or {}).items()

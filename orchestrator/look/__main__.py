@@ -26,8 +26,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _look(options: argparse.Namespace) -> int:
-    """Looks and says what was found."""
     from orchestrator.look.looking import look_at
+    from orchestrator.look.render import print_look, to_json
 
     sheet: Path | None = options.contact_sheet
     if sheet is not None:
@@ -41,11 +41,8 @@ def _look(options: argparse.Namespace) -> int:
 
         write_contact_sheet(look, sheet)
     if options.json:
-        from orchestrator.look.document import to_json
-
         say_json(to_json(look))
     else:
-        from orchestrator.look.render import print_look
         from orchestrator.terminal import Terminal
 
         if sheet is not None:

@@ -23,10 +23,8 @@ MOST_CLASSES: Final = 200
 OF_A_PROBLEM: Final = 20
 """Groups of a kind of problem."""
 OF_A_GROUP: Final = 4
-Row = dict[str, Any]
-"""As the template has it: `title` and `pictures`, an address and a name each."""
-Chapter = dict[str, Any]
-"""Rows of one kind: `title`, `advice` and `rows`."""
+Entries = dict[str, Any]
+"""As the template has a row (`title`, `pictures`) or a chapter (`title`, `advice`, `rows`)."""
 
 
 def write_contact_sheet(look: Look, path: Path) -> None:
@@ -62,7 +60,7 @@ def write_contact_sheet(look: Look, path: Path) -> None:
     write_text(path, page)
 
 
-def _problem(survey: Survey, usable: set[str], problem: Problem) -> Chapter:
+def _problem(survey: Survey, usable: set[str], problem: Problem) -> Entries:
     rows = [
         _row(survey, f"{number} of {len(problem.groups)}", [n for n in group if n in usable])
         for number, group in enumerate(problem.groups[:OF_A_PROBLEM], 1)
@@ -70,7 +68,7 @@ def _problem(survey: Survey, usable: set[str], problem: Problem) -> Chapter:
     return {"title": problem.title, "advice": problem.advice, "rows": rows}
 
 
-def _classes(survey: Survey) -> Chapter:
+def _classes(survey: Survey) -> Entries:
     """Some images of each class, spread over the order of their names."""
     rows = []
     for label, name in enumerate(survey.classes[:MOST_CLASSES]):
@@ -82,7 +80,7 @@ def _classes(survey: Survey) -> Chapter:
     return {"title": "Classes", "advice": more, "rows": rows}
 
 
-def _row(survey: Survey, title: str, names: Sequence[str], most: int = OF_A_GROUP) -> Row:
+def _row(survey: Survey, title: str, names: Sequence[str], most: int = OF_A_GROUP) -> Entries:
     """Thumbnails beside each other: their addresses, which hold them, and their names."""
     from PIL import Image  # noqa: PLC0415 (asked for by few)
 

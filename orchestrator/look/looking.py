@@ -1,6 +1,7 @@
 """The whole look at a data set: its numbers, its problems, and the study that fits it."""
 
 import shlex
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -13,21 +14,59 @@ from orchestrator.config.settings import Settings, absolute, check_text
 from orchestrator.config.sources import resolve
 from orchestrator.forecast.estimate import forecast_study, time_sentences
 from orchestrator.forecast.throughput import Work
-from orchestrator.look.alike import MEASURE, find_alike
-from orchestrator.look.overview import Overview, overview_of
-from orchestrator.look.problems import Problem, find_problems, remaining
+from orchestrator.look.problems import MEASURE, Problem, find_alike, find_problems, remaining
 from orchestrator.plan.data_summary import IMBALANCED
 from orchestrator.plan.families import plan_families
 from orchestrator.plan.image_size import with_image_size
 from orchestrator.plan.inputs import divide, named_data_set
 from orchestrator.plan.memory import check_memory
+from trainables.data.class_folders import PARTS
 from trainables.data.dataset import OpenedDataSet
 from trainables.data.offline import offline
-from trainables.data.survey import Survey
+from trainables.data.survey import TRAITS, Survey, SurveyedImage
 
 FEW_TEST_IMAGES: Final = 25
 """Of a class: with fewer, its recall is known to 20 points at best where it is a half."""
 CHANNELS: Final = 3
+SQUARE: Final = 1.05
+"""How much longer one edge is at most in what counts as a square."""
+LONG: Final = 2.0
+"""How much longer one edge is in what loses more than half of itself to the middle square."""
+UNDIVIDED: Final = "images"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Overview:
+    """The images that can be used.
+
+    Attributes:
+        counts: Part (`train`, `val`, `test`; `images` where it is not known) to images by class.
+        width: Least, median and most pixels, upright; None where nobody looked at files.
+        height: Likewise.
+        formats: Format to images, the most frequent first.
+        shapes: `portrait`, `square`, `landscape`, and of these `longer than 2:1`, to images.
+        traits: What reading does to some images, to how many.
+    """
+
+    counts: Mapping[str, Mapping[str, int]]
+    width: tuple[int, int, int] | None = None
+    height: tuple[int, int, int] | None = None
+    formats: Mapping[str, int] | None = None
+    shapes: Mapping[str, int] | None = None
+    traits: Mapping[str, int] | None = None
+
+    @property
+    def by_class(self) -> dict[str, int]:
+        """Class to images, of all parts together."""
+        together: Counter[str] = Counter()
+        for counts in self.counts.values():
+            together.update(counts)
+        return dict(together)
+
+    @property
+    def images(self) -> int:
+        """How many there are."""
+        return sum(self.by_class.values())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,7 +105,7 @@ class Look:
     @property
     def runs(self) -> bool:
         """Whether a study would run on it as it is."""
-        return not _must(self.problems)
+        return not any(problem.must for problem in self.problems)
 
 
 def look_at(
@@ -114,7 +153,7 @@ def look_at(
     size = settings.image_size if edges else None
     labels = [i.label for part in ("train", "val") for i in survey.images if i.part == part]
     time: tuple[str, ...] = ()
-    if size is not None and not _must(problems):
+    if size is not None and not any(problem.must for problem in problems):
         refused, time = _judged(settings, survey.open(size), labels)
         problems += refused
     overview = overview_of(survey)
@@ -132,10 +171,6 @@ def look_at(
         time=time,
         survey=survey,
     )
-
-
-def _must(problems: Sequence[Problem]) -> bool:
-    return any(problem.must for problem in problems)
 
 
 def _look_at_arrays(settings: Settings, opened: OpenedDataSet) -> Look:
@@ -234,3 +269,39 @@ def _caveats(overview: Overview) -> Iterator[str]:
                 "images: the recall of such a class is known to 20 points or worse where it is "
                 "about a half."
             )
+
+
+def overview_of(survey: Survey) -> Overview:
+    """The images of a survey that can be used."""
+    images = survey.images
+    found = Counter((image.part, image.label) for image in images)
+    parts = [part for part, _ in survey.places] if survey.divided else [i.part for i in images]
+    counts = {
+        part or UNDIVIDED: {name: found[part, i] for i, name in enumerate(survey.classes)}
+        for part in dict.fromkeys(parts or [""])
+    }
+    if not images:
+        return Overview(counts=counts)
+    traits = Counter(trait for image in images for trait in image.traits)
+    return Overview(
+        counts={part: counts[part] for part in (*PARTS, UNDIVIDED) if part in counts},
+        width=_spread([image.width for image in images]),
+        height=_spread([image.height for image in images]),
+        formats=dict(Counter(image.form for image in images).most_common()),
+        shapes=_shapes(images),
+        traits={trait: traits[trait] for trait in TRAITS if traits[trait]},
+    )
+
+
+def _spread(values: Sequence[int]) -> tuple[int, int, int]:
+    return min(values), round(float(np.median(values))), max(values)
+
+
+def _shapes(images: Sequence[SurveyedImage]) -> dict[str, int]:
+    found = dict.fromkeys(("portrait", "square", "landscape", "longer than 2:1"), 0)
+    for image in images:
+        longer, shorter = max(image.width, image.height), min(image.width, image.height)
+        shape = "landscape" if image.width > image.height else "portrait"
+        found[shape if longer > SQUARE * shorter else "square"] += 1
+        found["longer than 2:1"] += longer > LONG * shorter
+    return found

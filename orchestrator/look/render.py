@@ -1,8 +1,9 @@
-"""A look, printed: what there is, what must be mended, what had better be, and what to run."""
+"""A look, for people: what there is, what must be mended, what to run; or as one JSON object."""
 
 import shlex
 from collections.abc import Iterator, Sequence
-from typing import Final
+from dataclasses import asdict
+from typing import Any, Final
 
 from rich.console import Console
 from rich.padding import Padding
@@ -49,6 +50,29 @@ def print_look(console: Console, look: Look, again: str) -> None:
     else:
         console.print("Run (with --dry-run behind it: the plan alone):")
     console.print(f"  {command_of(look.settings)}", soft_wrap=True)
+
+
+def to_json(look: Look) -> dict[str, Any]:
+    """What `--json` prints; `docs/JSON.md` has its schema."""
+    return {
+        "dataset": look.settings.dataset,
+        "data_dir": look.settings.data_dir,
+        "runs": look.runs,
+        "classes": look.classes,
+        "images": {**asdict(look.overview), "test": look.test_images},
+        "problems": [
+            {"kind": p.kind, "must": p.must, "what": p.title, "advice": p.advice, **vars(p)}
+            for p in look.problems
+        ],
+        "left_out": dict(look.left_out),
+        "notes": look.notes,
+        "image_size": look.image_size,
+        "enlarged": look.smaller,
+        "decoded_bytes": look.decoded_bytes,
+        "free_bytes": free_bytes(),
+        "time": look.time,
+        "command": command_of(look.settings),
+    }
 
 
 def shown(name: str) -> str:

@@ -24,11 +24,7 @@ FACTS: Final = (
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs the command.
-
-    Returns:
-        The exit code: 0 all files predicted, 1 some are no images, 2 wrong input.
-    """
+    """Runs the command; its exit code: 0 all predicted, 1 some are no images, 2 wrong input."""
     options = _parser().parse_args(arguments)
 
     def run() -> int:

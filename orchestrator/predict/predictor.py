@@ -151,16 +151,21 @@ def load(results: str | Path, family: str | None = None, *, ensemble: bool = Fal
     if not ensemble:
         return _loaded(winner)
     seeds = [_loaded(each) for each in read_ensemble(folder, winner)]
+    found = ensembles(split_runs(read_table(folder, "predictions")))
+    accuracies = [each.accuracy for each in found if each.family == winner.family.name]
+    if not accuracies:
+        raise ValueError(
+            f"{folder / 'predictions.parquet'} must have the seeds of {winner.family.name}"
+        )
 
     def evaluate(images: Images) -> Probabilities:
-        found: Probabilities = np.mean([each.evaluate(images) for each in seeds], axis=0)
-        return found
+        return np.asarray(np.mean([each.evaluate(images) for each in seeds], axis=0))
 
     return replace(
         _loaded(winner),
         ensemble=[each.trial_id for each in seeds],
         validation_accuracy=None,
-        test_accuracy=_test_accuracy(folder, winner),
+        test_accuracy=accuracies[-1],
         evaluate=evaluate,
     )
 
@@ -195,17 +200,6 @@ def _loaded(winner: Winner) -> Predictor:
         evaluate=evaluate,
         batch=evaluation_batch(size),
     )
-
-
-def _test_accuracy(folder: Path, winner: Winner) -> float:
-    """Of the ensemble of a winner's seeds, from what each said in its test."""
-    found = ensembles(split_runs(read_table(folder, "predictions")))
-    accuracy = {each.family: each.accuracy for each in found}.get(winner.family.name)
-    if accuracy is None:
-        raise ValueError(
-            f"{folder / 'predictions.parquet'} must have the seeds of {winner.family.name}"
-        )
-    return accuracy
 
 
 def list_files(paths: Sequence[str | Path]) -> list[Path]:

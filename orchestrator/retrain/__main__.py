@@ -15,11 +15,7 @@ if TYPE_CHECKING:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs the command.
-
-    Returns:
-        The exit code: 0 trained again, whatever the difference; 2 wrong input; 130 on Ctrl-C.
-    """
+    """Runs the command; its exit code: 0 whatever the difference, 2 wrong input, 130 on Ctrl-C."""
     options = _parser().parse_args(arguments)
     try:
         try:
@@ -84,9 +80,14 @@ def _line(epoch: "Epoch") -> str:
 
 def _verdict(retraining: "Retraining", epochs: Sequence["Epoch"]) -> list[str]:
     """Whether the curve is the same; if not, how far off, and what may explain it."""
-    from orchestrator.retrain.reproduce import explanations, largest_difference
+    from orchestrator.retrain.reproduce import explanations
 
-    difference, name, number = largest_difference(epochs)
+    differences = [
+        (difference, name, epoch.number)
+        for epoch in epochs
+        for name, difference in epoch.differences().items()
+    ]
+    difference, name, number = max(differences, default=(0.0, "", 0))
     ends = [epoch for epoch in epochs if (epoch.stored is None) != (epoch.now is None)]
     if not difference and not ends:
         return ["same curve, difference 0"]

@@ -1,5 +1,6 @@
 """Trains one trial of a study again, with all that made it, and compares the two curves."""
 
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -7,14 +8,20 @@ from pathlib import Path
 from typing import Final
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
+from orchestrator.config.final_epochs import final_epochs
 from orchestrator.config.settings import Settings
 from orchestrator.config.sources import from_json
 from orchestrator.plan import inputs, memory, pretrained_weights, provenance
 from orchestrator.results import code_version, files, manifest, schema
+from orchestrator.results.rows import EpochRow, FinalRow, TrialRow
+from orchestrator.results.states import State
 from orchestrator.results.study_record import StudyRecord
-from orchestrator.retrain.stored_trial import StoredTrial, read_trial
+from orchestrator.results.study_results import StudyResults
+from orchestrator.run import finals
 from orchestrator.trials.recorder import Report
+from orchestrator.trials.trial import TrialSpec
 from trainables import device_memory, registry
 from trainables.attempt_config import AttemptConfig
 from trainables.data.splitting import fraction_of
@@ -39,6 +46,32 @@ NEEDED: Final = (
 
 # What an attempt is told of its trial.
 SPECIFIED: Final = ("trial_id", "family", "role", "seed", "params", "train_fraction")
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoredTrial:
+    """A trial of the search, or a final run, as a study's tables have it.
+
+    Attributes:
+        spec: What it is.
+        status: As in `trials.parquet`; a final run in `final.parquet` is `completed`.
+        device: `cpu` or `cuda`.
+        rows: Its epochs in order.
+        epochs: How many it was to have, which its schedule reaches to.
+        in_parts: Its batches may have been cut into parts, since its device's memory did not do.
+    """
+
+    spec: TrialSpec
+    status: str
+    device: str
+    rows: Sequence[EpochRow]
+    epochs: int
+    in_parts: bool
+
+    @property
+    def diverged(self) -> bool:
+        """The epoch after its last one had a loss that was not finite."""
+        return self.status == State.DIVERGED
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,7 +167,7 @@ def prepare(
         data_dir=settings.data_dir if data_dir is None else data_dir,
         weights=settings.weights if weights_name is None else weights_name,
     )
-    stored = read_trial(folder, settings, full_name(trial_id))
+    stored = _read_trial(folder, settings, full_name(trial_id))
     family = registry.load_family(stored.spec.family)
     device = stored.device if device is None else device
     _check_device(device, stored)
@@ -158,18 +191,6 @@ def prepare(
         trainer=make_trainer(family, config, shared, device_memory.limit_of_images(device)),
         device=device,
         unused=["--weights"] if weights_name is not None and not family.pretrained else [],
-    )
-
-
-def largest_difference(epochs: Sequence[Epoch]) -> tuple[float, str, int]:
-    """The largest difference of all epochs, its column, and its epoch; 0 where there is none."""
-    return max(
-        (
-            (difference, name, epoch.number)
-            for epoch in epochs
-            for name, difference in epoch.differences().items()
-        ),
-        default=(0.0, "", 0),
     )
 
 
@@ -234,7 +255,12 @@ def _shared(study: StudyRecord, settings: Settings, family: Family, fraction: fl
     """What the trial was trained on, its hashes checked; the test part stays closed."""
     file = None
     if family.pretrained:
-        file = _located(settings, family)
+        text = pretrained_weights.named_for(family.name, settings)
+        file = pretrained_weights.locate(text, family)
+        if file is None:
+            raise ValueError(
+                f"the weights of {family.name} must be there, but the demo's are in no cache here"
+            )
         _refuse_any(provenance.other_weights(study, family.name, file))
     dataset = inputs.named_data_set(settings).open(settings.data_dir, settings.edge)
     provenance.check_own_validation(study, dataset)
@@ -251,16 +277,54 @@ def _shared(study: StudyRecord, settings: Settings, family: Family, fraction: fl
     )
 
 
-def _located(settings: Settings, family: Family) -> loading.WeightsFile:
-    """The weights that a study's settings, or a path in their place, name for a family."""
-    file = pretrained_weights.locate(pretrained_weights.named_for(family.name, settings), family)
-    if file is None:
-        raise ValueError(
-            f"the weights of {family.name} must be there, but the demo's are in no cache here"
-        )
-    return file
-
-
 def _refuse_any(sentences: Iterator[str]) -> None:
     for sentence in sentences:
         raise ValueError(sentence)
+
+
+def _read_trial(folder: Path, settings: Settings, trial_id: str) -> StoredTrial:
+    """A trial of `trials.parquet` or a run of `final.parquet`, with its epochs.
+
+    Raises:
+        ValueError: There is no such trial, or it has no epoch to compare with.
+    """
+    results = StudyResults(folder)
+    search = {row["trial_id"]: row for row in results.rows("trials")}
+    # A winner that is the baseline has a row in either role; the baseline's comes first.
+    final = {row["trial_id"]: row for row in reversed(results.rows("final"))}
+    if trial_id in search:
+        row: TrialRow | FinalRow = search[trial_id]
+        epochs, seed, status = "epochs", row["seed"], search[trial_id]["status"]
+        whole = settings.epochs
+    elif trial_id in final:
+        row, epochs, status = final[trial_id], "final_epochs", State.COMPLETED
+        seed = finals.final_seed(settings, row["family"], row["seed"])
+        whole = final_epochs(settings, row["train_fraction"])
+    else:
+        choices = ", ".join([*sorted(search), *sorted(final)]) or "none yet"
+        raise ValueError(
+            f"--trial must be in trials.parquet or final.parquet of {folder}, but got "
+            f"{trial_id!r}; choose from {choices}"
+        )
+    kinds = {event["kind"] for event in results.rows("events") if event["trial_id"] == trial_id}
+    table = results.table_or_empty(epochs).filter(pc.field("trial_id") == trial_id)
+    stored = StoredTrial(
+        spec=TrialSpec(
+            trial_id=trial_id,
+            family=row["family"],
+            role=row["role"],
+            params=json.loads(row["params_json"]),
+            seed=seed,
+            train_fraction=row["train_fraction"],
+        ),
+        epochs=whole,
+        status=status,
+        device=row["device"],
+        rows=table.sort_by("epoch").to_pylist(),
+        in_parts="out_of_memory" in kinds,
+    )
+    if not stored.rows and not stored.diverged:
+        raise ValueError(
+            f"a trial must have an epoch to be compared, but {trial_id} ({stored.status}) has none"
+        )
+    return stored

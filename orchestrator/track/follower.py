@@ -17,8 +17,7 @@ from typing import Final, TextIO
 from filelock import FileLock, Timeout
 
 from orchestrator.config.trackers import Target
-from orchestrator.track.tracked_study import read_tracked
-from orchestrator.track.tracker import Tracker, open_tracker
+from orchestrator.track.tracked_study import Tracker, open_tracker, read_tracked
 from trainables.secrets import redacted
 
 LEAST_SECONDS: Final = 5.0
@@ -89,7 +88,9 @@ class Follower:
     def update(self) -> None:
         """Sends what is new, and says where that begins to fail, or works again."""
         try:
-            stamps = self._stamps()
+            stats = {path.name: path.stat() for path in self._folder.glob("[!.]*.*")}
+            # What changes with each file of the study that is written.
+            stamps = {name: (stat.st_ino, stat.st_mtime_ns) for name, stat in stats.items()}
             if stamps == self._sent and not self._failing:
                 return
             if self._tracker is None:
@@ -106,11 +107,6 @@ class Follower:
         if bool(failing) != bool(self._failing):
             self._say(failing)
         self._failing = failing
-
-    def _stamps(self) -> dict[str, tuple[int, int]]:
-        """What changes with each file of the study that is written."""
-        stats = {path.name: path.stat() for path in self._folder.glob("[!.]*.*")}
-        return {name: (stat.st_ino, stat.st_mtime_ns) for name, stat in stats.items()}
 
 
 def _reason(error: Exception) -> str:

@@ -17,18 +17,14 @@ from mlflow.entities import Metric, Param, RunTag
 
 from orchestrator.config.trackers import SQLITE
 from orchestrator.results.states import Outcome, State
-from orchestrator.track.tracked_study import TrackedStudy
-from orchestrator.track.tracker import Tracker
+from orchestrator.track.tracked_study import TrackedStudy, Tracker
 from search_spaces.baseline import Params
 
 STATUSES: Final[dict[str, str]] = {
     State.RUNNING: "RUNNING",
     State.COMPLETED: "FINISHED",
-    State.STOPPED: "KILLED",
-    State.DIVERGED: "FAILED",
-    State.FAILED: "FAILED",
-    Outcome.INCOMPLETE: "FAILED",
-    Outcome.INTERRUPTED: "KILLED",
+    **dict.fromkeys((State.STOPPED, Outcome.INTERRUPTED), "KILLED"),
+    **dict.fromkeys((State.DIVERGED, State.FAILED, Outcome.INCOMPLETE), "FAILED"),
 }
 IDENTITY: Final = "transfer_study.id"
 NAME: Final = "transfer_study.run"
@@ -124,19 +120,14 @@ class MlflowTracker(Tracker):
                 return
 
     def _run(
-        self,
-        study: TrackedStudy,
-        key: str,
-        name: str,
-        started_at: datetime | None,
-        parent: _There | None,
+        self, study: TrackedStudy, key: str, name: str, at: datetime | None, parent: _There | None
     ) -> _There:
         """What is there of a run; it is made where nothing is."""
         if key not in self._there:
             nested = {} if parent is None else {PARENT: parent.run_id}
             run = self._client.create_run(
                 self._experiment,
-                start_time=started_at and _milliseconds(started_at),
+                start_time=at and _milliseconds(at),
                 tags={IDENTITY: study.identity, NAME: key, **nested},
                 run_name=name,
             )

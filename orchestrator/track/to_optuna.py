@@ -4,7 +4,7 @@ import json
 import logging
 import warnings
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Final
@@ -20,10 +20,9 @@ from orchestrator.config.searches import Search, search_of, trial_order
 from orchestrator.results import files
 from orchestrator.results.rows import EpochRow, TrialRow
 from orchestrator.results.study_record import StudyRecord
-from orchestrator.search.optuna_states import optuna_state
+from orchestrator.search.optuna_states import OptunaState, optuna_state
 from orchestrator.terminal import log_level
-from orchestrator.track.tracked_study import TrackedStudy
-from orchestrator.track.tracker import Tracker
+from orchestrator.track.tracked_study import TrackedStudy, Tracker
 from search_spaces.baseline import Params
 from search_spaces.dimension import outside
 
@@ -67,8 +66,10 @@ def update_journal(folder: Path, study: StudyRecord, path: Path) -> list[str]:
     """Appends to a journal what it lacks; see `write_journal`."""
     rows: list[TrialRow] = files.read_table(folder, "trials").to_pylist()
     trials = sorted(rows, key=lambda row: trial_order(row["trial_id"]))
-    epochs, cuts = _epochs(folder), _first_cuts(folder)
-    left_out = []
+    epochs: dict[str, list[EpochRow]] = defaultdict(list)
+    for epoch in files.read_table(folder, "epochs").sort_by("epoch").to_pylist():
+        epochs[epoch["trial_id"]].append(epoch)
+    cuts, left_out = _first_cuts(folder), []
     with (
         log_level("optuna", logging.WARNING),
         # Naming the objective is an experiment of theirs.
@@ -88,8 +89,8 @@ def update_journal(folder: Path, study: StudyRecord, path: Path) -> list[str]:
                     names = ", ".join(wrong)
                     left_out.append(f"{trial_id} is not in it: outside the space in {names}")
                 else:
-                    cut = cuts.get(trial_id)
-                    journal.tell(_frozen(row, params, space, epochs[trial_id], cut))
+                    known = optuna_state(row["status"], epochs[trial_id], cuts.get(trial_id))
+                    journal.tell(_frozen(row, params, space, known))
     return left_out
 
 
@@ -129,14 +130,8 @@ class _Journal:
 
 
 def _frozen(
-    row: TrialRow,
-    params: Params,
-    space: Mapping[str, BaseDistribution],
-    epochs: Sequence[EpochRow],
-    cut: int | None,
+    row: TrialRow, params: Params, space: Mapping[str, BaseDistribution], known: OptunaState
 ) -> FrozenTrial:
-    """A trial as Optuna keeps it."""
-    known = optuna_state(row["status"], epochs, cut)
     value, ended = known.value, known.state.is_finished()
     if value is None and ended and known.best_so_far:
         # Optuna itself gives a pruned trial its last intermediate value.
@@ -157,21 +152,11 @@ def _frozen(
     )
 
 
-def _epochs(folder: Path) -> Mapping[str, list[EpochRow]]:
-    """Each trial's epochs in order."""
-    epochs: dict[str, list[EpochRow]] = defaultdict(list)
-    for row in files.read_table(folder, "epochs").sort_by("epoch").to_pylist():
-        epochs[row["trial_id"]].append(row)
-    return epochs
-
-
 def _first_cuts(folder: Path) -> dict[str, int]:
     """Baseline to the epoch at which ASHA would have stopped it."""
-    cuts: dict[str, int] = {}
-    for row in files.read_table(folder, "rungs").sort_by("sequence").to_pylist():
-        if row["decision"] == "protected":
-            cuts.setdefault(row["trial_id"], row["epoch"])
-    return cuts
+    latest_first = files.read_table(folder, "rungs").sort_by([("sequence", "descending")])
+    rows = latest_first.to_pylist()
+    return {row["trial_id"]: row["epoch"] for row in rows if row["decision"] == "protected"}
 
 
 def _local(moment: datetime) -> datetime:

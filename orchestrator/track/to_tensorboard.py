@@ -14,22 +14,15 @@ from typing import Final
 
 from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
 from tensorboard.compat.proto.event_pb2 import Event
-from tensorboard.compat.proto.summary_pb2 import Summary, SummaryMetadata
-from tensorboard.compat.proto.tensor_pb2 import TensorProto
-from tensorboard.compat.proto.tensor_shape_pb2 import TensorShapeProto
+from tensorboard.compat.proto.summary_pb2 import Summary
 from tensorboard.compat.proto.types_pb2 import DT_STRING
 from tensorboard.plugins.hparams import metadata
 from tensorboard.plugins.hparams.api_pb2 import STATUS_FAILURE, STATUS_SUCCESS
-from tensorboard.plugins.hparams.plugin_data_pb2 import (
-    HParamsPluginData,
-    SessionEndInfo,
-    SessionStartInfo,
-)
+from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 from tensorboard.summary.writer.record_writer import RecordWriter
 
 from orchestrator.results.states import MAY_WIN, State
-from orchestrator.track.tracked_study import TrackedRun, TrackedStudy
-from orchestrator.track.tracker import Tracker
+from orchestrator.track.tracked_study import TrackedRun, TrackedStudy, Tracker
 
 DEFAULT: Final = "runs"
 IDENTITY: Final = ".study"
@@ -115,7 +108,10 @@ def _send(file: _EventFile, run: TrackedRun) -> None:
     step = run.epochs[-1].epoch if run.epochs else 0
     at = run.ended_at.timestamp() if run.ended_at else _seconds(run)
     texts = [_text(name, text) for name, text in run.tags.items()]
-    file.add(step, at, [*_scalars(run.summary), *texts, _session_end(run, at)])
+    status = STATUS_SUCCESS if run.status in MAY_WIN else STATUS_FAILURE
+    end = HParamsPluginData(session_end_info={"status": status, "end_time_secs": at})
+    session_end = _of_plugin(metadata.SESSION_END_INFO_TAG, end)
+    file.add(step, at, [*_scalars(run.summary), *texts, session_end])
 
 
 def _seconds(run: TrackedRun) -> float:
@@ -127,27 +123,21 @@ def _scalars(metrics: Mapping[str, float]) -> list[Summary.Value]:
 
 
 def _text(name: str, text: str) -> Summary.Value:
-    about = SummaryMetadata(plugin_data=SummaryMetadata.PluginData(plugin_name="text"))
-    shape = TensorShapeProto(dim=[TensorShapeProto.Dim(size=1)])
-    tensor = TensorProto(dtype=DT_STRING, string_val=[text.encode()], tensor_shape=shape)
-    return Summary.Value(tag=name, metadata=about, tensor=tensor)
+    shape = {"dim": [{"size": 1}]}
+    tensor = {"dtype": DT_STRING, "string_val": [text.encode()], "tensor_shape": shape}
+    return Summary.Value(tag=name, metadata={"plugin_data": {"plugin_name": "text"}}, tensor=tensor)
 
 
 def _session_start(run: TrackedRun) -> Summary.Value:
     """What the plugin of hyperparameters begins a run with."""
-    start = SessionStartInfo(group_name=run.name, start_time_secs=_seconds(run))
+    about = {"group_name": run.name, "start_time_secs": _seconds(run)}
+    start = HParamsPluginData(session_start_info=about)
     for name, value in run.params.items():
         kind = {bool: "bool", str: "string"}.get(type(value), "number")
-        setattr(start.hparams[name], f"{kind}_value", value)
-    return _of_plugin(metadata.SESSION_START_INFO_TAG, session_start_info=start)
+        setattr(start.session_start_info.hparams[name], f"{kind}_value", value)
+    return _of_plugin(metadata.SESSION_START_INFO_TAG, start)
 
 
-def _session_end(run: TrackedRun, at: float) -> Summary.Value:
-    status = STATUS_SUCCESS if run.status in MAY_WIN else STATUS_FAILURE
-    end = SessionEndInfo(status=status, end_time_secs=at)
-    return _of_plugin(metadata.SESSION_END_INFO_TAG, session_end_info=end)
-
-
-def _of_plugin(tag: str, **info: SessionStartInfo | SessionEndInfo) -> Summary.Value:
-    about = metadata.create_summary_metadata(HParamsPluginData(**info))
+def _of_plugin(tag: str, data: HParamsPluginData) -> Summary.Value:
+    about = metadata.create_summary_metadata(data)
     return Summary.Value(tag=tag, metadata=about, tensor=metadata.NULL_TENSOR)

@@ -15,8 +15,7 @@ from trackio.sqlite_storage import SQLiteStorage
 from trackio.utils import parse_trackio_server_url
 
 from orchestrator.results.states import State
-from orchestrator.track.tracked_study import TrackedRun, TrackedStudy
-from orchestrator.track.tracker import Tracker
+from orchestrator.track.tracked_study import TrackedRun, TrackedStudy, Tracker
 
 DEFAULT: Final = "transfer-study"
 SECONDS: Final = 10.0
@@ -58,8 +57,7 @@ class TrackioTracker(Tracker):
             self._log(study, run.name, about, [*_rows(run)])
         if study.comparison:
             at = study.ended_at or datetime.now(UTC)
-            row = _Row("comparison", 0, at, study.comparison)
-            self._log(study, study.name, study.tags, [row])
+            self._log(study, study.name, study.tags, [_Row("comparison", 0, at, study.comparison)])
 
     def _log(
         self, study: TrackedStudy, name: str, about: Mapping[str, object], rows: Sequence[_Row]
@@ -69,10 +67,10 @@ class TrackioTracker(Tracker):
         if not new:
             return
         run_id = f"{study.identity}-{name}"
-        run = {"project": self._project, "run": name, "run_id": run_id}
+        config = {**about, "_Group": study.name, "study": study.name}
+        run = {"project": self._project, "run": name, "run_id": run_id, "config": config}
         texts = [f"{run_id} {row.kind} {row.step}" for row in new]
         ids = [hashlib.sha256(text.encode()).hexdigest()[:32] for text in texts]
-        config = {**about, "_Group": study.name, "study": study.name}
         if self._server is None:
             SQLiteStorage.bulk_log(
                 **run,
@@ -80,17 +78,10 @@ class TrackioTracker(Tracker):
                 steps=[row.step for row in new],
                 timestamps=[row.at.astimezone(UTC).isoformat() for row in new],
                 log_ids=ids,
-                config=config,
             )
         else:
             logs = [
-                {
-                    **run,
-                    "metrics": dict(row.metrics),
-                    "step": row.step,
-                    "config": config,
-                    "log_id": log_id,
-                }
+                {**run, "metrics": dict(row.metrics), "step": row.step, "log_id": log_id}
                 for row, log_id in zip(new, ids, strict=True)
             ]
             self._server.predict(api_name="/bulk_log", logs=logs, hf_token=None)

@@ -15,24 +15,18 @@ from pathlib import Path
 from typing import Any, Final
 
 import wandb
+from wandb.proto.wandb_internal_pb2 import Record
 
 from orchestrator.results.states import MAY_WIN, Outcome, State
-from orchestrator.track.tracked_study import TrackedEpoch, TrackedStudy
-from orchestrator.track.tracker import Tracker
-from orchestrator.track.wandb_file import is_whole
+from orchestrator.track.tracked_study import TrackedEpoch, TrackedStudy, Tracker
 
 DEFAULT: Final = "transfer-study"
 NOTE: Final = "transfer-study.json"
 OFFLINE: Final = "offline-"
 SECONDS: Final = 30.0
-
-
-def _end_service() -> None:
-    """Ends the service of an earlier tracker, which may be dead: the first call then raises."""
-    try:
-        wandb.teardown()
-    except Exception:  # noqa: BLE001 (whatever its dead connection raises)
-        wandb.teardown()
+BLOCK_BYTES: Final = 32_768
+HEADER_BYTES: Final = 7
+FULL, LAST = 1, 4
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +53,10 @@ class WandbTracker(Tracker):
 
     def __init__(self, place: str) -> None:
         """Takes `PROJECT` or `ENTITY/PROJECT`; empty: as WANDB_PROJECT and WANDB_ENTITY say."""
-        _end_service()
+        try:  # to end the service of an earlier tracker, which may be dead
+            wandb.teardown()
+        except Exception:  # noqa: BLE001 (whatever its dead connection raises)
+            wandb.teardown()
         entity, _, project = place.rpartition("/")
         self._entity = entity or os.environ.get("WANDB_ENTITY")
         self._project = project or os.environ.get("WANDB_PROJECT") or DEFAULT
@@ -86,13 +83,13 @@ class WandbTracker(Tracker):
         self._open.clear()
         wandb.teardown()
         for run_id in self._ended:
-            if not any(_is_whole(folder) for folder in self._folders(run_id)):
+            if not any(map(_is_whole, self._folder.glob(f"wandb/*run-*-{run_id}"))):
                 raise OSError(f"not all of {run_id} lies below {self._folder}")
 
     def _send(self, study: TrackedStudy, run_id: str, content: _Content) -> None:
         if run_id not in self._open:
             notes, halves = [], []
-            for folder in self._folders(run_id):
+            for folder in self._folder.glob(f"wandb/*run-*-{run_id}"):
                 if _is_whole(folder):
                     notes.append(json.loads((folder / NOTE).read_text("utf-8")))
                 elif folder.name.startswith(OFFLINE):  # an earlier process did not end it
@@ -153,16 +150,39 @@ class WandbTracker(Tracker):
         self._ended[run_id] = content.note
         del self._open[run_id]
 
-    def _folders(self, run_id: str) -> Iterator[Path]:
-        """Where runs of this id have their files."""
-        yield from self._folder.glob(f"wandb/*run-*-{run_id}")
-
 
 def _is_whole(folder: Path) -> bool:
     """Whether a run's folder has all of a run that was ended; its server has what is not here."""
     if not (folder / NOTE).exists():
         return False
-    return not folder.name.startswith(OFFLINE) or all(map(is_whole, folder.glob("*.wandb")))
+    ends = (
+        any(record.WhichOneof("record_type") == "exit" for record in records(path))
+        for path in folder.glob("*.wandb")
+    )
+    return not folder.name.startswith(OFFLINE) or all(ends)
+
+
+def records(path: Path) -> Iterator[Record]:
+    """The whole records of a `.wandb` file, which may be torn at its end.
+
+    Weights & Biases has no reader for it. It is a log as LevelDB writes it
+    (https://github.com/google/leveldb/blob/main/doc/log_format.md) behind a header of seven bytes,
+    of one protocol buffer a record.
+    """
+    data, at, parts = path.read_bytes(), HEADER_BYTES, b""
+    while at + HEADER_BYTES <= len(data):
+        left = BLOCK_BYTES - at % BLOCK_BYTES
+        if left < HEADER_BYTES:  # no record begins there
+            at += left
+            continue
+        length, kind = int.from_bytes(data[at + 4 : at + 6], "little"), data[at + 6]
+        at += HEADER_BYTES + length
+        if at > len(data):
+            return
+        parts += data[at - length : at]
+        if kind in {FULL, LAST}:
+            yield Record.FromString(parts)
+            parts = b""
 
 
 def _contents(study: TrackedStudy) -> Iterator[_Content]:

@@ -1,4 +1,7 @@
-"""A study as trackers see it: runs with parameters, metrics by epoch, a summary and tags."""
+"""A study as trackers see it: runs with parameters, metrics by epoch, a summary and tags.
+
+And what a tracker must do with it; a tracker's package is imported when it is opened.
+"""
 
 import hashlib
 import json
@@ -7,10 +10,12 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from importlib import import_module
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, Protocol
 
 from orchestrator.config.searches import search_for, search_of
+from orchestrator.config.trackers import Target
 from orchestrator.results import schema
 from orchestrator.results.final_runs import final_id, final_runs
 from orchestrator.results.rows import models_of
@@ -22,9 +27,10 @@ LONGEST_TAG: Final = 5_000
 # Columns of a run's row that a tracker has otherwise: as what the run is, and as its parameters.
 _ELSEWHERE: Final = frozenset({"study", "trial_id", "params_json", "started_at", "ended_at"})
 _PARAMETERS: Final = ("role", "seed", "train_fraction")
-_EPOCH_NUMBERS: Final = frozenset(schema.FIXED_SCHEMAS["epochs"].names) - {
-    *("study", "family", "trial_id", "reported_at", "device_name")
-}
+_EPOCH_NUMBERS: Final = sorted(
+    {*schema.FIXED_SCHEMAS["epochs"].names}
+    - {"study", "family", "trial_id", "reported_at", "device_name"}
+)
 
 Metrics = Mapping[str, float]
 
@@ -97,6 +103,23 @@ class TrackedStudy:
     files: Sequence[Path]
     started_at: datetime | None
     ended_at: datetime | None
+
+
+class Tracker(Protocol):
+    """Where a study is sent to; its errors are those of its package."""
+
+    def update(self, study: TrackedStudy) -> None:
+        """Sends what is not there yet; nothing twice, whoever sent it and was killed meanwhile."""
+
+    def close(self) -> None:
+        """Ends what is open of it, if anything is."""
+
+
+def open_tracker(target: Target) -> Tracker:
+    """The tracker with nothing sent yet by this object."""
+    module = import_module(f"orchestrator.track.to_{target.tracker}")
+    tracker: Tracker = getattr(module, f"{target.tracker.capitalize()}Tracker")(target.place)
+    return tracker
 
 
 def read_tracked(folder: Path) -> TrackedStudy:
@@ -198,8 +221,7 @@ def _epochs(
     epochs: defaultdict[str, list[TrackedEpoch]] = defaultdict(list)
     for row in sorted(results.rows(table), key=lambda row: row["epoch"]):
         known: Mapping[str, Any] = row
-        numbers = {name: known.get(name) for name in sorted(_EPOCH_NUMBERS)}
-        metrics = {name: float(value) for name, value in numbers.items() if value is not None}
+        metrics = {n: float(known[n]) for n in _EPOCH_NUMBERS if known.get(n) is not None}
         tracked = TrackedEpoch(epoch=row["epoch"], at=row["reported_at"], metrics=metrics)
         epochs[row["trial_id"]].append(tracked)
     return epochs

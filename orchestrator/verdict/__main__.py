@@ -27,9 +27,8 @@ MOST_MARGIN: Final = 100
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command.
 
-    Returns:
-        The exit code: 0 answered, and what was claimed holds; 1 something that was claimed does
-        not; 2 wrong input; 130 on Ctrl-C.
+    Its exit code: 0 answered, and what was claimed holds; 1 something that was claimed does not;
+    2 wrong input; 130 on Ctrl-C.
     """
     parser = _parser()
     options = parser.parse_args(arguments)
@@ -47,7 +46,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
-    """Reads, judges, prints and writes."""
     from orchestrator.results.files import check_writable
     from orchestrator.verdict import document
     from orchestrator.verdict.asked import question
@@ -66,7 +64,7 @@ def _run(options: argparse.Namespace) -> int:
         verdict = verdict.decided([decision.held for decision in decisions])
         if not options.open:
             report = document.sealed_report(verdict, decisions, log, notes=notes)
-            plain = document.sealed_json(verdict, report, decisions)
+            plain = document.to_json(verdict, report, decisions)
             _tell(options, compose(None, report, (), {}), report, plain)
             return cli.DONE if verdict.held else cli.INCOMPLETE
         notes += [*document.log_notes(log), document.levels(decisions)]
@@ -84,7 +82,6 @@ def _run(options: argparse.Namespace) -> int:
 def _tell(
     options: argparse.Namespace, page: "Page", report: "Report", plain: dict[str, Any]
 ) -> None:
-    """Writes the page and prints."""
     from orchestrator.compare.render import print_answer, print_report
     from orchestrator.report.page import render
     from orchestrator.results.files import write_text
@@ -114,8 +111,7 @@ def _matched(options: argparse.Namespace) -> "tuple[Matched, list[str]]":
         labelled=labels is not None,
         fraction=options.train_fraction,
     )
-    matched = match(found, labels=labels, classes=options.classes, logits=options.logits)
-    return matched, notes
+    return match(found, labels=labels, classes=options.classes, logits=options.logits), notes
 
 
 def _known(
@@ -126,7 +122,7 @@ def _known(
     Returns:
         What images that belong together share, what slices are made of, and image to its file.
     """
-    from orchestrator.verdict import attributes, images
+    from orchestrator.verdict import attributes
 
     columns = dict(matched.attributes)
     if options.attributes is not None:
@@ -136,8 +132,8 @@ def _known(
         groups = attributes.column_of(options.groups, columns, "--groups")
     files: dict[str, Path] = {}
     if options.images is not None:
-        files = images.find_files(matched, options.images)
-        columns |= images.measure(matched, files, notes)
+        files = attributes.find_files(matched, options.images)
+        columns |= attributes.measure(matched, files, notes)
     sliced = attributes.chosen(options.slices, columns, apart_from=options.groups, notes=notes)
     return groups, sliced, files
 

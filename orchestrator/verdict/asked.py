@@ -1,6 +1,8 @@
 """What was asked of the models, and what of it holds: each claim with its p, corrected by Holm."""
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import combinations
 from typing import Any, Final, Literal
 
@@ -11,7 +13,8 @@ from orchestrator.results.rows import Model
 from orchestrator.stats import claims
 from orchestrator.stats.differences import TestedRuns
 from orchestrator.verdict.faults import FaultsError, some
-from orchestrator.verdict.matching import Matched, name_of
+from orchestrator.verdict.matching import Matched
+from orchestrator.verdict.said import name_of
 
 Kind = Literal["different", "better", "not worse"]
 FEWEST_MODELS: Final = 2
@@ -94,11 +97,6 @@ class Claim:
             high=0 - self.low,
         )
 
-    @property
-    def points(self) -> tuple[float, float, float]:
-        """The difference and the ends of its interval in percentage points."""
-        return 100 * self.difference, 100 * self.low, 100 * self.high
-
     def row(self) -> dict[str, Any]:
         """For tables and programs."""
         columns = {"low": "difference_low", "high": "difference_high"}
@@ -134,42 +132,35 @@ def question(
     return Question(kind=kind, baseline=model, margin=(margin or 0.0) / 100)
 
 
-def test(matched: Matched, asked: Question, tested: TestedRuns) -> list[Claim]:
+def test(matched: Matched, asked: Question, tested: TestedRuns) -> Iterator[Claim]:
     """Tests what was asked of the models, whose runs are `tested`."""
     pairs = [*combinations(matched.models, 2)]
     if asked.baseline is not None:
         pairs = [(model, asked.baseline) for model in matched.models if model != asked.baseline]
     sides = {model: tested.side(tested.of_model(model)) for model in matched.models}
-    p_values = []
-    for a, b in pairs:
-        if asked.decides:
-            p = claims.claim_p_value(sides[a], sides[b], margin=asked.margin, groups=tested.groups)
-        else:
-            p = claims.difference_p_value(sides[a], sides[b], groups=tested.groups)
-        p_values.append(p)
+    p_value: Callable[..., float] = claims.difference_p_value
+    if asked.decides:
+        p_value = partial(claims.claim_p_value, margin=asked.margin)
+    p_values = [p_value(sides[a], sides[b], groups=tested.groups) for a, b in pairs]
     # The same trainings under two names are no test.
     same = np.array([_trainings(tested, a) == _trainings(tested, b) for a, b in pairs])
     corrected = np.array(p_values)
     corrected[~same] = claims.holm(corrected[~same].tolist())
-    found = []
     for (a, b), p, p_holm, alike in zip(pairs, p_values, corrected.tolist(), same, strict=True):
         low, high = claims.claim_interval(sides[a], sides[b], groups=tested.groups)
         if alike and not asked.margin and tested.groups is None:  # as a study's comparison has it
             low = high = 0.0
-        found.append(
-            Claim(
-                candidate=a,
-                baseline=b,
-                difference=sides[a].runs.mean - sides[b].runs.mean,
-                low=low,
-                high=high,
-                p_value=p,
-                p_value_holm=p_holm,
-                seeds=min(len(sides[a].hits), len(sides[b].hits)),
-                held=p_holm < CERTAIN,
-            )
+        yield Claim(
+            candidate=a,
+            baseline=b,
+            difference=sides[a].runs.mean - sides[b].runs.mean,
+            low=low,
+            high=high,
+            p_value=p,
+            p_value_holm=p_holm,
+            seeds=min(len(sides[a].hits), len(sides[b].hits)),
+            held=p_holm < CERTAIN,
         )
-    return found
 
 
 def _trainings(tested: TestedRuns, model: Model) -> list[bytes]:

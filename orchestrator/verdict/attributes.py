@@ -1,4 +1,4 @@
-"""Further columns of the images: what slices and groups are made of."""
+"""Further columns of the images, from a table or their files: slices and groups are made of it."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -9,11 +9,13 @@ import numpy as np
 from orchestrator.verdict.faults import some
 from orchestrator.verdict.matching import Matched
 from orchestrator.verdict.roles import NAMES
-from orchestrator.verdict.said import Texts, read_table
+from orchestrator.verdict.said import Texts, read_table, texts
 from orchestrator.verdict.slices import MOST_VALUES, cut
 
 ALL: Final = "all"
 NONE: Final = "none"
+SAMPLED: Final = 64
+"""Pixels of the edge at which brightness is measured."""
 
 
 def read_attributes(path: Path, matched: Matched, notes: list[str]) -> dict[str, Texts]:
@@ -46,6 +48,50 @@ def read_attributes(path: Path, matched: Matched, notes: list[str]) -> dict[str,
         for name, values in table.items()
         if name != key
     }
+
+
+def find_files(matched: Matched, folder: Path) -> dict[str, Path]:
+    """Image to its file below a folder: named as the image is, or as the study says.
+
+    Raises:
+        ValueError: It is no folder, or has none of them.
+    """
+    if not folder.is_dir():
+        raise ValueError(f"--images must be a folder, but {folder} is none")
+    names = matched.files or matched.images
+    paths = {image: folder / name for image, name in zip(matched.images, names, strict=True)}
+    # Names come with predictions, which may be somebody else's.
+    files, own = {i: path for i, path in paths.items() if path.is_file()}, folder.resolve()
+    found = {i: path for i, path in files.items() if path.resolve().is_relative_to(own)}
+    if not found:
+        raise ValueError(
+            f"--images must have files named as the images are, but {folder} has none of "
+            f"{some(names)}"
+        )
+    return found
+
+
+def measure(matched: Matched, files: dict[str, Path], notes: list[str]) -> dict[str, Texts]:
+    """Brightness (0 to 255) and size (pixels of the longer edge) of each image with a file."""
+    from PIL import Image  # noqa: PLC0415 (asked for by few)
+
+    values = np.full((2, len(matched.images)), np.nan)
+    broken = []
+    for place, image in enumerate(matched.images):
+        if image in files:
+            try:
+                with Image.open(files[image]) as opened:
+                    edge = max(opened.size)
+                    opened.thumbnail((SAMPLED, SAMPLED))
+                    values[:, place] = np.asarray(opened.convert("L")).mean(), edge
+            except (OSError, ValueError, Image.DecompressionBombError):
+                broken.append(image)
+    if broken:
+        notes.append(f"{len(broken):,} files are no images that can be read: {some(broken)}.")
+    lacking = len(matched.images) - len(files)
+    if lacking:
+        notes.append(f"Of {lacking:,} of {len(matched.images):,} images there is no file.")
+    return dict(zip(("brightness", "size in pixels"), map(texts, values), strict=True))
 
 
 def column_of(name: str, columns: Mapping[str, Texts], flag: str) -> Texts:

@@ -22,8 +22,8 @@ from orchestrator.stats.differences import METRICS, TestedRuns
 from orchestrator.stats.pairwise import compare_models
 from orchestrator.verdict.asked import Claim, Question, test
 from orchestrator.verdict.faults import FaultsError
-from orchestrator.verdict.matching import Matched, name_of
-from orchestrator.verdict.said import Texts
+from orchestrator.verdict.matching import Matched
+from orchestrator.verdict.said import Texts, name_of
 from orchestrator.verdict.sealed import Decision
 from orchestrator.verdict.slices import Slice
 
@@ -86,7 +86,7 @@ def judge(matched: Matched, asked: Question, *, groups: Texts | None = None) -> 
     return Verdict(
         matched=matched,
         asked=asked,
-        claims=test(matched, asked, tested),
+        claims=[*test(matched, asked, tested)],
         tested=tested,
         pairs=[_named(matched, row) for row in compare_models(tested, matched.models)],
         groups=None if numbers is None else int(numbers.max()) + 1,
@@ -206,7 +206,7 @@ def _sentence(verdict: Verdict, claim: Claim) -> str:
 
 
 def _figures(verdict: Verdict, claim: Claim) -> str:
-    difference, low, high = claim.points
+    difference, low, high = (100 * each for each in (claim.difference, claim.low, claim.high))
     corrected = "corrected " if len(verdict.claims) > 1 else ""
     return (
         f"{difference:+z.2f} percentage points, 95% interval {low:+z.2f} to {high:+z.2f}, "
@@ -236,10 +236,8 @@ def _leader(verdict: Verdict) -> str:
 
 def _claims_section(verdict: Verdict) -> Section:
     asked = verdict.asked
-    rows = []
-    for claim in verdict.claims:
-        shown = claim if asked.decides or claim.difference >= 0 else claim.turned
-        rows.append({**shown.row(), "held": "yes" if claim.held else "no"})
+    shown = [c if asked.decides or c.difference >= 0 else c.turned for c in verdict.claims]
+    rows = [{**claim.row(), "held": "yes" if claim.held else "no"} for claim in shown]
     first, second, last = (
         ("candidate", "baseline", "held") if asked.decides else ("more accurate", "than", "certain")
     )
@@ -300,7 +298,6 @@ def _results_section(verdict: Verdict) -> Section:
 
 
 def _pairs_section(verdict: Verdict) -> Section:
-    """Every pair in every metric, of the means over seeds."""
     means = [
         row for row in verdict.pairs if row["seed"] is None and row["metric"] in verdict.metrics
     ]
@@ -421,33 +418,26 @@ def levels(decisions: Sequence[Decision]) -> str:
     return f"Decided by the log, in which p must be at most {listed} at this look, uncorrected."
 
 
-def sealed_json(verdict: Verdict, report: Report, decisions: Sequence[Decision]) -> dict[str, Any]:
-    """What `--format json` prints of a sealed test set: decisions alone."""
-    pairs = zip(verdict.claims, decisions, strict=True)
-    return {
-        **json_of(report),
-        "sealed": True,
-        "question": _question(verdict.asked),
-        "claims": [{**claim.names, **asdict(decision)} for claim, decision in pairs],
-        "held": verdict.held,
-    }
+def to_json(
+    verdict: Verdict, report: Report, sealed: Sequence[Decision] | None = None
+) -> dict[str, Any]:
+    """What `--format json` prints; of a sealed test set decisions alone.
 
-
-def _question(asked: Question) -> dict[str, Any]:
-    return {
+    docs/VERDICT.md has its keys.
+    """
+    matched, asked = verdict.matched, verdict.asked
+    question = {
         "claim": asked.kind,
         "baseline": asked.baseline and name_of(asked.baseline),
         "margin_points": 100 * asked.margin if asked.kind == "not worse" else None,
     }
-
-
-def to_json(verdict: Verdict, report: Report) -> dict[str, Any]:
-    """What `--format json` prints; docs/VERDICT.md has its keys."""
-    matched = verdict.matched
+    first = {**json_of(report), "sealed": sealed is not None, "question": question}
+    if sealed is not None:
+        pairs = zip(verdict.claims, sealed, strict=True)
+        claims = [{**claim.names, **asdict(decision)} for claim, decision in pairs]
+        return {**first, "claims": claims, "held": verdict.held}
     return {
-        **json_of(report),
-        "sealed": False,
-        "question": _question(verdict.asked),
+        **first,
         "images": len(matched.images),
         "groups": verdict.groups,
         "classes": list(matched.classes),

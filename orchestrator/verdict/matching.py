@@ -10,7 +10,7 @@ from orchestrator.results.rows import Model
 from orchestrator.stats.bootstrap import Floats, Integers
 from orchestrator.stats.predictions import PredictedRun
 from orchestrator.verdict.faults import FaultsError, short, some
-from orchestrator.verdict.said import Said, Texts
+from orchestrator.verdict.said import Said, Texts, name_of
 
 SUM_TOLERANCE = 0.01
 """By which probabilities of one image may miss 1: they are rounded, or of half precision."""
@@ -47,11 +47,6 @@ class Matched:
     def of_model(self, model: Model) -> list[PredictedRun]:
         """A model's trainings."""
         return [run for run in self.runs if run.model == model]
-
-
-def name_of(model: Model) -> str:
-    """A model as it is shown."""
-    return " ".join(filter(None, model))
 
 
 def match(
@@ -107,7 +102,7 @@ def _check_runs(found: Sequence[Said]) -> Iterator[str]:
         key = (said.model, said.seed)
         if key in origins:
             yield (
-                f"each training must stand once, but {said.name} seed {said.seed} is in "
+                f"each training must stand once, but {name_of(said.model)} seed {said.seed} is in "
                 f"{origins[key]} and {said.origin}; name models with NAME=FILE"
             )
         origins[key] = said.origin
@@ -252,7 +247,6 @@ def _given(values: Texts | None) -> list[str]:
 def _run(
     said: Said, rows: Integers, *, classes: Sequence[str], logits: bool, notes: list[str]
 ) -> PredictedRun:
-    """One training as statistics take it."""
     place = {name: number for number, name in enumerate(classes)}
     listed = some(list(classes))
     assert said.labels is not None

@@ -1,5 +1,8 @@
 """The verdict as one page that opens from disk anywhere."""
 
+import base64
+import io
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -8,12 +11,11 @@ from orchestrator.analysis.section import count
 from orchestrator.compare.document import Report
 from orchestrator.report.chart import Chart
 from orchestrator.report.figures.differences import Difference, panel
-from orchestrator.report.gallery import Gallery
+from orchestrator.report.gallery import Gallery, Picture
 from orchestrator.report.page import Page, arrange
 from orchestrator.report.style import family_looks
 from orchestrator.verdict.document import Sliced, Verdict
-from orchestrator.verdict.images import thumbnails
-from orchestrator.verdict.matching import name_of
+from orchestrator.verdict.said import name_of
 
 TITLES: Final = {
     "claims": "What was asked",
@@ -25,6 +27,8 @@ TITLES: Final = {
 SLICES_SHOWN: Final = 6
 """With images beside them."""
 IMAGES_SHOWN: Final = 8
+EDGE: Final = 96
+"""Pixels of a thumbnail."""
 
 
 def compose(
@@ -48,7 +52,7 @@ def compose(
         warnings=report.warnings,
         facts=[] if verdict is None else _facts(verdict),
         chapters=arrange(report.sections, TITLES, charts, shown=TITLES),
-        galleries=[] if verdict is None else _galleries(verdict, sliced, files),
+        galleries=[] if verdict is None else [*_galleries(verdict, sliced, files)],
         galleries_title="Images that tell the two apart",
     )
 
@@ -66,16 +70,15 @@ def _facts(verdict: Verdict) -> list[tuple[str, str]]:
 def _chart(verdict: Verdict) -> Chart:
     """Each difference that was asked about, with its interval, and the margin."""
     looks = family_looks([name_of(model) for model in verdict.matched.models])
-    claims = []
-    for claim in verdict.claims:
-        candidate, baseline = name_of(claim.candidate), name_of(claim.baseline)
-        difference = Difference(
+    claims = [
+        Difference(
             name=claim.subtraction,
-            label=f"{candidate}\nminus {baseline}",
+            label="{candidate}\nminus {baseline}".format(**claim.names),
             ends=(claim.difference, claim.low, claim.high),
-            look=looks[candidate],
+            look=looks[claim.names["candidate"]],
         )
-        claims.append(difference)
+        for claim in verdict.claims
+    ]
     held = sum(claim.held for claim in verdict.claims)
     verb = "held" if verdict.asked.decides else "certain"
     margin = verdict.asked.margin
@@ -90,17 +93,32 @@ def _chart(verdict: Verdict) -> Chart:
     )
 
 
-def _galleries(verdict: Verdict, sliced: Sliced, files: dict[str, Path]) -> list[Gallery]:
+def _galleries(verdict: Verdict, sliced: Sliced, files: dict[str, Path]) -> Iterator[Gallery]:
     """Of the most certain slices the images that one of the two alone is right on."""
-    found = []
     for claim, slices in sliced:
         for each in slices[:SLICES_SHOWN]:
             images = [verdict.matched.images[row] for row in each.distinguishing[:IMAGES_SHOWN]]
-            pictures = tuple(thumbnails(images, files))
+            pictures = tuple(_thumbnails(images, files))
             if pictures:
                 caption = (
                     f"{claim.subtraction}, {each.column} {each.value}: gained {each.better:.3g}, "
                     f"lost {each.worse:.3g} of {count(each.images)} images"
                 )
-                found.append(Gallery(caption=caption, pictures=pictures))
-    return found
+                yield Gallery(caption=caption, pictures=pictures)
+
+
+def _thumbnails(images: Sequence[str], files: Mapping[str, Path]) -> Iterator[Picture]:
+    """Thumbnails of those that can be read."""
+    for image in filter(files.__contains__, images):
+        from PIL import Image  # noqa: PLC0415 (asked for by few)
+
+        try:
+            with Image.open(files[image]) as opened:
+                small = opened.convert("RGB")
+                small.thumbnail((EDGE, EDGE))
+        except (OSError, ValueError, Image.DecompressionBombError):
+            continue  # `measure` has said so
+        buffer = io.BytesIO()
+        small.save(buffer, "PNG")
+        data = base64.b64encode(buffer.getvalue()).decode()
+        yield Picture(address=f"data:image/png;base64,{data}", alt=f"Test image {image}")

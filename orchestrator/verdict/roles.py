@@ -48,24 +48,33 @@ _OF_A_CLASS: Final = re.compile(
 )
 
 
-@dataclass(kw_only=True)
-class Roles:
-    """What a file says, by role.
+@dataclass(kw_only=True, eq=False)
+class Outputs:
+    """The numbers of a file for each class, if it has them.
 
     Attributes:
-        columns: Role to its column: `image`, `label`, `predicted`, `model`, `seed`, [rows].
         outputs: One number a class, [rows, classes]; None where it has classes alone.
         names: Of the classes of the outputs, in their order; empty where they are not named.
         logits: Whether the outputs are said to be logits.
         trainer: Whether it is what a Hugging Face Trainer predicts, which are logits as a rule.
-        other: All columns without a role, [rows].
     """
 
-    columns: dict[str, Array] = field(default_factory=dict)
     outputs: Array | None = None
     names: tuple[str, ...] = ()
     logits: bool = False
     trainer: bool = False
+
+
+@dataclass(kw_only=True, eq=False)
+class Roles(Outputs):
+    """What a file says, by role.
+
+    Attributes:
+        columns: Role to its column: `image`, `label`, `predicted`, `model`, `seed`, [rows].
+        other: All columns without a role, [rows].
+    """
+
+    columns: dict[str, Array] = field(default_factory=dict)
     other: dict[str, Array] = field(default_factory=dict)
 
 

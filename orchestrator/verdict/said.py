@@ -13,22 +13,20 @@ import pyarrow.parquet as pq
 from orchestrator.results.rows import Model
 from orchestrator.results.schema import FIXED_SCHEMAS
 from orchestrator.results.study_results import StudyResults
-from orchestrator.stats.bootstrap import Floats
 from orchestrator.stats.predictions import PredictedRun, split_runs
 from orchestrator.verdict.faults import FaultsError, some
-from orchestrator.verdict.roles import MATRIX, Roles, roles_of
+from orchestrator.verdict.roles import MATRIX, Outputs, Roles, roles_of
 from orchestrator.verdict.tables import Array, Columns, read_columns
 
 Texts = npt.NDArray[np.object_]
 """Texts; None where there is no value."""
 MISSING: Final = frozenset({"", "nan", "NaN", "None", "null", "<NA>", "NaT"})
 OURS: Final = frozenset(FIXED_SCHEMAS["predictions"].names) - {"study", "file"}
-LABEL_ROLES: Final = ("image", "label")
 _SEED: Final = re.compile(r"(?P<model>.*?)[-_. ]*(?:seed|s)[-_=]?(?P<seed>\d+)", re.IGNORECASE)
 
 
 @dataclass(kw_only=True, eq=False)
-class Said:
+class Said(Outputs):
     """One training on the test images, as a file has it.
 
     Attributes:
@@ -38,10 +36,6 @@ class Said:
         images: Which image each row is of, [images]; None where the order says it.
         labels: The true classes, [images]; None where the file has none.
         predicted: The predicted classes, [images]; None where the outputs tell.
-        outputs: One number a class, [images, classes]; None where there are classes alone.
-        names: Of the classes of the outputs; empty where they are not named.
-        logits: Whether the outputs are said to be logits.
-        trainer: Whether a Hugging Face Trainer predicted them.
         other: Further columns, [images].
         files: Of the images, in a study of ours; empty elsewhere.
     """
@@ -52,10 +46,6 @@ class Said:
     images: Texts | None = None
     labels: Texts | None = None
     predicted: Texts | None = None
-    outputs: Floats | None = None
-    names: tuple[str, ...] = ()
-    logits: bool = False
-    trainer: bool = False
     other: Mapping[str, Texts] = field(default_factory=dict)
     files: tuple[str, ...] = ()
 
@@ -71,15 +61,15 @@ class Said:
         counted = np.arange(self.rows).astype(str).astype(object)
         return counted if self.images is None else self.images
 
-    @property
-    def name(self) -> str:
-        """The model's, as it is shown."""
-        return " ".join(filter(None, self.model))
-
     def __str__(self) -> str:
         """How a fault names it."""
         seed = "" if self.seed is None else f" seed {self.seed}"
-        return f"{self.origin} ({self.name}{seed})"
+        return f"{self.origin} ({name_of(self.model)}{seed})"
+
+
+def name_of(model: Model) -> str:
+    """A model as it is shown."""
+    return " ".join(filter(None, model))
 
 
 class Source(NamedTuple):
@@ -208,7 +198,6 @@ def _is_ours(path: Path) -> bool:
 
 
 def _read_ours(source: Source, fraction: float | None) -> tuple[list[Said], list[str]]:
-    """A study's final runs."""
     classes: Sequence[Any] | None = None
     order: list[str] = []
     if source.path.is_dir():
@@ -254,7 +243,6 @@ def _of_run(source: Source, run: PredictedRun, classes: Sequence[Any] | None) ->
 
 
 def _split(source: Source, name: str, roles: Roles, columns: Columns) -> Iterator[Said]:
-    """One file's models and seeds."""
     path = str(source.path)
     as_texts = {role: texts(_flat(values)) for role, values in roles.columns.items()}
     FaultsError.check([*_wrong(path, roles, as_texts)])
@@ -262,18 +250,20 @@ def _split(source: Source, name: str, roles: Roles, columns: Columns) -> Iterato
     of_name = int(stem["seed"]) if stem else None
     if stem and stem["model"]:
         name = stem["model"]
-    count = len(next(iter(columns.values())))
+    outputs = roles.outputs
+    # Of a file's arrays some may be of no image: names of classes, a history of losses.
+    sized = [*as_texts.values(), *columns.values()] if outputs is None else [outputs]
+    count = len(sized[0])
     models = as_texts.get("model", [name] * count)
     seeds = as_texts.get("seed", [of_name] * count)
+    if outputs is not None:
+        outputs = np.asarray(outputs, dtype=np.float64).reshape(count, -1)
     of_key: dict[tuple[str, int | None], list[int]] = {}
     for row, (model, seed) in enumerate(zip(models, seeds, strict=True)):
         of_key.setdefault((model, None if seed is None else int(seed)), []).append(row)
-    other = {column: texts(values) for column, values in roles.other.items()}
+    other = {name: texts(values) for name, values in roles.other.items() if len(values) == count}
     for (model, seed), rows in of_key.items():
         own = {role: values[rows] for role, values in as_texts.items()}
-        outputs = None
-        if roles.outputs is not None:
-            outputs = np.asarray(roles.outputs[rows], dtype=np.float64).reshape(len(rows), -1)
         yield Said(
             origin=path,
             model=(model, ""),
@@ -281,7 +271,7 @@ def _split(source: Source, name: str, roles: Roles, columns: Columns) -> Iterato
             images=own.get("image"),
             labels=own.get("label"),
             predicted=own.get("predicted"),
-            outputs=outputs,
+            outputs=None if outputs is None else outputs[rows],
             names=roles.names,
             logits=roles.logits,
             trainer=roles.trainer,
@@ -290,7 +280,6 @@ def _split(source: Source, name: str, roles: Roles, columns: Columns) -> Iterato
 
 
 def _wrong(path: str, roles: Roles, as_texts: Mapping[str, Texts]) -> Iterator[str]:
-    """What is wrong with the columns of a file."""
     outputs = {} if roles.outputs is None else {"outputs": roles.outputs}
     lengths = {name: len(values) for name, values in {**roles.columns, **outputs}.items()}
     if len(set(lengths.values())) > 1:
@@ -325,7 +314,7 @@ def _number_seeds(found: Sequence[Said], notes: list[str]) -> None:
             own = [each.seed for each in found if each.model == said.model]
             said.seed = next(number for number in range(len(own) + 1) if number not in own)
             if len(own) > 1:
-                numbered.add(said.name)
+                numbered.add(name_of(said.model))
     notes += [
         f"{name}: no seeds are named, so its files are its trainings in their order."
         for name in sorted(numbered)
@@ -350,7 +339,7 @@ def read_labels(path: Path, columns_given: Mapping[str, str]) -> dict[str, str]:
         OSError: It cannot be read.
     """
     columns = read_columns(path)
-    given = {role: columns_given[role] for role in LABEL_ROLES if role in columns_given}
+    given = {role: columns_given[role] for role in ("image", "label") if role in columns_given}
     found = roles_of(columns, given, ()).columns
     values = found.get("label", found.get("predicted"))
     if values is None:

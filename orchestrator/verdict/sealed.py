@@ -64,7 +64,8 @@ def decide(
     check_writable(path.absolute().parent)
     with FileLock(path.with_name(f".{path.name}.lock"), timeout=LOCK_SECONDS):
         entries = _read(path)
-        test_set = _digest_of_test_set(matched)
+        labels = (matched.classes[label] for label in matched.runs[0].labels)
+        test_set = _sha256(json.dumps([*zip(matched.images, labels, strict=True)]))
         if entries and entries[0]["test_set"] != test_set:
             raise ValueError(
                 f"--log must be of this test set, but {path} is of another (images or labels "
@@ -139,11 +140,6 @@ def _read(path: Path) -> list[dict[str, Any]]:
 
 def _digest_of_last(entries: Sequence[dict[str, Any]]) -> str:
     return _sha256(json.dumps(entries[-1], sort_keys=True)) if entries else ""
-
-
-def _digest_of_test_set(matched: Matched) -> str:
-    labels = (matched.classes[label] for label in matched.runs[0].labels)
-    return _sha256(json.dumps([*zip(matched.images, labels, strict=True)]))
 
 
 def _sha256(text: str) -> str:

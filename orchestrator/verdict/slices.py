@@ -96,7 +96,7 @@ def find_slices(
         ((*part, hits) for part in _parts(matched, columns)),
         _confusions(matched.classes, matched.runs[0].labels, predicted),
     )
-    found = [_slice(*part, groups) for part in parts if _distinguishing(part) >= FEWEST_TOLD_APART]
+    found = [_slice(*part, groups) for part in parts if _told_apart(part) >= FEWEST_TOLD_APART]
     corrected = claims.holm([each.p_value for each in found])
     done = [replace(each, p_value_holm=float(p)) for each, p in zip(found, corrected, strict=True)]
     return sorted(done, key=lambda each: (each.p_value_holm, each.p_value, -abs(each.difference)))
@@ -141,10 +141,9 @@ def _confusions(
                 yield CONFUSION, value, rows, [each != guess for each in predicted]
 
 
-def _distinguishing(part: Part) -> int:
-    *_, rows, hits = part
-    a, b = (each[:, rows].mean(axis=0) for each in hits)
-    return int(np.count_nonzero(a != b))
+def _told_apart(part: Part) -> int:
+    *_, rows, (a, b) = part
+    return int(np.count_nonzero(a[:, rows].mean(axis=0) != b[:, rows].mean(axis=0)))
 
 
 def _slice(

@@ -111,10 +111,6 @@ def _are_numbers(cells: list[str]) -> bool:
     return bool(cells)
 
 
-def _read_parquet(path: Path) -> Columns:
-    return _of_arrow(pq.ParquetFile(path).read())
-
-
 def _read_arrow(path: Path) -> Columns:
     with pa.memory_map(str(path)) as source:
         try:
@@ -204,7 +200,7 @@ def _numbers_of(text: str) -> Array:
 
 READERS: Final[Mapping[str, Callable[[Path], Columns]]] = {
     **dict.fromkeys((".csv", ".tsv", ".txt"), _read_text),
-    ".parquet": _read_parquet,
+    ".parquet": lambda path: _of_arrow(pq.ParquetFile(path).read()),
     **dict.fromkeys((".arrow", ".feather"), _read_arrow),
     **dict.fromkeys((".json", ".jsonl"), _read_json),
     ".npy": _read_npy,

@@ -9,11 +9,7 @@ from orchestrator.cli import DONE, INCOMPLETE, OneLineParser, fail, run_command,
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs the command.
-
-    Returns:
-        The exit code: 0 all checks hold, 1 something is wrong, 2 the folder is no study.
-    """
+    """Runs the command; its exit code: 0 all checks hold, 1 something is wrong, 2 no study."""
     options = _parser().parse_args(arguments)
     from orchestrator.results.fetched import local_folder
     from orchestrator.verify.runner import verify

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from orchestrator.analysis.section import grouped
 from orchestrator.config.final_epochs import final_epochs
 from orchestrator.config.searches import search_for
 from orchestrator.results import schema
@@ -15,7 +16,7 @@ from orchestrator.results.rows import FinalEpochRow, FinalRow, tested
 from orchestrator.results.states import Outcome
 from orchestrator.trials.trial import FAILURES
 from orchestrator.verify.search import parameter_columns
-from orchestrator.verify.tables import Tables, contiguous, differing, grouped, repeated, unmatched
+from orchestrator.verify.tables import Tables, contiguous, differing, repeated, unmatched
 from trainables.epoch_rows import best_row, objective
 from trainables.weights.loading import file_sha256
 
@@ -48,7 +49,7 @@ def check_final_epochs(tables: Tables) -> Iterator[str]:
     yield from contiguous("final_epochs.parquet", tables.final_epochs)
     sequences = (f"sequence {row['sequence']}" for row in tables.final_epochs)
     yield from repeated(sequences, "be in final_epochs.parquet once", " times")
-    curves = grouped(tables.final_epochs)
+    curves = {trial_id: rows for (trial_id,), rows in grouped(tables.final_epochs, "trial_id")}
     asked = {known["trial_id"] for known in _expected(tables).values()}
     if tables.study.choice is None:  # idle slots of the search re-train baselines
         asked = {name for name, (row, *_) in curves.items() if row["role"] == "baseline"}
@@ -58,7 +59,7 @@ def check_final_epochs(tables: Tables) -> Iterator[str]:
         where = f"epoch {epoch['epoch']} of {epoch['trial_id']} in final_epochs.parquet"
         yield from differing(where, {"trial_id": final_id(*key_of(epoch))}, epoch)
     for row in tables.final:
-        yield from _check_curve(row, curves.get(row["trial_id"], []), tables)
+        yield from _check_curve(name_of(key_of(row)), row, curves.get(row["trial_id"], []), tables)
 
 
 def check_final_params(tables: Tables) -> Iterator[str]:
@@ -67,7 +68,7 @@ def check_final_params(tables: Tables) -> Iterator[str]:
         family, name = row["family"], name_of(key_of(row))
         expected = tables.study.baselines.get(family)
         if row["role"] == "tuned":
-            search = search_for(tables.searches, family, row["train_fraction"])
+            search = search_for(tables.study.searches, family, row["train_fraction"])
             expected = tables.choice[search.name].params if search.name in tables.choice else None
         found = json.loads(row["params_json"])
         if found != expected:
@@ -107,7 +108,7 @@ def name_of(key: Key) -> str:
 
 def _expected(tables: Tables) -> dict[Key, dict[str, Any]]:
     """The final runs that the choice asks for, and what is known of each."""
-    dataset = tables.study.dataset
+    dataset, searches = tables.study.dataset, tables.study.searches
     return {
         (family, role, seed, fraction): {
             "trial_id": final_id(family, trained, seed, fraction),
@@ -117,7 +118,7 @@ def _expected(tables: Tables) -> dict[Key, dict[str, Any]]:
         }
         for fraction in tables.settings.train_fractions
         for family in tables.settings.families
-        for chosen in [tables.choice.get(search_for(tables.searches, family, fraction).name)]
+        for chosen in [tables.choice.get(search_for(searches, family, fraction).name)]
         if chosen is not None
         for role in schema.ROLES
         for trained in ("baseline" if chosen.baseline_won else role,)
@@ -125,18 +126,18 @@ def _expected(tables: Tables) -> dict[Key, dict[str, Any]]:
     }
 
 
-def _check_curve(row: FinalRow, rows: Sequence[FinalEpochRow], tables: Tables) -> Iterator[str]:
-    name = name_of(key_of(row))
+def _check_curve(
+    name: str, row: Mapping[str, Any], rows: Sequence[FinalEpochRow], tables: Tables
+) -> Iterator[str]:
     epochs = final_epochs(tables.settings, row["train_fraction"])
     if len(rows) != epochs:
         yield f"{name} must have {epochs} epochs, but has {len(rows)}"
         return
     best = best_row(rows)
-    found: Mapping[str, Any] = row
     expected = {column: best[column] for column in OF_BEST}
     yield from differing(name, expected, row, " as in its epochs")
     if row["epoch"] == row["last_epoch"]:
-        same = {f"{metric}_last_epoch": found[metric] for metric in TEST_METRICS}
+        same = {f"{metric}_last_epoch": row[metric] for metric in TEST_METRICS}
         yield from differing(name, same, row, " as at the best epoch, which is the last")
     seconds = sum(epoch["epoch_seconds"] for epoch in rows)
     if not math.isclose(row["train_seconds"], seconds, rel_tol=1e-9, abs_tol=1e-9):

@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 from sklearn.metrics import accuracy_score, precision_recall_fscore_support
 
 from orchestrator.results.final_runs import Key, key_of
-from orchestrator.results.rows import ComparisonRow, FinalRow, models_of
+from orchestrator.results.rows import ComparisonRow, models_of
 from orchestrator.stats.pairwise import compare
 from orchestrator.verify.finals import name_of
 from orchestrator.verify.tables import Tables, differing, repeated
@@ -40,7 +40,7 @@ def check_predictions(tables: Tables) -> Iterator[str]:
     runs = _runs(tables.table("predictions"))
     for key in sorted(runs.keys() - final.keys()):
         yield f"{name_of(key)} has predictions, but is not in final.parquet"
-    labels = _labels(runs)
+    labels = Counter(_array(run, "label").tobytes() for run in runs.values()).most_common(1)
     for key, row in sorted(final.items()):
         if key not in runs:
             yield f"{name_of(key)} must have predictions, but has none"
@@ -49,7 +49,7 @@ def check_predictions(tables: Tables) -> Iterator[str]:
         if violation is not None:
             yield f"{name_of(key)} must have {violation}"
             continue
-        if _bytes(runs[key]) != labels:
+        if _array(runs[key], "label").tobytes() != labels[0][0]:
             yield f"{name_of(key)} must be tested on the same labels as the others, but is not"
         yield from _check_run(name_of(key), row, runs[key])
 
@@ -66,24 +66,24 @@ def check_comparison(tables: Tables) -> Iterator[str]:
     rows: list[ComparisonRow] = tables.table("comparison").to_pylist()
     # Older studies have no p of means, and Holm's over repeated tests.
     older = all(row["p_value"] is None for row in rows if _is_of_means(row))
-    expected, found = ({_pair(row): row for row in some} for some in (again, rows))
-    yield from repeated((_name_of_pair(_pair(row)) for row in rows), "be compared once", " times")
+    expected: dict[str, Mapping[str, Any]] = {_pair(row): row for row in again}
+    found = {_pair(row): row for row in rows}
+    yield from repeated(map(_pair, rows), "be compared once", " times")
     for pair in expected:
         if pair not in found:
-            yield f"{_name_of_pair(pair)} must be in comparison.parquet, but is missing"
+            yield f"{pair} must be in comparison.parquet, but is missing"
     for pair, row in found.items():
         if pair not in expected:
-            yield f"{_name_of_pair(pair)} must not be in comparison.parquet: no finals have it"
+            yield f"{pair} must not be in comparison.parquet: no finals have it"
             continue
-        what, known = _name_of_pair(pair), dict(expected[pair])
         names = [*POINTS]
         if not _is_of_means(row):
             names += ["p_value"] if older else ["p_value", "p_value_holm"]
         elif not older:
-            yield from _p_of_means(what, row)
-        points = {name: known[name] for name in names}
-        yield from differing(what, points, row, " as the predictions give")
-        yield from _interval(what, row)
+            yield from _p_of_means(pair, row)
+        points = {name: expected[pair][name] for name in names}
+        yield from differing(pair, points, row, " as the predictions give")
+        yield from _interval(pair, row)
 
 
 def _is_of_means(row: ComparisonRow) -> bool:
@@ -122,7 +122,7 @@ def _violation(part: pa.Table, images: int, classes: int) -> str | None:
     return None
 
 
-def _check_run(name: str, row: FinalRow, part: pa.Table) -> Iterator[str]:
+def _check_run(name: str, row: Mapping[str, Any], part: pa.Table) -> Iterator[str]:
     labels, predicted = _array(part, "label"), _array(part, "predicted")
     probabilities = np.stack(part["probabilities"].to_numpy()).astype(np.float64)
     for what, wrong in (
@@ -131,10 +131,9 @@ def _check_run(name: str, row: FinalRow, part: pa.Table) -> Iterator[str]:
     ):
         if wrong.any():
             yield f"{name} must have {what}, but has not at image {np.flatnonzero(wrong)[0]}"
-    known: Mapping[str, Any] = row
     for metric, value in _metrics(labels, predicted, probabilities).items():
-        if not math.isclose(known[metric], value, rel_tol=TOLERANCE, abs_tol=TOLERANCE):
-            yield f"{metric} of {name} must be {value} as predicted, but is {known[metric]}"
+        if not math.isclose(row[metric], value, rel_tol=TOLERANCE, abs_tol=TOLERANCE):
+            yield f"{metric} of {name} must be {value} as predicted, but is {row[metric]}"
     of_label = probabilities[np.arange(len(labels)), labels]
     least = float(-np.log(np.maximum(of_label, SMALLEST)).mean())
     slack = TOLERANCE * max(1.0, least)
@@ -174,25 +173,12 @@ def _runs(predictions: pa.Table) -> dict[Key, pa.Table]:
     }
 
 
-def _labels(runs: Mapping[Key, pa.Table]) -> bytes:
-    found = Counter(map(_bytes, runs.values())).most_common(1)
-    return found[0][0] if found else b""
-
-
-def _bytes(part: pa.Table) -> bytes:
-    return _array(part, "label").tobytes()
-
-
 def _array(part: pa.Table, name: str) -> Integers:
     return np.asarray(part[name].to_numpy(), np.int64)
 
 
-def _pair(row: ComparisonRow) -> tuple[Any, ...]:
-    (a, b), fraction = models_of(row), row["train_fraction"]
-    return fraction, row["seed"], *a, *b, row["metric"]
-
-
-def _name_of_pair(pair: tuple[Any, ...]) -> str:
-    fraction, seed, a_family, a_role, b_family, b_role, metric = pair
-    seeds = "all seeds" if seed is None else f"seed {seed}"
-    return f"{metric} of {a_family} {a_role} - {b_family} {b_role}, fraction {fraction:g}, {seeds}"
+def _pair(row: ComparisonRow) -> str:
+    """What is compared, in words."""
+    a, b = map(" ".join, models_of(row))
+    seeds = "all seeds" if row["seed"] is None else f"seed {row['seed']}"
+    return f"{row['metric']} of {a} - {b}, fraction {row['train_fraction']:g}, {seeds}"

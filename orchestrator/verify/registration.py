@@ -1,5 +1,6 @@
 """What must be true of a registration: it is whole, older than the first trial, and was kept to."""
 
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 
@@ -81,8 +82,7 @@ def _unnamed(tables: Tables, *, found: bool) -> Iterator[str]:
     if found:
         yield f"{FILE} is there, but study.json does not say that the study was registered"
     for name, table in tables.usable.items():
-        stamped = (table.schema.metadata or {}).get(b"registration_sha256")
-        if stamped:
+        if (table.schema.metadata or {}).get(b"registration_sha256"):
             yield f"{name}.parquet is stamped with a registration, but study.json names none"
 
 
@@ -106,23 +106,18 @@ def _older(tables: Tables, registered_at: str) -> Iterator[str]:
 
 def _holm(tables: Tables, rows: Sequence[ComparisonRow]) -> Iterator[str]:
     """Corrected p of registered questions, over their distinct tests alone."""
-    digests: dict[tuple[str, str, float], set[bytes]] = {}
+    digests: defaultdict[tuple[str, str, float], frozenset[bytes]] = defaultdict(frozenset)
     try:
         runs = split_runs(tables.table("predictions"))
     except UnusableError:
         return
     for run in runs:
-        digests.setdefault((*run.model, run.fraction), set()).add(run.digest)
+        digests[*run.model, run.fraction] |= {run.digest}
+    keys = [frozenset(digests[*m, row["train_fraction"]] for m in models_of(row)) for row in rows]
     tests: dict[frozenset[frozenset[bytes]], float] = {}
-    keys = []
-    for row in rows:
-        sides = frozenset(
-            frozenset(digests.get((*model, row["train_fraction"]), set()))
-            for model in models_of(row)
-        )
-        keys.append(sides)
-        if len(sides) > 1 and row["p_value"] is not None:
-            tests.setdefault(sides, row["p_value"])
+    for row, key in zip(rows, keys, strict=True):
+        if len(key) > 1 and row["p_value"] is not None:
+            tests.setdefault(key, row["p_value"])
     adjusted = dict(zip(tests, holm(list(tests.values())), strict=True))
     for row, key in zip(rows, keys, strict=True):
         expected = float(adjusted.get(key, 1.0))

@@ -16,11 +16,8 @@ def _checks_of(module: ModuleType) -> list[Check]:
     return [check for check in found if check.__module__ == module.__name__]
 
 
-CHECKS: Final = [
-    check
-    for module in (tables, search, finals, predictions, registration)
-    for check in _checks_of(module)
-]
+MODULES: Final = (tables, search, finals, predictions, registration)
+CHECKS: Final = [check for module in MODULES for check in _checks_of(module)]
 SOURCES: Final = _checks_of(sources)
 # More of the same would not help to find what is wrong.
 MOST_SENTENCES: Final = 20

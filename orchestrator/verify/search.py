@@ -21,7 +21,6 @@ from search_spaces.dimension import contains, describe, read_distribution
 from trainables.epoch_rows import OBJECTIVES, best_row, objective
 from trainables.training.seeding import derive_seed
 
-TERMINAL: Final = frozenset({*State} - {State.RUNNING})
 BEST: Final = (*(f"validation_{name}" for name in schema.METRICS), "validation_f1")
 SHARES: Final = (
     *("train_accuracy", "validation_accuracy", "validation_precision", "validation_recall"),
@@ -35,7 +34,7 @@ def check_trials(tables: Tables) -> Iterator[str]:
     yield from unmatched(expected, found, "trials.parquet", why, str)
     yield from repeated(found, "be one row of trials.parquet")
     for row in tables.trials:
-        if row["status"] not in TERMINAL:
+        if row["status"] not in {*State} - {State.RUNNING}:
             yield f"{row['trial_id']} must have ended, but is {row['status']}"
         yield from differing(row["trial_id"], expected.get(row["trial_id"], {}), row)
 
@@ -65,7 +64,10 @@ def check_epochs(tables: Tables) -> Iterator[str]:
         where = f"epoch {epoch['epoch']} of {epoch['trial_id']}"
         known = trials.get(epoch["trial_id"])
         yield from differing(where, {"family": known["family"]} if known else {}, epoch)
-        yield from _out_of_range(where, epoch)
+        shares: Mapping[str, Any] = epoch
+        for name in SHARES:
+            if not 0 <= shares[name] <= 1:
+                yield f"{name} of {where} must lie between 0 and 1, but is {shares[name]}"
         column = OBJECTIVES[tables.settings.objective]
         if not same(objective(epoch), epoch.get(column)):
             yield f"objective of {where} must be its {column}, but is {objective(epoch)}"
@@ -108,7 +110,8 @@ def check_rungs(tables: Tables) -> Iterator[str]:
     for key in sorted(expected.keys() & found.keys()):
         row, arrival = expected[key]
         again = {"family": row["family"], "sequence": row["sequence"], **vars(arrival)}
-        if _is_tie(arrival) and found[key]["decision"] in _by_rounding(exempt=key[0] in exempt):
+        at_a_tie = {decision(weak=weak, exempt=key[0] in exempt) for weak in (True, False)}
+        if _is_tie(arrival) and found[key]["decision"] in at_a_tie:
             del again["decision"]
         yield from differing(_rung(key), again, found[key], " as in a replay")
 
@@ -128,7 +131,7 @@ def check_stops(tables: Tables) -> Iterator[str]:
 
 def replayed_rungs(tables: Tables) -> list[tuple[EpochRow, Arrival]]:
     """The arrivals at rungs that the epochs give, in their order."""
-    searches = {search.name for search in tables.searches}
+    searches = {search.name for search in tables.study.searches}
     epochs, factor = tables.settings.epochs, tables.settings.reduction_factor
     rungs = FamilyRungs(searches, rungs=tables.study.rungs, epochs=epochs, reduction_factor=factor)
     learned_from, learned = warm_start.kept(tables.folder)
@@ -139,7 +142,7 @@ def replayed_rungs(tables: Tables) -> list[tuple[EpochRow, Arrival]]:
 
 def check_choice(tables: Tables) -> Iterator[str]:
     """Each search's winner is the best of its trials on validation."""
-    for search in sorted({*(each.name for each in tables.searches), *tables.choice}):
+    for search in sorted({*(each.name for each in tables.study.searches), *tables.choice}):
         own = [row for row in tables.trials if search_of(row["trial_id"]) == search]
         best = winner([_record(row, tables) for row in own])
         chosen, what = tables.choice.get(search), f"the winner of {search}"
@@ -220,7 +223,7 @@ def _expected_trials(tables: Tables) -> dict[str, dict[str, Any]]:
     settings, halted, closed = tables.settings, tables.study.halted, tables.study.closed
     known = {row["trial_id"] for row in tables.trials}
     expected = {}
-    for search in tables.searches:
+    for search in tables.study.searches:
         trials = closed.get(search.name, settings).trials
         ids = [f"{search.name}-{number:03d}" for number in range(trials)]
         if search.family in halted:
@@ -253,13 +256,6 @@ def _check_summary(row: TrialRow, tables: Tables) -> Iterator[str]:
         yield f"{trial_id} must count {attempts} attempts at least, but counts {row['attempts']}"
 
 
-def _out_of_range(where: str, row: EpochRow) -> Iterator[str]:
-    known: Mapping[str, Any] = row
-    for name in SHARES:
-        if not 0 <= known[name] <= 1:
-            yield f"{name} of {where} must lie between 0 and 1, but is {known[name]}"
-
-
 def _record(row: TrialRow, tables: Tables) -> TrialRecord:
     rows = tables.by_trial.get(row["trial_id"], [])
     return TrialRecord(spec=spec_of_row(row), status=row["status"], rows=list(rows))
@@ -272,11 +268,6 @@ def _baselines(trials: Sequence[TrialRow]) -> set[str]:
 def _is_tie(arrival: Arrival) -> bool:
     """Value and cut-off are the same but for rounding, so that it may have been decided by that."""
     return arrival.decision != FINISHED and same(arrival.value, arrival.cutoff)
-
-
-def _by_rounding(*, exempt: bool) -> set[str]:
-    """What may have been decided at a tie."""
-    return {decision(weak=weak, exempt=exempt) for weak in (True, False)}
 
 
 def _rung(key: tuple[str, int]) -> str:

@@ -1,7 +1,7 @@
 """A study as stored on disk, and what must be true of its files: each violation a sentence."""
 
 import math
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Final, TypeVar
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from orchestrator.config.searches import Search
+from orchestrator.analysis.section import grouped
 from orchestrator.config.stored_settings import StoredSettings
 from orchestrator.results import files, schema
 from orchestrator.results.manifest import stamp
@@ -20,7 +20,6 @@ from orchestrator.results.states import ENDED
 from orchestrator.results.study_record import Choices, StudyRecord
 from orchestrator.results.study_results import by_sequence
 
-AnyEpoch = TypeVar("AnyEpoch", EpochRow, FinalEpochRow)
 Key = TypeVar("Key", bound=str | tuple[Any, ...])
 Check = Callable[["Tables"], Iterable[str]]
 
@@ -71,11 +70,6 @@ class Tables:
         """The study's, as resolved."""
         return self.study.settings
 
-    @cached_property
-    def searches(self) -> Sequence[Search]:
-        """The study's searches."""
-        return self.study.searches
-
     @property
     def choice(self) -> Choices:
         """Each search's winner; empty where there is none."""
@@ -90,7 +84,7 @@ class Tables:
     @cached_property
     def by_trial(self) -> Mapping[str, list[EpochRow]]:
         """Trial to its rows of `epochs.parquet`, by sequence."""
-        return grouped(self.epochs)
+        return {trial_id: rows for (trial_id,), rows in grouped(self.epochs, "trial_id")}
 
 
 def read(folder: Path) -> Tables:
@@ -149,23 +143,15 @@ def check_ended(tables: Tables) -> Iterator[str]:
         yield f"no half-written file must be left, but {name} is there"
 
 
-def contiguous(where: str, epochs: Sequence[AnyEpoch]) -> Iterator[str]:
+def contiguous(where: str, epochs: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     """Each trial's epochs run from 1 without a gap, each once, in the order of the sequence."""
-    for trial_id, rows in grouped(epochs).items():
+    for (trial_id,), rows in grouped(epochs, "trial_id"):
         found = [row["epoch"] for row in rows]
         names = (f"epoch {epoch} of {trial_id}" for epoch in found)
         yield from repeated(names, f"be in {where} once", " times")
         distinct = list(dict.fromkeys(found))
         if distinct != list(range(1, len(distinct) + 1)):
             yield f"the epochs of {trial_id} in {where} must run from 1, but are {found}"
-
-
-def grouped(rows: Sequence[AnyEpoch]) -> Mapping[str, list[AnyEpoch]]:
-    """Trial to its rows, in their order."""
-    groups: defaultdict[str, list[AnyEpoch]] = defaultdict(list)
-    for row in rows:
-        groups[row["trial_id"]].append(row)
-    return dict(groups)
 
 
 def repeated(names: Iterable[str], rule: str, times: str = "") -> Iterator[str]:

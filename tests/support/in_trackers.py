@@ -103,7 +103,7 @@ def in_trackio(project: str) -> dict[str, Found]:
 
 def in_wandb(folder: Path) -> dict[str, Found]:
     """Runs that lie offline below a folder, from the records of their `.wandb` files."""
-    from orchestrator.track.wandb_file import records
+    from orchestrator.track.to_wandb import records
 
     found: dict[str, Found] = defaultdict(Found)
     for path in sorted(folder.glob("wandb/offline-run-*/*.wandb")):

@@ -12,8 +12,7 @@ from in_trackers import Found, expected_points
 from made_up_study import MadeUpStudy
 
 from orchestrator.config.trackers import Target
-from orchestrator.track.tracked_study import TrackedStudy, read_tracked
-from orchestrator.track.tracker import open_tracker
+from orchestrator.track.tracked_study import TrackedStudy, open_tracker, read_tracked
 
 pytestmark = [
     # What the trackers' packages do themselves.

@@ -170,6 +170,17 @@ def test_the_output_of_a_trainer_is_taken_for_logits(place: Path, verdict: Run) 
     assert any("matched by their order" in line for line in found["warnings"])
 
 
+def test_arrays_of_a_file_that_are_of_no_image_change_nothing(place: Path, verdict: Run) -> None:
+    for name, model in (("old", OLD), ("new", NEW)):
+        arrays = {"probabilities": model.probabilities, "labels": model.named(model.labels)}
+        np.savez(place / f"{name}.npz", class_names=CLASSES, **arrays, losses=np.ones(2))
+        model.write(place / f"{name}.csv")
+    found = verdict("new.npz", "old.npz")
+    assert found["images"] == NEW.images
+    (claim,) = found["claims"]
+    assert claim == verdict("new.csv", "old.csv")["claims"][0]
+
+
 def test_the_best_class_of_timm_is_what_was_predicted(place: Path, verdict: Run) -> None:
     labels = pd.DataFrame({"image": NEW.names, "label": NEW.labels})
     labels.to_csv(place / "labels.csv", index=False)
