@@ -41,8 +41,8 @@ from orchestrator.audit.claims import LEVEL, permutation_p_value
 from orchestrator.audit.document import Audit, audit
 from orchestrator.audit.foreign import Said
 from orchestrator.audit.interpret import interpret
-from orchestrator.audit.optimism import luck_of_best
 from orchestrator.audit.read import read
+from orchestrator.audit.selection_bias import expected_noise_of_best
 
 Write = Callable[[Foreign, Path], Path]
 WRITERS: dict[str, tuple[Write, str]] = {
@@ -167,7 +167,7 @@ def luck(count: int) -> Iterator[tuple[str, int, float, float]]:
                 values = truths + NOISE * random.standard_normal(n)
                 best = values.argmax()
                 true.append(values[best] - truths[best])
-                said.append(luck_of_best(values, NOISE, np.ones(n)))
+                said.append(expected_noise_of_best(values, NOISE, np.ones(n)))
             yield name, n, 100 * float(np.mean(true)), 100 * float(np.mean(said))
 
 

@@ -161,7 +161,7 @@ def mean_noise(measured: list[power.Noise]) -> power.Noise:
     """The noise as it is: each part the mean of what many studies have measured."""
     return power.Noise(
         images=fmean(each.images for each in measured),
-        luck=tuple(np.mean([each.luck for each in measured], axis=0)),
+        residual=tuple(np.mean([each.residual for each in measured], axis=0)),
         trainings=tuple(np.mean([each.trainings for each in measured], axis=0)),
         tested=measured[0].tested,
     )

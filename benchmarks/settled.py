@@ -49,20 +49,20 @@ class Ended:
         seen: Its best validation accuracy.
         true: Its accuracy without noise.
         seconds: That it took of a device.
-        luck: When it is tested, in standard deviations.
+        residual: When it is tested, in standard deviations.
     """
 
     family: str = ""
     seen: float
     true: float
     seconds: float
-    luck: float = 0.0
+    residual: float = 0.0
 
     @property
     def tested(self) -> float:
         """What its re-trainings give on the test set."""
         noise = self.true * (1 - self.true) / TEST_IMAGES + SEED_NOISE**2 / SEEDS
-        return float(self.true + np.sqrt(noise) * self.luck)
+        return float(self.true + np.sqrt(noise) * self.residual)
 
 
 def search(folder: Path, plan: FamilyPlan, *, trials: int, seed: int) -> list[Ended]:
@@ -111,7 +111,7 @@ def study(searches: Sequence[Sequence[Ended]], seed: int) -> list[Ended]:
                 family=name,
                 seen=float(np.clip(each.seen + level, 0.01, 0.99)),
                 true=float(np.clip(each.true + level, 0.01, 0.99)),
-                luck=random.standard_normal(),
+                residual=random.standard_normal(),
             )
             for each in searches[number]
         ]

@@ -185,7 +185,7 @@ def _plan_and_run(options: argparse.Namespace) -> int:
             address = not_fetched(error)
             if address is None:
                 return cli.fail("study", error)
-            return _not_at_hand(options, address, console)
+            return _not_downloaded(options, address, console)
         except KeyboardInterrupt:
             message = "interrupted before the study began or went on; nothing was written"
             return cli.fail("study", KeyboardInterrupt(message), cli.INTERRUPTED)
@@ -201,7 +201,7 @@ def _print_settings(options: argparse.Namespace) -> int:
     return cli.DONE
 
 
-def _not_at_hand(options: argparse.Namespace, address: str, console: "Console") -> int:
+def _not_downloaded(options: argparse.Namespace, address: str, console: "Console") -> int:
     """Says of a dry run what a run would download first; what it can say else is printed."""
     console.print(
         f"Data: in no cache here; a run will download them from {address}, and the rest "

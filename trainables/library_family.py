@@ -45,7 +45,7 @@ class LibraryModel:
         usual: How they are in the baseline.
         fitted: A file's weights in the names and shapes that a network has at its input size.
         own_weights: Finds the weights that the library has for a model.
-        check_exists: Refuses a model that the library does not have.
+        check_exists: Rejects a model that the library does not have.
     """
 
     library: str
@@ -168,7 +168,7 @@ class LibraryModel:
         weights: "Weights | None",
         params: Config = MappingProxyType({}),
     ) -> None:
-        """Refuses what the library does not have, or cannot use with images of each size.
+        """Rejects what the library does not have, or cannot use with images of each size.
 
         Args:
             sizes: Edges in pixels.
@@ -233,7 +233,7 @@ class LibraryModel:
 
 
 def check_name(library: str, name: str, known: Sequence[str]) -> None:
-    """Refuses a name that is not among those of a library.
+    """Rejects a name that is not among those of a library.
 
     Raises:
         ValueError: It names those that are like it.

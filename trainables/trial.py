@@ -120,7 +120,7 @@ class StudyTrial(tune.Trainable):
             self._attempt.close()
 
     def _check_node(self) -> None:
-        """Refuses a node that joined after the study began, and cannot run its trials."""
+        """Rejects a node that joined after the study began, and cannot run its trials."""
         error = node_check.node_error(self._software, Path(self._config.folder) / "study.json")
         if error:
             raise RuntimeError(error)

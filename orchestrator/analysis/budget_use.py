@@ -11,25 +11,25 @@ import pyarrow as pa
 from orchestrator.analysis.formats import number, words
 from orchestrator.analysis.frames import frame
 from orchestrator.analysis.section import Format, Section, count, present
-from orchestrator.forecast.estimate import SECONDS_PER_HOUR, between, cost_sentences
+from orchestrator.forecast.estimate import SECONDS_PER_HOUR, between, cost_notes
 from orchestrator.results.study_record import StudyRecord
 
 SPENT_EXACTLY = 1.005
 """A share is kept if no more than half a percent above it was spent."""
 
 
-EFFORT: Final = {
+BUDGET_USE: Final = {
     "family": words("family"),
     **{name: number(name) for name in ("trials", "epochs")},
     "search device s": number("search_seconds"),
     "final runs": number("final_runs"),
     "finals device s": number("finals_seconds"),
 }
-"""How `Effort` is shown."""
+"""How `BudgetUse` is shown."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Effort:
+class BudgetUse:
     """What one family was given: trials and device-seconds of its search and of its re-trainings.
 
     Trials count with the baseline and whatever became of them; of the re-trainings a winner that is
@@ -44,15 +44,15 @@ class Effort:
     finals_seconds: float
 
 
-def effort_section(study: StudyRecord, efforts: Sequence[Effort]) -> Section:
+def budget_use_section(study: StudyRecord, uses: Sequence[BudgetUse]) -> Section:
     """What each family was given, beside the rule that balanced it."""
     return Section(
         key="effort/given",
         title="What each family was given",
-        table=pd.DataFrame(map(vars, efforts)),
-        formats=EFFORT,
+        table=pd.DataFrame(map(vars, uses)),
+        formats=BUDGET_USE,
         place="document",
-        notes=(_budget_rule(study), *_overspent(study, efforts), *_effort_sentences(efforts)),
+        notes=(_budget_rule(study), *_overspent(study, uses), *_budget_use_notes(uses)),
     )
 
 
@@ -90,13 +90,13 @@ def _ended(study: StudyRecord) -> str:
     return f", which ended the search of {listed}"
 
 
-def _overspent(study: StudyRecord, efforts: Sequence[Effort]) -> Iterator[str]:
+def _overspent(study: StudyRecord, uses: Sequence[BudgetUse]) -> Iterator[str]:
     """Families that took more than their share: a baseline and the finals run all the same."""
     hours, families = study.settings.budget_gpu_hours, study.settings.families
     if hours is None or study.settings.tune_per_fraction:  # there a row is one search
         return
     share = hours / len(families)
-    for each in efforts:
+    for each in uses:
         took = (each.search_seconds + each.finals_seconds) / SECONDS_PER_HOUR
         if took > share * SPENT_EXACTLY:
             yield (
@@ -105,8 +105,8 @@ def _overspent(study: StudyRecord, efforts: Sequence[Effort]) -> Iterator[str]:
             )
 
 
-def _effort_sentences(efforts: Sequence[Effort]) -> Iterator[str]:
-    spent = [each for each in efforts if each.search_seconds > 0]
+def _budget_use_notes(uses: Sequence[BudgetUse]) -> Iterator[str]:
+    spent = [each for each in uses if each.search_seconds > 0]
     if len(spent) > 1:
         least, most = (choose(spent, key=lambda each: each.search_seconds) for choose in (min, max))
         ratio = f"{most.search_seconds / least.search_seconds:.2f}"
@@ -118,20 +118,22 @@ def _effort_sentences(efforts: Sequence[Effort]) -> Iterator[str]:
                 f"The search of {most.family} took {ratio} times the device-seconds of that of "
                 f"{least.family}; they had {most.trials:,} and {least.trials:,} trials."
             )
-    for each in efforts:
+    for each in uses:
         if not each.search_seconds:
             yield f"{each.family}: no device time was spent on its search."
 
 
-def measure_effort(families: Sequence[str], trials: pa.Table, final: pa.Table) -> list[Effort]:
+def measure_budget_use(
+    families: Sequence[str], trials: pa.Table, final: pa.Table
+) -> list[BudgetUse]:
     """What each family was given, in their order."""
     trial_rows, final_rows = trials.to_pylist(), final.to_pylist()
-    efforts = []
+    uses = []
     for family in families:
         own = [row for row in trial_rows if row["family"] == family]
         runs = {row["trial_id"]: row for row in final_rows if row["family"] == family}.values()
-        efforts.append(
-            Effort(
+        uses.append(
+            BudgetUse(
                 family=family,
                 trials=len(own),
                 epochs=sum(row["epochs_run"] or 0 for row in own),
@@ -140,7 +142,7 @@ def measure_effort(families: Sequence[str], trials: pa.Table, final: pa.Table) -
                 finals_seconds=sum(present(row["device_seconds"] for row in runs)),
             )
         )
-    return efforts
+    return uses
 
 
 def forecast_sections(study: StudyRecord, trials: pa.Table, final: pa.Table) -> Iterator[Section]:
@@ -148,7 +150,7 @@ def forecast_sections(study: StudyRecord, trials: pa.Table, final: pa.Table) -> 
     forecast = study.forecast
     if not forecast.families:
         return
-    efforts = measure_effort(list(forecast.families), trials, final)
+    uses = measure_budget_use(list(forecast.families), trials, final)
     finals = frame(final).drop_duplicates("trial_id").groupby("family")["last_epoch"].sum()
     rows: list[dict[str, Any]] = [
         {
@@ -158,7 +160,7 @@ def forecast_sections(study: StudyRecord, trials: pa.Table, final: pa.Table) -> 
             **_ends("seconds_forecast", forecast.families[each.family].device_seconds),
             "device_seconds": each.search_seconds + each.finals_seconds,
         }
-        for each in efforts
+        for each in uses
     ]
     hours = sum(row["device_seconds"] for row in rows) / SECONDS_PER_HOUR
     throughput = forecast.pace
@@ -181,7 +183,7 @@ def forecast_sections(study: StudyRecord, trials: pa.Table, final: pa.Table) -> 
             else f"By the epochs of {throughput['study']} on {throughput['device']}. Trials of "
             "the search that failed and epochs computed twice are in what it took, finals that "
             "were not tested are not.",
-            *cost_sentences(forecast.prices, [hours, hours], study.device_types),
+            *cost_notes(forecast.prices, [hours, hours], study.device_types),
         ),
     )
 

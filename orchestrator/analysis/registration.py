@@ -15,7 +15,7 @@ from orchestrator.results.study_record import Question, StudyRecord
 
 KEY: Final = "differences/registered"
 MARKED: Final = frozenset({"results", "differences", "data", "calibration", "classes", "effort"})
-"""Chapters whose sections say so where nobody registered what they ask."""
+"""Topics whose sections say so where nobody registered what they ask."""
 
 
 def registration_sections(study: StudyRecord, pairs: Sequence[ComparisonRow]) -> Iterator[Section]:
@@ -61,7 +61,7 @@ def mark_explored(study: StudyRecord, sections: Sequence[Section]) -> tuple[Sect
         return tuple(sections)
     return tuple(
         replace(section, title=f"{section.title} ({EXPLORED})")
-        if section.chapter in MARKED and section.key != KEY and "asked" not in section.table.columns
+        if section.topic in MARKED and section.key != KEY and "asked" not in section.table.columns
         else section
         for section in sections
     )

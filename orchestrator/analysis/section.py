@@ -57,7 +57,7 @@ class Section:
     """A table of numbers under a heading, and how it is shown.
 
     Attributes:
-        key: Its name for programs, unlike all others in a report: its chapter, a slash, its own.
+        key: Its name for programs, unlike all others in a report: its topic, a slash, its own.
         title: Its heading.
         table: What it has to say, unrounded: accuracies as fractions, times in seconds.
         formats: Heading of each column that is shown, and how its cells are written.
@@ -79,7 +79,7 @@ class Section:
     most: int | None = None
 
     @property
-    def chapter(self) -> str:
+    def topic(self) -> str:
         """What it belongs to."""
         return self.key.partition("/")[0]
 

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from orchestrator.analysis.budget_use import effort_section, measure_effort
+from orchestrator.analysis.budget_use import budget_use_section, measure_budget_use
 from orchestrator.analysis.formats import number, points, share, words
 from orchestrator.analysis.frames import frame
 from orchestrator.analysis.section import Section
@@ -84,7 +84,7 @@ def fairness_sections(study: StudyRecord, trials: pa.Table, final: pa.Table) -> 
     """What each family was given, gained, and promised too much."""
     families = study.settings.families
     table = describe_selection(families, trials, final)
-    yield effort_section(study, measure_effort(families, trials, final))
+    yield budget_use_section(study, measure_budget_use(families, trials, final))
     yield Section(
         key="effort/choice",
         title="What each search chose, and whether it held",

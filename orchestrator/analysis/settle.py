@@ -16,7 +16,7 @@ from orchestrator.analysis.pairwise import ENOUGH_SEEDS, is_certain
 from orchestrator.analysis.section import Section, count, percent
 from orchestrator.called import words_of
 from orchestrator.config.settings import Settings
-from orchestrator.forecast.estimate import SECONDS_PER_HOUR, between, cost_sentences
+from orchestrator.forecast.estimate import SECONDS_PER_HOUR, between, cost_notes
 from orchestrator.results.rows import ComparisonRow
 from orchestrator.results.study_record import StudyRecord
 from orchestrator.stats import power
@@ -81,7 +81,7 @@ def settle_table(
     return table, [*of_seeds, chance, *of_images]
 
 
-def settle_section(table: pd.DataFrame, sentences: Sequence[str]) -> Section:
+def settle_section(table: pd.DataFrame, notes: Sequence[str]) -> Section:
     """What would tell the two best apart; nothing where they are, or where there are not two."""
     return Section(
         key="differences/settle",
@@ -95,7 +95,7 @@ def settle_section(table: pd.DataFrame, sentences: Sequence[str]) -> Section:
             "chance that it excludes 0": share("chance", 0),
             "device-hours": number("device_hours", ",.2g"),
         },
-        notes=tuple(sentences),
+        notes=tuple(notes),
         place="document",
     )
 
@@ -194,7 +194,7 @@ def _command(study: StudyRecord, seeds: int) -> str:
 def _prices(study: StudyRecord, hours: float) -> Iterator[str]:
     """What device-hours cost, where the study has prices."""
     if np.isfinite(hours):
-        yield from cost_sentences(study.forecast.prices, [hours, hours], study.device_types)
+        yield from cost_notes(study.forecast.prices, [hours, hours], study.device_types)
 
 
 def _taking(hours: float) -> str:

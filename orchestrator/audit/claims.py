@@ -17,7 +17,7 @@ from scipy.stats import ttest_ind
 
 from orchestrator.analysis.section import present
 from orchestrator.analysis.selection import expected_best
-from orchestrator.audit import optimism
+from orchestrator.audit import selection_bias
 from orchestrator.audit.finding import Claim, ClaimStatus, Finding, of_group
 from orchestrator.audit.foreign import ForeignStudy, Trial, tuned
 from orchestrator.audit.test_use import TAINTING
@@ -44,19 +44,19 @@ class _Test(NamedTuple):
 def judge_claims(
     study: ForeignStudy,
     findings: Sequence[Finding],
-    noise: optimism.Noise | None,
-    optimisms: Sequence[optimism.Optimism],
+    noise: selection_bias.Noise | None,
+    selection_biases: Sequence[selection_bias.SelectionBias],
 ) -> list[Claim]:
     """What may be claimed: each pair of groups, and each group's best against its baseline."""
     tainted = sorted({each.name for each in findings if each.name in TAINTING})
-    luck = {each.group: each.optimism for each in optimisms}
+    bias = {each.group: each.optimism for each in selection_biases}
     groups = [group for group in study.groups if tuned(study.of(group))]
     finals = {group: _finals(study, tuned(study.of(group))) for group in groups}
     tests = [
         (a, b, _by_finals(study, finals[a], finals[b]) or _by_searches(study, a, b))
         for a, b in combinations(groups, 2)
     ]
-    tests += _over_baselines(study, finals, noise, luck)
+    tests += _over_baselines(study, finals, noise, bias)
     adjusted = iter(holm([test.p_value for *_, test in tests if test.p_value is not None]))
     return [
         _judged(one, other, test, None if test.p_value is None else float(next(adjusted)), tainted)
@@ -94,8 +94,8 @@ def _judged(
 def _over_baselines(
     study: ForeignStudy,
     finals: Mapping[str, Sequence[Trial]],
-    noise: optimism.Noise | None,
-    luck: Mapping[str, float | None],
+    noise: selection_bias.Noise | None,
+    bias: Mapping[str, float | None],
 ) -> Iterator[tuple[str, str, _Test]]:
     """Each group's best against its baseline, or against those of all groups."""
     for group, tested in finals.items():
@@ -104,7 +104,7 @@ def _over_baselines(
         if baselines:
             test = _by_finals(study, tested, _finals(study, baselines))
             best, baseline = study.best(tuned(own)), study.best(baselines)
-            test = test or _by_gain(study, best, baseline, noise, luck.get(group))
+            test = test or _by_gain(study, best, baseline, noise, bias.get(group))
             yield f"the best of {of_group(group)}", f"the baseline {baselines[0].name}", test
 
 
@@ -119,7 +119,7 @@ def _finals(study: ForeignStudy, trials: Sequence[Trial]) -> Sequence[Trial]:
             tested[trial.config].append(trial)
     if tested:
         return max(tested.values(), key=lambda rows: _mean_value(study, rows))
-    again = optimism.repeats(trials)
+    again = selection_bias.repeats(trials)
     return again[0] if len(again) == 1 else ()
 
 
@@ -153,7 +153,7 @@ def _by_repeats(study: ForeignStudy, a: Sequence[Trial], b: Sequence[Trial]) -> 
 def _by_test_images(study: ForeignStudy, a: Sequence[Trial], b: Sequence[Trial]) -> _Test | None:
     """The difference of two accuracies on test, as if on other images: no pairing is known here."""
     images = study.said.test_images
-    shares = present(optimism.accuracy_share(study, trial, test=True) for trial in (*a, *b))
+    shares = present(selection_bias.accuracy_share(study, trial, test=True) for trial in (*a, *b))
     if images is None or not len(a) == len(b) == 1 or len(shares) < len(a) + len(b):
         return None
     difference = study.sign * (a[0].test or 0.0) - study.sign * (b[0].test or 0.0)
@@ -170,7 +170,7 @@ def _by_searches(study: ForeignStudy, one: str, other: str) -> _Test:
     draw, whatever its trials are.
     """
     a, b = (
-        study.sign * optimism.config_means(study, tuned(study.of(group)))[:, 0]
+        study.sign * selection_bias.config_means(study, tuned(study.of(group)))[:, 0]
         for group in (one, other)
     )
     equal = min(len(a), len(b))
@@ -215,24 +215,24 @@ def _by_gain(
     study: ForeignStudy,
     best: Trial | None,
     baseline: Trial | None,
-    noise: optimism.Noise | None,
-    luck: float | None,
+    noise: selection_bias.Noise | None,
+    bias: float | None,
 ) -> _Test:
     """The best trial's lead over the baseline, less what of it is luck, against their noise."""
     if best is None or baseline is None:
         return _Test(None, "one of them has no value")
     gain = study.sign * ((study.score(best) or 0.0) - (study.score(baseline) or 0.0))
-    if noise is None or luck is None:
+    if noise is None or bias is None:
         why = (
             "one training each, and nothing here says how noisy a measurement is: no seeds, no "
             "folds; --validation-images tells the number of images"
         )
         return _Test(gain, why)
-    score = (gain - luck) / (noise.deviation * math.sqrt(2))
+    score = (gain - bias) / (noise.deviation * math.sqrt(2))
     tail = ndtr(-abs(score)) if math.isinf(noise.degrees) else student.sf(abs(score), noise.degrees)
     why = (
-        f"lead of {gain:.4g}, of which {luck:.4g} is expected as luck, against noise of "
+        f"lead of {gain:.4g}, of which {bias:.4g} is expected as luck, against noise of "
         f"{noise.deviation:.4g} ({noise.source})"
     )
-    scope = f"{MODELS}, on validation" if noise.source == optimism.SEEDS else NETWORKS
-    return _Test(gain - luck, why, float(2 * tail), scope)
+    scope = f"{MODELS}, on validation" if noise.source == selection_bias.SEEDS else NETWORKS
+    return _Test(gain - bias, why, float(2 * tail), scope)

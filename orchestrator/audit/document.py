@@ -11,11 +11,21 @@ from rich.text import Text
 
 from orchestrator.analysis.formats import number, p_value, words
 from orchestrator.analysis.section import Format, Section, worded
+from orchestrator.audit.budget_use import (
+    BudgetUse,
+    check_baseline,
+    check_budget_use,
+    measure_budget_use,
+)
 from orchestrator.audit.claims import judge_claims
-from orchestrator.audit.effort import Effort, check_baseline, check_effort, measure_effort
 from orchestrator.audit.finding import SIN, Claim, Finding, count, of_group
 from orchestrator.audit.foreign import ForeignStudy
-from orchestrator.audit.optimism import Noise, Optimism, measure_noise, measure_optimism
+from orchestrator.audit.selection_bias import (
+    Noise,
+    SelectionBias,
+    measure_noise,
+    measure_selection_bias,
+)
 from orchestrator.audit.test_use import check_test_use
 from orchestrator.compare.document import Report
 from orchestrator.terminal import fitting_table
@@ -33,9 +43,9 @@ class Audit:
 
     study: ForeignStudy
     findings: list[Finding]
-    efforts: list[Effort]
+    uses: list[BudgetUse]
     noise: Noise | None
-    optimisms: list[Optimism]
+    selection_biases: list[SelectionBias]
     claims: list[Claim]
 
     @property
@@ -55,17 +65,17 @@ def audit(study: ForeignStudy) -> Audit:
             f"a study must have a trial with a result, but none of {len(study.trials)} in "
             f"{study.raw.path} has one of {study.metric or study.test_metric}"
         )
-    efforts = measure_effort(study)
-    findings = [check_baseline(study), *check_effort(study, efforts), *check_test_use(study)]
+    uses = measure_budget_use(study)
+    findings = [check_baseline(study), *check_budget_use(study, uses), *check_test_use(study)]
     noise = measure_noise(study)
-    optimisms = list(measure_optimism(study, noise))
+    selection_biases = list(measure_selection_bias(study, noise))
     return Audit(
         study=study,
         findings=findings,
-        efforts=efforts,
+        uses=uses,
         noise=noise,
-        optimisms=optimisms,
-        claims=judge_claims(study, findings, noise, optimisms),
+        selection_biases=selection_biases,
+        claims=judge_claims(study, findings, noise, selection_biases),
     )
 
 
@@ -96,8 +106,8 @@ def json_of(result: Audit) -> dict[str, Any]:
         "headline": headline(result),
         "findings": list(map(asdict, result.findings)),
         "noise": noise,
-        "optimism": list(map(asdict, result.optimisms)),
-        "effort": list(map(asdict, result.efforts)),
+        "optimism": list(map(asdict, result.selection_biases)),
+        "effort": list(map(asdict, result.uses)),
         "claims": list(map(asdict, result.claims)),
     }
 
@@ -181,7 +191,7 @@ def _tables(result: Audit) -> Iterator[Section]:
         place="document",
     )
     noise, group = result.noise, Format(("group",), of_group)
-    luck = (
+    of_best = (
         "How far the best is luck cannot be told from these files: no configuration has two seeds, "
         "there are no folds, and --validation-images was not given."
         if noise is None
@@ -193,7 +203,7 @@ def _tables(result: Audit) -> Iterator[Section]:
     yield Section(
         key="audit/optimism",
         title="How good the best of N looks",
-        table=pd.DataFrame(map(asdict, result.optimisms)),
+        table=pd.DataFrame(map(asdict, result.selection_biases)),
         formats={
             "group": group,
             "N": number("configs"),
@@ -201,13 +211,13 @@ def _tables(result: Audit) -> Iterator[Section]:
             "expected best of half": number("expected_half", ".4g"),
             "of it luck": number("optimism", ".2g"),
         },
-        notes=(luck, half),
+        notes=(of_best, half),
         place="document",
     )
     yield Section(
         key="audit/effort",
         title="What each group was given",
-        table=pd.DataFrame(map(asdict, result.efforts)),
+        table=pd.DataFrame(map(asdict, result.uses)),
         formats={
             "group": group,
             **{name: number(name) for name in ("trials", "configs", "failed", "stopped", "epochs")},

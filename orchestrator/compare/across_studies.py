@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from orchestrator.analysis.budget_use import EFFORT, measure_effort
+from orchestrator.analysis.budget_use import BUDGET_USE, measure_budget_use
 from orchestrator.analysis.formats import interval, number, p_value, spread, words
 from orchestrator.analysis.frames import frame, over_seeds
 from orchestrator.analysis.pairwise import named_ends
@@ -72,7 +72,7 @@ def side_by_side(sides: Sequence[Side]) -> tuple[Report, list[dict[str, Any]]]:
     sections = [
         Section(key="warnings", title=WARNINGS, notes=tuple(_flags(sides)), place="terminal"),
         differences_section(names, [side.results.study for side in sides]),
-        _effort_section(sides),
+        _budget_use_section(sides),
         _results_section(sides),
         *_pair_sections(sides, rows),
         _openings_section(sides),
@@ -106,17 +106,17 @@ def _flags(sides: Sequence[Side]) -> Iterator[str]:
     )
 
 
-def _effort_section(sides: Sequence[Side]) -> Section:
+def _budget_use_section(sides: Sequence[Side]) -> Section:
     rows = []
     for side in sides:
         given = side.results.table("trials"), side.results.table("final")
-        efforts = measure_effort(side.results.study.settings.families, *given)
-        rows += [{"study": side.name, **vars(each)} for each in efforts]
+        uses = measure_budget_use(side.results.study.settings.families, *given)
+        rows += [{"study": side.name, **vars(each)} for each in uses]
     return Section(
         key="effort/given",
         title="What each search was given",
         table=pd.DataFrame(rows),
-        formats={"study": words("study"), **EFFORT},
+        formats={"study": words("study"), **BUDGET_USE},
         place="terminal",
     )
 

@@ -52,7 +52,7 @@ class Report:
 
 def _warnings(sections: Iterable[Section]) -> Iterator[str]:
     for section in sections:
-        if section.chapter == "warnings":
+        if section.topic == "warnings":
             yield from section.notes
 
 
@@ -120,7 +120,7 @@ def prepare(
         *registration_sections(study, pairs),
         *difference_sections(pairs, finals),
         *reference_sections(study, finals),
-        *(section for section in evidence if section.chapter != "warnings"),
+        *(section for section in evidence if section.topic != "warnings"),
     ]
     found = answer(finals, pairs, settings.objective)
     details = [*found.details, *(() if study.demo else settling.notes[:1])]

@@ -96,8 +96,8 @@ def print_answer(console: Console, report: Report) -> None:
         console.print(Text(f"\n{report.answer.headline}", style="bold"))
 
 
-def _bullets(sentences: Iterable[str]) -> str:
-    return "\n".join(f"- {plain_markdown(line)}" for line in sentences)
+def _bullets(notes: Iterable[str]) -> str:
+    return "\n".join(f"- {plain_markdown(line)}" for line in notes)
 
 
 def _markdown_table(section: Section) -> str:

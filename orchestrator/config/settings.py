@@ -366,7 +366,7 @@ def _as_texts(name: str, value: Any) -> dict[str, dict[str, str]]:
 
 
 def check_text(name: str, text: str) -> None:
-    """Refuses what no folder, address or name can be, before something else trips over it."""
+    """Rejects what no folder, address or name can be, before something else trips over it."""
     if not text.strip():
         refuse(f"{name} must not be empty, but got {text!r}")
     if re.search(r"[\x00-\x1f\x7f\ud800-\udfff]", text):

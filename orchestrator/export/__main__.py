@@ -108,7 +108,7 @@ def _to_trackers(folder: Path, texts: Sequence[str]) -> Iterator[str]:
 
 
 def _check_targets(paths: Sequence[Path], *, overwrite: bool) -> None:
-    """Makes the folders of what is going to be written, and refuses to replace any of it.
+    """Makes the folders of what is going to be written, of which none may be there yet.
 
     Raises:
         ValueError: A file is there and must not be replaced, or a folder cannot be written.

@@ -182,7 +182,7 @@ def _within(ends: Sequence[float], *hours: float | None) -> Range:
     return low, max(low, min([high, *limits]))
 
 
-def time_sentences(forecast: Forecast) -> Iterator[str]:
+def time_notes(forecast: Forecast) -> Iterator[str]:
     """Notes on a forecast's device time, a line each."""
     hours, throughput = forecast.device_hours, forecast.throughput
     if hours is None or throughput is None:
@@ -218,7 +218,7 @@ def time_sentences(forecast: Forecast) -> Iterator[str]:
         yield f"With {forecast.at_a_time} trial(s) at a time, {wall} hours of wall time at least."
 
 
-def cost_sentences(
+def cost_notes(
     prices: Sequence[NodePrice], hours: Sequence[float], measured_on: Collection[str]
 ) -> Iterator[str]:
     """Notes on what device-hours, low and high, cost on each type of node that has a price.

@@ -59,7 +59,7 @@ def _again(options: argparse.Namespace) -> str:
 
 
 def _check_place(sheet: Path, data: str | None) -> None:
-    """Refuses a page among the data, where nothing is written."""
+    """Rejects a page among the data, where nothing is written."""
     if data is not None and "://" not in data:
         folder = Path(data).expanduser().resolve()
         if sheet.expanduser().resolve().is_relative_to(folder):

@@ -24,7 +24,7 @@ OF_A_PROBLEM: Final = 20
 """Groups of a kind of problem."""
 OF_A_GROUP: Final = 4
 Entries = dict[str, Any]
-"""As the template has a row (`title`, `pictures`) or a chapter (`title`, `advice`, `rows`)."""
+"""As the template has a row (`title`, `pictures`) or a topic (`title`, `advice`, `rows`)."""
 
 
 def write_contact_sheet(look: Look, path: Path) -> None:
@@ -39,7 +39,7 @@ def write_contact_sheet(look: Look, path: Path) -> None:
         name = look.settings.dataset
         raise ValueError(f"--contact-sheet must go with a folder of images, but got {name!r}")
     usable = {image.name for image in survey.images}
-    chapters = [
+    topics = [
         _problem(survey, usable, problem)
         for problem in look.problems
         if any(name in usable for group in problem.groups for name in group)
@@ -54,7 +54,7 @@ def write_contact_sheet(look: Look, path: Path) -> None:
     page = environment.get_template("contact_sheet.html").render(
         title=_safe(look.settings.data_dir or look.settings.dataset),
         images=f"{look.overview.images:,}",
-        chapters=[*chapters, _classes(survey)],
+        topics=[*topics, _classes(survey)],
         edge=EDGE,
     )
     write_text(path, page)

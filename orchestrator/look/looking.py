@@ -12,7 +12,7 @@ from orchestrator.called import words_of
 from orchestrator.config.columns import column_flags
 from orchestrator.config.settings import Settings, absolute, check_text
 from orchestrator.config.sources import resolve
-from orchestrator.forecast.estimate import forecast_study, time_sentences
+from orchestrator.forecast.estimate import forecast_study, time_notes
 from orchestrator.forecast.throughput import Work
 from orchestrator.look.problems import MEASURE, Problem, find_alike, find_problems, remaining
 from orchestrator.plan.data_summary import IMBALANCED
@@ -214,7 +214,7 @@ def command_of(settings: Settings) -> str:
 def _judged(
     settings: Settings, opened: OpenedDataSet, labels: Sequence[int], shape: Sequence[int] = ()
 ) -> tuple[list[Problem], tuple[str, ...]]:
-    """What a study refuses of whole files, for its memory or for its split; if nothing, its time.
+    """What is wrong with whole files for a study, its memory or its split; if nothing, its time.
 
     Labels are those of training and validation images; `shape` is one image's, where it is known.
     """
@@ -240,7 +240,7 @@ def _judged(
         reproducible=settings.reproducible,
     )
     forecast = forecast_study(settings, work, {1.0: len(parts.train)}, len(parts.validation))
-    return [], tuple(time_sentences(forecast))
+    return [], tuple(time_notes(forecast))
 
 
 def _of_all(kind: str, error: ValueError) -> Problem:

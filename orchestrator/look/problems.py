@@ -114,7 +114,7 @@ class Problem:
 
     Attributes:
         kind: Of `RULES`.
-        must: A study refuses the data for it.
+        must: A study rejects the data for it.
         detail: The first of them in a sentence, or what else is to be known; may be empty.
         groups: Paths below the folder; images that are the same, or look alike, are a group.
         remove: What to remove where nothing better can be done; a folder's path ends with `/`.

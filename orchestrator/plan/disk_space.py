@@ -27,7 +27,7 @@ class NoSpaceError(ValueError):
 
 
 def check_disk_space(checked: CheckedStudy, *, at_a_time: int) -> None:
-    """Refuses a study that would fill the disk with so many trials at a time: a `NoSpaceError`."""
+    """Rejects a study that would fill the disk with so many trials at a time: a `NoSpaceError`."""
     asked = forecast_bytes(checked, at_a_time=at_a_time)
     existing = next(path for path in (checked.folder, *checked.folder.parents) if path.exists())
     free = shutil.disk_usage(existing).free

@@ -102,7 +102,7 @@ def _plan_family(family: Family, settings: Settings, begun: StudyRecord | None) 
 
 
 def _check_used(field: str, family: Family, settings: Settings, optimizers: set[Any]) -> None:
-    """Refuses what the settings say of a dimension that none of a family's optimizers uses."""
+    """Rejects what the settings say of a dimension that none of a family's optimizers uses."""
     for own, (optimizer, shared) in INSTEAD.items():
         unused, used = (shared, own) if optimizers == {optimizer} else (own, shared)
         wanted = optimizers == {optimizer} or optimizer not in optimizers

@@ -210,7 +210,7 @@ def divide(settings: Settings, dataset: OpenedDataSet, labels: npt.NDArray[np.in
 
 
 def check_validation(settings: Settings, dataset: OpenedDataSet) -> None:
-    """Refuses a number of validation images, with a `ValueError`, where the data have their own."""
+    """Rejects a number of validation images, with a `ValueError`, where the data have their own."""
     if dataset.own_validation and settings.validation_images is not None:
         raise ValueError(
             f"validation_images must be left out (--set validation_images=none) where the data "

@@ -38,7 +38,7 @@ IN_USE: Final = ".lock"
 
 
 def check_memory(settings: Settings, families: Sequence[str], dataset: OpenedDataSet) -> None:
-    """Refuses a study whose images and predictions cannot be held, before any is decoded.
+    """Rejects a study whose images and predictions cannot be held, before any is decoded.
 
     Only what is certain counts: not what libraries, networks and other processes take. Where the
     data set does not say how large it is, or the system not how much is free, nothing is refused.

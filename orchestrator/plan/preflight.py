@@ -12,7 +12,7 @@ from rich.console import Console
 from orchestrator.config.settings import Settings
 from orchestrator.config.sources import demo_notes
 from orchestrator.config.trackers import check_installed, parse_targets
-from orchestrator.forecast.estimate import Forecast, forecast_study, time_sentences
+from orchestrator.forecast.estimate import Forecast, forecast_study, time_notes
 from orchestrator.forecast.throughput import Work
 from orchestrator.plan import registration, remains, resume, warm_start
 from orchestrator.plan.data_summary import data_summary
@@ -20,7 +20,7 @@ from orchestrator.plan.families import FamilyPlan, plan_families
 from orchestrator.plan.inputs import Inputs, prepare
 from orchestrator.plan.memory import fed_to_gpu
 from orchestrator.plan.probe import probe_families
-from orchestrator.plan.registration import plan_registration, sentences
+from orchestrator.plan.registration import notes_of, plan_registration
 from orchestrator.plan.resolution import resolution
 from orchestrator.plan.summary import print_plan, print_spaces
 from orchestrator.plan.warm_start import WarmStart
@@ -95,7 +95,7 @@ def check_new(settings: Settings, console: Console, *, register: str | None = No
         warm = warm_start.check(source, plans, settings, inputs)
         left_out = f"; {warm.left_out} others do not count here" if warm.left_out else ""
         console.print(f"Warm start: {len(warm.trials)} trials of {warm.study}{left_out}")
-    for sentence in sentences(registered) if registered else ():
+    for sentence in notes_of(registered) if registered else ():
         console.print(sentence)
     return CheckedStudy(
         name=name,
@@ -219,7 +219,7 @@ def _prepare(
     settings, plans = inputs.settings, plan_families(inputs.settings, begun=begun)
     show(len(inputs.split.train))
     sees = filter(None, [resolution(settings, inputs.dataset)])
-    for sentence in (*sees, *time_sentences(forecast_of(settings, plans, inputs))):
+    for sentence in (*sees, *time_notes(forecast_of(settings, plans, inputs))):
         console.print(sentence)
     return inputs
 

@@ -115,8 +115,8 @@ def check_networks(
     faults: list[str] = []
     for plan in plans:
         family, baseline = registry.load_family(plan.name), plan.baseline
-        size, searched = baseline.get("input_size"), plan.space.get("input_size")
-        choices = searched.choices if isinstance(searched, CategoricalDistribution) else ()
+        size, dimension = baseline.get("input_size"), plan.space.get("input_size")
+        choices = dimension.choices if isinstance(dimension, CategoricalDistribution) else ()
         sizes = sorted({int(pixels or edge) for pixels in (size, *choices)})
         if family.check is not None and family.name not in weights:
             family.check(sizes, num_classes, None, baseline)

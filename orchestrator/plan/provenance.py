@@ -52,7 +52,7 @@ def other_weights(study: StudyRecord, family: str, file: WeightsFile) -> Iterato
 
 
 def check_own_validation(study: StudyRecord, dataset: OpenedDataSet) -> None:
-    """Refuses data in which a study has left out the validation images that it would use today.
+    """Rejects data in which a study has left out the validation images that it would use today.
 
     Raises:
         ValueError: It was begun before they were used, or they have come since.

@@ -51,7 +51,7 @@ def plan_registration(
     return Registration(questions=[Question.of(a, b, largest) for a, b in pairs], alpha=ALPHA)
 
 
-def sentences(registered: Registration) -> list[str]:
+def notes_of(registered: Registration) -> list[str]:
     """What will be registered, for the one who plans the study."""
     count = len(registered.questions)
     return [

@@ -8,7 +8,7 @@ from rich.console import Console
 
 from orchestrator.config.final_epochs import final_epochs
 from orchestrator.config.settings import Settings
-from orchestrator.forecast.estimate import Forecast, cost_sentences
+from orchestrator.forecast.estimate import Forecast, cost_notes
 from orchestrator.forecast.prices import DEFAULT
 from orchestrator.forecast.workload import WholeWork, work_of
 from orchestrator.plan.families import FamilyPlan
@@ -143,7 +143,7 @@ def print_cost(console: Console, forecast: Forecast, *, paid: bool) -> None:
     """Prints what a study will cost; of nodes that are paid for also which prices are missing."""
     if forecast.device_hours is not None and forecast.throughput is not None:
         types = forecast.throughput.device_names
-        for sentence in cost_sentences(forecast.prices, forecast.device_hours, types):
+        for sentence in cost_notes(forecast.prices, forecast.device_hours, types):
             console.print(sentence)
     for price in forecast.prices:
         if paid and price.per_hour is None:

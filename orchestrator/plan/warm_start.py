@@ -71,8 +71,8 @@ def check(
     pretrained = {plan.name for plan in plans if plan.pretrained}
     warmed = pretrained & {row["family"] for row in own}
     fractions = {each.name: each.train_fraction for each in searches_of(spaces, settings)}
-    searched = [(row["train_fraction"], search_of(row["trial_id"])) for row in own]
-    shares = (("train_fraction", share, fractions.get(name, share)) for share, name in searched)
+    searches = [(row["train_fraction"], search_of(row["trial_id"])) for row in own]
+    shares = (("train_fraction", share, fractions.get(name, share)) for share, name in searches)
     for what, before, now in chain(_compared(study, settings, inputs, warmed), shares):
         if before != now:
             raise ValueError(

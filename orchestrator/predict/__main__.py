@@ -49,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _check_output(options: argparse.Namespace) -> None:
-    """Refuses an output that cannot be written, before anything is read."""
+    """Rejects an output that cannot be written, before anything is read."""
     path: Path | None = options.output
     if path is None:
         return

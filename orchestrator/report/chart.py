@@ -124,7 +124,7 @@ class Bars(Mark):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Cells(Mark):
+class HeatMap(Mark):
     """A matrix of shares from 0, the background, to 1, [rows, columns], its first row at the top.
 
     Attributes:

@@ -15,7 +15,7 @@ from matplotlib.patches import Patch
 
 from orchestrator.cli import without_control
 from orchestrator.report import style
-from orchestrator.report.chart import Axis, Band, Bars, Cells, Chart, Line, Panel, Points, Rule
+from orchestrator.report.chart import Axis, Band, Bars, Chart, HeatMap, Line, Panel, Points, Rule
 from orchestrator.report.draw_plotly import shorten
 from orchestrator.results import files
 
@@ -165,17 +165,17 @@ def _band(axes: Axes, band: Band) -> Any:
     return axes.fill_between(band.x, band.low, band.high, color=colour, alpha=0.2, linewidth=0)
 
 
-def _cells(axes: Axes, cells: Cells) -> None:
+def _heat_map(axes: Axes, heat_map: HeatMap) -> None:
     ramp = LinearSegmentedColormap.from_list(
-        "share", [COLOURS["background"], COLOURS[cells.colour]]
+        "share", [COLOURS["background"], COLOURS[heat_map.colour]]
     )
     axes.grid(visible=False)
-    axes.imshow(cells.shares, cmap=ramp, vmin=0, vmax=1, aspect="auto")
+    axes.imshow(heat_map.shares, cmap=ramp, vmin=0, vmax=1, aspect="auto")
     axes.tick_params("x", labelrotation=60)
-    for (i, j), share in np.ndenumerate(cells.shares):
+    for (i, j), share in np.ndenumerate(heat_map.shares):
         dark = share > 0.5  # noqa: PLR2004 (half way to the full colour)
         colour = COLOURS["background" if dark else "ink"]
-        axes.text(j, i, cells.texts[i][j], ha="center", va="center", fontsize=6, color=colour)
+        axes.text(j, i, heat_map.texts[i][j], ha="center", va="center", fontsize=6, color=colour)
 
 
 _DRAWN: Final[Mapping[type, Callable[[Axes, Any], Any]]] = {
@@ -183,6 +183,6 @@ _DRAWN: Final[Mapping[type, Callable[[Axes, Any], Any]]] = {
     Band: _band,
     Points: _points,
     Bars: _bars,
-    Cells: _cells,
+    HeatMap: _heat_map,
     Rule: lambda axes, own: axes.axvline(own.at, color=COLOURS[own.colour], lw=0.8, ls=":"),
 }

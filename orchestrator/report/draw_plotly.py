@@ -4,7 +4,7 @@ import html
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
-from orchestrator.report.chart import Axis, Band, Bars, Cells, Line, Mark, Panel, Points, Rule
+from orchestrator.report.chart import Axis, Band, Bars, HeatMap, Line, Mark, Panel, Points, Rule
 
 LONGEST_LABEL: Final = 22
 FONT: Final = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
@@ -45,7 +45,7 @@ def draw(panel: Panel) -> Json:
             "yanchor": "top",
             "pad": {"t": 8, "l": 8},
         }
-    if any(isinstance(mark, Cells) for mark in panel.marks):
+    if any(isinstance(mark, HeatMap) for mark in panel.marks):
         layout["xaxis"] |= {"showgrid": False, "side": "bottom", "tickangle": -45}
         layout["yaxis"] |= {"showgrid": False, "autorange": "reversed"}
     drawn = [_DRAWN[type(mark)](mark) for mark in panel.marks if not isinstance(mark, Rule)]
@@ -148,20 +148,20 @@ def _bars(bars: Bars) -> Json:
     }
 
 
-def _cells(cells: Cells) -> Json:
+def _heat_map(heat_map: HeatMap) -> Json:
     return {
         "type": "heatmap",
-        "z": [_numbers(row) for row in cells.shares],
+        "z": [_numbers(row) for row in heat_map.shares],
         "zmin": 0,
         "zmax": 1,
-        "colorscale": [[0, "var(--background)"], [1, _colour(cells)]],
+        "colorscale": [[0, "var(--background)"], [1, _colour(heat_map)]],
         "showscale": False,
         "xgap": 1,
         "ygap": 1,
-        "text": [list(row) for row in cells.texts],
+        "text": [list(row) for row in heat_map.texts],
         "texttemplate": "%{text}",
         "textfont": {"size": 10},
-        "hovertext": [list(map(_text, row)) for row in cells.hover],
+        "hovertext": [list(map(_text, row)) for row in heat_map.hover],
         "hoverinfo": "text",
     }
 
@@ -171,7 +171,7 @@ _DRAWN: Final[Mapping[type, Callable[[Any], Json]]] = {
     Band: _band,
     Points: _points,
     Bars: _bars,
-    Cells: _cells,
+    HeatMap: _heat_map,
 }
 
 

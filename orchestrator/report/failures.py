@@ -25,7 +25,7 @@ def gather(inputs: Inputs) -> tuple[Section, ...]:
             title="Failures: events by kind",
             table=pd.DataFrame(inputs.status.faults.counts.items(), columns=["kind", "events"]),
             formats={"kind": words("kind"), "events": number("events")},
-            notes=tuple(_sentences(inputs)),
+            notes=tuple(_notes(inputs)),
         ),
         Section(
             key="failures/trials",
@@ -46,7 +46,7 @@ def gather(inputs: Inputs) -> tuple[Section, ...]:
     )
 
 
-def _sentences(inputs: Inputs) -> Iterator[str]:
+def _notes(inputs: Inputs) -> Iterator[str]:
     trials = inputs.trials
     if not inputs.status.faults.counts:
         yield "No fault was recorded."

@@ -29,8 +29,8 @@ ENVIRONMENT: Final = jinja2.Environment(
 
 
 @dataclass(frozen=True, kw_only=True)
-class Chapter:
-    """A chapter of a page; the sections of an open one are shown at once, not on a click."""
+class Topic:
+    """A topic of a page; the sections of an open one are shown at once, not on a click."""
 
     key: str
     title: str
@@ -50,25 +50,25 @@ def arrange(
     charts: Mapping[str, Sequence[Chart]],
     *,
     shown: Container[str],
-) -> list[Chapter]:
-    """Puts sections and figures into their chapters, of which those that stay empty are left out.
+) -> list[Topic]:
+    """Puts sections and figures into their topics, of which those that stay empty are left out.
 
     Args:
-        sections: In their order; of one that no chapter asks for the chapter is `further`.
-        titles: Heading of each chapter, in their order.
+        sections: In their order; of one that no topic asks for the topic is `further`.
+        titles: Heading of each topic, in their order.
         charts: The figures of each.
-        shown: Chapters whose sections are shown at once.
+        shown: Topics whose sections are shown at once.
     """
-    of_chapter: dict[str, list[Section]] = {}
+    of_topic: dict[str, list[Section]] = {}
     for section in sections:
-        key = section.chapter if section.chapter in {*titles, "warnings"} else "further"
-        of_chapter.setdefault(key, []).append(section)
+        key = section.topic if section.topic in {*titles, "warnings"} else "further"
+        of_topic.setdefault(key, []).append(section)
     found = [
-        Chapter(
+        Topic(
             key=key,
             title=title,
             charts=charts.get(key, ()),
-            sections=of_chapter.get(key, ()),
+            sections=of_topic.get(key, ()),
             open=key in shown,
         )
         for key, title in titles.items()
@@ -84,9 +84,9 @@ class Page:
         name: Of what it is about.
         state: How that stands, in a word; empty where there is no such thing.
         demo: What stands in for what; empty unless it is a demonstration.
-        warnings: Sentences that stand above all chapters.
+        warnings: Sentences that stand above all topics.
         facts: Names and values of the few things to know at once.
-        galleries: Example images, in the chapter of the classes.
+        galleries: Example images, in the topic of the classes.
         command: What runs it again; empty for none.
     """
 
@@ -97,7 +97,7 @@ class Page:
     demo: tuple[str, ...]
     warnings: tuple[str, ...]
     facts: Sequence[tuple[str, str]]
-    chapters: Sequence[Chapter]
+    topics: Sequence[Topic]
     galleries: Sequence[Gallery] = ()
     galleries_title: str = "Examples of the worst confusions"
     command: str = ""
@@ -105,7 +105,7 @@ class Page:
     @property
     def charts(self) -> list[Chart]:
         """All figures in their order."""
-        return [chart for chapter in self.chapters for chart in chapter.charts]
+        return [chart for topic in self.topics for chart in topic.charts]
 
 
 def write_page(page: Page, path: Path, figures: Path | None) -> list[Path]:

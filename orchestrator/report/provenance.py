@@ -67,8 +67,8 @@ def facts(inputs: Inputs) -> Pairs:
         yield "image size", what_families_see(data.image_shape[0], study.spaces, study.baselines)
     yield "classes", count(len(data.classes)) if data.classes else ""
     trials, families = len(inputs.trials), len(inputs.families)
-    searched = f"{_several(trials, 'trial')} of {_several(families, 'family')}"
-    yield "search", f"{searched}, at most {_several(settings.epochs, 'epoch')} each"
+    spent = f"{_several(trials, 'trial')} of {_several(families, 'family')}"
+    yield "search", f"{spent}, at most {_several(settings.epochs, 'epoch')} each"
     if settings.objective != "accuracy":
         yield "chosen by", f"{in_words(settings.objective)} on validation images"
     fractions = ", ".join(f"{share:g}" for share in settings.train_fractions)

@@ -18,7 +18,7 @@ TITLES: Final = {
     "effort": "What each search was given",
     "openings": "Openings of the test set",
 }
-"""Heading of each chapter, in their order."""
+"""Heading of each topic, in their order."""
 
 
 def compose(folders: Sequence[Path]) -> Page:
@@ -46,7 +46,5 @@ def compose(folders: Sequence[Path]) -> Page:
         demo=report.demo,
         warnings=report.warnings,
         facts=[(side.name, side.results.settings.dataset) for side in sides],
-        chapters=arrange(
-            report.sections, TITLES, {"pairs": [chart] if chart else []}, shown=TITLES
-        ),
+        topics=arrange(report.sections, TITLES, {"pairs": [chart] if chart else []}, shown=TITLES),
     )

@@ -1,4 +1,4 @@
-"""The page of one study: its answer, and every section and figure in its chapter."""
+"""The page of one study: its answer, and every section and figure in its topic."""
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -29,7 +29,7 @@ from orchestrator.status.render import rough
 
 Figure = Callable[[Inputs], Chart | None]
 PAGE: Final = "report.html"
-CHAPTERS: Final[Mapping[str, tuple[str, Sequence[Figure]]]] = {
+TOPICS: Final[Mapping[str, tuple[str, Sequence[Figure]]]] = {
     "results": ("Test results", [finals.figure]),
     "differences": ("Which differences are real", [differences.figure]),
     "data": ("Sample efficiency", [sample_efficiency.figure]),
@@ -44,10 +44,10 @@ CHAPTERS: Final[Mapping[str, tuple[str, Sequence[Figure]]]] = {
     "further": ("Further evidence", []),
     "settings": ("How to run it again", []),
 }
-"""Heading and figures of each chapter, in their order."""
-TITLES: Final = {key: title for key, (title, _) in CHAPTERS.items()}
+"""Heading and figures of each topic, in their order."""
+TITLES: Final = {key: title for key, (title, _) in TOPICS.items()}
 OPEN: Final = ("results", "failures", "transfer")
-"""Chapters whose sections are shown at once, not on a click."""
+"""Topics whose sections are shown at once, not on a click."""
 
 
 def write_report(folder: Path, *, figures: Path | None = None) -> list[Path]:
@@ -77,7 +77,7 @@ def compose(inputs: Inputs) -> Page:
         found = Answer(headline=f"No answer yet: {progress(inputs)}")
     charts = {
         key: [chart for make in figures if (chart := make(inputs))]
-        for key, (_, figures) in CHAPTERS.items()
+        for key, (_, figures) in TOPICS.items()
     }
     return Page(
         name=inputs.study.name,
@@ -88,7 +88,7 @@ def compose(inputs: Inputs) -> Page:
         demo=report.demo,
         warnings=report.warnings,
         facts=[(name, value) for name, value in provenance.facts(inputs) if value],
-        chapters=arrange(report.sections, TITLES, charts, shown=OPEN),
+        topics=arrange(report.sections, TITLES, charts, shown=OPEN),
         galleries=galleries(inputs),
         command=provenance.command(inputs),
     )

@@ -232,7 +232,7 @@ def check_place(publish: str, name: str, study: StudyRecord | None) -> None:
     if not goes_on(there.runs, runs_of(study)):
         raise ValueError(
             f"a study must be published by whoever goes on with it, but {there.who} has gone on "
-            f"with what lies at {place.address}; resume that, in another --results-dir: --resume "
+            f"with what is at {place.address}; resume that, in another --results-dir: --resume "
             f"{place.address}"
         )
 

@@ -103,7 +103,7 @@ def _verdict(retraining: "Retraining", epochs: Sequence["Epoch"]) -> list[str]:
 
 
 def _check_output(output: Path, folder: Path) -> None:
-    """Refuses a file that is there, is no Parquet file by its name, or is in the study."""
+    """Rejects a file that is there, is no Parquet file by its name, or is in the study."""
     from orchestrator.results.files import check_writable
 
     path = output.expanduser().resolve()

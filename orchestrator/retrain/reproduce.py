@@ -277,8 +277,8 @@ def _shared(study: StudyRecord, settings: Settings, family: Family, fraction: fl
     )
 
 
-def _refuse_any(sentences: Iterator[str]) -> None:
-    for sentence in sentences:
+def _refuse_any(notes: Iterator[str]) -> None:
+    for sentence in notes:
         raise ValueError(sentence)
 
 

@@ -1,7 +1,7 @@
 """Authentication mode of a Ray cluster: the driver sends a token only where it is asked for.
 
 Ray goes by what is on this machine instead, whether there is a token here and how the cluster was
-found. A driver that asks for a token refuses the calls of a cluster that has none: it takes the
+found. A driver that asks for a token rejects the calls of a cluster that has none: it takes the
 driver for dead, and destroys all its trials.
 """
 

@@ -63,7 +63,7 @@ class KeptProcesses:
             made = _Controller(size, most, wanted if self._keeps else bool, **options)
             for actor, reserved in self._idle:
                 actor.refer.remote(references)
-                made.take_up(actor, reserved)
+                made.reuse(actor, reserved)
             self._idle.clear()
             made.left = self._idle if leaves else None
             return made
@@ -138,7 +138,7 @@ class _Controller(TuneController):
         self._more = 0  # idle processes that are kept besides those that Tune would keep
         self.left: list[Kept] | None = None
 
-    def take_up(self, actor: Any, reserved: Any) -> None:
+    def reuse(self, actor: Any, reserved: Any) -> None:
         """Counts an idle process as its own."""
         tracked = TrackedActor(
             uuid.uuid4().int,

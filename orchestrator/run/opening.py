@@ -21,7 +21,7 @@ from orchestrator.config.sampler import SAMPLER
 from orchestrator.config.settings import Settings, to_json
 from orchestrator.config.sources import demo_notes
 from orchestrator.config.trackers import parse_targets
-from orchestrator.forecast.estimate import Forecast, time_sentences
+from orchestrator.forecast.estimate import Forecast, time_notes
 from orchestrator.plan import resume, warm_start
 from orchestrator.plan.disk_space import check_disk_space
 from orchestrator.plan.preflight import CheckedStudy, forecast_of
@@ -250,7 +250,7 @@ def forecast_on_cluster(checked: CheckedStudy, address: str, console: Console) -
         disconnect()
     _say_what_runs(checked, cluster, reservation, console)
     forecast = reserved_forecast(checked, reservation, seen)
-    for sentence in time_sentences(forecast):
+    for sentence in time_notes(forecast):
         console.print(sentence)
     return forecast
 

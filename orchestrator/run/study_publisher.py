@@ -183,8 +183,8 @@ class StudyPublisher:
         if not why:
             self.say(f"Published: {self.place.address}")
             return
-        lies = "nothing of this run lies there"
+        stored = "nothing of this run is there"
         if self._last is not None:
             at = datetime.fromtimestamp(self._last.published_at, UTC).isoformat(timespec="seconds")
-            lies = f"what lies there is of {at}"
-        self.say(f"Not published to the end: {self.place.address}: {why}; {lies}")
+            stored = f"what is there is of {at}"
+        self.say(f"Not published to the end: {self.place.address}: {why}; {stored}")

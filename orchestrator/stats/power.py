@@ -41,14 +41,14 @@ class Noise:
 
     Attributes:
         images: Of one image's difference, right in a minus right in b, over all trainings.
-        luck: Of a training's hit or miss on one image beside that, in a and b.
-        trainings: Of a training's accuracy on `tested` images, in a and b; includes `luck`.
+        residual: Of a training's hit or miss on one image beside that, in a and b.
+        trainings: Of a training's accuracy on `tested` images, in a and b; includes residual.
         tested: Test images that `trainings` was seen on.
         seeds: Trainings that each was seen in; None where it is assumed.
     """
 
     images: float
-    luck: Pair
+    residual: Pair
     trainings: Pair
     tested: int
     seeds: tuple[int, int] | None = None
@@ -56,7 +56,7 @@ class Noise:
     @property
     def own(self) -> Floats:
         """Of a training's accuracy on all images there could be, in a and b."""
-        return np.maximum(0, np.array(self.trainings) - np.array(self.luck) / self.tested)
+        return np.maximum(0, np.array(self.trainings) - np.array(self.residual) / self.tested)
 
     @property
     def seed_noise(self) -> float:
@@ -86,7 +86,7 @@ def assumed(*, disagreement: float, seed_noise: float) -> Noise:
     of a training's accuracy, a fraction.
     """
     variance = seed_noise**2
-    return Noise(images=disagreement, luck=(0.0, 0.0), trainings=(variance, variance), tested=1)
+    return Noise(images=disagreement, residual=(0.0, 0.0), trainings=(variance, variance), tested=1)
 
 
 def measure(a: Bools, b: Bools) -> Noise:
@@ -100,14 +100,14 @@ def measure(a: Bools, b: Bools) -> Noise:
             f"training noise needs {FEWEST_SEEDS} seeds, but got {len(a)} and {len(b)}"
         )
     hits = [each.astype(np.float64) for each in (a, b)]
-    luck_a, luck_b = (
+    residual_a, residual_b = (
         float((each - each.mean(axis=1)[:, None]).var(axis=0, ddof=1).mean()) for each in hits
     )
     training_a, training_b = (float(each.mean(axis=1).var(ddof=1)) for each in hits)
     apart = (hits[0].mean(axis=0) - hits[1].mean(axis=0)).var(ddof=1)
     return Noise(
-        images=max(0.0, float(apart) - luck_a / len(a) - luck_b / len(b)),
-        luck=(luck_a, luck_b),
+        images=max(0.0, float(apart) - residual_a / len(a) - residual_b / len(b)),
+        residual=(residual_a, residual_b),
         trainings=(training_a, training_b),
         tested=a.shape[1],
         seeds=(len(a), len(b)),
@@ -142,7 +142,7 @@ def outlook(
         if seeds >= FEWEST_SEEDS:
             errors += np.sqrt(own / seeds) * generator.standard_normal(FUTURES)
             spread = generator.chisquare(seeds - 1, FUTURES) / (seeds - 1)
-            observed[model] = (own + noise.luck[model] / images) * spread
+            observed[model] = (own + noise.residual[model] / images) * spread
     return _expected(
         noise, counts, images, observed, difference=difference, errors=errors, confidence=confidence
     )
@@ -160,13 +160,13 @@ def extended(
     assert noise.seeds is not None
     generator = np.random.default_rng(SEED)
     counts = (max(seeds, noise.seeds[0]), max(seeds, noise.seeds[1]))
-    luck, errors, observed = np.zeros(FUTURES), np.zeros(FUTURES), np.zeros((2, FUTURES))
+    drift, errors, observed = np.zeros(FUTURES), np.zeros(FUTURES), np.zeros((2, FUTURES))
     for model, variance in enumerate(noise.trainings):
         now, then = noise.seeds[model], counts[model]
         squares = np.full(FUTURES, (now - 1) * noise.trainings[model])
         # How far the mean of all trainings there could be lies from that of the old ones.
         off = np.sqrt(variance / now) * generator.standard_normal(FUTURES)
-        luck += off
+        drift += off
         new = then - now
         if new:
             gap = off + np.sqrt(variance / new) * generator.standard_normal(FUTURES)
@@ -175,7 +175,7 @@ def extended(
         if new > 1:
             squares += variance * generator.chisquare(new - 1, FUTURES)
         observed[model] = squares / (then - 1)
-    likely = 1 / (1 + ((difference + luck) / TYPICAL_DIFFERENCE) ** 2)
+    likely = 1 / (1 + ((difference + drift) / TYPICAL_DIFFERENCE) ** 2)
     asked = {"difference": difference, "confidence": confidence}
     return _expected(noise, counts, noise.tested, observed, errors=errors, likely=likely, **asked)
 
@@ -220,8 +220,8 @@ def _fewest(seen: Callable[[int], Outlook], low: int, high: int) -> int | None:
 
 def _image_variance(noise: Noise, seeds: tuple[int, int], images: int) -> float:
     """Of a difference of means over seeds, as far as the choice of images makes it."""
-    luck = sum(own / count for own, count in zip(noise.luck, seeds, strict=True))
-    return (noise.images + luck) / images
+    residual = sum(own / count for own, count in zip(noise.residual, seeds, strict=True))
+    return (noise.images + residual) / images
 
 
 def _expected(
@@ -245,8 +245,8 @@ def _expected(
     degrees, variance = np.ones(FUTURES), np.zeros(FUTURES)
     if min(seeds) >= FEWEST_SEEDS:
         of_means = observed / counts
-        luck = np.array(noise.luck)[:, None] / images / counts
-        variance = np.maximum(0, of_means - luck).sum(axis=0)
+        residual = np.array(noise.residual)[:, None] / images / counts
+        variance = np.maximum(0, of_means - residual).sum(axis=0)
         squares = (of_means**2 / (counts - 1)).sum(axis=0)
         # Where none of the seeds differ, there is nothing to add.
         np.divide(of_means.sum(axis=0) ** 2, squares, out=degrees, where=squares > 0)

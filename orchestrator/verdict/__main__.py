@@ -139,7 +139,7 @@ def _known(
 
 
 def _check(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
-    """Refuses what cannot be asked, before anything is read."""
+    """Rejects what cannot be asked, before anything is read."""
     margin: float | None = options.margin
     if margin is not None and not 0 < margin < MOST_MARGIN:  # also NaN
         parser.error(f"--margin must be percentage points between 0 and 100, but is {margin:g}")

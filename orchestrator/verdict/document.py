@@ -365,7 +365,7 @@ def sealed_report(
         }
         for claim, decision in zip(verdict.claims, decisions, strict=True)
     ]
-    sentences = [
+    clauses = [
         f"{row['candidate']} {verdict.asked.words} {row['baseline']}: {row['decision']}"
         for row in rows
     ]
@@ -396,7 +396,7 @@ def sealed_report(
     )
     return _report(
         f"Verdict, look {decisions[-1].look} at this test set",
-        Answer(headline=f"{'; '.join(sentences)}.", details=tuple(details)),
+        Answer(headline=f"{'; '.join(clauses)}.", details=tuple(details)),
         (*notes, *verdict.matched.notes, *log_notes(log)),
         decided,
     )

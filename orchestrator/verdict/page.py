@@ -23,7 +23,7 @@ TITLES: Final = {
     "classes": "Where the difference lives",
     "pairs": "Every pair",
 }
-"""Heading of each chapter, in their order."""
+"""Heading of each topic, in their order."""
 SLICES_SHOWN: Final = 6
 """With images beside them."""
 IMAGES_SHOWN: Final = 8
@@ -51,7 +51,7 @@ def compose(
         demo=(),
         warnings=report.warnings,
         facts=[] if verdict is None else _facts(verdict),
-        chapters=arrange(report.sections, TITLES, charts, shown=TITLES),
+        topics=arrange(report.sections, TITLES, charts, shown=TITLES),
         galleries=[] if verdict is None else [*_galleries(verdict, sliced, files)],
         galleries_title="Images that tell the two apart",
     )

@@ -17,7 +17,7 @@ from orchestrator.verdict.asked import Claim
 from orchestrator.verdict.matching import Matched
 from orchestrator.verdict.said import Texts
 
-FEWEST_TOLD_APART: Final = 6
+FEWEST_DISCORDANT: Final = 6
 """Images that one alone is right on; with fewer no exact test can find anything (Tarone 1990)."""
 CONFUSION: Final = "confusion"
 PARTS: Final = 4
@@ -96,7 +96,7 @@ def find_slices(
         ((*part, hits) for part in _parts(matched, columns)),
         _confusions(matched.classes, matched.runs[0].labels, predicted),
     )
-    found = [_slice(*part, groups) for part in parts if _told_apart(part) >= FEWEST_TOLD_APART]
+    found = [_slice(*part, groups) for part in parts if _discordant(part) >= FEWEST_DISCORDANT]
     corrected = claims.holm([each.p_value for each in found])
     done = [replace(each, p_value_holm=float(p)) for each, p in zip(found, corrected, strict=True)]
     return sorted(done, key=lambda each: (each.p_value_holm, each.p_value, -abs(each.difference)))
@@ -141,7 +141,7 @@ def _confusions(
                 yield CONFUSION, value, rows, [each != guess for each in predicted]
 
 
-def _told_apart(part: Part) -> int:
+def _discordant(part: Part) -> int:
     *_, rows, (a, b) = part
     return int(np.count_nonzero(a[:, rows].mean(axis=0) != b[:, rows].mean(axis=0)))
 

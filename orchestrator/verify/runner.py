@@ -20,7 +20,7 @@ MODULES: Final = (tables, search, finals, predictions, registration)
 CHECKS: Final = [check for module in MODULES for check in _checks_of(module)]
 SOURCES: Final = _checks_of(sources)
 # More of the same would not help to find what is wrong.
-MOST_SENTENCES: Final = 20
+MOST_NOTES: Final = 20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,6 +84,6 @@ def _make(check: Check, tables: Tables) -> tuple[list[str], str | None]:
     return found, None
 
 
-def _shortened(sentences: list[str]) -> list[str]:
-    more = len(sentences) - MOST_SENTENCES
-    return [*sentences[:MOST_SENTENCES], *([f"... and {more} more"] if more > 0 else [])]
+def _shortened(notes: list[str]) -> list[str]:
+    more = len(notes) - MOST_NOTES
+    return [*notes[:MOST_NOTES], *([f"... and {more} more"] if more > 0 else [])]

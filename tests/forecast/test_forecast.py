@@ -19,9 +19,9 @@ from orchestrator.config.sources import resolve
 from orchestrator.forecast.estimate import (
     Forecast,
     between,
-    cost_sentences,
+    cost_notes,
     forecast_study,
-    time_sentences,
+    time_notes,
 )
 from orchestrator.forecast.prices import read_prices
 from orchestrator.forecast.throughput import Throughput, Work, find_throughput, read_throughput
@@ -139,10 +139,8 @@ def test_the_very_same_images_go_before_later_ones_and_others_are_said_to_be(
 ) -> None:
     measured_study(tmp_path / "old")
     measured_study(tmp_path / "new", started="2026-12-01", dataset={"files": {"a": "cd" * 32}})
-    assert "trained on other images" not in " ".join(
-        time_sentences(forecast(settings_in(tmp_path)))
-    )
-    text = " ".join(time_sentences(forecast(settings_in(tmp_path), replace(WORK, files={}))))
+    assert "trained on other images" not in " ".join(time_notes(forecast(settings_in(tmp_path))))
+    text = " ".join(time_notes(forecast(settings_in(tmp_path), replace(WORK, files={}))))
     assert "of new on cuda" in text
     assert "new trained on other images of the same size." in text
 
@@ -152,7 +150,7 @@ def test_a_pace_of_images_that_were_fed_in_parts_is_said_to_be(tmp_path: Path, k
     folder = measured_study(tmp_path / "earlier")
     files.write_table(folder, "events", table("events", [event(kind, "why")]), {})
     said = "earlier fed images in parts, since they did not fit its GPUs' memory." in " ".join(
-        time_sentences(forecast(settings_in(tmp_path)))
+        time_notes(forecast(settings_in(tmp_path)))
     )
     assert said == (kind == "images_fed")
 
@@ -224,7 +222,7 @@ def test_what_was_measured_at_other_work_says_nothing_and_says_why(
     assert forecast(settings, ours).device_hours is None
     found = forecast(replace(settings, pace_from=str(folder)), ours)
     assert found.device_hours is None
-    (sentence,) = time_sentences(found)
+    (sentence,) = time_notes(found)
     assert f"earlier, which pace_from names, did other work: {why}" in sentence
 
 
@@ -252,7 +250,7 @@ def test_with_other_devices_a_trial_the_range_covers_no_change_in_speed_and_one_
     assert throughput.on(here).epoch_seconds("cnn", 1000, 100) == pytest.approx(
         (low * ends[0], high * ends[1])
     )
-    text = " ".join(time_sentences(forecast(settings_in(tmp_path), reserved=("cuda", here, 4))))
+    text = " ".join(time_notes(forecast(settings_in(tmp_path), reserved=("cuda", here, 4))))
     said = f"Its trials had 1 GPU(s) each, and have {here:g} here" in text
     assert said == (here != 1)
 
@@ -278,7 +276,7 @@ def test_device_hours_are_epochs_at_the_measured_pace_on_the_devices_reserved(
     hours = [n * s * share / 3600 for n, s, share in zip(epochs, seconds, (0.5, 1), strict=True)]
     assert found.families["cnn"].epochs == [*epochs]
     assert found.device_hours == pytest.approx(hours)
-    text = " ".join(time_sentences(found))
+    text = " ".join(time_notes(found))
     assert f"Device time: {between(hours)} device-hours" in text
     assert "epochs of 1 trial(s) of earlier on cuda" in text
     # No less than a whole trial and a final after it, however many run side by side.
@@ -320,14 +318,14 @@ def test_what_nobody_measured_on_such_a_device_is_not_forecast(
     found = forecast(settings_in(tmp_path), reserved=reserved)
     assert found.device_hours is None
     assert found.to_json()["families"]["cnn"]["device_seconds"] is None
-    (sentence,) = time_sentences(found)
+    (sentence,) = time_notes(found)
     assert sentence.startswith("Device time is not forecast: no earlier study")
 
 
 def test_money_is_node_hours_at_the_price_that_was_filled_in(tmp_path: Path) -> None:
     (tmp_path / "prices.yaml").write_text(PRICED)
     prices = read_prices(str(tmp_path / "prices.yaml"))
-    (sentence,) = cost_sentences(prices, [40.0, 80.0], {"NVIDIA L4"})
+    (sentence,) = cost_notes(prices, [40.0, 80.0], {"NVIDIA L4"})
     assert sentence.startswith("On quad: 10 to 20 node-hours, 80 to 160 EUR at 8 an hour")
     assert "the provider's list, 2026-11-01" in sentence
 
@@ -338,8 +336,8 @@ def test_hours_of_one_type_of_device_are_not_charged_as_anothers(tmp_path: Path)
     )
     prices = read_prices(str(tmp_path / "prices.yaml"))
     for known in ({"NVIDIA L4"}, ()):
-        assert "160 EUR" in next(cost_sentences(prices, [40.0, 80.0], known))
-    assert [*cost_sentences(prices, [40.0, 80.0], {"NVIDIA H100 80GB HBM3"})] == [
+        assert "160 EUR" in next(cost_notes(prices, [40.0, 80.0], known))
+    assert [*cost_notes(prices, [40.0, 80.0], {"NVIDIA H100 80GB HBM3"})] == [
         "On quad: not known, since hours on NVIDIA H100 80GB HBM3 are not NVIDIA L4's."
     ]
 

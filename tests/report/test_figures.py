@@ -43,11 +43,9 @@ def test_every_figure_says_its_numbers_in_words_and_in_a_table(composed: page.Pa
         assert re.search(r"\d", chart.alt), chart.key
         assert re.search(r"\d", chart.finding), chart.key
         assert chart.finding.endswith("."), chart.key
-    for chapter in composed.chapters:
-        tables = [chart.numbers for chart in chapter.charts if chart.numbers] + list(
-            chapter.sections
-        )
-        assert not chapter.charts or any(len(each.table) for each in tables), chapter.key
+    for topic in composed.topics:
+        tables = [chart.numbers for chart in topic.charts if chart.numbers] + list(topic.sections)
+        assert not topic.charts or any(len(each.table) for each in tables), topic.key
 
 
 def test_figures_for_a_paper_are_the_same_bytes_twice(tmp_path: Path, composed: page.Page) -> None:

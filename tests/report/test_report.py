@@ -56,7 +56,7 @@ def test_the_page_asks_for_nothing(shown: Page) -> None:
 def test_names_of_classes_are_text_wherever_they_stand(study: Path, shown: Page) -> None:
     raw = (study / "report.html").read_text(encoding="utf-8")
     assert HOSTILE[0] not in raw
-    assert HOSTILE[0] in shown.chapter("classes")
+    assert HOSTILE[0] in shown.topic("classes")
     (drawn,) = [text for text in shown.scripts if text.startswith('{"finals"')]
     ticks = json.loads(drawn)["confusion"][0]["layout"]["xaxis"]["ticktext"]
     assert ticks[0].startswith("&lt;script&gt;alert(1)")  # Plotly reads its texts as mark-up
@@ -85,14 +85,14 @@ def test_the_answer_is_that_of_the_tables(study: Path, shown: Page) -> None:
         f"{best} is the most accurate of 3: {means.iloc[-1]:.2%} on the test set, "
         f"{100 * abs(row.difference):.2f} percentage points above {second} (95% interval "
         f"{100 * low:.2f} to {100 * high:.2f}, which {verdict} 0)."
-    ) in shown.chapter("")
+    ) in shown.topic("")
 
 
 def test_a_difference_that_may_be_none_is_not_called_one(tmp_path: Path) -> None:
     made = MadeUpStudy(
         families=("cnn", "resnet50_scratch"), fractions=(1.0,), test_images=40, seeds=1
     )
-    text = build(made.write(tmp_path)).chapter("")
+    text = build(made.write(tmp_path)).topic("")
     assert "cannot be told apart" in text
     assert "which includes 0" in text
     assert "training noise is not in the interval" in text
@@ -126,16 +126,16 @@ def test_the_timeline_has_every_trial_once_and_none_beside_another_in_its_row(
         rows[y] = end
 
 
-def test_a_section_that_no_chapter_asks_for_stands_in_further_evidence() -> None:
+def test_a_section_that_no_topic_asks_for_stands_in_further_evidence() -> None:
     new = Section(key="new/one", title="Something new", notes=("Look at 42.",))
-    (chapter,) = page.arrange([new], study_page.TITLES, {}, shown=())
-    assert (chapter.key, chapter.sections) == ("further", [new])
+    (topic,) = page.arrange([new], study_page.TITLES, {}, shown=())
+    assert (topic.key, topic.sections) == ("further", [new])
 
 
 def test_a_warning_stands_above_what_is_folded_away() -> None:
     warned = Section(key="stopping/ranks", title="Ranks", warnings=("do not trust it.",))
-    (chapter,) = page.arrange([warned], study_page.TITLES, {}, shown=())
-    assert (chapter.key, chapter.warnings, chapter.open) == (
+    (topic,) = page.arrange([warned], study_page.TITLES, {}, shown=())
+    assert (topic.key, topic.warnings, topic.open) == (
         "stopping",
         ["do not trust it."],
         False,
@@ -181,7 +181,7 @@ def test_a_study_that_runs_says_so_and_how_far(tmp_path: Path) -> None:
 
     folder = MadeUpStudy(finished=False).write(tmp_path)
     with holding(folder):
-        text = build(folder).chapter("")
+        text = build(folder).topic("")
     assert "the study is running; 26 of 27 trials have ended and the finals have not begun" in text
     assert "are left" in text
 
@@ -196,7 +196,7 @@ def test_tables_that_are_not_there_yet_count_as_empty(tmp_path: Path) -> None:
 def test_what_was_compared_before_an_extension_is_not_shown_as_the_answer(tmp_path: Path) -> None:
     folder = MadeUpStudy(entries={"outcome": "interrupted"}).write(tmp_path)
     shown = build(folder)
-    assert "No answer yet: the study is interrupted" in shown.chapter("")
+    assert "No answer yet: the study is interrupted" in shown.topic("")
     assert "Differences in test accuracy" not in shown.everything
 
 
@@ -231,4 +231,4 @@ def test_examples_are_test_images_that_are_taken_for_another_class(tmp_path: Pat
     shown = build(folder)
     pictures = [value for tag, name, value in shown.attributes if (tag, name) == ("img", "src")]
     assert len(pictures) == sum(len(each.examples) for each in found) + len(doubtful)
-    assert f"{found[0].wrong} of {found[0].images}" in shown.chapter("classes")
+    assert f"{found[0].wrong} of {found[0].images}" in shown.topic("classes")

@@ -33,7 +33,7 @@ def made_up(folder: Path, **given: object) -> Path:
 def sections_of(composed: page.Page) -> dict[str, Section]:
     """All that have a table, by their keys."""
     numbers = [chart.numbers for chart in composed.charts if chart.numbers]
-    listed = [each for chapter in composed.chapters for each in chapter.sections] + numbers
+    listed = [each for topic in composed.topics for each in topic.sections] + numbers
     assert len({each.key for each in listed}) == len(listed)
     return {each.key: each for each in listed if len(each.table)}
 

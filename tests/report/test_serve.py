@@ -76,7 +76,7 @@ def test_what_is_served_is_the_report_with_a_script_that_asks_for_news(
     assert code == 200
     page = Page(text)
     assert {*page.text} == {*shown.text}
-    assert all(page.chapter(key).strip() == shown.chapter(key).strip() for key in shown.text if key)
+    assert all(page.topic(key).strip() == shown.topic(key).strip() for key in shown.text if key)
     assert ("meta", "content", mark.strip('"')) in page.attributes
     (policy,) = (value for _, _, value in page.attributes if value.startswith("default-src"))
     assert "connect-src 'self'" in policy

@@ -248,7 +248,7 @@ def test_an_upload_that_fails_to_the_end_is_said_and_raises_nothing(
     with publishing.publisher.running():
         pass
     assert publishing.said[-1].startswith("Not published to the end")
-    assert publishing.said[-1].endswith("is gone; nothing of this run lies there")
+    assert publishing.said[-1].endswith("is gone; nothing of this run is there")
 
 
 def test_an_upload_that_takes_for_ever_is_not_waited_for_when_the_study_is_interrupted(

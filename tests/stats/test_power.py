@@ -44,7 +44,7 @@ def test_without_noise_of_seeds_it_is_the_power_of_a_z_test() -> None:
 
 @pytest.mark.parametrize("seeds", [2, 3, 8])
 def test_without_noise_of_images_it_is_the_power_of_a_t_test(seeds) -> None:
-    noise = Noise(images=0.0, luck=(0, 0), trainings=(1e-4, 1e-4), tested=1)
+    noise = Noise(images=0.0, residual=(0, 0), trainings=(1e-4, 1e-4), tested=1)
     seen = power.outlook(noise, seeds=seeds, images=1, difference=0.02)
     generator = np.random.default_rng(1)
     a, b = generator.normal(0, 0.01, (2, 20_000, seeds))
@@ -108,7 +108,9 @@ def test_what_a_study_is_promised_of_more_seeds_is_what_it_finds() -> None:
 
 
 def test_what_noise_may_have_made_is_not_promised_to_stay() -> None:
-    noise = Noise(images=0.1, luck=(0, 0), trainings=(0.0064, 0.0064), tested=10_000, seeds=(3, 3))
+    noise = Noise(
+        images=0.1, residual=(0, 0), trainings=(0.0064, 0.0064), tested=10_000, seeds=(3, 3)
+    )
     promised = power.extended(noise, seeds=power.MOST_SEEDS, difference=0.05).power
     # So many seeds find about what is there: by Bayes' rule, on a grid.
     there = np.linspace(-2, 2, 40_001)
@@ -131,7 +133,9 @@ def test_a_correction_for_several_pairs_costs_power_and_leaves_the_half_width() 
 
 
 def test_the_fewest_have_a_chance_of_80_percent_and_one_less_does_not() -> None:
-    noise = Noise(images=0.1, luck=(0.05, 0.05), trainings=(4e-4, 4e-4), tested=2000, seeds=(3, 3))
+    noise = Noise(
+        images=0.1, residual=(0.05, 0.05), trainings=(4e-4, 4e-4), tested=2000, seeds=(3, 3)
+    )
     seeds = power.fewest_seeds(noise, difference=0.04)
     assert seeds is not None
     powers = [power.extended(noise, seeds=n, difference=0.04).power for n in (seeds - 1, seeds)]
@@ -145,6 +149,8 @@ def test_the_fewest_have_a_chance_of_80_percent_and_one_less_does_not() -> None:
 
 
 def test_what_no_number_reaches_is_none() -> None:
-    noise = Noise(images=0.2, luck=(0.05, 0.05), trainings=(1e-4, 1e-4), tested=100, seeds=(3, 3))
+    noise = Noise(
+        images=0.2, residual=(0.05, 0.05), trainings=(1e-4, 1e-4), tested=100, seeds=(3, 3)
+    )
     assert power.fewest_seeds(noise, difference=0.01) is None
     assert power.fewest_images(noise, seeds=3, difference=0.0001) is None

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from orchestrator.audit.effort import CUT_SHORT, MISSING, UNEQUAL_EPOCHS, UNEQUAL_TRIALS
+from orchestrator.audit.budget_use import CUT_SHORT, MISSING, UNEQUAL_EPOCHS, UNEQUAL_TRIALS
 from orchestrator.audit.test_use import (
     BEST_BY_TEST,
     BEST_EPOCH,

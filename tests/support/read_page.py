@@ -10,24 +10,24 @@ HOSTILE = ("<script>alert(1)</script>", "a & b", "$x$ %{y} <b>c</b>", "d" * 200)
 
 
 class Page(html.parser.HTMLParser):
-    """The page as a browser reads it: text by chapter, attributes, scripts."""
+    """The page as a browser reads it: text by topic, attributes, scripts."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
         self.text: dict[str, list[str]] = {"": []}
         self.scripts: list[str] = []
         self.attributes: list[tuple[str, str, str]] = []
-        self._chapter, self._inside = "", ""
+        self._topic, self._inside = "", ""
         self.feed(text)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         named = {name: value or "" for name, value in attrs}
         self.attributes += [(tag, name, value) for name, value in named.items()]
         if tag == "section":
-            self._chapter = named["id"]
+            self._topic = named["id"]
         if tag in {"script", "style"}:
             self._inside = tag
-        self.text.setdefault(self._chapter, []).append("\n")
+        self.text.setdefault(self._topic, []).append("\n")
 
     def handle_endtag(self, tag: str) -> None:
         if tag in {"script", "style"}:
@@ -37,14 +37,14 @@ class Page(html.parser.HTMLParser):
         if self._inside == "script":
             self.scripts.append(data)
         elif not self._inside:
-            self.text[self._chapter].append(data)
+            self.text[self._topic].append(data)
 
-    def chapter(self, key: str) -> str:
+    def topic(self, key: str) -> str:
         return "".join(self.text[key])
 
     @property
     def everything(self) -> str:
-        return "".join(self.chapter(key) for key in self.text)
+        return "".join(self.topic(key) for key in self.text)
 
 
 def build(folder: Path) -> Page:

@@ -78,7 +78,7 @@ class _Layout:
         folder: Where its files are.
         training: File names of the training part, in the order of the images.
         test: File names of the test part.
-        check: Refuses the bytes of a file that is not whole, without decoding it.
+        check: Rejects the bytes of a file that is not whole, without decoding it.
         decode: The bytes of a file to images [images, 32, 32, 3] and labels [images].
     """
 
@@ -218,7 +218,7 @@ def _check_batch(published: Mapping[str, str], path: str, content: bytes) -> Non
 
 
 class _ArrayUnpickler(pickle.Unpickler):
-    """Builds containers, numbers, text and NumPy arrays; refuses to look up anything else."""
+    """Builds containers, numbers, text and NumPy arrays; looks up nothing else."""
 
     def find_class(self, module: str, name: str) -> Any:
         if (module.partition(".")[0], name) == ("numpy", "_reconstruct"):

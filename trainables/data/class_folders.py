@@ -40,7 +40,7 @@ TEST_SEED: Final = 20
 
 @dataclass(frozen=True, kw_only=True)
 class Fault:
-    """Something for which a study refuses a folder.
+    """Something for which a study rejects a folder.
 
     Attributes:
         kind: The rule that is broken, as `FOLDER_RULES` or `IMAGE_RULES` have it.
@@ -122,7 +122,7 @@ class Layout:
         classes: Class names, sorted; a label is an index into them.
         parts: `train` and `test`, with `val` where it is there, or `WHOLE` alone.
         places: Part and class of each folder of a class that is there.
-        faults: All that a study refuses it for.
+        faults: All that a study rejects it for.
         left_out: Paths that lie there and are no part of the data, by what they are.
         notes: What is left out without being asked for, a sentence each.
         few: The fault that a class has too few images: part, class and count to it, or to None.

@@ -62,7 +62,7 @@ class Survey:
             say which images are the test part.
         divided: Whether the data themselves say which images are the test part.
         images: Those that can be used.
-        faults: Why a study refuses the folder, but for images that stand twice.
+        faults: Why a study rejects the folder, but for images that stand twice.
         left_out: Paths that are no part of the data, by what they are.
         notes: What else is left out, a sentence each.
         few: The fault that a class has too few images, where it would have so many: part, class

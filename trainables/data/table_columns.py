@@ -148,7 +148,7 @@ def _part(tables: Sequence[TableFile], used: set[str | None]) -> str | None:
 
 
 def _check_parts(table: TableFile, name: str, others: Sequence[Any]) -> None:
-    """Refuses rows that say no part where nearly all do.
+    """Rejects rows that say no part where nearly all do.
 
     Raises:
         ValueError: There are some.
@@ -178,7 +178,7 @@ def _one(table: TableFile, found: Sequence[str], what: str, meaning: str) -> str
 
 
 def _check_alike(first: TableFile, table: TableFile) -> None:
-    """Refuses a column that a table has twice, or that it has otherwise than the first table."""
+    """Rejects a column that a table has twice, or that it has otherwise than the first table."""
     names = table.schema.names
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
@@ -215,7 +215,7 @@ def _check_there(table: TableFile, name: str) -> None:
 
 
 def _check_plain(table: TableFile, name: str) -> None:
-    """Refuses a column of lists and other things that are no names."""
+    """Rejects a column of lists and other things that are no names."""
     kind = table.schema.field(name).type
     if pa.types.is_nested(kind) or _is_image(kind):
         raise ValueError(

@@ -91,7 +91,7 @@ def _below(folder: Folder, ending: str) -> list[str]:
 
 
 def _check_shards(folder: Folder, names: Sequence[str]) -> None:
-    """Refuses a table of which a file is missing.
+    """Rejects a table of which a file is missing.
 
     Raises:
         ValueError: It is `<n>-of-<count>`, and not all are there.

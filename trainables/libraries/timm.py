@@ -105,7 +105,7 @@ def own_weights(architecture: str) -> "WeightsFile":
 
 
 def check_exists(architecture: str) -> None:
-    """Refuses a name that timm has no network by.
+    """Rejects a name that timm has no network by.
 
     Raises:
         ValueError: With names that are like it, or timm is not installed.

@@ -82,7 +82,7 @@ def own_weights(architecture: str) -> "WeightsFile":
 
 
 def check_exists(architecture: str) -> None:
-    """Refuses a name that torchvision has no classifier by.
+    """Rejects a name that torchvision has no classifier by.
 
     Raises:
         ValueError: With names that are like it.

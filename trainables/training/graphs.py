@@ -27,7 +27,7 @@ class Issuer(Protocol):
     def issuing(self) -> contextlib.AbstractContextManager[None]:
         """Where all that a trial asks of its device is issued, in order."""
 
-    def keep_pace(self) -> None:
+    def wait_for_device(self) -> None:
         """Waits for what was issued before the last time this was called, if that is still on."""
 
     def mark(self) -> Any:
@@ -57,7 +57,7 @@ class Eager:
         """See `Issuer`."""
         return contextlib.nullcontext()
 
-    def keep_pace(self) -> None:
+    def wait_for_device(self) -> None:
         """See `Issuer`: nothing is on once it is issued."""
 
     def mark(self) -> float:
@@ -121,7 +121,7 @@ class Graphs:
         with self._cuda.stream(self._stream):
             yield
 
-    def keep_pace(self) -> None:
+    def wait_for_device(self) -> None:
         """See `Issuer`."""
         before, self._issued = self._issued, self.mark()
         before.synchronize()

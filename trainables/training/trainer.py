@@ -191,7 +191,7 @@ class Trainer:
         self._between_epochs = not self.advance(STEPS_AT_A_TIME[self._device.type])
         if self._between_epochs:
             return self.end_epoch()
-        self._issue.keep_pace()
+        self._issue.wait_for_device()
         return None
 
     def begin_epoch(self) -> None:

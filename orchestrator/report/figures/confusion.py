@@ -9,7 +9,7 @@ import pandas as pd
 from orchestrator.analysis.formats import share, words
 from orchestrator.analysis.per_class import CLASSES_SHOWN, ClassScores, class_names, score_classes
 from orchestrator.analysis.section import Section, count, percent
-from orchestrator.report.chart import Axis, Cells, Chart, Panel
+from orchestrator.report.chart import Axis, Chart, HeatMap, Panel
 from orchestrator.report.inputs import Inputs
 from orchestrator.stats.predictions import tuned_runs
 
@@ -74,7 +74,7 @@ def _panel(each: ClassScores, shown: Sequence[int], labels: Sequence[str], colou
     ]
     return Panel(
         title=f"{each.family} {each.role}",
-        marks=[Cells(shares=shares.tolist(), texts=texts, colour=colour, hover=hover)],
+        marks=[HeatMap(shares=shares.tolist(), texts=texts, colour=colour, hover=hover)],
         x=Axis(title="taken for", ticks=dict(enumerate(columns))),
         y=Axis(title="true class", ticks=dict(enumerate(rows))),
         height=150 + CELL_PIXELS * len(shown),

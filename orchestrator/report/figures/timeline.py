@@ -23,7 +23,7 @@ def measure(inputs: Inputs) -> pd.DataFrame:
         `trial_id`, `family`, `finals`, `node`, `start` and `end` in seconds since the first start,
         `seconds` between them, and `lane`: which of its node's rows it has, from 0.
     """
-    stays = pd.concat([_searched(inputs), _finals(inputs)], ignore_index=True)
+    stays = pd.concat([_of_search(inputs), _finals(inputs)], ignore_index=True)
     zero = stays["start"].min()
     for end in ("start", "end"):
         stays[end] = (stays[end] - zero).dt.total_seconds()
@@ -38,7 +38,7 @@ def measure(inputs: Inputs) -> pd.DataFrame:
     return stays.assign(seconds=stays["end"] - stays["start"], lane=lanes)
 
 
-def _searched(inputs: Inputs) -> pd.DataFrame:
+def _of_search(inputs: Inputs) -> pd.DataFrame:
     """Trials; one without an end has that of its last report."""
     reported = frame(inputs.tables["epochs"]).groupby("trial_id")["reported_at"].max()
     trials = frame(inputs.tables["trials"]).set_index("trial_id")

@@ -41,7 +41,7 @@ class Noise:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Optimism:
+class SelectionBias:
     """The best of a group's trials, and how far it is luck.
 
     Attributes:
@@ -119,7 +119,7 @@ def accuracy_share(study: ForeignStudy, trial: Trial, *, test: bool = False) -> 
     return share if 0 < share < 1 else None
 
 
-def measure_optimism(study: ForeignStudy, noise: Noise | None) -> Iterator[Optimism]:
+def measure_selection_bias(study: ForeignStudy, noise: Noise | None) -> Iterator[SelectionBias]:
     """The best of each group's trials, and how far it is luck."""
     for group in study.groups:
         means, best = config_means(study, study.of(group)), study.best(study.of(group))
@@ -129,13 +129,15 @@ def measure_optimism(study: ForeignStudy, noise: Noise | None) -> Iterator[Optim
         value = study.score(best)
         assert value is not None
         half = expected_best(values.tolist(), (len(values) + 1) // 2)
-        yield Optimism(
+        yield SelectionBias(
             group=group,
             configs=len(values),
             best=best.name,
             value=value,
             expected_half=study.sign * half,
-            optimism=None if noise is None else luck_of_best(values, noise.deviation, times),
+            optimism=None
+            if noise is None
+            else expected_noise_of_best(values, noise.deviation, times),
         )
 
 
@@ -148,7 +150,7 @@ def config_means(study: ForeignStudy, trials: Sequence[Trial]) -> np.ndarray:
     return np.array(means).reshape(-1, 2)
 
 
-def luck_of_best(
+def expected_noise_of_best(
     values: np.ndarray, deviation: float, times: np.ndarray, *, seed: int = 0
 ) -> float:
     """The expected noise of the best of noisy values, more being better.

@@ -16,7 +16,7 @@ MISSING: Final = "baseline not in the study"
 CUT_SHORT: Final = "baseline cut short"
 LEAST_SHARE: Final = 0.5
 """Of the best trial's epochs, below which a baseline was cut short."""
-EFFORT: Final = Check("equal effort")
+BUDGET_USE: Final = Check("equal effort")
 UNEQUAL_TRIALS: Final = "unequal number of trials"
 UNEQUAL_EPOCHS: Final = "unequal number of epochs"
 RATIO: Final = 1.5
@@ -81,7 +81,7 @@ def _cut_short(study: ForeignStudy, baselines: Sequence[Trial]) -> Iterator[str]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Effort:
+class BudgetUse:
     """What a group was given.
 
     Attributes:
@@ -103,16 +103,16 @@ class Effort:
     constant: bool
 
 
-def measure_effort(study: ForeignStudy) -> list[Effort]:
+def measure_budget_use(study: ForeignStudy) -> list[BudgetUse]:
     """What each group was given, in the order in which they appear."""
-    return [_effort_of(study, group) for group in study.groups]
+    return [_budget_use_of(study, group) for group in study.groups]
 
 
-def _effort_of(study: ForeignStudy, group: str) -> Effort:
+def _budget_use_of(study: ForeignStudy, group: str) -> BudgetUse:
     trials, usable = [t for t in study.trials if t.group == group], study.of(group)
     ended = [trial.epochs for trial in usable if trial.state != STOPPED]
     known = present(ended)
-    return Effort(
+    return BudgetUse(
         group=group,
         trials=len(trials),
         configs=len({trial.config for trial in usable}),
@@ -130,36 +130,36 @@ def _sum(values: Iterable[float | None]) -> float | None:
     return sum(known) if known else None
 
 
-def check_effort(study: ForeignStudy, efforts: Sequence[Effort]) -> list[Finding]:
+def check_budget_use(study: ForeignStudy, uses: Sequence[BudgetUse]) -> list[Finding]:
     """Whether the group of the best trial had more than others."""
-    usable = {each.group: study.of(each.group) for each in efforts}
-    compared = [e for e in efforts if tuned(usable[e.group]) or not usable[e.group]]
+    usable = {each.group: study.of(each.group) for each in uses}
+    compared = [e for e in uses if tuned(usable[e.group]) or not usable[e.group]]
     best = study.best([trial for each in compared for trial in usable[each.group]])
     if len(compared) < 2 or best is None:  # noqa: PLR2004 (a comparison needs two)
         nameless = "Nothing here says which model a trial is of. Name the column by --group."
         no_pair = "There are no two groups to compare."
-        return [EFFORT.unknown(no_pair if study.group_name else nameless)]
+        return [BUDGET_USE.unknown(no_pair if study.group_name else nameless)]
     winner = next(each for each in compared if each.group == best.group)
     others, name = [each for each in compared if each is not winner], of_group(winner.group)
     trials, epochs = list(_more_trials(winner, others)), list(_more_epochs(winner, others))
     sins = []
     if evidence := [line for line, sure in trials if sure]:
         more = "had more tries than others: its best is the best of more."
-        sins.append(EFFORT.sin(UNEQUAL_TRIALS, f"The best group, {name}, {more}", *evidence))
+        sins.append(BUDGET_USE.sin(UNEQUAL_TRIALS, f"The best group, {name}, {more}", *evidence))
     if evidence := [line for line, sure in epochs if sure]:
         longer = "were trained for longer than those of others."
         sentence = f"Trials of the best group, {name}, {longer}"
-        sins.append(EFFORT.sin(UNEQUAL_EPOCHS, sentence, *evidence))
+        sins.append(BUDGET_USE.sin(UNEQUAL_EPOCHS, sentence, *evidence))
     if sins:
         return sins
     if trials or epochs:
         doubts = [line for line, _ in (*trials, *epochs)]
         had_more = "The best group had more than others, but chance or early stopping may have done"
-        return [EFFORT.unknown(f"{had_more} that.", *doubts)]
-    return [EFFORT.in_order(f"The best group, {name}, had no more effort than others.")]
+        return [BUDGET_USE.unknown(f"{had_more} that.", *doubts)]
+    return [BUDGET_USE.in_order(f"The best group, {name}, had no more effort than others.")]
 
 
-def _more_trials(winner: Effort, others: Sequence[Effort]) -> Iterator[tuple[str, bool]]:
+def _more_trials(winner: BudgetUse, others: Sequence[BudgetUse]) -> Iterator[tuple[str, bool]]:
     """A sentence for each group with too few tries, and whether chance can be ruled out."""
     for other in others:
         if winner.configs < RATIO * max(other.configs, 1):
@@ -173,7 +173,7 @@ def _more_trials(winner: Effort, others: Sequence[Effort]) -> Iterator[tuple[str
         yield sentence, chance < CHANCE
 
 
-def _more_epochs(winner: Effort, others: Sequence[Effort]) -> Iterator[tuple[str, bool]]:
+def _more_epochs(winner: BudgetUse, others: Sequence[BudgetUse]) -> Iterator[tuple[str, bool]]:
     """A sentence for each group that trained for less, and whether nothing was stopped early."""
     for other in others:
         if (winner.last_epoch or 0) < RATIO * (other.last_epoch or math.inf):
