@@ -4,10 +4,10 @@
         [--landscapes additive interacting measured] [--opponents NAME ...]
 
 Each opponent has as many device-seconds as the project's own search took on the same landscape with
-the same seed, and proposes trials until they are used up. Opponents are Optuna's samplers and
-pruners as a script has them by `ask`, `should_prune` and `tell`, the project's own search with
-other rungs and, where `pip install 'syne-tune[extra]'` was done, Syne Tune's ASHA with its
-samplers. Additive and interacting landscapes are those of `search.py`. A measured one is a
+the same seed, and proposes trials until they are used up. Opponents are those of
+`other_searches.py` (Optuna's; where `pip install 'syne-tune[extra]'` or `pip install
+neural-pipeline-search` was done, Syne Tune's or NePS's) and the project's own search with other
+rungs. Additive and interacting landscapes are those of `search.py`. A measured one is a
 random forest (200 trees) over the curves in `data/cnn_curves.jsonl`, each drawn with replacement,
 so that every seed has a landscape of its own; an epoch's validation accuracy is noisy by as much as
 real ones jump from one epoch to the next. The true accuracy of a winner is the landscape's, on
@@ -21,19 +21,15 @@ import logging
 import platform
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
-from datetime import UTC, datetime
-from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import optuna
 from measured_landscape import AnyLandscape, Measured, make_trial
-from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
-from optuna.pruners import BasePruner, HyperbandPruner, MedianPruner, SuccessiveHalvingPruner
-from optuna.samplers import BaseSampler, GPSampler, RandomSampler, TPESampler
+from other_searches import OPPONENTS, winners_accuracy
 from search import FAMILY, Landscape, Trial, mean_and_half_width
 from search_parts import make_parts
 
@@ -98,144 +94,6 @@ def own_search(
     return landscape.accuracy(best.spec.params), used
 
 
-def script(
-    plan: FamilyPlan,
-    sampler: BaseSampler,
-    pruner: BasePruner,
-    landscape: AnyLandscape,
-    *,
-    slots: int,
-    epochs: int,
-    budget: float,
-) -> float:
-    """The true accuracy of the winner of an Optuna script that has some device-seconds."""
-    study = optuna.create_study(direction="maximize", sampler=sampler, pruner=pruner)
-    running: list[tuple[float, int, Trial, optuna.Trial]] = []
-    best, params, used = -1.0, dict[str, Any](), 0.0
-
-    def start(at: float) -> None:
-        asked = study.ask(dict(plan.space))
-        config = {"params": {n: asked.params[n] for n in plan.space}, "seed": asked.number}
-        trial = make_trial(asked.number, config, landscape)
-        heapq.heappush(running, (at + trial.next_seconds(), asked.number, trial, asked))
-
-    for _ in range(slots):
-        start(0.0)
-    while used < budget:
-        at, number, trial, asked = heapq.heappop(running)
-        used += trial.last_seconds
-        result = trial.report(epochs)
-        value = max([result["validation_accuracy"], *asked.user_attrs.get("best", ())])
-        asked.set_user_attr("best", [value])
-        asked.report(value, result["epoch"])
-        if value > best:
-            best, params = value, asked.params
-        if result["done"]:
-            study.tell(asked, value)
-        elif asked.should_prune():
-            study.tell(asked, state=optuna.trial.TrialState.PRUNED)
-        else:
-            heapq.heappush(running, (at + trial.next_seconds(), number, trial, asked))
-            continue
-        start(at)
-    return landscape.accuracy(params)
-
-
-def syne_tune(
-    plan: FamilyPlan,
-    searcher: str,
-    landscape: AnyLandscape,
-    settings: Settings,
-    *,
-    slots: int,
-    budget: float,
-) -> float:
-    """The true accuracy of the winner of Syne Tune's ASHA that has some device-seconds."""
-    from syne_tune.backend.trial_status import Trial as Suggested
-    from syne_tune.optimizer.schedulers.asha import AsynchronousSuccessiveHalving
-
-    scheduler = AsynchronousSuccessiveHalving(
-        {name: _syne_tune_domain(values) for name, values in plan.space.items()},
-        metric="validation_accuracy",
-        do_minimize=False,
-        searcher=searcher,
-        time_attr="epoch",
-        max_t=settings.epochs,
-        grace_period=settings.grace_period,
-        reduction_factor=settings.reduction_factor,
-        random_seed=settings.seed,
-    )
-    numbers = iter(range(10**9))
-    running: list[tuple[float, int, Trial, Suggested]] = []
-    best, params, used = -1.0, dict[str, Any](), 0.0
-
-    def start(at: float) -> None:
-        number = next(numbers)
-        suggested = Suggested(number, scheduler.suggest().config, datetime.now(tz=UTC))
-        scheduler.on_trial_add(suggested)
-        trial = make_trial(number, {"params": suggested.config, "seed": number}, landscape)
-        heapq.heappush(running, (at + trial.next_seconds(), number, trial, suggested))
-
-    for _ in range(slots):
-        start(0.0)
-    while used < budget:
-        at, number, trial, suggested = heapq.heappop(running)
-        used += trial.last_seconds
-        result = trial.report(settings.epochs)
-        if result["validation_accuracy"] > best:
-            best, params = result["validation_accuracy"], suggested.config
-        if result["done"]:
-            scheduler.on_trial_complete(suggested, result)
-        elif scheduler.on_trial_result(suggested, result) == "CONTINUE":
-            heapq.heappush(running, (at + trial.next_seconds(), number, trial, suggested))
-            continue
-        start(at)
-    return landscape.accuracy(params)
-
-
-def _syne_tune_domain(values: BaseDistribution) -> Any:
-    """The same dimension in Syne Tune's terms."""
-    from syne_tune import config_space
-
-    if isinstance(values, CategoricalDistribution):
-        return config_space.choice(list(values.choices))
-    whole = isinstance(values, IntDistribution)
-    kind = ("log" if values.log else "") + ("randint" if whole else "uniform")
-    return getattr(config_space, kind)(values.low, values.high)
-
-
-SYNE_TUNE: Final[Mapping[str, str]] = {
-    "Syne Tune's BOHB": "kde",
-    "Syne Tune's ASHA, conformal quantiles": "cqr",
-    "Syne Tune's ASHA, BORE": "bore",
-}
-"""What Syne Tune calls the sampler."""
-
-Script = Callable[[Settings], tuple[BaseSampler, BasePruner]]
-
-
-def _halving(settings: Settings) -> BasePruner:
-    return SuccessiveHalvingPruner(
-        min_resource=settings.grace_period, reduction_factor=settings.reduction_factor
-    )
-
-
-def _hyperband(settings: Settings) -> BasePruner:
-    return HyperbandPruner(
-        min_resource=settings.grace_period,
-        max_resource=settings.epochs,
-        reduction_factor=settings.reduction_factor,
-    )
-
-
-SCRIPTS: Mapping[str, Script] = {
-    "random, ASHA": lambda s: (RandomSampler(seed=s.seed), _halving(s)),
-    "Optuna's TPE, ASHA": lambda s: (TPESampler(seed=s.seed), _halving(s)),
-    "Optuna's TPE, Hyperband": lambda s: (TPESampler(seed=s.seed), _hyperband(s)),
-    "Optuna's GP, ASHA": lambda s: (GPSampler(seed=s.seed), _halving(s)),
-    "Optuna's TPE, median": lambda s: (TPESampler(seed=s.seed), MedianPruner()),
-    "Optuna's TPE, none stopped": lambda s: (TPESampler(seed=s.seed), optuna.pruners.NopPruner()),
-}
 OWN: Mapping[str, Mapping[str, int]] = {
     "half go on at each rung": {"reduction_factor": 2},
     "first rung at a fifth": {"grace_period": 10},
@@ -260,7 +118,7 @@ def main() -> None:
     parser.add_argument("--slots", type=int, default=4)
     kinds = ["additive", "interacting", "measured"]
     parser.add_argument("--landscapes", nargs="+", choices=kinds, default=kinds)
-    names = [*SCRIPTS, *OWN, *(SYNE_TUNE if find_spec("syne_tune") else ())]
+    names = [*OPPONENTS, *OWN]
     parser.add_argument("--opponents", nargs="+", choices=names, default=names)
     options = parser.parse_args()
     optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -283,21 +141,12 @@ def main() -> None:
             accuracy, budget = own_search(folder, plan, settings, landscape, slots=options.slots)
             found[PROJECT].append(accuracy)
             for name in options.opponents:
-                if name in SCRIPTS:
-                    sampler, pruner = SCRIPTS[name](settings)
+                if name in OPPONENTS:
                     found[name].append(
-                        script(
-                            *(plan, sampler, pruner, landscape),
+                        winners_accuracy(
+                            *(OPPONENTS[name](plan, settings), landscape),
                             slots=options.slots,
                             epochs=epochs,
-                            budget=budget,
-                        )
-                    )
-                elif name in SYNE_TUNE:
-                    found[name].append(
-                        syne_tune(
-                            *(plan, SYNE_TUNE[name], landscape, settings),
-                            slots=options.slots,
                             budget=budget,
                         )
                     )
