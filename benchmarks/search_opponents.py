@@ -1,6 +1,6 @@
 """Does a study's search find a better winner than what users would run instead, for the same time?
 
-    python benchmarks/search_opponents.py [--seeds 100] [--trials 32] [--slots 4]
+    python benchmarks/search_opponents.py [--seeds 100] [--first 0] [--trials 32] [--slots 4]
         [--landscapes additive interacting measured] [--opponents NAME ...]
 
 Each opponent has as many device-seconds as the project's own search took on the same landscape with
@@ -114,6 +114,7 @@ def main() -> None:
     """Runs all searches and prints a Markdown table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, default=100)
+    parser.add_argument("--first", type=int, default=0, help="the first seed")
     parser.add_argument("--trials", type=int, default=32)
     parser.add_argument("--slots", type=int, default=4)
     kinds = ["additive", "interacting", "measured"]
@@ -129,7 +130,7 @@ def main() -> None:
     print("| --- | --- | --- | --- |")
     for kind in options.landscapes:
         found: dict[str, list[float]] = {name: [] for name in (PROJECT, *options.opponents)}
-        for seed in range(options.seeds):
+        for seed in range(options.first, options.first + options.seeds):
             landscape = (
                 Measured(plan, seed)
                 if kind == "measured"
@@ -170,8 +171,8 @@ def main() -> None:
     packages = ("optuna", "ray", "numpy", "scikit-learn")
     versions = ", ".join(f"{p} {importlib.metadata.version(p)}" for p in packages)
     print(
-        f"\n{options.seeds} searches a row, {options.trials} trials of the project's, "
-        f"{options.slots} at a time; {versions}, Python {platform.python_version()}, "
+        f"\n{options.seeds} searches a row from seed {options.first}, {options.trials} trials of "
+        f"the project's, {options.slots} at a time; {versions}, Python {platform.python_version()}, "
         f"{time.process_time() - started:.0f} CPU seconds on {platform.machine()}"
     )
 

@@ -11,6 +11,7 @@ import re
 import shutil
 import subprocess
 import sys
+from base64 import b64decode
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -101,9 +102,10 @@ def _rounded(value: Any) -> Any:
 
 
 def _content(page: str) -> str:
-    """What a page says and shows: its body without the programs in it."""
-    body = page[page.index("<body>") :]
-    return re.sub(r"<script>.*?</script>", "", body, flags=re.DOTALL)
+    """What a page says, shows and offers as CSV: its body without the programs in it."""
+    body = re.sub(r"<script>.*?</script>", "", page[page.index("<body>") :], flags=re.DOTALL)
+    plain = re.sub(r"(?<=;base64,)[\w+/=]+", lambda text: b64decode(text[0]).decode(), body)
+    return re.sub(r"\d+\.\d{9,}(e-?\d+)?", lambda number: str(_rounded(float(number[0]))), plain)
 
 
 def _sha256(text: str) -> str:

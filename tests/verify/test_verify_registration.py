@@ -17,6 +17,7 @@ from orchestrator.compare.within_study import write_comparison
 from orchestrator.config.flags import parse
 from orchestrator.results import files, registration
 from orchestrator.results.registration import FILE
+from orchestrator.results.study_record import Question
 from orchestrator.verify.runner import verify
 
 SIZES = {"trials": 5, "epochs": 2, "grace_period": 1, "seeds": 2, "families": "curve,second"}
@@ -265,7 +266,7 @@ def test_without_a_file_it_is_what_the_answer_needs(
     assert driver.start()
     written = registration.read(driver.folder)
     assert written is not None
-    asked = [str(registration.Question(**q)) for q in written["content"]["questions"]]
+    asked = [str(Question(**q)) for q in written["content"]["questions"]]
     assert asked == [
         "curve tuned against second tuned at train fraction 1",
         "curve tuned against curve baseline at train fraction 1",
