@@ -172,8 +172,9 @@ def main() -> None:
     versions = ", ".join(f"{p} {importlib.metadata.version(p)}" for p in packages)
     print(
         f"\n{options.seeds} searches a row from seed {options.first}, {options.trials} trials of "
-        f"the project's, {options.slots} at a time; {versions}, Python {platform.python_version()}, "
-        f"{time.process_time() - started:.0f} CPU seconds on {platform.machine()}"
+        f"the project's, {options.slots} at a time; {versions}, "
+        f"Python {platform.python_version()}, {time.process_time() - started:.0f} CPU seconds on "
+        f"{platform.machine()}"
     )
 
 
