@@ -8,7 +8,7 @@ CONSOLE_COMMAND: Final = "transfer-study"
 NAMESPACE: Final = "transfer_study"
 PACKAGES: Final = ("orchestrator", "trainables", "search_spaces")
 IS_INSTALLED: Final = __name__.partition(".")[0] == NAMESPACE
-"""Whether the packages lie inside the namespace, as a wheel has them, and not in a checkout."""
+"""Whether the packages are inside the namespace, as a wheel has them, and not in a checkout."""
 
 
 def words_of(command: str) -> list[str]:

@@ -122,7 +122,7 @@ class Attempt:
         return self._last_epoch_ended - self._stretch_began >= self._config.checkpoint_seconds
 
     def _train(self, epoch_begins: Callable[[], None]) -> None:
-        """Trains for a moment; takes up the epoch that ends in it."""
+        """Trains for a moment; records the epoch that ends in it."""
         try:
             row = self._slices.train()
             if row is None:

@@ -6,7 +6,7 @@ from typing import Final
 SHARE_FOR_IMAGES: Final = 0.5
 """Of what a trial may use; the network, its activations and the optimizer need the rest."""
 PART_BYTES: Final = 128_000_000
-"""Of images that are fed, at most; two parts lie on the device, one in pinned memory."""
+"""Of images that are fed, at most; two parts are on the device, one in pinned memory."""
 MB: Final = 1e6
 GB: Final = 1e9
 

@@ -1,4 +1,4 @@
-"""Lists the model families and data sets that lie in their folders, and loads them by name."""
+"""Lists the model families and data sets that are in their folders, and loads them by name."""
 
 import importlib
 import os

@@ -50,7 +50,7 @@ class References:
 class StudyTrial(tune.Trainable):
     """One attempt at one trial after another, stepped by Tune stretch by stretch of epochs.
 
-    A process that has ended an attempt in order takes up the next that reserves the same; one in
+    A process that has ended an attempt in order takes the next that reserves the same; one in
     which anything went wrong is never used again. Checkpoints are the study's own files, written
     before the epochs are reported.
     """
@@ -59,7 +59,7 @@ class StudyTrial(tune.Trainable):
     def setup(  # type: ignore[override]
         self, config: dict[str, Any], references: References
     ) -> None:
-        """Takes up the first attempt; see `reset_config`."""
+        """Takes the first attempt; see `reset_config`."""
         self._references, self._study = references, Path(config["folder"]).name
         self._attempt: Attempt | None = None
         self._put_back, self._log_file = contextlib.ExitStack(), _LogFile()
@@ -70,7 +70,7 @@ class StudyTrial(tune.Trainable):
         self._references = references
 
     def reset(self, new_config: dict[str, Any], storage: Any = None) -> bool:
-        """Takes up another attempt, or ends the process: a failing reset would lose the trial."""
+        """Takes another attempt, or ends the process: a failing reset would lose the trial."""
         try:
             return bool(super().reset(new_config, storage))  # type: ignore[no-untyped-call]
         except Exception:  # noqa: BLE001 (whatever it is, a process that dies is met)

@@ -1,4 +1,4 @@
-"""The files of a trial beside its checkpoints, and where they lie in the study's folder."""
+"""The files of a trial beside its checkpoints, and where they are in the study's folder."""
 
 from pathlib import Path
 from typing import Final
@@ -14,7 +14,7 @@ BEST_WEIGHTS: Final = "best.safetensors"
 
 
 def checkpoint_folder(folder: Path, trial_id: str) -> Path:
-    """Where the checkpoints of a trial of a study lie.
+    """Where the checkpoints of a trial of a study are.
 
     Raises:
         ValueError: It is no trial's id; a path, for example.

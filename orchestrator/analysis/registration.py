@@ -48,7 +48,7 @@ def registration_sections(study: StudyRecord, pairs: Sequence[ComparisonRow]) ->
 
 
 def of_answer(study: StudyRecord, row: MeasuredRow | None) -> tuple[str, ...]:
-    """Whether the row that the answer rests on, where it compares two, was registered."""
+    """Whether the row that the answer is based on, where it compares two, was registered."""
     if study.registration is None or row is None:
         return ()
     how = "registered before the search" if row["registered"] else "not registered: it is explored"

@@ -19,7 +19,7 @@ R = TypeVar("R", bound=Mapping[str, Any])
 
 MISSING = "—"
 TELLING = 100
-"""Seconds or minutes up to which a time is not told in the next longer unit."""
+"""Seconds or minutes up to which a time is not given in the next longer unit."""
 FORMATS = {
     "loss": (1, 3, ""),
     "accuracy": (100, 2, "%"),

@@ -66,7 +66,7 @@ def settle_table(
     # In a study from before means were corrected there is no such p-value.
     pairs = 1 if row["p_value_holm"] is None else _pairs_of_models(final)
     noise = power.measure(*models)
-    # What is to be told from none, and with what certainty: what Holm asks at most.
+    # What is to be distinguished from none, and with what certainty: what Holm asks at most.
     asked = {"difference": abs(row["difference"]), "confidence": 1 - (1 - CONFIDENCE) / pairs}
     by_seeds, of_seeds = _more_seeds(study, final, names, noise, asked)
     by_images, of_images = _more_images(study, final, names, noise, asked)

@@ -69,7 +69,7 @@ class Said:
 
 @dataclass(frozen=True, kw_only=True)
 class Trial:
-    """A trial whose entries are told apart.
+    """A trial whose entries have been interpreted.
 
     Attributes:
         group: The model, family or method that it is of; empty where there is but one.

@@ -18,7 +18,7 @@ SHOWN: Final = 12
 
 
 def interpret(raw: RawStudy, said: Said) -> ForeignStudy:
-    """A study whose entries are told apart.
+    """A study whose entries have been interpreted.
 
     Raises:
         ValueError: There is no trial, a column that was named is missing, or none can be found.

@@ -164,7 +164,7 @@ def _record(kept: Path) -> _Record | None:
 def _read_winner(
     results: StudyResults, study: StudyRecord, kept: Path, record: _Record, row: FinalRow
 ) -> Winner:
-    """What is kept in a folder of a winner; a `ValueError` where other weights lie there."""
+    """What is kept in a folder of a winner; a `ValueError` where other weights are there."""
     weights = (kept / MODEL).read_bytes()
     found = hashlib.sha256(weights).hexdigest()
     if found != record.weights_sha256:

@@ -138,7 +138,7 @@ def read_throughput(
     for why in _differences(study, work, device):
         return None, why
     every = _epochs(folder, work, study)
-    # What is not told may have been measured on any type of device.
+    # What is not known may have been measured on any type of device.
     names = {None, *work.device_names}
     epochs = [row for row in every if not work.device_names or row["device_name"] in names]
     if every and not epochs:
@@ -205,7 +205,7 @@ def _epochs(folder: Path, work: Work, study: StudyRecord) -> list[dict[str, Any]
     """The epochs whose speed was measured in trials that this work could have.
 
     Returns:
-        `family`, `trial_id`, `device_name` (None where it is not told), and wall seconds for each
+        `family`, `trial_id`, `device_name` (None where it is not known), and wall seconds for each
         image of `training` and of `validation`, which is what is left of an epoch.
     """
     at_share, validated_on = study.dataset.train_images_at, study.dataset.validation_images or 1

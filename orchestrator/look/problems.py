@@ -98,7 +98,7 @@ RULES: Final[Mapping[str, tuple[str, str]]] = {
     ),
     NEAR[2]: ("images that look alike in a class", "keep one of each, or leave them"),
 }
-"""Kind of problem to what it is called and what to do about it, in the order they are told."""
+"""Kind of problem to what it is called and what to do about it, in the order they are reported."""
 
 MEASURE = (
     "Look alike: difference hashes of the middle squares (8 rows of 8 bits: is a pixel brighter "
@@ -137,7 +137,7 @@ class Problem:
         return RULES[self.kind][1]
 
 
-# Of these one is told in full: what it is called leaves a question.
+# Of these one is reported in full: what it is called leaves a question.
 DETAILED: Final = (
     *("few classes", "part name", "parts missing", "other format", "too large", "damaged"),
     *("unreadable", "group in two parts", "few groups"),

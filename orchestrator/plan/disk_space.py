@@ -1,4 +1,4 @@
-"""What a study will write at most at one time, held against what is free where it will lie."""
+"""What a study will write at most at one time, held against what is free there."""
 
 import os
 import shutil

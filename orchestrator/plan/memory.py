@@ -78,7 +78,7 @@ def image_bytes(dataset: OpenedDataSet) -> int:
 
 
 def goes_to_file(dataset: OpenedDataSet) -> bool:
-    """Whether its images are to lie in a file, not in memory, and can."""
+    """Whether its images are to be in a file, not in memory, and can."""
     free, images = free_bytes(), image_bytes(dataset)
     if free is None or dataset.mapped_in is None or images <= SHARE_IN_MEMORY * free:
         return False

@@ -14,7 +14,7 @@ from orchestrator.plan.inputs import Inputs
 from orchestrator.plan.preflight import CheckedStudy
 from trainables import registry
 
-# What is said of the study whose throughput a forecast rests on.
+# What is said of the study whose throughput a forecast is based on.
 PACE: Final = (
     *("study", "trials", "device", "processor", "device_names", "devices_per_trial"),
     "other_images",

@@ -16,7 +16,7 @@ SHOWN: Final = ("trial_id", "status", "stop_reason", "epochs_run", "attempts", "
 
 
 def gather(inputs: Inputs) -> tuple[Section, ...]:
-    """The sections on failures; sentences alone where there were none."""
+    """The sections on failures; notes alone where there were none."""
     rows = [row for row in inputs.trials if row["status"] in BAD]
     first = (f"The first {MOST_ROWS} of {count(len(rows))} are shown.",)
     return (

@@ -112,7 +112,7 @@ def _fetch(place: Place, folder: Path, snapshot: Snapshot, wanted: Callable[[str
         target.parent.mkdir(parents=True, exist_ok=True)
         known = published.described(target) if target.is_file() else None
         if known is None or (known.bytes, known.sha256) != (file.bytes, file.sha256):
-            if object_name in here:  # weights lie under several names, and need be there once
+            if object_name in here:  # weights may have several names, and are needed once
                 checkpoints.link(here[object_name], target)
             else:
                 place.get(object_name, file, target)

@@ -86,7 +86,7 @@ def table_metadata(study: StudyRecord) -> dict[str, str]:
 
 
 def stamp(study: StudyRecord) -> dict[str, str]:
-    """The hashes of what a study rests on, by which a table is known to be of it."""
+    """The hashes of what a study is based on, by which a table is known to be of it."""
     registered = study.registration
     return {
         "split_sha256": study.dataset.split_sha256,

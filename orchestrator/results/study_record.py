@@ -174,7 +174,7 @@ class NodePrice(Entry):
 
     Attributes:
         devices: That its trials can reserve.
-        device_name: Their type, as trials have it in `trials.parquet`; empty: not told.
+        device_name: Their type, as trials have it in `trials.parquet`; empty: not known.
         per_hour: In `currency`; None where nobody has filled it in.
         source: Where the price was read, and when.
     """

@@ -44,7 +44,7 @@ NEEDED: Final = (
     *("environment", "code_sha256", "git_commit"),
 )
 
-# What an attempt is told of its trial.
+# What an attempt knows of its trial.
 SPECIFIED: Final = ("trial_id", "family", "role", "seed", "params", "train_fraction")
 
 
@@ -151,8 +151,8 @@ def prepare(
     Args:
         folder: The study's.
         trial_id: Of a search trial or a final run.
-        data_dir: Where the data lie now; None: where they lay.
-        weights_name: Where the pre-trained weights lie now; None: where they lay.
+        data_dir: Where the data are now; None: where they were.
+        weights_name: Where the pre-trained weights are now; None: where they were.
         device: `cpu` or `cuda`; None: what the trial ran on.
 
     Raises:

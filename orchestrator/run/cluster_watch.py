@@ -57,7 +57,7 @@ class Watch:
     """Thread that calls back, once, when a process that the cluster needs is gone."""
 
     def __init__(self, endpoints: Sequence[Endpoint], lost: Callable[[str], None]) -> None:
-        """Takes where these processes listen, and what is to be told why."""
+        """Takes where these processes listen, and what reports why."""
         self._endpoints, self._lost = endpoints, lost
         self._stop, self._seen = threading.Event(), set[tuple[int, str]]()
         self._thread = threading.Thread(target=self._run, name="cluster watch", daemon=True)

@@ -107,7 +107,7 @@ def measure(
                 IMAGES_PER_SECOND: sum(row["images_per_second"] for row in last),
                 DEVICE_MEMORY: max(memory, default=0.0),
             }
-            # Those without any too: a gauge keeps what it was told.
+            # Those without any too: a gauge keeps its last value.
             trials = {state.value: float(totals.ended[state]) for state in State}
             trials[State.RUNNING.value] = float(totals.at_work())
         for metric, value in values.items():

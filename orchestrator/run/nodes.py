@@ -135,7 +135,7 @@ class Waiting(Unpickled):
     _said: str = ""
 
     def __call__(self, seconds: float) -> None:
-        """Told for how many seconds no trial has run.
+        """Called with the seconds for which no trial has run.
 
         Raises:
             InfrastructureError: No node has come that has room for a trial.

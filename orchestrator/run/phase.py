@@ -33,9 +33,9 @@ class Phase:
     Attributes:
         name: `search` or `finals`; Tune's own files go to `tune/<name>`, and are disposable.
         references: What trials share.
-        config: What all trials are told besides, see `trainables.attempt_config`.
+        config: What all trials are given besides, see `trainables.attempt_config`.
         folder: The study's folder, absolute.
-        waiting: Told now and then for how many seconds no trial has run; may end the phase.
+        waiting: Called now and then with the seconds for which no trial has run; may end the phase.
     """
 
     name: str
@@ -141,7 +141,7 @@ class AttemptClock(tune.Callback):
     """Callback that starts a trial's clock, and ends a phase whose rows do not reach the disk."""
 
     def __init__(self, recorder: Recorder, began: Callable[[str, float], None]) -> None:
-        """Takes the recorder of the phase, and what is told of a trial and its devices."""
+        """Takes the recorder of the phase, and what reports a trial and its devices."""
         self._recorder, self._began = recorder, began
 
     def on_step_begin(self, *_: Any, **_info: Any) -> None:

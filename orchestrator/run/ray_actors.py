@@ -123,8 +123,8 @@ class Overdue(tune.Callback):
     ) -> None:
         """Takes the seconds that an epoch may take, and what gets the ids of trials that took more.
 
-        `waiting` is told now and then for how many seconds no trial has run; `epoch_began` gives
-        another number for a trial's id once it has begun another epoch.
+        `waiting` is called now and then, with the seconds for which no trial has run; `epoch_began`
+        gives another number for a trial's id once it has begun another epoch.
         """
         self._most, self._overdue, self._clock = limit + GRACE_SECONDS, overdue, clock
         self._waiting, self._idle_since, self._next_word = waiting, 0.0, FIRST_WORD_SECONDS
@@ -158,7 +158,7 @@ class Overdue(tune.Callback):
                 ray.kill(trial.temporary_state.ray_actor)
 
     def _hear_of_next(self, trials: list[Trial]) -> None:
-        """A process that is to take up another trial may hang in that: its first epoch has begun.
+        """A process that is to run another trial may hang in that: its first epoch has begun.
 
         Tune has one trial at a time that waits to start, the newest.
         """

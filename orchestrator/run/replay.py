@@ -137,7 +137,7 @@ def replay_search(
     """Restores the state of the search from its rows.
 
     Each row goes through its search's rungs in its original order; what they decide is what was
-    decided then. Ended trials are told to Optuna, others get another attempt.
+    decided then. Optuna learns of ended trials, others get another attempt.
     """
     for row in stored.trials:
         record = _record_of(row)

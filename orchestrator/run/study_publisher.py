@@ -150,7 +150,7 @@ class StudyPublisher:
             last = self._stop.wait(max(REST_SECONDS, rest))
 
     def _send(self, files: Mapping[str, StagedFile]) -> None:
-        """Sends the objects that do not lie there; a file is known once it has been sent."""
+        """Sends the objects that are not there; a file is known once it has been sent."""
         for name, each in files.items():
             if each.held is None:
                 continue

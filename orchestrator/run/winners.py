@@ -1,6 +1,6 @@
 """Weights that a study keeps of each family's winner: those of the best seed and the others.
 
-The best seed's lie in `winners/<family>/`, the others' in `winners/<family>/seeds/<seed>/`, so that
+The best seed's are in `winners/<family>/`, the others' in `winners/<family>/seeds/<seed>/`, so that
 a model is there once. Weights come before the record that names them, and what is kept of a seed is
 found by that record and its hash: a driver killed in between does the same again.
 """

@@ -103,7 +103,7 @@ class FamilySearch(TrialQueue):
     def resume(self, record: TrialRecord) -> None:
         """Restores an earlier run's trial in Optuna; one that has not ended gets another attempt.
 
-        The rungs must have been replayed: Optuna is told of a baseline what ASHA says of it.
+        The rungs must have been replayed: Optuna learns of a baseline what ASHA says of it.
         """
         spec, plan = record.spec, self._plans[record.spec.family]
         known = spec.role != BASELINE_ROLE or not plan.baseline_outside

@@ -78,7 +78,7 @@ class FamilyRungs:
         self._rungs = {search: {rung: Rung() for rung in milestones} for search in searches}
 
     def arrive(self, search: str, trial_id: str, row: Epoch, *, exempt: bool) -> Arrival | None:
-        """Takes up an epoch of a trial; an exempt one, a baseline, goes on whatever the rule says.
+        """Takes an epoch of a trial; an exempt one, a baseline, goes on whatever the rule says.
 
         Returns:
             What was decided at the highest rung that is new to the trial, None where there is none.
@@ -98,7 +98,7 @@ class FamilyRungs:
     def replay(
         self, rows: Iterable[EpochRow], *, exempt: Container[str], origin: str = ""
     ) -> Iterator[tuple[EpochRow, Arrival]]:
-        """Takes up stored epochs in their order, and gives each at a rung with what was decided.
+        """Takes stored epochs in their order, and gives each at a rung with what was decided.
 
         The baselines among their trials are exempt; `origin` tells another study's trials from
         those of the same ids.

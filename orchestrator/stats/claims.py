@@ -1,7 +1,7 @@
 """What is claimed of two models, tested: one is better, or not worse than the other by a margin.
 
 What few images do not show no resampling can: two models that agree on 50 images would have the
-interval [0, 0]. So two trained networks are told apart by McNemar's exact test. All other claims
+interval [0, 0]. So two trained networks are compared by McNemar's exact test. All other claims
 have the interval of the means, which is a comparison's interval of accuracy too. Its share from
 the images reaches at least as far as Student's t does after as many images are added as the
 quantile squared, half of which one model alone is right on and half the other: what Agresti and

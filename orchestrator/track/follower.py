@@ -1,8 +1,8 @@
 """A process that keeps a tracker up to date with a study's folder, apart from the study's driver.
 
-`python -m orchestrator.track.follower`, told on its standard input: whatever the tracker's package
-does, hangs in or dies of, happens here. The end of the input is the study's end. Each line that it
-says is a JSON object: `{"failing": REASON}`, empty once it works again.
+`python -m orchestrator.track.follower`, driven by its standard input: whatever the tracker's
+package does, hangs in or dies of, happens here. The end of the input is the study's end. Each line
+that it says is a JSON object: `{"failing": REASON}`, empty once it works again.
 """
 
 import json
@@ -60,7 +60,7 @@ class Follower:
     def __init__(
         self, folder: Path, open_one: Callable[[], Tracker], say: Callable[[str], None]
     ) -> None:
-        """Takes the study's folder, what opens the tracker, and what is told why it fails."""
+        """Takes the study's folder, what opens the tracker, and what reports why it fails."""
         self._folder, self._open_one, self._say = folder, open_one, say
         self._tracker: Tracker | None = None
         self._sent: dict[str, tuple[int, int]] = {}

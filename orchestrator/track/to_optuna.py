@@ -53,7 +53,7 @@ def write_journal(folder: Path, study: StudyRecord, path: Path) -> list[str]:
     A journal that is there is replaced.
 
     Returns:
-        A sentence for each trial that Optuna cannot be told of.
+        A sentence for each trial that Optuna cannot hold.
 
     Raises:
         ValueError: The study has no table of trials, or says no space of a family.

@@ -163,7 +163,7 @@ def _begun(sentence: str) -> str:
 
 
 def _measured(verdict: Verdict) -> str:
-    """What the answer rests on."""
+    """What the answer is based on."""
     images = f"{count(len(verdict.matched.images))} test images"
     if verdict.groups is not None:
         images += f" in {count(verdict.groups)} groups that are taken as wholes"
@@ -215,7 +215,7 @@ def _figures(verdict: Verdict, claim: Claim) -> str:
 
 
 def _leader(verdict: Verdict) -> str:
-    """Which of all models is the most accurate, if any can be told to be."""
+    """Which of all models is the most accurate, if any is for certain."""
     tested = verdict.tested
     accuracies = {
         model: tested.seeds_of(tested.of_model(model), "accuracy").mean

@@ -1,4 +1,4 @@
-"""Everything that is wrong with the input, told at once."""
+"""Everything that is wrong with the input, reported at once."""
 
 from collections.abc import Iterable, Sequence
 from typing import Final

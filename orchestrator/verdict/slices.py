@@ -1,4 +1,4 @@
-"""Where a difference lives: the parts of the test set in which two models are told apart."""
+"""Where a difference is: the parts of the test set in which two models differ."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress

@@ -49,7 +49,7 @@ class Verdict:
 def verify(folder: Path, *, sources: bool) -> Verdict:
     """Checks every invariant of a study; nothing is downloaded.
 
-    Its sources, data and weights, are hashed again where they lie on this machine.
+    Its sources, data and weights, are hashed again where they are on this machine.
 
     Raises:
         ValueError: It is no study.

@@ -19,7 +19,7 @@ from trainables.weights.sources import DEMO, DOWNLOADS
 
 
 class NotAtHandError(Exception):
-    """What a study was made from does not lie on this machine."""
+    """What a study was made from is not on this machine."""
 
 
 def check_data(tables: Tables) -> Iterator[str]:
@@ -61,7 +61,7 @@ def check_weights(tables: Tables) -> Iterator[str]:
 
 
 def _opened(settings: Settings) -> OpenedDataSet:
-    """The data set, if its files lie on this machine.
+    """The data set, if its files are on this machine.
 
     Raises:
         NotAtHandError: They do not.

@@ -29,7 +29,7 @@ WHOLE: Final = ""
 JUNK: Final = frozenset({"Thumbs.db", "desktop.ini", "__MACOSX", "$RECYCLE.BIN", "@eaDir"})
 TABLES: Final = (".csv", ".tsv", ".parquet")
 SHOWN: Final = 5
-"""Problems that are told of many in a line."""
+"""Problems that are reported of many in a line."""
 MIN_CLASSES: Final = 2
 LEAST: Final = {WHOLE: 3, "train": 2, "val": 1, "test": 1}
 """Images of each class in a part: one each to train on, to validate and to test."""
@@ -67,7 +67,7 @@ class Part:
     Attributes:
         names: Their paths below the folder.
         labels: Class indices, shape [images].
-        groups: What must lie on one side whole, a number for each image, shape [images]; None:
+        groups: What must be on one side whole, a number for each image, shape [images]; None:
             each image is on its own.
     """
 
@@ -123,7 +123,7 @@ class Layout:
         parts: `train` and `test`, with `val` where it is there, or `WHOLE` alone.
         places: Part and class of each folder of a class that is there.
         faults: All that a study rejects it for.
-        left_out: Paths that lie there and are no part of the data, by what they are.
+        left_out: Paths that are there and are no part of the data, by what they are.
         notes: What is left out without being asked for, a sentence each.
         few: The fault that a class has too few images: part, class and count to it, or to None.
         tables: The files that list the images, with their hashes; none where folders do.
@@ -205,7 +205,7 @@ def _misnamed_parts(folder: "Folder", names: Sequence[str], halves: Sequence[str
 
 
 def all_of(problems: Sequence[str]) -> str:
-    """Problems as one line, of which the first are told."""
+    """Problems as one line, of which the first are named."""
     more = len(problems) - SHOWN
     listed = "; ".join(problems[:SHOWN])
     return listed if more <= 0 else f"{listed}; and {more} more"

@@ -24,7 +24,7 @@ class NamedColumns:
     Attributes:
         image: The column of images, or of paths to them.
         label: The column of labels.
-        group: The column of what must lie on one side whole: a person, a patient, a burst.
+        group: The column of what must be on one side whole: a person, a patient, a burst.
     """
 
     image: str | None = None

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 IMAGE_RULES: Final = (
     *("empty", "HEIC", "other format", "too large", "no range", "damaged", "unreadable"),
 )
-"""What can be wrong with the content of a file, in the order in which it is told."""
+"""What can be wrong with the content of a file, in the order in which it is reported."""
 TURNED: Final = "turned upright, as their EXIF orientation says"
 TRANSPARENT: Final = "transparent: laid over white"
 GREY: Final = "grey: three equal channels"
@@ -21,7 +21,7 @@ CMYK: Final = "CMYK: converted without its colour profile"
 DEEP: Final = "16 bits a channel: the upper 8 are kept"
 FRAMES: Final = "of several frames: the first is taken"
 TRAITS: Final = (TURNED, TRANSPARENT, GREY, CMYK, DEEP, FRAMES)
-"""What reading does to some images, in the order in which it is told."""
+"""What reading does to some images, in the order in which it is reported."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

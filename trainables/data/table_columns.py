@@ -18,7 +18,7 @@ SAMPLE: Final = 50
 """Values of a column that are looked at to see whether they are paths."""
 MOST_OTHER_WORDS: Final = 0.2
 """Share of the rows of a column of parts that may say none, to be refused."""
-# By these, and by files without an ending, a folder of classes is told from one of tables.
+# By these, and by files without an ending, a folder of classes is distinguished from one of tables.
 IMAGE_ENDINGS: Final = (
     *(".jpg", ".jpeg", ".jfif", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".ppm"),
     *(".jp2", ".avif", ".heic", ".heif"),

@@ -39,7 +39,7 @@ GROUP_WORDS: Final = frozenset(
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Row:
-    """One image: its name, its part and class, and what it must lie beside.
+    """One image: its name, its part and class, and what it must be beside.
 
     Attributes:
         name: A path as the table has it, or the table and the number of the row.
@@ -276,7 +276,7 @@ def _wrong_rows(rows: Sequence[_Row], folder: Folder, *, embedded: bool) -> Iter
             sentence = f"each image must have a label, but {place} has none"
             yield Fault(kind="no label", name=row.name, sentence=sentence)
         elif counted[row.name] > 1:
-            counted[row.name] = 0  # it is told once
+            counted[row.name] = 0  # it is reported once
             sentence = f"each image must stand in one row, but {place} stands in several"
             yield Fault(kind="several rows", name=row.name, sentence=sentence)
         elif not embedded and not folder.is_file(row.name):

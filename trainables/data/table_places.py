@@ -11,7 +11,7 @@ from trainables.data.table_columns import IMAGE_ENDINGS, words
 from trainables.data.table_files import ENDINGS
 
 DEPTH: Final = 2
-"""Folders below the one that is named in which Parquet files may lie, as in `default/train/`."""
+"""Folders below the one that is named in which Parquet files may be, as in `default/train/`."""
 SHARD: Final = re.compile(r"-(\d+)-of-(\d+)\b")
 
 
@@ -71,7 +71,7 @@ def find_tables(folder: Folder, file: str | None) -> Tables | None:
 
 
 def _below(folder: Folder, ending: str) -> list[str]:
-    """Names of the tables in a folder and below it; none where image files lie below."""
+    """Names of the tables in a folder and below it; none where image files are below."""
     found: list[str] = []
     waiting = [""]
     for depth in range(DEPTH + 1):

@@ -348,7 +348,7 @@ def _image(
 
 
 def _for_each(part: Part, do: Callable[[int], object]) -> None:
-    """Calls for each image, several at a time; all that fail are told in one error."""
+    """Calls for each image, several at a time; all that fail are in one error."""
 
     def problem(index: int) -> str | None:
         try:

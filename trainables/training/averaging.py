@@ -16,7 +16,7 @@ class WeightAverage:
 
     Attributes:
         tensors: The average, by the names of the network; they keep their place in memory.
-        share: How much of it is the newest, shape []; a step is told by this tensor.
+        share: How much of it is the newest, shape []; a step reads this tensor.
     """
 
     def __init__(self, model: nn.Module, decay: float, *, like: Tensor) -> None:

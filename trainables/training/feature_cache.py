@@ -41,7 +41,7 @@ def kept(
         key: All that they depend on: network, its weights, the images and how they are prepared.
         images: How many there are.
         features: Of each.
-        device: Where they lie.
+        device: Where they are.
         holds: Kept with them.
     """
     found = _KEPT.pop(key, None) or Features(images, features, device, holds)

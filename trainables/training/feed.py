@@ -21,7 +21,7 @@ Indices = npt.NDArray[np.int64]
 class Feed:
     """Puts images on the device in the order in which they are read, a part at a time.
 
-    Two parts lie there: while one is read, a thread gathers the next into pinned memory, from which
+    Two parts are there: while one is read, a thread gathers the next into pinned memory, from which
     it is copied on a stream of its own. Memory keeps its place, so a captured step can read it.
 
     Attributes:
@@ -57,7 +57,7 @@ class Feed:
         return self._gathered.nbytes
 
     def turns(self, images: int, step: int) -> Tensor:
-        """In which rows the images of an order lie when their turn comes, int64 [images].
+        """In which rows the images of an order are when their turn comes, int64 [images].
 
         Args:
             images: In the order.
@@ -156,7 +156,7 @@ class Supply:
             self._note = why_fed(images.nbytes, limit, self.feed.part_bytes)
 
     def take_note(self) -> dict[str, str]:
-        """Why images are fed, told once, as the column `images_fed`; empty where they are not."""
+        """Why images are fed, once, as the column `images_fed`; empty where they are not."""
         note, self._note = self._note, ""
         return {"images_fed": note} if note else {}
 

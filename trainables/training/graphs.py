@@ -19,7 +19,7 @@ Work = Callable[[], None]
 
 
 class Issuer(Protocol):
-    """Has the device do a piece of work that reads nothing back and is told nothing."""
+    """Has the device do a piece of work that reads nothing back and takes nothing."""
 
     def __call__(self, name: str, work: Work) -> None:
         """Issues work; one name stands for the same work each time."""
@@ -37,7 +37,7 @@ class Issuer(Protocol):
         """Between two moments that are over."""
 
     def take_note(self) -> str:
-        """Why the device no longer replays, told once; empty otherwise."""
+        """Why the device no longer replays, reported once; empty otherwise."""
 
 
 class Eager:

@@ -69,8 +69,8 @@ class Steps:
             accumulation: Parts that each batch is cut into.
             computing: In what the network computes; see `precision.autocast`.
             evaluation_batch: Images that are evaluated at a time.
-            turns: Where in `images` those of an epoch lie, in the order in which they are taken,
-                shape [n_train]; None: all lie there by their index.
+            turns: Where in `images` those of an epoch are, in the order in which they are taken,
+                shape [n_train]; None: all are there by their index.
             average: Of the network's weights, which is evaluated in their place.
         """
         self._model, self._optimizer, self._generators = model, optimizer, generators
@@ -132,7 +132,7 @@ class Steps:
         """Adds up what the network says of the validation images.
 
         Args:
-            given: Them, in batches of `evaluation_batch`; None where all images lie there.
+            given: Them, in batches of `evaluation_batch`; None where all images are there.
         """
         self._model.eval()
         if given is None:
@@ -179,7 +179,7 @@ class Steps:
 
         Args:
             indices: Of the images, shape [batch].
-            turns: Where they lie, if not there; likewise.
+            turns: Where they are, if not there; likewise.
         """
         for value, row in zip(self._inputs, self._table, strict=True):
             value.copy_(row.index_select(0, self._position).squeeze(0))

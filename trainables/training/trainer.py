@@ -271,7 +271,7 @@ class Trainer:
         }
 
     def _validate(self) -> None:
-        """Issues the validation: as one graph where all images lie on the device."""
+        """Issues the validation: as one graph where all images are on the device."""
         if self._feed is None:
             self._issue("validation", self._steps.validate)
             return
