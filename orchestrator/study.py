@@ -49,13 +49,11 @@ def run(session: "Session") -> bool:
         with session.writer.running():  # rows reach the disk, whatever happens
             # Optuna proposes, Ray trains, ASHA stops the weak.
             search_phase.run_search(session, search, shared)
-            choice = search_phase.choose(
-                session, search
-            )  # by validation alone, and on disk from here on
+            # By validation alone, and on disk from here on.
+            choice = search_phase.choose(session, search)
             # Opens the test set, once.
             complete, test = finals_phase.retrain_and_test(session, search, choice, shared)
-        # A study that has its predictions needs none.
-        shutil.rmtree(session.folder / "checkpoints", ignore_errors=True)
+        session.remove_checkpoints()
         found = write_comparison(session.folder, session.console)  # on the test set, as stored
         session.end(complete=complete and not search.searcher.failed_families)
     valid = verify(session)

@@ -61,6 +61,11 @@ def search_of(trial_id: str) -> str:
     return trial_id.rpartition("-")[0]
 
 
+def baseline_of(search: str) -> str:
+    """The trial id of a search's baseline."""
+    return f"{search}-000"
+
+
 def trial_order(trial_id: str) -> tuple[str, int, str]:
     """What trials are sorted by: `cnn-1000` comes after `cnn-999`."""
     search, _, number = trial_id.rpartition("-")

@@ -9,7 +9,14 @@ from typing import Final, Literal
 
 from orchestrator.config.final_epochs import final_epochs
 from orchestrator.config.rungs import earliest_stop
-from orchestrator.config.searches import Search, search_for, search_of, searches_of, trial_order
+from orchestrator.config.searches import (
+    Search,
+    baseline_of,
+    search_for,
+    search_of,
+    searches_of,
+    trial_order,
+)
 from orchestrator.config.settings import BUDGETS, FEWEST_TO_SETTLE, Settings
 from orchestrator.config.stored_settings import AnySettings
 from orchestrator.results.final_runs import FinalRun
@@ -144,7 +151,7 @@ class Workload:
             epochs, seeds = final_epochs(self._settings, fraction), self._settings.seeds
             own = [r for r in begun if r.family == family and r.train_fraction == fraction]
             yield from (_rest(each, epochs) for each in own)
-            likes = [((f"{search}-000",), seeds - len(own)), (self._may_win(search), seeds)]
+            likes = [((baseline_of(search),), seeds - len(own)), (self._may_win(search), seeds)]
             for like, times in likes[:1] if self._reach == "least" else likes:
                 if times:
                     yield Training(family, fraction, epochs, times, like)
@@ -158,7 +165,7 @@ class Workload:
             if run.done or run.failed:
                 continue
             search = search_for(self.searches, run.family, run.train_fraction).name
-            origin = f"{search}-000" if run.role == "baseline" else choice[search].trial_id
+            origin = baseline_of(search) if run.role == "baseline" else choice[search].trial_id
             own = known.get(run.trial_id or "")
             yield Training(
                 run.family,

@@ -3,6 +3,7 @@
 import contextlib
 import functools
 import os
+import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import KW_ONLY, InitVar, dataclass
 from typing import Any, Final
@@ -152,6 +153,10 @@ class Session:
                 environment=passed_on(),
             )
         )
+
+    def remove_checkpoints(self) -> None:
+        """Removes all checkpoints: a study that has its predictions needs none."""
+        shutil.rmtree(self.folder / "checkpoints", ignore_errors=True)
 
     def end(self, *, complete: bool) -> None:
         """Records how the study ended, and prints where it is."""

@@ -11,6 +11,7 @@ from orchestrator.analysis.formats import number, share, words
 from orchestrator.analysis.frames import frame, records
 from orchestrator.analysis.section import MISSING, Section, percent
 from orchestrator.analysis.selection import can_win
+from orchestrator.config.searches import baseline_of
 from orchestrator.report.chart import Axis, Band, Chart, Line, Mark, Panel, Rule, whole_numbers
 from orchestrator.report.inputs import Inputs
 
@@ -52,7 +53,7 @@ def measure(inputs: Inputs) -> list[Curves]:
         own = Curves(
             name=name,
             epochs=epochs.reset_index(),
-            baseline=accuracies[trials == f"{name}-000"],
+            baseline=accuracies[trials == baseline_of(name)],
             best=accuracies[trials == winners.get(name)],
             best_trial=winners.get(name),
         )
