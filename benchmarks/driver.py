@@ -29,14 +29,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import optuna
+from optuna.samplers import BaseSampler
 from search_parts import Parts, make_parts, report
 
+from orchestrator.config.samplers import INCUMBENT_TPE, RANDOM
 from orchestrator.config.settings import Settings
 from orchestrator.plan.families import FamilyPlan, plan_families
 from orchestrator.results.study_results import StudyResults, by_sequence
 from orchestrator.run import replay
 from orchestrator.run.replay import StoredStudy
-from orchestrator.search import family_searcher
+from orchestrator.search.samplers import MAKE, IncumbentTPE, Space
 
 PARTS = 10  # the run is reported in tenths
 MOST_SECONDS = 0.01  # a report may take
@@ -66,12 +68,12 @@ class Asking:
     seconds: Seconds = field(default_factory=lambda: np.zeros(2))
     of_tpe: list[tuple[int, Seconds]] = field(default_factory=list)
 
-    def sampler(self, seed: int, multivariate: bool) -> optuna.samplers.BaseSampler:
-        """Stands where the search makes a sampler anew for each ask."""
+    def sampler(self, seed: int, space: Space) -> BaseSampler:
+        """What the search makes anew for each ask."""
         self.asked += 1
         if self.asked % self.tpe_every:
-            return optuna.samplers.RandomSampler(seed=seed)
-        return optuna.samplers.TPESampler(seed=seed, multivariate=multivariate)
+            return MAKE[RANDOM](seed, space)
+        return MAKE[INCUMBENT_TPE](seed, space)
 
     def time_asks(self) -> None:
         """Has the asks of every study timed."""
@@ -82,7 +84,7 @@ class Asking:
             trial = ask(study, *args, **kwargs)
             spent = now() - started
             self.seconds = self.seconds + spent
-            if isinstance(study.sampler, optuna.samplers.TPESampler):
+            if isinstance(study.sampler, IncumbentTPE):
                 self.of_tpe.append((self.asked, spent))
             return trial
 
@@ -217,10 +219,9 @@ def main() -> None:
     plans = plan_families(Settings(families="all"))
     settings = Settings(trials=math.ceil(flags.trials / len(plans)))
     asking = Asking(tpe_every=flags.tpe_every)
-    family_searcher.TPESampler = asking.sampler
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        parts = make_parts(folder, plans, settings)
+        parts = make_parts(folder, plans, settings, sampler=asking.sampler)
         asking.time_asks()
         parts.recorder.publish(search=True)
         profile = cProfile.Profile()

@@ -7,12 +7,11 @@ The project's own search and early stopping, with the space of the CNN and 50 ep
 time on made-up landscapes: what accuracy any hyperparameters come to, and the way there, is a
 formula. In the additive one each hyperparameter has an effect of its own, most of all the learning
 rate; in the interacting one pairs of them have too. Samplers are compared on the same landscapes
-with the same seeds: univariate TPE, which studies use, multivariate TPE (Optuna's default), random
-points, and univariate TPE that is not told of running trials (no liar), begins with quasi-random
-points (Sobol's), or is random for five trials in place of ten; univariate TPE that is shown all
-trials of a long search, not the best and the latest; and where every trial runs to its last epoch,
-which shows what early stopping saves. The true accuracy of a search's winner is the
-formula's, without the noise that the search sees.
+with the same seeds: those that a study may use; univariate TPE that is not told of running trials
+(no liar), begins with quasi-random points (Sobol's), or is random for five trials in place of ten;
+and the default one that is shown all trials of a long search, not the best and the latest, or under
+which every trial runs to its last epoch, which shows what early stopping saves. The true accuracy
+of a search's winner is the formula's, without the noise that the search sees.
 """
 
 import argparse
@@ -26,20 +25,22 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from optuna import Study
 from optuna.distributions import CategoricalDistribution
-from optuna.samplers import BaseSampler, RandomSampler, TPESampler
+from optuna.samplers import TPESampler
 from optuna.trial import FrozenTrial, TrialState
 from scipy.stats import qmc
 from scipy.stats import t as student
 from search_parts import make_parts, report
 
+from orchestrator.config.samplers import INCUMBENT_TPE, SAMPLERS
 from orchestrator.config.settings import Settings
 from orchestrator.plan.families import FamilyPlan, plan_families
-from orchestrator.search import family_searcher, shown_trials
+from orchestrator.search import shown_trials
+from orchestrator.search.samplers import MAKE, Space
 from orchestrator.search.shown_trials import MOST
 from orchestrator.trials.trial import winner
 
@@ -49,7 +50,7 @@ POINTS = 1024
 ENDED = (TrialState.COMPLETE, TrialState.PRUNED)
 NOISE = 0.006  # standard deviation of an epoch's validation accuracy
 WIDTH_SECONDS = {16: 0.6, 32: 1.0, 64: 2.0}  # of an epoch
-REFERENCE = "univariate TPE"
+REFERENCE: Final = INCUMBENT_TPE
 WHOLE = "no early stopping"
 ALL_SHOWN = "all trials shown"
 
@@ -170,18 +171,14 @@ def _value_at(values: Any, where: float) -> Any:
     )
 
 
-Ask = Callable[[int, Mapping[str, float]], BaseSampler]
-SAMPLERS: Mapping[str, Ask] = {
-    REFERENCE: lambda seed, _: TPESampler(seed=seed, multivariate=False),
-    "multivariate TPE": lambda seed, _: TPESampler(seed=seed, multivariate=True),
-    "random": lambda seed, _: RandomSampler(seed=seed),
+Ask = Callable[[int, Mapping[str, float]], TPESampler]
+OTHERS: Final[Mapping[str, Ask]] = {
     "no liar": lambda seed, _: TPESampler(seed=seed, multivariate=False, constant_liar=False),
     "quasi-random start": lambda seed, point: QuasiRandomStart(seed, 10, point),
     "5 random": lambda seed, _: TPESampler(seed=seed, multivariate=False, n_startup_trials=5),
-    ALL_SHOWN: lambda seed, _: TPESampler(seed=seed, multivariate=False),
-    WHOLE: lambda seed, _: TPESampler(seed=seed, multivariate=False),
 }
-"""How a study's search would make its sampler for a trial, of a seed and of a point."""
+"""Univariate TPE otherwise, of a trial's seed and of a point."""
+NAMES: Final = (*SAMPLERS, *OTHERS, ALL_SHOWN, WHOLE)
 
 
 def search(
@@ -195,11 +192,13 @@ def search(
 ) -> tuple[float, int]:
     """Runs a search; the true accuracy of its winner, and how many epochs it took."""
     points = iter(qmc.Sobol(len(plan.space), seed=settings.seed).random(POINTS))
-    family_searcher.TPESampler = lambda *, seed, multivariate: SAMPLERS[sampler](  # noqa: ARG005 (the search names it)
-        seed, dict(zip(plan.space, next(points), strict=True))
-    )
+
+    def other(seed: int, space: Space) -> TPESampler:
+        return OTHERS[sampler](seed, dict(zip(space, next(points), strict=True)))
+
+    make = other if sampler in OTHERS else MAKE.get(sampler)
     shown_trials.MOST = MOST if sampler != ALL_SHOWN else settings.trials + 1
-    parts = make_parts(folder, [plan], settings)
+    parts = make_parts(folder, [plan], settings, sampler=make)
     running: list[tuple[float, int, Trial]] = []
     numbers = iter(range(10**9))
 
@@ -242,7 +241,7 @@ def main() -> None:
     parser.add_argument("--slots", type=int, nargs="+", default=[1, 4, 16])
     kinds = ["additive", "interacting"]
     parser.add_argument("--landscapes", nargs="+", choices=kinds, default=kinds)
-    parser.add_argument("--samplers", nargs="+", choices=list(SAMPLERS), default=list(SAMPLERS))
+    parser.add_argument("--samplers", nargs="+", choices=NAMES, default=NAMES)
     options = parser.parse_args()
     (plan,) = plan_families(Settings(families=FAMILY))
     started, folder = time.process_time(), Path(tempfile.mkdtemp())

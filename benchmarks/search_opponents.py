@@ -24,7 +24,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import optuna
@@ -33,12 +33,12 @@ from other_searches import OPPONENTS, winners_accuracy
 from search import FAMILY, Landscape, Trial, mean_and_half_width
 from search_parts import make_parts
 
+from orchestrator.config.samplers import MULTIVARIATE_TPE, TPE
 from orchestrator.config.settings import Settings
 from orchestrator.plan.families import FamilyPlan, plan_families
 from orchestrator.trials.trial import winner
 
 PROJECT: Final = "the project's search"
-MULTIVARIATE: Final = "multivariate TPE"
 
 
 def own_search(
@@ -49,7 +49,6 @@ def own_search(
     *,
     slots: int,
     budget: float | None = None,
-    multivariate: bool = False,
 ) -> tuple[float, float]:
     """The project's search.
 
@@ -60,12 +59,11 @@ def own_search(
         landscape: Where it trains.
         slots: Trials at a time.
         budget: Device-seconds, in place of a number of trials.
-        multivariate: See `FamilySearch`.
 
     Returns:
         The true accuracy of its winner, and the device-seconds that it took.
     """
-    parts = make_parts(folder, [plan], settings, multivariate=multivariate)
+    parts = make_parts(folder, [plan], settings)
     running: list[tuple[float, int, Trial]] = []
     numbers, used = iter(range(10**9)), 0.0
 
@@ -94,12 +92,14 @@ def own_search(
     return landscape.accuracy(best.spec.params), used
 
 
-OWN: Mapping[str, Mapping[str, int]] = {
+OWN: Final[Mapping[str, Mapping[str, Any]]] = {
     "half go on at each rung": {"reduction_factor": 2},
     "first rung at a fifth": {"grace_period": 10},
     "first rung at a fifth, half go on": {"grace_period": 10, "reduction_factor": 2},
     "none stopped": {"grace_period": 50},
-    MULTIVARIATE: {},
+    "univariate TPE": {"sampler": TPE},
+    "multivariate TPE": {"sampler": MULTIVARIATE_TPE},
+    "the same, until the end of the time": {},
 }
 """The project's own search with other rungs, epochs being 50, or another sampler."""
 
@@ -158,7 +158,6 @@ def main() -> None:
                             *(folder, plan, own, landscape),
                             slots=options.slots,
                             budget=budget,
-                            multivariate=name == MULTIVARIATE,
                         )[0]
                     )
         for name, values in found.items():

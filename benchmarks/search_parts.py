@@ -12,6 +12,7 @@ from orchestrator.plan.families import FamilyPlan
 from orchestrator.results import schema
 from orchestrator.search.family_searcher import FamilySearch
 from orchestrator.search.ray_asha import RayRungs
+from orchestrator.search.samplers import MAKE, MakeSampler
 from orchestrator.search.scheduler import FamilyASHA
 from orchestrator.trials.recorder import Recorder
 from orchestrator.trials.table_writer import TableWriter
@@ -44,7 +45,11 @@ class Parts:
 
 
 def make_parts(
-    folder: Path, plans: Sequence[FamilyPlan], settings: Settings, *, multivariate: bool = False
+    folder: Path,
+    plans: Sequence[FamilyPlan],
+    settings: Settings,
+    *,
+    sampler: MakeSampler | None = None,
 ) -> Parts:
     """A search without any trial.
 
@@ -52,7 +57,7 @@ def make_parts(
         folder: Where its tables go, if they are written.
         plans: The families.
         settings: The study's.
-        multivariate: See `FamilySearch`.
+        sampler: See `FamilySearch`; None: the settings'.
     """
     names = [plan.name for plan in plans]
     writer = TableWriter(folder, schema.schemas(plan.full_space for plan in plans), {})
@@ -82,7 +87,7 @@ def make_parts(
         max_attempts=settings.max_attempts,
         first_cut=scheduler.first_cut,
         by_device_time=True,
-        multivariate=multivariate,
+        sampler=sampler or MAKE[settings.sampler],
     )
     return Parts(recorder=recorder, scheduler=scheduler, searcher=searcher, writer=writer)
 

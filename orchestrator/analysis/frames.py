@@ -17,8 +17,10 @@ def frame(table: pa.Table) -> pd.DataFrame:
     if "validation_accuracy" in found:
         accuracy = found["validation_accuracy"]
         found["objective"] = found.get("objective", accuracy).fillna(accuracy)
-    words = found.select_dtypes("category").columns
-    return found.astype(dict.fromkeys(words, object))
+    for name, kind in found.dtypes.items():
+        if isinstance(kind, pd.CategoricalDtype):
+            found[name] = found[name].astype(object)
+    return found
 
 
 def records(table: pd.DataFrame) -> list[dict[str, Any]]:

@@ -1,13 +1,14 @@
 """What the value of a setting must be: rules for pydantic, whose texts follow `NAME must`."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from threading import TIMEOUT_MAX as LONGEST
 from typing import Annotated, Any, Final
 
 from pydantic import AfterValidator
 
+from orchestrator.config.samplers import SAMPLERS
 from orchestrator.config.trackers import parse_targets
 from trainables.epoch_rows import OBJECTIVES
 
@@ -38,10 +39,13 @@ def at_least(lowest: int) -> AfterValidator:
     return AfterValidator(check)
 
 
-def _is_objective(name: str) -> str:
-    if name not in OBJECTIVES:
-        raise ValueError(f"unknown objective {name!r}; choose from {', '.join(OBJECTIVES)}")
-    return name
+def _one_of(kind: str, names: Collection[str]) -> AfterValidator:
+    def check(name: str) -> str:
+        if name not in names:
+            raise ValueError(f"unknown {kind} {name!r}; choose from {', '.join(names)}")
+        return name
+
+    return AfterValidator(check)
 
 
 def _is_local(folder: str) -> str:
@@ -107,6 +111,7 @@ Address = Annotated[
         lambda text: "://" in text, "be an address such as s3://bucket/prefix or file:///mnt/copies"
     ),
 ]
-Objective = Annotated[str, AfterValidator(_is_objective)]
+Objective = Annotated[str, _one_of("objective", OBJECTIVES)]
+Sampler = Annotated[str, _one_of("sampler", SAMPLERS)]
 LocalPath = Annotated[str, AfterValidator(_is_local)]
 Trackers = Annotated[str, AfterValidator(_are_trackers)]

@@ -13,6 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from orchestrator.config import rules
 from orchestrator.config.columns import COLUMNS
+from orchestrator.config.samplers import INCUMBENT_TPE
 from orchestrator.config.trackers import parse_targets
 from search_spaces.baseline import BASELINE_EPOCHS
 from trainables.data import image_size
@@ -98,6 +99,10 @@ class Settings:
         "different sizes `balanced_accuracy` (the mean of their recalls) or `macro_f1`"
     )
     trials: rules.Positive = setting(32, flag=True)("trials per family, the baseline included")
+    sampler: rules.Sampler = setting(INCUMBENT_TPE)(
+        "which hyperparameters are tried next: `incumbent_tpe` (TPE, most of whose proposals keep "
+        "some values of the best trial so far), `tpe`, `multivariate_tpe` or `random`"
+    )
     budget_gpu_hours: rules.Hours | None = setting(None, flag="HOURS")(
         "device-hours (CPU-hours without GPUs) for all, finals included, an equal share per "
         "family; none: no limit"

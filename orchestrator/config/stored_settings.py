@@ -41,6 +41,7 @@ class StoredSettings(Entry):
     tune_per_fraction: StrictBool = False
     equal_steps: StrictBool = False
     objective: Literal["accuracy", "balanced_accuracy", "macro_f1"] = "accuracy"
+    sampler: Literal["incumbent_tpe", "tpe", "multivariate_tpe", "random"] | None = None
     grace_period: Positive = 1
     reduction_factor: Annotated[int, Field(ge=2, le=MOST)] = 2
     budget_gpu_hours: float | None = None

@@ -64,7 +64,12 @@ def check_families(study: StudyRecord, plans: Sequence[FamilyPlan]) -> None:
 
 def stored_settings(study: StudyRecord) -> dict[str, Any]:
     """The settings a study goes on with; of an older one also what it did before it was one."""
-    return {"image_size": image_size.DEFAULT, **study.raw["settings"], "precision": study.precision}
+    return {
+        "image_size": image_size.DEFAULT,
+        **study.raw["settings"],
+        "precision": study.precision,
+        "sampler": study.sampler_name,
+    }
 
 
 def check_settings(study: StudyRecord, settings: Settings) -> None:

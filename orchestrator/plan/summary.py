@@ -7,6 +7,7 @@ from typing import Final
 from rich.console import Console
 
 from orchestrator.config.final_epochs import final_epochs
+from orchestrator.config.samplers import RANDOM, STARTUP
 from orchestrator.config.settings import Settings
 from orchestrator.forecast.estimate import Forecast, cost_notes
 from orchestrator.forecast.prices import DEFAULT
@@ -19,8 +20,6 @@ from trainables import registry
 COLUMNS: Final = ("dimension", "space", "baseline", "meaning")
 FEW_STEPS: Final = 50
 """After which batch norm's running averages, of momentum 0.1, are what was seen to 99.5%."""
-STARTUP: Final = 10
-"""Trials that must have ended before TPE proposes by what it has learned, Optuna's default."""
 
 
 def print_plan(
@@ -42,7 +41,7 @@ def print_plan(
     for sentence in (
         *_asked(settings, work, len(plans)),
         *_few_steps(plans, settings, train_images),
-        *few_rounds(settings.trials, len(plans), slots),
+        *(few_rounds(settings.trials, len(plans), slots) if settings.sampler != RANDOM else ()),
     ):
         console.print(sentence)
     of_images = "" if train_images is None else f" of {train_images:,} images"

@@ -64,8 +64,7 @@ def continued(study: StudyRecord, description: Mapping[str, Any]) -> dict[str, A
     if last["outcome"] == Outcome.RUNNING:  # it had no time to say how it ended
         last = {**last, "outcome": "killed"}
     runs = [*earlier, last, *description["runs"]]
-    sampler = study.sampler.model_dump()
-    kept = {"started_at": study.started_at, "rungs": study.rungs, "sampler": sampler}
+    kept = {"started_at": study.started_at, "rungs": study.rungs}
     defaults, before = to_json(Settings()), study.raw["settings"]
     settings = {
         name: value

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Final, Self
 from pydantic import AfterValidator, Field, PrivateAttr, StrictBool, ValidationError
 
 from orchestrator.config.rungs import all_rungs
-from orchestrator.config.sampler import EARLIER
+from orchestrator.config.samplers import MULTIVARIATE_TPE, TPE
 from orchestrator.config.searches import Search, searches_of
 from orchestrator.config.stored_settings import (
     MOST,
@@ -51,10 +51,10 @@ Ends = Annotated[list[float], TWO]
 
 
 class SamplerRecord(Entry):
-    """Sampler that proposed the trials of the search."""
+    """Sampler of the search, for a study that is older than the setting `sampler`."""
 
     name: Text = ""
-    multivariate: StrictBool
+    multivariate: StrictBool = True
 
 
 class ProbeRecord(Entry):
@@ -280,7 +280,7 @@ class StudyRecord(Entry):
     ended_at: Time | None = None
     runs: Annotated[list[RunRecord], Field(min_length=1)] = Field(default_factory=_runs)
     rungs: list[Positive] = Field(default_factory=_rungs)
-    sampler: SamplerRecord = SamplerRecord.model_validate(EARLIER)
+    sampler: SamplerRecord = SamplerRecord()
     demo: list[Text] = []
     spaces: dict[Family, Space] = {}
     baselines: dict[Family, dict[str, Plain]] = {}
@@ -334,6 +334,11 @@ class StudyRecord(Entry):
     def precision(self) -> str:
         """Precision that it computed in; an older study had its device's default."""
         return self.settings.precision or PRECISIONS[self.cluster.device][0]
+
+    @property
+    def sampler_name(self) -> str:
+        """Sampler that proposes its trials; before there was a setting it was TPE."""
+        return self.settings.sampler or (MULTIVARIATE_TPE if self.sampler.multivariate else TPE)
 
     @property
     def weights_sha256(self) -> str | None:

@@ -54,8 +54,9 @@ def digest(choice: Mapping[str, Any], settings: Mapping[str, Any]) -> str:
         name: value
         for name, value in settings.items()
         # Without a budget, or equal steps, a choice is what it was before there were any; and how a
-        # study computes stays as it is, whether it is older than the setting or not.
-        if name not in {*OPERATIONAL, *ARITHMETIC} and (value or name not in {*ENDS, "equal_steps"})
+        # study computes and proposes stays as it is, whether it is older than the setting or not.
+        if name not in {*OPERATIONAL, *ARITHMETIC, "sampler"}
+        and (value or name not in {*ENDS, "equal_steps"})
     }
     text = json.dumps({"choice": choice, "settings": frozen}, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()

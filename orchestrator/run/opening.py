@@ -17,7 +17,7 @@ from rich.console import Console
 from orchestrator.called import words_of
 from orchestrator.cli import INFRASTRUCTURE, fail
 from orchestrator.config.rungs import offered_rungs
-from orchestrator.config.sampler import SAMPLER
+from orchestrator.config.samplers import MULTIVARIATE_TPE
 from orchestrator.config.settings import Settings, to_json
 from orchestrator.config.sources import demo_notes
 from orchestrator.config.trackers import parse_targets
@@ -140,7 +140,10 @@ def describe(
             "precision": settings.precision_on(reservation.device),
         },
         "rungs": offered_rungs(settings),
-        "sampler": dict(SAMPLER),
+        "sampler": {
+            "name": settings.sampler,
+            "multivariate": settings.sampler == MULTIVARIATE_TPE,
+        },
         "demo": demo_notes(settings, train_images=len(inputs.split.train), pretrained=pretrained),
         "spaces": {plan.name: plan.space_json for plan in plans},
         "baselines": {plan.name: dict(plan.baseline) for plan in plans},

@@ -17,6 +17,7 @@ from orchestrator.search.budget import Budget
 from orchestrator.search.early_finals import EarlyFinals, SearchAndFinals, SearchAndFinalsScheduler
 from orchestrator.search.family_searcher import FamilySearch
 from orchestrator.search.ray_asha import RayRungs
+from orchestrator.search.samplers import MAKE
 from orchestrator.search.scheduler import FamilyASHA, RecordingScheduler
 from orchestrator.search.settled import SETTING, Settled
 from orchestrator.trials.recorder import Recorder
@@ -76,7 +77,7 @@ def restore_search(session: Session) -> Search:
         seed=settings.seed,
         first_cut=scheduler.first_cut,
         by_device_time=session.reservation.max_concurrent > 1,
-        multivariate=session.manifest.study.sampler.multivariate,
+        sampler=MAKE[session.manifest.study.sampler_name],
         blocked_by=lambda each: budget.blocked_by(each) or settled.blocked_by(each),
         **session.queue_options(),
     )

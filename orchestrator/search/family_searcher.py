@@ -6,13 +6,13 @@ from typing import Any
 
 import optuna
 from optuna.distributions import BaseDistribution
-from optuna.samplers import TPESampler
 from optuna.trial import TrialState
 
 from orchestrator.config.searches import Search, trial_order
 from orchestrator.plan.families import FamilyPlan
 from orchestrator.results.states import State
 from orchestrator.search.optuna_states import optuna_state
+from orchestrator.search.samplers import MakeSampler
 from orchestrator.search.shown_trials import shortened
 from orchestrator.search.trial_queue import BELOW_CUTOFF, TrialQueue
 from orchestrator.trials.recorder import Recorder
@@ -34,7 +34,7 @@ class FamilySearch(TrialQueue):
         seed: int,
         first_cut: Callable[[str], int | None],
         by_device_time: bool,
-        multivariate: bool,
+        sampler: MakeSampler,
         blocked_by: Callable[[Search], str | None] = lambda _: None,
         **options: Any,
     ) -> None:
@@ -49,7 +49,7 @@ class FamilySearch(TrialQueue):
             first_cut: The epoch at which ASHA would have stopped a baseline, by trial id.
             by_device_time: Balance the families by measured device time; otherwise by trials
                 started, which does not depend on clocks.
-            multivariate: TPE models all hyperparameters together, not each by itself.
+            sampler: Makes one for each trial.
             blocked_by: The setting of a budget that keeps a search from proposing now, if any.
             options: Of a `TrialQueue`.
         """
@@ -58,7 +58,7 @@ class FamilySearch(TrialQueue):
         self._searches = {search.name: search for search in searches}
         self._trials, self._seed = trials, seed
         self._first_cut, self._by_device_time = first_cut, by_device_time
-        self._multivariate, self._blocked_by = multivariate, blocked_by
+        self._make_sampler, self._blocked_by = sampler, blocked_by
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         self.studies = {
             name: optuna.create_study(study_name=name, direction="maximize")
@@ -69,7 +69,7 @@ class FamilySearch(TrialQueue):
         self._drawn: Counter[str] = Counter()  # numbers that another study's trials have used
 
     def propose(self) -> TrialSpec | None:
-        """A new trial of the search whose turn it is: its baseline first, then what TPE asks."""
+        """A new trial of the search whose turn it is: its baseline first, then what Optuna asks."""
         open_searches = filter(self._may_propose, self._searches.values())
         search = min(open_searches, key=self._turn, default=None)
         if search is None:
@@ -217,10 +217,8 @@ class FamilySearch(TrialQueue):
                 return dict(plan.baseline)
             study.enqueue_trial(dict(plan.baseline))
         drawn = number + self._drawn[search.name]
-        study.sampler = TPESampler(
-            seed=derive_seed(self._seed, search.name, drawn, "sampler"),
-            multivariate=self._multivariate,
-        )
-        trial = study.ask(dict(plan.space))
+        space, seed = dict(plan.space), derive_seed(self._seed, search.name, drawn, "sampler")
+        study.sampler = self._make_sampler(seed, space)
+        trial = study.ask(space)
         self._asked[trial_id] = trial
         return {name: trial.params[name] for name in plan.space}

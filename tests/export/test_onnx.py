@@ -43,7 +43,7 @@ def test_the_file_says_of_any_number_of_images_what_predict_says(
     np.testing.assert_allclose(found, winner(pixels), atol=1e-5)
 
 
-def test_a_file_that_is_there_is_replaced_only_when_told_to(
+def test_a_file_that_is_there_is_replaced_only_when_told_to_and_by_none_that_says_something_else(
     exported: Path, cnn_study: Path
 ) -> None:
     output, before = ("--output", exported.parents[1]), exported.read_bytes()
@@ -51,15 +51,12 @@ def test_a_file_that_is_there_is_replaced_only_when_told_to(
     assert refused.returncode == 2
     assert "must be new, or replaced with --overwrite" in refused.stderr
     assert exported.read_bytes() == before
-    assert export(cnn_study, "--onnx", *output, "--overwrite").returncode == 0
-
-
-def test_a_file_that_says_something_else_is_not_left(cnn_study: Path, tmp_path: Path) -> None:
     nothing_does = "import orchestrator.export.onnx as it; it.MOST_APART = -1.0"
-    done = export(cnn_study, "--onnx", "--output", tmp_path, before=nothing_does)
-    assert done.returncode == 2
-    assert "ONNX and PyTorch must agree on cnn within -1" in done.stderr
-    assert not list(tmp_path.rglob("*.onnx*"))
+    wrong = export(cnn_study, "--onnx", *output, "--overwrite", before=nothing_does)
+    assert wrong.returncode == 2
+    assert "ONNX and PyTorch must agree on cnn within -1" in wrong.stderr
+    assert exported.read_bytes() == before
+    assert list(exported.parent.glob("*.onnx*")) == [exported]
 
 
 def test_what_is_not_installed_is_named_before_anything_is_written(

@@ -321,7 +321,7 @@ def test_f12_a_warm_start_that_an_earlier_version_kept_as_it_was_said_is_the_sam
             "image_size": 32,
         },
         config=None,
-        assignments=[],
+        assignments=["sampler=multivariate_tpe"],
     )
     resuming.check_settings(study, given)
     with pytest.raises(ValueError, match="warm_start must stay"):

@@ -4,7 +4,8 @@ import optuna
 import pytest
 from optuna.samplers import TPESampler
 
-from orchestrator.plan.summary import STARTUP, few_rounds, learned
+from orchestrator.config.samplers import STARTUP
+from orchestrator.plan.summary import few_rounds, learned
 
 
 def test_ten_trials_is_what_the_sampler_begins_with() -> None:

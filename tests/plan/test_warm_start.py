@@ -13,6 +13,7 @@ from optuna.trial import FrozenTrial, TrialState
 from rich.console import Console
 from tampering import alter, drop
 
+from orchestrator.config.samplers import TPE
 from orchestrator.config.searches import list_searches
 from orchestrator.config.sources import resolve
 from orchestrator.plan import preflight as checking
@@ -21,6 +22,7 @@ from orchestrator.plan.warm_start import WarmStart
 from orchestrator.results import files
 from orchestrator.run.replay import replay_warm_start
 from orchestrator.search.family_searcher import FamilySearch
+from orchestrator.search.samplers import MAKE
 from orchestrator.stats.asha import FamilyRungs
 from orchestrator.trials.recorder import Recorder
 from orchestrator.verify.runner import verify
@@ -90,7 +92,7 @@ def learned(folder: Path, recorder: Recorder) -> tuple[FamilyRungs, list[FrozenT
         max_attempts=3,
         first_cut=lambda _: None,
         by_device_time=False,
-        multivariate=False,
+        sampler=MAKE[TPE],
     )
     replay_warm_start(folder, rungs, search)
     return rungs, search.studies["curve"].get_trials()

@@ -89,6 +89,7 @@ def test_it_is_resumed_with_the_same_choice_under_the_same_settings(
     before = json.loads(path.read_text())
     assert Driver(tmp_path, monkeypatch).resume(accept=True)
     after = json.loads(path.read_text())
-    assert after["settings"].keys() - before["settings"].keys() <= {"precision"}  # that it ran with
+    new = after["settings"].keys() - before["settings"].keys()
+    assert new == {"precision", "sampler"} - before["settings"].keys()  # that it ran with
     for name in ("choice", "choice_sha256", "test_openings"):
         assert after[name] == before[name]

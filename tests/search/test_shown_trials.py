@@ -6,7 +6,7 @@ from ended_trials import complete, one_family, run_one
 from optuna.samplers._tpe.sampler import _split_trials
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from orchestrator.search import family_searcher
+from orchestrator.config.samplers import RANDOM
 from orchestrator.search.shown_trials import BEST, LATEST, MOST, shortened
 from orchestrator.trials.recorder import Recorder
 
@@ -27,14 +27,6 @@ def study_of(trials: list[FrozenTrial]) -> optuna.Study:
     study = optuna.create_study(direction="maximize")
     study.add_trials(trials)
     return study
-
-
-@pytest.fixture
-def random_points(monkeypatch: pytest.MonkeyPatch) -> None:
-    """TPE takes seconds for some hundred trials; who proposes them is not what is tested."""
-    monkeypatch.setattr(
-        family_searcher, "TPESampler", lambda *, seed, **_: optuna.samplers.RandomSampler(seed=seed)
-    )
 
 
 def test_a_search_of_fewer_trials_is_shown_whole() -> None:
@@ -65,11 +57,10 @@ def test_the_others_are_the_latest_in_their_order() -> None:
     assert shown == others[-LATEST:]
 
 
-@pytest.mark.usefixtures("random_points")
 def test_a_long_search_goes_on_and_a_trial_that_runs_meanwhile_is_told_of(
     recorder: Recorder,
 ) -> None:
-    search = one_family(recorder, trials=2 * MOST)
+    search = one_family(recorder, trials=2 * MOST, sampler=RANDOM)
     slow = search.suggest("slow")
     assert isinstance(slow, dict)
     most = 0
@@ -84,12 +75,11 @@ def test_a_long_search_goes_on_and_a_trial_that_runs_meanwhile_is_told_of(
     assert [(trial.params, trial.value) for trial in told] == [(slow["params"], 0.5)]
 
 
-@pytest.mark.usefixtures("random_points")
 def test_a_resumed_long_search_is_shown_as_many(recorder: Recorder) -> None:
-    search = one_family(recorder, trials=2 * MOST)
+    search = one_family(recorder, trials=2 * MOST, sampler=RANDOM)
     for _ in range(MOST + LATEST):
         run_one(search, recorder, epochs=1)
-    again = one_family(recorder, trials=2 * MOST)
+    again = one_family(recorder, trials=2 * MOST, sampler=RANDOM)
     for record in recorder.trials.values():
         again.resume(record)
     shown, resumed = (each.studies["cnn"].trials for each in (search, again))

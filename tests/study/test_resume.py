@@ -16,9 +16,9 @@ from in_process import Driver, Moments
 from rich.console import Console
 from tampering import alter
 
-from orchestrator.config.sampler import EARLIER, SAMPLER
+from orchestrator.config.samplers import INCUMBENT_TPE, MULTIVARIATE_TPE, RANDOM, TPE
+from orchestrator.results.files import read_study
 from orchestrator.run import finals
-from orchestrator.run import opening as describing
 from orchestrator.verify.runner import verify
 
 pytestmark = pytest.mark.usefixtures("curve_family")
@@ -255,36 +255,52 @@ def test_a_study_from_before_late_rungs_were_left_out_goes_on_with_the_rungs_it_
     must_be_sound(driver)
 
 
-@pytest.mark.parametrize("sampler", [None, SAMPLER])
-def test_a_study_goes_on_with_the_sampler_it_has_and_one_that_names_none_with_the_earlier_one(
-    driver: Driver, monkeypatch: pytest.MonkeyPatch, sampler: Mapping[str, Any] | None
+@pytest.mark.parametrize(
+    ("sampler", "earlier"),
+    [
+        (INCUMBENT_TPE, None),
+        (RANDOM, None),
+        (TPE, {"sampler": {"name": "TPE", "multivariate": False}}),
+        (MULTIVARIATE_TPE, {"sampler": {"name": "TPE", "multivariate": True}}),
+        (MULTIVARIATE_TPE, {}),
+    ],
+)
+def test_a_study_goes_on_with_the_sampler_it_began_with_also_one_older_than_the_setting(
+    driver: Driver, sampler: str, earlier: Mapping[str, Any] | None
 ) -> None:
+    driver.settings = {"trials": 16, "epochs": 1, "grace_period": 1, "seeds": 1}
+    driver.settings["sampler"] = sampler
+    driver.assignments = ("space.curve.fault=none,error_once",)  # in an epoch that does not come
+    driver.slots = 1
+    assert driver.start()
+    expected = read(driver, "trials").param_skill
+    driver.name, driver.settings["trials"] = "extended", 12
+    assert driver.start()
+    path = driver.folder / "study.json"
+    study = json.loads(path.read_text())
+    assert study["settings"]["sampler"] == sampler
+    if earlier is not None:
+        del study["settings"]["sampler"]
+        path.write_text(json.dumps(study | earlier))
+    del driver.settings["sampler"]
+    assert driver.resume(trials=16)
+    must_be_sound(driver)
+    assert read_study(driver.folder).sampler_name == sampler
+    found = read(driver, "trials").param_skill
+    assert (found == expected).all()
+
+
+def test_samplers_differ_once_ten_trials_have_ended(driver: Driver) -> None:
     driver.settings = {"trials": 16, "epochs": 1, "grace_period": 1, "seeds": 1}
     driver.assignments = ("space.curve.fault=none,error_once",)  # in an epoch that does not come
     driver.slots = 1
-    with monkeypatch.context() as patch:
-        patch.setattr(describing, "SAMPLER", sampler or EARLIER)
+    points = {}
+    for sampler in (INCUMBENT_TPE, RANDOM):
+        driver.name, driver.settings["sampler"] = sampler, sampler
         assert driver.start()
-        expected = read(driver, "trials").param_skill
-        driver.name, driver.settings["trials"] = "extended", 12
-        assert driver.start()
-    path = driver.folder / "study.json"
-    study = json.loads(path.read_text())
-    if sampler is None:
-        del study["sampler"]
-        path.write_text(json.dumps(study))
-    assert driver.resume(trials=16)
-    assert json.loads(path.read_text())["sampler"] == dict(sampler or EARLIER)
-    found = read(driver, "trials").param_skill
-    assert (found == expected).all()
-    driver.name = "otherwise"  # the first ten are random points
-    with monkeypatch.context() as patch:
-        patch.setattr(describing, "SAMPLER", EARLIER if sampler == SAMPLER else SAMPLER)
-        driver.settings["trials"] = 16
-        assert driver.start()
-    other = read(driver, "trials").param_skill
-    assert (other[:10] == expected[:10]).all()
-    assert (other[10:] != expected[10:]).any()
+        points[sampler] = read(driver, "trials").param_skill
+    found = points[INCUMBENT_TPE] != points[RANDOM]
+    assert list(found) == [False] * 10 + [True] * 6
 
 
 def test_resuming_says_what_had_been_done_and_that_the_plan_is_of_the_whole(

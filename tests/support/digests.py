@@ -104,7 +104,9 @@ def _rounded(value: Any) -> Any:
 def _content(page: str) -> str:
     """What a page says, shows and offers as CSV: its body without the programs in it."""
     body = re.sub(r"<script>.*?</script>", "", page[page.index("<body>") :], flags=re.DOTALL)
-    plain = re.sub(r"(?<=;base64,)[\w+/=]+", lambda text: b64decode(text[0]).decode(), body)
+    plain = re.sub(
+        r"(?<=csv;charset=utf-8;base64,)[\w+/=]+", lambda text: b64decode(text[0]).decode(), body
+    )
     return re.sub(r"\d+\.\d{9,}(e-?\d+)?", lambda number: str(_rounded(float(number[0]))), plain)
 
 

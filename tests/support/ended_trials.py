@@ -3,6 +3,7 @@
 from family_search import EPOCHS, make_search, plans_of
 from made_up_trials import row_of
 
+from orchestrator.config.samplers import TPE
 from orchestrator.search.family_searcher import FamilySearch
 from orchestrator.trials.recorder import Recorder
 from orchestrator.trials.trial import Failure
@@ -56,5 +57,5 @@ def fail_for_good(search: FamilySearch, recorder: Recorder, bug: str = "model.py
     return config["family"]
 
 
-def one_family(recorder: Recorder, trials: int = 40) -> FamilySearch:
-    return make_search(recorder, trials=trials, plans=plans_of()[:1])
+def one_family(recorder: Recorder, trials: int = 40, sampler: str = TPE) -> FamilySearch:
+    return make_search(recorder, trials=trials, plans=plans_of()[:1], sampler=sampler)

@@ -2,10 +2,12 @@
 
 from collections.abc import Callable
 
+from orchestrator.config.samplers import TPE
 from orchestrator.config.searches import list_searches
 from orchestrator.config.sources import resolve
 from orchestrator.plan.families import FamilyPlan, plan_families
 from orchestrator.search.family_searcher import FamilySearch
+from orchestrator.search.samplers import MAKE
 from orchestrator.trials.recorder import Recorder
 
 EPOCHS = 3
@@ -26,6 +28,7 @@ def make_search(
     by_device_time: bool = False,
     fractions: tuple[float, ...] = (1.0,),
     max_attempts: int = 3,
+    sampler: str = TPE,
 ) -> FamilySearch:
     """Proposes trials and records them, without Ray."""
     plans = plans or plans_of()
@@ -39,5 +42,5 @@ def make_search(
         max_attempts=max_attempts,
         first_cut=first_cut,
         by_device_time=by_device_time,
-        multivariate=False,
+        sampler=MAKE[sampler],
     )
