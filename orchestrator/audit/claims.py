@@ -142,7 +142,7 @@ def _by_repeats(study: ForeignStudy, a: Sequence[Trial], b: Sequence[Trial]) -> 
         samples.append(study.sign * np.array(values))
     sizes = [len(sample) for sample in samples]
     # A spread needs two; none is left of what was rounded, or of the same training twice.
-    if min(sizes) < 2 or not all(map(np.ptp, samples)):  # noqa: PLR2004 (as said above)
+    if min(sizes) < 2 or not all(map(np.ptp, samples)):  # noqa: PLR2004 (a spread)
         return None
     difference = float(np.mean(samples[0]) - np.mean(samples[1]))
     part = study.test_metric if on_test else study.metric or study.test_metric

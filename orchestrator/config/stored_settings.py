@@ -1,9 +1,10 @@
 """The settings of a study on disk, as its `study.json` has them, of this version or an earlier."""
 
-from typing import TYPE_CHECKING, Annotated, Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Final, TypeAlias
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool
 
+from orchestrator.config import rules
 from trainables.names import check_family
 
 if TYPE_CHECKING:
@@ -40,8 +41,8 @@ class StoredSettings(Entry):
     weights: Text = ""
     tune_per_fraction: StrictBool = False
     equal_steps: StrictBool = False
-    objective: Literal["accuracy", "balanced_accuracy", "macro_f1"] = "accuracy"
-    sampler: Literal["incumbent_tpe", "tpe", "multivariate_tpe", "random"] | None = None
+    objective: rules.Objective = "accuracy"
+    sampler: rules.Sampler | None = None
     grace_period: Positive = 1
     reduction_factor: Annotated[int, Field(ge=2, le=MOST)] = 2
     budget_gpu_hours: float | None = None

@@ -77,7 +77,7 @@ def restore_search(session: Session) -> Search:
         seed=settings.seed,
         first_cut=scheduler.first_cut,
         by_device_time=session.reservation.max_concurrent > 1,
-        sampler=MAKE[session.manifest.study.sampler_name],
+        sampler=MAKE[settings.sampler],
         blocked_by=lambda each: budget.blocked_by(each) or settled.blocked_by(each),
         **session.queue_options(),
     )

@@ -9,14 +9,13 @@ from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler, RandomSampler, TPESampler
 from optuna.trial import FrozenTrial, TrialState
 
-from orchestrator.config import samplers
-from orchestrator.config.samplers import STARTUP
+from orchestrator.config.samplers import INCUMBENT_TPE, MULTIVARIATE_TPE, RANDOM, STARTUP, TPE
 
 ENDED: Final = (TrialState.COMPLETE, TrialState.PRUNED)
 SHARE: Final = 0.75
-"""Of the proposals after these, how many are made around the incumbent."""
+"""How many of the proposals after the first `STARTUP` ended trials keep some of the incumbent."""
 KEPT: Final = 0.5
-"""How likely each of the incumbent's values is kept in such a proposal."""
+"""How likely each of its values is kept in such a proposal."""
 
 Space = dict[str, BaseDistribution]
 MakeSampler = Callable[[int, Space], BaseSampler]
@@ -28,7 +27,7 @@ class IncumbentTPE(TPESampler):
 
     The incumbent is the best complete trial. That values which are good together stay together is
     what univariate TPE lacks; PriorBand samples around its incumbent in this way (Mallik et al.
-    2023).
+    2023). Optuna's own sampler with fixed parameters is experimental.
     """
 
     def __init__(self, seed: int, space: Space) -> None:
@@ -67,8 +66,8 @@ class IncumbentTPE(TPESampler):
 
 
 MAKE: Final[Mapping[str, MakeSampler]] = {
-    samplers.INCUMBENT_TPE: IncumbentTPE,
-    samplers.TPE: lambda seed, _: TPESampler(seed=seed, multivariate=False),
-    samplers.MULTIVARIATE_TPE: lambda seed, _: TPESampler(seed=seed, multivariate=True),
-    samplers.RANDOM: lambda seed, _: RandomSampler(seed=seed),
+    INCUMBENT_TPE: IncumbentTPE,
+    TPE: lambda seed, _: TPESampler(seed=seed, multivariate=False),
+    MULTIVARIATE_TPE: lambda seed, _: TPESampler(seed=seed, multivariate=True),
+    RANDOM: lambda seed, _: RandomSampler(seed=seed),
 }

@@ -23,7 +23,9 @@ def export(*arguments: object, before: str = "") -> subprocess.CompletedProcess[
 @pytest.fixture(scope="module")
 def exported(cnn_study: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("exported")
-    done = export(cnn_study, "--onnx", "--output", folder)
+    (folder / "cnn").mkdir()
+    (folder / "cnn" / "model.onnx").write_bytes(b"of an earlier study")
+    done = export(cnn_study, "--onnx", "--output", folder, "--overwrite")
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1] == f"ONNX: {folder / 'cnn' / 'model.onnx'}"
     assert done.stderr == ""

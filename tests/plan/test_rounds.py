@@ -1,11 +1,16 @@
 """The plan says where so many trials run at a time that a search cannot learn."""
 
+import io
+
 import optuna
 import pytest
 from optuna.samplers import TPESampler
+from rich.console import Console
 
-from orchestrator.config.samplers import STARTUP
-from orchestrator.plan.summary import few_rounds, learned
+from orchestrator.config.samplers import RANDOM, STARTUP, TPE
+from orchestrator.config.settings import Settings
+from orchestrator.plan.families import plan_families
+from orchestrator.plan.summary import few_rounds, learned, print_plan
 
 
 def test_ten_trials_is_what_the_sampler_begins_with() -> None:
@@ -34,6 +39,16 @@ def test_nothing_is_said_of_a_search_that_can_learn_or_never_could(
     trials: int, families: int, slots: int
 ) -> None:
     assert list(few_rounds(trials, families, slots)) == []
+
+
+def test_of_random_points_nothing_is_said_since_they_learn_nothing() -> None:
+    printed = {}
+    for sampler in (TPE, RANDOM):
+        console = Console(file=io.StringIO(), width=200)
+        settings = Settings(families="cnn", trials=32, max_concurrent=64, sampler=sampler)
+        print_plan(console, plan_families(settings), settings, train_images=None)
+        printed[sampler] = "Few rounds" in console.file.getvalue()
+    assert printed == {TPE: True, RANDOM: False}
 
 
 @pytest.mark.parametrize(

@@ -280,7 +280,7 @@ def test_a_study_goes_on_with_the_sampler_it_began_with_also_one_older_than_the_
     study = json.loads(path.read_text())
     assert study["settings"]["sampler"] == sampler
     if earlier is not None:
-        del study["settings"]["sampler"]
+        del study["settings"]["sampler"], study["sampler"]
         path.write_text(json.dumps(study | earlier))
     del driver.settings["sampler"]
     assert driver.resume(trials=16)
