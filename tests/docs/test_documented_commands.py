@@ -41,6 +41,7 @@ from published_copies import publish
 from orchestrator import study
 from orchestrator.cli import DONE, INTERRUPTED
 from orchestrator.config import flags
+from orchestrator.config.settings import Settings
 from orchestrator.config.sources import resolve
 from orchestrator.export.card_code import code_of
 from orchestrator.results import fetched
@@ -280,7 +281,8 @@ def check_sbatch(words: Sequence[str], means: Means) -> None:
 
 def look_at(words: Sequence[str], _: Means) -> None:
     """Files of this project that a command names are there."""
-    tops = {path.name for path in ROOT.iterdir()}
+    # Where studies were run here, theirs may be named alike.
+    tops = {path.name for path in ROOT.iterdir()} - {Settings.results_dir}
     for word in words[1:]:
         path = Path(word.rpartition("=")[2].removeprefix("file://"))
         if path.suffix == ".yaml" or (path.parts and path.parts[0] in tops):

@@ -15,9 +15,9 @@ def test_every_command_answers_a_damaged_folder_in_a_line_and_writes_nothing_out
     finished_study: Path, tmp_path: Path
 ) -> None:
     counts = Counts()
-    fuzz_folders(finished_study, tmp_path, 20, 7, counts)
+    fuzz_folders(finished_study, tmp_path, 10, 7, counts)
     assert counts.wrong == []
-    assert counts.tried == 220
+    assert counts.tried == 110
 
 
 def test_every_wrong_command_line_and_yaml_file_is_answered_in_a_line(tmp_path: Path) -> None:

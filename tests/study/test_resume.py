@@ -352,8 +352,9 @@ def test_f1_a_real_network_killed_in_the_middle_learns_what_it_would_have_learne
 ) -> None:
     cnn = {"families": "cnn", "trials": 2, "epochs": 2, "grace_period": 1, "seeds": 1}
     cnn |= {"train_images": 60, "validation_images": 30}
+    narrow = ("space.cnn.width=16", "baseline.cnn.width=16")
     whole, killed = (
-        Driver(tmp_path / name, monkeypatch, cnn, assignments=(), slots=1, writes=0.5)
+        Driver(tmp_path / name, monkeypatch, cnn, assignments=narrow, slots=1, writes=0.5)
         for name in ("whole", "killed")
     )
     moments = Moments()

@@ -1,6 +1,7 @@
 """S3 as moto serves it on this machine, for whoever speaks to it over HTTP."""
 
 import contextlib
+import functools
 from collections.abc import Iterator
 
 import pytest
@@ -8,19 +9,14 @@ import pytest
 
 @contextlib.contextmanager
 def s3_bucket(name: str) -> Iterator[dict[str, str]]:
-    """A server with an empty bucket; the environment that leads to it, which is set inside.
+    """An empty bucket of a server; the environment that leads to it, which is set inside.
 
     Skips the test where the packages for it are not installed (`s3fs`, `moto[server]`).
     """
     pytest.importorskip("flask_cors")
     s3fs = pytest.importorskip("s3fs")
-    from moto.server import ThreadedMotoServer
-
-    server = ThreadedMotoServer(port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
     environment = {
-        "AWS_ENDPOINT_URL": f"http://{host}:{port}",
+        "AWS_ENDPOINT_URL": _server(),
         "AWS_ACCESS_KEY_ID": "made-up",
         "AWS_SECRET_ACCESS_KEY": "made-up-too",
         "AWS_DEFAULT_REGION": "us-east-1",
@@ -33,6 +29,16 @@ def s3_bucket(name: str) -> Iterator[dict[str, str]]:
         try:
             yield environment
         finally:
-            s3fs.S3FileSystem().rm(name, recursive=True)  # moto keeps it beyond the server
+            s3fs.S3FileSystem().rm(name, recursive=True)
             s3fs.S3FileSystem.clear_instance_cache()
-            server.stop()
+
+
+@functools.cache
+def _server() -> str:
+    """The address of one that ends with this process."""
+    from moto.server import ThreadedMotoServer
+
+    server = ThreadedMotoServer(port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    return f"http://{host}:{port}"
