@@ -11,11 +11,10 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 from made_up_study import MadeUpStudy
-from recomputing.remaining import seconds_left
-from recomputing.search_results import Recomputed
-from recomputing.shown import Page, one_line
-from recomputing.studies import Studies
-from recomputing.walk import check, check_answer, expected_page, same
+from recomputing.of_search import seconds_left
+from recomputing.studies import tables_of_studies
+from recomputing.study import Recomputed
+from recomputing.walk import check, check_answer, expected_page, one_line, page_tables, same
 
 from orchestrator.analysis.section import Section
 from orchestrator.report import inputs, page, studies_page, study_page
@@ -44,7 +43,7 @@ def tables_of(composed: page.Page) -> dict[str, pd.DataFrame]:
 
 def wrong_in(composed: page.Page) -> list[str]:
     """Keys of tables that a reader of the page does not see as their sections have them."""
-    shown = Page(page.render(composed)).tables
+    shown = page_tables(page.render(composed))
     expected = {
         key.replace("/", "-"): [[*map(one_line, row)] for row in (own.formats, *own.cells())]
         for key, own in sections_of(composed).items()
@@ -201,7 +200,7 @@ def test_every_cell_of_the_page_of_several_studies_is_what_their_tables_give(
     content["dataset"]["notes"] = []  # older studies have no such entry
     written.write_text(json.dumps(content), encoding="utf-8")
     composed = studies_page.compose(folders)
-    cells, problems = check(dict(Studies(folders).tables()), tables_of(composed))
+    cells, problems = check(dict(tables_of_studies(folders)), tables_of(composed))
     assert problems == []
     assert cells > 200
     assert wrong_in(composed) == []
@@ -236,7 +235,7 @@ def _off(cell: Any, draw: random.Random) -> Any:
 def test_what_is_shown_too_much_or_not_at_all_is_found(whole: Checked) -> None:
     for key, own in whole.shown.items():
         expected = {key: whole.expected[key]}
-        assert check({}, {key: own})[1] == [f"nothing computes {key}"]
+        assert check({}, {key: own})[1] == [f"{key} has {len(own)} rows, not 0"]
         for wrong in (own[:-1], own.drop(columns=own.columns[-1]), own.assign(more=1)):
             assert len(check(expected, {key: wrong})[1]) == 1
         assert len(check(expected, {})[1]) == 1

@@ -1,39 +1,40 @@
-"""The 95% intervals of docs/STATISTICS.md, in plain NumPy: the same draws, other arithmetic."""
+"""The intervals and futures of docs/STATISTICS.md: the same draws, other arithmetic."""
 
-from collections.abc import Sequence
-from functools import cached_property
+from bisect import bisect_left
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache, cached_property, reduce
+from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.stats import norm, t
+from scipy.stats import binomtest, cauchy, norm, t
 
-LEVEL = 0.95
+DRAWS, FUTURES, LEVEL = 2000, 4000, 0.95
 METRICS = ("accuracy", "precision", "recall", "loss")
+DIFFERENCES = ",".join(f"{metric}{end}" for metric in METRICS for end in ("", "_low", "_high"))
+"""Columns of the differences of two models."""
 SMALLEST = np.nextafter(np.float32(0), np.float32(1)).astype(float)
 
 
-class Resampled:
-    """One set of resampled test images, and the metrics of any run on each of them."""
+@cache
+def resampled(images: int) -> np.ndarray:
+    """The test images of each draw, [images, draws]."""
+    generator, at_once = np.random.default_rng(0), max(1, 2_000_000 // images)
+    sizes = [min(at_once, DRAWS - start) for start in range(0, DRAWS, at_once)]
+    return np.concatenate([generator.integers(images, size=(images, n)) for n in sizes], axis=1)
 
-    def __init__(self, images: int, draws: int) -> None:
-        generator = np.random.default_rng(0)
-        at_once = max(1, 2_000_000 // images)
-        sizes = [min(at_once, draws - start) for start in range(0, draws, at_once)]
-        parts = [generator.integers(images, size=(images, size)) for size in sizes]
-        self.drawn = np.concatenate(parts, axis=1)
 
-    def metrics(self, run: pd.DataFrame) -> dict[str, np.ndarray]:
-        """Each metric of a run on each draw, [draws]: the mean of what each image adds to it."""
-        probabilities = np.stack(run.probabilities.to_numpy()).astype(float)
-        labels, predicted = run.label.to_numpy(), run.predicted.to_numpy()
-        right, classes = (labels == predicted).astype(float), probabilities.shape[1]
-        of_image = {
-            "accuracy": right,
-            "precision": influence(right, predicted, classes),
-            "recall": influence(right, labels, classes),
-            "loss": -np.log(np.maximum(probabilities[np.arange(len(run)), labels], SMALLEST)),
-        }
-        return {metric: own[self.drawn].mean(axis=0) for metric, own in of_image.items()}
+def of_images(run: pd.DataFrame, probabilities: np.ndarray) -> dict[str, np.ndarray]:
+    """What each image adds to each metric of a run, which is the mean of these."""
+    labels, predicted = run.label.to_numpy(), run.predicted.to_numpy()
+    right, classes = (labels == predicted).astype(float), probabilities.shape[1]
+    return {
+        "accuracy": right,
+        "precision": influence(right, predicted, classes),
+        "recall": influence(right, labels, classes),
+        "loss": -np.log(np.maximum(probabilities[np.arange(len(run)), labels], SMALLEST)),
+    }
 
 
 def influence(right: np.ndarray, counts_for: np.ndarray, classes: int) -> np.ndarray:
@@ -51,88 +52,158 @@ def influence(right: np.ndarray, counts_for: np.ndarray, classes: int) -> np.nda
     return own.mean().sum() / classes + apart - apart.mean()
 
 
+@dataclass(frozen=True)
 class Seeds:
-    """A metric of one model: its value for each seed, and on each draw of images.
+    """A metric of one model: what each image adds to it, [seeds, images]."""
 
-    Of accuracy also where each seed's network is right, [seeds, images].
-    """
-
-    def __init__(
-        self, points: pd.Series, draws: Sequence[np.ndarray], right: np.ndarray | None = None
-    ) -> None:
-        self.seeds, self.points, self.draws = points.index, points.to_numpy(), np.stack(draws)
-        self.right = right
-
-    def of(self, seed: int) -> "Seeds":
-        """The same of one seed."""
-        own = self.seeds == seed
-        right = None if self.right is None else self.right[own]
-        return Seeds(pd.Series(self.points[own], self.seeds[own]), self.draws[own], right)
+    metric: str
+    of_images: np.ndarray
 
     @cached_property
-    def mean_draws(self) -> np.ndarray:
-        """The mean over the seeds on each draw, [draws]."""
-        return self.draws.mean(axis=0)
+    def points(self) -> np.ndarray:
+        """The metric of each seed."""
+        return self.of_images.mean(axis=1)
 
     @cached_property
-    def observed(self) -> float:
-        """The variance of the mean, as the seeds show it."""
-        return self.points.var(ddof=1) / len(self.points)
+    def draws(self) -> np.ndarray:
+        """The same on each draw of images, [seeds, draws]."""
+        drawn = resampled(self.of_images.shape[1])
+        return np.stack([own[drawn].mean(axis=0) for own in self.of_images])
 
     @cached_property
-    def of_training(self) -> float:
-        """That without what the choice of images puts into it."""
+    def variances(self) -> tuple[float, float]:
+        """Of the mean, as the seeds show it, and without what the choice of images puts into it."""
         apart = self.draws - self.points[:, None]
-        of_images = apart.var(axis=0, ddof=1).mean() / len(self.points)
-        return max(0.0, self.observed - of_images)
+        observed, of_draws = self.points.var(ddof=1), apart.var(axis=0, ddof=1).mean()
+        return observed / len(apart), max(0.0, observed - of_draws) / len(apart)
 
     def noisy(self, generator: np.random.Generator) -> np.ndarray:
         """The mean as it might have come out with other images and other seeds, [draws]."""
-        if len(self.points) == 1:
-            return self.mean_draws
-        errors = generator.standard_t(len(self.points) - 1, len(self.mean_draws))
-        return self.mean_draws + errors * np.sqrt(self.of_training)
+        seeds, draws = self.draws.shape
+        if seeds == 1:
+            return self.draws[0]
+        errors = generator.standard_t(seeds - 1, draws)
+        return self.draws.mean(axis=0) + errors * np.sqrt(self.variances[1])
 
 
-def interval(a: Seeds, b: Seeds | None = None, level: float = LEVEL) -> tuple[float, float]:
-    """Of the mean of a, or of that minus the mean of b; beyond 95% with tails of a normal one."""
-    models = [a] if b is None else [a, b]
-    draws = a.mean_draws - (0 if b is None else b.mean_draws)
-    centre = a.points.mean() - (0 if b is None else b.points.mean())
-    low, high = np.quantile(draws, (1 + min(level, LEVEL) * np.array([-1, 1])) / 2)
-    if b is not None and np.array_equal(a.draws, b.draws):  # the same runs under two names
-        return low, high
-    stretch = norm.ppf((1 + level) / 2) / norm.ppf((1 + LEVEL) / 2) if level > LEVEL else 1
-    below, above, margin = abs(centre - low) * stretch, abs(high - centre) * stretch, 0.0
-    if b is not None and a.right is not None and b.right is not None:
-        least = unseen(a.right.mean(axis=0) - b.right.mean(axis=0), level)
+def difference(*models: Seeds, level: float = LEVEL) -> list[float]:
+    """The first's mean minus the second's, or one's mean, and its interval within what can be.
+
+    Beyond 95% the interval has the tails of a normal distribution.
+    """
+    draws = reduce(np.subtract, [model.draws.mean(axis=0) for model in models])
+    if not draws.any():  # the same runs under two names
+        return [0.0, 0.0, 0.0]
+    centre = reduce(np.subtract, [model.points.mean() for model in models])
+    ends = np.quantile(draws, (1 + min(level, LEVEL) * np.array([-1, 1])) / 2)
+    stretch = max(1, norm.ppf((1 + level) / 2) / norm.ppf((1 + LEVEL) / 2))
+    below, above = abs(centre - ends) * stretch
+    if len(models) > 1 and models[0].metric == "accuracy":
+        # No less than after as many images as the squared quantile are added that differ in 1.
+        gaps = reduce(np.subtract, [model.of_images.mean(axis=0) for model in models])
+        images, quantile = len(gaps), t.ppf((1 + level) / 2, len(gaps) - 1)
+        least = quantile * np.sqrt(images * gaps.var(ddof=1) + quantile**2) / images
         below, above = max(below, least), max(above, least)
-    low, high = centre - below, centre + above
+    margin = 0.0
     if all(len(model.points) > 1 for model in models):
-        observed = sum(model.observed for model in models)
-        if observed:
-            squares = sum(model.observed**2 / (len(model.points) - 1) for model in models)
-            quantile = t.ppf((1 + level) / 2, observed**2 / squares)
-            margin = quantile * np.sqrt(sum(model.of_training for model in models))
-    return low + below - np.hypot(below, margin), high - above + np.hypot(above, margin)
+        observed, of_training = np.transpose([model.variances for model in models])
+        if observed.any():
+            degrees = [len(model.points) - 1 for model in models]
+            welch = observed.sum() ** 2 / (observed**2 / degrees).sum()
+            margin = t.ppf((1 + level) / 2, welch) * np.sqrt(of_training.sum())
+    ends = centre - np.hypot(below, margin), centre + np.hypot(above, margin)
+    most = np.inf if models[0].metric == "loss" else 1
+    return [centre, *np.clip(ends, -most if len(models) > 1 else 0, most)]
 
 
-def unseen(apart: np.ndarray, level: float) -> float:
-    """Half an interval of a mean over images at least, after squared quantile images are added."""
-    images = len(apart)
-    quantile = t.ppf((1 + level) / 2, images - 1)
-    return quantile * np.sqrt(images * apart.var(ddof=1) + quantile**2) / images
+def differences(a: Mapping[str, Seeds], b: Mapping[str, Seeds]) -> list[float]:
+    """Those of all metrics."""
+    return [end for metric in METRICS for end in difference(a[metric], b[metric])]
 
 
 def p_of_means(a: Seeds, b: Seeds) -> float:
     """The smallest alpha whose interval of a - b excludes 0; none below 1e-6."""
 
-    def excludes_0(alpha: float) -> bool:
-        low, high = interval(a, b, 1 - alpha)
+    def excludes_0(alpha: int) -> bool:
+        _, low, high = difference(a, b, level=1 - alpha / 1e10)
         return max(low, -high) > 1e-12
 
-    without, above = 1e-6, 1.0
-    while above - without > 1e-10 and not excludes_0(without):
-        middle = (without + above) / 2
-        without, above = (without, middle) if excludes_0(middle) else (middle, above)
-    return without
+    return bisect_left(range(10**10), True, 10**4, key=excludes_0) / 1e10
+
+
+def mcnemar(a: Seeds, b: Seeds) -> float:
+    """The exact p-value of two runs on the same images."""
+    apart = a.of_images - b.of_images
+    return float(binomtest(int((apart > 0).sum()), max(1, np.count_nonzero(apart))).pvalue)
+
+
+def adjusted(networks: Mapping[Any, frozenset[bytes]], ps: Mapping[Any, float]) -> dict[Any, float]:
+    """Name to p by Holm (1979) over distinct tests, by the networks that are tested and p.
+
+    Pairs of the same networks under other names are one test, and a model against itself none.
+    """
+    distinct = {pair: ps[name] for name, pair in networks.items() if len(pair) > 1}
+    own = pd.Series(distinct, dtype=float).sort_values()
+    of_pair = (own * np.arange(len(own), 0, -1)).cummax().clip(upper=1).to_dict()
+    return {name: of_pair.get(networks[name], p) for name, p in ps.items()}
+
+
+class Noise:
+    """What the difference of two models is uncertain by, from [seeds, images] of hits."""
+
+    def __init__(self, hits: Sequence[np.ndarray], found: float, pairs: int) -> None:
+        self.found, self.levels = found, (0.95, 1 - 0.05 / pairs)
+        self.seeds, self.tested = np.array([len(own) for own in hits]), hits[0].shape[1]
+        apart = [own - own.mean(axis=1, keepdims=True) for own in hits]
+        self.luck = np.array([own.var(axis=0, ddof=1).mean() for own in apart])
+        self.trainings = np.array([own.mean(axis=1).var(ddof=1) for own in hits])
+        gap = (hits[0].mean(axis=0) - hits[1].mean(axis=0)).var(ddof=1)
+        self.images = max(0.0, gap - (self.luck / self.seeds).sum())
+
+    def with_seeds(self, seeds: int) -> tuple[float, float]:
+        """Half an interval, and the chance that it excludes 0, of the same study with more."""
+        random, then = np.random.default_rng(0), np.maximum(seeds, self.seeds)
+        errors, there, variances = np.zeros(FUTURES), np.full(FUTURES, self.found), []
+        for now, all_, variance in zip(self.seeds, then, self.trainings, strict=True):
+            new, squares = all_ - now, np.full(FUTURES, (now - 1) * variance)
+            gap = np.sqrt(variance / now) * random.standard_normal(FUTURES)
+            there = there + gap
+            if new:
+                gap = gap + np.sqrt(variance / new) * random.standard_normal(FUTURES)
+                errors, squares = errors + gap * new / all_, squares + gap**2 * new * now / all_
+            if new > 1:
+                squares = squares + variance * random.chisquare(new - 1, FUTURES)
+            variances.append(squares / (all_ - 1))
+        half_width, excludes_0 = self._seen(variances, then, self.tested, errors)
+        return half_width, np.average(excludes_0, weights=cauchy.pdf(there, scale=0.045))
+
+    def with_images(self, images: int, seeds: int) -> tuple[float, float]:
+        """The same of a new study with other images and trainings."""
+        random, each = np.random.default_rng(0), np.full(2, seeds)
+        errors = self._of_images(each, images) * random.standard_normal(FUTURES)
+        own, variances = np.maximum(0, self.trainings - self.luck / self.tested), []
+        for of_training, luck in zip(own, self.luck, strict=True):
+            errors = errors + np.sqrt(of_training / seeds) * random.standard_normal(FUTURES)
+            spread = random.chisquare(seeds - 1, FUTURES) / (seeds - 1)
+            variances.append((of_training + luck / images) * spread)
+        half_width, excludes_0 = self._seen(variances, each, images, errors)
+        return half_width, excludes_0.mean()
+
+    def _of_images(self, seeds: np.ndarray, images: int) -> float:
+        return np.sqrt((self.images + (self.luck / seeds).sum()) / images)
+
+    def _seen(
+        self, variances: Sequence[np.ndarray], seeds: np.ndarray, images: int, errors: np.ndarray
+    ) -> tuple[float, np.ndarray]:
+        means = np.transpose(variances) / seeds
+        own = np.maximum(0, means - self.luck / images / seeds).sum(axis=1)
+        with np.errstate(invalid="ignore"):  # 0 / 0 where trainings are alike
+            degrees = means.sum(axis=1) ** 2 / (means**2 / (seeds - 1)).sum(axis=1)
+        plain, corrected = (
+            np.hypot(
+                norm.ppf((1 + level) / 2) * self._of_images(seeds, images),
+                np.nan_to_num(t.ppf((1 + level) / 2, degrees) * np.sqrt(own)),
+            )
+            for level in self.levels
+        )
+        return float(np.median(plain)), np.abs(self.found + errors) > corrected

@@ -1,17 +1,14 @@
-"""The tables of what the search was given, found and saved."""
+"""What the search was given, found and saved, and how long a study that runs will take."""
 
 from collections.abc import Sequence
-from itertools import combinations
-from math import comb
+from itertools import combinations, product
 
 import numpy as np
 import pandas as pd
+from scipy.special import comb
 from scipy.stats import spearmanr
 
-from recomputing.search_results import Recomputed, replayed
-from recomputing.tables import Keyed, table
-
-EFFORT = "family,trials,epochs,search_seconds,final_runs,finals_seconds"
+from recomputing.study import KEY, Keyed, Recomputed, table
 
 
 def effort(r: Recomputed, column: str, names: Sequence[str]) -> pd.DataFrame:
@@ -22,7 +19,7 @@ def effort(r: Recomputed, column: str, names: Sequence[str]) -> pd.DataFrame:
         runs = r.final[r.final[column] == name].drop_duplicates("trial_id")
         spent = own.device_seconds.sum(), len(runs), runs.device_seconds.sum()
         rows.append((name, len(own), own.epochs_run.sum(), *spent))
-    return table(EFFORT, rows)
+    return table("family,trials,epochs,search_seconds,final_runs,finals_seconds", rows)
 
 
 def given(r: Recomputed) -> Keyed:
@@ -30,30 +27,25 @@ def given(r: Recomputed) -> Keyed:
     rows = []
     for family, said in ((r.study.get("forecast") or {}).get("families") or {}).items():
         _, _, epochs, seconds, _, of_runs = effort(r, "family", [family]).iloc[0]
-        ends = [
-            (own[0], own[-1]) if own else (np.nan, np.nan)
-            for own in (said["epochs"], said["device_seconds"])
-        ]
+        both = ((said[name] or [np.nan]) for name in ("epochs", "device_seconds"))
+        ends = [values[end] for values in both for end in (0, -1)]
         finals = r.final[r.final.family == family].drop_duplicates("trial_id")
         trained = finals.last_epoch.sum()  # `verify` holds it against the rows
-        rows.append((family, epochs + trained, seconds + of_runs, *ends[0], *ends[1]))
+        rows.append((family, epochs + trained, seconds + of_runs, *ends))
     columns = "family,epochs,device_seconds,epochs_forecast_low,epochs_forecast_high"
     yield "effort/forecast", table(f"{columns},seconds_forecast_low,seconds_forecast_high", rows)
-    names = ["family", "role", "parameters", "trained_parameters", "forward_flops_per_image"]
-    final = r.final[r.final.train_fraction == r.final.train_fraction.max()]
-    yield "effort/size", final.drop_duplicates(["family", "role"]).reindex(columns=names)
+    yield "effort/size", r.sizes
 
 
 def choice(r: Recomputed) -> Keyed:
     rows = []
     for name, (_, fraction) in r.searches.items():
         own, best = r.of_search[name], r.can_win[name]
-        baseline = own[own.role == "baseline"].validation_accuracy
-        again = r.measured[(r.measured.search == name) & (r.measured.role == "tuned")]
-        again = again[again.train_fraction == fraction]
-        found, known = (each.max() for each in (best.validation_accuracy, baseline))
+        tuned = r.measured[(r.measured.search == name) & (r.measured.role == "tuned")]
+        again = tuned[tuned.train_fraction == fraction]
+        known = own[own.role == "baseline"].validation_accuracy.max()
+        found, winner = best.validation_accuracy.max(), next(iter(best.trial_id), None)
         validation, test = again.validation_accuracy.mean(), again.test_accuracy.mean()
-        winner = best.trial_id.iloc[0] if len(best) else None
         counts = len(best), len(own) - len(best), known, winner, found, validation, test
         rows.append((name, *counts, found - known, found - test, validation - test))
     columns = "family,trials,without,baseline,winner,search_validation,validation,test,gain"
@@ -66,19 +58,19 @@ def luck(r: Recomputed) -> Keyed:
     for name, own in r.can_win.items():
         values, row = np.sort(own.validation_accuracy), {"family": name, "trials": len(own)}
         for k in (2**power for power in range(most.bit_length())):
-            ways = [comb(place, k - 1) for place in range(len(own))]
-            row[f"k={k}"] = values @ ways / comb(len(own), k) if k <= len(own) else np.nan
+            ways = comb(np.arange(len(own)), k - 1)
+            row[f"k={k}"] = np.average(values, weights=ways) if k <= len(own) else np.nan
         rows.append(row)
     yield "effort/luck", pd.DataFrame(rows if most else [])
 
 
 def time(r: Recomputed) -> Keyed:
-    ends = {name: own[-1][0] for name, own in r.steps.items() if own[-1][0]}
+    ends = {name: own.index[-1] for name, own in r.steps.items() if own.index[-1]}
     longest = max(ends.values(), default=0.0)
     budgets = [min(ends.values(), default=0.0), *(longest * part / 4 for part in (1, 2, 3, 4))]
     columns = {f"by {b:,.0f} s" if b >= 100 else f"by {b:.3g} s": b for b in budgets}
     rows = [
-        (name, end, *(r.best_within(name, budget) for budget in columns.values()))
+        (name, end, *(r.steps[name].asof(budget * (1 + 1e-9)) for budget in columns.values()))
         for name, end in ends.items()
     ]
     yield "effort/time", pd.DataFrame(rows, columns=["family", "spent", *columns])
@@ -107,7 +99,7 @@ def other_settings(r: Recomputed) -> Keyed:
         whole, best = last * curves.trial_id.nunique(), curves.validation_accuracy.max()
         cut = set(trials[trials.status == "stopped"].trial_id)
         for pair in [*pairs, (last, None)] if whole else []:
-            ran, stopped = replayed(curves, baselines, *pair, last)
+            ran, stopped = _replayed(curves, baselines, *pair, last)
             beyond = cut - stopped
             epochs = len(ran) + sum(last - (ran.trial_id == trial).sum() for trial in beyond)
             accuracy = ran.validation_accuracy.max()
@@ -118,16 +110,41 @@ def other_settings(r: Recomputed) -> Keyed:
     yield "stopping/settings", table(columns, rows)
 
 
+def _replayed(
+    rows: pd.DataFrame, baselines: set[str], grace: int, factor: int | None, last: int
+) -> tuple[pd.DataFrame, set[str]]:
+    """Of one search's epochs, those that another setting of ASHA runs, and whom it stops.
+
+    Ray's rule: at the highest rung that is new to a trial it is held against those that arrived
+    there before. No rung lies within a fifth of the last epoch, and without a factor there is none.
+    """
+    rungs: dict[int, dict[str, float]] = {}
+    while factor and 5 * grace <= 4 * last:
+        rungs = {grace: {}, **rungs}
+        grace *= factor
+    keep, stopped = [], set[str]()
+    for row in rows.itertuples():
+        trial, value = row.trial_id, row.validation_accuracy
+        keep.append(trial not in stopped)
+        new = [own for rung, own in rungs.items() if row.epoch >= rung and trial not in own]
+        if keep[-1] and new:
+            earlier, new[0][trial] = [*new[0].values()], value
+            weak = earlier and value < np.nanpercentile(earlier, (1 - 1 / factor) * 100)
+            if weak and row.epoch < last and trial not in baselines:
+                stopped.add(trial)
+    return rows[keep], stopped
+
+
 def rungs(r: Recomputed) -> Keyed:
-    rows, columns = [], "family,rung,arrivals,median,cutoff,stopped,protected,survivors"
-    in_order = r.rungs.sort_values("sequence")
-    for name, of_search in in_order.groupby("search", sort=False):
-        for rung, own in of_search.groupby("rung"):
-            stopped, protected = ((own.decision == word).sum() for word in ("stop", "protected"))
-            cutoff = own.cutoff.dropna().tail(1).sum(min_count=1)
-            ends = own.value.median(), cutoff, stopped, protected, len(own) - stopped
-            rows.append((name, rung, len(own), *ends))
-    yield "stopping/rungs", table(columns, rows)
+    own = r.rungs.sort_values("sequence")
+    began = own.groupby("search").sequence.transform("min")
+    decided = {"stopped": own.decision == "stop", "protected": own.decision == "protected"}
+    by_rung = own.assign(began=began, **decided).groupby(["began", "search", "rung"])
+    values = {"value": ["size", "median"], "cutoff": "last", "stopped": "sum", "protected": "sum"}
+    found = by_rung.agg(values)
+    found.columns = ["arrivals", "median", "cutoff", "stopped", "protected"]
+    found = found.assign(survivors=found.arrivals - found.stopped).reset_index()
+    yield "stopping/rungs", found.rename(columns={"search": "family"}).drop(columns="began")
 
 
 def ranks(r: Recomputed) -> Keyed:
@@ -142,3 +159,64 @@ def ranks(r: Recomputed) -> Keyed:
             rho = spearmanr(both).statistic if varies else np.nan
             rows.append((name, earlier, later, len(both), rho))
     yield "stopping/ranks", table("family,earlier,later,trials,rho", rows)
+
+
+def finals_left(r: Recomputed) -> list[tuple[str, float]]:
+    """Family and share of each final run that was not tested; all roles before the choice."""
+    tested = {*r.final[KEY].itertuples(index=False, name=None)}
+    found, settings = [], r.settings
+    for family, share in product(r.families, settings["train_fractions"]):
+        chosen = r.study.get("choice", {}).get(r.search_behind(family, share), {})
+        roles = ("baseline",) if chosen.get("baseline_won") else ("baseline", "tuned")
+        for role, seed in product(roles, range(settings["seeds"])):
+            if (family, role, share, seed) not in tested and (chosen or "choice" not in r.study):
+                found.append((family, share))
+    return found
+
+
+def seconds_left(r: Recomputed) -> float:
+    """Wall seconds from the last report to the end."""
+    cluster, epochs = r.study["cluster"], r.settings["epochs"]
+    most = max(r.settings["train_fractions"])
+    heard = pd.concat([r.epochs, r.final_epochs]).groupby("trial_id").reported_at.max()
+    now = (r.final_epochs if len(r.final_epochs) else r.epochs).reported_at.iloc[-1]
+    rows = r.trials.assign(
+        wall=r.trials.device_seconds / (cluster["gpus_per_trial"] or cluster["cpus_per_trial"]),
+        took=r.trials.trial_id.map(r.epochs.groupby("trial_id").epoch_seconds.sum()),
+        whole=r.trials.epochs_run * r.trials.train_fraction / most,
+    )
+    began, over = rows[rows.epochs_run > 0], rows[rows.status != "running"]
+    each = (began.took / began.whole).groupby(began.family).mean()
+    beside = (over.wall - over.took).groupby(over.family).mean().clip(lower=0)
+    waits = (over.ended_at - over.started_at).dt.total_seconds() - over.wall
+    start = beside + max(0.0, waits[over.attempts == 1].median())
+
+    def rest(family: str, trial_id: str, left: float, share: float) -> float:
+        """What is left of a training that has been heard of, or of a whole one."""
+        epoch = share / most * each[family]
+        if trial_id not in heard.index:
+            return start[family] + left * epoch
+        passed = (now - heard[trial_id]).total_seconds()
+        return left * epoch - min(max(0.0, passed), min(1.0, left) * epoch)
+
+    def usual(family: str, done: int) -> float:
+        proposed = over[over.role != "baseline"]
+        own = proposed[proposed.family == family]
+        lengths = (own if len(own) else proposed).epochs_run
+        further = lengths[lengths > done]
+        return further.mean() if len(further) else epochs
+
+    search = []
+    for name, (family, share) in r.searches.items():
+        own = r.of_search[name]
+        for row in own[own.status == "running"].itertuples():
+            end = epochs if row.role == "baseline" else usual(family, row.epochs_run)
+            search.append(rest(family, row.trial_id, end - row.epochs_run, share))
+        new = rest(family, "", usual(family, 0), share)
+        search += [new] * (r.settings["trials"] - len(own))
+    finals = [rest(family, "", epochs, share) for family, share in finals_left(r)]
+    at_a_time = cluster["max_concurrent"]
+    return sum(max(sum(own) / at_a_time, max(own, default=0.0)) for own in (search, finals))
+
+
+TABLES = (given, choice, luck, time, saved, other_settings, rungs, ranks)

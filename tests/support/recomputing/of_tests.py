@@ -1,18 +1,18 @@
 """The tables of what the test images say."""
 
+from bisect import bisect_left
+from collections.abc import Callable, Sequence
 from itertools import combinations, pairwise
+from math import comb
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from scipy.stats import binomtest, mannwhitneyu, norm
 
-from recomputing.intervals import METRICS
-from recomputing.search_results import Recomputed
-from recomputing.tables import Keyed, over_seeds, table
-from recomputing.tested import KEY, Model
+from recomputing.intervals import DIFFERENCES, METRICS, Noise, difference, differences
+from recomputing.study import MODEL, Key, Keyed, Recomputed, over_seeds, table
 
-MODEL = ["family", "role"]
 REFERENCE = {
     "cnn": (50, 0.70, 0.71, 0.69, 1.58),
     "resnet50_scratch": (50, 0.66, 0.68, 0.65, 1.56),
@@ -21,7 +21,7 @@ REFERENCE = {
 
 
 def results(r: Recomputed) -> Keyed:
-    for fraction, own in r.in_order.groupby("train_fraction", sort=False):
+    for fraction, own in r.measured.groupby("train_fraction", sort=False):
         found = over_seeds(own, MODEL, [f"test_{metric}" for metric in METRICS])
         found["parameters"] = own.groupby(MODEL, sort=False).parameters.first().to_list()
         spent = []
@@ -42,144 +42,122 @@ def reference(r: Recomputed) -> Keyed:
             rows.append({"family": family, "results": "reference", "seeds": 0, **known})
         own = ours[ours.family == family]
         for kind, average in (("macro", ""), ("micro at 0.5", "_micro_at_half")):
-            last = {"epoch": own.last_epoch}
-            for metric in METRICS:
-                end = average if metric in {"precision", "recall"} else ""
-                last[metric] = own[f"test_{metric}{end}_last_epoch"]
-            found = over_seeds(own.assign(**last), ["family"], names)
+            ends = {"accuracy": "", "precision": average, "recall": average, "loss": ""}
+            last = {metric: own[f"test_{metric}{end}_last_epoch"] for metric, end in ends.items()}
+            found = over_seeds(own.assign(epoch=own.last_epoch, **last), ["family"], names)
             rows += found.assign(results=f"ours, {kind}").to_dict("records")
     columns = [f"{name}{end}" for name in names for end in ("", "_sd", "_known")]
     yield "results/reference", pd.DataFrame(rows, columns=["family", "results", *columns, "seeds"])
 
 
-def differences(r: Recomputed) -> Keyed:
+def of_pairs(r: Recomputed) -> Keyed:
+    columns = f"a_family,a_role,b_family,b_role,{DIFFERENCES},p_value_holm,certain,better_in,seeds"
     for fraction in sorted(r.comparison.train_fraction.unique(), reverse=True):
-        models = sorted(
-            (model[:2] for model in r.models if model[2] == fraction and not r.is_repeated(model)),
-            key=lambda model: -r.points[*model, fraction][0],
-        )
+        own = [model for model in r.models if model[2] == fraction and not r.is_repeated(model)]
         rows = []
-        for a, b in combinations(models, 2):
-            of_a, of_b = (r.of_model(*model, fraction).test_accuracy for model in (a, b))
-            ends = np.ravel([r.difference(a, b, fraction, metric) for metric in METRICS])
-            p, (_, low, high, *_) = r.holm[a, b, fraction], ends
-            certain = (low > 0 or high < 0) and (pd.isna(p) or p < 0.05)
+        for a, b in combinations(sorted(own, key=lambda model: -r.points[model][0]), 2):
+            of_a, of_b = (r.seeds[model]["accuracy"].points for model in (a, b))
+            p, ends = r.holm[frozenset([a, b])], differences(r.seeds[a], r.seeds[b])
+            certain = (ends[1] > 0 or ends[2] < 0) and (pd.isna(p) or p < 0.05)
             wins = mannwhitneyu(of_a, of_b, method="asymptotic").statistic / len(of_a) / len(of_b)
             seeds = min(len(of_a), len(of_b))
-            better = wins if seeds > 1 else np.nan
+            last = p, "yes" if certain else "no", wins if seeds > 1 else np.nan, seeds
             kind = 0 if a[1] == b[1] == "tuned" else 1 if a[0] == b[0] else 2
-            rows.append((kind, *a, *b, *ends, p, "yes" if certain else "no", better, seeds))
+            rows.append((kind, *a[:2], *b[:2], *ends, *last))
         rows.sort(key=lambda row: row[0])
-        names = [f"{metric}{end}" for metric in METRICS for end in ("", "_low", "_high")]
-        columns = (
-            f"a_family,a_role,b_family,b_role,{','.join(names)},p_value_holm,certain,better_in"
-        )
-        yield f"differences/{fraction:g}", table(f"{columns},seeds", (row[1:] for row in rows))
-
-
-class Curve:
-    """A model's accuracy against training images, on lines over log(images)."""
-
-    def __init__(self, r: Recomputed, model: Model, fractions: list[float]) -> None:
-        self.images = [r.images[fraction] for fraction in fractions]
-        self.logs = np.log(self.images)
-        self.points = [r.points[*model, fraction] for fraction in fractions]
-        self.level = np.array([point[0] for point in self.points])
-        self.noisy = np.stack([r.noisy[*model, fraction] for fraction in fractions])
-
-    def images_to_reach(self, goal: float) -> tuple[str, float]:
-        """The fewest images with which it does, and whether these are a bound."""
-        able = np.flatnonzero(self.level >= goal)
-        if not len(able):
-            return "more than ", self.images[-1]
-        if not able[0]:
-            return "at most ", self.images[0]
-        ends = slice(able[0] - 1, able[0] + 1)
-        return "", float(np.exp(np.interp(goal, self.level[ends], self.logs[ends])))
+        yield f"differences/{fraction:g}", table(columns, (row[1:] for row in rows))
 
 
 def data(r: Recomputed) -> Keyed:
     if len(r.fractions) < 2:
         return
-    cells: dict[str, dict[str, Any]] = {}
-    for images, own in r.in_order[r.in_order.role == "tuned"].groupby("train_images", sort=False):
-        for row in over_seeds(own, ["family"], ["test_accuracy"]).to_dict("records"):
-            family = row.pop("family")
-            named = {f"{name} {images}".removeprefix("test_"): row[name] for name in row}
-            cells.setdefault(family, {"family": family}).update(named)
-    yield "data/accuracy", pd.DataFrame(cells.values())
+    tuned = r.measured[r.measured.role == "tuned"]
+    means = over_seeds(tuned, ["family", "train_images"], ["test_accuracy"])
+    wide = means.pivot_table(index="family", columns="train_images", dropna=False)
+    wide.columns = [f"{name} {images}".removeprefix("test_") for name, images in wide]
+    yield "data/accuracy", wide.reindex(tuned.family.unique()).reset_index()
 
-    models = dict.fromkeys(model[:2] for model in r.models)
-    sizes = {model: [f for f in r.fractions[::-1] if (*model, f) in r.points] for model in models}
-    curves = {model: Curve(r, model, own) for model, own in sizes.items()}
-    same = all(map(r.is_repeated, (model for model in r.models if model[1] == "baseline")))
+    same = all(r.is_repeated(model) for model in r.models if model[1] == "baseline")
     roles = ("tuned",) if same else ("tuned", "baseline")
-    points = [
-        (*model, images, *point, len(r.of_model(*model, fraction)))
-        for model, own in curves.items()
-        for images, point, fraction in zip(own.images, own.points, sizes[model], strict=True)
-        if model[1] in roles
+    images = r.final.groupby("train_fraction").train_images.first()
+    generator = np.random.default_rng([0, 2])
+    rows = [
+        (*model, images[model[2]], *r.points[model], len(own.points), noisy)
+        for model in r.models
+        for own in [r.seeds[model]["accuracy"]]
+        for noisy in [own.noisy(generator)]
     ]
-    yield "data/curves", table("family,role,images,accuracy,low,high,seeds", points)
+    points = table("family,role,fraction,images,accuracy,low,high,seeds,noisy", rows)
+    curves = dict(iter(points.groupby(MODEL, sort=False)))
+    shown = pd.concat(own for (_, role), own in curves.items() if role in roles)
+    yield "data/curves", shown.drop(columns=["fraction", "noisy"])
 
     pairs = [(a, b) for a, b in combinations(curves, 2) if a[1] == b[1]]
     pairs.sort(key=lambda pair: pair[0][1], reverse=True)
     crossings, needed = [], []
     for a, b in pairs:
-        shared = [fraction for fraction in sizes[a] if fraction in sizes[b]]
-        one, other = (Curve(r, model, shared) for model in (a, b))
-        if a[1] in roles and len(shared) > 1:
-            crossings.append((a[1], a[0], b[0], *_crossing(one, other, a[0], b[0])))
-        for images, left, right in zip(one.images, one.level, other.level, strict=True):
-            if a[1] == "tuned" and left != right:
-                leader, follower = (a, b) if left > right else (b, a)
-                bound, need = curves[follower].images_to_reach(max(left, right))
-                needed.append((leader[0], images, follower[0], bound, need, need / images))
+        both = curves[a].merge(curves[b], on=["fraction", "images"], suffixes=("", "_b"))
+        if a[1] in roles and len(both) > 1:
+            gaps, noisy = both.accuracy - both.accuracy_b, np.stack(both.noisy - both.noisy_b)
+            leads = _crossing(a[0], b[0], both.images.to_numpy(), gaps.to_numpy(), noisy)
+            crossings.append((a[1], a[0], b[0], *leads))
+        for row in both.itertuples() if a[1] == "tuned" else ():
+            leader, follower = (a, b) if row.accuracy > row.accuracy_b else (b, a)
+            if row.accuracy != row.accuracy_b:
+                own = curves[follower]
+                gaps = max(row.accuracy, row.accuracy_b) - own.accuracy.to_numpy()
+                least = _first_zero(own.images.to_numpy(), gaps)
+                bound = {0.0: "at most ", np.inf: "more than "}.get(least, "")
+                least = np.clip(least, own.images.min(), own.images.max())
+                needed.append(
+                    (leader[0], row.images, follower[0], bound, least, least / row.images)
+                )
     yield "data/crossings", table("role,a,b,first,last,images,low,high,changed", crossings)
     yield "data/equal", table("leader,images,follower,bound,needed,times", needed)
 
 
-def _crossing(one: Curve, other: Curve, a: str, b: str) -> tuple[Any, ...]:
+def _crossing(
+    a: str, b: str, images: np.ndarray, gaps: np.ndarray, noisy: np.ndarray
+) -> tuple[Any, ...]:
     """Who leads at both ends, where that changes, the interval of that, or in how many draws."""
-    gaps, found = one.level - other.level, []
     decided = np.flatnonzero(gaps)
     if not len(decided):
         return "equal", "equal", None, np.nan, np.nan, np.nan
-    for i, j in pairwise(decided):
-        if gaps[i] * gaps[j] < 0:
-            order = sorted([i, j], key=lambda place: gaps[place])
-            at = np.exp(np.interp(0, gaps[order], one.logs[order]))
-            found.append(float(one.images[i + 1] if j > i + 1 else at))
-    drawn = np.sign(gaps[decided[0]]) * (one.noisy - other.noisy)
-    firsts = [_first_zero(one.logs, own) for own in drawn.T]
+    changes = [i for i, j in pairwise(decided) if gaps[i] * gaps[j] < 0]
+    found = [_first_zero(images[i:], gaps[i:] * np.sign(gaps[i])) for i in changes]
+    firsts = [_first_zero(images, own) for own in noisy.T * np.sign(gaps[decided[0]])]
     ends = np.quantile(firsts, [(1 - 0.95) / 2, 1 - (1 - 0.95) / 2], method="inverted_cdf")
-    first, last = (a if gaps[place] > 0 else b for place in (decided[0], decided[-1]))
+    leaders = (a if gaps[place] > 0 else b for place in (decided[0], decided[-1]))
     changed = np.nan if found else np.isfinite(firsts).mean()
-    return first, last, found or None, *(ends if len(found) == 1 else (np.nan, np.nan)), changed
+    return *leaders, found or None, *(ends if len(found) == 1 else (np.nan, np.nan)), changed
 
 
-def _first_zero(logs: np.ndarray, gaps: np.ndarray) -> float:
-    """Images at which a difference is not positive for the first time."""
+def _first_zero(images: np.ndarray, gaps: np.ndarray) -> float:
+    """Images at which a difference is not positive for the first time, on lines over their logs."""
     behind = np.flatnonzero(gaps <= 0)
     if not len(behind) or not behind[0]:
         return np.inf if not len(behind) else 0.0
     ends = [behind[0], behind[0] - 1]
-    return float(np.exp(np.interp(0, gaps[ends], logs[ends])))
+    return float(np.exp(np.interp(0, gaps[ends], np.log(images[ends]))))
 
 
 def calibration(r: Recomputed) -> Keyed:
-    own = r.in_order.assign(accuracy=r.in_order.test_accuracy)
-    again = [r.is_repeated(key, "tuned") for key in own[KEY].itertuples(index=False, name=None)]
-    by, shown = ["train_fraction", *MODEL], ["error", "confidence", "accuracy"]
-    yield "classes/calibration", over_seeds(own[~np.array(again, dtype=bool)], by, shown)
+    rows = []
+    for key in (key for key in r.measured.key if not r.is_repeated(key, "tuned")):
+        said, label = r.said[key], r.runs[key].label.to_numpy()
+        confidence, right = said.max(axis=1), said.argmax(axis=1) == label
+        # Guo et al. 2017, with 15 bins that are closed above.
+        gaps = pd.Series(confidence - right).groupby(np.ceil(confidence * 15).clip(1, 15)).sum()
+        rows.append((*key[:3], gaps.abs().sum() / len(label), confidence.mean(), right.mean()))
+    own = table("family,role,train_fraction,error,confidence,accuracy", rows)
+    yield "classes/calibration", over_seeds(own, own.columns[:3], own.columns[3:])
 
 
 def ensembles(r: Recomputed) -> Keyed:
     rows = []
     for family in r.tuned:
-        keys = [k for k in r.runs if k[:3] == (family, "tuned", r.fractions[0])]
-        said = [np.stack(r.runs[key].probabilities.to_numpy()).astype(float) for key in keys]
-        labels = r.runs[keys[0]].label.to_numpy()
+        keys = r.of(family, "tuned", r.fractions[0])
+        labels, said = r.runs[keys[0]].label.to_numpy(), [r.said[key] for key in keys]
         right = sum(said).argmax(axis=1) == labels
         alone = np.mean([own.argmax(axis=1) == labels for own in said], axis=0)
         ends = binomtest(int(right.sum()), len(right)).proportion_ci(method="wilson")
@@ -196,15 +174,14 @@ def ensembles(r: Recomputed) -> Keyed:
 
 
 def classes(r: Recomputed) -> Keyed:
-    matrices = {family: r.confusion(family) for family in r.tuned}
-    if not matrices:
+    if not r.tuned:
         return
-    every = [len(r.of_model(family, "tuned", r.fractions[0])) for family in matrices]
     scores: dict[str, Any] = {"class": r.classes}
-    scores["images"] = matrices[r.tuned[0]].sum(axis=1) // every[0]
     confusions = []
-    for family, matrix in matrices.items():
+    for family in r.tuned:
+        matrix, seeds = r.confusion(family), len(r.of(family, "tuned", r.fractions[0]))
         hits, said, images = np.diag(matrix), matrix.sum(axis=0), matrix.sum(axis=1)
+        scores.setdefault("images", images // seeds)
         with np.errstate(invalid="ignore"):
             scores[f"{family} precision"] = np.nan_to_num(hits / said)
             scores[f"{family} recall"] = hits / images
@@ -226,30 +203,68 @@ def classes(r: Recomputed) -> Keyed:
 
 def doubtful(r: Recomputed) -> Keyed:
     """What the tuned models together, all as one, are wrong on."""
-    tuned = r.predictions[r.predictions.role == "tuned"]
-    tuned = tuned[tuned.train_fraction == r.predictions.train_fraction.max()]
-    if not len(tuned):
+    keys = {family: r.of(family, "tuned", r.fractions[0]) for family in r.tuned}
+    if not keys:
         return
-    said = np.stack(tuned.probabilities).astype(np.float64)
-    keys = [tuned.family.astype(str).to_numpy(), tuned.image_index.to_numpy()]
-    together = pd.DataFrame(said).groupby(keys).mean().groupby(level=1).mean()
-    of_image = tuned.groupby("image_index", observed=True)
-    label, best = of_image.label.first(), together.to_numpy().argmax(axis=1)
-    missed = tuned.assign(missed=tuned.label != tuned.predicted).groupby("image_index").missed
-    rows = pd.DataFrame(
-        {
-            "image_index": together.index,
-            "file": of_image.file.first().tolist() if "file" in tuned else None,
-            "label": label.tolist(),
-            "taken_for": best,
-            "probability": together.to_numpy().max(axis=1),
-            "probability_of_label": together.to_numpy()[np.arange(len(label)), label],
-            "wrong": missed.sum().tolist(),
-            "trainings": len(tuned) // len(label),
-        }
+    of_family = [np.mean([r.said[key] for key in own], axis=0) for own in keys.values()]
+    together, runs = (
+        np.mean(of_family, axis=0),
+        [r.runs[key] for own in keys.values() for key in own],
+    )
+    rows = runs[0].reset_index(drop=True).reindex(columns=["image_index", "label", "file"])
+    rows = rows.assign(
+        taken_for=together.argmax(axis=1),
+        probability=together.max(axis=1),
+        probability_of_label=together[rows.index, rows.label],
+        wrong=sum((run.predicted != run.label).to_numpy().astype(int) for run in runs),
+        trainings=len(runs),
     )
     rows = rows[rows.probability_of_label < rows.probability]
-    rows = rows.iloc[np.argsort(rows.probability_of_label, kind="stable")].head(1000)
+    rows = rows.sort_values("probability_of_label", kind="stable").head(1000)
     for side in ("label", "taken_for"):
         rows[side] = [r.classes[index] for index in rows[side]]
     yield "classes/certain-but-wrong", rows
+
+
+def settle(r: Recomputed) -> Keyed:
+    rows, models = [], [(family, "tuned", r.fractions[0]) for family in r.tuned]
+    best = sorted(models, key=lambda model: -r.points[model][0])[:2]
+    if len(best) > 1 and len(r.comparison):
+        sides = [r.seeds[model]["accuracy"] for model in best]
+        (found, low, high), holm = difference(*sides), r.holm[frozenset(best)]
+        hits = [side.of_images for side in sides]
+        alike = all((own == hits[0][0]).all() for own in hits)
+        if (low <= 0 <= high or holm >= 0.05) and min(map(len, hits)) > 1 and not alike:
+            distinct = {r.networks(*model) for model in r.models if model[2] == r.fractions[0]}
+            # Older studies have no p of means.
+            pairs = 1 if pd.isna(holm) else comb(len(distinct), 2)
+            rows = _ways(r, best, Noise(hits, abs(found), pairs))
+    yield "differences/settle", table("way,now,needed,half_width,chance,device_hours", rows)
+
+
+def _ways(r: Recomputed, best: Sequence[Key], noise: Noise) -> list[tuple[Any, ...]]:
+    finals, now = r.final.drop_duplicates("trial_id"), min(noise.seeds)
+    seeds = _fewest(lambda number: noise.with_seeds(number)[1], max(noise.seeds), 50)
+    seeds = seeds and max(seeds, now + 1)
+    images = _fewest(lambda number: noise.with_images(number, now)[1], 1, 10_000_000)
+    step = 10 ** max(0, len(str(images)) - 2)
+    images = images and -(-images // step) * step
+    spent = finals.groupby(["family", "role", "train_fraction"]).device_seconds
+    again = (spent.mean() * ((seeds or 0) - spent.size()).clip(lower=0)).sum()
+    anew = finals[finals.family.isin([model[0] for model in best])].device_seconds.sum()
+    more = (*noise.with_seeds(seeds), again / 3600) if seeds else [None] * 3
+    other = (*noise.with_images(images, now), anew / 3600) if images else [None] * 3
+    return [
+        ("more seeds", now, seeds, *more),
+        ("more test images", noise.tested, images, *other),
+    ]
+
+
+def _fewest(chance: Callable[[int], float], low: int, most: int) -> int | None:
+    """The fewest that make a chance of 80%."""
+    if low > most or chance(most) < 0.8:
+        return None
+    return low + bisect_left(range(low, most), True, key=lambda number: chance(number) >= 0.8)
+
+
+TABLES = (results, reference, of_pairs, data, calibration, ensembles, classes, doubtful, settle)
