@@ -4,13 +4,7 @@ from pathlib import Path
 
 import pytest
 from made_up_study import MadeUpStudy
-from recomputing.walk import (
-    check,
-    check_comparison,
-    markdown_tables,
-    one_line,
-    tables_of_json,
-)
+from recomputing.walk import check, check_comparison, markdown_tables, one_line, tables_of_json
 from rich.console import Console
 
 from orchestrator.compare.render import json_of

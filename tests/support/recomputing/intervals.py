@@ -97,21 +97,20 @@ def difference(*models: Seeds, level: float = LEVEL) -> list[float]:
     centre = reduce(np.subtract, [model.points.mean() for model in models])
     ends = np.quantile(draws, (1 + min(level, LEVEL) * np.array([-1, 1])) / 2)
     stretch = max(1, norm.ppf((1 + level) / 2) / norm.ppf((1 + LEVEL) / 2))
-    below, above = abs(centre - ends) * stretch
+    widths, margin = abs(centre - ends) * stretch, 0.0
     if len(models) > 1 and models[0].metric == "accuracy":
         # No less than after as many images as the squared quantile are added that differ in 1.
         gaps = reduce(np.subtract, [model.of_images.mean(axis=0) for model in models])
         images, quantile = len(gaps), t.ppf((1 + level) / 2, len(gaps) - 1)
         least = quantile * np.sqrt(images * gaps.var(ddof=1) + quantile**2) / images
-        below, above = max(below, least), max(above, least)
-    margin = 0.0
+        widths = np.maximum(widths, least)
     if all(len(model.points) > 1 for model in models):
         observed, of_training = np.transpose([model.variances for model in models])
         if observed.any():
             degrees = [len(model.points) - 1 for model in models]
             welch = observed.sum() ** 2 / (observed**2 / degrees).sum()
             margin = t.ppf((1 + level) / 2, welch) * np.sqrt(of_training.sum())
-    ends = centre - np.hypot(below, margin), centre + np.hypot(above, margin)
+    ends = centre + np.hypot(widths, margin) * [-1, 1]
     most = np.inf if models[0].metric == "loss" else 1
     return [centre, *np.clip(ends, -most if len(models) > 1 else 0, most)]
 

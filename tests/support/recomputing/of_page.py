@@ -3,7 +3,6 @@
 import contextlib
 import json
 import warnings
-from hashlib import sha256
 from typing import Any
 
 import numpy as np
@@ -11,7 +10,7 @@ import optuna
 import pandas as pd
 from optuna.importance import FanovaImportanceEvaluator, PedAnovaImportanceEvaluator
 
-from recomputing.study import Keyed, Recomputed, table
+from recomputing.study import ROLES, Keyed, Recomputed, table
 
 PARTS = ("stem", "input size", "normalisation", "trained layers", "head")
 NO_FAULTS = [
@@ -35,31 +34,19 @@ def settings(r: Recomputed) -> Keyed:
         "code": r.study.get("code_sha256"),
         "git commit": r.study.get("git_commit"),
         "split": dataset.get("split_sha256"),
-        **_files(dataset.get("files") or {}),
+        **{f"data: {name}": sha for name, sha in sorted((dataset.get("files") or {}).items())},
         f"weights: {weights.get('name')}": weights.get("sha256"),
         "choice": r.study.get("choice_sha256"),
     }
     said = {name: r.study.get(name) or {} for name in ("settings", "environment", "cluster")}
     for key, values in {**said, "hashes": hashes}.items():
         yield f"settings/{key}", table("name,value", leaves(values).items())
-    runs = [
-        (str(number), *map(_moment, times), run.get("outcome"), run.get("host"))
-        for number, run in enumerate(r.study.get("runs") or [], 1)
-        for times in [(run["started_at"], run.get("ended_at"))]
-    ]
+    runs = []
+    for number, run in enumerate(r.study.get("runs") or [], 1):
+        times = (run.get(end) and pd.Timestamp(run[end]) for end in ("started_at", "ended_at"))
+        ends = (time and f"{time.tz_convert('UTC'):%Y-%m-%d %H:%M} UTC" for time in times)
+        runs.append((str(number), *ends, run.get("outcome"), run.get("host")))
     yield "settings/runs", table("run,started,ended,outcome,host", runs)
-
-
-def _files(hashes: dict[str, str]) -> dict[str, str]:
-    """Those of files, or where they are many one of all."""
-    if len(hashes) > 50:
-        listed = json.dumps(hashes, sort_keys=True).encode()
-        return {f"data: {len(hashes):,} files": sha256(listed).hexdigest()}
-    return {f"data: {name}": sha for name, sha in sorted(hashes.items())}
-
-
-def _moment(text: str | None) -> str | None:
-    return text and f"{pd.Timestamp(text).tz_convert('UTC'):%Y-%m-%d %H:%M} UTC"
 
 
 def failures(r: Recomputed) -> Keyed:
@@ -77,12 +64,9 @@ def transfer(r: Recomputed) -> Keyed:
         return
     chosen = (r.study.get("choice") or {}).get(family, {}).get("params")
     said = [_network(r, params) for params in (r.study["baselines"][family], chosen)]
-    own = r.sizes[r.sizes.family == family].set_index("role")
-    sizes = {
-        "parameters": own.parameters,
-        "trained parameters": own.trained_parameters,
-        "forward MFLOPs per image": own.forward_flops_per_image / 1e6,
-    }
+    own = r.sizes[r.sizes.family == family].set_index("role").drop(columns="family")
+    own.columns = ["parameters", "trained parameters", "forward MFLOPs per image"]
+    sizes = own.astype(float) / [1, 1, 1e6]
     rows = [(name, *(each.get(name) for each in said)) for name in PARTS]
     rows += [(name, each.get("baseline"), each.get("tuned")) for name, each in sizes.items()]
     yield f"transfer/{family}", table(",baseline,tuned", rows)
@@ -111,7 +95,7 @@ def finals(r: Recomputed) -> Keyed:
     rows = [
         (family, role, seed, r.of_images[family, role, fraction, seed]["accuracy"].mean())
         for family in r.families
-        for role in ("tuned", "baseline")
+        for role in ROLES
         for *_, fraction, seed in r.of(family, role, *r.fractions[:1])
     ]
     yield "figures/finals", table("family,role,seed,test_accuracy", rows)
@@ -138,22 +122,20 @@ def curves(r: Recomputed) -> Keyed:
 
 def confusion(r: Recomputed) -> Keyed:
     matrices, rows = {family: r.confusion(family) for family in r.tuned}, []
-    recalls = [np.diag(m) / np.maximum(1, m.sum(axis=1)) for m in matrices.values()]
-    for family, matrix in matrices.items():
-        for index in sorted(np.argsort(np.mean(recalls, axis=0), kind="stable")[:20]):
-            others, images = matrix[index].copy(), matrix[index].sum()
-            others[index] = 0
-            guess = r.classes[others.argmax()] if others.max() else "nothing else"
-            cells = matrix[index, index] / (images or 1), guess, others.max() / (images or 1)
-            rows += [(family, "tuned", r.classes[index], *cells)] if images else []
+    shares = {family: own / own.sum(axis=1, keepdims=True) for family, own in matrices.items()}
+    recalls = sum(np.diag(own) for own in shares.values())
+    for family, own in shares.items():
+        for index in sorted(np.argsort(recalls, kind="stable")[:20]):
+            others = own[index] * (np.arange(len(own)) != index)
+            taken_for = r.classes[others.argmax()], others.max()
+            rows.append((family, "tuned", r.classes[index], own[index, index], *taken_for))
     yield "figures/confusion", table("family,role,class,recall,taken_for,share", rows)
 
 
 def hyperparameters(r: Recomputed) -> Keyed:
     rows, shares = [], []
     for name, (family, _) in r.searches.items():
-        space = (r.study.get("spaces") or {}).get(family) or {}
-        best = r.can_win[name] if space else r.can_win[name][:0]
+        best = r.can_win[name]
         number = best.trial_id.str.extract(r"(\d+)$")[0].astype(int)
         order = {"by": ["validation_accuracy", "number"], "ascending": [False, True]}
         best = best.assign(number=number).sort_values(**order)
@@ -162,7 +144,8 @@ def hyperparameters(r: Recomputed) -> Keyed:
             texts = (f"{k} {f'{v:.3g}' if isinstance(v, float) else v}" for k, v in params)
             rows.append((row.trial_id, row.validation_accuracy, row.status, ", ".join(texts)))
         of_json = optuna.distributions.json_to_distribution
-        known = {dimension: of_json(json.dumps(values)) for dimension, values in space.items()}
+        space = r.study["spaces"][family].items()
+        known = {dimension: of_json(json.dumps(values)) for dimension, values in space}
         found = _importances(known, best)
         for dimension in next(iter(found.values()), ()):
             own = (found.get(method, {}).get(dimension) for method in ("fANOVA", "PED-ANOVA"))
@@ -175,16 +158,15 @@ def _importances(space: dict[str, Any], best_first: pd.DataFrame) -> dict[str, d
     """By Optuna, on the trials that lie in the space."""
     study, found = optuna.create_study(direction="maximize"), {}
     for value, text in zip(best_first.validation_accuracy, best_first.params_json, strict=True):
-        params = {k: v for k, v in json.loads(text).items() if k in space}
-        given = {"params": params, "distributions": space, "value": value}
+        given = {"params": json.loads(text), "distributions": space, "value": value}
         with contextlib.suppress(ValueError):
             study.add_trial(optuna.trial.create_trial(**given))
     if len(study.trials) < 4 or len({trial.value for trial in study.trials}) < 2:
         return {}
     with warnings.catch_warnings(action="ignore"):  # it is marked as experimental
-        methods: dict[str, Any] = {"PED-ANOVA": PedAnovaImportanceEvaluator()}
-    if len(study.trials) <= 64:
-        methods = {"fANOVA": FanovaImportanceEvaluator(n_trees=16, seed=0), **methods}
+        by_trees = FanovaImportanceEvaluator(n_trees=16, seed=0)
+        methods = {"fANOVA": by_trees} if len(study.trials) <= 64 else {}
+        methods["PED-ANOVA"] = PedAnovaImportanceEvaluator()
     names = sorted(dimension for dimension in space if not space[dimension].single())
     for method, by in methods.items():
         with contextlib.suppress(RuntimeError, ValueError):  # where it cannot tell

@@ -8,7 +8,7 @@ import pandas as pd
 from scipy.special import comb
 from scipy.stats import spearmanr
 
-from recomputing.study import KEY, Keyed, Recomputed, table
+from recomputing.study import KEY, ROLES, Keyed, Recomputed, table
 
 
 def effort(r: Recomputed, column: str, names: Sequence[str]) -> pd.DataFrame:
@@ -122,17 +122,16 @@ def _replayed(
     while factor and 5 * grace <= 4 * last:
         rungs = {grace: {}, **rungs}
         grace *= factor
-    keep, stopped = [], set[str]()
-    for row in rows.itertuples():
-        trial, value = row.trial_id, row.validation_accuracy
-        keep.append(trial not in stopped)
-        new = [own for rung, own in rungs.items() if row.epoch >= rung and trial not in own]
-        if keep[-1] and new:
-            earlier, new[0][trial] = [*new[0].values()], value
-            weak = earlier and value < np.nanpercentile(earlier, (1 - 1 / factor) * 100)
-            if weak and row.epoch < last and trial not in baselines:
-                stopped.add(trial)
-    return rows[keep], stopped
+    ran, stopped = [], set[str]()
+    for row in (row for row in rows.itertuples() if row.trial_id not in stopped):
+        ran.append(row.Index)
+        new = [own for rung, own in rungs.items() if row.epoch >= rung and row.trial_id not in own]
+        if new:
+            earlier, new[0][row.trial_id] = [*new[0].values()], row.validation_accuracy
+            least = np.nanpercentile(earlier, (1 - 1 / factor) * 100) if earlier else -np.inf
+            weak = row.validation_accuracy < least and row.epoch < last
+            stopped |= {row.trial_id} - baselines if weak else set()
+    return rows.loc[ran], stopped
 
 
 def rungs(r: Recomputed) -> Keyed:
@@ -161,19 +160,6 @@ def ranks(r: Recomputed) -> Keyed:
     yield "stopping/ranks", table("family,earlier,later,trials,rho", rows)
 
 
-def finals_left(r: Recomputed) -> list[tuple[str, float]]:
-    """Family and share of each final run that was not tested; all roles before the choice."""
-    tested = {*r.final[KEY].itertuples(index=False, name=None)}
-    found, settings = [], r.settings
-    for family, share in product(r.families, settings["train_fractions"]):
-        chosen = r.study.get("choice", {}).get(r.search_behind(family, share), {})
-        roles = ("baseline",) if chosen.get("baseline_won") else ("baseline", "tuned")
-        for role, seed in product(roles, range(settings["seeds"])):
-            if (family, role, share, seed) not in tested and (chosen or "choice" not in r.study):
-                found.append((family, share))
-    return found
-
-
 def seconds_left(r: Recomputed) -> float:
     """Wall seconds from the last report to the end."""
     cluster, epochs = r.study["cluster"], r.settings["epochs"]
@@ -191,30 +177,29 @@ def seconds_left(r: Recomputed) -> float:
     waits = (over.ended_at - over.started_at).dt.total_seconds() - over.wall
     start = beside + max(0.0, waits[over.attempts == 1].median())
 
-    def rest(family: str, trial_id: str, left: float, share: float) -> float:
+    def rest(family: str, left: float, share: float, trial_id: str = "") -> float:
         """What is left of a training that has been heard of, or of a whole one."""
         epoch = share / most * each[family]
         if trial_id not in heard.index:
             return start[family] + left * epoch
         passed = (now - heard[trial_id]).total_seconds()
-        return left * epoch - min(max(0.0, passed), min(1.0, left) * epoch)
+        return left * epoch - min(passed, min(1.0, left) * epoch)
 
     def usual(family: str, done: int) -> float:
-        proposed = over[over.role != "baseline"]
-        own = proposed[proposed.family == family]
-        lengths = (own if len(own) else proposed).epochs_run
-        further = lengths[lengths > done]
-        return further.mean() if len(further) else epochs
+        own = over[(over.role != "baseline") & (over.family == family)].epochs_run
+        return own[own > done].mean() if own.max() > done else epochs
 
     search = []
     for name, (family, share) in r.searches.items():
         own = r.of_search[name]
         for row in own[own.status == "running"].itertuples():
-            end = epochs if row.role == "baseline" else usual(family, row.epochs_run)
-            search.append(rest(family, row.trial_id, end - row.epochs_run, share))
-        new = rest(family, "", usual(family, 0), share)
+            left = usual(family, row.epochs_run) - row.epochs_run
+            search.append(rest(family, left, share, row.trial_id))
+        new = rest(family, usual(family, 0), share)
         search += [new] * (r.settings["trials"] - len(own))
-    finals = [rest(family, "", epochs, share) for family, share in finals_left(r)]
+    tested = {*r.final[KEY].itertuples(index=False, name=None)}
+    runs = product(r.families, ROLES, r.settings["train_fractions"], range(r.settings["seeds"]))
+    finals = [rest(key[0], epochs, key[2]) for key in runs if key not in tested]
     at_a_time = cluster["max_concurrent"]
     return sum(max(sum(own) / at_a_time, max(own, default=0.0)) for own in (search, finals))
 

@@ -11,7 +11,7 @@ import pandas as pd
 from scipy.stats import binomtest, mannwhitneyu, norm
 
 from recomputing.intervals import DIFFERENCES, METRICS, Noise, difference, differences
-from recomputing.study import MODEL, Key, Keyed, Recomputed, over_seeds, table
+from recomputing.study import MODEL, ROLES, Key, Keyed, Recomputed, over_seeds, table
 
 REFERENCE = {
     "cnn": (50, 0.70, 0.71, 0.69, 1.58),
@@ -23,18 +23,18 @@ REFERENCE = {
 def results(r: Recomputed) -> Keyed:
     for fraction, own in r.measured.groupby("train_fraction", sort=False):
         found = over_seeds(own, MODEL, [f"test_{metric}" for metric in METRICS])
-        found["parameters"] = own.groupby(MODEL, sort=False).parameters.first().to_list()
-        spent = []
-        for family, role in found[MODEL].itertuples(index=False):
-            behind = r.of_search[r.search_behind(family, fraction)]
+        models, spent = own.groupby(MODEL, sort=False).first().reset_index(), []
+        for name, role in zip(models.search, models.role, strict=True):
+            behind = r.of_search[name]
             behind = behind[behind.role == "baseline"] if role == "baseline" else behind
             spent.append(behind.device_seconds.sum() or np.nan)
-        yield f"results/{fraction:g}", found.assign(search_device_seconds=spent)
+        found = found.assign(parameters=models.parameters, search_device_seconds=spent)
+        yield f"results/{fraction:g}", found
 
 
 def reference(r: Recomputed) -> Keyed:
     rows, names = [], ("epoch", *METRICS)
-    ours = r.final[(r.final.role == "baseline")]
+    ours = r.final[r.final.role == "baseline"]
     ours = ours[ours.train_fraction == ours.train_fraction.max()]
     for family in r.families if r.settings["dataset"] == "cifar10" else ():
         if family in REFERENCE:
@@ -54,18 +54,17 @@ def of_pairs(r: Recomputed) -> Keyed:
     columns = f"a_family,a_role,b_family,b_role,{DIFFERENCES},p_value_holm,certain,better_in,seeds"
     for fraction in sorted(r.comparison.train_fraction.unique(), reverse=True):
         own = [model for model in r.models if model[2] == fraction and not r.is_repeated(model)]
-        rows = []
-        for a, b in combinations(sorted(own, key=lambda model: -r.points[model][0]), 2):
+        pairs, rows = combinations(sorted(own, key=lambda model: -r.points[model][0]), 2), []
+        # Tuned ones first, then those of one family.
+        for a, b in sorted(pairs, key=lambda p: ("baseline" in p[0] + p[1], p[0][0] != p[1][0])):
             of_a, of_b = (r.seeds[model]["accuracy"].points for model in (a, b))
             p, ends = r.holm[frozenset([a, b])], differences(r.seeds[a], r.seeds[b])
             certain = (ends[1] > 0 or ends[2] < 0) and (pd.isna(p) or p < 0.05)
             wins = mannwhitneyu(of_a, of_b, method="asymptotic").statistic / len(of_a) / len(of_b)
             seeds = min(len(of_a), len(of_b))
             last = p, "yes" if certain else "no", wins if seeds > 1 else np.nan, seeds
-            kind = 0 if a[1] == b[1] == "tuned" else 1 if a[0] == b[0] else 2
-            rows.append((kind, *a[:2], *b[:2], *ends, *last))
-        rows.sort(key=lambda row: row[0])
-        yield f"differences/{fraction:g}", table(columns, (row[1:] for row in rows))
+            rows.append((*a[:2], *b[:2], *ends, *last))
+        yield f"differences/{fraction:g}", table(columns, rows)
 
 
 def data(r: Recomputed) -> Keyed:
@@ -78,15 +77,14 @@ def data(r: Recomputed) -> Keyed:
     yield "data/accuracy", wide.reindex(tuned.family.unique()).reset_index()
 
     same = all(r.is_repeated(model) for model in r.models if model[1] == "baseline")
-    roles = ("tuned",) if same else ("tuned", "baseline")
+    roles = ROLES[:1] if same else ROLES
     images = r.final.groupby("train_fraction").train_images.first()
     generator = np.random.default_rng([0, 2])
-    rows = [
-        (*model, images[model[2]], *r.points[model], len(own.points), noisy)
-        for model in r.models
-        for own in [r.seeds[model]["accuracy"]]
-        for noisy in [own.noisy(generator)]
-    ]
+    rows = []
+    for model in r.models:
+        own, of_training = r.seeds[model]["accuracy"], images[model[2]]
+        row = *model, of_training, *r.points[model], len(own.points), own.noisy(generator)
+        rows.append(row)
     points = table("family,role,fraction,images,accuracy,low,high,seeds,noisy", rows)
     curves = dict(iter(points.groupby(MODEL, sort=False)))
     shown = pd.concat(own for (_, role), own in curves.items() if role in roles)
@@ -98,34 +96,29 @@ def data(r: Recomputed) -> Keyed:
     for a, b in pairs:
         both = curves[a].merge(curves[b], on=["fraction", "images"], suffixes=("", "_b"))
         if a[1] in roles and len(both) > 1:
-            gaps, noisy = both.accuracy - both.accuracy_b, np.stack(both.noisy - both.noisy_b)
-            leads = _crossing(a[0], b[0], both.images.to_numpy(), gaps.to_numpy(), noisy)
-            crossings.append((a[1], a[0], b[0], *leads))
-        for row in both.itertuples() if a[1] == "tuned" else ():
+            crossings.append((a[1], a[0], b[0], *_crossing(a[0], b[0], both)))
+        unequal = both[both.accuracy != both.accuracy_b]
+        for row in unequal.itertuples() if a[1] == "tuned" else ():
             leader, follower = (a, b) if row.accuracy > row.accuracy_b else (b, a)
-            if row.accuracy != row.accuracy_b:
-                own = curves[follower]
-                gaps = max(row.accuracy, row.accuracy_b) - own.accuracy.to_numpy()
-                least = _first_zero(own.images.to_numpy(), gaps)
-                bound = {0.0: "at most ", np.inf: "more than "}.get(least, "")
-                least = np.clip(least, own.images.min(), own.images.max())
-                needed.append(
-                    (leader[0], row.images, follower[0], bound, least, least / row.images)
-                )
+            sizes, reached = curves[follower][["images", "accuracy"]].to_numpy().T
+            least = _first_zero(sizes, max(row.accuracy, row.accuracy_b) - reached)
+            bound = {0.0: "at most ", np.inf: "more than "}.get(least, "")
+            least = np.clip(least, sizes[0], sizes[-1])
+            needed.append((leader[0], row.images, follower[0], bound, least, least / row.images))
     yield "data/crossings", table("role,a,b,first,last,images,low,high,changed", crossings)
     yield "data/equal", table("leader,images,follower,bound,needed,times", needed)
 
 
-def _crossing(
-    a: str, b: str, images: np.ndarray, gaps: np.ndarray, noisy: np.ndarray
-) -> tuple[Any, ...]:
+def _crossing(a: str, b: str, both: pd.DataFrame) -> tuple[Any, ...]:
     """Who leads at both ends, where that changes, the interval of that, or in how many draws."""
+    images, gaps = both.images.to_numpy(), (both.accuracy - both.accuracy_b).to_numpy()
     decided = np.flatnonzero(gaps)
     if not len(decided):
         return "equal", "equal", None, np.nan, np.nan, np.nan
     changes = [i for i, j in pairwise(decided) if gaps[i] * gaps[j] < 0]
     found = [_first_zero(images[i:], gaps[i:] * np.sign(gaps[i])) for i in changes]
-    firsts = [_first_zero(images, own) for own in noisy.T * np.sign(gaps[decided[0]])]
+    noisy = np.stack(both.noisy - both.noisy_b) * np.sign(gaps[decided[0]])
+    firsts = [_first_zero(images, own) for own in noisy.T]
     ends = np.quantile(firsts, [(1 - 0.95) / 2, 1 - (1 - 0.95) / 2], method="inverted_cdf")
     leaders = (a if gaps[place] > 0 else b for place in (decided[0], decided[-1]))
     changed = np.nan if found else np.isfinite(firsts).mean()
@@ -155,8 +148,7 @@ def calibration(r: Recomputed) -> Keyed:
 
 def ensembles(r: Recomputed) -> Keyed:
     rows = []
-    for family in r.tuned:
-        keys = r.of(family, "tuned", r.fractions[0])
+    for family, keys in r.tuned.items():
         labels, said = r.runs[keys[0]].label.to_numpy(), [r.said[key] for key in keys]
         right = sum(said).argmax(axis=1) == labels
         alone = np.mean([own.argmax(axis=1) == labels for own in said], axis=0)
@@ -178,10 +170,10 @@ def classes(r: Recomputed) -> Keyed:
         return
     scores: dict[str, Any] = {"class": r.classes}
     confusions = []
-    for family in r.tuned:
-        matrix, seeds = r.confusion(family), len(r.of(family, "tuned", r.fractions[0]))
+    for family, keys in r.tuned.items():
+        matrix = r.confusion(family)
         hits, said, images = np.diag(matrix), matrix.sum(axis=0), matrix.sum(axis=1)
-        scores.setdefault("images", images // seeds)
+        scores.setdefault("images", images // len(keys))
         with np.errstate(invalid="ignore"):
             scores[f"{family} precision"] = np.nan_to_num(hits / said)
             scores[f"{family} recall"] = hits / images
@@ -203,13 +195,12 @@ def classes(r: Recomputed) -> Keyed:
 
 def doubtful(r: Recomputed) -> Keyed:
     """What the tuned models together, all as one, are wrong on."""
-    keys = {family: r.of(family, "tuned", r.fractions[0]) for family in r.tuned}
-    if not keys:
+    if not r.tuned:
         return
-    of_family = [np.mean([r.said[key] for key in own], axis=0) for own in keys.values()]
+    of_family = [np.mean([r.said[key] for key in keys], axis=0) for keys in r.tuned.values()]
     together, runs = (
         np.mean(of_family, axis=0),
-        [r.runs[key] for own in keys.values() for key in own],
+        [r.runs[k] for own in r.tuned.values() for k in own],
     )
     rows = runs[0].reset_index(drop=True).reindex(columns=["image_index", "label", "file"])
     rows = rows.assign(
@@ -236,9 +227,7 @@ def settle(r: Recomputed) -> Keyed:
         alike = all((own == hits[0][0]).all() for own in hits)
         if (low <= 0 <= high or holm >= 0.05) and min(map(len, hits)) > 1 and not alike:
             distinct = {r.networks(*model) for model in r.models if model[2] == r.fractions[0]}
-            # Older studies have no p of means.
-            pairs = 1 if pd.isna(holm) else comb(len(distinct), 2)
-            rows = _ways(r, best, Noise(hits, abs(found), pairs))
+            rows = _ways(r, best, Noise(hits, abs(found), comb(len(distinct), 2)))
     yield "differences/settle", table("way,now,needed,half_width,chance,device_hours", rows)
 
 
@@ -254,10 +243,7 @@ def _ways(r: Recomputed, best: Sequence[Key], noise: Noise) -> list[tuple[Any, .
     anew = finals[finals.family.isin([model[0] for model in best])].device_seconds.sum()
     more = (*noise.with_seeds(seeds), again / 3600) if seeds else [None] * 3
     other = (*noise.with_images(images, now), anew / 3600) if images else [None] * 3
-    return [
-        ("more seeds", now, seeds, *more),
-        ("more test images", noise.tested, images, *other),
-    ]
+    return [("more seeds", now, seeds, *more), ("more test images", noise.tested, images, *other)]
 
 
 def _fewest(chance: Callable[[int], float], low: int, most: int) -> int | None:

@@ -26,12 +26,8 @@ UNCOMPARED = ("settings.name", "settings.results_dir", "settings.space.", "setti
 
 
 def tables_of_studies(folders: Sequence[Path]) -> Keyed:
-    """Keys of all sections with their tables; studies by the name that each is shown by."""
-    ends = [folder.resolve().name for folder in folders]
-    sides = {
-        end if ends.count(end) == 1 else str(folder): Recomputed(folder)
-        for end, folder in zip(ends, folders, strict=True)
-    }
+    """Keys of all sections with their tables."""
+    sides = {folder.name: Recomputed(folder) for folder in folders}
     yield "differs/all", pd.DataFrame(_differing(sides))
     given = [effort(r, "family", r.families).assign(study=name) for name, r in sides.items()]
     yield "effort/given", pd.concat(given)
@@ -52,25 +48,22 @@ def _pairs(sides: Sequence[Recomputed]) -> Keyed:
     """Each model that two studies tested on the same images, with the most of each to train."""
     rows, ps, networks = {}, {}, {}
     for number, (a, b) in enumerate(combinations(sides, 2)):
-        for model in dict.fromkeys(model[:2] for model in a.models if _same_images(a, b)):
-            keys = [(side, (*model, side.fractions[0])) for side in (a, b)]
-            if all(key in side.seeds for side, key in keys):
-                own = [side.seeds[key] for side, key in keys]
-                networks[number, model] = frozenset(side.networks(*key) for side, key in keys)
-                ps[number, model] = p_of_means(*(metrics["accuracy"] for metrics in own))
-                rows[number, model] = (*model, *differences(*own))
+        for model in dict.fromkeys(model[:2] for model in a.models if _test_set(a) == _test_set(b)):
+            own = [(side, (*model, side.fractions[0])) for side in (a, b)]
+            seeds = [side.seeds[key] for side, key in own]
+            networks[number, model] = frozenset(side.networks(*key) for side, key in own)
+            ps[number, model] = p_of_means(*(metrics["accuracy"] for metrics in seeds))
+            rows[number, model] = (*model, *differences(*seeds))
     holm = adjusted(networks, ps)
     for number in {key[0] for key in rows}:
         own = [(*row, holm[key]) for key, row in rows.items() if key[0] == number]
         yield f"pairs/{number}", table(f"a_family,a_role,{DIFFERENCES},p_value_holm", own)
 
 
-def _same_images(a: Recomputed, b: Recomputed) -> bool:
-    if a.study["dataset"]["files"] != b.study["dataset"]["files"] or not (a.runs and b.runs):
-        return False
-    columns = ["image_index", "label"]
-    first, second = (next(iter(side.runs.values()))[columns].to_numpy().tolist() for side in (a, b))
-    return first == second and len(a.classes) == len(b.classes)
+def _test_set(r: Recomputed) -> tuple[Any, ...]:
+    """What two studies have in common where their models can be compared."""
+    images = next(iter(r.runs.values()))[["image_index", "label"]].to_numpy().tolist()
+    return r.study["dataset"]["files"], len(r.classes), images
 
 
 def _differing(sides: dict[str, Recomputed]) -> list[dict[str, str]]:
@@ -81,7 +74,7 @@ def _differing(sides: dict[str, Recomputed]) -> list[dict[str, str]]:
         for entry in dict.fromkeys(name for own in each for name in own):
             values = [own.get(entry, "—") for own in each]
             if len(set(values)) > 1:
-                shown = dict(zip(sides, map(_short, values), strict=True))
+                shown = dict(zip(sides, values, strict=True))
                 rows.append({"aspect": aspect, "entry": entry.removeprefix(f"{key}."), **shown})
     return rows
 
@@ -90,7 +83,7 @@ def _entries(value: Any, key: str) -> dict[str, str]:
     if key == "spaces":
         value = {
             family: {name: _described(each["attributes"]) for name, each in space.items()}
-            for family, space in (value or {}).items()
+            for family, space in value.items()
         }
     own = leaves({key: value}).items()
     return {name: text for name, text in own if not name.startswith(UNCOMPARED)}
@@ -100,7 +93,3 @@ def _described(values: dict[str, Any]) -> str:
     if "choices" in values:
         return ", ".join(map(str, values["choices"]))
     return f"{values['low']:g}..{values['high']:g}" + " (log)" * values["log"]
-
-
-def _short(text: str) -> str:
-    return text[:12] if len(text) == 64 and set(text) <= set("0123456789abcdef") else text

@@ -12,7 +12,7 @@ from sklearn import metrics
 
 from recomputing.intervals import METRICS, Seeds, adjusted, difference, of_images
 
-MODEL = ["family", "role"]
+MODEL, ROLES = ["family", "role"], ("tuned", "baseline")
 KEY = [*MODEL, "train_fraction", "seed"]
 Keyed = Iterator[tuple[str, pd.DataFrame]]
 """Keys of sections with their tables."""
@@ -34,7 +34,7 @@ class Recomputed:
         of_images: What each image adds to each metric of a run.
         models: That were tested, in the order of the runs; of `fractions`, the largest first.
         classes: Their names, or numbers where there are none.
-        tuned: Families of which a tuned model was tested with the most images.
+        tuned: Families of which a tuned model was tested with the most images, and its runs.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -55,8 +55,8 @@ class Recomputed:
         }
         for table in (self.trials, self.epochs, self.rungs):
             table["search"] = [trial.rpartition("-")[0] for trial in table.trial_id]
-        keys = zip(self.final.family, self.final.train_fraction, strict=True)
-        self.final["search"] = [self.search_behind(*key) for key in keys]
+        own = self.final.family + self.final.train_fraction.map("-f{:g}".format).astype(object)
+        self.final["search"] = own.where(own.isin([*self.searches]), self.final.family)
         self.of_search = {name: self.trials[self.trials.search == name] for name in self.searches}
         able = self.trials.status.isin(["completed", "stopped"])
         best_first = self.trials[able & self.trials.validation_accuracy.notna()].sort_values(
@@ -76,15 +76,11 @@ class Recomputed:
         self.of_images = {k: of_images(run, self.said[k]) for k, run in self.runs.items()}
         self.models: list[Key] = list(dict.fromkeys(key[:3] for key in order))
         self.fractions: list[float] = sorted({model[2] for model in self.models}, reverse=True)
-        self.tuned = [own[0] for own in self.models if own[1:] == ("tuned", self.fractions[0])]
+        tuned = [model for model in self.models if model[1:] == ("tuned", self.fractions[0])]
+        self.tuned = {model[0]: self.of(*model) for model in tuned}
         count = next((own.shape[1] for own in self.said.values()), 0)
         classes = (self.study.get("dataset") or {}).get("classes") or range(count)
         self.classes = [*map(str, classes)]
-
-    def search_behind(self, family: str, fraction: float) -> str:
-        """The search whose winner is re-trained on a share of the images."""
-        own = f"{family}-f{fraction:g}"
-        return own if own in self.searches else family
 
     @cached_property
     def steps(self) -> dict[str, pd.Series]:
@@ -122,7 +118,7 @@ class Recomputed:
     def is_repeated(self, key: Key, role: str = "baseline") -> bool:
         """Whether a model, or its run of a seed, has this role and is the other role's too."""
         family, own, *rest = key
-        both = (self.networks(family, each, *rest) for each in ("baseline", "tuned"))
+        both = (self.networks(family, each, *rest) for each in ROLES)
         return own == role and len(set(both)) == 1
 
     @cached_property
@@ -152,7 +148,7 @@ class Recomputed:
 
     def confusion(self, family: str) -> np.ndarray:
         """Of a tuned family, all seeds together, [true, predicted]."""
-        pooled = pd.concat(self.runs[key] for key in self.of(family, "tuned", self.fractions[0]))
+        pooled = pd.concat(self.runs[key] for key in self.tuned[family])
         every = range(len(self.classes))
         return metrics.confusion_matrix(pooled.label, pooled.predicted, labels=every)
 
@@ -171,8 +167,7 @@ def table(columns: str, rows: Iterable[Sequence[Any]]) -> pd.DataFrame:
 def over_seeds(runs: pd.DataFrame, by: Sequence[str], columns: Iterable[str]) -> pd.DataFrame:
     """Mean, spread and number of each model's runs, models as they appear."""
     models = runs.groupby([*by], sort=False)
-    found = {"seeds": models.size()}
-    for name in columns:
-        found |= {name: models[name].mean(), f"{name}_sd": models[name].std()}
-        found[f"{name}_known"] = models[name].count()
-    return pd.DataFrame(found).reset_index()
+    found = models[[*columns]].agg(["mean", "std", "count"])
+    ends = {"mean": "", "std": "_sd", "count": "_known"}
+    found.columns = [f"{name}{ends[end]}" for name, end in found]
+    return found.assign(seeds=models.size()).reset_index()

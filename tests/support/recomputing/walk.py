@@ -52,8 +52,7 @@ def _stored(r: Recomputed) -> Iterator[tuple[str, Any, Any]]:
 def tables_of_json(found: dict[str, Any]) -> dict[str, pd.DataFrame]:
     """The tables of what `python -m orchestrator.compare RESULTS --json` prints."""
     tables = {each["key"]: pd.DataFrame(each["table"]) for each in found["sections"]}
-    for crossings in (own for key, own in tables.items() if key == "data/crossings"):
-        # JSON has no infinity.
+    if (crossings := tables.get("data/crossings")) is not None:  # JSON has no infinity
         crossings.loc[crossings.low.notna() & crossings.high.isna(), "high"] = np.inf
     return tables
 
