@@ -4,17 +4,15 @@ from collections.abc import Iterator
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 
 from orchestrator.analysis.formats import rounded, share, three_digits, words
-from orchestrator.analysis.frames import frame
 from orchestrator.analysis.section import Section
 from orchestrator.results.states import MAY_WIN
 
 QUARTERS = 4
 
 
-def trace_best(trials: pa.Table, epochs: pa.Table) -> dict[str, pd.DataFrame]:
+def trace_best(trials: pd.DataFrame, epochs: pd.DataFrame) -> dict[str, pd.DataFrame]:
     """How each family's best validation accuracy grew with the device-seconds spent on it.
 
     Epochs count in the order in which they were reported, each at its trial's mean device-seconds.
@@ -24,9 +22,9 @@ def trace_best(trials: pa.Table, epochs: pa.Table) -> dict[str, pd.DataFrame]:
         Family to `spent` and `best` (missing before the first epoch of a trial that can win),
         epoch by epoch; families without an epoch are not in it.
     """
-    rows = frame(epochs).sort_values("sequence")
+    rows = epochs.sort_values("sequence")
     # Killed between the two files, a trial's row comes with the resume.
-    own = frame(trials)[["trial_id", "status", "device_seconds"]]
+    own = trials[["trial_id", "status", "device_seconds"]]
     rows = rows.merge(own, on="trial_id", how="inner")
     cost = rows["device_seconds"].fillna(0) / rows.groupby("trial_id")["epoch"].transform("size")
     value = rows["validation_accuracy"].where(rows["status"].isin(MAY_WIN))
@@ -49,7 +47,7 @@ def best_after(trace: pd.DataFrame, device_seconds: float) -> float:
     return float(within.iloc[-1]) if len(within) else np.nan
 
 
-def best_so_far_sections(trials: pa.Table, epochs: pa.Table) -> Iterator[Section]:
+def best_so_far_sections(trials: pd.DataFrame, epochs: pd.DataFrame) -> Iterator[Section]:
     """The search over time; nothing before the first epoch."""
     spent = {name: own for name, own in trace_best(trials, epochs).items() if _end(own) > 0}
     if not spent:

@@ -1,16 +1,14 @@
 """What each family was given, by which rule, and whether it kept to its budget."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 
 from orchestrator.analysis.formats import number, words
-from orchestrator.analysis.frames import frame
-from orchestrator.analysis.section import Format, Section, count, present
+from orchestrator.analysis.frames import records
+from orchestrator.analysis.section import Format, Section, count
 from orchestrator.forecast.estimate import SECONDS_PER_HOUR, between, cost_notes
 from orchestrator.results.study_record import StudyRecord
 
@@ -25,31 +23,16 @@ BUDGET_USE: Final = {
     "final runs": number("final_runs"),
     "finals device s": number("finals_seconds"),
 }
-"""How `BudgetUse` is shown."""
+"""How what `measure_budget_use` gives is shown."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class BudgetUse:
-    """What one family was given: trials and device-seconds of its search and of its re-trainings.
-
-    Trials count with the baseline and whatever became of them; of the re-trainings a winner that is
-    its baseline counts once.
-    """
-
-    family: str
-    trials: int
-    epochs: int
-    search_seconds: float
-    final_runs: int
-    finals_seconds: float
-
-
-def budget_use_section(study: StudyRecord, uses: Sequence[BudgetUse]) -> Section:
+def budget_use_section(study: StudyRecord, used: pd.DataFrame) -> Section:
     """What each family was given, beside the rule that balanced it."""
+    uses = list(used.itertuples())
     return Section(
         key="effort/given",
         title="What each family was given",
-        table=pd.DataFrame(map(vars, uses)),
+        table=used,
         formats=BUDGET_USE,
         place="document",
         notes=(_budget_rule(study), *_overspent(study, uses), *_budget_use_notes(uses)),
@@ -90,7 +73,7 @@ def _ended(study: StudyRecord) -> str:
     return f", which ended the search of {listed}"
 
 
-def _overspent(study: StudyRecord, uses: Sequence[BudgetUse]) -> Iterator[str]:
+def _overspent(study: StudyRecord, uses: Sequence[Any]) -> Iterator[str]:
     """Families that took more than their share: a baseline and the finals run all the same."""
     hours, families = study.settings.budget_gpu_hours, study.settings.families
     if hours is None or study.settings.tune_per_fraction:  # there a row is one search
@@ -105,7 +88,7 @@ def _overspent(study: StudyRecord, uses: Sequence[BudgetUse]) -> Iterator[str]:
             )
 
 
-def _budget_use_notes(uses: Sequence[BudgetUse]) -> Iterator[str]:
+def _budget_use_notes(uses: Sequence[Any]) -> Iterator[str]:
     spent = [each for each in uses if each.search_seconds > 0]
     if len(spent) > 1:
         least, most = (choose(spent, key=lambda each: each.search_seconds) for choose in (min, max))
@@ -124,43 +107,44 @@ def _budget_use_notes(uses: Sequence[BudgetUse]) -> Iterator[str]:
 
 
 def measure_budget_use(
-    families: Sequence[str], trials: pa.Table, final: pa.Table
-) -> list[BudgetUse]:
-    """What each family was given, in their order."""
-    trial_rows, final_rows = trials.to_pylist(), final.to_pylist()
-    uses = []
-    for family in families:
-        own = [row for row in trial_rows if row["family"] == family]
-        runs = {row["trial_id"]: row for row in final_rows if row["family"] == family}.values()
-        uses.append(
-            BudgetUse(
-                family=family,
-                trials=len(own),
-                epochs=sum(row["epochs_run"] or 0 for row in own),
-                search_seconds=sum(present(row["device_seconds"] for row in own)),
-                final_runs=len(runs),
-                finals_seconds=sum(present(row["device_seconds"] for row in runs)),
-            )
-        )
-    return uses
+    families: Sequence[str], trials: pd.DataFrame, final: pd.DataFrame
+) -> pd.DataFrame:
+    """What each family was given, in their order.
+
+    Returns:
+        `family`, `trials` with the baseline and whatever became of them, their `epochs` and
+        `search_seconds`; of the re-trainings, where a winner that is its baseline counts once,
+        `final_runs` and `finals_seconds`; seconds are device-seconds.
+    """
+    searches, finals = trials.groupby("family"), final.drop_duplicates("trial_id").groupby("family")
+    used = {
+        "trials": searches.size(),
+        "epochs": searches["epochs_run"].sum(),
+        "search_seconds": searches["device_seconds"].sum(),
+        "final_runs": finals.size(),
+        "finals_seconds": finals["device_seconds"].sum(),
+    }
+    table = pd.DataFrame(used, index=pd.Index(families, name="family")).fillna(0).reset_index()
+    return table.astype(dict.fromkeys(("trials", "epochs", "final_runs"), int))
 
 
-def forecast_sections(study: StudyRecord, trials: pa.Table, final: pa.Table) -> Iterator[Section]:
+def forecast_sections(
+    study: StudyRecord, trials: pd.DataFrame, final: pd.DataFrame
+) -> Iterator[Section]:
     """What was forecast and what it took; nothing of a study without a forecast."""
     forecast = study.forecast
     if not forecast.families:
         return
-    uses = measure_budget_use(list(forecast.families), trials, final)
-    finals = frame(final).drop_duplicates("trial_id").groupby("family")["last_epoch"].sum()
+    finals = final.drop_duplicates("trial_id").groupby("family")["last_epoch"].sum()
     rows: list[dict[str, Any]] = [
         {
-            "family": each.family,
-            **_ends("epochs_forecast", forecast.families[each.family].epochs),
-            "epochs": each.epochs + int(finals.get(each.family, 0)),
-            **_ends("seconds_forecast", forecast.families[each.family].device_seconds),
-            "device_seconds": each.search_seconds + each.finals_seconds,
+            "family": (family := each["family"]),
+            **_ends("epochs_forecast", forecast.families[family].epochs),
+            "epochs": each["epochs"] + int(finals.get(family, 0)),
+            **_ends("seconds_forecast", forecast.families[family].device_seconds),
+            "device_seconds": each["search_seconds"] + each["finals_seconds"],
         }
-        for each in uses
+        for each in records(measure_budget_use(list(forecast.families), trials, final))
     ]
     hours = sum(row["device_seconds"] for row in rows) / SECONDS_PER_HOUR
     throughput = forecast.pace

@@ -7,10 +7,9 @@ from typing import Final, cast
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 
 from orchestrator.analysis.formats import number, points, share, words
-from orchestrator.analysis.frames import frame, records
+from orchestrator.analysis.frames import records
 from orchestrator.analysis.section import Section
 from orchestrator.config.rungs import offered_rungs
 from orchestrator.config.stored_settings import StoredSettings
@@ -30,7 +29,7 @@ REPLAYED: Final = (
 )
 
 
-def summarize_rungs(rungs: pa.Table) -> pd.DataFrame:
+def summarize_rungs(rungs: pd.DataFrame) -> pd.DataFrame:
     """Each rung of each search, searches as they appear, epochs ascending.
 
     Returns:
@@ -38,7 +37,7 @@ def summarize_rungs(rungs: pa.Table) -> pd.DataFrame:
         the last arrival was held against (missing where there was none), `stopped`, and
         `protected`, the baselines that went on below it, and `survivors`.
     """
-    rows = frame(rungs).sort_values("sequence")
+    rows = rungs.sort_values("sequence")
     groups = rows.assign(
         family=pd.Categorical(rows["family"], rows["family"].unique()),
         stopped=rows["decision"] == "stop",
@@ -54,7 +53,7 @@ def summarize_rungs(rungs: pa.Table) -> pd.DataFrame:
     return table.astype({"family": object}).assign(survivors=table["arrivals"] - table["stopped"])
 
 
-def correlate_ranks(rungs: pa.Table, epochs: pa.Table, *, last_epoch: int) -> pd.DataFrame:
+def correlate_ranks(rungs: pd.DataFrame, epochs: pd.DataFrame, *, last_epoch: int) -> pd.DataFrame:
     """How well each rung's order of trials foretells that of each later rung and of the end.
 
     Returns:
@@ -62,12 +61,11 @@ def correlate_ranks(rungs: pa.Table, epochs: pa.Table, *, last_epoch: int) -> pd
         rank correlation of their validation accuracies; missing below three trials or with ties
         only.
     """
-    arrived, ended = frame(rungs), frame(epochs)
-    ended = ended[ended["epoch"] == last_epoch].rename(columns={"objective": "value"})
+    ended = epochs[epochs["epoch"] == last_epoch].rename(columns={"objective": "value"})
     columns = ["family", "trial_id", "rung", "value"]
-    values = pd.concat([arrived[columns], ended.assign(rung=last_epoch)[columns]])
+    values = pd.concat([rungs[columns], ended.assign(rung=last_epoch)[columns]])
     rows = []
-    for family in dict.fromkeys(arrived["family"]):
+    for family in dict.fromkeys(rungs["family"]):
         own = values[values["family"] == family]
         wide = own.pivot_table("value", "trial_id", "rung", aggfunc="last")
         for earlier, later in combinations(sorted({*wide.columns, last_epoch}), 2):
@@ -78,20 +76,19 @@ def correlate_ranks(rungs: pa.Table, epochs: pa.Table, *, last_epoch: int) -> pd
     return pd.DataFrame(rows, columns=["family", "earlier", "later", "trials", "rho"])
 
 
-def estimate_savings(trials: pa.Table, *, last_epoch: int) -> pd.DataFrame:
+def estimate_savings(trials: pd.DataFrame, *, last_epoch: int) -> pd.DataFrame:
     """What each search saved against running its stopped trials to the last epoch.
 
     Returns:
         `family`, `trials`, `stopped`, `epochs_run`, `epochs_saved`, `share_saved` of all epochs,
         and `device_seconds_saved`, an estimate at the search's mean cost of an epoch.
     """
-    rows = frame(trials)
-    stopped, epochs = rows["status"] == State.STOPPED, rows["epochs_run"].fillna(0)
-    groups = rows.assign(
+    stopped, epochs = trials["status"] == State.STOPPED, trials["epochs_run"].fillna(0)
+    groups = trials.assign(
         stopped=stopped,
         epochs_run=epochs,
         epochs_saved=(last_epoch - epochs).where(stopped, 0),
-        seconds=rows["device_seconds"].where(epochs > 0),
+        seconds=trials["device_seconds"].where(epochs > 0),
     ).groupby("family", sort=False)
     sums = groups[["stopped", "epochs_run", "epochs_saved", "seconds"]].sum()
     table = groups.size().rename("trials").to_frame().join(sums).reset_index()
@@ -102,7 +99,7 @@ def estimate_savings(trials: pa.Table, *, last_epoch: int) -> pd.DataFrame:
     return table
 
 
-def replay_settings(study: StudyRecord, trials: pa.Table, epochs: pa.Table) -> pd.DataFrame:
+def replay_settings(study: StudyRecord, trials: pd.DataFrame, epochs: pd.DataFrame) -> pd.DataFrame:
     """What other grace periods and reduction factors would have made of the stored curves.
 
     The rule is applied to the epochs in the order in which they came. Where it stops a trial
@@ -120,9 +117,9 @@ def replay_settings(study: StudyRecord, trials: pa.Table, epochs: pa.Table) -> p
     graces = sorted({max(1, grace // 2), grace, min(2 * grace, last)})
     # The last is without early stopping.
     others = [*product(graces, sorted({*FACTORS, factor})), (last, np.nan)]
-    known = frame(trials).set_index("trial_id")
+    known = trials.set_index("trial_id")
     exempt = set(known.index[known["role"] == "baseline"])
-    curves = frame(epochs).sort_values("sequence")
+    curves = epochs.sort_values("sequence")
     rows = []
     for family in study.settings.families:
         mine = cast("list[EpochRow]", records(curves[curves["family"] == family]))
@@ -165,7 +162,7 @@ def _replayed(
 
 
 def early_stopping_sections(
-    study: StudyRecord, trials: pa.Table, epochs: pa.Table, rungs: pa.Table
+    study: StudyRecord, trials: pd.DataFrame, epochs: pd.DataFrame, rungs: pd.DataFrame
 ) -> Iterator[Section]:
     """What early stopping did in each search, which is named as a family in the study."""
     last_epoch = study.settings.epochs

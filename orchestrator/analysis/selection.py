@@ -6,11 +6,9 @@ from typing import Final
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 
 from orchestrator.analysis.budget_use import budget_use_section, measure_budget_use
 from orchestrator.analysis.formats import number, points, share, words
-from orchestrator.analysis.frames import frame
 from orchestrator.analysis.section import Section
 from orchestrator.results.schema import ROLES
 from orchestrator.results.states import MAY_WIN
@@ -47,7 +45,9 @@ def can_win(trials: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def describe_selection(families: Sequence[str], trials: pa.Table, final: pa.Table) -> pd.DataFrame:
+def describe_selection(
+    families: Sequence[str], trials: pd.DataFrame, final: pd.DataFrame
+) -> pd.DataFrame:
     """What each search chose, and how that held up in the finals.
 
     Returns:
@@ -56,18 +56,17 @@ def describe_selection(families: Sequence[str], trials: pa.Table, final: pa.Tabl
         over it; of its re-trainings at the fraction searched at, means over seeds: `validation`
         and `test` accuracy; `search_optimism` and `final_optimism`, validation minus test.
     """
-    of_search, of_finals = frame(trials), frame(final)
     rows = []
     for family in families:
-        own = of_search[of_search["family"] == family]
+        own = trials[trials["family"] == family]
         best = can_win(own)
         winner = best[["trial_id", "validation_accuracy"]].iloc[0] if len(best) else (None, np.nan)
         baselines = own.loc[own["role"] == ROLES[0], "validation_accuracy"].dropna()
         fractions = own["train_fraction"].unique()  # one: that it was searched at
-        of_winner = of_finals[
-            (of_finals["family"] == family)
-            & (of_finals["role"] == ROLES[1])
-            & of_finals["train_fraction"].isin(fractions)
+        of_winner = final[
+            (final["family"] == family)
+            & (final["role"] == ROLES[1])
+            & final["train_fraction"].isin(fractions)
         ]
         baseline = baselines.iloc[0] if len(baselines) else np.nan
         means = [of_winner[f"{part}_accuracy"].mean() for part in ("validation", "test")]
@@ -80,7 +79,9 @@ def describe_selection(families: Sequence[str], trials: pa.Table, final: pa.Tabl
     )
 
 
-def fairness_sections(study: StudyRecord, trials: pa.Table, final: pa.Table) -> Iterator[Section]:
+def fairness_sections(
+    study: StudyRecord, trials: pd.DataFrame, final: pd.DataFrame
+) -> Iterator[Section]:
     """What each family was given, gained, and promised too much."""
     families = study.settings.families
     table = describe_selection(families, trials, final)
@@ -108,7 +109,7 @@ def fairness_sections(study: StudyRecord, trials: pa.Table, final: pa.Table) -> 
             "out are trials that diverged, failed or have not ended.",
         ),
     )
-    best = can_win(frame(trials))
+    best = can_win(trials)
     candidates = {
         family: best.loc[best["family"] == family, "validation_accuracy"].to_list()
         for family in families
@@ -139,11 +140,11 @@ def fairness_sections(study: StudyRecord, trials: pa.Table, final: pa.Table) -> 
     )
 
 
-def probe_sections(study: StudyRecord, trials: pa.Table) -> Iterator[Section]:
+def probe_sections(study: StudyRecord, trials: pd.DataFrame) -> Iterator[Section]:
     """What frozen networks were worth before the search, where a study was asked to probe them."""
     if not study.probe:
         return
-    best = frame(trials).groupby("family")["validation_accuracy"].max().dropna().to_dict()
+    best = trials.groupby("family")["validation_accuracy"].max().dropna().to_dict()
     rows = [{**dict(each), "searched": best.get(each.family)} for each in study.probe]
     first = study.probe[0]
     yield Section(

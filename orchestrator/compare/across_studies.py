@@ -109,13 +109,13 @@ def _flags(sides: Sequence[Side]) -> Iterator[str]:
 def _budget_use_section(sides: Sequence[Side]) -> Section:
     rows = []
     for side in sides:
-        given = side.results.table("trials"), side.results.table("final")
-        uses = measure_budget_use(side.results.study.settings.families, *given)
-        rows += [{"study": side.name, **vars(each)} for each in uses]
+        given = (frame(side.results.table(name)) for name in ("trials", "final"))
+        used = measure_budget_use(side.results.study.settings.families, *given)
+        rows.append(used.assign(study=side.name))
     return Section(
         key="effort/given",
         title="What each search was given",
-        table=pd.DataFrame(rows),
+        table=pd.concat(rows),
         formats={"study": words("study"), **BUDGET_USE},
         place="terminal",
     )

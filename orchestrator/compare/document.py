@@ -14,6 +14,7 @@ from orchestrator.analysis.caveats import caveats, collapse_sections, majority_s
 from orchestrator.analysis.confusion_examples import certain_but_wrong_sections
 from orchestrator.analysis.early_stopping import early_stopping_sections
 from orchestrator.analysis.ensembles import ensemble_sections
+from orchestrator.analysis.frames import frame
 from orchestrator.analysis.model_size import transfer_card_sections
 from orchestrator.analysis.pairwise import difference_sections
 from orchestrator.analysis.per_class import per_class_sections
@@ -79,7 +80,8 @@ def prepare(
     comparison = tables["comparison"].to_pylist()
     # As the finals, the largest first.
     pairs = sorted(comparison, key=lambda row: -row["train_fraction"])
-    by_search = [label_by_search(tables[name]) for name in ("trials", "epochs", "rungs")]
+    by_search = [frame(label_by_search(tables[name])) for name in ("trials", "epochs", "rungs")]
+    searched, retrained = frame(tables["trials"]), frame(final)
     families = [search.name for search in searches]
     study_by_search = study.model_copy(
         update={"settings": settings.model_copy(update={"families": families})}
@@ -100,10 +102,12 @@ def prepare(
         *calibration_sections(runs),
         *per_class_sections(study, runs),
         *certain_but_wrong_sections(study, runs),
-        *fairness_sections(study_by_search, by_search[0], label_finals_by_search(final, searches)),
-        *probe_sections(study, tables["trials"]),
+        *fairness_sections(
+            study_by_search, by_search[0], frame(label_finals_by_search(final, searches))
+        ),
+        *probe_sections(study, searched),
         *transfer_card_sections(study, final),
-        *forecast_sections(study, tables["trials"], final),
+        *forecast_sections(study, searched, retrained),
         *best_so_far_sections(*by_search[:2]),
         *early_stopping_sections(study_by_search, *by_search),
         *more,

@@ -37,6 +37,7 @@ class Axis:
 
 
 MOST_WHOLE = 10
+FEW = 5
 
 
 def whole_numbers(most: int) -> Mapping[float, str] | None:
@@ -51,10 +52,12 @@ class Mark:
     Attributes:
         colour: The name of a colour, see `style.colours`.
         label: In the legend; empty for none.
+        hover: Text shown at each point under a pointer.
     """
 
     colour: str
     label: str = ""
+    hover: Sequence[str] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,7 +67,6 @@ class Line(Mark):
     Attributes:
         step: Horizontal until the next point.
         symbol: At each point, see `style.SYMBOLS`; empty for none.
-        hover: Text shown at each point under a pointer.
     """
 
     x: Sequence[float | None]
@@ -74,7 +76,6 @@ class Line(Mark):
     opacity: float = 1.0
     step: bool = False
     symbol: str = ""
-    hover: Sequence[str] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,7 +94,6 @@ class Points(Mark):
     Attributes:
         symbol: Of each, see `style.SYMBOLS`.
         hollow: Drawn as an outline.
-        hover: Text shown at each point under a pointer.
     """
 
     x: Sequence[float | None]
@@ -103,7 +103,6 @@ class Points(Mark):
     low: Sequence[float] = ()
     high: Sequence[float] = ()
     along: Literal["x", "y"] = "x"
-    hover: Sequence[str]
 
     @property
     def lengths(self) -> tuple[list[float], list[float]]:
@@ -120,7 +119,6 @@ class Bars(Mark):
     start: Sequence[float]
     length: Sequence[float]
     hollow: bool
-    hover: Sequence[str]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,12 +127,12 @@ class HeatMap(Mark):
 
     Attributes:
         texts: Written into each cell.
-        hover: Text shown at each cell under a pointer.
+        cells: Text shown at each cell under a pointer.
     """
 
     shares: Sequence[Sequence[float]]
     texts: Sequence[Sequence[str]]
-    hover: Sequence[Sequence[str]]
+    cells: Sequence[Sequence[str]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -163,7 +161,6 @@ class Chart:
     Attributes:
         key: Its name in file names and addresses.
         finding: One line that says what to see in it, computed from the same numbers.
-        alt: The figure in words, with its main numbers.
         panels: Side by side where there is room.
         numbers: What is drawn, as a table.
         wide: Each panel takes the whole width.
@@ -173,8 +170,21 @@ class Chart:
     key: str
     title: str
     finding: str
-    alt: str
     panels: Sequence[Panel]
     numbers: Section | None = None
     wide: bool = False
     notes: Sequence[str] = ()
+
+    @property
+    def alt(self) -> str:
+        """The figure in words: of each mark its first and last points, all where they are few."""
+        parts = [self.title]
+        for panel in self.panels:
+            texts = (text for mark in panel.marks for text in _ends([*filter(None, mark.hover)]))
+            said = "; ".join(text.replace("\n", ", ") for text in texts)
+            parts.append(f"{panel.title}: {said}" if panel.title else said)
+        return f"{'. '.join(parts)}."
+
+
+def _ends(texts: Sequence[str]) -> Sequence[str]:
+    return texts if len(texts) <= FEW else [texts[0], texts[-1]]

@@ -83,7 +83,7 @@ def _line(line: Line) -> Json:
         "y": _numbers(line.y),
         "opacity": line.opacity,
         "line": {"color": colour, "width": line.width, "dash": line.dash, "shape": shape},
-        **_legend_and_hover(line, line.hover),
+        **_legend_and_hover(line),
         **({"marker": marker} if line.symbol else {}),
     }
 
@@ -115,7 +115,7 @@ def _points(points: Points) -> Json:
             "color": colour,
             "line": {"color": colour, "width": 1.5},
         },
-        **_legend_and_hover(points, points.hover),
+        **_legend_and_hover(points),
     }
     if points.low:
         below, above = points.lengths
@@ -144,7 +144,7 @@ def _bars(bars: Bars) -> Json:
             "color": "rgba(0,0,0,0)" if bars.hollow else colour,
             "line": {"color": colour, "width": 1},
         },
-        **_legend_and_hover(bars, bars.hover),
+        **_legend_and_hover(bars),
     }
 
 
@@ -161,7 +161,7 @@ def _heat_map(heat_map: HeatMap) -> Json:
         "text": [list(row) for row in heat_map.texts],
         "texttemplate": "%{text}",
         "textfont": {"size": 10},
-        "hovertext": [list(map(_text, row)) for row in heat_map.hover],
+        "hovertext": [list(map(_text, row)) for row in heat_map.cells],
         "hoverinfo": "text",
     }
 
@@ -181,10 +181,10 @@ def _shape(rule: Rule) -> Json:
     return {"type": "line", "layer": "below", "line": line, **ends}
 
 
-def _legend_and_hover(mark: Mark, hover: Sequence[str] = ()) -> Json:
+def _legend_and_hover(mark: Mark) -> Json:
     """What the legend and a pointer say; `name` groups what a legend's button switches."""
-    trace: Json = {"name": _text(mark.label), "hoverinfo": "text" if hover else "skip"}
-    return {**trace, "hovertext": list(map(_text, hover))} if hover else trace
+    trace: Json = {"name": _text(mark.label), "hoverinfo": "text" if mark.hover else "skip"}
+    return {**trace, "hovertext": list(map(_text, mark.hover))} if mark.hover else trace
 
 
 def _colour(mark: Mark) -> str:

@@ -5,9 +5,11 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
+import pandas as pd
 import pyarrow as pa
 
 from orchestrator.analysis.confusion_examples import read_examples
+from orchestrator.analysis.frames import frame
 from orchestrator.config.searches import label_by_search
 from orchestrator.report.style import Look, family_looks
 from orchestrator.results import schema
@@ -47,9 +49,10 @@ class Inputs:
         return {search.name: looks[search.family] for search in self.study.searches}
 
     @cached_property
-    def by_search(self) -> dict[str, pa.Table]:
+    def by_search(self) -> dict[str, pd.DataFrame]:
         """The tables of the search with the name of each row's search as its `family`."""
-        return {name: label_by_search(self.tables[name]) for name in ("trials", "epochs", "rungs")}
+        names = ("trials", "epochs", "rungs")
+        return {name: frame(label_by_search(self.tables[name])) for name in names}
 
     @cached_property
     def runs(self) -> list[PredictedRun]:
@@ -66,7 +69,7 @@ class Inputs:
     @cached_property
     def trials(self) -> list[TrialRow]:
         """The rows of `trials.parquet`, with the name of each one's search as its `family`."""
-        return list(self.by_search["trials"].to_pylist())
+        return list(label_by_search(self.tables["trials"]).to_pylist())
 
     @cached_property
     def final(self) -> list[FinalRow]:

@@ -87,7 +87,6 @@ def _chart(verdict: Verdict) -> Chart:
         key="claims",
         title="Differences in test accuracy",
         finding=f"{held} of {len(claims)} {verb}.",
-        alt=f"In percentage points with 95% intervals: {'; '.join(each.words for each in claims)}.",
         panels=[panel(claims, margin=margin)],
         notes=(f"Dotted: {dotted}.",),
     )

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from made_up_rows import epoch, table, trial
+from made_up_rows import epoch, framed, trial
 from shown_cells import cells
 
 from orchestrator.analysis.anytime_performance import best_after, best_so_far_sections, trace_best
@@ -16,7 +16,7 @@ def tables(trials, epochs):
     reported = [epoch(name, 1, value, sequence=at) for at, (name, value) in enumerate(epochs)]
     # The tables are sorted by trial, not by time.
     reported.sort(key=lambda row: row["trial_id"])
-    return table("trials", rows), table("epochs", reported)
+    return framed("trials", rows), framed("epochs", reported)
 
 
 def shown(trials, epochs):

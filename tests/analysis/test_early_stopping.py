@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from made_up_record import record
-from made_up_rows import epoch, rung, table, trial
+from made_up_rows import epoch, framed, rung, trial
 from scipy.stats import kendalltau, rankdata
 from shown_cells import cells
 
@@ -57,9 +57,9 @@ def shown(*ashas, families=("cnn",), trials=None):
     rows = [row for asha in ashas for row in asha.trials()] if trials is None else trials
     sections = early_stopping_sections(
         study(families=list(families)),
-        table("trials", rows),
-        table("epochs", [row for asha in ashas for row in asha.epochs()]),
-        table("rungs", [row for asha in ashas for row in asha.rungs()]),
+        framed("trials", rows),
+        framed("epochs", [row for asha in ashas for row in asha.epochs()]),
+        framed("rungs", [row for asha in ashas for row in asha.rungs()]),
     )
     return cells(sections)
 
@@ -77,7 +77,7 @@ SEVEN = Asha(
 
 
 def test_each_rung_has_its_arrivals_median_last_cutoff_and_survivors() -> None:
-    first, second = summarize_rungs(table("rungs", SEVEN.rungs())).itertuples()
+    first, second = summarize_rungs(framed("rungs", SEVEN.rungs())).itertuples()
     assert (first.rung, first.arrivals, first.stopped) == (1, 8, 2)
     assert first.median == pytest.approx(np.median(SEVEN.values[1]))
     assert first.cutoff == pytest.approx(0.37)
@@ -92,7 +92,7 @@ def test_a_protected_baseline_survives_below_the_cutoff_and_is_counted() -> None
 
 def test_the_rank_correlation_is_that_of_the_ranks_over_the_trials_at_both_epochs() -> None:
     found = correlate_ranks(
-        table("rungs", SEVEN.rungs()), table("epochs", SEVEN.epochs()), last_epoch=LAST
+        framed("rungs", SEVEN.rungs()), framed("epochs", SEVEN.epochs()), last_epoch=LAST
     )
     assert found[["earlier", "later", "trials"]].to_numpy().tolist() == [
         [1, 3, 6],
@@ -107,7 +107,7 @@ def test_the_rank_correlation_is_that_of_the_ranks_over_the_trials_at_both_epoch
 
 def test_ranks_among_survivors_are_no_warning() -> None:
     sections = early_stopping_sections(
-        study(), *(table(name, getattr(SEVEN, name)()) for name in ("trials", "epochs", "rungs"))
+        study(), *(framed(name, getattr(SEVEN, name)()) for name in ("trials", "epochs", "rungs"))
     )
     assert [each.warnings for each in sections] == [()] * 4
 
@@ -121,14 +121,14 @@ def test_a_rung_at_the_last_epoch_is_the_end_and_stands_once() -> None:
     rows = Asha(first=[0.1, 0.2, 0.3]).rungs()
     rows += [{**row, "sequence": row["sequence"] + 500, "rung": LAST} for row in rows]
     epochs = [epoch(row["trial_id"], LAST, 0.5) for row in rows[:2]]
-    found = correlate_ranks(table("rungs", rows), table("epochs", epochs), last_epoch=LAST)
+    found = correlate_ranks(framed("rungs", rows), framed("epochs", epochs), last_epoch=LAST)
     assert found[["earlier", "later"]].to_numpy().tolist() == [[1, LAST]]
 
 
 def test_savings_are_the_missing_epochs_at_the_familys_cost_per_epoch() -> None:
     trials = SEVEN.trials()
     trials.append(trial("cnn-008", "diverged", 0, device_seconds=99.0))
-    (saving,) = estimate_savings(table("trials", trials), last_epoch=LAST).itertuples()
+    (saving,) = estimate_savings(framed("trials", trials), last_epoch=LAST).itertuples()
     assert saving.epochs_run == 2 * LAST + 4 * 3 + 2 * 1
     assert saving.epochs_saved == 4 * (LAST - 3) + 2 * (LAST - 1)
     assert saving.device_seconds_saved == pytest.approx(10.0 * saving.epochs_saved)
@@ -155,7 +155,7 @@ def whole(curves):
         for number, curve in enumerate(curves)
     ]
     trials = [trial(f"cnn-{number:03d}", "completed", LAST) for number in range(len(curves))]
-    return table("trials", trials), table("epochs", rows)
+    return framed("trials", trials), framed("epochs", rows)
 
 
 def test_other_settings_on_whole_curves_are_counted_exactly() -> None:
@@ -176,9 +176,9 @@ def test_other_settings_on_whole_curves_are_counted_exactly() -> None:
 def test_where_a_stopped_trial_would_have_gone_on_it_is_a_bound() -> None:
     ran = [trial("cnn-000", "completed", LAST), trial("cnn-001", "stopped", 2)]
     _, epochs = whole([np.linspace(0.5, 0.6, LAST), np.linspace(0.1, 0.9, LAST)])
-    kept = [row for row in epochs.to_pylist() if row["trial_id"] == "cnn-000" or row["epoch"] < 3]
-    found = replay_settings(
-        study(grace_period=2), table("trials", ran), table("epochs", kept)
-    ).set_index(["grace_period", "reduction_factor"])
+    kept = epochs[(epochs["trial_id"] == "cnn-000") | (epochs["epoch"] < 3)]
+    found = replay_settings(study(grace_period=2), framed("trials", ran), kept).set_index(
+        ["grace_period", "reduction_factor"]
+    )
     assert found.loc[(1, 2), ["epochs", "exact"]].tolist() == [LAST + 1, "yes"]
     assert found.loc[LAST].iloc[0][["epochs", "exact"]].tolist() == [2 * LAST, "no"]

@@ -6,7 +6,7 @@ import made_up_rows as made_up
 import numpy as np
 import pytest
 from made_up_record import record
-from made_up_rows import final_run, table
+from made_up_rows import final_run, framed
 from shown_cells import cells
 
 from orchestrator.analysis.budget_use import measure_budget_use
@@ -25,7 +25,7 @@ def final(accuracy, *, validation=0.8, of=None, **run):
 
 
 def tables(trials, finals=()):
-    return table("trials", trials), table("final", finals)
+    return framed("trials", trials), framed("final", finals)
 
 
 def shown(trials, finals=(), families=("cnn",)):
@@ -60,7 +60,7 @@ def test_more_draws_than_trials_are_refused_with_both_numbers(k) -> None:
 def test_effort_counts_every_trial_and_a_run_in_two_roles_once() -> None:
     trials = [trial(0, 0.5), trial(1, None, status="failed", epochs_run=0, device_seconds=3.0)]
     finals = [final(0.5, role="baseline"), final(0.5, of="baseline")]
-    (effort,) = measure_budget_use(["cnn"], *tables(trials, finals))
+    (effort,) = measure_budget_use(["cnn"], *tables(trials, finals)).itertuples()
     assert (effort.trials, effort.epochs, effort.search_seconds) == (2, 5, 23.0)
     assert (effort.final_runs, effort.finals_seconds) == (1, 7.0)
     assert ("cnn", "2", "5", "23", "1", "7") in shown(trials, finals)["effort/given"]

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 from made_up_record import SETTINGS, record
-from made_up_rows import epoch, event, final_run, table, trial, write_study
+from made_up_rows import epoch, event, final_run, framed, table, trial, write_study
 from optuna.distributions import distribution_to_json
 from printed_json import printed_json
 
@@ -419,8 +419,8 @@ def test_a_dry_run_prints_device_hours_and_money_and_names_what_has_no_price(
 
 def section(*, forecast: Any, seconds: float) -> tuple[list[tuple[str, ...]], str]:
     content = record({"forecast": forecast}, epochs=5)
-    trials = table("trials", [trial("cnn-000", device_seconds=seconds)])
-    finals = table("final", [final_run("baseline", device_seconds=600.0, last_epoch=5)])
+    trials = framed("trials", [trial("cnn-000", device_seconds=seconds)])
+    finals = framed("final", [final_run("baseline", device_seconds=600.0, last_epoch=5)])
     (found,) = forecast_sections(content, trials, finals)
     return found.cells(), " ".join(found.notes)
 
@@ -452,5 +452,5 @@ def test_without_a_forecast_of_time_only_the_epochs_are_compared() -> None:
 
 
 def test_a_study_without_a_forecast_has_no_such_section() -> None:
-    tables = (table("trials"), table("final"))
+    tables = (framed("trials"), framed("final"))
     assert not list(forecast_sections(record(epochs=5), *tables))

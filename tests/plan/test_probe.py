@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
+import pandas as pd
 import pytest
 import torch
 from made_up_inputs import image_folder
@@ -86,7 +86,7 @@ def test_a_report_has_the_probe_beside_what_the_search_found() -> None:
         "train_images": 1000,
         "validation_images": 500,
     }
-    trials = pa.Table.from_pylist(
+    trials = pd.DataFrame(
         [
             {"family": "a", "validation_accuracy": 0.625},
             {"family": "a", "validation_accuracy": 0.75},

@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 from made_up_trials import row_of
 from optuna.distributions import BaseDistribution
 
+from orchestrator.analysis.frames import frame
 from orchestrator.results import files
 from orchestrator.results import schema as results
 from orchestrator.stats.predictions import PredictedRun
@@ -33,6 +35,11 @@ def table(
     if "params_json" in blank:
         blank["params_json"] = "{}"
     return results.to_table([{**blank, "study": NAME, **row} for row in rows], schema)
+
+
+def framed(name: str, rows: Rows | pa.Table = ()) -> pd.DataFrame:
+    """The same as analyses read it."""
+    return frame(table(name, rows))
 
 
 def _blank(kind: pa.DataType) -> Any:

@@ -33,18 +33,12 @@ def figure(inputs: Inputs) -> Chart | None:
     found = steps(inputs)
     if not found:
         return None
-    ends = {name: own.iloc[-1] for name, own in found.items()}
-    longest = max(end["spent"] for end in ends.values())
+    longest = max(own["spent"].iloc[-1] for own in found.values())
     per_unit, unit = (3600, "hours") if longest > SECONDS_PER_HOUR else (1, "seconds")
-    alt = [
-        f"{name}: {percent(end['best'])} after {duration(end['spent'])}"
-        for name, end in ends.items()
-    ]
     return Chart(
         key="best-so-far",
         title="Best validation accuracy so far against device time",
         finding=_finding(found),
-        alt=f"{'; '.join(alt)}.",
         panels=[_panel(inputs, found, per_unit, unit)],
         numbers=Section(
             key="figures/anytime-performance",

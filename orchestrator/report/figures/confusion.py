@@ -8,7 +8,7 @@ import pandas as pd
 
 from orchestrator.analysis.formats import share, words
 from orchestrator.analysis.per_class import CLASSES_SHOWN, ClassScores, class_names, score_classes
-from orchestrator.analysis.section import Section, count, percent
+from orchestrator.analysis.section import Section, percent
 from orchestrator.report.chart import Axis, Chart, HeatMap, Panel
 from orchestrator.report.inputs import Inputs
 from orchestrator.stats.predictions import tuned_runs
@@ -34,7 +34,6 @@ def figure(inputs: Inputs) -> Chart | None:
         key="confusion",
         title="Confusion matrices of the tuned models",
         finding=f"{'; '.join(_finding(each, labels) for each in found)}.",
-        alt=f"{'; '.join(_words(each, labels) for each in found)}.",
         panels=[_panel(each, shown, labels, inputs.looks[each.family]["colour"]) for each in found],
         numbers=Section(
             key="figures/confusion",
@@ -64,9 +63,9 @@ def _panel(each: ClassScores, shown: Sequence[int], labels: Sequence[str], colou
     shares = counts / np.maximum(images, 1)[:, None]
     least = 0.005 if len(columns) <= MOST_WITH_TEXT else np.inf  # less is rounded to 0
     texts = [[f"{100 * s:.0f}" if s >= least else "" for s in row] for row in shares]
-    hover = [
+    cells = [
         [
-            f"{true} taken for {guess}:\n{counts[i, j]:,} of {images[i]:,} "
+            f"{true} taken for {guess}\n{counts[i, j]:,} of {images[i]:,} "
             f"({percent(shares[i, j], 1)})"
             for j, guess in enumerate(columns)
         ]
@@ -74,7 +73,15 @@ def _panel(each: ClassScores, shown: Sequence[int], labels: Sequence[str], colou
     ]
     return Panel(
         title=f"{each.family} {each.role}",
-        marks=[HeatMap(shares=shares.tolist(), texts=texts, colour=colour, hover=hover)],
+        marks=[
+            HeatMap(
+                shares=shares.tolist(),
+                texts=texts,
+                colour=colour,
+                cells=cells,
+                hover=[row[i] for i, row in enumerate(cells)],
+            )
+        ],
         x=Axis(title="taken for", ticks=dict(enumerate(columns))),
         y=Axis(title="true class", ticks=dict(enumerate(rows))),
         height=150 + CELL_PIXELS * len(shown),
@@ -89,14 +96,6 @@ def _finding(each: ClassScores, labels: Sequence[str]) -> str:
     return (
         f"{each.family} most often takes {labels[true]} for {labels[guess]}: "
         f"{percent(each.confusion[true, guess] / each.images[true], 1)} of its images"
-    )
-
-
-def _words(each: ClassScores, labels: Sequence[str]) -> str:
-    right = int(np.trace(each.confusion))
-    return (
-        f"{each.family} {each.role}: {count(right)} of {count(int(each.images.sum()))} right over "
-        f"{each.seeds} seeds; {_finding(each, labels)}"
     )
 
 

@@ -38,11 +38,6 @@ class Difference:
         found, low, high = map(points, self.ends)
         return f"{found} [{low}, {high}]"
 
-    @property
-    def words(self) -> str:
-        """All of it in words."""
-        return f"{self.name} {self.interval}"
-
 
 def panel(differences: Sequence[Difference], *, title: str = "", margin: float = 0) -> Panel:
     """A row for each difference, with a line at 0 and one at minus the margin, a fraction."""
@@ -79,15 +74,13 @@ def figure(inputs: Inputs) -> Chart | None:
     if not rows_of:
         return None
     largest = rows_of[max(rows_of)]
-    between, gains = list(_between(largest, looks)), list(_gains(largest, looks))
+    between = list(_between(largest, looks))
     return Chart(
         key="differences",
         title="Differences in test accuracy",
         finding=_finding("between tuned families", {f"{each.name},": each for each in between})
         if between
         else "There are no two tuned families to compare.",
-        alt="Differences in percentage points with 95% intervals: "
-        f"{'; '.join(each.words for each in (*between, *gains))}.",
         panels=[
             panel([*_between(rows, looks), *_gains(rows, looks)], title=f"Train fraction {share:g}")
             for share, rows in sorted(rows_of.items(), reverse=True)
@@ -134,14 +127,12 @@ def side_by_side(rows: Sequence[Any]) -> Chart | None:
     named = [(title, each) for title, own in found.items() for each in own]
     if not named:
         return None
-    words = "; ".join(f"{title} {each.words}" for title, each in named)
     return Chart(
         key="study-differences",
         title="Differences in test accuracy between studies",
         finding=_finding(
             "in test accuracy", {f"that of {each.name}, {title}:": each for title, each in named}
         ),
-        alt=f"In percentage points with 95% intervals: {words}.",
         panels=[panel(own, title=title) for title, own in found.items()],
         notes=(NOTE,),
     )

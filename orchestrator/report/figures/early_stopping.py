@@ -31,7 +31,6 @@ def figure(inputs: Inputs) -> Chart | None:
         key="early-stopping",
         title="Survivors, ranks and savings",
         finding=_finding(savings),
-        alt=_alt(rungs, known, savings),
         panels=[survival, _ranks(looks, known), saved] if known else [survival, saved],
     )
 
@@ -122,16 +121,3 @@ def _finding(savings: Rows) -> str:
         f"{count(stopped)} of {count(trials)} trials were stopped early, which saved "
         f"{count(saved)} of {count(run + saved)} epochs ({percent(saved / (run + saved or 1), 0)})."
     )
-
-
-def _alt(rungs: Rows, known: Rows, savings: Rows) -> str:
-    parts = [
-        f"{rung.family}: {rung.survivors} of {rung.arrivals} trials went on after epoch {rung.rung}"
-        for rung in rungs
-    ]
-    parts += [
-        f"{each.family}: rank correlation {each.rho:z.2f} from epoch {each.earlier} to {each.later}"
-        for each in known
-    ]
-    parts += [f"{s.family}: {s.epochs_run} epochs run, {s.epochs_saved} saved" for s in savings]
-    return f"{'; '.join(parts)}."

@@ -25,15 +25,10 @@ def figure(inputs: Inputs) -> Chart | None:
     runs = {model: by_model[model] for model in models if model in by_model}
     if not runs:
         return None
-    means = [
-        f"{' '.join(model)} {percent(float(np.mean(_accuracies(own))))}"
-        for model, own in runs.items()
-    ]
     return Chart(
         key="finals",
         title=f"Test accuracy of every final run at train fraction {tested[0]['train_fraction']:g}",
         finding=_finding(runs),
-        alt=f"Mean test accuracy of each model: {', '.join(means)}.",
         panels=[_panel(inputs, runs)],
         numbers=Section(
             key="figures/finals",

@@ -25,8 +25,6 @@ ROW_PIXELS: Final = 52
 BEST_SHARE: Final = 5
 """One in so many is drawn in colour, the best."""
 MOST_IN_COLOUR: Final = 20
-FEWEST_BEST: Final = 3
-"""From fewer good trials nothing can be said of where they lie."""
 MOST_WITH_HOVER: Final = 300
 MOST_ROWS: Final = 20
 SPREAD: Final = 0.05
@@ -82,19 +80,18 @@ def figure(inputs: Inputs) -> Chart | None:
     found = search_results(inputs)
     if not found:
         return None
-    findings = [*filter(None, map(_finding, found))]
+    firsts = (each.trials[0] for each in found)
+    best = (f"{row['trial_id']} with {percent(row['validation_accuracy'])}" for row in firsts)
     # Dimensions that most trials have and do not use.
     some = ", ".join(
         f"{name} in place of {shared} in trials with {optimizer}"
         for name, (optimizer, shared) in INSTEAD.items()
         if any(name in each.space for each in found)
     )
-    few = f"Too few trials to say where good ones lie: {FEWEST_BEST * BEST_SHARE} are needed"
     return Chart(
         key="hyperparameters",
         title="Every trial through its hyperparameters",
-        finding=f"The {'; the '.join(findings)}." if findings else f"{few} in a search.",
-        alt=f"{'; '.join(map(_words, found))}.",
+        finding=f"The best of each search: {', '.join(best)}.",
         panels=[_panel(each, inputs.looks[each.name]["colour"]) for each in found],
         numbers=Section(
             key="figures/hyperparameters",
@@ -174,38 +171,6 @@ def _place(distribution: Any, value: Any, share: float) -> float | None:
     if distribution.log:
         low, high, at = np.log(low), np.log(high), np.log(max(at, 1e-300))
     return float((at - low) / (high - low)) if high > low else 0.5
-
-
-def _finding(each: SearchResults) -> str:
-    """The dimension in which the best trials lie closest together against the others."""
-    if each.best < FEWEST_BEST:
-        return ""
-    numeric = {
-        name: [_place(own, params.get(name), 0.5) for params in each.params]
-        for name, own in each.space.items()
-        if not isinstance(own, CategoricalDistribution)
-    }
-    places = pd.DataFrame(numeric, dtype=float)
-    best = places[: each.best]
-    widths = ((best.max() - best.min()) / (places.max() - places.min())).dropna()
-    if widths.empty:
-        return ""
-    name = str(widths.idxmin())
-    values = present(params.get(name) for params in each.params[: each.best])
-    return (
-        f"best {each.best} of {each.name}'s {len(each.trials)} trials lie closest together in "
-        f"{name}, {_shown(min(values))} to {_shown(max(values))}"
-    )
-
-
-def _words(each: SearchResults) -> str:
-    first = each.trials[0]
-    stopped = sum(row["status"] == State.STOPPED for row in each.trials)
-    return (
-        f"{each.name}: {len(each.trials)} trials, {stopped} stopped early; best "
-        f"{first['trial_id']} with {percent(first['validation_accuracy'])}: "
-        f"{_listed(each.params[0])}"
-    )
 
 
 def _listed(params: Params) -> str:

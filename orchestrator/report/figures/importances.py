@@ -115,7 +115,6 @@ def figure(inputs: Inputs) -> Chart | None:
         key="importances",
         title="Which hyperparameters mattered",
         finding=f"{'; '.join(map(_finding, found))}.",
-        alt=f"{'; '.join(map(_words, found))}.",
         panels=[_panel(each, inputs.looks[each.name]["colour"]) for each in found],
         numbers=Section(
             key="figures/importances",
@@ -176,11 +175,3 @@ def _notes(found: Sequence[Importances]) -> Iterator[str]:
         yield "fANOVA is left out: scikit-learn is not installed where this page was made."
     elif any(FANOVA not in each.shares for each in found):
         yield f"fANOVA is left out above {MOST_FOR_FANOVA} trials, where it takes long."
-
-
-def _words(each: Importances) -> str:
-    parts = [
-        f"{evaluator} " + ", ".join(f"{name} {share:.2f}" for name, share in shares.items())
-        for evaluator, shares in each.shares.items()
-    ]
-    return f"{each.name} over {each.trials} trials: {'; '.join(parts)}"

@@ -8,14 +8,13 @@ import numpy as np
 import pandas as pd
 
 from orchestrator.analysis.formats import number, share, words
-from orchestrator.analysis.frames import frame, records
+from orchestrator.analysis.frames import records
 from orchestrator.analysis.section import MISSING, Section, percent
 from orchestrator.analysis.selection import can_win
 from orchestrator.config.searches import baseline_of
 from orchestrator.report.chart import Axis, Band, Chart, Line, Mark, Panel, Rule, whole_numbers
 from orchestrator.report.inputs import Inputs
 
-COLUMNS = ["family", "trial_id", "epoch", "validation_accuracy"]
 QUARTILES = {"low": 0.25, "median": 0.5, "upper": 0.75}
 ROWS = 10
 """Of the numbers, about: the first epoch, the last, and some between them."""
@@ -40,8 +39,8 @@ class Curves:
 
 def measure(inputs: Inputs) -> list[Curves]:
     """The curves of each search that has an epoch."""
-    table = inputs.by_search["epochs"].select(COLUMNS).to_pandas()
-    best = can_win(frame(inputs.by_search["trials"])).drop_duplicates("family")
+    table = inputs.by_search["epochs"]
+    best = can_win(inputs.by_search["trials"]).drop_duplicates("family")
     winners = dict(zip(best["family"], best["trial_id"], strict=True))
     curves = []
     for name in inputs.looks:
@@ -70,7 +69,6 @@ def figure(inputs: Inputs) -> Chart | None:
         key="learning-curves",
         title="Validation accuracy, epoch by epoch",
         finding=_finding(curves),
-        alt=f"{'; '.join(map(_words, curves))}.",
         panels=_panels(inputs, curves),
         numbers=Section(
             key="figures/learning-curves",
@@ -92,7 +90,7 @@ def figure(inputs: Inputs) -> Chart | None:
 
 
 def _panels(inputs: Inputs, curves: Sequence[Curves]) -> list[Panel]:
-    arrived = inputs.by_search["rungs"].select(["family", "rung", "decision"]).to_pandas()
+    arrived = inputs.by_search["rungs"]
     stops = arrived[arrived["decision"] == "stop"]
     values = [
         value
@@ -159,15 +157,6 @@ def _finding(curves: Sequence[Curves]) -> str:
         for each in curves
     ]
     return f"Best validation accuracy of any epoch. {'; '.join(parts)}."
-
-
-def _words(each: Curves) -> str:
-    first, last = records(each.epochs.iloc[[0, -1]])
-    return (
-        f"{each.name}: median {percent(first['median'])} at epoch {first['epoch']} over "
-        f"{first['trials']} trials, {percent(last['median'])} at epoch {last['epoch']} over "
-        f"{last['trials']}; baseline at best {_top(each.baseline)}, best trial {_top(each.best)}"
-    )
 
 
 def _top(curve: "pd.Series[float]") -> str:

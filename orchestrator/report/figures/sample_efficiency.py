@@ -15,16 +15,10 @@ def figure(inputs: Inputs) -> Chart | None:
     curves = inputs.curves
     if not curves:
         return None
-    alt = [
-        f"{family} {role}: "
-        + ", ".join(f"{percent(p.accuracy)} with {count(p.images)} images" for p in curve)
-        for (family, role), curve in curves.items()
-    ]
     return Chart(
         key="sample-efficiency",
         title="Test accuracy against training images",
         finding=_finding({family: own for (family, role), own in curves.items() if role == TUNED}),
-        alt=f"{'; '.join(alt)}.",
         panels=[_panel(inputs, curves)],
         wide=True,
         notes=("Bars are 95% intervals of the mean over seeds.",),

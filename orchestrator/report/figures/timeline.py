@@ -72,20 +72,14 @@ def figure(inputs: Inputs) -> Chart | None:
     per_unit, unit = (3600, "hours") if span > LONG_SECONDS else (60, "minutes")
     lanes = sorted(set(zip(stays["node"], stays["lane"], strict=True)))
     idle = max(0.0, 1 - sum(stays["seconds"]) / (len(lanes) * span)) if span else 0.0
-    nodes = stays["node"].nunique()
     by_family = stays.groupby("family", sort=False)["seconds"]
     busy = [(str(name), len(seconds), sum(seconds)) for name, seconds in by_family]
-    words_of_busy = ", ".join(f"{name} {duration(seconds)}" for name, _, seconds in busy)
     return Chart(
         key="timeline",
         title="Trials over time",
         finding=(
             f"Over {duration(span)}, {percent(idle, 1)} of the time of {count(len(lanes))} rows "
             f"was idle; {_longest_gap(stays)}."
-        ),
-        alt=(
-            f"{count(len(stays))} trials and final runs on {count(nodes)} "
-            f"node{'s' if nodes > 1 else ''}; busy time by family: {words_of_busy}."
         ),
         panels=[_panel(inputs, stays, lanes, per_unit, unit)],
         numbers=Section(
