@@ -3,7 +3,6 @@
 import csv
 import io
 import math
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar
@@ -111,21 +110,14 @@ def _plain(value: Any) -> Any:
 def worded(
     *, columns: Sequence[str] = (), rows: Iterable[Sequence[str]] = (), **about: Any
 ) -> Section:
-    """A section, with more `about` it, whose cells are words or numbers of many kinds already."""
+    """A section, with more `about` it, whose cells are words already."""
     table = pd.DataFrame(list(rows), columns=list(columns), dtype=object)
-    formats = {
-        name: Format(columns=(name,), numeric=bool(number and table[name].map(_is_number).all()))
-        for number, name in enumerate(columns)
-    }
+    formats = {name: Format(columns=(name,), numeric=False) for name in columns}
     return Section(table=table, formats=formats, **about)
 
 
 def _is_missing(value: Any) -> bool:
     return value is None or (isinstance(value, float) and math.isnan(value))
-
-
-def _is_number(cell: str) -> bool:
-    return cell == MISSING or re.fullmatch(r"[-+\d.,%±\[\] ]+", cell) is not None
 
 
 def grouped(rows: Iterable[R], *names: str) -> Iterable[tuple[tuple[Any, ...], list[R]]]:

@@ -81,7 +81,7 @@ def prepare(
     # As the finals, the largest first.
     pairs = sorted(comparison, key=lambda row: -row["train_fraction"])
     by_search = [frame(label_by_search(tables[name])) for name in ("trials", "epochs", "rungs")]
-    searched, retrained = frame(tables["trials"]), frame(final)
+    of_search, of_finals = frame(tables["trials"]), frame(final)
     families = [search.name for search in searches]
     study_by_search = study.model_copy(
         update={"settings": settings.model_copy(update={"families": families})}
@@ -105,9 +105,9 @@ def prepare(
         *fairness_sections(
             study_by_search, by_search[0], frame(label_finals_by_search(final, searches))
         ),
-        *probe_sections(study, searched),
+        *probe_sections(study, of_search),
         *transfer_card_sections(study, final),
-        *forecast_sections(study, searched, retrained),
+        *forecast_sections(study, of_search, of_finals),
         *best_so_far_sections(*by_search[:2]),
         *early_stopping_sections(study_by_search, *by_search),
         *more,
