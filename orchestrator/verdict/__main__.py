@@ -49,6 +49,7 @@ def _run(options: argparse.Namespace) -> int:
     from orchestrator.results.files import check_writable
     from orchestrator.verdict import document
     from orchestrator.verdict.asked import question
+    from orchestrator.verdict.judging import judge
     from orchestrator.verdict.page import compose
     from orchestrator.verdict.sealed import decide
     from orchestrator.verdict.slices import find_slices
@@ -58,7 +59,7 @@ def _run(options: argparse.Namespace) -> int:
     kind: Any = CLAIMS.get(options.claim)
     asked = question(matched, baseline=options.baseline, margin=options.margin, kind=kind)
     groups, columns, files = _known(options, matched, notes)
-    verdict = document.judge(matched, asked, groups=groups)
+    verdict = judge(matched, asked, groups=groups)
     if options.log is not None:
         decisions, log = decide(options.log, matched, asked, verdict.claims, opened=options.open)
         verdict = verdict.decided([decision.held for decision in decisions])

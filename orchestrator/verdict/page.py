@@ -14,7 +14,8 @@ from orchestrator.report.figures.differences import Difference, panel
 from orchestrator.report.gallery import Gallery, Picture
 from orchestrator.report.page import Page, arrange
 from orchestrator.report.style import family_looks
-from orchestrator.verdict.document import Sliced, Verdict
+from orchestrator.verdict.document import Sliced
+from orchestrator.verdict.judging import Verdict
 from orchestrator.verdict.said import name_of
 
 TITLES: Final = {

@@ -5,9 +5,7 @@ not, or `<dir>/<class>/*`, of which a fixed fifth, stratified, is the test part.
 `flowers/train/daisy/5547758.jpg`. Or tables, as `trainables.data.table_layout` has them.
 """
 
-import contextlib
 import hashlib
-import io
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -36,23 +34,13 @@ from trainables.data.dataset import (
     NamedColumns,
     OpenedDataSet,
 )
+from trainables.data.decoding import decode, facts, formats_of, kind_of_fault, rgb, shorter_edge
 from trainables.data.mapped_images import map_images, new_file
 from trainables.data.near_duplicates import EDGE, small_picture
-from trainables.data.survey import (
-    CMYK,
-    DEEP,
-    FRAMES,
-    GREY,
-    TRANSPARENT,
-    TURNED,
-    Survey,
-    SurveyedImage,
-)
+from trainables.data.survey import Survey, SurveyedImage
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    from PIL import Image
 
     from trainables.data.files import Folder
 
@@ -83,7 +71,7 @@ def open_image_folder(
 
     def read(name: str) -> tuple[str, int | None]:
         content = layout.folder.read(name)
-        return hashlib.sha256(content).hexdigest(), _shorter_edge(content)
+        return hashlib.sha256(content).hexdigest(), shorter_edge(content)
 
     with warnings.catch_warnings(), ThreadPoolExecutor() as threads:
         warnings.simplefilter("ignore")
@@ -111,18 +99,6 @@ def _layout(data_dir: str, columns: NamedColumns) -> Layout:
             f"columns can be named of tables alone, but {folder.path} has folders of classes"
         )
     return find_layout(folder)
-
-
-def _shorter_edge(content: bytes) -> int | None:
-    """Of an image file, in pixels; None where it is none, which decoding tells why."""
-    from PIL import Image
-
-    with (
-        contextlib.suppress(Exception),
-        Image.open(io.BytesIO(content), formats=_formats(content)) as image,
-    ):
-        return min(image.size)
-    return None
 
 
 def _opened(
@@ -235,7 +211,7 @@ def survey_image_folder(
         left_out={what: names for what, names in layout.left_out.items() if names},
         notes=layout.notes,
         few=layout.few,
-        thumbnail=lambda name, edge: _decode(folder.read(name), edge, folder.at(name)),
+        thumbnail=lambda name, edge: decode(folder.read(name), edge, folder.at(name)),
         open=partial(
             _opened,
             layout,
@@ -252,10 +228,10 @@ def _looked_at(folder: "Folder", part: str, label: int, name: str) -> SurveyedIm
     except ValueError as error:
         return Fault(kind="unreadable", name=name, sentence=str(error))
     try:
-        pixels = _decode(content, EDGE, folder.at(name))
+        pixels = decode(content, EDGE, folder.at(name))
     except ValueError as error:
-        return Fault(kind=_kind(content, str(error)), name=name, sentence=str(error))
-    form, width, height, traits = _facts(content)
+        return Fault(kind=kind_of_fault(content, str(error)), name=name, sentence=str(error))
+    form, width, height, traits = facts(content)
     return SurveyedImage(
         name=name,
         part=part,
@@ -267,43 +243,6 @@ def _looked_at(folder: "Folder", part: str, label: int, name: str) -> SurveyedIm
         traits=traits,
         small=small_picture(pixels),
     )
-
-
-def _kind(content: bytes, sentence: str) -> str:
-    """Which of `IMAGE_RULES` an image breaks that cannot be decoded."""
-    if not content:
-        return "empty"
-    if "pillow-heif" in sentence:
-        return "HEIC"
-    if "not one of" in sentence:
-        return "other format"
-    if "pixels are more than" in sentence or "exceeds limit" in sentence:
-        return "too large"
-    return "no range" if "has no fixed range" in sentence else "damaged"
-
-
-def _facts(content: bytes) -> tuple[str, int, int, tuple[str, ...]]:
-    """Format, width and height upright, and traits of an image that can be decoded."""
-    from PIL import Image
-
-    with Image.open(io.BytesIO(content)) as image:
-        orientation = image.getexif().get(0x0112, 1)
-        try:
-            frames = bool(getattr(image, "is_animated", False))
-        except (OSError, EOFError, ValueError, SyntaxError):
-            frames = True  # there are more, and they are damaged: nobody reads them
-        has = {
-            TURNED: orientation in range(2, 9),
-            TRANSPARENT: image.has_transparency_data,
-            GREY: image.mode in {"1", "L", "LA"} or image.mode.startswith("I;16"),
-            CMYK: image.mode == "CMYK",
-            DEEP: image.mode.startswith("I;16"),
-            FRAMES: frames,
-        }
-        width, height = image.size
-        if orientation in range(5, 9):
-            width, height = height, width
-        return str(image.format), width, height, tuple(t for t, applies in has.items() if applies)
 
 
 _SPOKEN = {"train": "training", "val": "validation", "test": "test"}
@@ -344,7 +283,7 @@ def _check(folder: "Folder", part: Part, files: Mapping[str, str]) -> None:
 def _image(
     folder: "Folder", name: str, files: Mapping[str, str], image_size: int
 ) -> npt.NDArray[np.uint8]:
-    return _decode(folder.read(name, sha256=files[name]), image_size, folder.at(name))
+    return decode(folder.read(name, sha256=files[name]), image_size, folder.at(name))
 
 
 def _for_each(part: Part, do: Callable[[int], object]) -> None:
@@ -394,62 +333,6 @@ def _read(
     return LabeledImages(images=images, labels=part.labels)
 
 
-def _rgb(image: "Image.Image") -> "Image.Image":
-    """8 bits a channel, over white where transparent; Pillow alone would clip and uncover."""
-    from PIL import Image
-
-    if image.mode.startswith("I;16"):
-        return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8)).convert("RGB")
-    if image.mode in {"I", "F"}:
-        raise ValueError(
-            f"mode {image.mode} has no fixed range; save it with 8 or 16 bits a channel"
-        )
-    if not image.has_transparency_data:
-        return image.convert("RGB")
-    over = image.convert("RGBA")
-    white = Image.new("RGBA", over.size, "white")
-    return Image.alpha_composite(white, over).convert("RGB")
-
-
-def _formats(content: bytes) -> tuple[str, ...]:
-    """The formats that a file may have: HEIC, as phones write it, by its plug-in alone."""
-    brands = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
-    if content[4:8] != b"ftyp" or content[8:12] not in brands or b"avif" in content[8:40]:
-        return ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "JPEG2000", "AVIF")
-    try:
-        from pillow_heif import register_heif_opener
-    except ImportError as error:
-        raise ValueError(
-            "HEIC is read where the package pillow-heif is installed, which it is not here"
-        ) from error
-    register_heif_opener()
-    return ("HEIF",)
-
-
-def _decode(content: bytes, size: int, name: str) -> npt.NDArray[np.uint8]:
-    """The bytes of an image file as upright RGB, its middle square: uint8 [size, size, 3]."""
-    from PIL import Image, ImageOps, UnidentifiedImageError
-
-    most_pixels = 100_000_000
-    # Each of Pillow's formats has errors of its own, and all mean that the file is at fault.
-    try:
-        formats = _formats(content)
-        with Image.open(io.BytesIO(content), formats=formats) as image:
-            if image.width * image.height > most_pixels:
-                raise ValueError(
-                    f"{image.width} x {image.height} pixels are more than {most_pixels:,}"
-                )
-            upright = ImageOps.exif_transpose(image)
-            return np.asarray(ImageOps.fit(_rgb(upright), (size, size)))
-    except UnidentifiedImageError as error:
-        raise ValueError(
-            f"cannot decode the image {name}: not one of {', '.join(formats)}"
-        ) from error
-    except Exception as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise ValueError(f"cannot decode the image {name}: {reason}") from error
-
-
 def with_columns(columns: NamedColumns) -> DataSet:
     """The data set of which a user names columns."""
     return replace(
@@ -466,5 +349,5 @@ DATASET = DataSet(
     survey=survey_image_folder,
     with_columns=with_columns,
     licence="not stated: the images are those of whoever ran the study",
-    standalone=(_rgb, _formats, _decode),
+    standalone=(rgb, formats_of, decode),
 )

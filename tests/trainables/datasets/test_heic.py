@@ -11,6 +11,7 @@ import pytest
 from made_up_data_sets import encoded, error_of, write_classes
 
 from orchestrator.look.looking import look_at
+from trainables.data import decoding
 from trainables.datasets import folder
 
 HEADER = b"\0\0\0\x1cftypheic\0\0\0\0mif1heicmiaf"
@@ -73,12 +74,12 @@ def test_a_card_reads_heic_as_training_does(plug_in: Path, tmp_path: Path) -> No
         f"import sys; sys.path += {[str(plug_in), *paths]}\n"
         "import io\nimport numpy as np\nimport numpy.typing as npt\nfrom pathlib import Path\n"
         + "\n".join(functions)
-        + f"\nprint(_decode(Path({str(tmp_path / 'x.heic')!r}).read_bytes(), 2, 'x').tolist())"
+        + f"\nprint(decode(Path({str(tmp_path / 'x.heic')!r}).read_bytes(), 2, 'x').tolist())"
     )
     printed = subprocess.run(
         [sys.executable, "-c", code], check=True, capture_output=True, text=True, cwd=tmp_path
     ).stdout
-    assert printed.strip() == str(folder._decode(content, 2, "x").tolist())
+    assert printed.strip() == str(decoding.decode(content, 2, "x").tolist())
 
 
 def test_without_its_plug_in_heic_is_refused_with_its_name(
@@ -95,4 +96,4 @@ def test_without_its_plug_in_heic_is_refused_with_its_name(
 def test_avif_with_a_general_brand_is_not_taken_for_heic() -> None:
     content = b"\0\0\0\x1cftypmif1\0\0\0\0mif1avifmiaf"
     with pytest.raises(ValueError, match="not one of JPEG"):
-        folder._decode(content, 2, "x")
+        decoding.decode(content, 2, "x")

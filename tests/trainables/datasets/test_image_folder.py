@@ -9,7 +9,7 @@ import pytest
 from made_up_data_sets import TEST, encoded, error_of, in_memory, write_classes
 from PIL import Image
 
-from trainables.data import class_folders
+from trainables.data import class_folders, decoding
 from trainables.datasets import folder
 
 
@@ -75,7 +75,7 @@ def decoded(image: Image.Image, **options: object) -> list[int]:
     """The first pixel of an image as the data set reads it."""
     buffer = io.BytesIO()
     image.save(buffer, "PNG" if image.mode != "F" else "TIFF", **options)
-    return folder._decode(buffer.getvalue(), image.height, "x")[0, 0].tolist()
+    return decoding.decode(buffer.getvalue(), image.height, "x")[0, 0].tolist()
 
 
 def test_an_image_is_turned_as_its_exif_orientation_says():

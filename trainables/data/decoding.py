@@ -1,0 +1,120 @@
+"""One image file: what it is, and its pixels as training has them."""
+
+import contextlib
+import io
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from trainables.data.survey import CMYK, DEEP, FRAMES, GREY, TRANSPARENT, TURNED
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+# Pillow is imported late; models' cards have the source of what reads an image.
+
+
+def rgb(image: "Image.Image") -> "Image.Image":
+    """8 bits a channel, over white where transparent; Pillow alone would clip and uncover."""
+    from PIL import Image
+
+    if image.mode.startswith("I;16"):
+        return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8)).convert("RGB")
+    if image.mode in {"I", "F"}:
+        raise ValueError(
+            f"mode {image.mode} has no fixed range; save it with 8 or 16 bits a channel"
+        )
+    if not image.has_transparency_data:
+        return image.convert("RGB")
+    over = image.convert("RGBA")
+    white = Image.new("RGBA", over.size, "white")
+    return Image.alpha_composite(white, over).convert("RGB")
+
+
+def formats_of(content: bytes) -> tuple[str, ...]:
+    """The formats that a file may have: HEIC, as phones write it, by its plug-in alone."""
+    brands = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
+    if content[4:8] != b"ftyp" or content[8:12] not in brands or b"avif" in content[8:40]:
+        return ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "JPEG2000", "AVIF")
+    try:
+        from pillow_heif import register_heif_opener
+    except ImportError as error:
+        raise ValueError(
+            "HEIC is read where the package pillow-heif is installed, which it is not here"
+        ) from error
+    register_heif_opener()
+    return ("HEIF",)
+
+
+def decode(content: bytes, size: int, name: str) -> npt.NDArray[np.uint8]:
+    """The bytes of an image file as upright RGB, its middle square: uint8 [size, size, 3]."""
+    from PIL import Image, ImageOps, UnidentifiedImageError
+
+    most_pixels = 100_000_000
+    # Each of Pillow's formats has errors of its own, and all mean that the file is at fault.
+    try:
+        formats = formats_of(content)
+        with Image.open(io.BytesIO(content), formats=formats) as image:
+            if image.width * image.height > most_pixels:
+                raise ValueError(
+                    f"{image.width} x {image.height} pixels are more than {most_pixels:,}"
+                )
+            upright = ImageOps.exif_transpose(image)
+            return np.asarray(ImageOps.fit(rgb(upright), (size, size)))
+    except UnidentifiedImageError as error:
+        raise ValueError(
+            f"cannot decode the image {name}: not one of {', '.join(formats)}"
+        ) from error
+    except Exception as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise ValueError(f"cannot decode the image {name}: {reason}") from error
+
+
+def shorter_edge(content: bytes) -> int | None:
+    """Of an image file, in pixels; None where it is none, which decoding tells why."""
+    from PIL import Image
+
+    with (
+        contextlib.suppress(Exception),
+        Image.open(io.BytesIO(content), formats=formats_of(content)) as image,
+    ):
+        return min(image.size)
+    return None
+
+
+def kind_of_fault(content: bytes, sentence: str) -> str:
+    """Which of `IMAGE_RULES` an image breaks that cannot be decoded."""
+    if not content:
+        return "empty"
+    if "pillow-heif" in sentence:
+        return "HEIC"
+    if "not one of" in sentence:
+        return "other format"
+    if "pixels are more than" in sentence or "exceeds limit" in sentence:
+        return "too large"
+    return "no range" if "has no fixed range" in sentence else "damaged"
+
+
+def facts(content: bytes) -> tuple[str, int, int, tuple[str, ...]]:
+    """Format, width and height upright, and traits of an image that can be decoded."""
+    from PIL import Image
+
+    with Image.open(io.BytesIO(content)) as image:
+        orientation = image.getexif().get(0x0112, 1)
+        try:
+            frames = bool(getattr(image, "is_animated", False))
+        except (OSError, EOFError, ValueError, SyntaxError):
+            frames = True  # there are more, and they are damaged: nobody reads them
+        has = {
+            TURNED: orientation in range(2, 9),
+            TRANSPARENT: image.has_transparency_data,
+            GREY: image.mode in {"1", "L", "LA"} or image.mode.startswith("I;16"),
+            CMYK: image.mode == "CMYK",
+            DEEP: image.mode.startswith("I;16"),
+            FRAMES: frames,
+        }
+        width, height = image.size
+        if orientation in range(5, 9):
+            width, height = height, width
+        return str(image.format), width, height, tuple(t for t, applies in has.items() if applies)
