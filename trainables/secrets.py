@@ -9,9 +9,11 @@ from typing import Final
 from urllib.parse import quote
 
 HIDDEN: Final = "***"
-# `scheme://user:password@host`; of http also `https://token@host`. A port is no password.
-_PASSWORD: Final = re.compile(r"(?<=://)([^\s/:@'\"]*):(?!\d+(?:[/\s'\"]|$))[^\s'\"]{0,2000}@")
-_TOKEN: Final = re.compile(r"(?<=http://)[^\s/:@'\"]+@|(?<=https://)[^\s/:@'\"]+@")
+# `scheme://user:password@host`, of which paths keep one slash, and `"user:password@host"`; of http
+# also `https://token@host`. A port is no password.
+_PASSWORD: Final = re.compile(r"(:/{1,2}[^\s/:@'\"]*):(?!\d+(?:[/\s'\"]|$))[^\s'\"]{0,2000}@")
+_QUOTED: Final = re.compile(r"(['\"][^\s/:@'\"]+):[^\s/@'\"]+@(?=[\w.-])")
+_TOKEN: Final = re.compile(r"(https?:/{1,2})[^\s/:@'\"]+@")
 _QUERY: Final = re.compile(
     r"([?&;][\w.-]*(?:token|key|secret|sig|signature|passw(?:or)?d|pwd|credential|auth)[\w.-]*=)"
     r"[^\s&;'\"#]+",
@@ -55,8 +57,9 @@ def redacted(text: str) -> str:
     """
     for value in _own_values():
         text = text.replace(value, HIDDEN)
-    if "://" in text:
-        text = _TOKEN.sub(f"{HIDDEN}@", _PASSWORD.sub(rf"\1:{HIDDEN}@", text))
+    if "@" in text:
+        text = _TOKEN.sub(rf"\1{HIDDEN}@", _PASSWORD.sub(rf"\1:{HIDDEN}@", text))
+        text = _QUOTED.sub(rf"\1:{HIDDEN}@", text)
     text = _NAMED.sub(rf"\1\2{HIDDEN}", _QUERY.sub(rf"\g<1>{HIDDEN}", text))
     text = _TELLING.sub(rf"\1{HIDDEN}", _HEADER.sub(rf"\1{HIDDEN}", text))
     return _PRIVATE_KEY.sub(rf"\1{HIDDEN}", text)

@@ -2,10 +2,10 @@
 
 import argparse
 from collections.abc import Sequence
-from pathlib import Path
 
 from orchestrator.called import text_of
 from orchestrator.cli import DONE, OneLineParser, answer, run_command, say_json
+from orchestrator.outputs import output_file
 
 # NumPy, SciPy and PyArrow are imported late, so that --help answers at once.
 
@@ -71,10 +71,16 @@ def _parser() -> argparse.ArgumentParser:
         help="print all tables, unrounded, as one JSON object instead",
     )
     parser.add_argument(
-        "--output", metavar="FILE.md", type=Path, help="of two or more: write it as Markdown too"
+        "--output",
+        metavar="FILE.md",
+        type=output_file(".md"),
+        help="of two or more: write it as Markdown too",
     )
     parser.add_argument(
-        "--csv", metavar="FILE", type=Path, help="of two or more: write the paired differences"
+        "--csv",
+        metavar="FILE.csv",
+        type=output_file(".csv"),
+        help="of two or more: write the paired differences",
     )
     return parser
 

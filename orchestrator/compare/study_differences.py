@@ -6,6 +6,7 @@ from itertools import chain
 from orchestrator.analysis.section import MISSING, Section, worded
 from orchestrator.results.study_record import StudyRecord
 from search_spaces.dimension import describe, read_distribution
+from trainables.secrets import redacted
 
 SHOWN_OF_A_HASH = 12
 LENGTH_OF_A_HASH = 64
@@ -72,9 +73,9 @@ def leaves(value: object, name: str = "") -> Iterator[tuple[str, str]]:
         for key, inner in value.items():
             yield from leaves(inner, f"{name}.{key}" if name else key)
     elif isinstance(value, list | tuple) and value:
-        yield name, ", ".join(map(str, value))
+        yield name, redacted(", ".join(map(str, value)))
     elif value not in (None, [], ()):  # what is empty is as what an older study does not have
-        yield name, str(value)
+        yield name, redacted(str(value))
 
 
 def _shortened(text: str) -> str:

@@ -26,14 +26,14 @@ def _rule(holds: Callable[[Any], bool], text: str) -> AfterValidator:
     return AfterValidator(check)
 
 
-def at_least(lowest: int) -> AfterValidator:
-    """A number's lower bound; all numbers have the upper one."""
+def at_least(lowest: int, most: int = MOST) -> AfterValidator:
+    """A number's bounds."""
 
     def check(value: Any) -> Any:
         if value < lowest:
             raise ValueError(f"be at least {lowest}, but got {value}")
-        if value > MOST:
-            raise ValueError(f"be at most {MOST:,}, but got {str(value)[:20]}")
+        if value > most:
+            raise ValueError(f"be at most {most:,}, but got {str(value)[:20]}")
         return value
 
     return AfterValidator(check)

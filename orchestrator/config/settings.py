@@ -98,7 +98,9 @@ class Settings:
         "what epochs and trials are compared by on validation: `accuracy`, or for classes of very "
         "different sizes `balanced_accuracy` (the mean of their recalls) or `macro_f1`"
     )
-    trials: rules.Positive = setting(32, flag=True)("trials per family, the baseline included")
+    trials: Annotated[int, rules.at_least(1, 1_000_000)] = setting(32, flag=True)(
+        "trials per family, the baseline included"
+    )
     sampler: rules.Sampler = setting(INCUMBENT_TPE)(
         "which hyperparameters are tried next: `incumbent_tpe` (TPE, most of whose proposals keep "
         "some values of the best trial so far), `tpe`, `multivariate_tpe` or `random`"
@@ -124,7 +126,9 @@ class Settings:
         "one in this many survives a rung of ASHA, and rungs lie this factor apart; none within a "
         "fifth of the last epoch"
     )
-    seeds: rules.Positive = setting(3, flag=True)("re-trainings of each winner and baseline")
+    seeds: Annotated[int, rules.at_least(1, 1000)] = setting(3, flag=True)(
+        "re-trainings of each winner and baseline"
+    )
     train_fractions: rules.Fractions = setting((1.0,), flag=True)(
         "shares of the training images that winners and baselines are re-trained on"
     )

@@ -1,5 +1,6 @@
 """Where settings come from: presets, then a YAML file, then flags, then `--set`."""
 
+import re
 import textwrap
 from collections.abc import Mapping
 from dataclasses import replace
@@ -39,7 +40,10 @@ PRESETS: Final[Mapping[str, Values]] = {
 
 
 class _OnceEachLoader(yaml.SafeLoader):
-    """YAML's safe loader, but a name given twice is an error: it would keep the last."""
+    """YAML's safe loader, but what it would change without a word is an error.
+
+    Of a name given twice it would keep the last, `14:00` would be 840, and `010` eight.
+    """
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         names = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
@@ -49,6 +53,22 @@ class _OnceEachLoader(yaml.SafeLoader):
                     problem=f"found {key.value!r} twice", problem_mark=key.start_mark
                 )
         return super().construct_mapping(node, deep)
+
+    def construct_number(self, node: yaml.ScalarNode) -> int | float:
+        """A number as people write it."""
+        value = str(node.value)
+        if ":" in value or re.fullmatch(r"[-+]?0[\d_]+", value):
+            raise yaml.MarkedYAMLError(
+                problem=f"found {value}, which YAML takes for another number",
+                problem_mark=node.start_mark,
+            )
+        make = self.construct_yaml_int if node.tag.endswith(":int") else self.construct_yaml_float
+        number: int | float = make(node)
+        return number
+
+
+for _kind in ("int", "float"):
+    _OnceEachLoader.add_constructor(f"tag:yaml.org,2002:{_kind}", _OnceEachLoader.construct_number)
 
 
 def demo_notes(settings: Settings, *, train_images: int | None, pretrained: bool) -> list[str]:

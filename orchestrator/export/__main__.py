@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from orchestrator.called import text_of
 from orchestrator.cli import DONE, OneLineParser, answer, run_command, say
+from orchestrator.outputs import output_file, output_folder
 
 if TYPE_CHECKING:
     from orchestrator.export.winners import Winner
@@ -140,7 +141,7 @@ def _parser() -> argparse.ArgumentParser:
     add(
         "--output",
         metavar="DIR",
-        type=Path,
+        type=output_folder,
         help="where the winners go, a folder for each family (RESULTS/export)",
     )
     add(
@@ -152,13 +153,13 @@ def _parser() -> argparse.ArgumentParser:
     add(
         "--optuna",
         metavar="FILE",
-        type=Path,
+        type=output_file(),
         help="write an Optuna journal there, with one study per family: optuna-dashboard FILE",
     )
     add(
         "--csv",
         metavar="DIR",
-        type=Path,
+        type=output_folder,
         help="write each table there as CSV: UTF-8, a header, nothing for null, the probabilities "
         "in predictions.csv as JSON text in one column",
     )

@@ -10,6 +10,7 @@ from pathlib import Path
 from orchestrator.called import text_of, words_of
 from orchestrator.cli import DONE, INCOMPLETE, OneLineParser, answer, run_command, say, say_json
 from orchestrator.config.columns import COLUMNS, column_flags
+from orchestrator.outputs import output_file
 
 # NumPy, Optuna and Pillow are imported late, so that --help answers at once.
 
@@ -104,7 +105,7 @@ def _parser() -> argparse.ArgumentParser:
     add(
         "--contact-sheet",
         metavar="FILE.html",
-        type=Path,
+        type=output_file(".html"),
         help="write a page there that shows some images of each class and of each problem",
     )
     add("--json", action="store_true", help="print one JSON object in a line")

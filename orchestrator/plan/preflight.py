@@ -84,7 +84,7 @@ def check_new(settings: Settings, console: Console, *, register: str | None = No
     if (folder / "study.json").exists():
         go_on = f"to go on with it: --resume {name}"
         raise ValueError(f"--name must be new, but {folder} holds a study already; {go_on}")
-    _check_publish(settings, name, None)
+    _check_publish(settings, folder, None)
     registered = plan_registration(register, settings, [plan.name for plan in plans])
     _check_track(settings)
     inputs = _prepare(settings, plans, console)
@@ -141,7 +141,7 @@ def check_resumed(
     resume.check_families(study, plans)
     registration.check_resumed(study, register, settings, [plan.name for plan in plans])
     resume.check_settings(study, settings)
-    _check_publish(settings, study.name, study)
+    _check_publish(settings, folder, study)
     _check_track(settings)
     warm_start.check_kept(folder, settings)
     resume.check_code(study, plans, accepted=accept_code_change)
@@ -176,9 +176,9 @@ def study_to_resume(folder: Path) -> StudyRecord:
     )
 
 
-def _check_publish(settings: Settings, name: str, study: StudyRecord | None) -> None:
+def _check_publish(settings: Settings, folder: Path, study: StudyRecord | None) -> None:
     if settings.publish is not None and not is_offline():
-        check_place(settings.publish, name, study)
+        check_place(settings.publish, folder, study)
 
 
 def _check_track(settings: Settings) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from orchestrator.called import text_of
 from orchestrator.cli import DONE, INCOMPLETE, OneLineParser, answer, run_command, say, say_json
+from orchestrator.outputs import output_file
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -53,8 +54,6 @@ def _check_output(options: argparse.Namespace) -> None:
     path: Path | None = options.output
     if path is None:
         return
-    if path.suffix.lower() not in FORMATS:
-        raise ValueError(f"--output must end in {', '.join(FORMATS)}, but is {path}")
     if path.exists() and not options.overwrite:
         raise ValueError(f"--output must be new, or replaced with --overwrite, but {path} is there")
     from orchestrator.results.files import check_writable
@@ -151,7 +150,7 @@ def _parser() -> argparse.ArgumentParser:
     add(
         "--output",
         metavar="FILE",
-        type=Path,
+        type=output_file(*FORMATS),
         help="write all probabilities there, in place of lines: .csv, .parquet or .json",
     )
     add("--overwrite", action="store_true", help="replace a file that is there")

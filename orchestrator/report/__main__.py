@@ -6,6 +6,7 @@ from pathlib import Path
 
 from orchestrator.called import text_of
 from orchestrator.cli import DONE, OneLineParser, answer, run_command, say
+from orchestrator.outputs import output_file, output_folder
 
 PAGE = "report.html"
 
@@ -57,13 +58,13 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--output",
         metavar="FILE.html",
-        type=Path,
+        type=output_file(".html"),
         help=f"of two or more: the page to write (default: {PAGE} in the current folder)",
     )
     parser.add_argument(
         "--figures",
         metavar="DIR",
-        type=Path,
+        type=output_folder,
         help="write each figure there too, as SVG and PNG for a paper",
     )
     return parser

@@ -211,14 +211,16 @@ def place_of(address: str, *, flag: str) -> Place:
     return Place(filesystem=filesystem, path=path.rstrip("/"), address=address.rstrip("/"))
 
 
-def check_place(publish: str, name: str, study: StudyRecord | None) -> None:
+def check_place(publish: str, folder: Path, study: StudyRecord | None) -> None:
     """Checks that a study may be published at an address, before anything is started.
 
     Raises:
-        ValueError: It cannot be written; or another study is stored there, or the same one,
-            which another head has resumed.
+        ValueError: It is the study's own folder, or cannot be written; or another study is stored
+            there, or the same one, which another head has resumed.
     """
-    place = place_of(f"{publish.rstrip('/')}/{name}", flag="--publish")
+    place = place_of(f"{publish.rstrip('/')}/{folder.name}", flag="--publish")
+    if isinstance(place.filesystem, LocalFileSystem) and Path(place.path).resolve() == folder:
+        raise ValueError(f"--publish must lead elsewhere than --results-dir, but got {publish}")
     place.check_writable()
     there = place.snapshot()
     if there is None:

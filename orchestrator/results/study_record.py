@@ -64,8 +64,8 @@ class ProbeRecord(Entry):
     linear_accuracy: Annotated[float, Field(ge=0, le=1)]
     knn_accuracy: Annotated[float, Field(ge=0, le=1)]
     seconds: Annotated[float, Field(ge=0)]
-    train_images: Positive
-    validation_images: Positive
+    train_images: Annotated[int, Field(ge=1)]
+    validation_images: Annotated[int, Field(ge=1)]
 
 
 class DataRecord(Entry):

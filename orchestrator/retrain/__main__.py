@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator.called import text_of
 from orchestrator.cli import DONE, INTERRUPTED, OneLineParser, fail, run_command, say
+from orchestrator.outputs import output_file
 
 if TYPE_CHECKING:
     from orchestrator.retrain.reproduce import Epoch, Retraining
@@ -37,7 +38,7 @@ def _prepared(options: argparse.Namespace) -> "Retraining":
 
     folder = local_folder(options.results)
     if options.output is not None:
-        _check_output(options.output, folder)
+        _check_output(options.output)
     return prepare(
         folder,
         options.trial,
@@ -102,15 +103,13 @@ def _verdict(retraining: "Retraining", epochs: Sequence["Epoch"]) -> list[str]:
     return [*lines, "what may explain it:", *(f"  {sentence}" for sentence in found)]
 
 
-def _check_output(output: Path, folder: Path) -> None:
-    """Rejects a file that is there, is no Parquet file by its name, or is in the study."""
+def _check_output(output: Path) -> None:
+    """Rejects a file that is there, or cannot be written."""
     from orchestrator.results.files import check_writable
 
     path = output.expanduser().resolve()
-    if path.suffix != ".parquet" or path.exists() or path.is_relative_to(folder.resolve()):
-        raise ValueError(
-            f"--output must be a new .parquet file outside the study's folder, but got {output}"
-        )
+    if path.exists():
+        raise ValueError(f"--output must be a new file, but {output} is there")
     check_writable(path.parent)
 
 
@@ -150,7 +149,7 @@ def _parser() -> argparse.ArgumentParser:
     add(
         "--output",
         metavar="FILE.parquet",
-        type=Path,
+        type=output_file(".parquet"),
         help="write the new curve there, with the columns of epochs.parquet",
     )
     return parser

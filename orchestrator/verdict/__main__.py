@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from orchestrator import cli
 from orchestrator.called import text_of
+from orchestrator.outputs import output_file
 from orchestrator.verdict.faults import FaultsError
 
 if TYPE_CHECKING:
@@ -246,7 +247,7 @@ def _parser() -> argparse.ArgumentParser:
     add(
         "--output",
         metavar="FILE.html",
-        type=Path,
+        type=output_file(".html"),
         default=Path(PAGE),
         help=f"the page to write ({PAGE})",
     )

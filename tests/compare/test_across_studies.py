@@ -10,6 +10,7 @@ from made_up_study import CLASSES, ComparedStudy
 from scipy.stats import binomtest
 
 from orchestrator.compare import __main__ as compare
+from orchestrator.compare.study_differences import leaves
 from orchestrator.stats import claims
 
 FILES = {"train": "a" * 64, "test": "b" * 64}
@@ -141,3 +142,8 @@ def test_what_cannot_be_put_side_by_side_is_one_line_and_exit_2(
     assert said in captured.err
     assert captured.err.count("\n") == 1
     assert not captured.out
+
+
+def test_an_address_is_shown_without_its_password() -> None:
+    shown = dict(leaves({"data_dir": "s3://me:hidden@bucket/x", "paths": ["ftp://a:hidden@b/c"]}))
+    assert shown == {"data_dir": "s3://me:***@bucket/x", "paths": "ftp://a:***@b/c"}

@@ -269,3 +269,11 @@ def test_an_unknown_flag_exits_with_2_and_one_line(capsys: pytest.CaptureFixture
         parse(["--trails", "3"])
     assert caught.value.code == 2
     assert capsys.readouterr().err.count("\n") == 1
+
+
+@pytest.mark.parametrize("value", ["14:00", "1:30:00", "010", "-0_7"])
+def test_a_number_that_yaml_takes_for_another_one_is_an_error(tmp_path: Path, value: str) -> None:
+    path = tmp_path / "study.yaml"
+    path.write_text(f"time_budget: {value}\n")
+    with pytest.raises(ValueError, match=f"found {value}, which YAML takes for another number"):
+        resolve({"families": "cnn"}, config=path, assignments=[])

@@ -18,6 +18,7 @@ from orchestrator.results import fetched
 from orchestrator.results.published import Place, Run, check_place
 from orchestrator.status import __main__ as status
 
+MINE = Path("/results/mine")
 RUNS = (Run(started_at="2026-05-04T12:00:00+00:00", host="head", pid=7),)
 STUDY = {"runs": [{**RUNS[0].model_dump(), "outcome": "running"}]}
 LATER = (*RUNS, Run(started_at="2026-05-04T13:00:00+00:00", host="other", pid=9))
@@ -138,23 +139,24 @@ def test_f22_a_manifest_names_nothing_outside_a_studys_folder(
 def test_a_place_is_refused_where_another_study_lies_or_another_head_has_gone_on(
     address: str, tmp_path: Path
 ) -> None:
-    check_place(address, "mine", None)  # nothing lies there
+    check_place(address, MINE, None)  # nothing lies there
     folder = write_study(tmp_path / "mine", runs=STUDY["runs"])
     publish(folder, address)
-    check_place(address, "mine", record(STUDY))
+    check_place(address, MINE, record(STUDY))
     with pytest.raises(ValueError, match=r"--publish must lead where no other study .*process 7"):
-        check_place(address, "mine", None)
+        check_place(address, MINE, None)
     other = {"runs": [{**STUDY["runs"][0], "started_at": "2026-05-05T12:00:00+00:00"}]}
     with pytest.raises(ValueError, match="--publish must lead where no other study"):
-        check_place(address, "mine", record(other))
+        check_place(address, MINE, record(other))
     publish(folder, address, LATER)
     with pytest.raises(ValueError, match=r"process 9 on other, .* has gone on with"):
-        check_place(address, "mine", record(STUDY))
+        check_place(address, MINE, record(STUDY))
 
 
 @pytest.mark.parametrize(
     ("publish_to", "message"),
     [
+        ("file:///results", "--publish must lead elsewhere than --results-dir"),
         ("nowhere://bucket/x", "cannot open nowhere://bucket/x/mine: Protocol not known"),
         ("s3://key:***@bucket/x", "give the whole address again, with --publish"),
         ("file:///proc/nobody", "publish must name what can be written, but file:///proc/nobody"),
@@ -164,14 +166,14 @@ def test_a_place_that_cannot_be_written_is_refused_in_one_line(
     publish_to: str, message: str
 ) -> None:
     with pytest.raises(ValueError, match=r"^[^\n]+$") as caught:
-        check_place(publish_to, "mine", None)
+        check_place(publish_to, MINE, None)
     assert message in str(caught.value)
 
 
 def test_no_bucket_is_made_for_a_study() -> None:
     with s3_bucket("bucket"):
         with pytest.raises(ValueError, match=r"s3://bukket/x/mine cannot: there is no bukket$"):
-            check_place("s3://bukket/x", "mine", None)
+            check_place("s3://bukket/x", MINE, None)
         assert fsspec.filesystem("s3").ls("") == ["bucket"]
 
 

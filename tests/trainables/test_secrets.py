@@ -26,6 +26,9 @@ KEY = "-----BEGIN RSA PRIVATE KEY-----\nMIIEow\nabc=\n-----END RSA PRIVATE KEY--
         ("no rights for hf_abcdefghijklmnopqrst", "no rights for hf_***"),
         (f"cannot read {KEY}.", None),
         (repr({"private": KEY}), None),
+        ("no file 'x/https:/me:d0@host/w.pth'", "no file 'x/https:/me:***@host/w.pth'"),
+        ("no file https:/t0k@host/w.pth", "no file https:/***@host/w.pth"),
+        ('Invalid bucket name "KEY:d0@bucket"', 'Invalid bucket name "KEY:***@bucket"'),
         ("postgres://me:d0@db/x and redis://:e1@r", "postgres://me:***@db/x and redis://:***@r"),
     ],
 )
