@@ -28,9 +28,11 @@ def local_folder(results: str, *, weights: bool = False) -> Path:
     the winners' weights where these are needed too.
 
     Raises:
-        ValueError: No study is stored at the address, or it cannot be read.
+        ValueError: It is a file; or no study is stored at the address, or it cannot be read.
     """
     if "://" not in results:
+        if Path(results).is_file():
+            raise ValueError(f"RESULTS must be a study's folder, but {results} is a file")
         return Path(results)
     place = published.place_of(results, flag="RESULTS")
     folder = cache_folder(place)

@@ -99,6 +99,16 @@ def test_what_is_no_study_or_damaged_is_one_line_and_exit_2(
     assert printed.err.count("\n") == 1
 
 
+def test_a_file_is_no_study(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "trials.parquet"
+    file.touch()
+    assert status.main([str(file)]) == 2
+    assert (
+        capsys.readouterr().err
+        == f"status: RESULTS must be a study's folder, but {file} is a file\n"
+    )
+
+
 @pytest.mark.parametrize("arguments", [[], ["a", "b"], ["a", "--wach"]])
 def test_wrong_usage_is_one_line_and_exit_2(
     arguments: list[str], capsys: pytest.CaptureFixture[str]
