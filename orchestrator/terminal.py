@@ -15,6 +15,11 @@ from rich.text import Text
 from orchestrator.cli import printable
 
 
+def shown(name: str) -> str:
+    """A path in which bytes that are no UTF-8 can be seen."""
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
 @contextlib.contextmanager
 def log_level(package: str, level: int) -> Iterator[None]:
     """A package says nothing below this level inside."""

@@ -1,6 +1,7 @@
 """Somebody's study as it was read: its trials, and which of their entries means what."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -9,6 +10,31 @@ from search_spaces.baseline import Params
 
 COMPLETED, STOPPED, FAILED, RUNNING = "completed", "stopped", "failed", "running"
 USABLE: Final = frozenset({COMPLETED, STOPPED})
+
+
+class ForeignStudyError(ValueError):
+    """Somebody's study is not as it must be: a line that names what was read."""
+
+
+@contextmanager
+def reading(path: Path, must: str) -> Iterator[None]:
+    """Whatever goes wrong inside is told in one line: somebody's files may hold anything.
+
+    Args:
+        path: What is read.
+        must: What it must be, as `PATH must be a CSV file`.
+
+    Raises:
+        ForeignStudyError: Something went wrong.
+    """
+    try:
+        yield
+    except ForeignStudyError:
+        raise
+    except Exception as error:
+        kind = "" if isinstance(error, ValueError) else f"{type(error).__name__}: "
+        reason = " ".join(f"{kind}{error}".split())
+        raise ForeignStudyError(f"{must}, but {path} cannot be read: {reason}") from error
 
 
 @dataclass(frozen=True, kw_only=True)

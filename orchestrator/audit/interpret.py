@@ -31,13 +31,17 @@ def interpret(raw: RawStudy, said: Said) -> ForeignStudy:
     folds = names.is_cross_validation(columns)
     params = {name for trial in raw.trials for name in trial.params or ()}
     measures = [n for n in columns if names.measure(n) and not (names.is_param(n) or n in params)]
+    strays = {n: stray for n in measures if n not in numbers and (stray := _stray(raw, n))}
     sides = {
         name: names.side(name, cross_validation=folds)
         for name in measures
-        if name in numbers and not names.plain(name).startswith(("std_", "rank_"))
+        if name in {*numbers, *strays} and not names.plain(name).startswith(("std_", "rank_"))
     }
     metric = said.metric or raw.objective or _metric(sides)
     test = said.test_metric or _test_metric(sides, metric)
+    for name in (metric, test):
+        if name in strays and name not in {said.metric, said.test_metric, raw.objective}:
+            raise ValueError(f"{name} must have finite numbers, but {strays[name]}")
     chosen_by = metric or test
     if chosen_by is None:
         raise ValueError(
@@ -94,10 +98,30 @@ def _is_numeric(trials: Sequence[RawTrial], name: str) -> bool:
     return bool(known) and None not in known
 
 
+def _stray(raw: RawStudy, name: str) -> str | None:
+    """Where a column that has numbers has what is no finite one; None of other columns."""
+    known = [(t.name, v) for t in raw.trials if (v := t.fields.get(name)) is not None]
+    strays = [(trial, value) for trial, value in known if _number(_as_number(value)) is None]
+    if len(strays) == len(known):
+        return None
+    return next((f"trial {t} of {raw.path} has {v!r}" for t, v in strays), None)
+
+
+def _as_number(value: Any) -> Any:
+    """A text that is a number as one: a word makes texts of all that stands in its column."""
+    try:
+        return float(value) if isinstance(value, str) else value
+    except ValueError:
+        return None
+
+
 def _number(value: Any) -> float | None:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
-    return float(value) if math.isfinite(value) else None
+    try:
+        return float(value) if math.isfinite(value) else None
+    except OverflowError:  # of an integer
+        return None
 
 
 def _metric(sides: Mapping[str, names.Side]) -> str | None:

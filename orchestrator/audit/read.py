@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from orchestrator.audit import read_csv, read_optuna, read_ray
-from orchestrator.audit.foreign import RawStudy
+from orchestrator.audit.foreign import RawStudy, reading
 from orchestrator.called import text_of
 
 
@@ -26,15 +26,18 @@ def read(path: Path, *, study: str | None, metric: str | None) -> RawStudy:
                 f"for these: {text_of('verify')} {path}"
             )
         form, reader = "a folder of Ray Tune", read_ray.read_ray
-    elif not path.exists():
-        raise ValueError(f"PATH must be a file or a folder, but {path} does not exist")
+    elif not path.is_file():  # a pipe would be read for ever
+        wrong = "is neither" if path.exists() else "does not exist"
+        raise ValueError(f"PATH must be a file or a folder, but {path} {wrong}")
     elif read_optuna.is_sqlite(path) or _is_journal(path):
-        return read_optuna.read_optuna(path, study=study, metric=metric)
+        with reading(path, "PATH must be a file of Optuna's"):
+            return read_optuna.read_optuna(path, study=study, metric=metric)
     else:
-        form, reader = "a CSV file", read_csv.read_csv
+        form, reader = "a CSV file with a heading", read_csv.read_csv
     if study is not None:
         raise ValueError(f"--study must go with a file of Optuna's, but got {study!r} with {form}")
-    return reader(path)
+    with reading(path, f"PATH must be {form}"):
+        return reader(path)
 
 
 def _is_journal(path: Path) -> bool:

@@ -7,7 +7,15 @@ from typing import Any, Final
 import pandas as pd
 
 from orchestrator.audit import names
-from orchestrator.audit.foreign import COMPLETED, FAILED, RUNNING, STOPPED, RawStudy, RawTrial
+from orchestrator.audit.foreign import (
+    COMPLETED,
+    FAILED,
+    RUNNING,
+    STOPPED,
+    ForeignStudyError,
+    RawStudy,
+    RawTrial,
+)
 
 _STATES: Final = {
     **dict.fromkeys(("pruned", "stopped", "early_stopped", "killed"), STOPPED),
@@ -21,19 +29,13 @@ def read_csv(path: Path) -> RawStudy:
     """Reads a table of trials, whatever separates its columns.
 
     Raises:
-        ValueError: It is no table with a heading and rows.
+        ForeignStudyError: It has no rows, or one column.
     """
-    try:
-        table = pd.read_csv(path, sep=None, engine="python", encoding="utf-8-sig")
-    except Exception as error:
-        reason = " ".join(str(error).split())
-        raise ValueError(
-            f"PATH must be a CSV file with a heading, but {path} cannot be read: {reason}"
-        ) from error
+    table = pd.read_csv(path, sep=None, engine="python", encoding="utf-8-sig")
     columns = [str(name) for name in table.columns]
     table.columns = pd.Index(columns)
     if table.empty or len(columns) == 1:
-        raise ValueError(
+        raise ForeignStudyError(
             f"PATH must be a CSV file with two columns and a row at least, but {path} has "
             f"{len(columns)} and {len(table)}"
         )

@@ -6,7 +6,7 @@ import shutil
 import sqlite3
 import tempfile
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -17,10 +17,20 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from orchestrator.audit import names
-from orchestrator.audit.foreign import COMPLETED, FAILED, RUNNING, STOPPED, RawStudy, RawTrial
+from orchestrator.audit.foreign import (
+    COMPLETED,
+    FAILED,
+    RUNNING,
+    STOPPED,
+    ForeignStudyError,
+    RawStudy,
+    RawTrial,
+)
 from orchestrator.terminal import log_level
 
 SQLITE: Final = b"SQLite format 3\x00"
+LOCK_SECONDS: Final = 3.0
+"""That a database may be locked by somebody who writes into it."""
 STUDY: Final = "study"
 VALUE: Final = "value"
 _STATES: Final = {
@@ -47,27 +57,21 @@ def read_optuna(path: Path, *, study: str | None, metric: str | None) -> RawStud
         metric: The objective, where a study has several.
 
     Raises:
-        ValueError: It is no such file, lacks the study, or its studies have other directions.
+        ForeignStudyError: It lacks the study, or its studies have other directions.
     """
     form = "Optuna database (SQLite)" if is_sqlite(path) else "Optuna journal"
     with (
         tempfile.TemporaryDirectory() as folder,
         log_level("optuna", logging.ERROR),
+        _no_logging_set_up(),
         warnings.catch_warnings(action="ignore"),  # of what is experimental
     ):
-        try:
-            storage = _copied(path, Path(folder))
-            known = sorted(optuna.get_all_study_names(storage))
-        except Exception as error:
-            reason = " ".join(str(error).split()) or type(error).__name__
-            raise ValueError(
-                f"PATH must be a file of Optuna's, but {path} cannot be read: {reason}"
-            ) from error
-        chosen = _chosen(known, study, path)
+        storage = _copied(path, Path(folder))
+        chosen = _chosen(sorted(optuna.get_all_study_names(storage)), study, path)
         studies = [optuna.load_study(study_name=name, storage=storage) for name in chosen]
         objectives = [_objective(each, metric) for each in studies]
         if len({objective[1:] for objective in objectives}) > 1:
-            raise ValueError(
+            raise ForeignStudyError(
                 "studies of one file must have one objective to be audited together, but "
                 f"{', '.join(chosen)} have several; choose one by --study"
             )
@@ -89,6 +93,17 @@ def read_optuna(path: Path, *, study: str | None, metric: str | None) -> RawStud
     )
 
 
+@contextlib.contextmanager
+def _no_logging_set_up() -> Iterator[None]:
+    """Alembic, which knows the tables' versions, logs to the terminal where nobody else logs."""
+    handler = logging.NullHandler()
+    logging.getLogger().addHandler(handler)
+    try:
+        yield
+    finally:
+        logging.getLogger().removeHandler(handler)
+
+
 def _copied(path: Path, folder: Path) -> BaseStorage:
     """The storage of a copy: Optuna writes into what it opens, if only its tables' version."""
     if not is_sqlite(path):
@@ -97,11 +112,14 @@ def _copied(path: Path, folder: Path) -> BaseStorage:
         return JournalStorage(JournalFileBackend(str(copy)))
     copy = folder / "study.db"
     with (
-        contextlib.closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as old,
+        contextlib.closing(
+            sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=LOCK_SECONDS)
+        ) as old,
         contextlib.closing(sqlite3.connect(copy)) as new,
     ):
-        old.backup(new)  # what stands in its write-ahead log too
+        old.execute("BEGIN")  # else a copy would wait for ever where it is locked
         tables = {row[0] for row in old.execute("SELECT name FROM sqlite_master")}
+        old.backup(new)  # what stands in its write-ahead log too
     if "studies" not in tables:
         raise ValueError("it has no table `studies`")
     storage = RDBStorage(f"sqlite:///{copy}", skip_compatibility_check=True)
@@ -111,9 +129,9 @@ def _copied(path: Path, folder: Path) -> BaseStorage:
 
 def _chosen(known: Sequence[str], study: str | None, path: Path) -> list[str]:
     if not known:
-        raise ValueError(f"PATH must hold a study, but {path} holds none")
+        raise ForeignStudyError(f"PATH must hold a study, but {path} holds none")
     if study is not None and study not in known:
-        raise ValueError(f"--study must be one of {', '.join(known)}, but got {study!r}")
+        raise ForeignStudyError(f"--study must be one of {', '.join(known)}, but got {study!r}")
     return list(known) if study is None else [study]
 
 
@@ -124,7 +142,7 @@ def _objective(study: optuna.Study, metric: str | None) -> tuple[int, str, Study
         return 0, labels[0] if labels else VALUE, directions[0]
     known = list(labels) if labels else [f"{VALUE}s_{n}" for n in range(len(directions))]
     if metric not in known:
-        raise ValueError(
+        raise ForeignStudyError(
             f"--metric must name one of the objectives {', '.join(known)} of the study "
             f"{study.study_name}, but got {metric!r}"
         )

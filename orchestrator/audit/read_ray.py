@@ -6,7 +6,15 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from orchestrator.audit.foreign import COMPLETED, FAILED, RUNNING, RawStudy, RawTrial
+from orchestrator.audit.foreign import (
+    COMPLETED,
+    FAILED,
+    RUNNING,
+    ForeignStudyError,
+    RawStudy,
+    RawTrial,
+    reading,
+)
 
 RESULTS: Final = ("result.json", "progress.csv")
 _STATES: Final = {"TERMINATED": COMPLETED, "ERROR": FAILED}
@@ -26,7 +34,7 @@ def read_ray(path: Path) -> RawStudy:
         path: The experiment's folder, or the one above it where that holds no other.
 
     Raises:
-        ValueError: There is no experiment, there are several, or a file is damaged.
+        ForeignStudyError: There is no experiment, there are several, or a file is damaged.
     """
     folder = _experiment(path)
     folders = sorted(each for each in folder.iterdir() if _is_trial(each))
@@ -34,7 +42,7 @@ def read_ray(path: Path) -> RawStudy:
     return RawStudy(
         form="Ray Tune results folder",
         path=folder,
-        trials=[_trial(each, states.get(each.name)) for each in folders],
+        trials=[_read_trial(each, states.get(each.name)) for each in folders],
         # Tune's generator of grids and random points keeps its state under this name.
         independent=any(folder.glob("basic-variant-state-*.json")),
     )
@@ -55,11 +63,11 @@ def _experiment(path: Path) -> Path:
     if len(below) == 1:
         return below[0]
     if below:
-        raise ValueError(
+        raise ForeignStudyError(
             f"PATH must be one experiment of Ray Tune, but {path} holds "
             f"{', '.join(each.name for each in below)}; name one of them"
         )
-    raise ValueError(
+    raise ForeignStudyError(
         f"PATH must be a folder of Ray Tune with trials in it ({' or '.join(RESULTS)} in a folder "
         f"each), but {path} has none"
     )
@@ -67,17 +75,18 @@ def _experiment(path: Path) -> Path:
 
 def _states(folder: Path) -> dict[str, str]:
     """The state of each trial by its folder's name, from the newest snapshot."""
-    snapshots = sorted(folder.glob("experiment_state-*.json"))
+    snapshots = sorted(p for p in folder.glob("experiment_state-*.json") if p.is_file())
     if not snapshots:
         return {}
-    try:
+    with reading(snapshots[-1], "a snapshot must be Ray Tune's state of an experiment"):
         content = json.loads(snapshots[-1].read_text(encoding="utf-8"))
         trials = [json.loads(entry[0]) for entry in content["trial_data"]]
         return {each["relative_logdir"]: _STATES.get(each["status"], RUNNING) for each in trials}
-    except (ValueError, KeyError, TypeError, IndexError) as error:
-        raise ValueError(
-            f"{snapshots[-1]} must be Ray Tune's state of an experiment, but is not: {error}"
-        ) from error
+
+
+def _read_trial(folder: Path, state: str | None) -> RawTrial:
+    with reading(folder, "a trial's folder must hold reports of Ray Tune"):
+        return _trial(folder, state)
 
 
 def _trial(folder: Path, state: str | None) -> RawTrial:
@@ -103,26 +112,21 @@ def _trial(folder: Path, state: str | None) -> RawTrial:
 
 def _reports(folder: Path) -> Iterator[dict[str, Any]]:
     lines, table = (folder / name for name in RESULTS)
-    try:
-        if lines.is_file() and lines.stat().st_size:
-            for line in lines.read_text(encoding="utf-8").splitlines():
-                yield json.loads(line)
-        elif table.is_file():
-            with table.open(encoding="utf-8", newline="") as opened:
-                for row in csv.DictReader(opened):
-                    yield {name: _number(text) for name, text in row.items()}
-    except (ValueError, csv.Error) as error:
-        raise ValueError(
-            f"{folder} must hold reports of Ray Tune, but they cannot be read: {error}"
-        ) from error
+    if lines.is_file() and lines.stat().st_size:
+        for line in lines.read_text(encoding="utf-8").splitlines():
+            report = json.loads(line)
+            if not isinstance(report, dict):
+                raise ValueError(f"{lines.name} has a line that is no object: {line[:40]}")
+            yield report
+    elif table.is_file():
+        with table.open(encoding="utf-8", newline="") as opened:
+            for row in csv.DictReader(opened):
+                yield {name: _number(text) for name, text in row.items()}
 
 
 def _params(folder: Path) -> dict[str, Any]:
     path = folder / "params.json"
-    try:
-        content = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    except ValueError as error:
-        raise ValueError(f"{path} must be JSON, but is not: {error}") from error
+    content = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
     return content if isinstance(content, dict) else {}
 
 

@@ -169,6 +169,8 @@ def _parts(path: str) -> list[str]:
 
 
 def _read_yaml(path: Path) -> dict[str, Any]:
+    if path.exists() and not path.is_file():  # a pipe would be read for ever
+        refuse(f"--config must be a readable YAML file, but {path} is no file")
     try:
         content = yaml.load(path.read_text(encoding="utf-8"), Loader=_OnceEachLoader)
     except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError) as error:

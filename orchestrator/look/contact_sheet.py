@@ -11,8 +11,8 @@ import jinja2
 from orchestrator.cli import without_control
 from orchestrator.look.looking import Look
 from orchestrator.look.problems import Problem
-from orchestrator.look.render import shown
 from orchestrator.results.files import write_text
+from orchestrator.terminal import shown
 from trainables.data.survey import Survey
 
 TEMPLATES: Final = Path(__file__).parent / "templates"

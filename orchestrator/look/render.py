@@ -12,7 +12,7 @@ from rich.text import Text
 from orchestrator.look.looking import Look, command_of
 from orchestrator.look.problems import DETAILED, Problem
 from orchestrator.plan.memory import GB, free_bytes
-from orchestrator.terminal import fitting_table
+from orchestrator.terminal import fitting_table, shown
 
 MOST_CLASSES: Final = 20
 """Rows of the table of classes; of more only the largest and the smallest stand there."""
@@ -73,11 +73,6 @@ def to_json(look: Look) -> dict[str, Any]:
         "time": look.time,
         "command": command_of(look.settings),
     }
-
-
-def shown(name: str) -> str:
-    """A path in which bytes that are no UTF-8 can be seen."""
-    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 def _numbers(look: Look) -> Iterator[str]:

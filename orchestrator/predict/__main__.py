@@ -73,7 +73,8 @@ def _lines(
         counts = good["class"].value_counts()
         each = ", ".join(f"{name} {count:,}" for name, count in counts.items())
         lines.append(f"{len(good):,} images in {output}: {each or 'none'}")
-    return [*lines, *(f"no image: {why}" for why in bad["error"])]
+    lines += [f"no image: {why}" for why in bad["error"]]
+    return [line.replace("\n", "?") for line in lines]  # which names may have
 
 
 def _model(one: "Predictor") -> str:
@@ -136,7 +137,6 @@ def _parser() -> argparse.ArgumentParser:
     add(
         "images",
         metavar="IMAGE",
-        type=Path,
         nargs="+",
         help="image files, or folders, of which all files are taken, but hidden ones",
     )

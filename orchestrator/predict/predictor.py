@@ -18,6 +18,8 @@ from orchestrator.export.winners import Winner, read_ensemble, read_winners
 from orchestrator.results.files import read_study, read_table
 from orchestrator.stats.ensemble import ensembles
 from orchestrator.stats.predictions import split_runs
+from orchestrator.terminal import shown
+from trainables.data.files import one_line_errors
 from trainables.names import full_name
 from trainables.training.preprocessing import evaluation_batch, preparation, to_device
 
@@ -85,9 +87,9 @@ class Predictor:
         """Predictions for image files, and for all files in folders and below.
 
         Returns:
-            A row for each file: `file`; `class` and `probability`, those of the most probable;
-            `probability of NAME` for each class; `error`, why the file is no image, else null. A
-            file with an error has no other values.
+            A row for each file: `file`, where bytes that are no UTF-8 are escaped; `class` and
+            `probability`, those of the most probable; `probability of NAME` for each class;
+            `error`, why the file is no image, else null. A file with an error has no other values.
 
         Raises:
             ValueError: Some of the paths are not there or have no file.
@@ -103,15 +105,20 @@ class Predictor:
                 found = iter(self(np.stack(images)) if images else ())
                 for path, image in zip(some, read, strict=True):
                     row = {"error": image} if isinstance(image, str) else self._row(next(found))
-                    rows.append({"file": str(path), **row})
+                    rows.append({"file": shown(str(path)), **row})
         names = map(PROBABILITY_OF.format, self.classes)
         return pd.DataFrame(rows, columns=["file", "class", "probability", *names, "error"])
 
     def _read(self, path: Path) -> Images | str:
         """The image in a file, or why it has none."""
+        name = shown(str(path))
+        if not path.is_file():  # a pipe would be read for ever
+            return f"an image must be a file, but {name} is none"
         try:
-            return self.decode(path.read_bytes(), self.image_size, str(path))
-        except (ValueError, OSError) as error:
+            with one_line_errors(name):
+                content = path.read_bytes()
+            return self.decode(content, self.image_size, name)
+        except ValueError as error:
             return " ".join(str(error).split())
 
     def _row(self, probabilities: Probabilities) -> dict[str, Any]:
@@ -205,17 +212,22 @@ def _loaded(winner: Winner) -> Predictor:
 def list_files(paths: Sequence[str | Path]) -> list[Path]:
     """The files named, and those in the folders named and below, sorted; hidden ones are left out.
 
+    Below a folder all that is no folder is listed: a link that leads nowhere is no image either.
+
     Raises:
         ValueError: Some of the paths are not there or have no file.
     """
     listed: list[Path] = []
     wrong = []
-    for path in map(Path, paths):
-        if path.is_dir():
+    for given in paths:
+        path = Path(given)
+        if given == "":  # as a path, it would be this folder
+            wrong.append("one has no name")
+        elif path.is_dir():
             below = [
                 each
                 for each in sorted(path.rglob("*"))
-                if each.is_file()
+                if not each.is_dir()
                 and not any(part.startswith(".") for part in each.relative_to(path).parts)
             ]
             listed += below

@@ -3,6 +3,7 @@
 import contextlib
 import io
 import json
+import os
 import shutil
 import sqlite3
 import subprocess
@@ -27,6 +28,7 @@ from foreign_studies import (
 )
 from printed_json import printed_json
 
+from orchestrator.audit import read_optuna
 from orchestrator.audit.__main__ import main
 from orchestrator.audit.test_use import CHOSEN_BY_TEST, DURING_SEARCH
 
@@ -238,6 +240,11 @@ def _database(path: Path) -> None:
         (["good.csv", "--baseline", "x=3"], "--baseline must name hyperparameters of the trials"),
         (["good.csv", "--study", "mine"], "--study must go with a file of Optuna's"),
         (["none.csv"], "a study must have a trial with a result"),
+        (["pipe"], "PATH must be a file or a folder, but pipe is neither"),
+        (["inf.csv"], "val_accuracy must have finite numbers, but trial 1 of inf.csv has inf"),
+        (["1e400.csv"], "val_accuracy must have finite numbers, but trial 1 of 1e400.csv has inf"),
+        (["word.csv"], "val_accuracy must have finite numbers, but trial 1 of word.csv has 'word'"),
+        (["epochs.csv"], "PATH must be a CSV file with a heading, but epochs.csv cannot be read:"),
     ],
 )
 def test_wrong_input_is_one_line_and_exit_2(
@@ -252,12 +259,115 @@ def test_wrong_input_is_one_line_and_exit_2(
     Path("empty.csv").write_text("")
     Path("plain.csv").write_text("a,b\n1,2\n3,4\n")
     Path("good.csv").write_text("trial,learning_rate,val_accuracy\n0,0.1,0.5\n1,0.2,0.6\n")
+    os.mkfifo("pipe")
+    for value in ("inf", "1e400", "word"):
+        rows = f"trial,learning_rate,val_accuracy\n0,0.1,0.5\n1,0.2,{value}\n2,0.3,0.6\n"
+        Path(f"{value}.csv").write_text(rows)
+    Path("epochs.csv").write_text("trial,epoch,val_accuracy\n0,first,0.5\n0,2,0.6\n")
     Path("none.csv").write_text("trial,learning_rate,val_accuracy,state\n0,0.1,0.5,failed\n")
     assert main(arguments) == 2
     printed = capsys.readouterr()
     (line,) = printed.err.splitlines()
     assert message in line
     assert printed.out == ""
+
+
+@pytest.fixture(scope="module")
+def small_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A study of Optuna's in SQLite, to be copied."""
+    study = CLEAN["one model"](np.random.default_rng(0))
+    study.rows = study.rows[:3]
+    return write_optuna(study, tmp_path_factory.mktemp("optuna") / "study.db")
+
+
+def said_of(path: Path, capsys: pytest.CaptureFixture[str]) -> str:
+    """The one line with which a path is refused."""
+    assert main([str(path)]) == 2
+    printed = capsys.readouterr()
+    (line,) = printed.err.splitlines()
+    assert printed.out == ""
+    return line
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ("update trial_params set distribution_json='{}'", "KeyError: 'type'"),
+        ("update trials set state='WEIRD'", "LookupError: 'WEIRD' is not among"),
+        ("update trial_values set value=null", "AssertionError:"),
+        ("update trials set datetime_start='x'", "Invalid isoformat string: 'x'"),
+    ],
+)
+def test_a_database_with_what_optuna_never_writes_is_refused_in_a_line_that_names_it(
+    small_database: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    change: str,
+    reason: str,
+) -> None:
+    path = Path(shutil.copy(small_database, tmp_path / "study.db"))
+    with contextlib.closing(sqlite3.connect(path)) as opened:
+        opened.execute(change)
+        opened.commit()
+    line = said_of(path, capsys)
+    assert line.startswith(f"audit: PATH must be a file of Optuna's, but {path} cannot be read: ")
+    assert reason in line
+
+
+def test_a_database_that_another_process_has_locked_is_said_to_be_locked(
+    small_database: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(read_optuna, "LOCK_SECONDS", 0)
+    path = Path(shutil.copy(small_database, tmp_path / "study.db"))
+    with contextlib.closing(sqlite3.connect(path)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        assert said_of(path, capsys).endswith(
+            f"but {path} cannot be read: OperationalError: database is locked"
+        )
+    assert main([str(path)]) == 0
+
+
+def test_a_database_that_can_be_read_puts_nothing_on_the_error_stream(small_database: Path) -> None:
+    command = [sys.executable, "-m", "orchestrator.audit", str(small_database)]
+    done = subprocess.run(command, capture_output=True, check=False)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "reason"),
+    [
+        ("result.json", "[1,2]\n3\nnull\n", "result.json has a line that is no object: [1,2]"),
+        ("result.json", "[" * 100_000, "RecursionError: "),
+        ("result.json", '{"training_iteration": 1}\n{"training_iteration": "a"}\n', "TypeError: "),
+        ("result.json", f'{{"val_accuracy": 1{"0" * 400}}}\n', "OverflowError: "),
+        ("params.json", "{", "Expecting property name"),
+    ],
+)
+def test_a_trial_with_what_ray_tune_never_writes_is_refused_in_a_line_that_names_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, content: str, reason: str
+) -> None:
+    (tmp_path / "t1").mkdir()
+    (tmp_path / "t1" / name).write_text(content)
+    line = said_of(tmp_path, capsys)
+    assert line.startswith("audit: a trial's folder must hold reports of Ray Tune")
+    assert f"but {tmp_path / 't1'} cannot be read: " in line
+    assert reason in line
+
+
+@pytest.mark.parametrize("content", ["[]", '{"trial_data": [3]}', "[" * 100_000])
+def test_a_snapshot_that_is_none_of_ray_tunes_is_refused_in_a_line_that_names_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], content: str
+) -> None:
+    (tmp_path / "t1").mkdir()
+    (tmp_path / "t1" / "result.json").write_text('{"val_accuracy": 0.5}\n')
+    snapshot = tmp_path / "experiment_state-2026-01-01_00-00-00.json"
+    snapshot.write_text(content)
+    assert f"must be Ray Tune's state of an experiment, but {snapshot} cannot be " in said_of(
+        tmp_path, capsys
+    )
 
 
 def test_auditing_imports_neither_torch_nor_ray(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Settings: from presets, YAML, flags and --set, each wrong value refused in one line."""
 
+import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
@@ -170,6 +171,12 @@ def test_a_link_stays_one_and_what_nobody_said_stays_as_it_was(tmp_path: Path) -
 def test_a_wrong_setting_names_the_rule_and_the_value(assignment: str, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         resolved(assignment)
+
+
+def test_a_pipe_is_no_yaml_file(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(ValueError, match=r"must be a readable YAML file, but .*pipe is no file"):
+        resolve({}, config=tmp_path / "pipe", assignments=[])
 
 
 def test_a_broken_yaml_file_is_refused_in_one_line(tmp_path: Path) -> None:

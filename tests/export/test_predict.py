@@ -1,6 +1,7 @@
 """A winner on new images: the numbers of its own test, and one answer for all that is no image."""
 
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -75,6 +76,87 @@ def test_all_files_that_are_no_images_are_told_and_the_others_predicted(
     assert predicted.endswith("%")
     assert [line.split(": ")[0] for line in bad] == ["no image", "no image"]
     assert [name in line for name, line in zip(("b.jpg", "c.png"), bad, strict=True)] == [True] * 2
+
+
+def test_whatever_is_no_file_in_a_folder_is_named_and_the_rest_is_predicted(
+    cnn_study: Path, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copy(photos / "001.png", tmp_path / "a.png")
+    (tmp_path / "gone.png").symlink_to("nowhere.png")
+    (tmp_path / "loop.png").symlink_to("loop.png")
+    os.mkfifo(tmp_path / "pipe.png")
+    assert main([str(cnn_study), str(tmp_path)]) == 1
+    _, predicted, *bad = capsys.readouterr().out.splitlines()
+    assert predicted.startswith(f"{tmp_path / 'a.png'}: ")
+    assert bad == [
+        f"no image: an image must be a file, but {tmp_path / name} is none"
+        for name in ("gone.png", "loop.png", "pipe.png")
+    ]
+
+
+def test_a_file_that_is_larger_than_memory_is_no_image(
+    cnn_study: Path,
+    photos: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for name in ("a.png", "big.png"):
+        shutil.copy(photos / "001.png", tmp_path / name)
+    read = Path.read_bytes
+
+    def read_bytes(path: Path) -> bytes:
+        if path.name == "big.png":
+            raise MemoryError
+        return read(path)
+
+    monkeypatch.setattr(Path, "read_bytes", read_bytes)
+    assert main([str(cnn_study), str(tmp_path)]) == 1
+    *_, bad = capsys.readouterr().out.splitlines()
+    assert bad == f"no image: cannot read {tmp_path / 'big.png'}: MemoryError"
+
+
+@pytest.mark.parametrize("form", ["lines", ".csv", ".parquet", ".json"])
+def test_files_whose_names_are_no_utf_8_are_predicted_and_told_by_names_that_can_be_shown(
+    cnn_study: Path, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], form: str
+) -> None:
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    shutil.copy(photos / "001.png", os.fsencode(folder) + b"/good\xff.png")
+    Path(os.fsdecode(os.fsencode(folder) + b"/bad\xff.png")).touch()
+    shown = {str(folder / name) for name in (r"good\xff.png", r"bad\xff.png")}
+    output = tmp_path / f"found{form}"
+    written = () if form == "lines" else ("--output", str(output))
+    assert main([str(cnn_study), str(folder), *written]) == 1
+    printed = capsys.readouterr().out
+    assert rf"no image: cannot decode the image {folder}/bad\xff.png: " in printed
+    if form == "lines":
+        assert rf"{folder}/good\xff.png: " in printed
+    else:
+        read = {".csv": pd.read_csv, ".parquet": pd.read_parquet, ".json": pd.read_json}[form]
+        assert set(read(output).file) == shown
+
+
+def test_a_line_break_in_a_name_makes_no_second_line(
+    cnn_study: Path, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "my\nphotos"
+    folder.mkdir()
+    shutil.copy(photos / "001.png", folder / "a.png")
+    assert main([str(cnn_study), str(folder)]) == 0
+    _, line = capsys.readouterr().out.splitlines()
+    assert line.startswith(f"{tmp_path}/my?photos/a.png: ")
+
+
+def test_a_path_without_a_name_is_not_the_current_folder(
+    cnn_study: Path,
+    photos: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(photos)
+    assert main([str(cnn_study), ""]) == 2
+    assert "image files or folders of them, but one has no name" in capsys.readouterr().err
 
 
 def test_predictions_for_programs_are_as_documented(
