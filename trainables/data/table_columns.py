@@ -14,10 +14,12 @@ from trainables.data.table_files import TableFile
 LABEL_WORDS: Final = frozenset(
     {"label", "labels", "class", "class_name", "category", "target", "species"}
 )
+PART_COLUMN_WORDS: Final = frozenset({"split", "part", "subset", "set", "partition", "fold"})
+"""What columns are called that say which part an image is of."""
 SAMPLE: Final = 50
 """Values of a column that are looked at to see whether they are paths."""
 MOST_OTHER_WORDS: Final = 0.2
-"""Share of the rows of a column of parts that may say none, to be refused."""
+"""Share of the rows of a column of parts, if not called so, that may say none, to be refused."""
 # By these, and by files without an ending, a folder of classes is distinguished from one of tables.
 IMAGE_ENDINGS: Final = (
     *(".jpg", ".jpeg", ".jfif", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".ppm"),
@@ -136,8 +138,13 @@ def _part(tables: Sequence[TableFile], used: set[str | None]) -> str | None:
     for name in texts:
         values = [value for table in tables for value in table.column(name)]
         meant = [part_of(value) for value in values]
-        if len({*meant} - {None}) > 1 and meant.count(None) < MOST_OTHER_WORDS * len(meant):
-            _check_parts(first, name, [v for v, m in zip(values, meant, strict=True) if m is None])
+        parts = {*meant} - {None}
+        called = "train" in parts and PART_COLUMN_WORDS & {*words(name)}
+        nearly_all = len(parts) > 1 and meant.count(None) < MOST_OTHER_WORDS * len(meant)
+        if called or nearly_all:
+            others = [v for v, part in zip(values, meant, strict=True) if part is None]
+            _check_parts(first, name, others, len(values))
+        if nearly_all:
             found.append(name)
     if len(found) > 1:
         raise ValueError(
@@ -147,17 +154,19 @@ def _part(tables: Sequence[TableFile], used: set[str | None]) -> str | None:
     return found[0] if found else None
 
 
-def _check_parts(table: TableFile, name: str, others: Sequence[Any]) -> None:
-    """Rejects rows that say no part where nearly all do.
+def _check_parts(table: TableFile, name: str, others: Sequence[Any], rows: int) -> None:
+    """Rejects rows that say no part where others do.
 
     Raises:
         ValueError: There are some.
     """
     if others:
-        shown = ", ".join("nothing" if each is None else repr(each) for each in {*others})[:200]
+        once = dict.fromkeys(others)
+        shown = ", ".join("nothing" if each is None else repr(each) for each in once)[:200]
         raise ValueError(
-            f"each row must say train, val or test in column {name!r} of {table.name}, as nearly "
-            f"all do, but {len(others):,} say {shown}"
+            f"each row must say train, val or test in column {name!r} of {table.name}, as "
+            f"{rows - len(others):,} do, but {len(others):,} say {shown}; if these are labels, say "
+            f"--label-column {name}"
         )
 
 

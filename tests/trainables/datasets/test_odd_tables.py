@@ -9,7 +9,7 @@ import pytest
 from made_up_data_sets import error_of
 from made_up_tables import CLASSES, IMAGE, metadata, picture, published, write_csv, write_images
 
-from trainables.data.dataset import OpenedDataSet
+from trainables.data.dataset import NamedColumns, OpenedDataSet
 from trainables.datasets import folder
 
 COUNT = 24
@@ -85,7 +85,35 @@ def test_a_row_that_says_no_part_where_the_others_do_is_not_passed_over(
     rows = [{**row, "split": part} for row, part in zip(rows, parts, strict=True)]
     message = refusal(write_csv(tmp_path / "t.csv", rows))
     assert "must say train, val or test in column 'split' of t.csv" in message
-    assert message.endswith(f"1 say {said}")
+    assert f"as 23 do, but 1 say {said}; " in message
+
+
+@pytest.mark.parametrize("column", ["split", "Fold", "data_set"])
+@pytest.mark.parametrize(
+    ("word", "said"), [("tset", "'tset'"), ("", "nothing"), ("holdout", "'holdout'")]
+)
+def test_a_third_that_says_no_part_in_a_column_called_so_is_not_trained_on(
+    column: str, word: str, said: str, tmp_path: Path
+) -> None:
+    rows = write_images(tmp_path, COUNT)
+    parts = ["Train"] * 16 + [word] * 8
+    rows = [{**row, column: part} for row, part in zip(rows, parts, strict=True)]
+    message = refusal(write_csv(tmp_path / "t.csv", rows))
+    rule = f"each row must say train, val or test in column {column!r} of t.csv"
+    assert f"{rule}, as 16 do, but 8 say {said}; " in message
+    assert message.endswith(f"if these are labels, say --label-column {column}")
+
+
+def test_a_column_called_so_may_have_training_alone_or_classes(tmp_path: Path) -> None:
+    rows = write_images(tmp_path, COUNT)
+    alone = [{**row, "split": "train"} for row in rows]
+    assert opened(write_csv(tmp_path / "a.csv", alone)).classes == ("blue", "green", "red")
+    named = [
+        {"file": row["file"], "set": ("train", "car", "boat")[i % 3]} for i, row in enumerate(rows)
+    ]
+    place = f"{write_csv(tmp_path / 'b.csv', named)}"
+    columns = NamedColumns(label="set")
+    assert folder.DATASET.open(place, 12, columns).classes == ("boat", "car", "train")
 
 
 def test_endings_are_found_in_any_letters(tmp_path: Path) -> None:
