@@ -13,7 +13,7 @@ from orchestrator.export.model_card import render
 from orchestrator.results import files
 from orchestrator.results.kept_weights import CONFIG, MODEL, seed_folder, winner_folder
 from orchestrator.results.rows import ComparisonRow, FinalRow, tested
-from orchestrator.results.study_record import Choice, StudyRecord
+from orchestrator.results.study_record import WORDS, Choice, StudyRecord
 from orchestrator.results.study_results import StudyResults
 from trainables import registry
 from trainables.data.dataset import DataSet
@@ -21,6 +21,8 @@ from trainables.family import Family
 from trainables.training.normalization import NORMALIZATIONS, PLAIN_INPUT
 
 CARD: Final = "README.md"
+# What a kept winner and its row in `final.parquet` both say.
+SAID_TWICE: Final = ("family", "trial_id", "seed", "epoch", "train_images")
 # What of `study.json` a card is written from.
 NEEDED: Final = ("demo", "environment", "git_commit", "code_sha256", "weights")
 
@@ -164,7 +166,20 @@ def _record(kept: Path) -> _Record | None:
 def _read_winner(
     results: StudyResults, study: StudyRecord, kept: Path, record: _Record, row: FinalRow
 ) -> Winner:
-    """What is kept in a folder of a winner; a `ValueError` where other weights are there."""
+    """What is kept in a folder of a winner; a `ValueError` where other weights are there.
+
+    So is what is said of them otherwise than by the study, which of an earlier version may not name
+    the classes.
+    """
+    known: Mapping[str, Any] = row
+    said = {name: known[name] for name in SAID_TWICE}
+    said["classes"] = study.dataset.classes or record.classes
+    for name, value in said.items():
+        if (other := getattr(record, name)) != value:
+            raise ValueError(
+                f"{kept / CONFIG} must have the {name} that the study has, {value!r:.{WORDS}}, "
+                f"but has {other!r:.{WORDS}}"
+            )
     weights = (kept / MODEL).read_bytes()
     found = hashlib.sha256(weights).hexdigest()
     if found != record.weights_sha256:

@@ -13,7 +13,7 @@ from in_process import Driver
 from made_up_inputs import FAMILIES
 from optuna.trial import TrialState
 from read_export import ROOT, SMALL, opened
-from tampering import alter
+from tampering import alter, entry, noted
 
 from orchestrator.export import __main__ as export
 from orchestrator.results import files
@@ -88,6 +88,33 @@ def test_weights_that_are_not_those_that_were_kept_are_refused(
     (kept / "model.safetensors").write_bytes(b"others")
     recorded = json.loads((kept / "config.json").read_text())["weights_sha256"]
     assert f"must have SHA-256 {recorded} as recorded" in answer([str(curve_driver.folder)], capsys)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("classes", [*"1023456789"]), ("seed", 7), ("epoch", 0), ("family", "cnn")]
+)
+def test_a_winner_of_which_is_said_what_the_study_does_not_say_is_refused(
+    name: str,
+    value: object,
+    finished_study: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    study = Path(shutil.copytree(finished_study, tmp_path / "study"))
+    card = study / "winners" / "curve" / "config.json"
+    entry(name, value=value, file=f"{card.relative_to(study)}")(study, {})
+    error = answer([str(study)], capsys)
+    assert f"{card} must have the {name} that the study has, " in error
+    assert error.endswith(f", but has {value!r}\n")
+
+
+def test_a_study_that_does_not_name_its_classes_has_those_of_its_winner(
+    finished_study: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STUDY_FAMILY_PATH", str(FAMILIES))
+    study = Path(shutil.copytree(finished_study, tmp_path / "study"))
+    noted(lambda content, _: content["dataset"].pop("classes"))(study, {})
+    assert export.main([str(study)]) == 0
 
 
 def test_a_search_that_runs_can_be_looked_at_before_it_has_a_winner(

@@ -14,6 +14,7 @@ from PIL import Image
 from printed_json import printed_json
 from read_export import digits
 from safetensors.torch import save_file
+from tampering import entry
 
 from orchestrator.export.winners import read_ensemble, read_winners
 from orchestrator.predict import predictor
@@ -228,6 +229,16 @@ def test_weights_of_a_seed_that_were_changed_are_refused(
     assert main([str(study), str(photos), "--ensemble"]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith(f"predict: {weights} must have SHA-256 ")
+
+
+def test_classes_in_another_order_than_the_studys_are_refused(
+    cnn_study: Path, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    study = Path(shutil.copytree(cnn_study, tmp_path / "study"))
+    entry("classes", value=[*"1023456789"], file="winners/cnn/config.json")(study, {})
+    assert main([str(study), str(photos)]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "config.json must have the classes that the study has, ['0', '1', " in line
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".parquet", ".json"])
