@@ -155,10 +155,11 @@ def _violations(name: str, table: pa.Table) -> Iterator[str]:
         elif values.null_count and not expected.nullable and column not in LATER:
             yield f"lacks {column} in {values.null_count} rows"
         else:
-            yield from _violations_of_values(column, values)
+            yield from violations_of_values(column, values)
 
 
-def _violations_of_values(column: str, values: pa.ChunkedArray) -> Iterator[str]:
+def violations_of_values(column: str, values: pa.ChunkedArray) -> Iterator[str]:
+    """What is in a column that no study writes there, whatever the others have."""
     if check := _CHECKS.get(column):
         for value in pc.unique(values).drop_null().to_pylist():
             try:

@@ -5,7 +5,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Final
 
-from orchestrator.verify import finals, predictions, registration, search, sources, tables
+from orchestrator.verify import finals, predictions, ranges, registration, search, sources, tables
 from orchestrator.verify.sources import NotAtHandError
 from orchestrator.verify.tables import Check, Tables, UnusableError
 
@@ -16,7 +16,7 @@ def _checks_of(module: ModuleType) -> list[Check]:
     return [check for check in found if check.__module__ == module.__name__]
 
 
-MODULES: Final = (tables, search, finals, predictions, registration)
+MODULES: Final = (tables, ranges, search, finals, predictions, registration)
 CHECKS: Final = [check for module in MODULES for check in _checks_of(module)]
 SOURCES: Final = _checks_of(sources)
 # More of the same would not help to find what is wrong.
@@ -68,6 +68,7 @@ def verify(folder: Path, *, sources: bool) -> Verdict:
     openings = study.study.test_openings
     if openings > 1:
         notes.append(f"the test part was opened {openings} times, for different choices")
+    notes += ranges.clock_notes(study)
     return Verdict(problems=problems, notes=notes, checks=made)
 
 

@@ -22,9 +22,6 @@ from trainables.epoch_rows import OBJECTIVES, best_row, objective
 from trainables.training.seeding import derive_seed
 
 BEST: Final = (*(f"validation_{name}" for name in schema.METRICS), "validation_f1")
-SHARES: Final = (
-    *("train_accuracy", "validation_accuracy", "validation_precision", "validation_recall"),
-)
 
 
 def check_trials(tables: Tables) -> Iterator[str]:
@@ -64,10 +61,6 @@ def check_epochs(tables: Tables) -> Iterator[str]:
         where = f"epoch {epoch['epoch']} of {epoch['trial_id']}"
         known = trials.get(epoch["trial_id"])
         yield from differing(where, {"family": known["family"]} if known else {}, epoch)
-        shares: Mapping[str, Any] = epoch
-        for name in SHARES:
-            if not 0 <= shares[name] <= 1:
-                yield f"{name} of {where} must lie between 0 and 1, but is {shares[name]}"
         column = OBJECTIVES[tables.settings.objective]
         if not same(objective(epoch), epoch.get(column)):
             yield f"objective of {where} must be its {column}, but is {objective(epoch)}"

@@ -129,7 +129,8 @@ SEARCH = [
     Inconsistency(
         "an epoch's accuracy is a percentage",
         alter("epochs", {"trial_id": "{winner}", "epoch": 2}, train_accuracy=70.0),
-        "train_accuracy of epoch 2 of {winner} must lie between 0 and 1, but is 70.0",
+        "train_accuracy in epochs.parquet must be between 0 and 1, but 1 are not: of {winner} it "
+        "is 70.0",
     ),
     Inconsistency(
         "a trial that went on is said to have been stopped",
