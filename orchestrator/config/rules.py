@@ -13,6 +13,9 @@ from orchestrator.config.trackers import parse_targets
 from trainables.epoch_rows import OBJECTIVES
 
 MOST: Final = 1_000_000_000
+MOST_COUNTED: Final = 1_000_000
+"""Of what a study counts in `study.json`: trials, epochs, but no images."""
+MOST_SEEDS: Final = 1000
 
 
 def _rule(holds: Callable[[Any], bool], text: str) -> AfterValidator:
@@ -77,7 +80,8 @@ def trials_on_a_gpu(gpus_per_trial: float) -> int:
     return trials if trials and round(1 / trials, decimals) == gpus_per_trial else 0
 
 
-Positive = Annotated[int, at_least(1)]
+Positive = Annotated[int, at_least(1, MOST_COUNTED)]
+Images = Annotated[int, at_least(1)]
 FromZero = Annotated[float, _rule(math.isfinite, "be a finite number"), at_least(0)]
 Hours = Annotated[float, _rule(lambda time: time > 0 and math.isfinite(time), "be hours above 0")]
 Chance = Annotated[float, _rule(lambda chance: 0 < chance < 1, "be a chance between 0 and 1")]

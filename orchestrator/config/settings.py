@@ -76,7 +76,7 @@ class Settings:
     image_column: str | None = setting(None, flag="NAME")(COLUMNS["image"])
     label_column: str | None = setting(None, flag="NAME")(COLUMNS["label"])
     group_column: str | None = setting(None, flag="NAME")(COLUMNS["group"])
-    validation_images: rules.Positive | None = setting(None)(
+    validation_images: rules.Images | None = setting(None)(
         "images taken out of the training part for validation; none: all of the data's own, else "
         "a tenth, one a class at least"
     )
@@ -98,9 +98,7 @@ class Settings:
         "what epochs and trials are compared by on validation: `accuracy`, or for classes of very "
         "different sizes `balanced_accuracy` (the mean of their recalls) or `macro_f1`"
     )
-    trials: Annotated[int, rules.at_least(1, 1_000_000)] = setting(32, flag=True)(
-        "trials per family, the baseline included"
-    )
+    trials: rules.Positive = setting(32, flag=True)("trials per family, the baseline included")
     sampler: rules.Sampler = setting(INCUMBENT_TPE)(
         "which hyperparameters are tried next: `incumbent_tpe` (TPE, most of whose proposals keep "
         "some values of the best trial so far), `tpe`, `multivariate_tpe` or `random`"
@@ -122,11 +120,11 @@ class Settings:
     grace_period: rules.Positive = setting(5, flag=True)(
         "epochs before a trial can be stopped; the default is at most `epochs`"
     )
-    reduction_factor: Annotated[int, rules.at_least(2)] = setting(3, flag=True)(
+    reduction_factor: Annotated[int, rules.at_least(2, rules.MOST_COUNTED)] = setting(3, flag=True)(
         "one in this many survives a rung of ASHA, and rungs lie this factor apart; none within a "
         "fifth of the last epoch"
     )
-    seeds: Annotated[int, rules.at_least(1, 1000)] = setting(3, flag=True)(
+    seeds: Annotated[int, rules.at_least(1, rules.MOST_SEEDS)] = setting(3, flag=True)(
         "re-trainings of each winner and baseline"
     )
     train_fractions: rules.Fractions = setting((1.0,), flag=True)(

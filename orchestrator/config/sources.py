@@ -39,7 +39,7 @@ PRESETS: Final[Mapping[str, Values]] = {
 }
 
 
-class _OnceEachLoader(yaml.SafeLoader):
+class _StrictLoader(yaml.SafeLoader):
     """YAML's safe loader, but what it would change without a word is an error.
 
     Of a name given twice it would keep the last, `14:00` would be 840, and `010` eight.
@@ -68,7 +68,7 @@ class _OnceEachLoader(yaml.SafeLoader):
 
 
 for _kind in ("int", "float"):
-    _OnceEachLoader.add_constructor(f"tag:yaml.org,2002:{_kind}", _OnceEachLoader.construct_number)
+    _StrictLoader.add_constructor(f"tag:yaml.org,2002:{_kind}", _StrictLoader.construct_number)
 
 
 def demo_notes(settings: Settings, *, train_images: int | None, pretrained: bool) -> list[str]:
@@ -172,7 +172,7 @@ def _read_yaml(path: Path) -> dict[str, Any]:
     if path.exists() and not path.is_file():  # a pipe would be read for ever
         refuse(f"--config must be a readable YAML file, but {path} is no file")
     try:
-        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_OnceEachLoader)
+        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_StrictLoader)
     except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError) as error:
         reason = " ".join(str(error).split())
         raise ValueError(f"--config must be a readable YAML file, but {path}: {reason}") from error

@@ -10,7 +10,7 @@ from trainables.names import check_family
 if TYPE_CHECKING:
     from orchestrator.config.settings import Settings
 
-MOST: Final = 1_000_000
+MOST: Final = rules.MOST_COUNTED
 LONGEST: Final = 10_000
 
 Family = Annotated[str, AfterValidator(check_family)]
@@ -35,7 +35,7 @@ class StoredSettings(Entry):
     dataset: Text
     trials: Positive
     epochs: Positive
-    seeds: Annotated[int, Field(ge=1, le=1000)]
+    seeds: Annotated[int, Field(ge=1, le=rules.MOST_SEEDS)]
     train_fractions: Annotated[list[Share], Field(min_length=1, max_length=100)]
     preset: Text = "standard"
     weights: Text = ""

@@ -42,11 +42,14 @@ def _export(options: argparse.Namespace) -> Iterator[str]:
     from orchestrator.export.winners import read_winners
     from orchestrator.results.fetched import local_folder
     from orchestrator.results.files import check_inside, read_study
+    from orchestrator.results.kept_weights import WINNERS
 
     folder = local_folder(options.results, weights=True)
     study = read_study(folder)
     if options.output is None:
         check_inside(folder)
+    elif options.output.resolve().is_relative_to((folder / WINNERS).resolve()):
+        raise ValueError(f"--output must not be the study's own winners, but got {options.output}")
     if options.track:
         yield from _to_trackers(folder, options.track)
         if not (options.output or options.onnx or options.optuna or options.csv):

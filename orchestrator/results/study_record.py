@@ -7,6 +7,7 @@ from typing import Annotated, Any, Final, Self
 
 from pydantic import AfterValidator, Field, PrivateAttr, StrictBool, ValidationError
 
+from orchestrator.config import rules
 from orchestrator.config.rungs import all_rungs
 from orchestrator.config.samplers import MULTIVARIATE_TPE, TPE
 from orchestrator.config.searches import Search, searches_of
@@ -44,6 +45,7 @@ def _distribution(content: dict[str, Any]) -> dict[str, Any]:
 Trial = Annotated[str, AfterValidator(check_trial)]
 Time = Annotated[Text, AfterValidator(_time)]
 Count = Annotated[int, Field(ge=0, le=MOST)]
+Images = Annotated[int, Field(ge=0, le=rules.MOST)]
 Plain = StrictBool | int | float | Text | None
 Space = dict[str, Annotated[dict[str, Any], AfterValidator(_distribution)]]
 TWO: Final = Field(min_length=2, max_length=2)
@@ -64,8 +66,8 @@ class ProbeRecord(Entry):
     linear_accuracy: Annotated[float, Field(ge=0, le=1)]
     knn_accuracy: Annotated[float, Field(ge=0, le=1)]
     seconds: Annotated[float, Field(ge=0)]
-    train_images: Annotated[int, Field(ge=1)]
-    validation_images: Annotated[int, Field(ge=1)]
+    train_images: Images
+    validation_images: Images
 
 
 class DataRecord(Entry):
@@ -75,10 +77,10 @@ class DataRecord(Entry):
     classes: list[Text] = []
     files: dict[str, Text] = {}
     test_files: list[Text] | None = None
-    train_images: Count = 0
-    validation_images: Count = 0
+    train_images: Images = 0
+    validation_images: Images = 0
     own_validation: StrictBool | None = None
-    train_images_by_fraction: dict[str, Count] = {}
+    train_images_by_fraction: dict[str, Images] = {}
     image_shape: Annotated[list[Positive], Field(min_length=3, max_length=3)] = []
     split_sha256: Text = ""
     notes: list[Text] = []

@@ -146,6 +146,8 @@ def test_a_link_stays_one_and_what_nobody_said_stays_as_it_was(tmp_path: Path) -
         ("epoch_time_limit=0.5", "epoch_time_limit must be at least 1, but got 0.5"),
         ("epoch_time_limit=nan", "epoch_time_limit must be at most "),
         ("epoch_time_limit=inf", "epoch_time_limit must be at most "),
+        ("epochs=1000001", "epochs must be at most 1,000,000, but got 1000001"),
+        ("seeds=1001", "seeds must be at most 1,000, but got 1001"),
         ("grace_period=60", "grace_period must be at most epochs, but got grace_period=60"),
         ("epochs=many", "setting epochs does not take 'many'"),
         ("epochz=3", "unknown setting 'epochz'; choose from"),

@@ -80,6 +80,14 @@ def test_what_is_there_is_not_replaced_unless_asked(
     assert len(opened(journal, "curve").trials) == 2
 
 
+def test_the_kept_winners_are_not_written_over(
+    cnn_study: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output = cnn_study / "winners"
+    said = answer([str(cnn_study), "--output", str(output), "--overwrite"], capsys)
+    assert f"--output must not be the study's own winners, but got {output}" in said
+
+
 def test_weights_that_are_not_those_that_were_kept_are_refused(
     curve_driver: Driver, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from made_up_record import SETTINGS
+from made_up_record import SETTINGS, record
 
 from orchestrator.results import files
 from orchestrator.results.manifest import Manifest
@@ -27,3 +27,8 @@ def test_reading_makes_no_record_anew_which_could_be_of_what_stood_there_before(
     manifest = Manifest(tmp_path, {"name": "mine", "settings": SETTINGS}, lambda: None)
     assert "study" in vars(manifest)
     assert manifest.study is manifest.study
+
+
+def test_a_study_of_more_than_a_million_images_can_be_kept() -> None:
+    images = {"train_images": 1_281_167, "train_images_by_fraction": {"1": 1_281_167}}
+    assert record({"dataset": images}).dataset.train_images_at == {1.0: 1_281_167}
