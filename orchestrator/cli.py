@@ -49,9 +49,13 @@ def say_json(content: Mapping[str, object]) -> None:
 
     Raises:
         ValueError: A number in it is none of JSON's.
+        OSError: It could not be written whole, though somebody is there to read it.
     """
     sys.stdout.write(json.dumps(content, default=_moment, allow_nan=False) + "\n")
     sys.stdout.flush()
+    lost = sys.stdout.lost if isinstance(sys.stdout, _Text) else None
+    if lost is not None and not isinstance(lost, BrokenPipeError):
+        raise lost
 
 
 def _moment(value: Any) -> str:
@@ -90,12 +94,15 @@ def run_command(main: Callable[[], int]) -> NoReturn:
 
 
 class _Sink(io.FileIO):
-    """Bytes for whoever reads; once nobody does, or can, they go nowhere."""
+    """Bytes for whoever reads; once nobody does, or can, they go nowhere, and `lost` is why."""
+
+    lost: OSError | None = None
 
     def write(self, data: Any, /) -> int:
         try:
             return os.write(self.fileno(), data)
-        except OSError:  # a closed pipe, a terminal that is gone, a full disk
+        except OSError as error:  # a closed pipe, a terminal that is gone, a full disk
+            self.lost = error
             nowhere = os.open(os.devnull, os.O_WRONLY)
             os.dup2(nowhere, self.fileno())
             os.close(nowhere)
@@ -103,6 +110,17 @@ class _Sink(io.FileIO):
 
 
 class _Text(io.TextIOWrapper):
+    def __init__(self, sink: _Sink, encoding: str) -> None:
+        super().__init__(
+            io.BufferedWriter(sink), encoding=encoding, errors="replace", line_buffering=True
+        )
+        self._sink = sink
+
+    @property
+    def lost(self) -> OSError | None:
+        """Why some of it was not written; None where it was."""
+        return self._sink.lost
+
     def write(self, text: str) -> int:
         super().write(redacted(text))
         return len(text)
@@ -113,9 +131,4 @@ def _unfailing(stream: TextIO | None) -> TextIO:
     if stream is None:  # it was closed before this process began
         return open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123 (for good)
     stream.flush()
-    return _Text(
-        io.BufferedWriter(_Sink(stream.fileno(), "w", closefd=False)),
-        encoding=stream.encoding,
-        errors="replace",
-        line_buffering=True,
-    )
+    return _Text(_Sink(stream.fileno(), "w", closefd=False), stream.encoding)

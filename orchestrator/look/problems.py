@@ -41,6 +41,10 @@ RULES: Final[Mapping[str, tuple[str, str]]] = {
         "names of classes that no table can hold",
         "rename these folders in printable UTF-8",
     ),
+    "classes alike": (
+        "names of classes that look alike",
+        "give what is one class one name, and what are two names that can be told apart",
+    ),
     "folder in a class": (
         "folders inside the folder of a class",
         "move their images up into the folder of the class, or remove them",
@@ -140,11 +144,11 @@ class Problem:
 # Of these one is reported in full: what it is called leaves a question.
 DETAILED: Final = (
     *("few classes", "part name", "parts missing", "other format", "too large", "damaged"),
-    *("unreadable", "group in two parts", "few groups"),
+    *("unreadable", "classes alike", "group in two parts", "few groups"),
 )
 # What nothing is removed for: it is to be renamed, moved or added to.
 _STAYS: Final = (
-    *("few classes", "part name", "parts missing", "class name"),
+    *("few classes", "part name", "parts missing", "class name", "classes alike"),
     *("no label", "several rows", "no such file", "group in two parts", "few groups"),
 )
 _BY_CHANCE: Final = (

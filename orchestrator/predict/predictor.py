@@ -1,7 +1,8 @@
 """A winner with its weights, or those of all its seeds, on images prepared as in its training."""
 
+import os
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -215,7 +216,8 @@ def list_files(paths: Sequence[str | Path]) -> list[Path]:
     Below a folder all that is no folder is listed: a link that leads nowhere is no image either.
 
     Raises:
-        ValueError: Some of the paths are not there or have no file.
+        ValueError: Some of the paths are not there, have no file, or have a folder in them that
+            cannot be listed.
     """
     listed: list[Path] = []
     wrong = []
@@ -224,14 +226,11 @@ def list_files(paths: Sequence[str | Path]) -> list[Path]:
         if given == "":  # as a path, it would be this folder
             wrong.append("one has no name")
         elif path.is_dir():
-            below = [
-                each
-                for each in sorted(path.rglob("*"))
-                if not each.is_dir()
-                and not any(part.startswith(".") for part in each.relative_to(path).parts)
-            ]
+            unread: list[OSError] = []
+            below = sorted(_files_below(path, unread.append))
             listed += below
-            wrong += [] if below else [f"{path} has no file"]
+            wrong += [f"{each.filename} cannot be listed ({each.strerror})" for each in unread]
+            wrong += [] if below or unread else [f"{path} has no file"]
         elif path.is_file():
             listed.append(path)
         else:
@@ -241,3 +240,16 @@ def list_files(paths: Sequence[str | Path]) -> list[Path]:
             f"what to predict must be image files or folders of them, but {'; '.join(wrong)}"
         )
     return listed
+
+
+def _files_below(folder: Path, cannot_list: Callable[[OSError], object]) -> Iterator[Path]:
+    """All that is no folder, also through links to folders, but to one that they lie in."""
+    for root, folders, names in os.walk(folder, onerror=cannot_list, followlinks=True):
+        here = Path(root)
+        above = {here.resolve(), *here.resolve().parents}
+        folders[:] = [
+            name
+            for name in folders
+            if not name.startswith(".") and (here / name).resolve() not in above
+        ]
+        yield from (here / name for name in names if not name.startswith("."))

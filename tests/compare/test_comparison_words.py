@@ -6,7 +6,7 @@ from itertools import product
 import numpy as np
 import pandas as pd
 import pytest
-from made_up_study import ComparedStudy
+from made_up_study import ComparedStudy, shown
 from sklearn import metrics
 
 from orchestrator.analysis.pairwise import difference_sections, probability_of_improvement
@@ -30,10 +30,16 @@ def test_markdown_and_terminal_show_the_same_cells_and_no_nan():
         assert "inf" not in text.lower().split()
 
 
-@pytest.mark.parametrize("width", [80, 120])
-def test_tables_fit_the_terminal_and_break_no_number(width):
+@pytest.fixture(scope="module")
+def three_fractions():
     study = ComparedStudy(fractions=(0.01, 0.1, 1.0), seeds=3)
-    terminal = study.terminal(width)
+    return study, study.report()
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_tables_fit_the_terminal_and_break_no_number(three_fractions, width):
+    study, report = three_fractions
+    terminal = shown(report, width)
     assert max(len(line.rstrip()) for line in terminal.splitlines()) <= width
     final = pd.DataFrame(study.final().to_pylist())
     for (fraction, role, family), own in final.groupby(["train_fraction", "role", "family"]):
@@ -97,17 +103,17 @@ def test_the_answer_opens_the_markdown_and_ends_the_terminal(seeds, start):
 
 
 def test_the_largest_fraction_comes_first_everywhere():
-    study = ComparedStudy(fractions=(0.1, 1.0), never_predicted=("cnn",))
+    markdown = ComparedStudy(fractions=(0.1, 1.0), never_predicted=("cnn",)).markdown()
     for title in (
         "Test results at train fraction ",
         "Differences in test accuracy at train fraction ",
     ):
         assert [
             line.removeprefix(f"## {title}").partition(":")[0]
-            for line in study.markdown().splitlines()
+            for line in markdown.splitlines()
             if line.startswith(f"## {title}")
         ] == ["1", "0.1"]
-    flags = study.markdown().partition("Warnings")[2].splitlines()[2:6]
+    flags = markdown.partition("Warnings")[2].splitlines()[2:6]
     assert [re.search(r"at train fraction ([\d.]+)", line)[1] for line in flags] == [
         *("1", "1", "0.1", "0.1")
     ]

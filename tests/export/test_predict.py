@@ -2,7 +2,9 @@
 
 import json
 import os
+import re
 import shutil
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +12,7 @@ import pandas as pd
 import pytest
 import torch
 from in_process import Driver
+from ordinary import ordinary_user
 from PIL import Image
 from printed_json import printed_json
 from read_export import digits
@@ -93,6 +96,29 @@ def test_whatever_is_no_file_in_a_folder_is_named_and_the_rest_is_predicted(
         f"no image: an image must be a file, but {tmp_path / name} is none"
         for name in ("gone.png", "loop.png", "pipe.png")
     ]
+
+
+def test_images_of_linked_folders_are_listed_and_a_link_upwards_ends(tmp_path: Path) -> None:
+    (tmp_path / "here" / "below").mkdir(parents=True)
+    (tmp_path / "elsewhere").mkdir()
+    for place in ("here/1.png", "here/below/2.png", "elsewhere/3.png"):
+        (tmp_path / place).touch()
+    (tmp_path / "here" / "linked").symlink_to("../elsewhere")
+    (tmp_path / "here" / "below" / "up").symlink_to("..")
+    found = predictor.list_files([tmp_path / "here"])
+    names = ["1.png", "below/2.png", "linked/3.png"]
+    assert found == [tmp_path / "here" / name for name in names]
+
+
+def test_a_folder_that_cannot_be_listed_is_told_before_any_image_is_predicted() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)  # so that whoever is not root may come to it
+        (Path(folder) / "1.png").touch()
+        secret = Path(folder, "secret")
+        secret.mkdir(mode=0o000)
+        message = rf"but {re.escape(str(secret))} cannot be listed \(Permission denied\)$"
+        with ordinary_user(), pytest.raises(ValueError, match=message):
+            predictor.list_files([folder])
 
 
 def test_a_file_that_is_larger_than_memory_is_no_image(

@@ -1,7 +1,5 @@
 """F21: odd paths work, folders that cannot be written are refused, clocks may be set back."""
 
-import contextlib
-import os
 import shutil
 import tempfile
 import time
@@ -17,6 +15,7 @@ import pandas as pd
 import pytest
 from made_up_study import ComparedStudy
 from made_up_trials import row_of, spec_of
+from ordinary import ordinary_user
 
 from orchestrator import study
 from orchestrator.compare import __main__ as compare
@@ -37,18 +36,6 @@ from trainables.training.trainer import Trainer
 
 DIGITS = ["--dataset", "digits", "--families", "cnn"]
 AWKWARD = ("étude d'images (1)", "100% #1?x=1&y;2", "数据 [🧪]", "-rf", "a:b\\c", ' "q" ')
-
-
-@contextlib.contextmanager
-def ordinary_user() -> Iterator[None]:
-    """Not root, whom no permission stops."""
-    before = os.geteuid()
-    if before == 0:
-        os.seteuid(65534)
-    try:
-        yield
-    finally:
-        os.seteuid(before)
 
 
 @pytest.fixture

@@ -204,6 +204,7 @@ DAMAGES: dict[str, Callable[[Path], object]] = {
     "folder in a class": lambda f: (f / "class 0" / "more").mkdir(),
     "train without test": lambda f: shutil.copytree(f, f / "train"),
     "class name": lambda f: (f / "class 0").rename(f / os.fsdecode(b"\xff")),
+    "classes alike": lambda f: (f / "class 0").rename(f / "class 1 "),
     **{
         f"copy {n} of a class": lambda f, n=n: copy_into(f, f"class 0/{n}.jpg", "class 0/x.jpg")
         for n in range(5)

@@ -46,8 +46,8 @@ def test_a_reader_that_goes_leaves_a_command_its_own_exit_code(stream: str) -> N
         from orchestrator.cli import run_command
         def main():
             console = Console(file=sys.{stream})
-            for number in range(20_000):
-                console.print(f"line {{number}}")
+            for number in range(2_000):
+                console.print(f"line {{number}} {{'-' * 60}}")
             return 5
         run_command(main)
     """
@@ -67,6 +67,26 @@ def test_output_that_was_closed_from_the_start_ends_no_command() -> None:
         ["bash", "-c", script, sys.executable], env=_environment(), check=False, cwd=ROOT
     )
     assert done.returncode == 3
+
+
+def test_json_that_a_full_disk_does_not_take_is_an_error_and_a_reader_that_goes_is_none() -> None:
+    code = """
+        from orchestrator.cli import answer, run_command, say_json
+        run_command(lambda: answer("status", lambda: say_json({"state": "running"}) or 0))
+    """
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            _python(code), env=_environment(), stdout=full, stderr=subprocess.PIPE, check=False
+        )
+    reading, writing = os.pipe()
+    os.close(reading)
+    gone = subprocess.run(
+        _python(code), env=_environment(), stdout=writing, stderr=subprocess.PIPE, check=False
+    )
+    os.close(writing)
+    full_disk = b"status: [Errno 28] No space left on device\n"
+    assert (done.returncode, done.stderr) == (2, full_disk)
+    assert (gone.returncode, gone.stderr) == (0, b"")
 
 
 def test_a_password_is_shown_nowhere_not_even_in_a_traceback() -> None:

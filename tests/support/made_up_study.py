@@ -239,16 +239,21 @@ class ComparedStudy:
         return markdown_of(self.report())
 
     def terminal(self, width: int = 200) -> str:
-        console = Console(file=io.StringIO(), width=width)
-        print_report(console, self.report())
-        print_answer(console, self.report())
-        return console.file.getvalue()
+        return shown(self.report(), width)
 
     def report(self) -> Report:
         tables = self.tables()
         if "comparison" not in tables:
             tables["comparison"] = self.comparison()
         return prepare(self.record(), tables, runs=split_runs(tables["predictions"]))
+
+
+def shown(report: Report, width: int) -> str:
+    """What a terminal so wide shows of a report."""
+    console = Console(file=io.StringIO(), width=width)
+    print_report(console, report)
+    print_answer(console, report)
+    return console.file.getvalue()
 
 
 @cache

@@ -4,6 +4,7 @@ Either `<dir>/train/<class>/*` and `<dir>/test/<class>/*`, perhaps with a `val/`
 `<dir>/<class>/*`.
 """
 
+import unicodedata
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -54,7 +55,8 @@ class Fault:
 
 
 FOLDER_RULES: Final = (
-    *("few classes", "part name", "parts missing", "classes differ", "class name", "few images"),
+    *("few classes", "part name", "parts missing", "classes differ", "class name"),
+    *("classes alike", "few images"),
     *("folder in a class", "no file", "file name"),
     *("no label", "several rows", "no such file", "group in two parts", "few groups"),
 )
@@ -370,6 +372,12 @@ class _Tree:
                     )
                     place = f"{part}/{name}" if part else name
                     yield Fault(kind="class name", name=f"{place}/", sentence=sentence)
+        for name, other in alike(self.classes):
+            for part in self._parts:
+                if other in self._classes[part]:
+                    place = f"{part}/{other}" if part else other
+                    sentence = different(name, other)
+                    yield Fault(kind="classes alike", name=f"{place}/", sentence=sentence)
 
     def part(self, part: str) -> Part:
         """The images of a part, class by class."""
@@ -380,6 +388,23 @@ class _Tree:
             names += images
             labels += [label] * len(images)
         return Part(names=tuple(names), labels=np.array(labels, dtype=np.int64))
+
+
+def alike(names: Sequence[str]) -> list[tuple[str, str]]:
+    """Names that are shown as an earlier one is, with that first: other Unicode, outer spaces."""
+    first: dict[str, str] = {}
+    pairs = [
+        (first.setdefault(unicodedata.normalize("NFC", name).strip(), name), name) for name in names
+    ]
+    return [(one, other) for one, other in pairs if one != other]
+
+
+def different(one: str, other: str) -> str:
+    """The rule that two names of classes which look alike break."""
+    return (
+        "classes must have names that look different, but "
+        f"{one!a} and {other!a} differ in spaces around them or in how letters are written"
+    )
 
 
 def _wrong_with(folder: "Folder", name: str) -> tuple[str, str] | None:

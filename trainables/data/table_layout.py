@@ -23,6 +23,8 @@ from trainables.data.class_folders import (
     Fault,
     Layout,
     Part,
+    alike,
+    different,
     with_test,
 )
 from trainables.data.dataset import NamedColumns
@@ -301,6 +303,8 @@ def _wrong_classes(
         if not name.isprintable():
             sentence = f"a class must be named in printable text, but one is {name!a}"
             yield Fault(kind="class name", name=f"{name!a}/", sentence=sentence)
+    for one, other in alike(classes):
+        yield Fault(kind="classes alike", name=f"{other!a}/", sentence=different(one, other))
     if not {WHOLE, "train"} & parts.keys():
         sentence = f"a part for training must be there, but only {', '.join(parts)} is"
         yield Fault(kind="parts missing", name="train/", sentence=sentence)

@@ -181,6 +181,13 @@ def test_a_class_that_no_table_can_hold_is_refused(tmp_path, name):
         folder.DATASET.open(str(tmp_path), 16)
 
 
+@pytest.mark.parametrize("name", ["de\u0301ja\u0300", "déjà ", " déjà"])
+def test_classes_whose_names_look_alike_are_not_two(tmp_path, name):
+    write_classes(tmp_path, {"déjà": 5, name: 5})
+    with pytest.raises(ValueError, match=r"classes must have names that look different, but '.*' "):
+        folder.DATASET.open(str(tmp_path), 16)
+
+
 def test_an_image_whose_name_no_report_can_hold_is_refused(classes_dir):
     image = next((classes_dir / "hund").iterdir())
     image.rename(image.with_name(os.fsdecode(b"caf\xe9.png")))

@@ -1,5 +1,7 @@
 """Tables of images: found by type, metadata and content; what is not clear is refused in a line."""
 
+import re
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -124,6 +126,14 @@ def test_a_table_with_semicolons_and_a_mark_of_bytes_is_read(tmp_path):
     path = write_csv(tmp_path / "labels.csv", rows, ";")
     path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
     assert opened(path).image_counts == (12, 3)
+
+
+def test_labels_that_look_alike_are_not_two_classes(tmp_path):
+    rows = write_images(tmp_path, 15)
+    rows[0]["species"] += " "
+    path = write_csv(tmp_path / "labels.csv", rows)
+    message = r"classes must have names that look different, but '(\w+)' and '\1 ' differ in"
+    assert re.search(message, error_of(folder.DATASET, path))
 
 
 def test_a_folder_with_images_and_a_table_of_them_points_to_the_table(tmp_path):
