@@ -51,6 +51,8 @@ def find(
             f"weights must be named for pre-trained families of the study, "
             f"{', '.join(pretrained) or 'of which there is none'}, but are for {', '.join(others)}"
         )
+    if not pretrained and settings.weights not in {USUAL, DEMO}:
+        say(f"Weights: no family of this study uses any, so {settings.weights} is not read")
     found: dict[str, WeightsFile | None] = {}
     faults: list[str] = []
     for name, family in pretrained.items():

@@ -60,6 +60,15 @@ def test_weights_for_a_family_without_any_are_refused(
     assert "of the study, timm.test_resnet, but are for cnn" in line
 
 
+def test_weights_that_no_family_uses_are_said_not_to_be_read(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert plan(tmp_path, "gone.safetensors", "cnn") == 0
+    said = capsys.readouterr().out.replace("\n", " ")
+    assert "Weights: no family of this study uses any, so " in said
+    assert "gone.safetensors is not read" in said
+
+
 @pytest.mark.parametrize("text", ["imagenet_v2", "timm/test_resnet=imagenet_v2"])
 def test_a_resnet50s_weights_are_not_downloaded_for_another_network(
     tmp_path: Path, text: str, capsys: pytest.CaptureFixture[str]
