@@ -34,7 +34,8 @@ from trainables.data.dataset import (
     NamedColumns,
     OpenedDataSet,
 )
-from trainables.data.decoding import decode, facts, formats_of, kind_of_fault, rgb, shorter_edge
+from trainables.data.decoding import decode as _decode  # scripts elsewhere have it by this name
+from trainables.data.decoding import facts, formats_of, kind_of_fault, rgb, shorter_edge
 from trainables.data.mapped_images import map_images, new_file
 from trainables.data.near_duplicates import EDGE, small_picture
 from trainables.data.survey import Survey, SurveyedImage
@@ -211,7 +212,7 @@ def survey_image_folder(
         left_out={what: names for what, names in layout.left_out.items() if names},
         notes=layout.notes,
         few=layout.few,
-        thumbnail=lambda name, edge: decode(folder.read(name), edge, folder.at(name)),
+        thumbnail=lambda name, edge: _decode(folder.read(name), edge, folder.at(name)),
         open=partial(
             _opened,
             layout,
@@ -228,7 +229,7 @@ def _looked_at(folder: "Folder", part: str, label: int, name: str) -> SurveyedIm
     except ValueError as error:
         return Fault(kind="unreadable", name=name, sentence=str(error))
     try:
-        pixels = decode(content, EDGE, folder.at(name))
+        pixels = _decode(content, EDGE, folder.at(name))
     except ValueError as error:
         return Fault(kind=kind_of_fault(content, str(error)), name=name, sentence=str(error))
     form, width, height, traits = facts(content)
@@ -283,7 +284,7 @@ def _check(folder: "Folder", part: Part, files: Mapping[str, str]) -> None:
 def _image(
     folder: "Folder", name: str, files: Mapping[str, str], image_size: int
 ) -> npt.NDArray[np.uint8]:
-    return decode(folder.read(name, sha256=files[name]), image_size, folder.at(name))
+    return _decode(folder.read(name, sha256=files[name]), image_size, folder.at(name))
 
 
 def _for_each(part: Part, do: Callable[[int], object]) -> None:
@@ -349,5 +350,5 @@ DATASET = DataSet(
     survey=survey_image_folder,
     with_columns=with_columns,
     licence="not stated: the images are those of whoever ran the study",
-    standalone=(rgb, formats_of, decode),
+    standalone=(rgb, formats_of, _decode),
 )
