@@ -1,5 +1,6 @@
 """Weights that each family has of its own: found, tried in its network, and told all at once."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -64,9 +65,8 @@ def test_weights_that_no_family_uses_are_said_not_to_be_read(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert plan(tmp_path, "gone.safetensors", "cnn") == 0
-    said = capsys.readouterr().out.replace("\n", " ")
-    assert "Weights: no family of this study uses any, so " in said
-    assert "gone.safetensors is not read" in said
+    said = " ".join(capsys.readouterr().out.split())
+    assert re.search(r"Weights: no family of this study uses any, so .+ is not read", said)
 
 
 @pytest.mark.parametrize("text", ["imagenet_v2", "timm/test_resnet=imagenet_v2"])

@@ -46,7 +46,7 @@ def spied(monkeypatch) -> list[str]:
         monkeypatch.setattr(module, name, lambda *a: decoded.append(described(a)) or real(*a))
 
     spy(cifar, "_decode", lambda arguments: arguments[1])
-    spy(folder, "decode", lambda arguments: arguments[2].partition("数据 [1]/")[2])
+    spy(folder, "_decode", lambda arguments: arguments[2].partition("数据 [1]/")[2])
     spy(digits, "_rgb", lambda _: "a scan")
     return decoded
 
