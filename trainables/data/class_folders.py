@@ -372,11 +372,10 @@ class _Tree:
                     )
                     place = f"{part}/{name}" if part else name
                     yield Fault(kind="class name", name=f"{place}/", sentence=sentence)
-        for name, other in alike(self.classes):
+        for name, sentence in alike(self.classes):
             for part in self._parts:
-                if other in self._classes[part]:
-                    place = f"{part}/{other}" if part else other
-                    sentence = different(name, other)
+                if name in self._classes[part]:
+                    place = f"{part}/{name}" if part else name
                     yield Fault(kind="classes alike", name=f"{place}/", sentence=sentence)
 
     def part(self, part: str) -> Part:
@@ -390,21 +389,17 @@ class _Tree:
         return Part(names=tuple(names), labels=np.array(labels, dtype=np.int64))
 
 
-def alike(names: Sequence[str]) -> list[tuple[str, str]]:
-    """Names that are shown as an earlier one is, with that first: other Unicode, outer spaces."""
+def alike(names: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Names of classes that look like an earlier one, each with a sentence on the two."""
     first: dict[str, str] = {}
-    pairs = [
-        (first.setdefault(unicodedata.normalize("NFC", name).strip(), name), name) for name in names
-    ]
-    return [(one, other) for one, other in pairs if one != other]
-
-
-def different(one: str, other: str) -> str:
-    """The rule that two names of classes which look alike break."""
-    return (
-        "classes must have names that look different, but "
-        f"{one!a} and {other!a} differ in spaces around them or in how letters are written"
-    )
+    for name in names:
+        one = first.setdefault(unicodedata.normalize("NFC", name).strip(), name)
+        if one != name:
+            yield (
+                name,
+                "classes must have names that look different, but "
+                f"{one!a} and {name!a} differ in spaces around them or in how letters are written",
+            )
 
 
 def _wrong_with(folder: "Folder", name: str) -> tuple[str, str] | None:

@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import struct
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -104,7 +105,7 @@ def facts(content: bytes) -> tuple[str, int, int, tuple[str, ...]]:
         orientation = image.getexif().get(0x0112, 1)
         try:
             frames = bool(getattr(image, "is_animated", False))
-        except (OSError, EOFError, ValueError, SyntaxError):
+        except (OSError, EOFError, IndexError, ValueError, SyntaxError, struct.error):
             frames = True  # there are more, and they are damaged: nobody reads them
         has = {
             TURNED: orientation in range(2, 9),

@@ -14,7 +14,9 @@ from trainables.data.table_files import TableFile
 LABEL_WORDS: Final = frozenset(
     {"label", "labels", "class", "class_name", "category", "target", "species"}
 )
-PART_COLUMN_WORDS: Final = frozenset({"split", "part", "subset", "set", "partition", "fold"})
+PART_COLUMN_WORDS: Final = frozenset(
+    {"split", "part", "subset", "set", "partition", "fold", "usage"}
+)
 """What columns are called that say which part an image is of."""
 SAMPLE: Final = 50
 """Values of a column that are looked at to see whether they are paths."""
@@ -139,7 +141,7 @@ def _part(tables: Sequence[TableFile], used: set[str | None]) -> str | None:
         values = [value for table in tables for value in table.column(name)]
         meant = [part_of(value) for value in values]
         parts = {*meant} - {None}
-        called = "train" in parts and PART_COLUMN_WORDS & {*words(name)}
+        called = parts and PART_COLUMN_WORDS & {*words(name)}
         nearly_all = len(parts) > 1 and meant.count(None) < MOST_OTHER_WORDS * len(meant)
         if called or nearly_all:
             others = [v for v, part in zip(values, meant, strict=True) if part is None]

@@ -18,18 +18,24 @@ import numpy as np
 from trainables.data.class_folders import (
     LEAST,
     MIN_CLASSES,
+    PART_WORDS,
     PARTS,
     WHOLE,
     Fault,
     Layout,
     Part,
     alike,
-    different,
     with_test,
 )
 from trainables.data.dataset import NamedColumns
 from trainables.data.files import Folder
-from trainables.data.table_columns import Columns, find_columns, part_of, words
+from trainables.data.table_columns import (
+    PART_COLUMN_WORDS,
+    Columns,
+    find_columns,
+    part_of,
+    words,
+)
 from trainables.data.table_files import RowsFolder, TableFile, hash_of, open_table
 from trainables.data.table_places import Tables
 
@@ -113,7 +119,7 @@ def find_table_layout(tables: Tables, named: NamedColumns) -> Layout:
         places=tuple(product(parts, classes)),
         faults=tuple(faults),
         left_out={"tables that are of no part": tables.left_out},
-        notes=(*notes, *_hints(every[0], columns)),
+        notes=(*notes, *_hints(every[0], columns, whole=WHOLE in opened)),
         few=few,
         tables={table.name: hash_of(folder, table.name) for table in every},
         embedded=columns.embedded,
@@ -206,8 +212,8 @@ def _classes(rows: Sequence[_Row], columns: Columns) -> tuple[str, ...]:
 
 
 def _in_order(name: str) -> tuple[int, str]:
-    """Numbers by size, other names by their letters."""
-    return (int(name), "") if re.fullmatch(r"-?\d{1,18}", name) else (0, name)
+    """Numbers by size, other names by their letters; never equal for two names."""
+    return (int(name), name) if re.fullmatch(r"-?\d{1,18}", name) else (0, name)
 
 
 def _parts(rows: Sequence[_Row], classes: Sequence[str], *, grouped: bool) -> dict[str, Part]:
@@ -258,11 +264,20 @@ def _groups_said(rows: Sequence[_Row], column: str) -> str:
     return f"{len(groups):,} groups by column {column!r}: each is in one part whole{others}."
 
 
-def _hints(table: TableFile, columns: Columns) -> Iterator[str]:
-    """Which column may say what belongs together, where nobody has named one."""
-    used = {columns.image, columns.label, columns.part}
-    for name in table.schema.names:
-        if columns.group is None and name not in used and GROUP_WORDS & set(words(name)):
+def _hints(table: TableFile, columns: Columns, *, whole: bool) -> Iterator[str]:
+    """Columns that are not used and may say of which part an image is, or what belongs together.
+
+    No table says of which part its images are where they are a `whole`.
+    """
+    used = {columns.image, columns.label, columns.part, columns.group}
+    for name in (name for name in table.schema.names if name not in used):
+        named = {*words(name)}
+        if whole and columns.part is None and named & {*PART_COLUMN_WORDS, *PART_WORDS}:
+            yield (
+                f"Column {name!r} is not used: which part an image is of would be said by a column "
+                "of the words train, val and test alone."
+            )
+        if columns.group is None and GROUP_WORDS & named:
             yield (
                 f"If images with the same {name!r} belong together, name that with --group-column "
                 f"{name}: then each is on one side only."
@@ -303,8 +318,8 @@ def _wrong_classes(
         if not name.isprintable():
             sentence = f"a class must be named in printable text, but one is {name!a}"
             yield Fault(kind="class name", name=f"{name!a}/", sentence=sentence)
-    for one, other in alike(classes):
-        yield Fault(kind="classes alike", name=f"{other!a}/", sentence=different(one, other))
+    for name, sentence in alike(classes):
+        yield Fault(kind="classes alike", name=f"{name!a}/", sentence=sentence)
     if not {WHOLE, "train"} & parts.keys():
         sentence = f"a part for training must be there, but only {', '.join(parts)} is"
         yield Fault(kind="parts missing", name="train/", sentence=sentence)

@@ -3,6 +3,7 @@
 import io
 import os
 import shutil
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from made_up_data_sets import TEST, encoded, error_of, in_memory, write_classes
 from PIL import Image
 
 from trainables.data import class_folders, decoding
+from trainables.data.survey import FRAMES
 from trainables.datasets import folder
 
 
@@ -171,6 +173,20 @@ def test_every_class_at_fault_is_told_at_once(tmp_path):
     write_classes(tmp_path, {"cat": 1, "dog": 2, "cow": 5})
     with pytest.raises(ValueError, match=r"/cat, but found 1; at least 3 .*/dog, but found 2"):
         folder.DATASET.open(str(tmp_path), 16)
+
+
+def test_a_gif_that_is_cut_anywhere_is_decoded_and_described_or_refused():
+    written = io.BytesIO()
+    frames = [Image.fromarray(np.full((9, 9, 3), 60 * n, np.uint8)) for n in range(4)]
+    frames[0].save(written, "GIF", save_all=True, append_images=frames[1:])
+    described = Counter()
+    for end in range(1, len(whole := written.getvalue())):
+        try:
+            decoding.decode(whole[:end], 9, "x")
+        except ValueError:
+            continue
+        described[decoding.facts(whole[:end])[-1]] += 1
+    assert described[(FRAMES,)] > 100
 
 
 @pytest.mark.parametrize("name", [b"caf\xe9", b"two\nlines"])

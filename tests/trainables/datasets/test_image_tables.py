@@ -18,6 +18,7 @@ from made_up_tables import (
     write_images,
 )
 
+from trainables.data import table_layout
 from trainables.data.dataset import NamedColumns, OpenedDataSet
 from trainables.datasets import folder
 
@@ -132,6 +133,40 @@ def test_labels_that_look_alike_are_not_two_classes(tmp_path):
         row["species"] = label
     error = error_of(folder.DATASET, write_csv(tmp_path / "labels.csv", rows))
     assert "look different, but 'cafe\\u0301' and 'caf\\xe9' differ in spaces" in error
+
+
+@pytest.mark.parametrize("labels", [["1", "01", "2"], ["01", "1", "2"]])
+def test_numbers_that_are_written_in_two_ways_have_one_order(labels):
+    assert sorted(labels, key=table_layout._in_order) == ["01", "1", "2"]
+
+
+@pytest.mark.parametrize(
+    ("column", "values"),
+    [
+        ("split", ("trainval", "test")),
+        ("Usage", ("Training", "PublicTest")),
+        ("fold", ("a", "val")),
+    ],
+)
+def test_a_column_of_parts_of_which_some_are_unknown_is_refused(column, values, tmp_path):
+    rows = write_images(tmp_path, 30)
+    for i, row in enumerate(rows):
+        row[column] = values[i % 2]
+    error = error_of(folder.DATASET, write_csv(tmp_path / "labels.csv", rows))
+    assert f"each row must say train, val or test in column '{column}'" in error
+
+
+@pytest.mark.parametrize(
+    ("column", "values"), [("split", ("tr", "te")), ("split", (0, 1)), ("is_test", (False, True))]
+)
+def test_a_column_that_may_be_of_parts_and_is_not_used_is_said(column, values, tmp_path):
+    rows = write_images(tmp_path, 30)
+    for i, row in enumerate(rows):
+        row[column] = values[i % 2]
+    path = tmp_path / "labels.parquet"
+    pq.write_table(pa.Table.from_pylist(rows), path)
+    (note,) = [n for n in opened(path, label="species").notes if "is not used" in n]
+    assert note.startswith(f"Column '{column}' is not used: which part an image is of")
 
 
 def test_a_folder_with_images_and_a_table_of_them_points_to_the_table(tmp_path):
