@@ -14,7 +14,8 @@ from orchestrator.config.settings import Settings, absolute, check_text
 from orchestrator.config.sources import resolve
 from orchestrator.forecast.estimate import forecast_study, time_notes
 from orchestrator.forecast.throughput import Work
-from orchestrator.look.problems import MEASURE, Problem, find_alike, find_problems, remaining
+from orchestrator.look.alike import MEASURE, find_alike
+from orchestrator.look.problems import Problem, find_problems
 from orchestrator.plan.data_summary import IMBALANCED
 from orchestrator.plan.families import plan_families
 from orchestrator.plan.image_size import with_image_size
@@ -142,7 +143,7 @@ def look_at(
         return _look_at_arrays(_settings(given, place), opened)
     survey = dataset.survey(place, each)
     problems = find_problems(survey)
-    alike, whole = find_alike(remaining(survey, problems), divided=survey.divided)
+    alike, whole = find_alike(survey, problems)
     notes = [*survey.notes]
     if alike:
         notes.append(MEASURE)

@@ -5,12 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-import numpy as np
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
-
 from trainables.data.class_folders import MIN_CLASSES, PARTS
-from trainables.data.near_duplicates import MOST_BITS, MOST_LEVELS, near_pairs
 from trainables.data.survey import Survey, SurveyedImage
 
 FEW: Final = "few images"
@@ -97,19 +92,13 @@ RULES: Final[Mapping[str, tuple[str, str]]] = {
     "memory": ("more than the memory of this machine holds", ""),
     NEAR[0]: ("images that look alike in two classes", "look at them: a label may be wrong"),
     NEAR[1]: (
-        "images that look alike in two of train/, val/ and test/",
-        "look at them: copies in the test part make it easier than it should be",
+        "images that look alike in two of the training, validation and test parts",
+        "look at them: copies in the test part make it easier than it should be; keep one of each, "
+        "or list the images in a table whose --group-column says what belongs together",
     ),
     NEAR[2]: ("images that look alike in a class", "keep one of each, or leave them"),
 }
 """Kind of problem to what it is called and what to do about it, in the order they are reported."""
-
-MEASURE = (
-    "Look alike: difference hashes of the middle squares (8 rows of 8 bits: is a pixel brighter "
-    f"than its left neighbour?) differ in at most {MOST_BITS} of 64 bits, and these pictures of "
-    f"8x9 pixels by at most {MOST_LEVELS} of 255 grey levels on average. It finds copies that were "
-    "saved again, resized or slightly brightened, not cut-outs or mirrored ones."
-)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -217,8 +206,8 @@ def remaining(survey: Survey, problems: Iterable[Problem]) -> list[SurveyedImage
 def _same(survey: Survey, *, mended: bool) -> Iterator[Problem]:
     """Images of the same bytes.
 
-    Where a fixed fifth is the test part, its bounds move once anything else is `mended`, and then
-    no image may stand twice.
+    Where the test part is drawn, its bounds move once anything else is `mended`, and then no image
+    may stand twice.
     """
     by_hash: dict[str, list[SurveyedImage]] = defaultdict(list)
     for image in survey.images:
@@ -230,7 +219,7 @@ def _same(survey: Survey, *, mended: bool) -> Iterator[Problem]:
     split = any(len({image.part for image in images}) > 1 for images in groups[ONE_CLASS])
     mended = mended or bool(groups[TWO_CLASSES] or groups[TWO_PARTS])
     for kind in filter(groups.get, SAME):
-        chance = kind == ONE_CLASS and not survey.divided
+        chance = kind == ONE_CLASS and survey.drawn
         yield Problem(
             kind=kind,
             must=kind != ONE_CLASS or (chance and (mended or split)),
@@ -296,41 +285,3 @@ def _classes_out(survey: Survey, names: set[str], *, must: bool, detail: str) ->
     folders = [tuple(p for p, own in places if own == name) for name in sorted(names)]
     together = tuple(place for each in folders for place in each)
     return Problem(kind=FEW, must=must, groups=tuple(folders), remove=together, detail=detail)
-
-
-def find_alike(images: Sequence[SurveyedImage], *, divided: bool) -> tuple[list[Problem], bool]:
-    """Groups images that look alike.
-
-    Args:
-        images: In which no bytes stand twice.
-        divided: Whether the data themselves say which images are the test part.
-
-    Returns:
-        Problems of three kinds at most, none of which keeps a study from running; and whether all
-        images were compared that may look alike.
-    """
-    if not images:
-        return [], True
-    found = near_pairs(np.stack([image.small for image in images]))
-    groups: dict[str, list[tuple[str, ...]]] = defaultdict(list)
-    for members in _groups(found.pairs, len(images)):
-        group = [images[i] for i in members]
-        groups[kind_of(group, NEAR, divided=divided)].append(tuple(image.name for image in group))
-    problems = [
-        Problem(kind=kind, must=False, groups=tuple(groups[kind]))
-        for kind in NEAR
-        if kind in groups
-    ]
-    return problems, found.whole
-
-
-def _groups(pairs: np.ndarray, images: int) -> list[list[int]]:
-    """What pairs link together, each sorted."""
-    if not len(pairs):
-        return []
-    graph = coo_array((np.ones(len(pairs), dtype=bool), pairs.T), shape=(images, images))
-    _, numbers = connected_components(graph, directed=False)
-    members: dict[int, list[int]] = defaultdict(list)
-    for index in np.unique(pairs).tolist():
-        members[int(numbers[index])].append(index)
-    return [*members.values()]

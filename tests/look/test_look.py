@@ -15,7 +15,7 @@ import pytest
 from documented import check_settings
 from made_up_data_sets import in_memory
 from made_up_inputs import image_folder
-from odd_images import BAD, HAS_AVIF, odd_folder, picture, saved
+from odd_images import BAD, HAS_AVIF, odd_folder, photographs, picture, saved
 from printed_json import validated
 
 from orchestrator import study
@@ -177,16 +177,6 @@ def test_the_last_line_is_a_command_that_a_study_takes(
     inputs = prepare(check_settings(words[3:]), [])
     assert (inputs.settings.data_dir, inputs.settings.image_size) == (str(folder), 224)
     assert inputs.training.images.shape[1:] == (224, 224, 3)
-
-
-def photographs(folder: Path, edge: int, classes: int = 2, each: int = 5) -> Path:
-    """Classes of made-up photographs."""
-    for label in range(classes):
-        (folder / f"class {label}").mkdir(parents=True)
-        for number in range(each):
-            content = saved(picture(100 * label + number, edge + 20, edge), "JPEG")
-            (folder / f"class {label}" / f"{number}.jpg").write_bytes(content)
-    return folder
 
 
 def copy_into(folder: Path, source: str, target: str) -> None:

@@ -123,3 +123,13 @@ def _odd_part(base: Path, first: int, each: int) -> None:
     (cat / "saved again.jpg").write_bytes(saved(small, "JPEG", quality=60))
     (base / "alone").mkdir()
     (base / "alone" / "only one.png").write_bytes(saved(picture(first + 996), "PNG"))
+
+
+def photographs(folder: Path, edge: int, classes: int = 2, each: int = 5) -> Path:
+    """Classes of made-up photographs."""
+    for label in range(classes):
+        (folder / f"class {label}").mkdir(parents=True)
+        for number in range(each):
+            content = saved(picture(100 * label + number, edge + 20, edge), "JPEG")
+            (folder / f"class {label}" / f"{number}.jpg").write_bytes(content)
+    return folder

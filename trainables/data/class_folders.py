@@ -128,6 +128,7 @@ class Layout:
         left_out: Paths that are there and are no part of the data, by what they are.
         notes: What is left out without being asked for, a sentence each.
         few: The fault that a class has too few images: part, class and count to it, or to None.
+        drawn: Whether the test part is, or will be, a fixed fifth of the images.
         tables: The files that list the images, with their hashes; none where folders do.
         embedded: Whether the images stand in these files, and are none themselves.
     """
@@ -140,12 +141,13 @@ class Layout:
     left_out: Mapping[str, tuple[str, ...]]
     notes: tuple[str, ...]
     few: Callable[[str, str, int], Fault | None]
+    drawn: bool
     tables: Mapping[str, str] = field(default_factory=dict)
     embedded: bool = False
 
     @property
     def divided(self) -> bool:
-        """Whether the folder itself says which images are the test part."""
+        """Whether the folder itself has parts."""
         return WHOLE not in self.parts
 
 
@@ -182,6 +184,7 @@ def find_layout(folder: "Folder") -> Layout:
         },
         notes=tuple(notes),
         few=partial(few_images, folder),
+        drawn=parts == (WHOLE,),
     )
 
 

@@ -60,7 +60,8 @@ class Survey:
         classes: Class names.
         places: Part and class of each folder of a class; the part is empty where the data do not
             say which images are the test part.
-        divided: Whether the data themselves say which images are the test part.
+        divided: Whether the data themselves have parts.
+        drawn: Whether the test part is a fixed fifth of the images, drawn by chance.
         images: Those that can be used.
         faults: Why a study rejects the folder, but for images that stand twice.
         left_out: Paths that are no part of the data, by what they are.
@@ -76,6 +77,7 @@ class Survey:
     classes: tuple[str, ...]
     places: tuple[tuple[str, str], ...]
     divided: bool
+    drawn: bool
     images: tuple[SurveyedImage, ...]
     faults: tuple[Fault, ...]
     left_out: Mapping[str, tuple[str, ...]]

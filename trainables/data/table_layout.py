@@ -121,6 +121,7 @@ def find_table_layout(tables: Tables, named: NamedColumns) -> Layout:
         left_out={"tables that are of no part": tables.left_out},
         notes=(*notes, *_hints(every[0], columns, whole=WHOLE in opened)),
         few=few,
+        drawn=undivided is not None,
         tables={table.name: hash_of(folder, table.name) for table in every},
         embedded=columns.embedded,
     )

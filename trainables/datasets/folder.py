@@ -207,6 +207,7 @@ def survey_image_folder(
         classes=layout.classes,
         places=layout.places,
         divided=layout.divided,
+        drawn=layout.drawn,
         images=images,
         faults=faults,
         left_out={what: names for what, names in layout.left_out.items() if names},
