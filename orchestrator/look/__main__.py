@@ -6,11 +6,15 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from orchestrator.called import text_of, words_of
 from orchestrator.cli import DONE, INCOMPLETE, OneLineParser, answer, run_command, say, say_json
 from orchestrator.config.columns import COLUMNS, column_flags
 from orchestrator.outputs import output_file
+
+if TYPE_CHECKING:
+    from orchestrator.look.looking import Look
 
 # NumPy, Optuna and Pillow are imported late, so that --help answers at once.
 
@@ -28,28 +32,34 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _look(options: argparse.Namespace) -> int:
     from orchestrator.look.looking import look_at
-    from orchestrator.look.render import print_look, to_json
 
     sheet: Path | None = options.contact_sheet
     if sheet is not None:
-        _check_place(sheet, options.data)
+        _check_sheet(sheet, options)
     named = {f"{what}_column": getattr(options, f"{what}_column") for what in COLUMNS}
     columns = {setting: name for setting, name in named.items() if name is not None}
     with _counting() as each:
         look = look_at(options.dataset, options.data, each, columns=columns)
-    if sheet is not None:
-        from orchestrator.look.contact_sheet import write_contact_sheet
+    try:
+        if sheet is not None:
+            from orchestrator.look.contact_sheet import write_contact_sheet
 
-        write_contact_sheet(look, sheet)
+            write_contact_sheet(look, sheet)
+            if not options.json:
+                say(f"Contact sheet: {sheet}")
+    finally:  # what was found is told, also where the disk is full
+        _tell(options, look)
+    return DONE if look.runs else INCOMPLETE
+
+
+def _tell(options: argparse.Namespace, look: "Look") -> None:
+    from orchestrator.look.render import print_look, to_json
+    from orchestrator.terminal import Terminal
+
     if options.json:
         say_json(to_json(look))
     else:
-        from orchestrator.terminal import Terminal
-
-        if sheet is not None:
-            say(f"Contact sheet: {sheet}")
         print_look(Terminal(), look, _again(options))
-    return DONE if look.runs else INCOMPLETE
 
 
 def _again(options: argparse.Namespace) -> str:
@@ -59,12 +69,24 @@ def _again(options: argparse.Namespace) -> str:
     return shlex.join([*words, *column_flags(options)])
 
 
-def _check_place(sheet: Path, data: str | None) -> None:
-    """Rejects a page among the data, where nothing is written."""
-    if data is not None and "://" not in data:
-        folder = Path(data).expanduser().resolve()
+def _check_sheet(sheet: Path, options: argparse.Namespace) -> None:
+    """Rejects a page that is there, cannot be written, or would lie among the data."""
+    from orchestrator.results.files import check_output
+    from trainables.registry import load_dataset
+
+    if load_dataset(options.dataset).survey is None:
+        raise ValueError(
+            f"--contact-sheet must go with a folder of images, but got {options.dataset!r}"
+        )
+    if options.data is not None and "://" not in options.data:
+        data = Path(options.data).expanduser().resolve()
+        folder = data.parent if data.is_file() else data
         if sheet.expanduser().resolve().is_relative_to(folder):
-            raise ValueError(f"--contact-sheet must lie outside DATA, but {sheet} is in {folder}")
+            raise ValueError(
+                f"--contact-sheet must lie outside DATA and the folder of a table, but {sheet} is "
+                f"in {folder}"
+            )
+    check_output("--contact-sheet", sheet, overwrite=options.overwrite)
 
 
 @contextmanager
@@ -108,6 +130,7 @@ def _parser() -> argparse.ArgumentParser:
         type=output_file(".html"),
         help="write a page there that shows some images of each class and of each problem",
     )
+    add("--overwrite", action="store_true", help="replace a page that is there")
     add("--json", action="store_true", help="print one JSON object in a line")
     return parser
 

@@ -2,6 +2,7 @@
 
 import base64
 import io
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -31,19 +32,20 @@ def write_contact_sheet(look: Look, path: Path) -> None:
     """Writes the page of a look at files whole, or not at all.
 
     Raises:
-        ValueError: The data are no files.
+        ValueError: An image cannot be read any more.
         OSError: It cannot be written.
     """
     survey = look.survey
-    if survey is None:
-        name = look.settings.dataset
-        raise ValueError(f"--contact-sheet must go with a folder of images, but got {name!r}")
+    assert survey is not None, "the data are files"
     usable = {image.name for image in survey.images}
-    topics = [
-        _problem(survey, usable, problem)
-        for problem in look.problems
-        if any(name in usable for group in problem.groups for name in group)
-    ]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # what Pillow warns of was decoded once already
+        topics = [
+            _problem(survey, usable, problem)
+            for problem in look.problems
+            if any(name in usable for group in problem.groups for name in group)
+        ]
+        topics.append(_classes(survey))
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES),
         autoescape=True,
@@ -54,9 +56,10 @@ def write_contact_sheet(look: Look, path: Path) -> None:
     page = environment.get_template("contact_sheet.html").render(
         title=_safe(look.settings.data_dir or look.settings.dataset),
         images=f"{look.overview.images:,}",
-        topics=[*topics, _classes(survey)],
+        topics=topics,
         edge=EDGE,
     )
+    path.parent.mkdir(parents=True, exist_ok=True)
     write_text(path, page)
 
 

@@ -31,8 +31,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     def run() -> int:
         from orchestrator.predict.predictor import list_files, load
         from orchestrator.results.fetched import local_folder
+        from orchestrator.results.files import check_output
 
-        _check_output(options)
+        if options.output is not None:
+            check_output("--output", options.output, overwrite=options.overwrite)
         list_files(options.images)  # before anything that takes a while
         folder = local_folder(options.results, weights=True)
         predictor = load(folder, options.family, ensemble=options.ensemble)
@@ -47,18 +49,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return INCOMPLETE if bad.any() else DONE
 
     return answer("predict", run)
-
-
-def _check_output(options: argparse.Namespace) -> None:
-    """Rejects an output that cannot be written, before anything is read."""
-    path: Path | None = options.output
-    if path is None:
-        return
-    if path.exists() and not options.overwrite:
-        raise ValueError(f"--output must be new, or replaced with --overwrite, but {path} is there")
-    from orchestrator.results.files import check_writable
-
-    check_writable(path.absolute().parent)
 
 
 def _lines(

@@ -163,3 +163,14 @@ def check_writable(folder: Path) -> None:
         raise ValueError(
             f"the folder must be writable, but {folder} is not: {error.strerror or error}"
         ) from error
+
+
+def check_output(flag: str, path: Path, *, overwrite: bool) -> None:
+    """Checks that a file can be written where a flag says; its folder need not exist.
+
+    Raises:
+        ValueError: It is there and is not to be replaced, or its folder cannot be written.
+    """
+    if path.exists() and not overwrite:
+        raise ValueError(f"{flag} must be new, or replaced with --overwrite, but {path} is there")
+    check_writable(path.absolute().parent)

@@ -316,8 +316,6 @@ def test_images_beyond_the_memory_are_a_problem_and_no_traceback(
         ((), "DATA must be named"),
         (("/no/such",), "there is no folder '/no/such'"),
         (("{}", "--dataset", "folders"), "unknown data set 'folders'; choose from"),
-        (("{}", "--contact-sheet", "{}/sheet.html"), "--contact-sheet must lie outside DATA"),
-        (("--dataset", "digits", "--contact-sheet", "{}.html"), "--contact-sheet must go with a"),
     ],
 )
 def test_wrong_input_is_one_line_and_nothing_is_written(
@@ -343,27 +341,6 @@ def test_what_is_no_folder_of_images_is_looked_at_by_its_name(
     assert sum(look["images"]["counts"]["train"].values()) == 1437
     assert (look["images"]["test"], look["image_size"]) == (360, 32)
     assert look["command"] == "python -m orchestrator.study --families all --dataset digits"
-
-
-@each
-def test_the_contact_sheet_shows_classes_and_problems_and_asks_for_nothing(
-    data: Path, tmp_path: Path
-) -> None:
-    hostile = data / ("train/a cat" if (data / "train").exists() else "a cat") / "<script>&.png"
-    hostile.write_bytes(saved(picture(4321), "PNG"))
-    page = tmp_path / "sheet.html"
-    assert main([str(data), "--contact-sheet", str(page)]) == 1
-    text = page.read_text(encoding="utf-8")
-    for title in ("byte for byte", "look alike in a class", "Classes", "a cat: ", "hund é: "):
-        assert title in text
-    assert "<script" not in text
-    assert "http:" not in text
-    assert "https:" not in text
-    assert "\x1b" not in text
-    pictures = re.findall(r'src="data:image/jpeg;base64,[\w+/=]+" alt="([^"]+)"', text)
-    assert {"saved again.jpg", "two classes.png", "only one.png"} <= {
-        name.rpartition("/")[2] for name in pictures
-    }
 
 
 def test_what_is_said_of_imbalance_and_few_test_images_counts(
