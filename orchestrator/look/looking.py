@@ -21,8 +21,8 @@ from orchestrator.plan.families import plan_families
 from orchestrator.plan.image_size import with_image_size
 from orchestrator.plan.inputs import divide, named_data_set
 from orchestrator.plan.memory import check_memory
-from trainables.data.class_folders import PARTS
 from trainables.data.dataset import OpenedDataSet
+from trainables.data.layout import PARTS
 from trainables.data.offline import offline
 from trainables.data.survey import TRAITS, Survey, SurveyedImage
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from trainables.data.class_folders import MIN_CLASSES, PARTS
+from trainables.data.layout import MIN_CLASSES, PARTS
 from trainables.data.survey import Survey, SurveyedImage
 
 FEW: Final = "few images"

@@ -24,6 +24,7 @@ from orchestrator.look.__main__ import main
 from orchestrator.look.looking import look_at
 from orchestrator.plan.families import plan_families
 from orchestrator.plan.inputs import prepare
+from trainables.data.junk import LEFT
 from trainables.datasets.folder import DATASET
 
 IN_A_PART = {
@@ -88,7 +89,7 @@ def test_one_look_names_every_problem_with_its_count(
     assert not look["runs"]
     assert {what: len(names) for what, names in look["left_out"].items()} == {
         "hidden": parts + 1,
-        "left by a file manager or an archive": parts,
+        LEFT: parts,
     }
     forms = Counter(look["images"]["formats"])
     avif = {"AVIF"} if HAS_AVIF else set()

@@ -1,154 +1,33 @@
-"""How a folder of images is laid out: its classes, its parts, and all that is wrong with these.
+"""A folder of classes: what is in it, and all that a study rejects it for.
 
 Either `<dir>/train/<class>/*` and `<dir>/test/<class>/*`, perhaps with a `val/` like these, or
 `<dir>/<class>/*`.
 """
 
-import unicodedata
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from trainables.data.splitting import Indices, split
+from trainables.data.junk import LEFT, is_junk
+from trainables.data.layout import (
+    LEAST,
+    MIN_CLASSES,
+    PART_WORDS,
+    PARTS,
+    WHOLE,
+    Fault,
+    Layout,
+    Part,
+    alike,
+    storable,
+)
 
 if TYPE_CHECKING:
     from trainables.data.files import Folder
 
-PARTS: Final = ("train", "val", "test")
-PART_WORDS: Final = {
-    **dict.fromkeys(("train", "training"), "train"),
-    **dict.fromkeys(("val", "valid", "validation", "dev"), "val"),
-    **dict.fromkeys(("test", "testing", "eval", "evaluation"), "test"),
-}
-"""What parts are called in tables, as `datasets` knows them; a folder of one has the short name."""
-WHOLE: Final = ""
-"""The one part of a folder that has a sub-folder per class."""
-# What file managers and archives leave beside images.
-JUNK: Final = frozenset({"Thumbs.db", "desktop.ini", "__MACOSX", "$RECYCLE.BIN", "@eaDir"})
 TABLES: Final = (".csv", ".tsv", ".parquet")
-SHOWN: Final = 5
-"""Problems that are reported of many in a line."""
-MIN_CLASSES: Final = 2
-LEAST: Final = {WHOLE: 3, "train": 2, "val": 1, "test": 1}
-"""Images of each class in a part: one each to train on, to validate and to test."""
-TEST_SHARE: Final = 0.2
-# The division belongs to the data set: a study's seed must not move an image out of the test part.
-TEST_SEED: Final = 20
-
-
-@dataclass(frozen=True, kw_only=True)
-class Fault:
-    """Something for which a study rejects a folder.
-
-    Attributes:
-        kind: The rule that is broken, as `FOLDER_RULES` or `IMAGE_RULES` have it.
-        name: What is at fault: a path below the folder; a folder's ends with `/`.
-        sentence: The rule and what was found, for an answer in a line.
-    """
-
-    kind: str
-    name: str
-    sentence: str
-
-
-FOLDER_RULES: Final = (
-    *("few classes", "part name", "parts missing", "classes differ", "class name"),
-    *("classes alike", "few images"),
-    *("folder in a class", "no file", "file name"),
-    *("no label", "several rows", "no such file", "group in two parts", "few groups"),
-)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Part:
-    """The images of one part.
-
-    Attributes:
-        names: Their paths below the folder.
-        labels: Class indices, shape [images].
-        groups: What must be on one side whole, a number for each image, shape [images]; None:
-            each image is on its own.
-    """
-
-    names: tuple[str, ...]
-    labels: Indices
-    groups: Indices | None = None
-
-    def take(self, chosen: Indices) -> "Part":
-        """Some of them, by index."""
-        return Part(
-            names=tuple(self.names[i] for i in chosen),
-            labels=self.labels[chosen],
-            groups=None if self.groups is None else self.groups[chosen],
-        )
-
-    def join(self, other: "Part") -> "Part":
-        """Its images, then another part's."""
-        groups = None
-        if self.groups is not None and other.groups is not None:
-            groups = np.concatenate([self.groups, other.groups])
-        return Part(
-            names=(*self.names, *other.names),
-            labels=np.concatenate([self.labels, other.labels]),
-            groups=groups,
-        )
-
-
-def with_test(whole: Part) -> dict[str, Part]:
-    """A part of which a fixed fifth, stratified, becomes the test part, by groups where it has any.
-
-    Raises:
-        ValueError: There are too few images or groups.
-    """
-    test_images = max(round(TEST_SHARE * len(whole.names)), len(np.unique(whole.labels)))
-    parts = split(
-        whole.labels,
-        validation_images=test_images,
-        train_images=None,
-        seed=TEST_SEED,
-        groups=whole.groups,
-        groups_left=2,
-    )
-    return {"train": whole.take(parts.train), "test": whole.take(parts.validation)}
-
-
-@dataclass(frozen=True, kw_only=True)
-class Layout:
-    """What is stored in a folder, of which nothing is read yet.
-
-    Attributes:
-        folder: The folder.
-        classes: Class names, sorted; a label is an index into them.
-        parts: `train` and `test`, with `val` where it is there, or `WHOLE` alone.
-        places: Part and class of each folder of a class that is there.
-        faults: All that a study rejects it for.
-        left_out: Paths that are there and are no part of the data, by what they are.
-        notes: What is left out without being asked for, a sentence each.
-        few: The fault that a class has too few images: part, class and count to it, or to None.
-        drawn: Whether the test part is, or will be, a fixed fifth of the images.
-        tables: The files that list the images, with their hashes; none where folders do.
-        embedded: Whether the images stand in these files, and are none themselves.
-    """
-
-    folder: "Folder"
-    classes: tuple[str, ...]
-    parts: Mapping[str, Part]
-    places: tuple[tuple[str, str], ...]
-    faults: tuple[Fault, ...]
-    left_out: Mapping[str, tuple[str, ...]]
-    notes: tuple[str, ...]
-    few: Callable[[str, str, int], Fault | None]
-    drawn: bool
-    tables: Mapping[str, str] = field(default_factory=dict)
-    embedded: bool = False
-
-    @property
-    def divided(self) -> bool:
-        """Whether the folder itself has parts."""
-        return WHOLE not in self.parts
 
 
 def find_layout(folder: "Folder") -> Layout:
@@ -158,7 +37,7 @@ def find_layout(folder: "Folder") -> Layout:
         ValueError: It, or a folder in it, cannot be listed.
     """
     names, files = folder.list()
-    halves = [part for part in PARTS if part in names and folder.child(part).list()[0]]
+    halves = [part for part in PARTS if part in names and _folders_in(folder.child(part))]
     own = {"train", "test"} <= set(halves)
     parts: tuple[str, ...] = (WHOLE,)
     if {"train", "test"} & set(halves):
@@ -177,9 +56,9 @@ def find_layout(folder: "Folder") -> Layout:
         faults=tuple(_misnamed_parts(folder, names, halves) or tree.faults()),
         left_out={
             "hidden": tuple(tree.hidden),
-            "left by a file manager or an archive": tuple(tree.junk),
+            LEFT: tuple(tree.junk),
             "beside the folders of classes": tuple(
-                name for name in (*files, *beside) if name.rstrip("/") not in JUNK
+                name for name in (*files, *beside) if not is_junk(name.rstrip("/"))
             ),
         },
         notes=tuple(notes),
@@ -188,12 +67,18 @@ def find_layout(folder: "Folder") -> Layout:
     )
 
 
+def _folders_in(folder: "Folder") -> list[str]:
+    """Names of the folders in one, but for what a file manager left."""
+    names, _ = folder.list()
+    return [name for name in names if not is_junk(name)]
+
+
 def _misnamed_parts(folder: "Folder", names: Sequence[str], halves: Sequence[str]) -> list[Fault]:
     """Folders beside the parts, or in their place, that must be parts by another name."""
     found = {
         name: PART_WORDS[name.lower()]
         for name in names
-        if name not in PARTS and name.lower() in PART_WORDS and folder.child(name).list()[0]
+        if name not in PARTS and name.lower() in PART_WORDS and _folders_in(folder.child(name))
     }
     meant = {*halves, *found.values()}
     if "train" not in meant or len(meant) == 1:
@@ -207,13 +92,6 @@ def _misnamed_parts(folder: "Folder", names: Sequence[str], halves: Sequence[str
         )
         for name, part in found.items()
     ]
-
-
-def all_of(problems: Sequence[str]) -> str:
-    """Problems as one line, of which the first are named."""
-    more = len(problems) - SHOWN
-    listed = "; ".join(problems[:SHOWN])
-    return listed if more <= 0 else f"{listed}; and {more} more"
 
 
 def few_images(folder: "Folder", part: str, name: str, count: int) -> Fault | None:
@@ -258,8 +136,7 @@ class _Tree:
         return tuple(self._found)
 
     def _class_names(self, part: str) -> list[str]:
-        names, _ = self._place(part).list()
-        return [name for name in names if name not in JUNK]
+        return _folders_in(self._place(part))
 
     def _place(self, part: str) -> "Folder":
         return self._folder.child(part) if part else self._folder
@@ -270,14 +147,14 @@ class _Tree:
         if self._parts != (WHOLE,) or len(self.classes) != 1:
             return None
         inside = self._folder.child(self.classes[0])
-        return inside.path if len(inside.list()[0]) >= MIN_CLASSES else None
+        return inside.path if len(_folders_in(inside)) >= MIN_CLASSES else None
 
     def _leave_out(self, place: str) -> None:
         """Notes what in a folder is no part of the data."""
         inside, below = (self._folder.child(place), f"{place}/") if place else (self._folder, "")
         folders, files = inside.list()
         self.hidden += [f"{below}{each}" for each in inside.hidden()]
-        self.junk += [f"{below}{each}" for each in (*folders, *files) if each in JUNK]
+        self.junk += [f"{below}{each}" for each in (*folders, *files) if is_junk(each)]
 
     def _of_class(self, part: str, name: str) -> tuple[list[str], list[Fault]]:
         """The names of a class's images, and what is wrong with its folder."""
@@ -292,11 +169,11 @@ class _Tree:
                 sentence=f"a class must hold images only, but {inside.at(each)} is a folder",
             )
             for each in folders
-            if each not in JUNK
+            if not is_junk(each)
         ]
         images = []
         for each in files:
-            if each in JUNK:
+            if is_junk(each):
                 continue
             wrong = _wrong_with(inside, each)
             if wrong is None:
@@ -392,19 +269,6 @@ class _Tree:
         return Part(names=tuple(names), labels=np.array(labels, dtype=np.int64))
 
 
-def alike(names: Sequence[str]) -> Iterator[tuple[str, str]]:
-    """Names of classes that look like an earlier one, each with a sentence on the two."""
-    first: dict[str, str] = {}
-    for name in names:
-        one = first.setdefault(unicodedata.normalize("NFC", name).strip(), name)
-        if one != name:
-            yield (
-                name,
-                "classes must have names that look different, but "
-                f"{one!a} and {name!a} differ in spaces around them or in how letters are written",
-            )
-
-
 def _wrong_with(folder: "Folder", name: str) -> tuple[str, str] | None:
     """The rule that the name of a file breaks, and a sentence; None where it breaks none."""
     if not folder.is_file(name):
@@ -412,8 +276,3 @@ def _wrong_with(folder: "Folder", name: str) -> tuple[str, str] | None:
     if not storable(name):
         return "file name", f"an image must be named in UTF-8, but {folder.path} has {name!a}"
     return None
-
-
-def storable(name: str) -> bool:
-    """Whether a table can hold a name: one that is no UTF-8 on disk has surrogates."""
-    return name.isascii() or not any("\ud800" <= character <= "\udfff" for character in name)

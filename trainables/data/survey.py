@@ -4,8 +4,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from trainables.data.class_folders import Fault
 from trainables.data.dataset import OpenedDataSet
+from trainables.data.layout import Fault
 
 if TYPE_CHECKING:
     from trainables.data.near_duplicates import Small

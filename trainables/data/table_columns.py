@@ -7,8 +7,8 @@ from typing import Any, Final
 
 import pyarrow as pa
 
-from trainables.data.class_folders import PART_WORDS
 from trainables.data.dataset import NamedColumns
+from trainables.data.layout import PART_WORDS
 from trainables.data.table_files import TableFile
 
 LABEL_WORDS: Final = frozenset(

@@ -15,7 +15,9 @@ from typing import Any, Final
 
 import numpy as np
 
-from trainables.data.class_folders import (
+from trainables.data.dataset import NamedColumns
+from trainables.data.files import Folder
+from trainables.data.layout import (
     LEAST,
     MIN_CLASSES,
     PART_WORDS,
@@ -27,8 +29,6 @@ from trainables.data.class_folders import (
     alike,
     with_test,
 )
-from trainables.data.dataset import NamedColumns
-from trainables.data.files import Folder
 from trainables.data.table_columns import (
     PART_COLUMN_WORDS,
     Columns,

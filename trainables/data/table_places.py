@@ -5,8 +5,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from trainables.data.class_folders import JUNK, PART_WORDS, PARTS, WHOLE
 from trainables.data.files import Folder
+from trainables.data.junk import is_junk
+from trainables.data.layout import PART_WORDS, PARTS, WHOLE
 from trainables.data.table_columns import IMAGE_ENDINGS, words
 from trainables.data.table_files import ENDINGS
 
@@ -86,7 +87,7 @@ def _below(folder: Folder, ending: str) -> list[str]:
                 for name in files
                 if name.lower().endswith(ending) and not name.startswith("cache-")
             ]
-            waiting += [f"{below}{name}" for name in folders if name not in JUNK]
+            waiting += [f"{below}{name}" for name in folders if not is_junk(name)]
     return sorted(found)
 
 

@@ -16,15 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from trainables.data.class_folders import (
-    WHOLE,
-    Fault,
-    Layout,
-    Part,
-    all_of,
-    find_layout,
-    with_test,
-)
+from trainables.data.class_folders import find_layout
 from trainables.data.dataset import (
     UNNAMED,
     DataSet,
@@ -36,6 +28,7 @@ from trainables.data.dataset import (
 )
 from trainables.data.decoding import decode as _decode  # scripts elsewhere have it by this name
 from trainables.data.decoding import facts, formats_of, kind_of_fault, rgb, shorter_edge
+from trainables.data.layout import WHOLE, Fault, Layout, Part, all_of, with_test
 from trainables.data.mapped_images import map_images, new_file
 from trainables.data.near_duplicates import EDGE, small_picture
 from trainables.data.survey import Survey, SurveyedImage

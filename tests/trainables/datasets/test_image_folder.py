@@ -10,7 +10,8 @@ import pytest
 from made_up_data_sets import TEST, encoded, error_of, in_memory, write_classes
 from PIL import Image
 
-from trainables.data import class_folders, decoding
+from trainables.data import decoding, layout
+from trainables.data.junk import LEFT
 from trainables.data.survey import FRAMES
 from trainables.datasets import folder
 
@@ -32,6 +33,20 @@ def test_folders_for_training_and_test_are_kept_as_they_are(halves_dir):
 def test_classes_may_be_called_train_and_test(tmp_path):
     write_classes(tmp_path, {"train": 5, "test": 5, "bus": 5})
     assert folder.DATASET.open(str(tmp_path), 16).classes == ("bus", "test", "train")
+
+
+def test_what_file_managers_and_photo_programs_leave_makes_no_part_and_no_image(tmp_path):
+    write_classes(tmp_path, {"train": 5, "bus": 5})
+    for place in (tmp_path, tmp_path / "train", tmp_path / "bus"):
+        (place / "@eaDir").mkdir()
+        (place / "@eaDir" / "1.png").touch()
+        for name in ("THUMBS.DB", "Desktop.ini", "1.png.xmp", "IMG_1.AAE"):
+            (place / name).touch()
+    data = folder.DATASET.open(str(tmp_path), 16)
+    assert data.classes == ("bus", "train")
+    assert len(data.files) == 10
+    assert data.glance is not None
+    assert len(data.glance.left_out[LEFT]) == 15
 
 
 def test_a_folder_is_read_by_fsspec_address(classes_dir):
@@ -149,10 +164,10 @@ def test_of_many_images_that_cannot_be_decoded_the_first_are_named_and_the_rest_
     for path in sorted(tmp_path.glob("*/*"))[:12]:
         path.write_bytes(b"x")
     with pytest.raises(
-        ValueError, match=rf"; and {10 - class_folders.SHOWN} more|; and \d+ more"
+        ValueError, match=rf"; and {10 - layout.SHOWN} more|; and \d+ more"
     ) as caught:
         folder.DATASET.open(str(tmp_path), 16).read_training()
-    assert str(caught.value).count("cannot decode") == class_folders.SHOWN
+    assert str(caught.value).count("cannot decode") == layout.SHOWN
 
 
 def test_what_file_managers_leave_beside_images_is_left_out(classes_dir):
