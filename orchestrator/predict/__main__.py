@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from orchestrator.called import text_of
 from orchestrator.cli import DONE, INCOMPLETE, OneLineParser, answer, run_command, say, say_json
 from orchestrator.outputs import output_file
+from trainables.data.junk import LEFT
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from orchestrator.predict.predictor import Predictor
 
 FORMATS: Final = (".csv", ".parquet", ".json")
+SHOWN: Final = 3
+"""Paths that are named of those left out."""
 FACTS: Final = (
     *("study", "family", "trial_id", "ensemble", "device", "validation_accuracy"),
     *("test_accuracy", "classes"),
@@ -29,23 +32,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
 
     def run() -> int:
-        from orchestrator.predict.predictor import list_files, load
+        from orchestrator.predict.predictor import left_out, list_files, load
         from orchestrator.results.fetched import local_folder
         from orchestrator.results.files import check_output
+        from orchestrator.terminal import shown
 
         if options.output is not None:
             check_output("--output", options.output, overwrite=options.overwrite)
-        list_files(options.images)  # before anything that takes a while
+        list_files(options.images, but=options.output)  # before anything that takes a while
+        out = [shown(str(path)) for path in left_out(options.images, but=options.output)]
         folder = local_folder(options.results, weights=True)
         predictor = load(folder, options.family, ensemble=options.ensemble)
-        found = predictor.files(options.images)
+        found = predictor.files(options.images, but=options.output)
         if options.output is not None:
             _write(found, options.output)
         bad = found["error"].notna()
         if options.json:
-            say_json(_as_json(predictor, found[~bad], found[bad]))
+            say_json({**_as_json(predictor, found[~bad], found[bad]), "left_out": out})
         else:
-            say(*_lines(predictor, found[~bad], found[bad], options.output))
+            say(*_lines(predictor, found[~bad], found[bad], options.output), *_out(out))
         return INCOMPLETE if bad.any() else DONE
 
     return answer("predict", run)
@@ -65,6 +70,15 @@ def _lines(
         lines.append(f"{len(good):,} images in {output}: {each or 'none'}")
     lines += [f"no image: {why}" for why in bad["error"]]
     return [line.replace("\n", "?") for line in lines]  # which names may have
+
+
+def _out(left_out: Sequence[str]) -> Sequence[str]:
+    """What no prediction was made of, in a line, of which the first are named."""
+    if not left_out:
+        return []
+    more = ", ..." if len(left_out) > SHOWN else ""
+    named = ", ".join(left_out[:SHOWN]).replace("\n", "?")
+    return [f"left out: {len(left_out):,} hidden, {LEFT}, or the output itself: {named}{more}"]
 
 
 def _model(one: "Predictor") -> str:
@@ -128,7 +142,8 @@ def _parser() -> argparse.ArgumentParser:
         "images",
         metavar="IMAGE",
         nargs="+",
-        help="image files, or folders, of which all files are taken, but hidden ones",
+        help="image files, or folders, of which all files are taken, but hidden ones and what file "
+        "managers leave, as in training",
     )
     add("--family", metavar="NAME", help="whose winner (the one that is best on validation)")
     add(

@@ -21,6 +21,7 @@ from orchestrator.stats.ensemble import ensembles
 from orchestrator.stats.predictions import split_runs
 from orchestrator.terminal import shown
 from trainables.data.files import one_line_errors
+from trainables.data.junk import is_junk
 from trainables.names import full_name
 from trainables.training.preprocessing import evaluation_batch, preparation, to_device
 
@@ -84,8 +85,8 @@ class Predictor:
         found = [self.evaluate(images[at : at + self.batch]) for at in starts]
         return np.concatenate([np.empty((0, len(self.classes)), np.float32), *found])
 
-    def files(self, paths: Sequence[str | Path]) -> pd.DataFrame:
-        """Predictions for image files, and for all files in folders and below.
+    def files(self, paths: Sequence[str | Path], *, but: Path | None = None) -> pd.DataFrame:
+        """Predictions for image files, and for all files in folders and below, `but` one.
 
         Returns:
             A row for each file: `file`, where bytes that are no UTF-8 are escaped; `class` and
@@ -95,7 +96,7 @@ class Predictor:
         Raises:
             ValueError: Some of the paths are not there or have no file.
         """
-        listed = list_files(paths)
+        listed = list_files(paths, but=but)
         rows: list[dict[str, Any]] = []
         with warnings.catch_warnings(), ThreadPoolExecutor() as threads:
             warnings.simplefilter("ignore")  # what Pillow warns of is decoded, or refused by us
@@ -210,10 +211,14 @@ def _loaded(winner: Winner) -> Predictor:
     )
 
 
-def list_files(paths: Sequence[str | Path]) -> list[Path]:
-    """The files named, and those in the folders named and below, sorted; hidden ones are left out.
+def list_files(paths: Sequence[str | Path], *, but: Path | None = None) -> list[Path]:
+    """The files named, and those in the folders named and below, sorted, as training takes them.
 
     Below a folder all that is no folder is listed: a link that leads nowhere is no image either.
+
+    Args:
+        paths: Files and folders.
+        but: A file that is none of them, though it may lie in a folder.
 
     Raises:
         ValueError: Some of the paths are not there, have no file, or have a folder in them that
@@ -227,7 +232,7 @@ def list_files(paths: Sequence[str | Path]) -> list[Path]:
             wrong.append("one has no name")
         elif path.is_dir():
             unread: list[OSError] = []
-            below = sorted(_files_below(path, unread.append))
+            below = sorted(each for each, out in _below(path, but, unread.append) if not out)
             listed += below
             wrong += [f"{each.filename} cannot be listed ({each.strerror})" for each in unread]
             wrong += [] if below or unread else [f"{path} has no file"]
@@ -242,14 +247,30 @@ def list_files(paths: Sequence[str | Path]) -> list[Path]:
     return listed
 
 
-def _files_below(folder: Path, cannot_list: Callable[[OSError], object]) -> Iterator[Path]:
-    """All that is no folder, also through links to folders, but to one that they lie in."""
+def left_out(paths: Sequence[str | Path], *, but: Path | None = None) -> list[Path]:
+    """What in the folders named `list_files` leaves out, sorted."""
+    folders = [path for path in map(Path, paths) if path.is_dir()]
+    found = (each for folder in folders for each in _below(folder, but, lambda _: None))
+    return sorted(path for path, out in found if out)
+
+
+def _below(
+    folder: Path, but: Path | None, cannot_list: Callable[[OSError], object]
+) -> Iterator[tuple[Path, bool]]:
+    """All that is no folder, also through links to folders, but to one that they lie in.
+
+    With each whether it is left out: hidden, what a file manager left, or the one not to take;
+    of a folder that is left out not what is in it.
+    """
     for root, folders, names in os.walk(folder, onerror=cannot_list, followlinks=True):
         here = Path(root)
         above = {here.resolve(), *here.resolve().parents}
-        folders[:] = [
-            name
-            for name in folders
-            if not name.startswith(".") and (here / name).resolve() not in above
-        ]
-        yield from (here / name for name in names if not name.startswith("."))
+        taken = [name for name in folders if not _is_left_out(name)]
+        yield from ((here / name, True) for name in folders if name not in taken)
+        folders[:] = [name for name in taken if (here / name).resolve() not in above]
+        own = but.name if but is not None and but.parent.resolve() == here.resolve() else None
+        yield from ((here / name, name == own or _is_left_out(name)) for name in names)
+
+
+def _is_left_out(name: str) -> bool:
+    return name.startswith(".") or is_junk(name)

@@ -24,6 +24,8 @@ from orchestrator.predict import predictor
 from orchestrator.predict.__main__ import main
 from orchestrator.results.files import read_study
 from orchestrator.verify.runner import verify
+from trainables.data.class_folders import find_layout
+from trainables.data.files import open_folder
 from trainables.weights.loading import file_sha256
 
 IMAGES = 40
@@ -96,6 +98,34 @@ def test_whatever_is_no_file_in_a_folder_is_named_and_the_rest_is_predicted(
         f"no image: an image must be a file, but {tmp_path / name} is none"
         for name in ("gone.png", "loop.png", "pipe.png")
     ]
+
+
+def test_what_training_leaves_out_of_a_folder_is_predicted_neither(tmp_path: Path) -> None:
+    folder = tmp_path / "photos" / "a class"
+    (folder / "@eaDir").mkdir(parents=True)
+    left = ("@eaDir/1.jpg", "THUMBS.DB", "Desktop.ini", "1.jpg.xmp", ".hidden.png")
+    for name in ("1.jpg", "2.png", *left):
+        (folder / name).touch()
+    (folder.parent / "another class").mkdir()
+    trained = find_layout(open_folder(str(folder.parent))).parts[""].names
+    listed = predictor.list_files([folder.parent])
+    assert [str(path.relative_to(folder.parent)) for path in listed] == [*trained]
+    assert [path.name for path in listed] == ["1.jpg", "2.png"]
+    out = {path.name for path in predictor.left_out([folder])}
+    assert out == {"@eaDir", *left[1:]}
+
+
+def test_its_own_output_among_the_images_is_none(
+    cnn_study: Path, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copy(photos / "001.png", tmp_path / "a.png")
+    output = tmp_path / "found.csv"
+    given = (str(cnn_study), str(tmp_path), "--output", str(output), "--overwrite")
+    assert [main(given), main(given)] == [0, 0]
+    assert pd.read_csv(output).file.tolist() == [str(tmp_path / "a.png")]
+    assert capsys.readouterr().out.endswith(f"or the output itself: {output}\n")
+    found = printed_json(capsys, "predict", main, *given)
+    assert found["left_out"] == [str(output)]
 
 
 def test_images_of_linked_folders_are_listed_and_a_link_upwards_ends(tmp_path: Path) -> None:
@@ -218,7 +248,8 @@ def test_predictions_of_an_ensemble_are_named_as_such(
 ) -> None:
     given = (str(cnn_study), str(photos), "--ensemble")
     assert main(given) == 0
-    model, *lines = capsys.readouterr().out.splitlines()
+    model, *lines, out = capsys.readouterr().out.splitlines()
+    assert out.endswith(f" the output itself: {photos}/.DS_Store")
     assert model.startswith("Model: the ensemble of 2 seeds of cnn of study mine, cnn-tuned-s0-f1,")
     assert len(lines) == IMAGES
     found = printed_json(capsys, "predict", main, *given)
