@@ -89,6 +89,10 @@ RULES: Final[Mapping[str, tuple[str, str]]] = {
         "classes with too few images, once all that is removed",
         "add images, or remove the folders of the class",
     ),
+    "dark": (
+        "images of 16 bits a channel with data of 14 bits or fewer: dark once they are read",
+        "save them scaled to all of 16 bits, or with 8: the upper 8 bits are kept as they are",
+    ),
     "memory": ("more than the memory of this machine holds", ""),
     NEAR[0]: ("images that look alike in two classes", "look at them: a label may be wrong"),
     NEAR[1]: (
@@ -169,6 +173,7 @@ def find_problems(survey: Survey) -> list[Problem]:
         for kind, names in by_kind.items()
     ]
     found += _same(survey, mended=bool(survey.faults))
+    found += _dark(survey)
     if "few classes" not in by_kind:
         found += _few(survey, found)
     order = [*RULES]
@@ -226,6 +231,19 @@ def _same(survey: Survey, *, mended: bool) -> Iterator[Problem]:
             groups=tuple(tuple(image.name for image in images) for images in groups[kind]),
             remove=tuple(name for images in groups[kind] for name in _removed_of(kind, images)),
             detail=_BY_CHANCE if chance else "",
+        )
+
+
+def _dark(survey: Survey) -> Iterator[Problem]:
+    """Images of which most of what is kept of their bits is empty."""
+    dark = [image for image in survey.images if image.dark]
+    if dark:
+        highest = max(image.brightest or 0 for image in dark)
+        yield Problem(
+            kind="dark",
+            must=False,
+            groups=tuple((image.name,) for image in dark),
+            detail=f"Of 0 to 255 their highest value is {highest} then.",
         )
 
 

@@ -167,10 +167,12 @@ def _decoded(dataset: OpenedDataSet, *, allow_duplicates: bool) -> LabeledImages
     for decode in filter(None, (dataset.read_training, dataset.check_test)):
         try:
             parts.append(decode())
+        except FaultyFilesError as error:
+            wrong += error.args
         except ValueError as error:
             wrong.append(str(error))
     if wrong:
-        raise FaultyFilesError("; ".join(wrong))
+        raise FaultyFilesError(*wrong)
     training: LabeledImages = parts[0]
     return training
 

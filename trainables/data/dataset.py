@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from trainables.data.layout import all_of
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -14,7 +16,14 @@ if TYPE_CHECKING:
 
 
 class FaultyFilesError(ValueError):
-    """Files of a data set are at fault, of which a look at all of them tells more."""
+    """Files of a data set are at fault, of which a look at all of them tells more.
+
+    Its arguments are the faults, a sentence each, of which it names the first.
+    """
+
+    def __str__(self) -> str:
+        """All of it in a line."""
+        return all_of(self.args)
 
 
 @dataclass(frozen=True, kw_only=True)

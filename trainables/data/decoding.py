@@ -3,7 +3,7 @@
 import contextlib
 import io
 import struct
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +13,10 @@ from trainables.data.survey import CMYK, DEEP, FRAMES, GREY, TRANSPARENT, TURNED
 if TYPE_CHECKING:
     from PIL import Image
 
+PNG_BITS: Final = 24
+"""Place of the byte of a PNG that says how many bits a channel has."""
+TIFF_BITS: Final = 258
+"""Number of the tag of a TIFF that says it."""
 # Pillow is imported late; models' cards have the source of what reads an image.
 
 
@@ -21,10 +25,13 @@ def rgb(image: "Image.Image") -> "Image.Image":
     from PIL import Image
 
     if image.mode.startswith("I;16"):
-        return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8)).convert("RGB")
+        values = np.asarray(image)
+        grey = (values >> 8).astype(np.uint8)
+        grey[values == image.info.get("transparency", -1)] = 255
+        return Image.fromarray(grey).convert("RGB")
     if image.mode in {"I", "F"}:
         raise ValueError(
-            f"mode {image.mode} has no fixed range; save it with 8 or 16 bits a channel"
+            f"mode {image.mode} has no fixed range: save it with 8 or 16 bits a channel"
         )
     if not image.has_transparency_data:
         return image.convert("RGB")
@@ -62,11 +69,16 @@ def decode(content: bytes, size: int, name: str) -> npt.NDArray[np.uint8]:
                     f"{image.width} x {image.height} pixels are more than {most_pixels:,}"
                 )
             upright = ImageOps.exif_transpose(image)
+            if image.format == "PPM" and image.mode == "I":
+                upright = upright.convert("I;16")  # Pillow has scaled it to 16 bits
             return np.asarray(ImageOps.fit(rgb(upright), (size, size)))
     except UnidentifiedImageError as error:
         raise ValueError(
             f"cannot decode the image {name}: not one of {', '.join(formats)}"
         ) from error
+    except Image.DecompressionBombError as error:
+        reason = f"its pixels are more than {most_pixels:,}"
+        raise ValueError(f"cannot decode the image {name}: {reason}") from error
     except Exception as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         raise ValueError(f"cannot decode the image {name}: {reason}") from error
@@ -92,14 +104,14 @@ def kind_of_fault(content: bytes, sentence: str) -> str:
         return "HEIC"
     if "not one of" in sentence:
         return "other format"
-    if "pixels are more than" in sentence or "exceeds limit" in sentence:
+    if "pixels are more than" in sentence:
         return "too large"
     return "no range" if "has no fixed range" in sentence else "damaged"
 
 
 def facts(content: bytes) -> tuple[str, int, int, tuple[str, ...]]:
     """Format, width and height upright, and traits of an image that can be decoded."""
-    from PIL import Image
+    from PIL import Image, ImageOps
 
     with Image.open(io.BytesIO(content)) as image:
         orientation = image.getexif().get(0x0112, 1)
@@ -107,15 +119,46 @@ def facts(content: bytes) -> tuple[str, int, int, tuple[str, ...]]:
             frames = bool(getattr(image, "is_animated", False))
         except (OSError, EOFError, IndexError, ValueError, SyntaxError, struct.error):
             frames = True  # there are more, and they are damaged: nobody reads them
+        deep = _is_deep(image, content)
         has = {
             TURNED: orientation in range(2, 9),
             TRANSPARENT: image.has_transparency_data,
-            GREY: image.mode in {"1", "L", "LA"} or image.mode.startswith("I;16"),
+            GREY: image.mode in {"1", "L", "LA", "I"} or image.mode.startswith("I;16"),
             CMYK: image.mode == "CMYK",
-            DEEP: image.mode.startswith("I;16"),
+            DEEP: deep,
             FRAMES: frames,
         }
         width, height = image.size
         if orientation in range(5, 9):
             width, height = height, width
+            if image.format == "TIFF":  # of which some versions of Pillow turn the size themselves
+                width, height = ImageOps.exif_transpose(image).size
         return str(image.format), width, height, tuple(t for t, applies in has.items() if applies)
+
+
+def brightest(content: bytes) -> int | None:
+    """The highest of the 8 bits that are kept of a file's 16 a channel; None of any other file."""
+    from PIL import Image
+
+    with (
+        contextlib.suppress(Exception),
+        Image.open(io.BytesIO(content), formats=formats_of(content)) as image,
+    ):
+        if _is_deep(image, content):
+            values = np.asarray(image)
+            if image.mode.startswith("I"):
+                values = values >> 8
+            if image.mode in {"LA", "RGBA"}:
+                values = values[..., :-1]
+            return int(values.max())
+    return None
+
+
+def _is_deep(image: "Image.Image", content: bytes) -> bool:
+    """Whether a file has 16 bits a channel, also of colours, of which Pillow has 8."""
+    if image.mode == "I" or image.mode.startswith("I;16"):
+        return True
+    bits: Any = content[PNG_BITS] if image.format == "PNG" else 8
+    if image.format == "TIFF":
+        bits = image.getexif().get(TIFF_BITS)
+    return bool(np.any(np.equal(bits, 16)))

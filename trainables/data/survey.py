@@ -20,8 +20,15 @@ GREY: Final = "grey: three equal channels"
 CMYK: Final = "CMYK: converted without its colour profile"
 DEEP: Final = "16 bits a channel: the upper 8 are kept"
 FRAMES: Final = "of several frames: the first is taken"
+DARK: Final = 64
+"""Of 255: what data of 14 bits, in files of 16 a channel, stay below once the upper 8 are kept."""
 TRAITS: Final = (TURNED, TRANSPARENT, GREY, CMYK, DEEP, FRAMES)
 """What reading does to some images, in the order in which it is reported."""
+
+
+def is_dark(brightest: int | None) -> bool:
+    """Whether the 16 bits a channel of a file have data of 14 bits or fewer."""
+    return brightest is not None and brightest < DARK
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -38,6 +45,8 @@ class SurveyedImage:
         height: In pixels, upright.
         traits: What reading does to it, of `TRAITS`.
         small: What a difference hash is made of, uint8 [8, 9].
+        brightest: Its highest value once it is read, of 255, where the file has 16 bits a channel;
+            None of any other file.
     """
 
     name: str
@@ -49,6 +58,12 @@ class SurveyedImage:
     height: int
     traits: tuple[str, ...]
     small: "Small"
+    brightest: int | None = None
+
+    @property
+    def dark(self) -> bool:
+        """Whether most of the 8 bits that are kept of 16 are empty."""
+        return is_dark(self.brightest)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -26,12 +26,12 @@ from trainables.data.dataset import (
     NamedColumns,
     OpenedDataSet,
 )
+from trainables.data.decoding import brightest, facts, formats_of, kind_of_fault, rgb, shorter_edge
 from trainables.data.decoding import decode as _decode  # scripts elsewhere have it by this name
-from trainables.data.decoding import facts, formats_of, kind_of_fault, rgb, shorter_edge
-from trainables.data.layout import WHOLE, Fault, Layout, Part, all_of, with_test
+from trainables.data.layout import WHOLE, Fault, Layout, Part, with_test
 from trainables.data.mapped_images import map_images, new_file
 from trainables.data.near_duplicates import EDGE, small_picture
-from trainables.data.survey import Survey, SurveyedImage
+from trainables.data.survey import Survey, SurveyedImage, is_dark
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -60,18 +60,31 @@ def open_image_folder(
         )
     layout = _layout(data_dir, columns)
     if layout.faults:
-        raise FaultyFilesError(all_of([*dict.fromkeys(fault.sentence for fault in layout.faults)]))
+        raise FaultyFilesError(*dict.fromkeys(fault.sentence for fault in layout.faults))
     names = [name for part in _parts(layout).values() for name in part.names]
 
-    def read(name: str) -> tuple[str, int | None]:
+    def read(name: str) -> tuple[str, int | None, int | None]:
         content = layout.folder.read(name)
-        return hashlib.sha256(content).hexdigest(), shorter_edge(content)
+        return hashlib.sha256(content).hexdigest(), shorter_edge(content), brightest(content)
 
     with warnings.catch_warnings(), ThreadPoolExecutor() as threads:
         warnings.simplefilter("ignore")
         found = [*threads.map(read, names)]
-    hashes = {name: sha256 for name, (sha256, _) in zip(names, found, strict=True)}
-    return _opened(layout, hashes, [edge for _, edge in found if edge], image_size)
+    hashes = {name: sha256 for name, (sha256, _, _) in zip(names, found, strict=True)}
+    notes = (*layout.notes, *_darkness([highest for _, _, highest in found]))
+    layout = replace(layout, notes=notes)
+    return _opened(layout, hashes, [edge for _, edge, _ in found if edge], image_size)
+
+
+def _darkness(brightest: Sequence[int | None]) -> Iterator[str]:
+    """That images of 16 bits a channel are dark once they are read."""
+    dark = [highest for highest in brightest if highest is not None and is_dark(highest)]
+    if dark:
+        yield (
+            f"{len(dark):,} of {len(brightest):,} images become dark: of 16 bits a channel the "
+            f"upper 8 are kept, but their data have 14 bits or fewer (nothing is above "
+            f"{max(dark)} of 255). Save them scaled to all of 16 bits, or with 8."
+        )
 
 
 def _layout(data_dir: str, columns: NamedColumns) -> Layout:
@@ -237,6 +250,7 @@ def _looked_at(folder: "Folder", part: str, label: int, name: str) -> SurveyedIm
         height=height,
         traits=traits,
         small=small_picture(pixels),
+        brightest=brightest(content),
     )
 
 
@@ -295,7 +309,7 @@ def _for_each(part: Part, do: Callable[[int], object]) -> None:
         warnings.simplefilter("ignore")  # what Pillow warns of is decoded, or refused by us
         wrong = [text for text in threads.map(problem, range(len(part.names))) if text]
     if wrong:
-        raise FaultyFilesError(all_of(wrong))
+        raise FaultyFilesError(*wrong)
 
 
 def _file(place: "Path | None", part: str) -> "Path | None":
