@@ -21,13 +21,14 @@ from trainables.data.layout import (
     Layout,
     Part,
     alike,
+    case_notes,
     storable,
 )
 
 if TYPE_CHECKING:
     from trainables.data.files import Folder
 
-TABLES: Final = (".csv", ".tsv", ".parquet")
+TABLES: Final = (".csv", ".tsv", ".parquet", ".arrow", ".feather")
 
 
 def find_layout(folder: "Folder") -> Layout:
@@ -43,10 +44,12 @@ def find_layout(folder: "Folder") -> Layout:
     if {"train", "test"} & set(halves):
         parts = tuple(halves)
     tree = _Tree(folder, parts)
-    notes = []
+    notes = [*case_notes(tree.classes)]
     if own and "val" in halves:
         count = len(tree.part("val").names)
-        notes = [f"All {count:,} images of val/ validate; none is taken out of train/ for that."]
+        notes.append(
+            f"All {count:,} images of val/ validate; none is taken out of train/ for that."
+        )
     beside = () if parts == (WHOLE,) else (f"{name}/" for name in names if name not in parts)
     return Layout(
         folder=folder,
@@ -203,7 +206,7 @@ class _Tree:
 
     def _parts_missing(self) -> Fault:
         found = ", ".join(self._parts)
-        sentence = f"train/ and test/ must both be in {self._folder.path}, but only {found} is"
+        sentence = f"train/ and test/ must both be in {self._folder.place}, but only {found} is"
         if "val" in self._parts:
             sentence += "; to have val/ as the test part, rename it to test/"
         missing = "train/" if "test" in self._parts else "test/"
@@ -215,7 +218,7 @@ class _Tree:
             found = f"only {names[0]!r}" if names else "none"
             sentence = (
                 f"at least {MIN_CLASSES} classes, a sub-folder each, must be in "
-                f"{self._place(part).path}: {found}"
+                f"{self._place(part).place}: {found}"
             )
             if self._too_high is not None:
                 sentence += f"; the classes may be the folders in {self._too_high}: name that"
@@ -236,7 +239,7 @@ class _Tree:
         together = ", ".join(sorted(name for _, name in lacking))
         for part, name in lacking:
             sentence = (
-                f"{'/, '.join(self._parts[:-1])}/ and {self._parts[-1]}/ in {self._folder.path} "
+                f"{'/, '.join(self._parts[:-1])}/ and {self._parts[-1]}/ in {self._folder.place} "
                 f"must have the same "
                 f"classes; one lacks {together}"
             )
@@ -248,7 +251,7 @@ class _Tree:
                 if not name.isprintable() or not storable(name):
                     sentence = (
                         "a class must be named in printable UTF-8, but "
-                        f"{self._place(part).path} has {name!a}"
+                        f"{self._place(part).place} has {name!a}"
                     )
                     place = f"{part}/{name}" if part else name
                     yield Fault(kind="class name", name=f"{place}/", sentence=sentence)
@@ -274,5 +277,5 @@ def _wrong_with(folder: "Folder", name: str) -> tuple[str, str] | None:
     if not folder.is_file(name):
         return "no file", f"an image must be a file, but {folder.at(name)} is none"
     if not storable(name):
-        return "file name", f"an image must be named in UTF-8, but {folder.path} has {name!a}"
+        return "file name", f"an image must be named in UTF-8, but {folder.place} has {name!a}"
     return None

@@ -18,11 +18,16 @@ class Folder:
 
     Attributes:
         filesystem: The fsspec file system that it is on.
-        path: Where it is there, for reading and for messages.
+        path: Where it is there, for reading.
     """
 
     filesystem: Any
     path: str
+
+    @property
+    def place(self) -> str:
+        """The path for messages: the top of an archive has none."""
+        return self.path or "the archive"
 
     def child(self, *names: str) -> "Folder":
         """The folder below this one that `names` lead to."""
@@ -30,7 +35,9 @@ class Folder:
 
     def at(self, name: str) -> str:
         """The path of a file or folder in this folder; one from the root stays what it is."""
-        return name if name.startswith("/") else f"{self.path}/{name}"
+        if name.startswith("/"):
+            return name
+        return f"{self.path}/{name}" if self.path.strip("/") else f"{self.path}{name}"
 
     def list(self) -> tuple[list[str], list[str]]:
         """Names of its folders and of its files, each sorted; hidden ones are left out.
@@ -112,13 +119,13 @@ def open_place(address: str) -> tuple[Folder, str | None]:
         else:
             filesystem, path = fsspec.filesystem("file"), str(Path(address).expanduser().absolute())
         is_folder, is_file = filesystem.isdir(path), filesystem.isfile(path)
-    path = path.rstrip("/")
+    path, root = path.rstrip("/"), filesystem.root_marker
     if is_file and not is_folder:
         above, _, name = path.rpartition("/")
-        return Folder(filesystem=filesystem, path=above), name
+        return Folder(filesystem=filesystem, path=above or root), name
     if not is_folder:
         raise ValueError(f"there is no folder {address!r}")
-    return Folder(filesystem=filesystem, path=path), None
+    return Folder(filesystem=filesystem, path=path or root), None
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """How a data set of files is laid out, in folders or tables: its classes, parts and faults."""
 
 import unicodedata
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
@@ -161,6 +162,21 @@ def alike(names: Sequence[str]) -> Iterator[tuple[str, str]]:
                 "classes must have names that look different, but "
                 f"{one!a} and {name!a} differ in spaces around them or in how letters are written",
             )
+
+
+def case_notes(names: Sequence[str]) -> Iterator[str]:
+    """That classes differ in nothing but small and capital letters, in a sentence."""
+    groups = defaultdict(list)
+    for name in names:
+        groups[name.casefold()].append(name)
+    several = [group for group in groups.values() if len(group) > 1]
+    if several:
+        listed = ", ".join(" and ".join(map(repr, group)) for group in several[:SHOWN])
+        more = f", and {len(several) - SHOWN:,} more" if several[SHOWN:] else ""
+        yield (
+            f"Classes that differ in small and capital letters alone are classes of their own: "
+            f"{listed}{more}."
+        )
 
 
 def storable(name: str) -> bool:

@@ -24,8 +24,9 @@ MOST_OTHER_WORDS: Final = 0.2
 """Share of the rows of a column of parts, if not called so, that may say none, to be refused."""
 # By these, and by files without an ending, a folder of classes is distinguished from one of tables.
 IMAGE_ENDINGS: Final = (
-    *(".jpg", ".jpeg", ".jfif", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".ppm"),
-    *(".jp2", ".avif", ".heic", ".heif"),
+    *(".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".apng", ".webp", ".gif", ".bmp"),
+    *(".tif", ".tiff", ".pbm", ".pgm", ".ppm", ".pnm"),
+    *(".jp2", ".j2k", ".j2c", ".jpc", ".jpf", ".jpx", ".avif", ".heic", ".heif", ".hif"),
 )
 REPEATED: Final = 2
 """Images that each value of a column of labels has at least, on average."""

@@ -1,4 +1,4 @@
-"""Files of tables: Parquet, Arrow (as `datasets` saves it) and CSV, read by column and by row."""
+"""Files of tables: Parquet, Arrow (also as Feather) and CSV, read by column and by row."""
 
 import csv
 import hashlib
@@ -18,7 +18,9 @@ from trainables.data.files import Folder, one_line_errors
 
 CSV: Final = {".csv": ",;\t", ".tsv": "\t"}
 """Endings of text tables, and what may stand between their values."""
-ENDINGS: Final = (".parquet", ".arrow", *CSV)
+ENDINGS: Final = (".parquet", ".arrow", ".feather", *CSV)
+ARROW_FILE: Final = b"ARROW1"
+"""What an Arrow file begins with, and a stream does not."""
 BLOCKS_KEPT: Final = 4
 """Blocks of rows held at a time; images are read in their order, by several threads."""
 CHUNK: Final = 1 << 24
@@ -75,7 +77,7 @@ def open_table(folder: Folder, name: str) -> TableFile:
     with one_line_errors(folder.at(name)):
         if name.lower().endswith(".parquet"):
             return _parquet(folder, name)
-        if name.lower().endswith(".arrow"):
+        if name.lower().endswith((".arrow", ".feather")):
             return _in_memory(name, _arrow(folder, name))
         return _in_memory(name, _text(folder, name))
 
@@ -122,11 +124,14 @@ def _parquet(folder: Folder, name: str) -> TableFile:
 
 
 def _arrow(folder: Folder, name: str) -> pa.Table:
-    """Of a local file nothing is read but what is used of it."""
+    """A stream, as `datasets` saves it, or a file; of a local one only what is used is read."""
     local = "file" in folder.filesystem.protocol
     path = folder.at(name)
     source = pa.memory_map(path) if local else pa.BufferReader(folder.content(name))
-    return pa.ipc.open_stream(source).read_all()
+    is_file = source.read(len(ARROW_FILE)) == ARROW_FILE
+    source.seek(0)
+    reader = pa.ipc.open_file(source) if is_file else pa.ipc.open_stream(source)
+    return reader.read_all()
 
 
 def _text(folder: Folder, name: str) -> pa.Table:

@@ -45,7 +45,7 @@ def find_tables(folder: Folder, file: str | None) -> Tables | None:
         if not file.lower().endswith(ENDINGS):
             raise ValueError(
                 f"images must be in a folder, or listed in a table that ends with "
-                f"{', '.join(ENDINGS)}, but got {folder.at(file)}"
+                f"{', '.join(ENDINGS)}, but got {folder.at(file)}{_archive(folder.at(file))}"
             )
         return Tables(folder=folder, parts={WHOLE: (file,)})
     _, files = folder.list()
@@ -61,7 +61,7 @@ def find_tables(folder: Folder, file: str | None) -> Tables | None:
     together = sorted({_home(name) for some in parts.values() for name in some})
     if len(together) > 1:
         raise ValueError(
-            f"the tables in {folder.path} must be of one data set, but lie in "
+            f"the tables in {folder.place} must be of one data set, but lie in "
             f"{', '.join(each or '.' for each in together)}; name one of these folders"
         )
     return Tables(
@@ -69,6 +69,11 @@ def find_tables(folder: Folder, file: str | None) -> Tables | None:
         parts={part: tuple(parts[part]) for part in (WHOLE, *PARTS) if part in parts},
         left_out=tuple(left_out),
     )
+
+
+def _archive(path: str) -> str:
+    """How the folder in an archive is named."""
+    return f"; what is in it is zip://::{path}" if path.lower().endswith(".zip") else ""
 
 
 def _below(folder: Folder, ending: str) -> list[str]:
@@ -107,7 +112,7 @@ def _check_shards(folder: Folder, names: Sequence[str]) -> None:
         missing = sorted(set(range(count)) - found)
         if missing:
             raise ValueError(
-                f"all {count} files {prefix}-*-of-{count:05} must be in {folder.path}, but of "
+                f"all {count} files {prefix}-*-of-{count:05} must be in {folder.place}, but of "
                 f"these {len(missing)} are missing, number {missing[0]} first"
             )
 

@@ -103,7 +103,7 @@ def _layout(data_dir: str, columns: NamedColumns) -> Layout:
         return find_table_layout(tables, columns)
     if columns != UNNAMED:
         raise ValueError(
-            f"columns can be named of tables alone, but {folder.path} has folders of classes"
+            f"columns can be named of tables alone, but {folder.place} has folders of classes"
         )
     return find_layout(folder)
 

@@ -56,6 +56,25 @@ def test_a_folder_is_read_by_fsspec_address(classes_dir):
     assert np.array_equal(local.read_training().images, remote.read_training().images)
 
 
+def test_an_archive_is_read_as_the_folder_that_it_was_made_of(classes_dir, tmp_path):
+    archive = shutil.make_archive(str(tmp_path / "images"), "zip", classes_dir)
+    local, packed = (folder.DATASET.open(at, 16) for at in (str(classes_dir), f"zip://::{archive}"))
+    assert local.files == packed.files
+    assert np.array_equal(local.read_training().images, packed.read_training().images)
+    assert f"; what is in it is zip://::{archive}" in error_of(folder.DATASET, archive)
+    above = shutil.make_archive(str(tmp_path / "above"), "zip", tmp_path, classes_dir.name)
+    message = error_of(folder.DATASET, f"zip://::{above}")
+    assert f"must be in the archive: only {classes_dir.name!r}; the classes may be" in message
+    within = folder.DATASET.open(f"zip://{classes_dir.name}::{above}", 16)
+    assert within.files == local.files
+
+
+def test_classes_that_differ_in_capital_letters_alone_are_said_to_be_two(tmp_path):
+    write_classes(tmp_path, {"Cat": 5, "cat": 5, "dog": 5})
+    said = "letters alone are classes of their own: 'Cat' and 'cat'."
+    assert folder.DATASET.open(str(tmp_path), 16).notes[0].endswith(said)
+
+
 def test_hidden_files_and_folders_are_ignored_and_links_followed(classes_dir, tmp_path):
     (classes_dir / "hund" / ".DS_Store").write_bytes(b"not an image")
     (classes_dir / ".ipynb_checkpoints").mkdir()

@@ -318,7 +318,7 @@ def test_tables_of_two_data_sets_are_refused_with_both_folders(tmp_path):
 
 def test_a_file_that_is_no_table_is_refused(tmp_path):
     (tmp_path / "cat.jpg").write_bytes(picture(0, 0))
-    assert "listed in a table that ends with .parquet, .arrow, .csv, .tsv" in error_of(
+    assert "listed in a table that ends with .parquet, .arrow, .feather, .csv" in error_of(
         folder.DATASET, tmp_path / "cat.jpg"
     )
 

@@ -1,23 +1,28 @@
 """Tables that people and programs really write, met by trying to break the reader of them."""
 
+import unicodedata
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from made_up_data_sets import error_of
+from made_up_data_sets import error_of, in_memory
 from made_up_tables import CLASSES, IMAGE, metadata, picture, published, write_csv, write_images
+from PIL import Image
+from pyarrow import feather
 
 from trainables.data.dataset import NamedColumns, OpenedDataSet
+from trainables.data.decoding import formats_of
+from trainables.data.table_columns import IMAGE_ENDINGS
 from trainables.datasets import folder
 
 COUNT = 24
 NAMED = {"image": {"_type": "Image"}, "label": {"names": CLASSES, "_type": "ClassLabel"}}
 
 
-def opened(place: Path) -> OpenedDataSet:
-    return folder.DATASET.open(str(place), 12)
+def opened(place: Path, **columns: str) -> OpenedDataSet:
+    return folder.with_columns(NamedColumns(**columns)).open(str(place), 12)
 
 
 def refusal(place: Path) -> str:
@@ -157,3 +162,71 @@ def test_classes_may_be_called_as_parts_are(tmp_path: Path) -> None:
         for number in range(6):
             (tmp_path / name / f"{number}.png").write_bytes(picture(label * 100 + number, label))
     assert opened(tmp_path).classes == ("Testing", "blue", "dev")
+
+
+@pytest.mark.parametrize("form", ["NFC", "NFD"])
+@pytest.mark.parametrize("named", [True, False])
+def test_paths_in_the_other_unicode_form_lead_to_their_files_and_that_is_said(
+    form: Any, named: bool, tmp_path: Path
+) -> None:
+    rows = write_images(tmp_path, 30)
+    for row in rows:
+        file = tmp_path / row["file"]
+        name = unicodedata.normalize("NFD" if form == "NFC" else "NFC", file.name)
+        file.rename(file.with_name(name))
+        row["file"] = unicodedata.normalize(form, row["file"])
+    table = write_csv(tmp_path / "labels.csv", rows)
+    data = opened(table, **({"image": "file"} if named else {}))
+    accented = [row["file"] for row in rows if not row["file"].isascii()]
+    assert len(data.files) == len(rows) + 1
+    assert all((tmp_path / name).is_file() for name in data.files)
+    assert any(note.startswith(f"{len(accented)} paths write accented") for note in data.notes)
+    rows.append({**rows[0], "file": next(iter(set(data.files) - {"labels.csv"}))})
+    assert "stands in several" in refusal(write_csv(table, rows))
+
+
+@pytest.mark.parametrize("missing", [None, float("nan")])
+def test_images_without_a_group_are_each_on_their_own_however_none_is_written(
+    missing: float | None, tmp_path: Path
+) -> None:
+    rows = [{**row, "burst": float(i // 2)} for i, row in enumerate(write_images(tmp_path, 30))]
+    for row in rows[20:]:
+        row["burst"] = missing
+    values = pa.array([row["burst"] for row in rows], pa.float64(), from_pandas=False)
+    table = pa.Table.from_pylist([{"file": row["file"], "species": row["species"]} for row in rows])
+    pq.write_table(table.append_column("burst", values), tmp_path / "labels.parquet")
+    notes = opened(tmp_path / "labels.parquet", group="burst").notes
+    said = "10 groups by column 'burst': each is in one part whole; 10 images have none and are"
+    assert any(note.startswith(said) for note in notes)
+
+
+@pytest.mark.parametrize("name", ["labels.feather", "labels.arrow"])
+def test_arrow_files_are_read_as_arrow_streams_are(name: str, tmp_path: Path) -> None:
+    table = pa.Table.from_pylist(write_images(tmp_path, 30))
+    if name.endswith(".feather"):
+        feather.write_feather(table, tmp_path / name)
+    else:
+        with pa.ipc.new_file(tmp_path / name, table.schema) as writer:
+            writer.write_table(table)
+    assert opened(tmp_path / name).image_counts == (24, 6)
+    remote = in_memory(tmp_path, name)
+    assert folder.DATASET.open(f"{remote}/{name}", 12).image_counts == (24, 6)
+
+
+def test_classes_that_differ_in_capital_letters_alone_are_said_to_be_several(
+    tmp_path: Path,
+) -> None:
+    rows = write_images(tmp_path, 30)
+    for row, label in zip(rows, ("Red", "RED", "Red", "RED", "Red", "RED"), strict=False):
+        row["species"] = label
+    notes = opened(write_csv(tmp_path / "labels.csv", rows)).notes
+    said = "letters alone are classes of their own: 'RED' and 'Red' and 'red'."
+    assert any(note.endswith(said) for note in notes)
+
+
+def test_every_ending_of_a_format_that_is_read_is_that_of_an_image() -> None:
+    Image.init()
+    read = {*formats_of(b"")}
+    endings = {end for end, form in Image.registered_extensions().items() if form in read}
+    # A film, and numbers without a range.
+    assert endings - {".avifs", ".pfm"} <= {*IMAGE_ENDINGS}
