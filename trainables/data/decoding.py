@@ -26,11 +26,12 @@ def rgb(image: "Image.Image") -> "Image.Image":
         raise ValueError(
             f"mode {image.mode} has no fixed range; save it with 8 or 16 bits a channel"
         )
+    # Copies of large photographs are hundreds of megabytes each: none is made that is not needed.
     if not image.has_transparency_data:
-        return image.convert("RGB")
-    over = image.convert("RGBA")
-    white = Image.new("RGBA", over.size, "white")
-    return Image.alpha_composite(white, over).convert("RGB")
+        return image if image.mode == "RGB" else image.convert("RGB")
+    over = Image.new("RGBA", image.size, "white")
+    over.alpha_composite(image if image.mode == "RGBA" else image.convert("RGBA"))
+    return over.convert("RGB")
 
 
 def formats_of(content: bytes) -> tuple[str, ...]:
@@ -61,8 +62,8 @@ def decode(content: bytes, size: int, name: str) -> npt.NDArray[np.uint8]:
                 raise ValueError(
                     f"{image.width} x {image.height} pixels are more than {most_pixels:,}"
                 )
-            upright = ImageOps.exif_transpose(image)
-            return np.asarray(ImageOps.fit(rgb(upright), (size, size)))
+            ImageOps.exif_transpose(image, in_place=True)
+            return np.asarray(ImageOps.fit(rgb(image), (size, size)))
     except UnidentifiedImageError as error:
         raise ValueError(
             f"cannot decode the image {name}: not one of {', '.join(formats)}"
