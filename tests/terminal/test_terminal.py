@@ -101,6 +101,25 @@ def test_the_plan_cuts_no_dimension_and_no_choice() -> None:
     assert {name for plan in plans for name in plan.space} <= found
 
 
+def test_what_families_share_stands_once_in_the_plan_and_each_ones_own_below_its_name() -> None:
+    plans = plan_families(
+        resolve({"families": "all"}, config=None, assignments=["space.cnn.batch_size=32,64"])
+    )
+    text = printed(lambda console: print_spaces(console, plans), width=200)
+    tables = {
+        lines[0]: lines[3:] for part in text.strip().split("\n\n") if (lines := part.split("\n"))
+    }
+    named = {title: [row.split()[0] for row in rows if row] for title, rows in tables.items()}
+    shared = named.pop("all families")
+    assert "learning_rate" in shared
+    assert "batch_size" not in shared
+    assert [*named] == [*THREE]
+    for plan in plans:
+        assert sorted([*shared, *named[plan.name]]) == sorted(plan.space)
+    alone = printed(lambda console: print_spaces(console, plans[:1]))
+    assert "all families" not in alone
+
+
 @pytest.mark.parametrize("families", [THREE, TEN])
 def test_the_table_of_a_running_study_names_each_family(
     recorder: Recorder, families: Sequence[str]
