@@ -22,7 +22,7 @@ from orchestrator.plan.summary import print_spaces
 from orchestrator.run.progress import ProgressTable
 from orchestrator.status.render import drawn, print_status
 from orchestrator.status.study_status import read_status
-from orchestrator.terminal import fitting_table
+from orchestrator.terminal import Terminal, fitting_table
 from orchestrator.trials.recorder import Recorder
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -118,6 +118,16 @@ def test_what_families_share_stands_once_in_the_plan_and_each_ones_own_below_its
         assert sorted([*shared, *named[plan.name]]) == sorted(plan.space)
     alone = printed(lambda console: print_spaces(console, plans[:1]))
     assert "all families" not in alone
+
+
+def test_a_terminal_said_to_have_no_columns_shows_all_that_one_of_80_shows(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("COLUMNS", "0")
+    console = Terminal(file=io.StringIO())
+    console.print("a study")
+    assert console.file.getvalue() == "a study\n"
+    assert console.width == 80
 
 
 @pytest.mark.parametrize("families", [THREE, TEN])
