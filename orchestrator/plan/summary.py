@@ -45,8 +45,10 @@ def print_plan(
     ):
         console.print(sentence)
     of_images = "" if train_images is None else f" of {train_images:,} images"
+    least = f"{work.least_search_epochs:,} to "
     console.print(
-        f"Search: {work.search_trials:,} trials, {work.least_search_epochs:,} to "
+        f"Search: {work.search_trials:,} trials, "
+        f"{least if work.least_search_epochs < work.search_epochs else ''}"
         f"{work.search_epochs:,} epochs{of_images}. Finals: up to "
         f"{work.final_runs:,} runs, {work.final_epochs:,} epochs."
     )
