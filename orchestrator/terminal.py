@@ -3,7 +3,7 @@
 import contextlib
 import logging
 from collections.abc import Container, Iterable, Iterator, Sequence
-from typing import Any
+from typing import Any, Final
 
 from rich import box
 from rich.cells import cell_len
@@ -13,6 +13,8 @@ from rich.table import Table
 from rich.text import Text
 
 from orchestrator.cli import printable
+
+UNKNOWN_WIDTH: Final = 80
 
 
 def shown(name: str) -> str:
@@ -38,6 +40,8 @@ class Terminal(Console):
     def __init__(self, **options: Any) -> None:
         """Takes what a console takes."""
         super().__init__(markup=False, emoji=False, force_jupyter=False, **options)
+        if not self.width:  # COLUMNS=0 would print nothing at all
+            self.width = UNKNOWN_WIDTH
 
     def render_str(self, text: str, **options: Any) -> Text:
         """Before its width is known."""

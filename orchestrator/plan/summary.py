@@ -45,8 +45,10 @@ def print_plan(
     ):
         console.print(sentence)
     of_images = "" if train_images is None else f" of {train_images:,} images"
+    least = f"{work.least_search_epochs:,} to "
     console.print(
-        f"Search: {work.search_trials:,} trials, {work.least_search_epochs:,} to "
+        f"Search: {work.search_trials:,} trials, "
+        f"{least if work.least_search_epochs < work.search_epochs else ''}"
         f"{work.search_epochs:,} epochs{of_images}. Finals: up to "
         f"{work.final_runs:,} runs, {work.final_epochs:,} epochs."
     )
@@ -125,17 +127,27 @@ def _asked(settings: Settings, work: WholeWork, families: int) -> Iterator[str]:
 
 
 def print_spaces(console: Console, plans: Sequence[FamilyPlan]) -> None:
-    """Prints each family's dimensions, what they may be here, and the baseline's values."""
-    for plan in plans:
-        family = registry.load_family(plan.name)
-        optional = {name: dimension for name, (dimension, _) in family.optional.items()}
-        dimensions = {**family.search_space, **optional}
-        rows = [
-            (name, describe(values), str(plan.baseline[name]), dimensions[name].meaning)
-            for name, values in plan.space.items()
-        ]
-        console.print(f"\n{plan.name}", style="bold")
-        console.print(fitting_table(COLUMNS, rows, console.width, left=COLUMNS))
+    """Prints what may vary: the dimensions that all families share once, then each one's own."""
+    rows = {plan.name: [*_dimensions(plan)] for plan in plans}
+    shared = set.intersection(*map(set, rows.values())) if len(plans) > 1 else set()
+    alike = [row for row in rows[plans[0].name] if row in shared]
+    tables = {"all families": alike} if alike else {}
+    tables |= {name: [row for row in own if row not in shared] for name, own in rows.items()}
+    for title, own in tables.items():
+        console.print(f"\n{title}", style="bold")
+        if own:
+            console.print(fitting_table(COLUMNS, own, console.width, left=COLUMNS))
+        else:
+            console.print("nothing else")
+
+
+def _dimensions(plan: FamilyPlan) -> Iterator[tuple[str, str, str, str]]:
+    """Each dimension, what it may be here, its value in the baseline, and what it means."""
+    family = registry.load_family(plan.name)
+    optional = {name: dimension for name, (dimension, _) in family.optional.items()}
+    meanings = {**family.search_space, **optional}
+    for name, values in plan.space.items():
+        yield name, describe(values), str(plan.baseline[name]), meanings[name].meaning
 
 
 def print_cost(console: Console, forecast: Forecast, *, paid: bool) -> None:

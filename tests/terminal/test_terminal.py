@@ -22,7 +22,7 @@ from orchestrator.plan.summary import print_spaces
 from orchestrator.run.progress import ProgressTable
 from orchestrator.status.render import drawn, print_status
 from orchestrator.status.study_status import read_status
-from orchestrator.terminal import fitting_table
+from orchestrator.terminal import Terminal, fitting_table
 from orchestrator.trials.recorder import Recorder
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -99,6 +99,35 @@ def test_the_plan_cuts_no_dimension_and_no_choice() -> None:
     found = words(printed(lambda console: print_spaces(console, plans)).replace(",", ""))
     assert {*THREE, "flip_crop_cutout", "head_learning_rate_multiplier"} <= found
     assert {name for plan in plans for name in plan.space} <= found
+
+
+def test_what_families_share_stands_once_in_the_plan_and_each_ones_own_below_its_name() -> None:
+    plans = plan_families(
+        resolve({"families": "all"}, config=None, assignments=["space.cnn.batch_size=32,64"])
+    )
+    text = printed(lambda console: print_spaces(console, plans), width=200)
+    tables = {
+        lines[0]: lines[3:] for part in text.strip().split("\n\n") if (lines := part.split("\n"))
+    }
+    named = {title: [row.split()[0] for row in rows if row] for title, rows in tables.items()}
+    shared = named.pop("all families")
+    assert "learning_rate" in shared
+    assert "batch_size" not in shared
+    assert [*named] == [*THREE]
+    for plan in plans:
+        assert sorted([*shared, *named[plan.name]]) == sorted(plan.space)
+    alone = printed(lambda console: print_spaces(console, plans[:1]))
+    assert "all families" not in alone
+
+
+def test_a_terminal_said_to_have_no_columns_shows_all_that_one_of_80_shows(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("COLUMNS", "0")
+    console = Terminal(file=io.StringIO())
+    console.print("a study")
+    assert console.file.getvalue() == "a study\n"
+    assert console.width == 80
 
 
 @pytest.mark.parametrize("families", [THREE, TEN])

@@ -33,11 +33,12 @@ def rgb(image: "Image.Image") -> "Image.Image":
         raise ValueError(
             f"mode {image.mode} has no fixed range: save it with 8 or 16 bits a channel"
         )
+    # Copies of large photographs are hundreds of megabytes each: none is made that is not needed.
     if not image.has_transparency_data:
-        return image.convert("RGB")
-    over = image.convert("RGBA")
-    white = Image.new("RGBA", over.size, "white")
-    return Image.alpha_composite(white, over).convert("RGB")
+        return image if image.mode == "RGB" else image.convert("RGB")
+    over = Image.new("RGBA", image.size, "white")
+    over.alpha_composite(image if image.mode == "RGBA" else image.convert("RGBA"))
+    return over.convert("RGB")
 
 
 def formats_of(content: bytes) -> tuple[str, ...]:
@@ -68,10 +69,10 @@ def decode(content: bytes, size: int, name: str) -> npt.NDArray[np.uint8]:
                 raise ValueError(
                     f"{image.width} x {image.height} pixels are more than {most_pixels:,}"
                 )
-            upright = ImageOps.exif_transpose(image)
-            if image.format == "PPM" and image.mode == "I":
-                upright = upright.convert("I;16")  # Pillow has scaled it to 16 bits
-            return np.asarray(ImageOps.fit(rgb(upright), (size, size)))
+            ImageOps.exif_transpose(image, in_place=True)
+            if image.format == "PPM" and image.mode == "I":  # which Pillow scales to 16 bits
+                return np.asarray(ImageOps.fit(rgb(image.convert("I;16")), (size, size)))
+            return np.asarray(ImageOps.fit(rgb(image), (size, size)))
     except UnidentifiedImageError as error:
         raise ValueError(
             f"cannot decode the image {name}: not one of {', '.join(formats)}"
@@ -145,12 +146,9 @@ def brightest(content: bytes) -> int | None:
         Image.open(io.BytesIO(content), formats=formats_of(content)) as image,
     ):
         if _is_deep(image, content):
-            values = np.asarray(image)
-            if image.mode.startswith("I"):
-                values = values >> 8
-            if image.mode in {"LA", "RGBA"}:
-                values = values[..., :-1]
-            return int(values.max())
+            highest = np.reshape(image.getextrema(), (-1, 2))[:, 1]
+            colours = highest[:-1] if image.mode in {"LA", "RGBA"} else highest
+            return int(colours.max()) >> (8 if image.mode.startswith("I") else 0)
     return None
 
 

@@ -1,4 +1,4 @@
-"""What is said of an image file is what reading does to it: its bits, its turning, its size."""
+"""One image file: what is said of it is what reading does to it, and nothing is copied for it."""
 
 import pickle
 import struct
@@ -8,13 +8,14 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pytest
+from made_up_data_sets import encoded
 from odd_images import ORIENTATION, photographs, picture, saved
 from PIL import Image
 
 from orchestrator import study
 from orchestrator.look.looking import look_at
 from trainables.data.dataset import FaultyFilesError
-from trainables.data.decoding import brightest, decode, facts, kind_of_fault
+from trainables.data.decoding import brightest, decode, facts, kind_of_fault, rgb
 from trainables.data.survey import DEEP, GREY, TRANSPARENT
 
 
@@ -153,3 +154,15 @@ def test_of_faulty_images_in_both_parts_those_that_are_not_named_are_counted_at_
     (line,) = capsys.readouterr().err.splitlines()
     assert line.count("cannot decode the image") == 5
     assert "; and 15 more; all that is wrong, and what to do about it: python -m" in line
+
+
+def test_a_photograph_is_not_copied_before_it_is_scaled_down(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    content = encoded(np.full((40, 60, 3), 200, dtype=np.uint8))
+    copy, copied = Image.Image.copy, []
+    monkeypatch.setattr(Image.Image, "copy", lambda self: copied.append(self) or copy(self))
+    assert decode(content, 8, "a.png").shape == (8, 8, 3)
+    assert not copied
+    plain = Image.new("RGB", (60, 40))
+    assert rgb(plain) is plain
