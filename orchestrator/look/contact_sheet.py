@@ -12,7 +12,7 @@ import jinja2
 from orchestrator.cli import without_control
 from orchestrator.look.looking import Look
 from orchestrator.look.problems import Problem
-from orchestrator.results.files import write_text
+from orchestrator.results.files import write_output
 from orchestrator.terminal import shown
 from trainables.data.survey import Survey
 
@@ -59,8 +59,7 @@ def write_contact_sheet(look: Look, path: Path) -> None:
         topics=topics,
         edge=EDGE,
     )
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_text(path, page)
+    write_output(path, page)
 
 
 def _problem(survey: Survey, usable: set[str], problem: Problem) -> Entries:

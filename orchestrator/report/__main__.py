@@ -28,13 +28,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     def run() -> int:
         from orchestrator.report import page, studies_page, study_page
         from orchestrator.results.fetched import local_folder
+        from orchestrator.results.files import check_writable
 
+        output = options.output or Path(PAGE)
+        if len(options.results) > 1:
+            check_writable(output.absolute().parent)
         folders = [local_folder(results) for results in options.results]
         if len(folders) == 1:
             written = study_page.write_report(folders[0], figures=figures)
         else:
             composed = studies_page.compose(folders)
-            written = page.write_page(composed, options.output or Path(PAGE), figures)
+            written = page.write_page(composed, output, figures)
         say(*map(str, written))
         return DONE
 

@@ -165,6 +165,12 @@ def check_writable(folder: Path) -> None:
         ) from error
 
 
+def write_output(path: Path, text: str) -> None:
+    """Writes a text file whole where a flag says, and makes the folder that it lies in."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_text(path, text)
+
+
 def check_output(flag: str, path: Path, *, overwrite: bool) -> None:
     """Checks that a file can be written where a flag says; its folder need not exist.
 

@@ -62,6 +62,7 @@ def decide(
         OSError: It cannot be read or written.
     """
     check_writable(path.absolute().parent)
+    path.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(path.with_name(f".{path.name}.lock"), timeout=LOCK_SECONDS):
         entries = _read(path)
         labels = (matched.classes[label] for label in matched.runs[0].labels)

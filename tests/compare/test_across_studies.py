@@ -44,14 +44,14 @@ def compared(tmp_path_factory):
         study.write(folder / name) for name, study in (("one", one), ("two", two), ("other", other))
     ]
     before = {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
-    files = ["--output", str(folder / "all.md"), "--csv", str(folder / "pairs.csv")]
+    files = ["--output", str(folder / "new/all.md"), "--csv", str(folder / "csv/pairs.csv")]
     assert compare.main([*map(str, folders), *files]) == 0
     assert {path: path.stat().st_mtime_ns for path in before if path.is_file()} == {
         path: at for path, at in before.items() if path.is_file()
     }
-    with (folder / "pairs.csv").open() as text:
+    with (folder / "csv/pairs.csv").open() as text:
         rows = list(csv.DictReader(text))
-    return one, two, (folder / "all.md").read_text(encoding="utf-8"), rows
+    return one, two, (folder / "new/all.md").read_text(encoding="utf-8"), rows
 
 
 def section(text, title):

@@ -50,7 +50,7 @@ def test_several_studies_are_one_page_and_nothing_is_written_into_their_folders(
         for name, trials in (("first", 9), ("<b>second", 12))
     ]
     before = {path: path.read_bytes() for folder in folders for path in folder.iterdir()}
-    output = tmp_path / "both.html"
+    output = tmp_path / "new" / "both.html"
     assert report.main([*map(str, folders), "--output", str(output)]) == 0
     assert capsys.readouterr().out == f"{output}\n"
     assert {path: path.read_bytes() for folder in folders for path in folder.iterdir()} == before

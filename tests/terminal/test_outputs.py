@@ -16,6 +16,8 @@ FILES = {
     "predict A photos --output": ".csv",
     "retrain A --trial cnn-000 --output": ".parquet",
 }
+LATER = ("export", "retrain")
+"""They read the study first, which says what there is to write."""
 FOLDERS = ("report A --figures", "export A --output", "export A --csv")
 
 
@@ -53,6 +55,19 @@ def test_a_file_of_another_kind_is_not_replaced(
     line: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert f"must end in {FILES[line]}" in refusal(line, "trials.sqlite", capsys)
+
+
+@pytest.mark.parametrize("line", [line for line in FILES if line.split()[0] not in LATER])
+def test_a_folder_that_cannot_be_made_is_refused_before_anything_is_read(
+    line: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command, *arguments = line.split()
+    main = import_module(f"orchestrator.{command}.__main__").main
+    assert main([*arguments, f"/proc/none/x{FILES[line]}"]) == 2
+    assert capsys.readouterr().err == (
+        f"{command}: the folder must be writable, but /proc/none is not: No such file or "
+        "directory\n"
+    )
 
 
 @pytest.mark.parametrize("line", [*FILES, *FOLDERS])

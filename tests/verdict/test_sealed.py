@@ -7,6 +7,8 @@ import pytest
 from conftest import Run
 from made_up_predictions import MadeUpPredictions
 
+from orchestrator.verdict.__main__ import main
+
 CLAIM = ("--baseline", "old", "--claim", "better", "--log", "looks.jsonl")
 
 
@@ -46,6 +48,13 @@ def test_the_same_predictions_again_spend_nothing(place: Path, verdict: Run) -> 
     assert not first["claims"][0]["again"]
     assert again["claims"][0] == {**first["claims"][0], "candidate": "x", "again": True}
     assert len(entries(place)) == 1
+
+
+def test_log_and_page_make_the_folder_that_they_lie_in(place: Path) -> None:
+    given = [*CLAIM[:-1], "new/log/looks.jsonl", "--output", "new/page/verdict.html"]
+    assert main(["old.csv", "new.csv", *given, "--slices", "none"]) == 0
+    assert (place / "new/log/looks.jsonl").is_file()
+    assert (place / "new/page/verdict.html").is_file()
 
 
 def test_numbers_that_were_shown_are_remembered(place: Path, verdict: Run) -> None:
