@@ -32,8 +32,7 @@ def write_contact_sheet(look: Look, path: Path) -> None:
     """Writes the page of a look at files whole, or not at all.
 
     Raises:
-        ValueError: An image cannot be read any more.
-        OSError: It cannot be written.
+        ValueError: An image cannot be read any more, or the page cannot be written.
     """
     survey = look.survey
     assert survey is not None, "the data are files"

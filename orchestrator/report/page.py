@@ -112,7 +112,8 @@ def write_page(page: Page, path: Path, figures: Path | None) -> list[Path]:
     """Writes a page, and its figures as SVG and PNG where they have a folder; returns the files.
 
     Raises:
-        OSError: A file cannot be written.
+        ValueError: The page cannot be written.
+        OSError: A figure cannot be.
     """
     files.write_output(path, render(page))
     if figures is None:

@@ -166,9 +166,16 @@ def check_writable(folder: Path) -> None:
 
 
 def write_output(path: Path, text: str) -> None:
-    """Writes a text file whole where a flag says, and makes the folder that it lies in."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_text(path, text)
+    """Writes a text file whole where a flag says, and makes the folder that it lies in.
+
+    Raises:
+        ValueError: It cannot be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_text(path, text)
+    except OSError as error:
+        raise ValueError(f"cannot write {path}: {error.strerror or error}") from error
 
 
 def check_output(flag: str, path: Path, *, overwrite: bool) -> None:

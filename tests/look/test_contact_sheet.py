@@ -100,7 +100,7 @@ def test_what_was_found_is_told_also_where_the_page_cannot_be_written(
     printed = capsys.readouterr()
     assert "10 images that can be used of 2 classes" in printed.out
     assert "Contact sheet:" not in printed.out
-    assert printed.err.startswith("look: ")
+    assert printed.err == "look: cannot write sheet.html: File too large\n"
     assert not Path("sheet.html").exists()
 
 
