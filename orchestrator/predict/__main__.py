@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 FORMATS: Final = (".csv", ".parquet", ".json")
 SHOWN: Final = 3
-"""Paths that are named of those left out."""
+"""Paths that are named of many in a line."""
 FACTS: Final = (
     *("study", "family", "trial_id", "ensemble", "device", "validation_accuracy"),
     *("test_accuracy", "classes"),
@@ -48,9 +48,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             _write(found, options.output)
         bad = found["error"].notna()
         if options.json:
-            say_json({**_as_json(predictor, found[~bad], found[bad]), "left_out": out})
+            more = {"dark": found.attrs["dark"], "left_out": out}
+            say_json({**_as_json(predictor, found[~bad], found[bad]), **more})
         else:
-            say(*_lines(predictor, found[~bad], found[bad], options.output), *_out(out))
+            say(*_lines(predictor, found[~bad], found[bad], options.output))
+            say(*_dark(found.attrs["dark"]), *_out(out))
         return INCOMPLETE if bad.any() else DONE
 
     return answer("predict", run)
@@ -76,9 +78,21 @@ def _out(left_out: Sequence[str]) -> Sequence[str]:
     """What no prediction was made of, in a line, of which the first are named."""
     if not left_out:
         return []
-    more = ", ..." if len(left_out) > SHOWN else ""
-    named = ", ".join(left_out[:SHOWN]).replace("\n", "?")
-    return [f"left out: {len(left_out):,} hidden, {LEFT}, or the output itself: {named}{more}"]
+    what = f"{len(left_out):,} hidden, {LEFT}, or the output itself"
+    return [f"left out: {what}: {_named(left_out)}"]
+
+
+def _dark(files: Sequence[str]) -> Sequence[str]:
+    """What is predicted though little is to be seen on it, in a line."""
+    if not files:
+        return []
+    what = "of 16 bits a channel the upper 8 are kept, but their data have 14 bits or fewer"
+    return [f"dark: {len(files):,} images, {what}: {_named(files)}"]
+
+
+def _named(files: Sequence[str]) -> str:
+    more = ", ..." if len(files) > SHOWN else ""
+    return ", ".join(files[:SHOWN]).replace("\n", "?") + more
 
 
 def _model(one: "Predictor") -> str:

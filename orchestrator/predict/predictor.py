@@ -20,8 +20,10 @@ from orchestrator.results.files import read_study, read_table
 from orchestrator.stats.ensemble import ensembles
 from orchestrator.stats.predictions import split_runs
 from orchestrator.terminal import shown
+from trainables.data.decoding import brightest
 from trainables.data.files import one_line_errors
 from trainables.data.junk import is_junk
+from trainables.data.survey import is_dark
 from trainables.names import full_name
 from trainables.training.preprocessing import evaluation_batch, preparation, to_device
 
@@ -92,36 +94,46 @@ class Predictor:
             A row for each file: `file`, where bytes that are no UTF-8 are escaped; `class` and
             `probability`, those of the most probable; `probability of NAME` for each class;
             `error`, why the file is no image, else null. A file with an error has no other values.
+            Its `attrs["dark"]` names the files whose 16 bits a channel have data of so few that
+            they become dark once the upper 8 are kept.
 
         Raises:
             ValueError: Some of the paths are not there or have no file.
         """
         listed = list_files(paths, but=but)
         rows: list[dict[str, Any]] = []
+        dark: list[str] = []
         with warnings.catch_warnings(), ThreadPoolExecutor() as threads:
             warnings.simplefilter("ignore")  # what Pillow warns of is decoded, or refused by us
             for at in range(0, len(listed), self.batch):
                 some = listed[at : at + self.batch]
-                read = list(threads.map(self._read, some))
+                read, highest = zip(*threads.map(self._read, some), strict=True)
+                dark += [
+                    shown(str(path))
+                    for path, value in zip(some, highest, strict=True)
+                    if is_dark(value)
+                ]
                 images = [image for image in read if not isinstance(image, str)]
                 found = iter(self(np.stack(images)) if images else ())
                 for path, image in zip(some, read, strict=True):
                     row = {"error": image} if isinstance(image, str) else self._row(next(found))
                     rows.append({"file": shown(str(path)), **row})
         names = map(PROBABILITY_OF.format, self.classes)
-        return pd.DataFrame(rows, columns=["file", "class", "probability", *names, "error"])
+        table = pd.DataFrame(rows, columns=["file", "class", "probability", *names, "error"])
+        table.attrs["dark"] = dark
+        return table
 
-    def _read(self, path: Path) -> Images | str:
-        """The image in a file, or why it has none."""
+    def _read(self, path: Path) -> tuple[Images | str, int | None]:
+        """The image in a file, or why it has none; and the brightest of its 16 bits a channel."""
         name = shown(str(path))
         if not path.is_file():  # a pipe would be read for ever
-            return f"an image must be a file, but {name} is none"
+            return f"an image must be a file, but {name} is none", None
         try:
             with one_line_errors(name):
                 content = path.read_bytes()
-            return self.decode(content, self.image_size, name)
+            return self.decode(content, self.image_size, name), brightest(content)
         except ValueError as error:
-            return " ".join(str(error).split())
+            return " ".join(str(error).split()), None
 
     def _row(self, probabilities: Probabilities) -> dict[str, Any]:
         best = int(probabilities.argmax())

@@ -128,6 +128,20 @@ def test_its_own_output_among_the_images_is_none(
     assert found["left_out"] == [str(output)]
 
 
+def test_images_that_become_dark_are_predicted_and_named(
+    cnn_study: Path, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copy(photos / "001.png", tmp_path / "a.png")
+    values = np.random.default_rng(0).integers(0, 2**12, (40, 40), dtype=np.uint16)
+    Image.fromarray(values).save(tmp_path / "b.png")
+    assert main([str(cnn_study), str(tmp_path)]) == 0
+    *_, line = capsys.readouterr().out.splitlines()
+    assert line.startswith("dark: 1 images, of 16 bits a channel the upper 8 are kept")
+    assert line.endswith(f": {tmp_path / 'b.png'}")
+    found = printed_json(capsys, "predict", main, str(cnn_study), str(tmp_path))
+    assert (len(found["predictions"]), found["dark"]) == (2, [str(tmp_path / "b.png")])
+
+
 def test_images_of_linked_folders_are_listed_and_a_link_upwards_ends(tmp_path: Path) -> None:
     (tmp_path / "here" / "below").mkdir(parents=True)
     (tmp_path / "elsewhere").mkdir()
