@@ -65,6 +65,10 @@ RULES: Final[Mapping[str, tuple[str, str]]] = {
         "HEIC images, as phones save them",
         "install the package pillow-heif, with which they are read; or save them as JPEG",
     ),
+    "raw": (
+        "cameras' raw photographs, of which a small preview alone could be read",
+        "save them as JPEG, PNG or TIFF, or remove them",
+    ),
     "other format": (
         "files that are no image of a format that is read",
         "save them as JPEG or PNG, or remove them",

@@ -69,6 +69,14 @@ def decode(content: bytes, size: int, name: str) -> npt.NDArray[np.uint8]:
                 raise ValueError(
                     f"{image.width} x {image.height} pixels are more than {most_pixels:,}"
                 )
+            # The first picture in a DNG, NEF, ARW or CR2 is a preview.
+            new_subfile_type, dng_version, tags = 254, 50706, getattr(image, "tag_v2", {})
+            canon = content[4:11] == b"\x10\0\0\0CR\x02"
+            if tags.get(new_subfile_type) in {1, 3} or dng_version in tags or canon:
+                raise ValueError(
+                    "it is a camera's raw photograph, of which a preview alone could be read; save "
+                    "it as JPEG, PNG or TIFF"
+                )
             ImageOps.exif_transpose(image, in_place=True)
             if image.format == "PPM" and image.mode == "I":  # which Pillow scales to 16 bits
                 return np.asarray(ImageOps.fit(rgb(image.convert("I;16")), (size, size)))
@@ -105,6 +113,8 @@ def kind_of_fault(content: bytes, sentence: str) -> str:
         return "HEIC"
     if "not one of" in sentence:
         return "other format"
+    if "raw photograph" in sentence:
+        return "raw"
     if "pixels are more than" in sentence:
         return "too large"
     return "no range" if "has no fixed range" in sentence else "damaged"

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from trainables.data.near_duplicates import Small
 
 IMAGE_RULES: Final = (
-    *("empty", "HEIC", "other format", "too large", "no range", "damaged", "unreadable"),
+    *("empty", "HEIC", "raw", "other format", "too large", "no range", "damaged", "unreadable"),
 )
 """What can be wrong with the content of a file, in the order in which it is reported."""
 TURNED: Final = "turned upright, as their EXIF orientation says"

@@ -1,5 +1,6 @@
 """One image file: what is said of it is what reading does to it, and nothing is copied for it."""
 
+import io
 import pickle
 import struct
 import zlib
@@ -125,6 +126,37 @@ def test_the_size_that_is_told_is_the_upright_one(form: str, orientation: int) -
     exif[ORIENTATION] = orientation
     content = saved(picture(1, 40, 30), form, exif=exif)
     assert facts(content)[1:3] == ((40, 30) if orientation < 5 else (30, 40))
+
+
+def camera_raw(kind: str) -> bytes:
+    """A preview first and the photograph behind it, told by the tags that each kind has."""
+    if kind == "CR2":
+        plain = saved(picture(1), "TIFF")
+        assert plain[:8] == b"II*\0\x08\0\0\0"
+        header, count = b"II*\0\x10\0\0\0CR\x02\0\xd2\xba\0\0", struct.unpack("<H", plain[8:10])[0]
+        moved = bytearray(plain[8:])
+        for entry in range(2, 2 + 12 * count, 12):
+            tag, form, number, value = struct.unpack("<HHII", moved[entry : entry + 12])
+            size = number * {2: 1, 3: 2, 4: 4, 5: 8}[form]
+            if tag == 273 or size > 4:  # where the pixels are, or a value that has no room here
+                moved[entry + 8 : entry + 12] = struct.pack("<I", value + 8)
+        return header + bytes(moved)
+    tags = {
+        "DNG": {254: 1, 50706: b"\1\4\0\0"},
+        "NEF": {254: 1},
+        "phone's DNG": {50706: b"\1\4\0\0"},
+    }
+    return saved(picture(1), "TIFF", tiffinfo=tags[kind])
+
+
+@pytest.mark.parametrize("kind", ["DNG", "NEF", "phone's DNG", "CR2"])
+def test_the_preview_in_a_cameras_raw_photograph_is_not_taken_for_it(kind: str) -> None:
+    content = camera_raw(kind)
+    with Image.open(io.BytesIO(content)) as preview:
+        assert np.array_equal(np.asarray(preview), np.asarray(picture(1)))  # Pillow reads it
+    with pytest.raises(ValueError, match="a camera's raw photograph, of which a preview") as caught:
+        decode(content, 8, "x")
+    assert kind_of_fault(content, str(caught.value)) == "raw"
 
 
 def test_an_image_beyond_pillows_limit_is_refused_by_ours(monkeypatch: pytest.MonkeyPatch) -> None:
