@@ -1,5 +1,6 @@
 """Where settings come from: presets, then a YAML file, then flags, then `--set`."""
 
+import contextlib
 import textwrap
 from collections.abc import Mapping
 from dataclasses import replace
@@ -10,7 +11,17 @@ from typing import Any, Final
 import yaml
 
 from orchestrator.config import yaml_file
-from orchestrator.config.settings import PATHS, SAID, Settings, absolute, made, refuse, to_json
+from orchestrator.config.settings import (
+    PATHS,
+    SAID,
+    Settings,
+    absolute,
+    checked,
+    made,
+    refuse,
+    to_json,
+)
+from orchestrator.config.spaces import wrong_families
 from trainables import registry
 from trainables.names import full_name
 
@@ -82,10 +93,23 @@ def resolve(
     preset = merge({"preset": "standard"}, *own)["preset"]
     if not isinstance(preset, str) or preset not in PRESETS:
         refuse(f"unknown preset {preset!r}; choose from {', '.join(PRESETS)}")
-    settings = made(merge(PRESETS[preset] if stored is None else stored, *own))
+    settings = _made(merge(PRESETS[preset] if stored is None else stored, *own))
     said = {name: getattr(settings, name) for layer in own for name in layer if name in PATHS}
     paths: dict[str, Any] = {name: absolute(name, path) for name, path in said.items() if path}
     return replace(settings, **paths)
+
+
+def _made(values: Values) -> Settings:
+    """Settings; where any is wrong, what is wrong with families and spaces is said with it."""
+    try:
+        return made(values)
+    except ValueError as error:
+        faults = [str(error)]
+        given = {"families": Settings.families, "space": {}, "baseline": {}}
+        with contextlib.suppress(ValueError):  # said already
+            own = (checked(name, values.get(name, default)) for name, default in given.items())
+            faults += wrong_families(*own)
+        raise ValueError("; ".join(dict.fromkeys(faults))) from error
 
 
 def to_yaml(settings: Settings) -> str:
