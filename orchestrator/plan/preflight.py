@@ -32,7 +32,7 @@ from orchestrator.results.lock import Hold, holding
 from orchestrator.results.published import check_place
 from orchestrator.results.study_record import Registration, StudyRecord
 from trainables.data.offline import is_offline, not_fetched
-from trainables.secrets import check_complete
+from trainables.secrets import check_complete, redacted
 
 # The studies named to choose from, the latest first.
 MOST_CHOICES: Final = 10
@@ -85,7 +85,7 @@ def check_new(settings: Settings, console: Console, *, register: str | None = No
     if (folder / "study.json").exists():
         go_on = f"to go on with it: --resume {name}"
         raise ValueError(f"--name must be new, but {folder} holds a study already; {go_on}")
-    _check_publish(settings, folder, None)
+    _check_publish(settings, folder, None, console)
     registered = plan_registration(register, settings, [plan.name for plan in plans])
     _check_track(settings)
     source = _read_named(settings)
@@ -142,7 +142,7 @@ def check_resumed(
     resume.check_families(study, plans)
     registration.check_resumed(study, register, settings, [plan.name for plan in plans])
     resume.check_settings(study, settings)
-    _check_publish(settings, folder, study)
+    _check_publish(settings, folder, study, console)
     _check_track(settings)
     warm_start.check_kept(folder, settings)
     resume.check_code(study, plans, accepted=accept_code_change)
@@ -181,9 +181,16 @@ def study_to_resume(folder: Path) -> StudyRecord:
     )
 
 
-def _check_publish(settings: Settings, folder: Path, study: StudyRecord | None) -> None:
-    if settings.publish is not None and not is_offline():
+def _check_publish(
+    settings: Settings, folder: Path, study: StudyRecord | None, console: Console
+) -> None:
+    if settings.publish is None:
+        return
+    if not is_offline():
         check_place(settings.publish, folder, study)
+        return
+    place = redacted(settings.publish)
+    console.print(f"Not checked: whether a copy can be written to {place}.", soft_wrap=True)
 
 
 def _check_track(settings: Settings) -> None:

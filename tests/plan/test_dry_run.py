@@ -117,3 +117,13 @@ def test_a_cluster_that_runs_here_and_was_not_asked_is_named(
     out = capsys.readouterr().out
     assert out.startswith("Not checked: whether the Ray cluster that runs here")
     assert "--address auto has it asked" in out
+
+
+def test_where_a_copy_is_to_be_published_is_said_not_to_be_checked(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = ["--preset", "demo", "--publish", "s3://me:secret@bucket/copies", "--dry-run"]
+    assert study.main([*given, "--results-dir", str(place / "results")]) == 0
+    said = capsys.readouterr().out.partition("\n")[0]
+    assert said.startswith("Not checked: whether a copy can be written to s3://")
+    assert "secret" not in said
