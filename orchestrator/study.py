@@ -134,14 +134,17 @@ def _check_place(settings: "Settings", console: "Console", *, dry_run: bool) -> 
     """Checks what the settings ask of each trial's place, as far as that is this machine.
 
     Raises:
-        InfrastructureError: This machine has it not.
+        InfrastructureError: This machine has it not, or the cluster that is named to one who only
+            plans does not answer.
     """
-    if all(getattr(settings, name) is None for name in OF_A_PLACE):
+    named = settings.address or os.environ.get("RAY_ADDRESS")
+    must_answer = dry_run and named not in {None, "local"}
+    if not must_answer and all(getattr(settings, name) is None for name in OF_A_PLACE):
         return
     from orchestrator.run import nodes
 
-    named = settings.address or os.environ.get("RAY_ADDRESS")
-    if not nodes.check_here(settings) and dry_run and named is None:
+    here = nodes.check_here(settings, must_answer=must_answer)
+    if not here and dry_run and named is None:
         console.print(
             "Not checked: whether the Ray cluster that runs here, which a run would join, has what "
             "each trial asks for; --address auto has it asked."

@@ -196,13 +196,16 @@ def connect(
     return _describe(context)
 
 
-def to_be_started(address: str | None) -> Cluster | None:
+def to_be_started(address: str | None, *, must_answer: bool = False) -> Cluster | None:
     """The cluster that `connect` would start on this machine; None where it would join one.
 
     Raises:
-        InfrastructureError: It would find none.
+        InfrastructureError: It would find none, or the one to join does not answer and must.
     """
-    if _resolved(address) != LOCAL:
+    address = _resolved(address)
+    if address != LOCAL:
+        if must_answer:
+            _must_answer(address)
         return None
     return Cluster(kind="new local cluster", present=[own_ray.resources()])
 

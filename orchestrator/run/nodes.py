@@ -49,16 +49,17 @@ def check_nodes(folder: Path) -> None:
         raise InfrastructureError("; ".join(sorted(wrong)))
 
 
-def check_here(settings: Settings) -> bool:
+def check_here(settings: Settings, *, must_answer: bool = False) -> bool:
     """Checks what trials ask for where a run would start Ray on this machine; nothing is started.
 
     Returns:
         Whether it would: another cluster has to be asked itself.
 
     Raises:
-        InfrastructureError: This machine has not what a trial asks for.
+        InfrastructureError: This machine has not what a trial asks for, or another cluster does
+            not answer and must.
     """
-    cluster = to_be_started(settings.address)
+    cluster = to_be_started(settings.address, must_answer=must_answer)
     if cluster is None:
         return False
     reservation = reserve(settings, cluster)

@@ -108,6 +108,18 @@ def test_what_this_machine_cannot_give_a_trial_is_said_before_any_plan(
     assert rule in printed.err
 
 
+def test_an_address_where_no_cluster_answers_is_said_before_any_plan(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        closed = f"127.0.0.1:{server.getsockname()[1]}"
+    given = ["--preset", "demo", "--address", closed, "--results-dir", str(tmp_path / "results")]
+    assert study.main([*given, "--dry-run"]) == 3
+    printed = capsys.readouterr()
+    assert (printed.out, printed.err.count("\n")) == ("", 1)
+    assert f"a Ray cluster must answer at address {closed}" in printed.err
+
+
 def test_a_cluster_that_runs_here_and_was_not_asked_is_named(
     place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
