@@ -106,6 +106,7 @@ def plan(
 
     Raises:
         HeldError: The study to resume has a driver.
+        InfrastructureError: This machine has not what a trial asks for.
         ValueError: An input is wrong.
     """
     flags.check_together(options)
@@ -117,8 +118,8 @@ def plan(
 
     if options.dry_run:
         held.enter_context(offline())
-    _check_place(settings, console, dry_run=options.dry_run)
     if folder is None:
+        _check_place(settings, console, dry_run=options.dry_run)
         return preflight.check_new(settings, console, register=options.register)
     return preflight.check_resumed(
         settings,

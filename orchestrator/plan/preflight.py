@@ -215,7 +215,7 @@ def _read_named(settings: Settings, *, warm: bool = True) -> warm_start.Source |
     faults: list[str] = []
     checks: list[tuple[str | None, Callable[[str], object]]] = [
         (settings.prices, read_prices),
-        (settings.pace_from, _check_pace),
+        (settings.pace_from, _check_measured),
     ]
     if warm:
         checks.append((settings.warm_start, lambda place: found.append(_warm_source(place))))
@@ -230,7 +230,7 @@ def _read_named(settings: Settings, *, warm: bool = True) -> warm_start.Source |
     return found[0] if found else None
 
 
-def _check_pace(place: str) -> None:
+def _check_measured(place: str) -> None:
     folder = Path(place).expanduser()
     if not (folder / "study.json").is_file():
         rule = "pace_from must name the folder of a study"
