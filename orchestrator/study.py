@@ -14,14 +14,20 @@ import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from orchestrator import cli
 from orchestrator.config import flags, sources
 from orchestrator.extras import check_installed
 from orchestrator.results.lock import HeldError
+from orchestrator.run.infrastructure import InfrastructureError
 from orchestrator.terminal import Terminal
 from trainables.data.offline import not_fetched, offline
+
+OF_A_PLACE: Final = (
+    *("precision", "device_type", "cpus_per_trial", "gpus_per_trial", "memory_per_trial"),
+)
+"""Settings that not every machine can give a trial."""
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -100,6 +106,7 @@ def plan(
 
     Raises:
         HeldError: The study to resume has a driver.
+        InfrastructureError: This machine has not what a trial asks for.
         ValueError: An input is wrong.
     """
     flags.check_together(options)
@@ -112,6 +119,7 @@ def plan(
     if options.dry_run:
         held.enter_context(offline())
     if folder is None:
+        _check_place(settings, console, dry_run=options.dry_run)
         return preflight.check_new(settings, console, register=options.register)
     return preflight.check_resumed(
         settings,
@@ -121,6 +129,27 @@ def plan(
         accept_code_change=options.accept_code_change,
         register=options.register,
     )
+
+
+def _check_place(settings: "Settings", console: "Console", *, dry_run: bool) -> None:
+    """Checks what the settings ask of each trial's place, as far as that is this machine.
+
+    Raises:
+        InfrastructureError: This machine has it not, or the cluster that is named to one who only
+            plans does not answer.
+    """
+    named = settings.address or os.environ.get("RAY_ADDRESS")
+    must_answer = dry_run and named not in {None, "local"}
+    if not must_answer and all(getattr(settings, name) is None for name in OF_A_PLACE):
+        return
+    from orchestrator.run import nodes
+
+    here = nodes.check_here(settings, must_answer=must_answer)
+    if not here and dry_run and named is None:
+        console.print(
+            "Not checked: whether the Ray cluster that runs here, which a run would join, has what "
+            "each trial asks for; --address auto has it asked."
+        )
 
 
 def _bring_back(
@@ -175,7 +204,7 @@ def _plan_and_run(options: argparse.Namespace) -> int:
     with contextlib.ExitStack() as held:
         try:
             checked = plan(options, held, console)
-        except HeldError as error:
+        except (HeldError, InfrastructureError) as error:
             return cli.fail("study", error, cli.INFRASTRUCTURE)
         except (ValueError, OSError) as error:
             if options.debug:
@@ -225,11 +254,11 @@ def _dry_run(checked: "CheckedStudy", console: "Console", *, as_json: bool) -> i
     )
     address = checked.settings.address or os.environ.get("RAY_ADDRESS") or "local"
     if address != "local":
-        from orchestrator.run import cluster, opening
+        from orchestrator.run import opening
 
         try:
             forecast = opening.forecast_on_cluster(checked, address, console)
-        except cluster.InfrastructureError as error:
+        except InfrastructureError as error:
             return cli.fail("study", error, cli.INFRASTRUCTURE)
     paid = address != "local" or checked.settings.prices is not None
     summary.print_cost(console, forecast, paid=paid)
@@ -241,7 +270,7 @@ def _dry_run(checked: "CheckedStudy", console: "Console", *, as_json: bool) -> i
 def _start(checked: "CheckedStudy", held: contextlib.ExitStack, console: "Console") -> int:
     """Runs a checked study; an error from here on is no wrong input, and keeps its traceback."""
     from orchestrator.plan import disk_space
-    from orchestrator.run import cluster, finals_phase, opening, signals
+    from orchestrator.run import finals_phase, opening, signals
     from orchestrator.trials.table_writer import WritingError
 
     with signals.Interruption().listening() as interruption:
@@ -252,7 +281,7 @@ def _start(checked: "CheckedStudy", held: contextlib.ExitStack, console: "Consol
                 return cli.DONE if run(session) else cli.INCOMPLETE
         except disk_space.NoSpaceError as error:
             return cli.fail("study", error)
-        except (cluster.InfrastructureError, HeldError, finals_phase.LostInputError) as error:
+        except (InfrastructureError, HeldError, finals_phase.LostInputError) as error:
             return cli.fail("study", error, cli.INFRASTRUCTURE)
         except WritingError as error:
             return cli.fail("study", error, cli.INCOMPLETE)

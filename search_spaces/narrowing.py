@@ -1,5 +1,6 @@
 """Narrowing a dimension without code: `1e-5..1e-3` for a range, `32,48` for choices."""
 
+import re
 from typing import Any
 
 from optuna.distributions import (
@@ -24,6 +25,10 @@ def narrow(name: str, distribution: BaseDistribution, text: str) -> BaseDistribu
         ValueError: The text does not parse, low is above high, a choice is named twice, or it
             leaves the distribution.
     """
+    if bracketed := re.fullmatch(r"\s*[\[(](.*)[\])]\s*", text):
+        between = "," if isinstance(distribution, CategoricalDistribution) else ".."
+        bare = between.join(part.strip(" '\"") for part in bracketed[1].split(","))
+        raise ValueError(f"{name} must be written without brackets, as {bare}, but got {text!r}")
     if isinstance(distribution, CategoricalDistribution):
         choices = tuple(parse_value(name, distribution, part) for part in text.split(","))
         if len(set(choices)) < len(choices):

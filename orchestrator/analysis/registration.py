@@ -7,7 +7,14 @@ from typing import Any, Final
 import pandas as pd
 
 from orchestrator.analysis.formats import interval, p_value, words
-from orchestrator.analysis.pairwise import ENDS, excludes_zero, is_measured, named_ends, swapped
+from orchestrator.analysis.pairwise import (
+    ENDS,
+    ends,
+    excludes_zero,
+    is_measured,
+    named_ends,
+    swapped,
+)
 from orchestrator.analysis.section import Section, percent
 from orchestrator.results.registration import EXPLORED
 from orchestrator.results.rows import ComparisonRow, MeasuredRow, models_of
@@ -81,6 +88,8 @@ def _answered(question: Question, pairs: Sequence[ComparisonRow], alpha: float) 
 
 
 def _answer(question: Question, row: MeasuredRow, alpha: float) -> str:
+    if not any(ends(row)):
+        return "both are one training: the baseline won"
     corrected = row["p_value_holm"]
     if corrected is None or not (corrected < alpha and excludes_zero(row)):
         return "cannot be told apart"

@@ -1,6 +1,6 @@
 """Where settings come from: presets, then a YAML file, then flags, then `--set`."""
 
-import re
+import contextlib
 import textwrap
 from collections.abc import Mapping
 from dataclasses import replace
@@ -10,7 +10,18 @@ from typing import Any, Final
 
 import yaml
 
-from orchestrator.config.settings import PATHS, SAID, Settings, absolute, made, refuse, to_json
+from orchestrator.config import yaml_file
+from orchestrator.config.settings import (
+    PATHS,
+    SAID,
+    Settings,
+    absolute,
+    checked,
+    made,
+    refuse,
+    to_json,
+)
+from orchestrator.config.spaces import wrong_families
 from trainables import registry
 from trainables.names import full_name
 
@@ -37,38 +48,6 @@ PRESETS: Final[Mapping[str, Values]] = {
         "baseline": {"resnet50_transfer": {"input_size": "32"}},
     },
 }
-
-
-class _StrictLoader(yaml.SafeLoader):
-    """YAML's safe loader, but what it would change without a word is an error.
-
-    Of a name given twice it would keep the last, `14:00` would be 840, and `010` eight.
-    """
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        names = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
-        for key, _ in node.value:
-            if names.count(key.value) > 1:
-                raise yaml.MarkedYAMLError(
-                    problem=f"found {key.value!r} twice", problem_mark=key.start_mark
-                )
-        return super().construct_mapping(node, deep)
-
-    def construct_number(self, node: yaml.ScalarNode) -> int | float:
-        """A number as people write it."""
-        value = str(node.value)
-        if ":" in value or re.fullmatch(r"[-+]?0[\d_]+", value):
-            raise yaml.MarkedYAMLError(
-                problem=f"found {value}, which YAML takes for another number",
-                problem_mark=node.start_mark,
-            )
-        make = self.construct_yaml_int if node.tag.endswith(":int") else self.construct_yaml_float
-        number: int | float = make(node)
-        return number
-
-
-for _kind in ("int", "float"):
-    _StrictLoader.add_constructor(f"tag:yaml.org,2002:{_kind}", _StrictLoader.construct_number)
 
 
 def demo_notes(settings: Settings, *, train_images: int | None, pretrained: bool) -> list[str]:
@@ -114,10 +93,23 @@ def resolve(
     preset = merge({"preset": "standard"}, *own)["preset"]
     if not isinstance(preset, str) or preset not in PRESETS:
         refuse(f"unknown preset {preset!r}; choose from {', '.join(PRESETS)}")
-    settings = made(merge(PRESETS[preset] if stored is None else stored, *own))
+    settings = _made(merge(PRESETS[preset] if stored is None else stored, *own))
     said = {name: getattr(settings, name) for layer in own for name in layer if name in PATHS}
     paths: dict[str, Any] = {name: absolute(name, path) for name, path in said.items() if path}
     return replace(settings, **paths)
+
+
+def _made(values: Values) -> Settings:
+    """Settings; where any is wrong, what is wrong with families and spaces is said with it."""
+    try:
+        return made(values)
+    except ValueError as error:
+        faults = [str(error)]
+        given = {"families": Settings.families, "space": {}, "baseline": {}}
+        with contextlib.suppress(ValueError):  # said already
+            own = (checked(name, values.get(name, default)) for name, default in given.items())
+            faults += wrong_families(*own)
+        raise ValueError("; ".join(dict.fromkeys(faults))) from error
 
 
 def to_yaml(settings: Settings) -> str:
@@ -139,7 +131,7 @@ def from_json(stored: Values) -> Settings:
 
 def layers(given: Values, config: Path | None, assignments: list[str]) -> list[Values]:
     """What a YAML file, flags and `--set` say, in rising order; see `resolve`."""
-    return [_read_yaml(config) if config else {}, given, _assigned(assignments)]
+    return [_read_config(config) if config else {}, given, _assigned(assignments)]
 
 
 def _assigned(assignments: list[str]) -> dict[str, Any]:
@@ -168,14 +160,8 @@ def _parts(path: str) -> list[str]:
     return [field, *rest]
 
 
-def _read_yaml(path: Path) -> dict[str, Any]:
-    if path.exists() and not path.is_file():  # a pipe would be read for ever
-        refuse(f"--config must be a readable YAML file, but {path} is no file")
-    try:
-        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_StrictLoader)
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError) as error:
-        reason = " ".join(str(error).split())
-        raise ValueError(f"--config must be a readable YAML file, but {path}: {reason}") from error
+def _read_config(path: Path) -> dict[str, Any]:
+    content = yaml_file.read("--config", path)
     if content is None:
         return {}
     if not isinstance(content, dict):

@@ -5,8 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-import yaml
-
+from orchestrator.config import yaml_file
 from orchestrator.results.study_record import NodePrice
 
 DEFAULT: Final = "deploy/prices.yaml"
@@ -22,12 +21,7 @@ def read_prices(path: str | None) -> list[NodePrice]:
     file = Path(path or DEFAULT).expanduser()
     if path is None and not file.is_file():
         return []
-    try:
-        table = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ValueError(
-            " ".join(f"prices must be a YAML file, but {file} cannot be read: {error}".split())
-        ) from error
+    table = yaml_file.read("prices", file)
     types = table.get("node_types") if isinstance(table, Mapping) else None
     if not isinstance(types, list):
         raise ValueError(f"prices must have a list node_types, but {file} has none")

@@ -8,6 +8,7 @@ from typing import Any
 from optuna.distributions import BaseDistribution, distribution_to_json
 
 from orchestrator.config.settings import Settings
+from orchestrator.config.spaces import wrong_families
 from orchestrator.results.study_record import StudyRecord
 from search_spaces.baseline import Params
 from search_spaces.dimension import distributions, outside
@@ -54,8 +55,11 @@ def plan_families(settings: Settings, *, begun: StudyRecord | None = None) -> li
     on without.
 
     Raises:
-        ValueError: A family or dimension is unknown, or a value lies outside its dimension.
+        ValueError: Families or dimensions are unknown, or values lie outside theirs: all of them.
     """
+    faults = [*wrong_families(settings.families, settings.space, settings.baseline)]
+    if faults:
+        raise ValueError("; ".join(dict.fromkeys(faults)))
     families = registry.load_families(settings.families)
     own = {family.name for family in families}
     for name in {**settings.space, **settings.baseline}:
@@ -124,12 +128,5 @@ def _newer(family: Family, begun: StudyRecord | None) -> set[str]:
 
 def _texts(field: str, family: Family, settings: Settings) -> list[tuple[str, str, str]]:
     """Dimension, text and full name of what the settings say of a family's space or baseline."""
-    known, texts = (*family.search_space, *family.optional), getattr(settings, field)
-    named = [
-        (name, text, f"{field}.{family.name}.{name}")
-        for name, text in texts.get(family.name, {}).items()
-    ]
-    for name, _, full_name in named:
-        if name not in known:
-            raise ValueError(f"unknown dimension {full_name}; choose from {', '.join(known)}")
-    return named
+    own = getattr(settings, field).get(family.name, {})
+    return [(name, text, f"{field}.{family.name}.{name}") for name, text in own.items()]

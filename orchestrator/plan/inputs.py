@@ -13,6 +13,7 @@ from orchestrator.called import words_of
 from orchestrator.config.columns import column_flags
 from orchestrator.config.input_size import what_families_see
 from orchestrator.config.settings import Settings
+from orchestrator.config.sources import PRESETS
 from orchestrator.plan import pretrained_weights
 from orchestrator.plan.families import FamilyPlan, plan_families
 from orchestrator.plan.image_size import with_image_size
@@ -82,7 +83,8 @@ def prepare(
         dataset = named.open(settings.data_dir, settings.edge)
     if begun is not None:
         check_own_validation(begun, dataset)
-    check_validation(settings, dataset)
+    with _explaining_preset(settings):
+        check_validation(settings, dataset)
     if begun is None:
         _check_image_size(settings, dataset)
         glance = dataset.glance
@@ -206,9 +208,27 @@ def divide(settings: Settings, dataset: OpenedDataSet, labels: npt.NDArray[np.in
         check_validation(settings, dataset)
         return split_at(labels, own_validation=own, train_images=train_images, seed=seed)
     count = settings.validation_images or max(len(np.unique(labels)), len(labels) // 10)
-    return split(
-        labels, validation_images=count, train_images=train_images, seed=seed, groups=dataset.groups
-    )
+    with _explaining_preset(settings, "; a tenth is taken by --set validation_images=none"):
+        return split(
+            labels,
+            validation_images=count,
+            train_images=train_images,
+            seed=seed,
+            groups=dataset.groups,
+        )
+
+
+@contextmanager
+def _explaining_preset(settings: Settings, advice: str = "") -> Iterator[None]:
+    """Where the number of validation images is a preset's own, says so in the error."""
+    try:
+        yield
+    except ValueError as error:
+        own = PRESETS[settings.preset].get("validation_images")
+        if own is None or own != settings.validation_images or f" {own}" not in str(error):
+            raise
+        message = f"{error}, which --preset {settings.preset} sets for its own data set"
+        raise ValueError(f"{message}{advice}") from error
 
 
 def check_validation(settings: Settings, dataset: OpenedDataSet) -> None:

@@ -2,7 +2,7 @@
 
 import contextlib
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -13,6 +13,7 @@ from orchestrator.config.settings import Settings
 from orchestrator.config.sources import demo_notes
 from orchestrator.config.trackers import check_installed, parse_targets
 from orchestrator.forecast.estimate import Forecast, forecast_study, time_notes
+from orchestrator.forecast.prices import read_prices
 from orchestrator.forecast.throughput import Work
 from orchestrator.plan import registration, remains, resume, warm_start
 from orchestrator.plan.data_summary import data_summary
@@ -31,7 +32,7 @@ from orchestrator.results.lock import Hold, holding
 from orchestrator.results.published import check_place
 from orchestrator.results.study_record import Registration, StudyRecord
 from trainables.data.offline import is_offline, not_fetched
-from trainables.secrets import check_complete
+from trainables.secrets import check_complete, redacted
 
 # The studies named to choose from, the latest first.
 MOST_CHOICES: Final = 10
@@ -84,15 +85,15 @@ def check_new(settings: Settings, console: Console, *, register: str | None = No
     if (folder / "study.json").exists():
         go_on = f"to go on with it: --resume {name}"
         raise ValueError(f"--name must be new, but {folder} holds a study already; {go_on}")
-    _check_publish(settings, folder, None)
+    _check_publish(settings, folder, None, console)
     registered = plan_registration(register, settings, [plan.name for plan in plans])
     _check_track(settings)
-    inputs = _prepare(settings, plans, console)
+    source = _read_named(settings)
+    inputs, proposed = _prepare(settings, plans, console), settings.image_size is None
     settings, plans = inputs.settings, plan_families(inputs.settings)
-    warm = None
-    if settings.warm_start is not None:
-        source = local_folder(settings.warm_start).expanduser().resolve()
-        warm = warm_start.check(source, plans, settings, inputs)
+    warm = None if source is None else warm_start.check(source, plans, settings, inputs)
+    _print(inputs, plans, console, proposed=proposed)
+    if warm is not None:
         left_out = f"; {warm.left_out} others do not count here" if warm.left_out else ""
         console.print(f"Warm start: {len(warm.trials)} trials of {warm.study}{left_out}")
     for sentence in notes_of(registered) if registered else ():
@@ -141,13 +142,17 @@ def check_resumed(
     resume.check_families(study, plans)
     registration.check_resumed(study, register, settings, [plan.name for plan in plans])
     resume.check_settings(study, settings)
-    _check_publish(settings, folder, study)
+    _check_publish(settings, folder, study, console)
     _check_track(settings)
     warm_start.check_kept(folder, settings)
     resume.check_code(study, plans, accepted=accept_code_change)
+    _read_named(settings, warm=False)
+    proposed = settings.image_size is None
     inputs = _prepare(settings, plans, console, begun=study)
     used = remains.read_used(folder, study, [plan.name for plan in plans if plan.pretrained])
     resume.check_inputs(study, inputs, used)
+    settings, plans = inputs.settings, plan_families(inputs.settings, begun=study)
+    _print(inputs, plans, console, proposed=proposed)
     console.print(f"All of this is of the whole study. {remains.so_far(tables)}")
     return CheckedStudy(
         name=study.name,
@@ -176,9 +181,16 @@ def study_to_resume(folder: Path) -> StudyRecord:
     )
 
 
-def _check_publish(settings: Settings, folder: Path, study: StudyRecord | None) -> None:
-    if settings.publish is not None and not is_offline():
+def _check_publish(
+    settings: Settings, folder: Path, study: StudyRecord | None, console: Console
+) -> None:
+    if settings.publish is None:
+        return
+    if not is_offline():
         check_place(settings.publish, folder, study)
+        return
+    place = redacted(settings.publish)
+    console.print(f"Not checked: whether a copy can be written to {place}.", soft_wrap=True)
 
 
 def _check_track(settings: Settings) -> None:
@@ -193,6 +205,43 @@ def folder_of(results_dir: str, name: str) -> Path:
     return (Path(results_dir).expanduser() / name).resolve()
 
 
+def _read_named(settings: Settings, *, warm: bool = True) -> warm_start.Source | None:
+    """Reads the files that settings name besides data and weights; returns a warm start's.
+
+    Raises:
+        ValueError: Some cannot be read, all of which are named.
+    """
+    found: list[warm_start.Source] = []
+    faults: list[str] = []
+    checks: list[tuple[str | None, Callable[[str], object]]] = [
+        (settings.prices, read_prices),
+        (settings.pace_from, _check_measured),
+    ]
+    if warm:
+        checks.append((settings.warm_start, lambda place: found.append(_warm_source(place))))
+    for place, check in checks:
+        try:
+            if place is not None:
+                check(place)
+        except ValueError as error:
+            faults.append(str(error))
+    if faults:
+        raise ValueError("; ".join(faults))
+    return found[0] if found else None
+
+
+def _check_measured(place: str) -> None:
+    folder = Path(place).expanduser()
+    if not (folder / "study.json").is_file():
+        rule = "pace_from must name the folder of a study"
+        raise ValueError(f"{rule}, but {folder} has no study.json")
+    files.read_study(folder)
+
+
+def _warm_source(place: str) -> warm_start.Source:
+    return warm_start.read(local_folder(place).expanduser().resolve())
+
+
 def _prepare(
     settings: Settings,
     plans: Sequence[FamilyPlan],
@@ -200,28 +249,42 @@ def _prepare(
     *,
     begun: StudyRecord | None = None,
 ) -> Inputs:
-    def show(train_images: int | None) -> None:
-        pretrained = any(plan.pretrained for plan in plans)
-        for note in demo_notes(settings, train_images=train_images, pretrained=pretrained):
-            console.print(note, style="bold")
-        print_plan(console, plans, settings, train_images=train_images)
-
+    """The inputs; where they are in no cache of one who only plans, what can be said without."""
     try:
-        inputs = prepare(settings, plans, console.print, begun=begun)
+        return prepare(settings, plans, console.print, begun=begun)
     except ValueError as error:
         if not_fetched(error):
-            show(None)
+            _print_work(settings, plans, console, train_images=None)
             print_spaces(console, plans)
         raise
+
+
+def _print(
+    inputs: Inputs, plans: Sequence[FamilyPlan], console: Console, *, proposed: bool
+) -> None:
+    """Prints the plan, in which nothing is wrong any more; its size of images may be proposed."""
+    settings = inputs.settings
+    forecast = forecast_of(settings, plans, inputs)
     fed = fed_to_gpu(settings, inputs.training.images.nbytes)
-    for line in (*data_summary(inputs, proposed=settings.image_size is None), *filter(None, [fed])):
+    for line in (*data_summary(inputs, proposed=proposed), *filter(None, [fed])):
         console.print(f"Data: {line}")
-    settings, plans = inputs.settings, plan_families(inputs.settings, begun=begun)
-    show(len(inputs.split.train))
+    _print_work(settings, plans, console, train_images=len(inputs.split.train))
     sees = filter(None, [resolution(settings, inputs.dataset)])
-    for sentence in (*sees, *time_notes(forecast_of(settings, plans, inputs))):
+    for sentence in (*sees, *time_notes(forecast)):
         console.print(sentence)
-    return inputs
+
+
+def _print_work(
+    settings: Settings,
+    plans: Sequence[FamilyPlan],
+    console: Console,
+    *,
+    train_images: int | None,
+) -> None:
+    pretrained = any(plan.pretrained for plan in plans)
+    for note in demo_notes(settings, train_images=train_images, pretrained=pretrained):
+        console.print(note, style="bold")
+    print_plan(console, plans, settings, train_images=train_images)
 
 
 def forecast_of(

@@ -6,9 +6,9 @@ from itertools import combinations
 from pathlib import Path
 from typing import Final
 
-import yaml
 from pydantic import BaseModel, Field, ValidationError
 
+from orchestrator.config import yaml_file
 from orchestrator.config.settings import Settings, to_json
 from orchestrator.results import registration
 from orchestrator.results.registration import ALPHA
@@ -102,12 +102,9 @@ def check_resumed(
 
 
 def _read(path: Path, settings: Settings, families: Sequence[str]) -> Registration:
+    content = yaml_file.read("--register", path)
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
         read = _File.model_validate(content)
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        reason = f"be a YAML file, but {path} cannot be read: {' '.join(str(error).split())}"
-        raise ValueError(f"--register must {reason}") from error
     except ValidationError as error:
         wrong = "; ".join(
             f"{'.'.join(map(str, fault['loc'])) or 'the file'}: {fault['msg']}"

@@ -45,17 +45,21 @@ class WarmStart:
     left_out: int
 
 
-def check(
-    source: Path, plans: Sequence[FamilyPlan], settings: Settings, inputs: Inputs
-) -> WarmStart:
-    """Reads a study to learn from.
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """A study to learn from, as it is stored."""
 
-    Trials that failed, have not ended, lack an epoch (their driver was killed between two files),
-    or lie outside the spaces are left out.
+    folder: Path
+    study: StudyRecord
+    trials: pa.Table
+    epochs: pa.Table
+
+
+def read(source: Path) -> Source:
+    """Reads a study to learn from, of which nothing is compared yet.
 
     Raises:
-        ValueError: It is no study, or its accuracies cannot be compared with this one's: other
-            data, split, weights, epochs or share of the training images.
+        ValueError: It is no study, or a part of it cannot be read.
     """
     if not (source / "study.json").is_file():
         rule = "--warm-start must name the folder of a study"
@@ -66,6 +70,22 @@ def check(
         trials, epochs = (files.read_table(source, name) for name in TABLES)
     except (ValueError, OSError) as error:
         raise ValueError(f"--warm-start must name a study that can be read, but {error}") from error
+    return Source(folder=source, study=study, trials=trials, epochs=epochs)
+
+
+def check(
+    source: Source, plans: Sequence[FamilyPlan], settings: Settings, inputs: Inputs
+) -> WarmStart:
+    """The trials of a study that is learned from.
+
+    Trials that failed, have not ended, lack an epoch (their driver was killed between two files),
+    or lie outside the spaces are left out.
+
+    Raises:
+        ValueError: Its accuracies cannot be compared with this one's: other data, split, weights,
+            epochs or share of the training images; or it has none of these trials.
+    """
+    study, trials, epochs = source.study, source.trials, source.epochs
     spaces = {plan.name: plan.space for plan in plans}
     own = [row for row in trials.to_pylist() if row["family"] in spaces]
     pretrained = {plan.name for plan in plans if plan.pretrained}
@@ -77,7 +97,7 @@ def check(
         if before != now:
             raise ValueError(
                 "--warm-start must name a study whose accuracies compare with this one's, but "
-                f"{what} is {before} in {source} and {now} here"
+                f"{what} is {before} in {source.folder} and {now} here"
             )
     counted = Counter(epochs["trial_id"].to_pylist())
     used = [
@@ -91,7 +111,8 @@ def check(
     ]
     if not used:
         raise ValueError(
-            f"--warm-start must name a study with trials in these spaces, but {source} has none"
+            "--warm-start must name a study with trials in these spaces, but "
+            f"{source.folder} has none"
         )
     chosen = pc.field("trial_id").isin(used)
     return WarmStart(

@@ -67,7 +67,11 @@ _MEANINGS: Final[Mapping[str, str | tuple[str, str]]] = {
     "validation_images": (_COUNT, "images it was validated on"),
     "test_images": (_COUNT, "images it was tested on"),
     "last_epoch": ("epoch, from 1", "the last epoch; `*_last_epoch` are of it"),
-    "test_loss": (_LOSS, "mean cross-entropy on the test images"),
+    "test_loss": (
+        _LOSS,
+        "mean cross-entropy on the test images, no probability clipped; scikit-learn's `log_loss` "
+        "clips them and says less of a network that is very sure and wrong",
+    ),
     "test_accuracy": (_SHARE, "accuracy on the test images"),
     "test_precision": (
         _SHARE,
@@ -92,7 +96,11 @@ _MEANINGS: Final[Mapping[str, str | tuple[str, str]]] = {
     "image_index": ("from 0", "the image's place in the test part"),
     "label": ("class, from 0", "its true class, as `study.json` numbers them"),
     "predicted": ("class, from 0", "the class with the highest probability"),
-    "probabilities": (_SHARE, "the softmax's value of each class"),
+    "probabilities": (
+        _SHARE,
+        "the softmax's value of each class, as float32: below 1.4e-45 it is 0, and a loss of "
+        "them is a lower bound",
+    ),
     "file": "the test image's file; null where it is none",
     "a_family": "the family of the first model, a",
     "a_role": "its role",

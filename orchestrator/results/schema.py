@@ -160,6 +160,9 @@ def _violations(name: str, table: pa.Table) -> Iterator[str]:
 
 def violations_of_values(column: str, values: pa.ChunkedArray) -> Iterator[str]:
     """What is in a column that no study writes there, whatever the others have."""
+    nested = pa.types.is_list(values.type)
+    if nested:
+        values = pc.list_flatten(values)
     if check := _CHECKS.get(column):
         for value in pc.unique(values).drop_null().to_pylist():
             try:
@@ -167,7 +170,7 @@ def violations_of_values(column: str, values: pa.ChunkedArray) -> Iterator[str]:
             except (ValueError, RecursionError) as error:
                 yield f"has a wrong {column}: {error}"
     elif pa.types.is_floating(values.type):
-        if pc.all(pc.is_finite(values)).as_py() is False:
+        if (nested and values.null_count) or pc.all(pc.is_finite(values)).as_py() is False:
             yield f"has a number that is not finite as {column}"
     elif pa.types.is_integer(values.type) and pc.any(pc.less(values, 0)).as_py():
         yield f"has a negative number as {column}"

@@ -22,6 +22,7 @@ from orchestrator.called import IS_INSTALLED, NAMESPACE, PACKAGES
 from orchestrator.config.rules import trials_on_a_gpu
 from orchestrator.config.settings import Settings
 from orchestrator.run import authentication, autoscaler, cluster_watch, devices, own_ray
+from orchestrator.run.infrastructure import InfrastructureError
 from trainables.registry import FAMILY_PATH
 from trainables.secrets import redacted
 
@@ -38,10 +39,6 @@ PASSED_ON: Final = "STUDY_"
 STORES: Final = (
     *("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SECURITY_TOKEN", "AWS_SESSION_TOKEN"),
 )
-
-
-class InfrastructureError(RuntimeError):
-    """Ray cannot be started or reached, or lacks what a trial asks for."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -199,6 +196,20 @@ def connect(
     return _describe(context)
 
 
+def to_be_started(address: str | None, *, must_answer: bool = False) -> Cluster | None:
+    """The cluster that `connect` would start on this machine; None where it would join one.
+
+    Raises:
+        InfrastructureError: It would find none, or the one to join does not answer and must.
+    """
+    address = _resolved(address)
+    if address != LOCAL:
+        if must_answer:
+            _must_answer(address)
+        return None
+    return Cluster(kind="new local cluster", present=[own_ray.resources()])
+
+
 def disconnect() -> None:
     """Leaves the cluster, or ends it where `connect` started it; the next may have another mode."""
     ray.shutdown()
@@ -267,7 +278,8 @@ def reserve(settings: Settings, cluster: Cluster) -> Reservation:
             [node for node in nodes if fits(asked, node)]
             for nodes in (cluster.present, cluster.grown)
         )
-        kind = devices.choose(settings, *with_room) if gpus else ""
+        asks_for_gpus = gpus or settings.device_type is not None
+        kind = devices.choose(settings, *with_room) if asks_for_gpus else ""
     except ValueError as error:
         raise InfrastructureError(str(error)) from error
     reserved = replace(reserved, device_type=kind)

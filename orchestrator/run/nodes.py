@@ -10,8 +10,15 @@ from typing import Final
 import ray
 
 from orchestrator.config.settings import Settings
-from orchestrator.run.cluster import InfrastructureError, Reservation, alive_nodes, fits
+from orchestrator.run.cluster import (
+    Reservation,
+    alive_nodes,
+    fits,
+    reserve,
+    to_be_started,
+)
 from orchestrator.run.devices import in_words
+from orchestrator.run.infrastructure import InfrastructureError
 from orchestrator.search.failures import answer_of, ask
 from orchestrator.trials.recorder import Unpickled
 from trainables import hardware, node_check
@@ -40,6 +47,25 @@ def check_nodes(folder: Path) -> None:
         wrong = list(filter(None, [answer_of(each, ANSWER_SECONDS) for each in asked]))
     if wrong:
         raise InfrastructureError("; ".join(sorted(wrong)))
+
+
+def check_here(settings: Settings, *, must_answer: bool = False) -> bool:
+    """Checks what trials ask for where a run would start Ray on this machine; nothing is started.
+
+    Returns:
+        Whether it would: another cluster has to be asked itself.
+
+    Raises:
+        InfrastructureError: This machine has not what a trial asks for, or another cluster does
+            not answer and must.
+    """
+    cluster = to_be_started(settings.address, must_answer=must_answer)
+    if cluster is None:
+        return False
+    reservation = reserve(settings, cluster)
+    own = [(cluster.present[0], hardware.here())]
+    seen_of(own, settings.precision_on(reservation.device), reservation, mixed=True)
+    return True
 
 
 @dataclass(frozen=True, kw_only=True)

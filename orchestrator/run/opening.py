@@ -33,7 +33,6 @@ from orchestrator.results.states import Outcome
 from orchestrator.run import replay
 from orchestrator.run.cluster import (
     Cluster,
-    InfrastructureError,
     Reservation,
     connect,
     disconnect,
@@ -42,6 +41,7 @@ from orchestrator.run.cluster import (
 )
 from orchestrator.run.cluster_watch import Watch
 from orchestrator.run.devices import in_words
+from orchestrator.run.infrastructure import InfrastructureError
 from orchestrator.run.nodes import Seen, check_nodes, check_types, look_at_nodes
 from orchestrator.run.session import RayExecutor, Session
 from orchestrator.run.signals import Interruption

@@ -10,6 +10,7 @@ from secrets import token_hex
 from typing import Any, Final
 
 from ray._private import ray_constants
+from ray._private.resource_and_label_spec import ResourceAndLabelSpec
 from ray._private.utils import get_num_cpus
 
 from orchestrator.run.authentication import MODE, TOKEN
@@ -107,11 +108,21 @@ def options(*, dashboard: bool = True) -> dict[str, Any]:
     quiet = {} if _measured() else {"enable_metrics_collection": False}
     return {
         "_temp_dir": str(folder()),
-        # Ray does not ask what Slurm or `taskset` have left this process.
-        "num_cpus": min(int(get_num_cpus()), len(os.sched_getaffinity(0))),
+        "num_cpus": _cpus(),
         "_system_config": {"prestart_worker_first_driver": False, **quiet},
         "include_dashboard": None if dashboard else False,
     }
+
+
+def resources() -> dict[str, float]:
+    """What a cluster that is this study's own would have, by Ray's names; nothing is started."""
+    found = ResourceAndLabelSpec(num_cpus=_cpus()).resolve(is_head=True)
+    return dict(found.to_resource_dict())  # type: ignore[no-untyped-call]
+
+
+def _cpus() -> int:
+    """Ray does not ask what Slurm or `taskset` have left this process."""
+    return min(int(get_num_cpus()), len(os.sched_getaffinity(0)))
 
 
 @contextlib.contextmanager

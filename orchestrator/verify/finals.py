@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -15,9 +16,10 @@ from orchestrator.results.kept_weights import CONFIG, MODEL, seed_folders, winne
 from orchestrator.results.rows import FinalEpochRow, FinalRow, tested
 from orchestrator.results.states import Outcome
 from orchestrator.trials.trial import FAILURES
-from orchestrator.verify.search import parameter_columns
+from orchestrator.verify.search import parameter_columns, wrong_objective
 from orchestrator.verify.tables import Tables, contiguous, differing, repeated, unmatched
 from trainables.epoch_rows import best_row, objective
+from trainables.trainers import SIZES
 from trainables.weights.loading import file_sha256
 
 # A final that is not in `final.parquet` must have one of these events.
@@ -58,6 +60,7 @@ def check_final_epochs(tables: Tables) -> Iterator[str]:
     for epoch in tables.final_epochs:
         where = f"epoch {epoch['epoch']} of {epoch['trial_id']} in final_epochs.parquet"
         yield from differing(where, {"trial_id": final_id(*key_of(epoch))}, epoch)
+        yield from wrong_objective(where, epoch, tables)
     for row in tables.final:
         yield from _check_curve(name_of(key_of(row)), row, curves.get(row["trial_id"], []), tables)
 
@@ -74,6 +77,33 @@ def check_final_params(tables: Tables) -> Iterator[str]:
         if found != expected:
             yield f"{name} must be trained with {expected}, but was with {found}"
         yield from parameter_columns(name, row)
+
+
+def check_model_sizes(tables: Tables) -> Iterator[str]:
+    """Networks of the same hyperparameters have the same size, as far as it is known."""
+    for (family, _, device), rows in grouped(tables.final, "family", "params_json", "device"):
+        for column in SIZES:
+            found = Counter(row.get(column) for row in rows)
+            del found[None]
+            if len(found) > 1:
+                named = ", ".join(f"{size} in {count}" for size, count in found.most_common())
+                yield f"{column} of {family} on {device} must be one number, but is {named} runs"
+    for row in tables.final:
+        trained, every = row.get("trained_parameters"), row.get("parameters")
+        if trained is not None and every is not None and trained > every:
+            yield (
+                f"trained_parameters of {name_of(key_of(row))} must be at most {every}, as many as "
+                f"it has, but are {trained}"
+            )
+
+
+def check_one_training(tables: Tables) -> Iterator[str]:
+    """Where the winner is the baseline, both rows are of one training and are alike."""
+    for _, (first, *others) in grouped(tables.final, "trial_id"):
+        for row in others:
+            expected = {**first, "role": row["role"]}
+            why = f" as {name_of(key_of(first))}, the same training"
+            yield from differing(name_of(key_of(row)), expected, row, why)
 
 
 def check_winners(tables: Tables) -> Iterator[str]:
@@ -134,8 +164,9 @@ def _check_curve(
         yield f"{name} must have {epochs} epochs, but has {len(rows)}"
         return
     best = best_row(rows)
-    expected = {column: best[column] for column in OF_BEST}
-    yield from differing(name, expected, row, " as in its epochs")
+    expected = {**{column: best[column] for column in OF_BEST}, "objective": objective(best)}
+    found = {**row, "objective": objective(row)}
+    yield from differing(name, expected, found, " as in its epochs")
     if row["epoch"] == row["last_epoch"]:
         same = {f"{metric}_last_epoch": row[metric] for metric in TEST_METRICS}
         yield from differing(name, same, row, " as at the best epoch, which is the last")

@@ -54,7 +54,11 @@ def verify(folder: Path, *, sources: bool) -> Verdict:
     Raises:
         ValueError: It is no study.
     """
-    study = tables.read(folder)
+    return verify_tables(tables.read(folder), sources=sources)
+
+
+def verify_tables(study: Tables, *, sources: bool) -> Verdict:
+    """Checks a study that is read; see `verify`."""
     problems: list[Problem] = []
     notes, made = [], 0
     for check in (*CHECKS, *(SOURCES if sources else ())):
@@ -69,6 +73,8 @@ def verify(folder: Path, *, sources: bool) -> Verdict:
     if openings > 1:
         notes.append(f"the test part was opened {openings} times, for different choices")
     notes += ranges.clock_notes(study)
+    if not any(problem.check == "comparison" for problem in problems):
+        notes += predictions.interval_notes(study)
     return Verdict(problems=problems, notes=notes, checks=made)
 
 

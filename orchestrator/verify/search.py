@@ -61,9 +61,7 @@ def check_epochs(tables: Tables) -> Iterator[str]:
         where = f"epoch {epoch['epoch']} of {epoch['trial_id']}"
         known = trials.get(epoch["trial_id"])
         yield from differing(where, {"family": known["family"]} if known else {}, epoch)
-        column = OBJECTIVES[tables.settings.objective]
-        if not same(objective(epoch), epoch.get(column)):
-            yield f"objective of {where} must be its {column}, but is {objective(epoch)}"
+        yield from wrong_objective(where, epoch, tables)
     for row in tables.trials:
         yield from _check_summary(row, tables)
 
@@ -195,6 +193,13 @@ def parameter_columns(what: str, row: TrialRow | FinalRow) -> Iterator[str]:
     expected = schema.parameter_columns(json.loads(row["params_json"]))
     expected.pop("params_json")
     yield from differing(what, {**dict.fromkeys(columns), **expected}, row, " as in params_json")
+
+
+def wrong_objective(what: str, row: EpochRow, tables: Tables) -> Iterator[str]:
+    """An epoch is compared by the column that the settings name."""
+    column = OBJECTIVES[tables.settings.objective]
+    if not same(objective(row), row.get(column)):
+        yield f"objective of {what} must be its {column}, but is {objective(row)}"
 
 
 def _outside(row: TrialRow, params: Params, tables: Tables) -> Iterator[str]:

@@ -8,17 +8,28 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, Final, TypeVar
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from orchestrator.analysis.section import grouped
 from orchestrator.config.stored_settings import StoredSettings
 from orchestrator.results import files, schema
+from orchestrator.results.code_version import code_sha256
 from orchestrator.results.manifest import stamp
-from orchestrator.results.rows import EpochRow, EventRow, FinalEpochRow, FinalRow, RungRow, TrialRow
+from orchestrator.results.rows import (
+    ComparisonRow,
+    EpochRow,
+    EventRow,
+    FinalEpochRow,
+    FinalRow,
+    RungRow,
+    TrialRow,
+)
 from orchestrator.results.states import ENDED
 from orchestrator.results.study_record import Choices, StudyRecord
 from orchestrator.results.study_results import by_sequence
+from orchestrator.stats.pairwise import compare
 
 Key = TypeVar("Key", bound=str | tuple[Any, ...])
 Check = Callable[["Tables"], Iterable[str]]
@@ -80,6 +91,23 @@ class Tables:
         if name not in self.usable:
             raise UnusableError(f"{name}.parquet cannot be used")
         return self.usable[name]
+
+    @cached_property
+    def compared_again(self) -> list[ComparisonRow]:
+        """The rows of `comparison.parquet` as the stored predictions give them."""
+        tested, predicted = self.table("final"), self.table("predictions")
+        rows = compare(tested, predicted, registered=self.study.registered).to_pylist()
+        return list(rows)
+
+    @cached_property
+    def is_of_this_code(self) -> bool:
+        """Whether the models were compared, as far as is known, by the code that runs here."""
+        recorded = self.study.environment.get("numpy")  # whose random numbers draw the images
+        try:
+            code = code_sha256(self.settings.families, self.study.dataset.name)
+        except ValueError:  # a family that is not here
+            return False
+        return self.study.code_sha256 == code and recorded == np.__version__
 
     @cached_property
     def by_trial(self) -> Mapping[str, list[EpochRow]]:
@@ -171,18 +199,22 @@ def unmatched(
 
 
 def differing(
-    what: str, expected: Mapping[str, object], found: Mapping[str, object], why: str = ""
+    what: str,
+    expected: Mapping[str, object],
+    found: Mapping[str, object],
+    why: str = "",
+    rounding: float = ROUNDING,
 ) -> Iterator[str]:
     """A sentence for each entry that is not as expected."""
     for name, value in expected.items():
-        if not same(value, found.get(name)):
+        if not same(value, found.get(name), rounding):
             yield f"{name} of {what} must be {value}{why}, but is {found.get(name)}"
 
 
-def same(one: Any, other: Any) -> bool:
+def same(one: Any, other: Any, rounding: float = ROUNDING) -> bool:
     """Equal, except that another library or machine may round a number another way."""
     if isinstance(one, float) and isinstance(other, float):
-        return math.isclose(one, other, rel_tol=ROUNDING, abs_tol=ROUNDING)
+        return math.isclose(one, other, rel_tol=rounding, abs_tol=rounding)
     return bool(one == other)
 
 
@@ -211,5 +243,7 @@ def _violations(name: str, table: pa.Table, spaces: Mapping[str, Iterable[str]])
 def _finite(values: pa.ChunkedArray) -> bool:
     if pa.types.is_list(values.type):
         values = pc.list_flatten(values)
+        if values.null_count:
+            return False
     floating = pa.types.is_floating(values.type)
     return not floating or pc.all(pc.is_finite(values)).as_py() is not False

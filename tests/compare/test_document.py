@@ -26,7 +26,6 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("STUDY_FAMILY_PATH", str(FAMILIES))
         driver = Driver(tmp_path_factory.mktemp("results"), patch, SETTINGS, slots=3)
-        driver.compares = True
         driver.console = Terminal(file=io.StringIO(), width=80)
         assert driver.start()
         (driver.folder.parent / "printed.txt").write_text(driver.console.file.getvalue())

@@ -1,5 +1,6 @@
 """Settings: from presets, YAML, flags and --set, each wrong value refused in one line."""
 
+import itertools
 import os
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -175,10 +176,49 @@ def test_a_wrong_setting_names_the_rule_and_the_value(assignment: str, message: 
         resolved(assignment)
 
 
-def test_a_pipe_is_no_yaml_file(tmp_path: Path) -> None:
+def test_a_yaml_file_may_be_a_pipe_as_shells_make_of_a_command() -> None:
+    reading, writing = os.pipe()
+    os.write(writing, b"trials: 7")
+    os.close(writing)
+    for _ in range(2):  # a plan reads its settings twice
+        assert resolve({}, config=Path(f"/dev/fd/{reading}"), assignments=[]).trials == 7
+    os.close(reading)
+
+
+def test_a_pipe_that_nobody_writes_to_is_refused_at_once(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
-    with pytest.raises(ValueError, match=r"must be a readable YAML file, but .*pipe is no file"):
+    with pytest.raises(ValueError, match=r"--config must .*pipe: a pipe must say something"):
         resolve({}, config=tmp_path / "pipe", assignments=[])
+
+
+def test_a_device_is_no_yaml_file() -> None:
+    with pytest.raises(ValueError, match=r"--config must .* /dev/zero is no file"):
+        resolve({}, config=Path("/dev/zero"), assignments=[])
+
+
+def nested_aliases(depth: int) -> str:
+    """A mapping that stands for 9 to the power of its depth values."""
+    lines = ["a: &a [x, x, x, x, x, x, x, x, x]"]
+    for one, other in itertools.pairwise("abcdefghijkl"[:depth]):
+        lines.append(f"{other}: &{other} [{', '.join([f'*{one}'] * 9)}]")
+    return "\n".join(lines)
+
+
+@pytest.mark.parametrize("content", [nested_aliases(9), "space: &a\n  cnn: *a"])
+def test_aliases_that_stand_for_more_than_memory_holds_are_refused_at_once(
+    content: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "study.yaml"
+    file.write_text(content)
+    with pytest.raises(ValueError, match="aliases that stand for more than 10,000 values"):
+        resolve({}, config=file, assignments=[])
+
+
+def test_a_yaml_file_may_say_a_thing_once_for_several_families(tmp_path: Path) -> None:
+    file = tmp_path / "study.yaml"
+    file.write_text("space:\n  cnn: &few {batch_size: [64, 128]}\n  resnet50_scratch: *few\n")
+    space = resolve({}, config=file, assignments=[]).space
+    assert space["cnn"] == space["resnet50_scratch"] == {"batch_size": "64,128"}
 
 
 def test_a_broken_yaml_file_is_refused_in_one_line(tmp_path: Path) -> None:

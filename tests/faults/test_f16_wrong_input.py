@@ -120,8 +120,8 @@ def test_f16_a_wrong_flag_is_one_line_and_exit_2_and_nothing_is_written(
         (["epochz=3"], "unknown setting 'epochz'; choose from families,"),
         (["epochs=none"], "setting epochs does not take None"),
         (["validation_images=0"], "validation_images must be at least 1, but got 0"),
-        (["validation_images=99999"], "validation_images=99999"),
-        (["train_images=99999"], "train_images=99999"),
+        (["validation_images=99999"], "training images, but is 99,999"),
+        (["train_images=99999"], "left after validation), but is 99,999"),
         (["image_size=inf"], "setting image_size does not take 'inf'"),
     ],
 )
@@ -130,6 +130,26 @@ def test_f16_a_wrong_assignment_is_one_line_and_exit_2_and_nothing_is_written(
 ) -> None:
     arguments = [part for text in assignments for part in ("--set", text)]
     assert message in refusal(arguments, tmp_path, capsys)
+
+
+def test_f16_all_wrong_names_and_values_are_one_answer_wherever_they_are(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    spaces = ["space.cnn.depth=3", "space.vgg.width=16", "baseline.cnn.batch_size=7"]
+    said = ["dimension space.cnn.depth", "unknown family 'vgg'", "baseline.cnn.batch_size must"]
+    for more, also in (([], []), (["trials=x", "epochz=3"], ["trials does not", "'epochz'"])):
+        arguments = [part for text in [*spaces, *more] for part in ("--set", text)]
+        answer = refusal(arguments, tmp_path, capsys)
+        assert [words for words in (*said, *also) if words not in answer] == []
+
+
+def test_f16_files_that_settings_name_are_read_before_any_plan_and_said_at_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    named = ["--set", f"prices={tmp_path}/a.yaml", "--set", f"pace_from={tmp_path}/b"]
+    answer = refusal([*named, "--warm-start", str(tmp_path / "c")], tmp_path, capsys)
+    for rule in ("prices must be", "pace_from must name", "--warm-start must name the folder"):
+        assert rule in answer
 
 
 @pytest.mark.parametrize("field", ["space", "baseline"])
@@ -207,7 +227,7 @@ def test_f16_a_name_that_is_taken_is_refused(
     [
         (["--families", "cnn", "--epochs", "0"], "epochs must be at least 1, but got 0"),
         (["--families", "vgg"], "unknown family 'vgg'"),
-        ([*DIGITS, "--set", "train_images=99999"], "train_images=99999"),
+        ([*DIGITS, "--set", "train_images=99999"], "but is 99,999"),
     ],
 )
 def test_f16_the_whole_process_takes_less_than_three_seconds_and_writes_nothing(

@@ -21,6 +21,7 @@ from rich.console import Console
 from orchestrator.config.settings import Settings
 from orchestrator.run import cluster
 from orchestrator.run.cluster_watch import descendants, start_of
+from orchestrator.run.infrastructure import InfrastructureError
 from orchestrator.run.nodes import Waiting
 from orchestrator.run.ray_actors import Overdue
 from orchestrator.search.failures import classify
@@ -167,7 +168,7 @@ def test_f17_a_trial_larger_than_any_node_is_refused_though_the_nodes_together_h
     found = cluster._describe(two_nodes.connected)
     assert (found.cpus, len(found.present)) == (2, 2)
     assert cluster.reserve(Settings(), found).max_concurrent == 2
-    with pytest.raises(cluster.InfrastructureError, match=r"asks for 2 CPU of 1 .*nodes: 1 CPU"):
+    with pytest.raises(InfrastructureError, match=r"asks for 2 CPU of 1 .*nodes: 1 CPU"):
         cluster.reserve(Settings(cpus_per_trial=2), found)
 
 
@@ -184,7 +185,7 @@ def test_f17_a_study_waits_for_a_node_no_longer_than_it_says(two_nodes: TwoNodes
         "Waiting for room: the nodes that could run a trial are in use",
         "Waiting up to 1 minutes for a node with 1 CPU and 1 GPU",
     ]
-    with pytest.raises(cluster.InfrastructureError, match="wait_for_nodes_minutes, 1, but none"):
+    with pytest.raises(InfrastructureError, match="wait_for_nodes_minutes, 1, but none"):
         waiting(60)
 
 
@@ -218,7 +219,7 @@ def test_f18_an_address_where_no_cluster_answers_is_refused_at_once(
         else:
             server.close()
         began = time.monotonic()
-        with pytest.raises(cluster.InfrastructureError, match=f"{address}, but {why}"):
+        with pytest.raises(InfrastructureError, match=f"{address}, but {why}"):
             cluster.connect(address, Console())
         assert time.monotonic() - began < 15
 
@@ -227,7 +228,7 @@ def test_f18_an_address_where_no_cluster_answers_is_refused_at_once(
     "address", ["nonsense", "ray://127.0.0.1:10001", "http://here:8265", "a:0"]
 )
 def test_f18_what_is_no_address_is_refused_and_named(address: str) -> None:
-    with pytest.raises(cluster.InfrastructureError, match=f"must be host:port .*{address}"):
+    with pytest.raises(InfrastructureError, match=f"must be host:port .*{address}"):
         cluster.connect(address, Console())
 
 

@@ -370,7 +370,7 @@ def test_a_pace_is_of_the_type_of_device_that_it_was_measured_on(tmp_path: Path)
         ("node_types: [{name: a, devices: 0}]", "devices must be a number above 0"),
         ("node_types: [{name: a, devices: 1, per_hour: 2}]", "must say its source or date"),
         ("node_types: [{name: a, devices: 1, per_hour: x, date: y}]", "per_hour must be a number"),
-        ("node_types: [", "must be a YAML file"),
+        ("node_types: [", "must be a readable YAML file"),
     ],
 )
 def test_a_table_of_prices_that_is_not_one_is_refused_in_one_line(
@@ -414,7 +414,7 @@ def test_a_dry_run_prints_device_hours_and_money_and_names_what_has_no_price(
     assert study.main([*arguments, "--set", "prices=no/such.yaml"]) == 2
     missing = Path.cwd() / "no/such.yaml"
     said = capsys.readouterr().err
-    assert f"prices must be a YAML file, but {missing} cannot be read" in said
+    assert f"prices must be a readable YAML file, but {missing}: " in said
 
 
 def section(*, forecast: Any, seconds: float) -> tuple[list[tuple[str, ...]], str]:

@@ -54,6 +54,20 @@ def test_broken_images_of_both_parts_and_images_that_stand_twice_are_one_answer(
     assert "\n" not in str(caught.value)
 
 
+def test_where_the_validation_images_of_a_preset_are_too_many_that_is_said(
+    tmp_path: Path,
+) -> None:
+    images(tmp_path / "train", classes=2, of_each=4)
+    images(tmp_path / "test", classes=2, of_each=3)
+    demo = {"families": FAMILY, "dataset": "folder", "data_dir": str(tmp_path), "preset": "demo"}
+    with pytest.raises(ValueError, match="validation_images must be from 2") as caught:
+        prepared(resolve(demo, config=None, assignments=[]))
+    advice = "is 237, which --preset demo sets for its own data set; a tenth is taken by --set"
+    assert advice in str(caught.value)
+    with pytest.raises(ValueError, match=r"of 8 training images, but is 9\Z"):
+        prepared(resolve(demo, config=None, assignments=["validation_images=9"]))
+
+
 def test_images_that_stand_twice_are_let_through_where_that_is_said(tmp_path: Path) -> None:
     images(tmp_path / "train", classes=2, of_each=4)
     shutil.copytree(tmp_path / "train", tmp_path / "test")

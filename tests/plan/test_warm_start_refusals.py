@@ -43,9 +43,10 @@ class Command:
         assert self.run(arguments) == 2
         assert self.started == []
         assert not (self.inputs / "results").exists()
-        error = self.capsys.readouterr().err
-        assert error.count("\n") == 1
-        return error
+        printed = self.capsys.readouterr()
+        assert "Search: " not in printed.out
+        assert printed.err.count("\n") == 1
+        return printed.err
 
     def accepted(self, arguments: str) -> str:
         """What it prints of the study that would have run."""

@@ -6,6 +6,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from made_up_rows import table, trial
+from made_up_study import ComparedStudy
 from optuna.distributions import FloatDistribution
 
 from orchestrator.config.searches import list_searches, search_for
@@ -52,3 +53,13 @@ def test_a_role_that_no_trial_has_is_refused(tmp_path: Path) -> None:
     wrong = table("trials", [{**trial("cnn-000", params_json="{}"), "role": "x"}])
     with pytest.raises(ValueError, match="has a wrong role: it must be one of baseline, tuned"):
         schema.check_table(tmp_path, "trials", wrong)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), None])
+def test_a_probability_that_is_no_number_is_refused_by_whoever_reads_it(
+    value: float | None, tmp_path: Path
+) -> None:
+    rows = ComparedStudy(families=("cnn",), seeds=1, test_images=4).predictions().to_pylist()
+    rows[2]["probabilities"][1] = value
+    with pytest.raises(ValueError, match="has a number that is not finite as probabilities"):
+        schema.check_table(tmp_path, "predictions", table("predictions", rows))

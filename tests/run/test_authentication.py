@@ -12,7 +12,7 @@ import pytest
 from rich.console import Console
 
 from orchestrator.run import authentication, cluster
-from orchestrator.run.cluster import InfrastructureError
+from orchestrator.run.infrastructure import InfrastructureError
 
 MINE, ANOTHER = "0" * 64, "1" * 64
 

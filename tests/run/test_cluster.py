@@ -10,7 +10,8 @@ from rich.console import Console
 
 from orchestrator.config.settings import Settings
 from orchestrator.run import cluster
-from orchestrator.run.cluster import Cluster, InfrastructureError, Reservation, connect, reserve
+from orchestrator.run.cluster import Cluster, Reservation, connect, reserve
+from orchestrator.run.infrastructure import InfrastructureError
 from orchestrator.run.opening import cluster_line
 
 

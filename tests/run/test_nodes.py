@@ -2,7 +2,8 @@
 
 import pytest
 
-from orchestrator.run.cluster import InfrastructureError, Reservation
+from orchestrator.run.cluster import Reservation
+from orchestrator.run.infrastructure import InfrastructureError
 from orchestrator.run.nodes import Seen, check_types, seen_of
 from trainables.hardware import Hardware
 

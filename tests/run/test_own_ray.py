@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 from orchestrator.run import cluster, own_ray
-from orchestrator.run.cluster import InfrastructureError
+from orchestrator.run.infrastructure import InfrastructureError
 
 
 @pytest.fixture(autouse=True)

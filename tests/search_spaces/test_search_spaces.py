@@ -81,6 +81,8 @@ def test_a_dimension_is_narrowed_by_a_text(distribution, text, narrowed) -> None
         (RATE, "fast", r"space.x.y must lie in 1e-05..0.01 \(log\), but got 'fast'"),
         (SIZES, "32,40", r"space.x.y must lie in 32, 48, 64, but got '40'"),
         (IntDistribution(0, 4), "1.5", r"space.x.y must lie in 0..4, but got '1.5'"),
+        (SIZES, "[32, 48]", r"space.x.y must be written without brackets, as 32,48, but got"),
+        (RATE, "(1e-4,1e-3)", r"space.x.y must be written without brackets, as 1e-4..1e-3, but"),
     ],
 )
 def test_a_wrong_narrowing_names_the_rule_and_the_value(distribution, text, message) -> None:

@@ -72,7 +72,6 @@ def test_f5_a_study_goes_on_where_the_memory_of_a_device_did_not_do(driver: Driv
 
 
 def test_a_study_without_a_fault_is_sound(driver: Driver) -> None:
-    driver.compares = True
     assert driver.start()
     must_be_sound(driver)
     must_have_computed_again_at_most_one_epoch_per_death(driver, 0)
@@ -161,7 +160,7 @@ def test_a_trial_that_no_table_had_yet_goes_on_as_it_was_proposed(driver: Driver
 def test_more_trials_extend_a_finished_study_and_its_new_choice_is_a_second_opening(
     driver: Driver,
 ) -> None:
-    driver.compares, driver.settings = True, {**SMALL, "trials": 3}
+    driver.settings = {**SMALL, "trials": 3}
     assert driver.start()
     before, first = read(driver, "epochs"), json.loads((driver.folder / "study.json").read_text())
     assert driver.resume(trials=12, seeds=3)
@@ -317,7 +316,6 @@ def test_resuming_says_what_had_been_done_and_that_the_plan_is_of_the_whole(
 
 
 def test_resuming_a_finished_study_as_it_is_changes_no_row(driver: Driver) -> None:
-    driver.compares = True
     assert driver.start()
     names = ("trials", "epochs", "rungs", "final", "final_epochs", "predictions", "comparison")
     before = {name: read(driver, name) for name in names}

@@ -27,7 +27,6 @@ from orchestrator.run.opening import describe, register
 from orchestrator.run.phase import Phase
 from orchestrator.run.session import Session
 from orchestrator.run.signals import Interruption
-from orchestrator.stats import pairwise as comparison
 from orchestrator.trials import table_writer as writing
 from trainables import registry
 from trainables.attempt import Attempt
@@ -37,7 +36,6 @@ from trainables.trial_error import described
 
 CURVE = {"families": "curve", "dataset": "digits", "seed": 3}
 NO_FAULTS = ("space.curve.fault=none",)
-FEW_DRAWS = 50
 
 
 class Killed(BaseException):
@@ -142,7 +140,6 @@ class Driver:
 
     Attributes:
         slots: Trials at a time.
-        compares: Compare with all draws of the bootstrap, not just a few.
         writes: Chance that the tables are written after a report; they always are at the start and
             between the phases.
         console: Where the study prints to.
@@ -154,7 +151,6 @@ class Driver:
     assignments: tuple[str, ...] = NO_FAULTS
     slots: int = 2
     name: str = "mine"
-    compares: bool = False
     writes: float = 0.3
     register: str | None = None
     console: Console = field(default_factory=lambda: Console(quiet=True))
@@ -218,9 +214,6 @@ class Driver:
                 patch.setattr(module, name, _mortal(getattr(module, name), moments))
             # Tables are written on cue; the writer's own rounds would depend on how busy we are.
             patch.setattr(writing, "LEAST_SECONDS", 3600.0)
-            if not self.compares:
-                quick = functools.partial(comparison.compare, draws=FEW_DRAWS)
-                patch.setattr(comparison, "compare", quick)
             hold = SimpleNamespace(check=lambda: None)
             try:
                 executor = InProcessExecutor(

@@ -294,7 +294,7 @@ def test_without_a_file_it_is_what_the_answer_needs(
             "questions: [{a: curve tuned, b: curve baseline}, {b: curve tuned, a: curve baseline}]",
             "a question is asked twice",
         ),
-        ("questions: [", "cannot be read"),
+        ("questions: [", "must be a readable YAML file"),
     ],
 )
 def test_a_wrong_file_is_one_line(

@@ -129,8 +129,8 @@ def _limited(rest: Indices, labels: Indices, train_images: int, seed: int) -> In
     counts = np.unique(labels[rest], return_counts=True)[1]
     if not len(counts) <= train_images <= len(rest):
         raise ValueError(
-            "`classes <= train_images <= images left after validation` must hold, "
-            f"but got (classes={len(counts)}, train_images={train_images}, left={len(rest)})"
+            f"train_images must be from {len(counts):,} (one of each class) to {len(rest):,} (all "
+            f"that are left after validation), but is {train_images:,}"
         )
     order = _order(len(labels), seed, _TRAIN_STREAM)
     shares = _shares(counts, train_images, most=counts)
@@ -143,10 +143,12 @@ def _check_room(classes: Indices, counts: Indices, validation_images: int) -> No
         raise ValueError(
             f"each class needs at least 2 images, one to train on and one to validate: {few}"
         )
-    if not len(counts) <= validation_images <= counts.sum() - len(counts):
+    least, most = len(counts), counts.sum() - len(counts)
+    if not least <= validation_images <= most:
         raise ValueError(
-            "`classes <= validation_images <= images - classes` must hold, but got "
-            f"(classes={len(counts)}, validation_images={validation_images}, images={counts.sum()})"
+            f"validation_images must be from {least:,} (one of each class) to {most:,} (which "
+            f"leaves one of each to train on) of {counts.sum():,} training images, but is "
+            f"{validation_images:,}"
         )
 
 

@@ -145,7 +145,11 @@ def _text(folder: Folder, name: str) -> pa.Table:
     names, *rows = [row for row in read if row] or [[]]
     names = [each.strip() for each in names]
     if len(set(names)) < len(names) or not all(names) or not names:
-        raise ValueError(f"its first line must name each column, once, but is {names}")
+        index = names[:1] == [""] and all(names[1:])
+        hint = "; the first is an index of pandas: leave it out by to_csv(..., index=False)"
+        raise ValueError(
+            f"its first line must name each column, once, but is {names}{hint * index}"
+        )
     for number, row in enumerate(rows, 2):
         if len(row) != len(names):
             raise ValueError(f"row {number} must have {len(names)} values, but has {len(row)}")

@@ -287,6 +287,7 @@ def test_what_is_wrong_with_rows_is_told_in_a_line(spoil, rule, tmp_path):
         (b"labels.csv,b\nlabels.csv,2\n", "must name the columns, but has the path labels.csv"),
         (b"a,b\n1,2\n1\n", "row 3 must have 2 values, but has 1"),
         (b"a,a\n1,2\n", "must name each column, once"),
+        (b",a,b\n0,1,2\n", "is an index of pandas: leave it out by to_csv(..., index=False)"),
         (b"a,b\n\xff,2\n", "must be written in UTF-8"),
         (b'a,b\n"1,2\n', "cannot read"),
     ],
