@@ -84,6 +84,11 @@ def check_new(settings: Settings, console: Console, *, register: str | None = No
     if (folder / "study.json").exists():
         go_on = f"to go on with it: --resume {name}"
         raise ValueError(f"--name must be new, but {folder} holds a study already; {go_on}")
+    if taken := files.written_over(folder):
+        raise ValueError(
+            f"--name must be new, but {folder} holds {', '.join(taken)}, which a study would write "
+            "over; choose another --name"
+        )
     _check_publish(settings, folder, None)
     registered = plan_registration(register, settings, [plan.name for plan in plans])
     _check_track(settings)
@@ -164,9 +169,15 @@ def study_to_resume(folder: Path) -> StudyRecord:
     if (folder / "study.json").is_file():
         return files.read_study(folder)
     if folder.is_dir():
+        rule = f"--resume must name a study that has begun, but {folder} has no study.json"
+        if kept := files.written_over(folder):
+            raise ValueError(
+                f"{rule}, though {', '.join(kept)}: its settings, spaces and hashes are nowhere "
+                "else, so restore it from a copy (the tables can still be read)"
+            )
         raise ValueError(
-            f"--resume must name a study that has begun, but {folder} has no study.json: it may "
-            f"have been killed before that; start it with --name {folder.name} without --resume"
+            f"{rule}: it may have been killed before that; start it with --name {folder.name} "
+            "without --resume"
         )
     known = sorted(folder.parent.glob("*/study.json"), key=lambda path: -path.stat().st_mtime)
     choices = ", ".join(path.parent.name for path in known[:MOST_CHOICES])

@@ -6,12 +6,19 @@ import os
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Final
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from orchestrator.results.schema import SCHEMA_VERSION, check_table
+from orchestrator.results.schema import SCHEMA_VERSION, TABLES, check_table
 from orchestrator.results.study_record import StudyRecord
+
+# What a study writes over, or removes at its end.
+OWN: Final = (
+    *(f"{name}.parquet" for name in TABLES),
+    *("checkpoints", "comparison.md", "examples", "logs", "report.html", "tune", "winners"),
+)
 
 
 def write_table(folder: Path, name: str, table: pa.Table, metadata: Mapping[str, str]) -> None:
@@ -86,6 +93,11 @@ def read_study(folder: Path) -> StudyRecord:
             "are nowhere else, so restore it from a copy (the tables can still be read)"
         ) from error
     return StudyRecord.of(path, study)
+
+
+def written_over(folder: Path) -> list[str]:
+    """The names in a folder that a new study in it would write over."""
+    return [name for name in OWN if os.path.lexists(folder / name)]
 
 
 def studies_in(results_dir: Path, needed: Sequence[str]) -> list[tuple[Path, StudyRecord]]:

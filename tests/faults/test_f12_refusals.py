@@ -354,10 +354,16 @@ def test_f12_a_warm_start_that_an_earlier_version_kept_as_it_was_said_is_the_sam
             "has no study.json: it may have been killed before that; start it with "
             "--name empty without --resume\n",
         ),
+        (
+            "--resume headless",
+            "has no study.json, though trials.parquet: its settings, spaces and hashes are nowhere "
+            "else, so restore it from a copy",
+        ),
     ],
 )
 def test_f12_what_is_no_study_to_resume_is_one_line_that_says_what_to_do(
     arguments: str, message: str, command: Command
 ) -> None:
     (command.folder / "results" / "empty").mkdir()
+    (command.folder / "results" / "headless" / "trials.parquet").mkdir(parents=True)
     assert message in command.refused(*arguments.split())

@@ -202,6 +202,15 @@ def test_f16_a_name_that_is_taken_is_refused(
     assert "holds a study already" in refusal(arguments, tmp_path, capsys)
 
 
+@pytest.mark.parametrize("name", ["trials.parquet", "checkpoints", "winners"])
+def test_f16_a_folder_with_what_a_study_would_write_over_is_refused(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "mine" / name).mkdir(parents=True)
+    arguments = ["--results-dir", str(tmp_path), "--name", "mine"]
+    assert f"holds {name}, which a study would write over" in refusal(arguments, tmp_path, capsys)
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
