@@ -2,8 +2,9 @@
 
 import contextlib
 import logging
+import os
 from collections.abc import Container, Iterable, Iterator, Sequence
-from typing import Any
+from typing import Any, Final
 
 from rich import box
 from rich.cells import cell_len
@@ -13,6 +14,9 @@ from rich.table import Table
 from rich.text import Text
 
 from orchestrator.cli import printable
+
+STDOUT: Final = 1
+SHOW_CURSOR: Final = b"\x1b[?25h\n"
 
 
 def shown(name: str) -> str:
@@ -30,6 +34,13 @@ def log_level(package: str, level: int) -> Iterator[None]:
         yield
     finally:
         log.setLevel(before)
+
+
+def show_cursor() -> None:
+    """Shows the cursor that a table in motion hides, where the process ends in its midst."""
+    with contextlib.suppress(OSError):
+        if os.isatty(STDOUT):
+            os.write(STDOUT, SHOW_CURSOR)
 
 
 class Terminal(Console):

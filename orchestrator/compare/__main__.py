@@ -29,6 +29,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         from orchestrator.results.fetched import local_folder
         from orchestrator.terminal import Terminal
 
+        for path in filter(None, (options.output, options.csv)):
+            files.check_writable(path.absolute().parent)
         folders = [local_folder(results) for results in options.results]
         console = None if options.json else Terminal()
         if len(folders) == 1:
@@ -36,9 +38,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         else:
             report, rows = side_by_side(read_sides(folders))
             if options.output is not None:
-                files.write_text(options.output, markdown_of(report))
+                files.write_output(options.output, markdown_of(report))
             if options.csv is not None:
-                files.write_text(options.csv, differences_csv(rows))
+                files.write_output(options.csv, differences_csv(rows))
             if console is not None:
                 print_report(console, report)
         if console is None:

@@ -42,10 +42,13 @@ def read_sides(folders: Sequence[Path]) -> list[Side]:
     """Reads what is needed of each study; where the names of two are alike, they are shown whole.
 
     Raises:
-        ValueError: A folder is no study, or its finals have not begun.
+        ValueError: A folder is no study, stands twice, or its finals have not begun.
         OSError: A file cannot be read.
     """
-    names = [folder.resolve().name for folder in folders]
+    real = [folder.resolve() for folder in folders]
+    if len(set(real)) < len(real):
+        raise ValueError(f"studies must differ, but got {', '.join(map(str, folders))}")
+    names = [folder.name for folder in real]
     sides = []
     for folder, short in zip(folders, names, strict=True):
         name, results = short if names.count(short) == 1 else str(folder), StudyResults(folder)
@@ -60,14 +63,8 @@ def read_sides(folders: Sequence[Path]) -> list[Side]:
 
 
 def side_by_side(sides: Sequence[Side]) -> tuple[Report, list[dict[str, Any]]]:
-    """The report on two or more studies, and the rows of their paired differences.
-
-    Raises:
-        ValueError: The same folder stands twice.
-    """
+    """The report on two or more studies, and the rows of their paired differences."""
     names = [side.name for side in sides]
-    if len(set(names)) < len(names):
-        raise ValueError(f"studies must differ, but got {', '.join(names)}")
     rows = pair_studies([side.tested for side in sides])
     sections = [
         Section(key="warnings", title=WARNINGS, notes=tuple(_flags(sides)), place="terminal"),

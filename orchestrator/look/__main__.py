@@ -29,10 +29,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _look(options: argparse.Namespace) -> int:
     from orchestrator.look.looking import look_at
     from orchestrator.look.render import print_look, to_json
+    from orchestrator.results.files import check_writable
 
     sheet: Path | None = options.contact_sheet
     if sheet is not None:
         _check_place(sheet, options.data)
+        check_writable(sheet.absolute().parent)
     named = {f"{what}_column": getattr(options, f"{what}_column") for what in COLUMNS}
     columns = {setting: name for setting, name in named.items() if name is not None}
     with _counting() as each:

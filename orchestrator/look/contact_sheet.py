@@ -11,7 +11,7 @@ import jinja2
 from orchestrator.cli import without_control
 from orchestrator.look.looking import Look
 from orchestrator.look.problems import Problem
-from orchestrator.results.files import write_text
+from orchestrator.results.files import write_output
 from orchestrator.terminal import shown
 from trainables.data.survey import Survey
 
@@ -57,7 +57,7 @@ def write_contact_sheet(look: Look, path: Path) -> None:
         topics=[*topics, _classes(survey)],
         edge=EDGE,
     )
-    write_text(path, page)
+    write_output(path, page)
 
 
 def _problem(survey: Survey, usable: set[str], problem: Problem) -> Entries:

@@ -22,19 +22,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = _parser()
     options = parser.parse_args(arguments)
     figures = options.figures
-    if len(options.results) == 1 and options.output:
+    one = len(options.results) == 1
+    if one and options.output:
         parser.error("--output is for two or more studies; one has its page in its own folder")
 
     def run() -> int:
         from orchestrator.report import page, studies_page, study_page
         from orchestrator.results.fetched import local_folder
+        from orchestrator.results.files import check_writable
 
+        output = options.output or Path(PAGE)
+        for folder in (*([figures] if figures else []), *([] if one else [output.parent])):
+            check_writable(folder.absolute())
         folders = [local_folder(results) for results in options.results]
-        if len(folders) == 1:
+        if one:
             written = study_page.write_report(folders[0], figures=figures)
         else:
-            composed = studies_page.compose(folders)
-            written = page.write_page(composed, options.output or Path(PAGE), figures)
+            written = page.write_page(studies_page.compose(folders), output, figures)
         say(*map(str, written))
         return DONE
 

@@ -114,7 +114,7 @@ def write_page(page: Page, path: Path, figures: Path | None) -> list[Path]:
     Raises:
         OSError: A file cannot be written.
     """
-    files.write_text(path, render(page))
+    files.write_output(path, render(page))
     if figures is None:
         return [path]
     from orchestrator.report.draw_matplotlib import write_figures  # noqa: PLC0415 (takes a second)

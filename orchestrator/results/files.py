@@ -40,13 +40,20 @@ def write_table(folder: Path, name: str, table: pa.Table, metadata: Mapping[str,
 
 @contextlib.contextmanager
 def whole(path: Path) -> Iterator[Path]:
-    """Temporary path inside, renamed at the end if all went well; otherwise it is removed."""
+    """Temporary path inside, renamed at the end if all went well; otherwise it is removed.
+
+    Raises:
+        OSError: It cannot be written; the error names the path, not the temporary one.
+    """
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         yield temporary
         temporary.replace(path)
-    except Exception:  # a full disk, for one, is not to be filled with halves
-        temporary.unlink(missing_ok=True)
+    except Exception as error:  # a full disk, for one, is not to be filled with halves
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.errno:
+            raise OSError(error.errno, os.strerror(error.errno), str(path)) from error
         raise
 
 
@@ -80,6 +87,12 @@ def write_text(path: Path, text: str) -> None:
         temporary.write_text(text, encoding="utf-8")
 
 
+def write_output(path: Path, text: str) -> None:
+    """Writes a text file that was asked for, and the folder that it is to lie in."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_text(path, text)
+
+
 def read_study(folder: Path) -> StudyRecord:
     """Reads `study.json`; a `ValueError` where the folder is no study, or the file is damaged."""
     path = folder / "study.json"
@@ -92,7 +105,7 @@ def read_study(folder: Path) -> StudyRecord:
             f"study.json must be JSON, but {path} is not: {error}; its settings, spaces and hashes "
             "are nowhere else, so restore it from a copy (the tables can still be read)"
         ) from error
-    return StudyRecord.of(path, study)
+    return StudyRecord.of(path, study).in_folder(folder)
 
 
 def written_over(folder: Path) -> list[str]:

@@ -86,10 +86,10 @@ def _tell(
 ) -> None:
     from orchestrator.compare.render import print_answer, print_report
     from orchestrator.report.page import render
-    from orchestrator.results.files import write_text
+    from orchestrator.results.files import write_output
     from orchestrator.terminal import Terminal
 
-    write_text(options.output, render(page))
+    write_output(options.output, render(page))
     if options.format == "json":
         cli.say_json(plain)
     else:
@@ -166,6 +166,8 @@ def _pairs(text: str) -> list[tuple[str, str]]:
             raise argparse.ArgumentTypeError(
                 f"{part!r} must be ROLE=NAME, with a role of {', '.join(COLUMN_ROLES)}"
             )
+        if role in dict(pairs):
+            raise argparse.ArgumentTypeError(f"each role must stand once, but {role} does not")
         pairs.append((role, name))
     return pairs
 

@@ -119,6 +119,8 @@ def test_other_labels_under_the_same_hashes_are_not_paired(tmp_path, capsys) -> 
     [
         (["{no}"], "has no study.json"),
         (["{study}"], "studies must differ"),
+        (["{study}/../study"], "studies must differ"),
+        (["{bare}", "--output", "/proc/none/x.md"], "must be writable, but /proc/none is not"),
         (["--output", "x.md"], "--output and --csv are for two or more studies"),
         (["{bare}"], "predictions.parquet must exist"),
     ],
