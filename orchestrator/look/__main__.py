@@ -29,12 +29,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _look(options: argparse.Namespace) -> int:
     from orchestrator.look.looking import look_at
     from orchestrator.look.render import print_look, to_json
-    from orchestrator.results.files import check_writable
 
     sheet: Path | None = options.contact_sheet
     if sheet is not None:
         _check_place(sheet, options.data)
-        check_writable(sheet.absolute().parent)
     named = {f"{what}_column": getattr(options, f"{what}_column") for what in COLUMNS}
     columns = {setting: name for setting, name in named.items() if name is not None}
     with _counting() as each:
@@ -62,11 +60,14 @@ def _again(options: argparse.Namespace) -> str:
 
 
 def _check_place(sheet: Path, data: str | None) -> None:
-    """Rejects a page among the data, where nothing is written."""
+    """Rejects a page among the data, where nothing is written, or where nothing can be."""
+    from orchestrator.results.files import check_writable
+
     if data is not None and "://" not in data:
         folder = Path(data).expanduser().resolve()
         if sheet.expanduser().resolve().is_relative_to(folder):
             raise ValueError(f"--contact-sheet must lie outside DATA, but {sheet} is in {folder}")
+        check_writable(sheet.absolute().parent)
 
 
 @contextmanager

@@ -159,7 +159,7 @@ def _check(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None
 
 
 def _pairs(text: str) -> list[tuple[str, str]]:
-    pairs = []
+    pairs: list[tuple[str, str]] = []
     for part in text.split(","):
         role, _, name = part.partition("=")
         if role not in COLUMN_ROLES or not name:

@@ -173,6 +173,15 @@ def test_f12_it_says_what_to_do(arguments: str, advice: str, command: Command) -
     assert error.partition("; ")[2] == f"{advice}\n"
 
 
+def test_f12_all_settings_that_must_stay_are_named_at_once(command: Command) -> None:
+    flags = "--epochs 4 --seed 4 --grace-period 2 --trials 2"
+    error = command.refused("--resume", "mine", *flags.split())
+    assert error.startswith("study: trials must not shrink when a study is resumed, but was 3 and ")
+    for rule in ("epochs", "grace_period", "seed"):
+        assert f"; {rule} must stay, but was " in error
+    assert error.endswith("; give 3 or more; start a new study\n")
+
+
 def older(folder: Path, *, gpus: float) -> None:
     """Has the study be one from before there was a precision, on so many GPUs a trial."""
     path = folder / "results" / "mine" / "study.json"
