@@ -197,6 +197,12 @@ def _check_track(settings: Settings) -> None:
     check_installed(targets)
     for target in targets:
         check_complete(target.place, "--track")
+        if target.path is not None:
+            is_file = target.tracker == "optuna"
+            if target.path.exists() and target.path.is_file() != is_file:
+                kind = "file" if is_file else "folder"
+                raise ValueError(f"--track {target} must name a {kind}, but that is none")
+            check_writable(target.path.parent if is_file else target.path)
 
 
 def folder_of(results_dir: str, name: str) -> Path:

@@ -56,6 +56,8 @@ def refusal(arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[
         (["--reduction-factor", "1"], "reduction_factor must be at least 2, but got 1"),
         (["--trials", "-1"], "trials must be at least 1, but got -1"),
         (["--seeds", "0"], "seeds must be at least 1, but got 0"),
+        (["--track", "optuna=/"], "--track optuna=/ must name a file, but that is none"),
+        (["--track", "tensorboard=/proc/none"], "must be writable, but /proc/none is not"),
         (["--seed", "-1"], "seed must be at least 0, but got -1"),
         (["--train-fractions", "0"], "train_fractions must lie in (0, 1], but got (0.0,)"),
         (["--train-fractions", "0.5,1.1"], "train_fractions must lie in (0, 1]"),
