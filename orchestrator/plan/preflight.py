@@ -150,6 +150,7 @@ def check_resumed(
     _check_track(settings)
     warm_start.check_kept(folder, settings)
     resume.check_code(study, plans, accepted=accept_code_change)
+    resume.check_data_there(settings)
     inputs = _prepare(settings, plans, console, begun=study)
     used = remains.read_used(folder, study, [plan.name for plan in plans if plan.pretrained])
     resume.check_inputs(study, inputs, used)

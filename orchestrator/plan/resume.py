@@ -118,6 +118,16 @@ def _forbidden(study: StudyRecord, settings: Settings) -> Iterator[tuple[str, ob
             yield f"{name} must stay", before, value, advice
 
 
+def check_data_there(settings: Settings) -> None:
+    """Checks that a folder or file of data is where it was; raises a `ValueError` that says how."""
+    place = settings.data_dir
+    if place is not None and "://" not in place and not Path(place).expanduser().exists():
+        raise ValueError(
+            f"data_dir must be there when a study is resumed, but {place} is not; say where it is "
+            "now with --data-dir"
+        )
+
+
 def check_inputs(study: StudyRecord, inputs: Inputs, used: Used) -> None:
     """Checks that data, split and weights are what the study was begun with, or were never used.
 
@@ -151,7 +161,7 @@ def _check_files(recorded: DataRecord, dataset: OpenedDataSet, used: Used) -> No
         of_test = name in known if name in before else name in dataset.test_files
         if used.test or not of_test:
             rule = f"SHA-256 of the data file {name} must stay"
-            _refuse(rule, then, today, f"restore the file, or {NEW}")
+            _refuse(rule, then or "missing", today or "missing", f"restore the file, or {NEW}")
     moved = sorted(before.keys() & now.keys() & (set(known) ^ dataset.test_files)) if known else []
     if moved:
         restore = f"restore {other[0][0]}, or put another image in its place, or " if other else ""

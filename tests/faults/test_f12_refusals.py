@@ -221,9 +221,18 @@ def test_f12_a_data_file_too_few_or_too_many_is_refused(
     else:
         shutil.copyfile(images / "19.png", images / "20.png")
     error = command.refused("--resume", "mine")
-    number, difference = ("19", "and is None") if change == "gone" else ("20", "but was None and")
+    number, difference = ("19", "and is missing") if change == "gone" else ("20", "was missing and")
     assert f"SHA-256 of the data file train/dark/{number}.png must stay" in error
     assert difference in error
+
+
+def test_f12_data_that_were_moved_are_asked_for_by_their_flag(
+    folder: Path, command: Command
+) -> None:
+    moved = (folder / "images").rename(folder / "photographs")
+    error = command.refused("--resume", "mine")
+    assert f"{folder / 'images'} is not; say where it is now with --data-dir" in error
+    command.accepted("--resume", "mine", "--data-dir", str(moved))
 
 
 def test_f12_other_weights_are_refused_with_both_hashes_and_the_same_elsewhere_are_not(
