@@ -18,6 +18,7 @@ from orchestrator.analysis.test_results import METRICS, MODEL
 from orchestrator.compare.document import WARNINGS, Report
 from orchestrator.compare.study_differences import SHOWN_OF_A_HASH, differences_section
 from orchestrator.results import schema
+from orchestrator.results.lock import holder_of, state_of
 from orchestrator.results.states import Outcome
 from orchestrator.results.study_results import StudyResults
 from orchestrator.stats.across_studies import TestedStudy, pair_studies, why_not_comparable
@@ -90,8 +91,9 @@ def differences_csv(rows: Sequence[Row]) -> str:
 def _flags(sides: Sequence[Side]) -> Iterator[str]:
     for side in sides:
         study = side.results.study
-        if study.outcome != Outcome.COMPLETED:
-            yield f"{side.name}: the study is {study.outcome}, so what stands here may change."
+        state = state_of(study.outcome, holder_of(side.results.folder))
+        if state != Outcome.COMPLETED:
+            yield f"{side.name}: the study is {state}, so what stands here may change."
         if study.test_openings > 1:
             yield (
                 f"{side.name}: its test set was opened {study.test_openings} times, for "

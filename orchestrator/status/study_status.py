@@ -16,7 +16,7 @@ from orchestrator.config.stored_settings import StoredSettings
 from orchestrator.forecast.remaining import forecast_end, stored_finals, stored_trials
 from orchestrator.results.final_runs import FinalRun, final_runs
 from orchestrator.results.going_on import resume_command
-from orchestrator.results.lock import Holder, holder_of
+from orchestrator.results.lock import Holder, holder_of, state_of
 from orchestrator.results.rows import EventRow, TrialRow
 from orchestrator.results.states import CANNOT_WIN, ENDED, MAY_WIN, Outcome, State
 from orchestrator.results.study_record import StudyRecord
@@ -168,10 +168,7 @@ def read_status(folder: Path, *, now: float | None) -> StudyStatus:
     holder = holder_of(folder)
     results = StudyResults(folder)
     study = results.study
-    state = study.outcome
-    if state in {Outcome.RUNNING, Outcome.INTERRUPTED}:
-        alive = holder is not None and holder.alive
-        state = Outcome.RUNNING if alive else Outcome.INTERRUPTED
+    state = state_of(study.outcome, holder)
     trials, events = results.rows("trials"), results.rows("events")
     alive = state == Outcome.RUNNING
     searching = state not in ENDED and _searching(study, trials)
