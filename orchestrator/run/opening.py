@@ -3,6 +3,7 @@
 import contextlib
 import os
 import platform
+import shlex
 import sys
 import threading
 from collections.abc import Iterator, Mapping
@@ -13,6 +14,7 @@ import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from rich.console import Console
 
+from orchestrator.called import words_of
 from orchestrator.cli import INFRASTRUCTURE, fail
 from orchestrator.config.rungs import offered_rungs
 from orchestrator.config.samplers import MULTIVARIATE_TPE
@@ -24,11 +26,11 @@ from orchestrator.plan import resume, warm_start
 from orchestrator.plan.disk_space import check_disk_space
 from orchestrator.plan.preflight import CheckedStudy, forecast_of
 from orchestrator.plan.summary import few_rounds
-from orchestrator.results import manifest, registration, schema
+from orchestrator.results import files, manifest, registration, schema
 from orchestrator.results.code_version import code_sha256, git_commit
 from orchestrator.results.going_on import resume_command
 from orchestrator.results.lock import Hold, holding
-from orchestrator.results.states import Outcome
+from orchestrator.results.states import ENDED, Outcome
 from orchestrator.run import replay
 from orchestrator.run.cluster import (
     Cluster,
@@ -267,6 +269,12 @@ def say_how_to_resume(checked: CheckedStudy, console: Console) -> None:
     """Prints the command that resumes a study that was interrupted."""
     if not (checked.folder / "study.json").exists():
         console.print("Interrupted before the study began; nothing was written.")
+        return
+    study, before = files.read_study(checked.folder), checked.resumed
+    if study.outcome in ENDED and (before is None or len(study.runs) > len(before.study.runs)):
+        console.print("Interrupted after the study had ended; to write its page:")
+        page = shlex.join([*words_of("report"), str(checked.folder)])
+        console.print(f"  {page}", soft_wrap=True)
         return
     console.print("Interrupted; all finished epochs are kept. To go on:")
     console.print(f"  {resume_command(checked.folder)}", soft_wrap=True)
