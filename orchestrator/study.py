@@ -196,7 +196,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = flags.parse(arguments)
     if options.print_settings:
         return cli.answer("study", lambda: _print_settings(options))
-    return _plan_and_run(options)
+    try:
+        return _plan_and_run(options)
+    except KeyboardInterrupt:  # also while Ray is imported, which takes seconds
+        message = "interrupted before the study began or went on; nothing was written"
+        return cli.fail("study", KeyboardInterrupt(message), cli.INTERRUPTED)
 
 
 def _plan_and_run(options: argparse.Namespace) -> int:
@@ -213,9 +217,6 @@ def _plan_and_run(options: argparse.Namespace) -> int:
             if address is None:
                 return cli.fail("study", error)
             return _not_downloaded(options, address, console)
-        except KeyboardInterrupt:
-            message = "interrupted before the study began or went on; nothing was written"
-            return cli.fail("study", KeyboardInterrupt(message), cli.INTERRUPTED)
         if options.dry_run:
             return _dry_run(checked, console, as_json=options.json)
         options.started = True
@@ -270,6 +271,7 @@ def _dry_run(checked: "CheckedStudy", console: "Console", *, as_json: bool) -> i
 def _start(checked: "CheckedStudy", held: contextlib.ExitStack, console: "Console") -> int:
     """Runs a checked study; an error from here on is no wrong input, and keeps its traceback."""
     from orchestrator.plan import disk_space
+    from orchestrator.results import going_on
     from orchestrator.run import finals_phase, opening, signals
     from orchestrator.trials.table_writer import WritingError
 
@@ -292,7 +294,7 @@ def _start(checked: "CheckedStudy", held: contextlib.ExitStack, console: "Consol
             full = disk_space.full_disk(error, checked.folder)
             if full is None:
                 raise
-            message = f"{full}: {opening.resume_command(checked)}"
+            message = f"{full}: {going_on.resume_command(checked.folder)}"
             return cli.fail("study", OSError(message), cli.INFRASTRUCTURE)
 
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+import os
 from collections.abc import Container, Iterable, Iterator, Sequence
 from typing import Any, Final
 
@@ -15,6 +16,8 @@ from rich.text import Text
 from orchestrator.cli import printable
 
 UNKNOWN_WIDTH: Final = 80
+STDOUT: Final = 1
+SHOW_CURSOR: Final = b"\x1b[?25h\n"
 
 
 def shown(name: str) -> str:
@@ -32,6 +35,13 @@ def log_level(package: str, level: int) -> Iterator[None]:
         yield
     finally:
         log.setLevel(before)
+
+
+def show_cursor() -> None:
+    """Shows the cursor that a table in motion hides, where the process ends in its midst."""
+    with contextlib.suppress(OSError):
+        if os.isatty(STDOUT):
+            os.write(STDOUT, SHOW_CURSOR)
 
 
 class Terminal(Console):

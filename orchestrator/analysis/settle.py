@@ -1,9 +1,7 @@
 """What would settle it: the seeds or test images that tell the two best apart, and their cost."""
 
 import math
-import shlex
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Final
 
 import numpy as np
@@ -14,9 +12,8 @@ from orchestrator.analysis.answer import pair_of, rank
 from orchestrator.analysis.formats import number, share, words
 from orchestrator.analysis.pairwise import ENOUGH_SEEDS, is_certain
 from orchestrator.analysis.section import Section, count, percent
-from orchestrator.called import words_of
-from orchestrator.config.settings import Settings
 from orchestrator.forecast.estimate import SECONDS_PER_HOUR, between, cost_notes
+from orchestrator.results.going_on import resume_command
 from orchestrator.results.rows import ComparisonRow
 from orchestrator.results.study_record import StudyRecord
 from orchestrator.stats import power
@@ -184,11 +181,7 @@ def _more_seeds_hours(final: pa.Table, seeds: int) -> float:
 
 
 def _command(study: StudyRecord, seeds: int) -> str:
-    command = [*words_of("study"), "--resume", study.name]
-    folder = study.settings.results_dir
-    if Path(folder).resolve() != Path(Settings.results_dir).resolve():
-        command += ["--results-dir", folder]
-    return f"`{shlex.join([*command, '--seeds', str(seeds)])}`"
+    return f"`{resume_command(study.folder, '--seeds', str(seeds))}`"
 
 
 def _prices(study: StudyRecord, hours: float) -> Iterator[str]:

@@ -18,6 +18,7 @@ from orchestrator.analysis.test_results import METRICS, MODEL
 from orchestrator.compare.document import WARNINGS, Report
 from orchestrator.compare.study_differences import SHOWN_OF_A_HASH, differences_section
 from orchestrator.results import schema
+from orchestrator.results.lock import holder_of, state_of
 from orchestrator.results.states import Outcome
 from orchestrator.results.study_results import StudyResults
 from orchestrator.stats.across_studies import TestedStudy, pair_studies, why_not_comparable
@@ -42,10 +43,13 @@ def read_sides(folders: Sequence[Path]) -> list[Side]:
     """Reads what is needed of each study; where the names of two are alike, they are shown whole.
 
     Raises:
-        ValueError: A folder is no study, or its finals have not begun.
+        ValueError: A folder is no study, stands twice, or its finals have not begun.
         OSError: A file cannot be read.
     """
-    names = [folder.resolve().name for folder in folders]
+    real = [folder.resolve() for folder in folders]
+    if len(set(real)) < len(real):
+        raise ValueError(f"studies must differ, but got {', '.join(map(str, folders))}")
+    names = [folder.name for folder in real]
     sides = []
     for folder, short in zip(folders, names, strict=True):
         name, results = short if names.count(short) == 1 else str(folder), StudyResults(folder)
@@ -60,14 +64,8 @@ def read_sides(folders: Sequence[Path]) -> list[Side]:
 
 
 def side_by_side(sides: Sequence[Side]) -> tuple[Report, list[dict[str, Any]]]:
-    """The report on two or more studies, and the rows of their paired differences.
-
-    Raises:
-        ValueError: The same folder stands twice.
-    """
+    """The report on two or more studies, and the rows of their paired differences."""
     names = [side.name for side in sides]
-    if len(set(names)) < len(names):
-        raise ValueError(f"studies must differ, but got {', '.join(names)}")
     rows = pair_studies([side.tested for side in sides])
     sections = [
         Section(key="warnings", title=WARNINGS, notes=tuple(_flags(sides)), place="terminal"),
@@ -93,8 +91,9 @@ def differences_csv(rows: Sequence[Row]) -> str:
 def _flags(sides: Sequence[Side]) -> Iterator[str]:
     for side in sides:
         study = side.results.study
-        if study.outcome != Outcome.COMPLETED:
-            yield f"{side.name}: the study is {study.outcome}, so what stands here may change."
+        state = state_of(study.outcome, holder_of(side.results.folder))
+        if state != Outcome.COMPLETED:
+            yield f"{side.name}: the study is {state}, so what stands here may change."
         if study.test_openings > 1:
             yield (
                 f"{side.name}: its test set was opened {study.test_openings} times, for "

@@ -1,6 +1,6 @@
 """How studies differ: settings, spaces, data, split, weights, code, versions, entry by entry."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import chain
 
 from orchestrator.analysis.section import MISSING, Section, worded
@@ -10,6 +10,10 @@ from trainables.secrets import redacted
 
 SHOWN_OF_A_HASH = 12
 LENGTH_OF_A_HASH = 64
+DATA_FILE = "dataset.files."
+MOST_FILES = 5
+MOST_CHARACTERS = 200
+"""Of a value, as that of a list of a thousand classes."""
 ASPECTS = {
     "settings": "settings",
     "spaces": "search spaces",
@@ -31,30 +35,47 @@ def differences_section(names: Sequence[str], studies: Sequence[StudyRecord]) ->
 
     The names by which the studies are shown stand in their order.
     """
-    rows, alike = [], []
+    rows, alike, more_files = [], [], 0
+    families = {name: None for study in studies for name in study.settings.families}
+    lone = [name for name in families if any(name not in s.settings.families for s in studies)]
     for key, aspect in ASPECTS.items():
-        flat = [dict(_entries(study, key)) for study in studies]
+        flat = [dict(_entries(study, key, apart_from=lone)) for study in studies]
         values = {name: [each.get(name, MISSING) for each in flat] for name in chain(*flat)}
         differing = {name: cells for name, cells in values.items() if len(set(cells)) > 1}
+        files = [name for name in differing if name.startswith(DATA_FILE)]
+        for name in files[MOST_FILES:]:
+            del differing[name]
+        more_files += len(files[MOST_FILES:])
         rows += [
             (aspect, name.removeprefix(f"{key}."), *map(_shortened, cells))
             for name, cells in differing.items()
         ]
         if values and not differing:
             alike.append(aspect)
-    notes = (f"The same in all: {', '.join(alike)}.",) if alike else ()
+    notes = [f"The same in all: {', '.join(alike)}."] if alike else []
+    if more_files:
+        notes.append(f"{more_files:,} more data files differ.")
+    if lone:
+        notes.append(
+            f"Not all have searched {', '.join(lone)}: what these were searched in is not listed."
+        )
     return worded(
         key="differs/all",
         title="What differs",
         columns=("aspect", "entry", *names),
         rows=rows,
-        notes=notes if rows else (*notes, "No recorded entry differs."),
+        notes=tuple(notes if rows else [*notes, "No recorded entry differs."]),
         place="terminal",
     )
 
 
-def _entries(study: StudyRecord, key: str) -> Iterator[tuple[str, str]]:
-    """What is compared of an entry of `study.json` as (dotted name, value as text)."""
+def _entries(
+    study: StudyRecord, key: str, *, apart_from: Collection[str]
+) -> Iterator[tuple[str, str]]:
+    """What is compared of an entry of `study.json` as (dotted name, value as text).
+
+    Some families are left out where the entry has one for each.
+    """
     value = study.raw.get(key)
     if key == "spaces":
         # The values of a dimension as a user writes them.
@@ -62,6 +83,8 @@ def _entries(study: StudyRecord, key: str) -> Iterator[tuple[str, str]]:
             family: {name: describe(read_distribution(own)) for name, own in space.items()}
             for family, space in study.spaces.items()
         }
+    if key in {"spaces", "baselines"} and value:
+        value = {family: own for family, own in value.items() if family not in apart_from}
     for name, text in leaves(value, key):
         if name not in NOT_COMPARED and not name.startswith(RESOLVED):
             yield name, text
@@ -79,6 +102,8 @@ def leaves(value: object, name: str = "") -> Iterator[tuple[str, str]]:
 
 
 def _shortened(text: str) -> str:
-    """A hash by its beginning, as people tell them apart."""
+    """A hash by its beginning, as people tell them apart, and so what would fill a page."""
     is_hash = len(text) == LENGTH_OF_A_HASH and set(text) <= set("0123456789abcdef")
-    return text[:SHOWN_OF_A_HASH] if is_hash else text
+    if is_hash:
+        return text[:SHOWN_OF_A_HASH]
+    return text if len(text) <= MOST_CHARACTERS else f"{text[:MOST_CHARACTERS]} ..."

@@ -23,15 +23,19 @@ class Target:
     place: str = ""
 
     @property
+    def path(self) -> Path | None:
+        """Where it keeps its files, from the root; None where it is reached otherwise."""
+        if self.tracker not in OF_PATHS or not self.place or "://" in self.place:
+            return None
+        return Path(self.place).expanduser().absolute()
+
+    @property
     def absolute(self) -> str:
         """As the user names it, a path from the root, so that a study goes on from anywhere."""
-        scheme, place = "", self.place
+        place = str(self.path or self.place)
         if self.tracker == "mlflow" and place.startswith(SQLITE):
-            scheme, place = SQLITE, place.removeprefix(SQLITE)
-        is_path = scheme or (self.tracker in OF_PATHS and "://" not in place)
-        if place and is_path:
-            place = str(Path(place).expanduser().absolute())
-        return f"{self.tracker}={scheme}{place}" if place else self.tracker
+            place = f"{SQLITE}{Path(place.removeprefix(SQLITE)).expanduser().absolute()}"
+        return f"{self.tracker}={place}" if place else self.tracker
 
     def __str__(self) -> str:
         """As the user names it, without the passwords in it."""

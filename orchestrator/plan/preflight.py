@@ -85,6 +85,11 @@ def check_new(settings: Settings, console: Console, *, register: str | None = No
     if (folder / "study.json").exists():
         go_on = f"to go on with it: --resume {name}"
         raise ValueError(f"--name must be new, but {folder} holds a study already; {go_on}")
+    if taken := files.written_over(folder):
+        raise ValueError(
+            f"--name must be new, but {folder} holds {', '.join(taken)}, which a study would write "
+            "over; choose another --name"
+        )
     _check_publish(settings, folder, None, console)
     registered = plan_registration(register, settings, [plan.name for plan in plans])
     _check_track(settings)
@@ -146,6 +151,7 @@ def check_resumed(
     _check_track(settings)
     warm_start.check_kept(folder, settings)
     resume.check_code(study, plans, accepted=accept_code_change)
+    resume.check_data_there(settings)
     _read_named(settings, warm=False)
     proposed = settings.image_size is None
     inputs = _prepare(settings, plans, console, begun=study)
@@ -169,9 +175,15 @@ def study_to_resume(folder: Path) -> StudyRecord:
     if (folder / "study.json").is_file():
         return files.read_study(folder)
     if folder.is_dir():
+        rule = f"--resume must name a study that has begun, but {folder} has no study.json"
+        if kept := files.written_over(folder):
+            raise ValueError(
+                f"{rule}, though {', '.join(kept)}: its settings, spaces and hashes are nowhere "
+                "else, so restore it from a copy (the tables can still be read)"
+            )
         raise ValueError(
-            f"--resume must name a study that has begun, but {folder} has no study.json: it may "
-            f"have been killed before that; start it with --name {folder.name} without --resume"
+            f"{rule}: it may have been killed before that; start it with --name {folder.name} "
+            "without --resume"
         )
     known = sorted(folder.parent.glob("*/study.json"), key=lambda path: -path.stat().st_mtime)
     choices = ", ".join(path.parent.name for path in known[:MOST_CHOICES])
@@ -198,6 +210,12 @@ def _check_track(settings: Settings) -> None:
     check_installed(targets)
     for target in targets:
         check_complete(target.place, "--track")
+        if target.path is not None:
+            is_file = target.tracker == "optuna"
+            if target.path.exists() and target.path.is_file() != is_file:
+                kind = "file" if is_file else "folder"
+                raise ValueError(f"--track {target} must name a {kind}, but that is none")
+            check_writable(target.path.parent if is_file else target.path)
 
 
 def folder_of(results_dir: str, name: str) -> Path:

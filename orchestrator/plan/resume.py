@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
@@ -79,8 +79,21 @@ def check_settings(study: StudyRecord, settings: Settings) -> None:
     come to.
 
     Raises:
-        ValueError: Something else differs.
+        ValueError: Something else differs; all that does is named.
     """
+    found = [*_forbidden(study, settings)]
+    if not found:
+        return
+    (rule, before, now, _), *others = found
+    more = [f"; {rule}, but was {before} and is {now}" for rule, before, now, _ in others]
+    advice = dict.fromkeys(each for *_, each in found)
+    if NEW in advice:
+        advice.pop(NEW_WARM, None)
+    _refuse(rule, before, f"{now}{''.join(more)}", "; ".join(advice))
+
+
+def _forbidden(study: StudyRecord, settings: Settings) -> Iterator[tuple[str, object, object, str]]:
+    """Of each setting that must not change so: the rule, what it was and is, and what to do."""
     stored, given = stored_settings(study), json.loads(json.dumps(to_json(settings)))
     del given["families"]
     for name, value in given.items():
@@ -88,21 +101,31 @@ def check_settings(study: StudyRecord, settings: Settings) -> None:
         if name in PATHS and before and value == absolute(name, before):  # or than absolute paths
             continue
         if name == "name" and value not in {before, study.name}:
-            _refuse("name must stay", study.name, value, "leave it out")
+            yield "name must stay", study.name, value, "leave it out"
         if name in {*OPERATIONAL, "stop_when_settled"} or value == before:
             continue
         if name in GROWING:  # none is the largest
             if (math.inf if value is None else value) < (math.inf if before is None else before):
                 limit = "leave it out" if before is None else f"give {before} or more"
-                _refuse(f"{name} must not shrink", before, value, limit)
+                yield f"{name} must not shrink", before, value, limit
         elif name == "train_fractions":
             # Smaller ones may join; the search has run on the largest.
             if not set(before) <= set(value) or max(before) != max(value):
                 old, new = (",".join(f"{share:g}" for share in some) for some in (before, value))
-                _refuse("train_fractions must keep all it has and the same largest", old, new, NEW)
+                yield "train_fractions must keep all it has and the same largest", old, new, NEW
         else:
             advice = NEW if name in OTHER_ACCURACIES else NEW_WARM
-            _refuse(f"{name} must stay", before, value, advice)
+            yield f"{name} must stay", before, value, advice
+
+
+def check_data_there(settings: Settings) -> None:
+    """Checks that a folder or file of data is where it was; raises a `ValueError` that says how."""
+    place = settings.data_dir
+    if place is not None and "://" not in place and not Path(place).expanduser().exists():
+        raise ValueError(
+            f"data_dir must be there when a study is resumed, but {place} is not; say where it is "
+            "now with --data-dir"
+        )
 
 
 def check_inputs(study: StudyRecord, inputs: Inputs, used: Used) -> None:
@@ -138,7 +161,7 @@ def _check_files(recorded: DataRecord, dataset: OpenedDataSet, used: Used) -> No
         of_test = name in known if name in before else name in dataset.test_files
         if used.test or not of_test:
             rule = f"SHA-256 of the data file {name} must stay"
-            _refuse(rule, then, today, f"restore the file, or {NEW}")
+            _refuse(rule, then or "missing", today or "missing", f"restore the file, or {NEW}")
     moved = sorted(before.keys() & now.keys() & (set(known) ^ dataset.test_files)) if known else []
     if moved:
         restore = f"restore {other[0][0]}, or put another image in its place, or " if other else ""

@@ -22,7 +22,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = _parser()
     options = parser.parse_args(arguments)
     figures = options.figures
-    if len(options.results) == 1 and options.output:
+    one = len(options.results) == 1
+    if one and options.output:
         parser.error("--output is for two or more studies; one has its page in its own folder")
 
     def run() -> int:
@@ -31,14 +32,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         from orchestrator.results.files import check_writable
 
         output = options.output or Path(PAGE)
-        if len(options.results) > 1:
-            check_writable(output.absolute().parent)
+        for folder in filter(None, (figures, None if one else output.absolute().parent)):
+            check_writable(folder.absolute())
         folders = [local_folder(results) for results in options.results]
-        if len(folders) == 1:
+        if one:
             written = study_page.write_report(folders[0], figures=figures)
         else:
-            composed = studies_page.compose(folders)
-            written = page.write_page(composed, output, figures)
+            written = page.write_page(studies_page.compose(folders), output, figures)
         say(*map(str, written))
         return DONE
 

@@ -6,12 +6,19 @@ import os
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Final
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from orchestrator.results.schema import SCHEMA_VERSION, check_table
+from orchestrator.results.schema import SCHEMA_VERSION, TABLES, check_table
 from orchestrator.results.study_record import StudyRecord
+
+# What a study writes over, or removes at its end.
+OWN: Final = (
+    *(f"{name}.parquet" for name in TABLES),
+    *("checkpoints", "comparison.md", "examples", "logs", "report.html", "tune", "winners"),
+)
 
 
 def write_table(folder: Path, name: str, table: pa.Table, metadata: Mapping[str, str]) -> None:
@@ -33,13 +40,20 @@ def write_table(folder: Path, name: str, table: pa.Table, metadata: Mapping[str,
 
 @contextlib.contextmanager
 def whole(path: Path) -> Iterator[Path]:
-    """Temporary path inside, renamed at the end if all went well; otherwise it is removed."""
+    """Temporary path inside, renamed at the end if all went well; otherwise it is removed.
+
+    Raises:
+        OSError: It cannot be written; the error names the path, not the temporary one.
+    """
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         yield temporary
         temporary.replace(path)
-    except Exception:  # a full disk, for one, is not to be filled with halves
-        temporary.unlink(missing_ok=True)
+    except Exception as error:  # a full disk, for one, is not to be filled with halves
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.errno:
+            raise OSError(error.errno, os.strerror(error.errno), str(path)) from error
         raise
 
 
@@ -85,7 +99,12 @@ def read_study(folder: Path) -> StudyRecord:
             f"study.json must be JSON, but {path} is not: {error}; its settings, spaces and hashes "
             "are nowhere else, so restore it from a copy (the tables can still be read)"
         ) from error
-    return StudyRecord.of(path, study)
+    return StudyRecord.of(path, study).in_folder(folder)
+
+
+def written_over(folder: Path) -> list[str]:
+    """The names in a folder that a new study in it would write over."""
+    return [name for name in OWN if os.path.lexists(folder / name)]
 
 
 def studies_in(results_dir: Path, needed: Sequence[str]) -> list[tuple[Path, StudyRecord]]:

@@ -12,6 +12,8 @@ from typing import Final
 
 from filelock import FileLock, SoftFileLease, Timeout
 
+from orchestrator.results.states import Outcome
+
 LOCK: Final = ".driver.lock"
 LEASE: Final = ".driver.lease"
 LEASE_SECONDS: Final = 30.0
@@ -143,6 +145,13 @@ def check_free(folder: Path) -> None:
     holder = holder_of(folder)
     if holder is not None and holder.alive:
         raise HeldError(_held(folder))
+
+
+def state_of(outcome: str, holder: Holder | None) -> str:
+    """How a study stands whose `study.json` has this outcome: without a driver nothing runs."""
+    if outcome not in {Outcome.RUNNING, Outcome.INTERRUPTED}:
+        return outcome
+    return Outcome.RUNNING if holder is not None and holder.alive else Outcome.INTERRUPTED
 
 
 def holder_of(folder: Path) -> Holder | None:

@@ -39,7 +39,7 @@ class Manifest:
         self._check()
         self._content.update(content)
         # At once: threads read it, and what one of them made of older content must not stay.
-        self.study = record_of(self._content)
+        self.study = record_of(self._content).in_folder(self._path.parent)
         files.write_text(self._path, json.dumps(self._content, indent=2, default=str) + "\n")
 
     def end(self, outcome: str) -> None:

@@ -305,6 +305,7 @@ class StudyRecord(Entry):
     registration: RegistrationRecord | None = None
 
     _raw: dict[str, Any] = PrivateAttr(default_factory=dict)
+    _folder: Path | None = PrivateAttr(default=None)
 
     @classmethod
     def of(cls, path: Path, content: Any) -> Self:
@@ -321,6 +322,16 @@ class StudyRecord(Entry):
             ) from error
         record._raw = content
         return record
+
+    def in_folder(self, folder: Path) -> Self:
+        """The same, which knows where it was read."""
+        self._folder = folder.resolve()
+        return self
+
+    @property
+    def folder(self) -> Path:
+        """Where it was read, and otherwise where it was begun; absolute."""
+        return self._folder or Path(self.settings.results_dir).resolve() / self.name
 
     @property
     def raw(self) -> Mapping[str, Any]:

@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Final
 
@@ -45,6 +46,8 @@ NEEDED: Final = (
 )
 
 # What an attempt knows of its trial.
+# The trials named to choose from, those whose names are most alike.
+MOST_CHOICES: Final = 10
 SPECIFIED: Final = ("trial_id", "family", "role", "seed", "params", "train_fraction")
 
 
@@ -301,7 +304,7 @@ def _read_trial(folder: Path, settings: Settings, trial_id: str) -> StoredTrial:
         seed = finals.final_seed(settings, row["family"], row["seed"])
         whole = final_epochs(settings, row["train_fraction"])
     else:
-        choices = ", ".join([*sorted(search), *sorted(final)]) or "none yet"
+        choices = choices_for(trial_id, [*search, *final]) or "none yet"
         raise ValueError(
             f"--trial must be in trials.parquet or final.parquet of {folder}, but got "
             f"{trial_id!r}; choose from {choices}"
@@ -328,3 +331,10 @@ def _read_trial(folder: Path, settings: Settings, trial_id: str) -> StoredTrial:
             f"a trial must have an epoch to be compared, but {trial_id} ({stored.status}) has none"
         )
     return stored
+
+
+def choices_for(name: str, names: Sequence[str]) -> str:
+    """The names to choose from in place of one: those that are most like it, and how many more."""
+    near = sorted(get_close_matches(name, names, n=MOST_CHOICES, cutoff=0.0))
+    more = len(names) - len(near)
+    return f"{', '.join(near)}{f' and {more:,} more' if more else ''}"

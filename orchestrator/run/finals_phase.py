@@ -7,11 +7,11 @@ from typing import Any, cast
 from orchestrator.config.searches import search_for
 from orchestrator.forecast.remaining import TimeLeft, forecast_end
 from orchestrator.results.final_runs import final_runs
+from orchestrator.results.going_on import resume_command
 from orchestrator.results.rows import FinalEpochRow, FinalRow
 from orchestrator.results.states import State
 from orchestrator.results.study_record import Choices
 from orchestrator.run import finals
-from orchestrator.run.opening import resume_command
 from orchestrator.run.search_phase import Search, note_opening, restore_finals
 from orchestrator.run.session import Session
 from orchestrator.run.winners import keep_winners
@@ -100,7 +100,7 @@ def _read_test(session: Session) -> LabeledImages:
         mend = "restore it as it was" if opened else "repair or replace it"
         raise LostInputError(
             f"the test part must be as it was when this run began, but {error}; all that was "
-            f"found is kept, so {mend} and go on: {resume_command(session)}"
+            f"found is kept, so {mend} and go on: {resume_command(session.folder)}"
         ) from error
 
 

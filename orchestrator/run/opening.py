@@ -18,7 +18,7 @@ from orchestrator.called import words_of
 from orchestrator.cli import INFRASTRUCTURE, fail
 from orchestrator.config.rungs import offered_rungs
 from orchestrator.config.samplers import MULTIVARIATE_TPE
-from orchestrator.config.settings import Settings, to_json
+from orchestrator.config.settings import to_json
 from orchestrator.config.sources import demo_notes
 from orchestrator.config.trackers import parse_targets
 from orchestrator.forecast.estimate import Forecast, time_notes
@@ -26,10 +26,11 @@ from orchestrator.plan import resume, warm_start
 from orchestrator.plan.disk_space import check_disk_space
 from orchestrator.plan.preflight import CheckedStudy, forecast_of
 from orchestrator.plan.summary import few_rounds
-from orchestrator.results import manifest, registration, schema
+from orchestrator.results import files, manifest, registration, schema
 from orchestrator.results.code_version import code_sha256, git_commit
+from orchestrator.results.going_on import resume_command
 from orchestrator.results.lock import Hold, holding
-from orchestrator.results.states import Outcome
+from orchestrator.results.states import ENDED, Outcome
 from orchestrator.run import replay
 from orchestrator.run.cluster import (
     Cluster,
@@ -47,6 +48,7 @@ from orchestrator.run.session import RayExecutor, Session
 from orchestrator.run.signals import Interruption
 from orchestrator.run.study_publisher import publishing
 from orchestrator.run.tracking import following
+from orchestrator.terminal import show_cursor
 from trainables.weights import pretraining
 from trainables.weights.chosen import ChosenWeights
 from trainables.weights.loading import WeightsFile, file_sha256
@@ -105,6 +107,10 @@ def open_study(
             interruption=interruption,
             hold=hold,
             weights=weights,
+        )
+        interruption.last_words = (
+            "Ended at once; all epochs that were written are kept. To go on:\n"
+            f"  {resume_command(checked.folder)}"
         )
         watch = Watch(cluster.endpoints, lambda why: _leave(session, checked, watch, why))
         sending = following(checked.folder, parse_targets(settings.track), session.say)
@@ -212,10 +218,11 @@ def _leave(session: Session, checked: CheckedStudy, watch: Watch, why: str) -> N
     finally:
         message = (
             f"the Ray cluster was lost, {why}; all finished epochs are kept, to go on: "
-            f"{resume_command(checked)}"
+            f"{resume_command(checked.folder)}"
         )
         fail("study", InfrastructureError(message))
         sys.stderr.flush()
+        show_cursor()
         watch.kill_processes()
         os._exit(INFRASTRUCTURE)
 
@@ -263,16 +270,14 @@ def say_how_to_resume(checked: CheckedStudy, console: Console) -> None:
     if not (checked.folder / "study.json").exists():
         console.print("Interrupted before the study began; nothing was written.")
         return
+    study, before = files.read_study(checked.folder), checked.resumed
+    if study.outcome in ENDED and (before is None or len(study.runs) > len(before.study.runs)):
+        console.print("Interrupted after the study had ended; to write its page:")
+        page = shlex.join([*words_of("report"), str(checked.folder)])
+        console.print(f"  {page}", soft_wrap=True)
+        return
     console.print("Interrupted; all finished epochs are kept. To go on:")
-    console.print(f"  {resume_command(checked)}", soft_wrap=True)
-
-
-def resume_command(study: CheckedStudy | Session) -> str:
-    """The command that resumes a study."""
-    command = [*words_of("study"), "--resume", study.name]
-    if study.settings.results_dir != Settings.results_dir:
-        command += ["--results-dir", study.settings.results_dir]
-    return shlex.join(command)
+    console.print(f"  {resume_command(checked.folder)}", soft_wrap=True)
 
 
 def _say_what_runs(

@@ -8,15 +8,22 @@ from types import FrameType
 from typing import Final
 
 from orchestrator.cli import INTERRUPTED
+from orchestrator.terminal import show_cursor
 
 SHELL: Final = 128
+STDERR: Final = 2
 
 
 class Interruption:
-    """Notes the signals that ask a study to end, and passes the first on to where it is handled."""
+    """Notes the signals that ask a study to end, and passes the first on to where it is handled.
+
+    Attributes:
+        last_words: What is said where a second one ends the study at once.
+    """
 
     def __init__(self) -> None:
         """Nothing was received yet."""
+        self.last_words = "Ended at once, before the study began."
         self._received: list[int] = []
         self._tuning = False
 
@@ -58,6 +65,10 @@ class Interruption:
         if len(self._received) > 1:
             if number == signal.SIGHUP:  # a closed terminal and its shell both send one
                 return
+            show_cursor()
+            with contextlib.suppress(OSError):
+                # Without a buffer: printing may be what was interrupted.
+                os.write(STDERR, f"{self.last_words}\n".encode())
             os._exit(self.exit_code)
         if self._tuning:
             os.kill(os.getpid(), signal.SIGUSR1)

@@ -1,6 +1,5 @@
 """How a study stands, from its tables and `study.json` alone, during a run and after it."""
 
-import shlex
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,14 +10,13 @@ from typing import Any, Final
 
 import numpy as np
 
-from orchestrator.called import words_of
 from orchestrator.config.final_epochs import final_epochs
 from orchestrator.config.searches import search_of
-from orchestrator.config.settings import Settings
 from orchestrator.config.stored_settings import StoredSettings
 from orchestrator.forecast.remaining import forecast_end, stored_finals, stored_trials
 from orchestrator.results.final_runs import FinalRun, final_runs
-from orchestrator.results.lock import Holder, copy_of, holder_of
+from orchestrator.results.going_on import resume_command
+from orchestrator.results.lock import Holder, holder_of, state_of
 from orchestrator.results.rows import EventRow, TrialRow
 from orchestrator.results.states import CANNOT_WIN, ENDED, MAY_WIN, Outcome, State
 from orchestrator.results.study_record import StudyRecord
@@ -170,10 +168,7 @@ def read_status(folder: Path, *, now: float | None) -> StudyStatus:
     holder = holder_of(folder)
     results = StudyResults(folder)
     study = results.study
-    state = study.outcome
-    if state in {Outcome.RUNNING, Outcome.INTERRUPTED}:
-        alive = holder is not None and holder.alive
-        state = Outcome.RUNNING if alive else Outcome.INTERRUPTED
+    state = state_of(study.outcome, holder)
     trials, events = results.rows("trials"), results.rows("events")
     alive = state == Outcome.RUNNING
     searching = state not in ENDED and _searching(study, trials)
@@ -199,7 +194,7 @@ def read_status(folder: Path, *, now: float | None) -> StudyStatus:
         started_at=study.started_at,
         run_started_at=study.runs[-1].started_at if study.runs else None,
         ended_at=None if alive or study.outcome == Outcome.RUNNING else study.ended_at,
-        resume_command=None if alive or state in ENDED else _resume_command(folder),
+        resume_command=None if alive or state in ENDED else resume_command(folder),
         families=tuple(
             _family(name, trials, study, alive=alive, given_up=failed_families.get(name))
             for name in study.settings.families
@@ -211,14 +206,6 @@ def read_status(folder: Path, *, now: float | None) -> StudyStatus:
         time_left_seconds=None if left is None else left.on(moment or left.at),
         more_trials=_more_trials(study, trials, failed_families) if searching else None,
     )
-
-
-def _resume_command(folder: Path) -> str:
-    copy, elsewhere = copy_of(folder), ["--results-dir", str(folder.parent)]
-    if copy is not None or folder.parent == Path(Settings.results_dir).resolve():
-        elsewhere = []
-    name = folder.name if copy is None else copy.address
-    return shlex.join([*words_of("study"), "--resume", name, *elsewhere])
 
 
 def _searching(study: StudyRecord, trials: Sequence[TrialRow]) -> bool:

@@ -159,13 +159,15 @@ def _check(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None
 
 
 def _pairs(text: str) -> list[tuple[str, str]]:
-    pairs = []
+    pairs: list[tuple[str, str]] = []
     for part in text.split(","):
         role, _, name = part.partition("=")
         if role not in COLUMN_ROLES or not name:
             raise argparse.ArgumentTypeError(
                 f"{part!r} must be ROLE=NAME, with a role of {', '.join(COLUMN_ROLES)}"
             )
+        if role in dict(pairs):
+            raise argparse.ArgumentTypeError(f"each role must stand once, but {role} does not")
         pairs.append((role, name))
     return pairs
 

@@ -57,7 +57,8 @@ def _caveats(verdict: Verdict) -> Iterator[str]:
     if not verdict.matched.probable:
         yield "Not all files have probabilities, so there is no loss."
     if images < FEW_IMAGES:
-        yield f"There are {images} test images; only large differences show in so few."
+        there = "is 1 test image" if images == 1 else f"are {images} test images"
+        yield f"There {there}; only large differences show in so few."
     if verdict.groups is not None and verdict.groups < FEW_GROUPS:
         yield f"There are {verdict.groups} groups; only large differences show in so few."
     for each in find_collapses(verdict.matched.runs):

@@ -302,7 +302,10 @@ def _probabilities(
         raise FaultsError([f"{said}: {there} {outputs.shape[1]}"])
     broken = int(np.sum(~np.isfinite(outputs).all(axis=1)))
     if broken:
-        there = f"probabilities must be numbers, but in {broken:,} rows are not (NaN)"
+        there = (
+            f"probabilities must be numbers, but in {broken:,} rows are not (NaN, infinite, or "
+            "text, as a number with a decimal comma is)"
+        )
         raise FaultsError([f"{said}: {there}"])
     if said.names:
         outputs = outputs[:, [said.names.index(name) for name in classes]]

@@ -144,6 +144,8 @@ def read_all(
             for role, name in columns_given.items()
             if name not in names
         ]
+    if fraction is not None and not any(_is_ours(source.path) for source in sources):
+        faults.append("--train-fraction must go with the results of a study, but none is given")
     FaultsError.check(faults)
     _number_seeds(found, notes)
     return found, notes
@@ -296,6 +298,8 @@ def _wrong(path: str, roles: Roles, as_texts: Mapping[str, Texts]) -> Iterator[s
             )
     if roles.outputs is not None and roles.outputs.ndim != MATRIX:
         yield f"{path}: outputs must be [images, classes], but are {list(roles.outputs.shape)}"
+    if roles.outputs is not None and np.iscomplexobj(roles.outputs):
+        yield f"{path}: outputs must be real numbers, but are {roles.outputs.dtype}"
     seeds = [seed for seed in as_texts.get("seed", ()) if seed is not None]
     bad = [seed for seed in seeds if not re.fullmatch(r"-?\d+", seed)]
     if bad:

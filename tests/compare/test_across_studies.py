@@ -10,7 +10,8 @@ from made_up_study import CLASSES, ComparedStudy
 from scipy.stats import binomtest
 
 from orchestrator.compare import __main__ as compare
-from orchestrator.compare.study_differences import leaves
+from orchestrator.compare.study_differences import differences_section, leaves
+from orchestrator.results.lock import holding
 from orchestrator.stats import claims
 
 FILES = {"train": "a" * 64, "test": "b" * 64}
@@ -69,6 +70,33 @@ def test_what_differs_is_named_entry_by_entry_and_what_does_not_is_said(compared
     assert "files.train" not in shown
 
 
+def test_of_many_data_files_and_of_families_of_one_study_the_rows_do_not_fill_pages() -> None:
+    images = {f"{number:03d}.png": f"{number:064d}" for number in range(90)}
+    made = side_study(files=images), side_study(files=FILES), ComparedStudy(families=("cnn",))
+    made[2].entries |= {"dataset": {"name": "cifar10", "classes": [f"c{n}" for n in range(999)]}}
+    shown = differences_section(["one", "two", "three"], [study.record() for study in made])
+    entries = shown.table["entry"].tolist()
+    assert sum(name.startswith("files.") for name in entries) == 5
+    assert "87 more data files differ." in shown.notes
+    assert not any("resnet50_transfer." in name for name in entries)
+    assert "Not all have searched resnet50_transfer: what these were searched in" in shown.notes[-1]
+    assert max(shown.table["three"].map(len)) < 210
+
+
+@pytest.mark.parametrize("outcome", ["running", "interrupted"])
+def test_a_study_whose_driver_is_gone_is_interrupted_and_runs_no_more(
+    outcome, tmp_path, capsys
+) -> None:
+    folders = [side_study(seeds=1).write(tmp_path / name) for name in ("a", "b")]
+    alter = json.loads((folders[1] / "study.json").read_text()) | {"outcome": outcome}
+    (folders[1] / "study.json").write_text(json.dumps(alter))
+    assert compare.main([*map(str, folders)]) == 0
+    assert "b: the study is interrupted, so what stands here may" in capsys.readouterr().out
+    with holding(folders[1]):
+        assert compare.main([*map(str, folders)]) == 0
+    assert "b: the study is running, so what stands here may" in capsys.readouterr().out
+
+
 def test_models_on_the_same_images_are_paired_by_the_same_tests(compared) -> None:
     one, two, _, rows = compared
     rows = [row for row in rows if row["metric"] == "accuracy"]
@@ -119,6 +147,8 @@ def test_other_labels_under_the_same_hashes_are_not_paired(tmp_path, capsys) -> 
     [
         (["{no}"], "has no study.json"),
         (["{study}"], "studies must differ"),
+        (["{study}/../study"], "studies must differ"),
+        (["{bare}", "--output", "/proc/none/x.md"], "must be writable, but /proc/none is not"),
         (["--output", "x.md"], "--output and --csv are for two or more studies"),
         (["{bare}"], "predictions.parquet must exist"),
     ],

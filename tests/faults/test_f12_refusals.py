@@ -173,6 +173,15 @@ def test_f12_it_says_what_to_do(arguments: str, advice: str, command: Command) -
     assert error.partition("; ")[2] == f"{advice}\n"
 
 
+def test_f12_all_settings_that_must_stay_are_named_at_once(command: Command) -> None:
+    flags = "--epochs 4 --seed 4 --grace-period 2 --trials 2"
+    error = command.refused("--resume", "mine", *flags.split())
+    assert error.startswith("study: trials must not shrink when a study is resumed, but was 3 and ")
+    for rule in ("epochs", "grace_period", "seed"):
+        assert f"; {rule} must stay, but was " in error
+    assert error.endswith("; give 3 or more; start a new study\n")
+
+
 def older(folder: Path, *, gpus: float) -> None:
     """Has the study be one from before there was a precision, on so many GPUs a trial."""
     path = folder / "results" / "mine" / "study.json"
@@ -212,9 +221,18 @@ def test_f12_a_data_file_too_few_or_too_many_is_refused(
     else:
         shutil.copyfile(images / "19.png", images / "20.png")
     error = command.refused("--resume", "mine")
-    number, difference = ("19", "and is None") if change == "gone" else ("20", "but was None and")
+    number, difference = ("19", "and is missing") if change == "gone" else ("20", "was missing and")
     assert f"SHA-256 of the data file train/dark/{number}.png must stay" in error
     assert difference in error
+
+
+def test_f12_data_that_were_moved_are_asked_for_by_their_flag(
+    folder: Path, command: Command
+) -> None:
+    moved = (folder / "images").rename(folder / "photographs")
+    error = command.refused("--resume", "mine")
+    assert f"{folder / 'images'} is not; say where it is now with --data-dir" in error
+    command.accepted("--resume", "mine", "--data-dir", str(moved))
 
 
 def test_f12_other_weights_are_refused_with_both_hashes_and_the_same_elsewhere_are_not(
@@ -354,10 +372,16 @@ def test_f12_a_warm_start_that_an_earlier_version_kept_as_it_was_said_is_the_sam
             "has no study.json: it may have been killed before that; start it with "
             "--name empty without --resume\n",
         ),
+        (
+            "--resume headless",
+            "has no study.json, though trials.parquet: its settings, spaces and hashes are nowhere "
+            "else, so restore it from a copy",
+        ),
     ],
 )
 def test_f12_what_is_no_study_to_resume_is_one_line_that_says_what_to_do(
     arguments: str, message: str, command: Command
 ) -> None:
     (command.folder / "results" / "empty").mkdir()
+    (command.folder / "results" / "headless" / "trials.parquet").mkdir(parents=True)
     assert message in command.refused(*arguments.split())

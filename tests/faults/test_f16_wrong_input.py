@@ -56,6 +56,8 @@ def refusal(arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[
         (["--reduction-factor", "1"], "reduction_factor must be at least 2, but got 1"),
         (["--trials", "-1"], "trials must be at least 1, but got -1"),
         (["--seeds", "0"], "seeds must be at least 1, but got 0"),
+        (["--track", "optuna=/"], "--track optuna=/ must name a file, but that is none"),
+        (["--track", "tensorboard=/proc/none"], "must be writable, but /proc/none is not"),
         (["--seed", "-1"], "seed must be at least 0, but got -1"),
         (["--train-fractions", "0"], "train_fractions must lie in (0, 1], but got (0.0,)"),
         (["--train-fractions", "0.5,1.1"], "train_fractions must lie in (0, 1]"),
@@ -220,6 +222,15 @@ def test_f16_a_name_that_is_taken_is_refused(
     (tmp_path / "mine" / "study.json").write_text("{}")
     arguments = ["--results-dir", str(tmp_path), "--name", "mine"]
     assert "holds a study already" in refusal(arguments, tmp_path, capsys)
+
+
+@pytest.mark.parametrize("name", ["trials.parquet", "checkpoints", "winners"])
+def test_f16_a_folder_with_what_a_study_would_write_over_is_refused(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "mine" / name).mkdir(parents=True)
+    arguments = ["--results-dir", str(tmp_path), "--name", "mine"]
+    assert f"holds {name}, which a study would write over" in refusal(arguments, tmp_path, capsys)
 
 
 @pytest.mark.parametrize(

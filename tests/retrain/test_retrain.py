@@ -20,6 +20,7 @@ from tampering import alter
 
 from orchestrator.results import files
 from orchestrator.retrain import __main__ as retrain
+from orchestrator.retrain import reproduce
 
 pytestmark = pytest.mark.usefixtures("curve_family")
 
@@ -215,6 +216,16 @@ def test_an_unknown_trial_is_answered_with_the_trials_there_are(
 ) -> None:
     error = answer([str(curve_study), "--trial", "curve-9"], capsys)
     assert "but got 'curve-9'; choose from curve-000, curve-001, curve-" in error
+
+
+def test_of_many_trials_those_whose_names_are_most_alike_are_named() -> None:
+    names = [
+        f"{family}-{number:03d}" for family in ("cnn", "resnet50_scratch") for number in range(32)
+    ]
+    choices = reproduce.choices_for("cnn-32", names)
+    assert choices.startswith("cnn-0")
+    assert choices.endswith(" and 54 more")
+    assert "resnet" not in choices
 
 
 def test_a_folder_that_is_no_study_is_refused(

@@ -1,13 +1,18 @@
 """Printing may fail, a study may not: ASCII terminals, closed pipes, hang-ups, real signals."""
 
+import io
 import os
+import pty
 import signal
 import subprocess
 import sys
 import textwrap
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+
+from orchestrator import study
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -123,7 +128,7 @@ LISTENER = """
 BEFORE = "import signal; signal.signal(signal.SIGHUP, signal.{})\n"
 
 
-def _listener(hang_ups: str = "SIG_DFL") -> subprocess.Popen[str]:
+def _listener(hang_ups: str = "SIG_DFL", stdout: int = subprocess.PIPE) -> subprocess.Popen[str]:
     """One that handles SIGHUP, whatever these tests run under, unless it is told to ignore it."""
     prefix = BEFORE.format(hang_ups)
     process = subprocess.Popen(
@@ -131,11 +136,12 @@ def _listener(hang_ups: str = "SIG_DFL") -> subprocess.Popen[str]:
         env=_environment(),
         cwd=ROOT,
         stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
+        stdout=stdout,
+        stderr=subprocess.PIPE,
         text=True,
     )
-    assert process.stdout is not None
-    assert process.stdout.readline() == "listening\n"
+    if process.stdout is not None:
+        assert process.stdout.readline() == "listening\n"
     return process
 
 
@@ -159,14 +165,51 @@ def test_a_second_hang_up_does_not_cut_short_what_the_first_began() -> None:
     assert process.returncode == 129
 
 
-def test_a_second_ctrl_c_ends_it_at_once() -> None:
+def test_a_second_ctrl_c_ends_it_at_once_and_says_so() -> None:
     process = _listener()
     process.send_signal(signal.SIGHUP)
     assert process.stdout.readline() == "ended in order\n"
     process.send_signal(signal.SIGINT)
     process.wait()  # though nobody told it to go on
-    process.communicate()
+    assert process.communicate()[1] == "Ended at once, before the study began.\n"
     assert process.returncode == 129
+
+
+def test_a_second_ctrl_c_shows_the_cursor_that_a_table_in_motion_has_hidden() -> None:
+    ours, of_process = pty.openpty()
+    process = _listener(stdout=of_process)
+    with open(ours, "rb", buffering=0) as shown, os.fdopen(of_process):  # noqa: PTH123 (no path)
+        lines = io.BufferedReader(shown)
+        assert lines.readline() == b"listening\r\n"
+        process.send_signal(signal.SIGINT)
+        assert lines.readline() == b"ended in order\r\n"
+        process.send_signal(signal.SIGINT)
+        process.communicate()
+        assert lines.readline() == b"\x1b[?25h\r\n"
+
+
+def test_ctrl_c_while_a_command_imports_shows_no_traceback() -> None:
+    code = "import sys; sys.argv[0] = '-m'; import orchestrator; raise {}"
+    quiet, loud = (
+        subprocess.run(_python(code.format(error)), env=_environment(), stderr=-1, check=False)
+        for error in ("KeyboardInterrupt", "RuntimeError")
+    )
+    assert (quiet.returncode, quiet.stderr) == (-signal.SIGINT, b"")
+    assert (loud.returncode, loud.stderr[-13:]) == (1, b"RuntimeError\n")
+
+
+def test_ctrl_c_while_ray_is_imported_is_one_line_and_130(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupt(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(study, "plan", lambda *_: None)
+    monkeypatch.delattr("orchestrator.run.cluster", raising=False)
+    monkeypatch.delitem(sys.modules, "orchestrator.run.cluster", raising=False)
+    monkeypatch.setattr(sys, "meta_path", [SimpleNamespace(find_spec=interrupt)])
+    assert study.main(["--families", "cnn"]) == 130
+    assert capsys.readouterr().err.endswith("went on; nothing was written\n")
 
 
 def test_a_hang_up_that_nohup_ignores_stays_ignored() -> None:

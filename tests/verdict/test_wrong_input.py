@@ -48,7 +48,7 @@ def column(name: str, row: int, value: object) -> dict[str, pd.Series]:
         (column("predicted", 3, "nan"), "each row must have a predicted, but 1 of 30 have none"),
         (column("prob_cat", 3, "nan"), "probabilities must be numbers, but in 1 rows are not"),
         (column("prob_cat", 3, "inf"), "probabilities must be numbers, but in 1 rows are not"),
-        (column("prob_cat", 3, "0,3"), "probabilities must be numbers, but in 1 rows are not"),
+        (column("prob_cat", 3, "0,3"), "are not (NaN, infinite, or text, as a number with a dec"),
         (column("prob_cat", 3, 7), "must lie in [0, 1] and sum to one, but in 1 of 30 rows do not"),
         (column("prob_cat", 3, -2), "they look like logits: say --logits to take their softmax"),
         ({"seed": [0.5] * 30}, "seeds must be whole numbers, but got '0.5'"),
@@ -149,6 +149,10 @@ def test_arrays_of_objects_are_not_unpickled(place: Path, refusal: Refusal) -> N
         ({"labels": [0, 1, 2], "probabilities": np.eye(3) * 100}, "they look like percentages"),
         ({"labels": [0, 1, 2], "probabilities": np.ones((3, 3))}, "yes or no for each class"),
         ({"labels": [0, 1, 2], "probabilities": np.zeros((3, 3))}, "sum to one"),
+        (
+            {"labels": [0, 1, 2], "probabilities": np.eye(3).astype(complex)},
+            "outputs must be real numbers, but are complex128",
+        ),
     ],
 )
 def test_arrays_do_not_fit(
@@ -222,6 +226,11 @@ def test_labels_of_their_own_are_others(place: Path, refusal: Refusal) -> None:
             ["x=good.csv", "--columns", "what=label"],
             "'what=label' must be ROLE=NAME, with a role of",
         ),
+        (
+            ["x=good.csv", "--columns", "label=label,label=predicted"],
+            "each role must stand once, but label does not",
+        ),
+        (["x=good.csv", "--train-fraction", "0.5"], "must go with the results of a study, but"),
         (["x=good.csv", "--classes", "a,,b"], "names between commas must be there"),
         (["x=good.csv", "--output", "good.csv/page.html"], "the folder must be writable, but"),
     ],
