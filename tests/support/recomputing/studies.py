@@ -67,13 +67,20 @@ def _test_set(r: Recomputed) -> tuple[Any, ...]:
 
 
 def _differing(sides: dict[str, Recomputed]) -> list[dict[str, str]]:
-    """Every entry that is not alike in all."""
+    """Every entry that is not alike in all, but of what some have no family for."""
+    common = set.intersection(*(set(r.families) for r in sides.values()))
+    apart = {
+        f"{key}.{name}"
+        for r in sides.values()
+        for name in {*r.families} - common
+        for key in ("spaces", "baselines")
+    }
     rows = []
     for key, aspect in ASPECTS.items():
         each = [_entries(r.study.get(key), key) for r in sides.values()]
         for entry in dict.fromkeys(name for own in each for name in own):
             values = [own.get(entry, "—") for own in each]
-            if len(set(values)) > 1:
+            if len(set(values)) > 1 and ".".join(entry.split(".")[:2]) not in apart:
                 shown = dict(zip(sides, values, strict=True))
                 rows.append({"aspect": aspect, "entry": entry.removeprefix(f"{key}."), **shown})
     return rows
