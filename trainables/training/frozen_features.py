@@ -266,7 +266,9 @@ class FrozenFeaturesTrainer:
     def _solve(self, features: Tensor, labels: Tensor) -> None:
         """Least squares of the one-hot targets with a penalty, its outputs as logits.
 
-        They are scaled by the factor of least cross-entropy, since least squares knows none.
+        They are scaled by the factor of least cross-entropy, since least squares knows none: of
+        what is said of each image by the solution without it, since with more features than images
+        the solution itself is right on all, and no factor would be too large.
         """
         if self.epoch:
             return
@@ -274,11 +276,13 @@ class FrozenFeaturesTrainer:
         penalty = torch.full_like(inputs[0], len(inputs) * self._l2)
         penalty[-1] = 0.0  # the bias
         gram = inputs.T @ inputs + penalty.diag()
-        solved = torch.linalg.solve(gram, inputs.T @ wanted).T
+        projection = torch.linalg.solve(gram, inputs.T)
+        solved = (projection @ wanted).T.contiguous()
+        own_weight = (inputs * projection.T).sum(1, keepdim=True).clamp(max=1 - SMALLEST_DEVIATION)
+        without = (inputs @ solved.T - own_weight * wanted) / (1 - own_weight)
 
         def cost(logarithm: float) -> float:
-            logits = inputs @ solved.T * math.exp(logarithm)
-            return float(functional.cross_entropy(logits, labels))
+            return float(functional.cross_entropy(without * math.exp(logarithm), labels))
 
         scale = math.exp(minimize_scalar(cost, bounds=LOG_SCALES, method="bounded").x)
         self._coefficients = (solved * scale).cpu().numpy()
