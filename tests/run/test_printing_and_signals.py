@@ -205,8 +205,8 @@ def test_ctrl_c_while_ray_is_imported_is_one_line_and_130(
         raise KeyboardInterrupt
 
     monkeypatch.setattr(study, "plan", lambda *_: None)
-    monkeypatch.delattr("orchestrator.run.cluster", raising=False)
-    monkeypatch.delitem(sys.modules, "orchestrator.run.cluster", raising=False)
+    monkeypatch.delattr("orchestrator.run.opening", raising=False)
+    monkeypatch.delitem(sys.modules, "orchestrator.run.opening", raising=False)
     monkeypatch.setattr(sys, "meta_path", [SimpleNamespace(find_spec=interrupt)])
     assert study.main(["--families", "cnn"]) == 130
     assert capsys.readouterr().err.endswith("went on; nothing was written\n")
