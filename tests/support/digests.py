@@ -7,6 +7,7 @@ from the copy's tables by the commands that users have.
 import hashlib
 import json
 import math
+import os
 import re
 import shutil
 import subprocess
@@ -33,12 +34,14 @@ def digests_of(folder: Path, scratch: Path) -> dict[str, str]:
         folder: A finished study; nothing in it is changed.
         scratch: An empty folder.
     """
-    copy = scratch / "golden"
+    copy = scratch / "results" / folder.name
     shutil.copytree(folder, copy, ignore=shutil.ignore_patterns("tune", "winners", "logs"))
     _stop_clocks(copy)
     for command in ("compare", "report"):
         program = [sys.executable, "-m", f"orchestrator.{command}", str(copy)]
-        subprocess.run(program, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
+        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+        # From where it is in `results`, so that no command that is printed names the scratch.
+        subprocess.run(program, cwd=scratch, check=True, stdout=subprocess.DEVNULL, env=environment)
     found = {path.name: _of_table(pq.read_table(path)) for path in sorted(copy.glob("*.parquet"))}
     found["comparison.md"] = _sha256((copy / "comparison.md").read_text(encoding="utf-8"))
     found["report.html"] = _sha256(_content((copy / "report.html").read_text(encoding="utf-8")))
