@@ -88,7 +88,9 @@ def _answered(question: Question, pairs: Sequence[ComparisonRow], alpha: float) 
 
 
 def _answer(question: Question, row: MeasuredRow, alpha: float) -> str:
-    if not any(ends(row)):
+    (family, _), (other, _) = question.models
+    # Of other trainings no interval is 0 wide.
+    if family == other and not any(ends(row)):
         return "both are one training: the baseline won"
     corrected = row["p_value_holm"]
     if corrected is None or not (corrected < alpha and excludes_zero(row)):

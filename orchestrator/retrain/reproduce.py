@@ -45,9 +45,9 @@ NEEDED: Final = (
     *("environment", "code_sha256", "git_commit"),
 )
 
-# What an attempt knows of its trial.
 # The trials named to choose from, those whose names are most alike.
 MOST_CHOICES: Final = 10
+# What an attempt knows of its trial.
 SPECIFIED: Final = ("trial_id", "family", "role", "seed", "params", "train_fraction")
 
 

@@ -148,7 +148,10 @@ def facts(content: bytes) -> tuple[str, int, int, tuple[str, ...]]:
 
 
 def brightest(content: bytes) -> int | None:
-    """The highest of the 8 bits that are kept of a file's 16 a channel; None of any other file."""
+    """The highest of the 8 bits that are kept of a file's 16 a channel; None of any other file.
+
+    Nor of what is no image, of which decoding says why.
+    """
     from PIL import Image
 
     with (
@@ -156,8 +159,8 @@ def brightest(content: bytes) -> int | None:
         Image.open(io.BytesIO(content), formats=formats_of(content)) as image,
     ):
         if _is_deep(image, content):
-            highest = np.reshape(image.getextrema(), (-1, 2))[:, 1]
-            colours = highest[:-1] if image.mode in {"LA", "RGBA"} else highest
+            values = np.asarray(image)
+            colours = values[..., :-1] if image.mode in {"LA", "RGBA"} else values
             return int(colours.max()) >> (8 if image.mode.startswith("I") else 0)
     return None
 

@@ -51,10 +51,12 @@ def deep_file(form: str, bits: int, seed: int = 1) -> bytes:
         return deep_png(values)
     if form == "PGM":
         return b"P5\n64 48\n%d\n" % (2**bits - 1) + grey.astype(">u2").tobytes()
+    if form == "TIFF of a microscope":  # the high byte of a value first
+        return saved(Image.fromarray(grey.astype(">u2")), "TIFF")
     return saved(Image.fromarray(grey), form)
 
 
-@pytest.mark.parametrize("form", ["PNG", "TIFF", "colours"])
+@pytest.mark.parametrize("form", ["PNG", "TIFF", "TIFF of a microscope", "colours"])
 @pytest.mark.parametrize("bits", [8, 10, 12, 14, 16])
 def test_the_brightest_value_of_a_file_of_16_bits_is_what_its_data_leave_of_it(
     form: str, bits: int
