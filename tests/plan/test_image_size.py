@@ -12,7 +12,7 @@ import pytest
 from documented import check_settings
 from in_process import Driver
 from made_up_inputs import FAMILIES
-from odd_images import picture, saved
+from odd_images import photographs, picture, saved
 from printed_json import validated
 
 from orchestrator import study
@@ -43,16 +43,6 @@ FAMILY = dataclasses.replace(
 )
 '''
 ALL_AS_BEFORE = (32, 48, 64, 96, 128)
-
-
-def photographs(folder: Path, edge: int, *, classes: int = 2, each: int = 6) -> Path:
-    """Class folders of made-up photographs whose shorter edges are so long."""
-    for label in range(classes):
-        (folder / f"class {label:02}").mkdir(parents=True)
-        for number in range(each):
-            content = saved(picture(100 * label + number, edge + 16, edge), "JPEG")
-            (folder / f"class {label:02}" / f"{number}.jpg").write_bytes(content)
-    return folder
 
 
 @pytest.fixture
@@ -134,7 +124,7 @@ def test_a_size_that_is_named_is_taken_and_given_to_all(
 def test_the_forecasts_of_memory_and_time_are_of_that_size(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folder = photographs(tmp_path / "photos", 240)
+    folder = photographs(tmp_path / "photos", 240, each=6)
     arguments = ["--families", "cnn", "--dataset", "folder", "--data-dir", str(folder), "--dry-run"]
     monkeypatch.setenv("COLUMNS", "1000")
     results = ["--results-dir", str(tmp_path / "results")]
@@ -278,10 +268,10 @@ def test_half_the_width_of_the_interval_is_wilsons(images: int) -> None:
 def test_the_first_lines_name_what_is_left_out_and_uneven_in_six_lines(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    folder = photographs(tmp_path / "photos", 40)
+    folder = photographs(tmp_path / "photos", 40, each=6)
     for number in range(20):
         content = saved(picture(9000 + number, 64, 40), "JPEG")
-        (folder / "class 01" / f"more {number}.jpg").write_bytes(content)
+        (folder / "class 1" / f"more {number}.jpg").write_bytes(content)
     (folder / ".DS_Store").write_bytes(b"x")
     (folder / "notes.txt").write_bytes(b"x")
     notes = plan(folder, capsys)["data"]["notes"]
@@ -289,7 +279,7 @@ def test_the_first_lines_name_what_is_left_out_and_uneven_in_six_lines(
     assert notes[1] == "32 images of 2 classes, 6 to 26 in each: 24 train, 2 validate, 6 test."
     assert notes[3:5] == [
         "Left out: 1 hidden, 1 beside the folders of classes.",
-        "Imbalanced: who always says 'class 01' is right on 83.3% of the test images.",
+        "Imbalanced: who always says 'class 1' is right on 83.3% of the test images.",
     ]
 
 

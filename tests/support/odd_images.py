@@ -125,8 +125,8 @@ def _odd_part(base: Path, first: int, each: int) -> None:
     (base / "alone" / "only one.png").write_bytes(saved(picture(first + 996), "PNG"))
 
 
-def photographs(folder: Path, edge: int, classes: int = 2, each: int = 5) -> Path:
-    """Classes of made-up photographs."""
+def photographs(folder: Path, edge: int, *, classes: int = 2, each: int = 5) -> Path:
+    """Class folders of made-up photographs whose shorter edges are so long, in pixels."""
     for label in range(classes):
         (folder / f"class {label}").mkdir(parents=True)
         for number in range(each):

@@ -82,16 +82,6 @@ def test_an_address_is_no_path_on_this_machine(
     assert "hidden" not in said
 
 
-@pytest.mark.parametrize("line", ["compare A B --output", "report A B --output"])
-def test_a_place_that_cannot_be_written_is_named_before_anything_is_read(
-    line: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    command, *arguments = line.split()
-    main = import_module(f"orchestrator.{command}.__main__").main
-    assert main([*arguments, f"/proc/none/x{FILES[line]}"]) == 2
-    assert "must be writable, but /proc/none is not" in capsys.readouterr().err
-
-
 def test_what_cannot_be_written_is_named_and_not_its_temporary_file(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError) as caught:
         files.write_text(tmp_path / "none" / "page.html", "")
