@@ -26,7 +26,7 @@ FLAGS = (
     *("--grace-period", "100", "--seeds", "1", "--set", "space.machine.fault=tell"),
 )
 FAMILIES = os.pathsep.join(map(str, (ROOT / "tests/families", ROOT / "tests/faults/families")))
-# As a family's stores would have them; each has 0123, by which `machine` knows what to tell.
+# As a family's stores would have them.
 SECRETS = {
     "AWS_SECRET_ACCESS_KEY": "/wJalr+0123",
     "AWS_SESSION_TOKEN": "FwoGZX0123session",
@@ -37,6 +37,7 @@ SECRETS = {
     "STUDY_DB_PASSWORD": "e0123password",
     "GOOGLE_ACCOUNT": '{"private_key": "-----BEGIN PRIVATE KEY-----\\nf0123google\\n-----END',
 }
+OF_FAMILY = {"STUDY_FAMILY_PATH": FAMILIES, "STUDY_TOLD": " ".join(SECRETS)}
 PARTS = re.compile(
     rb"wJalr.0123|wJalr%2B0123|FwoGZX0123|b0123azure|c0123sign|hf_0123|d0123data|e0123pass|f0123goo"
 )
@@ -53,7 +54,7 @@ class Secretive(StudyFolder):
     def environment(self) -> dict[str, str]:
         own = {"HOME": str(self.results / "home"), "TMPDIR": str(self.temporary)}
         given = {k: v for k, v in os.environ.items() if not k.startswith("RAY_")}
-        return {**given, **super().environment(), **SECRETS, **own, "STUDY_FAMILY_PATH": FAMILIES}
+        return {**given, **super().environment(), **SECRETS, **own, **OF_FAMILY}
 
     @property
     def temporary(self) -> Path:
