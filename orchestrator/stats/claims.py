@@ -16,8 +16,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.special import stdtrit
-from scipy.stats import binomtest
+from scipy.special import betainc, stdtrit
 
 from orchestrator.stats.bootstrap import CONFIDENCE, Bools, Floats, Integers, sums_of_groups
 from orchestrator.stats.intervals import MeanDifference, SeedRuns
@@ -126,7 +125,9 @@ def mcnemar_p_value(correct_a: Bools, correct_b: Bools) -> float:
     only_b = int(np.count_nonzero(correct_b & ~correct_a))
     if only_a + only_b == 0:
         return 1.0
-    return float(binomtest(only_a, only_a + only_b).pvalue)
+    fewer, more = sorted((only_a, only_b))
+    # Of n fair coins: twice the chance of at most `fewer` heads.
+    return min(1.0, 2 * float(betainc(more, fewer + 1, 0.5)))
 
 
 def holm(p_values: Sequence[float]) -> Floats:

@@ -191,6 +191,8 @@ def test_help_lists_every_command_beside_strangers(wheel: Path, strangers: Path)
     assert max(map(len, ended.stdout.splitlines())) <= 80
     version = run("-m", NAMESPACE, "--version", path=(strangers, wheel))
     assert version.stdout == f"{transfer_study.__version__}\n"
+    checkout = run("-m", "orchestrator", "--help", path=(ROOT,))
+    assert checkout.stdout == ended.stdout
 
 
 def test_a_wrong_command_is_answered_in_one_line(wheel: Path, strangers: Path) -> None:
