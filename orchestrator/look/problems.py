@@ -15,6 +15,11 @@ NEAR: Final = ("near in two classes", "near in two parts", "near in a class")
 """Kinds of images that are the same, or look alike: across classes, across parts, in one class."""
 
 RULES: Final[Mapping[str, tuple[str, str]]] = {
+    "part without classes": (
+        "parts without folders of classes",
+        "give each class a folder in each part; or list the images with their labels in a table, "
+        "and name that",
+    ),
     "few classes": (
         "too few classes in a folder",
         "give each class a sub-folder of its own, two classes at least",
@@ -140,12 +145,27 @@ class Problem:
 
 # Of these one is reported in full: what it is called leaves a question.
 DETAILED: Final = (
-    *("few classes", "part name", "parts missing", "other format", "too large", "damaged"),
+    *(
+        "part without classes",
+        "few classes",
+        "part name",
+        "parts missing",
+        "other format",
+        "too large",
+        "damaged",
+    ),
     *("unreadable", "classes alike", "group in two parts", "few groups"),
 )
 # What nothing is removed for: it is to be renamed, moved or added to.
 _STAYS: Final = (
-    *("few classes", "part name", "parts missing", "class name", "classes alike"),
+    *(
+        "part without classes",
+        "few classes",
+        "part name",
+        "parts missing",
+        "class name",
+        "classes alike",
+    ),
     *("no label", "several rows", "no such file", "group in two parts", "few groups"),
 )
 _BY_CHANCE: Final = (
@@ -178,7 +198,7 @@ def find_problems(survey: Survey) -> list[Problem]:
     ]
     found += _same(survey, mended=bool(survey.faults))
     found += _dark(survey)
-    if "few classes" not in by_kind:
+    if not {"part without classes", "few classes"} & by_kind.keys():
         found += _few(survey, found)
     order = [*RULES]
     return sorted(found, key=lambda problem: (not problem.must, order.index(problem.kind)))

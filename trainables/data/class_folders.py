@@ -6,7 +6,7 @@ Either `<dir>/train/<class>/*` and `<dir>/test/<class>/*`, perhaps with a `val/`
 
 from collections.abc import Iterator, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -24,11 +24,10 @@ from trainables.data.layout import (
     case_notes,
     storable,
 )
+from trainables.data.other_layouts import folders_in, other_layout, part_notes
 
 if TYPE_CHECKING:
     from trainables.data.files import Folder
-
-TABLES: Final = (".csv", ".tsv", ".parquet", ".arrow", ".feather")
 
 
 def find_layout(folder: "Folder") -> Layout:
@@ -38,13 +37,13 @@ def find_layout(folder: "Folder") -> Layout:
         ValueError: It, or a folder in it, cannot be listed.
     """
     names, files = folder.list()
-    halves = [part for part in PARTS if part in names and _folders_in(folder.child(part))]
+    halves = [part for part in PARTS if part in names and folders_in(folder.child(part))]
     own = {"train", "test"} <= set(halves)
     parts: tuple[str, ...] = (WHOLE,)
     if {"train", "test"} & set(halves):
         parts = tuple(halves)
     tree = _Tree(folder, parts)
-    notes = [*case_notes(tree.classes)]
+    notes = [*case_notes(tree.classes), *(part_notes(tree.classes) if parts == (WHOLE,) else ())]
     if own and "val" in halves:
         count = len(tree.part("val").names)
         notes.append(
@@ -70,18 +69,12 @@ def find_layout(folder: "Folder") -> Layout:
     )
 
 
-def _folders_in(folder: "Folder") -> list[str]:
-    """Names of the folders in one, but for what a file manager left."""
-    names, _ = folder.list()
-    return [name for name in names if not is_junk(name)]
-
-
 def _misnamed_parts(folder: "Folder", names: Sequence[str], halves: Sequence[str]) -> list[Fault]:
     """Folders beside the parts, or in their place, that must be parts by another name."""
     found = {
         name: PART_WORDS[name.lower()]
         for name in names
-        if name not in PARTS and name.lower() in PART_WORDS and _folders_in(folder.child(name))
+        if name not in PARTS and name.lower() in PART_WORDS and folders_in(folder.child(name))
     }
     meant = {*halves, *found.values()}
     if "train" not in meant or len(meant) == 1:
@@ -139,18 +132,10 @@ class _Tree:
         return tuple(self._found)
 
     def _class_names(self, part: str) -> list[str]:
-        return _folders_in(self._place(part))
+        return folders_in(self._place(part))
 
     def _place(self, part: str) -> "Folder":
         return self._folder.child(part) if part else self._folder
-
-    @property
-    def _too_high(self) -> str | None:
-        """The one folder in which the classes are, where the folder above it was named."""
-        if self._parts != (WHOLE,) or len(self.classes) != 1:
-            return None
-        inside = self._folder.child(self.classes[0])
-        return inside.path if len(_folders_in(inside)) >= MIN_CLASSES else None
 
     def _leave_out(self, place: str) -> None:
         """Notes what in a folder is no part of the data."""
@@ -187,12 +172,15 @@ class _Tree:
 
     def faults(self) -> Iterator[Fault]:
         """All of it: the parts, their classes, then what is in these."""
-        if self._parts != (WHOLE,) and not {"train", "test"} <= {*self._parts}:
+        if self._parts == (WHOLE,):
+            other = other_layout(self._folder)
+            if other is not None:
+                yield other
+                return  # what is in there is judged by another rule
+        elif not {"train", "test"} <= {*self._parts}:
             yield self._parts_missing()
         for part in self._parts:
             yield from self._few_classes(part)
-        if self._too_high is not None:
-            return  # what is in there is judged by another rule
         for names in [set(each) for each in self._classes.values()]:
             if names != set(self.classes):
                 yield from self._differing()
@@ -220,14 +208,7 @@ class _Tree:
                 f"at least {MIN_CLASSES} classes, a sub-folder each, must be in "
                 f"{self._place(part).place}: {found}"
             )
-            if self._too_high is not None:
-                sentence += f"; the classes may be the folders in {self._too_high}: name that"
-            tables = [file for file in self._folder.list()[1] if file.lower().endswith(TABLES)]
-            if tables:
-                sentence += (
-                    f"; if a table lists the images, name that: {self._folder.at(tables[0])}"
-                )
-            yield Fault(kind="few classes", name=f"{part}/" if part else "./", sentence=sentence)
+            yield Fault(kind="few classes", name=f"{part}/", sentence=sentence)
 
     def _differing(self) -> Iterator[Fault]:
         lacking = [

@@ -29,6 +29,11 @@ class Folder:
         """The path for messages: the top of an archive has none."""
         return self.path or "the archive"
 
+    @property
+    def name(self) -> str:
+        """The last part of the path."""
+        return PurePosixPath(self.path).name
+
     def child(self, *names: str) -> "Folder":
         """The folder below this one that `names` lead to."""
         return Folder(filesystem=self.filesystem, path=self.at("/".join(names)))

@@ -48,8 +48,8 @@ class Fault:
 
 
 FOLDER_RULES: Final = (
-    *("few classes", "part name", "parts missing", "classes differ", "class name"),
-    *("classes alike", "few images"),
+    *("part without classes", "few classes", "part name", "parts missing", "classes differ"),
+    *("class name", "classes alike", "few images"),
     *("folder in a class", "no file", "file name"),
     *("no label", "several rows", "no such file", "group in two parts", "few groups"),
 )

@@ -1,6 +1,5 @@
 """Which columns of a table are images, labels, parts and groups: by type, metadata and content."""
 
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -9,7 +8,9 @@ import pyarrow as pa
 
 from trainables.data.dataset import NamedColumns
 from trainables.data.layout import PART_WORDS
+from trainables.data.other_layouts import IMAGE_ENDINGS, words
 from trainables.data.table_files import TableFile
+from trainables.data.table_paths import SAMPLE, ImagePaths
 
 LABEL_WORDS: Final = frozenset(
     {"label", "labels", "class", "class_name", "category", "target", "species"}
@@ -18,16 +19,9 @@ PART_COLUMN_WORDS: Final = frozenset(
     {"split", "part", "subset", "set", "partition", "fold", "usage"}
 )
 """What columns are called that say which part an image is of."""
-SAMPLE: Final = 50
-"""Values of a column that are looked at to see whether they are paths."""
 MOST_OTHER_WORDS: Final = 0.2
 """Share of the rows of a column of parts, if not called so, that may say none, to be refused."""
-# By these, and by files without an ending, a folder of classes is distinguished from one of tables.
-IMAGE_ENDINGS: Final = (
-    *(".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".apng", ".webp", ".gif", ".bmp"),
-    *(".tif", ".tiff", ".pbm", ".pgm", ".ppm", ".pnm"),
-    *(".jp2", ".j2k", ".j2c", ".jpc", ".jpf", ".jpx", ".avif", ".heic", ".heif", ".hif"),
-)
+ZERO_OR_ONE: Final = frozenset({"0", "1", "0.0", "1.0", "False", "True"})
 REPEATED: Final = 2
 """Images that each value of a column of labels has at least, on average."""
 
@@ -54,18 +48,14 @@ class Columns:
 
 
 def find_columns(
-    tables: Sequence[TableFile],
-    named: NamedColumns,
-    *,
-    is_file: Callable[[str], bool],
-    parts: bool,
+    tables: Sequence[TableFile], named: NamedColumns, paths: ImagePaths, *, parts: bool
 ) -> Columns:
     """Finds the columns, the same in all tables.
 
     Args:
         tables: Of a data set.
         named: What the user says.
-        is_file: Whether a path is that of a file.
+        paths: Finds the files that paths are.
         parts: Whether to look for a column of parts too.
 
     Raises:
@@ -76,8 +66,8 @@ def find_columns(
         _check_alike(first, table)
     for name in filter(None, (named.image, named.label, named.group)):
         _check_there(first, name)
-    image = named.image or _image(first, named, is_file)
-    if is_file(image) or image.lower().endswith(IMAGE_ENDINGS):
+    image = named.image or _image(first, named, paths)
+    if paths.at(image, first.name) is not None or image.lower().endswith(IMAGE_ENDINGS):
         raise ValueError(
             f"the first line of {first.name} must name the columns, but has the path {image}"
         )
@@ -101,22 +91,19 @@ def find_columns(
     )
 
 
-def words(name: str) -> list[str]:
-    """The words that a name is made of, in small letters."""
-    return re.split(r"[^a-z]+", name.lower())
-
-
 def part_of(value: Any) -> str | None:
     """The part that a word means, if it means one."""
     return PART_WORDS.get(value.strip().lower()) if isinstance(value, str) else None
 
 
-def _image(table: TableFile, named: NamedColumns, is_file: Callable[[str], bool]) -> str:
-    """By the metadata; else by the type; else by what its values are."""
+def _image(table: TableFile, named: NamedColumns, paths: ImagePaths) -> str:
+    """By the metadata; else by the type; else by what its values are: paths, or names of files."""
     others = [name for name in table.schema.names if name not in {named.label, named.group}]
     described = [name for name in others if table.features.get(name, {}).get("_type") == "Image"]
     typed = [name for name in others if _is_image(table.schema.field(name).type)]
-    found = described or typed or [n for n in others if _are_paths(table, n, is_file)]
+    found = described or typed
+    for find in (paths.at, paths.named):
+        found = found or [name for name in others if _are_files(table, name, find)]
     what = "images, or paths of image files from the folder of the table"
     return _one(table, found, "image", what)
 
@@ -128,6 +115,13 @@ def _label(tables: Sequence[TableFile], used: set[str | None]) -> str:
     described = [n for n in others if table.features.get(n, {}).get("_type") == "ClassLabel"]
     spoken = [name for name in others if name.lower() in LABEL_WORDS]
     found = described or spoken or [name for name in others if _are_labels(tables, name)]
+    flags = [name for name in found if {*map(str, table.column(name))} <= ZERO_OR_ONE]
+    if len(found) > 1 and flags == found:
+        raise ValueError(
+            f"one column of {table.name} must have the class of each image, but "
+            f"{', '.join(found)} are of 0 and 1 each; write their names into one column (pandas: "
+            "frame[[...]].idxmax(axis=1)) where each image is of one class"
+        )
     return _one(table, found, "label", "labels")
 
 
@@ -267,12 +261,12 @@ def _is_text(kind: pa.DataType) -> bool:
     return any(test(kind) for test in tests)
 
 
-def _are_paths(table: TableFile, name: str, is_file: Callable[[str], bool]) -> bool:
+def _are_files(table: TableFile, name: str, find: Callable[[str, str], str | None]) -> bool:
     """Whether the first values are texts, and most of them files."""
     if not _is_text(table.schema.field(name).type):
         return False
     values = [value for value in table.column(name) if value][:SAMPLE]
-    return sum(map(is_file, values)) * 2 > len(values)
+    return sum(find(value, table.name) is not None for value in values) * 2 > len(values)
 
 
 def _are_labels(tables: Sequence[TableFile], name: str) -> bool:

@@ -1,4 +1,4 @@
-"""Files of tables: Parquet, Arrow (also as Feather) and CSV, read by column and by row."""
+"""Files of tables: Parquet, Arrow (also as Feather), CSV and JSON Lines, by column and row."""
 
 import csv
 import hashlib
@@ -13,12 +13,12 @@ from typing import Any, Final
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from pyarrow.json import read_json
 
 from trainables.data.files import Folder, one_line_errors
 
 CSV: Final = {".csv": ",;\t", ".tsv": "\t"}
 """Endings of text tables, and what may stand between their values."""
-ENDINGS: Final = (".parquet", ".arrow", ".feather", *CSV)
 ARROW_FILE: Final = b"ARROW1"
 """What an Arrow file begins with, and a stream does not."""
 BLOCKS_KEPT: Final = 4
@@ -79,6 +79,8 @@ def open_table(folder: Folder, name: str) -> TableFile:
             return _parquet(folder, name)
         if name.lower().endswith((".arrow", ".feather")):
             return _in_memory(name, _arrow(folder, name))
+        if name.lower().endswith(".jsonl"):
+            return _in_memory(name, read_json(pa.BufferReader(folder.content(name))))
         return _in_memory(name, _text(folder, name))
 
 

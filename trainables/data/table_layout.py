@@ -6,7 +6,7 @@ folder that `datasets.save_to_disk` wrote, or one CSV or Parquet file of paths o
 
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import product
@@ -25,7 +25,8 @@ from trainables.data.layout import (
     case_notes,
     with_test,
 )
-from trainables.data.table_columns import PART_COLUMN_WORDS, Columns, find_columns, words
+from trainables.data.other_layouts import words
+from trainables.data.table_columns import PART_COLUMN_WORDS, Columns, find_columns
 from trainables.data.table_faults import (
     empty_parts,
     few_rows,
@@ -35,8 +36,9 @@ from trainables.data.table_faults import (
     wrong_rows,
 )
 from trainables.data.table_files import RowsFolder, TableFile, hash_of, open_table
+from trainables.data.table_paths import ImagePaths
 from trainables.data.table_places import Tables
-from trainables.data.table_rows import Row, as_stored, labelled_parts, read_rows, usable
+from trainables.data.table_rows import Row, labelled_parts, read_rows, usable
 
 GROUP_WORDS: Final = frozenset(
     {"patient", "subject", "person", "individual", "group", "burst", "session", "scene", "video"}
@@ -55,23 +57,17 @@ def find_table_layout(tables: Tables, named: NamedColumns) -> Layout:
         part: [open_table(folder, name) for name in names] for part, names in tables.parts.items()
     }
     every = [table for some in opened.values() for table in some]
-    columns = find_columns(
-        every,
-        named,
-        is_file=lambda path: folder.is_file(as_stored(folder, path)),
-        parts=[*opened] == [WHOLE],
-    )
-    rows = [
-        row for part, some in opened.items() for t in some for row in read_rows(t, part, columns)
-    ]
-    notes = [_described(every, columns)]
-    if not columns.embedded:
-        written, rows = rows, [replace(row, name=as_stored(folder, row.name)) for row in rows]
-        if other := sum(a.name != b.name for a, b in zip(written, rows, strict=True)):
-            notes.append(
-                f"{other:,} paths write accented letters in another Unicode form than the files' "
-                "names; the files are found."
-            )
+    paths = ImagePaths(folder)
+    columns = find_columns(every, named, paths, parts=[*opened] == [WHOLE])
+    notes, rows = [_described(every, columns)], []
+    for part, some in opened.items():
+        for table in some:
+            own = [*read_rows(table, part, columns)]
+            if not columns.embedded:
+                files = paths.of_column([row.name for row in own], table.name)
+                notes += _completed(files, table.name)
+                own = [replace(row, name=files[row.name]) for row in own]
+            rows += own
     rows, unlabelled = labelled_parts(rows)
     notes += [f"No image of {part} has a label: that part is left out." for part in unlabelled]
     faults = [
@@ -122,6 +118,18 @@ def find_table_layout(tables: Tables, named: NamedColumns) -> Layout:
         tables={table.name: hash_of(folder, table.name) for table in every},
         embedded=columns.embedded,
     )
+
+
+def _completed(files: Mapping[str, str], table: str) -> Iterator[str]:
+    """That paths were not taken as they are written, with an example of it."""
+    home = table.rpartition("/")[0]
+    other = {path: file for path, file in files.items() if file not in {path, f"{home}/{path}"}}
+    if other:
+        path = next(iter(other))
+        yield (
+            f"{len(other):,} paths of {table} are completed, or written in the Unicode form of the "
+            f"files' names: {path!r} is {other[path]}."
+        )
 
 
 def _classes(rows: Sequence[Row], columns: Columns) -> tuple[str, ...]:

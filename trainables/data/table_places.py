@@ -8,8 +8,15 @@ from typing import Final
 from trainables.data.files import Folder
 from trainables.data.junk import is_junk
 from trainables.data.layout import PART_WORDS, PARTS, WHOLE
-from trainables.data.table_columns import IMAGE_ENDINGS, words
-from trainables.data.table_files import ENDINGS
+from trainables.data.other_layouts import (
+    IMAGE_ENDINGS,
+    TABLE_ENDINGS,
+    TEXT_TABLES,
+    folders_in,
+    may_be_image,
+    part_named,
+    words,
+)
 
 DEPTH: Final = 2
 """Folders below the one that is named in which Parquet files may be, as in `default/train/`."""
@@ -42,17 +49,17 @@ def find_tables(folder: Folder, file: str | None) -> Tables | None:
         ValueError: The file is no table, files are missing, or they may be of several data sets.
     """
     if file is not None:
-        if not file.lower().endswith(ENDINGS):
+        if not file.lower().endswith(TABLE_ENDINGS):
             raise ValueError(
                 f"images must be in a folder, or listed in a table that ends with "
-                f"{', '.join(ENDINGS)}, but got {folder.at(file)}{_archive(folder.at(file))}"
+                f"{', '.join(TABLE_ENDINGS)}, but got {folder.at(file)}{_archive(folder.at(file))}"
             )
         return Tables(folder=folder, parts={WHOLE: (file,)})
     _, files = folder.list()
     saved = {"dataset_dict.json", "state.json"} & set(files)
     names = _below(folder, ".arrow" if saved else ".parquet")
     if not names:
-        return None
+        return _listed_parts(folder)
     _check_shards(folder, names)
     parts: dict[str, list[str]] = {}
     for name in names:
@@ -71,6 +78,23 @@ def find_tables(folder: Folder, file: str | None) -> Tables | None:
     )
 
 
+def _listed_parts(folder: Folder) -> Tables | None:
+    """Parts of images with a table each, as `datasets` has them (`train/metadata.csv`)."""
+    parts: dict[str, list[str]] = {}
+    for name in folders_in(folder):
+        part, (_, files) = part_named(name), folder.child(name).list()
+        if part is not None and any(file.lower().endswith(IMAGE_ENDINGS) for file in files):
+            tables = [file for file in files if file.lower().endswith(TEXT_TABLES)]
+            if len(tables) != 1:
+                return None
+            parts.setdefault(part, []).append(f"{name}/{tables[0]}")
+    if "train" not in parts:
+        return None
+    return Tables(
+        folder=folder, parts={part: tuple(parts[part]) for part in PARTS if part in parts}
+    )
+
+
 def _archive(path: str) -> str:
     """How the folder in an archive is named."""
     return f"; what is in it is zip://::{path}" if path.lower().endswith(".zip") else ""
@@ -85,7 +109,7 @@ def _below(folder: Folder, ending: str) -> list[str]:
         for place in level:
             folders, files = folder.child(place).list() if place else folder.list()
             below = f"{place}/" if place else ""
-            if depth and any(map(_may_be_image, files)):
+            if depth and any(map(may_be_image, files)):
                 return []
             found += [
                 f"{below}{name}"
@@ -132,7 +156,3 @@ def _home(name: str) -> str:
     if places and any(word in PART_WORDS for word in words(places[-1])):
         places = places[:-1]
     return "/".join(places)
-
-
-def _may_be_image(name: str) -> bool:
-    return name.lower().endswith(IMAGE_ENDINGS) or "." not in name

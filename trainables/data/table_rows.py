@@ -1,12 +1,10 @@
 """The rows of tables: of each image its path, its part, its label and what it belongs with."""
 
 import math
-import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from trainables.data.files import Folder
 from trainables.data.layout import WHOLE, Fault
 from trainables.data.table_columns import Columns, part_of
 from trainables.data.table_files import TableFile
@@ -44,14 +42,6 @@ def read_rows(table: TableFile, part: str, columns: Columns) -> Iterator[Row]:
             label=_label(label, columns.classes),
             group=None if _is_missing(group) else group,
         )
-
-
-def as_stored(folder: Folder, path: str) -> str:
-    """A path as the names of files have it, whose letters may be of the other Unicode form."""
-    if path.isascii() or folder.is_file(path):
-        return path
-    forms = (unicodedata.normalize(form, path) for form in ("NFC", "NFD"))
-    return next((form for form in forms if form != path and folder.is_file(form)), path)
 
 
 def _is_missing(value: Any) -> bool:

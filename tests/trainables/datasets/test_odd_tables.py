@@ -180,7 +180,7 @@ def test_paths_in_the_other_unicode_form_lead_to_their_files_and_that_is_said(
     accented = [row["file"] for row in rows if not row["file"].isascii()]
     assert len(data.files) == len(rows) + 1
     assert all((tmp_path / name).is_file() for name in data.files)
-    assert any(note.startswith(f"{len(accented)} paths write accented") for note in data.notes)
+    assert any(note.startswith(f"{len(accented)} paths of labels.csv") for note in data.notes)
     rows.append({**rows[0], "file": next(iter(set(data.files) - {"labels.csv"}))})
     assert "stands in several" in refusal(write_csv(table, rows))
 

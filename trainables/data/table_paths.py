@@ -1,0 +1,69 @@
+"""Which files the paths in tables are: from the folder of the table, or by their names alone."""
+
+import unicodedata
+from collections import defaultdict
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import PurePosixPath
+from typing import Final
+
+from trainables.data.files import Folder
+from trainables.data.junk import is_junk
+from trainables.data.layout import PART_WORDS
+from trainables.data.other_layouts import IMAGE_ENDINGS, folders_in, part_named, words
+
+SAMPLE: Final = 50
+"""Values of a column that are looked at to see whether they are paths."""
+
+
+class ImagePaths:
+    """Finds the files that a column of paths means.
+
+    Where its values lead to no files they may be names, with or without their endings, of images
+    in the folders beside the table, as contests publish them: `0f12` is `train_images/0f12.jpg`.
+    """
+
+    def __init__(self, folder: Folder) -> None:
+        """Nothing is read yet; paths are those below this folder."""
+        self._folder = folder
+
+    def at(self, path: str, table: str) -> str | None:
+        """The file that a path leads to; its letters may be of the other Unicode form on disk."""
+        home = table.rpartition("/")[0]
+        forms = [path]
+        if not path.isascii():
+            forms += [unicodedata.normalize(form, path) for form in ("NFC", "NFD")]
+        places = [f"{home}/{form}" for form in forms if home and not path.startswith("/")]
+        return next((each for each in (*places, *forms) if self._folder.is_file(each)), None)
+
+    def named(self, name: str, table: str) -> str | None:
+        """The only image of a name; of several the one in the folder of the table's part."""
+        found = self._by_name.get(name, [])
+        if len(found) > 1:
+            said = [PART_WORDS[w] for w in words(PurePosixPath(table).stem) if w in PART_WORDS]
+            found = [each for each in found if part_named(each.partition("/")[0]) in said[:1]]
+        return found[0] if len(found) == 1 else None
+
+    def of_column(self, values: Sequence[str], table: str) -> dict[str, str]:
+        """Each path, or name, to the file that it is, or would be."""
+        once = dict.fromkeys(values)
+        some = [*once][:SAMPLE]
+        by_name = not any(self.at(each, table) for each in some)
+        if by_name and any(self.named(each, table) for each in some):
+            return {name: self.named(name, table) or name for name in once}
+        home = PurePosixPath(table).parent
+        if home == PurePosixPath():  # where nobody looks twice whether a file is there
+            return {path: path if path.isascii() else self.at(path, table) or path for path in once}
+        return {path: self.at(path, table) or str(home / path) for path in once}
+
+    @cached_property
+    def _by_name(self) -> dict[str, list[str]]:
+        """The images in the folder and in those in it, by name and by name without its ending."""
+        found: dict[str, list[str]] = defaultdict(list)
+        for place in ("", *folders_in(self._folder)):
+            below = f"{place}/" if place else ""
+            for file in self._folder.child(place).list()[1] if place else self._folder.list()[1]:
+                if file.lower().endswith(IMAGE_ENDINGS) and not is_junk(file):
+                    for name in (file, PurePosixPath(file).stem):
+                        found[name].append(f"{below}{file}")
+        return found
