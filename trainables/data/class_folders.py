@@ -193,12 +193,18 @@ class _Tree:
                 yield few
 
     def _parts_missing(self) -> Fault:
-        found = ", ".join(self._parts)
-        sentence = f"train/ and test/ must both be in {self._folder.place}, but only {found} is"
+        missing = "train" if "test" in self._parts else "test"
+        if missing in self._folder.list()[0]:
+            sentence = (
+                f"{missing}/ in {self._folder.place} must have a sub-folder for each class, as "
+                f"{self._parts[0]}/ has, but has none"
+            )
+        else:
+            found = ", ".join(self._parts)
+            sentence = f"train/ and test/ must both be in {self._folder.place}, but only {found} is"
         if "val" in self._parts:
             sentence += "; to have val/ as the test part, rename it to test/"
-        missing = "train/" if "test" in self._parts else "test/"
-        return Fault(kind="parts missing", name=missing, sentence=sentence)
+        return Fault(kind="parts missing", name=f"{missing}/", sentence=sentence)
 
     def _few_classes(self, part: str) -> Iterator[Fault]:
         names = self._classes[part]

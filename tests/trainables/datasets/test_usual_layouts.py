@@ -70,6 +70,11 @@ FLAGS = "\n".join(["filename,cat,dog", *(f"{i}.png,{i % 2},{1 - i % 2}" for i in
             ["images/{}.png"],
             "only 'images'; if {}/annotations.json has the labels, write them",
         ),
+        (
+            {},
+            [*(f"train/{name}/{{}}.png" for name in CLASSES), "test/{}.png"],
+            "test/ in {} must have a sub-folder for each class, as train/ has, but has none",
+        ),
         ({"shard-000000.tar": ""}, [], "none; unpack {}/shard-000000.tar, and look again"),
         ({"photos.zip": ""}, [], "none; what is in an archive is named so: zip://::{}/photos.zip"),
         ({"data.npz": ""}, [], "images in {}/data.npz are read by a data set of your own alone"),
