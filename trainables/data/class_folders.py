@@ -43,7 +43,10 @@ def find_layout(folder: "Folder") -> Layout:
     if {"train", "test"} & set(halves):
         parts = tuple(halves)
     tree = _Tree(folder, parts)
-    notes = [*case_notes(tree.classes), *(part_notes(tree.classes) if parts == (WHOLE,) else ())]
+    faults = tuple(_misnamed_parts(folder, names, halves) or tree.faults())
+    notes = [*case_notes(tree.classes)]
+    if parts == (WHOLE,) and not faults:
+        notes += part_notes(tree.classes)
     if own and "val" in halves:
         count = len(tree.part("val").names)
         notes.append(
@@ -55,7 +58,7 @@ def find_layout(folder: "Folder") -> Layout:
         classes=tree.classes,
         parts={part: tree.part(part) for part in parts},
         places=tree.places,
-        faults=tuple(_misnamed_parts(folder, names, halves) or tree.faults()),
+        faults=faults,
         left_out={
             "hidden": tuple(tree.hidden),
             LEFT: tuple(tree.junk),

@@ -1,6 +1,7 @@
 """What a folder may be that is none of classes: for an answer that says what to name instead."""
 
 import re
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
@@ -25,7 +26,7 @@ HINTS: Final[Mapping[tuple[str, ...], str]] = {
     (
         *(".npz", ".npy", ".mat", ".h5", ".hdf5", ".tfrecord", ".tfrecords", ".tfrec", ".mdb"),
         *("-ubyte", "-ubyte.gz", ".bin", ".pkl", ".pickle", ".pt", ".pth"),
-    ): "images in {} are read by a data set of your own alone (STUDY_DATASET_PATH)",
+    ): "what is in {} is read by a data set of your own alone (STUDY_DATASET_PATH)",
     (".json", ".xml", ".yaml", ".yml", ".txt", ".xlsx", ".xls", ".ods"): "if {} has the labels, "
     "write them, and the path of each image, as a CSV file and name that",
 }
@@ -69,14 +70,32 @@ def folders_in(folder: "Folder") -> list[str]:
 
 def part_named(name: str) -> str | None:
     """The part that a folder's name means and nothing else: `Training`, `test1`, `val_images`."""
+    part, others = _part_and_others(name)
+    return None if others else part
+
+
+def _part_and_others(name: str) -> tuple[str | None, tuple[str, ...]]:
+    """The part that one word of a name means, and the other words that mean something."""
     left = [word for word in words(name) if word not in _NO_PART]
-    return PART_WORDS.get(left[0]) if len(left) == 1 else None
+    found = [word for word in left if word in PART_WORDS]
+    if len(found) != 1:
+        return None, tuple(left)
+    return PART_WORDS[found[0]], tuple(word for word in left if word != found[0])
 
 
 def _parts(names: Sequence[str]) -> list[str]:
-    """Folders named as parts are, where one is of training and one of another part."""
-    parts = {name: part for name in names if (part := part_named(name)) is not None}
-    return [*parts] if "train" in parts.values() and len({*parts.values()}) > 1 else []
+    """Folders named as parts of one thing are, `cars_train` and `cars_test`; none without both."""
+    groups: dict[tuple[str, ...], dict[str, str]] = defaultdict(dict)
+    for name in names:
+        part, others = _part_and_others(name)
+        if part is not None:
+            groups[others][name] = part
+    return [
+        name
+        for group in groups.values()
+        if "train" in group.values() and len({*group.values()}) > 1
+        for name in group
+    ]
 
 
 def part_notes(names: Sequence[str]) -> Iterator[str]:
@@ -89,15 +108,16 @@ def part_notes(names: Sequence[str]) -> Iterator[str]:
 def other_layout(folder: "Folder") -> Fault | None:
     """What a folder without `train/` and `test/` of classes is, if it is none of classes itself."""
     names = folders_in(folder)
+    images = [name for name in names if any(map(may_be_image, folder.child(name).list()[1]))]
     parts = _parts(names)
-    if parts and len(parts) == len(names):
+    flat = [name for name in parts if name in images and not folders_in(folder.child(name))]
+    if flat and {*images} <= {*parts}:
         return Fault(
             kind="part without classes",
-            name=f"{parts[0]}/",
-            sentence=f"parts must have a sub-folder for each class, but {', '.join(parts)} in "
-            f"{folder.place} have none{hint(folder, names)}",
+            name=f"{flat[0]}/",
+            sentence=f"parts must have a sub-folder for each class, but {', '.join(flat)} in "
+            f"{folder.place} {'has' if len(flat) == 1 else 'have'} none{hint(folder, names)}",
         )
-    images = [name for name in names if any(map(may_be_image, folder.child(name).list()[1]))]
     if len(images) >= MIN_CLASSES:
         return None
     advice = _may_be([*_below(folder, names)]) or hint(folder, names)
@@ -118,10 +138,11 @@ def hint(folder: "Folder", names: Sequence[str]) -> str:
     """What to do with the first file, in a folder or its sub-folders, that may have the data."""
     files = [*folder.list()[1]]
     files += [f"{name}/{file}" for name in names for file in folder.child(name).list()[1]]
+    files = [f for f in files if not f.rpartition("/")[2].lower().startswith(_NO_LABELS)]
+    files.sort(key=lambda file: "train" not in words(file))  # a contest's table of the test is bare
     for endings, advice in HINTS.items():
         for file in files:
-            name = file.rpartition("/")[2].lower()
-            if name.endswith(endings) and not name.startswith(_NO_LABELS):
+            if file.lower().endswith(endings):
                 return f"; {advice.format(folder.at(file))}"
     return ""
 

@@ -102,8 +102,8 @@ def _image(table: TableFile, named: NamedColumns, paths: ImagePaths) -> str:
     described = [name for name in others if table.features.get(name, {}).get("_type") == "Image"]
     typed = [name for name in others if _is_image(table.schema.field(name).type)]
     found = described or typed
-    for find in (paths.at, paths.named):
-        found = found or [name for name in others if _are_files(table, name, find)]
+    for way in paths.ways:
+        found = found or [name for name in others if _are_files(table, name, way)]
     what = "images, or paths of image files from the folder of the table"
     return _one(table, found, "image", what)
 
@@ -261,12 +261,12 @@ def _is_text(kind: pa.DataType) -> bool:
     return any(test(kind) for test in tests)
 
 
-def _are_files(table: TableFile, name: str, find: Callable[[str, str], str | None]) -> bool:
+def _are_files(table: TableFile, name: str, way: Callable[[str, str], str | None]) -> bool:
     """Whether the first values are texts, and most of them files."""
     if not _is_text(table.schema.field(name).type):
         return False
     values = [value for value in table.column(name) if value][:SAMPLE]
-    return sum(find(value, table.name) is not None for value in values) * 2 > len(values)
+    return sum(way(value, table.name) is not None for value in values) * 2 > len(values)
 
 
 def _are_labels(tables: Sequence[TableFile], name: str) -> bool:

@@ -127,8 +127,8 @@ def _completed(files: Mapping[str, str], table: str) -> Iterator[str]:
     if other:
         path = next(iter(other))
         yield (
-            f"{len(other):,} paths of {table} are completed, or written in the Unicode form of the "
-            f"files' names: {path!r} is {other[path]}."
+            f"{len(other):,} paths of {table} are found elsewhere than they say: {path!r} is "
+            f"{other[path]}."
         )
 
 

@@ -2,7 +2,7 @@
 
 import unicodedata
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import PurePosixPath
 from typing import Final
@@ -38,32 +38,50 @@ class ImagePaths:
 
     def named(self, name: str, table: str) -> str | None:
         """The only image of a name; of several the one in the folder of the table's part."""
-        found = self._by_name.get(name, [])
+        return self._only(self._files.get(name, []), table)
+
+    def named_without_ending(self, name: str, table: str) -> str | None:
+        """Likewise by the name without its ending."""
+        return self._only(self._stems.get(name, []), table)
+
+    def _only(self, found: Sequence[str], table: str) -> str | None:
         if len(found) > 1:
             said = [PART_WORDS[w] for w in words(PurePosixPath(table).stem) if w in PART_WORDS]
             found = [each for each in found if part_named(each.partition("/")[0]) in said[:1]]
         return found[0] if len(found) == 1 else None
 
+    @property
+    def ways(self) -> Sequence[Callable[[str, str], str | None]]:
+        """How a column is read: by the first of these by which it has files."""
+        return (self.at, self.named, self.named_without_ending)
+
     def of_column(self, values: Sequence[str], table: str) -> dict[str, str]:
         """Each path, or name, to the file that it is, or would be."""
         once = dict.fromkeys(values)
         some = [*once][:SAMPLE]
-        by_name = not any(self.at(each, table) for each in some)
-        if by_name and any(self.named(each, table) for each in some):
-            return {name: self.named(name, table) or name for name in once}
+        ways = [way for way in self.ways if any(way(each, table) for each in some)]
+        if ways and ways[0] != self.at:
+            return {name: ways[0](name, table) or name for name in once}
         home = PurePosixPath(table).parent
         if home == PurePosixPath():  # where nobody looks twice whether a file is there
             return {path: path if path.isascii() else self.at(path, table) or path for path in once}
         return {path: self.at(path, table) or str(home / path) for path in once}
 
     @cached_property
-    def _by_name(self) -> dict[str, list[str]]:
-        """The images in the folder and in those in it, by name and by name without its ending."""
+    def _files(self) -> Mapping[str, Sequence[str]]:
+        """The images in the folder and in those in it, by name."""
         found: dict[str, list[str]] = defaultdict(list)
         for place in ("", *folders_in(self._folder)):
-            below = f"{place}/" if place else ""
-            for file in self._folder.child(place).list()[1] if place else self._folder.list()[1]:
+            _, files = self._folder.child(place).list() if place else self._folder.list()
+            for file in files:
                 if file.lower().endswith(IMAGE_ENDINGS) and not is_junk(file):
-                    for name in (file, PurePosixPath(file).stem):
-                        found[name].append(f"{below}{file}")
+                    found[file].append(f"{place}/{file}" if place else file)
+        return found
+
+    @cached_property
+    def _stems(self) -> Mapping[str, Sequence[str]]:
+        """The same by name without its ending."""
+        found: dict[str, list[str]] = defaultdict(list)
+        for name, files in self._files.items():
+            found[PurePosixPath(name).stem] += files
         return found

@@ -41,7 +41,17 @@ FLAGS = "\n".join(["filename,cat,dog", *(f"{i}.png,{i % 2},{1 - i % 2}" for i in
     [
         ({}, ["train/cat.{}.png", "test1/{}.png"], "test1, train in {} have none"),
         (
-            {"train.csv": rows(",", "id", "label")},
+            {"cars_devkit/cars_train.mat": ""},
+            ["cars_train/{}.png", "cars_test/{}.png"],
+            "cars_test, cars_train in {0} have none; what is in {0}/cars_devkit/cars_train.mat is",
+        ),
+        (
+            {},
+            [*(f"Training/{name}/{{}}.png" for name in CLASSES), "Test/{}.png"],
+            "parts must have a sub-folder for each class, but Test in {} has none",
+        ),
+        (
+            {"sample_submission.csv": "id\n", "train.csv": rows(",", "id", "label")},
             ["train_images/{}.png", "test_images/{}.png"],
             "have none; if a table lists the images, name that: {}/train.csv",
         ),
@@ -77,7 +87,7 @@ FLAGS = "\n".join(["filename,cat,dog", *(f"{i}.png,{i % 2},{1 - i % 2}" for i in
         ),
         ({"shard-000000.tar": ""}, [], "none; unpack {}/shard-000000.tar, and look again"),
         ({"photos.zip": ""}, [], "none; what is in an archive is named so: zip://::{}/photos.zip"),
-        ({"data.npz": ""}, [], "images in {}/data.npz are read by a data set of your own alone"),
+        ({"data.npz": ""}, [], "what is in {}/data.npz is read by a data set of your own alone"),
     ],
 )
 def test_what_is_no_folder_of_classes_is_told_what_to_name_or_do(
@@ -95,6 +105,12 @@ def test_what_is_no_folder_of_classes_is_told_what_to_name_or_do(
             rows(",", "id", "breed"),
             ["train_images/{}.png", "test_images/{}.png"],
             "'0' is train_images/0.png",
+        ),
+        (
+            "train.csv",
+            "image_id,label\n" + "\n".join(f"{i}.png,{i % 3}" for i in range(18)),
+            ["train_images/{}.png"],
+            "'0.png' is train_images/0.png",
         ),
         (
             "labels.csv",
@@ -118,11 +134,11 @@ def test_images_are_found_by_their_names_beside_a_table_and_that_is_said(
 ) -> None:
     place = lay_out(tmp_path, {name: text}, *images)
     data = folder.DATASET.open(str(place / name), 8)
-    assert data.classes == CLASSES
+    assert data.classes in {CLASSES, ("0", "1", "2")}
     first = images[0].format(0)
     assert len(data.files) == 19  # the table too
     assert first in data.files
-    said = [note for note in data.notes if "are completed" in note]
+    said = [note for note in data.notes if "are found elsewhere" in note]
     assert len(said) == (told is not None)
     assert all(note.endswith(f"{told}.") for note in said)
     read = data.read_training()
@@ -136,7 +152,7 @@ def test_parts_with_a_table_each_are_read_by_it_though_their_images_have_the_sam
     files = {f"{part}/metadata.csv": text for part in ("train", "test")}
     place = lay_out(tmp_path, files, "train/{}.png", "test/{}.png")
     data = folder.DATASET.open(str(place), 8, NamedColumns())
-    assert not [note for note in data.notes if "are completed" in note]
+    assert not [note for note in data.notes if "are found elsewhere" in note]
     assert sorted(data.read_training().images[:, 0, 0, 0]) == [*range(18)]
     assert sorted(data.read_test().images[:, 0, 0, 0]) == [*range(18, 36)]
 
