@@ -48,8 +48,10 @@ _NO_PART: Final = frozenset(
         "png",
     }
 )
-DEPTH: Final = 2
+DEPTH: Final = 3
 """Folders below the one that is named, in which folders of classes are looked for."""
+MOST_SEARCHED: Final = 100
+"""Of them, at each depth."""
 
 
 def words(name: str) -> list[str]:
@@ -160,7 +162,7 @@ def _below(folder: "Folder", names: Sequence[str]) -> Iterator[str]:
     """Paths of folders below one that have folders of images, or parts with such."""
     waiting = [folder.child(name) for name in names]
     for _ in range(DEPTH):
-        level, waiting = waiting, []
+        level, waiting = waiting[:MOST_SEARCHED], []
         for place in level:
             inside = [place.child(name) for name in folders_in(place)]
             with_images = [each for each in inside if any(map(may_be_image, each.list()[1]))]
