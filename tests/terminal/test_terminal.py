@@ -16,6 +16,7 @@ import pytest
 from made_up_study import ComparedStudy, MadeUpStudy
 from rich.console import Console
 
+from orchestrator.cli import counted
 from orchestrator.config.sources import resolve
 from orchestrator.plan.families import plan_families
 from orchestrator.plan.summary import print_spaces
@@ -144,6 +145,20 @@ def test_the_comparison_of_families_with_long_names_fits() -> None:
     assert max(map(len, text.splitlines())) <= 80
     assert {*THREE, LONG} <= words(text)
     assert "…" not in text
+
+
+@pytest.mark.parametrize(
+    ("number", "what", "said"),
+    [
+        (1, "test image", "1 test image"),
+        (0, "trial", "0 trials"),
+        (2000, "family", "2,000 families"),
+        (2, "class", "2 classes"),
+        (None, "test image", "— test images"),
+    ],
+)
+def test_things_are_counted_in_the_singular_where_there_is_one(number, what, said) -> None:
+    assert counted(number, what) == said
 
 
 def test_the_command_itself_fits_a_terminal_of_80_columns(tmp_path: Path) -> None:
