@@ -138,17 +138,17 @@ def outlook(
         difference: In accuracy in truth, a fraction.
         confidence: Of the interval that is to exclude 0; above 95% to correct for several pairs.
     """
-    told = partial(
+    simulated = partial(
         _outlook, seeds=seeds, images=images, difference=difference, confidence=confidence
     )
-    seen = told(noise)
+    seen = simulated(noise)
     smallest = seen.smallest
     for _ in range(ROUNDS):
         # Of the images on which one alone is right, as few as there can be.
         variance = smallest * (1 - smallest) - sum(noise.residual) / seeds
         if variance <= noise.images:
             break
-        smallest = told(replace(noise, images=variance)).smallest
+        smallest = simulated(replace(noise, images=variance)).smallest
     return replace(seen, smallest=smallest)
 
 
