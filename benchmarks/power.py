@@ -23,7 +23,8 @@ from coverage import EASE, EASE_FOR_MODEL, LUCK_WITH_IMAGE, STUDIES_AT_ONCE
 from scipy.stats import norm
 
 from orchestrator.stats import bootstrap, power
-from orchestrator.stats.intervals import MeanDifference, SeedRuns
+from orchestrator.stats.claims import Side, cautious_difference
+from orchestrator.stats.intervals import SeedRuns
 
 REGIMES = {
     "none": (0.0, 0.0),
@@ -62,10 +63,13 @@ class Study:
     def interval(self, seeds: int) -> tuple[float, float]:
         """Of the difference, from the first so many seeds."""
         a, b = (
-            SeedRuns(points=hits[:seeds].mean(axis=1), draws=draws[:seeds])
+            Side(
+                runs=SeedRuns(points=hits[:seeds].mean(axis=1), draws=draws[:seeds]),
+                hits=hits[:seeds],
+            )
             for hits, draws in zip(self.hits, self.draws, strict=True)
         )
-        return MeanDifference.of(a, b).interval()
+        return cautious_difference(a, b, None).interval()
 
     def difference(self, seeds: int) -> float:
         """That was found."""

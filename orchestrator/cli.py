@@ -32,6 +32,12 @@ def printable(text: str) -> str:
     return without_control(redacted(text))
 
 
+def counted(number: int | None, what: str) -> str:
+    """A number of things, as `1 trial` or `2,000 families`; a dash where it is not known."""
+    plural = {"y": f"{what[:-1]}ies", "s": f"{what}es"}.get(what[-1], f"{what}s")
+    return f"{'—' if number is None else f'{number:,}'} {what if number == 1 else plural}"
+
+
 def without_control(text: str) -> str:
     """Text in which each character that is none to be seen is a question mark."""
     return _CONTROL.sub("?", text)

@@ -73,17 +73,23 @@ def fitting_table(
     """A table no wider than the terminal; where it would be, in parts, one below the other.
 
     Cells are wrapped between words before columns go into another part; a word alone is folded
-    where it takes half the terminal. Each part begins with the columns that tell the rows apart.
-    The `width` is in characters; the texts of columns with the titles `left` begin on the left.
+    where it takes half the terminal, or a third of it where only so rows can be told apart. Each
+    part begins with the columns that tell the rows apart. The `width` is in characters; the texts
+    of columns with the titles `left` begin on the left.
     """
     columns = list(zip(titles, *rows, strict=True))
     whole = [max(map(cell_len, column)) for column in columns]
-    least = [
-        min(max([1, *(cell_len(word) for cell in column for word in cell.split())]), width // 2 - 1)
+    words = [
+        max([1, *(cell_len(word) for cell in column for word in cell.split())])
         for column in columns
     ]
+    for share in (2, 3, 2):  # of the terminal
+        least = [min(longest, width // share - 1) for longest in words]
+        first = _telling_apart(rows, least, width)
+        if _distinct(rows, first):
+            break
     parts: list[RenderableType] = []
-    for part in _parts(least, _telling_apart(rows, least, width), width):
+    for part in _parts(least, first, width):
         table = Table(box=box.SIMPLE, padding=0, show_edge=False)
         sizes = _widened([least[n] for n in part], [whole[n] for n in part], width)
         for number, size in zip(part, sizes, strict=True):
@@ -102,9 +108,14 @@ def _telling_apart(rows: Sequence[Sequence[str]], least: Sequence[int], width: i
     for count in range(1, len(least)):
         if sum(least[:count]) + count + max(least[count:]) > width:
             break
-        if len({tuple(row[:count]) for row in rows}) == len(rows):
+        if _distinct(rows, count):
             return count
     return 1
+
+
+def _distinct(rows: Sequence[Sequence[str]], columns: int) -> bool:
+    """Whether no two rows are alike in the first columns."""
+    return len({tuple(row[:columns]) for row in rows}) == len(rows)
 
 
 def _parts(least: Sequence[int], first: int, width: int) -> Iterator[list[int]]:

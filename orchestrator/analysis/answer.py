@@ -9,6 +9,7 @@ import numpy as np
 
 from orchestrator.analysis.pairwise import ends, excludes_zero, is_certain, is_measured, swapped
 from orchestrator.analysis.section import at_largest, count, grouped, percent, points, present
+from orchestrator.cli import counted
 from orchestrator.results.rows import ComparisonRow, FinalRow, MeasuredRow, models_of
 from orchestrator.results.schema import ROLES
 
@@ -110,8 +111,11 @@ def _verdict(ranked: Mapping[str, Sequence[float]], comparison: Sequence[Compari
         interval += f", but not after the correction for all pairs: p {row['p_value_holm']:.2f}"
     start, of, the, among = "", "", "The", f" of {len(ranked)}"
     if row["n_seeds"] == 1:  # whose interval knows nothing of other trainings of the same family
-        start = f"Of these {len(ranked)} trained networks, compared by one training each, "
-        of, the, among = "that of ", "the", ""
+        once = [family for family, own in ranked.items() if len(own) == 1]
+        start, the = f"Of these trainings, one alone of {' and '.join(once)}, ", "the"
+        if len(once) == len(ranked):
+            start = f"Of these {len(ranked)} trained networks, compared by one training each, "
+            of, among = "that of ", ""
     if certain:
         return (
             f"{start}{of}{first} is the most accurate{among}: {one} on the test set, "
@@ -131,8 +135,10 @@ def _reach(final: Sequence[FinalRow], ranked: Mapping[str, Sequence[float]]) -> 
     if max(seeds) > 1:
         ends = sorted({min(seeds), max(seeds)})
         runs = f"means over {' to '.join(map(str, ends))} trainings each"
+        if min(seeds) == 1:
+            runs += ", and of one alone training noise is in no interval"
     return (
-        f"Measured on {count(own['test_images'])} test images after training on "
+        f"Measured on {counted(own['test_images'], 'test image')} after training on "
         f"{count(own['train_images'])}; {runs}."
     )
 

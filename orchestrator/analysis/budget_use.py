@@ -8,7 +8,8 @@ import pandas as pd
 
 from orchestrator.analysis.formats import number, words
 from orchestrator.analysis.frames import records
-from orchestrator.analysis.section import Format, Section, count
+from orchestrator.analysis.section import Format, Section
+from orchestrator.cli import counted
 from orchestrator.forecast.estimate import SECONDS_PER_HOUR, between, cost_notes
 from orchestrator.results.study_record import StudyRecord
 
@@ -43,16 +44,20 @@ def _budget_rule(study: StudyRecord) -> str:
     """What was made equal between the families, in a sentence."""
     settings = study.settings
     hours, trials = settings.budget_gpu_hours, settings.trials
-    cap = f"at most {count(trials)} trials"
+    cap = f"at most {counted(trials, 'trial')}"
     whom = "each family and training share" if settings.tune_per_fraction else "each family"
     # `family_searcher.FamilySearch`: with one trial at a time nothing depends on clocks.
     alone = study.cluster.max_concurrent == 1
     order = "started the fewest trials" if alone else "used the least device time so far"
     budgets = {
-        "device-hours, an equal share for each family": hours,
-        "hours of wall time": settings.time_budget,
+        ("device-hour", ", an equal share for each family"): hours,
+        ("hour", " of wall time"): settings.time_budget,
     }
-    parts = [f"{limit:g} {what}" for what, limit in budgets.items() if limit is not None]
+    parts = [
+        f"{limit:g} {unit}{'' if limit == 1 else 's'}{more}"
+        for (unit, more), limit in budgets.items()
+        if limit is not None
+    ]
     if parts:
         rule = f"{' and '.join(parts)}, finals included{_ended(study)}"
         return f"Budget rule: {rule}; {cap} for {whom}, its baseline included."
@@ -67,8 +72,7 @@ def _ended(study: StudyRecord) -> str:
     if not study.closed:
         return ", which no search came to the end of"
     listed = ", ".join(
-        f"{name} after {why.trials:,} trial{'s' if why.trials > 1 else ''}"
-        for name, why in study.closed.items()
+        f"{name} after {counted(why.trials, 'trial')}" for name, why in study.closed.items()
     )
     return f", which ended the search of {listed}"
 

@@ -117,12 +117,12 @@ def _unfinished(
     wanted = study.settings.seeds * len(study.settings.train_fractions)
     for family in study.settings.families:
         statuses = Counter(row["status"] for row in trials if row["family"] == family)
-        if not MAY_WIN & statuses.keys():
+        roles = [row["role"] for row in finals if row["family"] == family]
+        if not roles and not MAY_WIN & statuses.keys():
             counts = ", ".join(f"{number} {status}" for status, number in statuses.items())
             listed = counts or "none was started"
             yield f"{family}: no trial finished ({listed}), so the family has no winner."
             continue
-        roles = [row["role"] for row in finals if row["family"] == family]
         if not roles:
             yield f"{family}: trials finished, but there are no final runs, so it has no results."
             continue

@@ -15,6 +15,7 @@ import pandas as pd
 from orchestrator.analysis.formats import number, share, words
 from orchestrator.analysis.per_class import class_names, score_classes
 from orchestrator.analysis.section import Section, count
+from orchestrator.cli import counted
 from orchestrator.results.study_record import StudyRecord
 from orchestrator.stats.predictions import PredictedRun, tuned_runs
 
@@ -168,9 +169,9 @@ def certain_but_wrong_sections(
             "trainings wrong": number("wrong"),
         },
         notes=(
-            f"The first {count(len(table))} of {count(len(found))} test images that the tuned "
-            f"models, {count(int(table['trainings'].iloc[0]))} trainings together, are wrong on, "
-            "those first whose label is the least probable to them. A wrong label is one reason; "
-            "look at the images before anything is changed.",
+            f"The first {count(len(table))} of {counted(len(found), 'test image')} that the tuned "
+            f"models, {counted(int(table['trainings'].iloc[0]), 'training')} together, are wrong "
+            "on, those first whose label is the least probable to them. A wrong label is one "
+            "reason; look at the images before anything is changed.",
         ),
     )

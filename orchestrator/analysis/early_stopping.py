@@ -1,7 +1,7 @@
 """What early stopping did: the rungs, whether early ranks held, what was saved, and what else."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from itertools import combinations, product
 from typing import Final, cast
 
@@ -11,10 +11,11 @@ import pandas as pd
 from orchestrator.analysis.formats import number, points, share, words
 from orchestrator.analysis.frames import records
 from orchestrator.analysis.section import Section
+from orchestrator.analysis.test_results import in_words
 from orchestrator.config.rungs import offered_rungs
 from orchestrator.config.stored_settings import StoredSettings
 from orchestrator.results.rows import EpochRow
-from orchestrator.results.states import State
+from orchestrator.results.states import MAY_WIN, State
 from orchestrator.results.study_record import StudyRecord
 from orchestrator.stats.asha import FamilyRungs
 from trainables.epoch_rows import objective
@@ -109,8 +110,9 @@ def replay_settings(study: StudyRecord, trials: pd.DataFrame, epochs: pd.DataFra
     Returns:
         A row for each search and setting: `family`, `grace_period`, `reduction_factor` (missing
         without early stopping), `epochs` it would have run, `share_saved` of running all trials to
-        the end, `accuracy` of the best trial on validation, `difference` to that of the study, and
-        `exact`, no where that is a lower bound, or that it is the study's own setting.
+        the end, `accuracy` (or what else is the objective) on validation of the best trial that can
+        win, `difference` to that of the study, and `exact`, no where that is a lower bound, or that
+        it is the study's own setting.
     """
     settings = study.settings
     last, grace, factor = settings.epochs, settings.grace_period, settings.reduction_factor
@@ -119,6 +121,7 @@ def replay_settings(study: StudyRecord, trials: pd.DataFrame, epochs: pd.DataFra
     others = [*product(graces, sorted({*FACTORS, factor})), (last, np.nan)]
     known = trials.set_index("trial_id")
     exempt = set(known.index[known["role"] == "baseline"])
+    may_win = set(known.index[known["status"].isin(MAY_WIN)])
     curves = epochs.sort_values("sequence")
     rows = []
     for family in study.settings.families:
@@ -126,17 +129,22 @@ def replay_settings(study: StudyRecord, trials: pd.DataFrame, epochs: pd.DataFra
         if not mine:
             continue
         cut = set(known.index[(known["family"] == family) & (known["status"] == State.STOPPED)])
-        best, whole = max(map(objective, mine)), last * len({row["trial_id"] for row in mine})
+        best, whole = _best(mine, may_win), last * len({row["trial_id"] for row in mine})
         for setting in others:
             ran, missed = _replayed(mine, exempt, setting, settings)
             beyond = cut - missed
             counts = Counter(row["trial_id"] for row in ran)
             count = len(ran) + sum(last - counts[name] for name in beyond)
-            accuracy, exact = max(map(objective, ran)), "no" if beyond else "yes"
+            accuracy, exact = _best(ran, may_win), "no" if beyond else "yes"
             exact = "the study's own" if setting == (grace, factor) else exact
             numbers = (count, 1 - count / whole, accuracy, accuracy - best)
             rows.append((family, *setting, *numbers, exact))
     return pd.DataFrame(rows, columns=list(REPLAYED) if rows else None)
+
+
+def _best(rows: Iterable[EpochRow], trials: Container[str]) -> float:
+    """The highest objective of an epoch of these trials; not a number where they have none."""
+    return max((objective(row) for row in rows if row["trial_id"] in trials), default=np.nan)
 
 
 def _replayed(
@@ -165,7 +173,7 @@ def early_stopping_sections(
     study: StudyRecord, trials: pd.DataFrame, epochs: pd.DataFrame, rungs: pd.DataFrame
 ) -> Iterator[Section]:
     """What early stopping did in each search, which is named as a family in the study."""
-    last_epoch = study.settings.epochs
+    last_epoch, measure = study.settings.epochs, in_words(study.settings.objective)
     yield Section(
         key="stopping/saved",
         title="Early stopping: what it saved",
@@ -198,8 +206,8 @@ def early_stopping_sections(
             "The rule applied to the stored curves in the order in which their epochs came; the "
             "trials are those that the search asked for, whatever it would have asked for then. "
             "Where a trial goes on that the study stopped, it counts with all epochs and with the "
-            "best accuracy it had: then nothing is exact, and the accuracy a lower bound. A dash "
-            "is no early stopping.",
+            f"best {measure} it had: then nothing is exact, and the {measure} a lower bound. "
+            "A dash is no early stopping.",
         ),
     )
     yield Section(
@@ -210,7 +218,7 @@ def early_stopping_sections(
             "family": words("family"),
             "epoch": number("rung"),
             "arrivals": number("arrivals"),
-            "median accuracy": share("median"),
+            f"median {measure}": share("median"),
             "last cut-off": share("cutoff"),
             "survivors": number("survivors"),
             "baseline kept": number("protected"),
@@ -228,8 +236,8 @@ def early_stopping_sections(
             "Spearman's rho": number("rho", "z.2f"),
         },
         notes=(
-            "Rho is the rank correlation of validation accuracy over the trials that reached both "
-            "epochs. Survivors are alike, so it is lower among them than among all trials, and "
-            "says nothing on whether one that was stopped would have won.",
+            f"Rho is the rank correlation of validation {measure} over the trials that reached "
+            "both epochs. Survivors are alike, so it is lower among them than among all trials, "
+            "and says nothing on whether one that was stopped would have won.",
         ),
     )

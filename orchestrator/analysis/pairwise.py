@@ -123,10 +123,12 @@ def _rows(
 
 
 def _notes(rows: Sequence[Row]) -> Iterator[str]:
-    seeds = min(row["seeds"] for row in rows)
+    seeds, most = (choose(row["seeds"] for row in rows) for choose in (min, max))
     noise = f"of test images and of training ({seeds} seeds)"
     if seeds == 1:
         noise = "of test images alone (one seed)"
+    if seeds == 1 < most:
+        noise = "of test images, and of training where both models have two seeds or more"
     yield f"They cover the noise {noise}; p is corrected by Holm."
     if 1 < seeds < ENOUGH_SEEDS:
         yield "From two seeds the noise of training is hardly known, so intervals are very wide."

@@ -9,6 +9,7 @@ import pandas as pd
 
 from orchestrator.analysis.formats import number, share, words
 from orchestrator.analysis.section import Format, Section
+from orchestrator.cli import counted
 from orchestrator.results.study_record import StudyRecord
 from orchestrator.stats.bootstrap import Floats, Integers
 from orchestrator.stats.predictions import PredictedRun, tuned_runs
@@ -144,7 +145,7 @@ def _matrix_section(names: Sequence[str], scores: ClassScores) -> Section:
         table=table,
         formats={"true class": words("true class"), **{each: number(each) for each in columns}},
         notes=(
-            f"Test images of {scores.seeds} seed{'s' if scores.seeds > 1 else ''} together; a "
-            "column for each predicted class.",
+            f"Test images of {counted(scores.seeds, 'seed')} together; a column for each predicted "
+            "class.",
         ),
     )

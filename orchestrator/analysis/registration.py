@@ -16,6 +16,7 @@ from orchestrator.analysis.pairwise import (
     swapped,
 )
 from orchestrator.analysis.section import Section, percent
+from orchestrator.cli import counted
 from orchestrator.results.registration import EXPLORED
 from orchestrator.results.rows import ComparisonRow, MeasuredRow, models_of
 from orchestrator.results.study_record import Question, StudyRecord
@@ -45,7 +46,7 @@ def registration_sections(study: StudyRecord, pairs: Sequence[ComparisonRow]) ->
         },
         notes=(
             f"Registered at {registration.registered_at}, before the first trial "
-            f"(SHA-256 {registration.sha256[:12]}): {len(questions)} questions, p "
+            f"(SHA-256 {registration.sha256[:12]}): {counted(len(questions), 'question')}, p "
             f"corrected over them by Holm, alpha {alpha:g}. All other comparisons are explored: "
             "they suggest what to ask next, and are corrected apart.",
         ),

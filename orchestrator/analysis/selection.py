@@ -10,6 +10,8 @@ import pandas as pd
 from orchestrator.analysis.budget_use import budget_use_section, measure_budget_use
 from orchestrator.analysis.formats import number, points, share, words
 from orchestrator.analysis.section import Section
+from orchestrator.analysis.test_results import in_words
+from orchestrator.cli import counted
 from orchestrator.results.schema import ROLES
 from orchestrator.results.states import MAY_WIN
 from orchestrator.results.study_record import StudyRecord
@@ -83,7 +85,10 @@ def fairness_sections(
     study: StudyRecord, trials: pd.DataFrame, final: pd.DataFrame
 ) -> Iterator[Section]:
     """What each family was given, gained, and promised too much."""
-    families = study.settings.families
+    families, measure = study.settings.families, in_words(study.settings.objective)
+    by = "it, so its gain is too large rather than too small"
+    if measure != "accuracy":
+        by = f"validation {measure}, so another may have a higher accuracy"
     table = describe_selection(families, trials, final)
     yield budget_use_section(study, measure_budget_use(families, trials, final))
     yield Section(
@@ -104,9 +109,9 @@ def fairness_sections(
             "re-trained optimism (points)": points("final_optimism"),
         },
         notes=(
-            "Validation accuracy, but where it says test. The best trial was chosen by it, so its "
-            "gain is too large rather than too small: its optimism is validation minus test. Left "
-            "out are trials that diverged, failed or have not ended.",
+            f"Validation accuracy, but where it says test. The best trial was chosen by {by}: its "
+            "optimism is validation minus test. Left out are trials that diverged, failed or have "
+            "not ended.",
         ),
     )
     best = can_win(trials)
@@ -158,9 +163,9 @@ def probe_sections(study: StudyRecord, trials: pd.DataFrame) -> Iterator[Section
             "best trial of the search": share("searched"),
         },
         notes=(
-            f"Accuracy on {first.validation_images:,} validation images, after a look at "
-            f"{first.train_images:,} training images without training any of the network; of "
-            "the search's best trial on all validation images.",
+            f"Accuracy on {counted(first.validation_images, 'validation image')}, after a look at "
+            f"{counted(first.train_images, 'training image')} without training any of the network; "
+            "of the search's best trial on all validation images.",
         ),
         place="document",
     )

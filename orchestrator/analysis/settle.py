@@ -1,6 +1,5 @@
 """What would settle it: the seeds or test images that tell the two best apart, and their cost."""
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
@@ -8,13 +7,13 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from orchestrator.analysis.answer import pair_of, rank
+from orchestrator.analysis.answer import mean_pairs, pair_of, rank
 from orchestrator.analysis.formats import number, share, words
 from orchestrator.analysis.pairwise import ENOUGH_SEEDS, is_certain
-from orchestrator.analysis.section import Section, count, percent
+from orchestrator.analysis.section import Section, count, grouped, percent
 from orchestrator.forecast.estimate import SECONDS_PER_HOUR, between, cost_notes
 from orchestrator.results.going_on import resume_command
-from orchestrator.results.rows import ComparisonRow
+from orchestrator.results.rows import ComparisonRow, MeasuredRow, Model, models_of
 from orchestrator.results.study_record import StudyRecord
 from orchestrator.stats import power
 from orchestrator.stats.bootstrap import CONFIDENCE
@@ -61,7 +60,7 @@ def settle_table(
         alike = "are right on the same test images in every training: no more seeds tell them apart"
         return nothing, [f"{' and '.join(names)} {alike}."]
     # In a study from before means were corrected there is no such p-value.
-    pairs = 1 if row["p_value_holm"] is None else _pairs_of_models(final)
+    pairs = 1 if row["p_value_holm"] is None else _tested_together(final, comparison, row)
     noise = power.measure(*models)
     # What is to be distinguished from none, and with what certainty: what Holm asks at most.
     asked = {"difference": abs(row["difference"]), "confidence": 1 - (1 - CONFIDENCE) / pairs}
@@ -97,20 +96,28 @@ def settle_section(table: pd.DataFrame, notes: Sequence[str]) -> Section:
     )
 
 
-def _pairs_of_models(final: pa.Table) -> int:
-    """How many pairs a p-value is corrected for: a winner that is its baseline is one model."""
-    finals = final.to_pandas()
-    largest = finals[finals["train_fraction"] == finals["train_fraction"].max()]
-    trainings = largest.groupby(["family", "role"], observed=True)["trial_id"].agg(frozenset)
-    return math.comb(trainings.nunique(), 2)
+def _tested_together(final: pa.Table, comparison: Sequence[ComparisonRow], row: MeasuredRow) -> int:
+    """How many pairs a row's p is corrected for: a winner that is its baseline is one model."""
+    trainings: dict[tuple[Model, float], frozenset[str]] = {}
+    for (*model, fraction), runs in grouped(final.to_pylist(), *MODEL):
+        trainings[(model[0], model[1]), fraction] = frozenset(run["trial_id"] for run in runs)
+    asked = row.get("registered")
+    tests = {
+        frozenset(trainings.get((model, each["train_fraction"])) for model in models_of(each))
+        for each in mean_pairs(comparison)
+        if each.get("registered") == asked
+        and (asked or each["train_fraction"] == row["train_fraction"])
+    }
+    return sum(len(models) > 1 for models in tests)
 
 
 def _first_seeds(study: StudyRecord, final: pa.Table, now: int) -> Iterator[str]:
     """What to do where a model was trained once."""
-    hours = _more_seeds_hours(final, ENOUGH_SEEDS)
+    seeds = max(ENOUGH_SEEDS, study.settings.seeds)  # of which some may have failed
+    hours = _more_seeds_hours(final, seeds)
     yield (
-        f"{ENOUGH_SEEDS} seeds in place of {now} would show training noise{_taking(hours)}: "
-        f"{_command(study, ENOUGH_SEEDS)}."
+        f"{seeds} seeds in place of {now} would show training noise{_taking(hours)}: "
+        f"{_command(study, seeds)}."
     )
     yield from _prices(study, hours)
 

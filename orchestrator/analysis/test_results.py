@@ -11,7 +11,8 @@ import pandas as pd
 
 from orchestrator.analysis.formats import number, spread, words
 from orchestrator.analysis.frames import over_seeds, records
-from orchestrator.analysis.section import FORMATS, Format, Section, at_largest, count, present
+from orchestrator.analysis.section import FORMATS, Format, Section, at_largest, present
+from orchestrator.cli import counted
 from orchestrator.config.searches import search_for, search_of
 from orchestrator.results.rows import FinalRow, TrialRow
 from orchestrator.results.schema import ROLES
@@ -56,7 +57,7 @@ def result_sections(
         yield Section(
             key=f"results/{fraction:g}",
             title=f"Test results at train fraction {fraction:g}: "
-            f"{count(first['train_images'])} training images",
+            f"{counted(first['train_images'], 'training image')}",
             table=table,
             formats={
                 **formats,
@@ -77,8 +78,8 @@ def _notes(table: pd.DataFrame, first: FinalRow, objective: str) -> Iterator[str
     )
     by = "" if objective == "accuracy" else f" (by {in_words(objective)})"
     yield f"At the best validation epoch{by}; precision and recall are macro; {how}."
-    validation, test = count(first["validation_images"]), count(first["test_images"])
-    yield f"{validation} validation images, {test} test images."
+    validation = counted(first["validation_images"], "validation image")
+    yield f"{validation}, {counted(first['test_images'], 'test image')}."
 
 
 def in_words(objective: str) -> str:
@@ -111,7 +112,7 @@ def reference_sections(study: StudyRecord, finals: Sequence[FinalRow]) -> Iterat
     notes = [
         "CIFAR-10's test split; ours are the baselines at their last epoch, as the reference's.",
         "The reference's precision and recall fit Keras' micro average at threshold 0.5.",
-        *(f"Ours: {count(run['train_images'])} training images." for run in runs[:1]),
+        *(f"Ours: {counted(run['train_images'], 'training image')}." for run in runs[:1]),
     ]
     yield Section(
         key="results/reference",

@@ -8,8 +8,9 @@ from typing import Final
 from scipy.stats import binomtest
 
 from orchestrator.analysis.section import present
-from orchestrator.audit.finding import Check, Finding, count, listed, of_group
+from orchestrator.audit.finding import Check, Finding, listed, of_group
 from orchestrator.audit.foreign import FAILED, STOPPED, ForeignStudy, Trial, tuned
+from orchestrator.cli import counted
 
 BASELINE: Final = Check("baseline")
 MISSING: Final = "baseline not in the study"
@@ -46,7 +47,7 @@ def check_baseline(study: ForeignStudy) -> Finding:
             *cut,
         )
     return BASELINE.in_order(
-        f"The baseline is among the trials: {count(len(usable), 'trial')} ({shown})."
+        f"The baseline is among the trials: {counted(len(usable), 'trial')} ({shown})."
     )
 
 

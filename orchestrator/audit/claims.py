@@ -21,6 +21,7 @@ from orchestrator.audit import selection_bias
 from orchestrator.audit.finding import Claim, ClaimStatus, Finding, of_group
 from orchestrator.audit.foreign import ForeignStudy, Trial, tuned
 from orchestrator.audit.test_use import TAINTING
+from orchestrator.cli import counted
 from orchestrator.stats.claims import holm
 
 LEVEL: Final = 0.05
@@ -181,12 +182,12 @@ def _by_searches(study: ForeignStudy, one: str, other: str) -> _Test:
         return _Test(difference, "only test is recorded, and of one training each")
     if not (study.said.independent or study.raw.independent):
         why = (
-            f"one search each: at {equal} trials of each, but the luck of a search that learns is "
-            "in none of these files; --independent says that trials were drawn at random"
+            f"one search each: at {counted(equal, 'trial')} of each, but the luck of a search that "
+            "learns is in none of these files; --independent says that trials were drawn at random"
         )
         return _Test(difference, why)
     if equal < FEWEST_CONFIGS:
-        return _Test(difference, f"{equal} trials are too few")
+        return _Test(difference, f"{counted(equal, 'trial')} of each: too few")
     k = (equal + 1) // 2
     why = f"trials permuted, expected best of {k} of each"
     return _Test(difference, why, permutation_p_value(a, b, k), SEARCHES)

@@ -18,7 +18,7 @@ from orchestrator.audit.budget_use import (
     measure_budget_use,
 )
 from orchestrator.audit.claims import judge_claims
-from orchestrator.audit.finding import SIN, Claim, Finding, count, of_group
+from orchestrator.audit.finding import SIN, Claim, Finding, of_group
 from orchestrator.audit.foreign import ForeignStudy
 from orchestrator.audit.selection_bias import (
     Noise,
@@ -27,6 +27,7 @@ from orchestrator.audit.selection_bias import (
     measure_selection_bias,
 )
 from orchestrator.audit.test_use import check_test_use
+from orchestrator.cli import counted
 from orchestrator.compare.document import Report
 from orchestrator.terminal import fitting_table
 
@@ -83,12 +84,12 @@ def headline(result: Audit) -> str:
     """The answer in one sentence."""
     statuses = [claim.standing for claim in result.claims]
     claims = (
-        f"of {count(len(statuses), 'claim')} {statuses.count('supported')} supported, "
+        f"of {counted(len(statuses), 'claim')} {statuses.count('supported')} supported, "
         f"{statuses.count('not supported')} not, {statuses.count('cannot be told')} cannot be told"
         if statuses
         else "there is nothing to claim: one group, and no baseline"
     )
-    sins = count(len(result.sins), "sin") if result.sins else "No sin found"
+    sins = counted(len(result.sins), "sin") if result.sins else "No sin found"
     return f"{sins}; {claims}."
 
 
@@ -160,7 +161,7 @@ def _about(study: ForeignStudy) -> str:
     """What was read, and which entry was taken for what."""
     read = "; ".join(f"{what}: {name}" for what, name in _read_as(study).items() if name)
     more = "more is better" if study.sign > 0 else "less is better"
-    return f"{study.raw.form}, {count(len(study.trials), 'trial')}. Read as {read}; {more}."
+    return f"{study.raw.form}, {counted(len(study.trials), 'trial')}. Read as {read}; {more}."
 
 
 def _read_as(study: ForeignStudy) -> dict[str, str | None]:

@@ -62,11 +62,6 @@ class Claim:
     scope: str = ""
 
 
-def count(number: int, name: str) -> str:
-    """A number with its noun."""
-    return f"{number:,} {name}{'' if number == 1 else 's'}"
-
-
 def of_group(group: str) -> str:
     """A group in words; the only one has no name."""
     return group or "the study"

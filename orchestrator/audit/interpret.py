@@ -26,7 +26,7 @@ def interpret(raw: RawStudy, said: Said) -> ForeignStudy:
     columns = list(dict.fromkeys(name for trial in raw.trials for name in trial.fields))
     if not raw.trials:
         raise ValueError(f"a study must have trials, but {raw.path} has none")
-    _check_named(columns, said)
+    _check_named(raw, columns, said)
     numbers = [name for name in columns if _is_numeric(raw.trials, name)]
     folds = names.is_cross_validation(columns)
     params = {name for trial in raw.trials for name in trial.params or ()}
@@ -39,6 +39,9 @@ def interpret(raw: RawStudy, said: Said) -> ForeignStudy:
     }
     metric = said.metric or raw.objective or _metric(sides)
     test = said.test_metric or _test_metric(sides, metric)
+    if metric is None:  # else it would be said that nothing but test was recorded
+        choosing = {"validation", "unsaid"}
+        _check_filled(raw, [name for name in measures if names.side(name) in choosing])
     for name in (metric, test):
         if name in strays and name not in {said.metric, said.test_metric, raw.objective}:
             raise ValueError(f"{name} must have finite numbers, but {strays[name]}")
@@ -81,16 +84,27 @@ def interpret(raw: RawStudy, said: Said) -> ForeignStudy:
     )
 
 
-def _check_named(columns: Sequence[str], said: Said) -> None:
-    missing = [
-        f"--{field.replace('_', '-')} {name!r}"
-        for field in ("metric", "test_metric", "group", "seed_column")
-        if (name := getattr(said, field)) and name not in columns
-    ]
+def _check_named(raw: RawStudy, columns: Sequence[str], said: Said) -> None:
+    fields = ("metric", "test_metric", "group", "seed_column")
+    named = {f"--{field.replace('_', '-')} ": getattr(said, field) for field in fields}
+    named = {flag: name for flag, name in named.items() if name}
+    missing = [f"{flag}{name!r}" for flag, name in named.items() if name not in columns]
     if missing:
         raise ValueError(
             f"{', '.join(missing)} must name columns of the trials: {listed(columns, SHOWN)}"
         )
+    for flag, name in named.items():
+        _check_filled(raw, [name], flag)
+
+
+def _check_filled(raw: RawStudy, columns: Sequence[str], of: str = "") -> None:
+    """Checks that columns have a value in some trial; `of` is what they were named for."""
+    for name in columns:
+        if all(trial.fields.get(name) is None for trial in raw.trials):
+            raise ValueError(
+                f"{of}{name} must have a value in some trial, but none of the {len(raw.trials)} in "
+                f"{raw.path} has one"
+            )
 
 
 def _is_numeric(trials: Sequence[RawTrial], name: str) -> bool:

@@ -3,8 +3,9 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final
 
-from orchestrator.audit.finding import Check, Finding, count, listed, of_group
+from orchestrator.audit.finding import Check, Finding, listed, of_group
 from orchestrator.audit.foreign import ForeignStudy, Trial
+from orchestrator.cli import counted
 
 CHECK: Final = Check("use of the test set")
 CHOSEN_BY_TEST: Final = "chosen by a test metric"
@@ -43,7 +44,7 @@ def check_test_use(study: ForeignStudy) -> list[Finding]:
 
 def _by_name(study: ForeignStudy) -> Iterator[str]:
     if study.metric_of_test and _most_points(study) > 1:
-        yield f"{count(len(study.usable), 'trial')} have a value of {study.metric}"
+        yield f"{counted(len(study.usable), 'trial')} have a value of {study.metric}"
 
 
 def _same_numbers(study: ForeignStudy) -> Iterator[str]:
@@ -68,7 +69,7 @@ def _decimals(values: Sequence[float]) -> int:
 def _only_test(study: ForeignStudy) -> Iterator[str]:
     if study.metric is None and _most_points(study) > FINALS:
         group = max(study.groups, key=lambda name: _points(study.of(name)))
-        configurations = count(_points(study.of(group)), "configuration")
+        configurations = counted(_points(study.of(group)), "configuration")
         yield f"{configurations} of {of_group(group)} have it, and no measure on validation"
 
 
@@ -94,7 +95,7 @@ def _better_by_value(study: ForeignStudy, trials: Sequence[Trial]) -> Iterator[s
     if ahead and beaten:
         yield (
             f"{chosen.name} has the best {study.test_metric} of {len(tests)} tested trials "
-            f"({chosen_test:.6g}), but {count(len(ahead), 'trial')} a better {study.metric} than "
+            f"({chosen_test:.6g}), but {counted(len(ahead), 'trial')} a better {study.metric} than "
             f"its {value:.6g}"
         )
 
@@ -116,7 +117,7 @@ def _best_epoch(study: ForeignStudy) -> Iterator[str]:
             lucky.append((abs(reported - honest), trial.name))
     if len(lucky) >= FEWEST_LUCKY:
         gain, name = max(lucky, key=lambda pair: pair[0])
-        yield f"so in {len(lucky)} of {count(compared, 'trial')}; most in {name}, by {gain:.4g}"
+        yield f"so in {len(lucky)} of {counted(compared, 'trial')}; most in {name}, by {gain:.4g}"
 
 
 def _during_search(study: ForeignStudy) -> Iterator[str]:
@@ -127,8 +128,8 @@ def _during_search(study: ForeignStudy) -> Iterator[str]:
         if _points(tested) > FINALS:
             looks = sum(max(1, len(trial.test_curve)) for trial in tested)
             yield (
-                f"{count(_points(tested), 'configuration')} of {of_group(group)} have "
-                f"{study.test_metric}, measured {count(looks, 'time')}; its finals would be "
+                f"{counted(_points(tested), 'configuration')} of {of_group(group)} have "
+                f"{study.test_metric}, measured {counted(looks, 'time')}; its finals would be "
                 f"{FINALS} at most"
             )
 
@@ -147,11 +148,11 @@ def _none_found(study: ForeignStudy) -> Finding:
     configs = {(trial.group, trial.config) for trial in tested}
     if not study.knows_params and len(configs) > FINALS * len(study.groups):
         return CHECK.unknown(
-            f"{name} is recorded of {count(len(tested), 'trial')}, but nothing here tells "
+            f"{name} is recorded of {counted(len(tested), 'trial')}, but nothing here tells "
             "hyperparameters, so finals and trials of a search look alike."
         )
     return CHECK.in_order(
-        f"{name} is recorded of finals alone: {count(len(tested), 'trial')} "
+        f"{name} is recorded of finals alone: {counted(len(tested), 'trial')} "
         f"({listed([trial.name for trial in tested])})."
     )
 

@@ -14,7 +14,8 @@ from orchestrator.analysis.formats import interval, number, p_value, spread, wor
 from orchestrator.analysis.frames import frame, over_seeds
 from orchestrator.analysis.pairwise import named_ends
 from orchestrator.analysis.section import MISSING, Row, Section, grouped, table_csv, worded
-from orchestrator.analysis.test_results import METRICS, MODEL
+from orchestrator.analysis.test_results import METRICS, MODEL, in_words
+from orchestrator.cli import counted
 from orchestrator.compare.document import WARNINGS, Report
 from orchestrator.compare.study_differences import SHOWN_OF_A_HASH, differences_section
 from orchestrator.results import schema
@@ -126,6 +127,7 @@ def _results_section(sides: Sequence[Side]) -> Section:
     by = (*MODEL, "study", "train_images")
     table = over_seeds(runs, by, [f"test_{name}" for name in METRICS])
     lacking = [name for name, own in finals.items() if own.empty]
+    objectives = dict.fromkeys(in_words(side.results.settings.objective) for side in sides)
     return Section(
         key="results/all",
         title="Test results",
@@ -138,7 +140,7 @@ def _results_section(sides: Sequence[Side]) -> Section:
             "seeds": number("seeds"),
         },
         notes=(
-            "At the epoch with the best validation accuracy, means over seeds.",
+            f"At the epoch with the best validation {' or '.join(objectives)}, means over seeds.",
             *(f"{name}: there are no final runs, so it has no results." for name in lacking),
         ),
         place="terminal",
@@ -155,9 +157,9 @@ def _pair_sections(sides: Sequence[Side], rows: Sequence[Row]) -> Iterator[Secti
             note = f"Not comparable pairwise: {why}. Only the tables stand side by side."
         elif own:
             note = (
-                f"Differences of the means over seeds on the same {own[0]['n_images']:,} test "
-                "images, accuracy in points, with 95% intervals; p corrected by Holm for all "
-                "models and pairs of studies."
+                "Differences of the means over seeds on the same "
+                f"{counted(own[0]['n_images'], 'test image')}, accuracy in points, with 95% "
+                "intervals; p corrected by Holm for all models and pairs of studies."
             )
             if min(row["n_seeds"] for row in own if row["seed"] is None) == 1:
                 note += " With one seed an interval covers test-sampling noise only."

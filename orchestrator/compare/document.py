@@ -1,9 +1,11 @@
 """The whole comparison, before it is written or printed: its sections in their order."""
 
+import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
+import pandas as pd
 import pyarrow as pa
 
 from orchestrator.analysis.answer import Answer, answer, pair_of, rank
@@ -24,8 +26,11 @@ from orchestrator.analysis.section import Section
 from orchestrator.analysis.selection import fairness_sections, probe_sections
 from orchestrator.analysis.settle import settle_section, settle_table
 from orchestrator.analysis.test_results import in_order, reference_sections, result_sections
+from orchestrator.called import words_of
 from orchestrator.config.searches import label_by_search, label_finals_by_search
+from orchestrator.results.going_on import resume_command
 from orchestrator.results.rows import Model
+from orchestrator.results.states import ENDED, MAY_WIN
 from orchestrator.results.study_record import StudyRecord
 from orchestrator.stats.predictions import PredictedRun
 from orchestrator.stats.sample_efficiency import Curve
@@ -55,6 +60,15 @@ def _warnings(sections: Iterable[Section]) -> Iterator[str]:
     for section in sections:
         if section.topic == "warnings":
             yield from section.notes
+
+
+def _to_go_on(study: StudyRecord, trials: pd.DataFrame) -> str:
+    """What to do where no final run was tested."""
+    if study.outcome not in ENDED or trials["status"].isin(MAY_WIN).any():
+        again = resume_command(study.folder)
+        return f"No final run was tested yet: unless the study runs, `{again}` goes on with it."
+    command = shlex.join([*words_of("status"), str(study.folder)])
+    return f"No trial finished: `{command}` shows what there is, and what failed."
 
 
 def prepare(
@@ -128,6 +142,8 @@ def prepare(
     ]
     found = answer(finals, pairs, settings.objective)
     details = [*found.details, *(() if study.demo else settling.notes[:1])]
+    if not finals:
+        details += [_to_go_on(study, of_search)]
     details += of_answer(study, pair_of(pairs, rank(finals)))
     return Report(
         title=f"Comparison of {study.name}",

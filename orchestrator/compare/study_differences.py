@@ -35,7 +35,7 @@ def differences_section(names: Sequence[str], studies: Sequence[StudyRecord]) ->
 
     The names by which the studies are shown stand in their order.
     """
-    rows, alike, more_files = [], [], 0
+    rows, alike, more_files, own = [], [], 0, ("aspect", "entry")
     families = {name: None for study in studies for name in study.settings.families}
     lone = [name for name in families if any(name not in s.settings.families for s in studies)]
     for key, aspect in ASPECTS.items():
@@ -62,7 +62,7 @@ def differences_section(names: Sequence[str], studies: Sequence[StudyRecord]) ->
     return worded(
         key="differs/all",
         title="What differs",
-        columns=("aspect", "entry", *names),
+        columns=(*own, *(f"study {name}" if name in own else name for name in names)),
         rows=rows,
         notes=tuple(notes if rows else [*notes, "No recorded entry differs."]),
         place="terminal",

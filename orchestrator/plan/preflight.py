@@ -9,6 +9,7 @@ from typing import Final
 
 from rich.console import Console
 
+from orchestrator.cli import counted
 from orchestrator.config.settings import Settings
 from orchestrator.config.sources import demo_notes
 from orchestrator.config.trackers import check_installed, parse_targets
@@ -100,7 +101,7 @@ def check_new(settings: Settings, console: Console, *, register: str | None = No
     _print(inputs, plans, console, proposed=proposed)
     if warm is not None:
         left_out = f"; {warm.left_out} others do not count here" if warm.left_out else ""
-        console.print(f"Warm start: {len(warm.trials)} trials of {warm.study}{left_out}")
+        console.print(f"Warm start: {counted(len(warm.trials), 'trial')} of {warm.study}{left_out}")
     for sentence in notes_of(registered) if registered else ():
         console.print(sentence)
     return CheckedStudy(

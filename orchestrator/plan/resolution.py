@@ -5,12 +5,13 @@ from typing import Final
 
 import numpy as np
 
+from orchestrator.cli import counted
 from orchestrator.config.settings import Settings
 from orchestrator.results import files
 from orchestrator.stats import power
 from orchestrator.stats.intervals import FEWEST_SEEDS
 from orchestrator.stats.power import SEED_NOISE
-from orchestrator.stats.predictions import split_runs, tuned_hits
+from orchestrator.stats.predictions import largest_share, split_runs, tuned_hits
 from trainables.data.dataset import OpenedDataSet
 
 DISAGREEMENT: Final = 0.2
@@ -23,7 +24,8 @@ def resolution(settings: Settings, dataset: OpenedDataSet) -> str | None:
     """The difference in accuracy that a study sees with a chance of 80%, in a sentence.
 
     The noise is that of the two best tuned families of the latest study in the results folder on
-    the very same data, if there is one with two seeds or more; otherwise it is assumed.
+    the very same data, if there is one with two seeds or more in which both are better than who
+    always says the largest class; otherwise it is assumed.
 
     Returns:
         None where only decoding tells how many test images there are.
@@ -43,7 +45,7 @@ def resolution(settings: Settings, dataset: OpenedDataSet) -> str | None:
         sees = f"two trained networks {size}"
         unknown = " What other trainings of the same families would give takes 2 seeds to see."
     return (
-        f"{seeds} seed{'' if seeds == 1 else 's'} and {images:,} test images separate {sees} "
+        f"{counted(seeds, 'seed')} and {counted(images, 'test image')} separate {sees} "
         f"({100 * power.POWER:.0f}% power; seed noise of {100 * noise.seed_noise:.1f} points "
         f"{source}).{unknown}"
     )
@@ -55,11 +57,13 @@ def _measured(settings: Settings, dataset: OpenedDataSet) -> tuple[power.Noise, 
         if (study.dataset.name, study.dataset.files) != (settings.dataset, dict(dataset.files)):
             continue
         try:
-            hits = tuned_hits(split_runs(files.read_table(folder, "predictions")))
+            runs = split_runs(files.read_table(folder, "predictions"))
         except (ValueError, OSError):  # it has no finals yet, or they are damaged: not this one's
             continue
-        several = [of_model for of_model in hits.values() if len(of_model) >= FEWEST_SEEDS]
+        several = [hits for hits in tuned_hits(runs).values() if len(hits) >= FEWEST_SEEDS]
         best = sorted(several, key=np.mean, reverse=True)[:2]
-        if len(best) == 2 and best[0].shape[1] == best[1].shape[1]:  # noqa: PLR2004 (a pair)
+        # Two that say one class each time hardly differ, whatever others will do.
+        learned = [hits for hits in best if hits.mean() > largest_share(runs[0].labels)]
+        if len(learned) == 2 and best[0].shape[1] == best[1].shape[1]:  # noqa: PLR2004 (a pair)
             return power.measure(*best), f"as in {folder.name}"
     return None

@@ -6,6 +6,7 @@ from typing import Final
 
 from rich.console import Console
 
+from orchestrator.cli import counted
 from orchestrator.config.final_epochs import final_epochs
 from orchestrator.config.samplers import RANDOM, STARTUP
 from orchestrator.config.settings import Settings
@@ -44,13 +45,13 @@ def print_plan(
         *(few_rounds(settings.trials, len(plans), slots) if settings.sampler != RANDOM else ()),
     ):
         console.print(sentence)
-    of_images = "" if train_images is None else f" of {train_images:,} images"
+    of_images = "" if train_images is None else f" of {counted(train_images, 'image')}"
     least = f"{work.least_search_epochs:,} to "
     console.print(
-        f"Search: {work.search_trials:,} trials, "
+        f"Search: {counted(work.search_trials, 'trial')}, "
         f"{least if work.least_search_epochs < work.search_epochs else ''}"
-        f"{work.search_epochs:,} epochs{of_images}. Finals: up to "
-        f"{work.final_runs:,} runs, {work.final_epochs:,} epochs."
+        f"{counted(work.search_epochs, 'epoch')}{of_images}. Finals: up to "
+        f"{counted(work.final_runs, 'run')}, {counted(work.final_epochs, 'epoch')}."
     )
 
 

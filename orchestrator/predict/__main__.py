@@ -43,16 +43,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         out = [shown(str(path)) for path in left_out(options.images, but=options.output)]
         folder = local_folder(options.results, weights=True)
         predictor = load(folder, options.family, ensemble=options.ensemble)
-        found = predictor.files(options.images, but=options.output)
+        found, dark = predictor.files_and_dark(options.images, but=options.output)
         if options.output is not None:
             _write(found, options.output)
         bad = found["error"].notna()
         if options.json:
-            more = {"dark": found.attrs["dark"], "left_out": out}
+            more = {"dark": dark, "left_out": out}
             say_json({**_as_json(predictor, found[~bad], found[bad]), **more})
         else:
             say(*_lines(predictor, found[~bad], found[bad], options.output))
-            say(*_dark(found.attrs["dark"]), *_out(out))
+            say(*_dark(dark), *_out(out))
         return INCOMPLETE if bad.any() else DONE
 
     return answer("predict", run)

@@ -94,11 +94,18 @@ class Predictor:
             A row for each file: `file`, where bytes that are no UTF-8 are escaped; `class` and
             `probability`, those of the most probable; `probability of NAME` for each class;
             `error`, why the file is no image, else null. A file with an error has no other values.
-            Its `attrs["dark"]` names the files whose 16 bits a channel have data of so few that
-            they become dark once the upper 8 are kept.
 
         Raises:
             ValueError: Some of the paths are not there or have no file.
+        """
+        return self.files_and_dark(paths, but=but)[0]
+
+    def files_and_dark(
+        self, paths: Sequence[str | Path], *, but: Path | None = None
+    ) -> tuple[pd.DataFrame, list[str]]:
+        """The same, and the files whose 16 bits a channel have data of so few that they are dark.
+
+        They become so once the upper 8 are kept.
         """
         listed = list_files(paths, but=but)
         rows: list[dict[str, Any]] = []
@@ -119,9 +126,8 @@ class Predictor:
                     row = {"error": image} if isinstance(image, str) else self._row(next(found))
                     rows.append({"file": shown(str(path)), **row})
         names = map(PROBABILITY_OF.format, self.classes)
-        table = pd.DataFrame(rows, columns=["file", "class", "probability", *names, "error"])
-        table.attrs["dark"] = dark
-        return table
+        columns = ["file", "class", "probability", *names, "error"]
+        return pd.DataFrame(rows, columns=columns), dark
 
     def _read(self, path: Path) -> tuple[Images | str, int | None]:
         """The image in a file, or why it has none; and the brightest of its 16 bits a channel."""

@@ -4,6 +4,7 @@ import html
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
+from orchestrator.cli import without_control
 from orchestrator.report.chart import Axis, Band, Bars, HeatMap, Line, Mark, Panel, Points, Rule
 
 LONGEST_LABEL: Final = 22
@@ -194,13 +195,18 @@ def _colour(mark: Mark) -> str:
 def _text(text: str) -> str:
     """Text in which Plotly finds no mark-up; a newline breaks the line."""
     # A dollar is the sign of formulas, for which Plotly would ask for MathJax.
-    return html.escape(text, quote=False).replace("$", "&#36;").replace("\n", "<br>")
+    return (
+        html.escape(without_control(text), quote=False).replace("$", "&#36;").replace("\n", "<br>")
+    )
 
 
 def shorten(label: str) -> str:
-    """A label that fits beside an axis, line by line."""
+    """A label that fits beside an axis, line by line, with both ends of what is too long."""
+    half = LONGEST_LABEL // 2
     lines = label.split("\n")
-    return "\n".join(x if len(x) <= LONGEST_LABEL else f"{x[: LONGEST_LABEL - 1]}…" for x in lines)
+    return "\n".join(
+        x if len(x) <= LONGEST_LABEL else f"{x[: half - 1]}…{x[-half:]}" for x in lines
+    )
 
 
 def _numbers(values: Sequence[float | None]) -> list[float | None]:

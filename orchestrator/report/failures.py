@@ -7,6 +7,7 @@ import pandas as pd
 
 from orchestrator.analysis.formats import number, words
 from orchestrator.analysis.section import Format, Section, count
+from orchestrator.cli import counted
 from orchestrator.report.inputs import Inputs
 from orchestrator.results.states import State
 
@@ -54,7 +55,8 @@ def _notes(inputs: Inputs) -> Iterator[str]:
     listed = " and ".join(f"{count(number)} {status}" for status, number in bad.items())
     again = sum((row["attempts"] or 0) > 1 for row in trials)
     yield (
-        f"Of {count(len(trials))} trials, {listed}; {count(again)} needed more than one attempt."
+        f"Of {counted(len(trials), 'trial')}, {listed}; {count(again)} needed more than one "
+        "attempt."
     )
     for family in inputs.status.families:
         if family.given_up:

@@ -13,6 +13,7 @@ from plotly.offline import get_plotlyjs
 
 from orchestrator.analysis.answer import Answer
 from orchestrator.analysis.section import Section, table_csv
+from orchestrator.cli import without_control
 from orchestrator.report import draw_plotly, style
 from orchestrator.report.chart import Chart
 from orchestrator.report.gallery import Gallery
@@ -25,6 +26,8 @@ ENVIRONMENT: Final = jinja2.Environment(
     trim_blocks=True,
     lstrip_blocks=True,
     undefined=jinja2.StrictUndefined,
+    # A name may turn the order of letters round; mark-up is ours.
+    finalize=lambda value: without_control(value) if type(value) is str else value,
 )
 
 

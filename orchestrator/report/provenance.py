@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from orchestrator.analysis.section import MISSING, Section, count, duration, present, worded
 from orchestrator.analysis.test_results import in_words
 from orchestrator.called import words_of
+from orchestrator.cli import counted
 from orchestrator.compare.study_differences import leaves
 from orchestrator.config.input_size import what_families_see
 from orchestrator.config.settings import Settings
@@ -67,14 +68,14 @@ def facts(inputs: Inputs) -> Pairs:
         yield "image size", what_families_see(data.image_shape[0], study.spaces, study.baselines)
     yield "classes", count(len(data.classes)) if data.classes else ""
     trials, families = len(inputs.trials), len(inputs.families)
-    spent = f"{_several(trials, 'trial')} of {_several(families, 'family')}"
-    yield "search", f"{spent}, at most {_several(settings.epochs, 'epoch')} each"
+    spent = f"{counted(trials, 'trial')} of {counted(families, 'family')}"
+    yield "search", f"{spent}, at most {counted(settings.epochs, 'epoch')} each"
     if settings.objective != "accuracy":
         yield "chosen by", f"{in_words(settings.objective)} on validation images"
     fractions = ", ".join(f"{share:g}" for share in settings.train_fractions)
     fraction = "fractions" if len(settings.train_fractions) > 1 else "fraction"
     steps = ", about the same steps at each" if settings.equal_steps else ""
-    yield "finals", f"{_several(settings.seeds, 'seed')} at train {fraction} {fractions}{steps}"
+    yield "finals", f"{counted(settings.seeds, 'seed')} at train {fraction} {fractions}{steps}"
     of_finals = {row["trial_id"]: row["device_seconds"] for row in inputs.final}
     seconds = sum(present(row["device_seconds"] for row in inputs.trials))
     seconds += sum(present(of_finals.values()))
@@ -92,19 +93,13 @@ def _free_size(study: StudyRecord) -> bool:
         return False
 
 
-def _several(number: int, what: str) -> str:
-    """A number of things, in the singular where there is one."""
-    plural = f"{what.removesuffix('y')}ies" if what.endswith("y") else f"{what}s"
-    return f"{count(number)} {what if number == 1 else plural}"
-
-
 def _hashes(study: StudyRecord) -> Pairs:
     yield "code", study.code_sha256
     yield "git commit", study.git_commit or ""
     yield "split", study.dataset.split_sha256
     files = sorted(study.dataset.files.items())
     if len(files) > MOST_FILES:
-        yield f"data: {_several(len(files), 'file')}", sha256_of(dict(files))
+        yield f"data: {counted(len(files), 'file')}", sha256_of(dict(files))
         files = []
     for name, digest in files:
         yield f"data: {name}", digest

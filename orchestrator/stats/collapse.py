@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from orchestrator.stats.bootstrap import Bools, Floats
-from orchestrator.stats.predictions import PredictedRun, repeated
+from orchestrator.stats.predictions import PredictedRun, largest_share, repeated
 
 FEWEST_OTHERS = 2
 """That agree with each other, so that one seed can stand out."""
@@ -50,8 +50,7 @@ def find_collapses(runs: Sequence[PredictedRun]) -> Iterator[Collapse]:
     for own in models.values():
         labels = own[0].labels
         accuracies = np.array([run.correct.mean() for run in own])
-        chance = float(np.bincount(labels).max() / len(labels))
-        found = collapsed(accuracies, chance=chance, images=len(labels))
+        found = collapsed(accuracies, chance=largest_share(labels), images=len(labels))
         for number in np.flatnonzero(found):
             others = float(np.median(accuracies[~found]))
             yield Collapse(run=own[number], accuracy=float(accuracies[number]), others=others)

@@ -1,15 +1,17 @@
 """What an interval will be able to see: its half width and its power, by seeds and test images.
 
-The interval is that of `stats.intervals`, of the difference in accuracy of two models' means over
-seeds. Its parts are measured in a study that has two seeds or more, or assumed; then studies to
-come are drawn by what the interval is made of (means and sample variances, no images), so that
-what few seeds cost is in it: Student's t is wide with them, and its width itself a matter of luck.
-What is measured is taken for the truth: `benchmarks/power.py` says what that costs.
+The interval is that of a comparison (`claims.cautious_difference`), of the difference in accuracy
+of two models' means over seeds. Its parts are measured in a study that has two seeds or more, or
+assumed; then studies to come are drawn by what the interval is made of (means and sample variances,
+no images), so that what few seeds cost is in it: Student's t is wide with them, and its width
+itself a matter of luck. What is measured is taken for the truth: `benchmarks/power.py` says what
+that costs.
 """
 
 from bisect import bisect_left
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Final
 
 import numpy as np
@@ -29,6 +31,8 @@ POWER: Final = 0.8
 """The chance at which a difference counts as one that a study can see."""
 MOST_SEEDS: Final = 50
 MOST_IMAGES: Final = 10_000_000
+ROUNDS: Final = 10
+"""After which the smallest difference and the noise that it brings agree to a hundredth."""
 FUTURES: Final = 4000
 """Studies to come that are drawn; a chance of 80% has a standard error of 0.6 points then."""
 
@@ -124,7 +128,8 @@ def outlook(
 ) -> Outlook:
     """What to expect of a new study, of other trainings on other images.
 
-    With one seed it is the interval of these trained networks, over images alone.
+    With one seed it is the interval of these trained networks, over images alone. Models that
+    hardly differ in what was measured differ more where one is better by the smallest difference.
 
     Args:
         noise: Of the two models.
@@ -133,6 +138,24 @@ def outlook(
         difference: In accuracy in truth, a fraction.
         confidence: Of the interval that is to exclude 0; above 95% to correct for several pairs.
     """
+    simulated = partial(
+        _outlook, seeds=seeds, images=images, difference=difference, confidence=confidence
+    )
+    seen = simulated(noise)
+    smallest = seen.smallest
+    for _ in range(ROUNDS):
+        # Of the images on which one alone is right, as few as there can be.
+        variance = smallest * (1 - smallest) - sum(noise.residual) / seeds
+        if variance <= noise.images:
+            break
+        smallest = simulated(replace(noise, images=variance)).smallest
+    return replace(seen, smallest=smallest)
+
+
+def _outlook(
+    noise: Noise, *, seeds: int, images: int, difference: float, confidence: float
+) -> Outlook:
+    """The same with this noise, whatever the difference."""
     generator = np.random.default_rng(SEED)
     counts = (seeds, seeds)
     of_images = np.sqrt(_image_variance(noise, counts, images))
@@ -199,7 +222,7 @@ def fewest_images(
     """
     more = {"difference": difference, "confidence": confidence}
     found = _fewest(
-        lambda images: outlook(noise, seeds=seeds, images=images, **more), 1, MOST_IMAGES
+        lambda images: _outlook(noise, seeds=seeds, images=images, **more), 1, MOST_IMAGES
     )
     if found is None:
         return None
@@ -235,7 +258,7 @@ def _expected(
     confidence: float,
     likely: Floats | None = None,
 ) -> Outlook:
-    """What intervals as of `intervals.MeanDifference` show where what is found is off by errors.
+    """What a comparison's intervals show where what is found is off by errors.
 
     `observed` is the sample variance of the trainings' accuracies, [models, futures]; the errors,
     [futures], are as likely as said beside each other, else all alike.
@@ -254,11 +277,13 @@ def _expected(
     def half_width(confidence: float) -> Floats:
         tail = (1 + confidence) / 2
         margin = stdtrit(degrees, tail) * np.sqrt(variance)
-        return np.asarray(np.hypot(stdtrit(np.inf, tail) * of_images, margin))
+        # With what few images do not show, see `stats.claims`.
+        quantile = stdtrit(max(images - 1, 1), tail)
+        return np.asarray(np.hypot(quantile * np.hypot(of_images, quantile / images), margin))
 
     half = half_width(confidence)
     return Outlook(
-        half_width=float(np.median(half_width(CONFIDENCE))),
+        half_width=min(1.0, float(np.median(half_width(CONFIDENCE)))),
         power=float(np.average(np.abs(difference + errors) > half, weights=likely)),
         smallest=float(np.quantile(half - errors, POWER)),
     )

@@ -95,6 +95,11 @@ def tuned_hits(runs: Sequence[PredictedRun]) -> dict[str, Bools]:
     return {family: np.stack([run.correct for run in own]) for family, own in tuned.items()}
 
 
+def largest_share(labels: Integers) -> float:
+    """What always naming the most frequent class is right on, a fraction, of labels, [images]."""
+    return float(np.bincount(labels).max() / len(labels))
+
+
 def repeated(runs: Sequence[PredictedRun]) -> list[PredictedRun]:
     """The tuned runs that are their family's baseline under another name: the winner is that."""
     baselines = {(r.fraction, r.family, r.seed): r for r in runs if r.role == ROLES[0]}

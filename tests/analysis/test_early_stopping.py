@@ -173,6 +173,25 @@ def test_other_settings_on_whole_curves_are_counted_exactly() -> None:
     assert unstopped[["epochs", "difference", "exact"]].tolist() == [4 * LAST, 0, "yes"]
 
 
+def test_the_best_is_that_of_trials_that_can_win() -> None:
+    trials, epochs = whole([np.linspace(0.5, 0.6, LAST), np.linspace(0.1, 0.9, LAST)])
+    trials.loc[1, "status"] = "diverged"
+    found = replay_settings(study(), trials, epochs)
+    assert found["accuracy"].tolist() == [0.6] * len(found)
+    trials["status"] = "failed"
+    found = replay_settings(study(), trials, epochs)
+    assert found["accuracy"].isna().all()
+    assert found["difference"].isna().all()
+
+
+def test_what_rungs_and_ranks_are_of_is_what_trials_were_compared_by() -> None:
+    tables = (framed(name, getattr(SEVEN, name)()) for name in ("trials", "epochs", "rungs"))
+    _, settings, rungs, ranks = early_stopping_sections(study(objective="macro_f1"), *tables)
+    assert "the best macro F1 it had" in settings.notes[0]
+    assert "median macro F1" in rungs.formats
+    assert "of validation macro F1 over" in ranks.notes[0]
+
+
 def test_where_a_stopped_trial_would_have_gone_on_it_is_a_bound() -> None:
     ran = [trial("cnn-000", "completed", LAST), trial("cnn-001", "stopped", 2)]
     _, epochs = whole([np.linspace(0.5, 0.6, LAST), np.linspace(0.1, 0.9, LAST)])

@@ -153,6 +153,12 @@ def test_optimism_is_validation_minus_test_at_the_largest_fraction_over_seeds() 
     assert line[5:] == ("70.00%", "+20.00", "67.00%", "62.00%", "+8.00", "+5.00")
 
 
+def test_a_trial_chosen_by_another_measure_is_not_said_to_be_the_most_accurate() -> None:
+    study = record(families=["cnn"], objective="macro_f1")
+    _, chosen, _ = fairness_sections(study, *tables([trial(0, 0.5)]))
+    assert "chosen by validation macro F1, so another may have a higher" in chosen.notes[0]
+
+
 def test_a_winner_by_its_lower_loss_alone_has_no_gain() -> None:
     (line,) = shown([trial(0, 0.7), trial(1, 0.7, validation_loss=0.5)])["effort/choice"]
     assert line[3:7] == ("cnn-001", "70.00%", "70.00%", "+0.00")

@@ -102,7 +102,8 @@ def test_where_the_seeds_are_what_is_missing_the_command_that_adds_them_is_said(
     noise, difference = measured(study)
     needed = int(seeds["needed"])
     found = [power.extended(noise, seeds=n, difference=difference) for n in (needed - 1, needed)]
-    assert found[0].power < 0.8 <= found[1].power == seeds["chance"]
+    assert found[0].power < 0.8 <= found[1].power
+    assert seeds["chance"] == pytest.approx(found[1].power)
     hours = 4 * (needed - 3) * 100 / 3600
     assert seeds["device_hours"] == pytest.approx(hours)
     assert sentences[1].startswith(f"On g5: {hours / 2:.2g} node-hours, {hours / 2 * 3:.2g} USD")
@@ -128,6 +129,28 @@ def test_a_winner_that_is_its_baseline_is_corrected_for_once() -> None:
     table, sentences = settled(close(difference=0.03, identical=FAMILIES), p_value_holm=0.3)
     assert len(table) == 2
     assert not any("corrected" in sentence for sentence in sentences)
+
+
+def test_a_registered_question_is_corrected_for_what_was_registered_alone() -> None:
+    study = close(difference=0.03)
+    rows = [row for row in study.compared() if row["seed"] is None]
+    for row in rows:
+        asked = row["a_role"] == row["b_role"] == "tuned"
+        row.update(p_value_holm=0.3, registered=asked)
+    given = study.record(), study.final(), split_runs(study.predictions())
+    assert not any("corrected" in sentence for sentence in settle_table(*given, rows)[1])
+    for row in rows:
+        row["registered"] = not row["registered"]
+    assert not any("corrected" in sentence for sentence in settle_table(*given, rows)[1])
+
+
+def test_where_one_training_is_left_all_that_were_asked_for_are_trained() -> None:
+    study = close(difference=0.03, seeds=5)
+    for seed in range(1, 5):
+        study.drop("cnn", "tuned", seed)
+    _, sentences = settled(study)
+    assert sentences[0].startswith("5 seeds in place of 1 would show training noise")
+    assert "--seeds 5`" in sentences[0]
 
 
 def test_a_study_kept_elsewhere_is_resumed_there(tmp_path) -> None:

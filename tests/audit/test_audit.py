@@ -244,6 +244,18 @@ def _database(path: Path) -> None:
         (["inf.csv"], "val_accuracy must have finite numbers, but trial 1 of inf.csv has inf"),
         (["1e400.csv"], "val_accuracy must have finite numbers, but trial 1 of 1e400.csv has inf"),
         (["word.csv"], "val_accuracy must have finite numbers, but trial 1 of word.csv has 'word'"),
+        (
+            ["no-value.csv"],
+            "val_accuracy must have a value in some trial, but none of the 2 in no-",
+        ),
+        (
+            ["no-value.csv", "--metric", "val_accuracy"],
+            "--metric val_accuracy must have a value in some trial",
+        ),
+        (
+            ["no-value.csv", "--metric", "test_accuracy", "--group", "model"],
+            "--group model must have a value in some trial",
+        ),
         (["epochs.csv"], "PATH must be a CSV file with a heading, but epochs.csv cannot be read:"),
     ],
 )
@@ -263,6 +275,9 @@ def test_wrong_input_is_one_line_and_exit_2(
     for value in ("inf", "1e400", "word"):
         rows = f"trial,learning_rate,val_accuracy\n0,0.1,0.5\n1,0.2,{value}\n2,0.3,0.6\n"
         Path(f"{value}.csv").write_text(rows)
+    Path("no-value.csv").write_text(
+        "trial,model,learning_rate,val_accuracy,test_accuracy\n0,,0.1,nan,0.5\n1,,0.2,,0.6\n"
+    )
     Path("epochs.csv").write_text("trial,epoch,val_accuracy\n0,first,0.5\n0,2,0.6\n")
     Path("none.csv").write_text("trial,learning_rate,val_accuracy,state\n0,0.1,0.5,failed\n")
     assert main(arguments) == 2

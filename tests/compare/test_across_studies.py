@@ -83,6 +83,13 @@ def test_of_many_data_files_and_of_families_of_one_study_the_rows_do_not_fill_pa
     assert max(shown.table["three"].map(len)) < 210
 
 
+def test_a_study_that_is_called_as_a_column_takes_none_away() -> None:
+    studies = [side_study(settings={"trials": trials}).record() for trials in (1, 2)]
+    shown = differences_section(["aspect", "entry"], studies)
+    assert [*shown.formats] == ["aspect", "entry", "study aspect", "study entry"]
+    assert shown.cells() == [("settings", "trials", "1", "2")]
+
+
 @pytest.mark.parametrize("outcome", ["running", "interrupted"])
 def test_a_study_whose_driver_is_gone_is_interrupted_and_runs_no_more(
     outcome, tmp_path, capsys

@@ -102,6 +102,37 @@ def test_the_answer_opens_the_markdown_and_ends_the_terminal(seeds, start):
     assert " ".join(last.split()) == headline.strip("*")
 
 
+@pytest.mark.parametrize("alone", [1, 2])
+def test_a_family_with_one_training_left_is_named_beside_means_of_the_others(alone):
+    study = ComparedStudy(seeds=3, draws=40)
+    once = study.families[alone]
+    for seed in (1, 2):
+        study.drop(once, "tuned", seed)
+    text = study.markdown()
+    start = f"Of these trainings, one alone of {once}, resnet50_transfer is the most accurate of 3:"
+    assert (start in text) == (alone == 2)
+    assert "means over 1 to 3 trainings each, and of one alone training noise is in no" in text
+    assert "of training where both models have two seeds or more" in text
+
+
+@pytest.mark.parametrize(
+    ("made", "says"),
+    [
+        ({"entries": {"outcome": "interrupted"}}, "No final run was tested yet: unless the study "),
+        ({"entries": {"outcome": "incomplete"}}, "No final run was tested yet: unless the study "),
+        (
+            {"families": (), "failed": ("cnn",), "entries": {"outcome": "incomplete"}},
+            "No trial finished: `python -m orchestrator.status",
+        ),
+    ],
+)
+def test_where_nothing_was_tested_it_is_said_what_to_do(made, says):
+    given = {"final": (), "predictions": ()}
+    text = ComparedStudy(given=given, **made).markdown()
+    assert "**No answer: no family has a tuned model that was tested.**" in text
+    assert says in text.partition("Warnings")[0]
+
+
 def test_the_largest_fraction_comes_first_everywhere():
     markdown = ComparedStudy(fractions=(0.1, 1.0), never_predicted=("cnn",)).markdown()
     for title in (
@@ -263,6 +294,23 @@ def test_a_family_without_a_finished_trial_is_named_and_gets_no_winner():
     assert "resnet50_scratch tuned" not in markdown
     assert "| resnet50_scratch | reference |" in markdown
     assert "| resnet50_scratch | ours" not in markdown
+
+
+def test_a_family_that_was_tested_is_not_said_to_have_no_winner_where_its_trials_are_lost():
+    assert "no winner" not in ComparedStudy(families=("cnn",), given={"trials": ()}).markdown()
+
+
+def test_a_study_of_one_of_each_says_so_in_the_singular():
+    study = ComparedStudy(
+        families=("cnn",),
+        seeds=1,
+        test_images=1,
+        settings={"budget_gpu_hours": 1.0, "time_budget": 1.0},
+    )
+    text = study.markdown()
+    assert "5,000 validation images, 1 test image." in text
+    assert "1 device-hour, an equal share for each family and 1 hour of wall time, fin" in text
+    assert "at most 1 trial for" in text
 
 
 def test_a_study_whose_families_all_failed_still_has_a_report():

@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 from made_up_study import MadeUpStudy
 
@@ -65,6 +66,14 @@ def test_one_seed_speaks_of_trained_networks(tmp_path) -> None:
 def test_where_no_difference_could_be_told_apart_the_plan_says_so(tmp_path, monkeypatch) -> None:
     monkeypatch.setattr(plan, "SEED_NOISE", 0.3)
     assert "separate no two models (80%" in resolution(settings(tmp_path, seeds=2), data())
+
+
+def test_a_study_whose_models_say_one_class_each_time_measures_no_noise(tmp_path) -> None:
+    study = MadeUpStudy()
+    for scores in study.runs.values():
+        scores[:] = np.eye(4)[0]
+    study.write(tmp_path / "earlier")
+    assert "assumed" in resolution(settings(tmp_path), data())
 
 
 def test_where_only_decoding_tells_how_many_images_there_are_nothing_is_said(tmp_path) -> None:

@@ -5,10 +5,15 @@ import re
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
+from made_up_curves import curve
+from made_up_study import MadeUpStudy
 
 from orchestrator.report import draw_plotly as interactive
-from orchestrator.report import page, style
+from orchestrator.report import inputs, page, style
+from orchestrator.report.chart import Axis, Panel
+from orchestrator.report.figures import anytime_performance, confusion, sample_efficiency
 
 
 def test_every_figure_is_one_that_plotly_draws(composed: page.Page) -> None:
@@ -46,6 +51,47 @@ def test_every_figure_says_its_numbers_in_words_and_in_a_table(composed: page.Pa
     for topic in composed.topics:
         tables = [chart.numbers for chart in topic.charts if chart.numbers] + list(topic.sections)
         assert not topic.charts or any(len(each.table) for each in tables), topic.key
+
+
+def test_who_leads_is_said_of_sizes_that_two_families_were_tested_at() -> None:
+    a = curve({100: 0.9, 1000: 0.9, 10_000: 0.9})
+    assert sample_efficiency._finding({"a": a, "b": curve({1000: 0.7, 10_000: 0.9})}) == (
+        "With the fewest images, 1,000, a is 20.00 points ahead of b; with the most, 10,000, a and "
+        "b are level."
+    )
+    assert sample_efficiency._finding({"a": a, "b": curve({50: 0.7})}).startswith("a goes from 90")
+
+
+def test_who_was_best_is_said_of_families_that_had_something_and_of_all_that_were() -> None:
+    def steps(*rows: tuple[float, float]) -> pd.DataFrame:
+        return pd.DataFrame([*rows, rows[-1]], columns=["spent", "best"])
+
+    found = {"late": steps((15, 0.9)), "a": steps((5, 0.6), (10, 0.7)), "b": steps((9, 0.7))}
+    assert "every search had, b was best with 70.00%" in anytime_performance._finding(found)
+    found["b"] = steps((10, 0.7))
+    assert "every search had, a and b were best with 70.00%" in anytime_performance._finding(found)
+
+
+def test_a_class_without_a_test_image_is_said_to_have_none(tmp_path: Path) -> None:
+    study = MadeUpStudy(classes=("a", "b", "c"), test_images=2, trials=1, seeds=1)
+    chart = confusion.figure(inputs.read(study.write(tmp_path)))
+    assert chart is not None
+    for panel in chart.panels:
+        assert {*panel.marks[0].cells[2]} == {"c has no test image"}
+    assert "0 of 0" not in chart.alt
+
+
+def test_a_name_that_turns_letters_round_does_not() -> None:
+    assert page.ENVIRONMENT.from_string("{{ name }}").render(name="\u202e<i>") == "?&lt;i&gt;"
+    panel = Panel(marks=(), x=Axis.of_rows(["\u202edog"]), y=Axis())
+    assert interactive.draw(panel)["layout"]["xaxis"]["ticktext"] == ["?dog"]
+
+
+def test_long_labels_keep_both_ends() -> None:
+    labels = [f"timm/vit_base_patch16_224.augreg_in21k{end}" for end in ("", "@frozen")]
+    panel = Panel(marks=(), x=Axis.of_rows(labels), y=Axis())
+    shown = interactive.draw(panel)["layout"]["xaxis"]["ticktext"]
+    assert shown == ["timm/vit_b…ugreg_in21k", "timm/vit_b…n21k@frozen"]
 
 
 def test_figures_for_a_paper_are_the_same_bytes_twice(tmp_path: Path, composed: page.Page) -> None:

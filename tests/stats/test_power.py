@@ -1,11 +1,14 @@
 """What an interval will be able to see agrees with theory, and with studies that are simulated."""
 
+import math
+
 import numpy as np
 import pytest
 from scipy import stats
 
 from orchestrator.stats import bootstrap, power
-from orchestrator.stats.intervals import MeanDifference, SeedRuns
+from orchestrator.stats.claims import Side, cautious_difference
+from orchestrator.stats.intervals import SeedRuns
 from orchestrator.stats.power import Noise
 
 ALIKE = {"disagreement": 0.2, "seed_noise": 0.01}
@@ -26,17 +29,22 @@ def hits(generator, *, seeds, images, skills=(0.75, 0.7), sd=0.04):
 
 
 def interval(found):
+    """That of a comparison."""
     a, b = (
-        SeedRuns(points=own.mean(axis=1), draws=bootstrap.accuracy_draws(own, draws=300))
+        Side(
+            runs=SeedRuns(points=own.mean(axis=1), draws=bootstrap.accuracy_draws(own, draws=300)),
+            hits=own,
+        )
         for own in found
     )
-    return MeanDifference.of(a, b).interval()
+    return cautious_difference(a, b, None).interval()
 
 
 def test_without_noise_of_seeds_it_is_the_power_of_a_z_test() -> None:
     noise = power.assumed(disagreement=0.2, seed_noise=0.0)
-    sd = np.sqrt(0.2 / 1000)
-    seen = power.outlook(noise, seeds=3, images=1000, difference=2.5 * sd)
+    images = 10**6
+    sd = np.sqrt(0.2 / images)
+    seen = power.outlook(noise, seeds=3, images=images, difference=2.5 * sd)
     assert seen.half_width == pytest.approx(1.96 * sd, rel=1e-3)
     assert seen.power == pytest.approx(stats.norm.sf(1.96 - 2.5), abs=0.02)
     assert seen.smallest == pytest.approx((1.96 + stats.norm.ppf(0.8)) * sd, rel=0.02)
@@ -45,13 +53,24 @@ def test_without_noise_of_seeds_it_is_the_power_of_a_z_test() -> None:
 @pytest.mark.parametrize("seeds", [2, 3, 8])
 def test_without_noise_of_images_it_is_the_power_of_a_t_test(seeds) -> None:
     noise = Noise(images=0.0, residual=(0, 0), trainings=(1e-4, 1e-4), tested=1)
-    seen = power.outlook(noise, seeds=seeds, images=1, difference=0.02)
+    seen = power.outlook(noise, seeds=seeds, images=10**6, difference=0.02)
     generator = np.random.default_rng(1)
     a, b = generator.normal(0, 0.01, (2, 20_000, seeds))
     tested = stats.ttest_ind(a + 0.02, b, axis=1, equal_var=False)
     low, high = tested.confidence_interval()
     assert seen.power == pytest.approx(np.mean((low > 0) | (high < 0)), abs=0.03)
     assert seen.half_width == pytest.approx(np.median((high - low) / 2), rel=0.04)
+
+
+@pytest.mark.parametrize("images", [20, 400])
+def test_of_two_models_that_are_right_on_the_same_images_it_is_the_comparisons(images) -> None:
+    found = np.tile(np.arange(images) % 4 == 0, (2, 3, 1))
+    low, high = interval(found)
+    seen = power.outlook(power.measure(*found), seeds=3, images=images, difference=0.5 * high)
+    assert (seen.half_width, -low) == (pytest.approx(high), pytest.approx(high))
+    assert seen.power == 0
+    found[0, :, np.flatnonzero(~found[0, 0])[: math.ceil(seen.smallest * images)]] = True
+    assert interval(found)[0] > 0
 
 
 def test_with_one_seed_it_is_the_interval_over_images_alone() -> None:
@@ -125,7 +144,7 @@ def test_what_noise_may_have_made_is_not_promised_to_stay() -> None:
 
 def test_a_correction_for_several_pairs_costs_power_and_leaves_the_half_width() -> None:
     noise = power.assumed(disagreement=0.2, seed_noise=0.0)
-    asked = {"seeds": 3, "images": 1000, "difference": 0.04}
+    asked = {"seeds": 3, "images": 100_000, "difference": 0.004}
     plain, corrected = (power.outlook(noise, **asked, confidence=c) for c in (0.95, 0.99))
     assert corrected.half_width == plain.half_width
     found = stats.norm.sf(stats.norm.ppf(0.995) - 0.04 / np.sqrt(0.2 / 1000))

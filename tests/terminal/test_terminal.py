@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from fcntl import ioctl
+from itertools import combinations
 from pathlib import Path
 from termios import TIOCSWINSZ
 
@@ -16,6 +17,7 @@ import pytest
 from made_up_study import ComparedStudy, MadeUpStudy
 from rich.console import Console
 
+from orchestrator.cli import counted
 from orchestrator.config.sources import resolve
 from orchestrator.plan.families import plan_families
 from orchestrator.plan.summary import print_spaces
@@ -144,6 +146,32 @@ def test_the_comparison_of_families_with_long_names_fits() -> None:
     assert max(map(len, text.splitlines())) <= 80
     assert {*THREE, LONG} <= words(text)
     assert "…" not in text
+
+
+def test_each_part_of_a_table_of_long_names_tells_its_rows_apart() -> None:
+    names = [
+        f"timm.vit_base_patch16_224.augreg_in21k{end}" for end in ("", "_ft_in1k@frozen", "@a")
+    ]
+    rows = [(a, b, "+1.17 [-2.70, +5.04]") for a, b in combinations(names, 2)]
+    console = Terminal(file=io.StringIO(), width=80)
+    console.print(fitting_table(("more accurate", "than", "points"), rows, 80, left=()))
+    lines = console.file.getvalue().splitlines()
+    assert max(map(len, lines)) <= 80
+    assert sum("than" in line for line in lines) == sum("more" in line for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("number", "what", "said"),
+    [
+        (1, "test image", "1 test image"),
+        (0, "trial", "0 trials"),
+        (2000, "family", "2,000 families"),
+        (2, "class", "2 classes"),
+        (None, "test image", "— test images"),
+    ],
+)
+def test_things_are_counted_in_the_singular_where_there_is_one(number, what, said) -> None:
+    assert counted(number, what) == said
 
 
 def test_the_command_itself_fits_a_terminal_of_80_columns(tmp_path: Path) -> None:

@@ -88,9 +88,11 @@ def _finding(found: Steps) -> str:
     if len(found) == 1:
         return f"Found its best: {rises}."
     budget = min(own["spent"].iloc[-1] for own in found.values())
-    bests = {name: best_after(own, budget) for name, own in found.items()}
-    leader = max(bests, key=lambda name: bests[name])
+    bests = pd.Series({name: best_after(own, budget) for name, own in found.items()})
+    best = bests.max()  # one whose first trials cannot win has none then
+    leaders = bests.index[bests == best]
     return (
-        f"With the {duration(budget)} of device time that every search had, {leader} was best with "
-        f"{percent(bests[leader])}. Found their best: {rises}."
+        f"With the {duration(budget)} of device time that every search had, "
+        f"{' and '.join(leaders)} {'was' if len(leaders) == 1 else 'were'} best with "
+        f"{percent(best)}. Found their best: {rises}."
     )

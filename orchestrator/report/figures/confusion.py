@@ -24,7 +24,8 @@ def figure(inputs: Inputs) -> Chart | None:
         return None
     labels = class_names(inputs.study, inputs.runs)
     recall = np.mean([each.recall for each in found], axis=0)
-    shown = sorted(np.argsort(recall, kind="stable")[:CLASSES_SHOWN].tolist())
+    tested = found[0].images > 0
+    shown = sorted(np.argsort(np.where(tested, recall, 2), kind="stable")[:CLASSES_SHOWN].tolist())
     notes = ["Rows are the true class, columns what it is taken for; each row sums to 100%."]
     if len(shown) < len(labels):
         notes.append(
@@ -67,6 +68,8 @@ def _panel(each: ClassScores, shown: Sequence[int], labels: Sequence[str], colou
         [
             f"{true} taken for {guess}\n{counts[i, j]:,} of {images[i]:,} "
             f"({percent(shares[i, j], 1)})"
+            if images[i]
+            else f"{true} has no test image"
             for j, guess in enumerate(columns)
         ]
         for i, true in enumerate(rows)

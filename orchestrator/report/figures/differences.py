@@ -7,6 +7,7 @@ from typing import Any, Final
 from orchestrator.analysis.answer import TUNED, mean_pairs
 from orchestrator.analysis.pairwise import ends, leader_first, swapped
 from orchestrator.analysis.section import grouped, model_name, points
+from orchestrator.cli import counted
 from orchestrator.report.chart import Axis, Chart, Panel, Points, Rule
 from orchestrator.report.inputs import Inputs
 from orchestrator.report.style import Look, family_looks
@@ -143,6 +144,7 @@ def _finding(which: str, differences: Mapping[str, Difference]) -> str:
     clear = sum(each.ends[1] > 0 or each.ends[2] < 0 for each in differences.values())
     name = max(differences, key=lambda name: abs(differences[name].ends[0]))
     return (
-        f"{clear} of {len(differences)} differences {which} have an interval that excludes 0; "
+        f"{clear} of {counted(len(differences), 'difference')} {which} "
+        f"{'has' if len(differences) == 1 else 'have'} an interval that excludes 0; "
         f"the largest is {name} {differences[name].interval} percentage points."
     )

@@ -7,6 +7,7 @@ from typing import Any
 
 from orchestrator.analysis.early_stopping import correlate_ranks, estimate_savings, summarize_rungs
 from orchestrator.analysis.section import count, percent
+from orchestrator.cli import counted
 from orchestrator.report.chart import Axis, Bars, Chart, Line, Panel, Points, whole_numbers
 from orchestrator.report.inputs import Inputs
 from orchestrator.report.style import Look
@@ -49,7 +50,7 @@ def _survival(looks: Looks, rungs: Rows, savings: Rows) -> Panel:
             y=[trials[name], *(rung.survivors for rung in own)],
             label=name,
             step=True,
-            hover=[f"{name}: {trials[name]} trials began", *went_on],
+            hover=[f"{name}: {counted(trials[name], 'trial')} began", *went_on],
             **looks[name],
         )
         marks.append(line)
@@ -96,7 +97,7 @@ def _savings(looks: Looks, savings: Rows) -> Panel:
             length=[length],
             colour=looks[saving.family]["colour"],
             hollow=what == "saved",
-            hover=[f"{saving.family}: {count(length)} epochs {what}"],
+            hover=[f"{saving.family}: {counted(length, 'epoch')} {what}"],
         )
         for place, saving in enumerate(savings)
         for start, length, what in (
@@ -117,7 +118,8 @@ def _finding(savings: Rows) -> str:
         sum(getattr(saving, name) for saving in savings)
         for name in ("stopped", "trials", "epochs_run", "epochs_saved")
     )
+    verb, whole = "was" if trials == 1 else "were", run + saved
     return (
-        f"{count(stopped)} of {count(trials)} trials were stopped early, which saved "
-        f"{count(saved)} of {count(run + saved)} epochs ({percent(saved / (run + saved or 1), 0)})."
+        f"{count(stopped)} of {counted(trials, 'trial')} {verb} stopped early, which saved "
+        f"{count(saved)} of {counted(whole, 'epoch')} ({percent(saved / (whole or 1), 0)})."
     )

@@ -10,7 +10,9 @@ import pandas as pd
 from optuna.distributions import BaseDistribution, CategoricalDistribution
 
 from orchestrator.analysis.formats import share, words
-from orchestrator.analysis.section import Section, count, percent, present
+from orchestrator.analysis.section import Section, percent, present
+from orchestrator.analysis.test_results import in_words
+from orchestrator.cli import counted
 from orchestrator.config.searches import trial_order
 from orchestrator.report.chart import Axis, Chart, Line, Panel
 from orchestrator.report.inputs import Inputs
@@ -80,6 +82,8 @@ def figure(inputs: Inputs) -> Chart | None:
     found = search_results(inputs)
     if not found:
         return None
+    measure = in_words(inputs.study.settings.objective)
+    by = "" if measure == "accuracy" else f" by {measure}, with its accuracy"
     firsts = (each.trials[0] for each in found)
     best = (f"{row['trial_id']} with {percent(row['validation_accuracy'])}" for row in firsts)
     # Dimensions that most trials have and do not use.
@@ -91,7 +95,7 @@ def figure(inputs: Inputs) -> Chart | None:
     return Chart(
         key="hyperparameters",
         title="Every trial through its hyperparameters",
-        finding=f"The best of each search: {', '.join(best)}.",
+        finding=f"The best of each search{by}: {', '.join(best)}.",
         panels=[_panel(each, inputs.looks[each.name]["colour"]) for each in found],
         numbers=Section(
             key="figures/hyperparameters",
@@ -113,7 +117,7 @@ def figure(inputs: Inputs) -> Chart | None:
         notes=(
             "Each row of a panel is one hyperparameter, low to high, or its choices in order, from "
             "left to right. A trial that was stopped early is dotted and counts with its best "
-            "accuracy until then.",
+            f"{measure} until then.",
             *([f"Used of some: {some}; others have a value that shapes nothing."] if some else ()),
         ),
     )
@@ -130,7 +134,7 @@ def _panel(each: SearchResults, own_colour: str) -> Panel:
             few = len(each.trials) <= MOST_WITH_HOVER or look["colour"] != "muted"
             marks.append(Line(x=x, y=y, label=label, hover=hover if few else (), **look))
     return Panel(
-        title=f"{each.name}: {count(len(each.trials))} trials",
+        title=f"{each.name}: {counted(len(each.trials), 'trial')}",
         marks=marks,
         x=Axis(ticks={0: "low", 1: "high"}, limits=(-0.06, 1.06)),
         y=Axis.of_rows([f"{name}\n{describe(own)}" for name, own in each.space.items()], edge=0.5),

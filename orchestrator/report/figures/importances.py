@@ -11,6 +11,7 @@ from optuna.trial import create_trial
 
 from orchestrator.analysis.formats import number, words
 from orchestrator.analysis.section import Section
+from orchestrator.analysis.test_results import in_words
 from orchestrator.extras import is_installed
 from orchestrator.report.chart import Axis, Chart, Panel, Points
 from orchestrator.report.figures.hyperparameters import SearchResults, search_results
@@ -131,7 +132,7 @@ def figure(inputs: Inputs) -> Chart | None:
                 **{method: number(method, ".2f") for method in (FANOVA, PED_ANOVA)},
             },
         ),
-        notes=tuple(_notes(found)),
+        notes=tuple(_notes(found, in_words(inputs.study.settings.objective))),
     )
 
 
@@ -164,11 +165,11 @@ def _finding(each: Importances) -> str:
     return f"{each.name}: {name} matters most ({method} {share:.2f}, n = {each.trials}{few})"
 
 
-def _notes(found: Sequence[Importances]) -> Iterator[str]:
+def _notes(found: Sequence[Importances], measure: str) -> Iterator[str]:
     stopped = [f"{each.name} {each.stopped} of {each.trials}" for each in found if each.stopped]
     if stopped:
         yield (
-            "Trials stopped early are among them and count with their best accuracy until then: "
+            f"Trials stopped early are among them and count with their best {measure} until then: "
             f"{', '.join(stopped)}."
         )
     if not is_installed(NEEDED_BY_FANOVA):

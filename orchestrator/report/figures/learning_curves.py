@@ -11,6 +11,7 @@ from orchestrator.analysis.formats import number, share, words
 from orchestrator.analysis.frames import records
 from orchestrator.analysis.section import MISSING, Section, percent
 from orchestrator.analysis.selection import can_win
+from orchestrator.cli import counted
 from orchestrator.config.searches import baseline_of
 from orchestrator.report.chart import Axis, Band, Chart, Line, Mark, Panel, Rule, whole_numbers
 from orchestrator.report.inputs import Inputs
@@ -117,7 +118,8 @@ def _marks(each: Curves, colour: str) -> list[Mark]:
     x = each.epochs["epoch"].tolist()
     low, median, high = ((100 * each.epochs[name]).tolist() for name in QUARTILES)
     hover = [
-        f"epoch {row['epoch']}: median {percent(row['median'])} of {row['trials']} trials\n"
+        f"epoch {row['epoch']}: median {percent(row['median'])} of "
+        f"{counted(row['trials'], 'trial')}\n"
         f"middle half {percent(row['low'])} to {percent(row['upper'])}"
         for row in records(each.epochs)
     ]

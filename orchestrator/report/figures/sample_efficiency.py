@@ -1,9 +1,11 @@
 """Sample efficiency: test accuracy against training images, with intervals, per family."""
 
+from collections import Counter
 from collections.abc import Mapping
 
 from orchestrator.analysis.answer import TUNED
 from orchestrator.analysis.section import count, percent
+from orchestrator.cli import counted
 from orchestrator.report.chart import Axis, Chart, Dash, Line, Mark, Panel, Points
 from orchestrator.report.inputs import Inputs
 from orchestrator.results.rows import Model
@@ -42,7 +44,7 @@ def _panel(inputs: Inputs, curves: Mapping[Model, Curve]) -> Panel:
             hollow=role != TUNED,
             label=label,
             hover=[
-                f"{label}, {count(p.images)} images\n"
+                f"{label}, {counted(p.images, 'image')}\n"
                 f"{percent(p.accuracy)} [{percent(p.low)}, {percent(p.high)}]"
                 for p in curve
             ],
@@ -63,20 +65,29 @@ def _panel(inputs: Inputs, curves: Mapping[Model, Curve]) -> Panel:
 
 
 def _finding(tuned: Mapping[str, Curve]) -> str:
-    """Who leads by how much with the fewest and with the most images."""
-    if len(tuned) <= 1:
+    """Who leads by how much with the fewest and with the most images that two were tested at."""
+    sizes = Counter(point.images for curve in tuned.values() for point in curve)
+    shared = sorted(images for images, curves in sizes.items() if curves > 1)
+    if not shared:
         rises = (
-            f"{family} goes from {percent(own[0].accuracy)} with {count(own[0].images)} images to "
-            f"{percent(own[-1].accuracy)} with {count(own[-1].images)}"
+            f"{family} goes from {percent(own[0].accuracy)} with {counted(own[0].images, 'image')} "
+            f"to {percent(own[-1].accuracy)} with {count(own[-1].images)}"
             for family, own in tuned.items()
         )
         return f"{'; '.join(rises)}."
-    fewest, most = (_lead(tuned, which) for which in (0, -1))
+    fewest, most = (_lead(tuned, shared[which]) for which in (0, -1))
     return f"With the fewest images, {fewest}; with the most, {most}."
 
 
-def _lead(tuned: Mapping[str, Curve], which: int) -> str:
-    first, second = sorted(tuned, key=lambda family: -tuned[family][which].accuracy)[:2]
-    best, next_best = tuned[first][which], tuned[second][which]
-    ahead = f"{100 * (best.accuracy - next_best.accuracy):.2f}"
-    return f"{count(best.images)}, {first} is {ahead} points ahead of {second}"
+def _lead(tuned: Mapping[str, Curve], images: int) -> str:
+    found = {
+        family: point.accuracy
+        for family, curve in tuned.items()
+        for point in curve
+        if point.images == images
+    }
+    first, second = sorted(found, key=lambda family: -found[family])[:2]
+    ahead = 100 * (found[first] - found[second])
+    if not ahead:
+        return f"{count(images)}, {first} and {second} are level"
+    return f"{count(images)}, {first} is {ahead:.2f} points ahead of {second}"

@@ -8,7 +8,8 @@ import pandas as pd
 
 from orchestrator.analysis.formats import number, words
 from orchestrator.analysis.frames import frame, records
-from orchestrator.analysis.section import Section, count, duration, percent
+from orchestrator.analysis.section import Section, duration, percent
+from orchestrator.cli import counted
 from orchestrator.report.chart import Axis, Bars, Chart, Panel
 from orchestrator.report.inputs import Inputs
 
@@ -78,8 +79,8 @@ def figure(inputs: Inputs) -> Chart | None:
         key="timeline",
         title="Trials over time",
         finding=(
-            f"Over {duration(span)}, {percent(idle, 1)} of the time of {count(len(lanes))} rows "
-            f"was idle; {_longest_gap(stays)}."
+            f"Over {duration(span)}, {percent(idle, 1)} of the time of "
+            f"{counted(len(lanes), 'row')} was idle; {_longest_gap(stays)}."
         ),
         panels=[_panel(inputs, stays, lanes, per_unit, unit)],
         numbers=Section(

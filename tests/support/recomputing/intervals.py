@@ -54,10 +54,11 @@ def influence(right: np.ndarray, counts_for: np.ndarray, classes: int) -> np.nda
 
 @dataclass(frozen=True)
 class Seeds:
-    """A metric of one model: what each image adds to it, [seeds, images]."""
+    """A metric of one model: what each image adds to it, and its loss, [seeds, images]."""
 
     metric: str
     of_images: np.ndarray
+    losses: np.ndarray
 
     @cached_property
     def points(self) -> np.ndarray:
@@ -91,9 +92,10 @@ def difference(*models: Seeds, level: float = LEVEL) -> list[float]:
 
     Beyond 95% the interval has the tails of a normal distribution.
     """
-    draws = reduce(np.subtract, [model.draws.mean(axis=0) for model in models])
-    if not draws.any():  # the same runs under two names
+    trainings = [np.sort(model.losses, axis=0) for model in models]
+    if len(models) > 1 and np.array_equal(*trainings):  # the same under two names
         return [0.0, 0.0, 0.0]
+    draws = reduce(np.subtract, [model.draws.mean(axis=0) for model in models])
     centre = reduce(np.subtract, [model.points.mean() for model in models])
     ends = np.quantile(draws, (1 + min(level, LEVEL) * np.array([-1, 1])) / 2)
     stretch = max(1, norm.ppf((1 + level) / 2) / norm.ppf((1 + LEVEL) / 2))
@@ -200,9 +202,10 @@ class Noise:
             degrees = means.sum(axis=1) ** 2 / (means**2 / (seeds - 1)).sum(axis=1)
         plain, corrected = (
             np.hypot(
-                norm.ppf((1 + level) / 2) * self._of_images(seeds, images),
+                (tail := t.ppf((1 + level) / 2, max(1, images - 1)))
+                * np.hypot(self._of_images(seeds, images), tail / images),
                 np.nan_to_num(t.ppf((1 + level) / 2, degrees) * np.sqrt(own)),
             )
             for level in self.levels
         )
-        return float(np.median(plain)), np.abs(self.found + errors) > corrected
+        return min(1.0, float(np.median(plain))), np.abs(self.found + errors) > corrected

@@ -127,7 +127,7 @@ def confusion(r: Recomputed) -> Keyed:
     for family, own in shares.items():
         for index in sorted(np.argsort(recalls, kind="stable")[:20]):
             others = own[index] * (np.arange(len(own)) != index)
-            taken_for = r.classes[others.argmax()], others.max()
+            taken_for = r.classes[others.argmax()] if others.any() else "nothing else", others.max()
             rows.append((family, "tuned", r.classes[index], own[index, index], *taken_for))
     yield "figures/confusion", table("family,role,class,recall,taken_for,share", rows)
 

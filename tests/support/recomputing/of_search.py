@@ -96,13 +96,14 @@ def other_settings(r: Recomputed) -> Keyed:
     baselines = set(r.trials[r.trials.role == "baseline"].trial_id)
     for name, trials in r.of_search.items():
         curves = r.epochs[r.epochs.search == name].sort_values("sequence")
-        whole, best = last * curves.trial_id.nunique(), curves.validation_accuracy.max()
+        whole, may_win = last * curves.trial_id.nunique(), r.can_win[name].trial_id
+        best = curves[curves.trial_id.isin(may_win)].validation_accuracy.max()
         cut = set(trials[trials.status == "stopped"].trial_id)
         for pair in [*pairs, (last, None)] if whole else []:
             ran, stopped = _replayed(curves, baselines, *pair, last)
             beyond = cut - stopped
             epochs = len(ran) + sum(last - (ran.trial_id == trial).sum() for trial in beyond)
-            accuracy = ran.validation_accuracy.max()
+            accuracy = ran[ran.trial_id.isin(may_win)].validation_accuracy.max()
             exact = "the study's own" if pair == own else "no" if beyond else "yes"
             shares = 1 - epochs / whole, accuracy, accuracy - best
             rows.append((name, *pair, epochs, *shares, exact))

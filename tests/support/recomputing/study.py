@@ -126,8 +126,9 @@ class Recomputed:
         """The metrics of each model and of each run."""
         of = self.of_images
         return {
-            key: {m: Seeds(m, np.stack([of[run][m] for run in self.of(*key)])) for m in METRICS}
+            key: {m: Seeds(m, own[m], own["loss"]) for m in METRICS}
             for key in (*self.models, *self.runs)
+            if (own := {m: np.stack([of[run][m] for run in self.of(*key)]) for m in METRICS})
         }
 
     @cached_property
