@@ -9,7 +9,8 @@ from trainables.family import Family
 from trainables.shared_data import SharedData
 
 # Columns of `final.parquet` and what a trainer calls them.
-SIZES: Final = ("parameters", "trained_parameters", "forward_flops_per_image")
+COUNTS: Final = ("parameters", "trained_parameters")
+SIZES: Final = (*COUNTS, "forward_flops_per_image")
 
 
 class TestEvaluation(Protocol):
@@ -17,7 +18,6 @@ class TestEvaluation(Protocol):
 
     probabilities: Any
     labels: Any
-    scores: Any
 
     def test_metrics(self) -> dict[str, float]:
         """The `test_*` columns of `final.parquet`."""
