@@ -1,6 +1,7 @@
 """One dimension of a search space: what a hyperparameter may be, and what it means."""
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -58,6 +59,8 @@ def describe(distribution: BaseDistribution) -> str:
         return ", ".join(str(choice) for choice in distribution.choices)
     assert isinstance(distribution, FloatDistribution | IntDistribution), distribution
     scale = " (log)" if distribution.log else ""
+    if _step(distribution):
+        scale = f" (steps of {distribution.step:g})"
     return f"{distribution.low:g}..{distribution.high:g}{scale}"
 
 
@@ -66,7 +69,16 @@ def contains(distribution: BaseDistribution, value: Any) -> bool:
     if isinstance(distribution, CategoricalDistribution):
         return value in distribution.choices
     assert isinstance(distribution, FloatDistribution | IntDistribution), distribution
-    return bool(distribution.low <= value <= distribution.high)
+    if not distribution.low <= value <= distribution.high:
+        return False
+    steps = (value - distribution.low) / (_step(distribution) or 1)
+    return not _step(distribution) or math.isclose(steps, round(steps), abs_tol=1e-8)
+
+
+def _step(distribution: FloatDistribution | IntDistribution) -> float | None:
+    """The step of a distribution; None of one without, and of whole numbers in steps of one."""
+    step = distribution.step
+    return None if isinstance(distribution, IntDistribution) and step == 1 else step
 
 
 def covers(distribution: BaseDistribution, other: BaseDistribution) -> bool:

@@ -40,7 +40,9 @@ def narrow(name: str, distribution: BaseDistribution, text: str) -> BaseDistribu
     high = parse_value(name, distribution, high_text) if dots else low
     if low > high:
         raise ValueError(f"{name} must have low <= high, but got low={low:g}, high={high:g}")
-    return type(distribution)(low, high, log=distribution.log)
+    if isinstance(distribution, IntDistribution):
+        return IntDistribution(low, high, log=distribution.log, step=distribution.step)
+    return FloatDistribution(low, high, log=distribution.log, step=distribution.step)
 
 
 def parse_value(name: str, distribution: BaseDistribution, text: str) -> Any:
@@ -67,6 +69,8 @@ def parse_value(name: str, distribution: BaseDistribution, text: str) -> Any:
 
 def _same(choice: Any, text: str) -> bool:
     """Whether a text means a choice: the same string, or the same number."""
+    if choice is None or isinstance(choice, bool):
+        return str(choice).lower() == text.lower()
     if isinstance(choice, str):
         return choice == text
     try:

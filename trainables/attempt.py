@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from trainables import checkpoints
+from trainables import answers, checkpoints
 from trainables.attempt_config import AttemptConfig
 from trainables.checkpoint_writer import CheckpointWriter
 from trainables.data.dataset import LabeledImages
@@ -13,7 +13,7 @@ from trainables.epoch_rows import OBJECTIVES, best_row, impossible
 from trainables.registry import load_family
 from trainables.shared_data import SharedData
 from trainables.slices import Chunks, Slices
-from trainables.trainers import SIZES, make_trainer
+from trainables.trainers import make_trainer
 from trainables.trial_files import BEST_WEIGHTS, keep_predictions
 
 log = logging.getLogger(__name__)
@@ -41,10 +41,12 @@ class Attempt:
         Raises:
             RuntimeError: All checkpoints are damaged, or none is there of epochs that are recorded:
                 nothing starts over silently.
+            ValueError: The trainer cannot say how many parameters its network has.
         """
-        self._config, self._test = config, test
+        self._config, self._test, self._classes = config, test, len(shared.classes)
         claim = checkpoints.claim(config.checkpoints, attempt=config.attempt, trial=config.trial)
         self._trainer = make_trainer(load_family(config.family), config, shared, image_memory)
+        answers.counts(self._trainer)  # which finals need, after the search
         self._slices = Slices(self._trainer)
         self._writer = CheckpointWriter(config.checkpoints, claim, final=config.is_final)
         self._saved = 0  # rows that have a checkpoint, or are having one written
@@ -184,17 +186,20 @@ class Attempt:
         """Tests the last epoch and the best one; keeps the predictions of the best."""
         if self._test is None:
             return {}
-        last = self._trainer.evaluate(self._test)
+        last = self._tested_on(self._test)
         best, row = last, best_row(self.rows)
         if row is not self.rows[-1]:
             self._trainer.load_weights((self._config.checkpoints / BEST_WEIGHTS).read_bytes())
-            best = self._trainer.evaluate(self._test)
-        keep_predictions(self._config.checkpoints, best.probabilities, best.labels)
+            best = self._tested_on(self._test)
+        keep_predictions(self._config.checkpoints, best.probabilities, self._test.labels)
         return {
-            **best.test_metrics(),
-            **{f"{name}_last_epoch": value for name, value in last.test_metrics().items()},
+            **best.metrics,
+            **{f"{name}_last_epoch": value for name, value in last.metrics.items()},
             "best_epoch": row["epoch"],
-            "classes_never_predicted": best.scores.classes_never_predicted,
+            "classes_never_predicted": best.classes_never_predicted,
             "test_images": len(self._test),
-            **{name: getattr(self._trainer, name) for name in SIZES},
+            **answers.sizes(self._trainer),
         }
+
+    def _tested_on(self, test: LabeledImages) -> answers.Tested:
+        return answers.tested(self._trainer.evaluate(test), test, self._classes)

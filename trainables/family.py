@@ -1,10 +1,15 @@
 """What a model family is: how its network is built, what may vary, and its baseline."""
 
-from collections.abc import Callable, Mapping, Sequence
+import inspect
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final
 
 from search_spaces.baseline import Params
+from search_spaces.checking import wrong_dimensions, wrong_for_trainer
 from search_spaces.dimension import Dimension, Space
 from search_spaces.spaces import OPTIONAL, OPTIONAL_PRETRAINED
 
@@ -12,6 +17,8 @@ if TYPE_CHECKING:
     from torch import nn
 
     from trainables.weights.loading import Weights, WeightsFile
+
+_TRAINER: Final = re.compile(r"\w+(\.\w+)*:\w+")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,9 +91,68 @@ class Family:
         return {name: each for name, each in known.items() if name not in self.search_space}
 
     def __post_init__(self) -> None:
+        faults = [*self._wrong_fields(), *wrong_dimensions(self.search_space, self.baseline)]
+        for name, (dimension, value) in self.own_optional.items():
+            faults += wrong_dimensions({name: dimension}, {name: value})
+        if not faults and self.trainer == Family.trainer:
+            faults += wrong_for_trainer(self.search_space)
+        if faults:
+            raise ValueError(f"family {self.name!r}: {'; '.join(faults)}")
         if set(self.search_space) != set(self.baseline):
             raise ValueError(
                 f"the baseline of family {self.name!r} must have one value for each dimension of "
                 f"its space, but they differ in "
                 f"{sorted(set(self.search_space) ^ set(self.baseline))}"
             )
+
+    def _wrong_fields(self) -> Iterator[str]:
+        functions = ("build", "describe", "own_weights", "check")
+        for name in functions:
+            value = getattr(self, name)
+            if not (callable(value) or (value is None and name != "build")):
+                yield f"its {name} must be a function, but is {value!r:.40}"
+        for name in ("name", "head", "trainer", "question"):
+            if not isinstance(value := getattr(self, name), str):
+                yield f"its {name} must be a text, but is {value!r:.40}"
+        if isinstance(self.trainer, str) and not _TRAINER.fullmatch(self.trainer):
+            yield f"its trainer must be MODULE:CLASS, but is {self.trainer!r:.80}"
+        if not all(inspect.isfunction(each) for each in self.standalone):
+            yield f"its standalone must be functions, but is {self.standalone!r:.80}"
+
+    def ask_check(
+        self,
+        sizes: Sequence[int] = (),
+        num_classes: int = 0,
+        weights: "Weights | None" = None,
+        params: Params = MappingProxyType({}),
+    ) -> None:
+        """Asks `check`, where there is one; whatever it raises is a `ValueError`."""
+        if self.check is not None:
+            with self._own("check"):
+                self.check(sizes, num_classes, weights, params)
+
+    def find_own_weights(self) -> "WeightsFile":
+        """Asks `own_weights`; whatever it raises is a `ValueError`."""
+        assert self.own_weights is not None, self.name
+        with self._own("own_weights"):
+            found = self.own_weights()
+        if not all(hasattr(found, name) for name in ("name", "path", "sha256", "words")):
+            raise ValueError(
+                f"own_weights of {self.name} must return a WeightsFile, but returned a "
+                f"{type(found).__name__}"
+            )
+        return found
+
+    @contextmanager
+    def _own(self, what: str) -> Iterator[None]:
+        """Makes what a function of the family raises an error of one line that names it."""
+        try:
+            yield
+        except ValueError:
+            raise
+        except Exception as error:
+            reason = " ".join(str(error).split())[:200]
+            raise ValueError(
+                f"{what} of {self.name} must say what is wrong by a ValueError, but raised "
+                f"{type(error).__name__}: {reason}"
+            ) from error

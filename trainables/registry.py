@@ -13,6 +13,7 @@ import trainables.libraries
 from trainables.data.dataset import DataSet
 from trainables.family import Family
 from trainables.names import check_family, full_name
+from trainables.trial_error import described
 
 # More folders with such files, separated as in PATH: those kept outside the checkout.
 FAMILY_PATH = "STUDY_FAMILY_PATH"
@@ -38,7 +39,9 @@ def load_family(name: str) -> Family:
         return made
     if name not in family_names():
         choices = ", ".join([*family_names(), *(f"{each}/MODEL" for each in library_names())])
-        raise ValueError(f"unknown family {name!r}; choose from {choices}, or 'all'")
+        raise ValueError(
+            f"unknown family {name!r}; choose from {choices}, or 'all'{_no_folders(FAMILY_PATH)}"
+        )
     others = ",".join(each for each in family_names() if each != name)
     module = _imported(
         trainables.families, name, "family", f"the others can be named: --families {others}"
@@ -62,6 +65,12 @@ def family_file(name: str) -> Path:
     return _file_of(trainables.families, name)
 
 
+def is_own(name: str) -> bool:
+    """Whether a family is a file of the user's, outside this project."""
+    inside = Path(str(trainables.families.__file__)).resolve().parent
+    return _library_of(name) is None and family_file(name).parent != inside
+
+
 def load_families(selection: str) -> list[Family]:
     """Loads the families that a text names: names separated by commas, `all` among them.
 
@@ -74,7 +83,21 @@ def load_families(selection: str) -> list[Family]:
         names += [family.name for family in every if family.in_all] if name == "all" else [name]
     if len(set(names)) < len(names):
         raise ValueError(f"each family must be named once, but got {selection!r}")
-    return [load_family(name) for name in names]
+    families = [load_family(name) for name in names]
+    for name in names:
+        _check_file(name)
+    return families
+
+
+def _check_file(name: str) -> None:
+    """Rejects a name that no trial can have, or that two files are called by."""
+    check_family(full_name(name))
+    folders = dict.fromkeys(Path(each).resolve() for each in trainables.families.__path__)
+    found = [str(path) for folder in folders if (path := folder / f"{name}.py").is_file()]
+    if len(found) > 1:
+        raise ValueError(
+            f"a family must be one file, but {name} is {' and '.join(found)}; give one another name"
+        )
 
 
 def library_names() -> list[str]:
@@ -105,7 +128,7 @@ def load_dataset(name: str) -> DataSet:
     if name not in dataset_names():
         raise ValueError(
             f"unknown data set {name!r}; choose from {', '.join(dataset_names())}, or name the "
-            f"folder of its file in {DATASET_PATH}"
+            f"folder of its file in {DATASET_PATH}{_no_folders(DATASET_PATH)}"
         )
     module = _imported(trainables.datasets, name, "data set", "its file must be mended first")
     dataset = getattr(module, "DATASET", None)
@@ -140,13 +163,13 @@ def _imported(package: ModuleType, name: str, what: str, advice: str) -> ModuleT
     """
     try:
         return importlib.import_module(f"{package.__name__}.{name}")
-    except (Exception, SystemExit) as error:
-        reason = " ".join(str(error).split())
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        reason = described(error).message
         if isinstance(error, ModuleNotFoundError) and error.name in PACKAGES:
             advice = f"where this project is installed, it is transfer_study.{error.name}"
-        raise ValueError(
-            f"{what} {name!r} cannot be imported: {type(error).__name__}: {reason} ({advice})"
-        ) from error
+        raise ValueError(f"{what} {name!r} cannot be imported: {reason} ({advice})") from error
 
 
 def _refuse(module: ModuleType, variable: str, name: str, found: str | None) -> NoReturn:
@@ -165,6 +188,13 @@ def _package(package: ModuleType, variable: str) -> ModuleType:
     more = filter(None, os.environ.get(variable, "").split(os.pathsep))
     package.__path__ = [own, *(str(Path(folder).resolve()) for folder in more)]
     return package
+
+
+def _no_folders(variable: str) -> str:
+    """What a variable of the user names that is no folder, as the end of a sentence."""
+    named = filter(None, os.environ.get(variable, "").split(os.pathsep))
+    missing = [folder for folder in named if not Path(folder).is_dir()]
+    return f" ({variable} names {', '.join(missing)}, which is no folder)" if missing else ""
 
 
 def _modules_in(package: ModuleType) -> list[str]:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Protocol, runtime_checkable
 
+from trainables.answers import epoch_row
 from trainables.checkpoints import Chunk
 from trainables.trainers import Trainer
 
@@ -44,11 +45,15 @@ class Slices:
         self.pause = isinstance(trainer, Pausing)
 
     def train(self) -> dict[str, Any] | None:
-        """Trains for a moment, or an epoch; the epoch's columns where that was its end."""
+        """Trains for a moment, or an epoch; the epoch's columns where that was its end.
+
+        Raises:
+            ValueError: They are not those of an epoch.
+        """
         if isinstance(self._trainer, Pausing):
             row = self._trainer.train_slice()
-            return None if row is None else dict(row)
-        return self._trainer.train_epoch()
+            return None if row is None else epoch_row(row)
+        return epoch_row(self._trainer.train_epoch())
 
     def state(self) -> Chunks:
         """What training goes on from, as it is now."""

@@ -9,7 +9,8 @@ from trainables.family import Family
 from trainables.shared_data import SharedData
 
 # Columns of `final.parquet` and what a trainer calls them.
-SIZES: Final = ("parameters", "trained_parameters", "forward_flops_per_image")
+COUNTS: Final = ("parameters", "trained_parameters")
+SIZES: Final = (*COUNTS, "forward_flops_per_image")
 
 
 class TestEvaluation(Protocol):
@@ -17,7 +18,6 @@ class TestEvaluation(Protocol):
 
     probabilities: Any
     labels: Any
-    scores: Any
 
     def test_metrics(self) -> dict[str, float]:
         """The `test_*` columns of `final.parquet`."""
@@ -59,6 +59,22 @@ class Trainer(Protocol):
         """Takes over weights."""
 
 
+def trainer_class(family: Family) -> Any:
+    """What makes a family's trainer.
+
+    Raises:
+        ValueError: It cannot be imported.
+    """
+    module, _, name = family.trainer.partition(":")
+    try:
+        return getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError) as error:
+        raise ValueError(
+            f"the trainer of {family.name} must be MODULE:CLASS that can be imported, but is "
+            f"{family.trainer}: {error}"
+        ) from error
+
+
 def make_trainer(
     family: Family, config: AttemptConfig, shared: SharedData, image_memory: int | None = None
 ) -> Trainer:
@@ -70,8 +86,7 @@ def make_trainer(
         shared: What it is trained on.
         image_memory: Bytes that images may take on its device; None: all that they need.
     """
-    module, _, name = family.trainer.partition(":")
-    trainer: Trainer = getattr(importlib.import_module(module), name)(
+    trainer: Trainer = trainer_class(family)(
         family,
         config.params,
         shared.training,

@@ -11,6 +11,7 @@ from pydantic import BaseModel
 
 from orchestrator.export.model_card import render
 from orchestrator.results import files
+from orchestrator.results.going_on import advice_for_weights
 from orchestrator.results.kept_weights import CONFIG, MODEL, seed_folder, winner_folder
 from orchestrator.results.rows import ComparisonRow, FinalRow, tested
 from orchestrator.results.study_record import WORDS, Choice, StudyRecord
@@ -105,13 +106,24 @@ def _winner_or_why_none(results: StudyResults, study: StudyRecord, family: str) 
         return "no winner, for none of its trials came to an end"
     chosen, kept = study.choice[family], winner_folder(results.folder, family)
     record = _record(kept)
+    own = [row for row in results.rows("final") if row["family"] == family]
+    tuned = [row for row in own if row["role"] == "tuned"]
     if record is None:
-        return f"no weights of its winner {chosen.trial_id}, which was not re-trained to the end"
-    tuned = (row for row in results.rows("final") if row["role"] == "tuned")
+        return _why_no_weights(results.folder, kept, chosen, tested=bool(tuned))
+    if not tuned:
+        return f"no row of its winner {chosen.trial_id} in final.parquet, by which it is known"
     row = next((row for row in tuned if _is_of(record, row)), None)
     if record.params != chosen.params or row is None:
         return f"no weights of its winner {chosen.trial_id}; those kept are of an earlier choice"
     return _read_winner(results, study, kept, record, row)
+
+
+def _why_no_weights(folder: Path, kept: Path, chosen: Choice, *, tested: bool) -> str:
+    what = f"no weights of its winner {chosen.trial_id}"
+    if not tested:
+        return f"{what}, which was not re-trained to the end"
+    gone = " and ".join(name for name in (MODEL, CONFIG) if not (kept / name).is_file())
+    return f"{what} any more, since {kept} lacks {gone}; {advice_for_weights(folder.resolve())}"
 
 
 def read_ensemble(folder: Path, winner: Winner) -> list[Winner]:

@@ -71,7 +71,10 @@ def parameters_of(plan: FamilyPlan, checked: CheckedStudy) -> int:
     size = plan.baseline.get(INPUT_SIZE) or checked.inputs.training.images.shape[1]
     classes = len(checked.inputs.dataset.classes)
     config = {**family.fixed, **plan.baseline, "num_classes": classes, INPUT_SIZE: size}
-    return model_size.parameter_counts(model_size.without_memory(lambda: build(config)))[0]
+    try:
+        return model_size.parameter_counts(model_size.without_memory(lambda: build(config)))[0]
+    except Exception:  # noqa: BLE001 (somebody's own; where it matters, its trials say so)
+        return 0
 
 
 def least_at_a_time(settings: Settings) -> int:

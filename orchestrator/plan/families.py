@@ -65,8 +65,8 @@ def plan_families(settings: Settings, *, begun: StudyRecord | None = None) -> li
     for name in {**settings.space, **settings.baseline}:
         # What is said of a family that is left out must be right too.
         family = registry.load_family(name)
-        if family.check is not None and name not in own:
-            family.check((), 0, None, {})
+        if name not in own:
+            family.ask_check()
         _plan_family(family, settings, begun)
     return [_plan_family(family, settings, begun) for family in families]
 

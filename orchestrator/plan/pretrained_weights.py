@@ -1,7 +1,7 @@
 """The weights of a study's pre-trained families: found, read, and tried in each network."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Final
+from typing import Any, Final
 
 from optuna.distributions import CategoricalDistribution
 
@@ -11,6 +11,7 @@ from orchestrator.results.files import check_writable
 from trainables import registry
 from trainables.data.offline import not_fetched
 from trainables.family import Family
+from trainables.trainers import trainer_class
 from trainables.weights import loading, pretraining
 from trainables.weights.chosen import ChosenWeights
 from trainables.weights.loading import WeightsFile
@@ -42,8 +43,7 @@ def find(
     """
     families = [registry.load_family(plan.name) for plan in plans]
     for family in families:
-        if family.check is not None:
-            family.check((), 0, None, {})
+        family.ask_check()
     pretrained = {family.name: family for family in families if family.pretrained}
     others = sorted((by_family(settings.weights) or {}).keys() - pretrained.keys())
     if others:
@@ -80,7 +80,7 @@ def locate(text: str, family: Family) -> WeightsFile | None:
     """
     if family.own_weights is not None:
         if text == USUAL:
-            return family.own_weights()
+            return family.find_own_weights()
         if text == DEMO or text in DOWNLOADS:
             own = f"choose {USUAL}, which means its own, or a" if text in DOWNLOADS else "name a"
             raise ValueError(
@@ -106,11 +106,11 @@ def check_networks(
     """Builds the network of each pre-trained family from its file, as its trials will.
 
     A family with a trainer of its own builds what only that knows. A network of a library is given
-    images of each size that it may be given, too.
+    images of each size that it may be given, too; one of the user's own those of its baseline.
 
     Raises:
         ValueError: A file is damaged, not finite, or of another network, or a network cannot be
-            given such images.
+            made, or given such images.
     """
     there = {family: file for family, file in files.items() if file is not None}
     weights = ChosenWeights(files=there).read()
@@ -120,16 +120,33 @@ def check_networks(
         size, dimension = baseline.get("input_size"), plan.space.get("input_size")
         choices = dimension.choices if isinstance(dimension, CategoricalDistribution) else ()
         sizes = sorted({int(pixels or edge) for pixels in (size, *choices)})
-        if family.check is not None and family.name not in weights:
-            family.check(sizes, num_classes, None, baseline)
-        if family.name in weights and family.has_network:
-            given = {"num_classes": num_classes, "input_size": size or edge}
-            try:
-                if family.check is not None:
-                    family.check(sizes, num_classes, weights[family.name], baseline)
-                else:
-                    family.build({**baseline, **given, "weights": weights[family.name]})
-            except ValueError as error:
-                faults.append(f"{there[family.name].path} does not fit {family.name}: {error}")
+        if family.name not in weights:
+            family.ask_check(sizes, num_classes, None, baseline)
+        config = {**baseline, "num_classes": num_classes, "input_size": size or edge}
+        config["weights"] = weights.get(family.name)
+        try:
+            if family.name in weights:
+                family.ask_check(sizes, num_classes, weights[family.name], baseline)
+            _check_network(family, config)
+        except ValueError as error:
+            file = there.get(family.name)
+            where = f"{file.path} does not fit {family.name}: " if file is not None else ""
+            faults.append(f"{where}{error}")
     if faults:
         raise ValueError("; ".join(faults))
+
+
+def _check_network(family: Family, config: Mapping[str, Any]) -> None:
+    """Builds a network where nothing else has; weights that are not here yet are not missed."""
+    weights = config["weights"]
+    if registry.is_own(family.name) and family.trainer != Family.trainer:
+        trainer_class(family)
+    if not family.has_network or (family.pretrained and weights is None):
+        return
+    if registry.is_own(family.name):
+        # PyTorch takes seconds, and other networks are known to be what they must be.
+        from trainables.training.network_check import check_network  # noqa: PLC0415
+
+        check_network(family, config)
+    elif weights is not None and family.check is None:
+        family.build(config)

@@ -15,3 +15,18 @@ def resume_command(folder: Path, *more: str) -> str:
         elsewhere = []
     name = folder.name if copy is None else copy.address
     return shlex.join([*words_of("study"), "--resume", name, *elsewhere, *more])
+
+
+def advice_for_table(folder: Path, name: str) -> str:
+    """What to do where a table is missing or damaged."""
+    if name == "trials":
+        return "what it says is nowhere else: restore it from a copy"
+    return f"restore it from a copy, or go on without what it said: {resume_command(folder)}"
+
+
+def advice_for_weights(folder: Path) -> str:
+    """What to do where weights that a study had kept are gone."""
+    return (
+        "restore them from a copy, or move predictions.parquet out of the folder and go on, which "
+        f"trains the finals again: {resume_command(folder)}"
+    )

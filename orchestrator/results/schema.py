@@ -89,7 +89,7 @@ def parameter_type(distribution: BaseDistribution) -> pa.DataType:
     """The column type of a hyperparameter, from what it may be."""
     if not isinstance(distribution, CategoricalDistribution):
         return pa.int64() if isinstance(distribution, IntDistribution) else pa.float64()
-    kinds = {type(choice) for choice in distribution.choices}
+    kinds = {type(choice) for choice in distribution.choices} - {type(None)}
     if kinds in ({bool}, {int}):
         return _TYPES[kinds.pop()]
     return pa.float64() if kinds <= {int, float} else ENUM

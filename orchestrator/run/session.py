@@ -15,9 +15,11 @@ from orchestrator.config.searches import searches_of
 from orchestrator.forecast.remaining import TimeLeft
 from orchestrator.plan.preflight import CheckedStudy
 from orchestrator.results import files, manifest, schema
+from orchestrator.results.going_on import resume_command
 from orchestrator.results.lock import Hold
 from orchestrator.results.states import Outcome, State
 from orchestrator.run.cluster import Cluster, Reservation, passed_on
+from orchestrator.run.infrastructure import InfrastructureError
 from orchestrator.run.kept_processes import KeptProcesses
 from orchestrator.run.metrics import Publisher, Sample, measure
 from orchestrator.run.nodes import Waiting
@@ -35,6 +37,7 @@ from trainables import node_check
 from trainables.shared_data import SharedData, for_other_hosts
 from trainables.trial import References
 from trainables.weights.chosen import ChosenWeights
+from trainables.weights.loading import Weights
 
 RESERVE: Final = ".reserve"
 RESERVE_BYTES: Final = 1 << 18
@@ -139,7 +142,11 @@ class Session:
         self.writer.changed("events")
 
     def share_data(self) -> Any:
-        """Shares the data that all trials train on, by the executor."""
+        """Shares the data that all trials train on, by the executor.
+
+        Raises:
+            InfrastructureError: The weights are not what they were a moment ago.
+        """
         files.remove_leftovers(self.folder)
         for name in self.stored.damaged:  # it is written anew; perhaps something can be saved of it
             files.keep_aside(self.folder / f"{name}.parquet")
@@ -149,10 +156,21 @@ class Session:
                 train=self.inputs.train,
                 validation=self.inputs.split.validation,
                 classes=self.inputs.dataset.classes,
-                weights={} if self.weights is None else self.weights.read(),
+                weights=self._read_weights(),
                 environment=passed_on(),
             )
         )
+
+    def _read_weights(self) -> Mapping[str, Weights]:
+        if self.weights is None:
+            return {}
+        try:
+            return self.weights.read()
+        except (ValueError, OSError) as error:
+            raise InfrastructureError(
+                f"weights must be as they were when this run began, but {error}; restore them and "
+                f"go on: {resume_command(self.folder)}"
+            ) from error
 
     def remove_checkpoints(self) -> None:
         """Removes all checkpoints: a study that has its predictions needs none."""

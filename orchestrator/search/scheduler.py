@@ -1,7 +1,7 @@
 """Schedulers: every epoch is recorded, and one ASHA per search stops weak trials early."""
 
 import errno
-from typing import Any, Final
+from typing import Any
 
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
@@ -12,11 +12,9 @@ from orchestrator.stats.asha import EXEMPT, FamilyRungs
 from orchestrator.trials.recorder import Recorder, Report, place_of
 from orchestrator.trials.trial import BASELINE_ROLE, DISK_FULL, Failure
 from trainables import memory_kills, watchdog
+from trainables.answers import NOTES
 from trainables.checkpoints import DiskFullError
 from trainables.epoch_rows import impossible
-
-EVENTS: Final = frozenset({"graph_fell_back", "images_fed"})
-"""What the row of an epoch may tell beside its columns, a sentence each."""
 
 
 class RecordingScheduler(FIFOScheduler):
@@ -102,7 +100,7 @@ class RecordingScheduler(FIFOScheduler):
                 sequence = self._recorder.epoch(trial_id, row)
                 if sequence is None:
                     continue
-                for kind in EVENTS & row.keys():
+                for kind in NOTES & row.keys():
                     self._recorder.event(kind, row[kind], trial_id)
                 record.stopping = self.stops(trial_id, record.rows[-1], sequence)
                 if record.stopping:

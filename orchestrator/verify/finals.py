@@ -12,6 +12,7 @@ from orchestrator.config.final_epochs import final_epochs
 from orchestrator.config.searches import search_for
 from orchestrator.results import schema
 from orchestrator.results.final_runs import Key, final_id, key_of
+from orchestrator.results.going_on import advice_for_weights
 from orchestrator.results.kept_weights import CONFIG, MODEL, seed_folders, winner_folder
 from orchestrator.results.rows import FinalEpochRow, FinalRow, tested
 from orchestrator.results.states import Outcome
@@ -178,10 +179,16 @@ def _check_curve(
 def _check_kept(what: str, folder: Path, run: FinalRow, tables: Tables) -> Iterator[str]:
     for name in (CONFIG, MODEL):
         if not (folder / name).is_file():
-            yield f"the {what} must be kept with its {name}, but that is missing"
+            advice = advice_for_weights(tables.folder.resolve())
+            yield f"the {what} must be kept with its {name}, but that is missing; {advice}"
             return
     known: Mapping[str, Any] = run
-    card = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+    try:
+        card = dict(json.loads((folder / CONFIG).read_text(encoding="utf-8")))
+    except (ValueError, TypeError, RecursionError) as error:
+        path = (folder / CONFIG).relative_to(tables.folder)
+        yield f"{path} must be as a study writes it, but is not: {error}"
+        return
     expected = {
         **{name: known[name] for name in CARD},
         **tested(run),

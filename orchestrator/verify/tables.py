@@ -16,6 +16,7 @@ from orchestrator.analysis.section import grouped
 from orchestrator.config.stored_settings import StoredSettings
 from orchestrator.results import files, schema
 from orchestrator.results.code_version import code_sha256
+from orchestrator.results.going_on import advice_for_table
 from orchestrator.results.manifest import stamp
 from orchestrator.results.rows import (
     ComparisonRow,
@@ -124,7 +125,8 @@ def read(folder: Path) -> Tables:
             table = files.read_any_table(folder, name)
             found = list(_violations(name, table, study.spaces))
         except ValueError as error:
-            found = [f"{name}.parquet must be readable, but is not: {error}"]
+            advice = advice_for_table(folder.resolve(), name)
+            found = [f"{name}.parquet must be readable, but is not: {error}; {advice}"]
         violations += found
         if not found:
             usable[name] = table

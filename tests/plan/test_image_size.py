@@ -184,13 +184,14 @@ def test_families_that_can_be_given_no_common_size_are_refused(
 
     def only_512(names: str) -> Any:
         for family in load(names):
-            space = dict(family.search_space)
+            space, baseline = dict(family.search_space), dict(family.baseline)
             if "input_size" in space:
+                baseline["input_size"] = 512
                 values = type(space["input_size"].values)((512,))
                 space["input_size"] = dataclasses.replace(
                     space["input_size"], values=values, also=()
                 )
-            yield dataclasses.replace(family, search_space=space)
+            yield dataclasses.replace(family, search_space=space, baseline=baseline)
 
     monkeypatch.setattr(inputs.registry, "load_families", only_512)
     with pytest.raises(ValueError, match="no size of 32 to 224 can be given to each of sized"):

@@ -1,5 +1,6 @@
 """Search spaces: printable, narrowed by text, and around a baseline that lies inside."""
 
+import re
 from typing import Any
 
 import pytest
@@ -7,7 +8,15 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution, Int
 
 from search_spaces import spaces
 from search_spaces.baseline import BASELINE
-from search_spaces.dimension import contains, covers, describe, distributions, outside
+from search_spaces.checking import wrong_dimensions, wrong_for_trainer
+from search_spaces.dimension import (
+    Dimension,
+    contains,
+    covers,
+    describe,
+    distributions,
+    outside,
+)
 from search_spaces.narrowing import narrow
 from search_spaces.spaces import fine_tuning, from_scratch
 
@@ -67,6 +76,9 @@ def test_what_a_dimension_is_without_itself_is_in_every_baseline() -> None:
         (SIZES, "32,48", CategoricalDistribution((32, 48))),
         (CategoricalDistribution((0.0, 1e-5)), "0", CategoricalDistribution((0.0,))),
         (CategoricalDistribution(("a", "b")), " b ", CategoricalDistribution(("b",))),
+        (CategoricalDistribution((True, False)), "true", CategoricalDistribution((True,))),
+        (CategoricalDistribution((None, 3)), "none", CategoricalDistribution((None,))),
+        (IntDistribution(0, 8, step=4), "4..8", IntDistribution(4, 8, step=4)),
     ],
 )
 def test_a_dimension_is_narrowed_by_a_text(distribution, text, narrowed) -> None:
@@ -81,6 +93,7 @@ def test_a_dimension_is_narrowed_by_a_text(distribution, text, narrowed) -> None
         (RATE, "fast", r"space.x.y must lie in 1e-05..0.01 \(log\), but got 'fast'"),
         (SIZES, "32,40", r"space.x.y must lie in 32, 48, 64, but got '40'"),
         (IntDistribution(0, 4), "1.5", r"space.x.y must lie in 0..4, but got '1.5'"),
+        (FloatDistribution(0, 1, step=0.25), "0.3", r"0..1 \(steps of 0.25\), but got '0.3'"),
         (SIZES, "[32, 48]", r"space.x.y must be written without brackets, as 32,48, but got"),
         (RATE, "(1e-4,1e-3)", r"space.x.y must be written without brackets, as 1e-4..1e-3, but"),
     ],
@@ -117,3 +130,42 @@ def test_a_distribution_covers_a_narrower_one_of_its_kind_alone(wide: Any, narro
     assert not covers(narrow, wide)
     for other in (RATE, SIZES):
         assert covers(other, wide) == (type(other) is type(wide))
+
+
+@pytest.mark.parametrize(
+    ("values", "start", "message"),
+    [
+        (FloatDistribution(0, float("inf")), 1.0, "width must have finite ends, but has 0..inf"),
+        (IntDistribution(0, 2**70), 1, "width must have finite ends"),
+        (IntDistribution(0, 8, step=4), 5, r"lie in 0..8 \(steps of 4\), but its baseline is 5"),
+        (IntDistribution(0, 8), True, "but its baseline is True"),
+        (FloatDistribution(0, 1), float("nan"), "but its baseline is nan"),
+        (CategoricalDistribution((1, "a")), 1, "choices of one type, which are one column"),
+        (CategoricalDistribution((1, True)), 1, "choices of one type, which are one column"),
+        (CategoricalDistribution((1, 1.0)), 1, "must have each choice once, but has 1, 1.0"),
+        (CategoricalDistribution((float("nan"), 1.0)), 1.0, "texts, numbers, True, False or None"),
+    ],
+)
+def test_what_no_trial_can_be_given_is_named(values, start: object, message: str) -> None:
+    space = {"width": Dimension(values=values, meaning="")}
+    (sentence,) = wrong_dimensions(space, {"width": start})
+    assert re.search(message, sentence)
+
+
+def test_all_that_is_wrong_with_a_space_is_told_at_once() -> None:
+    bare = {"a.b": from_scratch()["dropout"], 3: None, "weights": RATE, "width": (1, 4)}
+    found = [*wrong_dimensions(bare, dict.fromkeys(bare))]
+    assert sum("name must be a text" in sentence for sentence in found) == 3
+    assert "with a distribution of Optuna, but is a tuple" in found[-1]
+
+
+def test_what_the_trainer_reads_of_a_space_is_there_and_such_as_it_knows() -> None:
+    own = {
+        "batch_size": Dimension(values=IntDistribution(0, 4), meaning=""),
+        "optimizer": Dimension(values=CategoricalDistribution(("lion", "adam")), meaning=""),
+    }
+    assert [*wrong_for_trainer(from_scratch())] == [*wrong_for_trainer(fine_tuning())] == []
+    missing, chosen, number = wrong_for_trainer(own)
+    assert missing.startswith("its trainer needs the dimensions learning_rate, weight_decay,")
+    assert chosen == "optimizer must lie in adam, adamw, sgd, but is lion, adam"
+    assert number == "batch_size must be whole numbers of at least 1, but is 0..4"

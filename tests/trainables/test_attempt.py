@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from made_up_trials import config_of
+from made_up_trials import config_of, row_of
 
 from trainables import attempt
 from trainables import checkpoints as checkpointing
@@ -254,12 +254,7 @@ def test_a_final_is_tested_at_its_best_epoch_and_at_its_last(
     def train_epoch() -> dict[str, Any]:  # the first epoch is the best
         running._trainer.params["skill"] = next(falling)
         running._trainer.epoch += 1
-        accuracy = running._trainer.params["skill"]
-        return {
-            "epoch": running._trainer.epoch,
-            "validation_accuracy": accuracy,
-            "validation_loss": 1 - accuracy,
-        }
+        return row_of(running._trainer.epoch, running._trainer.params["skill"])
 
     running._trainer.train_epoch = train_epoch
     for _ in range(3):
@@ -285,9 +280,7 @@ def test_the_best_weights_are_those_of_the_best_epoch_though_a_lost_one_was_bett
 
         def train_epoch() -> dict[str, Any]:
             running._trainer.epoch += 1
-            accuracy = next(left)
-            rest = {"validation_accuracy": accuracy, "validation_loss": 1 - accuracy}
-            return {"epoch": running._trainer.epoch, **rest}
+            return row_of(running._trainer.epoch, next(left))
 
         running._trainer.train_epoch = train_epoch
         return running

@@ -1,11 +1,14 @@
 """The registry: what lies in the folder is listed; a wrong name is answered with the choices."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from orchestrator.results.code_version import code_sha256
 from trainables import registry
+from trainables.family import Family
+from trainables.trainers import trainer_class
 
 
 def test_the_three_families_are_listed() -> None:
@@ -77,6 +80,7 @@ def test_a_folder_no_longer_named_is_no_longer_listed(
         ("import nothing_of_this_name", "ModuleNotFoundError"),
         ("x = (", "SyntaxError"),
         ("raise SystemExit(0)", "SystemExit"),
+        ("class Own(BaseException): ...\nraise Own('whatever')", "Own: whatever"),
     ],
 )
 def test_a_family_that_cannot_be_imported_breaks_itself_alone(
@@ -88,6 +92,47 @@ def test_a_family_that_cannot_be_imported_breaks_itself_alone(
     with pytest.raises(ValueError, match=f"family 'broken' cannot be imported: {error}") as caught:
         registry.load_families("all")
     assert "--families cnn,frozen_features,resnet50_scratch,resnet50_transfer)" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("cnn", "must be one file, but cnn is .*families/cnn.py and .*; give one another name"),
+        ("my-net", "must have a name like cnn, but got 'my-net'"),
+    ],
+)
+def test_a_family_is_one_file_with_a_name_that_trials_can_have(
+    name: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = Path(registry.family_file("cnn")).read_text("utf-8").replace('"cnn"', repr(name))
+    (tmp_path / f"{name}.py").write_text(text)
+    monkeypatch.setenv("STUDY_FAMILY_PATH", str(tmp_path))
+    with pytest.raises(ValueError, match=message):
+        registry.load_families(name)
+
+
+def test_a_folder_of_families_that_is_none_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STUDY_FAMILY_PATH", "/nowhere")
+    with pytest.raises(ValueError, match=r"\(STUDY_FAMILY_PATH names /nowhere, which is no folder"):
+        registry.load_families("mine")
+
+
+def test_what_a_familys_own_functions_raise_is_one_line_that_names_them() -> None:
+    given = {"name": "mine", "build": len, "search_space": {}, "baseline": {}, "trainer": "a:B"}
+
+    def refuse(*_: object) -> Any:
+        raise KeyError("own")
+
+    family = Family(**given, check=refuse, own_weights=refuse)
+    for name, ask in (("check", family.ask_check), ("own_weights", family.find_own_weights)):
+        with pytest.raises(ValueError, match=f"{name} of mine must .* raised KeyError: 'own'"):
+            ask()
+    with pytest.raises(ValueError, match="must return a WeightsFile, but returned a str"):
+        Family(**given, own_weights=lambda: "x.pth").find_own_weights()
+    with pytest.raises(ValueError, match="its build must be a function, but is 3; its trainer"):
+        Family(**{**given, "build": 3, "trainer": "B"})
+    with pytest.raises(ValueError, match=r"the trainer of mine must be MODULE:CLASS .* is a:B"):
+        trainer_class(family)
 
 
 DATA_SET = """from trainables.datasets.digits import DATASET as DIGITS

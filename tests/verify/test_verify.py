@@ -197,6 +197,11 @@ def test_what_does_not_need_a_table_that_cannot_be_used_is_checked_all_the_same(
     }
     assert "trials not checked: trials.parquet cannot be used" in verdict.notes
     assert "stops not checked: rungs.parquet cannot be used" in verdict.notes
+    assert any(
+        "or go on without what it said: python -m orchestrator.study --resume damaged"
+        in each.sentence
+        for each in verdict.problems
+    )
 
 
 def test_a_sound_study_is_exit_0_and_all_is_checked(

@@ -147,7 +147,13 @@ FINALS = [
     Inconsistency(
         "a winner's weights are missing",
         gone("winners/curve/model.safetensors"),
-        "the winner of curve must be kept with its model.safetensors, but that is missing",
+        "the winner of curve must be kept with its model.safetensors, but that is missing; restore "
+        "them from a copy, or move predictions.parquet out of the folder and go on",
+    ),
+    Inconsistency(
+        "a winner's card is none",
+        file("winners/curve/config.json", b"[1]"),
+        "winners/curve/config.json must be as a study writes it, but is not",
     ),
     Inconsistency(
         "weights of a seed beside the best are others",

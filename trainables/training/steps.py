@@ -14,6 +14,7 @@ from search_spaces.baseline import Params
 from trainables.training.augmentation import STRENGTHS, Mixing
 from trainables.training.averaging import WeightAverage
 from trainables.training.generators import Generators
+from trainables.training.network_check import check_logits
 from trainables.training.optimizer import Optimizer
 from trainables.training.preprocessing import batches
 
@@ -230,6 +231,7 @@ class Steps:
             network = self._average
         with self._computing():
             logits = network(self._prepare(images))
+        check_logits(logits, len(images), self._classes)
         return logits.float()
 
     def _parts(self, *batch: Tensor) -> Iterator[tuple[Tensor, ...]]:

@@ -29,8 +29,19 @@ class ChosenWeights:
         return hashlib.sha256("".join(lines).encode()).hexdigest()
 
     def read(self) -> dict[str, Weights]:
-        """The weights of each family; families with one file share its arrays."""
-        read = {file.path: loading.read(file) for file in {*self.files.values()}}
+        """The weights of each family; families with one file share its arrays.
+
+        Raises:
+            ValueError: A file holds no weights, or is not the one that was hashed any more.
+        """
+        read = {}
+        for file in {*self.files.values()}:
+            if (now := loading.file_sha256(file.path)) != file.sha256:
+                raise ValueError(
+                    f"{file.path} must stay while it is read, but its SHA-256 was {file.sha256} "
+                    f"and is {now}"
+                )
+            read[file.path] = loading.read(file)
         return {family: read[file.path] for family, file in self.files.items()}
 
     def to_json(self) -> dict[str, Any]:

@@ -2,18 +2,18 @@
 
 import hashlib
 import os
-import pickle
 import re
 import warnings
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
-from trainables.weights.other_names import as_torchvisions
+from trainables.weights.foreign import foreign_kind, no_file
+from trainables.weights.other_names import as_torchvisions, without_prefix
 from trainables.weights.sources import DOWNLOADS
 
 if TYPE_CHECKING:
@@ -23,6 +23,8 @@ Weights = Mapping[str, npt.NDArray[np.generic]]
 
 COUNTER: Final = ".num_batches_tracked"
 SHOWN: Final = 3
+LONGEST: Final = 120
+"""Letters of a name that are shown."""
 SAFETENSORS_START: Final = 9  # bytes: the header's length, then its first
 
 
@@ -55,10 +57,10 @@ def locate(weights: str) -> WeightsFile:
     if weights in DOWNLOADS:
         return _download(weights)
     path = _absolute(weights)
-    if not path.is_file():
-        names = ", ".join(DOWNLOADS)
-        raise ValueError(f"weights must be {names}, or a file that exists, but {path} does not")
     try:
+        if (wrong := no_file(weights, path)) is not None:
+            names = ", ".join(DOWNLOADS)
+            raise ValueError(f"weights must be {names}, or a file that exists, but {wrong}")
         return WeightsFile(name=path.name, path=path, sha256=file_sha256(path))
     except OSError as error:
         raise ValueError(
@@ -77,8 +79,9 @@ def read(file: WeightsFile) -> dict[str, npt.NDArray[np.generic]]:
     """
     try:
         weights = _read_safetensors(file.path) if _is_safetensors(file) else _read_pth(file.path)
-    except (ValueError, KeyError, RuntimeError, EOFError, TypeError, pickle.UnpicklingError) as e:
-        raise ValueError(f"{file.path} must hold a state dict of tensors only: {_reason(e)}") from e
+    except Exception as error:  # what a reader of foreign bytes stumbles over may be anything
+        why = foreign_kind(file.path) or _reason(error)
+        raise ValueError(f"{file.path} must hold a state dict of tensors only: {why}") from error
     broken = [name for name, array in weights.items() if not _is_finite(array)]
     if broken:
         raise ValueError(
@@ -124,7 +127,7 @@ def load_pretrained(model: "nn.Module", weights: Weights, *, head: str) -> None:
     import torch
 
     own = {name: tensor for name, tensor in model.state_dict().items() if not name.startswith(head)}
-    named = _without_prefix(as_torchvisions(weights), own)
+    named = without_prefix(as_torchvisions(weights), own)
     given = {name: array for name, array in named.items() if not name.startswith(head)}
     missing = [name for name in own if name not in given and not name.endswith(COUNTER)]
     unknown = [name for name in given if name not in own]
@@ -141,15 +144,18 @@ def load_pretrained(model: "nn.Module", weights: Weights, *, head: str) -> None:
         and (name not in own or own[name].is_floating_point())
     ]
     negative = [name for name, array in given.items() if _is_negative_variance(name, array)]
+    kernels = [name for name, array in given.items() if array.ndim > 1]
+    empty = kernels if _is_one_number([given[name] for name in kernels]) else []
     wrong = {
         "missing": missing,
         "unknown": unknown,
         "misshapen": shaped,
         "no floating-point numbers": kinds,
         "with negative variances": negative,
+        "of one number throughout": empty,
     }
     parts = [
-        f"{len(names)} {what} ({', '.join(names[:SHOWN])})"
+        f"{len(names)} {what} ({', '.join(name[:LONGEST] for name in names[:SHOWN])})"
         for what, names in wrong.items()
         if names
     ]
@@ -168,6 +174,12 @@ def _is_negative_variance(name: str, array: npt.NDArray[np.generic]) -> bool:
         and array.dtype.kind == "f"
         and bool((array.astype(np.float64) < 0).any())
     )
+
+
+def _is_one_number(arrays: Sequence[npt.NDArray[np.generic]]) -> bool:
+    """Whether all numbers of all arrays are the same, as in a file that was never filled."""
+    filled = [array for array in arrays if array.size]
+    return all(bool((array == filled[0].flat[0]).all()) for array in filled)
 
 
 def file_sha256(path: Path) -> str:
@@ -228,31 +240,6 @@ def _absolute(path: str) -> Path:
         ) from error
 
 
-def _without_prefix(weights: Weights, own: Collection[str]) -> Weights:
-    """The weights under the network's names, where they stand behind one prefix.
-
-    Raises:
-        ValueError: They stand behind several, so that which network is meant cannot be told.
-    """
-    first = next(iter(own), "")
-    found = [name.removesuffix(first) for name in weights if f".{name}".endswith(f".{first}")]
-    hits = {prefix: sum(prefix + name in weights for name in own) for prefix in found}
-    most = max(hits.values(), default=0)
-    best = sorted(prefix for prefix in hits if hits[prefix] == most)
-    if not best or 2 * most < len(own) or "" in best:
-        return weights
-    if len(best) > 1:
-        raise ValueError(
-            f"weights must be of one network, but stand behind {', '.join(best[:SHOWN])}"
-        )
-    (prefix,) = best
-    return {
-        name.removeprefix(prefix): array
-        for name, array in weights.items()
-        if name.startswith(prefix)
-    }
-
-
 def _is_safetensors(file: WeightsFile) -> bool:
     """By content: the length of a JSON header, then that header."""
     with file.path.open("rb") as opened:
@@ -278,24 +265,35 @@ def _read_pth(path: Path) -> dict[str, npt.NDArray[np.generic]]:
         state = torch.load(path, map_location="cpu", weights_only=True)
     if not isinstance(state, Mapping):
         raise TypeError(f"it is a {type(state).__name__}")
-    inside = [value for value in state.values() if _is_state_dict(value)]
+    inside = _state_dicts(state)
     if len(inside) > 1:
-        raise ValueError(f"it has {len(inside)} of them, so that which is meant cannot be told")
-    state = inside[0] if inside else state
+        raise ValueError(
+            f"it has {len(inside)} of them ({', '.join(map(str, inside))}), so that which is meant "
+            "cannot be told; save the one that is meant to a file of its own"
+        )
+    state = next(iter(inside.values()), state)
     for name, tensor in state.items():
         if not isinstance(name, str) or not isinstance(tensor, torch.Tensor):
             raise TypeError(f"under {name!r} it has a {type(tensor).__name__}")
     return _arrays(state)
 
 
-def _is_state_dict(value: object) -> bool:
+def _state_dicts(state: Mapping[Any, Any], above: str = "", depth: int = 5) -> dict[str, Any]:
+    """The state dicts in another, and below, by their places: those that may be a network's.
+
+    One of less than half the tensors of the largest is none: a scaler's, or losses.
+    """
     import torch
 
-    return (
-        isinstance(value, Mapping)
-        and len(value) > 0
-        and all(isinstance(tensor, torch.Tensor) for tensor in value.values())
-    )
+    found: dict[str, Any] = {}
+    for name, value in state.items():
+        if isinstance(value, Mapping) and value:
+            tensors = all(isinstance(each, torch.Tensor) for each in value.values())
+            place = f"{above}{name}"
+            below = _state_dicts(value, f"{place}.", depth - 1) if depth > 1 else {}
+            found |= {place: value} if tensors else below
+    most = max(map(len, found.values()), default=0)
+    return {place: each for place, each in found.items() if 2 * len(each) >= most}
 
 
 def _arrays(tensors: "Mapping[str, Tensor]") -> dict[str, npt.NDArray[np.generic]]:
@@ -315,7 +313,10 @@ def _arrays(tensors: "Mapping[str, Tensor]") -> dict[str, npt.NDArray[np.generic
 
 def _reason(error: BaseException) -> str:
     """Why a file cannot be read; torch would have the reader try again with code allowed."""
-    if isinstance(error, pickle.UnpicklingError | KeyError):
-        return "it is damaged, or holds something else, which is not loaded since it may run code"
+    if not isinstance(error, ValueError | RuntimeError | TypeError):
+        return (
+            "it is damaged, or holds something else, such as a whole network, which is not loaded "
+            "since it may run code; save its state_dict() alone"
+        )
     text = str(error).strip() or type(error).__name__
     return text.partition("\n")[0].partition(". ")[0][:200]

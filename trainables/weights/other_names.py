@@ -1,10 +1,12 @@
-"""The names that other libraries give a ResNet's weights, as torchvision's."""
+"""The names that others give a network's weights, as the network has them."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Final, TypeVar
 
 Value = TypeVar("Value")
+
+SHOWN: Final = 3
 
 _UNIT: Final = {"convolution": "conv", "normalization": "bn"}
 _STEM: Final = re.compile(r"(?:.*\.)?embedder\.embedder\.(convolution|normalization)\.(\w+)")
@@ -30,6 +32,31 @@ def as_torchvisions(weights: Mapping[str, Value]) -> Mapping[str, Value]:
     if None in renamed.values() or len({*renamed.values()}) < len(renamed):
         return weights
     return {str(renamed[name]): value for name, value in weights.items()}
+
+
+def without_prefix(weights: Mapping[str, Value], own: Collection[str]) -> Mapping[str, Value]:
+    """The weights under the network's names, where they stand behind one prefix.
+
+    Raises:
+        ValueError: They stand behind several, so that which network is meant cannot be told.
+    """
+    first = next(iter(own), "")
+    found = [name.removesuffix(first) for name in weights if f".{name}".endswith(f".{first}")]
+    hits = {prefix: sum(prefix + name in weights for name in own) for prefix in found}
+    most = max(hits.values(), default=0)
+    best = sorted(prefix for prefix in hits if hits[prefix] == most)
+    if not best or 2 * most < len(own) or "" in best:
+        return weights
+    if len(best) > 1:
+        raise ValueError(
+            f"weights must be of one network, but stand behind {', '.join(best[:SHOWN])}"
+        )
+    (prefix,) = best
+    return {
+        name.removeprefix(prefix): array
+        for name, array in weights.items()
+        if name.startswith(prefix)
+    }
 
 
 def _torchvisions(name: str) -> str | None:

@@ -1,6 +1,7 @@
 """Weights of several families: what names them, and what is recorded of them."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -64,3 +65,20 @@ def test_one_file_is_recorded_as_before_and_several_each_with_its_hash(tmp_path:
     assert record({"weights": one.to_json()}).weights_of("y").sha256 == a.sha256
     both = several.read()
     assert [sorted(each) for each in both.values()] == [["a"], ["b"]]
+
+
+@pytest.mark.parametrize("text", ["ImageNet-21k", '{"images": 3}', "[]"])
+def test_a_file_that_says_pretraining_in_its_own_words_is_not_taken_for_the_demos(
+    text: str,
+) -> None:
+    own = SimpleNamespace(name="w.safetensors", sha256="0", own_words={"pretraining": text})
+    assert source_of(own, demo=False).origin.startswith("the file w.safetensors")
+
+
+def test_a_file_that_changes_after_it_was_hashed_is_not_read(tmp_path: Path) -> None:
+    path = tmp_path / "w.safetensors"
+    save_file({"a": np.ones(2)}, path)
+    chosen = ChosenWeights(files={"mine": locate(str(path))})
+    save_file({"a": np.zeros(2)}, path)
+    with pytest.raises(ValueError, match="must stay while it is read, but its SHA-256 was"):
+        chosen.read()
