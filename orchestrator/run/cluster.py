@@ -182,6 +182,8 @@ def connect(
         vars(ray._raylet)["setproctitle"](redacted(command))
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    # What a trial raised that ends with the study stands in its log: Ray would print a stack.
+    os.environ.setdefault("RAY_IGNORE_UNHANDLED_ERRORS", "1")
     # A submitted job's variables reach this process, which passes them on to the trials itself.
     os.environ.setdefault("RAY_OVERRIDE_JOB_RUNTIME_ENV", "1")
     own_handler = signal.getsignal(signal.SIGTERM)

@@ -10,10 +10,11 @@ from orchestrator.results.rows import Epoch, EpochRow
 from orchestrator.search.failures import failure_of, kills_on
 from orchestrator.stats.asha import EXEMPT, FamilyRungs
 from orchestrator.trials.recorder import Recorder, Report, place_of
-from orchestrator.trials.trial import BASELINE_ROLE, DISK_FULL, Failure
+from orchestrator.trials.trial import BASELINE_ROLE, Failure
 from trainables import memory_kills, watchdog
 from trainables.checkpoints import DiskFullError
 from trainables.epoch_rows import impossible
+from trainables.trial_error import DISK_FULL
 
 EVENTS: Final = frozenset({"graph_fell_back", "images_fed"})
 """What the row of an epoch may tell beside its columns, a sentence each."""
