@@ -170,7 +170,13 @@ def connect(
             found = own_ray.keep_token()
             own = own_ray.options(dashboard=dashboard)
         except OSError as error:
-            raise InfrastructureError(str(error)) from error
+            why = str(error)
+            if error.errno is not None:  # the system's words
+                why = (
+                    "Ray's session (below RAY_TMPDIR, TMPDIR or /tmp) and token (below HOME) must "
+                    f"lie in folders that can be written, but: {why}"
+                )
+            raise InfrastructureError(why) from error
         if found:
             console.print(found)
         mode, where = own_ray.mode(), own_ray.on_loopback()
