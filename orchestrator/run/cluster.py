@@ -167,6 +167,7 @@ def connect(
     where: contextlib.AbstractContextManager[None] = contextlib.nullcontext()
     if address == LOCAL:
         try:
+            own_ray.check_loopback()
             found = own_ray.keep_token()
             own = own_ray.options(dashboard=dashboard)
         except OSError as error:
