@@ -80,13 +80,15 @@ def least_at_a_time(settings: Settings) -> int:
 
 
 def full_disk(error: BaseException, folder: Path) -> str | None:
-    """A line on a disk that became full; None where the error is another."""
+    """A line on a disk that became full or read-only; None where the error is another."""
     if not checkpoints.is_full(error):
         return None
     reason, file = getattr(error, "strerror", None) or error, getattr(error, "filename", None)
     where = Path(file).parent if isinstance(file, str) else folder
-    named = f": {file}" if isinstance(file, str) else ""
-    return f"the disk is full: {reason}{named}; {_left(where)} in {where}; make space and go on"
+    named = f"{reason}: {file}" if isinstance(file, str) else reason
+    if getattr(error, "errno", None) not in checkpoints.FULL:
+        return f"the disk does not take what the study must keep: {named}; mend that and go on"
+    return f"the disk is full: {named}; {_left(where)} in {where}; make space and go on"
 
 
 def _left(folder: Path) -> str:

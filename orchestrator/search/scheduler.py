@@ -60,7 +60,9 @@ class RecordingScheduler(FIFOScheduler):
         recorder.attempt_ended(trial.config["trial_id"])
         failure = self._failure_of(trial)
         if failure.kind == DISK_FULL:
-            raise DiskFullError(errno.ENOSPC, failure.message.partition("] ")[2])
+            number, _, why = failure.message.partition("[Errno ")[2].partition("] ")
+            known = int(number) if number.isdecimal() else errno.ENOSPC
+            raise DiskFullError(known, why or failure.message)
         recorder.failed_attempt(trial.config["trial_id"], failure)
 
     def _failure_of(self, trial: Trial) -> Failure:

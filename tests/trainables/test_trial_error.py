@@ -65,6 +65,7 @@ def test_f5_a_device_says_in_four_ways_that_its_memory_does_not_do(error: Except
     [
         DiskFullError(errno.ENOSPC, "no space is left for checkpoints/cnn-001/.epoch-00001.pt.7"),
         OSError(errno.EDQUOT, "Disk quota exceeded", "logs/cnn-001.log"),
+        OSError(errno.EROFS, "Read-only file system", "checkpoints/cnn-001/.epoch-00001.pt.7"),
     ],
 )
 def test_f9_a_disk_that_is_full_is_no_failure_of_the_trial_that_finds_it(error: OSError) -> None:
