@@ -220,7 +220,7 @@ def _plan_and_run(options: argparse.Namespace) -> int:
         if options.dry_run:
             return _dry_run(checked, console, as_json=options.json)
         options.started = True
-        return _start(checked, held, console)
+        return _start(checked, held, console, debug=options.debug)
 
 
 def _print_settings(options: argparse.Namespace) -> int:
@@ -268,10 +268,11 @@ def _dry_run(checked: "CheckedStudy", console: "Console", *, as_json: bool) -> i
     return cli.DONE
 
 
-def _start(checked: "CheckedStudy", held: contextlib.ExitStack, console: "Console") -> int:
-    """Runs a checked study; an error from here on is no wrong input, and keeps its traceback."""
+def _start(
+    checked: "CheckedStudy", held: contextlib.ExitStack, console: "Console", *, debug: bool
+) -> int:
+    """Runs a checked study; an error of its own from here on keeps its traceback."""
     from orchestrator.plan import disk_space
-    from orchestrator.results import going_on
     from orchestrator.run import finals_phase, opening, signals
     from orchestrator.trials.table_writer import WritingError
 
@@ -285,17 +286,28 @@ def _start(checked: "CheckedStudy", held: contextlib.ExitStack, console: "Consol
             return cli.fail("study", error)
         except (InfrastructureError, HeldError, finals_phase.LostInputError) as error:
             return cli.fail("study", error, cli.INFRASTRUCTURE)
-        except WritingError as error:
-            return cli.fail("study", error, cli.INCOMPLETE)
         except KeyboardInterrupt:
             opening.say_how_to_resume(checked, console)
             return interruption.exit_code
-        except OSError as error:
-            full = disk_space.full_disk(error, checked.folder)
-            if full is None:
+        except (WritingError, OSError) as error:
+            if debug:
                 raise
-            message = f"{full}: {going_on.resume_command(checked.folder)}"
-            return cli.fail("study", OSError(message), cli.INFRASTRUCTURE)
+            return _not_kept(error, checked)
+
+
+def _not_kept(error: Exception, checked: "CheckedStudy") -> int:
+    """Says why a study has ended that could not keep what it found, and how it goes on."""
+    from orchestrator.plan import disk_space
+    from orchestrator.results import going_on
+
+    folder, why = checked.folder, str(error)
+    full = disk_space.full_disk(error.__cause__ or error, folder)
+    if isinstance(error, OSError):
+        why = f"a file could not be read or written, so the study has ended: {why}"
+    there = os.path.lexists(folder / "study.json")
+    mend = "all that was written is kept; mend that" if there else f"put {folder} back as it was"
+    message = f"{full or f'{why}; {mend} and go on'}: {going_on.resume_command(folder)}"
+    return cli.fail("study", OSError(message), cli.INFRASTRUCTURE if full else cli.INCOMPLETE)
 
 
 if __name__ == "__main__":

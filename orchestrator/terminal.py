@@ -15,7 +15,7 @@ from rich.text import Text
 
 from orchestrator.cli import printable
 
-UNKNOWN_WIDTH: Final = 80
+UNKNOWN_WIDTH, LEAST_WIDTH = 80, 16
 STDOUT: Final = 1
 SHOW_CURSOR: Final = b"\x1b[?25h\n"
 
@@ -50,8 +50,8 @@ class Terminal(Console):
     def __init__(self, **options: Any) -> None:
         """Takes what a console takes."""
         super().__init__(markup=False, emoji=False, force_jupyter=False, **options)
-        if not self.width:  # COLUMNS=0 would print nothing at all
-            self.width = UNKNOWN_WIDTH
+        if self.width < LEAST_WIDTH:  # COLUMNS=0 would print nothing at all
+            self.width = LEAST_WIDTH if self.width else UNKNOWN_WIDTH
 
     def render_str(self, text: str, **options: Any) -> Text:
         """Before its width is known."""

@@ -16,6 +16,9 @@ from typing import Any, Final
 KEPT: Final = 2
 Chunk = bytes | memoryview
 CLAIM: Final = "attempt.json"
+FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
+TAKES_NOTHING: Final = FULL | {errno.EROFS, errno.EFBIG}
+"""Errors by which a disk takes no more, or nothing so large: no trial can keep what it finds."""
 
 
 class SupersededError(RuntimeError):
@@ -23,7 +26,7 @@ class SupersededError(RuntimeError):
 
 
 class DiskFullError(OSError):
-    """There is no space left for what a trial must keep; nothing half written is left."""
+    """The disk does not take what a trial must keep; nothing half written is left."""
 
 
 class DamagedClaimError(ValueError):
@@ -261,12 +264,13 @@ def needing_space(temporary: Path) -> Iterator[None]:
             temporary.unlink(missing_ok=True)
         if not is_full(error):
             raise
-        raise DiskFullError(error.errno, f"no space is left for {temporary}") from error
+        why = "no space is left for" if error.errno in FULL else f"{error.strerror}:"
+        raise DiskFullError(error.errno, f"{why} {temporary}") from error
 
 
 def is_full(error: BaseException | None) -> bool:
-    """Whether an error says that a disk, or a user's share of it, is full."""
-    return isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}
+    """Whether an error says that a disk, or a user's share of it, is full, or takes nothing."""
+    return isinstance(error, OSError) and error.errno in TAKES_NOTHING
 
 
 def link(source: Path, target: Path) -> None:

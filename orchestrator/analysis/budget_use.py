@@ -15,6 +15,7 @@ from orchestrator.results.study_record import StudyRecord
 
 SPENT_EXACTLY = 1.005
 """A share is kept if no more than half a percent above it was spent."""
+NOT_ENDED: Final = "baselines and finals run whatever they cost, and what runs is not ended"
 
 
 BUDGET_USE: Final = {
@@ -36,7 +37,16 @@ def budget_use_section(study: StudyRecord, used: pd.DataFrame) -> Section:
         table=used,
         formats=BUDGET_USE,
         place="document",
-        notes=(_budget_rule(study), *_overspent(study, uses), *_budget_use_notes(uses)),
+        notes=(_budget_rule(study), *_budget_use_notes(uses)),
+    )
+
+
+def overspent_section(study: StudyRecord, used: pd.DataFrame) -> Section:
+    """What a reader must know of budgets that were not kept."""
+    return Section(
+        key="warnings/budgets",
+        title="Budgets that were not kept",
+        notes=(*_overspent(study, list(used.itertuples())), *_overtime(study)),
     )
 
 
@@ -88,8 +98,21 @@ def _overspent(study: StudyRecord, uses: Sequence[Any]) -> Iterator[str]:
         if took > share * SPENT_EXACTLY:
             yield (
                 f"{each.family} took {took:.3g} device-hours, more than its share of {share:.3g}: "
-                "a baseline and the finals run whatever they cost, and what runs is not ended."
+                f"{NOT_ENDED}."
             )
+
+
+def _overtime(study: StudyRecord) -> Iterator[str]:
+    """A study that took longer than it was to, for the same reasons."""
+    hours, seconds = study.settings.time_budget, study.wall_seconds
+    if hours is None or seconds is None:
+        return
+    took = seconds / SECONDS_PER_HOUR
+    if took > hours * SPENT_EXACTLY:
+        yield (
+            f"The study took {took:.3g} hours of wall time, more than its budget of {hours:.3g}: "
+            f"{NOT_ENDED}."
+        )
 
 
 def _budget_use_notes(uses: Sequence[Any]) -> Iterator[str]:

@@ -7,7 +7,11 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
-from orchestrator.analysis.budget_use import budget_use_section, measure_budget_use
+from orchestrator.analysis.budget_use import (
+    budget_use_section,
+    measure_budget_use,
+    overspent_section,
+)
 from orchestrator.analysis.formats import number, points, share, words
 from orchestrator.analysis.section import Section
 from orchestrator.analysis.test_results import in_words
@@ -90,7 +94,9 @@ def fairness_sections(
     if measure != "accuracy":
         by = f"validation {measure}, so another may have a higher accuracy"
     table = describe_selection(families, trials, final)
-    yield budget_use_section(study, measure_budget_use(families, trials, final))
+    used = measure_budget_use(families, trials, final)
+    yield budget_use_section(study, used)
+    yield overspent_section(study, used)
     yield Section(
         key="effort/choice",
         title="What each search chose, and whether it held",

@@ -24,6 +24,8 @@ from trainables.weights.names import by_family
 from trainables.weights.sources import DEMO, DOWNLOADS
 
 Texts = Mapping[str, Mapping[str, str]]
+LOCAL: Final = ("file://", "local://")
+"""How addresses of this machine's own files begin, which may be relative."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -180,7 +182,7 @@ class Settings:
     name: rules.FolderName | None = setting(None, flag=True, operational=True)(
         "the study's folder in there; none: preset, data set and time"
     )
-    publish: rules.Address | None = setting(None, flag="ADDRESS", operational=True)(
+    publish: rules.Address | None = setting(None, flag="ADDRESS", path=True, operational=True)(
         "fsspec address below which a copy of it is kept while it runs and at its end; none: none"
     )
     track: rules.Trackers | None = setting(None, flag="TRACKER", path=True, operational=True)(
@@ -295,7 +297,9 @@ def _all_checked(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def absolute(name: str, text: str) -> str:
-    """A setting's path from the root; an address, and weights that have a name, stay as they are.
+    """A setting's path from the root, also that of an archive or a `file://`.
+
+    Any other address, and weights that have a name, stay as they are.
 
     What leads to its last part is followed, that part itself is not: a cache may link to its files.
 
@@ -304,7 +308,14 @@ def absolute(name: str, text: str) -> str:
     """
     if name == "track":
         return ",".join(target.absolute for target in parse_targets(text))
-    if "://" in text or (name == "weights" and text in {*DOWNLOADS, DEMO}):
+    if "://" in text:
+        *archives, place = text.split("::")
+        local = next((each for each in LOCAL if place.startswith(each)), "")
+        if "://" in place and not local:
+            return text
+        place = local + absolute(name, place.removeprefix(local))
+        return "::".join([*archives, place])
+    if name == "weights" and text in {*DOWNLOADS, DEMO}:
         return text
     named = by_family(text) if name == "weights" else None
     if named is not None:

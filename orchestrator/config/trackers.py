@@ -25,16 +25,17 @@ class Target:
     @property
     def path(self) -> Path | None:
         """Where it keeps its files, from the root; None where it is reached otherwise."""
-        if self.tracker not in OF_PATHS or not self.place or "://" in self.place:
+        is_database = self.tracker == "mlflow" and self.place.startswith(SQLITE)
+        place = self.place.removeprefix(SQLITE)
+        if not place or not (is_database or self.tracker in OF_PATHS):
             return None
-        return Path(self.place).expanduser().absolute()
+        return Path(place).expanduser().absolute()
 
     @property
     def absolute(self) -> str:
         """As the user names it, a path from the root, so that a study goes on from anywhere."""
-        place = str(self.path or self.place)
-        if self.tracker == "mlflow" and place.startswith(SQLITE):
-            place = f"{SQLITE}{Path(place.removeprefix(SQLITE)).expanduser().absolute()}"
+        database = SQLITE if self.tracker == "mlflow" and self.path else ""
+        place = f"{database}{self.path or self.place}"
         return f"{self.tracker}={place}" if place else self.tracker
 
     def __str__(self) -> str:
@@ -56,6 +57,8 @@ def parse_targets(text: str | None) -> list[Target]:
             raise ValueError(f"unknown tracker {redacted(name)!r}; choose from {choices}")
         if not place and (equals or name == "optuna"):
             raise ValueError(f"say where as {name}=WHERE, but got {part.strip()!r}")
+        if name in OF_PATHS and "://" in place:
+            raise ValueError(f"{name} keeps files on this machine, but got {redacted(place)!r}")
         targets.append(Target(tracker=name, place=place))
     names = [target.tracker for target in targets]
     if len(set(names)) < len(names):

@@ -83,12 +83,26 @@ def least_at_a_time(settings: Settings) -> int:
 
 
 def full_disk(error: BaseException, folder: Path) -> str | None:
-    """A line on a disk that became full; None where the error is another."""
+    """A line on a disk that became full or read-only; None where the error is another."""
     if not checkpoints.is_full(error):
         return None
-    free = shutil.disk_usage(folder).free if folder.exists() else 0
-    reason = getattr(error, "strerror", None) or error
-    return f"the disk is full: {reason}; {_size(free)} are free in {folder}; make space and go on"
+    reason, file = getattr(error, "strerror", None) or error, getattr(error, "filename", None)
+    where = Path(file).parent if isinstance(file, str) else folder
+    named = f"{reason}: {file}" if isinstance(file, str) else reason
+    if getattr(error, "errno", None) not in checkpoints.FULL:
+        return f"the disk does not take what the study must keep: {named}; mend that and go on"
+    return f"the disk is full: {named}; {_left(where)} in {where}; make space and go on"
+
+
+def _left(folder: Path) -> str:
+    """What a folder's file system still takes: bytes, if it takes another file."""
+    try:
+        found = os.statvfs(folder)
+    except OSError as error:
+        return f"nothing is known to be free ({error.strerror})"
+    if found.f_files and not found.f_favail:
+        return "no more files are free (inodes)"
+    return f"{_size(found.f_bavail * found.f_frsize)} are free"
 
 
 def _size(count: float) -> str:

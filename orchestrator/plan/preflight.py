@@ -212,7 +212,7 @@ def _check_track(settings: Settings) -> None:
     for target in targets:
         check_complete(target.place, "--track")
         if target.path is not None:
-            is_file = target.tracker == "optuna"
+            is_file = target.tracker != "tensorboard"
             if target.path.exists() and target.path.is_file() != is_file:
                 kind = "file" if is_file else "folder"
                 raise ValueError(f"--track {target} must name a {kind}, but that is none")

@@ -81,10 +81,16 @@ def keep_aside(path: Path) -> None:
     path.rename(path.with_name(f"{path.name}.damaged-{taken + 1}"))
 
 
-def write_text(path: Path, text: str) -> None:
-    """Writes a text file whole: a temporary name that starts with a dot, then a rename."""
-    with whole(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+def write_text(path: Path, text: str, *, sync: bool = False) -> None:
+    """Writes a text file whole: a temporary name that starts with a dot, then a rename.
+
+    One that is to `sync` is on the disk itself before it has its name, so that it outlives power.
+    """
+    with whole(path) as temporary, temporary.open("w", encoding="utf-8") as file:
+        file.write(text)
+        if sync:
+            file.flush()
+            os.fsync(file.fileno())
 
 
 def read_study(folder: Path) -> StudyRecord:

@@ -90,10 +90,15 @@ class Hold:
         """Checks that the lock is still held; to be called before anything is written.
 
         Raises:
-            HeldError: This process slept so long that another driver took the study over.
+            HeldError: This process slept so long that another driver took the study over, or its
+                lease was removed or could not be renewed.
         """
-        if self._lost:
-            raise HeldError(f"this driver lost its lease on the study: {_held(self._folder)}")
+        if not self._lost:
+            return
+        holder, why = holder_of(self._folder), _held(self._folder)
+        if holder is None or (holder.host, holder.pid) == (socket.gethostname(), os.getpid()):
+            why = f"{self._folder / LEASE} was removed, or could not be renewed; resume the study"
+        raise HeldError(f"this driver lost its lease on the study: {why}")
 
 
 @contextlib.contextmanager

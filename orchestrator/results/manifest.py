@@ -40,7 +40,8 @@ class Manifest:
         self._content.update(content)
         # At once: threads read it, and what one of them made of older content must not stay.
         self.study = record_of(self._content).in_folder(self._path.parent)
-        files.write_text(self._path, json.dumps(self._content, indent=2, default=str) + "\n")
+        text = json.dumps(self._content, indent=2, default=str) + "\n"
+        files.write_text(self._path, text, sync=True)  # what it says is nowhere else
 
     def end(self, outcome: str) -> None:
         """Records how this run of the study ended: `completed`, `incomplete`, `interrupted`, ..."""

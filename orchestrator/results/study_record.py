@@ -273,6 +273,7 @@ class StudyRecord(Entry):
     Attributes:
         halted: Families that failed again and again and got no more trials, and why.
         closed: Searches that ended before all their trials.
+        wall_seconds: Of all runs to the end of the finals; None without a budget of wall time.
     """
 
     name: Text
@@ -295,6 +296,7 @@ class StudyRecord(Entry):
     halted: dict[Family, Text] = {}
     closed: dict[str, ClosedSearch] = {}
     test_openings: Count = 0
+    wall_seconds: Annotated[float, Field(ge=0)] | None = None
     code_sha256: Text = ""
     git_commit: Text | None = None
     environment: dict[str, Text] = {}

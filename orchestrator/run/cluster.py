@@ -8,13 +8,14 @@ import shlex
 import signal
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
 
 import ray
+from ray._private import utils
 from ray.job_config import JobConfig
 from rich.console import Console
 
@@ -23,6 +24,7 @@ from orchestrator.config.rules import trials_on_a_gpu
 from orchestrator.config.settings import Settings
 from orchestrator.run import authentication, autoscaler, cluster_watch, devices, own_ray
 from orchestrator.run.infrastructure import InfrastructureError
+from orchestrator.run.ray_actors import replaced
 from trainables.registry import FAMILY_PATH
 from trainables.secrets import redacted
 
@@ -167,10 +169,17 @@ def connect(
     where: contextlib.AbstractContextManager[None] = contextlib.nullcontext()
     if address == LOCAL:
         try:
+            own_ray.check_loopback()
             found = own_ray.keep_token()
             own = own_ray.options(dashboard=dashboard)
         except OSError as error:
-            raise InfrastructureError(str(error)) from error
+            why = str(error)
+            if error.errno is not None:  # the system's words
+                why = (
+                    "Ray's session (below RAY_TMPDIR, TMPDIR or /tmp) and token (below HOME) must "
+                    f"lie in folders that can be written, but: {why}"
+                )
+            raise InfrastructureError(why) from error
         if found:
             console.print(found)
         mode, where = own_ray.mode(), own_ray.on_loopback()
@@ -182,18 +191,30 @@ def connect(
         vars(ray._raylet)["setproctitle"](redacted(command))
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    # What a trial raised that ends with the study stands in its log: Ray would print a stack.
+    os.environ.setdefault("RAY_IGNORE_UNHANDLED_ERRORS", "1")
     # A submitted job's variables reach this process, which passes them on to the trials itself.
     os.environ.setdefault("RAY_OVERRIDE_JOB_RUNTIME_ENV", "1")
-    own_handler = signal.getsignal(signal.SIGTERM)
-    # What Ray starts outlives the terminal: it is the driver that ends it, in order.
-    hang_up = signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    try:
-        with where, authentication.mode(mode):
-            context = _init(address, console, metadata or {}, own)
-    finally:
-        signal.signal(signal.SIGHUP, hang_up)
-    signal.signal(signal.SIGTERM, own_handler)  # Ray's would exit at once, losing rows
+    with where, authentication.mode(mode), _own_signals():
+        context = _init(address, console, metadata or {}, own)
     return _describe(context)
+
+
+@contextlib.contextmanager
+def _own_signals() -> Iterator[None]:
+    """Keeps Ray, which starts inside, from handling SIGTERM: it would exit at once, losing rows.
+
+    What Ray starts outlives the terminal, since the driver ends it, in order: it inherits that
+    hang-ups are blocked. One that comes meanwhile is handled afterwards.
+    """
+    terminate = signal.getsignal(signal.SIGTERM)
+    earlier = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
+    try:
+        with replaced(utils, "set_sigterm_handler", lambda _: None):
+            yield
+    finally:
+        signal.signal(signal.SIGTERM, terminate)  # another version may set one otherwise
+        signal.pthread_sigmask(signal.SIG_SETMASK, earlier)
 
 
 def to_be_started(address: str | None, *, must_answer: bool = False) -> Cluster | None:

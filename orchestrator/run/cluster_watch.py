@@ -16,7 +16,7 @@ PAUSE_SECONDS: Final = 2.0
 REFUSALS: Final = 2
 """So often in a row a port must be closed, before its process is taken for dead."""
 SILENT: Final = 6
-"""So often in a row a machine must not answer at all: with the probes above half a minute."""
+"""So often in a row a machine or process must say nothing: with the probes above half a minute."""
 # How a client of HTTP/2 begins, and the type of the frame that each server answers with: gRPC's.
 GREETING: Final = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes([0, 0, 0, 4, 0, 0, 0, 0, 0])
 SETTINGS_FRAME: Final = 4
@@ -40,17 +40,21 @@ def parse(address: str) -> Endpoint:
 def connection_error(endpoint: Endpoint) -> str:
     """Why nothing answers as Ray does, in a few words; empty if something does."""
     try:
-        with socket.create_connection(endpoint, timeout=PROBE_SECONDS) as connection:
-            if os.environ.get("RAY_USE_TLS", "0") in {"1", "true"}:
-                return ""
-            answer = b""
-            with contextlib.suppress(ConnectionError):  # it hangs up
-                connection.sendall(GREETING)
-                answer = connection.recv(4)
+        return "" if _speaks(endpoint) else "what listens there is no Ray cluster"
     except OSError as error:
         return error.strerror or str(error)
-    spoken = answer[3:] == bytes([SETTINGS_FRAME])
-    return "" if spoken else "what listens there is no Ray cluster"
+
+
+def _speaks(endpoint: Endpoint) -> bool:
+    """Whether what answers there does so as Ray does; an `OSError` where nothing answers."""
+    with socket.create_connection(endpoint, timeout=PROBE_SECONDS) as connection:
+        if os.environ.get("RAY_USE_TLS", "0") in {"1", "true"}:
+            return True
+        answer = b""
+        with contextlib.suppress(ConnectionError):  # it hangs up
+            connection.sendall(GREETING)
+            answer = connection.recv(4)
+    return answer[3:] == bytes([SETTINGS_FRAME])
 
 
 class Watch:
@@ -97,15 +101,14 @@ class Watch:
 def _is_gone(endpoint: Endpoint) -> int | None:
     """How often in a row an answer like this one means that a process is gone; None if it lives.
 
-    A process that is stopped or busy still has its connections taken by the kernel.
+    The kernel takes the connections of one that is frozen, which then says nothing.
     """
     try:
-        socket.create_connection(endpoint, timeout=PROBE_SECONDS).close()
+        return None if _speaks(endpoint) else SILENT
     except ConnectionRefusedError:
         return REFUSALS
     except OSError:
         return SILENT
-    return None
 
 
 def descendants(pid: int) -> set[int]:

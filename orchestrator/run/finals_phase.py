@@ -86,6 +86,8 @@ def retrain_and_test(
             forecast=forecast,
         )
     session.must_have_ended(recorder)
+    if settings.time_budget is not None:
+        session.manifest.add(wall_seconds=round(search.budget.wall_seconds()))
     keep_winners(session.folder, rows(), session.inputs.dataset.classes)
     completed = all(record.status == State.COMPLETED for record in recorder.trials.values())
     return completed and len(choice) == len(session.searches), test

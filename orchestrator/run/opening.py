@@ -210,12 +210,8 @@ def register(checked: CheckedStudy, content: Mapping[str, Any], console: Console
 
 def _leave(session: Session, checked: CheckedStudy, watch: Watch, why: str) -> None:
     """Ends this process in order, whatever its main thread waits for: Ray's calls never return."""
-    ending = threading.Timer(LEAVE_SECONDS, os._exit, [INFRASTRUCTURE])
-    ending.daemon = True
-    ending.start()
-    try:
-        session.note_lost_cluster(why)
-    finally:
+
+    def end() -> None:
         message = (
             f"the Ray cluster was lost, {why}; all finished epochs are kept, to go on: "
             f"{resume_command(checked.folder)}"
@@ -225,6 +221,14 @@ def _leave(session: Session, checked: CheckedStudy, watch: Watch, why: str) -> N
         show_cursor()
         watch.kill_processes()
         os._exit(INFRASTRUCTURE)
+
+    ending = threading.Timer(LEAVE_SECONDS, end)
+    ending.daemon = True
+    ending.start()
+    try:
+        session.note_lost_cluster(why)
+    finally:
+        end()
 
 
 def _begin(checked: CheckedStudy, held: contextlib.ExitStack) -> Hold:

@@ -2,6 +2,8 @@
 
 import contextlib
 import os
+import shutil
+import socket
 import stat
 import tempfile
 from collections.abc import Iterator
@@ -20,6 +22,9 @@ LONGEST_TEMPORARY_FOLDER: Final = 107 - len(
     "/ray/session_2026-01-01_00-00-00_000000_4194304/sockets/raylet.12"
 )
 """The path of a Unix socket may have 107 bytes."""
+LEAST_FREE: Final = 2**24
+"""Bytes without which Ray would try to start for minutes, and not say why it cannot."""
+LOOPBACK, LOOPBACK_SECONDS = "127.0.0.1", 5.0
 OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
 METRICS: Final = "RAY_enable_metrics_collection"
 # Their ports ask for no token and cannot be closed otherwise; Ray goes on without them.
@@ -59,6 +64,12 @@ def folder() -> Path:
         place = Path("/tmp")  # TMPDIR is long where batch systems set it
     own = place / name
     own.mkdir(mode=stat.S_IRWXU, parents=True, exist_ok=True)
+    free = shutil.disk_usage(own).free
+    if free < LEAST_FREE:
+        raise OSError(
+            f"Ray's session must have {LEAST_FREE >> 20} MiB for its logs and sockets, but "
+            f"{free >> 20} are free in {own}; make space, or set RAY_TMPDIR to another short folder"
+        )
     found = own.lstat()
     if found.st_uid != os.getuid() or found.st_mode & OTHERS:
         raise PermissionError(
@@ -66,6 +77,22 @@ def folder() -> Path:
             "but is not; remove it, or set RAY_TMPDIR to another short folder"
         )
     return own / "ray"  # Ray opens that one to all
+
+
+def check_loopback() -> None:
+    """Checks that this machine reaches itself, without which Ray would try for minutes.
+
+    Raises:
+        OSError: It does not, as in a sandbox without a network of its own.
+    """
+    try:
+        with socket.create_server((LOOPBACK, 0)) as server:
+            socket.create_connection(server.getsockname(), timeout=LOOPBACK_SECONDS).close()
+    except OSError as error:
+        raise OSError(
+            f"Ray must reach this machine at {LOOPBACK}, but: {error.strerror or error}; "
+            "`ip link set lo up` sets it up"
+        ) from error
 
 
 def mode() -> str:

@@ -20,8 +20,8 @@ from orchestrator.search.early_finals import SearchAndFinals
 from orchestrator.search.scheduler import RecordingScheduler
 from orchestrator.search.trial_queue import TrialQueue
 from orchestrator.trials.recorder import Recorder
+from orchestrator.trials.table_writer import WritingError
 from trainables import watchdog
-from trainables.checkpoints import is_full
 from trainables.secrets import redacted
 from trainables.trial import References, StudyTrial
 
@@ -57,7 +57,7 @@ def run(phase: Phase, kept: KeptProcesses) -> None:
     processes that the phase before has left, and gets those of this one.
 
     Raises:
-        OSError: The disk is full.
+        OSError: What was found cannot be kept; the disk is full, for one.
         RuntimeError: Tune has ended again before anything new was known of any trial.
     """
     # The study says and writes itself what Tune would; a trial's traceback is in its log.
@@ -82,10 +82,11 @@ def run(phase: Phase, kept: KeptProcesses) -> None:
             ):
                 _make_tuner(phase).fit()
             return
-        except (RayError, RuntimeError) as error:
-            _raise_full_disk(error)
-            phase.recorder.check_kept()  # Tune hides in a text of its own what a report raised
-            by_ray = isinstance(error, RayError) or isinstance(error.__cause__, RayError)
+        except (RayError, RuntimeError, tune.TuneError) as error:
+            _raise_own(error)
+            phase.recorder.check_kept()
+            inner = error.__cause__ or error.__context__
+            by_ray = isinstance(error, RayError) or isinstance(inner, RayError)
             before, known = known, phase.recorder.known()
             if not by_ray or known == before:
                 raise
@@ -129,10 +130,11 @@ def _make_tuner(phase: Phase) -> tune.Tuner:
     )
 
 
-def _raise_full_disk(error: BaseException) -> None:
+def _raise_own(error: BaseException) -> None:
+    """Raises what a report or a callback of ours has raised, which Tune hides in a text."""
     inner: BaseException | None = error
     while inner is not None:
-        if is_full(inner):
+        if isinstance(inner, (OSError, WritingError)) and not isinstance(inner, RayError):
             raise inner
         inner = inner.__cause__ or inner.__context__
 

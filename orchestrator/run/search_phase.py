@@ -31,12 +31,14 @@ class Search:
 
     Attributes:
         early: The finals that may begin before it is over; None where those of a choice have begun.
+        budget: What the study may spend, and has.
     """
 
     recorder: Recorder
     scheduler: FamilyASHA
     searcher: FamilySearch
     early: EarlyFinals | None
+    budget: Budget
 
 
 def restore_search(session: Session) -> Search:
@@ -88,7 +90,9 @@ def restore_search(session: Session) -> Search:
         session.say(f"{kind.replace('_', ' ').capitalize()}: {detail}")
     recorder.publish(search=True)
     early = _early_finals(session, recorder)
-    return Search(recorder=recorder, scheduler=scheduler, searcher=searcher, early=early)
+    return Search(
+        recorder=recorder, scheduler=scheduler, searcher=searcher, early=early, budget=budget
+    )
 
 
 def _early_finals(session: Session, search: Recorder) -> EarlyFinals | None:

@@ -111,14 +111,16 @@ class Session:
             yield
         except BaseException as error:
             self.hold.check()  # a driver that lost the study says so, and notes nothing in it
-            reserve.unlink(missing_ok=True)
-            # Not where only printing failed.
-            if self.manifest.study.outcome == Outcome.RUNNING:
-                interrupted = isinstance(error, KeyboardInterrupt)
-                self.manifest.end(Outcome.INTERRUPTED if interrupted else Outcome.FAILED)
+            with contextlib.suppress(OSError):  # else what ends the study would not be said
+                reserve.unlink(missing_ok=True)
+                # Not where only printing failed.
+                if self.manifest.study.outcome == Outcome.RUNNING:
+                    interrupted = isinstance(error, KeyboardInterrupt)
+                    self.manifest.end(Outcome.INTERRUPTED if interrupted else Outcome.FAILED)
             raise
         finally:
-            reserve.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                reserve.unlink(missing_ok=True)
 
     def note_lost_cluster(self, why: str) -> None:
         """Writes all rows, and that the study was interrupted; called from another thread."""

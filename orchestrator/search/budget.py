@@ -66,6 +66,10 @@ class Budget:
                 return name
         return None
 
+    def wall_seconds(self) -> float:
+        """Of the study so far, its earlier runs included."""
+        return self.clock() - self._began
+
     def _device_seconds_left(self, search: Search, seconds: float) -> float:
         """Of a family's share after a new trial, those that run, and its finals."""
         family = search.family
@@ -82,7 +86,7 @@ class Budget:
 
     def _wall_seconds_left(self, search: Search, seconds: float) -> float:
         """After a new trial, all that run, and the finals of all families."""
-        left = seconds - (self.clock() - self._began)
+        left = seconds - self.wall_seconds()
         trials = self.recorder.trained()
         known = {each.family for each in trials if each.epochs}
         if search.family not in known:

@@ -18,9 +18,8 @@ from ray.exceptions import (
 from ray.tune.experiment import Trial
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from orchestrator.trials.trial import DISK_FULL, Failure
+from orchestrator.trials.trial import Failure
 from trainables import memory_kills
-from trainables.checkpoints import DiskFullError
 from trainables.trial_error import described
 
 NODE_DIED: Final = "its node has died"
@@ -84,8 +83,6 @@ def classify(error: BaseException) -> Failure:
         )  # what a task's error, or one that stands for another, is about
     if not isinstance(error, RayError):
         own = described(error)
-        if isinstance(error, DiskFullError):
-            return Failure(kind=DISK_FULL, message=own.message)
         return Failure(kind=own.kind, message=own.message, place=own.place)
     return Failure(kind=_kind(error), message=described(error).message)
 

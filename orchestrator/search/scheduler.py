@@ -10,11 +10,12 @@ from orchestrator.results.rows import Epoch, EpochRow
 from orchestrator.search.failures import failure_of, kills_on
 from orchestrator.stats.asha import EXEMPT, FamilyRungs
 from orchestrator.trials.recorder import Recorder, Report, place_of
-from orchestrator.trials.trial import BASELINE_ROLE, DISK_FULL, Failure
+from orchestrator.trials.trial import BASELINE_ROLE, Failure
 from trainables import memory_kills, watchdog
 from trainables.answers import NOTES
 from trainables.checkpoints import DiskFullError
 from trainables.epoch_rows import impossible
+from trainables.trial_error import DISK_FULL
 
 
 class RecordingScheduler(FIFOScheduler):
@@ -57,7 +58,9 @@ class RecordingScheduler(FIFOScheduler):
         recorder.attempt_ended(trial.config["trial_id"])
         failure = self._failure_of(trial)
         if failure.kind == DISK_FULL:
-            raise DiskFullError(errno.ENOSPC, failure.message.partition("] ")[2])
+            number, _, why = failure.message.partition("[Errno ")[2].partition("] ")
+            known = int(number) if number.isdecimal() else errno.ENOSPC
+            raise DiskFullError(known, why or failure.message)
         recorder.failed_attempt(trial.config["trial_id"], failure)
 
     def _failure_of(self, trial: Trial) -> Failure:

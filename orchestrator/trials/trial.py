@@ -22,8 +22,6 @@ PROGRESS: Final = ("status", "stop_reason", "error", "attempts", "started_at", "
 # Kinds of `Failure`.
 OF_MEMORY: Final = frozenset({"out_of_memory", "host_out_of_memory"})
 FAILURES: Final = OF_MEMORY | {"error", "process_died", "timeout", "preempted", "node_lost"}
-# No failure of a trial: it ends the study, which goes on once there is space.
-DISK_FULL: Final = "disk_full"
 
 
 @dataclass(frozen=True, kw_only=True)

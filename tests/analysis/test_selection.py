@@ -106,9 +106,23 @@ def test_the_budget_rule_that_held_is_said(study, sentence) -> None:
 def test_a_family_that_took_more_than_its_share_is_named(hours: float, said: bool) -> None:
     trials = [trial(0, 0.5, device_seconds=36.0), trial(0, 0.5, family="vit", device_seconds=1.0)]
     study = record(families=["cnn", "vit"], trials=2, budget_gpu_hours=hours)
-    effort, *_ = fairness_sections(study, *tables(trials))
-    assert any("cnn took 0.01 device-hours, more" in line for line in effort.notes) == said
-    assert not any("vit took 0" in line for line in effort.notes)
+    _, overspent, *_ = fairness_sections(study, *tables(trials))
+    assert [line.partition(",")[0] for line in overspent.notes] == said * [
+        "cnn took 0.01 device-hours"
+    ]
+
+
+@pytest.mark.parametrize(("seconds", "said"), [(3600, False), (3660, True), (None, False)])
+def test_a_study_that_took_longer_than_its_budget_of_wall_time_is_named(
+    seconds: int | None, said: bool
+) -> None:
+    study = record({"wall_seconds": seconds}, time_budget=1.0)
+    _, overspent, *_ = fairness_sections(study, *tables([trial(0, 0.5)]))
+    assert overspent.topic == "warnings"
+    assert list(overspent.notes) == said * [
+        "The study took 1.02 hours of wall time, more than its budget of 1: baselines and finals "
+        "run whatever they cost, and what runs is not ended."
+    ]
 
 
 def test_unequal_effort_is_said_with_its_factor() -> None:

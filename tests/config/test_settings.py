@@ -103,12 +103,13 @@ def test_paths_are_kept_from_the_root_wherever_they_were_said(
         assignments=[
             *("warm_start=results/a", "pace_from=./b", "prices=c.yaml"),
             "track=wandb=team/project,tensorboard=runs,mlflow=sqlite:///m.db",
+            "publish=file://../copies",
         ],
     )
     here = tmp_path / "here"
     tracked = f"wandb=team/project,tensorboard={here}/runs,mlflow=sqlite:///{here}/m.db"
-    assert settings.track == tracked
-    assert [Path(getattr(settings, name)) for name in PATHS if name != "track"] == [
+    assert (settings.track, settings.publish) == (tracked, f"file://{tmp_path}/copies")
+    assert [Path(getattr(settings, n)) for n in PATHS if n not in {"track", "publish"}] == [
         tmp_path / "images",
         tmp_path / "home" / "resnet50.pth",
         tmp_path,
@@ -118,9 +119,17 @@ def test_paths_are_kept_from_the_root_wherever_they_were_said(
     ]
 
 
+def test_an_archive_is_named_from_the_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    inner = resolved(data_dir="zip://flowers::photos.zip").data_dir
+    assert inner == f"zip://flowers::{tmp_path}/photos.zip"
+    assert resolved(data_dir=inner).data_dir == inner
+
+
 @pytest.mark.parametrize(
     ("name", "text"),
     [
+        ("data_dir", "zip://::s3://bucket/photos.zip"),
         ("data_dir", "s3://bucket/../images"),
         ("data_dir", "simplecache::https://example.org/~me/images"),
         ("weights", "imagenet_v2"),

@@ -58,6 +58,11 @@ def refusal(arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[
         (["--seeds", "0"], "seeds must be at least 1, but got 0"),
         (["--track", "optuna=/"], "--track optuna=/ must name a file, but that is none"),
         (["--track", "tensorboard=/proc/none"], "must be writable, but /proc/none is not"),
+        (["--track", "mlflow=sqlite:////proc/none/m.db"], "writable, but /proc/none is not"),
+        (
+            ["--track", "tensorboard=s3://b/runs"],
+            "tensorboard keeps files on this machine, but got",
+        ),
         (["--seed", "-1"], "seed must be at least 0, but got -1"),
         (["--train-fractions", "0"], "train_fractions must lie in (0, 1], but got (0.0,)"),
         (["--train-fractions", "0.5,1.1"], "train_fractions must lie in (0, 1]"),

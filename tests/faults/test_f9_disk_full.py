@@ -3,17 +3,30 @@
 import contextlib
 import errno
 import json
+import pickle
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from in_process import Driver
+from made_up_trials import spec_of
+from ray.tune import TuneError
+from rich.console import Console
 
 from orchestrator import study
-from orchestrator.run import opening
+from orchestrator.config.settings import Settings
+from orchestrator.plan import disk_space
+from orchestrator.run import opening, phase
+from orchestrator.run.signals import Interruption
+from orchestrator.search.scheduler import RecordingScheduler
+from orchestrator.trials.recorder import Recorder
+from orchestrator.trials.table_writer import WritingError
 from orchestrator.verify.runner import verify
 from trainables import checkpoints
+from trainables.trial_error import described
 
 KIB = 1024
 
@@ -81,6 +94,76 @@ def test_f9_a_study_that_cannot_fit_is_refused_before_anything_is_started_or_wri
     assert error.count("\n") == 1
     assert "must fit onto the disk, but 1 trial(s) at a time ask for" in error
     assert "512.0 KiB are free" in error
+
+
+def _caused(error: Exception, cause: Exception) -> Exception:
+    error.__cause__ = cause
+    return error
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "words"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device"), 3, "the disk is full: No space left"),
+        (_caused(WritingError("no"), OSError(errno.EDQUOT, "Quota exceeded")), 3, "Quota exceeded"),
+        (OSError(errno.EROFS, "Read-only file system", "a"), 3, "keep: Read-only file system: a;"),
+        (OSError(errno.EACCES, "Permission denied", "a.parquet"), 1, "denied: 'a.parquet'; put"),
+        (WritingError("the tables could not be written"), 1, "not be written; put"),
+    ],
+)
+def test_whatever_keeps_a_study_from_its_files_is_one_line_that_says_how_to_go_on(
+    error: Exception,
+    code: int,
+    words: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr(disk_space, "check_disk_space", fail)
+    checked: Any = SimpleNamespace(folder=Path("/nowhere/mine"), settings=Settings())
+    with contextlib.ExitStack() as held:
+        assert study._start(checked, held, Console(), debug=False) == code
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert words in said
+    assert "go on: python -m orchestrator.study --resume mine --results-dir /nowhere\n" in said
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS])
+def test_f9_a_disk_that_takes_nothing_fails_no_trial(
+    number: int, recorder: Recorder, tmp_path: Path
+) -> None:
+    found = described(checkpoints.DiskFullError(number, "for .epoch-00001.pt"))
+    (tmp_path / "error").write_bytes(pickle.dumps(found))
+    recorder.propose(spec_of("cnn-001"))
+    trial: Any = SimpleNamespace(
+        config={"trial_id": "cnn-001"}, pickled_error_file=str(tmp_path / "error")
+    )
+    with pytest.raises(checkpoints.DiskFullError, match=r"for \.epoch-00001\.pt") as caught:
+        RecordingScheduler(recorder).on_trial_error(None, trial)
+    assert caught.value.errno == number
+    assert recorder.trials["cnn-001"].failures == []
+
+
+def test_f9_what_a_report_raises_ends_a_phase_though_tune_hides_it_in_a_text(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fit() -> None:
+        try:
+            raise checkpoints.DiskFullError(errno.ENOSPC, "no space is left")
+        except OSError:
+            raise TuneError("a stack") from None
+
+    monkeypatch.setattr(phase, "_make_tuner", lambda _: SimpleNamespace(fit=fit))
+    kept: Any = SimpleNamespace(used_by=lambda *_, **__: contextlib.nullcontext())
+    reservation = SimpleNamespace(bundle={}, max_concurrent=1)
+    given: Any = SimpleNamespace(
+        name="search", references=None, reservation=reservation, interruption=Interruption()
+    )
+    with pytest.raises(checkpoints.DiskFullError):
+        phase.run(given, kept)
 
 
 def test_f9_a_full_disk_is_known_by_its_number_alone() -> None:

@@ -19,7 +19,7 @@ from ray.exceptions import RayActorError
 from rich.console import Console
 
 from orchestrator.config.settings import Settings
-from orchestrator.run import cluster
+from orchestrator.run import cluster, cluster_watch
 from orchestrator.run.cluster_watch import descendants, start_of
 from orchestrator.run.infrastructure import InfrastructureError
 from orchestrator.run.nodes import Waiting
@@ -222,6 +222,16 @@ def test_f18_an_address_where_no_cluster_answers_is_refused_at_once(
         with pytest.raises(InfrastructureError, match=f"{address}, but {why}"):
             cluster.connect(address, Console())
         assert time.monotonic() - began < 15
+
+
+def test_f18_a_process_that_is_frozen_counts_as_one_that_does_not_answer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(cluster_watch, "PROBE_SECONDS", 0.05)
+    with socket.create_server(("127.0.0.1", 0)) as server:  # the kernel takes its connections
+        place = server.getsockname()
+        assert cluster_watch._is_gone(place) == cluster_watch.SILENT
+    assert cluster_watch._is_gone(place) == cluster_watch.REFUSALS
 
 
 @pytest.mark.parametrize(

@@ -112,7 +112,13 @@ def test_a_driver_whose_lease_was_taken_while_it_slept_writes_no_more(tmp_path: 
     with holding(tmp_path) as hold:
         hold.check()
         hold._lease._on_compromise(None)  # what filelock's heartbeat calls
-        with pytest.raises(HeldError, match="this driver lost its lease"):
+        mine = (tmp_path / locking.LEASE).read_text()
+        other = mine.replace(f"host={socket.gethostname()}", "host=elsewhere")
+        (tmp_path / locking.LEASE).write_text(other)
+        with pytest.raises(HeldError, match=r"lost its lease .* on elsewhere holds it"):
+            hold.check()
+        (tmp_path / locking.LEASE).unlink()
+        with pytest.raises(HeldError, match=r"lost its lease .* was removed, or could not be rene"):
             hold.check()
 
 

@@ -1,6 +1,7 @@
 """Tables: typed, whole from the first write, and readable by pandas, polars and DuckDB."""
 
 import json
+import os
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -10,11 +11,13 @@ import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pytest
+from made_up_record import record
 from made_up_rows import rung
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
 from orchestrator.results import files
 from orchestrator.results import schema as results
+from orchestrator.results.manifest import Manifest
 from orchestrator.trials.table_writer import TableWriter
 
 SPACE = {
@@ -73,6 +76,16 @@ def test_a_text_that_cannot_be_encoded_leaves_the_old_file_and_no_half(tmp_path:
     with pytest.raises(UnicodeEncodeError):
         files.write_text(tmp_path / "page.html", "caf\udce9")
     assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("page.html", "old")]
+
+
+def test_what_is_nowhere_else_is_on_the_disk_before_it_has_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced = []
+    monkeypatch.setattr("os.fsync", lambda file: synced.append(os.fstat(file).st_size))
+    made = Manifest(tmp_path, record({"name": "mine"}).raw, lambda: None)
+    assert synced == [(tmp_path / "study.json").stat().st_size]
+    assert made.study.name == "mine"
 
 
 def test_a_missing_table_is_named(tmp_path: Path) -> None:

@@ -57,6 +57,22 @@ def test_a_folder_that_others_may_enter_is_refused_in_a_line(place: Path) -> Non
         own_ray.folder()
 
 
+def test_a_folder_whose_disk_is_full_is_refused_in_a_line(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(own_ray, "LEAST_FREE", 2**60)
+    with pytest.raises(OSError, match=rf"are free in {place}/t/ray-\d+; make space"):
+        own_ray.folder()
+
+
+def test_a_machine_that_does_not_reach_itself_is_refused_in_a_line(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(own_ray, "LOOPBACK", "192.0.2.1")  # nobody's
+    with pytest.raises(InfrastructureError, match=r"^Ray must reach this machine at 192\.0\.2\.1"):
+        cluster.connect("local", Console(quiet=True))
+
+
 def test_a_long_ray_tmpdir_is_refused_and_a_long_tmpdir_is_left(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -7,12 +7,15 @@ import signal
 import subprocess
 import sys
 import textwrap
+import threading
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from ray._private import utils
 
 from orchestrator import study
+from orchestrator.run import cluster
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -255,3 +258,18 @@ def test_ctrl_c_while_images_are_read_is_one_line_and_130(tmp_path: Path) -> Non
         "study: interrupted before the study began or went on; nothing was written\n"
     )
     assert not (tmp_path / "results").exists()
+
+
+def test_what_comes_while_ray_starts_is_handled_by_the_study_and_not_lost() -> None:
+    heard: list[int] = []
+    earlier = signal.signal(signal.SIGHUP, lambda number, _: heard.append(number))
+    terminated = signal.getsignal(signal.SIGTERM)
+    try:
+        with cluster._own_signals():
+            utils.set_sigterm_handler(sys.exit)  # as `ray.init` does
+            signal.pthread_kill(threading.get_ident(), signal.SIGHUP)
+            assert heard == []
+        assert heard == [signal.SIGHUP]
+        assert signal.getsignal(signal.SIGTERM) == terminated
+    finally:
+        signal.signal(signal.SIGHUP, earlier)

@@ -275,6 +275,8 @@ def test_a_study_ends_within_its_budget_and_says_what_that_cost_it(
     assert said.startswith(f"curve ended after {len(trials)} of 40 trials")
     text = (driver.folder / "comparison.md").read_text()
     assert f"which ended the search of curve after {len(trials)} trials; at most 40 trials" in text
+    if setting == "time_budget":
+        assert content["wall_seconds"] == pytest.approx(spent(driver), abs=1)
     assert status([str(driver.folder), "--json"]) == 0
     (family,) = json.loads(capsys.readouterr().out)["families"]
     assert family["trials"] == len(trials)

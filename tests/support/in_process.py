@@ -240,9 +240,9 @@ class Driver:
 def _mortal(write: Callable[..., None], moments: Moments) -> Callable[..., None]:
     """Writes a file unless the driver is dead, or dies now."""
 
-    def mortal(first: Path, *rest: Any) -> None:
+    def mortal(first: Path, *rest: Any, **how: Any) -> None:
         moments.pass_one(f"write {rest[0] if len(rest) > 1 else first.name}")
-        write(first, *rest)
+        write(first, *rest, **how)
 
     return mortal
 

@@ -132,6 +132,13 @@ def test_a_terminal_said_to_have_no_columns_shows_all_that_one_of_80_shows(
     assert console.width == 80
 
 
+def test_a_terminal_of_one_column_still_shows_a_table(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "1")
+    console = Terminal(file=io.StringIO())
+    console.print(fitting_table(["family", "trials"], [["cnn", "3"]], console.width, left=()))
+    assert {"cnn", "3"} <= words(console.file.getvalue())
+
+
 @pytest.mark.parametrize("families", [THREE, TEN])
 def test_the_table_of_a_running_study_names_each_family(
     recorder: Recorder, families: Sequence[str]

@@ -1,5 +1,6 @@
 """What a trial raised: text that any driver can read, with the line of our own code."""
 
+import errno
 import pickle
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 import torch
 
 from orchestrator.search.failures import classify
+from trainables.checkpoints import DiskFullError
 from trainables.registry import load_family
 from trainables.trial_error import TrialError, described
 
@@ -56,6 +58,18 @@ def test_the_place_is_the_innermost_line_of_our_own_code() -> None:
 def test_f5_a_device_says_in_four_ways_that_its_memory_does_not_do(error: Exception) -> None:
     assert raised(error).kind == "out_of_memory"
     assert classify(error).kind == "out_of_memory"
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        DiskFullError(errno.ENOSPC, "no space is left for checkpoints/cnn-001/.epoch-00001.pt.7"),
+        OSError(errno.EDQUOT, "Disk quota exceeded", "logs/cnn-001.log"),
+        OSError(errno.EROFS, "Read-only file system", "checkpoints/cnn-001/.epoch-00001.pt.7"),
+    ],
+)
+def test_f9_a_disk_that_is_full_is_no_failure_of_the_trial_that_finds_it(error: OSError) -> None:
+    assert classify(raised(error)).kind == "disk_full"
 
 
 def test_the_hosts_memory_is_told_from_a_devices_and_from_other_errors() -> None:
