@@ -4,6 +4,7 @@ import hashlib
 import os
 import re
 import warnings
+import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from trainables.weights.foreign import foreign_kind, no_file
+from trainables.weights.foreign import damaged_record, foreign_kind, no_file
 from trainables.weights.other_names import as_torchvisions, without_prefix
 from trainables.weights.sources import DOWNLOADS
 
@@ -263,6 +264,8 @@ def _read_pth(path: Path) -> dict[str, npt.NDArray[np.generic]]:
         # A foreign file is refused right after; a warning about it would add nothing.
         warnings.simplefilter("ignore")
         state = torch.load(path, map_location="cpu", weights_only=True)
+    if zipfile.is_zipfile(path) and (record := damaged_record(path)) is not None:
+        raise ValueError(f"its record {record} is damaged; copy or download it again")
     if not isinstance(state, Mapping):
         raise TypeError(f"it is a {type(state).__name__}")
     inside = _state_dicts(state)

@@ -103,3 +103,22 @@ def test_weights_of_one_number_are_those_of_a_file_that_was_never_filled() -> No
     zeros = {name: 0 * each for name, each in given.items()}
     with pytest.raises(ValueError, match=r"2 of one number throughout \(0.weight, 1.weight\)"):
         loading.load_pretrained(network, zeros, head="-")
+
+
+def test_a_byte_that_has_changed_is_told_where_checksums_were_written(tmp_path: Path) -> None:
+    path = tmp_path / "weights.pth"
+    for written in (True, False):
+        torch.serialization.set_crc32_options(written)
+        try:
+            torch.save({"conv.weight": torch.arange(1000.0)}, path)
+        finally:
+            torch.serialization.set_crc32_options(True)
+        content = bytearray(path.read_bytes())
+        content[content.index(torch.arange(1000.0).numpy().tobytes()) + 2001] ^= 1
+        read(path)
+        path.write_bytes(content)
+        if written:
+            with pytest.raises(ValueError, match="its record weights/data/0 is damaged"):
+                read(path)
+        else:
+            read(path)
