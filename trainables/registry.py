@@ -77,6 +77,8 @@ def load_families(selection: str) -> list[Family]:
     Raises:
         ValueError: A name is unknown, named twice, or none is given.
     """
+    if "all" in family_names():
+        raise ValueError("a family must not be called all, which means every one; rename all.py")
     names: list[str] = []
     for name in map(full_name, selection.split(",")):
         every = map(load_family, family_names()) if name == "all" else ()

@@ -18,6 +18,8 @@ from orchestrator.stats.predictions import PredictedRun
 UNEVEN: Final = 1.5
 """Times its even share that the largest class has of the test images, from which on accuracy is
 said to be that of the large ones."""
+MOST_SEEDS: Final = 5
+"""That are listed one by one."""
 
 
 def caveats(
@@ -39,12 +41,9 @@ def caveats(
         never = [run for run in runs if (run["classes_never_predicted"] or 0) > 0]
         again = role == ROLES[1] and search_for(searches, family, fraction).name in unchanged
         if never and not again:
-            listed = ", ".join(
-                f"{r['classes_never_predicted']} with seed {r['seed']}" for r in never
-            )
             yield (
                 f"{model_name(runs[0])} at train fraction {fraction:g} leaves classes that it "
-                f"never predicts, {listed}; their precision counts as 0."
+                f"never predicts, {_never_predicted(never, runs)}; their precision counts as 0."
             )
     types = study.device_types
     if len(types) > 1:
@@ -108,6 +107,15 @@ def majority_sections(study: StudyRecord, runs: Sequence[PredictedRun]) -> Itera
                 f"no more than that is {', '.join(weak)}.{more}",
             ),
         )
+
+
+def _never_predicted(never: Sequence[FinalRow], runs: Sequence[FinalRow]) -> str:
+    """How many classes, with which seeds; of many seeds how many of them."""
+    if len(never) <= MOST_SEEDS:
+        return ", ".join(f"{r['classes_never_predicted']} with seed {r['seed']}" for r in never)
+    counts = sorted({int(run["classes_never_predicted"] or 0) for run in never})
+    many = f"{counts[0]} to {counts[-1]}" if len(counts) > 1 else f"{counts[0]}"
+    return f"{many} with {len(never)} of {len(runs)} seeds"
 
 
 def _unfinished(

@@ -250,6 +250,8 @@ def test_what_a_reader_must_know_is_flagged():
     assert (
         "cnn baseline at train fraction 1 leaves classes that it never predicts, 1 with" in markdown
     )
+    many = ComparedStudy(never_predicted=("cnn",), seeds=7).markdown()
+    assert "never predicts, 1 with 7 of 7 seeds; their" in many
     assert "resnet50_scratch: the search found nothing better than the baseline" in markdown
     assert "cnn: the search found nothing better" not in markdown
     assert "test set was opened 2 times" in markdown

@@ -99,6 +99,7 @@ def test_a_family_that_cannot_be_imported_breaks_itself_alone(
     [
         ("cnn", "must be one file, but cnn is .*families/cnn.py and .*; give one another name"),
         ("my-net", "must have a name like cnn, but got 'my-net'"),
+        ("all", "must not be called all, which means every one"),
     ],
 )
 def test_a_family_is_one_file_with_a_name_that_trials_can_have(
