@@ -120,12 +120,16 @@ def tested(evaluation: TestEvaluation, test: LabeledImages, classes: int) -> Tes
         for name, highest in TESTED.items()
         for fault in _faults(metrics, name, highest=highest)
     ]
+    predicted = probabilities.argmax(axis=1)
+    right = float((predicted == test.labels).mean())
+    if not faults and abs(right - float(metrics["test_accuracy"])) > ROUNDING:
+        faults = [f"test_accuracy is {metrics['test_accuracy']}, by its probabilities {right}"]
     if faults:
         raise ValueError(f"a test must have its metrics, but {'; '.join(faults)}")
     return Tested(
         metrics={name: float(metrics[name]) for name in TESTED},
         probabilities=probabilities,
-        classes_never_predicted=classes - len(np.unique(probabilities.argmax(axis=1))),
+        classes_never_predicted=classes - len(np.unique(predicted)),
     )
 
 

@@ -3,6 +3,8 @@
 import importlib
 import os
 import pkgutil
+import sys
+from contextlib import redirect_stdout
 from pathlib import Path
 from types import ModuleType
 from typing import NoReturn
@@ -164,7 +166,8 @@ def _imported(package: ModuleType, name: str, what: str, advice: str) -> ModuleT
         ValueError: It cannot be imported.
     """
     try:
-        return importlib.import_module(f"{package.__name__}.{name}")
+        with redirect_stdout(sys.stderr):  # what it prints is no answer of a command's
+            return importlib.import_module(f"{package.__name__}.{name}")
     except KeyboardInterrupt:
         raise
     except BaseException as error:

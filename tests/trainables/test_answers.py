@@ -17,7 +17,7 @@ TEST = LabeledImages(images=np.zeros((4, 8, 8, 3), np.uint8), labels=np.array([0
 
 
 def evaluated(**other: Any) -> SimpleNamespace:
-    metrics = dict.fromkeys(answers.TESTED, 0.5)
+    metrics = {**dict.fromkeys(answers.TESTED, 0.5), "test_accuracy": 0.25}
     probabilities = np.full((4, 3), 1 / 3, np.float32)
     given = {"labels": TEST.labels, "probabilities": probabilities, "metrics": metrics, **other}
     return SimpleNamespace(**given, test_metrics=lambda: given["metrics"])
@@ -74,6 +74,10 @@ def test_what_a_trainer_says_of_the_test_part_is_kept_as_float32() -> None:
         (lambda p: {"probabilities": p > 0}, "of bool"),
         (lambda _: {"labels": TEST.labels[::-1]}, "labels of its images in their order"),
         (lambda _: {"metrics": None}, "columns by name, but are 'None'"),
+        (
+            lambda _: {"metrics": {**evaluated().metrics, "test_accuracy": 0.5}},
+            "test_accuracy is 0.5, by its probabilities 0.25",
+        ),
         (lambda _: {"metrics": {"test_accuracy": 87.5}}, "test_loss is .*from 0 to 1, but is 87.5"),
     ],
 )

@@ -83,15 +83,20 @@ def test_a_folder_no_longer_named_is_no_longer_listed(
         ("class Own(BaseException): ...\nraise Own('whatever')", "Own: whatever"),
     ],
 )
-def test_a_family_that_cannot_be_imported_breaks_itself_alone(
-    content: str, error: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_family_that_cannot_be_imported_breaks_itself_alone_and_prints_no_answer(
+    content: str,
+    error: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    (tmp_path / "broken.py").write_text(f"{content}\n")
+    (tmp_path / "broken.py").write_text(f"print('hello')\n{content}\n")
     monkeypatch.setenv("STUDY_FAMILY_PATH", str(tmp_path))
     assert [family.name for family in registry.load_families("cnn")] == ["cnn"]
     with pytest.raises(ValueError, match=f"family 'broken' cannot be imported: {error}") as caught:
         registry.load_families("all")
     assert "--families cnn,frozen_features,resnet50_scratch,resnet50_transfer)" in str(caught.value)
+    assert capsys.readouterr().out == ""
 
 
 @pytest.mark.parametrize(
