@@ -169,7 +169,7 @@ def test_optimism_is_validation_minus_test_at_the_largest_fraction_over_seeds() 
 
 def test_a_trial_chosen_by_another_measure_is_not_said_to_be_the_most_accurate() -> None:
     study = record(families=["cnn"], objective="macro_f1")
-    _, chosen, _ = fairness_sections(study, *tables([trial(0, 0.5)]))
+    _, _, chosen, _ = fairness_sections(study, *tables([trial(0, 0.5)]))
     assert "chosen by validation macro F1, so another may have a higher" in chosen.notes[0]
 
 

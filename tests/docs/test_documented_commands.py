@@ -47,6 +47,7 @@ from orchestrator.export.card_code import code_of
 from orchestrator.results import fetched
 from trainables.registry import load_dataset, load_family
 from trainables.training.trainer import Trainer
+from transfer_study import __main__ as console
 
 # Only looked at, for the files that they name: most need a cloud or a network.
 LOOKED_AT = frozenset(
@@ -150,7 +151,7 @@ def rule_of_module(module: str, words: Sequence[str]) -> str | None:
         return "planned" if is_local(words) else "settings"
     if module in {f"orchestrator.{name}" for name in COMMANDS}:
         return "sibling"
-    return module if module in {"pytest", "recomputing"} else None
+    return module if module in {"pytest", "recomputing", "orchestrator"} else None
 
 
 def is_local(words: Sequence[str]) -> bool:
@@ -192,6 +193,13 @@ def run_sibling(words: Sequence[str], _: Means) -> None:
         patch.setattr("socketserver.BaseServer.serve_forever", interrupt)
         ended = import_module(f"{words[2]}.__main__").main(words[3:])
     assert ended == (INTERRUPTED if "--serve" in words else DONE)
+
+
+def show_commands(words: Sequence[str], _: Means) -> None:
+    """Lists the commands."""
+    with pytest.raises(SystemExit) as ended:
+        console.main(words[3:])
+    assert ended.value.code == 0
 
 
 def plan(words: Sequence[str], means: Means) -> None:
@@ -299,6 +307,7 @@ CHECKS: Mapping[str, Callable[[Sequence[str], Means], object]] = {
     "whole script": run_script,
     "script": parse_script,
     "code": lambda words, _: compile(words[2], "<code>", "exec"),
+    "orchestrator": show_commands,
     "recomputing": check_recomputing,
     "pytest": check_pytest,
     "make": check_make,

@@ -80,7 +80,7 @@ def test_f21_a_path_is_printed_as_it_is(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    def run(checked: Any, *others: Any) -> int:
+    def run(checked: Any, *others: Any, **_: Any) -> int:
         others[-1].print(f"Results: {checked.folder}")  # the console
         return 0
 

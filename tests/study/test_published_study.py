@@ -84,7 +84,7 @@ def test_a_study_is_brought_back_to_be_started_and_not_to_be_planned_alone(
     driver.settings = {**SMALL, "trials": 1, "epochs": 1, "seeds": 1}
     assert driver.start()
     place, back = publish(driver.folder, f"file://{tmp_path}/copies"), tmp_path / "back"
-    driver.monkeypatch.setattr(study, "_start", lambda checked, *_: len(checked.plans))
+    driver.monkeypatch.setattr(study, "_start", lambda checked, *_, **__: len(checked.plans))
     more = [] if starts else ["--dry-run"]
     code = study.main(["--resume", place.address, "--results-dir", str(back), *more])
     assert code == int(starts)

@@ -50,7 +50,7 @@ _NO_PART: Final = frozenset(
 )
 DEPTH: Final = 3
 """Folders below the one that is named, in which folders of classes are looked for."""
-MOST_SEARCHED: Final = 100
+MOST_LISTED: Final = 100
 """Of them, at each depth."""
 
 
@@ -162,7 +162,7 @@ def _below(folder: "Folder", names: Sequence[str]) -> Iterator[str]:
     """Paths of folders below one that have folders of images, or parts with such."""
     waiting = [folder.child(name) for name in names]
     for _ in range(DEPTH):
-        level, waiting = waiting[:MOST_SEARCHED], []
+        level, waiting = waiting[:MOST_LISTED], []
         for place in level:
             inside = [place.child(name) for name in folders_in(place)]
             with_images = [each for each in inside if any(map(may_be_image, each.list()[1]))]
