@@ -8,6 +8,7 @@ import numpy as np
 import onnxruntime
 import pytest
 
+from orchestrator.export.__main__ import main
 from orchestrator.predict.predictor import load
 
 ROOT = Path(__file__).parents[2]
@@ -57,12 +58,11 @@ def test_the_file_says_of_any_number_of_images_what_predict_says(
 
 
 def test_a_file_that_is_there_is_replaced_only_when_told_to_and_by_none_that_says_something_else(
-    exported: Path, cnn_study: Path
+    exported: Path, cnn_study: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     output, before = ("--output", exported.parents[1]), exported.read_bytes()
-    refused = export(cnn_study, "--onnx", *output)
-    assert refused.returncode == 2
-    assert "must be new, or replaced with --overwrite" in refused.stderr
+    assert main([str(cnn_study), "--onnx", *map(str, output)]) == 2
+    assert "must be new, or replaced with --overwrite" in capsys.readouterr().err
     assert exported.read_bytes() == before
     wrong = export(
         cnn_study, "--onnx", *output, "--overwrite", before=WRITES_ANOTHER.format(str(exported))
