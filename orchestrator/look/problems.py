@@ -145,27 +145,14 @@ class Problem:
 
 # Of these one is reported in full: what it is called leaves a question.
 DETAILED: Final = (
-    *(
-        "part without classes",
-        "few classes",
-        "part name",
-        "parts missing",
-        "other format",
-        "too large",
-        "damaged",
-    ),
+    *("part without classes", "few classes", "part name", "parts missing"),
+    *("other format", "too large", "damaged"),
     *("unreadable", "classes alike", "group in two parts", "few groups"),
 )
 # What nothing is removed for: it is to be renamed, moved or added to.
 _STAYS: Final = (
-    *(
-        "part without classes",
-        "few classes",
-        "part name",
-        "parts missing",
-        "class name",
-        "classes alike",
-    ),
+    *("part without classes", "few classes", "part name", "parts missing"),
+    *("class name", "classes alike"),
     *("no label", "several rows", "no such file", "group in two parts", "few groups"),
 )
 _BY_CHANCE: Final = (

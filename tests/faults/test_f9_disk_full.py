@@ -4,8 +4,6 @@ import contextlib
 import errno
 import json
 import pickle
-import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -15,6 +13,7 @@ from in_process import Driver
 from made_up_trials import spec_of
 from ray.tune import TuneError
 from rich.console import Console
+from small_disk import mounted
 
 from orchestrator import study
 from orchestrator.config.settings import Settings
@@ -31,30 +30,13 @@ from trainables.trial_error import described
 KIB = 1024
 
 
-@contextlib.contextmanager
-def _mounted(folder: Path, size: int) -> Iterator[Path]:
-    """A real file system of so many bytes."""
-    folder.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-    except FileNotFoundError:
-        pytest.skip("there is no mount here")
-    if done.returncode:
-        pytest.skip(f"mounting needs rights that are not here: {done.stderr.strip()}")
-    try:
-        yield folder
-    finally:
-        subprocess.run(["umount", "--lazy", str(folder)], check=True)
-
-
 @pytest.mark.usefixtures("curve_family")
 @pytest.mark.parametrize("free", [40 * KIB, 330 * KIB, 356 * KIB])
 def test_f9_a_disk_that_becomes_full_ends_the_study_which_goes_on_once_there_is_space(
     free: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings = {"trials": 3, "epochs": 3, "grace_period": 1, "seeds": 2}
-    with _mounted(tmp_path / "small", 2048 * KIB) as small:
+    with mounted(tmp_path / "small", 2048 * KIB) as small:
         (small / "others").write_bytes(b"x" * (2048 * KIB - free))
         driver = Driver(small / "results", monkeypatch, settings)
         driver.writes = 1.0
@@ -70,7 +52,7 @@ def test_f9_a_disk_that_becomes_full_ends_the_study_which_goes_on_once_there_is_
 def test_f9_a_checkpoint_that_does_not_fit_leaves_the_one_before_it_and_nothing_half_written(
     tmp_path: Path,
 ) -> None:
-    with _mounted(tmp_path / "small", 256 * KIB) as small:
+    with mounted(tmp_path / "small", 256 * KIB) as small:
         folder, state = small / "cnn-001", b"x" * 100 * KIB
         mine = checkpoints.claim(folder, attempt=1, trial={"trial_id": "cnn-001"})
         checkpoints.save(folder, epoch=1, state=[state], rows=[{"epoch": 1}], claim=mine)
@@ -86,7 +68,7 @@ def test_f9_a_study_that_cannot_fit_is_refused_before_anything_is_started_or_wri
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(opening, "open_study", lambda *_: pytest.fail("it was started"))
-    with _mounted(tmp_path / "small", 512 * KIB) as small:
+    with mounted(tmp_path / "small", 512 * KIB) as small:
         line = ["--dataset", "digits", "--families", "cnn", "--results-dir", str(small / "r")]
         assert study.main(line) == 2
         assert not list(small.iterdir())

@@ -17,8 +17,10 @@ from harness import ROOT, StudyFolder
 from ray.cluster_utils import Cluster
 from ray.exceptions import RayActorError
 from rich.console import Console
+from small_disk import mounted
 
 from orchestrator.config.settings import Settings
+from orchestrator.results.going_on import resume_command
 from orchestrator.run import cluster, cluster_watch
 from orchestrator.run.cluster_watch import descendants, start_of
 from orchestrator.run.infrastructure import InfrastructureError
@@ -88,6 +90,24 @@ def test_f6_what_the_kernel_kills_for_memory_is_told_from_other_dead_processes(
     baseline, killed = study.states()
     assert (baseline[0], baseline[2], killed) == ("completed", 1, FAILED)
     assert "exit 137" in study.table("trials").error.iloc[1]
+
+
+def test_f9_a_disk_that_a_trial_finds_full_ends_the_study_which_goes_on_once_there_is_space(
+    tmp_path: Path,
+) -> None:
+    with mounted(tmp_path / "small", 2**23) as small:
+        study = Study(small, "disk", "local", STUDY_MACHINE_DISK=str(small))
+        driver = study.start()
+        printed, _ = driver.communicate()
+        assert driver.returncode == 3, printed
+        assert "study: the disk is full: " in printed.splitlines()[-1]
+        assert printed.endswith(f"go on: {resume_command(study.folder)}\n")
+        (small / "others").unlink()
+        study.variables = {}
+        assert {state for state, *_ in study.states()} <= {"running", "completed"}
+        study.finish()
+        assert {state for state, *_ in study.states()} == {"completed"}
+        study.verify()
 
 
 @dataclass

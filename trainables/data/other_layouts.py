@@ -21,7 +21,7 @@ TEXT_TABLES: Final = (".csv", ".tsv", ".jsonl")
 TABLE_ENDINGS: Final = (".parquet", ".arrow", ".feather", *TEXT_TABLES)
 HINTS: Final[Mapping[tuple[str, ...], str]] = {
     TABLE_ENDINGS: "if a table lists the images, name that: {}",
-    (".zip",): "what is in an archive is named so: zip://::{}",
+    (".zip",): "what is in it is zip://::{}",
     (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".7z", ".rar"): "unpack {}, and look again",
     (
         *(".npz", ".npy", ".mat", ".h5", ".hdf5", ".tfrecord", ".tfrecords", ".tfrec", ".mdb"),
@@ -34,18 +34,8 @@ HINTS: Final[Mapping[tuple[str, ...], str]] = {
 _NO_LABELS: Final = ("readme", "license", "licence", "copyright", "citation", "requirements")
 _NO_PART: Final = frozenset(
     {
-        "",
-        "data",
-        "dataset",
-        "set",
-        "stage",
-        "images",
-        "image",
-        "imgs",
-        "img",
-        "photos",
-        "jpg",
-        "png",
+        *("", "data", "dataset", "set", "stage"),
+        *("images", "image", "imgs", "img", "photos", "jpg", "png"),
     }
 )
 DEPTH: Final = 3
@@ -142,11 +132,17 @@ def hint(folder: "Folder", names: Sequence[str]) -> str:
     files += [f"{name}/{file}" for name in names for file in folder.child(name).list()[1]]
     files = [f for f in files if not f.rpartition("/")[2].lower().startswith(_NO_LABELS)]
     files.sort(key=lambda file: "train" not in words(file))  # a contest's table of the test is bare
-    for endings, advice in HINTS.items():
+    for endings in HINTS:
         for file in files:
             if file.lower().endswith(endings):
-                return f"; {advice.format(folder.at(file))}"
+                return advice_for(folder.at(file))
     return ""
+
+
+def advice_for(path: str) -> str:
+    """What to do with a file that is no image, by its ending, as the end of a sentence."""
+    found = (text for endings, text in HINTS.items() if path.lower().endswith(endings))
+    return next((f"; {text.format(path)}" for text in found), "")
 
 
 def _may_be(nearer: Sequence[str]) -> str:

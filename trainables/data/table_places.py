@@ -12,6 +12,7 @@ from trainables.data.other_layouts import (
     IMAGE_ENDINGS,
     TABLE_ENDINGS,
     TEXT_TABLES,
+    advice_for,
     folders_in,
     may_be_image,
     part_named,
@@ -49,10 +50,11 @@ def find_tables(folder: Folder, file: str | None) -> Tables | None:
         ValueError: The file is no table, files are missing, or they may be of several data sets.
     """
     if file is not None:
+        path = folder.at(file)
         if not file.lower().endswith(TABLE_ENDINGS):
             raise ValueError(
                 f"images must be in a folder, or listed in a table that ends with "
-                f"{', '.join(TABLE_ENDINGS)}, but got {folder.at(file)}{_archive(folder.at(file))}"
+                f"{', '.join(TABLE_ENDINGS)}, but got {path}{advice_for(path)}"
             )
         return Tables(folder=folder, parts={WHOLE: (file,)})
     _, files = folder.list()
@@ -93,11 +95,6 @@ def _listed_parts(folder: Folder) -> Tables | None:
     return Tables(
         folder=folder, parts={part: tuple(parts[part]) for part in PARTS if part in parts}
     )
-
-
-def _archive(path: str) -> str:
-    """How the folder in an archive is named."""
-    return f"; what is in it is zip://::{path}" if path.lower().endswith(".zip") else ""
 
 
 def _below(folder: Folder, ending: str) -> list[str]:

@@ -1,5 +1,6 @@
 """What does the orchestrator do where machines fail? A curve by formula, and real faults."""
 
+import contextlib
 import mmap
 import os
 import signal
@@ -14,8 +15,10 @@ from trainables.families.curve import CurveTrainer, build
 from search_spaces.dimension import Dimension
 from trainables.family import Family
 
-FAULTS = ("none", "fill", "kernel", "freeze", "odd", "tell")
+FAULTS = ("none", "fill", "kernel", "freeze", "odd", "tell", "disk")
 CGROUP = "STUDY_MACHINE_CGROUP"
+DISK = "STUDY_MACHINE_DISK"
+"""The variable that names the folder of the file that fills a disk."""
 TOLD = "STUDY_TOLD"
 """Names of the variables of the environment that an error tells, with blanks between."""
 
@@ -50,6 +53,10 @@ def _meet(fault: str) -> None:
             held[-1].write(b"1" * 2**27)
             time.sleep(0.02)
         time.sleep(60)
+    if fault == "disk" and DISK in os.environ:
+        with Path(os.environ[DISK], "others").open("ab", 0) as file, contextlib.suppress(OSError):
+            while file.write(b"x" * 4096):
+                pass  # until there is no space
     if fault == "freeze":
         os.kill(os.getpid(), signal.SIGSTOP)
     if fault == "odd":

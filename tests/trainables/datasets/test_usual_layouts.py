@@ -86,7 +86,7 @@ FLAGS = "\n".join(["filename,cat,dog", *(f"{i}.png,{i % 2},{1 - i % 2}" for i in
             "test/ in {} must have a sub-folder for each class, as train/ has, but has none",
         ),
         ({"shard-000000.tar": ""}, [], "none; unpack {}/shard-000000.tar, and look again"),
-        ({"photos.zip": ""}, [], "none; what is in an archive is named so: zip://::{}/photos.zip"),
+        ({"photos.zip": ""}, [], "none; what is in it is zip://::{}/photos.zip"),
         ({"data.npz": ""}, [], "what is in {}/data.npz is read by a data set of your own alone"),
     ],
 )
