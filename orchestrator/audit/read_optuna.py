@@ -65,8 +65,8 @@ def read_optuna(path: Path, *, study: str | None, metric: str | None) -> RawStud
         log_level("optuna", logging.ERROR),
         _no_logging_set_up(),
         warnings.catch_warnings(action="ignore"),  # of what is experimental
+        _copied(path, Path(folder)) as storage,
     ):
-        storage = _copied(path, Path(folder))
         chosen = _chosen(sorted(optuna.get_all_study_names(storage)), study, path)
         studies = [optuna.load_study(study_name=name, storage=storage) for name in chosen]
         objectives = [_objective(each, metric) for each in studies]
@@ -104,12 +104,14 @@ def _no_logging_set_up() -> Iterator[None]:
         logging.getLogger().removeHandler(handler)
 
 
-def _copied(path: Path, folder: Path) -> BaseStorage:
+@contextlib.contextmanager
+def _copied(path: Path, folder: Path) -> Iterator[BaseStorage]:
     """The storage of a copy: Optuna writes into what it opens, if only its tables' version."""
     if not is_sqlite(path):
         copy = folder / "journal"
         shutil.copyfile(path, copy)
-        return JournalStorage(JournalFileBackend(str(copy)))
+        yield JournalStorage(JournalFileBackend(str(copy)))
+        return
     copy = folder / "study.db"
     with (
         contextlib.closing(
@@ -123,8 +125,12 @@ def _copied(path: Path, folder: Path) -> BaseStorage:
     if "studies" not in tables:
         raise ValueError("it has no table `studies`")
     storage = RDBStorage(f"sqlite:///{copy}", skip_compatibility_check=True)
-    storage.upgrade()
-    return storage
+    try:
+        storage.upgrade()
+        yield storage
+    finally:
+        storage.remove_session()
+        storage.engine.dispose()
 
 
 def _chosen(known: Sequence[str], study: str | None, path: Path) -> list[str]:

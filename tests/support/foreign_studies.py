@@ -378,14 +378,13 @@ def _csv_rows(study: Foreign, row: Row, number: int, by_epoch: bool) -> list[Row
 def write_optuna(study: Foreign, path: Path) -> Path:
     """An Optuna study, asked, reported and told; `.db` is SQLite, else a journal."""
     import optuna
-    from optuna.storages import JournalStorage
+    from optuna.storages import JournalStorage, RDBStorage
     from optuna.storages.journal import JournalFileBackend
     from optuna.trial import TrialState
 
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    storage: Any = f"sqlite:///{path}"
-    if path.suffix != ".db":
-        storage = JournalStorage(JournalFileBackend(str(path)))
+    database = RDBStorage(f"sqlite:///{path}") if path.suffix == ".db" else None
+    storage = database or JournalStorage(JournalFileBackend(str(path)))
     direction = "minimize" if study.minimize else "maximize"
     made = optuna.create_study(
         storage=storage,
@@ -418,6 +417,9 @@ def write_optuna(study: Foreign, path: Path) -> Path:
                 asked.report(value, step)
         value = row["value"] if study.metric else row["test"]
         made.tell(asked, value if row["state"] == "completed" else None, states[row["state"]])
+    if database:
+        database.remove_session()
+        database.engine.dispose()
     return path
 
 
