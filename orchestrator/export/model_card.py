@@ -7,6 +7,7 @@ import numpy as np
 import yaml
 
 from orchestrator.analysis.pairwise import swapped
+from orchestrator.cli import counted
 from orchestrator.export.card_code import code_of, image_code
 from orchestrator.results import schema
 from orchestrator.results.foreign_text import code_markdown, escaped_markdown
@@ -95,7 +96,7 @@ def _results(winner: "Winner") -> Iterator[str]:
     final, count = winner.final, len(winner.seeds)
     yield f"On {final['test_images']:,} test images, which the choice of the model has not seen:\n"
     yield from _table(
-        ("test metric", "this model", f"mean of {count} seed(s)", "standard deviation"),
+        ("test metric", "this model", f"mean of {counted(count, 'seed')}", "standard deviation"),
         [
             (metric, f"{tested(final)[f'test_{metric}']:.4f}", *_spread(winner.seeds, metric))
             for metric in schema.METRICS
@@ -152,9 +153,10 @@ def _training(winner: "Winner") -> Iterator[str]:
     yield (
         f"Of {trials} trials, scheduled by ASHA, `{chosen.trial_id}` had the best "
         f"validation accuracy: {won}. With its hyperparameters the network was trained anew, for "
-        f"{final['last_epoch']} epochs on {final['train_images']:,} images, {settings.seeds} "
-        f"seed(s); this is seed {final['seed']}, the best on validation, at its best epoch, "
-        f"{final['epoch']}. Trained on {escaped_markdown(final['device'])}.\n"
+        f"{final['last_epoch']} epochs on {final['train_images']:,} images, "
+        f"{counted(settings.seeds, 'seed')}; this is seed {final['seed']}, the best on "
+        f"validation, at its best epoch, {final['epoch']}. Trained on "
+        f"{escaped_markdown(final['device'])}.\n"
     )
     params = winner.config["params"]
     yield from _table(

@@ -6,6 +6,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, Final
 
+from orchestrator.cli import counted
 from orchestrator.config.settings import Settings
 from orchestrator.forecast.prices import read_prices
 from orchestrator.forecast.speed import Speed, side_by_side
@@ -199,8 +200,8 @@ def time_notes(forecast: Forecast) -> Iterator[str]:
     )
     yield (
         f"Device time: {between(hours)} device-hours ({by_family}), by the middle 80% of the "
-        f"epochs of {throughput.trials} trial(s) of {throughput.study} on {throughput.device}"
-        f"{names and f' ({names})'}; starts of processes come on top."
+        f"epochs of {counted(throughput.trials, 'trial')} of {throughput.study} on "
+        f"{throughput.device}{names and f' ({names})'}; starts of processes come on top."
     )
     if throughput.other_images:
         yield f"{throughput.study} trained on other images of the same size."
@@ -208,14 +209,15 @@ def time_notes(forecast: Forecast) -> Iterator[str]:
         yield f"{throughput.study} fed images in parts, since they did not fit its GPUs' memory."
     own, devices = throughput.devices_per_trial, forecast.devices_per_trial
     if own != devices:
-        name = "GPU(s)" if throughput.device == "cuda" else "CPU(s)"
+        name = "GPUs" if throughput.device == "cuda" else "CPUs"
         yield (
-            f"Its trials had {own:g} {name} each, and have {devices:g} here: the range goes from "
-            "no change in speed to one in proportion."
+            f"Its trials had {own:g} {name if own > 1 else name[:-1]} each, and have {devices:g} "
+            "here: the range goes from no change in speed to one in proportion."
         )
     if forecast.wall_seconds is not None:
         wall = between([end / SECONDS_PER_HOUR for end in forecast.wall_seconds])
-        yield f"With {forecast.at_a_time} trial(s) at a time, {wall} hours of wall time at least."
+        at_a_time = f"{counted(forecast.at_a_time, 'trial')} at a time"
+        yield f"With {at_a_time}, {wall} hours of wall time at least."
 
 
 def cost_notes(

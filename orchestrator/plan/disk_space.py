@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 from typing import Final
 
+from orchestrator.cli import counted
 from orchestrator.config.input_size import INPUT_SIZE
 from orchestrator.config.settings import Settings
 from orchestrator.forecast.workload import work_of
@@ -33,9 +34,10 @@ def check_disk_space(checked: CheckedStudy, *, at_a_time: int) -> None:
     free = shutil.disk_usage(existing).free
     if asked > free:
         raise NoSpaceError(
-            f"checkpoints and tables must fit onto the disk, but {at_a_time} trial(s) at a time "
-            f"ask for {_size(asked)} and {_size(free)} are free in {existing}; make space, give "
-            "another --results-dir, or fewer trials at a time (--max-concurrent)"
+            "checkpoints and tables must fit onto the disk, but of "
+            f"{counted(at_a_time, 'trial')} at a time they take {_size(asked)} and {_size(free)} "
+            f"are free in {existing}; make space, give another --results-dir, or fewer trials at a "
+            "time (--max-concurrent)"
         )
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from orchestrator.called import text_of
-from orchestrator.cli import DONE, INTERRUPTED, OneLineParser, fail, run_command, say
+from orchestrator.cli import DONE, INTERRUPTED, OneLineParser, counted, fail, run_command, say
 from orchestrator.outputs import output_file
 
 if TYPE_CHECKING:
@@ -53,8 +53,8 @@ def _train(retraining: "Retraining") -> list["Epoch"]:
     stored = retraining.stored
     say(
         f"{stored.spec.trial_id} of {retraining.study.name}: {stored.status} after "
-        f"{len(stored.rows)} epoch(s) on {stored.device}; trained again on {retraining.device} "
-        f"with {retraining.study.cluster.cpus_per_trial} thread(s)"
+        f"{counted(len(stored.rows), 'epoch')} on {stored.device}; trained again on "
+        f"{retraining.device} with {counted(retraining.study.cluster.cpus_per_trial, 'thread')}"
     )
     for flag in retraining.unused:
         say(f"{flag} is not used: {stored.spec.family} starts from random weights")

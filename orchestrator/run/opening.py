@@ -15,7 +15,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from rich.console import Console
 
 from orchestrator.called import words_of
-from orchestrator.cli import INFRASTRUCTURE, fail
+from orchestrator.cli import INFRASTRUCTURE, counted, fail
 from orchestrator.config.rungs import offered_rungs
 from orchestrator.config.samplers import MULTIVARIATE_TPE
 from orchestrator.config.settings import to_json
@@ -302,8 +302,8 @@ def cluster_line(cluster: Cluster, reservation: Reservation) -> str:
     why = cluster.unknown_growth
     unknown = f"; what it may grow to cannot be read ({why})" if why else ""
     return (
-        f"Ray: {cluster.kind}, {len(cluster.present)} node(s), {cluster.cpus:g} CPUs, "
-        f"{cluster.gpus:g} GPUs; {reservation.max_concurrent} trial(s) at a time, each on "
+        f"Ray: {cluster.kind}, {counted(len(cluster.present), 'node')}, {cluster.cpus:g} CPUs, "
+        f"{cluster.gpus:g} GPUs; {counted(reservation.max_concurrent, 'trial')} at a time, each on "
         f"{in_words(reservation.bundle)}{where}{waiting}{unknown}"
     )
 

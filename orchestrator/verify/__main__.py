@@ -5,7 +5,16 @@ from collections.abc import Sequence
 from dataclasses import asdict
 
 from orchestrator.called import text_of
-from orchestrator.cli import DONE, INCOMPLETE, OneLineParser, fail, run_command, say, say_json
+from orchestrator.cli import (
+    DONE,
+    INCOMPLETE,
+    OneLineParser,
+    counted,
+    fail,
+    run_command,
+    say,
+    say_json,
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -25,7 +34,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return INCOMPLETE if verdict.problems else DONE
     lines = [f"{problem.check}: {problem.sentence}" for problem in verdict.problems]
     lines += [f"note: {note}" for note in verdict.notes]
-    said = f"{len(verdict.problems)} problem(s)" if verdict.problems else "nothing wrong"
+    wrong = len(verdict.problems)
+    said = counted(wrong, "problem") if wrong else "nothing wrong"
     say(*lines, f"{options.results}: {verdict.checks} checks, {said}")
     return INCOMPLETE if verdict.problems else DONE
 

@@ -138,7 +138,7 @@ def test_a_pending_trial_starts_a_spot_node_and_idle_nodes_are_ended(host: Hosts
     wait_for("the end of the study", lambda: "exit code" in printed(host, log), 600, every=1)
     assert "exit code 0" in printed(host, log), printed(host, log)
     said = " ".join(printed(host, log).split())
-    assert "0 GPUs; 1 trial(s) at a time, each on 1 CPU and 1 GPU" in said
+    assert "0 GPUs; 1 trial at a time, each on 1 CPU and 1 GPU" in said
     assert "trials wait for the first node that the autoscaler starts" in said
     wait_for("the end of the idle nodes", lambda: not raylets(host), 300, every=1)
 

@@ -179,7 +179,7 @@ def test_a_study_gets_gpu_workers_from_none_ends_with_its_head_and_goes_on(head:
     head.submit("first")
     wait_for("the first worker", lambda: head.workers() > 0, 300, every=0.5)
     wait_for("rows", lambda: len(head.rows()) > 1, 300, every=0.5)
-    assert "0 GPUs; 2 trial(s) at a time, each on 1 CPU and 1 GPU" in head.printed("first")
+    assert "0 GPUs; 2 trials at a time, each on 1 CPU and 1 GPU" in head.printed("first")
     assert "trials wait for the first node that the autoscaler starts" in head.printed("first")
     assert head.workers() <= 2
 

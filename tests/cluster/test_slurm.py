@@ -115,7 +115,7 @@ def test_a_study_runs_on_both_nodes_and_leaves_nothing_but_its_results(
     note(f"sbatch to the first table: {time.monotonic() - began:.0f} s")
     assert cluster.wait_for_end(job, 600) == ("COMPLETED", "0:0"), cluster.printed("first", job)
     note(f"the study: {time.monotonic() - began:.0f} s")
-    assert "2 node(s), 4 CPUs, 0 GPUs" in " ".join(cluster.printed("first", job).split())
+    assert "2 nodes, 4 CPUs, 0 GPUs" in " ".join(cluster.printed("first", job).split())
     assert set(study.table("trials").node) == {"w1", "w2"}
     counted = count(study, trials=TRIALS)
     assert (counted.trials, counted.trials_lost) == (TRIALS, 0)

@@ -74,7 +74,7 @@ def test_f9_a_study_that_cannot_fit_is_refused_before_anything_is_started_or_wri
         assert not list(small.iterdir())
     error = capsys.readouterr().err
     assert error.count("\n") == 1
-    assert "must fit onto the disk, but 1 trial(s) at a time ask for" in error
+    assert "must fit onto the disk, but of 1 trial at a time they take" in error
     assert "512.0 KiB are free" in error
 
 

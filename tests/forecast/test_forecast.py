@@ -251,7 +251,7 @@ def test_with_other_devices_a_trial_the_range_covers_no_change_in_speed_and_one_
         (low * ends[0], high * ends[1])
     )
     text = " ".join(time_notes(forecast(settings_in(tmp_path), reserved=("cuda", here, 4))))
-    said = f"Its trials had 1 GPU(s) each, and have {here:g} here" in text
+    said = f"Its trials had 1 GPU each, and have {here:g} here" in text
     assert said == (here != 1)
 
 
@@ -278,11 +278,11 @@ def test_device_hours_are_epochs_at_the_measured_pace_on_the_devices_reserved(
     assert found.device_hours == pytest.approx(hours)
     text = " ".join(time_notes(found))
     assert f"Device time: {between(hours)} device-hours" in text
-    assert "epochs of 1 trial(s) of earlier on cuda" in text
+    assert "epochs of 1 trial of earlier on cuda" in text
     # No less than a whole trial and a final after it, however many run side by side.
     wall = [20 * s * slower / 3600 for s, slower in zip(seconds, (1, 2), strict=True)]
     assert found.wall_seconds == pytest.approx([3600 * hour for hour in wall])
-    assert f"With 4 trial(s) at a time, {between(wall)} hours" in text
+    assert f"With 4 trials at a time, {between(wall)} hours" in text
     entry = found.to_json()["families"]["cnn"]
     assert entry["device_seconds"] == pytest.approx([hour * 3600 for hour in hours])
     assert entry["epoch_seconds"]["1.0"] == pytest.approx([seconds[0], 2 * seconds[1]])

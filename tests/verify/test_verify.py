@@ -223,7 +223,7 @@ def test_an_unsound_study_is_exit_1_with_a_line_for_each_problem(
     first, second, last = capsys.readouterr().out.splitlines()
     assert first.startswith("trials: seed of curve-000 must be ")
     assert second.startswith("comparison: loss of curve baseline - curve tuned, fraction 1, seed 0")
-    assert last.endswith("2 problem(s)")
+    assert last.endswith("2 problems")
 
 
 def test_verifying_imports_neither_ray_nor_torch(finished_study: Path) -> None:

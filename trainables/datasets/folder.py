@@ -277,7 +277,8 @@ def _duplicates(files: Mapping[str, str], parts: Mapping[str, Part]) -> Iterator
     twice = [names for names in labels.values() if len(names) > 1]
     if twice:
         one, other, *_ = twice[0].values()
-        yield f"{len(twice)} image(s) stand in two classes: the same image is {one} and {other}"
+        found = "An image stands" if len(twice) == 1 else f"{len(twice):,} images stand"
+        yield f"{found} in two classes: the same image is {one} and {other}"
 
 
 def _check(folder: "Folder", part: Part, files: Mapping[str, str]) -> None:
