@@ -109,8 +109,11 @@ def plan(
         InfrastructureError: This machine has not what a trial asks for.
         ValueError: An input is wrong.
     """
+    from orchestrator.plan import ray_variables
+
     flags.check_together(options)
     check_installed("run")
+    ray_variables.check_variables()
     if options.resume is not None and "://" in options.resume:
         _bring_back(options, held, console)
     folder, settings = _folder_and_settings(options)

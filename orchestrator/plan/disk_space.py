@@ -3,16 +3,9 @@
 import os
 import shutil
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
-
-from optuna.distributions import (
-    BaseDistribution,
-    CategoricalDistribution,
-    FloatDistribution,
-    IntDistribution,
-)
 
 from orchestrator.config.input_size import INPUT_SIZE
 from orchestrator.config.settings import Settings
@@ -21,6 +14,7 @@ from orchestrator.plan.families import FamilyPlan
 from orchestrator.plan.memory import FLOAT_BYTES
 from orchestrator.plan.preflight import CheckedStudy
 from search_spaces.baseline import Params
+from search_spaces.dimension import ends_of
 from trainables import checkpoints, registry
 from trainables.family import Family
 
@@ -95,13 +89,13 @@ def parameters_of(plan: FamilyPlan, checked: CheckedStudy) -> tuple[int, int]:
         try:
             network = model_size.without_memory(lambda: build(config))
             return model_size.parameter_counts(network)[0], config.names
-        except Exception:  # noqa: BLE001 (somebody's own; where it matters, its trials say so)
+        except (Exception, SystemExit):  # noqa: BLE001 (somebody's own; where it matters, trials say so)
             return 0, set()
 
     until, (baseline, read) = time.monotonic() + MOST_SECONDS, count(plan.baseline)
     most, params = baseline, dict(plan.baseline)
     for name in sorted(read & plan.space.keys()):
-        for value in _ends(plan.space[name]):
+        for value in ends_of(plan.space[name]):
             if value != params[name] and time.monotonic() < until:
                 found, _ = count({**params, name: value})
                 if found > most:
@@ -126,13 +120,6 @@ class _Read(dict[str, Any]):
 
     def __iter__(self) -> Iterator[str]:  # else `**` would copy it without asking for each
         return super().__iter__()
-
-
-def _ends(values: BaseDistribution) -> Sequence[Any]:
-    if isinstance(values, CategoricalDistribution):
-        return values.choices
-    assert isinstance(values, FloatDistribution | IntDistribution), values
-    return values.low, values.high
 
 
 def least_at_a_time(settings: Settings) -> int:
