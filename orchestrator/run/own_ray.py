@@ -141,6 +141,14 @@ def options(*, dashboard: bool = True) -> dict[str, Any]:
     }
 
 
+def leave(session: Path, *, remove: bool) -> str:
+    """Removes a session's logs once its Ray has ended, or says in a line where they are."""
+    if not remove:
+        return f"Ray's logs are kept: {session / 'logs'}"
+    shutil.rmtree(session, ignore_errors=True)
+    return ""
+
+
 def resources() -> dict[str, float]:
     """What a cluster that is this study's own would have, by Ray's names; nothing is started."""
     found = ResourceAndLabelSpec(num_cpus=_cpus()).resolve(is_head=True)

@@ -21,6 +21,7 @@ from orchestrator.results.states import Outcome, State
 from orchestrator.results.study_record import StudyRecord
 from orchestrator.results.study_results import by_sequence
 from orchestrator.run import finals
+from orchestrator.run.winners import without_weights
 from orchestrator.search.family_searcher import FamilySearch
 from orchestrator.search.scheduler import RecordingScheduler
 from orchestrator.stats.asha import EXEMPT, FamilyRungs
@@ -287,7 +288,7 @@ def _final_record(spec: TrialSpec, stored: StoredStudy, recorder: Recorder) -> T
 
 
 def _incomplete(stored: StoredStudy, folder: Path) -> dict[str, tuple[str, str]]:
-    """Tested finals of which epochs or predictions are lost, to the event that says so."""
+    """Tested finals that lost epochs, predictions or a winner's weights, to the event saying so."""
     epochs = Counter(row["trial_id"] for row in stored.final_epochs)
     gone = [
         row
@@ -301,6 +302,7 @@ def _incomplete(stored: StoredStudy, folder: Path) -> dict[str, tuple[str, str]]
             keys = predictions.group_by(["family", "role", "seed", "train_fraction"]).aggregate([])
             known = set(map(key_of, keys.to_pylist()))
     lost = {
+        **dict.fromkeys(without_weights(folder, stored.final), "its weights are lost"),
         **{row["trial_id"]: "its predictions are lost" for row in gone if key_of(row) not in known},
         **{
             row["trial_id"]: "epochs of it are lost"

@@ -62,12 +62,10 @@ def _folder_for_a_table(folder: Path) -> None:
     (folder / "events.parquet").mkdir()
 
 
-def _no_checkpoints(folder: Path) -> None:
-    shutil.rmtree(folder / "checkpoints")
-
-
-def _empty_checkpoints(folder: Path) -> None:
-    for path in folder.glob("checkpoints/*/epoch-*.pt"):
+def _no_checkpoint_is_intact(folder: Path) -> None:
+    gone, *others = sorted({path.parent for path in folder.glob("checkpoints/*/epoch-*.pt")})
+    shutil.rmtree(gone)
+    for path in (path for other in others for path in other.glob("epoch-*.pt")):
         path.write_bytes(b"")
 
 
@@ -86,8 +84,7 @@ def _strays(folder: Path) -> None:
         (_cut_epochs, "table_damaged"),
         (_empty_rungs, "table_damaged"),
         (_folder_for_a_table, "table_damaged"),
-        (_no_checkpoints, "checkpoints_lost"),
-        (_empty_checkpoints, "checkpoints_lost"),
+        (_no_checkpoint_is_intact, "checkpoints_lost"),
         (_strays, "stray_file"),
     ],
 )
@@ -132,6 +129,19 @@ def test_finals_that_lost_a_table_are_trained_again_with_an_event(
     assert {"table_damaged", "final_restarted"} <= _kinds(driver)
     assert verify(driver.folder, sources=False).problems == []
     assert (driver.folder / f"{name}.parquet.damaged-1").stat().st_size == 100
+
+
+def test_a_winner_without_weights_is_trained_again_alone(
+    finished_study: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    driver = Driver(tmp_path, monkeypatch, name=finished_study.name)
+    shutil.copytree(finished_study, driver.folder)
+    shutil.rmtree(driver.folder / "winners")
+    assert driver.resume()
+    events = files.read_table(driver.folder, "events").to_pylist()
+    (restarted,) = [row["detail"] for row in events if row["kind"] == "final_restarted"]
+    assert restarted.endswith(": its weights are lost")
+    assert verify(driver.folder, sources=False).problems == []
 
 
 def test_what_is_nowhere_else_is_refused_in_a_line_and_left_as_it_is(killed: Driver) -> None:

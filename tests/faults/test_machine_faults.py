@@ -1,6 +1,7 @@
 """Machines that fail for real: memory, frozen processes, dead nodes, lost and absent clusters."""
 
 import os
+import shutil
 import signal
 import socket
 import threading
@@ -102,10 +103,13 @@ def test_f9_a_disk_that_a_trial_finds_full_ends_the_study_which_goes_on_once_the
         assert driver.returncode == 3, printed
         assert "study: the disk is full: " in printed.splitlines()[-1]
         assert printed.endswith(f"go on: {resume_command(study.folder)}\n")
+        kept = printed.partition("Ray's logs are kept: ")[2].splitlines()[0]
+        assert list(Path(kept).glob("gcs_server*"))
+        shutil.rmtree(Path(kept).parent)
         (small / "others").unlink()
         study.variables = {}
         assert {state for state, *_ in study.states()} <= {"running", "completed"}
-        study.finish()
+        assert "Ray's logs" not in study.finish()
         assert {state for state, *_ in study.states()} == {"completed"}
         study.verify()
 
@@ -287,6 +291,7 @@ def test_f18_a_cluster_that_is_lost_ends_the_study_with_the_command_to_go_on(
     assert "the Ray cluster was lost" in last
     assert f"orchestrator.study --resume mine --results-dir {tmp_path}" in last
     assert "Traceback" not in printed
+    assert "raylet)" not in printed
     while any(start_of(pid) == began for pid, began in below.items()):
         assert time.monotonic() - killed < 60, {pid: name_of(pid) for pid in below}
     assert study.study()["outcome"] == "interrupted"
