@@ -269,7 +269,7 @@ def _init(
                 raise InfrastructureError(
                     f"Ray must start or be reachable at address {address}, "
                     f"but {TRIES} tries failed: {reason}; check `ray status`, memory and load, "
-                    "and RAY_TMPDIR, which must be short"
+                    f"and RAY_TMPDIR, which must be short{own_ray.limits()}"
                 ) from error
             time.sleep(attempt)
     raise AssertionError  # the last try returns or raises

@@ -113,7 +113,11 @@ def open_study(
             "Ended at once; all epochs that were written are kept. To go on:\n"
             f"  {resume_command(checked.folder)}"
         )
-        watch = Watch(cluster.endpoints, lambda why: _leave(session, checked, watch, why))
+        watch = Watch(
+            cluster.endpoints,
+            lambda why: _leave(session, checked, watch, why),
+            cluster.session,
+        )
         sending = following(checked.folder, parse_targets(settings.track), session.say)
         with watch.running(), publishing(session), sending:
             yield session

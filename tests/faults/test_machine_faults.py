@@ -1,6 +1,7 @@
 """Machines that fail for real: memory, frozen processes, dead nodes, lost and absent clusters."""
 
 import os
+import queue
 import shutil
 import signal
 import socket
@@ -256,6 +257,21 @@ def test_f18_a_process_that_is_frozen_counts_as_one_that_does_not_answer(
         place = server.getsockname()
         assert cluster_watch._is_gone(place) == cluster_watch.SILENT
     assert cluster_watch._is_gone(place) == cluster_watch.REFUSALS
+
+
+def test_f18_a_local_rays_folder_that_is_tidied_away_is_a_lost_cluster(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cluster_watch, "PAUSE_SECONDS", 0.01)
+    (tmp_path / "sockets").mkdir()
+    (tmp_path / "sockets" / "raylet").touch()
+    said = queue.SimpleQueue[str]()
+    watch = cluster_watch.Watch([], said.put, tmp_path)
+    with watch.running():
+        while not watch._files:
+            assert said.empty()
+        (tmp_path / "sockets" / "raylet").unlink()
+        assert said.get(timeout=10) == f"{tmp_path}/sockets/raylet, which it needs, was removed"
 
 
 @pytest.mark.parametrize(

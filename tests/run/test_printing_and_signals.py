@@ -273,3 +273,15 @@ def test_what_comes_while_ray_starts_is_handled_by_the_study_and_not_lost() -> N
         assert signal.getsignal(signal.SIGTERM) == terminated
     finally:
         signal.signal(signal.SIGHUP, earlier)
+
+
+def test_f14_a_signal_that_a_batch_system_sends_is_noted_before_tune_handles_it() -> None:
+    from orchestrator.run.signals import Interruption
+
+    heard: list[int] = []
+    with Interruption().listening() as interruption, interruption.tuning():
+        signal.signal(signal.SIGUSR1, lambda *_: heard.append(1))  # as Tune's, which says no more
+        for _ in range(2):
+            interruption.listen_to_tunes()
+        os.kill(os.getpid(), signal.SIGUSR1)
+    assert (heard, bool(interruption), interruption.exit_code) == ([1], True, 138)
