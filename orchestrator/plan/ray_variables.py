@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Final
 
 TLS: Final = "RAY_USE_TLS"
+WITHOUT_TEXTS: Final = 2
+"""The level of optimization at which Python drops docstrings."""
 CERTIFICATES: Final = ("RAY_TLS_SERVER_CERT", "RAY_TLS_SERVER_KEY", "RAY_TLS_CA_CERT")
 
 OF_RAY: Final = ("", "Warning", "DeprecationWarning")
@@ -17,13 +19,15 @@ def check_variables() -> None:
     """Checks what Ray would not say itself.
 
     Raises:
-        ValueError: Warnings are errors, or there are no certificates for TLS.
+        ValueError: Warnings are errors, docstrings are dropped, or TLS has no certificates.
     """
-    if wrong := [*_wrong_warnings(), *_wrong_certificates()]:
+    if wrong := [*_wrong_options(), *_wrong_certificates()]:
         raise ValueError("; ".join(wrong))
 
 
-def _wrong_warnings() -> Iterator[str]:
+def _wrong_options() -> Iterator[str]:
+    if sys.flags.optimize >= WITHOUT_TEXTS:
+        yield "PYTHONOPTIMIZE=2 and -OO must be left out, by which Ray loses texts that it reads"
     errors = [each for each in sys.warnoptions if _makes_errors(*each.split(":"))]
     if errors:
         yield (

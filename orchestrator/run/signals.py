@@ -28,6 +28,9 @@ class Interruption:
         self._tuning = False
         self._tunes: Callable[[int, FrameType | None], Any] = self._interrupt
 
+    def __reduce__(self) -> tuple[type[object], tuple[()]]:
+        return object, ()  # Tune pickles its callbacks, and nothing reads that back
+
     def __bool__(self) -> bool:
         return bool(self._received)
 

@@ -112,6 +112,18 @@ def test_a_password_is_shown_nowhere_not_even_in_a_traceback() -> None:
     assert "PASSW0RD" not in done.stderr.replace('raise RuntimeError("', "")
 
 
+def test_memory_that_does_not_do_is_a_line_in_every_command() -> None:
+    code = """
+        from orchestrator.cli import run_command
+        run_command(lambda: len(bytearray(1 << 62)))
+    """
+    done = subprocess.run(
+        _python(code), env=_environment(), capture_output=True, text=True, check=False, cwd=ROOT
+    )
+    said = "transfer-study: there is not enough free memory here\n"
+    assert (done.returncode, done.stderr) == (1, said)
+
+
 LISTENER = """
     import select, signal, sys
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it
