@@ -172,9 +172,9 @@ def _imported(package: ModuleType, name: str, what: str, advice: str) -> ModuleT
     files = [
         path for folder in [*package.__path__][1:] if (path := Path(folder, f"{name}.py")).is_file()
     ]
-    told = of_code_in(files[0]) if files else nullcontext()
+    last_words = of_code_in(files[0]) if files else nullcontext()
     try:
-        with redirect_stdout(sys.stderr), told:  # what it prints is no answer of a command's
+        with redirect_stdout(sys.stderr), last_words:  # what it prints is no answer of a command's
             return importlib.import_module(full)
     except KeyboardInterrupt:
         raise

@@ -1,5 +1,6 @@
 """What a study will write at most at one time, held against what is free there."""
 
+import contextlib
 import os
 import shutil
 import time
@@ -137,11 +138,21 @@ def machine_fault(error: BaseException, folder: Path) -> str | None:
     if not checkpoints.is_full(error):
         return None
     reason, file = getattr(error, "strerror", None) or error, getattr(error, "filename", None)
-    where = Path(file).parent if isinstance(file, str) else folder
+    where = Path(file).parent if isinstance(file, str) else _fullest(folder)
     named = f"{reason}: {file}" if isinstance(file, str) else reason
     if getattr(error, "errno", None) not in checkpoints.FULL:
         return f"the disk does not take what the study must keep: {named}; mend that and go on"
     return f"the disk is full: {named}; {_left(where)} in {where}; make space and go on"
+
+
+def _fullest(folder: Path) -> Path:
+    """A study's folder or, where its disk has more room, the one of temporary files, as Ray's."""
+    temporary = os.environ.get("RAY_TMPDIR") or os.environ.get("TMPDIR") or "/tmp"
+    free = {}
+    for each in (folder, Path(temporary)):
+        with contextlib.suppress(OSError):
+            free[each] = shutil.disk_usage(each).free
+    return min(free, key=lambda each: free[each], default=folder)
 
 
 def _left(folder: Path) -> str:

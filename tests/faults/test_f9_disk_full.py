@@ -156,6 +156,18 @@ def test_f9_what_a_report_raises_ends_a_phase_though_tune_hides_it_in_a_text(
         phase.run(given, kept)
 
 
+def test_f9_a_full_disk_that_nobody_names_may_be_that_of_temporary_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "study").mkdir()
+    with mounted(tmp_path / "small", 64 * KIB) as small:
+        monkeypatch.setenv("RAY_TMPDIR", str(small))
+        full = OSError(errno.ENOSPC, "No space left on device")
+        said = disk_space.machine_fault(full, tmp_path / "study")
+    assert said is not None
+    assert f"64.0 KiB are free in {small}; make space" in said
+
+
 def test_f9_a_full_disk_is_known_by_its_number_alone() -> None:
     assert checkpoints.is_full(OSError(errno.EDQUOT, "quota"))
     assert not checkpoints.is_full(OSError(errno.EACCES, "denied"))
