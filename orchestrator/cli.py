@@ -92,6 +92,9 @@ def run_command(main: Callable[[], int]) -> NoReturn:
         sys.exit(main())
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
+    except MemoryError as error:
+        short = f"there is not enough free memory here: {error}".removesuffix(": ")
+        sys.exit(fail(CONSOLE_COMMAND, MemoryError(short), INCOMPLETE))
     except ModuleNotFoundError as error:
         missing = extras.explained(error)
         if missing is None:

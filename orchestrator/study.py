@@ -109,8 +109,11 @@ def plan(
         InfrastructureError: This machine has not what a trial asks for.
         ValueError: An input is wrong.
     """
+    from orchestrator.plan import ray_variables
+
     flags.check_together(options)
     check_installed("run")
+    ray_variables.check_variables()
     if options.resume is not None and "://" in options.resume:
         _bring_back(options, held, console)
     folder, settings = _folder_and_settings(options)
@@ -301,13 +304,13 @@ def _not_kept(error: Exception, checked: "CheckedStudy") -> int:
     from orchestrator.results import going_on
 
     folder, why = checked.folder, str(error)
-    full = disk_space.full_disk(error.__cause__ or error, folder)
+    fault = disk_space.machine_fault(error.__cause__ or error, folder)
     if isinstance(error, OSError):
         why = f"a file could not be read or written, so the study has ended: {why}"
     there = os.path.lexists(folder / "study.json")
     mend = "all that was written is kept; mend that" if there else f"put {folder} back as it was"
-    message = f"{full or f'{why}; {mend} and go on'}: {going_on.resume_command(folder)}"
-    return cli.fail("study", OSError(message), cli.INFRASTRUCTURE if full else cli.INCOMPLETE)
+    message = f"{fault or f'{why}; {mend} and go on'}: {going_on.resume_command(folder)}"
+    return cli.fail("study", OSError(message), cli.INFRASTRUCTURE if fault else cli.INCOMPLETE)
 
 
 if __name__ == "__main__":

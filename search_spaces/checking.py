@@ -2,14 +2,16 @@
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
-from search_spaces.dimension import Dimension, contains, describe
+from search_spaces.dimension import Dimension, contains, describe, ends_of
 from search_spaces.spaces import (
     AUGMENTATION,
     CLASS_WEIGHTS,
+    NORMALIZATION,
     OPTIMIZER,
     SCHEDULE,
     WEIGHT_DECAY_ON,
@@ -31,12 +33,14 @@ CHOSEN: Final[Mapping[str, Dimension]] = {
     "augmentation": AUGMENTATION,
     "class_weights": CLASS_WEIGHTS,
     "weight_decay_on": WEIGHT_DECAY_ON,
+    "normalization": replace(NORMALIZATION, also=("own",)),
 }
 """Dimensions that the trainer reads by their names, and all that it knows of them."""
 ENDS: Final[Mapping[str, tuple[float, float]]] = {
     **dict.fromkeys(("batch_size", "input_size"), (1, math.inf)),
     **dict.fromkeys(("learning_rate", "sgd_learning_rate"), (0, math.inf)),
     **dict.fromkeys(("weight_decay", "adamw_weight_decay"), (0, math.inf)),
+    "head_learning_rate_multiplier": (0, math.inf),
     **dict.fromkeys(("warmup_fraction", "label_smoothing", "mixup", "cutmix"), (0, 1)),
     **dict.fromkeys(("ema_decay", "head_first_fraction", "layer_decay"), (0, 1)),
 }
@@ -78,12 +82,7 @@ def wrong_for_trainer(space: Mapping[str, Dimension]) -> Iterator[str]:
 
 
 def _ends(dimension: Dimension) -> Sequence[Any]:
-    """Values between which, or of which, all of a dimension are."""
-    values = dimension.allowed
-    if isinstance(values, CategoricalDistribution):
-        return values.choices
-    assert isinstance(values, FloatDistribution | IntDistribution), values
-    return values.low, values.high
+    return ends_of(dimension.allowed)
 
 
 def _described(dimension: Dimension) -> str:

@@ -64,6 +64,14 @@ def describe(distribution: BaseDistribution) -> str:
     return f"{distribution.low:g}..{distribution.high:g}{scale}"
 
 
+def ends_of(distribution: BaseDistribution) -> Sequence[Any]:
+    """Values between which, or of which, all of a distribution are."""
+    if isinstance(distribution, CategoricalDistribution):
+        return distribution.choices
+    assert isinstance(distribution, FloatDistribution | IntDistribution), distribution
+    return distribution.low, distribution.high
+
+
 def contains(distribution: BaseDistribution, value: Any) -> bool:
     """Whether a distribution may yield a value."""
     if isinstance(distribution, CategoricalDistribution):
@@ -83,15 +91,10 @@ def _step(distribution: FloatDistribution | IntDistribution) -> float | None:
 
 def covers(distribution: BaseDistribution, other: BaseDistribution) -> bool:
     """Whether a distribution may yield whatever another of its kind may."""
-    if isinstance(other, CategoricalDistribution):
-        ends: Sequence[Any] = other.choices
-    else:
-        assert isinstance(other, FloatDistribution | IntDistribution), other
-        ends = (other.low, other.high)
     same_kind = isinstance(distribution, CategoricalDistribution) == isinstance(
         other, CategoricalDistribution
     )
-    return same_kind and all(contains(distribution, end) for end in ends)
+    return same_kind and all(contains(distribution, end) for end in ends_of(other))
 
 
 def outside(space: Mapping[str, BaseDistribution], params: Params) -> list[str]:

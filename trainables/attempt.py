@@ -1,5 +1,6 @@
 """One attempt at one trial: goes on from its checkpoint, trains epoch by epoch, tests a final."""
 
+import errno
 import logging
 import time
 from collections.abc import Callable, Sequence
@@ -39,12 +40,15 @@ class Attempt:
             image_memory: Bytes that images may take on its device; None: all that they need.
 
         Raises:
-            RuntimeError: All checkpoints are damaged, or none is there of epochs that are recorded:
+            NotKeptError: All checkpoints are damaged, or none is there of epochs that are recorded:
                 nothing starts over silently.
             ValueError: The trainer cannot say how many parameters its network has.
         """
         self._config, self._test, self._classes = config, test, len(shared.classes)
-        claim = checkpoints.claim(config.checkpoints, attempt=config.attempt, trial=config.trial)
+        with checkpoints.kept_in(config.checkpoints):
+            claim = checkpoints.claim(
+                config.checkpoints, attempt=config.attempt, trial=config.trial
+            )
         self._trainer = make_trainer(load_family(config.family), config, shared, image_memory)
         answers.counts(self._trainer)  # which finals need, after the search
         self._slices = Slices(self._trainer)
@@ -54,7 +58,8 @@ class Attempt:
         self._stretch_began = self._last_epoch_ended = time.monotonic()
         self._diverged = ""
         self._best_weights: Chunks | None = None  # that no file has yet
-        checkpoint, self._damaged = checkpoints.newest(config.checkpoints)
+        with checkpoints.kept_in(config.checkpoints):
+            checkpoint, self._damaged = checkpoints.newest(config.checkpoints)
         self.rows: list[dict[str, Any]] = []
         if checkpoint is not None:
             self._trainer.load_state(checkpoint.state)
@@ -63,7 +68,9 @@ class Attempt:
             log.info("attempt %d goes on after epoch %d", config.attempt, checkpoint.epoch)
         elif self._damaged or config.epochs_known:
             missing = f"{config.epochs_known} epochs are recorded, but no checkpoint is intact"
-            raise RuntimeError("; ".join([*self._damaged, missing]))
+            raise checkpoints.NotKeptError(
+                errno.ENOENT, "; ".join([f"{missing} in {config.checkpoints}", *self._damaged])
+            )
         self._first_epoch = len(self.rows) + 1
 
     def step(self, epoch_begins: Callable[[], None] = lambda: None) -> dict[str, Any]:
@@ -189,9 +196,12 @@ class Attempt:
         last = self._tested_on(self._test)
         best, row = last, best_row(self.rows)
         if row is not self.rows[-1]:
-            self._trainer.load_weights((self._config.checkpoints / BEST_WEIGHTS).read_bytes())
+            with checkpoints.kept_in(self._config.checkpoints):
+                weights = (self._config.checkpoints / BEST_WEIGHTS).read_bytes()
+            self._trainer.load_weights(weights)
             best = self._tested_on(self._test)
-        keep_predictions(self._config.checkpoints, best.probabilities, self._test.labels)
+        with checkpoints.kept_in(self._config.checkpoints):
+            keep_predictions(self._config.checkpoints, best.probabilities, self._test.labels)
         return {
             **best.metrics,
             **{f"{name}_last_epoch": value for name, value in last.metrics.items()},

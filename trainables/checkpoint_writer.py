@@ -40,7 +40,7 @@ class CheckpointWriter:
             rows: Of all epochs so far.
         """
         assert not self.busy
-        self._writing = self._thread.submit(self._write, state, weights, rows)
+        self._writing = self._thread.submit(self._kept, state, weights, rows)
 
     def is_written(self) -> bool:
         """Whether the checkpoint that was begun is written, or cannot be."""
@@ -64,6 +64,10 @@ class CheckpointWriter:
     def close(self) -> None:
         """Waits for what is being written, so that nothing is written from here on."""
         self._thread.shutdown(wait=True)
+
+    def _kept(self, *what: Any) -> None:
+        with checkpoints.kept_in(self._folder):
+            self._write(*what)
 
     def _write(self, state: Chunks, weights: Chunks | None, rows: Sequence[dict[str, Any]]) -> None:
         if self._is_final:

@@ -19,13 +19,19 @@ CLAIM: Final = "attempt.json"
 FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
 TAKES_NOTHING: Final = FULL | {errno.EROFS, errno.EFBIG}
 """Errors by which a disk takes no more, or nothing so large: no trial can keep what it finds."""
+OF_A_PROCESS: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})
+"""Errors of what a process has taken itself: too many open files, and memory."""
 
 
 class SupersededError(RuntimeError):
     """A later attempt at the same trial has begun, so this one must write nothing more."""
 
 
-class DiskFullError(OSError):
+class NotKeptError(OSError):
+    """What a trial must keep is gone, or cannot be read or written; which is not its fault."""
+
+
+class DiskFullError(NotKeptError):
     """The disk does not take what a trial must keep; nothing half written is left."""
 
 
@@ -76,8 +82,8 @@ def claim(folder: Path, *, attempt: int, trial: Mapping[str, Any]) -> Claim:
     """
     folder.mkdir(parents=True, exist_ok=True)
     with contextlib.suppress(DamagedClaimError):  # counts as missing, as whoever resumes has said
-        earlier = claimed(folder)
-        if earlier is not None and earlier.trial != trial:
+        earlier = claim_of_newest(folder) or claimed(folder)
+        if earlier is not None and earlier.trial != trial and epochs(folder):
             raise RuntimeError(
                 f"{folder} must have checkpoints of {dict(trial)}, but has those of {earlier.trial}"
             )
@@ -124,8 +130,11 @@ def must_hold(folder: Path, claim: Claim) -> None:
     """Checks that an attempt may still write.
 
     Raises:
-        SupersededError: A later attempt has begun, or the trial has ended.
+        NotKeptError: The folder is gone, as it is where the trial has ended, of which nobody hears.
+        SupersededError: A later attempt has begun.
     """
+    if not folder.is_dir():
+        raise NotKeptError(errno.ENOENT, f"{os.strerror(errno.ENOENT)}: {folder}")
     try:
         held = claimed(folder) == claim
     except DamagedClaimError:
@@ -149,7 +158,7 @@ def save(
     The state comes first and its manifest last: a manifest that exists names a whole state.
 
     Raises:
-        SupersededError: A later attempt has begun, or the trial has ended.
+        NotKeptError, SupersededError: See `must_hold`.
     """
     must_hold(folder, claim)
     size, digest = write_chunks(_state_file(folder, epoch), state)
@@ -266,6 +275,24 @@ def needing_space(temporary: Path) -> Iterator[None]:
             raise
         why = "no space is left for" if error.errno in FULL else f"{error.strerror}:"
         raise DiskFullError(error.errno, f"{why} {temporary}") from error
+
+
+@contextlib.contextmanager
+def kept_in(folder: Path) -> Iterator[None]:
+    """What is done inside is done with files of a study: no trial is at fault if that fails.
+
+    Raises:
+        NotKeptError: The system cannot, but for what the process has taken itself.
+    """
+    try:
+        yield
+    except NotKeptError:
+        raise
+    except OSError as error:
+        if error.errno is None or error.errno in OF_A_PROCESS:
+            raise
+        kind = DiskFullError if is_full(error) else NotKeptError
+        raise kind(error.errno, f"{error.strerror}: {error.filename or folder}") from error
 
 
 def is_full(error: BaseException | None) -> bool:

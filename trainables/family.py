@@ -1,6 +1,7 @@
 """What a model family is: how its network is built, what may vary, and its baseline."""
 
 import inspect
+import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -12,6 +13,7 @@ from search_spaces.baseline import Params
 from search_spaces.checking import wrong_dimensions, wrong_for_trainer
 from search_spaces.dimension import Dimension, Space
 from search_spaces.spaces import OPTIONAL, OPTIONAL_PRETRAINED
+from trainables.last_words import of_code_in
 
 if TYPE_CHECKING:
     from torch import nn
@@ -118,6 +120,12 @@ class Family:
             yield f"its trainer must be MODULE:CLASS, but is {self.trainer!r:.80}"
         if not all(inspect.isfunction(each) for each in self.standalone):
             yield f"its standalone must be functions, but is {self.standalone!r:.80}"
+        try:
+            is_plain = isinstance(self.fixed, Mapping) and bool(json.dumps(dict(self.fixed)))
+        except (TypeError, ValueError):
+            is_plain = False
+        if not is_plain:
+            yield f"its fixed must map names to what JSON can hold, but is {self.fixed!r:.80}"
 
     def ask_check(
         self,
@@ -130,6 +138,21 @@ class Family:
         if self.check is not None:
             with self._own("check"):
                 self.check(sizes, num_classes, weights, params)
+
+    def parts(self, params: Params) -> Mapping[str, str]:
+        """What `describe` says of a network; whatever it raises is a `ValueError`."""
+        if self.describe is None:
+            return {}
+        with self._own("describe"):
+            found = self.describe(params)
+        if not isinstance(found, Mapping) or not all(
+            isinstance(text, str) for pair in found.items() for text in pair
+        ):
+            raise ValueError(
+                f"describe of {self.name} must return texts by the names of parts, but returned "
+                f"{found!r:.80}"
+            )
+        return found
 
     def find_own_weights(self) -> "WeightsFile":
         """Asks `own_weights`; whatever it raises is a `ValueError`."""
@@ -147,10 +170,11 @@ class Family:
     def _own(self, what: str) -> Iterator[None]:
         """Makes what a function of the family raises an error of one line that names it."""
         try:
-            yield
+            with of_code_in(getattr(inspect.getmodule(self.build), "__file__", self.name)):
+                yield
         except ValueError:
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             reason = " ".join(str(error).split())[:200]
             raise ValueError(
                 f"{what} of {self.name} must say what is wrong by a ValueError, but raised "

@@ -4,7 +4,7 @@ import importlib
 import os
 import pkgutil
 import sys
-from contextlib import redirect_stdout
+from contextlib import nullcontext, redirect_stdout
 from pathlib import Path
 from types import ModuleType
 from typing import NoReturn
@@ -14,6 +14,7 @@ import trainables.families
 import trainables.libraries
 from trainables.data.dataset import DataSet
 from trainables.family import Family
+from trainables.last_words import of_code_in
 from trainables.names import check_family, full_name
 from trainables.trial_error import described
 
@@ -165,9 +166,16 @@ def _imported(package: ModuleType, name: str, what: str, advice: str) -> ModuleT
     Raises:
         ValueError: It cannot be imported.
     """
+    full = f"{package.__name__}.{name}"
+    if full in sys.modules:
+        return sys.modules[full]
+    files = [
+        path for folder in [*package.__path__][1:] if (path := Path(folder, f"{name}.py")).is_file()
+    ]
+    last_words = of_code_in(files[0]) if files else nullcontext()
     try:
-        with redirect_stdout(sys.stderr):  # what it prints is no answer of a command's
-            return importlib.import_module(f"{package.__name__}.{name}")
+        with redirect_stdout(sys.stderr), last_words:  # what it prints is no answer of a command's
+            return importlib.import_module(full)
     except KeyboardInterrupt:
         raise
     except BaseException as error:

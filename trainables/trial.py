@@ -17,6 +17,7 @@ import ray
 from ray import tune
 
 from trainables import (
+    checkpoints,
     device_memory,
     memory_kills,
     node_check,
@@ -98,6 +99,7 @@ class StudyTrial(tune.Trainable):
         folder, trial_id = Path(self._config.folder), self._config.trial_id
         node_id = ray.get_runtime_context().get_node_id()
         with (
+            checkpoints.kept_in(folder / "logs"),
             memory_kills.noted(memory_kills.file_of(folder, trial_id), node_id),
             watchdog.epoch_time_limit(
                 self._epoch_time_limit, watchdog.file_of(folder, trial_id)
@@ -127,7 +129,9 @@ class StudyTrial(tune.Trainable):
 
     def _begin(self) -> Attempt:
         """Begins the attempt in a process that looks as if no other had been made in it."""
-        self._log_file.move_to(Path(self._config.folder) / "logs" / f"{self._config.trial_id}.log")
+        logs = Path(self._config.folder) / "logs"
+        with checkpoints.kept_in(logs):
+            self._log_file.move_to(logs / f"{self._config.trial_id}.log")
         log.info("attempt %d, process %d: %s", self._config.attempt, os.getpid(), self._config)
         self._put_back.close()
         os.environ.update(ray.get(self._references.shared).environment)  # families may read it

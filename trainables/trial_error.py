@@ -4,14 +4,15 @@ import traceback
 from pathlib import Path
 from typing import Final
 
-from trainables.checkpoints import is_full
+from trainables.checkpoints import NotKeptError, is_full
 from trainables.secrets import redacted
 
 LONGEST: Final = 300
 MOST_READ: Final = 100_000
 OWN_CODE: Final = __name__.rpartition(".")[0]
 DISK_FULL: Final = "disk_full"
-"""No failure of a trial: it ends the study, which goes on once there is space."""
+NOT_KEPT: Final = "not_kept"
+"""No failures of a trial: they end the study, which goes on once the machine is mended."""
 HOST_MEMORY: Final = ("can't allocate memory", "not enough memory")
 DEVICE_MEMORY: Final = (
     "CUDA error: out of memory",
@@ -24,7 +25,8 @@ class TrialError(RuntimeError):
     """An error of a trial's own code.
 
     Attributes:
-        kind: `error`, `out_of_memory` (of its device), `host_out_of_memory` or `disk_full`.
+        kind: `error`, `out_of_memory` (of its device), `host_out_of_memory`, `disk_full` or
+            `not_kept`.
         message: Its type and the first line of what it says, without what is secret.
         place: File and line of the family's or the trainables' code that was reached last.
     """
@@ -50,6 +52,8 @@ def described(error: BaseException) -> TrialError:
 def _kind(error: BaseException, message: str) -> str:
     if is_full(error):
         return DISK_FULL
+    if isinstance(error, NotKeptError):
+        return NOT_KEPT
     if isinstance(error, MemoryError) or any(text in message for text in HOST_MEMORY):
         return "host_out_of_memory"
     # PyTorch's, of a device; by its name, since the driver need not import it.

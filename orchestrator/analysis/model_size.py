@@ -79,10 +79,9 @@ def _network(study: StudyRecord, family: Family, params: Params | None) -> dict[
     if params is None or not params.keys() >= family.search_space.keys() - ABSENT.keys():
         return dict.fromkeys(names, MISSING)
     config = {**params, "num_classes": len(study.dataset.classes)}
-    parts = family.describe(config) if family.describe else {}
     return {
         **dict.fromkeys(names, "not stated by the family's file"),
-        **parts,
+        **family.parts(config),
         **_input(study.dataset.image_shape[0], params),
     }
 

@@ -1,9 +1,13 @@
 """The experiment trackers that a study can be sent to, as the user names them."""
 
+import contextlib
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Final
+from urllib.parse import urlsplit
 
 from orchestrator import extras
 from trainables.secrets import redacted
@@ -11,6 +15,10 @@ from trainables.secrets import redacted
 TRACKERS: Final = ("mlflow", "tensorboard", "wandb", "trackio", "optuna")
 """Each is the name of an extra and of the module it brings; Optuna is always there."""
 SQLITE: Final = "sqlite:///"
+MLFLOW_WORDS: Final = ("databricks", "uc:", "file:")
+MLFLOW_SCHEMES: Final = (
+    *("sqlite", "postgresql", "mysql", "mssql", "file", "databricks", "databricks-uc", "uc"),
+)
 OF_PATHS: Final = ("tensorboard", "optuna")
 """Trackers whose place is a path."""
 
@@ -66,14 +74,38 @@ def parse_targets(text: str | None) -> list[Target]:
     return targets
 
 
-def check_installed(targets: Iterable[Target]) -> None:
-    """Checks that the packages of trackers are there; none is imported, all missing ones named.
+def check_reachable(targets: Iterable[Target]) -> None:
+    """Checks that the packages of trackers are there, and that MLflow's address can be one.
+
+    None is imported and nobody is asked: a server may come later.
 
     Raises:
-        ValueError: Some are not.
+        ValueError: Some packages are missing, all of which are named, or it can be no address.
     """
+    targets = list(targets)
     names = ",".join(each.tracker for each in targets if not extras.is_installed(each.tracker))
     if names:
         raise ValueError(
             f"track {names} must have its package installed, but it is not: {extras.install(names)}"
         )
+    for target in targets:
+        named = target.place or os.environ.get("MLFLOW_TRACKING_URI", "")
+        if target.tracker == "mlflow" and named and not _is_mlflow_uri(named):
+            raise ValueError(
+                "track mlflow must be at http://HOST:PORT, in a database (sqlite:///FILE, "
+                "postgresql://...), at databricks, or in a folder that is there, but got "
+                f"{redacted(named)!r}"
+            )
+
+
+def _is_mlflow_uri(place: str) -> bool:
+    """Whether MLflow, or a plug-in of it, keeps studies at such a place."""
+    scheme, separator, rest = place.partition("://")
+    if not separator:
+        return place.startswith(MLFLOW_WORDS) or Path(place).expanduser().is_dir()
+    if scheme in {"http", "https"}:
+        with contextlib.suppress(ValueError):  # of a port
+            return bool(urlsplit(place).hostname) and urlsplit(place).port != 0
+        return False
+    plugins = (each.name for each in entry_points(group="mlflow.tracking_store"))
+    return bool(rest) and scheme.partition("+")[0] in {*MLFLOW_SCHEMES, *plugins}

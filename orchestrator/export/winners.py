@@ -4,10 +4,11 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
 from orchestrator.export.model_card import render
 from orchestrator.results import files
@@ -24,6 +25,8 @@ from trainables.training.normalization import NORMALIZATIONS, PLAIN_INPUT
 CARD: Final = "README.md"
 # What a kept winner and its row in `final.parquet` both say.
 SAID_TWICE: Final = ("family", "trial_id", "seed", "epoch", "train_images")
+# Faults of a damaged file that are told.
+MOST_SAID: Final = 3
 # What of `study.json` a card is written from.
 NEEDED: Final = ("demo", "environment", "git_commit", "code_sha256", "weights")
 
@@ -171,6 +174,10 @@ def _record(kept: Path) -> _Record | None:
         return None
     try:
         return _Record.model_validate(json.loads(path.read_text(encoding="utf-8")), strict=True)
+    except ValidationError as error:
+        wrong = (f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors())
+        first = "; ".join(islice(wrong, MOST_SAID))
+        raise ValueError(f"{path} must be as a study writes it, but is not: {first}") from error
     except (ValueError, RecursionError) as error:
         raise ValueError(f"{path} must be as a study writes it, but is not: {error}") from error
 

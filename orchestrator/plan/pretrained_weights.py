@@ -3,14 +3,15 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
-from optuna.distributions import CategoricalDistribution
-
+from orchestrator.config.input_size import INPUT_SIZE
 from orchestrator.config.settings import Settings
 from orchestrator.plan.families import FamilyPlan
 from orchestrator.results.files import check_writable
+from search_spaces.dimension import ends_of
 from trainables import registry
 from trainables.data.offline import not_fetched
 from trainables.family import Family
+from trainables.last_words import of_code_in
 from trainables.trainers import trainer_class
 from trainables.weights import loading, pretraining
 from trainables.weights.chosen import ChosenWeights
@@ -105,8 +106,8 @@ def check_networks(
 ) -> None:
     """Builds the network of each pre-trained family from its file, as its trials will.
 
-    A family with a trainer of its own builds what only that knows. A network of a library is given
-    images of each size that it may be given, too; one of the user's own those of its baseline.
+    A family with a trainer of its own builds what only that knows. A network of a library, and one
+    of the user's own, is given images of each size that it may be given, too.
 
     Raises:
         ValueError: A file is damaged, not finite, or of another network, or a network cannot be
@@ -117,17 +118,17 @@ def check_networks(
     faults: list[str] = []
     for plan in plans:
         family, baseline = registry.load_family(plan.name), plan.baseline
-        size, dimension = baseline.get("input_size"), plan.space.get("input_size")
-        choices = dimension.choices if isinstance(dimension, CategoricalDistribution) else ()
-        sizes = sorted({int(pixels or edge) for pixels in (size, *choices)})
+        size, dimension = baseline.get(INPUT_SIZE), plan.space.get(INPUT_SIZE)
+        ends = () if dimension is None else ends_of(dimension)
+        sizes = sorted({int(pixels or edge) for pixels in (size, *ends)})
         if family.name not in weights:
             family.ask_check(sizes, num_classes, None, baseline)
-        config = {**baseline, "num_classes": num_classes, "input_size": size or edge}
+        config = {**baseline, "num_classes": num_classes, INPUT_SIZE: size or edge}
         config["weights"] = weights.get(family.name)
         try:
             if family.name in weights:
                 family.ask_check(sizes, num_classes, weights[family.name], baseline)
-            _check_network(family, config)
+            _check_network(family, config, sizes)
         except ValueError as error:
             file = there.get(family.name)
             where = f"{file.path} does not fit {family.name}: " if file is not None else ""
@@ -136,7 +137,7 @@ def check_networks(
         raise ValueError("; ".join(faults))
 
 
-def _check_network(family: Family, config: Mapping[str, Any]) -> None:
+def _check_network(family: Family, config: Mapping[str, Any], sizes: Sequence[int]) -> None:
     """Builds a network where nothing else has; weights that are not here yet are not missed."""
     weights = config["weights"]
     if registry.is_own(family.name) and family.trainer != Family.trainer:
@@ -147,6 +148,10 @@ def _check_network(family: Family, config: Mapping[str, Any]) -> None:
         # PyTorch takes seconds, and other networks are known to be what they must be.
         from trainables.training.network_check import check_network  # noqa: PLC0415
 
-        check_network(family, config)
+        own = {name: value for name, value in config.items() if name not in {"weights", INPUT_SIZE}}
+        with of_code_in(registry.family_file(family.name)):
+            family.parts(own)
+            for size in sizes:
+                check_network(family, {**config, INPUT_SIZE: size})
     elif weights is not None and family.check is None:
         family.build(config)

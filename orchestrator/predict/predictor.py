@@ -16,7 +16,7 @@ import torch
 from orchestrator.export.card_code import image_functions
 from orchestrator.export.network import network_of
 from orchestrator.export.winners import Winner, read_ensemble, read_winners
-from orchestrator.results.files import read_study, read_table
+from orchestrator.results.files import check_inside, read_study, read_table
 from orchestrator.stats.ensemble import ensembles
 from orchestrator.stats.predictions import split_runs
 from orchestrator.terminal import shown
@@ -164,6 +164,7 @@ def load(results: str | Path, family: str | None = None, *, ensemble: bool = Fal
         ValueError: The folder is no study, or has no weights of such a winner, or ensemble.
     """
     folder = Path(results)
+    check_inside(folder)
     winners, missing = read_winners(folder, read_study(folder))
     family = family and full_name(family)
     named = [each for each in winners if family in {None, each.family.name}]

@@ -27,6 +27,6 @@ def advice_for_table(folder: Path, name: str) -> str:
 def advice_for_weights(folder: Path) -> str:
     """What to do where weights that a study had kept are gone."""
     return (
-        "restore them from a copy, or move predictions.parquet out of the folder and go on, which "
-        f"trains the finals again: {resume_command(folder)}"
+        "restore them from a copy, or go on, which trains that final again: "
+        f"{resume_command(folder)}"
     )

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import ray
-from ray._private import utils
+from ray._private import utils, worker
 from ray.job_config import JobConfig
 from rich.console import Console
 
@@ -56,6 +56,7 @@ class Cluster:
         dashboard: `host:port` of the Ray dashboard; empty if it does not run.
         endpoints: Host and port of the processes without which nothing goes on: the control store,
             and the Ray of this node.
+        session: The folder of its logs and sockets where it was started here; else None.
     """
 
     kind: str
@@ -65,6 +66,7 @@ class Cluster:
     unknown_growth: str = ""
     dashboard: str = ""
     endpoints: Sequence[cluster_watch.Endpoint] = ()
+    session: Path | None = None
 
     @property
     def cpus(self) -> float:
@@ -195,7 +197,9 @@ def connect(
     os.environ.setdefault("RAY_IGNORE_UNHANDLED_ERRORS", "1")
     # A submitted job's variables reach this process, which passes them on to the trials itself.
     os.environ.setdefault("RAY_OVERRIDE_JOB_RUNTIME_ENV", "1")
-    with where, authentication.mode(mode), _own_signals():
+    # A raylet that ends would print the end of its log: what becomes of a study, it says itself.
+    quiet = replaced(worker, "listen_error_messages", lambda *_: None)
+    with where, authentication.mode(mode), _own_signals(), quiet:
         context = _init(address, console, metadata or {}, own)
     return _describe(context)
 
@@ -265,7 +269,7 @@ def _init(
                 raise InfrastructureError(
                     f"Ray must start or be reachable at address {address}, "
                     f"but {TRIES} tries failed: {reason}; check `ray status`, memory and load, "
-                    "and RAY_TMPDIR, which must be short"
+                    f"and RAY_TMPDIR, which must be short{own_ray.limits()}"
                 ) from error
             time.sleep(attempt)
     raise AssertionError  # the last try returns or raises
@@ -385,8 +389,10 @@ def _describe(context: Any) -> Cluster:
     nodes, gcs_address = alive_nodes(), context.address_info["gcs_address"]
     here = [n for n in nodes if n["NodeID"] == ray.get_runtime_context().get_node_id()]
     workers, most_workers, unknown_growth = _growth(gcs_address, nodes)
+    own = _started_here()
     return Cluster(
-        kind="new local cluster" if _started_here() else "running cluster",
+        kind="new local cluster" if own else "running cluster",
+        session=Path(context.address_info["session_dir"]) if own else None,
         present=[node["Resources"] for node in nodes],
         grown=workers,
         most_grown=most_workers,

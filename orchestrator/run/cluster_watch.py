@@ -17,6 +17,8 @@ REFUSALS: Final = 2
 """So often in a row a port must be closed, before its process is taken for dead."""
 SILENT: Final = 6
 """So often in a row a machine or process must say nothing: with the probes above half a minute."""
+NEEDED: Final = ("sockets/*", "runtime_resources/py_modules_files/_ray_pkg_*/*")
+"""Of a local Ray's folder, which whatever tidies temporary folders may remove."""
 # How a client of HTTP/2 begins, and the type of the frame that each server answers with: gRPC's.
 GREETING: Final = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes([0, 0, 0, 4, 0, 0, 0, 0, 0])
 SETTINGS_FRAME: Final = 4
@@ -58,11 +60,17 @@ def _speaks(endpoint: Endpoint) -> bool:
 
 
 class Watch:
-    """Thread that calls back, once, when a process that the cluster needs is gone."""
+    """Thread that calls back, once, when a process or file that the cluster needs is gone."""
 
-    def __init__(self, endpoints: Sequence[Endpoint], lost: Callable[[str], None]) -> None:
-        """Takes where these processes listen, and what reports why."""
-        self._endpoints, self._lost = endpoints, lost
+    def __init__(
+        self,
+        endpoints: Sequence[Endpoint],
+        lost: Callable[[str], None],
+        session: Path | None = None,
+    ) -> None:
+        """Takes where these processes listen, what reports why, and the folder of a local Ray."""
+        self._endpoints, self._lost, self._session = endpoints, lost, session
+        self._files = set[Path]()
         self._stop, self._seen = threading.Event(), set[tuple[int, str]]()
         self._thread = threading.Thread(target=self._run, name="cluster watch", daemon=True)
 
@@ -73,7 +81,7 @@ class Watch:
         try:
             yield self
         except BaseException:
-            if any(_is_gone(each) is not None for each in self._endpoints):
+            if any(_is_gone(each) is not None for each in self._endpoints) or self._removed():
                 self._thread.join(timeout=SILENT * (PROBE_SECONDS + PAUSE_SECONDS))
             raise
         finally:
@@ -90,12 +98,23 @@ class Watch:
         failures = dict.fromkeys(self._endpoints, 0)
         while not self._stop.wait(PAUSE_SECONDS):
             self._seen |= {(pid, start_of(pid)) for pid in descendants(os.getpid())}
+            if removed := self._removed():
+                self._lost(f"{removed}, which it needs, was removed")
+                return
             for endpoint in self._endpoints:
                 most = _is_gone(endpoint)
                 failures[endpoint] = 0 if most is None else failures[endpoint] + 1
                 if most is not None and failures[endpoint] >= most:
                     self._lost(f"nothing answers at {endpoint[0]}:{endpoint[1]}")
                     return
+
+    def _removed(self) -> Path | None:
+        """A socket, or what new processes run, that was in the folder of a local Ray."""
+        if self._session is None:
+            return None
+        self._files.add(self._session)
+        self._files.update(path for name in NEEDED for path in self._session.glob(name))
+        return min((path for path in self._files if not path.exists()), default=None)
 
 
 def _is_gone(endpoint: Endpoint) -> int | None:

@@ -31,7 +31,7 @@ from orchestrator.results.code_version import code_sha256, git_commit
 from orchestrator.results.going_on import resume_command
 from orchestrator.results.lock import Hold, holding
 from orchestrator.results.states import ENDED, Outcome
-from orchestrator.run import replay
+from orchestrator.run import own_ray, replay
 from orchestrator.run.cluster import (
     Cluster,
     Reservation,
@@ -75,6 +75,7 @@ def open_study(
     # What the cluster's list of jobs says of the study.
     job = {"study": checked.name, "families": families, "results": str(checked.folder)}
     cluster = connect(settings.address, console, job, dashboard=settings.dashboard)
+    session: Session | None = None
     try:
         reservation = reserve(settings, cluster)
         _say_what_runs(checked, cluster, reservation, console)
@@ -112,12 +113,20 @@ def open_study(
             "Ended at once; all epochs that were written are kept. To go on:\n"
             f"  {resume_command(checked.folder)}"
         )
-        watch = Watch(cluster.endpoints, lambda why: _leave(session, checked, watch, why))
+        watch = Watch(
+            cluster.endpoints,
+            lambda why: _leave(session, checked, watch, why),
+            cluster.session,
+        )
         sending = following(checked.folder, parse_targets(settings.track), session.say)
         with watch.running(), publishing(session), sending:
             yield session
     finally:
         disconnect()
+        if cluster.session is not None:
+            ended_well = session is not None and session.completed
+            if said := own_ray.leave(cluster.session, remove=ended_well):
+                console.print(said, soft_wrap=True)
 
 
 def describe(

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import resource
 import shutil
 import socket
 import stat
@@ -139,6 +140,23 @@ def options(*, dashboard: bool = True) -> dict[str, Any]:
         "_system_config": {"prestart_worker_first_driver": False, **quiet},
         "include_dashboard": None if dashboard else False,
     }
+
+
+def limits() -> str:
+    """What this process is limited to of what Ray's own take much of; the end of a sentence."""
+    most, _ = resource.getrlimit(resource.RLIMIT_AS)
+    if most == resource.RLIM_INFINITY:
+        return ""
+    gigabytes = f"{most / 2**30:.1f} GiB of addresses (`ulimit -v`)"
+    return f"; each process here has {gigabytes}, of which Ray's map tens without using them"
+
+
+def leave(session: Path, *, remove: bool) -> str:
+    """Removes a session's logs once its Ray has ended, or says in a line where they are."""
+    if not remove:
+        return f"Ray's logs are kept: {session / 'logs'}"
+    shutil.rmtree(session, ignore_errors=True)
+    return ""
 
 
 def resources() -> dict[str, float]:

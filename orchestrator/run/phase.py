@@ -117,7 +117,11 @@ def _make_tuner(phase: Phase) -> tune.Tuner:
             failure_config=tune.FailureConfig(max_failures=0),
             checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
             callbacks=[
-                AttemptClock(phase.recorder, phase.searcher.attempt_began),
+                AttemptClock(
+                    phase.recorder,
+                    phase.searcher.attempt_began,
+                    phase.interruption.listen_to_tunes,
+                ),
                 ray_actors.Overdue(
                     phase.config["epoch_time_limit"],
                     phase.scheduler.overdue,
@@ -142,12 +146,18 @@ def _raise_own(error: BaseException) -> None:
 class AttemptClock(tune.Callback):
     """Callback that starts a trial's clock, and ends a phase whose rows do not reach the disk."""
 
-    def __init__(self, recorder: Recorder, began: Callable[[str, float], None]) -> None:
-        """Takes the recorder of the phase, and what reports a trial and its devices."""
-        self._recorder, self._began = recorder, began
+    def __init__(
+        self,
+        recorder: Recorder,
+        began: Callable[[str, float], None],
+        listen: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Takes the recorder of the phase, what reports a trial and its devices, and `listen`."""
+        self._recorder, self._began, self._listen = recorder, began, listen
 
     def on_step_begin(self, *_: Any, **_info: Any) -> None:
         """Checks that rows still reach the disk, without waiting for the next one."""
+        self._listen()
         self._recorder.check_kept()
 
     def on_trial_start(self, *_: Any, **info: Any) -> None:

@@ -21,6 +21,7 @@ from orchestrator.results.states import Outcome, State
 from orchestrator.results.study_record import StudyRecord
 from orchestrator.results.study_results import by_sequence
 from orchestrator.run import finals
+from orchestrator.run.winners import without_weights
 from orchestrator.search.family_searcher import FamilySearch
 from orchestrator.search.scheduler import RecordingScheduler
 from orchestrator.stats.asha import EXEMPT, FamilyRungs
@@ -49,6 +50,8 @@ class StoredStudy:
         epochs: Sorted by sequence, as `final_epochs`.
         claims: Trial or final to its last attempt's claim, where there are checkpoints.
         damaged: Table to what is wrong with it; it counts as missing.
+        lost: Trials and finals that had not ended and have no intact checkpoint, to how many epochs
+            they have.
         changes: Kind and detail of the events that resuming it gives.
         forgiven: Earlier errors do not count: the code changed, or the study had ended.
     """
@@ -60,6 +63,7 @@ class StoredStudy:
     final_epochs: list[FinalEpochRow] = field(default_factory=list)
     claims: Mapping[str, checkpoints.Claim] = field(default_factory=dict)
     damaged: Mapping[str, str] = field(default_factory=dict)
+    lost: Mapping[str, int] = field(default_factory=dict)
     changes: Sequence[tuple[str, str]] = ()
     forgiven: bool = False
 
@@ -85,7 +89,9 @@ def read(folder: Path, study: StudyRecord, now: StudyRecord) -> StoredStudy:
         for trial_id, claim in claims.items()
         if trial_id not in known and search_of(trial_id) in searches
     ]
+    lost = _lost(folder, tables, trials, {*claims})
     return StoredStudy(
+        lost=lost,
         trials=sorted(trials, key=lambda row: trial_order(row["trial_id"])),
         epochs=by_sequence(tables["epochs"]),
         events=tables["events"],
@@ -97,9 +103,41 @@ def read(folder: Path, study: StudyRecord, now: StudyRecord) -> StoredStudy:
             *changes(study, now),
             *damaged_claims,
             *(("table_damaged", f"it counts as missing: {why}") for why in damaged.values()),
+            *(
+                (
+                    "checkpoints_lost",
+                    f"{name} has none that is intact, so it is trained anew: {epochs} "
+                    "epochs of it are recorded, and stay",
+                )
+                for name, epochs in lost.items()
+            ),
         ],
         forgiven=study.code_sha256 != now.code_sha256 or study.outcome == Outcome.INCOMPLETE,
     )
+
+
+def _lost(
+    folder: Path,
+    tables: Mapping[str, Sequence[Any]],
+    trials: Sequence[ProposedRow],
+    begun: set[str],
+) -> dict[str, int]:
+    """See `StoredStudy`; finals without any start again, so that those `begun` alone count."""
+    known = Counter(row["trial_id"] for row in (*tables["epochs"], *tables["final_epochs"]))
+    ended = {
+        *(row["trial_id"] for row in tables["final"]),
+        *(
+            row["trial_id"]
+            for row in trials
+            if row["status"] != State.RUNNING and known[row["trial_id"]] >= row["epochs_run"]
+        ),
+    }
+    lost = {}
+    for name in sorted({*begun, *(row["trial_id"] for row in trials)} - ended, key=trial_order):
+        found, damaged = checkpoints.newest(checkpoint_folder(folder, name))
+        if found is None and (damaged or known[name]):
+            lost[name] = known[name]
+    return lost
 
 
 def changes(study: StudyRecord, now: StudyRecord) -> list[tuple[str, str]]:
@@ -151,6 +189,9 @@ def replay_search(
         if len(record.rows) < row["epochs_run"]:
             # The driver died between two files: what is missing comes again from the checkpoint.
             recorder.reopen(record)
+        if row["trial_id"] in stored.lost:
+            checkpoints.remove(checkpoint_folder(recorder.folder, row["trial_id"]))
+            record.starts_over = True
     if not stored.forgiven:
         _replay_failures(stored, recorder, search)
     for record in list(recorder.trials.values()):
@@ -247,7 +288,7 @@ def _final_record(spec: TrialSpec, stored: StoredStudy, recorder: Recorder) -> T
 
 
 def _incomplete(stored: StoredStudy, folder: Path) -> dict[str, tuple[str, str]]:
-    """Tested finals of which epochs or predictions are lost, to the event that says so."""
+    """Tested finals that lost epochs, predictions or a winner's weights, to the event saying so."""
     epochs = Counter(row["trial_id"] for row in stored.final_epochs)
     gone = [
         row
@@ -261,6 +302,7 @@ def _incomplete(stored: StoredStudy, folder: Path) -> dict[str, tuple[str, str]]
             keys = predictions.group_by(["family", "role", "seed", "train_fraction"]).aggregate([])
             known = set(map(key_of, keys.to_pylist()))
     lost = {
+        **dict.fromkeys(without_weights(folder, stored.final), "its weights are lost"),
         **{row["trial_id"]: "its predictions are lost" for row in gone if key_of(row) not in known},
         **{
             row["trial_id"]: "epochs of it are lost"
@@ -281,8 +323,9 @@ def _discarded(spec: TrialSpec, stored: StoredStudy) -> tuple[str, str] | None:
         *(json.loads(r["params_json"]) for r in stored.final if r["trial_id"] == spec.trial_id),
         *(c.trial["params"] for name, c in stored.claims.items() if name == spec.trial_id),
     ]
-    if not trained:
-        return "final_restarted", f"{spec.trial_id} had ended without a test"
+    if not trained or spec.trial_id in stored.lost:
+        why = "was not tested, and has no checkpoint to go on from"
+        return "final_restarted", f"{spec.trial_id} {why}"
     if any(params != dict(spec.params) for params in trained):
         return "final_superseded", f"{spec.trial_id} was of an earlier winner"
     return None

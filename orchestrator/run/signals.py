@@ -1,11 +1,11 @@
-"""Signals: the first Ctrl-C, SIGTERM or SIGHUP ends in order, a second (no hang-up) at once."""
+"""Signals: the first Ctrl-C, SIGTERM, SIGHUP or SIGUSR1 ends in order, a second may at once."""
 
 import contextlib
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import FrameType
-from typing import Final
+from typing import Any, Final
 
 from orchestrator.cli import INTERRUPTED
 from orchestrator.terminal import show_cursor
@@ -26,6 +26,10 @@ class Interruption:
         self.last_words = "Ended at once, before the study began."
         self._received: list[int] = []
         self._tuning = False
+        self._tunes: Callable[[int, FrameType | None], Any] = self._interrupt
+
+    def __reduce__(self) -> tuple[type[object], tuple[()]]:
+        return object, ()  # Tune pickles its callbacks, and nothing reads that back
 
     def __bool__(self) -> bool:
         return bool(self._received)
@@ -38,7 +42,8 @@ class Interruption:
     @contextlib.contextmanager
     def listening(self) -> Iterator["Interruption"]:
         """Handles the signals inside; what the shell or nohup has ignored stays ignored."""
-        asked = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+        # Batch systems send SIGUSR1 before their time limit.
+        asked = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1)
         numbers = [n for n in asked if signal.getsignal(n) is not signal.SIG_IGN]
         earlier = {number: signal.signal(number, self._handle) for number in numbers}
         try:
@@ -52,7 +57,7 @@ class Interruption:
         """Inside, Tune runs trials: SIGUSR1 asks it to end, which it handles between steps."""
         os.environ["TUNE_DISABLE_SIGINT_HANDLER"] = "1"
         # Until Tune has set its own handler.
-        earlier = signal.signal(signal.SIGUSR1, _interrupt)
+        earlier = signal.signal(signal.SIGUSR1, self._interrupt)
         self._tuning = True
         try:
             yield
@@ -60,10 +65,28 @@ class Interruption:
             self._tuning = False
             signal.signal(signal.SIGUSR1, earlier)
 
+    def listen_to_tunes(self) -> None:
+        """Has SIGUSR1 from elsewhere noted before Tune handles it, whose handler is set by now."""
+        handler = signal.getsignal(signal.SIGUSR1)
+        if callable(handler) and handler != self._pass_on:
+            self._tunes = handler
+            signal.signal(signal.SIGUSR1, self._pass_on)
+
+    def _pass_on(self, number: int, frame: FrameType | None) -> None:
+        if not self._received:
+            self._received.append(number)
+        self._tunes(number, frame)
+
+    def _interrupt(self, number: int, _frame: FrameType | None) -> None:
+        if not self._received:
+            self._received.append(number)
+        raise KeyboardInterrupt
+
     def _handle(self, number: int, _frame: FrameType | None) -> None:
         self._received.append(number)
         if len(self._received) > 1:
-            if number == signal.SIGHUP:  # a closed terminal and its shell both send one
+            # A closed terminal and its shell both send one; batch systems may to each process.
+            if number in {signal.SIGHUP, signal.SIGUSR1}:
                 return
             show_cursor()
             with contextlib.suppress(OSError):
@@ -74,7 +97,3 @@ class Interruption:
             os.kill(os.getpid(), signal.SIGUSR1)
         else:
             raise KeyboardInterrupt
-
-
-def _interrupt(*_: object) -> None:
-    raise KeyboardInterrupt

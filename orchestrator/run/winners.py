@@ -7,7 +7,7 @@ found by that record and its hash: a driver killed in between does the same agai
 
 import json
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -29,35 +29,55 @@ def keep_winners(folder: Path, rows: Sequence[FinalRow], classes: Sequence[str])
     Of a seed that was trained before a finished study was extended, whose checkpoints are gone, the
     weights kept then are taken; where there are none, none are kept.
     """
-    tuned = [row for row in rows if row["role"] == "tuned"]
-    for family in sorted({row["family"] for row in tuned}):
-        own = [row for row in tuned if row["family"] == family]
-        largest = max(row["train_fraction"] for row in own)
-        best, *others = sorted(
-            (row for row in own if row["train_fraction"] == largest),
-            key=lambda row: (-objective(row), row["validation_loss"], row["seed"]),
-        )
+    for best, *others in _by_family(rows):
+        family = best["family"]
         for row in others:  # first: the best one may take the place of one of them
             _keep(folder, row, classes, seed_folder(folder, family, row["seed"]))
         _keep(folder, best, classes, winner_folder(folder, family))
         _remove_all_but(winner_folder(folder, family) / SEEDS, (str(row["seed"]) for row in others))
 
 
-def _keep(folder: Path, row: FinalRow, classes: Sequence[str], target: Path) -> None:
-    """Keeps a training's weights, and what they are, in a folder; nothing where they are gone."""
+def without_weights(folder: Path, rows: Sequence[FinalRow]) -> list[str]:
+    """The trainings that are the best of their family and whose weights are nowhere any more."""
+    best = [first for first, *_ in _by_family(rows)]
+    return [row["trial_id"] for row in best if _source(folder, row) is None]
+
+
+def _by_family(rows: Sequence[FinalRow]) -> Iterator[list[FinalRow]]:
+    """Each tuned family's rows at its largest fraction, the best on validation first."""
+    tuned = [row for row in rows if row["role"] == "tuned"]
+    for family in sorted({row["family"] for row in tuned}):
+        own = [row for row in tuned if row["family"] == family]
+        largest = max(row["train_fraction"] for row in own)
+        yield sorted(
+            (row for row in own if row["train_fraction"] == largest),
+            key=lambda row: (-objective(row), row["validation_loss"], row["seed"]),
+        )
+
+
+def _source(folder: Path, row: FinalRow, *first: Path) -> Path | None:
+    """The file of a training's weights: that of its checkpoints, or what was kept of them."""
+    source = checkpoint_folder(folder, row["trial_id"]) / BEST_WEIGHTS
+    if source.exists():
+        return source
+    family, record = row["family"], _record(row)
+    places = (*first, winner_folder(folder, family), seed_folder(folder, family, row["seed"]))
+    return next((each / MODEL for each in places if _has(each, record)), None)
+
+
+def _record(row: FinalRow) -> dict[str, Any]:
     known: Mapping[str, Any] = row
-    record = {
+    return {
         **{name: known[name] for name in ("family", "trial_id", "seed", "epoch", "train_images")},
         "params": json.loads(row["params_json"]),
     }
-    source = checkpoint_folder(folder, row["trial_id"]) / BEST_WEIGHTS
-    if not source.exists():
-        family, seed = row["family"], row["seed"]
-        places = (target, winner_folder(folder, family), seed_folder(folder, family, seed))
-        place = next((each for each in places if _has(each, record)), None)
-        if place is None or place == target:
-            return
-        source = place / MODEL
+
+
+def _keep(folder: Path, row: FinalRow, classes: Sequence[str], target: Path) -> None:
+    """Keeps a training's weights, and what they are, in a folder; nothing where they are gone."""
+    record, source = _record(row), _source(folder, row, target)
+    if source is None or source.parent == target:
+        return
     target.mkdir(parents=True, exist_ok=True)
     checkpoints.link(source, target / MODEL)
     card = {

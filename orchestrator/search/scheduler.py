@@ -13,9 +13,9 @@ from orchestrator.trials.recorder import Recorder, Report, place_of
 from orchestrator.trials.trial import BASELINE_ROLE, Failure
 from trainables import memory_kills, watchdog
 from trainables.answers import NOTES
-from trainables.checkpoints import DiskFullError
+from trainables.checkpoints import DiskFullError, NotKeptError
 from trainables.epoch_rows import impossible
-from trainables.trial_error import DISK_FULL
+from trainables.trial_error import DISK_FULL, NOT_KEPT
 
 
 class RecordingScheduler(FIFOScheduler):
@@ -52,15 +52,17 @@ class RecordingScheduler(FIFOScheduler):
         """Records why an attempt failed; the searcher is informed right after.
 
         Raises:
-            DiskFullError: No trial can keep what it finds: the study ends, and can go on later.
+            NotKeptError: A trial cannot keep what it finds, or has lost what it had, which is not
+                its fault: the study ends, and can go on later.
         """
         recorder = self.whose(trial)._recorder
         recorder.attempt_ended(trial.config["trial_id"])
         failure = self._failure_of(trial)
-        if failure.kind == DISK_FULL:
+        if failure.kind in {DISK_FULL, NOT_KEPT}:
             number, _, why = failure.message.partition("[Errno ")[2].partition("] ")
             known = int(number) if number.isdecimal() else errno.ENOSPC
-            raise DiskFullError(known, why or failure.message)
+            kind = DiskFullError if failure.kind == DISK_FULL else NotKeptError
+            raise kind(known, why or failure.message)
         recorder.failed_attempt(trial.config["trial_id"], failure)
 
     def _failure_of(self, trial: Trial) -> Failure:

@@ -178,7 +178,7 @@ class TrialQueue(RowsSearcher):
         return {
             **spec.columns,
             "attempt": attempt,
-            "epochs_known": len(record.rows),
+            "epochs_known": 0 if record.starts_over else len(record.rows),
             "params": dict(spec.params),
             "epochs": self._whole(spec),
             "accumulation": 1,

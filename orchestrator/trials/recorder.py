@@ -132,6 +132,7 @@ class Recorder(Unpickled):
         """
         with self.lock:
             record = self.trials[trial_id]
+            record.starts_over = False  # that epoch has a checkpoint
             if result["epoch"] <= len(record.rows) or record.stopping:
                 return None
             assert result["epoch"] == len(record.rows) + 1, (trial_id, result["epoch"])

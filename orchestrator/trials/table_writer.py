@@ -91,7 +91,7 @@ class TableWriter:
             self._afterwards.append(action)
 
     def write(self) -> None:
-        """Writes the changed tables now, as they are at one moment.
+        """Writes the tables that changed, or were removed, now, as they are at one moment.
 
         Raises:
             OSError: A file cannot be written.
@@ -99,7 +99,7 @@ class TableWriter:
         with self._writing:  # the driver writes too, now and then
             self.check()
             with self.lock:
-                names, self._changed = self._changed, set()
+                names, self._changed = self._changed | self._missing(), set()
                 actions, self._afterwards = self._afterwards, []
                 snapshot = {name: self._sources[name]() for name in ORDER if name in names}
             for name, rows in snapshot.items():
@@ -107,6 +107,9 @@ class TableWriter:
                 files.write_table(self.folder, name, table, self.metadata)
             for action in actions:
                 action()
+
+    def _missing(self) -> set[str]:
+        return {name for name in self._sources if not (self.folder / f"{name}.parquet").exists()}
 
     def still(self) -> AbstractContextManager[object]:
         """Keeps tables from being written inside, and what waits for a write from being removed."""

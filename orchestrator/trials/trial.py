@@ -102,6 +102,7 @@ class TrialRecord:
         device: On which its last attempt runs, or ran: `cuda` or `cpu`.
         heard_at: When it reported the last of them, whose number in its phase is `sequence`.
         stopping: It is to be stopped as one of the weakest.
+        starts_over: Its checkpoints are lost, so that the epochs that it has are computed again.
         diverged: What it reported that cannot be; empty where there is nothing.
     """
 
@@ -112,6 +113,7 @@ class TrialRecord:
     attempts: int = 0
     rows: list[Epoch] = field(default_factory=list)
     stopping: bool = False
+    starts_over: bool = False
     diverged: str = ""
     failures: list[Failure] = field(default_factory=list)
     final: dict[str, Any] | None = None

@@ -61,7 +61,7 @@ def test_a_study_without_any_winner_is_refused_and_nothing_is_written(
     shutil.rmtree(curve_driver.folder / "winners")
     error = answer([str(curve_driver.folder)], capsys)
     assert "curve: no weights of its winner curve-00" in error
-    assert "lacks model.safetensors and config.json; restore them from a copy, or move" in error
+    assert "lacks model.safetensors and config.json; restore them from a copy, or go on" in error
     assert not (curve_driver.folder / "export").exists()
 
 

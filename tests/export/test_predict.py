@@ -312,6 +312,21 @@ def test_classes_in_another_order_than_the_studys_are_refused(
     assert "config.json must have the classes that the study has, ['0', '1', " in line
 
 
+def test_a_damaged_record_is_one_line_and_winners_must_lie_in_the_study(
+    cnn_study: Path, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    study = Path(shutil.copytree(cnn_study, tmp_path / "study"))
+    entry("classes", value=[1, 2, 3, 4], file="winners/cnn/config.json")(study, {})
+    assert main([str(study), str(photos)]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "not: classes.0: Input should be a valid string; classes.1: Input should be" in line
+    assert "classes.3" not in line
+    (study / "winners").rename(tmp_path / "elsewhere")
+    (study / "winners").symlink_to(tmp_path / "elsewhere")
+    assert main([str(study), str(photos)]) == 2
+    assert "must have no link that leads out of it, but" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("suffix", [".csv", ".parquet", ".json"])
 def test_all_probabilities_go_to_a_file_that_pandas_reads(
     cnn_study: Path, photos: Path, tmp_path: Path, suffix: str

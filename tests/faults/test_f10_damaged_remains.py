@@ -9,6 +9,7 @@ from in_process import Driver, Moments
 
 from orchestrator.results import files
 from orchestrator.results.lock import LEASE, holding
+from orchestrator.results.states import MAY_WIN
 from orchestrator.verify.runner import verify
 
 pytestmark = pytest.mark.usefixtures("curve_family")
@@ -61,6 +62,13 @@ def _folder_for_a_table(folder: Path) -> None:
     (folder / "events.parquet").mkdir()
 
 
+def _no_checkpoint_is_intact(folder: Path) -> None:
+    gone, *others = sorted({path.parent for path in folder.glob("checkpoints/*/epoch-*.pt")})
+    shutil.rmtree(gone)
+    for path in (path for other in others for path in other.glob("epoch-*.pt")):
+        path.write_bytes(b"")
+
+
 def _strays(folder: Path) -> None:
     (folder / "checkpoints" / ".DS_Store").write_bytes(b"x")
     (folder / "checkpoints" / "lost+found").mkdir()
@@ -76,6 +84,7 @@ def _strays(folder: Path) -> None:
         (_cut_epochs, "table_damaged"),
         (_empty_rungs, "table_damaged"),
         (_folder_for_a_table, "table_damaged"),
+        (_no_checkpoint_is_intact, "checkpoints_lost"),
         (_strays, "stray_file"),
     ],
 )
@@ -87,10 +96,8 @@ def test_a_damaged_file_counts_as_missing_with_an_event_and_the_study_goes_on(
     assert killed.resume()
     assert kind in _kinds(killed)
     assert before <= set(files.read_table(killed.folder, "trials")["trial_id"].to_pylist())
-    problems = [p.sentence for p in verify(killed.folder, sources=False).problems]
-    if damage is _strays:
-        assert problems == []
-    assert [text for text in problems if "checkpoint" not in text] == []
+    assert verify(killed.folder, sources=False).problems == []
+    assert set(files.read_table(killed.folder, "trials")["status"].to_pylist()) <= MAY_WIN
 
 
 def test_an_empty_claim_of_a_trial_with_a_checkpoint_loses_nothing(killed: Driver) -> None:
@@ -122,6 +129,19 @@ def test_finals_that_lost_a_table_are_trained_again_with_an_event(
     assert {"table_damaged", "final_restarted"} <= _kinds(driver)
     assert verify(driver.folder, sources=False).problems == []
     assert (driver.folder / f"{name}.parquet.damaged-1").stat().st_size == 100
+
+
+def test_a_winner_without_weights_is_trained_again_alone(
+    finished_study: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    driver = Driver(tmp_path, monkeypatch, name=finished_study.name)
+    shutil.copytree(finished_study, driver.folder)
+    shutil.rmtree(driver.folder / "winners")
+    assert driver.resume()
+    events = files.read_table(driver.folder, "events").to_pylist()
+    (restarted,) = [row["detail"] for row in events if row["kind"] == "final_restarted"]
+    assert restarted.endswith(": its weights are lost")
+    assert verify(driver.folder, sources=False).problems == []
 
 
 def test_what_is_nowhere_else_is_refused_in_a_line_and_left_as_it_is(killed: Driver) -> None:

@@ -60,6 +60,12 @@ def refusal(arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[
         (["--track", "tensorboard=/proc/none"], "must be writable, but /proc/none is not"),
         (["--track", "mlflow=sqlite:////proc/none/m.db"], "writable, but /proc/none is not"),
         (
+            ["--track", "mlflow=localhost:5000"],
+            "or in a folder that is there, but got 'localhost:5",
+        ),
+        (["--track", "mlflow=http://:5000"], "must be at http://HOST:PORT, in a database (sqlite:"),
+        (["--track", "mlflow=htp://here"], "but got 'htp://here'"),
+        (
             ["--track", "tensorboard=s3://b/runs"],
             "tensorboard keeps files on this machine, but got",
         ),
@@ -157,6 +163,22 @@ def test_f16_files_that_settings_name_are_read_before_any_plan_and_said_at_once(
     answer = refusal([*named, "--warm-start", str(tmp_path / "c")], tmp_path, capsys)
     for rule in ("prices must be", "pace_from must name", "--warm-start must name the folder"):
         assert rule in answer
+
+
+def test_f16_variables_with_which_ray_would_end_or_hang_are_said_before_any_plan(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = ["ignore", "e", "error:::a_module", "error::UserWarning", "err::DeprecationWarning"]
+    monkeypatch.setattr(sys, "warnoptions", options)
+    monkeypatch.setenv("RAY_USE_TLS", "1")
+    monkeypatch.setenv("RAY_TLS_CA_CERT", __file__)
+    answer = refusal([], tmp_path, capsys)
+    assert "must not make warnings errors (e, err::DeprecationWarning), by which" in answer
+    assert "there is none at RAY_TLS_SERVER_CERT=, RAY_TLS_SERVER_KEY=\n" in answer
+    code = "from orchestrator.plan.ray_variables import check_variables; check_variables()"
+    command = [sys.executable, "-OO", "-c", code]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert "ValueError: PYTHONOPTIMIZE=2 and -OO must be left out, by which Ray" in done.stderr
 
 
 @pytest.mark.parametrize("field", ["space", "baseline"])

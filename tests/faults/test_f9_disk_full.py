@@ -90,6 +90,7 @@ def _caused(error: Exception, cause: Exception) -> Exception:
         (_caused(WritingError("no"), OSError(errno.EDQUOT, "Quota exceeded")), 3, "Quota exceeded"),
         (OSError(errno.EROFS, "Read-only file system", "a"), 3, "keep: Read-only file system: a;"),
         (OSError(errno.EACCES, "Permission denied", "a.parquet"), 1, "denied: 'a.parquet'; put"),
+        (checkpoints.NotKeptError(errno.EIO, "a.pt"), 1, "not be read or written, so"),
         (WritingError("the tables could not be written"), 1, "not be written; put"),
     ],
 )
@@ -113,17 +114,24 @@ def test_whatever_keeps_a_study_from_its_files_is_one_line_that_says_how_to_go_o
     assert "go on: python -m orchestrator.study --resume mine --results-dir /nowhere\n" in said
 
 
-@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS])
-def test_f9_a_disk_that_takes_nothing_fails_no_trial(
-    number: int, recorder: Recorder, tmp_path: Path
+@pytest.mark.parametrize(
+    ("kind", "number"),
+    [
+        (checkpoints.DiskFullError, errno.ENOSPC),
+        (checkpoints.DiskFullError, errno.EROFS),
+        (checkpoints.NotKeptError, errno.ENOENT),
+    ],
+)
+def test_f9_a_disk_that_takes_nothing_or_loses_what_it_has_fails_no_trial(
+    kind: type[OSError], number: int, recorder: Recorder, tmp_path: Path
 ) -> None:
-    found = described(checkpoints.DiskFullError(number, "for .epoch-00001.pt"))
+    found = described(kind(number, "for .epoch-00001.pt"))
     (tmp_path / "error").write_bytes(pickle.dumps(found))
     recorder.propose(spec_of("cnn-001"))
     trial: Any = SimpleNamespace(
         config={"trial_id": "cnn-001"}, pickled_error_file=str(tmp_path / "error")
     )
-    with pytest.raises(checkpoints.DiskFullError, match=r"for \.epoch-00001\.pt") as caught:
+    with pytest.raises(kind, match=r"for \.epoch-00001\.pt") as caught:
         RecordingScheduler(recorder).on_trial_error(None, trial)
     assert caught.value.errno == number
     assert recorder.trials["cnn-001"].failures == []
@@ -146,6 +154,18 @@ def test_f9_what_a_report_raises_ends_a_phase_though_tune_hides_it_in_a_text(
     )
     with pytest.raises(checkpoints.DiskFullError):
         phase.run(given, kept)
+
+
+def test_f9_a_full_disk_that_nobody_names_may_be_that_of_temporary_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "study").mkdir()
+    with mounted(tmp_path / "small", 64 * KIB) as small:
+        monkeypatch.setenv("RAY_TMPDIR", str(small))
+        full = OSError(errno.ENOSPC, "No space left on device")
+        said = disk_space.machine_fault(full, tmp_path / "study")
+    assert said is not None
+    assert f"64.0 KiB are free in {small}; make space" in said
 
 
 def test_f9_a_full_disk_is_known_by_its_number_alone() -> None:

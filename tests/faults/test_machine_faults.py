@@ -1,6 +1,8 @@
 """Machines that fail for real: memory, frozen processes, dead nodes, lost and absent clusters."""
 
 import os
+import queue
+import shutil
 import signal
 import socket
 import threading
@@ -102,10 +104,13 @@ def test_f9_a_disk_that_a_trial_finds_full_ends_the_study_which_goes_on_once_the
         assert driver.returncode == 3, printed
         assert "study: the disk is full: " in printed.splitlines()[-1]
         assert printed.endswith(f"go on: {resume_command(study.folder)}\n")
+        kept = printed.partition("Ray's logs are kept: ")[2].splitlines()[0]
+        assert list(Path(kept).glob("gcs_server*"))
+        shutil.rmtree(Path(kept).parent)
         (small / "others").unlink()
         study.variables = {}
         assert {state for state, *_ in study.states()} <= {"running", "completed"}
-        study.finish()
+        assert "Ray's logs" not in study.finish()
         assert {state for state, *_ in study.states()} == {"completed"}
         study.verify()
 
@@ -254,6 +259,21 @@ def test_f18_a_process_that_is_frozen_counts_as_one_that_does_not_answer(
     assert cluster_watch._is_gone(place) == cluster_watch.REFUSALS
 
 
+def test_f18_a_local_rays_folder_that_is_tidied_away_is_a_lost_cluster(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cluster_watch, "PAUSE_SECONDS", 0.01)
+    (tmp_path / "sockets").mkdir()
+    (tmp_path / "sockets" / "raylet").touch()
+    said = queue.SimpleQueue[str]()
+    watch = cluster_watch.Watch([], said.put, tmp_path)
+    with watch.running():
+        while not watch._files:
+            assert said.empty()
+        (tmp_path / "sockets" / "raylet").unlink()
+        assert said.get(timeout=10) == f"{tmp_path}/sockets/raylet, which it needs, was removed"
+
+
 @pytest.mark.parametrize(
     "address", ["nonsense", "ray://127.0.0.1:10001", "http://here:8265", "a:0"]
 )
@@ -287,6 +307,7 @@ def test_f18_a_cluster_that_is_lost_ends_the_study_with_the_command_to_go_on(
     assert "the Ray cluster was lost" in last
     assert f"orchestrator.study --resume mine --results-dir {tmp_path}" in last
     assert "Traceback" not in printed
+    assert "raylet)" not in printed
     while any(start_of(pid) == began for pid, began in below.items()):
         assert time.monotonic() - killed < 60, {pid: name_of(pid) for pid in below}
     assert study.study()["outcome"] == "interrupted"

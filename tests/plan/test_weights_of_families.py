@@ -53,6 +53,36 @@ def test_files_of_other_networks_are_one_answer(
         assert f"{file} does not fit {load_family(name).name}: " in line
 
 
+OF_ONE_SIZE = """from optuna.distributions import CategoricalDistribution
+from search_spaces.baseline import BASELINE
+from search_spaces.dimension import Dimension
+from search_spaces.spaces import from_scratch
+from trainables.family import Family
+
+def build(config):
+    from torch import nn
+    return nn.Sequential(nn.Flatten(), nn.Linear(3 * 32 * 32, config["num_classes"]))
+
+SIZES = Dimension(values=CategoricalDistribution((32, 48)), meaning="edge in pixels")
+FAMILY = Family(
+    name="of_one_size",
+    build=build,
+    search_space={**from_scratch(), "input_size": SIZES},
+    baseline={**BASELINE, "dropout": 0.5, "input_size": 32},
+)
+"""
+
+
+def test_a_network_of_ones_own_is_tried_at_each_size_of_its_space(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "of_one_size.py").write_text(OF_ONE_SIZE)
+    monkeypatch.setenv("STUDY_FAMILY_PATH", str(tmp_path))
+    assert plan(tmp_path, "imagenet", "of_one_size") == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "the network of of_one_size must take float32 images [2, 3, 48, 48], but" in line
+
+
 def test_weights_for_a_family_without_any_are_refused(
     tmp_path: Path, files: dict[str, Path], capsys: pytest.CaptureFixture[str]
 ) -> None:

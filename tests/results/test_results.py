@@ -93,7 +93,9 @@ def test_a_missing_table_is_named(tmp_path: Path) -> None:
         files.read_table(tmp_path, "final")
 
 
-def test_the_writer_writes_at_the_start_and_at_the_end_and_acts_afterwards(tmp_path: Path) -> None:
+def test_the_writer_writes_at_the_start_and_at_the_end_and_acts_afterwards_and_what_was_removed(
+    tmp_path: Path,
+) -> None:
     rows: list[dict[str, object]] = []
     seen: list[int] = []
     writer = TableWriter(tmp_path, results.FIXED_SCHEMAS, {})
@@ -105,6 +107,9 @@ def test_the_writer_writes_at_the_start_and_at_the_end_and_acts_afterwards(tmp_p
         writer.afterwards(lambda: seen.append(len(pd.read_parquet(tmp_path / "rungs.parquet"))))
     assert len(pd.read_parquet(tmp_path / "rungs.parquet")) == 1
     assert seen == [1]
+    (tmp_path / "rungs.parquet").unlink()
+    writer.write()
+    assert len(pd.read_parquet(tmp_path / "rungs.parquet")) == 1
 
 
 MAY_BE_EMPTY = {

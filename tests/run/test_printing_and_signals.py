@@ -112,6 +112,18 @@ def test_a_password_is_shown_nowhere_not_even_in_a_traceback() -> None:
     assert "PASSW0RD" not in done.stderr.replace('raise RuntimeError("', "")
 
 
+def test_memory_that_does_not_do_is_a_line_in_every_command() -> None:
+    code = """
+        from orchestrator.cli import run_command
+        run_command(lambda: len(bytearray(1 << 62)))
+    """
+    done = subprocess.run(
+        _python(code), env=_environment(), capture_output=True, text=True, check=False, cwd=ROOT
+    )
+    said = "transfer-study: there is not enough free memory here\n"
+    assert (done.returncode, done.stderr) == (1, said)
+
+
 LISTENER = """
     import select, signal, sys
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it
@@ -273,3 +285,15 @@ def test_what_comes_while_ray_starts_is_handled_by_the_study_and_not_lost() -> N
         assert signal.getsignal(signal.SIGTERM) == terminated
     finally:
         signal.signal(signal.SIGHUP, earlier)
+
+
+def test_f14_a_signal_that_a_batch_system_sends_is_noted_before_tune_handles_it() -> None:
+    from orchestrator.run.signals import Interruption
+
+    heard: list[int] = []
+    with Interruption().listening() as interruption, interruption.tuning():
+        signal.signal(signal.SIGUSR1, lambda *_: heard.append(1))  # as Tune's, which says no more
+        for _ in range(2):
+            interruption.listen_to_tunes()
+        os.kill(os.getpid(), signal.SIGUSR1)
+    assert (heard, bool(interruption), interruption.exit_code) == ([1], True, 138)

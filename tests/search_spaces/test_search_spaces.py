@@ -163,9 +163,11 @@ def test_what_the_trainer_reads_of_a_space_is_there_and_such_as_it_knows() -> No
     own = {
         "batch_size": Dimension(values=IntDistribution(0, 4), meaning=""),
         "optimizer": Dimension(values=CategoricalDistribution(("lion", "adam")), meaning=""),
+        "normalization": Dimension(values=CategoricalDistribution(("own", "z")), meaning=""),
     }
     assert [*wrong_for_trainer(from_scratch())] == [*wrong_for_trainer(fine_tuning())] == []
-    missing, chosen, number = wrong_for_trainer(own)
+    missing, chosen, named, number = wrong_for_trainer(own)
     assert missing.startswith("its trainer needs the dimensions learning_rate, weight_decay,")
     assert chosen == "optimizer must lie in adam, adamw, sgd, but is lion, adam"
+    assert named == "normalization must lie in zero_one, imagenet, own, but is own, z"
     assert number == "batch_size must be whole numbers of at least 1, but is 0..4"

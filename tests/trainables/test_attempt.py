@@ -13,6 +13,7 @@ from made_up_trials import config_of, row_of
 from trainables import attempt
 from trainables import checkpoints as checkpointing
 from trainables.attempt import Attempt
+from trainables.checkpoints import NotKeptError
 from trainables.data.dataset import LabeledImages
 from trainables.registry import load_family
 from trainables.shared_data import SharedData
@@ -241,7 +242,7 @@ def test_an_attempt_never_starts_over_when_all_checkpoints_are_damaged(
 ) -> None:
     Attempt(config_of(tmp_path), shared, None).step()
     (config_of(tmp_path).checkpoints / "epoch-00001.pt").write_bytes(b"")
-    with pytest.raises(RuntimeError, match="checkpoint of epoch 1 must have SHA-256"):
+    with pytest.raises(NotKeptError, match="checkpoint of epoch 1 must have SHA-256"):
         Attempt(config_of(tmp_path, number=2), shared, None)
 
 
@@ -307,7 +308,7 @@ def test_recorded_epochs_without_a_checkpoint_are_an_error_not_a_fresh_start(
     tmp_path: Path, shared: SharedData
 ) -> None:
     known = dataclasses.replace(config_of(tmp_path, number=2), epochs_known=3)
-    with pytest.raises(RuntimeError, match="3 epochs are recorded, but no checkpoint is intact"):
+    with pytest.raises(NotKeptError, match="3 epochs are recorded, but no checkpoint is intact"):
         Attempt(known, shared, None)
 
 

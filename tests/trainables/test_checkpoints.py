@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from trainables import checkpoints as checkpointing
-from trainables.checkpoints import SupersededError
+from trainables.checkpoints import NotKeptError, SupersededError
 
 ROWS = [{"epoch": 1, "validation_accuracy": 0.5}]
 TRIAL = {"trial_id": "cnn-001", "params": {"width": 32}}
@@ -89,7 +89,7 @@ def test_an_attempt_that_another_has_superseded_writes_nothing_more(tmp_path: Pa
 def test_an_attempt_at_an_ended_trial_writes_nothing_more(tmp_path: Path) -> None:
     claim = checkpointing.claim(tmp_path, attempt=1, trial=TRIAL)
     checkpointing.remove(tmp_path)
-    with pytest.raises(SupersededError):
+    with pytest.raises(NotKeptError, match="No such file or directory"):
         checkpointing.save(tmp_path, epoch=1, state=[b"one"], rows=ROWS, claim=claim)
     assert not tmp_path.exists()
 

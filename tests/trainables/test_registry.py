@@ -1,5 +1,8 @@
 """The registry: what lies in the folder is listed; a wrong name is answered with the choices."""
 
+import signal
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -133,12 +136,32 @@ def test_what_a_familys_own_functions_raise_is_one_line_that_names_them() -> Non
     for name, ask in (("check", family.ask_check), ("own_weights", family.find_own_weights)):
         with pytest.raises(ValueError, match=f"{name} of mine must .* raised KeyError: 'own'"):
             ask()
+    with pytest.raises(ValueError, match=r"describe of mine must .* raised KeyError: 'own'"):
+        Family(**given, describe=refuse).parts({})
+    with pytest.raises(ValueError, match=r"describe of mine must return texts .* returned \['x'\]"):
+        Family(**given, describe=lambda _: ["x"]).parts({})
+    with pytest.raises(ValueError, match="its fixed must map names to what JSON can hold, but is"):
+        Family(**given, fixed={"depth": {1, 2}})
+    with pytest.raises(ValueError, match=r"check of mine must .* raised SystemExit: 3"):
+        Family(**given, check=lambda *_: sys.exit(3)).ask_check()
     with pytest.raises(ValueError, match="must return a WeightsFile, but returned a str"):
         Family(**given, own_weights=lambda: "x.pth").find_own_weights()
     with pytest.raises(ValueError, match="its build must be a function, but is 3; its trainer"):
         Family(**{**given, "build": 3, "trainer": "B"})
     with pytest.raises(ValueError, match=r"the trainer of mine must be MODULE:CLASS .* is a:B"):
         trainer_class(family)
+
+
+def test_code_that_ends_the_process_is_named_by_a_line() -> None:
+    program = "from trainables.last_words import of_code_in\nwith of_code_in('mine.py'): {}"
+    ends = ("pass", "import os; os._exit(7)", "import ctypes; ctypes.string_at(0)")
+    lines = []
+    for end in ends:
+        command = [sys.executable, "-S", "-c", program.format(end)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        lines.append((done.returncode, done.stderr))
+    told = "this process was ended by the code in mine.py: by os._exit, a signal, or a crash\n"
+    assert lines == [(0, ""), (7, told), (-signal.SIGSEGV, told)]
 
 
 DATA_SET = """from trainables.datasets.digits import DATASET as DIGITS

@@ -148,7 +148,7 @@ FINALS = [
         "a winner's weights are missing",
         gone("winners/curve/model.safetensors"),
         "the winner of curve must be kept with its model.safetensors, but that is missing; restore "
-        "them from a copy, or move predictions.parquet out of the folder and go on",
+        "them from a copy, or go on, which trains that final again: python -m",
     ),
     Inconsistency(
         "a winner's card is none",
