@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
@@ -13,6 +14,8 @@ from orchestrator.audit.foreign import ForeignStudy, RawStudy, RawTrial, Said, T
 
 _TRUE: Final = frozenset({"true", "yes", "y", "1", "1.0", "x"})
 _BASELINE_WORDS: Final = frozenset({"baseline", "default"})
+_WRITTEN_NUMBER: Final = re.compile(r"[-+]?(\d[\d., ]*%?|inf(inity)?)", re.IGNORECASE)
+"""A number that is none to Python or not finite: `85.3%`, `0,853`, `inf`."""
 SHOWN: Final = 12
 """Columns that an error names."""
 
@@ -113,10 +116,11 @@ def _is_numeric(trials: Sequence[RawTrial], name: str) -> bool:
 
 
 def _stray(raw: RawStudy, name: str) -> str | None:
-    """Where a column that has numbers has what is no finite one; None of other columns."""
+    """Where a column that has numbers, however written, has what is no finite one; else None."""
     known = [(t.name, v) for t in raw.trials if (v := t.fields.get(name)) is not None]
     strays = [(trial, value) for trial, value in known if _number(_as_number(value)) is None]
-    if len(strays) == len(known):
+    written = all(_WRITTEN_NUMBER.fullmatch(str(value).strip()) for _, value in strays)
+    if len(strays) == len(known) and not written:
         return None
     return next((f"trial {t} of {raw.path} has {v!r}" for t, v in strays), None)
 

@@ -277,6 +277,7 @@ def _split(source: Source, name: str, roles: Roles, columns: Columns) -> Iterato
             names=roles.names,
             logits=roles.logits,
             trainer=roles.trainer,
+            single=roles.single,
             other={column: values[rows] for column, values in other.items()},
         )
 

@@ -245,6 +245,14 @@ def _database(path: Path) -> None:
         (["1e400.csv"], "val_accuracy must have finite numbers, but trial 1 of 1e400.csv has inf"),
         (["word.csv"], "val_accuracy must have finite numbers, but trial 1 of word.csv has 'word'"),
         (
+            ["percent.csv"],
+            "val_accuracy must have finite numbers, but trial 0 of percent.csv has '5",
+        ),
+        (
+            ["comma.csv"],
+            "val_accuracy must have finite numbers, but trial 0 of comma.csv has '0,5'",
+        ),
+        (
             ["no-value.csv"],
             "val_accuracy must have a value in some trial, but none of the 2 in no-",
         ),
@@ -275,6 +283,9 @@ def test_wrong_input_is_one_line_and_exit_2(
     for value in ("inf", "1e400", "word"):
         rows = f"trial,learning_rate,val_accuracy\n0,0.1,0.5\n1,0.2,{value}\n2,0.3,0.6\n"
         Path(f"{value}.csv").write_text(rows)
+    for name, value in {"percent": "{}%", "comma": '"0,{}"'}.items():  # each of them
+        rows = (f"{i},{i},{value.format(i + 50)},0.6" for i in range(3))
+        Path(f"{name}.csv").write_text("\n".join(["trial,lr,val_accuracy,test_accuracy", *rows]))
     Path("no-value.csv").write_text(
         "trial,model,learning_rate,val_accuracy,test_accuracy\n0,,0.1,nan,0.5\n1,,0.2,,0.6\n"
     )
