@@ -250,7 +250,7 @@ def _database(path: Path) -> None:
         ),
         (
             ["comma.csv"],
-            "val_accuracy must have finite numbers, but trial 0 of comma.csv has '0,5'",
+            "val_accuracy must have finite numbers, but trial 0 of comma.csv has '0,50",
         ),
         (
             ["no-value.csv"],
