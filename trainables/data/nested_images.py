@@ -65,7 +65,7 @@ def _of_part(folder: "Folder", name: str) -> TableFile:
 
 
 def _of_classes(folder: "Folder", place: str, names: Sequence[str]) -> list[Row] | None:
-    """The images of classes that have nothing else to read than one folder, of the same name."""
+    """The images of classes that have nothing to read but a folder called alike, or as they are."""
     rows: list[Row] = []
     within = set()
     for name in names:
@@ -75,7 +75,7 @@ def _of_classes(folder: "Folder", place: str, names: Sequence[str]) -> list[Row]
             return None
         images = _images(inside.child(folders[0]))
         rows += [(f"{place}{name}/{folders[0]}/{image}", name) for image in images]
-        within.add(folders[0])
+        within.add("" if folders[0] == name else folders[0])
     return rows if rows and len(names) >= MIN_CLASSES and len(within) == 1 else None
 
 

@@ -7,16 +7,17 @@ from trainables.data.layout import SHOWN
 from trainables.data.table_files import TableFile
 
 FLAGS: Final = {
-    **dict.fromkeys(("0", "0.0", "False", "false"), 0),
-    **dict.fromkeys(("1", "1.0", "True", "true"), 1),
+    **dict.fromkeys(("0", "0.0", "false"), 0),
+    **dict.fromkeys(("1", "1.0", "true"), 1),
 }
+"""What a column of 0 and 1 may say, in small letters."""
 
 
 def flag_columns(tables: Sequence[TableFile], names: Sequence[str]) -> dict[str, set[int]]:
     """Those of `names` that have nothing but 0 and 1, and which of these they have."""
     found = {}
     for name in names:
-        texts = {str(value) for table in tables for value in table.column(name)}
+        texts = {str(value).lower() for table in tables for value in table.column(name)}
         if texts <= FLAGS.keys():
             found[name] = {FLAGS[text] for text in texts}
     return found
@@ -60,5 +61,5 @@ def labels_of(table: TableFile, names: Sequence[str]) -> list[str]:
 
 
 def _rows(table: TableFile, names: Sequence[str]) -> list[tuple[int, ...]]:
-    columns = ([FLAGS[str(value)] for value in table.column(name)] for name in names)
+    columns = ([FLAGS[str(value).lower()] for value in table.column(name)] for name in names)
     return [*zip(*columns, strict=True)]

@@ -111,8 +111,25 @@ def _image(table: TableFile, named: NamedColumns, paths: ImagePaths) -> str:
     found = described or typed
     for way in paths.ways:
         found = found or [name for name in others if _are_files(table, name, way)]
+    _check_found(table, others if not found else (), paths)
     what = "images, or paths of image files from the folder of the table"
     return _one(table, found, "image", what)
+
+
+def _check_found(table: TableFile, names: Sequence[str], paths: ImagePaths) -> None:
+    """Says of a column whose values are called as images are that they are no files.
+
+    Raises:
+        ValueError: One of `names` is such a column.
+    """
+    for name in names:
+        if _is_text(table.schema.field(name).type):
+            first = next(filter(None, table.column(name)), "")
+            if first.lower().endswith(IMAGE_ENDINGS):
+                raise ValueError(
+                    f"the images of {table.name} must be files below {paths.place}, but column "
+                    f"{name!r} has {first!r} and others that are none"
+                )
 
 
 def _labels(tables: Sequence[TableFile], used: set[str | None]) -> list[str]:

@@ -199,6 +199,22 @@ def test_the_same_of_a_part_alone_and_beside_a_part_in_folders_of_classes(tmp_pa
     assert folder.DATASET.open(str(other), 8).own_validation == 54
 
 
+def test_classes_that_lie_in_a_folder_of_their_own_name_are_read(tmp_path: Path) -> None:
+    place = lay_out(tmp_path, {}, *(f"{name}/{name}/{{}}.png" for name in CLASSES))
+    assert folder.DATASET.open(str(place), 8).classes == CLASSES
+
+
+@pytest.mark.parametrize("path", [r"C:\data\0.png", "/elsewhere/0.png", "0.PNG", "s3://b/0.png"])
+def test_a_path_that_leads_to_no_file_is_told_where_no_column_has_any(
+    path: str, tmp_path: Path
+) -> None:
+    text = rows(",", "file", "label", ending=".png").replace("0.png", path, 1)
+    place = lay_out(tmp_path, {"labels.csv": text}, "others/{}.jpg")
+    with pytest.raises(ValueError, match="must be files below") as told:
+        folder.DATASET.open(str(place / "labels.csv"), 8)
+    assert repr(path) in str(told.value)
+
+
 def test_an_image_that_the_text_beside_it_does_not_have_is_named(tmp_path: Path) -> None:
     place = tiny_imagenet(tmp_path)
     (place / "val/images/0.png").rename(place / "val/images/new.png")
