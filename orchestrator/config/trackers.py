@@ -58,7 +58,7 @@ def parse_targets(text: str | None) -> list[Target]:
         if not place and (equals or name == "optuna"):
             raise ValueError(f"say where as {name}=WHERE, but got {part.strip()!r}")
         if name in OF_PATHS and "://" in place:
-            raise ValueError(f"{name} keeps files on this machine, but got {redacted(place)!r}")
+            raise ValueError(f"have {name}=PATH, on this machine, but got {redacted(place)!r}")
         targets.append(Target(tracker=name, place=place))
     names = [target.tracker for target in targets]
     if len(set(names)) < len(names):
@@ -77,3 +77,24 @@ def check_installed(targets: Iterable[Target]) -> None:
         raise ValueError(
             f"track {names} must have its package installed, but it is not: {extras.install(names)}"
         )
+
+
+def check_journals(targets: Iterable[Target]) -> None:
+    """Checks that what Optuna's would be appended to is new, empty, or a journal.
+
+    Raises:
+        ValueError: It is a file of another kind.
+    """
+    for target in targets:
+        path = target.path
+        if target.tracker != "optuna" or path is None or not path.is_file():
+            continue
+        if path.stat().st_size and not is_journal(path):
+            raise ValueError(f"--track {target} must name a new file or a journal of Optuna's")
+
+
+def is_journal(path: Path) -> bool:
+    """Whether a file begins as Optuna's journals do: an object with an operation in a line."""
+    with path.open("rb") as opened:
+        start = opened.readline(1 << 16)
+    return start.startswith(b"{") and b'"op_code"' in start

@@ -101,11 +101,12 @@ def _jobs(
 def _to_trackers(folder: Path, texts: Sequence[str]) -> Iterator[str]:
     """Sends the study to trackers, a line for each; a `ValueError` where one does not take it."""
     from orchestrator.config.settings import checked
-    from orchestrator.config.trackers import check_installed, parse_targets
+    from orchestrator.config.trackers import check_installed, check_journals, parse_targets
     from orchestrator.track.follower import send
 
     targets = parse_targets(checked("track", list(texts)))
     check_installed(targets)
+    check_journals(targets)
     for target in targets:
         send(folder, target)
         yield f"tracker: {target}"

@@ -12,7 +12,7 @@ from rich.console import Console
 from orchestrator.cli import counted
 from orchestrator.config.settings import Settings
 from orchestrator.config.sources import demo_notes
-from orchestrator.config.trackers import check_installed, parse_targets
+from orchestrator.config.trackers import check_installed, check_journals, parse_targets
 from orchestrator.forecast.estimate import Forecast, forecast_study, time_notes
 from orchestrator.forecast.prices import read_prices
 from orchestrator.forecast.throughput import Work
@@ -209,6 +209,7 @@ def _check_publish(
 def _check_track(settings: Settings) -> None:
     targets = parse_targets(settings.track)
     check_installed(targets)
+    check_journals(targets)
     for target in targets:
         check_complete(target.place, "--track")
         if target.path is not None:
