@@ -44,7 +44,7 @@ ROW_NUMBERS: Final = frozenset({"index", "idx", *NO_NAME})
 """Columns that name images only where they are not just counted."""
 _OF_A_CLASS: Final = re.compile(
     r"(?P<what>prob|proba|probs|probability|probabilities|p|score|softmax|logit|logits)"
-    r"(?:_class)?[ _.:-]+(?P<name>.+)",
+    r"(?:_class|(?<=probability) of(?= ))?[ _.:-]+(?P<name>.+)",
     re.IGNORECASE,
 )
 

@@ -110,6 +110,11 @@ def test_two_kinds_of_faults_of_the_rows_are_told_at_once(place: Path, refusal: 
             "line 2 has 4 values, and the first line 3",
         ),
         ("a.csv", b"image,label,score\n1,0,0.3\n2,1,0.9\n", "one value an image, as '0.3'; of two"),
+        (
+            "a.csv",
+            b"family,role,seed,train_fraction,image_index,label,predicted,probabilities\n0,,,,,,,",
+            "a.csv has a study's predictions as `export` writes them: name the study's folder",
+        ),
         ("a.csv", b"\n\n", "a.csv"),
         ("a.json", b"{", "a.json must be a whole .json file"),
         ("a.json", b"3", "it is no table"),
