@@ -45,6 +45,7 @@ def interpret(raw: RawStudy, said: Said) -> ForeignStudy:
     if metric is None:  # else it would be said that nothing but test was recorded
         choosing = {"validation", "unsaid"}
         _check_filled(raw, [name for name in measures if names.side(name) in choosing])
+        _check_unusual(raw.trials, [n for n in numbers if n not in {*measures, *params}])
     for name in (metric, test):
         if name in strays and name not in {said.metric, said.test_metric, raw.objective}:
             raise ValueError(f"{name} must have finite numbers, but {strays[name]}")
@@ -108,6 +109,23 @@ def _check_filled(raw: RawStudy, columns: Sequence[str], of: str = "") -> None:
                 f"{of}{name} must have a value in some trial, but none of the {len(raw.trials)} in "
                 f"{raw.path} has one"
             )
+
+
+def _check_unusual(trials: Sequence[RawTrial], numbers: Sequence[str]) -> None:
+    """Checks that no number that differs between trials is of validation by its name."""
+    may_be = [
+        name
+        for name in numbers
+        if names.side(name) == "validation"
+        and not names.is_param(name)
+        and not names.HYPERPARAMETERS & set(names.tokens(name))
+        and len({trial.fields.get(name) for trial in trials} - {None}) > 1
+    ]
+    if may_be:
+        raise ValueError(
+            "--metric must name the column that trials were chosen by, which may be "
+            f"{listed(may_be, SHOWN)}: of validation by its name, but no usual measure"
+        )
 
 
 def _is_numeric(trials: Sequence[RawTrial], name: str) -> bool:
