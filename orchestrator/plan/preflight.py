@@ -259,7 +259,7 @@ def _check_measured(place: str) -> None:
 
 
 def _warm_source(place: str) -> warm_start.Source:
-    return warm_start.read(local_folder(place).expanduser().resolve())
+    return warm_start.read(local_folder(place, flag="--warm-start").expanduser().resolve())
 
 
 def _prepare(
