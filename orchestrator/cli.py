@@ -17,10 +17,21 @@ from trainables.secrets import redacted
 DONE, INCOMPLETE, WRONG_INPUT, INFRASTRUCTURE, INTERRUPTED = 0, 1, 2, 3, 130
 # What moves a cursor, sets a title, fills a clipboard, or turns the order of letters round.
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+_HOME: Final = re.compile(r"(?<![^=,])~(?=/)")
+"""Where a path begins: an argument, or what stands in it behind `=` or a comma."""
 
 
 class OneLineParser(argparse.ArgumentParser):
-    """A parser of command lines that does not print the whole usage before an error."""
+    """A parser of command lines that does not print the whole usage before an error.
+
+    A `~/` is the home folder also where no shell makes it that: in `--output=~/x` and `NAME=~/x`.
+    """
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Parses, as argparse does."""
+        given = sys.argv[1:] if args is None else args
+        home = os.path.expanduser("~")  # noqa: PTH111 (which raises where there is none)
+        return super().parse_known_args([_HOME.sub(lambda _: home, a) for a in given], namespace)
 
     def error(self, message: str) -> NoReturn:
         """Prints the message and exits."""

@@ -37,10 +37,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _images(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise ValueError
-    return number
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"images must be a whole number from 1 on, but is {text}")
+    return int(text)
 
 
 def _parser() -> argparse.ArgumentParser:

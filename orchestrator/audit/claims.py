@@ -140,7 +140,7 @@ def _by_repeats(study: ForeignStudy, a: Sequence[Trial], b: Sequence[Trial]) -> 
     for trials in (a, b):
         by_seed = {trial.seed: trial for trial in trials if trial.seed is not None}
         values = present(t.test if on_test else study.score(t) for t in by_seed.values())
-        samples.append(study.sign * np.array(values))
+        samples.append((study.test_sign if on_test else study.sign) * np.array(values))
     sizes = [len(sample) for sample in samples]
     # A spread needs two; none is left of what was rounded, or of the same training twice.
     if min(sizes) < 2 or not all(map(np.ptp, samples)):  # noqa: PLR2004 (a spread)
@@ -157,7 +157,7 @@ def _by_test_images(study: ForeignStudy, a: Sequence[Trial], b: Sequence[Trial])
     shares = present(selection_bias.accuracy_share(study, trial, test=True) for trial in (*a, *b))
     if images is None or not len(a) == len(b) == 1 or len(shares) < len(a) + len(b):
         return None
-    difference = study.sign * (a[0].test or 0.0) - study.sign * (b[0].test or 0.0)
+    difference = study.test_sign * (a[0].test or 0.0) - study.test_sign * (b[0].test or 0.0)
     deviation = math.sqrt(sum(share * (1 - share) for share in shares) / images)
     p_value = float(2 * ndtr(-abs(shares[0] - shares[1]) / deviation))
     why = f"two shares of {images:,} test images, one training each"

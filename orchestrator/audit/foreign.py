@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from orchestrator.audit import names
 from search_spaces.baseline import Params
 
 COMPLETED, STOPPED, FAILED, RUNNING = "completed", "stopped", "failed", "running"
@@ -177,9 +178,20 @@ class ForeignStudy:
         """The usable trials of a group."""
         return tuple(trial for trial in self.usable if trial.group == group)
 
-    def better(self, value: float | None, other: float | None) -> bool:
+    @property
+    def test_sign(self) -> int:
+        """The same of the test metric: by its name, where that is of another measure."""
+        name = self.test_metric
+        if self.metric is None or name is None or names.measure(name) == names.measure(self.metric):
+            return self.sign
+        if names.measure(name) in names.EITHER_WAY:
+            return self.sign
+        return 1 if names.is_higher_better(name) else -1
+
+    def better(self, value: float | None, other: float | None, *, on_test: bool = False) -> bool:
         """Whether a value is better than another; one that is missing is neither."""
-        return value is not None and other is not None and self.sign * value > self.sign * other
+        sign = self.test_sign if on_test else self.sign
+        return value is not None and other is not None and sign * value > sign * other
 
     def best(self, trials: Sequence[Trial]) -> Trial | None:
         """The first of the best, by what they were or could be chosen by."""

@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
@@ -13,6 +14,8 @@ from orchestrator.audit.foreign import ForeignStudy, RawStudy, RawTrial, Said, T
 
 _TRUE: Final = frozenset({"true", "yes", "y", "1", "1.0", "x"})
 _BASELINE_WORDS: Final = frozenset({"baseline", "default"})
+_WRITTEN_NUMBER: Final = re.compile(r"[-+]?(\d[\d., ]*%?|inf(inity)?)", re.IGNORECASE)
+"""A number that is none to Python or not finite: `85.3%`, `0,853`, `inf`."""
 SHOWN: Final = 12
 """Columns that an error names."""
 
@@ -42,6 +45,7 @@ def interpret(raw: RawStudy, said: Said) -> ForeignStudy:
     if metric is None:  # else it would be said that nothing but test was recorded
         choosing = {"validation", "unsaid"}
         _check_filled(raw, [name for name in measures if names.side(name) in choosing])
+        _check_unusual(raw.trials, [n for n in numbers if n not in {*measures, *params}])
     for name in (metric, test):
         if name in strays and name not in {said.metric, said.test_metric, raw.objective}:
             raise ValueError(f"{name} must have finite numbers, but {strays[name]}")
@@ -107,16 +111,34 @@ def _check_filled(raw: RawStudy, columns: Sequence[str], of: str = "") -> None:
             )
 
 
+def _check_unusual(trials: Sequence[RawTrial], numbers: Sequence[str]) -> None:
+    """Checks that no number that differs between trials is of validation by its name."""
+    may_be = [
+        name
+        for name in numbers
+        if names.side(name) == "validation"
+        and not names.is_param(name)
+        and not names.HYPERPARAMETERS & set(names.tokens(name))
+        and len({trial.fields.get(name) for trial in trials} - {None}) > 1
+    ]
+    if may_be:
+        raise ValueError(
+            "--metric must name the column that trials were chosen by, which may be "
+            f"{listed(may_be, SHOWN)}: of validation by its name, but no usual measure"
+        )
+
+
 def _is_numeric(trials: Sequence[RawTrial], name: str) -> bool:
     known = {_number(value) for trial in trials if (value := trial.fields.get(name)) is not None}
     return bool(known) and None not in known
 
 
 def _stray(raw: RawStudy, name: str) -> str | None:
-    """Where a column that has numbers has what is no finite one; None of other columns."""
+    """Where a column that has numbers, however written, has what is no finite one; else None."""
     known = [(t.name, v) for t in raw.trials if (v := t.fields.get(name)) is not None]
     strays = [(trial, value) for trial, value in known if _number(_as_number(value)) is None]
-    if len(strays) == len(known):
+    written = all(_WRITTEN_NUMBER.fullmatch(str(value).strip()) for _, value in strays)
+    if len(strays) == len(known) and not written:
         return None
     return next((f"trial {t} of {raw.path} has {v!r}" for t, v in strays), None)
 

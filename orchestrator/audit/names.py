@@ -14,12 +14,15 @@ _SIDES: Final[dict[Side, frozenset[str]]] = {
 _HIGHER: Final = (
     *("accuracy", "acc", "top1", "f1", "auc", "auroc", "roc", "score", "precision", "recall"),
     *("kappa", "mcc", "map", "iou", "dice", "r2", "value", "values", "objective", "reward"),
+    *("top5", "miou", "jaccard", "auprc", "bleu", "fitness"),
 )
 _LOWER: Final = (
     *("loss", "logloss", "error", "err", "nll", "rmse", "mse", "mae", "perplexity", "ppl"),
 )
 MEASURES: Final = (*_HIGHER, *_LOWER)
 """The first found in a study's columns is taken for what trials were chosen by."""
+EITHER_WAY: Final = frozenset({"score", "value", "values", "objective", None})
+"""Measures of which a name does not say whether more is better."""
 _PREFIXES: Final = re.compile(r"^(metrics|params?|config|user_attrs|tags|summary|hp|hparams)[._/]")
 _PARAMS: Final = re.compile(r"^(params?|config|hp|hparams)[._/]")
 _CROSS_VALIDATION: Final = re.compile(r"^(split\d+|mean|std|rank)_test_")

@@ -5,6 +5,7 @@ from pathlib import Path
 from orchestrator.audit import read_csv, read_optuna, read_ray
 from orchestrator.audit.foreign import RawStudy, reading
 from orchestrator.called import text_of
+from orchestrator.config.trackers import is_journal
 
 
 def read(path: Path, *, study: str | None, metric: str | None) -> RawStudy:
@@ -29,7 +30,7 @@ def read(path: Path, *, study: str | None, metric: str | None) -> RawStudy:
     elif not path.is_file():  # a pipe would be read for ever
         wrong = "is neither" if path.exists() else "does not exist"
         raise ValueError(f"PATH must be a file or a folder, but {path} {wrong}")
-    elif read_optuna.is_sqlite(path) or _is_journal(path):
+    elif read_optuna.is_sqlite(path) or is_journal(path):
         with reading(path, "PATH must be a file of Optuna's"):
             return read_optuna.read_optuna(path, study=study, metric=metric)
     else:
@@ -38,10 +39,3 @@ def read(path: Path, *, study: str | None, metric: str | None) -> RawStudy:
         raise ValueError(f"--study must go with a file of Optuna's, but got {study!r} with {form}")
     with reading(path, f"PATH must be {form}"):
         return reader(path)
-
-
-def _is_journal(path: Path) -> bool:
-    """Whether a file begins as Optuna's journals do: an object with an operation in a line."""
-    with path.open("rb") as opened:
-        start = opened.readline(1 << 16)
-    return start.startswith(b"{") and b'"op_code"' in start

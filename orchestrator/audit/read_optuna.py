@@ -150,7 +150,7 @@ def _objective(study: optuna.Study, metric: str | None) -> tuple[int, str, Study
     if metric not in known:
         raise ForeignStudyError(
             f"--metric must name one of the objectives {', '.join(known)} of the study "
-            f"{study.study_name}, but got {metric!r}"
+            f"{study.study_name}, but {'is not given' if metric is None else f'got {metric!r}'}"
         )
     place = known.index(metric)
     return place, metric, directions[place]

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final
 
+from orchestrator.audit import names
 from orchestrator.audit.finding import Check, Finding, listed, of_group
 from orchestrator.audit.foreign import ForeignStudy, Trial
 from orchestrator.cli import counted
@@ -91,7 +92,11 @@ def _better_by_value(study: ForeignStudy, trials: Sequence[Trial]) -> Iterator[s
         return
     ((chosen, value, chosen_test),) = marked
     ahead = [t for t, _ in tests if study.better(t.value, value)]
-    beaten = all(study.better(chosen_test, test) for trial, test in tests if trial is not chosen)
+    beaten = all(
+        study.better(chosen_test, test, on_test=True)
+        for trial, test in tests
+        if trial is not chosen
+    )
     if ahead and beaten:
         yield (
             f"{chosen.name} has the best {study.test_metric} of {len(tests)} tested trials "
@@ -104,7 +109,8 @@ def _best_epoch(study: ForeignStudy) -> Iterator[str]:
     """The best test value over epochs is reported, and is not that of the best validation epoch."""
     compared = 0
     lucky = []
-    pick = max if study.sign > 0 else min
+    pick = max if study.test_sign > 0 else min
+    pick_curve = max if study.sign > 0 else min
     for trial in study.usable:
         reported, tests = trial.best_test, trial.test_curve
         if reported is None or len(tests) < FEWEST_VALUES or len(trial.curve) != len(tests):
@@ -112,8 +118,8 @@ def _best_epoch(study: ForeignStudy) -> Iterator[str]:
         compared += 1
         if reported != pick(tests):
             return
-        honest = tests[pick(range(len(tests)), key=lambda epoch: trial.curve[epoch])]
-        if study.better(reported, honest):
+        honest = tests[pick_curve(range(len(tests)), key=lambda epoch: trial.curve[epoch])]
+        if study.better(reported, honest, on_test=True):
             lucky.append((abs(reported - honest), trial.name))
     if len(lucky) >= FEWEST_LUCKY:
         gain, name = max(lucky, key=lambda pair: pair[0])
@@ -139,9 +145,7 @@ def _none_found(study: ForeignStudy) -> Finding:
     if study.metric is None:
         return CHECK.unknown("No measure on validation is recorded here.")
     if name is None:
-        return CHECK.unknown(
-            f"No measure on test is recorded here, and {study.metric} may be of any part."
-        )
+        return CHECK.unknown(_no_test_metric(study, study.metric))
     tested = [trial for trial in study.usable if trial.test is not None]
     if not tested:
         return CHECK.unknown(f"{name} is recorded of no trial with a result.")
@@ -155,6 +159,21 @@ def _none_found(study: ForeignStudy) -> Finding:
         f"{name} is recorded of finals alone: {counted(len(tested), 'trial')} "
         f"({listed([trial.name for trial in tested])})."
     )
+
+
+def _no_test_metric(study: ForeignStudy, metric: str) -> str:
+    """That no measure on test is known, or that those there are of something else."""
+    columns = [*dict.fromkeys(name for trial in study.raw.trials for name in trial.fields)]
+    folds = names.is_cross_validation(columns)
+    sides = {n: names.side(n, cross_validation=folds) for n in columns if names.measure(n)}
+    tests = [name for name, side in sides.items() if side == "test" and name != metric]
+    if tests:
+        return (
+            f"Nothing on test is of the same measure as {metric}, by its name. Name what is by "
+            f"--test-metric ({listed(tests)})."
+        )
+    may_be = "" if names.side(metric) == "validation" else f", and {metric} may be of any part"
+    return f"No measure on test is recorded here{may_be}."
 
 
 def _points(trials: Sequence[Trial]) -> int:

@@ -66,7 +66,7 @@ def parse_targets(text: str | None) -> list[Target]:
         if not place and (equals or name == "optuna"):
             raise ValueError(f"say where as {name}=WHERE, but got {part.strip()!r}")
         if name in OF_PATHS and "://" in place:
-            raise ValueError(f"{name} keeps files on this machine, but got {redacted(place)!r}")
+            raise ValueError(f"have {name}=PATH, on this machine, but got {redacted(place)!r}")
         targets.append(Target(tracker=name, place=place))
     names = [target.tracker for target in targets]
     if len(set(names)) < len(names):
@@ -74,13 +74,14 @@ def parse_targets(text: str | None) -> list[Target]:
     return targets
 
 
-def check_reachable(targets: Iterable[Target]) -> None:
-    """Checks that the packages of trackers are there, and that MLflow's address can be one.
+def check_targets(targets: Iterable[Target]) -> None:
+    """Checks that the packages of trackers are there, and that each can be where it is to be.
 
-    None is imported and nobody is asked: a server may come later.
+    None is imported and no server is asked: it may come later.
 
     Raises:
-        ValueError: Some packages are missing, all of which are named, or it can be no address.
+        ValueError: Some packages are missing, all of which are named, MLflow's address can be none,
+            or what Optuna's journal would be appended to is a file of another kind.
     """
     targets = list(targets)
     names = ",".join(each.tracker for each in targets if not extras.is_installed(each.tracker))
@@ -96,6 +97,9 @@ def check_reachable(targets: Iterable[Target]) -> None:
                 "postgresql://...), at databricks, or in a folder that is there, but got "
                 f"{redacted(named)!r}"
             )
+        path = target.path if target.tracker == "optuna" else None
+        if path and path.is_file() and path.stat().st_size and not is_journal(path):
+            raise ValueError(f"--track {target} must name a new file or a journal of Optuna's")
 
 
 def _is_mlflow_uri(place: str) -> bool:
@@ -109,3 +113,10 @@ def _is_mlflow_uri(place: str) -> bool:
         return False
     plugins = (each.name for each in entry_points(group="mlflow.tracking_store"))
     return bool(rest) and scheme.partition("+")[0] in {*MLFLOW_SCHEMES, *plugins}
+
+
+def is_journal(path: Path) -> bool:
+    """Whether a file begins as Optuna's journals do: an object with an operation in a line."""
+    with path.open("rb") as opened:
+        start = opened.readline(1 << 16)
+    return start.startswith(b"{") and b'"op_code"' in start

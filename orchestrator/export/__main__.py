@@ -101,11 +101,11 @@ def _jobs(
 def _to_trackers(folder: Path, texts: Sequence[str]) -> Iterator[str]:
     """Sends the study to trackers, a line for each; a `ValueError` where one does not take it."""
     from orchestrator.config.settings import checked
-    from orchestrator.config.trackers import check_reachable, parse_targets
+    from orchestrator.config.trackers import check_targets, parse_targets
     from orchestrator.track.follower import send
 
     targets = parse_targets(checked("track", list(texts)))
-    check_reachable(targets)
+    check_targets(targets)
     for target in targets:
         send(folder, target)
         yield f"tracker: {target}"

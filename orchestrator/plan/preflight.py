@@ -12,7 +12,7 @@ from rich.console import Console
 from orchestrator.cli import counted
 from orchestrator.config.settings import Settings
 from orchestrator.config.sources import demo_notes
-from orchestrator.config.trackers import check_reachable, parse_targets
+from orchestrator.config.trackers import check_targets, parse_targets
 from orchestrator.forecast.estimate import Forecast, forecast_study, time_notes
 from orchestrator.forecast.prices import read_prices
 from orchestrator.forecast.throughput import Work
@@ -208,7 +208,7 @@ def _check_publish(
 
 def _check_track(settings: Settings) -> None:
     targets = parse_targets(settings.track)
-    check_reachable(targets)
+    check_targets(targets)
     for target in targets:
         check_complete(target.place, "--track")
         if target.path is not None:
@@ -258,7 +258,7 @@ def _check_measured(place: str) -> None:
 
 
 def _warm_source(place: str) -> warm_start.Source:
-    return warm_start.read(local_folder(place).expanduser().resolve())
+    return warm_start.read(local_folder(place, flag="--warm-start").expanduser().resolve())
 
 
 def _prepare(

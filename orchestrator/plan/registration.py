@@ -107,7 +107,8 @@ def _read(path: Path, settings: Settings, families: Sequence[str]) -> Registrati
         read = _File.model_validate(content)
     except ValidationError as error:
         wrong = "; ".join(
-            f"{'.'.join(map(str, fault['loc'])) or 'the file'}: {fault['msg']}"
+            f"{'.'.join(map(str, fault['loc'])) or 'the file'}: "
+            f"{'must be names with values' if fault['type'] == 'model_type' else fault['msg']}"
             for fault in error.errors()
         )
         raise ValueError(

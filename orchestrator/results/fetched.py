@@ -21,20 +21,20 @@ TRIES: Final = 5
 """A study that is published may remove a file between its manifest and our asking for it."""
 
 
-def local_folder(results: str, *, weights: bool = False) -> Path:
+def local_folder(results: str, *, weights: bool = False, flag: str = "RESULTS") -> Path:
     """The folder to read a study in: its own, or of an address a copy in the user's cache.
 
     Each call asks the address, which ends in the study's name, anew, and brings what has changed;
-    the winners' weights where these are needed too.
+    the winners' weights where these are needed too. Errors name the `flag` that it was given by.
 
     Raises:
         ValueError: It is a file; or no study is stored at the address, or it cannot be read.
     """
     if "://" not in results:
         if Path(results).is_file():
-            raise ValueError(f"RESULTS must be a study's folder, but {results} is a file")
+            raise ValueError(f"{flag} must be a study's folder, but {results} is a file")
         return Path(results)
-    place = published.place_of(results, flag="RESULTS")
+    place = published.place_of(results, flag=flag)
     folder = cache_folder(place)
     folder.mkdir(parents=True, exist_ok=True)
 

@@ -9,6 +9,7 @@ from scipy.special import softmax
 from orchestrator.results.rows import Model
 from orchestrator.stats.bootstrap import Floats, Integers
 from orchestrator.stats.predictions import PredictedRun
+from orchestrator.verdict.counting import counted_otherwise
 from orchestrator.verdict.faults import FaultsError, short, some
 from orchestrator.verdict.said import Said, Texts, name_of
 
@@ -71,6 +72,7 @@ def match(
     faults = [*_check_runs(found)]
     _take_names_of_files(found)
     FaultsError.check([*faults, *_take_labels(found, labels)])
+    FaultsError.check([*counted_otherwise(found)])
     notes: list[str] = []
     order = _order(found, notes)
     known = _classes(found, classes)
@@ -107,7 +109,13 @@ def _check_runs(found: Sequence[Said]) -> Iterator[str]:
             )
         origins[key] = said.origin
         if said.predicted is None and said.outputs is None:
-            if said.labels is None:
+            if said.single:
+                yield (
+                    f"{said.origin}: probabilities must be a number for each class (columns "
+                    "prob_A, prob_B ..., or a list), but there is one value an image, as "
+                    f"{said.single}; of two classes write both, or the predicted class"
+                )
+            elif said.labels is None:
                 yield (
                     f"{said.origin}: a column must say the predicted class (predicted, prediction, "
                     "class ...) or probabilities (prob_CLASS, probabilities ...), but its columns "
@@ -254,9 +262,13 @@ def _run(
     for what, values in (("labels", said.labels), ("predictions", said.predicted)):
         unknown = sorted({*_given(values)} - set(place))
         if unknown:
+            numbers = all(map(str.isdecimal, unknown)) and not any(map(str.isdecimal, classes))
+            advice = (
+                "write names, not numbers" if numbers else "name all classes with --classes A,B,..."
+            )
             faults.append(
                 f"{said}: {what} must be of the classes {listed}, but {len(unknown)} are not: "
-                f"{some(unknown)}; name all classes with --classes A,B,..."
+                f"{some(unknown)}; {advice}"
             )
     if len(classes) < LEAST_CLASSES:
         faults.append(f"there must be two classes or more, but there is {listed} alone")

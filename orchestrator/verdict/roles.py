@@ -8,6 +8,7 @@ from typing import Final
 
 import numpy as np
 
+from orchestrator.verdict.faults import short
 from orchestrator.verdict.tables import NO_NAME, Array, Columns
 
 NAMES: Final[Mapping[str, tuple[str, ...]]] = {
@@ -43,7 +44,7 @@ ROW_NUMBERS: Final = frozenset({"index", "idx", *NO_NAME})
 """Columns that name images only where they are not just counted."""
 _OF_A_CLASS: Final = re.compile(
     r"(?P<what>prob|proba|probs|probability|probabilities|p|score|softmax|logit|logits)"
-    r"(?:_class)?[ _.:-]+(?P<name>.+)",
+    r"(?:_class|(?<=probability) of(?= ))?[ _.:-]+(?P<name>.+)",
     re.IGNORECASE,
 )
 
@@ -57,12 +58,14 @@ class Outputs:
         names: Of the classes of the outputs, in their order; empty where they are not named.
         logits: Whether the outputs are said to be logits.
         trainer: Whether it is what a Hugging Face Trainer predicts, which are logits as a rule.
+        single: The first of a column of probabilities that has one value an image; empty elsewhere.
     """
 
     outputs: Array | None = None
     names: tuple[str, ...] = ()
     logits: bool = False
     trainer: bool = False
+    single: str = ""
 
 
 @dataclass(kw_only=True, eq=False)
@@ -143,6 +146,8 @@ def _take_outputs(found: Roles, rest: dict[str, Array], *, dropped: bool, traine
     for role, values in given.items():
         if values is not None and values.ndim == MATRIX:
             found.outputs, found.logits = values, role == "logits"
+        elif values is not None and len(values):
+            found.single = short(values[0])
     if predicted is not None and predicted.ndim == MATRIX:
         # A Trainer's predictions are logits, a Keras model's probabilities: their sums tell.
         del found.columns["predicted"]

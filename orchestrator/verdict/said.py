@@ -127,6 +127,11 @@ def read_all(
                 notes += more
             else:
                 columns = read_columns(source.path)
+                if columns.keys() >= OURS:
+                    raise ValueError(
+                        f"{source.path} has a study's predictions as `export` writes them: name "
+                        "the study's folder, or its predictions.parquet, in its place"
+                    )
                 names |= {*columns}
                 own = [*_split(source, name, roles_of(columns, columns_given, known), columns)]
             for said in own:
@@ -277,6 +282,7 @@ def _split(source: Source, name: str, roles: Roles, columns: Columns) -> Iterato
             names=roles.names,
             logits=roles.logits,
             trainer=roles.trainer,
+            single=roles.single,
             other={column: values[rows] for column, values in other.items()},
         )
 

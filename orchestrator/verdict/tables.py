@@ -1,7 +1,9 @@
 """Files of predictions as columns, whatever wrote them: CSV, Parquet, Arrow, JSON, NumPy."""
 
+import csv
 import io
 import json
+import warnings
 import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -79,20 +81,34 @@ def _read_text(path: Path) -> Columns:
     headless = _are_numbers(cells) and (len(cells) == 1 or not all(map(str.isdigit, cells)))
     if not headless:
         _check_once([cell.strip().strip('"') for cell in cells])
-    frame = pd.read_csv(
-        io.StringIO(text),
-        sep=separator,
-        header=None if headless else 0,
-        dtype=str,
-        keep_default_na=False,
-        skip_blank_lines=True,
-        index_col=False,
-        engine="python" if separator == r"\s+" else "c",
-    )
+    with warnings.catch_warnings(record=True) as cut:
+        warnings.simplefilter("always", pd.errors.ParserWarning)
+        frame = pd.read_csv(
+            io.StringIO(text),
+            sep=separator,
+            header=None if headless else 0,
+            dtype=str,
+            keep_default_na=False,
+            skip_blank_lines=True,
+            index_col=False,
+            engine="python" if separator == r"\s+" else "c",
+        )
+    if cut:
+        _check_widths(text, separator, len(frame.columns))
     if headless:
         whole = frame.to_numpy()
         return {THE_WHOLE: whole[:, 0] if whole.shape[1] == 1 else whole.astype(np.float64)}
     return of_frame(frame)
+
+
+def _check_widths(text: str, separator: str, width: int) -> None:
+    """Rejects values that no name stands above, which pandas leaves out."""
+    for number, row in enumerate(csv.reader(io.StringIO(text), delimiter=separator), 1):
+        if any(row[width:]):
+            raise ValueError(
+                f"line {number} has {len(row)} values, and the first line {width}; a value with a "
+                f"{separator!r} in it must stand in quotation marks"
+            )
 
 
 def _check_once(names: list[str]) -> None:

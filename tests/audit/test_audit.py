@@ -182,6 +182,43 @@ def test_repeated_trainings_support_a_claim_and_single_ones_speak_of_themselves(
     assert "these trained networks only" in " ".join(capsys.readouterr().out.split())
 
 
+@pytest.mark.parametrize(
+    ("chosen_by", "arguments"),
+    [("val_loss", ("--test-metric", "test_acc")), ("value", ("--direction", "minimize"))],
+)
+def test_more_of_a_test_accuracy_is_better_also_where_trials_were_chosen_by_a_loss(
+    chosen_by: str, arguments: tuple[str, ...], tmp_path: Path
+) -> None:
+    rows = [f"model,seed,learning_rate,{chosen_by},test_acc"]
+    for model, accuracy in (("cnn", 0.70), ("resnet", 0.80)):
+        rows += [
+            f"{model},{i},0.1,{0.99 - accuracy - i / 90},{accuracy + i / 99}" for i in range(4)
+        ]
+    (tmp_path / "trials.csv").write_text("\n".join(rows))
+    claims = claims_of(tmp_path / "trials.csv", *arguments)
+    assert claims == {"resnet is better than cnn": "supported"}
+
+
+@pytest.mark.parametrize("name", ["val", "Top-1 (val)", "dev_result"])
+def test_a_number_of_validation_without_a_usual_measure_is_not_taken_for_none(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = [f"learning_rate,eval_batch,{name},test_acc"]
+    rows += [f"0.{i},{i},0.{70 + i},0.{60 + i}" for i in range(1, 6)]
+    (tmp_path / "trials.csv").write_text("\n".join(rows))
+    assert main([str(tmp_path / "trials.csv")]) == 2
+    assert f"chosen by, which may be {name}: of validation" in capsys.readouterr().err
+
+
+def test_a_test_metric_of_another_measure_is_named_and_not_called_missing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = ["learning_rate,val_loss,test_acc", *(f"0.{i},0.{i},0.{i}" for i in range(1, 6))]
+    (tmp_path / "trials.csv").write_text("\n".join(rows))
+    assert main([str(tmp_path / "trials.csv"), "--format", "markdown"]) == 0
+    assert "Name what is by --test-metric (test_acc)." in capsys.readouterr().out
+
+
 def test_no_claim_on_test_survives_where_test_was_used_to_choose(tmp_path: Path) -> None:
     study = PLANTED["the objective is test"](np.random.default_rng(0))
     path = write_csv(study, tmp_path / "trials.csv")
@@ -245,6 +282,14 @@ def _database(path: Path) -> None:
         (["1e400.csv"], "val_accuracy must have finite numbers, but trial 1 of 1e400.csv has inf"),
         (["word.csv"], "val_accuracy must have finite numbers, but trial 1 of word.csv has 'word'"),
         (
+            ["percent.csv"],
+            "val_accuracy must have finite numbers, but trial 0 of percent.csv has '5",
+        ),
+        (
+            ["comma.csv"],
+            "val_accuracy must have finite numbers, but trial 0 of comma.csv has '0,50",
+        ),
+        (
             ["no-value.csv"],
             "val_accuracy must have a value in some trial, but none of the 2 in no-",
         ),
@@ -275,6 +320,9 @@ def test_wrong_input_is_one_line_and_exit_2(
     for value in ("inf", "1e400", "word"):
         rows = f"trial,learning_rate,val_accuracy\n0,0.1,0.5\n1,0.2,{value}\n2,0.3,0.6\n"
         Path(f"{value}.csv").write_text(rows)
+    for name, value in {"percent": "{}%", "comma": '"0,{}"'}.items():  # each of them
+        rows = (f"{i},{i},{value.format(i + 50)},0.6" for i in range(3))
+        Path(f"{name}.csv").write_text("\n".join(["trial,lr,val_accuracy,test_accuracy", *rows]))
     Path("no-value.csv").write_text(
         "trial,model,learning_rate,val_accuracy,test_accuracy\n0,,0.1,nan,0.5\n1,,0.2,,0.6\n"
     )

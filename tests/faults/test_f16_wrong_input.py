@@ -56,6 +56,7 @@ def refusal(arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[
         (["--reduction-factor", "1"], "reduction_factor must be at least 2, but got 1"),
         (["--trials", "-1"], "trials must be at least 1, but got -1"),
         (["--seeds", "0"], "seeds must be at least 1, but got 0"),
+        (["--track", f"optuna={__file__}"], "must name a new file or a journal of Optuna's"),
         (["--track", "optuna=/"], "--track optuna=/ must name a file, but that is none"),
         (["--track", "tensorboard=/proc/none"], "must be writable, but /proc/none is not"),
         (["--track", "mlflow=sqlite:////proc/none/m.db"], "writable, but /proc/none is not"),
@@ -67,7 +68,7 @@ def refusal(arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[
         (["--track", "mlflow=htp://here"], "but got 'htp://here'"),
         (
             ["--track", "tensorboard=s3://b/runs"],
-            "tensorboard keeps files on this machine, but got",
+            "track must have tensorboard=PATH, on this machine, but got",
         ),
         (["--seed", "-1"], "seed must be at least 0, but got -1"),
         (["--train-fractions", "0"], "train_fractions must lie in (0, 1], but got (0.0,)"),

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from orchestrator.cli import OneLineParser
 from orchestrator.results import files
 
 FILES = {
@@ -88,3 +89,13 @@ def test_what_cannot_be_written_is_named_and_not_its_temporary_file(tmp_path: Pa
     assert caught.value.filename == str(tmp_path / "none" / "page.html")
     files.write_output(tmp_path / "none" / "page.html", "")
     assert (tmp_path / "none" / "page.html").is_file()
+
+
+@pytest.mark.parametrize("given", ["{}", "--output={}", "a={0},b={0}", "--set=prices={}"])
+def test_home_is_found_where_no_shell_puts_it_in(
+    given: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    parser = OneLineParser()
+    _, rest = parser.parse_known_args([given.format("~/x"), "/here/~/x", "x~/y", "~z"])
+    assert rest == [given.format(tmp_path / "x"), "/here/~/x", "x~/y", "~z"]

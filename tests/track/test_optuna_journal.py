@@ -9,6 +9,8 @@ from made_up_study import MadeUpStudy
 from optuna.trial import TrialState
 from read_export import opened
 
+from orchestrator.config.trackers import Target, check_journals
+from orchestrator.export.__main__ import main
 from orchestrator.track.to_optuna import OptunaTracker
 from orchestrator.track.tracked_study import read_tracked
 
@@ -56,3 +58,16 @@ def test_a_journal_is_appended_to_and_its_trials_go_on_from_what_they_were(
     assert sent(tmp_path, journal, {"000": "completed", "001": "stopped"}, 3).trials[1].state == (
         TrialState.PRUNED
     )
+
+
+def test_nothing_but_a_journal_is_appended_to(tmp_path: Path) -> None:
+    notes, empty = tmp_path / "notes.txt", tmp_path / "empty.log"
+    notes.write_text("mine")
+    empty.touch()
+    (tmp_path / "study").mkdir()
+    sent(tmp_path / "study", tmp_path / "journal.log", {"000": "completed"}, 1)
+    given = (empty, tmp_path / "journal.log", tmp_path / "new.log")
+    check_journals([Target(tracker="optuna", place=str(path)) for path in given])
+    write_study(tmp_path / "study", MadeUpStudy(families=("cnn",)).study(), {})
+    assert main([str(tmp_path / "study"), "--track", f"optuna={notes}"]) == 2
+    assert notes.read_text() == "mine"

@@ -14,6 +14,8 @@ from sklearn.datasets import load_iris
 from sklearn.linear_model import LogisticRegression
 from sklearn.naive_bayes import GaussianNB
 
+from orchestrator.predict.predictor import PROBABILITY_OF
+
 OLD, NEW = MadeUpPredictions(skill=0.7), MadeUpPredictions(skill=0.9, seed=1)
 Writer = Callable[[Path], list[str]]
 
@@ -132,10 +134,19 @@ def timm_json(path: Path) -> list[str]:
     return ["new.json", "--labels", "labels.csv", "--classes", ",".join(CLASSES)]
 
 
+def our_predict(path: Path) -> list[str]:
+    """What `predict --output` writes."""
+    each = {PROBABILITY_OF.format(name): NEW.probabilities[:, i] for i, name in enumerate(CLASSES)}
+    found = {"file": NEW.names, "class": NEW.named(NEW.predicted)}
+    found |= {"probability": NEW.probabilities.max(axis=1), **each, "error": None}
+    pd.DataFrame(found).to_csv(path / "new.csv", index=False)
+    return ["new.csv", "--labels", "labels.csv"]
+
+
 WRITERS: tuple[Writer, ...] = (
     *(csv, semicolons, parquet_of_lists, numpy_arrays, keras_array, keras_text, trainer_logits),
     *(saved_dataset, autogluon, autogluon_parquet, timm_probabilities, mlflow_table),
-    *(lines_of_json, timm_json),
+    *(lines_of_json, timm_json, our_predict),
 )
 
 

@@ -104,6 +104,17 @@ def test_two_kinds_of_faults_of_the_rows_are_told_at_once(place: Path, refusal: 
         ),
         ("a.csv", b"image,label\n1,2\n", "there are labels and no predictions"),
         ("a.csv", b"image,label,thing\n1,2,3\n", "there are labels and no predictions"),
+        (
+            "a.csv",
+            b"image,label,predicted\na,x, y,x\n",
+            "line 2 has 4 values, and the first line 3",
+        ),
+        ("a.csv", b"image,label,score\n1,0,0.3\n2,1,0.9\n", "one value an image, as '0.3'; of two"),
+        (
+            "a.csv",
+            b"family,role,seed,train_fraction,image_index,label,predicted,probabilities\n0,,,,,,,",
+            "a.csv has a study's predictions as `export` writes them: name the study's folder",
+        ),
         ("a.csv", b"\n\n", "a.csv"),
         ("a.json", b"{", "a.json must be a whole .json file"),
         ("a.json", b"3", "it is no table"),
@@ -174,6 +185,27 @@ def test_classes_that_are_not_those_of_the_others(place: Path, refusal: Refusal)
     assert "all models must have the same classes" in refusal("good.csv", "bad.csv")
     few = ",".join(CLASSES[:2])
     assert "name all classes with --classes" in refusal("good.csv", "x=good.csv", "--classes", few)
+
+
+@pytest.mark.parametrize("more", [(1, 0), (0, 1)])
+def test_classes_that_labels_and_predictions_count_from_other_numbers(
+    more: tuple[int, int], place: Path, refusal: Refusal
+) -> None:
+    for seed in range(2):
+        made = MadeUpPredictions(images=30, seed=seed)
+        numbers = {"label": made.labels + more[0], "predicted": made.predicted + more[1]}
+        pd.DataFrame({"image": made.names, **numbers}).to_csv(place / f"{seed}.csv", index=False)
+    told = refusal("0.csv", "1.csv", "--classes", "0,1,2,3").splitlines()
+    assert len(told) == 2
+    assert all("must count classes from the same number, but labels are" in each for each in told)
+
+
+def test_numbers_where_the_others_have_names_are_told_to_be_named(
+    place: Path, refusal: Refusal
+) -> None:
+    numbers = spoilt(place, label=MADE.labels, predicted=MADE.predicted)
+    told = refusal("good.csv", numbers)
+    assert told.count("but 3 are not: '0', '1', '2'; write names, not numbers") == 2
 
 
 def test_a_file_that_stands_twice_and_a_training_that_does(place: Path, refusal: Refusal) -> None:

@@ -282,7 +282,7 @@ def test_without_a_file_it_is_what_the_answer_needs(
     ("text", "message"),
     [
         ("questions: []", "questions: List should have at least 1 item"),
-        ("- 3", "the file: Input should be a valid dictionary"),
+        ("- 3", "the file: must be names with values"),
         ("alpha: 0.5\nquestions: [{a: x, b: y}]", "alpha: Input should be less than or equal"),
         ("questions: [{a: vgg tuned, b: curve tuned}]", "'vgg tuned' is none of curve baseline, "),
         ("questions: [{a: curve tuned, b: curve tuned}]", "'curve tuned' is asked against itself"),

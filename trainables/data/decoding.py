@@ -69,10 +69,11 @@ def decode(content: bytes, size: int, name: str) -> npt.NDArray[np.uint8]:
                 raise ValueError(
                     f"{image.width} x {image.height} pixels are more than {most_pixels:,}"
                 )
-            # The first picture in a DNG, NEF, ARW or CR2 is a preview.
+            # The first picture in a DNG, NEF, ARW, CR2 or IIQ is a preview.
             new_subfile_type, dng_version, tags = 254, 50706, getattr(image, "tag_v2", {})
             canon = content[4:11] == b"\x10\0\0\0CR\x02"
-            if tags.get(new_subfile_type) in {1, 3} or dng_version in tags or canon:
+            phase_one = content[8:12] in {b"IIII", b"MMMM"}
+            if tags.get(new_subfile_type) in {1, 3} or dng_version in tags or canon or phase_one:
                 raise ValueError(
                     "it is a camera's raw photograph, of which a preview alone could be read; save "
                     "it as JPEG, PNG or TIFF"

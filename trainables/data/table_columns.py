@@ -7,7 +7,8 @@ from typing import Any, Final
 import pyarrow as pa
 
 from trainables.data.dataset import NamedColumns
-from trainables.data.layout import PART_WORDS
+from trainables.data.layout import MIN_CLASSES, PART_WORDS
+from trainables.data.one_hot import check_one_hot, flag_columns
 from trainables.data.other_layouts import IMAGE_ENDINGS, words
 from trainables.data.table_files import TableFile
 from trainables.data.table_paths import SAMPLE, ImagePaths
@@ -21,7 +22,6 @@ PART_COLUMN_WORDS: Final = frozenset(
 """What columns are called that say which part an image is of."""
 MOST_OTHER_WORDS: Final = 0.2
 """Share of the rows of a column of parts, if not called so, that may say none, to be refused."""
-ZERO_OR_ONE: Final = frozenset({"0", "1", "0.0", "1.0", "False", "True"})
 REPEATED: Final = 2
 """Images that each value of a column of labels has at least, on average."""
 
@@ -33,7 +33,8 @@ class Columns:
     Attributes:
         image: The column of images.
         embedded: Whether it holds the images themselves, not paths to them.
-        label: The column of labels.
+        label: The column of labels; of several those that are one class each, between commas.
+        one_hot: These several, of which one is 1 in each row; none where one has all labels.
         part: The column that says which part an image is of; None where none does.
         group: The column of groups; None where each image is on its own.
         classes: The names that labels are indices into; None where labels are names themselves.
@@ -45,6 +46,7 @@ class Columns:
     part: str | None
     group: str | None
     classes: tuple[str, ...] | None
+    one_hot: tuple[str, ...] = ()
 
 
 def find_columns(
@@ -73,21 +75,26 @@ def find_columns(
         )
     found = [named.group, image, named.label]
     part = _part(tables, set(found)) if parts else None
-    label = named.label or _label(tables, {*found, part})
+    labels = [named.label] if named.label else _labels(tables, {*found, part})
+    label = ", ".join(labels)
     if len({image, label, named.group} - {None}) < 2 + (named.group is not None):
         raise ValueError(
             f"images, labels and groups must be columns of their own, but are {image}, {label}"
             + ("" if named.group is None else f" and {named.group}")
         )
-    for name in filter(None, (label, named.group)):
+    for name in filter(None, (*labels, named.group)):
         _check_plain(first, name)
+    embedded = _is_image(first.schema.field(image).type)
+    if len(labels) > 1:
+        check_one_hot(tables, labels, None if embedded else image)
     return Columns(
         image=image,
-        embedded=_is_image(first.schema.field(image).type),
+        embedded=embedded,
         label=label,
         part=part,
         group=named.group,
-        classes=_class_names(tables, label),
+        classes=None if len(labels) > 1 else _class_names(tables, label),
+        one_hot=tuple(labels) if len(labels) > 1 else (),
     )
 
 
@@ -104,25 +111,54 @@ def _image(table: TableFile, named: NamedColumns, paths: ImagePaths) -> str:
     found = described or typed
     for way in paths.ways:
         found = found or [name for name in others if _are_files(table, name, way)]
+    _check_found(table, others if not found else (), paths)
     what = "images, or paths of image files from the folder of the table"
     return _one(table, found, "image", what)
 
 
-def _label(tables: Sequence[TableFile], used: set[str | None]) -> str:
-    """By the metadata; else by its name; else the only one whose values come again and again."""
+def _check_found(table: TableFile, names: Sequence[str], paths: ImagePaths) -> None:
+    """Says of a column whose values are called as images are that they are no files.
+
+    Raises:
+        ValueError: One of `names` is such a column.
+    """
+    for name in names:
+        if _is_text(table.schema.field(name).type):
+            first = next(filter(None, table.column(name)), "")
+            if first.lower().endswith(IMAGE_ENDINGS):
+                raise ValueError(
+                    f"the images of {table.name} must be files below {paths.place}, but column "
+                    f"{name!r} has {first!r} and others that are none"
+                )
+
+
+def _labels(tables: Sequence[TableFile], used: set[str | None]) -> list[str]:
+    """By the metadata; else by its name; else the only one whose values come again and again.
+
+    Several where all that may be labels are of 0 and 1 each, as a column for each class is.
+
+    Raises:
+        ValueError: There is none, or more than one may be meant.
+    """
     table = tables[0]
     others = [name for name in table.schema.names if name not in used]
     described = [n for n in others if table.features.get(n, {}).get("_type") == "ClassLabel"]
     spoken = [name for name in others if name.lower() in LABEL_WORDS]
-    found = described or spoken or [name for name in others if _are_labels(tables, name)]
-    flags = [name for name in found if {*map(str, table.column(name))} <= ZERO_OR_ONE]
-    if len(found) > 1 and flags == found:
+    if described or spoken:
+        return [_one(table, described or spoken, "label", "labels")]
+    plain = [name for name in others if not pa.types.is_nested(table.schema.field(name).type)]
+    flagged = flag_columns(tables, plain)
+    flags = [name for name, values in flagged.items() if len(values) > 1]
+    more = [n for n in others if n not in flagged and _are_labels(tables, n)]
+    if len(flags) < MIN_CLASSES:
+        return [_one(table, [*more, *flags], "label", "labels")]
+    if more:
         raise ValueError(
-            f"one column of {table.name} must have the class of each image, but "
-            f"{', '.join(found)} are of 0 and 1 each; write their names into one column (pandas: "
-            "frame[[...]].idxmax(axis=1)) where each image is of one class"
+            f"one column of {table.name} must have labels, but {', '.join(more)} may, and so may "
+            f"{', '.join(flags)} together, which are of 0 and 1; name it with --label-column, or "
+            f"leave out {', '.join(more)}"
         )
-    return _one(table, found, "label", "labels")
+    return flags
 
 
 def _part(tables: Sequence[TableFile], used: set[str | None]) -> str | None:

@@ -78,10 +78,10 @@ def open_table(folder: Folder, name: str) -> TableFile:
         if name.lower().endswith(".parquet"):
             return _parquet(folder, name)
         if name.lower().endswith((".arrow", ".feather")):
-            return _in_memory(name, _arrow(folder, name))
+            return in_memory(name, _arrow(folder, name))
         if name.lower().endswith(".jsonl"):
-            return _in_memory(name, read_json(pa.BufferReader(folder.content(name))))
-        return _in_memory(name, _text(folder, name))
+            return in_memory(name, read_json(pa.BufferReader(folder.content(name))))
+        return in_memory(name, _text(folder, name))
 
 
 def hash_of(folder: Folder, name: str) -> str:
@@ -159,7 +159,8 @@ def _text(folder: Folder, name: str) -> pa.Table:
     return pa.table([pa.array(each, pa.string()) for each in columns], names=names)
 
 
-def _in_memory(name: str, table: pa.Table) -> TableFile:
+def in_memory(name: str, table: pa.Table) -> TableFile:
+    """A table that is read already."""
     batches = [pa.Table.from_batches([batch]) for batch in table.to_batches()]
     starts = [0]
     for batch in batches:

@@ -54,7 +54,8 @@ def find_table_layout(tables: Tables, named: NamedColumns) -> Layout:
     """
     folder = tables.folder
     opened = {
-        part: [open_table(folder, name) for name in names] for part, names in tables.parts.items()
+        part: [tables.made.get(name) or open_table(folder, name) for name in names]
+        for part, names in tables.parts.items()
     }
     every = [table for some in opened.values() for table in some]
     paths = ImagePaths(folder)
@@ -115,7 +116,7 @@ def find_table_layout(tables: Tables, named: NamedColumns) -> Layout:
         notes=(*notes, *_hints(every[0], columns, whole=WHOLE in opened)),
         few=few,
         drawn=undivided is not None,
-        tables={table.name: hash_of(folder, table.name) for table in every},
+        tables={t.name: hash_of(folder, t.name) for t in every if folder.is_file(t.name)},
         embedded=columns.embedded,
     )
 
@@ -173,11 +174,13 @@ def _described(tables: Sequence[TableFile], columns: Columns) -> str:
     more = f" and {len(tables) - 1:,} more" if len(tables) > 1 else ""
     used = {
         "images": columns.image,
-        "labels": columns.label,
+        "labels": None if columns.one_hot else columns.label,
         "parts": columns.part,
         "groups": columns.group,
     }
     listed = ", ".join(f"{what} are column {name!r}" for what, name in used.items() if name)
+    if columns.one_hot:
+        listed += f", labels are which of the columns {columns.label} is 1"
     return f"Read from {tables[0].name}{more}: {listed}."
 
 
@@ -193,7 +196,7 @@ def _hints(table: TableFile, columns: Columns, *, whole: bool) -> Iterator[str]:
 
     No table says of which part its images are where they are a `whole`.
     """
-    used = {columns.image, columns.label, columns.part, columns.group}
+    used = {columns.image, columns.label, columns.part, columns.group, *columns.one_hot}
     for name in (name for name in table.schema.names if name not in used):
         named = {*words(name)}
         if whole and columns.part is None and named & {*PART_COLUMN_WORDS, *PART_WORDS}:

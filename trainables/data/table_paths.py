@@ -27,6 +27,11 @@ class ImagePaths:
         """Nothing is read yet; paths are those below this folder."""
         self._folder = folder
 
+    @property
+    def place(self) -> str:
+        """The folder, for messages."""
+        return self._folder.place
+
     def at(self, path: str, table: str) -> str | None:
         """The file that a path leads to; its letters may be of the other Unicode form on disk."""
         home = table.rpartition("/")[0]

@@ -2,12 +2,13 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from trainables.data.files import Folder
 from trainables.data.junk import is_junk
 from trainables.data.layout import PART_WORDS, PARTS, WHOLE
+from trainables.data.nested_images import nested_tables
 from trainables.data.other_layouts import (
     IMAGE_ENDINGS,
     TABLE_ENDINGS,
@@ -18,6 +19,7 @@ from trainables.data.other_layouts import (
     part_named,
     words,
 )
+from trainables.data.table_files import TableFile
 
 DEPTH: Final = 2
 """Folders below the one that is named in which Parquet files may be, as in `default/train/`."""
@@ -32,11 +34,13 @@ class Tables:
         folder: The folder of all of them.
         parts: Part to names below the folder, sorted; `WHOLE` alone where they do not say.
         left_out: Tables of no part, where the others are of one.
+        made: By their names, those that no file has: folders are listed in them.
     """
 
     folder: Folder
     parts: Mapping[str, tuple[str, ...]]
     left_out: tuple[str, ...] = ()
+    made: Mapping[str, TableFile] = field(default_factory=dict)
 
 
 def find_tables(folder: Folder, file: str | None) -> Tables | None:
@@ -61,7 +65,7 @@ def find_tables(folder: Folder, file: str | None) -> Tables | None:
     saved = {"dataset_dict.json", "state.json"} & set(files)
     names = _below(folder, ".arrow" if saved else ".parquet")
     if not names:
-        return _listed_parts(folder)
+        return _listed_parts(folder) or _nested(folder)
     _check_shards(folder, names)
     parts: dict[str, list[str]] = {}
     for name in names:
@@ -94,6 +98,18 @@ def _listed_parts(folder: Folder) -> Tables | None:
         return None
     return Tables(
         folder=folder, parts={part: tuple(parts[part]) for part in PARTS if part in parts}
+    )
+
+
+def _nested(folder: Folder) -> Tables | None:
+    """Parts, or the whole, of classes that have their images in a folder of their own each."""
+    tables = nested_tables(folder)
+    if tables is None:
+        return None
+    return Tables(
+        folder=folder,
+        parts={part: (table.name,) for part, table in tables.items()},
+        made={table.name: table for table in tables.values()},
     )
 
 

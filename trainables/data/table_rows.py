@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from trainables.data.layout import WHOLE, Fault
+from trainables.data.one_hot import labels_of
 from trainables.data.table_columns import Columns, part_of
 from trainables.data.table_files import TableFile
 
@@ -31,7 +32,7 @@ def read_rows(table: TableFile, part: str, columns: Columns) -> Iterator[Row]:
     """The rows of one table, which is of one part where no column says more."""
     nothing = [None] * table.rows
     paths = nothing if columns.embedded else table.column(columns.image)
-    labels = table.column(columns.label)
+    labels = labels_of(table, columns.one_hot) if columns.one_hot else table.column(columns.label)
     groups = nothing if columns.group is None else table.column(columns.group)
     parts = nothing if columns.part is None else table.column(columns.part)
     for number, values in enumerate(zip(paths, labels, groups, parts, strict=True)):

@@ -132,10 +132,12 @@ def test_the_size_that_is_told_is_the_upright_one(form: str, orientation: int) -
 
 def camera_raw(kind: str) -> bytes:
     """A preview first and the photograph behind it, told by the tags that each kind has."""
-    if kind == "CR2":
+    first = {"CR2": b"CR\x02\0\xd2\xba\0\0", "IIQ": b"IIII\x01waR"}
+    if kind in first:
         plain = saved(picture(1), "TIFF")
         assert plain[:8] == b"II*\0\x08\0\0\0"
-        header, count = b"II*\0\x10\0\0\0CR\x02\0\xd2\xba\0\0", struct.unpack("<H", plain[8:10])[0]
+        header = b"II*\0\x10\0\0\0" + first[kind]
+        count = struct.unpack("<H", plain[8:10])[0]
         moved = bytearray(plain[8:])
         for entry in range(2, 2 + 12 * count, 12):
             tag, form, number, value = struct.unpack("<HHII", moved[entry : entry + 12])
@@ -151,7 +153,7 @@ def camera_raw(kind: str) -> bytes:
     return saved(picture(1), "TIFF", tiffinfo=tags[kind])
 
 
-@pytest.mark.parametrize("kind", ["DNG", "NEF", "phone's DNG", "CR2"])
+@pytest.mark.parametrize("kind", ["DNG", "NEF", "phone's DNG", "CR2", "IIQ"])
 def test_the_preview_in_a_cameras_raw_photograph_is_not_taken_for_it(kind: str) -> None:
     content = camera_raw(kind)
     with Image.open(io.BytesIO(content)) as preview:

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from made_up_data_sets import encoded, error_of
 
@@ -33,7 +34,10 @@ def rows(between: str, *names: str, ending: str = "") -> str:
     return "\n".join([between.join(names), *lines])
 
 
-FLAGS = "\n".join(["filename,cat,dog", *(f"{i}.png,{i % 2},{1 - i % 2}" for i in range(18))])
+FLAGS = [
+    ",".join([f"{i}.png", *(f"{float(i % 3 == c)}" for c in range(3)), "0.0"]) for i in range(18)
+]
+FLAG_NAMES = "filename,cat,dog,owl,unknown"
 
 
 @pytest.mark.parametrize(
@@ -56,9 +60,13 @@ FLAGS = "\n".join(["filename,cat,dog", *(f"{i}.png,{i % 2},{1 - i % 2}" for i in
             "have none; if a table lists the images, name that: {}/train.csv",
         ),
         (
-            {"train/_classes.csv": FLAGS, "valid/_classes.csv": FLAGS},
+            {
+                "train/_classes.csv": "\n".join([FLAG_NAMES, *FLAGS]),
+                "valid/_classes.csv": "\n".join([FLAG_NAMES, "0.png,0,0,0,0", "1.png,1,1,0,0"]),
+            },
             ["train/{}.png", "valid/{}.png"],
-            "must have the class of each image, but cat, dog are of 0 and 1 each",
+            "exactly one of cat, dog, owl be 1 in each row, but none is in 1 rows and several are "
+            "in 1: 0.png (0), 1.png (2); leave",
         ),
         (
             {"meta/train.txt": "a/1", "README.txt": ""},
@@ -155,6 +163,88 @@ def test_parts_with_a_table_each_are_read_by_it_though_their_images_have_the_sam
     assert not [note for note in data.notes if "are found elsewhere" in note]
     assert sorted(data.read_training().images[:, 0, 0, 0]) == [*range(18)]
     assert sorted(data.read_test().images[:, 0, 0, 0]) == [*range(18, 36)]
+
+
+def tiny_imagenet(place: Path, *more: str) -> Path:
+    """Of three classes, with the images to validate beside a text that has their classes."""
+    said = "\n".join(f"{i}.png\t{CLASSES[i % 3]}\t0\t0\t7\t7" for i in range(18))
+    texts = {
+        "val/val_annotations.txt": said,
+        "words.txt": "",
+        "train/cat/cat_boxes.txt": "0.png\t0",
+    }
+    train = [f"train/{name}/images/{{}}.png" for name in CLASSES]
+    return lay_out(place, texts, *train, "val/images/{}.png", "test/images/{}.png", *more)
+
+
+def test_classes_that_have_their_images_in_a_folder_each_are_read_as_tiny_imagenets_are(
+    tmp_path: Path,
+) -> None:
+    data = folder.DATASET.open(str(tiny_imagenet(tmp_path)), 8)
+    assert (data.classes, data.own_validation) == (CLASSES, 18)
+    assert "No image of test has a label: that part is left out." in data.notes
+    assert "There is no test part: a fixed fifth of training, stratified, is one." in data.notes
+    read = [data.read_training(), data.read_test()]
+    for each in (image for part in read for image in zip(part.images, part.labels, strict=True)):
+        number, label = int(each[0][0, 0, 0]), int(each[1])
+        assert label == (number % 3 if number >= 54 else number // 18)
+
+
+def test_the_same_of_a_part_alone_and_beside_a_part_in_folders_of_classes(tmp_path: Path) -> None:
+    place = tiny_imagenet(tmp_path / "a")
+    assert folder.DATASET.open(str(place / "train"), 8).image_counts == (43, 11)
+    more = [f"valid/{name}/{{}}.png" for name in CLASSES]
+    other = tiny_imagenet(tmp_path / "b", *more)
+    (other / "val").rename(tmp_path / "elsewhere")
+    assert folder.DATASET.open(str(other), 8).own_validation == 54
+
+
+def test_classes_that_lie_in_a_folder_of_their_own_name_are_read(tmp_path: Path) -> None:
+    place = lay_out(tmp_path, {}, *(f"{name}/{name}/{{}}.png" for name in CLASSES))
+    assert folder.DATASET.open(str(place), 8).classes == CLASSES
+
+
+@pytest.mark.parametrize("path", [r"C:\data\0.png", "/elsewhere/0.png", "0.PNG", "s3://b/0.png"])
+def test_a_path_that_leads_to_no_file_is_told_where_no_column_has_any(
+    path: str, tmp_path: Path
+) -> None:
+    text = rows(",", "file", "label", ending=".png").replace("0.png", path, 1)
+    place = lay_out(tmp_path, {"labels.csv": text}, "others/{}.jpg")
+    with pytest.raises(ValueError, match="must be files below") as told:
+        folder.DATASET.open(str(place / "labels.csv"), 8)
+    assert repr(path) in str(told.value)
+
+
+def test_an_image_that_the_text_beside_it_does_not_have_is_named(tmp_path: Path) -> None:
+    place = tiny_imagenet(tmp_path)
+    (place / "val/images/0.png").rename(place / "val/images/new.png")
+    told = error_of(folder.DATASET, place)
+    assert told.endswith(f"each image must have a label, but {place}/val/images/new.png has none")
+
+
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+def test_a_column_for_each_class_of_which_one_is_1_is_read_as_labels(
+    ending: str, tmp_path: Path
+) -> None:
+    place = lay_out(tmp_path, {"labels.csv": "\n".join([FLAG_NAMES, *FLAGS])}, "{}.png")
+    if ending == "parquet":
+        pd.read_csv(place / "labels.csv").to_parquet(place / "labels.parquet")
+    data = folder.DATASET.open(str(place / f"labels.{ending}"), 8)
+    assert data.classes == CLASSES
+    assert any("labels are which of the columns cat, dog, owl is 1" in each for each in data.notes)
+    read = data.read_training()
+    assert [int(image[0, 0, 0]) % 3 for image in read.images] == read.labels.tolist()
+
+
+def test_columns_of_0_and_1_beside_others_that_may_be_labels_are_not_chosen_among(
+    tmp_path: Path,
+) -> None:
+    text = "\n".join(
+        [f"{FLAG_NAMES},sex", *(f"{row},{'fm'[i % 2]}" for i, row in enumerate(FLAGS))]
+    )
+    place = lay_out(tmp_path, {"labels.csv": text}, "{}.png")
+    with pytest.raises(ValueError, match="but sex may, and so may cat, dog, owl together"):
+        folder.DATASET.open(str(place / "labels.csv"), 8)
 
 
 def test_a_name_that_several_folders_have_is_that_of_no_file(tmp_path: Path) -> None:
