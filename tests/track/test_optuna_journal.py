@@ -9,7 +9,7 @@ from made_up_study import MadeUpStudy
 from optuna.trial import TrialState
 from read_export import opened
 
-from orchestrator.config.trackers import Target, check_journals
+from orchestrator.config.trackers import Target, check_targets
 from orchestrator.export.__main__ import main
 from orchestrator.track.to_optuna import OptunaTracker
 from orchestrator.track.tracked_study import read_tracked
@@ -67,7 +67,7 @@ def test_nothing_but_a_journal_is_appended_to(tmp_path: Path) -> None:
     (tmp_path / "study").mkdir()
     sent(tmp_path / "study", tmp_path / "journal.log", {"000": "completed"}, 1)
     given = (empty, tmp_path / "journal.log", tmp_path / "new.log")
-    check_journals([Target(tracker="optuna", place=str(path)) for path in given])
+    check_targets([Target(tracker="optuna", place=str(path)) for path in given])
     write_study(tmp_path / "study", MadeUpStudy(families=("cnn",)).study(), {})
     assert main([str(tmp_path / "study"), "--track", f"optuna={notes}"]) == 2
     assert notes.read_text() == "mine"
