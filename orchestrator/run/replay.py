@@ -10,6 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, cast
 
+from orchestrator.cli import counted
 from orchestrator.config.searches import search_of, trial_order
 from orchestrator.plan import remains, warm_start
 from orchestrator.plan.provenance import changed
@@ -106,8 +107,8 @@ def read(folder: Path, study: StudyRecord, now: StudyRecord) -> StoredStudy:
             *(
                 (
                     "checkpoints_lost",
-                    f"{name} has none that is intact, so it is trained anew: {epochs} "
-                    "epochs of it are recorded, and stay",
+                    f"{name} has none that is intact, so it is trained anew, with "
+                    f"{counted(epochs, 'recorded epoch')} kept",
                 )
                 for name, epochs in lost.items()
             ),
