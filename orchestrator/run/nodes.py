@@ -10,15 +10,10 @@ from typing import Final
 import ray
 
 from orchestrator.config.settings import Settings
-from orchestrator.run.cluster import (
-    Reservation,
-    alive_nodes,
-    fits,
-    reserve,
-    to_be_started,
-)
+from orchestrator.run.cluster import alive_nodes, to_be_started
 from orchestrator.run.devices import in_words
 from orchestrator.run.infrastructure import InfrastructureError
+from orchestrator.run.reservation import Reservation, fits, reserve
 from orchestrator.search.failures import answer_of, ask
 from orchestrator.trials.recorder import Unpickled
 from trainables import hardware, node_check

@@ -32,18 +32,12 @@ from orchestrator.results.going_on import resume_command
 from orchestrator.results.lock import Hold, holding
 from orchestrator.results.states import ENDED, Outcome
 from orchestrator.run import own_ray, replay
-from orchestrator.run.cluster import (
-    Cluster,
-    Reservation,
-    connect,
-    disconnect,
-    fits,
-    reserve,
-)
+from orchestrator.run.cluster import connect, disconnect
 from orchestrator.run.cluster_watch import Watch
 from orchestrator.run.devices import in_words
 from orchestrator.run.infrastructure import InfrastructureError
 from orchestrator.run.nodes import Seen, check_nodes, check_types, look_at_nodes
+from orchestrator.run.reservation import Cluster, Reservation, fits, reserve
 from orchestrator.run.session import RayExecutor, Session
 from orchestrator.run.signals import Interruption
 from orchestrator.run.study_publisher import publishing

@@ -13,8 +13,8 @@ from ray.exceptions import RayError
 from ray.tune.experiment import Trial
 
 from orchestrator.run import ray_actors
-from orchestrator.run.cluster import Reservation
 from orchestrator.run.kept_processes import KeptProcesses
+from orchestrator.run.reservation import Reservation
 from orchestrator.run.signals import Interruption
 from orchestrator.search.early_finals import SearchAndFinals
 from orchestrator.search.scheduler import RecordingScheduler

@@ -18,7 +18,7 @@ from orchestrator.results import files, manifest, schema
 from orchestrator.results.going_on import resume_command
 from orchestrator.results.lock import Hold
 from orchestrator.results.states import Outcome, State
-from orchestrator.run.cluster import Cluster, Reservation, passed_on
+from orchestrator.run.cluster import passed_on
 from orchestrator.run.infrastructure import InfrastructureError
 from orchestrator.run.kept_processes import KeptProcesses
 from orchestrator.run.metrics import Publisher, Sample, measure
@@ -26,6 +26,7 @@ from orchestrator.run.nodes import Waiting
 from orchestrator.run.phase import Phase, run
 from orchestrator.run.progress import ProgressTable, Remaining, shown
 from orchestrator.run.replay import StoredStudy
+from orchestrator.run.reservation import Cluster, Reservation
 from orchestrator.run.signals import Interruption
 from orchestrator.search.early_finals import SearchAndFinals
 from orchestrator.search.scheduler import RecordingScheduler

@@ -28,6 +28,7 @@ from orchestrator.run.cluster_watch import descendants, start_of
 from orchestrator.run.infrastructure import InfrastructureError
 from orchestrator.run.nodes import Waiting
 from orchestrator.run.ray_actors import Overdue
+from orchestrator.run.reservation import Reservation, reserve
 from orchestrator.search.failures import classify
 
 pytestmark = pytest.mark.cluster
@@ -192,17 +193,17 @@ def test_f17_a_trial_larger_than_any_node_is_refused_though_the_nodes_together_h
 ) -> None:
     found = cluster._describe(two_nodes.connected)
     assert (found.cpus, len(found.present)) == (2, 2)
-    assert cluster.reserve(Settings(), found).max_concurrent == 2
+    assert reserve(Settings(), found).max_concurrent == 2
     with pytest.raises(InfrastructureError, match=r"asks for 2 CPU of 1 .*nodes: 1 CPU"):
-        cluster.reserve(Settings(cpus_per_trial=2), found)
+        reserve(Settings(cpus_per_trial=2), found)
 
 
 def test_f17_a_study_waits_for_a_node_no_longer_than_it_says(two_nodes: TwoNodes) -> None:
     del two_nodes
     said: list[str] = []
-    busy = cluster.Reservation(cpus=1, gpus=0, max_concurrent=1)
+    busy = Reservation(cpus=1, gpus=0, max_concurrent=1)
     Waiting(busy, Settings(wait_for_nodes_minutes=1), said.append)(3600)
-    missing = cluster.Reservation(cpus=1, gpus=1, max_concurrent=1)
+    missing = Reservation(cpus=1, gpus=1, max_concurrent=1)
     waiting = Waiting(missing, Settings(wait_for_nodes_minutes=1), said.append)
     waiting(31)
     waiting(36)

@@ -7,7 +7,7 @@ import yaml
 from deploy_rules import AWS, read_config
 
 from orchestrator.run.autoscaler import MOST, file_config, possible_workers
-from orchestrator.run.cluster import Cluster
+from orchestrator.run.reservation import Cluster
 
 HERE = "10.0.0.1:6379"
 

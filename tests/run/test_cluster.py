@@ -10,9 +10,10 @@ from rich.console import Console
 
 from orchestrator.config.settings import Settings
 from orchestrator.run import cluster
-from orchestrator.run.cluster import Cluster, Reservation, connect, reserve
+from orchestrator.run.cluster import connect
 from orchestrator.run.infrastructure import InfrastructureError
 from orchestrator.run.opening import cluster_line
+from orchestrator.run.reservation import Cluster, Reservation, fits, reserve
 
 
 def a_cluster(cpus: float, gpus: float = 0.0, *, grown_gpus: float = 0.0) -> Cluster:
@@ -101,8 +102,8 @@ def test_gpus_of_one_type_are_reserved_and_those_of_another_left_alone() -> None
     chosen = reserve(Settings(device_type="H100"), mixed)
     assert chosen.max_concurrent == 2
     assert chosen.bundle == {"CPU": 1, "GPU": 1.0, "accelerator_type:H100": 0.001}
-    assert cluster.fits(chosen.bundle, H100) == 2
-    assert cluster.fits(chosen.bundle, L4) == 0
+    assert fits(chosen.bundle, H100) == 2
+    assert fits(chosen.bundle, L4) == 0
     assert reserve(Settings(mix_devices=True), mixed).bundle == {"CPU": 1, "GPU": 1.0}
     assert reserve(Settings(), nodes(HEAD, L4)).bundle == {"CPU": 1, "GPU": 1.0}
     assert reserve(Settings(gpus_per_trial=0), mixed).bundle == {"CPU": 1}

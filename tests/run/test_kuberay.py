@@ -14,8 +14,8 @@ from ray.autoscaler._private.kuberay.autoscaling_config import AutoscalingConfig
 from orchestrator.config.settings import Settings
 from orchestrator.run import cluster, devices
 from orchestrator.run.autoscaler import kuberay_config, possible_workers
-from orchestrator.run.cluster import Cluster, Reservation, reserve
 from orchestrator.run.infrastructure import InfrastructureError
+from orchestrator.run.reservation import Cluster, Reservation, reserve
 
 GPU_WORKER = {"CPU": 3.0, "GPU": 1.0, "memory": 12.0 * 2**30}
 HEAD = {"Labels": {"ray.io/node-group": "headgroup"}, "Resources": {"CPU": 0.0}}

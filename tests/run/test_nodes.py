@@ -2,9 +2,9 @@
 
 import pytest
 
-from orchestrator.run.cluster import Reservation
 from orchestrator.run.infrastructure import InfrastructureError
 from orchestrator.run.nodes import Seen, check_types, seen_of
+from orchestrator.run.reservation import Reservation
 from trainables.hardware import Hardware
 
 ON_GPU = Reservation(cpus=1, gpus=1.0, max_concurrent=2)

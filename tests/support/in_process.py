@@ -22,9 +22,9 @@ from orchestrator.plan.resume import stored_settings
 from orchestrator.results import files, manifest
 from orchestrator.results.manifest import Manifest
 from orchestrator.run import replay
-from orchestrator.run.cluster import Cluster, Reservation
 from orchestrator.run.opening import describe, register
 from orchestrator.run.phase import Phase
+from orchestrator.run.reservation import Cluster, Reservation
 from orchestrator.run.session import Session
 from orchestrator.run.signals import Interruption
 from orchestrator.trials import table_writer as writing
