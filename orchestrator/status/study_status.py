@@ -46,8 +46,8 @@ class FamilyStatus:
     """One family in the search.
 
     Attributes:
-        best_validation_accuracy: Of the trials at the largest share of the training images that
-            neither diverged nor failed.
+        best_validation_accuracy: That of the best trial by the objective, of those at the largest
+            share of the training images that neither diverged nor failed.
         interrupted: Trials that ran when their driver ended.
         stopped: Trials that ASHA stopped.
         completed: Trials that reached the last epoch.
@@ -119,6 +119,7 @@ class StudyStatus:
 
     Attributes:
         folder: Absolute.
+        objective: By which trials are better than others.
         state: `running` (a driver holds it), `interrupted`, `completed`, `incomplete`, `failed`.
         run: Which run is the last one, from 1; more than 1 if it was resumed.
         driver: Who holds it, or died holding it.
@@ -136,6 +137,7 @@ class StudyStatus:
     study: str
     folder: str
     demo: tuple[str, ...]
+    objective: str
     state: str
     run: int
     driver: Holder | None
@@ -188,6 +190,7 @@ def read_status(folder: Path, *, now: float | None) -> StudyStatus:
         study=study.name,
         folder=str(folder),
         demo=tuple(study.demo),
+        objective=study.settings.objective,
         state=state,
         run=max(1, len(study.runs)),
         driver=holder if state in {Outcome.RUNNING, Outcome.INTERRUPTED} else None,
