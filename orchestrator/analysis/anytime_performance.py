@@ -36,7 +36,8 @@ def trace_best(trials: pd.DataFrame, epochs: pd.DataFrame) -> dict[str, pd.DataF
                 "best": group["value"].cummax().ffill().to_numpy(),
             }
         )
-        for family, group in rows.groupby("family", sort=False)
+        for family in epochs["family"].unique()
+        if len(group := rows[rows["family"] == family])
     }
 
 

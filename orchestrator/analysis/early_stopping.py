@@ -40,7 +40,7 @@ def summarize_rungs(rungs: pd.DataFrame) -> pd.DataFrame:
     """
     rows = rungs.sort_values("sequence")
     groups = rows.assign(
-        family=pd.Categorical(rows["family"], rows["family"].unique()),
+        family=pd.Categorical(rows["family"], rungs["family"].unique()),
         stopped=rows["decision"] == "stop",
         protected=rows["decision"] == "protected",
     ).groupby(["family", "rung"], observed=True)

@@ -16,7 +16,7 @@ from orchestrator.analysis.caveats import caveats, collapse_sections, majority_s
 from orchestrator.analysis.confusion_examples import certain_but_wrong_sections
 from orchestrator.analysis.early_stopping import early_stopping_sections
 from orchestrator.analysis.ensembles import ensemble_sections
-from orchestrator.analysis.frames import frame
+from orchestrator.analysis.frames import by_search, frame, in_order
 from orchestrator.analysis.model_size import transfer_card_sections
 from orchestrator.analysis.pairwise import difference_sections
 from orchestrator.analysis.per_class import per_class_sections
@@ -25,9 +25,9 @@ from orchestrator.analysis.sample_efficiency import sample_efficiency_sections
 from orchestrator.analysis.section import Section
 from orchestrator.analysis.selection import fairness_sections, probe_sections
 from orchestrator.analysis.settle import settle_section, settle_table
-from orchestrator.analysis.test_results import in_order, reference_sections, result_sections
+from orchestrator.analysis.test_results import largest_first, reference_sections, result_sections
 from orchestrator.called import words_of
-from orchestrator.config.searches import label_by_search, label_finals_by_search
+from orchestrator.config.searches import label_finals_by_search
 from orchestrator.results.going_on import resume_command
 from orchestrator.results.rows import Model
 from orchestrator.results.states import ENDED, MAY_WIN
@@ -89,14 +89,15 @@ def prepare(
         curves: From `sample_efficiency.measure_curves`, where they were measured already.
         more: Further sections, which stand last.
     """
-    settings, searches, final = study.settings, study.searches, tables["final"]
-    trials, finals = tables["trials"].to_pylist(), in_order(final.to_pylist())
-    comparison = tables["comparison"].to_pylist()
+    settings, searches = study.settings, study.searches
+    final = in_order(tables["final"], settings.families)
+    trials, finals = tables["trials"].to_pylist(), largest_first(final)
+    comparison = in_order(tables["comparison"], settings.families, "a_family").to_pylist()
     # As the finals, the largest first.
     pairs = sorted(comparison, key=lambda row: -row["train_fraction"])
-    by_search = [frame(label_by_search(tables[name])) for name in ("trials", "epochs", "rungs")]
+    search = [*by_search(study, tables).values()]
     of_search, of_finals = frame(tables["trials"]), frame(final)
-    families = [search.name for search in searches]
+    families = [each.name for each in searches]
     study_by_search = study.model_copy(
         update={"settings": settings.model_copy(update={"families": families})}
     )
@@ -117,13 +118,13 @@ def prepare(
         *per_class_sections(study, runs),
         *certain_but_wrong_sections(study, runs),
         *fairness_sections(
-            study_by_search, by_search[0], frame(label_finals_by_search(final, searches))
+            study_by_search, search[0], frame(label_finals_by_search(final, searches))
         ),
         *probe_sections(study, of_search),
         *transfer_card_sections(study, final),
         *forecast_sections(study, of_search, of_finals),
-        *best_so_far_sections(*by_search[:2]),
-        *early_stopping_sections(study_by_search, *by_search),
+        *best_so_far_sections(*search[:2]),
+        *early_stopping_sections(study_by_search, *search),
         *more,
     ]
     sections = [

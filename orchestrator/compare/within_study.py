@@ -37,7 +37,7 @@ def write_comparison(folder: Path, console: Console | None) -> Report:
         key.decode(): value.decode() for key, value in (final.schema.metadata or {}).items()
     }
     files.write_table(folder, "comparison", comparison, metadata)
-    runs = split_runs(predictions)
+    runs = split_runs(predictions, study.settings.families)
     report = prepare(study, {**tables, "comparison": comparison}, runs=runs)
     path = folder / "comparison.md"
     files.write_text(path, markdown_of(report))

@@ -8,8 +8,8 @@ from pathlib import Path
 import pandas as pd
 import pyarrow as pa
 
+from orchestrator.analysis import frames
 from orchestrator.analysis.confusion_examples import read_examples
-from orchestrator.analysis.frames import frame
 from orchestrator.config.searches import label_by_search
 from orchestrator.report.style import Look, family_looks
 from orchestrator.results import schema
@@ -51,13 +51,12 @@ class Inputs:
     @cached_property
     def by_search(self) -> dict[str, pd.DataFrame]:
         """The tables of the search with the name of each row's search as its `family`."""
-        names = ("trials", "epochs", "rungs")
-        return {name: frame(label_by_search(self.tables[name])) for name in names}
+        return frames.by_search(self.study, self.tables)
 
     @cached_property
     def runs(self) -> list[PredictedRun]:
         """The final runs with what they said about the test images."""
-        return split_runs(self.tables["predictions"])
+        return split_runs(self.tables["predictions"], self.families)
 
     @cached_property
     def curves(self) -> dict[Model, list[Point]]:
@@ -89,5 +88,8 @@ def read(folder: Path) -> Inputs:
     status = read_status(folder, now=None)  # the same files give the same report
     if status.state not in ENDED:  # what it says may be of a choice made before an extension
         tables["comparison"] = tables["comparison"].slice(0, 0)
+    families = results.study.settings.families
+    tables["final"] = frames.in_order(tables["final"], families)
+    tables["comparison"] = frames.in_order(tables["comparison"], families, "a_family")
     examples = read_examples(folder)
     return Inputs(study=results.study, status=status, tables=tables, examples=examples)

@@ -70,8 +70,6 @@ def compose(inputs: Inputs) -> Page:
         curves=inputs.curves,
         more=(*failures.gather(inputs), *provenance.gather(inputs)),
     )
-    *others, last = inputs.families
-    names = f"{', '.join(others)} and {last}" if others else last
     found = report.answer
     if found is None or inputs.status.state not in ENDED:
         found = Answer(headline=f"No answer yet: {progress(inputs)}")
@@ -82,8 +80,7 @@ def compose(inputs: Inputs) -> Page:
     return Page(
         name=inputs.study.name,
         state=inputs.status.state,
-        question=f"How accurate are {names} on {inputs.study.settings.dataset}, each tuned, and is "
-        "the difference real?",
+        question=_question(inputs.families, inputs.study.settings.dataset),
         answer=found,
         demo=report.demo,
         warnings=report.warnings,
@@ -92,6 +89,14 @@ def compose(inputs: Inputs) -> Page:
         galleries=galleries(inputs),
         command=provenance.command(inputs),
     )
+
+
+def _question(families: Sequence[str], dataset: str) -> str:
+    *others, last = families
+    if not others:
+        return f"How accurate is {last} on {dataset}, tuned, and what did tuning it bring?"
+    names = f"{', '.join(others)} and {last}"
+    return f"How accurate are {names} on {dataset}, each tuned, and is the difference real?"
 
 
 def progress(inputs: Inputs) -> str:

@@ -24,6 +24,12 @@ from orchestrator.results import files
 from orchestrator.stats.predictions import split_runs
 
 
+def test_of_one_family_no_page_asks_for_differences() -> None:
+    asked = [study_page._question(families, "digits") for families in (["cnn"], ["cnn", "vit"])]
+    assert "difference" not in asked[0]
+    assert asked[1].endswith("cnn and vit on digits, each tuned, and is the difference real?")
+
+
 @pytest.mark.usefixtures("shown")
 def test_two_builds_are_the_same_bytes_and_under_ten_megabytes(study: Path) -> None:
     first = (study / "report.html").read_bytes()

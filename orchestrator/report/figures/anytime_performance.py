@@ -43,7 +43,7 @@ def figure(inputs: Inputs) -> Chart | None:
         numbers=Section(
             key="figures/anytime-performance",
             title="Where the best rose",
-            table=pd.concat(found, names=["search"])
+            table=pd.concat({name: own[:-1] for name, own in found.items()}, names=["search"])
             .reset_index(level="search")
             .rename(columns={"spent": "device_seconds", "best": "accuracy"}),
             formats={

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from orchestrator.analysis.answer import TUNED, mean_pairs
-from orchestrator.analysis.pairwise import ends, leader_first, swapped
+from orchestrator.analysis.pairwise import CERTAIN, ends, is_certain, leader_first, swapped
 from orchestrator.analysis.section import grouped, model_name, points
 from orchestrator.cli import counted
 from orchestrator.report.chart import Axis, Chart, Panel, Points, Rule
@@ -14,7 +14,10 @@ from orchestrator.report.style import Look, family_looks
 from orchestrator.results.rows import MeasuredRow
 
 ROW_PIXELS: Final = 34
-NOTE: Final = "An interval that crosses the dotted line at 0 is no evidence of a difference."
+NOTES: Final = (
+    "An interval that crosses the dotted line at 0 is no evidence of a difference; certain is what "
+    f"has a p below {CERTAIN:g} after the correction for all pairs, too.",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,12 +28,14 @@ class Difference:
         label: What is compared, beside the axis.
         ends: The difference, and the lower and the upper end of its interval, as fractions.
         look: The marks of the family whose colour it has.
+        certain: Whether it survives the correction for all pairs.
     """
 
     name: str
     label: str
     ends: tuple[float, float, float]
     look: Look
+    certain: bool = False
     hollow: bool = False
 
     @property
@@ -86,7 +91,7 @@ def figure(inputs: Inputs) -> Chart | None:
             panel([*_between(rows, looks), *_gains(rows, looks)], title=f"Train fraction {share:g}")
             for share, rows in sorted(rows_of.items(), reverse=True)
         ],
-        notes=(NOTE,),
+        notes=NOTES,
     )
 
 
@@ -96,7 +101,13 @@ def _between(rows: Sequence[MeasuredRow], looks: dict[str, Look]) -> Iterator[Di
         first, second = row["a_family"], row["b_family"]
         if first != second and row["a_role"] == row["b_role"] == TUNED:
             name, label = f"{first} minus {second}", f"{first}\nminus {second}"
-            yield Difference(name=name, label=label, ends=ends(row), look=looks[first])
+            yield Difference(
+                name=name,
+                label=label,
+                ends=ends(row),
+                certain=is_certain(row),
+                look=looks[first],
+            )
 
 
 def _gains(rows: Sequence[MeasuredRow], looks: dict[str, Look]) -> Iterator[Difference]:
@@ -105,7 +116,13 @@ def _gains(rows: Sequence[MeasuredRow], looks: dict[str, Look]) -> Iterator[Diff
         family = row["a_family"]
         if family == row["b_family"]:
             name, label = (f"{family}{between}tuned minus baseline" for between in (": ", "\n"))
-            yield Difference(name=name, label=label, ends=ends(swapped(row)), look=looks[family])
+            yield Difference(
+                name=name,
+                label=label,
+                ends=ends(swapped(row)),
+                certain=is_certain(row),
+                look=looks[family],
+            )
 
 
 def side_by_side(rows: Sequence[Any]) -> Chart | None:
@@ -118,6 +135,7 @@ def side_by_side(rows: Sequence[Any]) -> Chart | None:
                 name=model_name(row, "a_"),
                 label=f"{row['a_family']}\n{row['a_role']}",
                 ends=ends(row),
+                certain=is_certain(row),
                 look=looks[row["a_family"]],
                 hollow=row["a_role"] != TUNED,
             )
@@ -135,16 +153,17 @@ def side_by_side(rows: Sequence[Any]) -> Chart | None:
             "in test accuracy", {f"that of {each.name}, {title}:": each for title, each in named}
         ),
         panels=[panel(own, title=title) for title, own in found.items()],
-        notes=(NOTE,),
+        notes=NOTES,
     )
 
 
 def _finding(which: str, differences: Mapping[str, Difference]) -> str:
     """How many are certain, and which is the largest; differences by what they are called."""
-    clear = sum(each.ends[1] > 0 or each.ends[2] < 0 for each in differences.values())
+    clear = sum(each.certain for each in differences.values())
+    verb = "is" if 1 in {clear, len(differences)} else "are"
     name = max(differences, key=lambda name: abs(differences[name].ends[0]))
     return (
         f"{clear} of {counted(len(differences), 'difference')} {which} "
-        f"{'has' if len(differences) == 1 else 'have'} an interval that excludes 0; "
-        f"the largest is {name} {differences[name].interval} percentage points."
+        f"{verb} certain after the correction for all pairs; the largest is {name} "
+        f"{differences[name].interval} percentage points."
     )

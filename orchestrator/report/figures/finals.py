@@ -79,9 +79,12 @@ def _finding(runs: Runs) -> str:
     if not spreads:
         return "One run of each model: nothing here shows how far another training would differ."
     widest = max(spreads, key=lambda model: spreads[model])
+    spread = f"{100 * spreads[widest]:.2f} percentage points"
+    if spread.startswith("0.00"):
+        return f"The seeds of each model lie together: no standard deviation is above {spread}."
     return (
-        f"The seeds of {' '.join(widest)} lie furthest apart: standard deviation "
-        f"{100 * spreads[widest]:.2f} percentage points over {len(runs[widest])} runs."
+        f"The seeds of {' '.join(widest)} lie furthest apart: standard deviation {spread} over "
+        f"{len(runs[widest])} runs."
     )
 
 

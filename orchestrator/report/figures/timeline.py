@@ -73,8 +73,8 @@ def figure(inputs: Inputs) -> Chart | None:
     per_unit, unit = (3600, "hours") if span > LONG_SECONDS else (60, "minutes")
     lanes = sorted(set(zip(stays["node"], stays["lane"], strict=True)))
     idle = max(0.0, 1 - sum(stays["seconds"]) / (len(lanes) * span)) if span else 0.0
-    by_family = stays.groupby("family", sort=False)["seconds"]
-    busy = [(str(name), len(seconds), sum(seconds)) for name, seconds in by_family]
+    by_family = {name: stays.loc[stays["family"] == name, "seconds"] for name in inputs.families}
+    busy = [(name, len(own), sum(own)) for name, own in by_family.items() if len(own)]
     return Chart(
         key="timeline",
         title="Trials over time",
@@ -107,7 +107,7 @@ def _panel(
     rows = [-lanes.index(lane) for lane in zip(stays["node"], stays["lane"], strict=True)]
     stays = stays.assign(row=rows)
     marks = []
-    for family in stays["family"].unique():
+    for family in inputs.families:
         for finals in (False, True):
             own = stays[(stays["family"] == family) & (stays["finals"] == finals)]
             bars = Bars(
