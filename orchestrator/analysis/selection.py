@@ -7,12 +7,8 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
-from orchestrator.analysis.budget_use import (
-    budget_use_section,
-    measure_budget_use,
-    overspent_section,
-)
-from orchestrator.analysis.formats import number, points, share, words
+from orchestrator.analysis.budget_use import budget_use_section, measure_budget_use
+from orchestrator.analysis.formats import alike, number, points, share, words
 from orchestrator.analysis.section import Section
 from orchestrator.analysis.test_results import in_words
 from orchestrator.cli import counted
@@ -94,19 +90,17 @@ def fairness_sections(
     if measure != "accuracy":
         by = f"validation {measure}, so another may have a higher accuracy"
     table = describe_selection(families, trials, final)
-    used = measure_budget_use(families, trials, final)
-    yield budget_use_section(study, used)
-    yield overspent_section(study, used)
+    yield budget_use_section(study, measure_budget_use(families, trials, final))
     yield Section(
         key="effort/choice",
         title="What each search chose, and whether it held",
         table=table,
         formats={
-            "family": words("family"),
-            "trials": number("trials"),
+            **alike(words, "family"),
+            **alike(number, "trials"),
             "left out": number("without"),
             "best trial": words("winner"),
-            "baseline": share("baseline"),
+            **alike(share, "baseline"),
             "best": share("search_validation"),
             "gain (points)": points("gain"),
             "re-trained": share("validation"),

@@ -1,7 +1,7 @@
 """The whole comparison, before it is written or printed: its sections in their order."""
 
 import shlex
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -10,9 +10,9 @@ import pyarrow as pa
 
 from orchestrator.analysis.answer import Answer, answer, pair_of, rank
 from orchestrator.analysis.anytime_performance import best_so_far_sections
-from orchestrator.analysis.budget_use import forecast_sections
+from orchestrator.analysis.budget_use import forecast_sections, overspent
 from orchestrator.analysis.calibration import calibration_sections
-from orchestrator.analysis.caveats import caveats, collapse_sections, majority_sections
+from orchestrator.analysis.caveats import caveats, collapses, majority
 from orchestrator.analysis.confusion_examples import certain_but_wrong_sections
 from orchestrator.analysis.early_stopping import early_stopping_sections
 from orchestrator.analysis.ensembles import ensemble_sections
@@ -53,13 +53,7 @@ class Report:
     @property
     def warnings(self) -> tuple[str, ...]:
         """What a reader must know before the numbers."""
-        return tuple(_warnings(self.sections))
-
-
-def _warnings(sections: Iterable[Section]) -> Iterator[str]:
-    for section in sections:
-        if section.topic == "warnings":
-            yield from section.notes
+        return next((each.notes for each in self.sections if each.topic == "warnings"), ())
 
 
 def _to_go_on(study: StudyRecord, trials: pd.DataFrame) -> str:
@@ -102,9 +96,8 @@ def prepare(
         update={"settings": settings.model_copy(update={"families": families})}
     )
     settling = settle_section(*settle_table(study, final, runs, comparison))
+    given = search[0], frame(label_finals_by_search(final, searches))
     evidence = [
-        *collapse_sections(runs),
-        *majority_sections(study, runs),
         *ensemble_sections(runs),
         settling,
         *sample_efficiency_sections(
@@ -117,9 +110,7 @@ def prepare(
         *calibration_sections(runs),
         *per_class_sections(study, runs),
         *certain_but_wrong_sections(study, runs),
-        *fairness_sections(
-            study_by_search, search[0], frame(label_finals_by_search(final, searches))
-        ),
+        *fairness_sections(study_by_search, *given),
         *probe_sections(study, of_search),
         *transfer_card_sections(study, final),
         *forecast_sections(study, of_search, of_finals),
@@ -131,7 +122,12 @@ def prepare(
         Section(
             key="warnings",
             title=WARNINGS,
-            notes=(*_warnings(evidence), *caveats(study, trials, finals)),
+            notes=(
+                *collapses(runs),
+                *majority(study, runs),
+                *overspent(study_by_search, *given),
+                *caveats(study, trials, finals),
+            ),
             place="terminal",
             most=MOST_WARNINGS,
         ),
@@ -139,7 +135,7 @@ def prepare(
         *registration_sections(study, pairs),
         *difference_sections(pairs, finals),
         *reference_sections(study, finals),
-        *(section for section in evidence if section.topic != "warnings"),
+        *evidence,
     ]
     found = answer(finals, pairs, settings.objective)
     details = [*found.details, *(() if study.demo else settling.notes[:1])]
