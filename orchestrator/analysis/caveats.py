@@ -2,11 +2,11 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
-from orchestrator.analysis.section import grouped, model_name, percent, present
+from orchestrator.analysis.section import grouped, percent
 from orchestrator.config.searches import search_for
 from orchestrator.results.rows import FinalRow, Model, TrialRow
 from orchestrator.results.schema import ROLES
@@ -42,7 +42,7 @@ def caveats(
         again = role == ROLES[1] and search_for(searches, family, fraction).name in unchanged
         if never and not again:
             yield (
-                f"{model_name(runs[0])} at train fraction {fraction:g} leaves classes that it "
+                f"{family} {role} at train fraction {fraction:g} leaves classes that it "
                 f"never predicts, {_never_predicted(never, runs)}; their precision counts as 0."
             )
     types = study.device_types
@@ -133,10 +133,5 @@ def _unfinished(
 
 def _winner_is_baseline(runs: Sequence[FinalRow]) -> bool:
     """Whether the tuned runs of a family are its baseline runs, under both names."""
-    by_role: dict[str, list[dict[str, Any]]] = {"baseline": [], "tuned": []}
-    for row in sorted(runs, key=lambda row: (row["train_fraction"], row["seed"])):
-        matter = ("test_", "params_json", "seed")
-        by_role[row["role"]].append({k: v for k, v in row.items() if k.startswith(matter)})
-    # Two runs without a measured accuracy are not the same for having nothing to tell them apart.
-    measured = all(present([row["test_accuracy"]]) for row in by_role["tuned"])
-    return bool(by_role["tuned"]) and measured and by_role["tuned"] == by_role["baseline"]
+    baseline, tuned = ({run["trial_id"] for run in runs if run["role"] == role} for role in ROLES)
+    return bool(tuned) and tuned == baseline

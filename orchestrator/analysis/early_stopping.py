@@ -55,9 +55,8 @@ def summarize_rungs(rungs: pd.DataFrame) -> pd.DataFrame:
 def correlate_ranks(rungs: pd.DataFrame, epochs: pd.DataFrame, *, last_epoch: int) -> pd.DataFrame:
     """How well each rung's order of trials foretells that of each later rung and of the end.
 
-    Returns:
-        `family`, `earlier` and `later` epoch, `trials` that reached both, and `rho`, Spearman's
-        rank correlation of their objective; missing below three trials or with ties only.
+    `rho` is Spearman's rank correlation of their objective over the `trials` that reached both;
+    missing below three or with ties only.
     """
     ended = epochs[epochs["epoch"] == last_epoch].rename(columns={"objective": "value"})
     columns = ["family", "trial_id", "rung", "value"]
@@ -77,9 +76,7 @@ def correlate_ranks(rungs: pd.DataFrame, epochs: pd.DataFrame, *, last_epoch: in
 def estimate_savings(trials: pd.DataFrame, *, last_epoch: int) -> pd.DataFrame:
     """What each search saved against running its stopped trials to the last epoch.
 
-    Returns:
-        `family`, `trials`, `stopped`, `epochs_run`, `epochs_saved`, `share_saved` of all epochs,
-        and `device_seconds_saved`, an estimate at the search's mean cost of an epoch.
+    `share_saved` is of all epochs; `device_seconds_saved` an estimate at the search's mean cost.
     """
     stopped, epochs = trials["status"] == State.STOPPED, trials["epochs_run"].fillna(0)
     groups = trials.assign(

@@ -36,10 +36,7 @@ def frame(table: pa.Table) -> pd.DataFrame:
     if "validation_accuracy" in found:
         accuracy = found["validation_accuracy"]
         found["objective"] = found.get("objective", accuracy).fillna(accuracy)
-    for name, kind in found.dtypes.items():
-        if isinstance(kind, pd.CategoricalDtype):
-            found[name] = found[name].astype(object)
-    return found
+    return found.astype(dict.fromkeys(found.select_dtypes("category"), object))
 
 
 def records(table: pd.DataFrame) -> list[dict[str, Any]]:
@@ -48,9 +45,7 @@ def records(table: pd.DataFrame) -> list[dict[str, Any]]:
 
 
 def over_seeds(runs: pd.DataFrame, by: Sequence[str], columns: Sequence[str]) -> pd.DataFrame:
-    """The mean and the spread of each model's runs, models in their order of appearance.
-
-    Columns `by` tell models apart, `columns` are of numbers.
+    """Means and spreads of numbers over runs that are alike in `by`, in order of appearance.
 
     Returns:
         A row a model: `by`, `seeds`, and for each column its mean under its own name, and with

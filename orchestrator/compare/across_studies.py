@@ -40,11 +40,9 @@ class Side:
 
 
 def read_sides(folders: Sequence[Path]) -> list[Side]:
-    """Reads what is needed of each study; where the names of two are alike, they are shown whole.
+    """Reads each study; where the names of two are alike, they are shown whole.
 
-    Raises:
-        ValueError: A folder is no study, stands twice, or its finals have not begun.
-        OSError: A file cannot be read.
+    A `ValueError` where one is no study, stands twice, or its finals have not begun.
     """
     real = [folder.resolve() for folder in folders]
     if len(set(real)) < len(real):

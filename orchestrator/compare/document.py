@@ -73,15 +73,10 @@ def prepare(
     curves: Mapping[Model, Curve] | None = None,
     more: Iterable[Section] = (),
 ) -> Report:
-    """What there is to say.
+    """What there is to say of a study, from its tables and runs, with more sections at the end.
 
-    Args:
-        study: The study.
-        tables: By their names: `trials`, `epochs`, `rungs`, `final` and `comparison`; the last
-            three may be empty, where nothing could be stopped and where every family failed.
-        runs: From `predictions.split_runs`.
-        curves: From `sample_efficiency.measure_curves`, where they were measured already.
-        more: Further sections, which stand last.
+    The tables `rungs`, `final` and `comparison` may be empty, where nothing could be stopped and
+    where every family failed.
     """
     settings, searches = study.settings, study.searches
     final = in_order(tables["final"], settings.families)
@@ -92,21 +87,14 @@ def prepare(
     search = [*by_search(study, tables).values()]
     of_search, of_finals = frame(tables["trials"]), frame(final)
     families = [each.name for each in searches]
-    study_by_search = study.model_copy(
-        update={"settings": settings.model_copy(update={"families": families})}
-    )
+    of_searches = settings.model_copy(update={"families": families})
+    study_by_search = study.model_copy(update={"settings": of_searches})
     settling = settle_section(*settle_table(study, final, runs, comparison))
     given = search[0], frame(label_finals_by_search(final, searches))
     evidence = [
         *ensemble_sections(runs),
         settling,
-        *sample_efficiency_sections(
-            final,
-            runs,
-            per_fraction=settings.tune_per_fraction,
-            equal_steps=settings.equal_steps,
-            curves=curves,
-        ),
+        *sample_efficiency_sections(final, runs, settings, curves),
         *calibration_sections(runs),
         *per_class_sections(study, runs),
         *certain_but_wrong_sections(study, runs),

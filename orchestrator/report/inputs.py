@@ -24,12 +24,9 @@ from orchestrator.status.study_status import StudyStatus, read_status
 
 @dataclass(frozen=True, kw_only=True)
 class Inputs:
-    """A study, read at one moment.
+    """A study, read at one moment; nothing in its status depends on the moment of reading.
 
-    Attributes:
-        status: How it stands; nothing in it depends on the moment of reading.
-        tables: Each table by name; one that is not there yet is empty.
-        examples: Index of a test image to its PNG, of those that the study kept.
+    A table that is not there yet is empty. `examples` has a test image's index to its PNG.
     """
 
     study: StudyRecord
@@ -77,12 +74,7 @@ class Inputs:
 
 
 def read(folder: Path) -> Inputs:
-    """Reads the study in a folder, also one that runs at this moment.
-
-    Raises:
-        ValueError: The folder is no study, or a file in it is damaged.
-        OSError: A file cannot be read.
-    """
+    """Reads a study, also one that runs; a `ValueError` where it is none, or damaged."""
     results = StudyResults(folder)
     tables = {name: results.table_or_empty(name) for name in schema.TABLES}
     status = read_status(folder, now=None)  # the same files give the same report

@@ -51,12 +51,7 @@ OPEN: Final = ("results", "failures", "transfer")
 
 
 def write_report(folder: Path, *, figures: Path | None = None) -> list[Path]:
-    """Writes `report.html` into a study's folder, also while it runs, as `write_page` does.
-
-    Raises:
-        ValueError: The folder is no study, or a file in it is damaged.
-        OSError: A file cannot be read or written.
-    """
+    """Writes `report.html` into a study's folder, also while it runs, as `write_page` does."""
     files.check_inside(folder)
     return write_page(compose(read(folder)), folder / PAGE, figures)
 

@@ -141,11 +141,7 @@ def test_a_section_that_no_topic_asks_for_stands_in_further_evidence() -> None:
 def test_a_warning_stands_above_what_is_folded_away() -> None:
     warned = Section(key="stopping/ranks", title="Ranks", warnings=("do not trust it.",))
     (topic,) = page.arrange([warned], study_page.TITLES, {}, shown=())
-    assert (topic.key, topic.warnings, topic.open) == (
-        "stopping",
-        ["do not trust it."],
-        False,
-    )
+    assert (topic.key, topic.sections, topic.open) == ("stopping", [warned], False)
 
 
 def test_the_command_gives_the_same_settings_again(study: Path) -> None:

@@ -101,7 +101,7 @@ def figure(inputs: Inputs) -> Chart | None:
             key="figures/hyperparameters",
             title="The best trials and their hyperparameters",
             table=pd.DataFrame(
-                {**row, "params": _listed(own)}
+                {**row, "params": ", ".join(f"{name} {_shown(own[name])}" for name in own)}
                 for each in found
                 for row, own in list(zip(each.trials, each.params, strict=True))[:MOST_ROWS]
             )[["trial_id", "validation_accuracy", "status", "params"]],
@@ -175,10 +175,6 @@ def _place(distribution: Any, value: Any, share: float) -> float | None:
     if distribution.log:
         low, high, at = np.log(low), np.log(high), np.log(max(at, 1e-300))
     return float((at - low) / (high - low)) if high > low else 0.5
-
-
-def _listed(params: Params) -> str:
-    return ", ".join(f"{name} {_shown(value)}" for name, value in params.items())
 
 
 def _shown(value: Any) -> str:

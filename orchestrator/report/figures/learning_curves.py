@@ -23,12 +23,10 @@ ROWS = 10
 
 @dataclass(frozen=True, kw_only=True)
 class Curves:
-    """One search, epoch by epoch; accuracies are fractions.
+    """One search, epoch by epoch, in accuracies as fractions.
 
-    Attributes:
-        epochs: `epoch`, `trials` that have it, their `median` and the quartiles `low` and `upper`.
-        baseline: Epoch to the baseline's accuracy.
-        best: The same of the best trial; empty where no trial can win yet.
+    `epochs` has the `trials` of each `epoch`, their `median` and the quartiles `low` and `upper`;
+    `best`, as the baseline by epoch, is empty where no trial can win yet.
     """
 
     name: str
