@@ -54,15 +54,14 @@ def worst_confusions(runs: Sequence[PredictedRun]) -> list[Confusion]:
         for label, predicted in scores.worst_confusions():
             taken = [(run.labels == label) & (run.predicted == predicted) for run in own]
             times = np.sum(taken, axis=0)
+            examples = tuple(int(i) for i in np.argsort(-times, kind="stable") if times[i])
             confusion = Confusion(
                 family=family,
                 label=label,
                 predicted=predicted,
                 wrong=int(times.sum()),
                 images=int(scores.images[label]),
-                examples=tuple(int(i) for i in np.argsort(-times, kind="stable") if times[i])[
-                    :IMAGES_SHOWN
-                ],
+                examples=examples[:IMAGES_SHOWN],
             )
             found.append(confusion)
     return found

@@ -45,7 +45,9 @@ def sample_efficiency_sections(
     if len({run.fraction for run in runs}) < FEWEST_SIZES:
         return
     curves = stats.measure_curves(final, runs) if curves is None else curves
-    roles, equal_steps = _different_roles(runs), settings.equal_steps
+    # A baseline that is the winner of each family at each fraction stands once.
+    alike = len(repeated(runs)) == sum(run.role == ROLES[1] for run in runs)
+    roles, equal_steps = ROLES[1:] if alike else tuple(reversed(ROLES)), settings.equal_steps
     chosen = (
         "The hyperparameters were chosen at each number of images by a search of its own."
         if settings.tune_per_fraction
@@ -58,12 +60,6 @@ def sample_efficiency_sections(
     yield from _crossing_sections(curves, roles)
     tuned = {family: own for (family, role), own in curves.items() if role == ROLES[1]}
     yield from _equal_sections(tuned, steps)
-
-
-def _different_roles(runs: Sequence[PredictedRun]) -> tuple[str, ...]:
-    """`tuned`, and `baseline` unless it is the winner of each family at each fraction."""
-    tuned = [run for run in runs if run.role == ROLES[1]]
-    return ROLES[1:] if len(repeated(runs)) == len(tuned) else tuple(reversed(ROLES))
 
 
 def _accuracy_section(final: pa.Table, notes: tuple[str, ...]) -> Section:

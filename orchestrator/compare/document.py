@@ -37,8 +37,6 @@ from orchestrator.stats.sample_efficiency import Curve
 
 WARNINGS: Final = "Warnings"
 """The title of the section with what a reader must know before the numbers."""
-MOST_WARNINGS: Final = 5
-"""That a terminal shows."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,7 +115,7 @@ def prepare(
                 *caveats(study, trials, finals),
             ),
             place="terminal",
-            most=MOST_WARNINGS,
+            most=5,
         ),
         *result_sections(study, trials, finals),
         *registration_sections(study, pairs),

@@ -46,8 +46,6 @@ TOPICS: Final[Mapping[str, tuple[str, Sequence[Figure]]]] = {
 }
 """Heading and figures of each topic, in their order."""
 TITLES: Final = {key: title for key, (title, _) in TOPICS.items()}
-OPEN: Final = ("results", "failures", "transfer")
-"""Topics whose sections are shown at once, not on a click."""
 
 
 def write_report(folder: Path, *, figures: Path | None = None) -> list[Path]:
@@ -80,7 +78,7 @@ def compose(inputs: Inputs) -> Page:
         demo=report.demo,
         warnings=report.warnings,
         facts=[(name, value) for name, value in provenance.facts(inputs) if value],
-        topics=arrange(report.sections, TITLES, charts, shown=OPEN),
+        topics=arrange(report.sections, TITLES, charts, shown=("results", "failures", "transfer")),
         galleries=galleries(inputs),
         command=provenance.command(inputs),
     )

@@ -102,7 +102,7 @@ def test_that_fewer_images_are_fewer_steps_and_one_draw_is_said_where_it_is_so()
     first, *_ = sample_efficiency_sections(final, runs, equal)
     assert first.notes[:2] == (EQUAL_STEPS, DRAW)
     assert SHORTER_SEARCHES not in first.notes
-    equal.tune_per_fraction = True
+    equal = record(equal_steps=True, tune_per_fraction=True).settings
     first, *_ = sample_efficiency_sections(final, runs, equal)
     assert SHORTER_SEARCHES in first.notes
 

@@ -12,8 +12,6 @@ from orchestrator.report.chart import Axis, Bars, Chart, Line, Panel, Points, wh
 from orchestrator.report.inputs import Inputs
 from orchestrator.report.style import Look
 
-Rows = Sequence[Any]
-"""Of a pandas table, as named tuples."""
 Looks = dict[str, Look]
 
 
@@ -34,7 +32,7 @@ def figure(inputs: Inputs) -> Chart | None:
     )
 
 
-def _survival(looks: Looks, rungs: pd.DataFrame, savings: Rows) -> Panel:
+def _survival(looks: Looks, rungs: pd.DataFrame, savings: Sequence[Any]) -> Panel:
     trials = {saving.family: saving.trials for saving in savings}
     marks = []
     for name, own in rungs.groupby("family", sort=False):
@@ -87,7 +85,7 @@ def _ranks(looks: Looks, known: pd.DataFrame) -> Panel:
     )
 
 
-def _savings(looks: Looks, savings: Rows) -> Panel:
+def _savings(looks: Looks, savings: Sequence[Any]) -> Panel:
     marks = [
         Bars(
             y=[-place],
@@ -111,7 +109,7 @@ def _savings(looks: Looks, savings: Rows) -> Panel:
     )
 
 
-def _finding(savings: Rows) -> str:
+def _finding(savings: Sequence[Any]) -> str:
     stopped, trials, run, saved = (
         sum(getattr(saving, name) for saving in savings)
         for name in ("stopped", "trials", "epochs_run", "epochs_saved")

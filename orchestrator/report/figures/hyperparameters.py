@@ -51,11 +51,6 @@ class SearchResults:
     trials: Sequence[TrialRow]
     params: Sequence[Params]
 
-    @property
-    def best(self) -> int:
-        """How many are drawn in colour: the best fifth, at least 1 and at most 20."""
-        return max(1, min(len(self.trials) // BEST_SHARE, MOST_IN_COLOUR))
-
 
 def search_results(inputs: Inputs) -> list[SearchResults]:
     """Each search that has a trial that can win."""
@@ -146,7 +141,8 @@ def _drawn_as(each: SearchResults, i: int) -> str:
     """Which of the styles a trial has, by its number from the best."""
     if each.trials[i]["role"] == "baseline":
         return "baseline"
-    group = "in colour: the best" if i < each.best else "others"
+    best = max(1, min(len(each.trials) // BEST_SHARE, MOST_IN_COLOUR))
+    group = "in colour: the best" if i < best else "others"
     return f"{group}, {'' if each.trials[i]['status'] == State.STOPPED else 'not '}stopped"
 
 
