@@ -15,6 +15,7 @@ from made_up_record import record
 from made_up_study import MadeUpStudy
 from read_page import HOSTILE, Page, build
 
+from orchestrator.analysis.answer import Answer
 from orchestrator.analysis.section import Section
 from orchestrator.config import flags as options
 from orchestrator.config.settings import to_json
@@ -142,6 +143,9 @@ def test_a_warning_stands_above_what_is_folded_away() -> None:
     warned = Section(key="stopping/ranks", title="Ranks", warnings=("do not trust it.",))
     (topic,) = page.arrange([warned], study_page.TITLES, {}, shown=())
     assert (topic.key, topic.sections, topic.open) == ("stopping", [warned], False)
+    more = {"name": "", "state": "", "question": "", "demo": (), "warnings": (), "facts": ()}
+    text = page.render(page.Page(**more, answer=Answer(headline=""), topics=[topic]))
+    assert "<ul><li>do not trust it.</li></ul></div>\n<details" in text
 
 
 def test_the_command_gives_the_same_settings_again(study: Path) -> None:
