@@ -129,7 +129,6 @@ def _verdict(ranked: Mapping[str, Sequence[float]], comparison: Sequence[Compari
 
 
 def _reach(final: Sequence[FinalRow], ranked: Mapping[str, Sequence[float]]) -> str:
-    """What the sentence is based on."""
     own, seeds = at_largest(final)[0], [*map(len, ranked.values())]
     runs = "one training each, so training noise is not in the interval"
     if max(seeds) > 1:

@@ -16,11 +16,7 @@ def trace_best(trials: pd.DataFrame, epochs: pd.DataFrame) -> dict[str, pd.DataF
     """How each family's best validation accuracy grew with the device-seconds spent on it.
 
     Epochs count in the order in which they were reported, each at its trial's mean device-seconds.
-    Trials that can win raise the best; the others cost all the same.
-
-    Returns:
-        Family to `spent` and `best` (missing before the first epoch of a trial that can win),
-        epoch by epoch; families without an epoch are not in it.
+    Trials that can win raise the `best`, missing before the first; others cost all the same.
     """
     rows = epochs.sort_values("sequence")
     # Killed between the two files, a trial's row comes with the resume.
@@ -36,7 +32,8 @@ def trace_best(trials: pd.DataFrame, epochs: pd.DataFrame) -> dict[str, pd.DataF
                 "best": group["value"].cummax().ffill().to_numpy(),
             }
         )
-        for family, group in rows.groupby("family", sort=False)
+        for family in epochs["family"].unique()
+        if len(group := rows[rows["family"] == family])
     }
 
 

@@ -6,7 +6,7 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
-from orchestrator.analysis.formats import number, words
+from orchestrator.analysis.formats import alike, number, words
 from orchestrator.analysis.frames import records
 from orchestrator.analysis.section import Format, Section
 from orchestrator.cli import counted
@@ -15,12 +15,10 @@ from orchestrator.results.study_record import StudyRecord
 
 SPENT_EXACTLY = 1.005
 """A share is kept if no more than half a percent above it was spent."""
-NOT_ENDED: Final = "baselines and finals run whatever they cost, and what runs is not ended"
-
 
 BUDGET_USE: Final = {
-    "family": words("family"),
-    **{name: number(name) for name in ("trials", "epochs")},
+    **alike(words, "family"),
+    **alike(number, "trials", "epochs"),
     "search device s": number("search_seconds"),
     "final runs": number("final_runs"),
     "finals device s": number("finals_seconds"),
@@ -30,23 +28,13 @@ BUDGET_USE: Final = {
 
 def budget_use_section(study: StudyRecord, used: pd.DataFrame) -> Section:
     """What each family was given, beside the rule that balanced it."""
-    uses = list(used.itertuples())
     return Section(
         key="effort/given",
         title="What each family was given",
         table=used,
         formats=BUDGET_USE,
         place="document",
-        notes=(_budget_rule(study), *_budget_use_notes(uses)),
-    )
-
-
-def overspent_section(study: StudyRecord, used: pd.DataFrame) -> Section:
-    """What a reader must know of budgets that were not kept."""
-    return Section(
-        key="warnings/budgets",
-        title="Budgets that were not kept",
-        notes=(*_overspent(study, list(used.itertuples())), *_overtime(study)),
+        notes=(_budget_rule(study), *_budget_use_notes(list(used.itertuples()))),
     )
 
 
@@ -87,32 +75,25 @@ def _ended(study: StudyRecord) -> str:
     return f", which ended the search of {listed}"
 
 
-def _overspent(study: StudyRecord, uses: Sequence[Any]) -> Iterator[str]:
-    """Families that took more than their share: a baseline and the finals run all the same."""
-    hours, families = study.settings.budget_gpu_hours, study.settings.families
-    if hours is None or study.settings.tune_per_fraction:  # there a row is one search
-        return
-    share = hours / len(families)
-    for each in uses:
-        took = (each.search_seconds + each.finals_seconds) / SECONDS_PER_HOUR
-        if took > share * SPENT_EXACTLY:
+def overspent(study: StudyRecord, trials: pd.DataFrame, final: pd.DataFrame) -> Iterator[str]:
+    """Budgets that were not kept: a baseline, the finals and what runs go on all the same."""
+    settings, limits = study.settings, []
+    # Where each fraction has a search of its own, no search has a share.
+    if settings.budget_gpu_hours is not None and not settings.tune_per_fraction:
+        share = settings.budget_gpu_hours / len(settings.families)
+        used = measure_budget_use(settings.families, trials, final)
+        spent = used["search_seconds"] + used["finals_seconds"]
+        given = ("device-hours", "its share", share)
+        limits += [(*each, *given) for each in zip(used["family"], spent, strict=True)]
+    if settings.time_budget is not None and study.wall_seconds is not None:
+        given = ("hours of wall time", "its budget", settings.time_budget)
+        limits.append(("The study", study.wall_seconds, *given))
+    for who, seconds, unit, what, limit in limits:
+        if (took := seconds / SECONDS_PER_HOUR) > limit * SPENT_EXACTLY:
             yield (
-                f"{each.family} took {took:.3g} device-hours, more than its share of {share:.3g}: "
-                f"{NOT_ENDED}."
+                f"{who} took {took:.3g} {unit}, more than {what} of {limit:.3g}: baselines and "
+                "finals run whatever they cost, and what runs is not ended."
             )
-
-
-def _overtime(study: StudyRecord) -> Iterator[str]:
-    """A study that took longer than it was to, for the same reasons."""
-    hours, seconds = study.settings.time_budget, study.wall_seconds
-    if hours is None or seconds is None:
-        return
-    took = seconds / SECONDS_PER_HOUR
-    if took > hours * SPENT_EXACTLY:
-        yield (
-            f"The study took {took:.3g} hours of wall time, more than its budget of {hours:.3g}: "
-            f"{NOT_ENDED}."
-        )
 
 
 def _budget_use_notes(uses: Sequence[Any]) -> Iterator[str]:
@@ -136,12 +117,10 @@ def _budget_use_notes(uses: Sequence[Any]) -> Iterator[str]:
 def measure_budget_use(
     families: Sequence[str], trials: pd.DataFrame, final: pd.DataFrame
 ) -> pd.DataFrame:
-    """What each family was given, in their order.
+    """What each family was given, in their order; seconds are device-seconds.
 
-    Returns:
-        `family`, `trials` with the baseline and whatever became of them, their `epochs` and
-        `search_seconds`; of the re-trainings, where a winner that is its baseline counts once,
-        `final_runs` and `finals_seconds`; seconds are device-seconds.
+    The baseline and whatever became of other trials is in it; of final runs a winner that is its
+    baseline counts once.
     """
     searches, finals = trials.groupby("family"), final.drop_duplicates("trial_id").groupby("family")
     used = {

@@ -2,11 +2,11 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
-from orchestrator.analysis.section import Section, grouped, model_name, percent, present
+from orchestrator.analysis.section import grouped, percent
 from orchestrator.config.searches import search_for
 from orchestrator.results.rows import FinalRow, Model, TrialRow
 from orchestrator.results.schema import ROLES
@@ -42,7 +42,7 @@ def caveats(
         again = role == ROLES[1] and search_for(searches, family, fraction).name in unchanged
         if never and not again:
             yield (
-                f"{model_name(runs[0])} at train fraction {fraction:g} leaves classes that it "
+                f"{family} {role} at train fraction {fraction:g} leaves classes that it "
                 f"never predicts, {_never_predicted(never, runs)}; their precision counts as 0."
             )
     types = study.device_types
@@ -66,46 +66,37 @@ def caveats(
     yield from study.dataset.notes
 
 
-def collapse_sections(runs: Sequence[PredictedRun]) -> Iterator[Section]:
-    """What a reader must know of trainings that collapsed, where the seeds show one."""
-    yield Section(
-        key="warnings/collapses",
-        title="Trainings that collapsed",
-        notes=tuple(
+def collapses(runs: Sequence[PredictedRun]) -> Iterator[str]:
+    """Trainings that collapsed, where the seeds show one."""
+    for each in find_collapses(runs):
+        yield (
             f"{' '.join(each.run.model)} at train fraction {each.run.fraction:g}, seed "
             f"{each.run.seed}: this training collapsed ({percent(each.accuracy)} on the test set, "
             f"its others {percent(each.others)}). Intervals take training noise for normal, so "
             "those of this model promise more than they hold."
-            for each in find_collapses(runs)
-        ),
-    )
+        )
 
 
-def majority_sections(study: StudyRecord, runs: Sequence[PredictedRun]) -> Iterator[Section]:
-    """A warning of models that are no better than saying the largest class each time."""
+def majority(study: StudyRecord, runs: Sequence[PredictedRun]) -> Iterator[str]:
+    """Models that are no better than saying the largest class each time."""
     if not runs:
         return
     counts = np.bincount(runs[0].labels)
     largest, classes = int(counts.argmax()), runs[0].probabilities.shape[1]
     share = counts[largest] / counts.sum()
     name = dict(enumerate(study.dataset.classes)).get(largest, str(largest))
-    fraction = max(run.fraction for run in runs)
-    accuracies: dict[Model, list[float]] = defaultdict(list)
+    fraction, hits = max(run.fraction for run in runs), defaultdict[Model, list[float]](list)
     for run in runs:
         if run.fraction == fraction:
-            accuracies[run.model].append(run.correct.mean())
-    weak = [" ".join(model) for model, own in accuracies.items() if np.mean(own) <= share]
+            hits[run.model].append(run.correct.mean())
+    weak = [" ".join(model) for model, own in hits.items() if np.mean(own) <= share]
     more = ""
     if share * classes >= UNEVEN:
         more = " Recall, or `--set objective=balanced_accuracy`, counts each class alike."
     if weak:
-        yield Section(
-            key="warnings/majority",
-            title="No better than the largest class",
-            notes=(
-                f"Who always says {name!r} is right on {percent(float(share))} of the test images; "
-                f"no more than that is {', '.join(weak)}.{more}",
-            ),
+        yield (
+            f"Who always says {name!r} is right on {percent(float(share))} of the test images; no "
+            f"more than that is {', '.join(weak)}.{more}"
         )
 
 
@@ -142,10 +133,5 @@ def _unfinished(
 
 def _winner_is_baseline(runs: Sequence[FinalRow]) -> bool:
     """Whether the tuned runs of a family are its baseline runs, under both names."""
-    by_role: dict[str, list[dict[str, Any]]] = {"baseline": [], "tuned": []}
-    for row in sorted(runs, key=lambda row: (row["train_fraction"], row["seed"])):
-        matter = ("test_", "params_json", "seed")
-        by_role[row["role"]].append({k: v for k, v in row.items() if k.startswith(matter)})
-    # Two runs without a measured accuracy are not the same for having nothing to tell them apart.
-    measured = all(present([row["test_accuracy"]]) for row in by_role["tuned"])
-    return bool(by_role["tuned"]) and measured and by_role["tuned"] == by_role["baseline"]
+    baseline, tuned = ({run["trial_id"] for run in runs if run["role"] == role} for role in ROLES)
+    return bool(tuned) and tuned == baseline

@@ -28,21 +28,14 @@ MOST_BYTES: Final = 64_000
 
 MOST_ROWS: Final = 1000
 SHOWN_AS_IMAGES: Final = 24
-LABELS: Final = ("label", "taken_for")
-COLUMNS: Final = (
-    *("image_index", "file", *LABELS, "probability", "probability_of_label"),
-    *("wrong", "trainings"),
-)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Confusion:
-    """A pair of classes that a tuned model confuses, at the largest train fraction.
+    """A pair of classes that a tuned model confuses, `wrong` times over all seeds.
 
-    Attributes:
-        wrong: How often, over all seeds.
-        images: Test images of the true class, `label`, each counted once per seed.
-        examples: Indices of such test images, those that most seeds take for it first.
+    `images`, those of the true class, count once per seed; `examples` are indices of test images,
+    those that most seeds take for it first.
     """
 
     family: str
@@ -61,15 +54,14 @@ def worst_confusions(runs: Sequence[PredictedRun]) -> list[Confusion]:
         for label, predicted in scores.worst_confusions():
             taken = [(run.labels == label) & (run.predicted == predicted) for run in own]
             times = np.sum(taken, axis=0)
+            examples = tuple(int(i) for i in np.argsort(-times, kind="stable") if times[i])
             confusion = Confusion(
                 family=family,
                 label=label,
                 predicted=predicted,
                 wrong=int(times.sum()),
                 images=int(scores.images[label]),
-                examples=tuple(int(i) for i in np.argsort(-times, kind="stable") if times[i])[
-                    :IMAGES_SHOWN
-                ],
+                examples=examples[:IMAGES_SHOWN],
             )
             found.append(confusion)
     return found
@@ -78,12 +70,9 @@ def worst_confusions(runs: Sequence[PredictedRun]) -> list[Confusion]:
 def write_examples(
     folder: Path, runs: Sequence[PredictedRun], images: npt.NDArray[np.uint8]
 ) -> None:
-    """Writes the examples as `examples/<image_index>.png`.
+    """Writes the examples as `examples/<image_index>.png` into a study's folder.
 
-    Of the test images, RGB, uint8, [images, height, width, 3], into the study's folder.
-
-    Raises:
-        OSError: A file cannot be written.
+    They are chosen from its test images, RGB, uint8, [images, height, width, 3].
     """
     from PIL import Image  # readers of examples need no Pillow
 
@@ -113,16 +102,11 @@ def certain_but_wrong(runs: Sequence[PredictedRun]) -> pd.DataFrame:
     Together: the mean over the seeds of each family, and then over families. What they give the
     label, its self-confidence, is the order: of labels changed on purpose it put more first than
     its distance to the class they take an image for (docs/OWN_IMAGES.md). Source: Northcutt, Jiang
-    and Chuang (2021), Confident Learning.
-
-    Returns:
-        A row an image: `image_index`, `file` (null where images are no files), `label` and
-        `taken_for` (indices of classes), `probability` of either, `trainings` and how many of
-        these are `wrong`.
+    and Chuang (2021), Confident Learning. Classes are indices; files null where there are none.
     """
     groups = tuned_runs(runs).values()
     if not groups:
-        return pd.DataFrame(columns=list(COLUMNS))
+        return pd.DataFrame(columns=["image_index"])
     every = [run for group in groups for run in group]
     of_families = [np.mean([run.probabilities for run in group], axis=0) for group in groups]
     believed = np.mean(of_families, axis=0)
@@ -152,9 +136,8 @@ def certain_but_wrong_sections(
     if not len(found):
         return
     names = class_names(study, runs)
-    table = found.head(MOST_ROWS).assign(
-        **{side: [names[index] for index in found[side].head(MOST_ROWS)] for side in LABELS}
-    )
+    table = found.head(MOST_ROWS)
+    table = table.assign(**table[["label", "taken_for"]].map(names.__getitem__))
     by_file = bool(table["file"].notna().all())
     yield Section(
         key="classes/certain-but-wrong",

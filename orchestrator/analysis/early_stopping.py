@@ -8,7 +8,7 @@ from typing import Final, cast
 import numpy as np
 import pandas as pd
 
-from orchestrator.analysis.formats import number, points, share, words
+from orchestrator.analysis.formats import alike, number, points, share, words
 from orchestrator.analysis.frames import records
 from orchestrator.analysis.section import Section
 from orchestrator.analysis.test_results import in_words
@@ -34,21 +34,19 @@ def summarize_rungs(rungs: pd.DataFrame) -> pd.DataFrame:
     """Each rung of each search, searches as they appear, epochs ascending.
 
     Returns:
-        `family`, `rung`, `arrivals`, `median` of their validation accuracies there, `cutoff` that
-        the last arrival was held against (missing where there was none), `stopped`, and
-        `protected`, the baselines that went on below it, and `survivors`.
+        `family`, `rung`, `arrivals`, `median` of their objective there, `cutoff` that the last
+        arrival was held against (missing where there was none), `survivors`, and `protected`, the
+        baselines that went on below it.
     """
     rows = rungs.sort_values("sequence")
-    groups = rows.assign(
-        family=pd.Categorical(rows["family"], rows["family"].unique()),
-        stopped=rows["decision"] == "stop",
-        protected=rows["decision"] == "protected",
-    ).groupby(["family", "rung"], observed=True)
+    order = pd.Categorical(rows["family"], rungs["family"].unique())
+    decided = {name: rows["decision"] == name for name in ("stop", "protected")}
+    groups = rows.assign(family=order, **decided).groupby(["family", "rung"], observed=True)
     table = groups.agg(
         arrivals=("trial_id", "size"),
         median=("value", "median"),
         cutoff=("cutoff", "last"),
-        stopped=("stopped", "sum"),
+        stopped=("stop", "sum"),
         protected=("protected", "sum"),
     ).reset_index()
     return table.astype({"family": object}).assign(survivors=table["arrivals"] - table["stopped"])
@@ -57,10 +55,8 @@ def summarize_rungs(rungs: pd.DataFrame) -> pd.DataFrame:
 def correlate_ranks(rungs: pd.DataFrame, epochs: pd.DataFrame, *, last_epoch: int) -> pd.DataFrame:
     """How well each rung's order of trials foretells that of each later rung and of the end.
 
-    Returns:
-        `family`, `earlier` and `later` epoch, `trials` that reached both, and `rho`, Spearman's
-        rank correlation of their validation accuracies; missing below three trials or with ties
-        only.
+    `rho` is Spearman's rank correlation of their objective over the `trials` that reached both;
+    missing below three or with ties only.
     """
     ended = epochs[epochs["epoch"] == last_epoch].rename(columns={"objective": "value"})
     columns = ["family", "trial_id", "rung", "value"]
@@ -80,9 +76,7 @@ def correlate_ranks(rungs: pd.DataFrame, epochs: pd.DataFrame, *, last_epoch: in
 def estimate_savings(trials: pd.DataFrame, *, last_epoch: int) -> pd.DataFrame:
     """What each search saved against running its stopped trials to the last epoch.
 
-    Returns:
-        `family`, `trials`, `stopped`, `epochs_run`, `epochs_saved`, `share_saved` of all epochs,
-        and `device_seconds_saved`, an estimate at the search's mean cost of an epoch.
+    `share_saved` is of all epochs; `device_seconds_saved` an estimate at the search's mean cost.
     """
     stopped, epochs = trials["status"] == State.STOPPED, trials["epochs_run"].fillna(0)
     groups = trials.assign(
@@ -103,16 +97,13 @@ def estimate_savings(trials: pd.DataFrame, *, last_epoch: int) -> pd.DataFrame:
 def replay_settings(study: StudyRecord, trials: pd.DataFrame, epochs: pd.DataFrame) -> pd.DataFrame:
     """What other grace periods and reduction factors would have made of the stored curves.
 
-    The rule is applied to the epochs in the order in which they came. Where it stops a trial
-    earlier than the study did, all is known; where it would have let one go on that the study
-    stopped, the epochs it would have run are counted, and its accuracy is at least what it was.
+    Where the rule would have let a trial go on that the study stopped, the epochs it would have
+    run are counted, and its objective is at least what it was: nothing is `exact`.
 
     Returns:
-        A row for each search and setting: `family`, `grace_period`, `reduction_factor` (missing
-        without early stopping), `epochs` it would have run, `share_saved` of running all trials to
-        the end, `accuracy` (or what else is the objective) on validation of the best trial that can
-        win, `difference` to that of the study, and `exact`, no where that is a lower bound, or that
-        it is the study's own setting.
+        Of each search and setting (`reduction_factor` is missing without early stopping) the
+        `epochs`, `share_saved` of running all trials to the end, and of the best trial that can win
+        the objective on validation as `accuracy`, with the `difference` to that of the study.
     """
     settings = study.settings
     last, grace, factor = settings.epochs, settings.grace_period, settings.reduction_factor
@@ -179,10 +170,8 @@ def early_stopping_sections(
         title="Early stopping: what it saved",
         table=estimate_savings(trials, last_epoch=last_epoch),
         formats={
-            "family": words("family"),
-            **{name: number(name) for name in ("trials", "stopped")},
-            "epochs run": number("epochs_run"),
-            "epochs saved": number("epochs_saved"),
+            **alike(words, "family"),
+            **alike(number, "trials", "stopped", "epochs_run", "epochs_saved"),
             "of all": share("share_saved", 0),
             "device-hours saved": number("device_seconds_saved", ",.2g", scale=1 / 3600),
         },
@@ -193,14 +182,14 @@ def early_stopping_sections(
         title="Early stopping: what other settings would have done",
         table=replay_settings(study, trials, epochs),
         formats={
-            "family": words("family"),
-            "grace period": number("grace_period"),
+            **alike(words, "family"),
+            **alike(number, "grace_period"),
             "factor": number("reduction_factor"),
             "epochs": number("epochs"),
             "saved": share("share_saved", 0),
             "best trial": share("accuracy"),
             "against the study's (points)": points("difference"),
-            "exact": words("exact"),
+            **alike(words, "exact"),
         },
         notes=(
             "The rule applied to the stored curves in the order in which their epochs came; the "

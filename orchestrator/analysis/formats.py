@@ -1,6 +1,7 @@
 """How the columns of tables are written: the kinds of cells that reports have."""
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 
@@ -19,6 +20,11 @@ def words(*columns: str) -> Format:
 def number(column: str, form: str = ",.0f", *, scale: float = 1, before: str = "") -> Format:
     """A number, scaled, with what stands before it: a whole one, if nothing else is said."""
     return Format((column,), lambda value: f"{before}{scale * value:{form}}")
+
+
+def alike(kind: Callable[[str], Format], *columns: str) -> dict[str, Format]:
+    """Columns that are shown alike, each under its own name."""
+    return {column.replace("_", " "): kind(column) for column in columns}
 
 
 def rounded(column: str, *, scale: float = 1) -> Format:
@@ -59,10 +65,7 @@ def spread(column: str, metric: str) -> Format:
 
 
 def interval(column: str, metric: str) -> Format:
-    """A difference with its interval, of an accuracy in percentage points.
-
-    The interval is in `<column>_low` and `<column>_high`.
-    """
+    """A difference with its interval, from `<column>_low` and `_high`; of accuracy in points."""
     scale, digits, _ = FORMATS[metric]
 
     def write(*values: float) -> str:

@@ -1,11 +1,30 @@
 """Rows as pandas tables, and what runs that differ in their seed alone have in common."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, cast
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+
+from orchestrator.config.searches import label_by_search
+from orchestrator.results.study_record import StudyRecord
+
+
+def in_order(table: pa.Table, names: Iterable[str], column: str = "family") -> pa.Table:
+    """A table with its rows by family, or search, in this order."""
+    places = {name: place for place, name in enumerate(names)}
+    own = [places.get(name, len(places)) for name in table[column].to_pylist()]
+    return table.take(np.argsort(own, kind="stable"))
+
+
+def by_search(study: StudyRecord, tables: Mapping[str, pa.Table]) -> dict[str, pd.DataFrame]:
+    """The tables of the search, whose families are the names of searches, in the study's order."""
+    names = [search.name for search in study.searches]
+    return {
+        name: frame(in_order(label_by_search(tables[name]), names))
+        for name in ("trials", "epochs", "rungs")
+    }
 
 
 def frame(table: pa.Table) -> pd.DataFrame:
@@ -17,10 +36,7 @@ def frame(table: pa.Table) -> pd.DataFrame:
     if "validation_accuracy" in found:
         accuracy = found["validation_accuracy"]
         found["objective"] = found.get("objective", accuracy).fillna(accuracy)
-    for name, kind in found.dtypes.items():
-        if isinstance(kind, pd.CategoricalDtype):
-            found[name] = found[name].astype(object)
-    return found
+    return found.astype(dict.fromkeys(found.select_dtypes("category"), object))
 
 
 def records(table: pd.DataFrame) -> list[dict[str, Any]]:
@@ -29,9 +45,7 @@ def records(table: pd.DataFrame) -> list[dict[str, Any]]:
 
 
 def over_seeds(runs: pd.DataFrame, by: Sequence[str], columns: Sequence[str]) -> pd.DataFrame:
-    """The mean and the spread of each model's runs, models in their order of appearance.
-
-    Columns `by` tell models apart, `columns` are of numbers.
+    """Means and spreads of numbers over runs that are alike in `by`, in order of appearance.
 
     Returns:
         A row a model: `by`, `seeds`, and for each column its mean under its own name, and with

@@ -8,7 +8,7 @@ import pandas as pd
 import pyarrow as pa
 
 from orchestrator.analysis.formats import number, words
-from orchestrator.analysis.section import MISSING, Section, at_largest, worded
+from orchestrator.analysis.section import MISSING, Section, at_largest, grouped, worded
 from orchestrator.results.rows import FinalRow, Model
 from orchestrator.results.schema import ROLES
 from orchestrator.results.study_record import StudyRecord
@@ -32,9 +32,8 @@ SIZES: Final = {
 
 def transfer_card_sections(study: StudyRecord, final: pa.Table) -> Iterator[Section]:
     """The size of every model, and a card for each family that starts from pre-trained weights."""
-    models: dict[Model, FinalRow] = {}
-    for row in at_largest(final.to_pylist()):
-        models.setdefault((row["family"], row["role"]), row)
+    rows: list[FinalRow] = at_largest(final.to_pylist())
+    models = {(family, role): own[0] for (family, role), own in grouped(rows, "family", "role")}
     columns = ["family", "role", "parameters", "trained_parameters", "forward_flops_per_image"]
     yield Section(
         key="effort/size",

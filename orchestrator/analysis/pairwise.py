@@ -1,6 +1,7 @@
 """Pairs of models: which is more accurate, by how much, and whether that is certain."""
 
 from collections.abc import Iterator, Sequence
+from operator import itemgetter
 from statistics import fmean
 from typing import Any, Final, TypeGuard, TypeVar
 
@@ -48,14 +49,7 @@ def difference_sections(
             model: present(run["test_accuracy"] for run in runs)
             for model, runs in grouped(tested, "family", "role")
         }
-        ranked = sorted(of_model, key=lambda model: -fmean(of_model[model] or [0]))
-        places = {model: number for number, model in enumerate(ranked)}
-
-        def order(row: Any, places: dict[Any, int] = places) -> tuple[int, list[int]]:
-            # Models of which no run is left, as where a table was lost, come last.
-            return row["kind"], sorted(places.get(model, len(places)) for model in models_of(row))
-
-        rows = sorted(_rows(own, of_model), key=order)
+        rows = sorted(_rows(own, of_model), key=itemgetter("kind", "places"))
         if not rows:
             continue
         tuned = sum(row["kind"] == 0 for row in rows)
@@ -67,7 +61,7 @@ def difference_sections(
         yield Section(
             key=f"differences/{fraction:g}",
             title=f"Differences in test accuracy at train fraction {fraction:g}",
-            table=pd.DataFrame(rows).drop(columns="kind"),
+            table=pd.DataFrame(rows).drop(columns=["kind", "places"]),
             formats={
                 "more accurate": words("a_family", "a_role"),
                 "than": words("b_family", "b_role"),
@@ -98,6 +92,7 @@ def _rows(
         if (row["seed"], row["metric"], row["b_family"]) == (None, "loss", row["a_family"])
         and row["difference"] == row["ci_low"] == row["ci_high"] == 0
     }
+    places = sorted(of_model, key=lambda model: -fmean(of_model[model] or [0]))
     for _, own in grouped([row for row in pairs if row["seed"] is None], *PAIR):
         means = {row["metric"]: row for row in own}
         found = means["accuracy"]
@@ -112,6 +107,8 @@ def _rows(
         values, registered = [of_model.get(model, []) for model in (a, b)], mean.get("registered")
         yield {
             "kind": 0 if a[1] == b[1] == ROLES[1] else 1 if a[0] == b[0] else 2,
+            # Models of which no run is left, as where a table was lost, come last.
+            "places": sorted([*places, model].index(model) for model in (a, b)),
             **dict(zip(PAIR, (*a, *b), strict=True)),
             **named_ends(*means.values()),
             "p_value_holm": mean["p_value_holm"],

@@ -7,14 +7,7 @@ from typing import Any, Final
 import pandas as pd
 
 from orchestrator.analysis.formats import interval, p_value, words
-from orchestrator.analysis.pairwise import (
-    ENDS,
-    ends,
-    excludes_zero,
-    is_measured,
-    named_ends,
-    swapped,
-)
+from orchestrator.analysis.pairwise import ends, excludes_zero, is_measured, named_ends, swapped
 from orchestrator.analysis.section import Section, percent
 from orchestrator.cli import counted
 from orchestrator.results.registration import EXPLORED
@@ -82,10 +75,13 @@ def _answered(question: Question, pairs: Sequence[ComparisonRow], alpha: float) 
         asked = (pair["train_fraction"], frozenset(models)) == question.asked
         if asked and pair["seed"] is None and pair["metric"] == "accuracy" and is_measured(pair):
             found = pair if models == question.models else swapped(pair)
-            p_value, answer = found["p_value_holm"], _answer(question, found, alpha)
-            return {**row, **named_ends(found), "p_value_holm": p_value, "answer": answer}
-    empty = dict.fromkeys(f"accuracy{end}" for end in ENDS.values())
-    return {**row, **empty, "p_value_holm": None, "answer": "could not be asked"}
+            more = {
+                "p_value_holm": found["p_value_holm"],
+                "answer": _answer(question, found, alpha),
+            }
+            return {**row, **named_ends(found), **more}
+    empty = dict.fromkeys(("accuracy", "accuracy_low", "accuracy_high", "p_value_holm"))
+    return {**row, **empty, "answer": "could not be asked"}
 
 
 def _answer(question: Question, row: MeasuredRow, alpha: float) -> str:

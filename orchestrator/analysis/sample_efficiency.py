@@ -12,6 +12,7 @@ import pyarrow as pa
 from orchestrator.analysis.formats import number, share, spread, words
 from orchestrator.analysis.frames import frame, over_seeds
 from orchestrator.analysis.section import Format, Section, count
+from orchestrator.config.stored_settings import StoredSettings
 from orchestrator.results.rows import Model
 from orchestrator.results.schema import ROLES
 from orchestrator.stats import sample_efficiency as stats
@@ -37,42 +38,28 @@ DRAW: Final = (
 def sample_efficiency_sections(
     final: pa.Table,
     runs: Sequence[PredictedRun],
-    *,
-    per_fraction: bool = False,
-    equal_steps: bool = False,
+    settings: StoredSettings,
     curves: Mapping[Model, Curve] | None = None,
 ) -> Iterator[Section]:
-    """Sample efficiency; nothing of a study with one train fraction.
-
-    Args:
-        final: `final.parquet`.
-        runs: From `predictions.split_runs`.
-        per_fraction: Each fraction had a search of its own.
-        equal_steps: Smaller fractions were trained for as many steps as the largest.
-        curves: Where they were measured already.
-    """
+    """Sample efficiency; nothing of a study with one train fraction."""
     if len({run.fraction for run in runs}) < FEWEST_SIZES:
         return
     curves = stats.measure_curves(final, runs) if curves is None else curves
-    roles = _different_roles(runs)
+    # A baseline that is the winner of each family at each fraction stands once.
+    alike = len(repeated(runs)) == sum(run.role == ROLES[1] for run in runs)
+    roles, equal_steps = ROLES[1:] if alike else tuple(reversed(ROLES)), settings.equal_steps
     chosen = (
         "The hyperparameters were chosen at each number of images by a search of its own."
-        if per_fraction
+        if settings.tune_per_fraction
         else "The hyperparameters were chosen with the most images and are the same with fewer."
     )
     steps = EQUAL_STEPS if equal_steps else STEPS
-    shorter = (SHORTER_SEARCHES,) if equal_steps and per_fraction else ()
+    shorter = (SHORTER_SEARCHES,) if equal_steps and settings.tune_per_fraction else ()
     yield _accuracy_section(final, (steps, DRAW, chosen, *shorter))
     yield _curve_section({model: own for model, own in curves.items() if model[1] in roles})
     yield from _crossing_sections(curves, roles)
     tuned = {family: own for (family, role), own in curves.items() if role == ROLES[1]}
     yield from _equal_sections(tuned, steps)
-
-
-def _different_roles(runs: Sequence[PredictedRun]) -> tuple[str, ...]:
-    """`tuned`, and `baseline` unless it is the winner of each family at each fraction."""
-    tuned = [run for run in runs if run.role == ROLES[1]]
-    return ROLES[1:] if len(repeated(runs)) == len(tuned) else tuple(reversed(ROLES))
 
 
 def _accuracy_section(final: pa.Table, notes: tuple[str, ...]) -> Section:
@@ -158,7 +145,6 @@ def _crossing_sections(curves: Mapping[Model, Curve], roles: Sequence[str]) -> I
 
 
 def _crossing(role: str, a: str, b: str, curves: Mapping[Model, Curve]) -> tuple[Any, ...]:
-    """The row of two families, see `CROSSINGS`."""
     both = curves[a, role], curves[b, role]
     leads = [difference > 0 for difference in stats.differences(*both).values() if difference]
     first, last = ((a if leads[end] else b) if leads else "equal" for end in (0, -1))

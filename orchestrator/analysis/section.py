@@ -1,7 +1,5 @@
 """One section of a report: a heading, a table and sentences, and how its cells are written."""
 
-import csv
-import io
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -57,7 +55,6 @@ class Section:
 
     Attributes:
         key: Its name for programs, unlike all others in a report: its topic, a slash, its own.
-        title: Its heading.
         table: What it has to say, unrounded: accuracies as fractions, times in seconds.
         formats: Heading of each column that is shown, and how its cells are written.
         notes: Sentences below it; a terminal has the first.
@@ -95,16 +92,10 @@ class Section:
 
 def table_csv(table: pd.DataFrame) -> str:
     """A table, unrounded, as CSV that no spreadsheet takes for a formula."""
-    text, rows = io.StringIO(), table.astype(object).to_numpy().tolist()
-    lines = ([_plain(cell) for cell in row] for row in ([*table.columns], *rows))
-    csv.writer(text, lineterminator="\n").writerows(lines)
-    return text.getvalue()
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, str):
-        return safe_cell(value)
-    return None if _is_missing(value) else value
+    cells = table.astype(object).to_numpy().tolist()
+    rows = [[safe_cell(cell) if isinstance(cell, str) else cell for cell in row] for row in cells]
+    safe = pd.DataFrame(rows, columns=[*map(safe_cell, table.columns)], dtype=object)
+    return str(safe.to_csv(index=False, lineterminator="\n"))
 
 
 def worded(
@@ -132,11 +123,6 @@ def at_largest(rows: Sequence[R]) -> list[R]:
     """The rows of the largest train fraction."""
     largest = max((row["train_fraction"] for row in rows), default=None)
     return [row for row in rows if row["train_fraction"] == largest]
-
-
-def model_name(row: Row, side: str = "") -> str:
-    """A model's family and role; with a side, those of `a_` or `b_` of a pair."""
-    return f"{row[f'{side}family']} {row[f'{side}role']}"
 
 
 def present(values: Iterable[float | None]) -> list[float]:

@@ -7,12 +7,8 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
-from orchestrator.analysis.budget_use import (
-    budget_use_section,
-    measure_budget_use,
-    overspent_section,
-)
-from orchestrator.analysis.formats import number, points, share, words
+from orchestrator.analysis.budget_use import budget_use_section, measure_budget_use
+from orchestrator.analysis.formats import alike, number, points, share, words
 from orchestrator.analysis.section import Section
 from orchestrator.analysis.test_results import in_words
 from orchestrator.cli import counted
@@ -31,10 +27,7 @@ def expected_best(values: Sequence[float], k: int) -> float:
 
     The i-th smallest of n values is the best in C(i-1, k-1) of the C(n, k) draws. Source of the
     question: Dodge et al. (2019), Show Your Work, which draws with replacement; without, the
-    estimate has no bias (Tang et al. 2020).
-
-    Raises:
-        ValueError: k is not from 1 to the number of values.
+    estimate has no bias (Tang et al. 2020). A `ValueError` where k is not from 1 to n.
     """
     n = len(values)
     if not 1 <= k <= n:
@@ -56,11 +49,9 @@ def describe_selection(
 ) -> pd.DataFrame:
     """What each search chose, and how that held up in the finals.
 
-    Returns:
-        `family`, `trials` that can win (a stopped one counts with its best so far), `without` that
-        cannot, `winner`, its `search_validation` accuracy, that of the `baseline` and the `gain`
-        over it; of its re-trainings at the fraction searched at, means over seeds: `validation`
-        and `test` accuracy; `search_optimism` and `final_optimism`, validation minus test.
+    `trials` can win (a stopped one counts with its best so far), `without` are the others;
+    `validation` and `test` are means of the winner's re-trainings at the fraction searched at;
+    optimism is validation minus test, in the search and in these.
     """
     rows = []
     for family in families:
@@ -94,19 +85,17 @@ def fairness_sections(
     if measure != "accuracy":
         by = f"validation {measure}, so another may have a higher accuracy"
     table = describe_selection(families, trials, final)
-    used = measure_budget_use(families, trials, final)
-    yield budget_use_section(study, used)
-    yield overspent_section(study, used)
+    yield budget_use_section(study, measure_budget_use(families, trials, final))
     yield Section(
         key="effort/choice",
         title="What each search chose, and whether it held",
         table=table,
         formats={
-            "family": words("family"),
-            "trials": number("trials"),
+            **alike(words, "family"),
+            **alike(number, "trials"),
             "left out": number("without"),
             "best trial": words("winner"),
-            "baseline": share("baseline"),
+            **alike(share, "baseline"),
             "best": share("search_validation"),
             "gain (points)": points("gain"),
             "re-trained": share("validation"),
@@ -126,6 +115,8 @@ def fairness_sections(
         for family in families
     }
     most = max(map(len, candidates.values()), default=0)
+    if not most:
+        return
     draws = [2**power for power in range(most.bit_length())]
     yield Section(
         key="effort/luck",
@@ -134,20 +125,17 @@ def fairness_sections(
             {"family": family, "trials": len(values)}
             | {f"k={k}": expected_best(values, k) if k <= len(values) else np.nan for k in draws}
             for family, values in candidates.items()
-            if most
         ),
         formats={
-            "family": words("family"),
-            "trials": number("trials"),
+            **alike(words, "family"),
+            **alike(number, "trials"),
             **{f"k={k}": share(f"k={k}") for k in draws},
         },
         notes=(
             "The exact expectation of the best validation accuracy among k of the search's trials "
             "drawn without replacement (after Dodge et al. 2019), baseline included: a description "
             "of this search, whose later trials learned from the earlier ones.",
-        )
-        if most
-        else (),
+        ),
     )
 
 

@@ -8,7 +8,7 @@ import pandas as pd
 import pyarrow as pa
 
 from orchestrator.analysis.answer import mean_pairs, pair_of, rank
-from orchestrator.analysis.formats import number, share, words
+from orchestrator.analysis.formats import alike, number, share, words
 from orchestrator.analysis.pairwise import ENOUGH_SEEDS, is_certain
 from orchestrator.analysis.section import Section, count, grouped, percent
 from orchestrator.forecast.estimate import SECONDS_PER_HOUR, between, cost_notes
@@ -40,10 +40,9 @@ def settle_table(
     """What would tell the two most accurate tuned families apart; nothing where they are.
 
     Returns:
-        A row a way: `way`, how many there are `now`, how many are `needed` for a chance of 80%
-        (missing where none do), and with these `half_width` of the 95% interval (a fraction),
-        `chance` that it excludes 0 (also after the correction for several pairs), and the
-        `device_hours` that it takes. And what there is to say.
+        A row a `way`: how many there are `now`, and are `needed` for a `chance` of 80% that the
+        interval excludes 0 (missing where none do), its `half_width` then, and `device_hours`. And
+        what there is to say.
     """
     nothing = pd.DataFrame(columns=list(COLUMNS))
     names = [*rank(final.to_pylist())][:2]
@@ -84,9 +83,8 @@ def settle_section(table: pd.DataFrame, notes: Sequence[str]) -> Section:
         title="What would settle it",
         table=table,
         formats={
-            "way": words("way"),
-            "now": number("now"),
-            "needed": number("needed"),
+            **alike(words, "way"),
+            **alike(number, "now", "needed"),
             "95% interval then (points)": number("half_width", ".2f", scale=100, before="±"),
             "chance that it excludes 0": share("chance", 0),
             "device-hours": number("device_hours", ",.2g"),
@@ -125,7 +123,6 @@ def _first_seeds(study: StudyRecord, final: pa.Table, now: int) -> Iterator[str]
 def _more_seeds(
     study: StudyRecord, final: pa.Table, names: Sequence[str], noise: power.Noise, asked: Asked
 ) -> Way:
-    """More seeds of the two best."""
     assert noise.seeds is not None
     now, needed = min(noise.seeds), power.fewest_seeds(noise, **asked)
     # More than there are, since these have not done.
@@ -151,7 +148,6 @@ def _more_seeds(
 def _more_images(
     study: StudyRecord, final: pa.Table, names: Sequence[str], noise: power.Noise, asked: Asked
 ) -> Way:
-    """More test images."""
     assert noise.seeds is not None
     seeds, tested = min(noise.seeds), noise.tested
     images = power.fewest_images(noise, seeds=seeds, **asked)

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 from orchestrator.analysis.formats import number, spread, words
 from orchestrator.analysis.frames import over_seeds, records
@@ -142,10 +143,10 @@ def _beside(metric: str) -> Format:
     return Format(ours.columns, write)
 
 
-def in_order(finals: Sequence[FinalRow]) -> list[FinalRow]:
-    """Largest fraction first, families as they appear, baseline before tuned, seeds ascending."""
-    families = [row["family"] for row in finals]
+def largest_first(final: pa.Table) -> list[FinalRow]:
+    """Largest fraction first, families as they stand, baseline before tuned, seeds ascending."""
+    families = [*dict.fromkeys(final["family"].to_pylist())]
     return sorted(
-        finals,
+        final.to_pylist(),
         key=lambda r: (-r["train_fraction"], families.index(r["family"]), r["role"], r["seed"]),
     )

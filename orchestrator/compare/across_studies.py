@@ -1,6 +1,5 @@
 """Studies side by side: what differs, what they cost, what they found, and paired differences."""
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -41,11 +40,9 @@ class Side:
 
 
 def read_sides(folders: Sequence[Path]) -> list[Side]:
-    """Reads what is needed of each study; where the names of two are alike, they are shown whole.
+    """Reads each study; where the names of two are alike, they are shown whole.
 
-    Raises:
-        ValueError: A folder is no study, stands twice, or its finals have not begun.
-        OSError: A file cannot be read.
+    A `ValueError` where one is no study, stands twice, or its finals have not begun.
     """
     real = [folder.resolve() for folder in folders]
     if len(set(real)) < len(real):
@@ -54,12 +51,16 @@ def read_sides(folders: Sequence[Path]) -> list[Side]:
     sides = []
     for folder, short in zip(folders, names, strict=True):
         name, results = short if names.count(short) == 1 else str(folder), StudyResults(folder)
-        data = json.dumps(results.study.dataset.files, sort_keys=True)
+        study = results.study
         for table in ("trials", "final", "predictions", "events"):  # else one is found lacking late
             results.table(table)
-        runs = split_runs(results.table("predictions"))
+        runs = split_runs(results.table("predictions"), study.settings.families)
         largest = max((run.fraction for run in runs), default=None)
-        own = TestedStudy(name=name, data=data, runs=[r for r in runs if r.fraction == largest])
+        own = TestedStudy(
+            name=name,
+            data=study.dataset.files,
+            runs=[run for run in runs if run.fraction == largest],
+        )
         sides.append(Side(name=name, results=results, tested=own))
     return sides
 
@@ -126,12 +127,13 @@ def _results_section(sides: Sequence[Side]) -> Section:
     runs = pd.concat([own.assign(study=name) for name, own in finals.items()], ignore_index=True)
     by = (*MODEL, "study", "train_images")
     table = over_seeds(runs, by, [f"test_{name}" for name in METRICS])
+    order = [*(name for side in sides for name in side.results.settings.families), *schema.ROLES]
     lacking = [name for name, own in finals.items() if own.empty]
     objectives = dict.fromkeys(in_words(side.results.settings.objective) for side in sides)
     return Section(
         key="results/all",
         title="Test results",
-        table=table.sort_values(list(MODEL), kind="stable"),
+        table=table.sort_values(list(MODEL), kind="stable", key=lambda own: own.map(order.index)),
         formats={
             "model": words(*MODEL),
             "study": words("study"),

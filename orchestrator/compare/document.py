@@ -1,7 +1,7 @@
 """The whole comparison, before it is written or printed: its sections in their order."""
 
 import shlex
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -10,13 +10,13 @@ import pyarrow as pa
 
 from orchestrator.analysis.answer import Answer, answer, pair_of, rank
 from orchestrator.analysis.anytime_performance import best_so_far_sections
-from orchestrator.analysis.budget_use import forecast_sections
+from orchestrator.analysis.budget_use import forecast_sections, overspent
 from orchestrator.analysis.calibration import calibration_sections
-from orchestrator.analysis.caveats import caveats, collapse_sections, majority_sections
+from orchestrator.analysis.caveats import caveats, collapses, majority
 from orchestrator.analysis.confusion_examples import certain_but_wrong_sections
 from orchestrator.analysis.early_stopping import early_stopping_sections
 from orchestrator.analysis.ensembles import ensemble_sections
-from orchestrator.analysis.frames import frame
+from orchestrator.analysis.frames import by_search, frame, in_order
 from orchestrator.analysis.model_size import transfer_card_sections
 from orchestrator.analysis.pairwise import difference_sections
 from orchestrator.analysis.per_class import per_class_sections
@@ -25,9 +25,9 @@ from orchestrator.analysis.sample_efficiency import sample_efficiency_sections
 from orchestrator.analysis.section import Section
 from orchestrator.analysis.selection import fairness_sections, probe_sections
 from orchestrator.analysis.settle import settle_section, settle_table
-from orchestrator.analysis.test_results import in_order, reference_sections, result_sections
+from orchestrator.analysis.test_results import largest_first, reference_sections, result_sections
 from orchestrator.called import words_of
-from orchestrator.config.searches import label_by_search, label_finals_by_search
+from orchestrator.config.searches import label_finals_by_search
 from orchestrator.results.going_on import resume_command
 from orchestrator.results.rows import Model
 from orchestrator.results.states import ENDED, MAY_WIN
@@ -37,8 +37,6 @@ from orchestrator.stats.sample_efficiency import Curve
 
 WARNINGS: Final = "Warnings"
 """The title of the section with what a reader must know before the numbers."""
-MOST_WARNINGS: Final = 5
-"""That a terminal shows."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,13 +51,7 @@ class Report:
     @property
     def warnings(self) -> tuple[str, ...]:
         """What a reader must know before the numbers."""
-        return tuple(_warnings(self.sections))
-
-
-def _warnings(sections: Iterable[Section]) -> Iterator[str]:
-    for section in sections:
-        if section.topic == "warnings":
-            yield from section.notes
+        return next((each.notes for each in self.sections if each.topic == "warnings"), ())
 
 
 def _to_go_on(study: StudyRecord, trials: pd.DataFrame) -> str:
@@ -79,66 +71,57 @@ def prepare(
     curves: Mapping[Model, Curve] | None = None,
     more: Iterable[Section] = (),
 ) -> Report:
-    """What there is to say.
+    """What there is to say of a study, from its tables and runs, with more sections at the end.
 
-    Args:
-        study: The study.
-        tables: By their names: `trials`, `epochs`, `rungs`, `final` and `comparison`; the last
-            three may be empty, where nothing could be stopped and where every family failed.
-        runs: From `predictions.split_runs`.
-        curves: From `sample_efficiency.measure_curves`, where they were measured already.
-        more: Further sections, which stand last.
+    The tables `rungs`, `final` and `comparison` may be empty, where nothing could be stopped and
+    where every family failed.
     """
-    settings, searches, final = study.settings, study.searches, tables["final"]
-    trials, finals = tables["trials"].to_pylist(), in_order(final.to_pylist())
-    comparison = tables["comparison"].to_pylist()
+    settings, searches = study.settings, study.searches
+    final = in_order(tables["final"], settings.families)
+    trials, finals = tables["trials"].to_pylist(), largest_first(final)
+    comparison = in_order(tables["comparison"], settings.families, "a_family").to_pylist()
     # As the finals, the largest first.
     pairs = sorted(comparison, key=lambda row: -row["train_fraction"])
-    by_search = [frame(label_by_search(tables[name])) for name in ("trials", "epochs", "rungs")]
+    search = [*by_search(study, tables).values()]
     of_search, of_finals = frame(tables["trials"]), frame(final)
-    families = [search.name for search in searches]
-    study_by_search = study.model_copy(
-        update={"settings": settings.model_copy(update={"families": families})}
-    )
+    families = [each.name for each in searches]
+    of_searches = settings.model_copy(update={"families": families})
+    study_by_search = study.model_copy(update={"settings": of_searches})
     settling = settle_section(*settle_table(study, final, runs, comparison))
+    given = search[0], frame(label_finals_by_search(final, searches))
     evidence = [
-        *collapse_sections(runs),
-        *majority_sections(study, runs),
         *ensemble_sections(runs),
         settling,
-        *sample_efficiency_sections(
-            final,
-            runs,
-            per_fraction=settings.tune_per_fraction,
-            equal_steps=settings.equal_steps,
-            curves=curves,
-        ),
+        *sample_efficiency_sections(final, runs, settings, curves),
         *calibration_sections(runs),
         *per_class_sections(study, runs),
         *certain_but_wrong_sections(study, runs),
-        *fairness_sections(
-            study_by_search, by_search[0], frame(label_finals_by_search(final, searches))
-        ),
+        *fairness_sections(study_by_search, *given),
         *probe_sections(study, of_search),
         *transfer_card_sections(study, final),
         *forecast_sections(study, of_search, of_finals),
-        *best_so_far_sections(*by_search[:2]),
-        *early_stopping_sections(study_by_search, *by_search),
+        *best_so_far_sections(*search[:2]),
+        *early_stopping_sections(study_by_search, *search),
         *more,
     ]
     sections = [
         Section(
             key="warnings",
             title=WARNINGS,
-            notes=(*_warnings(evidence), *caveats(study, trials, finals)),
+            notes=(
+                *collapses(runs),
+                *majority(study, runs),
+                *overspent(study_by_search, *given),
+                *caveats(study, trials, finals),
+            ),
             place="terminal",
-            most=MOST_WARNINGS,
+            most=5,
         ),
         *result_sections(study, trials, finals),
         *registration_sections(study, pairs),
         *difference_sections(pairs, finals),
         *reference_sections(study, finals),
-        *(section for section in evidence if section.topic != "warnings"),
+        *evidence,
     ]
     found = answer(finals, pairs, settings.objective)
     details = [*found.details, *(() if study.demo else settling.notes[:1])]

@@ -31,10 +31,7 @@ RESOLVED = ("settings.space.", "settings.baseline.")
 
 
 def differences_section(names: Sequence[str], studies: Sequence[StudyRecord]) -> Section:
-    """A row for each entry in which not all studies are alike, and a sentence on what they share.
-
-    The names by which the studies are shown stand in their order.
-    """
+    """A row for each entry in which not all named studies are alike, and what they share."""
     rows, alike, more_files, own = [], [], 0, ("aspect", "entry")
     families = {name: None for study in studies for name in study.settings.families}
     lone = [name for name in families if any(name not in s.settings.families for s in studies)]
@@ -72,10 +69,7 @@ def differences_section(names: Sequence[str], studies: Sequence[StudyRecord]) ->
 def _entries(
     study: StudyRecord, key: str, *, apart_from: Collection[str]
 ) -> Iterator[tuple[str, str]]:
-    """What is compared of an entry of `study.json` as (dotted name, value as text).
-
-    Some families are left out where the entry has one for each.
-    """
+    """What is compared of an entry of `study.json`, without some families: dotted name, text."""
     value = study.raw.get(key)
     if key == "spaces":
         # The values of a dimension as a user writes them.

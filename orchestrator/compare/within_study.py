@@ -15,16 +15,8 @@ from orchestrator.stats.predictions import split_runs
 def write_comparison(folder: Path, console: Console | None) -> Report:
     """Writes `comparison.parquet` and `comparison.md` from the other tables of a study.
 
-    Args:
-        folder: The study's folder.
-        console: Where to print the main part, without the answer; None prints nothing.
-
-    Returns:
-        The whole; its answer is to be printed once nothing else follows.
-
-    Raises:
-        ValueError: The folder is no study, or its finals have not begun.
-        OSError: The folder cannot be read or written.
+    The main part is printed where there is a console; the answer, of the report that is given
+    back, is to be printed once nothing else follows. A `ValueError` where finals have not begun.
     """
     results = StudyResults(folder)
     study = results.study
@@ -37,7 +29,7 @@ def write_comparison(folder: Path, console: Console | None) -> Report:
         key.decode(): value.decode() for key, value in (final.schema.metadata or {}).items()
     }
     files.write_table(folder, "comparison", comparison, metadata)
-    runs = split_runs(predictions)
+    runs = split_runs(predictions, study.settings.families)
     report = prepare(study, {**tables, "comparison": comparison}, runs=runs)
     path = folder / "comparison.md"
     files.write_text(path, markdown_of(report))

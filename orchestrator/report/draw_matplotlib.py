@@ -46,15 +46,9 @@ COLOURS: Final = style.colours(dark=False)
 MARKERS: Final = {"": "", **dict(zip(style.SYMBOLS, "osD^P*", strict=True))}
 DASHES: Final = {"solid": "-", "dash": "--", "dot": ":"}
 
-Legend = dict[str, Any]
-
 
 def write_figures(charts: Sequence[Chart], folder: Path) -> list[Path]:
-    """Writes each chart as `<key>.svg` and `<key>.png`, in place of what is there.
-
-    Returns:
-        The files.
-    """
+    """Writes each chart as `<key>.svg` and `<key>.png`, in place of what is there; gives these."""
     folder.mkdir(parents=True, exist_ok=True)
     written = []
     for chart in charts:
@@ -80,7 +74,7 @@ def draw(chart: Chart) -> Figure:
     width = WIDE_INCHES if chart.wide else PANEL_INCHES * across
     figure = Figure(figsize=(width, sum(heights) + 0.3), layout="constrained")
     axes = figure.subplots(len(rows), across, squeeze=False, height_ratios=heights)
-    entries: Legend = {}
+    entries: dict[str, Any] = {}
     for place, panel in zip_longest(axes.flat, chart.panels):
         if panel is None:
             place.set_axis_off()
@@ -97,7 +91,7 @@ def draw(chart: Chart) -> Figure:
     return figure
 
 
-def _panel(axes: Axes, panel: Panel, entries: Legend) -> None:
+def _panel(axes: Axes, panel: Panel, entries: dict[str, Any]) -> None:
     axes.grid(color=COLOURS["rule"])
     if panel.title:
         axes.set_title(panel.title)

@@ -1,6 +1,7 @@
 """Example images of the worst confusions, as the page carries them."""
 
 import base64
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from orchestrator.analysis import confusion_examples as examples
@@ -9,13 +10,8 @@ from orchestrator.analysis.per_class import class_names
 from orchestrator.analysis.section import count, percent
 from orchestrator.report.inputs import Inputs
 
-
-@dataclass(frozen=True, kw_only=True)
-class Picture:
-    """One image: its address, which holds it, and what it shows in words."""
-
-    address: str
-    alt: str
+Picture = tuple[str, str]
+"""The address of an image, which holds it, and what it shows in words."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,7 +19,7 @@ class Gallery:
     """Examples of one confusion, with what is confused."""
 
     caption: str
-    pictures: tuple[Picture, ...]
+    pictures: Sequence[Picture]
 
 
 def galleries(inputs: Inputs) -> list[Gallery]:
@@ -50,13 +46,8 @@ def galleries(inputs: Inputs) -> list[Gallery]:
     return [each for each in found if each.pictures]
 
 
-def _pictures(inputs: Inputs, shown: dict[int, str]) -> tuple[Picture, ...]:
+def _pictures(inputs: Inputs, shown: dict[int, str]) -> list[Picture]:
     """Those of the test images that the study kept, by index, with what each shows."""
-    return tuple(
-        Picture(
-            address=f"data:image/png;base64,{base64.b64encode(inputs.examples[index]).decode()}",
-            alt=f"Test image {words}",
-        )
-        for index, words in shown.items()
-        if index in inputs.examples
-    )
+    kept = {i: base64.b64encode(png).decode() for i, png in inputs.examples.items() if i in shown}
+    found = ((f"data:image/png;base64,{kept[i]}", shown[i]) for i in shown if i in kept)
+    return [(address, f"Test image {words}") for address, words in found]

@@ -8,8 +8,8 @@ from pathlib import Path
 import pandas as pd
 import pyarrow as pa
 
+from orchestrator.analysis import frames
 from orchestrator.analysis.confusion_examples import read_examples
-from orchestrator.analysis.frames import frame
 from orchestrator.config.searches import label_by_search
 from orchestrator.report.style import Look, family_looks
 from orchestrator.results import schema
@@ -24,12 +24,9 @@ from orchestrator.status.study_status import StudyStatus, read_status
 
 @dataclass(frozen=True, kw_only=True)
 class Inputs:
-    """A study, read at one moment.
+    """A study, read at one moment; nothing in its status depends on the moment of reading.
 
-    Attributes:
-        status: How it stands; nothing in it depends on the moment of reading.
-        tables: Each table by name; one that is not there yet is empty.
-        examples: Index of a test image to its PNG, of those that the study kept.
+    A table that is not there yet is empty. `examples` has a test image's index to its PNG.
     """
 
     study: StudyRecord
@@ -51,13 +48,12 @@ class Inputs:
     @cached_property
     def by_search(self) -> dict[str, pd.DataFrame]:
         """The tables of the search with the name of each row's search as its `family`."""
-        names = ("trials", "epochs", "rungs")
-        return {name: frame(label_by_search(self.tables[name])) for name in names}
+        return frames.by_search(self.study, self.tables)
 
     @cached_property
     def runs(self) -> list[PredictedRun]:
         """The final runs with what they said about the test images."""
-        return split_runs(self.tables["predictions"])
+        return split_runs(self.tables["predictions"], self.families)
 
     @cached_property
     def curves(self) -> dict[Model, list[Point]]:
@@ -78,16 +74,14 @@ class Inputs:
 
 
 def read(folder: Path) -> Inputs:
-    """Reads the study in a folder, also one that runs at this moment.
-
-    Raises:
-        ValueError: The folder is no study, or a file in it is damaged.
-        OSError: A file cannot be read.
-    """
+    """Reads a study, also one that runs; a `ValueError` where it is none, or damaged."""
     results = StudyResults(folder)
     tables = {name: results.table_or_empty(name) for name in schema.TABLES}
     status = read_status(folder, now=None)  # the same files give the same report
     if status.state not in ENDED:  # what it says may be of a choice made before an extension
         tables["comparison"] = tables["comparison"].slice(0, 0)
+    families = results.study.settings.families
+    tables["final"] = frames.in_order(tables["final"], families)
+    tables["comparison"] = frames.in_order(tables["comparison"], families, "a_family")
     examples = read_examples(folder)
     return Inputs(study=results.study, status=status, tables=tables, examples=examples)

@@ -31,7 +31,7 @@ ENVIRONMENT: Final = jinja2.Environment(
 )
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Topic:
     """A topic of a page; the sections of an open one are shown at once, not on a click."""
 
@@ -41,11 +41,6 @@ class Topic:
     sections: Sequence[Section]
     open: bool
 
-    @property
-    def warnings(self) -> list[str]:
-        """Sentences that must not be missed."""
-        return [line for section in self.sections for line in section.warnings]
-
 
 def arrange(
     sections: Iterable[Section],
@@ -54,26 +49,16 @@ def arrange(
     *,
     shown: Container[str],
 ) -> list[Topic]:
-    """Puts sections and figures into their topics, of which those that stay empty are left out.
+    """Puts sections and figures into topics, what no topic asks for into `further`.
 
-    Args:
-        sections: In their order; of one that no topic asks for the topic is `further`.
-        titles: Heading of each topic, in their order.
-        charts: The figures of each.
-        shown: Topics whose sections are shown at once.
+    Topics that stay empty are left out; sections of those `shown` are shown at once.
     """
     of_topic: dict[str, list[Section]] = {}
     for section in sections:
         key = section.topic if section.topic in {*titles, "warnings"} else "further"
         of_topic.setdefault(key, []).append(section)
     found = [
-        Topic(
-            key=key,
-            title=title,
-            charts=charts.get(key, ()),
-            sections=of_topic.get(key, ()),
-            open=key in shown,
-        )
+        Topic(key, title, charts.get(key, ()), of_topic.get(key, ()), key in shown)
         for key, title in titles.items()
     ]
     return [each for each in found if each.charts or each.sections]
@@ -81,16 +66,10 @@ def arrange(
 
 @dataclass(frozen=True, kw_only=True)
 class Page:
-    """What a page says and shows, before it is HTML.
+    """What a page says and shows, before it is HTML; what there is none of is empty.
 
-    Attributes:
-        name: Of what it is about.
-        state: How that stands, in a word; empty where there is no such thing.
-        demo: What stands in for what; empty unless it is a demonstration.
-        warnings: Sentences that stand above all topics.
-        facts: Names and values of the few things to know at once.
-        galleries: Example images, in the topic of the classes.
-        command: What runs it again; empty for none.
+    `demo` says what stands in for what; `warnings` stand above all topics; `facts` are names and
+    values to know at once; `galleries` are in the topic of the classes; `command` runs it again.
     """
 
     name: str
@@ -112,12 +91,7 @@ class Page:
 
 
 def write_page(page: Page, path: Path, figures: Path | None) -> list[Path]:
-    """Writes a page, and its figures as SVG and PNG where they have a folder; returns the files.
-
-    Raises:
-        ValueError: The page cannot be written.
-        OSError: A figure cannot be.
-    """
+    """Writes a page, and its figures as SVG and PNG where they have a folder; gives the files."""
     files.write_output(path, render(page))
     if figures is None:
         return [path]
@@ -129,10 +103,7 @@ def write_page(page: Page, path: Path, figures: Path | None) -> list[Path]:
 def render(page: Page, *, live: str = "") -> str:
     """The page as HTML; the same content gives the same bytes.
 
-    Args:
-        page: What it says.
-        live: What tells it from the page before, where it is to ask its server for news; else it
-            asks nobody for anything.
+    `live` tells it from the page before, where it is to ask its server for news.
     """
     panels = {each.key: [draw_plotly.draw(panel) for panel in each.panels] for each in page.charts}
     themes = {mode: style.colours(dark=mode == "dark") for mode in ("light", "dark")}

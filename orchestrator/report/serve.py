@@ -58,13 +58,8 @@ class LivePage:
 def serve(results: str, port: int, *, ready: Callable[[str], None]) -> None:
     """Serves a study's page on 127.0.0.1, and nothing else, until it is interrupted.
 
-    Args:
-        results: The study's folder, or where it is published.
-        port: To listen on; 0 for one that is free.
-        ready: Called with the address once it is listened on.
-
-    Raises:
-        ValueError: There is no study, or the port is taken or not this user's to take.
+    `ready` is called with the address once it is listened on; port 0 is one that is free. A
+    `ValueError` where there is no study, or the port is taken or not this user's to take.
     """
     files.read_study(local_folder(results))
     with listening(LivePage(results), port) as server:
@@ -73,11 +68,7 @@ def serve(results: str, port: int, *, ready: Callable[[str], None]) -> None:
 
 
 def listening(page: LivePage, port: int) -> ThreadingHTTPServer:
-    """A server that gives out a page once it is told to serve.
-
-    Raises:
-        ValueError: The port is taken, or not this user's to take.
-    """
+    """A server that gives out a page once it is told to serve, or a `ValueError`: no such port."""
 
     class Answers(_Answers):
         live = page

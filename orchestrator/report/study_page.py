@@ -46,17 +46,10 @@ TOPICS: Final[Mapping[str, tuple[str, Sequence[Figure]]]] = {
 }
 """Heading and figures of each topic, in their order."""
 TITLES: Final = {key: title for key, (title, _) in TOPICS.items()}
-OPEN: Final = ("results", "failures", "transfer")
-"""Topics whose sections are shown at once, not on a click."""
 
 
 def write_report(folder: Path, *, figures: Path | None = None) -> list[Path]:
-    """Writes `report.html` into a study's folder, also while it runs, as `write_page` does.
-
-    Raises:
-        ValueError: The folder is no study, or a file in it is damaged.
-        OSError: A file cannot be read or written.
-    """
+    """Writes `report.html` into a study's folder, also while it runs, as `write_page` does."""
     files.check_inside(folder)
     return write_page(compose(read(folder)), folder / PAGE, figures)
 
@@ -70,8 +63,6 @@ def compose(inputs: Inputs) -> Page:
         curves=inputs.curves,
         more=(*failures.gather(inputs), *provenance.gather(inputs)),
     )
-    *others, last = inputs.families
-    names = f"{', '.join(others)} and {last}" if others else last
     found = report.answer
     if found is None or inputs.status.state not in ENDED:
         found = Answer(headline=f"No answer yet: {progress(inputs)}")
@@ -82,16 +73,23 @@ def compose(inputs: Inputs) -> Page:
     return Page(
         name=inputs.study.name,
         state=inputs.status.state,
-        question=f"How accurate are {names} on {inputs.study.settings.dataset}, each tuned, and is "
-        "the difference real?",
+        question=_question(inputs.families, inputs.study.settings.dataset),
         answer=found,
         demo=report.demo,
         warnings=report.warnings,
         facts=[(name, value) for name, value in provenance.facts(inputs) if value],
-        topics=arrange(report.sections, TITLES, charts, shown=OPEN),
+        topics=arrange(report.sections, TITLES, charts, shown=("results", "failures", "transfer")),
         galleries=galleries(inputs),
         command=provenance.command(inputs),
     )
+
+
+def _question(families: Sequence[str], dataset: str) -> str:
+    *others, last = families
+    if not others:
+        return f"How accurate is {last} on {dataset}, tuned, and what did tuning it bring?"
+    names = f"{', '.join(others)} and {last}"
+    return f"How accurate are {names} on {dataset}, each tuned, and is the difference real?"
 
 
 def progress(inputs: Inputs) -> str:

@@ -55,7 +55,8 @@ class Sample(NamedTuple):
 
 BEST: Final = Metric(
     "study_best_validation_accuracy",
-    "Best validation accuracy of the family's trials that can win so far, from 0 to 1",
+    "Highest validation accuracy, whatever the objective, of any epoch of the family's trials that "
+    "can win so far, from 0 to 1",
 )
 TRIALS: Final = Metric("study_trials", "Trials in this state", labels=(*OF_FAMILY, "state"))
 EPOCHS: Final = Metric("study_epochs", "Epochs recorded", counter=True)

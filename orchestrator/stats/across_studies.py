@@ -1,9 +1,11 @@
 """The models that several studies share, compared on the test images that these share."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
+
+import numpy as np
 
 from orchestrator.results.rows import Model
 from orchestrator.stats import bootstrap
@@ -15,12 +17,18 @@ from orchestrator.stats.predictions import PredictedRun
 class TestedStudy:
     """What a study's models said about its test images.
 
-    `data` is its data files with their hashes, as text; `runs` those at the largest train fraction.
+    `data` is its data files with their hashes; `runs` those at the largest train fraction.
     """
 
     name: str
-    data: str
+    data: Mapping[str, str]
     runs: Sequence[PredictedRun]
+
+    @property
+    def tested_files(self) -> list[tuple[str, str]]:
+        """The files of its test images with their hashes, all data files where images have none."""
+        own = [(name, self.data[name]) for name in self.runs[0].files if name in self.data]
+        return own if len(own) == len(self.runs[0].labels) else sorted(self.data.items())
 
     def of_model(self, model: Model) -> list[PredictedRun]:
         """The runs of a family and role."""
@@ -31,9 +39,12 @@ def why_not_comparable(a: TestedStudy, b: TestedStudy) -> str | None:
     """Why two studies cannot be compared image by image; None where they can."""
     if not a.runs or not b.runs:
         return f"{(b if a.runs else a).name} has no final runs"
-    if a.data != b.data:
-        return "different data files, so different test images"
     of_a, of_b = a.runs[0], b.runs[0]
+    same = np.array_equal(of_a.images, of_b.images) and a.tested_files == b.tested_files
+    if same and not np.array_equal(of_a.labels, of_b.labels):
+        return "different labels of the same test images"
+    if a.data != b.data:
+        return "different data files"
     if not of_a.same_images(of_b):
         return "different test images"
     if of_a.probabilities.shape != of_b.probabilities.shape:

@@ -1,7 +1,7 @@
 """What each final run said about the test images: rows of `predictions.parquet` as arrays."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -69,11 +69,11 @@ class PredictedRun:
         return digest.digest()
 
 
-def split_runs(predictions: pa.Table) -> list[PredictedRun]:
-    """The runs in the order of the tables: families as they appear, baseline first, then seeds."""
+def split_runs(predictions: pa.Table, families: Iterable[str] = ()) -> list[PredictedRun]:
+    """The runs: families in this order, others as they appear, baseline first, then seeds."""
     columns = ["family", "role", "seed", "train_fraction"]
     keys = predictions.select(columns).to_pandas()
-    families = list(dict.fromkeys(keys["family"]))
+    families = list(dict.fromkeys([*families, *keys["family"]]))
     groups = keys.groupby(columns, observed=True, sort=False).indices
     order = sorted(groups, key=lambda key: (key[3], families.index(key[0]), key[1], key[2]))
     return [_run(key, predictions.take(groups[key]).sort_by("image_index")) for key in order]

@@ -9,6 +9,7 @@ from rich.padding import Padding
 from rich.text import Text
 
 from orchestrator.analysis.section import TELLING, duration
+from orchestrator.analysis.test_results import in_words
 from orchestrator.forecast.estimate import between
 from orchestrator.results.states import Outcome
 from orchestrator.status.study_status import FamilyStatus, StudyStatus
@@ -46,7 +47,10 @@ def _parts(status: StudyStatus, width: int) -> Iterator[Text | Padding | Group]:
     for note in status.demo:
         yield Text(note, style="bold")
     lost = any(family.interrupted for family in status.families)
-    rows = [_cells(family, lost=lost) for family in status.families]
+    best = "best validation accuracy"
+    if status.objective != "accuracy":
+        best = f"accuracy of the best by {in_words(status.objective)}"
+    rows = [_cells(family, best, lost=lost) for family in status.families]
     yield fitting_table(list(rows[0]), [list(row.values()) for row in rows], width, left=LEFT)
     for family in status.families:
         if family.given_up is not None:
@@ -89,8 +93,8 @@ def _headline(status: StudyStatus, width: int) -> str:
     return text
 
 
-def _cells(family: FamilyStatus, *, lost: bool) -> dict[str, str]:
-    """Title of each column, and what stands in it."""
+def _cells(family: FamilyStatus, of_best: str, *, lost: bool) -> dict[str, str]:
+    """Title of each column, that of the best trial given, and what stands in it."""
     best = family.best_validation_accuracy
     numbers = {
         Outcome.INTERRUPTED if lost else Outcome.RUNNING: family.running + family.interrupted,
@@ -103,7 +107,7 @@ def _cells(family: FamilyStatus, *, lost: bool) -> dict[str, str]:
     }
     return {
         "family": family.family,
-        "best validation accuracy": MISSING if best is None else f"{best:.1%}",
+        of_best: MISSING if best is None else f"{best:.1%}",
         **{title: str(number) for title, number in numbers.items()},
         "device seconds": f"{family.device_seconds:,.0f}",
         "best trial": family.best_trial_id or MISSING,

@@ -27,16 +27,8 @@ from trainables.epoch_rows import objective
 SECONDS_PER_HOUR: Final = 3600
 # What is noted as an event and is as it should be; a kind that is new here counts as a fault.
 NO_FAULTS: Final = (
-    "test_opened",
-    "resumed",
-    "settings_changed",
-    "environment_changed",
-    "code_changed",
-    "data_changed",
-    "weights_changed",
-    "final_superseded",
-    "final_restarted",
-    "budget_reached",
+    *("test_opened", "resumed", "settings_changed", "environment_changed", "code_changed"),
+    *("data_changed", "weights_changed", "final_superseded", "final_restarted", "budget_reached"),
     "images_fed",
 )
 
@@ -46,12 +38,9 @@ class FamilyStatus:
     """One family in the search.
 
     Attributes:
-        best_validation_accuracy: Of the trials at the largest share of the training images that
-            neither diverged nor failed.
+        best_validation_accuracy: That of the best trial by the objective, of those at the largest
+            share of the training images that neither diverged nor failed.
         interrupted: Trials that ran when their driver ended.
-        stopped: Trials that ASHA stopped.
-        completed: Trials that reached the last epoch.
-        diverged: Trials whose loss was no longer finite.
         trials: How many were planned, or came where a budget ended a search.
         epochs: Of all its trials together, as `device_seconds`.
         given_up: Why it gets no more trials, if so.
@@ -74,13 +63,10 @@ class FamilyStatus:
 
 @dataclass(frozen=True, kw_only=True)
 class FinalsStatus:
-    """The re-trainings.
+    """The re-trainings: how many were tested, of those expected, and epochs of all together.
 
-    Attributes:
-        done: How many were tested, of those `expected`.
-        epochs: Of all together; `epochs_expected` once all are done.
-        unfinished: Those that have an epoch and go on, or will when the study does.
-        failed: Those that ended without a test in the study's last run.
+    Unfinished ones have an epoch and go on, or will when the study does; failed ones ended without
+    a test in the study's last run.
     """
 
     done: int
@@ -103,9 +89,7 @@ class Faults:
 class MoreTrials:
     """The trials that run or are to come, at the largest share of the training images.
 
-    Attributes:
-        chance_of_another_winner: That they change which family is the most accurate in the end.
-        device_hours: That they take, if they are like those that have ended.
+    The chance is that they change which family is the most accurate in the end.
     """
 
     trials: int
@@ -118,17 +102,13 @@ class StudyStatus:
     """How a study stands.
 
     Attributes:
-        folder: Absolute.
         state: `running` (a driver holds it), `interrupted`, `completed`, `incomplete`, `failed`.
         run: Which run is the last one, from 1; more than 1 if it was resumed.
         driver: Who holds it, or died holding it.
         ended_at: None while it runs and where its driver was killed.
-        resume_command: How to go on where it was interrupted or its driver failed.
         finals: None before the choice.
         finals_begun: Re-trainings of baselines that idle slots of the search have begun.
-        tables_age_seconds: Since the last table was written; None where there is none.
-        time_left_seconds: An estimate; None where there is nothing to estimate it from, or the end
-            is overdue.
+        time_left_seconds: None where there is nothing to estimate it from, or the end is overdue.
         more_trials: What the trials to come may change; None once the search is over, and before
             ten trials of each of two families have ended.
     """
@@ -136,6 +116,7 @@ class StudyStatus:
     study: str
     folder: str
     demo: tuple[str, ...]
+    objective: str
     state: str
     run: int
     driver: Holder | None
@@ -155,13 +136,8 @@ class StudyStatus:
 def read_status(folder: Path, *, now: float | None) -> StudyStatus:
     """Reads how a study stands; tables that are not there yet count as empty.
 
-    Args:
-        folder: The study's.
-        now: The time, in seconds since the epoch; None: the last of which the tables tell.
-
-    Raises:
-        ValueError: The folder is no study, or a file in it is damaged.
-        OSError: A file cannot be read.
+    `now`, in seconds since the epoch, is the last time of which the tables tell where it is None.
+    A `ValueError` where the folder is no study, or a file in it is damaged.
     """
     folder = folder.resolve()
     # The holder first: one that ends while the rest is read has then written the outcome.
@@ -188,6 +164,7 @@ def read_status(folder: Path, *, now: float | None) -> StudyStatus:
         study=study.name,
         folder=str(folder),
         demo=tuple(study.demo),
+        objective=study.settings.objective,
         state=state,
         run=max(1, len(study.runs)),
         driver=holder if state in {Outcome.RUNNING, Outcome.INTERRUPTED} else None,
@@ -249,8 +226,8 @@ def _family(
         and row["status"] not in CANNOT_WIN
         and row["validation_accuracy"] is not None
     ]
-    eligible.sort(key=lambda row: (-objective(row), row["validation_loss"], row["trial_id"]))
-    best = eligible[0] if eligible else None
+    order = {"key": lambda row: (-objective(row), row["validation_loss"], row["trial_id"])}
+    best = min(eligible, default=None, **order)
     return FamilyStatus(
         family=name,
         best_validation_accuracy=best and best["validation_accuracy"],
@@ -308,13 +285,8 @@ def _finals(runs: Sequence[FinalRun], settings: StoredSettings) -> FinalsStatus:
 
 def _faults(events: Sequence[EventRow]) -> Faults:
     faults = [row for row in events if row["kind"] not in NO_FAULTS]
-    latest = [
-        {
-            **{name: row[name] for name in ("at", "kind", "trial_id")},
-            "detail": " ".join(row["detail"].split()),
-        }
-        for row in reversed(faults[-3:])
-    ]
+    said = [{**row, "detail": " ".join(row["detail"].split())} for row in reversed(faults[-3:])]
+    latest = [{name: row[name] for name in ("at", "kind", "trial_id", "detail")} for row in said]
     counts = Counter(row["kind"] for row in faults).most_common()
     return Faults(counts=dict(counts), latest=tuple(latest))
 

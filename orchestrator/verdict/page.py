@@ -121,4 +121,4 @@ def _thumbnails(images: Sequence[str], files: Mapping[str, Path]) -> Iterator[Pi
         buffer = io.BytesIO()
         small.save(buffer, "PNG")
         data = base64.b64encode(buffer.getvalue()).decode()
-        yield Picture(address=f"data:image/png;base64,{data}", alt=f"Test image {image}")
+        yield f"data:image/png;base64,{data}", f"Test image {image}"

@@ -4,7 +4,7 @@ import numpy as np
 from made_up_record import record
 from made_up_rows import predicted_run
 
-from orchestrator.analysis.caveats import majority_sections
+from orchestrator.analysis.caveats import majority
 from orchestrator.stats.predictions import PredictedRun
 
 STUDY = record({"dataset": {"classes": ["healthy", "ill"]}})
@@ -16,7 +16,7 @@ def saying(predicted: list[int], labels: list[int], **names: str) -> PredictedRu
 
 
 def warnings(*runs: PredictedRun) -> list[str]:
-    return [note for each in majority_sections(STUDY, runs) for note in each.notes]
+    return [*majority(STUDY, runs)]
 
 
 def test_models_that_always_say_the_largest_class_are_named_together() -> None:

@@ -1,6 +1,7 @@
 """Sample efficiency is shown as it is read off the curves."""
 
 from made_up_curves import made_up
+from made_up_record import record
 from shown_cells import cells
 
 from orchestrator.analysis.sample_efficiency import (
@@ -18,7 +19,7 @@ def tuned(**families):
 
 
 def shown(models):
-    return cells(sample_efficiency_sections(*made_up(models)))
+    return cells(sample_efficiency_sections(*made_up(models), record().settings))
 
 
 CNN = {100: 0.30, 1000: 0.60, 10_000: 0.90}
@@ -95,12 +96,14 @@ def test_families_measured_together_only_once_are_not_compared() -> None:
 
 def test_that_fewer_images_are_fewer_steps_and_one_draw_is_said_where_it_is_so() -> None:
     final, runs = made_up(tuned(cnn=CNN))
-    first, *_ = sample_efficiency_sections(final, runs)
+    first, *_ = sample_efficiency_sections(final, runs, record().settings)
     assert first.notes[:2] == (STEPS, DRAW)
-    first, *_ = sample_efficiency_sections(final, runs, equal_steps=True)
+    equal = record(equal_steps=True).settings
+    first, *_ = sample_efficiency_sections(final, runs, equal)
     assert first.notes[:2] == (EQUAL_STEPS, DRAW)
     assert SHORTER_SEARCHES not in first.notes
-    first, *_ = sample_efficiency_sections(final, runs, equal_steps=True, per_fraction=True)
+    equal = record(equal_steps=True, tune_per_fraction=True).settings
+    first, *_ = sample_efficiency_sections(final, runs, equal)
     assert SHORTER_SEARCHES in first.notes
 
 

@@ -9,7 +9,7 @@ from made_up_record import record
 from made_up_rows import final_run, framed
 from shown_cells import cells
 
-from orchestrator.analysis.budget_use import measure_budget_use
+from orchestrator.analysis.budget_use import measure_budget_use, overspent
 from orchestrator.analysis.selection import describe_selection, expected_best, fairness_sections
 
 
@@ -106,10 +106,8 @@ def test_the_budget_rule_that_held_is_said(study, sentence) -> None:
 def test_a_family_that_took_more_than_its_share_is_named(hours: float, said: bool) -> None:
     trials = [trial(0, 0.5, device_seconds=36.0), trial(0, 0.5, family="vit", device_seconds=1.0)]
     study = record(families=["cnn", "vit"], trials=2, budget_gpu_hours=hours)
-    _, overspent, *_ = fairness_sections(study, *tables(trials))
-    assert [line.partition(",")[0] for line in overspent.notes] == said * [
-        "cnn took 0.01 device-hours"
-    ]
+    lines = [line.partition(",")[0] for line in overspent(study, *tables(trials))]
+    assert lines == said * ["cnn took 0.01 device-hours"]
 
 
 @pytest.mark.parametrize(("seconds", "said"), [(3600, False), (3660, True), (None, False)])
@@ -117,9 +115,7 @@ def test_a_study_that_took_longer_than_its_budget_of_wall_time_is_named(
     seconds: int | None, said: bool
 ) -> None:
     study = record({"wall_seconds": seconds}, time_budget=1.0)
-    _, overspent, *_ = fairness_sections(study, *tables([trial(0, 0.5)]))
-    assert overspent.topic == "warnings"
-    assert list(overspent.notes) == said * [
+    assert [*overspent(study, *tables([trial(0, 0.5)]))] == said * [
         "The study took 1.02 hours of wall time, more than its budget of 1: baselines and finals "
         "run whatever they cost, and what runs is not ended."
     ]
@@ -169,7 +165,7 @@ def test_optimism_is_validation_minus_test_at_the_largest_fraction_over_seeds() 
 
 def test_a_trial_chosen_by_another_measure_is_not_said_to_be_the_most_accurate() -> None:
     study = record(families=["cnn"], objective="macro_f1")
-    _, _, chosen, _ = fairness_sections(study, *tables([trial(0, 0.5)]))
+    _, chosen, _ = fairness_sections(study, *tables([trial(0, 0.5)]))
     assert "chosen by validation macro F1, so another may have a higher" in chosen.notes[0]
 
 

@@ -146,7 +146,10 @@ def test_other_labels_under_the_same_hashes_are_not_paired(tmp_path, capsys) -> 
     other.labels = np.roll(other.labels, 1)
     folders = [side_study(seeds=1).write(tmp_path / "a"), other.write(tmp_path / "b")]
     assert compare.main([str(folder) for folder in folders]) == 0
-    assert "Not comparable pairwise: different test images." in capsys.readouterr().out
+    assert (
+        "Not comparable pairwise: different labels of the same test images."
+        in capsys.readouterr().out
+    )
 
 
 @pytest.mark.parametrize(

@@ -56,6 +56,17 @@ def test_a_family_that_failed_has_no_curve_and_no_confusion_among_the_others() -
     ]
 
 
+def test_all_tables_have_the_families_in_the_order_of_the_settings() -> None:
+    named = ["cnn", "vit", "resnet50_transfer"]
+    # They came to their ends in another one.
+    study = ComparedStudy(families=tuple(reversed(named)), settings={"families": named})
+    tables = {each.key: each.table for each in study.report().sections}
+    named_in = {key: own for key, own in tables.items() if "family" in own and len(own)}
+    orders = {key: [*own["family"].unique()] for key, own in named_in.items()}
+    assert orders == dict.fromkeys(orders, named)
+    assert {"results/1", "stopping/saved", "effort/size", "classes/confusions"} <= orders.keys()
+
+
 def test_a_study_ends_with_its_paths_and_its_answer(study: Path) -> None:
     printed = (study.parent / "printed.txt").read_text().partition("Comparison of mine\n")[2]
     *_, answer = printed.split("\n\n")

@@ -3,6 +3,7 @@
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,7 +14,13 @@ from made_up_study import MadeUpStudy
 from orchestrator.report import draw_plotly as interactive
 from orchestrator.report import inputs, page, style
 from orchestrator.report.chart import Axis, Panel
-from orchestrator.report.figures import anytime_performance, confusion, sample_efficiency
+from orchestrator.report.figures import (
+    anytime_performance,
+    confusion,
+    differences,
+    finals,
+    sample_efficiency,
+)
 
 
 def test_every_figure_is_one_that_plotly_draws(composed: page.Page) -> None:
@@ -70,6 +77,22 @@ def test_who_was_best_is_said_of_families_that_had_something_and_of_all_that_wer
     assert "every search had, b was best with 70.00%" in anytime_performance._finding(found)
     found["b"] = steps((10, 0.7))
     assert "every search had, a and b were best with 70.00%" in anytime_performance._finding(found)
+
+
+def test_certain_is_what_survives_the_correction_for_all_pairs() -> None:
+    row = {"metric": "accuracy", "seed": None, "difference": 0.2, "ci_low": 0.1, "ci_high": 0.3}
+    row |= {f"{side}_{name}": name for side in "ab" for name in ("study", "family", "role")}
+    for p_value, said in ((0.04, "1 of 1 difference"), (0.06, "0 of 1 difference")):
+        chart = differences.side_by_side([{**row, "p_value_holm": p_value}])
+        assert chart is not None
+        assert chart.finding.startswith(f"{said} in test accuracy is certain after")
+
+
+def test_seeds_that_found_the_same_are_not_said_to_lie_apart() -> None:
+    model: Any = {("cnn", "tuned"): [{"test_accuracy": 0.5}, {"test_accuracy": 0.50003}]}
+    assert finals._finding(model).startswith("The seeds of each model lie together")
+    model["cnn", "tuned"].append({"test_accuracy": 0.6})
+    assert finals._finding(model).startswith("The seeds of cnn tuned lie furthest apart")
 
 
 def test_a_class_without_a_test_image_is_said_to_have_none(tmp_path: Path) -> None:

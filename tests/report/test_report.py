@@ -15,6 +15,7 @@ from made_up_record import record
 from made_up_study import MadeUpStudy
 from read_page import HOSTILE, Page, build
 
+from orchestrator.analysis.answer import Answer
 from orchestrator.analysis.section import Section
 from orchestrator.config import flags as options
 from orchestrator.config.settings import to_json
@@ -22,6 +23,12 @@ from orchestrator.report import inputs, page, study_page
 from orchestrator.report import provenance as settings_sections
 from orchestrator.results import files
 from orchestrator.stats.predictions import split_runs
+
+
+def test_of_one_family_no_page_asks_for_differences() -> None:
+    asked = [study_page._question(families, "digits") for families in (["cnn"], ["cnn", "vit"])]
+    assert "difference" not in asked[0]
+    assert asked[1].endswith("cnn and vit on digits, each tuned, and is the difference real?")
 
 
 @pytest.mark.usefixtures("shown")
@@ -135,11 +142,10 @@ def test_a_section_that_no_topic_asks_for_stands_in_further_evidence() -> None:
 def test_a_warning_stands_above_what_is_folded_away() -> None:
     warned = Section(key="stopping/ranks", title="Ranks", warnings=("do not trust it.",))
     (topic,) = page.arrange([warned], study_page.TITLES, {}, shown=())
-    assert (topic.key, topic.warnings, topic.open) == (
-        "stopping",
-        ["do not trust it."],
-        False,
-    )
+    assert (topic.key, topic.sections, topic.open) == ("stopping", [warned], False)
+    more = {"name": "", "state": "", "question": "", "demo": (), "warnings": (), "facts": ()}
+    text = page.render(page.Page(**more, answer=Answer(headline=""), topics=[topic]))
+    assert "<ul><li>do not trust it.</li></ul></div>\n<details" in text
 
 
 def test_the_command_gives_the_same_settings_again(study: Path) -> None:

@@ -56,7 +56,7 @@ def test_several_studies_are_one_page_and_nothing_is_written_into_their_folders(
     assert {path: path.read_bytes() for folder in folders for path in folder.iterdir()} == before
     shown = Page(output.read_text(encoding="utf-8"))
     assert set(shown.text) == {"", "differs", "results", "pairs", "effort", "openings"}
-    assert "of 4 differences in test accuracy have an interval that excludes 0" in shown.topic("")
+    assert "of 4 differences in test accuracy are certain after the correction" in shown.topic("")
     assert "first minus <b>second" in shown.topic("pairs")
     assert "<b>second" not in output.read_text(encoding="utf-8")
 

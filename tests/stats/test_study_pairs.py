@@ -1,5 +1,7 @@
 """Pairs of studies: which of them are one test, and which are none."""
 
+from dataclasses import replace
+
 import pytest
 from made_up_study import ComparedStudy
 
@@ -11,13 +13,27 @@ FAMILIES = ("cnn", "resnet50_transfer")
 
 def of_study(name, study):
     return across_studies.TestedStudy(
-        name=name, data="the same", runs=split_runs(study.predictions())
+        name=name, data={"all": "the same"}, runs=split_runs(study.predictions())
     )
 
 
 def accuracies(studies, seed):
     rows = across_studies.pair_studies(studies, draws=200)
     return [row for row in rows if (row["metric"], row["seed"]) == ("accuracy", seed)]
+
+
+def test_other_labels_in_a_table_of_the_same_images_are_called_that():
+    sides = []
+    for name in ("one", "other"):
+        study = ComparedStudy(families=FAMILIES[:1], test_images=12, seeds=1)
+        study.labels = study.labels[:: 1 if name == "one" else -1]
+        files = [f"{number}.png" for number in range(12)]
+        runs = [replace(run, files=files) for run in split_runs(study.predictions())]
+        data = {"labels.csv": name, **dict.fromkeys(files, "the same")}
+        sides.append(across_studies.TestedStudy(name=name, data=data, runs=runs))
+    assert across_studies.why_not_comparable(*sides) == "different labels of the same test images"
+    sides[1] = replace(sides[1], data={**sides[1].data, "3.png": "another"})
+    assert across_studies.why_not_comparable(*sides) == "different data files"
 
 
 @pytest.mark.parametrize("seed", [0, None], ids=["a seed", "the means"])

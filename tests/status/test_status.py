@@ -215,6 +215,21 @@ def test_the_best_is_the_one_that_would_be_chosen(tmp_path: Path) -> None:
     assert (best.best_trial_id, best.best_validation_accuracy) == ("cnn-002", 0.7)
 
 
+def test_the_accuracy_of_the_best_by_another_objective_is_called_that(
+    tmp_path: Path, shown: Any
+) -> None:
+    rows = [
+        trial("cnn-000", "completed", 10, 0.8, objective=0.3),
+        trial("cnn-001", "completed", 10, 0.6, objective=0.5),
+    ]
+    settings = {**SETTINGS, "objective": "macro_f1"}
+    folder = write_study(tmp_path / "mine", trials=rows, settings=settings)
+    text = shown(folder)
+    assert "accuracy of the best by macro F1" in text
+    assert "best validation accuracy" not in text
+    assert "cnn 60.0%" in text
+
+
 def test_the_age_of_the_tables_is_that_of_the_newest(tmp_path: Path, shown: Any) -> None:
     folder = write_study(tmp_path / "mine", trials=SEARCHED)
     for number, path in enumerate(sorted(folder.glob("*.parquet"))):

@@ -48,6 +48,7 @@ def test_json_is_one_object_with_the_same_content(
         "study": "mine",
         "folder": str(folder.resolve()),
         "demo": [],
+        "objective": "accuracy",
         "state": "running",
         "run": 1,
         "driver": {"host": socket.gethostname(), "pid": os.getpid(), "alive": True},

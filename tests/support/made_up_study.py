@@ -245,7 +245,9 @@ class ComparedStudy:
         tables = self.tables()
         if "comparison" not in tables:
             tables["comparison"] = self.comparison()
-        return prepare(self.record(), tables, runs=split_runs(tables["predictions"]))
+        study = self.record()
+        runs = split_runs(tables["predictions"], study.settings.families)
+        return prepare(study, tables, runs=runs)
 
 
 def shown(report: Report, width: int) -> str:

@@ -15,10 +15,7 @@ Steps = Mapping[str, pd.DataFrame]
 
 
 def steps(inputs: Inputs) -> Steps:
-    """Search to the device-seconds `spent` when its `best` rose, and to what; the last is its end.
-
-    Only searches that have an epoch of a trial that can win are in it.
-    """
+    """Search to `spent` device-seconds when its `best` rose, and to what; the last is its end."""
     traces = trace_best(inputs.by_search["trials"], inputs.by_search["epochs"])
     known = {name: traces[name].dropna() for name in inputs.looks if name in traces}
     return {
@@ -43,7 +40,7 @@ def figure(inputs: Inputs) -> Chart | None:
         numbers=Section(
             key="figures/anytime-performance",
             title="Where the best rose",
-            table=pd.concat(found, names=["search"])
+            table=pd.concat({name: own[:-1] for name, own in found.items()}, names=["search"])
             .reset_index(level="search")
             .rename(columns={"spent": "device_seconds", "best": "accuracy"}),
             formats={

@@ -74,17 +74,11 @@ def _panel(each: ClassScores, shown: Sequence[int], labels: Sequence[str], colou
         ]
         for i, true in enumerate(rows)
     ]
+    hover = [row[i] for i, row in enumerate(cells)]
+    drawn = HeatMap(colour=colour, shares=shares.tolist(), texts=texts, cells=cells, hover=hover)
     return Panel(
         title=f"{each.family} {each.role}",
-        marks=[
-            HeatMap(
-                shares=shares.tolist(),
-                texts=texts,
-                colour=colour,
-                cells=cells,
-                hover=[row[i] for i, row in enumerate(cells)],
-            )
-        ],
+        marks=[drawn],
         x=Axis(title="taken for", ticks=dict(enumerate(columns))),
         y=Axis(title="true class", ticks=dict(enumerate(rows))),
         height=150 + CELL_PIXELS * len(shown),

@@ -5,32 +5,33 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from orchestrator.analysis.answer import TUNED, mean_pairs
-from orchestrator.analysis.pairwise import ends, leader_first, swapped
-from orchestrator.analysis.section import grouped, model_name, points
+from orchestrator.analysis.pairwise import CERTAIN, ends, is_certain, leader_first, swapped
+from orchestrator.analysis.section import grouped, points
 from orchestrator.cli import counted
 from orchestrator.report.chart import Axis, Chart, Panel, Points, Rule
 from orchestrator.report.inputs import Inputs
 from orchestrator.report.style import Look, family_looks
-from orchestrator.results.rows import MeasuredRow
+from orchestrator.results.rows import MeasuredRow, models_of
 
 ROW_PIXELS: Final = 34
-NOTE: Final = "An interval that crosses the dotted line at 0 is no evidence of a difference."
+NOTES: Final = (
+    "An interval that crosses the dotted line at 0 is no evidence of a difference; certain is what "
+    f"has a p below {CERTAIN:g} after the correction for all pairs, too.",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Difference:
-    """A difference in test accuracy.
+    """A difference in test accuracy, as its label beside the axis and its ends as fractions.
 
-    Attributes:
-        label: What is compared, beside the axis.
-        ends: The difference, and the lower and the upper end of its interval, as fractions.
-        look: The marks of the family whose colour it has.
+    It has the look of a family; one that is certain survives the correction for all pairs.
     """
 
     name: str
     label: str
     ends: tuple[float, float, float]
     look: Look
+    certain: bool = False
     hollow: bool = False
 
     @property
@@ -47,17 +48,9 @@ def panel(differences: Sequence[Difference], *, title: str = "", margin: float =
         marks.append(Rule(at=-100 * margin))
     for place, each in enumerate(differences):
         found, low, high = (100 * end for end in each.ends)
-        text = f"{each.name}\n{each.interval} points"
-        mark = Points(
-            x=[found],
-            y=[-place],
-            low=[low],
-            high=[high],
-            hollow=each.hollow,
-            hover=[text],
-            **each.look,
-        )
-        marks.append(mark)
+        at: dict[str, Any] = {"x": [found], "y": [-place], "low": [low], "high": [high]}
+        hover = [f"{each.name}\n{each.interval} points"]
+        marks.append(Points(**at, hollow=each.hollow, hover=hover, **each.look))
     return Panel(
         title=title,
         marks=marks,
@@ -65,6 +58,13 @@ def panel(differences: Sequence[Difference], *, title: str = "", margin: float =
         y=Axis.of_rows([each.label for each in differences]),
         height=90 + ROW_PIXELS * len(differences),
     )
+
+
+def _difference(
+    row: MeasuredRow, name: str, label: str, look: Look, hollow: bool = False
+) -> Difference:
+    own: dict[str, Any] = {"ends": ends(row), "certain": is_certain(row)}
+    return Difference(name=name, label=label, look=look, hollow=hollow, **own)
 
 
 def figure(inputs: Inputs) -> Chart | None:
@@ -86,7 +86,7 @@ def figure(inputs: Inputs) -> Chart | None:
             panel([*_between(rows, looks), *_gains(rows, looks)], title=f"Train fraction {share:g}")
             for share, rows in sorted(rows_of.items(), reverse=True)
         ],
-        notes=(NOTE,),
+        notes=NOTES,
     )
 
 
@@ -96,7 +96,7 @@ def _between(rows: Sequence[MeasuredRow], looks: dict[str, Look]) -> Iterator[Di
         first, second = row["a_family"], row["b_family"]
         if first != second and row["a_role"] == row["b_role"] == TUNED:
             name, label = f"{first} minus {second}", f"{first}\nminus {second}"
-            yield Difference(name=name, label=label, ends=ends(row), look=looks[first])
+            yield _difference(row, name, label, looks[first])
 
 
 def _gains(rows: Sequence[MeasuredRow], looks: dict[str, Look]) -> Iterator[Difference]:
@@ -105,7 +105,7 @@ def _gains(rows: Sequence[MeasuredRow], looks: dict[str, Look]) -> Iterator[Diff
         family = row["a_family"]
         if family == row["b_family"]:
             name, label = (f"{family}{between}tuned minus baseline" for between in (": ", "\n"))
-            yield Difference(name=name, label=label, ends=ends(swapped(row)), look=looks[family])
+            yield _difference(swapped(row), name, label, looks[family])
 
 
 def side_by_side(rows: Sequence[Any]) -> Chart | None:
@@ -114,14 +114,9 @@ def side_by_side(rows: Sequence[Any]) -> Chart | None:
     looks = family_looks(list(dict.fromkeys(row["a_family"] for row in means)))
     found = {
         f"{a} minus {b}": [
-            Difference(
-                name=model_name(row, "a_"),
-                label=f"{row['a_family']}\n{row['a_role']}",
-                ends=ends(row),
-                look=looks[row["a_family"]],
-                hollow=row["a_role"] != TUNED,
-            )
+            _difference(row, " ".join(model), "\n".join(model), looks[model[0]], model[1] != TUNED)
             for row in own
+            for model in models_of(row)[:1]
         ]
         for (a, b), own in grouped(means, "a_study", "b_study")
     }
@@ -135,16 +130,17 @@ def side_by_side(rows: Sequence[Any]) -> Chart | None:
             "in test accuracy", {f"that of {each.name}, {title}:": each for title, each in named}
         ),
         panels=[panel(own, title=title) for title, own in found.items()],
-        notes=(NOTE,),
+        notes=NOTES,
     )
 
 
 def _finding(which: str, differences: Mapping[str, Difference]) -> str:
     """How many are certain, and which is the largest; differences by what they are called."""
-    clear = sum(each.ends[1] > 0 or each.ends[2] < 0 for each in differences.values())
+    clear = sum(each.certain for each in differences.values())
+    verb = "is" if 1 in {clear, len(differences)} else "are"
     name = max(differences, key=lambda name: abs(differences[name].ends[0]))
     return (
         f"{clear} of {counted(len(differences), 'difference')} {which} "
-        f"{'has' if len(differences) == 1 else 'have'} an interval that excludes 0; "
-        f"the largest is {name} {differences[name].interval} percentage points."
+        f"{verb} certain after the correction for all pairs; the largest is {name} "
+        f"{differences[name].interval} percentage points."
     )

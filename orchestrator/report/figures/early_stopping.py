@@ -1,9 +1,9 @@
 """Early stopping: who survived each rung, whether early ranks held, and what was saved."""
 
 from collections.abc import Sequence
-from itertools import groupby
-from operator import attrgetter
 from typing import Any
+
+import pandas as pd
 
 from orchestrator.analysis.early_stopping import correlate_ranks, estimate_savings, summarize_rungs
 from orchestrator.analysis.section import count, percent
@@ -12,84 +12,80 @@ from orchestrator.report.chart import Axis, Bars, Chart, Line, Panel, Points, wh
 from orchestrator.report.inputs import Inputs
 from orchestrator.report.style import Look
 
-Rows = Sequence[Any]
-"""Of a pandas table, as named tuples."""
 Looks = dict[str, Look]
 
 
 def figure(inputs: Inputs) -> Chart | None:
     """Three panels over all searches; None before the first arrival at a rung."""
-    tables, last_epoch = inputs.by_search, inputs.study.settings.epochs
-    rungs = list(summarize_rungs(tables["rungs"]).itertuples())
-    if not rungs:
+    tables, last_epoch, looks = inputs.by_search, inputs.study.settings.epochs, inputs.looks
+    rungs = summarize_rungs(tables["rungs"])
+    if rungs.empty:
         return None
-    ranks = correlate_ranks(tables["rungs"], tables["epochs"], last_epoch=last_epoch)
-    known = list(ranks.dropna().itertuples())
+    ranks = correlate_ranks(tables["rungs"], tables["epochs"], last_epoch=last_epoch).dropna()
     savings = list(estimate_savings(tables["trials"], last_epoch=last_epoch).itertuples())
-    looks = inputs.looks
-    survival, saved = _survival(looks, rungs, savings), _savings(looks, savings)
+    panels = [_survival(looks, rungs, savings), _ranks(looks, ranks), _savings(looks, savings)]
     return Chart(
         key="early-stopping",
         title="Survivors, ranks and savings",
         finding=_finding(savings),
-        panels=[survival, _ranks(looks, known), saved] if known else [survival, saved],
+        panels=[each for each in panels if each.marks],
     )
 
 
-def _survival(looks: Looks, rungs: Rows, savings: Rows) -> Panel:
+def _survival(looks: Looks, rungs: pd.DataFrame, savings: Sequence[Any]) -> Panel:
     trials = {saving.family: saving.trials for saving in savings}
     marks = []
-    for name, group in groupby(rungs, attrgetter("family")):
-        own = list(group)
+    for name, own in rungs.groupby("family", sort=False):
         went_on = [
             f"{name}, epoch {rung.rung}: {rung.survivors} of {rung.arrivals} went on"
-            for rung in own
+            for rung in own.itertuples()
         ]
         line = Line(
-            x=[0, *(rung.rung for rung in own)],
-            y=[trials[name], *(rung.survivors for rung in own)],
-            label=name,
+            x=[0, *own["rung"]],
+            y=[trials[name], *own["survivors"]],
+            label=str(name),
             step=True,
             hover=[f"{name}: {counted(trials[name], 'trial')} began", *went_on],
-            **looks[name],
+            **looks[str(name)],
         )
         marks.append(line)
     most = max(trials.values())
     return Panel(
         title="Trials that went on after each rung",
         marks=marks,
-        x=Axis(title="epoch", ticks=whole_numbers(max(rung.rung for rung in rungs))),
+        x=Axis(title="epoch", ticks=whole_numbers(rungs["rung"].max())),
         y=Axis(title="trials", limits=(0, 1.08 * most), ticks=whole_numbers(most)),
     )
 
 
-def _ranks(looks: Looks, known: Rows) -> Panel:
-    spans = sorted({(each.earlier, each.later) for each in known})
-    groups = [(name, list(own)) for name, own in groupby(known, attrgetter("family"))]
+def _ranks(looks: Looks, known: pd.DataFrame) -> Panel:
+    spans = sorted(set(zip(known["earlier"], known["later"], strict=True)))
+    groups = known.groupby("family", sort=False)
     marks = []
     for place, (name, own) in enumerate(groups):
         shift = 0.25 * (place - (len(groups) - 1) / 2)
+        pairs = zip(own["earlier"], own["later"], strict=True)
         points = Points(
-            x=[each.rho for each in own],
-            y=[-spans.index((each.earlier, each.later)) - shift for each in own],
-            label=name,
+            x=own["rho"].tolist(),
+            y=[-spans.index(pair) - shift for pair in pairs],
+            label=str(name),
             hover=[
                 f"{name}: rho {each.rho:z.2f} over {each.trials} trials\n"
                 f"epoch {each.earlier} against epoch {each.later}"
-                for each in own
+                for each in own.itertuples()
             ],
-            **looks[name],
+            **looks[str(name)],
         )
         marks.append(points)
     return Panel(
         title="Do early ranks hold? Spearman's rho",
         marks=marks,
-        x=Axis(title="rank correlation", limits=(min(-0.05, *(e.rho for e in known)), 1.05)),
+        x=Axis(title="rank correlation", limits=(min([-0.05, *known["rho"]]), 1.05)),
         y=Axis.of_rows([f"epoch {earlier} → {later}" for earlier, later in spans]),
     )
 
 
-def _savings(looks: Looks, savings: Rows) -> Panel:
+def _savings(looks: Looks, savings: Sequence[Any]) -> Panel:
     marks = [
         Bars(
             y=[-place],
@@ -113,7 +109,7 @@ def _savings(looks: Looks, savings: Rows) -> Panel:
     )
 
 
-def _finding(savings: Rows) -> str:
+def _finding(savings: Sequence[Any]) -> str:
     stopped, trials, run, saved = (
         sum(getattr(saving, name) for saving in savings)
         for name in ("stopped", "trials", "epochs_run", "epochs_saved")

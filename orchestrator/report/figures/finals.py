@@ -51,7 +51,7 @@ def figure(inputs: Inputs) -> Chart | None:
 def _panel(inputs: Inputs, runs: Runs) -> Panel:
     marks = [
         Points(
-            x=[100 * accuracy for accuracy in _accuracies(own)],
+            x=[100 * row["test_accuracy"] for row in own],
             y=[-place] * len(own),
             hollow=role != TUNED,
             hover=[
@@ -72,18 +72,17 @@ def _panel(inputs: Inputs, runs: Runs) -> Panel:
 
 def _finding(runs: Runs) -> str:
     spreads = {
-        model: float(np.std(_accuracies(own), ddof=1))
+        model: float(np.std([row["test_accuracy"] for row in own], ddof=1))
         for model, own in runs.items()
         if len(own) > 1
     }
     if not spreads:
         return "One run of each model: nothing here shows how far another training would differ."
     widest = max(spreads, key=lambda model: spreads[model])
+    spread = f"{100 * spreads[widest]:.2f} percentage points"
+    if spread.startswith("0.00"):
+        return f"The seeds of each model lie together: no standard deviation is above {spread}."
     return (
-        f"The seeds of {' '.join(widest)} lie furthest apart: standard deviation "
-        f"{100 * spreads[widest]:.2f} percentage points over {len(runs[widest])} runs."
+        f"The seeds of {' '.join(widest)} lie furthest apart: standard deviation {spread} over "
+        f"{len(runs[widest])} runs."
     )
-
-
-def _accuracies(runs: Sequence[FinalRow]) -> list[float]:
-    return [row["test_accuracy"] for row in runs]

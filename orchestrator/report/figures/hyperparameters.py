@@ -51,11 +51,6 @@ class SearchResults:
     trials: Sequence[TrialRow]
     params: Sequence[Params]
 
-    @property
-    def best(self) -> int:
-        """How many are drawn in colour: the best fifth, at least 1 and at most 20."""
-        return max(1, min(len(self.trials) // BEST_SHARE, MOST_IN_COLOUR))
-
 
 def search_results(inputs: Inputs) -> list[SearchResults]:
     """Each search that has a trial that can win."""
@@ -101,7 +96,7 @@ def figure(inputs: Inputs) -> Chart | None:
             key="figures/hyperparameters",
             title="The best trials and their hyperparameters",
             table=pd.DataFrame(
-                {**row, "params": _listed(own)}
+                {**row, "params": ", ".join(f"{name} {_shown(own[name])}" for name in own)}
                 for each in found
                 for row, own in list(zip(each.trials, each.params, strict=True))[:MOST_ROWS]
             )[["trial_id", "validation_accuracy", "status", "params"]],
@@ -146,7 +141,8 @@ def _drawn_as(each: SearchResults, i: int) -> str:
     """Which of the styles a trial has, by its number from the best."""
     if each.trials[i]["role"] == "baseline":
         return "baseline"
-    group = "in colour: the best" if i < each.best else "others"
+    best = max(1, min(len(each.trials) // BEST_SHARE, MOST_IN_COLOUR))
+    group = "in colour: the best" if i < best else "others"
     return f"{group}, {'' if each.trials[i]['status'] == State.STOPPED else 'not '}stopped"
 
 
@@ -175,10 +171,6 @@ def _place(distribution: Any, value: Any, share: float) -> float | None:
     if distribution.log:
         low, high, at = np.log(low), np.log(high), np.log(max(at, 1e-300))
     return float((at - low) / (high - low)) if high > low else 0.5
-
-
-def _listed(params: Params) -> str:
-    return ", ".join(f"{name} {_shown(value)}" for name, value in params.items())
 
 
 def _shown(value: Any) -> str:

@@ -1,5 +1,6 @@
 """Which hyperparameters mattered, by Optuna's fANOVA and PED-ANOVA, with the number of trials."""
 
+import logging
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,14 +18,13 @@ from orchestrator.report.chart import Axis, Chart, Panel, Points
 from orchestrator.report.figures.hyperparameters import SearchResults, search_results
 from orchestrator.report.inputs import Inputs
 from orchestrator.results.states import State
+from orchestrator.terminal import log_level
 from search_spaces.dimension import outside
 from trainables.epoch_rows import objective
 
 ENOUGH_TRIALS: Final = 30
 FEWEST_TRIALS: Final = 4
 MOST_FOR_FANOVA: Final = 64
-TREES: Final = 16
-"""Of fANOVA's forest: Optuna's 64 take four times as long for nearly the same importances."""
 ROW_PIXELS: Final = 30
 FANOVA, PED_ANOVA = "fANOVA", "PED-ANOVA"
 NEEDED_BY_FANOVA: Final = "sklearn"
@@ -32,12 +32,9 @@ NEEDED_BY_FANOVA: Final = "sklearn"
 
 @dataclass(frozen=True, kw_only=True)
 class Importances:
-    """What mattered in one search.
+    """What mattered in one search, by its trials, of which some were stopped early.
 
-    Attributes:
-        trials: Completed or stopped ones, on which it rests.
-        stopped: Those of them that were stopped early; they count with their best until then.
-        shares: Evaluator to dimension to its share of importance, the largest first; all sum to 1.
+    `shares` has evaluator to dimension to its share of importance, the largest first, in sum 1.
     """
 
     name: str
@@ -67,13 +64,9 @@ def measure(each: SearchResults) -> Importances | None:
         create_trial(params=dict(params), distributions=dict(each.space), value=objective(row))
         for row, params in inside
     ]
-    verbosity = optuna.logging.get_verbosity()
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    try:
+    with log_level("optuna", logging.WARNING):
         study = optuna.create_study(direction="maximize")
         study.add_trials(trials)
-    finally:
-        optuna.logging.set_verbosity(verbosity)
     fanova = len(inside) <= MOST_FOR_FANOVA and is_installed(NEEDED_BY_FANOVA)
     methods = [FANOVA, PED_ANOVA] if fanova else [PED_ANOVA]
     # What has one value explains nothing.
@@ -91,10 +84,10 @@ def measure(each: SearchResults) -> Importances | None:
 
 def _shares(study: optuna.Study, method: str, names: list[str]) -> dict[str, float]:
     """The largest first; none where the method cannot tell, as where all trials are alike."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of evaluators that are marked as experimental
+    with warnings.catch_warnings(action="ignore"):  # of what is marked as experimental
+        # Optuna's 64 trees take four times as long for nearly the same importances.
         evaluator = (
-            optuna.importance.FanovaImportanceEvaluator(n_trees=TREES, seed=0)
+            optuna.importance.FanovaImportanceEvaluator(n_trees=16, seed=0)
             if method == FANOVA
             else optuna.importance.PedAnovaImportanceEvaluator()
         )

@@ -9,7 +9,7 @@ import pandas as pd
 
 from orchestrator.analysis.formats import number, share, words
 from orchestrator.analysis.frames import records
-from orchestrator.analysis.section import MISSING, Section, percent
+from orchestrator.analysis.section import Section, percent
 from orchestrator.analysis.selection import can_win
 from orchestrator.cli import counted
 from orchestrator.config.searches import baseline_of
@@ -17,18 +17,14 @@ from orchestrator.report.chart import Axis, Band, Chart, Line, Mark, Panel, Rule
 from orchestrator.report.inputs import Inputs
 
 QUARTILES = {"low": 0.25, "median": 0.5, "upper": 0.75}
-ROWS = 10
-"""Of the numbers, about: the first epoch, the last, and some between them."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Curves:
-    """One search, epoch by epoch; accuracies are fractions.
+    """One search, epoch by epoch, in accuracies as fractions.
 
-    Attributes:
-        epochs: `epoch`, `trials` that have it, their `median` and the quartiles `low` and `upper`.
-        baseline: Epoch to the baseline's accuracy.
-        best: The same of the best trial; empty where no trial can win yet.
+    `epochs` has the `trials` of each `epoch`, their `median` and the quartiles `low` and `upper`;
+    `best`, as the baseline by epoch, is empty where no trial can win yet.
     """
 
     name: str
@@ -145,7 +141,8 @@ def _line(curve: "pd.Series[float]", name: str, **look: Any) -> Line:
 
 
 def _some_epochs(each: Curves) -> pd.DataFrame:
-    places = np.linspace(0, len(each.epochs) - 1, ROWS).round().astype(int)
+    # The first epoch, the last, and some between them: ten at most.
+    places = np.linspace(0, len(each.epochs) - 1, 10).round().astype(int)
     found = each.epochs.iloc[np.unique(places)]
     baseline = found["epoch"].map(each.baseline.to_dict())
     return found.assign(search=each.name, baseline=baseline)[["search", *found, "baseline"]]
@@ -154,12 +151,9 @@ def _some_epochs(each: Curves) -> pd.DataFrame:
 def _finding(curves: Sequence[Curves]) -> str:
     """At each search's last epoch: its median, and how the best trial stands to the baseline."""
     parts = [
-        f"{each.name}: best trial {_top(each.best)}, baseline {_top(each.baseline)}, median at the "
-        f"last epoch {percent(each.epochs['median'].iloc[-1])}"
+        f"{each.name}: best trial {percent(each.best.max())}, baseline "
+        f"{percent(each.baseline.max())}, median at the last epoch "
+        f"{percent(each.epochs['median'].iloc[-1])}"
         for each in curves
     ]
     return f"Best validation accuracy of any epoch. {'; '.join(parts)}."
-
-
-def _top(curve: "pd.Series[float]") -> str:
-    return percent(curve.max()) if len(curve) else MISSING

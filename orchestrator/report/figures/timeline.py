@@ -20,9 +20,7 @@ ROW_PIXELS: Final = 30
 def measure(inputs: Inputs) -> pd.DataFrame:
     """When each trial of the search and each final run was on its node, by when it began.
 
-    Returns:
-        `trial_id`, `family`, `finals`, `node`, `start` and `end` in seconds since the first start,
-        `seconds` between them, and `lane`: which of its node's rows it has, from 0.
+    `start` and `end` are in seconds since the first start; `lane` is its row of the node's, from 0.
     """
     stays = pd.concat([_of_search(inputs), _finals(inputs)], ignore_index=True)
     zero = stays["start"].min()
@@ -73,8 +71,8 @@ def figure(inputs: Inputs) -> Chart | None:
     per_unit, unit = (3600, "hours") if span > LONG_SECONDS else (60, "minutes")
     lanes = sorted(set(zip(stays["node"], stays["lane"], strict=True)))
     idle = max(0.0, 1 - sum(stays["seconds"]) / (len(lanes) * span)) if span else 0.0
-    by_family = stays.groupby("family", sort=False)["seconds"]
-    busy = [(str(name), len(seconds), sum(seconds)) for name, seconds in by_family]
+    by_family = {name: stays.loc[stays["family"] == name, "seconds"] for name in inputs.families}
+    busy = [(name, len(own), sum(own)) for name, own in by_family.items() if len(own)]
     return Chart(
         key="timeline",
         title="Trials over time",
@@ -107,7 +105,7 @@ def _panel(
     rows = [-lanes.index(lane) for lane in zip(stays["node"], stays["lane"], strict=True)]
     stays = stays.assign(row=rows)
     marks = []
-    for family in stays["family"].unique():
+    for family in inputs.families:
         for finals in (False, True):
             own = stays[(stays["family"] == family) & (stays["finals"] == finals)]
             bars = Bars(

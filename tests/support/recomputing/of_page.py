@@ -113,7 +113,7 @@ def curves(r: Recomputed) -> Keyed:
             quartiles = np.quantile(values, [0.25, 0.5, 0.75])
             rows.append((name, epoch, len(values), *quartiles, baseline.get(epoch)))
         known = r.steps.get(name, pd.Series(dtype=float)).dropna()
-        rises = pd.concat([known[known.diff() != 0], known.tail(1)])
+        rises = known[known.diff() != 0]
         best += [(name, *step) for step in rises.items()]
     columns = "search,epoch,trials,low,median,upper,baseline"
     yield "figures/learning-curves", table(columns, rows)
@@ -186,7 +186,8 @@ def busy(r: Recomputed) -> Keyed:
     both = pd.concat([own[["trial_id", "family", "start", "end"]] for own in (trials, finals)])
     both = both.dropna().sort_values(["start", "trial_id"])
     both["seconds"] = (both.end - both.start).dt.total_seconds().clip(lower=0)
-    found = both.groupby("family", sort=False).seconds.agg(runs="size", seconds="sum")
+    found = both.groupby("family").seconds.agg(runs="size", seconds="sum")
+    found = found.reindex(found.index[np.argsort([*map(r.families.index, found.index)])])
     yield "figures/timeline", found.reset_index()
 
 

@@ -137,14 +137,14 @@ def _replayed(
 
 def rungs(r: Recomputed) -> Keyed:
     own = r.rungs.sort_values("sequence")
-    began = own.groupby("search").sequence.transform("min")
+    place = own.search.map([*r.searches].index)
     decided = {"stopped": own.decision == "stop", "protected": own.decision == "protected"}
-    by_rung = own.assign(began=began, **decided).groupby(["began", "search", "rung"])
+    by_rung = own.assign(place=place, **decided).groupby(["place", "search", "rung"])
     values = {"value": ["size", "median"], "cutoff": "last", "stopped": "sum", "protected": "sum"}
     found = by_rung.agg(values)
     found.columns = ["arrivals", "median", "cutoff", "stopped", "protected"]
     found = found.assign(survivors=found.arrivals - found.stopped).reset_index()
-    yield "stopping/rungs", found.rename(columns={"search": "family"}).drop(columns="began")
+    yield "stopping/rungs", found.rename(columns={"search": "family"}).drop(columns="place")
 
 
 def ranks(r: Recomputed) -> Keyed:

@@ -34,7 +34,9 @@ def tables_of_studies(folders: Sequence[Path]) -> Keyed:
     runs = [r.measured.sort_index().assign(study=name) for name, r in sides.items()]
     of_model, names = [*MODEL, "study", "train_images"], [f"test_{metric}" for metric in METRICS]
     results = over_seeds(pd.concat(runs), of_model, names)
-    yield "results/all", results.sort_values(MODEL, kind="stable")
+    names = [*(name for r in sides.values() for name in r.families), "baseline", "tuned"]
+    of_model = {"by": MODEL, "key": lambda own: own.map(names.index)}
+    yield "results/all", results.sort_values(kind="stable", **of_model)
     yield from _pairs([*sides.values()])
     openings = [
         (name, f"{row.at:%Y-%m-%d %H:%M:%S}", row.detail[:12])

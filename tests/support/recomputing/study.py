@@ -53,8 +53,11 @@ class Recomputed:
             for family in self.families
             for fraction in fractions_searched
         }
-        for table in (self.trials, self.epochs, self.rungs):
-            table["search"] = [trial.rpartition("-")[0] for trial in table.trial_id]
+        order = {"key": lambda own: own.map([*self.searches].index), "kind": "stable"}
+        for name in ("trials", "epochs", "rungs"):
+            rows = getattr(self, name)
+            rows["search"] = [trial.rpartition("-")[0] for trial in rows.trial_id]
+            setattr(self, name, rows.sort_values("search", **order))
         own = self.final.family + self.final.train_fraction.map("-f{:g}".format).astype(object)
         self.final["search"] = own.where(own.isin([*self.searches]), self.final.family)
         self.of_search = {name: self.trials[self.trials.search == name] for name in self.searches}
@@ -86,7 +89,7 @@ class Recomputed:
     def steps(self) -> dict[str, pd.Series]:
         """The best of a search after each of its epochs, by the device-seconds spent by then.
 
-        Searches as they began; the best is missing before a trial that can win.
+        The best is missing before a trial that can win.
         """
         rows = self.epochs[self.epochs.trial_id.isin(self.trials.trial_id)].sort_values("sequence")
         seconds = self.trials.set_index("trial_id").device_seconds.fillna(0)
@@ -95,7 +98,8 @@ class Recomputed:
         rows = rows.assign(cost=cost, value=rows.validation_accuracy.where(able))
         return {
             name: own.value.cummax().ffill().set_axis(own.cost.cumsum())
-            for name, own in rows.groupby("search", sort=False)
+            for name in self.searches
+            if len(own := rows[rows.search == name])
         }
 
     def of(self, *model: Any) -> list[Key]:
