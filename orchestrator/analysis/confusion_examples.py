@@ -70,9 +70,12 @@ def worst_confusions(runs: Sequence[PredictedRun]) -> list[Confusion]:
 def write_examples(
     folder: Path, runs: Sequence[PredictedRun], images: npt.NDArray[np.uint8]
 ) -> None:
-    """Writes the examples as `examples/<image_index>.png` into a study's folder.
+    """Writes the examples as `examples/<image_index>.png`.
 
-    They are chosen from its test images, RGB, uint8, [images, height, width, 3].
+    Of the test images, RGB, uint8, [images, height, width, 3], into the study's folder.
+
+    Raises:
+        OSError: A file cannot be written.
     """
     from PIL import Image  # readers of examples need no Pillow
 

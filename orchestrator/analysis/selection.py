@@ -27,7 +27,10 @@ def expected_best(values: Sequence[float], k: int) -> float:
 
     The i-th smallest of n values is the best in C(i-1, k-1) of the C(n, k) draws. Source of the
     question: Dodge et al. (2019), Show Your Work, which draws with replacement; without, the
-    estimate has no bias (Tang et al. 2020). A `ValueError` where k is not from 1 to n.
+    estimate has no bias (Tang et al. 2020).
+
+    Raises:
+        ValueError: k is not from 1 to the number of values.
     """
     n = len(values)
     if not 1 <= k <= n:

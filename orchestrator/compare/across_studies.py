@@ -40,9 +40,11 @@ class Side:
 
 
 def read_sides(folders: Sequence[Path]) -> list[Side]:
-    """Reads each study; where the names of two are alike, they are shown whole.
+    """Reads what is needed of each study; where the names of two are alike, they are shown whole.
 
-    A `ValueError` where one is no study, stands twice, or its finals have not begun.
+    Raises:
+        ValueError: A folder is no study, stands twice, or its finals have not begun.
+        OSError: A file cannot be read.
     """
     real = [folder.resolve() for folder in folders]
     if len(set(real)) < len(real):

@@ -15,8 +15,16 @@ from orchestrator.stats.predictions import split_runs
 def write_comparison(folder: Path, console: Console | None) -> Report:
     """Writes `comparison.parquet` and `comparison.md` from the other tables of a study.
 
-    The main part is printed where there is a console; the answer, of the report that is given
-    back, is to be printed once nothing else follows. A `ValueError` where finals have not begun.
+    Args:
+        folder: The study's folder.
+        console: Where to print the main part, without the answer; None prints nothing.
+
+    Returns:
+        The whole; its answer is to be printed once nothing else follows.
+
+    Raises:
+        ValueError: The folder is no study, or its finals have not begun.
+        OSError: The folder cannot be read or written.
     """
     results = StudyResults(folder)
     study = results.study

@@ -74,7 +74,12 @@ class Inputs:
 
 
 def read(folder: Path) -> Inputs:
-    """Reads a study, also one that runs; a `ValueError` where it is none, or damaged."""
+    """Reads the study in a folder, also one that runs at this moment.
+
+    Raises:
+        ValueError: The folder is no study, or a file in it is damaged.
+        OSError: A file cannot be read.
+    """
     results = StudyResults(folder)
     tables = {name: results.table_or_empty(name) for name in schema.TABLES}
     status = read_status(folder, now=None)  # the same files give the same report

@@ -91,7 +91,12 @@ class Page:
 
 
 def write_page(page: Page, path: Path, figures: Path | None) -> list[Path]:
-    """Writes a page, and its figures as SVG and PNG where they have a folder; gives the files."""
+    """Writes a page, and its figures as SVG and PNG where they have a folder; returns the files.
+
+    Raises:
+        ValueError: The page cannot be written.
+        OSError: A figure cannot be.
+    """
     files.write_output(path, render(page))
     if figures is None:
         return [path]

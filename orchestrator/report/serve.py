@@ -58,8 +58,13 @@ class LivePage:
 def serve(results: str, port: int, *, ready: Callable[[str], None]) -> None:
     """Serves a study's page on 127.0.0.1, and nothing else, until it is interrupted.
 
-    `ready` is called with the address once it is listened on; port 0 is one that is free. A
-    `ValueError` where there is no study, or the port is taken or not this user's to take.
+    Args:
+        results: The study's folder, or where it is published.
+        port: To listen on; 0 for one that is free.
+        ready: Called with the address once it is listened on.
+
+    Raises:
+        ValueError: There is no study, or the port is taken or not this user's to take.
     """
     files.read_study(local_folder(results))
     with listening(LivePage(results), port) as server:

@@ -49,7 +49,12 @@ TITLES: Final = {key: title for key, (title, _) in TOPICS.items()}
 
 
 def write_report(folder: Path, *, figures: Path | None = None) -> list[Path]:
-    """Writes `report.html` into a study's folder, also while it runs, as `write_page` does."""
+    """Writes `report.html` into a study's folder, also while it runs, as `write_page` does.
+
+    Raises:
+        ValueError: The folder is no study, or a file in it is damaged.
+        OSError: A file cannot be read or written.
+    """
     files.check_inside(folder)
     return write_page(compose(read(folder)), folder / PAGE, figures)
 

@@ -136,8 +136,13 @@ class StudyStatus:
 def read_status(folder: Path, *, now: float | None) -> StudyStatus:
     """Reads how a study stands; tables that are not there yet count as empty.
 
-    `now`, in seconds since the epoch, is the last time of which the tables tell where it is None.
-    A `ValueError` where the folder is no study, or a file in it is damaged.
+    Args:
+        folder: The study's.
+        now: The time, in seconds since the epoch; None: the last of which the tables tell.
+
+    Raises:
+        ValueError: The folder is no study, or a file in it is damaged.
+        OSError: A file cannot be read.
     """
     folder = folder.resolve()
     # The holder first: one that ends while the rest is read has then written the outcome.
