@@ -118,6 +118,11 @@ def open_place(address: str) -> tuple[Folder, str | None]:
         ValueError: If there is neither, or its file system cannot be reached.
     """
     check_complete(address)
+    if address.startswith("zip://") and "::" not in address:
+        raise ValueError(
+            f"an archive must be given as zip://::{address.removeprefix('zip://')}, or as "
+            f"zip://FOLDER::FILE for a folder in it, but got {address}"
+        )
     with one_line_errors(address):
         if "://" in address:
             filesystem, path = fsspec.url_to_fs(address)

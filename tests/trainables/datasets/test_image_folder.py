@@ -62,6 +62,8 @@ def test_an_archive_is_read_as_the_folder_that_it_was_made_of(classes_dir, tmp_p
     assert local.files == packed.files
     assert np.array_equal(local.read_training().images, packed.read_training().images)
     assert f"; what is in it is zip://::{archive}" in error_of(folder.DATASET, archive)
+    told = f"an archive must be given as zip://::{archive}, or as"
+    assert told in error_of(folder.DATASET, f"zip://{archive}")
     above = shutil.make_archive(str(tmp_path / "above"), "zip", tmp_path, classes_dir.name)
     message = error_of(folder.DATASET, f"zip://::{above}")
     assert f"must be in the archive: only {classes_dir.name!r}; the classes may be" in message
