@@ -43,7 +43,7 @@ def why_not_comparable(a: TestedStudy, b: TestedStudy) -> str | None:
     same = np.array_equal(of_a.images, of_b.images) and a.tested_files == b.tested_files
     if same and not np.array_equal(of_a.labels, of_b.labels):
         return "different labels of the same test images"
-    if a.data != b.data:
+    if a.tested_files != b.tested_files:
         return "different data files"
     if not of_a.same_images(of_b):
         return "different test images"

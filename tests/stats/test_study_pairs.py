@@ -36,6 +36,20 @@ def test_other_labels_in_a_table_of_the_same_images_are_called_that():
     assert across_studies.why_not_comparable(*sides) == "different data files"
 
 
+def test_studies_with_other_training_images_are_paired_on_the_test_images_that_they_share():
+    study = ComparedStudy(families=FAMILIES[:1], test_images=12, seeds=1)
+    files = [f"{number}.png" for number in range(12)]
+    runs = [replace(run, files=files) for run in split_runs(study.predictions())]
+    data = dict.fromkeys(files, "the same")
+    sides = [
+        across_studies.TestedStudy(name=name, data={**data, "train.png": name}, runs=runs)
+        for name in ("few", "many")
+    ]
+    assert across_studies.why_not_comparable(*sides) is None
+    no_files = [replace(side, runs=split_runs(study.predictions())) for side in sides]
+    assert across_studies.why_not_comparable(*no_files) == "different data files"
+
+
 @pytest.mark.parametrize("seed", [0, None], ids=["a seed", "the means"])
 def test_the_same_trainings_found_again_in_another_study_take_no_place(seed):
     one, other = ComparedStudy(families=FAMILIES), ComparedStudy(families=FAMILIES)
