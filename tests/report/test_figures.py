@@ -86,6 +86,10 @@ def test_certain_is_what_survives_the_correction_for_all_pairs() -> None:
         chart = differences.side_by_side([{**row, "p_value_holm": p_value}])
         assert chart is not None
         assert chart.finding.startswith(f"{said} in test accuracy is certain after")
+    alike = row | dict.fromkeys(("difference", "ci_low", "ci_high"), 0.0) | {"p_value_holm": 1.0}
+    chart = differences.side_by_side([alike])
+    assert chart is not None
+    assert chart.finding.endswith("for all pairs; each is 0.00.")
 
 
 def test_seeds_that_found_the_same_are_not_said_to_lie_apart() -> None:

@@ -139,8 +139,8 @@ def _finding(which: str, differences: Mapping[str, Difference]) -> str:
     clear = sum(each.certain for each in differences.values())
     verb = "is" if 1 in {clear, len(differences)} else "are"
     name = max(differences, key=lambda name: abs(differences[name].ends[0]))
+    largest = f"the largest is {name} {differences[name].interval} percentage points"
     return (
-        f"{clear} of {counted(len(differences), 'difference')} {which} "
-        f"{verb} certain after the correction for all pairs; the largest is {name} "
-        f"{differences[name].interval} percentage points."
+        f"{clear} of {counted(len(differences), 'difference')} {which} {verb} certain after the "
+        f"correction for all pairs; {largest if differences[name].ends[0] else 'each is 0.00'}."
     )
