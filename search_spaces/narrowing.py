@@ -35,6 +35,10 @@ def narrow(name: str, distribution: BaseDistribution, text: str) -> BaseDistribu
             raise ValueError(f"{name} must name each choice once, but got {text!r}")
         return CategoricalDistribution(choices)
     assert isinstance(distribution, FloatDistribution | IntDistribution), distribution
+    if "," in text:
+        low_text, *_, high_text = (part.strip() for part in text.split(","))
+        as_range = f"{low_text}..{high_text}"
+        raise ValueError(f"{name} must be a number or a range, as {as_range}, but got {text!r}")
     low_text, dots, high_text = text.partition("..")
     low = parse_value(name, distribution, low_text)
     high = parse_value(name, distribution, high_text) if dots else low

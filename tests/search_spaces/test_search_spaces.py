@@ -96,6 +96,7 @@ def test_a_dimension_is_narrowed_by_a_text(distribution, text, narrowed) -> None
         (FloatDistribution(0, 1, step=0.25), "0.3", r"0..1 \(steps of 0.25\), but got '0.3'"),
         (SIZES, "[32, 48]", r"space.x.y must be written without brackets, as 32,48, but got"),
         (RATE, "(1e-4,1e-3)", r"space.x.y must be written without brackets, as 1e-4..1e-3, but"),
+        (RATE, "1e-4,1e-3", r"space.x.y must be a number or a range, as 1e-4..1e-3, but got"),
     ],
 )
 def test_a_wrong_narrowing_names_the_rule_and_the_value(distribution, text, message) -> None:
