@@ -152,7 +152,7 @@ def test_what_spot_has_not_comes_on_demand_and_a_lost_spot_node_costs_no_row(hos
     os.kill(raylets(host)[SPOT], signal.SIGKILL)
     wait_for("the end of the study", lambda: "exit code" in printed(host, log), 900, every=1)
     assert "exit code 0" in printed(host, log), printed(host, log)
-    assert "2 trial(s) at a time, each on 1 CPU and 1 GPU" in " ".join(printed(host, log).split())
+    assert "2 trials at a time, each on 1 CPU and 1 GPU" in " ".join(printed(host, log).split())
     trials = pd.read_parquet(folder / "trials.parquet")
     epochs = pd.read_parquet(folder / "epochs.parquet")
     assert trials.status.isin(["completed", "stopped"]).all()

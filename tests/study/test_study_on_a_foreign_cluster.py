@@ -96,7 +96,7 @@ def test_a_study_runs_on_a_cluster_that_asks_for_a_token_though_no_variable_says
     study = OfItsUser(tmp_path, TINY, with_a_token.address)
     study.variables = with_a_token.variables
     printed = study.finish()
-    assert "Ray: running cluster, 1 node(s), 2 CPUs" in printed
+    assert "Ray: running cluster, 1 node, 2 CPUs" in printed
     assert study.table("trials").status.tolist() == ["completed"] * 2
     assert set(study.table("events").kind) == {"test_opened"}
 

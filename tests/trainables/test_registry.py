@@ -155,10 +155,10 @@ def test_what_a_familys_own_functions_raise_is_one_line_that_names_them() -> Non
 def test_code_that_ends_the_process_is_named_by_a_line() -> None:
     program = "from trainables.last_words import of_code_in\nwith of_code_in('mine.py'): {}"
     ends = ("pass", "import os; os._exit(7)", "import ctypes; ctypes.string_at(0)")
-    lines = []
+    root, lines = Path(registry.__file__).parents[1], []
     for end in ends:
         command = [sys.executable, "-S", "-c", program.format(end)]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=root)
         lines.append((done.returncode, done.stderr))
     told = "this process was ended by the code in mine.py: by os._exit, a signal, or a crash\n"
     assert lines == [(0, ""), (7, told), (-signal.SIGSEGV, told)]
