@@ -113,6 +113,8 @@ class StudyTrial(tune.Trainable):
                 self._attempt = self._begin()
             return {**self._attempt.step(epoch_begins), **asdict(self._place)}
         except (Exception, SystemExit) as error:
+            if hasattr(error, "ray_terminate_msg"):  # Ray's, of a SIGTERM to this process
+                raise
             log.exception("attempt %d failed", self._config.attempt)
             raise described(error) from None  # the driver may not be able to read the error itself
 

@@ -265,14 +265,15 @@ def test_f18_a_local_rays_folder_that_is_tidied_away_is_a_lost_cluster(
 ) -> None:
     monkeypatch.setattr(cluster_watch, "PAUSE_SECONDS", 0.01)
     (tmp_path / "sockets").mkdir()
-    (tmp_path / "sockets" / "raylet").touch()
+    socket = tmp_path / "sockets" / "raylet"
+    socket.touch()
     said = queue.SimpleQueue[str]()
     watch = cluster_watch.Watch([], said.put, tmp_path)
     with watch.running():
-        while not watch._files:
+        while socket not in watch._files:
             assert said.empty()
-        (tmp_path / "sockets" / "raylet").unlink()
-        assert said.get(timeout=10) == f"{tmp_path}/sockets/raylet, which it needs, was removed"
+        socket.unlink()
+        assert said.get(timeout=10) == f"{socket}, which it needs, was removed"
 
 
 @pytest.mark.parametrize(

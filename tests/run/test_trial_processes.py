@@ -11,13 +11,14 @@ import pytest
 import ray
 from made_up_trials import attempt_config
 
+from orchestrator.search.failures import classify
 from trainables import registry
 from trainables.data.dataset import LabeledImages
 from trainables.shared_data import SharedData
 from trainables.trial import References, StudyTrial
 
 ROOT = Path(__file__).resolve().parents[2]
-FAMILIES = str(ROOT / "tests/faults/families")
+FAMILIES = os.pathsep.join(str(ROOT / "tests" / name) for name in ("faults/families", "families"))
 pytestmark = pytest.mark.cluster
 TIMES = ("epoch_seconds", "images_per_second", "node", "earlier_rows")
 
@@ -106,6 +107,17 @@ def test_what_a_trial_finds_does_not_depend_on_the_trials_before_it_in_its_proce
         assert log.count("UserWarning: a spoiler warns") == 1
         assert log.count("attempt 1, process ") == 1
     assert "a spoiler warns" not in (logs / "cnn-001.log").read_text()
+
+
+@pytest.mark.usefixtures("cluster")
+def test_a_process_that_is_asked_to_end_has_died_and_is_no_error_of_its_trial(
+    tmp_path: Path, made_up_images: LabeledImages
+) -> None:
+    trials = Trials(tmp_path / "study", made_up_images)
+    process = ray.remote(Process).remote(config=trials.trial("machine", 1, fault="terminate"))
+    with pytest.raises(ray.exceptions.RayError) as caught:
+        ray.get(process.found.remote())
+    assert classify(caught.value).kind == "process_died"
 
 
 @pytest.mark.usefixtures("cluster")

@@ -15,7 +15,7 @@ from trainables.families.curve import CurveTrainer, build
 from search_spaces.dimension import Dimension
 from trainables.family import Family
 
-FAULTS = ("none", "fill", "kernel", "freeze", "odd", "tell", "disk")
+FAULTS = ("none", "fill", "kernel", "freeze", "terminate", "odd", "tell", "disk")
 CGROUP = "STUDY_MACHINE_CGROUP"
 DISK = "STUDY_MACHINE_DISK"
 """The variable that names the folder of the file that fills a disk."""
@@ -59,6 +59,9 @@ def _meet(fault: str) -> None:
                 pass  # until there is no space
     if fault == "freeze":
         os.kill(os.getpid(), signal.SIGSTOP)
+    if fault == "terminate":
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(60)
     if fault == "odd":
         raise OddError(os.getpid(), "boom")
     if fault == "tell":
