@@ -16,7 +16,11 @@ def trace_best(trials: pd.DataFrame, epochs: pd.DataFrame) -> dict[str, pd.DataF
     """How each family's best validation accuracy grew with the device-seconds spent on it.
 
     Epochs count in the order in which they were reported, each at its trial's mean device-seconds.
-    Trials that can win raise the `best`, missing before the first; others cost all the same.
+    Trials that can win raise the best; the others cost all the same.
+
+    Returns:
+        Family to `spent` and `best` (missing before the first epoch of a trial that can win),
+        epoch by epoch; families without an epoch are not in it.
     """
     rows = epochs.sort_values("sequence")
     # Killed between the two files, a trial's row comes with the resume.

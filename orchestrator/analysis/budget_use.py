@@ -117,10 +117,12 @@ def _budget_use_notes(uses: Sequence[Any]) -> Iterator[str]:
 def measure_budget_use(
     families: Sequence[str], trials: pd.DataFrame, final: pd.DataFrame
 ) -> pd.DataFrame:
-    """What each family was given, in their order; seconds are device-seconds.
+    """What each family was given, in their order.
 
-    The baseline and whatever became of other trials is in it; of final runs a winner that is its
-    baseline counts once.
+    Returns:
+        `family`, `trials` with the baseline and whatever became of them, their `epochs` and
+        `search_seconds`; of the re-trainings, where a winner that is its baseline counts once,
+        `final_runs` and `finals_seconds`; seconds are device-seconds.
     """
     searches, finals = trials.groupby("family"), final.drop_duplicates("trial_id").groupby("family")
     used = {

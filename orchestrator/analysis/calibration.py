@@ -19,7 +19,8 @@ def expected_calibration_error(
 ) -> float | None:
     """How far confidence is from accuracy, on average over the images.
 
-    The sum over bins of equal width, (0, 1/15], (1/15, 2/15], ..., of (images in it / images) x
+    The images are put into `bins` bins of equal width by their confidence, (0, 1/bins],
+    (1/bins, 2/bins], ...; the error is the sum over the bins of (images in it / images) x
     |accuracy in it - mean confidence in it|. Source: Guo et al. (2017), On Calibration of Modern
     Neural Networks, equation 3, with their 15 bins.
 

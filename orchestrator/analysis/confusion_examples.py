@@ -32,10 +32,12 @@ SHOWN_AS_IMAGES: Final = 24
 
 @dataclass(frozen=True, kw_only=True)
 class Confusion:
-    """A pair of classes that a tuned model confuses, `wrong` times over all seeds.
+    """A pair of classes that a tuned model confuses, at the largest train fraction.
 
-    `images`, those of the true class, count once per seed; `examples` are indices of test images,
-    those that most seeds take for it first.
+    Attributes:
+        wrong: How often, over all seeds.
+        images: Test images of the true class, `label`, each counted once per seed.
+        examples: Indices of such test images, those that most seeds take for it first.
     """
 
     family: str
@@ -105,7 +107,12 @@ def certain_but_wrong(runs: Sequence[PredictedRun]) -> pd.DataFrame:
     Together: the mean over the seeds of each family, and then over families. What they give the
     label, its self-confidence, is the order: of labels changed on purpose it put more first than
     its distance to the class they take an image for (docs/OWN_IMAGES.md). Source: Northcutt, Jiang
-    and Chuang (2021), Confident Learning. Classes are indices; files null where there are none.
+    and Chuang (2021), Confident Learning.
+
+    Returns:
+        A row an image: `image_index`, `file` (null where images are no files), `label` and
+        `taken_for` (indices of classes), `probability` of either, `trainings` and how many of
+        these are `wrong`.
     """
     groups = tuned_runs(runs).values()
     if not groups:

@@ -55,8 +55,9 @@ def summarize_rungs(rungs: pd.DataFrame) -> pd.DataFrame:
 def correlate_ranks(rungs: pd.DataFrame, epochs: pd.DataFrame, *, last_epoch: int) -> pd.DataFrame:
     """How well each rung's order of trials foretells that of each later rung and of the end.
 
-    `rho` is Spearman's rank correlation of their objective over the `trials` that reached both;
-    missing below three or with ties only.
+    Returns:
+        `family`, `earlier` and `later` epoch, `trials` that reached both, and `rho`, Spearman's
+        rank correlation of their objective; missing below three trials or with ties only.
     """
     ended = epochs[epochs["epoch"] == last_epoch].rename(columns={"objective": "value"})
     columns = ["family", "trial_id", "rung", "value"]
@@ -76,7 +77,9 @@ def correlate_ranks(rungs: pd.DataFrame, epochs: pd.DataFrame, *, last_epoch: in
 def estimate_savings(trials: pd.DataFrame, *, last_epoch: int) -> pd.DataFrame:
     """What each search saved against running its stopped trials to the last epoch.
 
-    `share_saved` is of all epochs; `device_seconds_saved` an estimate at the search's mean cost.
+    Returns:
+        `family`, `trials`, `stopped`, `epochs_run`, `epochs_saved`, `share_saved` of all epochs,
+        and `device_seconds_saved`, an estimate at the search's mean cost of an epoch.
     """
     stopped, epochs = trials["status"] == State.STOPPED, trials["epochs_run"].fillna(0)
     groups = trials.assign(
@@ -97,13 +100,16 @@ def estimate_savings(trials: pd.DataFrame, *, last_epoch: int) -> pd.DataFrame:
 def replay_settings(study: StudyRecord, trials: pd.DataFrame, epochs: pd.DataFrame) -> pd.DataFrame:
     """What other grace periods and reduction factors would have made of the stored curves.
 
-    Where the rule would have let a trial go on that the study stopped, the epochs it would have
-    run are counted, and its objective is at least what it was: nothing is `exact`.
+    The rule is applied to the epochs in the order in which they came. Where it stops a trial
+    earlier than the study did, all is known; where it would have let one go on that the study
+    stopped, the epochs it would have run are counted, and its accuracy is at least what it was.
 
     Returns:
-        Of each search and setting (`reduction_factor` is missing without early stopping) the
-        `epochs`, `share_saved` of running all trials to the end, and of the best trial that can win
-        the objective on validation as `accuracy`, with the `difference` to that of the study.
+        A row for each search and setting: `family`, `grace_period`, `reduction_factor` (missing
+        without early stopping), `epochs` it would have run, `share_saved` of running all trials to
+        the end, `accuracy` (or what else is the objective) on validation of the best trial that can
+        win, `difference` to that of the study, and `exact`, no where that is a lower bound, or that
+        it is the study's own setting.
     """
     settings = study.settings
     last, grace, factor = settings.epochs, settings.grace_period, settings.reduction_factor

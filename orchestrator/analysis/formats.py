@@ -65,7 +65,10 @@ def spread(column: str, metric: str) -> Format:
 
 
 def interval(column: str, metric: str) -> Format:
-    """A difference with its interval, from `<column>_low` and `_high`; of accuracy in points."""
+    """A difference with its interval, of an accuracy in percentage points.
+
+    The interval is in `<column>_low` and `<column>_high`.
+    """
     scale, digits, _ = FORMATS[metric]
 
     def write(*values: float) -> str:

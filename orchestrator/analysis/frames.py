@@ -45,7 +45,9 @@ def records(table: pd.DataFrame) -> list[dict[str, Any]]:
 
 
 def over_seeds(runs: pd.DataFrame, by: Sequence[str], columns: Sequence[str]) -> pd.DataFrame:
-    """Means and spreads of numbers over runs that are alike in `by`, in order of appearance.
+    """The mean and the spread of each model's runs, models in their order of appearance.
+
+    Columns `by` tell models apart, `columns` are of numbers.
 
     Returns:
         A row a model: `by`, `seeds`, and for each column its mean under its own name, and with

@@ -23,8 +23,11 @@ CONFUSIONS = ("family", "role", "true_class", "taken_for", "share", "wrong", "im
 class ClassScores:
     """How one model does on each class, over the test images of all its seeds.
 
-    `confusion` counts images by true and predicted class, [classes, classes]; precision is 0 for a
-    class never predicted, recall for one without a test image; both are fractions, [classes].
+    Attributes:
+        seeds: How many runs are counted together.
+        confusion: Images by true class and predicted class, [classes, classes].
+        precision: Of each class, fractions, [classes]; 0 for a class never predicted.
+        recall: Of each class, fractions, [classes]; 0 for a class without a test image.
     """
 
     family: str

@@ -41,20 +41,28 @@ def sample_efficiency_sections(
     settings: StoredSettings,
     curves: Mapping[Model, Curve] | None = None,
 ) -> Iterator[Section]:
-    """Sample efficiency; nothing of a study with one train fraction."""
+    """Sample efficiency; nothing of a study with one train fraction.
+
+    Args:
+        final: `final.parquet`.
+        runs: From `predictions.split_runs`.
+        settings: The study's.
+        curves: Where they were measured already.
+    """
     if len({run.fraction for run in runs}) < FEWEST_SIZES:
         return
     curves = stats.measure_curves(final, runs) if curves is None else curves
     # A baseline that is the winner of each family at each fraction stands once.
     alike = len(repeated(runs)) == sum(run.role == ROLES[1] for run in runs)
-    roles, equal_steps = ROLES[1:] if alike else tuple(reversed(ROLES)), settings.equal_steps
+    roles = ROLES[1:] if alike else tuple(reversed(ROLES))
     chosen = (
         "The hyperparameters were chosen at each number of images by a search of its own."
         if settings.tune_per_fraction
         else "The hyperparameters were chosen with the most images and are the same with fewer."
     )
-    steps = EQUAL_STEPS if equal_steps else STEPS
-    shorter = (SHORTER_SEARCHES,) if equal_steps and settings.tune_per_fraction else ()
+    steps = EQUAL_STEPS if settings.equal_steps else STEPS
+    equal_and_own = settings.equal_steps and settings.tune_per_fraction
+    shorter = (SHORTER_SEARCHES,) if equal_and_own else ()
     yield _accuracy_section(final, (steps, DRAW, chosen, *shorter))
     yield _curve_section({model: own for model, own in curves.items() if model[1] in roles})
     yield from _crossing_sections(curves, roles)

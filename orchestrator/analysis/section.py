@@ -55,6 +55,7 @@ class Section:
 
     Attributes:
         key: Its name for programs, unlike all others in a report: its topic, a slash, its own.
+        title: Its heading.
         table: What it has to say, unrounded: accuracies as fractions, times in seconds.
         formats: Heading of each column that is shown, and how its cells are written.
         notes: Sentences below it; a terminal has the first.

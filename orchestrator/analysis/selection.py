@@ -52,9 +52,11 @@ def describe_selection(
 ) -> pd.DataFrame:
     """What each search chose, and how that held up in the finals.
 
-    `trials` can win (a stopped one counts with its best so far), `without` are the others;
-    `validation` and `test` are means of the winner's re-trainings at the fraction searched at;
-    optimism is validation minus test, in the search and in these.
+    Returns:
+        `family`, `trials` that can win (a stopped one counts with its best so far), `without` that
+        cannot, `winner`, its `search_validation` accuracy, that of the `baseline` and the `gain`
+        over it; of its re-trainings at the fraction searched at, means over seeds: `validation`
+        and `test` accuracy; `search_optimism` and `final_optimism`, validation minus test.
     """
     rows = []
     for family in families:

@@ -40,9 +40,10 @@ def settle_table(
     """What would tell the two most accurate tuned families apart; nothing where they are.
 
     Returns:
-        A row a `way`: how many there are `now`, and are `needed` for a `chance` of 80% that the
-        interval excludes 0 (missing where none do), its `half_width` then, and `device_hours`. And
-        what there is to say.
+        A row a way: `way`, how many there are `now`, how many are `needed` for a chance of 80%
+        (missing where none do), and with these `half_width` of the 95% interval (a fraction),
+        `chance` that it excludes 0 (also after the correction for several pairs), and the
+        `device_hours` that it takes. And what there is to say.
     """
     nothing = pd.DataFrame(columns=list(COLUMNS))
     names = [*rank(final.to_pylist())][:2]

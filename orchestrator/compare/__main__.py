@@ -11,7 +11,11 @@ from orchestrator.outputs import output_file
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs the command; exit code 2 where a folder is no study, has no finals, or is read-only."""
+    """Runs the command.
+
+    Returns:
+        The exit code: 0 done, 2 where a folder is no study, has no finals, or is read-only.
+    """
     parser = _parser()
     options = parser.parse_args(arguments)
     if len(options.results) == 1 and (options.output or options.csv):

@@ -37,6 +37,8 @@ from orchestrator.stats.sample_efficiency import Curve
 
 WARNINGS: Final = "Warnings"
 """The title of the section with what a reader must know before the numbers."""
+MOST_WARNINGS: Final = 5
+"""That a terminal shows."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,10 +73,15 @@ def prepare(
     curves: Mapping[Model, Curve] | None = None,
     more: Iterable[Section] = (),
 ) -> Report:
-    """What there is to say of a study, from its tables and runs, with more sections at the end.
+    """What there is to say.
 
-    The tables `rungs`, `final` and `comparison` may be empty, where nothing could be stopped and
-    where every family failed.
+    Args:
+        study: The study.
+        tables: By their names: `trials`, `epochs`, `rungs`, `final` and `comparison`; the last
+            three may be empty, where nothing could be stopped and where every family failed.
+        runs: From `predictions.split_runs`.
+        curves: From `sample_efficiency.measure_curves`, where they were measured already.
+        more: Further sections, which stand last.
     """
     settings, searches = study.settings, study.searches
     final = in_order(tables["final"], settings.families)
@@ -115,7 +122,7 @@ def prepare(
                 *caveats(study, trials, finals),
             ),
             place="terminal",
-            most=5,
+            most=MOST_WARNINGS,
         ),
         *result_sections(study, trials, finals),
         *registration_sections(study, pairs),

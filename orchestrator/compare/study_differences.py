@@ -31,7 +31,10 @@ RESOLVED = ("settings.space.", "settings.baseline.")
 
 
 def differences_section(names: Sequence[str], studies: Sequence[StudyRecord]) -> Section:
-    """A row for each entry in which not all named studies are alike, and what they share."""
+    """A row for each entry in which not all studies are alike, and a sentence on what they share.
+
+    The names by which the studies are shown stand in their order.
+    """
     rows, alike, more_files, own = [], [], 0, ("aspect", "entry")
     families = {name: None for study in studies for name in study.settings.families}
     lone = [name for name in families if any(name not in s.settings.families for s in studies)]

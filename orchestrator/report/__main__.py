@@ -14,7 +14,11 @@ PAGE = "report.html"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs the command; exit code 2 where a folder is no study, is damaged, or is read-only."""
+    """Runs the command.
+
+    Returns:
+        The exit code: 0 done, 2 where a folder is no study, is damaged, or is read-only.
+    """
     parser = _parser()
     options = parser.parse_args(arguments)
     figures, one = options.figures, len(options.results) == 1

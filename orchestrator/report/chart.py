@@ -15,8 +15,12 @@ Dash = Literal["solid", "dash", "dot"]
 class Axis:
     """One axis of a panel.
 
-    A `log` one, of base 10, has ticks (position to label). Ticks and limits, the lowest and highest
-    value shown, are None where the drawer decides; the suffix stands after each tick.
+    Attributes:
+        title: With the unit.
+        log: Base 10; one that is has ticks.
+        suffix: After each tick, such as `%`.
+        ticks: Position to label; None for the drawer's own.
+        limits: Lowest and highest value shown; None for what the marks need.
     """
 
     title: str = ""
@@ -43,7 +47,13 @@ def whole_numbers(most: int) -> Mapping[float, str] | None:
 
 @dataclass(frozen=True, kw_only=True)
 class Mark:
-    """Something drawn in a colour of `style.colours`, with its name in the legend, if any."""
+    """Something that is drawn.
+
+    Attributes:
+        colour: The name of a colour, see `style.colours`.
+        label: In the legend; empty for none.
+        hover: Text shown at each point under a pointer.
+    """
 
     colour: str
     label: str = ""
@@ -52,7 +62,12 @@ class Mark:
 
 @dataclass(frozen=True, kw_only=True)
 class Line(Mark):
-    """A line through points, broken where y is None; a `step` is level until the next point."""
+    """A line through points, broken where y is None; its width in pixels, its opacity 0 to 1.
+
+    Attributes:
+        step: Horizontal until the next point.
+        symbol: At each point, see `style.SYMBOLS`; empty for none.
+    """
 
     x: Sequence[float | None]
     y: Sequence[float | None]
@@ -74,7 +89,12 @@ class Band(Mark):
 
 @dataclass(frozen=True, kw_only=True)
 class Points(Mark):
-    """Points, with an interval from `low` to `high` along one axis where there is one."""
+    """Points, with an interval from `low` to `high` along one axis where there is one.
+
+    Attributes:
+        symbol: Of each, see `style.SYMBOLS`.
+        hollow: Drawn as an outline.
+    """
 
     x: Sequence[float | None]
     y: Sequence[float | None]
@@ -103,7 +123,12 @@ class Bars(Mark):
 
 @dataclass(frozen=True, kw_only=True)
 class HeatMap(Mark):
-    """Shares from 0, the background, to 1, with `texts` in them and `cells` under a pointer."""
+    """A matrix of shares from 0, the background, to 1, [rows, columns], its first row at the top.
+
+    Attributes:
+        texts: Written into each cell.
+        cells: Text shown at each cell under a pointer.
+    """
 
     shares: Sequence[Sequence[float]]
     texts: Sequence[Sequence[str]]
@@ -133,8 +158,13 @@ class Panel:
 class Chart:
     """A figure of the report.
 
-    Its key names files and addresses; its finding says in a line what to see in it, from the same
-    numbers. Panels are side by side where there is room, `wide` ones take the whole width.
+    Attributes:
+        key: Its name in file names and addresses.
+        finding: One line that says what to see in it, computed from the same numbers.
+        panels: Side by side where there is room.
+        numbers: What is drawn, as a table.
+        wide: Each panel takes the whole width.
+        notes: How to read it, in further lines.
     """
 
     key: str

@@ -48,7 +48,11 @@ DASHES: Final = {"solid": "-", "dash": "--", "dot": ":"}
 
 
 def write_figures(charts: Sequence[Chart], folder: Path) -> list[Path]:
-    """Writes each chart as `<key>.svg` and `<key>.png`, in place of what is there; gives these."""
+    """Writes each chart as `<key>.svg` and `<key>.png`, in place of what is there.
+
+    Returns:
+        The files.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     written = []
     for chart in charts:

@@ -215,7 +215,11 @@ def _numbers(values: Sequence[float | None]) -> list[float | None]:
 
 
 def legend(panels: Sequence[Panel]) -> list[Json]:
-    """What marks stand for, each once: its `mark`, `name` as in the traces, `colour`, `kind`."""
+    """What the panels' marks stand for, each once, in order of appearance.
+
+    Returns:
+        For each entry its `mark`, `name` (as in the traces), `colour` and `kind`.
+    """
     entries: dict[str, Json] = {}
     for mark in (mark for panel in panels for mark in panel.marks if mark.label):
         entry = {"mark": mark, "name": _text(mark.label), "colour": mark.colour}

@@ -24,9 +24,12 @@ from orchestrator.status.study_status import StudyStatus, read_status
 
 @dataclass(frozen=True, kw_only=True)
 class Inputs:
-    """A study, read at one moment; nothing in its status depends on the moment of reading.
+    """A study, read at one moment.
 
-    A table that is not there yet is empty. `examples` has a test image's index to its PNG.
+    Attributes:
+        status: How it stands; nothing in it depends on the moment of reading.
+        tables: Each table by name; one that is not there yet is empty.
+        examples: Index of a test image to its PNG, of those that the study kept.
     """
 
     study: StudyRecord

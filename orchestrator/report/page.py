@@ -49,9 +49,13 @@ def arrange(
     *,
     shown: Container[str],
 ) -> list[Topic]:
-    """Puts sections and figures into topics, what no topic asks for into `further`.
+    """Puts sections and figures into their topics, of which those that stay empty are left out.
 
-    Topics that stay empty are left out; sections of those `shown` are shown at once.
+    Args:
+        sections: In their order; of one that no topic asks for the topic is `further`.
+        titles: Heading of each topic, in their order.
+        charts: The figures of each.
+        shown: Topics whose sections are shown at once.
     """
     of_topic: dict[str, list[Section]] = {}
     for section in sections:
@@ -66,10 +70,16 @@ def arrange(
 
 @dataclass(frozen=True, kw_only=True)
 class Page:
-    """What a page says and shows, before it is HTML; what there is none of is empty.
+    """What a page says and shows, before it is HTML.
 
-    `demo` says what stands in for what; `warnings` stand above all topics; `facts` are names and
-    values to know at once; `galleries` are in the topic of the classes; `command` runs it again.
+    Attributes:
+        name: Of what it is about.
+        state: How that stands, in a word; empty where there is no such thing.
+        demo: What stands in for what; empty unless it is a demonstration.
+        warnings: Sentences that stand above all topics.
+        facts: Names and values of the few things to know at once.
+        galleries: Example images, in the topic of the classes.
+        command: What runs it again; empty for none.
     """
 
     name: str
@@ -108,7 +118,10 @@ def write_page(page: Page, path: Path, figures: Path | None) -> list[Path]:
 def render(page: Page, *, live: str = "") -> str:
     """The page as HTML; the same content gives the same bytes.
 
-    `live` tells it from the page before, where it is to ask its server for news.
+    Args:
+        page: What it says.
+        live: What tells it from the page before, where it is to ask its server for news; else it
+            asks nobody for anything.
     """
     panels = {each.key: [draw_plotly.draw(panel) for panel in each.panels] for each in page.charts}
     themes = {mode: style.colours(dark=mode == "dark") for mode in ("light", "dark")}

@@ -73,7 +73,11 @@ def serve(results: str, port: int, *, ready: Callable[[str], None]) -> None:
 
 
 def listening(page: LivePage, port: int) -> ThreadingHTTPServer:
-    """A server that gives out a page once it is told to serve, or a `ValueError`: no such port."""
+    """A server that gives out a page once it is told to serve.
+
+    Raises:
+        ValueError: The port is taken, or not this user's to take.
+    """
 
     class Answers(_Answers):
         live = page

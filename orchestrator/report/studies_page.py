@@ -22,7 +22,12 @@ TITLES: Final = {
 
 
 def compose(folders: Sequence[Path]) -> Page:
-    """Everything that the report of several studies says and shows; raises as `read_sides`."""
+    """Everything that the report of several studies, two or more, says and shows.
+
+    Raises:
+        ValueError: A folder is no study, its finals have not begun, or it stands twice.
+        OSError: A file cannot be read.
+    """
     sides = read_sides(folders)
     report, rows = side_by_side(sides)
     chart = differences.side_by_side(rows)

@@ -21,7 +21,12 @@ MOST_PORT: Final = 65535
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs the command; exit code 2 where there is no study or no such port, 130 on Ctrl-C."""
+    """Runs the command.
+
+    Returns:
+        The exit code: 0 shown, 2 where the folder is no study or damaged or the port is taken,
+        130 on Ctrl-C.
+    """
     parser = _parser()
     options = parser.parse_args(arguments)
     if options.serve is not None and (options.watch or options.json):

@@ -41,6 +41,9 @@ class FamilyStatus:
         best_validation_accuracy: That of the best trial by the objective, of those at the largest
             share of the training images that neither diverged nor failed.
         interrupted: Trials that ran when their driver ended.
+        stopped: Trials that ASHA stopped.
+        completed: Trials that reached the last epoch.
+        diverged: Trials whose loss was no longer finite.
         trials: How many were planned, or came where a budget ended a search.
         epochs: Of all its trials together, as `device_seconds`.
         given_up: Why it gets no more trials, if so.
@@ -63,10 +66,13 @@ class FamilyStatus:
 
 @dataclass(frozen=True, kw_only=True)
 class FinalsStatus:
-    """The re-trainings: how many were tested, of those expected, and epochs of all together.
+    """The re-trainings.
 
-    Unfinished ones have an epoch and go on, or will when the study does; failed ones ended without
-    a test in the study's last run.
+    Attributes:
+        done: How many were tested, of those `expected`.
+        epochs: Of all together; `epochs_expected` once all are done.
+        unfinished: Those that have an epoch and go on, or will when the study does.
+        failed: Those that ended without a test in the study's last run.
     """
 
     done: int
@@ -89,7 +95,9 @@ class Faults:
 class MoreTrials:
     """The trials that run or are to come, at the largest share of the training images.
 
-    The chance is that they change which family is the most accurate in the end.
+    Attributes:
+        chance_of_another_winner: That they change which family is the most accurate in the end.
+        device_hours: That they take, if they are like those that have ended.
     """
 
     trials: int
@@ -102,13 +110,18 @@ class StudyStatus:
     """How a study stands.
 
     Attributes:
+        folder: Absolute.
+        objective: By which the best trial is the best.
         state: `running` (a driver holds it), `interrupted`, `completed`, `incomplete`, `failed`.
         run: Which run is the last one, from 1; more than 1 if it was resumed.
         driver: Who holds it, or died holding it.
         ended_at: None while it runs and where its driver was killed.
+        resume_command: How to go on where it was interrupted or its driver failed.
         finals: None before the choice.
         finals_begun: Re-trainings of baselines that idle slots of the search have begun.
-        time_left_seconds: None where there is nothing to estimate it from, or the end is overdue.
+        tables_age_seconds: Since the last table was written; None where there is none.
+        time_left_seconds: An estimate; None where there is nothing to estimate it from, or the end
+            is overdue.
         more_trials: What the trials to come may change; None once the search is over, and before
             ten trials of each of two families have ended.
     """
@@ -231,8 +244,8 @@ def _family(
         and row["status"] not in CANNOT_WIN
         and row["validation_accuracy"] is not None
     ]
-    order = {"key": lambda row: (-objective(row), row["validation_loss"], row["trial_id"])}
-    best = min(eligible, default=None, **order)
+    eligible.sort(key=lambda row: (-objective(row), row["validation_loss"], row["trial_id"]))
+    best = eligible[0] if eligible else None
     return FamilyStatus(
         family=name,
         best_validation_accuracy=best and best["validation_accuracy"],

@@ -177,9 +177,10 @@ def test_f16_variables_with_which_ray_would_end_or_hang_are_said_before_any_plan
     assert "must not make warnings errors (e, err::DeprecationWarning), by which" in answer
     assert "there is none at RAY_TLS_SERVER_CERT=, RAY_TLS_SERVER_KEY=\n" in answer
     code = "from orchestrator.plan.ray_variables import check_variables; check_variables()"
-    command = [sys.executable, "-OO", "-c", code]
+    command = [sys.executable, "-OO", "-W", "error::DeprecationWarning", "-c", code]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert "ValueError: PYTHONOPTIMIZE=2 and -OO must be left out, by which Ray" in done.stderr
+    assert "must not make warnings errors (error::DeprecationWarning), by which" in done.stderr
 
 
 @pytest.mark.parametrize("field", ["space", "baseline"])

@@ -15,7 +15,10 @@ Steps = Mapping[str, pd.DataFrame]
 
 
 def steps(inputs: Inputs) -> Steps:
-    """Search to `spent` device-seconds when its `best` rose, and to what; the last is its end."""
+    """Search to the device-seconds `spent` when its `best` rose, and to what; the last is its end.
+
+    Only searches that have an epoch of a trial that can win are in it.
+    """
     traces = trace_best(inputs.by_search["trials"], inputs.by_search["epochs"])
     known = {name: traces[name].dropna() for name in inputs.looks if name in traces}
     return {

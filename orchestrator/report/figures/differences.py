@@ -22,9 +22,13 @@ NOTES: Final = (
 
 @dataclass(frozen=True, kw_only=True)
 class Difference:
-    """A difference in test accuracy, as its label beside the axis and its ends as fractions.
+    """A difference in test accuracy.
 
-    It has the look of a family; one that is certain survives the correction for all pairs.
+    Attributes:
+        label: What is compared, beside the axis.
+        ends: The difference, and the lower and the upper end of its interval, as fractions.
+        look: The marks of the family whose colour it has.
+        certain: It survives the correction for all pairs.
     """
 
     name: str
@@ -48,9 +52,16 @@ def panel(differences: Sequence[Difference], *, title: str = "", margin: float =
         marks.append(Rule(at=-100 * margin))
     for place, each in enumerate(differences):
         found, low, high = (100 * end for end in each.ends)
-        at: dict[str, Any] = {"x": [found], "y": [-place], "low": [low], "high": [high]}
-        hover = [f"{each.name}\n{each.interval} points"]
-        marks.append(Points(**at, hollow=each.hollow, hover=hover, **each.look))
+        mark = Points(
+            x=[found],
+            y=[-place],
+            low=[low],
+            high=[high],
+            hollow=each.hollow,
+            hover=[f"{each.name}\n{each.interval} points"],
+            **each.look,
+        )
+        marks.append(mark)
     return Panel(
         title=title,
         marks=marks,
@@ -63,8 +74,14 @@ def panel(differences: Sequence[Difference], *, title: str = "", margin: float =
 def _difference(
     row: MeasuredRow, name: str, label: str, look: Look, hollow: bool = False
 ) -> Difference:
-    own: dict[str, Any] = {"ends": ends(row), "certain": is_certain(row)}
-    return Difference(name=name, label=label, look=look, hollow=hollow, **own)
+    return Difference(
+        name=name,
+        label=label,
+        ends=ends(row),
+        look=look,
+        certain=is_certain(row),
+        hollow=hollow,
+    )
 
 
 def figure(inputs: Inputs) -> Chart | None:
@@ -116,7 +133,7 @@ def side_by_side(rows: Sequence[Any]) -> Chart | None:
         f"{a} minus {b}": [
             _difference(row, " ".join(model), "\n".join(model), looks[model[0]], model[1] != TUNED)
             for row in own
-            for model in models_of(row)[:1]
+            for model, _ in [models_of(row)]
         ]
         for (a, b), own in grouped(means, "a_study", "b_study")
     }

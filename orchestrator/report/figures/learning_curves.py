@@ -17,14 +17,18 @@ from orchestrator.report.chart import Axis, Band, Chart, Line, Mark, Panel, Rule
 from orchestrator.report.inputs import Inputs
 
 QUARTILES = {"low": 0.25, "median": 0.5, "upper": 0.75}
+ROWS = 10
+"""Of the numbers, about: the first epoch, the last, and some between them."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Curves:
-    """One search, epoch by epoch, in accuracies as fractions.
+    """One search, epoch by epoch; accuracies are fractions.
 
-    `epochs` has the `trials` of each `epoch`, their `median` and the quartiles `low` and `upper`;
-    `best`, as the baseline by epoch, is empty where no trial can win yet.
+    Attributes:
+        epochs: `epoch`, `trials` that have it, their `median` and the quartiles `low` and `upper`.
+        baseline: Epoch to the baseline's accuracy.
+        best: The same of the best trial; empty where no trial can win yet.
     """
 
     name: str
@@ -141,8 +145,7 @@ def _line(curve: "pd.Series[float]", name: str, **look: Any) -> Line:
 
 
 def _some_epochs(each: Curves) -> pd.DataFrame:
-    # The first epoch, the last, and some between them: ten at most.
-    places = np.linspace(0, len(each.epochs) - 1, 10).round().astype(int)
+    places = np.linspace(0, len(each.epochs) - 1, ROWS).round().astype(int)
     found = each.epochs.iloc[np.unique(places)]
     baseline = found["epoch"].map(each.baseline.to_dict())
     return found.assign(search=each.name, baseline=baseline)[["search", *found, "baseline"]]

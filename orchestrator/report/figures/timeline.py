@@ -20,7 +20,9 @@ ROW_PIXELS: Final = 30
 def measure(inputs: Inputs) -> pd.DataFrame:
     """When each trial of the search and each final run was on its node, by when it began.
 
-    `start` and `end` are in seconds since the first start; `lane` is its row of the node's, from 0.
+    Returns:
+        `trial_id`, `family`, `finals`, `node`, `start` and `end` in seconds since the first start,
+        `seconds` between them, and `lane`: which of its node's rows it has, from 0.
     """
     stays = pd.concat([_of_search(inputs), _finals(inputs)], ignore_index=True)
     zero = stays["start"].min()
